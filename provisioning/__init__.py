@@ -1,0 +1,1 @@
+"""What technician and authority do: keys, credentials, configuration. Never imports record."""

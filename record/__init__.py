@@ -1,0 +1,1 @@
+"""What runs upstream: admits, logs, receipts, shows. Never imports agent."""
