@@ -1,0 +1,1 @@
+"""What two machines must agree on and an auditor needs. Pure: no IO, imports nothing of ours."""

@@ -1,0 +1,151 @@
+"""Every number that Gridseal writes into signed bytes. Append only.
+
+1. A number, once published, keeps its meaning for ever; a mistake gets a new number, never a new meaning.
+2. Numbers say what something is. What to do about it is decided where it is used.
+
+This file decides nothing and parses nothing.
+"""
+
+from enum import IntEnum, IntFlag
+
+VERSION = 1  # of every payload defined here
+
+# COSE algorithms: IANA COSE Algorithms registry, RFC 9864.
+ALG_ED25519 = -19
+ALG_ESP256 = -9
+
+# COSE header labels: RFC 9052 3.1; typ is RFC 9596.
+HEADER_ALG = 1
+HEADER_KID = 4
+HEADER_TYP = 16
+
+
+class Typ(IntEnum):
+    """The `typ` header (RFC 9596), from the CoAP content-format range for experiments (RFC 7252 12.3)."""
+
+    CREDENTIAL = 65301
+    RUN = 65302
+    DESCRIPTOR = 65303
+    HEAD = 65304
+    RECEIPT = 65305
+    REFUSAL = 65306
+    CLASSIFICATION = 65307
+
+
+class Kind(IntEnum):
+    """What the `raw` of an observation is."""
+
+    GAP = 1  # a hole, stated: see evidence.gap
+    FIX = 2  # a receiver's own bytes since the last fix
+    VERDICT = 3  # what the gateway derives of its own time and place
+    EVENT = 4  # something the gateway noticed, neither hole nor verdict
+    PAYLOAD = 5  # another system's document: attested by the gateway, asserted by the peer
+    C37118 = 16  # one IEEE C37.118.2 frame of any type, SYNC to CHK
+
+
+class Flag(IntFlag):
+    """What is known of the clock that stamped the sample, and of the sample itself."""
+
+    LOCKED = 1 << 0
+    TRACEABLE = 1 << 1
+    HOLDOVER = 1 << 2
+    LEAP = 1 << 3  # a leap second is announced or in progress
+    LEAP_UNKNOWN = 1 << 4  # TAI - UTC is not known for this instant
+    SPOOF_SUSPECTED = 1 << 5
+    JAM_SUSPECTED = 1 << 6
+    AGENT_STAMPED = 1 << 7  # no usable time in the frame: the instant is the arrival
+    SIMULATED = 1 << 8
+    TEST = 1 << 9
+
+
+class TimeSource(IntEnum):
+    """The clock that stamped the sample. DEVICE: the device claims it, and says no more."""
+
+    UNKNOWN = 0
+    GNSS = 1
+    PTP = 2
+    IRIG = 3
+    NTP = 4
+    DEVICE = 5
+
+
+class Cause(IntEnum):
+    """Why samples are missing (gap), or why a run began (run)."""
+
+    FIRST_START = 1
+    RESTART = 2
+    COMMIT_FAILED = 3
+    ROLLBACK = 4  # the record is ahead of this disk
+    SNAPSHOT = 5  # CLOCK_BOOTTIME jumped against MONOTONIC, or the wall clock
+    DAILY = 6
+    NOT_MEASURED = 16  # the device says it did not measure
+    NOT_HEARD = 17  # frames are missing between two that were heard
+    NOT_KEPT = 18  # given up by the overflow policy, or heard while the disk took nothing
+    DRIVER_DOWN = 19  # the line was closed, silent or failing
+    CLOCK_STEPPED = 20
+
+
+class Class(IntEnum):
+    """What an observation may be used for, as the record sees it. The least useful that applies rules."""
+
+    SETTLEABLE = 0
+    PLACE_UNCHECKED = 1  # settles, and says so
+    PLACE_DOUBTFUL = 2
+    TIME_DOUBTFUL = 3
+    KEY_DOUBTFUL = 4
+    DATA_INVALID = 5
+    TEST = 6
+    SIMULATED = 7
+
+
+class Reason(IntEnum):
+    """Why something was refused or classed. The name, in lower case, is what people read."""
+
+    # Encoding and signatures
+    ENCODING = 1  # not the one encoding this format allows
+    TOO_LONG = 2
+    ALG = 3
+    TYP = 4
+    KID = 5
+    VERSION = 6
+    SIGNATURE = 7
+    SHAPE = 8  # well encoded, yet not of the shape that its kind has
+    # Batches and chains
+    COUNT = 20
+    ROOT = 21
+    LINK = 22  # prev is not the hash of the link before
+    SEQUENCE = 23
+    RANGE = 24  # the head's ranges and the observations disagree
+    RUN = 25  # of another run, or of a run of another device
+    DESCRIPTOR = 26
+    HEAD_CHAIN = 27
+    TWIN = 28  # another content has this position
+    CLONE = 29
+    UNKNOWN_NAME = 30  # a statement it names is not here yet
+    BATCH_ID = 31  # the bytes do not have the name they were sent under
+    # Authority
+    UNKNOWN_AUTHORITY = 40
+    CREDENTIAL_EXPIRED = 41
+    CREDENTIAL_NOT_YET = 42
+    CREDENTIAL_REVOKED = 43
+    BUS_NOT_GRANTED = 44
+    POSSESSION = 45  # the run key did not sign for this device
+    # Trees and receipts
+    INCLUSION = 60
+    CONSISTENCY = 61
+    TREE_SIZE = 62
+    OTHER_SUBJECT = 63
+    # Classes
+    BOUND_UNKNOWN = 80
+    BOUND_TOO_WIDE = 81
+    NOT_LOCKED = 82
+    CLOCK_SUSPECTED = 83
+    STAT_DATA_ERROR = 84
+    STAT_SYNC = 85
+    STAT_SORTED_BY_ARRIVAL = 86
+    STAT_MODIFIED = 87
+    NO_CONFIGURATION = 88
+    NO_RECEIVER = 89
+    TEST_MODE = 90
+    SIMULATION = 91
+    MALFORMED = 92

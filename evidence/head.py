@@ -1,0 +1,91 @@
+"""The head of a batch: what the record logs, signed by the run key, typ HEAD. Its SHA-256 is the batch's id.
+
+    head = [version, run, number, previous, count, root, [+ [stream, descriptor, first_seq, last_seq, first_prev, last_leaf]]]
+
+1. `root` is the RFC 9162 root over the batch's observations as encoded, range after range, by seq within a range.
+2. A range lies under one descriptor. Descriptors are statements of their own and no leaves of a batch; between two
+   ranges of a stream the chain closes over the descriptor's leaf hash.
+3. `previous` is the batch id of number - 1 of the same run, 32 zero bytes for number 0.
+4. A range whose descriptor is of an earlier run holds what that run left without a head; the later run vouches for its
+   place, and since its key did not sign those observations, each one's own signature is checked.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from evidence import cbor, shape
+from evidence.code import VERSION, Reason
+from evidence.merkle import HASH_BYTES
+from evidence.refusal import EvidenceError
+
+RANGES_MAX = 420  # each has about 150 bytes: a head stays under 64 KiB
+COUNT_MAX = 65536  # observations of one batch
+
+
+class Range(NamedTuple):
+    """One stream's part of a batch, under one descriptor."""
+
+    stream: int
+    descriptor: bytes
+    first_seq: int
+    last_seq: int
+    first_prev: bytes
+    last_leaf: bytes
+
+    @property
+    def count(self) -> int:
+        return self.last_seq - self.first_seq + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One batch head."""
+
+    run: bytes
+    number: int
+    previous: bytes
+    count: int
+    root: bytes
+    ranges: tuple[Range, ...]
+
+    def payload(self) -> bytes:
+        return cbor.encode([VERSION, self.run, self.number, self.previous, self.count, self.root, self.ranges])
+
+
+def batch_id(encoded: bytes) -> bytes:
+    """The id of the batch with this encoded head."""
+    return hashlib.sha256(encoded).digest()
+
+
+def read(payload: bytes) -> Head:
+    """The head in a payload. Raises EvidenceError."""
+    value = shape.versioned(cbor.decode(payload), "head", 7)
+    ranges = shape.array(value[6], "ranges")
+    if not 1 <= len(ranges) <= RANGES_MAX:
+        shape.fail("ranges", len(ranges), f"1 to {RANGES_MAX}")
+    head = Head(
+        shape.blob(value[1], "run", HASH_BYTES),
+        shape.uint(value[2], "number"),
+        shape.blob(value[3], "previous", HASH_BYTES),
+        shape.uint(value[4], "count", COUNT_MAX),
+        shape.blob(value[5], "root", HASH_BYTES),
+        tuple(_read_range(item) for item in ranges),
+    )
+    if sum(item.count for item in head.ranges) != head.count:
+        raise EvidenceError(Reason.COUNT, f"the ranges do not add up to {head.count}")
+    return head
+
+
+def _read_range(value: Any) -> Range:
+    stream, descriptor, first, last, prev, leaf = shape.array(value, "range", 6)
+    if shape.uint(first, "first seq") > shape.uint(last, "last seq"):
+        shape.fail("range", (first, last), "a first seq up to the last")
+    return Range(
+        shape.uint(stream, "stream"),
+        shape.blob(descriptor, "descriptor", HASH_BYTES),
+        first,
+        last,
+        shape.blob(prev, "first prev", HASH_BYTES),
+        shape.blob(leaf, "last leaf", HASH_BYTES),
+    )
