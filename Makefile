@@ -1,0 +1,115 @@
+# Gridseal: everything that is done with the source. `make` alone lists it.
+#
+# 1. Every target makes what it needs: environments by lock/ with hashes, Debian packages as root.
+# 2. An environment is made anew whenever its lock changes, and left alone otherwise.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+SECONDS ?=
+ARGS ?=
+UPGRADE ?=
+
+export PYTHON
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+BIN := .venv/bin
+# Twice quiet: what a machine's own configuration of pip has to warn of is not ours.
+PIP := -m pip -qq install --no-deps
+PIP_INSTALL := $(PIP) --require-hashes
+# What an environment is made from; of setup.cfg, what comes before the settings of tests.
+MADE_FROM = cat lock/*.txt pyproject.toml; sed '/^\[tool:pytest\]/,$$d' setup.cfg; echo $(CURDIR)
+MADE := made-$(shell { $(MADE_FROM); } | sha256sum | cut -c1-16)
+
+.PHONY: help venv oracle debian python demo test lint format soak bench lock clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+venv: .venv/$(MADE) ## The environment, with every extra and nothing else, in .venv
+
+oracle: .oracle/$(MADE) ## The independent COSE library, in an environment of its own
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+	    echo "Gridseal needs Python 3.11 or later, and $(PYTHON) is not one: name it by PYTHON=" >&2
+	    exit 1
+	}
+
+.venv/$(MADE): | python
+	@.ci/debian venv
+	echo "Making .venv: half a minute"
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) --only-binary :all: -r lock/all.txt
+	# A peer of the benchmarks, published as source only; what builds it is now there, by its hash.
+	$(BIN)/python $(PIP_INSTALL) --no-build-isolation -r lock/pypmu.txt
+	# A plain path entry: setuptools' import hook would add 12 ms and 2 MB to every start.
+	$(BIN)/python $(PIP) --no-build-isolation \
+	    --config-settings editable_mode=compat --editable .
+	touch $@
+
+.oracle/$(MADE): | python
+	@.ci/debian venv
+	echo "Making .oracle"
+	rm -rf .oracle
+	$(PYTHON) -m venv .oracle
+	.oracle/bin/python $(PIP_INSTALL) --only-binary :all: -r lock/oracle.txt
+	touch $@
+
+debian: ## The Debian packages that the environment and the tests need (as root)
+	@.ci/debian venv
+	.ci/debian test
+
+demo: venv ## The main job: two PMUs, a gateway, a record; SECONDS=15, or until Ctrl-C
+	@$(BIN)/gridseal-hil demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+test: venv oracle ## Every test; ARGS="-k spool" for some
+	@.ci/debian test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: venv ## Format, ruff, mypy, import contracts, house rules, and the wheel outside the checkout
+	@$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pip check
+	$(BIN)/python -m pytest -q tests/test_house.py
+	.ci/wheel
+
+format: venv ## Lays out the source, and mends what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+soak: venv ## Ten minutes of an agent with two PMUs: memory must not grow; SECONDS=60 for less
+	@$(BIN)/gridseal-hil bench soak --seconds $(or $(SECONDS),600) $(ARGS)
+
+bench: venv ## The benchmarks, one after the other, a line of JSON each
+	@for what in seal admit decode latency; do $(BIN)/gridseal-hil bench $$what --json $(ARGS); done
+
+# Keeps what is pinned; UPGRADE=--upgrade takes the newest. Only the public index counts: what a
+# machine's own configuration of pip adds stays out of the locks.
+COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null \
+    CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe \
+    --generate-hashes --no-emit-options --annotation-style line $(UPGRADE)
+COMPILE_OURS = $(COMPILE) -c lock/all.txt setup.cfg lock/build.in
+
+lock: venv ## Writes lock/*.txt anew from setup.cfg and lock/*.in; UPGRADE=--upgrade
+	@$(COMPILE) --extra record --extra hil --extra test --extra lint -o lock/all.txt \
+	    setup.cfg lock/build.in
+	$(COMPILE_OURS) -o lock/gateway.txt
+	$(COMPILE_OURS) --extra record -o lock/record.txt
+	$(COMPILE) -o lock/oracle.txt lock/oracle.in lock/build.in
+	$(COMPILE) -o lock/pypmu.txt lock/pypmu.in
+	sed -i '/^# The following packages are considered/d' lock/*.txt
+
+clean: ## Removes the environments and everything that was made
+	@rm -rf .venv .oracle .debian build dist *.egg-info
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find agent drivers evidence firmware_bridge hil provisioning record tests \
+	    -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""What tests ask of their surroundings: recorded traffic, and other people's programs.
+
+1. What is absent is named: the test is skipped, and with CI set it fails. No other file skips.
+
+It starts nothing.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_DEBIAN = ROOT / ".debian" / "usr"  # what .ci/debian unpacks, so that nothing is installed for it
+os.environ["PATH"] = os.pathsep.join(
+    [str(_DEBIAN / "sbin"), str(_DEBIAN / "bin"), os.environ.get("PATH", os.defpath), "/usr/sbin"]
+)
+
+
+def absent(what: str, remedy: str) -> NoReturn:
+    """Skips the test that needs `what`, by name; under CI nothing may be missing."""
+    text = f"absent: {what}; {remedy}"
+    if os.environ.get("CI"):
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The folder of recorded traffic, third parties' included: beside the project, never in it."""
+    named = os.environ.get("GRIDSEAL_CAPTURES")
+    path = Path(named) if named else ROOT.parent / "shared" / "captures"
+    if not (path / "c37118").is_dir():
+        absent("the captures", "name their folder by GRIDSEAL_CAPTURES")
+    return path
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Path:
+    """A Python that has the independent COSE library `cwt`, and nothing of ours."""
+    path = ROOT / ".oracle" / "bin" / "python"
+    if not path.exists():
+        absent("the independent COSE library", "type: make oracle")
+    return path
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], Path]:
+    """Finds a program of Debian's by name, for tests that talk to the real thing."""
+
+    def find(name: str) -> Path:
+        path = shutil.which(name)
+        if path is None:
+            absent(name, "type: sudo make debian")
+        return Path(path)
+
+    return find
