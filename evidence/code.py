@@ -40,7 +40,8 @@ class Kind(IntEnum):
     VERDICT = 3  # what the gateway derives of its own time and place
     EVENT = 4  # something the gateway noticed, neither hole nor verdict
     PAYLOAD = 5  # another system's document: attested by the gateway, asserted by the peer
-    C37118 = 16  # one IEEE C37.118.2 frame of any type, SYNC to CHK
+    C37118 = 16  # one IEEE C37.118.2 data frame, SYNC to CHK
+    C37118_INFO = 17  # one IEEE C37.118.2 frame that measures nothing: configuration, header, command
 
 
 class Flag(IntFlag):
