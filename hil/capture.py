@@ -94,7 +94,7 @@ class _Half:
     waiting_bytes: int = 0
 
     def position(self, seq: int) -> int:
-        """RFC 9293 3.4: sequence numbers live modulo 2**32; the nearest to the expected is meant."""
+        """RFC 9293 3.4: sequence numbers live modulo 2**32; the nearest to the next is meant."""
         if self.next is None:
             return seq
         return self.next + ((seq - self.next + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000

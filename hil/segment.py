@@ -50,7 +50,7 @@ class Segment(NamedTuple):
     missing: int  # bytes at the end of the payload that the capture cut
 
 
-class _Fault(Exception):
+class _SegmentError(Exception):
     """Inside this file only: what is wrong with a packet, or what it carries (not `ours`)."""
 
     def __init__(self, name: str, ours: bool = True) -> None:
@@ -83,7 +83,7 @@ class Segments:
             if datagram is None:
                 return None
             return _transport(packet.ts_ns, datagram)
-        except _Fault as fault:
+        except _SegmentError as fault:
             (self._tally.faults if fault.ours else self._tally.other)[fault.name] += 1
             return None
 
@@ -99,17 +99,17 @@ class Segments:
             return self._ipv4(data, cut)
         if version == 6:
             return self._ipv6(data, cut)
-        raise _Fault("ip_version" if data else "packet_truncated")
+        raise _SegmentError("ip_version" if data else "packet_truncated")
 
     def _ipv4(self, data: bytes, cut: int) -> _Datagram | None:
         first, total, ident, fragment, protocol, source, target = _unpack(_IPV4, data, 0)
         header = (first & 15) * 4
         if header < 20 or len(data) < header:
-            raise _Fault("ip_header")
+            raise _SegmentError("ip_header")
         if total == 0:
             total = len(data) + cut  # segmentation offload: the card would have filled it in
         if total < header:
-            raise _Fault("ip_length")
+            raise _SegmentError("ip_length")
         body, missing = _body(data, header, total, cut)
         datagram = _Datagram(protocol, source, target, body, missing)
         offset, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
@@ -141,11 +141,11 @@ class Segments:
                 return self._fragment(rest, ident, fragment & 0xFFF8, bool(fragment & 1))
             else:
                 return _Datagram(following, source, target, body[at:], missing)
-        raise _Fault("ip_header")
+        raise _SegmentError("ip_header")
 
     def _fragment(self, part: _Datagram, ident: int, offset: int, more: bool) -> _Datagram | None:
         if part.missing:
-            raise _Fault("packet_truncated")
+            raise _SegmentError("packet_truncated")
         key = (part.source, part.target, part.protocol, ident)
         waiting = self._waiting.get(key)
         if waiting is None:
@@ -155,7 +155,7 @@ class Segments:
             waiting = self._waiting[key] = _Fragments()
         if not waiting.add(offset, part.body, more):
             del self._waiting[key]
-            raise _Fault("fragment_overlap")
+            raise _SegmentError("fragment_overlap")
         whole = waiting.whole()
         if whole is None:
             return None
@@ -198,7 +198,7 @@ _IPV6_FRAGMENT = struct.Struct(">BxHI")
 
 def _unpack(layout: struct.Struct, data: bytes, at: int) -> tuple:  # type: ignore[type-arg]
     if at + layout.size > len(data):
-        raise _Fault("packet_truncated")
+        raise _SegmentError("packet_truncated")
     return layout.unpack_from(data, at)
 
 
@@ -206,7 +206,7 @@ def _body(data: bytes, start: int, end: int, cut: int) -> tuple[bytes, int]:
     """The bytes that IP claims, and how many of them the capture cut."""
     missing = max(end - len(data), 0)
     if missing > cut:
-        raise _Fault("ip_length")
+        raise _SegmentError("ip_length")
     return data[start:end], missing
 
 
@@ -214,7 +214,7 @@ def _link(packet: Packet) -> bytes:
     """The IP packet inside a link-layer frame."""
     opener = _LINKS.get(packet.link)
     if opener is None:
-        raise _Fault(f"link_{packet.link}", ours=False)
+        raise _SegmentError(f"link_{packet.link}", ours=False)
     return opener(packet.data)
 
 
@@ -233,9 +233,9 @@ def _ethertype(data: bytes, at: int) -> bytes:
             return data[at + 2 :]
         if kind not in _ETHERTYPES_VLAN:
             # 802.3 3.2.6: below 0x0600 it is a length.
-            raise _Fault(f"ethertype_{kind:04x}" if kind >= 0x0600 else "llc", ours=False)
+            raise _SegmentError(f"ethertype_{kind:04x}" if kind >= 0x0600 else "llc", ours=False)
         at += 4
-    raise _Fault("vlan_tags")
+    raise _SegmentError("vlan_tags")
 
 
 def _sll(data: bytes) -> bytes:
@@ -246,7 +246,7 @@ def _sll2(data: bytes) -> bytes:
     """LINKTYPE_LINUX_SLL2: the EtherType comes first, the header is 20 bytes long."""
     (kind,) = _unpack(_U16, data, 0)
     if len(data) < 20:
-        raise _Fault("packet_truncated")
+        raise _SegmentError("packet_truncated")
     return _ethertype(_U16.pack(kind) + data[20:], 0)
 
 
@@ -278,9 +278,9 @@ def _transport(ts_ns: int, datagram: _Datagram) -> Segment:
     if protocol == UDP:
         source_port, target_port, length = _unpack(_UDP, body, 0)
         if length and not 8 <= length <= len(body) + missing:
-            raise _Fault("udp_length")
+            raise _SegmentError("udp_length")
         if missing:
-            raise _Fault(
+            raise _SegmentError(
                 "packet_truncated"
             )  # half a datagram is of no use: nothing will repeat the rest
         end = length or len(body)
@@ -291,7 +291,7 @@ def _transport(ts_ns: int, datagram: _Datagram) -> Segment:
         source_port, target_port, seq, ack, offset, flags = _unpack(_TCP, body, 0)
         start = (offset >> 4) * 4
         if start < 20 or start > len(body) + missing:
-            raise _Fault("tcp_header")
+            raise _SegmentError("tcp_header")
         missing = min(missing, len(body) + missing - start)
         return Segment(
             ts_ns,
@@ -306,4 +306,4 @@ def _transport(ts_ns: int, datagram: _Datagram) -> Segment:
             body[start:],
             missing,
         )
-    raise _Fault(f"ip_protocol_{protocol}", ours=False)
+    raise _SegmentError(f"ip_protocol_{protocol}", ours=False)

@@ -1,6 +1,5 @@
-"""Captures are read to exactly the payloads they hold, in order, and damage is told by name."""
+"""Captures are read to exactly the payloads they hold, and damage is told by name."""
 
-import itertools
 import struct
 from binascii import crc_hqx
 from collections import Counter
@@ -10,139 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.capture import PENDING_BYTES_MAX, CaptureError, Chunk, Flow, Tally, chunks
+from hil.capture import CaptureError, Chunk, Flow, Tally, chunks
 from hil.pcap import packets
-
-A, B = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
-SYN, RST, ACK = 2, 4, 16
-
-
-# --- packets and files, built by hand ---
-
-
-def tcp(
-    seq: int,
-    payload: bytes = b"",
-    *,
-    back: bool = False,
-    ack: int = 0,
-    flags: int = ACK,
-    ports: tuple[int, int] = (5000, 4712),
-) -> bytes:
-    source, target = (ports[1], ports[0]) if back else ports
-    body = (
-        struct.pack(
-            ">HHIIBBHHH", source, target, seq % 2**32, ack % 2**32, 5 << 4, flags, 1024, 0, 0
-        )
-        + payload
-    )
-    return ipv4(6, body, back=back)
-
-
-def udp(payload: bytes, back: bool = False) -> bytes:
-    source, target = (4713, 6000) if back else (6000, 4713)
-    return ipv4(17, struct.pack(">HHHH", source, target, 8 + len(payload), 0) + payload, back=back)
-
-
-def ipv4(
-    protocol: int, body: bytes, *, back: bool = False, fragment: int = 0, ident: int = 1
-) -> bytes:
-    source, target = (B, A) if back else (A, B)
-    return (
-        struct.pack(
-            ">BBHHHBBH4s4s",
-            0x45,
-            0,
-            20 + len(body),
-            ident,
-            fragment,
-            64,
-            protocol,
-            0,
-            source,
-            target,
-        )
-        + body
-    )
-
-
-def ipv6(following: int, body: bytes) -> bytes:
-    return (
-        struct.pack(
-            ">IHBB16s16s",
-            6 << 28,
-            len(body),
-            following,
-            64,
-            bytes(15) + b"\x01",
-            bytes(15) + b"\x02",
-        )
-        + body
-    )
-
-
-def ethernet(packet: bytes, tags: tuple[int, ...] = (), ethertype: int = 0x0800) -> bytes:
-    middle = b"".join(struct.pack(">HH", tag, 10) for tag in tags)
-    return (bytes(12) + middle + struct.pack(">H", ethertype) + packet).ljust(60, b"\0")
-
-
-def pcap(
-    frames: list[bytes],
-    link: int = 101,
-    order: str = "<",
-    magic: int = 0xA1B2C3D4,
-    cut: int = 1 << 20,
-) -> bytes:
-    out = [struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 65535, link)]
-    for at, frame in enumerate(frames):
-        kept = frame[:cut]
-        out.append(struct.pack(order + "IIII", 1000 + at, 250_000, len(kept), len(frame)) + kept)
-    return b"".join(out)
-
-
-def block(kind: int, body: bytes, order: str = "<") -> bytes:
-    body += bytes(-len(body) % 4)
-    length = struct.pack(order + "I", len(body) + 12)
-    return struct.pack(order + "I", kind) + length + body + length
-
-
-def section(order: str = "<") -> bytes:
-    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
-
-
-def interface(
-    link: int, order: str = "<", resolution: int | None = None, offset_s: int | None = None
-) -> bytes:
-    options = b""
-    if resolution is not None:
-        options += struct.pack(order + "HHBxxx", 9, 1, resolution)
-    if offset_s is not None:
-        options += struct.pack(order + "HHq", 14, 8, offset_s)
-    return block(1, struct.pack(order + "HHI", link, 0, 65535) + options + bytes(4), order)
-
-
-def enhanced(number: int, ticks: int, data: bytes, order: str = "<") -> bytes:
-    fields = struct.pack(
-        order + "5I", number, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data)
-    )
-    comment = struct.pack(order + "HH4sHH", 1, 4, b"note", 0, 0)
-    return block(6, fields + data + bytes(-len(data) % 4) + comment, order)
-
-
-# --- reading them ---
-
-
-def read(data: bytes) -> tuple[list[Chunk], Tally]:
-    tally = Tally()
-    return list(chunks(data, tally)), tally
-
-
-def streams(found: list[Chunk]) -> dict[tuple[int, int], bytes]:
-    whole: dict[tuple[int, int], bytes] = {}
-    for chunk in found:
-        key = (chunk.flow.number, chunk.direction)
-        whole[key] = whole.get(key, b"") + chunk.payload
-    return whole
+from tests.hil.packet import (
+    SYN,
+    block,
+    enhanced,
+    ethernet,
+    interface,
+    ipv4,
+    ipv6,
+    pcap,
+    read,
+    section,
+    tcp,
+    udp,
+)
 
 
 def c37118_frames(found: list[Chunk]) -> Counter[int]:
@@ -303,87 +185,6 @@ def test_fragments_of_ipv4_and_ipv6_are_put_together_in_any_order() -> None:
     assert tally.faults["fragment_overlap"] == 1
 
 
-MESSAGE = bytes(range(200)) * 3
-
-
-@pytest.mark.parametrize("start", [1, 2**32 - 100])
-def test_tcp_whatever_the_order_overlap_and_repetition(start: int) -> None:
-    cuts = [(0, 100), (100, 250), (250, 400), (400, 600)]
-    for order in itertools.permutations(range(1, 4)):
-        sent = [tcp(start - 1, flags=SYN), tcp(start, MESSAGE[:100])]
-        for number in order:
-            at, end = cuts[number]
-            sent += [
-                tcp(start + at, MESSAGE[at:end]),
-                tcp(start + at - 30, MESSAGE[at - 30 : end - 10]),
-            ]
-        found, tally = read(pcap(sent))
-        assert streams(found) == {(1, 0): MESSAGE} and not tally.faults
-        assert [c.fresh for c in found] == [True] + [False] * (len(found) - 1)
-
-
-def test_a_connection_that_was_open_before_the_capture_is_read_from_where_it_starts() -> None:
-    found, tally = read(
-        pcap([tcp(77, b"later"), tcp(900, b"answer", back=True, ack=82), tcp(82, b" on", ack=906)])
-    )
-    assert streams(found) == {(1, 0): b"later on", (1, 1): b"answer"} and not tally.faults
-
-
-def test_a_hole_that_the_receiver_does_not_know_is_named_and_the_stream_goes_on() -> None:
-    sent = [tcp(1, b"aaaa"), tcp(9, b"cccc"), tcp(1, back=True, ack=13), tcp(13, b"dddd")]
-    found, tally = read(pcap(sent))
-    assert [(c.payload, c.fresh) for c in found] == [
-        (b"aaaa", True),
-        (b"cccc", True),
-        (b"dddd", False),
-    ]
-    assert found[1].ts_ns == 1002 * 10**9 + 250_000_000  # when it became readable
-    assert tally.faults == {"tcp_hole": 1}
-
-
-def test_a_hole_with_no_answer_in_the_capture_ends_with_the_buffer_or_the_file() -> None:
-    few, tally = read(pcap([tcp(1, b"aaaa"), tcp(9, b"cccc")]))
-    assert streams(few) == {(1, 0): b"aaaacccc"} and tally.faults == {"tcp_hole": 1}
-    size = 1400
-    many = [tcp(1, b"aaaa")] + [
-        tcp(9 + at * size, bytes(size)) for at in range(PENDING_BYTES_MAX // size + 50)
-    ]
-    found, tally = read(pcap(many))
-    assert (
-        tally.faults == {"tcp_hole": 1} and len(streams(found)[1, 0]) == 4 + (len(many) - 1) * size
-    )
-    assert len(found) > 40  # it did not wait for the end of the file
-
-
-def test_a_new_connection_on_the_same_ports_is_another_flow() -> None:
-    sent = [
-        tcp(0, flags=SYN),
-        tcp(1, b"old"),
-        tcp(4, flags=RST),
-        tcp(5000, flags=SYN),
-        tcp(5000, flags=SYN),
-        tcp(5001, b"new"),
-    ]
-    found, tally = read(pcap(sent))
-    assert streams(found) == {(1, 0): b"old", (2, 0): b"new"} and not tally.faults
-
-
-def test_a_sequence_number_from_nowhere_does_not_end_the_stream() -> None:
-    found, tally = read(pcap([tcp(1, b"aa"), tcp(3_000_000_000, b"??"), tcp(3, b"bb")]))
-    assert (
-        [c.payload for c in found] == [b"aa", b"??", b"bb"]
-        and found[2].fresh
-        and tally.faults == {"tcp_jump": 2}
-    )
-
-
-def test_a_capture_that_cut_its_packets_says_so() -> None:
-    sent = [tcp(1, b"a" * 60), tcp(61, b"b" * 10), tcp(1, back=True, ack=71), udp(b"u" * 60)]
-    found, tally = read(pcap(sent, cut=80))
-    assert [c.payload for c in found] == [b"a" * 40, b"b" * 10] and found[1].fresh
-    assert tally.faults == {"packet_truncated": 2, "tcp_hole": 1}
-
-
 def test_a_file_that_ends_early_gives_what_it_has() -> None:
     whole = pcap([udp(b"one"), udp(b"two")])
     for end in range(len(whole) - len(udp(b"two")) - 15, len(whole)):
@@ -459,18 +260,3 @@ def test_no_mutated_capture_raises_anything_but_capture_error(
         assert len(list(packets(mutated, Tally()))) == tally.packets
     except CaptureError as fault:
         assert fault.fault
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.data())
-def test_any_loss_and_any_order_never_invents_a_byte_nor_turns_the_stream_round(
-    start: int, data: st.DataObject
-) -> None:
-    size = 7
-    pieces = [(at, MESSAGE[at : at + size]) for at in range(0, 140, size)]
-    sent = data.draw(st.lists(st.sampled_from(pieces), max_size=40))
-    found, _ = read(
-        pcap([tcp(start - 1, flags=SYN)] + [tcp(start + at, piece) for at, piece in sent])
-    )
-    got = b"".join(chunk.payload for chunk in found)
-    assert list(got) == sorted(set(got)) and set(got) <= set(MESSAGE[:140])

@@ -1,0 +1,221 @@
+"""The simulated PMU: its parts under one name, and the program that runs one or many in a process
+of their own.
+
+    python -m hil.devices.pmu --tcp 127.0.0.1:0 --rate 60
+    python -m hil.devices.pmu --pty --baud 115200 --count 2
+    python -m hil.devices.pmu --count 50 --spread
+
+1. The first line printed is a JSON object with the address of each PMU; the last one, when SIGTERM,
+   SIGINT or --seconds ends it, has what was counted. Nothing else is printed to the standard
+   output.
+2. All PMUs of a process measure one grid; other processes with the same seed measure the same one.
+
+It starts no agent and judges nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from drivers.c37118.wire import Format
+from hil.devices.pace import Pace, tai_now
+from hil.devices.port import LinePort, TcpPort
+from hil.devices.profile import FLOAT_POLAR, PHASORS_3, PHASORS_10, Profile
+from hil.devices.unit import Client, Counts, Instant, Pmu
+from hil.grid import Grid, Plan
+
+__all__ = [
+    "FLOAT_POLAR",
+    "PHASORS_3",
+    "PHASORS_10",
+    "Client",
+    "Counts",
+    "Instant",
+    "LinePort",
+    "Pace",
+    "Plant",
+    "Pmu",
+    "Profile",
+    "TcpPort",
+    "tai_now",
+]
+
+PMUS_MAX = 1000  # of one program
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One PMU of a plant and where it is heard."""
+
+    pmu: Pmu
+    port: TcpPort | LinePort
+    address: str  # host:port, or the path of a pseudo-terminal
+
+
+class Plant:
+    """Several PMUs on one grid, in one loop. Add them, start, and stop at the end."""
+
+    def __init__(self, grid: Grid, now: Callable[[], int] = tai_now) -> None:
+        self.grid = grid
+        self._now = now
+        self._pace = Pace(now)
+        self._places: list[_Place] = []
+
+    async def add_tcp(
+        self, profile: Profile, host: str = "127.0.0.1", port: int = 0, phase_us: int = 0
+    ) -> tuple[Pmu, str]:
+        """A PMU on a TCP port (0: a free one); the PMU and its host:port. Raises OSError."""
+        pmu = self._pmu(profile, phase_us)
+        tcp = TcpPort(pmu, host, port)
+        host, port = await tcp.open()
+        return self._placed(pmu, tcp, f"{host}:{port}")
+
+    async def add_line(
+        self, profile: Profile, baud: int = 115_200, phase_us: int = 0
+    ) -> tuple[Pmu, str]:
+        """A PMU on a pseudo-terminal paced at `baud`; the PMU and the path. Raises OSError."""
+        pmu = self._pmu(profile, phase_us)
+        line = LinePort(pmu, baud)
+        return self._placed(pmu, line, await line.open())
+
+    def start(self) -> None:
+        """The grid is measured from the next instant on."""
+        self._pace.start()
+
+    async def stop(self) -> None:
+        """No more measuring, every port closed. Idempotent."""
+        self._pace.stop()
+        for place in self._places:
+            await place.port.close()
+
+    def addresses(self) -> list[dict[str, object]]:
+        """Who is heard where."""
+        return [
+            {
+                "station": place.pmu.profile.station,
+                "idcode": place.pmu.profile.idcode,
+                "pty" if isinstance(place.port, LinePort) else "tcp": place.address,
+            }
+            for place in self._places
+        ]
+
+    def report(self) -> dict[str, object]:
+        """What was counted: in all, and PMU by PMU."""
+        counted = [place.pmu.report() for place in self._places]
+        return {"sent": sum(place.pmu.counts.sent for place in self._places), "pmus": counted}
+
+    def _pmu(self, profile: Profile, phase_us: int) -> Pmu:
+        pmu = Pmu(profile, self.grid, self._now)
+        self._pace.add(pmu, profile.rate, phase_us)
+        return pmu
+
+    def _placed(self, pmu: Pmu, port: TcpPort | LinePort, address: str) -> tuple[Pmu, str]:
+        self._places.append(_Place(pmu, port, address))
+        return pmu, address
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m hil.devices.pmu", description="Simulated PMUs on one simulated grid."
+    )
+    parser.add_argument("--tcp", default="127.0.0.1:0", help="host:port of the first; 0: any free")
+    parser.add_argument("--pty", action="store_true", help="a pseudo-terminal instead of TCP")
+    parser.add_argument("--baud", type=int, default=115_200, help="of the pseudo-terminal")
+    parser.add_argument("--count", type=int, default=1, help="PMUs, on successive IDCODEs, ports")
+    parser.add_argument("--rate", type=int, default=60, help="frames a second")
+    parser.add_argument("--idcode", type=int, default=1, help="of the first")
+    parser.add_argument("--station", default="SIM PMU", help="name; a number follows if several")
+    parser.add_argument("--bus", type=int, default=0, help="1 or 2; 0: in turn")
+    parser.add_argument("--format", type=int, default=15, help="FORMAT bits, 0 to 15")
+    parser.add_argument("--version", type=int, default=2, help="1 (2005) or 2 (2011)")
+    parser.add_argument("--time-base", type=int, default=1_000_000)
+    parser.add_argument(
+        "--phasors", default=",".join(PHASORS_3), help="names, or a number: 3 or 10"
+    )
+    parser.add_argument("--analogs", default="", help="names, such as MW,MVAR")
+    parser.add_argument("--digitals", type=int, default=0, help="words")
+    parser.add_argument("--phase-us", type=int, default=0, help="sends so long after the instant")
+    parser.add_argument("--spread", action="store_true", help="spreads sending over the period")
+    parser.add_argument("--spontaneous", action="store_true", help="sends without being asked")
+    parser.add_argument("--seed", type=int, default=1, help="of the grid")
+    parser.add_argument("--nominal-hz", type=int, default=60, choices=(50, 60))
+    parser.add_argument("--seconds", type=float, default=0.0, help="0: until SIGTERM")
+    return parser.parse_args(arguments)
+
+
+_PHASORS = {"3": PHASORS_3, "10": PHASORS_10}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def _profile(options: argparse.Namespace, at: int) -> Profile:
+    """The profile of the `at`th PMU."""
+    return Profile(
+        station=options.station if options.count == 1 else f"{options.station} {at + 1}",
+        idcode=options.idcode + at,
+        bus=options.bus or at % 2 + 1,
+        device=options.idcode + at,
+        rate=options.rate,
+        nominal_hz=options.nominal_hz,
+        format=Format(options.format),
+        version=options.version,
+        time_base=options.time_base,
+        phasors=_PHASORS.get(options.phasors, _names(options.phasors)),
+        analogs=_names(options.analogs),
+        digitals=options.digitals,
+        spontaneous=options.spontaneous,
+    )
+
+
+async def _fill(plant: Plant, options: argparse.Namespace) -> None:
+    host, _, port = options.tcp.rpartition(":")
+    for at in range(options.count):
+        spread = at * 1_000_000 // (options.rate * options.count) if options.spread else 0
+        phase_us = options.phase_us + spread
+        profile = _profile(options, at)
+        if options.pty:
+            await plant.add_line(profile, options.baud, phase_us)
+        else:
+            await plant.add_tcp(profile, host, int(port) + at if int(port) else 0, phase_us)
+
+
+async def _run(options: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    if options.seconds:
+        loop.call_later(options.seconds, stopped.set)
+    plant = Plant(Grid(Plan(seed=options.seed, nominal_hz=options.nominal_hz)))
+    try:
+        await _fill(plant, options)
+        plant.start()
+        print(json.dumps({"pmus": plant.addresses()}), flush=True)
+        await stopped.wait()
+    finally:
+        await plant.stop()
+    print(json.dumps(plant.report()), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs until told to stop. 0, or 2 with a line on the standard error: options, or no port."""
+    options = _arguments(arguments)
+    if not 1 <= options.count <= PMUS_MAX:
+        print(f"--count {options.count}; 1 to {PMUS_MAX} expected", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(_run(options))
+    except (OSError, ValueError) as fault:
+        print(f"the simulated PMU does not start: {fault}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
