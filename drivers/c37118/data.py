@@ -35,11 +35,12 @@ from drivers.c37118.frame import (
     parse_header,
 )
 from drivers.c37118.station import PHUNIT_STEP, Analog, Configuration, Format, Phasor, Station
-from drivers.line import FrameError
+from drivers.line import Channel, FrameError
 
 ANGLE_STEP_RAD = 1e-4  # C37.118.2-2011 Table 6: integer angles in rad x 10^4
 FREQ_STEP_HZ = 1e-3  # integer FREQ: deviation from nominal, mHz
 DFREQ_STEP = 1e-2  # integer DFREQ: Hz/s x 100
+_SECOND_PARTS = ("angle", "imaginary")
 MISSING = -32768
 MISSING_BYTES = b"\x80\x00"
 _DATA_SYNC = frozenset(
@@ -130,6 +131,14 @@ class Layout:
     def stats(self, raw: bytes) -> tuple[int, ...]:
         """The STAT word of each PMU block of a frame of this layout's size."""
         return tuple(raw[at] << 8 | raw[at + 1] for at in self.stat_offsets)
+
+    def channels(self, block: int) -> tuple[Channel, ...]:
+        """One PMU's channels in the order of the wire: a phasor is one, STAT is none."""
+        return tuple(
+            Channel(slot.name, slot.quantity, slot.unit)
+            for slot in self.slots
+            if slot.block == block and slot.quantity != "stat" and slot.part not in _SECOND_PARTS
+        )
 
     def phasors(self, values: Values) -> list[complex]:
         """The phasors of decoded values as complex numbers, V and A, in the order of the wire."""

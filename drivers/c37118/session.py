@@ -1,0 +1,273 @@
+"""One conversation with one source: frames in, `Frame | Setup` out, commands to send.
+
+1. Every good frame, of any type and either direction, is one Frame: configuration, header and
+   command frames are evidence too. A configuration that says something new is a Setup first.
+2. No frame is lost for want of a configuration. A data frame whose FRAMESIZE does not fit what
+   rules is the truth, and the configuration the thing that is out of date: the stream is put under
+   a bare Setup, the frame kept beneath it, and the configuration asked for.
+3. A configuration change has three faces, all counted by name: announced (STAT bit 10 rises or
+   falls), changed (a CFG of other content arrives), unannounced (rule 2).
+4. CFG-2 and CFG-3 rule; CFG-1 states what a PMU could do, and rules only where nothing else does.
+   A CFG-2 beside a ruling CFG-3 replaces it only when the two disagree on the data frame.
+5. The peer can invent IDCODEs, fragments and garbage; streams, fragments and work are bounded.
+
+It opens nothing and waits for nothing; the clock comes in as `heard`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from struct import Struct
+
+from drivers.c37118.command import Command, encode_command
+from drivers.c37118.configuration import CFG_TYPES
+from drivers.c37118.frame import FrameType, Stamp, parse_header
+from drivers.c37118.splitter import Bad, Splitter
+from drivers.c37118.stamp import message_quality
+from drivers.c37118.station import Configuration
+from drivers.c37118.stream import DEVICE, KIND, UNKNOWN, Ruling, Stream, key_of, ruling
+from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
+from evidence.code import Flag
+from evidence.leap import BUILT_IN, NS, LeapTable
+
+ASK_NS_MIN = 1 * NS  # between two asks for a configuration while data runs
+ASK_NS_MAX = 64 * NS  # a PMU that never answers is asked about once a minute
+RETURN_FRAMES = 50  # in a row that fit the configuration on file, before it is believed again
+_ASKS = {1: Command.SEND_CFG1, 2: Command.SEND_CFG2, 3: Command.SEND_CFG3}
+_RANK = {FrameType.CFG1: 1, FrameType.CFG2: 2, FrameType.CFG3: 3}
+_COMMAND_TIME_BASE = 1_000_000  # before the PMU's own is known
+_DATA_SECOND_MAX = 0x0F  # a second SYNC byte up to this is a data frame's
+_HEAD = Struct(">xBxxHII").unpack_from
+
+Item = Frame | Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the site says of a source."""
+
+    idcode: int | None = None  # None: any IDCODE is heard, STREAMS_MAX at most
+    commands: bool = True  # whether this side may ask
+    configuration: bytes = b""  # one CFG frame (or the fragments of a CFG-3) from a file
+    prefer: tuple[int, ...] = (3, 2, 1)  # which CFG to ask for, in turn
+    time_bound_ns: int | None = None  # of the PMU's clock when locked, where its frames do not say
+    simulated: bool = False
+
+
+class Session:
+    """Feed it what the line brings. `counts` tells what happened, by name."""
+
+    def __init__(self, terms: Terms, table: LeapTable = BUILT_IN) -> None:
+        """Raises FrameError when the configuration on file is not one."""
+        self._terms = terms
+        self._table = table
+        self._splitter = Splitter()
+        self._streams: dict[int, Stream] = {}
+        self._wanted = terms.commands
+        self._asked_tai: int | None = None
+        self._asks = 0
+        self.counts: Counter[str] = Counter()
+        self.idcode = terms.idcode
+        self._on_file: Ruling | None = ruling(terms.configuration) if terms.configuration else None
+        if self._on_file is not None and self.idcode is None:
+            self.idcode = self._on_file.configuration.idcode
+
+    def begin(self) -> list[Setup]:
+        """The Setup of the configuration on file, where there is one."""
+        if self._on_file is None:
+            return []
+        stream = self._new_stream(self._on_file.configuration.idcode)
+        return [stream.rule(self._on_file)]
+
+    # --- what is heard
+
+    def feed(self, data: bytes, heard: Instant) -> list[Item]:
+        """Bytes of the line, as they came."""
+        return self.accept(self._splitter.feed(data), heard)
+
+    def flush(self, heard: Instant) -> list[Item]:
+        """The line has ended: what was begun and never completed."""
+        return self.accept(self._splitter.flush(), heard)
+
+    def accept(self, items: Iterable[bytes | Bad], heard: Instant) -> list[Item]:
+        """Whole frames, CHK checked, as a Splitter or `splitter.whole` gives them."""
+        out: list[Item] = []
+        streams, append, new = self._streams, out.append, tuple.__new__
+        for item in items:
+            if type(item) is not bytes:
+                append(self._bad(item, heard))  # type: ignore[arg-type]
+                continue
+            second, idcode, soc, word = _HEAD(item)
+            stream = streams.get(idcode)
+            if stream is None or second > _DATA_SECOND_MAX or len(item) != stream.size:
+                self._uncommon(item, heard, out)
+                continue
+            stats, quality = stream.stats(item), word >> 24
+            if (soc, quality, stats, second) != stream.shared and stream.restamp(
+                soc, quality, stats, second
+            ):
+                self._want("configuration_announced")
+            fracsec = word & 0xFFFFFF
+            if fracsec >= stream.time_base:
+                append(stream.frame(item, heard))
+                continue
+            tai = stream.base + (fracsec * NS + stream.half) // stream.time_base
+            # As Frame(...), without the cost of its keyword machinery: this is every sample.
+            append(
+                new(
+                    Frame,
+                    (stream.key, KIND, item, tai, stream.bound, DEVICE, stream.flags, heard, None),
+                )
+            )
+        return out
+
+    def _uncommon(self, raw: bytes, heard: Instant, out: list[Item]) -> None:
+        """Everything but a data frame of a ruled stream."""
+        header = parse_header(raw)
+        stream = self._streams.get(header.idcode)
+        if stream is None:
+            if self.idcode not in (None, header.idcode):
+                text = f"IDCODE {header.idcode}, {self.idcode} expected"
+                out.append(
+                    self._refused(raw, header.idcode, FrameError("unknown_idcode", text), heard)
+                )
+                return
+            if len(self._streams) >= STREAMS_MAX:
+                text = f"IDCODE {header.idcode} after {STREAMS_MAX} others"
+                out.append(self._refused(raw, header.idcode, FrameError("streams", text), heard))
+                return
+            stream = self._new_stream(header.idcode)
+        if header.frame_type in CFG_TYPES:
+            self._configured(stream, header.frame_type, raw, heard, out)
+            return
+        if not stream.stated:
+            out.append(stream.bare())
+        if header.frame_type is FrameType.DATA:
+            out.extend(self._unfit(stream, raw))
+        out.append(stream.frame(raw, heard))
+
+    def _not_heard(self, idcode: int) -> FrameError | None:
+        """Why frames of an IDCODE are not taken, or None when they are."""
+        if self.idcode not in (None, idcode):
+            return FrameError("unknown_idcode", f"IDCODE {idcode}, {self.idcode} expected")
+        if len(self._streams) >= STREAMS_MAX:
+            return FrameError("streams", f"IDCODE {idcode} after {STREAMS_MAX} others")
+        return None
+
+    def _unfit(self, stream: Stream, raw: bytes) -> list[Setup]:
+        """A data frame that nothing that rules fits: rule 2, and the way back to the file's."""
+        if stream.ruling is not None:
+            self._want("configuration_unannounced")
+            return [stream.bare()]
+        if self._terms.commands or self._on_file is None:
+            return []
+        fits = stream.idcode == self._on_file.configuration.idcode
+        stream.fits = stream.fits + 1 if fits and len(raw) == self._on_file.layout.size else 0
+        return [stream.rule(self._on_file)] if stream.fits >= RETURN_FRAMES else []
+
+    def _configured(
+        self, stream: Stream, kind: FrameType, raw: bytes, heard: Instant, out: list[Item]
+    ) -> None:
+        try:
+            complete = stream.collect(raw)
+            found = ruling(complete) if complete is not None else None
+        except FrameError as fault:
+            out.append(self._refused(raw, stream.idcode, fault, heard))
+            return
+        if found is not None:
+            self._wanted = False
+            if _replaces(found, stream.ruling):
+                self.counts["configuration_changed"] += stream.ruling is not None
+                out.append(stream.rule(found))
+        elif not stream.stated:
+            out.append(stream.bare())
+        out.append(stream.frame(raw, heard))
+
+    def _bad(self, bad: Bad, heard: Instant) -> Frame:
+        key = key_of(self.idcode) if self.idcode is not None else ""
+        return Frame(key, KIND, bad.raw, heard.tai, None, UNKNOWN, 0, heard, bad.fault)
+
+    def _refused(self, raw: bytes, idcode: int, fault: FrameError, heard: Instant) -> Frame:
+        flags = int(Flag.AGENT_STAMPED)
+        return Frame(key_of(idcode), KIND, raw, heard.tai, None, UNKNOWN, flags, heard, fault)
+
+    def _new_stream(self, idcode: int) -> Stream:
+        terms = self._terms
+        stream = Stream(idcode, self._table, terms.time_bound_ns, terms.simulated)
+        self._streams[idcode] = stream
+        return stream
+
+    # --- what is asked
+
+    def _want(self, event: str) -> None:
+        self.counts[event] += 1
+        self._wanted = self._terms.commands
+        self._asked_tai, self._asks = None, 0
+
+    def configured(self) -> bool:
+        """Whether a configuration rules the stream that this side talks to."""
+        own = self._streams.get(self.idcode) if self.idcode is not None else None
+        return own is not None and own.ruling is not None and not self._wanted
+
+    def rates(self) -> list[tuple[int, int]]:
+        """The rates of all ruled streams."""
+        rulings = [stream.ruling for stream in self._streams.values()]
+        return [found.configuration.rate() for found in rulings if found is not None]
+
+    def next_ask(self, now: Instant) -> bytes | None:
+        """The command to send now for a configuration that is wanted; ever more seldom."""
+        if not self._wanted or self.idcode is None:
+            return None
+        rounds = self._asks // len(self._terms.prefer)
+        pause = min(ASK_NS_MIN << min(rounds, 16), ASK_NS_MAX)
+        if self._asked_tai is not None and 0 <= now.tai - self._asked_tai < pause:
+            return None
+        self._asked_tai = now.tai
+        self._asks += 1
+        return self.ask(self._asks - 1, now)
+
+    def ask(self, turn: int, now: Instant) -> bytes:
+        """The command for a configuration, of the types preferred, in turn."""
+        return self.command(_ASKS[self._terms.prefer[turn % len(self._terms.prefer)]], now)
+
+    def command(self, command: Command, now: Instant) -> bytes:
+        """A command frame to this session's IDCODE. Raises ValueError where it has none."""
+        if self.idcode is None:
+            raise ValueError("no IDCODE to send a command to")
+        own = self._streams.get(self.idcode)
+        time_base = (own.time_base if own is not None else 0) or _COMMAND_TIME_BASE
+        utc = self._table.utc_ns(now.tai)
+        fracsec = utc % NS * time_base // NS
+        quality = message_quality(now.bound)
+        return encode_command(command, self.idcode, Stamp(utc // NS, fracsec, quality))
+
+
+def _replaces(found: Ruling, ruled: Ruling | None) -> bool:
+    """Rule 4."""
+    if ruled is None:
+        return True
+    if found.content == ruled.content:
+        return False
+    new, old = found.configuration, ruled.configuration
+    if _RANK[new.frame_type] >= _RANK[old.frame_type]:
+        return True
+    return new.frame_type is not FrameType.CFG1 and _frame_of(new) != _frame_of(old)
+
+
+def _frame_of(configuration: Configuration) -> tuple[object, ...]:
+    """All that shapes a data frame, and CFGCNT: what CFG-2 and CFG-3 must agree on."""
+    return (
+        configuration.time_base,
+        configuration.data_rate,
+        tuple(
+            (
+                station.idcode,
+                station.format,
+                len(station.phasors),
+                len(station.analogs),
+                len(station.digitals),
+                station.cfgcnt,
+            )
+            for station in configuration.stations
+        ),
+    )

@@ -1,0 +1,88 @@
+"""Every scheme that a source can have, and where its driver lives. Nothing is loaded until it is
+asked for.
+
+1. One row a scheme. A driver's libraries are loaded when its source is opened, never for the list.
+2. What a line can carry is worked out here, from the options alone, so that a plan can be refused
+   before anything is opened.
+
+It opens nothing.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from drivers.line import Clock, Driver, Source
+from evidence.config import ConfigError, convert, nearest
+
+BITS_A_BYTE = (
+    10  # on a serial line: start, eight bits, stop; parity or a second stop bit add one each
+)
+LOAD_MAX = 0.85  # of the baud: above it a burst or a resent configuration has no room
+
+
+class Scheme(NamedTuple):
+    """Where a scheme's driver and options are: module and names."""
+
+    module: str
+    driver: str
+    option_module: str
+    options: str
+    serial: bool  # the line has a baud, and so a limit
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    "c37118+tcp": Scheme(
+        "drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions", False
+    ),
+    "c37118+serial": Scheme(
+        "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
+    ),
+}
+
+
+class Load(NamedTuple):
+    """How much of a serial line a plan takes, in bits a second."""
+
+    needed: float
+    baud: int
+    share: float
+
+    def fits(self) -> bool:
+        return self.share <= LOAD_MAX
+
+
+def scheme(name: str) -> Scheme:
+    """The row of a scheme. Raises ConfigError naming the nearest one."""
+    row = SCHEMES.get(name)
+    if row is None:
+        raise ConfigError("", "scheme", f"{name!r}: {nearest(name, list(SCHEMES))}")
+    return row
+
+
+def options_of(source: Source) -> Any:
+    """The source's options in their own struct, every range checked. Raises ConfigError."""
+    row = scheme(source.scheme)
+    struct = getattr(importlib.import_module(row.option_module), row.options)
+    return convert(dict(source.options), struct, f"source {source.name!r}")
+
+
+def open_driver(source: Source, clock: Clock) -> Driver:
+    """The driver of a source, not yet opened. Raises ConfigError."""
+    row = scheme(source.scheme)
+    made = getattr(importlib.import_module(row.module), row.driver)
+    return cast(Driver, made(source, clock))
+
+
+def line_load(source: Source, frame_bytes: int, rate: tuple[int, int]) -> Load | None:
+    """What frames of that size at that rate (frames, seconds) take of the source's line.
+
+    None where the line has no baud to fill. Raises ConfigError.
+    """
+    if not scheme(source.scheme).serial:
+        return None
+    options = options_of(source)
+    bits = BITS_A_BYTE + (options.parity != "none") + (options.stopbits - 1)
+    frames, seconds = rate
+    needed = frame_bytes * bits * frames / seconds if seconds else 0.0
+    return Load(needed, options.baud, needed / options.baud)
