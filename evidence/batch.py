@@ -1,8 +1,10 @@
 """A batch: one signed head, and the observations it vouches for beside it.
 
-1. On the wire a batch is a CBOR sequence (RFC 8742): the head, then the observations, range after range.
+1. On the wire a batch is a CBOR sequence (RFC 8742): the head, then the observations, range after
+   range.
 2. One signature, the head's, authenticates all observations of its own run through the root.
-3. Everything that one batch can show is checked here; what needs other batches (edges, twins) is the record's.
+3. Everything that one batch can show is checked here; what needs other batches (edges, twins) is
+   the record's.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +33,9 @@ class Batch(NamedTuple):
 def read(encoded: bytes) -> Batch:
     """Takes a batch apart. Raises EvidenceError."""
     if len(encoded) > BATCH_BYTES_MAX:
-        raise EvidenceError(Reason.TOO_LONG, f"a batch of {len(encoded)} bytes; at most {BATCH_BYTES_MAX}")
+        raise EvidenceError(
+            Reason.TOO_LONG, f"a batch of {len(encoded)} bytes; at most {BATCH_BYTES_MAX}"
+        )
     message, end = cose.read_at(encoded, 0)
     message = cose.read_statement(message.encoded, Typ.HEAD)
     return Batch(head.batch_id(message.encoded), head.read(message.payload), message, encoded[end:])
@@ -46,21 +50,32 @@ def check(batch: Batch, reader_of: ReaderOf) -> list[Span]:
     leaves: list[bytes] = []
     spans = []
     for part in batch.head.ranges:
-        span = reader_of(part).span(batch.body, at, part.stream, part.first_seq, part.count, part.first_prev)
+        span = reader_of(part).span(
+            batch.body, at, part.stream, part.first_seq, part.count, part.first_prev
+        )
         if span.leaves[-1] != part.last_leaf:
-            raise EvidenceError(Reason.RANGE, f"stream {part.stream} does not end with the leaf that the head names")
+            raise EvidenceError(
+                Reason.RANGE, f"stream {part.stream} does not end with the leaf that the head names"
+            )
         leaves += span.leaves
         at = span.end
         spans.append(span)
     if at != len(batch.body):
-        raise EvidenceError(Reason.COUNT, f"{len(batch.body) - at} bytes after the last observation")
+        raise EvidenceError(
+            Reason.COUNT, f"{len(batch.body) - at} bytes after the last observation"
+        )
     if merkle.root(leaves) != batch.head.root:
-        raise EvidenceError(Reason.ROOT, "the observations do not have the root that the head signs")
+        raise EvidenceError(
+            Reason.ROOT, "the observations do not have the root that the head signs"
+        )
     return spans
 
 
 def check_each(batch: Batch, keys: Mapping[bytes, PublicKey]) -> None:
-    """Checks every observation's own signature; `keys`: descriptor -> its run's key. Raises EvidenceError(SIGNATURE)."""
+    """Checks every observation's own signature; `keys`: descriptor -> its run's key.
+
+    Raises EvidenceError(SIGNATURE).
+    """
     at = 0
     for part in batch.head.ranges:
         key = keys[part.descriptor]

@@ -1,9 +1,11 @@
 """The one encoding of a value: strict CBOR (RFC 8949), written by cbor2, read here.
 
-1. For every value there is exactly one accepted encoding: shortest heads, definite lengths, map keys unique and in
-   bytewise order (RFC 8949 4.2.1), floats always binary64 and finite, no simple values but false, true and null.
-   So a hash or a signature over bytes is one over the value, and nobody can re-encode what was signed.
-2. Reading is bounded: depth, and every declared length against the bytes that are there, before anything is built.
+1. For every value there is exactly one accepted encoding: shortest heads, definite lengths, map
+   keys unique and in bytewise order (RFC 8949 4.2.1), floats always binary64 and finite, no simple
+   values but false, true and null. So a hash or a signature over bytes is one over the value, and
+   nobody can re-encode what was signed.
+2. Reading is bounded: depth, and every declared length against the bytes that are there, before
+   anything is built.
 3. Tags are not values here. COSE messages are read by evidence.cose, which knows its one tag.
 
 cbor2 reads more than this (indefinite lengths, long heads), hence only writes.
@@ -25,7 +27,10 @@ _WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
 
 
 def encode(value: Any) -> bytes:
-    """The encoding of None, bool, int, float, bytes, str, and lists, tuples and maps of them. Raises EvidenceError."""
+    """The encoding of None, bool, int, float, bytes, str, and lists, tuples and maps of them.
+
+    Raises EvidenceError.
+    """
     return cbor2.dumps(_ordered(value, 0))
 
 
@@ -33,7 +38,9 @@ def _ordered(value: Any, depth: int) -> Any:
     if depth > DEPTH_MAX:
         raise EvidenceError(Reason.ENCODING, f"nested deeper than {DEPTH_MAX}")
     if isinstance(value, dict):
-        pairs = sorted((cbor2.dumps(key), key, _ordered(item, depth + 1)) for key, item in value.items())
+        pairs = sorted(
+            (cbor2.dumps(key), key, _ordered(item, depth + 1)) for key, item in value.items()
+        )
         return {key: item for _, key, item in pairs}
     if isinstance(value, list | tuple):
         return [_ordered(item, depth + 1) for item in value]
@@ -70,7 +77,9 @@ def decode_at(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
     if major in (2, 3):
         end = start + argument
         if end > len(data):
-            raise EvidenceError(Reason.ENCODING, f"a string at byte {at} is longer than what is there")
+            raise EvidenceError(
+                Reason.ENCODING, f"a string at byte {at} is longer than what is there"
+            )
         return (data[start:end] if major == 2 else _text(data[start:end], at)), end
     if major == 4:
         return _array(data, start, argument, depth)
@@ -80,7 +89,10 @@ def decode_at(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
 
 
 def head_at(data: bytes, at: int) -> tuple[int, int, int]:
-    """(major type, argument, where the content begins) of the head at `at`. Raises EvidenceError(ENCODING)."""
+    """(major type, argument, where the content begins) of the head at `at`.
+
+    Raises EvidenceError(ENCODING).
+    """
     if at >= len(data):
         raise EvidenceError(Reason.ENCODING, f"ends at byte {at}, where a head should begin")
     major, info = data[at] >> 5, data[at] & 0x1F
@@ -117,7 +129,9 @@ def _simple(data: bytes, at: int) -> tuple[Any, int]:
         value: float = _BINARY64.unpack_from(data, at + 1)[0]
         if math.isfinite(value):
             return value, at + 9
-    raise EvidenceError(Reason.ENCODING, f"no value of ours begins with {data[at]:#04x} (byte {at})")
+    raise EvidenceError(
+        Reason.ENCODING, f"no value of ours begins with {data[at]:#04x} (byte {at})"
+    )
 
 
 def _text(raw: bytes, at: int) -> str:

@@ -1,6 +1,7 @@
 """Every number that Gridseal writes into signed bytes. Append only.
 
-1. A number, once published, keeps its meaning for ever; a mistake gets a new number, never a new meaning.
+1. A number, once published, keeps its meaning for ever; a mistake gets a new number, never a new
+   meaning.
 2. Numbers say what something is. What to do about it is decided where it is used.
 
 This file decides nothing and parses nothing.
@@ -21,7 +22,7 @@ HEADER_TYP = 16
 
 
 class Typ(IntEnum):
-    """The `typ` header (RFC 9596), from the CoAP content-format range for experiments (RFC 7252 12.3)."""
+    """The `typ` header (RFC 9596), from the range for experiments (RFC 7252 12.3)."""
 
     CREDENTIAL = 65301
     RUN = 65302
@@ -41,7 +42,7 @@ class Kind(IntEnum):
     EVENT = 4  # something the gateway noticed, neither hole nor verdict
     PAYLOAD = 5  # another system's document: attested by the gateway, asserted by the peer
     C37118 = 16  # one IEEE C37.118.2 data frame, SYNC to CHK
-    C37118_INFO = 17  # one IEEE C37.118.2 frame that measures nothing: configuration, header, command
+    C37118_INFO = 17  # one that measures nothing: configuration, header, command
 
 
 class Flag(IntFlag):
@@ -87,7 +88,10 @@ class Cause(IntEnum):
 
 
 class Class(IntEnum):
-    """What an observation may be used for, as the record sees it. The least useful that applies rules."""
+    """What an observation may be used for, as the record sees it.
+
+    The least useful that applies rules.
+    """
 
     SETTLEABLE = 0
     PLACE_UNCHECKED = 1  # settles, and says so

@@ -1,8 +1,9 @@
-"""Configuration files: TOML into frozen structs, strictly, and refused with all that a technician needs.
+"""Configuration files: TOML into frozen structs, strictly, and refused with all that a technician
+needs.
 
 1. Unknown keys are refused, and the nearest known one is named.
-2. A ConfigError says file, line, key, what was found and what was expected. It never quotes a value of a key named like
-   a secret.
+2. A ConfigError says file, line, key, what was found and what was expected. It never quotes a value
+   of a key named like a secret.
 
 Pure: text in, struct out. Whoever reads the file brings its text and its name.
 """
@@ -22,7 +23,7 @@ _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 
 
 class ConfigError(ValueError):
-    """A configuration that must not be started with: file, line (0: not known), key, and what is wrong."""
+    """A configuration that must not be started with: file, line (0: not known), key, fault."""
 
     def __init__(self, file: str, key: str, text: str, line: int = 0) -> None:
         place = f"{file}:{line}" if line else file
@@ -52,20 +53,25 @@ def convert(document: Any, kind: type[T], file: str, text: str = "") -> T:
 def nearest(found: str, known: list[str]) -> str:
     """What to say of a name that is not known."""
     close = difflib.get_close_matches(found, known, 1, 0.6)
-    return f"unknown; did you mean {close[0]!r}?" if close else f"unknown; known: {', '.join(sorted(known))}"
+    if close:
+        return f"unknown; did you mean {close[0]!r}?"
+    return f"unknown; known: {', '.join(sorted(known))}"
 
 
 def _explained(message: str, document: Any, kind: Any, file: str, text: str) -> ConfigError:
     match = _PATH.search(message)
     path = re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", match.group(1)) if match else []
-    steps: list[str | int] = [name or (int(index) if index.isdigit() else index) for name, index in path]
+    steps: list[str | int] = [
+        name or (int(index) if index.isdigit() else index) for name, index in path
+    ]
     unknown = _UNKNOWN.search(message)
     if unknown:
         steps.append(unknown.group(1))
         reason = nearest(unknown.group(1), _fields(kind, steps[:-1]))
     else:
         reason = message.split(" - at ")[0] + _found(document, steps)
-    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    key = key.removeprefix(".")
     return ConfigError(file, key, reason, _line_of(text, steps))
 
 
@@ -87,7 +93,11 @@ def _fields(kind: Any, steps: list[str | int]) -> list[str]:
     for step in steps:
         info = _inside(info, step)
     info = _struct_of(info)
-    return [field.encode_name for field in info.fields] if isinstance(info, msgspec.inspect.StructType) else []
+    return (
+        [field.encode_name for field in info.fields]
+        if isinstance(info, msgspec.inspect.StructType)
+        else []
+    )
 
 
 def _inside(info: Any, step: str | int) -> Any:
@@ -101,7 +111,10 @@ def _inside(info: Any, step: str | int) -> Any:
 
 def _struct_of(info: Any) -> Any:
     if isinstance(info, msgspec.inspect.UnionType):
-        return next((item for item in info.types if isinstance(item, msgspec.inspect.StructType)), info.types[0])
+        return next(
+            (item for item in info.types if isinstance(item, msgspec.inspect.StructType)),
+            info.types[0],
+        )
     return info
 
 
@@ -111,7 +124,7 @@ def _line_in(message: str) -> int:
 
 
 def _line_of(text: str, steps: list[str | int]) -> int:
-    """The line of the key, found by walking the text from table to table; 0 when it can't be told."""
+    """The line of the key, found by walking the text from table to table; 0 when not found."""
     tables: list[str] = []
     counts: dict[str, int] = {}
     wanted = [step for step in steps if isinstance(step, str)]
@@ -127,11 +140,19 @@ def _line_of(text: str, steps: list[str | int]) -> int:
                 best = number
             continue
         key = re.match(r"\s*([A-Za-z0-9_\-\"']+)\s*=", line)
-        if key and [*tables, key.group(1).strip("\"'")] == wanted[: len(tables) + 1] and _at_index(counts, tables, indexes):
+        if (
+            key
+            and [*tables, key.group(1).strip("\"'")] == wanted[: len(tables) + 1]
+            and _at_index(counts, tables, indexes)
+        ):
             return number
     return best
 
 
 def _at_index(counts: dict[str, int], tables: list[str], indexes: list[int]) -> bool:
-    reached = [counts[".".join(tables[: n + 1])] for n in range(len(tables)) if ".".join(tables[: n + 1]) in counts]
+    reached = [
+        counts[".".join(tables[: n + 1])]
+        for n in range(len(tables))
+        if ".".join(tables[: n + 1]) in counts
+    ]
     return all(have == want for have, want in zip(reached, indexes, strict=False))

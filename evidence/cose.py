@@ -1,11 +1,13 @@
 """COSE_Sign1 (RFC 9052 4.2) as this format uses it: tagged, everything protected, one encoding.
 
-1. The message is tag 18 over [protected, {}, payload, signature]; nothing unprotected, nothing detached.
-2. The protected header is {alg, kid} for an observation and {alg, kid, typ} for every other thing; a missing,
-   additional or unexpected member is refused (RFC 9596 3: typ keeps one kind of message from passing as another).
+1. The message is tag 18 over [protected, {}, payload, signature]; nothing unprotected, nothing
+   detached.
+2. The protected header is {alg, kid} for an observation and {alg, kid, typ} for every other thing;
+   a missing, additional or unexpected member is refused (RFC 9596 3: typ keeps one kind of message
+   from passing as another).
 3. A signature is checked before the payload is read.
-4. A statement's name is the SHA-256 of its payload: known before its key has signed, and the same for every
-   signature that ECDSA may make.
+4. A statement's name is the SHA-256 of its payload: known before its key has signed, and the same
+   for every signature that ECDSA may make.
 
 It finds no keys: the caller brings the one that must have signed.
 """
@@ -18,7 +20,8 @@ from evidence.code import HEADER_ALG, HEADER_KID, HEADER_TYP, Reason, Typ
 from evidence.key import KID_BYTES, SIGNATURE_BYTES, PublicKey, Signer
 from evidence.refusal import EvidenceError
 
-STATEMENT_BYTES_MAX = 65536  # a head stays under 64 KiB, and so does everything else that is signed once
+# A head stays under 64 KiB, and so does everything else that is signed once.
+STATEMENT_BYTES_MAX = 65536
 _TAG_ARRAY = b"\xd2\x84"  # tag 18, array of 4
 _CONTEXT = b"\x84\x6aSignature1"  # RFC 9052 4.4: Sig_structure
 
@@ -53,7 +56,9 @@ def protected_header(alg: int, kid: bytes, typ: int | None) -> bytes:
 
 def signed_prefix(protected: bytes, aad: bytes) -> bytes:
     """The Sig_structure (RFC 9052 4.4) up to the payload, which follows as a byte string."""
-    return b"".join((_CONTEXT, cbor.bytes_head(len(protected)), protected, cbor.bytes_head(len(aad)), aad))
+    return b"".join(
+        (_CONTEXT, cbor.bytes_head(len(protected)), protected, cbor.bytes_head(len(aad)), aad)
+    )
 
 
 def message_prefix(protected: bytes) -> bytes:
@@ -93,7 +98,10 @@ def read_at(data: bytes, at: int) -> tuple[Sign1, int]:
 
 
 def read_statement(encoded: bytes, typ: Typ) -> Sign1:
-    """Takes a statement apart that must be of this typ. Raises EvidenceError(TYP) if of another, or of none."""
+    """Takes a statement apart that must be of this typ.
+
+    Raises EvidenceError(TYP) if of another, or of none.
+    """
     if len(encoded) > STATEMENT_BYTES_MAX:
         raise EvidenceError(Reason.TOO_LONG, f"{len(encoded)} bytes; at most {STATEMENT_BYTES_MAX}")
     message = read(encoded)
@@ -123,8 +131,10 @@ def _string(data: bytes, at: int, field: str) -> tuple[bytes, int]:
 
 def _header(protected: bytes) -> tuple[int, bytes, int | None]:
     header = cbor.decode(protected)
-    if type(header) is not dict or not {HEADER_ALG, HEADER_KID} <= header.keys() <= {HEADER_ALG, HEADER_KID, HEADER_TYP}:
-        raise EvidenceError(Reason.SHAPE, "the protected header is not {alg, kid} or {alg, kid, typ}")
+    if type(header) is not dict or header.keys() - {HEADER_TYP} != {HEADER_ALG, HEADER_KID}:
+        raise EvidenceError(
+            Reason.SHAPE, "the protected header is not {alg, kid} or {alg, kid, typ}"
+        )
     alg, kid, typ = header[HEADER_ALG], header[HEADER_KID], header.get(HEADER_TYP)
     if type(alg) is not int:
         raise EvidenceError(Reason.ALG, "alg is not an integer")

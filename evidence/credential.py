@@ -1,8 +1,9 @@
-"""What an authority says of a device key: whose it is, where it stands, for which buses, from when to when.
+"""What an authority says of a device key: whose it is, where it stands, for which buses, from when
+to when.
 
-A CWT (RFC 8392) with a confirmation key (RFC 8747), signed with typ CREDENTIAL. Times are NumericDate in s, UTC.
-Site name and position are salted hashes (evidence.disclosure); buses are CIM mRIDs (UUIDs, 16 bytes), which tell
-nothing by themselves.
+A CWT (RFC 8392) with a confirmation key (RFC 8747), signed with typ CREDENTIAL. Times are
+NumericDate in s, UTC. Site name and position are salted hashes (evidence.disclosure); buses are CIM
+mRIDs (UUIDs, 16 bytes), which tell nothing by themselves.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ ROLES = ("gateway", "bench")  # a bench's samples are simulated, whatever else t
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One device key's credential. `site` and `position` are digests; position None: not surveyed."""
+    """One device key's credential.
+
+    `site` and `position` are digests; position None: not surveyed.
+    """
 
     issuer: str
     subject: str
@@ -96,5 +100,7 @@ def _read_cose_key(value: Any) -> PublicKey:
     if value.keys() == {_KTY, _CRV, _X} and (value[_KTY], value[_CRV]) == (_OKP, _CRV_ED25519):
         return PublicKey(ALG_ED25519, shape.blob(value[_X], "x", 32))
     if value.keys() == {_KTY, _CRV, _X, _Y} and (value[_KTY], value[_CRV]) == (_EC2, _CRV_P256):
-        return PublicKey(ALG_ESP256, shape.blob(value[_X], "x", 32) + shape.blob(value[_Y], "y", 32))
+        return PublicKey(
+            ALG_ESP256, shape.blob(value[_X], "x", 32) + shape.blob(value[_Y], "y", 32)
+        )
     shape.fail("cnf", value, "an Ed25519 or P-256 key")

@@ -1,10 +1,13 @@
-"""What a stream is: the link of its chain that rules the observations after it, signed by the run key, typ DESCRIPTOR.
+"""What a stream is: the link of its chain that rules the observations after it, signed by the run
+key, typ DESCRIPTOR.
 
-1. Its name is part of what every observation signs (external_aad): so a sample is bound to bus, position, configuration
-   and run without carrying them.
+1. Its name is part of what every observation signs (external_aad): so a sample is bound to bus,
+   position, configuration and run without carrying them.
 2. It has a seq and a prev like any link; a new configuration is a new descriptor in the same chain.
-3. Names, aliases, configuration bytes and positions are salted hashes (evidence.disclosure); mRIDs are not.
-4. Float channels of C37.118 are already in engineering units; PHUNIT and ANUNIT scale integers only. `decode` knows.
+3. Names, aliases, configuration bytes and positions are salted hashes (evidence.disclosure); mRIDs
+   are not.
+4. Float channels of C37.118 are already in engineering units; PHUNIT and ANUNIT scale integers
+   only. `decode` knows.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,8 @@ from evidence.credential import MRID_BYTES
 from evidence.merkle import HASH_BYTES
 
 QUANTITIES = ("voltage", "current", "frequency", "rocof", "power", "digital", "analog", "other")
-PHASES = ("", "A", "B", "C", "N", "AB", "BC", "CA", "0", "1", "2")  # phase, pair or sequence component
+# Phase, pair, or sequence component.
+PHASES = ("", "A", "B", "C", "N", "AB", "BC", "CA", "0", "1", "2")
 ORIGINS = ("direct", "concentrator", "gateway")
 DIRECTIONS = (0, 1, -1)  # unknown; positive into the terminal's equipment; positive out of it
 CHANNELS_MAX = 4096
@@ -25,7 +29,10 @@ BLOCKS_MAX = 1024
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One measuring device in the frame. `station` is a digest; window and group delay in us, None when not stated."""
+    """One measuring device in the frame.
+
+    `station` is a digest; window and group delay in us, None when not stated.
+    """
 
     station: bytes
     idcode: int
@@ -36,7 +43,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel: the device's side (name, quantity, unit) and the site plan's (the rest; empty when the plan is silent)."""
+    """One channel: the device's side (name, quantity, unit) and the site plan's (the rest; empty
+    when the plan is silent)."""
 
     block: int
     name: bytes  # digest
@@ -56,7 +64,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """One descriptor. `rate`: frames and seconds, (60, 1) or (1, 10). `position`: digest; offset of the bus in mm (E, N, up)."""
+    """One descriptor.
+
+    `rate`: frames and seconds, (60, 1) or (1, 10). `position`: digest; offset of the bus in mm (E,
+    N, up).
+    """
 
     run: bytes
     stream: int
@@ -77,9 +89,10 @@ class Descriptor:
     def payload(self) -> bytes:
         return cbor.encode(
             [
-                *(VERSION, self.run, self.stream, self.seq, self.prev, self.tai, self.kind, self.source),
-                *(ORIGINS.index(self.origin), self.wait_ms, self.configuration, self.rate, self.position, self.offset_mm),
-                [[b.station, b.idcode, b.service_class, b.window_us, b.group_delay_us] for b in self.blocks],
+                *(VERSION, self.run, self.stream, self.seq, self.prev, self.tai, self.kind),
+                *(self.source, ORIGINS.index(self.origin), self.wait_ms, self.configuration),
+                *(self.rate, self.position, self.offset_mm),
+                [_block_array(block) for block in self.blocks],
                 [_channel_array(channel) for channel in self.channels],
             ]
         )
@@ -98,9 +111,14 @@ class Descriptor:
         return frozenset(channel.node for channel in self.channels if channel.node is not None)
 
 
-def position_value(latitude: float, longitude: float, altitude_m: float, accuracy_m: float) -> bytes:
-    """A surveyed WGS84 position as the location claim (264) of EAT (RFC 9711 4.2.10); what `position` hides."""
-    return cbor.encode({1: float(latitude), 2: float(longitude), 3: float(altitude_m), 4: float(accuracy_m)})
+def position_value(
+    latitude: float, longitude: float, altitude_m: float, accuracy_m: float
+) -> bytes:
+    """A surveyed WGS84 position as the location claim (264) of EAT (RFC 9711 4.2.10); what
+    `position` hides."""
+    return cbor.encode(
+        {1: float(latitude), 2: float(longitude), 3: float(altitude_m), 4: float(accuracy_m)}
+    )
 
 
 def read(payload: bytes) -> Descriptor:
@@ -108,7 +126,11 @@ def read(payload: bytes) -> Descriptor:
     value = shape.versioned(cbor.decode(payload), "descriptor", 16)
     blocks, channels = shape.array(value[14], "blocks"), shape.array(value[15], "channels")
     if len(blocks) > BLOCKS_MAX or len(channels) > CHANNELS_MAX:
-        shape.fail("descriptor", (len(blocks), len(channels)), f"at most {BLOCKS_MAX} blocks, {CHANNELS_MAX} channels")
+        shape.fail(
+            "descriptor",
+            (len(blocks), len(channels)),
+            f"at most {BLOCKS_MAX} blocks, {CHANNELS_MAX} channels",
+        )
     frames, seconds = shape.array(value[11], "rate", 2)
     return Descriptor(
         shape.blob(value[1], "run", HASH_BYTES),
@@ -129,10 +151,16 @@ def read(payload: bytes) -> Descriptor:
     )
 
 
+def _block_array(block: Block) -> list[Any]:
+    station, idcode, service_class = block.station, block.idcode, block.service_class
+    return [station, idcode, service_class, block.window_us, block.group_delay_us]
+
+
 def _channel_array(channel: Channel) -> list[Any]:
     return [
-        *(channel.block, channel.name, QUANTITIES.index(channel.quantity), channel.unit, PHASES.index(channel.phase)),
-        *(channel.node, channel.terminal, channel.direction, channel.ratio, channel.accuracy, channel.core),
+        *(channel.block, channel.name, QUANTITIES.index(channel.quantity), channel.unit),
+        *(PHASES.index(channel.phase), channel.node, channel.terminal, channel.direction),
+        *(channel.ratio, channel.accuracy, channel.core),
         *(channel.burden, channel.correction, channel.aliases),
     ]
 
@@ -141,7 +169,11 @@ def _read_offset(value: Any) -> tuple[int, int, int] | None:
     if value is None:
         return None
     east, north, up = shape.array(value, "offset", 3)
-    return shape.integer(east, "offset"), shape.integer(north, "offset"), shape.integer(up, "offset")
+    return (
+        shape.integer(east, "offset"),
+        shape.integer(north, "offset"),
+        shape.integer(up, "offset"),
+    )
 
 
 def _read_block(value: Any) -> Block:

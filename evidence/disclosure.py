@@ -1,8 +1,9 @@
 """Salted hashes: a signed statement proves a value without telling it (the idea of SD-CWT).
 
-1. Configuration bytes, names, aliases and positions are signed as SHA-256(salt || value), salt 16 random bytes; salts
-   and values travel beside the statement, and only the hash is logged.
-2. A disclosure that matches no hash of its statement is refused; a hash without its disclosure is simply not known.
+1. Configuration bytes, names, aliases and positions are signed as SHA-256(salt || value), salt 16
+   random bytes; salts and values travel beside the statement, and only the hash is logged.
+2. A disclosure that matches no hash of its statement is refused; a hash without its disclosure is
+   simply not known.
 """
 
 import hashlib
@@ -14,12 +15,16 @@ from evidence.code import Reason
 from evidence.refusal import EvidenceError
 
 SALT_BYTES = 16
-DISCLOSURES_MAX = 4096  # of one statement: more channels do not fit a frame of 65,535 bytes with a name each
+# Of one statement: more channels do not fit a frame of 65,535 bytes with a name each.
+DISCLOSURES_MAX = 4096
 Disclosed = Mapping[bytes, bytes]  # digest -> value
 
 
 class Discloser:
-    """Hides values, keeping what must travel beside the statement. `random(n)` gives n random bytes."""
+    """Hides values, keeping what must travel beside the statement.
+
+    `random(n)` gives n random bytes.
+    """
 
     __slots__ = ("_pairs", "_random")
 
@@ -47,11 +52,17 @@ def read_pairs(value: Any) -> tuple[tuple[bytes, bytes], ...]:
     if len(items) > DISCLOSURES_MAX:
         shape.fail("disclosures", len(items), f"at most {DISCLOSURES_MAX}")
     pairs = [shape.array(item, "disclosure", 2) for item in items]
-    return tuple((shape.blob(salt, "salt", SALT_BYTES), shape.blob(hidden, "value")) for salt, hidden in pairs)
+    return tuple(
+        (shape.blob(salt, "salt", SALT_BYTES), shape.blob(hidden, "value"))
+        for salt, hidden in pairs
+    )
 
 
 def match(pairs: Iterable[tuple[bytes, bytes]], digests: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Digest -> value for pairs that belong to these digests. Raises EvidenceError(SHAPE) for one that does not."""
+    """Digest -> value for pairs that belong to these digests.
+
+    Raises EvidenceError(SHAPE) for one that does not.
+    """
     wanted = set(digests)
     found = {digest(salt, value): value for salt, value in pairs}
     if not found.keys() <= wanted:

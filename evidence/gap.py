@@ -1,8 +1,9 @@
 """A hole, stated: what `raw` holds when the kind is GAP.
 
-raw = [cause, first, last, count / null, detail]: the hole's first and last instant in ns TAI, how many samples (null when
-nobody can know), and a detail: null, or what was given up: [run, first seq, last seq, hash of the last one dropped].
-A sent frame is in the gap when its instant lies in it, ends included.
+raw = [cause, first, last, count / null, detail]: the hole's first and last instant in ns TAI, how
+many samples (null when nobody can know), and a detail: null, or what was given up: [run, first seq,
+last seq, hash of the last one dropped]. A sent frame is in the gap when its instant lies in it,
+ends included.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,9 @@ class Gap:
 
     def raw(self) -> bytes:
         given_up = self.dropped
-        detail = given_up and [given_up.run, given_up.first_seq, given_up.last_seq, given_up.last_leaf]
+        detail = None
+        if given_up is not None:
+            detail = [given_up.run, given_up.first_seq, given_up.last_seq, given_up.last_leaf]
         return cbor.encode([int(self.cause), self.first, self.last, self.count, detail])
 
 

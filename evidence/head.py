@@ -1,13 +1,17 @@
-"""The head of a batch: what the record logs, signed by the run key, typ HEAD. Its SHA-256 is the batch's id.
+"""The head of a batch: what the record logs, signed by the run key, typ HEAD. Its SHA-256 is the
+batch's id.
 
-    head = [version, run, number, previous, count, root, [+ [stream, descriptor, first_seq, last_seq, first_prev, last_leaf]]]
+    head = [version, run, number, previous, count, root, [+ range]]
+    range = [stream, descriptor, first_seq, last_seq, first_prev, last_leaf]
 
-1. `root` is the RFC 9162 root over the batch's observations as encoded, range after range, by seq within a range.
-2. A range lies under one descriptor. Descriptors are statements of their own and no leaves of a batch; between two
-   ranges of a stream the chain closes over the descriptor's leaf hash.
+1. `root` is the RFC 9162 root over the batch's observations as encoded, range after range, by seq
+   within a range.
+2. A range lies under one descriptor. Descriptors are statements of their own and no leaves of a
+   batch; between two ranges of a stream the chain closes over the descriptor's leaf hash.
 3. `previous` is the batch id of number - 1 of the same run, 32 zero bytes for number 0.
-4. A range whose descriptor is of an earlier run holds what that run left without a head; the later run vouches for its
-   place, and since its key did not sign those observations, each one's own signature is checked.
+4. A range whose descriptor is of an earlier run holds what that run left without a head; the later
+   run vouches for its place, and since its key did not sign those observations, each one's own
+   signature is checked.
 """
 
 import hashlib
@@ -34,7 +38,7 @@ class Range(NamedTuple):
     last_leaf: bytes
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # a tuple's own, which nobody misses here
         return self.last_seq - self.first_seq + 1
 
 
@@ -50,7 +54,9 @@ class Head:
     ranges: tuple[Range, ...]
 
     def payload(self) -> bytes:
-        return cbor.encode([VERSION, self.run, self.number, self.previous, self.count, self.root, self.ranges])
+        return cbor.encode(
+            [VERSION, self.run, self.number, self.previous, self.count, self.root, self.ranges]
+        )
 
 
 def batch_id(encoded: bytes) -> bytes:

@@ -1,7 +1,10 @@
-"""Keys as evidence sees them: a public key by algorithm, its short name, and the check of one signature.
+"""Keys as evidence sees them: a public key by algorithm, its short name, and the check of one
+signature.
 
-1. A kid is the first 8 bytes of SHA-256 over the raw public key: a hint to find a key, never an identity.
-2. Public keys travel raw: 32 bytes for Ed25519 (RFC 8032), X || Y of 64 bytes for P-256 (SEC 1, without the 04).
+1. A kid is the first 8 bytes of SHA-256 over the raw public key: a hint to find a key, never an
+   identity.
+2. Public keys travel raw: 32 bytes for Ed25519 (RFC 8032), X || Y of 64 bytes for P-256 (SEC 1,
+   without the 04).
 
 Where private keys live is drivers.keystore's business; Ed25519Key is for keys that live in memory.
 """
@@ -24,14 +27,19 @@ _RAW_BYTES = {ALG_ED25519: 32, ALG_ESP256: 64}
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A raw public key and the algorithm it is for (RFC 9864). Raises EvidenceError(ALG) for others."""
+    """A raw public key and the algorithm it is for (RFC 9864).
+
+    Raises EvidenceError(ALG) for others.
+    """
 
     alg: int
     raw: bytes
 
     def __post_init__(self) -> None:
         if _RAW_BYTES.get(self.alg) != len(self.raw):
-            raise EvidenceError(Reason.ALG, f"no key of algorithm {self.alg} has {len(self.raw)} bytes")
+            raise EvidenceError(
+                Reason.ALG, f"no key of algorithm {self.alg} has {len(self.raw)} bytes"
+            )
 
     @property
     def kid(self) -> bytes:
@@ -48,7 +56,8 @@ class PublicKey:
         if self.alg == ALG_ESP256:
             return p256.verify(self.raw, message, signature)
         try:
-            # libsodium refuses S >= L and keys of small order: no second signature for the same message.
+            # libsodium refuses S >= L and keys of small order: nobody but the signer can make
+            # a second signature for the same message.
             nacl.bindings.crypto_sign_open(signature + message, self.raw)
         except nacl.exceptions.BadSignatureError:
             return False
@@ -56,7 +65,10 @@ class PublicKey:
 
 
 class Signer(Protocol):
-    """Whatever signs: a key in memory, a file's, a token's. `sign` may block: never call a store's from a loop."""
+    """Whatever signs: a key in memory, a file's, a token's.
+
+    `sign` may block: never call a store's from a loop.
+    """
 
     @property
     def public(self) -> PublicKey: ...

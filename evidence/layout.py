@@ -1,11 +1,13 @@
 """Reads the observations of one stream fast, and as strictly as evidence.observation does.
 
-Observations of a stream differ in a few numbers, their hashes and their frame; all else is the same bytes. So the first is
-read strictly, its layout learned (where each number lies, which bytes are fixed), and those that follow are compared
-with it. What does not fit is read strictly again and becomes another layout.
+Observations of a stream differ in a few numbers, their hashes and their frame; all else is the same
+bytes. So the first is read strictly, its layout learned (where each number lies, which bytes are
+fixed), and those that follow are compared with it. What does not fit is read strictly again and
+becomes another layout.
 
-1. An observation accepted here would be accepted by observation.read_at, field for field: fixed bytes equal bytes that
-   were read strictly, and a number of a given width is checked to need that width.
+1. An observation accepted here would be accepted by observation.read_at, field for field: fixed
+   bytes equal bytes that were read strictly, and a number of a given width is checked to need that
+   width.
 2. Links are checked on the way: stream, seq rising by one, prev the leaf hash of the link before.
 3. Signatures are not checked here.
 """
@@ -19,9 +21,11 @@ from evidence.code import Reason
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
 
-LAYOUTS_MAX = 32  # of one stream: widths of seq, heard and its bound; beyond it the oldest is forgotten
-_NUMBER = {1: ("B", 24), 2: ("H", 1 << 8), 4: ("I", 1 << 16), 8: ("Q", 1 << 32)}  # width: code, least value
-_TAI_LEAST = 1 << 32  # 1970-01-01T00:00:04 TAI; earlier instants have a shorter head, and are read strictly
+# Of one stream: widths of seq, heard and its bound; beyond it the oldest is forgotten.
+LAYOUTS_MAX = 32
+# Width of a number: its code for struct, and the least value that needs it.
+_NUMBER = {1: ("B", 24), 2: ("H", 1 << 8), 4: ("I", 1 << 16), 8: ("Q", 1 << 32)}
+_TAI_LEAST = 1 << 32  # 1970-01-01T00:00:04 TAI; earlier instants have a shorter head
 Quality = tuple[int | None, int, int]  # bound, source, flags
 
 
@@ -48,11 +52,14 @@ class Span(NamedTuple):
 class _Layout(NamedTuple):
     struct: Struct
     fixed: tuple[bytes, ...]  # the bytes before seq, tai, heard, heard_bound, prev, raw, signature
-    least: tuple[Any, Any, Any]  # of seq, heard, heard_bound; b"" where the number is part of the fixed bytes
+    least: tuple[Any, Any, Any]  # of seq, heard, heard_bound; b"" where it is in the fixed bytes
     negative: bool  # heard is below zero: CBOR holds -1 - heard
     heard: int  # what heard is where it is part of the fixed bytes
     kind: int
     quality: Quality
+
+
+_Turn = tuple[int, int, Quality, tuple[bytes, ...]]  # first seq, kind, quality, marks
 
 
 class _Walk:
@@ -63,17 +70,23 @@ class _Walk:
     def __init__(self, stream: int, seq: int, count: int, prev: bytes) -> None:
         self.stream, self.seq, self.stop, self.prev = stream, seq, seq + count, prev
         self.leaves: list[bytes] = []
-        self.turns: list[tuple[int, int, Quality, tuple[bytes, ...]]] = []  # first seq, kind, quality, marks
+        self.turns: list[_Turn] = []
         self.first: tuple[int, int] | None = None
         self.last = (0, 0)
 
     def check(self, stream: int, seq: int, prev: bytes) -> None:
         if stream != self.stream:
-            raise EvidenceError(Reason.RANGE, f"stream {stream} in the range of stream {self.stream}")
+            raise EvidenceError(
+                Reason.RANGE, f"stream {stream} in the range of stream {self.stream}"
+            )
         if seq != self.seq:
-            raise EvidenceError(Reason.SEQUENCE, f"seq {seq} where {self.seq} is due, stream {self.stream}")
+            raise EvidenceError(
+                Reason.SEQUENCE, f"seq {seq} where {self.seq} is due, stream {self.stream}"
+            )
         if prev != self.prev:
-            raise EvidenceError(Reason.LINK, f"seq {seq} of stream {self.stream} does not continue the link before")
+            raise EvidenceError(
+                Reason.LINK, f"seq {seq} of stream {self.stream} does not continue the link before"
+            )
 
     def turn(self, seq: int, kind: int, quality: Quality, marks: tuple[bytes, ...]) -> None:
         """From this seq on, what the class depends on is this."""
@@ -87,12 +100,17 @@ class _Walk:
 
     def span(self, end: int) -> Span:
         ends = [turn[0] for turn in self.turns[1:]] + [self.stop]
-        segments = [Segment(turn[0], end - 1, *turn[1:]) for turn, end in zip(self.turns, ends, strict=True)]
+        segments = [
+            Segment(turn[0], end - 1, *turn[1:]) for turn, end in zip(self.turns, ends, strict=True)
+        ]
         return Span(end, self.leaves, segments, self.first or (0, 0), self.last)
 
 
 class Reader:
-    """Reads the links of one stream under one descriptor. `slices`: (offset, length) in `raw` that decide the class."""
+    """Reads the links of one stream under one descriptor.
+
+    `slices`: (offset, length) in `raw` that decide the class.
+    """
 
     __slots__ = ("_prefix", "_slices", "_layouts", "_layout")
 
@@ -102,8 +120,13 @@ class Reader:
         self._layouts: dict[tuple[bytes, ...], _Layout] = {}
         self._layout: _Layout | None = None
 
-    def span(self, body: bytes, at: int, stream: int, first_seq: int, count: int, prev: bytes) -> Span:
-        """Reads `count` links from `at`. Raises EvidenceError(ENCODING, SHAPE, KID, RANGE, SEQUENCE, LINK, ...)."""
+    def span(
+        self, body: bytes, at: int, stream: int, first_seq: int, count: int, prev: bytes
+    ) -> Span:
+        """Reads `count` links from `at`.
+
+        Raises EvidenceError(ENCODING, SHAPE, KID, RANGE, SEQUENCE, LINK, ...).
+        """
         walk = _Walk(stream, first_seq, count, prev)
         while walk.seq < walk.stop:
             if self._layout is not None:
@@ -115,7 +138,9 @@ class Reader:
     def _single(self, body: bytes, at: int, walk: _Walk) -> int:
         sample, message, end = observation.read_at(body, at)
         if not message.encoded.startswith(self._prefix):
-            raise EvidenceError(Reason.KID, f"the observation at byte {at} is by key {message.kid.hex()}")
+            raise EvidenceError(
+                Reason.KID, f"the observation at byte {at} is by key {message.kid.hex()}"
+            )
         walk.check(sample.stream, sample.seq, sample.prev)
         marks = tuple(sample.raw[start : start + length] for start, length in self._slices)
         walk.turn(sample.seq, sample.kind, (sample.bound, sample.source, sample.flags), marks)
@@ -130,15 +155,16 @@ class Reader:
         """Reads on while the layout fits, and stops before what does not."""
         size = layout.struct.size
         end = at + min(walk.stop - walk.seq, (len(body) - at) // size) * size
-        before_seq, before_tai, before_heard, before_bound, before_prev, before_raw, after_raw = layout.fixed
+        before_seq, before_tai, before_heard, before_bound, *more = layout.fixed
+        before_prev, before_raw, after_raw = more
         least_seq, least_heard, least_bound = layout.least
         expected, leaf, marks, start = walk.seq, walk.prev, None, at
         first = last = None
         for row in layout.struct.iter_unpack(memoryview(body)[at:end]):
             a, seq, b, tai, c, heard, d, bound, e, prev, f, *found, g = row
-            if a != before_seq or b != before_tai or c != before_heard or d != before_bound or e != before_prev:
+            if a != before_seq or b != before_tai or c != before_heard or d != before_bound:
                 break
-            if f != before_raw or g != after_raw or tai < _TAI_LEAST:
+            if e != before_prev or f != before_raw or g != after_raw or tai < _TAI_LEAST:
                 break
             if seq < least_seq or heard < least_heard or bound < least_bound:
                 break
@@ -159,29 +185,38 @@ class Reader:
         return start
 
     def _learn(self, sample: Sample, encoded: bytes) -> _Layout | None:
-        """The layout of an observation that was read strictly; None where seq is part of a head byte."""
-        marks = _bounds(encoded, len(self._prefix))
-        (seq_at, seq_end), _, (heard_at, heard_end), (bound_at, bound_end) = marks[:4]
-        if seq_at == seq_end:
+        """The layout of an observation that was read strictly; None where none can be learned.
+
+        That is where seq is part of a head byte, and where tai has not its usual 8 bytes.
+        """
+        places = _places(encoded, len(self._prefix))
+        if places[0][0] == places[0][1] or places[1][1] - places[1][0] != 8:
             return None
-        fixed = tuple(encoded[a:b] for a, b in zip([0] + [m[1] for m in marks], [m[0] for m in marks], strict=False))
-        fixed += (encoded[marks[-1][1] : marks[-1][1] + 2],)
+        starts, ends = zip(*places, strict=True)
+        edges = zip((0, *ends), (*starts, ends[-1] + 2), strict=True)
+        fixed = tuple(encoded[start:end] for start, end in edges)
         layout = self._layouts.get(fixed)
         if layout is None:
-            codes, least = zip(*(_number(b - a) for a, b in marks[:4]), strict=True)
-            raw = _raw_format(len(sample.raw), self._slices)
-            form = ">{}s{}{}s{}{}s{}{}s{}{}s32s{}s".format(
-                *(len(fixed[0]), codes[0], len(fixed[1]), codes[1], len(fixed[2]), codes[2]),
-                *(len(fixed[3]), codes[3], len(fixed[4]), len(fixed[5])),
-            )
-            quality = (sample.bound, sample.source, sample.flags)
-            layout = _Layout(
-                Struct(f"{form}{raw}2s64x"), fixed, (least[0], least[2], least[3]), sample.heard < 0, sample.heard, sample.kind, quality
-            )
+            layout = _layout(sample, fixed, places, self._slices)
             if len(self._layouts) >= LAYOUTS_MAX:
                 del self._layouts[next(iter(self._layouts))]
             self._layouts[fixed] = layout
         return layout
+
+
+def _layout(
+    sample: Sample,
+    fixed: tuple[bytes, ...],
+    places: list[tuple[int, int]],
+    slices: tuple[tuple[int, int], ...],
+) -> _Layout:
+    codes, least = zip(*(_number(end - start) for start, end in places[:4]), strict=True)
+    codes += ("32s", _raw_format(len(sample.raw), slices))
+    form = "".join(f"{len(part)}s{code}" for part, code in zip(fixed, (*codes, "64x"), strict=True))
+    quality = (sample.bound, sample.source, sample.flags)
+    numbers = (least[0], least[2], least[3])
+    negative = sample.heard < 0
+    return _Layout(Struct(f">{form}"), fixed, numbers, negative, sample.heard, sample.kind, quality)
 
 
 def _instants(layout: _Layout, row: tuple[Any, ...]) -> tuple[int, int]:
@@ -191,20 +226,20 @@ def _instants(layout: _Layout, row: tuple[Any, ...]) -> tuple[int, int]:
     return row[3], -1 - heard if layout.negative else heard
 
 
-def _bounds(encoded: bytes, prefix: int) -> list[tuple[int, int]]:
-    """Where the numbers seq, tai, heard and heard_bound lie after their head byte, then prev and raw: (start, end)."""
+def _places(encoded: bytes, prefix: int) -> list[tuple[int, int]]:
+    """Where seq, tai, heard and heard_bound lie after their head byte, then prev and raw."""
     _, _, at = cbor.head_at(encoded, prefix)
     at += 1  # the array's head
-    bounds = []
+    places = []
     for field in range(12):
         head = at
         _, end = cbor.decode_at(encoded, at)
         if field in (2, 3, 7, 8):
-            bounds.append((head + 1, end))
+            places.append((head + 1, end))
         elif field in (9, 11):
-            bounds.append((cbor.head_at(encoded, head)[2], end))
+            places.append((cbor.head_at(encoded, head)[2], end))
         at = end
-    return bounds
+    return places
 
 
 def _number(width: int) -> tuple[str, Any]:
@@ -212,7 +247,8 @@ def _number(width: int) -> tuple[str, Any]:
 
 
 def _raw_format(size: int, slices: tuple[tuple[int, int], ...]) -> str:
-    """The struct format of a raw of this size that gives these slices and skips the rest; slices rise and are apart."""
+    """The struct format of a raw of this size that gives these slices and skips the rest; slices
+    rise and are apart."""
     form, at = "", 0
     for start, length in slices:
         begin, end = min(start, size), min(start + length, size)

@@ -1,7 +1,9 @@
 """TAI - UTC: the one table, its expiry, and the way between the two scales in integer nanoseconds.
 
-1. Signed instants are TAI, ns since 1970-01-01T00:00:00 TAI (the PTP epoch, IEEE 1588-2019 7.2.3). UTC lives at the edges.
-2. Past its expiry the table still converts, and says `known = False`: whoever signs must say so too.
+1. Signed instants are TAI, ns since 1970-01-01T00:00:00 TAI (the PTP epoch, IEEE 1588-2019 7.2.3).
+   UTC lives at the edges.
+2. Past its expiry the table still converts, and says `known = False`: whoever signs must say so
+   too.
 
 It reads no file and asks no clock.
 """
@@ -16,7 +18,8 @@ LEAP_ROWS_MAX = 1000  # the real list has 28 rows; a longer one is not that list
 
 @dataclass(frozen=True, slots=True)
 class LeapTable:
-    """Offsets TAI - UTC in s, each from its UTC second (Unix count) on; the table vouches until `expires_s` (Unix count)."""
+    """Offsets TAI - UTC in s, each from its UTC second (Unix count) on; the table vouches until
+    `expires_s` (Unix count)."""
 
     starts_s: tuple[int, ...]
     offsets_s: tuple[int, ...]
@@ -33,8 +36,11 @@ class LeapTable:
         return self.offsets_s[max(bisect_right(self.starts_s, utc_s) - 1, 0)]
 
     def utc_ns(self, tai_ns: int) -> int:
-        """The Unix count, in ns, of a TAI instant; an inserted leap second repeats the count of the second before midnight."""
-        for start_s, offset_s in zip(reversed(self.starts_s), reversed(self.offsets_s), strict=True):
+        """The Unix count, in ns, of a TAI instant; an inserted leap second repeats the count of the
+        second before midnight."""
+        for start_s, offset_s in zip(
+            reversed(self.starts_s), reversed(self.offsets_s), strict=True
+        ):
             if tai_ns >= (start_s + offset_s) * NS:
                 return tai_ns - offset_s * NS
         return tai_ns - self.offsets_s[0] * NS
@@ -73,10 +79,11 @@ def parse(text: str) -> LeapTable:
 
 # IERS Bulletin C as in the IANA time zone database 2026f: no row since 2017, good until 2027-06-28.
 _ROWS = (
-    (63072000, 10), (78796800, 11), (94694400, 12), (126230400, 13), (157766400, 14), (189302400, 15),
-    (220924800, 16), (252460800, 17), (283996800, 18), (315532800, 19), (362793600, 20), (394329600, 21),
-    (425865600, 22), (489024000, 23), (567993600, 24), (631152000, 25), (662688000, 26), (709948800, 27),
-    (741484800, 28), (773020800, 29), (820454400, 30), (867715200, 31), (915148800, 32), (1136073600, 33),
-    (1230768000, 34), (1341100800, 35), (1435708800, 36), (1483228800, 37),
+    (63072000, 10), (78796800, 11), (94694400, 12), (126230400, 13), (157766400, 14),
+    (189302400, 15), (220924800, 16), (252460800, 17), (283996800, 18), (315532800, 19),
+    (362793600, 20), (394329600, 21), (425865600, 22), (489024000, 23), (567993600, 24),
+    (631152000, 25), (662688000, 26), (709948800, 27), (741484800, 28), (773020800, 29),
+    (820454400, 30), (867715200, 31), (915148800, 32), (1136073600, 33), (1230768000, 34),
+    (1341100800, 35), (1435708800, 36), (1483228800, 37),
 )  # fmt: skip
 BUILT_IN = LeapTable(tuple(row[0] for row in _ROWS), tuple(row[1] for row in _ROWS), 1814140800)

@@ -1,8 +1,10 @@
 """The Merkle tree of RFC 9162 2.1: roots, inclusion proofs and consistency proofs, over SHA-256.
 
-1. Leaf and node hashes are told apart by their first byte (RFC 9162 2.1.1), so no leaf can pass as a node.
-2. A complete subtree is addressed by (level, index): its leaves are index << level up to (index + 1) << level. It never
-   changes once complete, so proofs are made from stored nodes through a `fetch`, whoever stores them.
+1. Leaf and node hashes are told apart by their first byte (RFC 9162 2.1.1), so no leaf can pass as
+   a node.
+2. A complete subtree is addressed by (level, index): its leaves are index << level up to (index +
+   1) << level. It never changes once complete, so proofs are made from stored nodes through a
+   `fetch`, whoever stores them.
 
 It stores nothing and signs nothing.
 """
@@ -36,28 +38,36 @@ def root(leaves: Sequence[bytes]) -> bytes:
     level = list(leaves)
     sha256 = _sha256
     while len(level) > 1:
-        # RFC 9162's split at the largest power of two equals pairing from the left, an odd last one going up as it is.
+        # RFC 9162's split at the largest power of two equals pairing from the left, an odd last
+        # one going up as it is.
         odd = level.pop() if len(level) % 2 else None
         pairs = iter(level)
-        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+        level = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(pairs, pairs, strict=True)
+        ]
         if odd is not None:
             level.append(odd)
     return level[0]
 
 
 class Frontier:
-    """The complete subtrees at the right edge of a growing tree: enough for its root, and to append."""
+    """The complete subtrees at the right edge of a growing tree: enough for its root, and to
+    append."""
 
     __slots__ = ("size", "_roots")
 
     def __init__(self, size: int = 0, roots: Sequence[bytes] = ()) -> None:
         if len(roots) != size.bit_count():
-            raise ValueError(f"a tree of {size} has {size.bit_count()} complete subtrees, not {len(roots)}")
+            raise ValueError(
+                f"a tree of {size} has {size.bit_count()} complete subtrees, not {len(roots)}"
+            )
         self.size = size
         self._roots = list(roots)  # largest first
 
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Adds a leaf hash; returns the subtrees completed by it, (level, index, hash), the leaf first."""
+        """Adds a leaf hash; returns the subtrees completed by it, (level, index, hash), the leaf
+        first."""
         completed = [(0, self.size, leaf)]
         level, index, node = 0, self.size, leaf
         while index & 1:
@@ -78,7 +88,8 @@ class Frontier:
 
 
 def subtree(start: int, end: int, fetch: Fetch) -> bytes:
-    """The hash over leaves start to end, where start is a multiple of the power of two that covers them."""
+    """The hash over leaves start to end, where start is a multiple of the power of two that covers
+    them."""
     size = end - start
     if size & (size - 1) == 0:
         level = size.bit_length() - 1
@@ -125,10 +136,14 @@ def consistency_proof(first: int, second: int, fetch: Fetch) -> list[bytes]:
     return proof[::-1]
 
 
-def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> None:
+def check_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes
+) -> None:
     """RFC 9162 2.1.3.2. Raises EvidenceError(INCLUSION)."""
     if not 0 <= index < size or len(proof) > PROOF_HASHES_MAX:
-        raise EvidenceError(Reason.INCLUSION, f"no leaf {index} in a tree of {size}, or a proof too long")
+        raise EvidenceError(
+            Reason.INCLUSION, f"no leaf {index} in a tree of {size}, or a proof too long"
+        )
     fn, sn, node = index, size - 1, leaf
     for sibling in proof:
         if sn == 0:
@@ -141,16 +156,26 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
             node = node_hash(node, sibling)
         fn, sn = fn >> 1, sn >> 1
     if sn or node != expected:
-        raise EvidenceError(Reason.INCLUSION, f"the path of leaf {index} does not lead to the root of size {size}")
+        raise EvidenceError(
+            Reason.INCLUSION, f"the path of leaf {index} does not lead to the root of size {size}"
+        )
 
 
-def check_consistency(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> None:
-    """RFC 9162 2.1.4.2: the tree of size `first` is the beginning of that of size `second`. Raises EvidenceError."""
+def check_consistency(
+    first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """RFC 9162 2.1.4.2: the tree of size `first` is the beginning of that of size `second`.
+
+    Raises EvidenceError.
+    """
     if not 0 <= first <= second or len(proof) > PROOF_HASHES_MAX:
         raise EvidenceError(Reason.TREE_SIZE, f"from {first} to {second}")
     if first in (0, second):
         if proof or (first == second and first_root != second_root):
-            raise EvidenceError(Reason.CONSISTENCY, f"two roots for one tree size {first}, or a proof where none is due")
+            raise EvidenceError(
+                Reason.CONSISTENCY,
+                f"two roots for one tree size {first}, or a proof where none is due",
+            )
         return
     path = list(proof)
     if first & (first - 1) == 0:
@@ -172,4 +197,6 @@ def check_consistency(first: int, first_root: bytes, second: int, second_root: b
             sr = node_hash(sr, node)
         fn, sn = fn >> 1, sn >> 1
     if sn or fr != first_root or sr != second_root:
-        raise EvidenceError(Reason.CONSISTENCY, f"the tree of {second} does not continue the tree of {first}")
+        raise EvidenceError(
+            Reason.CONSISTENCY, f"the tree of {second} does not continue the tree of {first}"
+        )

@@ -3,15 +3,17 @@
     observation = 18([ {1: -19, 4: kid}, {}, sample, signature ])
     sample = [version, stream, seq, tai, bound, source, flags, heard, heard_bound, prev, kind, raw]
 
-1. Signed by the run key over external_aad = "gridseal/1 observation" || SHA-256(descriptor payload).
-2. `prev` is the RFC 9162 leaf hash of the whole link before, signature included: one hash serves chain and tree.
-3. `tai` and `bound` are claims of the clock that stamped; `heard` (arrival minus tai) and `heard_bound` are the
-   gateway's. The second guards the first and never narrows it.
+1. Signed by the run key over external_aad = "gridseal/1 observation" || SHA-256(descriptor
+   payload).
+2. `prev` is the RFC 9162 leaf hash of the whole link before, signature included: one hash serves
+   chain and tree.
+3. `tai` and `bound` are claims of the clock that stamped; `heard` (arrival minus tai) and
+   `heard_bound` are the gateway's. The second guards the first and never narrows it.
 
 `seal` is the hot path of the gateway: it costs one signature and little else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import cbor2
@@ -48,7 +50,8 @@ class Sample(NamedTuple):
 
 
 class Binding:
-    """What all observations under one descriptor share: the run key's kid and the descriptor's name, as bytes."""
+    """What all observations under one descriptor share: the run key's kid and the descriptor's
+    name, as bytes."""
 
     __slots__ = ("message_prefix", "signed_prefix")
 
@@ -63,18 +66,25 @@ def seal(binding: Binding, sample: tuple[object, ...], sign: Callable[[bytes], b
     payload = _dumps((VERSION, *sample))
     length = len(payload)
     content = (_heads[length] if length < 1024 else cbor.bytes_head(length)) + payload
-    return binding.message_prefix + content + _SIGNATURE_HEAD + sign(binding.signed_prefix + content)
+    return (
+        binding.message_prefix + content + _SIGNATURE_HEAD + sign(binding.signed_prefix + content)
+    )
 
 
 def read_at(data: bytes, at: int) -> tuple[Sample, cose.Sign1, int]:
-    """Takes the observation that begins at `at` apart; nothing is believed yet. Raises EvidenceError."""
+    """Takes the observation that begins at `at` apart; nothing is believed yet.
+
+    Raises EvidenceError.
+    """
     message, end = cose.read_at(data, at)
     if end - at > OBSERVATION_BYTES_MAX:
         raise EvidenceError(Reason.TOO_LONG, f"an observation of {end - at} bytes")
     if message.typ is not None:
         raise EvidenceError(Reason.TYP, "an observation has no typ")
     if message.alg != ALG_ED25519:
-        raise EvidenceError(Reason.ALG, f"algorithm {message.alg}; an observation is signed by a run key")
+        raise EvidenceError(
+            Reason.ALG, f"algorithm {message.alg}; an observation is signed by a run key"
+        )
     return read_sample(message.payload), message, end
 
 
@@ -97,7 +107,10 @@ def read_sample(payload: bytes) -> Sample:
 
 
 def check(message: cose.Sign1, run_key: PublicKey, descriptor: bytes) -> None:
-    """Whether the run key sealed this under the named descriptor. Raises EvidenceError(ALG, KID or SIGNATURE)."""
+    """Whether the run key sealed this under the named descriptor.
+
+    Raises EvidenceError(ALG, KID or SIGNATURE).
+    """
     cose.check(message, run_key, AAD + descriptor)
 
 
@@ -111,7 +124,8 @@ def verify(encoded: bytes, run_key: PublicKey, descriptor: bytes) -> Sample:
 
 
 def check_at(body: bytes, at: int, binding: Binding, run_key: PublicKey, seq: int) -> int:
-    """Checks the signature of the observation at `at`, already read strictly, and says where it ends.
+    """Checks the signature of the observation at `at`, already read strictly, and says where it
+    ends.
 
     Raises EvidenceError(KID or SIGNATURE).
     """
@@ -121,6 +135,26 @@ def check_at(body: bytes, at: int, binding: Binding, run_key: PublicKey, seq: in
     if body[at:start] != binding.message_prefix:
         raise EvidenceError(Reason.KID, f"seq {seq} is not by key {run_key.kid.hex()}")
     signature = end + len(_SIGNATURE_HEAD)
-    if not run_key.verify(binding.signed_prefix + body[start:end], body[signature : signature + SIGNATURE_BYTES]):
-        raise EvidenceError(Reason.SIGNATURE, f"seq {seq} does not carry a signature of key {run_key.kid.hex()}")
+    if not run_key.verify(
+        binding.signed_prefix + body[start:end], body[signature : signature + SIGNATURE_BYTES]
+    ):
+        raise EvidenceError(
+            Reason.SIGNATURE, f"seq {seq} does not carry a signature of key {run_key.kid.hex()}"
+        )
     return signature + SIGNATURE_BYTES
+
+
+def split(links: bytes) -> Iterator[bytes]:
+    """The observations of a sequence, each as encoded, by their lengths alone.
+
+    Raises EvidenceError(ENCODING).
+    """
+    at = 0
+    while at < len(links):
+        _, protected, start = cbor.head_at(links, at + 2)
+        _, length, content = cbor.head_at(links, start + protected + 1)
+        end = content + length + len(_SIGNATURE_HEAD) + SIGNATURE_BYTES
+        if end > len(links):
+            raise EvidenceError(Reason.ENCODING, f"the observation at byte {at} ends early")
+        yield links[at:end]
+        at = end

@@ -1,9 +1,11 @@
 """Verifies ECDSA over P-256 with SHA-256 (ESP256 of RFC 9864), and does nothing else.
 
-For run statements of keys in a TPM: about one a day a gateway, so a plain implementation serves, and an auditor needs
-no library. It holds no secret, hence need not run in constant time, and must never be made to sign.
+For run statements of keys in a TPM: about one a day a gateway, so a plain implementation serves,
+and an auditor needs no library. It holds no secret, hence need not run in constant time, and must
+never be made to sign.
 
-Source: FIPS 186-5 6.4.2 (verification), SP 800-186 3.2.1.3 (the curve); points in Jacobian coordinates.
+Source: FIPS 186-5 6.4.2 (verification), SP 800-186 3.2.1.3 (the curve); points in Jacobian
+coordinates.
 """
 
 import hashlib

@@ -1,11 +1,14 @@
-"""What the record signs: a receipt for what it logged (typ RECEIPT), a refusal for what it did not (typ REFUSAL).
+"""What the record signs: a receipt for what it logged (typ RECEIPT), a refusal for what it did not
+(typ REFUSAL).
 
-    receipt = [version, subject, index, size, root, [* hash], [* [stream, first_seq, last_seq, class, reason]]]
+    receipt = [version, subject, index, size, root, [* hash], [* classed]]
+    classed = [stream, first_seq, last_seq, class, reason]
     refusal = [version, subject, reason, text, tai]
 
-1. `subject` is the SHA-256 of the logged entry (a batch's id, or a statement's); the entry's leaf stands at `index` in
-   the tree of `size` with `root`, by the inclusion proof.
-2. The ranges are those not plainly settleable. A receipt covers its subject and nothing else, and never changes.
+1. `subject` is the SHA-256 of the logged entry (a batch's id, or a statement's); the entry's leaf
+   stands at `index` in the tree of `size` with `root`, by the inclusion proof.
+2. The ranges are those not plainly settleable. A receipt covers its subject and nothing else, and
+   never changes.
 3. Only a receipt that `check`s frees space on a gateway.
 """
 
@@ -42,13 +45,23 @@ class Receipt:
     classed: tuple[Classed, ...]
 
     def payload(self) -> bytes:
-        return cbor.encode([VERSION, self.subject, self.index, self.size, self.root, self.proof, self.classed])
+        return cbor.encode(
+            [VERSION, self.subject, self.index, self.size, self.root, self.proof, self.classed]
+        )
 
     def check(self, entry: bytes, subject: bytes) -> None:
-        """Whether it is for this entry, and the entry in its tree. Raises EvidenceError(OTHER_SUBJECT or INCLUSION)."""
+        """Whether it is for this entry, and the entry in its tree.
+
+        Raises EvidenceError(OTHER_SUBJECT or INCLUSION).
+        """
         if self.subject != subject:
-            raise EvidenceError(Reason.OTHER_SUBJECT, f"a receipt for {self.subject.hex()[:16]}, not {subject.hex()[:16]}")
-        merkle.check_inclusion(merkle.leaf_hash(entry), self.index, self.size, self.proof, self.root)
+            raise EvidenceError(
+                Reason.OTHER_SUBJECT,
+                f"a receipt for {self.subject.hex()[:16]}, not {subject.hex()[:16]}",
+            )
+        merkle.check_inclusion(
+            merkle.leaf_hash(entry), self.index, self.size, self.proof, self.root
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,9 @@ def read_refusal(payload: bytes) -> Refusal:
 
 
 def _read_classed(value: Any) -> Classed:
-    stream, first, last, klass, reason = (shape.uint(item, "classed") for item in shape.array(value, "classed", 5))
+    stream, first, last, klass, reason = (
+        shape.uint(item, "classed") for item in shape.array(value, "classed", 5)
+    )
     if klass not in list(Class):
         shape.fail("class", klass, "a class")
     return Classed(stream, first, last, klass, reason)

@@ -1,7 +1,8 @@
 """EvidenceError: why a piece of evidence is not accepted.
 
-One exception for all of evidence; `reason` is the number that is signed in refusals and counted in statistics, the
-text is for people. Anything else that comes out of this package on foreign bytes is a bug.
+One exception for all of evidence; `reason` is the number that is signed in refusals and counted in
+statistics, the text is for people. Anything else that comes out of this package on foreign bytes is
+a bug.
 """
 
 from evidence.code import Reason

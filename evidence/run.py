@@ -1,9 +1,13 @@
-"""A run: the time in which one run key signs. Its statement is signed by the device key, with typ RUN.
+"""A run: the time in which one run key signs. Its statement is signed by the device key, with typ
+RUN.
 
-1. The run key lives in memory only, so no disk image, clone or restart can sign a second content for a position.
-2. The statement names what it continues: the predecessor, and of each stream the last link known to be durable. If the
-   predecessor's last commit is uncertain it says so, and which instants may have been lost.
-3. `possession` is the run key's own signature over the device and the credential: nobody claims another's run key.
+1. The run key lives in memory only, so no disk image, clone or restart can sign a second content
+   for a position.
+2. The statement names what it continues: the predecessor, and of each stream the last link known to
+   be durable. If the predecessor's last commit is uncertain it says so, and which instants may have
+   been lost.
+3. `possession` is the run key's own signature over the device and the credential: nobody claims
+   another's run key.
 """
 
 from dataclasses import dataclass
@@ -15,8 +19,12 @@ from evidence.key import SIGNATURE_BYTES, PublicKey
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 
-STREAMS_MAX = 4096  # of one gateway: keeps a run statement far below 64 KiB at the streams a core can seal
-_CAUSES = (Cause.FIRST_START, Cause.RESTART, Cause.COMMIT_FAILED, Cause.ROLLBACK, Cause.SNAPSHOT, Cause.DAILY)
+# Of one gateway: keeps a run statement far below 64 KiB at the streams a core can seal.
+STREAMS_MAX = 4096
+_CAUSES = (
+    *(Cause.FIRST_START, Cause.RESTART, Cause.COMMIT_FAILED, Cause.ROLLBACK),
+    *(Cause.SNAPSHOT, Cause.DAILY),
+)
 
 
 class Reached(NamedTuple):
@@ -30,7 +38,10 @@ class Reached(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The statement of one run. Instants in ns TAI; `lost`: first and last instant that may be missing."""
+    """The statement of one run.
+
+    Instants in ns TAI; `lost`: first and last instant that may be missing.
+    """
 
     credential: bytes  # name of the credential it acts under
     key: bytes  # raw Ed25519 public run key
@@ -48,7 +59,8 @@ class Run:
         return cbor.encode(
             [
                 *(VERSION, self.credential, self.key, self.started, self.bound, int(self.cause)),
-                *(self.predecessor, self.uncertain, self.lost, self.reached, self.software, self.possession),
+                *(self.predecessor, self.uncertain, self.lost, self.reached, self.software),
+                self.possession,
             ]
         )
 
@@ -57,9 +69,14 @@ class Run:
         return PublicKey(ALG_ED25519, self.key)
 
     def check_possession(self, device: PublicKey) -> None:
-        """Whether the run key itself agreed to serve this device. Raises EvidenceError(POSSESSION)."""
+        """Whether the run key itself agreed to serve this device.
+
+        Raises EvidenceError(POSSESSION).
+        """
         if not self.public.verify(possession_bytes(device, self.credential), self.possession):
-            raise EvidenceError(Reason.POSSESSION, "the run key did not sign for this device and credential")
+            raise EvidenceError(
+                Reason.POSSESSION, "the run key did not sign for this device and credential"
+            )
 
 
 def possession_bytes(device: PublicKey, credential: bytes) -> bytes:

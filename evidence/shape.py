@@ -1,7 +1,7 @@
 """Checks that a decoded value has the shape its place demands.
 
-Each function returns its argument, typed, or raises EvidenceError(SHAPE) naming the field. Nothing is converted:
-a value of another type is another document.
+Each function returns its argument, typed, or raises EvidenceError(SHAPE) naming the field. Nothing
+is converted: a value of another type is another document.
 """
 
 from collections.abc import Callable
@@ -61,9 +61,14 @@ def array(value: Any, field: str, size: int | None = None) -> tuple[Any, ...]:
 
 
 def versioned(value: Any, name: str, size: int) -> tuple[Any, ...]:
-    """An array of `size` whose first member is the version that this code knows. Raises EvidenceError(VERSION) if another."""
+    """An array of `size` whose first member is the version that this code knows.
+
+    Raises EvidenceError(VERSION) if another.
+    """
     if type(value) is not tuple or not value:
         fail(name, value, "an array")
     if type(value[0]) is not int or value[0] != VERSION:
-        raise EvidenceError(Reason.VERSION, f"{name} is of version {repr(value[0])[:20]}; this reads {VERSION}")
+        raise EvidenceError(
+            Reason.VERSION, f"{name} is of version {repr(value[0])[:20]}; this reads {VERSION}"
+        )
     return array(value, name, size)

@@ -1,10 +1,12 @@
-"""The site plan, `site.toml`: what stands where. Written by provisioning, signed into descriptors by the agent.
+"""The site plan, `site.toml`: what stands where. Written by provisioning, signed into descriptors
+by the agent.
 
-1. Buses, terminals and sites are named by their CIM mRID (a UUID); names are for people, and hidden in what is signed.
-2. The plan says what the device cannot know (bus, terminal, direction, ratio, class); the device's own configuration
-   says the rest. Neither is guessed from the other.
-3. A channel named in the plan that the device does not have is a fault; a device's channel that the plan does not name
-   stays without a bus.
+1. Buses, terminals and sites are named by their CIM mRID (a UUID); names are for people, and hidden
+   in what is signed.
+2. The plan says what the device cannot know (bus, terminal, direction, ratio, class); the device's
+   own configuration says the rest. Neither is guessed from the other.
+3. A channel named in the plan that the device does not have is a fault; a device's channel that the
+   plan does not name stays without a bus.
 """
 
 from typing import Literal
@@ -28,7 +30,9 @@ class Survey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     method: str = ""
 
     def position(self) -> bytes:
-        return descriptor.position_value(self.latitude, self.longitude, self.altitude_m, self.accuracy_m)
+        return descriptor.position_value(
+            self.latitude, self.longitude, self.altitude_m, self.accuracy_m
+        )
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,14 +106,18 @@ def read(text: str, file: str) -> SitePlan:
             if channel.terminal:
                 _check_mrid(file, f"{key}.terminal", channel.terminal)
             if channel.phase not in descriptor.PHASES:
-                raise ConfigError(file, f"{key}.phase", config.nearest(channel.phase, list(descriptor.PHASES)))
+                raise ConfigError(
+                    file, f"{key}.phase", config.nearest(channel.phase, list(descriptor.PHASES))
+                )
     return plan
 
 
 def _unique(file: str, key: str, values: list[str]) -> None:
     for value in values:
         if values.count(value) > 1:
-            raise ConfigError(file, key, f"{value!r} stands {values.count(value)} times; expected once")
+            raise ConfigError(
+                file, key, f"{value!r} stands {values.count(value)} times; expected once"
+            )
 
 
 def _check_mrid(file: str, key: str, value: str) -> None:
@@ -121,4 +129,6 @@ def _check_mrid(file: str, key: str, value: str) -> None:
 
 def _check_bus(plan: SitePlan, file: str, key: str, name: str) -> None:
     if name and plan.bus_named(name) is None:
-        raise ConfigError(file, key, f"{name!r} is {config.nearest(name, [bus.name for bus in plan.bus])}")
+        raise ConfigError(
+            file, key, f"{name!r} is {config.nearest(name, [bus.name for bus in plan.bus])}"
+        )
