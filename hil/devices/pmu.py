@@ -92,6 +92,13 @@ class Plant:
         for place in self._places:
             await place.port.close()
 
+    def port(self, pmu: Pmu) -> TcpPort | LinePort:
+        """Where a PMU is heard: close it and open it again, and the line was away."""
+        for place in self._places:
+            if place.pmu is pmu:
+                return place.port
+        raise ValueError(f"{pmu.profile.station} is not of this plant")
+
     def addresses(self) -> list[dict[str, object]]:
         """Who is heard where."""
         return [
@@ -138,6 +145,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--analogs", default="", help="names, such as MW,MVAR")
     parser.add_argument("--digitals", type=int, default=0, help="words")
+    parser.add_argument("--time-quality", type=int, default=0, help="top byte of FRACSEC, MSG_TQ")
+    parser.add_argument("--pmu-tq", type=int, default=2, help="of STAT; 2: below 1 us")
     parser.add_argument("--phase-us", type=int, default=0, help="sends so long after the instant")
     parser.add_argument("--spread", action="store_true", help="spreads sending over the period")
     parser.add_argument("--spontaneous", action="store_true", help="sends without being asked")
@@ -169,6 +178,8 @@ def _profile(options: argparse.Namespace, at: int) -> Profile:
         phasors=_PHASORS.get(options.phasors, _names(options.phasors)),
         analogs=_names(options.analogs),
         digitals=options.digitals,
+        time_quality=options.time_quality,
+        pmu_tq=options.pmu_tq,
         spontaneous=options.spontaneous,
     )
 

@@ -129,7 +129,10 @@ class Profile:
             pairs = [cmath.polar(phasor) for phasor in found]
         else:
             pairs = [(phasor.real, phasor.imag) for phasor in found]
-        return pairs, [_analog(name, reading, soc) for name in self.analogs]
+        analogs = [_analog(name, reading, soc) for name in self.analogs]
+        if not self.format & Format.ANALOG_FLOAT:
+            analogs = [float(round(value)) for value in analogs]  # ANUNIT 1: counts are MW
+        return pairs, analogs
 
 
 def _within(what: str, value: int, least: int, most: int) -> None:
