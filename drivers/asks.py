@@ -7,12 +7,15 @@
    write).
 3. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
 
-It opens nothing and waits for nothing.
+It opens nothing and waits for nothing: the descriptor is non-blocking, and an ask is a few bytes.
 """
 
+import os
 from binascii import crc_hqx
 from collections.abc import Callable
 from typing import Final
+
+from drivers.line import LinkError
 
 C37118_COMMANDS: Final = {
     1: "data off",
@@ -30,13 +33,21 @@ class AskError(Exception):
     """Something was about to be sent that the table does not hold."""
 
 
-def send(write: Callable[[bytes], None], protocol: str, encoded: bytes) -> str:
-    """Sends one ask and returns what the table calls it. Raises AskError, with nothing sent."""
+def send(descriptor: int, protocol: str, encoded: bytes) -> str:
+    """Sends one ask, whole, and returns what the table calls it.
+
+    Raises AskError with nothing sent, LinkError when the line does not take it.
+    """
     named = _PROTOCOLS.get(protocol)
     if named is None:
         raise AskError(f"nothing may be sent by {protocol!r}")
     name = named(encoded)
-    write(encoded)
+    try:
+        sent = os.write(descriptor, encoded)
+    except OSError as fault:
+        raise LinkError(f"cannot send {name}: {fault.strerror or fault}") from fault
+    if sent != len(encoded):
+        raise LinkError(f"the line took {sent} of {len(encoded)} bytes of {name}")
     return name
 
 

@@ -44,6 +44,8 @@ def compiled(kind: int, configuration: bytes) -> Compiled:
     """The layout of a stream. Raises FrameError: no_configuration, kind_unknown, and the protocol's
     own.
     """
+    if kind == Kind.C37118_INFO:
+        raise FrameError("no_values", "configuration, header and command frames measure nothing")
     if kind != Kind.C37118:
         raise FrameError("kind_unknown", f"kind {kind} has no decoder")
     if not configuration:

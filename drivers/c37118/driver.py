@@ -12,22 +12,26 @@ It retries nothing, logs nothing, and never sends a command that changes the dev
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
+from pathlib import Path
 
 from drivers import asks
 from drivers.c37118.command import Command
+from drivers.c37118.configuration import CONFIGURATION_BYTES_MAX
 from drivers.c37118.option import Options, SerialOptions, TcpOptions
-from drivers.c37118.port import Port
 from drivers.c37118.session import Item, Session
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, Instant, LinkError, Setup, Source
-from evidence.config import convert
+from drivers.port import Port
+from evidence.config import ConfigError, convert
 
+CONFIGURATION_FILE_BYTES_MAX = 4 * CONFIGURATION_BYTES_MAX  # in hex, with room for line ends
 QUEUE_MAX = 32 * READ_FRAMES_MAX  # heard while a configuration is asked for; beyond it, a flood
 WATCHES_A_SILENCE = 4  # how often silence is looked at, within one
 
 
-class C37118Driver:
+class C37118Driver(ABC):
     """One connection to one PMU or concentrator. Subclasses say how a line is opened."""
 
     def __init__(self, source: Source, clock: Clock) -> None:
@@ -52,12 +56,14 @@ class C37118Driver:
         """Connects, learns the configuration, starts the data. One Setup a stream that is known.
 
         With nothing to send and no configuration on file there is none yet: read() brings it.
-        Raises LinkError.
+        Raises LinkError, and ConfigError for a configuration file that is none.
         """
         await self.close()
         self._queue.clear()
         self._ended = None
-        self._session = session = Session(self._options.terms(self._source.name))
+        options, name = self._options, f"source {self._source.name!r}"
+        content = _content(options.configuration, name) if options.configuration else b""
+        self._session = session = Session(options.terms(name, content))
         begun = False
         try:
             self._port = await self._connect()
@@ -100,18 +106,20 @@ class C37118Driver:
         if self._session is not None and self._options.commands == "full":
             try:
                 command = self._session.command(Command.DATA_OFF, self._clock.now())
-                asks.send(port.send, "c37118", command)
+                asks.send(port.fileno(), "c37118", command)
             except LinkError:
                 pass  # a line that has failed needs no data off
         port.close()
 
     # --- how a line is opened: the subclass's part
 
+    @abstractmethod
     def _read_options(self, source: Source) -> Options:
-        raise NotImplementedError
+        """The options in this scheme's struct. Raises ConfigError."""
 
+    @abstractmethod
     async def _connect(self) -> Port:
-        raise NotImplementedError
+        """The open line. Raises LinkError."""
 
     # --- the conversation
 
@@ -122,7 +130,7 @@ class C37118Driver:
         turns = options.ask_rounds * len(options.prefer)
         for turn in range(self._first_turn, self._first_turn + turns):
             self._first_turn = turn + 1
-            asks.send(port.send, "c37118", session.ask(turn, self._clock.now()))
+            asks.send(port.fileno(), "c37118", session.ask(turn, self._clock.now()))
             try:
                 async with asyncio.timeout(options.ask_timeout_s):
                     while not session.configured():
@@ -156,14 +164,14 @@ class C37118Driver:
         ask = session.next_ask(heard) if self._watch is not None else None
         if ask is not None:
             try:
-                asks.send(port.send, "c37118", ask)
+                asks.send(port.fileno(), "c37118", ask)
             except LinkError as fault:
                 self._ended = fault  # told after what has been heard
 
     def _send(self, session: Session, command: Command) -> None:
         if self._port is None:
             raise LinkError("not open")
-        asks.send(self._port.send, "c37118", session.command(command, self._clock.now()))
+        asks.send(self._port.fileno(), "c37118", session.command(command, self._clock.now()))
 
     def _known(self) -> list[Setup]:
         """The first Setup of each stream, taken out of the queue; what follows is read() order."""
@@ -187,6 +195,15 @@ class C37118Driver:
             self._port.fail(LinkError(f"silent for {silent_s:.1f} s"))
             return
         self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)
+
+
+def _content(path: str, name: str) -> bytes:
+    """The configuration file, as it is."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(CONFIGURATION_FILE_BYTES_MAX)
+    except OSError as fault:
+        raise ConfigError(name, "configuration", f"{path}: {fault.strerror}") from fault
 
 
 class TcpDriver(C37118Driver):

@@ -3,15 +3,13 @@
 1. Unknown keys are refused, and every range is checked here, before anything is opened.
 2. Who sends needs an address: commands = "full" needs an idcode, stated or in the file.
 
-It opens no port; the one file it reads is the configuration that the site keeps.
+It opens nothing: the bytes of the configuration file are brought to it.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from drivers.c37118.configuration import CONFIGURATION_BYTES_MAX
 from drivers.c37118.session import Terms
 from drivers.c37118.station import Configuration
 from drivers.c37118.stream import ruling
@@ -45,9 +43,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ask_rounds: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     silence_s: Seconds | None = None  # default: 5 s, or ten frame periods where that is longer
 
-    def terms(self, name: str) -> Terms:
-        """What the session needs. Reads the configuration file. Raises ConfigError."""
-        raw = _frames_of(self.configuration, name) if self.configuration else b""
+    def terms(self, name: str, content: bytes = b"") -> Terms:
+        """What the session needs. `content`: of the configuration file. Raises ConfigError."""
+        raw = _frames_in(content, self.configuration, name) if self.configuration else b""
         idcode = self.idcode
         if raw:
             found = _checked(raw, name)
@@ -85,12 +83,7 @@ class SerialOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stopbits: Literal[1, 2] = 1
 
 
-def _frames_of(path: str, name: str) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(2 * CONFIGURATION_BYTES_MAX + 1)
-    except OSError as fault:
-        raise ConfigError(name, "configuration", f"{path}: {fault.strerror}") from fault
+def _frames_in(content: bytes, path: str, name: str) -> bytes:
     if content[:1] == b"\xaa":
         return content
     try:

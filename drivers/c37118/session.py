@@ -25,7 +25,7 @@ from drivers.c37118.frame import FrameType, Stamp, parse_header
 from drivers.c37118.splitter import Bad, Splitter
 from drivers.c37118.stamp import message_quality
 from drivers.c37118.station import Configuration
-from drivers.c37118.stream import DEVICE, KIND, UNKNOWN, Ruling, Stream, key_of, ruling
+from drivers.c37118.stream import DATA, DEVICE, INFO, UNKNOWN, Ruling, Stream, key_of, ruling
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
 from evidence.code import Flag
 from evidence.leap import BUILT_IN, NS, LeapTable
@@ -116,7 +116,7 @@ class Session:
             append(
                 new(
                     Frame,
-                    (stream.key, KIND, item, tai, stream.bound, DEVICE, stream.flags, heard, None),
+                    (stream.key, DATA, item, tai, stream.bound, DEVICE, stream.flags, heard, None),
                 )
             )
         return out
@@ -185,11 +185,12 @@ class Session:
 
     def _bad(self, bad: Bad, heard: Instant) -> Frame:
         key = key_of(self.idcode) if self.idcode is not None else ""
-        return Frame(key, KIND, bad.raw, heard.tai, None, UNKNOWN, 0, heard, bad.fault)
+        return Frame(key, DATA, bad.raw, heard.tai, None, UNKNOWN, 0, heard, bad.fault)
 
     def _refused(self, raw: bytes, idcode: int, fault: FrameError, heard: Instant) -> Frame:
+        kind = DATA if parse_header(raw).frame_type is FrameType.DATA else INFO
         flags = int(Flag.AGENT_STAMPED)
-        return Frame(key_of(idcode), KIND, raw, heard.tai, None, UNKNOWN, flags, heard, fault)
+        return Frame(key_of(idcode), kind, raw, heard.tai, None, UNKNOWN, flags, heard, fault)
 
     def _new_stream(self, idcode: int) -> Stream:
         terms = self._terms

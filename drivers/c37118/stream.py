@@ -30,7 +30,8 @@ from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
 from evidence.leap import LeapTable
 
-KIND = int(Kind.C37118)
+DATA = int(Kind.C37118)
+INFO = int(Kind.C37118_INFO)
 DEVICE = int(TimeSource.DEVICE)
 UNKNOWN = int(TimeSource.UNKNOWN)
 NO_SIZE = -1  # of a data frame, while no configuration rules
@@ -116,7 +117,7 @@ class Stream:
         self.time_base = 0
         self.stats = _no_stats
         self.shared = None
-        return Setup(self.key, KIND, b"", (0, 0), ())
+        return Setup(self.key, DATA, b"", (0, 0), ())
 
     def rule(self, found: Ruling) -> Setup:
         """This configuration rules from here on."""
@@ -145,19 +146,20 @@ class Stream:
     def frame(self, raw: bytes, heard: Instant) -> Frame:
         """A good frame of any type, off the fast path."""
         header = parse_header(raw)
+        is_data = header.frame_type is FrameType.DATA
+        kind = DATA if is_data else INFO
         usable = header.fracsec < self.time_base and header.frame_type is not FrameType.COMMAND
         if not usable:
             # A command is stamped by whoever asks, not by the device that this stream measures.
             flags = self._plain_flags | int(Flag.AGENT_STAMPED)
-            return Frame(self.key, KIND, raw, heard.tai, heard.bound, UNKNOWN, flags, heard)
-        is_data = header.frame_type is FrameType.DATA
+            return Frame(self.key, kind, raw, heard.tai, heard.bound, UNKNOWN, flags, heard)
         start = stamp.second(header.soc, header.time_quality, self._table)
         stats = self.stats(raw) if is_data and len(raw) == self.size else ()
         claim = stamp.claim(header.time_quality, stats, header.version, self._locked_bound_ns)
         tai = start.tai + stamp.fraction_ns(header.fracsec, self.time_base)
         flags = claim.flags | start.flags | self._plain_flags
         bound = claim.bound if start.vouched() else None
-        return Frame(self.key, KIND, raw, tai, bound, DEVICE, flags, heard)
+        return Frame(self.key, kind, raw, tai, bound, DEVICE, flags, heard)
 
     def collect(self, raw: bytes) -> bytes | None:
         """A CFG frame: the configuration that it completes, or None while fragments are missing."""
@@ -210,4 +212,4 @@ def setup_of(key: str, found: Ruling) -> Setup:
         )
         for number, station in enumerate(configuration.stations)
     )
-    return Setup(key, KIND, found.raw, configuration.rate(), blocks)
+    return Setup(key, DATA, found.raw, configuration.rate(), blocks)

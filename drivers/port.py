@@ -7,7 +7,7 @@ the instant it was read.
    (or the serial driver's buffer) holds the peer back, and the runner decides what that means.
 3. A failure is told once all bytes before it have been taken. It is always a LinkError.
 
-It knows no protocol, sets no deadline and never reconnects.
+It knows no protocol, sets no deadline, never reconnects, and does not send: see drivers.asks.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from collections.abc import Callable
 from drivers.line import Clock, Instant, LinkError
 
 READ_BYTES = 65536  # of one read: what arrived while the loop was busy comes in one go
-PENDING_BYTES_MAX = 1 << 20  # an hour of one PMU's frames would be worse than a full socket buffer
+PENDING_BYTES_MAX = 1 << 20  # two minutes of a PMU at 60 a second: the runner is in trouble
+    1 << 20
+)  # two minutes of one PMU at 60 frames a second: the runner is in trouble
 
 
 class Port:
@@ -50,16 +52,11 @@ class Port:
         self._listen()
         return chunks
 
-    def send(self, data: bytes) -> None:
-        """Writes all of a short message at once. Raises LinkError."""
+    def fileno(self) -> int:
+        """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""
         if self._closed:
             raise LinkError("the line is closed")
-        try:
-            sent = os.write(self._fd, data)
-        except OSError as fault:
-            raise LinkError(f"cannot send: {fault}") from fault
-        if sent != len(data):
-            raise LinkError(f"the line took {sent} of {len(data)} bytes")
+        return self._fd
 
     def fail(self, fault: LinkError) -> None:
         """No more bytes are expected, for this reason."""
