@@ -18,8 +18,6 @@ from drivers.line import Clock, Instant, LinkError
 
 READ_BYTES = 65536  # of one read: what arrived while the loop was busy comes in one go
 PENDING_BYTES_MAX = 1 << 20  # two minutes of a PMU at 60 a second: the runner is in trouble
-    1 << 20
-)  # two minutes of one PMU at 60 frames a second: the runner is in trouble
 
 
 class Port:
