@@ -1,0 +1,283 @@
+"""The first of everything: keys, credential and configuration of an authority, a record, a gateway.
+
+1. All is placed or nothing is (provisioning.placement), and only after each file has been read back
+   by who will read it: keys by the key store, the gateway's files by agent.config. Only record.toml
+   is not, as nothing here may import the record; tests hold the two together.
+2. Time and randomness come in by argument: the same request, second and random bytes give the same
+   files.
+3. Private keys are made here, written once, and neither printed nor returned.
+
+It makes no TLS certificates: gateway and record of one init share a machine. It does not renew a
+credential.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+from agent import config as agent_config
+from drivers import registry
+from drivers.keystore import file as keyfile
+from drivers.line import Source
+from evidence import cbor, cose, siteplan
+from evidence.code import Typ
+from evidence.credential import BUSES_MAX, MRID_BYTES, ROLES, Credential
+from evidence.disclosure import Discloser
+from evidence.key import Ed25519Key, PublicKey
+from evidence.siteplan import Bus, Survey
+from provisioning import template
+from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk, place
+from provisioning.source import RequestError, SourceRequest
+
+Random = Callable[[int], bytes]
+AUTHORITY_KEY, LOG_KEY, DEVICE_KEY = "authority.key", "log.key", "device.key"
+CREDENTIAL, ANCHORS, SITE, RECORD, GATEWAY = (
+    *("credential.cbor", "anchors.toml"),
+    *("site.toml", "record.toml", "gateway.toml"),
+)
+NAME_CHARACTERS_MAX = 64  # what agent.config takes
+SOURCES_MAX = 256
+VALID_DAYS_MAX = 36525  # a century: longer is a typing error
+# A gateway's clock, and frames under way, may be a little behind this machine's clock.
+BACKDATED_S = 300
+ALTITUDE_M_MAX = 100_000  # no antenna of a substation is higher, or surveyed worse
+_DAY_S = 86_400
+_SERIAL_BYTES = 16
+_OPTION = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a bare key of TOML
+_PUBLIC_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """What is to be made. Site name and position stay hidden; the other names are public."""
+
+    folder: Path
+    gateway: str = "gateway-1"
+    site: str = "Site 1"
+    authority: str = "authority-1"
+    log: str = "log-1"
+    listen: tuple[str, int] = ("127.0.0.1", 8443)
+    sources: Sequence[SourceRequest] = ()
+    buses: Sequence[str] = ()
+    survey: Survey | None = None
+    valid_days: int = 365
+    role: str = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class InitResult:
+    """What was made, with public keys only."""
+
+    folder: Path
+    files: tuple[str, ...]
+    authority: PublicKey
+    log: PublicKey
+    device: PublicKey
+    credential: bytes  # its name: SHA-256 of its payload
+    not_before_s: int
+    expires_s: int
+    url: str
+    sources: tuple[str, ...]
+    buses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The seeds, for as long as it takes to write them."""
+
+    authority: bytes
+    log: bytes
+    device: bytes
+
+    def __repr__(self) -> str:
+        return "_Keys(...)"
+
+
+def initialise(
+    request: InitRequest, now_s: int, random: Random, disk: Disk | None = None
+) -> InitResult:
+    """Makes the folder's files. `now_s`: UTC since 1970; `random(n)`: n random bytes fit for keys.
+
+    Raises RequestError, ConfigError (options, or a file that its reader refuses), PlacementError
+    or KeyStoreError; then nothing is there.
+    """
+    asked = _completed(request)
+    keys = _Keys(*(random(keyfile.SEED_BYTES) for _ in range(3)))
+    authority, log, device = (Ed25519Key(seed) for seed in (keys.authority, keys.log, keys.device))
+    plan_buses = [Bus(name, str(UUID(bytes=random(MRID_BYTES), version=4))) for name in asked.buses]
+    url = f"http://{_joined(asked.listen)}"
+    site = template.site(
+        asked.site, asked.survey, plan_buses, [(one.name, one.bus) for one in asked.sources]
+    )
+    says, pairs = _credential(
+        asked, siteplan.read(site, SITE).mrids(), device.public, now_s, random
+    )
+    statement = cose.sign(Typ.CREDENTIAL, says.payload(), authority)
+    texts = {
+        ANCHORS: template.anchors((asked.log, log.public), (asked.authority, authority.public)),
+        SITE: site,
+        RECORD: template.record(_joined(asked.listen)),
+        GATEWAY: template.gateway(asked.gateway, url, asked.sources, asked.role == "bench"),
+    }
+    files = [
+        NewFile(AUTHORITY_KEY, keyfile.encode(keys.authority), keyfile.MODE),
+        NewFile(LOG_KEY, keyfile.encode(keys.log), keyfile.MODE),
+        NewFile(DEVICE_KEY, keyfile.encode(keys.device), keyfile.MODE),
+        NewFile(CREDENTIAL, cbor.encode([statement, pairs]), _PUBLIC_MODE),
+        *(NewFile(name, text.encode(), _PUBLIC_MODE) for name, text in texts.items()),
+    ]
+    result = InitResult(
+        *(
+            asked.folder,
+            tuple(file.name for file in files),
+            authority.public,
+            log.public,
+            device.public,
+        ),
+        *(cose.name(says.payload()), says.not_before_s, says.expires_s, url),
+        *(tuple(one.name for one in asked.sources), tuple(asked.buses)),
+    )
+    place(asked.folder, files, lambda folder: _check(folder, files, result), disk or SystemDisk())
+    return result
+
+
+def _credential(
+    asked: InitRequest, mrids: tuple[bytes, ...], device: PublicKey, now_s: int, random: Random
+) -> tuple[Credential, tuple[tuple[bytes, bytes], ...]]:
+    """What the authority says of the device key, and what travels beside it."""
+    hidden = Discloser(random)
+    says = Credential(
+        issuer=asked.authority,
+        subject=asked.gateway,
+        serial=random(_SERIAL_BYTES),
+        not_before_s=max(0, now_s - BACKDATED_S),
+        expires_s=now_s + asked.valid_days * _DAY_S,
+        key=device,
+        role=asked.role,
+        site=hidden.hide(asked.site.encode()),
+        position=None if asked.survey is None else hidden.hide(asked.survey.position()),
+        buses=mrids,
+    )
+    return says, hidden.pairs
+
+
+def _check(folder: Path, files: Sequence[NewFile], result: InitResult) -> None:
+    """Reads everything back, as the programs will."""
+    for file in files:
+        if (folder / file.name).read_bytes() != file.content:
+            raise PlacementError(
+                f"{folder / file.name} reads back otherwise than it was written; check the disk"
+            )
+    for name, public in (
+        (AUTHORITY_KEY, result.authority),
+        (LOG_KEY, result.log),
+        (DEVICE_KEY, result.device),
+    ):
+        if keyfile.read(folder / name).public != public:
+            raise PlacementError(f"{folder / name} reads back as another key; check the disk")
+    gateway = agent_config.load(folder / GATEWAY)
+    cose.check(cose.read(gateway.credential.encoded), result.authority)
+    told = (
+        gateway.credential.says.key,
+        gateway.log_key,
+        tuple(one.name for one in gateway.sources),
+    )
+    if told != (result.device, result.log, result.sources):
+        raise PlacementError(
+            f"{folder / GATEWAY} reads back with other keys or sources than it was given"
+        )
+
+
+def _completed(request: InitRequest) -> InitRequest:
+    """The request with every bus named, or RequestError with the part that is wrong."""
+    names = {
+        "gateway": request.gateway,
+        "site": request.site,
+        "authority": request.authority,
+        "log": request.log,
+    }
+    for what, name in names.items():
+        _check_name(what, name)
+    if request.role not in ROLES:
+        raise RequestError(f"role {request.role!r}; known: {', '.join(ROLES)}")
+    if not 1 <= request.valid_days <= VALID_DAYS_MAX:
+        raise RequestError(f"valid for {request.valid_days} days; expected 1 to {VALID_DAYS_MAX}")
+    _check_listen(*request.listen)
+    _check_survey(request.survey)
+    if len(request.sources) > SOURCES_MAX:
+        raise RequestError(f"{len(request.sources)} sources; at most {SOURCES_MAX}")
+    named = [*request.buses, *(one.bus for one in request.sources if one.bus)]
+    buses = tuple(dict.fromkeys(named)) or ("Bus 1",)
+    if len(buses) > BUSES_MAX:
+        raise RequestError(f"{len(buses)} buses; a credential grants at most {BUSES_MAX}")
+    for bus in buses:
+        _check_name("bus", bus)
+    sources = [_completed_source(one, buses) for one in request.sources]
+    for at, one in enumerate(sources):
+        if one.name in [other.name for other in sources[:at]]:
+            raise RequestError(f"two sources are named {one.name!r}; give each its own: &name=NAME")
+    return replace(request, buses=buses, sources=sources)
+
+
+def _completed_source(source: SourceRequest, buses: Sequence[str]) -> SourceRequest:
+    _check_name("source", source.name)
+    for key, value in source.options.items():
+        if not _OPTION.fullmatch(key) or (isinstance(value, str) and not value.isprintable()):
+            raise RequestError(f"source {source.name!r}: option {key!r} cannot be written")
+    if source.bus:
+        return _checked(source)
+    if len(buses) > 1:
+        known = ", ".join(repr(bus) for bus in buses)
+        raise RequestError(
+            f"source {source.name!r}: say at which bus it is, such as &bus=NAME; known: {known}"
+        )
+    return _checked(replace(source, bus=buses[0]))
+
+
+def _checked(source: SourceRequest) -> SourceRequest:
+    """The source, if its scheme takes its options. Raises ConfigError."""
+    registry.options_of(Source(source.name, source.scheme, source.options))
+    return source
+
+
+def _check_name(what: str, name: str) -> None:
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable() or name != name.strip():
+        text = (
+            f"expected 1 to {NAME_CHARACTERS_MAX} printable characters, without spaces around them"
+        )
+        raise RequestError(f"{what} name {name[: NAME_CHARACTERS_MAX + 1]!r}: {text}")
+
+
+def _check_listen(host: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise RequestError(f"record-listen: port {port}; expected 1 to 65535")
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        text = "init makes no TLS certificates, and without them a record listens on loopback only"
+        raise RequestError(
+            f"record-listen: {host!r}: {text}; take 127.0.0.1 now, and see provisioning/README.md"
+        )
+
+
+def _check_survey(survey: Survey | None) -> None:
+    if survey is None:
+        return
+    if not (abs(survey.latitude) <= 90 and abs(survey.longitude) <= 180):
+        raise RequestError(f"survey: {survey.latitude}, {survey.longitude} is no place in degrees")
+    if not (abs(survey.altitude_m) <= ALTITUDE_M_MAX and 0 < survey.accuracy_m <= ALTITUDE_M_MAX):
+        raise RequestError(
+            f"survey: {survey.altitude_m} m within {survey.accuracy_m} m; expected m, and above 0"
+        )
+    if not survey.method.isprintable():
+        raise RequestError("survey: the method has characters that cannot be printed")
+
+
+def _joined(listen: tuple[str, int]) -> str:
+    host, port = listen
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

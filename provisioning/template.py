@@ -1,0 +1,150 @@
+"""The configuration files that `init` writes: what is set, and beside it what is edited next.
+
+1. Nothing here is believed for looking right: provisioning.init reads it back before it is placed.
+2. Values are names that were checked to be printable, so that a JSON string is a TOML string too.
+
+It reads and writes no file.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from evidence.key import PublicKey
+from evidence.siteplan import Bus, Survey
+from provisioning.source import Option, SourceRequest
+
+_EXAMPLE_SOURCE = """
+# No source yet. Remove the # of one of these and say where your PMU is;
+# then add its [[stream]] to site.toml.
+# [[source]]
+# name = "pmu-a"
+# scheme = "c37118+tcp"
+#   [source.options]
+#   host = "192.0.2.7"
+#   port = 4712
+#   idcode = 7
+#
+# [[source]]
+# name = "pmu-b"
+# scheme = "c37118+serial"
+#   [source.options]
+#   path = "/dev/ttyUSB0"
+#   baud = 115200
+#   idcode = 8
+"""
+_EXAMPLE_STREAM = """
+# One for each [[source]] of gateway.toml: the bus that its channels belong to.
+# [[stream]]
+# source = "pmu-a"
+# bus = {bus}
+"""
+_EXAMPLE_SURVEY = """
+# The antenna's surveyed position. The credential of this folder was made without one.
+# [site.survey]
+# latitude = 52.5163       # WGS84, degrees
+# longitude = 13.3777
+# altitude_m = 79.0
+# accuracy_m = 0.5         # 1 sigma
+"""
+
+
+def gateway(name: str, url: str, sources: Sequence[SourceRequest], simulated: bool) -> str:
+    """gateway.toml."""
+    text = f"""# What this gateway is told. Check it with: gridseal-agent check
+
+[gateway]
+name = {_string(name)}
+plan = "site.toml"
+credential = "credential.cbor"
+key = "file:device.key"
+
+[record]
+url = {_string(url)}
+anchors = "anchors.toml"
+
+[clock]
+source = "kernel"          # or "chrony", where chrony disciplines the clock
+
+[spool]
+path = "spool.db"
+keep_days = 10
+"""
+    for source in sources:
+        text += f"\n[[source]]\nname = {_string(source.name)}\nscheme = {_string(source.scheme)}\n"
+        text += "simulated = true\n" if simulated else ""
+        text += _options(source.options)
+    return text if sources else text + _EXAMPLE_SOURCE
+
+
+def site(
+    name: str, survey: Survey | None, buses: Sequence[Bus], streams: Sequence[tuple[str, str]]
+) -> str:
+    """site.toml. `streams`: source and bus, by name."""
+    text = "# What stands where. Names are hidden in what is signed; mRIDs are not.\n\n"
+    text += f"[site]\nname = {_string(name)}\n"
+    if survey is None:
+        text += _EXAMPLE_SURVEY
+    else:
+        text += f"""
+[site.survey]
+latitude = {float(survey.latitude)!r}
+longitude = {float(survey.longitude)!r}
+altitude_m = {float(survey.altitude_m)!r}
+accuracy_m = {float(survey.accuracy_m)!r}
+method = {_string(survey.method)}
+"""
+    text += "\n# The credential grants these buses and no other: one more needs a new credential.\n"
+    text += "\n".join(
+        f"[[bus]]\nname = {_string(bus.name)}\nmrid = {_string(bus.mrid)}\n" for bus in buses
+    )
+    if not streams:
+        return text + _EXAMPLE_STREAM.format(bus=_string(buses[0].name) if buses else '""')
+    for source, bus in streams:
+        text += f"\n[[stream]]\nsource = {_string(source)}\nbus = {_string(bus)}\n"
+    return text
+
+
+def anchors(log: tuple[str, PublicKey], authority: tuple[str, PublicKey]) -> str:
+    """anchors.toml: log and authority, each a name and its key."""
+    return f"""# Whom to believe. Compare the fingerprints with those that init printed.
+
+[log]
+name = {_string(log[0])}
+# fingerprint {log[1].fingerprint}
+key = "{log[1].raw.hex()}"
+
+[[authority]]
+name = {_string(authority[0])}
+# fingerprint {authority[1].fingerprint}
+key = "{authority[1].raw.hex()}"
+"""
+
+
+def record(listen: str) -> str:
+    """record.toml."""
+    return f"""# What the record is told.
+
+[record]
+listen = {_string(listen)}
+store = "record.db"
+key = "file:log.key"
+anchors = "anchors.toml"
+"""
+
+
+def _options(options: Mapping[str, Option]) -> str:
+    if not options:
+        return ""
+    return "  [source.options]\n" + "".join(
+        f"  {key} = {_value(value)}\n" for key, value in options.items()
+    )
+
+
+def _value(value: Option) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else _string(value)
+
+
+def _string(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
