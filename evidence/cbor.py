@@ -38,9 +38,7 @@ def _ordered(value: Any, depth: int) -> Any:
     if depth > DEPTH_MAX:
         raise EvidenceError(Reason.ENCODING, f"nested deeper than {DEPTH_MAX}")
     if isinstance(value, dict):
-        pairs = sorted(
-            (cbor2.dumps(key), key, _ordered(item, depth + 1)) for key, item in value.items()
-        )
+        pairs = sorted((_key(key), key, _ordered(item, depth + 1)) for key, item in value.items())
         return {key: item for _, key, item in pairs}
     if isinstance(value, list | tuple):
         return [_ordered(item, depth + 1) for item in value]
@@ -48,9 +46,21 @@ def _ordered(value: Any, depth: int) -> Any:
         raise EvidenceError(Reason.ENCODING, "a float that is not finite has no encoding here")
     if isinstance(value, int) and not isinstance(value, bool) and not -(1 << 64) <= value < 1 << 64:
         raise EvidenceError(Reason.ENCODING, "an integer beyond 64 bits has no encoding here")
+    if (
+        isinstance(value, str)
+        and not value.isascii()
+        and any("\ud800" <= c < "\ue000" for c in value)
+    ):
+        raise EvidenceError(Reason.ENCODING, "half of a surrogate pair has no encoding here")
     if value is None or isinstance(value, bool | int | float | bytes | str):
         return value
     raise EvidenceError(Reason.ENCODING, f"{type(value).__name__} has no encoding here")
+
+
+def _key(key: Any) -> bytes:
+    if isinstance(key, bool) or not isinstance(key, int | str):
+        raise EvidenceError(Reason.ENCODING, f"{type(key).__name__} is no map key here")
+    return cbor2.dumps(_ordered(key, 0))
 
 
 def decode(data: bytes) -> Any:

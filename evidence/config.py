@@ -11,6 +11,7 @@ Pure: text in, struct out. Whoever reads the file brings its text and its name.
 import difflib
 import re
 import tomllib
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +20,12 @@ T = TypeVar("T")
 CONFIG_BYTES_MAX = 4 * 1024 * 1024  # a site plan of thousands of channels stays below 1 MiB
 _SECRET = re.compile(r"pass|pin|secret|token|private", re.IGNORECASE)
 _PATH = re.compile(r"`\$((?:[^`\\]|\\.)*)`")
+_ENUM = re.compile(r"Invalid enum value '([^']*)'")
+_PART = re.compile(r""""[^"]*"|'[^']*'|[^.\s]+""")
+_HEADER = re.compile(r"\s*(\[\[?)([^\[\]=,]+)\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*((?:[\w.\-\s]|"[^"]*"|'[^']*')+?)\s*=""")
+Place = tuple[str | int, ...]
+Steps = Sequence[str | int]
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 
 
@@ -37,7 +44,7 @@ def read(text: str, kind: type[T], file: str) -> T:
         raise ConfigError(file, "", f"{len(text)} characters; at most {CONFIG_BYTES_MAX}")
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:  # a number of 5,000 digits is a ValueError only
         raise ConfigError(file, "", f"not TOML: {fault}", _line_in(str(fault))) from fault
     return convert(document, kind, file, text)
 
@@ -48,6 +55,12 @@ def convert(document: Any, kind: type[T], file: str, text: str = "") -> T:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as fault:
         raise _explained(str(fault), document, kind, file, text) from fault
+
+
+def fault_at(text: str, file: str, steps: Steps, reason: str) -> ConfigError:
+    """The fault of what the steps lead to, such as ("bus", 1, "mrid"), with its key and line."""
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return ConfigError(file, key.removeprefix("."), reason, _line_of(text, steps))
 
 
 def nearest(found: str, known: list[str]) -> str:
@@ -64,15 +77,15 @@ def _explained(message: str, document: Any, kind: Any, file: str, text: str) -> 
     steps: list[str | int] = [
         name or (int(index) if index.isdigit() else index) for name, index in path
     ]
-    unknown = _UNKNOWN.search(message)
-    if unknown:
+    unknown, outside = _UNKNOWN.search(message), _ENUM.match(message)
+    if outside:
+        reason = f"{outside.group(1)!r} is {nearest(outside.group(1), _words(kind, steps))}"
+    elif unknown:
         steps.append(unknown.group(1))
         reason = nearest(unknown.group(1), _fields(kind, steps[:-1]))
     else:
         reason = message.split(" - at ")[0] + _found(document, steps)
-    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    key = key.removeprefix(".")
-    return ConfigError(file, key, reason, _line_of(text, steps))
+    return fault_at(text, file, steps, reason)
 
 
 def _found(document: Any, steps: list[str | int]) -> str:
@@ -87,12 +100,24 @@ def _found(document: Any, steps: list[str | int]) -> str:
     return f"; found {repr(value)[:80]}" if not isinstance(value, dict | list) else ""
 
 
-def _fields(kind: Any, steps: list[str | int]) -> list[str]:
-    """The keys known at the place the steps lead to."""
-    info = msgspec.inspect.type_info(kind)
+def _words(kind: Any, steps: Steps) -> list[str]:
+    """The words allowed at the place the steps lead to."""
+    info = _type_at(kind, steps)
+    known = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    words = [item.values for item in known if isinstance(item, msgspec.inspect.LiteralType)]
+    return [str(word) for group in words for word in group]
+
+
+def _type_at(kind: Any, steps: Steps) -> Any:
+    info: Any = msgspec.inspect.type_info(kind)
     for step in steps:
         info = _inside(info, step)
-    info = _struct_of(info)
+    return info
+
+
+def _fields(kind: Any, steps: Steps) -> list[str]:
+    """The keys known at the place the steps lead to."""
+    info = _struct_of(_type_at(kind, steps))
     return (
         [field.encode_name for field in info.fields]
         if isinstance(info, msgspec.inspect.StructType)
@@ -123,36 +148,37 @@ def _line_in(message: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def _line_of(text: str, steps: list[str | int]) -> int:
-    """The line of the key, found by walking the text from table to table; 0 when not found."""
-    tables: list[str] = []
-    counts: dict[str, int] = {}
-    wanted = [step for step in steps if isinstance(step, str)]
-    indexes = [step for step in steps if isinstance(step, int)]
-    best = 0
+def _line_of(text: str, steps: Steps) -> int:
+    """The line of the key, or of the nearest table around it; 0 when not even that is found."""
+    counts: dict[Place, int] = {}
+    table: Place = ()
+    line_found, depth_found = 0, 0
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?", line)
-        if header and "=" not in line.split("[", 1)[0]:
-            tables = [part.strip().strip("\"'") for part in header.group(1).split(".")]
-            if line.lstrip().startswith("[["):
-                counts[".".join(tables)] = counts.get(".".join(tables), -1) + 1
-            if tables == wanted[: len(tables)] and _at_index(counts, tables, indexes):
-                best = number
+        header = _HEADER.match(line)
+        key = _KEY.match(line)
+        if header:
+            place = table = _table(_parts(header.group(2)), header.group(1) == "[[", counts)
+        elif key:
+            place = (*table, *_parts(key.group(1)))
+        else:
             continue
-        key = re.match(r"\s*([A-Za-z0-9_\-\"']+)\s*=", line)
-        if (
-            key
-            and [*tables, key.group(1).strip("\"'")] == wanted[: len(tables) + 1]
-            and _at_index(counts, tables, indexes)
-        ):
-            return number
-    return best
+        depth = min(len(place), len(steps))
+        if depth > depth_found and place[:depth] == tuple(steps[:depth]):
+            line_found, depth_found = number, depth
+    return line_found
 
 
-def _at_index(counts: dict[str, int], tables: list[str], indexes: list[int]) -> bool:
-    reached = [
-        counts[".".join(tables[: n + 1])]
-        for n in range(len(tables))
-        if ".".join(tables[: n + 1]) in counts
-    ]
-    return all(have == want for have, want in zip(reached, indexes, strict=False))
+def _table(parts: list[str], array: bool, counts: dict[Place, int]) -> Place:
+    """Where a header leads, the places in arrays of tables (counted here) filled in."""
+    place: Place = ()
+    for at, part in enumerate(parts):
+        place = (*place, part)
+        if array and at == len(parts) - 1:
+            counts[place] = counts.get(place, -1) + 1
+        if place in counts:
+            place = (*place, counts[place])
+    return place
+
+
+def _parts(key: str) -> list[str]:
+    return [part.strip("\"'") for part in _PART.findall(key)]

@@ -20,8 +20,9 @@ from evidence.code import HEADER_ALG, HEADER_KID, HEADER_TYP, Reason, Typ
 from evidence.key import KID_BYTES, SIGNATURE_BYTES, PublicKey, Signer
 from evidence.refusal import EvidenceError
 
-# A head stays under 64 KiB, and so does everything else that is signed once.
-STATEMENT_BYTES_MAX = 65536
+# The longest is a receipt that classes each observation of the largest batch by itself.
+STATEMENT_BYTES_MAX = 2 * 1024 * 1024
+HEAD_BYTES_MAX = 65536  # of a batch's head: many are read for each sample that is proved
 _TAG_ARRAY = b"\xd2\x84"  # tag 18, array of 4
 _CONTEXT = b"\x84\x6aSignature1"  # RFC 9052 4.4: Sig_structure
 
@@ -67,11 +68,13 @@ def message_prefix(protected: bytes) -> bytes:
 
 
 def sign(typ: Typ, payload: bytes, signer: Signer) -> bytes:
-    """A signed statement of this typ."""
+    """A signed statement of this typ. Raises EvidenceError(TOO_LONG) if nobody would read it."""
     protected = protected_header(signer.public.alg, signer.public.kid, typ)
     content = cbor.bytes_head(len(payload)) + payload
     signature = signer.sign(signed_prefix(protected, b"") + content)
-    return message_prefix(protected) + content + cbor.bytes_head(SIGNATURE_BYTES) + signature
+    encoded = message_prefix(protected) + content + cbor.bytes_head(SIGNATURE_BYTES) + signature
+    _check_length(encoded, typ)
+    return encoded
 
 
 def read(encoded: bytes) -> Sign1:
@@ -102,8 +105,7 @@ def read_statement(encoded: bytes, typ: Typ) -> Sign1:
 
     Raises EvidenceError(TYP) if of another, or of none.
     """
-    if len(encoded) > STATEMENT_BYTES_MAX:
-        raise EvidenceError(Reason.TOO_LONG, f"{len(encoded)} bytes; at most {STATEMENT_BYTES_MAX}")
+    _check_length(encoded, typ)
     message = read(encoded)
     if message.typ != typ:
         raise EvidenceError(Reason.TYP, f"typ {message.typ}, not {typ.value} ({typ.name.lower()})")
@@ -119,6 +121,13 @@ def check(message: Sign1, key: PublicKey, aad: bytes = b"") -> None:
     content = cbor.bytes_head(len(message.payload)) + message.payload
     if not key.verify(signed_prefix(message.protected, aad) + content, message.signature):
         raise EvidenceError(Reason.SIGNATURE, f"the signature is not one of key {key.kid.hex()}")
+
+
+def _check_length(encoded: bytes, typ: Typ) -> None:
+    most = HEAD_BYTES_MAX if typ == Typ.HEAD else STATEMENT_BYTES_MAX
+    if len(encoded) > most:
+        name = typ.name.lower()
+        raise EvidenceError(Reason.TOO_LONG, f"a {name} of {len(encoded)} bytes; at most {most}")
 
 
 def _string(data: bytes, at: int, field: str) -> tuple[bytes, int]:

@@ -97,9 +97,10 @@ def _cose_key(key: PublicKey) -> dict[int, Any]:
 def _read_cose_key(value: Any) -> PublicKey:
     if type(value) is not dict:
         shape.fail("cnf", value, "a COSE key")
-    if value.keys() == {_KTY, _CRV, _X} and (value[_KTY], value[_CRV]) == (_OKP, _CRV_ED25519):
+    kind = (shape.uint(value.get(_KTY), "kty"), shape.uint(value.get(_CRV), "crv"))
+    if value.keys() == {_KTY, _CRV, _X} and kind == (_OKP, _CRV_ED25519):
         return PublicKey(ALG_ED25519, shape.blob(value[_X], "x", 32))
-    if value.keys() == {_KTY, _CRV, _X, _Y} and (value[_KTY], value[_CRV]) == (_EC2, _CRV_P256):
+    if value.keys() == {_KTY, _CRV, _X, _Y} and kind == (_EC2, _CRV_P256):
         return PublicKey(
             ALG_ESP256, shape.blob(value[_X], "x", 32) + shape.blob(value[_Y], "y", 32)
         )

@@ -193,7 +193,7 @@ def _read_channel(value: Any, blocks: int) -> Channel:
     if direction not in DIRECTIONS:
         shape.fail("direction", direction, "0, 1 or -1")
     return Channel(
-        shape.uint(item[0], "block", max(blocks - 1, 0)),
+        shape.uint(item[0], "block", blocks - 1),
         shape.blob(item[1], "name", HASH_BYTES),
         QUANTITIES[shape.uint(item[2], "quantity", len(QUANTITIES) - 1)],
         shape.text(item[3], "unit"),
@@ -214,4 +214,6 @@ def _read_ratio(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
     primary, secondary = shape.array(value, "ratio", 2)
-    return shape.uint(primary, "ratio"), shape.uint(secondary, "ratio")
+    if not shape.uint(primary, "ratio") or not shape.uint(secondary, "ratio"):
+        shape.fail("ratio", value, "two numbers above zero")
+    return primary, secondary

@@ -15,8 +15,9 @@ from evidence.code import Reason
 from evidence.refusal import EvidenceError
 
 SALT_BYTES = 16
-# Of one statement: more channels do not fit a frame of 65,535 bytes with a name each.
-DISCLOSURES_MAX = 4096
+# Of one statement: a descriptor hides a name and aliases a channel, a station a block, and three
+# values of its own (evidence.descriptor: CHANNELS_MAX, BLOCKS_MAX).
+DISCLOSURES_MAX = 2 * 4096 + 1024 + 3
 Disclosed = Mapping[bytes, bytes]  # digest -> value
 
 

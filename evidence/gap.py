@@ -45,7 +45,7 @@ def read(raw: bytes) -> Gap:
     """The gap in a raw. Raises EvidenceError."""
     cause, first, last, count, detail = shape.array(cbor.decode(raw), "gap", 5)
     known = [item.value for item in Cause]
-    if cause not in known:
+    if shape.uint(cause, "cause") not in known:
         shape.fail("cause", cause, "a cause")
     if shape.uint(first, "first instant") > shape.uint(last, "last instant"):
         shape.fail("gap", (first, last), "a hole that begins before it ends")

@@ -8,8 +8,9 @@ batch's id.
    within a range.
 2. A range lies under one descriptor. Descriptors are statements of their own and no leaves of a
    batch; between two ranges of a stream the chain closes over the descriptor's leaf hash.
-3. `previous` is the batch id of number - 1 of the same run, 32 zero bytes for number 0.
-4. A range whose descriptor is of an earlier run holds what that run left without a head; the later
+3. Ranges of one stream under one descriptor rise, and two that touch are linked.
+4. `previous` is the batch id of number - 1 of the same run, 32 zero bytes for number 0.
+5. A range whose descriptor is of an earlier run holds what that run left without a head; the later
    run vouches for its place, and since its key did not sign those observations, each one's own
    signature is checked.
 """
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from evidence import cbor, shape
 from evidence.code import VERSION, Reason
-from evidence.merkle import HASH_BYTES
+from evidence.merkle import HASH_BYTES, ZERO
 from evidence.refusal import EvidenceError
 
 RANGES_MAX = 420  # each has about 150 bytes: a head stays under 64 KiB
@@ -80,7 +81,27 @@ def read(payload: bytes) -> Head:
     )
     if sum(item.count for item in head.ranges) != head.count:
         raise EvidenceError(Reason.COUNT, f"the ranges do not add up to {head.count}")
+    if head.number == 0 and head.previous != ZERO:
+        raise EvidenceError(Reason.HEAD_CHAIN, "the first head of a run has none before it")
+    _check_order(head.ranges)
     return head
+
+
+def _check_order(ranges: tuple[Range, ...]) -> None:
+    """No observation twice, and no break that the head itself shows."""
+    ends: dict[tuple[int, bytes], Range] = {}
+    for part in ranges:
+        before = ends.get((part.stream, part.descriptor))
+        if before is not None and part.first_seq <= before.last_seq:
+            text = f"seq {part.first_seq} of stream {part.stream} stands after {before.last_seq}"
+            raise EvidenceError(Reason.RANGE, text)
+        joined = before is not None and part.first_seq == before.last_seq + 1
+        if before is not None and joined and part.first_prev != before.last_leaf:
+            text = (
+                f"seq {part.first_seq} of stream {part.stream} does not continue the range before"
+            )
+            raise EvidenceError(Reason.LINK, text)
+        ends[part.stream, part.descriptor] = part
 
 
 def _read_range(value: Any) -> Range:

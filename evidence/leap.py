@@ -36,13 +36,14 @@ class LeapTable:
         return self.offsets_s[max(bisect_right(self.starts_s, utc_s) - 1, 0)]
 
     def utc_ns(self, tai_ns: int) -> int:
-        """The Unix count, in ns, of a TAI instant; an inserted leap second repeats the count of the
-        second before midnight."""
-        for start_s, offset_s in zip(
-            reversed(self.starts_s), reversed(self.offsets_s), strict=True
-        ):
-            if tai_ns >= (start_s + offset_s) * NS:
-                return tai_ns - offset_s * NS
+        """The Unix count, in ns, of a TAI instant.
+
+        An inserted leap second repeats the count of the second before midnight.
+        """
+        for at in range(len(self.starts_s) - 1, 0, -1):
+            # The leap second begins where the old offset reaches midnight's count.
+            if tai_ns >= (self.starts_s[at] + self.offsets_s[at - 1]) * NS:
+                return tai_ns - self.offsets_s[at] * NS
         return tai_ns - self.offsets_s[0] * NS
 
     def known(self, utc_s: int) -> bool:

@@ -62,13 +62,27 @@ class Binding:
 
 
 def seal(binding: Binding, sample: tuple[object, ...], sign: Callable[[bytes], bytes]) -> bytes:
-    """The encoded observation of a Sample (or its plain tuple); `sign` gives 64 bytes."""
+    """The encoded observation of a Sample (or its plain tuple); `sign` gives 64 bytes.
+
+    Raises EvidenceError(TOO_LONG) for a raw that nobody would read.
+    """
     payload = _dumps((VERSION, *sample))
     length = len(payload)
-    content = (_heads[length] if length < 1024 else cbor.bytes_head(length)) + payload
+    content = (_heads[length] if length < 1024 else _long_head(length, sample)) + payload
     return (
         binding.message_prefix + content + _SIGNATURE_HEAD + sign(binding.signed_prefix + content)
     )
+
+
+def _long_head(length: int, sample: tuple[object, ...]) -> bytes:
+    _check_raw(Sample(*sample).raw)  # type: ignore[arg-type]
+    return cbor.bytes_head(length)
+
+
+def _check_raw(raw: bytes) -> bytes:
+    if len(raw) > RAW_BYTES_MAX:
+        raise EvidenceError(Reason.TOO_LONG, f"a raw of {len(raw)} bytes; at most {RAW_BYTES_MAX}")
+    return raw
 
 
 def read_at(data: bytes, at: int) -> tuple[Sample, cose.Sign1, int]:
@@ -102,7 +116,7 @@ def read_sample(payload: bytes) -> Sample:
         shape.optional(value[8], shape.uint, "heard bound"),
         shape.blob(value[9], "prev", HASH_BYTES),
         shape.uint(value[10], "kind"),
-        shape.blob(value[11], "raw"),
+        _check_raw(shape.blob(value[11], "raw")),
     )
 
 

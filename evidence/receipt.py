@@ -111,6 +111,8 @@ def _read_classed(value: Any) -> Classed:
     stream, first, last, klass, reason = (
         shape.uint(item, "classed") for item in shape.array(value, "classed", 5)
     )
+    if first > last:
+        shape.fail("classed", (first, last), "a first seq up to the last")
     if klass not in list(Class):
         shape.fail("class", klass, "a class")
     return Classed(stream, first, last, klass, reason)

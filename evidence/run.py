@@ -19,7 +19,7 @@ from evidence.key import SIGNATURE_BYTES, PublicKey
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 
-# Of one gateway: keeps a run statement far below 64 KiB at the streams a core can seal.
+# Of one gateway: far more than a core can seal; a run statement then has 350 KB.
 STREAMS_MAX = 4096
 _CAUSES = (
     *(Cause.FIRST_START, Cause.RESTART, Cause.COMMIT_FAILED, Cause.ROLLBACK),
@@ -93,6 +93,9 @@ def read(payload: bytes) -> Run:
     reached = shape.array(value[9], "reached")
     if len(reached) > STREAMS_MAX:
         shape.fail("reached", len(reached), f"at most {STREAMS_MAX}")
+    names = tuple(_read_reached(item) for item in reached)
+    if len({name.stream for name in names}) != len(names):
+        shape.fail("reached", len(names), "one link a stream")
     return Run(
         shape.blob(value[1], "credential", HASH_BYTES),
         shape.blob(value[2], "run key", 32),
@@ -102,7 +105,7 @@ def read(payload: bytes) -> Run:
         shape.optional(value[6], shape.blob, "predecessor", HASH_BYTES),
         shape.boolean(value[7], "uncertain"),
         _read_lost(value[8]),
-        tuple(_read_reached(item) for item in reached),
+        names,
         shape.text(value[10], "software"),
         shape.blob(value[11], "possession", SIGNATURE_BYTES),
     )
@@ -112,7 +115,9 @@ def _read_lost(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
     first, last = shape.array(value, "lost", 2)
-    return shape.uint(first, "lost from"), shape.uint(last, "lost until")
+    if shape.uint(first, "lost from") > shape.uint(last, "lost until"):
+        shape.fail("lost", value, "an interval that begins before it ends")
+    return first, last
 
 
 def _read_reached(value: Any) -> Reached:
