@@ -78,7 +78,9 @@ class Pace:
         self._groups[key].devices.append(device)
 
     def start(self) -> None:
-        """From the next instant on. Call it inside the running loop."""
+        """From the next instant on. Call it inside the running loop. Idempotent."""
+        if self._loop is not None:
+            return
         self._loop = asyncio.get_running_loop()
         for group in self._groups.values():
             self._begin(group)

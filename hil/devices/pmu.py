@@ -186,6 +186,8 @@ def _profile(options: argparse.Namespace, at: int) -> Profile:
 
 async def _fill(plant: Plant, options: argparse.Namespace) -> None:
     host, _, port = options.tcp.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit():
+        raise ValueError(f"--tcp {options.tcp}; HOST:PORT expected")
     for at in range(options.count):
         spread = at * 1_000_000 // (options.rate * options.count) if options.spread else 0
         phase_us = options.phase_us + spread

@@ -95,7 +95,11 @@ class Pmu:
         self._garbage = b""
         self._stat = 0
         self._change: tuple[Profile, int] | None = None  # what comes, and in how many frames
+        if profile.nominal_hz != grid.plan.nominal_hz:
+            raise ValueError(f"a PMU of {profile.nominal_hz} Hz on {grid.plan.nominal_hz} Hz")
         self._adopt(profile)
+        # What the grid has and FORMAT cannot say is found out now, by ValueError, not in a timer.
+        self.frame(Instant(now(), 0, 0))
 
     def _adopt(self, profile: Profile) -> None:
         self.profile = profile
