@@ -129,36 +129,45 @@ def _billionths(text: str) -> int:
     return -number if sign == "-" else number
 
 
+class _Said(asyncio.SubprocessProtocol):
+    """What a process says, and its end: both pipe and process, or more said than wanted."""
+
+    def __init__(self) -> None:
+        self.said = self.complaint = b""
+        self.ended = asyncio.Event()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            self.said = (self.said + data)[: CHRONYC_BYTES_MAX + 1]
+        else:
+            self.complaint = (self.complaint + data)[:CHRONYC_BYTES_MAX]
+        if len(self.said) > CHRONYC_BYTES_MAX:
+            self.ended.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
+
+
 async def ask_chrony(program: str, host: str) -> str:
     """What `chronyc -c tracking` answers; `host` as its option -h takes it. Raises ClockError."""
     where = ("-h", host) if host else ()
     try:
-        process = await asyncio.create_subprocess_exec(
-            program, "-c", "-n", *where, "tracking",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, limit=CHRONYC_BYTES_MAX,
+        transport, answer = await asyncio.get_running_loop().subprocess_exec(
+            _Said, program, "-c", "-n", *where, "tracking",
+            stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     except OSError as fault:
         raise ClockError(f"{program} does not start: {fault.strerror}") from fault
     try:
         async with asyncio.timeout(CHRONYC_S):
-            answer = await _read_all(process)
+            await answer.ended.wait()
     except TimeoutError as fault:
         raise ClockError(f"{program} does not answer within {CHRONYC_S} s") from fault
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise ClockError(f"{program} fails: {answer.strip()[:80]}")
-    return answer
-
-
-async def _read_all(process: asyncio.subprocess.Process) -> str:
-    said = b""
-    while process.stdout and (chunk := await process.stdout.read(CHRONYC_BYTES_MAX)):
-        said += chunk
-        if len(said) > CHRONYC_BYTES_MAX:
-            raise ClockError(f"chronyc says more than {CHRONYC_BYTES_MAX} bytes")
-    await process.wait()
-    return said.decode("ascii", "replace")
+        transport.close()  # ends the process, if it has not ended by itself
+    if len(answer.said) > CHRONYC_BYTES_MAX:
+        raise ClockError(f"chronyc says more than {CHRONYC_BYTES_MAX} bytes")
+    if transport.get_returncode() != 0:
+        complaint = (answer.complaint or answer.said).decode("ascii", "replace")
+        raise ClockError(f"{program} fails: {complaint.strip()[:80]}")
+    return answer.said.decode("ascii", "replace")
