@@ -1,8 +1,11 @@
-"""What every driver takes and gives: Source in, Setup and Frame out, and the two faults that a line can have.
+"""What every driver takes and gives: Source in, Setup and Frame out, and the two faults that a line
+can have.
 
-1. A Frame carries the device's own bytes; whatever a driver derives from them (instant, bound, flags) stands beside, never instead.
+1. A Frame carries the device's own bytes; whatever a driver derives from them (instant, bound,
+   flags) stands beside, never instead.
 2. A Setup rules the Frames of its key that come after it, until the next Setup of that key.
-3. LinkError: the line failed, try again later. FrameError: these bytes are bad, go on with the next.
+3. LinkError: the line failed, try again later. FrameError: these bytes are bad, go on with the
+   next.
 
 It opens nothing, retries nothing, and knows no protocol.
 """
@@ -16,11 +19,17 @@ STREAMS_MAX = 64  # of one source: a peer that invents IDCODEs must not fill the
 
 
 class LinkError(Exception):
-    """The line failed: not there, refused, closed, silent. Retried with backoff, for ever, visibly."""
+    """The line failed.
+
+    Not there, refused, closed, silent. Retried with backoff, for ever, visibly.
+    """
 
 
 class FrameError(Exception):
-    """Bytes from a peer that are not a frame, or not one for us. `fault` is its name for counting; the text explains."""
+    """Bytes from a peer that are not a frame, or not one for us.
+
+    `fault` is its name for counting; the text explains.
+    """
 
     def __init__(self, fault: str, text: str) -> None:
         super().__init__(f"{fault}: {text}")
@@ -28,7 +37,10 @@ class FrameError(Exception):
 
 
 class Instant(NamedTuple):
-    """A reading of the gateway's clock: ns TAI since 1970, and its bound in ns; None when it is not synchronised."""
+    """A reading of the gateway's clock.
+
+    Ns TAI since 1970, and its bound in ns; None when it is not synchronised.
+    """
 
     tai: int
     bound: int | None
@@ -42,7 +54,10 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One connection, as configured: its name, its scheme (a row of drivers.registry) and that scheme's own options."""
+    """One connection, as configured.
+
+    Its name, its scheme (a row of drivers.registry) and that scheme's own options.
+    """
 
     name: str
     scheme: str
@@ -50,7 +65,10 @@ class Source:
 
 
 class Frame(NamedTuple):
-    """One frame as it arrived. With a `fault` it is counted and kept in the ring, and never sealed."""
+    """One frame as it arrived.
+
+    With a `fault` it is counted and kept in the ring, and never sealed.
+    """
 
     key: str  # which stream of the source
     kind: int  # evidence.code.Kind
@@ -65,7 +83,10 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel as the device names it. `quantity` is a word of evidence.descriptor.QUANTITIES."""
+    """One channel as the device names it.
+
+    `quantity` is a word of evidence.descriptor.QUANTITIES.
+    """
 
     name: str
     quantity: str
@@ -86,17 +107,24 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a stream is, in the device's own words. `configuration` is empty while nothing is known."""
+    """What a stream is, in the device's own words.
+
+    `configuration` is empty while nothing is known.
+    """
 
     key: str
     kind: int  # evidence.code.Kind of the frames it rules
     configuration: bytes  # CFG frame, point map, SCL data set: as `decode` takes it
-    rate: tuple[int, int]  # frames, seconds: (60, 1), or (1, 10) for one in ten seconds; (0, 0) unknown
+    # frames, seconds: (60, 1), or (1, 10) for one in ten seconds; (0, 0) unknown
+    rate: tuple[int, int]
     blocks: tuple[Block, ...]
 
 
 class Driver(Protocol):
-    """One connection to one source, of one or more streams. Retry, backoff, counting, logging and sealing are the runner's."""
+    """One connection to one source, of one or more streams.
+
+    Retry, backoff, counting, logging and sealing are the runner's.
+    """
 
     def __init__(self, source: Source, clock: Clock) -> None: ...
 
