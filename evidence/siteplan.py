@@ -77,12 +77,18 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source of the gateway: the bus its channels belong to unless they say otherwise."""
+    """One source of the gateway: the bus its channels belong to unless they say otherwise.
+
+    `frame_bytes` and `rate` (frames a second) are what the device will send, so that its line can
+    be judged before anything is opened; 0: not stated.
+    """
 
     source: str
     bus: str = ""
     origin: Literal["direct", "concentrator"] = "direct"
     wait_ms: Milliseconds | None = None
+    frame_bytes: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    rate: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
     channel: list[Channel] = []
 
 

@@ -1,0 +1,211 @@
+"""`gridseal-agent`: run, check, status. Exit codes: 0 well, 1 it failed at work, 2 it was told
+something wrong.
+
+It says things in words a technician can act on; a traceback from here is a bug.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from agent import config
+from agent.config import Gateway
+from drivers import registry
+from drivers.keystore.uri import KeyStoreError, open_signer
+from drivers.line import Source
+from evidence.config import ConfigError
+from evidence.key import Signer
+
+NO_FACTS = "load not known: the site plan states no frame_bytes and rate"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program. Returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        done: int = arguments.call(arguments)
+        return done
+    except ConfigError as fault:
+        print(f"gridseal-agent: {fault}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "gridseal-agent",
+        description="Hears devices, seals every sample, forwards it to the record.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, call, text in (
+        ("run", _run, "run the gateway until SIGTERM or Ctrl-C"),
+        ("check", _check, "read the configuration, and say whether the lines can carry the plan"),
+        ("status", _status, "ask the running agent how it is"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway.toml"), help="default: %(default)s"
+        )
+        command.set_defaults(call=call)
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="one JSON object")
+        if name == "run":
+            command.add_argument(
+                "--log", default="info", choices=("debug", "info", "warning", "error")
+            )
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from agent.account import ClockError
+    from agent.clock import SystemClock, leap_table
+    from agent.http import Client, UplinkError
+    from agent.runner import Runner
+    from agent.spool import SpoolError
+
+    logging.basicConfig(
+        level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    gateway = config.load(arguments.config)
+    _check_sources(gateway)
+    device = _device(gateway)
+    try:
+        leap = gateway.file.clock.leap_seconds
+        clock = SystemClock(
+            gateway.file.clock.source, leap_table(gateway.path(leap) if leap else None)
+        )
+        client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
+        runner = Runner(gateway, clock, device, client, os.urandom)
+        asyncio.run(_until_told(runner, gateway))
+    except (ClockError, UplinkError, SpoolError) as fault:
+        print(f"gridseal-agent: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _until_told(runner: Any, gateway: Gateway) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def ready() -> None:
+        print(
+            f"gridseal-agent: {gateway.file.gateway.name} runs, {len(gateway.sources)} sources",
+            flush=True,
+        )
+
+    await runner.run(stop, ready)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    gateway = config.load(arguments.config)
+    _check_sources(gateway)
+    device = _device(gateway)
+    print(f"gateway {gateway.file.gateway.name}: key {device.public.fingerprint}")
+    held = gateway.credential.says
+    print(f"credential: {held.subject} by {held.issuer}, {len(held.buses)} buses")
+    for source in gateway.sources:
+        print(f"{source.name}: {source.scheme}, {_load_words(gateway, source)}")
+    print("the configuration can be run")
+    return 0
+
+
+def _check_sources(gateway: Gateway) -> None:
+    """Refuses options that no driver knows, and a plan that its line cannot carry.
+
+    Raises ConfigError.
+    """
+    for source in gateway.sources:
+        registry.options_of(source)
+        _load_words(gateway, source)
+
+
+def _load_words(gateway: Gateway, source: Source) -> str:
+    """What the source's line has to carry, in words. Raises ConfigError when it cannot."""
+    stream = gateway.plan.stream_of(source.name)
+    if stream is None or not stream.frame_bytes or not stream.rate:
+        return NO_FACTS
+    load = registry.line_load(source, stream.frame_bytes, (stream.rate, 1))
+    if load is None:
+        return "no baud to fill"
+    words = (
+        f"{stream.frame_bytes} bytes at {stream.rate} a second take {load.share:.0%} of"
+        f" {load.baud} baud; at most {registry.LOAD_MAX:.0%}"
+    )
+    if not load.fits():
+        key = f"stream {source.name!r}"
+        raise ConfigError(gateway.file.gateway.plan, key, f"the line cannot carry it: {words}")
+    return words
+
+
+def _device(gateway: Gateway) -> Signer:
+    """The device key, which must be the one that the credential names. Raises ConfigError."""
+    try:
+        device = open_signer(gateway.file.gateway.key, gateway.folder)
+    except KeyStoreError as fault:
+        raise ConfigError(fault.place, "", fault.text) from fault
+    held = gateway.credential.says.key
+    if device.public != held:
+        here, there = device.public.fingerprint[:16], held.fingerprint[:16]
+        text = f"is key {here}, the credential is for {there}"
+        raise ConfigError(gateway.file.gateway.key, "", text)
+    return device
+
+
+def _tls(gateway: Gateway) -> Any:
+    from agent.http import Tls
+
+    section = gateway.file.record
+    if not section.url.startswith("https:"):
+        return None
+    names = (section.ca, section.certificate, section.certificate_key)
+    return Tls(*(gateway.path(name) if name else None for name in names))
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from agent import status
+
+    gateway = config.load(arguments.config)
+    spool = gateway.path(gateway.file.spool.path)
+    try:
+        told = status.ask(spool)
+    except (OSError, ValueError) as fault:
+        print(
+            f"gridseal-agent: no agent answers for {gateway.file.spool.path}: {fault}",
+            file=sys.stderr,
+        )
+        return 1
+    print(json.dumps(told) if arguments.json else _words(told))
+    return 0
+
+
+def _words(told: dict[str, Any]) -> str:
+    """The account for a terminal."""
+    latency = told["latency_ms"]
+    counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
+    lines = [
+        f"run        {told['run'][:16]}",
+        f"clock      {told['clock']}",
+        f"record     {told['record'] or 'not asked yet'}, tree size {told['tree_size']}",
+        "  ".join(f"{name} {told[name]}" for name in counts),
+        f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
+        f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
+    ]
+    for name, source in told["sources"].items():
+        faults = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
+        lines.append(
+            f"{name}: {source['state']}  sealed {source['sealed']}  {faults}  {source['text']}".rstrip()
+        )
+    if told["spool_fault"]:
+        lines.append(f"SPOOL FAILED: {told['spool_fault']}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

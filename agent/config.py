@@ -1,0 +1,206 @@
+"""`gateway.toml` and the files it names: everything the agent is told, typed and checked before
+anything starts.
+
+1. A file that is wrong is refused with file, line, key, found and expected
+   (evidence.config.ConfigError); nothing is guessed and no default hides a typing error.
+2. Paths are relative to the folder of gateway.toml.
+
+It starts nothing and opens no line.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from drivers import registry
+from drivers.line import Source
+from evidence import cbor, config, cose, credential, disclosure, shape, siteplan
+from evidence.code import ALG_ED25519, Typ
+from evidence.config import ConfigError
+from evidence.credential import Credential
+from evidence.key import PublicKey
+from evidence.refusal import EvidenceError
+from evidence.siteplan import SitePlan
+
+CREDENTIAL_BYTES_MAX = 1024 * 1024
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class GatewaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: _Name
+    plan: str = "site.toml"
+    credential: str = "credential.cbor"
+    key: str = "file:device.key"
+
+
+class RecordSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str
+    anchors: str = "anchors.toml"
+    ca: str = ""
+    certificate: str = ""
+    certificate_key: str = ""
+
+
+class ClockSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    source: Literal["kernel", "chrony"] = "kernel"
+    leap_seconds: str = ""
+
+
+class SpoolSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: str = "spool.db"
+    commit_ms: Annotated[int, msgspec.Meta(ge=5, le=5000)] = 50
+    pending_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 4 << 30
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 10
+
+
+class UplinkSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    batch_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 250
+    batch_bytes: Annotated[int, msgspec.Meta(ge=1024, le=4 << 20)] = 32768
+    in_flight: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+
+
+class SourceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: _Name
+    scheme: str
+    simulated: bool = False
+    options: dict[str, Any] = {}
+
+
+class GatewayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    gateway: GatewaySection
+    record: RecordSection
+    clock: ClockSection = ClockSection()
+    spool: SpoolSection = SpoolSection()
+    uplink: UplinkSection = UplinkSection()
+    source: list[SourceSection] = []
+
+
+class LogAnchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    key: str
+
+
+class AnchorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    log: LogAnchor
+    authority: list[LogAnchor] = []
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCredential:
+    """The credential as it is sent, and what it says."""
+
+    encoded: bytes
+    name: bytes
+    pairs: tuple[tuple[bytes, bytes], ...]
+    says: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """All that the agent is told, read and checked."""
+
+    file: GatewayFile
+    folder: Path
+    plan: SitePlan
+    credential: HeldCredential
+    log_key: PublicKey
+    sources: tuple[Source, ...]
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+def load(path: Path) -> Gateway:
+    """Reads gateway.toml and what it names. Raises ConfigError."""
+    file = config.read(_text(path), GatewayFile, path.name)
+    folder = path.resolve().parent
+    plan = siteplan.read(_text(folder / file.gateway.plan), file.gateway.plan)
+    anchors = config.read(_text(folder / file.record.anchors), AnchorsFile, file.record.anchors)
+    gateway = Gateway(
+        file,
+        folder,
+        plan,
+        read_credential(folder / file.gateway.credential),
+        _log_key(anchors, file.record.anchors),
+        tuple(_source(path.name, at, section) for at, section in enumerate(file.source)),
+    )
+    _check_together(gateway, path.name)
+    return gateway
+
+
+def read_credential(path: Path) -> HeldCredential:
+    """The credential file: [statement, [[salt, value], ...]]. Raises ConfigError.
+
+    Whether the authority signed it is for whoever relies on it to check; the agent only has to know
+    what it says.
+    """
+    try:
+        data = path.read_bytes()[: CREDENTIAL_BYTES_MAX + 1]
+        encoded, pairs = shape.array(cbor.decode(data), "credential file", 2)
+        message = cose.read_statement(shape.blob(encoded, "credential"), Typ.CREDENTIAL)
+        says = credential.read(message.payload)
+        matched = disclosure.read_pairs(pairs)
+        disclosure.match(matched, says.digests)
+    except OSError as fault:
+        raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
+    except EvidenceError as fault:
+        raise ConfigError(path.name, "", f"is no credential file: {fault}") from fault
+    return HeldCredential(message.encoded, message.name, matched, says)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(path.name, "", "is not UTF-8 text") from fault
+
+
+def _log_key(anchors: AnchorsFile, file: str) -> PublicKey:
+    try:
+        return PublicKey(ALG_ED25519, bytes.fromhex(anchors.log.key))
+    except (ValueError, EvidenceError) as fault:
+        found = hashlib.sha256(anchors.log.key.encode()).hexdigest()[:8]
+        raise ConfigError(
+            file, "log.key", f"is no Ed25519 key; expected 64 hex digits (found text {found})"
+        ) from fault
+
+
+def _source(file: str, at: int, section: SourceSection) -> Source:
+    key = f"source[{at}]"
+    if section.scheme not in registry.SCHEMES:
+        raise ConfigError(
+            file,
+            f"{key}.scheme",
+            f"{section.scheme!r} is {config.nearest(section.scheme, list(registry.SCHEMES))}",
+        )
+    options = dict(section.options)
+    if section.simulated:
+        options["simulated"] = True
+    return Source(section.name, section.scheme, options)
+
+
+def _check_together(gateway: Gateway, file: str) -> None:
+    names = [source.name for source in gateway.sources]
+    for at, name in enumerate(names):
+        if names.index(name) != at:
+            raise ConfigError(
+                file,
+                f"source[{at}].name",
+                f"{name!r} is the name of source[{names.index(name)}] too",
+            )
+    for at, stream in enumerate(gateway.plan.stream):
+        if stream.source not in names:
+            raise ConfigError(
+                gateway.file.gateway.plan,
+                f"stream[{at}].source",
+                f"{stream.source!r} is {config.nearest(stream.source, names)}",
+            )
+    for number, bus in enumerate(gateway.plan.mrids()):
+        if bus not in gateway.credential.says.buses:
+            text = f"{gateway.plan.bus[number].mrid} is not granted by the credential"
+            raise ConfigError(gateway.file.gateway.plan, f"bus[{number}].mrid", text)

@@ -1,0 +1,143 @@
+"""What the agent says of itself: counts, latency and the last bad frames, all bounded.
+
+1. Nothing here is needed to seal, keep or forward; it only tells.
+2. Latency is a histogram of LATENCY_BUCKETS buckets of 1 ms: two numbers to add, whatever the rate.
+
+No secret and no measured value is in it.
+"""
+
+from collections import Counter, deque
+from typing import Any, NamedTuple
+
+LATENCY_BUCKETS = 2000  # 1 ms each; the last holds all that is later
+RING_FRAMES = 64  # bad frames kept for a look
+RING_BYTES = 512  # of each
+FAULT_NAMES_MAX = 64  # of one source: names are ours, yet a counter without a bound is a leak
+NS_PER_MS = 1_000_000
+
+
+class BadFrame(NamedTuple):
+    """A frame that was counted and not sealed."""
+
+    source: str
+    fault: str
+    text: str
+    raw: bytes
+    tai: int
+
+
+class Latency:
+    """Arrival to durable, in ms."""
+
+    __slots__ = ("_buckets", "count")
+
+    def __init__(self) -> None:
+        self._buckets = [0] * LATENCY_BUCKETS
+        self.count = 0
+
+    def add(self, ns: int) -> None:
+        bucket = ns // NS_PER_MS
+        self._buckets[min(bucket, LATENCY_BUCKETS - 1) if bucket > 0 else 0] += 1
+        self.count += 1
+
+    def percentile(self, share_percent: int) -> int | None:
+        """The upper edge, in ms, of the bucket that holds this share; None without samples."""
+        wanted = self.count * share_percent
+        seen = 0
+        for bucket, number in enumerate(self._buckets):
+            seen += number * 100
+            if number and seen >= wanted:
+                return bucket + 1
+        return None
+
+
+class SourceHealth:
+    """One source's counts."""
+
+    __slots__ = ("state", "heard", "sealed", "opened", "faults", "last_tai", "text")
+
+    def __init__(self) -> None:
+        self.state = "starting"
+        self.text = ""
+        self.heard = self.sealed = self.opened = 0
+        self.last_tai: int | None = None
+        self.faults: Counter[str] = Counter()
+
+    def fault(self, name: str) -> None:
+        self.faults[
+            name if name in self.faults or len(self.faults) < FAULT_NAMES_MAX else "other"
+        ] += 1
+
+
+class Health:
+    """The whole agent's counts. Observations count one each."""
+
+    __slots__ = (
+        *(
+            "sources",
+            "ring",
+            "latency",
+            "gaps",
+            "sealed",
+            "durable",
+            "receipted",
+            "refused",
+            "unkept",
+            "run",
+            "record",
+        ),
+        *("spool_fault", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
+    )
+
+    def __init__(self) -> None:
+        self.sources: dict[str, SourceHealth] = {}
+        self.ring: deque[BadFrame] = deque(maxlen=RING_FRAMES)
+        self.latency = Latency()
+        self.gaps: Counter[str] = Counter()
+        self.sealed = self.durable = self.receipted = self.refused = self.unkept = self.bugs = 0
+        self.waiting = self.waiting_bytes = self.tree_size = 0
+        self.run = self.record = self.spool_fault = self.clock = ""
+
+    def source(self, name: str) -> SourceHealth:
+        return self.sources.setdefault(name, SourceHealth())
+
+    def bad_frame(self, source: str, fault: str, text: str, raw: bytes, tai: int) -> None:
+        self.source(source).fault(fault)
+        self.ring.append(BadFrame(source, fault, text, raw[:RING_BYTES], tai))
+
+    def report(self) -> dict[str, Any]:
+        """All of it, for JSON. Instants in ns TAI, latency in ms."""
+        return {
+            "run": self.run,
+            "clock": self.clock,
+            "heard": sum(source.heard for source in self.sources.values()),
+            "sealed": self.sealed,
+            "durable": self.durable,
+            "receipted": self.receipted,
+            "refused": self.refused,
+            "waiting": self.waiting,
+            "waiting_bytes": self.waiting_bytes,
+            "holes": sum(self.gaps.values()),
+            "gaps": dict(self.gaps),
+            "unkept": self.unkept,
+            "faults": sum(sum(source.faults.values()) for source in self.sources.values()),
+            "bugs": self.bugs,
+            "tree_size": self.tree_size,
+            "record": self.record,
+            "spool_fault": self.spool_fault,
+            "latency_ms": {"p50": self.latency.percentile(50), "p99": self.latency.percentile(99)},
+            "sources": {name: _source_report(source) for name, source in self.sources.items()},
+            "bad_frames": [{**bad._asdict(), "raw": bad.raw.hex()} for bad in self.ring],
+        }
+
+
+def _source_report(source: SourceHealth) -> dict[str, Any]:
+    return {
+        "state": source.state,
+        "text": source.text,
+        "heard": source.heard,
+        "sealed": source.sealed,
+        "opened": source.opened,
+        "last_tai": source.last_tai,
+        "faults": dict(source.faults),
+    }

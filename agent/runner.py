@@ -1,0 +1,156 @@
+"""Runs the gateway: opens every source and keeps it open, keeper and uplink beside, until told to
+stop.
+
+1. A source that fails is tried again with backoff, for ever and visibly; it never takes another
+   with it.
+2. `_supervise` holds the one broad except of the whole agent: a driver's bug is logged with its
+   trace, counted, and the source opened again.
+3. On stop the lines are closed first, then the run ends under a last head, then the record has
+   DRAIN_S to answer.
+
+It parses no protocol and touches no disk.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from agent import status
+from agent.clock import Jump, SystemClock
+from agent.config import Gateway
+from agent.health import Health
+from agent.hearing import Hearing
+from agent.http import Client
+from agent.keeper import Keeper
+from agent.uplink import Uplink
+from drivers import registry
+from drivers.line import LinkError, Source
+from evidence.key import Signer
+
+BACKOFF_S = (0.5, 30.0)  # first and longest wait before a source is opened again
+STEADY_S = 60.0  # a source that held this long starts again with the first wait
+DRAIN_S = 3.0  # for the last batches' receipts; what is not receipted waits on disk
+REPORT_S = 1.0
+log = logging.getLogger("gridseal.runner")
+
+
+class Runner:
+    """The whole agent. `random(n)` gives n random bytes."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        clock: SystemClock,
+        device: Signer,
+        client: Client,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.health = Health()
+        self._gateway, self._clock, self._random = gateway, clock, random
+        self._hearing = Hearing(gateway.plan, clock, random, self.health)
+        self._keeper = Keeper(
+            gateway, self._hearing, clock, Jump(clock), device, random, self.health
+        )
+        self._uplink = Uplink(
+            client,
+            gateway.log_key,
+            gateway.credential,
+            device.public,
+            self._keeper,
+            random,
+            self.health,
+        )
+        self._client = client
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Runs until `stop`.
+
+        `ready` is called once every source is being opened. Raises SpoolError if it cannot start.
+        """
+        await self._clock.renew()
+        await self._keeper.start()
+        spool = self._gateway.path(self._gateway.file.spool.path)
+        keeping = [
+            *(self._task(self._clock.watch()), self._task(self._keeper.keep())),
+            *(self._task(self._uplink.run(self._gateway.file.uplink.in_flight)),),
+            self._task(status.serve(spool, self._report)),
+        ]
+        lines = [self._task(self._supervise(source)) for source in self._gateway.sources]
+        ready()
+        waiting = self._task(stop.wait())
+        done, _ = await asyncio.wait([waiting, *keeping], return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled(lines)
+        try:
+            if waiting in done:
+                await self._keeper.end_run()
+                await self._drain()
+        finally:
+            await _cancelled([waiting, *keeping])
+            await self._client.close()
+            await self._keeper.close()
+        for task in done - {waiting}:
+            task.result()  # a part that must not end has ended: its cause is ours
+
+    async def _drain(self) -> None:
+        """Gives the record a while to answer for the last batches."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DRAIN_S
+        while self.health.waiting > 0 and loop.time() < until:
+            await asyncio.sleep(0.02)
+
+    def _task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return asyncio.get_running_loop().create_task(work)
+
+    def _report(self) -> dict[str, Any]:
+        self.health.clock = self._clock.fault or "synchronised"
+        return self.health.report()
+
+    async def _supervise(self, source: Source) -> None:
+        """Keeps one source open."""
+        loop = asyncio.get_running_loop()
+        health = self.health.source(source.name)
+        wait_s = BACKOFF_S[0]
+        while True:
+            since = loop.time()
+            try:
+                await self._listen(source)
+            except LinkError as fault:
+                health.text = str(fault)
+                log.warning("%s: %s", source.name, fault)
+            except Exception as bug:  # the one broad except: see the header
+                self.health.bugs += 1
+                health.text = f"{type(bug).__name__}: {bug}"
+                log.exception("%s: a bug in its driver", source.name)
+            health.state = "down"
+            self._hearing.lost(source.name)
+            if loop.time() - since > STEADY_S:
+                wait_s = BACKOFF_S[0]
+            await asyncio.sleep(wait_s * (0.5 + self._random(1)[0] / 256))
+            wait_s = min(wait_s * 2, BACKOFF_S[1])
+
+    async def _listen(self, source: Source) -> None:
+        """Opens a source and hears it until its line fails. Raises LinkError."""
+        health = self.health.source(source.name)
+        driver = registry.open_driver(source, self._clock)
+        try:
+            health.state = "opening"
+            self._hearing.hear(source.name, await driver.open())
+            health.state, health.text = "up", ""
+            health.opened += 1
+            log.info("%s: open", source.name)
+            while True:
+                items = await driver.read()
+                self._hearing.hear(source.name, items)
+                self._keeper.heard()
+                if not self._keeper.room.is_set():
+                    await self._keeper.room.wait()
+        finally:
+            await driver.close()
+
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancels tasks and waits for them; their faults are kept in them."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

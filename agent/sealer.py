@@ -1,0 +1,244 @@
+"""Seals frames into the chains of one run. The run key is born here, lives in memory, and goes with
+the Sealer.
+
+1. Every link of a stream names the hash of the link before; seq rises by one from 0, the first link
+   a descriptor.
+2. What was sealed is handed on once, as a Piece, in whole; a Sealer that was stopped seals nothing
+   more.
+3. A run key signs nothing before its run statement's payload is fixed; the statement's own
+   signature may come later (the device key may live in a slow store), so batches wait for it and
+   sealing does not.
+
+It does no IO, asks no clock and makes no randomness: the seed and every instant come in by
+argument.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import NamedTuple
+
+import nacl.bindings
+
+from drivers.line import Frame
+from evidence import cbor, cose, merkle, observation
+from evidence.code import Kind, Typ
+from evidence.descriptor import Descriptor
+from evidence.gap import Gap
+from evidence.key import SIGNATURE_BYTES, Ed25519Key, PublicKey
+from evidence.merkle import HASH_BYTES
+from evidence.run import Reached, Run, possession_bytes
+
+SOFTWARE = "gridseal 0.1.0"
+_crypto_sign = nacl.bindings.crypto_sign
+
+
+class SealError(Exception):
+    """Nothing can be sealed: the run has ended, or the stream has no descriptor."""
+
+
+class Statement(NamedTuple):
+    """A signed statement as it is kept and sent.
+
+    Its name, typ, encoding, and what it hides as an encoded array.
+    """
+
+    name: bytes
+    typ: int
+    encoded: bytes
+    disclosures: bytes
+
+
+class Stretch(NamedTuple):
+    """Consecutive links of one stream under one descriptor."""
+
+    stream: int
+    run: bytes
+    descriptor: bytes
+    first_seq: int
+    last_seq: int
+    first_prev: bytes
+    leaves: tuple[bytes, ...]
+    links: bytes  # encoded, one after another
+
+
+class Piece(NamedTuple):
+    """All that was sealed since the last Piece: what one commit makes durable."""
+
+    stretches: tuple[Stretch, ...]
+    statements: tuple[Statement, ...]
+    reached: tuple[Reached, ...]  # how far each stream is after it
+    observations: int
+    size: int  # of their encodings, bytes
+
+
+class Chain:
+    """One stream in the run: its next link, and what was sealed since the last Piece."""
+
+    __slots__ = (
+        "number",
+        "seq",
+        "prev",
+        "descriptor",
+        "binding",
+        "first_seq",
+        "first_prev",
+        "leaves",
+        "links",
+    )
+
+    def __init__(self, number: int, prev: bytes) -> None:
+        self.number, self.seq, self.prev = number, 0, prev
+        self.descriptor: bytes | None = None
+        self.binding: observation.Binding | None = None
+        self.first_seq, self.first_prev = 0, prev
+        self.leaves: list[bytes] = []
+        self.links: list[bytes] = []
+
+
+class Sealer:
+    """One run.
+
+    `beginning` says everything of it but the key and its proof of possession, which are made here.
+    """
+
+    def __init__(self, beginning: Run, device: PublicKey, seed: bytes) -> None:
+        self._key = Ed25519Key(seed)
+        self._secret: bytes | None = seed + self._key.public.raw  # libsodium's form of the same key
+        possession = self._key.sign(possession_bytes(device, beginning.credential))
+        self.run = replace(beginning, key=self._key.public.raw, possession=possession)
+        self.payload = self.run.payload()
+        self.name = cose.name(self.payload)
+        self._previous = {item.stream: item.leaf for item in beginning.reached}
+        self._chains: dict[int, Chain] = {}
+        self._done: list[Stretch] = []
+        self._statements: list[Statement] = []
+        self.observations = 0  # not yet taken
+        self.size = 0  # their bytes
+
+    def chain(self, stream: int) -> Chain:
+        """The chain of a stream, begun at its first use."""
+        chain = self._chains.get(stream)
+        if chain is None:
+            chain = self._chains[stream] = Chain(
+                stream, self._previous.get(stream, bytes(HASH_BYTES))
+            )
+        return chain
+
+    def describe(
+        self, chain: Chain, make: Callable[[Chain], tuple[Descriptor, bytes]]
+    ) -> Descriptor:
+        """Adds a descriptor as the chain's next link.
+
+        `make` gives it, for this place, and what it hides, encoded.
+        """
+        made, disclosures = make(chain)
+        payload = made.payload()
+        encoded = cose.sign(Typ.DESCRIPTOR, payload, self._alive())
+        self._close(chain)
+        chain.descriptor = cose.name(payload)
+        chain.binding = observation.Binding(self._key.public.kid, chain.descriptor)
+        chain.prev = chain.first_prev = merkle.leaf_hash(encoded)
+        chain.seq += 1
+        chain.first_seq = chain.seq
+        self._statements.append(Statement(chain.descriptor, Typ.DESCRIPTOR, encoded, disclosures))
+        return made
+
+    def seal(self, chain: Chain, frame: Frame) -> None:
+        """Seals one frame as the chain's next link."""
+        if chain.binding is None:
+            raise SealError(f"stream {chain.number} has no descriptor in this run")
+        heard = frame.heard
+        encoded = observation.seal(
+            chain.binding,
+            (
+                *(
+                    chain.number,
+                    chain.seq,
+                    frame.tai,
+                    frame.bound,
+                    frame.source,
+                    frame.flags,
+                    heard.tai - frame.tai,
+                ),
+                *(heard.bound, chain.prev, frame.kind, frame.raw),
+            ),
+            self._sign,
+        )
+        chain.prev = sha256(b"\x00" + encoded).digest()
+        chain.leaves.append(chain.prev)
+        chain.links.append(encoded)
+        chain.seq += 1
+        self.observations += 1
+        self.size += len(encoded)
+
+    def state(self, chain: Chain, gap: Gap, frame: Frame) -> None:
+        """Seals a hole as the chain's next link.
+
+        `frame` gives the instant, bound, source, flags and arrival.
+        """
+        self.seal(chain, frame._replace(kind=Kind.GAP, raw=gap.raw()))
+
+    def take(self) -> Piece:
+        """All that was sealed since the last call."""
+        for chain in self._chains.values():
+            self._close(chain)
+        piece = Piece(
+            tuple(self._done), tuple(self._statements), self.reached(), self.observations, self.size
+        )
+        self._done, self._statements, self.observations, self.size = [], [], 0, 0
+        return piece
+
+    def reached(self) -> tuple[Reached, ...]:
+        """The last link of each stream, of this run or of the one before."""
+        here = {
+            n: Reached(n, self.name, chain.seq - 1, chain.prev)
+            for n, chain in self._chains.items()
+            if chain.seq
+        }
+        before = {item.stream: item for item in self.run.reached}
+        return tuple(value for _, value in sorted({**before, **here}.items()))
+
+    def sign_head(self, payload: bytes) -> bytes:
+        """The encoded head of a batch."""
+        return cose.sign(Typ.HEAD, payload, self._alive())
+
+    def stop(self) -> None:
+        """Forgets the run key."""
+        self._secret = None
+
+    def _alive(self) -> Ed25519Key:
+        if self._secret is None:
+            raise SealError("the run has ended")
+        return self._key
+
+    def _sign(self, message: bytes) -> bytes:
+        if self._secret is None:
+            raise SealError("the run has ended")
+        return _crypto_sign(message, self._secret)[:SIGNATURE_BYTES]
+
+    def _close(self, chain: Chain) -> None:
+        """Ends the stretch under the descriptor that rules."""
+        if chain.links and chain.descriptor is not None:
+            self._done.append(
+                Stretch(
+                    *(
+                        chain.number,
+                        self.name,
+                        chain.descriptor,
+                        chain.first_seq,
+                        chain.seq - 1,
+                        chain.first_prev,
+                    ),
+                    *(tuple(chain.leaves), b"".join(chain.links)),
+                )
+            )
+        chain.leaves, chain.links = [], []
+        chain.first_seq, chain.first_prev = chain.seq, chain.prev
+
+
+def statement(
+    typ: Typ, payload: bytes, encoded: bytes, pairs: tuple[tuple[bytes, bytes], ...]
+) -> Statement:
+    """A Statement with its disclosures encoded."""
+    return Statement(cose.name(payload), typ, encoded, cbor.encode(pairs))

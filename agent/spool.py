@@ -1,0 +1,423 @@
+"""The spool: what was sealed, on disk, until a receipt frees it. One SQLite file, by apsw.
+
+1. One commit, one transaction, one blob: the observations sealed since the last, the statements and
+   streams they need, the head of a batch that ends with them, and the answers that have arrived.
+   When `append` returns, fsync has.
+2. After a failed `append` nothing may be assumed: close, open again, and read what is durable.
+3. Only `append` writes. One process a spool: an exclusive lock beside the file says so.
+4. A run's payload is durable before anything sealed in it; its signature may follow.
+5. How far each stream has come is kept by snapshot every SNAPSHOT_PIECES, and read from the pieces
+   after it: starting costs the same whatever waits.
+
+It runs in one thread (agent.runner's), knows no clock, seals nothing and sends nothing. Why not one
+row an observation: it halves the rate and doubles what is written.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from agent.cutter import Cut
+from agent.sealer import Piece, Statement, Stretch
+from evidence import cbor, merkle, observation
+from evidence.code import Typ
+from evidence.refusal import EvidenceError
+from evidence.run import Reached
+
+FORMAT = 1
+APPLICATION_ID = 0x47534C31  # "GSL1": another program's database is never touched
+SNAPSHOT_PIECES = 64
+FREE_AFTER_PIECES = 60  # freed pages that were just written cost a second write
+FREE_BATCHES_MAX = 64  # of one commit: freeing must not delay sealing
+DAY_NS = 86_400 * 1_000_000_000
+_SCHEMA = """
+CREATE TABLE stream (
+    number INTEGER PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL, UNIQUE (source, key));
+CREATE TABLE run (name BLOB PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE statement (
+    name BLOB PRIMARY KEY, typ INTEGER NOT NULL, run BLOB NOT NULL,
+    encoded BLOB NOT NULL, disclosures BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE piece (
+    id INTEGER PRIMARY KEY, run BLOB NOT NULL, taken INTEGER NOT NULL,
+    observations INTEGER NOT NULL, parts BLOB NOT NULL, links BLOB NOT NULL);
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, run BLOB NOT NULL, number INTEGER NOT NULL,
+    head BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    observations INTEGER NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, answer BLOB);
+CREATE INDEX batch_waiting ON batch (id, observations, size) WHERE state = 0;
+CREATE TABLE mark (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+_UNSIGNED = "SELECT payload FROM run WHERE name NOT IN (SELECT name FROM statement)"
+_IDLE_RUN = "run NOT IN (SELECT run FROM piece) AND run NOT IN (SELECT run FROM batch)"
+
+
+class SpoolError(Exception):
+    """The disk took nothing, or gave back what was not written.
+
+    The text names the file and the cause.
+    """
+
+
+class State(IntEnum):
+    """Of a batch.
+
+    Waiting for its receipt, receipted, or refused by the record and kept as an exhibit.
+    """
+
+    WAITING = 0
+    RECEIPTED = 1
+    REFUSED = 2
+
+
+class Waiting(NamedTuple):
+    """A batch that waits for its receipt."""
+
+    row: int
+    id: bytes
+    run: bytes
+    observations: int
+    size: int
+
+
+class Kept(NamedTuple):
+    """The last tree head of the record that this agent believed."""
+
+    size: int
+    root: bytes
+
+
+class Left(NamedTuple):
+    """A piece left without a head."""
+
+    id: int
+    stretches: tuple[Stretch, ...]
+    observations: int
+    size: int
+
+
+@dataclass(slots=True)
+class Commit:
+    """What one transaction makes durable."""
+
+    piece_id: int
+    taken: int  # ns TAI
+    run: bytes
+    piece: Piece
+    begins: bytes | None = None  # the payload of the run that begins with it
+    streams: list[tuple[int, str, str]] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    cut: Cut | None = None
+    answers: list[tuple[int, State, bytes]] = field(
+        default_factory=list
+    )  # batch row, state, what was answered
+    kept: Kept | None = None
+    ends: bool = False  # the agent stops after it
+    keep_days: int = 0
+
+    @property
+    def empty(self) -> bool:
+        piece = self.piece
+        return not (
+            piece.observations
+            or piece.statements
+            or self.statements
+            or self.answers
+            or self.cut
+            or self.begins
+            or self.ends
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a spool held when it was opened."""
+
+    streams: dict[tuple[str, str], int]
+    reached: tuple[Reached, ...]
+    run: bytes | None  # the last run that committed
+    runs: frozenset[bytes]  # all that left something here
+    unsigned: tuple[bytes, ...]  # payloads of runs that the device key has not signed
+    taken: int | None  # when it last committed, ns TAI
+    ended: bool  # it said that it stopped
+    next_piece: int
+    left: tuple[Left, ...]
+    kept: Kept
+    waiting: int  # observations in batches that wait
+    waiting_size: int
+
+
+class Spool:
+    """An open spool. Raises SpoolError wherever the disk fails."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _locked(path)
+        try:
+            self._db = _opened(path)
+        except (SpoolError, apsw.Error) as fault:
+            os.close(self._lock)
+            raise (
+                fault if isinstance(fault, SpoolError) else SpoolError(f"{path}: {fault}")
+            ) from fault
+
+    def close(self) -> None:
+        """Idempotent; gives the lock back."""
+        if self._lock < 0:
+            return
+        try:
+            self._db.close()
+        except apsw.Error as fault:
+            raise SpoolError(f"{self.path}: {fault}") from fault
+        finally:
+            os.close(self._lock)
+            self._lock = -1
+
+    def find(self) -> Found:
+        """What is there, at the start of a run."""
+        marks = dict(self._rows("SELECT name, value FROM mark"))
+        snapshot, reached = _read_snapshot(marks.get("reached"))
+        last = self._rows("SELECT id, taken FROM piece ORDER BY id DESC LIMIT 1")
+        for _, stretches, _, _ in self._pieces(snapshot + 1):
+            reached.update({item.stream: _end(item) for item in stretches})
+        covered = self._rows("SELECT max(last) FROM batch")[0][0] or 0
+        waiting = self._rows(
+            "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0) FROM batch WHERE state = 0"
+        )[0]
+        run, taken, ended = cbor.decode(marks["run"]) if "run" in marks else (None, None, False)
+        return Found(
+            streams={
+                (source, key): number
+                for number, source, key in self._rows("SELECT number, source, key FROM stream")
+            },
+            reached=tuple(value for _, value in sorted(reached.items())),
+            run=run,
+            runs=frozenset(row[0] for row in self._rows("SELECT name FROM run")),
+            unsigned=tuple(row[0] for row in self._rows(_UNSIGNED)),
+            taken=max(taken, last[0][1]) if last and taken else taken,
+            ended=ended,
+            next_piece=max(snapshot, last[0][0] if last else 0, covered) + 1,
+            left=tuple(self._pieces(covered + 1)),
+            kept=Kept(*cbor.decode(marks["kept"]))
+            if "kept" in marks
+            else Kept(0, merkle.EMPTY_ROOT),
+            waiting=waiting[0],
+            waiting_size=waiting[1],
+        )
+
+    def append(self, commit: Commit) -> int | None:
+        """Makes a commit durable.
+
+        Returns the row of its batch. Raises SpoolError: then nothing is known, open again.
+        """
+        try:
+            with self._db:
+                row = self._write(commit)
+        except apsw.Error as fault:
+            raise SpoolError(f"{self.path}: {type(fault).__name__}: {fault}") from fault
+        return row
+
+    def waiting(self, after: int, most: int) -> list[Waiting]:
+        """Batches that wait, oldest first, from the row behind `after`."""
+        query = (
+            "SELECT id, name, run, observations, size FROM batch"
+            " WHERE state = 0 AND id > ? ORDER BY id LIMIT ?"
+        )
+        return [Waiting(*row) for row in self._rows(query, (after, most))]
+
+    def batch(self, row: int) -> tuple[bytes, bytes]:
+        """A batch as it is offered, and its encoded head.
+
+        Raises SpoolError if the disk lost a part of it.
+        """
+        found = self._rows("SELECT head, first, last, observations FROM batch WHERE id = ?", (row,))
+        if not found:
+            raise SpoolError(f"{self.path}: batch {row} is gone")
+        encoded, first, last, count = found[0]
+        bodies: dict[bytes, list[bytes]] = {}
+        total = 0
+        for _, stretches, number, _ in self._pieces(first, last):
+            total += number
+            for stretch in stretches:
+                bodies.setdefault(stretch.descriptor, []).append(stretch.links)
+        if total != count:
+            raise SpoolError(
+                f"{self.path}: batch {row} has {count} observations, {total} are on disk"
+            )
+        return b"".join((encoded, *(part for parts in bodies.values() for part in parts))), encoded
+
+    def statement(self, name: bytes) -> Statement | None:
+        found = self._rows(
+            "SELECT name, typ, encoded, disclosures FROM statement WHERE name = ?", (name,)
+        )
+        return Statement(*found[0]) if found else None
+
+    def _write(self, commit: Commit) -> int | None:
+        run = self._db.execute
+        piece = commit.piece
+        if commit.begins is not None:
+            run("INSERT INTO run VALUES (?, ?)", (commit.run, commit.begins))
+        for stream in commit.streams:
+            run("INSERT INTO stream VALUES (?, ?, ?)", stream)
+        for item in (*commit.statements, *piece.statements):
+            of = item.name if item.typ == Typ.RUN else commit.run
+            run(
+                "INSERT OR IGNORE INTO statement VALUES (?, ?, ?, ?, ?)", (*item[:2], of, *item[2:])
+            )
+        if piece.observations:
+            links = b"".join(stretch.links for stretch in piece.stretches)
+            place = (commit.piece_id, commit.run, commit.taken)
+            run(
+                "INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)",
+                (*place, piece.observations, _parts(piece), links),
+            )
+        row = self._write_cut(commit.cut) if commit.cut else None
+        for batch, state, answer in commit.answers:
+            run("UPDATE batch SET state = ?, answer = ? WHERE id = ?", (int(state), answer, batch))
+        if commit.kept:
+            self._mark("kept", commit.kept)
+        if commit.ends or commit.begins or commit.piece_id % SNAPSHOT_PIECES == 0:
+            self._mark("reached", [commit.piece_id, piece.reached])
+            self._mark("run", [commit.run, commit.taken, commit.ends])
+            self._free(commit)
+        return row
+
+    def _write_cut(self, cut: Cut) -> int:
+        query = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)"
+        self._db.execute(
+            query,
+            (
+                cut.id,
+                cut.run,
+                cut.number,
+                cut.head,
+                cut.first,
+                cut.last,
+                cut.observations,
+                cut.size,
+            ),
+        )
+        return self._db.last_insert_rowid()
+
+    def _free(self, commit: Commit) -> None:
+        """Frees what has a receipt, is older than the days to keep, and was written a while ago.
+
+        Oldest first.
+        """
+        ripe = self._rows(
+            "SELECT b.id, b.first, b.last FROM batch b JOIN piece p ON p.id = b.last"
+            " WHERE b.state = 1 AND b.last <= ? AND p.taken <= ? ORDER BY b.id LIMIT ?",
+            (
+                commit.piece_id - FREE_AFTER_PIECES,
+                commit.taken - commit.keep_days * DAY_NS,
+                FREE_BATCHES_MAX,
+            ),
+        )
+        for row, first, last in ripe:
+            self._db.execute("DELETE FROM piece WHERE id BETWEEN ? AND ?", (first, last))
+            self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
+        if commit.begins is not None:
+            self._db.execute(f"DELETE FROM statement WHERE {_IDLE_RUN} AND run <> ?", (commit.run,))
+            self._db.execute(
+                f"DELETE FROM run WHERE {_IDLE_RUN.replace('run NOT', 'name NOT')} AND name <> ?",
+                (commit.run,),
+            )
+
+    def _mark(self, name: str, value: Any) -> None:
+        self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (name, cbor.encode(value)))
+
+    def _pieces(self, first: int, last: int = (1 << 63) - 1) -> Iterator[Left]:
+        query = (
+            "SELECT id, parts, links, observations FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"
+        )
+        for piece_id, parts, links, count in self._rows(query, (first, last)):
+            yield Left(
+                piece_id,
+                tuple(_stretches(parts, links, f"{self.path}: piece {piece_id}")),
+                count,
+                len(links),
+            )
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except apsw.Error as fault:
+            raise SpoolError(f"{self.path}: {fault}") from fault
+
+
+def _locked(path: Path) -> int:
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise SpoolError(f"{path}.lock: {fault.strerror}") from fault
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        os.close(lock)
+        raise SpoolError(f"{path}: another agent has this spool ({fault.strerror})") from fault
+    return lock
+
+
+def _opened(path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(path))
+    db.set_busy_timeout(2000)
+    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
+    application, version = db.pragma("application_id"), db.pragma("user_version")
+    if tables and application != APPLICATION_ID:
+        raise SpoolError(f"{path}: is a database of another program; nothing was touched")
+    if tables and version != FORMAT:
+        raise SpoolError(
+            f"{path}: has spool format {version}, this agent knows {FORMAT}; nothing was touched"
+        )
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "full")
+    db.pragma("secure_delete", False)
+    if not tables:
+        with db:
+            db.execute(_SCHEMA).fetchall()
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("user_version", FORMAT)
+    return db
+
+
+def _end(stretch: Stretch) -> Reached:
+    return Reached(stretch.stream, stretch.run, stretch.last_seq, stretch.leaves[-1])
+
+
+def _read_snapshot(value: bytes | None) -> tuple[int, dict[int, Reached]]:
+    if value is None:
+        return 0, {}
+    piece_id, items = cbor.decode(value)
+    return piece_id, {item[0]: Reached(*item) for item in items}
+
+
+def _parts(piece: Piece) -> bytes:
+    return cbor.encode([[*item[:6], len(item.links)] for item in piece.stretches])
+
+
+def _stretches(parts: bytes, links: bytes, where: str) -> Iterator[Stretch]:
+    """The stretches of a piece as it was kept.
+
+    Leaves are hashed anew, and the boundaries checked on the way.
+    """
+    at = 0
+    try:
+        for *names, length in cbor.decode(parts):
+            stretch = links[at : at + length]
+            leaves = tuple(merkle.leaf_hash(link) for link in observation.split(stretch))
+            at += length
+            if len(leaves) != names[4] - names[3] + 1:
+                raise SpoolError(
+                    f"{where}: {len(leaves)} links where {names[3]} to {names[4]} should be"
+                )
+            stream, run, descriptor, first, last, prev = names
+            yield Stretch(stream, run, descriptor, first, last, prev, leaves, stretch)
+    except EvidenceError as fault:
+        raise SpoolError(f"{where}: {fault}") from fault
+    if at != len(links):
+        raise SpoolError(f"{where}: {len(links) - at} bytes too many")
