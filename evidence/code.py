@@ -31,6 +31,7 @@ class Typ(IntEnum):
     RECEIPT = 65305
     REFUSAL = 65306
     CLASSIFICATION = 65307
+    CHECKPOINT = 65308
 
 
 class Kind(IntEnum):

@@ -1,0 +1,297 @@
+"""Whether a statement or a batch may enter the log: everything that can be told without asking what else came.
+
+1. Nothing is written here, and nothing depends on the order of arrival: several of these may work side by side.
+2. A batch: one strict reading, the head's signature by the run's key, links, counts and root; every observation's own
+   signature where a range is of an earlier run (the later run's key did not sign it), for `every`, and for a random
+   share; then the class of each segment.
+3. What does not hold is an EvidenceError with its reason; what cannot be told yet a MissingError.
+4. Keys are judged by the log's clock and by the instants at which the gateway heard. A credential out of force by both
+   refuses; by one of them it classes (see `in_force`). A doubtful clock refuses nothing.
+
+Twins, clones and edges between batches are the sequencer's.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from evidence import batch, cbor, cose, credential, descriptor, disclosure, merkle, run
+from evidence.code import Reason, Typ
+from evidence.config import ConfigError
+from evidence.credential import Credential
+from evidence.descriptor import Descriptor
+from evidence.head import Head, Range
+from evidence.key import PublicKey
+from evidence.layout import Reader, Span
+from evidence.leap import BUILT_IN, NS
+from evidence.observation import Binding
+from evidence.receipt import Classed
+from evidence.refusal import EvidenceError
+from evidence.run import Run
+from record.grade import SETTLEABLE, Grader, frame_of
+from record.known import Known, KnownDescriptor, KnownRun, MissingError
+from record.store import INT_MAX
+
+SELF_SHARE = 1 / 512  # of batches, checked signature by signature at once: costs 2 % more
+RULINGS_MAX = 4096  # readers and graders kept, one a descriptor
+
+
+class Authority(NamedTuple):
+    """Who may sign credentials."""
+
+    name: str
+    key: PublicKey
+
+
+class NewStatement(NamedTuple):
+    """A statement that may enter. `value` is None for a classification, the record's own."""
+
+    subject: bytes
+    encoded: bytes
+    typ: int
+    name: bytes
+    pairs: bytes  # the disclosures, encoded
+    value: Credential | Run | Descriptor | None
+    run: KnownRun | None  # of a descriptor
+    credential: Credential | None  # of a run
+
+
+class Part(NamedTuple):
+    """One range of a batch, checked."""
+
+    range: Range
+    run: KnownRun
+    leaves: Sequence[bytes]
+    classed: tuple[Classed, ...]
+    heard: tuple[int, int]  # when the first and the last were heard, ns TAI
+
+
+class NewBatch(NamedTuple):
+    """A batch that may enter."""
+
+    subject: bytes  # its id
+    encoded: bytes  # the head
+    body: bytes
+    head: Head
+    run: KnownRun
+    parts: tuple[Part, ...]
+
+
+class _Ruling(NamedTuple):
+    """What reads and grades the observations under one descriptor."""
+
+    known: KnownDescriptor
+    reader: Reader
+    grader: Grader
+
+
+class Admitter:
+    """Checks statements and batches. `random()` gives a float in [0, 1) and picks the share."""
+
+    def __init__(
+        self,
+        known: Known,
+        authorities: Mapping[bytes, Authority],  # by kid
+        random: Callable[[], float],
+        every: bool = False,
+        share: float = SELF_SHARE,
+    ) -> None:
+        self._known = known
+        self._authorities = authorities
+        self._random = random
+        self._every = every
+        self._share = share
+        self._rulings: dict[bytes, _Ruling] = {}
+
+    # --- batches ------------------------------------------------------------------------------
+
+    def batch(self, encoded: bytes, batch_id: bytes, now: int) -> NewBatch:
+        """A batch sent under this id at this instant, ns TAI. Raises EvidenceError, MissingError."""
+        found = batch.read(encoded)
+        if found.id != batch_id:
+            raise EvidenceError(Reason.BATCH_ID, f"these bytes are batch {found.id.hex()[:16]}")
+        by = self._known.run(found.head.run)
+        if by is None:
+            raise MissingError([(Typ.RUN, found.head.run), *self._unknown(found.head)])
+        cose.check(found.message, by.public)
+        rulings = self._rulings_of(found.head, by)
+        ready = iter(rulings)
+        spans = batch.check(found, lambda part: next(ready).reader)
+        if self._every or any(item.known.run is not by for item in rulings) or self._chosen():
+            keys = {item.known.name: item.known.run.public for item in rulings}
+            batch.check_each(found, keys)
+        parts = tuple(map(_part, found.head.ranges, rulings, spans))
+        if all(_out_of_force(part, now) for part in parts):
+            reason, text = in_force(parts[0].run.credential, (now,)) or (Reason.CREDENTIAL_EXPIRED, "")
+            raise EvidenceError(reason, text)
+        return NewBatch(found.id, found.message.encoded, found.body, found.head, by, parts)
+
+    def _chosen(self) -> bool:
+        return self._share > 0 and self._random() < self._share
+
+    def _rulings_of(self, head: Head, by: KnownRun) -> list[_Ruling]:
+        """What rules each range. Raises EvidenceError, MissingError."""
+        if head.number > INT_MAX:
+            raise EvidenceError(Reason.SHAPE, f"batch number {head.number}")
+        if head.number == 0 and head.previous != merkle.ZERO:
+            raise EvidenceError(Reason.HEAD_CHAIN, "batch 0 names a batch before it")
+        rulings = []
+        for part in head.ranges:
+            ruling = self._ruling(part.descriptor)
+            if ruling is None:
+                raise MissingError(self._unknown(head))
+            _check_range(part, ruling.known, by)
+            rulings.append(ruling)
+        return rulings
+
+    def _unknown(self, head: Head) -> list[tuple[int, bytes]]:
+        names = dict.fromkeys(part.descriptor for part in head.ranges)
+        return [(Typ.DESCRIPTOR, name) for name in names if self._ruling(name) is None]
+
+    def _ruling(self, name: bytes) -> _Ruling | None:
+        ruling = self._rulings.get(name)
+        if ruling is None:
+            known = self._known.descriptor(name)
+            if known is None:
+                return None
+            frame = frame_of(known.descriptor.kind, known.configuration)
+            slices = frame.slices if frame else ()
+            reader = Reader(Binding(known.run.public.kid, name), slices)
+            ruling = _Ruling(known, reader, Grader(frame, known.run.credential.role == "bench"))
+            if len(self._rulings) >= RULINGS_MAX:
+                del self._rulings[next(iter(self._rulings))]
+            self._rulings[name] = ruling
+        return ruling
+
+    # --- statements ---------------------------------------------------------------------------
+
+    def statement(self, encoded: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> NewStatement:
+        """A statement and what it discloses. Raises EvidenceError, MissingError."""
+        message = cose.read(encoded)
+        if len(encoded) > cose.STATEMENT_BYTES_MAX:
+            raise EvidenceError(Reason.TOO_LONG, f"a statement of {len(encoded)} bytes")
+        if message.typ == Typ.CREDENTIAL:
+            return self._credential(message, pairs)
+        if message.typ == Typ.RUN:
+            return self._run(message, pairs)
+        if message.typ == Typ.DESCRIPTOR:
+            return self._descriptor(message, pairs)
+        raise EvidenceError(Reason.TYP, f"typ {message.typ} is no statement of a gateway")
+
+    def _credential(
+        self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]
+    ) -> NewStatement:
+        by = self._authorities.get(message.kid)
+        if by is None:
+            raise EvidenceError(Reason.UNKNOWN_AUTHORITY, f"nobody knows key {message.kid.hex()}")
+        cose.check(message, by.key)
+        value = credential.read(message.payload)
+        return _statement(message, pairs, value, value.digests)
+
+    def _run(self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]) -> NewStatement:
+        value = run.read(message.payload)
+        under = self._known.credential(value.credential)
+        if under is None:
+            raise MissingError([(Typ.CREDENTIAL, value.credential)])
+        cose.check(message, under.key)
+        value.check_possession(under.key)
+        for item in value.reached:
+            _check_place(item.stream, item.seq)
+        return _statement(message, pairs, value, ())._replace(credential=under)
+
+    def _descriptor(
+        self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]
+    ) -> NewStatement:
+        value = descriptor.read(message.payload)
+        by = self._known.run(value.run)
+        if by is None:
+            raise MissingError([(Typ.RUN, value.run)])
+        cose.check(message, by.public)
+        _check_place(value.stream, value.seq)
+        if not value.nodes <= set(by.credential.buses):
+            raise EvidenceError(Reason.BUS_NOT_GRANTED, "the credential does not name this bus")
+        if value.seq == 0 and value.prev != first_prev(by.run, value.stream):
+            text = f"stream {value.stream} does not begin where its run says"
+            raise EvidenceError(Reason.LINK, text)
+        return _statement(message, pairs, value, value.digests)._replace(run=by)
+
+
+def first_prev(of: Run, stream: int) -> bytes:
+    """The prev of a stream's first link in a run: the leaf reached before, or zeros."""
+    return next((item.leaf for item in of.reached if item.stream == stream), merkle.ZERO)
+
+
+def in_force(what: Credential, instants: Sequence[int]) -> tuple[Reason, str] | None:
+    """None when the credential is in force at all these instants, ns TAI; otherwise why it is not.
+
+    RFC 8392 3.1.4, 3.1.5: on or after exp it must not be accepted, nor before nbf.
+    """
+    for tai in instants:
+        utc_s = BUILT_IN.utc_ns(tai) // NS
+        if utc_s >= what.expires_s:
+            return Reason.CREDENTIAL_EXPIRED, f"the credential ended at {what.expires_s}; it was {utc_s}"
+        if utc_s < what.not_before_s:
+            return Reason.CREDENTIAL_NOT_YET, f"the credential begins at {what.not_before_s}; it was {utc_s}"
+    return None
+
+
+def _out_of_force(part: Part, now: int) -> bool:
+    """Whether the credential is out of force by the log's clock and by the gateway's alike."""
+    return all(in_force(part.run.credential, (tai,)) for tai in (now, *part.heard))
+
+
+def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
+    known, _, grader = ruling
+    classed: list[Classed] = []
+    before, began, end = SETTLEABLE, place.first_seq, place.first_seq
+    for segment in span.segments:
+        grade = grader.grade(segment.kind, segment.quality, segment.marks)
+        if grade != before:
+            if before != SETTLEABLE:
+                classed.append(Classed(place.stream, began, end, *before))
+            before, began = grade, segment.first_seq
+        end = segment.last_seq
+    if before != SETTLEABLE:
+        classed.append(Classed(place.stream, began, end, *before))
+    return Part(place, known.run, span.leaves, tuple(classed), (sum(span.first), sum(span.last)))
+
+
+def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:
+    """Whether a range may stand under its descriptor in a head of this run. Raises EvidenceError."""
+    ruling = known.descriptor
+    if known.run.device != by.device:
+        raise EvidenceError(Reason.RUN, f"stream {place.stream} is of another device's run")
+    if ruling.stream != place.stream:
+        text = f"stream {place.stream} under a descriptor of stream {ruling.stream}"
+        raise EvidenceError(Reason.DESCRIPTOR, text)
+    if place.first_seq <= ruling.seq:
+        text = f"seq {place.first_seq} is not after its descriptor's, {ruling.seq}"
+        raise EvidenceError(Reason.DESCRIPTOR, text)
+    _check_place(place.stream, place.last_seq)
+
+
+def _check_place(stream: int, seq: int) -> None:
+    if stream > INT_MAX or seq > INT_MAX:
+        raise EvidenceError(Reason.SHAPE, f"stream {stream}, seq {seq}: at most {INT_MAX}")
+
+
+def _statement(
+    message: cose.Sign1,
+    pairs: Sequence[tuple[bytes, bytes]],
+    value: Credential | Run | Descriptor,
+    digests: Sequence[bytes],
+) -> NewStatement:
+    disclosure.match(pairs, digests)
+    subject = hashlib.sha256(message.encoded).digest()
+    told = cbor.encode([list(pair) for pair in pairs])
+    return NewStatement(
+        subject, message.encoded, int(message.typ or 0), message.name, told, value, None, None
+    )
+
+
+def authorities(rows: Sequence[Authority]) -> dict[bytes, Authority]:
+    """Authorities by kid. Raises ConfigError when two keys share one: a kid is a hint, 8 bytes long."""
+    found = {row.key.kid: row for row in rows}
+    if len(found) != len(rows):
+        raise ConfigError("anchors", "authority", "two authorities with one key, or one kid")
+    return found

@@ -1,0 +1,118 @@
+"""The statements that the record has, by name, read and ready: credentials, runs, descriptors.
+
+1. What comes from the store was checked when it was admitted, so it is read here, not checked again.
+2. Kept in memory is KNOWN_MAX of each at most, the oldest going first; everything else is looked up again.
+3. What is not there is a MissingError with all names that are needed first: the gateway sends those, then asks again.
+
+Not for two threads at a time; give each its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from evidence import cbor, cose, credential, descriptor, disclosure, run
+from evidence.code import Typ
+from evidence.credential import Credential
+from evidence.descriptor import Descriptor
+from evidence.key import PublicKey
+from evidence.run import Run
+from record.store import Store, StoreError
+
+KNOWN_MAX = 4096  # about a thousand gateways' streams; one takes a few KiB
+T = TypeVar("T")
+
+
+class MissingError(Exception):
+    """Statements are needed first. `names`: (typ, name) of each."""
+
+    def __init__(self, names: list[tuple[int, bytes]]) -> None:
+        super().__init__(", ".join(f"{typ} {name.hex()[:16]}" for typ, name in names))
+        self.names = names
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """A run, and the credential that it acts under. `id`: log index of its statement."""
+
+    id: int
+    name: bytes
+    run: Run
+    public: PublicKey
+    credential: Credential
+
+    @property
+    def device(self) -> bytes:
+        """The raw device key: what tells one device from another."""
+        return self.credential.key.raw
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDescriptor:
+    """A descriptor in its run. `configuration`: None when there is none, or it was not disclosed."""
+
+    name: bytes
+    descriptor: Descriptor
+    run: KnownRun
+    configuration: bytes | None
+
+
+class Known:
+    """Looks statements up by name."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._credentials: dict[bytes, Credential | None] = {}
+        self._runs: dict[bytes, KnownRun | None] = {}
+        self._descriptors: dict[bytes, KnownDescriptor | None] = {}
+
+    def credential(self, name: bytes) -> Credential | None:
+        return _kept(self._credentials, name, self._read_credential)
+
+    def run(self, name: bytes) -> KnownRun | None:
+        return _kept(self._runs, name, self._read_run)
+
+    def descriptor(self, name: bytes) -> KnownDescriptor | None:
+        return _kept(self._descriptors, name, self._read_descriptor)
+
+    def _read_credential(self, name: bytes) -> Credential | None:
+        found = self._store.statement(name, Typ.CREDENTIAL)
+        return None if found is None else credential.read(cose.read(found.encoded).payload)
+
+    def _read_run(self, name: bytes) -> KnownRun | None:
+        found = self._store.statement(name, Typ.RUN)
+        if found is None:
+            return None
+        value = run.read(cose.read(found.encoded).payload)
+        under = self.credential(value.credential)
+        if under is None:
+            raise StoreError(f"the credential of run {name.hex()[:16]} is missing")
+        return KnownRun(found.idx, name, value, value.public, under)
+
+    def _read_descriptor(self, name: bytes) -> KnownDescriptor | None:
+        found = self._store.statement(name, Typ.DESCRIPTOR)
+        if found is None:
+            return None
+        value = descriptor.read(cose.read(found.encoded).payload)
+        of_run = self.run(value.run)
+        if of_run is None:
+            raise StoreError(f"the run of descriptor {name.hex()[:16]} is missing")
+        pairs = self._store.disclosure(found.idx)
+        if pairs is None:
+            raise StoreError(f"the disclosures of entry {found.idx} are missing")
+        told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), value.digests)
+        configuration = told.get(value.configuration) if value.configuration else None
+        return KnownDescriptor(name, value, of_run, configuration)
+
+
+def _kept(cache: dict[bytes, T | None], name: bytes, read: Callable[[bytes], T | None]) -> T | None:
+    """What is in the cache, or is read now. Only what was found is kept."""
+    value = cache.pop(name, None)
+    if value is None:
+        value = read(name)
+        if value is None:
+            return None
+        if len(cache) >= KNOWN_MAX:
+            del cache[next(iter(cache))]
+    cache[name] = value
+    return value

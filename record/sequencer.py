@@ -1,0 +1,297 @@
+"""One place that writes: takes what was admitted, in groups, and gives each its place in the log.
+
+1. One transaction a group: idempotence, continuity, twins, clones, append, receipts, checkpoint, commit. An answer is
+   given after the commit, never before.
+2. Known by subject: the same bytes get the same receipt, for ever.
+3. All receipts of a group name one tree; the checkpoint says when, by the log's clock.
+4. Nothing found here refuses. What contradicts is logged, classed in the receipt of what came later, and told of what
+   was there before by a classification in the same group: arrival decides what is said where, not who is right.
+5. A commit that fails leaves nothing: memory goes back to what the store holds.
+
+It signs by the callable that it was given, so record.audit runs the very same code over what was once signed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from evidence import cose, merkle
+from evidence.checkpoint import Checkpoint
+from evidence.classification import FINDINGS_MAX, Classification, Finding
+from evidence.code import Class, Reason, Typ
+from evidence.descriptor import Descriptor
+from evidence.head import batch_id
+from evidence.receipt import Classed, Receipt
+from evidence.run import Run
+from record.admit import NewBatch, NewStatement, Part, in_force
+from record.continuity import Continuity, Doubt, Mark, Stretch
+from record.known import KnownRun
+from record.log import Log
+from record.store import Entry, Exhibit, HeadRow, RunRow, Store, StoreError
+
+Sign = Callable[[Typ, bytes], bytes]
+Item = NewStatement | NewBatch
+_CLONE = (int(Class.KEY_DOUBTFUL), int(Reason.CLONE))
+_HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
+_SETTLEABLE = (int(Class.SETTLEABLE), 0)
+MARKS_MAX = 64  # laid over one range; more are taken as one
+CLASSED_MAX = 2000  # ranges of one receipt, 27 bytes each at most: a statement ends at 64 KiB
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An entry of the group that is being committed."""
+
+    idx: int
+    typ: int
+    subject: bytes
+    name: bytes | None
+    encoded: bytes
+    classed: list[Classed] = field(default_factory=list)
+
+
+class Sequencer:
+    """The one writer of a store. `body_of`: where bodies are, when this store does not keep them."""
+
+    def __init__(
+        self,
+        store: Store,
+        log: Log,
+        sign: Sign,
+        body_of: Callable[[int], bytes | None] | None = None,
+    ) -> None:
+        self._store, self._log, self._sign = store, log, sign
+        self._keeps_bodies = body_of is None
+        self._continuity = Continuity(store, body_of or store.body)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._doubts: list[Doubt] = []
+        self._counts: Counter[tuple[int, int]] = Counter()
+        self._cloned = {row.id for row in self._store.runs() if row.cloned}
+
+    def commit(
+        self, items: Sequence[Item], tai: int, exhibits: Sequence[Exhibit] = ()
+    ) -> list[Entry]:
+        """The entry of each item, with its receipt, once all are durable. Raises StoreError."""
+        self._store.begin()
+        done = False
+        try:
+            entries = self._append_all(items, tai)
+            for exhibit in exhibits:
+                self._store.add_exhibit(exhibit)
+            self._store.commit()
+            done = True
+        finally:
+            if not done:
+                self._store.rollback()
+                self._log.reset()
+                self._continuity.reset()
+                self._reset()
+        self._continuity.end()
+        return entries
+
+    def _append_all(self, items: Sequence[Item], tai: int) -> list[Entry]:
+        known: dict[bytes, Entry] = {}
+        fresh: dict[bytes, _Pending] = {}
+        for item in items:
+            if item.subject in fresh or item.subject in known:
+                continue
+            entry = self._store.entry_of(item.subject)
+            if entry is not None:
+                known[item.subject] = entry
+            else:
+                fresh[item.subject] = self._append(item, tai)
+        pendings = list(fresh.values())
+        pendings += self._classifications(tai)
+        if pendings:
+            for entry in self._receipts(pendings, tai):
+                known[entry.subject] = entry
+        return [known[item.subject] for item in items]
+
+    def _receipts(self, pendings: Sequence[_Pending], tai: int) -> list[Entry]:
+        """Signs what the group has become, and hands it to the store."""
+        log, size, root = self._log, self._log.size, self._log.root()
+        entries = []
+        for new in pendings:
+            proof = log.inclusion(new.idx, size)
+            receipt = Receipt(new.subject, new.idx, size, root, proof, tuple(new.classed))
+            signed = self._sign(Typ.RECEIPT, receipt.payload())
+            entries.append(Entry(new.idx, new.typ, new.subject, new.name, new.encoded, signed))
+        self._store.add_entries(entries)
+        self._continuity.flush()
+        log.flush()
+        self._store.add_tallies(self._counts)
+        self._counts.clear()
+        checkpoint = Checkpoint(size, root, tai).payload()
+        self._store.add_checkpoint(size, self._sign(Typ.CHECKPOINT, checkpoint))
+        return entries
+
+    def _append(self, item: Item, tai: int) -> _Pending:
+        idx = self._log.append(merkle.leaf_hash(item.encoded))
+        self._continuity.announce(idx, item.subject, item.encoded)
+        if isinstance(item, NewBatch):
+            return self._batch(item, idx, tai)
+        new = _Pending(idx, item.typ, item.subject, item.name, item.encoded)
+        self._store.add_disclosure(idx, item.pairs)
+        if isinstance(item.value, Descriptor) and item.run is not None:
+            self._descriptor(new, item.value, item.run)
+        elif isinstance(item.value, Run) and self._store.run(item.name) is None:
+            if item.credential is None:
+                raise StoreError("a run without its credential")
+            self._run(KnownRun(idx, item.name, item.value, item.value.public, item.credential), new)
+        return new
+
+    # --- batches ------------------------------------------------------------------------------
+
+    def _batch(self, item: NewBatch, idx: int, tai: int) -> _Pending:
+        new = _Pending(idx, int(Typ.HEAD), item.subject, None, item.encoded)
+        if self._keeps_bodies:
+            self._store.add_body(idx, item.body)
+        chained = self._chained(item, idx)
+        classed: list[Sequence[Classed]] = []
+        for part in item.parts:
+            place = part.range
+            marks, doubts = self._continuity.add(
+                Stretch(
+                    part.run, place.stream, place.first_seq, place.first_prev, part.leaves,
+                    idx, item.subject,
+                )
+            )  # fmt: skip
+            self._doubts += doubts
+            self._judge(part, tai, chained, marks)
+            classed.append(overlaid(part.classed, place.stream, marks) if marks else part.classed)
+        new.classed = coarse(classed)
+        self._count(item.head.count, new.classed)
+        return new
+
+    def _judge(self, part: Part, tai: int, chained: bool, marks: list[Mark]) -> None:
+        """Adds what holds for the whole part: its credential, its run, its head."""
+        whole = (part.range.first_seq, part.range.last_seq)
+        out = in_force(part.run.credential, (tai, *part.heard))
+        if out is not None:
+            marks.append(Mark(*whole, int(Class.KEY_DOUBTFUL), int(out[0])))
+        if part.run.id in self._cloned:
+            marks.append(Mark(*whole, *_CLONE))
+        if not chained:
+            marks.append(Mark(*whole, *_HEAD_CHAIN))
+
+    def _chained(self, item: NewBatch, idx: int) -> bool:
+        """Whether the head fits those numbered next to it; if not, those are doubtful as well."""
+        head, run = item.head, item.run
+        apart = []
+        for row in self._store.heads_near(run.id, head.number):
+            other = self._subject(row.idx)
+            fits = {
+                head.number - 1: head.previous == other,
+                head.number + 1: row.previous == item.subject,
+            }
+            if not fits.get(row.number, False):
+                apart.append(other)
+        self._store.add_head(HeadRow(run.id, head.number, idx, head.previous))
+        for other in apart:
+            finding = Finding(run.name, other, None, None, None, *_HEAD_CHAIN)
+            self._doubts.append(Doubt(finding, (other, item.subject)))
+        return not apart
+
+    def _subject(self, idx: int) -> bytes:
+        return self._continuity.entry(idx)[0]
+
+    def _count(self, observations: int, classed: Sequence[Classed]) -> None:
+        counts = self._counts
+        for _, first, last, klass, reason in classed:
+            counts[klass, reason] += last - first + 1
+            observations -= last - first + 1
+        if observations:
+            counts[_SETTLEABLE] += observations
+
+    # --- statements ---------------------------------------------------------------------------
+
+    def _descriptor(self, new: _Pending, value: Descriptor, run: KnownRun) -> None:
+        """A descriptor is a link of its stream like any other."""
+        leaf = merkle.leaf_hash(new.encoded)
+        place = Stretch(run, value.stream, value.seq, value.prev, [leaf], new.idx, new.subject)
+        marks, doubts = self._continuity.add(place)
+        self._doubts += doubts
+        if run.id in self._cloned:
+            marks.append(Mark(value.seq, value.seq, *_CLONE))
+        new.classed += overlaid((), value.stream, marks)
+
+    def _run(self, run: KnownRun, new: _Pending) -> None:
+        before = run.run.predecessor
+        rivals = [] if before is None else list(self._store.runs_after(before))
+        # Somebody else's run that names ours as its predecessor says nothing of ours.
+        rivals = [row for row in rivals if row.device == run.device]
+        self._store.add_run(RunRow(run.id, run.name, run.device, before, int(bool(rivals))))
+        if rivals:
+            self._cloned.add(run.id)
+            subjects = (new.subject, *(self._subject(row.id) for row in rivals))
+            names = [run.name, *(row.name for row in rivals if not row.cloned)]
+            for name in names:
+                finding = Finding(name, None, None, None, None, *_CLONE)
+                self._doubts.append(Doubt(finding, subjects[:2]))
+            for row in rivals:
+                self._store.mark_cloned(row.id)
+                self._cloned.add(row.id)
+        self._doubts += self._continuity.follow(run, new.subject)
+
+    def _classifications(self, tai: int) -> list[_Pending]:
+        """The findings of this group, as entries of their own."""
+        found = []
+        for at in range(0, len(self._doubts), FINDINGS_MAX):
+            doubts = self._doubts[at : at + FINDINGS_MAX]
+            because = tuple(dict.fromkeys(name for doubt in doubts for name in doubt.because))
+            findings = tuple(dict.fromkeys(doubt.finding for doubt in doubts))
+            payload = Classification(tai, findings, because).payload()
+            encoded = self._sign(Typ.CLASSIFICATION, payload)
+            idx = self._log.append(merkle.leaf_hash(encoded))
+            found.append(
+                _Pending(
+                    idx, int(Typ.CLASSIFICATION), batch_id(encoded), cose.name(payload), encoded
+                )
+            )
+        self._doubts.clear()
+        return found
+
+
+def overlaid(classed: Sequence[Classed], stream: int, marks: Sequence[Mark]) -> list[Classed]:
+    """The classes with marks laid over them: at each seq the greatest class, and its first reason.
+
+    `classed` rises and is disjoint. Where nothing says anything the range is plainly settleable, and not listed.
+    """
+    if len(marks) > MARKS_MAX:
+        low, high = min(row.first_seq for row in marks), max(row.last_seq for row in marks)
+        marks = [Mark(low, high, *max(row[2:] for row in marks))]
+    layers = [Mark(*row[1:]) for row in classed]
+    edges = sorted({edge for row in (*layers, *marks) for edge in (row.first_seq, row.last_seq + 1)})
+    found: list[Classed] = []
+    at = 0
+    for low, after in zip(edges, edges[1:], strict=False):
+        while at < len(layers) and layers[at].last_seq < low:
+            at += 1
+        over = [row for row in (*layers[at : at + 1], *marks) if row.first_seq <= low <= row.last_seq]
+        if not over:
+            continue
+        top = max(over, key=lambda row: row.klass)
+        last = found[-1] if found else None
+        if last and last.last_seq + 1 == low and last[3:] == top[2:]:
+            found[-1] = last._replace(last_seq=after - 1)
+        else:
+            found.append(Classed(stream, low, after - 1, *top[2:]))
+    return found
+
+
+def coarse(parts: Sequence[Sequence[Classed]]) -> list[Classed]:
+    """The ranges of a receipt, range of the head after range of the head.
+
+    Where they would make the receipt longer than a statement may be, each range of the head becomes one range of the
+    worst of its classes: never better than it is.
+    """
+    if sum(map(len, parts)) <= CLASSED_MAX:
+        return [row for part in parts for row in part]
+    found = []
+    for part in parts:
+        if part:
+            worst = max(part, key=lambda row: row.klass)
+            found.append(worst._replace(first_seq=part[0].first_seq, last_seq=part[-1].last_seq))
+    return found

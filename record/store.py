@@ -1,0 +1,459 @@
+"""The record's database: one SQLite file, and the only place with SQL.
+
+1. What is in `entry`, `body`, `disclosure`, `checkpoint` and `exhibit` is evidence; what is in every other table
+   follows from it, and is found again by running the record once more over the evidence (record.audit). So no byte
+   of any table can change unseen.
+2. One writer at a time, by a lock on a file beside it; readers see whole commits only.
+3. Durable when `commit` returns: WAL, synchronous=FULL. Pages of 16 KiB: bodies are long.
+4. What is read back has the type that was written, or it is a StoreError: a damaged file gives no odd values.
+
+It checks no signature, and decides nothing.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import apsw
+
+APPLICATION_ID = 0x47526543  # of the file's header: tells a record from any other SQLite file
+SCHEMA_VERSION = 1
+INT_MAX = (1 << 63) - 1  # the largest integer that SQLite holds; seq and stream beyond are refused
+BUSY_MS = 5000  # a reader's checkpoint may hold the file for a moment
+CACHE_KIB = 32768
+LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
+
+# What follows from the evidence, with the key that orders it.
+DERIVED = {
+    "node": "level, position",
+    "run": "id",
+    "span": "run, stream, first_seq, copy",
+    "reached": "run, stream, seq, by",
+    "head": "run, number, idx",
+    "tally": "class, reason",
+}
+_SCHEMA = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE entry (idx INTEGER PRIMARY KEY, typ INTEGER NOT NULL,"
+    " subject BLOB NOT NULL UNIQUE, name BLOB, encoded BLOB NOT NULL, receipt BLOB NOT NULL) STRICT",
+    "CREATE INDEX entry_name ON entry (name) WHERE name IS NOT NULL",
+    "CREATE TABLE body (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT",
+    "CREATE TABLE disclosure (idx INTEGER PRIMARY KEY, pairs BLOB NOT NULL) STRICT",
+    "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, encoded BLOB NOT NULL) STRICT",
+    "CREATE TABLE exhibit (n INTEGER PRIMARY KEY, device BLOB NOT NULL, digest BLOB NOT NULL UNIQUE,"
+    " refusal BLOB NOT NULL, content BLOB NOT NULL) STRICT",
+    "CREATE TABLE node (level INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " PRIMARY KEY (level, position)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE run (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, device BLOB NOT NULL,"
+    " predecessor BLOB, cloned INTEGER NOT NULL) STRICT",
+    "CREATE INDEX run_device ON run (device)",
+    "CREATE INDEX run_predecessor ON run (predecessor) WHERE predecessor IS NOT NULL",
+    # copy 0 holds the position; a higher one is the same content again, or a twin.
+    "CREATE TABLE span (run INTEGER NOT NULL, stream INTEGER NOT NULL, first_seq INTEGER NOT NULL,"
+    " copy INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_prev BLOB NOT NULL,"
+    " last_leaf BLOB NOT NULL, idx INTEGER NOT NULL,"
+    " PRIMARY KEY (run, stream, first_seq, copy)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE reached (run BLOB NOT NULL, stream INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " by INTEGER NOT NULL, leaf BLOB NOT NULL,"
+    " PRIMARY KEY (run, stream, seq, by)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE head (run INTEGER NOT NULL, number INTEGER NOT NULL, idx INTEGER NOT NULL,"
+    " previous BLOB NOT NULL, PRIMARY KEY (run, number, idx)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE tally (class INTEGER NOT NULL, reason INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " PRIMARY KEY (class, reason)) STRICT, WITHOUT ROWID",
+)
+
+
+class StoreError(Exception):
+    """The database cannot be used, or does not hold what it should. The text is for people."""
+
+
+class NotARecordError(StoreError):
+    """There is no record to read at this path, or none that this version reads."""
+
+
+class Entry(NamedTuple):
+    """One entry of the log. `name`: of a statement; None for a head."""
+
+    idx: int
+    typ: int
+    subject: bytes
+    name: bytes | None
+    encoded: bytes
+    receipt: bytes
+
+
+class RunRow(NamedTuple):
+    """One run. `id`: the log index of its statement; `device`: raw public key."""
+
+    id: int
+    name: bytes
+    device: bytes
+    predecessor: bytes | None
+    cloned: int
+
+
+class SpanRow(NamedTuple):
+    """One stretch of a stream that the record holds: a batch's range, or a descriptor."""
+
+    run: int
+    stream: int
+    first_seq: int
+    copy: int
+    last_seq: int
+    first_prev: bytes
+    last_leaf: bytes
+    idx: int
+
+
+class ReachedRow(NamedTuple):
+    """What a run statement says of an earlier run's stream. `by`: id of the run that says so."""
+
+    run: bytes
+    stream: int
+    seq: int
+    by: int
+    leaf: bytes
+
+
+class HeadRow(NamedTuple):
+    """Where a batch stands in the chain of its run's heads."""
+
+    run: int
+    number: int
+    idx: int
+    previous: bytes
+
+
+class Exhibit(NamedTuple):
+    """Bytes that were refused, kept. `device`: raw public key, empty when nobody can tell."""
+
+    device: bytes
+    digest: bytes
+    refusal: bytes
+    content: bytes
+
+
+_KINDS: dict[type, tuple[type, ...]] = {
+    Entry: (int, int, bytes, (bytes, type(None)), bytes, bytes),  # type: ignore[dict-item]
+    RunRow: (int, bytes, bytes, (bytes, type(None)), int),  # type: ignore[dict-item]
+    SpanRow: (int, int, int, int, int, bytes, bytes, int),
+    ReachedRow: (bytes, int, int, int, bytes),
+    HeadRow: (int, int, int, bytes),
+    Exhibit: (bytes, bytes, bytes, bytes),
+}
+
+
+class Store:
+    """One connection. Give each thread its own."""
+
+    def __init__(self, db: apsw.Connection, lock: int | None = None) -> None:
+        self._db = db
+        self._lock = lock
+        self._execute = db.execute
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # --- transactions -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def snapshot(self) -> None:
+        """Begins to read one state of the file, whatever is written meanwhile."""
+        self._run("BEGIN")
+
+    def commit(self) -> None:
+        self._run("COMMIT")
+
+    def rollback(self) -> None:
+        """Ends a transaction that failed; none may be open."""
+        if self._db.in_transaction:
+            self._run("ROLLBACK")
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def log_key(self) -> bytes | None:
+        return self._blob("SELECT value FROM meta WHERE name = 'log_key'")
+
+    def size(self) -> int:
+        """How many entries the log has."""
+        return self._int("SELECT coalesce(max(idx) + 1, 0) FROM entry")
+
+    def entry(self, idx: int) -> Entry | None:
+        return self._one(Entry, "SELECT * FROM entry WHERE idx = ?", (idx,))
+
+    def entry_of(self, subject: bytes) -> Entry | None:
+        return self._one(Entry, "SELECT * FROM entry WHERE subject = ?", (subject,))
+
+    def statement(self, name: bytes, typ: int) -> Entry | None:
+        """The first statement of this name and typ."""
+        sql = "SELECT * FROM entry WHERE name = ? AND typ = ? ORDER BY idx LIMIT 1"
+        return self._one(Entry, sql, (name, typ))
+
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        return self._all(Entry, "SELECT * FROM entry WHERE idx >= ? ORDER BY idx", (start,))
+
+    def body(self, idx: int) -> bytes | None:
+        return self._blob("SELECT bytes FROM body WHERE idx = ?", (idx,))
+
+    def disclosure(self, idx: int) -> bytes | None:
+        return self._blob("SELECT pairs FROM disclosure WHERE idx = ?", (idx,))
+
+    def node(self, level: int, position: int) -> bytes | None:
+        sql = "SELECT hash FROM node WHERE level = ? AND position = ?"
+        return self._blob(sql, (level, position))
+
+    def checkpoint(self, size: int) -> bytes | None:
+        return self._blob("SELECT encoded FROM checkpoint WHERE size = ?", (size,))
+
+    def checkpoints(self) -> list[int]:
+        return [int(row[0]) for row in self._rows("SELECT size FROM checkpoint ORDER BY size")]
+
+    def run(self, name: bytes) -> RunRow | None:
+        return self._one(RunRow, "SELECT * FROM run WHERE name = ?", (name,))
+
+    def runs(self) -> Iterator[RunRow]:
+        return self._all(RunRow, "SELECT * FROM run ORDER BY id")
+
+    def runs_of(self, device: bytes) -> Iterator[RunRow]:
+        """A device's runs, the last logged first."""
+        return self._all(RunRow, "SELECT * FROM run WHERE device = ? ORDER BY id DESC", (device,))
+
+    def runs_after(self, predecessor: bytes) -> Iterator[RunRow]:
+        """The runs that name this one as the run before."""
+        return self._all(RunRow, "SELECT * FROM run WHERE predecessor = ? ORDER BY id", (predecessor,))
+
+    def streams(self, run: int) -> Iterator[int]:
+        """The streams of a run, by seeking from one to the next."""
+        sql = "SELECT min(stream) FROM span WHERE run = ? AND stream > ?"
+        stream = -1
+        while (row := next(self._rows(sql, (run, stream)), None)) and row[0] is not None:
+            yield (stream := int(row[0]))
+
+    def spans_near(self, run: int, stream: int, first: int, last: int) -> list[SpanRow]:
+        """The spans that hold a seq from first to last."""
+        sql = (
+            "SELECT * FROM span WHERE run = ? AND stream = ? AND first_seq BETWEEN ? AND ?"
+            " AND last_seq >= ? ORDER BY first_seq, copy"
+        )
+        bounds = (run, stream, max(first - LENGTH_MAX, 0), min(last, INT_MAX), first)
+        return list(self._all(SpanRow, sql, bounds))
+
+    def furthest(self, run: int, stream: int) -> SpanRow | None:
+        """The span that reaches furthest; of several the one that came first."""
+        sql = "SELECT max(first_seq) FROM span WHERE run = ? AND stream = ?"
+        row = next(self._rows(sql, (run, stream)), None)
+        if not row or row[0] is None:
+            return None
+        near = self.spans_near(run, stream, int(row[0]), INT_MAX)
+        return max(near, key=lambda span: (span.last_seq, -span.copy, -span.idx), default=None)
+
+    def reached(self, run: bytes, stream: int, first: int, last: int) -> list[ReachedRow]:
+        sql = "SELECT * FROM reached WHERE run = ? AND stream = ? AND seq BETWEEN ? AND ?"
+        return list(self._all(ReachedRow, sql, (run, stream, first, last)))
+
+    def followed(self) -> set[bytes]:
+        """The names of runs of which a later run says how far they came."""
+        return {bytes(row[0]) for row in self._rows("SELECT DISTINCT run FROM reached")}
+
+    def heads_near(self, run: int, number: int) -> list[HeadRow]:
+        """The heads numbered from one before to one after."""
+        sql = "SELECT * FROM head WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number, idx"
+        return list(self._all(HeadRow, sql, (run, number - 1, min(number + 1, INT_MAX))))
+
+    def tallies(self) -> dict[tuple[int, int], int]:
+        rows = self._rows("SELECT class, reason, count FROM tally")
+        return {(int(row[0]), int(row[1])): int(row[2]) for row in rows}
+
+    def exhibits(self) -> Iterator[Exhibit]:
+        return self._all(Exhibit, "SELECT device, digest, refusal, content FROM exhibit ORDER BY n")
+
+    def exhibit_size(self, device: bytes) -> tuple[int, int]:
+        """How many exhibits a device has, and their bytes."""
+        sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM exhibit WHERE device = ?"
+        row = next(self._rows(sql, (device,)))
+        return int(row[0]), int(row[1])
+
+    def table(self, name: str) -> Iterator[tuple[Any, ...]]:
+        """All rows of a derived table, in the order of its key."""
+        return self._rows(f"SELECT * FROM {name} ORDER BY {DERIVED[name]}")
+
+    def faults(self) -> list[str]:
+        """What SQLite itself finds wrong with the file, and tables that are not the record's."""
+        found = [str(row[0]) for row in self._rows("PRAGMA integrity_check(20)")]
+        schema = {str(row[0]) for row in self._rows("SELECT sql FROM sqlite_schema WHERE sql <> ''")}
+        if schema != set(_SCHEMA):
+            found.append("the tables are not those of a record")
+        return [line for line in found if line != "ok"]
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def set_log_key(self, key: bytes) -> None:
+        self._run("INSERT INTO meta VALUES ('log_key', ?)", (key,))
+
+    def add_entries(self, rows: Iterable[Entry]) -> None:
+        self._many("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def add_body(self, idx: int, body: bytes) -> None:
+        self._run("INSERT INTO body VALUES (?, ?)", (idx, body))
+
+    def add_disclosure(self, idx: int, pairs: bytes) -> None:
+        self._run("INSERT INTO disclosure VALUES (?, ?)", (idx, pairs))
+
+    def add_nodes(self, rows: Iterable[tuple[int, int, bytes]]) -> None:
+        self._many("INSERT INTO node VALUES (?, ?, ?)", rows)
+
+    def add_checkpoint(self, size: int, encoded: bytes) -> None:
+        self._run("INSERT INTO checkpoint VALUES (?, ?)", (size, encoded))
+
+    def add_run(self, row: RunRow) -> None:
+        self._run("INSERT INTO run VALUES (?, ?, ?, ?, ?)", row)
+
+    def mark_cloned(self, run: int) -> None:
+        self._run("UPDATE run SET cloned = 1 WHERE id = ?", (run,))
+
+    def add_spans(self, rows: Iterable[SpanRow]) -> None:
+        self._many("INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def add_reached(self, rows: Iterable[ReachedRow]) -> None:
+        self._many("INSERT OR IGNORE INTO reached VALUES (?, ?, ?, ?, ?)", rows)
+
+    def add_head(self, row: HeadRow) -> None:
+        self._run("INSERT INTO head VALUES (?, ?, ?, ?)", row)
+
+    def add_tallies(self, counts: dict[tuple[int, int], int]) -> None:
+        sql = (
+            "INSERT INTO tally VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET count = count + excluded.count"
+        )
+        self._many(sql, [(klass, reason, count) for (klass, reason), count in counts.items()])
+
+    def add_exhibit(self, row: Exhibit) -> None:
+        sql = "INSERT OR IGNORE INTO exhibit (device, digest, refusal, content) VALUES (?, ?, ?, ?)"
+        self._run(sql, row)
+
+    # --- beneath ------------------------------------------------------------------------------
+
+    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> None:
+        try:
+            self._execute(sql, values)
+        except apsw.Error as fault:
+            raise StoreError(f"writing: {fault}") from fault
+
+    def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            self._db.executemany(sql, rows)
+        except apsw.Error as fault:
+            raise StoreError(f"writing: {fault}") from fault
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._execute(sql, values)
+        except (apsw.Error, UnicodeDecodeError) as fault:
+            raise StoreError(f"reading: {fault}") from fault
+
+    def _all(self, kind: Any, sql: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
+        wanted = _KINDS[kind]
+        for row in self._rows(sql, values):
+            if not all(map(isinstance, row, wanted)):
+                raise StoreError(f"reading: a row of {kind.__name__} has values of other types")
+            yield kind._make(row)
+
+    def _one(self, kind: Any, sql: str, values: tuple[Any, ...]) -> Any:
+        return next(self._all(kind, sql, values), None)
+
+    def _blob(self, sql: str, values: tuple[Any, ...] = ()) -> bytes | None:
+        row = next(self._rows(sql, values), None)
+        if row is None:
+            return None
+        if not isinstance(row[0], bytes):
+            raise StoreError("reading: a value that should be bytes is not")
+        return row[0]
+
+    def _int(self, sql: str) -> int:
+        value = next(self._rows(sql))[0]
+        if not isinstance(value, int):
+            raise StoreError("reading: a value that should be a number is not")
+        return value
+
+
+def open_writer(path: Path) -> Store:
+    """The record at this path, made when there is none. Raises StoreError."""
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise StoreError(f"{path}.lock: {fault.strerror}") from fault
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        os.close(lock)
+        raise StoreError(f"{path} is open in another process") from fault
+    try:
+        db = apsw.Connection(str(path))
+        store = Store(_set_up(db), lock)
+    except apsw.Error as fault:
+        os.close(lock)
+        raise StoreError(f"{path}: {fault}") from fault
+    except StoreError:
+        os.close(lock)
+        raise
+    return store
+
+
+def open_reader(path: Path) -> Store:
+    """The record at this path, to read only. Raises NotARecordError."""
+    if not path.is_file():
+        raise NotARecordError(f"{path}: there is no such file")
+    wal = Path(f"{path}-wal")
+    # Without a journal beside it nothing is written now, and nothing needs to be created beside it.
+    live = wal.exists() and wal.stat().st_size > 0
+    uri = f"file:{quote(str(path.absolute()))}?{'mode=ro' if live else 'immutable=1'}"
+    try:
+        db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        db.set_busy_timeout(BUSY_MS)
+        db.execute("PRAGMA trusted_schema = OFF")
+        _check_header(db, path)
+    except apsw.Error as fault:
+        raise NotARecordError(f"{path}: {fault}") from fault
+    return Store(db)
+
+
+def open_scratch() -> Store:
+    """An empty record in a temporary file that vanishes with it."""
+    db = apsw.Connection("")
+    db.execute("PRAGMA synchronous = OFF")
+    return Store(_set_up(db))
+
+
+def _set_up(db: apsw.Connection) -> apsw.Connection:
+    db.set_busy_timeout(BUSY_MS)
+    new = db.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0] == 0
+    if not new:
+        _check_header(db, Path(db.filename))
+    db.execute("PRAGMA page_size = 16384")
+    db.execute("PRAGMA journal_mode = WAL").fetchall()
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    if new:
+        with db:
+            for statement in _SCHEMA:
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return db
+
+
+def _check_header(db: apsw.Connection, path: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchall()[0][0] != APPLICATION_ID:
+        raise NotARecordError(f"{path}: a database, but not a record's")
+    version = db.execute("PRAGMA user_version").fetchall()[0][0]
+    if version != SCHEMA_VERSION:
+        raise NotARecordError(f"{path}: of version {version}; this reads {SCHEMA_VERSION}")
