@@ -131,6 +131,8 @@ def _place_inside(
         undoing.move(staging, ready)
         disk.sync_folder(folder)
         for file in files:
+            if file is files[-1]:
+                disk.sync_folder(folder)  # a disk may keep the last name and forget an earlier one
             _link(ready / file.name, folder / file.name, disk)
             undoing.note_file(folder / file.name)
         disk.sync_folder(folder)
@@ -166,6 +168,7 @@ def _finish(folder: Path, order: Sequence[str], disk: Disk) -> None:
     for path in (ready / name for name in order if (ready / name).exists()):
         target = folder / path.name
         if not os.path.lexists(target):
+            disk.sync_folder(folder)
             disk.link(path, target)
         elif not target.samefile(path):
             raise PlacementError(
@@ -197,7 +200,7 @@ def _clear(folder: Path, disk: Disk) -> None:
 
 
 class _Undoing:
-    """Removes what was made, newest first, when the block fails. A power cut needs no help of it."""
+    """Removes what was made, newest first, when the block fails. A power cut needs it not."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
