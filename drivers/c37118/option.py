@@ -87,10 +87,13 @@ def _frames_in(content: bytes, path: str, name: str) -> bytes:
     if content[:1] == b"\xaa":
         return content
     try:
-        return bytes.fromhex(content.decode("ascii"))
-    except ValueError as fault:
+        raw = bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        raw = b""
+    if not raw:
         text = f"{path}: neither a CFG frame nor one in hex"
-        raise ConfigError(name, "configuration", text) from fault
+        raise ConfigError(name, "configuration", text)
+    return raw
 
 
 def _checked(raw: bytes, name: str) -> Configuration:

@@ -3,6 +3,7 @@
 import math
 import tracemalloc
 from binascii import crc_hqx
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def annex(captures: Path) -> dict[str, bytes]:
     """The six frames of the standard's annex, by the name that the file gives them."""
     path = captures / "c37118" / "annexD_from_pypmu_validate_frames.hex.txt"
     lines = path.read_text().splitlines()
-    named = [(up, down) for up, down in zip(lines, lines[1:], strict=False) if up[:3] != "aa0"]
+    named = [(up, down) for up, down in pairwise(lines) if up[:3] != "aa0"]
     return {
         up.split()[1].removesuffix("_hex_string"): bytes.fromhex(down)
         for up, down in named

@@ -1,5 +1,5 @@
-"""Every protocol's splitter against every way a line can bring its vectors: whole, a byte at a time,
-coalesced, with garbage between, truncated, with bits flipped, with lengths that lie.
+"""Every protocol's splitter against every way a line can bring its vectors: whole, a byte at a
+time, coalesced, with garbage between, truncated, with bits flipped, with lengths that lie.
 
 A new scheme is a row of SCHEMES.
 """
