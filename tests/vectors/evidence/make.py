@@ -1,0 +1,392 @@
+"""Writes the vectors of this folder: the signed format's second definition.
+
+1. Nothing of evidence/ is used here: CBOR, COSE, hashes and trees are written out once more, as
+   plainly as can be, so that a vector and the code can only agree by both being right.
+2. Every key, salt and frame comes from SEED by SHA-256, so a run of this script gives the same
+   bytes again. ECDSA is the deterministic one of RFC 6979, made by tests/evidence/oracle.py.
+3. A vector holds the message, its parts, who must have signed it, and the fields that it says.
+
+`python tests/vectors/evidence/make.py .oracle/bin/python` writes them.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nacl.bindings
+
+HERE = Path(__file__).resolve().parent
+SEED = "gridseal vectors 1"
+MADE_BY = f"tests/vectors/evidence/make.py, seed {SEED!r}"
+ZERO = bytes(32)
+T0 = 1_795_392_037_000_000_000  # 2026-11-23T00:00:00 UTC, as ns TAI
+SEQS = (23, 24, 255, 256, 65535, 65536, (1 << 32) - 1, 1 << 32)
+Sign = Callable[[bytes], bytes]
+Vector = dict[str, Any]
+
+
+def seeded(name: str, size: int = 32) -> bytes:
+    """Bytes that nobody chose."""
+    found = b""
+    while len(found) < size:
+        found += hashlib.sha256(f"{SEED} {name} {len(found)}".encode()).digest()
+    return found[:size]
+
+
+def head(major: int, number: int) -> bytes:
+    for info, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if number < 24:
+            return bytes([major << 5 | number])
+        if number < 1 << (8 * width):
+            return bytes([major << 5 | info]) + number.to_bytes(width, "big")
+    raise ValueError(number)
+
+
+def cbor(value: Any) -> bytes:
+    """RFC 8949 4.2.1: shortest heads, map keys in bytewise order."""
+    if value is None or isinstance(value, bool):
+        return {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[value]
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(cbor(item) for item in value)
+    pairs = sorted((cbor(key), cbor(item)) for key, item in value.items())
+    return head(5, len(pairs)) + b"".join(key + item for key, item in pairs)
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def leaf(link: bytes) -> bytes:
+    return sha256(b"\x00" + link)
+
+
+def root(leaves: list[bytes]) -> bytes:
+    """RFC 9162 2.1.1, word for word."""
+    if len(leaves) < 2:
+        return leaves[0] if leaves else sha256(b"")
+    k = 1
+    while k * 2 < len(leaves):
+        k *= 2
+    return sha256(b"\x01" + root(leaves[:k]) + root(leaves[k:]))
+
+
+class Key:
+    """Who signs: an Ed25519 key of this script's, or a P-256 key that another program holds."""
+
+    def __init__(self, name: str) -> None:
+        public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seeded(name))
+        self.alg, self.raw = -19, public
+
+    def sign(self, message: bytes) -> bytes:
+        return nacl.bindings.crypto_sign(message, self._secret)[:64]
+
+    @property
+    def kid(self) -> bytes:
+        return sha256(self.raw)[:8]
+
+
+class OracleKey(Key):
+    """A P-256 key: its private number is seeded too."""
+
+    def __init__(self, name: str, python: str) -> None:
+        self._ask = {"python": python, "secret": seeded(name).hex()}
+        self.alg, self.raw = -9, bytes.fromhex(self._answer("p256_public", ""))
+
+    def sign(self, message: bytes) -> bytes:
+        return bytes.fromhex(self._answer("p256_sign", message.hex()))
+
+    def _answer(self, what: str, message: str) -> str:
+        question = {"do": what, "secret": self._ask["secret"], "message": message}
+        oracle = HERE.parent.parent / "evidence" / "oracle.py"
+        done = subprocess.run(
+            [self._ask["python"], str(oracle)],
+            input=json.dumps([question]),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return str(json.loads(done.stdout)[0])
+
+
+def signed(key: Key, payload: bytes, typ: int | None, aad: bytes = b"") -> Vector:
+    """A COSE_Sign1 (RFC 9052 4.2, 4.4) with its parts."""
+    protected = cbor({1: key.alg, 4: key.kid} | ({} if typ is None else {16: typ}))
+    signature = key.sign(cbor(["Signature1", protected, aad, payload]))
+    encoded = b"\xd2" + cbor([protected, {}, payload, signature])
+    return {
+        "key": {"alg": key.alg, "raw": key.raw},
+        "aad": aad,
+        "protected": protected,
+        "payload": payload,
+        "signature": signature,
+        "encoded": encoded,
+    }
+
+
+def statement(kind: str, key: Key, typ: int, payload: Any, fields: Vector) -> Vector:
+    return {"kind": kind, "typ": typ, **signed(key, cbor(payload), typ), "fields": fields}
+
+
+def hidden(name: str, value: bytes) -> bytes:
+    return sha256(seeded(f"salt {name}", 16) + value)
+
+
+AUTHORITY, LOG = Key("authority"), Key("log")
+DEVICE, RUN, RUN_BEFORE = Key("device"), Key("run"), Key("run before")
+BUSES = [seeded("bus 1", 16), seeded("bus 2", 16)]
+SITE = hidden("site", b"Substation North")
+POSITION = hidden("position", b"a position")
+
+
+def credential(device: Key, position: bytes | None, role: int) -> Vector:
+    cose_key: dict[int, Any] = {1: 1, -1: 6, -2: device.raw}
+    if device.alg == -9:
+        cose_key = {1: 2, -1: 1, -2: device.raw[:32], -3: device.raw[32:]}
+    claims = {
+        1: "Utility A", 2: "gw-1", 4: 1_900_000_000, 5: 1_795_000_000, 7: seeded("serial", 8),
+        8: {1: cose_key},
+        -65537: role, -65538: SITE, -65539: position, -65540: BUSES[: 2 if position else 0],
+    }
+    fields = {
+        "issuer": "Utility A",
+        "subject": "gw-1",
+        "serial": seeded("serial", 8),
+        "not_before_s": 1_795_000_000,
+        "expires_s": 1_900_000_000,
+        "key": {"alg": device.alg, "raw": device.raw},
+        "role": ["gateway", "bench"][role],
+        "site": SITE,
+        "position": position,
+        "buses": BUSES if position else [],
+    }
+    return statement("credential", AUTHORITY, 65301, claims, fields)
+
+
+def run(device: Key, key: Key, name: bytes, first: bool) -> Vector:
+    """A run statement: the first of a device, or one that continues an uncertain one."""
+    asked = b"gridseal/1 run" + cbor([device.alg, device.raw, name])
+    fields: Vector = {
+        "credential": name,
+        "key": key.raw,
+        "started": T0,
+        "bound": None if first else 1500,
+        "cause": 1 if first else 3,
+        "predecessor": None if first else seeded("predecessor"),
+        "uncertain": not first,
+        "lost": None if first else [T0 - 10**9, T0],
+        "reached": [],
+        "software": "gridseal 0.1.0",
+        "possession": key.sign(asked),
+    }
+    if not first:
+        for stream, seq in ((0, 12), (7, 1 << 20)):
+            link = {"stream": stream, "run": seeded("predecessor"), "seq": seq}
+            fields["reached"].append(link | {"leaf": seeded(f"leaf {stream}")})
+    payload = [1, *fields.values()]
+    payload[9] = [list(link.values()) for link in fields["reached"]]
+    return statement("run", device, 65302, payload, fields)
+
+
+def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> Vector:
+    fields: Vector = {
+        "run": run_name,
+        "stream": stream, "seq": seq, "prev": seeded("prev") if seq else ZERO, "tai": T0,
+        "kind": 16 if full else 2, "source": hidden(f"source {stream}", b"pmu-a/7"),
+        "origin": "concentrator" if full else "gateway", "wait_ms": 40 if full else None,
+        "configuration": hidden("configuration", b"CFG-2") if full else None,
+        "rate": [60, 1] if full else [0, 0],
+        "position": POSITION if full else None,
+        "offset_mm": [-1500, 20_000, 0] if full else None,
+        "blocks": [],
+        "channels": [],
+    }
+    if full:
+        for at, (service, window, delay) in enumerate((("P", 33_333, -8), ("", None, None))):
+            block = {"station": hidden(f"station {at}", b"NORTH"), "idcode": 7 + 65528 * at}
+            block |= {"service_class": service, "window_us": window, "group_delay_us": delay}
+            fields["blocks"].append(block)
+        fields["channels"] = [channel(0, True), channel(1, False)]
+    payload = [1, *fields.values()]
+    payload[8] = ["direct", "concentrator", "gateway"].index(fields["origin"])
+    payload[14] = [list(block.values()) for block in fields["blocks"]]
+    payload[15] = []
+    for item in fields["channels"]:
+        values = list(item.values())
+        values[2] = ["voltage", "current"].index(item["quantity"])
+        values[4] = ["", "A", "B"].index(item["phase"])
+        payload[15].append(values)
+    return statement("descriptor", key, 65303, payload, fields)
+
+
+def channel(block: int, planned: bool) -> Vector:
+    return {
+        "block": block, "name": hidden(f"channel {block}", b"VA"),
+        "quantity": "voltage" if planned else "current", "unit": "V" if planned else "A",
+        "phase": "A" if planned else "",
+        "node": BUSES[0] if planned else None,
+        "terminal": seeded("terminal", 16) if planned else None,
+        "direction": -1 if planned else 0,
+        "ratio": [345_000, 115] if planned else None,
+        "accuracy": "0.3" if planned else "", "core": "1" if planned else "",
+        "burden": "25 VA" if planned else "",
+        "correction": seeded("correction") if planned else None,
+        "aliases": hidden("aliases", b"EIC") if planned else None,
+    }
+
+
+def observation(key: Key, name: bytes, **changed: Any) -> Vector:
+    """An observation under the descriptor of this name; what is not given is the ordinary."""
+    fields: Vector = {
+        "stream": 7, "seq": 1000, "tai": T0 + 16_666_666, "bound": 1000, "source": 1,
+        "flags": 3, "heard": 41_000_000, "heard_bound": 20_000, "prev": seeded("prev"),
+        "kind": 16, "raw": frame(7, 126),
+    } | changed
+    payload = cbor([1, *fields.values()])
+    made = signed(key, payload, None, b"gridseal/1 observation" + name)
+    return {"kind": "observation", "typ": None, "descriptor": name, **made, "fields": fields}
+
+
+def frame(number: int, size: int) -> bytes:
+    return b"\xaa\x01" + size.to_bytes(2, "big") + seeded(f"frame {number}", size - 4)
+
+
+def observations(name: bytes) -> dict[str, Vector]:
+    least = {"stream": 0, "seq": 0, "tai": 0, "bound": 0, "source": 0, "flags": 0, "heard": 0}
+    least |= {"heard_bound": 0, "prev": ZERO, "kind": 1, "raw": b""}
+    most = (1 << 64) - 1
+    widest = dict.fromkeys(("stream", "seq", "tai", "bound", "source", "flags", "heard"), most)
+    widest |= {"heard_bound": most, "kind": most, "heard": -1 - most}
+    gap = [18, T0, T0 + 10**9, 60, [seeded("predecessor"), 940, 999, seeded("dropped")]]
+    changes: dict[str, Vector] = {
+        "minimal": least,
+        "widest": widest,
+        "typical": {},
+        "no_bounds": {"bound": None, "heard_bound": None, "source": 0, "flags": 16},
+        "heard_negative": {"heard": -250_000},
+        "gap": {"kind": 1, "raw": cbor([17, T0, T0, None, None])},
+        "gap_dropped": {"kind": 1, "raw": cbor(gap)},
+        "long": {"raw": frame(8, 1500)},
+    }
+    changes |= {f"seq_{seq}": {"seq": seq} for seq in SEQS}
+    return {f"observation_{what}": observation(RUN, name, **new) for what, new in changes.items()}
+
+
+def stretch(
+    key: Key, name: bytes, stream: int, first_seq: int, count: int
+) -> tuple[Vector, list[bytes]]:
+    """A range and its linked observations."""
+    prev = before = seeded(f"before {stream}")
+    links = []
+    for seq in range(first_seq, first_seq + count):
+        values = {"heard": 41_000_000 + seq, "prev": prev, "raw": frame(seq, 40 + stream)}
+        made = observation(key, name, stream=stream, seq=seq, tai=T0 + seq * 10**7, **values)
+        links.append(made["encoded"])
+        prev = leaf(links[-1])
+    ends = {"first_seq": first_seq, "last_seq": first_seq + count - 1}
+    return {
+        "stream": stream,
+        "descriptor": name,
+        **ends,
+        "first_prev": before,
+        "last_leaf": prev,
+    }, links
+
+
+def batch(run_name: bytes, names: list[bytes], number: int) -> tuple[Vector, Vector]:
+    """A head of several ranges, one of the run before, and its batch."""
+    parts = [
+        stretch(RUN, names[0], 7, 22, 4),
+        stretch(RUN, names[1], 8, 255, 3),
+        stretch(RUN_BEFORE, names[2], 7, 65535, 2),
+    ][: 3 if number else 1]
+    links = [link for _, part in parts for link in part]
+    fields = {
+        "run": run_name, "number": number, "previous": seeded("head") if number else ZERO,
+        "count": len(links), "root": root([leaf(link) for link in links]),
+        "ranges": [part for part, _ in parts],
+    }
+    payload = [1, *fields.values()]
+    payload[6] = [list(part.values()) for part, _ in parts]
+    made = statement("head", RUN, 65304, payload, fields)
+    keys = [RUN.raw, RUN.raw, RUN_BEFORE.raw][: len(parts)]
+    whole = {"kind": "batch", "id": sha256(made["encoded"]), "keys": keys, "head": made["encoded"]}
+    whole |= {"observations": links, "encoded": made["encoded"] + b"".join(links)}
+    return made, whole
+
+
+def receipt(subject: bytes, classed: list[list[int]]) -> Vector:
+    """A receipt for leaf 2 of a tree of 5."""
+    leaves = [seeded(f"entry {at}") for at in range(5)]
+    leaves[2] = leaf(subject)
+    pair = sha256(b"\x01" + leaves[0] + leaves[1])
+    proof = [leaves[3], pair, leaves[4]]
+    names = ("stream", "first_seq", "last_seq", "klass", "reason")
+    fields = {
+        "subject": sha256(subject), "index": 2, "size": 5, "root": root(leaves),
+        "proof": proof, "classed": [dict(zip(names, item, strict=True)) for item in classed],
+    }
+    payload = [1, *list(fields.values())[:5], classed]
+    return statement("receipt", LOG, 65305, payload, fields) | {"entry": subject}
+
+
+def refusal() -> Vector:
+    fields = {"subject": seeded("subject"), "reason": 22, "text": "seq 7 is not linked", "tai": T0}
+    return statement("refusal", LOG, 65306, [1, *fields.values()], fields)
+
+
+def disclosure() -> Vector:
+    values = {"name": b"VA", "configuration": frame(2, 60), "nothing": b""}
+    pairs = [[seeded(f"salt {name}", 16), value] for name, value in values.items()]
+    fields = [{"digest": sha256(salt + value), "value": value} for salt, value in pairs]
+    return {"kind": "disclosure", "encoded": cbor(pairs), "fields": fields}
+
+
+def vectors(python: str | None) -> dict[str, Vector]:
+    """Every vector by name; those with a P-256 key only where `python` has `cryptography`."""
+    made = {
+        "credential_ed25519": credential(DEVICE, POSITION, 0),
+        "credential_bench": credential(DEVICE, None, 1),
+    }
+    acts_under = sha256(made["credential_ed25519"]["payload"])
+    made["run_ed25519"] = run(DEVICE, RUN, acts_under, first=True)
+    made["run_continues"] = run(DEVICE, RUN, acts_under, first=False)
+    run_name = sha256(made["run_ed25519"]["payload"])
+    made["descriptor_minimal"] = descriptor(RUN, run_name, 8, 0, full=False)
+    made["descriptor_full"] = descriptor(RUN, run_name, 7, 21, full=True)
+    before = descriptor(RUN_BEFORE, seeded("predecessor"), 7, 0, full=True)
+    names = [made["descriptor_full"], made["descriptor_minimal"], before]
+    hashes = [sha256(item["payload"]) for item in names]
+    made |= observations(hashes[0])
+    made["head_one_range"], made["batch_one_range"] = batch(run_name, hashes, 0)
+    made["head_two_runs"], made["batch_two_runs"] = batch(run_name, hashes, 3)
+    made["receipt"] = receipt(made["head_one_range"]["encoded"], [])
+    worse = [[7, 22, 23, 3, 82], [8, 255, 1 << 33, 7, 91]]
+    made["receipt_classed"] = receipt(made["head_two_runs"]["encoded"], worse)
+    made |= {"refusal": refusal(), "disclosure": disclosure()}
+    if python is not None:
+        device = OracleKey("device p256", python)
+        made["credential_esp256"] = credential(device, POSITION, 0)
+        acts_under = sha256(made["credential_esp256"]["payload"])
+        made["run_esp256"] = run(device, RUN, acts_under, first=True)
+    return made
+
+
+def text(vector: Vector) -> str:
+    """A vector as its file has it."""
+    return json.dumps({"made_by": MADE_BY} | vector, indent=1, default=bytes.hex) + "\n"
+
+
+if __name__ == "__main__":
+    for vector_name, content in vectors(sys.argv[1]).items():
+        (HERE / f"{vector_name}.json").write_text(text(content), encoding="utf-8")
