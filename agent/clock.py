@@ -29,11 +29,13 @@ from agent.account import (
     STA_NANO,
     TIME_OOP,
     Account,
-    ClockError,
     Timex,
     ask_chrony,
     chrony_account,
     kernel_account,
+)
+from agent.account import (
+    ClockError as ClockError,
 )
 from drivers.line import Instant
 from evidence import leap
