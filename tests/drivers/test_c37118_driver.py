@@ -1,5 +1,4 @@
-"""The driver over a real TCP connection and a real pseudo-terminal, against a PMU that behaves and
-one that does not."""
+"""The driver over real TCP and a real pseudo-terminal, against PMUs that behave and that do not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers import registry
 from drivers.c37118.driver import C37118Driver, SerialDriver, TcpDriver
 from drivers.c37118.wire import FrameType, Stamp, encode_configuration
 from drivers.line import READ_FRAMES_MAX, Frame, Instant, LinkError, Setup, Source
 from evidence.code import Kind
-from evidence.config import ConfigError
 from evidence.leap import NS
 from tests.drivers.pmu import SOC, Pmu, PtyPmu, TcpPmu, configuration
 
@@ -244,15 +241,6 @@ def test_nobody_there():
     asyncio.run(play())
 
 
-def test_no_such_line():
-    async def play() -> None:
-        options = {"path": "/dev/no-such-line", "idcode": 7}
-        with pytest.raises(LinkError, match="no-such-line"):
-            await SerialDriver(Source("bench", "c37118+serial", options), Clock()).open()
-
-    asyncio.run(play())
-
-
 @both
 def test_split_coalesced_and_dirty(kind: str):
     """One byte, half a frame, many frames, garbage: every frame comes out once and in order."""
@@ -390,56 +378,6 @@ def test_listening_without_a_file_waits_for_the_configuration():
         ]  # fmt: skip
 
     run("serial", scenario, commands="none", idcode=None)
-
-
-# --- options
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"hots": "x"}, "did you mean 'host'"),
-        ({"host": "x", "idcode": 0}, "idcode"),
-        ({"host": "x", "idcode": 65535}, "idcode"),
-        ({"host": "x", "port": "4712"}, "port"),
-        ({"host": "x", "idcode": 7, "commands": "some"}, "commands"),
-        ({"host": "x", "idcode": 7, "prefer": []}, "prefer"),
-        ({}, "host"),
-    ],
-)
-def test_options_are_refused_by_name(options: dict[str, object], text: str):
-    with pytest.raises(ConfigError, match=text):
-        registry.open_driver(Source("bench", "c37118+tcp", options), Clock())
-
-
-@pytest.mark.parametrize(
-    ("content", "options", "text"),
-    [
-        (b"", {"idcode": 7}, "neither a CFG frame nor one in hex"),
-        (b"not hex", {"idcode": 7}, "neither a CFG frame nor one in hex"),
-        (bytes(range(30)).hex().encode(), {"idcode": 7}, "sync"),
-        (None, {"idcode": 7}, "No such file"),
-        (b"good", {"idcode": 8}, "IDCODE 7"),
-    ],
-)
-def test_a_wrong_configuration_file(
-    tmp_path: Path, content: bytes | None, options: dict[str, object], text: str
-):
-    file = tmp_path / "tap.cfg"
-    if content == b"good":
-        content = encode_configuration(configuration(), Stamp(SOC))
-    if content is not None:
-        file.write_bytes(content)
-    stated = {"path": "/dev/null", "configuration": str(file)} | options
-    driver = SerialDriver(Source("tap", "c37118+serial", stated), Clock())
-    with pytest.raises(ConfigError, match=text):
-        asyncio.run(driver.open())
-
-
-def test_who_asks_needs_an_idcode():
-    driver = TcpDriver(Source("bench", "c37118+tcp", {"host": "127.0.0.1"}), Clock())
-    with pytest.raises(ConfigError, match="idcode"):
-        asyncio.run(driver.open())
 
 
 def test_close_may_be_called_at_any_time():
