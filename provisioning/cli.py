@@ -183,8 +183,8 @@ def _result_lines(result: InitResult) -> list[str]:
 def _commands(folder: Path) -> tuple[str, str]:
     """The next two to type."""
     return (
-        f"gridseal-record serve {shlex.quote(str(folder / RECORD))}",
-        f"gridseal-agent run {shlex.quote(str(folder / GATEWAY))}",
+        f"gridseal-record serve --config {shlex.quote(str(folder / RECORD))}",
+        f"gridseal-agent run --config {shlex.quote(str(folder / GATEWAY))}",
     )
 
 
@@ -237,7 +237,7 @@ def _shown_json(shown: credential.Shown, now_s: int) -> dict[str, object]:
     }
 
 
-def _authorities(path: Path) -> dict[str, PublicKey]:
+def _authorities(path: Path) -> list[tuple[str, PublicKey]]:
     """The authorities of an anchors.toml. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -245,15 +245,14 @@ def _authorities(path: Path) -> dict[str, PublicKey]:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(str(path), "", "is not UTF-8 text") from fault
-    found: dict[str, PublicKey] = {}
+    found: list[tuple[str, PublicKey]] = []
     for at, anchor in enumerate(config.read(text, agent_config.AnchorsFile, str(path)).authority):
         try:
-            found[anchor.name] = PublicKey(ALG_ED25519, bytes.fromhex(anchor.key))
+            key = PublicKey(ALG_ED25519, bytes.fromhex(anchor.key))
         except (ValueError, EvidenceError) as fault:
-            key = f"authority[{at}].key"
-            raise ConfigError(
-                str(path), key, "is no Ed25519 key; expected 64 hex digits"
-            ) from fault
+            text = "is no Ed25519 key; expected 64 hex digits"
+            raise ConfigError(str(path), f"authority[{at}].key", text) from fault
+        found.append((anchor.name, key))
     return found
 
 

@@ -5,7 +5,7 @@
 2. What came from elsewhere is printed with its control characters made visible.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -35,8 +35,8 @@ class Shown:
     signed: bool | None
 
 
-def read(held: HeldCredential, authorities: Mapping[str, PublicKey] | None) -> Shown:
-    """`authorities`: the trust anchors by name; None: none were given."""
+def read(held: HeldCredential, authorities: Sequence[tuple[str, PublicKey]] | None) -> Shown:
+    """`authorities`: the trust anchors, name and key; None: none were given."""
     message = cose.read(held.encoded)
     found = disclosure.match(held.pairs, held.says.digests)
     site = found.get(held.says.site)
@@ -47,7 +47,7 @@ def read(held: HeldCredential, authorities: Mapping[str, PublicKey] | None) -> S
         message.kid,
         None if site is None else site.decode(errors="replace"),
         None if position is None else _position(position),
-        None if authorities is None else _signed(message, authorities.get(held.says.issuer)),
+        None if authorities is None else _signed(message, held.says.issuer, authorities),
     )
 
 
@@ -91,14 +91,15 @@ def instant(seconds: int) -> str:
         return f"{seconds} s after 1970"
 
 
-def _signed(message: cose.Sign1, key: PublicKey | None) -> bool:
-    if key is None:
-        return False
-    try:
-        cose.check(message, key)
-    except EvidenceError:
-        return False
-    return True
+def _signed(message: cose.Sign1, issuer: str, authorities: Sequence[tuple[str, PublicKey]]) -> bool:
+    """Whether an authority of the issuer's name signed it. One name may have several keys."""
+    for name, key in authorities:
+        try:
+            cose.check(message, key)
+        except EvidenceError:
+            continue
+        return name == issuer
+    return False
 
 
 def _position(value: bytes) -> tuple[float, float, float, float] | None:

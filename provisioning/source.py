@@ -37,6 +37,8 @@ def parse(url: str, number: int) -> SourceRequest:
     """The source in a URL; one without a name is called `source-NUMBER`. Raises RequestError."""
     if len(url) > URL_CHARACTERS_MAX:
         raise RequestError(f"a source of {len(url)} characters; at most {URL_CHARACTERS_MAX}")
+    if "@" in url.partition("?")[0]:
+        raise RequestError(f"source {number}: a user or password (before @) means nothing here")
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -58,8 +60,6 @@ def _address(parts: SplitResult) -> dict[str, Option]:
     """Host, port and path, as options. Raises ValueError."""
     if parts.fragment:
         raise ValueError(f"'#{parts.fragment}' means nothing here; write # in a name as %23")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("a user or password means nothing here")
     options: dict[str, Option] = {}
     if parts.hostname:
         options["host"] = parts.hostname
