@@ -15,6 +15,7 @@ proxy from the environment.
 """
 
 import asyncio
+import errno
 import socket
 import sys
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ HEAD_BYTES_MAX = 16 * 1024  # of an answer; a record's has some hundred bytes
 READ_BYTES = 64 * 1024
 MEDIA_TYPE = "application/cbor"
 LOCALHOST = ("127.0.0.1", "::1")  # RFC 6761 6.3: the name is never looked up
+NO_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6, or without IPv4
 
 
 class UplinkError(Exception):
@@ -132,7 +134,6 @@ class Client:
 
     async def _connect(self) -> "_Connection":
         place = self._place
-        last: OSError = ConnectionRefusedError()
         for host in LOCALHOST if place.host == "localhost" else (place.host,):
             try:
                 async with asyncio.timeout(CONNECT_S):
@@ -140,8 +141,10 @@ class Client:
             except TimeoutError as fault:
                 raise self._error("timeout", f"no connection within {CONNECT_S:g} s") from fault
             except OSError as fault:
-                last = fault
-        raise self._fault(last, "unreachable") from last
+                nobody = isinstance(fault, ConnectionRefusedError) or fault.errno in NO_FAMILY
+                if not nobody:
+                    raise self._fault(fault, "unreachable") from fault
+        raise self._error("refused", "connection refused")
 
     def _request(self, method: str, path: str, body: bytes | None) -> h11.Request:
         headers = [("host", self._place.authority), ("accept", MEDIA_TYPE)]
