@@ -31,6 +31,10 @@ QUEUE_MAX = 32 * READ_FRAMES_MAX  # heard while a configuration is asked for; be
 WATCHES_A_SILENCE = 4  # how often silence is looked at, within one
 
 
+class SilentError(LinkError):
+    """The line is there, and nobody on it answers: another connection would not help."""
+
+
 class C37118Driver(ABC):
     """One connection to one PMU or concentrator. Subclasses say how a line is opened."""
 
@@ -66,11 +70,10 @@ class C37118Driver(ABC):
         self._session = session = Session(options.terms(name, content))
         begun = False
         try:
-            self._port = await self._connect()
             self._queue.extend(session.begin())
+            self._port = await self._connect()
             if self._options.commands == "full":
-                await self._learn(session, self._port)
-                self._send(session, Command.DATA_ON)
+                await self._converse(session, self._port)
             begun = True
         finally:
             if not begun:
@@ -123,6 +126,28 @@ class C37118Driver(ABC):
 
     # --- the conversation
 
+    async def _converse(self, session: Session, port: Port) -> None:
+        """Data off, configuration, data on.
+
+        Some PMUs hang up on a command that they do not know, such as the one for CFG-3: then the
+        next type is asked for on a new connection, each type once.
+        """
+        chances = len(self._options.prefer)
+        while True:
+            chances -= 1
+            try:
+                await self._learn(session, port)
+                self._send(session, Command.DATA_ON)
+                return
+            except SilentError:
+                raise
+            except LinkError:
+                if not chances:
+                    raise
+            port.close()
+            self._ended = None
+            self._port = port = await self._connect()
+
     async def _learn(self, session: Session, port: Port) -> None:
         """Asks for a configuration, of the types preferred in turn, until one comes."""
         options = self._options
@@ -133,19 +158,24 @@ class C37118Driver(ABC):
             asks.send(port.fileno(), "c37118", session.ask(turn, self._clock.now()))
             try:
                 async with asyncio.timeout(options.ask_timeout_s):
-                    while not session.configured():
-                        await self._hear(port, session)
-                        if self._ended is not None:
-                            raise self._ended
-                        if len(self._queue) > QUEUE_MAX:
-                            raise LinkError(f"more than {QUEUE_MAX} frames before a configuration")
+                    await self._answer(session, port)
             except TimeoutError:
                 continue
-            self._first_turn = turn % len(options.prefer)
+            self._first_turn = turn
             return
-        self._first_turn %= len(options.prefer)
-        if not options.configuration:
-            raise LinkError(f"no configuration from IDCODE {session.idcode} after {turns} asks")
+        # A PMU that sends data and never says what it is: heard all the same, and asked on.
+        if not options.configuration and not any(map(_is_good, self._queue)):
+            text = f"no configuration from IDCODE {session.idcode} after {turns} asks"
+            raise SilentError(text)
+
+    async def _answer(self, session: Session, port: Port) -> None:
+        """Hears until a configuration rules. Raises LinkError."""
+        while not session.configured():
+            await self._hear(port, session)
+            if self._ended is not None:
+                raise self._ended
+            if len(self._queue) > QUEUE_MAX:
+                raise LinkError(f"more than {QUEUE_MAX} frames before a configuration")
 
     async def _hear(self, port: Port, session: Session) -> None:
         """Waits for bytes; queues what they say, and asks for what that makes necessary."""
@@ -158,7 +188,7 @@ class C37118Driver(ABC):
         heard: Instant
         for data, heard in chunks:
             items = session.feed(data, heard)
-            if any(type(item) is Frame and item.fault is None for item in items):
+            if any(map(_is_good, items)):
                 self._good_s = asyncio.get_running_loop().time()
             self._queue.extend(items)
         ask = session.next_ask(heard) if self._watch is not None else None
@@ -195,6 +225,10 @@ class C37118Driver(ABC):
             self._port.fail(LinkError(f"silent for {silent_s:.1f} s"))
             return
         self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)
+
+
+def _is_good(item: Item) -> bool:
+    return type(item) is Frame and item.fault is None
 
 
 def _content(path: str, name: str) -> bytes:
