@@ -115,7 +115,7 @@ class Keeper:
     async def end_run(self) -> None:
         """Seals no more, and puts all that was sealed under a last head. Raises SpoolError."""
         await self._sign_all()
-        await self._commit(last=True)
+        await self.commit(last=True)
         self._hearing.detach()
         if self._sealer is not None:
             self._sealer.stop()
@@ -128,7 +128,7 @@ class Keeper:
         """
         try:
             if self._spool is not None:
-                await self._commit(ends=True)
+                await self.commit(ends=True)
                 await self.on_disk(self._spool.close)
         finally:
             self._spool = None
@@ -255,7 +255,7 @@ class Keeper:
 
         What is sealed in between is sealed anew in the next.
         """
-        await self._commit(last=True)
+        await self.commit(last=True)
         ended = self._sealer
         sealer = await self._new_run(self._run, cause, False, None)
         held = self._hearing.detach()
@@ -294,9 +294,9 @@ class Keeper:
         if due is not None:
             await self._turn_run(due)
         else:
-            await self._commit()
+            await self.commit()
 
-    async def _commit(self, last: bool = False, ends: bool = False) -> None:
+    async def commit(self, last: bool = False, ends: bool = False) -> None:
         """Makes durable what there is.
 
         `last`: under a head, since the run ends. Raises SpoolError.

@@ -1,0 +1,1 @@
+"""Benchmarks: each measures one number beside its reference, in the same run."""
