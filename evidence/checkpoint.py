@@ -2,7 +2,8 @@
 
     checkpoint = [version, size, root, tai]
 
-1. One is signed for each commit of the record; the receipts of that commit name the same size and root.
+1. One is signed for each commit of the record; the receipts of that commit name the same size and
+   root.
 2. `tai` is the log's own clock, ns: when the log saw what the commit holds. Keys are judged by it.
 """
 

@@ -1,13 +1,15 @@
-"""What the record finds out later: ranges that are worth less than their receipts say, typ CLASSIFICATION.
+"""What the record finds out later: ranges that are worth less than their receipts say, typ
+CLASSIFICATION.
 
     classification = [version, tai, [+ finding], [* because]]
-    finding = [run, subject / null, stream / null, first_seq / null, last_seq / null, class, reason]
+    finding = [run, subject / null, stream / null, first_seq / null, last_seq / null,
+               class, reason]
 
-1. It is an entry of the log like any other, signed by the log's key. A receipt never changes: of all that the log says
-   of a range, the latest by log index rules.
-2. A finding names positions of one run. `subject` narrows it to one entry of the log (of two contents for one position,
-   each is told by its entry); without it, and without stream and seq, the finding holds for all of the run, what comes
-   later included.
+1. It is an entry of the log like any other, signed by the log's key. A receipt never changes: of
+   all that the log says of a range, the latest by log index rules.
+2. A finding names positions of one run. `subject` narrows it to one entry of the log (of two
+   contents for one position, each is told by its entry); without it, and without stream and seq,
+   the finding holds for all of the run, what comes later included.
 3. `because` names the entries that show it, by subject: the two sides of a contradiction.
 """
 

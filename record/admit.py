@@ -1,12 +1,15 @@
-"""Whether a statement or a batch may enter the log: everything that can be told without asking what else came.
+"""Whether a statement or a batch may enter the log: everything that can be told without asking what
+else came.
 
-1. Nothing is written here, and nothing depends on the order of arrival: several of these may work side by side.
-2. A batch: one strict reading, the head's signature by the run's key, links, counts and root; every observation's own
-   signature where a range is of an earlier run (the later run's key did not sign it), for `every`, and for a random
-   share; then the class of each segment.
+1. Nothing is written here, and nothing depends on the order of arrival: several of these may work
+   side by side.
+2. A batch: one strict reading, the head's signature by the run's key, links, counts and root; every
+   observation's own signature where a range is of an earlier run (the later run's key did not sign
+   it), for `every`, and for a random share; then the class of each segment.
 3. What does not hold is an EvidenceError with its reason; what cannot be told yet a MissingError.
-4. Keys are judged by the log's clock and by the instants at which the gateway heard. A credential out of force by both
-   refuses; by one of them it classes (see `in_force`). A doubtful clock refuses nothing.
+4. Keys are judged by the log's clock and by the instants at which the gateway heard. A credential
+   out of force by both refuses; by one of them it classes (see `in_force`). A doubtful clock
+   refuses nothing.
 
 Twins, clones and edges between batches are the sequencer's.
 """
@@ -15,7 +18,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from evidence import batch, cbor, cose, credential, descriptor, disclosure, merkle, run
+from evidence import batch, cbor, cose, credential, descriptor, disclosure, head, merkle, run
 from evidence.code import Reason, Typ
 from evidence.config import ConfigError
 from evidence.credential import Credential
@@ -30,7 +33,7 @@ from evidence.refusal import EvidenceError
 from evidence.run import Run
 from record.grade import SETTLEABLE, Grader, frame_of
 from record.known import Known, KnownDescriptor, KnownRun, MissingError
-from record.store import INT_MAX
+from record.schema import INT_MAX
 
 SELF_SHARE = 1 / 512  # of batches, checked signature by signature at once: costs 2 % more
 RULINGS_MAX = 4096  # readers and graders kept, one a descriptor
@@ -105,8 +108,11 @@ class Admitter:
 
     # --- batches ------------------------------------------------------------------------------
 
-    def batch(self, encoded: bytes, batch_id: bytes, now: int) -> NewBatch:
-        """A batch sent under this id at this instant, ns TAI. Raises EvidenceError, MissingError."""
+    def batch(self, encoded: bytes, batch_id: bytes, now: int | None) -> NewBatch:
+        """A batch sent under this id at this instant, ns TAI; None: it was admitted long ago.
+
+        Raises EvidenceError, MissingError.
+        """
         found = batch.read(encoded)
         if found.id != batch_id:
             raise EvidenceError(Reason.BATCH_ID, f"these bytes are batch {found.id.hex()[:16]}")
@@ -121,31 +127,34 @@ class Admitter:
             keys = {item.known.name: item.known.run.public for item in rulings}
             batch.check_each(found, keys)
         parts = tuple(map(_part, found.head.ranges, rulings, spans))
-        if all(_out_of_force(part, now) for part in parts):
-            reason, text = in_force(parts[0].run.credential, (now,)) or (Reason.CREDENTIAL_EXPIRED, "")
+        if now is not None and all(_out_of_force(part, now) for part in parts):
+            reason, text = in_force(parts[0].run.credential, (now,)) or (
+                Reason.CREDENTIAL_EXPIRED,
+                "",
+            )
             raise EvidenceError(reason, text)
         return NewBatch(found.id, found.message.encoded, found.body, found.head, by, parts)
 
     def _chosen(self) -> bool:
         return self._share > 0 and self._random() < self._share
 
-    def _rulings_of(self, head: Head, by: KnownRun) -> list[_Ruling]:
+    def _rulings_of(self, of: Head, by: KnownRun) -> list[_Ruling]:
         """What rules each range. Raises EvidenceError, MissingError."""
-        if head.number > INT_MAX:
-            raise EvidenceError(Reason.SHAPE, f"batch number {head.number}")
-        if head.number == 0 and head.previous != merkle.ZERO:
+        if of.number > INT_MAX:
+            raise EvidenceError(Reason.SHAPE, f"batch number {of.number}")
+        if of.number == 0 and of.previous != merkle.ZERO:
             raise EvidenceError(Reason.HEAD_CHAIN, "batch 0 names a batch before it")
         rulings = []
-        for part in head.ranges:
+        for part in of.ranges:
             ruling = self._ruling(part.descriptor)
             if ruling is None:
-                raise MissingError(self._unknown(head))
+                raise MissingError(self._unknown(of))
             _check_range(part, ruling.known, by)
             rulings.append(ruling)
         return rulings
 
-    def _unknown(self, head: Head) -> list[tuple[int, bytes]]:
-        names = dict.fromkeys(part.descriptor for part in head.ranges)
+    def _unknown(self, of: Head) -> list[tuple[int, bytes]]:
+        names = dict.fromkeys(part.descriptor for part in of.ranges)
         return [(Typ.DESCRIPTOR, name) for name in names if self._ruling(name) is None]
 
     def _ruling(self, name: bytes) -> _Ruling | None:
@@ -162,6 +171,24 @@ class Admitter:
                 del self._rulings[next(iter(self._rulings))]
             self._rulings[name] = ruling
         return ruling
+
+    def device_of(self, encoded: bytes) -> bytes:
+        """Whose refused bytes these are, by a signature that holds; empty when nobody can tell."""
+        try:
+            message, _ = cose.read_at(encoded, 0)
+            if message.typ == Typ.RUN:
+                under = self._known.credential(run.read(message.payload).credential)
+                key = device = under.key if under else None
+            else:
+                of = head.read if message.typ == Typ.HEAD else descriptor.read
+                by = self._known.run(of(message.payload).run)
+                key, device = (by.public, by.credential.key) if by else (None, None)
+            if key is None or device is None:
+                return b""
+            cose.check(message, key)
+        except EvidenceError:
+            return b""
+        return device.raw
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -229,9 +256,15 @@ def in_force(what: Credential, instants: Sequence[int]) -> tuple[Reason, str] | 
     for tai in instants:
         utc_s = BUILT_IN.utc_ns(tai) // NS
         if utc_s >= what.expires_s:
-            return Reason.CREDENTIAL_EXPIRED, f"the credential ended at {what.expires_s}; it was {utc_s}"
+            return (
+                Reason.CREDENTIAL_EXPIRED,
+                f"the credential ended at {what.expires_s}; it was {utc_s}",
+            )
         if utc_s < what.not_before_s:
-            return Reason.CREDENTIAL_NOT_YET, f"the credential begins at {what.not_before_s}; it was {utc_s}"
+            return (
+                Reason.CREDENTIAL_NOT_YET,
+                f"the credential begins at {what.not_before_s}; it was {utc_s}",
+            )
     return None
 
 
@@ -257,7 +290,7 @@ def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
 
 
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:
-    """Whether a range may stand under its descriptor in a head of this run. Raises EvidenceError."""
+    """Whether a range may stand under its descriptor in this run's head. Raises EvidenceError."""
     ruling = known.descriptor
     if known.run.device != by.device:
         raise EvidenceError(Reason.RUN, f"stream {place.stream} is of another device's run")
@@ -290,7 +323,9 @@ def _statement(
 
 
 def authorities(rows: Sequence[Authority]) -> dict[bytes, Authority]:
-    """Authorities by kid. Raises ConfigError when two keys share one: a kid is a hint, 8 bytes long."""
+    """Authorities by kid. Raises ConfigError when two keys share one: a kid is a hint, 8 bytes
+    long.
+    """
     found = {row.key.kid: row for row in rows}
     if len(found) != len(rows):
         raise ConfigError("anchors", "authority", "two authorities with one key, or one kid")

@@ -1,9 +1,11 @@
-"""Whether what comes continues what is there: edges between stretches of a stream, twins, and the edge between runs.
+"""Whether what comes continues what is there: edges between stretches of a stream, twins, and the
+edge between runs.
 
-1. A stretch that continues the furthest one costs no look-up. Anything else is compared with what lies at, before and
-   after it, link by link.
-2. Two contents for one position are twins: the later is marked, the earlier gets a finding; both stay. An edge that does
-   not close (adjacent seq, another hash) is the same fault seen from outside, and both stretches are doubtful.
+1. A stretch that continues the furthest one costs no look-up. Anything else is compared with what
+   lies at, before and after it, link by link.
+2. Two contents for one position are twins: the later is marked, the earlier gets a finding; both
+   stay. An edge that does not close (adjacent seq, another hash) is the same fault seen from
+   outside, and both stretches are doubtful.
 3. The same content again, under whatever head, is no twin.
 4. What is not there yet leaves an edge open. It is never a fault.
 
@@ -17,7 +19,8 @@ from evidence import cose, head, merkle
 from evidence.classification import Finding
 from evidence.code import Class, Reason, Typ
 from record.known import KnownRun
-from record.store import ReachedRow, SpanRow, Store, StoreError
+from record.schema import ReachedRow, SpanRow
+from record.store import Store, StoreError
 
 TIPS_MAX = 65536  # furthest stretches kept in memory: as many streams
 
@@ -126,7 +129,7 @@ class Continuity:
         return tip
 
     def _compare(self, new: Stretch, marks: list[Mark], doubts: list[Doubt]) -> int:
-        """Compares with all that lies at, before and after; returns the copy that the new one is."""
+        """Compares with all that lies at, before and after; returns which copy the new one is."""
         self.flush()
         first, last = new.first_seq, new.last_seq
         near = self._store.spans_near(new.run.id, new.stream, max(first - 1, 0), last + 1)
@@ -143,7 +146,13 @@ class Continuity:
         return sum(row.first_seq == first for row in near)
 
     def _compare_contents(
-        self, new: Stretch, row: SpanRow, low: int, high: int, marks: list[Mark], doubts: list[Doubt]
+        self,
+        new: Stretch,
+        row: SpanRow,
+        low: int,
+        high: int,
+        marks: list[Mark],
+        doubts: list[Doubt],
     ) -> None:
         old = self._leaves(row)
         for seq in range(low, high + 1):
@@ -169,16 +178,24 @@ class Continuity:
     def follow(self, by: KnownRun, subject: bytes) -> list[Doubt]:
         """A run says how far earlier ones came; what the record already has of them is compared."""
         doubts = []
-        rows = [ReachedRow(item.run, item.stream, item.seq, by.id, item.leaf) for item in by.run.reached]
+        rows = [
+            ReachedRow(item.run, item.stream, item.seq, by.id, item.leaf) for item in by.run.reached
+        ]
         self._store.add_reached(rows)
         self._followed.update(row.run for row in rows)
         self.flush()
         for row in rows:
             earlier = self._store.run(row.run)
-            near = self._store.spans_near(earlier.id, row.stream, row.seq, row.seq) if earlier else []
-            if near and row.leaf not in [self._leaves(span)[row.seq - span.first_seq] for span in near]:
+            near = (
+                self._store.spans_near(earlier.id, row.stream, row.seq, row.seq) if earlier else []
+            )
+            if near and row.leaf not in [
+                self._leaves(span)[row.seq - span.first_seq] for span in near
+            ]:
                 doubts += [
-                    self._doubt_run(row.run, row.stream, self.entry(span.idx)[0], row.seq, span, subject)
+                    self._doubt_run(
+                        row.run, row.stream, self.entry(span.idx)[0], row.seq, span, subject
+                    )
                     for span in near
                 ]
         return doubts

@@ -1,10 +1,13 @@
-"""The class of an observation, from what it says itself: flags, bound, and the STAT words of its frame.
+"""The class of an observation, from what it says itself: flags, bound, and the STAT words of its
+frame.
 
-1. Of all that applies, the greatest evidence.code.Class rules; of reasons in one class, the first in this file.
-2. What the gateway states (gap, fix, verdict, event, payload) and frames that measure nothing (configuration, header,
-   command) carry no value to settle: they are simulated or test where they say so, and otherwise not listed.
-3. A data frame whose STAT nobody can find (no configuration, undisclosed, of another size) is DATA_INVALID: it is kept
-   and proved like any other, but its values cannot be read.
+1. Of all that applies, the greatest evidence.code.Class rules; of reasons in one class, the first
+   in this file.
+2. What the gateway states (gap, fix, verdict, event, payload) and frames that measure nothing
+   (configuration, header, command) carry no value to settle: they are simulated or test where they
+   say so, and otherwise not listed.
+3. A data frame whose STAT nobody can find (no configuration, undisclosed, of another size) is
+   DATA_INVALID: it is kept and proved like any other, but its values cannot be read.
 
 Key, credential and place are judged elsewhere; it reads no store and no clock.
 """
@@ -21,7 +24,9 @@ from evidence.layout import Quality
 
 Grade = tuple[int, int]  # Class, Reason; the reason of SETTLEABLE is 0
 SETTLEABLE: Grade = (int(Class.SETTLEABLE), 0)
-GRADES_MAX = 4096  # kept for one stream: STAT words differ in few bits; beyond it the cache starts anew
+GRADES_MAX = (
+    4096  # kept for one stream: STAT words differ in few bits; beyond it the cache starts anew
+)
 
 _SILENT = frozenset(
     {Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD, Kind.C37118_INFO}
@@ -55,7 +60,7 @@ def frame_of(kind: int, configuration: bytes | None) -> Frame | None:
 
 
 class Grader:
-    """Grades the segments of one stream under one descriptor. `bench`: the credential is a bench's."""
+    """Grades the segments under one descriptor. `bench`: the credential is a bench's."""
 
     __slots__ = ("_bench", "_frame", "_grades")
 

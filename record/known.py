@@ -1,8 +1,11 @@
 """The statements that the record has, by name, read and ready: credentials, runs, descriptors.
 
-1. What comes from the store was checked when it was admitted, so it is read here, not checked again.
-2. Kept in memory is KNOWN_MAX of each at most, the oldest going first; everything else is looked up again.
-3. What is not there is a MissingError with all names that are needed first: the gateway sends those, then asks again.
+1. What comes from the store was checked when it was admitted, so it is read here, not checked
+   again.
+2. Kept in memory is KNOWN_MAX of each at most, the oldest going first; everything else is looked up
+   again.
+3. What is not there is a MissingError with all names that are needed first: the gateway sends
+   those, then asks again.
 
 Not for two threads at a time; give each its own.
 """
@@ -49,7 +52,7 @@ class KnownRun:
 
 @dataclass(frozen=True, slots=True)
 class KnownDescriptor:
-    """A descriptor in its run. `configuration`: None when there is none, or it was not disclosed."""
+    """A descriptor in its run. `configuration`: None when there is none, or none was disclosed."""
 
     name: bytes
     descriptor: Descriptor

@@ -1,9 +1,11 @@
 """The append-only Merkle log (RFC 9162) over the store's nodes.
 
-1. A node of a complete subtree never changes; the tree's right edge is kept in memory (merkle.Frontier).
-2. What was appended counts once the store has committed it: `flush` hands the new nodes over, `reset` forgets them and
-   goes back to what the store holds.
-3. Nodes used lately are kept, CACHE_NODES at most: the path of a new entry needs the old left edge and the newest leaves.
+1. A node of a complete subtree never changes; the tree's right edge is kept in memory
+   (merkle.Frontier).
+2. What was appended counts once the store has committed it: `flush` hands the new nodes over,
+   `reset` forgets them and goes back to what the store holds.
+3. Nodes used lately are kept, CACHE_NODES at most: the path of a new entry needs the old left edge
+   and the newest leaves.
 
 It signs nothing.
 """
@@ -59,18 +61,13 @@ class Log:
 
     def consistency(self, one: int, other: int) -> tuple[bytes, ...]:
         """From the smaller of two tree sizes to the larger. Raises ValueError past the end."""
-        first, second = sorted((one, other))
-        if second > self.size:
-            raise ValueError(f"the log has {self.size} entries, not {second}")
-        return tuple(merkle.consistency_proof(first, second, self._fetch))
+        return consistency(one, other, self.size, self._fetch)
 
     def _fetch(self, level: int, position: int) -> bytes:
         key = (level, position)
         node = self._cache.pop(key, None)
         if node is None:
-            node = self._store.node(level, position)
-            if node is None:
-                raise StoreError(f"node {position} of level {level} is missing")
+            node = stored_node(self._store, level, position)
         self._cache[key] = node  # now the newest
         return node
 
@@ -82,3 +79,19 @@ class Log:
                 roots.append(self._fetch(level, end >> level))
                 end += 1 << level
         return merkle.Frontier(size, roots)
+
+
+def stored_node(store: Store, level: int, position: int) -> bytes:
+    """A node that must be there. Raises StoreError."""
+    node = store.node(level, position)
+    if node is None:
+        raise StoreError(f"node {position} of level {level} is missing")
+    return node
+
+
+def consistency(one: int, other: int, size: int, fetch: merkle.Fetch) -> tuple[bytes, ...]:
+    """The proof from the smaller of two tree sizes to the larger. Raises ValueError past `size`."""
+    first, second = sorted((one, other))
+    if second > size:
+        raise ValueError(f"the log has {size} entries, not {second}")
+    return tuple(merkle.consistency_proof(first, second, fetch))

@@ -1,19 +1,22 @@
 """One place that writes: takes what was admitted, in groups, and gives each its place in the log.
 
-1. One transaction a group: idempotence, continuity, twins, clones, append, receipts, checkpoint, commit. An answer is
-   given after the commit, never before.
+1. One transaction a group: idempotence, continuity, twins, clones, append, receipts, checkpoint,
+   commit. An answer is given after the commit, never before.
 2. Known by subject: the same bytes get the same receipt, for ever.
 3. All receipts of a group name one tree; the checkpoint says when, by the log's clock.
-4. Nothing found here refuses. What contradicts is logged, classed in the receipt of what came later, and told of what
-   was there before by a classification in the same group: arrival decides what is said where, not who is right.
+4. Nothing found here refuses. What contradicts is logged, classed in the receipt of what came
+   later, and told of what was there before by a classification in the same group: arrival decides
+   what is said where, not who is right.
 5. A commit that fails leaves nothing: memory goes back to what the store holds.
 
-It signs by the callable that it was given, so record.audit runs the very same code over what was once signed.
+It signs by the callable that it was given, so record.audit runs the very same code over what was
+once signed.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from evidence import cose, merkle
 from evidence.checkpoint import Checkpoint
@@ -27,13 +30,16 @@ from record.admit import NewBatch, NewStatement, Part, in_force
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.known import KnownRun
 from record.log import Log
-from record.store import Entry, Exhibit, HeadRow, RunRow, Store, StoreError
+from record.schema import Entry, Exhibit, HeadRow, RunRow
+from record.store import Store, StoreError
 
 Sign = Callable[[Typ, bytes], bytes]
 Item = NewStatement | NewBatch
 _CLONE = (int(Class.KEY_DOUBTFUL), int(Reason.CLONE))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
+EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
+EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
 MARKS_MAX = 64  # laid over one range; more are taken as one
 CLASSED_MAX = 2000  # ranges of one receipt, 27 bytes each at most: a statement ends at 64 KiB
 
@@ -51,7 +57,7 @@ class _Pending:
 
 
 class Sequencer:
-    """The one writer of a store. `body_of`: where bodies are, when this store does not keep them."""
+    """The one writer of a store. `body_of`: where bodies are, when the store keeps none."""
 
     def __init__(
         self,
@@ -79,7 +85,7 @@ class Sequencer:
         try:
             entries = self._append_all(items, tai)
             for exhibit in exhibits:
-                self._store.add_exhibit(exhibit)
+                self._keep(exhibit)
             self._store.commit()
             done = True
         finally:
@@ -108,6 +114,12 @@ class Sequencer:
             for entry in self._receipts(pendings, tai):
                 known[entry.subject] = entry
         return [known[item.subject] for item in items]
+
+    def _keep(self, exhibit: Exhibit) -> None:
+        """Keeps what was refused; once a device has its share, the first ones stay."""
+        count, size = self._store.exhibit_size(exhibit.device)
+        if count < EXHIBITS_MAX and size + len(exhibit.content) <= EXHIBIT_BYTES_MAX:
+            self._store.add_exhibit(exhibit)
 
     def _receipts(self, pendings: Sequence[_Pending], tai: int) -> list[Entry]:
         """Signs what the group has become, and hands it to the store."""
@@ -222,7 +234,8 @@ class Sequencer:
         rivals = [] if before is None else list(self._store.runs_after(before))
         # Somebody else's run that names ours as its predecessor says nothing of ours.
         rivals = [row for row in rivals if row.device == run.device]
-        self._store.add_run(RunRow(run.id, run.name, run.device, before, int(bool(rivals))))
+        kid = run.credential.key.kid
+        self._store.add_run(RunRow(run.id, run.name, run.device, kid, before, int(bool(rivals))))
         if rivals:
             self._cloned.add(run.id)
             subjects = (new.subject, *(self._subject(row.id) for row in rivals))
@@ -257,19 +270,24 @@ class Sequencer:
 def overlaid(classed: Sequence[Classed], stream: int, marks: Sequence[Mark]) -> list[Classed]:
     """The classes with marks laid over them: at each seq the greatest class, and its first reason.
 
-    `classed` rises and is disjoint. Where nothing says anything the range is plainly settleable, and not listed.
+    `classed` rises and is disjoint. Where nothing says anything the range is plainly settleable,
+    and not listed.
     """
     if len(marks) > MARKS_MAX:
         low, high = min(row.first_seq for row in marks), max(row.last_seq for row in marks)
         marks = [Mark(low, high, *max(row[2:] for row in marks))]
     layers = [Mark(*row[1:]) for row in classed]
-    edges = sorted({edge for row in (*layers, *marks) for edge in (row.first_seq, row.last_seq + 1)})
+    edges = sorted(
+        {edge for row in (*layers, *marks) for edge in (row.first_seq, row.last_seq + 1)}
+    )
     found: list[Classed] = []
     at = 0
-    for low, after in zip(edges, edges[1:], strict=False):
+    for low, after in pairwise(edges):
         while at < len(layers) and layers[at].last_seq < low:
             at += 1
-        over = [row for row in (*layers[at : at + 1], *marks) if row.first_seq <= low <= row.last_seq]
+        over = [
+            row for row in (*layers[at : at + 1], *marks) if row.first_seq <= low <= row.last_seq
+        ]
         if not over:
             continue
         top = max(over, key=lambda row: row.klass)
@@ -284,8 +302,8 @@ def overlaid(classed: Sequence[Classed], stream: int, marks: Sequence[Mark]) -> 
 def coarse(parts: Sequence[Sequence[Classed]]) -> list[Classed]:
     """The ranges of a receipt, range of the head after range of the head.
 
-    Where they would make the receipt longer than a statement may be, each range of the head becomes one range of the
-    worst of its classes: never better than it is.
+    Where they would make the receipt longer than a statement may be, each range of the head becomes
+    one range of the worst of its classes: never better than it is.
     """
     if sum(map(len, parts)) <= CLASSED_MAX:
         return [row for part in parts for row in part]

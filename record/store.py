@@ -1,11 +1,12 @@
 """The record's database: one SQLite file, and the only place with SQL.
 
-1. What is in `entry`, `body`, `disclosure`, `checkpoint` and `exhibit` is evidence; what is in every other table
-   follows from it, and is found again by running the record once more over the evidence (record.audit). So no byte
-   of any table can change unseen.
+1. What is in `entry`, `body`, `disclosure`, `checkpoint` and `exhibit` is evidence; what is in
+   every other table follows from it, and is found again by running the record once more over the
+   evidence (record.audit). So no byte of any table can change unseen.
 2. One writer at a time, by a lock on a file beside it; readers see whole commits only.
 3. Durable when `commit` returns: WAL, synchronous=FULL. Pages of 16 KiB: bodies are long.
-4. What is read back has the type that was written, or it is a StoreError: a damaged file gives no odd values.
+4. What is read back has the type that was written, or it is a StoreError: a damaged file gives no
+   odd values.
 
 It checks no signature, and decides nothing.
 """
@@ -14,56 +15,33 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import apsw
 
-APPLICATION_ID = 0x47526543  # of the file's header: tells a record from any other SQLite file
-SCHEMA_VERSION = 1
-INT_MAX = (1 << 63) - 1  # the largest integer that SQLite holds; seq and stream beyond are refused
+from evidence.code import Typ
+from record.schema import (
+    APPLICATION_ID,
+    DERIVED,
+    INT_MAX,
+    KINDS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    Entry,
+    Exhibit,
+    HeadRow,
+    ReachedRow,
+    RunRow,
+    SpanRow,
+)
+
 BUSY_MS = 5000  # a reader's checkpoint may hold the file for a moment
 CACHE_KIB = 32768
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
 
-# What follows from the evidence, with the key that orders it.
-DERIVED = {
-    "node": "level, position",
-    "run": "id",
-    "span": "run, stream, first_seq, copy",
-    "reached": "run, stream, seq, by",
-    "head": "run, number, idx",
-    "tally": "class, reason",
-}
-_SCHEMA = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE entry (idx INTEGER PRIMARY KEY, typ INTEGER NOT NULL,"
-    " subject BLOB NOT NULL UNIQUE, name BLOB, encoded BLOB NOT NULL, receipt BLOB NOT NULL) STRICT",
-    "CREATE INDEX entry_name ON entry (name) WHERE name IS NOT NULL",
-    "CREATE TABLE body (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT",
-    "CREATE TABLE disclosure (idx INTEGER PRIMARY KEY, pairs BLOB NOT NULL) STRICT",
-    "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, encoded BLOB NOT NULL) STRICT",
-    "CREATE TABLE exhibit (n INTEGER PRIMARY KEY, device BLOB NOT NULL, digest BLOB NOT NULL UNIQUE,"
-    " refusal BLOB NOT NULL, content BLOB NOT NULL) STRICT",
-    "CREATE TABLE node (level INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL,"
-    " PRIMARY KEY (level, position)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE run (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, device BLOB NOT NULL,"
-    " predecessor BLOB, cloned INTEGER NOT NULL) STRICT",
-    "CREATE INDEX run_device ON run (device)",
-    "CREATE INDEX run_predecessor ON run (predecessor) WHERE predecessor IS NOT NULL",
-    # copy 0 holds the position; a higher one is the same content again, or a twin.
-    "CREATE TABLE span (run INTEGER NOT NULL, stream INTEGER NOT NULL, first_seq INTEGER NOT NULL,"
-    " copy INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_prev BLOB NOT NULL,"
-    " last_leaf BLOB NOT NULL, idx INTEGER NOT NULL,"
-    " PRIMARY KEY (run, stream, first_seq, copy)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE reached (run BLOB NOT NULL, stream INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " by INTEGER NOT NULL, leaf BLOB NOT NULL,"
-    " PRIMARY KEY (run, stream, seq, by)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE head (run INTEGER NOT NULL, number INTEGER NOT NULL, idx INTEGER NOT NULL,"
-    " previous BLOB NOT NULL, PRIMARY KEY (run, number, idx)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE tally (class INTEGER NOT NULL, reason INTEGER NOT NULL, count INTEGER NOT NULL,"
-    " PRIMARY KEY (class, reason)) STRICT, WITHOUT ROWID",
-)
+
+R = TypeVar("R", Entry, Exhibit, HeadRow, ReachedRow, RunRow, SpanRow)
 
 
 class StoreError(Exception):
@@ -72,78 +50,6 @@ class StoreError(Exception):
 
 class NotARecordError(StoreError):
     """There is no record to read at this path, or none that this version reads."""
-
-
-class Entry(NamedTuple):
-    """One entry of the log. `name`: of a statement; None for a head."""
-
-    idx: int
-    typ: int
-    subject: bytes
-    name: bytes | None
-    encoded: bytes
-    receipt: bytes
-
-
-class RunRow(NamedTuple):
-    """One run. `id`: the log index of its statement; `device`: raw public key."""
-
-    id: int
-    name: bytes
-    device: bytes
-    predecessor: bytes | None
-    cloned: int
-
-
-class SpanRow(NamedTuple):
-    """One stretch of a stream that the record holds: a batch's range, or a descriptor."""
-
-    run: int
-    stream: int
-    first_seq: int
-    copy: int
-    last_seq: int
-    first_prev: bytes
-    last_leaf: bytes
-    idx: int
-
-
-class ReachedRow(NamedTuple):
-    """What a run statement says of an earlier run's stream. `by`: id of the run that says so."""
-
-    run: bytes
-    stream: int
-    seq: int
-    by: int
-    leaf: bytes
-
-
-class HeadRow(NamedTuple):
-    """Where a batch stands in the chain of its run's heads."""
-
-    run: int
-    number: int
-    idx: int
-    previous: bytes
-
-
-class Exhibit(NamedTuple):
-    """Bytes that were refused, kept. `device`: raw public key, empty when nobody can tell."""
-
-    device: bytes
-    digest: bytes
-    refusal: bytes
-    content: bytes
-
-
-_KINDS: dict[type, tuple[type, ...]] = {
-    Entry: (int, int, bytes, (bytes, type(None)), bytes, bytes),  # type: ignore[dict-item]
-    RunRow: (int, bytes, bytes, (bytes, type(None)), int),  # type: ignore[dict-item]
-    SpanRow: (int, int, int, int, int, bytes, bytes, int),
-    ReachedRow: (bytes, int, int, int, bytes),
-    HeadRow: (int, int, int, bytes),
-    Exhibit: (bytes, bytes, bytes, bytes),
-}
 
 
 class Store:
@@ -223,13 +129,15 @@ class Store:
     def runs(self) -> Iterator[RunRow]:
         return self._all(RunRow, "SELECT * FROM run ORDER BY id")
 
-    def runs_of(self, device: bytes) -> Iterator[RunRow]:
+    def runs_by_kid(self, kid: bytes) -> Iterator[RunRow]:
         """A device's runs, the last logged first."""
-        return self._all(RunRow, "SELECT * FROM run WHERE device = ? ORDER BY id DESC", (device,))
+        return self._all(RunRow, "SELECT * FROM run WHERE kid = ? ORDER BY id DESC", (kid,))
 
     def runs_after(self, predecessor: bytes) -> Iterator[RunRow]:
         """The runs that name this one as the run before."""
-        return self._all(RunRow, "SELECT * FROM run WHERE predecessor = ? ORDER BY id", (predecessor,))
+        return self._all(
+            RunRow, "SELECT * FROM run WHERE predecessor = ? ORDER BY id", (predecessor,)
+        )
 
     def streams(self, run: int) -> Iterator[int]:
         """The streams of a run, by seeking from one to the next."""
@@ -269,18 +177,31 @@ class Store:
         sql = "SELECT * FROM head WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number, idx"
         return list(self._all(HeadRow, sql, (run, number - 1, min(number + 1, INT_MAX))))
 
+    def findings(self) -> Iterator[Entry]:
+        """The entries of typ CLASSIFICATION."""
+        sql = f"SELECT * FROM entry WHERE typ = {int(Typ.CLASSIFICATION)} ORDER BY idx"
+        return self._all(Entry, sql)
+
+    def batches(self) -> int:
+        return self._int("SELECT count(*) FROM head")
+
     def tallies(self) -> dict[tuple[int, int], int]:
         rows = self._rows("SELECT class, reason, count FROM tally")
         return {(int(row[0]), int(row[1])): int(row[2]) for row in rows}
 
     def exhibits(self) -> Iterator[Exhibit]:
-        return self._all(Exhibit, "SELECT device, digest, refusal, content FROM exhibit ORDER BY n")
+        return self._all(Exhibit, "SELECT * FROM exhibit ORDER BY digest")
 
     def exhibit_size(self, device: bytes) -> tuple[int, int]:
         """How many exhibits a device has, and their bytes."""
         sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM exhibit WHERE device = ?"
         row = next(self._rows(sql, (device,)))
         return int(row[0]), int(row[1])
+
+    def keys(self, name: str) -> list[Any]:
+        """The keys of a table of evidence."""
+        key = {"meta": "name"}.get(name, "idx")
+        return [row[0] for row in self._rows(f"SELECT {key} FROM {name} ORDER BY {key}")]
 
     def table(self, name: str) -> Iterator[tuple[Any, ...]]:
         """All rows of a derived table, in the order of its key."""
@@ -289,8 +210,10 @@ class Store:
     def faults(self) -> list[str]:
         """What SQLite itself finds wrong with the file, and tables that are not the record's."""
         found = [str(row[0]) for row in self._rows("PRAGMA integrity_check(20)")]
-        schema = {str(row[0]) for row in self._rows("SELECT sql FROM sqlite_schema WHERE sql <> ''")}
-        if schema != set(_SCHEMA):
+        schema = {
+            str(row[0]) for row in self._rows("SELECT sql FROM sqlite_schema WHERE sql <> ''")
+        }
+        if schema != set(SCHEMA):
             found.append("the tables are not those of a record")
         return [line for line in found if line != "ok"]
 
@@ -315,7 +238,7 @@ class Store:
         self._run("INSERT INTO checkpoint VALUES (?, ?)", (size, encoded))
 
     def add_run(self, row: RunRow) -> None:
-        self._run("INSERT INTO run VALUES (?, ?, ?, ?, ?)", row)
+        self._run("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def mark_cloned(self, run: int) -> None:
         self._run("UPDATE run SET cloned = 1 WHERE id = ?", (run,))
@@ -337,8 +260,7 @@ class Store:
         self._many(sql, [(klass, reason, count) for (klass, reason), count in counts.items()])
 
     def add_exhibit(self, row: Exhibit) -> None:
-        sql = "INSERT OR IGNORE INTO exhibit (device, digest, refusal, content) VALUES (?, ?, ?, ?)"
-        self._run(sql, row)
+        self._run("INSERT OR IGNORE INTO exhibit VALUES (?, ?, ?, ?, ?)", row)
 
     # --- beneath ------------------------------------------------------------------------------
 
@@ -360,14 +282,14 @@ class Store:
         except (apsw.Error, UnicodeDecodeError) as fault:
             raise StoreError(f"reading: {fault}") from fault
 
-    def _all(self, kind: Any, sql: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
-        wanted = _KINDS[kind]
+    def _all(self, kind: type[R], sql: str, values: tuple[Any, ...] = ()) -> Iterator[R]:
+        wanted = KINDS[kind]
         for row in self._rows(sql, values):
             if not all(map(isinstance, row, wanted)):
                 raise StoreError(f"reading: a row of {kind.__name__} has values of other types")
-            yield kind._make(row)
+            yield kind(*row)
 
-    def _one(self, kind: Any, sql: str, values: tuple[Any, ...]) -> Any:
+    def _one(self, kind: type[R], sql: str, values: tuple[Any, ...]) -> R | None:
         return next(self._all(kind, sql, values), None)
 
     def _blob(self, sql: str, values: tuple[Any, ...] = ()) -> bytes | None:
@@ -408,13 +330,13 @@ def open_writer(path: Path) -> Store:
     return store
 
 
-def open_reader(path: Path) -> Store:
-    """The record at this path, to read only. Raises NotARecordError."""
+def open_reader(path: Path, live: bool = False) -> Store:
+    """The record at this path, to read; `live`: while it is written. Raises NotARecordError."""
     if not path.is_file():
         raise NotARecordError(f"{path}: there is no such file")
     wal = Path(f"{path}-wal")
     # Without a journal beside it nothing is written now, and nothing needs to be created beside it.
-    live = wal.exists() and wal.stat().st_size > 0
+    live = live or (wal.exists() and wal.stat().st_size > 0)
     uri = f"file:{quote(str(path.absolute()))}?{'mode=ro' if live else 'immutable=1'}"
     try:
         db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
@@ -444,7 +366,7 @@ def _set_up(db: apsw.Connection) -> apsw.Connection:
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     if new:
         with db:
-            for statement in _SCHEMA:
+            for statement in SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -1,4 +1,5 @@
-"""A gateway in memory: device key, credential, runs, descriptors, observations, batches; right, or wrong where asked.
+"""A gateway in memory: device key, credential, runs, descriptors, observations, batches; right, or
+wrong where asked.
 
 1. Everything follows from the seed: the same calls make the same bytes.
 2. It asks nobody and sends nothing: what it makes is given to whoever tests.
@@ -44,7 +45,7 @@ def key(name: str) -> Ed25519Key:
 
 
 def configuration(phasors: int = 12, stations: int = 1, version: int = 2) -> Configuration:
-    """Float phasors and frequency: 26 bytes and 8 a phasor, so 12 phasors are frames of 122 bytes."""
+    """Floats: 26 bytes and 8 a phasor, so 12 phasors make data frames of 122 bytes."""
     kind = Format.POLAR | Format.PHASOR_FLOAT | Format.FREQ_FLOAT
     rows = tuple(
         Station(f"PMU {at}", at + 1, kind, tuple(Phasor(f"V{n}") for n in range(phasors)))
@@ -122,7 +123,9 @@ class GatewayRun:
         line = self.lines.get(stream)
         salts = iter(hashlib.sha256(b"%d %d" % (stream, n)).digest() for n in range(1000))
         hide = Discloser(lambda size: next(salts)[:size])
-        started = next((item.leaf for item in self.run.reached if item.stream == stream), merkle.ZERO)
+        started = next(
+            (item.leaf for item in self.run.reached if item.stream == stream), merkle.ZERO
+        )
         channel = Channel(
             0, hide.hide(b"VA"), "voltage", "V", "A", node, None, 0, None, "", "", "", None, None
         )

@@ -1,0 +1,256 @@
+"""Checks a record offline, by running it once more: same evidence, same code, no trust in what the
+file derived.
+
+1. Every entry is admitted again from its bytes, in the order of the log, by what the log held at
+   that point: chains of signatures up to the authorities of the anchors, links, roots.
+2. The sequencer runs over them group by group, and "signs" by looking up what was signed then:
+   tree, classes, findings, receipts and checkpoints must come out the same, and carry the log's
+   signature.
+3. Every table that follows from the evidence is compared with what came out, row by row.
+4. The file is only read, whatever it holds; a damaged one gives reasons, never an exception.
+
+Derived rows of the second run go into a temporary file: about a tenth of the record's size.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from evidence import cbor, checkpoint, cose, credential, disclosure, receipt
+from evidence.code import ALG_ED25519, Typ
+from evidence.key import PublicKey
+from evidence.refusal import EvidenceError
+from record.admit import Admitter, NewStatement
+from record.config import Anchors
+from record.desk import exhibit_seal
+from record.known import Known, MissingError
+from record.log import Log
+from record.schema import DERIVED, INT_MAX, Entry
+from record.sequencer import Item, Sequencer
+from record.store import NotARecordError, Store, StoreError, open_reader, open_scratch
+
+REASONS_MAX = 100  # lines; a file with more has no need of them
+_FROM_GATEWAYS = (Typ.CREDENTIAL, Typ.RUN, Typ.DESCRIPTOR)
+
+
+class Audit:
+    """One check of one file. Raises NotARecordError when there is nothing to check."""
+
+    def __init__(self, path: Path, anchors: Anchors | None, every: bool = False) -> None:
+        self._store = open_reader(path)
+        self._anchors = anchors
+        self._every = every
+        self._reasons: list[str] = []
+        self._opaque: set[int] = set()  # entries that were not admitted again
+        self._group: dict[int, Entry] = {}
+        self._size = 0  # of the log, as far as it was checked
+        try:
+            self._store.snapshot()
+            self._key = self._store.log_key()
+        except StoreError as fault:
+            self._store.close()
+            raise NotARecordError(f"{path}: {fault}") from fault
+
+    def fingerprints(self) -> list[str]:
+        """Whom this record claims to come from: for people to compare with what they were told."""
+        lines = ["no trust anchors were given (--anchors FILE); the record names these:"]
+        found: dict[str, None] = {}
+        try:
+            if self._key is not None and len(self._key) == 32:
+                print_ = PublicKey(ALG_ED25519, self._key).fingerprint
+                found[f"log        {print_}"] = None
+            for entry in self._store.entries():
+                if entry.typ == Typ.CREDENTIAL:
+                    message = cose.read(entry.encoded)
+                    issuer = credential.read(message.payload).issuer
+                    found[f"authority  {message.kid.hex()}... {issuer!r}"] = None
+        except (StoreError, EvidenceError) as fault:
+            lines.append(f"and is damaged: {fault}")
+        finally:
+            self._store.close()
+        return lines + list(found)
+
+    def run(self) -> list[str]:
+        """Why the record does not hold; empty when everything does."""
+        try:
+            self._check()
+        except StoreError as fault:
+            self._say(str(fault))
+        finally:
+            self._store.close()
+        return self._reasons[:REASONS_MAX]
+
+    def told(self) -> str:
+        """What was checked."""
+        return f"{self._size} entries, each receipt, each signature, each table"
+
+    # --- the second run -----------------------------------------------------------------------
+
+    def _check(self) -> None:
+        anchors = self._anchors
+        if anchors is None:
+            raise StoreError("no trust anchors")
+        for fault in self._store.faults():
+            self._say(f"file: {fault}")
+        if self._key != anchors.log_key.raw or self._store.keys("meta") != ["log_key"]:
+            found = hashlib.sha256(self._key or b"").hexdigest()[:16]
+            self._say(f"log key: {found}, the anchors name {anchors.log_key.fingerprint[:16]}")
+        if self._reasons:
+            return
+        scratch = open_scratch()
+        try:
+            self._replay(scratch, anchors)
+            if not self._reasons:
+                self._compare(scratch)
+        finally:
+            scratch.close()
+        self._check_exhibits()
+
+    def _replay(self, scratch: Store, anchors: Anchors) -> None:
+        admitter = Admitter(
+            Known(scratch), anchors.authorities, lambda: 1.0, every=self._every, share=0
+        )
+        log = Log(scratch)
+        sequencer = Sequencer(scratch, log, self._signed, self._store.body)
+        entries = self._store.entries()
+        for size in self._store.checkpoints():
+            if len(self._reasons) >= REASONS_MAX:
+                return
+            self._group = dict(self._taken(entries, size))
+            items = [
+                self._item(admitter, entry)
+                for entry in self._group.values()
+                if entry.typ != Typ.CLASSIFICATION
+            ]
+            try:
+                sequencer.commit(items, self._checkpoint(size).tai)
+            except (EvidenceError, StoreError) as fault:
+                self._say(f"entries {self._size} to {size - 1}: {fault}")
+                return
+            self._compare_group(scratch)
+            if log.size != size:
+                self._say(f"checkpoint {size}: the log has {log.size} entries there")
+                return
+            self._size = size
+        if next(entries, None) is not None:
+            self._say(f"entry {self._size}: no checkpoint stands over it and what follows")
+
+    def _taken(self, entries: Iterator[Entry], size: int) -> Iterator[tuple[int, Entry]]:
+        """The entries up to this size, by index."""
+        for idx in range(self._size, min(size, INT_MAX)):
+            entry = next(entries, None)
+            if entry is None or entry.idx != idx:
+                self._say(f"entry {idx}: missing")
+                return
+            yield idx, entry
+
+    def _item(self, admitter: Admitter, entry: Entry) -> Item:
+        """The entry, admitted again; opaque, and said, where that fails."""
+        try:
+            if entry.typ == Typ.HEAD:
+                body = self._store.body(entry.idx)
+                if body is None:
+                    raise StoreError("its body is missing")
+                return admitter.batch(entry.encoded + body, entry.subject, None)
+            if entry.typ not in _FROM_GATEWAYS:
+                raise StoreError(f"typ {entry.typ} has no place in the log")
+            pairs = self._store.disclosure(entry.idx)
+            if pairs is None:
+                raise StoreError("its disclosures are missing")
+            return admitter.statement(entry.encoded, disclosure.read_pairs(cbor.decode(pairs)))
+        except MissingError as fault:
+            self._say(f"entry {entry.idx}: names what is not in the log before it: {fault}")
+        except (EvidenceError, StoreError) as fault:
+            self._say(f"entry {entry.idx}: {fault}")
+        self._opaque.add(entry.idx)
+        name = entry.name or b""
+        return NewStatement(
+            *(entry.subject, entry.encoded, entry.typ, name, b"\x80", None, None, None)
+        )
+
+    # --- what was signed then -----------------------------------------------------------------
+
+    def _signed(self, typ: Typ, payload: bytes) -> bytes:
+        """What the log signed where this payload is due. Differences are said, and the file's bytes
+        returned.
+        """
+        if typ == Typ.RECEIPT:
+            idx = receipt.read(payload).index
+            entry = self._group.get(idx)
+            found, place = (entry.receipt if entry else b""), f"entry {idx}: receipt"
+        elif typ == Typ.CLASSIFICATION:
+            idx = self._next_finding()
+            entry = self._group.get(idx)
+            found, place = (entry.encoded if entry else b""), f"entry {idx}: classification"
+        else:
+            size = checkpoint.read(payload).size
+            idx, place = -1, f"checkpoint {size}"
+            found = self._store.checkpoint(size) or b""
+        self._check_signed(typ, found, None if idx in self._opaque else payload, place)
+        return found
+
+    def _next_finding(self) -> int:
+        """The index of the group's next classification: they stand at its end, in order."""
+        for idx, entry in self._group.items():
+            if entry.typ == Typ.CLASSIFICATION and idx not in self._found:
+                self._found.add(idx)
+                return idx
+        raise StoreError("a classification that is due is missing")
+
+    def _checkpoint(self, size: int) -> checkpoint.Checkpoint:
+        self._found: set[int] = set()
+        message = cose.read_statement(self._store.checkpoint(size) or b"", Typ.CHECKPOINT)
+        return checkpoint.read(message.payload)
+
+    def _check_signed(self, typ: Typ, found: bytes, payload: bytes | None, place: str) -> None:
+        if self._anchors is None:
+            raise StoreError("no trust anchors")
+        try:
+            message = cose.read_statement(found, typ)
+            cose.check(message, self._anchors.log_key)
+        except EvidenceError as fault:
+            self._say(f"{place}: {fault}")
+            return
+        if payload is not None and message.payload != payload:
+            self._say(f"{place}: does not say what follows from the evidence")
+
+    # --- comparing ----------------------------------------------------------------------------
+
+    def _compare_group(self, scratch: Store) -> None:
+        for idx, entry in self._group.items():
+            if idx not in self._opaque and scratch.entry(idx) != entry:
+                self._say(f"entry {idx}: typ, subject or name is not that of its bytes")
+
+    def _compare(self, scratch: Store) -> None:
+        """Everything that the file derived, with what came out."""
+        for name in DERIVED:
+            for mine, theirs in zip_longest(scratch.table(name), self._store.table(name)):
+                if mine != theirs:
+                    self._say(f"table {name}: {_short(theirs)}, and {_short(mine)} follows")
+                    break
+        if self._store.keys("disclosure") != scratch.keys("disclosure"):
+            self._say("table disclosure: rows without an entry")
+        heads = sorted(row[2] for row in scratch.table("head"))
+        if self._store.keys("body") != heads:
+            self._say("table body: rows without an entry")
+
+    def _check_exhibits(self) -> None:
+        for row in self._store.exhibits():
+            place = f"exhibit {row.digest.hex()[:16]}"
+            if hashlib.sha256(row.content).digest() != row.digest:
+                self._say(f"{place}: other bytes than were refused")
+            if row.seal != exhibit_seal(row.digest, row.device, row.refusal):
+                self._say(f"{place}: device or refusal was changed")
+            self._check_signed(Typ.REFUSAL, row.refusal, None, place)
+
+    def _say(self, reason: str) -> None:
+        self._reasons.append(" ".join(reason.split()))
+
+
+def _short(row: tuple[object, ...] | None) -> str:
+    """A row, on one line."""
+    if row is None:
+        return "no row"
+    shown = [item.hex()[:8] if isinstance(item, bytes) else str(item) for item in row]
+    return f"({', '.join(shown)})"

@@ -1,0 +1,137 @@
+"""`gridseal-record serve | show | verify`: the record as people and scripts start it.
+
+1. Exit 0: done; 1: what was checked does not hold; 2: cannot be done as asked; 3: verify was given
+   no trust anchors.
+2. What goes wrong is one line that says what to mend; never a traceback for a file or an argument.
+3. `serve` says its address once it listens, and ends clean on SIGTERM and SIGINT.
+
+The web library is loaded by `serve` alone.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from drivers.keystore.uri import KeyStoreError, open_signer
+from evidence.config import ConfigError
+from evidence.leap import BUILT_IN, NS
+from record import config
+from record.audit import Audit
+from record.desk import Desk
+from record.show import shown, summary
+from record.store import NotARecordError, StoreError, open_reader
+
+DONE, DOES_NOT_HOLD, CANNOT, NO_ANCHORS = 0, 1, 2, 3
+NAME = "gridseal-record"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    asked = _parser().parse_args(argv)
+    try:
+        status: int = asked.run(asked)
+    except (ConfigError, KeyStoreError, NotARecordError, StoreError, OSError) as fault:
+        print(f"{NAME}: {fault}", file=sys.stderr)
+        return CANNOT
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(NAME, description="The record that several utilities share.")
+    commands = parser.add_subparsers(required=True, metavar="serve | show | verify")
+    serve = commands.add_parser("serve", help="take batches, give receipts")
+    serve.add_argument("--config", type=Path, default=Path("record.toml"), metavar="FILE")
+    serve.add_argument("--listen", metavar="HOST:PORT", help="instead of the configured one")
+    serve.set_defaults(run=_serve)
+    show = commands.add_parser("show", help="what a record holds")
+    show.add_argument("store", type=Path, metavar="FILE")
+    show.add_argument("--json", action="store_true", help="as one JSON object")
+    show.set_defaults(run=_show)
+    verify = commands.add_parser("verify", help="check all of a record, offline")
+    verify.add_argument("store", type=Path, metavar="FILE")
+    verify.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
+    verify.add_argument("--every", action="store_true", help="each observation's own signature too")
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+def now() -> int:
+    """The machine's clock, ns TAI."""
+    second, ns = divmod(time.time_ns(), NS)
+    return BUILT_IN.tai_ns(second, ns)
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    found = config.read_record(asked.config, asked.listen)
+    signer = open_signer(found.key, found.folder)
+    if signer.public != found.anchors.log_key:
+        raise ConfigError(
+            str(asked.config), "record.key",
+            f"found the key {signer.public.kid.hex()}; expected the one that the anchors name,"
+            f" {found.anchors.log_key.kid.hex()}",
+        )  # fmt: skip
+    desk = Desk(found.store, signer, found.anchors.authorities, now, random.random, found.every)
+    # Nearly all that is made lives as long as one request; the collector finds nothing there.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    return asyncio.run(_run(desk, found))
+
+
+async def _run(desk: Desk, found: config.RecordConfig) -> int:
+    from record import service
+
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    await desk.open()
+    runner = None
+    try:
+        runner, address = await service.start(desk, found.host, found.port, found.tls)
+        print(f"{NAME} listens on {address}, a log of {desk.size} entries", flush=True)
+        await ended.wait()
+    finally:
+        if runner is not None:
+            await runner.cleanup()
+        await desk.close()
+    return DONE
+
+
+def _show(asked: argparse.Namespace) -> int:
+    store = open_reader(asked.store)
+    try:
+        store.snapshot()
+        found = summary(store)
+    finally:
+        store.close()
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(found) if asked.json else shown(found))
+    return DONE
+
+
+def _verify(asked: argparse.Namespace) -> int:
+    anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
+    audit = Audit(asked.store, anchors, asked.every)
+    if anchors is None:
+        for line in audit.fingerprints():
+            print(line)
+        return NO_ANCHORS
+    reasons = audit.run()
+    for line in reasons:
+        print(line)
+    if reasons:
+        return DOES_NOT_HOLD
+    print(f"{asked.store}: everything holds: {audit.told()}")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""What the record is told: `record.toml`, and `anchors.toml` with whom it believes.
+
+1. Typed, unknown keys refused; a fault is a ConfigError with file, key, what was found and what was
+   expected.
+2. Paths are relative to the folder of the file that names them.
+3. Without TLS it listens on loopback only.
+
+It reads these files and no other; keys are the key store's.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from evidence import config
+from evidence.code import ALG_ED25519
+from evidence.config import ConfigError
+from evidence.key import PublicKey
+from record.admit import Authority
+
+KEY_BYTES = 32
+PORT_MAX = 65535
+
+
+class RecordTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[record]. `every`: check each observation's own signature, not only the head's."""
+
+    listen: str = "127.0.0.1:8443"
+    store: str = "record.db"
+    key: str = "file:log.key"
+    anchors: str = "anchors.toml"
+    every: bool = False
+
+
+class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[tls], paths of PEM files. `client_ca`: gateways must show a certificate of this one."""
+
+    certificate: str
+    key: str
+    client_ca: str = ""
+
+
+class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    record: RecordTable = RecordTable()
+    tls: TlsTable | None = None
+
+
+class NamedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name, and a public key in hex."""
+
+    name: str
+    key: str
+
+
+class AnchorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    log: NamedKey
+    authority: list[NamedKey] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """Whom to believe: the log, and the authorities by kid."""
+
+    log_name: str
+    log_key: PublicKey
+    authorities: Mapping[bytes, Authority]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    certificate: Path
+    key: Path
+    client_ca: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """A checked configuration; `folder`: what the key's URI is relative to."""
+
+    host: str
+    port: int
+    store: Path
+    key: str
+    folder: Path
+    anchors: Anchors
+    every: bool
+    tls: TlsFiles | None
+
+
+def read_record(path: Path, listen: str | None = None) -> RecordConfig:
+    """The configuration in a file; `listen` overrides the file's. Raises ConfigError."""
+    found = config.read(read_text(path), RecordFile, str(path))
+    folder = path.parent
+    table = found.record
+    host, port = address(listen or table.listen, "--listen" if listen else str(path))
+    if found.tls is None and not _is_loopback(host):
+        text = f"{host} is not loopback; expected a [tls] table, or 127.0.0.1"
+        raise ConfigError(str(path), "record.listen", text)
+    tls = None
+    if found.tls is not None:
+        client_ca = folder / found.tls.client_ca if found.tls.client_ca else None
+        tls = TlsFiles(folder / found.tls.certificate, folder / found.tls.key, client_ca)
+    return RecordConfig(
+        *(host, port, folder / table.store, table.key, folder),
+        *(read_anchors(folder / table.anchors), table.every, tls),
+    )
+
+
+def read_anchors(path: Path) -> Anchors:
+    """The trust anchors in a file. Raises ConfigError."""
+    found = config.read(read_text(path), AnchorsFile, str(path))
+    authorities: dict[bytes, Authority] = {}
+    for at, row in enumerate(found.authority):
+        key = _key(row, str(path), f"authority[{at}].key")
+        if key.kid in authorities:
+            raise ConfigError(
+                str(path), f"authority[{at}].key", "the same key as another authority's"
+            )
+        authorities[key.kid] = Authority(row.name, key)
+    return Anchors(found.log.name, _key(found.log, str(path), "log.key"), authorities)
+
+
+def read_text(path: Path) -> str:
+    """A configuration file. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(str(path), "", "not UTF-8 text") from fault
+
+
+def address(listen: str, file: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT; an IPv6 host stands in brackets. Raises ConfigError."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > PORT_MAX or not host:
+        text = (
+            f"found {listen!r}; expected HOST:PORT, such as 127.0.0.1:8443 (port 0: any free one)"
+        )
+        raise ConfigError(file, "record.listen", text)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _key(row: NamedKey, file: str, place: str) -> PublicKey:
+    try:
+        raw = bytes.fromhex(row.key)
+    except ValueError:
+        raw = b""
+    if len(raw) != KEY_BYTES:
+        raise ConfigError(
+            file, place, f"expected {2 * KEY_BYTES} hex digits, of an Ed25519 public key"
+        )
+    return PublicKey(ALG_ED25519, raw)

@@ -1,0 +1,307 @@
+"""The record without its door: takes encoded statements and batches, answers with receipts,
+refusals, wishes.
+
+1. Two threads beside the loop: one checks, one writes; each has its own connection to the store.
+   Nothing blocks the loop, and nothing signs beside it but receipts.
+2. Group commit: what is admitted while a commit runs, or within GROUP_S of the first, shares the
+   next one.
+3. What waits is bounded by number; beyond it the answer is BusyError, "later".
+4. A refusal is answered once its exhibit is kept, or found to be one too many.
+
+It knows no HTTP.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from evidence import checkpoint, cose, receipt
+from evidence.code import Reason, Typ
+from evidence.key import PublicKey, Signer
+from evidence.refusal import EvidenceError
+from record.admit import Admitter, Authority
+from record.known import Known
+from record.log import Log, consistency, stored_node
+from record.schema import Entry, Exhibit
+from record.sequencer import Item, Sequencer
+from record.store import Store, StoreError, open_reader, open_writer
+
+GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
+GROUP_MAX = 8  # batches of one commit
+WAITING_MAX = 256  # requests admitted or being checked; 64 gateways with 4 in flight
+Pairs = Sequence[tuple[bytes, bytes]]
+T = TypeVar("T")
+
+
+class BusyError(Exception):
+    """Too much waits; the same again later."""
+
+
+class Answer(NamedTuple):
+    """A receipt, and the proof between its tree and the one that the asker has."""
+
+    receipt: bytes
+    consistency: tuple[bytes, ...]
+
+
+class RefusedError(Exception):
+    """`refusal`: signed."""
+
+    def __init__(self, refusal: bytes, reason: Reason) -> None:
+        super().__init__(reason.name.lower())
+        self.refusal = refusal
+
+
+class _Waiting(NamedTuple):
+    """What the next commit takes: an item, or an exhibit."""
+
+    item: Item | None
+    exhibit: Exhibit | None
+    kept_size: int
+    answer: asyncio.Future[Answer | None]
+
+
+class Desk:
+    """One record. `now()`: ns TAI; `random()`: a float in [0, 1)."""
+
+    def __init__(
+        self,
+        path: Path,
+        signer: Signer,
+        authorities: Mapping[bytes, Authority],
+        now: Callable[[], int],
+        random: Callable[[], float],
+        every: bool = False,
+    ) -> None:
+        self._path, self._signer, self._now = path, signer, now
+        self._authorities, self._random, self._every = authorities, random, every
+        self._checking = ThreadPoolExecutor(1, "checking")
+        self._writing = ThreadPoolExecutor(1, "writing")
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._group: list[_Waiting] = []
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.size = 0
+
+    async def open(self) -> None:
+        """Opens or makes the store. Raises StoreError."""
+        await self._in(self._writing, self._open_writer)
+        await self._in(self._checking, self._open_reader)
+        self._task = asyncio.create_task(self._sequence())
+        self._task.add_done_callback(self._stopped)
+
+    async def close(self) -> None:
+        """Commits what was admitted, and closes."""
+        if self._task is not None:
+            await self._idle.wait()
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._in(self._checking, self._reader.close)
+            await self._in(self._writing, self._store.close)
+        self._checking.shutdown()
+        self._writing.shutdown()
+
+    # --- what may be asked --------------------------------------------------------------------
+
+    async def statement(self, encoded: bytes, pairs: Pairs, kept_size: int) -> Answer:
+        """Raises RefusedError, MissingError, BusyError, StoreError, ValueError for a size not
+        reached.
+        """
+        subject = hashlib.sha256(encoded).digest()
+        check = partial(self._check_statement, encoded, pairs)
+        return await self._admit(subject, encoded, kept_size, check)
+
+    async def batch(self, encoded: bytes, batch_id: bytes, kept_size: int) -> Answer:
+        """As `statement`."""
+        check = partial(self._check_batch, encoded, batch_id)
+        return await self._admit(batch_id, encoded, kept_size, check)
+
+    async def receipt(self, subject: bytes, kept_size: int) -> Answer | None:
+        """What was answered before. Raises ValueError for a size not reached."""
+        entry = await self._in(self._checking, self._reader.entry_of, subject)
+        if entry is None:
+            return None
+        return await self._in(self._checking, self._answer, entry, kept_size)
+
+    async def heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
+        """(stream, run, seq, leaf) of the furthest link of each stream of a device."""
+        return await self._in(self._checking, self._heads, kid)
+
+    async def checkpoint(
+        self, kept_size: int
+    ) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
+        """Size, root, the signed checkpoint (None while the log is empty), proof from the kept
+        size.
+        """
+        return await self._in(self._checking, self._checkpoint, kept_size)
+
+    # --- checking, in its thread --------------------------------------------------------------
+
+    def _open_reader(self) -> None:
+        self._reader = open_reader(self._path, live=True)
+        known = Known(self._reader)
+        self._admitter = Admitter(known, self._authorities, self._random, self._every)
+
+    def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
+        found = self._reader.entry_of(hashlib.sha256(encoded).digest())
+        return found or self._admitter.statement(encoded, pairs)
+
+    def _check_batch(self, encoded: bytes, batch_id: bytes) -> Item | Entry:
+        found = self._reader.entry_of(batch_id)
+        if found is not None and encoded == found.encoded + (self._reader.body(found.idx) or b""):
+            return found
+        return self._admitter.batch(encoded, batch_id, self._now())
+
+    def _answer(self, entry: Entry, kept_size: int) -> Answer:
+        size = receipt.read(cose.read(entry.receipt).payload).size
+        fetch = partial(stored_node, self._reader)
+        return Answer(entry.receipt, consistency(kept_size, size, self._reader.size(), fetch))
+
+    def _heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
+        found: dict[int, tuple[int, bytes, int, bytes]] = {}
+        for row in self._reader.runs_by_kid(kid):
+            for stream in self._reader.streams(row.id):
+                span = None if stream in found else self._reader.furthest(row.id, stream)
+                if span is not None:
+                    found[stream] = (stream, row.name, span.last_seq, span.last_leaf)
+        return [found[stream] for stream in sorted(found)]
+
+    def _checkpoint(self, kept_size: int) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
+        size = self._reader.size()
+        signed = self._reader.checkpoint(size)
+        if signed is None:
+            return 0, Log(self._reader).root(), None, consistency(kept_size, 0, size, _no_node)
+        root = checkpoint.read(cose.read(signed).payload).root
+        fetch = partial(stored_node, self._reader)
+        return size, root, signed, consistency(kept_size, size, size, fetch)
+
+    # --- writing, in its thread ---------------------------------------------------------------
+
+    def _open_writer(self) -> None:
+        store = open_writer(self._path)
+        try:
+            _own(store, self._signer.public)
+            self._log = Log(store)
+            self._sequencer = Sequencer(store, self._log, self._sign)
+        except StoreError:
+            store.close()
+            raise
+        self._store = store
+        self.size = self._log.size
+
+    def _sign(self, typ: Typ, payload: bytes) -> bytes:
+        return cose.sign(typ, payload, self._signer)
+
+    def _commit(self, group: Sequence[_Waiting]) -> list[Answer | None]:
+        items = [waiting.item for waiting in group if waiting.item is not None]
+        exhibits = [waiting.exhibit for waiting in group if waiting.exhibit is not None]
+        entries = iter(self._sequencer.commit(items, self._now(), exhibits))
+        answers: list[Answer | None] = []
+        for waiting in group:
+            if waiting.item is None:
+                answers.append(None)
+                continue
+            entry = next(entries)
+            size = receipt.read(cose.read(entry.receipt).payload).size
+            answers.append(Answer(entry.receipt, self._log.consistency(waiting.kept_size, size)))
+        return answers
+
+    # --- in the loop --------------------------------------------------------------------------
+
+    async def _admit(
+        self, subject: bytes, encoded: bytes, kept_size: int, check: Callable[[], Item | Entry]
+    ) -> Answer:
+        if kept_size > self.size:
+            raise ValueError(f"the log has {self.size} entries, not {kept_size}")
+        if self._busy >= WAITING_MAX:
+            raise BusyError(f"{self._busy} requests wait")
+        self._busy += 1
+        self._idle.clear()
+        try:
+            try:
+                found = await self._in(self._checking, check)
+            except EvidenceError as fault:
+                refusal = receipt.Refusal(subject, fault.reason, fault.text[:1000], self._now())
+                signed = self._sign(Typ.REFUSAL, refusal.payload())
+                device = await self._in(self._checking, self._admitter.device_of, encoded)
+                await self._write(None, exhibit_of(device, signed, encoded), 0)
+                raise RefusedError(signed, fault.reason) from fault
+            if isinstance(found, Entry):
+                return await self._in(self._checking, self._answer, found, kept_size)
+            answer = await self._write(found, None, kept_size)
+            if answer is None:
+                raise StoreError("no answer from the sequencer")
+            return answer
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+    async def _write(
+        self, item: Item | None, exhibit: Exhibit | None, kept_size: int
+    ) -> Answer | None:
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        if self._task is None or self._task.done():
+            raise StoreError("nobody writes any more")
+        self._queue.put_nowait(_Waiting(item, exhibit, kept_size, future))
+        return await future
+
+    def _stopped(self, _: asyncio.Task[None]) -> None:
+        """Nobody waits for a sequencer that is gone."""
+        while not self._queue.empty():
+            self._group.append(self._queue.get_nowait())
+        for waiting in self._group:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(StoreError("nobody writes any more"))
+
+    async def _sequence(self) -> None:
+        """Commits group after group."""
+        while True:
+            group = self._group = [await self._queue.get()]
+            if self._busy > 1 and self._queue.qsize() < GROUP_MAX - 1:
+                await asyncio.sleep(GROUP_S)
+            while len(group) < GROUP_MAX and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            try:
+                answers = await self._in(self._writing, self._commit, group)
+            except StoreError as fault:
+                for waiting in group:
+                    if not waiting.answer.done():
+                        waiting.answer.set_exception(fault)
+                continue
+            self.size = self._log.size
+            for waiting, answer in zip(group, answers, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(answer)
+
+    async def _in(self, where: ThreadPoolExecutor, what: Callable[..., T], *values: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(where, what, *values)
+
+
+def exhibit_of(device: bytes, refusal: bytes, content: bytes) -> Exhibit:
+    """Refused bytes as they are kept."""
+    digest = hashlib.sha256(content).digest()
+    return Exhibit(digest, device, exhibit_seal(digest, device, refusal), refusal, content)
+
+
+def exhibit_seal(digest: bytes, device: bytes, refusal: bytes) -> bytes:
+    return hashlib.sha256(digest + hashlib.sha256(device).digest() + refusal).digest()
+
+
+def _own(store: Store, key: PublicKey) -> None:
+    """A store belongs to one log key, from its first opening on. Raises StoreError."""
+    found = store.log_key()
+    if found is None:
+        store.set_log_key(key.raw)
+    elif found != key.raw:
+        raise StoreError(f"the store is that of log key {hashlib.sha256(found).hexdigest()[:16]}")
+
+
+def _no_node(level: int, position: int) -> bytes:
+    raise StoreError(f"an empty log has no node {position} of level {level}")
