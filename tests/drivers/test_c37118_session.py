@@ -21,7 +21,7 @@ from drivers.c37118.wire import (
 )
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS
 from hil.capture import Tally, chunks
 from tests.drivers.pmu import SOC, configuration, data
 from tests.drivers.vector import vector
@@ -109,6 +109,18 @@ def test_a_second_changes_with_soc_stat_and_quality():
     assert [frame.bound for frame in frames if isinstance(frame, Frame)] == [100, 100, 5_000, None]
 
 
+@pytest.mark.parametrize(
+    ("soc", "flag"), [(BUILT_IN.expires_s, Flag.LEAP_UNKNOWN), (1483228799, Flag.LEAP)]
+)
+def test_an_instant_that_is_not_sure_has_no_bound(soc: int, flag: Flag):
+    """Past the leap table, and in the second that a repeating clock would repeat."""
+    values = LAYOUT.decode(data(LAYOUT, 0))
+    (frame,) = begun().feed(encode_values(LAYOUT, Stamp(soc), values), HEARD)
+    assert isinstance(frame, Frame)
+    assert frame.bound is None
+    assert frame.flags & flag
+
+
 def test_frames_before_a_configuration_are_kept():
     """Sealed though not decodable: stamped by the gateway, under a bare Setup."""
     setup, frame, again = Session(Terms(idcode=7)).feed(data(LAYOUT, 0) + data(LAYOUT, 1), HEARD)
@@ -167,6 +179,14 @@ def test_the_fuller_configuration_rules():
     assert told(session.feed(CFG2, HEARD)) == ["CFG2"]
     changed = encode_configuration(FEWER.of_type(FrameType.CFG2), Stamp(SOC))
     assert told(session.feed(changed, HEARD)) == ["setup CFG2", "CFG2"]
+
+
+def test_cfg1_says_what_could_be_and_changes_nothing():
+    """CFG-1 lists all that a PMU can send: another frame size there is no change."""
+    session = Session(Terms(idcode=7))
+    fewer = encode_configuration(FEWER.of_type(FrameType.CFG2), Stamp(SOC))
+    assert told(session.feed(fewer, HEARD)) == ["setup CFG2", "CFG2"]
+    assert told(session.feed(CFG1 + data(FEWER_LAYOUT, 0), HEARD)) == ["CFG1", "DATA"]
 
 
 def test_fragments_make_one_setup():
