@@ -37,6 +37,8 @@ _EXAMPLE_STREAM = """
 # [[stream]]
 # source = "pmu-a"
 # bus = {bus}
+# frame_bytes = 126
+# rate = 60
 """
 _EXAMPLE_SURVEY = """
 # The antenna's surveyed position. The credential of this folder was made without one.
@@ -99,6 +101,9 @@ method = {_string(survey.method)}
     )
     if not streams:
         return text + _EXAMPLE_STREAM.format(bus=_string(buses[0].name) if buses else '""')
+    text += (
+        "\n# frame_bytes and rate in a [[stream]] let `gridseal-agent check` judge a serial line.\n"
+    )
     for source, bus in streams:
         text += f"\n[[stream]]\nsource = {_string(source)}\nbus = {_string(bus)}\n"
     return text

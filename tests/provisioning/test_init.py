@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from agent import config as agent_config
+from agent.cli import main as agent_main
 from agent.config import Gateway
 from drivers.keystore import file as keyfile
 from drivers.keystore.uri import open_signer
@@ -102,6 +103,12 @@ def test_the_record_reads_what_was_made(tmp_path):
     assert open_signer(told.key, told.folder).public == told.anchors.log_key
     authority = keyfile.read(tmp_path / "site" / "authority.key").public
     assert [one.key for one in told.anchors.authorities.values()] == [authority]
+
+
+def test_the_agent_finds_nothing_wrong_with_it(tmp_path, capsys):
+    made(tmp_path / "site")
+    assert agent_main(["check", "--config", str(tmp_path / "site" / "gateway.toml")]) == 0
+    assert "pmu-b" in capsys.readouterr().out
 
 
 def test_private_keys_are_for_their_owner_only(tmp_path):
