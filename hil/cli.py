@@ -1,0 +1,186 @@
+"""`gridseal-hil`: demo, replay, bench.
+
+1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
+   wrong, or a file that cannot be read, in one line that says what to type instead.
+2. With --json the last line of stdout is one JSON object.
+3. A command loads what it needs, and no other's libraries.
+
+It measures and judges nothing itself.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from evidence import config
+
+WRONG = 2
+INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
+SECONDS_MAX = 7 * 86_400
+STREAMS_MAX = 1000
+# Each is a module of hil.bench with `measure`, and the options that it takes.
+BENCHES = {
+    "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
+    "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
+    "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
+    "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
+    "soak": ("whether an agent with two PMUs grows", ("seconds",)),
+}
+
+
+class _UsageError(Exception):
+    """Something typed wrongly."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a fault as an exception, so that `main` says it in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+    def options(self) -> list[str]:
+        return [text for action in self._actions for text in action.option_strings]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program. Returns its exit code."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except _UsageError as fault:
+        print(fault, file=sys.stderr)
+        return WRONG
+    except SystemExit:  # argparse, after --help
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone; nothing more is said, and not by the interpreter's end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser, commands = _parsers()
+    if not argv:
+        parser.print_help(sys.stderr)
+        return WRONG
+    if not argv[0].startswith("-") and argv[0] not in commands:
+        raise _UsageError(
+            f"{parser.prog}: {argv[0]!r} is {config.nearest(argv[0], list(commands))}"
+        )
+    if argv[0] == "bench" and len(argv) > 1 and not argv[1].startswith("-"):
+        _check_bench(argv[1])
+    asked, rest = parser.parse_known_args(argv)
+    if rest:
+        command = commands[asked.command]
+        found = f"one argument too many; see {command.prog} --help"
+        if rest[0].startswith("-"):
+            found = config.nearest(rest[0].split("=")[0], command.options())
+        raise _UsageError(f"{command.prog}: {rest[0]!r} is {found}")
+    if asked.command == "demo":
+        from hil import demo
+
+        return demo.main(asked.seconds, asked.json, asked.keep)
+    if asked.command == "replay":
+        from hil import replay
+
+        return replay.main(asked.file, asked.json)
+    return _bench(asked)
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    about = "The bench: simulated devices, captures, measurements."
+    parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
+    several = parser.add_subparsers(dest="command", metavar="demo | replay | bench", required=True)
+    helps = {
+        "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
+        "replay": "seal and admit every C37.118 frame of a capture, and compare",
+        "bench": "measure one thing against its reference",
+    }
+    commands = {
+        name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
+        for name, text in helps.items()
+    }
+    demo, replay, bench = commands.values()
+    _seconds(demo, "default: until Ctrl-C")
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="make everything here, and leave it")
+    replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
+    listed = "; ".join(f"{name}: {text}" for name, (text, _) in BENCHES.items())
+    bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
+    _seconds(bench, "how long to measure")
+    bench.add_argument(
+        "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
+    )
+    for command in commands.values():
+        command.add_argument("--json", action="store_true", help="last line: one JSON object")
+    return parser, commands
+
+
+def _seconds(parser: _Parser, text: str) -> None:
+    parser.add_argument("--seconds", type=_duration, metavar="N", help=text)
+
+
+def _duration(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}; seconds above 0, at most {SECONDS_MAX}")
+    return value
+
+
+def _streams(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= STREAMS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}; 1 to {STREAMS_MAX} expected")
+    return int(text)
+
+
+def _check_bench(name: str) -> None:
+    if name not in BENCHES:
+        raise _UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, list(BENCHES))}")
+
+
+def _bench(asked: argparse.Namespace) -> int:
+    _check_bench(asked.what)
+    takes = BENCHES[asked.what][1]
+    given = {name: getattr(asked, name) for name in ("seconds", "streams")}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in takes:
+            raise _UsageError(f"gridseal-hil bench {asked.what}: takes no --{name}")
+    from hil.bench import BenchError
+
+    try:
+        figures: dict[str, Any] = importlib.import_module(f"hil.bench.{asked.what}").measure(
+            **given
+        )
+    except BenchError as fault:
+        print(f"gridseal-hil bench {asked.what}: {fault}", file=sys.stderr)
+        return 1
+    if asked.json:
+        print(json.dumps(figures))
+    else:
+        print(_table(figures))
+    return 0
+
+
+def _table(figures: dict[str, Any], within: str = "") -> str:
+    """One figure a line, nested ones under their path."""
+    lines = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            lines.append(_table(value, f"{within}{name}."))
+        else:
+            said = f"{value:,}" if isinstance(value, int | float) else str(value)
+            lines.append(f"{within + name:<44} {said}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
