@@ -145,7 +145,7 @@ class GatewayRun:
         self.lines[stream] = Line(statement.name, binding, kind, value.seq + 1, leaf)
         return statement
 
-    def observe(self, stream: int, raw: bytes, tai: int = START, **changes: Any) -> bytes:
+    def observe(self, stream: int, raw: bytes, /, tai: int = START, **changes: Any) -> bytes:
         """Seals one frame into a stream."""
         line = self.lines[stream]
         fields: dict[str, Any] = {

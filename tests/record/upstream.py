@@ -1,0 +1,81 @@
+"""A record on a real file: what a gateway would be answered, without a socket."""
+
+import random
+from pathlib import Path
+
+from evidence import classification, cose, receipt
+from evidence.classification import Finding
+from evidence.code import Class, Reason, Typ
+from evidence.receipt import Receipt
+from record.admit import Admitter, Authority, authorities
+from record.known import Known
+from record.log import Log
+from record.schema import Entry
+from record.sequencer import Sequencer
+from record.store import open_writer
+from tests.record.gateway import NANOSECONDS, START, GatewayRun, Statement, id_of, key
+
+LOG, AUTHORITY, STRANGER = key("log"), key("authority"), key("stranger")
+NOW = START + 3600 * NANOSECONDS
+AUTHORITIES = authorities([Authority("Utility A", AUTHORITY.public)])
+
+
+class Upstream:
+    """One record. Restart it by making another on the same path."""
+
+    def __init__(self, path: Path, every: bool = False) -> None:
+        self.store = open_writer(path)
+        if self.store.log_key() is None:
+            self.store.set_log_key(LOG.public.raw)
+        self.log = Log(self.store)
+        self.sequencer = Sequencer(self.store, self.log, lambda typ, raw: cose.sign(typ, raw, LOG))
+        self.admitter = Admitter(Known(self.store), AUTHORITIES, random.Random(1).random, every)
+
+    def send(self, *statements: Statement, now: int = NOW) -> list[Entry]:
+        """Statements, one commit each."""
+        found = []
+        for one in statements:
+            new = self.admitter.statement(one.encoded, one.pairs)
+            found += self.sequencer.commit([new], now)
+        return found
+
+    def push(self, batch: bytes, now: int = NOW) -> Entry:
+        """One batch, in a commit of its own."""
+        return self.push_all([batch], now)[0]
+
+    def push_all(self, batches: list[bytes], now: int = NOW) -> list[Entry]:
+        """Batches in one commit."""
+        new = [self.admitter.batch(batch, id_of(batch), now) for batch in batches]
+        return self.sequencer.commit(new, now)
+
+    def start(self, run: GatewayRun, cfg: bytes | None, *streams: int) -> None:
+        """A run and its first descriptors."""
+        self.send(run.statement, *(run.describe(stream, cfg) for stream in streams))
+
+    def findings(self) -> list[Finding]:
+        """All that the log says later of what it had."""
+        return [
+            finding
+            for entry in self.store.findings()
+            for finding in classification.read(cose.read(entry.encoded).payload).findings
+        ]
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def receipt_of(entry: Entry) -> Receipt:
+    """The receipt of an entry, checked as a gateway would."""
+    message = cose.read_statement(entry.receipt, Typ.RECEIPT)
+    cose.check(message, LOG.public)
+    found = receipt.read(message.payload)
+    found.check(entry.encoded, entry.subject)
+    return found
+
+
+def classes(entry: Entry) -> list[tuple[int, int, int, Class, Reason]]:
+    """Stream, first and last seq, class and reason, as the receipt lists them."""
+    return [
+        (row.stream, row.first_seq, row.last_seq, Class(row.klass), Reason(row.reason))
+        for row in receipt_of(entry).classed
+    ]
