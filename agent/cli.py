@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--log", default="info", choices=("debug", "info", "warning", "error")
             )
+            told = "when it ends, leave its last account here, as status --json gives it"
+            command.add_argument("--report", type=Path, metavar="FILE", help=told)
     return parser
 
 
@@ -82,7 +84,9 @@ def _run(arguments: argparse.Namespace) -> int:
         client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
         runner = Runner(gateway, clock, device, client, os.urandom)
         asyncio.run(_until_told(runner, gateway))
-    except (ClockError, UplinkError, SpoolError) as fault:
+        if arguments.report is not None:
+            arguments.report.write_text(json.dumps(runner.health.report()), encoding="utf-8")
+    except (ClockError, UplinkError, SpoolError, OSError) as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 1
     return 0

@@ -119,7 +119,8 @@ def _beside(frames: _Frames, seconds: float) -> dict[str, float]:
             if peer.stdin is None or peer.stdout is None:
                 raise BenchError("no pipe to the peer")
             _compare(frames, json.loads(_asked(peer.stdin, peer.stdout, json.dumps(told))))
-            ours, theirs = [], []
+            ours: list[float] = []
+            theirs: list[float] = []
             until = time.perf_counter() + seconds
             while time.perf_counter() < until or not ours:
                 ours.append(_slice(frames))
