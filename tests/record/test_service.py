@@ -1,0 +1,457 @@
+"""The record over real sockets: HTTP, TLS, the program itself, and what it is told by its files."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+
+from drivers.c37118.wire import Layout
+from drivers.keystore import file as keystore
+from evidence import cbor, checkpoint, cose, merkle, receipt
+from evidence.code import Reason, Typ
+from evidence.config import ConfigError
+from record import config, service
+from record.cli import main
+from record.config import TlsFiles
+from record.desk import Desk
+from record.store import Store, StoreError
+from tests.record.gateway import Gateway, GatewayRun, Statement, frame, id_of
+from tests.record.test_audit import anchors_text
+from tests.record.upstream import AUTHORITIES, AUTHORITY, LOG, NOW, STRANGER
+
+WAIT_S = 20
+
+
+class Client:
+    """What a gateway asks, and what it is answered: (status, decoded body or text)."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session, self.url = session, url
+
+    async def post(self, path: str, body: bytes) -> tuple[int, Any]:
+        async with self.session.post(self.url + path, data=body) as answer:
+            return answer.status, await self._read(answer)
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.session.get(self.url + path) as answer:
+            return answer.status, await self._read(answer)
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> Any:
+        body = await answer.read()
+        if answer.content_type != "application/cbor":
+            return body.decode()
+        return body if answer.status == 422 else cbor.decode(body)
+
+    async def send(self, statement: Statement, size: int = 0) -> tuple[int, Any]:
+        pairs = [list(pair) for pair in statement.pairs]
+        return await self.post(
+            f"/v1/statement?size={size}", cbor.encode([statement.encoded, pairs])
+        )
+
+    async def push(self, batch: bytes, size: int = 0) -> tuple[int, Any]:
+        return await self.post(f"/v1/batch/{id_of(batch).hex()}?size={size}", batch)
+
+
+@contextlib.asynccontextmanager
+async def served(
+    path: Path, tls: TlsFiles | None = None, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Client]:
+    """A record on a free port, and a client of it."""
+    desk = Desk(path / "record.db", LOG, AUTHORITIES, lambda: NOW, lambda: 1.0)
+    await desk.open()
+    runner, url = await service.start(desk, "127.0.0.1", 0, tls)
+    timeout = aiohttp.ClientTimeout(total=WAIT_S)
+    connector = aiohttp.TCPConnector(ssl=trust) if trust else None
+    try:
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            yield Client(session, url)
+    finally:
+        await runner.cleanup()
+        await desk.close()
+
+
+def over_http(path: Path, what: Callable[[Client], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with served(path) as client:
+            await what(client)
+
+    asyncio.run(asyncio.wait_for(run(), WAIT_S))
+
+
+def believed(answer: Any, encoded: bytes, subject: bytes) -> receipt.Receipt:
+    """The receipt in an answer, checked as a gateway would."""
+    message = cose.read_statement(answer[0], Typ.RECEIPT)
+    cose.check(message, LOG.public)
+    found = receipt.read(message.payload)
+    found.check(encoded, subject)
+    return found
+
+
+async def begin(client: Client, cfg: bytes) -> tuple[Gateway, GatewayRun]:
+    gateway = Gateway("gw-1", AUTHORITY)
+    run = gateway.start()
+    for statement in (gateway.statement, run.statement, run.describe(1, cfg)):
+        status, _ = await client.send(statement)
+        assert status == 200
+    return gateway, run
+
+
+def test_from_first_batch_to_receipt(tmp_path: Path, cfg: bytes, layout: Layout):
+    """As a gateway does it: offer, be told what is missing, send that, offer again, believe."""
+
+    async def what(client: Client) -> None:
+        gateway = Gateway("gw-1", AUTHORITY)
+        run = gateway.start()
+        known = {s.name: s for s in (gateway.statement, run.statement, run.describe(1, cfg))}
+        kept_size, kept_root = 0, merkle.EMPTY_ROOT
+        for number in range(3):
+            run.observe(1, frame(layout, number))
+            batch = run.cut()
+            status, answer = await client.push(batch, kept_size)
+            for _ in range(9):
+                if status != 409:
+                    break
+                for _, name in answer:
+                    status, answer = await client.send(known[name])
+                    if status == 409:
+                        break
+                else:
+                    status, answer = await client.push(batch, kept_size)
+            assert status == 200
+            encoded = cose.read_at(batch, 0)[0].encoded
+            found = believed(answer, encoded, id_of(batch))
+            merkle.check_consistency(kept_size, kept_root, found.size, found.root, answer[1])
+            kept_size, kept_root = found.size, found.root
+            assert await client.push(batch) == (200, (answer[0], ()))
+            again = await client.get(f"/v1/receipt/{id_of(batch).hex()}?size={kept_size}")
+            assert again == (200, (answer[0], ()))
+        await check_views(client, gateway, run, kept_size)
+
+    over_http(tmp_path, what)
+
+
+async def check_views(client: Client, gateway: Gateway, run: GatewayRun, size: int) -> None:
+    kid = gateway.device.public.kid.hex()
+    line = run.lines[1]
+    assert await client.get(f"/v1/device/{kid}/heads") == (
+        200,
+        ((1, run.name, line.seq - 1, line.prev),),
+    )
+    assert await client.get(f"/v1/device/{bytes(8).hex()}/heads") == (200, ())
+    status, (found, root, signed, proof) = await client.get("/v1/checkpoint?size=2")
+    assert (status, found) == (200, size)
+    message = cose.read_statement(signed, Typ.CHECKPOINT)
+    cose.check(message, LOG.public)
+    assert checkpoint.read(message.payload) == checkpoint.Checkpoint(size, root, NOW)
+    assert len(proof) > 0
+
+
+def test_empty_log_has_a_checkpoint(tmp_path: Path):
+    async def what(client: Client) -> None:
+        answer = await client.get("/v1/checkpoint?size=0")
+        assert answer == (200, (0, merkle.EMPTY_ROOT, None, ()))
+
+    over_http(tmp_path, what)
+
+
+def test_refusals_are_signed_and_kept(
+    tmp_path: Path, cfg: bytes, layout: Layout, capsys: pytest.CaptureFixture[str]
+):
+    async def what(client: Client) -> None:
+        _, run = await begin(client, cfg)
+        run.observe(1, frame(layout, 0))
+        bad = bytearray(run.cut())
+        batch_id = id_of(bytes(bad))
+        bad[-1] ^= 1
+        for _ in range(2):
+            status, answer = await client.post(f"/v1/batch/{batch_id.hex()}?size=0", bytes(bad))
+            message = cose.read_statement(answer, Typ.REFUSAL)
+            cose.check(message, LOG.public)
+            refusal = receipt.read_refusal(message.payload)
+            assert (status, refusal.subject, refusal.reason) == (422, batch_id, Reason.RANGE)
+        stranger = Gateway("gw-2", STRANGER).statement
+        status, answer = await client.send(stranger)
+        refusal = receipt.read_refusal(cose.read(answer).payload)
+        assert status == 422
+        assert refusal.subject == stranger.subject
+        assert refusal.reason == Reason.UNKNOWN_AUTHORITY
+
+    over_http(tmp_path, what)
+    assert main(["show", "--json", str(tmp_path / "record.db")]) == 0
+    assert '"refusals": {"range": 1, "unknown_authority": 1}' in capsys.readouterr().out
+
+
+def test_what_is_kept_of_refusals_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("record.sequencer.EXHIBITS_MAX", 3)
+
+    async def what(client: Client) -> None:
+        for number in range(6):
+            status, _ = await client.post(f"/v1/batch/{'00' * 32}", b"garbage %d" % number)
+            assert status == 422
+
+    over_http(tmp_path, what)
+    assert main(["show", "--json", str(tmp_path / "record.db")]) == 0
+    assert '"exhibits": 3' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/statement", b"", 400),
+        ("/v1/statement", b"\x81\x40", 400),
+        ("/v1/statement", cbor.encode([b"", "none"]), 400),
+        ("/v1/statement", cbor.encode([b"", []]), 422),
+        ("/v1/batch/12", b"", 400),
+        (f"/v1/batch/{'zz' * 32}", b"", 400),
+        (f"/v1/batch/{'00' * 32}", b"", 422),
+        (f"/v1/batch/{'00' * 32}?size=-1", b"", 400),
+        (f"/v1/batch/{'00' * 32}?size=1", b"", 400),  # a tree that this log never had
+        (f"/v1/batch/{'00' * 32}?size={'9' * 30}", b"", 400),
+        ("/v1/nothing", b"", 404),
+    ],
+)
+def test_nonsense_gets_an_answer(tmp_path: Path, path: str, body: bytes, status: int):
+    async def what(client: Client) -> None:
+        found, _ = await client.post(path, body)
+        assert found == status
+
+    over_http(tmp_path, what)
+
+
+def test_unknown_receipt_is_not_found(tmp_path: Path):
+    async def what(client: Client) -> None:
+        assert (await client.get(f"/v1/receipt/{'00' * 32}"))[0] == 404
+
+    over_http(tmp_path, what)
+
+
+def test_bodies_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service, "BODY_BYTES_MAX", 1000)
+
+    async def what(client: Client) -> None:
+        assert (await client.post(f"/v1/batch/{'00' * 32}", bytes(1001)))[0] == 413
+
+    over_http(tmp_path, what)
+
+
+def test_too_much_at_once_is_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("record.desk.WAITING_MAX", 0)
+
+    async def what(client: Client) -> None:
+        assert (await client.post(f"/v1/batch/{'00' * 32}", b""))[0] == 503
+
+    over_http(tmp_path, what)
+
+
+def test_disk_that_takes_nothing_is_later(
+    tmp_path: Path, cfg: bytes, layout: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    async def what(client: Client) -> None:
+        _, run = await begin(client, cfg)
+        run.observe(1, frame(layout, 0))
+        batch = run.cut()
+
+        def full(_: Store) -> None:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "commit", full)
+            assert (await client.push(batch))[0] == 503
+        assert (await client.push(batch))[0] == 200
+
+    over_http(tmp_path, what)
+
+
+def test_many_at_once_share_commits(tmp_path: Path, cfg: bytes, layout: Layout):
+    async def what(client: Client) -> None:
+        _, run = await begin(client, cfg)
+        batches = []
+        for number in range(40):
+            run.observe(1, frame(layout, number))
+            batches.append(run.cut())
+        answers = await asyncio.gather(*(client.push(batch) for batch in batches))
+        assert {status for status, _ in answers} == {200}
+        found = [
+            believed(answer, cose.read_at(batch, 0)[0].encoded, id_of(batch))
+            for (_, answer), batch in zip(answers, batches, strict=True)
+        ]
+        assert len({item.index for item in found}) == 40
+        assert len({item.size for item in found}) < 40
+
+    over_http(tmp_path, what)
+
+
+def tls_files(folder: Path, ca: trustme.CA) -> TlsFiles:
+    server = ca.issue_cert("127.0.0.1")
+    server.private_key_pem.write_to_path(folder / "tls.key")
+    server.cert_chain_pems[0].write_to_path(folder / "tls.crt")
+    ca.cert_pem.write_to_path(folder / "ca.crt")
+    return TlsFiles(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+
+
+def test_tls_with_client_certificates(tmp_path: Path, cfg: bytes):
+    ca, stranger = trustme.CA(), trustme.CA()
+    files = tls_files(tmp_path, ca)
+    trust = ssl.create_default_context()
+    ca.configure_trust(trust)
+
+    async def run() -> None:
+        async with served(tmp_path, files, trust) as client:
+            assert client.url.startswith("https://127.0.0.1:")
+            with pytest.raises(aiohttp.ClientError):
+                await client.get("/v1/checkpoint")
+            stranger.issue_cert("gw").configure_cert(trust)
+            with pytest.raises(aiohttp.ClientError):
+                await client.get("/v1/checkpoint")
+            ca.issue_cert("gw-1").configure_cert(trust)
+            await begin(client, cfg)
+            status, answer = await client.get("/v1/checkpoint")
+            assert (status, answer[0]) == (200, 3)
+
+    asyncio.run(asyncio.wait_for(run(), WAIT_S))
+
+
+# --- the program ----------------------------------------------------------------------------------
+
+
+def written(folder: Path, more: str = "", listen: str = "127.0.0.1:0") -> Path:
+    """A record's files; the path of record.toml."""
+    public = keystore.create(folder / "log.key").public
+    text = anchors_text().replace(LOG.public.raw.hex(), public.raw.hex())
+    (folder / "anchors.toml").write_text(text)
+    (folder / "record.toml").write_text(f'[record]\nlisten = "{listen}"\n{more}')
+    return folder / "record.toml"
+
+
+def test_program_serves_and_ends_clean(tmp_path: Path, cfg: bytes):
+    path = written(tmp_path)
+    command = [sys.executable, "-m", "record.cli", "serve", "--config", str(path)]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            url = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert url, line
+
+            async def talk() -> None:
+                async with aiohttp.ClientSession() as session:
+                    await begin(Client(session, url.group()), cfg)
+
+            asyncio.run(asyncio.wait_for(talk(), WAIT_S))
+            os.kill(process.pid, signal.SIGTERM)
+            out, err = process.communicate(timeout=WAIT_S)
+            assert (process.returncode, out, err) == (0, "", "")
+        finally:
+            process.kill()
+    anchors = str(tmp_path / "anchors.toml")
+    assert main(["verify", str(tmp_path / "record.db"), "--anchors", anchors]) == 0
+
+
+def test_killed_record_holds_what_it_answered_for(tmp_path: Path, cfg: bytes):
+    path = written(tmp_path)
+    command = [sys.executable, "-m", "record.cli", "serve", "--config", str(path)]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+            assert url
+
+            async def talk() -> None:
+                async with aiohttp.ClientSession() as session:
+                    await begin(Client(session, url.group()), cfg)
+
+            asyncio.run(asyncio.wait_for(talk(), WAIT_S))
+        finally:
+            process.kill()
+    anchors = str(tmp_path / "anchors.toml")
+    assert main(["verify", str(tmp_path / "record.db"), "--anchors", anchors]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[record]\nlisten = "0.0.0.0:8443"\n', "not loopback"),
+        ('[record]\nlisten = "here"\n', "HOST:PORT"),
+        ('[record]\nlisten = "127.0.0.1:70000"\n', "HOST:PORT"),
+        ('[record]\nlistn = "127.0.0.1:0"\n', "did you mean 'listen'"),
+        ('[record]\nkey = "file:other.key"\n', "other.key"),
+        ('[record]\nanchors = "none.toml"\n', "none.toml"),
+        ("[record\n", "not TOML"),
+    ],
+)
+def test_wrong_configuration_is_one_line(
+    tmp_path: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]
+):
+    path = written(tmp_path)
+    path.write_text(text)
+    assert main(["serve", "--config", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_key_must_be_the_anchors(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = written(tmp_path)
+    (tmp_path / "anchors.toml").write_text(anchors_text())
+    assert main(["serve", "--config", str(path)]) == 2
+    assert LOG.public.kid.hex() in capsys.readouterr().err
+
+
+def test_store_of_another_log_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    over_http(tmp_path, lambda _: asyncio.sleep(0))
+    path = written(tmp_path)
+    assert main(["serve", "--config", str(path)]) == 2
+    assert "the store is that of log key" in capsys.readouterr().err
+
+
+def test_taken_port_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = written(tmp_path)
+
+    async def what(client: Client) -> None:
+        listen = client.url.removeprefix("http://")
+        arguments = ["serve", "--config", str(path), "--listen", listen]
+        assert await asyncio.to_thread(_status, arguments) == 2
+
+    (tmp_path / "other").mkdir()
+    over_http(tmp_path / "other", what)
+    assert "in use" in capsys.readouterr().err
+
+
+def _status(arguments: list[str]) -> int:
+    """The exit status of the program, in a process of its own."""
+    command = [sys.executable, "-m", "record.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    sys.stderr.write(done.stderr)
+    return done.returncode
+
+
+def test_anchors_are_read_strictly(tmp_path: Path):
+    path = tmp_path / "anchors.toml"
+    for text, words in (
+        (anchors_text() + '[[authority]]\nname = "B"\nkey = "zz"\n', "64 hex digits"),
+        (anchors_text() + anchors_text().split("\n", 3)[3], "the same key"),
+        (anchors_text().replace("[log]", "[logg]"), "logg"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            config.read_anchors(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        config.read_anchors(path)
