@@ -57,6 +57,7 @@ class _Layout(NamedTuple):
     heard: int  # what heard is where it is part of the fixed bytes
     kind: int
     quality: Quality
+    stream: int
 
 
 _Turn = tuple[int, int, Quality, tuple[bytes, ...]]  # first seq, kind, quality, marks
@@ -129,7 +130,7 @@ class Reader:
         """
         walk = _Walk(stream, first_seq, count, prev)
         while walk.seq < walk.stop:
-            if self._layout is not None:
+            if self._layout is not None and self._layout.stream == stream:
                 at = self._stretch(body, at, walk, self._layout)
             if walk.seq < walk.stop:
                 at = self._single(body, at, walk)
@@ -215,8 +216,9 @@ def _layout(
     form = "".join(f"{len(part)}s{code}" for part, code in zip(fixed, (*codes, "64x"), strict=True))
     quality = (sample.bound, sample.source, sample.flags)
     numbers = (least[0], least[2], least[3])
-    negative = sample.heard < 0
-    return _Layout(Struct(f">{form}"), fixed, numbers, negative, sample.heard, sample.kind, quality)
+    of_heard = (sample.heard < 0, sample.heard)
+    struct = Struct(f">{form}")
+    return _Layout(struct, fixed, numbers, *of_heard, sample.kind, quality, sample.stream)
 
 
 def _instants(layout: _Layout, row: tuple[Any, ...]) -> tuple[int, int]:
