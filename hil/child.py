@@ -1,0 +1,114 @@
+"""A program of ours as a process of its own, for as long as the bench runs.
+
+1. It dies with the bench, however that ends: the kernel kills it when its parent is gone
+   (prctl(2), PR_SET_PDEATHSIG). Start it from the main thread: the signal follows the thread.
+2. It has its own process group, so that Ctrl-C in the terminal reaches the bench alone, which ends
+   things in order.
+3. Every wait is bounded; what does not end is killed.
+4. It runs the same code as the bench, whatever the folder it is started in.
+
+What it says goes into a file, and is quoted when it fails.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import hil
+
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 0.02
+SAID_BYTES_MAX = 65_536  # of its output, from the end, that is looked at
+_libc = ctypes.CDLL(None)  # loaded before any fork
+
+
+class ChildError(Exception):
+    """It did not start, or ended by itself. The text quotes the last thing it said."""
+
+
+class Child:
+    """One process. `name` is for people; `module` is run as a program."""
+
+    def __init__(self, name: str, module: str, arguments: list[str], log: Path) -> None:
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)  # it was gone before it could be watched
+
+        # -P: what lies in the folder that we are started in must not pass for our modules.
+        home = str(Path(hil.__file__).resolve().parent.parent)
+        paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.name = name
+        self._log = log
+        with log.open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                process_group=0,
+                preexec_fn=die_with_parent,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def said(self) -> str:
+        """What it has said so far, the end of it."""
+        data = self._log.read_bytes()[-SAID_BYTES_MAX:]
+        return data.decode("utf-8", "replace")
+
+    def last_line(self) -> str:
+        lines = self.said().strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def check(self) -> None:
+        """Raises ChildError when it has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise ChildError(f"the {self.name} ended with {code}: {self.last_line()}")
+
+    async def says(self, text: str, timeout_s: float) -> None:
+        """Waits until it has said this. Raises ChildError."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        while text not in self.said():
+            self.check()
+            if loop.time() > until:
+                raise ChildError(
+                    f"the {self.name} was not ready in {timeout_s:g} s: {self.last_line()}"
+                )
+            await asyncio.sleep(_POLL_S)
+
+    async def ended(self, timeout_s: float) -> int | None:
+        """Its exit code; None when it has not ended by then."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        while True:
+            code = self._process.poll()
+            if code is not None or loop.time() >= until:
+                return code
+            await asyncio.sleep(_POLL_S)
+
+    async def end(self, timeout_s: float) -> int | None:
+        """Asks it to end (SIGTERM) and waits; kills what is left then, and returns None."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        code = await self.ended(timeout_s)
+        if code is None:
+            self.kill()
+        return code
+
+    def kill(self) -> None:
+        """Ends it and what it started, at once. Idempotent."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
