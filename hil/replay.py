@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.c37118.session import Item, Session, Terms
-from drivers.c37118.wire import FrameType, Splitter, parse_header
+from drivers.c37118.wire import Bad, FrameType, Splitter, parse_header, whole
 from drivers.line import Frame, Instant
 from evidence.leap import BUILT_IN, NS
 from hil.capture import CaptureError, Chunk, Flow, Tally, chunks
@@ -111,16 +111,24 @@ class _Conversation:
         self.source = f"{flow.kind} {ends} #{flow.number}"
 
     def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
+        if chunk.kind == "udp":
+            return self.session.accept(_datagram(chunk.payload), heard)
         splitter = self.splitters[chunk.direction]
         lost = splitter.flush() if chunk.fresh else []  # nothing before goes on in it
-        found = lost + splitter.feed(chunk.payload)
-        if chunk.kind == "udp":
-            found += splitter.flush()  # a datagram holds whole frames
-        return self.session.accept(found, heard)
+        return self.session.accept(lost + splitter.feed(chunk.payload), heard)
 
     def flush(self, heard: Instant) -> list[Item]:
         left = [item for splitter in self.splitters for item in splitter.flush()]
         return self.session.accept(left, heard)
+
+
+def _datagram(payload: bytes) -> list[bytes | Bad]:
+    """One frame, good or bad; several only where the first says that it ends before the rest."""
+    found = whole(payload)
+    if isinstance(found, bytes) or int.from_bytes(payload[2:4], "big") >= len(payload):
+        return [found]
+    splitter = Splitter()
+    return splitter.feed(payload) + splitter.flush()
 
 
 class Replay:

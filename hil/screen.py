@@ -165,7 +165,7 @@ def _table(view: View, across: float | None) -> "Table":
     outer = Table.grid()
     outer.add_row(pmus)
     outer.add_row(whole)
-    outer.add_row(
-        f"clock: {view.agent['clock']}   record: {view.agent['record'] or 'not asked yet'}"
-    )
+    record = view.agent["record"] or "not asked yet"
+    outer.add_row("sent: data frames; heard to refused: configuration frames and stated holes too")
+    outer.add_row(f"clock: {view.agent['clock']}   record: {record}")
     return outer

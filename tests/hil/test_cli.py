@@ -1,0 +1,37 @@
+"""`gridseal-hil` told something wrong: one line that helps, and exit 2."""
+
+import pytest
+
+from hil import cli
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("dmo", "did you mean 'demo'"),
+        ("bench latancy", "did you mean 'latency'"),
+        ("bench", "required"),
+        ("bench seal --streams 3", "takes no --streams"),
+        ("bench latency --streams 0", "1 to 1000"),
+        ("demo --second 3", "did you mean '--seconds'"),
+        ("demo --seconds soon", "'soon'"),
+        ("demo --seconds -1", "-1"),
+        ("demo --seconds nan", "nan"),
+        ("replay", "FILE"),
+        ("replay one two", "'two' is one argument too many"),
+        ("replay --jsn one", "did you mean '--json'"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_with_the_nearest(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(typed.split()) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err and told.err.count("\n") == 1
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("demo", "replay", "bench"))
