@@ -1,0 +1,161 @@
+"""The demo as people start it: it accounts for every frame, and leaves nothing running, however it
+ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+STAGES = ("heard", "sealed", "durable", "admitted", "receipted")
+WAIT_S = 45.0  # a demo of some seconds, on a machine that does other things too
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hil.cli", "demo", *arguments]
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def children(pid: int) -> set[int]:
+    """The processes that this one has started and that still run."""
+    found: set[int] = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="ascii").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.add(int(path.parent.name))
+    return found
+
+
+def program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.05)
+
+
+def both(pid: int) -> set[int]:
+    """Agent and record, once both run."""
+    found: set[int] = set()
+
+    def there() -> bool:
+        nonlocal found
+        found = children(pid)
+        names = " ".join(map(program, found))
+        return "agent.cli" in names and "record.cli" in names
+
+    until(there, "agent and record")
+    return found
+
+
+def gone(pids: set[int]) -> bool:
+    return not any("agent.cli" in program(pid) or "record.cli" in program(pid) for pid in pids)
+
+
+def holds(said: dict[str, object]) -> None:
+    """Every stage has every data frame that was sent."""
+    assert said["sent"] != 0
+    assert {stage: said[stage] for stage in STAGES} == dict.fromkeys(STAGES, said["sent"])
+    assert said["refused"] == said["faults"] == said["verify"] == 0
+    assert said["reasons"] == []
+
+
+def test_every_frame_sent_is_receipted_and_the_record_verifies(tmp_path: Path) -> None:
+    keep = tmp_path / "kept"
+    done = subprocess.run(
+        command("--seconds", "4", "--json", "--keep", str(keep)),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    holds(said)
+    # Two PMUs of 60/s for four seconds; the machine may be busy when they start.
+    assert 300 < said["sent"] < 600
+    assert said["total"]["heard"] > said["heard"]  # configuration frames are sealed too
+    assert 0 < said["latency_ms"]["p50"] <= said["latency_ms"]["p99"]
+    assert "everything holds" in done.stderr and "Hz" in done.stderr
+    # What was kept verifies again, and not with one byte changed.
+    site = keep / "site"
+    verify = [sys.executable, "-m", "record.cli", "verify", str(site / "record.db")]
+    anchors = ["--anchors", str(site / "anchors.toml")]
+    assert subprocess.run([*verify, *anchors], timeout=WAIT_S, check=False).returncode == 0
+    assert (site / "report.json").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+def test_told_to_stop_it_drains_and_sums_up(number: signal.Signals) -> None:
+    demo = started("--json")
+    try:
+        begun = both(demo.pid)
+        time.sleep(1.5)
+        demo.send_signal(number)
+        out, err = demo.communicate(timeout=WAIT_S)
+    finally:
+        demo.kill()
+    assert demo.returncode == 0, err
+    holds(json.loads(out.splitlines()[-1]))
+    assert gone(begun)
+
+
+def test_killed_outright_it_leaves_nothing_running() -> None:
+    demo = started()
+    try:
+        begun = both(demo.pid)
+    finally:
+        demo.kill()
+        demo.communicate(timeout=WAIT_S)
+    until(lambda: gone(begun), "the end of agent and record")
+
+
+def test_an_agent_that_dies_is_a_reason_and_no_hang() -> None:
+    demo = started("--json")
+    try:
+        begun = both(demo.pid)
+        time.sleep(1.0)
+        (agent,) = (pid for pid in begun if "agent.cli" in program(pid))
+        os.kill(agent, signal.SIGKILL)
+        out, err = demo.communicate(timeout=WAIT_S)
+    finally:
+        demo.kill()
+    assert demo.returncode == 1
+    said = json.loads(out.splitlines()[-1])
+    assert any("the agent ended with -9" in reason for reason in said["reasons"])
+    assert "the agent ended" in err
+    assert gone(begun)
+
+
+def test_a_folder_with_a_demo_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "gateway.toml").write_text("mine")
+    done = subprocess.run(
+        command("--seconds", "1", "--keep", str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "gateway.toml" in done.stdout and "Traceback" not in done.stderr
+    assert (tmp_path / "site" / "gateway.toml").read_text() == "mine"
