@@ -63,16 +63,22 @@ def read(payload: bytes) -> Classification:
 
 def _read_finding(value: Any) -> Finding:
     run, subject, stream, first, last, klass, reason = shape.array(value, "finding", 7)
-    if klass not in list(Class):
+    first = shape.optional(first, shape.uint, "first seq")
+    last = shape.optional(last, shape.uint, "last seq")
+    if (first is not None or last is not None) and stream is None:
+        shape.fail("stream", stream, "a number where seq is one")
+    if first is not None and last is not None and first > last:
+        shape.fail("finding", (first, last), "a first seq up to the last")
+    if shape.uint(klass, "class") not in list(Class):
         shape.fail("class", klass, "a class")
-    if reason not in list(Reason):
+    if shape.uint(reason, "reason") not in list(Reason):
         shape.fail("reason", reason, "a reason")
     return Finding(
         shape.blob(run, "run", HASH_BYTES),
         shape.optional(subject, shape.blob, "subject", HASH_BYTES),
         shape.optional(stream, shape.uint, "stream"),
-        shape.optional(first, shape.uint, "first seq"),
-        shape.optional(last, shape.uint, "last seq"),
+        first,
+        last,
         klass,
         reason,
     )

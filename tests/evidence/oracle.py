@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
-from cwt import COSE, COSEKey
-from cwt.exceptions import CWTError
+from cwt import COSE, COSEKey  # type: ignore[import-not-found]
+from cwt.exceptions import CWTError  # type: ignore[import-not-found]
 
 _EC = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979
 

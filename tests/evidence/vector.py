@@ -6,7 +6,7 @@ The walk through CBOR is written here once more: a fault of evidence.cbor cannot
 import dataclasses
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,7 @@ from evidence.key import PublicKey
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "evidence"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
-READERS = {
+READERS: dict[str, Callable[[bytes], Any]] = {
     "checkpoint": checkpoint.read,
     "classification": classification.read,
     "credential": credential.read,

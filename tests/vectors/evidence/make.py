@@ -154,9 +154,16 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
     if device.alg == -9:
         cose_key = {1: 2, -1: 1, -2: device.raw[:32], -3: device.raw[32:]}
     claims = {
-        1: "Utility A", 2: "gw-1", 4: 1_900_000_000, 5: 1_795_000_000, 7: seeded("serial", 8),
+        1: "Utility A",
+        2: "gw-1",
+        4: 1_900_000_000,
+        5: 1_795_000_000,
+        7: seeded("serial", 8),
         8: {1: cose_key},
-        -65537: role, -65538: SITE, -65539: position, -65540: BUSES[: 2 if position else 0],
+        -65537: role,
+        -65538: SITE,
+        -65539: position,
+        -65540: BUSES[: 2 if position else 0],
     }
     fields = {
         "issuer": "Utility A",
@@ -201,9 +208,14 @@ def run(device: Key, key: Key, name: bytes, first: bool) -> Vector:
 def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> Vector:
     fields: Vector = {
         "run": run_name,
-        "stream": stream, "seq": seq, "prev": seeded("prev") if seq else ZERO, "tai": T0,
-        "kind": 16 if full else 2, "source": hidden(f"source {stream}", b"pmu-a/7"),
-        "origin": "concentrator" if full else "gateway", "wait_ms": 40 if full else None,
+        "stream": stream,
+        "seq": seq,
+        "prev": seeded("prev") if seq else ZERO,
+        "tai": T0,
+        "kind": 16 if full else 2,
+        "source": hidden(f"source {stream}", b"pmu-a/7"),
+        "origin": "concentrator" if full else "gateway",
+        "wait_ms": 40 if full else None,
         "configuration": hidden("configuration", b"CFG-2") if full else None,
         "rate": [60, 1] if full else [0, 0],
         "position": POSITION if full else None,
@@ -231,14 +243,17 @@ def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> 
 
 def channel(block: int, planned: bool) -> Vector:
     return {
-        "block": block, "name": hidden(f"channel {block}", b"VA"),
-        "quantity": "voltage" if planned else "current", "unit": "V" if planned else "A",
+        "block": block,
+        "name": hidden(f"channel {block}", b"VA"),
+        "quantity": "voltage" if planned else "current",
+        "unit": "V" if planned else "A",
         "phase": "A" if planned else "",
         "node": BUSES[0] if planned else None,
         "terminal": seeded("terminal", 16) if planned else None,
         "direction": -1 if planned else 0,
         "ratio": [345_000, 115] if planned else None,
-        "accuracy": "0.3" if planned else "", "core": "1" if planned else "",
+        "accuracy": "0.3" if planned else "",
+        "core": "1" if planned else "",
         "burden": "25 VA" if planned else "",
         "correction": seeded("correction") if planned else None,
         "aliases": hidden("aliases", b"EIC") if planned else None,
@@ -248,9 +263,17 @@ def channel(block: int, planned: bool) -> Vector:
 def observation(key: Key, name: bytes, **changed: Any) -> Vector:
     """An observation under the descriptor of this name; what is not given is the ordinary."""
     fields: Vector = {
-        "stream": 7, "seq": 1000, "tai": T0 + 16_666_666, "bound": 1000, "source": 1,
-        "flags": 3, "heard": 41_000_000, "heard_bound": 20_000, "prev": seeded("prev"),
-        "kind": 16, "raw": frame(7, 126),
+        "stream": 7,
+        "seq": 1000,
+        "tai": T0 + 16_666_666,
+        "bound": 1000,
+        "source": 1,
+        "flags": 3,
+        "heard": 41_000_000,
+        "heard_bound": 20_000,
+        "prev": seeded("prev"),
+        "kind": 16,
+        "raw": frame(7, 126),
     } | changed
     payload = cbor([1, *fields.values()])
     made = signed(key, payload, None, b"gridseal/1 observation" + name)
@@ -312,8 +335,11 @@ def batch(run_name: bytes, names: list[bytes], number: int) -> tuple[Vector, Vec
     ][: 3 if number else 1]
     links = [link for _, part in parts for link in part]
     fields = {
-        "run": run_name, "number": number, "previous": seeded("head") if number else ZERO,
-        "count": len(links), "root": root([leaf(link) for link in links]),
+        "run": run_name,
+        "number": number,
+        "previous": seeded("head") if number else ZERO,
+        "count": len(links),
+        "root": root([leaf(link) for link in links]),
         "ranges": [part for part, _ in parts],
     }
     payload = [1, *fields.values()]
@@ -333,16 +359,40 @@ def receipt(subject: bytes, classed: list[list[int]]) -> Vector:
     proof = [leaves[3], pair, leaves[4]]
     names = ("stream", "first_seq", "last_seq", "klass", "reason")
     fields = {
-        "subject": sha256(subject), "index": 2, "size": 5, "root": root(leaves),
-        "proof": proof, "classed": [dict(zip(names, item, strict=True)) for item in classed],
+        "subject": sha256(subject),
+        "index": 2,
+        "size": 5,
+        "root": root(leaves),
+        "proof": proof,
+        "classed": [dict(zip(names, item, strict=True)) for item in classed],
     }
     payload = [1, *list(fields.values())[:5], classed]
     return statement("receipt", LOG, 65305, payload, fields) | {"entry": subject}
 
 
 def refusal() -> Vector:
-    fields = {"subject": seeded("subject"), "reason": 22, "text": "seq 7 is not linked", "tai": T0}
+    fields: Vector = {
+        "subject": seeded("subject"),
+        "reason": 22,
+        "text": "seq 7 is not linked",
+        "tai": T0,
+    }
     return statement("refusal", LOG, 65306, [1, *fields.values()], fields)
+
+
+def checkpoint() -> Vector:
+    fields: Vector = {"size": 1 << 33, "root": seeded("root"), "tai": T0}
+    return statement("checkpoint", LOG, 65308, [1, *fields.values()], fields)
+
+
+def classification() -> Vector:
+    names = ("run", "subject", "stream", "first_seq", "last_seq", "klass", "reason")
+    whole = [seeded("run"), None, None, None, None, 4, 29]
+    part = [seeded("run"), seeded("subject"), 7, 22, 1000, 4, 28]
+    because = [seeded("subject"), seeded("other subject")]
+    findings = [dict(zip(names, item, strict=True)) for item in (whole, part)]
+    fields = {"tai": T0, "findings": findings, "because": because}
+    return statement("classification", LOG, 65307, [1, T0, [whole, part], because], fields)
 
 
 def disclosure() -> Vector:
@@ -374,6 +424,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     worse = [[7, 22, 23, 3, 82], [8, 255, 1 << 33, 7, 91]]
     made["receipt_classed"] = receipt(made["head_two_runs"]["encoded"], worse)
     made |= {"refusal": refusal(), "disclosure": disclosure()}
+    made |= {"checkpoint": checkpoint(), "classification": classification()}
     if python is not None:
         device = OracleKey("device p256", python)
         made["credential_esp256"] = credential(device, POSITION, 0)
