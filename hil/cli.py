@@ -167,7 +167,9 @@ def _bench(asked: argparse.Namespace) -> int:
         print(json.dumps(figures))
     else:
         print(_table(figures))
-    return 0
+    for reason in figures.get("reasons", ()):
+        print(f"gridseal-hil bench {asked.what}: {reason}", file=sys.stderr)
+    return 1 if figures.get("reasons") else 0
 
 
 def _table(figures: dict[str, Any], within: str = "") -> str:

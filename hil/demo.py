@@ -122,13 +122,17 @@ class Demo:
         self._children: list[Child] = []
         self._before: tuple[float, dict[int, int]] = (0.0, {})
         self._rates: dict[int, float] = {}
+        self.agent: Child | None = None
+        self.hears = False  # from the start of the agent until the PMUs fall silent
         self.outcome = Outcome()
 
     async def run(self, seconds: float | None, stop: asyncio.Event) -> None:
         """Until `stop`, or for so many seconds after the start. Raises DemoError, ChildError."""
         try:
             record, agent = await self._start(stop)
+            self.agent, self.hears = agent, True
             await self._watch(agent, record, seconds, stop)
+            self.hears = False
             await self._silence()
             await self._end(agent, record)
         finally:

@@ -20,9 +20,14 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "hil.cli", "demo", *arguments]
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A demo that makes its temporary folder in this one."""
     return subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
     )
 
 
@@ -105,8 +110,8 @@ def test_every_frame_sent_is_receipted_and_the_record_verifies(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-def test_told_to_stop_it_drains_and_sums_up(number: signal.Signals) -> None:
-    demo = started("--json")
+def test_told_to_stop_it_drains_and_sums_up(number: signal.Signals, tmp_path: Path) -> None:
+    demo = started(tmp_path, "--json")
     try:
         begun = both(demo.pid)
         time.sleep(1.5)
@@ -117,10 +122,11 @@ def test_told_to_stop_it_drains_and_sums_up(number: signal.Signals) -> None:
     assert demo.returncode == 0, err
     holds(json.loads(out.splitlines()[-1]))
     assert gone(begun)
+    assert not list(tmp_path.iterdir())
 
 
-def test_killed_outright_it_leaves_nothing_running() -> None:
-    demo = started()
+def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
+    demo = started(tmp_path)
     try:
         begun = both(demo.pid)
     finally:
@@ -129,8 +135,8 @@ def test_killed_outright_it_leaves_nothing_running() -> None:
     until(lambda: gone(begun), "the end of agent and record")
 
 
-def test_an_agent_that_dies_is_a_reason_and_no_hang() -> None:
-    demo = started("--json")
+def test_an_agent_that_dies_is_a_reason_and_no_hang(tmp_path: Path) -> None:
+    demo = started(tmp_path, "--json")
     try:
         begun = both(demo.pid)
         time.sleep(1.0)
