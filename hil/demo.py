@@ -17,19 +17,17 @@ import signal
 import socket
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent import status
 from drivers.keystore.uri import KeyStoreError
-from evidence.code import Kind
 from evidence.config import ConfigError
 from hil.child import Child, ChildError
-from hil.devices.pmu import PHASORS_3, PHASORS_10, Plant, Pmu, Profile
-from hil.devices.unit import INSTANTS_MAX
+from hil.devices.pmu import PHASORS_3, PHASORS_10, Plant, Profile
 from hil.grid import Grid
 from hil.ledger import Ledger
+from hil.outcome import Outcome, Station, summary
 from hil.screen import Row, Screen, View, stream_for
 from provisioning.init import ANCHORS, GATEWAY, RECORD, InitRequest, initialise
 from provisioning.placement import PlacementError
@@ -50,63 +48,6 @@ BUSES = ("Bus 1", "Bus 2")
 
 class DemoError(Exception):
     """The demo cannot be run, or stopped half-way. The text is for people."""
-
-
-@dataclass(slots=True)
-class Station:
-    """One PMU of the demo, as the screen and the account name it."""
-
-    pmu: Pmu
-    name: str
-    line: str
-    bus: str
-
-    @property
-    def idcode(self) -> int:
-        return self.pmu.profile.idcode
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What was counted, by whoever counted it."""
-
-    sent: int = 0
-    skipped: int = 0  # instants for which a PMU was late: never sent
-    data: int = 0  # data frames in the record
-    others: int = 0  # configuration, header and command frames in the record
-    gaps: int = 0  # stated holes in the record
-    agent: dict[str, Any] = field(default_factory=dict)
-    tree_size: int = 0
-    verify: int | None = None
-    verify_says: str = ""
-    reasons: list[str] = field(default_factory=list)
-
-    def report(self) -> dict[str, Any]:
-        """One JSON object. The stages count data frames, as `sent` does; `total` counts all links.
-
-        The agent counts links of every kind; how many are no data frame is read from the record.
-        """
-        agent = self.agent
-        stated = self.others + self.gaps
-        total = {name: agent.get(name, 0) for name in ("heard", "sealed", "durable", "receipted")}
-        return {
-            "sent": self.sent,
-            "heard": max(total["heard"] - self.others, 0),
-            "sealed": max(total["sealed"] - stated, 0),
-            "durable": max(total["durable"] - stated, 0),
-            "admitted": self.data,
-            "receipted": max(total["receipted"] - stated, 0),
-            "refused": agent.get("refused", 0),
-            "holes": agent.get("holes", 0),
-            "faults": agent.get("faults", 0),
-            "latency_ms": agent.get("latency_ms", {"p50": None, "p99": None}),
-            "verify": self.verify,
-            "verify_says": self.verify_says,
-            "total": {**total, "admitted": self.data + stated},
-            "skipped": self.skipped,
-            "tree_size": self.tree_size,
-            "reasons": self.reasons,
-        }
 
 
 class Demo:
@@ -308,49 +249,13 @@ class Demo:
         except StoreError as fault:
             found.reasons.append(f"the record cannot be read: {fault}")
         await self._verify()
-        self._judge()
+        found.judge(self._stations, self._ledger)
 
     async def _verify(self) -> None:
         arguments = ["verify", self._at(STORE), "--anchors", self._at(ANCHORS)]
         verify = self._child("verify", "record.cli", arguments)
         self.outcome.verify = await verify.ended(VERIFY_S)
         self.outcome.verify_says = verify.last_line()
-
-    def _judge(self) -> None:
-        found, ledger = self.outcome, self._ledger
-        found.data = ledger.kinds[int(Kind.C37118)]
-        found.others = ledger.kinds[int(Kind.C37118_INFO)]
-        found.gaps = ledger.kinds[int(Kind.GAP)]
-        found.tree_size = ledger.size
-        say = found.reasons.append
-        if found.sent == 0:
-            say("no frame was sent")
-        for station in self._stations:
-            self._judge_station(station)
-        if ledger.repeated:
-            say(f"{ledger.repeated} frames are in the record more than once")
-        total = found.report()["total"]
-        for stage in ("sealed", "durable", "receipted"):
-            if total[stage] != total["admitted"]:
-                say(f"{total[stage]} links {stage}, {total['admitted']} admitted")
-        for what in ("refused", "faults", "unkept", "bugs", "waiting"):
-            if found.agent.get(what):
-                say(f"the agent counts {found.agent[what]} {what}")
-        if found.verify != 0:
-            say(f"verify ends with {found.verify}: {found.verify_says}")
-
-    def _judge_station(self, station: Station) -> None:
-        counts, idcode = station.pmu.counts, station.idcode
-        admitted = self._ledger.data[idcode]
-        if admitted != counts.sent:
-            self.outcome.reasons.append(
-                f"{station.name}: {counts.sent} data frames sent, {admitted} in the record"
-            )
-        if counts.sent <= INSTANTS_MAX:
-            missing = set(station.pmu.instants()) - self._ledger.instants.get(idcode, set())
-            if missing:
-                text = f"{station.name}: {len(missing)} of the instants sent are not in the record"
-                self.outcome.reasons.append(text)
 
 
 def _free_port() -> int:
@@ -397,25 +302,9 @@ def main(seconds: float | None, as_json: bool, keep: Path | None) -> int:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
     report = outcome.report()
-    screen.say(_summary(report))
+    screen.say(summary(report))
     if keep is not None:
         screen.say(f"kept: {folder}")
     if as_json:
         print(json.dumps(report), flush=True)
     return 1 if outcome.reasons else 0
-
-
-def _summary(report: dict[str, Any]) -> str:
-    latency = report["latency_ms"]
-    stages = ("sent", "heard", "sealed", "durable", "admitted", "receipted")
-    lines = [
-        "data frames: " + ", ".join(f"{name} {report[name]}" for name in stages),
-        f"all links: {report['total']['admitted']} in a log of {report['tree_size']} entries; "
-        f"refused {report['refused']}, holes {report['holes']}, faults {report['faults']}",
-        f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
-        f"verify: {report['verify_says']} (exit {report['verify']})",
-    ]
-    lines += [f"gridseal-hil demo: {reason}" for reason in report["reasons"]]
-    if not report["reasons"]:
-        lines.append("nothing was lost")
-    return "\n".join(lines)
