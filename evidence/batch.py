@@ -37,7 +37,7 @@ def read(encoded: bytes) -> Batch:
             Reason.TOO_LONG, f"a batch of {len(encoded)} bytes; at most {BATCH_BYTES_MAX}"
         )
     message, end = cose.read_at(encoded, 0)
-    message = cose.read_statement(message.encoded, Typ.HEAD)
+    cose.stated(message, Typ.HEAD)
     return Batch(head.batch_id(message.encoded), head.read(message.payload), message, encoded[end:])
 
 

@@ -37,6 +37,8 @@ def encode(value: Any) -> bytes:
 def _ordered(value: Any, depth: int) -> Any:
     if depth > DEPTH_MAX:
         raise EvidenceError(Reason.ENCODING, f"nested deeper than {DEPTH_MAX}")
+    if type(value) is bytes:
+        return value
     if isinstance(value, dict):
         pairs = sorted((_key(key), key, _ordered(item, depth + 1)) for key, item in value.items())
         return {key: item for _, key, item in pairs}

@@ -106,7 +106,15 @@ def read_statement(encoded: bytes, typ: Typ) -> Sign1:
     Raises EvidenceError(TYP) if of another, or of none.
     """
     _check_length(encoded, typ)
-    message = read(encoded)
+    return stated(read(encoded), typ)
+
+
+def stated(message: Sign1, typ: Typ) -> Sign1:
+    """A message that was taken apart, if it is a statement of this typ.
+
+    Raises EvidenceError(TYP or TOO_LONG).
+    """
+    _check_length(message.encoded, typ)
     if message.typ != typ:
         raise EvidenceError(Reason.TYP, f"typ {message.typ}, not {typ.value} ({typ.name.lower()})")
     return message

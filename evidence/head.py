@@ -16,6 +16,7 @@ batch's id.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +27,16 @@ from evidence.refusal import EvidenceError
 
 RANGES_MAX = 420  # each has about 150 bytes: a head stays under 64 KiB
 COUNT_MAX = 65536  # observations of one batch
+
+
+# The one encoding of a head's numbers and hashes (RFC 8949 4.2.1: no head longer than it must be).
+_UINT = (
+    rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00)..|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
+)
+_HASH = rb"\x58\x20(.{32})"
+_MANY = rb"([\x80-\x97]|\x98[\x18-\xff]|\x99(?!\x00)..)"
+_FRONT = re.compile(rb"\x87\x01" + _HASH + _UINT + _HASH + _UINT + _HASH + _MANY, re.DOTALL)
+_RANGE = re.compile(rb"\x86" + _UINT + _HASH + 2 * _UINT + 2 * _HASH, re.DOTALL)
 
 
 class Range(NamedTuple):
@@ -67,7 +78,7 @@ def batch_id(encoded: bytes) -> bytes:
 
 def read(payload: bytes) -> Head:
     """The head in a payload. Raises EvidenceError."""
-    value = shape.versioned(cbor.decode(payload), "head", 7)
+    value = _usual(payload) or shape.versioned(cbor.decode(payload), "head", 7)
     ranges = shape.array(value[6], "ranges")
     if not 1 <= len(ranges) <= RANGES_MAX:
         shape.fail("ranges", len(ranges), f"1 to {RANGES_MAX}")
@@ -102,6 +113,34 @@ def _check_order(ranges: tuple[Range, ...]) -> None:
             )
             raise EvidenceError(Reason.LINK, text)
         ends[part.stream, part.descriptor] = part
+
+
+def _usual(payload: bytes) -> tuple[Any, ...] | None:
+    """What cbor.decode gives, in a fifth of its time, where a head has the form it should have.
+
+    None where it has not: then the general reader says what is wrong. A record reads thousands of
+    heads a second, and ten of their ranges took as long as a hundred observations.
+    """
+    front = _FRONT.match(payload)
+    if front is None:
+        return None
+    run, number, previous, count, root, many = front.groups()
+    at = front.end()
+    ranges = []
+    for _ in range(many[0] & 0x1F if len(many) == 1 else int.from_bytes(many[1:], "big")):
+        found = _RANGE.match(payload, at)
+        if found is None:
+            return None
+        stream, descriptor, first, last, prev, leaf = found.groups()
+        ranges.append((_number(stream), descriptor, _number(first), _number(last), prev, leaf))
+        at = found.end()
+    if at != len(payload):
+        return None
+    return VERSION, run, _number(number), previous, _number(count), root, tuple(ranges)
+
+
+def _number(encoded: bytes) -> int:
+    return encoded[0] if len(encoded) == 1 else int.from_bytes(encoded[1:], "big")
 
 
 def _read_range(value: Any) -> Range:
