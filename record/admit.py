@@ -248,6 +248,14 @@ def first_prev(of: Run, stream: int) -> bytes:
     return next((item.leaf for item in of.reached if item.stream == stream), merkle.ZERO)
 
 
+def doubt_in_force(of: KnownRun, instants: Sequence[int]) -> tuple[Reason, str] | None:
+    """None when its credential is in force at all these instants, ns TAI; or why it is not."""
+    low, high = of.window
+    if all(low <= tai < high for tai in instants):
+        return None
+    return in_force(of.credential, instants)
+
+
 def in_force(what: Credential, instants: Sequence[int]) -> tuple[Reason, str] | None:
     """None when the credential is in force at all these instants, ns TAI; otherwise why it is not.
 
@@ -270,7 +278,7 @@ def in_force(what: Credential, instants: Sequence[int]) -> tuple[Reason, str] | 
 
 def _out_of_force(part: Part, now: int) -> bool:
     """Whether the credential is out of force by the log's clock and by the gateway's alike."""
-    return all(in_force(part.run.credential, (tai,)) for tai in (now, *part.heard))
+    return all(doubt_in_force(part.run, (tai,)) for tai in (now, *part.heard))
 
 
 def _part(place: Range, ruling: _Ruling, span: Span) -> Part:

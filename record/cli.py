@@ -11,7 +11,6 @@ The web library is loaded by `serve` alone.
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import random
 import signal
@@ -25,7 +24,7 @@ from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from record import config
 from record.audit import Audit
-from record.desk import Desk
+from record.desk import Desk, settle_collector
 from record.show import shown, summary
 from record.store import NotARecordError, StoreError, open_reader
 
@@ -79,9 +78,7 @@ def _serve(asked: argparse.Namespace) -> int:
             f" {found.anchors.log_key.kid.hex()}",
         )  # fmt: skip
     desk = Desk(found.store, signer, found.anchors.authorities, now, random.random, found.every)
-    # Nearly all that is made lives as long as one request; the collector finds nothing there.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    settle_collector()
     return asyncio.run(_run(desk, found))
 
 

@@ -19,10 +19,12 @@ from evidence.code import Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
 from evidence.key import PublicKey
+from evidence.leap import BUILT_IN, NS
 from evidence.run import Run
 from record.store import Store, StoreError
 
 KNOWN_MAX = 4096  # about a thousand gateways' streams; one takes a few KiB
+UTC_S_MAX = 1 << 62  # what a credential may name is not a clock's
 T = TypeVar("T")
 
 
@@ -43,6 +45,7 @@ class KnownRun:
     run: Run
     public: PublicKey
     credential: Credential
+    window: tuple[int, int]  # ns TAI: between them the credential is in force for certain
 
     @property
     def device(self) -> bytes:
@@ -90,7 +93,7 @@ class Known:
         under = self.credential(value.credential)
         if under is None:
             raise StoreError(f"the credential of run {name.hex()[:16]} is missing")
-        return KnownRun(found.idx, name, value, value.public, under)
+        return known_run(found.idx, name, value, under)
 
     def _read_descriptor(self, name: bytes) -> KnownDescriptor | None:
         found = self._store.statement(name, Typ.DESCRIPTOR)
@@ -106,6 +109,16 @@ class Known:
         told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), value.digests)
         configuration = told.get(value.configuration) if value.configuration else None
         return KnownDescriptor(name, value, of_run, configuration)
+
+
+def known_run(idx: int, name: bytes, value: Run, under: Credential) -> KnownRun:
+    """A run that acts under this credential."""
+    # A second of room on either side: where a leap second stands, counts of UTC repeat.
+    window = tuple(
+        BUILT_IN.tai_ns(min(edge, UTC_S_MAX)) + room
+        for edge, room in ((under.not_before_s, NS), (under.expires_s, -NS))
+    )
+    return KnownRun(idx, name, value, value.public, under, (window[0], window[1]))
 
 
 def _kept(cache: dict[bytes, T | None], name: bytes, read: Callable[[bytes], T | None]) -> T | None:

@@ -26,9 +26,9 @@ from evidence.descriptor import Descriptor
 from evidence.head import batch_id
 from evidence.receipt import Classed, Receipt
 from evidence.run import Run
-from record.admit import NewBatch, NewStatement, Part, in_force
+from record.admit import NewBatch, NewStatement, Part, doubt_in_force
 from record.continuity import Continuity, Doubt, Mark, Stretch
-from record.known import KnownRun
+from record.known import KnownRun, known_run
 from record.log import Log
 from record.schema import Entry, Exhibit, HeadRow, RunRow
 from record.store import Store, StoreError
@@ -40,6 +40,7 @@ _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
 EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
+LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
 MARKS_MAX = 64  # laid over one range; more are taken as one
 CLASSED_MAX = 2000  # ranges of one receipt, 27 bytes each at most: a statement ends at 64 KiB
 
@@ -73,6 +74,7 @@ class Sequencer:
 
     def _reset(self) -> None:
         self._doubts: list[Doubt] = []
+        self._last_heads: dict[int, tuple[int, bytes]] = {}
         self._counts: Counter[tuple[int, int]] = Counter()
         self._cloned = {row.id for row in self._store.runs() if row.cloned}
 
@@ -151,7 +153,7 @@ class Sequencer:
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:
             if item.credential is None:
                 raise StoreError("a run without its credential")
-            self._run(KnownRun(idx, item.name, item.value, item.value.public, item.credential), new)
+            self._run(known_run(idx, item.name, item.value, item.credential), new)
         return new
 
     # --- batches ------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ class Sequencer:
     def _judge(self, part: Part, tai: int, chained: bool, marks: list[Mark]) -> None:
         """Adds what holds for the whole part: its credential, its run, its head."""
         whole = (part.range.first_seq, part.range.last_seq)
-        out = in_force(part.run.credential, (tai, *part.heard))
+        out = doubt_in_force(part.run, (tai, *part.heard))
         if out is not None:
             marks.append(Mark(*whole, int(Class.KEY_DOUBTFUL), int(out[0])))
         if part.run.id in self._cloned:
@@ -191,6 +193,12 @@ class Sequencer:
     def _chained(self, item: NewBatch, idx: int) -> bool:
         """Whether the head fits those numbered next to it; if not, those are doubtful as well."""
         head, run = item.head, item.run
+        if self._last_head(run.id) == (head.number - 1, head.previous):
+            # The next one of a run whose last one is known: the ordinary case, without a look-up.
+            self._store.add_head(HeadRow(run.id, head.number, idx, head.previous))
+            self._last_heads[run.id] = (head.number, item.subject)
+            return True
+        self._last_heads.pop(run.id, None)
         apart = []
         for row in self._store.heads_near(run.id, head.number):
             other = self._subject(row.idx)
@@ -205,6 +213,17 @@ class Sequencer:
             finding = Finding(run.name, other, None, None, None, *_HEAD_CHAIN)
             self._doubts.append(Doubt(finding, (other, item.subject)))
         return not apart
+
+    def _last_head(self, run: int) -> tuple[int, bytes] | None:
+        """Number and subject of a run's last head; None when there is none, or more than one."""
+        last = self._last_heads.get(run)
+        if last is None:
+            rows = self._store.last_heads(run)
+            if len(rows) == 1:
+                if len(self._last_heads) >= LAST_HEADS_MAX:
+                    del self._last_heads[next(iter(self._last_heads))]
+                last = self._last_heads[run] = (rows[0].number, self._subject(rows[0].idx))
+        return last
 
     def _subject(self, idx: int) -> bytes:
         return self._continuity.entry(idx)[0]

@@ -177,6 +177,12 @@ class Store:
         sql = "SELECT * FROM head WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number, idx"
         return list(self._all(HeadRow, sql, (run, number - 1, min(number + 1, INT_MAX))))
 
+    def last_heads(self, run: int) -> list[HeadRow]:
+        """The heads of a run's greatest number."""
+        sql = "SELECT * FROM head WHERE run = ?1 AND number ="
+        sql += " (SELECT max(number) FROM head WHERE run = ?1) ORDER BY idx"
+        return list(self._all(HeadRow, sql, (run,)))
+
     def findings(self) -> Iterator[Entry]:
         """The entries of typ CLASSIFICATION."""
         sql = f"SELECT * FROM entry WHERE typ = {int(Typ.CLASSIFICATION)} ORDER BY idx"

@@ -1,4 +1,4 @@
-"""What the log does with what was admitted: order, repetition, twins, clones, failures, restarts."""
+"""What the log does with what was admitted: order, repetition, twins, clones, restarts."""
 
 import random
 from pathlib import Path
@@ -10,6 +10,7 @@ from evidence import merkle
 from evidence.code import Class, Reason
 from evidence.receipt import Classed
 from record.continuity import Mark
+from record.schema import Entry
 from record.sequencer import coarse, overlaid
 from record.store import Store, StoreError, open_reader, open_writer
 from tests.record.gateway import Gateway, GatewayRun, frame, id_of
@@ -53,7 +54,7 @@ def test_same_bytes_same_receipt(upstream: Upstream, run: GatewayRun, layout: La
 def test_receipts_hold_and_trees_continue_each_other(
     upstream: Upstream, run: GatewayRun, layout: Layout
 ):
-    entries = []
+    entries: list[Entry] = []
     for group in (1, 3, 8, 2, 1):
         batches = [fill(run, layout, 60 * len(entries) + at, 1) for at in range(group)]
         entries += upstream.push_all(batches)
