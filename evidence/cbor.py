@@ -37,13 +37,17 @@ def encode(value: Any) -> bytes:
 def _ordered(value: Any, depth: int) -> Any:
     if depth > DEPTH_MAX:
         raise EvidenceError(Reason.ENCODING, f"nested deeper than {DEPTH_MAX}")
-    if type(value) is bytes:
+    kind = type(value)
+    # Nearly all that is signed are numbers and hashes: they are let through before anything else.
+    if kind is bytes or (kind is int and 0 <= value < 1 << 64):
         return value
     if isinstance(value, dict):
         pairs = sorted((_key(key), key, _ordered(item, depth + 1)) for key, item in value.items())
         return {key: item for _, key, item in pairs}
     if isinstance(value, list | tuple):
-        return [_ordered(item, depth + 1) for item in value]
+        if depth == DEPTH_MAX:
+            return [_ordered(item, depth + 1) for item in value]
+        return [item if type(item) is bytes else _ordered(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise EvidenceError(Reason.ENCODING, "a float that is not finite has no encoding here")
     if isinstance(value, int) and not isinstance(value, bool) and not -(1 << 64) <= value < 1 << 64:

@@ -8,6 +8,7 @@ from evidence.head import Head, Range
 from evidence.refusal import EvidenceError
 
 HASHES = [merkle.leaf_hash(bytes((n,))) for n in range(4)]
+ONE = Range(5, HASHES[0], 1, 1, HASHES[0], HASHES[1])
 WIDTHS = (0, 23, 24, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32, (1 << 64) - 1)
 
 
@@ -48,7 +49,7 @@ def test_nothing_cut_or_appended_is_read_otherwise():
 
 def test_longer_numbers_than_needed_are_refused():
     short, longer = b"\x86\x05", (b"\x86\x18\x05", b"\x86\x19\x00\x05", b"\x86\x1a\0\0\0\x05")
-    value = Head(HASHES[0], 7, HASHES[1], 1, HASHES[2], (Range(5, *HASHES[:1], 1, 1, *HASHES[:2]),))
+    value = Head(HASHES[0], 7, HASHES[1], 1, HASHES[2], (ONE,))
     encoded = value.payload()
     assert head.read(encoded) == value
     for other in (*longer, b"\x86\x1b" + bytes(7) + b"\x05"):
@@ -67,3 +68,17 @@ def agrees(encoded: bytes) -> bool:
         return found is None or found == cbor.decode(encoded)
     except EvidenceError:
         return False
+
+
+def test_what_is_written_is_no_deeper_than_what_is_read():
+    for leaf in (b"x", 1, "x", None):
+        value: object = leaf
+        for _ in range(cbor.DEPTH_MAX):
+            value = [value]
+        assert cbor.decode(cbor.encode(value))
+        try:
+            cbor.encode([value])
+        except EvidenceError as fault:
+            assert fault.reason == Reason.ENCODING
+        else:
+            raise AssertionError(leaf)
