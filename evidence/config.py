@@ -24,6 +24,7 @@ _ENUM = re.compile(r"Invalid enum value '([^']*)'")
 _PART = re.compile(r""""[^"]*"|'[^']*'|[^.\s]+""")
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]=,]+)\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w.\-\s]|"[^"]*"|'[^']*')+?)\s*=""")
+_ANY = "..."  # how msgspec writes the key of a table whose keys are free
 Place = tuple[str | int, ...]
 Steps = Sequence[str | int]
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
@@ -59,7 +60,10 @@ def convert(document: Any, kind: type[T], file: str, text: str = "") -> T:
 
 def fault_at(text: str, file: str, steps: Steps, reason: str) -> ConfigError:
     """The fault of what the steps lead to, such as ("bus", 1, "mrid"), with its key and line."""
-    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    names = [
+        f".{step}" if isinstance(step, str) and step != _ANY else f"[{step}]" for step in steps
+    ]
+    key = "".join(names)
     return ConfigError(file, key.removeprefix("."), reason, _line_of(text, steps))
 
 
@@ -163,9 +167,13 @@ def _line_of(text: str, steps: Steps) -> int:
         else:
             continue
         depth = min(len(place), len(steps))
-        if depth > depth_found and place[:depth] == tuple(steps[:depth]):
+        if depth > depth_found and all(map(_same, place, steps)):
             line_found, depth_found = number, depth
     return line_found
+
+
+def _same(here: str | int, step: str | int) -> bool:
+    return step in (here, _ANY)
 
 
 def _table(parts: list[str], array: bool, counts: dict[Place, int]) -> Place:

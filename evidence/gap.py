@@ -52,10 +52,12 @@ def read(raw: bytes) -> Gap:
     dropped = None
     if detail is not None:
         run, first_seq, last_seq, leaf = shape.array(detail, "detail", 4)
+        if shape.uint(first_seq, "first seq") > shape.uint(last_seq, "last seq"):
+            shape.fail("detail", (first_seq, last_seq), "a first seq up to the last")
         dropped = Dropped(
             shape.blob(run, "run", HASH_BYTES),
-            shape.uint(first_seq, "first seq"),
-            shape.uint(last_seq, "last seq"),
+            first_seq,
+            last_seq,
             shape.blob(leaf, "last leaf", HASH_BYTES),
         )
     return Gap(Cause(cause), first, last, shape.optional(count, shape.uint, "count"), dropped)

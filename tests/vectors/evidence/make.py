@@ -6,6 +6,8 @@
    bytes again. ECDSA is the deterministic one of RFC 6979, made by tests/evidence/oracle.py.
 3. A vector holds the message, its parts, who must have signed it, and the fields that it says.
 
+Over 400 lines because it is one format, whole, to be read beside nothing else.
+
 `python tests/vectors/evidence/make.py .oracle/bin/python` writes them.
 """
 
@@ -285,10 +287,11 @@ def frame(number: int, size: int) -> bytes:
 
 
 def observations(name: bytes) -> dict[str, Vector]:
-    least = {"stream": 0, "seq": 0, "tai": 0, "bound": 0, "source": 0, "flags": 0, "heard": 0}
+    numbers = ("stream", "seq", "tai", "bound", "source", "flags", "heard")
+    least: Vector = dict.fromkeys(numbers, 0)
     least |= {"heard_bound": 0, "prev": ZERO, "kind": 1, "raw": b""}
     most = (1 << 64) - 1
-    widest = dict.fromkeys(("stream", "seq", "tai", "bound", "source", "flags", "heard"), most)
+    widest = dict.fromkeys(numbers, most)
     widest |= {"heard_bound": most, "kind": most, "heard": -1 - most}
     gap = [18, T0, T0 + 10**9, 60, [seeded("predecessor"), 940, 999, seeded("dropped")]]
     changes: dict[str, Vector] = {
