@@ -12,6 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from evidence.code import Kind
+from hil.devices.pmu import Pmu, Profile
+from hil.grid import Grid
+from hil.ledger import Ledger
+from hil.outcome import Outcome, Station
+
 STAGES = ("heard", "sealed", "durable", "admitted", "receipted")
 WAIT_S = 45.0  # a demo of some seconds, on a machine that does other things too
 
@@ -165,3 +171,31 @@ def test_a_folder_with_a_demo_in_it_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "gateway.toml" in done.stdout and "Traceback" not in done.stderr
     assert (tmp_path / "site" / "gateway.toml").read_text() == "mine"
+
+
+def judged(kept: list[int], **agent: int) -> list[str]:
+    """The reasons of a demo whose PMU sent three frames, and whose record has these of them."""
+    pmu = Pmu(Profile(idcode=7), Grid(), lambda: 0)
+    for fracsec in (0, 1, 2):
+        pmu.handed(1_790_000_000 << 24 | fracsec)
+    ledger = Ledger(Path("nowhere"))
+    ledger.kinds[int(Kind.C37118)] = ledger.data[7] = len(kept)
+    ledger.instants[7] = {(1_790_000_000, fracsec) for fracsec in kept}
+    account = dict.fromkeys(("heard", "sealed", "durable", "receipted"), len(kept)) | agent
+    outcome = Outcome(sent=3, agent=account, verify=0)
+    outcome.judge([Station(pmu, "pmu-a", "TCP", "Bus 1")], ledger)
+    return outcome.reasons
+
+
+def test_what_is_missing_or_wrong_is_a_reason() -> None:
+    assert judged([0, 1, 2]) == []
+    assert judged([0, 1]) == [
+        "pmu-a: 3 data frames sent, 2 in the record",
+        "pmu-a: 1 of the instants sent are not in the record",
+    ]
+    assert judged([0, 1, 5]) == ["pmu-a: 1 of the instants sent are not in the record"]
+    assert judged([0, 1, 2], receipted=2) == ["2 links receipted, 3 admitted"]
+    assert judged([0, 1, 2], refused=1, faults=2) == [
+        "the agent counts 1 refused",
+        "the agent counts 2 faults",
+    ]
