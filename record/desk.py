@@ -1,8 +1,9 @@
 """The record without its door: takes encoded statements and batches, answers with receipts,
 refusals, wishes.
 
-1. Two threads beside the loop: one checks, one writes; each has its own connection to the store.
-   Nothing blocks the loop, and nothing signs beside it but receipts.
+1. Two threads beside the loop. One works: it checks what comes, by a connection that only reads,
+   and appends it, by the one that writes. The other waits for the disk, so that checking goes on
+   while a commit is synced; Python code in both would only take turns.
 2. Group commit: what is admitted while a commit runs, or within GROUP_S of the first, shares the
    next one.
 3. What waits is bounded by number; beyond it the answer is BusyError, "later".
@@ -80,8 +81,8 @@ class Desk:
     ) -> None:
         self._path, self._signer, self._now = path, signer, now
         self._authorities, self._random, self._every = authorities, random, every
-        self._checking = ThreadPoolExecutor(1, "checking")
-        self._writing = ThreadPoolExecutor(1, "writing")
+        self._working = ThreadPoolExecutor(1, "working")
+        self._syncing = ThreadPoolExecutor(1, "syncing")
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._group: list[_Waiting] = []
@@ -92,8 +93,8 @@ class Desk:
 
     async def open(self) -> None:
         """Opens or makes the store. Raises StoreError."""
-        await self._in(self._writing, self._open_writer)
-        await self._in(self._checking, self._open_reader)
+        await self._in(self._working, self._open_writer)
+        await self._in(self._working, self._open_reader)
         self._task = asyncio.create_task(self._sequence())
         self._task.add_done_callback(self._stopped)
 
@@ -103,10 +104,10 @@ class Desk:
             await self._idle.wait()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            await self._in(self._checking, self._reader.close)
-            await self._in(self._writing, self._store.close)
-        self._checking.shutdown()
-        self._writing.shutdown()
+            await self._in(self._working, self._reader.close)
+            await self._in(self._working, self._store.close)
+        self._working.shutdown()
+        self._syncing.shutdown()
 
     # --- what may be asked --------------------------------------------------------------------
 
@@ -125,14 +126,14 @@ class Desk:
 
     async def receipt(self, subject: bytes, kept_size: int) -> Answer | None:
         """What was answered before. Raises ValueError for a size not reached."""
-        entry = await self._in(self._checking, self._reader.entry_of, subject)
+        entry = await self._in(self._working, self._reader.entry_of, subject)
         if entry is None:
             return None
-        return await self._in(self._checking, self._answer, entry, kept_size)
+        return await self._in(self._working, self._answer, entry, kept_size)
 
     async def heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
         """(stream, run, seq, leaf) of the furthest link of each stream of a device."""
-        return await self._in(self._checking, self._heads, kid)
+        return await self._in(self._working, self._heads, kid)
 
     async def checkpoint(
         self, kept_size: int
@@ -140,9 +141,9 @@ class Desk:
         """Size, root, the signed checkpoint (None while the log is empty), proof from the kept
         size.
         """
-        return await self._in(self._checking, self._checkpoint, kept_size)
+        return await self._in(self._working, self._checkpoint, kept_size)
 
-    # --- checking, in its thread --------------------------------------------------------------
+    # --- in the working thread: checking ------------------------------------------------------
 
     def _open_reader(self) -> None:
         self._reader = open_reader(self._path, live=True)
@@ -182,7 +183,7 @@ class Desk:
         fetch = partial(stored_node, self._reader)
         return size, root, signed, consistency(kept_size, size, size, fetch)
 
-    # --- writing, in its thread ---------------------------------------------------------------
+    # --- in the working thread: appending -----------------------------------------------------
 
     def _open_writer(self) -> None:
         store = open_writer(self._path)
@@ -199,10 +200,10 @@ class Desk:
     def _sign(self, typ: Typ, payload: bytes) -> bytes:
         return cose.sign(typ, payload, self._signer)
 
-    def _commit(self, group: Sequence[_Waiting]) -> list[Answer | None]:
+    def _append(self, group: Sequence[_Waiting]) -> list[Answer | None]:
         items = [waiting.item for waiting in group if waiting.item is not None]
         exhibits = [waiting.exhibit for waiting in group if waiting.exhibit is not None]
-        entries = iter(self._sequencer.commit(items, self._now(), exhibits))
+        entries = iter(self._sequencer.append(items, self._now(), exhibits))
         answers: list[Answer | None] = []
         for waiting in group:
             if waiting.item is None:
@@ -226,15 +227,15 @@ class Desk:
         self._idle.clear()
         try:
             try:
-                found = await self._in(self._checking, check)
+                found = await self._in(self._working, check)
             except EvidenceError as fault:
                 refusal = receipt.Refusal(subject, fault.reason, fault.text[:1000], self._now())
                 signed = self._sign(Typ.REFUSAL, refusal.payload())
-                device = await self._in(self._checking, self._admitter.device_of, encoded)
+                device = await self._in(self._working, self._admitter.device_of, encoded)
                 await self._write(None, exhibit_of(device, signed, encoded), 0)
                 raise RefusedError(signed, fault.reason) from fault
             if isinstance(found, Entry):
-                return await self._in(self._checking, self._answer, found, kept_size)
+                return await self._in(self._working, self._answer, found, kept_size)
             answer = await self._write(found, None, kept_size)
             if answer is None:
                 raise StoreError("no answer from the sequencer")
@@ -270,7 +271,8 @@ class Desk:
             while len(group) < GROUP_MAX and not self._queue.empty():
                 group.append(self._queue.get_nowait())
             try:
-                answers = await self._in(self._writing, self._commit, group)
+                answers = await self._in(self._working, self._append, group)
+                await self._in(self._syncing, self._sequencer.finish)
             except StoreError as fault:
                 for waiting in group:
                     if not waiting.answer.done():

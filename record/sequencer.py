@@ -82,22 +82,48 @@ class Sequencer:
         self, items: Sequence[Item], tai: int, exhibits: Sequence[Exhibit] = ()
     ) -> list[Entry]:
         """The entry of each item, with its receipt, once all are durable. Raises StoreError."""
-        self._store.begin()
+        entries = self.append(items, tai, exhibits)
+        self.finish()
+        return entries
+
+    def append(
+        self, items: Sequence[Item], tai: int, exhibits: Sequence[Exhibit] = ()
+    ) -> list[Entry]:
+        """The entry of each item, as it will be. Nothing counts before `finish`, which must follow.
+
+        Raises StoreError.
+        """
         done = False
+        self._store.begin()
         try:
             entries = self._append_all(items, tai)
             for exhibit in exhibits:
                 self._keep(exhibit)
+            done = True
+        finally:
+            if not done:
+                self._give_up()
+        return entries
+
+    def finish(self) -> None:
+        """Makes durable what was appended. It waits for the disk, and for nothing else: whoever has
+        other work does it meanwhile, in another thread. Raises StoreError.
+        """
+        done = False
+        try:
             self._store.commit()
             done = True
         finally:
             if not done:
-                self._store.rollback()
-                self._log.reset()
-                self._continuity.reset()
-                self._reset()
+                self._give_up()
         self._continuity.end()
-        return entries
+
+    def _give_up(self) -> None:
+        """Goes back to what the store holds."""
+        self._store.rollback()
+        self._log.reset()
+        self._continuity.reset()
+        self._reset()
 
     def _append_all(self, items: Sequence[Item], tai: int) -> list[Entry]:
         known: dict[bytes, Entry] = {}

@@ -3,8 +3,9 @@ core.
 
 1. STREAMS streams of 126-byte frames. Everything counts: strict reading, links, leaves, root, the
    head's signature, classes by STAT, the log, receipts, and a synced commit.
-2. `head`: BATCH observations a batch and a commit. `live`: as an agent cuts them, 250 ms a batch,
-   eight batches a commit. `every`: each observation's own signature as well.
+2. `head`: 600 observations a batch and a commit. `live`: as an agent cuts them, 250 ms a batch,
+   eight batches a commit. `every`: each observation's own signature as well. As in the record, one
+   group is checked while the one before is synced; a slice ends when all of it is durable.
 3. The reference verifies the same signed bytes, in slices between ours of at most 20 ms. Only the
    ratio means anything: what else the machine does slows both.
 4. Observations are sealed before; each pass over them has a new record, opened outside the slices.
@@ -16,6 +17,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,9 +52,7 @@ from record.store import Store, open_writer
 
 STREAMS = 10
 RATE = 60
-BATCH, LIVE_BATCH, EVERY_BATCH = 600, 150, 300  # observations
-LIVE_GROUP = 8  # batches a commit
-OBSERVATIONS = 9600  # of one pass: whole batches and groups of each way
+OBSERVATIONS = 21600  # of one pass: whole slices of each way
 START_S = 1_790_000_000
 FIRST_SEQ = 100_000  # half an hour into the run, where a new configuration came
 STAT = 2 << 6  # good data, PMU_TQ below 1 us
@@ -72,20 +72,31 @@ class Site(NamedTuple):
     messages: list[bytes]  # as they are signed
 
 
+class Way(NamedTuple):
+    """One way of admitting: observations a batch, batches a commit, commits a slice of ours."""
+
+    batch: int
+    group: int
+    groups: int
+    every: bool
+
+
+WAYS = {
+    "head": Way(600, 1, 6, False),
+    "live": Way(150, 8, 3, False),
+    "every": Way(300, 1, 1, True),
+}
+
+
 def measure(seconds: float = 3.0) -> dict[str, Any]:
     """The figures of `gridseal-hil bench admit`."""
     site = _site()
     reference = Reference(site.messages[:REFERENCE_MESSAGES])
-    ways = {
-        "head": (_batches(site, BATCH), 1, False),
-        "live": (_batches(site, LIVE_BATCH), LIVE_GROUP, False),
-        "every": (_batches(site, EVERY_BATCH), 1, True),
-    }
-    found: dict[str, Any] = {}
+    found: dict[str, tuple[float, float]] = {}
     with _alone():
-        for name, (batches, group, every) in ways.items():
-            ours, theirs = _measured(site, batches, group, every, reference, seconds / len(ways))
-            found[name] = (ours, theirs)
+        for name, way in WAYS.items():
+            batches = _batches(site, way.batch)
+            found[name] = _measured(site, way, batches, reference, seconds / len(WAYS))
     return {
         "head_per_s": round(found["head"][0]),
         **{f"{name}_ratio": round(ours / theirs, 2) for name, (ours, theirs) in found.items()},
@@ -110,39 +121,56 @@ def _alone() -> Iterator[None]:
 
 
 def _measured(
-    site: Site,
-    batches: Sequence[bytes],
-    group: int,
-    every: bool,
-    reference: Reference,
-    seconds: float,
+    site: Site, way: Way, batches: Sequence[bytes], reference: Reference, seconds: float
 ) -> tuple[float, float]:
     """Observations a second: ours, and the reference's."""
     ours = theirs = 0.0
     admitted = verified = 0
     until = time.perf_counter() + seconds
-    ids = [_id(batch) for batch in batches]
-    while time.perf_counter() < until:
-        with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as folder:
-            store, admitter, sequencer = _record(Path(folder), site, every)
-            for at in range(0, len(batches), group):
-                start = time.perf_counter()
-                now = time.time_ns()
-                new = [
-                    admitter.batch(batch, name, BUILT_IN.tai_ns(now // NS, now % NS))
-                    for batch, name in zip(
-                        batches[at : at + group], ids[at : at + group], strict=True
-                    )
-                ]
-                sequencer.commit(new, BUILT_IN.tai_ns(now // NS, now % NS))
-                ours += time.perf_counter() - start
-                admitted += sum(item.head.count for item in new)
-                theirs += reference.verify()
-                verified += REFERENCE_MESSAGES
-                if time.perf_counter() > until:
-                    break
-            store.close()
+    named = [(batch, _id(batch)) for batch in batches]
+    groups = [named[at : at + way.group] for at in range(0, len(named), way.group)]
+    with ThreadPoolExecutor(1) as writer:
+        while time.perf_counter() < until:
+            with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as folder:
+                store, admitter, sequencer = _record(Path(folder), site, way.every)
+                for at in range(0, len(groups), way.groups):
+                    several = groups[at : at + way.groups]
+                    start = time.perf_counter()
+                    admitted += _admitted(admitter, sequencer, writer, several)
+                    ours += time.perf_counter() - start
+                    theirs += reference.verify()
+                    verified += REFERENCE_MESSAGES
+                    if time.perf_counter() > until:
+                        break
+                store.close()
     return admitted / ours, verified / theirs
+
+
+def _admitted(
+    admitter: Admitter,
+    sequencer: Sequencer,
+    writer: ThreadPoolExecutor,
+    groups: Sequence[Sequence[tuple[bytes, bytes]]],
+) -> int:
+    """Admits groups as the record's desk does: one is checked while the one before is synced."""
+    count = 0
+    committing: Future[object] | None = None
+    for group in groups:
+        now = _now()
+        new = [admitter.batch(batch, name, now) for batch, name in group]
+        count += sum(item.head.count for item in new)
+        if committing is not None:
+            committing.result()
+        sequencer.append(new, now)
+        committing = writer.submit(sequencer.finish)
+    if committing is not None:
+        committing.result()
+    return count
+
+
+def _now() -> int:
+    second, ns = divmod(time.time_ns(), NS)
+    return BUILT_IN.tai_ns(second, ns)
 
 
 def _record(folder: Path, site: Site, every: bool) -> tuple[Store, Admitter, Sequencer]:
