@@ -4,7 +4,7 @@
    every other table follows from it, and is found again by running the record once more over the
    evidence (record.audit). So no byte of any table can change unseen.
 2. One writer at a time, by a lock on a file beside it; readers see whole commits only.
-3. Durable when `commit` returns: WAL, synchronous=FULL. Pages of 16 KiB: bodies are long.
+3. Durable when `commit` returns: WAL, synchronous=FULL.
 4. What is read back has the type that was written, or it is a StoreError: a damaged file gives no
    odd values.
 
@@ -38,6 +38,8 @@ from record.schema import (
 
 BUSY_MS = 5000  # a reader's checkpoint may hold the file for a moment
 CACHE_KIB = 32768
+PAGE_BYTES = 8192  # bodies are long, but ten small tables change with each: see README, Decisions
+JOURNAL_BYTES = 16 * 1024 * 1024  # of the journal before it is copied into the file
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
 
 
@@ -366,9 +368,10 @@ def _set_up(db: apsw.Connection) -> apsw.Connection:
     new = db.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0] == 0
     if not new:
         _check_header(db, Path(db.filename))
-    db.execute("PRAGMA page_size = 16384")
+    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     db.execute("PRAGMA journal_mode = WAL").fetchall()
     db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_BYTES // PAGE_BYTES}")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     if new:
         with db:
