@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.c37118.wire import Layout
-from tests.record.gateway import Gateway, cfg_bytes, configuration
+from tests.record.gateway import Gateway, GatewayRun, cfg_bytes, configuration
 from tests.record.upstream import AUTHORITY, Upstream
 
 
@@ -32,4 +32,12 @@ def gateway(upstream: Upstream) -> Gateway:
     """A gateway whose credential the record has."""
     found = Gateway("gw-1", AUTHORITY)
     upstream.send(found.statement)
+    return found
+
+
+@pytest.fixture
+def run(upstream: Upstream, gateway: Gateway, cfg: bytes) -> GatewayRun:
+    """A run that the record knows, with stream 1 described."""
+    found = gateway.start()
+    upstream.start(found, cfg, 1)
     return found

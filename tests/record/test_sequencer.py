@@ -21,13 +21,6 @@ TWIN = (Class.KEY_DOUBTFUL, Reason.TWIN)
 CLONE = (Class.KEY_DOUBTFUL, Reason.CLONE)
 
 
-@pytest.fixture
-def run(upstream: Upstream, gateway: Gateway, cfg: bytes) -> GatewayRun:
-    found = gateway.start()
-    upstream.start(found, cfg, 1)
-    return found
-
-
 def fill(run: GatewayRun, layout: Layout, first: int, count: int, stat: int = 0) -> bytes:
     """A batch of `count` frames of stream 1."""
     for number in range(first, first + count):

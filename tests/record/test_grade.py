@@ -1,0 +1,132 @@
+"""How what enters is classed: flags, bounds, STAT, configuration, role."""
+
+from typing import Any
+
+import pytest
+
+from drivers.c37118.wire import Layout
+from evidence.code import Cause, Class, Flag, Kind, Reason
+from evidence.gap import Gap
+from tests.record.gateway import (
+    LOCKED,
+    START,
+    Gateway,
+    GatewayRun,
+    cfg_bytes,
+    configuration,
+    frame,
+)
+from tests.record.upstream import AUTHORITY, Upstream, classes
+
+UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
+
+
+@pytest.mark.parametrize(
+    ("stat", "changes", "expected"),
+    [
+        (0, {}, UNCHECKED),
+        (0x4000, {}, (Class.DATA_INVALID, Reason.STAT_DATA_ERROR)),
+        (0xC000, {}, (Class.DATA_INVALID, Reason.STAT_DATA_ERROR)),
+        (0x8000, {}, (Class.TEST, Reason.TEST_MODE)),
+        (0x2000, {}, (Class.TIME_DOUBTFUL, Reason.STAT_SYNC)),
+        (0x1000, {}, (Class.DATA_INVALID, Reason.STAT_SORTED_BY_ARRIVAL)),
+        (0x0200, {}, (Class.DATA_INVALID, Reason.STAT_MODIFIED)),
+        (0x2200, {}, (Class.DATA_INVALID, Reason.STAT_MODIFIED)),  # the worse one
+        (0x0D9F, {}, UNCHECKED),  # trigger, configuration change, qualities: no fault of the data
+        (0, {"bound": None}, (Class.TIME_DOUBTFUL, Reason.BOUND_UNKNOWN)),
+        (
+            *(0, {"flags": LOCKED | Flag.SPOOF_SUSPECTED}),
+            (Class.TIME_DOUBTFUL, Reason.CLOCK_SUSPECTED),
+        ),
+        (
+            *(0, {"flags": LOCKED | Flag.JAM_SUSPECTED}),
+            (Class.TIME_DOUBTFUL, Reason.CLOCK_SUSPECTED),
+        ),
+        (
+            *(0, {"flags": LOCKED | Flag.LEAP_UNKNOWN}),
+            (Class.TIME_DOUBTFUL, Reason.BOUND_UNKNOWN),
+        ),
+        (0, {"flags": LOCKED | Flag.TEST}, (Class.TEST, Reason.TEST_MODE)),
+        (0x4000, {"flags": LOCKED | Flag.SIMULATED}, (Class.SIMULATED, Reason.SIMULATION)),
+    ],
+)
+def test_class_by_flags_bound_and_stat(
+    upstream: Upstream,
+    run: GatewayRun,
+    layout: Layout,
+    stat: int,
+    changes: dict[str, Any],
+    expected: tuple[Class, Reason],
+):
+    run.observe(1, frame(layout, 0, stat), **changes)
+    assert classes(upstream.push(run.cut())) == [(1, 1, 1, *expected)]
+
+
+def test_classes_go_by_stretches(upstream: Upstream, run: GatewayRun, layout: Layout):
+    for number, stat in enumerate([0, 0x0040, 0x2000, 0x2040, 0]):
+        run.observe(1, frame(layout, number, stat))
+    assert classes(upstream.push(run.cut())) == [
+        (1, 1, 2, *UNCHECKED),
+        (1, 3, 4, Class.TIME_DOUBTFUL, Reason.STAT_SYNC),
+        (1, 5, 5, *UNCHECKED),
+    ]
+
+
+def test_worst_block_of_a_frame_rules(upstream: Upstream, gateway: Gateway):
+    shared = configuration(phasors=1, stations=3)
+    run = gateway.start()
+    upstream.start(run, cfg_bytes(shared), 1)
+    found = Layout(shared)
+    raw = bytearray(frame(found, 0))
+    raw[found.stat_offsets[2]] = 0x40
+    run.observe(1, bytes(raw))
+    expected = (1, 1, 1, Class.DATA_INVALID, Reason.STAT_DATA_ERROR)
+    assert classes(upstream.push(run.cut())) == [expected]
+
+
+def test_bit_9_of_a_2005_frame_says_nothing(upstream: Upstream, gateway: Gateway):
+    old = configuration(version=1)
+    run = gateway.start()
+    upstream.start(run, cfg_bytes(old), 1)
+    run.observe(1, frame(Layout(old), 0, 0x0200))
+    assert classes(upstream.push(run.cut())) == [(1, 1, 1, *UNCHECKED)]
+
+
+@pytest.mark.parametrize("how", ["none", "undisclosed", "unreadable", "another size", "kind"])
+def test_frames_that_nobody_can_read_are_invalid(
+    upstream: Upstream, gateway: Gateway, cfg: bytes, layout: Layout, how: str
+):
+    run = gateway.start()
+    upstream.send(run.statement)
+    told = {"none": None, "unreadable": b"no configuration"}.get(how, cfg)
+    upstream.send(run.describe(1, told, disclosed=how != "undisclosed"))
+    raw = frame(Layout(configuration(phasors=3)) if how == "another size" else layout, 0)
+    run.observe(1, raw, kind=99 if how == "kind" else Kind.C37118)
+    expected = (1, 1, 1, Class.DATA_INVALID, Reason.NO_CONFIGURATION)
+    assert classes(upstream.push(run.cut())) == [expected]
+
+
+def test_a_data_frame_that_is_none_is_malformed(upstream: Upstream, run: GatewayRun, cfg: bytes):
+    for raw in (cfg, b"", b"\xaa", b"something else"):
+        run.observe(1, raw)
+    expected = (1, 1, 4, Class.DATA_INVALID, Reason.MALFORMED)
+    assert classes(upstream.push(run.cut())) == [expected]
+
+
+def test_what_measures_nothing_is_not_listed(upstream: Upstream, run: GatewayRun, cfg: bytes):
+    gap = Gap(Cause.NOT_HEARD, START, START + 1, None)
+    run.observe(1, gap.raw(), kind=Kind.GAP, bound=None)
+    run.observe(1, cfg, kind=Kind.C37118_INFO, bound=None)
+    run.observe(1, b"", kind=Kind.EVENT, flags=Flag.SIMULATED)
+    expected = [(1, 3, 3, Class.SIMULATED, Reason.SIMULATION)]
+    assert classes(upstream.push(run.cut())) == expected
+
+
+def test_all_of_a_bench_is_simulated(upstream: Upstream, cfg: bytes, layout: Layout):
+    bench = Gateway("bench", AUTHORITY, role="bench")
+    run = bench.start()
+    upstream.send(bench.statement)
+    upstream.start(run, cfg, 1)
+    run.observe(1, frame(layout, 0, 0x8000))
+    expected = [(1, 1, 1, Class.SIMULATED, Reason.SIMULATION)]
+    assert classes(upstream.push(run.cut())) == expected
