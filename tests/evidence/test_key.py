@@ -5,6 +5,7 @@ Sources: RFC 8032 7.1 (Ed25519), RFC 6979 A.2.5 (P-256 with SHA-256).
 
 import hashlib
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -132,6 +133,26 @@ def test_points_that_are_no_keys():
     points += [(p256.P, y), (x, p256.P), ((1 << 256) - 1, (1 << 256) - 1)]
     for point in points:
         assert not p256.verify(pair(*point), b"sample", signature)
+
+
+def test_a_key_has_one_spelling(monkeypatch):
+    """X + P names the same point for small X; a second spelling would be a second kid."""
+    digest = SimpleNamespace(sha256=lambda message: SimpleNamespace(digest=lambda: message))
+    monkeypatch.setattr(p256, "hashlib", digest)  # so that the hash can be chosen: a forgery
+    found = 0
+    for x in range(200):
+        square = (x**3 - 3 * x + p256.B) % p256.P
+        y = pow(square, (p256.P + 1) // 4, p256.P)
+        if y * y % p256.P != square:
+            continue
+        point = p256._add(p256._multiply(p256.G, 5), p256._multiply((x, y, 1), 7))
+        r = point[0] * pow(point[2], -2, p256.P) % p256.P % p256.N
+        s = r * pow(7, -1, p256.N) % p256.N
+        message = (5 * s % p256.N).to_bytes(32, "big")
+        assert p256.verify(pair(x, y), message, pair(r, s))
+        assert not p256.verify(pair(x + p256.P, y), message, pair(r, s))
+        found += 1
+    assert found > 5
 
 
 def test_a_key_whose_multiples_meet_the_generator():

@@ -266,7 +266,7 @@ def test_every_bit_of_an_observation_is_judged_alike():
 )
 def test_a_number_longer_than_it_must_be_is_refused_after_a_layout_was_learned(field, value, width):
     place = {"tai": 3, "bound": 4, "flags": 6, "heard": 7, "heard_bound": 8}[field]
-    like = ORDINARY._replace(heard=-70_000 if value < 0 else 70_000)
+    like = ORDINARY._replace(heard=-70_000 if value < 0 else 70_000, heard_bound=70_000)
     long = like._replace(**{field: value}, wide=((place, width),))
     assert agree(chain([like, like, long, like], 1000), 1000, 4, ()) == Reason.ENCODING
 

@@ -167,6 +167,24 @@ def test_every_changed_consistency_proof_is_refused():
                 assert refused({Reason.CONSISTENCY}, merkle.check_consistency, *args)
 
 
+def test_a_proof_serves_no_tree_of_another_depth():
+    """The root alone does not tell the size: a path must have the length that the size demands."""
+    for size in range(1, 34):
+        whole = mth(LEAVES[:size])
+        for index in range(size):
+            proof = path(index, LEAVES[:size])
+            for claimed in range(index + 1, SIZE):
+                if len(path(index, LEAVES[:claimed])) != len(proof):
+                    args = (LEAVES[index], index, claimed, proof, whole)
+                    assert refused({Reason.INCLUSION}, merkle.check_inclusion, *args)
+        for first in range(1, size):
+            proof = subproof(first, LEAVES[:size], True)
+            for claimed in range(first + 1, SIZE):
+                if len(subproof(first, LEAVES[:claimed], True)) != len(proof):
+                    trees = (first, mth(LEAVES[:first]), claimed, whole, proof)
+                    assert refused({Reason.CONSISTENCY}, merkle.check_consistency, *trees)
+
+
 def test_trees_that_do_not_grow():
     a, b = mth(LEAVES[:5]), mth(LEAVES[:6])
     none: list[bytes] = []
