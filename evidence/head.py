@@ -30,9 +30,7 @@ COUNT_MAX = 65536  # observations of one batch
 
 
 # The one encoding of a head's numbers and hashes (RFC 8949 4.2.1: no head longer than it must be).
-_UINT = (
-    rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00)..|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
-)
+_UINT = rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00)..|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
 _HASH = rb"\x58\x20(.{32})"
 _MANY = rb"([\x80-\x97]|\x98[\x18-\xff]|\x99(?!\x00)..)"
 _FRONT = re.compile(rb"\x87\x01" + _HASH + _UINT + _HASH + _UINT + _HASH + _MANY, re.DOTALL)

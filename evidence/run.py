@@ -19,7 +19,7 @@ from evidence.key import SIGNATURE_BYTES, PublicKey
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 
-# Of one gateway: far more than a core can seal; a run statement then has 350 KB.
+# Of one gateway: far more than a core can seal; a run statement then has 320 KB.
 STREAMS_MAX = 4096
 _CAUSES = (
     *(Cause.FIRST_START, Cause.RESTART, Cause.COMMIT_FAILED, Cause.ROLLBACK),
