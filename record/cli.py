@@ -22,11 +22,12 @@ from pathlib import Path
 from drivers.keystore.uri import KeyStoreError, open_signer
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
+from evidence.refusal import EvidenceError
 from record import config
 from record.audit import Audit
 from record.desk import Desk, settle_collector
 from record.show import shown, summary
-from record.store import NotARecordError, StoreError, open_reader
+from record.store import StoreError, open_reader
 
 DONE, DOES_NOT_HOLD, CANNOT, NO_ANCHORS = 0, 1, 2, 3
 NAME = "gridseal-record"
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         status: int = asked.run(asked)
-    except (ConfigError, KeyStoreError, NotARecordError, StoreError, OSError) as fault:
+    except (ConfigError, EvidenceError, KeyStoreError, StoreError, OSError) as fault:
         print(f"{NAME}: {fault}", file=sys.stderr)
         return CANNOT
     return status

@@ -123,7 +123,8 @@ class Store:
         return self._blob("SELECT encoded FROM checkpoint WHERE size = ?", (size,))
 
     def checkpoints(self) -> list[int]:
-        return [int(row[0]) for row in self._rows("SELECT size FROM checkpoint ORDER BY size")]
+        sql = "SELECT size FROM checkpoint ORDER BY size"
+        return [row[0] for row in self._typed((int,), sql)]
 
     def run(self, name: bytes) -> RunRow | None:
         return self._one(RunRow, "SELECT * FROM run WHERE name = ?", (name,))
@@ -145,8 +146,9 @@ class Store:
         """The streams of a run, by seeking from one to the next."""
         sql = "SELECT min(stream) FROM span WHERE run = ? AND stream > ?"
         stream = -1
-        while (row := next(self._rows(sql, (run, stream)), None)) and row[0] is not None:
-            yield (stream := int(row[0]))
+        while (found := self._most(sql, (run, stream))) is not None:
+            stream = found
+            yield stream
 
     def spans_near(self, run: int, stream: int, first: int, last: int) -> list[SpanRow]:
         """The spans that hold a seq from first to last."""
@@ -160,10 +162,10 @@ class Store:
     def furthest(self, run: int, stream: int) -> SpanRow | None:
         """The span that reaches furthest; of several the one that came first."""
         sql = "SELECT max(first_seq) FROM span WHERE run = ? AND stream = ?"
-        row = next(self._rows(sql, (run, stream)), None)
-        if not row or row[0] is None:
+        first = self._most(sql, (run, stream))
+        if first is None:
             return None
-        near = self.spans_near(run, stream, int(row[0]), INT_MAX)
+        near = self.spans_near(run, stream, first, INT_MAX)
         return max(near, key=lambda span: (span.last_seq, -span.copy, -span.idx), default=None)
 
     def reached(self, run: bytes, stream: int, first: int, last: int) -> list[ReachedRow]:
@@ -172,7 +174,7 @@ class Store:
 
     def followed(self) -> set[bytes]:
         """The names of runs of which a later run says how far they came."""
-        return {bytes(row[0]) for row in self._rows("SELECT DISTINCT run FROM reached")}
+        return {row[0] for row in self._typed((bytes,), "SELECT DISTINCT run FROM reached")}
 
     def heads_near(self, run: int, number: int) -> list[HeadRow]:
         """The heads numbered from one before to one after."""
@@ -194,8 +196,8 @@ class Store:
         return self._int("SELECT count(*) FROM head")
 
     def tallies(self) -> dict[tuple[int, int], int]:
-        rows = self._rows("SELECT class, reason, count FROM tally")
-        return {(int(row[0]), int(row[1])): int(row[2]) for row in rows}
+        rows = self._typed((int, int, int), "SELECT class, reason, count FROM tally")
+        return {(row[0], row[1]): row[2] for row in rows}
 
     def exhibits(self) -> Iterator[Exhibit]:
         return self._all(Exhibit, "SELECT * FROM exhibit ORDER BY digest")
@@ -203,8 +205,8 @@ class Store:
     def exhibit_size(self, device: bytes) -> tuple[int, int]:
         """How many exhibits a device has, and their bytes."""
         sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM exhibit WHERE device = ?"
-        row = next(self._rows(sql, (device,)))
-        return int(row[0]), int(row[1])
+        count, size = next(self._typed((int, int), sql, (device,)))
+        return count, size
 
     def keys(self, name: str) -> list[Any]:
         """The keys of a table of evidence."""
@@ -291,28 +293,31 @@ class Store:
             raise StoreError(f"reading: {fault}") from fault
 
     def _all(self, kind: type[R], sql: str, values: tuple[Any, ...] = ()) -> Iterator[R]:
-        wanted = KINDS[kind]
-        for row in self._rows(sql, values):
-            if not all(map(isinstance, row, wanted)):
-                raise StoreError(f"reading: a row of {kind.__name__} has values of other types")
+        for row in self._typed(KINDS[kind], sql, values):
             yield kind(*row)
+
+    def _typed(
+        self, kinds: tuple[Any, ...], sql: str, values: tuple[Any, ...] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        for row in self._rows(sql, values):
+            if not all(map(isinstance, row, kinds)):
+                raise StoreError("reading: values of other types than were written")
+            yield row
+
+    def _most(self, sql: str, values: tuple[Any, ...]) -> int | None:
+        """The number that a query for the least or the greatest gives; None where there is none."""
+        value = next(self._typed(((int, type(None)),), sql, values))[0]
+        return None if value is None else int(value)
 
     def _one(self, kind: type[R], sql: str, values: tuple[Any, ...]) -> R | None:
         return next(self._all(kind, sql, values), None)
 
     def _blob(self, sql: str, values: tuple[Any, ...] = ()) -> bytes | None:
-        row = next(self._rows(sql, values), None)
-        if row is None:
-            return None
-        if not isinstance(row[0], bytes):
-            raise StoreError("reading: a value that should be bytes is not")
-        return row[0]
+        row = next(self._typed((bytes,), sql, values), None)
+        return None if row is None else bytes(row[0])
 
     def _int(self, sql: str) -> int:
-        value = next(self._rows(sql))[0]
-        if not isinstance(value, int):
-            raise StoreError("reading: a value that should be a number is not")
-        return value
+        return int(next(self._typed((int,), sql))[0])
 
 
 def open_writer(path: Path) -> Store:
