@@ -147,8 +147,9 @@ class Store:
         sql = "SELECT min(stream) FROM span WHERE run = ? AND stream > ?"
         stream = -1
         while (found := self._most(sql, (run, stream))) is not None:
-            stream = found
-            yield stream
+            if found <= stream:
+                raise StoreError("reading: the streams of a run are out of order")
+            yield (stream := found)
 
     def spans_near(self, run: int, stream: int, first: int, last: int) -> list[SpanRow]:
         """The spans that hold a seq from first to last."""

@@ -16,6 +16,7 @@ from evidence.code import Reason, Typ
 from record.cli import main
 from record.desk import exhibit_of
 from record.schema import DERIVED
+from record.store import Store, StoreError, open_reader
 from tests.record.gateway import Gateway, cfg_bytes, configuration, frame
 from tests.record.upstream import AUTHORITY, LOG, NOW, STRANGER, Upstream
 
@@ -290,3 +291,12 @@ def test_show_tells_what_is_there(whole: Path, capsys: pytest.CaptureFixture[str
     assert found["exhibits"] == 1
     assert main(["show", str(whole / "record.db")]) == 0
     assert f"root          {found['root']}" in capsys.readouterr().out
+
+
+def test_streams_out_of_order_end_the_search(whole: Path, monkeypatch: pytest.MonkeyPatch):
+    """A damaged tree once gave the same stream for ever."""
+    store = open_reader(whole / "record.db")
+    monkeypatch.setattr(Store, "_most", lambda *_: 1)
+    with pytest.raises(StoreError, match="out of order"):
+        list(store.streams(1))
+    store.close()
