@@ -11,12 +11,12 @@ It knows no disk and no line.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from agent import description
 from agent.description import OWN_KEY, OWN_SOURCE, Place
 from agent.health import Health
-from agent.sealer import Chain, Piece, Sealer
+from agent.sealer import Chain, Piece, Sealer, Stretch
 from drivers.line import Clock, Frame, Setup
 from evidence import cbor
 from evidence.code import Cause, Flag, Kind, TimeSource
@@ -29,21 +29,24 @@ STREAMS_MAX = (
     400  # of one gateway: as many ranges as a head can have, and more than a core can seal
 )
 NS = 1_000_000_000
+NEVER = 1 << 64  # later than any instant: where no rate is known, no hole can be seen
+NOTHING = Piece((), (), (), 0, 0)
 log = logging.getLogger("gridseal.hearing")
 
 
 class Lane:
-    """One stream: what it is, its chain in this run, and where its measurements stand."""
+    """One stream: what it is, its chain in this run, and when its next measurement is due."""
 
     __slots__ = (
         "number",
         "source",
         "key",
         "setup",
+        "kind",
         "chain",
         "period_ns",
         "patience_ns",
-        "last",
+        "due",
         "down",
         "unkept",
     )
@@ -51,23 +54,24 @@ class Lane:
     def __init__(self, number: int, source: str, key: str) -> None:
         self.number, self.source, self.key = number, source, key
         self.setup: Setup | None = None
+        self.kind = -1  # of its measurements
         self.chain: Chain | None = None
-        self.period_ns = 0
-        self.patience_ns = 1 << 63  # no rate known: no hole can be seen
-        self.last: int | None = None  # instant of the last measurement
+        self.period_ns = self.patience_ns = 0
+        self.due = NEVER  # a measurement later than this has a hole before it
         self.down = False  # the line was lost since
-        self.unkept: tuple[int, int, int] | None = (
-            None  # first, last and count of frames heard and not sealed
-        )
+        self.unkept: tuple[int, int, int] | None = None  # heard, not sealed: first, last, count
 
     def set_up(self, setup: Setup) -> None:
-        self.setup = setup
+        """A new rate rules from the next measurement on, a hole before it is judged by the old."""
+        self.setup, self.kind = setup, setup.kind
         frames, seconds = setup.rate
+        last = self.due - self.patience_ns if self.due != NEVER else None
         if frames and seconds:
             self.period_ns = seconds * NS // frames
-            self.patience_ns = (
-                self.period_ns * 3 // 2
-            )  # FRACSEC rounds, and no honest instant is off by half a period
+            self.patience_ns = self.period_ns * 3 // 2  # FRACSEC rounds; none is half a period off
+            self.due = NEVER if last is None else last + self.patience_ns
+        else:
+            self.due, self.patience_ns = NEVER, NEVER
 
 
 class Hearing:
@@ -80,7 +84,6 @@ class Hearing:
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._new: list[tuple[int, str, str]] = []
-        self._held: list[tuple[Lane, int, Frame]] = []
         self._sealer: Sealer | None = None
 
     @property
@@ -110,25 +113,29 @@ class Hearing:
             if lane.setup is not None:
                 self._describe(sealer, lane, lane.setup)
 
-    def detach(self) -> list[tuple[Lane, int, Frame]]:
-        """Seal no more; gives back what was sealed and not taken: lane, seq, frame."""
+    def detach(self) -> Piece:
+        """Seal no more in this run; gives back what was sealed and not taken."""
+        piece = self.take()[0]
         self._sealer = None
-        held, self._held = self._held, []
-        self._health.sealed -= len(held)
-        return held
+        self._health.sealed -= piece.observations
+        return piece
 
-    def take(self) -> tuple[Piece, list[tuple[int, str, str]], list[tuple[Lane, int, Frame]]]:
-        """What was sealed since the last call, the streams new in it, the frames it is made of."""
+    def take(self) -> tuple[Piece, list[tuple[int, str, str]]]:
+        """What was sealed since the last call, and the streams that are new in it."""
         if self._sealer is None:
-            return Piece((), (), (), 0, 0), [], []
-        held, self._held = self._held, []
+            return NOTHING, []
         new, self._new = self._new, []
-        return self._sealer.take(), new, held
+        return self._sealer.take(), new
 
-    def again(self, frames: Sequence[tuple[Lane, Frame]]) -> None:
-        """Seals frames anew that were sealed in a run whose commit failed."""
-        for lane, frame in frames:
-            self._seal(lane, frame)
+    def again(self, stretches: Iterable[Stretch], durable: dict[int, int]) -> None:
+        """Seals frames anew that were sealed in a run whose commit failed.
+
+        `durable`: by stream, the last seq of that run which is durable all the same.
+        """
+        lanes = {lane.number: lane for lane in self._lanes.values()}
+        for stretch in stretches:
+            absent = durable.get(stretch.stream, -1) + 1 - stretch.first_seq
+            self._seal(lanes[stretch.stream], stretch.frames[max(absent, 0) :])
 
     def lost(self, source: str) -> None:
         """The line of a source is down: what comes next comes after a hole."""
@@ -140,41 +147,57 @@ class Hearing:
         """Seals what one read of a source's driver brought, in order."""
         health = self._health.source(source)
         lane: Lane | None = None
+        alike: list[Frame] = []  # of one lane, with nothing to state between them
         for item in items:
+            if type(item) is Frame and item.fault is None:
+                if lane is None or lane.key != item.key:
+                    if lane is not None:
+                        alike = self._flush(lane, alike)
+                    lane = self._lane(source, item.key)
+                if item.kind == lane.kind:
+                    if item.tai > lane.due:
+                        alike = self._flush(lane, alike)
+                        self._hole(lane, item)
+                    lane.due = item.tai + lane.patience_ns
+                alike.append(item)
+                continue
+            if lane is not None:
+                alike = self._flush(lane, alike)
             if isinstance(item, Setup):
                 self._set_up(source, item)
-                continue
-            health.heard += 1
-            if item.fault is not None:
-                self._health.bad_frame(
-                    source, item.fault.fault, str(item.fault), item.raw, item.heard.tai
-                )
-                continue
-            if lane is None or lane.key != item.key:
-                lane = self._lane(source, item.key)
-            if item.kind == (lane.setup and lane.setup.kind):
-                if lane.last is not None and item.tai - lane.last > lane.patience_ns:
-                    self._hole(lane, item, lane.last)
-                lane.last = item.tai
-            self._seal(lane, item)
-            health.sealed += 1
-            health.last_tai = item.tai
+            else:
+                self._refuse(source, item)
+        if lane is not None:
+            health.last_tai = alike[-1].tai if alike else health.last_tai
+            self._flush(lane, alike)
+        health.heard += sum(type(item) is Frame for item in items)
 
-    def _seal(self, lane: Lane, frame: Frame) -> None:
+    def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
+        if frames:
+            self._health.source(lane.source).sealed += len(frames)
+            self._seal(lane, frames)
+        return []
+
+    def _refuse(self, source: str, frame: Frame) -> None:
+        fault = frame.fault
+        if fault is not None:
+            self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
+
+    def _seal(self, lane: Lane, frames: Sequence[Frame]) -> None:
         sealer = self._sealer
         if sealer is None or lane.chain is None:
-            self._count_unkept(lane, frame)
+            self._count_unkept(lane, frames)
             return
-        if lane.unkept is not None:
+        if lane.unkept is not None and frames:
             first, last, count = lane.unkept
             lane.unkept = None
-            self._state(lane, frame, Gap(Cause.NOT_KEPT, first, last, count))
-        self._held.append((lane, lane.chain.seq, frame))
-        sealer.seal(lane.chain, frame)
-        self._health.sealed += 1
+            self._state(lane, frames[0], Gap(Cause.NOT_KEPT, first, last, count))
+        sealer.seal(lane.chain, frames)
+        self._health.sealed += len(frames)
 
-    def _hole(self, lane: Lane, frame: Frame, before: int) -> None:
-        """Measurements are missing between `before` and this frame."""
+    def _hole(self, lane: Lane, frame: Frame) -> None:
+        """Measurements are missing between the last and this frame."""
+        before = lane.due - lane.patience_ns
         missed = (frame.tai - before + lane.period_ns // 2) // lane.period_ns - 1
         cause = Cause.DRIVER_DOWN if lane.down else Cause.NOT_HEARD
         lane.down = False
@@ -185,14 +208,20 @@ class Hearing:
         self._health.gaps[gap.cause.name.lower()] += 1
         flags = Flag.AGENT_STAMPED | (frame.flags & (Flag.SIMULATED | Flag.TEST))
         stated = frame._replace(
-            kind=Kind.GAP, raw=gap.raw(), tai=frame.heard.tai, bound=frame.heard.bound
+            kind=int(Kind.GAP),
+            raw=gap.raw(),
+            tai=frame.heard.tai,
+            bound=frame.heard.bound,
+            source=int(TimeSource.UNKNOWN),
+            flags=int(flags),
         )
-        self._seal(lane, stated._replace(source=int(TimeSource.UNKNOWN), flags=int(flags)))
+        self._seal(lane, [stated])
 
-    def _count_unkept(self, lane: Lane, frame: Frame) -> None:
-        self._health.unkept += 1
-        first, last, count = lane.unkept or (frame.tai, frame.tai, 0)
-        lane.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
+    def _count_unkept(self, lane: Lane, frames: Sequence[Frame]) -> None:
+        self._health.unkept += len(frames)
+        for frame in frames:
+            first, last, count = lane.unkept or (frame.tai, frame.tai, 0)
+            lane.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
 
     def _lane(self, source: str, key: str) -> Lane:
         """The stream of a source's key; its number is given at first sight and never reused."""

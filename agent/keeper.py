@@ -21,10 +21,10 @@ from typing import Protocol, TypeVar
 from agent.config import Gateway
 from agent.cutter import BACKLOG_OBSERVATIONS, Cutter, Limits
 from agent.health import Health
-from agent.hearing import Hearing, Lane
-from agent.sealer import SOFTWARE, Piece, Sealer, Statement, statement
+from agent.hearing import NOTHING, Hearing
+from agent.sealer import SOFTWARE, Sealer, Statement, Stretch, statement
 from agent.spool import Commit, Found, Kept, Spool, SpoolError, State
-from drivers.line import Clock, Frame
+from drivers.line import Clock
 from evidence import cose
 from evidence.code import Cause, Typ
 from evidence.key import Signer
@@ -38,7 +38,6 @@ REOPEN_S = (0.1, 5.0)  # first and longest wait before a failed spool is opened 
 SIGN_S = 5.0  # how long an ending agent waits for the device key
 T = TypeVar("T")
 log = logging.getLogger("gridseal.keeper")
-Held = list[tuple[Lane, int, Frame]]
 
 
 class RunClock(Clock, Protocol):
@@ -79,7 +78,7 @@ class Keeper:
         self._cutter: Cutter | None = None
         self._piece_id = self._run_ends = 0
         self._due: Cause | None = None
-        self._committing: Held = []  # the frames of the commit under way
+        self._committing: tuple[Stretch, ...] = ()  # of the commit under way
         self._run = b""
         self.kept = Kept(0, b"")
         self._runs: set[bytes] = set()
@@ -225,7 +224,7 @@ class Keeper:
             zeros[1],
         )
         sealer = Sealer(beginning, self._device.public, self._random(32))
-        nothing = Piece((), (), self._reached, 0, 0)
+        nothing = NOTHING._replace(reached=self._reached)
         await self.on_disk(
             partial(
                 self.spool.append,
@@ -258,9 +257,9 @@ class Keeper:
         await self.commit(last=True)
         ended = self._sealer
         sealer = await self._new_run(self._run, cause, False, None)
-        held = self._hearing.detach()
+        unsent = self._hearing.detach()
         self._hearing.attach(sealer)
-        self._hearing.again([(lane, frame) for lane, _, frame in held])
+        self._hearing.again(unsent.stretches, {})
         if ended is not None:
             ended.stop()
 
@@ -302,7 +301,7 @@ class Keeper:
         `last`: under a head, since the run ends. Raises SpoolError.
         """
         now = self._clock.now().tai
-        piece, new, held = self._hearing.take()
+        piece, new = self._hearing.take()
         if self._hearing.sealing:
             self._reached = piece.reached
         commit = Commit(
@@ -331,22 +330,23 @@ class Keeper:
             commit.cut = cutter.cut(self._sealer.sign_head)
         if commit.empty:
             return
-        self._committing = held
+        self._committing = piece.stretches
         await self.on_disk(partial(self.spool.append, commit))
-        self._committing = []
+        self._committing = ()
         self._piece_id += 1
-        self._durable(commit, held)
+        self._durable(commit)
 
     @property
     def _backlog(self) -> bool:
         return self._health.waiting > BACKLOG_OBSERVATIONS
 
-    def _durable(self, commit: Commit, held: Held) -> None:
+    def _durable(self, commit: Commit) -> None:
         now = self._clock.now().tai
-        self._health.durable += len(held)
+        self._health.durable += commit.piece.observations
         add = self._health.latency.add
-        for _, _, frame in held:
-            add(now - frame.heard.tai)
+        for stretch in commit.piece.stretches:
+            for frame in stretch.frames:
+                add(now - frame.heard.tai)
         if commit.cut is not None:
             self._health.waiting += commit.cut.observations
             self._health.waiting_bytes += commit.cut.size
@@ -369,9 +369,9 @@ class Keeper:
     async def _recover(self, fault: SpoolError) -> None:
         """Opens the spool again for as long as it takes, and seals anew what is not on it."""
         log.error("the spool failed: %s", fault)
-        held = self._committing + self._hearing.detach()
+        absent = (*self._committing, *self._hearing.detach().stretches)
         run, wait_s = self._run, REOPEN_S[0]
-        self._committing, self._answers = [], []
+        self._committing, self._answers = (), []
         while True:
             self._health.spool_fault = str(fault)
             try:
@@ -386,7 +386,5 @@ class Keeper:
             wait_s = min(wait_s * 2, REOPEN_S[1])
         self._health.spool_fault = ""
         durable = {item.stream: item.seq for item in found.reached if item.run == run}
-        self._hearing.again(
-            [(lane, frame) for lane, seq, frame in held if seq > durable.get(lane.number, -1)]
-        )
+        self._hearing.again(absent, durable)
         log.warning("the spool is open again")

@@ -13,24 +13,23 @@ It does no IO, asks no clock and makes no randomness: the seed and every instant
 argument.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import NamedTuple
 
-import nacl.bindings
+from nacl.bindings import crypto_sign
 
 from drivers.line import Frame
 from evidence import cbor, cose, merkle, observation
-from evidence.code import Kind, Typ
+from evidence.code import Typ
 from evidence.descriptor import Descriptor
-from evidence.gap import Gap
 from evidence.key import SIGNATURE_BYTES, Ed25519Key, PublicKey
 from evidence.merkle import HASH_BYTES
+from evidence.observation import SIGNATURE_HEAD, content
 from evidence.run import Reached, Run, possession_bytes
 
 SOFTWARE = "gridseal 0.1.0"
-_crypto_sign = nacl.bindings.crypto_sign
 
 
 class SealError(Exception):
@@ -60,6 +59,7 @@ class Stretch(NamedTuple):
     first_prev: bytes
     leaves: tuple[bytes, ...]
     links: bytes  # encoded, one after another
+    frames: tuple[Frame, ...] = ()  # what it was sealed from, until it is durable
 
 
 class Piece(NamedTuple):
@@ -85,6 +85,7 @@ class Chain:
         "first_prev",
         "leaves",
         "links",
+        "frames",
     )
 
     def __init__(self, number: int, prev: bytes) -> None:
@@ -94,6 +95,7 @@ class Chain:
         self.first_seq, self.first_prev = 0, prev
         self.leaves: list[bytes] = []
         self.links: list[bytes] = []
+        self.frames: list[Frame] = []
 
 
 class Sealer:
@@ -144,40 +146,33 @@ class Sealer:
         self._statements.append(Statement(chain.descriptor, Typ.DESCRIPTOR, encoded, disclosures))
         return made
 
-    def seal(self, chain: Chain, frame: Frame) -> None:
-        """Seals one frame as the chain's next link."""
-        if chain.binding is None:
-            raise SealError(f"stream {chain.number} has no descriptor in this run")
-        heard = frame.heard
-        encoded = observation.seal(
-            chain.binding,
-            (
-                *(
-                    chain.number,
-                    chain.seq,
-                    frame.tai,
-                    frame.bound,
-                    frame.source,
-                    frame.flags,
-                    heard.tai - frame.tai,
-                ),
-                *(heard.bound, chain.prev, frame.kind, frame.raw),
-            ),
-            self._sign,
-        )
-        chain.prev = sha256(b"\x00" + encoded).digest()
-        chain.leaves.append(chain.prev)
-        chain.links.append(encoded)
-        chain.seq += 1
-        self.observations += 1
-        self.size += len(encoded)
+    def seal(self, chain: Chain, frames: Sequence[Frame]) -> None:
+        """Seals frames as the chain's next links.
 
-    def state(self, chain: Chain, gap: Gap, frame: Frame) -> None:
-        """Seals a hole as the chain's next link.
-
-        `frame` gives the instant, bound, source, flags and arrival.
+        Every sample of the gateway goes through this loop: names are bound outside it.
         """
-        self.seal(chain, frame._replace(kind=Kind.GAP, raw=gap.raw()))
+        if chain.binding is None or self._secret is None:
+            raise SealError(f"stream {chain.number} has no descriptor in a run that goes on")
+        number, seq, prev, secret = chain.number, chain.seq, chain.prev, self._secret
+        leaves, links = chain.leaves.append, chain.links.append
+        signed_prefix, message_prefix = chain.binding.signed_prefix, chain.binding.message_prefix
+        size = 0
+        for _, kind, raw, tai, bound, source, flags, (heard, heard_bound), _ in frames:
+            signed = content(
+                # As in evidence.observation.Sample.
+                (number, seq, tai, bound, source, flags, heard - tai, heard_bound, prev, kind, raw)
+            )
+            signature = crypto_sign(signed_prefix + signed, secret)[:SIGNATURE_BYTES]
+            encoded = message_prefix + signed + SIGNATURE_HEAD + signature
+            prev = sha256(b"\x00" + encoded).digest()
+            leaves(prev)
+            links(encoded)
+            seq += 1
+            size += len(encoded)
+        chain.seq, chain.prev = seq, prev
+        chain.frames += frames
+        self.observations += len(frames)
+        self.size += size
 
     def take(self) -> Piece:
         """All that was sealed since the last call."""
@@ -212,28 +207,23 @@ class Sealer:
             raise SealError("the run has ended")
         return self._key
 
-    def _sign(self, message: bytes) -> bytes:
-        if self._secret is None:
-            raise SealError("the run has ended")
-        return _crypto_sign(message, self._secret)[:SIGNATURE_BYTES]
-
     def _close(self, chain: Chain) -> None:
         """Ends the stretch under the descriptor that rules."""
         if chain.links and chain.descriptor is not None:
             self._done.append(
                 Stretch(
-                    *(
-                        chain.number,
-                        self.name,
-                        chain.descriptor,
-                        chain.first_seq,
-                        chain.seq - 1,
-                        chain.first_prev,
-                    ),
-                    *(tuple(chain.leaves), b"".join(chain.links)),
+                    chain.number,
+                    self.name,
+                    chain.descriptor,
+                    chain.first_seq,
+                    chain.seq - 1,
+                    chain.first_prev,
+                    tuple(chain.leaves),
+                    b"".join(chain.links),
+                    tuple(chain.frames),
                 )
             )
-        chain.leaves, chain.links = [], []
+        chain.leaves, chain.links, chain.frames = [], [], []
         chain.first_seq, chain.first_prev = chain.seq, chain.prev
 
 

@@ -177,9 +177,10 @@ class Passage:
 
     def _take(self) -> None:
         """One piece, as one commit of the agent makes durable."""
-        piece, new, held = self._hearing.take()
+        piece, new = self._hearing.take()
         self._names |= {number: (source, key) for number, source, key in new}
-        frames = sum(frame.kind != Kind.GAP for _, _, frame in held)
+        heard = (frame for stretch in piece.stretches for frame in stretch.frames)
+        frames = sum(frame.kind != Kind.GAP for frame in heard)
         self.outcome.sealed += frames
         self._pending_frames += frames
         self._frames, self._since = 0, self._clock.tai
