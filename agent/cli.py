@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent.clock import SystemClock, leap_table
     from agent.http import Client, UplinkError
     from agent.runner import Runner
-    from agent.spool import SpoolError
+    from agent.schema import SpoolError
 
     logging.basicConfig(
         level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -202,10 +202,9 @@ def _words(told: dict[str, Any]) -> str:
         f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
     ]
     for name, source in told["sources"].items():
-        faults = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
-        lines.append(
-            f"{name}: {source['state']}  sealed {source['sealed']}  {faults}  {source['text']}".rstrip()
-        )
+        named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
+        told_of = (source["state"], f"sealed {source['sealed']}", named, source["text"])
+        lines.append(f"{name}: " + "  ".join(word for word in told_of if word))
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
     return "\n".join(lines)

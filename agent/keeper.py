@@ -22,8 +22,9 @@ from agent.config import Gateway
 from agent.cutter import BACKLOG_OBSERVATIONS, Cutter, Limits
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
+from agent.schema import SpoolError
 from agent.sealer import SOFTWARE, Sealer, Statement, Stretch, statement
-from agent.spool import Commit, Found, Kept, Spool, SpoolError, State
+from agent.spool import Commit, Found, Kept, Spool, State
 from drivers.line import Clock
 from evidence import cose
 from evidence.code import Cause, Typ
@@ -85,6 +86,7 @@ class Keeper:
         self._found: dict[
             tuple[int, bytes], int
         ] = {}  # stream, run -> seq that the disk had at the start
+        self._idle = asyncio.Event()  # set while nothing waits for the record
         self.room = asyncio.Event()  # set while lines may be read
         self.offered = asyncio.Event()  # set when batches wait that were not there before
 
@@ -119,6 +121,13 @@ class Keeper:
         if self._sealer is not None:
             self._sealer.stop()
             self._sealer = None
+
+    async def answered(self, most_s: float) -> None:
+        """Waits until the record has answered for all that waits, or for that long."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), most_s)
+        except TimeoutError:
+            log.info("%d observations wait on disk for their receipts", self._health.waiting)
 
     async def close(self) -> None:
         """Makes the last answers durable, says that the agent ended, and lets go of the spool.
@@ -355,6 +364,10 @@ class Keeper:
 
     def _give_room(self) -> None:
         """Lines may be read while what waits is within its bounds."""
+        if self._health.waiting > 0:
+            self._idle.clear()
+        else:
+            self._idle.set()
         pending = self._health.waiting_bytes < self._gateway.file.spool.pending_bytes_max
         if pending and self._hearing.size < SEALED_BYTES_MAX:
             self.room.set()

@@ -84,20 +84,13 @@ class Runner:
         try:
             if waiting in done:
                 await self._keeper.end_run()
-                await self._drain()
+                await self._keeper.answered(DRAIN_S)
         finally:
             await _cancelled([waiting, *keeping])
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
             task.result()  # a part that must not end has ended: its cause is ours
-
-    async def _drain(self) -> None:
-        """Gives the record a while to answer for the last batches."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + DRAIN_S
-        while self.health.waiting > 0 and loop.time() < until:
-            await asyncio.sleep(0.02)
 
     def _task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(work)

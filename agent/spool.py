@@ -13,7 +13,6 @@ It runs in one thread (agent.runner's), knows no clock, seals nothing and sends 
 row an observation: it halves the rate and doubles what is written.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,44 +23,19 @@ from typing import Any, NamedTuple
 import apsw
 
 from agent.cutter import Cut
+from agent.schema import SpoolError, locked, opened
 from agent.sealer import Piece, Statement, Stretch
 from evidence import cbor, merkle, observation
 from evidence.code import Typ
 from evidence.refusal import EvidenceError
 from evidence.run import Reached
 
-FORMAT = 1
-APPLICATION_ID = 0x47534C31  # "GSL1": another program's database is never touched
 SNAPSHOT_PIECES = 64
 FREE_AFTER_PIECES = 60  # freed pages that were just written cost a second write
 FREE_BATCHES_MAX = 64  # of one commit: freeing must not delay sealing
 DAY_NS = 86_400 * 1_000_000_000
-_SCHEMA = """
-CREATE TABLE stream (
-    number INTEGER PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL, UNIQUE (source, key));
-CREATE TABLE run (name BLOB PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE statement (
-    name BLOB PRIMARY KEY, typ INTEGER NOT NULL, run BLOB NOT NULL,
-    encoded BLOB NOT NULL, disclosures BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE piece (
-    id INTEGER PRIMARY KEY, run BLOB NOT NULL, taken INTEGER NOT NULL,
-    observations INTEGER NOT NULL, parts BLOB NOT NULL, links BLOB NOT NULL);
-CREATE TABLE batch (
-    id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, run BLOB NOT NULL, number INTEGER NOT NULL,
-    head BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    observations INTEGER NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, answer BLOB);
-CREATE INDEX batch_waiting ON batch (id, observations, size) WHERE state = 0;
-CREATE TABLE mark (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-"""
 _UNSIGNED = "SELECT payload FROM run WHERE name NOT IN (SELECT name FROM statement)"
 _IDLE_RUN = "run NOT IN (SELECT run FROM piece) AND run NOT IN (SELECT run FROM batch)"
-
-
-class SpoolError(Exception):
-    """The disk took nothing, or gave back what was not written.
-
-    The text names the file and the cause.
-    """
 
 
 class State(IntEnum):
@@ -157,9 +131,9 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = _locked(path)
+        self._lock = locked(path)
         try:
-            self._db = _opened(path)
+            self._db = opened(path)
         except (SpoolError, apsw.Error) as fault:
             os.close(self._lock)
             raise (
@@ -187,7 +161,8 @@ class Spool:
             reached.update({item.stream: _end(item) for item in stretches})
         covered = self._rows("SELECT max(last) FROM batch")[0][0] or 0
         waiting = self._rows(
-            "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0) FROM batch WHERE state = 0"
+            "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0)"
+            " FROM batch WHERE state = 0"
         )[0]
         run, taken, ended = cbor.decode(marks["run"]) if "run" in marks else (None, None, False)
         return Found(
@@ -348,41 +323,6 @@ class Spool:
             return self._db.execute(query, values).fetchall()
         except apsw.Error as fault:
             raise SpoolError(f"{self.path}: {fault}") from fault
-
-
-def _locked(path: Path) -> int:
-    try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as fault:
-        raise SpoolError(f"{path}.lock: {fault.strerror}") from fault
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        os.close(lock)
-        raise SpoolError(f"{path}: another agent has this spool ({fault.strerror})") from fault
-    return lock
-
-
-def _opened(path: Path) -> apsw.Connection:
-    db = apsw.Connection(str(path))
-    db.set_busy_timeout(2000)
-    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
-    application, version = db.pragma("application_id"), db.pragma("user_version")
-    if tables and application != APPLICATION_ID:
-        raise SpoolError(f"{path}: is a database of another program; nothing was touched")
-    if tables and version != FORMAT:
-        raise SpoolError(
-            f"{path}: has spool format {version}, this agent knows {FORMAT}; nothing was touched"
-        )
-    db.pragma("journal_mode", "wal")
-    db.pragma("synchronous", "full")
-    db.pragma("secure_delete", False)
-    if not tables:
-        with db:
-            db.execute(_SCHEMA).fetchall()
-            db.pragma("application_id", APPLICATION_ID)
-            db.pragma("user_version", FORMAT)
-    return db
 
 
 def _end(stretch: Stretch) -> Reached:

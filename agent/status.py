@@ -4,6 +4,7 @@ One connection, one JSON object, and the connection closes. Nothing can be chang
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -35,22 +36,29 @@ async def serve(spool: Path, report: Callable[[], dict[str, Any]]) -> None:
     folder = os.open(spool.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     path = _socket_path(folder, spool)
     try:
-        Path(path).unlink(
-            missing_ok=True
-        )  # of an agent that was killed; the spool's lock says that it is gone
+        # A socket left by an agent that was killed: the spool's lock says that it is gone.
+        _remove(path)
         server = await asyncio.start_unix_server(answer, path)
-        Path(path).chmod(0o600)
+        os.chmod(path, 0o600)
         try:
             async with server:
                 await server.serve_forever()
         finally:
-            Path(path).unlink(missing_ok=True)
+            _remove(path)
     finally:
         os.close(folder)
 
 
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 def ask(spool: Path) -> dict[str, Any]:
-    """What the agent of this spool says. Raises OSError when none answers, ValueError when it is no account."""
+    """What the agent of this spool says.
+
+    Raises OSError when none answers, ValueError when it is no account.
+    """
     folder = os.open(spool.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:

@@ -21,7 +21,8 @@ from agent.config import HeldCredential
 from agent.health import Health
 from agent.http import Answer, Client, UplinkError
 from agent.keeper import Keeper
-from agent.spool import Kept, SpoolError, State, Waiting
+from agent.schema import SpoolError
+from agent.spool import Kept, State, Waiting
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Cause, Reason, Typ
 from evidence.head import batch_id

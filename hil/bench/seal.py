@@ -223,7 +223,7 @@ def _line(number: int, commit: int) -> Line:
 
 
 def _messages(count: int) -> list[bytes]:
-    """As many messages as a commit has observations, of exactly the bytes that sealing one signs."""
+    """As many messages as a commit has observations, of the bytes that sealing one signs."""
     binding = observation.Binding(bytes(8), bytes(32))
     signed: list[bytes] = []
 

@@ -1,0 +1,77 @@
+"""The spool's file: its tables, its format, how it is opened, and its lock.
+
+1. A database of another program, or of a format that this agent does not know, is refused by its
+   path and left as it is, byte for byte.
+2. One process a spool: an exclusive lock on a file beside it, which the kernel gives back when the
+   process ends, however it ends.
+
+What is written and when is agent.spool's.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+import apsw
+
+FORMAT = 1
+APPLICATION_ID = 0x47534C31  # "GSL1": another program's database is never touched
+_SCHEMA = """
+CREATE TABLE stream (
+    number INTEGER PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL, UNIQUE (source, key));
+CREATE TABLE run (name BLOB PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE statement (
+    name BLOB PRIMARY KEY, typ INTEGER NOT NULL, run BLOB NOT NULL,
+    encoded BLOB NOT NULL, disclosures BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE piece (
+    id INTEGER PRIMARY KEY, run BLOB NOT NULL, taken INTEGER NOT NULL,
+    observations INTEGER NOT NULL, parts BLOB NOT NULL, links BLOB NOT NULL);
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, run BLOB NOT NULL, number INTEGER NOT NULL,
+    head BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    observations INTEGER NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, answer BLOB);
+CREATE INDEX batch_waiting ON batch (id, observations, size) WHERE state = 0;
+CREATE TABLE mark (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class SpoolError(Exception):
+    """The disk took nothing, or gave back what was not written.
+
+    The text names the file and the cause.
+    """
+
+
+def locked(path: Path) -> int:
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise SpoolError(f"{path}.lock: {fault.strerror}") from fault
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        os.close(lock)
+        raise SpoolError(f"{path}: another agent has this spool ({fault.strerror})") from fault
+    return lock
+
+
+def opened(path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(path))
+    db.set_busy_timeout(2000)
+    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
+    application, version = db.pragma("application_id"), db.pragma("user_version")
+    if tables and application != APPLICATION_ID:
+        raise SpoolError(f"{path}: is a database of another program; nothing was touched")
+    if tables and version != FORMAT:
+        raise SpoolError(
+            f"{path}: has spool format {version}, this agent knows {FORMAT}; nothing was touched"
+        )
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "full")
+    db.pragma("secure_delete", False)
+    if not tables:
+        with db:
+            db.execute(_SCHEMA).fetchall()
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("user_version", FORMAT)
+    return db
