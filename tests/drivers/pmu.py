@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from drivers.c37118.wire import (
     Block,
@@ -39,7 +40,7 @@ STATION = Station(
 )
 
 
-def configuration(kind: FrameType = FrameType.CFG3, **change: object) -> Configuration:
+def configuration(kind: FrameType = FrameType.CFG3, **change: Any) -> Configuration:
     """The bench PMU's configuration; `change` is of its station."""
     return Configuration(kind, 7, 1_000_000, (replace(STATION, **change),), 50)
 

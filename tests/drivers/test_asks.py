@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import asks
-from drivers.c37118.wire import Stamp, build, encode_command, encode_header_text
+from drivers.c37118.wire import FrameType, Stamp, build, encode_command, encode_header_text
 from drivers.line import LinkError
 from tests.drivers.vector import vectors
 
@@ -64,7 +64,7 @@ REFUSED = {
     "version 3": b"\xaa\xc3" + encode_command(2, 7, Stamp(0))[2:],
     "wrong CHK": encode_command(2, 7, Stamp(0))[:-1] + b"\0",
     "header": encode_header_text("ab", 7, Stamp(0)),
-    "data": build(0, 2, 7, Stamp(0), b"\0\2"),
+    "data": build(FrameType.DATA, 2, 7, Stamp(0), b"\0\2"),
     "nothing": b"",
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_listening_sends_nothing(kind: str, tmp_path: Path):
         pmu.write(pmu.frames(0, 2))
         assert [frame.bound for frame in await read_until(driver, 2)] == [100, 100]
 
-    options = {"commands": "none", "configuration": str(file), "idcode": 7}
+    options: dict[str, Any] = {"commands": "none", "configuration": str(file), "idcode": 7}
     assert run(kind, scenario, **options).commands == []
 
 

@@ -1,5 +1,7 @@
 """Every shape of configuration and every FORMAT of data, written and read again."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,7 @@ def stations(draw: st.DrawFn, cfg3: bool) -> Station:
     word = st.integers(0, 0xFFFF)
     labels = st.lists(label, min_size=16, max_size=16).map(tuple)
     digital = st.builds(Digital, labels, word, word)
-    kept = {
+    kept: dict[str, Any] = {
         "name": draw(label),
         "idcode": draw(word),
         "format": Format(draw(st.integers(0, 15))),

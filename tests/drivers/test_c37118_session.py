@@ -1,6 +1,8 @@
 """The conversation: which configuration rules, what a frame becomes, what is asked and when."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,14 +36,14 @@ LAYOUT = Layout(configuration())
 FEWER = configuration(phasors=configuration().stations[0].phasors[:1], cfgcnt=2)
 
 
-def begun(**terms: object) -> Session:
+def begun(**terms: Any) -> Session:
     """A session in which CFG-3 rules IDCODE 7."""
     session = Session(Terms(**{"idcode": 7} | terms))
     session.feed(CFG3, HEARD)
     return session
 
 
-def told(items: list[Item]) -> list[str]:
+def told(items: Sequence[Item]) -> list[str]:
     """Each item in a word: the Setup's configuration type, or the frame's type or fault."""
     types = {number: kind.name for number, kind in enumerate(FrameType)}
     words = []

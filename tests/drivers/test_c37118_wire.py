@@ -176,7 +176,7 @@ def test_rectangular_phasors_of_cfg3_are_turned():
     unscaled = Station("S", 1, Format(14), (Phasor("V"),))
     plain = Layout(Configuration(FrameType.CFG3, 9, 1000, (unscaled,), 50))
     raw = wire.encode_data(plain, Stamp(SOC), [Block(0, [(3.0, 4.0)], 50, 0)])
-    assert layout.decode(raw)[1:3] == (pytest.approx(-8.0), pytest.approx(6.0))
+    assert layout.decode(raw)[1:3] == pytest.approx((-8.0, 6.0))
 
 
 def test_a_missing_polar_phasor_has_no_magnitude():
