@@ -22,7 +22,7 @@ from drivers.line import Source
 from evidence.config import ConfigError
 from evidence.key import Signer
 
-NO_FACTS = "load not known: the site plan states no frame_bytes and rate"
+NO_FACTS = "load not known: neither a configuration file nor the site plan says"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -132,20 +132,36 @@ def _check_sources(gateway: Gateway) -> None:
 
 def _load_words(gateway: Gateway, source: Source) -> str:
     """What the source's line has to carry, in words. Raises ConfigError when it cannot."""
-    stream = gateway.plan.stream_of(source.name)
-    if stream is None or not stream.frame_bytes or not stream.rate:
+    expected = _expected(gateway, source)
+    if expected is None:
         return NO_FACTS
-    load = registry.line_load(source, stream.frame_bytes, (stream.rate, 1))
+    frame_bytes, (frames, seconds) = expected
+    load = registry.line_load(source, frame_bytes, (frames, seconds))
     if load is None:
         return "no baud to fill"
+    pace = f"{frames} a second" if seconds == 1 else f"{frames} in {seconds} s"
     words = (
-        f"{stream.frame_bytes} bytes at {stream.rate} a second take {load.share:.0%} of"
+        f"{frame_bytes} bytes at {pace} take {load.share:.0%} of"
         f" {load.baud} baud; at most {registry.LOAD_MAX:.0%}"
     )
     if not load.fits():
         key = f"stream {source.name!r}"
         raise ConfigError(gateway.file.gateway.plan, key, f"the line cannot carry it: {words}")
     return words
+
+
+def _expected(gateway: Gateway, source: Source) -> tuple[int, tuple[int, int]] | None:
+    """Bytes of a frame and its rate, by the device's configuration on file or by the site plan."""
+    from agent.clock import SystemClock
+    from evidence.leap import BUILT_IN
+
+    on_file = registry.open_driver(source, SystemClock("kernel", BUILT_IN)).expected()
+    if on_file is not None:
+        return on_file
+    stream = gateway.plan.stream_of(source.name)
+    if stream is None or not stream.frame_bytes or not stream.rate:
+        return None
+    return stream.frame_bytes, (stream.rate, 1)
 
 
 def _device(gateway: Gateway) -> Signer:

@@ -125,7 +125,7 @@ def load(path: Path) -> Gateway:
         plan,
         read_credential(folder / file.gateway.credential),
         _log_key(anchors, file.record.anchors),
-        tuple(_source(path.name, at, section) for at, section in enumerate(file.source)),
+        tuple(_source(path.name, folder, at, section) for at, section in enumerate(file.source)),
     )
     _check_together(gateway, path.name)
     return gateway
@@ -170,7 +170,7 @@ def _log_key(anchors: AnchorsFile, file: str) -> PublicKey:
         ) from fault
 
 
-def _source(file: str, at: int, section: SourceSection) -> Source:
+def _source(file: str, folder: Path, at: int, section: SourceSection) -> Source:
     key = f"source[{at}]"
     if section.scheme not in registry.SCHEMES:
         raise ConfigError(
@@ -181,7 +181,7 @@ def _source(file: str, at: int, section: SourceSection) -> Source:
     options = dict(section.options)
     if section.simulated:
         options["simulated"] = True
-    return Source(section.name, section.scheme, options)
+    return Source(section.name, section.scheme, options, str(folder))
 
 
 def _check_together(gateway: Gateway, file: str) -> None:

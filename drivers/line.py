@@ -56,12 +56,14 @@ class Clock(Protocol):
 class Source:
     """One connection, as configured.
 
-    Its name, its scheme (a row of drivers.registry) and that scheme's own options.
+    Its name, its scheme (a row of drivers.registry) and that scheme's own options; `folder` is
+    where relative paths in them begin.
     """
 
     name: str
     scheme: str
     options: Mapping[str, object]
+    folder: str = ""
 
 
 class Frame(NamedTuple):
@@ -127,6 +129,13 @@ class Driver(Protocol):
     """
 
     def __init__(self, source: Source, clock: Clock) -> None: ...
+
+    def expected(self) -> tuple[int, tuple[int, int]] | None:
+        """Bytes of a frame, and frames in so many seconds, as far as files tell before opening.
+
+        None where only the device can tell. Raises ConfigError.
+        """
+        ...
 
     async def open(self) -> Sequence[Setup]:
         """Connects and learns the configuration: one Setup a stream. Raises LinkError."""

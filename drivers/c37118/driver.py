@@ -22,6 +22,7 @@ from drivers.c37118.command import Command
 from drivers.c37118.configuration import CONFIGURATION_BYTES_MAX
 from drivers.c37118.option import Options, SerialOptions, TcpOptions
 from drivers.c37118.session import Item, Session
+from drivers.c37118.stream import ruling
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, Instant, LinkError, Setup, Source
 from drivers.port import Port
 from evidence.config import ConfigError, convert
@@ -56,6 +57,26 @@ class C37118Driver(ABC):
         """What happened on this connection, by name."""
         return self._session.counts if self._session is not None else Counter()
 
+    def expected(self) -> tuple[int, tuple[int, int]] | None:
+        """Of the data frames, by the configuration file where there is one. Raises ConfigError."""
+        name = f"source {self._source.name!r}"
+        raw = self._options.terms(name, self._content(name)).configuration
+        if not raw:
+            return None
+        found = ruling(raw)
+        return found.layout.size, found.configuration.rate()
+
+    def _content(self, name: str) -> bytes:
+        """The configuration file, as it is; nothing where none is named."""
+        path = self._options.configuration
+        if not path:
+            return b""
+        try:
+            with Path(self._source.folder, path).open("rb") as file:
+                return file.read(CONFIGURATION_FILE_BYTES_MAX)
+        except OSError as fault:
+            raise ConfigError(name, "configuration", f"{path}: {fault.strerror}") from fault
+
     async def open(self) -> Sequence[Setup]:
         """Connects, learns the configuration, starts the data. One Setup a stream that is known.
 
@@ -66,8 +87,7 @@ class C37118Driver(ABC):
         self._queue.clear()
         self._ended = None
         options, name = self._options, f"source {self._source.name!r}"
-        content = _content(options.configuration, name) if options.configuration else b""
-        self._session = session = Session(options.terms(name, content))
+        self._session = session = Session(options.terms(name, self._content(name)))
         begun = False
         try:
             self._queue.extend(session.begin())
@@ -229,15 +249,6 @@ class C37118Driver(ABC):
 
 def _is_good(item: Item) -> bool:
     return type(item) is Frame and item.fault is None
-
-
-def _content(path: str, name: str) -> bytes:
-    """The configuration file, as it is."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(CONFIGURATION_FILE_BYTES_MAX)
-    except OSError as fault:
-        raise ConfigError(name, "configuration", f"{path}: {fault.strerror}") from fault
 
 
 class TcpDriver(C37118Driver):

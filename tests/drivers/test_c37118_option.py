@@ -8,7 +8,7 @@ import pytest
 from drivers import registry
 from drivers.c37118.driver import SerialDriver, TcpDriver
 from drivers.c37118.option import TcpOptions
-from drivers.c37118.wire import Stamp, encode_configuration
+from drivers.c37118.wire import FrameType, Layout, Stamp, encode_configuration
 from drivers.line import Instant, LinkError, Source
 from evidence.config import ConfigError
 from tests.drivers.pmu import SOC, configuration
@@ -91,3 +91,14 @@ def test_no_such_line():
             await SerialDriver(Source("bench", "c37118+serial", options), Clock()).open()
 
     asyncio.run(play())
+
+
+def test_a_configuration_on_file_tells_what_the_line_has_to_carry(tmp_path: Path):
+    raw = encode_configuration(configuration(FrameType.CFG2), Stamp(1))
+    (tmp_path / "pmu.cfg").write_bytes(raw)
+    stated = {"path": "/dev/ttyS0", "commands": "none", "configuration": "pmu.cfg"}
+    source = Source("tap", "c37118+serial", stated, str(tmp_path))
+    size = Layout(configuration(FrameType.CFG2)).size
+    assert SerialDriver(source, Clock()).expected() == (size, (50, 1))
+    unknown = Source("tap", "c37118+serial", {"path": "x", "idcode": 7})
+    assert SerialDriver(unknown, Clock()).expected() is None
