@@ -213,6 +213,9 @@ class Admitter:
             raise EvidenceError(Reason.UNKNOWN_AUTHORITY, f"nobody knows key {message.kid.hex()}")
         cose.check(message, by.key)
         value = credential.read(message.payload)
+        if value.issuer != by.name:
+            text = f"issued in the name of {value.issuer!r} by the key of {by.name!r}"
+            raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
         return _statement(message, pairs, value, value.digests)
 
     def _run(self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]) -> NewStatement:

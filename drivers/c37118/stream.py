@@ -28,6 +28,7 @@ from drivers.c37118.frame import CHK_BYTES, HEAD_BYTES, FrameType, parse_header
 from drivers.c37118.station import Configuration
 from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
+from evidence.descriptor import BLOCKS_MAX, CHANNELS_MAX
 from evidence.leap import LeapTable
 
 DATA = int(Kind.C37118)
@@ -47,14 +48,23 @@ class Ruling(NamedTuple):
 
 
 def ruling(raw: bytes) -> Ruling:
-    """Reads one CFG frame, or the fragments of a CFG-3. Raises FrameError."""
+    """Reads one CFG frame, or the fragments of a CFG-3. Raises FrameError.
+
+    One that no descriptor could state is refused: its frames stay under a bare Setup.
+    """
     configuration = decode_configuration(raw)
+    layout = Layout(configuration)
+    channels = sum(len(layout.channels(block)) for block in range(len(configuration.stations)))
+    if len(configuration.stations) > BLOCKS_MAX or channels > CHANNELS_MAX:
+        found = f"{len(configuration.stations)} PMUs, {channels} channels"
+        text = f"{found}; at most {BLOCKS_MAX} and {CHANNELS_MAX} can be stated"
+        raise line.FrameError("too_many_channels", text)
     parts, at = [raw[1:2], configuration.idcode.to_bytes(2, "big")], 0
     while at < len(raw):
         size = parse_header(raw[at:]).size
         parts.append(raw[at + HEAD_BYTES : at + size - CHK_BYTES])
         at += size
-    return Ruling(raw, configuration, Layout(configuration), b"".join(parts))
+    return Ruling(raw, configuration, layout, b"".join(parts))
 
 
 def key_of(idcode: int) -> str:

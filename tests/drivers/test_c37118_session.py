@@ -1,6 +1,7 @@
 """The conversation: which configuration rules, what a frame becomes, what is asked and when."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from drivers.c37118 import session as sessions
 from drivers.c37118.session import Item, Session, Terms
 from drivers.c37118.splitter import Splitter
 from drivers.c37118.wire import (
+    Block,
     Command,
+    Format,
     FrameType,
     Layout,
     Stamp,
+    Station,
     decode_command,
     encode_command,
     encode_configuration,
+    encode_data,
     encode_fragments,
     encode_header_text,
     encode_values,
@@ -218,6 +223,16 @@ def test_a_greedy_configuration_is_a_fault_and_changes_nothing():
     assert told(session.feed(vector("c37118", "cfg2_65535_phasors"), HEARD)) == ["shape"]
     session = begun(idcode=None)
     assert told(session.feed(data(LAYOUT, 0), HEARD)) == ["DATA"]
+
+
+def test_more_pmus_than_a_descriptor_states_are_a_fault_and_their_data_is_kept():
+    many = replace(configuration(FrameType.CFG2), stations=(Station("S", 1, Format(0)),) * 1100)
+    session = Session(Terms(idcode=7))
+    assert told(session.feed(encode_configuration(many, Stamp(SOC)), HEARD)) == [
+        "too_many_channels"
+    ]
+    frame = encode_data(Layout(many), Stamp(SOC), [Block(0, [], 50, 0)] * 1100)
+    assert told(session.feed(frame, HEARD)) == ["setup bare", "DATA"]
 
 
 def test_another_idcode():

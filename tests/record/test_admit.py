@@ -51,6 +51,11 @@ def test_credential_of_an_unknown_authority_is_refused(upstream: Upstream):
     assert refused_statement(upstream, stranger.statement) == Reason.UNKNOWN_AUTHORITY
 
 
+def test_credential_in_the_name_of_another_authority_is_refused(upstream: Upstream):
+    borrowed = Gateway("gw-2", AUTHORITY, issuer="Utility B")
+    assert refused_statement(upstream, borrowed.statement) == Reason.UNKNOWN_AUTHORITY
+
+
 def test_credential_with_an_authoritys_kid_but_not_its_signature_is_refused(upstream: Upstream):
     forged = bytearray(Gateway("gw-2", AUTHORITY).statement.encoded)
     forged[-1] ^= 1
