@@ -5,7 +5,8 @@
    nothing else is kept.
 2. A signed refusal sets a batch aside as an exhibit; it never holds up the rest.
 3. Everything else (no answer, garbage, 409, 429, 5xx) is tried again, with backoff and jitter, for
-   ever and visibly.
+   ever and visibly. A batch that keeps failing while the record answers is passed over, so that it
+   never holds up the rest, and offered again every RETRY_S.
 4. Statements are sent when the record asks for them by name (409), never otherwise.
 
 It holds at most `in_flight` batches in memory. It signs nothing and writes no disk.
@@ -32,8 +33,13 @@ from evidence.refusal import EvidenceError
 BACKOFF_S = (0.2, 30.0)  # first and longest wait
 TIMEOUT_S = 30.0  # of one exchange: a backlog batch over a slow line
 LIST_MAX = 64  # batches looked up at once
+TRIES_MAX = 3  # of one batch, while the record answers: then others have their turn
+RETRY_S = 10.0  # between two looks at what was passed over
+SETTLE_S = 30.0  # an answered batch is durable as such by then: a commit takes ms
 WANTED_MAX = 1024  # statements asked for in one answer
 SUPPLY_DEPTH_MAX = 4  # credential, run, descriptor: each may ask for the one before
+ANSWER, BUSY = "answer", "busy"  # causes of UplinkError: this one's answer; the whole record's
+BUSY_STATUS = 429  # and 500 and above: the record has no time, or is not well
 log = logging.getLogger("gridseal.uplink")
 
 
@@ -66,7 +72,9 @@ class Uplink:
         )
         self._keeper, self._random, self._health = keeper, random, health
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(LIST_MAX)
-        self._after = 0
+        self._after = 0  # the last row that was looked up
+        self._held: set[int] = set()  # rows in the queue, under way, or answered a moment ago
+        self._passed = ""  # why the last batch was passed over; empty when none is
         self._proving = asyncio.Lock()
         self._supplying = asyncio.Lock()
         self._busy = 0
@@ -76,6 +84,7 @@ class Uplink:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._compare_heads())
             group.create_task(self._list())
+            group.create_task(self._look_again())
             for _ in range(in_flight):
                 group.create_task(self._offer())
 
@@ -91,44 +100,81 @@ class Uplink:
             self._keeper.offered.clear()
             while True:
                 try:
-                    found = await self._keeper.on_disk(
-                        lambda: self._keeper.spool.waiting(self._after, LIST_MAX)
-                    )
+                    found = await self._keeper.on_disk(partial(self._waiting, self._after))
                 except SpoolError:
                     break  # the keeper opens it again, and offers
                 for batch in found:
                     self._after = batch.row
-                    await self._queue.put(batch)
+                    await self._put(batch)
                 if len(found) < LIST_MAX:
                     break
+
+    async def _look_again(self) -> None:
+        """Offers again what was passed over, or could not be read: some of it every RETRY_S."""
+        cursor = 0
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                found = await self._keeper.on_disk(partial(self._waiting, cursor))
+            except SpoolError:
+                continue  # the keeper opens it again
+            left = [batch for batch in found if batch.row <= self._after]
+            if not left and not cursor:
+                self._passed = ""
+            cursor = left[-1].row if len(left) == LIST_MAX else 0
+            for batch in left:
+                if batch.row not in self._held:
+                    await self._put(batch)
+
+    async def _put(self, batch: Waiting) -> None:
+        self._held.add(batch.row)
+        await self._queue.put(batch)
 
     async def _offer(self) -> None:
         while True:
             batch = await self._queue.get()
             self._busy += 1
+            settle_s = 0.0
             try:
                 encoded, head = await self._keeper.on_disk(partial(self._read, batch.row))
-                await self._until_answered(Offer(batch, encoded, head))
+                if await self._until_answered(Offer(batch, encoded, head)):
+                    settle_s = SETTLE_S
             except SpoolError as fault:
                 log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
             finally:
                 self._busy -= 1
+                loop = asyncio.get_running_loop()
+                loop.call_later(settle_s, self._held.discard, batch.row)
+
+    def _waiting(self, after: int) -> list[Waiting]:
+        return self._keeper.spool.waiting(after, LIST_MAX)
 
     def _read(self, row: int) -> tuple[bytes, bytes]:
         return self._keeper.spool.batch(row)
 
-    async def _until_answered(self, offer: Offer) -> None:
-        wait_s = BACKOFF_S[0]
+    async def _until_answered(self, offer: Offer) -> bool:
+        """Offers a batch until it is answered for.
+
+        False when it is passed over: the record answers, and cannot or will not take it now.
+        """
+        wait_s, tries = BACKOFF_S[0], 0
         while True:
             try:
                 if await self._push(offer):
-                    self._health.record = "up"
-                    return
-                fault = "the record asks for statements"
+                    self._health.record = (
+                        f"up; passed over: {self._passed}" if self._passed else "up"
+                    )
+                    return True
+                fault, own = "the record asks for statements", True
             except (UplinkError, EvidenceError) as cause:
                 fault = str(cause)
+                own = isinstance(cause, EvidenceError) or cause.cause == ANSWER
                 log.warning("batch %s: %s", offer.batch.id.hex()[:16], fault)
             self._health.record = fault
+            tries += own
+            if tries >= TRIES_MAX:
+                self._passed = fault
+                return False
             await asyncio.sleep(wait_s * (0.5 + self._random(1)[0] / 256))
             wait_s = min(wait_s * 2, BACKOFF_S[1])
 
@@ -149,7 +195,7 @@ class Uplink:
                 self._set_aside(offer, answer)
                 return True
             if answer.status != 409:
-                raise UplinkError(f"the record answers {answer.status}")
+                raise _unwell(answer, "")
             async with self._supplying:
                 if not await self._supply(answer, SUPPLY_DEPTH_MAX):
                     return False
@@ -175,7 +221,7 @@ class Uplink:
             if posted.status == 422:
                 raise UplinkError(f"the record refuses a statement: {self._refusal(posted).text}")
             if posted.status != 200:
-                raise UplinkError(f"the record answers {posted.status} to a statement")
+                raise _unwell(posted, " to a statement")
         return True
 
     async def _statement(self, name: bytes) -> bytes | None:
@@ -202,7 +248,7 @@ class Uplink:
                 path = f"/v1/receipt/{offer.batch.id.hex()}?size={base.size}"
                 answer = await self._client.request("GET", path, None, TIMEOUT_S)
                 if answer.status != 200:
-                    raise UplinkError(f"the record answers {answer.status} for a receipt it gave")
+                    raise _unwell(answer, " for a receipt that it gave")
             if signed.size > base.size:
                 self._keeper.believe(Kept(signed.size, signed.root))
             batch = offer.batch
@@ -263,7 +309,9 @@ class Uplink:
 
     def _judge_heads(self, heads: Any) -> None:
         for item in shape.array(heads, "heads"):
-            stream, run, seq, _ = shape.array(item, "head", 4)
+            parts = shape.array(item, "head", 4)
+            stream, seq = shape.uint(parts[0], "stream"), shape.uint(parts[2], "seq")
+            run = shape.blob(parts[1], "run", merkle.HASH_BYTES)
             if not self._keeper.knows(stream, run, seq):
                 log.error(
                     "the record has seq %s of stream %s, which this disk never had: rolled back",
@@ -272,3 +320,9 @@ class Uplink:
                 )
                 self._keeper.turn(Cause.ROLLBACK)
                 return
+
+
+def _unwell(answer: Answer, to: str) -> UplinkError:
+    """The fault of a status that answers for nothing."""
+    whole = answer.status == BUSY_STATUS or answer.status >= 500
+    return UplinkError(f"the record answers {answer.status}{to}", BUSY if whole else ANSWER)
