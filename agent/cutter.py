@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 from agent.sealer import Stretch
 from evidence import merkle
-from evidence.head import RANGES_MAX, Head, Range, batch_id
+from evidence.batch import BATCH_BYTES_MAX
+from evidence.head import COUNT_MAX, RANGES_MAX, Head, Range, batch_id
 from evidence.merkle import HASH_BYTES
 
 BACKLOG_OBSERVATIONS = 600  # of one batch at most: the record admits batches of this size fastest
+BODY_BYTES_MAX = BATCH_BYTES_MAX - (64 << 10)  # what a batch may have beside its head
 BACKLOG_AGES = 8  # while others wait, a batch may be this many times older than a live one
 
 
@@ -52,6 +54,23 @@ class Cutter:
         self._stretches: dict[bytes, list[Stretch]] = {}  # by descriptor, in the order of sight
         self._first: int | None = None
         self._last = self._since = self._observations = self._size = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether there is anything to cut."""
+        return self._first is not None
+
+    def fits(self, stretches: tuple[Stretch, ...], observations: int, size: int) -> bool:
+        """Whether the open batch can take a piece: if not, it is cut first.
+
+        A head with more ranges than it may have, or a batch too long, is refused for ever.
+        """
+        new = {stretch.descriptor for stretch in stretches} - self._stretches.keys()
+        return self._first is None or (
+            len(self._stretches) + len(new) <= RANGES_MAX
+            and self._observations + observations <= COUNT_MAX
+            and self._size + size <= BODY_BYTES_MAX
+        )
 
     def add(
         self,

@@ -4,7 +4,9 @@
 2. A lane's first link in a run is its descriptor; a new Setup is a new descriptor.
 3. Two measurements further apart than the rate allows have a gap between them, stated before the
    second is sealed.
-4. With no sealer attached (the disk takes nothing) frames are counted, and stated as a gap when
+4. What is sealed anew in a later run is sealed under the Setup that ruled it, and before what came
+   since.
+5. With no sealer attached (the disk takes nothing) frames are counted, and stated as a gap when
    there is one again.
 
 It knows no disk and no line.
@@ -16,13 +18,14 @@ from collections.abc import Callable, Iterable, Sequence
 from agent import description
 from agent.description import OWN_KEY, OWN_SOURCE, Place
 from agent.health import Health
-from agent.sealer import Chain, Piece, Sealer, Stretch
-from drivers.line import Clock, Frame, Setup
+from agent.sealer import Chain, Piece, Sealer, SealError, Stretch
+from drivers.line import Clock, Frame, FrameError, Setup
 from evidence import cbor
 from evidence.code import Cause, Flag, Kind, TimeSource
 from evidence.descriptor import Descriptor
 from evidence.disclosure import Discloser
 from evidence.gap import Gap
+from evidence.run import STREAMS_MAX as NUMBERS_MAX
 from evidence.siteplan import SitePlan
 
 STREAMS_MAX = (
@@ -85,6 +88,8 @@ class Hearing:
         self._numbers: dict[tuple[str, str], int] = {}
         self._new: list[tuple[int, str, str]] = []
         self._sealer: Sealer | None = None
+        self._setups: dict[bytes, Setup] = {}  # by descriptor, of this run
+        self._setups_before: dict[bytes, Setup] = {}  # of the run before
 
     @property
     def sealing(self) -> bool:
@@ -101,12 +106,13 @@ class Hearing:
         Every known lane gets its descriptor. `on_disk`: the streams that the spool has.
         """
         self._sealer = sealer
+        self._setups_before, self._setups = self._setups, {}
         if on_disk is not None:
             self._numbers.update(on_disk)
             self._new = [
                 (number, *name) for name, number in self._numbers.items() if name not in on_disk
             ]
-        for lane in (self._lane(OWN_SOURCE, OWN_KEY), *self._lanes.values()):
+        for lane in self._lanes.values():
             lane.chain = None
         self._describe_own(sealer)
         for lane in self._lanes.values():
@@ -115,10 +121,8 @@ class Hearing:
 
     def detach(self) -> Piece:
         """Seal no more in this run; gives back what was sealed and not taken."""
-        piece = self.take()[0]
-        self._sealer = None
-        self._health.sealed -= piece.observations
-        return piece
+        sealer, self._sealer = self._sealer, None
+        return sealer.take(sealer.observations) if sealer is not None else NOTHING
 
     def take(self) -> tuple[Piece, list[tuple[int, str, str]]]:
         """What was sealed since the last call, and the streams that are new in it."""
@@ -127,15 +131,34 @@ class Hearing:
         new, self._new = self._new, []
         return self._sealer.take(), new
 
-    def again(self, stretches: Iterable[Stretch], durable: dict[int, int]) -> None:
-        """Seals frames anew that were sealed in a run whose commit failed.
+    def again(self, stretches: Iterable[Stretch], durable: dict[int, int]) -> int:
+        """Seals frames anew that were sealed in the run before and are not on disk; to be called
+        right after `attach`. Says how many of them are on disk.
 
         `durable`: by stream, the last seq of that run which is durable all the same.
         """
+        sealer = self._sealer
+        if sealer is None:
+            raise SealError("nothing is sealed anew without a run")
         lanes = {lane.number: lane for lane in self._lanes.values()}
+        kept = 0
+        ruling = {number: lane.setup for number, lane in lanes.items()}
         for stretch in stretches:
-            absent = durable.get(stretch.stream, -1) + 1 - stretch.first_seq
-            self._seal(lanes[stretch.stream], stretch.frames[max(absent, 0) :])
+            lane, setup = lanes[stretch.stream], self._setups_before.get(stretch.descriptor)
+            there = max(durable.get(stretch.stream, -1) + 1 - stretch.first_seq, 0)
+            frames = stretch.frames[there:]
+            kept += len(stretch.frames) - len(frames)
+            if not frames or lane.chain is None:
+                continue
+            if setup is not None and setup != ruling[lane.number]:
+                self._describe(sealer, lane, setup)
+                ruling[lane.number] = setup
+            sealer.seal(lane.chain, frames)  # before the hole since: see `_seal`
+        for number, setup in ruling.items():
+            lane = lanes[number]
+            if lane.setup is not None and lane.setup != setup:
+                self._describe(sealer, lane, lane.setup)
+        return kept
 
     def lost(self, source: str) -> None:
         """The line of a source is down: what comes next comes after a hole."""
@@ -154,6 +177,9 @@ class Hearing:
                     if lane is not None:
                         alike = self._flush(lane, alike)
                     lane = self._lane(source, item.key)
+                if lane is None:
+                    self._refuse(source, item._replace(fault=_too_many(item.key)))
+                    continue
                 if item.kind == lane.kind:
                     if item.tai > lane.due:
                         alike = self._flush(lane, alike)
@@ -174,8 +200,11 @@ class Hearing:
 
     def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
         if frames:
-            self._health.source(lane.source).sealed += len(frames)
+            if self._sealer is not None:
+                self._health.source(lane.source).sealed += len(frames)
             self._seal(lane, frames)
+            if lane.down and any(frame.kind == lane.kind for frame in frames):
+                lane.down = False  # it measures again: the next hole has a cause of its own
         return []
 
     def _refuse(self, source: str, frame: Frame) -> None:
@@ -223,12 +252,19 @@ class Hearing:
             first, last, count = lane.unkept or (frame.tai, frame.tai, 0)
             lane.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
 
-    def _lane(self, source: str, key: str) -> Lane:
-        """The stream of a source's key; its number is given at first sight and never reused."""
+    def _lane(self, source: str, key: str) -> Lane | None:
+        """The stream of a source's key; its number is given at first sight and never reused.
+
+        None when there are too many.
+        """
         lane = self._lanes.get((source, key))
         if lane is None:
             number = self._numbers.get((source, key))
+            if len(self._lanes) >= STREAMS_MAX:
+                return None
             if number is None:
+                if len(self._numbers) >= NUMBERS_MAX:
+                    return None
                 number = max(self._numbers.values(), default=-1) + 1
                 self._numbers[source, key] = number
                 self._new.append((number, source, key))
@@ -237,6 +273,11 @@ class Hearing:
 
     def _set_up(self, source: str, setup: Setup) -> None:
         lane = self._lane(source, setup.key)
+        if lane is None:
+            fault = _too_many(setup.key)
+            now = self._clock.now().tai
+            self._health.bad_frame(source, fault.fault, str(fault), setup.configuration, now)
+            return
         if lane.setup == setup and lane.chain is not None:
             return  # the same again, as after a reconnect: its descriptor rules still
         lane.set_up(setup)
@@ -257,6 +298,8 @@ class Hearing:
 
         lane.chain = sealer.chain(lane.number)
         sealer.describe(lane.chain, make)
+        if lane.chain.descriptor is not None:
+            self._setups[lane.chain.descriptor] = setup
 
     def _describe_own(self, sealer: Sealer) -> None:
         def make(chain: Chain) -> tuple[Descriptor, bytes]:
@@ -266,8 +309,14 @@ class Hearing:
             )
 
         lane = self._lane(OWN_SOURCE, OWN_KEY)
+        if lane is None:
+            raise SealError("there is no stream left for the gateway's own statements")
         lane.chain = sealer.chain(lane.number)
         sealer.describe(lane.chain, make)
 
     def _place(self, sealer: Sealer, chain: Chain) -> Place:
         return Place(sealer.name, chain.number, chain.seq, chain.prev, self._clock.now().tai)
+
+
+def _too_many(key: str) -> FrameError:
+    return FrameError("streams", f"stream {key!r} is one more than {STREAMS_MAX}")

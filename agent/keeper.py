@@ -4,39 +4,41 @@
    opened again, and only frames that are not on it are sealed anew, in a new run that says so.
 2. A new run begins at every start, after a failed commit, when this machine seems to have been
    asleep or copied, when the record is ahead of this disk, and every RUN_S.
-3. At most SEALED_BYTES_MAX wait for a commit, and PENDING bytes for the record: whoever reads lines
+3. One thing at a time is done with the run and the disk (`_turn`), and a commit once begun is seen
+   through, even by who is told to stop.
+4. What the record answered is kept until a commit with it is durable: it is not offered again.
+5. At most SEALED_BYTES_MAX wait for a commit, and PENDING bytes for the record: whoever reads lines
    waits for `room`.
 
-It knows no line and no network. The spool is called in one thread, the device key in another, never
-in the loop.
+It knows no line and no network. The spool is called in agent.disk's thread, the device key in
+agent.signature's, never in the loop.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Protocol, TypeVar
 
 from agent.config import Gateway
-from agent.cutter import BACKLOG_OBSERVATIONS, Cutter, Limits
+from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
+from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
 from agent.schema import SpoolError
-from agent.sealer import SOFTWARE, Sealer, Statement, Stretch, statement
+from agent.sealer import SOFTWARE, Sealer, Stretch
+from agent.signature import Signatures
 from agent.spool import Commit, Found, Kept, Spool, State
 from drivers.line import Clock
-from evidence import cose
-from evidence.code import Cause, Typ
+from evidence.code import Cause
 from evidence.key import Signer
 from evidence.run import Reached, Run
 
-SEALED_BYTES_MAX = (
-    8 << 20
-)  # sealed and not durable: some 25,000 observations, a disk that hangs for a while
+# Sealed and not durable: some 12,000 observations, a disk that hangs for a while. Half of what a
+# batch can hold (evidence.batch), as a piece goes into one batch and a read may overshoot.
+SEALED_BYTES_MAX = 4 << 20
 RUN_NS = 86_400 * 1_000_000_000  # a run lasts a day at most
 REOPEN_S = (0.1, 5.0)  # first and longest wait before a failed spool is opened again
-SIGN_S = 5.0  # how long an ending agent waits for the device key
+END_S = 5.0  # how long an ending agent waits for a disk that fails
 T = TypeVar("T")
 log = logging.getLogger("gridseal.keeper")
 
@@ -68,13 +70,12 @@ class Keeper:
     ) -> None:
         self._gateway, self._hearing, self._clock, self._watch = gateway, hearing, clock, watch
         self._device, self._random, self._health = device, random, health
-        self._disk = ThreadPoolExecutor(1, "spool")
-        self._key_store = ThreadPoolExecutor(1, "key-store")
-        self._signing: set[asyncio.Task[None]] = set()
-        self._signed: list[Statement] = []
+        self._disk = Disk(gateway.path(gateway.file.spool.path))
+        self._signatures = Signatures(device)
         self._answers: list[tuple[int, State, bytes]] = []
+        self._turn = asyncio.Lock()
+        self._sound = self._ended = False  # the disk holds what we think; the run was ended
         self._reached: tuple[Reached, ...] = ()
-        self._spool: Spool | None = None
         self._sealer: Sealer | None = None
         self._cutter: Cutter | None = None
         self._piece_id = self._run_ends = 0
@@ -83,16 +84,15 @@ class Keeper:
         self._run = b""
         self.kept = Kept(0, b"")
         self._runs: set[bytes] = set()
-        self._found: dict[
-            tuple[int, bytes], int
-        ] = {}  # stream, run -> seq that the disk had at the start
+        # Stream, run: the seq that the disk had at the start.
+        self._found: dict[tuple[int, bytes], int] = {}
         self._idle = asyncio.Event()  # set while nothing waits for the record
         self.room = asyncio.Event()  # set while lines may be read
         self.offered = asyncio.Event()  # set when batches wait that were not there before
 
     async def start(self) -> None:
         """Opens the spool and begins a run. Raises SpoolError."""
-        found = await self._open()
+        found = await self._disk.open()
         self.kept = found.kept
         await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
 
@@ -104,20 +104,37 @@ class Keeper:
         while True:
             due = max(due + period, loop.time())
             await asyncio.sleep(due - loop.time())
-            try:
-                await self._tick()
-            except SpoolError as fault:
-                await self._recover(fault)
+            async with self._turn:
+                try:
+                    await self._tick()
+                except SpoolError as fault:
+                    await self._recover(fault)
 
     def turn(self, cause: Cause) -> None:
         """Begins a new run at the next commit."""
         self._due = self._due or cause
 
     async def end_run(self) -> None:
-        """Seals no more, and puts all that was sealed under a last head. Raises SpoolError."""
-        await self._sign_all()
-        await self.commit(last=True)
-        self._hearing.detach()
+        """Seals no more, and puts all that was sealed under a last head.
+
+        Raises SpoolError when the disk takes nothing for END_S.
+        """
+        await self._signatures.settle()
+        try:
+            async with asyncio.timeout(END_S), self._turn:
+                try:
+                    await self._commit_last()
+                except SpoolError as fault:
+                    await self._recover(fault)
+                    await self._commit_last()
+                self._ended = True
+        except TimeoutError as late:
+            raise SpoolError(f"the disk took nothing: {self._health.spool_fault}") from late
+        finally:
+            self._hearing.detach()
+            self._forget_key()
+
+    def _forget_key(self) -> None:
         if self._sealer is not None:
             self._sealer.stop()
             self._sealer = None
@@ -130,18 +147,16 @@ class Keeper:
             log.info("%d observations wait on disk for their receipts", self._health.waiting)
 
     async def close(self) -> None:
-        """Makes the last answers durable, says that the agent ended, and lets go of the spool.
-
-        Raises SpoolError.
+        """Makes the last answers durable, says that the agent ended if all is on disk, and lets go
+        of the spool. Whoever calls `keep` has cancelled it before. Raises SpoolError.
         """
         try:
-            if self._spool is not None:
-                await self.commit(ends=True)
-                await self.on_disk(self._spool.close)
+            async with self._turn:
+                if self._sound:
+                    await self._commit(ends=self._ended)
         finally:
-            self._spool = None
-            self._disk.shutdown()
-            self._key_store.shutdown(wait=False)
+            self._signatures.close()
+            await self._disk.close()
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         """What the record said of a batch; the next commit makes it durable."""
@@ -168,21 +183,13 @@ class Keeper:
 
     async def on_disk(self, call: Callable[[], T]) -> T:
         """Runs a call of the spool in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, call)
+        return await self._disk.call(call)
 
     @property
     def spool(self) -> Spool:
-        if self._spool is None:
-            raise SpoolError("the spool is not open")
-        return self._spool
+        return self._disk.spool
 
     # Runs
-
-    async def _open(self) -> Found:
-        self._spool = await self.on_disk(
-            partial(Spool, self._gateway.path(self._gateway.file.spool.path))
-        )
-        return await self.on_disk(self._spool.find)
 
     async def _begin(self, found: Found, cause: Cause, uncertain: bool) -> None:
         """Begins a run on what the spool holds.
@@ -192,62 +199,52 @@ class Keeper:
         self._piece_id, self._reached = found.next_piece, found.reached
         self._runs |= found.runs | {item.run for item in found.reached}
         self._found = {(item.stream, item.run): item.seq for item in found.reached}
-        self._health.waiting, self._health.waiting_bytes = found.waiting, found.waiting_size
-        lost = (
-            (found.taken, max(found.taken, self._clock.now().tai))
-            if found.taken is not None
-            else None
-        )
-        sealer = await self._new_run(
-            found.run, cause, uncertain, lost if cause == Cause.RESTART else None
-        )
-        self._hearing.attach(sealer, found.streams)
+        await self._count_waiting(found)
+        lost = None
+        if cause == Cause.RESTART and found.taken is not None:
+            lost = (found.taken, max(found.taken, self._clock.now().tai))
+        sealer = await self._new_run(found.run, cause, uncertain, lost)
         for left in found.left:
-            self._open_batch.add(left.id, left.stretches, left.observations, left.size, 0)
+            piece = (left.stretches, left.observations, left.size)
+            if not self._open_batch.fits(*piece):
+                await self._append(self._empty(cut=self._open_batch.cut(sealer.sign_head)))
+            self._open_batch.add(left.id, *piece, 0)
+        self._hearing.attach(sealer, found.streams)
         for payload in found.unsigned:
             if payload != sealer.payload:
-                self._sign_later(payload)
+                self._signatures.ask(payload)
         self.offered.set()
+
+    async def _count_waiting(self, found: Found) -> None:
+        """What waits on disk, without what was answered for and could not be kept yet."""
+        spool, rows = self.spool, [row for row, _, _ in self._answers]
+        still = await self.on_disk(lambda: [spool.waiting(row - 1, 1) for row in rows])
+        told = [
+            one for row, ones in zip(rows, still, strict=True) for one in ones if one.row == row
+        ]
+        self._health.waiting = found.waiting - sum(one.observations for one in told)
+        self._health.waiting_bytes = found.waiting_size - sum(one.size for one in told)
 
     async def _new_run(
         self, before: bytes | None, cause: Cause, uncertain: bool, lost: tuple[int, int] | None
     ) -> Sealer:
         """A run whose payload is durable. Raises SpoolError."""
         now = self._clock.now()
-        name = self._gateway.credential.name
-        zeros = (
-            bytes(32),
-            bytes(64),
-        )  # the sealer's own to fill: its key, and the proof that it has it
         beginning = Run(
-            name,
-            zeros[0],
-            now.tai,
-            now.bound,
-            cause,
-            before,
-            uncertain,
-            lost,
-            self._reached,
-            SOFTWARE,
-            zeros[1],
-        )
+            *(self._gateway.credential.name, bytes(32), now.tai, now.bound, cause, before),
+            *(uncertain, lost, self._reached, SOFTWARE, bytes(64)),
+        )  # the zeros are the sealer's to fill: its key, and the proof that it has it
         sealer = Sealer(beginning, self._device.public, self._random(32))
-        nothing = NOTHING._replace(reached=self._reached)
-        await self.on_disk(
-            partial(
-                self.spool.append,
-                Commit(self._piece_id, now.tai, sealer.name, nothing, begins=sealer.payload),
-            )
-        )
-        self._piece_id += 1
+        commit = self._empty(begins=sealer.payload)
+        commit.run = sealer.name
+        await self._append(commit)
         uplink = self._gateway.file.uplink
         self._sealer, self._run = sealer, sealer.name
         self._cutter = Cutter(sealer.name, Limits(uplink.batch_ms * 1_000_000, uplink.batch_bytes))
         self._run_ends = self._clock.monotonic_ns() + RUN_NS
         self._health.run = sealer.name.hex()
         self._runs.add(sealer.name)
-        self._sign_later(sealer.payload)
+        self._signatures.ask(sealer.payload)
         self._give_room()
         log.info("run %s begins: %s", sealer.name.hex()[:16], cause.name.lower())
         return sealer
@@ -263,7 +260,7 @@ class Keeper:
 
         What is sealed in between is sealed anew in the next.
         """
-        await self.commit(last=True)
+        await self._commit_last()
         ended = self._sealer
         sealer = await self._new_run(self._run, cause, False, None)
         unsent = self._hearing.detach()
@@ -271,23 +268,6 @@ class Keeper:
         self._hearing.again(unsent.stretches, {})
         if ended is not None:
             ended.stop()
-
-    def _sign_later(self, payload: bytes) -> None:
-        task = asyncio.get_running_loop().create_task(self._sign(payload))
-        self._signing.add(task)
-        task.add_done_callback(self._signing.discard)
-
-    async def _sign(self, payload: bytes) -> None:
-        """Has the device key sign a run; its batches wait for that, sealing does not."""
-        loop = asyncio.get_running_loop()
-        encoded = await loop.run_in_executor(
-            self._key_store, partial(cose.sign, Typ.RUN, payload, self._device)
-        )
-        self._signed.append(statement(Typ.RUN, payload, encoded, ()))
-
-    async def _sign_all(self) -> None:
-        if self._signing:
-            await asyncio.wait(set(self._signing), timeout=SIGN_S)
 
     # Commits
 
@@ -299,57 +279,71 @@ class Keeper:
         elif self._clock.monotonic_ns() >= self._run_ends:
             self.turn(Cause.DAILY)
         due, self._due = self._due, None
-        if due is not None:
+        if due is not None and not self._ended:
             await self._turn_run(due)
         else:
-            await self.commit()
+            await self._commit()
 
-    async def commit(self, last: bool = False, ends: bool = False) -> None:
-        """Makes durable what there is.
+    async def commit(self) -> None:
+        """Makes durable what there is, now. Raises SpoolError."""
+        async with self._turn:
+            await self._commit()
 
-        `last`: under a head, since the run ends. Raises SpoolError.
-        """
+    async def _commit_last(self) -> None:
+        """Puts all that there is under heads: a last one, or more where one cannot hold it."""
+        await self._commit(last=True)
+        while self._open_batch.open:
+            await self._commit(last=True)
+
+    async def _commit(self, last: bool = False, ends: bool = False) -> None:
+        """Makes durable what there is; `last`: under a head. Raises SpoolError."""
         now = self._clock.now().tai
         piece, new = self._hearing.take()
         if self._hearing.sealing:
             self._reached = piece.reached
-        commit = Commit(
-            self._piece_id,
-            now,
-            self._run,
-            piece._replace(reached=self._reached),
-            streams=new,
-            ends=ends,
-        )
+        piece = piece._replace(reached=self._reached)
+        commit = Commit(self._piece_id, now, self._run, piece, streams=new, ends=ends)
         commit.keep_days = self._gateway.file.spool.keep_days
-        commit.statements, self._signed = self._signed, []
-        commit.answers, self._answers = self._answers, []
+        commit.statements = self._signatures.take()
+        commit.answers = list(self._answers)
         commit.kept = self.kept if commit.answers else None
-        cutter = self._open_batch
-        cutter.add(
-            commit.piece_id,
-            piece.stretches,
-            piece.observations,
-            piece.size,
-            self._clock.monotonic_ns(),
-        )
-        if self._sealer is not None and (
-            last or cutter.due(self._clock.monotonic_ns(), self._backlog)
-        ):
-            commit.cut = cutter.cut(self._sealer.sign_head)
-        if commit.empty:
-            return
         self._committing = piece.stretches
-        await self.on_disk(partial(self.spool.append, commit))
-        self._committing = ()
-        self._piece_id += 1
-        self._durable(commit)
+        self._cut(commit, last)
+        if not commit.empty:
+            await self._append(commit)
+
+    def _cut(self, commit: Commit, last: bool) -> None:
+        """Takes the commit's piece into the open batch, and cuts that when it is due."""
+        cutter, sealer, now_ns = self._open_batch, self._sealer, self._clock.monotonic_ns()
+        if sealer is None:
+            return
+        piece = (commit.piece.stretches, commit.piece.observations, commit.piece.size)
+        if not cutter.fits(*piece):
+            commit.cut = cutter.cut(sealer.sign_head)
+        cutter.add(commit.piece_id, *piece, now_ns)
+        if commit.cut is None and (last or cutter.due(now_ns, self._backlog)):
+            commit.cut = cutter.cut(sealer.sign_head)
+
+    def _empty(self, begins: bytes | None = None, cut: Cut | None = None) -> Commit:
+        """A commit without observations."""
+        nothing = NOTHING._replace(reached=self._reached)
+        now = self._clock.now().tai
+        return Commit(self._piece_id, now, self._run, nothing, begins=begins, cut=cut)
+
+    async def _append(self, commit: Commit) -> None:
+        """Makes a commit durable. Raises SpoolError: then the disk holds nobody knows what."""
+        self._sound = False
+        await self._disk.append(commit, self._durable)
 
     @property
     def _backlog(self) -> bool:
         return self._health.waiting > BACKLOG_OBSERVATIONS
 
     def _durable(self, commit: Commit) -> None:
+        self._sound = True
+        self._committing = ()
+        self._piece_id += 1
+        del self._answers[: len(commit.answers)]
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
         add = self._health.latency.add
@@ -382,15 +376,16 @@ class Keeper:
     async def _recover(self, fault: SpoolError) -> None:
         """Opens the spool again for as long as it takes, and seals anew what is not on it."""
         log.error("the spool failed: %s", fault)
+        self._sound = False
         absent = (*self._committing, *self._hearing.detach().stretches)
         run, wait_s = self._run, REOPEN_S[0]
-        self._committing, self._answers = (), []
+        self._committing = ()
+        self._forget_key()
+        self._give_room()  # lines are read on: what they say is counted
         while True:
             self._health.spool_fault = str(fault)
             try:
-                if self._spool is not None:
-                    await self.on_disk(self._spool.close)
-                found = await self._open()
+                found = await self._disk.open()
                 await self._begin(found, Cause.COMMIT_FAILED, uncertain=True)
                 break
             except SpoolError as again:
@@ -399,5 +394,5 @@ class Keeper:
             wait_s = min(wait_s * 2, REOPEN_S[1])
         self._health.spool_fault = ""
         durable = {item.stream: item.seq for item in found.reached if item.run == run}
-        self._hearing.again(absent, durable)
+        self._health.durable += self._hearing.again(absent, durable)
         log.warning("the spool is open again")

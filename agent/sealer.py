@@ -3,8 +3,8 @@ the Sealer.
 
 1. Every link of a stream names the hash of the link before; seq rises by one from 0, the first link
    a descriptor.
-2. What was sealed is handed on once, as a Piece, in whole; a Sealer that was stopped seals nothing
-   more.
+2. What was sealed is handed on once, as a Piece, in order; a Piece has no more stretches than a
+   head has ranges, and what is beyond comes with the next. A stopped Sealer seals nothing more.
 3. A run key signs nothing before its run statement's payload is fixed; the statement's own
    signature may come later (the device key may live in a slow store), so batches wait for it and
    sealing does not.
@@ -24,6 +24,7 @@ from drivers.line import Frame
 from evidence import cbor, cose, merkle, observation
 from evidence.code import Typ
 from evidence.descriptor import Descriptor
+from evidence.head import RANGES_MAX
 from evidence.key import SIGNATURE_BYTES, Ed25519Key, PublicKey
 from evidence.merkle import HASH_BYTES
 from evidence.observation import SIGNATURE_HEAD, content
@@ -63,7 +64,7 @@ class Stretch(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """All that was sealed since the last Piece: what one commit makes durable."""
+    """What was sealed since the last Piece: what one commit makes durable."""
 
     stretches: tuple[Stretch, ...]
     statements: tuple[Statement, ...]
@@ -174,15 +175,21 @@ class Sealer:
         self.observations += len(frames)
         self.size += size
 
-    def take(self) -> Piece:
-        """All that was sealed since the last call."""
+    def take(self, most: int = RANGES_MAX) -> Piece:
+        """What was sealed since the last call, oldest first: `most` stretches."""
         for chain in self._chains.values():
             self._close(chain)
-        piece = Piece(
-            tuple(self._done), tuple(self._statements), self.reached(), self.observations, self.size
-        )
-        self._done, self._statements, self.observations, self.size = [], [], 0, 0
-        return piece
+        done, self._done = tuple(self._done[:most]), self._done[most:]
+        statements, self._statements = tuple(self._statements), []
+        reached = {item.stream: item for item in self.reached()}
+        for left in reversed(self._done):  # the first that is left of each stream rules
+            reached[left.stream] = Reached(
+                left.stream, self.name, left.first_seq - 1, left.first_prev
+            )
+        taken, size = (self.observations, self.size) if not self._done else _sum(done)
+        self.observations -= taken
+        self.size -= size
+        return Piece(done, statements, tuple(reached.values()), taken, size)
 
     def reached(self) -> tuple[Reached, ...]:
         """The last link of each stream, of this run or of the one before."""
@@ -225,6 +232,11 @@ class Sealer:
             )
         chain.leaves, chain.links, chain.frames = [], [], []
         chain.first_seq, chain.first_prev = chain.seq, chain.prev
+
+
+def _sum(stretches: tuple[Stretch, ...]) -> tuple[int, int]:
+    """Observations and bytes."""
+    return sum(len(item.leaves) for item in stretches), sum(len(item.links) for item in stretches)
 
 
 def statement(

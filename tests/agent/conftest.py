@@ -1,0 +1,48 @@
+"""A gateway's folder, as provisioning makes it."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioning.init import InitRequest, initialise
+from provisioning.source import SourceRequest
+
+
+class Folder:
+    """The files of one gateway; `change` edits one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def gateway(self) -> Path:
+        return self.path / "gateway.toml"
+
+    def change(self, name: str, old: str, new: str) -> int:
+        """Replaces what stands there once; the number of its line."""
+        text = (self.path / name).read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        (self.path / name).write_text(text.replace(old, new))
+        return text[: text.index(old)].count("\n") + 1
+
+    def add(self, name: str, more: str) -> None:
+        with (self.path / name).open("a") as file:
+            file.write(more)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    sources = [
+        SourceRequest(
+            "pmu-a", "c37118+tcp", {"host": "127.0.0.1", "port": 4712, "idcode": 7}, "North"
+        ),
+        SourceRequest(
+            "pmu-b", "c37118+serial", {"path": "/dev/ttyUSB0", "baud": 57600, "idcode": 8}, "South"
+        ),
+    ]
+    request = InitRequest(tmp_path / "site", sources=sources, buses=("North", "South"))
+    initialise(request, int(time.time()), os.urandom)
+    yield Folder(tmp_path / "site")
