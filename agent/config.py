@@ -8,7 +8,6 @@ anything starts.
 It starts nothing and opens no line.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -115,19 +114,21 @@ class Gateway:
 
 def load(path: Path) -> Gateway:
     """Reads gateway.toml and what it names. Raises ConfigError."""
-    file = config.read(_text(path), GatewayFile, path.name)
+    text = _text(path, path.name)
+    file = config.read(text, GatewayFile, path.name)
     folder = path.resolve().parent
-    plan = siteplan.read(_text(folder / file.gateway.plan), file.gateway.plan)
-    anchors = config.read(_text(folder / file.record.anchors), AnchorsFile, file.record.anchors)
+    site = _text(folder / file.gateway.plan, file.gateway.plan)
+    anchors = _text(folder / file.record.anchors, file.record.anchors)
     gateway = Gateway(
         file,
         folder,
-        plan,
+        siteplan.read(site, file.gateway.plan),
         read_credential(folder / file.gateway.credential),
         _log_key(anchors, file.record.anchors),
-        tuple(_source(path.name, folder, at, section) for at, section in enumerate(file.source)),
+        tuple(_source(path.name, text, at, section) for at, section in enumerate(file.source)),
     )
-    _check_together(gateway, path.name)
+    _check_names(gateway, path.name, text)
+    _check_plan(gateway, site)
     return gateway
 
 
@@ -151,56 +152,59 @@ def read_credential(path: Path) -> HeldCredential:
     return HeldCredential(message.encoded, message.name, matched, says)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as fault:
-        raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
+        raise ConfigError(name, "", f"cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
-        raise ConfigError(path.name, "", "is not UTF-8 text") from fault
+        raise ConfigError(name, "", "is not UTF-8 text") from fault
+    except ValueError as fault:
+        raise ConfigError(repr(name), "", f"cannot be a file: {fault}") from fault
 
 
-def _log_key(anchors: AnchorsFile, file: str) -> PublicKey:
+def _log_key(text: str, file: str) -> PublicKey:
+    anchors = config.read(text, AnchorsFile, file)
     try:
         return PublicKey(ALG_ED25519, bytes.fromhex(anchors.log.key))
     except (ValueError, EvidenceError) as fault:
-        found = hashlib.sha256(anchors.log.key.encode()).hexdigest()[:8]
-        raise ConfigError(
-            file, "log.key", f"is no Ed25519 key; expected 64 hex digits (found text {found})"
-        ) from fault
+        reason = f"is no Ed25519 key; expected 64 hex digits, found {anchors.log.key[:80]!r}"
+        raise config.fault_at(text, file, ("log", "key"), reason) from fault
 
 
-def _source(file: str, folder: Path, at: int, section: SourceSection) -> Source:
-    key = f"source[{at}]"
+def _source(file: str, text: str, at: int, section: SourceSection) -> Source:
     if section.scheme not in registry.SCHEMES:
-        raise ConfigError(
-            file,
-            f"{key}.scheme",
-            f"{section.scheme!r} is {config.nearest(section.scheme, list(registry.SCHEMES))}",
-        )
+        reason = f"{section.scheme!r} is {config.nearest(section.scheme, list(registry.SCHEMES))}"
+        raise config.fault_at(text, file, ("source", at, "scheme"), reason)
     options = dict(section.options)
     if section.simulated:
         options["simulated"] = True
-    return Source(section.name, section.scheme, options, str(folder))
+    source = Source(section.name, section.scheme, options)
+    try:
+        registry.options_of(source)
+    except ConfigError as fault:
+        steps: list[str | int] = ["source", at, "options", *([fault.key] if fault.key else [])]
+        raise config.fault_at(text, file, steps, fault.text) from fault
+    return source
 
 
-def _check_together(gateway: Gateway, file: str) -> None:
+def _check_names(gateway: Gateway, file: str, text: str) -> None:
     names = [source.name for source in gateway.sources]
     for at, name in enumerate(names):
-        if names.index(name) != at:
-            raise ConfigError(
-                file,
-                f"source[{at}].name",
-                f"{name!r} is the name of source[{names.index(name)}] too",
-            )
+        first = names.index(name)
+        if first != at:
+            reason = f"{name!r} is the name of source[{first}] too"
+            raise config.fault_at(text, file, ("source", at, "name"), reason)
+
+
+def _check_plan(gateway: Gateway, text: str) -> None:
+    """The plan names sources that there are, and buses that the credential grants."""
+    file, names = gateway.file.gateway.plan, [source.name for source in gateway.sources]
     for at, stream in enumerate(gateway.plan.stream):
         if stream.source not in names:
-            raise ConfigError(
-                gateway.file.gateway.plan,
-                f"stream[{at}].source",
-                f"{stream.source!r} is {config.nearest(stream.source, names)}",
-            )
-    for number, bus in enumerate(gateway.plan.mrids()):
+            reason = f"{stream.source!r} is {config.nearest(stream.source, names)}"
+            raise config.fault_at(text, file, ("stream", at, "source"), reason)
+    for at, bus in enumerate(gateway.plan.mrids()):
         if bus not in gateway.credential.says.buses:
-            text = f"{gateway.plan.bus[number].mrid} is not granted by the credential"
-            raise ConfigError(gateway.file.gateway.plan, f"bus[{number}].mrid", text)
+            reason = f"{gateway.plan.bus[at].mrid} is not granted by the credential"
+            raise config.fault_at(text, file, ("bus", at, "mrid"), reason)
