@@ -49,6 +49,7 @@ class Lane:
         "chain",
         "period_ns",
         "patience_ns",
+        "grace_ns",
         "due",
         "down",
         "unkept",
@@ -59,22 +60,28 @@ class Lane:
         self.setup: Setup | None = None
         self.kind = -1  # of its measurements
         self.chain: Chain | None = None
-        self.period_ns = self.patience_ns = 0
+        self.period_ns = self.patience_ns = self.grace_ns = 0
         self.due = NEVER  # a measurement later than this has a hole before it
         self.down = False  # the line was lost since
         self.unkept: tuple[int, int, int] | None = None  # heard, not sealed: first, last, count
 
+    @property
+    def last(self) -> int | None:
+        """The instant of the last measurement; None before the first, or where no rate is known."""
+        return self.due - self.patience_ns - self.grace_ns if self.due != NEVER else None
+
     def set_up(self, setup: Setup) -> None:
-        """A new rate rules from the next measurement on, a hole before it is judged by the old."""
+        """A new rate rules; for the hole before its first measurement the slower of both."""
         self.setup, self.kind = setup, setup.kind
         frames, seconds = setup.rate
-        last = self.due - self.patience_ns if self.due != NEVER else None
+        last, slower = self.last, self.patience_ns
         if frames and seconds:
             self.period_ns = seconds * NS // frames
             self.patience_ns = self.period_ns * 3 // 2  # FRACSEC rounds; none is half a period off
-            self.due = NEVER if last is None else last + self.patience_ns
+            self.grace_ns = max(slower - self.patience_ns, 0)
+            self.due = NEVER if last is None else last + self.patience_ns + self.grace_ns
         else:
-            self.due, self.patience_ns = NEVER, NEVER
+            self.due, self.patience_ns, self.grace_ns = NEVER, NEVER, 0
 
 
 class Hearing:
@@ -203,8 +210,8 @@ class Hearing:
             if self._sealer is not None:
                 self._health.source(lane.source).sealed += len(frames)
             self._seal(lane, frames)
-            if lane.down and any(frame.kind == lane.kind for frame in frames):
-                lane.down = False  # it measures again: the next hole has a cause of its own
+            if (lane.down or lane.grace_ns) and any(one.kind == lane.kind for one in frames):
+                lane.down, lane.grace_ns = False, 0  # the next hole is one of its own
         return []
 
     def _refuse(self, source: str, frame: Frame) -> None:
@@ -226,10 +233,10 @@ class Hearing:
 
     def _hole(self, lane: Lane, frame: Frame) -> None:
         """Measurements are missing between the last and this frame."""
-        before = lane.due - lane.patience_ns
+        before = lane.due - lane.patience_ns - lane.grace_ns
         missed = (frame.tai - before + lane.period_ns // 2) // lane.period_ns - 1
         cause = Cause.DRIVER_DOWN if lane.down else Cause.NOT_HEARD
-        lane.down = False
+        lane.down, lane.grace_ns = False, 0
         self._state(lane, frame, Gap(cause, before + 1, frame.tai - 1, missed))
 
     def _state(self, lane: Lane, frame: Frame, gap: Gap) -> None:

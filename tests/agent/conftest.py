@@ -1,4 +1,4 @@
-"""A gateway's folder, as provisioning makes it."""
+"""A gateway's folder, as provisioning makes it; a record, and a disk that fails on demand."""
 
 import os
 import time
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agent import keeper as keeping
 from provisioning.init import InitRequest, initialise
 from provisioning.source import SourceRequest
+from tests.agent.keeping import Fault
+from tests.agent.site import Record, Site
 
 
 class Folder:
@@ -46,3 +49,21 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     request = InitRequest(tmp_path / "site", sources=sources, buses=("North", "South"))
     initialise(request, int(time.time()), os.urandom)
     yield Folder(tmp_path / "site")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "gateway")
+
+
+@pytest.fixture
+def record(site: Site) -> Iterator[Record]:
+    found = Record(site)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
+    monkeypatch.setattr(keeping, "REOPEN_S", (0.01, 0.02))
+    return Fault(monkeypatch)

@@ -1,0 +1,223 @@
+"""Hearing: every hole is stated with its count and cause, and only holes are."""
+
+import pytest
+
+from agent import hearing as hears
+from agent.health import RING_BYTES, RING_FRAMES, Health
+from agent.hearing import STREAMS_MAX, Hearing
+from agent.sealer import SOFTWARE, Piece, Sealer
+from drivers.line import Frame, Setup
+from evidence import gap, observation, siteplan
+from evidence.code import Cause, Kind
+from evidence.gap import Gap
+from evidence.key import Ed25519Key
+from evidence.leap import NS
+from evidence.observation import Sample
+from evidence.run import Run
+from evidence.siteplan import SitePlan
+from tests.agent.site import PERIOD, START, Randomness, Time, bad, frame, setup
+
+DEVICE = Ed25519Key(bytes(32)).public
+
+
+def begin(seed: int = 1) -> Sealer:
+    run = Run(
+        *(bytes(32), bytes(32), START, None, Cause.FIRST_START, None, False, None, ()),
+        *(SOFTWARE, bytes(64)),
+    )
+    return Sealer(run, DEVICE, bytes([seed]) * 32)
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def hearing(health: Health) -> Hearing:
+    found = Hearing(SitePlan(siteplan.Site("Site")), Time(), Randomness("hearing"), health)
+    found.attach(begin())
+    return found
+
+
+def hear(hearing: Hearing, *items: Frame | Setup) -> None:
+    hearing.hear("pmu", items)
+
+
+def sealed(hearing: Hearing, stream: int = 1) -> list[Sample]:
+    links = [one.links for one in hearing.take()[0].stretches if one.stream == stream]
+    return [observation.read_at(one, 0)[0] for each in links for one in observation.split(each)]
+
+
+def holes(samples: list[Sample]) -> list[Gap]:
+    return [gap.read(one.raw) for one in samples if one.kind == Kind.GAP]
+
+
+def test_missing_frames_are_one_gap_before_the_next(hearing: Hearing, health: Health) -> None:
+    hear(hearing, setup(), frame(0), frame(1), frame(5), frame(6))
+    samples = sealed(hearing)
+    assert [one.kind == Kind.GAP for one in samples] == [False, False, True, False, False]
+    first, last = START + PERIOD + 1, START + 5 * PERIOD - 1
+    assert holes(samples) == [Gap(Cause.NOT_HEARD, first, last, 3)]
+    assert samples[2].tai == frame(5).heard.tai, "stated by the gateway's clock"
+    assert health.gaps == {"not_heard": 1}
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["one read", "two reads"])
+def test_one_missing_frame_is_a_gap_of_one(hearing: Hearing, split: bool) -> None:
+    hear(hearing, setup(), frame(0))
+    if split:
+        hear(hearing, frame(2))
+    else:
+        hear(hearing, frame(2), frame(3))
+    assert [hole.count for hole in holes(sealed(hearing))] == [1]
+
+
+def test_a_hole_after_the_line_was_lost_says_so_once(hearing: Hearing) -> None:
+    hear(hearing, setup(), frame(0))
+    hearing.lost("pmu")
+    hear(hearing, setup(), frame(10), frame(12))
+    found = [(hole.cause, hole.count) for hole in holes(sealed(hearing))]
+    assert found == [(Cause.DRIVER_DOWN, 9), (Cause.NOT_HEARD, 1)]
+
+
+def test_a_line_back_without_a_hole_is_not_blamed_later(hearing: Hearing) -> None:
+    hear(hearing, setup(), frame(0))
+    hearing.lost("pmu")
+    hear(hearing, setup(), frame(1), frame(2))
+    hear(hearing, frame(9))
+    assert [hole.cause for hole in holes(sealed(hearing))] == [Cause.NOT_HEARD]
+
+
+def test_another_lines_loss_is_not_ours(hearing: Hearing) -> None:
+    hear(hearing, setup(), frame(0))
+    hearing.lost("other")
+    hear(hearing, frame(9))
+    assert [hole.cause for hole in holes(sealed(hearing))] == [Cause.NOT_HEARD]
+
+
+@pytest.mark.parametrize("rate", [60, 30, 120])
+@pytest.mark.parametrize("base", [1_000_000, 16_777_215, 1000])
+def test_rounded_fracsec_is_no_hole(hearing: Hearing, rate: int, base: int) -> None:
+    """IEEE C37.118.2-2011 6.2: FRACSEC counts in 1/TIME_BASE, so that 1/60 s is never exact."""
+    hear(hearing, setup(rate=(rate, 1)))
+    for number in range(3 * rate):
+        second, place = divmod(number, rate)
+        fracsec = place * base // rate
+        hear(hearing, frame(number, tai=START + second * NS + fracsec * NS // base))
+    samples = sealed(hearing)
+    assert len(samples) == 3 * rate
+    assert holes(samples) == []
+
+
+def test_slow_rates_are_in_seconds_per_frame(hearing: Hearing) -> None:
+    hear(
+        hearing,
+        setup(rate=(1, 10)),
+        *(frame(n, tai=START + at * NS) for n, at in enumerate((0, 10, 20, 50))),
+    )
+    assert [hole.count for hole in holes(sealed(hearing))] == [2]
+
+
+def test_without_a_rate_nothing_is_called_a_hole(hearing: Hearing) -> None:
+    hear(hearing, setup(rate=(0, 0)), frame(0), frame(500))
+    assert holes(sealed(hearing)) == []
+
+
+def test_a_faster_rate_makes_no_hole_of_the_slower_ones_period(hearing: Hearing) -> None:
+    hear(hearing, setup(rate=(25, 1)), frame(0), frame(2), setup(rate=(50, 1)), frame(4), frame(5))
+    assert holes(sealed(hearing)) == []
+
+
+def test_a_new_configuration_is_a_new_descriptor_in_the_same_chain(hearing: Hearing) -> None:
+    hear(hearing, setup(cfg=b"one"), frame(0), frame(1), setup(cfg=b"two"), frame(2))
+    piece = hearing.take()[0]
+    first, second = piece.stretches
+    assert first.descriptor != second.descriptor
+    assert (first.first_seq, first.last_seq, second.first_seq) == (1, 2, 4)
+    assert len(piece.statements) == 3  # the gateway's own, and two
+
+
+def test_the_same_setup_again_keeps_its_descriptor(hearing: Hearing) -> None:
+    hear(hearing, setup(cfg=b"one"), frame(0))
+    hear(hearing, setup(cfg=b"one"), frame(1))
+    (only,) = hearing.take()[0].stretches
+    assert (only.first_seq, only.last_seq) == (1, 2)
+
+
+def test_bad_frames_are_counted_kept_for_a_look_and_not_sealed(
+    hearing: Hearing, health: Health
+) -> None:
+    hear(hearing, setup(), frame(0))
+    for number in range(RING_FRAMES + 5):
+        hear(hearing, bad(number.to_bytes(2, "big") + bytes(RING_BYTES)))
+    assert [one.raw for one in sealed(hearing)] == [frame(0).raw]
+    assert health.source("pmu").faults == {"chk": RING_FRAMES + 5}
+    assert len(health.ring) == RING_FRAMES
+    assert health.ring[-1].raw == (RING_FRAMES + 4).to_bytes(2, "big") + bytes(RING_BYTES - 2)
+    assert health.report()["faults"] == RING_FRAMES + 5
+
+
+def test_a_stream_too_many_is_a_fault_with_a_name(hearing: Hearing, health: Health) -> None:
+    for number in range(STREAMS_MAX - 1):  # and the gateway's own
+        hear(hearing, setup(str(number)), frame(0, str(number)))
+    hear(hearing, setup("more", b"cfg"), frame(0, "more"), frame(0, "0"))
+    assert health.source("pmu").faults == {"streams": 2}
+    piece = hearing.take()[0]
+    assert piece.observations == STREAMS_MAX
+    assert len({one.stream for one in piece.stretches}) == STREAMS_MAX - 1
+
+
+def test_numbers_on_disk_bound_new_streams_too(
+    hearing: Hearing, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hears, "NUMBERS_MAX", 3)
+    hearing.attach(begin(2), {("gateway", "own"): 0, ("gone", "1"): 1, ("gone", "2"): 2})
+    hear(hearing, setup("new"), frame(0, "new"))
+    assert health.source("pmu").faults == {"streams": 2}
+    hearing.hear("gone", [setup("1"), frame(0, "1")])
+    assert len(sealed(hearing, 1)) == 1
+
+
+def test_a_stream_keeps_its_number_and_a_new_one_gets_a_new_number(hearing: Hearing) -> None:
+    hearing.attach(begin(2), {("gateway", "own"): 0, ("gone", "1"): 7, ("pmu", "7"): 3})
+    hear(hearing, setup("7"), frame(0, "7"), setup("9"), frame(0, "9"))
+    piece, new = hearing.take()
+    assert {one.stream for one in piece.stretches} == {3, 8}
+    assert new == [(8, "pmu", "9")]
+
+
+def test_without_a_sealer_frames_are_counted_then_stated(hearing: Hearing, health: Health) -> None:
+    hear(hearing, setup(), frame(0))
+    hearing.take()
+    unsent: Piece = hearing.detach()
+    assert unsent.observations == 0
+    hear(hearing, frame(1), frame(2))
+    hear(hearing, frame(3))
+    assert health.unkept == 3
+    assert health.source("pmu").sealed == 1
+    hearing.attach(begin(2))
+    hear(hearing, frame(4))
+    samples = sealed(hearing)
+    assert holes(samples) == [Gap(Cause.NOT_KEPT, START + PERIOD, START + 3 * PERIOD, 3)]
+    assert samples[-1].raw == frame(4).raw
+
+
+def test_the_health_report_counts_what_was_heard_and_sealed(
+    hearing: Hearing, health: Health
+) -> None:
+    hear(hearing, setup(), frame(0), bad(b"x"), frame(1))
+    report = health.report()
+    assert (report["heard"], report["sealed"], report["faults"]) == (3, 2, 1)
+    assert report["sources"]["pmu"]["last_tai"] == frame(1).tai
+
+
+def test_a_hole_across_a_new_rate_is_stated_from_the_last_measurement(hearing: Hearing) -> None:
+    hear(hearing, setup(rate=(25, 1)), frame(0), frame(2), setup(rate=(50, 1)), frame(12))
+    (hole,) = holes(sealed(hearing))
+    assert (hole.first, hole.last, hole.count) == (frame(2).tai + 1, frame(12).tai - 1, 9)
+
+
+def test_a_rate_learned_late_makes_no_hole_of_what_was_before(hearing: Hearing) -> None:
+    hear(hearing, setup(rate=(0, 0)), frame(0), setup(rate=(50, 1)), frame(40), frame(42))
+    assert [hole.count for hole in holes(sealed(hearing))] == [1]
