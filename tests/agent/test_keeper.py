@@ -251,3 +251,24 @@ def test_a_commit_is_seen_through_by_who_is_cancelled(
     go(work())
     admitted(site, record)
     assert record.numbers(1) == raws(0, 9)
+
+
+def test_more_configurations_than_a_head_can_name_are_several_batches(
+    site: Site, record: Record
+) -> None:
+    """Every stream changes its configuration, and twice, before one commit is done."""
+    agent = site.agent()
+
+    async def work() -> None:
+        await agent.keeper.start()
+        for change in range(3):
+            for key in map(str, range(210)):
+                agent.hear(setup(key, b"cfg %d" % change), frame(change, key))
+            if change == 0:
+                await agent.keeper.commit()
+        await agent.keeper.end_run()
+        await agent.keeper.close()
+
+    go(work())
+    admitted(site, record)
+    assert all(record.numbers(at + 1) == raws(0, 2, str(at)) for at in range(210))
