@@ -49,6 +49,12 @@ class Sample(NamedTuple):
     raw: bytes
 
 
+# A Sample, or the plain tuple of its fields, which is cheaper to make.
+SampleFields = tuple[
+    int, int, int, int | None, int, int, int, int | None, bytes, int, bytes
+]  # as Sample has them
+
+
 class Binding:
     """What all observations under one descriptor share: the run key's kid and the descriptor's
     name, as bytes."""
@@ -61,7 +67,7 @@ class Binding:
         self.signed_prefix = cose.signed_prefix(protected, AAD + descriptor)
 
 
-def content(sample: tuple[object, ...]) -> bytes:
+def content(sample: SampleFields) -> bytes:
     """The payload of a Sample (or its plain tuple), as the byte string that is signed and kept.
 
     Raises EvidenceError(TOO_LONG) for a raw that nobody would read.
@@ -71,7 +77,7 @@ def content(sample: tuple[object, ...]) -> bytes:
     return (_heads[length] if length < 1024 else _long_head(length, sample)) + payload
 
 
-def seal(binding: Binding, sample: tuple[object, ...], sign: Callable[[bytes], bytes]) -> bytes:
+def seal(binding: Binding, sample: SampleFields, sign: Callable[[bytes], bytes]) -> bytes:
     """The encoded observation of a Sample (or its plain tuple); `sign` gives 64 bytes.
 
     Raises EvidenceError(TOO_LONG). The gateway's own loop is agent.sealer's.
@@ -80,7 +86,7 @@ def seal(binding: Binding, sample: tuple[object, ...], sign: Callable[[bytes], b
     return binding.message_prefix + signed + SIGNATURE_HEAD + sign(binding.signed_prefix + signed)
 
 
-def _long_head(length: int, sample: tuple[object, ...]) -> bytes:
+def _long_head(length: int, sample: SampleFields) -> bytes:
     _check_raw(Sample(*sample).raw)  # type: ignore[arg-type]
     return cbor.bytes_head(length)
 
