@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent.account import ClockError
     from agent.clock import SystemClock, leap_table
     from agent.http import Client, UplinkError
-    from agent.runner import Runner
+    from agent.runner import Runner, calm_collector
     from agent.schema import SpoolError
 
     logging.basicConfig(
@@ -82,6 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
             gateway.file.clock.source, leap_table(gateway.path(leap) if leap else None)
         )
         client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
+        calm_collector()
         runner = Runner(gateway, clock, device, client, os.urandom)
         asyncio.run(_until_told(runner, gateway))
         if arguments.report is not None:

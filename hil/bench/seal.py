@@ -24,6 +24,7 @@ from agent import config
 from agent.health import Health
 from agent.hearing import Hearing
 from agent.keeper import Keeper
+from agent.runner import calm_collector
 from drivers.c37118.session import Session, Terms
 from drivers.c37118.wire import Block, FrameType, Layout, Stamp, encode_configuration, encode_data
 from drivers.keystore.uri import open_signer
@@ -108,6 +109,7 @@ def alone(seconds: float, commit: int, cpu: int | None = None) -> dict[str, Any]
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu if cpu is not None else min(before)})
     try:
+        calm_collector()  # as the agent does
         with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as folder:
             return asyncio.run(_seal(Path(folder), seconds, commit))
     finally:
