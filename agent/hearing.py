@@ -63,7 +63,8 @@ class Lane:
         self.period_ns = self.patience_ns = self.grace_ns = 0
         self.due = NEVER  # a measurement later than this has a hole before it
         self.down = False  # the line was lost since
-        self.unkept: tuple[int, int, int] | None = None  # heard, not sealed: first, last, count
+        # Heard and not sealed: first and last instant, count, and the frame heard last.
+        self.unkept: tuple[int, int, int, Frame] | None = None
 
     @property
     def last(self) -> int | None:
@@ -165,6 +166,8 @@ class Hearing:
             lane = lanes[number]
             if lane.setup is not None and lane.setup != setup:
                 self._describe(sealer, lane, lane.setup)
+        for lane in lanes.values():  # at once: its line may say nothing more
+            self._state_unkept(lane)
         return kept
 
     def lost(self, source: str) -> None:
@@ -225,9 +228,7 @@ class Hearing:
             self._count_unkept(lane, frames)
             return
         if lane.unkept is not None and frames:
-            first, last, count = lane.unkept
-            lane.unkept = None
-            self._state(lane, frames[0], Gap(Cause.NOT_KEPT, first, last, count))
+            self._state_unkept(lane, frames[0])
         sealer.seal(lane.chain, frames)
         self._health.sealed += len(frames)
 
@@ -253,11 +254,18 @@ class Hearing:
         )
         self._seal(lane, [stated])
 
+    def _state_unkept(self, lane: Lane, frame: Frame | None = None) -> None:
+        """Seals the hole of what was heard and not kept; with no frame after it, as of its last."""
+        if lane.unkept is not None and lane.chain is not None:
+            first, last, count, heard = lane.unkept
+            lane.unkept = None
+            self._state(lane, frame or heard, Gap(Cause.NOT_KEPT, first, last, count))
+
     def _count_unkept(self, lane: Lane, frames: Sequence[Frame]) -> None:
         self._health.unkept += len(frames)
         for frame in frames:
-            first, last, count = lane.unkept or (frame.tai, frame.tai, 0)
-            lane.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
+            first, last, count, _ = lane.unkept or (frame.tai, frame.tai, 0, frame)
+            lane.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1, frame)
 
     def _lane(self, source: str, key: str) -> Lane | None:
         """The stream of a source's key; its number is given at first sight and never reused.

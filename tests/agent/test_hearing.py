@@ -221,3 +221,17 @@ def test_a_hole_across_a_new_rate_is_stated_from_the_last_measurement(hearing: H
 def test_a_rate_learned_late_makes_no_hole_of_what_was_before(hearing: Hearing) -> None:
     hear(hearing, setup(rate=(0, 0)), frame(0), setup(rate=(50, 1)), frame(40), frame(42))
     assert [hole.count for hole in holes(sealed(hearing))] == [1]
+
+
+def test_a_line_that_says_nothing_more_has_its_hole_stated_too(hearing: Hearing) -> None:
+    hear(hearing, setup(), frame(0))
+    hearing.take()
+    hearing.detach()
+    hear(hearing, frame(1), frame(2))
+    hearing.attach(begin(2))
+    hearing.again((), {})
+    (hole,) = sealed(hearing)
+    assert gap.read(hole.raw) == Gap(Cause.NOT_KEPT, START + PERIOD, START + 2 * PERIOD, 2)
+    assert hole.tai == frame(2).heard.tai
+    hear(hearing, frame(3))
+    assert [one.raw for one in sealed(hearing)] == [frame(3).raw], "stated once"
