@@ -13,6 +13,7 @@ It holds at most `in_flight` batches in memory. It signs nothing and writes no d
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -71,13 +72,14 @@ class Uplink:
             device,
         )
         self._keeper, self._random, self._health = keeper, random, health
-        self._queue: asyncio.Queue[Waiting] = asyncio.Queue(LIST_MAX)
+        # With the tries that each has.
+        self._queue: asyncio.Queue[tuple[Waiting, int]] = asyncio.Queue(LIST_MAX)
         self._after = 0  # the last row that was looked up
         self._held: set[int] = set()  # rows in the queue, under way, or answered a moment ago
+        self._mended = asyncio.Event()  # what was passed over went through after all
         self._passed = ""  # why the last batch was passed over; empty when none is
         self._proving = asyncio.Lock()
         self._supplying = asyncio.Lock()
-        self._busy = 0
 
     async def run(self, in_flight: int) -> None:
         """Offers what waits, until cancelled."""
@@ -87,11 +89,6 @@ class Uplink:
             group.create_task(self._look_again())
             for _ in range(in_flight):
                 group.create_task(self._offer())
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is known to wait."""
-        return self._busy == 0 and self._queue.empty() and not self._keeper.offered.is_set()
 
     async def _list(self) -> None:
         """Puts waiting batches into the queue, oldest first."""
@@ -105,44 +102,49 @@ class Uplink:
                     break  # the keeper opens it again, and offers
                 for batch in found:
                     self._after = batch.row
-                    await self._put(batch)
+                    await self._put(batch, TRIES_MAX)
                 if len(found) < LIST_MAX:
                     break
 
     async def _look_again(self) -> None:
-        """Offers again what was passed over, or could not be read: some of it every RETRY_S."""
+        """Offers again, once each, what was passed over or could not be read.
+
+        Some of it every RETRY_S, and more as soon as one goes through.
+        """
         cursor = 0
         while True:
-            await asyncio.sleep(RETRY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._mended.wait(), RETRY_S)
+            self._mended.clear()
             try:
                 found = await self._keeper.on_disk(partial(self._waiting, cursor))
             except SpoolError:
                 continue  # the keeper opens it again
             left = [batch for batch in found if batch.row <= self._after]
-            if not left and not cursor:
+            again = [batch for batch in left if batch.row not in self._held]
+            if not again and not cursor and len(left) < LIST_MAX:
                 self._passed = ""
             cursor = left[-1].row if len(left) == LIST_MAX else 0
-            for batch in left:
-                if batch.row not in self._held:
-                    await self._put(batch)
+            for batch in again:
+                await self._put(batch, 1)
 
-    async def _put(self, batch: Waiting) -> None:
+    async def _put(self, batch: Waiting, tries: int) -> None:
         self._held.add(batch.row)
-        await self._queue.put(batch)
+        await self._queue.put((batch, tries))
 
     async def _offer(self) -> None:
         while True:
-            batch = await self._queue.get()
-            self._busy += 1
+            batch, tries = await self._queue.get()
             settle_s = 0.0
             try:
                 encoded, head = await self._keeper.on_disk(partial(self._read, batch.row))
-                if await self._until_answered(Offer(batch, encoded, head)):
+                if await self._until_answered(Offer(batch, encoded, head), tries):
                     settle_s = SETTLE_S
+                    if tries < TRIES_MAX:
+                        self._mended.set()
             except SpoolError as fault:
                 log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
             finally:
-                self._busy -= 1
                 loop = asyncio.get_running_loop()
                 loop.call_later(settle_s, self._held.discard, batch.row)
 
@@ -152,12 +154,12 @@ class Uplink:
     def _read(self, row: int) -> tuple[bytes, bytes]:
         return self._keeper.spool.batch(row)
 
-    async def _until_answered(self, offer: Offer) -> bool:
+    async def _until_answered(self, offer: Offer, tries: int) -> bool:
         """Offers a batch until it is answered for.
 
-        False when it is passed over: the record answers, and cannot or will not take it now.
+        False when it is passed over: so many tries long the record answered, and did not take it.
         """
-        wait_s, tries = BACKOFF_S[0], 0
+        wait_s = BACKOFF_S[0]
         while True:
             try:
                 if await self._push(offer):
@@ -171,8 +173,8 @@ class Uplink:
                 own = isinstance(cause, EvidenceError) or cause.cause == ANSWER
                 log.warning("batch %s: %s", offer.batch.id.hex()[:16], fault)
             self._health.record = fault
-            tries += own
-            if tries >= TRIES_MAX:
+            tries -= own
+            if tries <= 0:
                 self._passed = fault
                 return False
             await asyncio.sleep(wait_s * (0.5 + self._random(1)[0] / 256))
