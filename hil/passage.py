@@ -97,11 +97,8 @@ class Passage:
     def __init__(
         self, folder: Path, now: Callable[[], int], random: Callable[[int], bytes] = os.urandom
     ) -> None:
-        made = initialise(
-            InitRequest(folder, gateway="replay", site="Replay", role="bench"),
-            BUILT_IN.utc_ns(now()) // NS,
-            random,
-        )
+        asked = InitRequest(folder, gateway="replay", site="Replay", role="bench")
+        made = initialise(asked, BUILT_IN.utc_ns(now()) // NS, random)
         gateway = config.load(folder / GATEWAY)
         uplink = gateway.file.uplink
         device = open_signer(gateway.file.gateway.key, folder)
@@ -113,7 +110,7 @@ class Passage:
         self._log_key = keyfile.read(folder / LOG_KEY)
         self._store = store.open_scratch()
         known = Known(self._store)
-        trusted = authorities([Authority("authority", made.authority)])
+        trusted = authorities([Authority(asked.authority, made.authority)])
         self._admitter = Admitter(known, trusted, lambda: 1.0)
         self._log = Log(self._store)
         self._sequencer = Sequencer(
