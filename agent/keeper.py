@@ -123,10 +123,10 @@ class Keeper:
         try:
             async with asyncio.timeout(END_S), self._turn:
                 try:
-                    await self._commit_last()
+                    await self._commit_all()
                 except SpoolError as fault:
                     await self._recover(fault)
-                    await self._commit_last()
+                    await self._commit_all()
                 self._ended = True
         except TimeoutError as late:
             raise SpoolError(f"the disk took nothing: {self._health.spool_fault}") from late
@@ -175,10 +175,7 @@ class Keeper:
         self._health.tree_size = kept.size
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:
-        """Whether a link that the record has can be one of this disk.
-
-        If not, the disk was rolled back.
-        """
+        """Whether a link that the record has can be of this disk: if not, that was rolled back."""
         return run in self._runs and seq <= self._found.get((stream, run), seq)
 
     async def on_disk(self, call: Callable[[], T]) -> T:
@@ -192,10 +189,7 @@ class Keeper:
     # Runs
 
     async def _begin(self, found: Found, cause: Cause, uncertain: bool) -> None:
-        """Begins a run on what the spool holds.
-
-        Pieces without a head are cut in it, unsigned runs signed.
-        """
+        """Begins a run on what the spool holds: cuts pieces without a head, has runs signed."""
         self._piece_id, self._reached = found.next_piece, found.reached
         self._runs |= found.runs | {item.run for item in found.reached}
         self._found = {(item.stream, item.run): item.seq for item in found.reached}
@@ -290,10 +284,16 @@ class Keeper:
             await self._commit()
 
     async def _commit_last(self) -> None:
-        """Puts all that there is under heads: a last one, or more where one cannot hold it."""
+        """Puts what there is under a last head, or two where one cannot hold it."""
         await self._commit(last=True)
-        while self._open_batch.open:
+        while self._open_batch.open and self._sealer is not None:
             await self._commit(last=True)
+
+    async def _commit_all(self) -> None:
+        """The same until nothing is left: a piece may not hold all that was sealed."""
+        await self._commit_last()
+        while self._hearing.size:
+            await self._commit_last()
 
     async def _commit(self, last: bool = False, ends: bool = False) -> None:
         """Makes durable what there is; `last`: under a head. Raises SpoolError."""

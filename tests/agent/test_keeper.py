@@ -253,8 +253,9 @@ def test_a_commit_is_seen_through_by_who_is_cancelled(
     assert record.numbers(1) == raws(0, 9)
 
 
+@pytest.mark.parametrize("committed", [0, None], ids=["into an open batch", "all at the end"])
 def test_more_configurations_than_a_head_can_name_are_several_batches(
-    site: Site, record: Record
+    site: Site, record: Record, committed: int | None
 ) -> None:
     """Every stream changes its configuration, and twice, before one commit is done."""
     agent = site.agent()
@@ -264,7 +265,7 @@ def test_more_configurations_than_a_head_can_name_are_several_batches(
         for change in range(3):
             for key in map(str, range(210)):
                 agent.hear(setup(key, b"cfg %d" % change), frame(change, key))
-            if change == 0:
+            if change == committed:
                 await agent.keeper.commit()
         await agent.keeper.end_run()
         await agent.keeper.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from agent import keeper as keeping
-from agent.keeper import RUN_NS
+from agent.keeper import RUN_NS, SEALED_BYTES_MAX
 from agent.schema import SpoolError
 from agent.spool import Commit, Spool, State
 from evidence import gap
@@ -204,3 +204,42 @@ def test_a_disk_that_fails_while_a_run_turns_loses_nothing(
     assert last_run(site).cause == Cause.COMMIT_FAILED
     admitted(site, record)
     assert record.numbers(1) == raws(0, 8)
+
+
+def test_a_full_room_opens_while_the_disk_is_down(site: Site, fault: Fault) -> None:
+    """Frames are counted then, and a hole is stated; a line that nobody reads would say nothing."""
+    agent = site.agent()
+
+    async def work() -> None:
+        agent.hear(setup())
+        fault.before = 10_000
+        for number in range(SEALED_BYTES_MAX // 60_000 + 1):
+            agent.hear(frame(number, raw=bytes(60_000)))
+        assert not agent.keeper.room.is_set()
+        await until(lambda: fault.seen > 0 and agent.keeper.room.is_set())
+        assert agent.health.spool_fault
+        fault.before = 0
+        await until(lambda: not agent.health.spool_fault)
+        await until(agent.keeper.room.is_set)
+
+    async def all_of_it() -> None:
+        await agent.keeper.start()
+        await keep(agent, work())
+
+    go(all_of_it())
+
+
+def test_closing_without_an_end_does_not_say_that_it_ended(site: Site, record: Record) -> None:
+    async def broken_off() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        hear(agent, 0, 4)
+        await agent.keeper.close()
+
+    go(broken_off())
+    spool = Spool(site.spool)
+    found = spool.find()
+    spool.close()
+    assert not found.ended
+    assert [left.observations for left in found.left] == [5]
