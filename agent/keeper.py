@@ -151,6 +151,7 @@ class Keeper:
         of the spool. Whoever calls `keep` has cancelled it before. Raises SpoolError.
         """
         try:
+            await self._signatures.settle()  # of a run that began while the last was to end
             async with self._turn:
                 if self._sound:
                     await self._commit(ends=self._ended)

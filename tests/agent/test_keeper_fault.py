@@ -1,12 +1,15 @@
 """The keeper over disks that fail: nothing is lost or doubled, and what was not kept is said."""
 
+import time
+from typing import Any
+
 import pytest
 
 from agent import keeper as keeping
 from agent.keeper import RUN_NS, SEALED_BYTES_MAX
 from agent.schema import SpoolError
 from agent.spool import Commit, Spool, State
-from evidence import gap
+from evidence import cose, gap
 from evidence.code import Cause, Kind
 from tests.agent.keeping import Fault, admitted, gaps, go, hear, keep, last_run, raws, until
 from tests.agent.site import PERIOD, START, Record, Site, frame, setup
@@ -243,3 +246,29 @@ def test_closing_without_an_end_does_not_say_that_it_ended(site: Site, record: R
     spool.close()
     assert not found.ended
     assert [left.observations for left in found.left] == [5]
+
+
+def test_a_run_that_began_at_the_end_is_signed_before_the_stop(
+    site: Site, record: Record, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device key is slow; without its signature no batch of the run would be admitted."""
+    real = cose.sign
+
+    def slow(*values: Any) -> bytes:
+        time.sleep(0.1)
+        return real(*values)
+
+    monkeypatch.setattr("agent.signature.cose.sign", slow)
+    agent = site.agent()
+
+    async def all_of_it() -> None:
+        await agent.keeper.start()
+        agent.hear(setup())
+        hear(agent, 0, 4)
+        fault.before = 1
+        await agent.keeper.end_run()
+        await agent.keeper.close()
+
+    go(all_of_it())
+    admitted(site, record)
+    assert record.numbers(1) == raws(0, 4)
