@@ -39,6 +39,10 @@ SELF_SHARE = 1 / 512  # of batches, checked signature by signature at once: cost
 RULINGS_MAX = 4096  # readers and graders kept, one a descriptor
 
 
+class DisclosureError(EvidenceError):
+    """Of what came beside a statement; the statement itself may be good."""
+
+
 class Authority(NamedTuple):
     """Who may sign credentials."""
 
@@ -325,9 +329,18 @@ def _statement(
     value: Credential | Run | Descriptor,
     digests: Sequence[bytes],
 ) -> NewStatement:
-    disclosure.match(pairs, digests)
+    """What enters with all that it hides: nobody but its gateway has that, so whoever saw the
+    statement alone cannot enter it first and rob it of its values. Raises DisclosureError."""
+    wanted = set(digests)
+    try:
+        found = disclosure.match(pairs, wanted)
+    except EvidenceError as fault:
+        raise DisclosureError(fault.reason, fault.text) from fault
+    if len(found) < len(wanted):
+        text = f"{len(wanted) - len(found)} of {len(wanted)} values are not disclosed to the record"
+        raise DisclosureError(Reason.SHAPE, text)
     subject = hashlib.sha256(message.encoded).digest()
-    told = cbor.encode([list(pair) for pair in pairs])
+    told = cbor.encode([list(pair) for pair in dict.fromkeys(pairs)])
     return NewStatement(
         subject, message.encoded, int(message.typ or 0), message.name, told, value, None, None
     )

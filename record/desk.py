@@ -7,7 +7,8 @@ refusals, wishes.
 2. Group commit: what is admitted while a commit runs, or within GROUP_S of the first, shares the
    next one.
 3. What waits is bounded by number; beyond it the answer is BusyError, "later".
-4. A refusal is answered once its exhibit is kept, or found to be one too many.
+4. A refusal is answered once its exhibit is kept, or found to be one too many. Values that are
+   missing beside a statement, or are not its own, leave no exhibit: nobody signed for them.
 
 It knows no HTTP.
 """
@@ -25,7 +26,7 @@ from evidence import checkpoint, cose, receipt
 from evidence.code import Reason, Typ
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
-from record.admit import Admitter, Authority
+from record.admit import Admitter, Authority, DisclosureError
 from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.schema import Entry, Exhibit
@@ -231,8 +232,10 @@ class Desk:
             except EvidenceError as fault:
                 refusal = receipt.Refusal(subject, fault.reason, fault.text[:1000], self._now())
                 signed = self._sign(Typ.REFUSAL, refusal.payload())
-                device = await self._in(self._working, self._admitter.device_of, encoded)
-                await self._write(None, exhibit_of(device, signed, encoded), 0)
+                # What a stranger sent beside a good statement is nobody's exhibit.
+                if not isinstance(fault, DisclosureError):
+                    device = await self._in(self._working, self._admitter.device_of, encoded)
+                    await self._write(None, exhibit_of(device, signed, encoded), 0)
                 raise RefusedError(signed, fault.reason) from fault
             if isinstance(found, Entry):
                 return await self._in(self._working, self._answer, found, kept_size)

@@ -6,7 +6,7 @@ frame.
 2. What the gateway states (gap, fix, verdict, event, payload) and frames that measure nothing
    (configuration, header, command) carry no value to settle: they are simulated or test where they
    say so, and otherwise not listed.
-3. A data frame whose STAT nobody can find (no configuration, undisclosed, of another size) is
+3. A data frame whose STAT nobody can find (no configuration, or of another size) is
    DATA_INVALID: it is kept and proved like any other, but its values cannot be read.
 
 Key, credential and place are judged elsewhere; it reads no store and no clock.

@@ -55,7 +55,7 @@ class KnownRun:
 
 @dataclass(frozen=True, slots=True)
 class KnownDescriptor:
-    """A descriptor in its run. `configuration`: None when there is none, or none was disclosed."""
+    """A descriptor in its run. `configuration`: None when there is none."""
 
     name: bytes
     descriptor: Descriptor

@@ -116,7 +116,6 @@ class GatewayRun:
         cfg: bytes | None,
         node: bytes | None = BUS,
         kind: int = Kind.C37118,
-        disclosed: bool = True,
         **changes: Any,
     ) -> Statement:
         """The next link of a stream: its descriptor. What is pending is cut before."""
@@ -139,7 +138,7 @@ class GatewayRun:
         }  # fmt: skip
         value = Descriptor(**(fields | changes))
         encoded = cose.sign(Typ.DESCRIPTOR, value.payload(), self.key)
-        statement = Statement(encoded, hide.pairs if disclosed else ())
+        statement = Statement(encoded, hide.pairs)
         binding = observation.Binding(self.key.public.kid, statement.name)
         leaf = merkle.leaf_hash(encoded)
         self.lines[stream] = Line(statement.name, binding, kind, value.seq + 1, leaf)

@@ -104,6 +104,22 @@ def test_disclosure_that_belongs_to_nothing_is_refused(upstream: Upstream, gatew
     assert refused_statement(upstream, statement) == Reason.SHAPE
 
 
+def test_statement_that_hides_a_value_from_the_record_is_refused(
+    upstream: Upstream, gateway: Gateway, cfg: bytes, layout: Layout
+):
+    """A stranger who saw a descriptor posts it bare, before its gateway: nothing of that stays."""
+    run = gateway.start()
+    upstream.send(run.statement)
+    whole = run.describe(1, cfg)
+    with pytest.raises(EvidenceError, match="4 of 4 values are not disclosed to the record"):
+        upstream.send(Statement(whole.encoded))
+    with pytest.raises(EvidenceError, match="1 of 4 values are not disclosed to the record"):
+        upstream.send(Statement(whole.encoded, whole.pairs[1:] * 2))
+    upstream.send(whole)
+    run.observe(1, frame(layout, 0))
+    assert classes(upstream.push(run.cut())) == [(1, 1, 1, *UNCHECKED)]
+
+
 @pytest.mark.parametrize("typ", [Typ.RECEIPT, Typ.HEAD, Typ.CLASSIFICATION, 1])
 def test_only_what_gateways_state_is_a_statement(upstream: Upstream, typ: Any):
     encoded = cose.sign(typ, b"\x80", AUTHORITY)
@@ -322,5 +338,6 @@ def test_kept_readers_are_bounded(upstream: Upstream, run: GatewayRun, layout: L
 def test_credentials_are_one_per_name(upstream: Upstream, gateway: Gateway):
     other = replace(gateway.credential, serial=b"second")
     encoded = cose.sign(Typ.CREDENTIAL, other.payload(), AUTHORITY)
-    entry, again = upstream.send(Statement(encoded), Statement(encoded))
+    second = Statement(encoded, gateway.statement.pairs)
+    entry, again = upstream.send(second, second)
     assert entry == again

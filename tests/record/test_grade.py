@@ -92,14 +92,14 @@ def test_bit_9_of_a_2005_frame_says_nothing(upstream: Upstream, gateway: Gateway
     assert classes(upstream.push(run.cut())) == [(1, 1, 1, *UNCHECKED)]
 
 
-@pytest.mark.parametrize("how", ["none", "undisclosed", "unreadable", "another size", "kind"])
+@pytest.mark.parametrize("how", ["none", "unreadable", "another size", "kind"])
 def test_frames_that_nobody_can_read_are_invalid(
     upstream: Upstream, gateway: Gateway, cfg: bytes, layout: Layout, how: str
 ):
     run = gateway.start()
     upstream.send(run.statement)
     told = {"none": None, "unreadable": b"no configuration"}.get(how, cfg)
-    upstream.send(run.describe(1, told, disclosed=how != "undisclosed"))
+    upstream.send(run.describe(1, told))
     raw = frame(Layout(configuration(phasors=3)) if how == "another size" else layout, 0)
     run.observe(1, raw, kind=99 if how == "kind" else Kind.C37118)
     expected = (1, 1, 1, Class.DATA_INVALID, Reason.NO_CONFIGURATION)

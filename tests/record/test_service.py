@@ -184,6 +184,23 @@ def test_refusals_are_signed_and_kept(
     assert '"refusals": {"range": 1, "unknown_authority": 1}' in capsys.readouterr().out
 
 
+def test_bare_statement_leaves_nothing_behind(
+    tmp_path: Path, cfg: bytes, capsys: pytest.CaptureFixture[str]
+):
+    async def what(client: Client) -> None:
+        _, run = await begin(client, cfg)
+        whole = run.describe(2, cfg)
+        status, answer = await client.send(Statement(whole.encoded))
+        refusal = receipt.read_refusal(cose.read(answer).payload)
+        assert (status, refusal.reason) == (422, Reason.SHAPE)
+        assert (await client.get("/v1/checkpoint"))[1][0] == 3
+        assert (await client.send(whole))[0] == 200
+
+    over_http(tmp_path, what)
+    assert main(["show", "--json", str(tmp_path / "record.db")]) == 0
+    assert '"exhibits": 0' in capsys.readouterr().out
+
+
 def test_what_is_kept_of_refusals_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
