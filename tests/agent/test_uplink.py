@@ -255,7 +255,7 @@ def test_refused_statement_holds_up_its_own_batches_only() -> None:
             assert set(keeper.answers.values()) == {State.RECEIPTED}
             await asyncio.sleep(0.3)  # nothing is ever answered for the rest, and they are named
             assert len(keeper.answers) == 15
-            assert "refuses a statement: seq 7 is not signed" in health.record
+            await until(lambda: "refuses a statement: seq 7 is not signed" in health.record)
             record.state = lambda body: http(200, b"")
             record.batch = record.good  # mended: all of it goes through, without a restart
             await until(lambda: len(keeper.answers) == 60)
@@ -274,14 +274,14 @@ def test_what_was_passed_over_goes_through_at_once_when_it_can(
         record.state = lambda body: refusal(1)
         record.batch = lambda row, size: _wants(bad.name)
         monkeypatch.setattr(uplink, "TRIES_MAX", 2)
-        monkeypatch.setattr(uplink, "RETRY_S", 1.0)
+        monkeypatch.setattr(uplink, "RETRY_S", 2.0)
         async with forwarding(record, keeper, in_flight=8):
             await until(lambda: len(record.statements) >= 2 * 190)
             record.state = lambda body: http(200, b"")
             record.batch = record.good
             mended = asyncio.get_running_loop().time()
             await until(lambda: len(keeper.answers) == 190)
-            assert asyncio.get_running_loop().time() - mended < 2.5
+            assert asyncio.get_running_loop().time() - mended < 5
 
     run(play)
 
