@@ -19,6 +19,7 @@ from pathlib import Path
 from uuid import UUID
 
 from agent import config as agent_config
+from agent.clock import SystemClock
 from drivers import registry
 from drivers.keystore import file as keyfile
 from drivers.line import Source
@@ -27,6 +28,7 @@ from evidence.code import Typ
 from evidence.credential import BUSES_MAX, MRID_BYTES, ROLES, Credential
 from evidence.disclosure import Discloser
 from evidence.key import Ed25519Key, PublicKey
+from evidence.leap import BUILT_IN
 from evidence.siteplan import Bus, Survey
 from provisioning import template
 from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk, place
@@ -215,31 +217,35 @@ def _completed(request: InitRequest) -> InitRequest:
         raise RequestError(f"{len(buses)} buses; a credential grants at most {BUSES_MAX}")
     for bus in buses:
         _check_name("bus", bus)
-    sources = [_completed_source(one, buses) for one in request.sources]
+    sources = [_completed_source(one, buses, request.folder) for one in request.sources]
     for at, one in enumerate(sources):
         if one.name in [other.name for other in sources[:at]]:
             raise RequestError(f"two sources are named {one.name!r}; give each its own: &name=NAME")
     return replace(request, buses=buses, sources=sources)
 
 
-def _completed_source(source: SourceRequest, buses: Sequence[str]) -> SourceRequest:
+def _completed_source(source: SourceRequest, buses: Sequence[str], folder: Path) -> SourceRequest:
     _check_name("source", source.name)
     for key, value in source.options.items():
         if not _OPTION.fullmatch(key) or (isinstance(value, str) and not value.isprintable()):
             raise RequestError(f"source {source.name!r}: option {key!r} cannot be written")
     if source.bus:
-        return _checked(source)
+        return _checked(source, folder)
     if len(buses) > 1:
         known = ", ".join(repr(bus) for bus in buses)
         raise RequestError(
             f"source {source.name!r}: say at which bus it is, such as &bus=NAME; known: {known}"
         )
-    return _checked(replace(source, bus=buses[0]))
+    return _checked(replace(source, bus=buses[0]), folder)
 
 
-def _checked(source: SourceRequest) -> SourceRequest:
-    """The source, if its scheme takes its options. Raises ConfigError."""
-    registry.options_of(Source(source.name, source.scheme, source.options))
+def _checked(source: SourceRequest, folder: Path) -> SourceRequest:
+    """The source, if its driver takes it: what is made here, the agent must accept.
+
+    Nothing is opened but the device's configuration file, where one is named. Raises ConfigError.
+    """
+    told = Source(source.name, source.scheme, source.options, str(folder))
+    registry.open_driver(told, SystemClock("kernel", BUILT_IN)).expected()
     return source
 
 

@@ -107,6 +107,7 @@ def _place_whole(
         raise PlacementError(f"{parent} is not there; type: mkdir -p {parent}")
     staging = parent / f".{folder.name}{NEW}"
     with _Undoing(disk) as undoing:
+        _begin(staging, f"{folder}: the folder cannot be made there", undoing, disk)
         _stage(staging, files, check, undoing, disk)
         disk.rename_folder(staging, folder)
         undoing.move(staging, folder)
@@ -126,6 +127,7 @@ def _place_inside(
         )
     staging, ready = folder / NEW, folder / READY
     with _Undoing(disk) as undoing:
+        _begin(staging, f"{folder}: nothing can be made in it", undoing, disk)
         _stage(staging, files, check, undoing, disk)
         disk.rename_folder(staging, ready)
         undoing.move(staging, ready)
@@ -141,6 +143,17 @@ def _place_inside(
     disk.sync_folder(folder)
 
 
+def _begin(staging: Path, refused: str, undoing: "_Undoing", disk: Disk) -> None:
+    """An empty folder where nobody looks. Raises PlacementError, with what is `refused` first."""
+    try:
+        if staging.is_dir():
+            _clear(staging, disk)
+        disk.make_folder(staging)
+    except OSError as fault:
+        raise PlacementError(f"{refused}: {fault.strerror or fault}") from fault
+    undoing.note_folder(staging)
+
+
 def _stage(
     staging: Path,
     files: Sequence[NewFile],
@@ -148,11 +161,7 @@ def _stage(
     undoing: "_Undoing",
     disk: Disk,
 ) -> None:
-    """Writes the set durably where nobody looks, and has it checked."""
-    if staging.is_dir():
-        _clear(staging, disk)
-    disk.make_folder(staging)
-    undoing.note_folder(staging)
+    """Writes the set durably, and has it checked."""
     for file in files:
         disk.write_new(staging / file.name, file.content, file.mode)
         undoing.note_file(staging / file.name)

@@ -244,6 +244,8 @@ def test_what_cannot_be_is_refused_and_nothing_is_made(tmp_path, changes, says):
         (replace(PMU_A, options={"host": "x", "idcod": 7}), "did you mean 'idcode'"),
         (replace(PMU_A, options={"host": "x", "idcode": 0}), "idcode"),
         (replace(PMU_A, options={"idcode": 7}), "host"),
+        (replace(PMU_A, options={"host": "x", "port": 4712}), "idcode"),
+        (replace(PMU_A, options={"host": "x", "configuration": "no.hex"}), "no.hex"),
     ],
 )
 def test_what_the_driver_does_not_take_is_refused_and_nothing_is_made(tmp_path, source, says):
@@ -251,6 +253,20 @@ def test_what_the_driver_does_not_take_is_refused_and_nothing_is_made(tmp_path, 
         made(tmp_path / "site", sources=(source,))
     assert says in str(fault.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "c37118+tcp://192.0.2.7:4712?idcode=7",
+        "c37118+tcp://192.0.2.7?commands=none",
+        "c37118+serial:///dev/ttyUSB0?idcode=7",
+    ],
+)
+def test_the_agent_checks_what_was_typed_on_one_line(tmp_path, capsys, url):
+    made(tmp_path / "site", sources=(parse(url, 1),))
+    assert agent_main(["check", "--config", str(tmp_path / "site" / "gateway.toml")]) == 0
+    assert "source-1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
