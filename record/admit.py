@@ -177,9 +177,12 @@ class Admitter:
         return ruling
 
     def device_of(self, encoded: bytes) -> bytes:
-        """Whose refused bytes these are, by a signature that holds; empty when nobody can tell."""
+        """Whose refused bytes these are, by a signature that holds over all of them; empty when
+        nobody can tell."""
         try:
-            message, _ = cose.read_at(encoded, 0)
+            message, end = cose.read_at(encoded, 0)
+            if message.typ == Typ.HEAD:
+                _check_root(encoded, end, head.read(message.payload))
             if message.typ == Typ.RUN:
                 under = self._known.credential(run.read(message.payload).credential)
                 key = device = under.key if under else None
@@ -321,6 +324,16 @@ def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:
 def _check_place(stream: int, seq: int) -> None:
     if stream > INT_MAX or seq > INT_MAX:
         raise EvidenceError(Reason.SHAPE, f"stream {stream}, seq {seq}: at most {INT_MAX}")
+
+
+def _check_root(encoded: bytes, at: int, of: Head) -> None:
+    """Whether the head signs what stands behind it. Raises EvidenceError."""
+    leaves = []
+    while at < len(encoded):
+        found, at = cose.read_at(encoded, at)
+        leaves.append(merkle.leaf_hash(found.encoded))
+    if not leaves or merkle.root(leaves) != of.root:
+        raise EvidenceError(Reason.ROOT, "another body than the head signs")
 
 
 def _statement(

@@ -9,6 +9,8 @@ refusals, wishes.
 3. What waits is bounded by number; beyond it the answer is BusyError, "later".
 4. A refusal is answered once its exhibit is kept, or found to be one too many. Values that are
    missing beside a statement, or are not its own, leave no exhibit: nobody signed for them.
+5. What is signed of an id is of bytes with that hash. A head that is in the log has its receipt,
+   whatever comes behind it now.
 
 It knows no HTTP.
 """
@@ -22,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from evidence import checkpoint, cose, receipt
+from evidence import checkpoint, cose, head, receipt
 from evidence.code import Reason, Typ
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
@@ -42,6 +44,10 @@ T = TypeVar("T")
 
 class BusyError(Exception):
     """Too much waits; the same again later."""
+
+
+class NotTheBatchError(Exception):
+    """Bytes without a head, or with another than that of the id they were sent under."""
 
 
 class Answer(NamedTuple):
@@ -121,7 +127,7 @@ class Desk:
         return await self._admit(subject, encoded, kept_size, check)
 
     async def batch(self, encoded: bytes, batch_id: bytes, kept_size: int) -> Answer:
-        """As `statement`."""
+        """As `statement`. Raises NotTheBatchError too."""
         check = partial(self._check_batch, encoded, batch_id)
         return await self._admit(batch_id, encoded, kept_size, check)
 
@@ -156,10 +162,15 @@ class Desk:
         return found or self._admitter.statement(encoded, pairs)
 
     def _check_batch(self, encoded: bytes, batch_id: bytes) -> Item | Entry:
-        found = self._reader.entry_of(batch_id)
-        if found is not None and encoded == found.encoded + (self._reader.body(found.idx) or b""):
-            return found
-        return self._admitter.batch(encoded, batch_id, self._now())
+        """Raises NotTheBatchError: nothing is signed under an id of bytes that are not its own."""
+        try:
+            message = cose.stated(cose.read_at(encoded, 0)[0], Typ.HEAD)
+        except EvidenceError as fault:
+            raise NotTheBatchError(f"no head: {fault}") from fault
+        if head.batch_id(message.encoded) != batch_id:
+            raise NotTheBatchError("the head is not that of this id")
+        found = self._reader.entry_of(batch_id)  # whatever the body: that of the head is here
+        return found or self._admitter.batch(encoded, batch_id, self._now())
 
     def _answer(self, entry: Entry, kept_size: int) -> Answer:
         size = receipt.read(cose.read(entry.receipt).payload).size

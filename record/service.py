@@ -9,7 +9,8 @@
 1. Bodies are strict CBOR. A receipt comes as [receipt, [consistency hash, ...]], the proof between
    tree size N and the receipt's. 409 names what is needed first: [[typ, name], ...]. 422 is a
    signed refusal.
-2. 400 is a question that has no answer; 413, 503 mean "later", or never with that length.
+2. 400 is a question that has no answer, or a batch without the head of its id; 413, 503 mean
+   "later", or never with that length.
 3. Bodies are bounded each, and together.
 
 Whatever it decides is decided in the desk.
@@ -28,7 +29,7 @@ from evidence.key import KID_BYTES
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 from record.config import TlsFiles
-from record.desk import Answer, BusyError, Desk, RefusedError
+from record.desk import Answer, BusyError, Desk, NotTheBatchError, RefusedError
 from record.known import MissingError
 from record.store import StoreError
 
@@ -112,7 +113,7 @@ async def _faults(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=503, text=f"{fault}\n", headers={"Retry-After": "1"})
     except StoreError as fault:
         return web.Response(status=503, text=f"{fault}\n", headers={"Retry-After": "5"})
-    except ValueError as fault:
+    except (NotTheBatchError, ValueError) as fault:
         return web.Response(status=400, text=f"{fault}\n")
 
 

@@ -18,7 +18,7 @@ from record import service
 from record.cli import main
 from record.config import TlsFiles
 from record.desk import Desk
-from record.store import Store, StoreError
+from record.store import Store, StoreError, open_reader
 from tests.record.gateway import Gateway, GatewayRun, Statement, frame, id_of
 from tests.record.upstream import AUTHORITIES, AUTHORITY, LOG, NOW, STRANGER
 
@@ -201,6 +201,44 @@ def test_bare_statement_leaves_nothing_behind(
     assert '"exhibits": 0' in capsys.readouterr().out
 
 
+def test_head_that_is_in_the_log_gets_its_receipt_whatever_follows(
+    tmp_path: Path, cfg: bytes, layout: Layout
+):
+    async def what(client: Client) -> None:
+        _, run = await begin(client, cfg)
+        run.observe(1, frame(layout, 0))
+        batch = run.cut()
+        status, answer = await client.push(batch)
+        assert status == 200
+        only = cose.read_at(batch, 0)[0].encoded
+        for again in (batch, only, only + b"garbage", batch[:-1]):
+            assert await client.push(again) == (200, (answer[0], ()))
+
+    over_http(tmp_path, what)
+
+
+def test_exhibit_counts_against_who_signed_all_of_it(tmp_path: Path, cfg: bytes, layout: Layout):
+    """Anyone can put another body behind a head that was seen."""
+
+    async def what(client: Client) -> None:
+        gateway, run = await begin(client, cfg)
+        run.observe(1, frame(layout, 0))
+        good = run.cut()
+        assert (await client.push(good + b"garbage"))[0] == 422
+        assert (await client.push(good[:-1] + bytes((good[-1] ^ 1,))))[0] == 422
+        run.observe(1, frame(layout, 1), prev=bytes(32))
+        wrong = run.cut()
+        assert (await client.push(wrong))[0] == 422
+        assert (await client.push(good))[0] == 200
+        store = open_reader(tmp_path / "record.db", live=True)
+        found = [(row.device, row.content == wrong) for row in store.exhibits()]
+        store.close()
+        whose = gateway.device.public.raw
+        assert sorted(found) == sorted([(b"", False), (b"", False), (whose, True)])
+
+    over_http(tmp_path, what)
+
+
 def test_what_is_kept_of_refusals_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -208,7 +246,7 @@ def test_what_is_kept_of_refusals_is_bounded(
 
     async def what(client: Client) -> None:
         for number in range(6):
-            status, _ = await client.post(f"/v1/batch/{'00' * 32}", b"garbage %d" % number)
+            status, _ = await client.send(Statement(b"garbage %d" % number))
             assert status == 422
 
     over_http(tmp_path, what)
@@ -225,7 +263,10 @@ def test_what_is_kept_of_refusals_is_bounded(
         ("/v1/statement", cbor.encode([b"", []]), 422),
         ("/v1/batch/12", b"", 400),
         (f"/v1/batch/{'zz' * 32}", b"", 400),
-        (f"/v1/batch/{'00' * 32}", b"", 422),
+        (f"/v1/batch/{'00' * 32}", b"", 400),
+        (f"/v1/batch/{'00' * 32}", b"garbage", 400),
+        (f"/v1/batch/{'00' * 32}", cose.sign(Typ.HEAD, b"\x80", STRANGER), 400),
+        (f"/v1/batch/{'00' * 32}", cose.sign(Typ.RUN, b"\x80", STRANGER), 400),
         (f"/v1/batch/{'00' * 32}?size=-1", b"", 400),
         (f"/v1/batch/{'00' * 32}?size=1", b"", 400),  # a tree that this log never had
         (f"/v1/batch/{'00' * 32}?size={'9' * 30}", b"", 400),
