@@ -10,6 +10,8 @@
 4. CFG-2 and CFG-3 rule; CFG-1 states what a PMU could do, and rules only where nothing else does.
    A CFG-2 beside a ruling CFG-3 replaces it only when the two disagree on the data frame.
 5. The peer can invent IDCODEs, fragments and garbage; streams, fragments and work are bounded.
+6. A stream whose ruling changes SETUPS_A_MINUTE_MAX times within a minute, as where two devices
+   send under one IDCODE, stays bare for a minute (configuration_flapping). Its frames are all kept.
 
 It opens nothing and waits for nothing; the clock comes in as `heard`.
 """
@@ -32,6 +34,9 @@ from evidence.leap import BUILT_IN, NS, LeapTable
 
 ASK_NS_MIN = 1 * NS  # between two asks for a configuration while data runs
 ASK_NS_MAX = 64 * NS  # a PMU that never answers is asked about once a minute
+# Setups of one stream within a minute. A substation's settings change a few times in an hour of
+# commissioning; each change is two Setups.
+SETUPS_A_MINUTE_MAX = 12
 RETURN_FRAMES = 50  # in a row that fit the configuration on file, before it is believed again
 _ASKS = {1: Command.SEND_CFG1, 2: Command.SEND_CFG2, 3: Command.SEND_CFG3}
 _RANK = {FrameType.CFG1: 1, FrameType.CFG2: 2, FrameType.CFG3: 3}
@@ -106,7 +111,7 @@ class Session:
             if (soc, quality, stats, second) != stream.shared and stream.restamp(
                 soc, quality, stats, second
             ):
-                self._want("configuration_announced")
+                self._want("configuration_announced", heard)
             fracsec = word & 0xFFFFFF
             if fracsec >= stream.time_base:
                 append(stream.frame(item, heard))
@@ -126,24 +131,18 @@ class Session:
         header = parse_header(raw)
         stream = self._streams.get(header.idcode)
         if stream is None:
-            if self.idcode not in (None, header.idcode):
-                text = f"IDCODE {header.idcode}, {self.idcode} expected"
-                out.append(
-                    self._refused(raw, header.idcode, FrameError("unknown_idcode", text), heard)
-                )
-                return
-            if len(self._streams) >= STREAMS_MAX:
-                text = f"IDCODE {header.idcode} after {STREAMS_MAX} others"
-                out.append(self._refused(raw, header.idcode, FrameError("streams", text), heard))
+            fault = self._not_heard(header.idcode)
+            if fault is not None:
+                out.append(self._refused(raw, header.idcode, fault, heard))
                 return
             stream = self._new_stream(header.idcode)
         if header.frame_type in CFG_TYPES:
             self._configured(stream, header.frame_type, raw, heard, out)
             return
         if not stream.stated:
-            out.append(stream.bare())
+            out.append(stream.bare(heard.tai))
         if header.frame_type is FrameType.DATA:
-            out.extend(self._unfit(stream, raw))
+            out.extend(self._unfit(stream, raw, heard))
         out.append(stream.frame(raw, heard))
 
     def _not_heard(self, idcode: int) -> FrameError | None:
@@ -154,16 +153,16 @@ class Session:
             return FrameError("streams", f"IDCODE {idcode} after {STREAMS_MAX} others")
         return None
 
-    def _unfit(self, stream: Stream, raw: bytes) -> list[Setup]:
+    def _unfit(self, stream: Stream, raw: bytes, heard: Instant) -> list[Setup]:
         """A data frame that nothing that rules fits: rule 2, and the way back to the file's."""
         if stream.ruling is not None:
-            self._want("configuration_unannounced")
-            return [stream.bare()]
+            self._want("configuration_unannounced", heard)
+            return [stream.bare(heard.tai)]
         if self._terms.commands or self._on_file is None:
             return []
         fits = stream.idcode == self._on_file.configuration.idcode
         stream.fits = stream.fits + 1 if fits and len(raw) == self._on_file.layout.size else 0
-        return [stream.rule(self._on_file)] if stream.fits >= RETURN_FRAMES else []
+        return self._rule(stream, self._on_file, heard) if stream.fits >= RETURN_FRAMES else []
 
     def _configured(
         self, stream: Stream, kind: FrameType, raw: bytes, heard: Instant, out: list[Item]
@@ -178,10 +177,20 @@ class Session:
             self._wanted = False
             if _replaces(found, stream.ruling):
                 self.counts["configuration_changed"] += stream.ruling is not None
-                out.append(stream.rule(found))
+                out.extend(self._rule(stream, found, heard))
         elif not stream.stated:
-            out.append(stream.bare())
+            out.append(stream.bare(heard.tai))
         out.append(stream.frame(raw, heard))
+
+    def _rule(self, stream: Stream, found: Ruling, heard: Instant) -> list[Setup]:
+        """What says that this configuration rules now; or that none does, for rule 6."""
+        if not stream.held(heard.tai):
+            if stream.setups_within(heard.tai) < SETUPS_A_MINUTE_MAX:
+                return [stream.rule(found, heard.tai)]
+            self.counts["configuration_flapping"] += 1
+            stream.hold(heard.tai)
+        self._wanted = self._terms.commands  # asked for when the minute is over
+        return [stream.bare(heard.tai)] if stream.ruling is not None else []
 
     def _bad(self, bad: Bad, heard: Instant) -> Frame:
         key = key_of(self.idcode) if self.idcode is not None else ""
@@ -200,10 +209,12 @@ class Session:
 
     # --- what is asked
 
-    def _want(self, event: str) -> None:
+    def _want(self, event: str, heard: Instant) -> None:
+        """At once, unless one was asked for just now: the peer must not set the pace of asks."""
         self.counts[event] += 1
         self._wanted = self._terms.commands
-        self._asked_tai, self._asks = None, 0
+        if self._asked_tai is None or not 0 <= heard.tai - self._asked_tai < ASK_NS_MIN:
+            self._asked_tai, self._asks = None, 0
 
     def configured(self) -> bool:
         """Whether a configuration rules the stream that this side talks to."""
@@ -218,6 +229,9 @@ class Session:
     def next_ask(self, now: Instant) -> bytes | None:
         """The command to send now for a configuration that is wanted; ever more seldom."""
         if not self._wanted or self.idcode is None:
+            return None
+        own = self._streams.get(self.idcode)
+        if own is not None and own.held(now.tai):
             return None
         rounds = self._asks // len(self._terms.prefer)
         pause = min(ASK_NS_MIN << min(rounds, 16), ASK_NS_MAX)

@@ -5,6 +5,7 @@
 2. Without a ruling configuration there is no TIME_BASE, hence no instant: such frames are stamped
    by the gateway's clock and say so.
 3. Fragments of a CFG-3 are collected in order and bounded; a break starts over.
+4. When its Setups were given is known for a minute, so that the session can hold it bare.
 
 It speaks to nobody: the conversation is session.py.
 """
@@ -29,12 +30,13 @@ from drivers.c37118.station import Configuration
 from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
 from evidence.descriptor import BLOCKS_MAX, CHANNELS_MAX
-from evidence.leap import LeapTable
+from evidence.leap import NS, LeapTable
 
 DATA = int(Kind.C37118)
 INFO = int(Kind.C37118_INFO)
 DEVICE = int(TimeSource.DEVICE)
 UNKNOWN = int(TimeSource.UNKNOWN)
+HOLD_NS = 60 * NS  # how long Setups are counted, and a stream that has too many is held bare
 NO_SIZE = -1  # of a data frame, while no configuration rules
 
 
@@ -77,8 +79,10 @@ class Stream:
 
     __slots__ = (
         "_fragments",
+        "_held_tai",
         "_locked_bound_ns",
         "_plain_flags",
+        "_setups",
         "_table",
         "base",
         "bound",
@@ -105,6 +109,8 @@ class Stream:
         self._locked_bound_ns = locked_bound_ns
         self._plain_flags = int(Flag.SIMULATED) if simulated else 0
         self._fragments: list[bytes] = []
+        self._setups: list[int] = []  # when one was given, ns TAI, within the last HOLD_NS
+        self._held_tai: int | None = None  # since when it is held bare
         self.changing = False  # STAT bit 10 as last heard
         self.fits = 0  # data frames in a row that fit the configuration on file
         self.stated = False  # whether a Setup has been given for it
@@ -119,8 +125,26 @@ class Stream:
         self.bound: int | None = None
         self.flags = 0
 
-    def bare(self) -> Setup:
+    def setups_within(self, tai: int) -> int:
+        """How many Setups the HOLD_NS before this instant have seen."""
+        # A clock that was set back makes some of them future: those count no more.
+        self._setups = [given for given in self._setups if 0 <= tai - given < HOLD_NS]
+        return len(self._setups)
+
+    def hold(self, tai: int) -> None:
+        """Bare from now on, for HOLD_NS."""
+        self._held_tai = tai
+        self._setups = []
+
+    def held(self, tai: int) -> bool:
+        """Whether it is to stay bare yet."""
+        if self._held_tai is not None and not 0 <= tai - self._held_tai < HOLD_NS:
+            self._held_tai = None
+        return self._held_tai is not None
+
+    def bare(self, tai: int) -> Setup:
         """No configuration rules, or none any more. The Setup that says so."""
+        self._setups.append(tai)
         self.stated = True
         self.ruling = None
         self.size = NO_SIZE
@@ -129,8 +153,10 @@ class Stream:
         self.shared = None
         return Setup(self.key, DATA, b"", (0, 0), ())
 
-    def rule(self, found: Ruling) -> Setup:
-        """This configuration rules from here on."""
+    def rule(self, found: Ruling, tai: int | None = None) -> Setup:
+        """This configuration rules from here on. `tai`: none before anything is heard."""
+        if tai is not None:
+            self._setups.append(tai)
         self.stated = True
         self.ruling = found
         self.size = found.layout.size

@@ -18,13 +18,13 @@ SHORT = {"ask_timeout_s": 0.1, "ask_rounds": 1, "connect_timeout_s": 2.0}
 
 
 class Clock:
-    """A gateway's clock that ticks a millisecond a look."""
+    """A gateway's clock that ticks a second a look: no ask comes too soon after another."""
 
     def __init__(self) -> None:
         self.tai = (SOC + 37) * NS
 
     def now(self) -> Instant:
-        self.tai += 1_000_000
+        self.tai += NS
         return Instant(self.tai, 500_000)
 
 

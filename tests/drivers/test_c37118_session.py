@@ -41,6 +41,10 @@ LAYOUT = Layout(configuration())
 FEWER = configuration(phasors=configuration().stations[0].phasors[:1], cfgcnt=2)
 
 
+def after(ns: int) -> Instant:
+    return Instant(HEARD.tai + ns, HEARD.bound)
+
+
 def begun(**terms: Any) -> Session:
     """A session in which CFG-3 rules IDCODE 7."""
     session = Session(Terms(**{"idcode": 7} | terms))
@@ -156,6 +160,47 @@ def test_unannounced_change_loses_nothing():
     assert session.next_ask(HEARD) is None
 
 
+def test_two_frame_sizes_under_one_idcode_make_no_storm():
+    """The PMU answers each ask, and each answer is belied by the next frame: ten minutes of it."""
+    session = begun()
+    setups: list[int] = []
+    asks: list[int] = []
+    for number in range(600 * 50):
+        heard = after(number * 20_000_000)
+        raw = data(FEWER_LAYOUT if number % 2 else LAYOUT, number)
+        items = session.feed(raw, heard)
+        if session.next_ask(heard) is not None:
+            asks.append(number // 50)
+            items += session.feed(CFG3, heard)
+        setups += [number // 50 for item in items if isinstance(item, Setup)]
+        kept = [item for item in items if isinstance(item, Frame) and item.kind == Kind.C37118]
+        assert [(item.raw, item.fault) for item in kept] == [(raw, None)]
+    for minute in range(10):
+        assert sum(second // 60 == minute for second in setups) <= sessions.SETUPS_A_MINUTE_MAX + 1
+        assert sum(second // 60 == minute for second in asks) <= sessions.SETUPS_A_MINUTE_MAX
+    assert setups[-1] > 500  # it is given another chance each time
+    assert session.counts["configuration_flapping"] >= 1
+
+
+def test_a_stream_that_was_held_bare_is_asked_about_and_ruled_when_the_minute_is_over():
+    session = begun()
+    others = [CFG3, encode_configuration(configuration(cfgcnt=2), Stamp(SOC))]
+    items = [item for turn in range(40) for item in session.feed(others[1 - turn % 2], HEARD)]
+    assert told([item for item in items if isinstance(item, Setup)]) == [
+        *["setup CFG3"] * (sessions.SETUPS_A_MINUTE_MAX - 1),
+        "setup bare",
+    ]
+    assert sum(isinstance(item, Frame) for item in items) == 40
+    assert session.counts["configuration_flapping"] == 1
+    almost = after(60 * NS - 1)
+    assert told(session.feed(data(LAYOUT, 0), almost)) == ["DATA"]
+    assert session.next_ask(almost) is None
+    assert decode_command(session.next_ask(after(60 * NS)) or b"").command == Command.SEND_CFG3
+    items = session.feed(CFG3 + data(LAYOUT, 1), after(60 * NS))
+    assert told(items) == ["setup CFG3", "CFG3", "DATA"]
+    assert session.next_ask(after(62 * NS)) is None
+
+
 def test_announced_change_is_asked_about_when_it_comes_and_when_it_is_done():
     session = begun()
     assert session.next_ask(HEARD) is None
@@ -166,7 +211,8 @@ def test_announced_change_is_asked_about_when_it_comes_and_when_it_is_done():
     session.feed(data(LAYOUT, 1, 0x0440), HEARD)
     assert session.next_ask(HEARD) is None
     session.feed(data(LAYOUT, 2, 0x0040), HEARD)
-    assert session.next_ask(HEARD) is not None
+    assert session.next_ask(HEARD) is None  # one was asked for just now
+    assert session.next_ask(after(sessions.ASK_NS_MIN)) is not None
     assert session.counts["configuration_announced"] == 2
 
 
