@@ -34,6 +34,11 @@ UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
         (0x2200, {}, (Class.DATA_INVALID, Reason.STAT_MODIFIED)),  # the worse one
         (0x0D9F, {}, UNCHECKED),  # trigger, configuration change, qualities: no fault of the data
         (0, {"bound": None}, (Class.TIME_DOUBTFUL, Reason.BOUND_UNKNOWN)),
+        (0, {"bound": 10_000}, UNCHECKED),
+        (0, {"bound": 26_500}, UNCHECKED),
+        (0, {"bound": 26_501}, (Class.TIME_DOUBTFUL, Reason.BOUND_TOO_WIDE)),
+        (0, {"bound": 10_000_000_000}, (Class.TIME_DOUBTFUL, Reason.BOUND_TOO_WIDE)),
+        (0x4000, {"bound": 10_000_000_000}, (Class.DATA_INVALID, Reason.STAT_DATA_ERROR)),
         (
             *(0, {"flags": LOCKED | Flag.SPOOF_SUSPECTED}),
             (Class.TIME_DOUBTFUL, Reason.CLOCK_SUSPECTED),
