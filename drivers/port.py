@@ -50,6 +50,10 @@ class Port:
         self._listen()
         return chunks
 
+    def untaken(self) -> bool:
+        """Whether bytes have arrived that nobody has taken yet."""
+        return bool(self._chunks)
+
     def fileno(self) -> int:
         """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""
         if self._closed:

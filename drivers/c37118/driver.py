@@ -5,7 +5,8 @@
 2. commands = "none" sends nothing at all: the configuration comes from a file, or from the PMU
    unasked.
 3. Whatever the session asks goes out through drivers.asks, and nothing else does.
-4. A line without a good frame for its silence is a LinkError, as is one that closes.
+4. A line without a good frame for its silence is a LinkError, as is one that closes. While bytes
+   wait to be read it is we who are late, and silence is not judged.
 
 It retries nothing, logs nothing, and never sends a command that changes the device.
 """
@@ -48,7 +49,7 @@ class C37118Driver(ABC):
         self._session: Session | None = None
         self._queue: deque[Item] = deque()
         self._first_turn = 0  # which CFG is asked for first: not the one that made the PMU hang up
-        self._good_s = 0.0  # loop time of the last good frame
+        self._good_s = 0.0  # loop time at which the last good frame was taken
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
 
@@ -241,7 +242,7 @@ class C37118Driver(ABC):
         loop = asyncio.get_running_loop()
         allowed_s = self._options.silence_after_s(self._session.rates())
         silent_s = loop.time() - self._good_s
-        if silent_s >= allowed_s:
+        if silent_s >= allowed_s and not self._port.untaken():
             self._port.fail(LinkError(f"silent for {silent_s:.1f} s"))
             return
         self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)

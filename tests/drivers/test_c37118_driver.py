@@ -133,6 +133,27 @@ def test_a_pmu_that_falls_silent(kind: str):
 
 
 @both
+def test_who_reads_late_does_not_call_the_pmu_silent(kind: str):
+    """The runner stops reading while the spool is full; the frames of that time all come."""
+
+    async def scenario(pmu: Pmu, driver: C37118Driver) -> None:
+        await driver.open()
+        for number in range(50):
+            pmu.write(pmu.frames(number, 1))
+            await asyncio.sleep(0.02)
+        frames = await read_until(driver, 50)
+        for number in range(50, 60):
+            pmu.write(pmu.frames(number, 1))
+            frames += await read_until(driver, 1)
+            await asyncio.sleep(0.02)
+        assert b"".join(frame.raw for frame in frames) == pmu.frames(0, 60)
+        with pytest.raises(LinkError, match="silent for"):
+            await read_until(driver, 1)
+
+    run(kind, scenario, silence_s=0.3)
+
+
+@both
 def test_noise_is_silence(kind: str):
     """Bytes that never make a frame do not keep a line alive."""
 
