@@ -54,7 +54,10 @@ class Audit:
 
     def fingerprints(self) -> list[str]:
         """Whom this record claims to come from: for people to compare with what they were told."""
-        lines = ["no trust anchors were given (--anchors FILE); the record names these:"]
+        lines = [
+            "no trust anchors were given (--anchors FILE); the record names these: SHA-256 of the"
+            " raw key, or the kid, its first 16 digits, where the key is not in the record"
+        ]
         found: dict[str, None] = {}
         try:
             if self._key is not None and len(self._key) == 32:
@@ -64,7 +67,7 @@ class Audit:
                 if entry.typ == Typ.CREDENTIAL:
                     message = cose.read(entry.encoded)
                     issuer = credential.read(message.payload).issuer
-                    found[f"authority  {message.kid.hex()}... {issuer!r}"] = None
+                    found[f"authority  kid {message.kid.hex()} {issuer!r}"] = None
         except (StoreError, EvidenceError) as fault:
             lines.append(f"and is damaged: {fault}")
         finally:
@@ -83,7 +86,15 @@ class Audit:
 
     def told(self) -> str:
         """What was checked."""
-        return f"{self._size} entries, each receipt, each signature, each table"
+        own = (
+            "each observation's own signature"
+            if self._every
+            else "observations by their heads (--every: each one's own signature too)"
+        )
+        return (
+            f"{self._size} entries, each receipt, the signature of each statement and head,"
+            f" {own}, each table"
+        )
 
     # --- the second run -----------------------------------------------------------------------
 
@@ -94,8 +105,8 @@ class Audit:
         for fault in self._store.faults():
             self._say(f"file: {fault}")
         if self._key != anchors.log_key.raw or self._store.keys("meta") != ["log_key"]:
-            found = hashlib.sha256(self._key or b"").hexdigest()[:16]
-            self._say(f"log key: {found}, the anchors name {anchors.log_key.fingerprint[:16]}")
+            found = hashlib.sha256(self._key or b"").hexdigest()
+            self._say(f"log key: {found}, the anchors name {anchors.log_key.fingerprint}")
         if self._reasons:
             return
         scratch = open_scratch()

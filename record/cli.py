@@ -11,6 +11,7 @@ The web library is loaded by `serve` alone.
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import random
 import signal
@@ -93,7 +94,16 @@ async def _run(desk: Desk, found: config.RecordConfig) -> int:
     await desk.open()
     runner = None
     try:
-        runner, address = await service.start(desk, found.host, found.port, found.tls)
+        try:
+            runner, address = await service.start(desk, found.host, found.port, found.tls)
+        except OSError as fault:
+            if fault.errno != errno.EADDRINUSE:
+                raise
+            text = (
+                f"port {found.port} of {found.host} is in use; name another: --listen HOST:PORT"
+                " (port 0: any free one)"
+            )
+            raise ConfigError("serve", "", text) from fault
         print(f"{NAME} listens on {address}, a log of {desk.size} entries", flush=True)
         await ended.wait()
     finally:

@@ -136,11 +136,15 @@ def read_text(path: Path) -> str:
 def address(listen: str, file: str) -> tuple[str, int]:
     """Host and port of HOST:PORT; an IPv6 host stands in brackets. Raises ConfigError."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > PORT_MAX or not host:
+    digits = port.isascii() and port.isdigit()
+    if digits and (len(port) > len(str(PORT_MAX)) or int(port) > PORT_MAX):
+        text = f"found {listen!r}; the port is over {PORT_MAX}, expected HOST:PORT"
+        raise ConfigError(file, "" if file == "--listen" else "record.listen", text)
+    if not colon or not digits or not host:
         text = (
             f"found {listen!r}; expected HOST:PORT, such as 127.0.0.1:8443 (port 0: any free one)"
         )
-        raise ConfigError(file, "record.listen", text)
+        raise ConfigError(file, "" if file == "--listen" else "record.listen", text)
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -346,6 +346,8 @@ def open_writer(path: Path) -> Store:
 
 def open_reader(path: Path, live: bool = False) -> Store:
     """The record at this path, to read; `live`: while it is written. Raises NotARecordError."""
+    if path.is_dir():
+        raise NotARecordError(f"{path}: a folder; expected the record's file, such as record.db")
     if not path.is_file():
         raise NotARecordError(f"{path}: there is no such file")
     wal = Path(f"{path}-wal")

@@ -84,8 +84,14 @@ def verify(folder: Path, *more: str) -> int:
 def test_whole_record_holds(whole: Path, capsys: pytest.CaptureFixture[str]):
     before = (whole / "record.db").read_bytes()
     assert verify(whole) == 0
+    told = capsys.readouterr().out
+    assert "everything holds" in told
+    assert "observations by their heads (--every: each one's own signature too)" in told
     assert verify(whole, "--every") == 0
-    assert "everything holds" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "everything holds" in told
+    assert "each observation's own signature" in told
+    assert "--every" not in told
     assert (whole / "record.db").read_bytes() == before
     assert sorted(path.name for path in whole.iterdir()) == [
         "anchors.toml", "record.db", "record.db.lock",
@@ -229,7 +235,7 @@ def test_without_anchors_it_shows_whom_to_compare(whole: Path, capsys: pytest.Ca
     assert main(["verify", str(whole / "record.db")]) == 3
     out = capsys.readouterr().out
     assert LOG.public.fingerprint in out
-    assert AUTHORITY.public.fingerprint[:16] in out
+    assert f"kid {AUTHORITY.public.kid.hex()} " in out
     assert "Utility A" in out
 
 
@@ -261,7 +267,7 @@ def test_what_is_no_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     path.unlink()
     path.mkdir()
     tried()
-    expected = ["no such file", "not a record", "not a", "not a record", "version 9", "no such"]
+    expected = ["no such file", "not a record", "not a", "not a record", "version 9", "folder"]
     for line, words in zip(told, expected, strict=True):
         assert words in line and "\n" not in line
 

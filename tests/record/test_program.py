@@ -82,7 +82,8 @@ def test_killed_record_holds_what_it_answered_for(tmp_path: Path, cfg: bytes):
     [
         ('[record]\nlisten = "0.0.0.0:8443"\n', "not loopback"),
         ('[record]\nlisten = "here"\n', "HOST:PORT"),
-        ('[record]\nlisten = "127.0.0.1:70000"\n', "HOST:PORT"),
+        ('[record]\nlisten = "127.0.0.1:70000"\n', "the port is over 65535"),
+        (f'[record]\nlisten = "127.0.0.1:{"9" * 5000}"\n', "the port is over 65535"),
         ('[record]\nlistn = "127.0.0.1:0"\n', "did you mean 'listen'"),
         ('[record]\nkey = "file:other.key"\n', "other.key"),
         ('[record]\nanchors = "none.toml"\n', "none.toml"),
@@ -124,7 +125,9 @@ def test_taken_port_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     (tmp_path / "other").mkdir()
     over_http(tmp_path / "other", what)
-    assert "in use" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "in use" in err and "--listen" in err
+    assert err.count("\n") == 1
 
 
 def _status(arguments: list[str]) -> int:
