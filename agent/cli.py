@@ -6,21 +6,31 @@ It says things in words a technician can act on; a traceback from here is a bug.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent import config
 from agent.config import Gateway
 from drivers import registry
 from drivers.keystore.uri import KeyStoreError, open_signer
 from drivers.line import Source
+from evidence import cose
+from evidence.code import Typ
 from evidence.config import ConfigError
+from evidence.config import nearest as nearest_of
 from evidence.key import Signer
+from evidence.leap import NS
+from evidence.refusal import EvidenceError
+
+if TYPE_CHECKING:
+    from agent.clock import SystemClock
+    from agent.http import Client
 
 NO_FACTS = "load not known: neither a configuration file nor the site plan says"
 
@@ -65,8 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     from agent.account import ClockError
-    from agent.clock import SystemClock, leap_table
-    from agent.http import Client, UplinkError
+    from agent.http import UplinkError
     from agent.runner import Runner, calm_collector
     from agent.schema import SpoolError
 
@@ -74,23 +83,63 @@ def _run(arguments: argparse.Namespace) -> int:
         level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     gateway = config.load(arguments.config)
-    _check_sources(gateway)
-    device = _device(gateway)
+    ready = _prepared(gateway)
     try:
-        leap = gateway.file.clock.leap_seconds
-        clock = SystemClock(
-            gateway.file.clock.source, leap_table(gateway.path(leap) if leap else None)
-        )
-        client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
-        calm_collector()
-        runner = Runner(gateway, clock, device, client, os.urandom)
-        asyncio.run(_until_told(runner, gateway))
-        if arguments.report is not None:
-            arguments.report.write_text(json.dumps(runner.health.report()), encoding="utf-8")
+        with contextlib.ExitStack() as held:
+            report = arguments.report and held.enter_context(arguments.report.open("w"))
+            calm_collector()
+            runner = Runner(gateway, ready.clock, ready.device, ready.client, os.urandom)
+            asyncio.run(_until_told(runner, gateway))
+            if report:
+                report.write(json.dumps(runner.health.report()))
     except (ClockError, UplinkError, SpoolError, OSError) as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 1
     return 0
+
+
+class _Ready(NamedTuple):
+    """What a gateway runs with, made from its configuration; nothing is opened yet."""
+
+    device: Signer
+    clock: "SystemClock"
+    client: "Client"
+
+
+def _prepared(gateway: Gateway) -> _Ready:
+    """All that can be made before anything is opened. Raises ConfigError for what cannot."""
+    from agent.clock import SystemClock, leap_table
+    from agent.http import Client
+
+    for source in gateway.sources:
+        _load_words(gateway, source)
+    device = _device(gateway)
+    section = gateway.file.clock
+    table = leap_table(gateway.path(section.leap_seconds) if section.leap_seconds else None)
+    clock = SystemClock(section.source, table)
+    _check_credential(gateway, table.utc_ns(clock.now().tai) // NS)
+    spool = gateway.path(gateway.file.spool.path)
+    if not os.access(spool.parent, os.W_OK | os.X_OK):
+        raise ConfigError("gateway.toml", "spool.path", f"{spool.parent} cannot be written to")
+    client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
+    return _Ready(device, clock, client)
+
+
+def _check_credential(gateway: Gateway, now_s: int) -> None:
+    """Whether the record that the anchors describe would take it. Raises ConfigError."""
+    held, file = gateway.credential, gateway.file.gateway.credential
+    known = dict(gateway.authorities)
+    if known:
+        if held.says.issuer not in known:
+            nearest = nearest_of(held.says.issuer, list(known))
+            raise ConfigError(file, "issuer", f"{held.says.issuer!r} is {nearest}")
+        try:
+            cose.check(cose.read_statement(held.encoded, Typ.CREDENTIAL), known[held.says.issuer])
+        except EvidenceError as fault:
+            raise ConfigError(file, "", f"not signed by {held.says.issuer!r}: {fault}") from fault
+    if now_s >= held.says.expires_s:
+        days = (now_s - held.says.expires_s) // 86_400
+        raise ConfigError(file, "exp", f"expired {days} days ago; ask the authority for a new one")
 
 
 async def _until_told(runner: Any, gateway: Gateway) -> None:
@@ -110,8 +159,7 @@ async def _until_told(runner: Any, gateway: Gateway) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     gateway = config.load(arguments.config)
-    _check_sources(gateway)
-    device = _device(gateway)
+    device = _prepared(gateway).device
     print(f"gateway {gateway.file.gateway.name}: key {device.public.fingerprint}")
     held = gateway.credential.says
     print(f"credential: {held.subject} by {held.issuer}, {len(held.buses)} buses")
@@ -119,16 +167,6 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{source.name}: {source.scheme}, {_load_words(gateway, source)}")
     print("the configuration can be run")
     return 0
-
-
-def _check_sources(gateway: Gateway) -> None:
-    """Refuses options that no driver knows, and a plan that its line cannot carry.
-
-    Raises ConfigError.
-    """
-    for source in gateway.sources:
-        registry.options_of(source)
-        _load_words(gateway, source)
 
 
 def _load_words(gateway: Gateway, source: Source) -> str:
@@ -196,13 +234,17 @@ def _status(arguments: argparse.Namespace) -> int:
     spool = gateway.path(gateway.file.spool.path)
     try:
         told = status.ask(spool)
+        said = json.dumps(told) if arguments.json else _words(told)
+    except KeyError as missing:
+        print(f"gridseal-agent: what answers says nothing of {missing}", file=sys.stderr)
+        return 1
     except (OSError, ValueError) as fault:
         print(
             f"gridseal-agent: no agent answers for {gateway.file.spool.path}: {fault}",
             file=sys.stderr,
         )
         return 1
-    print(json.dumps(told) if arguments.json else _words(told))
+    print(said)
     return 0
 
 

@@ -37,7 +37,7 @@ from agent.account import (
 from agent.account import (
     ClockError as ClockError,
 )
-from drivers.line import Instant
+from drivers.line import Clock, Instant
 from evidence import leap
 from evidence.code import TimeSource
 from evidence.config import ConfigError
@@ -147,6 +147,18 @@ def _read_table(path: Path) -> LeapTable:
 def _rows(table: LeapTable, until_s: int) -> list[tuple[int, int]]:
     rows = zip(table.starts_s, table.offsets_s, strict=True)
     return [row for row in rows if row[0] < until_s]
+
+
+class RunClock(Clock, Protocol):
+    """The gateway's clock, and one for durations."""
+
+    def monotonic_ns(self) -> int: ...
+
+
+class Watch(Protocol):
+    """Says when this machine slept or was copied since the last call."""
+
+    def jumped(self) -> str | None: ...
 
 
 class SystemClock:

@@ -106,6 +106,7 @@ class Gateway:
     plan: SitePlan
     credential: HeldCredential
     log_key: PublicKey
+    authorities: tuple[tuple[str, PublicKey], ...]  # by name, as the anchors have them
     sources: tuple[Source, ...]
 
     def path(self, name: str) -> Path:
@@ -124,8 +125,8 @@ def load(path: Path) -> Gateway:
         folder,
         siteplan.read(site, file.gateway.plan),
         read_credential(folder / file.gateway.credential),
-        _log_key(anchors, file.record.anchors),
-        tuple(_source(path.name, text, at, section) for at, section in enumerate(file.source)),
+        *_anchors(anchors, file.record.anchors),
+        tuple(_source(path, text, at, section) for at, section in enumerate(file.source)),
     )
     _check_names(gateway, path.name, text)
     _check_plan(gateway, site)
@@ -163,23 +164,33 @@ def _text(path: Path, name: str) -> str:
         raise ConfigError(repr(name), "", f"cannot be a file: {fault}") from fault
 
 
-def _log_key(text: str, file: str) -> PublicKey:
-    anchors = config.read(text, AnchorsFile, file)
+def _anchors(text: str, file: str) -> tuple[PublicKey, tuple[tuple[str, PublicKey], ...]]:
+    """The log's key, and the authorities' by name."""
+    found = config.read(text, AnchorsFile, file)
+    log = _key(text, file, ("log", "key"), found.log.key)
+    rows = enumerate(found.authority)
+    return log, tuple(
+        (row.name, _key(text, file, ("authority", at, "key"), row.key)) for at, row in rows
+    )
+
+
+def _key(text: str, file: str, steps: tuple[str | int, ...], key: str) -> PublicKey:
     try:
-        return PublicKey(ALG_ED25519, bytes.fromhex(anchors.log.key))
+        return PublicKey(ALG_ED25519, bytes.fromhex(key))
     except (ValueError, EvidenceError) as fault:
-        reason = f"is no Ed25519 key; expected 64 hex digits, found {anchors.log.key[:80]!r}"
-        raise config.fault_at(text, file, ("log", "key"), reason) from fault
+        reason = f"is no Ed25519 key; expected 64 hex digits, found {key[:80]!r}"
+        raise config.fault_at(text, file, steps, reason) from fault
 
 
-def _source(file: str, text: str, at: int, section: SourceSection) -> Source:
+def _source(path: Path, text: str, at: int, section: SourceSection) -> Source:
+    file = path.name
     if section.scheme not in registry.SCHEMES:
         reason = f"{section.scheme!r} is {config.nearest(section.scheme, list(registry.SCHEMES))}"
         raise config.fault_at(text, file, ("source", at, "scheme"), reason)
     options = dict(section.options)
     if section.simulated:
         options["simulated"] = True
-    source = Source(section.name, section.scheme, options)
+    source = Source(section.name, section.scheme, options, str(path.resolve().parent))
     try:
         registry.options_of(source)
     except ConfigError as fault:

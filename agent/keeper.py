@@ -17,19 +17,20 @@ agent.signature's, never in the loop.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from agent.clock import RunClock, Watch
 from agent.config import Gateway
 from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
 from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
 from agent.schema import SpoolError
-from agent.sealer import SOFTWARE, Sealer, Stretch
+from agent.sealer import SOFTWARE, Sealer, Statement, Stretch
 from agent.signature import Signatures
 from agent.spool import Commit, Found, Kept, Spool, State
-from drivers.line import Clock
-from evidence.code import Cause
+from evidence import cbor
+from evidence.code import Cause, Typ
 from evidence.key import Signer
 from evidence.run import Reached, Run
 
@@ -41,18 +42,6 @@ REOPEN_S = (0.1, 5.0)  # first and longest wait before a failed spool is opened 
 END_S = 5.0  # how long an ending agent waits for a disk that fails
 T = TypeVar("T")
 log = logging.getLogger("gridseal.keeper")
-
-
-class RunClock(Clock, Protocol):
-    """The gateway's clock, and one for durations."""
-
-    def monotonic_ns(self) -> int: ...
-
-
-class Watch(Protocol):
-    """Says when this machine slept or was copied since the last call."""
-
-    def jumped(self) -> str | None: ...
 
 
 class Keeper:
@@ -93,6 +82,7 @@ class Keeper:
     async def start(self) -> None:
         """Opens the spool and begins a run. Raises SpoolError."""
         found = await self._disk.open()
+        found.check_owner(self._device.public)
         self.kept = found.kept
         await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
 
@@ -231,7 +221,10 @@ class Keeper:
         )  # the zeros are the sealer's to fill: its key, and the proof that it has it
         sealer = Sealer(beginning, self._device.public, self._random(32))
         commit = self._empty(begins=sealer.payload)
-        commit.run = sealer.name
+        commit.run, commit.device = sealer.name, self._device.public.raw
+        held = self._gateway.credential
+        pairs = cbor.encode(held.pairs)
+        commit.statements = [Statement(held.name, Typ.CREDENTIAL, held.encoded, pairs)]
         await self._append(commit)
         uplink = self._gateway.file.uplink
         self._sealer, self._run = sealer, sealer.name

@@ -15,6 +15,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from agent import status
@@ -82,8 +83,8 @@ class Runner:
         keeping = [
             *(self._task(self._clock.watch()), self._task(self._keeper.keep())),
             *(self._task(self._uplink.run(self._gateway.file.uplink.in_flight)),),
-            self._task(status.serve(spool, self._report)),
         ]
+        telling = self._task(self._tell(spool))
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]
         ready()
         waiting = self._task(stop.wait())
@@ -94,7 +95,7 @@ class Runner:
                 await self._keeper.end_run()
                 await self._keeper.answered(DRAIN_S)
         finally:
-            await _cancelled([waiting, *keeping])
+            await _cancelled([waiting, telling, *keeping])
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
@@ -102,6 +103,13 @@ class Runner:
 
     def _task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(work)
+
+    async def _tell(self, spool: Path) -> None:
+        """Answers for status; without a socket the agent goes on, since it only tells."""
+        try:
+            await status.serve(spool, self._report)
+        except OSError as fault:
+            log.error("no status socket beside %s: %s", spool, fault.strerror)
 
     def _report(self) -> dict[str, Any]:
         self.health.clock = self._clock.fault or "synchronised"

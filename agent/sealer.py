@@ -24,10 +24,11 @@ from drivers.line import Frame
 from evidence import cbor, cose, merkle, observation
 from evidence.code import Typ
 from evidence.descriptor import Descriptor
+from evidence.form import Form
 from evidence.head import RANGES_MAX
 from evidence.key import SIGNATURE_BYTES, Ed25519Key, PublicKey
 from evidence.merkle import HASH_BYTES
-from evidence.observation import SIGNATURE_HEAD, content
+from evidence.observation import SIGNATURE_HEAD
 from evidence.run import Reached, Run, possession_bytes
 
 SOFTWARE = "gridseal 0.1.0"
@@ -87,6 +88,7 @@ class Chain:
         "leaves",
         "links",
         "frames",
+        "form",
     )
 
     def __init__(self, number: int, prev: bytes) -> None:
@@ -97,6 +99,7 @@ class Chain:
         self.leaves: list[bytes] = []
         self.links: list[bytes] = []
         self.frames: list[Frame] = []
+        self.form = Form()
 
 
 class Sealer:
@@ -157,10 +160,10 @@ class Sealer:
         number, seq, prev, secret = chain.number, chain.seq, chain.prev, self._secret
         leaves, links = chain.leaves.append, chain.links.append
         signed_prefix, message_prefix = chain.binding.signed_prefix, chain.binding.message_prefix
-        size = 0
+        content, size = chain.form.content, 0
         for _, kind, raw, tai, bound, source, flags, (heard, heard_bound), _ in frames:
             signed = content(
-                # As in evidence.observation.Sample.
+                # As evidence.observation.Sample has them.
                 (number, seq, tai, bound, source, flags, heard - tai, heard_bound, prev, kind, raw)
             )
             signature = crypto_sign(signed_prefix + signed, secret)[:SIGNATURE_BYTES]

@@ -13,6 +13,7 @@ It runs in one thread (agent.runner's), knows no clock, seals nothing and sends 
 row an observation: it halves the rate and doubles what is written.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from agent.schema import SpoolError, locked, opened
 from agent.sealer import Piece, Statement, Stretch
 from evidence import cbor, merkle, observation
 from evidence.code import Typ
+from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from evidence.run import Reached
 
@@ -84,6 +86,7 @@ class Commit:
     run: bytes
     piece: Piece
     begins: bytes | None = None  # the payload of the run that begins with it
+    device: bytes = b""  # whose run it is: the raw public key
     streams: list[tuple[int, str, str]] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     cut: Cut | None = None
@@ -114,6 +117,7 @@ class Found:
 
     streams: dict[tuple[str, str], int]
     reached: tuple[Reached, ...]
+    device: bytes | None  # the raw public key of whoever began the last run
     run: bytes | None  # the last run that committed
     runs: frozenset[bytes]  # all that left something here
     unsigned: tuple[bytes, ...]  # payloads of runs that the device key has not signed
@@ -124,6 +128,16 @@ class Found:
     kept: Kept
     waiting: int  # observations in batches that wait
     waiting_size: int
+
+    def check_owner(self, device: PublicKey) -> None:
+        """A spool is one device's: another could neither sign nor account for what is in it.
+
+        Raises SpoolError.
+        """
+        if self.device not in (None, device.raw):
+            whose = hashlib.sha256(self.device or b"").hexdigest()[:16]
+            text = f"this spool is of device {whose}, not {device.fingerprint[:16]}"
+            raise SpoolError(f"{text}: name another spool")
 
 
 class Spool:
@@ -171,6 +185,7 @@ class Spool:
                 for number, source, key in self._rows("SELECT number, source, key FROM stream")
             },
             reached=tuple(value for _, value in sorted(reached.items())),
+            device=cbor.decode(marks["device"]) if "device" in marks else None,
             run=run,
             runs=frozenset(row[0] for row in self._rows("SELECT name FROM run")),
             unsigned=tuple(row[0] for row in self._rows(_UNSIGNED)),
@@ -237,6 +252,7 @@ class Spool:
         piece = commit.piece
         if commit.begins is not None:
             run("INSERT INTO run VALUES (?, ?)", (commit.run, commit.begins))
+            self._mark("device", commit.device)
         for stream in commit.streams:
             run("INSERT INTO stream VALUES (?, ?, ?)", stream)
         for item in (*commit.statements, *piece.statements):
@@ -263,10 +279,11 @@ class Spool:
         return row
 
     def _write_cut(self, cut: Cut) -> int:
-        query = "INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)"
+        # A batch's row has the number of its last piece, which is never used again.
         self._db.execute(
-            query,
+            "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",
             (
+                cut.last,
                 cut.id,
                 cut.run,
                 cut.number,
@@ -277,7 +294,7 @@ class Spool:
                 cut.size,
             ),
         )
-        return self._db.last_insert_rowid()
+        return cut.last
 
     def _free(self, commit: Commit) -> None:
         """Frees what has a receipt, is older than the days to keep, and was written a while ago.
@@ -297,7 +314,11 @@ class Spool:
             self._db.execute("DELETE FROM piece WHERE id BETWEEN ? AND ?", (first, last))
             self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
         if commit.begins is not None:
-            self._db.execute(f"DELETE FROM statement WHERE {_IDLE_RUN} AND run <> ?", (commit.run,))
+            # A credential stays: it is one a year, and the runs that name it are not listed here.
+            self._db.execute(
+                f"DELETE FROM statement WHERE {_IDLE_RUN} AND run <> ? AND typ <> ?",
+                (commit.run, int(Typ.CREDENTIAL)),
+            )
             self._db.execute(
                 f"DELETE FROM run WHERE {_IDLE_RUN.replace('run NOT', 'name NOT')} AND name <> ?",
                 (commit.run,),

@@ -5,6 +5,7 @@ One connection, one JSON object, and the connection closes. Nothing can be chang
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -14,11 +15,15 @@ from typing import Any
 
 STATUS_BYTES_MAX = 4 << 20
 ASK_S = 5.0
+NAME_MAX = 64  # of the spool's file name in the socket's; a longer one is hashed
 
 
 def _socket_path(folder: int, spool: Path) -> str:
     # sun_path has 108 bytes (unix(7)); through the folder's descriptor any folder is near enough.
-    return f"/proc/self/fd/{folder}/{spool.name}.sock"
+    name = spool.name
+    if len(name) > NAME_MAX:
+        name = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"/proc/self/fd/{folder}/{name}.sock"
 
 
 async def serve(spool: Path, report: Callable[[], dict[str, Any]]) -> None:
@@ -73,5 +78,7 @@ def ask(spool: Path) -> dict[str, Any]:
                     raise ValueError("the account is longer than any of ours")
     finally:
         os.close(folder)
-    told: dict[str, Any] = json.loads(b"".join(parts))
+    told = json.loads(b"".join(parts))
+    if not isinstance(told, dict):
+        raise ValueError("what answers is no agent")
     return told

@@ -87,7 +87,7 @@ def seal(binding: Binding, sample: SampleFields, sign: Callable[[bytes], bytes])
 
 
 def _long_head(length: int, sample: SampleFields) -> bytes:
-    _check_raw(Sample(*sample).raw)  # type: ignore[arg-type]
+    _check_raw(Sample(*sample).raw)
     return cbor.bytes_head(length)
 
 

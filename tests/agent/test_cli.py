@@ -14,6 +14,7 @@ import pytest
 
 from agent.cli import main
 from drivers.keystore import file as keyfile
+from provisioning.init import InitRequest, initialise
 from tests.agent.conftest import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,3 +196,39 @@ def test_what_cannot_be_used_ends_the_run_in_words(folder: Folder, old: str, new
     assert agent.returncode in (1, 2) and out == ""
     assert "gridseal-agent: " in err.splitlines()[-1] and "Traceback" not in err
     assert folder.gateway.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('url = "http://127.0.0.1:8443"', 'url = "http://10.0.0.1:8443"', "use https"),
+        ('url = "http://127.0.0.1:8443"', 'url = "ftp://127.0.0.1"', "ftp"),
+        ('path = "spool.db"', 'path = "nowhere/spool.db"', "cannot be written to"),
+    ],
+)
+def test_check_refuses_what_run_would(folder: Folder, capsys, old: str, new: str, said: str):
+    folder.change("gateway.toml", old, new)
+    code, _, err = typed(capsys, "check", "--config", str(folder.gateway))
+    assert code == 2
+    assert said in err
+
+
+def test_check_refuses_a_credential_that_the_anchors_do_not_vouch_for(folder: Folder, capsys):
+    folder.change("anchors.toml", 'name = "authority-1"', 'name = "authority-2"')
+    code, _, err = typed(capsys, "check", "--config", str(folder.gateway))
+    assert (code, "did you mean 'authority-2'" in err) == (2, True)
+
+
+def test_check_refuses_a_credential_that_has_expired(folder: Folder, capsys, tmp_path: Path):
+    old = InitRequest(tmp_path / "old", valid_days=1)
+    initialise(old, int(time.time()) - 10 * 86_400, os.urandom)
+    code, _, err = typed(capsys, "check", "--config", str(tmp_path / "old" / "gateway.toml"))
+    assert (code, "expired 9 days ago" in err) == (2, True)
+
+
+def test_report_that_cannot_be_written_is_said_before_the_run(folder: Folder, capsys):
+    report = str(folder.path / "nowhere" / "report.json")
+    words = ("run", "--config", str(folder.gateway), "--report", report)
+    code, _, err = typed(capsys, *words)
+    assert (code, "nowhere" in err) == (1, True)
+    assert not (folder.path / "spool.db").exists()

@@ -284,8 +284,8 @@ def test_only_receipted_batches_are_freed(path: Path) -> None:
 def test_oldest_first_and_a_bounded_number_at_once(path: Path) -> None:
     writer = _aged(path, FREE_BATCHES_MAX + 3)
     _snapshot(writer, 2 * KEEP_DAYS)
-    rows = [row[0] for row in writer.spool._rows("SELECT id FROM batch ORDER BY id")]
-    assert rows == [FREE_BATCHES_MAX + 1, FREE_BATCHES_MAX + 2, FREE_BATCHES_MAX + 3]
+    rows = [row[0] for row in writer.spool._rows("SELECT number FROM batch ORDER BY id")]
+    assert rows == [FREE_BATCHES_MAX, FREE_BATCHES_MAX + 1, FREE_BATCHES_MAX + 2]
     _snapshot(writer, 2 * KEEP_DAYS)
     assert (writer.rows("batch"), writer.rows("piece")) == (0, 0)
     writer.spool.close()
