@@ -145,7 +145,8 @@ def read_credential(path: Path) -> HeldCredential:
         message = cose.read_statement(shape.blob(encoded, "credential"), Typ.CREDENTIAL)
         says = credential.read(message.payload)
         matched = disclosure.read_pairs(pairs)
-        disclosure.match(matched, says.digests)
+        if disclosure.match(matched, says.digests).keys() < set(says.digests):
+            raise ConfigError(path.name, "", "does not tell all that it hides: the record needs it")
     except OSError as fault:
         raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
     except EvidenceError as fault:

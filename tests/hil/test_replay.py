@@ -169,12 +169,12 @@ def test_a_stream_with_a_hole_states_it() -> None:
     assert account.tally.faults["tcp_hole"] == 1
 
 
-def test_a_configuration_that_changes_all_the_time_fills_no_head() -> None:
-    """Each change is a descriptor of its own; more of them than a batch's head can name."""
+def test_a_configuration_that_changes_all_the_time_loses_nothing() -> None:
+    """Each change is a descriptor of its own; after some in a minute the stream stays bare."""
     one, other = conversation(count=1)[2:], conversation(replace(PROFILE, analogs=("MW",)), 1)[2:]
     account = replay(b"".join((one + other) * 400))
     holds(account, 1600)
-    assert account.events["configuration_changed"] > 400
+    assert account.events["configuration_flapping"] > 0
 
 
 def test_what_the_record_holds_is_compared_with_what_was_heard(tmp_path: Path) -> None:
