@@ -128,6 +128,10 @@ def load(path: Path) -> Gateway:
         *_anchors(anchors, file.record.anchors),
         tuple(_source(path, text, at, section) for at, section in enumerate(file.source)),
     )
+    held = gateway.credential
+    if disclosure.match(held.pairs, held.says.digests).keys() < set(held.says.digests):
+        text = "does not tell all that it hides: the record takes it whole, or not at all"
+        raise ConfigError(file.gateway.credential, "", text)
     _check_names(gateway, path.name, text)
     _check_plan(gateway, site)
     return gateway
@@ -145,8 +149,7 @@ def read_credential(path: Path) -> HeldCredential:
         message = cose.read_statement(shape.blob(encoded, "credential"), Typ.CREDENTIAL)
         says = credential.read(message.payload)
         matched = disclosure.read_pairs(pairs)
-        if disclosure.match(matched, says.digests).keys() < set(says.digests):
-            raise ConfigError(path.name, "", "does not tell all that it hides: the record needs it")
+        disclosure.match(matched, says.digests)
     except OSError as fault:
         raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
     except EvidenceError as fault:

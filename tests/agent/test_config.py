@@ -116,3 +116,10 @@ def test_credential_whose_hidden_value_was_changed(folder: Folder) -> None:
 def test_paths_are_relative_to_the_file(folder: Folder, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert config.load(Path("site/gateway.toml")).folder == folder.path.resolve()
+
+
+def test_credential_without_what_it_hides_is_refused(folder: Folder) -> None:
+    path = folder.path / "credential.cbor"
+    path.write_bytes(cbor.encode([config.read_credential(path).encoded, []]))
+    with pytest.raises(ConfigError, match="does not tell all that it hides"):
+        config.load(folder.gateway)
