@@ -35,10 +35,10 @@ class Latency:
         self._buckets = [0] * LATENCY_BUCKETS
         self.count = 0
 
-    def add(self, ns: int) -> None:
+    def add(self, ns: int, count: int = 1) -> None:
         bucket = ns // NS_PER_MS
-        self._buckets[min(bucket, LATENCY_BUCKETS - 1) if bucket > 0 else 0] += 1
-        self.count += 1
+        self._buckets[min(bucket, LATENCY_BUCKETS - 1) if bucket > 0 else 0] += count
+        self.count += count
 
     def percentile(self, share_percent: int) -> int | None:
         """The upper edge, in ms, of the bucket that holds this share; None without samples."""

@@ -180,6 +180,7 @@ class Hearing:
         """Seals what one read of a source's driver brought, in order."""
         health = self._health.source(source)
         lane: Lane | None = None
+        setups = 0
         alike: list[Frame] = []  # of one lane, with nothing to state between them
         for item in items:
             if type(item) is Frame and item.fault is None:
@@ -200,13 +201,14 @@ class Hearing:
             if lane is not None:
                 alike = self._flush(lane, alike)
             if isinstance(item, Setup):
+                setups += 1
                 self._set_up(source, item)
             else:
                 self._refuse(source, item)
         if lane is not None:
             health.last_tai = alike[-1].tai if alike else health.last_tai
             self._flush(lane, alike)
-        health.heard += sum(type(item) is Frame for item in items)
+        health.heard += len(items) - setups
 
     def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
         if frames:

@@ -17,6 +17,8 @@ agent.signature's, never in the loop.
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 from agent.clock import RunClock, Watch
@@ -340,10 +342,9 @@ class Keeper:
         del self._answers[: len(commit.answers)]
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
-        add = self._health.latency.add
         for stretch in commit.piece.stretches:
-            for frame in stretch.frames:
-                add(now - frame.heard.tai)
+            for heard, frames in groupby(stretch.frames, attrgetter("heard")):
+                self._health.latency.add(now - heard.tai, len(list(frames)))
         if commit.cut is not None:
             self._health.waiting += commit.cut.observations
             self._health.waiting_bytes += commit.cut.size

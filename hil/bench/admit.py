@@ -203,9 +203,10 @@ def _site() -> Site:
     authority, device, run = (Ed25519Key(bytes(31) + name) for name in (b"A", b"D", b"R"))
     layout = _layout()
     cfg = encode_configuration(layout.configuration, Stamp(START_S))
+    salt = bytes(disclosure.SALT_BYTES)
     credential = Credential(
         *("bench", "bench", b"1", 0, START_S * 2, device.public),
-        *("gateway", merkle.leaf_hash(b"site"), None, ()),
+        *("gateway", disclosure.digest(salt, b"site"), None, ()),
     )
     first = cose.sign(Typ.CREDENTIAL, credential.payload(), authority)
     name = cose.name(credential.payload())
@@ -218,7 +219,7 @@ def _site() -> Site:
     run_name = cose.name(stated.payload())
     site = Site(
         authority,
-        [(first, []), (cose.sign(Typ.RUN, stated.payload(), device), [])],
+        [(first, [(salt, b"site")]), (cose.sign(Typ.RUN, stated.payload(), device), [])],
         *(run, run_name, [], [], []),
     )
     for stream in range(1, STREAMS + 1):
@@ -237,7 +238,7 @@ def _add_stream(site: Site, stream: int, layout: Layout, cfg: bytes) -> None:
         merkle.ZERO,
         tai,
         int(Kind.C37118),
-        merkle.leaf_hash(salt),
+        disclosure.digest(salt, b"source"),
         "direct",
         None,
         hidden,
@@ -249,7 +250,7 @@ def _add_stream(site: Site, stream: int, layout: Layout, cfg: bytes) -> None:
     )
     encoded = cose.sign(Typ.DESCRIPTOR, descriptor.payload(), site.run)
     name = cose.name(descriptor.payload())
-    site.statements.append((encoded, [(salt, cfg)]))
+    site.statements.append((encoded, [(salt, cfg), (salt, b"source")]))
     leaf = prev = merkle.leaf_hash(encoded)
     site.descriptors.append((name, leaf))
     binding = observation.Binding(site.run.public.kid, name)

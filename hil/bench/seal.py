@@ -40,7 +40,7 @@ STREAMS = 10
 FRAME_BYTES = 126
 FRAMES = 1500  # a stream, encoded beforehand; then the same again, one stretch later
 COMMIT, SMALL_COMMIT = 300, 30  # observations a commit
-PIPELINED = 2  # commits a slice: sealing goes on while a commit is synced, as in the agent
+LATER_NS = 20_000_000  # frames are read so long after the last of them was measured
 RATE = 60
 STAT = 2 << 6  # good data, PMU_TQ: below 1 us
 START_SOC = 1_790_000_000
@@ -167,23 +167,16 @@ async def _measured(
     turns = itertools.cycle(range(len(lines[0].reads)))
     period = commit // STREAMS * NS // RATE
     while time.perf_counter() < until:
+        turn = next(turns)
+        heard = Instant(BUILT_IN.tai_ns(START_SOC) + (turn + 1) * period + LATER_NS, 1_000_000)
+        clock.instant = heard
         start = time.perf_counter()
-        committing: asyncio.Task[None] | None = None
-        for _ in range(PIPELINED):
-            turn = next(turns)
-            heard = Instant(BUILT_IN.tai_ns(START_SOC) + turn * period + 20_000_000, 1_000_000)
-            clock.instant = heard
-            for line in lines:
-                hearing.hear(line.name, line.session.feed(line.reads[turn], heard))
-            if committing is not None:
-                await committing
-            committing = asyncio.get_running_loop().create_task(keeper.commit())
-            await asyncio.sleep(0)  # the commit is handed to its thread, as while lines are read
-        if committing is not None:
-            await committing
+        for line in lines:
+            hearing.hear(line.name, line.session.feed(line.reads[turn], heard))
+        await keeper.commit()
         ours += time.perf_counter() - start
-        theirs += sum(reference.sign() for _ in range(PIPELINED))
-        rounds += PIPELINED
+        theirs += reference.sign()
+        rounds += 1
     samples = rounds * commit
     return {
         "ratio": round(theirs / ours, 3),
