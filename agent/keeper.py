@@ -152,7 +152,12 @@ class Keeper:
             await self._disk.close()
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
-        """What the record said of a batch; the next commit makes it durable."""
+        """What the record said of a batch; the next commit makes it durable.
+
+        Said again before that, as when the disk hangs, it is no news.
+        """
+        if any(row == told for told, _, _ in self._answers):
+            return
         self._answers.append((row, state, encoded))
         self._health.waiting -= count
         self._health.waiting_bytes -= size

@@ -166,6 +166,9 @@ def test_room_closes_on_unsent_bytes_and_opens_by_answers(site: Site, record: Re
         row, receipt, count, size = answers[0]
         agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
         assert agent.keeper.room.is_set()
+        told = agent.health.waiting
+        agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
+        assert agent.health.waiting == told  # the same answer twice counts once
         for row, receipt, count, size in answers[1:]:
             agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
         await agent.keeper.commit()
