@@ -134,7 +134,8 @@ class Keeper:
     async def answered(self, most_s: float) -> None:
         """Waits until the record has answered for all that waits, or for that long."""
         try:
-            await asyncio.wait_for(self._idle.wait(), most_s)
+            async with asyncio.timeout(most_s):
+                await self._idle.wait()
         except TimeoutError:
             log.info("%d observations wait on disk for their receipts", self._health.waiting)
 

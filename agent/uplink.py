@@ -113,8 +113,10 @@ class Uplink:
         """
         cursor = 0
         while True:
+            # Not wait_for: before Python 3.12 it can lose a cancellation, and the agent its end.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._mended.wait(), RETRY_S)
+                async with asyncio.timeout(RETRY_S):
+                    await self._mended.wait()
             self._mended.clear()
             try:
                 found = await self._keeper.on_disk(partial(self._waiting, cursor))
