@@ -264,6 +264,8 @@ def _words(told: dict[str, Any]) -> str:
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
         told_of = (source["state"], f"sealed {source['sealed']}", named, source["text"])
         lines.append(f"{name}: " + "  ".join(word for word in told_of if word))
+    if told["disk_low"]:
+        lines.append("DISK NEARLY FULL: no line is read until there is room again")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
     return "\n".join(lines)

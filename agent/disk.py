@@ -4,9 +4,12 @@
 2. A commit once begun is seen through, even by who is cancelled: the thread cannot be stopped, and
    what it did must be known.
 3. No spool is open that nobody lets go of.
+4. The last RESERVE_BYTES of the disk are not for observations: on a full disk the answers that free
+   it could not be written, and it would stay full for ever.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +19,12 @@ from typing import TypeVar
 from agent.schema import SpoolError
 from agent.spool import Commit, Found, Spool
 
+# What is sealed when lines stop being read (agent.keeper, 4 MiB) goes through SQLite's log (as much
+# again, and its usual 4 MiB) into the file; answers have some KiB each.
+RESERVE_BYTES = 16 << 20
+REGAINED_BYTES = 1 << 20  # beyond it, before observations are taken again: not one by one
 T = TypeVar("T")
+log = logging.getLogger("gridseal.disk")
 
 
 class Disk:
@@ -26,6 +34,7 @@ class Disk:
         self._path = path
         self._thread = ThreadPoolExecutor(1, "spool")
         self._spool: Spool | None = None
+        self.low = False  # only the reserve is left: lines are not to be read
 
     @property
     def spool(self) -> Spool:
@@ -44,9 +53,11 @@ class Disk:
     async def append(self, commit: Commit, durable: Callable[[Commit], None]) -> None:
         """Makes a commit durable, then calls `durable`. Raises SpoolError."""
         loop = asyncio.get_running_loop()
-        under_way = loop.run_in_executor(self._thread, partial(self.spool.append, commit))
+        commit.frees = self.low
+        under_way = loop.run_in_executor(self._thread, partial(_append, self.spool, commit))
 
-        def done(result: "asyncio.Future[int | None]") -> None:
+        def done(result: "asyncio.Future[int]") -> None:
+            self._weigh(None if result.cancelled() or result.exception() else result.result())
             if not result.cancelled() and result.exception() is None:
                 durable(commit)
 
@@ -64,6 +75,16 @@ class Disk:
         finally:
             self._thread.shutdown()
 
+    def _weigh(self, space: int | None) -> None:
+        """Whether the disk is low; on one that fails frames are counted, so they must be heard."""
+        enough = RESERVE_BYTES + (REGAINED_BYTES if self.low else 0)
+        low = space is not None and space < enough
+        if low and not self.low:
+            log.error("%s: the disk is nearly full; no line is read now", self._path)
+        elif self.low and not low:
+            log.warning("%s: there is room again", self._path)
+        self.low = low
+
     def _open(self) -> Found:
         self._let_go()
         self._spool = Spool(self._path)
@@ -73,3 +94,9 @@ class Disk:
         spool, self._spool = self._spool, None
         if spool is not None:
             spool.close()
+
+
+def _append(spool: Spool, commit: Commit) -> int:
+    """The bytes that can still be written after a commit. Raises SpoolError."""
+    spool.append(commit)
+    return spool.space()

@@ -86,7 +86,7 @@ class Health:
             "run",
             "record",
         ),
-        *("spool_fault", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
+        *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
     )
 
     def __init__(self) -> None:
@@ -96,6 +96,7 @@ class Health:
         self.gaps: Counter[str] = Counter()
         self.sealed = self.durable = self.receipted = self.refused = self.unkept = self.bugs = 0
         self.waiting = self.waiting_bytes = self.tree_size = 0
+        self.disk_low = False
         self.run = self.record = self.spool_fault = self.clock = ""
 
     def source(self, name: str) -> SourceHealth:
@@ -125,6 +126,7 @@ class Health:
             "tree_size": self.tree_size,
             "record": self.record,
             "spool_fault": self.spool_fault,
+            "disk_low": self.disk_low,
             "latency_ms": {"p50": self.latency.percentile(50), "p99": self.latency.percentile(99)},
             "sources": {name: _source_report(source) for name, source in self.sources.items()},
             "bad_frames": [{**bad._asdict(), "raw": bad.raw.hex()} for bad in self.ring],

@@ -7,8 +7,8 @@
 3. One thing at a time is done with the run and the disk (`_turn`), and a commit once begun is seen
    through, even by who is told to stop.
 4. What the record answered is kept until a commit with it is durable: it is not offered again.
-5. At most SEALED_BYTES_MAX wait for a commit, and PENDING bytes for the record: whoever reads lines
-   waits for `room`.
+5. At most SEALED_BYTES_MAX wait for a commit, and PENDING bytes for the record, and a reserve is
+   left on the disk: whoever reads lines waits for `room`.
 
 It knows no line and no network. The spool is called in agent.disk's thread, the device key in
 agent.signature's, never in the loop.
@@ -311,7 +311,7 @@ class Keeper:
         commit.kept = self.kept if commit.answers else None
         self._committing = piece.stretches
         self._cut(commit, last)
-        if not commit.empty:
+        if not commit.empty or self._disk.low:
             await self._append(commit)
 
     def _cut(self, commit: Commit, last: bool) -> None:
@@ -364,7 +364,8 @@ class Keeper:
         else:
             self._idle.set()
         pending = self._health.waiting_bytes < self._gateway.file.spool.pending_bytes_max
-        if pending and self._hearing.size < SEALED_BYTES_MAX:
+        self._health.disk_low = self._disk.low
+        if pending and not self._disk.low and self._hearing.size < SEALED_BYTES_MAX:
             self.room.set()
         else:
             self.room.clear()

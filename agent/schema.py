@@ -4,10 +4,14 @@
    path and left as it is, byte for byte.
 2. One process a spool: an exclusive lock on a file beside it, which the kernel gives back when the
    process ends, however it ends.
+3. What is read from an opened spool is durable: what a log beside it holds was written anew. A sync
+   that failed leaves in it what can be read and is on no disk, and the next sync says nothing of
+   that (Linux reports a failed write once); a power cut would take it, and all that came after.
 
 What is written and when is agent.spool's.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -19,7 +23,8 @@ APPLICATION_ID = 0x47534C31  # "GSL1": another program's database is never touch
 _SCHEMA = """
 CREATE TABLE stream (
     number INTEGER PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL, UNIQUE (source, key));
-CREATE TABLE run (name BLOB PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE run (
+    name BLOB PRIMARY KEY, payload BLOB NOT NULL, first INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE statement (
     name BLOB PRIMARY KEY, typ INTEGER NOT NULL, run BLOB NOT NULL,
     encoded BLOB NOT NULL, disclosures BLOB NOT NULL) WITHOUT ROWID;
@@ -31,6 +36,8 @@ CREATE TABLE batch (
     head BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     observations INTEGER NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, answer BLOB);
 CREATE INDEX batch_waiting ON batch (id, observations, size) WHERE state = 0;
+CREATE INDEX batch_receipted ON batch (id) WHERE state = 1;
+CREATE INDEX batch_run ON batch (run);
 CREATE TABLE mark (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -56,7 +63,18 @@ def locked(path: Path) -> int:
 
 
 def opened(path: Path) -> apsw.Connection:
+    """The database, made if it is not there. Raises SpoolError, apsw.Error."""
     db = apsw.Connection(str(path))
+    try:
+        _prepare(db, path)
+    except (SpoolError, apsw.Error):
+        with contextlib.suppress(apsw.Error):  # of the disk that just failed
+            db.close()
+        raise
+    return db
+
+
+def _prepare(db: apsw.Connection, path: Path) -> None:
     db.set_busy_timeout(2000)
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
     application, version = db.pragma("application_id"), db.pragma("user_version")
@@ -74,4 +92,6 @@ def opened(path: Path) -> apsw.Connection:
             db.execute(_SCHEMA).fetchall()
             db.pragma("application_id", APPLICATION_ID)
             db.pragma("user_version", FORMAT)
-    return db
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    if busy:
+        raise SpoolError(f"{path}: another program reads it, so its log cannot be brought in")

@@ -37,7 +37,8 @@ FREE_AFTER_PIECES = 60  # freed pages that were just written cost a second write
 FREE_BATCHES_MAX = 64  # of one commit: freeing must not delay sealing
 DAY_NS = 86_400 * 1_000_000_000
 _UNSIGNED = "SELECT payload FROM run WHERE name NOT IN (SELECT name FROM statement)"
-_IDLE_RUN = "run NOT IN (SELECT run FROM piece) AND run NOT IN (SELECT run FROM batch)"
+# Runs, each with where its pieces may lie: from its own first number to the next run's.
+_RUNS = "SELECT name, first, lead(first) OVER (ORDER BY first) FROM run ORDER BY first"
 
 
 class State(IntEnum):
@@ -96,6 +97,7 @@ class Commit:
     kept: Kept | None = None
     ends: bool = False  # the agent stops after it
     keep_days: int = 0
+    frees: bool = False  # space is needed: free what may be, however lately it was written
 
     @property
     def empty(self) -> bool:
@@ -173,7 +175,7 @@ class Spool:
         last = self._rows("SELECT id, taken FROM piece ORDER BY id DESC LIMIT 1")
         for _, stretches, _, _ in self._pieces(snapshot + 1):
             reached.update({item.stream: _end(item) for item in stretches})
-        covered = self._rows("SELECT max(last) FROM batch")[0][0] or 0
+        covered = self._rows("SELECT max(id) FROM batch")[0][0] or 0  # its last piece's number
         waiting = self._rows(
             "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0)"
             " FROM batch WHERE state = 0"
@@ -211,6 +213,19 @@ class Spool:
         except apsw.Error as fault:
             raise SpoolError(f"{self.path}: {type(fault).__name__}: {fault}") from fault
         return row
+
+    def space(self) -> int:
+        """Bytes that can still be written: what the file system has, and what the file's free pages
+        and SQLite's log, which stays as long as it ever was, can take again.
+        """
+        free = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size"
+        try:
+            there = os.statvfs(self.path)
+            wal = Path(f"{self.path}-wal")
+            log_bytes = wal.stat().st_size if wal.exists() else 0
+        except OSError as fault:
+            raise SpoolError(f"{self.path}: {fault.strerror}") from fault
+        return int(there.f_bavail * there.f_frsize + self._rows(free)[0][0]) + log_bytes
 
     def waiting(self, after: int, most: int) -> list[Waiting]:
         """Batches that wait, oldest first, from the row behind `after`."""
@@ -251,7 +266,7 @@ class Spool:
         run = self._db.execute
         piece = commit.piece
         if commit.begins is not None:
-            run("INSERT INTO run VALUES (?, ?)", (commit.run, commit.begins))
+            run("INSERT INTO run VALUES (?, ?, ?)", (commit.run, commit.begins, commit.piece_id))
             self._mark("device", commit.device)
         for stream in commit.streams:
             run("INSERT INTO stream VALUES (?, ?, ?)", stream)
@@ -276,24 +291,16 @@ class Spool:
             self._mark("reached", [commit.piece_id, piece.reached])
             self._mark("run", [commit.run, commit.taken, commit.ends])
             self._free(commit)
+        elif commit.frees:
+            self._free(commit)
+        if commit.begins is not None:
+            self._forget_runs(commit.run)
         return row
 
     def _write_cut(self, cut: Cut) -> int:
-        # A batch's row has the number of its last piece, which is never used again.
-        self._db.execute(
-            "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",
-            (
-                cut.last,
-                cut.id,
-                cut.run,
-                cut.number,
-                cut.head,
-                cut.first,
-                cut.last,
-                cut.observations,
-                cut.size,
-            ),
-        )
+        # A batch's row has the number of its last piece, which is never used again; then as Cut.
+        query = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)"
+        self._db.execute(query, (cut.last, *cut))
         return cut.last
 
     def _free(self, commit: Commit) -> None:
@@ -305,7 +312,7 @@ class Spool:
             "SELECT b.id, b.first, b.last FROM batch b JOIN piece p ON p.id = b.last"
             " WHERE b.state = 1 AND b.last <= ? AND p.taken <= ? ORDER BY b.id LIMIT ?",
             (
-                commit.piece_id - FREE_AFTER_PIECES,
+                commit.piece_id - (0 if commit.frees else FREE_AFTER_PIECES),
                 commit.taken - commit.keep_days * DAY_NS,
                 FREE_BATCHES_MAX,
             ),
@@ -313,16 +320,25 @@ class Spool:
         for row, first, last in ripe:
             self._db.execute("DELETE FROM piece WHERE id BETWEEN ? AND ?", (first, last))
             self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
-        if commit.begins is not None:
-            # A credential stays: it is one a year, and the runs that name it are not listed here.
-            self._db.execute(
-                f"DELETE FROM statement WHERE {_IDLE_RUN} AND run <> ? AND typ <> ?",
-                (commit.run, int(Typ.CREDENTIAL)),
+
+    def _forget_runs(self, new: bytes) -> None:
+        """Statements of runs of which nothing is left go, and the runs.
+
+        By places and an index: to look through all pieces would cost minutes with GiB of them.
+        """
+        for name, first, end in self._rows(_RUNS):
+            left = (
+                "SELECT 1 WHERE EXISTS (SELECT 1 FROM piece WHERE id >= ? AND id < ?)"
+                " OR EXISTS (SELECT 1 FROM batch WHERE run = ?)"
             )
-            self._db.execute(
-                f"DELETE FROM run WHERE {_IDLE_RUN.replace('run NOT', 'name NOT')} AND name <> ?",
-                (commit.run,),
-            )
+            if name == new or self._rows(left, (first, end, name)):
+                continue
+            self._db.execute("DELETE FROM run WHERE name = ?", (name,))
+        # A credential stays: it is one a year, and the runs that name it are not listed here.
+        self._db.execute(
+            "DELETE FROM statement WHERE run NOT IN (SELECT name FROM run) AND typ <> ?",
+            (int(Typ.CREDENTIAL),),
+        )
 
     def _mark(self, name: str, value: Any) -> None:
         self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (name, cbor.encode(value)))
