@@ -6,7 +6,8 @@
 2. A signed refusal sets a batch aside as an exhibit; it never holds up the rest.
 3. Everything else (no answer, garbage, 409, 429, 5xx) is tried again, with backoff and jitter, for
    ever and visibly. A batch that keeps failing while the record answers is passed over, so that it
-   never holds up the rest, and offered again every RETRY_S.
+   never holds up the rest, and offered again every RETRY_S. Where nothing goes through, as with a
+   record that lost its log, batches are passed over ever more slowly: lines cost money.
 4. Statements are sent when the record asks for them by name (409), never otherwise.
 
 It holds at most `in_flight` batches in memory. It signs nothing and writes no disk.
@@ -35,11 +36,13 @@ BACKOFF_S = (0.2, 30.0)  # first and longest wait
 TIMEOUT_S = 30.0  # of one exchange: a backlog batch over a slow line
 LIST_MAX = 64  # batches looked up at once
 TRIES_MAX = 3  # of one batch, while the record answers: then others have their turn
+PASSES_MAX = 16  # one after another: then it is the record, and each more waits longer
 RETRY_S = 10.0  # between two looks at what was passed over
 SETTLE_S = 30.0  # an answered batch is durable as such by then: a commit takes ms
 WANTED_MAX = 1024  # statements asked for in one answer
 SUPPLY_DEPTH_MAX = 4  # credential, run, descriptor: each may ask for the one before
 ANSWER, BUSY = "answer", "busy"  # causes of UplinkError: this one's answer; the whole record's
+SAID_MAX = 160  # characters of what a record says beside its status
 BUSY_STATUS = 429  # and 500 and above: the record has no time, or is not well
 log = logging.getLogger("gridseal.uplink")
 
@@ -78,6 +81,8 @@ class Uplink:
         self._held: set[int] = set()  # rows in the queue, under way, or answered a moment ago
         self._mended = asyncio.Event()  # what was passed over went through after all
         self._passed = ""  # why the last batch was passed over; empty when none is
+        self._passes = 0  # one after another
+        self._said = ""  # the fault that was logged last; empty once a batch went through
         self._proving = asyncio.Lock()
         self._supplying = asyncio.Lock()
 
@@ -137,18 +142,26 @@ class Uplink:
     async def _offer(self) -> None:
         while True:
             batch, tries = await self._queue.get()
+            tries = tries if self._passes < PASSES_MAX else 1
             settle_s = 0.0
             try:
                 encoded, head = await self._keeper.on_disk(partial(self._read, batch.row))
                 if await self._until_answered(Offer(batch, encoded, head), tries):
-                    settle_s = SETTLE_S
+                    settle_s, self._passes = SETTLE_S, 0
                     if tries < TRIES_MAX:
                         self._mended.set()
+                else:
+                    self._passes += 1
+                    await asyncio.sleep(self._pace_s())
             except SpoolError as fault:
                 log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
             finally:
                 loop = asyncio.get_running_loop()
                 loop.call_later(settle_s, self._held.discard, batch.row)
+
+    def _pace_s(self) -> float:
+        """How long a slot rests after a batch was passed over."""
+        return min(BACKOFF_S[0] * 2.0 ** min(self._passes // PASSES_MAX, 16), BACKOFF_S[1])
 
     def _waiting(self, after: int) -> list[Waiting]:
         return self._keeper.spool.waiting(after, LIST_MAX)
@@ -165,6 +178,7 @@ class Uplink:
         while True:
             try:
                 if await self._push(offer):
+                    self._said = ""
                     self._health.record = (
                         f"up; passed over: {self._passed}" if self._passed else "up"
                     )
@@ -173,8 +187,9 @@ class Uplink:
             except (UplinkError, EvidenceError) as cause:
                 fault = str(cause)
                 own = isinstance(cause, EvidenceError) or cause.cause == ANSWER
+            if fault != self._said:  # once, not with every batch and try: a record may be away long
                 log.warning("batch %s: %s", offer.batch.id.hex()[:16], fault)
-            self._health.record = fault
+            self._health.record = self._said = fault
             tries -= own
             if tries <= 0:
                 self._passed = fault
@@ -329,4 +344,7 @@ class Uplink:
 def _unwell(answer: Answer, to: str) -> UplinkError:
     """The fault of a status that answers for nothing."""
     whole = answer.status == BUSY_STATUS or answer.status >= 500
-    return UplinkError(f"the record answers {answer.status}{to}", BUSY if whole else ANSWER)
+    said = answer.body[:SAID_MAX].decode("ascii", "replace") if answer.status == 400 else ""
+    why = "".join(sign for sign in said if sign.isprintable())
+    text = f"the record answers {answer.status}{to}" + (f": {why}" if why else "")
+    return UplinkError(text, BUSY if whole else ANSWER)

@@ -191,6 +191,31 @@ def test_signed_refusal_sets_aside_and_the_rest_goes_on() -> None:
     run(play)
 
 
+def test_record_that_lost_its_log_is_not_sent_the_backlog_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its answer is told once, in its words; and all goes through once it has its log again."""
+    monkeypatch.setattr(uplink, "BACKOFF_S", (0.01, 0.4))
+    monkeypatch.setattr(uplink, "PASSES_MAX", 4)
+
+    async def play() -> None:
+        record, keeper = Record(leaves=5), Keeper(150)
+        keeper.kept = record.head
+        lost = http(400, b"the log has 0 entries,\r\n not 5\n")
+        record.batch = lambda row, size: lost
+        async with forwarding(record, keeper, in_flight=4) as health:
+            await until(lambda: len(record.asked) > 20)
+            begun = len(record.asked)
+            await asyncio.sleep(2.0)
+            assert len(record.asked) - begun < 60, "4 slots, one batch each, ever more slowly"
+            assert health.record == "the record answers 400: the log has 0 entries, not 5"
+            assert caplog.text.count("the log has 0 entries") == 1
+            record.batch = record.good
+            await until(lambda: len(keeper.answers) == 150)
+
+    run(play)
+
+
 def _wants(*names: bytes) -> bytes:
     return http(409, cbor.encode([[1, name] for name in names]))
 
