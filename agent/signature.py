@@ -1,17 +1,21 @@
 """The device key's signatures under runs, made beside: a slow key store delays batches, never
-sealing.
+sealing, and one that fails is asked again, for ever.
 """
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from agent.sealer import Statement, statement
+from drivers.keystore.uri import KeyStoreError
 from evidence import cose
 from evidence.code import Typ
 from evidence.key import Signer
 
 SIGN_S = 5.0  # how long an ending agent waits for the device key
+AGAIN_S = (1.0, 30.0)  # first and longest wait before a store that failed is asked again
+log = logging.getLogger("gridseal.signature")
 
 
 class Signatures:
@@ -43,8 +47,14 @@ class Signatures:
         self._thread.shutdown(wait=False)
 
     async def _sign(self, payload: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        encoded = await loop.run_in_executor(
-            self._thread, partial(cose.sign, Typ.RUN, payload, self._device)
-        )
+        loop, wait_s = asyncio.get_running_loop(), AGAIN_S[0]
+        sign = partial(cose.sign, Typ.RUN, payload, self._device)
+        while True:
+            try:
+                encoded = await loop.run_in_executor(self._thread, sign)
+                break
+            except KeyStoreError as fault:
+                log.error("a run is not signed, so its batches wait: %s", fault)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, AGAIN_S[1])
         self._signed.append(statement(Typ.RUN, payload, encoded, ()))
