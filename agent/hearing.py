@@ -32,6 +32,9 @@ STREAMS_MAX = (
     400  # of one gateway: as many ranges as a head can have, and more than a core can seal
 )
 NS = 1_000_000_000
+# A measurement before the last by less than this came late, or twice, and the last stays; by more,
+# the device's clock was set back, and what is due goes with it.
+LATE_NS = 2 * NS
 NEVER = 1 << 64  # later than any instant: where no rate is known, no hole can be seen
 NOTHING = Piece((), (), (), 0, 0)
 log = logging.getLogger("gridseal.hearing")
@@ -195,7 +198,9 @@ class Hearing:
                     if item.tai > lane.due:
                         alike = self._flush(lane, alike)
                         self._hole(lane, item)
-                    lane.due = item.tai + lane.patience_ns
+                    behind_ns = lane.due - lane.patience_ns - lane.grace_ns - item.tai
+                    if not 0 < behind_ns < LATE_NS:
+                        lane.due = item.tai + lane.patience_ns
                 alike.append(item)
                 continue
             if lane is not None:

@@ -235,3 +235,18 @@ def test_a_line_that_says_nothing_more_has_its_hole_stated_too(hearing: Hearing)
     assert hole.tai == frame(2).heard.tai
     hear(hearing, frame(3))
     assert [one.raw for one in sealed(hearing)] == [frame(3).raw], "stated once"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 1, 3), (0, 1, 2, 2, 3), (1, 2, 0, 3, 4)])
+def test_what_comes_late_or_twice_makes_no_hole(
+    hearing: Hearing, health: Health, order: tuple[int, ...]
+) -> None:
+    hearing.hear("pmu", [setup(), *map(frame, order)])
+    assert health.gaps == {}
+    assert health.sealed == len(order)
+
+
+def test_a_clock_set_back_is_followed(hearing: Hearing, health: Health) -> None:
+    back = [frame(number) for number in (1000, 1001, 0, 1, 3)]
+    hearing.hear("pmu", [setup(), *back])
+    assert dict(health.gaps) == {"not_heard": 1}
