@@ -24,7 +24,8 @@ _SCHEMA = """
 CREATE TABLE stream (
     number INTEGER PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL, UNIQUE (source, key));
 CREATE TABLE run (
-    name BLOB PRIMARY KEY, payload BLOB NOT NULL, first INTEGER NOT NULL) WITHOUT ROWID;
+    name BLOB PRIMARY KEY, payload BLOB NOT NULL,
+    covered INTEGER NOT NULL, first INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE statement (
     name BLOB PRIMARY KEY, typ INTEGER NOT NULL, run BLOB NOT NULL,
     encoded BLOB NOT NULL, disclosures BLOB NOT NULL) WITHOUT ROWID;
@@ -37,7 +38,6 @@ CREATE TABLE batch (
     observations INTEGER NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, answer BLOB);
 CREATE INDEX batch_waiting ON batch (id, observations, size) WHERE state = 0;
 CREATE INDEX batch_receipted ON batch (id) WHERE state = 1;
-CREATE INDEX batch_run ON batch (run);
 CREATE TABLE mark (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 

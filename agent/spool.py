@@ -37,8 +37,13 @@ FREE_AFTER_PIECES = 60  # freed pages that were just written cost a second write
 FREE_BATCHES_MAX = 64  # of one commit: freeing must not delay sealing
 DAY_NS = 86_400 * 1_000_000_000
 _UNSIGNED = "SELECT payload FROM run WHERE name NOT IN (SELECT name FROM statement)"
-# Runs, each with where its pieces may lie: from its own first number to the next run's.
-_RUNS = "SELECT name, first, lead(first) OVER (ORDER BY first) FROM run ORDER BY first"
+# Runs, each with where its batches may lie (behind what was under a head when it began) and its
+# pieces (from its own first number), both before the next run.
+_RUNS = "SELECT name, covered, first, lead(first) OVER (ORDER BY first) FROM run ORDER BY first"
+_OF_RUN = (
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM batch WHERE id > ? AND id < ?)"
+    " OR EXISTS (SELECT 1 FROM piece WHERE id >= ? AND id < ?)"
+)
 
 
 class State(IntEnum):
@@ -91,9 +96,8 @@ class Commit:
     streams: list[tuple[int, str, str]] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     cut: Cut | None = None
-    answers: list[tuple[int, State, bytes]] = field(
-        default_factory=list
-    )  # batch row, state, what was answered
+    # Batch row, state, what was answered.
+    answers: list[tuple[int, State, bytes]] = field(default_factory=list)
     kept: Kept | None = None
     ends: bool = False  # the agent stops after it
     keep_days: int = 0
@@ -266,7 +270,10 @@ class Spool:
         run = self._db.execute
         piece = commit.piece
         if commit.begins is not None:
-            run("INSERT INTO run VALUES (?, ?, ?)", (commit.run, commit.begins, commit.piece_id))
+            run(
+                "INSERT INTO run SELECT ?, ?, coalesce(max(id), 0), ? FROM batch",
+                (commit.run, commit.begins, commit.piece_id),
+            )
             self._mark("device", commit.device)
         for stream in commit.streams:
             run("INSERT INTO stream VALUES (?, ?, ?)", stream)
@@ -306,15 +313,16 @@ class Spool:
     def _free(self, commit: Commit) -> None:
         """Frees what has a receipt, is older than the days to keep, and was written a while ago.
 
-        Oldest first.
+        Oldest first, and only the oldest are looked at: millions may be too young.
         """
         ripe = self._rows(
-            "SELECT b.id, b.first, b.last FROM batch b JOIN piece p ON p.id = b.last"
-            " WHERE b.state = 1 AND b.last <= ? AND p.taken <= ? ORDER BY b.id LIMIT ?",
+            "SELECT b.id, b.first, b.last FROM piece p JOIN"
+            " (SELECT id, first, last FROM batch WHERE state = 1 AND id <= ? ORDER BY id LIMIT ?) b"
+            " ON p.id = b.last WHERE p.taken <= ?",
             (
                 commit.piece_id - (0 if commit.frees else FREE_AFTER_PIECES),
-                commit.taken - commit.keep_days * DAY_NS,
                 FREE_BATCHES_MAX,
+                commit.taken - commit.keep_days * DAY_NS,
             ),
         )
         for row, first, last in ripe:
@@ -322,18 +330,10 @@ class Spool:
             self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
 
     def _forget_runs(self, new: bytes) -> None:
-        """Statements of runs of which nothing is left go, and the runs.
-
-        By places and an index: to look through all pieces would cost minutes with GiB of them.
-        """
-        for name, first, end in self._rows(_RUNS):
-            left = (
-                "SELECT 1 WHERE EXISTS (SELECT 1 FROM piece WHERE id >= ? AND id < ?)"
-                " OR EXISTS (SELECT 1 FROM batch WHERE run = ?)"
-            )
-            if name == new or self._rows(left, (first, end, name)):
-                continue
-            self._db.execute("DELETE FROM run WHERE name = ?", (name,))
+        """Runs of which nothing is left go, with their statements; by place, as GiB may lie here."""
+        for name, covered, first, end in self._rows(_RUNS):
+            if name != new and not self._rows(_OF_RUN, (covered, end, first, end)):
+                self._db.execute("DELETE FROM run WHERE name = ?", (name,))
         # A credential stays: it is one a year, and the runs that name it are not listed here.
         self._db.execute(
             "DELETE FROM statement WHERE run NOT IN (SELECT name FROM run) AND typ <> ?",

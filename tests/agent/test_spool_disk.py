@@ -94,8 +94,9 @@ def test_what_is_found_after_a_failure_survives_a_power_cut(
     spool.close()
 
 
-def test_a_start_and_a_commit_read_little_whatever_waits(disk: Disk) -> None:
-    """Bodies of GiB may wait: a commit that reads them would hold up the next, and a start too."""
+@pytest.mark.parametrize("answered", [False, True], ids=["waiting", "kept for days"])
+def test_a_start_and_a_commit_read_little_whatever_is_there(disk: Disk, answered: bool) -> None:
+    """GiB may lie there: a commit that looks through them would hold up the next, and a start."""
     path = disk.folder / "spool.db"
     writer = Writer(path, begin())
     writer.begin()
@@ -103,10 +104,15 @@ def test_a_start_and_a_commit_read_little_whatever_waits(disk: Disk) -> None:
         writer.seal(count=100, cut=True)
     writer.spool.close()
     assert path.stat().st_size > 5 * READ_BYTES_MAX
+    writer.spool = Spool(path)
+    if answered:
+        rows = [one.row for one in writer.spool.waiting(0, 1000)]
+        writer.append(answers=[(row, State.RECEIPTED, b"receipt") for row in rows])
+    writer.spool.close()
     disk.read = 0
     spool = Spool(path)
     found = spool.find()
-    assert found.waiting == 40_000
+    assert found.waiting == (0 if answered else 40_000)
     writer.spool, writer.sealer, writer.next = spool, begin(2), found.next_piece
     writer.begin()
     writer.next += SNAPSHOT_PIECES - writer.next % SNAPSHOT_PIECES
