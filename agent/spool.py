@@ -330,7 +330,7 @@ class Spool:
             self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
 
     def _forget_runs(self, new: bytes) -> None:
-        """Runs of which nothing is left go, with their statements; by place, as GiB may lie here."""
+        """Runs of which nothing is left go, and their statements; by place, as GiB may lie here."""
         for name, covered, first, end in self._rows(_RUNS):
             if name != new and not self._rows(_OF_RUN, (covered, end, first, end)):
                 self._db.execute("DELETE FROM run WHERE name = ?", (name,))
