@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from evidence import config
+from provisioning import argument
+from provisioning.argument import UsageError, check_command, parsed
 
 WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -33,25 +35,18 @@ BENCHES = {
 }
 
 
-class _UsageError(Exception):
-    """Something typed wrongly."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says a fault as an exception, so that `main` says it in one line."""
+class _Parser(argument.Parser):
+    """Says where help is, too."""
 
     def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{self.prog}: {message}; see {self.prog} --help")
-
-    def options(self) -> list[str]:
-        return [text for action in self._actions for text in action.option_strings]
+        super().error(f"{message}; see {self.prog} --help")
 
 
 def main(argv: list[str] | None = None) -> int:
     """The program. Returns its exit code."""
     try:
         return _run(sys.argv[1:] if argv is None else argv)
-    except _UsageError as fault:
+    except UsageError as fault:
         print(fault, file=sys.stderr)
         return WRONG
     except SystemExit:  # argparse, after --help
@@ -69,19 +64,10 @@ def _run(argv: Sequence[str]) -> int:
     if not argv:
         parser.print_help(sys.stderr)
         return WRONG
-    if not argv[0].startswith("-") and argv[0] not in commands:
-        raise _UsageError(
-            f"{parser.prog}: {argv[0]!r} is {config.nearest(argv[0], list(commands))}"
-        )
+    check_command(parser, commands, argv)
     if argv[0] == "bench" and len(argv) > 1 and not argv[1].startswith("-"):
         _check_bench(argv[1])
-    asked, rest = parser.parse_known_args(argv)
-    if rest:
-        command = commands[asked.command]
-        found = f"one argument too many; see {command.prog} --help"
-        if rest[0].startswith("-"):
-            found = config.nearest(rest[0].split("=")[0], command.options())
-        raise _UsageError(f"{command.prog}: {rest[0]!r} is {found}")
+    asked = parsed(parser, commands, argv)
     if asked.command == "demo":
         from hil import demo
 
@@ -143,7 +129,7 @@ def _streams(text: str) -> int:
 
 def _check_bench(name: str) -> None:
     if name not in BENCHES:
-        raise _UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, list(BENCHES))}")
+        raise UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, list(BENCHES))}")
 
 
 def _bench(asked: argparse.Namespace) -> int:
@@ -153,7 +139,7 @@ def _bench(asked: argparse.Namespace) -> int:
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in takes:
-            raise _UsageError(f"gridseal-hil bench {asked.what}: takes no --{name}")
+            raise UsageError(f"gridseal-hil bench {asked.what}: takes no --{name}")
     from hil.bench import BenchError
 
     try:
