@@ -28,9 +28,8 @@ from evidence.gap import Gap
 from evidence.run import STREAMS_MAX as NUMBERS_MAX
 from evidence.siteplan import SitePlan
 
-STREAMS_MAX = (
-    400  # of one gateway: as many ranges as a head can have, and more than a core can seal
-)
+# Of one gateway: as many ranges as a head can have, and more than a core can seal.
+STREAMS_MAX = 400
 NS = 1_000_000_000
 # A measurement before the last by less than this came late, or twice, and the last stays; by more,
 # the device's clock was set back, and what is due goes with it.

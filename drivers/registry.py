@@ -15,9 +15,8 @@ from typing import Any, NamedTuple, cast
 from drivers.line import Clock, Driver, Source
 from evidence.config import ConfigError, convert, nearest
 
-BITS_A_BYTE = (
-    10  # on a serial line: start, eight bits, stop; parity or a second stop bit add one each
-)
+# On a serial line: start, eight bits, stop; parity or a second stop bit add one each.
+BITS_A_BYTE = 10
 LOAD_MAX = 0.85  # of the baud: above it a burst or a resent configuration has no room
 
 

@@ -24,9 +24,8 @@ from evidence.layout import Quality
 
 Grade = tuple[int, int]  # Class, Reason; the reason of SETTLEABLE is 0
 SETTLEABLE: Grade = (int(Class.SETTLEABLE), 0)
-GRADES_MAX = (
-    4096  # kept for one stream: STAT words differ in few bits; beyond it the cache starts anew
-)
+# Kept for one stream: STAT words differ in few bits; beyond it the cache starts anew.
+GRADES_MAX = 4096
 # A phasor that is late by this much alone errs by 1 % TVE, all that C37.118.1-2011 5.5 allows:
 # 0.01 rad at 60 Hz, rounded down. At 50 Hz it is 31.8 us; the stricter one rules both.
 BOUND_NS_MAX = 26_500

@@ -26,9 +26,8 @@ from drivers.c37118.frame import (
 )
 from drivers.line import FrameError
 
-BAD_BYTES_MAX = (
-    512  # of lost bytes kept in one Bad: enough to see what it was, too few to fill the ring
-)
+# Of lost bytes kept in one Bad: enough to see what it was, too few to fill the ring.
+BAD_BYTES_MAX = 512
 SEARCH_BYTES_MAX = 16 * FRAME_BYTES_MAX  # of CRC over candidates that fail, a call: about 5 ms
 _OURS = tuple(not isinstance(row, str) for row in SYNC_TABLE)
 
