@@ -19,8 +19,8 @@ from agent import config
 from agent.config import Gateway
 from drivers import registry
 from drivers.keystore.uri import KeyStoreError, open_signer
-from drivers.line import Source
-from evidence import cose
+from drivers.line import Clock, Source
+from evidence import anchor, cose
 from evidence.code import Typ
 from evidence.config import ConfigError
 from evidence.config import nearest as nearest_of
@@ -104,6 +104,7 @@ class _Ready(NamedTuple):
     device: Signer
     clock: "SystemClock"
     client: "Client"
+    loads: tuple[str, ...]  # what each source's line has to carry, in words
 
 
 def _prepared(gateway: Gateway) -> _Ready:
@@ -111,30 +112,30 @@ def _prepared(gateway: Gateway) -> _Ready:
     from agent.clock import SystemClock, leap_table
     from agent.http import Client
 
-    for source in gateway.sources:
-        _load_words(gateway, source)
-    device = _device(gateway)
     section = gateway.file.clock
     table = leap_table(gateway.path(section.leap_seconds) if section.leap_seconds else None)
     clock = SystemClock(section.source, table)
+    loads = tuple(_load_words(gateway, source, clock) for source in gateway.sources)
+    device = _device(gateway)
     _check_credential(gateway, table.utc_ns(clock.now().tai) // NS)
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
         raise ConfigError("gateway.toml", "spool.path", f"{spool.parent} cannot be written to")
     client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
-    return _Ready(device, clock, client)
+    return _Ready(device, clock, client, loads)
 
 
 def _check_credential(gateway: Gateway, now_s: int) -> None:
     """Whether the record that the anchors describe would take it. Raises ConfigError."""
     held, file = gateway.credential, gateway.file.gateway.credential
-    known = dict(gateway.authorities)
-    if known:
-        if held.says.issuer not in known:
-            nearest = nearest_of(held.says.issuer, list(known))
+    trusted = gateway.anchors.authorities
+    if trusted:
+        names = [authority.name for authority in trusted.values()]
+        if held.says.issuer not in names:
+            nearest = nearest_of(held.says.issuer, names)
             raise ConfigError(file, "issuer", f"{held.says.issuer!r} is {nearest}")
         try:
-            cose.check(cose.read_statement(held.encoded, Typ.CREDENTIAL), known[held.says.issuer])
+            anchor.vouched(cose.read_statement(held.encoded, Typ.CREDENTIAL), trusted)
         except EvidenceError as fault:
             raise ConfigError(file, "", f"not signed by {held.says.issuer!r}: {fault}") from fault
     if now_s >= held.says.expires_s:
@@ -159,19 +160,19 @@ async def _until_told(runner: Any, gateway: Gateway) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     gateway = config.load(arguments.config)
-    device = _prepared(gateway).device
-    print(f"gateway {gateway.file.gateway.name}: key {device.public.fingerprint}")
+    ready = _prepared(gateway)
+    print(f"gateway {gateway.file.gateway.name}: key {ready.device.public.fingerprint}")
     held = gateway.credential.says
     print(f"credential: {held.subject} by {held.issuer}, {len(held.buses)} buses")
-    for source in gateway.sources:
-        print(f"{source.name}: {source.scheme}, {_load_words(gateway, source)}")
+    for source, load in zip(gateway.sources, ready.loads, strict=True):
+        print(f"{source.name}: {source.scheme}, {load}")
     print("the configuration can be run")
     return 0
 
 
-def _load_words(gateway: Gateway, source: Source) -> str:
+def _load_words(gateway: Gateway, source: Source, clock: Clock) -> str:
     """What the source's line has to carry, in words. Raises ConfigError when it cannot."""
-    expected = _expected(gateway, source)
+    expected = _expected(gateway, source, clock)
     if expected is None:
         return NO_FACTS
     frame_bytes, (frames, seconds) = expected
@@ -189,12 +190,9 @@ def _load_words(gateway: Gateway, source: Source) -> str:
     return words
 
 
-def _expected(gateway: Gateway, source: Source) -> tuple[int, tuple[int, int]] | None:
+def _expected(gateway: Gateway, source: Source, clock: Clock) -> tuple[int, tuple[int, int]] | None:
     """Bytes of a frame and its rate, by the device's configuration on file or by the site plan."""
-    from agent.clock import SystemClock
-    from evidence.leap import BUILT_IN
-
-    on_file = registry.open_driver(source, SystemClock("kernel", BUILT_IN)).expected()
+    on_file = registry.open_driver(source, clock).expected()
     if on_file is not None:
         return on_file
     stream = gateway.plan.stream_of(source.name)

@@ -16,11 +16,11 @@ import msgspec
 
 from drivers import registry
 from drivers.line import Source
-from evidence import cbor, config, cose, credential, disclosure, shape, siteplan
-from evidence.code import ALG_ED25519, Typ
+from evidence import anchor, cbor, config, cose, credential, disclosure, shape, siteplan
+from evidence.anchor import Anchors
+from evidence.code import Typ
 from evidence.config import ConfigError
 from evidence.credential import Credential
-from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from evidence.siteplan import SitePlan
 
@@ -77,16 +77,6 @@ class GatewayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: list[SourceSection] = []
 
 
-class LogAnchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    key: str
-
-
-class AnchorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    log: LogAnchor
-    authority: list[LogAnchor] = []
-
-
 @dataclass(frozen=True, slots=True)
 class HeldCredential:
     """The credential as it is sent, and what it says."""
@@ -105,8 +95,7 @@ class Gateway:
     folder: Path
     plan: SitePlan
     credential: HeldCredential
-    log_key: PublicKey
-    authorities: tuple[tuple[str, PublicKey], ...]  # by name, as the anchors have them
+    anchors: Anchors
     sources: tuple[Source, ...]
 
     def path(self, name: str) -> Path:
@@ -125,7 +114,7 @@ def load(path: Path) -> Gateway:
         folder,
         siteplan.read(site, file.gateway.plan),
         read_credential(folder / file.gateway.credential),
-        *_anchors(anchors, file.record.anchors),
+        anchor.read(anchors, file.record.anchors),
         tuple(_source(path, text, at, section) for at, section in enumerate(file.source)),
     )
     held = gateway.credential
@@ -166,24 +155,6 @@ def _text(path: Path, name: str) -> str:
         raise ConfigError(name, "", "is not UTF-8 text") from fault
     except ValueError as fault:
         raise ConfigError(repr(name), "", f"cannot be a file: {fault}") from fault
-
-
-def _anchors(text: str, file: str) -> tuple[PublicKey, tuple[tuple[str, PublicKey], ...]]:
-    """The log's key, and the authorities' by name."""
-    found = config.read(text, AnchorsFile, file)
-    log = _key(text, file, ("log", "key"), found.log.key)
-    rows = enumerate(found.authority)
-    return log, tuple(
-        (row.name, _key(text, file, ("authority", at, "key"), row.key)) for at, row in rows
-    )
-
-
-def _key(text: str, file: str, steps: tuple[str | int, ...], key: str) -> PublicKey:
-    try:
-        return PublicKey(ALG_ED25519, bytes.fromhex(key))
-    except (ValueError, EvidenceError) as fault:
-        reason = f"is no Ed25519 key; expected 64 hex digits, found {key[:80]!r}"
-        raise config.fault_at(text, file, steps, reason) from fault
 
 
 def _source(path: Path, text: str, at: int, section: SourceSection) -> Source:

@@ -33,7 +33,6 @@ from evidence.key import Signer
 BACKOFF_S = (0.5, 30.0)  # first and longest wait before a source is opened again
 STEADY_S = 60.0  # a source that held this long starts again with the first wait
 DRAIN_S = 3.0  # for the last batches' receipts; what is not receipted waits on disk
-REPORT_S = 1.0
 log = logging.getLogger("gridseal.runner")
 
 
@@ -63,8 +62,7 @@ class Runner:
         )
         self._uplink = Uplink(
             client,
-            gateway.log_key,
-            gateway.credential,
+            gateway.anchors.log_key,
             device.public,
             self._keeper,
             random,

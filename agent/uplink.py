@@ -20,7 +20,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from agent.config import HeldCredential
 from agent.health import Health
 from agent.http import Answer, Client, UplinkError
 from agent.keeper import Keeper
@@ -62,18 +61,12 @@ class Uplink:
         self,
         client: Client,
         log_key: PublicKey,
-        credential: HeldCredential,
         device: PublicKey,
         keeper: Keeper,
         random: Callable[[int], bytes],
         health: Health,
     ) -> None:
-        self._client, self._log_key, self._credential, self._device = (
-            client,
-            log_key,
-            credential,
-            device,
-        )
+        self._client, self._log_key, self._device = client, log_key, device
         self._keeper, self._random, self._health = keeper, random, health
         # With the tries that each has.
         self._queue: asyncio.Queue[tuple[Waiting, int]] = asyncio.Queue(LIST_MAX)
@@ -245,8 +238,6 @@ class Uplink:
 
     async def _statement(self, name: bytes) -> bytes | None:
         """A statement as it is sent: [statement, [[salt, value], ...]]."""
-        if name == self._credential.name:
-            return cbor.encode([self._credential.encoded, self._credential.pairs])
         try:
             found = await self._keeper.on_disk(lambda: self._keeper.spool.statement(name))
         except SpoolError:

@@ -7,7 +7,7 @@
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from evidence import shape
@@ -18,7 +18,6 @@ SALT_BYTES = 16
 # Of one statement: a descriptor hides a name and aliases a channel, a station a block, and three
 # values of its own (evidence.descriptor: CHANNELS_MAX, BLOCKS_MAX).
 DISCLOSURES_MAX = 2 * 4096 + 1024 + 3
-Disclosed = Mapping[bytes, bytes]  # digest -> value
 
 
 class Discloser:

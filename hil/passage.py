@@ -28,13 +28,14 @@ from drivers.keystore import file as keyfile
 from drivers.keystore.uri import open_signer
 from drivers.line import Frame, Instant, Setup
 from evidence import cbor, cose, disclosure, head, observation, receipt
+from evidence.anchor import Authority, by_kid
 from evidence.code import Cause, Kind, Typ
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from evidence.run import Run
 from provisioning.init import GATEWAY, LOG_KEY, InitRequest, initialise
 from record import store
-from record.admit import Admitter, Authority, NewStatement, authorities
+from record.admit import Admitter, NewStatement
 from record.known import Known, MissingError
 from record.log import Log
 from record.sequencer import Item, Sequencer
@@ -110,7 +111,7 @@ class Passage:
         self._log_key = keyfile.read(folder / LOG_KEY)
         self._store = store.open_scratch()
         known = Known(self._store)
-        trusted = authorities([Authority(asked.authority, made.authority)])
+        trusted = by_kid([Authority(asked.authority, made.authority)])
         self._admitter = Admitter(known, trusted, lambda: 1.0)
         self._log = Log(self._store)
         self._sequencer = Sequencer(

@@ -13,19 +13,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 from uuid import UUID
 
 from agent import config as agent_config
 from drivers.keystore.uri import KeyStoreError
-from evidence import config
-from evidence.code import ALG_ED25519
+from evidence import anchor, config
+from evidence.anchor import Authorities
 from evidence.config import ConfigError
 from evidence.credential import ROLES
-from evidence.key import PublicKey
-from evidence.refusal import EvidenceError
 from evidence.siteplan import Survey
 from provisioning import credential, source
+from provisioning.argument import Parser, UsageError, check_command, parsed
 from provisioning.init import (
     AUTHORITY_KEY,
     GATEWAY,
@@ -41,24 +39,10 @@ from provisioning.source import RequestError
 DONE, REFUSED = 0, 2
 
 
-class _UsageError(Exception):
-    """Something typed wrongly."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says a fault as an exception, so that `main` says it in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{self.prog}: {message}")
-
-    def options(self) -> list[str]:
-        return [text for action in self._actions for text in action.option_strings]
-
-
 def main(argv: list[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if argv is None else argv)
-    except (_UsageError, RequestError, PlacementError, ConfigError, KeyStoreError) as fault:
+    except (UsageError, RequestError, PlacementError, ConfigError, KeyStoreError) as fault:
         print(fault, file=sys.stderr)
         return REFUSED
     except SystemExit:  # argparse, after --help
@@ -70,23 +54,14 @@ def _run(argv: Sequence[str]) -> int:
     if not argv:
         parser.print_help(sys.stderr)
         return REFUSED
-    if not argv[0].startswith("-") and argv[0] not in commands:
-        raise _UsageError(
-            f"{parser.prog}: {argv[0]!r} is {config.nearest(argv[0], list(commands))}"
-        )
-    asked, rest = parser.parse_known_args(argv)
-    if rest:
-        command = commands[asked.command]
-        found = f"one argument too many; see {command.prog} --help"
-        if rest[0].startswith("-"):
-            found = config.nearest(rest[0].split("=")[0], command.options())
-        raise _UsageError(f"{command.prog}: {rest[0]!r} is {found}")
+    check_command(parser, commands, argv)
+    asked = parsed(parser, commands, argv)
     return _init(asked) if asked.command == "init" else _show(asked)
 
 
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
     about = "Makes what the agent and the record read: keys, credential, configuration."
-    parser = _Parser(prog="gridseal-provision", description=about, allow_abbrev=False)
+    parser = Parser(prog="gridseal-provision", description=about, allow_abbrev=False)
     several = parser.add_subparsers(dest="command", metavar="init | show", required=True)
     commands = {
         "init": several.add_parser(
@@ -108,7 +83,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     return parser, commands
 
 
-def _init_arguments(init: _Parser) -> None:
+def _init_arguments(init: Parser) -> None:
     add = init.add_argument
     add("folder", type=Path, metavar="DIR", help="where it goes; nothing in it is overwritten")
     add("--gateway", metavar="NAME", default="gateway-1", help="public; default %(default)s")
@@ -138,7 +113,7 @@ def _init_arguments(init: _Parser) -> None:
 
 def _init(asked: argparse.Namespace) -> int:
     if asked.role not in ROLES:
-        raise _UsageError(f"--role {asked.role!r} is {config.nearest(asked.role, list(ROLES))}")
+        raise UsageError(f"--role {asked.role!r} is {config.nearest(asked.role, list(ROLES))}")
     request = InitRequest(
         folder=asked.folder,
         gateway=asked.gateway,
@@ -237,7 +212,7 @@ def _shown_json(shown: credential.Shown, now_s: int) -> dict[str, object]:
     }
 
 
-def _authorities(path: Path) -> list[tuple[str, PublicKey]]:
+def _authorities(path: Path) -> Authorities:
     """The authorities of an anchors.toml. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -245,21 +220,13 @@ def _authorities(path: Path) -> list[tuple[str, PublicKey]]:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(str(path), "", "is not UTF-8 text") from fault
-    found: list[tuple[str, PublicKey]] = []
-    for at, anchor in enumerate(config.read(text, agent_config.AnchorsFile, str(path)).authority):
-        try:
-            key = PublicKey(ALG_ED25519, bytes.fromhex(anchor.key))
-        except (ValueError, EvidenceError) as fault:
-            text = "is no Ed25519 key; expected 64 hex digits"
-            raise ConfigError(str(path), f"authority[{at}].key", text) from fault
-        found.append((anchor.name, key))
-    return found
+    return anchor.read(text, str(path)).authorities
 
 
 def _listen(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host:
-        raise _UsageError(f"--record-listen {text!r}: expected HOST:PORT, such as 127.0.0.1:8443")
+        raise UsageError(f"--record-listen {text!r}: expected HOST:PORT, such as 127.0.0.1:8443")
     return host.removeprefix("[").removesuffix("]"), _whole("--record-listen, its port:", port)
 
 
@@ -272,11 +239,11 @@ def _survey(text: str | None) -> Survey | None:
         expected = (
             "expected LATITUDE,LONGITUDE,ALTITUDE_M,ACCURACY_M, such as 52.5163,13.3777,79,0.5"
         )
-        raise _UsageError(f"--survey {text!r}: {expected}") from fault
+        raise UsageError(f"--survey {text!r}: {expected}") from fault
     return Survey(latitude, longitude, altitude, accuracy)
 
 
 def _whole(what: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise _UsageError(f"{what} {text!r}: expected a whole number")
+        raise UsageError(f"{what} {text!r}: expected a whole number")
     return int(text)

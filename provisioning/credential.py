@@ -5,16 +5,15 @@
 2. What came from elsewhere is printed with its control characters made visible.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from agent.config import HeldCredential
-from evidence import cbor, cose, disclosure
+from evidence import anchor, cbor, cose, disclosure
+from evidence.anchor import Authorities
 from evidence.code import ALG_ED25519
 from evidence.credential import Credential
-from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 
 _DAY_S = 86_400
@@ -35,8 +34,8 @@ class Shown:
     signed: bool | None
 
 
-def read(held: HeldCredential, authorities: Sequence[tuple[str, PublicKey]] | None) -> Shown:
-    """`authorities`: the trust anchors, name and key; None: none were given."""
+def read(held: HeldCredential, authorities: Authorities | None) -> Shown:
+    """`authorities`: of the trust anchors; None: none were given."""
     message = cose.read(held.encoded)
     found = disclosure.match(held.pairs, held.says.digests)
     site = found.get(held.says.site)
@@ -47,7 +46,7 @@ def read(held: HeldCredential, authorities: Sequence[tuple[str, PublicKey]] | No
         message.kid,
         None if site is None else site.decode(errors="replace"),
         None if position is None else _position(position),
-        None if authorities is None else _signed(message, held.says.issuer, authorities),
+        None if authorities is None else _signed(message, authorities),
     )
 
 
@@ -91,15 +90,13 @@ def instant(seconds: int) -> str:
         return f"{seconds} s after 1970"
 
 
-def _signed(message: cose.Sign1, issuer: str, authorities: Sequence[tuple[str, PublicKey]]) -> bool:
-    """Whether an authority of the issuer's name signed it. One name may have several keys."""
-    for name, key in authorities:
-        try:
-            cose.check(message, key)
-        except EvidenceError:
-            continue
-        return name == issuer
-    return False
+def _signed(message: cose.Sign1, authorities: Authorities) -> bool:
+    """Whether an authority signed it, in its own name."""
+    try:
+        anchor.vouched(message, authorities)
+    except EvidenceError:
+        return False
+    return True
 
 
 def _position(value: bytes) -> tuple[float, float, float, float] | None:

@@ -184,7 +184,7 @@ def _check(folder: Path, files: Sequence[NewFile], result: InitResult) -> None:
     cose.check(cose.read(gateway.credential.encoded), result.authority)
     told = (
         gateway.credential.says.key,
-        gateway.log_key,
+        gateway.anchors.log_key,
         tuple(one.name for one in gateway.sources),
     )
     if told != (result.device, result.log, result.sources):

@@ -15,16 +15,25 @@ Twins, clones and edges between batches are the sequencer's.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from evidence import batch, cbor, cose, credential, descriptor, disclosure, head, merkle, run
+from evidence import (
+    anchor,
+    batch,
+    cbor,
+    cose,
+    descriptor,
+    disclosure,
+    head,
+    merkle,
+    run,
+)
+from evidence.anchor import Authorities
 from evidence.code import Reason, Typ
-from evidence.config import ConfigError
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
 from evidence.head import Head, Range
-from evidence.key import PublicKey
 from evidence.layout import Reader, Span
 from evidence.leap import BUILT_IN, NS
 from evidence.observation import Binding
@@ -41,13 +50,6 @@ RULINGS_MAX = 4096  # readers and graders kept, one a descriptor
 
 class DisclosureError(EvidenceError):
     """Of what came beside a statement; the statement itself may be good."""
-
-
-class Authority(NamedTuple):
-    """Who may sign credentials."""
-
-    name: str
-    key: PublicKey
 
 
 class NewStatement(NamedTuple):
@@ -98,7 +100,7 @@ class Admitter:
     def __init__(
         self,
         known: Known,
-        authorities: Mapping[bytes, Authority],  # by kid
+        authorities: Authorities,
         random: Callable[[], float],
         every: bool = False,
         share: float = SELF_SHARE,
@@ -215,14 +217,7 @@ class Admitter:
     def _credential(
         self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]
     ) -> NewStatement:
-        by = self._authorities.get(message.kid)
-        if by is None:
-            raise EvidenceError(Reason.UNKNOWN_AUTHORITY, f"nobody knows key {message.kid.hex()}")
-        cose.check(message, by.key)
-        value = credential.read(message.payload)
-        if value.issuer != by.name:
-            text = f"issued in the name of {value.issuer!r} by the key of {by.name!r}"
-            raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+        value = anchor.vouched(message, self._authorities)
         return _statement(message, pairs, value, value.digests)
 
     def _run(self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]) -> NewStatement:
@@ -357,13 +352,3 @@ def _statement(
     return NewStatement(
         subject, message.encoded, int(message.typ or 0), message.name, told, value, None, None
     )
-
-
-def authorities(rows: Sequence[Authority]) -> dict[bytes, Authority]:
-    """Authorities by kid. Raises ConfigError when two keys share one: a kid is a hint, 8 bytes
-    long.
-    """
-    found = {row.key.kid: row for row in rows}
-    if len(found) != len(rows):
-        raise ConfigError("anchors", "authority", "two authorities with one key, or one kid")
-    return found

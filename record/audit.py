@@ -18,11 +18,11 @@ from itertools import zip_longest
 from pathlib import Path
 
 from evidence import cbor, checkpoint, cose, credential, disclosure, receipt
+from evidence.anchor import Anchors
 from evidence.code import ALG_ED25519, Typ
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from record.admit import Admitter, NewStatement
-from record.config import Anchors
 from record.desk import exhibit_seal
 from record.known import Known, MissingError
 from record.log import Log

@@ -9,17 +9,14 @@ It reads these files and no other; keys are the key store's.
 """
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from evidence import config
-from evidence.code import ALG_ED25519
+from evidence import anchor, config
+from evidence.anchor import Anchors
 from evidence.config import ConfigError
-from evidence.key import PublicKey
-from record.admit import Authority
 
 KEY_BYTES = 32
 PORT_MAX = 65535
@@ -46,27 +43,6 @@ class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: RecordTable = RecordTable()
     tls: TlsTable | None = None
-
-
-class NamedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name, and a public key in hex."""
-
-    name: str
-    key: str
-
-
-class AnchorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    log: NamedKey
-    authority: list[NamedKey] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Anchors:
-    """Whom to believe: the log, and the authorities by kid."""
-
-    log_name: str
-    log_key: PublicKey
-    authorities: Mapping[bytes, Authority]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +87,7 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
 
 def read_anchors(path: Path) -> Anchors:
     """The trust anchors in a file. Raises ConfigError."""
-    found = config.read(read_text(path), AnchorsFile, str(path))
-    authorities: dict[bytes, Authority] = {}
-    for at, row in enumerate(found.authority):
-        key = _key(row, str(path), f"authority[{at}].key")
-        if key.kid in authorities:
-            raise ConfigError(
-                str(path), f"authority[{at}].key", "the same key as another authority's"
-            )
-        authorities[key.kid] = Authority(row.name, key)
-    return Anchors(found.log.name, _key(found.log, str(path), "log.key"), authorities)
+    return anchor.read(read_text(path), str(path))
 
 
 def read_text(path: Path) -> str:
@@ -155,15 +122,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _key(row: NamedKey, file: str, place: str) -> PublicKey:
-    try:
-        raw = bytes.fromhex(row.key)
-    except ValueError:
-        raw = b""
-    if len(raw) != KEY_BYTES:
-        raise ConfigError(
-            file, place, f"expected {2 * KEY_BYTES} hex digits, of an Ed25519 public key"
-        )
-    return PublicKey(ALG_ED25519, raw)

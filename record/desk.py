@@ -18,17 +18,18 @@ It knows no HTTP.
 import asyncio
 import gc
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from evidence import checkpoint, cose, head, receipt
+from evidence.anchor import Authorities
 from evidence.code import Reason, Typ
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
-from record.admit import Admitter, Authority, DisclosureError
+from record.admit import Admitter, DisclosureError
 from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.schema import Entry, Exhibit
@@ -81,7 +82,7 @@ class Desk:
         self,
         path: Path,
         signer: Signer,
-        authorities: Mapping[bytes, Authority],
+        authorities: Authorities,
         now: Callable[[], int],
         random: Callable[[], float],
         every: bool = False,

@@ -35,6 +35,7 @@ from drivers.c37118.wire import (
     encode_values,
 )
 from evidence import cbor, cose, disclosure, merkle, observation
+from evidence.anchor import Authority, by_kid
 from evidence.code import Cause, Flag, Kind, TimeSource, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
@@ -43,7 +44,7 @@ from evidence.key import Ed25519Key
 from evidence.leap import BUILT_IN, NS
 from evidence.run import Run, possession_bytes
 from hil.bench.sodium import Reference
-from record.admit import Admitter, Authority, authorities
+from record.admit import Admitter
 from record.desk import settle_collector
 from record.known import Known
 from record.log import Log
@@ -178,7 +179,7 @@ def _record(folder: Path, site: Site, every: bool) -> tuple[Store, Admitter, Seq
     key = Ed25519Key(bytes(31) + b"L")
     store = open_writer(folder / "record.db")
     sequencer = Sequencer(store, Log(store), lambda typ, payload: cose.sign(typ, payload, key))
-    known = authorities([Authority("bench", site.authority.public)])
+    known = by_kid([Authority("bench", site.authority.public)])
     admitter = Admitter(Known(store), known, random.Random(1).random, every)
     for encoded, pairs in site.statements:
         new = admitter.statement(encoded, pairs)

@@ -25,12 +25,13 @@ from drivers.keystore import file as keyfile
 from drivers.keystore.uri import open_signer
 from drivers.line import Frame, FrameError, Instant, Setup
 from evidence import cbor, cose, disclosure, head, observation
+from evidence.anchor import Authority, by_kid
 from evidence.code import Flag, Kind, TimeSource, Typ
 from evidence.leap import BUILT_IN, NS
 from evidence.observation import Sample
 from provisioning.init import DEVICE_KEY, GATEWAY, LOG_KEY, InitRequest, initialise
 from record import store
-from record.admit import Admitter, Authority, authorities
+from record.admit import Admitter
 from record.known import Known, MissingError
 from record.log import Log
 from record.sequencer import Sequencer
@@ -154,7 +155,7 @@ class Record:
         self._site = site
         self._store = store.open_scratch()
         self._known = Known(self._store)
-        trusted = authorities([Authority("authority-1", site.made.authority)])
+        trusted = by_kid([Authority("authority-1", site.made.authority)])
         self._admitter = Admitter(self._known, trusted, lambda: 0.0, every=True)
         key = keyfile.read(site.folder / LOG_KEY)
         self._sequencer = Sequencer(

@@ -14,6 +14,7 @@ import pytest
 
 from agent.cli import main
 from drivers.keystore import file as keyfile
+from evidence.key import Ed25519Key
 from provisioning.init import InitRequest, initialise
 from tests.agent.conftest import Folder
 
@@ -232,3 +233,11 @@ def test_report_that_cannot_be_written_is_said_before_the_run(folder: Folder, ca
     code, _, err = typed(capsys, *words)
     assert (code, "nowhere" in err) == (1, True)
     assert not (folder.path / "spool.db").exists()
+
+
+def test_check_takes_a_credential_of_any_key_of_its_authority(folder: Folder, capsys):
+    """As when the authority's next key is in the anchors already."""
+    following = Ed25519Key(bytes(32)).public.raw.hex()
+    folder.add("anchors.toml", f'\n[[authority]]\nname = "authority-1"\nkey = "{following}"\n')
+    code, _, err = typed(capsys, "check", "--config", str(folder.gateway))
+    assert (code, err) == (0, "")

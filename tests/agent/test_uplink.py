@@ -17,7 +17,6 @@ from evidence.code import Cause, Typ
 from evidence.receipt import Receipt
 from tests.agent.server import run
 from tests.agent.upstream import (
-    CREDENTIAL,
     LOG,
     STRANGER,
     Keeper,
@@ -228,12 +227,13 @@ def test_statements_are_sent_when_asked_for_each_after_what_it_needs() -> None:
     async def play() -> None:
         record, keeper, sent = Record(), Keeper(1), []
         of_run, of_stream = _stated(b"run"), _stated(b"descriptor")
-        keeper.spool.statements = {one.name: one for one in (of_run, of_stream)}
+        held = _stated(b"the credential")
+        keeper.spool.statements = {one.name: one for one in (held, of_run, of_stream)}
 
         def state(body: bytes) -> bytes:
             word, pairs = cbor.decode(body)
             assert not pairs
-            needs = {b"descriptor": (b"run", of_run.name), b"run": (b"the credential", CREDENTIAL)}
+            needs = {b"descriptor": (b"run", of_run.name), b"run": (b"the credential", held.name)}
             before = needs.get(word)
             if before is not None and before[0] not in sent:
                 return _wants(before[1])

@@ -7,10 +7,8 @@ import re
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
 from typing import Any
 
-from agent.config import HeldCredential
 from agent.health import Health
 from agent.http import Client
 from agent.sealer import Statement
@@ -25,7 +23,6 @@ from tests.agent.server import request_of, serving
 LOG, STRANGER, DEVICE = (Ed25519Key(bytes([n]) * 32) for n in (1, 2, 3))
 WAIT_S = 8.0
 NOTHING_KEPT = Kept(0, merkle.EMPTY_ROOT)
-CREDENTIAL = hashlib.sha256(b"credential").digest()
 
 
 class Disk:
@@ -179,10 +176,8 @@ async def forwarding(record: Record, keeper: Keeper, in_flight: int = 1) -> Asyn
     async with serving(record.serve) as server:
         health = Health()
         client = Client(f"http://127.0.0.1:{server.port}", None, in_flight + 1)
-        says: Any = SimpleNamespace()
-        held = HeldCredential(b"the credential", CREDENTIAL, (), says)
         known: Any = keeper
-        way = Uplink(client, LOG.public, held, DEVICE.public, known, lambda n: bytes(n), health)
+        way = Uplink(client, LOG.public, DEVICE.public, known, lambda n: bytes(n), health)
         task = asyncio.create_task(way.run(in_flight))
         try:
             yield health

@@ -69,8 +69,8 @@ def test_the_device_key_is_the_one_that_the_authority_vouches_for(tmp_path):
     cose.check(cose.read(gateway.credential.encoded), authority.public)
     with pytest.raises(EvidenceError):
         cose.check(cose.read(gateway.credential.encoded), signer.public)
-    assert gateway.log_key == keyfile.read(tmp_path / "site" / "log.key").public
-    assert len({says.key, authority.public, gateway.log_key}) == 3
+    assert gateway.anchors.log_key == keyfile.read(tmp_path / "site" / "log.key").public
+    assert len({says.key, authority.public, gateway.anchors.log_key}) == 3
 
 
 def test_the_credential_grants_the_plan_and_hides_names_and_place(tmp_path):

@@ -4,10 +4,11 @@ import random
 from pathlib import Path
 
 from evidence import classification, cose, receipt
+from evidence.anchor import Authority, by_kid
 from evidence.classification import Finding
 from evidence.code import Class, Reason, Typ
 from evidence.receipt import Receipt
-from record.admit import Admitter, Authority, authorities
+from record.admit import Admitter
 from record.known import Known
 from record.log import Log
 from record.schema import Entry
@@ -17,7 +18,7 @@ from tests.record.gateway import NANOSECONDS, START, GatewayRun, Statement, id_o
 
 LOG, AUTHORITY, STRANGER = key("log"), key("authority"), key("stranger")
 NOW = START + 3600 * NANOSECONDS
-AUTHORITIES = authorities([Authority("Utility A", AUTHORITY.public)])
+AUTHORITIES = by_kid([Authority("Utility A", AUTHORITY.public)])
 
 
 class Upstream:
