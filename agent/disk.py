@@ -20,9 +20,13 @@ from agent.schema import SpoolError
 from agent.spool import Commit, Found, Spool
 
 # What is sealed when lines stop being read (agent.keeper, 4 MiB) goes through SQLite's log (as much
-# again, and its usual 4 MiB) into the file; answers have some KiB each.
+# again, and its usual 4 MiB) into the file; what was written since the last look (1 MiB, twice);
+# answers have some KiB each.
 RESERVE_BYTES = 16 << 20
 REGAINED_BYTES = 1 << 20  # beyond it, before observations are taken again: not one by one
+# Written between two looks at what is left, which take as long as sealing five samples.
+WEIGH_BYTES = 1 << 20
+COMMIT_BYTES = 16384  # what a commit writes beside its observations, at most but for a run's
 T = TypeVar("T")
 log = logging.getLogger("gridseal.disk")
 
@@ -35,6 +39,7 @@ class Disk:
         self._thread = ThreadPoolExecutor(1, "spool")
         self._spool: Spool | None = None
         self.low = False  # only the reserve is left: lines are not to be read
+        self._unweighed = WEIGH_BYTES  # written since the last look at what is left
 
     @property
     def spool(self) -> Spool:
@@ -54,12 +59,18 @@ class Disk:
         """Makes a commit durable, then calls `durable`. Raises SpoolError."""
         loop = asyncio.get_running_loop()
         commit.frees = self.low
-        under_way = loop.run_in_executor(self._thread, partial(_append, self.spool, commit))
+        weigh = self.low or self._unweighed >= WEIGH_BYTES
+        self._unweighed = (0 if weigh else self._unweighed) + commit.piece.size + COMMIT_BYTES
+        under_way = loop.run_in_executor(self._thread, partial(_append, self.spool, commit, weigh))
 
-        def done(result: "asyncio.Future[int]") -> None:
-            self._weigh(None if result.cancelled() or result.exception() else result.result())
-            if not result.cancelled() and result.exception() is None:
-                durable(commit)
+        def done(result: "asyncio.Future[int | None]") -> None:
+            if result.cancelled() or result.exception() is not None:
+                self._weigh(None)
+                return
+            space = result.result()
+            if space is not None:
+                self._weigh(space)
+            durable(commit)
 
         under_way.add_done_callback(done)
         try:
@@ -76,9 +87,13 @@ class Disk:
             self._thread.shutdown()
 
     def _weigh(self, space: int | None) -> None:
-        """Whether the disk is low; on one that fails frames are counted, so they must be heard."""
+        """Whether the disk is low; on one that fails (None) frames are counted, so they must be
+        heard.
+        """
         enough = RESERVE_BYTES + (REGAINED_BYTES if self.low else 0)
         low = space is not None and space < enough
+        if space is None:
+            self._unweighed = WEIGH_BYTES
         if low and not self.low:
             log.error("%s: the disk is nearly full; no line is read now", self._path)
         elif self.low and not low:
@@ -96,7 +111,7 @@ class Disk:
             spool.close()
 
 
-def _append(spool: Spool, commit: Commit) -> int:
-    """The bytes that can still be written after a commit. Raises SpoolError."""
+def _append(spool: Spool, commit: Commit, weigh: bool) -> int | None:
+    """The bytes that can still be written after a commit, if asked for. Raises SpoolError."""
     spool.append(commit)
-    return spool.space()
+    return spool.space() if weigh else None
