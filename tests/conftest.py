@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 _DEBIAN = ROOT / ".debian" / "usr"  # what .ci/debian unpacks, so that nothing is installed for it
 os.environ["PATH"] = os.pathsep.join(
     [str(_DEBIAN / "sbin"), str(_DEBIAN / "bin"), os.environ.get("PATH", os.defpath), "/usr/sbin"]
 )
+
+# How fast inputs are made says something of the machine, and nothing of what is tested: the first
+# text strategy on a fresh clone reads the whole of Unicode.
+settings.register_profile("gridseal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gridseal")
 
 
 def absent(what: str, remedy: str) -> NoReturn:
