@@ -121,7 +121,8 @@ def _prepared(gateway: Gateway) -> _Ready:
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
         raise ConfigError("gateway.toml", "spool.path", f"{spool.parent} cannot be written to")
-    client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
+    uplink = gateway.file.uplink
+    client = Client(gateway.file.record.url, _tls(gateway), uplink.in_flight + 1, uplink.dscp)
     return _Ready(device, clock, client, loads)
 
 
