@@ -87,6 +87,7 @@ class Health:
             "record",
         ),
         *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
+        *("waiting_batches", "in_flight", "reopened", "forks"),
     )
 
     def __init__(self) -> None:
@@ -95,7 +96,9 @@ class Health:
         self.latency = Latency()
         self.gaps: Counter[str] = Counter()
         self.sealed = self.durable = self.receipted = self.refused = self.unkept = self.bugs = 0
-        self.waiting = self.waiting_bytes = self.tree_size = 0
+        self.waiting = self.waiting_bytes = self.waiting_batches = self.tree_size = 0
+        self.in_flight = self.reopened = 0
+        self.forks: list[dict[str, int]] = []  # agent.lineage's, bounded there
         self.disk_low = False
         self.run = self.record = self.spool_fault = self.clock = ""
 

@@ -17,20 +17,22 @@ agent.signature's, never in the loop.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
+from agent.answers import KEEP_ALL_DAYS, Answers, Told
 from agent.clock import RunClock, Watch
 from agent.config import Gateway
-from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
+from agent.cutter import Cut, Cutter, Limits
 from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
 from agent.schema import SpoolError
 from agent.sealer import SOFTWARE, Sealer, Statement, Stretch
 from agent.signature import Signatures
-from agent.spool import Commit, Found, Kept, Spool, State
+from agent.spool import Commit, Found, Spool, State
 from evidence import cbor
 from evidence.code import Cause, Typ
 from evidence.key import Signer
@@ -63,7 +65,6 @@ class Keeper:
         self._device, self._random, self._health = device, random, health
         self._disk = Disk(gateway.path(gateway.file.spool.path))
         self._signatures = Signatures(device)
-        self._answers: list[tuple[int, State, bytes]] = []
         self._turn = asyncio.Lock()
         self._sound = self._ended = False  # the disk holds what we think; the run was ended
         self._reached: tuple[Reached, ...] = ()
@@ -73,19 +74,20 @@ class Keeper:
         self._due: Cause | None = None
         self._committing: tuple[Stretch, ...] = ()  # of the commit under way
         self._run = b""
-        self.kept = Kept(0, b"")
+        self.said = Answers(health)
         self._runs: set[bytes] = set()
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
         self._idle = asyncio.Event()  # set while nothing waits for the record
         self.room = asyncio.Event()  # set while lines may be read
         self.offered = asyncio.Event()  # set when batches wait that were not there before
+        self.behind = False  # set while live batches queue up: fuller ones go through faster
 
     async def start(self) -> None:
         """Opens the spool and begins a run. Raises SpoolError."""
         found = await self._disk.open()
         found.check_owner(self._device.public)
-        self.kept = found.kept
+        self.said.find(found)
         await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
 
     async def keep(self) -> None:
@@ -157,21 +159,8 @@ class Keeper:
 
         Said again before that, as when the disk hangs, it is no news.
         """
-        if any(row == told for told, _, _ in self._answers):
-            return
-        self._answers.append((row, state, encoded))
-        self._health.waiting -= count
-        self._health.waiting_bytes -= size
-        if state == State.RECEIPTED:
-            self._health.receipted += count
-        else:
-            self._health.refused += count
-        self._give_room()
-
-    def believe(self, kept: Kept) -> None:
-        """The record's tree head that is kept from now on."""
-        self.kept = kept
-        self._health.tree_size = kept.size
+        if self.said.answer(Told(row, state, encoded, count, size)):
+            self._give_room()
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:
         """Whether a link that the record has can be of this disk: if not, that was rolled back."""
@@ -192,7 +181,7 @@ class Keeper:
         self._piece_id, self._reached = found.next_piece, found.reached
         self._runs |= found.runs | {item.run for item in found.reached}
         self._found = {(item.stream, item.run): item.seq for item in found.reached}
-        await self._count_waiting(found)
+        await self.on_disk(partial(self.said.count, self.spool, found))
         lost = None
         if cause == Cause.RESTART and found.taken is not None:
             lost = (found.taken, max(found.taken, self._clock.now().tai))
@@ -207,16 +196,6 @@ class Keeper:
             if payload != sealer.payload:
                 self._signatures.ask(payload)
         self.offered.set()
-
-    async def _count_waiting(self, found: Found) -> None:
-        """What waits on disk, without what was answered for and could not be kept yet."""
-        spool, rows = self.spool, [row for row, _, _ in self._answers]
-        still = await self.on_disk(lambda: [spool.waiting(row - 1, 1) for row in rows])
-        told = [
-            one for row, ones in zip(rows, still, strict=True) for one in ones if one.row == row
-        ]
-        self._health.waiting = found.waiting - sum(one.observations for one in told)
-        self._health.waiting_bytes = found.waiting_size - sum(one.size for one in told)
 
     async def _new_run(
         self, before: bytes | None, cause: Cause, uncertain: bool, lost: tuple[int, int] | None
@@ -305,10 +284,9 @@ class Keeper:
             self._reached = piece.reached
         piece = piece._replace(reached=self._reached)
         commit = Commit(self._piece_id, now, self._run, piece, streams=new, ends=ends)
-        commit.keep_days = self._gateway.file.spool.keep_days
+        commit.keep_days = self._keep_days
         commit.statements = self._signatures.take()
-        commit.answers = list(self._answers)
-        commit.kept = self.kept if commit.answers else None
+        self.said.into(commit)
         self._committing = piece.stretches
         self._cut(commit, last)
         if not commit.empty or self._disk.low:
@@ -323,35 +301,38 @@ class Keeper:
         if not cutter.fits(*piece):
             commit.cut = cutter.cut(sealer.sign_head)
         cutter.add(commit.piece_id, *piece, now_ns)
-        if commit.cut is None and (last or cutter.due(now_ns, self._backlog)):
+        if commit.cut is None and (last or cutter.due(now_ns, self.behind)):
             commit.cut = cutter.cut(sealer.sign_head)
 
     def _empty(self, begins: bytes | None = None, cut: Cut | None = None) -> Commit:
         """A commit without observations."""
         nothing = NOTHING._replace(reached=self._reached)
         now = self._clock.now().tai
-        return Commit(self._piece_id, now, self._run, nothing, begins=begins, cut=cut)
+        commit = Commit(self._piece_id, now, self._run, nothing, begins=begins, cut=cut)
+        commit.keep_days = self._keep_days
+        return commit
+
+    @property
+    def _keep_days(self) -> int:
+        return KEEP_ALL_DAYS if self.said.doubted else self._gateway.file.spool.keep_days
 
     async def _append(self, commit: Commit) -> None:
         """Makes a commit durable. Raises SpoolError: then the disk holds nobody knows what."""
         self._sound = False
         await self._disk.append(commit, self._durable)
 
-    @property
-    def _backlog(self) -> bool:
-        return self._health.waiting > BACKLOG_OBSERVATIONS
-
     def _durable(self, commit: Commit) -> None:
         self._sound = True
         self._committing = ()
         self._piece_id += 1
-        del self._answers[: len(commit.answers)]
+        self.said.durable(commit)
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
         for stretch in commit.piece.stretches:
             for heard, frames in groupby(stretch.frames, attrgetter("heard")):
                 self._health.latency.add(now - heard.tai, len(list(frames)))
         if commit.cut is not None:
+            self._health.waiting_batches += 1
             self._health.waiting += commit.cut.observations
             self._health.waiting_bytes += commit.cut.size
             self.offered.set()

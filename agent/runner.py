@@ -67,6 +67,7 @@ class Runner:
             self._keeper,
             random,
             self.health,
+            gateway.file.uplink,
         )
         self._client = client
 
@@ -80,7 +81,7 @@ class Runner:
         spool = self._gateway.path(self._gateway.file.spool.path)
         keeping = [
             *(self._task(self._clock.watch()), self._task(self._keeper.keep())),
-            *(self._task(self._uplink.run(self._gateway.file.uplink.in_flight)),),
+            self._task(self._uplink.run()),
         ]
         telling = self._task(self._tell(spool))
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]

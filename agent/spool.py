@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from agent.cutter import Cut
+from agent.query import Fork, Kept, Queries, read_forks
 from agent.schema import SpoolError, locked, opened
 from agent.sealer import Piece, Statement, Stretch
 from evidence import cbor, merkle, observation
@@ -57,23 +58,6 @@ class State(IntEnum):
     REFUSED = 2
 
 
-class Waiting(NamedTuple):
-    """A batch that waits for its receipt."""
-
-    row: int
-    id: bytes
-    run: bytes
-    observations: int
-    size: int
-
-
-class Kept(NamedTuple):
-    """The last tree head of the record that this agent believed."""
-
-    size: int
-    root: bytes
-
-
 class Left(NamedTuple):
     """A piece left without a head."""
 
@@ -99,6 +83,7 @@ class Commit:
     # Batch row, state, what was answered.
     answers: list[tuple[int, State, bytes]] = field(default_factory=list)
     kept: Kept | None = None
+    fork: Fork | None = None
     ends: bool = False  # the agent stops after it
     keep_days: int = 0
     frees: bool = False  # space is needed: free what may be, however lately it was written
@@ -111,6 +96,7 @@ class Commit:
             or piece.statements
             or self.statements
             or self.answers
+            or self.fork
             or self.cut
             or self.begins
             or self.ends
@@ -132,6 +118,8 @@ class Found:
     next_piece: int
     left: tuple[Left, ...]
     kept: Kept
+    forks: tuple[Fork, ...]
+    waiting_batches: int
     waiting: int  # observations in batches that wait
     waiting_size: int
 
@@ -146,7 +134,7 @@ class Found:
             raise SpoolError(f"{text}: name another spool")
 
 
-class Spool:
+class Spool(Queries):
     """An open spool. Raises SpoolError wherever the disk fails."""
 
     def __init__(self, path: Path) -> None:
@@ -181,7 +169,7 @@ class Spool:
             reached.update({item.stream: _end(item) for item in stretches})
         covered = self._rows("SELECT max(id) FROM batch")[0][0] or 0  # its last piece's number
         waiting = self._rows(
-            "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0)"
+            "SELECT count(*), coalesce(sum(observations), 0), coalesce(sum(size), 0)"
             " FROM batch WHERE state = 0"
         )[0]
         run, taken, ended = cbor.decode(marks["run"]) if "run" in marks else (None, None, False)
@@ -202,8 +190,10 @@ class Spool:
             kept=Kept(*cbor.decode(marks["kept"]))
             if "kept" in marks
             else Kept(0, merkle.EMPTY_ROOT),
-            waiting=waiting[0],
-            waiting_size=waiting[1],
+            forks=read_forks(marks),
+            waiting_batches=waiting[0],
+            waiting=waiting[1],
+            waiting_size=waiting[2],
         )
 
     def append(self, commit: Commit) -> int | None:
@@ -230,14 +220,6 @@ class Spool:
         except OSError as fault:
             raise SpoolError(f"{self.path}: {fault.strerror}") from fault
         return int(there.f_bavail * there.f_frsize + self._rows(free)[0][0]) + log_bytes
-
-    def waiting(self, after: int, most: int) -> list[Waiting]:
-        """Batches that wait, oldest first, from the row behind `after`."""
-        query = (
-            "SELECT id, name, run, observations, size FROM batch"
-            " WHERE state = 0 AND id > ? ORDER BY id LIMIT ?"
-        )
-        return [Waiting(*row) for row in self._rows(query, (after, most))]
 
     def batch(self, row: int) -> tuple[bytes, bytes]:
         """A batch as it is offered, and its encoded head.
@@ -294,6 +276,8 @@ class Spool:
             run("UPDATE batch SET state = ?, answer = ? WHERE id = ?", (int(state), answer, batch))
         if commit.kept:
             self._mark("kept", commit.kept)
+        if commit.fork:
+            self._mark(self.fork_mark(), commit.fork)
         if commit.ends or commit.begins or commit.piece_id % SNAPSHOT_PIECES == 0:
             self._mark("reached", [commit.piece_id, piece.reached])
             self._mark("run", [commit.run, commit.taken, commit.ends])
@@ -354,12 +338,6 @@ class Spool:
                 count,
                 len(links),
             )
-
-    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        try:
-            return self._db.execute(query, values).fetchall()
-        except apsw.Error as fault:
-            raise SpoolError(f"{self.path}: {fault}") from fault
 
 
 def _end(stretch: Stretch) -> Reached:

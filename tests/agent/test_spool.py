@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from agent.cutter import Cutter, Limits
+from agent.query import Kept
 from agent.schema import APPLICATION_ID, FORMAT, SpoolError
 from agent.sealer import Piece, Sealer, Statement
 from agent.spool import (
@@ -16,7 +17,6 @@ from agent.spool import (
     FREE_BATCHES_MAX,
     SNAPSHOT_PIECES,
     Commit,
-    Kept,
     Spool,
     State,
 )

@@ -199,7 +199,7 @@ def test_record_that_lost_its_log_is_not_sent_the_backlog_again_and_again(
 
     async def play() -> None:
         record, keeper = Record(leaves=5), Keeper(150)
-        keeper.kept = record.head
+        keeper.said.kept = record.head
         lost = http(400, b"the log has 0 entries,\r\n not 5\n")
         record.batch = lambda row, size: lost
         async with forwarding(record, keeper, in_flight=4) as health:

@@ -9,12 +9,16 @@ from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from agent.answers import Answers
+from agent.config import UplinkSection
 from agent.health import Health
 from agent.http import Client
+from agent.query import Kept, Waiting
 from agent.sealer import Statement
-from agent.spool import Kept, State, Waiting
+from agent.spool import State
 from agent.uplink import Uplink
 from evidence import cbor, cose, merkle
+from evidence.checkpoint import Checkpoint
 from evidence.code import Cause, Reason, Typ
 from evidence.key import Ed25519Key
 from evidence.receipt import Receipt, Refusal
@@ -36,6 +40,12 @@ class Disk:
         rows = [row for row in self.rows if row > after][:most]
         return [Waiting(row, id_of(row), bytes(32), 10, 100) for row in rows]
 
+    def newest(self) -> int:
+        return max(self.rows, default=0)
+
+    def receipted(self, after: int, most: int) -> list[tuple[Waiting, bytes]]:
+        return []
+
     def batch(self, row: int) -> tuple[bytes, bytes]:
         return head_of(row) + b"body", head_of(row)
 
@@ -47,21 +57,29 @@ class Keeper:
     """What the uplink needs of a keeper, written down."""
 
     def __init__(self, batches: int, kept: Kept = NOTHING_KEPT) -> None:
-        self.spool, self.kept = Disk(batches), kept
+        self.spool, self.said, self.behind = Disk(batches), Answers(Health()), False
+        self.said.kept = kept
         self.offered = asyncio.Event()
         self.offered.set()
         self.answers: dict[int, State] = {}
         self.turned: list[Cause] = []
         self.believed = [kept]
         self.known = True
+        believe = self.said.believe
+
+        def told(kept: Kept) -> None:
+            believe(kept)
+            self.believed.append(kept)
+
+        self.said.believe = told  # type: ignore[method-assign]
+
+    @property
+    def kept(self) -> Kept:
+        return self.said.kept
 
     async def on_disk(self, call: Callable[[], Any]) -> Any:
         await asyncio.sleep(0)
         return call()
-
-    def believe(self, kept: Kept) -> None:
-        self.kept = kept
-        self.believed.append(kept)
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         assert row not in self.answers, "answered twice"
@@ -112,6 +130,11 @@ class Record:
         found = self.receipt(row)
         return answer(found, self.proof(size, found.size))
 
+    def checkpoint(self, size: int) -> bytes:
+        head = self.head
+        point = cose.sign(Typ.CHECKPOINT, Checkpoint(*head, 1).payload(), LOG)
+        return http(200, cbor.encode([*head, point, self.proof(size, head.size)]))
+
     async def serve(self, reader: Reader, writer: Writer) -> None:
         while True:
             asked = await request_of(reader)
@@ -128,6 +151,8 @@ class Record:
         size = int((re.search(r"size=(\d+)", path) or [0, 0])[1])
         if path.startswith("/v1/device/"):
             return http(200, self.heads)
+        if path.startswith("/v1/checkpoint"):
+            return self.checkpoint(size)
         if path.startswith("/v1/statement"):
             self.statements.append(body)
             return self.state(body)
@@ -171,14 +196,18 @@ def flipped(data: bytes, at: int = -1) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def forwarding(record: Record, keeper: Keeper, in_flight: int = 1) -> AsyncIterator[Health]:
+async def forwarding(
+    record: Record, keeper: Keeper, in_flight: int = 1, **settings: int
+) -> AsyncIterator[Health]:
     """An uplink that works; when it stops, it did so because it was told to."""
     async with serving(record.serve) as server:
         health = Health()
         client = Client(f"http://127.0.0.1:{server.port}", None, in_flight + 1)
         known: Any = keeper
-        way = Uplink(client, LOG.public, DEVICE.public, known, lambda n: bytes(n), health)
-        task = asyncio.create_task(way.run(in_flight))
+        section = UplinkSection(in_flight=in_flight, **settings)
+        keys = (LOG.public, DEVICE.public)
+        way = Uplink(client, *keys, known, lambda n: bytes(n), health, section)
+        task = asyncio.create_task(way.run())
         try:
             yield health
             assert not task.done(), task
