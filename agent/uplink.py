@@ -172,6 +172,7 @@ class Uplink:
             try:
                 read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
                 self._unread.discard(turn.batch.row)
+                self._health.unread = len(self._unread)
                 if await self._until_answered(Offer(turn.batch, *read, turn.live), turn.tries):
                     settle_s, self._passes = SETTLE_S, 0
                     if turn.tries < TRIES_MAX:
@@ -193,6 +194,7 @@ class Uplink:
             return UNREAD_S
         if len(self._unread) < UNREAD_MAX:
             self._unread.add(batch.row)
+            self._health.unread = len(self._unread)
             log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
         return 0.0
 
