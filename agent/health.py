@@ -117,6 +117,12 @@ class Health:
         self.source(source).fault(fault)
         self.ring.append(BadFrame(source, fault, text, raw[:RING_BYTES], tai))
 
+    def _oldest(self) -> dict[str, int | None] | None:
+        """The oldest batch without a receipt, as it was last looked at."""
+        if self.oldest is None or not self.waiting_batches:
+            return None
+        return {"tai": self.oldest, "age_s": self.oldest_age_s}
+
     def report(self) -> dict[str, Any]:
         """All of it, for JSON. Instants in ns TAI, latency in ms."""
         return {
@@ -134,10 +140,10 @@ class Health:
                 "observations": self.waiting,
                 "bytes": self.waiting_bytes,
             },
-            "oldest_unreceipted": self.oldest and {"tai": self.oldest, "age_s": self.oldest_age_s},
+            "oldest_unreceipted": self._oldest(),
             "in_flight": self.in_flight,
             "unreadable": self.unread,
-            "days_to_drain": self.days_to_drain,
+            "days_to_drain": self.days_to_drain if self.waiting_batches else 0.0,
             "bytes_kept": self.bytes_kept,
             "bytes_written": self.bytes_written,
             "disk_full_s": self.disk_full_s,
