@@ -49,6 +49,13 @@ class Seen(NamedTuple):
     signed: bytes
 
 
+class _Held(NamedTuple):
+    """Receipts of trees up to `until` hold; those of trees from `lost` on do not."""
+
+    until: int
+    lost: int
+
+
 class Lineage:
     """The log of one record, over time. `proving` is held while the kept tree may change."""
 
@@ -138,14 +145,15 @@ class Lineage:
         said = self._keeper.said
         async with self._proving:
             old, cursor, exhibit = said.kept, 0, (0, b"")
+            held = _Held(0, seen.tree.size + 1)
             await said.settled()
             while page := await self._page(cursor):
                 read = [(batch, encoded, _read(encoded)) for batch, encoded in page]
-                holds = await self._holds([found for _, _, found in read], seen.tree)
+                held = await self._narrow([found for _, _, found in read], seen.tree, held)
                 for batch, encoded, found in read:
                     if found.size <= old.size:
                         exhibit = max(exhibit, (found.size, encoded))
-                    if found.size > holds:
+                    if found.size > held.until:
                         said.reopen(batch, encoded)
                 cursor = page[-1][0].row
                 await said.settled()
@@ -161,23 +169,33 @@ class Lineage:
         spool = self._keeper.spool
         return await self._keeper.on_disk(lambda: spool.receipted(after, PAGE))
 
-    async def _holds(self, receipts: list[Receipt], tree: Kept) -> int:
-        """Receipts of trees up to this size hold in the new tree; -1: none does.
+    async def _narrow(self, receipts: list[Receipt], tree: Kept, held: _Held) -> _Held:
+        """Which of these receipts the new tree holds.
 
-        One proof does for all: each was proved in one line with the others.
+        One proof does for many: each was proved in one line with the others, so that where one
+        holds, those of smaller trees do, and where one does not, those of larger ones do not.
         """
-        inside = [found for found in receipts if found.size <= tree.size]
-        if not inside:
-            return -1
-        last = max(inside, key=lambda found: found.size)
-        path = f"/v1/receipt/{last.subject.hex()}?size={tree.size}"
+        left = sorted(receipts, key=lambda found: found.size)
+        at = len(left) - 1
+        while left := [found for found in left if held.until < found.size < held.lost]:
+            probe = left[min(at, len(left) - 1)]
+            if await self._in(tree, probe):
+                held = _Held(probe.size, held.lost)
+            else:
+                held = _Held(held.until, probe.size)
+            at = len(left) // 2
+        return held
+
+    async def _in(self, tree: Kept, given: Receipt) -> bool:
+        """Whether the record proves that the tree of a receipt is the beginning of this one."""
+        path = f"/v1/receipt/{given.subject.hex()}?size={tree.size}"
         answer = await self._ask("GET", path, None)
         if answer.status == 404:
-            return -1
+            return False
         if answer.status != 200:
             raise unwell(answer, " for a receipt that it gave")
         _, proof = shape.array(cbor.decode(answer.body), "answer", 2)
-        return last.size if _continues(Kept(last.size, last.root), tree, proof) else -1
+        return _continues(Kept(given.size, given.root), tree, proof)
 
     async def compare_heads(self) -> None:
         """Asks once what the record has of this device.

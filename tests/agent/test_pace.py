@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from agent import pace
 from agent.pace import BURST_NS, HEAD_BYTES, Pace
 from tests.agent.server import run
 
@@ -30,7 +29,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     found = Time()
-    monkeypatch.setattr(pace.asyncio, "sleep", found.sleep)
+    monkeypatch.setattr(asyncio, "sleep", found.sleep)
     return found
 
 

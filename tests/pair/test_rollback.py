@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from agent import lineage, uplink
-from agent.http import Client
+from agent.http import Client, UplinkError
 from agent.query import Kept
 from agent.spool import Spool, State
 from agent.uplink import Uplink
@@ -249,23 +249,23 @@ def test_record_restored_from_a_backup_has_all_again(site: Site, grown: int) -> 
             assert upstream.frames() == raws(250), "once each"
             assert agent.keeper.said.kept == upstream.tree()
             assert agent.health.reopened == 100
-            told = agent.health.report()["forks"]
-            assert [(one["from_size"], one["to_size"]) for one in told] == [
-                (old.size, restored.size)
-            ]
+            (told,) = agent.health.report()["forks"]
+            # Where it had grown past the tree that is known, it took some batches meanwhile.
+            assert told["from_size"] == old.size
+            assert 0 <= told["to_size"] - restored.size <= (5 if grown else 0)
             await agent.keeper.close()
         assert set(states(site)) == {State.RECEIPTED}
-        _check_exhibit(site, upstream, old, restored)
+        _check_exhibit(site, upstream, old)
 
     play(work)
 
 
-def _check_exhibit(site: Site, upstream: Upstream, old: Kept, new: Kept) -> None:
+def _check_exhibit(site: Site, upstream: Upstream, old: Kept) -> None:
     """What the spool keeps shows, by the log's key alone, that it signed two histories."""
     spool = Spool(site.spool)
     (fork,) = spool.find().forks
     spool.close()
-    assert (fork.old, fork.new) == (old, new)
+    assert fork.old == old
     one = cose.read_statement(fork.receipt, Typ.RECEIPT)
     two = cose.read_statement(fork.checkpoint, Typ.CHECKPOINT)
     for message in (one, two):
@@ -273,7 +273,7 @@ def _check_exhibit(site: Site, upstream: Upstream, old: Kept, new: Kept) -> None
     signed = receipt.read(one.payload)
     assert Kept(signed.size, signed.root) == old
     point = checkpoint.read(two.payload)
-    assert Kept(point.size, point.root) == new
+    assert Kept(point.size, point.root) == fork.new
 
 
 def test_record_that_begins_anew_under_its_key_has_all_that_is_held(site: Site) -> None:
@@ -312,7 +312,7 @@ def test_agent_killed_while_it_looks_through_its_receipts_begins_anew(
 
             def reopened(batch: Any, encoded: bytes) -> None:
                 if agent.health.reopened == 50:
-                    raise lineage.UplinkError("the link is cut")
+                    raise UplinkError("the link is cut")
                 reopen(batch, encoded)
 
             said.reopen = reopened  # type: ignore[method-assign]
