@@ -12,11 +12,9 @@ It reads no disk, and checks nothing: agent.uplink does.
 import asyncio
 from typing import NamedTuple
 
+from agent.commit import Commit, Fork, Found, Kept, State, Waiting
 from agent.health import Health
-from agent.query import Fork, Kept, Waiting
-from agent.spool import Commit, Found, Spool, State
-
-KEEP_ALL_DAYS = 36_500  # longer than any spool is old
+from agent.spool import Spool
 
 
 class Told(NamedTuple):

@@ -1,125 +1,180 @@
-"""Which batch goes next: live ones first, the backlog behind them at its share.
+"""One stream as the gateway hears it: what it is, how far it came, and when its next measurement is
+due.
 
-1. A batch is live from its cut until it is taken, or LIVE_MAX newer ones wait: then it is left to
-   the backlog. The record restores the order.
-2. While live batches come, the backlog has its share of the slots, at least one, and at least one
-   is never its own; with a single slot the two take turns by the share. When no live batch came for
-   CALM_S, the backlog has them all.
-3. What is in hand is not taken twice.
+1. A measurement later than `due` has a hole before it. Where no rate is known there is none to see,
+   except across a time in which the line was down or the agent was not there.
+2. `last` is the instant of the last measurement, or the end of the last hole that was stated: no
+   instant is stated twice.
+3. What comes late, or twice, within LATE_NS moves nothing. What comes earlier than that is a clock
+   that was set back, and what is due goes with it.
 
-At most LIVE_MAX and two lists of batches are held. It reads no disk and sends nothing.
+It seals nothing and asks no clock.
 """
 
-import asyncio
-import contextlib
-from collections import deque
-from collections.abc import Iterable
-from typing import NamedTuple
+from agent.sealer import Came, Chain
+from drivers.line import Frame, Setup
+from evidence.code import Cause, Flag
+from evidence.gap import Gap
 
-from agent.query import Waiting
-
-LIVE_MAX = 16  # some seconds of batches; beyond that who waits for one is better served by the next
-BEHIND = 4  # live batches waiting: then fuller ones go through faster
-CALM_S = 5.0
-HUNGRY = 16  # batches of the backlog left: then it is time to look up more
-_WHOLE = 100
-
-
-class Turn(NamedTuple):
-    """A batch and how often it may be tried while the record answers."""
-
-    batch: Waiting
-    tries: int
-    live: bool
+NS = 1_000_000_000
+LATE_NS = 2 * NS
+# By more than this a hole cannot be longer than the wait for what ended it: the device's clock (or
+# the gateway's) was set. Arrival varies by less: the worst PMU and concentrator are 2 s late.
+STEP_NS = 4 * NS
+NEVER = 1 << 64  # later than any instant
+BEFORE_ALL = -NEVER  # and earlier: nothing was measured yet
+# A line that stays down has its hole stated after so long, then ever more seldom: the device may
+# never come back, and what it sends meanwhile is missing all the same.
+SILENCE_NS = (10 * NS, 3600 * NS)
+# Between the last instant of such a statement and the time that it was made: a clock that drifts.
+MARGIN_NS = 2 * NS
+_KEPT_FLAGS = int(Flag.SIMULATED | Flag.TEST)  # what a statement about samples takes from them
 
 
-class Lanes:
-    """Batches that wait for one of so many slots."""
+class Lane:
+    """One stream."""
 
-    def __init__(self, slots: int, share_percent: int) -> None:
-        self._slots, self._share = slots, share_percent
-        own = (slots * share_percent + _WHOLE // 2) // _WHOLE
-        self._own = max(1, min(own, slots - 1))  # of the backlog, while live batches come
-        self._live: deque[Turn] = deque()
-        self._backlog: deque[Turn] = deque()
-        self._busy = [0, 0]  # slots: with a batch of the backlog, with a live one
-        self._owed = 0  # with a single slot: percent of a turn that the backlog has to come
-        self._held: set[int] = set()  # rows in a lane, under way, or answered a moment ago
-        self._came = 0.0  # when the last live batch did, by the loop's clock
-        self._changed = asyncio.Event()
-        self.hungry = asyncio.Event()  # set while more of the backlog may be put in
-        self.hungry.set()
-        self.more = asyncio.Event()  # set when the backlog has more than was looked up
+    __slots__ = (
+        "cause",
+        "chain",
+        "described",
+        "due",
+        "flags",
+        "heard",
+        "key",
+        "kind",
+        "last",
+        "number",
+        "owed",
+        "patience_ns",
+        "period_ns",
+        "setup",
+        "silence_ns",
+        "silent_from",
+        "source",
+        "unkept",
+    )
+
+    def __init__(self, number: int, source: str, key: str, came: Came | None = None) -> None:
+        """`came`: in an earlier run, when this agent was not there in between."""
+        self.number, self.source, self.key = number, source, key
+        self.setup: Setup | None = None
+        self.described: Setup | None = None  # what the chain's last descriptor says
+        self.chain: Chain | None = None  # in this run
+        self.kind = -1  # of its measurements
+        self.flags = 0  # of the last one, as far as a statement takes them over
+        self.period_ns = 0  # 0: not known
+        self.patience_ns = NEVER
+        self.last, self.due = BEFORE_ALL, NEVER
+        self.heard = 0  # when the last one was, by the gateway's clock, ns TAI
+        self.cause = Cause.NOT_HEARD  # of the next hole
+        self.silent_from: int | None = None  # monotonic: since when its line is known to be down
+        self.silence_ns = SILENCE_NS[0]
+        # Heard and not sealed: first and last instant, and how many.
+        self.unkept: tuple[int, int, int] | None = None
+        self.owed: Gap | None = None  # a hole across the start, until the record was asked
+        if came is not None:
+            self.last = self.due = came.last
+            self.cause = Cause.RESTART
+            self.owed = Gap(Cause.RESTART, *came.owed, None) if came.owed else None
 
     @property
-    def behind(self) -> bool:
-        """Whether live batches queue up."""
-        return len(self._live) >= BEHIND
+    def came(self) -> Came | None:
+        """How far the stream is accounted for; to be durable with what was sealed last."""
+        if self.last == BEFORE_ALL:
+            return None
+        return Came(self.last, (self.owed.first, self.owed.last) if self.owed else None)
 
-    @property
-    def under_way(self) -> int:
-        return sum(self._busy)
-
-    def holds(self, batch: Waiting) -> bool:
-        return batch.row in self._held
-
-    def add_live(self, batch: Waiting, tries: int) -> None:
-        """A batch that was just cut."""
-        self._held.add(batch.row)
-        self._live.append(Turn(batch, tries, live=True))
-        self._came = asyncio.get_running_loop().time()
-        if len(self._live) > LIVE_MAX:
-            self._held.discard(self._live.popleft().batch.row)
-            self.more.set()
-        self._changed.set()
-
-    def add_backlog(self, batches: Iterable[tuple[Waiting, int]]) -> None:
-        """Batches that have waited, oldest first, with the tries that each has."""
-        for batch, tries in batches:
-            self._held.add(batch.row)
-            self._backlog.append(Turn(batch, tries, live=False))
-        self._set_hungry()
-        self._changed.set()
-
-    async def take(self) -> Turn:
-        """The next batch; the slot has it until `done`."""
-        while (turn := self._next()) is None:
-            self._changed.clear()
-            # Not wait_for: before Python 3.12 it can lose a cancellation.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CALM_S):
-                    await self._changed.wait()
-        self._busy[turn.live] += 1
-        self._set_hungry()
-        return turn
-
-    def done(self, turn: Turn, settle_s: float) -> None:
-        """The slot is free; the batch is not taken again for so long."""
-        self._busy[turn.live] -= 1
-        loop = asyncio.get_running_loop()
-        loop.call_later(settle_s, self._held.discard, turn.batch.row)
-        self._changed.set()
-
-    def _next(self) -> Turn | None:
-        calm = asyncio.get_running_loop().time() - self._came > CALM_S
-        allowed = self._slots if calm else self._own
-        old = bool(self._backlog) and self._busy[False] < allowed
-        if old and (not self._live or self._yields()):
-            return self._backlog.popleft()
-        return self._live.popleft() if self._live else None
-
-    def _yields(self) -> bool:
-        """Whether a live batch waits for one of the backlog, both being there."""
-        if self._slots > 1:
-            return self._busy[True] >= self._slots - self._own
-        self._owed += self._share
-        if self._owed < _WHOLE:
-            return False
-        self._owed -= _WHOLE
-        return True
-
-    def _set_hungry(self) -> None:
-        if len(self._backlog) <= HUNGRY:
-            self.hungry.set()
+    def set_up(self, setup: Setup) -> None:
+        """A new rate rules; for the hole before its first measurement the slower of both."""
+        self.setup, self.kind = setup, setup.kind
+        frames, seconds = setup.rate
+        before = self.patience_ns
+        if frames and seconds:
+            self.period_ns = seconds * NS // frames
+            self.patience_ns = self.period_ns * 3 // 2  # FRACSEC rounds; none is half a period off
         else:
-            self.hungry.clear()
+            self.period_ns, self.patience_ns = 0, NEVER
+        if self.last != BEFORE_ALL:
+            broken = self.cause != Cause.NOT_HEARD
+            self.due = self.last + max(before, self.patience_ns)
+            if broken and before == NEVER:
+                self.due = self.last + (self.patience_ns if self.period_ns else 0)
+
+    def lost(self) -> None:
+        """Its line is down: what comes next comes after a hole."""
+        if self.cause == Cause.NOT_HEARD:
+            self.cause = Cause.DRIVER_DOWN
+        if not self.period_ns and self.last != BEFORE_ALL:
+            self.due = self.last
+
+    def sealed(self, frames: list[Frame]) -> None:
+        """These were heard, a measurement among them or not."""
+        newest = frames[-1]
+        self.flags = newest.flags & _KEPT_FLAGS
+        self.heard = newest.heard.tai
+        if self.cause != Cause.NOT_HEARD and any(one.kind == self.kind for one in frames):
+            self.cause = Cause.NOT_HEARD  # the next hole is one of its own
+            self.silent_from, self.silence_ns = None, SILENCE_NS[0]
+
+    def missed(self, first: int, after: int) -> int | None:
+        """How many measurements lie between one at `first` and one at `after`.
+
+        None where no rate is known.
+        """
+        if not self.period_ns:
+            return None
+        return max((after - first + self.period_ns // 2) // self.period_ns - 1, 0)
+
+    def hole(self, frame: Frame) -> Gap | None:
+        """What is missing between the last measurement and this one."""
+        before, cause, self.cause = self.last, self.cause, Cause.NOT_HEARD
+        self.flags = frame.flags & _KEPT_FLAGS
+        count = self.missed(before, frame.tai)
+        elapsed = frame.heard.tai - self.heard
+        if cause == Cause.NOT_HEARD and frame.tai - before > elapsed + STEP_NS:
+            cause, count = Cause.CLOCK_STEPPED, None
+        if count == 0 or frame.tai - before < 2:
+            return None
+        return Gap(cause, before + 1, frame.tai - 1, count)
+
+    def silence(self, now_ns: int) -> Gap | None:
+        """What is missing since its line went down, when that is due to be stated; to be asked now
+        and then. `now_ns`: monotonic.
+        """
+        if self.cause != Cause.DRIVER_DOWN or self.last == BEFORE_ALL or self.setup is None:
+            return None
+        if self.silent_from is None:
+            self.silent_from = now_ns
+        waited_ns = now_ns - self.silent_from
+        if waited_ns < self.silence_ns:
+            return None
+        self.silence_ns = min(2 * self.silence_ns, SILENCE_NS[1])
+        self.silent_from = now_ns - MARGIN_NS
+        first, last = self.last + 1, self.last + waited_ns - MARGIN_NS
+        count = self.missed(self.last, last + 1)
+        self.last = last
+        self.due = last + (self.patience_ns if self.period_ns else 0)
+        return Gap(Cause.DRIVER_DOWN, first, last, count)
+
+    def reached(self, tai: int) -> None:
+        """The record has it up to here, by an earlier run: what this disk lost is not missing."""
+        if self.cause == Cause.RESTART:  # nothing was heard yet; what is owed is of a start before
+            if tai > self.last:
+                self.last = tai
+                self.due = tai + (self.patience_ns if self.period_ns else 0)
+        elif self.owed is not None and tai >= self.owed.first:
+            count = self.missed(tai, self.owed.last + 1)
+            over = tai >= self.owed.last or count == 0
+            self.owed = None if over else Gap(Cause.RESTART, tai + 1, self.owed.last, count)
+
+    def count_unkept(self, frames: list[Frame]) -> None:
+        """These were heard, and the disk takes nothing."""
+        for frame in frames:
+            first, last, count = self.unkept or (frame.tai, frame.tai, 0)
+            self.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
+
+    def widen_unkept(self, hole: Gap) -> None:
+        """A hole in what the disk did not take is part of that."""
+        first, last, count = self.unkept or (hole.first, hole.last, 0)
+        self.unkept = (min(first, hole.first), max(last, hole.last), count + (hole.count or 0))

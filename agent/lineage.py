@@ -19,10 +19,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from agent.commit import Fork, Kept, Waiting
 from agent.health import Health
 from agent.http import Answer, UplinkError
 from agent.keeper import Keeper
-from agent.query import Fork, Kept, Waiting
 from agent.schema import SpoolError
 from evidence import cbor, checkpoint, cose, merkle, receipt, shape
 from evidence.code import Cause, Typ

@@ -7,45 +7,15 @@ What is on disk and when it is written is agent.spool's.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
+from agent.commit import Fork, Kept, Waiting
 from agent.schema import SpoolError
 from evidence import cbor
 
 _FORK = "fork "  # and a number: the marks in which forks are kept
-
-
-class Waiting(NamedTuple):
-    """A batch that waits for its receipt."""
-
-    row: int
-    id: bytes
-    run: bytes
-    observations: int
-    size: int
-
-
-class Kept(NamedTuple):
-    """The last tree head of the record that this agent believed."""
-
-    size: int
-    root: bytes
-
-
-class Fork(NamedTuple):
-    """Two trees of one record, neither continuing the other, and what shows that it signed both."""
-
-    taken: int  # when it was kept, ns TAI
-    old: Kept
-    receipt: bytes  # of the old tree; empty where none was left on disk
-    new: Kept
-    checkpoint: bytes  # of the new tree; empty where that is
-
-    def words(self) -> dict[str, Any]:
-        """For the account of the agent."""
-        return {"tai": self.taken, "from_size": self.old.size, "to_size": self.new.size}
 
 
 def read_forks(marks: dict[str, bytes]) -> tuple[Fork, ...]:

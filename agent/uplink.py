@@ -9,7 +9,7 @@
    never holds up the rest, and offered again every RETRY_S. Where nothing goes through, as with a
    record that lost its log, batches are passed over ever more slowly: lines cost money.
 4. Statements are sent when the record asks for them by name (409), never otherwise.
-5. Live batches go first, and the backlog has its share (agent.lane); both within the cap that the
+5. Live batches go first, and the backlog has its share (agent.turn); both within the cap that the
    operator set (agent.pace). All batches found at the start are backlog.
 6. Where what the record says does not hold with the tree kept last, agent.lineage looks whether its
    log was rolled back; while that is open nothing is sent.
@@ -24,16 +24,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from agent.commit import Kept, State, Waiting
 from agent.config import UplinkSection
 from agent.health import Health
 from agent.http import SLOWEST_BYTES_S, Answer, Client, UplinkError
 from agent.keeper import Keeper
-from agent.lane import Lanes
 from agent.lineage import ANSWER, BUSY, Lineage, unwell
 from agent.pace import Pace
-from agent.query import Kept, Waiting
 from agent.schema import SpoolError
-from agent.spool import State
+from agent.turn import Turns
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Reason, Typ
 from evidence.head import batch_id
@@ -80,7 +79,7 @@ class Uplink:
         self._client, self._log_key = client, log_key
         self._keeper, self._random, self._health = keeper, random, health
         self._slots, share = settings.in_flight, settings.backlog_share
-        self._lanes = Lanes(self._slots, share)
+        self._turns = Turns(self._slots, share)
         self._pace = Pace(settings.max_kbps, share, _monotonic_ns)
         self._newest = 0  # the last row that was looked up as live
         self._tried = 0  # the last row of the backlog that was ever offered
@@ -101,7 +100,7 @@ class Uplink:
             group.create_task(self._lineage.compare_heads())
             group.create_task(self._list())
             group.create_task(self._look_back())
-            group.create_task(self._lineage.watch(self._lanes.more))
+            group.create_task(self._lineage.watch(self._turns.more))
             for _ in range(self._slots):
                 group.create_task(self._offer())
 
@@ -126,8 +125,8 @@ class Uplink:
                     break  # the keeper opens it again, and offers
                 for batch in found:
                     self._newest = batch.row
-                    self._lanes.add_live(batch, TRIES_MAX)
-                self._keeper.behind = self._lanes.behind
+                    self._turns.add_live(batch, TRIES_MAX)
+                self._keeper.behind = self._turns.behind
                 if len(found) < LIST_MAX:
                     break
 
@@ -139,22 +138,22 @@ class Uplink:
         """
         cursor = 0
         while True:
-            await self._lanes.hungry.wait()
+            await self._turns.hungry.wait()
             try:
                 found = await self._keeper.on_disk(partial(self._waiting, cursor))
             except SpoolError:
-                await self._rest(self._lanes.more, RETRY_S)  # the keeper opens it again
+                await self._rest(self._turns.more, RETRY_S)  # the keeper opens it again
                 continue
-            old = [one for one in found if one.row <= self._newest and not self._lanes.holds(one)]
+            old = [one for one in found if one.row <= self._newest and not self._turns.holds(one)]
             whole = len(found) == LIST_MAX
             if not old and not cursor and not whole:
                 self._passed = ""
-            self._lanes.add_backlog((one, TRIES_MAX if one.row > self._tried else 1) for one in old)
+            self._turns.add_backlog((one, TRIES_MAX if one.row > self._tried else 1) for one in old)
             self._tried = max(self._tried, *(one.row for one in old), 0)
             cursor = found[-1].row if whole else 0
             if not cursor:
-                await self._rest(self._lanes.more, RETRY_S)
-                self._lanes.more.clear()
+                await self._rest(self._turns.more, RETRY_S)
+                self._turns.more.clear()
 
     async def _rest(self, event: asyncio.Event, most_s: float) -> None:
         """Waits for an event, or that long."""
@@ -165,9 +164,9 @@ class Uplink:
 
     async def _offer(self) -> None:
         while True:
-            turn = await self._lanes.take()
-            self._keeper.behind = self._lanes.behind
-            self._health.in_flight = self._lanes.under_way
+            turn = await self._turns.take()
+            self._keeper.behind = self._turns.behind
+            self._health.in_flight = self._turns.under_way
             settle_s = 0.0
             try:
                 read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
@@ -176,15 +175,15 @@ class Uplink:
                 if await self._until_answered(Offer(turn.batch, *read, turn.live), turn.tries):
                     settle_s, self._passes = SETTLE_S, 0
                     if turn.tries < TRIES_MAX:
-                        self._lanes.more.set()
+                        self._turns.more.set()
                 else:
                     self._passes += 1
                     await asyncio.sleep(self._pace_s())
             except SpoolError as fault:
                 settle_s = self._cannot_read(turn.batch, fault)
             finally:
-                self._lanes.done(turn, settle_s)
-                self._health.in_flight = self._lanes.under_way
+                self._turns.done(turn, settle_s)
+                self._health.in_flight = self._turns.under_way
 
     def _cannot_read(self, batch: Waiting, fault: SpoolError) -> float:
         """Says it once of a batch. How long it is left alone: the first time the disk may just have

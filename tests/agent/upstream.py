@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from agent.answers import Answers
+from agent.commit import Kept, State, Waiting
 from agent.config import UplinkSection
 from agent.health import Health
 from agent.http import Client
-from agent.query import Kept, Waiting
 from agent.sealer import Statement
-from agent.spool import State
 from agent.uplink import Uplink
 from evidence import cbor, cose, merkle
 from evidence.checkpoint import Checkpoint

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from agent import lineage, uplink
+from agent.commit import Kept, State
 from agent.http import Client, UplinkError
-from agent.query import Kept
-from agent.spool import Spool, State
+from agent.spool import Spool
 from agent.uplink import Uplink
 from drivers.keystore import file as keyfile
 from evidence import checkpoint, cose, head, merkle, observation, receipt

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from agent import lane
-from agent.lane import LIVE_MAX, Lanes, Turn
-from agent.query import Waiting
+from agent import turn as turns_
+from agent.commit import Waiting
+from agent.turn import LIVE_MAX, Turn, Turns
 from tests.agent.server import run
 
 
@@ -19,7 +19,7 @@ def backlog(*rows: int) -> list[tuple[Waiting, int]]:
     return [(batch(row), 3) for row in rows]
 
 
-async def taken(lanes: Lanes) -> Turn | None:
+async def taken(lanes: Turns) -> Turn | None:
     """Who has the next free slot, if anybody may have it."""
     task = asyncio.create_task(lanes.take())
     await asyncio.sleep(0)
@@ -33,7 +33,7 @@ async def taken(lanes: Lanes) -> Turn | None:
 
 def test_batch_cut_now_goes_before_hours_of_backlog() -> None:
     async def play() -> None:
-        lanes = Lanes(4, 50)
+        lanes = Turns(4, 50)
         lanes.add_backlog(backlog(*range(1, 65)))
         lanes.add_live(batch(100), 3)
         turn = await taken(lanes)
@@ -49,7 +49,7 @@ def test_backlog_has_its_share_of_slots_while_live_batches_come(
     slots: int, share: int, own: int
 ) -> None:
     async def play() -> None:
-        lanes = Lanes(slots, share)
+        lanes = Turns(slots, share)
         lanes.add_live(batch(1000), 3)
         first = await taken(lanes)
         assert first is not None and first.live
@@ -64,10 +64,10 @@ def test_backlog_has_its_share_of_slots_while_live_batches_come(
 
 
 def test_backlog_has_all_slots_once_no_live_batch_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "CALM_S", 0.05)
+    monkeypatch.setattr(turns_, "CALM_S", 0.05)
 
     async def play() -> None:
-        lanes = Lanes(4, 25)
+        lanes = Turns(4, 25)
         lanes.add_live(batch(1000), 3)
         first = await lanes.take()
         lanes.done(first, 0.0)
@@ -81,7 +81,7 @@ def test_backlog_has_all_slots_once_no_live_batch_comes(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("slots", "share"), [(1, 10), (1, 50), (1, 90), (4, 25), (4, 75)])
 def test_backlog_gets_its_share_though_live_alone_fills_the_line(slots: int, share: int) -> None:
     async def play() -> None:
-        lanes, chance, row = Lanes(slots, share), random.Random(1), 1000
+        lanes, chance, row = Turns(slots, share), random.Random(1), 1000
         busy: list[Turn] = []
         seen = [0, 0]
         old = iter(range(1, 1000))
@@ -104,10 +104,10 @@ def test_backlog_gets_its_share_though_live_alone_fills_the_line(slots: int, sha
 
 def test_live_batches_that_pile_up_are_left_to_the_backlog_oldest_first() -> None:
     async def play() -> None:
-        lanes = Lanes(2, 50)
+        lanes = Turns(2, 50)
         for row in range(1, LIVE_MAX + 4):
             lanes.add_live(batch(row), 3)
-            assert lanes.behind == (row >= lane.BEHIND)
+            assert lanes.behind == (row >= turns_.BEHIND)
         assert lanes.more.is_set()
         assert [lanes.holds(batch(row)) for row in (1, 2, 3, 4)] == [False, False, False, True]
         turn = await taken(lanes)
@@ -118,7 +118,7 @@ def test_live_batches_that_pile_up_are_left_to_the_backlog_oldest_first() -> Non
 
 def test_batch_in_hand_is_known_until_it_has_settled() -> None:
     async def play() -> None:
-        lanes = Lanes(1, 50)
+        lanes = Turns(1, 50)
         lanes.add_backlog(backlog(7))
         turn = await lanes.take()
         lanes.done(turn, 0.1)
@@ -134,7 +134,7 @@ def test_slots_that_wait_lose_no_batch() -> None:
     """Many wait at once; every batch is taken by one of them, whoever is cancelled between."""
 
     async def play() -> None:
-        lanes = Lanes(8, 50)
+        lanes = Turns(8, 50)
         got: list[int] = []
 
         async def slot() -> None:
