@@ -68,10 +68,14 @@ class Turns:
         self._held.add(batch.row)
         self._live.append(Turn(batch, tries, live=True))
         self._came = asyncio.get_running_loop().time()
-        if len(self._live) > LIVE_MAX:
+        self.leave(LIVE_MAX)
+        self._changed.set()
+
+    def leave(self, most: int) -> None:
+        """Leaves live batches to the backlog, oldest first, until there are so many at most."""
+        while len(self._live) > most:
             self._held.discard(self._live.popleft().batch.row)
             self.more.set()
-        self._changed.set()
 
     def add_backlog(self, batches: Iterable[tuple[Waiting, int]]) -> None:
         """Batches that have waited, oldest first, with the tries that each has."""

@@ -87,6 +87,7 @@ class Uplink:
         self._up = asyncio.Event()  # set for a moment whenever a batch goes through
         self._passed = ""  # why the last batch was passed over; empty when none is
         self._passes = 0  # one after another
+        self._away = False  # whether nobody answered, the last time
         self._said = ""  # the fault that was logged last; empty once a batch went through
         self._proving = asyncio.Lock()
         self._supplying = asyncio.Lock()
@@ -240,11 +241,16 @@ class Uplink:
             if cause in (ANSWER, BUSY):
                 await asyncio.sleep(wait)
             else:  # nobody answers: the first that gets through says so to all
+                self._away = True
                 await self._rest(self._up, wait)
             wait_s = min(wait_s * 2, BACKOFF_S[1])
 
     def _well(self) -> None:
         """A batch was answered for."""
+        if self._away:  # what was cut meanwhile is backlog: what is cut now waits for none of it
+            self._away = False
+            self._turns.leave(0)
+            self._keeper.behind = self._turns.behind
         self._said = ""
         self._health.record = f"up; passed over: {self._passed}" if self._passed else "up"
         self._up.set()  # wakes who waits, and nobody who comes later
