@@ -88,7 +88,8 @@ class Answers:
 
     def durable(self, commit: Commit) -> None:
         """The commit is on disk."""
-        del self._told[: len(commit.answers)]
+        # What is damaged is not of the record's saying.
+        del self._told[: sum(state != State.DAMAGED for _, state, _ in commit.answers)]
         if commit.fork is not None:
             self._fork = None
             self._health.forks.append(commit.fork.words())

@@ -83,6 +83,7 @@ class Health:
             "receipted",
             "refused",
             "unkept",
+            "given_up",
             "run",
             "record",
         ),
@@ -107,6 +108,7 @@ class Health:
         self.bytes_written: int | None = None
         self.disk_full_s: int | None = None
         self.days_to_drain: float | None = None
+        self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.disk_low = False
         self.run = self.record = self.spool_fault = self.clock = ""
 
@@ -152,6 +154,7 @@ class Health:
             "holes": sum(self.gaps.values()),
             "gaps": dict(self.gaps),
             "unkept": self.unkept,
+            "given_up": self.given_up,
             "faults": sum(sum(source.faults.values()) for source in self.sources.values()),
             "bugs": self.bugs,
             "tree_size": self.tree_size,

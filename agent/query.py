@@ -39,11 +39,11 @@ class Queries:
             "SELECT id, name, run, observations, size FROM batch"
             " WHERE state = 0 AND id > ? ORDER BY id LIMIT ?"
         )
-        return [Waiting(*row) for row in self._rows(query, (after, most))]
+        return [Waiting(*row) for row in self.rows(query, (after, most))]
 
     def newest(self) -> int:
         """The row of the last batch that was cut; 0 before the first."""
-        return self._rows("SELECT max(id) FROM batch")[0][0] or 0
+        return self.rows("SELECT max(id) FROM batch")[0][0] or 0
 
     def oldest(self) -> int | None:
         """When the first piece of the oldest batch that waits was taken, ns TAI."""
@@ -51,7 +51,7 @@ class Queries:
             "SELECT p.taken FROM batch b JOIN piece p ON p.id = b.first"
             " WHERE b.state = 0 ORDER BY b.id LIMIT 1"
         )
-        found = self._rows(query)
+        found = self.rows(query)
         return found[0][0] if found else None
 
     def receipted(self, after: int, most: int) -> list[tuple[Waiting, bytes]]:
@@ -60,7 +60,7 @@ class Queries:
             "SELECT id, name, run, observations, size, answer FROM batch"
             " WHERE state = 1 AND id > ? ORDER BY id LIMIT ?"
         )
-        return [(Waiting(*row[:-1]), row[-1]) for row in self._rows(query, (after, most))]
+        return [(Waiting(*row[:-1]), row[-1]) for row in self.rows(query, (after, most))]
 
     def used(self) -> int:
         """Bytes of the file that hold something."""
@@ -68,14 +68,14 @@ class Queries:
             "SELECT (page_count - freelist_count) * page_size"
             " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
-        return int(self._rows(pages)[0][0])
+        return int(self.rows(pages)[0][0])
 
     def fork_mark(self) -> str:
         """The name of the next fork's mark."""
         query = "SELECT count(*) FROM mark WHERE name BETWEEN ? AND ?"
-        return f"{_FORK}{self._rows(query, (_FORK, _FORK + '~'))[0][0]:04}"
+        return f"{_FORK}{self.rows(query, (_FORK, _FORK + '~'))[0][0]:04}"
 
-    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
             return self._db.execute(query, values).fetchall()
         except apsw.Error as fault:

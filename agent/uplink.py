@@ -31,7 +31,7 @@ from agent.http import SLOWEST_BYTES_S, Answer, Client, UplinkError
 from agent.keeper import Keeper
 from agent.lineage import ANSWER, BUSY, Lineage, unwell
 from agent.pace import Pace
-from agent.schema import SpoolError
+from agent.schema import DamageError, GoneError, SpoolError
 from agent.turn import Turns
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Reason, Typ
@@ -169,6 +169,8 @@ class Uplink:
             self._keeper.behind = self._turns.behind
             self._health.in_flight = self._turns.under_way
             settle_s = 0.0
+            under_way = self._keeper.relief.under_way
+            under_way.add(turn.batch.row)
             try:
                 read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
                 self._unread.discard(turn.batch.row)
@@ -180,9 +182,15 @@ class Uplink:
                 else:
                     self._passes += 1
                     await asyncio.sleep(self._pace_s())
+            except DamageError:
+                self._keeper.relief.damaged(turn.batch.row)
+                settle_s = SETTLE_S
+            except GoneError:
+                self._unread.discard(turn.batch.row)  # given up in the meantime, and stated
             except SpoolError as fault:
                 settle_s = self._cannot_read(turn.batch, fault)
             finally:
+                under_way.discard(turn.batch.row)
                 self._turns.done(turn, settle_s)
                 self._health.in_flight = self._turns.under_way
 

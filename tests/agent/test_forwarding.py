@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agent import uplink
-from agent.schema import SpoolError
+from agent.schema import DamageError, SpoolError
 from tests.agent.server import run
 from tests.agent.upstream import Keeper, Record, forwarding, until
 
@@ -124,6 +124,25 @@ def test_batch_that_the_disk_lost_is_said_once_and_holds_up_nothing(
             assert len(looks) == 4, "twice each, as the disk may just have been opened again"
             assert caplog.text.count("piece 5: 3 links") == 1
             assert health.unread == 2 and health.record == "up"
+
+    run(play)
+
+
+def test_batch_that_is_not_what_was_written_is_told_once_and_holds_up_nothing() -> None:
+    async def play() -> None:
+        record, keeper = Record(), Keeper(30)
+        read = keeper.spool.batch
+
+        def batch(row: int) -> tuple[bytes, bytes]:
+            if row == 5:
+                raise DamageError("spool.db: piece 5: is not what was written")
+            return read(row)
+
+        keeper.spool.batch = batch  # type: ignore[method-assign]
+        async with forwarding(record, keeper, in_flight=2):
+            await until(lambda: len(keeper.answers) == 29)
+            await asyncio.sleep(0.5)  # five rounds
+            assert keeper.relief.unread == [5], "whoever states it is told once"
 
     run(play)
 

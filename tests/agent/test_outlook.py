@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent import outlook
+from agent import cli, outlook
 from agent.commit import State
+from agent.health import Health
 from agent.outlook import Outlook, Sample, drain_in, full_in
 from evidence.leap import NS
 from tests.agent.keeping import go, hear, until
@@ -95,3 +96,27 @@ def test_account_of_a_gateway_whose_record_is_away_and_comes_back(
         await agent.keeper.close()
 
     go(play())
+
+
+def _account(**changes: Any) -> str:
+    health = Health()
+    for name, value in changes.items():
+        setattr(health, name, value)
+    return cli._words(health.report())
+
+
+def test_account_in_words_for_a_technician() -> None:
+    assert "0 batches, 0.0 MB; 0 under way; in step" in _account()
+    behind = {"waiting_batches": 40_000, "waiting_bytes": 6_000_000_000, "oldest": 7}
+    text = _account(**behind, oldest_age_s=190_000, in_flight=4, days_to_drain=1.5)
+    assert "40000 batches, 6000.0 MB, the oldest for 2 d 4 h; 4 under way" in text
+    assert "all sent in 1 d 12 h" in text
+    assert "no end in sight" in _account(**behind, oldest_age_s=5)
+    assert "full in 1 h 40 min" in _account(disk_full_s=6000)
+    text = _account(bytes_kept=1_500_000, bytes_written=3_000_000)
+    assert "1.5 MB kept, 3.0 MB written since the start; not filling up" in text
+    fork = {"tai": 1, "from_size": 22, "to_size": 12}
+    assert "RECORD ROLLED BACK from 22 to 12 entries: 90 offered again" in _account(
+        forks=[fork], reopened=90
+    )
+    assert "DISK DAMAGED: 3 batches" in _account(unread=3)

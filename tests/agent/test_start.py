@@ -35,7 +35,7 @@ async def _crowded(site: Site) -> None:
     await agent.keeper.end_run()
     await agent.keeper.close()
     spool = Spool(site.spool)
-    ((row, size),) = spool._rows("SELECT id, size FROM batch ORDER BY id LIMIT 1")
+    ((row, size),) = spool.rows("SELECT id, size FROM batch ORDER BY id LIMIT 1")
     with spool._db:
         spool._db.execute(_MORE, (BATCHES, row, row, EACH, size, row)).fetchall()
     spool.close()

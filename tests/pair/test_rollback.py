@@ -184,7 +184,7 @@ def raws(count: int) -> Counter[bytes]:
 
 def states(site: Site) -> Counter[State]:
     spool = Spool(site.spool)
-    found = Counter(State(row[0]) for row in spool._rows("SELECT state FROM batch"))
+    found = Counter(State(row[0]) for row in spool.rows("SELECT state FROM batch"))
     spool.close()
     return found
 
