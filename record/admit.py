@@ -40,7 +40,7 @@ from evidence.observation import Binding
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
 from evidence.run import Run
-from record.grade import SETTLEABLE, Grader, frame_of
+from record.grade import SETTLEABLE, SILENT, Grader, frame_of
 from record.known import Known, KnownDescriptor, KnownRun, MissingError
 from record.schema import INT_MAX
 
@@ -73,6 +73,8 @@ class Part(NamedTuple):
     leaves: Sequence[bytes]
     classed: tuple[Classed, ...]
     heard: tuple[int, int]  # when the first and the last were heard, ns TAI
+    heard_from: int | None  # when the last was, at the earliest; None when nobody can say
+    measured: int | None  # the instant of the last one that measures
 
 
 class NewBatch(NamedTuple):
@@ -299,7 +301,14 @@ def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
         end = segment.last_seq
     if before != SETTLEABLE:
         classed.append(Classed(place.stream, began, end, *before))
-    return Part(place, known.run, span.leaves, tuple(classed), (sum(span.first), sum(span.last)))
+    heard = (span.first.instant, span.last.instant)
+    bound = span.last.bound
+    heard_from = None if bound is None else min(max(heard[1] - bound, 0), INT_MAX)
+    measured = [tai for kind, tai in span.latest.items() if kind not in SILENT and tai <= INT_MAX]
+    return Part(
+        *(place, known.run, span.leaves, tuple(classed), heard, heard_from),
+        max(measured, default=None),
+    )
 
 
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:

@@ -30,7 +30,7 @@ GRADES_MAX = 4096
 # 0.01 rad at 60 Hz, rounded down. At 50 Hz it is 31.8 us; the stricter one rules both.
 BOUND_NS_MAX = 26_500
 
-_SILENT = frozenset(
+SILENT = frozenset(
     {Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD, Kind.C37118_INFO}
 )  # what measures nothing
 _HEAD = (0, 4)  # SYNC and FRAMESIZE
@@ -87,7 +87,7 @@ class Grader:
             found.append((Class.SIMULATED, Reason.SIMULATION))
         if flags & Flag.TEST:
             found.append((Class.TEST, Reason.TEST_MODE))
-        if kind in _SILENT:
+        if kind in SILENT:
             return found
         found += _time(quality)
         if kind != Kind.C37118 or self._frame is None:

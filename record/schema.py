@@ -11,7 +11,7 @@ from typing import NamedTuple
 from evidence.code import Typ
 
 APPLICATION_ID = 0x47526543  # of the file's header: tells a record from any other SQLite file
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 INT_MAX = (1 << 63) - 1  # the largest integer that SQLite holds; seq and stream beyond are refused
 
 # What follows from the evidence, with the key that orders it.
@@ -39,13 +39,13 @@ SCHEMA = (
     "CREATE TABLE node (level INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL,"
     " PRIMARY KEY (level, position)) STRICT, WITHOUT ROWID",
     "CREATE TABLE run (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, device BLOB NOT NULL,"
-    " kid BLOB NOT NULL, predecessor BLOB, cloned INTEGER NOT NULL) STRICT",
+    " kid BLOB NOT NULL, predecessor BLOB, cloned INTEGER NOT NULL, began INTEGER) STRICT",
     "CREATE INDEX run_kid ON run (kid)",
     "CREATE INDEX run_predecessor ON run (predecessor) WHERE predecessor IS NOT NULL",
     # copy 0 holds the position; a higher one is the same content again, or a twin.
     "CREATE TABLE span (run INTEGER NOT NULL, stream INTEGER NOT NULL, first_seq INTEGER NOT NULL,"
     " copy INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_prev BLOB NOT NULL,"
-    " last_leaf BLOB NOT NULL, idx INTEGER NOT NULL,"
+    " last_leaf BLOB NOT NULL, idx INTEGER NOT NULL, heard INTEGER, measured INTEGER,"
     " PRIMARY KEY (run, stream, first_seq, copy)) STRICT, WITHOUT ROWID",
     "CREATE TABLE reached (run BLOB NOT NULL, stream INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " by INTEGER NOT NULL, leaf BLOB NOT NULL,"
@@ -77,10 +77,15 @@ class RunRow(NamedTuple):
     kid: bytes  # of the device key
     predecessor: bytes | None
     cloned: int
+    began: int | None  # ns TAI, at the latest; None when nobody can say
 
 
 class SpanRow(NamedTuple):
-    """One stretch of a stream that the record holds: a batch's range, or a descriptor."""
+    """One stretch of a stream that the record holds: a batch's range, or a descriptor.
+
+    `heard`: the last observation, ns TAI, at the earliest; None when nobody can say. `measured`:
+    the instant of the last one that measures.
+    """
 
     run: int
     stream: int
@@ -90,6 +95,8 @@ class SpanRow(NamedTuple):
     first_prev: bytes
     last_leaf: bytes
     idx: int
+    heard: int | None
+    measured: int | None
 
 
 class ReachedRow(NamedTuple):
@@ -125,10 +132,11 @@ class Exhibit(NamedTuple):
     content: bytes
 
 
-KINDS: dict[type, tuple[type, ...]] = {
-    Entry: (int, int, bytes, (bytes, type(None)), bytes, bytes),  # type: ignore[dict-item]
-    RunRow: (int, bytes, bytes, bytes, (bytes, type(None)), int),  # type: ignore[dict-item]
-    SpanRow: (int, int, int, int, int, bytes, bytes, int),
+_OR_NONE = {kind: (kind, type(None)) for kind in (int, bytes)}
+KINDS: dict[type, tuple[type | tuple[type, ...], ...]] = {
+    Entry: (int, int, bytes, _OR_NONE[bytes], bytes, bytes),
+    RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int]),
+    SpanRow: (*[int] * 5, bytes, bytes, int, _OR_NONE[int], _OR_NONE[int]),
     ReachedRow: (bytes, int, int, int, bytes),
     HeadRow: (int, int, int, bytes),
     Exhibit: (bytes, bytes, bytes, bytes, bytes),

@@ -40,6 +40,7 @@ BUSY_MS = 5000  # a reader's checkpoint may hold the file for a moment
 CACHE_KIB = 32768
 PAGE_BYTES = 8192  # bodies are long, but ten small tables change with each: see README, Decisions
 JOURNAL_BYTES = 16 * 1024 * 1024  # of the journal before it is copied into the file
+LAST_MAX = 8  # spans looked at for what a stream said last: descriptors and copies among them
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
 
 
@@ -142,6 +143,10 @@ class Store:
             RunRow, "SELECT * FROM run WHERE predecessor = ? ORDER BY id", (predecessor,)
         )
 
+    def cloned(self) -> set[int]:
+        """The ids of runs that are marked as clones."""
+        return {row[0] for row in self._typed((int,), "SELECT id FROM run WHERE cloned <> 0")}
+
     def streams(self, run: int) -> Iterator[int]:
         """The streams of a run, by seeking from one to the next."""
         sql = "SELECT min(stream) FROM span WHERE run = ? AND stream > ?"
@@ -168,6 +173,11 @@ class Store:
             return None
         near = self.spans_near(run, stream, first, INT_MAX)
         return max(near, key=lambda span: (span.last_seq, -span.copy, -span.idx), default=None)
+
+    def last_spans(self, run: int, stream: int) -> list[SpanRow]:
+        """The last LAST_MAX spans of a stream, by their first seq, the last one first."""
+        sql = "SELECT * FROM span WHERE run = ? AND stream = ? ORDER BY first_seq DESC, copy DESC"
+        return list(self._all(SpanRow, f"{sql} LIMIT {LAST_MAX}", (run, stream)))
 
     def reached(self, run: bytes, stream: int, first: int, last: int) -> list[ReachedRow]:
         sql = "SELECT * FROM reached WHERE run = ? AND stream = ? AND seq BETWEEN ? AND ?"
@@ -249,13 +259,13 @@ class Store:
         self._run("INSERT INTO checkpoint VALUES (?, ?)", (size, encoded))
 
     def add_run(self, row: RunRow) -> None:
-        self._run("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._run("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def mark_cloned(self, run: int) -> None:
         self._run("UPDATE run SET cloned = 1 WHERE id = ?", (run,))
 
     def add_spans(self, rows: Iterable[SpanRow]) -> None:
-        self._many("INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._many("INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def add_reached(self, rows: Iterable[ReachedRow]) -> None:
         self._many("INSERT OR IGNORE INTO reached VALUES (?, ?, ?, ?, ?)", rows)

@@ -151,7 +151,7 @@ def change(
     try:
         db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (new, *row))
     except apsw.ConstraintError:
-        new = 10**9 if isinstance(value, int) else b"\2" * 32
+        new = 10**9 if value is None or isinstance(value, int) else b"\2" * 32
         db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (new, *row))
     db.close()
     return True

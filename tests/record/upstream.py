@@ -12,7 +12,7 @@ from record.admit import Admitter
 from record.known import Known
 from record.log import Log
 from record.schema import Entry
-from record.sequencer import Sequencer
+from record.sequencer import Item, Sequencer
 from record.store import open_writer
 from tests.record.gateway import NANOSECONDS, START, GatewayRun, Statement, id_of, key
 
@@ -48,6 +48,12 @@ class Upstream:
         """Batches in one commit."""
         new = [self.admitter.batch(batch, id_of(batch), now) for batch in batches]
         return self.sequencer.commit(new, now)
+
+    def commit_together(self, batches: list[bytes], statements: list[Statement]) -> list[Entry]:
+        """Batches, then statements, in one commit."""
+        new: list[Item] = [self.admitter.batch(batch, id_of(batch), NOW) for batch in batches]
+        new += [self.admitter.statement(one.encoded, one.pairs) for one in statements]
+        return self.sequencer.commit(new, NOW)
 
     def start(self, run: GatewayRun, cfg: bytes | None, *streams: int) -> None:
         """A run and its first descriptors."""
