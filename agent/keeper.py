@@ -177,6 +177,12 @@ class Keeper:
         """Whether a link that the record has can be of this disk: if not, that was rolled back."""
         return run in self._runs and seq <= self._found.get((stream, run), seq)
 
+    def compared(self, reached: dict[int, int | None]) -> None:
+        """By stream, the instant of the last measurement that the record has; None: it cannot tell.
+
+        Nothing follows from it yet.
+        """
+
     async def on_disk(self, call: Callable[[], T]) -> T:
         """Runs a call of the spool in its thread."""
         return await self._disk.call(call)

@@ -18,16 +18,17 @@ import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent.health import Health
 from agent.http import Answer, Client, UplinkError
 from agent.keeper import Keeper
 from agent.schema import SpoolError
 from agent.spool import Kept, State, Waiting
-from evidence import cbor, cose, merkle, receipt, shape
+from evidence import cbor, cose, heads, merkle, receipt, shape
 from evidence.code import Cause, Reason, Typ
 from evidence.head import batch_id
+from evidence.heads import StreamHead
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 
@@ -297,10 +298,7 @@ class Uplink:
         return receipt.read_refusal(message.payload)
 
     async def _compare_heads(self) -> None:
-        """Asks once what the record has of this device.
-
-        A run that this disk does not know means it was rolled back.
-        """
+        """Asks until the record has said, signed, what it has of this device."""
         wait_s = BACKOFF_S[0]
         while True:
             try:
@@ -308,7 +306,7 @@ class Uplink:
                     "GET", f"/v1/device/{self._device.kid.hex()}/heads", None, TIMEOUT_S
                 )
                 if answer.status == 200:
-                    self._judge_heads(cbor.decode(answer.body))
+                    self._judge_heads(self._told(answer))
                     return
                 if answer.status == 404:
                     return
@@ -317,16 +315,23 @@ class Uplink:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, BACKOFF_S[1])
 
-    def _judge_heads(self, heads: Any) -> None:
-        for item in shape.array(heads, "heads"):
-            parts = shape.array(item, "head", 4)
-            stream, seq = shape.uint(parts[0], "stream"), shape.uint(parts[2], "seq")
-            run = shape.blob(parts[1], "run", merkle.HASH_BYTES)
-            if not self._keeper.knows(stream, run, seq):
+    def _told(self, answer: Answer) -> tuple[StreamHead, ...]:
+        """The heads in an answer. Raises EvidenceError for what is not the record's word on us."""
+        message = cose.read_statement(answer.body, Typ.HEADS)
+        cose.check(message, self._log_key)
+        told = heads.read(message.payload)
+        if told.kid != self._device.kid:
+            raise EvidenceError(Reason.OTHER_SUBJECT, f"heads of device {told.kid.hex()}")
+        return told.heads
+
+    def _judge_heads(self, told: tuple[StreamHead, ...]) -> None:
+        """A run or a link that this disk does not know means that it was rolled back."""
+        self._keeper.compared({head.stream: head.measured for head in told})
+        for head in told:
+            if not self._keeper.knows(head.stream, head.run, head.seq):
                 log.error(
                     "the record has seq %s of stream %s, which this disk never had: rolled back",
-                    seq,
-                    stream,
+                    *(head.seq, head.stream),
                 )
                 self._keeper.turn(Cause.ROLLBACK)
                 return

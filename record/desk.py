@@ -27,11 +27,13 @@ from typing import NamedTuple, TypeVar
 from evidence import checkpoint, cose, head, receipt
 from evidence.anchor import Authorities
 from evidence.code import Reason, Typ
+from evidence.heads import Heads
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
 from record.admit import Admitter, DisclosureError
 from record.known import Known
 from record.log import Log, consistency, stored_node
+from record.reach import heads_of
 from record.schema import Entry, Exhibit
 from record.sequencer import Item, Sequencer
 from record.store import Store, StoreError, open_reader, open_writer
@@ -139,8 +141,8 @@ class Desk:
             return None
         return await self._in(self._working, self._answer, entry, kept_size)
 
-    async def heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
-        """(stream, run, seq, leaf) of the furthest link of each stream of a device."""
+    async def heads(self, kid: bytes) -> bytes:
+        """The furthest link of each stream of a device, signed."""
         return await self._in(self._working, self._heads, kid)
 
     async def checkpoint(
@@ -178,14 +180,14 @@ class Desk:
         fetch = partial(stored_node, self._reader)
         return Answer(entry.receipt, consistency(kept_size, size, self._reader.size(), fetch))
 
-    def _heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
-        found: dict[int, tuple[int, bytes, int, bytes]] = {}
-        for row in self._reader.runs_by_kid(kid):
-            for stream in self._reader.streams(row.id):
-                span = None if stream in found else self._reader.furthest(row.id, stream)
-                if span is not None:
-                    found[stream] = (stream, row.name, span.last_seq, span.last_leaf)
-        return [found[stream] for stream in sorted(found)]
+    def _heads(self, kid: bytes) -> bytes:
+        self._reader.snapshot()
+        try:
+            found = heads_of(self._reader, kid)
+            told = Heads(kid, self._reader.size(), self._now(), found)
+        finally:
+            self._reader.rollback()
+        return self._sign(Typ.HEADS, told.payload())
 
     def _checkpoint(self, kept_size: int) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
         size = self._reader.size()

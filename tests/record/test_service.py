@@ -12,14 +12,15 @@ import pytest
 import trustme
 
 from drivers.c37118.wire import Layout
-from evidence import cbor, checkpoint, cose, merkle, receipt
+from evidence import cbor, checkpoint, cose, heads, merkle, receipt
 from evidence.code import Reason, Typ
+from evidence.heads import Heads, StreamHead
 from record import service
 from record.cli import main
 from record.config import TlsFiles
 from record.desk import Desk
 from record.store import Store, StoreError, open_reader
-from tests.record.gateway import Gateway, GatewayRun, Statement, frame, id_of
+from tests.record.gateway import START, Gateway, GatewayRun, Statement, frame, id_of
 from tests.record.upstream import AUTHORITIES, AUTHORITY, LOG, NOW, STRANGER
 
 WAIT_S = 20
@@ -133,14 +134,22 @@ def test_from_first_batch_to_receipt(tmp_path: Path, cfg: bytes, layout: Layout)
     over_http(tmp_path, what)
 
 
+async def heads_of(client: Client, kid: str) -> Heads:
+    """What the record says it has of a device, checked as a gateway would."""
+    async with client.session.get(f"{client.url}/v1/device/{kid}/heads") as answer:
+        assert answer.status == 200
+        message = cose.read_statement(await answer.read(), Typ.HEADS)
+    cose.check(message, LOG.public)
+    return heads.read(message.payload)
+
+
 async def check_views(client: Client, gateway: Gateway, run: GatewayRun, size: int) -> None:
     kid = gateway.device.public.kid.hex()
     line = run.lines[1]
-    assert await client.get(f"/v1/device/{kid}/heads") == (
-        200,
-        ((1, run.name, line.seq - 1, line.prev),),
-    )
-    assert await client.get(f"/v1/device/{bytes(8).hex()}/heads") == (200, ())
+    told = await heads_of(client, kid)
+    assert told == Heads(gateway.device.public.kid, size, NOW, told.heads)
+    assert told.heads == (StreamHead(1, run.name, line.seq - 1, line.prev, START),)
+    assert (await heads_of(client, bytes(8).hex())).heads == ()
     status, (found, root, signed, proof) = await client.get("/v1/checkpoint?size=2")
     assert (status, found) == (200, size)
     message = cose.read_statement(signed, Typ.CHECKPOINT)
