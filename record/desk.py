@@ -21,7 +21,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from evidence import checkpoint, cose, head, receipt
@@ -31,12 +30,13 @@ from evidence.heads import Heads
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
 from record.admit import Admitter, DisclosureError
+from record.database import Place, StoreError
 from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.reach import heads_of
 from record.schema import Entry, Exhibit
 from record.sequencer import Item, Sequencer
-from record.store import Store, StoreError, open_reader, open_writer
+from record.store import Store, open_reader, open_writer
 
 GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
 GROUP_MAX = 8  # batches of one commit
@@ -82,14 +82,14 @@ class Desk:
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         signer: Signer,
         authorities: Authorities,
         now: Callable[[], int],
         random: Callable[[], float],
         every: bool = False,
     ) -> None:
-        self._path, self._signer, self._now = path, signer, now
+        self._place, self._signer, self._now = place, signer, now
         self._authorities, self._random, self._every = authorities, random, every
         self._working = ThreadPoolExecutor(1, "working")
         self._syncing = ThreadPoolExecutor(1, "syncing")
@@ -156,7 +156,7 @@ class Desk:
     # --- in the working thread: checking ------------------------------------------------------
 
     def _open_reader(self) -> None:
-        self._reader = open_reader(self._path, live=True)
+        self._reader = open_reader(self._place, live=True)
         known = Known(self._reader)
         self._admitter = Admitter(known, self._authorities, self._random, self._every)
 
@@ -201,7 +201,7 @@ class Desk:
     # --- in the working thread: appending -----------------------------------------------------
 
     def _open_writer(self) -> None:
-        store = open_writer(self._path)
+        store = open_writer(self._place)
         try:
             _own(store, self._signer.public)
             self._log = Log(store)

@@ -7,8 +7,9 @@ import pytest
 from drivers.c37118.wire import Layout
 from evidence.code import Cause, Class, Reason
 from tests.record.gateway import NANOSECONDS, START, Gateway, GatewayRun, frame
-from tests.record.upstream import AUTHORITY, Upstream, classes
+from tests.record.upstream import AUTHORITY, BOTH, Upstream, classes
 
+pytestmark = BOTH
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
 CLONE = (Class.KEY_DOUBTFUL, Reason.CLONE)
 BEGAN = START + 100 * NANOSECONDS

@@ -7,7 +7,9 @@ from evidence.heads import StreamHead
 from record import reach
 from record.reach import heads_of
 from tests.record.gateway import NANOSECONDS, START, Gateway, GatewayRun, frame
-from tests.record.upstream import AUTHORITY, Upstream
+from tests.record.upstream import AUTHORITY, BOTH, Upstream
+
+pytestmark = BOTH
 
 
 def head(run: GatewayRun, stream: int, measured: int | None) -> StreamHead:
