@@ -4,7 +4,7 @@
    there, which is why both are nobody else's.
 2. Started as root it runs as NOBODY, which owns its folder: a server refuses to be root.
 3. It dies with the bench, however that ends: the kernel kills it, and its children see that it is
-   gone. fsync stays on.
+   gone. Start it from the main thread: the signal follows the thread. fsync stays on.
 4. Every wait is bounded.
 """
 
@@ -59,21 +59,25 @@ class Server:
         if done.returncode:
             raise ServerError(f"initdb: {done.stderr.decode(errors='replace')[-500:]}")
 
-    def start(self) -> None:
-        """Starts it, and waits until it answers. Raises ServerError."""
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, **settings: str) -> None:
+        """Starts it, and waits until it answers; `settings` beside its own. Raises ServerError."""
         until = time.monotonic() + START_S
         ready = [str(PROGRAMS / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        self._process = self._started()
+        self._process = self._started(settings)
         while subprocess.run(ready, timeout=START_S, check=False).returncode:
             if time.monotonic() > until:
                 self.kill()
                 raise ServerError(f"the server does not answer: {self.said()}")
-            if self._process.poll() is not None:  # children of one that was killed are still there
-                self._process = self._started()
+            if not self.running:  # children of one that was killed are still there
+                self._process = self._started(settings)
             time.sleep(_POLL_S)
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        sets = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+    def _started(self, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+        sets = [f"--{name}={value}" for name, value in {**_SETTINGS, **settings}.items()]
         command = [
             *(*_as_nobody(), str(PROGRAMS / "postgres"), "-D", str(self.folder / "data"), *sets),
             *("-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)),

@@ -52,7 +52,8 @@ class Database(Protocol):
         """Durable when it returns."""
 
     def rollback(self) -> None:
-        """Ends a transaction that failed; none may be open."""
+        """Ends a transaction that failed; none may be open. A session that was lost is there again,
+        or it fails."""
 
     def faults(self) -> list[str]:
         """What the database itself finds wrong, and tables that are not the record's."""

@@ -4,9 +4,9 @@
    no pooler in between that hands sessions round.
 2. Durable when `commit` returns: synchronous_commit=on, and a server whose fsync is off is refused.
    A COMMIT that became a ROLLBACK is a fault.
-3. A session that was lost is opened anew, and its lock taken anew, before the next statement that
-   stands alone; never within a transaction. Whoever wrote meanwhile is not noticed here: the
-   sequencer goes back to what the store holds.
+3. A session that was lost is opened anew, never within a transaction: who reads has it before the
+   next statement, who writes by `rollback` alone. Its lock was free meanwhile and another may have
+   written, so whoever writes goes back first to what the store holds.
 4. Every wait is bounded, as far as the network tells.
 5. The comment on the table `meta` says whose it is, and of which version.
 
@@ -110,7 +110,7 @@ class PostgreSql:
             raise NotARecordError(text)
 
     def _live(self) -> _Connection:
-        if self._db.closed and not self._within and not self._ended:
+        if self._db.closed and not (self._within or self._ended or self._writes):
             self._db = self._connect()
         return self._db
 
@@ -155,6 +155,8 @@ class PostgreSql:
             with suppress(psycopg.OperationalError):  # lost just now: rolled back by that
                 self._db.execute("ROLLBACK")
         self._within = False
+        if self._db.closed and self._writes and not self._ended:
+            self._db = self._connect()
 
     def faults(self) -> list[str]:
         sql = (

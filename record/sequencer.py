@@ -98,8 +98,8 @@ class Sequencer:
         if not self._sound:
             self.restore()
         done = False
-        self._store.begin()
         try:
+            self._store.begin()
             entries = self._append_all(items, tai)
             for exhibit in exhibits:
                 self._keep(exhibit)

@@ -44,6 +44,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if getattr(request, "param", "file") == "file":
         return tmp_path / "record.db"
     server: postgresql.Server = request.getfixturevalue("database")
+    if not server.running:  # a test that stopped it has failed
+        server.start()
     server.clear(DATABASE)
     return server.url(DATABASE)
 
