@@ -29,6 +29,8 @@ LAYOUTS_MAX = 32
 _NUMBER = {1: ("B", 24), 2: ("H", 1 << 8), 4: ("I", 1 << 16), 8: ("Q", 1 << 32)}
 _TAI_LEAST = 1 << 32  # 1970-01-01T00:00:04 TAI; earlier instants have a shorter head
 Quality = tuple[int | None, int, int]  # bound, source, flags
+# tai, heard (after tai), and the bound of the gateway's clock: as one observation says it.
+Arrival = tuple[int, int, int | None]
 
 
 class Segment(NamedTuple):
@@ -39,20 +41,6 @@ class Segment(NamedTuple):
     kind: int
     quality: Quality
     marks: tuple[bytes, ...]  # the slices of `raw` that the reader was asked for
-
-
-class Arrival(NamedTuple):
-    """When one observation was measured and heard, by its own words. `bound`: of the gateway's
-    clock; None when nobody can say."""
-
-    tai: int
-    heard: int  # after tai
-    bound: int | None
-
-    @property
-    def instant(self) -> int:
-        """When it was heard, ns TAI."""
-        return self.tai + self.heard
 
 
 class Span(NamedTuple):
@@ -79,7 +67,7 @@ class _Layout(NamedTuple):
 
 
 _Turn = tuple[int, int, Quality, tuple[bytes, ...]]  # first seq, kind, quality, marks
-_NEVER = Arrival(0, 0, None)
+_NEVER: Arrival = (0, 0, None)
 
 
 class _Walk:
@@ -117,7 +105,7 @@ class _Walk:
     def advance(self, seq: int, prev: bytes, kind: int, first: Arrival, last: Arrival) -> None:
         """Up to this seq all was read; the first and last of it, of one kind."""
         self.seq, self.prev, self.last = seq, prev, last
-        self.latest[kind] = last.tai
+        self.latest[kind] = last[0]
         if self.first is None:
             self.first = first
 
@@ -170,7 +158,7 @@ class Reader:
         walk.turn(sample.seq, sample.kind, (sample.bound, sample.source, sample.flags), marks)
         leaf = sha256(b"\x00" + message.encoded).digest()
         walk.leaves.append(leaf)
-        arrival = Arrival(sample.tai, sample.heard, sample.heard_bound)
+        arrival = (sample.tai, sample.heard, sample.heard_bound)
         walk.advance(sample.seq + 1, leaf, sample.kind, arrival, arrival)
         self._layout = self._learn(sample, message.encoded)
         return end
@@ -251,7 +239,7 @@ def _arrival(layout: _Layout, row: tuple[Any, ...]) -> Arrival:
         heard = layout.heard
     elif layout.negative:
         heard = -1 - heard
-    return Arrival(row[3], heard, layout.heard_bound if bound == b"" else bound)
+    return row[3], heard, layout.heard_bound if bound == b"" else bound
 
 
 def _places(encoded: bytes, prefix: int) -> list[tuple[int, int]]:

@@ -301,14 +301,14 @@ def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
         end = segment.last_seq
     if before != SETTLEABLE:
         classed.append(Classed(place.stream, began, end, *before))
-    heard = (span.first.instant, span.last.instant)
-    bound = span.last.bound
+    first, (tai, after, bound) = span.first, span.last
+    heard = (first[0] + first[1], tai + after)
     heard_from = None if bound is None else min(max(heard[1] - bound, 0), INT_MAX)
-    measured = [tai for kind, tai in span.latest.items() if kind not in SILENT and tai <= INT_MAX]
-    return Part(
-        *(place, known.run, span.leaves, tuple(classed), heard, heard_from),
-        max(measured, default=None),
-    )
+    measured = None
+    for kind, latest in span.latest.items():
+        if kind not in SILENT and (measured is None or latest > measured) and latest <= INT_MAX:
+            measured = latest
+    return Part(place, known.run, span.leaves, tuple(classed), heard, heard_from, measured)
 
 
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evidence import cbor, layout, merkle, observation
 from evidence.code import Reason
-from evidence.layout import Arrival, Segment, Span
+from evidence.layout import Segment, Span
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
 
@@ -84,7 +84,7 @@ def strict(body, at, first_seq, count, prev, slices) -> Span:
             raise EvidenceError(Reason.LINK, "")
         prev = merkle.leaf_hash(body[at:end])
         leaves.append(prev)
-        arrivals.append(Arrival(sample.tai, sample.heard, sample.heard_bound))
+        arrivals.append((sample.tai, sample.heard, sample.heard_bound))
         latest[sample.kind] = sample.tai
         marks = tuple(sample.raw[start : start + size] for start, size in slices)
         quality = (sample.bound, sample.source, sample.flags)
