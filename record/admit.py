@@ -30,7 +30,7 @@ from evidence import (
     run,
 )
 from evidence.anchor import Authorities
-from evidence.code import Reason, Typ
+from evidence.code import SILENT, Reason, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
 from evidence.head import Head, Range
@@ -40,7 +40,7 @@ from evidence.observation import Binding
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
 from evidence.run import Run
-from record.grade import SETTLEABLE, SILENT, Grader, frame_of
+from record.grade import SETTLEABLE, Grader, frame_of
 from record.known import Known, KnownDescriptor, KnownRun, MissingError
 from record.schema import INT_MAX
 
