@@ -15,7 +15,7 @@ from sqlalchemy.engine import Dialect
 
 Place = Path | str  # an SQLite file, or the URL of a PostgreSQL database
 URL_SCHEMES = ("postgresql://", "postgres://")
-_SECRETS = {"password", "sslpassword", "oauth_client_secret"}
+SECRETS = {"password", "sslpassword", "oauth_client_secret"}
 Row = tuple[Any, ...]
 
 
@@ -76,4 +76,4 @@ def tells_a_secret(url: str) -> bool:
     except ValueError:
         return True  # not to be shown then either
     named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    return password is not None or bool(named & _SECRETS)
+    return password is not None or bool(named & SECRETS)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from record import schema
-from record.database import NotARecordError, Row, StoreError, tells_a_secret
+from record.database import SECRETS, NotARecordError, Row, StoreError, tells_a_secret
 
 LOCK = 0x47526543  # the advisory lock of who writes the record of a database
 LOCK_MS = 5000  # a record that was killed a moment ago still has it while its server notices
@@ -36,6 +36,7 @@ CONNECTION = {
 }  # where the URL does not say otherwise
 MARK = "gridseal record"
 WALK_ROWS = 100  # of a whole table at a time: entries with their receipts reach a MiB each
+_NOT_HERE = "the URL of a database must not hold a password"
 _DIALECT: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
 _Connection = psycopg.Connection[Row]
 
@@ -185,11 +186,13 @@ def said(fault: psycopg.Error) -> str:
 def _read(url: str) -> tuple[dict[str, Any], str]:
     """What a URL asks for, and a name for people. Raises StoreError."""
     if tells_a_secret(url):
-        raise StoreError("the URL of a database must not hold a password")
+        raise StoreError(_NOT_HERE)
     try:
         found = conninfo.conninfo_to_dict(url)
     except psycopg.Error as fault:
         raise StoreError(f"{url}: not the URL of a PostgreSQL database") from fault
+    if SECRETS & found.keys():
+        raise StoreError(_NOT_HERE)
     return {**CONNECTION, **found}, url
 
 
