@@ -88,7 +88,8 @@ class Tally:
             many = one.last_seq - one.first_seq + 1
             self.classes[Class(one.klass).name.lower()] += many
             count -= many
-        self.classes[Class.SETTLEABLE.name.lower()] += max(count, 0)
+        if count > 0:
+            self.classes[Class.SETTLEABLE.name.lower()] += count
 
     def lines(self, every: bool) -> Iterator[str]:
         """What was checked, for people."""
