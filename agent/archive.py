@@ -25,6 +25,8 @@ from evidence.refusal import EvidenceError
 
 BUSY_MS = 5000  # a commit, and a checkpoint of SQLite's log, are shorter on any disk that works
 SAMPLES = 8  # places of a run at which instants are compared with commits
+# In a folder that cannot be written SQLite can make no index of its log, and says either.
+_UNWRITABLE = (apsw.CantOpenError, apsw.ReadOnlyError)
 _BATCH = "SELECT id, run, number, first FROM batch WHERE id >= ? ORDER BY id LIMIT 1"
 
 
@@ -75,7 +77,7 @@ class Archive:
             raise SpoolError(f"{path}: there is no such file")
         try:
             self._db = _opened(path)
-        except apsw.CantOpenError as fault:
+        except _UNWRITABLE as fault:
             raise SpoolError(f"{path}: {_remedy(path)}") from fault
         except apsw.Error as fault:
             raise SpoolError(f"{path}: {fault}") from fault
@@ -229,19 +231,24 @@ def _parts(number: int, parts: bytes, links: bytes) -> Iterator[Part]:
 
 def _opened(path: Path) -> apsw.Connection:
     """A connection that cannot write. Raises SpoolError, apsw.Error."""
-    name = quote(str(path.absolute()))
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    log = Path(f"{path}-wal")
     try:
-        db = apsw.Connection(f"file:{name}?mode=ro", flags=flags)
-        _check(db, path)
-    except apsw.CantOpenError:
-        # In a folder that cannot be written SQLite can make no index of its log. Where there is
-        # no log, nobody writes and none is needed.
+        return _connected(path, "mode=ro")
+    except _UNWRITABLE:
+        log = Path(f"{path}-wal")
         if log.exists() and log.stat().st_size:
             raise
-        db = apsw.Connection(f"file:{name}?immutable=1", flags=flags)
+        # Without a log nobody writes, and none is needed.
+        return _connected(path, "immutable=1")
+
+
+def _connected(path: Path, how: str) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    db = apsw.Connection(f"file:{quote(str(path.absolute()))}?{how}", flags=flags)
+    try:
         _check(db, path)
+    except (SpoolError, apsw.Error):
+        db.close()
+        raise
     return db
 
 
