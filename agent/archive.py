@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import apsw
 
+from agent.commit import State
 from agent.schema import APPLICATION_ID, FORMAT, SpoolError
 from agent.sealer import Statement
 from evidence import cbor, observation, shape
@@ -27,6 +28,7 @@ BUSY_MS = 5000  # a commit, and a checkpoint of SQLite's log, are shorter on any
 SAMPLES = 8  # places of a run at which instants are compared with commits
 # In a folder that cannot be written SQLite can make no index of its log, and says either.
 _UNWRITABLE = (apsw.CantOpenError, apsw.ReadOnlyError)
+_ANSWERED = (int(State.RECEIPTED), int(State.REFUSED))
 _BATCH = "SELECT id, run, number, first FROM batch WHERE id >= ? ORDER BY id LIMIT 1"
 
 
@@ -121,8 +123,8 @@ class Archive:
 
     def head(self, row: BatchRow) -> tuple[bytes, bytes | None]:
         """A batch's encoded head, and what the record answered."""
-        query = "SELECT head, answer FROM batch WHERE id = ?"
-        found = self._rows("its head", query, (row.id,))
+        query = "SELECT head, iif(state IN (?, ?), answer, NULL) FROM batch WHERE id = ?"
+        found = self._rows("its head", query, (*_ANSWERED, row.id))
         if not found:
             raise ArchiveError("was freed meanwhile")
         encoded, answer = found[0]

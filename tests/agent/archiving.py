@@ -8,13 +8,17 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from agent.archive import Archive
 from agent.cli import main
+from agent.commit import State
 from agent.export import Export, Selection, Written
-from agent.spool import Spool, State
-from evidence import instant
+from agent.spool import Spool
+from evidence import export, instant
+from evidence.export import Damaged, Item, Opening, Stated
 from evidence.leap import NS
+from evidence.verifier import verify
 from tests.agent.keeping import WAIT_S, hear
 from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
 
@@ -113,3 +117,19 @@ def typed(site: Site, *more: str, chosen: Sequence[int] = (ALL.first, ALL.end)) 
     first, last = (instant.words(tai) for tai in chosen)
     config = str(site.folder / "gateway.toml")
     return main(["export", "--config", config, "--from", first, "--to", last, *more])
+
+
+def items(data: bytes) -> list[Item]:
+    found = [item for item in export.read([data]) if not isinstance(item, Opening)]
+    assert not any(isinstance(item, Damaged) for item in found)
+    return found  # type: ignore[return-value]
+
+
+def kinds(data: bytes) -> str:
+    return "".join(type(item).__name__[0] for item in items(data) if not isinstance(item, Stated))
+
+
+def verified(site: Site, data: bytes, every: bool = True) -> tuple[list[str], Any]:
+    reasons: list[str] = []
+    tally = verify([data], site.gateway().anchors, every, reasons.append)
+    return reasons, tally

