@@ -123,10 +123,6 @@ class Export:
         body: bytes | None = None
         spans: list[Span] = []
         why = ""
-        try:  # the pieces first: with its head still there after them, none was freed meanwhile
-            body = _body(list(self._archive.parts(row.first, row.id)))
-        except ArchiveError as fault:
-            why = str(fault)
         try:
             encoded, answer = self._archive.head(row)
             message = cose.read_statement(encoded, Typ.HEAD)
@@ -135,13 +131,19 @@ class Export:
             self._torn.add(row.run)
             self._damaged(f"{row.words}: {fault}")
             return
-        if body is not None:
-            try:
-                spans = batch.check(Batch(row.run, of, message, body), self._reader)
-            except (ArchiveError, EvidenceError) as fault:
-                body, why = None, str(fault)
+        if not self._chosen(of.ranges):
+            return
+        try:
+            body = _body(list(self._archive.parts(row.first, row.id)))
+            spans = batch.check(Batch(row.run, of, message, body), self._reader)
+        except (ArchiveError, EvidenceError) as fault:
+            body, why = None, str(fault)
         if body is None:
-            if not self._chosen(of.ranges) or not self._near(row):
+            if not self._near(row):
+                return
+            if self._archive.batch_from(row.id) != row:
+                self._torn.add(row.run)
+                self._damaged(f"{row.words}: was freed meanwhile")
                 return
             self._damaged(f"{row.words}: {why}")
         elif not self._touches(of.ranges, spans, body):

@@ -207,8 +207,7 @@ class Verifier:
         except EvidenceError as fault:
             self._say(f"{place}: {fault}")
         try:
-            self._answered(item, of)
-            if item.answer is None:
+            if not self._answered(item, of):
                 _check_force(by.credential, spans)
         except EvidenceError as fault:
             self._say(f"{place}: {fault}")
@@ -255,10 +254,10 @@ class Verifier:
             self._readers[part.descriptor] = reader
         return reader
 
-    def _answered(self, item: Sealed, of: Head) -> None:
-        """What the record said of a batch."""
+    def _answered(self, item: Sealed, of: Head) -> bool:
+        """Whether a batch has a receipt; raises EvidenceError for an answer that does not hold."""
         if item.answer is None:
-            return
+            return False
         message = cose.read(item.answer)
         cose.check(message, self._anchors.log_key)
         subject = head.batch_id(item.head)
@@ -267,7 +266,7 @@ class Verifier:
             if refusal.subject != subject:
                 raise EvidenceError(Reason.OTHER_SUBJECT, "a refusal of another batch")
             self.tally.refused[refusal.reason.name.lower()] += 1
-            return
+            return False
         found = receipt.read(cose.stated(message, Typ.RECEIPT).payload)
         found.check(item.head, subject)
         if self._roots.setdefault(found.size, found.root) != found.root:
@@ -276,6 +275,7 @@ class Verifier:
             del self._roots[next(iter(self._roots))]
         self.tally.receipted += 1
         self.tally.classify(found.classed, of.count)
+        return True
 
     def _count(self, ranges: Sequence[Range], spans: Sequence[Span], body: bytes) -> int:
         """Into the tally, what was found to hold; how many observations."""
