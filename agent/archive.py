@@ -25,6 +25,7 @@ from evidence.code import Typ
 from evidence.refusal import EvidenceError
 
 BUSY_MS = 5000  # a commit, and a checkpoint of SQLite's log, are shorter on any disk that works
+ASIDE_MAX = 100  # named; one is rare
 SAMPLES = 8  # places of a run at which instants are compared with commits
 # In a folder that cannot be written SQLite can make no index of its log, and says either.
 _UNWRITABLE = (apsw.CantOpenError, apsw.ReadOnlyError)
@@ -129,6 +130,11 @@ class Archive:
             raise ArchiveError("was freed meanwhile")
         encoded, answer = found[0]
         return encoded, answer
+
+    def set_aside(self, first: int, end: int) -> list[int]:
+        """Pieces that the agent found damaged, committed from one instant on and before another."""
+        query = "SELECT id FROM damaged WHERE taken >= ? AND taken < ? ORDER BY id LIMIT ?"
+        return [row[0] for row in self._rows("what is damaged", query, (first, end, ASIDE_MAX))]
 
     def pieces_between(self, first: int, last: int) -> list[int]:
         query = "SELECT id FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"

@@ -100,6 +100,8 @@ class Export:
                     cursor = self._window(max(cursor, window[0]), window[1])
             except ArchiveError as fault:
                 self._damaged(f"{fault}: the rest of run {row.name.hex()[:16]} is left out")
+        for piece in self._archive.set_aside(chosen.first, chosen.end + MARGIN_NS):
+            self._damaged(f"piece {piece}: the agent found it damaged and set it aside")
         self._writer.close()
         self.written.size = self._writer.size
         return self.written

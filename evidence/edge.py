@@ -45,6 +45,7 @@ class _Hole(NamedTuple):
     last: int
     before: bytes
     excused: bool  # batches were passed over there, by who wrote the file
+    unread: bool = False  # its batch is there, without a body
 
 
 class _Line:
@@ -115,11 +116,13 @@ class Edges:
         due = [link for link in line.waiting if link.seq < part.first_seq]
         line.waiting = [link for link in line.waiting if link.seq >= part.first_seq]
         if line.at is None:
-            # A descriptor may be far older than the first observation under it that is there.
-            due = [link for link in due[-1:] if link.seq + 1 == part.first_seq]
-            first = _range(part.stream, due[0]) if due else part
-            if before is not None:
-                self._between(run, first, before, uncertain)
+            earlier = self._lines.get((before.run, part.stream)) if before else None
+            if earlier is None or earlier.at is None:
+                # A descriptor may be far older than the first observation under it that is there.
+                due = [link for link in due[-1:] if link.seq + 1 == part.first_seq]
+            elif before is not None:
+                first = _range(part.stream, due[0]) if due else part
+                self._between(run, first, before, earlier, uncertain)
         for link in due:
             self._step(line, run, _range(part.stream, link))
         self._step(line, run, part)
@@ -131,6 +134,11 @@ class Edges:
         self._drops += 1
         for key in (stream,) if stream else (stream, None):
             self._dropped.setdefault((dropped.run, key), []).append(dropped)
+
+    def unread(self, run: bytes, part: Range) -> None:
+        """A part of a batch is not there, though its head is."""
+        ends = (part.first_seq, part.last_seq, part.last_leaf)
+        self._hole(_Hole(run, part.stream, *ends, False, True))
 
     def end(self) -> None:
         """Says which holes nothing stands for."""
@@ -171,11 +179,10 @@ class Edges:
         elif at is not None and part.first_prev != leaf:
             self._fault(run, Reason.LINK, f"{place} does not continue the link before it")
 
-    def _between(self, run: bytes, part: Range, before: Reached, uncertain: bool) -> None:
-        """The edge between the run before and this one, in one stream."""
-        line = self._lines.get((before.run, part.stream))
-        if line is None or line.at is None:
-            return
+    def _between(
+        self, run: bytes, part: Range, before: Reached, line: _Line, uncertain: bool
+    ) -> None:
+        """The edge between the run before, which came as far as `line`, and this, in a stream."""
         if part.first_seq:
             excused = self._passed.get(run, 0) > 0
             hole = (0, part.first_seq - 1, part.first_prev, excused)
@@ -185,17 +192,18 @@ class Edges:
                 self._step(line, before.run, _range(part.stream, link))
         line.waiting = []
         place = f"stream {part.stream}: continues seq {before.seq} of run {before.run.hex()[:16]}"
-        if line.at < before.seq:
+        at = -1 if line.at is None else line.at
+        if at < before.seq:
             excused = self._passed.get(before.run, 0) > line.passed
-            hole = (line.at + 1, before.seq, before.leaf, excused)
+            hole = (at + 1, before.seq, before.leaf, excused)
             self._hole(_Hole(before.run, part.stream, *hole))
-        elif line.at > before.seq and not uncertain:
-            self._fault(run, Reason.LINK, f"{place}, which came to {line.at}")
-        elif line.at == before.seq and line.leaf != before.leaf:
+        elif at > before.seq and not uncertain:
+            self._fault(run, Reason.LINK, f"{place}, which came to {at}")
+        elif at == before.seq and line.leaf != before.leaf:
             self._fault(run, Reason.LINK, f"{place}, which ends otherwise")
 
     def _hole(self, hole: _Hole) -> None:
-        if self._chosen is not None and hole.stream is not None:
+        if self._chosen is not None and hole.stream is not None and not hole.unread:
             if hole.stream not in self._chosen:
                 return  # it came along in whole batches, and nobody asked for it
             # Batches with this stream were asked for: none of them was passed over.
@@ -229,5 +237,6 @@ def _range(stream: int, link: Link) -> Range:
 def _missing(hole: _Hole) -> str:
     what = "batch" if hole.stream is None else f"stream {hole.stream}: seq"
     which = f"{hole.first} to {hole.last}" if hole.last > hole.first else str(hole.first)
-    text = f"run {hole.run.hex()[:16]}: {what} {which} is not in this file"
+    fate = "could not be read where it was kept" if hole.unread else "is not in this file"
+    text = f"run {hole.run.hex()[:16]}: {what} {which} {fate}"
     return f"{text}, and no statement in it says why"

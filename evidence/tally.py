@@ -38,6 +38,7 @@ class Tally:
     disclosed: bool = False
     batches: int = 0
     receipted: int = 0
+    unread: int = 0  # batches of which only the head is there
     loose: int = 0  # observations that no head covers
     passed: int = 0  # batches that are not in the file, by who wrote it
     open: int = 0  # holes, likewise
@@ -106,13 +107,15 @@ class Tally:
         )
         for reason, count in sorted(self.refused.items()):
             yield f"           {count} refused by the record: {reason}"
+        if self.unread:
+            yield f"           {self.unread} by the head alone: damaged where they were kept"
         if self.loose:
             yield f"           {self.loose} observations under no head yet: by own signatures"
         yield from self._streams()
         for cause, count in sorted(self.gaps.items()):
             yield f"gaps       {cause}: {count}, which count {self.missed[cause]} samples"
         if self.given_up:
-            yield f"           {self.given_up} holes in chains, each with its gap statement"
+            yield f"           {self.given_up} holes in chains, each named by gap statements"
         for klass, count in sorted(self.classes.items()):
             yield f"class      {klass}: {count}, by the receipts"
         if self.passed or self.open:

@@ -197,7 +197,9 @@ class Verifier:
         try:
             rulings = self._rule(of.ranges, by)
             if item.body is None:
-                self._say(f"{place}: could not be read where it was kept, {_of(of.ranges)}")
+                self.tally.unread += 1
+                for part, ruling in zip(of.ranges, rulings, strict=True):
+                    self._edges.unread(ruling.run.name, part)
             else:
                 whole = batch.Batch(name, of, message, item.body)
                 spans = batch.check(whole, self._reader)
@@ -325,10 +327,6 @@ def _unknown(typ: Typ, name: bytes) -> EvidenceError:
 def _bounded(names: Sized, most: int) -> None:
     if len(names) >= most:
         raise EvidenceError(Reason.TOO_LONG, f"more than {most} statements of a kind")
-
-
-def _of(ranges: Sequence[Range]) -> str:
-    return ", ".join(f"stream {one.stream} seq {one.first_seq} to {one.last_seq}" for one in ranges)
 
 
 def verify(chunks: Iterable[bytes], anchors: Anchors, every: bool, say: Say) -> Tally:

@@ -7,26 +7,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from agent import extract
+from agent.commit import State
 from agent.export import Selection
-from evidence import cose, descriptor, head
+from evidence import cose, descriptor, export, head
 from evidence.code import Typ
-from evidence.export import Loose, Opening, Passed, Sealed, Stated
+from evidence.export import Item, Loose, Opening, Passed, Sealed, Stated
 from evidence.leap import NS
 from tests.agent.archiving import (
     ALL,
     beat,
     end,
+    export_of,
     exported,
     go,
     items,
     kinds,
+    receipts,
     typed,
     verified,
 )
-from tests.agent.site import PERIOD, START, Site, frame, setup
+from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
 from tests.evidence.exporting import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,6 +217,101 @@ def test_an_empty_run_and_an_empty_archive(tmp_path: Path, capsys: Any) -> None:
 def test_loose_pieces_are_under_no_head(filled: Site) -> None:
     loose = [one for one in items(exported(filled)) if isinstance(one, Loose)]
     assert loose and all(part.descriptor for one in loose for part in one.ranges)
+
+
+def test_what_was_given_up_is_told_by_its_statement(site: Site, record: Record) -> None:
+    """Receipted batches stay before the hole, and their chain goes on behind it."""
+    site.spool_changes = {"when_full": "drop_oldest", "pending_bytes_max": 60_000}
+
+    async def before() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await one_a_batch(agent, 0, 9)
+        await end(agent)
+
+    async def after() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        for row, receipt, count, size in answers:
+            agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
+        agent.hear(setup())
+        await one_a_batch(agent, 10, 120)
+        assert agent.health.given_up > 20
+        await end(agent)
+
+    go(before())
+    answers = receipts(site, record)
+    go(after())
+    data = exported(site)
+    reasons, tally = verified(site, data)
+    assert (reasons, tally.receipted) == ([], len(answers))
+    assert tally.given_up > 0 and tally.open == 0 and tally.passed > 20
+    # For the observations the gateway's statements are enough, without the word of who exported.
+    opening, *all_of_it = export.read([data])
+    assert isinstance(opening, Opening)
+    signed: list[Item] = [one for one in all_of_it if isinstance(one, Stated | Sealed | Loose)]
+    assert not [one for one in verified(site, written(signed, opening))[0] if "stream" in one]
+
+
+async def one_a_batch(agent: Agent, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        agent.hear(frame(number, raw=b"%d " % number + bytes(1000)))
+        agent.time.go(PERIOD + 10 * NS)  # a batch is due with each commit
+        async with agent.keeper._turn:
+            await agent.keeper._tick()
+
+
+def test_a_damaged_batch_that_the_agent_stated_holds(site: Site) -> None:
+    """It is damaged all the same, and said to be; but nothing is missing that is not accounted
+    for."""
+
+    async def work() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await one_a_batch(agent, 0, 11)
+        spool = agent.keeper.spool
+        row = (await agent.keeper.on_disk(lambda: spool.waiting(0, 100)))[4].row
+        spool._db.execute("UPDATE piece SET links = x'00' WHERE id = ?", (row,))
+        agent.keeper.relief.damaged(row)
+        await one_a_batch(agent, 12, 14)
+        await end(agent)
+
+    go(work())
+    data, done, said = export_of(site.spool, ALL)
+    assert done.damaged == 1 and "batch 4 of run" in said[0]
+    reasons, tally = verified(site, data)
+    assert (reasons, tally.unread, tally.given_up) == ([], 1, 1)
+
+
+def test_a_piece_that_was_set_aside_is_named(site: Site) -> None:
+    async def killed() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        for at in range(3):
+            agent.hear(*(frame(10 * at + number) for number in range(10)))
+            await agent.keeper.commit()
+        await agent.crash()
+
+    async def after() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        await end(agent)
+
+    go(killed())
+    db = apsw.Connection(str(site.spool))
+    (piece,) = next(iter(db.execute("SELECT id FROM piece ORDER BY id LIMIT 1 OFFSET 1")))
+    db.execute("UPDATE piece SET links = x'00' WHERE id = ?", (piece,))
+    db.close()
+    go(after())
+    data, done, said = export_of(site.spool, ALL)
+    assert done.damaged == 1
+    assert said == [f"piece {piece}: the agent found it damaged and set it aside"]
+    reasons, tally = verified(site, data)
+    assert tally.streams[1].observations >= 20
+    assert all("stream 1: seq 11 to 20 is not in this file" in reason for reason in reasons)
 
 
 # --- in words ---------------------------------------------------------------------------------

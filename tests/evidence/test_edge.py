@@ -59,7 +59,8 @@ def test_a_batch_without_its_body_is_named_and_its_chain_goes_on():
     reasons, tally = checked(story.items)
     run = story.run.name.hex()[:16]
     assert [one for one in reasons if "root" not in one] == [
-        f"run {run} batch 1: could not be read where it was kept, stream 1 seq 3 to 4"
+        f"run {run}: stream 1: seq 3 to 4 could not be read where it was kept, and no statement in"
+        " it says why"
     ]
     assert tally.observations == 4
 
