@@ -391,5 +391,6 @@ class Keeper:
             wait_s = min(wait_s * 2, REOPEN_S[1])
         self._health.spool_fault = ""
         durable = {item.stream: item.seq for item in found.reached if item.run == run}
-        self._health.durable += self._hearing.again(absent, durable)
+        room = self._disk.takes(sum(len(item.links) for item in absent))
+        self._health.durable += self._hearing.again(absent, durable, room)
         log.warning("the spool is open again")

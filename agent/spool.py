@@ -142,8 +142,10 @@ class Spool:
         Returns the row of its batch. Raises SpoolError: then nothing is known, open again.
         """
         try:
-            with self._db:
-                row = self._write(commit)
+            # Not `with`: its rollback would fail where SQLite rolled back, and hide the cause.
+            self._db.execute("BEGIN IMMEDIATE")
+            row = self._write(commit)
+            self._db.execute("COMMIT")
         except apsw.Error as fault:
             raise SpoolError(f"{self.path}: {type(fault).__name__}: {fault}") from fault
         return row
