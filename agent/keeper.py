@@ -15,7 +15,7 @@ agent.signature's, never in the loop.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -37,6 +37,7 @@ from agent.sealer import Sealer, Stretch
 from agent.signature import Signatures
 from agent.spool import Spool
 from evidence.code import Cause
+from evidence.heads import StreamHead
 from evidence.key import Signer
 from evidence.run import Reached
 
@@ -80,7 +81,7 @@ class Keeper:
         self._found: dict[tuple[int, bytes], int] = {}
         spool = gateway.file.spool
         self._room = Room(spool.pending_bytes_max, health)
-        self.relief = Relief(spool.when_full, hearing, health, self._disk.call)
+        self.relief = Relief(spool.when_full, hearing, health, self._disk)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
         self.behind = False  # set while live batches queue up: fuller ones go through faster
 
@@ -117,7 +118,7 @@ class Keeper:
         Raises SpoolError when the disk takes nothing for END_S.
         """
         await self._signatures.settle()
-        self.compared({})
+        self.compared(())
         try:
             async with asyncio.timeout(END_S), self._turn:
                 try:
@@ -158,12 +159,13 @@ class Keeper:
             self._signatures.close()
             await self._disk.close()
 
-    def compared(self, reached: dict[int, int]) -> None:
-        """The record says how far it has each stream's measurements, ns TAI, or was not asked in
-        time: the holes across the start are stated.
+    def compared(self, told: Iterable[StreamHead]) -> None:
+        """The record says how far it has each stream, or was not asked in time: the holes across
+        the start are stated. What it has of this run says nothing of those before.
         """
         self._owed_until = 0
-        self._hearing.release(reached)
+        before = ((head.stream, head.measured) for head in told if head.run != self._run)
+        self._hearing.release({stream: tai for stream, tai in before if tai is not None})
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         """What the record said of a batch; the next commit makes it durable.
@@ -249,11 +251,11 @@ class Keeper:
 
     async def _tick(self) -> None:
         if self._owed_until and self._clock.monotonic_ns() >= self._owed_until:
-            self.compared({})
+            self.compared(())
         self._hearing.watch(self._clock.monotonic_ns())
         due = self._due.take()
         needed = max(self._room.excess, LOW_BYTES if self._disk.low else 0)
-        await self.relief.tend(self.spool, needed)
+        await self.relief.tend(needed)
         if due is not None and not self._ended:
             await self._turn_run(due)
         else:

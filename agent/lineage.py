@@ -17,15 +17,16 @@ It believes no receipt: agent.uplink does. While a log is in doubt `sure` is not
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent.commit import Fork, Kept, Waiting
 from agent.health import Health
 from agent.http import Answer, UplinkError
 from agent.keeper import Keeper
 from agent.schema import SpoolError
-from evidence import cbor, checkpoint, cose, merkle, receipt, shape
-from evidence.code import Cause, Typ
+from evidence import cbor, checkpoint, cose, heads, merkle, receipt, shape
+from evidence.code import Cause, Reason, Typ
+from evidence.heads import StreamHead
 from evidence.key import PublicKey
 from evidence.receipt import Receipt
 from evidence.refusal import EvidenceError
@@ -198,35 +199,37 @@ class Lineage:
         return _continues(Kept(given.size, given.root), tree, proof)
 
     async def compare_heads(self) -> None:
-        """Asks once what the record has of this device.
-
-        A run that this disk does not know means it was rolled back.
-        """
+        """Asks until the record has said, signed, what it has of this device."""
         wait_s = HEADS_S[0]
         while True:
             try:
                 path = f"/v1/device/{self._device.kid.hex()}/heads"
                 answer = await self._ask("GET", path, None)
-                if answer.status == 200:
-                    self._judge_heads(cbor.decode(answer.body))
-                    return
-                if answer.status == 404:
+                if answer.status in (200, 404):
+                    self._judge_heads(self._told(answer) if answer.status == 200 else ())
                     return
             except (UplinkError, EvidenceError) as fault:
                 self._health.record = str(fault)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, HEADS_S[1])
 
-    def _judge_heads(self, heads: Any) -> None:
-        for item in shape.array(heads, "heads"):
-            parts = shape.array(item, "head", 4)
-            stream, seq = shape.uint(parts[0], "stream"), shape.uint(parts[2], "seq")
-            run = shape.blob(parts[1], "run", merkle.HASH_BYTES)
-            if not self._keeper.knows(stream, run, seq):
+    def _told(self, answer: Answer) -> tuple[StreamHead, ...]:
+        """The heads in an answer. Raises EvidenceError for what is not the record's word on us."""
+        message = cose.read_statement(answer.body, Typ.HEADS)
+        cose.check(message, self._log_key)
+        told = heads.read(message.payload)
+        if told.kid != self._device.kid:
+            raise EvidenceError(Reason.OTHER_SUBJECT, f"heads of device {told.kid.hex()}")
+        return told.heads
+
+    def _judge_heads(self, told: tuple[StreamHead, ...]) -> None:
+        """A run or a link that this disk does not know means that it was rolled back."""
+        self._keeper.compared(told)
+        for head in told:
+            if not self._keeper.knows(head.stream, head.run, head.seq):
                 log.error(
                     "the record has seq %s of stream %s, which this disk never had: rolled back",
-                    seq,
-                    stream,
+                    *(head.seq, head.stream),
                 )
                 self._keeper.turn(Cause.ROLLBACK)
                 return

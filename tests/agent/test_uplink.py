@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -13,9 +12,11 @@ from agent.commit import State
 from evidence import cbor, cose, merkle
 from evidence.checkpoint import Checkpoint
 from evidence.code import Cause, Typ
+from evidence.heads import StreamHead
 from evidence.receipt import Receipt
 from tests.agent.server import run
 from tests.agent.upstream import (
+    DEVICE,
     LOG,
     STRANGER,
     Keeper,
@@ -24,6 +25,7 @@ from tests.agent.upstream import (
     flipped,
     forwarding,
     head_of,
+    heads,
     http,
     id_of,
     refusal,
@@ -319,27 +321,41 @@ def test_record_that_forgets_again_and_again_is_not_followed_for_ever(
     run(play)
 
 
+OWN_HEAD = StreamHead(1, bytes(32), 7, bytes(32), 99)
+
+
 def test_disk_that_was_rolled_back_begins_a_new_run() -> None:
     async def play() -> None:
         record, keeper = Record(), Keeper(0)
-        record.heads, keeper.known = cbor.encode([[1, bytes(32), 7, bytes(32)]]), False
+        nothing_measured = StreamHead(2, bytes(32), 0, bytes(32), None)
+        record.heads, keeper.known = heads(OWN_HEAD, nothing_measured), False
         async with forwarding(record, keeper):
             await until(lambda: keeper.turned == [Cause.ROLLBACK])
+            assert keeper.reached == {1: 99, 2: None}
 
     run(play)
 
 
-HEADS: list[Any] = [7, [7], [[1, 2, 3]], [[1, [], 7, b""]], [["a", bytes(32), 7, b""]]]
+HEADS: dict[str, bytes] = {
+    "garbage": b"garbage",
+    "nothing": b"",
+    "unsigned": cbor.encode([[1, bytes(32), 7, bytes(32)]]),
+    "by a stranger": heads(OWN_HEAD, key=STRANGER),
+    "one bit another": flipped(heads(OWN_HEAD)),
+    "of another device": heads(OWN_HEAD, kid=STRANGER.public.kid),
+    "another statement": cose.sign(Typ.CHECKPOINT, cose.read(heads(OWN_HEAD)).payload, LOG),
+    "no heads": cose.sign(Typ.HEADS, cbor.encode([1, DEVICE.public.kid, 1, 1, [[1, 2, 3]]]), LOG),
+}
 
 
-@pytest.mark.parametrize("heads", HEADS)
-def test_heads_that_are_none_stop_nothing(heads: Any) -> None:
+@pytest.mark.parametrize("told", HEADS)
+def test_heads_that_do_not_hold_say_and_stop_nothing(told: str) -> None:
     async def play() -> None:
         record, keeper = Record(), Keeper(1)
-        record.heads = cbor.encode(heads)
+        record.heads, keeper.known = HEADS[told], False
         async with forwarding(record, keeper):
             await until(lambda: keeper.answers == {1: State.RECEIPTED})
             await until(lambda: sum("/heads" in path for path in record.asked) > 1)
-            assert keeper.turned == []
+            assert (keeper.turned, keeper.reached) == ([], {})
 
     run(play)

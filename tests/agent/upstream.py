@@ -6,7 +6,7 @@ import hashlib
 import re
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from agent.answers import Answers
@@ -19,6 +19,7 @@ from agent.uplink import Uplink
 from evidence import cbor, cose, merkle
 from evidence.checkpoint import Checkpoint
 from evidence.code import Cause, Reason, Typ
+from evidence.heads import Heads, StreamHead
 from evidence.key import Ed25519Key
 from evidence.receipt import Receipt, Refusal
 from tests.agent.server import request_of, serving
@@ -76,6 +77,7 @@ class Keeper:
         self.turned: list[Cause] = []
         self.believed = [kept]
         self.known = True
+        self.reached: dict[int, int | None] = {}
         believe = self.said.believe
 
         def told(kept: Kept) -> None:
@@ -100,6 +102,9 @@ class Keeper:
     def knows(self, stream: int, run: bytes, seq: int) -> bool:
         return self.known
 
+    def compared(self, told: Iterable[StreamHead]) -> None:
+        self.reached = {head.stream: head.measured for head in told}
+
     def turn(self, cause: Cause) -> None:
         self.turned.append(cause)
 
@@ -112,7 +117,7 @@ class Record:
         self.receipts: dict[bytes, Receipt] = {}
         self.asked: list[str] = []
         self.statements: list[bytes] = []
-        self.heads: bytes = cbor.encode([])
+        self.heads = heads()
         self.batch = self.good  # row, size -> answer
         self.state = lambda body: http(200, b"")
 
@@ -198,6 +203,11 @@ def answer(found: Receipt, proof: list[bytes], key: Ed25519Key = LOG) -> bytes:
 def refusal(row: int, key: Ed25519Key = LOG) -> bytes:
     told = Refusal(id_of(row), Reason.SIGNATURE, "seq 7 is not signed by the run key", 1)
     return http(422, cose.sign(Typ.REFUSAL, told.payload(), key))
+
+
+def heads(*told: StreamHead, key: Ed25519Key = LOG, kid: bytes = DEVICE.public.kid) -> bytes:
+    """What a record says it has, signed."""
+    return cose.sign(Typ.HEADS, Heads(kid, 9, 1, told).payload(), key)
 
 
 def flipped(data: bytes, at: int = -1) -> bytes:
