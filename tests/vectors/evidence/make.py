@@ -388,6 +388,19 @@ def checkpoint() -> Vector:
     return statement("checkpoint", LOG, 65308, [1, *fields.values()], fields)
 
 
+def heads() -> Vector:
+    """Of three streams; of the gateway's own nobody can tell a measurement."""
+    names = ("stream", "run", "seq", "leaf", "measured")
+    rows = [
+        [0, seeded("run"), 3, seeded("own link"), None],
+        [7, seeded("run"), 1 << 32, seeded("link"), T0],
+        [8, seeded("run before"), 0, seeded("other link"), T0 - 1],
+    ]
+    told = [dict(zip(names, row, strict=True)) for row in rows]
+    fields = {"kid": DEVICE.kid, "size": 1 << 33, "tai": T0, "heads": told}
+    return statement("heads", LOG, 65309, [1, DEVICE.kid, 1 << 33, T0, rows], fields)
+
+
 def classification() -> Vector:
     names = ("run", "subject", "stream", "first_seq", "last_seq", "klass", "reason")
     whole = [seeded("run"), None, None, None, None, 4, 29]
@@ -403,6 +416,23 @@ def disclosure() -> Vector:
     pairs = [[seeded(f"salt {name}", 16), value] for name, value in values.items()]
     fields = [{"digest": sha256(salt + value), "value": value} for salt, value in pairs]
     return {"kind": "disclosure", "encoded": cbor(pairs), "fields": fields}
+
+
+def export(made: dict[str, Vector], run_name: bytes) -> Vector:
+    """An export of a batch with its receipt, one without a body, what no head covers, and what was
+    passed over; one of its statements is left without what it hides."""
+    names = ("credential_ed25519", "run_ed25519", "descriptor_full")
+    items: list[Any] = [[1, made[name]["encoded"], []] for name in names]
+    items[2][2] = None
+    one, receipt_of = made["batch_one_range"], made["receipt"]["encoded"]
+    items.append([2, one["head"], receipt_of, b"".join(one["observations"])])
+    items += [[2, made["head_two_runs"]["encoded"], None, None], [4, run_name, 1, None]]
+    part, links = stretch(RUN, sha256(made["descriptor_full"]["payload"]), 7, 22, 4)
+    items.append([3, [list(part.values())], b"".join(links)])
+    opening = ["gridseal export", 1, T0, T0 + 10**9, [7, 8], "gridseal"]
+    encoded = b"".join(cbor(cbor(item)) for item in (opening, *items))
+    encoded += cbor(cbor([0, len(items), sha256(encoded)]))
+    return {"kind": "export", "encoded": encoded, "items": items}
 
 
 def vectors(python: str | None) -> dict[str, Vector]:
@@ -427,7 +457,8 @@ def vectors(python: str | None) -> dict[str, Vector]:
     worse = [[7, 22, 23, 3, 82], [8, 255, 1 << 33, 7, 91]]
     made["receipt_classed"] = receipt(made["head_two_runs"]["encoded"], worse)
     made |= {"refusal": refusal(), "disclosure": disclosure()}
-    made |= {"checkpoint": checkpoint(), "classification": classification()}
+    made |= {"checkpoint": checkpoint(), "classification": classification(), "heads": heads()}
+    made["export"] = export(made, run_name)
     if python is not None:
         device = OracleKey("device p256", python)
         made["credential_esp256"] = credential(device, POSITION, 0)
