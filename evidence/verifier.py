@@ -309,7 +309,8 @@ def _check_force(what: Credential, spans: Sequence[Span]) -> None:
 
     RFC 8392 3.1.4, 3.1.5: on or after exp it must not be accepted, nor before nbf.
     """
-    for tai in (sum(one[:2]) for span in spans for one in (span.first, span.last)):
+    ends = (instants for span in spans for instants in (span.first, span.last))
+    for tai in (tai + heard for tai, heard, _ in ends):
         utc_s = BUILT_IN.utc_ns(tai) // NS
         if utc_s >= what.expires_s:
             text = f"heard {utc_s - what.expires_s} s after the credential ended"

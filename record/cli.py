@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(run=_show)
     verify = commands.add_parser("verify", help="check all of a record, or an export, offline")
-    verify.add_argument("store", metavar="STORE", help=f"{_STORE}; or an export of a gateway")
+    verify.add_argument("store", metavar="STORE", help=f"{_STORE}; or an export's file")
     verify.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
     verify.add_argument("--every", action="store_true", help="each observation's own signature too")
     verify.set_defaults(run=_verify)
@@ -129,10 +129,9 @@ def _show(asked: argparse.Namespace) -> int:
 
 def _verify(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
-    place = config.place(asked.store)
-    if isinstance(place, Path) and bundle.is_export(place):
-        return _verify_export(place, anchors, asked.every)
-    audit = Audit(place, anchors, asked.every)
+    if bundle.is_export(Path(asked.store)):
+        return _verify_export(Path(asked.store), anchors, asked.every)
+    audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
         for line in audit.fingerprints():
             print(line)
