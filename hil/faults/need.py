@@ -1,0 +1,55 @@
+"""What faults need of other people's programs, and what to install where it is missing."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+
+ASK_S = 10.0
+# A program, and the Debian package that has it.
+PACKAGES = {
+    "faketime": "faketime",
+    "ip": "iproute2",
+    "mount": "mount",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "strace": "strace",
+    "unshare": "util-linux",
+}
+ROOT = "root"  # no program: a namespace is made, or another process traced
+_ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # a user's PATH may lack them
+
+
+class NeedError(Exception):
+    """Something is missing. The text says what to do."""
+
+
+def found(program: str) -> str:
+    """Where a program is. Raises NeedError."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS])
+    where = shutil.which(program, path=path)
+    if where is None:
+        raise NeedError(f"{program} is missing: apt-get install {PACKAGES[program]}")
+    return where
+
+
+def check(needs: Iterable[str]) -> None:
+    """Raises NeedError for the first that is missing."""
+    for need in needs:
+        if need != ROOT:
+            found(need)
+        elif os.geteuid() != 0:
+            raise NeedError("root is needed: run it by sudo")
+
+
+def faketime_library() -> str:
+    """The library to preload for a program with threads, as faketime(1) itself names it.
+
+    Raises NeedError.
+    """
+    argv = [found("faketime"), "-m", "-f", "+0", "printenv", "LD_PRELOAD"]
+    try:
+        said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=ASK_S)
+    except (OSError, subprocess.SubprocessError) as fault:
+        raise NeedError(f"faketime does not run: {fault}") from fault
+    return said.stdout.strip().rpartition(" ")[2]
