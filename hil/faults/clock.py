@@ -22,7 +22,9 @@ def environment(folder: Path) -> dict[str, str]:
         "FAKETIME_TIMESTAMP_FILE": str(folder / OFFSET),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",  # the same, as older ones call it
+        # Else it turns a timed wait by the clock of durations into one by the wall clock, and
+        # Python's threads, which hand on the interpreter by such waits, stall for seconds.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         "NO_FAKE_STAT": "1",
     }
 

@@ -9,15 +9,17 @@ from hil.faults.rig import Rig
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How far. `kills`: of an agent, one after another; `spell_s`: what a fault lasts."""
+    """How far. `kills`: of an agent, one after another; `spell_s`: what a fault lasts; `stop_s`:
+    what an agent is stopped for, which the lines' own buffers can bridge for a while."""
 
     kills: int
     spell_s: float
+    stop_s: float
     recover_s: float  # at most, from a fault's end
 
 
-FULL = Scale(kills=50, spell_s=6.0, recover_s=60.0)
-SHORT = Scale(kills=5, spell_s=2.0, recover_s=25.0)  # for the tests
+FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0)
+SHORT = Scale(kills=5, spell_s=2.0, stop_s=3.0, recover_s=25.0)  # for the tests
 
 # Does the fault to a rig that runs, says when it is over, and returns what is special to it.
 Play = Callable[[Rig, Scale], Awaitable[dict[str, Any]]]

@@ -4,6 +4,8 @@
 2. A spool's file is read from a copy, with its log, as a technician would: the spool itself is not
    touched, and no lock of it taken.
 3. Every link is read by its own bytes; one that is not where its batch or piece says is a fault.
+4. A frame is known by the instant in its own bytes, whatever instant it was sealed at: before a
+   configuration is known that is its arrival.
 
 It checks no signature: `gridseal-record verify` does.
 """
@@ -20,8 +22,11 @@ from drivers.c37118.frame import parse_header
 from drivers.c37118.stream import key_of
 from evidence import cbor, classification, cose, descriptor, gap, head, observation, run
 from evidence.code import Kind, Reason, Typ
+from evidence.leap import BUILT_IN, NS
 from hil.faults.judge import Continued, Held, Hole, Place, Seen
 from record.store import Store, open_reader
+
+TIME_BASE = 1_000_000  # of the rig's PMUs, to which they are told to keep
 
 
 class HoldingError(Exception):
@@ -61,7 +66,7 @@ class Holding:
 
     def add_run(self, name: bytes, payload: bytes) -> None:
         says = run.read(payload)
-        self.held.runs[name] = Continued(says.predecessor, says.uncertain)
+        self.held.runs[name] = Continued(says.cause, says.predecessor, says.uncertain)
 
     def add(self, of: bytes, stream: int, seq: int, data: bytes, at: int) -> int:
         """The observation that lies at `at` and should be at this place; where it ends.
@@ -74,9 +79,11 @@ class Holding:
             raise HoldingError(text)
         place = Place(of, stream, seq)
         if sample.kind == Kind.C37118:
-            line = self._lines.of(place, key_of(parse_header(sample.raw).idcode))
+            header = parse_header(sample.raw)
+            tai = BUILT_IN.tai_ns(header.soc, header.fracsec * NS // TIME_BASE)
+            line = self._lines.of(place, key_of(header.idcode))
             content = hashlib.sha256(data[at:end]).digest()
-            self.held.frames.append(Seen(line, sample.tai, place, content))
+            self.held.frames.append(Seen(line, tai, place, content))
         elif sample.kind == Kind.GAP:
             says = gap.read(sample.raw)
             line = self._lines.of(place)

@@ -12,6 +12,7 @@ Pure: it opens no file and asks nobody. A line is one device at one gateway, by 
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -50,8 +51,9 @@ class Hole(NamedTuple):
 
 
 class Continued(NamedTuple):
-    """What a run says of the one before it."""
+    """Why a run began, and what it says of the one before it."""
 
+    cause: int
     predecessor: bytes | None
     uncertain: bool
 
@@ -97,6 +99,7 @@ class Verdict:
     lost_spans: tuple[Lost, ...]
     excess: tuple[Excess, ...]
     gaps: dict[str, int]  # by cause
+    runs: dict[str, int]  # by cause
 
 
 def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held) -> Verdict:
@@ -130,7 +133,8 @@ def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held) -> Verdict:
         unsent=len(there - everything),
         lost_spans=tuple(_spans(lost, sent)),
         excess=excess,
-        gaps=_causes(holes),
+        gaps=_causes(hole.cause for hole in holes),
+        runs=_causes(says.cause for says in runs.values()),
     )
 
 
@@ -235,9 +239,6 @@ def _spans(lost: Mapping[str, Sequence[int]], sent: Mapping[str, Set[int]]) -> I
             yield Lost(line, begun[0], begun[-1], len(begun))
 
 
-def _causes(holes: Iterable[Hole]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for hole in holes:
-        name = Cause(hole.cause).name.lower()
-        found[name] = found.get(name, 0) + 1
-    return found
+def _causes(causes: Iterable[int]) -> dict[str, int]:
+    """How often each, by name."""
+    return dict(Counter(Cause(cause).name.lower() for cause in causes))

@@ -27,7 +27,7 @@ async def stop(rig: Rig, scale: Scale) -> dict[str, Any]:
     """SIGSTOP: the process is there, its sockets fill, and it goes on as if nothing had been."""
     rig.note("stopped")
     rig.gateway.signal(signal.SIGSTOP)
-    await asyncio.sleep(scale.spell_s)
+    await asyncio.sleep(scale.stop_s)
     rig.gateway.signal(signal.SIGCONT)
     rig.over("continued")
-    return {"stopped_s": scale.spell_s}
+    return {"stopped_s": scale.stop_s}

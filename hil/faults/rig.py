@@ -27,7 +27,7 @@ from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults.chamber import Chamber
 from hil.faults.gateway import Gateway
-from hil.faults.holding import line_name
+from hil.faults.holding import TIME_BASE, line_name
 from hil.ledger import Ledger
 from provisioning.init import ANCHORS, RECORD, InitRequest, initialise
 from provisioning.source import SourceRequest
@@ -170,8 +170,9 @@ class Rig:
     async def add_pmu(self, gateway: str, idcode: int, *options: str) -> Line:
         """A PMU for a gateway's line. Raises ChildError."""
         sent = self.folder / f"sent-{idcode}"
-        fixed = ["--rate", str(RATE), "--idcode", str(idcode), "--sent", str(sent)]
-        child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", [*fixed, *options])
+        fixed = ["--rate", str(RATE), "--time-base", str(TIME_BASE), "--idcode", str(idcode)]
+        arguments = [*fixed, "--sent", str(sent), *options]
+        child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", arguments)
         await child.says("\n", READY_S)
         told = json.loads(child.said().splitlines()[0])["pmus"][0]
         address = told.get("tcp") or told["pty"]
@@ -243,7 +244,9 @@ class Rig:
 
     async def recovered(self, most_s: float) -> float | None:
         """Seconds from the fault's end until a later sample of every line is in the record and
-        nothing waits for it; None when that takes longer than `most_s`. Raises ChildError, RigError.
+        nothing waits for it; None when that takes longer than `most_s`.
+
+        Raises ChildError, RigError.
         """
         if self._over is None:
             raise RigError("the fault never ended")

@@ -50,11 +50,10 @@ class _Found(NamedTuple):
 
 
 async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, Any]:
-    """The figures of one fault; `reasons` is empty when it holds. `folder` must not be there."""
+    """The figures of one fault; `reasons` is empty when it holds. `folder`: an empty one."""
     told: dict[str, Any] = dict.fromkeys(FIGURES)
     reasons: list[str] = []
     try:
-        folder.mkdir(parents=True)
         rig = Rig(folder, seed, fault.chamber, fault.disk_bytes)
         try:
             told.update(await _played(rig, fault, scale, reasons))
@@ -93,13 +92,17 @@ async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> d
         "twins": found.verdict.twins + found.twin_findings,
         "clones_found": found.clones,
         "gaps": found.verdict.gaps,
+        "runs": found.verdict.runs,
         "starts": sum(len(gateway.starts) for gateway in rig.gateways),
         **special,
     }
 
 
 def _look(rig: Rig) -> _Found:
-    """Reads what is left, and judges it. Raises StoreError, HoldingError, EvidenceError, OSError."""
+    """Reads what is left, and judges it.
+
+    Raises StoreError, HoldingError, EvidenceError, OSError.
+    """
     sent = {line.name: line.instants() for line in rig.lines}
     with ExitStack() as stack:
         record = stack.enter_context(closing(RecordFile(rig.store)))
