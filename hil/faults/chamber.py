@@ -1,11 +1,13 @@
-"""A network and a place in the file system that only the programs of one trial see.
+"""A network, pseudo-terminals and a place in the file system that only one trial's programs see.
 
 1. Both are namespaces of a process that does nothing but be there: link and mounts vanish with the
    last process in them, however the bench ends, and nothing outside is changed.
-2. Commands inside are other people's (mount, nft), bounded by COMMAND_S, and what they say is
+2. Its pseudo-terminals are its own: their numbers are soon given again, and an agent of somebody
+   else's, whose line has ended, would open ours by its number.
+3. Commands inside are other people's (mount, nft), bounded by COMMAND_S, and what they say is
    quoted when they fail.
 
-Started as a program it is that process: it brings the loopback link up, says so, and waits.
+Started as a program it is that process: it makes the rest of the chamber, says so, and waits.
 """
 
 import asyncio
@@ -72,6 +74,8 @@ def _run(argv: Sequence[str]) -> None:
 
 def main() -> int:
     _run([found("ip"), "link", "set", "lo", "up"])
+    # devpts(5): a mount is an instance of its own, and /dev/ptmx opens in the one beside it.
+    _run([found("mount"), "-t", "devpts", "-o", "ptmxmode=666,mode=620", "devpts", "/dev/pts"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(READY, flush=True)
     while True:

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from hil.devices.pace import tai_now
 from hil.faults.fault import Scale
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
@@ -21,22 +22,23 @@ async def spool_rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     """
     older = rig.folder / "older" / "spool.db"
     older.parent.mkdir()
+    copied = tai_now()
     rig.gateway.signal(signal.SIGSTOP)  # one state, as a disk's image has it
     copy_spool(rig.gateway.spool, older)
     rig.gateway.signal(signal.SIGCONT)
-    copied = rig.note("a copy of the spool was taken")
+    rig.note("a copy of the spool was taken")
     await asyncio.sleep(scale.spell_s)
     rig.kill_record()
     rig.note("the record is away")
     await asyncio.sleep(scale.spell_s / 2)
     await rig.gateway.end()
     copy_spool(older, rig.gateway.spool)
-    rig.rolled_back.append(rig.note("the spool is the older one"))
+    rig.set_back.append((copied, rig.note("the spool is the older one")))
     await rig.serve()
     rig.over("started again")
     rig.gateway.start()
     await rig.gateway.running()
-    return {"set_back_s": round((rig.rolled_back[-1] - copied) / 1e9, 1)}
+    return {}
 
 
 async def key_clone(rig: Rig, scale: Scale) -> dict[str, Any]:
@@ -58,7 +60,7 @@ async def key_clone(rig: Rig, scale: Scale) -> dict[str, Any]:
             "idcode = 8\n": "idcode = 10\n",
         },
     )
-    copy = Gateway(COPY_NAME, folder, rig.start_child, lambda path: path)
+    copy = Gateway(COPY_NAME, folder, rig.start_child, rig.seen)
     rig.gateways.append(copy)
     copy.start()
     await copy.running()

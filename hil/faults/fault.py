@@ -33,7 +33,6 @@ class Fault:
     text: str
     play: Play
     needs: tuple[str, ...] = ()
-    chamber: bool = False
     disk_bytes: int = 0
     faketime: bool = False  # the agent's wall clock can be set
     clones: int = 0  # runs that the record must find to be several where one should be

@@ -7,6 +7,7 @@
    chain, names the earlier as uncertain. Anything else that is there twice is one.
 4. What a gap says is missing and is there all the same is excess. A restart may state as much as
    arrives in one commit interval and one fsync too many, in each of its gaps; nothing else may.
+   A disk that was set back cannot know what it had since: that much more may its restart state.
 
 Pure: it opens no file and asks nobody. A line is one device at one gateway, by any name.
 """
@@ -77,10 +78,12 @@ class Lost(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """A gap, and how many frames in it are there all the same."""
+    """A gap, and how many frames in it are there all the same; `set_back`: of times that a disk was
+    set back over."""
 
     hole: Hole
     frames: int
+    set_back: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Verdict:
     lost: int
     duplicated: int
     gap_excess: int
+    gap_excess_max: int
     twins: int  # places that bear two contents
     unsent: int  # frames held that nobody sent
     lost_spans: tuple[Lost, ...]
@@ -102,8 +106,16 @@ class Verdict:
     runs: dict[str, int]  # by cause
 
 
-def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held) -> Verdict:
-    """`sent`: by line, the instants (ns TAI) of the data frames sent on it."""
+def judge(
+    sent: Mapping[str, Set[int]],
+    record: Held,
+    disk: Held,
+    most: int = 0,
+    set_back: Sequence[tuple[int, int]] = (),
+) -> Verdict:
+    """`sent`: by line, the instants (ns TAI) of the data frames sent on it; `most`: what a gap of a
+    restart may state too many (excess_max); `set_back`: from when to when a disk was.
+    """
     runs = {**disk.runs, **record.runs}
     holes = list({hole.place: hole for hole in (*record.holes, *disk.holes)}.values())
     places, twins = _places((*record.frames, *disk.frames))
@@ -116,11 +128,8 @@ def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held) -> Verdict:
     in_record = len(everything & admitted)
     missing = sum(map(len, nowhere.values()))
     present = _by_line(there)
-    excess = tuple(
-        Excess(hole, count)
-        for hole in holes
-        if (count := _within(present.get(hole.line, []), hole))
-    )
+    found = (_excess(hole, present.get(hole.line, []), set_back) for hole in holes)
+    excess = tuple(item for item in found if item.frames)
     return Verdict(
         sent=len(everything),
         in_record=in_record,
@@ -128,7 +137,9 @@ def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held) -> Verdict:
         in_gaps=missing - lost_count,
         lost=lost_count,
         duplicated=_duplicated(places, runs),
-        gap_excess=sum(len(_inside(found, holes, line)) for line, found in present.items()),
+        gap_excess=sum(len(_inside(there, holes, line)) for line, there in present.items()),
+        gap_excess_max=sum(most for hole in holes if hole.cause == Cause.RESTART)
+        + sum(item.set_back for item in excess if item.hole.cause == Cause.RESTART),
         twins=twins,
         unsent=len(there - everything),
         lost_spans=tuple(_spans(lost, sent)),
@@ -144,22 +155,20 @@ def excess_max(rate: int, commit_ns: int, fsync_ns: int) -> int:
     return rate * (commit_ns + fsync_ns) // NS + 1
 
 
-def beyond(verdict: Verdict, most: int, rolled_back: Iterable[int] = ()) -> list[Excess]:
-    """The gaps that state more too many than they may: `most` in a gap of a restart, else none.
-
-    `rolled_back`: instants at which a disk was set back, whose next restart cannot know better.
-    """
-    back = sorted(rolled_back)
+def beyond(verdict: Verdict, most: int) -> list[Excess]:
+    """The gaps that state more too many than they may."""
     return [
         item
         for item in verdict.excess
-        if item.frames > (most if item.hole.cause == Cause.RESTART else 0)
-        and not (item.hole.cause == Cause.RESTART and _spans_one(back, item.hole))
+        if item.frames > (most + item.set_back if item.hole.cause == Cause.RESTART else 0)
     ]
 
 
-def _spans_one(instants: Sequence[int], hole: Hole) -> bool:
-    return bisect_left(instants, hole.first) < bisect_right(instants, hole.last)
+def _excess(hole: Hole, instants: Sequence[int], set_back: Sequence[tuple[int, int]]) -> Excess:
+    """How many of a line's instants lie in a gap of it. `instants` rise."""
+    inside = instants[bisect_left(instants, hole.first) : bisect_right(instants, hole.last)]
+    back = sum(any(first <= tai <= last for first, last in set_back) for tai in inside)
+    return Excess(hole, len(inside), back)
 
 
 def _places(frames: Iterable[Seen]) -> tuple[list[Seen], int]:
@@ -203,10 +212,6 @@ def _by_line(instants: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     for line, tai in sorted(instants):
         found.setdefault(line, []).append(tai)
     return found
-
-
-def _within(instants: Sequence[int], hole: Hole) -> int:
-    return bisect_right(instants, hole.last) - bisect_left(instants, hole.first)
 
 
 def _inside(instants: Sequence[int], holes: Iterable[Hole], line: str) -> set[int]:

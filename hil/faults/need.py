@@ -17,6 +17,7 @@ PACKAGES = {
     "unshare": "util-linux",
 }
 ROOT = "root"  # no program: a namespace is made, or another process traced
+CHAMBER = ("unshare", "nsenter", "ip", "mount", ROOT)
 _ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # a user's PATH may lack them
 
 
@@ -40,6 +41,15 @@ def check(needs: Iterable[str]) -> None:
             found(need)
         elif os.geteuid() != 0:
             raise NeedError("root is needed: run it by sudo")
+
+
+def have(needs: Iterable[str]) -> bool:
+    """Whether nothing is missing."""
+    try:
+        check(needs)
+    except NeedError:
+        return False
+    return True
 
 
 def faketime_library() -> str:

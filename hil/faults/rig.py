@@ -4,8 +4,8 @@ own.
 1. The files are provisioning's; nothing is told to a program that a site could not tell it.
 2. Each PMU writes down every instant as it sends it (hil.devices.pmu --sent): what was sent is
    known to the last frame, whatever becomes of those who hear it.
-3. With a chamber, every program runs inside it: the link between them and the gateway's disk are
-   the trial's alone.
+3. Every program runs in a chamber, where one can be made: the link between them, the serial line
+   and the gateway's disk are the trial's alone.
 4. Every wait is bounded. `close` ends all of it, at once, whatever state it is in.
 
 What is done to it is a fault's (hil.faults.table); what it comes to is hil.faults.trial's.
@@ -25,6 +25,7 @@ from pathlib import Path
 from drivers.c37118.stream import key_of
 from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
+from hil.faults import need
 from hil.faults.chamber import Chamber
 from hil.faults.gateway import Gateway
 from hil.faults.holding import TIME_BASE, line_name
@@ -62,19 +63,19 @@ class Line:
 
 
 class Rig:
-    """Everything of one trial, in one folder. `disk_bytes`: of the gateway's disk, with a chamber;
-    0 leaves the spool where the folder is."""
+    """Everything of one trial, in one folder. `disk_bytes`: of a disk for the spool, which needs a
+    chamber; 0 leaves it where the folder is."""
 
-    def __init__(self, folder: Path, seed: int, chamber: bool = False, disk_bytes: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int, disk_bytes: int = 0) -> None:
         self.folder, self.site = folder, folder / "site"
         self.random = random.Random(seed)
         self.port = _free_port()
         self.events: list[tuple[int, str]] = []  # ns TAI, what was done
         self.lines: list[Line] = []
-        self.chamber = Chamber(folder / "chamber.log") if chamber else None
-        self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self._seen)
+        self.chamber = Chamber(folder / "chamber.log") if need.have(need.CHAMBER) else None
+        self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
         self.gateways = [self.gateway]
-        self.rolled_back: list[int] = []  # ns TAI: when a spool was set back
+        self.set_back: list[tuple[int, int]] = []  # ns TAI: a copy of the spool, and its return
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
         self._record: Child | None = None
@@ -105,9 +106,9 @@ class Rig:
         )
         initialise(request, int(time.time()), os.urandom)
         self.gateway.place_spool()
-        if self.chamber is not None and self._disk_bytes:
+        if self._disk_bytes:
             options = f"size={self._disk_bytes},mode=700"
-            await self.chamber.run(
+            await self.apart.run(
                 "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.gateway.disk)
             )
         await self.serve()
@@ -223,7 +224,8 @@ class Rig:
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}-{len(self._programs)}.log"
 
-    def _seen(self, path: Path) -> Path:
+    def seen(self, path: Path) -> Path:
+        """A path of its programs, as the bench reaches it."""
         return self.chamber.seen(path) if self.chamber else path
 
     # --- what is done, and what comes of it

@@ -9,9 +9,8 @@ record does with the twins is shown in tests/record.
 
 from hil.faults import clock, copied, disk, process, upstream
 from hil.faults.fault import Fault
-from hil.faults.need import ROOT
+from hil.faults.need import CHAMBER, ROOT
 
-_CHAMBER = ("unshare", "nsenter", "ip", ROOT)
 _TRACED = ("strace", ROOT)
 
 _ALL = (
@@ -21,16 +20,14 @@ _ALL = (
         "disk-full",
         "another file fills the spool's disk",
         disk.full,
-        (*_CHAMBER, "mount"),
-        chamber=True,
+        CHAMBER,
         disk_bytes=disk.DISK_BYTES,
     ),
     Fault(
         "disk-read-only",
         "the spool's disk turns read-only, and back",
         disk.read_only,
-        (*_CHAMBER, "mount", *_TRACED),
-        chamber=True,
+        (*CHAMBER, *_TRACED),
         disk_bytes=disk.DISK_BYTES,
     ),
     Fault("sync-error", "fsync fails with EIO, once and for a while", disk.sync_error, _TRACED),
@@ -51,8 +48,7 @@ _ALL = (
         "link-cut",
         "packets between agent and record are dropped",
         upstream.link_cut,
-        (*_CHAMBER, "nft"),
-        chamber=True,
+        (*CHAMBER, "nft"),
     ),
     Fault("record-restart", "kill -9 of the record, and a start", upstream.restart),
     Fault("record-rollback", "the record is an older copy for a while", upstream.rollback),

@@ -54,7 +54,7 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     told: dict[str, Any] = dict.fromkeys(FIGURES)
     reasons: list[str] = []
     try:
-        rig = Rig(folder, seed, fault.chamber, fault.disk_bytes)
+        rig = Rig(folder, seed, fault.disk_bytes)
         try:
             told.update(await _played(rig, fault, scale, reasons))
         finally:
@@ -81,13 +81,11 @@ async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> d
     if code != 0:
         reasons.append(f"verify ends with {code}: {says}")
     most = excess_max(RATE, rig.gateway.commit_ns(), sync_ns)
-    found = _look(rig)
+    found = _look(rig, most)
     reasons += _reasons(rig, fault, found, most)
     verdict = asdict(found.verdict)
-    figures = {name: verdict[name] for name in FIGURES if name in verdict}
     return {
-        **figures,
-        "gap_excess_max": most * found.verdict.gaps.get(Cause.RESTART.name.lower(), 0),
+        **{name: verdict[name] for name in FIGURES if name in verdict},
         "seconds_to_recover": None if recovered_s is None else round(recovered_s, 2),
         "twins": found.verdict.twins + found.twin_findings,
         "clones_found": found.clones,
@@ -98,7 +96,7 @@ async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> d
     }
 
 
-def _look(rig: Rig) -> _Found:
+def _look(rig: Rig, most: int) -> _Found:
     """Reads what is left, and judges it.
 
     Raises StoreError, HoldingError, EvidenceError, OSError.
@@ -119,7 +117,7 @@ def _look(rig: Rig) -> _Found:
             disk.frames += held.frames
             disk.holes += held.holes
             disk.runs |= held.runs
-        verdict = judge(sent, record.held(lines), disk)
+        verdict = judge(sent, record.held(lines), disk, most, rig.set_back)
         return _Found(verdict, record.clones(), record.twins())
 
 
@@ -141,7 +139,7 @@ def _reasons(rig: Rig, fault: Fault, found: _Found, most: int) -> list[str]:
             reasons.append(f"{count} {what}")
     if found.twin_findings:
         reasons.append(f"the record found {found.twin_findings} twins")
-    for item in beyond(verdict, most, rig.rolled_back)[:SPANS_MAX]:
+    for item in beyond(verdict, most)[:SPANS_MAX]:
         hole = item.hole
         name, where = Cause(hole.cause).name.lower(), _when(rig, hole.first, hole.last)
         text = f"a gap of {hole.line} ({name}) states {item.frames} frames that are there, {where}"
