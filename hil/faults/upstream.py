@@ -24,9 +24,10 @@ async def link_cut(rig: Rig, scale: Scale) -> dict[str, Any]:
     await chamber.run("nft", "; ".join(rules))
     rig.note("the link is cut")
     await asyncio.sleep(scale.spell_s)
+    waited = await _waiting(rig)
     await chamber.run("nft", f"delete table inet {TABLE}")
     rig.over("the link is whole")
-    return {"cut_s": scale.spell_s}
+    return {"cut_s": scale.spell_s, "waited_max": waited}
 
 
 async def restart(rig: Rig, scale: Scale) -> dict[str, Any]:
@@ -34,9 +35,10 @@ async def restart(rig: Rig, scale: Scale) -> dict[str, Any]:
     rig.kill_record()
     rig.note("the record is killed")
     await asyncio.sleep(scale.spell_s)
+    waited = await _waiting(rig)
     rig.over("the record is started")
     await rig.serve()
-    return {"away_s": scale.spell_s}
+    return {"away_s": scale.spell_s, "waited_max": waited}
 
 
 async def rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
@@ -60,6 +62,12 @@ async def rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     rig.over("the record is the newest again")
     await rig.serve()
     return {"believed_of_the_older": told["receipted"] - before["receipted"]}
+
+
+async def _waiting(rig: Rig) -> int:
+    """Observations that wait for the record. Raises GatewayError, ChildError."""
+    told = await rig.gateway.until("answers", lambda told: True)
+    return int(told["waiting"])
 
 
 def _copy(source: Path, to: Path) -> None:
