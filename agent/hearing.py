@@ -22,6 +22,7 @@ from dataclasses import replace
 from agent import description
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE, Place
 from agent.health import Health
+from agent.hole import joined
 from agent.lane import LATE_NS, Lane
 from agent.sealer import Came, Chain, Piece, Sealer, SealError, Stretch
 from drivers.line import Clock, Frame, FrameError, Setup
@@ -82,7 +83,7 @@ class Hearing:
 
     def resume(self, came: dict[int, Came]) -> None:
         """How far each stream came in an earlier run, durably: what is heard next comes after a
-        hole. To be called once, after the first `attach`.
+        hole. To be called once, before the first `attach`.
         """
         self._resumed, self._owing = dict(came), True
 
@@ -106,6 +107,26 @@ class Hearing:
             hole = lane.silence(now_ns)
             if hole is not None:
                 self._state(lane, hole)
+
+    def give_up(self, stream: int, kind: int, holes: Iterable[Gap]) -> None:
+        """States holes of a stream by its number, heard in this run or not. `kind`: of its
+        measurements.
+        """
+        name = next((name for name, number in self._numbers.items() if number == stream), None)
+        lane = self._lane(*name) if name is not None else None
+        if lane is None:
+            log.error("stream %d has holes, and no name", stream)
+            return
+        if lane.setup is None:  # until its line says what it is
+            lane.set_up(Setup(lane.key, kind, b"", (0, 0), ()))
+        slack_ns = lane.patience_ns if lane.period_ns else 0
+        for hole in joined(holes, slack_ns):
+            self._state(lane, hole)
+
+    def state_own(self, holes: Iterable[Gap]) -> None:
+        """States holes of the gateway's own stream: what batches were given up."""
+        for hole in holes:
+            self._state(self._lanes[OWN_SOURCE, OWN_KEY], hole)
 
     def detach(self) -> Piece:
         """Seal no more in this run; gives back what was sealed and not taken."""
