@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hil.child import Child
-from hil.faults.need import found
+from hil.faults.need import APART, found
 
 COMMAND_S = 10.0
 READY_S = 20.0
@@ -33,8 +33,8 @@ class Chamber:
     """One of them. Kill `holder`, and what runs inside, to be rid of it."""
 
     def __init__(self, log: Path) -> None:
-        apart = [found("unshare"), "--net", "--mount", "--propagation", "private", "--"]
-        self.holder = Child("chamber", "hil.faults.chamber", [], log, within=apart)
+        within = [found("unshare"), *APART]
+        self.holder = Child("chamber", "hil.faults.chamber", [], log, within=within)
 
     async def ready(self) -> None:
         """Raises ChildError."""

@@ -64,7 +64,7 @@ async def key_clone(rig: Rig, scale: Scale) -> dict[str, Any]:
     rig.gateways.append(copy)
     copy.start()
     await copy.running()
-    await copy.hears(len(rig.gateways))
+    await copy.hears(len((tcp, pty)))
     rig.note("the copy runs")
     await asyncio.sleep(scale.spell_s / 2)
     await rig.gateway.end()  # only a run that continues the same one shows that there are two

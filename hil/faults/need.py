@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 ASK_S = 10.0
 # A program, and the Debian package that has it.
@@ -16,8 +16,10 @@ PACKAGES = {
     "strace": "strace",
     "unshare": "util-linux",
 }
-ROOT = "root"  # no program: a namespace is made, or another process traced
-CHAMBER = ("unshare", "nsenter", "ip", "mount", ROOT)
+ROOT = "root"  # no program: another process is traced
+NAMESPACES = "namespaces"  # nor this: root in a container may not make them
+APART = ("--net", "--mount", "--propagation", "private", "--")  # what unshare(1) is told
+CHAMBER = ("unshare", "nsenter", "ip", "mount", NAMESPACES)
 _ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # a user's PATH may lack them
 
 
@@ -37,10 +39,20 @@ def found(program: str) -> str:
 def check(needs: Iterable[str]) -> None:
     """Raises NeedError for the first that is missing."""
     for need in needs:
-        if need != ROOT:
-            found(need)
-        elif os.geteuid() != 0:
+        if need == ROOT and os.geteuid() != 0:
             raise NeedError("root is needed: run it by sudo")
+        if need == NAMESPACES:
+            _try_namespaces()
+        elif need != ROOT:
+            found(need)
+
+
+def _try_namespaces() -> None:
+    try:
+        _said([found("unshare"), *APART, "true"])
+    except (OSError, subprocess.SubprocessError) as fault:
+        text = "no network and mounts of its own: run it by sudo, in a container with CAP_SYS_ADMIN"
+        raise NeedError(text) from fault
 
 
 def have(needs: Iterable[str]) -> bool:
@@ -57,9 +69,14 @@ def faketime_library() -> str:
 
     Raises NeedError.
     """
-    argv = [found("faketime"), "-m", "-f", "+0", "printenv", "LD_PRELOAD"]
     try:
-        said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=ASK_S)
+        said = _said([found("faketime"), "-m", "-f", "+0", "printenv", "LD_PRELOAD"])
     except (OSError, subprocess.SubprocessError) as fault:
         raise NeedError(f"faketime does not run: {fault}") from fault
-    return said.stdout.strip().rpartition(" ")[2]
+    return said.strip().rpartition(" ")[2]
+
+
+def _said(argv: Sequence[str]) -> str:
+    """What a program says. Raises OSError, SubprocessError."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=ASK_S)
+    return done.stdout
