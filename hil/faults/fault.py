@@ -35,4 +35,4 @@ class Fault:
     needs: tuple[str, ...] = ()
     disk_bytes: int = 0
     faketime: bool = False  # the agent's wall clock can be set
-    clones: int = 0  # runs that the record must find to be several where one should be
+    clones: int = 0  # runs that the record must at least find to be clones; 0: none

@@ -51,7 +51,7 @@ _ALL = (
         (*CHAMBER, "nft"),
     ),
     Fault("record-restart", "kill -9 of the record, and a start", upstream.restart),
-    Fault("record-rollback", "the record is an older copy for a while", upstream.rollback),
+    Fault("record-rollback", "the record is restored from an older copy", upstream.rollback),
     Fault("spool-rollback", "the spool is set back to an older copy", copied.spool_rollback),
     Fault(
         "key-clone",

@@ -144,7 +144,7 @@ def _reasons(rig: Rig, fault: Fault, found: _Found, most: int) -> list[str]:
         name, where = Cause(hole.cause).name.lower(), _when(rig, hole.first, hole.last)
         text = f"a gap of {hole.line} ({name}) states {item.frames} frames that are there, {where}"
         reasons.append(text)
-    if found.clones != fault.clones:
+    if found.clones < fault.clones or (found.clones and not fault.clones):
         reasons.append(f"the record found {found.clones} clones, {fault.clones} expected")
     return reasons
 
