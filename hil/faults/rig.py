@@ -133,9 +133,12 @@ class Rig:
             await asyncio.sleep(SILENT_S)
         raise RigError(f"the lines do not fall silent in {END_S:g} s")
 
-    async def end(self) -> None:
-        """Agents, record, PMUs, each asked, in this order. Raises ChildError, GatewayError."""
-        for gateway in self.gateways:
+    async def end(self, drained: bool) -> None:
+        """Agents, record, PMUs, each asked, in this order; `drained`: once nothing waits.
+
+        Raises ChildError, GatewayError.
+        """
+        for gateway in self.gateways if drained else ():
             await gateway.drained()
         for gateway in self.gateways:
             await gateway.end()

@@ -76,7 +76,7 @@ async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> d
         reasons.append(f"not recovered {scale.recover_s:g} s after its end")
     sync_ns = max(sync_ns, _sync_ns(rig.gateway.spool.parent))
     await rig.silence()
-    await rig.end()
+    await rig.end(drained=recovered_s is not None)
     code, says = await rig.verify()
     if code != 0:
         reasons.append(f"verify ends with {code}: {says}")
