@@ -19,7 +19,7 @@ class Scale:
 
 
 FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0)
-SHORT = Scale(kills=5, spell_s=2.0, stop_s=6.5, recover_s=25.0)  # for the tests
+SHORT = Scale(kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0)  # for the tests
 
 # Does the fault to a rig that runs, says when it is over, and returns what is special to it.
 Play = Callable[[Rig, Scale], Awaitable[dict[str, Any]]]
