@@ -23,6 +23,7 @@ from agent.overflow import GivenUp
 from agent.schema import GoneError
 
 WhenFull = Literal["stop", "drop_oldest"]
+OWN_NUMBER = 0  # of the gateway's own stream
 BATCHES_MAX = 64  # given up with one commit: more would delay it
 log = logging.getLogger("gridseal.relief")
 
@@ -119,6 +120,7 @@ class Relief:
         for one in found:
             for stream, kind, hole in one.holes:
                 by_stream.setdefault(stream, [kind, []])[1].append(hole)
+        own = by_stream.pop(OWN_NUMBER, [0, []])[1]
         for stream, (kind, holes) in by_stream.items():
             self._hearing.give_up(stream, kind, holes)
-        self._hearing.state_own(overflow.batches(found))
+        self._hearing.give_up(OWN_NUMBER, 0, [*own, *overflow.batches(found)])

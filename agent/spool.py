@@ -273,9 +273,9 @@ class Spool(Queries):
         may be too young.
         """
         ripe = self.rows(
-            "SELECT b.id FROM piece p JOIN"
+            "SELECT b.id FROM"
             " (SELECT id, last FROM batch WHERE state = 1 AND id <= ? ORDER BY id LIMIT ?) b"
-            " ON p.id = b.last WHERE p.taken <= ?",
+            " LEFT JOIN piece p ON p.id = b.last WHERE coalesce(p.taken, 0) <= ?",
             (
                 commit.piece_id - (0 if commit.frees else FREE_AFTER_PIECES),
                 FREE_BATCHES_MAX,
