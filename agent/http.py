@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from agent.transport import Answer, UplinkError
 from evidence.config import ConfigError
 
 if TYPE_CHECKING:
@@ -40,25 +41,6 @@ READ_BYTES = 64 * 1024
 MEDIA_TYPE = "application/cbor"
 LOCALHOST = ("127.0.0.1", "::1")  # RFC 6761 6.3: the name is never looked up
 NO_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6, or without IPv4
-
-
-class UplinkError(Exception):
-    """The record could not be asked, or did not answer well.
-
-    `cause` is one word, for counting: name, refused, unreachable, timeout, tls, reset, garbage,
-    too_large, closed; or answer, the caller's word for a whole answer that is of no use.
-    """
-
-    def __init__(self, text: str, cause: str = "answer") -> None:
-        super().__init__(text)
-        self.cause = cause
-
-
-class Answer(NamedTuple):
-    """A whole answer."""
-
-    status: int
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +59,7 @@ class Client:
         self._place = _place(url)
         if tls is not None and not self._place.secure:
             raise ConfigError(url, "", "has certificates, and is not https://")
-        self._context = _context(tls or Tls()) if self._place.secure else None
+        self._context = tls_context(tls or Tls()) if self._place.secure else None
         self._free = asyncio.Semaphore(connections)
         self._idle: list[_Connection] = []
         self._closed = False
@@ -289,7 +271,7 @@ def _place(url: str) -> _Place:
     if parts.query or parts.fragment or "@" in parts.netloc or port == 0:
         raise ConfigError(url, "", "must be https://HOST[:PORT][/PATH] and nothing else")
     secure = parts.scheme == "https"
-    if not secure and not _is_loopback(host):
+    if not secure and not is_loopback(host):
         text = "http:// goes to this machine only (127.0.0.1, ::1, localhost); use https://"
         raise ConfigError(url, "", text)
     port = port or (443 if secure else 80)
@@ -297,7 +279,7 @@ def _place(url: str) -> _Place:
     return _Place(secure, host, port, parts.path.rstrip("/"), f"{name}:{port}")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """127.0.0.0/8 (RFC 1122 3.2.1.3), ::1 (RFC 4291 2.5.3), or localhost."""
     if host == "localhost":
         return True
@@ -310,7 +292,7 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-def _context(tls: Tls) -> "ssl.SSLContext":
+def tls_context(tls: Tls) -> "ssl.SSLContext":
     """Whom we believe and who we are. Raises ConfigError, which names the file."""
     import ssl
 

@@ -21,10 +21,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from agent.health import Health
-from agent.http import Answer, Client, UplinkError
 from agent.keeper import Keeper
 from agent.schema import SpoolError
 from agent.spool import Kept, State, Waiting
+from agent.transport import Answer, Transport, UplinkError
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Cause, Reason, Typ
 from evidence.head import batch_id
@@ -59,7 +59,7 @@ class Uplink:
 
     def __init__(
         self,
-        client: Client,
+        client: Transport,
         log_key: PublicKey,
         device: PublicKey,
         keeper: Keeper,
