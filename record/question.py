@@ -17,6 +17,7 @@ Whatever it decides is decided in the desk. It knows no HTTP server and no broke
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -43,7 +44,6 @@ class Said(NamedTuple):
 class Question(NamedTuple):
     """One request, its path taken apart."""
 
-    method: str
     named: str  # what the path names: an id, a subject, a kid
     size: int  # of the tree that the asker has; 0 when it says none
     body: bytes
@@ -59,28 +59,40 @@ async def answered(desk: Desk, method: str, target: str, body: bytes) -> Said:
     for pattern, of, ask in _ASKED:
         found = pattern.fullmatch(path)
         if found is not None and of == method:
-            return await _said(desk, ask, method, found, query, body)
+            named = found[1] if found.re.groups else ""
+            return await _said(partial(_put, ask, desk, named, query, body))
         if found is not None:
             return _words(405, f"{method} is not asked here")
     return _words(404, "no such place")
 
 
-async def _said(
-    desk: Desk,
+async def _put(
     ask: "Callable[[Desk, Question], Awaitable[Said]]",
-    method: str,
-    found: re.Match[str],
+    desk: Desk,
+    named: str,
     query: str,
     body: bytes,
 ) -> Said:
+    return await ask(desk, Question(named, _size(query), body))
+
+
+async def checked(desk: Desk, encoded: bytes, batch_id: bytes, size: int, verdict: bytes) -> Said:
+    """As a batch that is posted, for one that a worker has checked."""
+
+    async def ask() -> Said:
+        return receipt(await desk.checked(encoded, batch_id, size, verdict))
+
+    return await _said(ask)
+
+
+async def _said(ask: Callable[[], Awaitable[Said]]) -> Said:
     """Every fault as its status."""
     try:
-        named = found[1] if found.re.groups else ""
-        return await ask(desk, Question(method, named, _size(query), body))
+        return await ask()
     except RefusedError as fault:
         return Said(422, fault.refusal)
     except MissingError as fault:
-        return missing(fault)
+        return _cbor(409, [[int(typ), name] for typ, name in fault.names])
     except BusyError as fault:
         return _words(503, f"{fault}")._replace(later_s=1)
     except StoreError as fault:
@@ -92,11 +104,6 @@ async def _said(
 def receipt(answer: Answer) -> Said:
     """A receipt as it is sent."""
     return _cbor(200, [answer.receipt, list(answer.consistency)])
-
-
-def missing(fault: MissingError) -> Said:
-    """What is needed first, as it is sent."""
-    return _cbor(409, [[int(typ), name] for typ, name in fault.names])
 
 
 async def _statement(desk: Desk, asked: Question) -> Said:
@@ -141,7 +148,7 @@ def batch_of(method: str, target: str) -> tuple[bytes, int] | None:
     if found is None or method != "POST":
         return None
     try:
-        asked = Question(method, found[1], _size(query), b"")
+        asked = Question(found[1], _size(query), b"")
         return _hex(asked, "id", HASH_BYTES), asked.size
     except _WrongError:
         return None
