@@ -93,8 +93,7 @@ class Cluster(NamedTuple):
         await asyncio.gather(*(node.start() for node in self.nodes))
         await self.led()
         await self.leaf.start()
-        assert_program(self.leaf)
-        await assert_program(self.leaf).says("Leafnode connection created", READY_S)
+        await program_of(self.leaf).says("Leafnode connection created", READY_S)
 
     async def led(self) -> None:
         """Waits until one of the nodes leads all streams. Raises ChildError."""
@@ -136,7 +135,7 @@ def cluster(folder: Path) -> Cluster:
     return Cluster(nodes, Server(folder, "leaf", text))
 
 
-def assert_program(server: Server) -> Program:
+def program_of(server: Server) -> Program:
     """The process of a server that was started. Raises ChildError."""
     if server.program is None:
         raise ChildError(f"the broker {server.name} was not started")
