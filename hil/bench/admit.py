@@ -35,6 +35,7 @@ from record.log import Log
 from record.sequencer import Sequencer
 from record.store import Store, open_writer
 
+LOG_SEED = bytes(31) + b"L"
 REFERENCE_MESSAGES = 150  # of one slice
 
 
@@ -141,7 +142,7 @@ def _now() -> int:
 
 def open_record(folder: Path, site: Site, every: bool) -> tuple[Store, Admitter, Sequencer]:
     """A new record that knows the gateway."""
-    key = Ed25519Key(bytes(31) + b"L")
+    key = Ed25519Key(LOG_SEED)
     store = open_writer(folder / "record.db")
     sequencer = Sequencer(store, Log(store), lambda typ, payload: cose.sign(typ, payload, key))
     known = by_kid([Authority("bench", site.authority.public)])
