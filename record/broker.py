@@ -177,7 +177,7 @@ class Broker:
             log.info("made the stream %s", self._stream)
         wanted = self._wanted()
         for name in ("retention", "discard", "storage", "subjects"):
-            have, want = getattr(found, name), getattr(wanted, name)
+            have, want = _plain(getattr(found, name)), _plain(getattr(wanted, name))
             if have != want:
                 text = f"the stream {self._stream} has {name} {have}, not {want}"
                 raise BrokerError(f"{text}: remove it, or name another region")
@@ -240,6 +240,11 @@ class Broker:
         if self._client.is_connected and str(fault) != str(self._fault):
             log.warning("%s", fault)
         self._fault = fault
+
+
+def _plain(value: Any) -> Any:
+    """A setting as the broker writes it: the library has names for some of them."""
+    return getattr(value, "value", value)
 
 
 def _request(region: str, message: Msg) -> Request | None:

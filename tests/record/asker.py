@@ -44,10 +44,10 @@ def gateway_now(name: str = "gw-1") -> Gateway:
     return Gateway(name, AUTHORITY, expires_s=int(time.time()) + DAY_S)
 
 
-def write_record(folder: Path, url: str, more: str = "") -> Path:
+def write_record(folder: Path, url: str, more: str = "", seed: bytes = b"log") -> Path:
     """A record's files, its key that of tests; the path of record.toml."""
-    keystore.create(folder / "log.key", lambda _: hashlib.sha256(b"log").digest())
-    (folder / "anchors.toml").write_text(anchors_text())
+    log = keystore.create(folder / "log.key", lambda _: hashlib.sha256(seed).digest())
+    (folder / "anchors.toml").write_text(anchors_text(log))
     text = f'[record]\nlisten = "127.0.0.1:0"\n[nats]\nurl = "{url}"\nregion = "{REGION}"\n{more}\n'
     (folder / "record.toml").write_text(text)
     return folder / "record.toml"
