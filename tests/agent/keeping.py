@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from agent.commit import Commit
 from agent.schema import SpoolError
-from agent.spool import Commit, Spool
+from agent.spool import Spool
 from evidence import gap
 from evidence import run as runs
 from evidence.code import Kind
@@ -72,7 +73,7 @@ def admitted(site: Site, record: Record) -> None:
 def last_run(site: Site) -> runs.Run:
     spool = Spool(site.spool)
     name = spool.find().run
-    rows = spool._rows("SELECT payload FROM run WHERE name = ?", (name,))
+    rows = spool.rows("SELECT payload FROM run WHERE name = ?", (name,))
     spool.close()
     return runs.read(rows[0][0])
 

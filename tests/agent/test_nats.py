@@ -19,7 +19,7 @@ import trustme
 from nats.aio.msg import Msg
 from nats.js import api
 
-from agent import nats as way
+from agent import broker as way
 from agent.http import Tls
 from agent.nats import Client
 from agent.transport import Answer, UplinkError
@@ -248,7 +248,7 @@ def test_broker_killed_and_started_again(tmp_path: Path):
 
 def test_broker_that_stands_still_fills_no_memory(tmp_path: Path, monkeypatch: Any):
     """What cannot be written is dropped with its line, and asked again on another."""
-    monkeypatch.setattr(way, "DRAIN_S", 0.5)
+    monkeypatch.setattr(way, "STALL_S", 0.5)
     monkeypatch.setattr(way, "QUEUED_S", 1.0)
     monkeypatch.setattr(way, "CONNECT_S", 1.0)
 
@@ -262,7 +262,7 @@ def test_broker_that_stands_still_fills_no_memory(tmp_path: Path, monkeypatch: A
             for _ in range(6):
                 faults = await asyncio.gather(*(cause_of(asking, bytes(4 << 20)) for _ in range(2)))
                 assert {fault.cause for fault in faults} <= {"timeout", "reset"}
-                left = asking._line._broker.pending_data_size if asking._line else 0
+                left = asking._line._library.pending_data_size if asking._line else 0
                 assert left <= 2 * (4 << 20) + way.PENDING_BYTES_MAX
             os.kill(program_of(up.broker).pid, signal.SIGCONT)
             assert (await asking.request("GET", "/", None, TIMEOUT_S)).status == 200

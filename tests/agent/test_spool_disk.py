@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.commit import Found, State
 from agent.disk import RESERVE_BYTES
 from agent.schema import SpoolError
-from agent.spool import DAY_NS, SNAPSHOT_PIECES, Found, Spool, State
+from agent.spool import DAY_NS, SNAPSHOT_PIECES, Spool
 from tests.agent.keeping import go, keep, until
 from tests.agent.power import Disk
 from tests.agent.site import PERIOD, START, Record, Site, frame, setup
@@ -122,11 +123,11 @@ def test_a_start_and_a_commit_read_little_whatever_is_there(disk: Disk, answered
 
 
 def runs_of(writer: Writer) -> set[bytes]:
-    return {row[0] for row in writer.spool._rows("SELECT name FROM run")}
+    return {row[0] for row in writer.spool.rows("SELECT name FROM run")}
 
 
 def statements(writer: Writer) -> set[bytes]:
-    return {row[0] for row in writer.spool._rows("SELECT run FROM statement")}
+    return {row[0] for row in writer.spool.rows("SELECT run FROM statement")}
 
 
 class Days:
@@ -149,7 +150,7 @@ class Days:
         return self.writer
 
     def names(self, column: str, table: str) -> set[bytes]:
-        return {row[0] for row in self.writer.spool._rows(f"SELECT {column} FROM {table}")}
+        return {row[0] for row in self.writer.spool.rows(f"SELECT {column} FROM {table}")}
 
 
 def test_statements_go_with_the_last_of_their_run(disk: Disk) -> None:

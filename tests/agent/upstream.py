@@ -9,10 +9,10 @@ from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from agent.commit import Kept, State, Waiting
 from agent.health import Health
 from agent.http import Client
 from agent.sealer import Statement
-from agent.spool import Kept, State, Waiting
 from agent.uplink import Uplink
 from evidence import cbor, cose, merkle
 from evidence.code import Cause, Reason, Typ
@@ -43,11 +43,23 @@ class Disk:
         return self.statements.get(name)
 
 
+class Relief:
+    """What is on its way, and what could not be read."""
+
+    def __init__(self) -> None:
+        self.under_way: set[int] = set()
+        self.unread: list[int] = []
+
+    def damaged(self, row: int) -> None:
+        self.unread.append(row)
+
+
 class Keeper:
     """What the uplink needs of a keeper, written down."""
 
     def __init__(self, batches: int, kept: Kept = NOTHING_KEPT) -> None:
         self.spool, self.kept = Disk(batches), kept
+        self.relief = Relief()
         self.offered = asyncio.Event()
         self.offered.set()
         self.answers: dict[int, State] = {}
