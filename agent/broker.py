@@ -140,9 +140,7 @@ class Line:
             raise self._named(cause or fault) from fault
         except NONSENSE as fault:
             raise self._error("garbage", f"no NATS broker: {type(fault).__name__}") from fault
-        if (
-            not self._library.is_connected
-        ):  # it hung up during its greeting, and the library goes on
+        if not self._library.is_connected:  # it hung up, and the library goes on
             raise self._error("reset", "closed during its greeting")
 
     async def _greet(self) -> None:

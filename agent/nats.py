@@ -26,6 +26,7 @@ from evidence.config import ConfigError
 
 CLOSE_S = 2.0
 PORT = 4222
+PLACE = "gateway.toml"  # an address is not quoted: who writes a password into one finds it refused
 URL = "must be tls://HOST[:PORT], or several separated by commas"
 
 
@@ -46,9 +47,11 @@ class Client:
     ) -> None:
         self._servers, secure = _servers(url)
         if not queue.is_region(region):
-            raise ConfigError(url, "record.region", f"{region!r} must be 1 to 32 of a-z, 0-9 and -")
+            raise ConfigError(
+                PLACE, "record.region", f"{region!r} must be 1 to 32 of a-z, 0-9 and -"
+            )
         if tls is not None and not secure:
-            raise ConfigError(url, "", "has certificates, and is not tls://")
+            raise ConfigError(PLACE, "record.url", "has certificates, and is not tls://")
         self._context = tls_context(tls or Tls()) if secure else None
         self._ask, self._answers = queue.asks(region, kid.hex()), queue.answers(region, kid.hex())
         self._random, self._free = random, asyncio.Semaphore(connections)
@@ -63,7 +66,12 @@ class Client:
         try:
             async with asyncio.timeout(timeout_s), self._free:
                 line = await self._open_line()
-                return await line.ask(self._ask, f"{method} {path}", body or b"")
+                try:
+                    return await line.ask(self._ask, f"{method} {path}", body or b"")
+                except UplinkError as fault:
+                    if fault.cause == "unreachable" and len(self._servers) > 1:
+                        await line.close()  # another server may know the way to the stream
+                    raise
         except TimeoutError as fault:
             raise UplinkError(f"no answer within {timeout_s:g} s", "timeout") from fault
 
@@ -84,13 +92,17 @@ class Client:
             return self._line
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._connected)
         task = self._connecting
         await asyncio.wait({task})
-        if self._connecting is task:
-            self._connecting = None
         if task.cancelled():
             raise UplinkError("this client is closed", "closed")
         return task.result()
+
+    def _connected(self, task: "asyncio.Task[Line]") -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()  # told to whoever waits; perhaps nobody does any more
 
     async def _connect(self) -> Line:
         """A line to the first server that takes one; the next time it begins after that."""
@@ -121,17 +133,17 @@ def _servers(url: str) -> tuple[list[str], bool]:
             parts = urlsplit(one.strip())
             host, port = parts.hostname or "", parts.port
         except ValueError as fault:
-            raise ConfigError(url, "", f"is no address: {fault}") from fault
+            raise ConfigError(PLACE, "record.url", f"is no address: {fault}") from fault
         if parts.scheme not in ("nats", "tls") or not host.isascii() or not host or port == 0:
-            raise ConfigError(url, "", URL)
+            raise ConfigError(PLACE, "record.url", URL)
         if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-            raise ConfigError(url, "", f"{URL}, and nothing else")
+            raise ConfigError(PLACE, "record.url", f"{URL}, and nothing else")
         if parts.scheme == "nats" and not is_loopback(host):
             text = "nats:// goes to this machine only (127.0.0.1, ::1, localhost); use tls://"
-            raise ConfigError(url, "", text)
+            raise ConfigError(PLACE, "record.url", text)
         name = f"[{host}]" if ":" in host else host
         found.append(f"{parts.scheme}://{name}:{port or PORT}")
     schemes = {one.partition(":")[0] for one in found}
     if len(schemes) != 1:
-        raise ConfigError(url, "", "mixes nats:// and tls://")
+        raise ConfigError(PLACE, "record.url", "mixes nats:// and tls://")
     return found, schemes == {"tls"}

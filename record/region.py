@@ -86,11 +86,11 @@ def _server(url: str, file: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as fault:
-        raise ConfigError(file, "nats.url", f"found {url!r}; {fault}") from fault
+        raise ConfigError(file, "nats.url", f"is no address: {fault}") from fault
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigError(file, "nats.url", f"{wanted}, and nothing else")  # not quoted: see "@"
     if parts.scheme not in ("nats", "tls") or not host or port == 0:
         raise ConfigError(file, "nats.url", f"found {url!r}; {wanted}")
-    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigError(file, "nats.url", f"{wanted}, and nothing else")
     if parts.scheme == "nats" and not is_loopback(host):
         text = f"{host} is not loopback; nats:// goes to this machine only, use tls://"
         raise ConfigError(file, "nats.url", text)

@@ -7,7 +7,6 @@ test wants. The whole way, with a real record, is tests/scenario's.
 import asyncio
 import contextlib
 import os
-import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,18 +14,14 @@ from typing import Any, NamedTuple
 
 import nats
 import pytest
-import trustme
 from nats.aio.msg import Msg
 from nats.js import api
 
 from agent import broker as way
-from agent.http import Tls
 from agent.nats import Client
 from agent.transport import Answer, UplinkError
 from evidence import queue
-from evidence.config import ConfigError
 from hil.broker import Server, free_port, program_of, single
-from hil.broker import Tls as ServerTls
 from tests.agent.server import run as bounded
 from tests.agent.server import serving
 from tests.agent.upstream import until
@@ -225,6 +220,15 @@ def test_no_broker_then_one(tmp_path: Path):
             asking = client(f"nats://127.0.0.1:{port},{up.broker.url}")  # the second one is there
             assert (await asking.request("GET", "/", None, TIMEOUT_S)).status == 200
             await asking.close()
+            other = single(tmp_path / "other")  # knows no stream, and hears of none
+            try:
+                await other.start()
+                asking = client(f"{other.url},{up.broker.url}")
+                assert (await cause_of(asking)).cause == "unreachable"
+                assert (await asking.request("GET", "/", None, TIMEOUT_S)).status == 200
+                await asking.close()
+            finally:
+                other.kill()
 
     play(what)
 
@@ -316,83 +320,3 @@ def test_cancelling_ends_a_request_at_once(tmp_path: Path):
             await asking.close()
 
     play(what)
-
-
-def papers(folder: Path, ca: trustme.CA, name: str) -> tuple[Path, Path]:
-    issued = ca.issue_cert(name)
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    issued.private_key_pem.write_to_path(key)
-    return certificate, key
-
-
-def test_tls_with_client_certificates(tmp_path: Path):
-    async def what() -> None:
-        ca = trustme.CA()
-        authority = tmp_path / "ca.pem"
-        ca.cert_pem.write_to_path(authority)
-        ours = papers(tmp_path, ca, "gateway.example")
-        broker = single(
-            tmp_path / "b", "", ServerTls(*papers(tmp_path, ca, "127.0.0.1"), authority)
-        )
-        other = tmp_path / "other.pem"
-        trustme.CA().cert_pem.write_to_path(other)
-        try:
-            await broker.start()
-            for tls, cause in (
-                (Tls(authority, *ours), "unreachable"),  # it got in: there is no stream
-                (Tls(authority), "tls"),
-                (Tls(other, *ours), "tls"),
-            ):
-                asking = client(broker.url, tls=tls)
-                fault = await cause_of(asking)
-                assert fault.cause in (cause, "reset") if cause == "tls" else cause, fault
-                await asking.close()
-            name = broker.url.replace("127.0.0.1", "localhost")
-            fault = await cause_of(client(name, tls=Tls(authority, *ours)))
-            assert fault.cause == "tls" and re.search("mismatch|not valid for", str(fault))
-        finally:
-            broker.kill()
-
-    play(what)
-
-
-def test_nothing_is_said_in_the_clear_where_tls_is_due(tmp_path: Path):
-    """Whoever sits between may say that no TLS is wanted."""
-    heard: list[bytes] = []
-
-    async def what() -> None:
-        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b'INFO {"max_payload": 1000000}\r\n')
-            await writer.drain()
-            heard.append(await reader.read(1000))
-
-        async with serving(greet) as seen:
-            asking = client(f"tls://127.0.0.1:{seen.port}")
-            fault = await cause_of(asking)
-            assert (fault.cause, "offers none" in str(fault)) == ("tls", True)
-            await asking.close()
-
-    bounded(what)
-    assert heard == [b""]
-
-
-@pytest.mark.parametrize(
-    ("url", "region", "text"),
-    [
-        ("nats://192.0.2.1:4222", "west", "this machine only"),
-        ("tls://", "west", "must be tls://HOST"),
-        ("tls://host:0", "west", "must be tls://HOST"),
-        ("tls://host:70000", "west", "no address"),
-        ("tls://host/path", "west", "nothing else"),
-        ("tls://user:secret@host", "west", "nothing else"),
-        ("tls://host,nats://127.0.0.1", "west", "mixes"),
-        ("nats://127.0.0.1", "", "record.region"),
-        ("nats://127.0.0.1", "We.st", "record.region"),
-    ],
-)
-def test_wrong_addresses_are_refused(url: str, region: str, text: str):
-    with pytest.raises(ConfigError, match=text):
-        Client(url, region, KID, os.urandom)
-    with pytest.raises(ConfigError, match="not tls"):
-        Client("nats://127.0.0.1", "west", KID, os.urandom, Tls(Path("ca.pem")))

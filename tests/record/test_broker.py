@@ -4,6 +4,8 @@ twice in the log, and nothing left in the stream that was answered."""
 import asyncio
 from pathlib import Path
 
+from nats.aio.msg import Msg
+
 from drivers.c37118.wire import Layout
 from evidence import cose, queue, receipt
 from evidence.code import Reason, Typ
@@ -101,6 +103,13 @@ def test_nonsense_is_answered_or_dropped_and_holds_nobody_up(
             asker = place.asker
             run = await asker.begin(cfg, gateway_now())
             other = f"{queue.answers('west', 'f' * 16)}.t.1"  # somebody else's
+            strays: list[bytes] = []
+
+            async def stray(message: Msg) -> None:
+                strays.append(message.data)
+
+            for subject in (other, "$JS.API.STREAM.LIST"):
+                await asker.library.subscribe(subject, cb=stray)
             await asker.put("POST /v1/batch", b"x", Gridseal_Answer=None)
             await asker.put("POST /v1/batch", b"x", Gridseal_Answer=other)
             await asker.put("GET /v1/checkpoint", b"", Gridseal_Answer="$JS.API.STREAM.LIST")
@@ -124,6 +133,7 @@ def test_nonsense_is_answered_or_dropped_and_holds_nobody_up(
                 assert (await asker.push(batch)).status == 200
             await until_empty(place)
             assert "that nobody can be answered for" in place.record.children[0].said()
+            assert not strays, "an answer went where whoever asked had no business"
 
     asyncio.run(asyncio.wait_for(play(), 50))
 
