@@ -2,8 +2,11 @@
 twice in the log, and nothing left in the stream that was answered."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
+import pytest
 from nats.aio.msg import Msg
 
 from drivers.c37118.wire import Layout
@@ -158,8 +161,9 @@ def test_many_at_once_by_two_processes(tmp_path: Path, cfg: bytes, layout: Layou
     asyncio.run(asyncio.wait_for(play(), 50))
 
 
-def test_record_killed_in_the_middle_answers_all_the_same(
-    tmp_path: Path, cfg: bytes, layout: Layout
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_record_ended_in_the_middle_answers_all_the_same(
+    tmp_path: Path, cfg: bytes, layout: Layout, how: int
 ):
     """What it had in hand was not acknowledged: it comes again, and is once in the log."""
 
@@ -173,7 +177,9 @@ def test_record_killed_in_the_middle_answers_all_the_same(
                 for batch in many
             ]
             await until(lambda: any(name in asker.told for name in names))
-            place.record.kill()
+            first = place.record.children[0]
+            os.kill(first.pid, how)
+            assert await first.ended(WAIT_S) == (0 if how == signal.SIGTERM else -how)
             killed = sum(name in asker.told for name in names)
             await place.record.start(2)
             await until(lambda: all(name in asker.told for name in names), 30)
