@@ -1,8 +1,8 @@
 """One line to a NATS broker, and the requests on it; the library is nats-py.
 
 1. Nothing waits in the library: it never reconnects by itself, and publishes only while connected.
-   A line that carries nothing for STALL_S, or whose request is given up half written, is dropped
-   with what waits on it.
+   A line that carries nothing for STALL_S, whose request is given up half written, or on which the
+   broker does not say that it took one, is dropped with what waits on it.
 2. Whatever broker, network or library do comes out as UplinkError, named by cause. A full stream is
    `busy`: all wait, nothing is lost. What the broker takes of nobody for its length is this
    request's own fault.
@@ -19,14 +19,15 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import ParseResult, urlsplit
 
 from nats import errors
 from nats.aio.client import Client as Library
 from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
-from agent.transport import Answer, UplinkError
+from agent.http import tune
+from agent.transport import SLOWEST_BYTES_S, Answer, UplinkError
 from evidence import queue
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0  # TCP, TLS and the broker's greeting
 QUEUED_S = 6.0  # until a stream has taken a request: a new leader is elected in about 4 s
 STALL_S = 5.0  # without the peer reading anything
-SLOWEST_BYTES_S = 1000  # of a line that is waited for: 8 kbit/s, a share of a bad GPRS channel
 CLOSE_S = 2.0
-PING_S = 5  # between two pings; two without a pong and the line is dropped
-PINGS_MAX = 2
+PING_S = 30  # between two pings; on a slow line one waits behind what is being sent
+PINGS_MAX = 3  # without a pong, and the line is dropped
 PENDING_BYTES_MAX = 1 << 20  # in the library's buffer before publishing waits for the line
 ANSWERS_MAX = 1024  # come and not looked at yet, and ANSWER_BYTES_MAX of them
 ANSWER_BYTES_MAX = 8 << 20
@@ -53,13 +53,19 @@ log = logging.getLogger("gridseal.nats")
 class Wire(TcpTransport):
     """The library's TCP, that says nothing before TLS where TLS is due, and can be dropped."""
 
-    def __init__(self, must_be_secure: bool) -> None:
+    def __init__(self, must_be_secure: bool, dscp: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._must_be_secure = must_be_secure
+        self._must_be_secure, self._dscp = must_be_secure, dscp
         self.dropped = False
 
     def __bool__(self) -> bool:
         return True  # the library takes this one, instead of making its own
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        await super().connect(uri, buffer_size, connect_timeout)
+        writer = self._bare_io_writer
+        if writer is not None:
+            tune(writer.get_extra_info("socket"), self._dscp)
 
     def write(self, payload: bytes) -> None:
         # The broker says whether it wants TLS, in the clear: whoever sits between could say no.
@@ -107,12 +113,16 @@ class Line:
     """One connection to one server, and the requests on it."""
 
     def __init__(
-        self, server: str, context: "ssl.SSLContext | None", random: Callable[[int], bytes]
+        self,
+        server: str,
+        context: "ssl.SSLContext | None",
+        random: Callable[[int], bytes],
+        dscp: int = 0,
     ) -> None:
         self._server, self._context, self._random = server, context, random
         self._place = server.partition("://")[2]
         self._library = Library()
-        self._wire = Wire(context is not None)
+        self._wire = Wire(context is not None, dscp)
         self._library._transport = self._wire  # where the library looks first, before it makes one
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._fault: Exception | None = None  # what the library told last
@@ -206,6 +216,7 @@ class Line:
     def _check_queued(self, queued: asyncio.Future[Msg], within_s: float) -> None:
         """What the broker says of a request. Raises UplinkError unless a stream has it."""
         if not queued.done():
+            self._wire.drop()  # nobody has answered on it for so long: the next one may be better
             said = f": {self._fault}" if self._fault else ""
             raise self._error("timeout", f"not queued within {within_s:.0f} s{said}")
         message = queued.result()

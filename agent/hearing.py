@@ -140,11 +140,14 @@ class Hearing:
         new, self._new = self._new, []
         return self._sealer.take(), new
 
-    def again(self, stretches: Iterable[Stretch], durable: dict[int, int]) -> int:
+    def again(
+        self, stretches: Iterable[Stretch], durable: dict[int, int], room: bool = True
+    ) -> int:
         """Seals frames anew that were sealed in the run before and are not on disk; to be called
         right after `attach`. Says how many of them are on disk.
 
-        `durable`: by stream, the last seq of that run which is durable all the same.
+        `durable`: by stream, the last seq of that run which is durable all the same; `room`:
+        whether the disk has any for them: if not, they are stated as not kept.
         """
         sealer = self._sealer
         if sealer is None:
@@ -156,6 +159,8 @@ class Hearing:
             there = max(durable.get(stretch.stream, -1) + 1 - stretch.first_seq, 0)
             frames = stretch.frames[there:]
             kept += len(stretch.frames) - len(frames)
+            if not room:
+                frames = self._forgo(lane, frames)
             if frames and setup is not None:
                 chain = self._chain(sealer, lane, setup)
                 sealer.seal(chain, frames)  # before the hole since: see `_seal`
@@ -164,6 +169,13 @@ class Hearing:
             self._state_unkept(lane)
             self._state_owed(lane)
         return kept
+
+    def _forgo(self, lane: Lane, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+        """Counts frames as not kept; what was stated among them is left to be stated again."""
+        heard = [one for one in frames if one.kind != Kind.GAP]
+        self._health.unkept += len(heard)
+        lane.count_unkept(heard)
+        return tuple(one for one in frames if one.kind == Kind.GAP)
 
     def lost(self, source: str) -> None:
         """The line of a source is down: what comes next comes after a hole."""

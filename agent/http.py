@@ -9,6 +9,9 @@
 4. http:// goes to this machine only. Certificates are always checked, the host's name included.
 5. Head and body leave in one write, with TCP_NODELAY: two small segments would meet the peer's
    delayed acknowledgement and cost 40 ms.
+6. A line that carries nothing is given up after SILENCE_S by the kernel (TCP_USER_TIMEOUT), so that
+   an answer may be waited for as long as a slow line takes to carry the question.
+7. What is sent bears the DSCP that the operator gave (RFC 2474), once connected.
 
 It retries nothing (the caller knows what may be asked twice), follows no redirect, and takes no
 proxy from the environment.
@@ -26,7 +29,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from agent.transport import Answer, UplinkError
+from agent.transport import SLOWEST_BYTES_S, Answer, UplinkError
 from evidence.config import ConfigError
 
 if TYPE_CHECKING:
@@ -55,8 +58,10 @@ class Tls:
 class Client:
     """Requests to one record, at most `connections` at a time. Raises ConfigError when made."""
 
-    def __init__(self, url: str, tls: Tls | None = None, connections: int = 4) -> None:
-        self._place = _place(url)
+    def __init__(
+        self, url: str, tls: Tls | None = None, connections: int = 4, dscp: int = 0
+    ) -> None:
+        self._place, self._dscp = _place(url), dscp
         if tls is not None and not self._place.secure:
             raise ConfigError(url, "", "has certificates, and is not https://")
         self._context = tls_context(tls or Tls()) if self._place.secure else None
@@ -119,7 +124,7 @@ class Client:
         for host in LOCALHOST if place.host == "localhost" else (place.host,):
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    return await _open(host, place, self._context)
+                    return await _open(host, place, self._context, self._dscp)
             except TimeoutError as fault:
                 raise self._error("timeout", f"no connection within {CONNECT_S:g} s") from fault
             except OSError as fault:
@@ -209,7 +214,7 @@ class _Connection:
         status, parts, size = 0, [], 0
         while not isinstance(event := http.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
-                http.receive_data(await self._read())
+                http.receive_data(await self._read(SILENCE_S + len(body) / SLOWEST_BYTES_S))
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):
@@ -225,8 +230,8 @@ class _Connection:
         self._idle_since = self._loop.time()
         return answer, not leftover
 
-    async def _read(self) -> bytes:
-        async with asyncio.timeout(SILENCE_S):
+    async def _read(self, silence_s: float) -> bytes:
+        async with asyncio.timeout(silence_s):
             data = await self._reader.read(READ_BYTES)
         self._taken += len(data)
         self.ended = not data
@@ -243,7 +248,9 @@ class _Place(NamedTuple):
     authority: str  # as the Host header gives it
 
 
-async def _open(host: str, place: _Place, context: "ssl.SSLContext | None") -> _Connection:
+async def _open(
+    host: str, place: _Place, context: "ssl.SSLContext | None", dscp: int
+) -> _Connection:
     """Connects. Raises OSError."""
     loop = asyncio.get_running_loop()
     reader = _Reader(limit=READ_BYTES, loop=loop)
@@ -254,8 +261,21 @@ async def _open(host: str, place: _Place, context: "ssl.SSLContext | None") -> _
     )  # fmt: skip
     line = transport.get_extra_info("socket")
     if line is not None:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tune(line, dscp)
     return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+def tune(line: socket.socket, dscp: int) -> None:
+    """Sets up a connection to the record, or to what leads there."""
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE_S * 1000))
+    if not dscp:
+        return
+    # The upper six bits of the byte; the lower two are ECN's (RFC 3168).
+    if line.family == socket.AF_INET6:
+        line.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        line.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
 
 def _place(url: str) -> _Place:

@@ -44,6 +44,7 @@ class Client:
         random: Callable[[int], bytes],
         tls: Tls | None = None,
         connections: int = 4,
+        dscp: int = 0,
     ) -> None:
         self._servers, secure = _servers(url)
         if not queue.is_region(region):
@@ -54,7 +55,7 @@ class Client:
             raise ConfigError(PLACE, "record.url", "has certificates, and is not tls://")
         self._context = tls_context(tls or Tls()) if secure else None
         self._ask, self._answers = queue.asks(region, kid.hex()), queue.answers(region, kid.hex())
-        self._random, self._free = random, asyncio.Semaphore(connections)
+        self._random, self._dscp, self._free = random, dscp, asyncio.Semaphore(connections)
         self._line: Line | None = None
         self._connecting: asyncio.Task[Line] | None = None
         self._closed = False
@@ -113,7 +114,7 @@ class Client:
         for _ in range(len(self._servers)):
             server = self._servers.pop(0)
             self._servers.append(server)
-            line = Line(server, self._context, self._random)
+            line = Line(server, self._context, self._random, self._dscp)
             try:
                 await line.connect(self._answers)
             except UplinkError as cause:

@@ -9,6 +9,8 @@ A transport retries nothing: the caller knows what may be asked twice.
 
 from typing import NamedTuple, Protocol
 
+SLOWEST_BYTES_S = 1000  # of a line that is waited for: 8 kbit/s, a share of a bad GPRS channel
+
 
 class UplinkError(Exception):
     """The record could not be asked, or did not answer well.

@@ -3,12 +3,12 @@
     POST /v1/statement?size=N      [statement, [[salt, value], ...]]    200 | 409 | 422
     POST /v1/batch/{id}?size=N     head and observations                200 | 409 | 422
     GET  /v1/receipt/{subject}?size=N                                   200 | 404
-    GET  /v1/device/{kid}/heads    200 [[stream, run, seq, leaf], ...]
+    GET  /v1/device/{kid}/heads                                         200
     GET  /v1/checkpoint?size=N     200 [size, root, checkpoint / null, [consistency hash, ...]]
 
 1. Bodies are strict CBOR. A receipt comes as [receipt, [consistency hash, ...]], the proof between
    tree size N and the receipt's. 409 names what is needed first: [[typ, name], ...]. 422 is a
-   signed refusal.
+   signed refusal. Heads are a signed statement (evidence.heads).
 2. 400 is a question that has no answer, or a batch without the head of its id; 404 and 405 are
    what nobody may ask; 503 means "later".
 
@@ -25,9 +25,9 @@ from evidence import cbor, disclosure, shape
 from evidence.key import KID_BYTES
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
+from record.database import StoreError
 from record.desk import Answer, BusyError, Desk, NotTheBatchError, RefusedError
 from record.known import MissingError
-from record.store import StoreError
 
 SIZE_DIGITS_MAX = 19  # of a tree size
 
@@ -125,7 +125,7 @@ async def _receipt(desk: Desk, asked: Question) -> Said:
 
 
 async def _heads(desk: Desk, asked: Question) -> Said:
-    return _cbor(200, await desk.heads(_hex(asked, "kid", KID_BYTES)))
+    return Said(200, await desk.heads(_hex(asked, "kid", KID_BYTES)))
 
 
 async def _checkpoint(desk: Desk, asked: Question) -> Said:

@@ -1,7 +1,7 @@
 """What one process found of a batch, in plain bytes, so that another can give it its place.
 
-1. A verdict holds what checking costs and the batch does not say: the leaf hashes, classes, and the
-   instants of hearing of each range. What the batch says is read from the batch again, and what
+1. A verdict holds what checking costs and the batch does not say: the leaf hashes, classes, and
+   instants of each range. What the batch says is read from the batch again, and what
    the record knows is looked up again: nothing that came over a pipe is trusted for it.
 2. It is strict CBOR, read field by field; nothing is unpickled. What does not fit its batch is a
    StoreError: a worker of ours is broken, and its batch is offered again.
@@ -16,18 +16,19 @@ from evidence.merkle import HASH_BYTES
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
 from record.admit import NewBatch, Part
+from record.database import StoreError
 from record.known import Known
-from record.store import StoreError
+from record.schema import INT_MAX
 
 
 def encode(of: NewBatch) -> bytes:
-    """[[leaves, [class, ...], heard], ...], a row for each range of the head."""
-    return cbor.encode(
-        [
-            [b"".join(part.leaves), [list(row) for row in part.classed], list(part.heard)]
-            for part in of.parts
-        ]
-    )
+    """[[leaves, [class, ...], heard, heard from, measured], ...], a row for each range."""
+    return cbor.encode([_row(part) for part in of.parts])
+
+
+def _row(part: Part) -> list[object]:
+    classed, heard = [list(row) for row in part.classed], list(part.heard)
+    return [b"".join(part.leaves), classed, heard, part.heard_from, part.measured]
 
 
 def rebuilt(known: Known, encoded: bytes, batch_id: bytes, verdict: bytes) -> NewBatch:
@@ -47,7 +48,7 @@ def rebuilt(known: Known, encoded: bytes, batch_id: bytes, verdict: bytes) -> Ne
 
 def _part(known: Known, of: Range, row: object) -> Part:
     """Raises EvidenceError, StoreError."""
-    joined, classed, heard = shape.array(row, "row", 3)
+    joined, classed, heard, since, measured = shape.array(row, "row", 5)
     whole = shape.blob(joined, "leaves", of.count * HASH_BYTES)
     leaves = [whole[at : at + HASH_BYTES] for at in range(0, len(whole), HASH_BYTES)]
     ruling = known.descriptor(of.descriptor)
@@ -55,7 +56,8 @@ def _part(known: Known, of: Range, row: object) -> Part:
         raise StoreError("a worker's verdict does not end where its batch does")
     classes = tuple(_classed(of, item) for item in shape.array(classed, "classes"))
     first, last = (shape.integer(item, "heard") for item in shape.array(heard, "heard", 2))
-    return Part(of, ruling.run, leaves, classes, (first, last))
+    told = [shape.optional(item, shape.uint, "instant", INT_MAX) for item in (since, measured)]
+    return Part(of, ruling.run, leaves, classes, (first, last), *told)
 
 
 def _classed(of: Range, row: object) -> Classed:

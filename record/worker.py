@@ -27,11 +27,12 @@ from record.admit import Admitter
 from record.broker import Broker, BrokerError, Request
 from record.cli import now
 from record.config import RecordConfig
+from record.database import StoreError
 from record.desk import settle_collector
 from record.known import Known, MissingError
 from record.pipe import END, Ask, Checked, Pipe, PipeError
 from record.question import Said
-from record.store import Store, StoreError, open_reader
+from record.store import Store, open_reader
 
 END_S = 5.0  # for what is under way
 ENDED, LOST, CANNOT = 0, 1, 2

@@ -20,6 +20,7 @@ from nats.aio.msg import Msg
 
 from drivers.keystore import file as keystore
 from evidence import cbor, queue
+from evidence.refusal import EvidenceError
 from hil.broker import Server, single
 from hil.child import Child
 from record.cli import main
@@ -98,8 +99,9 @@ class Asker:
     async def _arrived(self, message: Msg) -> None:
         headers = message.headers or {}
         status = int(headers.get(queue.STATUS, "0"))
-        cbor_is = status in (200, 409)
-        body = cbor.decode(message.data) if cbor_is else message.data
+        body: Any = message.data
+        with contextlib.suppress(EvidenceError):  # words, or something signed
+            body = cbor.decode(message.data)
         self.told.setdefault(message.subject, []).append(Told(status, body))
 
     async def put(

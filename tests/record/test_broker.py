@@ -10,7 +10,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from drivers.c37118.wire import Layout
-from evidence import cose, queue, receipt
+from evidence import cose, heads, queue, receipt
 from evidence.code import Reason, Typ
 from evidence.merkle import HASH_BYTES
 from record.store import open_reader
@@ -62,7 +62,10 @@ def test_from_first_batch_to_receipt(tmp_path: Path, cfg: bytes, layout: Layout)
             kept = await asker.ask(f"GET /v1/receipt/{id_of(batch).hex()}?size={found.size}")
             assert kept.body[0] == told.body[0]
             kid = gateway.device.public.kid.hex()
-            assert (await asker.ask(f"GET /v1/device/{kid}/heads")).body[0][1] == run.name
+            told = await asker.ask(f"GET /v1/device/{kid}/heads")
+            signed = cose.read_statement(told.body, Typ.HEADS)
+            cose.check(signed, LOG.public)
+            assert heads.read(signed.payload).heads[0].run == run.name
             await until_empty(place)
             assert entries(place).count(id_of(batch)) == 1
             assert await place.record.children[0].end(WAIT_S) == 0

@@ -12,10 +12,10 @@ from drivers.c37118.wire import Layout
 from evidence import cbor
 from record import pipe, verdict
 from record.broker import Broker, BrokerError
+from record.database import StoreError
 from record.known import Known
 from record.pipe import Ask, Checked, Pipe, PipeError, Reply
 from record.region import NatsTable, checked
-from record.store import StoreError
 from tests.agent.server import serving
 from tests.record.gateway import GatewayRun, frame, id_of
 from tests.record.upstream import NOW, Upstream, classes
