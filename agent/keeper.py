@@ -81,7 +81,7 @@ class Keeper:
         self._found: dict[tuple[int, bytes], int] = {}
         spool = gateway.file.spool
         self._room = Room(spool.pending_bytes_max, health)
-        self.relief = Relief(spool.when_full, hearing, health, self._disk.call)
+        self.relief = Relief(spool.when_full, hearing, health, self._disk)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
         self.behind = False  # set while live batches queue up: fuller ones go through faster
 
@@ -255,7 +255,7 @@ class Keeper:
         self._hearing.watch(self._clock.monotonic_ns())
         due = self._due.take()
         needed = max(self._room.excess, LOW_BYTES if self._disk.low else 0)
-        await self.relief.tend(self.spool, needed)
+        await self.relief.tend(needed)
         if due is not None and not self._ended:
             await self._turn_run(due)
         else:
