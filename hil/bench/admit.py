@@ -29,6 +29,7 @@ from evidence.leap import BUILT_IN, NS
 from hil.bench.sealed import START_S, Site, batches, id_of, seal
 from hil.bench.sodium import Reference
 from record.admit import Admitter
+from record.database import Place
 from record.desk import settle_collector
 from record.known import Known
 from record.log import Log
@@ -99,7 +100,9 @@ def _measured(
     with ThreadPoolExecutor(1) as writer:
         while time.perf_counter() < until:
             with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as folder:
-                store, admitter, sequencer = open_record(Path(folder), site, way.every)
+                store, admitter, sequencer = open_record(
+                    Path(folder) / "record.db", site, way.every
+                )
                 for at in range(0, len(groups), way.groups):
                     several = groups[at : at + way.groups]
                     start = time.perf_counter()
@@ -140,10 +143,10 @@ def _now() -> int:
     return BUILT_IN.tai_ns(second, ns)
 
 
-def open_record(folder: Path, site: Site, every: bool) -> tuple[Store, Admitter, Sequencer]:
+def open_record(place: Place, site: Site, every: bool) -> tuple[Store, Admitter, Sequencer]:
     """A new record that knows the gateway."""
     key = Ed25519Key(LOG_SEED)
-    store = open_writer(folder / "record.db")
+    store = open_writer(place)
     sequencer = Sequencer(store, Log(store), lambda typ, payload: cose.sign(typ, payload, key))
     known = by_kid([Authority("bench", site.authority.public)])
     admitter = Admitter(Known(store), known, random.Random(1).random, every)

@@ -8,8 +8,9 @@
    two take turns, and the middle of the turns is told. The sequencer's process runs beside them in
    both, so two cores have three processes to carry in the second.
 3. With a broker: nats-server, the record with its database and two workers, and whoever publishes,
-   all on the same cores, until every batch is answered after its commit. The bare client's rate is
-   that of 64 KiB messages into a stream of one replica, acknowledged, BARE_IN_FLIGHT at a time.
+   all on the same cores, until every batch is answered after its commit; once over an SQLite file,
+   once over PostgreSQL where that is there. The bare client's rate is that of 64 KiB messages into
+   a stream of one replica, acknowledged, BARE_IN_FLIGHT at a time.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from drivers.keystore import file as keyfile
 from evidence import cbor, shape
 from evidence.anchor import Authority
 from evidence.key import Ed25519Key
+from hil import postgresql
 from hil.bench import BenchError
 from hil.bench.admit import LOG_SEED, open_record
 from hil.bench.sealed import Site, batches, id_of, seal
@@ -39,8 +41,9 @@ from record.pipe import Checked, Pipe, PipeError
 from record.store import open_reader
 from record.worker import Checker
 
+STORE = "record.db"
 BATCH = 600  # observations, as a backlog is cut
-TURNS = 3
+TURNS = 5
 READY_S = 20.0
 WARM = 8  # batches of each process before it is counted: readers have learned their layouts
 BARE_BYTES, BARE_IN_FLIGHT = 64 * 1024, 16
@@ -84,13 +87,13 @@ def measure(seconds: float = 12.0, broker: bool = False) -> dict[str, Any]:
 
 def _write(folder: Path, site: Site, cut: Sequence[bytes]) -> None:
     """A record that knows the gateway, its configuration, and the batches in a file."""
-    store, _, _ = open_record(folder, site, False)
+    store, _, _ = open_record(folder / STORE, site, False)
     store.close()
-    _configure(folder, site, "")
+    _configure(folder, site, STORE, "")
     (folder / "batches").write_bytes(cbor.encode(list(cut)))
 
 
-def _configure(folder: Path, site: Site, more: str) -> None:
+def _configure(folder: Path, site: Site, store: str, more: str) -> None:
     log = Ed25519Key(LOG_SEED)
     keyfile.create(folder / "log.key", lambda _: LOG_SEED)
     authority = Authority("bench", site.authority.public)
@@ -98,7 +101,8 @@ def _configure(folder: Path, site: Site, more: str) -> None:
         f'[log]\nname = "bench"\nkey = "{log.public.raw.hex()}"\n'
         f'[[authority]]\nname = "{authority.name}"\nkey = "{authority.key.raw.hex()}"\n'
     )
-    (folder / "record.toml").write_text(f'[record]\nlisten = "127.0.0.1:0"\n{more}')
+    text = f'[record]\nlisten = "127.0.0.1:0"\nstore = "{store}"\n{more}'
+    (folder / "record.toml").write_text(text)
 
 
 async def _alone(folder: Path, processes: int, seconds: float) -> tuple[float, float]:
@@ -132,7 +136,7 @@ async def _alone(folder: Path, processes: int, seconds: float) -> tuple[float, f
 async def _counted(folder: Path, pipes: Sequence[Pipe], seconds: float) -> tuple[float, float]:
     counts = [0] * len(pipes)
     warm = [0] * len(pipes)
-    store = open_reader(folder / "record.db", live=True)
+    store = open_reader(folder / STORE, live=True)
     known = Known(store)
 
     async def take(at: int) -> None:
@@ -187,32 +191,53 @@ async def _work(folder: Path) -> None:
 
 
 def _behind_broker() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as name:
+    site = seal(BROKER_OBSERVATIONS)
+    cut = batches(site, BATCH)
+    with (
+        tempfile.TemporaryDirectory(prefix="gridseal-bench-") as name,
+        contextlib.ExitStack() as on,
+    ):
+        folder = Path(name)
+        places: dict[str, str | None] = {"sqlite": None, "postgresql": None}
         try:
-            return asyncio.run(_whole(Path(name)))
-        except (ChildError, TimeoutError, OSError) as fault:
+            places["sqlite"] = str(folder / "sqlite" / STORE)
+            if (postgresql.PROGRAMS / "postgres").exists():
+                database = on.enter_context(postgresql.server())
+                places["postgresql"] = database.create_database("bench")
+            return asyncio.run(_whole(folder, site, cut, places))
+        except (ChildError, TimeoutError, OSError, postgresql.ServerError) as fault:
             raise BenchError(f"with a broker: {fault}") from fault
 
 
-async def _whole(folder: Path) -> dict[str, Any]:
+async def _whole(
+    folder: Path, site: Site, cut: Sequence[bytes], places: dict[str, str | None]
+) -> dict[str, Any]:
+    """Each database in turn behind one broker; None where a database is not there."""
+    figures: dict[str, Any] = {}
     server = single(folder / "broker")
     try:
         await server.start()
         serial, several = await _bare(server, 1), await _bare(server, BARE_IN_FLIGHT)
-        site = seal(BROKER_OBSERVATIONS)
-        cut = batches(site, BATCH)
-        store, _, _ = open_record(folder, site, False)
-        store.close()
-        _configure(folder, site, f'[nats]\nurl = "{server.url}"\nregion = "bench"\n')
-        async with _serving(folder):
-            passed = await _answered(server, cut)
+        for name, place in places.items():
+            figures[name] = None
+            if place is None:
+                continue
+            (folder / name).mkdir()
+            store, _, _ = open_record(config.place(place), site, False)
+            store.close()
+            table = f'[nats]\nurl = "{server.url}"\nregion = "{name}"\n'
+            _configure(folder / name, site, place, table)
+            async with _serving(folder / name):
+                passed = await _answered(server, name, cut)
+            figures[name] = {
+                "samples_per_s": round(BROKER_OBSERVATIONS / passed),
+                "batches_per_s": round(len(cut) / passed, 1),
+                "bytes_per_s": round(sum(map(len, cut)) / passed),
+            }
     finally:
         server.kill()
-    size = sum(map(len, cut))
     return {
-        "samples_per_s": round(BROKER_OBSERVATIONS / passed),
-        "batches_per_s": round(len(cut) / passed, 1),
-        "bytes_per_s": round(size / passed),
+        **figures,
         "bare_64k_per_s": round(several),
         "bare_64k_serial_per_s": round(serial),
         "bare_bytes_per_s": round(several * BARE_BYTES),
@@ -261,12 +286,12 @@ async def _bare(server: Server, in_flight: int) -> float:
     return count / passed
 
 
-async def _answered(server: Server, cut: Sequence[bytes]) -> float:
+async def _answered(server: Server, region: str, cut: Sequence[bytes]) -> float:
     """Seconds until every batch is answered with its receipt."""
     from agent.nats import Client
 
     clients = [
-        Client(server.url, "bench", bytes(7) + bytes((at,)), os.urandom, connections=4)
+        Client(server.url, region, bytes(7) + bytes((at,)), os.urandom, connections=4)
         for at in range(IN_FLIGHT // 4)
     ]
     left = iter(cut)

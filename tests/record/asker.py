@@ -23,7 +23,9 @@ from evidence import cbor, queue
 from evidence.refusal import EvidenceError
 from hil.broker import Server, single
 from hil.child import Child
+from record import config
 from record.cli import main
+from record.database import Place
 from tests.record.gateway import Gateway, GatewayRun, Statement, id_of
 from tests.record.test_audit import anchors_text
 from tests.record.upstream import AUTHORITY
@@ -45,12 +47,15 @@ def gateway_now(name: str = "gw-1") -> Gateway:
     return Gateway(name, AUTHORITY, expires_s=int(time.time()) + DAY_S)
 
 
-def write_record(folder: Path, url: str, more: str = "", seed: bytes = b"log") -> Path:
+def write_record(
+    folder: Path, url: str, more: str = "", seed: bytes = b"log", store: Place = Path("record.db")
+) -> Path:
     """A record's files, its key that of tests; the path of record.toml."""
     log = keystore.create(folder / "log.key", lambda _: hashlib.sha256(seed).digest())
     (folder / "anchors.toml").write_text(anchors_text(log))
-    text = f'[record]\nlisten = "127.0.0.1:0"\n[nats]\nurl = "{url}"\nregion = "{REGION}"\n{more}\n'
-    (folder / "record.toml").write_text(text)
+    table = f'[record]\nlisten = "127.0.0.1:0"\nstore = "{store}"\n'
+    table += f'[nats]\nurl = "{url}"\nregion = "{REGION}"\n{more}\n'
+    (folder / "record.toml").write_text(table)
     return folder / "record.toml"
 
 
@@ -59,11 +64,8 @@ class Record:
 
     def __init__(self, file: Path, log: Path) -> None:
         self.file, self._log = file, log
+        self.store = config.read_record(file).store
         self.children: list[Child] = []
-
-    @property
-    def store(self) -> Path:
-        return self.file.parent / "record.db"
 
     async def start(self, workers: int = 1) -> Child:
         """Starts it; returns once so many of its workers pull."""
@@ -144,7 +146,7 @@ class Asker:
         return info.state.messages
 
 
-class Place(NamedTuple):
+class Behind(NamedTuple):
     """A broker, a record behind it, and somebody who asks."""
 
     broker: Server
@@ -165,17 +167,19 @@ async def asking(url: str, kid: str = "00112233aabbccdd") -> AsyncIterator[Asker
 
 
 @contextlib.asynccontextmanager
-async def placed(folder: Path, more: str = "", workers: int = 1) -> AsyncIterator[Place]:
+async def placed(
+    folder: Path, more: str = "", workers: int = 1, store: Place = Path("record.db")
+) -> AsyncIterator[Behind]:
     """A broker, a record with so many workers, and somebody who asks."""
     broker = single(folder / "broker")
     (folder / "record").mkdir()
     text = f"processes = {workers}\n{more}"
-    record = Record(write_record(folder / "record", broker.url, text), folder)
+    record = Record(write_record(folder / "record", broker.url, text, store=store), folder)
     try:
         await broker.start()
         await record.start(workers)
         async with asking(broker.url) as asker:
-            yield Place(broker, record, asker)
+            yield Behind(broker, record, asker)
     finally:
         record.kill()
         broker.kill()

@@ -13,11 +13,12 @@ from drivers.c37118.wire import Layout
 from evidence import cose, heads, queue, receipt
 from evidence.code import Reason, Typ
 from evidence.merkle import HASH_BYTES
+from record.database import Place
 from record.store import open_reader
-from tests.record.asker import WAIT_S, Place, gateway_now, placed, until
+from tests.record.asker import WAIT_S, Behind, gateway_now, placed, until
 from tests.record.gateway import GatewayRun, frame, id_of
 from tests.record.test_service import believed
-from tests.record.upstream import LOG
+from tests.record.upstream import BOTH, LOG
 
 
 def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
@@ -28,7 +29,7 @@ def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
     return found
 
 
-def entries(place: Place) -> list[bytes]:
+def entries(place: Behind) -> list[bytes]:
     """The subjects in the log."""
     store = open_reader(place.record.store, live=True)
     try:
@@ -74,7 +75,7 @@ def test_from_first_batch_to_receipt(tmp_path: Path, cfg: bytes, layout: Layout)
     asyncio.run(asyncio.wait_for(play(), 50))
 
 
-async def until_empty(place: Place) -> None:
+async def until_empty(place: Behind) -> None:
     for _ in range(500):
         if await place.asker.left() == 0:
             return
@@ -144,10 +145,11 @@ def test_nonsense_is_answered_or_dropped_and_holds_nobody_up(
     asyncio.run(asyncio.wait_for(play(), 50))
 
 
-def test_many_at_once_by_two_processes(tmp_path: Path, cfg: bytes, layout: Layout):
+@BOTH
+def test_many_at_once_by_two_processes(tmp_path: Path, cfg: bytes, layout: Layout, place: Place):
     async def play() -> None:
-        async with placed(tmp_path, workers=2) as place:
-            asker = place.asker
+        async with placed(tmp_path, workers=2, store=place) as behind:
+            asker = behind.asker
             run = await asker.begin(cfg, gateway_now())
             many = batches(run, layout, 120)
             told = await asyncio.gather(*(asker.push(batch) for batch in many))
@@ -156,10 +158,10 @@ def test_many_at_once_by_two_processes(tmp_path: Path, cfg: bytes, layout: Layou
                 for one, batch in zip(told, many, strict=True)
             ]
             assert len({item.index for item in found}) == 120
-            await until_empty(place)
-            assert len(set(entries(place))) == len(entries(place)) == 123
-            assert await place.record.children[0].end(WAIT_S) == 0
-            assert place.record.verified()
+            await until_empty(behind)
+            assert len(set(entries(behind))) == len(entries(behind)) == 123
+            assert await behind.record.children[0].end(WAIT_S) == 0
+            assert behind.record.verified()
 
     asyncio.run(asyncio.wait_for(play(), 50))
 

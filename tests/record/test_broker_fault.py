@@ -21,7 +21,7 @@ from record.store import open_reader
 from tests.record.asker import (
     REGION,
     WAIT_S,
-    Place,
+    Behind,
     Record,
     asking,
     gateway_now,
@@ -53,7 +53,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def receipts(place: Place) -> dict[bytes, bytes]:
+def receipts(place: Behind) -> dict[bytes, bytes]:
     store = open_reader(place.record.store, live=True)
     try:
         return {entry.subject: entry.receipt for entry in store.entries()}
