@@ -17,7 +17,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import ParseResult, urlsplit
 
@@ -26,15 +26,15 @@ from nats.aio.client import Client as Library
 from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
-from agent.http import tune
-from agent.transport import SLOWEST_BYTES_S, Answer, UplinkError
+from agent.http import carried, tune
+from agent.transport import Answer, UplinkError
 from evidence import queue
 
 if TYPE_CHECKING:
     import ssl
 
 CONNECT_S = 10.0  # TCP, TLS and the broker's greeting
-QUEUED_S = 6.0  # until a stream has taken a request: a new leader is elected in about 4 s
+QUEUED_S = 6.0  # until a stream has taken what was carried: a new leader is there in about 4 s
 STALL_S = 5.0  # without the peer reading anything
 CLOSE_S = 2.0
 PING_S = 30  # between two pings; on a slow line one waits behind what is being sent
@@ -76,24 +76,26 @@ class Wire(TcpTransport):
     async def drain(self) -> None:
         """Waits until the peer has read, for as long as it reads at all. Silent: who reads this
         line notices that it is gone."""
-        left = self._unread()
+        before = self.carried()
         while True:
             try:
                 async with asyncio.timeout(STALL_S):
                     await super().drain()  # type: ignore[no-untyped-call]
                 return
             except TimeoutError:
-                before, left = left, self._unread()
-                if left >= before:
+                now = self.carried()
+                if now <= before:
                     self.drop()
                     return
+                before = now
             except OSError:
                 self.drop()
                 return
 
-    def _unread(self) -> int:
-        """Bytes that wait for the peer."""
-        return int(self._io_writer.transport.get_write_buffer_size()) if self._io_writer else 0
+    def carried(self) -> int:
+        """Bytes that the peer has acknowledged."""
+        writer = self._bare_io_writer
+        return carried(writer.get_extra_info("socket")) if writer is not None else 0
 
     def drop(self) -> None:
         """Ends the connection at once, without a word."""
@@ -179,12 +181,9 @@ class Line:
         try:
             work = self._library.publish(subject, body, f"{self._prefix}.{queued}", headers)
             await self._published(work, len(body))
-            within_s = QUEUED_S + len(body) / SLOWEST_BYTES_S
-            await asyncio.wait(
-                waiting.values(), timeout=within_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            await self._until_told(waiting.values())
             if not waiting[answered].done():
-                self._check_queued(waiting[queued], within_s)
+                self._check_queued(waiting[queued])
             message = await waiting[answered]
         finally:
             for name, future in waiting.items():
@@ -213,12 +212,25 @@ class Line:
                 self._wire.drop()
                 task.cancel()
 
-    def _check_queued(self, queued: asyncio.Future[Msg], within_s: float) -> None:
+    async def _until_told(self, waiting: Iterable[asyncio.Future[Msg]]) -> None:
+        """Until a request is queued or answered, or the line has carried nothing for QUEUED_S:
+        on a slow one it may wait behind others for long."""
+        before = self._wire.carried()
+        while True:
+            done, _ = await asyncio.wait(
+                waiting, timeout=QUEUED_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            now = self._wire.carried()
+            if done or now <= before:
+                return
+            before = now
+
+    def _check_queued(self, queued: asyncio.Future[Msg]) -> None:
         """What the broker says of a request. Raises UplinkError unless a stream has it."""
         if not queued.done():
             self._wire.drop()  # nobody has answered on it for so long: the next one may be better
             said = f": {self._fault}" if self._fault else ""
-            raise self._error("timeout", f"not queued within {within_s:.0f} s{said}")
+            raise self._error("timeout", f"not queued within {QUEUED_S:g} s{said}")
         message = queued.result()
         if (message.headers or {}).get("Status") == NO_RESPONDERS:
             raise self._error("unreachable", "no stream takes requests of this region")

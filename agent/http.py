@@ -9,8 +9,8 @@
 4. http:// goes to this machine only. Certificates are always checked, the host's name included.
 5. Head and body leave in one write, with TCP_NODELAY: two small segments would meet the peer's
    delayed acknowledgement and cost 40 ms.
-6. A line that carries nothing is given up after SILENCE_S by the kernel (TCP_USER_TIMEOUT), so that
-   an answer may be waited for as long as a slow line takes to carry the question.
+6. A slow line is not a silent one: while the peer's kernel acknowledges what was sent, the answer
+   is waited for.
 7. What is sent bears the DSCP that the operator gave (RFC 2474), once connected.
 
 It retries nothing (the caller knows what may be asked twice), follows no redirect, and takes no
@@ -20,6 +20,7 @@ proxy from the environment.
 import asyncio
 import errno
 import socket
+import struct
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from agent.transport import SLOWEST_BYTES_S, Answer, UplinkError
+from agent.transport import Answer, UplinkError
 from evidence.config import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ RESPONSE_BYTES_MAX = 1 << 20  # the heads of thousands of streams; a receipt has
 HEAD_BYTES_MAX = 16 * 1024  # of an answer; a record's has some hundred bytes
 READ_BYTES = 64 * 1024
 MEDIA_TYPE = "application/cbor"
+_ACKED = struct.Struct("=120xQ")  # linux/tcp.h, struct tcp_info: tcpi_bytes_acked
 LOCALHOST = ("127.0.0.1", "::1")  # RFC 6761 6.3: the name is never looked up
 NO_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6, or without IPv4
 
@@ -214,7 +216,7 @@ class _Connection:
         status, parts, size = 0, [], 0
         while not isinstance(event := http.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
-                http.receive_data(await self._read(SILENCE_S + len(body) / SLOWEST_BYTES_S))
+                http.receive_data(await self._read())
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):
@@ -230,12 +232,24 @@ class _Connection:
         self._idle_since = self._loop.time()
         return answer, not leftover
 
-    async def _read(self, silence_s: float) -> bytes:
-        async with asyncio.timeout(silence_s):
-            data = await self._reader.read(READ_BYTES)
+    async def _read(self) -> bytes:
+        carried = self._carried()
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    data = await self._reader.read(READ_BYTES)
+                break
+            except TimeoutError:
+                now = self._carried()
+                if now <= carried:
+                    raise
+                carried = now
         self._taken += len(data)
         self.ended = not data
         return data
+
+    def _carried(self) -> int:
+        return carried(self._writer.get_extra_info("socket"))
 
 
 class _Place(NamedTuple):
@@ -265,10 +279,18 @@ async def _open(
     return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
+def carried(line: socket.socket) -> int:
+    """Bytes that the peer's kernel has acknowledged (tcp(7): TCP_INFO, Linux 4.1 and later)."""
+    try:
+        info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
+        return int(_ACKED.unpack(info)[0])
+    except (OSError, struct.error):
+        return 0  # nobody can say: then silence is silence
+
+
 def tune(line: socket.socket, dscp: int) -> None:
     """Sets up a connection to the record, or to what leads there."""
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE_S * 1000))
     if not dscp:
         return
     # The upper six bits of the byte; the lower two are ECN's (RFC 3168).

@@ -9,7 +9,7 @@ A transport retries nothing: the caller knows what may be asked twice.
 
 from typing import NamedTuple, Protocol
 
-SLOWEST_BYTES_S = 1000  # of a line that is waited for: 8 kbit/s, a share of a bad GPRS channel
+SLOWEST_BYTES_S = 1000  # of a line that is worth waiting for: 8 kbit/s, a bad GPRS channel's share
 
 
 class UplinkError(Exception):

@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, replay, bench.
+"""`gridseal-hil`: demo, replay, bench, faults.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+SEED_MAX = (1 << 32) - 1
 # Each is a module of hil.bench with `measure`, and the options that it takes.
 BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
@@ -77,23 +78,28 @@ def _run(argv: Sequence[str]) -> int:
         from hil import replay
 
         return replay.main(asked.file, asked.json)
+    if asked.command == "faults":
+        return _faults(asked)
     return _bench(asked)
 
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     about = "The bench: simulated devices, captures, measurements."
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="demo | replay | bench", required=True)
+    several = parser.add_subparsers(
+        dest="command", metavar="demo | replay | bench | faults", required=True
+    )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "replay": "seal and admit every C37.118 frame of a capture, and compare",
         "bench": "measure one thing against its reference",
+        "faults": "make faults around real programs, and account for every frame",
     }
     commands = {
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, replay, bench = commands.values()
+    demo, replay, bench, faults = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="make everything here, and leave it")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
@@ -105,6 +111,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     bench.add_argument(
         "--broker", action="store_true", default=None, help="of verify: behind a broker, too"
+    )
+    faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
+    faults.add_argument(
+        "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
+    )
+    faults.add_argument(
+        "--keep", type=Path, metavar="DIR", help="a folder a fault here, and leave it"
     )
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
@@ -129,6 +142,26 @@ def _streams(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= STREAMS_MAX:
         raise argparse.ArgumentTypeError(f"{text!r}; 1 to {STREAMS_MAX} expected")
     return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:11]) > SEED_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}; 0 to {SEED_MAX} expected")
+    return int(text)
+
+
+def _faults(asked: argparse.Namespace) -> int:
+    from hil.faults import command
+    from hil.faults.table import FAULTS
+
+    names = list(FAULTS) if asked.only is None else asked.only.split(",")
+    for name in names:
+        if name not in FAULTS:
+            text = f"{name!r} is {config.nearest(name, list(FAULTS))}"
+            raise UsageError(f"gridseal-hil faults: --only: {text}")
+    seed = int.from_bytes(os.urandom(4)) if asked.seed is None else asked.seed
+    chosen = [FAULTS[name] for name in dict.fromkeys(names)]
+    return command.main(chosen, asked.json, seed, asked.keep)
 
 
 def _check_bench(name: str) -> None:

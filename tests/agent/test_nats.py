@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -271,6 +272,64 @@ def test_broker_that_stands_still_fills_no_memory(tmp_path: Path, monkeypatch: A
             os.kill(program_of(up.broker).pid, signal.SIGCONT)
             assert (await asking.request("GET", "/", None, TIMEOUT_S)).status == 200
             assert asking._line is not line
+            await asking.close()
+
+    play(what)
+
+
+@contextlib.asynccontextmanager
+async def thin_line(port: int) -> AsyncIterator[int]:
+    """A port that leads to another, and takes 20,000 bytes at a time."""
+    loop = asyncio.get_running_loop()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def carry(line: socket.socket, up: socket.socket, pause_s: float) -> None:
+        while data := await loop.sock_recv(line, 20_000):
+            await loop.sock_sendall(up, data)
+            await asyncio.sleep(pause_s)
+
+    async def meet(listener: socket.socket) -> None:
+        line, _ = await loop.sock_accept(listener)
+        with line, socket.socket() as up:
+            line.setblocking(False)
+            up.setblocking(False)
+            await loop.sock_connect(up, ("127.0.0.1", port))
+            await asyncio.gather(carry(line, up, 0.05), carry(up, line, 0))
+
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        listener.setblocking(False)
+        tasks.append(asyncio.create_task(meet(listener)))
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_slow_line_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Longer than silence may last: several requests share it, and each waits behind the others."""
+    monkeypatch.setattr(way, "STALL_S", 0.5)
+    monkeypatch.setattr(way, "QUEUED_S", 0.5)
+
+    async def what() -> None:
+        async with upstream(tmp_path) as up, thin_line(up.broker.port) as port:
+            asking = client(f"nats://127.0.0.1:{port}", dscp=10)
+            begun = asyncio.get_running_loop().time()
+            bodies = [bytes((at,)) * 200_000 for at in range(3)]
+            answers = await asyncio.gather(
+                *(asking.request("POST", "/", body, 20.0) for body in bodies)
+            )
+            assert answers == [Answer(200, b"receipt of " + body) for body in bodies]
+            assert asyncio.get_running_loop().time() - begun > 1.0
+            assert len(up.asked) == 3, "something was sent again"
+            line = asking._line
+            assert line is not None and line._wire._bare_io_writer is not None
+            marked = line._wire._bare_io_writer.get_extra_info("socket")
+            assert marked.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 10 << 2
             await asking.close()
 
     play(what)
