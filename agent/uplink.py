@@ -27,11 +27,11 @@ from typing import NamedTuple
 from agent.commit import Kept, State, Waiting
 from agent.config import UplinkSection
 from agent.health import Health
-from agent.http import SLOWEST_BYTES_S, Answer, Client, UplinkError
 from agent.keeper import Keeper
 from agent.lineage import ANSWER, BUSY, Lineage, unwell
 from agent.pace import Pace
 from agent.schema import DamageError, GoneError, SpoolError
+from agent.transport import SLOWEST_BYTES_S, Answer, Transport, UplinkError
 from agent.turn import Turns
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Reason, Typ
@@ -68,7 +68,7 @@ class Uplink:
 
     def __init__(
         self,
-        client: Client,
+        client: Transport,
         log_key: PublicKey,
         device: PublicKey,
         keeper: Keeper,

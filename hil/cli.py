@@ -30,6 +30,7 @@ SEED_MAX = (1 << 32) - 1
 BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
+    "verify": ("how checking batches scales over processes", ("seconds", "broker")),
     "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
@@ -108,6 +109,9 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     bench.add_argument(
         "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
     )
+    bench.add_argument(
+        "--broker", action="store_true", default=None, help="of verify: behind a broker, too"
+    )
     faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
     faults.add_argument(
         "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
@@ -168,7 +172,7 @@ def _check_bench(name: str) -> None:
 def _bench(asked: argparse.Namespace) -> int:
     _check_bench(asked.what)
     takes = BENCHES[asked.what][1]
-    given = {name: getattr(asked, name) for name in ("seconds", "streams")}
+    given = {name: getattr(asked, name) for name in ("seconds", "streams", "broker")}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in takes:
