@@ -1,0 +1,221 @@
+"""What became of every frame that was sent: in the record, on the disk, in a stated gap, or lost.
+
+1. What was sent is known by the devices; what was kept is read from the record's stores and from
+   the spool's file, byte by byte, and nothing that the agent says of itself goes in.
+2. A frame is where it is first found: in the record, on the disk, in a gap of its stream that is in
+   one of both. Nowhere is lost.
+3. One place (run, stream, seq) has one content, wherever it is kept: two are twins.
+4. A frame at two places is doubled, unless the later run says that the earlier one is uncertain.
+5. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
+   need: excess, by the cause of the gap.
+
+The record is asked for what it found itself, too: twins and clones are its own words.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from evidence import (
+    cbor,
+    classification,
+    cose,
+    descriptor,
+    disclosure,
+    gap,
+    head,
+    merkle,
+    observation,
+)
+from evidence import run as runs
+from evidence.code import Cause, Kind, Reason, Typ
+from evidence.gap import Gap
+from evidence.observation import Sample
+from evidence.refusal import EvidenceError
+from hil.sim.line import Device, number_of
+from record.store import Store, open_reader
+
+REFUSED = 2  # agent.spool.State
+
+
+class Place(NamedTuple):
+    """Where a link stands."""
+
+    run: bytes
+    stream: int
+    seq: int
+
+
+@dataclass
+class Verdict:
+    """Counts of frames, and what does not hold."""
+
+    sent: int = 0
+    in_record: int = 0
+    on_disk: int = 0
+    in_gaps: int = 0
+    lost: int = 0
+    twins: int = 0
+    duplicated: int = 0
+    altered: int = 0  # kept, and never sent like that
+    refused: int = 0  # batches that the record refused
+    excess: Counter[str] = field(default_factory=Counter)  # by cause of the gap
+    gaps: Counter[str] = field(default_factory=Counter)
+    findings: Counter[str] = field(default_factory=Counter)  # the record's own
+    missing: dict[str, list[int]] = field(default_factory=dict)  # what is lost, by stream
+
+
+class _Kept:
+    """What is kept in all places together."""
+
+    def __init__(self) -> None:
+        self.names: dict[tuple[bytes, int], str] = {}  # run and stream: the device's name for it
+        self.followed: dict[bytes, tuple[bytes | None, bool]] = {}  # run: predecessor, uncertain
+        self.leaves: dict[Place, set[bytes]] = defaultdict(set)
+        self.frames: dict[tuple[str, int], set[Place]] = defaultdict(set)
+        self.in_record: set[tuple[str, int]] = set()
+        self.gaps: dict[str, set[Gap]] = defaultdict(set)
+        self.altered = 0
+
+    def statement(self, typ: int, encoded: bytes, pairs: bytes) -> None:
+        payload = cose.read(encoded).payload
+        if typ == Typ.RUN:
+            said = runs.read(payload)
+            self.followed[cose.name(payload)] = (said.predecessor, said.uncertain)
+        elif typ == Typ.DESCRIPTOR:
+            of = descriptor.read(payload)
+            told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), of.digests)
+            name = told.get(of.configuration or b"", b"").decode().partition(" ")[0]
+            self.names[of.run, of.stream] = name
+
+    def link(self, run: bytes, sample: Sample, encoded: bytes, in_record: bool) -> None:
+        place = Place(run, sample.stream, sample.seq)
+        self.leaves[place].add(merkle.leaf_hash(encoded))
+        if sample.kind == Kind.GAP:
+            self.gaps[self.names[run, sample.stream]].add(gap.read(sample.raw))
+        elif sample.kind == Kind.C37118:
+            found = number_of(sample.raw)
+            if found is None or found[0] != self.names[run, sample.stream]:
+                self.altered += 1
+                return
+            self.frames[found].add(place)
+            if in_record:
+                self.in_record.add(found)
+
+    def doubled(self, places: set[Place]) -> bool:
+        """Rule 4."""
+        if len(places) == 1:
+            return False
+        return not any(
+            all(self._uncertain(last.run, one.run) for one in places if one.run != last.run)
+            and len({one.run for one in places}) == len(places)
+            for last in places
+        )
+
+    def _uncertain(self, run: bytes, earlier: bytes) -> bool:
+        """Whether a run follows an earlier one by runs that all say so."""
+        while run in self.followed:
+            before, uncertain = self.followed[run]
+            if not uncertain or before is None:
+                return False
+            if before == earlier:
+                return True
+            run = before
+        return False
+
+
+def judge(stores: list[Path], spool: Path, devices: list[Device]) -> Verdict:
+    """Counts it all. Nobody may have the files open."""
+    kept, found = _Kept(), Verdict()
+    for path in stores:
+        store = open_reader(path)
+        try:
+            _read_store(store, kept, found)
+        finally:
+            store.close()
+    _read_spool(spool, kept, found)
+    for device in devices:
+        for stream, sent in device.sent.items():
+            _count(stream, sent, kept, found)
+    found.altered = kept.altered
+    found.twins = sum(len(leaves) > 1 for leaves in kept.leaves.values())
+    found.duplicated = sum(kept.doubled(places) for places in kept.frames.values())
+    return found
+
+
+def _count(stream: str, sent: list[int], kept: _Kept, found: Verdict) -> None:
+    holes = sorted(kept.gaps[stream], key=lambda one: (one.first, one.last))
+    found.gaps.update(one.cause.name.lower() for one in holes)
+    for number, tai in enumerate(sent):
+        found.sent += 1
+        over = [one for one in holes if one.first <= tai <= one.last]
+        there = (stream, number) in kept.frames
+        if there:
+            found.in_record += (stream, number) in kept.in_record
+            found.on_disk += (stream, number) not in kept.in_record
+            found.excess.update(one.cause.name.lower() for one in over[:1])
+        elif over:
+            found.in_gaps += 1
+        else:
+            found.lost += 1
+            found.missing.setdefault(stream, []).append(number)
+
+
+def _read_store(store: Store, kept: _Kept, found: Verdict) -> None:
+    runs_of: dict[bytes, bytes] = {}
+    for entry in store.entries():
+        if entry.typ in (Typ.RUN, Typ.DESCRIPTOR):
+            kept.statement(entry.typ, entry.encoded, store.disclosure(entry.idx) or b"")
+            if entry.typ == Typ.DESCRIPTOR:
+                message = cose.read(entry.encoded)
+                runs_of[message.name] = descriptor.read(message.payload).run
+        elif entry.typ == Typ.CLASSIFICATION:
+            payload = cose.read(entry.encoded).payload
+            found.findings.update(
+                Reason(one.reason).name.lower() for one in classification.read(payload).findings
+            )
+        elif entry.typ == Typ.HEAD:
+            at, body = 0, store.body(entry.idx) or b""
+            for part in head.read(cose.read(entry.encoded).payload).ranges:
+                for _ in range(part.count):
+                    sample, message, at = observation.read_at(body, at)
+                    kept.link(runs_of[part.descriptor], sample, message.encoded, True)
+
+
+def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
+    if not path.exists():
+        return
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        for payload, uncertain in db.execute("SELECT payload, 0 FROM run"):
+            said = runs.read(payload)
+            kept.followed[cose.name(payload)] = (said.predecessor, said.uncertain or uncertain)
+        for typ, encoded, pairs in db.execute("SELECT typ, encoded, disclosures FROM statement"):
+            kept.statement(typ, encoded, pairs)
+        for run, sample, encoded in _links(db):
+            kept.link(run, sample, encoded, False)
+        count = "SELECT count(*) FROM batch WHERE state = ?"
+        found.refused = db.execute(count, (REFUSED,)).fetchall()[0][0]
+    finally:
+        db.close()
+
+
+def _links(db: apsw.Connection) -> Iterator[tuple[bytes, Sample, bytes]]:
+    """What the pieces hold, each link with its run; a damaged piece holds nothing."""
+    for parts, links in db.execute("SELECT parts, links FROM piece ORDER BY id"):
+        try:
+            at = 0
+            for part in cbor.decode(parts):
+                end = at + part[-1]
+                while at < end:
+                    sample, message, at = observation.read_at(links, at)
+                    yield part[1], sample, message.encoded
+        except EvidenceError:
+            continue
+
+
+RESTART = Cause.RESTART.name.lower()
