@@ -7,7 +7,7 @@
 It signs nothing: the sealer does, when it gives the descriptor its place in the chain.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from drivers import line
@@ -18,7 +18,7 @@ from evidence.disclosure import Discloser
 from evidence.siteplan import SitePlan
 
 OWN_SOURCE, OWN_KEY = "gateway", "own"  # stream 0: gaps, events, verdicts of the gateway itself
-OWN_KIND = 0  # of no one kind
+OWN_SETUP = Setup(OWN_KEY, 0, b"", (0, 0), ())  # of no one kind
 _DIRECTION = {"unknown": 0, "in": 1, "out": -1}
 
 
@@ -47,7 +47,7 @@ def describe(
         tai=place.tai,
         kind=setup.kind,
         source=hidden.hide(cbor.encode([source, setup.key])),
-        origin=stream.origin,
+        origin="gateway" if source == OWN_SOURCE else stream.origin,
         wait_ms=stream.wait_ms,
         configuration=hidden.hide(setup.configuration) if setup.configuration else None,
         rate=setup.rate,
@@ -60,13 +60,6 @@ def describe(
             for channel in block.channels
         ),
     )
-
-
-def own(place: Place, plan: SitePlan, hidden: Discloser) -> Descriptor:
-    """The descriptor of stream 0, the gateway's own statements."""
-    setup = Setup(OWN_KEY, OWN_KIND, b"", (0, 0), ())
-    made = describe(place, OWN_SOURCE, setup, plan, hidden)
-    return replace(made, origin="gateway")
 
 
 def missing(source: str, setup: Setup, plan: SitePlan) -> list[str]:

@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from agent.commit import Commit, Found
 from agent.schema import SpoolError
-from agent.spool import Commit, Found, Spool
+from agent.spool import Spool
 
 # What is sealed when lines stop being read (agent.keeper, 4 MiB) goes through SQLite's log (as much
 # again, and its usual 4 MiB) into the file; what was written since the last look (1 MiB, twice);

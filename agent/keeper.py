@@ -7,8 +7,7 @@
 3. One thing at a time is done with the run and the disk (`_turn`), and a commit once begun is seen
    through, even by who is told to stop.
 4. What the record answered is kept until a commit with it is durable: it is not offered again.
-5. At most SEALED_BYTES_MAX wait for a commit, and PENDING bytes for the record, and a reserve is
-   left on the disk: whoever reads lines waits for `room`.
+5. What waits is bounded (agent.room): whoever reads lines waits for `room`.
 
 It knows no line and no network. The spool is called in agent.disk's thread, the device key in
 agent.signature's, never in the loop.
@@ -21,26 +20,26 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
+from agent.beginning import Before, commit_of, sealer_of
 from agent.clock import RunClock, Watch
+from agent.commit import Commit, Found, Kept, State
 from agent.config import Gateway
 from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
 from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
+from agent.room import Room
 from agent.schema import SpoolError
-from agent.sealer import SOFTWARE, Sealer, Statement, Stretch
+from agent.sealer import Sealer, Stretch
 from agent.signature import Signatures
-from agent.spool import Commit, Found, Kept, Spool, State
-from evidence import cbor
-from evidence.code import Cause, Typ
+from agent.spool import Spool
+from evidence.code import Cause
 from evidence.key import Signer
-from evidence.run import Reached, Run
+from evidence.run import Reached
 
-# Sealed and not durable: some 12,000 observations, a disk that hangs for a while. Half of what a
-# batch can hold (evidence.batch), as a piece goes into one batch and a read may overshoot.
-SEALED_BYTES_MAX = 4 << 20
 RUN_NS = 86_400 * 1_000_000_000  # a run lasts a day at most
 REOPEN_S = (0.1, 5.0)  # first and longest wait before a failed spool is opened again
+OWED_NS = 3 * 1_000_000_000  # how long holes across the start wait for the record's account
 END_S = 5.0  # how long an ending agent waits for a disk that fails
 T = TypeVar("T")
 log = logging.getLogger("gridseal.keeper")
@@ -69,7 +68,7 @@ class Keeper:
         self._reached: tuple[Reached, ...] = ()
         self._sealer: Sealer | None = None
         self._cutter: Cutter | None = None
-        self._piece_id = self._run_ends = 0
+        self._piece_id = self._run_ends = self._owed_until = 0
         self._due: Cause | None = None
         self._committing: tuple[Stretch, ...] = ()  # of the commit under way
         self._run = b""
@@ -77,8 +76,7 @@ class Keeper:
         self._runs: set[bytes] = set()
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
-        self._idle = asyncio.Event()  # set while nothing waits for the record
-        self.room = asyncio.Event()  # set while lines may be read
+        self._room = Room(gateway.file.spool.pending_bytes_max, health)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
 
     async def start(self) -> None:
@@ -87,6 +85,8 @@ class Keeper:
         found.check_owner(self._device.public)
         self.kept = found.kept
         await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
+        self._hearing.resume(found.came)
+        self._owed_until = self._clock.monotonic_ns() + OWED_NS
 
     async def keep(self) -> None:
         """Commits every commit_ms, until cancelled; a failing disk is opened again for ever."""
@@ -112,6 +112,7 @@ class Keeper:
         Raises SpoolError when the disk takes nothing for END_S.
         """
         await self._signatures.settle()
+        self.compared({})
         try:
             async with asyncio.timeout(END_S), self._turn:
                 try:
@@ -135,7 +136,7 @@ class Keeper:
         """Waits until the record has answered for all that waits, or for that long."""
         try:
             async with asyncio.timeout(most_s):
-                await self._idle.wait()
+                await self._room.idle.wait()
         except TimeoutError:
             log.info("%d observations wait on disk for their receipts", self._health.waiting)
 
@@ -151,6 +152,13 @@ class Keeper:
         finally:
             self._signatures.close()
             await self._disk.close()
+
+    def compared(self, reached: dict[int, int]) -> None:
+        """The record says how far it has each stream's measurements, ns TAI, or was not asked in
+        time: the holes across the start are stated.
+        """
+        self._owed_until = 0
+        self._hearing.release(reached)
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         """What the record said of a batch; the next commit makes it durable.
@@ -196,11 +204,11 @@ class Keeper:
         lost = None
         if cause == Cause.RESTART and found.taken is not None:
             lost = (found.taken, max(found.taken, self._clock.now().tai))
-        sealer = await self._new_run(found.run, cause, uncertain, lost)
+        sealer = await self._new_run(Before(cause, found.run, uncertain, lost, self._reached))
         for left in found.left:
             piece = (left.stretches, left.observations, left.size)
             if not self._open_batch.fits(*piece):
-                await self._append(self._empty(cut=self._open_batch.cut(sealer.sign_head)))
+                await self._append(self._empty(self._open_batch.cut(sealer.sign_head)))
             self._open_batch.add(left.id, *piece, 0)
         self._hearing.attach(sealer, found.streams)
         for payload in found.unsigned:
@@ -218,22 +226,11 @@ class Keeper:
         self._health.waiting = found.waiting - sum(one.observations for one in told)
         self._health.waiting_bytes = found.waiting_size - sum(one.size for one in told)
 
-    async def _new_run(
-        self, before: bytes | None, cause: Cause, uncertain: bool, lost: tuple[int, int] | None
-    ) -> Sealer:
+    async def _new_run(self, before: Before) -> Sealer:
         """A run whose payload is durable. Raises SpoolError."""
-        now = self._clock.now()
-        beginning = Run(
-            *(self._gateway.credential.name, bytes(32), now.tai, now.bound, cause, before),
-            *(uncertain, lost, self._reached, SOFTWARE, bytes(64)),
-        )  # the zeros are the sealer's to fill: its key, and the proof that it has it
-        sealer = Sealer(beginning, self._device.public, self._random(32))
-        commit = self._empty(begins=sealer.payload)
-        commit.run, commit.device = sealer.name, self._device.public.raw
-        held = self._gateway.credential
-        pairs = cbor.encode(held.pairs)
-        commit.statements = [Statement(held.name, Typ.CREDENTIAL, held.encoded, pairs)]
-        await self._append(commit)
+        held, device, now = self._gateway.credential, self._device.public, self._clock.now()
+        sealer = sealer_of(before, held, device, self._random(32), now)
+        await self._append(commit_of(sealer, held, device, self._piece_id, now.tai))
         uplink = self._gateway.file.uplink
         self._sealer, self._run = sealer, sealer.name
         self._cutter = Cutter(sealer.name, Limits(uplink.batch_ms * 1_000_000, uplink.batch_bytes))
@@ -242,7 +239,7 @@ class Keeper:
         self._runs.add(sealer.name)
         self._signatures.ask(sealer.payload)
         self._give_room()
-        log.info("run %s begins: %s", sealer.name.hex()[:16], cause.name.lower())
+        log.info("run %s begins: %s", sealer.name.hex()[:16], before.cause.name.lower())
         return sealer
 
     @property
@@ -258,7 +255,7 @@ class Keeper:
         """
         await self._commit_last()
         ended = self._sealer
-        sealer = await self._new_run(self._run, cause, False, None)
+        sealer = await self._new_run(Before(cause, self._run, False, None, self._reached))
         unsent = self._hearing.detach()
         self._hearing.attach(sealer)
         self._hearing.again(unsent.stretches, {})
@@ -274,6 +271,9 @@ class Keeper:
             self.turn(Cause.SNAPSHOT)
         elif self._clock.monotonic_ns() >= self._run_ends:
             self.turn(Cause.DAILY)
+        if self._owed_until and self._clock.monotonic_ns() >= self._owed_until:
+            self.compared({})
+        self._hearing.watch(self._clock.monotonic_ns())
         due, self._due = self._due, None
         if due is not None and not self._ended:
             await self._turn_run(due)
@@ -326,11 +326,10 @@ class Keeper:
         if commit.cut is None and (last or cutter.due(now_ns, self._backlog)):
             commit.cut = cutter.cut(sealer.sign_head)
 
-    def _empty(self, begins: bytes | None = None, cut: Cut | None = None) -> Commit:
+    def _empty(self, cut: Cut | None) -> Commit:
         """A commit without observations."""
         nothing = NOTHING._replace(reached=self._reached)
-        now = self._clock.now().tai
-        return Commit(self._piece_id, now, self._run, nothing, begins=begins, cut=cut)
+        return Commit(self._piece_id, self._clock.now().tai, self._run, nothing, cut=cut)
 
     async def _append(self, commit: Commit) -> None:
         """Makes a commit durable. Raises SpoolError: then the disk holds nobody knows what."""
@@ -358,22 +357,16 @@ class Keeper:
         self._give_room()
 
     def _give_room(self) -> None:
-        """Lines may be read while what waits is within its bounds."""
-        if self._health.waiting > 0:
-            self._idle.clear()
-        else:
-            self._idle.set()
-        pending = self._health.waiting_bytes < self._gateway.file.spool.pending_bytes_max
-        self._health.disk_low = self._disk.low
-        if pending and not self._disk.low and self._hearing.size < SEALED_BYTES_MAX:
-            self.room.set()
-        else:
-            self.room.clear()
+        self._room.weigh(self._hearing.size, self._disk.low)
+
+    @property
+    def room(self) -> asyncio.Event:
+        """Set while lines may be read."""
+        return self._room.open
 
     def heard(self) -> None:
         """To be called after each hearing: closes the room when it is full."""
-        if self._hearing.size >= SEALED_BYTES_MAX:
-            self.room.clear()
+        self._room.heard(self._hearing.size)
 
     async def _recover(self, fault: SpoolError) -> None:
         """Opens the spool again for as long as it takes, and seals anew what is not on it."""

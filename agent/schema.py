@@ -18,7 +18,7 @@ from pathlib import Path
 
 import apsw
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = 0x47534C31  # "GSL1": another program's database is never touched
 _SCHEMA = """
 CREATE TABLE stream (

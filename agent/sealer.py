@@ -50,6 +50,13 @@ class Statement(NamedTuple):
     disclosures: bytes
 
 
+class Came(NamedTuple):
+    """How far a stream is accounted for, in instants of its device, ns TAI."""
+
+    last: int  # of the last measurement, or the end of the last hole that was stated
+    owed: tuple[int, int] | None = None  # before it: a hole that is not stated yet
+
+
 class Stretch(NamedTuple):
     """Consecutive links of one stream under one descriptor."""
 
@@ -61,6 +68,7 @@ class Stretch(NamedTuple):
     first_prev: bytes
     leaves: tuple[bytes, ...]
     links: bytes  # encoded, one after another
+    came: Came | None = None  # how far the stream came with it
     frames: tuple[Frame, ...] = ()  # what it was sealed from, until it is durable
 
 
@@ -89,6 +97,7 @@ class Chain:
         "links",
         "frames",
         "form",
+        "came",
     )
 
     def __init__(self, number: int, prev: bytes) -> None:
@@ -100,6 +109,7 @@ class Chain:
         self.links: list[bytes] = []
         self.frames: list[Frame] = []
         self.form = Form()
+        self.came: Came | None = None  # told by whoever knows what a measurement is
 
 
 class Sealer:
@@ -230,6 +240,7 @@ class Sealer:
                     chain.first_prev,
                     tuple(chain.leaves),
                     b"".join(chain.links),
+                    chain.came,
                     tuple(chain.frames),
                 )
             )

@@ -9,26 +9,23 @@
 5. How far each stream has come is kept by snapshot every SNAPSHOT_PIECES, and read from the pieces
    after it: starting costs the same whatever waits.
 
-It runs in one thread (agent.runner's), knows no clock, seals nothing and sends nothing. Why not one
+It runs in one thread (agent.disk's), knows no clock, seals nothing and sends nothing. Why not one
 row an observation: it halves the rate and doubles what is written.
 """
 
-import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
+from agent.commit import Commit, Found, Kept, Left, Waiting
 from agent.cutter import Cut
 from agent.schema import SpoolError, locked, opened
-from agent.sealer import Piece, Statement, Stretch
+from agent.sealer import Came, Piece, Statement, Stretch
 from evidence import cbor, merkle, observation
 from evidence.code import Typ
-from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from evidence.run import Reached
 
@@ -46,112 +43,13 @@ _OF_RUN = (
 )
 
 
-class State(IntEnum):
-    """Of a batch.
-
-    Waiting for its receipt, receipted, or refused by the record and kept as an exhibit.
-    """
-
-    WAITING = 0
-    RECEIPTED = 1
-    REFUSED = 2
-
-
-class Waiting(NamedTuple):
-    """A batch that waits for its receipt."""
-
-    row: int
-    id: bytes
-    run: bytes
-    observations: int
-    size: int
-
-
-class Kept(NamedTuple):
-    """The last tree head of the record that this agent believed."""
-
-    size: int
-    root: bytes
-
-
-class Left(NamedTuple):
-    """A piece left without a head."""
-
-    id: int
-    stretches: tuple[Stretch, ...]
-    observations: int
-    size: int
-
-
-@dataclass(slots=True)
-class Commit:
-    """What one transaction makes durable."""
-
-    piece_id: int
-    taken: int  # ns TAI
-    run: bytes
-    piece: Piece
-    begins: bytes | None = None  # the payload of the run that begins with it
-    device: bytes = b""  # whose run it is: the raw public key
-    streams: list[tuple[int, str, str]] = field(default_factory=list)
-    statements: list[Statement] = field(default_factory=list)
-    cut: Cut | None = None
-    # Batch row, state, what was answered.
-    answers: list[tuple[int, State, bytes]] = field(default_factory=list)
-    kept: Kept | None = None
-    ends: bool = False  # the agent stops after it
-    keep_days: int = 0
-    frees: bool = False  # space is needed: free what may be, however lately it was written
-
-    @property
-    def empty(self) -> bool:
-        piece = self.piece
-        return not (
-            piece.observations
-            or piece.statements
-            or self.statements
-            or self.answers
-            or self.cut
-            or self.begins
-            or self.ends
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a spool held when it was opened."""
-
-    streams: dict[tuple[str, str], int]
-    reached: tuple[Reached, ...]
-    device: bytes | None  # the raw public key of whoever began the last run
-    run: bytes | None  # the last run that committed
-    runs: frozenset[bytes]  # all that left something here
-    unsigned: tuple[bytes, ...]  # payloads of runs that the device key has not signed
-    taken: int | None  # when it last committed, ns TAI
-    ended: bool  # it said that it stopped
-    next_piece: int
-    left: tuple[Left, ...]
-    kept: Kept
-    waiting: int  # observations in batches that wait
-    waiting_size: int
-
-    def check_owner(self, device: PublicKey) -> None:
-        """A spool is one device's: another could neither sign nor account for what is in it.
-
-        Raises SpoolError.
-        """
-        if self.device not in (None, device.raw):
-            whose = hashlib.sha256(self.device or b"").hexdigest()[:16]
-            text = f"this spool is of device {whose}, not {device.fingerprint[:16]}"
-            raise SpoolError(f"{text}: name another spool")
-
-
 class Spool:
     """An open spool. Raises SpoolError wherever the disk fails."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = locked(path)
+        self._came: dict[int, Came] = {}  # as Found has it
         try:
             self._db = opened(path)
         except (SpoolError, apsw.Error) as fault:
@@ -175,10 +73,11 @@ class Spool:
     def find(self) -> Found:
         """What is there, at the start of a run."""
         marks = dict(self._rows("SELECT name, value FROM mark"))
-        snapshot, reached = _read_snapshot(marks.get("reached"))
+        snapshot, reached, self._came = _read_snapshot(marks.get("reached"))
         last = self._rows("SELECT id, taken FROM piece ORDER BY id DESC LIMIT 1")
         for _, stretches, _, _ in self._pieces(snapshot + 1):
             reached.update({item.stream: _end(item) for item in stretches})
+            self._account(stretches)
         covered = self._rows("SELECT max(id) FROM batch")[0][0] or 0  # its last piece's number
         waiting = self._rows(
             "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0)"
@@ -191,6 +90,7 @@ class Spool:
                 for number, source, key in self._rows("SELECT number, source, key FROM stream")
             },
             reached=tuple(value for _, value in sorted(reached.items())),
+            came=dict(self._came),
             device=cbor.decode(marks["device"]) if "device" in marks else None,
             run=run,
             runs=frozenset(row[0] for row in self._rows("SELECT name FROM run")),
@@ -269,6 +169,7 @@ class Spool:
     def _write(self, commit: Commit) -> int | None:
         run = self._db.execute
         piece = commit.piece
+        self._account(piece.stretches)
         if commit.begins is not None:
             run(
                 "INSERT INTO run SELECT ?, ?, coalesce(max(id), 0), ? FROM batch",
@@ -295,7 +196,7 @@ class Spool:
         if commit.kept:
             self._mark("kept", commit.kept)
         if commit.ends or commit.begins or commit.piece_id % SNAPSHOT_PIECES == 0:
-            self._mark("reached", [commit.piece_id, piece.reached])
+            self._mark("reached", [commit.piece_id, piece.reached, list(self._came.items())])
             self._mark("run", [commit.run, commit.taken, commit.ends])
             self._free(commit)
         elif commit.frees:
@@ -303,6 +204,9 @@ class Spool:
         if commit.begins is not None:
             self._forget_runs(commit.run)
         return row
+
+    def _account(self, stretches: Iterable[Stretch]) -> None:
+        self._came.update({item.stream: item.came for item in stretches if item.came})
 
     def _write_cut(self, cut: Cut) -> int:
         # A batch's row has the number of its last piece, which is never used again; then as Cut.
@@ -366,15 +270,21 @@ def _end(stretch: Stretch) -> Reached:
     return Reached(stretch.stream, stretch.run, stretch.last_seq, stretch.leaves[-1])
 
 
-def _read_snapshot(value: bytes | None) -> tuple[int, dict[int, Reached]]:
+def _read_snapshot(value: bytes | None) -> tuple[int, dict[int, Reached], dict[int, Came]]:
     if value is None:
-        return 0, {}
-    piece_id, items = cbor.decode(value)
-    return piece_id, {item[0]: Reached(*item) for item in items}
+        return 0, {}, {}
+    piece_id, items, came = cbor.decode(value)
+    reached = {item[0]: Reached(*item) for item in items}
+    return piece_id, reached, {stream: _came(value) for stream, value in came}
+
+
+def _came(value: Any) -> Came:
+    last, owed = value
+    return Came(last, (owed[0], owed[1]) if owed else None)
 
 
 def _parts(piece: Piece) -> bytes:
-    return cbor.encode([[*item[:6], len(item.links)] for item in piece.stretches])
+    return cbor.encode([[*item[:6], len(item.links), item.came] for item in piece.stretches])
 
 
 def _stretches(parts: bytes, links: bytes, where: str) -> Iterator[Stretch]:
@@ -384,7 +294,7 @@ def _stretches(parts: bytes, links: bytes, where: str) -> Iterator[Stretch]:
     """
     at = 0
     try:
-        for *names, length in cbor.decode(parts):
+        for *names, length, came in cbor.decode(parts):
             stretch = links[at : at + length]
             leaves = tuple(merkle.leaf_hash(link) for link in observation.split(stretch))
             at += length
@@ -393,7 +303,8 @@ def _stretches(parts: bytes, links: bytes, where: str) -> Iterator[Stretch]:
                     f"{where}: {len(leaves)} links where {names[3]} to {names[4]} should be"
                 )
             stream, run, descriptor, first, last, prev = names
-            yield Stretch(stream, run, descriptor, first, last, prev, leaves, stretch)
+            place = (stream, run, descriptor, first, last, prev)
+            yield Stretch(*place, leaves, stretch, _came(came) if came else None)
     except EvidenceError as fault:
         raise SpoolError(f"{where}: {fault}") from fault
     if at != len(links):

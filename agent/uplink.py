@@ -20,11 +20,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from agent.commit import Kept, State, Waiting
 from agent.health import Health
 from agent.http import Answer, Client, UplinkError
 from agent.keeper import Keeper
 from agent.schema import SpoolError
-from agent.spool import Kept, State, Waiting
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Cause, Reason, Typ
 from evidence.head import batch_id

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from agent.commit import Commit
 from agent.schema import SpoolError
-from agent.spool import Commit, Spool
+from agent.spool import Spool
 from evidence import gap
 from evidence import run as runs
 from evidence.code import Kind

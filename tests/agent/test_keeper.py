@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.keeper import RUN_NS, SEALED_BYTES_MAX
-from agent.spool import Commit, Spool, State
+from agent.commit import Commit, State
+from agent.keeper import RUN_NS
+from agent.room import SEALED_BYTES_MAX
+from agent.spool import Spool
 from evidence import cbor, observation
 from evidence.code import Cause
 from evidence.observation import Sample
@@ -141,7 +143,8 @@ def test_what_a_killed_agent_left_is_cut_by_the_next(site: Site, record: Record)
     go(ended())
     admitted(site, record)
     assert record.numbers(1) == raws(0, 9) + raws(12, 14)
-    assert [hole.count for hole in gaps(record, 1)] == [2]
+    stated = [(hole.cause, hole.count) for hole in gaps(record, 1)]
+    assert stated == [(Cause.NOT_KEPT, 2), (Cause.RESTART, 2)]
     begun = last_run(site)
     assert begun.cause == Cause.RESTART
     assert begun.lost is not None

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from agent import keeper as keeping
-from agent.keeper import RUN_NS, SEALED_BYTES_MAX
+from agent.commit import Commit, State
+from agent.keeper import RUN_NS
+from agent.room import SEALED_BYTES_MAX
 from agent.schema import SpoolError
-from agent.spool import Commit, Spool, State
+from agent.spool import Spool
 from evidence import cose, gap
 from evidence.code import Cause, Kind
 from tests.agent.keeping import Fault, admitted, gaps, go, hear, keep, last_run, raws, until

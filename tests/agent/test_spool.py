@@ -7,19 +7,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from agent.commit import Commit, Kept, State
 from agent.cutter import Cutter, Limits
 from agent.schema import APPLICATION_ID, FORMAT, SpoolError
 from agent.sealer import Piece, Sealer, Statement
-from agent.spool import (
-    DAY_NS,
-    FREE_AFTER_PIECES,
-    FREE_BATCHES_MAX,
-    SNAPSHOT_PIECES,
-    Commit,
-    Kept,
-    Spool,
-    State,
-)
+from agent.spool import DAY_NS, FREE_AFTER_PIECES, FREE_BATCHES_MAX, SNAPSHOT_PIECES, Spool
 from evidence import batch
 from evidence.code import Typ
 from tests.agent.site import START

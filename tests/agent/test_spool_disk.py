@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.commit import Found, State
 from agent.disk import RESERVE_BYTES
 from agent.schema import SpoolError
-from agent.spool import DAY_NS, SNAPSHOT_PIECES, Found, Spool, State
+from agent.spool import DAY_NS, SNAPSHOT_PIECES, Spool
 from tests.agent.keeping import go, keep, until
 from tests.agent.power import Disk
 from tests.agent.site import PERIOD, START, Record, Site, frame, setup

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agent import uplink
+from agent.commit import State
 from agent.schema import SpoolError
 from agent.sealer import Statement
-from agent.spool import State
 from evidence import cbor, cose, merkle
 from evidence.code import Cause, Typ
 from evidence.receipt import Receipt

@@ -9,10 +9,10 @@ from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from agent.commit import Kept, State, Waiting
 from agent.health import Health
 from agent.http import Client
 from agent.sealer import Statement
-from agent.spool import Kept, State, Waiting
 from agent.uplink import Uplink
 from evidence import cbor, cose, merkle
 from evidence.code import Cause, Reason, Typ

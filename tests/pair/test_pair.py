@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.commit import Commit, Found, Kept, State
 from agent.cutter import Cutter, Limits
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
 from agent.sealer import SOFTWARE, Sealer, Statement, statement
-from agent.spool import Commit, Found, Kept, Spool, State
+from agent.spool import Spool
 from drivers.c37118.wire import Layout
 from drivers.line import Block, Channel, Frame, Instant, Setup
 from evidence import batch, cbor, cose, descriptor, disclosure, head, merkle, observation, receipt

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import apsw
 
 from agent import status
-from agent.spool import Spool, State
+from agent.commit import State
+from agent.spool import Spool
 from drivers.c37118.frame import parse_header
-from evidence import cbor, cose, descriptor, head, observation, run
+from evidence import cbor, cose, descriptor, gap, head, observation, run
 from evidence.code import Cause, Kind, Typ
 from evidence.leap import NS
 from hil.child import Child
@@ -32,8 +33,7 @@ from record.store import open_reader
 
 READY_S, END_S, DRAIN_S, SILENT_S = 20.0, 15.0, 20.0, 0.3
 RATE, BAUD = 60, 115_200
-TRANSIT_NS = NS // 10  # from the instant that is measured to the commit that makes it durable
-OPENING_NS = 3 * NS  # from the start of a run to the first frame: connect, ask, be answered
+ROUNDING_NS = 1000  # FRACSEC counts in steps of a microsecond
 ON_LINE_MAX = 2  # frames that a PMU counts as sent and takes with it when it ends
 BUSES = ("Bus 1", "Bus 2")
 
@@ -175,11 +175,14 @@ class Held(NamedTuple):
     receipts: dict[bytes, bytes]
     runs: list[run.Run]
     instants: dict[int, list[int]]  # by IDCODE, ns TAI
+    gaps: dict[int, list[gap.Gap]]  # by IDCODE
 
 
 def held(path: Path, live: bool = False) -> Held:
     """Everything in the record. Fails where one place bears two contents."""
-    found = Held({}, {}, [], {7: [], 8: []})
+    found = Held({}, {}, [], {7: [], 8: []}, {7: [], 8: []})
+    idcodes: dict[int, int] = {}  # by stream
+    stated: list[tuple[int, gap.Gap]] = []
     of: dict[bytes, bytes] = {}  # descriptor: run
     store = open_reader(path, live)
     try:
@@ -201,9 +204,14 @@ def held(path: Path, live: bool = False) -> Held:
                         found.links[place] = body[at:end]
                         at = end
                         if sample.kind == Kind.C37118:
-                            found.instants[parse_header(sample.raw).idcode].append(sample.tai)
+                            idcodes[part.stream] = parse_header(sample.raw).idcode
+                            found.instants[idcodes[part.stream]].append(sample.tai)
+                        elif sample.kind == Kind.GAP:
+                            stated.append((part.stream, gap.read(sample.raw)))
     finally:
         store.close()
+    for stream, hole in stated:
+        found.gaps[idcodes[stream]].append(hole)
     return found
 
 
@@ -234,14 +242,16 @@ def missing(instants: list[int]) -> Iterator[int]:
 
 
 def check_instants(found: Held) -> None:
-    """Each instant is there once, or in what a restart says may be lost."""
-    lost = [one.lost for one in found.runs if one.lost is not None]
+    """Each instant is there once, or in a stated hole of its stream, and in none if it is there."""
     for idcode, instants in found.instants.items():
         assert len(set(instants)) == len(instants), f"an instant of {idcode} twice"
+        holes = [(hole.first, hole.last) for hole in found.gaps[idcode]]
         for tai in missing(instants):
-            assert any(first - TRANSIT_NS <= tai <= last + OPENING_NS for first, last in lost), (
-                f"{idcode} lacks {tai}, lost {lost}"
+            assert any(first - ROUNDING_NS <= tai <= last for first, last in holes), (
+                f"{idcode} lacks {tai}, stated {holes}"
             )
+        for tai in instants:
+            assert not any(first <= tai <= last for first, last in holes), f"{tai} is there"
 
 
 def test_killed_agent_loses_nothing_that_was_durable(tmp_path: Path) -> None:
@@ -268,6 +278,8 @@ def test_killed_agent_loses_nothing_that_was_durable(tmp_path: Path) -> None:
                 Cause.FIRST_START, Cause.RESTART, Cause.RESTART,
             ]  # fmt: skip
             assert [one.lost is not None for one in found.runs] == [False, True, True]
+            for holes in found.gaps.values():
+                assert [hole.cause for hole in holes].count(Cause.RESTART) == 2
             check_instants(found)
             for pmu in counted:  # most of what was sent is there: the agent was away briefly
                 assert pmu["sent"] * 0.5 < len(found.instants[pmu["idcode"]]) <= pmu["sent"]

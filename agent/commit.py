@@ -1,0 +1,119 @@
+"""What goes to the disk in one transaction, and what a spool is found to hold.
+
+1. A Commit is whole or not there: the observations, and all that must be durable with them.
+2. Found is what a run begins on; nothing in it was written by a sync that failed (agent.schema).
+
+It is data; agent.spool writes and reads it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from agent.cutter import Cut
+from agent.schema import SpoolError
+from agent.sealer import Came, Piece, Statement, Stretch
+from evidence.key import PublicKey
+from evidence.run import Reached
+
+
+class State(IntEnum):
+    """Of a batch.
+
+    Waiting for its receipt, receipted, or refused by the record and kept as an exhibit.
+    """
+
+    WAITING = 0
+    RECEIPTED = 1
+    REFUSED = 2
+
+
+class Waiting(NamedTuple):
+    """A batch that waits for its receipt."""
+
+    row: int
+    id: bytes
+    run: bytes
+    observations: int
+    size: int
+
+
+class Kept(NamedTuple):
+    """The last tree head of the record that this agent believed."""
+
+    size: int
+    root: bytes
+
+
+class Left(NamedTuple):
+    """A piece left without a head."""
+
+    id: int
+    stretches: tuple[Stretch, ...]
+    observations: int
+    size: int
+
+
+@dataclass(slots=True)
+class Commit:
+    """What one transaction makes durable."""
+
+    piece_id: int
+    taken: int  # ns TAI
+    run: bytes
+    piece: Piece
+    begins: bytes | None = None  # the payload of the run that begins with it
+    device: bytes = b""  # whose run it is: the raw public key
+    streams: list[tuple[int, str, str]] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    cut: Cut | None = None
+    # Batch row, state, what was answered.
+    answers: list[tuple[int, State, bytes]] = field(default_factory=list)
+    kept: Kept | None = None
+    ends: bool = False  # the agent stops after it
+    keep_days: int = 0
+    frees: bool = False  # space is needed: free what may be, however lately it was written
+
+    @property
+    def empty(self) -> bool:
+        piece = self.piece
+        return not (
+            piece.observations
+            or piece.statements
+            or self.statements
+            or self.answers
+            or self.cut
+            or self.begins
+            or self.ends
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a spool held when it was opened."""
+
+    streams: dict[tuple[str, str], int]
+    reached: tuple[Reached, ...]
+    came: dict[int, Came]  # by stream: how far it is accounted for
+    device: bytes | None  # the raw public key of whoever began the last run
+    run: bytes | None  # the last run that committed
+    runs: frozenset[bytes]  # all that left something here
+    unsigned: tuple[bytes, ...]  # payloads of runs that the device key has not signed
+    taken: int | None  # when it last committed, ns TAI
+    ended: bool  # it said that it stopped
+    next_piece: int
+    left: tuple[Left, ...]
+    kept: Kept
+    waiting: int  # observations in batches that wait
+    waiting_size: int
+
+    def check_owner(self, device: PublicKey) -> None:
+        """A spool is one device's: another could neither sign nor account for what is in it.
+
+        Raises SpoolError.
+        """
+        if self.device not in (None, device.raw):
+            whose = hashlib.sha256(self.device or b"").hexdigest()[:16]
+            text = f"this spool is of device {whose}, not {device.fingerprint[:16]}"
+            raise SpoolError(f"{text}: name another spool")

@@ -1,0 +1,180 @@
+"""One stream as the gateway hears it: what it is, how far it came, and when its next measurement is
+due.
+
+1. A measurement later than `due` has a hole before it. Where no rate is known there is none to see,
+   except across a time in which the line was down or the agent was not there.
+2. `last` is the instant of the last measurement, or the end of the last hole that was stated: no
+   instant is stated twice.
+3. What comes late, or twice, within LATE_NS moves nothing. What comes earlier than that is a clock
+   that was set back, and what is due goes with it.
+
+It seals nothing and asks no clock.
+"""
+
+from agent.sealer import Came, Chain
+from drivers.line import Frame, Setup
+from evidence.code import Cause, Flag
+from evidence.gap import Gap
+
+NS = 1_000_000_000
+LATE_NS = 2 * NS
+# By more than this a hole cannot be longer than the wait for what ended it: the device's clock (or
+# the gateway's) was set. Arrival varies by less: the worst PMU and concentrator are 2 s late.
+STEP_NS = 4 * NS
+NEVER = 1 << 64  # later than any instant
+BEFORE_ALL = -NEVER  # and earlier: nothing was measured yet
+# A line that stays down has its hole stated after so long, then ever more seldom: the device may
+# never come back, and what it sends meanwhile is missing all the same.
+SILENCE_NS = (10 * NS, 3600 * NS)
+# Between the last instant of such a statement and the time that it was made: a clock that drifts.
+MARGIN_NS = 2 * NS
+_KEPT_FLAGS = int(Flag.SIMULATED | Flag.TEST)  # what a statement about samples takes from them
+
+
+class Lane:
+    """One stream."""
+
+    __slots__ = (
+        "cause",
+        "chain",
+        "described",
+        "due",
+        "flags",
+        "heard",
+        "key",
+        "kind",
+        "last",
+        "number",
+        "owed",
+        "patience_ns",
+        "period_ns",
+        "setup",
+        "silence_ns",
+        "silent_from",
+        "source",
+        "unkept",
+    )
+
+    def __init__(self, number: int, source: str, key: str, came: Came | None = None) -> None:
+        """`came`: in an earlier run, when this agent was not there in between."""
+        self.number, self.source, self.key = number, source, key
+        self.setup: Setup | None = None
+        self.described: Setup | None = None  # what the chain's last descriptor says
+        self.chain: Chain | None = None  # in this run
+        self.kind = -1  # of its measurements
+        self.flags = 0  # of the last one, as far as a statement takes them over
+        self.period_ns = 0  # 0: not known
+        self.patience_ns = NEVER
+        self.last, self.due = BEFORE_ALL, NEVER
+        self.heard = 0  # when the last one was, by the gateway's clock, ns TAI
+        self.cause = Cause.NOT_HEARD  # of the next hole
+        self.silent_from: int | None = None  # monotonic: since when its line is known to be down
+        self.silence_ns = SILENCE_NS[0]
+        # Heard and not sealed: first and last instant, and how many.
+        self.unkept: tuple[int, int, int] | None = None
+        self.owed: Gap | None = None  # a hole across the start, until the record was asked
+        if came is not None:
+            self.last = self.due = came.last
+            self.cause = Cause.RESTART
+            self.owed = Gap(Cause.RESTART, *came.owed, None) if came.owed else None
+
+    @property
+    def came(self) -> Came | None:
+        """How far the stream is accounted for; to be durable with what was sealed last."""
+        if self.last == BEFORE_ALL:
+            return None
+        return Came(self.last, (self.owed.first, self.owed.last) if self.owed else None)
+
+    def set_up(self, setup: Setup) -> None:
+        """A new rate rules; for the hole before its first measurement the slower of both."""
+        self.setup, self.kind = setup, setup.kind
+        frames, seconds = setup.rate
+        before = self.patience_ns
+        if frames and seconds:
+            self.period_ns = seconds * NS // frames
+            self.patience_ns = self.period_ns * 3 // 2  # FRACSEC rounds; none is half a period off
+        else:
+            self.period_ns, self.patience_ns = 0, NEVER
+        if self.last != BEFORE_ALL:
+            broken = self.cause != Cause.NOT_HEARD
+            self.due = self.last + max(before, self.patience_ns)
+            if broken and before == NEVER:
+                self.due = self.last + (self.patience_ns if self.period_ns else 0)
+
+    def lost(self) -> None:
+        """Its line is down: what comes next comes after a hole."""
+        if self.cause == Cause.NOT_HEARD:
+            self.cause = Cause.DRIVER_DOWN
+        if not self.period_ns and self.last != BEFORE_ALL:
+            self.due = self.last
+
+    def sealed(self, frames: list[Frame]) -> None:
+        """These were heard, a measurement among them or not."""
+        newest = frames[-1]
+        self.flags = newest.flags & _KEPT_FLAGS
+        self.heard = newest.heard.tai
+        if self.cause != Cause.NOT_HEARD and any(one.kind == self.kind for one in frames):
+            self.cause = Cause.NOT_HEARD  # the next hole is one of its own
+            self.silent_from, self.silence_ns = None, SILENCE_NS[0]
+
+    def missed(self, first: int, after: int) -> int | None:
+        """How many measurements lie between one at `first` and one at `after`.
+
+        None where no rate is known.
+        """
+        if not self.period_ns:
+            return None
+        return max((after - first + self.period_ns // 2) // self.period_ns - 1, 0)
+
+    def hole(self, frame: Frame) -> Gap | None:
+        """What is missing between the last measurement and this one."""
+        before, cause, self.cause = self.last, self.cause, Cause.NOT_HEARD
+        self.flags = frame.flags & _KEPT_FLAGS
+        count = self.missed(before, frame.tai)
+        elapsed = frame.heard.tai - self.heard
+        if cause == Cause.NOT_HEARD and frame.tai - before > elapsed + STEP_NS:
+            cause, count = Cause.CLOCK_STEPPED, None
+        if count == 0 or frame.tai - before < 2:
+            return None
+        return Gap(cause, before + 1, frame.tai - 1, count)
+
+    def silence(self, now_ns: int) -> Gap | None:
+        """What is missing since its line went down, when that is due to be stated; to be asked now
+        and then. `now_ns`: monotonic.
+        """
+        if self.cause != Cause.DRIVER_DOWN or self.last == BEFORE_ALL or self.setup is None:
+            return None
+        if self.silent_from is None:
+            self.silent_from = now_ns
+        waited_ns = now_ns - self.silent_from
+        if waited_ns < self.silence_ns:
+            return None
+        self.silence_ns = min(2 * self.silence_ns, SILENCE_NS[1])
+        self.silent_from = now_ns - MARGIN_NS
+        first, last = self.last + 1, self.last + waited_ns - MARGIN_NS
+        count = self.missed(self.last, last + 1)
+        self.last = last
+        self.due = last + (self.patience_ns if self.period_ns else 0)
+        return Gap(Cause.DRIVER_DOWN, first, last, count)
+
+    def reached(self, tai: int) -> None:
+        """The record has it up to here, by an earlier run: what this disk lost is not missing."""
+        if self.cause == Cause.RESTART:  # nothing was heard yet; what is owed is of a start before
+            if tai > self.last:
+                self.last = tai
+                self.due = tai + (self.patience_ns if self.period_ns else 0)
+        elif self.owed is not None and tai >= self.owed.first:
+            count = self.missed(tai, self.owed.last + 1)
+            over = tai >= self.owed.last or count == 0
+            self.owed = None if over else Gap(Cause.RESTART, tai + 1, self.owed.last, count)
+
+    def count_unkept(self, frames: list[Frame]) -> None:
+        """These were heard, and the disk takes nothing."""
+        for frame in frames:
+            first, last, count = self.unkept or (frame.tai, frame.tai, 0)
+            self.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
+
+    def widen_unkept(self, hole: Gap) -> None:
+        """A hole in what the disk did not take is part of that."""
+        first, last, count = self.unkept or (hole.first, hole.last, 0)
+        self.unkept = (min(first, hole.first), max(last, hole.last), count + (hole.count or 0))
