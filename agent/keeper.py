@@ -16,13 +16,14 @@ agent.signature's, never in the loop.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
 from agent.beginning import Before, commit_of, sealer_of
 from agent.clock import RunClock, Watch
-from agent.commit import Commit, Found, Kept, State
+from agent.commit import Commit, Found, Kept, State, Waiting
 from agent.config import Gateway
 from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
 from agent.disk import Disk
@@ -218,8 +219,10 @@ class Keeper:
 
     async def _count_waiting(self, found: Found) -> None:
         """What waits on disk, without what was answered for and could not be kept yet."""
-        spool, rows = self.spool, [row for row, _, _ in self._answers]
-        still = await self.on_disk(lambda: [spool.waiting(row - 1, 1) for row in rows])
+        rows, still = list[int](), list[list[Waiting]]()
+        while len(rows) < len(self._answers):  # the record goes on answering meanwhile
+            rows = [row for row, _, _ in self._answers]
+            still = await self.on_disk(partial(_each_waiting, self.spool, rows))
         told = [
             one for row, ones in zip(rows, still, strict=True) for one in ones if one.row == row
         ]
@@ -391,3 +394,7 @@ class Keeper:
         durable = {item.stream: item.seq for item in found.reached if item.run == run}
         self._health.durable += self._hearing.again(absent, durable)
         log.warning("the spool is open again")
+
+
+def _each_waiting(spool: Spool, rows: list[int]) -> list[list[Waiting]]:
+    return [spool.waiting(row - 1, 1) for row in rows]
