@@ -209,11 +209,10 @@ def _links(db: apsw.Connection) -> Iterator[tuple[bytes, Sample, bytes]]:
     for parts, links in db.execute("SELECT parts, links FROM piece ORDER BY id"):
         try:
             at = 0
-            for part in cbor.decode(parts):
-                end = at + part[-1]
-                while at < end:
+            for _, run, _, first, last, *_ in cbor.decode(parts):
+                for _ in range(last - first + 1):
                     sample, message, at = observation.read_at(links, at)
-                    yield part[1], sample, message.encoded
+                    yield run, sample, message.encoded
         except EvidenceError:
             continue
 
