@@ -6,7 +6,9 @@
    one of both. Nowhere is lost.
 3. One place (run, stream, seq) has one content, wherever it is kept: two are twins.
 4. A frame at two places is doubled, unless the later run says that the earlier one is uncertain.
-5. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
+5. Of a stream of which nothing was ever kept before its agent was gone, nobody is left who knows:
+   what it sent until then is counted apart, as unborn.
+6. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
    need: excess, by the cause of the gap.
 
 The record is asked for what it found itself, too: twins and clones are its own words.
@@ -36,7 +38,7 @@ from evidence.code import Cause, Kind, Reason, Typ
 from evidence.gap import Gap
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
-from hil.sim.line import Device, number_of
+from hil.sim.line import Device, Sent, number_of
 from record.store import Store, open_reader
 
 REFUSED = 2  # agent.spool.State
@@ -58,6 +60,7 @@ class Verdict:
     in_record: int = 0
     on_disk: int = 0
     in_gaps: int = 0
+    unborn: int = 0
     lost: int = 0
     twins: int = 0
     duplicated: int = 0
@@ -80,6 +83,7 @@ class _Kept:
         self.in_record: set[tuple[str, int]] = set()
         self.gaps: dict[str, set[Gap]] = defaultdict(set)
         self.altered = 0
+        self.read: dict[bytes, Sample] = {}  # links that were read, by their encoding
 
     def statement(self, typ: int, encoded: bytes, pairs: bytes) -> None:
         payload = cose.read(encoded).payload
@@ -128,8 +132,8 @@ class _Kept:
         return False
 
 
-def judge(stores: list[Path], spool: Path, devices: list[Device]) -> Verdict:
-    """Counts it all. Nobody may have the files open."""
+def judge(stores: list[Path], spool: Path, devices: list[Device], starts: list[int]) -> Verdict:
+    """Counts it all. `starts`: of agents, ns TAI. Nobody may have the files open."""
     kept, found = _Kept(), Verdict()
     for path in stores:
         store = open_reader(path)
@@ -140,17 +144,20 @@ def judge(stores: list[Path], spool: Path, devices: list[Device]) -> Verdict:
     _read_spool(spool, kept, found)
     for device in devices:
         for stream, sent in device.sent.items():
-            _count(stream, sent, kept, found)
+            _count(stream, sent, starts, kept, found)
     found.altered = kept.altered
     found.twins = sum(len(leaves) > 1 for leaves in kept.leaves.values())
     found.duplicated = sum(kept.doubled(places) for places in kept.frames.values())
     return found
 
 
-def _count(stream: str, sent: list[int], kept: _Kept, found: Verdict) -> None:
+def _count(
+    stream: str, sent: list[Sent], starts: list[int], kept: _Kept, found: Verdict
+) -> None:
+    born = _born(stream, sent, starts, kept)
     holes = sorted(kept.gaps[stream], key=lambda one: (one.first, one.last))
     found.gaps.update(one.cause.name.lower() for one in holes)
-    for number, tai in enumerate(sent):
+    for number, (tai, true) in enumerate(sent):
         found.sent += 1
         over = [one for one in holes if one.first <= tai <= one.last]
         there = (stream, number) in kept.frames
@@ -160,9 +167,17 @@ def _count(stream: str, sent: list[int], kept: _Kept, found: Verdict) -> None:
             found.excess.update(one.cause.name.lower() for one in over[:1])
         elif over:
             found.in_gaps += 1
+        elif true < born:
+            found.unborn += 1
         else:
             found.lost += 1
             found.missing.setdefault(stream, []).append(number)
+
+
+def _born(stream: str, sent: list[Sent], starts: list[int], kept: _Kept) -> int:
+    """Rule 5: the start of the agent that was the first to keep something of a stream."""
+    first = next((one.true for at, one in enumerate(sent) if (stream, at) in kept.frames), None)
+    return starts[-1] if first is None else max(one for one in starts if one <= first)
 
 
 def _read_store(store: Store, kept: _Kept, found: Verdict) -> None:
@@ -183,6 +198,7 @@ def _read_store(store: Store, kept: _Kept, found: Verdict) -> None:
             for part in head.read(cose.read(entry.encoded).payload).ranges:
                 for _ in range(part.count):
                     sample, message, at = observation.read_at(body, at)
+                    kept.read[message.encoded] = sample
                     kept.link(runs_of[part.descriptor], sample, message.encoded, True)
 
 
@@ -196,7 +212,8 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
             kept.followed[cose.name(payload)] = (said.predecessor, said.uncertain or uncertain)
         for typ, encoded, pairs in db.execute("SELECT typ, encoded, disclosures FROM statement"):
             kept.statement(typ, encoded, pairs)
-        for run, sample, encoded in _links(db):
+        for run, encoded in _links(db):
+            sample = kept.read.get(encoded) or observation.read_at(encoded, 0)[0]
             kept.link(run, sample, encoded, False)
         count = "SELECT count(*) FROM batch WHERE state = ?"
         found.refused = db.execute(count, (REFUSED,)).fetchall()[0][0]
@@ -204,15 +221,14 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
         db.close()
 
 
-def _links(db: apsw.Connection) -> Iterator[tuple[bytes, Sample, bytes]]:
+def _links(db: apsw.Connection) -> Iterator[tuple[bytes, bytes]]:
     """What the pieces hold, each link with its run; a damaged piece holds nothing."""
     for parts, links in db.execute("SELECT parts, links FROM piece ORDER BY id"):
         try:
-            at = 0
+            split = iter(observation.split(links))
             for _, run, _, first, last, *_ in cbor.decode(parts):
                 for _ in range(last - first + 1):
-                    sample, message, at = observation.read_at(links, at)
-                    yield run, sample, message.encoded
+                    yield run, next(split)
         except EvidenceError:
             continue
 

@@ -15,6 +15,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import NamedTuple
 
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, Instant, LinkError, Setup, Source
 from evidence.code import Flag, Kind, TimeSource
@@ -42,6 +43,13 @@ def number_of(raw: bytes) -> tuple[str, int] | None:
     return stream, int(number)
 
 
+class Sent(NamedTuple):
+    """One measurement: its instant by the device's clock, and the true one. ns TAI."""
+
+    tai: int
+    true: int
+
+
 class Device:
     """One source with some streams. `true_tai()`: the true instant."""
 
@@ -50,7 +58,7 @@ class Device:
     ) -> None:
         self.name, self.rate, self._true_tai, self._random = name, rate, true_tai, random
         self.period_ns = NS // rate
-        self.sent: dict[str, list[int]] = {f"{name}/{key}": [] for key in keys}
+        self.sent: dict[str, list[Sent]] = {f"{name}/{key}": [] for key in keys}
         self.keys = tuple(keys)
         self.clock_ns = 0  # how far its clock is off
         self.up = True  # whether its line can be opened
@@ -115,14 +123,15 @@ class Device:
         ]
 
     def _measure(self) -> None:
-        tai = self._true_tai() // self.period_ns * self.period_ns + self.clock_ns
+        true = self._true_tai() // self.period_ns * self.period_ns
+        tai = true + self.clock_ns
         if self._told != self.version:
             self._told = self.version
             if self._line is not None:
                 self._buffer.extend(self.setups())
         for stream, sent in self.sent.items():
             number = len(sent)
-            sent.append(tai)
+            sent.append(Sent(tai, true))
             if self._line is None or self.silent or self._random.random() < self.loss:
                 continue
             if len(self._buffer) >= BUFFER_FRAMES_MAX:

@@ -32,7 +32,7 @@ QUIET_NS = 1_200 * 1_000_000
 HEARD_S = 120.0  # a line is open again by then: agent.runner tries every 30 s at most
 DRAIN_S = 900.0  # what was passed over is offered again: agent.uplink's slowest pace is 30 s
 SYNC_NS_MAX = 20_000_000
-DAYS_NS = 86_400 * NS
+FORKED_S = 60.0  # the record gave receipts on a branch that it then forgot: it may never go on
 Fault = Callable[["Trial"], Awaitable[None]]
 
 
@@ -57,7 +57,7 @@ class Trial:
         self.faults: list[str] = []
         self.set_back = False  # the disk is older than it was, or a clock
         self.unsteady = False  # instants of a device came twice
-        self.damaged = False
+        self.forked = False  # the record forgot what it had signed, and went on: its own to answer
 
     def pause(self, most_ns: int) -> Awaitable[None]:
         return asyncio.sleep(self.chance.randrange(most_ns) / NS)
@@ -162,7 +162,7 @@ async def record_set_back(trial: Trial) -> None:
     await trial.pause(2 * NS)
     await trial.world.upstream.set_back(copy)
     await trial.pause(3 * NS)
-    await trial.world.upstream.mend()
+    trial.forked |= await trial.world.upstream.mend()
 
 
 async def clock_stepped(trial: Trial) -> None:
@@ -257,7 +257,7 @@ async def mend(trial: Trial) -> list[str]:
     disk.cut_at = disk.kill_at = None
     world.work_ns, world.wire.weather = SYNC_NS_MAX, Weather()
     world.wire.passes = lambda body: True
-    await world.upstream.mend()
+    trial.forked |= await world.upstream.mend()
     for device in world.devices:
         device.up, device.silent, device.loss, device.measuring = True, False, 0.0, False
     reasons = []
@@ -269,8 +269,10 @@ async def mend(trial: Trial) -> list[str]:
     for device in world.devices:
         device.measuring = False
     await asyncio.sleep(2 * world.shape.commit_ms / 1000 + world.shape.batch_ms * 9 / 1000)
-    if not await _until(DRAIN_S, lambda: world.running and world.health.waiting == 0):
-        reasons.append(f"{world.health.waiting} observations wait: {world.health.record}")
+    most_s = FORKED_S if trial.forked else DRAIN_S
+    if not await _until(most_s, lambda: world.running and world.drained):
+        if not trial.forked:
+            reasons.append(f"{world.health.waiting} observations wait: {world.health.record}")
     return reasons
 
 
@@ -311,12 +313,12 @@ def run(
         try:
             with seams(world, talk is not None):
                 reasons = _run(world.loop, _whole(trial, script))
-            verdict = judge.judge(world.upstream.stores, world.spool, world.devices)
+            verdict = judge.judge(world.upstream.stores, world.spool, world.devices, world.starts)
         finally:
             world.close()
         reasons += [f"a bug: {bug}" for bug in world.bugs]
         reasons += _unmet(trial, verdict)
-        return Outcome(seed, verdict, reasons, trial.faults, world.starts, world.disk.calls)
+        return Outcome(seed, verdict, reasons, trial.faults, len(world.starts), world.disk.calls)
 
 
 def _run(loop: Loop, work: Any) -> Any:

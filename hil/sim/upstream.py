@@ -46,7 +46,7 @@ class Upstream:
         self._process = Process("record")
         self._desk: Desk | None = None
         self._path = folder / "record.db"
-        self._branches = 0
+        self._branches = self._branched = 0
         self.stores = [self._path]
 
     async def start(self) -> None:
@@ -76,13 +76,17 @@ class Upstream:
         shutil.copyfile(copy, self._path)
         self.stores.append(self._path)
         await self.start()
+        self._branched = self._desk.size if self._desk is not None else 0
 
-    async def mend(self) -> None:
-        """It has its own log again."""
-        if self._path != self.stores[0]:
-            await self.stop()
-            self._path = self.stores[0]
-            await self.start()
+    async def mend(self) -> bool:
+        """It has its own log again. Whether it had gone on meanwhile, and forgets that now."""
+        if self._path == self.stores[0]:
+            return False
+        grown = self._desk is not None and self._desk.size > self._branched
+        await self.stop()
+        self._path = self.stores[0]
+        await self.start()
+        return grown
 
     async def ask(self, method: str, path: str, body: bytes | None) -> Answer:
         """One question. Raises UplinkError where it is away."""

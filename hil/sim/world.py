@@ -137,7 +137,7 @@ class World:
         self._struck = asyncio.Event()  # power or process are gone
         self.while_down: list[Callable[[], None]] = []  # done before the next start
         self.down_ns = 0  # how much longer than usual the next start waits
-        self.starts = self.crashes = 0
+        self.starts: list[int] = []  # of agents, ns TAI
         self.bugs: list[str] = []
         self.ending = False
 
@@ -161,6 +161,11 @@ class World:
     def running(self) -> bool:
         return self._process is not None and not self._process.dead
 
+    @property
+    def drained(self) -> bool:
+        """Whether nothing waits for the record."""
+        return self.health.waiting == 0
+
     # --- the gateway's life -------------------------------------------------------------------
 
     async def live(self) -> None:
@@ -183,7 +188,7 @@ class World:
         while self.while_down:
             self.while_down.pop(0)()
         self.disk.power_on()
-        self.starts += 1
+        self.starts.append(self.clocks.true_tai())
         self._stop, self._struck = asyncio.Event(), asyncio.Event()
         self._process = process = Process("agent")
         self.disk.gone = self._gone
@@ -194,7 +199,7 @@ class World:
             cast(Client, self.wire),
             self._agent_random.randbytes,
         )
-        self.say(f"start {self.starts}")
+        self.say(f"start {len(self.starts)}")
         return process.start(runner.run(self._stop, lambda: None))
 
     async def _buried(self, task: "asyncio.Task[Any]") -> bool:
@@ -210,8 +215,6 @@ class World:
         if keeper._disk._spool is not None:
             with contextlib.suppress(SpoolError):
                 keeper._disk._spool.close()
-        if struck:
-            self.crashes += 1
         if isinstance(fault, SpoolError):
             self.say(f"ended: {fault}")
         elif fault is not None:
