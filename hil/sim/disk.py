@@ -39,6 +39,7 @@ import apsw
 SECTOR_BYTES = 512  # no disk writes less at once; larger ones tear no worse
 ROOMY_BYTES = 1 << 40  # free on a disk without a limit
 BLOCK_BYTES = 4096
+WAYS = ("nothing", "everything", "beginning", "sectors")  # what a cut leaves of unsynced writes
 FORGOTTEN_SHARE = 0.25  # of failed syncs: the page cache forgets what it had
 
 
@@ -62,6 +63,8 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
         self.sync_faults = 0  # how many of the next syncs fail
         self.limit_bytes: int | None = None
         self.read_only = False
+        self.way: str | None = None  # of the next cut: one of WAYS; None: any of them
+        self.keeps = True  # False: nothing is kept beside, for runs that cut no power
         self._synced: dict[str, bytearray] = {}
         self._pending: dict[str, list[Op]] = {}
         self._removed: dict[str, bytearray] = {}
@@ -77,7 +80,7 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
         """Puts what the cut left in place of the files. Nobody may have them open."""
         if self._left is not None:
             self._lay(self._left)
-        self._left, self.off, self.cut_at, self.kill_at = None, False, None, None
+        self._left, self.off = None, False
 
     def image(self) -> dict[str, bytes]:
         """The disk as a cut would leave it now."""
@@ -161,7 +164,7 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
             self._left = self._survived()
         elif self.kill_at is None or self.calls < self.kill_at:
             return True
-        self.off = True
+        self.off, self.cut_at, self.kill_at, self.way = True, None, None, None
         self.gone()
         raise apsw.IOError("the power is gone")
 
@@ -176,7 +179,8 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
             self.off = True
 
     def wrote(self, name: str, op: Op) -> None:
-        self._pending.setdefault(name, []).append(op)
+        if self.keeps:
+            self._pending.setdefault(name, []).append(op)
 
     def grows(self, to: int, size: int) -> bool:
         """Whether a file may grow to so many bytes."""
@@ -222,7 +226,7 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
 
     def _scatter(self, there: bytearray, pending: list[Op]) -> None:
         """Lets some of what was written reach the disk."""
-        way = self._random.choice(("nothing", "everything", "beginning", "sectors"))
+        way = self.way or self._random.choice(WAYS)
         if way == "nothing" or not pending:
             return
         if way == "beginning":

@@ -6,8 +6,9 @@
    one of both. Nowhere is lost.
 3. One place (run, stream, seq) has one content, wherever it is kept: two are twins.
 4. A frame at two places is doubled, unless the later run says that the earlier one is uncertain.
-5. Of a stream of which nothing was ever kept before its agent was gone, nobody is left who knows:
-   what it sent until then is counted apart, as unborn.
+5. Where a disk has nothing of a stream when an agent starts, because nothing was kept yet or the
+   disk was set back to before that, nobody is left who knows what it sent until then. That is
+   counted apart, as unborn; the run's statement still says between which instants.
 6. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
    need: excess, by the cause of the gap.
 
@@ -78,6 +79,7 @@ class _Kept:
     def __init__(self) -> None:
         self.names: dict[tuple[bytes, int], str] = {}  # run and stream: the device's name for it
         self.followed: dict[bytes, tuple[bytes | None, bool]] = {}  # run: predecessor, uncertain
+        self.reached: dict[bytes, set[int]] = {}  # run: the streams that there were when it began
         self.leaves: dict[Place, set[bytes]] = defaultdict(set)
         self.frames: dict[tuple[str, int], set[Place]] = defaultdict(set)
         self.in_record: set[tuple[str, int]] = set()
@@ -88,13 +90,17 @@ class _Kept:
     def statement(self, typ: int, encoded: bytes, pairs: bytes) -> None:
         payload = cose.read(encoded).payload
         if typ == Typ.RUN:
-            said = runs.read(payload)
-            self.followed[cose.name(payload)] = (said.predecessor, said.uncertain)
+            self.run(payload)
         elif typ == Typ.DESCRIPTOR:
             of = descriptor.read(payload)
             told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), of.digests)
             name = told.get(of.configuration or b"", b"").decode().partition(" ")[0]
             self.names[of.run, of.stream] = name
+
+    def run(self, payload: bytes) -> None:
+        name, said = cose.name(payload), runs.read(payload)
+        self.followed[name] = (said.predecessor, said.uncertain)
+        self.reached[name] = {one.stream for one in said.reached}
 
     def link(self, run: bytes, sample: Sample, encoded: bytes, in_record: bool) -> None:
         place = Place(run, sample.stream, sample.seq)
@@ -154,7 +160,6 @@ def judge(stores: list[Path], spool: Path, devices: list[Device], starts: list[i
 def _count(
     stream: str, sent: list[Sent], starts: list[int], kept: _Kept, found: Verdict
 ) -> None:
-    born = _born(stream, sent, starts, kept)
     holes = sorted(kept.gaps[stream], key=lambda one: (one.first, one.last))
     found.gaps.update(one.cause.name.lower() for one in holes)
     for number, (tai, true) in enumerate(sent):
@@ -167,17 +172,24 @@ def _count(
             found.excess.update(one.cause.name.lower() for one in over[:1])
         elif over:
             found.in_gaps += 1
-        elif true < born:
+        elif _unborn(stream, number, sent, starts, kept):
             found.unborn += 1
         else:
             found.lost += 1
             found.missing.setdefault(stream, []).append(number)
 
 
-def _born(stream: str, sent: list[Sent], starts: list[int], kept: _Kept) -> int:
-    """Rule 5: the start of the agent that was the first to keep something of a stream."""
-    first = next((one.true for at, one in enumerate(sent) if (stream, at) in kept.frames), None)
-    return starts[-1] if first is None else max(one for one in starts if one <= first)
+def _unborn(stream: str, number: int, sent: list[Sent], starts: list[int], kept: _Kept) -> bool:
+    """Rule 5: an agent started between this frame and the next one that was kept, and that one's
+    run began with nothing of the stream.
+    """
+    after = range(number + 1, len(sent))
+    kept_next = next((one for one in after if (stream, one) in kept.frames), None)
+    if kept_next is None:
+        return False
+    between = any(sent[number].true < one <= sent[kept_next].true for one in starts)
+    places = kept.frames[stream, kept_next]
+    return between and all(place.stream not in kept.reached[place.run] for place in places)
 
 
 def _read_store(store: Store, kept: _Kept, found: Verdict) -> None:
@@ -207,9 +219,8 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
         return
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        for payload, uncertain in db.execute("SELECT payload, 0 FROM run"):
-            said = runs.read(payload)
-            kept.followed[cose.name(payload)] = (said.predecessor, said.uncertain or uncertain)
+        for (payload,) in db.execute("SELECT payload FROM run"):
+            kept.run(payload)
         for typ, encoded, pairs in db.execute("SELECT typ, encoded, disclosures FROM statement"):
             kept.statement(typ, encoded, pairs)
         for run, encoded in _links(db):

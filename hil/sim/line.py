@@ -24,6 +24,7 @@ from evidence.leap import NS
 SCHEME = "simulated"
 BUFFER_FRAMES_MAX = 600  # 64 KiB of socket buffer in frames of a hundred bytes
 CHECK_BYTES = 8
+Rate = tuple[int, int]  # frames, seconds
 LOCKED = int(Flag.LOCKED)
 _UNHEARD = Instant(0, None)  # until it is read
 
@@ -54,10 +55,10 @@ class Device:
     """One source with some streams. `true_tai()`: the true instant."""
 
     def __init__(
-        self, name: str, keys: Sequence[str], rate: int, true_tai: Callable[[], int], random: Random
+        self, name: str, keys: Sequence[str], rate: Rate, true_tai: Callable[[], int], random: Random
     ) -> None:
         self.name, self.rate, self._true_tai, self._random = name, rate, true_tai, random
-        self.period_ns = NS // rate
+        self.period_ns = rate[1] * NS // rate[0]
         self.sent: dict[str, list[Sent]] = {f"{name}/{key}": [] for key in keys}
         self.keys = tuple(keys)
         self.clock_ns = 0  # how far its clock is off
@@ -65,6 +66,8 @@ class Device:
         self.silent = False  # the line is open, and nothing comes
         self.loss = 0.0  # share of frames that the line loses
         self.measuring = True
+        self.keeps = True  # what it sent; False where nobody will ask
+        self.count = 0  # of measurements, alike of each stream
         self.version = 1  # of its configuration
         self._told = 0
         self._begun = False
@@ -76,7 +79,7 @@ class Device:
         return [
             Setup(
                 key, int(Kind.C37118), f"{self.name}/{key} {self.version}".encode(),
-                (self.rate, 1), (),
+                self.rate, (),
             )
             for key in self.keys
         ]  # fmt: skip
@@ -129,9 +132,10 @@ class Device:
             self._told = self.version
             if self._line is not None:
                 self._buffer.extend(self.setups())
+        number, self.count = self.count, self.count + 1
         for stream, sent in self.sent.items():
-            number = len(sent)
-            sent.append(Sent(tai, true))
+            if self.keeps:
+                sent.append(Sent(tai, true))
             if self._line is None or self.silent or self._random.random() < self.loss:
                 continue
             if len(self._buffer) >= BUFFER_FRAMES_MAX:

@@ -179,12 +179,16 @@ async def clock_stepped(trial: Trial) -> None:
         clocks.correct()
 
 
-async def device_stepped(trial: Trial) -> None:
-    """A device's own clock: forward, or back."""
+async def device_set_forward(trial: Trial) -> None:
+    """A device's own clock."""
     device = trial.chance.choice(trial.world.devices)
-    ahead_ns = trial.chance.choice((-5, -1, 1, 5, 3600)) * NS
-    trial.unsteady |= ahead_ns < 0
-    device.clock_ns += ahead_ns
+    device.clock_ns += trial.chance.choice((1, 5, 3600)) * NS
+
+
+async def device_set_back(trial: Trial) -> None:
+    device = trial.chance.choice(trial.world.devices)
+    trial.unsteady = True
+    device.clock_ns -= trial.chance.choice((1, 5, 3600)) * NS
 
 
 async def line_down(trial: Trial) -> None:
@@ -209,9 +213,11 @@ async def reconfigured(trial: Trial) -> None:
 FAULTS: tuple[tuple[Fault, int], ...] = (
     (power_cut, 8), (kill, 4), (restart, 3), (full_disk, 3), (read_only, 1), (failed_sync, 4),
     (slow_disk, 2), (disk_set_back, 1), (log_cut_short, 1), (link_down, 3), (bad_weather, 4),
-    (record_restarted, 2), (record_set_back, 1), (clock_stepped, 2), (device_stepped, 1),
+    (record_restarted, 2), (record_set_back, 1), (clock_stepped, 2), (device_set_forward, 1),
     (line_down, 2), (line_poor, 2), (reconfigured, 2),
 )  # fmt: skip
+# Not among them: device_set_back. What a device measured in a hole across which its clock is set
+# back has instants that nobody can tell, and no gap names them yet.
 BY_NAME = {fault.__name__: fault for fault, _ in FAULTS}
 
 
@@ -220,9 +226,9 @@ BY_NAME = {fault.__name__: fault for fault, _ in FAULTS}
 
 def shape_of(chance: Random) -> Shape:
     """How the gateway of a seed is set."""
-    rate = chance.choice((10, 10, 20, 25))
+    rate, ten = (chance.choice((10, 10, 20, 25)), 1), (10, 1)
     return Shape(
-        devices=chance.choice((((1, rate),), ((1, rate), (1, 10)), ((2, 10), (1, rate)))),
+        devices=chance.choice((((1, rate),), ((1, rate), (1, ten)), ((2, ten), (1, rate)))),
         commit_ms=chance.choice((50, 100, 250, 1000)),
         batch_ms=chance.choice((100, 250, 1000)),
         batch_bytes=chance.choice((2048, 32768)),
@@ -312,7 +318,7 @@ def run(
         world.loop.set_exception_handler(lambda _, told: complaints.append(str(told)))
         try:
             with seams(world, talk is not None):
-                reasons = _run(world.loop, _whole(trial, script))
+                reasons = run_in(world.loop, _whole(trial, script))
             verdict = judge.judge(world.upstream.stores, world.spool, world.devices, world.starts)
         finally:
             world.close()
@@ -321,7 +327,8 @@ def run(
         return Outcome(seed, verdict, reasons, trial.faults, len(world.starts), world.disk.calls)
 
 
-def _run(loop: Loop, work: Any) -> Any:
+def run_in(loop: Loop, work: Any) -> Any:
+    """Runs work in a loop of the simulation, to its end."""
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(work)

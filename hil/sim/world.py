@@ -41,7 +41,7 @@ from evidence.leap import BUILT_IN, NS
 from hil.sim import line
 from hil.sim.clock import START_S, Clocks
 from hil.sim.disk import Disk
-from hil.sim.line import Device
+from hil.sim.line import Device, Rate
 from hil.sim.loop import Loop, Process
 from hil.sim.upstream import Upstream
 from hil.sim.wire import Wire
@@ -57,7 +57,7 @@ Words = Callable[[str], None]
 class Shape:
     """What a gateway is set to, and what it hears."""
 
-    devices: tuple[tuple[str, int], ...]  # keys of each, and its rate
+    devices: tuple[tuple[int, Rate], ...]  # how many streams each has, and its rate
     commit_ms: int = 50
     batch_ms: int = 250
     batch_bytes: int = 32768
@@ -71,16 +71,18 @@ class Site:
     """A gateway's folder as `gridseal-provision init` makes it: made once, used by many worlds."""
 
     def __init__(self, folder: Path) -> None:
-        count = iter(range(1 << 30))
+        """Made if it is not there yet; always with the same keys."""
+        if not folder.exists():
+            count = iter(range(1 << 30))
 
-        def random(length: int) -> bytes:
-            return hashlib.shake_256(b"site %d" % next(count)).digest(length)
+            def random(length: int) -> bytes:
+                return hashlib.shake_256(b"site %d" % next(count)).digest(length)
 
-        made = initialise(InitRequest(folder, role="bench"), START_S, random)
+            initialise(InitRequest(folder, role="bench"), START_S, random)
         self.gateway = config.load(folder / GATEWAY)
         self.device = open_signer(f"file:{DEVICE_KEY}", folder)
         self.log_key = keyfile.read(folder / LOG_KEY)
-        self.authorities = by_kid([Authority("authority-1", made.authority)])
+        self.authorities = self.gateway.anchors.authorities
         self.stranger = Ed25519Key(hashlib.sha256(b"stranger").digest())
 
     def gateway_in(self, folder: Path, shape: Shape, devices: list[Device]) -> Gateway:

@@ -1,0 +1,41 @@
+"""Live batches receipted before the backlog behind them, then a power cut.
+
+What the record has is then not a beginning of what the gateway has: freeing up to a mark, or
+believing that what came later includes what came before, would lose the backlog.
+"""
+
+import asyncio
+
+from evidence import cose, observation
+from evidence.refusal import EvidenceError
+from hil.sim.trial import Trial
+from hil.sim.wire import Weather
+
+OUTAGE_NS_MAX = 6_000_000_000
+LIVE_S = 4.0
+
+
+async def live_first(told: Trial) -> None:
+    """The script of one run: an outage, then only what is sealed since goes through, then a cut."""
+    world = told.world
+    told.faults.append("live_first")
+    await told.pause(OUTAGE_NS_MAX)
+    world.wire.weather.cut = True
+    await asyncio.sleep(1)
+    await told.pause(OUTAGE_NS_MAX)
+    since = world.clocks.true_tai()
+    world.wire.passes = lambda body: _first_instant(body) >= since
+    world.wire.weather = Weather()
+    world.say("the link is back, for what is live")
+    await asyncio.sleep(LIVE_S)
+    world.disk.cut_at = world.disk.calls + told.chance.randint(1, 60)
+    await told.pause(OUTAGE_NS_MAX)
+
+
+def _first_instant(body: bytes) -> int:
+    """The instant of a batch's first observation."""
+    try:
+        at = cose.read_at(body, 0)[1]
+        return observation.read_at(body, at)[0].tai
+    except EvidenceError:
+        return 0
