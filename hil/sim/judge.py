@@ -6,9 +6,9 @@
    one of both. Nowhere is lost.
 3. One place (run, stream, seq) has one content, wherever it is kept: two are twins.
 4. A frame at two places is doubled, unless the later run says that the earlier one is uncertain.
-5. Where a disk has nothing of a stream when an agent starts, because nothing was kept yet or the
-   disk was set back to before that, nobody is left who knows what it sent until then. That is
-   counted apart, as unborn; the run's statement still says between which instants.
+5. Where a disk has nothing of a stream when an agent starts, because nothing was ever kept or the
+   disk was set back (`older`) to before that, nobody is left who knows what it sent until then.
+   That is counted apart, as unborn; the run's statement still says between which instants.
 6. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
    need: excess, by the cause of the gap.
 
@@ -138,7 +138,9 @@ class _Kept:
         return False
 
 
-def judge(stores: list[Path], spool: Path, devices: list[Device], starts: list[int]) -> Verdict:
+def judge(
+    stores: list[Path], spool: Path, devices: list[Device], starts: list[int], older: bool
+) -> Verdict:
     """Counts it all. `starts`: of agents, ns TAI. Nobody may have the files open."""
     kept, found = _Kept(), Verdict()
     for path in stores:
@@ -150,33 +152,45 @@ def judge(stores: list[Path], spool: Path, devices: list[Device], starts: list[i
     _read_spool(spool, kept, found)
     for device in devices:
         for stream, sent in device.sent.items():
-            _count(stream, sent, starts, kept, found)
+            nowhere = _count(stream, sent, kept, found)
+            first = _first_kept(stream, sent, kept)
+            lost = [
+                number
+                for number in nowhere
+                if not (older or number < first)
+                or not _unborn(stream, number, sent, starts, kept)
+            ]
+            found.unborn += len(nowhere) - len(lost)
+            found.lost += len(lost)
+            if lost:
+                found.missing[stream] = lost
     found.altered = kept.altered
     found.twins = sum(len(leaves) > 1 for leaves in kept.leaves.values())
     found.duplicated = sum(kept.doubled(places) for places in kept.frames.values())
     return found
 
 
-def _count(
-    stream: str, sent: list[Sent], starts: list[int], kept: _Kept, found: Verdict
-) -> None:
+def _count(stream: str, sent: list[Sent], kept: _Kept, found: Verdict) -> list[int]:
+    """Counts a stream; the numbers that are nowhere."""
     holes = sorted(kept.gaps[stream], key=lambda one: (one.first, one.last))
     found.gaps.update(one.cause.name.lower() for one in holes)
-    for number, (tai, true) in enumerate(sent):
+    nowhere = []
+    for number, (tai, _) in enumerate(sent):
         found.sent += 1
         over = [one for one in holes if one.first <= tai <= one.last]
-        there = (stream, number) in kept.frames
-        if there:
+        if (stream, number) in kept.frames:
             found.in_record += (stream, number) in kept.in_record
             found.on_disk += (stream, number) not in kept.in_record
             found.excess.update(one.cause.name.lower() for one in over[:1])
         elif over:
             found.in_gaps += 1
-        elif _unborn(stream, number, sent, starts, kept):
-            found.unborn += 1
         else:
-            found.lost += 1
-            found.missing.setdefault(stream, []).append(number)
+            nowhere.append(number)
+    return nowhere
+
+
+def _first_kept(stream: str, sent: list[Sent], kept: _Kept) -> int:
+    return next((one for one in range(len(sent)) if (stream, one) in kept.frames), len(sent))
 
 
 def _unborn(stream: str, number: int, sent: list[Sent], starts: list[int], kept: _Kept) -> bool:

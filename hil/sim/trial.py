@@ -20,12 +20,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import apsw
+
 from evidence.leap import NS
 from hil.sim import judge
 from hil.sim.judge import Verdict
-from hil.sim.loop import Loop
+from hil.sim.loop import Loop, StuckError
 from hil.sim.wire import Weather
-from hil.sim.world import Shape, Site, Words, World, seams
+from hil.sim.world import STOP_S, Shape, Site, Words, World, seams
 
 MEMORY = Path("/dev/shm")  # a file system that writes to no disk; else the usual temporary folder
 QUIET_NS = 1_200 * 1_000_000
@@ -56,6 +58,7 @@ class Trial:
         self.world, self.chance = world, world.chance
         self.faults: list[str] = []
         self.set_back = False  # the disk is older than it was, or a clock
+        self.operator = asyncio.Lock()  # one thing at a time is done with the record
         self.unsteady = False  # instants of a device came twice
         self.forked = False  # the record forgot what it had signed, and went on: its own to answer
 
@@ -152,17 +155,19 @@ async def bad_weather(trial: Trial) -> None:
 
 
 async def record_restarted(trial: Trial) -> None:
-    await trial.world.upstream.stop()
-    await trial.pause(2 * NS)
-    await trial.world.upstream.start()
+    async with trial.operator:
+        await trial.world.upstream.stop()
+        await trial.pause(2 * NS)
+        await trial.world.upstream.start()
 
 
 async def record_set_back(trial: Trial) -> None:
-    copy = await trial.world.upstream.back_up()
-    await trial.pause(2 * NS)
-    await trial.world.upstream.set_back(copy)
-    await trial.pause(3 * NS)
-    trial.forked |= await trial.world.upstream.mend()
+    async with trial.operator:
+        copy = await trial.world.upstream.back_up()
+        await trial.pause(2 * NS)
+        await trial.world.upstream.set_back(copy)
+        await trial.pause(3 * NS)
+        trial.forked |= await trial.world.upstream.mend()
 
 
 async def clock_stepped(trial: Trial) -> None:
@@ -263,11 +268,10 @@ async def mend(trial: Trial) -> list[str]:
     disk.cut_at = disk.kill_at = None
     world.work_ns, world.wire.weather = SYNC_NS_MAX, Weather()
     world.wire.passes = lambda body: True
-    trial.forked |= await world.upstream.mend()
     for device in world.devices:
         device.up, device.silent, device.loss, device.measuring = True, False, 0.0, False
     reasons = []
-    if not await _until(HEARD_S, lambda: all(device.open_now for device in world.devices)):
+    if not await until(HEARD_S, lambda: all(device.open_now for device in world.devices)):
         reasons.append("a line is not open again")
     for device in world.devices:
         device.measuring = True
@@ -276,13 +280,14 @@ async def mend(trial: Trial) -> list[str]:
         device.measuring = False
     await asyncio.sleep(2 * world.shape.commit_ms / 1000 + world.shape.batch_ms * 9 / 1000)
     most_s = FORKED_S if trial.forked else DRAIN_S
-    if not await _until(most_s, lambda: world.running and world.drained):
+    if not await until(most_s, lambda: world.running and world.drained):
         if not trial.forked:
             reasons.append(f"{world.health.waiting} observations wait: {world.health.record}")
     return reasons
 
 
-async def _until(most_s: float, holds: Callable[[], bool]) -> bool:
+async def until(most_s: float, holds: Callable[[], bool]) -> bool:
+    """Waits until it holds; False when it does not for so long."""
     loop = asyncio.get_running_loop()
     end = loop.time() + most_s
     while not holds():  # noqa: ASYNC110
@@ -314,17 +319,35 @@ def run(
         made = shape or shape_of(Random(f"{seed} shape"))
         world = World(site, folder, seed, made, talk or (lambda text: None))
         trial = Trial(world)
-        complaints: list[str] = []
-        world.loop.set_exception_handler(lambda _, told: complaints.append(str(told)))
+        world.loop.set_exception_handler(lambda _, told: None)  # of who was killed
         try:
             with seams(world, talk is not None):
-                reasons = run_in(world.loop, _whole(trial, script))
-            verdict = judge.judge(world.upstream.stores, world.spool, world.devices, world.starts)
+                reasons = _tried(world.loop, _whole(trial, script))
+            verdict = _judged(trial, reasons)
         finally:
             world.close()
         reasons += [f"a bug: {bug}" for bug in world.bugs]
         reasons += _unmet(trial, verdict)
         return Outcome(seed, verdict, reasons, trial.faults, len(world.starts), world.disk.calls)
+
+
+def _judged(trial: Trial, reasons: list[str]) -> Verdict:
+    world = trial.world
+    places = (world.upstream.stores, world.spool, world.devices, world.starts)
+    try:
+        return judge.judge(*places, older=trial.set_back)
+    except apsw.Error as fault:
+        reasons.append(f"the spool cannot be read: {fault}")
+        return Verdict()
+
+
+def _tried(loop: Loop, work: Any) -> list[str]:
+    try:
+        return list(run_in(loop, work))
+    except StuckError as fault:
+        return [str(fault)]
+    except TimeoutError:
+        return [f"the agent does not stop within {STOP_S} s"]
 
 
 def run_in(loop: Loop, work: Any) -> Any:
@@ -333,6 +356,10 @@ def run_in(loop: Loop, work: Any) -> Any:
     try:
         return loop.run_until_complete(work)
     finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         asyncio.set_event_loop(None)
 
 

@@ -45,7 +45,7 @@ class Wire:
     def __init__(self, upstream: Upstream, random: Random, stranger: Ed25519Key) -> None:
         self._upstream, self._random, self._stranger = upstream, random, stranger
         self.weather = Weather()
-        # Says of a batch's bytes whether it may pass yet; others wait behind it.
+        # Says of a batch's bytes whether it may pass yet; what may not is answered 404.
         self.passes: Callable[[bytes], bool] = lambda body: True
         self._old: list[Answer] = []
 
@@ -66,7 +66,7 @@ class Wire:
             await self._travel()
             raise UplinkError("no route to host", "unreachable")
         if body is not None and "/batch/" in path and not self.passes(body):
-            raise UplinkError("the record answers 503", "busy")
+            return Answer(404, b"")
         await self._travel()
         if random.random() < weather.drops:
             await asyncio.sleep(3600)  # until whoever asked gives up

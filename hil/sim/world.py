@@ -147,7 +147,8 @@ class World:
         return Random(f"{self._seed} {what}")
 
     def say(self, text: str) -> None:
-        self._say(f"{self.loop.ns / NS:9.4f} s  {text}")
+        told = text.replace(f"{self.folder}/", "")
+        self._say(f"{self.loop.ns / NS:9.4f} s  {told}")
 
     @property
     def spool(self) -> Path:
@@ -291,4 +292,5 @@ class _Said(logging.Handler):
         self._world = world
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._world.say(f"{record.name}: {record.getMessage()}")
+        if not self._world.disk.off:  # who is gone says nothing more
+            self._world.say(f"{record.name}: {record.getMessage()}")
