@@ -87,7 +87,7 @@ format: venv ## Lays out the source, and mends what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-soak: venv ## Memory over ten minutes (SECONDS=60 for less), then RUNS=10000 simulated runs and all crash points
+soak: venv ## Memory over ten minutes, 10,000 simulated runs; SECONDS=60 RUNS=100 for less
 	@$(BIN)/gridseal-hil bench soak --seconds $(or $(SECONDS),600) $(ARGS)
 	$(BIN)/gridseal-hil sim --runs $(or $(RUNS),10000) --crash-points --week --jobs $$(nproc)
 

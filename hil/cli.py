@@ -90,7 +90,9 @@ def _run(argv: Sequence[str]) -> int:
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     about = "The bench: simulated devices, captures, measurements."
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="demo | replay | sim | bench", required=True)
+    several = parser.add_subparsers(
+        dest="command", metavar="demo | replay | sim | bench", required=True
+    )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "replay": "seal and admit every C37.118 frame of a capture, and compare",

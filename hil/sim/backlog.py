@@ -8,7 +8,8 @@ import asyncio
 
 from evidence import cose, observation
 from evidence.refusal import EvidenceError
-from hil.sim.trial import Trial, until
+from hil.sim.fault import Trial
+from hil.sim.trial import until
 from hil.sim.wire import Weather
 
 OUTAGE_NS_MAX = 6_000_000_000

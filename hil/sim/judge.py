@@ -157,8 +157,7 @@ def judge(
             lost = [
                 number
                 for number in nowhere
-                if not (older or number < first)
-                or not _unborn(stream, number, sent, starts, kept)
+                if not (older or number < first) or not _unborn(stream, number, sent, starts, kept)
             ]
             found.unborn += len(nowhere) - len(lost)
             found.lost += len(lost)
@@ -240,8 +239,9 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
         for run, encoded in _links(db):
             sample = kept.read.get(encoded) or observation.read_at(encoded, 0)[0]
             kept.link(run, sample, encoded, False)
-        count = "SELECT count(*) FROM batch WHERE state = ?"
-        found.refused = db.execute(count, (REFUSED,)).fetchall()[0][0]
+        found.refused = len(
+            db.execute("SELECT 1 FROM batch WHERE state = ?", (REFUSED,)).fetchall()
+        )
     finally:
         db.close()
 

@@ -55,7 +55,12 @@ class Device:
     """One source with some streams. `true_tai()`: the true instant."""
 
     def __init__(
-        self, name: str, keys: Sequence[str], rate: Rate, true_tai: Callable[[], int], random: Random
+        self,
+        name: str,
+        keys: Sequence[str],
+        rate: Rate,
+        true_tai: Callable[[], int],
+        random: Random,
     ) -> None:
         self.name, self.rate, self._true_tai, self._random = name, rate, true_tai, random
         self.period_ns = rate[1] * NS // rate[0]
@@ -121,9 +126,7 @@ class Device:
             await self._arrived.wait()
         if not self.up or self._line is not line:
             raise LinkError("the line was closed")
-        return [
-            self._buffer.popleft() for _ in range(min(len(self._buffer), READ_FRAMES_MAX))
-        ]
+        return [self._buffer.popleft() for _ in range(min(len(self._buffer), READ_FRAMES_MAX))]
 
     def _measure(self) -> None:
         true = self._true_tai() // self.period_ns * self.period_ns

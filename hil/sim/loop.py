@@ -144,7 +144,9 @@ class Loop(asyncio.BaseEventLoop):
             self.ns += max(math.ceil(timeout * NS), 1)
         return []
 
-    def run_in_executor(self, executor: Executor | None, func: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]  # asyncio's own way to say it is longer
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> "asyncio.Future[Any]":
         if executor is None:
             raise ValueError("an executor of one's own is needed: its jobs run one after another")
         future = self.create_future()

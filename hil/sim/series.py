@@ -188,6 +188,4 @@ def _spans(numbers: list[int]) -> str:
             spans[-1][1] = number
         else:
             spans.append([number, number])
-    return ", ".join(
-        str(first) if first == last else f"{first} to {last}" for first, last in spans
-    )
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)

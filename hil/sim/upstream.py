@@ -22,8 +22,8 @@ from evidence.anchor import Authorities
 from evidence.key import Ed25519Key
 from evidence.refusal import EvidenceError
 from hil.sim.loop import Process
-from record.desk import BusyError, Desk, NotTheBatchError, RefusedError
 from record.desk import Answer as Given
+from record.desk import BusyError, Desk, NotTheBatchError, RefusedError
 from record.known import MissingError
 from record.store import StoreError
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+from unittest.mock import patch
 
 from msgspec.structs import replace
 
@@ -35,7 +36,6 @@ from drivers.keystore import file as keyfile
 from drivers.keystore.uri import open_signer
 from drivers.line import Source
 from drivers.registry import Scheme
-from evidence.anchor import Authority, by_kid
 from evidence.key import Ed25519Key
 from evidence.leap import BUILT_IN, NS
 from hil.sim import line
@@ -165,6 +165,11 @@ class World:
         return self._process is not None and not self._process.dead
 
     @property
+    def commits(self) -> int:
+        """Transactions of the spool, of all its agents."""
+        return 0 if self.runner is None else self.runner._keeper._piece_id - 1
+
+    @property
     def drained(self) -> bool:
         """Whether nothing waits for the record."""
         return self.health.waiting == 0
@@ -273,11 +278,10 @@ def seams(world: World, talk: bool) -> Iterator[None]:
     log.setLevel(logging.INFO if talk else _OFF)
     log.propagate = False
     log.addHandler(said)
-    setattr(os, "statvfs", statvfs)
     try:
-        yield
+        with patch.object(os, "statvfs", statvfs):
+            yield
     finally:
-        setattr(os, "statvfs", real)
         log.removeHandler(said)
         log.level, log.propagate = before
         log.setLevel(before[0])

@@ -23,8 +23,9 @@ from drivers.line import Frame
 from evidence.gap import Gap
 from evidence.leap import NS
 from hil import cli
-from hil.sim import backlog, crash, outage, series, trial
-from hil.sim.trial import Outcome, Trial
+from hil.sim import backlog, crash, fault, outage, series, trial
+from hil.sim.fault import Trial
+from hil.sim.trial import Outcome
 from hil.sim.world import Shape, Site
 
 BASE, RUNS = 20_261_125, 300
@@ -53,7 +54,7 @@ def test_nothing_is_lost_in_300_runs(site: Site) -> None:
     outcomes = [series.one(site, seed) for seed in (*FAILED_ONCE, *range(BASE, BASE + RUNS))]
     _held(outcomes)
     drawn = {fault for one in outcomes for fault in one.faults}
-    assert drawn == {*trial.BY_NAME, "live_first"}, "every fault was there"
+    assert drawn == {*fault.BY_NAME, "live_first"}, "every fault was there"
     assert sum(one.starts - 1 for one in outcomes) > RUNS / 2
     sent = sum(one.verdict.sent for one in outcomes)
     assert sum(one.verdict.in_record for one in outcomes) > sent / 2
@@ -107,9 +108,7 @@ async def _restart(told: Trial) -> None:
     await asyncio.sleep(2)
 
 
-def test_a_restart_that_states_nothing_is_loss(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_restart_that_states_nothing_is_loss(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lane, "hole", lambda lane, frame: None)
     outcome = trial.run(site, 1, _restart, PLAIN)
     assert outcome.verdict.lost > 5
