@@ -9,7 +9,7 @@ The faults that the spool must survive, and no others are made here:
 2. **A process killed** (`halted`): at any such call. All that was written stays, synced or not.
 3. **A failed fsync** (`sync_faults`): it raises once, and Linux marks the pages clean: each sector
    may be on the disk or not, no later sync writes it, and it may still be read, or not, once the
-   page cache forgets it.
+   page cache forgets it. (What shortened the file is not among that: it is in the journal.)
 4. **A full disk** (`limit_bytes`): what would lengthen a file fails, what is overwritten does not.
    **A read-only file system** (`read_only`): every write fails.
 5. **An older image** (`image`, `put_back`): the disk as it was at some moment of its past.
@@ -193,7 +193,7 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
             self.sync_faults -= 1
             there = self._synced.get(name)
             if there is not None:
-                self._scatter(there, pending)
+                self._scatter(there, pending, marked_clean=True)
                 if self._random.random() < FORGOTTEN_SHARE:
                     self._lay_one(name, bytes(there))
             return False
@@ -224,23 +224,30 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
             left[name] = bytes(kept)
         return left
 
-    def _scatter(self, there: bytearray, pending: list[Op]) -> None:
-        """Lets some of what was written reach the disk."""
+    def _scatter(self, there: bytearray, pending: list[Op], marked_clean: bool = False) -> None:
+        """Lets some of what was written reach the disk.
+
+        What is written behind a cut of the file lies in new blocks: without the cut it is not
+        there. Where a sync failed (`marked_clean`) cuts come with the journal's next commit, which
+        waits for no data.
+        """
         way = self.way or self._random.choice(WAYS)
-        if way == "nothing" or not pending:
-            return
         if way == "beginning":
             pending = pending[: self._random.randint(0, len(pending))]
         for op in pending:
-            if way != "sectors":
+            if op.data is None:
+                if not marked_clean and (way == "nothing" or self._dropped(way)):
+                    return
                 _apply(there, op)
-            elif op.data is None:
-                if self._random.random() < 0.5:
-                    _apply(there, op)
-            else:
+            elif way == "sectors":
                 for at in range(0, len(op.data), SECTOR_BYTES):
-                    if self._random.random() < 0.5:
+                    if not self._dropped(way):
                         _apply(there, Op(op.at + at, op.data[at : at + SECTOR_BYTES]))
+            elif way != "nothing":
+                _apply(there, op)
+
+    def _dropped(self, way: str) -> bool:
+        return way == "sectors" and self._random.random() < 0.5
 
     def _lay(self, files: dict[str, bytes]) -> None:
         """Makes the files those, all of it synced."""

@@ -7,8 +7,9 @@
 3. One place (run, stream, seq) has one content, wherever it is kept: two are twins.
 4. A frame at two places is doubled, unless the later run says that the earlier one is uncertain.
 5. Where a disk has nothing of a stream when an agent starts, because nothing was ever kept or the
-   disk was set back (`older`) to before that, nobody is left who knows what it sent until then.
-   That is counted apart, as unborn; the run's statement still says between which instants.
+   disk was set back (`older`) to before that, nobody is left who knows what it sent until its line
+   was open again. That is counted apart, as unborn; the run's statement still says between which
+   instants.
 6. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
    need: excess, by the cause of the gap.
 
@@ -192,17 +193,19 @@ def _first_kept(stream: str, sent: list[Sent], kept: _Kept) -> int:
     return next((one for one in range(len(sent)) if (stream, one) in kept.frames), len(sent))
 
 
-def _unborn(stream: str, number: int, sent: list[Sent], starts: list[int], kept: _Kept) -> bool:
-    """Rule 5: an agent started between this frame and the next one that was kept, and that one's
-    run began with nothing of the stream.
+def _unborn(stream: str, number: int, sent: list[Sent], begun: list[int], kept: _Kept) -> bool:
+    """Rule 5: an agent or a line began between this frame and the next one that was kept, which
+    was the first of its stream in a run that began with nothing of it.
     """
-    after = range(number + 1, len(sent))
-    kept_next = next((one for one in after if (stream, one) in kept.frames), None)
-    if kept_next is None:
+    there = [one for one in range(len(sent)) if (stream, one) in kept.frames]
+    after = next((one for one in there if one > number), None)
+    if after is None or not any(sent[number].true < one <= sent[after].true for one in begun):
         return False
-    between = any(sent[number].true < one <= sent[kept_next].true for one in starts)
-    places = kept.frames[stream, kept_next]
-    return between and all(place.stream not in kept.reached[place.run] for place in places)
+    runs_of = {place.run for one in there if one < number for place in kept.frames[stream, one]}
+    return all(
+        place.stream not in kept.reached[place.run] and place.run not in runs_of
+        for place in kept.frames[stream, after]
+    )
 
 
 def _read_store(store: Store, kept: _Kept, found: Verdict) -> None:
