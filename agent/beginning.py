@@ -1,13 +1,18 @@
-"""How a run begins: what its statement says, and what must be durable before anything is sealed.
+"""When and how a run begins: what its statement says, and what must be durable before anything is
+sealed.
 
 1. The run's payload and the credential that it acts under go to disk in one commit; the device
    key's signature under the payload may come later (agent.signature).
 
+2. A run lasts RUN_NS at most, and ends when this machine seems to have been asleep or copied.
+
 It writes nothing and asks no key store.
 """
 
+import logging
 from typing import NamedTuple
 
+from agent.clock import RunClock, Watch
 from agent.commit import Commit
 from agent.config import HeldCredential
 from agent.sealer import SOFTWARE, Piece, Sealer, Statement
@@ -16,6 +21,37 @@ from evidence import cbor
 from evidence.code import Cause, Typ
 from evidence.key import PublicKey
 from evidence.run import Reached, Run
+
+RUN_NS = 86_400 * 1_000_000_000  # a run lasts a day at most
+log = logging.getLogger("gridseal.beginning")
+
+
+class Due:
+    """When a new run is due."""
+
+    def __init__(self, clock: RunClock, watch: Watch) -> None:
+        self._clock, self._watch = clock, watch
+        self._cause: Cause | None = None
+        self._ends = 0
+
+    def began(self) -> None:
+        """A run began now."""
+        self._ends = self._clock.monotonic_ns() + RUN_NS
+
+    def ask(self, cause: Cause) -> None:
+        """A new run is to begin, for this cause unless there was one already."""
+        self._cause = self._cause or cause
+
+    def take(self) -> Cause | None:
+        """Why a new run is due now, if one is; told once."""
+        jump = self._watch.jumped()
+        if jump is not None:
+            log.warning("this machine slept or was copied: %s", jump)
+            self.ask(Cause.SNAPSHOT)
+        elif self._clock.monotonic_ns() >= self._ends:
+            self.ask(Cause.DAILY)
+        due, self._cause = self._cause, None
+        return due
 
 
 class Before(NamedTuple):

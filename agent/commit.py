@@ -14,6 +14,7 @@ from typing import NamedTuple
 from agent.cutter import Cut
 from agent.schema import SpoolError
 from agent.sealer import Came, Piece, Statement, Stretch
+from evidence.gap import Gap
 from evidence.key import PublicKey
 from evidence.run import Reached
 
@@ -21,12 +22,14 @@ from evidence.run import Reached
 class State(IntEnum):
     """Of a batch.
 
-    Waiting for its receipt, receipted, or refused by the record and kept as an exhibit.
+    Waiting for its receipt, receipted, refused by the record and kept as an exhibit, or damaged on
+    this disk: what is missing with it is stated.
     """
 
     WAITING = 0
     RECEIPTED = 1
     REFUSED = 2
+    DAMAGED = 3
 
 
 class Waiting(NamedTuple):
@@ -73,6 +76,8 @@ class Commit:
     kept: Kept | None = None
     ends: bool = False  # the agent stops after it
     keep_days: int = 0
+    gives_up: list[int] = field(default_factory=list)  # batch rows; the piece states what is gone
+    sets_aside: list[int] = field(default_factory=list)  # damaged pieces; likewise
     frees: bool = False  # space is needed: free what may be, however lately it was written
 
     @property
@@ -84,6 +89,8 @@ class Commit:
             or self.statements
             or self.answers
             or self.cut
+            or self.gives_up
+            or self.sets_aside
             or self.begins
             or self.ends
         )
@@ -104,6 +111,8 @@ class Found:
     ended: bool  # it said that it stopped
     next_piece: int
     left: tuple[Left, ...]
+    damaged: tuple[int, ...]  # pieces that cannot be read, and were under no head
+    holes: tuple[tuple[int, int, Gap], ...]  # what they leave out: stream, kind, hole
     kept: Kept
     waiting: int  # observations in batches that wait
     waiting_size: int

@@ -53,6 +53,7 @@ class SpoolSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit_ms: Annotated[int, msgspec.Meta(ge=5, le=5000)] = 50
     pending_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 4 << 30
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 10
+    when_full: Literal["stop", "drop_oldest"] = "stop"
 
 
 class UplinkSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

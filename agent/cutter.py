@@ -8,7 +8,7 @@
 It reads no disk and sends nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -52,6 +52,7 @@ class Cutter:
         self._run, self._limits = run, limits
         self._number, self._previous = 0, bytes(HASH_BYTES)
         self._stretches: dict[bytes, list[Stretch]] = {}  # by descriptor, in the order of sight
+        self._ranges = 0  # as many has the head
         self._first: int | None = None
         self._last = self._since = self._observations = self._size = 0
 
@@ -65,9 +66,8 @@ class Cutter:
 
         A head with more ranges than it may have, or a batch too long, is refused for ever.
         """
-        new = {stretch.descriptor for stretch in stretches} - self._stretches.keys()
         return self._first is None or (
-            len(self._stretches) + len(new) <= RANGES_MAX
+            self._ranges + sum(map(self._is_new, stretches)) <= RANGES_MAX
             and self._observations + observations <= COUNT_MAX
             and self._size + size <= BODY_BYTES_MAX
         )
@@ -89,13 +89,19 @@ class Cutter:
         self._observations += observations
         self._size += size
         for stretch in stretches:
+            self._ranges += self._is_new(stretch)
             self._stretches.setdefault(stretch.descriptor, []).append(stretch)
+
+    def _is_new(self, stretch: Stretch) -> bool:
+        """Whether it needs a range of its own: another descriptor, or a piece between was lost."""
+        there = self._stretches.get(stretch.descriptor)
+        return there is None or stretch.first_seq != there[-1].last_seq + 1
 
     def due(self, now_ns: int, backlog: bool) -> bool:
         """Whether to cut now; `backlog`: others wait, so a fuller batch serves better."""
         if self._first is None:
             return False
-        if len(self._stretches) > RANGES_MAX // 2 or self._observations >= BACKLOG_OBSERVATIONS:
+        if self._ranges > RANGES_MAX // 2 or self._observations >= BACKLOG_OBSERVATIONS:
             return True
         age_ns = now_ns - self._since
         if backlog:
@@ -108,7 +114,7 @@ class Cutter:
             return None
         parts = self._stretches.values()
         leaves = [leaf for part in parts for stretch in part for leaf in stretch.leaves]
-        ranges = tuple(_range(part) for part in parts)
+        ranges = tuple(_range(whole) for part in parts for whole in _unbroken(part))
         root = merkle.root(leaves)
         head = Head(self._run, self._number, self._previous, len(leaves), root, ranges)
         encoded = sign_head(head.payload())
@@ -124,16 +130,22 @@ class Cutter:
         )
         self._number, self._previous = self._number + 1, cut.id
         self._stretches, self._first = {}, None
-        self._observations = self._size = 0
+        self._observations = self._size = self._ranges = 0
         return cut
 
 
-def _range(parts: list[Stretch]) -> Range:
+def _unbroken(parts: list[Stretch]) -> Iterator[list[Stretch]]:
+    """Stretches under one descriptor, in groups whose seq rises without a break."""
+    whole = parts[:1]
     for one, two in pairwise(parts):
         if two.first_seq != one.last_seq + 1:
-            raise ValueError(
-                f"stream {one.stream}: seq {two.first_seq} follows {one.last_seq} in one range"
-            )
+            yield whole
+            whole = []
+        whole.append(two)
+    yield whole
+
+
+def _range(parts: list[Stretch]) -> Range:
     first, last = parts[0], parts[-1]
     return Range(
         first.stream,

@@ -6,6 +6,8 @@
 3. No spool is open that nobody lets go of.
 4. The last RESERVE_BYTES of the disk are not for observations: on a full disk the answers that free
    it could not be written, and it would stay full for ever.
+5. On a disk that others filled all the same, the ballast (agent.ballast) is given up, so that it
+   can be said what is not kept.
 """
 
 import asyncio
@@ -16,6 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import apsw
+
+from agent.ballast import BYTES as BALLAST_BYTES
+from agent.ballast import Ballast
 from agent.commit import Commit, Found
 from agent.schema import SpoolError
 from agent.spool import Spool
@@ -40,6 +46,8 @@ class Disk:
         self._thread = ThreadPoolExecutor(1, "spool")
         self._spool: Spool | None = None
         self.low = False  # only the reserve is left: lines are not to be read
+        self._left: int | None = None  # bytes that could be written, as seen last
+        self._ballast = Ballast(path)
         self._unweighed = WEIGH_BYTES  # written since the last look at what is left
 
     @property
@@ -47,6 +55,12 @@ class Disk:
         if self._spool is None:
             raise SpoolError(f"{self._path}: is not open")
         return self._spool
+
+    def takes(self, size: int) -> bool:
+        """Whether so many bytes of observations are likely to fit: they go through SQLite's log
+        into the file, and something must be left to say what does not fit.
+        """
+        return self._left is None or self._left >= 3 * size + BALLAST_BYTES // 2
 
     async def call(self, call: Callable[[], T]) -> T:
         """Runs a call of the spool in its thread."""
@@ -62,7 +76,8 @@ class Disk:
         commit.frees = self.low
         weigh = self.low or self._unweighed >= WEIGH_BYTES
         self._unweighed = (0 if weigh else self._unweighed) + commit.piece.size + COMMIT_BYTES
-        under_way = loop.run_in_executor(self._thread, partial(_append, self.spool, commit, weigh))
+        append = partial(_append, self.spool, self._ballast, commit, weigh)
+        under_way = loop.run_in_executor(self._thread, append)
 
         def done(result: "asyncio.Future[int | None]") -> None:
             if result.cancelled() or result.exception() is not None:
@@ -93,6 +108,7 @@ class Disk:
         """
         enough = RESERVE_BYTES + (REGAINED_BYTES if self.low else 0)
         low = space is not None and space < enough
+        self._left = space
         if space is None:
             self._unweighed = WEIGH_BYTES
         if low and not self.low:
@@ -103,7 +119,12 @@ class Disk:
 
     def _open(self) -> Found:
         self._let_go()
-        self._spool = Spool(self._path)
+        try:
+            self._spool = Spool(self._path)
+        except SpoolError as fault:
+            if not isinstance(fault.__cause__, apsw.FullError) or not self._ballast.give_up():
+                raise
+            self._spool = Spool(self._path)
         return self._spool.find()
 
     def _let_go(self) -> None:
@@ -112,7 +133,17 @@ class Disk:
             spool.close()
 
 
-def _append(spool: Spool, commit: Commit, weigh: bool) -> int | None:
+def _append(spool: Spool, ballast: Ballast, commit: Commit, weigh: bool) -> int | None:
     """The bytes that can still be written after a commit, if asked for. Raises SpoolError."""
-    spool.append(commit)
-    return spool.space() if weigh else None
+    try:
+        spool.append(commit)
+    except SpoolError as fault:
+        if isinstance(fault.__cause__, apsw.FullError) and ballast.give_up():
+            log.error("%s: the disk is full, and the ballast was given up", spool.path)
+        raise
+    if not weigh:
+        return None
+    space = spool.space()
+    if space >= RESERVE_BYTES + REGAINED_BYTES + BALLAST_BYTES:
+        ballast.make()
+    return space

@@ -83,6 +83,7 @@ class Health:
             "receipted",
             "refused",
             "unkept",
+            "given_up",
             "run",
             "record",
         ),
@@ -95,6 +96,7 @@ class Health:
         self.latency = Latency()
         self.gaps: Counter[str] = Counter()
         self.sealed = self.durable = self.receipted = self.refused = self.unkept = self.bugs = 0
+        self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.waiting = self.waiting_bytes = self.tree_size = 0
         self.disk_low = False
         self.run = self.record = self.spool_fault = self.clock = ""
@@ -121,6 +123,7 @@ class Health:
             "holes": sum(self.gaps.values()),
             "gaps": dict(self.gaps),
             "unkept": self.unkept,
+            "given_up": self.given_up,
             "faults": sum(sum(source.faults.values()) for source in self.sources.values()),
             "bugs": self.bugs,
             "tree_size": self.tree_size,

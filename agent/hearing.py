@@ -22,6 +22,7 @@ from dataclasses import replace
 from agent import description
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE, Place
 from agent.health import Health
+from agent.hole import joined
 from agent.lane import LATE_NS, Lane
 from agent.sealer import Came, Chain, Piece, Sealer, SealError, Stretch
 from drivers.line import Clock, Frame, FrameError, Setup
@@ -82,7 +83,7 @@ class Hearing:
 
     def resume(self, came: dict[int, Came]) -> None:
         """How far each stream came in an earlier run, durably: what is heard next comes after a
-        hole. To be called once, after the first `attach`.
+        hole. To be called once, before the first `attach`.
         """
         self._resumed, self._owing = dict(came), True
 
@@ -107,6 +108,26 @@ class Hearing:
             if hole is not None:
                 self._state(lane, hole)
 
+    def give_up(self, stream: int, kind: int, holes: Iterable[Gap]) -> None:
+        """States holes of a stream by its number, heard in this run or not. `kind`: of its
+        measurements.
+        """
+        name = next((name for name, number in self._numbers.items() if number == stream), None)
+        lane = self._lane(*name) if name is not None else None
+        if lane is None:
+            log.error("stream %d has holes, and no name", stream)
+            return
+        if lane.setup is None:  # until its line says what it is
+            lane.set_up(Setup(lane.key, kind, b"", (0, 0), ()))
+        slack_ns = lane.patience_ns if lane.period_ns else 0
+        for hole in joined(holes, slack_ns):
+            self._state(lane, hole)
+
+    def state_own(self, holes: Iterable[Gap]) -> None:
+        """States holes of the gateway's own stream: what batches were given up."""
+        for hole in holes:
+            self._state(self._lanes[OWN_SOURCE, OWN_KEY], hole)
+
     def detach(self) -> Piece:
         """Seal no more in this run; gives back what was sealed and not taken."""
         sealer, self._sealer = self._sealer, None
@@ -119,11 +140,14 @@ class Hearing:
         new, self._new = self._new, []
         return self._sealer.take(), new
 
-    def again(self, stretches: Iterable[Stretch], durable: dict[int, int]) -> int:
+    def again(
+        self, stretches: Iterable[Stretch], durable: dict[int, int], room: bool = True
+    ) -> int:
         """Seals frames anew that were sealed in the run before and are not on disk; to be called
         right after `attach`. Says how many of them are on disk.
 
-        `durable`: by stream, the last seq of that run which is durable all the same.
+        `durable`: by stream, the last seq of that run which is durable all the same; `room`:
+        whether the disk has any for them: if not, they are stated as not kept.
         """
         sealer = self._sealer
         if sealer is None:
@@ -135,6 +159,8 @@ class Hearing:
             there = max(durable.get(stretch.stream, -1) + 1 - stretch.first_seq, 0)
             frames = stretch.frames[there:]
             kept += len(stretch.frames) - len(frames)
+            if not room:
+                frames = self._forgo(lane, frames)
             if frames and setup is not None:
                 chain = self._chain(sealer, lane, setup)
                 sealer.seal(chain, frames)  # before the hole since: see `_seal`
@@ -143,6 +169,13 @@ class Hearing:
             self._state_unkept(lane)
             self._state_owed(lane)
         return kept
+
+    def _forgo(self, lane: Lane, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+        """Counts frames as not kept; what was stated among them is left to be stated again."""
+        heard = [one for one in frames if one.kind != Kind.GAP]
+        self._health.unkept += len(heard)
+        lane.count_unkept(heard)
+        return tuple(one for one in frames if one.kind == Kind.GAP)
 
     def lost(self, source: str) -> None:
         """The line of a source is down: what comes next comes after a hole."""

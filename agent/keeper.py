@@ -21,7 +21,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
-from agent.beginning import Before, commit_of, sealer_of
+from agent.beginning import Before, Due, commit_of, sealer_of
 from agent.clock import RunClock, Watch
 from agent.commit import Commit, Found, Kept, State, Waiting
 from agent.config import Gateway
@@ -29,6 +29,7 @@ from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
 from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
+from agent.relief import Relief
 from agent.room import Room
 from agent.schema import SpoolError
 from agent.sealer import Sealer, Stretch
@@ -38,9 +39,9 @@ from evidence.code import Cause
 from evidence.key import Signer
 from evidence.run import Reached
 
-RUN_NS = 86_400 * 1_000_000_000  # a run lasts a day at most
 REOPEN_S = (0.1, 5.0)  # first and longest wait before a failed spool is opened again
 OWED_NS = 3 * 1_000_000_000  # how long holes across the start wait for the record's account
+LOW_BYTES = 2 << 20  # given up at once on a disk that is nearly full
 END_S = 5.0  # how long an ending agent waits for a disk that fails
 T = TypeVar("T")
 log = logging.getLogger("gridseal.keeper")
@@ -59,7 +60,7 @@ class Keeper:
         random: Callable[[int], bytes],
         health: Health,
     ) -> None:
-        self._gateway, self._hearing, self._clock, self._watch = gateway, hearing, clock, watch
+        self._gateway, self._hearing, self._clock = gateway, hearing, clock
         self._device, self._random, self._health = device, random, health
         self._disk = Disk(gateway.path(gateway.file.spool.path))
         self._signatures = Signatures(device)
@@ -69,15 +70,17 @@ class Keeper:
         self._reached: tuple[Reached, ...] = ()
         self._sealer: Sealer | None = None
         self._cutter: Cutter | None = None
-        self._piece_id = self._run_ends = self._owed_until = 0
-        self._due: Cause | None = None
+        self._piece_id = self._owed_until = 0
+        self._due = Due(clock, watch)
         self._committing: tuple[Stretch, ...] = ()  # of the commit under way
         self._run = b""
         self.kept = Kept(0, b"")
         self._runs: set[bytes] = set()
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
-        self._room = Room(gateway.file.spool.pending_bytes_max, health)
+        spool = gateway.file.spool
+        self._room = Room(spool.pending_bytes_max, health)
+        self.relief = Relief(spool.when_full, hearing, health, self._disk.call)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
 
     async def start(self) -> None:
@@ -85,8 +88,8 @@ class Keeper:
         found = await self._disk.open()
         found.check_owner(self._device.public)
         self.kept = found.kept
-        await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
         self._hearing.resume(found.came)
+        await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
         self._owed_until = self._clock.monotonic_ns() + OWED_NS
 
     async def keep(self) -> None:
@@ -105,7 +108,7 @@ class Keeper:
 
     def turn(self, cause: Cause) -> None:
         """Begins a new run at the next commit."""
-        self._due = self._due or cause
+        self._due.ask(cause)
 
     async def end_run(self) -> None:
         """Seals no more, and puts all that was sealed under a last head.
@@ -212,6 +215,7 @@ class Keeper:
                 await self._append(self._empty(self._open_batch.cut(sealer.sign_head)))
             self._open_batch.add(left.id, *piece, 0)
         self._hearing.attach(sealer, found.streams)
+        self.relief.begin(found)
         for payload in found.unsigned:
             if payload != sealer.payload:
                 self._signatures.ask(payload)
@@ -237,7 +241,7 @@ class Keeper:
         uplink = self._gateway.file.uplink
         self._sealer, self._run = sealer, sealer.name
         self._cutter = Cutter(sealer.name, Limits(uplink.batch_ms * 1_000_000, uplink.batch_bytes))
-        self._run_ends = self._clock.monotonic_ns() + RUN_NS
+        self._due.began()
         self._health.run = sealer.name.hex()
         self._runs.add(sealer.name)
         self._signatures.ask(sealer.payload)
@@ -268,16 +272,12 @@ class Keeper:
     # Commits
 
     async def _tick(self) -> None:
-        jump = self._watch.jumped()
-        if jump is not None:
-            log.warning("this machine slept or was copied: %s", jump)
-            self.turn(Cause.SNAPSHOT)
-        elif self._clock.monotonic_ns() >= self._run_ends:
-            self.turn(Cause.DAILY)
         if self._owed_until and self._clock.monotonic_ns() >= self._owed_until:
             self.compared({})
         self._hearing.watch(self._clock.monotonic_ns())
-        due, self._due = self._due, None
+        due = self._due.take()
+        needed = max(self._room.excess, LOW_BYTES if self._disk.low else 0)
+        await self.relief.tend(self.spool, needed)
         if due is not None and not self._ended:
             await self._turn_run(due)
         else:
@@ -312,6 +312,7 @@ class Keeper:
         commit.statements = self._signatures.take()
         commit.answers = list(self._answers)
         commit.kept = self.kept if commit.answers else None
+        self.relief.join(commit)
         self._committing = piece.stretches
         self._cut(commit, last)
         if not commit.empty or self._disk.low:
@@ -347,7 +348,8 @@ class Keeper:
         self._sound = True
         self._committing = ()
         self._piece_id += 1
-        del self._answers[: len(commit.answers)]
+        del self._answers[: len([row for row in commit.answers if row[1] != State.DAMAGED])]
+        self.relief.durable(commit)
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
         for stretch in commit.piece.stretches:
@@ -360,7 +362,7 @@ class Keeper:
         self._give_room()
 
     def _give_room(self) -> None:
-        self._room.weigh(self._hearing.size, self._disk.low)
+        self._room.weigh(self._hearing.size, self._disk.low, self.relief.relieves)
 
     @property
     def room(self) -> asyncio.Event:
@@ -392,7 +394,8 @@ class Keeper:
             wait_s = min(wait_s * 2, REOPEN_S[1])
         self._health.spool_fault = ""
         durable = {item.stream: item.seq for item in found.reached if item.run == run}
-        self._health.durable += self._hearing.again(absent, durable)
+        room = self._disk.takes(sum(len(item.links) for item in absent))
+        self._health.durable += self._hearing.again(absent, durable, room)
         log.warning("the spool is open again")
 
 

@@ -11,6 +11,7 @@ from agent.health import Health
 # Sealed and not durable: some 12,000 observations, a disk that hangs for a while. Half of what a
 # batch can hold (evidence.batch), as a piece goes into one batch and a read may overshoot.
 SEALED_BYTES_MAX = 4 << 20
+SLACK = 32  # of what may wait, one part is made free at a time
 
 
 class Room:
@@ -22,15 +23,19 @@ class Room:
         self.idle = asyncio.Event()  # set while nothing waits for the record
 
     @property
-    def pending_full(self) -> bool:
-        """Whether as much waits for the record as may."""
-        return self._health.waiting_bytes >= self._pending_bytes_max
+    def excess(self) -> int:
+        """Bytes that wait for the record beyond what may, and a little more: not one by one."""
+        beyond = self._health.waiting_bytes - self._pending_bytes_max
+        return beyond + self._pending_bytes_max // SLACK if beyond >= 0 else 0
 
-    def weigh(self, sealed_bytes: int, low: bool) -> None:
-        """`sealed_bytes`: not durable yet; `low`: only the reserve of the disk is left."""
+    def weigh(self, sealed_bytes: int, low: bool, relieved: bool) -> None:
+        """`sealed_bytes`: not durable yet; `low`: only the reserve of the disk is left; `relieved`:
+        older ones are given up instead.
+        """
         _put(self.idle, self._health.waiting <= 0)
         self._health.disk_low = low
-        _put(self.open, not (self.pending_full or low or sealed_bytes >= SEALED_BYTES_MAX))
+        full = (self.excess or low) and not relieved
+        _put(self.open, not (full or sealed_bytes >= SEALED_BYTES_MAX))
 
     def heard(self, sealed_bytes: int) -> None:
         """After each hearing: closes when it is full."""

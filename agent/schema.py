@@ -31,13 +31,19 @@ CREATE TABLE statement (
     encoded BLOB NOT NULL, disclosures BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE piece (
     id INTEGER PRIMARY KEY, run BLOB NOT NULL, taken INTEGER NOT NULL,
-    observations INTEGER NOT NULL, parts BLOB NOT NULL, links BLOB NOT NULL);
+    observations INTEGER NOT NULL, crc INTEGER NOT NULL,
+    parts BLOB NOT NULL, links BLOB NOT NULL);
+CREATE TABLE damaged (
+    id INTEGER PRIMARY KEY, run BLOB NOT NULL, taken INTEGER NOT NULL,
+    observations INTEGER NOT NULL, crc INTEGER NOT NULL,
+    parts BLOB NOT NULL, links BLOB NOT NULL);
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, run BLOB NOT NULL, number INTEGER NOT NULL,
     head BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     observations INTEGER NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, answer BLOB);
 CREATE INDEX batch_waiting ON batch (id, observations, size) WHERE state = 0;
 CREATE INDEX batch_receipted ON batch (id) WHERE state = 1;
+CREATE INDEX batch_refused ON batch (id) WHERE state = 2;
 CREATE TABLE mark (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -47,6 +53,14 @@ class SpoolError(Exception):
 
     The text names the file and the cause.
     """
+
+
+class DamageError(SpoolError):
+    """What was read is not what was written: these bytes will not get better by waiting."""
+
+
+class GoneError(SpoolError):
+    """What was asked for was given up, or freed, in the meantime."""
 
 
 def locked(path: Path) -> int:

@@ -13,18 +13,21 @@ It runs in one thread (agent.disk's), knows no clock, seals nothing and sends no
 row an observation: it halves the rate and doubles what is written.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import apsw
 
 from agent.commit import Commit, Found, Kept, Left, Waiting
 from agent.cutter import Cut
-from agent.schema import SpoolError, locked, opened
+from agent.damage import Damaged, Survey
+from agent.schema import DamageError, GoneError, SpoolError, locked, opened
 from agent.sealer import Came, Piece, Statement, Stretch
-from evidence import cbor, merkle, observation
+from evidence import cbor, merkle, observation, shape
 from evidence.code import Typ
 from evidence.refusal import EvidenceError
 from evidence.run import Reached
@@ -41,6 +44,9 @@ _OF_RUN = (
     "SELECT 1 WHERE EXISTS (SELECT 1 FROM batch WHERE id > ? AND id < ?)"
     " OR EXISTS (SELECT 1 FROM piece WHERE id >= ? AND id < ?)"
 )
+
+
+log = logging.getLogger("gridseal.spool")
 
 
 class Spool:
@@ -72,14 +78,20 @@ class Spool:
 
     def find(self) -> Found:
         """What is there, at the start of a run."""
-        marks = dict(self._rows("SELECT name, value FROM mark"))
-        snapshot, reached, self._came = _read_snapshot(marks.get("reached"))
-        last = self._rows("SELECT id, taken FROM piece ORDER BY id DESC LIMIT 1")
-        for _, stretches, _, _ in self._pieces(snapshot + 1):
-            reached.update({item.stream: _end(item) for item in stretches})
-            self._account(stretches)
-        covered = self._rows("SELECT max(id) FROM batch")[0][0] or 0  # its last piece's number
-        waiting = self._rows(
+        marks = dict(self.rows("SELECT name, value FROM mark"))
+        snapshot, reached, came = _read_snapshot(marks.get("reached"))
+        last = self.rows("SELECT id, taken FROM piece ORDER BY id DESC LIMIT 1")
+        covered = self.rows("SELECT max(id) FROM batch")[0][0] or 0  # its last piece's number
+        survey, left = Survey(covered), []
+        for piece in self.survey(survey, min(snapshot, covered) + 1):
+            if piece.id > snapshot:
+                reached.update({item.stream: _end(item) for item in piece.stretches})
+            if piece.id > covered:
+                left.append(piece)
+        self._came = {**came, **survey.came}
+        for stream, tai in survey.unfinished().items():
+            self._came[stream] = self._came[stream]._replace(last=tai)
+        waiting = self.rows(
             "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0)"
             " FROM batch WHERE state = 0"
         )[0]
@@ -87,18 +99,20 @@ class Spool:
         return Found(
             streams={
                 (source, key): number
-                for number, source, key in self._rows("SELECT number, source, key FROM stream")
+                for number, source, key in self.rows("SELECT number, source, key FROM stream")
             },
             reached=tuple(value for _, value in sorted(reached.items())),
             came=dict(self._came),
             device=cbor.decode(marks["device"]) if "device" in marks else None,
             run=run,
-            runs=frozenset(row[0] for row in self._rows("SELECT name FROM run")),
-            unsigned=tuple(row[0] for row in self._rows(_UNSIGNED)),
+            runs=frozenset(row[0] for row in self.rows("SELECT name FROM run")),
+            unsigned=tuple(row[0] for row in self.rows(_UNSIGNED)),
             taken=max(taken, last[0][1]) if last and taken else taken,
             ended=ended,
             next_piece=max(snapshot, last[0][0] if last else 0, covered) + 1,
-            left=tuple(self._pieces(covered + 1)),
+            left=tuple(left),
+            damaged=tuple(item.id for item in survey.damaged),
+            holes=tuple(survey.holes),
             kept=Kept(*cbor.decode(marks["kept"]))
             if "kept" in marks
             else Kept(0, merkle.EMPTY_ROOT),
@@ -106,14 +120,32 @@ class Spool:
             waiting_size=waiting[1],
         )
 
+    def came_with(self, first: int, last: int) -> dict[int, Came]:
+        """How far each stream came with these pieces, if all of that can be read: they may be
+        damaged, so it is for the caller to doubt. Raises SpoolError.
+        """
+        found: dict[int, Came] = {}
+        query = "SELECT parts FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"
+        try:
+            for (parts,) in self.rows(query, (first, last)):
+                for item in shape.array(cbor.decode(parts), "parts"):
+                    stream, *_, came = shape.array(item, "part", 8)
+                    if came is not None:
+                        found[shape.uint(stream, "stream")] = _came(came)
+        except EvidenceError:
+            return {}
+        return found
+
     def append(self, commit: Commit) -> int | None:
         """Makes a commit durable.
 
         Returns the row of its batch. Raises SpoolError: then nothing is known, open again.
         """
         try:
-            with self._db:
-                row = self._write(commit)
+            # Not `with`: its rollback would fail where SQLite rolled back, and hide the cause.
+            self._db.execute("BEGIN IMMEDIATE")
+            row = self._write(commit)
+            self._db.execute("COMMIT")
         except apsw.Error as fault:
             raise SpoolError(f"{self.path}: {type(fault).__name__}: {fault}") from fault
         return row
@@ -129,7 +161,7 @@ class Spool:
             log_bytes = wal.stat().st_size if wal.exists() else 0
         except OSError as fault:
             raise SpoolError(f"{self.path}: {fault.strerror}") from fault
-        return int(there.f_bavail * there.f_frsize + self._rows(free)[0][0]) + log_bytes
+        return int(there.f_bavail * there.f_frsize + self.rows(free)[0][0]) + log_bytes
 
     def waiting(self, after: int, most: int) -> list[Waiting]:
         """Batches that wait, oldest first, from the row behind `after`."""
@@ -137,31 +169,31 @@ class Spool:
             "SELECT id, name, run, observations, size FROM batch"
             " WHERE state = 0 AND id > ? ORDER BY id LIMIT ?"
         )
-        return [Waiting(*row) for row in self._rows(query, (after, most))]
+        return [Waiting(*row) for row in self.rows(query, (after, most))]
 
     def batch(self, row: int) -> tuple[bytes, bytes]:
         """A batch as it is offered, and its encoded head.
 
         Raises SpoolError if the disk lost a part of it.
         """
-        found = self._rows("SELECT head, first, last, observations FROM batch WHERE id = ?", (row,))
+        found = self.rows("SELECT head, first, last, observations FROM batch WHERE id = ?", (row,))
         if not found:
-            raise SpoolError(f"{self.path}: batch {row} is gone")
+            raise GoneError(f"{self.path}: batch {row} is gone")
         encoded, first, last, count = found[0]
         bodies: dict[bytes, list[bytes]] = {}
         total = 0
-        for _, stretches, number, _ in self._pieces(first, last):
+        for _, stretches, number, _ in self.pieces(first, last):
             total += number
             for stretch in stretches:
                 bodies.setdefault(stretch.descriptor, []).append(stretch.links)
         if total != count:
-            raise SpoolError(
+            raise DamageError(
                 f"{self.path}: batch {row} has {count} observations, {total} are on disk"
             )
         return b"".join((encoded, *(part for parts in bodies.values() for part in parts))), encoded
 
     def statement(self, name: bytes) -> Statement | None:
-        found = self._rows(
+        found = self.rows(
             "SELECT name, typ, encoded, disclosures FROM statement WHERE name = ?", (name,)
         )
         return Statement(*found[0]) if found else None
@@ -185,11 +217,16 @@ class Spool:
             )
         if piece.observations:
             links = b"".join(stretch.links for stretch in piece.stretches)
-            place = (commit.piece_id, commit.run, commit.taken)
+            parts, place = _parts(piece), (commit.piece_id, commit.run, commit.taken)
             run(
-                "INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?)",
-                (*place, piece.observations, _parts(piece), links),
+                "INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*place, piece.observations, crc32(links, crc32(parts)), parts, links),
             )
+        for piece_id in commit.sets_aside:
+            run("INSERT OR IGNORE INTO damaged SELECT * FROM piece WHERE id = ?", (piece_id,))
+            run("DELETE FROM piece WHERE id = ?", (piece_id,))
+        for gone in commit.gives_up:
+            self._delete(gone)
         row = self._write_cut(commit.cut) if commit.cut else None
         for batch, state, answer in commit.answers:
             run("UPDATE batch SET state = ?, answer = ? WHERE id = ?", (int(state), answer, batch))
@@ -217,26 +254,35 @@ class Spool:
     def _free(self, commit: Commit) -> None:
         """Frees what has a receipt, is older than the days to keep, and was written a while ago.
 
-        Oldest first, and only the oldest are looked at: millions may be too young.
+        Where space is needed its age does not count: what is receipted is in the record, and what
+        is heard now is nowhere else yet. Oldest first, and only the oldest are looked at: millions
+        may be too young.
         """
-        ripe = self._rows(
-            "SELECT b.id, b.first, b.last FROM piece p JOIN"
-            " (SELECT id, first, last FROM batch WHERE state = 1 AND id <= ? ORDER BY id LIMIT ?) b"
+        ripe = self.rows(
+            "SELECT b.id FROM piece p JOIN"
+            " (SELECT id, last FROM batch WHERE state = 1 AND id <= ? ORDER BY id LIMIT ?) b"
             " ON p.id = b.last WHERE p.taken <= ?",
             (
                 commit.piece_id - (0 if commit.frees else FREE_AFTER_PIECES),
                 FREE_BATCHES_MAX,
-                commit.taken - commit.keep_days * DAY_NS,
+                commit.taken - (0 if commit.frees else commit.keep_days * DAY_NS),
             ),
         )
-        for row, first, last in ripe:
-            self._db.execute("DELETE FROM piece WHERE id BETWEEN ? AND ?", (first, last))
-            self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
+        for (row,) in ripe:
+            self._delete(row)
+
+    def _delete(self, row: int) -> None:
+        """A batch and its pieces."""
+        self._db.execute(
+            "DELETE FROM piece WHERE id BETWEEN (SELECT first FROM batch WHERE id = ?1) AND ?1",
+            (row,),
+        )
+        self._db.execute("DELETE FROM batch WHERE id = ?", (row,))
 
     def _forget_runs(self, new: bytes) -> None:
         """Runs of which nothing is left go, and their statements; by place, as GiB may lie here."""
-        for name, covered, first, end in self._rows(_RUNS):
-            if name != new and not self._rows(_OF_RUN, (covered, end, first, end)):
+        for name, covered, first, end in self.rows(_RUNS):
+            if name != new and not self.rows(_OF_RUN, (covered, end, first, end)):
                 self._db.execute("DELETE FROM run WHERE name = ?", (name,))
         # A credential stays: it is one a year, and the runs that name it are not listed here.
         self._db.execute(
@@ -247,19 +293,32 @@ class Spool:
     def _mark(self, name: str, value: Any) -> None:
         self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (name, cbor.encode(value)))
 
-    def _pieces(self, first: int, last: int = (1 << 63) - 1) -> Iterator[Left]:
-        query = (
-            "SELECT id, parts, links, observations FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"
-        )
-        for piece_id, parts, links, count in self._rows(query, (first, last)):
-            yield Left(
-                piece_id,
-                tuple(_stretches(parts, links, f"{self.path}: piece {piece_id}")),
-                count,
-                len(links),
-            )
+    def survey(self, survey: Survey, first: int, last: int = (1 << 63) - 1) -> Iterator[Left]:
+        """The sound pieces; those that are not are surveyed and passed over."""
+        query = "SELECT id, taken FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"
+        for row, taken in self.rows(query, (first, last)):
+            try:
+                piece = next(self.pieces(row, row))
+            except DamageError as fault:
+                log.error("%s", fault)
+                survey.bad(Damaged(row, taken, str(fault)))
+                continue
+            survey.sound(piece)
+            yield piece
 
-    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def pieces(self, first: int, last: int) -> Iterator[Left]:
+        """The pieces from one number to another. Raises SpoolError; DamageError where one is not
+        what was written.
+        """
+        query = "SELECT id, crc, parts, links, observations FROM piece"
+        query += " WHERE id BETWEEN ? AND ? ORDER BY id"
+        for piece_id, crc, parts, links, count in self.rows(query, (first, last)):
+            where = f"{self.path}: piece {piece_id}"
+            if crc32(links, crc32(parts)) != crc:
+                raise DamageError(f"{where}: is not what was written")
+            yield Left(piece_id, tuple(_stretches(parts, links, where)), count, len(links))
+
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
             return self._db.execute(query, values).fetchall()
         except apsw.Error as fault:
@@ -279,8 +338,9 @@ def _read_snapshot(value: bytes | None) -> tuple[int, dict[int, Reached], dict[i
 
 
 def _came(value: Any) -> Came:
-    last, owed = value
-    return Came(last, (owed[0], owed[1]) if owed else None)
+    last, owed = shape.array(value, "came", 2)
+    owes = shape.array(owed, "owed", 2) if owed is not None else None
+    return Came(shape.uint(last, "last"), (owes[0], owes[1]) if owes else None)
 
 
 def _parts(piece: Piece) -> bytes:
@@ -299,13 +359,13 @@ def _stretches(parts: bytes, links: bytes, where: str) -> Iterator[Stretch]:
             leaves = tuple(merkle.leaf_hash(link) for link in observation.split(stretch))
             at += length
             if len(leaves) != names[4] - names[3] + 1:
-                raise SpoolError(
+                raise DamageError(
                     f"{where}: {len(leaves)} links where {names[3]} to {names[4]} should be"
                 )
             stream, run, descriptor, first, last, prev = names
             place = (stream, run, descriptor, first, last, prev)
             yield Stretch(*place, leaves, stretch, _came(came) if came else None)
     except EvidenceError as fault:
-        raise SpoolError(f"{where}: {fault}") from fault
+        raise DamageError(f"{where}: {fault}") from fault
     if at != len(links):
-        raise SpoolError(f"{where}: {len(links) - at} bytes too many")
+        raise DamageError(f"{where}: {len(links) - at} bytes too many")

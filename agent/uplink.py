@@ -24,7 +24,7 @@ from agent.commit import Kept, State, Waiting
 from agent.health import Health
 from agent.http import Answer, Client, UplinkError
 from agent.keeper import Keeper
-from agent.schema import SpoolError
+from agent.schema import DamageError, GoneError, SpoolError
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Cause, Reason, Typ
 from evidence.head import batch_id
@@ -137,6 +137,8 @@ class Uplink:
             batch, tries = await self._queue.get()
             tries = tries if self._passes < PASSES_MAX else 1
             settle_s = 0.0
+            under_way = self._keeper.relief.under_way
+            under_way.add(batch.row)
             try:
                 encoded, head = await self._keeper.on_disk(partial(self._read, batch.row))
                 if await self._until_answered(Offer(batch, encoded, head), tries):
@@ -146,9 +148,14 @@ class Uplink:
                 else:
                     self._passes += 1
                     await asyncio.sleep(self._pace_s())
+            except DamageError:
+                self._keeper.relief.damaged(batch.row)
+            except GoneError:
+                pass  # given up in the meantime, and stated
             except SpoolError as fault:
                 log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
             finally:
+                under_way.discard(batch.row)
                 loop = asyncio.get_running_loop()
                 loop.call_later(settle_s, self._held.discard, batch.row)
 

@@ -46,6 +46,10 @@ class Kind(IntEnum):
     C37118_INFO = 17  # one that measures nothing: configuration, header, command
 
 
+# What measures nothing: there is nothing in it to settle, and nothing is missing without it.
+SILENT = frozenset({Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD, Kind.C37118_INFO})
+
+
 class Flag(IntFlag):
     """What is known of the clock that stamped the sample, and of the sample itself."""
 

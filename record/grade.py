@@ -19,7 +19,7 @@ from drivers import decode
 from drivers.c37118.frame import SYNC_LEAD, SYNC_TABLE, VERSION_2011, FrameType
 from drivers.c37118.stamp import STAT_MODIFIED, STAT_SORTED_BY_ARRIVAL, STAT_SYNC
 from drivers.line import FrameError
-from evidence.code import Class, Flag, Kind, Reason
+from evidence.code import SILENT, Class, Flag, Kind, Reason
 from evidence.layout import Quality
 
 Grade = tuple[int, int]  # Class, Reason; the reason of SETTLEABLE is 0
@@ -30,9 +30,6 @@ GRADES_MAX = 4096
 # 0.01 rad at 60 Hz, rounded down. At 50 Hz it is 31.8 us; the stricter one rules both.
 BOUND_NS_MAX = 26_500
 
-_SILENT = frozenset(
-    {Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD, Kind.C37118_INFO}
-)  # what measures nothing
 _HEAD = (0, 4)  # SYNC and FRAMESIZE
 _STAT_GOOD, _STAT_TEST = 0, 2  # C37.118.2-2011 6.3, Table 7: bits 15-14; 1 and 3 are errors
 _SUSPECTED = Flag.SPOOF_SUSPECTED | Flag.JAM_SUSPECTED
@@ -87,7 +84,7 @@ class Grader:
             found.append((Class.SIMULATED, Reason.SIMULATION))
         if flags & Flag.TEST:
             found.append((Class.TEST, Reason.TEST_MODE))
-        if kind in _SILENT:
+        if kind in SILENT:
             return found
         found += _time(quality)
         if kind != Kind.C37118 or self._frame is None:

@@ -73,7 +73,7 @@ def admitted(site: Site, record: Record) -> None:
 def last_run(site: Site) -> runs.Run:
     spool = Spool(site.spool)
     name = spool.find().run
-    rows = spool._rows("SELECT payload FROM run WHERE name = ?", (name,))
+    rows = spool.rows("SELECT payload FROM run WHERE name = ?", (name,))
     spool.close()
     return runs.read(rows[0][0])
 

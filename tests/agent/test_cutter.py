@@ -1,7 +1,5 @@
 """The cutter: batches that a record takes, and no head that it would refuse."""
 
-import pytest
-
 from agent.cutter import BODY_BYTES_MAX, Cut, Cutter, Limits
 from agent.sealer import Piece, Stretch
 from evidence import batch, cose, head, layout, observation
@@ -92,9 +90,9 @@ def _next(piece: Piece) -> tuple[Stretch, ...]:
     return (one._replace(first_seq=one.last_seq + 1, last_seq=one.last_seq + 1),)
 
 
-def _stretches(first: int, count: int) -> tuple[Stretch, ...]:
+def _stretches(first: int, count: int, seq: int = 1) -> tuple[Stretch, ...]:
     return tuple(
-        Stretch(n, bytes(32), n.to_bytes(32, "big"), 1, 1, bytes(32), (bytes(32),), b"link")
+        Stretch(n, bytes(32), n.to_bytes(32, "big"), seq, seq, bytes(32), (bytes(32),), b"link")
         for n in range(first, first + count)
     )
 
@@ -106,7 +104,9 @@ def test_a_piece_that_does_not_fit_is_not_forced_into_the_open_batch() -> None:
     assert cutter.fits(_stretches(0, RANGES_MAX), RANGES_MAX, 1), "an empty batch takes any piece"
     cutter.add(1, _stretches(0, open_now), open_now, 1000, 0)
     assert not cutter.due(0, False)
-    assert cutter.fits(_stretches(0, RANGES_MAX), 1, 1), "the same descriptors are no new ranges"
+    more = (*_stretches(0, open_now, 2), *_stretches(open_now, RANGES_MAX - open_now))
+    assert cutter.fits(more, 1, 1), "what goes on under the same descriptors are no new ranges"
+    assert not cutter.fits(_stretches(0, RANGES_MAX, 3), 1, 1), "after a break they are"
     assert cutter.fits(_stretches(open_now, RANGES_MAX - open_now), 1, 1)
     assert not cutter.fits(_stretches(open_now, RANGES_MAX - open_now + 1), 1, 1)
     assert not cutter.fits((), COUNT_MAX, 1)
@@ -117,11 +117,23 @@ def test_a_piece_that_does_not_fit_is_not_forced_into_the_open_batch() -> None:
     assert not cutter.open
 
 
-def test_a_break_inside_a_range_is_never_signed() -> None:
+def test_a_piece_that_is_lost_in_between_makes_two_ranges() -> None:
     sealer = begin()
     cutter = Cutter(sealer.name, DUE)
-    cutter.add(1, _stretches(1, 1), 1, 4, 0)
-    (one,) = _stretches(1, 1)
-    cutter.add(2, (one._replace(first_seq=3, last_seq=3),), 1, 4, 0)
-    with pytest.raises(ValueError, match="seq 3 follows 1"):
-        cutter.cut(sealer.sign_head)
+    pieces = []
+    for at in range(3):
+        filled(sealer, 1, 2 * at, 2 * at + 1)
+        filled(sealer, 2, at, at)
+        pieces.append(sealer.take())
+    del pieces[1]
+    for piece in pieces:
+        cutter.add(1, piece.stretches, piece.observations, piece.size, 0)
+    cut = cutter.cut(sealer.sign_head)
+    assert cut is not None
+    found = check(cut, pieces, {sealer.name: sealer.run.public})
+    assert [(one.stream, one.count) for one in found.head.ranges] == [
+        (1, 2),
+        (1, 2),
+        (2, 1),
+        (2, 1),
+    ]

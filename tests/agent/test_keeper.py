@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent.beginning import RUN_NS
 from agent.commit import Commit, State
-from agent.keeper import RUN_NS
 from agent.room import SEALED_BYTES_MAX
 from agent.spool import Spool
 from evidence import cbor, observation
@@ -77,7 +77,7 @@ def test_what_is_heard_while_a_run_turns_is_sealed_under_what_ruled_it(
     spool = Spool(site.spool)
     assert spool.find().streams == {("gateway", "own"): 0, ("pmu", "7"): 1, ("pmu", "8"): 2}
     ruling: dict[bytes, list[bytes]] = {}
-    for left in spool._pieces(1):
+    for left in spool.pieces(1, 1 << 40):
         for stretch in left.stretches:
             found = spool.statement(stretch.descriptor)
             assert found is not None

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agent import keeper as keeping
+from agent.beginning import RUN_NS
 from agent.commit import Commit, State
-from agent.keeper import RUN_NS
 from agent.room import SEALED_BYTES_MAX
 from agent.schema import SpoolError
 from agent.spool import Spool

@@ -3,6 +3,7 @@ read it does not, and a full disk is no trap.
 """
 
 import asyncio
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from agent.commit import Found, State
 from agent.disk import RESERVE_BYTES
 from agent.schema import SpoolError
 from agent.spool import DAY_NS, SNAPSHOT_PIECES, Spool
-from tests.agent.keeping import go, keep, until
+from evidence.code import Kind
+from tests.agent.keeping import gaps, go, keep, until
 from tests.agent.power import Disk
 from tests.agent.site import PERIOD, START, Record, Site, frame, setup
 from tests.agent.test_sealer import begin
@@ -123,11 +125,11 @@ def test_a_start_and_a_commit_read_little_whatever_is_there(disk: Disk, answered
 
 
 def runs_of(writer: Writer) -> set[bytes]:
-    return {row[0] for row in writer.spool._rows("SELECT name FROM run")}
+    return {row[0] for row in writer.spool.rows("SELECT name FROM run")}
 
 
 def statements(writer: Writer) -> set[bytes]:
-    return {row[0] for row in writer.spool._rows("SELECT run FROM statement")}
+    return {row[0] for row in writer.spool.rows("SELECT run FROM statement")}
 
 
 class Days:
@@ -150,7 +152,7 @@ class Days:
         return self.writer
 
     def names(self, column: str, table: str) -> set[bytes]:
-        return {row[0] for row in self.writer.spool._rows(f"SELECT {column} FROM {table}")}
+        return {row[0] for row in self.writer.spool.rows(f"SELECT {column} FROM {table}")}
 
 
 def test_statements_go_with_the_last_of_their_run(disk: Disk) -> None:
@@ -243,3 +245,46 @@ def test_a_full_disk_stops_the_reading_and_answers_free_it(small: Site) -> None:
     go(all_of_it())
     record.close()
     assert number * FRAME_BYTES > DISK_BYTES - RESERVE_BYTES, "more than there was room for at once"
+
+
+def test_on_a_disk_that_others_filled_it_is_said_what_is_not_kept(small: Site) -> None:
+    place = small.folder / "disk"
+    ballast, filler = place / "spool.db.ballast", place / "filler"
+    agent = small.agent()
+
+    def fill() -> None:
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+            except OSError as fault:
+                assert fault.errno == errno.ENOSPC
+
+    async def work() -> None:
+        agent.hear(setup(), frame(0))
+        await until(ballast.exists)
+        fill()
+        agent.hear(*(frame(1 + at, raw=bytes(FRAME_BYTES)) for at in range(100)))
+        await until(lambda: agent.health.disk_low)
+        assert agent.health.spool_fault == ""
+        assert not ballast.exists(), "its space took the statements"
+        assert not agent.keeper.room.is_set()
+        filler.unlink()
+        await until(agent.keeper.room.is_set)
+        agent.hear(frame(200))
+        await until(ballast.exists)
+
+    async def all_of_it() -> None:
+        await agent.keeper.start()
+        await keep(agent, work())
+
+    go(all_of_it())
+    record, spool = Record(small), Spool(place / "spool.db")
+    record.take(spool)
+    spool.close()
+    there = {one.tai for _, one in record.links[1] if one.kind == Kind.C37118}
+    holes = [(one.first, one.last) for one in gaps(record, 1)]
+    for number in (*range(101), 200):
+        tai = START + number * PERIOD
+        assert (tai in there) or any(low <= tai <= high for low, high in holes), number
+    record.close()

@@ -43,11 +43,23 @@ class Disk:
         return self.statements.get(name)
 
 
+class Relief:
+    """What is on its way, and what could not be read."""
+
+    def __init__(self) -> None:
+        self.under_way: set[int] = set()
+        self.unread: list[int] = []
+
+    def damaged(self, row: int) -> None:
+        self.unread.append(row)
+
+
 class Keeper:
     """What the uplink needs of a keeper, written down."""
 
     def __init__(self, batches: int, kept: Kept = NOTHING_KEPT) -> None:
         self.spool, self.kept = Disk(batches), kept
+        self.relief = Relief()
         self.offered = asyncio.Event()
         self.offered.set()
         self.answers: dict[int, State] = {}

@@ -1,0 +1,123 @@
+"""Gives up what has no receipt where there is no room for more, and states it: the overflow policy.
+
+1. What goes and the statement that it is gone are one commit: the statements are sealed first, and
+   the rows deleted with them. After a commit that failed the same rows go with the next.
+2. Refused batches go first, then the oldest that wait; never one that is on its way to the record
+   just now, which may be there already.
+3. A batch that the disk gives back damaged is stated likewise, and stays as it is.
+
+It decides when and what; agent.overflow says what is missing with it, agent.spool deletes.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from agent import overflow
+from agent.commit import Commit, Found, State
+from agent.health import Health
+from agent.hearing import Hearing
+from agent.overflow import GivenUp
+from agent.schema import GoneError
+from agent.spool import Spool
+
+WhenFull = Literal["stop", "drop_oldest"]
+BATCHES_MAX = 64  # given up with one commit: more would delay it
+log = logging.getLogger("gridseal.relief")
+OnDisk = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class Relief:
+    """The overflow policy of one spool. `on_disk` runs a call in the spool's thread."""
+
+    def __init__(self, policy: WhenFull, hearing: Hearing, health: Health, on_disk: OnDisk) -> None:
+        self._policy, self._hearing, self._health = policy, hearing, health
+        self._on_disk = on_disk
+        self.under_way: set[int] = set()  # batch rows that are being sent
+        self._going: dict[int, GivenUp] = {}  # stated, and not yet deleted for certain
+        self._unread: list[int] = []  # batches that could not be read
+        self._broken: dict[int, GivenUp] = {}  # stated, and not yet marked for certain
+        self._aside: list[int] = []  # damaged pieces, stated, and not yet set aside for certain
+        self.exhausted = False  # there was nothing left to give up
+
+    @property
+    def relieves(self) -> bool:
+        """Whether lines may be read on though there is no room: something else goes."""
+        return self._policy == "drop_oldest" and not self.exhausted
+
+    def begin(self, found: Found) -> None:
+        """States what the damaged pieces of an opened spool leave out."""
+        for stream, kind, hole in found.holes:
+            self._hearing.give_up(stream, kind, [hole])
+        self._aside = list(found.damaged)
+
+    def damaged(self, row: int) -> None:
+        """A batch that waits cannot be read: it is stated with the next commit, and offered no
+        more.
+        """
+        self._unread.append(row)
+
+    async def tend(self, spool: Spool, needed: int) -> None:
+        """States what cannot be read, and what goes to make so many bytes free. Raises SpoolError.
+
+        To be called before each commit.
+        """
+        if not needed:
+            self.exhausted = False
+        if not self._hearing.sealing:
+            return
+        while self._unread:
+            await self._set_aside(spool, self._unread[-1])
+            self._unread.pop()
+        if needed and self._policy == "drop_oldest" and not self._going:
+            await self._make_room(spool, needed)
+
+    def join(self, commit: Commit) -> None:
+        """Puts what goes into the commit that has the statements."""
+        commit.gives_up = list(self._going)
+        commit.sets_aside = list(self._aside)
+        commit.answers += [(row, State.DAMAGED, b"") for row in self._broken]
+
+    def durable(self, commit: Commit) -> None:
+        """The commit is on disk."""
+        del self._aside[: len(commit.sets_aside)]
+        gone = [self._going.pop(row) for row in commit.gives_up if row in self._going]
+        kept = [row for row, state, _ in commit.answers if state == State.DAMAGED]
+        gone += [self._broken.pop(row) for row in kept if row in self._broken]
+        for one in gone:
+            self._health.given_up += one.observations
+            if one.waiting:
+                self._health.waiting -= one.observations
+                self._health.waiting_bytes -= one.size
+
+    async def _make_room(self, spool: Spool, needed: int) -> None:
+        but = frozenset(self.under_way | self._broken.keys())
+        rows = await self._on_disk(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
+        self.exhausted = not rows
+        found = [await self._on_disk(partial(overflow.given_up, spool, row)) for row in rows]
+        if found:
+            self._state(found)
+            self._going = {one.row: one for one in found}
+            count = sum(one.observations for one in found)
+            log.error("there is no room: %d observations without a receipt are given up", count)
+
+    async def _set_aside(self, spool: Spool, row: int) -> None:
+        if row in self._broken:
+            return
+        try:
+            found = await self._on_disk(partial(overflow.given_up, spool, row))
+        except GoneError:
+            return
+        log.error("batch %s is damaged on disk: it stays there, and is stated", found.id.hex()[:16])
+        self._state([found])
+        self._broken[row] = found
+
+    def _state(self, found: Sequence[GivenUp]) -> None:
+        by_stream: dict[int, list[Any]] = {}
+        for one in found:
+            for stream, kind, hole in one.holes:
+                by_stream.setdefault(stream, [kind, []])[1].append(hole)
+        for stream, (kind, holes) in by_stream.items():
+            self._hearing.give_up(stream, kind, holes)
+        self._hearing.state_own(overflow.batches(found))
