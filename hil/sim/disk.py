@@ -29,6 +29,7 @@ damaged by the cut, the reordering within firmware beyond what "any set of secto
 """
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -102,15 +103,21 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
         self._lay(files)
         return lost
 
-    def flip(self, suffix: str = ".db") -> int | None:
-        """Flips one bit of a file with that end, where it was synced; says at which byte."""
-        for name, there in self._synced.items():
-            if name.endswith(suffix) and there:
-                at, mask = self._random.randrange(len(there)), 1 << self._random.randrange(8)
+    def flip(self, near: bytes) -> bool:
+        """Flips one bit of the database: within a sector of such bytes, or anywhere where there are
+        none, or none are named. False when nothing was synced yet.
+        """
+        files = [name for name in self._synced if name.endswith(".db") and self._synced[name]]
+        for name in files:
+            there = self._synced[name]
+            found = [one.start() for one in re.finditer(re.escape(near), there)] if near else []
+            first = self._random.choice(found) if found else 0
+            span = SECTOR_BYTES if found else len(there)
+            at, mask = first + self._random.randrange(span), 1 << self._random.randrange(8)
+            if at < len(there):
                 there[at] ^= mask
                 self._write_real(name, at, bytes((there[at],)))
-                return at
-        return None
+        return bool(files)
 
     def used(self) -> int:
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())

@@ -10,7 +10,10 @@ When faults come and how many is hil.sim.trial's.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+
+import apsw
 
 from evidence.leap import NS
 from hil.sim.wire import Weather
@@ -29,6 +32,7 @@ class Trial:
         self.set_back = False  # the disk is older than it was, or a clock
         self.operator = asyncio.Lock()  # one thing at a time is done with the record
         self.unsteady = False  # instants of a device came twice
+        self.damaged = False  # a bit of the disk was flipped
         self.forked = False  # the record forgot what it had signed, and went on: its own to answer
 
     def pause(self, most_ns: int) -> Awaitable[None]:
@@ -103,6 +107,23 @@ async def log_cut_short(trial: Trial) -> None:
 def _truncated(trial: Trial) -> None:
     trial.world.disk.power_on()
     trial.world.disk.truncate_log()
+
+
+async def bit_flipped(trial: Trial) -> None:
+    """While the machine is off: mostly in what was sealed, else anywhere in the file."""
+    near = trial.world.devices[0].name.encode() if trial.chance.random() < 0.8 else b""
+    trial.damaged = True
+    trial.world.while_down.append(lambda: _flipped(trial, near))
+    trial.world.crash(power=True)
+
+
+def _flipped(trial: Trial, near: bytes) -> None:
+    trial.world.disk.power_on()
+    with contextlib.suppress(apsw.Error):  # a start that got as far as bringing in the log
+        db = apsw.Connection(str(trial.world.spool))
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        db.close()
+    trial.world.disk.flip(near)
 
 
 async def link_down(trial: Trial) -> None:
@@ -186,7 +207,7 @@ async def reconfigured(trial: Trial) -> None:
 
 FAULTS: tuple[tuple[Fault, int], ...] = (
     (power_cut, 8), (kill, 4), (restart, 3), (full_disk, 3), (read_only, 1), (failed_sync, 4),
-    (slow_disk, 2), (disk_set_back, 1), (log_cut_short, 1), (link_down, 3), (bad_weather, 4),
+    (slow_disk, 2), (disk_set_back, 1), (log_cut_short, 1), (bit_flipped, 1), (link_down, 3), (bad_weather, 4),
     (record_restarted, 2), (record_set_back, 1), (clock_stepped, 2), (device_set_forward, 1),
     (line_down, 2), (line_poor, 2), (reconfigured, 2),
 )  # fmt: skip

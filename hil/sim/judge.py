@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import apsw
 
@@ -39,7 +40,6 @@ from evidence import run as runs
 from evidence.code import Cause, Kind, Reason, Typ
 from evidence.gap import Gap
 from evidence.observation import Sample
-from evidence.refusal import EvidenceError
 from hil.sim.line import Device, Sent, number_of
 from record.store import Store, open_reader
 
@@ -104,18 +104,18 @@ class _Kept:
         self.reached[name] = {one.stream for one in said.reached}
 
     def link(self, run: bytes, sample: Sample, encoded: bytes, in_record: bool) -> None:
-        place = Place(run, sample.stream, sample.seq)
-        self.leaves[place].add(merkle.leaf_hash(encoded))
-        if sample.kind == Kind.GAP:
-            self.gaps[self.names[run, sample.stream]].add(gap.read(sample.raw))
+        place, name = Place(run, sample.stream, sample.seq), self.names.get((run, sample.stream))
+        if sample.kind == Kind.GAP and name is not None:
+            self.gaps[name].add(gap.read(sample.raw))
         elif sample.kind == Kind.C37118:
             found = number_of(sample.raw)
-            if found is None or found[0] != self.names[run, sample.stream]:
-                self.altered += 1
+            if found is None or found[0] != name:
+                self.altered += in_record  # on a disk that is damage
                 return
             self.frames[found].add(place)
             if in_record:
                 self.in_record.add(found)
+        self.leaves[place].add(merkle.leaf_hash(encoded))
 
     def doubled(self, places: set[Place]) -> bool:
         """Rule 4."""
@@ -251,14 +251,13 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
 
 def _links(db: apsw.Connection) -> Iterator[tuple[bytes, bytes]]:
     """What the pieces hold, each link with its run; a damaged piece holds nothing."""
-    for parts, links in db.execute("SELECT parts, links FROM piece ORDER BY id"):
-        try:
-            split = iter(observation.split(links))
-            for _, run, _, first, last, *_ in cbor.decode(parts):
-                for _ in range(last - first + 1):
-                    yield run, next(split)
-        except EvidenceError:
+    for crc, parts, links in db.execute("SELECT crc, parts, links FROM piece ORDER BY id"):
+        if crc32(links, crc32(parts)) != crc:
             continue
+        split = iter(observation.split(links))
+        for _, run, _, first, last, *_ in cbor.decode(parts):
+            for _ in range(last - first + 1):
+                yield run, next(split)
 
 
 RESTART = Cause.RESTART.name.lower()

@@ -35,7 +35,7 @@ class Totals:
     """All runs together."""
 
     def __init__(self) -> None:
-        self.runs = self.starts = self.failures = 0
+        self.runs = self.starts = self.failures = self.unreadable = 0
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.excess: Counter[str] = Counter()
@@ -44,6 +44,7 @@ class Totals:
     def add(self, one: Outcome) -> None:
         self.runs += 1
         self.starts += one.starts
+        self.unreadable += one.unreadable
         self.faults.update(one.faults)
         self.excess.update(one.verdict.excess)
         self.counts.update({name: getattr(one.verdict, name) for name in COUNTED})
@@ -61,6 +62,7 @@ class Totals:
             "gap_excess": sum(self.excess.values()) - restart,
             "gap_excess_restart": restart,
             "starts": self.starts,
+            "unreadable": self.unreadable,
             "faults": dict(sorted(self.faults.items())),
             "failed": [{"seed": one.seed, "reasons": one.reasons} for one in self.failed],
         }

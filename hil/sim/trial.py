@@ -4,7 +4,9 @@ judged.
 1. The seed decides everything: how the gateway is set, what goes wrong, when, and how it ends.
 2. In the end nothing fails any more: the record has its log, the disk takes what it is given, every
    line is open and every device has been heard. What then is nowhere is lost.
-3. A stated hole with frames in it is excess. Across a restart it may have what arrives in one
+3. A flipped bit may cost what it hit, which is then stated; where it hit the tables themselves, the
+   agent says that the file is no spool of its own, and there is nothing to judge.
+4. A stated hole with frames in it is excess. Across a restart it may have what arrives in one
    commit interval and one sync; where a disk or a device's clock was set back no bound is known, as
    the record, or the clock, is ahead of the disk. Elsewhere there may be none.
 """
@@ -15,7 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,6 +36,8 @@ MEMORY = Path("/dev/shm")  # a file system that writes to no disk; else the usua
 QUIET_NS = 1_200 * 1_000_000
 HEARD_S = 120.0  # a line is open again by then: agent.runner tries every 30 s at most
 DRAIN_S = 900.0  # what was passed over is offered again: agent.uplink's slowest pace is 30 s
+# What an agent says of a spool whose tables are damaged: it keeps nothing, and says so.
+UNREADABLE = ("malformed", "not a database", "another program", "spool format")
 FORKED_S = 60.0  # the record gave receipts on a branch that it then forgot: it may never go on
 
 
@@ -47,7 +51,7 @@ class Outcome:
     faults: list[str]
     starts: int
     calls: int  # of the disk
-    story: list[str] = field(default_factory=list)
+    unreadable: bool = False  # a bit was flipped, and the agent says that its spool is no spool
 
 
 def shape_of(chance: Random) -> Shape:
@@ -58,6 +62,8 @@ def shape_of(chance: Random) -> Shape:
         commit_ms=chance.choice((50, 100, 250, 1000)),
         batch_ms=chance.choice((100, 250, 1000)),
         batch_bytes=chance.choice((2048, 32768)),
+        pending_bytes_max=chance.choice((4 << 30, 4 << 30, 4 << 30, 15_000)),
+        when_full=chance.choice(("stop", "drop_oldest")),
         in_flight=chance.choice((1, 2, 4)),
         keep_days=chance.choice((0, 0, 10)),
     )
@@ -144,6 +150,9 @@ def run(
         try:
             with seams(world, talk is not None):
                 reasons = _tried(world.loop, _whole(trial, script))
+            unreadable = trial.damaged and any(one in world.unsound for one in UNREADABLE)
+            if unreadable:
+                return Outcome(seed, Verdict(), [], trial.faults, len(world.starts), 0, True)
             verdict = _judged(trial, reasons)
         finally:
             world.close()
@@ -196,7 +205,7 @@ def _unmet(trial: Trial, found: Verdict) -> list[str]:
         if number
     ]  # fmt: skip
     excess = Counter(found.excess)
-    if trial.set_back or trial.unsteady:
+    if trial.set_back or trial.unsteady or trial.damaged:
         excess.clear()
     allowed = _excess_allowed(trial.world, found)
     excess[judge.RESTART] = max(excess[judge.RESTART] - allowed, 0)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, Literal, cast
 from unittest.mock import patch
 
 from msgspec.structs import replace
@@ -64,7 +64,7 @@ class Shape:
     in_flight: int = 4
     keep_days: int = 10
     pending_bytes_max: int = 4 << 30
-    spool: tuple[tuple[str, Any], ...] = ()  # more of its section
+    when_full: Literal["stop", "drop_oldest"] = "stop"
 
 
 class Site:
@@ -93,7 +93,7 @@ class Site:
             commit_ms=shape.commit_ms,
             keep_days=shape.keep_days,
             pending_bytes_max=shape.pending_bytes_max,
-            **dict(shape.spool),
+            when_full=shape.when_full,
         )
         uplink = replace(
             found.file.uplink,
@@ -141,6 +141,7 @@ class World:
         self.down_ns = 0  # how much longer than usual the next start waits
         self.starts: list[int] = []  # of agents, ns TAI
         self.bugs: list[str] = []
+        self.fault = ""  # with which an agent ended last
         self.ending = False
 
     def _random(self, what: str) -> Random:
@@ -163,6 +164,11 @@ class World:
     @property
     def running(self) -> bool:
         return self._process is not None and not self._process.dead
+
+    @property
+    def unsound(self) -> str:
+        """What the agent said of its spool, in its end or now."""
+        return f"{self.fault} {self.health.spool_fault}"
 
     @property
     def commits(self) -> int:
@@ -224,6 +230,7 @@ class World:
             with contextlib.suppress(SpoolError):
                 keeper._disk._spool.close()
         if isinstance(fault, SpoolError):
+            self.fault = str(fault)
             self.say(f"ended: {fault}")
         elif fault is not None:
             self.say(f"bug: {fault!r}")
