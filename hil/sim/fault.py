@@ -119,6 +119,7 @@ async def bit_flipped(trial: Trial) -> None:
 
 def _flipped(trial: Trial, near: bytes) -> None:
     trial.world.disk.power_on()
+    trial.world.disk.sync_faults = 0
     with contextlib.suppress(apsw.Error):  # a start that got as far as bringing in the log
         db = apsw.Connection(str(trial.world.spool))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
