@@ -121,7 +121,8 @@ def _prepared(gateway: Gateway) -> _Ready:
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
         raise ConfigError("gateway.toml", "spool.path", f"{spool.parent} cannot be written to")
-    client = Client(gateway.file.record.url, _tls(gateway), gateway.file.uplink.in_flight + 1)
+    uplink = gateway.file.uplink
+    client = Client(gateway.file.record.url, _tls(gateway), uplink.in_flight + 1, uplink.dscp)
     return _Ready(device, clock, client, loads)
 
 
@@ -257,16 +258,50 @@ def _words(told: dict[str, Any]) -> str:
         "  ".join(f"{name} {told[name]}" for name in counts),
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
         f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
+        *_outlook_words(told),
     ]
     for name, source in told["sources"].items():
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
         told_of = (source["state"], f"sealed {source['sealed']}", named, source["text"])
         lines.append(f"{name}: " + "  ".join(word for word in told_of if word))
+    for fork in told["forks"]:
+        sizes = f"{fork['from_size']} to {fork['to_size']} entries"
+        lines.append(f"RECORD ROLLED BACK from {sizes}: {told['offered_again']} offered again")
+    if told["unreadable"]:
+        lines.append(f"DISK DAMAGED: {told['unreadable']} batches cannot be read, and not be sent")
     if told["disk_low"]:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
     return "\n".join(lines)
+
+
+def _outlook_words(told: dict[str, Any]) -> list[str]:
+    """What waits, and what will come of it."""
+    queue, oldest, days = told["queue"], told["oldest_unreceipted"], told["days_to_drain"]
+    since = f", the oldest for {_span(oldest['age_s'])}" if oldest else ""
+    drained = "no end in sight" if days is None else "in step"
+    if days:
+        drained = f"all sent in {_span(round(days * 86_400))}"
+    full, written = told["disk_full_s"], told["bytes_written"]
+    return [
+        f"to send    {queue['batches']} batches, {_size(queue['bytes'])}{since};"
+        f" {told['in_flight']} under way; {drained}",
+        f"disk       {_size(told['bytes_kept'])} kept, {_size(written)} written since the start; "
+        + ("not filling up" if full is None else f"full in {_span(full)}"),
+    ]
+
+
+def _span(seconds: int) -> str:
+    """A time in its two largest units."""
+    for unit, size, smaller, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} {seconds % size // part} {smaller}"
+    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+
+
+def _size(count: int | None) -> str:
+    return "?" if count is None else f"{count / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":

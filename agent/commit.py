@@ -18,6 +18,8 @@ from evidence.gap import Gap
 from evidence.key import PublicKey
 from evidence.run import Reached
 
+KEEP_ALL_DAYS = 36_500  # longer than any spool is old
+
 
 class State(IntEnum):
     """Of a batch.
@@ -49,6 +51,20 @@ class Kept(NamedTuple):
     root: bytes
 
 
+class Fork(NamedTuple):
+    """Two trees of one record, neither continuing the other, and what shows that it signed both."""
+
+    taken: int  # when it was kept, ns TAI
+    old: Kept
+    receipt: bytes  # of the old tree; empty where none was left on disk
+    new: Kept
+    checkpoint: bytes  # of the new tree; empty where that is
+
+    def words(self) -> dict[str, int]:
+        """For the account of the agent."""
+        return {"tai": self.taken, "from_size": self.old.size, "to_size": self.new.size}
+
+
 class Left(NamedTuple):
     """A piece left without a head."""
 
@@ -74,8 +90,9 @@ class Commit:
     # Batch row, state, what was answered.
     answers: list[tuple[int, State, bytes]] = field(default_factory=list)
     kept: Kept | None = None
+    fork: Fork | None = None
     ends: bool = False  # the agent stops after it
-    keep_days: int = 0
+    keep_days: int = KEEP_ALL_DAYS
     gives_up: list[int] = field(default_factory=list)  # batch rows; the piece states what is gone
     sets_aside: list[int] = field(default_factory=list)  # damaged pieces; likewise
     frees: bool = False  # space is needed: free what may be, however lately it was written
@@ -88,6 +105,7 @@ class Commit:
             or piece.statements
             or self.statements
             or self.answers
+            or self.fork
             or self.cut
             or self.gives_up
             or self.sets_aside
@@ -114,6 +132,8 @@ class Found:
     damaged: tuple[int, ...]  # pieces that cannot be read, and were under no head
     holes: tuple[tuple[int, int, Gap], ...]  # what they leave out: stream, kind, hole
     kept: Kept
+    forks: tuple[Fork, ...]
+    waiting_batches: int
     waiting: int  # observations in batches that wait
     waiting_size: int
 

@@ -21,7 +21,7 @@ from evidence.merkle import HASH_BYTES
 
 BACKLOG_OBSERVATIONS = 600  # of one batch at most: the record admits batches of this size fastest
 BODY_BYTES_MAX = BATCH_BYTES_MAX - (64 << 10)  # what a batch may have beside its head
-BACKLOG_AGES = 8  # while others wait, a batch may be this many times older than a live one
+BACKLOG_AGES = 8  # while live batches queue up, one may be this many times older when it is cut
 
 
 class Cut(NamedTuple):
@@ -98,7 +98,7 @@ class Cutter:
         return there is None or stretch.first_seq != there[-1].last_seq + 1
 
     def due(self, now_ns: int, backlog: bool) -> bool:
-        """Whether to cut now; `backlog`: others wait, so a fuller batch serves better."""
+        """Whether to cut now; `backlog`: live ones queue up, so a fuller serves better."""
         if self._first is None:
             return False
         if self._ranges > RANGES_MAX // 2 or self._observations >= BACKLOG_OBSERVATIONS:

@@ -88,6 +88,8 @@ class Health:
             "record",
         ),
         *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
+        *("waiting_batches", "in_flight", "reopened", "forks", "unread"),
+        *("oldest", "oldest_age_s", "bytes_kept", "bytes_written", "disk_full_s", "days_to_drain"),
     )
 
     def __init__(self) -> None:
@@ -96,8 +98,17 @@ class Health:
         self.latency = Latency()
         self.gaps: Counter[str] = Counter()
         self.sealed = self.durable = self.receipted = self.refused = self.unkept = self.bugs = 0
+        self.waiting = self.waiting_bytes = self.waiting_batches = self.tree_size = 0
+        self.in_flight = self.reopened = self.unread = 0
+        self.forks: list[dict[str, int]] = []  # agent.lineage's, bounded there
+        # What agent.outlook saw; None where nobody can say.
+        self.oldest: int | None = None
+        self.oldest_age_s: int | None = None
+        self.bytes_kept: int | None = None
+        self.bytes_written: int | None = None
+        self.disk_full_s: int | None = None
+        self.days_to_drain: float | None = None
         self.given_up = 0  # observations that went without a receipt, or are damaged on disk
-        self.waiting = self.waiting_bytes = self.tree_size = 0
         self.disk_low = False
         self.run = self.record = self.spool_fault = self.clock = ""
 
@@ -107,6 +118,12 @@ class Health:
     def bad_frame(self, source: str, fault: str, text: str, raw: bytes, tai: int) -> None:
         self.source(source).fault(fault)
         self.ring.append(BadFrame(source, fault, text, raw[:RING_BYTES], tai))
+
+    def _oldest(self) -> dict[str, int | None] | None:
+        """The oldest batch without a receipt, as it was last looked at."""
+        if self.oldest is None or not self.waiting_batches:
+            return None
+        return {"tai": self.oldest, "age_s": self.oldest_age_s}
 
     def report(self) -> dict[str, Any]:
         """All of it, for JSON. Instants in ns TAI, latency in ms."""
@@ -120,6 +137,20 @@ class Health:
             "refused": self.refused,
             "waiting": self.waiting,
             "waiting_bytes": self.waiting_bytes,
+            "queue": {
+                "batches": self.waiting_batches,
+                "observations": self.waiting,
+                "bytes": self.waiting_bytes,
+            },
+            "oldest_unreceipted": self._oldest(),
+            "in_flight": self.in_flight,
+            "unreadable": self.unread,
+            "days_to_drain": self.days_to_drain if self.waiting_batches else 0.0,
+            "bytes_kept": self.bytes_kept,
+            "bytes_written": self.bytes_written,
+            "disk_full_s": self.disk_full_s,
+            "forks": list(self.forks),
+            "offered_again": self.reopened,
             "holes": sum(self.gaps.values()),
             "gaps": dict(self.gaps),
             "unkept": self.unkept,

@@ -9,6 +9,9 @@
 4. http:// goes to this machine only. Certificates are always checked, the host's name included.
 5. Head and body leave in one write, with TCP_NODELAY: two small segments would meet the peer's
    delayed acknowledgement and cost 40 ms.
+6. A line that carries nothing is given up after SILENCE_S by the kernel (TCP_USER_TIMEOUT), so that
+   an answer may be waited for as long as a slow line takes to carry the question.
+7. What is sent bears the DSCP that the operator gave (RFC 2474), once connected.
 
 It retries nothing (the caller knows what may be asked twice), follows no redirect, and takes no
 proxy from the environment.
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0  # three SYNs (1, 3 and 7 s), and a TLS handshake over a slow line
 SILENCE_S = 20.0  # without a byte from the peer: a record under load commits within seconds
+SLOWEST_BYTES_S = 1000  # of a line that is waited for: 8 kbit/s, a share of a bad GPRS channel
 IDLE_S = 15.0  # then not used again: common servers hang up on an idle connection after 60 to 75 s
 RESPONSE_BYTES_MAX = 1 << 20  # the heads of thousands of streams; a receipt has a few KiB
 HEAD_BYTES_MAX = 16 * 1024  # of an answer; a record's has some hundred bytes
@@ -73,8 +77,10 @@ class Tls:
 class Client:
     """Requests to one record, at most `connections` at a time. Raises ConfigError when made."""
 
-    def __init__(self, url: str, tls: Tls | None = None, connections: int = 4) -> None:
-        self._place = _place(url)
+    def __init__(
+        self, url: str, tls: Tls | None = None, connections: int = 4, dscp: int = 0
+    ) -> None:
+        self._place, self._dscp = _place(url), dscp
         if tls is not None and not self._place.secure:
             raise ConfigError(url, "", "has certificates, and is not https://")
         self._context = _context(tls or Tls()) if self._place.secure else None
@@ -137,7 +143,7 @@ class Client:
         for host in LOCALHOST if place.host == "localhost" else (place.host,):
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    return await _open(host, place, self._context)
+                    return await _open(host, place, self._context, self._dscp)
             except TimeoutError as fault:
                 raise self._error("timeout", f"no connection within {CONNECT_S:g} s") from fault
             except OSError as fault:
@@ -227,7 +233,7 @@ class _Connection:
         status, parts, size = 0, [], 0
         while not isinstance(event := http.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
-                http.receive_data(await self._read())
+                http.receive_data(await self._read(SILENCE_S + len(body) / SLOWEST_BYTES_S))
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):
@@ -243,8 +249,8 @@ class _Connection:
         self._idle_since = self._loop.time()
         return answer, not leftover
 
-    async def _read(self) -> bytes:
-        async with asyncio.timeout(SILENCE_S):
+    async def _read(self, silence_s: float) -> bytes:
+        async with asyncio.timeout(silence_s):
             data = await self._reader.read(READ_BYTES)
         self._taken += len(data)
         self.ended = not data
@@ -261,7 +267,9 @@ class _Place(NamedTuple):
     authority: str  # as the Host header gives it
 
 
-async def _open(host: str, place: _Place, context: "ssl.SSLContext | None") -> _Connection:
+async def _open(
+    host: str, place: _Place, context: "ssl.SSLContext | None", dscp: int
+) -> _Connection:
     """Connects. Raises OSError."""
     loop = asyncio.get_running_loop()
     reader = _Reader(limit=READ_BYTES, loop=loop)
@@ -273,7 +281,18 @@ async def _open(host: str, place: _Place, context: "ssl.SSLContext | None") -> _
     line = transport.get_extra_info("socket")
     if line is not None:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE_S * 1000))
+        if dscp:
+            _mark(line, dscp)
     return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+def _mark(line: socket.socket, dscp: int) -> None:
+    """Marks what is sent: the upper six bits of the byte; the lower two are ECN's (RFC 3168)."""
+    if line.family == socket.AF_INET6:
+        line.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        line.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
 
 def _place(url: str) -> _Place:

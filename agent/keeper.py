@@ -15,17 +15,18 @@ agent.signature's, never in the loop.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
+from agent.answers import Answers, Told
 from agent.beginning import Before, Due, commit_of, sealer_of
 from agent.clock import RunClock, Watch
-from agent.commit import Commit, Found, Kept, State, Waiting
+from agent.commit import KEEP_ALL_DAYS, Commit, Found, State
 from agent.config import Gateway
-from agent.cutter import BACKLOG_OBSERVATIONS, Cut, Cutter, Limits
+from agent.cutter import Cut, Cutter, Limits
 from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import NOTHING, Hearing
@@ -36,6 +37,7 @@ from agent.sealer import Sealer, Stretch
 from agent.signature import Signatures
 from agent.spool import Spool
 from evidence.code import Cause
+from evidence.heads import StreamHead
 from evidence.key import Signer
 from evidence.run import Reached
 
@@ -64,7 +66,6 @@ class Keeper:
         self._device, self._random, self._health = device, random, health
         self._disk = Disk(gateway.path(gateway.file.spool.path))
         self._signatures = Signatures(device)
-        self._answers: list[tuple[int, State, bytes]] = []
         self._turn = asyncio.Lock()
         self._sound = self._ended = False  # the disk holds what we think; the run was ended
         self._reached: tuple[Reached, ...] = ()
@@ -74,7 +75,7 @@ class Keeper:
         self._due = Due(clock, watch)
         self._committing: tuple[Stretch, ...] = ()  # of the commit under way
         self._run = b""
-        self.kept = Kept(0, b"")
+        self.said = Answers(health)
         self._runs: set[bytes] = set()
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
@@ -82,12 +83,13 @@ class Keeper:
         self._room = Room(spool.pending_bytes_max, health)
         self.relief = Relief(spool.when_full, hearing, health, self._disk.call)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
+        self.behind = False  # set while live batches queue up: fuller ones go through faster
 
     async def start(self) -> None:
         """Opens the spool and begins a run. Raises SpoolError."""
         found = await self._disk.open()
         found.check_owner(self._device.public)
-        self.kept = found.kept
+        self.said.find(found)
         self._hearing.resume(found.came)
         await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
         self._owed_until = self._clock.monotonic_ns() + OWED_NS
@@ -116,7 +118,7 @@ class Keeper:
         Raises SpoolError when the disk takes nothing for END_S.
         """
         await self._signatures.settle()
-        self.compared({})
+        self.compared(())
         try:
             async with asyncio.timeout(END_S), self._turn:
                 try:
@@ -157,33 +159,21 @@ class Keeper:
             self._signatures.close()
             await self._disk.close()
 
-    def compared(self, reached: dict[int, int]) -> None:
-        """The record says how far it has each stream's measurements, ns TAI, or was not asked in
-        time: the holes across the start are stated.
+    def compared(self, told: Iterable[StreamHead]) -> None:
+        """The record says how far it has each stream, or was not asked in time: the holes across
+        the start are stated. What it has of this run says nothing of those before.
         """
         self._owed_until = 0
-        self._hearing.release(reached)
+        before = ((head.stream, head.measured) for head in told if head.run != self._run)
+        self._hearing.release({stream: tai for stream, tai in before if tai is not None})
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         """What the record said of a batch; the next commit makes it durable.
 
         Said again before that, as when the disk hangs, it is no news.
         """
-        if any(row == told for told, _, _ in self._answers):
-            return
-        self._answers.append((row, state, encoded))
-        self._health.waiting -= count
-        self._health.waiting_bytes -= size
-        if state == State.RECEIPTED:
-            self._health.receipted += count
-        else:
-            self._health.refused += count
-        self._give_room()
-
-    def believe(self, kept: Kept) -> None:
-        """The record's tree head that is kept from now on."""
-        self.kept = kept
-        self._health.tree_size = kept.size
+        if self.said.answer(Told(row, state, encoded, count, size)):
+            self._give_room()
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:
         """Whether a link that the record has can be of this disk: if not, that was rolled back."""
@@ -204,7 +194,7 @@ class Keeper:
         self._piece_id, self._reached = found.next_piece, found.reached
         self._runs |= found.runs | {item.run for item in found.reached}
         self._found = {(item.stream, item.run): item.seq for item in found.reached}
-        await self._count_waiting(found)
+        await self.on_disk(partial(self.said.count, self.spool, found))
         lost = None
         if cause == Cause.RESTART and found.taken is not None:
             lost = (found.taken, max(found.taken, self._clock.now().tai))
@@ -220,18 +210,6 @@ class Keeper:
             if payload != sealer.payload:
                 self._signatures.ask(payload)
         self.offered.set()
-
-    async def _count_waiting(self, found: Found) -> None:
-        """What waits on disk, without what was answered for and could not be kept yet."""
-        rows, still = list[int](), list[list[Waiting]]()
-        while len(rows) < len(self._answers):  # the record goes on answering meanwhile
-            rows = [row for row, _, _ in self._answers]
-            still = await self.on_disk(partial(_each_waiting, self.spool, rows))
-        told = [
-            one for row, ones in zip(rows, still, strict=True) for one in ones if one.row == row
-        ]
-        self._health.waiting = found.waiting - sum(one.observations for one in told)
-        self._health.waiting_bytes = found.waiting_size - sum(one.size for one in told)
 
     async def _new_run(self, before: Before) -> Sealer:
         """A run whose payload is durable. Raises SpoolError."""
@@ -273,7 +251,7 @@ class Keeper:
 
     async def _tick(self) -> None:
         if self._owed_until and self._clock.monotonic_ns() >= self._owed_until:
-            self.compared({})
+            self.compared(())
         self._hearing.watch(self._clock.monotonic_ns())
         due = self._due.take()
         needed = max(self._room.excess, LOW_BYTES if self._disk.low else 0)
@@ -308,10 +286,10 @@ class Keeper:
             self._reached = piece.reached
         piece = piece._replace(reached=self._reached)
         commit = Commit(self._piece_id, now, self._run, piece, streams=new, ends=ends)
-        commit.keep_days = self._gateway.file.spool.keep_days
+        days = self._gateway.file.spool.keep_days
+        commit.keep_days = KEEP_ALL_DAYS if self.said.doubted else days
         commit.statements = self._signatures.take()
-        commit.answers = list(self._answers)
-        commit.kept = self.kept if commit.answers else None
+        self.said.into(commit)
         self.relief.join(commit)
         self._committing = piece.stretches
         self._cut(commit, last)
@@ -327,7 +305,7 @@ class Keeper:
         if not cutter.fits(*piece):
             commit.cut = cutter.cut(sealer.sign_head)
         cutter.add(commit.piece_id, *piece, now_ns)
-        if commit.cut is None and (last or cutter.due(now_ns, self._backlog)):
+        if commit.cut is None and (last or cutter.due(now_ns, self.behind)):
             commit.cut = cutter.cut(sealer.sign_head)
 
     def _empty(self, cut: Cut | None) -> Commit:
@@ -340,15 +318,11 @@ class Keeper:
         self._sound = False
         await self._disk.append(commit, self._durable)
 
-    @property
-    def _backlog(self) -> bool:
-        return self._health.waiting > BACKLOG_OBSERVATIONS
-
     def _durable(self, commit: Commit) -> None:
         self._sound = True
         self._committing = ()
         self._piece_id += 1
-        del self._answers[: len([row for row in commit.answers if row[1] != State.DAMAGED])]
+        self.said.durable(commit)
         self.relief.durable(commit)
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
@@ -356,6 +330,7 @@ class Keeper:
             for heard, frames in groupby(stretch.frames, attrgetter("heard")):
                 self._health.latency.add(now - heard.tai, len(list(frames)))
         if commit.cut is not None:
+            self._health.waiting_batches += 1
             self._health.waiting += commit.cut.observations
             self._health.waiting_bytes += commit.cut.size
             self.offered.set()
@@ -397,7 +372,3 @@ class Keeper:
         room = self._disk.takes(sum(len(item.links) for item in absent))
         self._health.durable += self._hearing.again(absent, durable, room)
         log.warning("the spool is open again")
-
-
-def _each_waiting(spool: Spool, rows: list[int]) -> list[list[Waiting]]:
-    return [spool.waiting(row - 1, 1) for row in rows]

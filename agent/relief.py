@@ -88,6 +88,7 @@ class Relief:
         for one in gone:
             self._health.given_up += one.observations
             if one.waiting:
+                self._health.waiting_batches -= 1
                 self._health.waiting -= one.observations
                 self._health.waiting_bytes -= one.size
 

@@ -25,6 +25,7 @@ from agent.health import Health
 from agent.hearing import Hearing
 from agent.http import Client
 from agent.keeper import Keeper
+from agent.outlook import Outlook
 from agent.uplink import Uplink
 from drivers import registry
 from drivers.line import LinkError, Source
@@ -67,8 +68,10 @@ class Runner:
             self._keeper,
             random,
             self.health,
+            gateway.file.uplink,
         )
         self._client = client
+        self._outlook = Outlook(gateway, self._keeper, clock, self.health)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Runs until `stop`.
@@ -80,7 +83,7 @@ class Runner:
         spool = self._gateway.path(self._gateway.file.spool.path)
         keeping = [
             *(self._task(self._clock.watch()), self._task(self._keeper.keep())),
-            *(self._task(self._uplink.run(self._gateway.file.uplink.in_flight)),),
+            *(self._task(self._uplink.run()), self._task(self._outlook.watch())),
         ]
         telling = self._task(self._tell(spool))
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]

@@ -22,9 +22,10 @@ from zlib import crc32
 
 import apsw
 
-from agent.commit import Commit, Found, Kept, Left, Waiting
+from agent.commit import Commit, Found, Kept, Left
 from agent.cutter import Cut
 from agent.damage import Damaged, Survey
+from agent.query import Queries, read_forks
 from agent.schema import DamageError, GoneError, SpoolError, locked, opened
 from agent.sealer import Came, Piece, Statement, Stretch
 from evidence import cbor, merkle, observation, shape
@@ -49,7 +50,7 @@ _OF_RUN = (
 log = logging.getLogger("gridseal.spool")
 
 
-class Spool:
+class Spool(Queries):
     """An open spool. Raises SpoolError wherever the disk fails."""
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +93,7 @@ class Spool:
         for stream, tai in survey.unfinished().items():
             self._came[stream] = self._came[stream]._replace(last=tai)
         waiting = self.rows(
-            "SELECT coalesce(sum(observations), 0), coalesce(sum(size), 0)"
+            "SELECT count(*), coalesce(sum(observations), 0), coalesce(sum(size), 0)"
             " FROM batch WHERE state = 0"
         )[0]
         run, taken, ended = cbor.decode(marks["run"]) if "run" in marks else (None, None, False)
@@ -116,8 +117,10 @@ class Spool:
             kept=Kept(*cbor.decode(marks["kept"]))
             if "kept" in marks
             else Kept(0, merkle.EMPTY_ROOT),
-            waiting=waiting[0],
-            waiting_size=waiting[1],
+            forks=read_forks(marks),
+            waiting_batches=waiting[0],
+            waiting=waiting[1],
+            waiting_size=waiting[2],
         )
 
     def came_with(self, first: int, last: int) -> dict[int, Came]:
@@ -162,14 +165,6 @@ class Spool:
         except OSError as fault:
             raise SpoolError(f"{self.path}: {fault.strerror}") from fault
         return int(there.f_bavail * there.f_frsize + self.rows(free)[0][0]) + log_bytes
-
-    def waiting(self, after: int, most: int) -> list[Waiting]:
-        """Batches that wait, oldest first, from the row behind `after`."""
-        query = (
-            "SELECT id, name, run, observations, size FROM batch"
-            " WHERE state = 0 AND id > ? ORDER BY id LIMIT ?"
-        )
-        return [Waiting(*row) for row in self.rows(query, (after, most))]
 
     def batch(self, row: int) -> tuple[bytes, bytes]:
         """A batch as it is offered, and its encoded head.
@@ -232,6 +227,8 @@ class Spool:
             run("UPDATE batch SET state = ?, answer = ? WHERE id = ?", (int(state), answer, batch))
         if commit.kept:
             self._mark("kept", commit.kept)
+        if commit.fork:
+            self._mark(self.fork_mark(), commit.fork)
         if commit.ends or commit.begins or commit.piece_id % SNAPSHOT_PIECES == 0:
             self._mark("reached", [commit.piece_id, piece.reached, list(self._came.items())])
             self._mark("run", [commit.run, commit.taken, commit.ends])
@@ -317,12 +314,6 @@ class Spool:
             if crc32(links, crc32(parts)) != crc:
                 raise DamageError(f"{where}: is not what was written")
             yield Left(piece_id, tuple(_stretches(parts, links, where)), count, len(links))
-
-    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        try:
-            return self._db.execute(query, values).fetchall()
-        except apsw.Error as fault:
-            raise SpoolError(f"{self.path}: {fault}") from fault
 
 
 def _end(stretch: Stretch) -> Reached:

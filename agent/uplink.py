@@ -9,8 +9,12 @@
    never holds up the rest, and offered again every RETRY_S. Where nothing goes through, as with a
    record that lost its log, batches are passed over ever more slowly: lines cost money.
 4. Statements are sent when the record asks for them by name (409), never otherwise.
+5. Live batches go first, and the backlog has its share (agent.turn); both within the cap that the
+   operator set (agent.pace). All batches found at the start are backlog.
+6. Where what the record says does not hold with the tree kept last, agent.lineage looks whether its
+   log was rolled back; while that is open nothing is sent.
 
-It holds at most `in_flight` batches in memory. It signs nothing and writes no disk.
+It holds at most `in_flight` batches' bytes in memory. It signs nothing and writes no disk.
 """
 
 import asyncio
@@ -18,15 +22,19 @@ import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent.commit import Kept, State, Waiting
+from agent.config import UplinkSection
 from agent.health import Health
-from agent.http import Answer, Client, UplinkError
+from agent.http import SLOWEST_BYTES_S, Answer, Client, UplinkError
 from agent.keeper import Keeper
+from agent.lineage import ANSWER, BUSY, Lineage, unwell
+from agent.pace import Pace
 from agent.schema import DamageError, GoneError, SpoolError
+from agent.turn import Turns
 from evidence import cbor, cose, merkle, receipt, shape
-from evidence.code import Cause, Reason, Typ
+from evidence.code import Reason, Typ
 from evidence.head import batch_id
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
@@ -37,12 +45,12 @@ LIST_MAX = 64  # batches looked up at once
 TRIES_MAX = 3  # of one batch, while the record answers: then others have their turn
 PASSES_MAX = 16  # one after another: then it is the record, and each more waits longer
 RETRY_S = 10.0  # between two looks at what was passed over
+UNREAD_S = 300.0  # between two looks at a batch that the disk did not give twice
+UNREAD_MAX = 1024  # such batches that are told apart
 SETTLE_S = 30.0  # an answered batch is durable as such by then: a commit takes ms
 WANTED_MAX = 1024  # statements asked for in one answer
 SUPPLY_DEPTH_MAX = 4  # credential, run, descriptor: each may ask for the one before
-ANSWER, BUSY = "answer", "busy"  # causes of UplinkError: this one's answer; the whole record's
-SAID_MAX = 160  # characters of what a record says beside its status
-BUSY_STATUS = 429  # and 500 and above: the record has no time, or is not well
+NS = 1_000_000_000
 log = logging.getLogger("gridseal.uplink")
 
 
@@ -52,6 +60,7 @@ class Offer(NamedTuple):
     batch: Waiting
     encoded: bytes
     head: bytes
+    live: bool
 
 
 class Uplink:
@@ -65,99 +74,137 @@ class Uplink:
         keeper: Keeper,
         random: Callable[[int], bytes],
         health: Health,
+        settings: UplinkSection,
     ) -> None:
-        self._client, self._log_key, self._device = client, log_key, device
+        self._client, self._log_key = client, log_key
         self._keeper, self._random, self._health = keeper, random, health
-        # With the tries that each has.
-        self._queue: asyncio.Queue[tuple[Waiting, int]] = asyncio.Queue(LIST_MAX)
-        self._after = 0  # the last row that was looked up
-        self._held: set[int] = set()  # rows in the queue, under way, or answered a moment ago
-        self._mended = asyncio.Event()  # what was passed over went through after all
+        self._slots, share = settings.in_flight, settings.backlog_share
+        self._turns = Turns(self._slots, share)
+        self._pace = Pace(settings.max_kbps, share, _monotonic_ns)
+        self._newest = 0  # the last row that was looked up as live
+        self._tried = 0  # the last row of the backlog that was ever offered
+        self._unread: set[int] = set()  # rows that the disk did not give
+        self._up = asyncio.Event()  # set for a moment whenever a batch goes through
         self._passed = ""  # why the last batch was passed over; empty when none is
         self._passes = 0  # one after another
+        self._away = False  # whether nobody answered, the last time
         self._said = ""  # the fault that was logged last; empty once a batch went through
         self._proving = asyncio.Lock()
         self._supplying = asyncio.Lock()
+        ask = partial(self._ask, live=True)
+        self._lineage = Lineage(ask, log_key, device, keeper, health, self._proving)
 
-    async def run(self, in_flight: int) -> None:
+    async def run(self) -> None:
         """Offers what waits, until cancelled."""
+        await self._begin()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._compare_heads())
+            group.create_task(self._lineage.compare_heads())
             group.create_task(self._list())
-            group.create_task(self._look_again())
-            for _ in range(in_flight):
+            group.create_task(self._look_back())
+            group.create_task(self._lineage.watch(self._turns.more))
+            for _ in range(self._slots):
                 group.create_task(self._offer())
 
+    async def _begin(self) -> None:
+        """What was cut until now is backlog."""
+        while True:
+            try:
+                self._newest = await self._keeper.on_disk(lambda: self._keeper.spool.newest())
+                return
+            except SpoolError:
+                await asyncio.sleep(BACKOFF_S[0])  # the keeper opens it again
+
     async def _list(self) -> None:
-        """Puts waiting batches into the queue, oldest first."""
+        """Puts batches into the live lane as they are cut."""
         while True:
             await self._keeper.offered.wait()
             self._keeper.offered.clear()
             while True:
                 try:
-                    found = await self._keeper.on_disk(partial(self._waiting, self._after))
+                    found = await self._keeper.on_disk(partial(self._waiting, self._newest))
                 except SpoolError:
                     break  # the keeper opens it again, and offers
                 for batch in found:
-                    self._after = batch.row
-                    await self._put(batch, TRIES_MAX)
+                    self._newest = batch.row
+                    self._turns.add_live(batch, TRIES_MAX)
+                self._keeper.behind = self._turns.behind
                 if len(found) < LIST_MAX:
                     break
 
-    async def _look_again(self) -> None:
-        """Offers again, once each, what was passed over or could not be read.
+    async def _look_back(self) -> None:
+        """Puts what else waits into the backlog's lane, oldest first, again and again.
 
-        Some of it every RETRY_S, and more as soon as one goes through.
+        What was passed over or could not be read comes up with it, for one try a round. A round
+        begins every RETRY_S, and sooner when there is more than there was.
         """
         cursor = 0
         while True:
-            # Not wait_for: before Python 3.12 it can lose a cancellation, and the agent its end.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_S):
-                    await self._mended.wait()
-            self._mended.clear()
+            await self._turns.hungry.wait()
             try:
                 found = await self._keeper.on_disk(partial(self._waiting, cursor))
             except SpoolError:
-                continue  # the keeper opens it again
-            left = [batch for batch in found if batch.row <= self._after]
-            again = [batch for batch in left if batch.row not in self._held]
-            if not again and not cursor and len(left) < LIST_MAX:
+                await self._rest(self._turns.more, RETRY_S)  # the keeper opens it again
+                continue
+            old = [one for one in found if one.row <= self._newest and not self._turns.holds(one)]
+            whole = len(found) == LIST_MAX
+            if not old and not cursor and not whole:
                 self._passed = ""
-            cursor = left[-1].row if len(left) == LIST_MAX else 0
-            for batch in again:
-                await self._put(batch, 1)
+            self._turns.add_backlog((one, TRIES_MAX if one.row > self._tried else 1) for one in old)
+            self._tried = max(self._tried, *(one.row for one in old), 0)
+            cursor = found[-1].row if whole else 0
+            if not cursor:
+                await self._rest(self._turns.more, RETRY_S)
+                self._turns.more.clear()
 
-    async def _put(self, batch: Waiting, tries: int) -> None:
-        self._held.add(batch.row)
-        await self._queue.put((batch, tries))
+    async def _rest(self, event: asyncio.Event, most_s: float) -> None:
+        """Waits for an event, or that long."""
+        # Not wait_for: before Python 3.12 it can lose a cancellation, and the agent its end.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await event.wait()
 
     async def _offer(self) -> None:
         while True:
-            batch, tries = await self._queue.get()
-            tries = tries if self._passes < PASSES_MAX else 1
+            turn = await self._turns.take()
+            self._keeper.behind = self._turns.behind
+            self._health.in_flight = self._turns.under_way
             settle_s = 0.0
             under_way = self._keeper.relief.under_way
-            under_way.add(batch.row)
+            under_way.add(turn.batch.row)
             try:
-                encoded, head = await self._keeper.on_disk(partial(self._read, batch.row))
-                if await self._until_answered(Offer(batch, encoded, head), tries):
+                read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
+                self._unread.discard(turn.batch.row)
+                self._health.unread = len(self._unread)
+                if await self._until_answered(Offer(turn.batch, *read, turn.live), turn.tries):
                     settle_s, self._passes = SETTLE_S, 0
-                    if tries < TRIES_MAX:
-                        self._mended.set()
+                    if turn.tries < TRIES_MAX:
+                        self._turns.more.set()
                 else:
                     self._passes += 1
                     await asyncio.sleep(self._pace_s())
             except DamageError:
-                self._keeper.relief.damaged(batch.row)
+                self._keeper.relief.damaged(turn.batch.row)
+                settle_s = SETTLE_S
             except GoneError:
-                pass  # given up in the meantime, and stated
+                self._unread.discard(turn.batch.row)  # given up in the meantime, and stated
             except SpoolError as fault:
-                log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
+                settle_s = self._cannot_read(turn.batch, fault)
             finally:
-                under_way.discard(batch.row)
-                loop = asyncio.get_running_loop()
-                loop.call_later(settle_s, self._held.discard, batch.row)
+                under_way.discard(turn.batch.row)
+                self._turns.done(turn, settle_s)
+                self._health.in_flight = self._turns.under_way
+
+    def _cannot_read(self, batch: Waiting, fault: SpoolError) -> float:
+        """Says it once of a batch. How long it is left alone: the first time the disk may just have
+        been opened again.
+        """
+        if batch.row in self._unread:
+            return UNREAD_S
+        if len(self._unread) < UNREAD_MAX:
+            self._unread.add(batch.row)
+            self._health.unread = len(self._unread)
+            log.error("batch %s cannot be offered: %s", batch.id.hex()[:16], fault)
+        return 0.0
 
     def _pace_s(self) -> float:
         """How long a slot rests after a batch was passed over."""
@@ -174,28 +221,54 @@ class Uplink:
 
         False when it is passed over: so many tries long the record answered, and did not take it.
         """
+        tries = tries if self._passes < PASSES_MAX else 1
         wait_s = BACKOFF_S[0]
         while True:
+            await self._lineage.sure.wait()
+            cause = ANSWER
             try:
                 if await self._push(offer):
-                    self._said = ""
-                    self._health.record = (
-                        f"up; passed over: {self._passed}" if self._passed else "up"
-                    )
+                    self._well()
                     return True
-                fault, own = "the record asks for statements", True
-            except (UplinkError, EvidenceError) as cause:
-                fault = str(cause)
-                own = isinstance(cause, EvidenceError) or cause.cause == ANSWER
+                fault = "the record asks for statements"
+            except EvidenceError as why:
+                fault = str(why)
+                self._lineage.doubted.set()
+            except UplinkError as why:
+                fault, cause = str(why), why.cause
+                if cause == ANSWER:
+                    self._lineage.doubted.set()
             if fault != self._said:  # once, not with every batch and try: a record may be away long
                 log.warning("batch %s: %s", offer.batch.id.hex()[:16], fault)
             self._health.record = self._said = fault
-            tries -= own
+            tries -= cause == ANSWER
             if tries <= 0:
                 self._passed = fault
                 return False
-            await asyncio.sleep(wait_s * (0.5 + self._random(1)[0] / 256))
+            wait = wait_s * (0.5 + self._random(1)[0] / 256)
+            if cause in (ANSWER, BUSY):
+                await asyncio.sleep(wait)
+            else:  # nobody answers: the first that gets through says so to all
+                self._away = True
+                await self._rest(self._up, wait)
             wait_s = min(wait_s * 2, BACKOFF_S[1])
+
+    def _well(self) -> None:
+        """A batch was answered for."""
+        if self._away:  # what was cut meanwhile is backlog: what is cut now waits for none of it
+            self._away = False
+            self._turns.leave(0)
+            self._keeper.behind = self._turns.behind
+        self._said = ""
+        self._health.record = f"up; passed over: {self._passed}" if self._passed else "up"
+        self._up.set()  # wakes who waits, and nobody who comes later
+        self._up.clear()
+
+    async def _ask(self, method: str, path: str, body: bytes | None, live: bool) -> Answer:
+        """One exchange, within the cap. Raises UplinkError."""
+        size = len(body or b"")
+        await self._pace.spend(size, live)
+        return await self._client.request(method, path, body, TIMEOUT_S + size / SLOWEST_BYTES_S)
 
     async def _push(self, offer: Offer) -> bool:
         """One attempt.
@@ -204,9 +277,9 @@ class Uplink:
         EvidenceError.
         """
         for _ in range(SUPPLY_DEPTH_MAX):
-            base = self._keeper.kept
+            base = self._keeper.said.kept
             path = f"/v1/batch/{offer.batch.id.hex()}?size={base.size}"
-            answer = await self._client.request("POST", path, offer.encoded, TIMEOUT_S)
+            answer = await self._ask("POST", path, offer.encoded, offer.live)
             if answer.status == 200:
                 await self._believe(offer, base, answer)
                 return True
@@ -214,13 +287,13 @@ class Uplink:
                 self._set_aside(offer, answer)
                 return True
             if answer.status != 409:
-                raise _unwell(answer, "")
+                raise unwell(answer, "")
             async with self._supplying:
-                if not await self._supply(answer, SUPPLY_DEPTH_MAX):
+                if not await self._supply(answer, SUPPLY_DEPTH_MAX, offer.live):
                     return False
         raise UplinkError("the record keeps asking for statements that it was given")
 
-    async def _supply(self, answer: Answer, depth: int) -> bool:
+    async def _supply(self, answer: Answer, depth: int, live: bool) -> bool:
         """Sends the statements that an answer asks for.
 
         False while one is not to be had: its key has yet to sign.
@@ -232,15 +305,15 @@ class Uplink:
             body = await self._statement(shape.blob(name, "name", merkle.HASH_BYTES))
             if body is None:
                 return False
-            posted = await self._client.request("POST", "/v1/statement?size=0", body, TIMEOUT_S)
-            if posted.status == 409 and not await self._supply(posted, depth - 1):
+            posted = await self._ask("POST", "/v1/statement?size=0", body, live)
+            if posted.status == 409 and not await self._supply(posted, depth - 1, live):
                 return False
             if posted.status == 409:
-                posted = await self._client.request("POST", "/v1/statement?size=0", body, TIMEOUT_S)
+                posted = await self._ask("POST", "/v1/statement?size=0", body, live)
             if posted.status == 422:
                 raise UplinkError(f"the record refuses a statement: {self._refusal(posted).text}")
             if posted.status != 200:
-                raise _unwell(posted, " to a statement")
+                raise unwell(posted, " to a statement")
         return True
 
     async def _statement(self, name: bytes) -> bytes | None:
@@ -258,16 +331,16 @@ class Uplink:
         async with self._proving:
             while True:
                 encoded, signed = self._checked(offer, base, answer)
-                if base == self._keeper.kept:
+                if base == self._keeper.said.kept:
                     break
                 # Another receipt was kept meanwhile: this one must be proved against that.
-                base = self._keeper.kept
+                base = self._keeper.said.kept
                 path = f"/v1/receipt/{offer.batch.id.hex()}?size={base.size}"
-                answer = await self._client.request("GET", path, None, TIMEOUT_S)
+                answer = await self._ask("GET", path, None, offer.live)
                 if answer.status != 200:
-                    raise _unwell(answer, " for a receipt that it gave")
+                    raise unwell(answer, " for a receipt that it gave")
             if signed.size > base.size:
-                self._keeper.believe(Kept(signed.size, signed.root))
+                self._keeper.said.believe(Kept(signed.size, signed.root))
             batch = offer.batch
             self._keeper.answer(batch.row, State.RECEIPTED, encoded, batch.observations, batch.size)
 
@@ -303,46 +376,6 @@ class Uplink:
         cose.check(message, self._log_key)
         return receipt.read_refusal(message.payload)
 
-    async def _compare_heads(self) -> None:
-        """Asks once what the record has of this device.
 
-        A run that this disk does not know means it was rolled back.
-        """
-        wait_s = BACKOFF_S[0]
-        while True:
-            try:
-                answer = await self._client.request(
-                    "GET", f"/v1/device/{self._device.kid.hex()}/heads", None, TIMEOUT_S
-                )
-                if answer.status == 200:
-                    self._judge_heads(cbor.decode(answer.body))
-                    return
-                if answer.status == 404:
-                    return
-            except (UplinkError, EvidenceError) as fault:
-                self._health.record = str(fault)
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, BACKOFF_S[1])
-
-    def _judge_heads(self, heads: Any) -> None:
-        for item in shape.array(heads, "heads"):
-            parts = shape.array(item, "head", 4)
-            stream, seq = shape.uint(parts[0], "stream"), shape.uint(parts[2], "seq")
-            run = shape.blob(parts[1], "run", merkle.HASH_BYTES)
-            if not self._keeper.knows(stream, run, seq):
-                log.error(
-                    "the record has seq %s of stream %s, which this disk never had: rolled back",
-                    seq,
-                    stream,
-                )
-                self._keeper.turn(Cause.ROLLBACK)
-                return
-
-
-def _unwell(answer: Answer, to: str) -> UplinkError:
-    """The fault of a status that answers for nothing."""
-    whole = answer.status == BUSY_STATUS or answer.status >= 500
-    said = answer.body[:SAID_MAX].decode("ascii", "replace") if answer.status == 400 else ""
-    why = "".join(sign for sign in said if sign.isprintable())
-    text = f"the record answers {answer.status}{to}" + (f": {why}" if why else "")
-    return UplinkError(text, BUSY if whole else ANSWER)
+def _monotonic_ns() -> int:
+    return round(asyncio.get_running_loop().time() * NS)

@@ -32,6 +32,7 @@ class Typ(IntEnum):
     REFUSAL = 65306
     CLASSIFICATION = 65307
     CHECKPOINT = 65308
+    HEADS = 65309
 
 
 class Kind(IntEnum):

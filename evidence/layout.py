@@ -10,6 +10,8 @@ becomes another layout.
    width.
 2. Links are checked on the way: stream, seq rising by one, prev the leaf hash of the link before.
 3. Signatures are not checked here.
+4. What is told of arrival is that of a span's first and last observation: arrivals of one stream
+   rise with seq, and a look at each would cost something with every observation.
 """
 
 from hashlib import sha256
@@ -27,6 +29,8 @@ LAYOUTS_MAX = 32
 _NUMBER = {1: ("B", 24), 2: ("H", 1 << 8), 4: ("I", 1 << 16), 8: ("Q", 1 << 32)}
 _TAI_LEAST = 1 << 32  # 1970-01-01T00:00:04 TAI; earlier instants have a shorter head
 Quality = tuple[int | None, int, int]  # bound, source, flags
+# tai, heard (after tai), and the bound of the gateway's clock: as one observation says it.
+Arrival = tuple[int, int, int | None]
 
 
 class Segment(NamedTuple):
@@ -45,8 +49,9 @@ class Span(NamedTuple):
     end: int  # where it ends in the body
     leaves: list[bytes]
     segments: list[Segment]
-    first: tuple[int, int]  # tai, heard of the first observation
-    last: tuple[int, int]  # and of the last
+    first: Arrival
+    last: Arrival
+    latest: dict[int, int]  # kind: tai of the last observation of that kind
 
 
 class _Layout(NamedTuple):
@@ -55,25 +60,28 @@ class _Layout(NamedTuple):
     least: tuple[Any, Any, Any]  # of seq, heard, heard_bound; b"" where it is in the fixed bytes
     negative: bool  # heard is below zero: CBOR holds -1 - heard
     heard: int  # what heard is where it is part of the fixed bytes
+    heard_bound: int | None  # likewise
     kind: int
     quality: Quality
     stream: int
 
 
 _Turn = tuple[int, int, Quality, tuple[bytes, ...]]  # first seq, kind, quality, marks
+_NEVER: Arrival = (0, 0, None)
 
 
 class _Walk:
     """How far a span has been read."""
 
-    __slots__ = ("stream", "seq", "stop", "prev", "leaves", "turns", "first", "last")
+    __slots__ = ("stream", "seq", "stop", "prev", "leaves", "turns", "first", "last", "latest")
 
     def __init__(self, stream: int, seq: int, count: int, prev: bytes) -> None:
         self.stream, self.seq, self.stop, self.prev = stream, seq, seq + count, prev
         self.leaves: list[bytes] = []
         self.turns: list[_Turn] = []
-        self.first: tuple[int, int] | None = None
-        self.last = (0, 0)
+        self.first: Arrival | None = None
+        self.last = _NEVER
+        self.latest: dict[int, int] = {}
 
     def check(self, stream: int, seq: int, prev: bytes) -> None:
         if stream != self.stream:
@@ -94,8 +102,10 @@ class _Walk:
         if not self.turns or self.turns[-1][1:] != (kind, quality, marks):
             self.turns.append((seq, kind, quality, marks))
 
-    def advance(self, seq: int, prev: bytes, first: tuple[int, int], last: tuple[int, int]) -> None:
+    def advance(self, seq: int, prev: bytes, kind: int, first: Arrival, last: Arrival) -> None:
+        """Up to this seq all was read; the first and last of it, of one kind."""
         self.seq, self.prev, self.last = seq, prev, last
+        self.latest[kind] = last[0]
         if self.first is None:
             self.first = first
 
@@ -104,7 +114,8 @@ class _Walk:
         segments = [
             Segment(turn[0], end - 1, *turn[1:]) for turn, end in zip(self.turns, ends, strict=True)
         ]
-        return Span(end, self.leaves, segments, self.first or (0, 0), self.last)
+        first = self.first or _NEVER
+        return Span(end, self.leaves, segments, first, self.last, self.latest)
 
 
 class Reader:
@@ -147,8 +158,8 @@ class Reader:
         walk.turn(sample.seq, sample.kind, (sample.bound, sample.source, sample.flags), marks)
         leaf = sha256(b"\x00" + message.encoded).digest()
         walk.leaves.append(leaf)
-        instants = (sample.tai, sample.heard)
-        walk.advance(sample.seq + 1, leaf, instants, instants)
+        arrival = (sample.tai, sample.heard, sample.heard_bound)
+        walk.advance(sample.seq + 1, leaf, sample.kind, arrival, arrival)
         self._layout = self._learn(sample, message.encoded)
         return end
 
@@ -182,7 +193,8 @@ class Reader:
             last = row
             first = first or row
         if first is not None and last is not None:
-            walk.advance(expected, leaf, _instants(layout, first), _instants(layout, last))
+            arrivals = (_arrival(layout, first), _arrival(layout, last))
+            walk.advance(expected, leaf, layout.kind, *arrivals)
         return start
 
     def _learn(self, sample: Sample, encoded: bytes) -> _Layout | None:
@@ -216,16 +228,18 @@ def _layout(
     form = "".join(f"{len(part)}s{code}" for part, code in zip(fixed, (*codes, "64x"), strict=True))
     quality = (sample.bound, sample.source, sample.flags)
     numbers = (least[0], least[2], least[3])
-    of_heard = (sample.heard < 0, sample.heard)
+    of_heard = (sample.heard < 0, sample.heard, sample.heard_bound)
     struct = Struct(f">{form}")
     return _Layout(struct, fixed, numbers, *of_heard, sample.kind, quality, sample.stream)
 
 
-def _instants(layout: _Layout, row: tuple[Any, ...]) -> tuple[int, int]:
-    heard = row[5]
+def _arrival(layout: _Layout, row: tuple[Any, ...]) -> Arrival:
+    heard, bound = row[5], row[7]
     if heard == b"":
-        return row[3], layout.heard
-    return row[3], -1 - heard if layout.negative else heard
+        heard = layout.heard
+    elif layout.negative:
+        heard = -1 - heard
+    return row[3], heard, layout.heard_bound if bound == b"" else bound
 
 
 def _places(encoded: bytes, prefix: int) -> list[tuple[int, int]]:

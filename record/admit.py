@@ -30,7 +30,7 @@ from evidence import (
     run,
 )
 from evidence.anchor import Authorities
-from evidence.code import Reason, Typ
+from evidence.code import SILENT, Reason, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
 from evidence.head import Head, Range
@@ -73,6 +73,8 @@ class Part(NamedTuple):
     leaves: Sequence[bytes]
     classed: tuple[Classed, ...]
     heard: tuple[int, int]  # when the first and the last were heard, ns TAI
+    heard_from: int | None  # when the last was, at the earliest; None when nobody can say
+    measured: int | None  # the instant of the last one that measures
 
 
 class NewBatch(NamedTuple):
@@ -299,7 +301,14 @@ def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
         end = segment.last_seq
     if before != SETTLEABLE:
         classed.append(Classed(place.stream, began, end, *before))
-    return Part(place, known.run, span.leaves, tuple(classed), (sum(span.first), sum(span.last)))
+    first, (tai, after, bound) = span.first, span.last
+    heard = (first[0] + first[1], tai + after)
+    heard_from = None if bound is None else min(max(heard[1] - bound, 0), INT_MAX)
+    measured = None
+    for kind, latest in span.latest.items():
+        if kind not in SILENT and (measured is None or latest > measured) and latest <= INT_MAX:
+            measured = latest
+    return Part(place, known.run, span.leaves, tuple(classed), heard, heard_from, measured)
 
 
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:

@@ -7,7 +7,7 @@ file derived.
    tree, classes, findings, receipts and checkpoints must come out the same, and carry the log's
    signature.
 3. Every table that follows from the evidence is compared with what came out, row by row.
-4. The file is only read, whatever it holds; a damaged one gives reasons, never an exception.
+4. The record is only read, whatever it holds; a damaged one gives reasons, never an exception.
 
 Derived rows of the second run go into a temporary file: about a tenth of the record's size.
 """
@@ -15,7 +15,6 @@ Derived rows of the second run go into a temporary file: about a tenth of the re
 import hashlib
 from collections.abc import Iterator
 from itertools import zip_longest
-from pathlib import Path
 
 from evidence import cbor, checkpoint, cose, credential, disclosure, receipt
 from evidence.anchor import Anchors
@@ -23,22 +22,23 @@ from evidence.code import ALG_ED25519, Typ
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from record.admit import Admitter, NewStatement
+from record.database import NotARecordError, Place, StoreError
 from record.desk import exhibit_seal
 from record.known import Known, MissingError
 from record.log import Log
 from record.schema import DERIVED, INT_MAX, Entry
 from record.sequencer import Item, Sequencer
-from record.store import NotARecordError, Store, StoreError, open_reader, open_scratch
+from record.store import Store, open_reader, open_scratch
 
 REASONS_MAX = 100  # lines; a file with more has no need of them
 _FROM_GATEWAYS = (Typ.CREDENTIAL, Typ.RUN, Typ.DESCRIPTOR)
 
 
 class Audit:
-    """One check of one file. Raises NotARecordError when there is nothing to check."""
+    """One check of one record. Raises NotARecordError when there is nothing to check."""
 
-    def __init__(self, path: Path, anchors: Anchors | None, every: bool = False) -> None:
-        self._store = open_reader(path)
+    def __init__(self, place: Place, anchors: Anchors | None, every: bool = False) -> None:
+        self._store = open_reader(place)
         self._anchors = anchors
         self._every = every
         self._reasons: list[str] = []
@@ -50,7 +50,7 @@ class Audit:
             self._key = self._store.log_key()
         except StoreError as fault:
             self._store.close()
-            raise NotARecordError(f"{path}: {fault}") from fault
+            raise NotARecordError(f"{place}: {fault}") from fault
 
     def fingerprints(self) -> list[str]:
         """Whom this record claims to come from: for people to compare with what they were told."""
@@ -103,7 +103,7 @@ class Audit:
         if anchors is None:
             raise StoreError("no trust anchors")
         for fault in self._store.faults():
-            self._say(f"file: {fault}")
+            self._say(f"database: {fault}")
         if self._key != anchors.log_key.raw or self._store.keys("meta") != ["log_key"]:
             found = hashlib.sha256(self._key or b"").hexdigest()
             self._say(f"log key: {found}, the anchors name {anchors.log_key.fingerprint}")

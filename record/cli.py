@@ -32,6 +32,7 @@ from record.store import StoreError, open_reader
 
 DONE, DOES_NOT_HOLD, CANNOT, NO_ANCHORS = 0, 1, 2, 3
 NAME = "gridseal-record"
+_STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen", metavar="HOST:PORT", help="instead of the configured one")
     serve.set_defaults(run=_serve)
     show = commands.add_parser("show", help="what a record holds")
-    show.add_argument("store", type=Path, metavar="FILE")
+    show.add_argument("store", metavar="STORE", help=_STORE)
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(run=_show)
     verify = commands.add_parser("verify", help="check all of a record, offline")
-    verify.add_argument("store", type=Path, metavar="FILE")
+    verify.add_argument("store", metavar="STORE", help=_STORE)
     verify.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
     verify.add_argument("--every", action="store_true", help="each observation's own signature too")
     verify.set_defaults(run=_verify)
@@ -114,7 +115,7 @@ async def _run(desk: Desk, found: config.RecordConfig) -> int:
 
 
 def _show(asked: argparse.Namespace) -> int:
-    store = open_reader(asked.store)
+    store = open_reader(config.place(asked.store))
     try:
         store.snapshot()
         found = summary(store)
@@ -127,7 +128,7 @@ def _show(asked: argparse.Namespace) -> int:
 
 def _verify(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
-    audit = Audit(asked.store, anchors, asked.every)
+    audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
         for line in audit.fingerprints():
             print(line)

@@ -17,13 +17,15 @@ import msgspec
 from evidence import anchor, config
 from evidence.anchor import Anchors
 from evidence.config import ConfigError
+from record.database import Place, is_url, tells_a_secret
 
 KEY_BYTES = 32
 PORT_MAX = 65535
 
 
 class RecordTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[record]. `every`: check each observation's own signature, not only the head's."""
+    """[record]. `store`: a file, or the URL of a PostgreSQL database. `every`: check each
+    observation's own signature, not only the head's."""
 
     listen: str = "127.0.0.1:8443"
     store: str = "record.db"
@@ -58,7 +60,7 @@ class RecordConfig:
 
     host: str
     port: int
-    store: Path
+    store: Place
     key: str
     folder: Path
     anchors: Anchors
@@ -80,9 +82,25 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
         client_ca = folder / found.tls.client_ca if found.tls.client_ca else None
         tls = TlsFiles(folder / found.tls.certificate, folder / found.tls.key, client_ca)
     return RecordConfig(
-        *(host, port, folder / table.store, table.key, folder),
+        *(host, port, place(table.store, folder, str(path), "record.store"), table.key, folder),
         *(read_anchors(folder / table.anchors), table.every, tls),
     )
+
+
+def place(store: str, folder: Path = Path(), file: str = "STORE", key: str = "") -> Place:
+    """Where a record is: a file, or the URL of a PostgreSQL database; where it was named so.
+
+    Raises ConfigError.
+    """
+    if not is_url(store):
+        return folder / store
+    if tells_a_secret(store):
+        text = (
+            "found a password in a URL; expected one without: libpq reads it from the file that"
+            " PGPASSFILE or passfile= names, or from a service"
+        )
+        raise ConfigError(file, key, text)
+    return store
 
 
 def read_anchors(path: Path) -> Anchors:

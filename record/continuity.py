@@ -35,6 +35,8 @@ class Stretch(NamedTuple):
     leaves: Sequence[bytes]
     idx: int
     subject: bytes
+    heard: int | None = None  # as in SpanRow
+    measured: int | None = None
 
     @property
     def last_seq(self) -> int:
@@ -111,7 +113,10 @@ class Continuity:
         if new.run.name in self._followed:
             self._check_followed(new, marks, doubts)
         self._rows.append(
-            SpanRow(*key, new.first_seq, copy, last, new.first_prev, new.leaves[-1], new.idx)
+            SpanRow(
+                *(*key, new.first_seq, copy, last, new.first_prev, new.leaves[-1], new.idx),
+                *(new.heard, new.measured),
+            )
         )
         if tip is None or last > tip.last_seq:
             self._tips[key] = _Tip(last, new.leaves[-1])

@@ -21,20 +21,22 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from evidence import checkpoint, cose, head, receipt
 from evidence.anchor import Authorities
 from evidence.code import Reason, Typ
+from evidence.heads import Heads
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
 from record.admit import Admitter, DisclosureError
+from record.database import Place, StoreError
 from record.known import Known
 from record.log import Log, consistency, stored_node
+from record.reach import heads_of
 from record.schema import Entry, Exhibit
 from record.sequencer import Item, Sequencer
-from record.store import Store, StoreError, open_reader, open_writer
+from record.store import Store, open_reader, open_writer
 
 GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
 GROUP_MAX = 8  # batches of one commit
@@ -80,14 +82,14 @@ class Desk:
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         signer: Signer,
         authorities: Authorities,
         now: Callable[[], int],
         random: Callable[[], float],
         every: bool = False,
     ) -> None:
-        self._path, self._signer, self._now = path, signer, now
+        self._place, self._signer, self._now = place, signer, now
         self._authorities, self._random, self._every = authorities, random, every
         self._working = ThreadPoolExecutor(1, "working")
         self._syncing = ThreadPoolExecutor(1, "syncing")
@@ -139,8 +141,8 @@ class Desk:
             return None
         return await self._in(self._working, self._answer, entry, kept_size)
 
-    async def heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
-        """(stream, run, seq, leaf) of the furthest link of each stream of a device."""
+    async def heads(self, kid: bytes) -> bytes:
+        """The furthest link of each stream of a device, signed."""
         return await self._in(self._working, self._heads, kid)
 
     async def checkpoint(
@@ -154,7 +156,7 @@ class Desk:
     # --- in the working thread: checking ------------------------------------------------------
 
     def _open_reader(self) -> None:
-        self._reader = open_reader(self._path, live=True)
+        self._reader = open_reader(self._place, live=True)
         known = Known(self._reader)
         self._admitter = Admitter(known, self._authorities, self._random, self._every)
 
@@ -178,14 +180,14 @@ class Desk:
         fetch = partial(stored_node, self._reader)
         return Answer(entry.receipt, consistency(kept_size, size, self._reader.size(), fetch))
 
-    def _heads(self, kid: bytes) -> list[tuple[int, bytes, int, bytes]]:
-        found: dict[int, tuple[int, bytes, int, bytes]] = {}
-        for row in self._reader.runs_by_kid(kid):
-            for stream in self._reader.streams(row.id):
-                span = None if stream in found else self._reader.furthest(row.id, stream)
-                if span is not None:
-                    found[stream] = (stream, row.name, span.last_seq, span.last_leaf)
-        return [found[stream] for stream in sorted(found)]
+    def _heads(self, kid: bytes) -> bytes:
+        self._reader.snapshot()
+        try:
+            found = heads_of(self._reader, kid)
+            told = Heads(kid, self._reader.size(), self._now(), found)
+        finally:
+            self._reader.rollback()
+        return self._sign(Typ.HEADS, told.payload())
 
     def _checkpoint(self, kept_size: int) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
         size = self._reader.size()
@@ -199,7 +201,7 @@ class Desk:
     # --- in the working thread: appending -----------------------------------------------------
 
     def _open_writer(self) -> None:
-        store = open_writer(self._path)
+        store = open_writer(self._place)
         try:
             _own(store, self._signer.public)
             self._log = Log(store)

@@ -1,60 +1,119 @@
-"""The tables of a record, and the rows that come out of them.
+"""The tables of a record, the same in every database, and the rows that come out of them.
 
 1. A table is evidence, or it follows from evidence (DERIVED): record.audit finds the latter again.
-2. STRICT: SQLite keeps the types, and refuses what it cannot keep.
+2. Three types: integers of 64 bits, bytes, and one text. SQLite is told to be strict about them.
+3. The order of columns is that of the rows below.
 
-It opens nothing; every statement but these is in record.store.
+It opens nothing; what is asked of the tables is in record.query.
 """
 
 from typing import NamedTuple
 
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnClause,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
 from evidence.code import Typ
 
-APPLICATION_ID = 0x47526543  # of the file's header: tells a record from any other SQLite file
-SCHEMA_VERSION = 1
-INT_MAX = (1 << 63) - 1  # the largest integer that SQLite holds; seq and stream beyond are refused
+SCHEMA_VERSION = 2
+INT_MAX = (1 << 63) - 1  # the largest integer that a database holds; seq and stream beyond: refused
+# A number in a statement: a partial index serves what says its condition in the same words.
+CLASSIFICATION: ColumnClause[int] = literal_column(str(int(Typ.CLASSIFICATION)))
+_INTEGER = BigInteger().with_variant(Integer(), "sqlite")
+_TABLES = MetaData()
 
-# What follows from the evidence, with the key that orders it.
-DERIVED = {
-    "node": "level, position",
-    "run": "id",
-    "span": "run, stream, first_seq, copy",
-    "reached": "run, stream, seq, by",
-    "head": "run, number, idx",
-    "tally": "class, reason",
-}
-SCHEMA = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE entry (idx INTEGER PRIMARY KEY, typ INTEGER NOT NULL,"
-    " subject BLOB NOT NULL UNIQUE, name BLOB, encoded BLOB NOT NULL,"
-    " receipt BLOB NOT NULL) STRICT",
-    "CREATE INDEX entry_name ON entry (name) WHERE name IS NOT NULL",
-    f"CREATE INDEX entry_finding ON entry (idx) WHERE typ = {int(Typ.CLASSIFICATION)}",
-    "CREATE TABLE body (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT",
-    "CREATE TABLE disclosure (idx INTEGER PRIMARY KEY, pairs BLOB NOT NULL) STRICT",
-    "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, encoded BLOB NOT NULL) STRICT",
-    "CREATE TABLE exhibit (digest BLOB PRIMARY KEY, device BLOB NOT NULL, seal BLOB NOT NULL,"
-    " refusal BLOB NOT NULL, content BLOB NOT NULL) STRICT",
-    "CREATE INDEX exhibit_device ON exhibit (device)",
-    "CREATE TABLE node (level INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL,"
-    " PRIMARY KEY (level, position)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE run (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, device BLOB NOT NULL,"
-    " kid BLOB NOT NULL, predecessor BLOB, cloned INTEGER NOT NULL) STRICT",
-    "CREATE INDEX run_kid ON run (kid)",
-    "CREATE INDEX run_predecessor ON run (predecessor) WHERE predecessor IS NOT NULL",
-    # copy 0 holds the position; a higher one is the same content again, or a twin.
-    "CREATE TABLE span (run INTEGER NOT NULL, stream INTEGER NOT NULL, first_seq INTEGER NOT NULL,"
-    " copy INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_prev BLOB NOT NULL,"
-    " last_leaf BLOB NOT NULL, idx INTEGER NOT NULL,"
-    " PRIMARY KEY (run, stream, first_seq, copy)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE reached (run BLOB NOT NULL, stream INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " by INTEGER NOT NULL, leaf BLOB NOT NULL,"
-    " PRIMARY KEY (run, stream, seq, by)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE head (run INTEGER NOT NULL, number INTEGER NOT NULL, idx INTEGER NOT NULL,"
-    " previous BLOB NOT NULL, PRIMARY KEY (run, number, idx)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE tally (class INTEGER NOT NULL, reason INTEGER NOT NULL, count INTEGER NOT NULL,"
-    " PRIMARY KEY (class, reason)) STRICT, WITHOUT ROWID",
+
+def _int(name: str, key: bool = False, none: bool = False) -> Column[int]:
+    return Column(name, _INTEGER, primary_key=key, nullable=none, autoincrement=False)
+
+
+def _blob(name: str, key: bool = False, none: bool = False, unique: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, primary_key=key, nullable=none, unique=unique or None)
+
+
+_AnyColumn = Column[bytes] | Column[int] | Column[str]
+
+
+def _table(name: str, *columns: _AnyColumn) -> Table:
+    return Table(name, _TABLES, *columns, sqlite_strict=True)
+
+
+def _keyed(name: str, *columns: _AnyColumn) -> Table:
+    """A table of short rows, which SQLite keeps in the order of their key."""
+    return Table(name, _TABLES, *columns, sqlite_strict=True, sqlite_with_rowid=False)
+
+
+META = _keyed("meta", Column("name", Text, primary_key=True), _blob("value"))
+ENTRY = _table(
+    "entry",
+    *(_int("idx", key=True), _int("typ"), _blob("subject", unique=True), _blob("name", none=True)),
+    *(_blob("encoded"), _blob("receipt")),
 )
+BODY = _table("body", _int("idx", key=True), _blob("bytes"))
+DISCLOSURE = _table("disclosure", _int("idx", key=True), _blob("pairs"))
+CHECKPOINT = _table("checkpoint", _int("size", key=True), _blob("encoded"))
+EXHIBIT = _table(
+    "exhibit",
+    *(_blob("digest", key=True), _blob("device"), _blob("seal"), _blob("refusal")),
+    _blob("content"),
+)
+NODE = _keyed("node", _int("level", key=True), _int("position", key=True), _blob("hash"))
+RUN = _table(
+    "run",
+    *(_int("id", key=True), _blob("name", unique=True), _blob("device"), _blob("kid")),
+    *(_blob("predecessor", none=True), _int("cloned"), _int("began", none=True)),
+)
+# copy 0 holds the position; a higher one is the same content again, or a twin.
+SPAN = _keyed(
+    "span",
+    *(_int("run", key=True), _int("stream", key=True), _int("first_seq", key=True)),
+    *(_int("copy", key=True), _int("last_seq"), _blob("first_prev"), _blob("last_leaf")),
+    *(_int("idx"), _int("heard", none=True), _int("measured", none=True)),
+)
+REACHED = _keyed(
+    "reached",
+    *(_blob("run", key=True), _int("stream", key=True), _int("seq", key=True)),
+    *(_int("by", key=True), _blob("leaf")),
+)
+HEAD = _keyed(
+    "head",
+    *(_int("run", key=True), _int("number", key=True), _int("idx", key=True), _blob("previous")),
+)
+TALLY = _keyed("tally", _int("class", key=True), _int("reason", key=True), _int("count"))
+_INDEXES = (
+    *(("entry_name", ENTRY.c.name, True), ("exhibit_device", EXHIBIT.c.device, False)),
+    *(("run_kid", RUN.c.kid, False), ("run_predecessor", RUN.c.predecessor, True)),
+)
+for _name, _column, _some in _INDEXES:
+    _where = _column.is_not(None) if _some else None
+    Index(_name, _column, sqlite_where=_where, postgresql_where=_where)
+_FINDINGS = ENTRY.c.typ == CLASSIFICATION
+Index("entry_finding", ENTRY.c.idx, sqlite_where=_FINDINGS, postgresql_where=_FINDINGS)
+
+TABLES: dict[str, Table] = dict(_TABLES.tables)
+# What follows from the evidence.
+DERIVED = ("node", "run", "span", "reached", "head", "tally")
+
+
+def statements(dialect: Dialect) -> list[str]:
+    """What makes the tables, in this database's words."""
+    made = []
+    for table in TABLES.values():
+        made.append(CreateTable(table).compile(dialect=dialect).string)
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            made.append(CreateIndex(index).compile(dialect=dialect).string)
+    return [text.strip() for text in made]
 
 
 class Entry(NamedTuple):
@@ -77,10 +136,15 @@ class RunRow(NamedTuple):
     kid: bytes  # of the device key
     predecessor: bytes | None
     cloned: int
+    began: int | None  # ns TAI, at the latest; None when nobody can say
 
 
 class SpanRow(NamedTuple):
-    """One stretch of a stream that the record holds: a batch's range, or a descriptor."""
+    """One stretch of a stream that the record holds: a batch's range, or a descriptor.
+
+    `heard`: the last observation, ns TAI, at the earliest; None when nobody can say. `measured`:
+    the instant of the last one that measures.
+    """
 
     run: int
     stream: int
@@ -90,6 +154,8 @@ class SpanRow(NamedTuple):
     first_prev: bytes
     last_leaf: bytes
     idx: int
+    heard: int | None
+    measured: int | None
 
 
 class ReachedRow(NamedTuple):
@@ -125,10 +191,12 @@ class Exhibit(NamedTuple):
     content: bytes
 
 
-KINDS: dict[type, tuple[type, ...]] = {
-    Entry: (int, int, bytes, (bytes, type(None)), bytes, bytes),  # type: ignore[dict-item]
-    RunRow: (int, bytes, bytes, bytes, (bytes, type(None)), int),  # type: ignore[dict-item]
-    SpanRow: (int, int, int, int, int, bytes, bytes, int),
+Kinds = tuple[type | tuple[type, ...], ...]  # of a row's values
+_OR_NONE = {kind: (kind, type(None)) for kind in (int, bytes)}
+KINDS: dict[type, Kinds] = {
+    Entry: (int, int, bytes, _OR_NONE[bytes], bytes, bytes),
+    RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int]),
+    SpanRow: (*[int] * 5, bytes, bytes, int, _OR_NONE[int], _OR_NONE[int]),
     ReachedRow: (bytes, int, int, int, bytes),
     HeadRow: (int, int, int, bytes),
     Exhibit: (bytes, bytes, bytes, bytes, bytes),

@@ -27,15 +27,15 @@ from evidence.head import batch_id
 from evidence.receipt import Classed, Receipt
 from evidence.run import Run
 from record.admit import NewBatch, NewStatement, Part, doubt_in_force
+from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.known import KnownRun, known_run
 from record.log import Log
-from record.schema import Entry, Exhibit, HeadRow, RunRow
+from record.schema import Entry, Exhibit, HeadRow
 from record.store import Store, StoreError
 
 Sign = Callable[[Typ, bytes], bytes]
 Item = NewStatement | NewBatch
-_CLONE = (int(Class.KEY_DOUBTFUL), int(Reason.CLONE))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
@@ -70,13 +70,15 @@ class Sequencer:
         self._store, self._log, self._sign = store, log, sign
         self._keeps_bodies = body_of is None
         self._continuity = Continuity(store, body_of or store.body)
+        self._clones = Clones(store, self._subject)
+        self._committed = log.size  # what a store holds when it is opened again may only be more
+        self._sound = True  # memory is what the store holds
         self._reset()
 
     def _reset(self) -> None:
         self._doubts: list[Doubt] = []
         self._last_heads: dict[int, tuple[int, bytes]] = {}
         self._counts: Counter[tuple[int, int]] = Counter()
-        self._cloned = {row.id for row in self._store.runs() if row.cloned}
 
     def commit(
         self, items: Sequence[Item], tai: int, exhibits: Sequence[Exhibit] = ()
@@ -93,9 +95,11 @@ class Sequencer:
 
         Raises StoreError.
         """
+        if not self._sound:
+            self.restore()
         done = False
-        self._store.begin()
         try:
+            self._store.begin()
             entries = self._append_all(items, tai)
             for exhibit in exhibits:
                 self._keep(exhibit)
@@ -116,14 +120,25 @@ class Sequencer:
         finally:
             if not done:
                 self._give_up()
+        self._committed = self._log.size
         self._continuity.end()
 
     def _give_up(self) -> None:
-        """Goes back to what the store holds."""
+        self._sound = False
+        self.restore()
+
+    def restore(self) -> None:
+        """Goes back to what the store holds. Raises StoreError: then nothing is appended before it
+        succeeded, for what is in memory is not what the store holds."""
         self._store.rollback()
         self._log.reset()
+        if self._log.size < self._committed:
+            text = f"the store has {self._log.size} entries; {self._committed} were answered for"
+            raise StoreError(text)
         self._continuity.reset()
+        self._clones.reset()
         self._reset()
+        self._sound = True
 
     def _append_all(self, items: Sequence[Item], tai: int) -> list[Entry]:
         known: dict[bytes, Entry] = {}
@@ -179,7 +194,7 @@ class Sequencer:
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:
             if item.credential is None:
                 raise StoreError("a run without its credential")
-            self._run(known_run(idx, item.name, item.value, item.credential), new)
+            self._run(known_run(idx, item.name, item.value, item.credential), new.subject)
         return new
 
     # --- batches ------------------------------------------------------------------------------
@@ -192,13 +207,13 @@ class Sequencer:
         classed: list[Sequence[Classed]] = []
         for part in item.parts:
             place = part.range
-            marks, doubts = self._continuity.add(
-                Stretch(
-                    part.run, place.stream, place.first_seq, place.first_prev, part.leaves,
-                    idx, item.subject,
-                )
+            stretch = Stretch(
+                part.run, place.stream, place.first_seq, place.first_prev, part.leaves,
+                idx, item.subject, part.heard_from, part.measured,
             )  # fmt: skip
+            marks, doubts = self._continuity.add(stretch)
             self._doubts += doubts
+            self._doubts += self._clones.hear(stretch)
             self._judge(part, tai, chained, marks)
             classed.append(overlaid(part.classed, place.stream, marks) if marks else part.classed)
         new.classed = coarse(classed)
@@ -211,8 +226,8 @@ class Sequencer:
         out = doubt_in_force(part.run, (tai, *part.heard))
         if out is not None:
             marks.append(Mark(*whole, int(Class.KEY_DOUBTFUL), int(out[0])))
-        if part.run.id in self._cloned:
-            marks.append(Mark(*whole, *_CLONE))
+        if part.run.id in self._clones:
+            marks.append(Mark(*whole, *CLONE))
         if not chained:
             marks.append(Mark(*whole, *_HEAD_CHAIN))
 
@@ -270,28 +285,14 @@ class Sequencer:
         place = Stretch(run, value.stream, value.seq, value.prev, [leaf], new.idx, new.subject)
         marks, doubts = self._continuity.add(place)
         self._doubts += doubts
-        if run.id in self._cloned:
-            marks.append(Mark(value.seq, value.seq, *_CLONE))
+        if run.id in self._clones:
+            marks.append(Mark(value.seq, value.seq, *CLONE))
         new.classed += overlaid((), value.stream, marks)
 
-    def _run(self, run: KnownRun, new: _Pending) -> None:
-        before = run.run.predecessor
-        rivals = [] if before is None else list(self._store.runs_after(before))
-        # Somebody else's run that names ours as its predecessor says nothing of ours.
-        rivals = [row for row in rivals if row.device == run.device]
-        kid = run.credential.key.kid
-        self._store.add_run(RunRow(run.id, run.name, run.device, kid, before, int(bool(rivals))))
-        if rivals:
-            self._cloned.add(run.id)
-            subjects = (new.subject, *(self._subject(row.id) for row in rivals))
-            names = [run.name, *(row.name for row in rivals if not row.cloned)]
-            for name in names:
-                finding = Finding(name, None, None, None, None, *_CLONE)
-                self._doubts.append(Doubt(finding, subjects[:2]))
-            for row in rivals:
-                self._store.mark_cloned(row.id)
-                self._cloned.add(row.id)
-        self._doubts += self._continuity.follow(run, new.subject)
+    def _run(self, run: KnownRun, subject: bytes) -> None:
+        self._continuity.flush()
+        self._doubts += self._clones.begin(run, subject)
+        self._doubts += self._continuity.follow(run, subject)
 
     def _classifications(self, tai: int) -> list[_Pending]:
         """The findings of this group, as entries of their own."""

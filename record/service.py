@@ -3,12 +3,12 @@
     POST /v1/statement?size=N      [statement, [[salt, value], ...]]    200 | 409 | 422
     POST /v1/batch/{id}?size=N     head and observations                200 | 409 | 422
     GET  /v1/receipt/{subject}?size=N                                   200 | 404
-    GET  /v1/device/{kid}/heads    200 [[stream, run, seq, leaf], ...]
+    GET  /v1/device/{kid}/heads                                         200
     GET  /v1/checkpoint?size=N     200 [size, root, checkpoint / null, [consistency hash, ...]]
 
 1. Bodies are strict CBOR. A receipt comes as [receipt, [consistency hash, ...]], the proof between
    tree size N and the receipt's. 409 names what is needed first: [[typ, name], ...]. 422 is a
-   signed refusal.
+   signed refusal. Heads are a signed statement (evidence.heads).
 2. 400 is a question that has no answer, or a batch without the head of its id; 413, 503 mean
    "later", or never with that length.
 3. Bodies are bounded each, and together.
@@ -83,7 +83,8 @@ class Door:
         return _receipt(answer)
 
     async def heads(self, request: web.Request) -> web.Response:
-        return _cbor(200, await self._desk.heads(_hex(request, "kid", KID_BYTES)))
+        told = await self._desk.heads(_hex(request, "kid", KID_BYTES))
+        return web.Response(body=told, content_type=CBOR)
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         return _cbor(200, await self._desk.checkpoint(_size(request)))

@@ -101,7 +101,7 @@ def test_answers_survive_a_failed_commit(site: Site, record: Record, fault: Faul
         for row, receipt, count, size in answers:
             agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
         await until(lambda: agent.health.run != run)
-        await until(lambda: not agent.keeper._answers)
+        await until(lambda: not agent.keeper.said._told)
         assert (agent.health.waiting, agent.health.waiting_bytes) == (0, 0)
         left = await agent.keeper.on_disk(lambda: agent.keeper.spool.waiting(0, 10))
         assert left == []

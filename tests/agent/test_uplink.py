@@ -2,21 +2,21 @@
 
 import asyncio
 import contextlib
-import hashlib
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from agent import uplink
+from agent import lineage, uplink
 from agent.commit import State
-from agent.schema import SpoolError
-from agent.sealer import Statement
 from evidence import cbor, cose, merkle
+from evidence.checkpoint import Checkpoint
 from evidence.code import Cause, Typ
+from evidence.heads import StreamHead
 from evidence.receipt import Receipt
 from tests.agent.server import run
 from tests.agent.upstream import (
+    DEVICE,
     LOG,
     STRANGER,
     Keeper,
@@ -25,6 +25,7 @@ from tests.agent.upstream import (
     flipped,
     forwarding,
     head_of,
+    heads,
     http,
     id_of,
     refusal,
@@ -69,6 +70,17 @@ def _bad_signature(record: Record, size: int) -> bytes:
     return http(200, cbor.encode([flipped(signed(found)), record.proof(size, found.size)]))
 
 
+def _early(record: Record) -> Receipt:
+    """A receipt as it would have been when the log had one entry less than is kept."""
+    leaves = [*record.leaves[:3], merkle.leaf_hash(head_of(1))]
+    proof = merkle.inclusion_proof(3, 4, lambda level, at: merkle.root(_under(leaves, level, at)))
+    return Receipt(id_of(1), 3, 4, merkle.root(leaves), tuple(proof), ())
+
+
+def _under(leaves: list[bytes], level: int, at: int) -> list[bytes]:
+    return leaves[at << level : (at + 1) << level]
+
+
 BAD: dict[str, Callable[[Record, int], bytes]] = {
     "wrong signature": _bad_signature,
     "other log key": lambda record, size: answer(
@@ -77,6 +89,7 @@ BAD: dict[str, Callable[[Record, int], bytes]] = {
     "other batch": _other_receipt,
     "a smaller tree, and another": _fork,
     "not in its tree": _not_in_tree,
+    "a smaller tree of its own, unproved": lambda record, size: answer(_early(record), []),
     "no consistency proof": lambda record, size: answer(record.receipt(1), []),
     "a wrong consistency proof": _wrong_proof,
     "a proof too long": lambda record, size: answer(
@@ -93,6 +106,7 @@ BAD: dict[str, Callable[[Record, int], bytes]] = {
     "200 with nothing": lambda record, size: http(200, b""),
     "200 with a number": lambda record, size: http(200, cbor.encode(7)),
     "200 with one part": lambda record, size: http(200, cbor.encode([b""])),
+    "200 without an end": lambda record, size: http(200, bytes((1 << 20) + 1)),
     "no answer": lambda record, size: b"",
     "400": lambda record, size: http(400, b"no"),
     "413": lambda record, size: http(413, b""),
@@ -199,7 +213,7 @@ def test_record_that_lost_its_log_is_not_sent_the_backlog_again_and_again(
 
     async def play() -> None:
         record, keeper = Record(leaves=5), Keeper(150)
-        keeper.kept = record.head
+        keeper.said.kept = record.head
         lost = http(400, b"the log has 0 entries,\r\n not 5\n")
         record.batch = lambda row, size: lost
         async with forwarding(record, keeper, in_flight=4) as health:
@@ -215,156 +229,133 @@ def test_record_that_lost_its_log_is_not_sent_the_backlog_again_and_again(
     run(play)
 
 
-def _wants(*names: bytes) -> bytes:
-    return http(409, cbor.encode([[1, name] for name in names]))
+def _lies(record: Record, row: int) -> list[bytes]:
+    """What a record may answer for ever, each of no use."""
+    found = record.receipt(row)
+    forged = Receipt(found.subject, 0, 1, merkle.leaf_hash(head_of(row)), (), ())
+    return [answer(found, [bytes(32)]), answer(forged, []), answer(found, [], STRANGER)]
 
 
-def _stated(word: bytes) -> Statement:
-    return Statement(hashlib.sha256(word).digest(), int(Typ.RUN), word, cbor.encode([]))
+@pytest.mark.parametrize("lie", range(3))
+def test_record_that_lies_for_ever_is_bounded_frees_nothing_and_is_offered_all_again(
+    monkeypatch: pytest.MonkeyPatch, lie: int
+) -> None:
+    monkeypatch.setattr(uplink, "BACKOFF_S", (0.01, 0.1))
 
-
-def test_statements_are_sent_when_asked_for_each_after_what_it_needs() -> None:
     async def play() -> None:
-        record, keeper, sent = Record(), Keeper(1), []
-        of_run, of_stream = _stated(b"run"), _stated(b"descriptor")
-        held = _stated(b"the credential")
-        keeper.spool.statements = {one.name: one for one in (held, of_run, of_stream)}
-
-        def state(body: bytes) -> bytes:
-            word, pairs = cbor.decode(body)
-            assert not pairs
-            needs = {b"descriptor": (b"run", of_run.name), b"run": (b"the credential", held.name)}
-            before = needs.get(word)
-            if before is not None and before[0] not in sent:
-                return _wants(before[1])
-            sent.append(word)
-            return http(200, b"")
-
-        record.state = state
-        record.batch = lambda row, size: (
-            record.good(row, size) if b"descriptor" in sent else _wants(of_stream.name)
-        )
-        async with forwarding(record, keeper):
-            await until(lambda: keeper.answers == {1: State.RECEIPTED})
-            assert sent == [b"the credential", b"run", b"descriptor"]
-            assert len(record.statements) == 5  # two were asked for again after what they need
-
-    run(play)
-
-
-def test_batch_waits_for_a_run_that_is_signed_later() -> None:
-    async def play() -> None:
-        record, keeper, of_run = Record(), Keeper(2), _stated(b"run")
-        record.batch = lambda row, size: (
-            record.good(row, size) if record.statements or row == 2 else _wants(of_run.name)
-        )
-        async with forwarding(record, keeper):
-            await until(lambda: keeper.answers == {2: State.RECEIPTED})  # the other is not held up
-            assert record.statements == []
-            keeper.spool.statements[of_run.name] = of_run
-            await until(lambda: len(keeper.answers) == 2)
-
-    run(play)
-
-
-def test_refused_statement_holds_up_its_own_batches_only() -> None:
-    async def play() -> None:
-        record, keeper, bad = Record(), Keeper(60), _stated(b"bad descriptor")
-        keeper.spool.statements = {bad.name: bad}
-        record.state = lambda body: refusal(1)
-        record.batch = lambda row, size: (
-            _wants(bad.name) if row % 10 and row < 50 else record.good(row, size)
-        )
+        record = Record(leaves=5)
+        keeper = Keeper(20, record.head)
+        record.batch = lambda row, size: _lies(record, row)[lie]
         async with forwarding(record, keeper, in_flight=4) as health:
-            await until(lambda: len(keeper.answers) == 15)
+            seen = lambda: Counter(path[:80] for path in record.asked if "/batch/" in path)  # noqa: E731
+            await until(lambda: len(seen()) == 20 and min(seen().values()) > uplink.TRIES_MAX)
+            assert keeper.answers == {} and keeper.believed == [keeper.kept]
+            assert health.record not in ("", "up") and health.forks == []
+            begun = len(record.asked)
+            await asyncio.sleep(1.0)
+            assert len(record.asked) - begun < 4 * 1.0 / 0.02
+            record.batch = record.good
+            await until(lambda: len(keeper.answers) == 20)
             assert set(keeper.answers.values()) == {State.RECEIPTED}
-            await asyncio.sleep(0.3)  # nothing is ever answered for the rest, and they are named
-            assert len(keeper.answers) == 15
-            await until(lambda: "refuses a statement: seq 7 is not signed" in health.record)
-            record.state = lambda body: http(200, b"")
-            record.batch = record.good  # mended: all of it goes through, without a restart
-            await until(lambda: len(keeper.answers) == 60)
 
     run(play)
 
 
-def test_what_was_passed_over_goes_through_at_once_when_it_can(
+def _forged(record: Record, size: int) -> bytes:
+    point = cose.sign(Typ.CHECKPOINT, Checkpoint(1, bytes(32), 1).payload(), STRANGER)
+    return http(200, cbor.encode([1, bytes(32), point, []]))
+
+
+CHECKPOINTS: dict[str, Callable[[Record, int], bytes]] = {
+    "by a stranger": _forged,
+    "a receipt": lambda record, size: http(
+        200, cbor.encode([1, bytes(32), signed(record.receipt(1)), []])
+    ),
+    "unsigned, and smaller": lambda record, size: http(200, cbor.encode([1, bytes(32), None, []])),
+    "a number": lambda record, size: http(200, cbor.encode(3)),
+    "garbage": lambda record, size: http(200, b"\xff"),
+    "nothing": lambda record, size: http(200, b""),
+    "404": lambda record, size: http(404, b""),
+    "503": lambda record, size: http(503, b""),
+}
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_tree_that_the_log_did_not_sign_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(lineage, "LOOK_S", 0.02)
+
+    async def play() -> None:
+        record = Record(leaves=5)
+        keeper = Keeper(3, record.head)
+        record.batch = lambda row, size: http(400, b"the log has 1 entries, not 5")
+        record.checkpoint = lambda size: CHECKPOINTS[name](record, size)  # type: ignore[method-assign]
+        async with forwarding(record, keeper) as health:
+            looks = lambda: sum("checkpoint" in path for path in record.asked)  # noqa: E731
+            await until(lambda: looks() > 2 * lineage.LOOKS)
+            assert keeper.believed == [keeper.kept] and health.forks == []
+            record.batch = record.good
+            await until(lambda: len(keeper.answers) == 3)
+
+    run(play)
+
+
+def test_record_that_forgets_again_and_again_is_not_followed_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A long way to catch up is not walked 64 batches every RETRY_S."""
+    monkeypatch.setattr(lineage, "LOOK_S", 0.02)
+    monkeypatch.setattr(lineage, "FORKS_MAX", 0)
 
     async def play() -> None:
-        record, keeper, bad = Record(), Keeper(190), _stated(b"bad descriptor")
-        keeper.spool.statements = {bad.name: bad}
-        record.state = lambda body: refusal(1)
-        record.batch = lambda row, size: _wants(bad.name)
-        monkeypatch.setattr(uplink, "TRIES_MAX", 2)
-        monkeypatch.setattr(uplink, "RETRY_S", 2.0)
-        async with forwarding(record, keeper, in_flight=8):
-            await until(lambda: len(record.statements) >= 2 * 190)
-            record.state = lambda body: http(200, b"")
-            record.batch = record.good
-            mended = asyncio.get_running_loop().time()
-            await until(lambda: len(keeper.answers) == 190)
-            assert asyncio.get_running_loop().time() - mended < 5
-
-    run(play)
-
-
-def test_record_that_asks_in_a_circle_is_not_followed_for_ever() -> None:
-    async def play() -> None:
-        record, keeper, one = Record(), Keeper(1), _stated(b"one")
-        keeper.spool.statements = {one.name: one}
-        record.state = lambda body: _wants(one.name)
-        record.batch = lambda row, size: _wants(one.name)
+        record = Record(leaves=5)
+        keeper = Keeper(3, record.head)
+        record.leaves.pop()
+        record.batch = lambda row, size: http(400, b"the log has 4 entries, not 5")
         async with forwarding(record, keeper) as health:
-            await until(lambda: "in a circle" in health.record)
-            assert len(record.statements) <= uplink.SUPPLY_DEPTH_MAX * uplink.TRIES_MAX
-            assert keeper.answers == {}
+            await until(lambda: "rolled back from 5 to 4 entries" in health.record)
+            looks = lambda: sum("checkpoint" in path for path in record.asked)  # noqa: E731
+            await until(lambda: looks() > 3 * lineage.LOOKS)
+            assert keeper.believed == [keeper.kept] and keeper.answers == {}
 
     run(play)
 
 
-def test_batch_that_the_disk_could_not_read_once_is_offered_later() -> None:
-    async def play() -> None:
-        record, keeper = Record(), Keeper(2)
-        read = keeper.spool.batch
-        failed: list[int] = []
-
-        def batch(row: int) -> tuple[bytes, bytes]:
-            if not failed:
-                failed.append(row)
-                raise SpoolError("spool.db: the spool is not open")
-            return read(row)
-
-        keeper.spool.batch = batch  # type: ignore[method-assign]
-        async with forwarding(record, keeper):
-            await until(lambda: len(keeper.answers) == 2)
-
-    run(play)
+OWN_HEAD = StreamHead(1, bytes(32), 7, bytes(32), 99)
 
 
 def test_disk_that_was_rolled_back_begins_a_new_run() -> None:
     async def play() -> None:
         record, keeper = Record(), Keeper(0)
-        record.heads, keeper.known = cbor.encode([[1, bytes(32), 7, bytes(32)]]), False
+        nothing_measured = StreamHead(2, bytes(32), 0, bytes(32), None)
+        record.heads, keeper.known = heads(OWN_HEAD, nothing_measured), False
         async with forwarding(record, keeper):
             await until(lambda: keeper.turned == [Cause.ROLLBACK])
+            assert keeper.reached == {1: 99, 2: None}
 
     run(play)
 
 
-HEADS: list[Any] = [7, [7], [[1, 2, 3]], [[1, [], 7, b""]], [["a", bytes(32), 7, b""]]]
+HEADS: dict[str, bytes] = {
+    "garbage": b"garbage",
+    "nothing": b"",
+    "unsigned": cbor.encode([[1, bytes(32), 7, bytes(32)]]),
+    "by a stranger": heads(OWN_HEAD, key=STRANGER),
+    "one bit another": flipped(heads(OWN_HEAD)),
+    "of another device": heads(OWN_HEAD, kid=STRANGER.public.kid),
+    "another statement": cose.sign(Typ.CHECKPOINT, cose.read(heads(OWN_HEAD)).payload, LOG),
+    "no heads": cose.sign(Typ.HEADS, cbor.encode([1, DEVICE.public.kid, 1, 1, [[1, 2, 3]]]), LOG),
+}
 
 
-@pytest.mark.parametrize("heads", HEADS)
-def test_heads_that_are_none_stop_nothing(heads: Any) -> None:
+@pytest.mark.parametrize("told", HEADS)
+def test_heads_that_do_not_hold_say_and_stop_nothing(told: str) -> None:
     async def play() -> None:
         record, keeper = Record(), Keeper(1)
-        record.heads = cbor.encode(heads)
+        record.heads, keeper.known = HEADS[told], False
         async with forwarding(record, keeper):
             await until(lambda: keeper.answers == {1: State.RECEIPTED})
             await until(lambda: sum("/heads" in path for path in record.asked) > 1)
-            assert keeper.turned == []
+            assert (keeper.turned, keeper.reached) == ([], {})
 
     run(play)

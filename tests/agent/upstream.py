@@ -6,16 +6,20 @@ import hashlib
 import re
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+from agent.answers import Answers
 from agent.commit import Kept, State, Waiting
+from agent.config import UplinkSection
 from agent.health import Health
 from agent.http import Client
 from agent.sealer import Statement
 from agent.uplink import Uplink
 from evidence import cbor, cose, merkle
+from evidence.checkpoint import Checkpoint
 from evidence.code import Cause, Reason, Typ
+from evidence.heads import Heads, StreamHead
 from evidence.key import Ed25519Key
 from evidence.receipt import Receipt, Refusal
 from tests.agent.server import request_of, serving
@@ -35,6 +39,12 @@ class Disk:
     def waiting(self, after: int, most: int) -> list[Waiting]:
         rows = [row for row in self.rows if row > after][:most]
         return [Waiting(row, id_of(row), bytes(32), 10, 100) for row in rows]
+
+    def newest(self) -> int:
+        return max(self.rows, default=0)
+
+    def receipted(self, after: int, most: int) -> list[tuple[Waiting, bytes]]:
+        return []
 
     def batch(self, row: int) -> tuple[bytes, bytes]:
         return head_of(row) + b"body", head_of(row)
@@ -58,7 +68,8 @@ class Keeper:
     """What the uplink needs of a keeper, written down."""
 
     def __init__(self, batches: int, kept: Kept = NOTHING_KEPT) -> None:
-        self.spool, self.kept = Disk(batches), kept
+        self.spool, self.said, self.behind = Disk(batches), Answers(Health()), False
+        self.said.kept = kept
         self.relief = Relief()
         self.offered = asyncio.Event()
         self.offered.set()
@@ -66,14 +77,22 @@ class Keeper:
         self.turned: list[Cause] = []
         self.believed = [kept]
         self.known = True
+        self.reached: dict[int, int | None] = {}
+        believe = self.said.believe
+
+        def told(kept: Kept) -> None:
+            believe(kept)
+            self.believed.append(kept)
+
+        self.said.believe = told  # type: ignore[method-assign]
+
+    @property
+    def kept(self) -> Kept:
+        return self.said.kept
 
     async def on_disk(self, call: Callable[[], Any]) -> Any:
         await asyncio.sleep(0)
         return call()
-
-    def believe(self, kept: Kept) -> None:
-        self.kept = kept
-        self.believed.append(kept)
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         assert row not in self.answers, "answered twice"
@@ -82,6 +101,9 @@ class Keeper:
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:
         return self.known
+
+    def compared(self, told: Iterable[StreamHead]) -> None:
+        self.reached = {head.stream: head.measured for head in told}
 
     def turn(self, cause: Cause) -> None:
         self.turned.append(cause)
@@ -95,7 +117,7 @@ class Record:
         self.receipts: dict[bytes, Receipt] = {}
         self.asked: list[str] = []
         self.statements: list[bytes] = []
-        self.heads: bytes = cbor.encode([])
+        self.heads = heads()
         self.batch = self.good  # row, size -> answer
         self.state = lambda body: http(200, b"")
 
@@ -124,6 +146,11 @@ class Record:
         found = self.receipt(row)
         return answer(found, self.proof(size, found.size))
 
+    def checkpoint(self, size: int) -> bytes:
+        head = self.head
+        point = cose.sign(Typ.CHECKPOINT, Checkpoint(*head, 1).payload(), LOG)
+        return http(200, cbor.encode([*head, point, self.proof(size, head.size)]))
+
     async def serve(self, reader: Reader, writer: Writer) -> None:
         while True:
             asked = await request_of(reader)
@@ -140,6 +167,8 @@ class Record:
         size = int((re.search(r"size=(\d+)", path) or [0, 0])[1])
         if path.startswith("/v1/device/"):
             return http(200, self.heads)
+        if path.startswith("/v1/checkpoint"):
+            return self.checkpoint(size)
         if path.startswith("/v1/statement"):
             self.statements.append(body)
             return self.state(body)
@@ -176,6 +205,11 @@ def refusal(row: int, key: Ed25519Key = LOG) -> bytes:
     return http(422, cose.sign(Typ.REFUSAL, told.payload(), key))
 
 
+def heads(*told: StreamHead, key: Ed25519Key = LOG, kid: bytes = DEVICE.public.kid) -> bytes:
+    """What a record says it has, signed."""
+    return cose.sign(Typ.HEADS, Heads(kid, 9, 1, told).payload(), key)
+
+
 def flipped(data: bytes, at: int = -1) -> bytes:
     changed = bytearray(data)
     changed[at] ^= 1
@@ -183,14 +217,18 @@ def flipped(data: bytes, at: int = -1) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def forwarding(record: Record, keeper: Keeper, in_flight: int = 1) -> AsyncIterator[Health]:
+async def forwarding(
+    record: Record, keeper: Keeper, in_flight: int = 1, **settings: int
+) -> AsyncIterator[Health]:
     """An uplink that works; when it stops, it did so because it was told to."""
     async with serving(record.serve) as server:
         health = Health()
         client = Client(f"http://127.0.0.1:{server.port}", None, in_flight + 1)
         known: Any = keeper
-        way = Uplink(client, LOG.public, DEVICE.public, known, lambda n: bytes(n), health)
-        task = asyncio.create_task(way.run(in_flight))
+        section = UplinkSection(in_flight=in_flight, **settings)
+        keys = (LOG.public, DEVICE.public)
+        way = Uplink(client, *keys, known, lambda n: bytes(n), health, section)
+        task = asyncio.create_task(way.run())
         try:
             yield health
             assert not task.done(), task

@@ -70,7 +70,8 @@ def strict(body, at, first_seq, count, prev, slices) -> Span:
     """What layout.Reader.span shall give, by the strict reader alone."""
     leaves: list[bytes] = []
     segments: list[Segment] = []
-    instants = []
+    arrivals = []
+    latest: dict[int, int] = {}
     for seq in range(first_seq, first_seq + count):
         sample, message, end = observation.read_at(body, at)
         if not message.encoded.startswith(BINDING.message_prefix):
@@ -83,7 +84,8 @@ def strict(body, at, first_seq, count, prev, slices) -> Span:
             raise EvidenceError(Reason.LINK, "")
         prev = merkle.leaf_hash(body[at:end])
         leaves.append(prev)
-        instants.append((sample.tai, sample.heard))
+        arrivals.append((sample.tai, sample.heard, sample.heard_bound))
+        latest[sample.kind] = sample.tai
         marks = tuple(sample.raw[start : start + size] for start, size in slices)
         quality = (sample.bound, sample.source, sample.flags)
         here = Segment(seq, seq, sample.kind, quality, marks)
@@ -92,7 +94,7 @@ def strict(body, at, first_seq, count, prev, slices) -> Span:
         else:
             segments.append(here)
         at = end
-    return Span(at, leaves, segments, instants[0], instants[-1])
+    return Span(at, leaves, segments, arrivals[0], arrivals[-1], latest)
 
 
 def outcome(read: Any) -> Any:
@@ -167,7 +169,7 @@ SETTINGS = settings(max_examples=400, deadline=None, derandomize=True)
 def test_both_readers_give_the_same_spans(shapes, first_seq, slices):
     found = agree(chain(shapes, first_seq), first_seq, len(shapes), slices)
     assert isinstance(found, Span)
-    assert found.first == (shapes[0].tai, shapes[0].heard)
+    assert found.first == (shapes[0].tai, shapes[0].heard, shapes[0].heard_bound)
     assert [pair[1].first_seq - pair[0].last_seq for pair in pairwise(found.segments)].count(1) == (
         len(found.segments) - 1
     )
@@ -276,7 +278,7 @@ def test_instants_of_1970_are_read(tai):
     """Their heads are shorter than a layout expects."""
     early = ORDINARY._replace(tai=tai)
     found = agree(chain([early] * 5, 1000), 1000, 5, ((0, 2),))
-    assert found.first == found.last == (tai, 70_000)
+    assert found.first == found.last == (tai, 70_000, 20_000)
 
 
 def test_a_range_names_its_first_fault():

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from evidence import cbor, cose, credential, descriptor, disclosure, receipt, run
+from evidence import cbor, cose, credential, descriptor, disclosure, heads, receipt, run
 from evidence.code import Reason, Typ
 from evidence.descriptor import Block, Channel
+from evidence.heads import StreamHead
 from evidence.key import Ed25519Key
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
@@ -83,6 +84,13 @@ def test_the_most_that_each_statement_holds_is_signed_and_read():
     made = read("credential_ed25519")
     granted = replace(made, buses=tuple(bytes([at]) * 16 for at in range(credential.BUSES_MAX)))
     assert reread(granted, "credential", Typ.CREDENTIAL) == granted
+    made = read("heads")
+    furthest = StreamHead(0, bytes(32), (1 << 64) - 1, bytes(32), (1 << 64) - 1)
+    first = (1 << 64) - heads.HEADS_MAX
+    told = tuple(furthest._replace(stream=first + at) for at in range(heads.HEADS_MAX))
+    most = replace(made, heads=told)
+    assert reread(most, "heads", Typ.HEADS) == most
+    assert len(most.payload()) < 1 << 20  # of which an agent reads no more
     made = read("receipt")
     # As many as the largest batch can hold, at the bytes that the smallest observation has.
     classed = tuple(Classed(4096, 1 << 31, 1 << 31, 7, 91) for _ in range(53_000))
@@ -111,6 +119,9 @@ def test_more_than_a_statement_holds_is_refused():
     assert refused(replace(made, buses=(bytes(16),) * 257), "credential") == Reason.SHAPE
     made = read("receipt")
     assert refused(replace(made, proof=(bytes(32),) * 129), "receipt") == Reason.TOO_LONG
+    made = read("heads")
+    many_heads = tuple(made.heads[0]._replace(stream=at) for at in range(heads.HEADS_MAX + 1))
+    assert refused(replace(made, heads=many_heads), "heads") == Reason.TOO_LONG
     with pytest.raises(EvidenceError, match="shape: disclosures"):
         disclosure.read_pairs(((bytes(16), b""),) * (disclosure.DISCLOSURES_MAX + 1))
 
@@ -126,6 +137,9 @@ def test_statements_that_contradict_themselves():
     for ratio in ((0, 5), (5, 0)):
         channel = replace(full.channels[0], ratio=ratio)
         assert refused(replace(full, channels=(channel,)), "descriptor") == Reason.SHAPE
+    told = read("heads")
+    for rows in (told.heads[::-1], told.heads[:1] * 2):
+        assert refused(replace(told, heads=rows), "heads") == Reason.SHAPE
     classed = read("receipt_classed")
     backwards = (Classed(1, 5, 4, 3, 82),)
     assert refused(replace(classed, classed=backwards), "receipt") == Reason.SHAPE

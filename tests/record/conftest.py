@@ -1,4 +1,7 @@
-"""A record for each test, and the configuration that its gateways send."""
+"""A record for each test, in a file or in a database, and the configuration that its gateways send.
+
+A test runs over a file, unless it asks for both: `BOTH`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from drivers.c37118.wire import Layout
+from hil import postgresql
+from record.database import Place
+from tests.conftest import absent
 from tests.record.gateway import Gateway, GatewayRun, cfg_bytes, configuration
 from tests.record.upstream import AUTHORITY, Upstream
+
+DATABASE = "record"
 
 
 @pytest.fixture
@@ -20,9 +28,31 @@ def cfg() -> bytes:
     return cfg_bytes(configuration())
 
 
+@pytest.fixture(scope="session")
+def database() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server with one database, for all tests one after the other."""
+    if not (postgresql.PROGRAMS / "postgres").exists():
+        absent("postgresql-15", "type: sudo make debian")
+    with postgresql.server() as found:
+        found.create_database(DATABASE)
+        yield found
+
+
 @pytest.fixture
-def upstream(tmp_path: Path) -> Iterator[Upstream]:
-    found = Upstream(tmp_path / "record.db")
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where the record of this test is; nothing is in it yet."""
+    if getattr(request, "param", "file") == "file":
+        return tmp_path / "record.db"
+    server: postgresql.Server = request.getfixturevalue("database")
+    if not server.running:  # a test that stopped it has failed
+        server.start()
+    server.clear(DATABASE)
+    return server.url(DATABASE)
+
+
+@pytest.fixture
+def upstream(place: Place) -> Iterator[Upstream]:
+    found = Upstream(place)
     yield found
     found.close()
 

@@ -210,6 +210,7 @@ class Gateway:
         if after is not None:
             changes = {
                 "cause": Cause.RESTART, "predecessor": after.name, "reached": after.reached(),
+                "started": START + self.runs * NS,  # after all that was heard until then
             } | changes  # fmt: skip
         return GatewayRun(f"{self.name} {self.runs}", self.device, self.statement.name, **changes)
 

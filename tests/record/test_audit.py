@@ -14,6 +14,7 @@ from drivers.c37118.wire import Layout
 from evidence import cose, receipt
 from evidence.code import Reason, Typ
 from record.cli import main
+from record.database import Place
 from record.desk import exhibit_of
 from record.schema import DERIVED
 from record.store import Store, StoreError, open_reader
@@ -30,10 +31,10 @@ def anchors_text(log: Any = LOG, authority: Any = AUTHORITY) -> str:
     )
 
 
-def fill(path: Path) -> None:
+def fill(place: Place) -> None:
     """A record with all that one can hold: twins, clones, doubts, an exhibit."""
     layout, cfg = Layout(configuration(3)), cfg_bytes(configuration(3))
-    upstream = Upstream(path)
+    upstream = Upstream(place)
     gateway = Gateway("gw-1", AUTHORITY)
     upstream.send(gateway.statement)
     run = gateway.start()
@@ -151,7 +152,7 @@ def change(
     try:
         db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (new, *row))
     except apsw.ConstraintError:
-        new = 10**9 if isinstance(value, int) else b"\2" * 32
+        new = 10**9 if value is None or isinstance(value, int) else b"\2" * 32
         db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (new, *row))
     db.close()
     return True

@@ -1,80 +1,124 @@
 """`gridseal-record serve` as a program, and what it is told by its files."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from drivers.c37118.wire import Layout
 from drivers.keystore import file as keystore
 from evidence.config import ConfigError
 from record import config
 from record.cli import main
+from record.database import Place
+from record.store import open_reader
+from tests.record.gateway import GatewayRun, frame
 from tests.record.test_audit import anchors_text
 from tests.record.test_service import WAIT_S, Client, begin, over_http
-from tests.record.upstream import LOG
+from tests.record.upstream import BOTH, LOG
 
 
 def written(folder: Path, more: str = "", listen: str = "127.0.0.1:0") -> Path:
     """A record's files; the path of record.toml."""
-    public = keystore.create(folder / "log.key").public
+    key = folder / "log.key"
+    public = (keystore.read(key) if key.exists() else keystore.create(key)).public
     text = anchors_text().replace(LOG.public.raw.hex(), public.raw.hex())
     (folder / "anchors.toml").write_text(text)
     (folder / "record.toml").write_text(f'[record]\nlisten = "{listen}"\n{more}')
     return folder / "record.toml"
 
 
-def test_program_serves_and_ends_clean(tmp_path: Path, cfg: bytes):
-    path = written(tmp_path)
+@contextlib.contextmanager
+def program(folder: Path, place: Place) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A record as a process of its own, and its address."""
+    path = written(folder, f'store = "{place}"\n')
     command = [sys.executable, "-m", "record.cli", "serve", "--config", str(path)]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert process.stdout is not None
+            assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
             url = re.search(r"http://127\.0\.0\.1:\d+", line)
-            assert url, line
-
-            async def talk() -> None:
-                async with aiohttp.ClientSession() as session:
-                    await begin(Client(session, url.group()), cfg)
-
-            asyncio.run(asyncio.wait_for(talk(), WAIT_S))
-            os.kill(process.pid, signal.SIGTERM)
-            out, err = process.communicate(timeout=WAIT_S)
-            assert (process.returncode, out, err) == (0, "", "")
+            assert url, line + process.stderr.read()
+            yield process, url.group()
         finally:
             process.kill()
-    anchors = str(tmp_path / "anchors.toml")
-    assert main(["verify", str(tmp_path / "record.db"), "--anchors", anchors]) == 0
 
 
-def test_killed_record_holds_what_it_answered_for(tmp_path: Path, cfg: bytes):
-    path = written(tmp_path)
-    command = [sys.executable, "-m", "record.cli", "serve", "--config", str(path)]
-    root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-            assert url
+def talk(url: str, what: Callable[[Client], Awaitable[object]]) -> None:
+    async def session() -> None:
+        async with aiohttp.ClientSession() as session:
+            await what(Client(session, url))
 
-            async def talk() -> None:
-                async with aiohttp.ClientSession() as session:
-                    await begin(Client(session, url.group()), cfg)
+    asyncio.run(asyncio.wait_for(session(), WAIT_S))
 
-            asyncio.run(asyncio.wait_for(talk(), WAIT_S))
-        finally:
-            process.kill()
-    anchors = str(tmp_path / "anchors.toml")
-    assert main(["verify", str(tmp_path / "record.db"), "--anchors", anchors]) == 0
+
+@BOTH
+def test_program_serves_and_ends_clean(tmp_path: Path, place: Place, cfg: bytes):
+    with program(tmp_path, place) as (process, url):
+        talk(url, lambda client: begin(client, cfg))
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=WAIT_S)
+        assert (process.returncode, out, err) == (0, "", "")
+    assert verified(tmp_path, place) == 0
+
+
+@BOTH
+def test_killed_record_holds_what_it_answered_for(
+    tmp_path: Path, place: Place, cfg: bytes, layout: Layout
+):
+    """kill -9 in the middle of it; what was answered has its receipt, and the rest is taken when it
+    is sent again. Nothing is in it twice."""
+    run: list[GatewayRun] = []
+    batches: list[bytes] = []
+    answered: dict[bytes, bytes] = {}
+
+    with program(tmp_path, place) as (process, url):
+
+        async def first(client: Client) -> None:
+            run.append((await begin(client, cfg))[1])
+            for number in range(400):
+                run[0].observe(1, frame(layout, number))
+                batches.append(run[0].cut())
+            tasks = [asyncio.create_task(client.push(batch)) for batch in batches]
+            for batch, task in zip(batches, tasks, strict=True):
+                with contextlib.suppress(aiohttp.ClientError):
+                    status, answer = await task
+                    if status == 200:
+                        answered[batch] = answer[0]
+                if len(answered) == 40:
+                    process.kill()
+
+        talk(url, first)
+    assert 40 <= len(answered) < len(batches)
+
+    with program(tmp_path, place) as (_, url):
+
+        async def again(client: Client) -> None:
+            for batch in batches:
+                status, answer = await client.push(batch)
+                assert status == 200
+                assert answered.setdefault(batch, answer[0]) == answer[0]
+
+        talk(url, again)
+    assert verified(tmp_path, place) == 0
+    store = open_reader(place)
+    assert (store.batches(), sum(store.tallies().values())) == (400, 400)
+    store.close()
+
+
+def verified(folder: Path, place: Place) -> int:
+    return main(["verify", str(place), "--anchors", str(folder / "anchors.toml")])
 
 
 @pytest.mark.parametrize(
@@ -87,6 +131,7 @@ def test_killed_record_holds_what_it_answered_for(tmp_path: Path, cfg: bytes):
         ('[record]\nlistn = "127.0.0.1:0"\n', "did you mean 'listen'"),
         ('[record]\nkey = "file:other.key"\n', "other.key"),
         ('[record]\nanchors = "none.toml"\n', "none.toml"),
+        ('[record]\nstore = "postgresql://a:secret@h/d"\n', "record.store: found a password"),
         ("[record\n", "not TOML"),
     ],
 )
@@ -97,7 +142,7 @@ def test_wrong_configuration_is_one_line(
     path.write_text(text)
     assert main(["serve", "--config", str(path)]) == 2
     err = capsys.readouterr().err
-    assert words in err
+    assert words in err and "secret" not in err
     assert err.count("\n") == 1
 
 
@@ -109,7 +154,7 @@ def test_key_must_be_the_anchors(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_store_of_another_log_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    over_http(tmp_path, lambda _: asyncio.sleep(0))
+    over_http(tmp_path / "record.db", lambda _: asyncio.sleep(0))
     path = written(tmp_path)
     assert main(["serve", "--config", str(path)]) == 2
     assert "the store is that of log key" in capsys.readouterr().err
@@ -123,8 +168,7 @@ def test_taken_port_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
         arguments = ["serve", "--config", str(path), "--listen", listen]
         assert await asyncio.to_thread(_status, arguments) == 2
 
-    (tmp_path / "other").mkdir()
-    over_http(tmp_path / "other", what)
+    over_http(tmp_path / "other.db", what)
     err = capsys.readouterr().err
     assert "in use" in err and "--listen" in err
     assert err.count("\n") == 1

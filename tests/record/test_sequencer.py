@@ -1,21 +1,20 @@
 """What the log does with what was admitted: order, repetition, twins, clones, restarts."""
 
 import random
-from pathlib import Path
 
 import pytest
 
 from drivers.c37118.wire import Layout
 from evidence import merkle
 from evidence.code import Class, Reason
-from evidence.receipt import Classed
-from record.continuity import Mark
+from record import postgresql
+from record.database import Place
 from record.schema import Entry
-from record.sequencer import coarse, overlaid
 from record.store import Store, StoreError, open_reader, open_writer
 from tests.record.gateway import Gateway, GatewayRun, frame, id_of
-from tests.record.upstream import NOW, Upstream, classes, receipt_of
+from tests.record.upstream import BOTH, NOW, Upstream, classes, receipt_of
 
+pytestmark = BOTH
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
 TWIN = (Class.KEY_DOUBTFUL, Reason.TWIN)
 CLONE = (Class.KEY_DOUBTFUL, Reason.CLONE)
@@ -206,19 +205,19 @@ def test_leftovers_that_a_later_run_does_not_continue_are_found(
 
 
 def test_restart_in_the_middle_keeps_the_log(
-    tmp_path: Path, gateway: Gateway, upstream: Upstream, run: GatewayRun, layout: Layout
+    place: Place, gateway: Gateway, upstream: Upstream, run: GatewayRun, layout: Layout
 ):
     old = receipt_of(upstream.push(fill(run, layout, 0, 3)))
     line = run.lines[1]
-    place = (line.seq, line.prev, 9, bytes(32))
+    back = (line.seq, line.prev, 9, bytes(32))
     upstream.push(fill(run, layout, 3, 3))
     upstream.close()
-    again = Upstream(tmp_path / "record.db")
+    again = Upstream(place)
     try:
         new = receipt_of(again.push(fill(run, layout, 6, 3)))
         proof = again.log.consistency(old.size, new.size)
         merkle.check_consistency(old.size, old.root, new.size, new.root, proof)
-        fork(run, *place)
+        fork(run, *back)
         assert classes(again.push(fill(run, layout, 3, 2, 0x0800)))[0][3:] == TWIN
     finally:
         again.close()
@@ -243,17 +242,24 @@ def test_failed_commit_leaves_nothing(
     assert not upstream.store.faults()
 
 
-def test_one_writer_at_a_time(tmp_path: Path, upstream: Upstream):
+def test_one_writer_at_a_time(place: Place, upstream: Upstream, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(postgresql, "LOCK_MS", 200)
     with pytest.raises(StoreError, match="open in another process"):
-        open_writer(tmp_path / "record.db")
+        open_writer(place)
+    upstream.close()
+    open_writer(place).close()
 
 
 def test_readers_see_whole_commits(
-    tmp_path: Path, upstream: Upstream, run: GatewayRun, layout: Layout
+    place: Place, upstream: Upstream, run: GatewayRun, layout: Layout
 ):
-    reader = open_reader(tmp_path / "record.db", live=True)
+    reader = open_reader(place, live=True)
     before = reader.size()
+    reader.snapshot()
+    assert reader.size() == before
     upstream.push(fill(run, layout, 0, 1))
+    assert reader.size() == before
+    reader.rollback()
     assert reader.size() == before + 1
     reader.close()
 
@@ -269,30 +275,6 @@ def test_two_heads_of_one_batch_number_are_told(
         (Class.KEY_DOUBTFUL, Reason.HEAD_CHAIN)
     ]
     assert [row.subject for row in upstream.findings()] == [id_of(first)]
-
-
-def test_marks_lie_over_classes():
-    base = [Classed(1, 1, 4, 1, 89), Classed(1, 8, 9, 5, 84)]
-    marks = [Mark(3, 8, 4, 28), Mark(5, 5, 4, 29)]
-    assert overlaid(base, 1, marks) == [
-        Classed(1, 1, 2, 1, 89),
-        Classed(1, 3, 7, 4, 28),
-        Classed(1, 8, 9, 5, 84),
-    ]
-    assert overlaid((), 1, [Mark(n, n, 4, 28) for n in range(0, 200, 2)]) == [
-        Classed(1, 0, 198, 4, 28)
-    ]
-
-
-def test_a_receipt_stays_short():
-    parts = [[Classed(1, n, n, 1 + n % 2, 80) for n in range(1500)], [Classed(2, 1, 600, 1, 89)]]
-    assert coarse(parts) == [row for part in parts for row in part]
-    parts.append([Classed(3, n, n, 1 + n % 5, 80 + n % 5) for n in range(600)])
-    assert coarse(parts) == [
-        Classed(1, 0, 1499, 2, 80),
-        Classed(2, 1, 600, 1, 89),
-        Classed(3, 0, 599, 5, 84),
-    ]
 
 
 def test_counts_are_of_observations(upstream: Upstream, run: GatewayRun, layout: Layout):

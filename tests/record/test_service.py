@@ -12,16 +12,19 @@ import pytest
 import trustme
 
 from drivers.c37118.wire import Layout
-from evidence import cbor, checkpoint, cose, merkle, receipt
+from evidence import cbor, checkpoint, cose, heads, merkle, receipt
 from evidence.code import Reason, Typ
+from evidence.heads import Heads, StreamHead
 from record import service
 from record.cli import main
 from record.config import TlsFiles
+from record.database import Place
 from record.desk import Desk
 from record.store import Store, StoreError, open_reader
-from tests.record.gateway import Gateway, GatewayRun, Statement, frame, id_of
-from tests.record.upstream import AUTHORITIES, AUTHORITY, LOG, NOW, STRANGER
+from tests.record.gateway import START, Gateway, GatewayRun, Statement, frame, id_of
+from tests.record.upstream import AUTHORITIES, AUTHORITY, BOTH, LOG, NOW, STRANGER
 
+pytestmark = BOTH
 WAIT_S = 20
 
 
@@ -57,10 +60,10 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def served(
-    path: Path, tls: TlsFiles | None = None, trust: ssl.SSLContext | None = None
+    place: Place, tls: TlsFiles | None = None, trust: ssl.SSLContext | None = None
 ) -> AsyncIterator[Client]:
     """A record on a free port, and a client of it."""
-    desk = Desk(path / "record.db", LOG, AUTHORITIES, lambda: NOW, lambda: 1.0)
+    desk = Desk(place, LOG, AUTHORITIES, lambda: NOW, lambda: 1.0)
     await desk.open()
     runner, url = await service.start(desk, "127.0.0.1", 0, tls)
     timeout = aiohttp.ClientTimeout(total=WAIT_S)
@@ -73,9 +76,9 @@ async def served(
         await desk.close()
 
 
-def over_http(path: Path, what: Callable[[Client], Awaitable[None]]) -> None:
+def over_http(place: Place, what: Callable[[Client], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with served(path) as client:
+        async with served(place) as client:
             await what(client)
 
     asyncio.run(asyncio.wait_for(run(), WAIT_S))
@@ -99,7 +102,7 @@ async def begin(client: Client, cfg: bytes) -> tuple[Gateway, GatewayRun]:
     return gateway, run
 
 
-def test_from_first_batch_to_receipt(tmp_path: Path, cfg: bytes, layout: Layout):
+def test_from_first_batch_to_receipt(place: Place, cfg: bytes, layout: Layout):
     """As a gateway does it: offer, be told what is missing, send that, offer again, believe."""
 
     async def what(client: Client) -> None:
@@ -130,17 +133,25 @@ def test_from_first_batch_to_receipt(tmp_path: Path, cfg: bytes, layout: Layout)
             assert again == (200, (answer[0], ()))
         await check_views(client, gateway, run, kept_size)
 
-    over_http(tmp_path, what)
+    over_http(place, what)
+
+
+async def heads_of(client: Client, kid: str) -> Heads:
+    """What the record says it has of a device, checked as a gateway would."""
+    async with client.session.get(f"{client.url}/v1/device/{kid}/heads") as answer:
+        assert answer.status == 200
+        message = cose.read_statement(await answer.read(), Typ.HEADS)
+    cose.check(message, LOG.public)
+    return heads.read(message.payload)
 
 
 async def check_views(client: Client, gateway: Gateway, run: GatewayRun, size: int) -> None:
     kid = gateway.device.public.kid.hex()
     line = run.lines[1]
-    assert await client.get(f"/v1/device/{kid}/heads") == (
-        200,
-        ((1, run.name, line.seq - 1, line.prev),),
-    )
-    assert await client.get(f"/v1/device/{bytes(8).hex()}/heads") == (200, ())
+    told = await heads_of(client, kid)
+    assert told == Heads(gateway.device.public.kid, size, NOW, told.heads)
+    assert told.heads == (StreamHead(1, run.name, line.seq - 1, line.prev, START),)
+    assert (await heads_of(client, bytes(8).hex())).heads == ()
     status, (found, root, signed, proof) = await client.get("/v1/checkpoint?size=2")
     assert (status, found) == (200, size)
     message = cose.read_statement(signed, Typ.CHECKPOINT)
@@ -149,16 +160,16 @@ async def check_views(client: Client, gateway: Gateway, run: GatewayRun, size: i
     assert len(proof) > 0
 
 
-def test_empty_log_has_a_checkpoint(tmp_path: Path):
+def test_empty_log_has_a_checkpoint(place: Place):
     async def what(client: Client) -> None:
         answer = await client.get("/v1/checkpoint?size=0")
         assert answer == (200, (0, merkle.EMPTY_ROOT, None, ()))
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
 def test_refusals_are_signed_and_kept(
-    tmp_path: Path, cfg: bytes, layout: Layout, capsys: pytest.CaptureFixture[str]
+    place: Place, cfg: bytes, layout: Layout, capsys: pytest.CaptureFixture[str]
 ):
     async def what(client: Client) -> None:
         _, run = await begin(client, cfg)
@@ -179,13 +190,13 @@ def test_refusals_are_signed_and_kept(
         assert refusal.subject == stranger.subject
         assert refusal.reason == Reason.UNKNOWN_AUTHORITY
 
-    over_http(tmp_path, what)
-    assert main(["show", "--json", str(tmp_path / "record.db")]) == 0
+    over_http(place, what)
+    assert main(["show", "--json", str(place)]) == 0
     assert '"refusals": {"range": 1, "unknown_authority": 1}' in capsys.readouterr().out
 
 
 def test_bare_statement_leaves_nothing_behind(
-    tmp_path: Path, cfg: bytes, capsys: pytest.CaptureFixture[str]
+    place: Place, cfg: bytes, capsys: pytest.CaptureFixture[str]
 ):
     async def what(client: Client) -> None:
         _, run = await begin(client, cfg)
@@ -196,13 +207,13 @@ def test_bare_statement_leaves_nothing_behind(
         assert (await client.get("/v1/checkpoint"))[1][0] == 3
         assert (await client.send(whole))[0] == 200
 
-    over_http(tmp_path, what)
-    assert main(["show", "--json", str(tmp_path / "record.db")]) == 0
+    over_http(place, what)
+    assert main(["show", "--json", str(place)]) == 0
     assert '"exhibits": 0' in capsys.readouterr().out
 
 
 def test_head_that_is_in_the_log_gets_its_receipt_whatever_follows(
-    tmp_path: Path, cfg: bytes, layout: Layout
+    place: Place, cfg: bytes, layout: Layout
 ):
     async def what(client: Client) -> None:
         _, run = await begin(client, cfg)
@@ -214,10 +225,10 @@ def test_head_that_is_in_the_log_gets_its_receipt_whatever_follows(
         for again in (batch, only, only + b"garbage", batch[:-1]):
             assert await client.push(again) == (200, (answer[0], ()))
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
-def test_exhibit_counts_against_who_signed_all_of_it(tmp_path: Path, cfg: bytes, layout: Layout):
+def test_exhibit_counts_against_who_signed_all_of_it(place: Place, cfg: bytes, layout: Layout):
     """Anyone can put another body behind a head that was seen."""
 
     async def what(client: Client) -> None:
@@ -230,17 +241,17 @@ def test_exhibit_counts_against_who_signed_all_of_it(tmp_path: Path, cfg: bytes,
         wrong = run.cut()
         assert (await client.push(wrong))[0] == 422
         assert (await client.push(good))[0] == 200
-        store = open_reader(tmp_path / "record.db", live=True)
+        store = open_reader(place, live=True)
         found = [(row.device, row.content == wrong) for row in store.exhibits()]
         store.close()
         whose = gateway.device.public.raw
         assert sorted(found) == sorted([(b"", False), (b"", False), (whose, True)])
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
 def test_what_is_kept_of_refusals_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr("record.sequencer.EXHIBITS_MAX", 3)
 
@@ -249,8 +260,8 @@ def test_what_is_kept_of_refusals_is_bounded(
             status, _ = await client.send(Statement(b"garbage %d" % number))
             assert status == 422
 
-    over_http(tmp_path, what)
-    assert main(["show", "--json", str(tmp_path / "record.db")]) == 0
+    over_http(place, what)
+    assert main(["show", "--json", str(place)]) == 0
     assert '"exhibits": 3' in capsys.readouterr().out
 
 
@@ -273,41 +284,41 @@ def test_what_is_kept_of_refusals_is_bounded(
         ("/v1/nothing", b"", 404),
     ],
 )
-def test_nonsense_gets_an_answer(tmp_path: Path, path: str, body: bytes, status: int):
+def test_nonsense_gets_an_answer(place: Place, path: str, body: bytes, status: int):
     async def what(client: Client) -> None:
         found, _ = await client.post(path, body)
         assert found == status
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
-def test_unknown_receipt_is_not_found(tmp_path: Path):
+def test_unknown_receipt_is_not_found(place: Place):
     async def what(client: Client) -> None:
         assert (await client.get(f"/v1/receipt/{'00' * 32}"))[0] == 404
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
-def test_bodies_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_bodies_are_bounded(place: Place, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(service, "BODY_BYTES_MAX", 1000)
 
     async def what(client: Client) -> None:
         assert (await client.post(f"/v1/batch/{'00' * 32}", bytes(1001)))[0] == 413
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
-def test_too_much_at_once_is_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_too_much_at_once_is_later(place: Place, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("record.desk.WAITING_MAX", 0)
 
     async def what(client: Client) -> None:
         assert (await client.post(f"/v1/batch/{'00' * 32}", b""))[0] == 503
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
 def test_disk_that_takes_nothing_is_later(
-    tmp_path: Path, cfg: bytes, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    place: Place, cfg: bytes, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ):
     async def what(client: Client) -> None:
         _, run = await begin(client, cfg)
@@ -322,10 +333,10 @@ def test_disk_that_takes_nothing_is_later(
             assert (await client.push(batch))[0] == 503
         assert (await client.push(batch))[0] == 200
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
-def test_many_at_once_share_commits(tmp_path: Path, cfg: bytes, layout: Layout):
+def test_many_at_once_share_commits(place: Place, cfg: bytes, layout: Layout):
     async def what(client: Client) -> None:
         _, run = await begin(client, cfg)
         batches = []
@@ -341,7 +352,7 @@ def test_many_at_once_share_commits(tmp_path: Path, cfg: bytes, layout: Layout):
         assert len({item.index for item in found}) == 40
         assert len({item.size for item in found}) < 40
 
-    over_http(tmp_path, what)
+    over_http(place, what)
 
 
 def tls_files(folder: Path, ca: trustme.CA) -> TlsFiles:
@@ -352,14 +363,14 @@ def tls_files(folder: Path, ca: trustme.CA) -> TlsFiles:
     return TlsFiles(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
 
 
-def test_tls_with_client_certificates(tmp_path: Path, cfg: bytes):
+def test_tls_with_client_certificates(tmp_path: Path, place: Place, cfg: bytes):
     ca, stranger = trustme.CA(), trustme.CA()
     files = tls_files(tmp_path, ca)
     trust = ssl.create_default_context()
     ca.configure_trust(trust)
 
     async def run() -> None:
-        async with served(tmp_path, files, trust) as client:
+        async with served(place, files, trust) as client:
             assert client.url.startswith("https://127.0.0.1:")
             with pytest.raises(aiohttp.ClientError):
                 await client.get("/v1/checkpoint")

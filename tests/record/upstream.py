@@ -1,7 +1,8 @@
-"""A record on a real file: what a gateway would be answered, without a socket."""
+"""A record on a real disk: what a gateway would be answered, without a socket."""
 
 import random
-from pathlib import Path
+
+import pytest
 
 from evidence import classification, cose, receipt
 from evidence.anchor import Authority, by_kid
@@ -9,23 +10,25 @@ from evidence.classification import Finding
 from evidence.code import Class, Reason, Typ
 from evidence.receipt import Receipt
 from record.admit import Admitter
+from record.database import Place
 from record.known import Known
 from record.log import Log
 from record.schema import Entry
-from record.sequencer import Sequencer
+from record.sequencer import Item, Sequencer
 from record.store import open_writer
 from tests.record.gateway import NANOSECONDS, START, GatewayRun, Statement, id_of, key
 
+BOTH = pytest.mark.parametrize("place", ["file", "postgresql"], indirect=True)
 LOG, AUTHORITY, STRANGER = key("log"), key("authority"), key("stranger")
 NOW = START + 3600 * NANOSECONDS
 AUTHORITIES = by_kid([Authority("Utility A", AUTHORITY.public)])
 
 
 class Upstream:
-    """One record. Restart it by making another on the same path."""
+    """One record. Restart it by making another in the same place."""
 
-    def __init__(self, path: Path, every: bool = False) -> None:
-        self.store = open_writer(path)
+    def __init__(self, place: Place, every: bool = False) -> None:
+        self.store = open_writer(place)
         if self.store.log_key() is None:
             self.store.set_log_key(LOG.public.raw)
         self.log = Log(self.store)
@@ -48,6 +51,12 @@ class Upstream:
         """Batches in one commit."""
         new = [self.admitter.batch(batch, id_of(batch), now) for batch in batches]
         return self.sequencer.commit(new, now)
+
+    def commit_together(self, batches: list[bytes], statements: list[Statement]) -> list[Entry]:
+        """Batches, then statements, in one commit."""
+        new: list[Item] = [self.admitter.batch(batch, id_of(batch), NOW) for batch in batches]
+        new += [self.admitter.statement(one.encoded, one.pairs) for one in statements]
+        return self.sequencer.commit(new, NOW)
 
     def start(self, run: GatewayRun, cfg: bytes | None, *streams: int) -> None:
         """A run and its first descriptors."""

@@ -388,6 +388,19 @@ def checkpoint() -> Vector:
     return statement("checkpoint", LOG, 65308, [1, *fields.values()], fields)
 
 
+def heads() -> Vector:
+    """Of three streams; of the gateway's own nobody can tell a measurement."""
+    names = ("stream", "run", "seq", "leaf", "measured")
+    rows = [
+        [0, seeded("run"), 3, seeded("own link"), None],
+        [7, seeded("run"), 1 << 32, seeded("link"), T0],
+        [8, seeded("run before"), 0, seeded("other link"), T0 - 1],
+    ]
+    told = [dict(zip(names, row, strict=True)) for row in rows]
+    fields = {"kid": DEVICE.kid, "size": 1 << 33, "tai": T0, "heads": told}
+    return statement("heads", LOG, 65309, [1, DEVICE.kid, 1 << 33, T0, rows], fields)
+
+
 def classification() -> Vector:
     names = ("run", "subject", "stream", "first_seq", "last_seq", "klass", "reason")
     whole = [seeded("run"), None, None, None, None, 4, 29]
@@ -427,7 +440,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     worse = [[7, 22, 23, 3, 82], [8, 255, 1 << 33, 7, 91]]
     made["receipt_classed"] = receipt(made["head_two_runs"]["encoded"], worse)
     made |= {"refusal": refusal(), "disclosure": disclosure()}
-    made |= {"checkpoint": checkpoint(), "classification": classification()}
+    made |= {"checkpoint": checkpoint(), "classification": classification(), "heads": heads()}
     if python is not None:
         device = OracleKey("device p256", python)
         made["credential_esp256"] = credential(device, POSITION, 0)
