@@ -208,9 +208,9 @@ async def reconfigured(trial: Trial) -> None:
 
 FAULTS: tuple[tuple[Fault, int], ...] = (
     (power_cut, 8), (kill, 4), (restart, 3), (full_disk, 3), (read_only, 1), (failed_sync, 4),
-    (slow_disk, 2), (disk_set_back, 1), (log_cut_short, 1), (bit_flipped, 1), (link_down, 3), (bad_weather, 4),
-    (record_restarted, 2), (record_set_back, 1), (clock_stepped, 2), (device_set_forward, 1),
-    (line_down, 2), (line_poor, 2), (reconfigured, 2),
+    (slow_disk, 2), (disk_set_back, 1), (log_cut_short, 1), (bit_flipped, 1), (link_down, 3),
+    (bad_weather, 4), (record_restarted, 2), (record_set_back, 1), (clock_stepped, 2),
+    (device_set_forward, 1), (line_down, 2), (line_poor, 2), (reconfigured, 2),
 )  # fmt: skip
 # Not among them: device_set_back. What a device measured in a hole across which its clock is set
 # back has instants that nobody can tell, and no gap names them yet.

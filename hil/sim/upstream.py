@@ -124,7 +124,9 @@ async def _asked(desk: Desk, method: str, path: str, body: bytes) -> Answer:
             found = await desk.receipt(bytes.fromhex(name), size)
             return Answer(404, b"") if found is None else _given(found)
         case "GET", ["device", kid, "heads"]:
-            return Answer(200, cbor.encode(await desk.heads(bytes.fromhex(kid))))
+            return Answer(200, await desk.heads(bytes.fromhex(kid)))
+        case "GET", ["checkpoint"]:
+            return Answer(200, cbor.encode(await desk.checkpoint(size)))
         case _:
             return Answer(404, b"")
 
