@@ -81,7 +81,7 @@ class Keeper:
         self._found: dict[tuple[int, bytes], int] = {}
         spool = gateway.file.spool
         self._room = Room(spool.pending_bytes_max, health)
-        self.relief = Relief(spool.when_full, hearing, health, self._disk.call)
+        self.relief = Relief(spool.when_full, hearing, health, self._disk.call, self.said.rows)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
         self.behind = False  # set while live batches queue up: fuller ones go through faster
 
