@@ -29,8 +29,7 @@ damaged by the cut, the reordering within firmware beyond what "any set of secto
 """
 
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -103,21 +102,19 @@ class Disk(apsw.VFS):  # type: ignore[misc, unused-ignore]
         self._lay(files)
         return lost
 
-    def flip(self, near: bytes) -> bool:
-        """Flips one bit of the database: within a sector of such bytes, or anywhere where there are
-        none, or none are named. False when nothing was synced yet.
+    def flip(self, name: str, among: Sequence[bytes]) -> bool:
+        """Flips one bit of a file: in the first of these byte strings that it holds, or anywhere if
+        there are none. False when it holds none of them.
         """
-        files = [name for name in self._synced if name.endswith(".db") and self._synced[name]]
-        for name in files:
-            there = self._synced[name]
-            found = [one.start() for one in re.finditer(re.escape(near), there)] if near else []
-            first = self._random.choice(found) if found else 0
-            span = SECTOR_BYTES if found else len(there)
-            at, mask = first + self._random.randrange(span), 1 << self._random.randrange(8)
-            if at < len(there):
-                there[at] ^= mask
-                self._write_real(name, at, bytes((there[at],)))
-        return bool(files)
+        there = self._synced.get(name, bytearray())
+        found = next((one for one in among if one in there), b"")
+        if not there or (among and not found):
+            return False
+        first, length = (there.find(found), len(found)) if found else (0, len(there))
+        at, mask = first + self._random.randrange(length), 1 << self._random.randrange(8)
+        there[at] ^= mask
+        self._write_real(name, at, bytes((there[at],)))
+        return True
 
     def used(self) -> int:
         return sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file())

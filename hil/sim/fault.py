@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 import apsw
 
 from evidence.leap import NS
+from hil.sim.line import raw_of
 from hil.sim.wire import Weather
 from hil.sim.world import World
 
@@ -33,6 +34,7 @@ class Trial:
         self.operator = asyncio.Lock()  # one thing at a time is done with the record
         self.unsteady = False  # instants of a device came twice
         self.damaged = False  # a bit of the disk was flipped
+        self.unsealed = False  # and it may be one that no checksum guards
         self.forked = False  # the record forgot what it had signed, and went on: its own to answer
 
     def pause(self, most_ns: int) -> Awaitable[None]:
@@ -110,21 +112,30 @@ def _truncated(trial: Trial) -> None:
 
 
 async def bit_flipped(trial: Trial) -> None:
-    """While the machine is off: mostly in what was sealed, else anywhere in the file."""
-    near = trial.world.devices[0].name.encode() if trial.chance.random() < 0.8 else b""
-    trial.damaged = True
-    trial.world.while_down.append(lambda: _flipped(trial, near))
+    """While the machine is off: in a sealed frame, or anywhere in the file."""
+    anywhere = trial.chance.random() < 0.3
+    trial.world.while_down.append(lambda: _flipped(trial, anywhere))
     trial.world.crash(power=True)
 
 
-def _flipped(trial: Trial, near: bytes) -> None:
-    trial.world.disk.power_on()
-    trial.world.disk.sync_faults = 0
+def _flipped(trial: Trial, anywhere: bool) -> None:
+    world = trial.world
+    world.disk.power_on()
+    world.disk.sync_faults = 0
     with contextlib.suppress(apsw.Error):  # a start that got as far as bringing in the log
-        db = apsw.Connection(str(trial.world.spool))
+        db = apsw.Connection(str(world.spool))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         db.close()
-    trial.world.disk.flip(near)
+    sent = [
+        raw_of(stream, number)
+        for device in world.devices
+        for stream, numbers in device.sent.items()
+        for number in range(len(numbers))
+    ]
+    trial.chance.shuffle(sent)
+    if world.disk.flip(world.spool.name, [] if anywhere else sent):
+        trial.damaged = True
+        trial.unsealed |= anywhere
 
 
 async def link_down(trial: Trial) -> None:

@@ -4,8 +4,9 @@ judged.
 1. The seed decides everything: how the gateway is set, what goes wrong, when, and how it ends.
 2. In the end nothing fails any more: the record has its log, the disk takes what it is given, every
    line is open and every device has been heard. What then is nowhere is lost.
-3. A flipped bit may cost what it hit, which is then stated; where it hit the tables themselves, the
-   agent says that the file is no spool of its own, and there is nothing to judge.
+3. A flipped bit in what was sealed costs that, which is then stated. Anywhere else no checksum
+   guards it: then nothing altered may come into the record, and what is lost is not judged; nor is
+   anything where the agent says that the file is no spool.
 4. A stated hole with frames in it is excess. Across a restart it may have what arrives in one
    commit interval and one sync; where a disk or a device's clock was set back no bound is known, as
    the record, or the clock, is ahead of the disk. Elsewhere there may be none.
@@ -108,7 +109,7 @@ async def mend(trial: Trial) -> list[str]:
     await asyncio.sleep(2 * world.shape.commit_ms / 1000 + world.shape.batch_ms * 9 / 1000)
     most_s = FORKED_S if trial.forked else DRAIN_S
     drained = await until(most_s, lambda: world.running and world.drained)
-    if not drained and not trial.forked:
+    if not drained and not trial.forked and not trial.unsealed:
         reasons.append(f"{world.health.waiting} observations wait: {world.health.record}")
     return reasons
 
@@ -198,8 +199,9 @@ def _unmet(trial: Trial, found: Verdict) -> list[str]:
     reasons = [
         f"{name} = {number}"
         for name, number in (
-            ("lost", found.lost), ("twins", found.twins), ("duplicated", found.duplicated),
-            ("altered", found.altered), ("refused", found.refused),
+            ("lost", 0 if trial.unsealed else found.lost), ("twins", found.twins),
+            ("duplicated", found.duplicated),
+            ("altered", found.altered), ("refused", 0 if trial.damaged else found.refused),
             ("TWIN by the record", found.findings["twin"]),
         )
         if number
