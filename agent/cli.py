@@ -1,5 +1,6 @@
-"""`gridseal-agent`: run, check, status. Exit codes: 0 well, 1 it failed at work, 2 it was told
-something wrong.
+"""`gridseal-agent`: run, check, status, export.
+
+Exit codes: 0 well, 1 it failed at work, 2 it was told something wrong.
 
 It says things in words a technician can act on; a traceback from here is a bug.
 """
@@ -20,7 +21,7 @@ from agent.config import Gateway
 from drivers import registry
 from drivers.keystore.uri import KeyStoreError, open_signer
 from drivers.line import Clock, Source
-from evidence import anchor, cose
+from evidence import anchor, cose, instant
 from evidence.code import Typ
 from evidence.config import ConfigError
 from evidence.config import nearest as nearest_of
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from agent.clock import SystemClock
     from agent.http import Client
 
+EXPORT = """\
+Writes what the archive holds of an interval as one file, which proves itself: observations, the
+statements over them, and the record's receipts. `gridseal-record verify FILE --anchors FILE`
+checks it without the record. Whole batches are written, each that touches the interval, since the
+root that is signed needs every observation: other streams and a little more time come along. A
+hole is stated after it: take the interval long enough to hold that. The agent may be running."""
 NO_FACTS = "load not known: neither a configuration file nor the site plan says"
 
 
@@ -56,12 +63,15 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run the gateway until SIGTERM or Ctrl-C"),
         ("check", _check, "read the configuration, and say whether the lines can carry the plan"),
         ("status", _status, "ask the running agent how it is"),
+        ("export", _export, "write a part of the archive as a file that proves itself"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument(
             "--config", type=Path, default=Path("gateway.toml"), help="default: %(default)s"
         )
         command.set_defaults(call=call)
+        if name == "export":
+            _add_export(command)
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON object")
         if name == "run":
@@ -71,6 +81,21 @@ def _parser() -> argparse.ArgumentParser:
             told = "when it ends, leave its last account here, as status --json gives it"
             command.add_argument("--report", type=Path, metavar="FILE", help=told)
     return parser
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    command.description = EXPORT
+    place = f"an instant in UTC, such as {instant.EXAMPLE}, with a fraction where need be"
+    command.add_argument("--from", dest="first", required=True, metavar="INSTANT", help=place)
+    told = "the interval ends before this one"
+    command.add_argument("--to", dest="end", required=True, metavar="INSTANT", help=told)
+    told = "only batches with this stream; may be given again (gateway: the gateway's own words)"
+    command.add_argument("--stream", action="append", metavar="SOURCE[/KEY]", help=told)
+    command.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    told = "a copy of a spool, instead of the gateway's own"
+    command.add_argument("--spool", type=Path, metavar="FILE", help=told)
+    told = "leave out names, positions and configurations: hashes stand for them"
+    command.add_argument("--without-disclosures", action="store_true", help=told)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -224,6 +249,12 @@ def _tls(gateway: Gateway) -> Any:
         return None
     names = (section.ca, section.certificate, section.certificate_key)
     return Tls(*(gateway.path(name) if name else None for name in names))
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from agent import extract
+
+    return extract.run(arguments)
 
 
 def _status(arguments: argparse.Namespace) -> int:

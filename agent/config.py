@@ -54,6 +54,8 @@ class SpoolSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pending_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 4 << 30
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 10
     when_full: Literal["stop", "drop_oldest"] = "stop"
+    durability: Literal["always", "spill"] = "always"
+    spill_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 10
 
 
 class UplinkSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

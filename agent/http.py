@@ -9,8 +9,8 @@
 4. http:// goes to this machine only. Certificates are always checked, the host's name included.
 5. Head and body leave in one write, with TCP_NODELAY: two small segments would meet the peer's
    delayed acknowledgement and cost 40 ms.
-6. A line that carries nothing is given up after SILENCE_S by the kernel (TCP_USER_TIMEOUT), so that
-   an answer may be waited for as long as a slow line takes to carry the question.
+6. A slow line is not a silent one: while the peer's kernel acknowledges what was sent, the answer
+   is waited for.
 7. What is sent bears the DSCP that the operator gave (RFC 2474), once connected.
 
 It retries nothing (the caller knows what may be asked twice), follows no redirect, and takes no
@@ -20,6 +20,7 @@ proxy from the environment.
 import asyncio
 import errno
 import socket
+import struct
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0  # three SYNs (1, 3 and 7 s), and a TLS handshake over a slow line
 SILENCE_S = 20.0  # without a byte from the peer: a record under load commits within seconds
-SLOWEST_BYTES_S = 1000  # of a line that is waited for: 8 kbit/s, a share of a bad GPRS channel
+SLOWEST_BYTES_S = 1000  # of a line that is worth waiting for: 8 kbit/s, a bad GPRS channel's share
 IDLE_S = 15.0  # then not used again: common servers hang up on an idle connection after 60 to 75 s
 RESPONSE_BYTES_MAX = 1 << 20  # the heads of thousands of streams; a receipt has a few KiB
 HEAD_BYTES_MAX = 16 * 1024  # of an answer; a record's has some hundred bytes
 READ_BYTES = 64 * 1024
 MEDIA_TYPE = "application/cbor"
+_ACKED = struct.Struct("=120xQ")  # linux/tcp.h, struct tcp_info: tcpi_bytes_acked
 LOCALHOST = ("127.0.0.1", "::1")  # RFC 6761 6.3: the name is never looked up
 NO_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6, or without IPv4
 
@@ -233,7 +235,7 @@ class _Connection:
         status, parts, size = 0, [], 0
         while not isinstance(event := http.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
-                http.receive_data(await self._read(SILENCE_S + len(body) / SLOWEST_BYTES_S))
+                http.receive_data(await self._read())
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):
@@ -249,12 +251,30 @@ class _Connection:
         self._idle_since = self._loop.time()
         return answer, not leftover
 
-    async def _read(self, silence_s: float) -> bytes:
-        async with asyncio.timeout(silence_s):
-            data = await self._reader.read(READ_BYTES)
+    async def _read(self) -> bytes:
+        carried = self._carried()
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    data = await self._reader.read(READ_BYTES)
+                break
+            except TimeoutError:
+                now = self._carried()
+                if now <= carried:
+                    raise
+                carried = now
         self._taken += len(data)
         self.ended = not data
         return data
+
+    def _carried(self) -> int:
+        """Bytes that the peer's kernel has acknowledged (tcp(7): TCP_INFO, Linux 4.1 and later)."""
+        line = self._writer.get_extra_info("socket")
+        try:
+            info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
+            return int(_ACKED.unpack(info)[0])
+        except (OSError, struct.error):
+            return 0  # nobody can say: then silence is silence
 
 
 class _Place(NamedTuple):
@@ -281,7 +301,6 @@ async def _open(
     line = transport.get_extra_info("socket")
     if line is not None:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE_S * 1000))
         if dscp:
             _mark(line, dscp)
     return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))

@@ -10,38 +10,37 @@ It decides when and what; agent.overflow says what is missing with it, agent.spo
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
 from agent import overflow
 from agent.commit import Commit, Found, State
+from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import Hearing
 from agent.overflow import GivenUp
 from agent.schema import GoneError
-from agent.spool import Spool
 
 WhenFull = Literal["stop", "drop_oldest"]
 BATCHES_MAX = 64  # given up with one commit: more would delay it
 log = logging.getLogger("gridseal.relief")
-OnDisk = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Relief:
-    """The overflow policy of one spool. `on_disk` runs a call in the spool's thread."""
+    """The overflow policy of one spool."""
 
     def __init__(
         self,
         policy: WhenFull,
         hearing: Hearing,
         health: Health,
-        on_disk: OnDisk,
+        disk: Disk,
         answered: Callable[[], frozenset[int]],
     ) -> None:
         """`answered`: rows of which the record's answer is not durable yet."""
         self._policy, self._hearing, self._health = policy, hearing, health
-        self._on_disk, self._answered = on_disk, answered
+        self._disk, self._answered = disk, answered
         self.under_way: set[int] = set()  # batch rows that are being sent
         self._going: dict[int, GivenUp] = {}  # stated, and not yet deleted for certain
         self._unread: list[int] = []  # batches that could not be read
@@ -70,7 +69,7 @@ class Relief:
         """
         self._unread.append(row)
 
-    async def tend(self, spool: Spool, needed: int) -> None:
+    async def tend(self, needed: int) -> None:
         """States what cannot be read, and what goes to make so many bytes free. Raises SpoolError.
 
         To be called before each commit.
@@ -80,10 +79,10 @@ class Relief:
         if not self._hearing.sealing:
             return
         while self._unread:
-            await self._set_aside(spool, self._unread[-1])
+            await self._set_aside(self._unread[-1])
             self._unread.pop()
         if needed and self._policy == "drop_oldest" and not self._going:
-            await self._make_room(spool, needed)
+            await self._make_room(needed)
 
     def join(self, commit: Commit) -> None:
         """Puts what goes into the commit that has the statements."""
@@ -104,11 +103,12 @@ class Relief:
                 self._health.waiting -= one.observations
                 self._health.waiting_bytes -= one.size
 
-    async def _make_room(self, spool: Spool, needed: int) -> None:
+    async def _make_room(self, needed: int) -> None:
         but = frozenset(self.under_way | self._broken.keys() | self._answered())
-        rows = await self._on_disk(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
+        spool = self._disk.spool
+        rows = await self._disk.call(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
         self.exhausted = not rows
-        read = [await self._on_disk(partial(overflow.given_up, spool, row)) for row in rows]
+        read = [await self._disk.call(partial(overflow.given_up, spool, row)) for row in rows]
         sent = self.under_way | self._answered()  # meanwhile
         found = [one for one in read if one.row not in sent]
         if found:
@@ -117,11 +117,11 @@ class Relief:
             count = sum(one.observations for one in found)
             log.error("there is no room: %d observations without a receipt are given up", count)
 
-    async def _set_aside(self, spool: Spool, row: int) -> None:
+    async def _set_aside(self, row: int) -> None:
         if row in self._broken:
             return
         try:
-            found = await self._on_disk(partial(overflow.given_up, spool, row))
+            found = await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
         except GoneError:
             return
         log.error("batch %s is damaged on disk: it stays there, and is stated", found.id.hex()[:16])

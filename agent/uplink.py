@@ -257,9 +257,9 @@ class Uplink:
 
     def _well(self) -> None:
         """A batch was answered for."""
-        if self._away:  # what was cut meanwhile is backlog: what is cut now waits for none of it
+        if self._away:  # what was cut before the last is backlog: what is cut now does not wait
             self._away = False
-            self._turns.leave(0)
+            self._turns.leave(1)
             self._keeper.behind = self._turns.behind
         self._said = ""
         self._health.record = f"up; passed over: {self._passed}" if self._passed else "up"

@@ -7,7 +7,7 @@
    the record's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from evidence import cose, head, layout, merkle, observation
@@ -46,28 +46,33 @@ def check(batch: Batch, reader_of: ReaderOf) -> list[Span]:
 
     The head's signature is `cose.check(batch.message, run_key)`, before this.
     """
+    spans = check_links(batch.body, batch.head.ranges, reader_of)
+    if merkle.root([leaf for span in spans for leaf in span.leaves]) != batch.head.root:
+        raise EvidenceError(
+            Reason.ROOT, "the observations do not have the root that the head signs"
+        )
+    return spans
+
+
+def check_links(body: bytes, ranges: Sequence[Range], reader_of: ReaderOf) -> list[Span]:
+    """Reads observations against ranges: links, counts, ends; by whom is not asked.
+
+    Raises EvidenceError.
+    """
     at = 0
-    leaves: list[bytes] = []
     spans = []
-    for part in batch.head.ranges:
+    for part in ranges:
         span = reader_of(part).span(
-            batch.body, at, part.stream, part.first_seq, part.count, part.first_prev
+            body, at, part.stream, part.first_seq, part.count, part.first_prev
         )
         if span.leaves[-1] != part.last_leaf:
             raise EvidenceError(
                 Reason.RANGE, f"stream {part.stream} does not end with the leaf that the head names"
             )
-        leaves += span.leaves
         at = span.end
         spans.append(span)
-    if at != len(batch.body):
-        raise EvidenceError(
-            Reason.COUNT, f"{len(batch.body) - at} bytes after the last observation"
-        )
-    if merkle.root(leaves) != batch.head.root:
-        raise EvidenceError(
-            Reason.ROOT, "the observations do not have the root that the head signs"
-        )
+    if at != len(body):
+        raise EvidenceError(Reason.COUNT, f"{len(body) - at} bytes after the last observation")
     return spans
 
 
@@ -76,9 +81,14 @@ def check_each(batch: Batch, keys: Mapping[bytes, PublicKey]) -> None:
 
     Raises EvidenceError(SIGNATURE).
     """
+    check_signatures(batch.body, batch.head.ranges, keys)
+
+
+def check_signatures(body: bytes, ranges: Sequence[Range], keys: Mapping[bytes, PublicKey]) -> None:
+    """The same for observations that were read against ranges, with or without a head."""
     at = 0
-    for part in batch.head.ranges:
+    for part in ranges:
         key = keys[part.descriptor]
         binding = observation.Binding(key.kid, part.descriptor)
         for seq in range(part.first_seq, part.last_seq + 1):
-            at = observation.check_at(batch.body, at, binding, key, seq)
+            at = observation.check_at(body, at, binding, key, seq)

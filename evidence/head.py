@@ -86,7 +86,7 @@ def read(payload: bytes) -> Head:
         shape.blob(value[3], "previous", HASH_BYTES),
         shape.uint(value[4], "count", COUNT_MAX),
         shape.blob(value[5], "root", HASH_BYTES),
-        tuple(_read_range(item) for item in ranges),
+        tuple(read_range(item) for item in ranges),
     )
     if sum(item.count for item in head.ranges) != head.count:
         raise EvidenceError(Reason.COUNT, f"the ranges do not add up to {head.count}")
@@ -141,7 +141,7 @@ def _number(encoded: bytes) -> int:
     return encoded[0] if len(encoded) == 1 else int.from_bytes(encoded[1:], "big")
 
 
-def _read_range(value: Any) -> Range:
+def read_range(value: Any) -> Range:
     stream, descriptor, first, last, prev, leaf = shape.array(value, "range", 6)
     if shape.uint(first, "first seq") > shape.uint(last, "last seq"):
         shape.fail("range", (first, last), "a first seq up to the last")

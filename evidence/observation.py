@@ -184,3 +184,14 @@ def split(links: bytes) -> Iterator[bytes]:
             raise EvidenceError(Reason.ENCODING, f"the observation at byte {at} ends early")
         yield links[at:end]
         at = end
+
+
+def instants(links: bytes) -> Iterator[int]:
+    """The instant of each observation of a sequence that was read strictly before, ns TAI."""
+    for one in split(links):
+        _, protected, at = cbor.head_at(one, 2)
+        _, _, at = cbor.head_at(one, at + protected + 1)
+        at += 2  # the heads of the array and of the version
+        for _ in range(2):
+            _, _, at = cbor.head_at(one, at)
+        yield cbor.head_at(one, at)[1]

@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, replay, sim, bench.
+"""`gridseal-hil`: demo, replay, sim, faults, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+SEED_MAX = (1 << 32) - 1
 RUNS_MAX = 10_000_000  # of the simulation
 JOBS_MAX = 256
 # Each is a module of hil.bench with `measure`, and the options that it takes.
@@ -84,6 +85,8 @@ def _run(argv: Sequence[str]) -> int:
         return series.main(
             asked.runs, asked.seed, asked.crash_points, asked.week, asked.jobs, asked.json
         )
+    if asked.command == "faults":
+        return _faults(asked)
     return _bench(asked)
 
 
@@ -91,19 +94,20 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     about = "The bench: simulated devices, captures, measurements."
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
-        dest="command", metavar="demo | replay | sim | bench", required=True
+        dest="command", metavar="demo | replay | sim | faults | bench", required=True
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "replay": "seal and admit every C37.118 frame of a capture, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
+        "faults": "make faults around real programs, and account for every frame",
         "bench": "measure one thing against its reference",
     }
     commands = {
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, replay, sim, bench = commands.values()
+    demo, replay, sim, faults, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="make everything here, and leave it")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
@@ -113,6 +117,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _seconds(bench, "how long to measure")
     bench.add_argument(
         "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
+    )
+    faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
+    faults.add_argument(
+        "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
+    )
+    faults.add_argument(
+        "--keep", type=Path, metavar="DIR", help="a folder a fault here, and leave it"
     )
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
@@ -167,13 +178,27 @@ def _jobs(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    return _number(text, 0, 10**9)
+    return _number(text, 0, SEED_MAX)
 
 
 def _number(text: str, least: int, most: int) -> int:
     if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
         raise argparse.ArgumentTypeError(f"{text!r}; {least} to {most} expected")
     return int(text)
+
+
+def _faults(asked: argparse.Namespace) -> int:
+    from hil.faults import command
+    from hil.faults.table import FAULTS
+
+    names = list(FAULTS) if asked.only is None else asked.only.split(",")
+    for name in names:
+        if name not in FAULTS:
+            text = f"{name!r} is {config.nearest(name, list(FAULTS))}"
+            raise UsageError(f"gridseal-hil faults: --only: {text}")
+    seed = int.from_bytes(os.urandom(4)) if asked.seed is None else asked.seed
+    chosen = [FAULTS[name] for name in dict.fromkeys(names)]
+    return command.main(chosen, asked.json, seed, asked.keep)
 
 
 def _check_bench(name: str) -> None:

@@ -21,10 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.keystore.uri import KeyStoreError, open_signer
+from evidence.anchor import Anchors
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
-from record import config
+from record import bundle, config
 from record.audit import Audit
 from record.desk import Desk, settle_collector
 from record.show import shown, summary
@@ -57,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("store", metavar="STORE", help=_STORE)
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(run=_show)
-    verify = commands.add_parser("verify", help="check all of a record, offline")
-    verify.add_argument("store", metavar="STORE", help=_STORE)
+    verify = commands.add_parser("verify", help="check all of a record, or an export, offline")
+    verify.add_argument("store", metavar="STORE", help=f"{_STORE}; or an export's file")
     verify.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
     verify.add_argument("--every", action="store_true", help="each observation's own signature too")
     verify.set_defaults(run=_verify)
@@ -128,6 +129,8 @@ def _show(asked: argparse.Namespace) -> int:
 
 def _verify(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
+    if bundle.is_export(Path(asked.store)):
+        return _verify_export(Path(asked.store), anchors, asked.every)
     audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
         for line in audit.fingerprints():
@@ -139,6 +142,21 @@ def _verify(asked: argparse.Namespace) -> int:
     if reasons:
         return DOES_NOT_HOLD
     print(f"{asked.store}: everything holds: {audit.told()}")
+    return DONE
+
+
+def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
+    if anchors is None:
+        for line in bundle.fingerprints(path):
+            print(line)
+        return NO_ANCHORS
+    checked = bundle.check(path, anchors, every, print)
+    for line in checked.told:
+        print(line)
+    if checked.reasons:
+        print(f"{path}: does not hold: {checked.reasons} reasons")
+        return DOES_NOT_HOLD
+    print(f"{path}: everything holds")
     return DONE
 
 

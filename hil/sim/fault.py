@@ -121,7 +121,7 @@ async def bit_flipped(trial: Trial) -> None:
 def _flipped(trial: Trial, anywhere: bool) -> None:
     world = trial.world
     world.disk.power_on()
-    world.disk.sync_faults = 0
+    world.disk.sync_faults, world.disk.limit_bytes, world.disk.read_only = 0, None, False
     with contextlib.suppress(apsw.Error):  # a start that got as far as bringing in the log
         db = apsw.Connection(str(world.spool))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

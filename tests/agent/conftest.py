@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from agent import keeper as keeping
+from agent.spool import Spool
 from provisioning.init import InitRequest, initialise
 from provisioning.source import SourceRequest
+from tests.agent.archiving import fill
 from tests.agent.keeping import Fault
 from tests.agent.site import Record, Site
 
@@ -67,3 +69,14 @@ def record(site: Site) -> Iterator[Record]:
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     monkeypatch.setattr(keeping, "REOPEN_S", (0.01, 0.02))
     return Fault(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with a spool that no test changes."""
+    site = Site(tmp_path_factory.mktemp("filled") / "gateway")
+    record = Record(site)
+    fill(site, record)
+    record.close()
+    Spool(site.spool).close()  # brings SQLite's log in, so that one file is all
+    yield site

@@ -2,15 +2,12 @@
 
 import asyncio
 import socket
-from asyncio import StreamReader as Reader
-from asyncio import StreamWriter as Writer
 
 import pytest
 
 from agent import http
-from agent.http import Answer, Client
-from tests.agent.server import OK, TIMEOUT_S, request_of, run, says, serving
-from tests.agent.test_http import ask, refused
+from agent.http import Answer, Client, UplinkError
+from tests.agent.server import OK, TIMEOUT_S, run, says, serving
 
 
 @pytest.mark.parametrize(
@@ -35,30 +32,44 @@ def test_what_is_sent_bears_the_dscp(host: str, level: int, option: int, dscp: i
     run(play)
 
 
-def test_answer_is_waited_for_as_long_as_a_slow_line_takes_the_question(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    """The record says nothing before it has the whole of a batch."""
-    monkeypatch.setattr(http, "SILENCE_S", 0.2)
-    monkeypatch.setattr(http, "SLOWEST_BYTES_S", 50_000)
+async def _through_a_thin_line(reads: bool) -> Answer:
+    """A question of 300,000 bytes to a peer that takes 20,000 at a time, or stops taking any."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        listener.setblocking(False)
 
-    async def slow(reader: Reader, writer: Writer) -> None:
-        await request_of(reader)
-        await asyncio.sleep(0.6)
-        writer.write(OK)
+        async def peer() -> None:
+            line, _ = await loop.sock_accept(listener)
+            with line:
+                heard = 0
+                while heard < 300_000:
+                    heard += len(await loop.sock_recv(line, 20_000))
+                    await asyncio.sleep(0.05 if reads or heard < 60_000 else 60)
+                await loop.sock_sendall(line, OK)
 
-    assert ask(slow, body=bytes(50_000)) == Answer(200, b"hello")
-    assert refused(slow).cause == "timeout"
-
-
-def test_line_that_carries_nothing_is_given_up_by_the_kernel():
-    async def play() -> None:
-        async with serving(says(OK)) as seen:
-            client = Client(f"http://127.0.0.1:{seen.port}")
-            await client.request("GET", "/", None, TIMEOUT_S)
-            line = client._idle[0]._writer.get_extra_info("socket")
-            waits_ms = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-            assert waits_ms == http.SILENCE_S * 1000
+        task = asyncio.create_task(peer())
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        try:
+            return await client.request("POST", "/", bytes(300_000), TIMEOUT_S)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
             await client.close()
+
+
+def test_slow_line_is_waited_for_and_a_silent_one_is_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "SILENCE_S", 0.4)
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        assert await _through_a_thin_line(reads=True) == Answer(200, b"hello")
+        assert loop.time() - begun > 0.6, "longer than silence may last"
+        with pytest.raises(UplinkError, match=r"silent for 0\.4 s") as caught:
+            await _through_a_thin_line(reads=False)
+        assert caught.value.cause == "timeout"
 
     run(play)

@@ -111,7 +111,7 @@ def test_what_goes_with_a_commit_that_fails_goes_with_the_next(
         await fill(agent, 0, 48)
         while not agent.keeper.relief._going:
             agent.hear(big(49))
-            await agent.keeper.relief.tend(agent.keeper.spool, agent.keeper._room.excess)
+            await agent.keeper.relief.tend(agent.keeper._room.excess)
             if not agent.keeper.relief._going:
                 await agent.keeper.commit()
         fault.before = 1
