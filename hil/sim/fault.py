@@ -33,6 +33,7 @@ class Trial:
         self.set_back = False  # the disk is older than it was, or a clock
         self.operator = asyncio.Lock()  # one thing at a time is done with the record
         self.unsteady = False  # instants of a device came twice
+        self.unheard = False  # an answer of the record may have been lost on its way
         self.damaged = False  # a bit of the disk was flipped
         self.unsealed = False  # and it may be one that no checksum guards
         self.forked = False  # the record forgot what it had signed, and went on: its own to answer
@@ -46,6 +47,7 @@ class Trial:
 
 async def power_cut(trial: Trial) -> None:
     """At one of the next disk calls, or now."""
+    trial.unheard = True
     disk = trial.world.disk
     if trial.chance.random() < 0.9:
         disk.cut_at = disk.calls + trial.chance.randint(1, 120)
@@ -54,6 +56,7 @@ async def power_cut(trial: Trial) -> None:
 
 
 async def kill(trial: Trial) -> None:
+    trial.unheard = True
     disk = trial.world.disk
     if trial.chance.random() < 0.9:
         disk.kill_at = disk.calls + trial.chance.randint(1, 120)
@@ -139,12 +142,14 @@ def _flipped(trial: Trial, anywhere: bool) -> None:
 
 
 async def link_down(trial: Trial) -> None:
+    trial.unheard = True
     trial.world.wire.weather.cut = True
     await trial.pause(5 * NS)
     trial.world.wire.weather.cut = False
 
 
 async def bad_weather(trial: Trial) -> None:
+    trial.unheard = True
     chance = trial.chance
     trial.world.wire.weather = Weather(
         drops=chance.choice((0.0, 0.1, 0.4)),
@@ -157,6 +162,7 @@ async def bad_weather(trial: Trial) -> None:
 
 
 async def record_restarted(trial: Trial) -> None:
+    trial.unheard = True
     async with trial.operator:
         await trial.world.upstream.stop()
         await trial.pause(2 * NS)
@@ -164,6 +170,7 @@ async def record_restarted(trial: Trial) -> None:
 
 
 async def record_set_back(trial: Trial) -> None:
+    trial.unheard = True
     async with trial.operator:
         copy = await trial.world.upstream.back_up()
         await trial.pause(2 * NS)

@@ -43,7 +43,9 @@ from evidence.observation import Sample
 from hil.sim.line import Device, Sent, number_of
 from record.store import Store, open_reader
 
-REFUSED = 2  # agent.spool.State
+REFUSED = 2  # agent.commit.State
+RESTART = Cause.RESTART.name.lower()
+GIVEN_UP = "given_up"  # NOT_KEPT, of what had been kept
 
 
 class Place(NamedTuple):
@@ -155,10 +157,11 @@ def judge(
         for stream, sent in device.sent.items():
             nowhere = _count(stream, sent, kept, found)
             first = _first_kept(stream, sent, kept)
+            begun = sorted((*starts, *device.opened))
             lost = [
                 number
                 for number in nowhere
-                if not (older or number < first) or not _unborn(stream, number, sent, starts, kept)
+                if not (older or number < first) or not _unborn(stream, number, sent, begun, kept)
             ]
             found.unborn += len(nowhere) - len(lost)
             found.lost += len(lost)
@@ -173,7 +176,7 @@ def judge(
 def _count(stream: str, sent: list[Sent], kept: _Kept, found: Verdict) -> list[int]:
     """Counts a stream; the numbers that are nowhere."""
     holes = sorted(kept.gaps[stream], key=lambda one: (one.first, one.last))
-    found.gaps.update(one.cause.name.lower() for one in holes)
+    found.gaps.update(map(_word, holes))
     nowhere = []
     for number, (tai, _) in enumerate(sent):
         found.sent += 1
@@ -181,7 +184,7 @@ def _count(stream: str, sent: list[Sent], kept: _Kept, found: Verdict) -> list[i
         if (stream, number) in kept.frames:
             found.in_record += (stream, number) in kept.in_record
             found.on_disk += (stream, number) not in kept.in_record
-            found.excess.update(one.cause.name.lower() for one in over[:1])
+            found.excess.update(map(_word, over[:1]))
         elif over:
             found.in_gaps += 1
         else:
@@ -260,4 +263,6 @@ def _links(db: apsw.Connection) -> Iterator[tuple[bytes, bytes]]:
                 yield run, next(split)
 
 
-RESTART = Cause.RESTART.name.lower()
+def _word(hole: Gap) -> str:
+    given_up = hole.dropped is not None and hole.cause == Cause.NOT_KEPT
+    return GIVEN_UP if given_up else hole.cause.name.lower()

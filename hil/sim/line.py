@@ -94,6 +94,11 @@ class Device:
     def open_now(self) -> bool:
         return self._line is not None
 
+    @property
+    def held(self) -> int:
+        """Frames that arrived, and were not read yet."""
+        return len(self._buffer) if self._line is not None else 0
+
     async def measure(self) -> None:
         """Measures at every period, for ever."""
         while True:

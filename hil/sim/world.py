@@ -171,6 +171,11 @@ class World:
         return f"{self.fault} {self.health.spool_fault}"
 
     @property
+    def read(self) -> bool:
+        """Whether the lines hold nothing that the agent has yet to read."""
+        return not any(device.held for device in self.devices)
+
+    @property
     def commits(self) -> int:
         """Transactions of the spool, of all its agents."""
         return 0 if self.runner is None else self.runner._keeper._piece_id - 1
