@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from agent.http import Answer, UplinkError
+from agent.transport import Answer, UplinkError
 from evidence import cbor, disclosure, shape
 from evidence.anchor import Authorities
 from evidence.key import Ed25519Key

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from agent.http import Answer, UplinkError
+from agent.transport import Answer, UplinkError
 from evidence import cbor, cose, shape
 from evidence.code import Typ
 from evidence.key import Ed25519Key
