@@ -172,6 +172,8 @@ class Uplink:
             under_way = self._keeper.relief.under_way
             under_way.add(turn.batch.row)
             try:
+                if self._keeper.relief.goes(turn.batch.row):
+                    raise GoneError(f"batch {turn.batch.row} is given up")
                 read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
                 self._unread.discard(turn.batch.row)
                 self._health.unread = len(self._unread)
