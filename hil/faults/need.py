@@ -11,6 +11,7 @@ PACKAGES = {
     "faketime": "faketime",
     "ip": "iproute2",
     "mount": "mount",
+    "nats-server": "nats-server",
     "nft": "nftables",
     "nsenter": "util-linux",
     "strace": "strace",

@@ -7,7 +7,7 @@ Not here: a machine restored from a snapshot of its memory. Processes cannot be 
 record does with the twins is shown in tests/record.
 """
 
-from hil.faults import clock, copied, disk, process, upstream
+from hil.faults import between, clock, copied, disk, process, upstream
 from hil.faults.fault import Fault
 from hil.faults.need import CHAMBER, ROOT
 
@@ -52,6 +52,12 @@ _ALL = (
     ),
     Fault("record-restart", "kill -9 of the record, and a start", upstream.restart),
     Fault("record-rollback", "the record is restored from an older copy", upstream.rollback),
+    Fault(
+        "broker-leader",
+        "kill -9 of the NATS server that leads the region's stream of three replicas",
+        between.leader,
+        ("nats-server",),
+    ),
     Fault("spool-rollback", "the spool is set back to an older copy", copied.spool_rollback),
     Fault(
         "key-clone",
