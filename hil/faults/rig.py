@@ -75,7 +75,6 @@ class Rig:
         self.chamber = Chamber(folder / "chamber.log") if need.have(need.CHAMBER) else None
         self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
         self.gateways = [self.gateway]
-        self.set_back: list[tuple[int, int]] = []  # ns TAI: a copy of the spool, and its return
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
         self._record: Child | None = None

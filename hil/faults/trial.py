@@ -117,7 +117,7 @@ def _look(rig: Rig, most: int) -> _Found:
             disk.frames += held.frames
             disk.holes += held.holes
             disk.runs |= held.runs
-        verdict = judge(sent, record.held(lines), disk, most, rig.set_back)
+        verdict = judge(sent, record.held(lines), disk, most)
         return _Found(verdict, record.clones(), record.twins())
 
 
