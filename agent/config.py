@@ -36,7 +36,8 @@ class GatewaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecordSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    url: str
+    url: str  # https://, or tls:// of a NATS broker; in the clear on this machine only
+    region: str = ""  # of a broker: whose stream takes the requests
     anchors: str = "anchors.toml"
     ca: str = ""
     certificate: str = ""

@@ -39,6 +39,7 @@ class Survey:
         self.damaged: list[Damaged] = []
         self.holes: list[tuple[int, int, Gap]] = []  # stream, kind, what is missing
         self._open: dict[int, int] = {}  # by stream: the last instant before a damaged piece
+        self._ends: dict[int, tuple[bytes, int]] = {}  # and the last link that was sound: run, seq
 
     def bad(self, piece: Damaged) -> None:
         if piece.id <= self._covered:
@@ -55,10 +56,18 @@ class Survey:
                 del self._open[stretch.stream]
                 kind, tai = found
                 if tai - before > 1:
-                    hole = Gap(Cause.NOT_KEPT, before + 1, tai - 1, None)
+                    hole = Gap(Cause.NOT_KEPT, before + 1, tai - 1, None, self._dropped(stretch))
                     self.holes.append((stretch.stream, kind, hole))
+            self._ends[stretch.stream] = (stretch.run, stretch.last_seq)
             if stretch.came is not None:
                 self.came[stretch.stream] = stretch.came
+
+    def _dropped(self, after: Stretch) -> Dropped | None:
+        """The links between the last that was sound and these, which name the hash of the last."""
+        run, seq = self._ends.get(after.stream, (b"", 0))
+        if run != after.run or after.first_seq <= seq + 1:
+            return None
+        return Dropped(run, seq + 1, after.first_seq - 1, after.first_prev)
 
     def unfinished(self) -> dict[int, int]:
         """Streams of which nothing sound came since: what is missing begins behind this instant."""

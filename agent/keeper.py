@@ -80,10 +80,11 @@ class Keeper:
         self._run = b""
         self.said = Answers(health)
         self._runs: set[bytes] = set()
+        self._begun: set[bytes] = set()  # those of them that began since the start
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
         self._room = Room(spool.pending_bytes_max, health)
-        self.relief = Relief(spool.when_full, hearing, health, self._disk)
+        self.relief = Relief(spool.when_full, hearing, health, self._disk, self.said.rows)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
         self.behind = False  # set while live batches queue up: fuller ones go through faster
 
@@ -164,10 +165,10 @@ class Keeper:
 
     def compared(self, told: Iterable[StreamHead]) -> None:
         """The record says how far it has each stream, or was not asked in time: the holes across
-        the start are stated. What it has of this run says nothing of those before.
+        the start are stated. What it has of runs begun since says nothing of those before.
         """
         self._owed_until = 0
-        before = ((head.stream, head.measured) for head in told if head.run != self._run)
+        before = ((head.stream, head.measured) for head in told if head.run not in self._begun)
         self._hearing.release({stream: tai for stream, tai in before if tai is not None})
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
@@ -228,6 +229,7 @@ class Keeper:
         self._due.began()
         self._health.run = sealer.name.hex()
         self._runs.add(sealer.name)
+        self._begun.add(sealer.name)
         self._signatures.ask(sealer.payload)
         self._give_room()
         log.info("run %s begins: %s", sealer.name.hex()[:16], before.cause.name.lower())

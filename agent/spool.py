@@ -26,7 +26,7 @@ from agent.commit import Commit, Found, Kept, Left, Shelved
 from agent.cutter import Cut
 from agent.damage import Damaged, Survey
 from agent.query import Queries, read_forks
-from agent.schema import DamageError, GoneError, SpoolError, locked, opened
+from agent.schema import DamageError, GoneError, SpoolError, give_up, locked, opened
 from agent.sealer import Came, Piece, Statement, Stretch
 from evidence import cbor, merkle, observation, shape
 from evidence.code import Typ
@@ -156,6 +156,7 @@ class Spool(Queries):
             row = self._write(commit)
             self._db.execute("COMMIT")
         except apsw.Error as fault:
+            give_up(self._db)
             raise SpoolError(f"{self.path}: {type(fault).__name__}: {fault}") from fault
         return row
 
@@ -273,9 +274,9 @@ class Spool(Queries):
         may be too young.
         """
         ripe = self.rows(
-            "SELECT b.id FROM piece p JOIN"
+            "SELECT b.id FROM"
             " (SELECT id, last FROM batch WHERE state = 1 AND id <= ? ORDER BY id LIMIT ?) b"
-            " ON p.id = b.last WHERE p.taken <= ?",
+            " LEFT JOIN piece p ON p.id = b.last WHERE coalesce(p.taken, 0) <= ?",
             (
                 commit.piece_id - (0 if commit.frees else FREE_AFTER_PIECES),
                 FREE_BATCHES_MAX,
