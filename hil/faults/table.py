@@ -1,13 +1,12 @@
 """Every fault there is, by name.
 
-To add one: a function of a rig in the file of what it strikes, and a row here. A fault of other
-parts than a rig has (a broker between gateway and record) brings them in its own `play`.
+To add one: a function of a rig in the file of what it strikes, and a row here.
 
 Not here: a machine restored from a snapshot of its memory. Processes cannot be copied so; what a
 record does with the twins is shown in tests/record.
 """
 
-from hil.faults import clock, copied, disk, process, upstream
+from hil.faults import brokered, clock, copied, disk, process, upstream
 from hil.faults.fault import Fault
 from hil.faults.need import CHAMBER, ROOT
 
@@ -58,6 +57,13 @@ _ALL = (
         "a copy of the gateway runs beside it",
         copied.key_clone,
         clones=copied.CLONES,
+    ),
+    Fault(
+        "broker-leader-kill",
+        "kill -9 of the broker's node that leads, of three",
+        brokered.leader_kill,
+        ("nats-server",),
+        between=brokered.Brokers,
     ),
 )
 FAULTS = {fault.name: fault for fault in _ALL}

@@ -54,7 +54,8 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     told: dict[str, Any] = dict.fromkeys(FIGURES)
     reasons: list[str] = []
     try:
-        rig = Rig(folder, seed, fault.disk_bytes)
+        between = fault.between(folder / "brokers") if fault.between else None
+        rig = Rig(folder, seed, fault.disk_bytes, between)
         try:
             told.update(await _played(rig, fault, scale, reasons))
         finally:

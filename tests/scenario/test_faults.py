@@ -45,6 +45,7 @@ STRUCK: dict[str, Callable[[Figures], bool]] = {
     "record-restart": lambda told: told["waited_max"] > SENT_MIN,
     "record-rollback": lambda told: told["entries_gone"] > 0,
     "spool-rollback": lambda told: told["runs"]["rollback"] >= 1 and told["in_gaps"] > 0,
+    "broker-leader-kill": lambda told: told["waited_max"] > 0,
     "key-clone": lambda told: told["clones_found"] >= 2,
 }
 
