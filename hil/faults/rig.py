@@ -16,7 +16,6 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drivers.c37118.stream import key_of
+from hil.broker import free_port
 from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults import need
@@ -86,7 +86,7 @@ class Rig:
     ) -> None:
         self.folder, self.site = folder, folder / "site"
         self.random = random.Random(seed)
-        self.port = _free_port()
+        self.port = free_port()
         self.events: list[tuple[int, str]] = []  # ns TAI, what was done
         self.lines: list[Line] = []
         self.between = between
@@ -307,10 +307,3 @@ class Rig:
             return False  # it is being started
         last = ledger.last_instants()
         return all(last.get(line.idcode, 0) > since for line in self.lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
