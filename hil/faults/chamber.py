@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hil.child import Child
-from hil.faults.need import APART, found
+from hil.faults.need import PRIVATE, found
 
 COMMAND_S = 10.0
 READY_S = 20.0
@@ -32,9 +32,12 @@ class ChamberError(Exception):
 class Chamber:
     """One of them. Kill `holder`, and what runs inside, to be rid of it."""
 
-    def __init__(self, log: Path) -> None:
-        within = [found("unshare"), *APART]
-        self.holder = Child("chamber", "hil.faults.chamber", [], log, within=within)
+    def __init__(self, log: Path, network: bool = True) -> None:
+        """`network`: of its own; else the machine's."""
+        self._spaces = ["--mount", *(["--net"] if network else [])]
+        within = [found("unshare"), *self._spaces, *PRIVATE]
+        told = ["net"] if network else []
+        self.holder = Child("chamber", "hil.faults.chamber", told, log, within=within)
 
     async def ready(self) -> None:
         """Raises ChildError."""
@@ -43,7 +46,7 @@ class Chamber:
     @property
     def within(self) -> list[str]:
         """What starts a program inside."""
-        return [found("nsenter"), f"--target={self.holder.pid}", "--net", "--mount", "--"]
+        return [found("nsenter"), f"--target={self.holder.pid}", *self._spaces, "--"]
 
     def seen(self, path: Path) -> Path:
         """A path inside, as the bench reaches it."""
@@ -73,7 +76,8 @@ def _run(argv: Sequence[str]) -> None:
 
 
 def main() -> int:
-    _run([found("ip"), "link", "set", "lo", "up"])
+    if sys.argv[1:] == ["net"]:
+        _run([found("ip"), "link", "set", "lo", "up"])
     # devpts(5): a mount is an instance of its own, and /dev/ptmx opens in the one beside it.
     _run([found("mount"), "-t", "devpts", "-o", "ptmxmode=666,mode=620", "devpts", "/dev/pts"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from hil.devices.pace import tai_now
 from hil.faults.fault import Scale
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
@@ -22,7 +21,6 @@ async def spool_rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     """
     older = rig.folder / "older" / "spool.db"
     older.parent.mkdir()
-    copied = tai_now()
     rig.gateway.signal(signal.SIGSTOP)  # one state, as a disk's image has it
     copy_spool(rig.gateway.spool, older)
     rig.gateway.signal(signal.SIGCONT)
@@ -33,7 +31,7 @@ async def spool_rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     await asyncio.sleep(scale.spell_s / 2)
     await rig.gateway.end()
     copy_spool(older, rig.gateway.spool)
-    rig.set_back.append((copied, rig.note("the spool is the older one")))
+    rig.note("the spool is the older one")
     await rig.serve()
     rig.over("started again")
     rig.gateway.start()

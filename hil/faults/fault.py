@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hil.faults.rig import Rig
+from hil.faults.rig import Between, Rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +36,5 @@ class Fault:
     needs: tuple[str, ...] = ()
     disk_bytes: int = 0
     faketime: bool = False  # the agent's wall clock can be set
+    between: Callable[[Path], Between] | None = None  # what gateway and record meet at
     clones: int = 0  # runs that the record must at least find to be clones; 0: none

@@ -134,6 +134,11 @@ class Gateway:
             lambda told: told["waiting"] == 0 and told["durable"] == told["sealed"],
         )
 
+    async def waiting(self) -> int:
+        """Observations that wait for the record. Raises GatewayError, ChildError."""
+        told = await self.until("answers", lambda told: True)
+        return int(told["waiting"])
+
     def copied(self, folder: Path) -> None:
         """Copies all the gateway has but its socket and lock; nobody may write meanwhile."""
         ignored = shutil.ignore_patterns("*.lock", "*.sock", "*-shm")

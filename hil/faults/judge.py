@@ -7,7 +7,6 @@
    chain, names the earlier as uncertain. Anything else that is there twice is one.
 4. What a gap says is missing and is there all the same is excess. A restart may state as much as
    arrives in one commit interval and one fsync too many, in each of its gaps; nothing else may.
-   A disk that was set back cannot know what it had since: that much more may its restart state.
 
 Pure: it opens no file and asks nobody. A line is one device at one gateway, by any name.
 """
@@ -78,12 +77,10 @@ class Lost(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """A gap, and how many frames in it are there all the same; `set_back`: of times that a disk was
-    set back over."""
+    """A gap, and how many frames in it are there all the same."""
 
     hole: Hole
     frames: int
-    set_back: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +103,9 @@ class Verdict:
     runs: dict[str, int]  # by cause
 
 
-def judge(
-    sent: Mapping[str, Set[int]],
-    record: Held,
-    disk: Held,
-    most: int = 0,
-    set_back: Sequence[tuple[int, int]] = (),
-) -> Verdict:
+def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held, most: int = 0) -> Verdict:
     """`sent`: by line, the instants (ns TAI) of the data frames sent on it; `most`: what a gap of a
-    restart may state too many (excess_max); `set_back`: from when to when a disk was.
+    restart may state too many (excess_max).
     """
     runs = {**disk.runs, **record.runs}
     holes = list({hole.place: hole for hole in (*record.holes, *disk.holes)}.values())
@@ -128,8 +119,8 @@ def judge(
     in_record = len(everything & admitted)
     missing = sum(map(len, nowhere.values()))
     present = _by_line(there)
-    found = (_excess(hole, present.get(hole.line, []), set_back) for hole in holes)
-    excess = tuple(item for item in found if item.frames)
+    counted = (Excess(hole, _within(present.get(hole.line, []), hole)) for hole in holes)
+    excess = tuple(item for item in counted if item.frames)
     return Verdict(
         sent=len(everything),
         in_record=in_record,
@@ -138,8 +129,7 @@ def judge(
         lost=lost_count,
         duplicated=_duplicated(places, runs),
         gap_excess=sum(len(_inside(there, holes, line)) for line, there in present.items()),
-        gap_excess_max=sum(most for hole in holes if hole.cause == Cause.RESTART)
-        + sum(item.set_back for item in excess if item.hole.cause == Cause.RESTART),
+        gap_excess_max=sum(most for hole in holes if hole.cause == Cause.RESTART),
         twins=twins,
         unsent=len(there - everything),
         lost_spans=tuple(_spans(lost, sent)),
@@ -160,15 +150,13 @@ def beyond(verdict: Verdict, most: int) -> list[Excess]:
     return [
         item
         for item in verdict.excess
-        if item.frames > (most + item.set_back if item.hole.cause == Cause.RESTART else 0)
+        if item.frames > (most if item.hole.cause == Cause.RESTART else 0)
     ]
 
 
-def _excess(hole: Hole, instants: Sequence[int], set_back: Sequence[tuple[int, int]]) -> Excess:
+def _within(instants: Sequence[int], hole: Hole) -> int:
     """How many of a line's instants lie in a gap of it. `instants` rise."""
-    inside = instants[bisect_left(instants, hole.first) : bisect_right(instants, hole.last)]
-    back = sum(any(first <= tai <= last for first, last in set_back) for tai in inside)
-    return Excess(hole, len(inside), back)
+    return bisect_right(instants, hole.last) - bisect_left(instants, hole.first)
 
 
 def _places(frames: Iterable[Seen]) -> tuple[list[Seen], int]:

@@ -19,7 +19,7 @@ PACKAGES = {
 }
 ROOT = "root"  # no program: another process is traced
 NAMESPACES = "namespaces"  # nor this: root in a container may not make them
-APART = ("--net", "--mount", "--propagation", "private", "--")  # what unshare(1) is told
+PRIVATE = ("--propagation", "private", "--")  # what unshare(1) is told of mounts
 CHAMBER = ("unshare", "nsenter", "ip", "mount", NAMESPACES)
 _ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # a user's PATH may lack them
 
@@ -50,7 +50,7 @@ def check(needs: Iterable[str]) -> None:
 
 def _try_namespaces() -> None:
     try:
-        _said([found("unshare"), *APART, "true"])
+        _said([found("unshare"), "--net", "--mount", *PRIVATE, "true"])
     except (OSError, subprocess.SubprocessError) as fault:
         text = "no network and mounts of its own: run it by sudo, in a container with CAP_SYS_ADMIN"
         raise NeedError(text) from fault

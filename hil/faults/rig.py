@@ -16,13 +16,14 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from drivers.c37118.stream import key_of
+from hil.broker import free_port
 from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults import need
@@ -62,20 +63,38 @@ class Line:
         return {int(line.split()[1]) for line in whole.splitlines()}
 
 
+class Between(Protocol):
+    """What stands between gateway and record, outside of the chamber: a broker."""
+
+    async def start(self) -> None:
+        """Raises ChildError."""
+        ...
+
+    def tell(self, site: Path) -> None:
+        """Turns gateway and record to it. Raises OSError."""
+        ...
+
+    def kill(self) -> None: ...
+
+
 class Rig:
     """Everything of one trial, in one folder. `disk_bytes`: of a disk for the spool, which needs a
     chamber; 0 leaves it where the folder is."""
 
-    def __init__(self, folder: Path, seed: int, disk_bytes: int = 0) -> None:
+    def __init__(
+        self, folder: Path, seed: int, disk_bytes: int = 0, between: Between | None = None
+    ) -> None:
         self.folder, self.site = folder, folder / "site"
         self.random = random.Random(seed)
-        self.port = _free_port()
+        self.port = free_port()
         self.events: list[tuple[int, str]] = []  # ns TAI, what was done
         self.lines: list[Line] = []
-        self.chamber = Chamber(folder / "chamber.log") if need.have(need.CHAMBER) else None
+        self.between = between
+        self.chamber: Chamber | None = None
+        if need.have(need.CHAMBER):
+            self.chamber = Chamber(folder / "chamber.log", network=between is None)
         self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
         self.gateways = [self.gateway]
-        self.set_back: list[tuple[int, int]] = []  # ns TAI: a copy of the spool, and its return
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
         self._record: Child | None = None
@@ -106,6 +125,9 @@ class Rig:
         )
         initialise(request, int(time.time()), os.urandom)
         self.gateway.place_spool()
+        if self.between is not None:
+            await self.between.start()
+            self.between.tell(self.site)
         if self._disk_bytes:
             options = f"size={self._disk_bytes},mode=700"
             await self.apart.run(
@@ -149,6 +171,8 @@ class Rig:
 
     def close(self) -> None:
         """At once. Idempotent."""
+        if self.between is not None:
+            self.between.kill()
         for program in reversed(self._programs):
             program.kill()
 
@@ -189,6 +213,8 @@ class Rig:
         arguments = ["serve", "--config", str(self.site / RECORD)]
         self._record = self.start_child("record", "record.cli", arguments)
         await self._record.says("listens on", READY_S)
+        if self.between is not None:
+            await self._record.says("pulls requests", READY_S)
 
     async def stop_record(self) -> None:
         """Asks the record to end. Raises ChildError."""
@@ -285,10 +311,3 @@ class Rig:
             return False  # it is being started
         last = ledger.last_instants()
         return all(last.get(line.idcode, 0) > since for line in self.lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

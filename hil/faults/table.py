@@ -1,13 +1,12 @@
 """Every fault there is, by name.
 
-To add one: a function of a rig in the file of what it strikes, and a row here. A fault of other
-parts than a rig has (a broker between gateway and record) brings them in its own `play`.
+To add one: a function of a rig in the file of what it strikes, and a row here.
 
 Not here: a machine restored from a snapshot of its memory. Processes cannot be copied so; what a
 record does with the twins is shown in tests/record.
 """
 
-from hil.faults import between, clock, copied, disk, process, upstream
+from hil.faults import brokered, clock, copied, disk, process, upstream
 from hil.faults.fault import Fault
 from hil.faults.need import CHAMBER, ROOT
 
@@ -52,18 +51,19 @@ _ALL = (
     ),
     Fault("record-restart", "kill -9 of the record, and a start", upstream.restart),
     Fault("record-rollback", "the record is restored from an older copy", upstream.rollback),
-    Fault(
-        "broker-leader",
-        "kill -9 of the NATS server that leads the region's stream of three replicas",
-        between.leader,
-        ("nats-server",),
-    ),
     Fault("spool-rollback", "the spool is set back to an older copy", copied.spool_rollback),
     Fault(
         "key-clone",
         "a copy of the gateway runs beside it",
         copied.key_clone,
         clones=copied.CLONES,
+    ),
+    Fault(
+        "broker-leader-kill",
+        "kill -9 of the broker's node that leads, of three",
+        brokered.leader_kill,
+        ("nats-server",),
+        between=brokered.Brokers,
     ),
 )
 FAULTS = {fault.name: fault for fault in _ALL}

@@ -54,7 +54,8 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     told: dict[str, Any] = dict.fromkeys(FIGURES)
     reasons: list[str] = []
     try:
-        rig = Rig(folder, seed, fault.disk_bytes)
+        between = fault.between(folder / "brokers") if fault.between else None
+        rig = Rig(folder, seed, fault.disk_bytes, between)
         try:
             told.update(await _played(rig, fault, scale, reasons))
         finally:
@@ -117,7 +118,7 @@ def _look(rig: Rig, most: int) -> _Found:
             disk.frames += held.frames
             disk.holes += held.holes
             disk.runs |= held.runs
-        verdict = judge(sent, record.held(lines), disk, most, rig.set_back)
+        verdict = judge(sent, record.held(lines), disk, most)
         return _Found(verdict, record.clones(), record.twins())
 
 

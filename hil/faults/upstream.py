@@ -26,7 +26,7 @@ async def link_cut(rig: Rig, scale: Scale) -> dict[str, Any]:
     await chamber.run("nft", "; ".join(rules))
     rig.note("the link is cut")
     await asyncio.sleep(scale.spell_s)
-    waited = await _waiting(rig)
+    waited = await rig.gateway.waiting()
     await chamber.run("nft", f"delete table inet {TABLE}")
     rig.over("the link is whole")
     return {"cut_s": scale.spell_s, "waited_max": waited}
@@ -37,7 +37,7 @@ async def restart(rig: Rig, scale: Scale) -> dict[str, Any]:
     rig.kill_record()
     rig.note("the record is killed")
     await asyncio.sleep(scale.spell_s)
-    waited = await _waiting(rig)
+    waited = await rig.gateway.waiting()
     rig.over("the record is started")
     await rig.serve()
     return {"away_s": scale.spell_s, "waited_max": waited}
@@ -57,12 +57,6 @@ async def rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     rig.over("the record is the older one")
     await rig.serve()
     return {"entries_gone": size - _size(older)}
-
-
-async def _waiting(rig: Rig) -> int:
-    """Observations that wait for the record. Raises GatewayError, ChildError."""
-    told = await rig.gateway.until("answers", lambda told: True)
-    return int(told["waiting"])
 
 
 def _size(path: Path) -> int:

@@ -44,8 +44,8 @@ STRUCK: dict[str, Callable[[Figures], bool]] = {
     "link-cut": lambda told: told["waited_max"] > SENT_MIN,
     "record-restart": lambda told: told["waited_max"] > SENT_MIN,
     "record-rollback": lambda told: told["entries_gone"] > 0,
-    "broker-leader": lambda told: told["led_by"][0] != told["led_by"][1],
     "spool-rollback": lambda told: told["runs"]["rollback"] >= 1 and told["in_gaps"] > 0,
+    "broker-leader-kill": lambda told: told["waited_max"] > 0,
     "key-clone": lambda told: told["clones_found"] >= 2,
 }
 

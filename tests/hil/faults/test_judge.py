@@ -115,15 +115,6 @@ def test_what_two_gaps_state_too_much_is_counted_once():
     assert found.gap_excess == 1 and len(found.excess) == 2
 
 
-def test_a_disk_that_was_set_back_may_state_what_it_had_since():
-    sent = {LINE: set(range(10, 20))}
-    record = held(*map(frame, range(10, 20)), hole(12, 18, RESTART))
-    found = judge(sent, record, held(), most=1, set_back=[(13, 18)])
-    assert (found.gap_excess, found.gap_excess_max) == (7, 7)
-    assert beyond(found, 1) == []
-    assert len(beyond(judge(sent, record, held(), 1, [(14, 18)]), 1)) == 1
-
-
 def test_gaps_and_runs_are_told_by_their_causes():
     runs = {ONE: Continued(1, None, False), TWO: Continued(2, ONE, False)}
     found = judge({}, held(hole(1, 2, RESTART), hole(3, 4), runs=runs), held())
