@@ -31,19 +31,11 @@ class Tls(NamedTuple):
 
 
 class Server:
-    """One nats-server. `text`: what its configuration says beside names and ports; `within`: what
-    starts it, as nsenter would."""
+    """One nats-server. `text`: what its configuration says beside names and ports."""
 
-    def __init__(
-        self,
-        folder: Path,
-        name: str,
-        text: str = "",
-        tls: Tls | None = None,
-        within: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, folder: Path, name: str, text: str = "", tls: Tls | None = None) -> None:
         self.name, self.port = name, free_port()
-        self._folder, self._text, self._tls, self._within = folder / name, text, tls, within
+        self._folder, self._text, self._tls = folder / name, text, tls
         self._folder.mkdir(parents=True)
         self.program: Program | None = None
         self._starts = 0
@@ -59,9 +51,7 @@ class Server:
         self._starts += 1
         log = self._folder / f"{self._starts}.log"
         program = shutil.which("nats-server") or "nats-server"
-        self.program = Program(
-            f"broker {self.name}", [*self._within, program, "-c", str(conf)], log, {}
-        )
+        self.program = Program(f"broker {self.name}", [program, "-c", str(conf)], log, {})
         await self.program.says("Server is ready", READY_S)
 
     def kill(self) -> None:
@@ -136,7 +126,7 @@ class Cluster(NamedTuple):
             server.kill()
 
 
-def cluster(folder: Path, within: Sequence[str] = ()) -> Cluster:
+def cluster(folder: Path) -> Cluster:
     """Three nodes in one cluster, and a leaf node that knows all of them."""
     names = ("n1", "n2", "n3")
     routes = [free_port() for _ in names]
@@ -147,12 +137,12 @@ def cluster(folder: Path, within: Sequence[str] = ()) -> Cluster:
             _store(folder / name),
             f"cluster {{ name: west, host: 127.0.0.1, port: {route}, routes: [{known}] }}",
             f"leafnodes {{ host: 127.0.0.1, port: {leaf} }}",
-        ]), None, within)
+        ]))
         for name, route, leaf in zip(names, routes, leaves, strict=True)
     )  # fmt: skip
     remotes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in leaves)
     text = f"leafnodes {{ reconnect: 1, remotes: [ {{ urls: [{remotes}] }} ] }}"
-    return Cluster(nodes, Server(folder, "leaf", text, None, within))
+    return Cluster(nodes, Server(folder, "leaf", text))
 
 
 def place(site: Path, brokers: "Cluster | Server", region: str, table: str = "") -> None:

@@ -250,10 +250,6 @@ class Rig:
         self._programs.append(program)
         return program
 
-    def keep(self, program: Program) -> None:
-        """Somebody else's program, started elsewhere, which is to end with the rig."""
-        self._programs.append(program)
-
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}-{len(self._programs)}.log"
 
