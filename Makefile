@@ -92,7 +92,9 @@ soak: venv ## Memory over ten minutes, 10,000 simulated runs; SECONDS=60 RUNS=10
 	$(BIN)/gridseal-hil sim --runs $(or $(RUNS),10000) --crash-points --week --jobs $$(nproc)
 
 bench: venv ## The benchmarks, one after the other, a line of JSON each
-	@for what in seal admit decode latency; do $(BIN)/gridseal-hil bench $$what --json $(ARGS); done
+	@for what in seal admit verify decode latency flash; do
+	    $(BIN)/gridseal-hil bench $$what --json $(ARGS)
+	done
 
 # Keeps what is pinned; UPGRADE=--upgrade takes the newest. Only the public index counts: what a
 # machine's own configuration of pip adds stays out of the locks.

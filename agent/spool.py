@@ -94,7 +94,10 @@ class Spool(Queries):
                 left.append(piece)
         self._came = {**came, **survey.came}
         for stream, tai in survey.unfinished().items():
-            self._came[stream] = self._came[stream]._replace(last=tai)
+            self._came[stream] = self._came.get(stream, Came(tai))._replace(last=tai)
+        for bad in survey.unread:  # of a stream of which nothing sound is left
+            for stream, own in self.came_with(bad.id, bad.id).items():
+                self._came.setdefault(stream, own._replace(last=min(own.last, bad.taken)))
         waiting = self.rows(
             "SELECT count(*), coalesce(sum(observations), 0), coalesce(sum(size), 0)"
             " FROM batch WHERE state = 0"
@@ -316,7 +319,7 @@ class Spool(Queries):
                 piece = next(self.pieces(row, row))
             except DamageError as fault:
                 log.error("%s", fault)
-                survey.bad(Damaged(row, taken, str(fault)))
+                survey.bad(Damaged(row, taken, str(fault)), self.came_with(row, row))
                 continue
             survey.sound(piece)
             yield piece

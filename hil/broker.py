@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hil.child import ChildError, Program
+from provisioning.init import GATEWAY, RECORD
 
 READY_S = 20.0
 MAX_PAYLOAD = 8 << 20  # the default, 1 MiB, is less than a batch may have
@@ -104,15 +105,24 @@ class Cluster(NamedTuple):
                 raise ChildError("the brokers found no leader")
             await asyncio.sleep(0.05)
 
-    def node(self, name: str) -> Server:
-        """The node of this name. Raises ChildError."""
+    def leader(self, stream: str) -> Server:
+        """The node that led a stream last, by what all of them wrote down. Raises ChildError."""
+        found: tuple[str, Server | None] = ("", None)
         for node in self.nodes:
-            if node.name == name:
-                return node
-        raise ChildError(f"there is no broker {name!r}")
+            for line in _said(node).splitlines():
+                # [PID] DATE TIME [INF] ...: the instants of one machine, and they sort as text.
+                if f"new stream leader for '$G > {stream}'" in line:
+                    found = max(found, (line.partition("] ")[2], node), key=lambda one: one[0])
+        if found[1] is None:
+            raise ChildError(f"no broker leads {stream}")
+        return found[1]
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (*self.nodes, self.leaf)
 
     def kill(self) -> None:
-        for server in (*self.nodes, self.leaf):
+        for server in self.servers:
             server.kill()
 
 
@@ -133,6 +143,19 @@ def cluster(folder: Path) -> Cluster:
     remotes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in leaves)
     text = f"leafnodes {{ reconnect: 1, remotes: [ {{ urls: [{remotes}] }} ] }}"
     return Cluster(nodes, Server(folder, "leaf", text))
+
+
+def place(site: Path, brokers: "Cluster | Server", region: str, table: str = "") -> None:
+    """Turns a site that provisioning made, which is for HTTP, to brokers: the gateway to the leaf
+    node, the record to all nodes. `table`: further lines of the record's."""
+    leaf = brokers.leaf if isinstance(brokers, Cluster) else brokers
+    gateway, record = site / GATEWAY, site / RECORD
+    lines = gateway.read_text(encoding="utf-8").splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("url ="))
+    lines[at : at + 1] = [f'url = "{leaf.url}"', f'region = "{region}"']
+    gateway.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    told = f'\n[nats]\nurl = "{brokers.url}"\nregion = "{region}"\n{table}\n'
+    record.write_text(record.read_text(encoding="utf-8") + told, encoding="utf-8")
 
 
 def program_of(server: Server) -> Program:

@@ -14,13 +14,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import nats
-
 from evidence import queue
 from evidence.code import Cause
-from hil.broker import Cluster, Server, cluster, free_port, single
+from hil.broker import Cluster, Server, cluster, free_port, place, single
 from hil.ledger import Ledger
-from provisioning.init import GATEWAY, RECORD, InitRequest, initialise
+from provisioning.init import InitRequest, initialise
 from provisioning.source import SourceRequest
 from tests.scenario.test_kill import BUSES, ON_LINE_MAX, READY_S, Site, held, missing
 
@@ -30,9 +28,9 @@ REGION = "west"
 class BrokerSite(Site):
     """A site whose gateway and record meet at a broker."""
 
-    def __init__(self, folder: Path, gateway_url: str, record_url: str, more: str) -> None:
+    def __init__(self, folder: Path, brokers: Cluster | Server, table: str) -> None:
         super().__init__(folder)
-        self._urls, self._more = (gateway_url, record_url), more
+        self._brokers, self._table = brokers, table
 
     async def start(self) -> None:
         """Everything, until the agent hears both PMUs. Both over TCP: whoever frees the name of a
@@ -47,7 +45,7 @@ class BrokerSite(Site):
             self.site, listen=("127.0.0.1", free_port()), sources=sources, buses=BUSES, role="bench"
         )
         initialise(request, int(time.time()), os.urandom)
-        self._write()
+        place(self.site, self._brokers, REGION, self._table)
         await self.serve()
         await self.seal()
 
@@ -56,18 +54,6 @@ class BrokerSite(Site):
         record = self.record
         assert record is not None
         await record.says("pulls requests", READY_S)
-
-    def _write(self) -> None:
-        """Turns what provisioning wrote, which is for HTTP, to the broker."""
-        gateway_url, record_url = self._urls
-        path = self.site / GATEWAY
-        lines = path.read_text().splitlines()
-        at = next(at for at, line in enumerate(lines) if line.startswith("url ="))
-        lines[at : at + 1] = [f'url = "{gateway_url}"', f'region = "{REGION}"']
-        path.write_text("\n".join(lines) + "\n")
-        path = self.site / RECORD
-        table = f'\n[nats]\nurl = "{record_url}"\nregion = "{REGION}"\n{self._more}\n'
-        path.write_text(path.read_text() + table)
 
     async def whole(self) -> None:
         """Ends everything; then all that was sent is in the record, once, and on the disk."""
@@ -94,8 +80,7 @@ async def sited(
     folder: Path, brokers: Cluster | Server, more: str = ""
 ) -> AsyncIterator[BrokerSite]:
     """Brokers, record, gateway and two PMUs, until the gateway hears both."""
-    gateway_url = brokers.leaf.url if isinstance(brokers, Cluster) else brokers.url
-    site = BrokerSite(folder, gateway_url, brokers.url, more)
+    site = BrokerSite(folder, brokers, more)
     try:
         await brokers.start()
         await site.start()
@@ -113,18 +98,6 @@ def play(what: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(within())
 
 
-async def leader(brokers: Cluster) -> Server:
-    """The node that leads the region's stream."""
-    library = await nats.connect(brokers.nodes[0].url)
-    try:
-        info = await library.jetstream().stream_info(queue.stream(REGION))
-        assert info.cluster is not None and info.cluster.leader is not None
-        assert info.config.num_replicas == 3
-        return brokers.node(info.cluster.leader)
-    finally:
-        await library.close()
-
-
 def receipted(beyond: int) -> Callable[[dict[str, Any]], bool]:
     return lambda told: int(told["receipted"]) > beyond
 
@@ -134,10 +107,11 @@ def test_stream_leader_killed_behind_a_leaf_node(tmp_path: Path) -> None:
         brokers = cluster(tmp_path / "brokers")
         async with sited(tmp_path, brokers, "replicas = 3\nprocesses = 2") as site:
             await site.until(receipted(60))
-            killed = await leader(brokers)
+            killed = brokers.leader(queue.stream(REGION))
             killed.kill()
             before = await site.until(lambda _: True)
             told = await site.until(receipted(before["receipted"] + 120))
+            assert brokers.leader(queue.stream(REGION)) is not killed
             assert told["refused"] == 0
             await killed.start()
             await site.until(receipted(told["receipted"] + 60))
