@@ -202,9 +202,7 @@ class Uplink:
                 self._health.in_flight = self._turns.under_way
 
     def _cannot_read(self, batch: Waiting, fault: SpoolError) -> float:
-        """Says it once of a batch. How long it is left alone: the first time the disk may just have
-        been opened again.
-        """
+        """Says it once. How long to leave it alone: at first the disk may just have been opened."""
         if batch.row in self._unread:
             return UNREAD_S
         if len(self._unread) < UNREAD_MAX:
