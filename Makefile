@@ -11,6 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 SECONDS ?=
+RUNS ?=
 ARGS ?=
 UPGRADE ?=
 
@@ -86,11 +87,14 @@ format: venv ## Lays out the source, and mends what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-soak: venv ## Ten minutes of an agent with two PMUs: memory must not grow; SECONDS=60 for less
+soak: venv ## Memory over ten minutes, 10,000 simulated runs; SECONDS=60 RUNS=100 for less
 	@$(BIN)/gridseal-hil bench soak --seconds $(or $(SECONDS),600) $(ARGS)
+	$(BIN)/gridseal-hil sim --runs $(or $(RUNS),10000) --crash-points --week --jobs $$(nproc)
 
 bench: venv ## The benchmarks, one after the other, a line of JSON each
-	@for what in seal admit decode latency; do $(BIN)/gridseal-hil bench $$what --json $(ARGS); done
+	@for what in seal admit verify decode latency flash; do
+	    $(BIN)/gridseal-hil bench $$what --json $(ARGS)
+	done
 
 # Keeps what is pinned; UPGRADE=--upgrade takes the newest. Only the public index counts: what a
 # machine's own configuration of pip adds stays out of the locks.

@@ -58,6 +58,10 @@ class Answers:
             self._health.refused += told.observations
         return True
 
+    def rows(self) -> frozenset[int]:
+        """Batches that were answered for, and wait on disk until that is durable."""
+        return frozenset(told.row for told in self._told)
+
     def reopen(self, batch: Waiting, encoded: bytes) -> None:
         """A batch whose receipt holds no more: it waits again."""
         self._tell(Told(batch.row, State.WAITING, encoded, batch.observations, batch.size), 1)

@@ -31,7 +31,7 @@ from evidence.refusal import EvidenceError
 
 if TYPE_CHECKING:
     from agent.clock import SystemClock
-    from agent.http import Client
+    from agent.transport import Transport
 
 EXPORT = """\
 Writes what the archive holds of an interval as one file, which proves itself: observations, the
@@ -100,9 +100,9 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from agent.account import ClockError
-    from agent.http import UplinkError
     from agent.runner import Runner, calm_collector
     from agent.schema import SpoolError
+    from agent.transport import UplinkError
 
     logging.basicConfig(
         level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -128,14 +128,13 @@ class _Ready(NamedTuple):
 
     device: Signer
     clock: "SystemClock"
-    client: "Client"
+    client: "Transport"
     loads: tuple[str, ...]  # what each source's line has to carry, in words
 
 
 def _prepared(gateway: Gateway) -> _Ready:
     """All that can be made before anything is opened. Raises ConfigError for what cannot."""
     from agent.clock import SystemClock, leap_table
-    from agent.http import Client
 
     section = gateway.file.clock
     table = leap_table(gateway.path(section.leap_seconds) if section.leap_seconds else None)
@@ -146,9 +145,7 @@ def _prepared(gateway: Gateway) -> _Ready:
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
         raise ConfigError("gateway.toml", "spool.path", f"{spool.parent} cannot be written to")
-    uplink = gateway.file.uplink
-    client = Client(gateway.file.record.url, _tls(gateway), uplink.in_flight + 1, uplink.dscp)
-    return _Ready(device, clock, client, loads)
+    return _Ready(device, clock, _transport(gateway, device), loads)
 
 
 def _check_credential(gateway: Gateway, now_s: int) -> None:
@@ -241,11 +238,28 @@ def _device(gateway: Gateway) -> Signer:
     return device
 
 
+def _transport(gateway: Gateway, device: Signer) -> "Transport":
+    """What carries requests to the record, by its address. Raises ConfigError."""
+    section, dscp = gateway.file.record, gateway.file.uplink.dscp
+    connections = gateway.file.uplink.in_flight + 1
+    if not section.url.startswith(("nats:", "tls:")):
+        from agent import http
+
+        return http.Client(section.url, _tls(gateway), connections, dscp)
+    try:
+        from agent import nats
+    except ModuleNotFoundError as fault:
+        text = f"takes the library {fault.name}, which is not installed: gridseal[nats] brings it"
+        raise ConfigError("gateway.toml", "record.url", text) from fault
+    names = (section.url, section.region, device.public.kid)
+    return nats.Client(*names, os.urandom, _tls(gateway), connections, dscp)
+
+
 def _tls(gateway: Gateway) -> Any:
     from agent.http import Tls
 
     section = gateway.file.record
-    if not section.url.startswith("https:"):
+    if not section.url.startswith(("https:", "tls:")):
         return None
     names = (section.ca, section.certificate, section.certificate_key)
     return Tls(*(gateway.path(name) if name else None for name in names))

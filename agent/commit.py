@@ -74,6 +74,15 @@ class Left(NamedTuple):
     size: int
 
 
+class Shelved(NamedTuple):
+    """A piece as it is written."""
+
+    id: int
+    run: bytes
+    taken: int  # ns TAI
+    piece: Piece
+
+
 @dataclass(slots=True)
 class Commit:
     """What one transaction makes durable."""
@@ -92,6 +101,9 @@ class Commit:
     kept: Kept | None = None
     fork: Fork | None = None
     ends: bool = False  # the agent stops after it
+    late: list[Shelved] = field(default_factory=list)  # pieces before it that were held in memory
+    cuts: list[Cut] = field(default_factory=list)  # and heads
+    marks: bool = False  # how far each stream came is written with it
     keep_days: int = KEEP_ALL_DAYS
     gives_up: list[int] = field(default_factory=list)  # batch rows; the piece states what is gone
     sets_aside: list[int] = field(default_factory=list)  # damaged pieces; likewise
@@ -104,6 +116,7 @@ class Commit:
             piece.observations
             or piece.statements
             or self.statements
+            or self.streams
             or self.answers
             or self.fork
             or self.cut
@@ -127,6 +140,7 @@ class Found:
     unsigned: tuple[bytes, ...]  # payloads of runs that the device key has not signed
     taken: int | None  # when it last committed, ns TAI
     ended: bool  # it said that it stopped
+    late: bool  # it wrote late: the record may have what this disk never had
     next_piece: int
     left: tuple[Left, ...]
     damaged: tuple[int, ...]  # pieces that cannot be read, and were under no head

@@ -36,7 +36,8 @@ class GatewaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecordSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    url: str
+    url: str  # https://, or tls:// of a NATS broker; in the clear on this machine only
+    region: str = ""  # of a broker: whose stream takes the requests
     anchors: str = "anchors.toml"
     ca: str = ""
     certificate: str = ""
@@ -54,6 +55,8 @@ class SpoolSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pending_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 4 << 30
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 10
     when_full: Literal["stop", "drop_oldest"] = "stop"
+    durability: Literal["always", "spill"] = "always"
+    spill_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 10
 
 
 class UplinkSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,9 @@ from evidence.code import SILENT, Cause
 from evidence.gap import Dropped, Gap
 
 NS = 1_000_000_000
+PIECE_NS = (
+    10 * NS
+)  # what one piece holds, at most: the longest commit interval, and a disk that hung
 
 
 class Damaged(NamedTuple):
@@ -37,13 +40,20 @@ class Survey:
         self._covered = covered
         self.came: dict[int, Came] = {}
         self.damaged: list[Damaged] = []
+        self.unread: list[Damaged] = []  # those, and the damaged ones under a head
         self.holes: list[tuple[int, int, Gap]] = []  # stream, kind, what is missing
         self._open: dict[int, int] = {}  # by stream: the last instant before a damaged piece
+        self._ends: dict[int, tuple[bytes, int]] = {}  # and the last link that was sound: run, seq
 
-    def bad(self, piece: Damaged) -> None:
+    def bad(self, piece: Damaged, own: Iterable[int]) -> None:
+        """`own`: the streams that it says it has."""
+        self.unread.append(piece)
         if piece.id <= self._covered:
             return
         self.damaged.append(piece)
+        for stream in own:
+            if stream not in self.came:  # nothing before it is here
+                self._open.setdefault(stream, piece.taken - PIECE_NS)
         for stream, came in self.came.items():
             self._open.setdefault(stream, came.last)
 
@@ -55,10 +65,18 @@ class Survey:
                 del self._open[stretch.stream]
                 kind, tai = found
                 if tai - before > 1:
-                    hole = Gap(Cause.NOT_KEPT, before + 1, tai - 1, None)
+                    hole = Gap(Cause.NOT_KEPT, before + 1, tai - 1, None, self._dropped(stretch))
                     self.holes.append((stretch.stream, kind, hole))
+            self._ends[stretch.stream] = (stretch.run, stretch.last_seq)
             if stretch.came is not None:
                 self.came[stretch.stream] = stretch.came
+
+    def _dropped(self, after: Stretch) -> Dropped | None:
+        """The links between the last that was sound and these, which name the hash of the last."""
+        run, seq = self._ends.get(after.stream, (b"", 0))
+        if run != after.run or after.first_seq <= seq + 1:
+            return None
+        return Dropped(run, seq + 1, after.first_seq - 1, after.first_prev)
 
     def unfinished(self) -> dict[int, int]:
         """Streams of which nothing sound came since: what is missing begins behind this instant."""
@@ -85,7 +103,7 @@ def hole_around(
     """
     found = next(filter(None, map(first_of, after)), None)
     kind, until = found if found is not None else (0, taken + 1)
-    since = before.last if before is not None else taken - NS
+    since = before.last if before is not None else taken - PIECE_NS
     if own is not None and since < own.last < until:
         until = own.last + 1
     if until - since <= 1:

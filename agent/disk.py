@@ -24,6 +24,7 @@ from agent.ballast import BYTES as BALLAST_BYTES
 from agent.ballast import Ballast
 from agent.commit import Commit, Found
 from agent.schema import SpoolError
+from agent.shelf import LateSpool, Shelf
 from agent.spool import Spool
 
 # What is sealed when lines stop being read (agent.keeper, 4 MiB) goes through SQLite's log (as much
@@ -39,10 +40,10 @@ log = logging.getLogger("gridseal.disk")
 
 
 class Disk:
-    """The spool at a path."""
+    """The spool at a path; with a shelf in front of it, one that writes late."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, shelf: Shelf | None = None) -> None:
+        self._path, self._shelf = path, shelf
         self._thread = ThreadPoolExecutor(1, "spool")
         self._spool: Spool | None = None
         self.low = False  # only the reserve is left: lines are not to be read
@@ -120,12 +121,15 @@ class Disk:
     def _open(self) -> Found:
         self._let_go()
         try:
-            self._spool = Spool(self._path)
+            self._spool = self._new()
         except SpoolError as fault:
             if not isinstance(fault.__cause__, apsw.FullError) or not self._ballast.give_up():
                 raise
-            self._spool = Spool(self._path)
+            self._spool = self._new()
         return self._spool.find()
+
+    def _new(self) -> Spool:
+        return Spool(self._path) if self._shelf is None else LateSpool(self._path, self._shelf)
 
     def _let_go(self) -> None:
         spool, self._spool = self._spool, None

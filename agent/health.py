@@ -84,6 +84,7 @@ class Health:
             "refused",
             "unkept",
             "given_up",
+            "in_memory",
             "run",
             "record",
         ),
@@ -108,6 +109,7 @@ class Health:
         self.bytes_written: int | None = None
         self.disk_full_s: int | None = None
         self.days_to_drain: float | None = None
+        self.in_memory = 0  # of the durable ones: held for a receipt, and on no disk (spill)
         self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.disk_low = False
         self.run = self.record = self.spool_fault = self.clock = ""
@@ -155,6 +157,7 @@ class Health:
             "gaps": dict(self.gaps),
             "unkept": self.unkept,
             "given_up": self.given_up,
+            "in_memory": self.in_memory,
             "faults": sum(sum(source.faults.values()) for source in self.sources.values()),
             "bugs": self.bugs,
             "tree_size": self.tree_size,

@@ -123,11 +123,6 @@ class Hearing:
         for hole in joined(holes, slack_ns):
             self._state(lane, hole)
 
-    def state_own(self, holes: Iterable[Gap]) -> None:
-        """States holes of the gateway's own stream: what batches were given up."""
-        for hole in holes:
-            self._state(self._lanes[OWN_SOURCE, OWN_KEY], hole)
-
     def detach(self) -> Piece:
         """Seal no more in this run; gives back what was sealed and not taken."""
         sealer, self._sealer = self._sealer, None

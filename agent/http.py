@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from agent.transport import Answer, UplinkError
 from evidence.config import ConfigError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0  # three SYNs (1, 3 and 7 s), and a TLS handshake over a slow line
 SILENCE_S = 20.0  # without a byte from the peer: a record under load commits within seconds
-SLOWEST_BYTES_S = 1000  # of a line that is worth waiting for: 8 kbit/s, a bad GPRS channel's share
 IDLE_S = 15.0  # then not used again: common servers hang up on an idle connection after 60 to 75 s
 RESPONSE_BYTES_MAX = 1 << 20  # the heads of thousands of streams; a receipt has a few KiB
 HEAD_BYTES_MAX = 16 * 1024  # of an answer; a record's has some hundred bytes
@@ -46,25 +46,6 @@ MEDIA_TYPE = "application/cbor"
 _ACKED = struct.Struct("=120xQ")  # linux/tcp.h, struct tcp_info: tcpi_bytes_acked
 LOCALHOST = ("127.0.0.1", "::1")  # RFC 6761 6.3: the name is never looked up
 NO_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6, or without IPv4
-
-
-class UplinkError(Exception):
-    """The record could not be asked, or did not answer well.
-
-    `cause` is one word, for counting: name, refused, unreachable, timeout, tls, reset, garbage,
-    too_large, closed; or answer, the caller's word for a whole answer that is of no use.
-    """
-
-    def __init__(self, text: str, cause: str = "answer") -> None:
-        super().__init__(text)
-        self.cause = cause
-
-
-class Answer(NamedTuple):
-    """A whole answer."""
-
-    status: int
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +66,7 @@ class Client:
         self._place, self._dscp = _place(url), dscp
         if tls is not None and not self._place.secure:
             raise ConfigError(url, "", "has certificates, and is not https://")
-        self._context = _context(tls or Tls()) if self._place.secure else None
+        self._context = tls_context(tls or Tls()) if self._place.secure else None
         self._free = asyncio.Semaphore(connections)
         self._idle: list[_Connection] = []
         self._closed = False
@@ -268,13 +249,7 @@ class _Connection:
         return data
 
     def _carried(self) -> int:
-        """Bytes that the peer's kernel has acknowledged (tcp(7): TCP_INFO, Linux 4.1 and later)."""
-        line = self._writer.get_extra_info("socket")
-        try:
-            info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
-            return int(_ACKED.unpack(info)[0])
-        except (OSError, struct.error):
-            return 0  # nobody can say: then silence is silence
+        return carried(self._writer.get_extra_info("socket"))
 
 
 class _Place(NamedTuple):
@@ -300,14 +275,25 @@ async def _open(
     )  # fmt: skip
     line = transport.get_extra_info("socket")
     if line is not None:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if dscp:
-            _mark(line, dscp)
+        tune(line, dscp)
     return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
-def _mark(line: socket.socket, dscp: int) -> None:
-    """Marks what is sent: the upper six bits of the byte; the lower two are ECN's (RFC 3168)."""
+def carried(line: socket.socket) -> int:
+    """Bytes that the peer's kernel has acknowledged (tcp(7): TCP_INFO, Linux 4.1 and later)."""
+    try:
+        info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
+        return int(_ACKED.unpack(info)[0])
+    except (OSError, struct.error):
+        return 0  # nobody can say: then silence is silence
+
+
+def tune(line: socket.socket, dscp: int) -> None:
+    """Sets up a connection to the record, or to what leads there."""
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not dscp:
+        return
+    # The upper six bits of the byte; the lower two are ECN's (RFC 3168).
     if line.family == socket.AF_INET6:
         line.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
     else:
@@ -327,7 +313,7 @@ def _place(url: str) -> _Place:
     if parts.query or parts.fragment or "@" in parts.netloc or port == 0:
         raise ConfigError(url, "", "must be https://HOST[:PORT][/PATH] and nothing else")
     secure = parts.scheme == "https"
-    if not secure and not _is_loopback(host):
+    if not secure and not is_loopback(host):
         text = "http:// goes to this machine only (127.0.0.1, ::1, localhost); use https://"
         raise ConfigError(url, "", text)
     port = port or (443 if secure else 80)
@@ -335,7 +321,7 @@ def _place(url: str) -> _Place:
     return _Place(secure, host, port, parts.path.rstrip("/"), f"{name}:{port}")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """127.0.0.0/8 (RFC 1122 3.2.1.3), ::1 (RFC 4291 2.5.3), or localhost."""
     if host == "localhost":
         return True
@@ -348,7 +334,7 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-def _context(tls: Tls) -> "ssl.SSLContext":
+def tls_context(tls: Tls) -> "ssl.SSLContext":
     """Whom we believe and who we are. Raises ConfigError, which names the file."""
     import ssl
 

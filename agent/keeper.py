@@ -34,6 +34,7 @@ from agent.relief import Relief
 from agent.room import Room
 from agent.schema import SpoolError
 from agent.sealer import Sealer, Stretch
+from agent.shelf import Shelf
 from agent.signature import Signatures
 from agent.spool import Spool
 from evidence.code import Cause
@@ -64,7 +65,9 @@ class Keeper:
     ) -> None:
         self._gateway, self._hearing, self._clock = gateway, hearing, clock
         self._device, self._random, self._health = device, random, health
-        self._disk = Disk(gateway.path(gateway.file.spool.path))
+        spool = gateway.file.spool
+        shelf = Shelf(spool.spill_s * 1_000_000_000) if spool.durability == "spill" else None
+        self._disk = Disk(gateway.path(spool.path), shelf)
         self._signatures = Signatures(device)
         self._turn = asyncio.Lock()
         self._sound = self._ended = False  # the disk holds what we think; the run was ended
@@ -77,11 +80,11 @@ class Keeper:
         self._run = b""
         self.said = Answers(health)
         self._runs: set[bytes] = set()
+        self._begun: set[bytes] = set()  # those of them that began since the start
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
-        spool = gateway.file.spool
         self._room = Room(spool.pending_bytes_max, health)
-        self.relief = Relief(spool.when_full, hearing, health, self._disk)
+        self.relief = Relief(spool.when_full, hearing, health, self._disk, self.said.rows)
         self.offered = asyncio.Event()  # set when batches wait that were not there before
         self.behind = False  # set while live batches queue up: fuller ones go through faster
 
@@ -91,7 +94,8 @@ class Keeper:
         found.check_owner(self._device.public)
         self.said.find(found)
         self._hearing.resume(found.came)
-        await self._begin(found, Cause.RESTART if found.run else Cause.FIRST_START, uncertain=False)
+        cause = Cause.RESTART if found.run else Cause.FIRST_START
+        await self._begin(found, cause, uncertain=found.late and not found.ended)
         self._owed_until = self._clock.monotonic_ns() + OWED_NS
 
     async def keep(self) -> None:
@@ -161,10 +165,10 @@ class Keeper:
 
     def compared(self, told: Iterable[StreamHead]) -> None:
         """The record says how far it has each stream, or was not asked in time: the holes across
-        the start are stated. What it has of this run says nothing of those before.
+        the start are stated. What it has of runs begun since says nothing of those before.
         """
         self._owed_until = 0
-        before = ((head.stream, head.measured) for head in told if head.run != self._run)
+        before = ((head.stream, head.measured) for head in told if head.run not in self._begun)
         self._hearing.release({stream: tai for stream, tai in before if tai is not None})
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
@@ -193,7 +197,10 @@ class Keeper:
         """Begins a run on what the spool holds: cuts pieces without a head, has runs signed."""
         self._piece_id, self._reached = found.next_piece, found.reached
         self._runs |= found.runs | {item.run for item in found.reached}
-        self._found = {(item.stream, item.run): item.seq for item in found.reached}
+        late = found.run if found.late else None  # the record may be ahead of it
+        self._found = {
+            (item.stream, item.run): item.seq for item in found.reached if item.run != late
+        }
         await self.on_disk(partial(self.said.count, self.spool, found))
         lost = None
         if cause == Cause.RESTART and found.taken is not None:
@@ -222,6 +229,7 @@ class Keeper:
         self._due.began()
         self._health.run = sealer.name.hex()
         self._runs.add(sealer.name)
+        self._begun.add(sealer.name)
         self._signatures.ask(sealer.payload)
         self._give_room()
         log.info("run %s begins: %s", sealer.name.hex()[:16], before.cause.name.lower())
@@ -326,6 +334,7 @@ class Keeper:
         self.relief.durable(commit)
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
+        self._health.in_memory = self.spool.held
         for stretch in commit.piece.stretches:
             for heard, frames in groupby(stretch.frames, attrgetter("heard")):
                 self._health.latency.add(now - heard.tai, len(list(frames)))

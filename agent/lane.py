@@ -129,6 +129,7 @@ class Lane:
     def hole(self, frame: Frame) -> Gap | None:
         """What is missing between the last measurement and this one."""
         before, cause, self.cause = self.last, self.cause, Cause.NOT_HEARD
+        self.silent_from, self.silence_ns = None, SILENCE_NS[0]
         self.flags = frame.flags & _KEPT_FLAGS
         count = self.missed(before, frame.tai)
         elapsed = frame.heard.tai - self.heard

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from agent.commit import Fork, Kept, Waiting
 from agent.health import Health
-from agent.http import Answer, UplinkError
 from agent.keeper import Keeper
 from agent.schema import SpoolError
+from agent.transport import Answer, UplinkError
 from evidence import cbor, checkpoint, cose, heads, merkle, receipt, shape
 from evidence.code import Cause, Reason, Typ
 from evidence.heads import StreamHead

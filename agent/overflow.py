@@ -14,11 +14,11 @@ It frees nothing and seals nothing: agent.spool deletes in the commit that has t
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from agent.commit import State
 from agent.damage import Survey, hole_around
+from agent.hole import joined
 from agent.schema import DamageError, GoneError
 from agent.sealer import Stretch
 from agent.spool import Spool
@@ -106,13 +106,12 @@ def holes_of(stretch: Stretch) -> list[tuple[int, int, Gap]]:
     dropped = Dropped(stretch.run, stretch.first_seq, stretch.last_seq, stretch.leaves[-1])
     stated = [gap.read(one.raw) for one in samples if one.kind == Kind.GAP]
     heard = [one for one in samples if one.kind not in SILENT]
-    if not heard and not stated:
-        heard = samples
     kind = heard[0].kind if heard else int(Kind.GAP)
-    found = [_range(heard, dropped)] if heard else []
-    if stated and not heard:
-        stated[-1] = replace(stated[-1], dropped=dropped)
-    return [(stretch.stream, kind, hole) for hole in (*found, *stated)]
+    gone = _range(heard or samples, dropped)
+    if not heard and stated and stretch.stream:
+        # Nothing was measured in it: the links are named with a hole that is stated in any case.
+        gone = Gap(Cause.NOT_KEPT, stated[-1].first, stated[-1].last, 0, dropped)
+    return [(stretch.stream, kind, hole) for hole in (gone, *stated)]
 
 
 def _range(samples: Sequence[Sample], dropped: Dropped) -> Gap:
@@ -122,22 +121,11 @@ def _range(samples: Sequence[Sample], dropped: Dropped) -> Gap:
 
 def batches(given_up: Sequence[GivenUp]) -> list[Gap]:
     """What is said of the batches themselves, in stream 0: [run, first number, last number, id]."""
-    found: list[Gap] = []
+    found = []
     for one in given_up:
-        if not one.holes:
-            continue
-        first, last = (
-            min(hole.first for *_, hole in one.holes),
-            max(hole.last for *_, hole in one.holes),
-        )
-        dropped = Dropped(one.run, one.number, one.number, one.id)
-        hole = Gap(Cause.NOT_KEPT, first, last, one.observations, dropped)
-        before = found[-1].dropped if found else None
-        if before is not None and (before.run, before.last_seq + 1) == (one.run, one.number):
-            whole = replace(dropped, first_seq=before.first_seq)
-            count = (found[-1].count or 0) + one.observations
-            first, last = min(found[-1].first, first), max(found[-1].last, last)
-            found[-1] = Gap(Cause.NOT_KEPT, first, last, count, whole)
-        else:
-            found.append(hole)
-    return found
+        if one.holes:
+            first = min(hole.first for *_, hole in one.holes)
+            last = max(hole.last for *_, hole in one.holes)
+            dropped = Dropped(one.run, one.number, one.number, one.id, batches=True)
+            found.append(Gap(Cause.NOT_KEPT, first, last, one.observations, dropped))
+    return joined(found, 0)

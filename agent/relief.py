@@ -3,14 +3,14 @@
 1. What goes and the statement that it is gone are one commit: the statements are sealed first, and
    the rows deleted with them. After a commit that failed the same rows go with the next.
 2. Refused batches go first, then the oldest that wait; never one that is on its way to the record
-   just now, which may be there already.
+   just now, which may be there already, nor one that was answered for. What is to go is not sent.
 3. A batch that the disk gives back damaged is stated likewise, and stays as it is.
 
 It decides when and what; agent.overflow says what is missing with it, agent.spool deletes.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from agent.overflow import GivenUp
 from agent.schema import GoneError
 
 WhenFull = Literal["stop", "drop_oldest"]
+OWN_NUMBER = 0  # of the gateway's own stream
 BATCHES_MAX = 64  # given up with one commit: more would delay it
 log = logging.getLogger("gridseal.relief")
 
@@ -30,9 +31,17 @@ log = logging.getLogger("gridseal.relief")
 class Relief:
     """The overflow policy of one spool."""
 
-    def __init__(self, policy: WhenFull, hearing: Hearing, health: Health, disk: Disk) -> None:
+    def __init__(
+        self,
+        policy: WhenFull,
+        hearing: Hearing,
+        health: Health,
+        disk: Disk,
+        answered: Callable[[], frozenset[int]],
+    ) -> None:
+        """`answered`: rows of which the record's answer is not durable yet."""
         self._policy, self._hearing, self._health = policy, hearing, health
-        self._disk = disk
+        self._disk, self._answered = disk, answered
         self.under_way: set[int] = set()  # batch rows that are being sent
         self._going: dict[int, GivenUp] = {}  # stated, and not yet deleted for certain
         self._unread: list[int] = []  # batches that could not be read
@@ -50,6 +59,10 @@ class Relief:
         for stream, kind, hole in found.holes:
             self._hearing.give_up(stream, kind, [hole])
         self._aside = list(found.damaged)
+
+    def goes(self, row: int) -> bool:
+        """Whether a batch is stated to be gone, though it is still there."""
+        return row in self._going
 
     def damaged(self, row: int) -> None:
         """A batch that waits cannot be read: it is stated with the next commit, and offered no
@@ -92,11 +105,13 @@ class Relief:
                 self._health.waiting_bytes -= one.size
 
     async def _make_room(self, needed: int) -> None:
-        but = frozenset(self.under_way | self._broken.keys())
+        but = frozenset(self.under_way | self._broken.keys() | self._answered())
         spool = self._disk.spool
         rows = await self._disk.call(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
         self.exhausted = not rows
-        found = [await self._disk.call(partial(overflow.given_up, spool, row)) for row in rows]
+        read = [await self._disk.call(partial(overflow.given_up, spool, row)) for row in rows]
+        sent = self.under_way | self._answered()  # meanwhile
+        found = [one for one in read if one.row not in sent]
         if found:
             self._state(found)
             self._going = {one.row: one for one in found}
@@ -119,6 +134,7 @@ class Relief:
         for one in found:
             for stream, kind, hole in one.holes:
                 by_stream.setdefault(stream, [kind, []])[1].append(hole)
+        own = by_stream.pop(OWN_NUMBER, [0, []])[1]
         for stream, (kind, holes) in by_stream.items():
             self._hearing.give_up(stream, kind, holes)
-        self._hearing.state_own(overflow.batches(found))
+        self._hearing.give_up(OWN_NUMBER, 0, [*own, *overflow.batches(found)])

@@ -23,9 +23,9 @@ from agent.clock import Jump, SystemClock
 from agent.config import Gateway
 from agent.health import Health
 from agent.hearing import Hearing
-from agent.http import Client
 from agent.keeper import Keeper
 from agent.outlook import Outlook
+from agent.transport import Transport
 from agent.uplink import Uplink
 from drivers import registry
 from drivers.line import LinkError, Source
@@ -52,7 +52,7 @@ class Runner:
         gateway: Gateway,
         clock: SystemClock,
         device: Signer,
-        client: Client,
+        client: Transport,
         random: Callable[[int], bytes],
     ) -> None:
         self.health = Health()

@@ -82,10 +82,20 @@ def opened(path: Path) -> apsw.Connection:
     try:
         _prepare(db, path)
     except (SpoolError, apsw.Error):
+        give_up(db)
         with contextlib.suppress(apsw.Error):  # of the disk that just failed
             db.close()
         raise
     return db
+
+
+def give_up(db: apsw.Connection) -> None:
+    """To be called where the disk failed: closing writes nothing any more.
+
+    It would bring the log into the database by what it remembers of it; after a sync that failed
+    the log may read otherwise by now. Who opens it again checks every frame.
+    """
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
 
 def _prepare(db: apsw.Connection, path: Path) -> None:

@@ -22,11 +22,11 @@ from zlib import crc32
 
 import apsw
 
-from agent.commit import Commit, Found, Kept, Left
+from agent.commit import Commit, Found, Kept, Left, Shelved
 from agent.cutter import Cut
 from agent.damage import Damaged, Survey
 from agent.query import Queries, read_forks
-from agent.schema import DamageError, GoneError, SpoolError, locked, opened
+from agent.schema import DamageError, GoneError, SpoolError, give_up, locked, opened
 from agent.sealer import Came, Piece, Statement, Stretch
 from evidence import cbor, merkle, observation, shape
 from evidence.code import Typ
@@ -52,6 +52,9 @@ log = logging.getLogger("gridseal.spool")
 
 class Spool(Queries):
     """An open spool. Raises SpoolError wherever the disk fails."""
+
+    late = False  # whether it may write later than `append` returns: see agent.shelf
+    held = 0  # observations that it has in memory
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -91,12 +94,17 @@ class Spool(Queries):
                 left.append(piece)
         self._came = {**came, **survey.came}
         for stream, tai in survey.unfinished().items():
-            self._came[stream] = self._came[stream]._replace(last=tai)
+            self._came[stream] = self._came.get(stream, Came(tai))._replace(last=tai)
+        for bad in survey.unread:  # of a stream of which nothing sound is left
+            for stream, own in self.came_with(bad.id, bad.id).items():
+                self._came.setdefault(stream, own._replace(last=min(own.last, bad.taken)))
         waiting = self.rows(
             "SELECT count(*), coalesce(sum(observations), 0), coalesce(sum(size), 0)"
             " FROM batch WHERE state = 0"
         )[0]
-        run, taken, ended = cbor.decode(marks["run"]) if "run" in marks else (None, None, False)
+        run, taken, ended, late = (
+            cbor.decode(marks["run"]) if "run" in marks else (None, None, False, False)
+        )
         return Found(
             streams={
                 (source, key): number
@@ -110,6 +118,7 @@ class Spool(Queries):
             unsigned=tuple(row[0] for row in self.rows(_UNSIGNED)),
             taken=max(taken, last[0][1]) if last and taken else taken,
             ended=ended,
+            late=late,
             next_piece=max(snapshot, last[0][0] if last else 0, covered) + 1,
             left=tuple(left),
             damaged=tuple(item.id for item in survey.damaged),
@@ -150,6 +159,7 @@ class Spool(Queries):
             row = self._write(commit)
             self._db.execute("COMMIT")
         except apsw.Error as fault:
+            give_up(self._db)
             raise SpoolError(f"{self.path}: {type(fault).__name__}: {fault}") from fault
         return row
 
@@ -175,9 +185,13 @@ class Spool(Queries):
         if not found:
             raise GoneError(f"{self.path}: batch {row} is gone")
         encoded, first, last, count = found[0]
+        return self.assembled(row, encoded, self.pieces(first, last), count), encoded
+
+    def assembled(self, row: int, encoded: bytes, pieces: Iterable[Left], count: int) -> bytes:
+        """A batch's bytes, of its head and pieces. Raises DamageError."""
         bodies: dict[bytes, list[bytes]] = {}
         total = 0
-        for _, stretches, number, _ in self.pieces(first, last):
+        for _, stretches, number, _ in pieces:
             total += number
             for stretch in stretches:
                 bodies.setdefault(stretch.descriptor, []).append(stretch.links)
@@ -185,7 +199,7 @@ class Spool(Queries):
             raise DamageError(
                 f"{self.path}: batch {row} has {count} observations, {total} are on disk"
             )
-        return b"".join((encoded, *(part for parts in bodies.values() for part in parts))), encoded
+        return b"".join((encoded, *(part for parts in bodies.values() for part in parts)))
 
     def statement(self, name: bytes) -> Statement | None:
         found = self.rows(
@@ -210,28 +224,27 @@ class Spool(Queries):
             run(
                 "INSERT OR IGNORE INTO statement VALUES (?, ?, ?, ?, ?)", (*item[:2], of, *item[2:])
             )
-        if piece.observations:
-            links = b"".join(stretch.links for stretch in piece.stretches)
-            parts, place = _parts(piece), (commit.piece_id, commit.run, commit.taken)
-            run(
-                "INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*place, piece.observations, crc32(links, crc32(parts)), parts, links),
-            )
+        for held in (*commit.late, Shelved(commit.piece_id, commit.run, commit.taken, piece)):
+            if held.piece.observations:
+                self._write_piece(held)
         for piece_id in commit.sets_aside:
             run("INSERT OR IGNORE INTO damaged SELECT * FROM piece WHERE id = ?", (piece_id,))
             run("DELETE FROM piece WHERE id = ?", (piece_id,))
         for gone in commit.gives_up:
             self._delete(gone)
-        row = self._write_cut(commit.cut) if commit.cut else None
+        row = None
+        for cut in filter(None, (*commit.cuts, commit.cut)):
+            row = self._write_cut(cut)
         for batch, state, answer in commit.answers:
             run("UPDATE batch SET state = ?, answer = ? WHERE id = ?", (int(state), answer, batch))
         if commit.kept:
             self._mark("kept", commit.kept)
         if commit.fork:
             self._mark(self.fork_mark(), commit.fork)
-        if commit.ends or commit.begins or commit.piece_id % SNAPSHOT_PIECES == 0:
+        whole = commit.ends or commit.begins is not None
+        if whole or commit.marks or commit.piece_id % SNAPSHOT_PIECES == 0:
             self._mark("reached", [commit.piece_id, piece.reached, list(self._came.items())])
-            self._mark("run", [commit.run, commit.taken, commit.ends])
+            self._mark("run", [commit.run, commit.taken, commit.ends, self.late])
             self._free(commit)
         elif commit.frees:
             self._free(commit)
@@ -241,6 +254,14 @@ class Spool(Queries):
 
     def _account(self, stretches: Iterable[Stretch]) -> None:
         self._came.update({item.stream: item.came for item in stretches if item.came})
+
+    def _write_piece(self, held: Shelved) -> None:
+        links = b"".join(stretch.links for stretch in held.piece.stretches)
+        parts = _parts(held.piece)
+        self._db.execute(
+            "INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*held[:3], held.piece.observations, crc32(links, crc32(parts)), parts, links),
+        )
 
     def _write_cut(self, cut: Cut) -> int:
         # A batch's row has the number of its last piece, which is never used again; then as Cut.
@@ -256,9 +277,9 @@ class Spool(Queries):
         may be too young.
         """
         ripe = self.rows(
-            "SELECT b.id FROM piece p JOIN"
+            "SELECT b.id FROM"
             " (SELECT id, last FROM batch WHERE state = 1 AND id <= ? ORDER BY id LIMIT ?) b"
-            " ON p.id = b.last WHERE p.taken <= ?",
+            " LEFT JOIN piece p ON p.id = b.last WHERE coalesce(p.taken, 0) <= ?",
             (
                 commit.piece_id - (0 if commit.frees else FREE_AFTER_PIECES),
                 FREE_BATCHES_MAX,
@@ -298,7 +319,7 @@ class Spool(Queries):
                 piece = next(self.pieces(row, row))
             except DamageError as fault:
                 log.error("%s", fault)
-                survey.bad(Damaged(row, taken, str(fault)))
+                survey.bad(Damaged(row, taken, str(fault)), self.came_with(row, row))
                 continue
             survey.sound(piece)
             yield piece

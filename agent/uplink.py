@@ -27,11 +27,11 @@ from typing import NamedTuple
 from agent.commit import Kept, State, Waiting
 from agent.config import UplinkSection
 from agent.health import Health
-from agent.http import SLOWEST_BYTES_S, Answer, Client, UplinkError
 from agent.keeper import Keeper
 from agent.lineage import ANSWER, BUSY, Lineage, unwell
 from agent.pace import Pace
 from agent.schema import DamageError, GoneError, SpoolError
+from agent.transport import SLOWEST_BYTES_S, Answer, Transport, UplinkError
 from agent.turn import Turns
 from evidence import cbor, cose, merkle, receipt, shape
 from evidence.code import Reason, Typ
@@ -72,7 +72,7 @@ class Uplink:
 
     def __init__(
         self,
-        client: Client,
+        client: Transport,
         log_key: PublicKey,
         device: PublicKey,
         keeper: Keeper,
@@ -177,6 +177,8 @@ class Uplink:
             under_way = self._keeper.relief.under_way
             under_way.add(turn.batch.row)
             try:
+                if self._keeper.relief.goes(turn.batch.row):
+                    raise GoneError(f"batch {turn.batch.row} is given up")
                 read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
                 self._unread.discard(turn.batch.row)
                 self._health.unread = len(self._unread)

@@ -12,6 +12,7 @@ It knows no protocol, sets no deadline, never reconnects, and does not send: see
 
 import asyncio
 import os
+import select
 from collections.abc import Callable
 
 from drivers.line import Clock, Instant, LinkError
@@ -51,8 +52,16 @@ class Port:
         return chunks
 
     def untaken(self) -> bool:
-        """Whether bytes have arrived that nobody has taken yet."""
-        return bool(self._chunks)
+        """Whether bytes have arrived that nobody has taken yet, or that are still to be read.
+
+        A process that was stopped sees its timers before its descriptors: asyncio asks for no
+        events when the wait for them was interrupted and its time is over.
+        """
+        if self._chunks or self._closed:
+            return bool(self._chunks)
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def fileno(self) -> int:
         """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""

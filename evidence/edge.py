@@ -128,12 +128,12 @@ class Edges:
         self._step(line, run, part)
 
     def drop(self, stream: int, dropped: Dropped) -> None:
-        """A gap statement of this stream names what was given up: links; in stream 0, heads too."""
+        """A gap statement of this stream names what was given up: its links, or batches."""
         if self._drops >= HOLES_MAX:
             return
         self._drops += 1
-        for key in (stream,) if stream else (stream, None):
-            self._dropped.setdefault((dropped.run, key), []).append(dropped)
+        key = None if dropped.batches else stream
+        self._dropped.setdefault((dropped.run, key), []).append(dropped)
 
     def unread(self, run: bytes, part: Range) -> None:
         """A part of a batch is not there, though its head is."""

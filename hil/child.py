@@ -1,4 +1,4 @@
-"""A program of ours as a process of its own, for as long as the bench runs.
+"""A program, ours or another, as a process of its own, for as long as the bench runs.
 
 1. It dies with the bench, however that ends: the kernel kills it when its parent is gone
    (prctl(2), PR_SET_PDEATHSIG). Start it from the main thread: the signal follows the thread.
@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import hil
@@ -30,10 +31,12 @@ class ChildError(Exception):
     """It did not start, or ended by itself. The text quotes the last thing it said."""
 
 
-class Child:
-    """One process. `name` is for people; `module` is run as a program."""
+class Program:
+    """One process. `name` is for people; `environment` is set beside what the bench has."""
 
-    def __init__(self, name: str, module: str, arguments: list[str], log: Path) -> None:
+    def __init__(
+        self, name: str, argv: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
         parent = os.getpid()
 
         def die_with_parent() -> None:
@@ -41,18 +44,15 @@ class Child:
             if os.getppid() != parent:
                 os._exit(1)  # it was gone before it could be watched
 
-        # -P: what lies in the folder that we are started in must not pass for our modules.
-        home = str(Path(hil.__file__).resolve().parent.parent)
-        paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.name = name
         self._log = log
         with log.open("wb") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *arguments],
+                argv,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**os.environ, **environment},
                 process_group=0,
                 preexec_fn=die_with_parent,
             )
@@ -112,3 +112,24 @@ class Child:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+class Child(Program):
+    """A program of ours: `module` is run as one. `within`: what starts it, as nsenter would."""
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        within: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        # -P: what lies in the folder that we are started in must not pass for our modules.
+        home = str(Path(hil.__file__).resolve().parent.parent)
+        paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+        ours = {"PYTHONPATH": os.pathsep.join(paths)}
+        argv = [*within, sys.executable, "-P", "-m", module, *arguments]
+        super().__init__(name, argv, log, {**ours, **(environment or {})})

@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, replay, bench.
+"""`gridseal-hil`: demo, replay, sim, faults, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -25,12 +25,17 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+SEED_MAX = (1 << 32) - 1
+RUNS_MAX = 10_000_000  # of the simulation
+JOBS_MAX = 256
 # Each is a module of hil.bench with `measure`, and the options that it takes.
 BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
+    "verify": ("how checking batches scales over processes", ("seconds", "broker")),
     "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
+    "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
 
@@ -76,35 +81,79 @@ def _run(argv: Sequence[str]) -> int:
         from hil import replay
 
         return replay.main(asked.file, asked.json)
+    if asked.command == "sim":
+        from hil.sim import series
+
+        return series.main(
+            asked.runs, asked.seed, asked.crash_points, asked.week, asked.jobs, asked.json
+        )
+    if asked.command == "faults":
+        return _faults(asked)
     return _bench(asked)
 
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     about = "The bench: simulated devices, captures, measurements."
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="demo | replay | bench", required=True)
+    several = parser.add_subparsers(
+        dest="command", metavar="demo | replay | sim | faults | bench", required=True
+    )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "replay": "seal and admit every C37.118 frame of a capture, and compare",
+        "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
+        "faults": "make faults around real programs, and account for every frame",
         "bench": "measure one thing against its reference",
     }
     commands = {
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, replay, bench = commands.values()
+    demo, replay, sim, faults, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="make everything here, and leave it")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
+    _simulation(sim)
     listed = "; ".join(f"{name}: {text}" for name, (text, _) in BENCHES.items())
     bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
     _seconds(bench, "how long to measure")
     bench.add_argument(
         "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
     )
+    bench.add_argument(
+        "--broker", action="store_true", default=None, help="of verify: behind a broker, too"
+    )
+    faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
+    faults.add_argument(
+        "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
+    )
+    faults.add_argument(
+        "--keep", type=Path, metavar="DIR", help="a folder a fault here, and leave it"
+    )
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
     return parser, commands
+
+
+def _simulation(sim: _Parser) -> None:
+    sim.epilog = (
+        "A run that fails is named by its seed. --seed alone makes that run again and tells what"
+        " happens in it, step by step."
+    )
+    one_of = f"1 to {RUNS_MAX:,}"
+    sim.add_argument("--runs", type=_runs, metavar="N", help=f"seeded runs, {one_of}; default: 300")
+    sim.add_argument(
+        "--seed", type=_seed, metavar="N", help="of the first run; alone: that run only, told"
+    )
+    sim.add_argument(
+        "--crash-points", action="store_true", help="pull the power at every disk call of a trace"
+    )
+    sim.add_argument(
+        "--week", action="store_true", help="a week without the record: memory must not grow"
+    )
+    sim.add_argument(
+        "--jobs", type=_jobs, default=1, metavar="N", help="cores to share it; default: 1"
+    )
 
 
 def _seconds(parser: _Parser, text: str) -> None:
@@ -122,9 +171,39 @@ def _duration(text: str) -> float:
 
 
 def _streams(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= STREAMS_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r}; 1 to {STREAMS_MAX} expected")
+    return _number(text, 1, STREAMS_MAX)
+
+
+def _runs(text: str) -> int:
+    return _number(text, 1, RUNS_MAX)
+
+
+def _jobs(text: str) -> int:
+    return _number(text, 1, JOBS_MAX)
+
+
+def _seed(text: str) -> int:
+    return _number(text, 0, SEED_MAX)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}; {least} to {most} expected")
     return int(text)
+
+
+def _faults(asked: argparse.Namespace) -> int:
+    from hil.faults import command
+    from hil.faults.table import FAULTS
+
+    names = list(FAULTS) if asked.only is None else asked.only.split(",")
+    for name in names:
+        if name not in FAULTS:
+            text = f"{name!r} is {config.nearest(name, list(FAULTS))}"
+            raise UsageError(f"gridseal-hil faults: --only: {text}")
+    seed = int.from_bytes(os.urandom(4)) if asked.seed is None else asked.seed
+    chosen = [FAULTS[name] for name in dict.fromkeys(names)]
+    return command.main(chosen, asked.json, seed, asked.keep)
 
 
 def _check_bench(name: str) -> None:
@@ -135,7 +214,7 @@ def _check_bench(name: str) -> None:
 def _bench(asked: argparse.Namespace) -> int:
     _check_bench(asked.what)
     takes = BENCHES[asked.what][1]
-    given = {name: getattr(asked, name) for name in ("seconds", "streams")}
+    given = {name: getattr(asked, name) for name in ("seconds", "streams", "broker")}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in takes:

@@ -105,6 +105,10 @@ class Ledger:
                 found[idcode] = reading
         return found
 
+    def last_instants(self) -> dict[int, int]:
+        """The latest instant of a data frame by IDCODE, ns TAI."""
+        return {idcode: max(frames) for idcode, frames in self._last.items()}
+
     def _reading(self, tai: int, last: _Last) -> Reading | None:
         known = self._known.descriptor(last.place.descriptor) if self._known else None
         try:

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drivers.keystore.uri import KeyStoreError, open_signer
 from evidence.anchor import Anchors
@@ -30,6 +31,9 @@ from record.audit import Audit
 from record.desk import Desk, settle_collector
 from record.show import shown, summary
 from record.store import StoreError, open_reader
+
+if TYPE_CHECKING:
+    from record.crew import Crew
 
 DONE, DOES_NOT_HOLD, CANNOT, NO_ANCHORS = 0, 1, 2, 3
 NAME = "gridseal-record"
@@ -83,10 +87,27 @@ def _serve(asked: argparse.Namespace) -> int:
         )  # fmt: skip
     desk = Desk(found.store, signer, found.anchors.authorities, now, random.random, found.every)
     settle_collector()
-    return asyncio.run(_run(desk, found))
+    crew = None
+    if found.region is not None:
+        crew = _crew(desk, asked.config, found.region.processes)
+    return asyncio.run(_run(desk, found, crew))
 
 
-async def _run(desk: Desk, found: config.RecordConfig) -> int:
+def _crew(desk: Desk, file: Path, processes: int) -> "Crew":
+    """The workers that a broker takes. Raises ConfigError."""
+    import logging
+    from importlib.util import find_spec
+
+    from record.crew import Crew
+
+    if find_spec("nats") is None:
+        text = "takes the library nats-py, which is not installed: gridseal[nats] brings it"
+        raise ConfigError(str(file), "nats", text)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return Crew(desk, file, processes)
+
+
+async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> int:
     from record import service
 
     ended = asyncio.Event()
@@ -107,8 +128,12 @@ async def _run(desk: Desk, found: config.RecordConfig) -> int:
             )
             raise ConfigError("serve", "", text) from fault
         print(f"{NAME} listens on {address}, a log of {desk.size} entries", flush=True)
+        if crew is not None:
+            crew.start()
         await ended.wait()
     finally:
+        if crew is not None:
+            await crew.close()
         if runner is not None:
             await runner.cleanup()
         await desk.close()

@@ -8,7 +8,6 @@
 It reads these files and no other; keys are the key store's.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,9 @@ import msgspec
 from evidence import anchor, config
 from evidence.anchor import Anchors
 from evidence.config import ConfigError
+from record import region
 from record.database import Place, is_url, tells_a_secret
+from record.region import NatsTable, Region, is_loopback
 
 KEY_BYTES = 32
 PORT_MAX = 65535
@@ -45,6 +46,7 @@ class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: RecordTable = RecordTable()
     tls: TlsTable | None = None
+    nats: NatsTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class RecordConfig:
     anchors: Anchors
     every: bool
     tls: TlsFiles | None
+    region: Region | None  # whose requests a broker brings
 
 
 def read_record(path: Path, listen: str | None = None) -> RecordConfig:
@@ -74,7 +77,7 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
     folder = path.parent
     table = found.record
     host, port = address(listen or table.listen, "--listen" if listen else str(path))
-    if found.tls is None and not _is_loopback(host):
+    if found.tls is None and not is_loopback(host):
         text = f"{host} is not loopback; expected a [tls] table, or 127.0.0.1"
         raise ConfigError(str(path), "record.listen", text)
     tls = None
@@ -84,6 +87,7 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
     return RecordConfig(
         *(host, port, place(table.store, folder, str(path), "record.store"), table.key, folder),
         *(read_anchors(folder / table.anchors), table.every, tls),
+        region.checked(found.nats, folder, str(path)) if found.nats else None,
     )
 
 
@@ -131,12 +135,3 @@ def address(listen: str, file: str) -> tuple[str, int]:
         )
         raise ConfigError(file, "" if file == "--listen" else "record.listen", text)
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

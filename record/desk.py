@@ -29,6 +29,7 @@ from evidence.code import Reason, Typ
 from evidence.heads import Heads
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
+from record import verdict
 from record.admit import Admitter, DisclosureError
 from record.database import Place, StoreError
 from record.known import Known
@@ -134,6 +135,13 @@ class Desk:
         check = partial(self._check_batch, encoded, batch_id)
         return await self._admit(batch_id, encoded, kept_size, check)
 
+    async def checked(
+        self, encoded: bytes, batch_id: bytes, kept_size: int, found: bytes
+    ) -> Answer:
+        """As `batch`, for one that a worker has checked, with its verdict (record.verdict)."""
+        check = partial(self._check_verdict, encoded, batch_id, found)
+        return await self._admit(batch_id, encoded, kept_size, check)
+
     async def receipt(self, subject: bytes, kept_size: int) -> Answer | None:
         """What was answered before. Raises ValueError for a size not reached."""
         entry = await self._in(self._working, self._reader.entry_of, subject)
@@ -157,8 +165,8 @@ class Desk:
 
     def _open_reader(self) -> None:
         self._reader = open_reader(self._place, live=True)
-        known = Known(self._reader)
-        self._admitter = Admitter(known, self._authorities, self._random, self._every)
+        self._known = Known(self._reader)
+        self._admitter = Admitter(self._known, self._authorities, self._random, self._every)
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
         found = self._reader.entry_of(hashlib.sha256(encoded).digest())
@@ -174,6 +182,10 @@ class Desk:
             raise NotTheBatchError("the head is not that of this id")
         found = self._reader.entry_of(batch_id)  # whatever the body: that of the head is here
         return found or self._admitter.batch(encoded, batch_id, self._now())
+
+    def _check_verdict(self, encoded: bytes, batch_id: bytes, found: bytes) -> Item | Entry:
+        kept = self._reader.entry_of(batch_id)
+        return kept or verdict.rebuilt(self._known, encoded, batch_id, found)
 
     def _answer(self, entry: Entry, kept_size: int) -> Answer:
         size = receipt.read(cose.read(entry.receipt).payload).size

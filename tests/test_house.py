@@ -269,7 +269,8 @@ def test_decode_loads_no_driver():
 
 def test_agent_starts_light():
     """A gateway carries neither the record's web library nor the bench's."""
-    assert not loaded_by("agent.cli") & {"aiohttp", "hil", "pymodbus", "record", "rich", "scapy"}
+    heavy = {"aiohttp", "hil", "nats", "pymodbus", "record", "rich", "scapy"}
+    assert not loaded_by("agent.cli") & heavy
 
 
 def test_evidence_asks_nobody():

@@ -208,7 +208,7 @@ def _phasor_slots(block: int, station: Station, phasor: Phasor, cfg3: bool) -> I
     if station.format & Format.POLAR:
         magnitude, angle = ("f", "f") if floats else ("H", "h")
         step = 1.0 if floats else ANGLE_STEP_RAD
-        # The published reading of PHSCALE's theta is an adder to the angle.
+        # PHSCALE's theta in rad, as openPDC adds it; SADF subtracts it (README, Decisions).
         yield Slot(block, name, quantity, "magnitude", unit, magnitude, factor, 0)
         yield Slot(
             block, name, quantity, "angle", "rad", angle, step, phasor.angle_rad if cfg3 else 0

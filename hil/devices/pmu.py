@@ -9,6 +9,9 @@ of their own.
    SIGINT or --seconds ends it, has what was counted. Nothing else is printed to the standard
    output.
 2. All PMUs of a process measure one grid; other processes with the same seed measure the same one.
+3. SIGUSR1 makes them say nothing more of the grid, and keep their connections.
+4. With --sent each data frame sent is a line of a file, written as it is sent: IDCODE, ns TAI. No
+   end of the program, however sudden, loses one of them.
 
 It starts no agent and judges nothing.
 """
@@ -19,7 +22,9 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from drivers.c37118.wire import Format
 from hil.devices.pace import Pace, tai_now
@@ -59,9 +64,14 @@ class _Place:
 class Plant:
     """Several PMUs on one grid, in one loop. Add them, start, and stop at the end."""
 
-    def __init__(self, grid: Grid, now: Callable[[], int] = tai_now) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        now: Callable[[], int] = tai_now,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.grid = grid
-        self._now = now
+        self._now, self._tell = now, tell
         self._pace = Pace(now)
         self._places: list[_Place] = []
 
@@ -92,6 +102,11 @@ class Plant:
         for place in self._places:
             await place.port.close()
 
+    def fall_silent(self) -> None:
+        """Nobody says more of the grid."""
+        for place in self._places:
+            place.pmu.fall_silent()
+
     def port(self, pmu: Pmu) -> TcpPort | LinePort:
         """Where a PMU is heard: close it and open it again, and the line was away."""
         for place in self._places:
@@ -116,7 +131,7 @@ class Plant:
         return {"sent": sum(place.pmu.counts.sent for place in self._places), "pmus": counted}
 
     def _pmu(self, profile: Profile, phase_us: int) -> Pmu:
-        pmu = Pmu(profile, self.grid, self._now)
+        pmu = Pmu(profile, self.grid, self._now, self._tell)
         self._pace.add(pmu, profile.rate, phase_us)
         return pmu
 
@@ -153,6 +168,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the grid")
     parser.add_argument("--nominal-hz", type=int, default=60, choices=(50, 60))
     parser.add_argument("--seconds", type=float, default=0.0, help="0: until SIGTERM")
+    parser.add_argument("--sent", type=Path, help="a file for the instants sent, a line each")
     return parser.parse_args(arguments)
 
 
@@ -198,14 +214,28 @@ async def _fill(plant: Plant, options: argparse.Namespace) -> None:
             await plant.add_tcp(profile, host, int(port) + at if int(port) else 0, phase_us)
 
 
-async def _run(options: argparse.Namespace) -> None:
+def _journal(path: Path | None, held: ExitStack) -> Callable[[int, int], None] | None:
+    """Writes who sent which instant, at once. Raises OSError."""
+    if path is None:
+        return None
+    file = held.enter_context(path.open("wb", buffering=0))
+
+    def tell(idcode: int, tai: int) -> None:
+        file.write(b"%d %d\n" % (idcode, tai))
+
+    return tell
+
+
+async def _run(options: argparse.Namespace, held: ExitStack) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if options.seconds:
         loop.call_later(options.seconds, stopped.set)
-    plant = Plant(Grid(Plan(seed=options.seed, nominal_hz=options.nominal_hz)))
+    grid = Grid(Plan(seed=options.seed, nominal_hz=options.nominal_hz))
+    plant = Plant(grid, tell=_journal(options.sent, held))
+    loop.add_signal_handler(signal.SIGUSR1, plant.fall_silent)
     try:
         await _fill(plant, options)
         plant.start()
@@ -223,7 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"--count {options.count}; 1 to {PMUS_MAX} expected", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_run(options))
+        with ExitStack() as held:
+            asyncio.run(_run(options, held))
     except (OSError, ValueError) as fault:
         print(f"the simulated PMU does not start: {fault}", file=sys.stderr)
         return 2

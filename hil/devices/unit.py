@@ -5,7 +5,7 @@ driver's own encoder.
 2. `sent` counts good data frames by instant, when a client's transport has taken them whole, and no
    others: not those of a fault asked for, not those nobody asked for.
 3. Everything a client can make grow is bounded: its queue (hil.devices.port), the clients, the list
-   of instants.
+   of instants. Whoever needs each instant of a long run is told of it as it is sent (`tell`).
 
 It opens no port and keeps no time: hil.devices.port and hil.devices.pace do. The program is
 hil.devices.pmu.
@@ -83,8 +83,15 @@ class Counts:
 class Pmu:
     """One simulated PMU. The faults at the end are asked for by tests and scenarios."""
 
-    def __init__(self, profile: Profile, grid: Grid, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        grid: Grid,
+        now: Callable[[], int],
+        tell: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.counts = Counts()
+        self._tell = tell  # IDCODE and ns TAI of each instant sent, as a reader of its frame has it
         self.grid = grid
         self._now = now  # ns TAI
         self._clients: list[Client] = []
@@ -185,6 +192,11 @@ class Pmu:
         self._instants[key] = None
         if len(self._instants) > INSTANTS_MAX:
             self._instants.popitem(last=False)
+        if self._tell is not None:
+            base, (soc, fracsec) = self.profile.time_base, (key >> 24, key & 0xFFFFFF)
+            self._tell(
+                self.profile.idcode, BUILT_IN.tai_ns(soc, 0) + (fracsec * NS + base // 2) // base
+            )
 
     def instants(self) -> list[tuple[int, int]]:
         """SOC and FRACSEC of the data frames sent, the last INSTANTS_MAX of them."""

@@ -10,7 +10,8 @@ from asyncio import StreamWriter as Writer
 import pytest
 
 from agent import http
-from agent.http import RESPONSE_BYTES_MAX, Answer, Client, Tls, UplinkError
+from agent.http import RESPONSE_BYTES_MAX, Client, Tls
+from agent.transport import Answer, UplinkError
 from evidence.config import ConfigError
 from tests.agent.server import OK, TIMEOUT_S, Serve, request_of, run, says, serving
 

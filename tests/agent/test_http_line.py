@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from agent import http
-from agent.http import Answer, Client, UplinkError
+from agent.http import Client
+from agent.transport import Answer, UplinkError
 from tests.agent.server import OK, TIMEOUT_S, run, says, serving
 
 

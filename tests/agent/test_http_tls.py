@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from agent.http import Answer, Client, Tls, UplinkError
+from agent.http import Client, Tls
+from agent.transport import Answer, UplinkError
 from evidence.config import ConfigError
 from tests.agent.server import OK, TIMEOUT_S, run, says, serving
 

@@ -63,6 +63,9 @@ class Relief:
     def damaged(self, row: int) -> None:
         self.unread.append(row)
 
+    def goes(self, row: int) -> bool:
+        return False
+
 
 class Keeper:
     """What the uplink needs of a keeper, written down."""

@@ -115,7 +115,7 @@ def test_a_hole_that_a_gap_statement_names_is_given_up():
     run = story.run.name
     hole = Gap(Cause.NOT_KEPT, START, START + NS, 4, Dropped(run, 3, 6, part.last_leaf))
     story.state_gap(1, hole)
-    heads = Dropped(run, 1, 2, id_of(lost[1].head))  # type: ignore[union-attr]
+    heads = Dropped(run, 1, 2, id_of(lost[1].head), batches=True)  # type: ignore[union-attr]
     story.state_gap(0, Gap(Cause.NOT_KEPT, START, START + NS, 2, heads))
     story.cut()
     kept = [one for one in story.items if one not in lost]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from evidence import cbor, cose, export, merkle, observation
+from evidence.anchor import Anchors, Authority, by_kid
 from evidence.code import Reason, Typ
 from evidence.export import (
     Damaged,
@@ -18,6 +19,7 @@ from evidence.export import (
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
 from evidence.verifier import verify
+from tests.evidence import vector
 from tests.evidence.exporting import (
     ANCHORS,
     OPENING,
@@ -250,3 +252,24 @@ def test_opening_is_what_was_asked_for():
         "asked for  2026-09-21T14:13:20Z until before 2026-09-21T14:13:21Z, stream 1, in whole"
         " batches"
     )
+
+
+def test_the_vector_is_read_and_written_alike():
+    """Written by a second implementation of the format, item by item."""
+    data = vector.raw("export", "encoded")
+    opening, *rest = list(read([data]))
+    begun = 1_795_392_037_000_000_000
+    assert opening == Opening(begun, begun + NS, (7, 8), "gridseal")
+    items = [item for item in rest if not isinstance(item, Opening | Damaged)]
+    shown = [vector.plain(cbor.decode(cbor.encode(export._array(item)))) for item in items]
+    assert shown == vector.load("export")["items"]
+    assert written(items, opening) == data
+    reasons: list[str] = []
+    issuer = vector.load("credential_ed25519")["fields"]["issuer"]
+    by = by_kid([Authority(issuer, vector.key_of("credential_ed25519"))])
+    tally = verify([data], Anchors(vector.key_of("receipt"), by), True, reasons.append)
+    assert (tally.batches, tally.receipted, tally.observations) == (2, 1, 8)
+    # Each of its parts stands alone, so they do not connect; nothing is wrong within any of them.
+    assert {reason.split(": ")[1].split()[0] for reason in reasons} == {
+        "link", "unknown_name", "head_chain", "sequence", "batch",
+    }  # fmt: skip

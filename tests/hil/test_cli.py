@@ -20,6 +20,10 @@ from hil import cli
         ("replay", "FILE"),
         ("replay one two", "'two' is one argument too many"),
         ("replay --jsn one", "did you mean '--json'"),
+        ("faults --only agent-kil", "did you mean 'agent-kill'"),
+        ("faults --only link-cut,clok-step", "did you mean 'clock-step'"),
+        ("faults --only", "--only"),
+        ("faults --seed now", "'now'"),
     ],
 )
 def test_a_wrong_argument_is_one_line_with_the_nearest(
@@ -34,4 +38,16 @@ def test_a_wrong_argument_is_one_line_with_the_nearest(
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert all(name in told for name in ("demo", "replay", "bench"))
+    assert all(name in told for name in ("demo", "replay", "bench", "faults"))
+
+
+def test_a_missing_program_is_named_with_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.faults.need.shutil.which", lambda program, path: None)
+    assert cli.main(["faults", "--only", "clock-step"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "gridseal-hil faults: clock-step: faketime is missing: apt-get install faketime\n"
+    )

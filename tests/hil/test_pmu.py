@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -352,6 +353,30 @@ def test_the_program_says_where_it_is_heard_and_in_the_end_what_it_sent() -> Non
         last = json.loads(out.splitlines()[-1])
         assert process.returncode == 0
         assert last["sent"] == last["pmus"][0]["sent"] == len(instants) == len(set(instants))
+
+
+def test_the_program_writes_down_each_instant_and_falls_silent_when_told(tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+
+    async def listen(address: str, pid: int) -> list[tuple[int, int]]:
+        async with over_tcp(address) as listener:
+            listener.ask(Command.DATA_ON, 7)
+            await listener.until(lambda: len(listener.data()) >= 20)
+            os.kill(pid, signal.SIGUSR1)
+            await listener.answer(Command.SEND_HDR, 7)  # it answers, and sends no more data
+            heard = len(listener.data())
+            await asyncio.sleep(0.2)
+            assert len(listener.data()) == heard
+            return listener.instants()
+
+    with program("--idcode", "7", "--rate", "60", "--sent", str(sent)) as process:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["pmus"][0]["tcp"]
+        instants = asyncio.run(listen(address, process.pid))
+        process.kill()  # whatever ends it, what it sent is written down
+        process.wait(WAIT_S)
+        expected = [f"7 {BUILT_IN.tai_ns(soc, fracsec * 1000)}" for soc, fracsec in instants]
+        assert sent.read_text(encoding="ascii").splitlines() == expected
 
 
 @pytest.mark.parametrize(

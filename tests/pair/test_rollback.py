@@ -18,8 +18,9 @@ import pytest
 
 from agent import lineage, uplink
 from agent.commit import Kept, State
-from agent.http import Client, UplinkError
+from agent.http import Client
 from agent.spool import Spool
+from agent.transport import UplinkError
 from agent.uplink import Uplink
 from drivers.keystore import file as keyfile
 from evidence import checkpoint, cose, head, merkle, observation, receipt

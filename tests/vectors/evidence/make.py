@@ -418,6 +418,23 @@ def disclosure() -> Vector:
     return {"kind": "disclosure", "encoded": cbor(pairs), "fields": fields}
 
 
+def export(made: dict[str, Vector], run_name: bytes) -> Vector:
+    """An export of a batch with its receipt, one without a body, what no head covers, and what was
+    passed over; one of its statements is left without what it hides."""
+    names = ("credential_ed25519", "run_ed25519", "descriptor_full")
+    items: list[Any] = [[1, made[name]["encoded"], []] for name in names]
+    items[2][2] = None
+    one, receipt_of = made["batch_one_range"], made["receipt"]["encoded"]
+    items.append([2, one["head"], receipt_of, b"".join(one["observations"])])
+    items += [[2, made["head_two_runs"]["encoded"], None, None], [4, run_name, 1, None]]
+    part, links = stretch(RUN, sha256(made["descriptor_full"]["payload"]), 7, 22, 4)
+    items.append([3, [list(part.values())], b"".join(links)])
+    opening = ["gridseal export", 1, T0, T0 + 10**9, [7, 8], "gridseal"]
+    encoded = b"".join(cbor(cbor(item)) for item in (opening, *items))
+    encoded += cbor(cbor([0, len(items), sha256(encoded)]))
+    return {"kind": "export", "encoded": encoded, "items": items}
+
+
 def vectors(python: str | None) -> dict[str, Vector]:
     """Every vector by name; those with a P-256 key only where `python` has `cryptography`."""
     made = {
@@ -441,6 +458,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     made["receipt_classed"] = receipt(made["head_two_runs"]["encoded"], worse)
     made |= {"refusal": refusal(), "disclosure": disclosure()}
     made |= {"checkpoint": checkpoint(), "classification": classification(), "heads": heads()}
+    made["export"] = export(made, run_name)
     if python is not None:
         device = OracleKey("device p256", python)
         made["credential_esp256"] = credential(device, POSITION, 0)

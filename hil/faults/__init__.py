@@ -1,0 +1,1 @@
+"""Faults, made for real around the shipped programs, and what each of them cost."""

@@ -1,0 +1,188 @@
+"""What a record and a spool hold, read from their files alone: data frames, gaps, runs.
+
+1. No word of the agent's goes in, nor of the record's: only what is committed in the files.
+2. A spool's file is read from a copy, with its log, as a technician would: the spool itself is not
+   touched, and no lock of it taken.
+3. Every link is read by its own bytes; one that is not where its batch or piece says is a fault.
+4. A frame is known by the instant in its own bytes, whatever instant it was sealed at: before a
+   configuration is known that is its arrival.
+
+It checks no signature: `gridseal-record verify` does.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from drivers.c37118.frame import parse_header
+from drivers.c37118.stream import key_of
+from evidence import cbor, classification, cose, descriptor, gap, head, observation, run
+from evidence.code import Kind, Reason, Typ
+from evidence.leap import BUILT_IN, NS
+from hil.faults.judge import Continued, Held, Hole, Place, Seen
+from record.store import Store, open_reader
+
+TIME_BASE = 1_000_000  # of the rig's PMUs, to which they are told to keep
+
+
+class HoldingError(Exception):
+    """A file does not hold what it says. The text is for people."""
+
+
+class Lines:
+    """Which line a link is of. `gateway`: whose every run is that no other gateway claims."""
+
+    def __init__(self, gateway: str, keys: Mapping[int, str]) -> None:
+        self._gateway = gateway
+        self._keys = {gateway: keys}  # by gateway, of its streams by number
+        self._others: dict[bytes, str] = {}  # run: gateway
+
+    def claim(self, gateway: str, runs: set[bytes], keys: Mapping[int, str]) -> None:
+        """These runs are of another gateway, which numbers its streams so."""
+        self._keys[gateway] = keys
+        self._others.update(dict.fromkeys(runs, gateway))
+
+    def of(self, place: Place, key: str | None = None) -> str:
+        """The line of a link at a place; `key`: of its stream, where the link itself tells."""
+        gateway = self._others.get(place.run, self._gateway)
+        return line_name(gateway, key or self._keys[gateway].get(place.stream, "?"))
+
+
+def line_name(gateway: str, key: str) -> str:
+    """One device at one gateway."""
+    return f"{gateway} {key}"
+
+
+class Holding:
+    """One file's links, as they are read."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.held = Held()
+        self._lines = lines
+
+    def add_run(self, name: bytes, payload: bytes) -> None:
+        says = run.read(payload)
+        self.held.runs[name] = Continued(says.cause, says.predecessor, says.uncertain)
+
+    def add(self, of: bytes, stream: int, seq: int, data: bytes, at: int) -> int:
+        """The observation that lies at `at` and should be at this place; where it ends.
+
+        Raises EvidenceError, HoldingError.
+        """
+        sample, _, end = observation.read_at(data, at)
+        if (sample.stream, sample.seq) != (stream, seq):
+            text = f"stream {sample.stream}, seq {sample.seq} where {stream}, {seq} should be"
+            raise HoldingError(text)
+        place = Place(of, stream, seq)
+        if sample.kind == Kind.C37118:
+            header = parse_header(sample.raw)
+            tai = BUILT_IN.tai_ns(header.soc, header.fracsec * NS // TIME_BASE)
+            line = self._lines.of(place, key_of(header.idcode))
+            content = hashlib.sha256(data[at:end]).digest()
+            self.held.frames.append(Seen(line, tai, place, content))
+        elif sample.kind == Kind.GAP:
+            says = gap.read(sample.raw)
+            line = self._lines.of(place)
+            self.held.holes.append(Hole(line, says.cause, says.first, says.last, place))
+        return end
+
+
+class RecordFile:
+    """A record that nobody writes any more. `close` it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StoreError."""
+        self._store: Store = open_reader(path)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def held(self, lines: Lines) -> Held:
+        """Everything in it. Raises StoreError, EvidenceError, HoldingError."""
+        holding = Holding(lines)
+        of: dict[bytes, bytes] = {}  # descriptor: run
+        for entry in self._store.entries():
+            message = cose.read(entry.encoded)
+            if entry.typ == Typ.RUN:
+                holding.add_run(message.name, message.payload)
+            elif entry.typ == Typ.DESCRIPTOR:
+                of[message.name] = descriptor.read(message.payload).run
+            elif entry.typ == Typ.HEAD:
+                body, at = self._store.body(entry.idx) or b"", 0
+                for part in head.read(message.payload).ranges:
+                    for seq in range(part.first_seq, part.last_seq + 1):
+                        at = holding.add(of[part.descriptor], part.stream, seq, body, at)
+        return holding.held
+
+    def clones(self) -> int:
+        """Runs that the record holds for one of several that continue the same one."""
+        return sum(row.cloned for row in self._store.runs())
+
+    def twins(self) -> int:
+        """Findings of two contents for one position."""
+        return sum(
+            finding.reason == Reason.TWIN
+            for entry in self._store.findings()
+            for finding in classification.read(cose.read(entry.encoded).payload).findings
+        )
+
+
+class SpoolFile:
+    """A spool, by a copy of its file that is made in `folder`. `close` it."""
+
+    def __init__(self, spool: Path, folder: Path) -> None:
+        """Raises OSError, HoldingError."""
+        self._path = folder / spool.name
+        folder.mkdir(parents=True)
+        copy_spool(spool, self._path)
+        try:
+            self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        except apsw.Error as fault:
+            raise HoldingError(f"{spool}: {fault}") from fault
+
+    def close(self) -> None:
+        self._db.close()
+
+    def keys(self) -> dict[int, str]:
+        """The keys of the streams, by their numbers. Raises HoldingError."""
+        return dict(self._rows("SELECT number, key FROM stream"))
+
+    def runs(self) -> set[bytes]:
+        """The runs that left something here. Raises HoldingError."""
+        return {name for (name,) in self._rows("SELECT name FROM run")}
+
+    def held(self, lines: Lines) -> Held:
+        """Everything in it. Raises EvidenceError, HoldingError."""
+        holding = Holding(lines)
+        for name, payload in self._rows("SELECT name, payload FROM run"):
+            holding.add_run(name, payload)
+        for number, parts, links in self._rows("SELECT id, parts, links FROM piece ORDER BY id"):
+            at = 0
+            for stream, of, _, first, last, *_ in cbor.decode(parts):
+                for seq in range(first, last + 1):
+                    at = holding.add(of, stream, seq, links, at)
+            if at != len(links):
+                raise HoldingError(f"{self._path.name}: piece {number} is longer than it says")
+        return holding.held
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._db.execute(query)
+        except apsw.Error as fault:
+            raise HoldingError(f"{self._path.name}: {fault}") from fault
+
+
+def copy_spool(spool: Path, to: Path) -> None:
+    """The spool's file and SQLite's log, as they are; whatever lies at `to` is replaced.
+
+    One state of it only while nobody writes. Raises OSError.
+    """
+    for suffix in ("", "-wal", "-shm"):  # the last is never taken along: SQLite makes it anew
+        Path(f"{to}{suffix}").unlink(missing_ok=True)
+        source = Path(f"{spool}{suffix}")
+        if suffix != "-shm" and source.exists():
+            shutil.copyfile(source, f"{to}{suffix}")

@@ -1,0 +1,69 @@
+"""Every fault there is, by name.
+
+To add one: a function of a rig in the file of what it strikes, and a row here.
+
+Not here: a machine restored from a snapshot of its memory. Processes cannot be copied so; what a
+record does with the twins is shown in tests/record.
+"""
+
+from hil.faults import brokered, clock, copied, disk, process, upstream
+from hil.faults.fault import Fault
+from hil.faults.need import CHAMBER, ROOT
+
+_TRACED = ("strace", ROOT)
+
+_ALL = (
+    Fault("agent-kill", "kill -9 of the agent at random moments", process.kill),
+    Fault("agent-stop", "SIGSTOP of the agent, and SIGCONT", process.stop),
+    Fault(
+        "disk-full",
+        "another file fills the spool's disk",
+        disk.full,
+        CHAMBER,
+        disk_bytes=disk.DISK_BYTES,
+    ),
+    Fault(
+        "disk-read-only",
+        "the spool's disk turns read-only, and back",
+        disk.read_only,
+        (*CHAMBER, *_TRACED),
+        disk_bytes=disk.DISK_BYTES,
+    ),
+    Fault("sync-error", "fsync fails with EIO, once and for a while", disk.sync_error, _TRACED),
+    Fault(
+        "sync-error-restart",
+        "fsync fails with EIO, and the agent is killed amid it",
+        disk.sync_error_restart,
+        _TRACED,
+    ),
+    Fault(
+        "clock-step",
+        "the agent's wall clock steps an hour forward and back",
+        clock.step,
+        ("faketime",),
+        faketime=True,
+    ),
+    Fault(
+        "link-cut",
+        "packets between agent and record are dropped",
+        upstream.link_cut,
+        (*CHAMBER, "nft"),
+    ),
+    Fault("record-restart", "kill -9 of the record, and a start", upstream.restart),
+    Fault("record-rollback", "the record is restored from an older copy", upstream.rollback),
+    Fault("spool-rollback", "the spool is set back to an older copy", copied.spool_rollback),
+    Fault(
+        "key-clone",
+        "a copy of the gateway runs beside it",
+        copied.key_clone,
+        clones=copied.CLONES,
+    ),
+    Fault(
+        "broker-leader-kill",
+        "kill -9 of the broker's node that leads, of three",
+        brokered.leader_kill,
+        ("nats-server",),
+        between=brokered.Brokers,
+    ),
+)
+FAULTS = {fault.name: fault for fault in _ALL}
