@@ -179,7 +179,7 @@ class Uplink:
             try:
                 if self._keeper.relief.goes(turn.batch.row):
                     raise GoneError(f"batch {turn.batch.row} is given up")
-                read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
+                read = await self._keeper.on_disk(partial(self._keeper.spool.batch, turn.batch.row))
                 self._unread.discard(turn.batch.row)
                 self._health.unread = len(self._unread)
                 offer = Offer(turn.batch, *read, turn.live)
@@ -219,9 +219,6 @@ class Uplink:
 
     def _waiting(self, after: int) -> list[Waiting]:
         return self._keeper.spool.waiting(after, LIST_MAX)
-
-    def _read(self, row: int) -> tuple[bytes, bytes]:
-        return self._keeper.spool.batch(row)
 
     async def _until_answered(self, offer: Offer, tries: int) -> str:
         """Offers a batch until it is ANSWERED for.
