@@ -64,7 +64,7 @@ class UplinkSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_bytes: Annotated[int, msgspec.Meta(ge=1024, le=4 << 20)] = 32768
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     # Percent, of `in_flight` and of `max_kbps`, that a backlog has while live batches come.
-    backlog_share: Annotated[int, msgspec.Meta(ge=1, le=99)] = 50
+    backlog_share: Annotated[int, msgspec.Meta(ge=1, le=99)] = 25
     max_kbps: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0  # 0: no cap
     dscp: Annotated[int, msgspec.Meta(ge=0, le=63)] = 0  # RFC 2474; 0: as any other traffic
 

@@ -39,11 +39,23 @@ class Pace:
             while (owed := -self._level(live)) > 0:
                 shortest, longest = POLL_S
                 await asyncio.sleep(min(max(owed / (self._rate * NS), shortest), longest))
-            taken = (size + HEAD_BYTES) * NS
-            if live:
-                self._live -= taken
-            else:
-                self._backlog -= taken
+            self.pay(size, live)
+
+    def pay(self, size: int, live: bool) -> None:
+        """For a request that does not wait."""
+        self._put(-(size + HEAD_BYTES), live)
+
+    def refund(self, size: int, live: bool) -> None:
+        """What was paid for a request that never left."""
+        self._put(size + HEAD_BYTES, live)
+
+    def _put(self, size: int, live: bool) -> None:
+        if not self._rate:
+            return
+        if live:
+            self._live += size * NS
+        else:
+            self._backlog += size * NS
 
     def _level(self, live: bool) -> int:
         """What is in a bucket now."""

@@ -50,6 +50,10 @@ UNREAD_MAX = 1024  # such batches that are told apart
 SETTLE_S = 30.0  # an answered batch is durable as such by then: a commit takes ms
 WANTED_MAX = 1024  # statements asked for in one answer
 SUPPLY_DEPTH_MAX = 4  # credential, run, descriptor: each may ask for the one before
+ANSWERED, PASSED, LEFT = "answered", "passed", "left"  # how an offer ends
+PROBES = ("name", "refused", "unreachable")  # causes of UplinkError: it cost some packets
+PROBE_S = 5.0  # longest wait then: a record that is there again is soon seen, and all are woken
+UNSENT = (*PROBES, "tls")  # no request was sent
 NS = 1_000_000_000
 log = logging.getLogger("gridseal.uplink")
 
@@ -156,12 +160,13 @@ class Uplink:
                 await self._rest(self._turns.more, RETRY_S)
                 self._turns.more.clear()
 
-    async def _rest(self, event: asyncio.Event, most_s: float) -> None:
-        """Waits for an event, or that long."""
+    async def _rest(self, event: asyncio.Event, most_s: float) -> bool:
+        """Waits for an event, or that long: then False."""
         # Not wait_for: before Python 3.12 it can lose a cancellation, and the agent its end.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(most_s):
-                await event.wait()
+                return await event.wait()
+        return False
 
     async def _offer(self) -> None:
         while True:
@@ -174,16 +179,18 @@ class Uplink:
             try:
                 if self._keeper.relief.goes(turn.batch.row):
                     raise GoneError(f"batch {turn.batch.row} is given up")
-                read = await self._keeper.on_disk(partial(self._read, turn.batch.row))
+                read = await self._keeper.on_disk(partial(self._keeper.spool.batch, turn.batch.row))
                 self._unread.discard(turn.batch.row)
                 self._health.unread = len(self._unread)
-                if await self._until_answered(Offer(turn.batch, *read, turn.live), turn.tries):
-                    settle_s, self._passes = SETTLE_S, 0
-                    if turn.tries < TRIES_MAX:
-                        self._turns.more.set()
-                else:
+                offer = Offer(turn.batch, *read, turn.live)
+                outcome = await self._until_answered(offer, turn.tries)
+                if outcome == PASSED:
                     self._passes += 1
                     await asyncio.sleep(self._pace_s())
+                elif outcome == ANSWERED:
+                    settle_s, self._passes = SETTLE_S, 0
+                if outcome == LEFT or (outcome == ANSWERED and turn.tries < TRIES_MAX):
+                    self._turns.more.set()
             except DamageError:
                 self._keeper.relief.damaged(turn.batch.row)
                 settle_s = SETTLE_S
@@ -197,9 +204,7 @@ class Uplink:
                 self._health.in_flight = self._turns.under_way
 
     def _cannot_read(self, batch: Waiting, fault: SpoolError) -> float:
-        """Says it once of a batch. How long it is left alone: the first time the disk may just have
-        been opened again.
-        """
+        """Says it once. How long to leave it alone: at first the disk may just have been opened."""
         if batch.row in self._unread:
             return UNREAD_S
         if len(self._unread) < UNREAD_MAX:
@@ -215,14 +220,13 @@ class Uplink:
     def _waiting(self, after: int) -> list[Waiting]:
         return self._keeper.spool.waiting(after, LIST_MAX)
 
-    def _read(self, row: int) -> tuple[bytes, bytes]:
-        return self._keeper.spool.batch(row)
+    async def _until_answered(self, offer: Offer, tries: int) -> str:
+        """Offers a batch until it is ANSWERED for.
 
-    async def _until_answered(self, offer: Offer, tries: int) -> bool:
-        """Offers a batch until it is answered for.
-
-        False when it is passed over: so many tries long the record answered, and did not take it.
+        PASSED, over: so many tries long the record did not take it. LEFT: it was live when the link
+        was lost, and the link is back: newer ones have its slot.
         """
+        was_live = offer.live
         tries = tries if self._passes < PASSES_MAX else 1
         wait_s = BACKOFF_S[0]
         while True:
@@ -231,7 +235,7 @@ class Uplink:
             try:
                 if await self._push(offer):
                     self._well()
-                    return True
+                    return ANSWERED
                 fault = "the record asks for statements"
             except EvidenceError as why:
                 fault = str(why)
@@ -246,14 +250,16 @@ class Uplink:
             tries -= cause == ANSWER
             if tries <= 0:
                 self._passed = fault
-                return False
+                return PASSED
             wait = wait_s * (0.5 + self._random(1)[0] / 256)
             if cause in (ANSWER, BUSY):
                 await asyncio.sleep(wait)
             else:  # nobody answers: the first that gets through says so to all
                 self._away = True
-                await self._rest(self._up, wait)
-            wait_s = min(wait_s * 2, BACKOFF_S[1])
+                if await self._rest(self._up, wait) and was_live:
+                    return LEFT
+                offer = offer._replace(live=False)
+            wait_s = min(wait_s * 2, PROBE_S if cause in PROBES else BACKOFF_S[1])
 
     def _well(self) -> None:
         """A batch was answered for."""
@@ -269,8 +275,17 @@ class Uplink:
     async def _ask(self, method: str, path: str, body: bytes | None, live: bool) -> Answer:
         """One exchange, within the cap. Raises UplinkError."""
         size = len(body or b"")
-        await self._pace.spend(size, live)
-        return await self._client.request(method, path, body, TIMEOUT_S + size / SLOWEST_BYTES_S)
+        if body is None:  # others wait for what is asked here: it is paid for, and not held up
+            self._pace.pay(size, live)
+        else:
+            await self._pace.spend(size, live)
+        whole_s = TIMEOUT_S + size / SLOWEST_BYTES_S
+        try:
+            return await self._client.request(method, path, body, whole_s)
+        except UplinkError as fault:
+            if fault.cause in UNSENT:
+                self._pace.refund(size, live)
+            raise
 
     async def _push(self, offer: Offer) -> bool:
         """One attempt.

@@ -170,3 +170,37 @@ def test_cap_is_kept_on_the_wire() -> None:
             assert 1.3 < took < 6, "40 of them are 200,000 bytes: two seconds"
 
     run(play)
+
+
+def test_live_batch_is_not_held_up_by_what_a_backlog_owes_to_the_cap() -> None:
+    """The backlog has eight seconds to pay for its first batch, whose receipt must be asked for
+    again, as a live one came between; who waits for the same lock must not wait for that."""
+
+    async def play() -> None:
+        record, keeper = Record(), Keeper(3)
+        read, asked = keeper.spool.batch, asyncio.Event()
+        long = {1, 2, 3}
+        keeper.spool.batch = lambda row: (  # type: ignore[method-assign]
+            read(row)[0] + bytes(200_000 if row in long else 0),
+            read(row)[1],
+        )
+
+        async def batch(row: int, size: int) -> bytes:
+            said = record.good(row, size)
+            if row == 1:
+                asked.set()
+                await until(lambda: 101 in keeper.answers)
+            return said
+
+        record.batch = batch  # type: ignore[assignment]
+        async with forwarding(record, keeper, in_flight=4, max_kbps=800, backlog_share=25):
+            await asked.wait()
+            begun = asyncio.get_running_loop().time()
+            for row in (101, 102, 103):
+                keeper.spool.rows.append(row)
+                keeper.offered.set()
+                await until(lambda: row in keeper.answers)  # noqa: B023
+            assert asyncio.get_running_loop().time() - begun < 3
+            await until(lambda: 1 in keeper.answers)
+
+    run(play)

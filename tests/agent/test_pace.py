@@ -141,3 +141,15 @@ def test_who_is_cancelled_while_waiting_pays_nothing(time: Time) -> None:
         assert time.ns - begun <= (BIG + HEAD_BYTES) * NS // 1000
 
     run(play)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_never_left_is_not_paid_for(time: Time, live: bool) -> None:
+    async def play() -> None:
+        way, begun = Pace(8, 50, time), time.ns
+        for _ in range(50):
+            await way.spend(SMALL, live)
+            way.refund(SMALL, live)
+        assert time.ns - begun < NS
+
+    run(play)
