@@ -76,6 +76,7 @@ class Hearing:
             ]
         for lane in self._lanes.values():
             lane.chain = lane.described = None
+            lane.stepped()
         own = self._lane(OWN_SOURCE, OWN_KEY)
         if own is None:
             raise SealError("there is no stream left for the gateway's own statements")

@@ -19,6 +19,7 @@ proxy from the environment.
 
 import asyncio
 import errno
+import re
 import socket
 import struct
 import sys
@@ -301,21 +302,22 @@ def tune(line: socket.socket, dscp: int) -> None:
 
 
 def _place(url: str) -> _Place:
-    """Reads the address of a record. Raises ConfigError."""
+    """Reads the address of a record. Raises ConfigError, with no password in it."""
+    shown = re.sub(r"//[^/]*@", "//...@", url)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError as fault:
-        raise ConfigError(url, "", f"is no address: {fault}") from fault
+        raise ConfigError(shown, "", "is no address") from fault
     if parts.scheme not in ("http", "https") or not host or not host.isascii():
-        raise ConfigError(url, "", "must be https://HOST[:PORT]")
+        raise ConfigError(shown, "", "must be https://HOST[:PORT]")
     if parts.query or parts.fragment or "@" in parts.netloc or port == 0:
-        raise ConfigError(url, "", "must be https://HOST[:PORT][/PATH] and nothing else")
+        raise ConfigError(shown, "", "must be https://HOST[:PORT][/PATH] and nothing else")
     secure = parts.scheme == "https"
     if not secure and not is_loopback(host):
         text = "http:// goes to this machine only (127.0.0.1, ::1, localhost); use https://"
-        raise ConfigError(url, "", text)
+        raise ConfigError(shown, "", text)
     port = port or (443 if secure else 80)
     name = f"[{host}]" if ":" in host else host
     return _Place(secure, host, port, parts.path.rstrip("/"), f"{name}:{port}")

@@ -18,8 +18,8 @@ from evidence.gap import Gap
 
 NS = 1_000_000_000
 LATE_NS = 2 * NS
-# By more than this a hole cannot be longer than the wait for what ended it: the device's clock (or
-# the gateway's) was set. Arrival varies by less: the worst PMU and concentrator are 2 s late.
+# A measurement that is ahead of its arrival by so much more than any before it: the device's clock
+# was set. What a line held back and brings at once is late, and never ahead.
 STEP_NS = 4 * NS
 NEVER = 1 << 64  # later than any instant
 BEFORE_ALL = -NEVER  # and earlier: nothing was measured yet
@@ -40,10 +40,11 @@ class Lane:
         "described",
         "due",
         "flags",
-        "heard",
         "key",
         "kind",
         "last",
+        "least_ns",
+        "newest",
         "number",
         "owed",
         "patience_ns",
@@ -66,7 +67,8 @@ class Lane:
         self.period_ns = 0  # 0: not known
         self.patience_ns = NEVER
         self.last, self.due = BEFORE_ALL, NEVER
-        self.heard = 0  # when the last one was, by the gateway's clock, ns TAI
+        self.newest = BEFORE_ALL  # the last measurement that was sealed or counted
+        self.least_ns = NEVER  # from a measurement to its arrival, by the gateway's clock
         self.cause = Cause.NOT_HEARD  # of the next hole
         self.silent_from: int | None = None  # monotonic: since when its line is known to be down
         self.silence_ns = SILENCE_NS[0]
@@ -101,6 +103,10 @@ class Lane:
             if broken and before == NEVER:
                 self.due = self.last + (self.patience_ns if self.period_ns else 0)
 
+    def stepped(self) -> None:
+        """The gateway's own clock may have been set: arrivals are measured anew."""
+        self.least_ns = NEVER
+
     def lost(self) -> None:
         """Its line is down: what comes next comes after a hole."""
         if self.cause == Cause.NOT_HEARD:
@@ -112,7 +118,10 @@ class Lane:
         """These were heard, a measurement among them or not."""
         newest = frames[-1]
         self.flags = newest.flags & _KEPT_FLAGS
-        self.heard = newest.heard.tai
+        arrival_ns = newest.heard.tai - newest.tai
+        if newest.tai < self.newest - LATE_NS:  # its clock was set back
+            self.least_ns = arrival_ns
+        self.newest, self.least_ns = newest.tai, min(self.least_ns, arrival_ns)
         if self.cause != Cause.NOT_HEARD and any(one.kind == self.kind for one in frames):
             self.cause = Cause.NOT_HEARD  # the next hole is one of its own
             self.silent_from, self.silence_ns = None, SILENCE_NS[0]
@@ -132,9 +141,11 @@ class Lane:
         self.silent_from, self.silence_ns = None, SILENCE_NS[0]
         self.flags = frame.flags & _KEPT_FLAGS
         count = self.missed(before, frame.tai)
-        elapsed = frame.heard.tai - self.heard
-        if cause == Cause.NOT_HEARD and frame.tai - before > elapsed + STEP_NS:
+        arrival_ns = frame.heard.tai - frame.tai
+        ahead = self.least_ns != NEVER and arrival_ns < self.least_ns - STEP_NS
+        if cause == Cause.NOT_HEARD and ahead:
             cause, count = Cause.CLOCK_STEPPED, None
+            self.least_ns = arrival_ns
         if count == 0 or frame.tai - before < 2:
             return None
         return Gap(cause, before + 1, frame.tai - 1, count)

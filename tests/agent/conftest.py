@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from agent import keeper as keeping
+from agent.health import Health
+from agent.hearing import Hearing
 from agent.spool import Spool
+from evidence import siteplan
+from evidence.siteplan import SitePlan
 from provisioning.init import InitRequest, initialise
 from provisioning.source import SourceRequest
 from tests.agent.archiving import fill
 from tests.agent.keeping import Fault
-from tests.agent.site import Record, Site
+from tests.agent.listening import begin
+from tests.agent.site import Randomness, Record, Site, Time
 
 
 class Folder:
@@ -80,3 +85,20 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     record.close()
     Spool(site.spool).close()  # brings SQLite's log in, so that one file is all
     yield site
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture(name="time")
+def stopped() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def hearing(health: Health, time: Time) -> Hearing:
+    found = Hearing(SitePlan(siteplan.Site("Site")), time, Randomness("hearing"), health)
+    found.attach(begin())
+    return found

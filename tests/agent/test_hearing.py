@@ -1,71 +1,17 @@
 """Hearing: every hole is stated with its count and cause, and only holes are."""
 
-from itertools import pairwise
-
 import pytest
 
 from agent import hearing as hears
 from agent.health import RING_BYTES, RING_FRAMES, Health
 from agent.hearing import STREAMS_MAX, Hearing
-from agent.sealer import SOFTWARE, Came, Piece, Sealer
-from drivers.line import Frame, Setup
-from evidence import gap, observation, siteplan
+from agent.sealer import Piece
+from evidence import gap
 from evidence.code import Cause, Kind
 from evidence.gap import Gap
-from evidence.key import Ed25519Key
 from evidence.leap import NS
-from evidence.observation import Sample
-from evidence.run import Run
-from evidence.siteplan import SitePlan
-from tests.agent.site import PERIOD, START, Randomness, Time, bad, frame, setup
-
-DEVICE = Ed25519Key(bytes(32)).public
-
-
-def begin(seed: int = 1) -> Sealer:
-    run = Run(
-        *(bytes(32), bytes(32), START, None, Cause.FIRST_START, None, False, None, ()),
-        *(SOFTWARE, bytes(64)),
-    )
-    return Sealer(run, DEVICE, bytes([seed]) * 32)
-
-
-@pytest.fixture
-def health() -> Health:
-    return Health()
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def hearing(health: Health, time: Time) -> Hearing:
-    found = Hearing(SitePlan(siteplan.Site("Site")), time, Randomness("hearing"), health)
-    found.attach(begin())
-    return found
-
-
-def hear(hearing: Hearing, *items: Frame | Setup) -> None:
-    hearing.hear("pmu", items)
-
-
-def resumed(time: Time, health: Health, last: int) -> Hearing:
-    """After a restart: stream 3 was measured up to this instant."""
-    found = Hearing(SitePlan(siteplan.Site("Site")), time, Randomness("hearing"), health)
-    found.attach(begin(), {("gateway", "own"): 0, ("pmu", "7"): 3})
-    found.resume({3: Came(last)})
-    return found
-
-
-def sealed(hearing: Hearing, stream: int = 1) -> list[Sample]:
-    links = [one.links for one in hearing.take()[0].stretches if one.stream == stream]
-    return [observation.read_at(one, 0)[0] for each in links for one in observation.split(each)]
-
-
-def holes(samples: list[Sample]) -> list[Gap]:
-    return [gap.read(one.raw) for one in samples if one.kind == Kind.GAP]
+from tests.agent.listening import begin, hear, holes, sealed
+from tests.agent.site import PERIOD, START, Time, bad, frame, setup
 
 
 def test_missing_frames_are_one_gap_before_the_next(
@@ -261,121 +207,6 @@ def test_what_comes_late_or_twice_makes_no_hole(
     hearing.hear("pmu", [setup(), *map(frame, order)])
     assert health.gaps == {}
     assert health.sealed == len(order)
-
-
-def test_a_clock_set_back_is_followed(hearing: Hearing, health: Health) -> None:
-    back = [frame(number) for number in (1000, 1001, 0, 1, 3)]
-    hearing.hear("pmu", [setup(), *back])
-    assert dict(health.gaps) == {"not_heard": 1}
-
-
-def test_a_descriptor_stands_only_where_something_was_sealed_under_it(hearing: Hearing) -> None:
-    hear(hearing, setup(cfg=b"one"), setup(cfg=b"two"))
-    assert hearing.take()[0].statements == ()
-    hear(hearing, frame(0))
-    piece = hearing.take()[0]
-    assert len(piece.statements) == 1
-    assert [(one.stream, one.first_seq) for one in piece.stretches] == [(1, 1)]
-
-
-def test_a_restart_states_what_it_missed_once_the_record_was_asked(
-    time: Time, health: Health
-) -> None:
-    hearing = resumed(time, health, frame(0).tai)
-    hear(hearing, setup(), frame(10), frame(11))
-    assert holes(sealed(hearing, 3)) == []
-    hearing.release({})
-    found = Gap(Cause.RESTART, frame(0).tai + 1, frame(10).tai - 1, 9)
-    assert holes(sealed(hearing, 3)) == [found]
-    hear(hearing, frame(12), frame(14))
-    assert [hole.cause for hole in holes(sealed(hearing, 3))] == [Cause.NOT_HEARD]
-
-
-def test_what_the_record_has_is_not_missing_though_this_disk_lost_it(
-    time: Time, health: Health
-) -> None:
-    hearing = resumed(time, health, frame(0).tai)
-    hear(hearing, setup(), frame(10))
-    hearing.release({3: frame(6).tai})
-    (hole,) = holes(sealed(hearing, 3))
-    assert (hole.first, hole.last, hole.count) == (frame(6).tai + 1, frame(10).tai - 1, 3)
-
-
-@pytest.mark.parametrize("early", [False, True], ids=["heard first", "asked first"])
-def test_a_restart_without_a_hole_states_none(time: Time, health: Health, early: bool) -> None:
-    hearing = resumed(time, health, frame(0).tai)
-    if early:
-        hearing.release({3: frame(9).tai})
-    hear(hearing, setup(), frame(10))
-    hearing.release({3: frame(9).tai})
-    assert holes(sealed(hearing, 3)) == []
-
-
-def test_a_hole_that_was_not_stated_before_a_crash_is_stated_by_the_next_run(
-    time: Time, health: Health
-) -> None:
-    hearing = resumed(time, health, frame(0).tai)
-    hear(hearing, setup(), frame(10), frame(11))
-    (stretch,) = hearing.take()[0].stretches
-    assert stretch.came == Came(frame(11).tai, (frame(0).tai + 1, frame(10).tai - 1))
-    after = Hearing(SitePlan(siteplan.Site("Site")), time, Randomness("hearing"), health)
-    after.attach(begin(), {("gateway", "own"): 0, ("pmu", "7"): 3})
-    after.resume({3: stretch.came})
-    hear(after, setup(), frame(20))
-    after.release({})
-    (stretch,) = after.take()[0].stretches
-    assert stretch.came == Came(frame(20).tai)
-    found = [
-        Gap(Cause.RESTART, frame(0).tai + 1, frame(10).tai - 1, 9),
-        Gap(Cause.RESTART, frame(11).tai + 1, frame(20).tai - 1, 8),
-    ]
-    links = [observation.read_at(one, 0)[0] for one in observation.split(stretch.links)]
-    assert holes(links) == found
-
-
-def test_a_restart_is_a_hole_where_no_rate_is_known_too(time: Time, health: Health) -> None:
-    hearing = resumed(time, health, frame(0).tai)
-    hearing.release({})
-    hear(hearing, setup(rate=(0, 0)), frame(500), frame(900))
-    found = Gap(Cause.RESTART, frame(0).tai + 1, frame(500).tai - 1, None)
-    assert holes(sealed(hearing, 3)) == [found]
-
-
-def test_a_lost_line_is_a_hole_where_no_rate_is_known_too(hearing: Hearing) -> None:
-    hear(hearing, setup(rate=(0, 0)), frame(0))
-    hearing.lost("pmu")
-    hear(hearing, setup(rate=(0, 0)), frame(500), frame(900))
-    assert [(one.cause, one.count) for one in holes(sealed(hearing))] == [(Cause.DRIVER_DOWN, None)]
-
-
-def test_a_device_clock_that_jumps_ahead_is_no_missing_hour(hearing: Hearing) -> None:
-    hour = 3600 * NS
-    hear(
-        hearing, setup(), frame(0), frame(1, tai=frame(1).tai + hour)._replace(heard=frame(1).heard)
-    )
-    (hole,) = holes(sealed(hearing))
-    assert (hole.cause, hole.count) == (Cause.CLOCK_STEPPED, None)
-
-
-def test_a_line_that_stays_down_is_stated_ever_more_seldom(hearing: Hearing, time: Time) -> None:
-    hear(hearing, setup(), frame(0))
-    hearing.lost("pmu")
-    found = []
-    for _ in range(100):
-        hearing.watch(time.mono)
-        time.go(NS)
-    found = holes(sealed(hearing))
-    assert [one.cause for one in found] == [Cause.DRIVER_DOWN] * 3
-    assert found[0].first == frame(0).tai + 1
-    for before, after in pairwise(found):
-        assert after.first == before.last + 1
-    assert START + 60 * NS < found[-1].last < START + 100 * NS
-    hear(hearing, frame(50 * 200))
-    (rest,) = holes(sealed(hearing))
-    assert (rest.cause, rest.first) == (Cause.DRIVER_DOWN, found[-1].last + 1)
-    assert rest.count is not None
-    total = sum(one.count for one in (*found, rest) if one.count is not None)
-    assert abs(total - (50 * 200 - 1)) <= len(found)
 
 
 def test_a_hole_while_the_disk_takes_nothing_is_part_of_what_was_not_kept(
