@@ -202,6 +202,7 @@ class Keeper:
             (item.stream, item.run): item.seq for item in found.reached if item.run != late
         }
         await self.on_disk(partial(self.said.count, self.spool, found))
+        await self.relief.recall()
         lost = None
         if cause == Cause.RESTART and found.taken is not None:
             lost = (found.taken, max(found.taken, self._clock.now().tai))

@@ -21,6 +21,7 @@ from agent.health import Health
 from agent.hearing import Hearing
 from agent.overflow import GivenUp
 from agent.schema import GoneError
+from agent.spool import Spool
 
 WhenFull = Literal["stop", "drop_oldest"]
 OWN_NUMBER = 0  # of the gateway's own stream
@@ -59,6 +60,17 @@ class Relief:
         for stream, kind, hole in found.holes:
             self._hearing.give_up(stream, kind, [hole])
         self._aside = list(found.damaged)
+
+    async def recall(self) -> None:
+        """To be called when the spool was opened again: what a commit that failed did all the same
+        is not done, or counted, once more. Raises SpoolError.
+        """
+        rows = [*self._going, *self._broken]
+        states = await self._disk.call(partial(_states, self._disk.spool, rows))
+        for row in rows:
+            done = self._going if row in self._going else self._broken
+            if states.get(row) == (None if done is self._going else State.DAMAGED):
+                self._health.given_up += done.pop(row).observations
 
     def goes(self, row: int) -> bool:
         """Whether a batch is stated to be gone, though it is still there."""
@@ -138,3 +150,9 @@ class Relief:
         for stream, (kind, holes) in by_stream.items():
             self._hearing.give_up(stream, kind, holes)
         self._hearing.give_up(OWN_NUMBER, 0, [*own, *overflow.batches(found)])
+
+
+def _states(spool: Spool, rows: Sequence[int]) -> dict[int, int]:
+    """The states of those batches that are there."""
+    query = "SELECT state FROM batch WHERE id = ?"
+    return {row: found[0][0] for row in rows if (found := spool.rows(query, (row,)))}

@@ -111,8 +111,9 @@ class _Kept:
             self.gaps[name].add(gap.read(sample.raw))
         elif sample.kind == Kind.C37118:
             found = number_of(sample.raw)
-            if found is None or found[0] != name:
+            if found is None:
                 self.altered += in_record  # on a disk that is damage
+            if found is None or found[0] != name:
                 return
             self.frames[found].add(place)
             if in_record:

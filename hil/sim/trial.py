@@ -111,7 +111,7 @@ async def mend(trial: Trial) -> list[str]:
     await asyncio.sleep(2 * world.shape.commit_ms / 1000 + world.shape.batch_ms * 9 / 1000)
     drained = await until(most_s, lambda: world.running and world.drained)
     reasons = [] if open_again else ["a line is not open again"]
-    if not drained and not trial.forked and not trial.unsealed:
+    if not drained and not trial.forked:
         reasons.append(f"{world.health.waiting} observations wait: {world.health.record}")
     return reasons
 
@@ -159,6 +159,8 @@ def run(
             verdict = _judged(trial, reasons)
         finally:
             world.close()
+        if trial.unsealed:
+            reasons.clear()
         reasons += [f"a bug: {bug}" for bug in world.bugs]
         reasons += _unmet(trial, verdict)
         return Outcome(seed, verdict, reasons, trial.faults, len(world.starts), world.disk.calls)
