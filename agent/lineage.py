@@ -76,15 +76,15 @@ class Lineage:
         self.sure = asyncio.Event()
         self.sure.set()
 
-    async def watch(self, again: asyncio.Event) -> None:
-        """Looks when in doubt, until cancelled; `again` is set when more waits than before."""
+    async def watch(self, again: Callable[[], None]) -> None:
+        """Looks when in doubt, until cancelled; `again` is called when more waits than before."""
         while True:
             await self.doubted.wait()
             try:
                 seen = await self._judge()
                 if seen is not None:
                     await self._follow(seen)
-                    again.set()
+                    again()
             except (UplinkError, EvidenceError, SpoolError) as fault:
                 log.info("the record's log could not be looked at: %s", fault)
             finally:

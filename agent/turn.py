@@ -45,6 +45,7 @@ class Turns:
         self._busy = [0, 0]  # slots: with a batch of the backlog, with a live one
         self._owed = 0  # with a single slot: percent of a turn that the backlog has to come
         self._held: set[int] = set()  # rows in a lane, under way, or answered a moment ago
+        self._settling: set[int] = set()  # of these, answered or passed over
         self._came = 0.0  # when the last live batch did, by the loop's clock
         self._changed = asyncio.Event()
         self.hungry = asyncio.Event()  # set while more of the backlog may be put in
@@ -100,9 +101,20 @@ class Turns:
     def done(self, turn: Turn, settle_s: float) -> None:
         """The slot is free; the batch is not taken again for so long."""
         self._busy[turn.live] -= 1
-        loop = asyncio.get_running_loop()
-        loop.call_later(settle_s, self._held.discard, turn.batch.row)
+        self._settling.add(turn.batch.row)
+        asyncio.get_running_loop().call_later(settle_s, self._settle, turn.batch.row)
         self._changed.set()
+
+    def anew(self) -> None:
+        """All that was answered is durable, and some of it waits again."""
+        self._held -= self._settling
+        self._settling.clear()
+        self.more.set()
+
+    def _settle(self, row: int) -> None:
+        if row in self._settling:
+            self._settling.discard(row)
+            self._held.discard(row)
 
     def _next(self) -> Turn | None:
         calm = asyncio.get_running_loop().time() - self._came > CALM_S

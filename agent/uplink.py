@@ -105,7 +105,7 @@ class Uplink:
             group.create_task(self._lineage.compare_heads())
             group.create_task(self._list())
             group.create_task(self._look_back())
-            group.create_task(self._lineage.watch(self._turns.more))
+            group.create_task(self._lineage.watch(self._turns.anew))
             for _ in range(self._slots):
                 group.create_task(self._offer())
 

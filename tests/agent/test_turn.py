@@ -130,6 +130,22 @@ def test_batch_in_hand_is_known_until_it_has_settled() -> None:
     run(play)
 
 
+def test_batch_that_waits_again_is_not_held_for_its_old_answer() -> None:
+    async def play() -> None:
+        lanes = Turns(2, 50)
+        lanes.add_backlog(backlog(7, 8))
+        turn, other = await lanes.take(), await lanes.take()
+        lanes.done(turn, 0.1)
+        lanes.anew()
+        assert not lanes.holds(batch(7)) and lanes.holds(batch(8)) and lanes.more.is_set()
+        lanes.add_backlog(backlog(7))
+        await asyncio.sleep(0.2)
+        assert lanes.holds(batch(7)), "the old answer's time says nothing of the new turn"
+        lanes.done(other, 0.0)
+
+    run(play)
+
+
 def test_slots_that_wait_lose_no_batch() -> None:
     """Many wait at once; every batch is taken by one of them, whoever is cancelled between."""
 

@@ -194,7 +194,6 @@ def states(site: Site) -> Counter[State]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "BACKOFF_S", (0.01, 0.05))
     monkeypatch.setattr(uplink, "RETRY_S", 0.2)
-    monkeypatch.setattr(uplink, "SETTLE_S", 0.2)
     monkeypatch.setattr(lineage, "LOOK_S", 0.1)
 
 
