@@ -7,21 +7,17 @@ record in a third.
    account of it.
 """
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from agent import status
+from hil.bench.process import first_line, process, source_of
 from hil.bench.site import free_port, make_site
-from provisioning.source import SourceRequest
 
 WARM_S = 3.0
 END_S = 20.0
@@ -47,14 +43,14 @@ def _paced(streams: int, seconds: float, spread: bool) -> dict[str, Any]:
             "--phasors",
             "10",
         ]
-        with _process([*command, *(["--spread"] if spread else [])], folder / "pmu.log") as pmus:
-            told = json.loads(_first_line(folder / "pmu.log"))
+        with process([*command, *(["--spread"] if spread else [])], folder / "pmu.log") as pmus:
+            told = json.loads(first_line(folder / "pmu.log"))
             port = free_port()
-            toml = make_site(folder, [_source(item) for item in told["pmus"]], port)
+            toml = make_site(folder, [source_of(item) for item in told["pmus"]], port)
             record = ["record.cli", "serve", "--config", str(toml.with_name("record.toml"))]
-            with _process(record, folder / "record.log"):
-                _first_line(folder / "record.log")
-                with _process(
+            with process(record, folder / "record.log"):
+                first_line(folder / "record.log")
+                with process(
                     ["agent.cli", "run", "--config", str(toml)], folder / "agent.log"
                 ) as agent:
                     figures = _watched(agent.pid, toml.with_name("spool.db"), seconds)
@@ -77,43 +73,6 @@ def _watched(pid: int, spool: Path, seconds: float) -> dict[str, Any]:
         "holes": told["holes"],
         "faults": told["faults"],
     }
-
-
-def _source(told: dict[str, Any]) -> SourceRequest:
-    host, port = told["tcp"].rsplit(":", 1)
-    options = {"host": host, "port": int(port), "idcode": told["idcode"]}
-    return SourceRequest(f"pmu-{told['idcode']}", "c37118+tcp", options, "Bus 1")
-
-
-@contextlib.contextmanager
-def _process(module: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of ours in a process of its own.
-
-    Ended, by force if it must be, when the block is left.
-    """
-    with output.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module], stdout=out, stderr=subprocess.STDOUT
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _first_line(output: Path) -> str:
-    until = time.monotonic() + END_S
-    while time.monotonic() < until:
-        text = output.read_text(encoding="utf-8")
-        if "\n" in text:
-            return text.splitlines()[0]
-        time.sleep(0.02)
-    raise RuntimeError(f"{output.name}: nothing within {END_S} s")
 
 
 def _processor_s(pid: int) -> float:

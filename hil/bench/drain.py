@@ -1,0 +1,129 @@
+"""How fast a backlog drains while live samples go on, and what that costs them.
+
+1. PMUs, agent and record are processes. The record is killed for `seconds`, and started again.
+2. Live latency is read from the record's own file: from the arrival of a batch's first observation,
+   by the gateway's clock, to the checkpoint under which it was logged, by the log's clock: one
+   machine, one clock. Undisturbed are the batches before the outage; live ones during the drain
+   those that were heard after the record came back, while older ones were still coming.
+3. Backlog is counted in seconds of all PMUs' samples that waited when the record came back.
+"""
+
+import json
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent import status
+from evidence import checkpoint, cose, head, observation
+from evidence.code import Typ
+from evidence.leap import BUILT_IN, NS
+from hil.bench import BenchError
+from hil.bench.process import first_line, process, source_of
+from hil.bench.site import free_port, make_site
+from record.store import Store, open_reader
+
+PMUS, RATE = 10, 60
+CALM_S = 15.0  # before the outage, and after the drain
+WARM_S = 3.0
+DRAINED_S = 300.0
+MS = 1_000_000
+
+
+class Logged(NamedTuple):
+    """One batch: when its first observation was heard, and when it was logged, ns TAI."""
+
+    heard: int
+    logged: int
+
+
+def measure(seconds: float = 120.0) -> dict[str, Any]:
+    """The figures of `gridseal-hil bench drain`."""
+    with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as name:
+        folder = Path(name)
+        devices = ["hil.devices.pmu", "--count", str(PMUS), "--rate", str(RATE), "--spread"]
+        with process(devices, folder / "pmu.log") as pmus:
+            told = json.loads(first_line(folder / "pmu.log"))
+            toml = make_site(folder, [source_of(item) for item in told["pmus"]], free_port())
+            agent = ["agent.cli", "run", "--config", str(toml)]
+            with process(agent, folder / "agent.log"):
+                first_line(folder / "agent.log")
+                spans = _outage(folder, toml, seconds)
+            pmus.send_signal(signal.SIGTERM)
+        return _figures(toml.with_name("record.db"), *spans)
+
+
+def _outage(folder: Path, toml: Path, seconds: float) -> tuple[int, int, int, float]:
+    """When the record was killed, came back, and had all; and seconds of samples that waited."""
+    serve = ["record.cli", "serve", "--config", str(toml.with_name("record.toml"))]
+    spool = toml.with_name("spool.db")
+    with process(serve, folder / "record-1.log") as record:
+        first_line(folder / "record-1.log")
+        time.sleep(WARM_S + CALM_S)
+        killed = _now()
+        record.kill()
+    time.sleep(seconds)
+    waiting = status.ask(spool)["waiting"]
+    with process(serve, folder / "record-2.log"):
+        first_line(folder / "record-2.log")
+        back = _now()
+        until = time.monotonic() + DRAINED_S
+        while status.ask(spool)["waiting"] > PMUS * RATE:
+            if time.monotonic() > until:
+                raise BenchError(f"the backlog is still there after {DRAINED_S:g} s")
+            time.sleep(0.05)
+        drained = _now()
+        time.sleep(CALM_S)
+    return killed, back, drained, waiting / (PMUS * RATE)
+
+
+def _figures(path: Path, killed: int, back: int, drained: int, waited_s: float) -> dict[str, Any]:
+    store = open_reader(path)
+    try:
+        batches = _batches(store)
+    finally:
+        store.close()
+    late = [one for one in batches if one.heard < back <= one.logged]
+    if not late:
+        raise BenchError("nothing waited for the record")
+    first, last = min(one.logged for one in late), max(one.logged for one in late)
+    warm = killed - round(CALM_S * NS)
+    calm = [one for one in batches if warm <= one.heard and one.logged < killed]
+    live = [one for one in batches if back <= one.heard and one.logged <= last]
+    return {
+        "drain_x_real_time": round(waited_s * NS / (last - back), 1),
+        "drain_x_after_first_receipt": round(waited_s * NS / max(last - first, 1), 1),
+        "backlog_s": round(waited_s, 1),
+        "drained_s": round((drained - back) / NS, 2),
+        "live_p99_ms_draining": _percentile(live, 99),
+        "live_p99_ms_undisturbed": _percentile(calm, 99),
+        "live_p50_ms_draining": _percentile(live, 50),
+        "live_p50_ms_undisturbed": _percentile(calm, 50),
+        "live_batches_draining": len(live),
+    }
+
+
+def _percentile(batches: list[Logged], percent: int) -> int | None:
+    waits = sorted((one.logged - one.heard) // MS for one in batches)
+    return waits[min(len(waits) * percent // 100, len(waits) - 1)] if waits else None
+
+
+def _batches(store: Store) -> list[Logged]:
+    sizes = store.checkpoints()
+    found, at = [], 0
+    for entry in store.entries():
+        while sizes[at] <= entry.idx:
+            at += 1
+        if entry.typ != Typ.HEAD or not head.read(cose.read(entry.encoded).payload).count:
+            continue
+        signed = store.checkpoint(sizes[at]) or b""
+        sample = observation.read_at(store.body(entry.idx) or b"", 0)[0]
+        logged = checkpoint.read(cose.read(signed).payload).tai
+        found.append(Logged(sample.tai + sample.heard, logged))
+    return found
+
+
+def _now() -> int:
+    second, ns = divmod(time.time_ns(), NS)
+    return BUILT_IN.tai_ns(second, ns)

@@ -1,0 +1,54 @@
+"""Programs of ours that a benchmark runs beside itself, each a process, and what they say first.
+
+1. A program ends with its block, by force if it must.
+2. Every wait is bounded.
+"""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from provisioning.source import SourceRequest
+
+END_S = 20.0
+
+
+def source_of(told: dict[str, Any]) -> SourceRequest:
+    host, port = told["tcp"].rsplit(":", 1)
+    options = {"host": host, "port": int(port), "idcode": told["idcode"]}
+    return SourceRequest(f"pmu-{told['idcode']}", "c37118+tcp", options, "Bus 1")
+
+
+@contextlib.contextmanager
+def process(module: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of ours in a process of its own.
+
+    Ended, by force if it must be, when the block is left.
+    """
+    with output.open("wb") as out:
+        running = subprocess.Popen(
+            [sys.executable, "-m", *module], stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            running.wait(END_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def first_line(output: Path) -> str:
+    until = time.monotonic() + END_S
+    while time.monotonic() < until:
+        text = output.read_text(encoding="utf-8")
+        if "\n" in text:
+            return text.splitlines()[0]
+        time.sleep(0.02)
+    raise RuntimeError(f"{output.name}: nothing within {END_S} s")
