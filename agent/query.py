@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from agent.commit import Fork, Kept, Waiting
-from agent.schema import SpoolError
+from agent.schema import DamageError, SpoolError
 from evidence import cbor
 
 _FORK = "fork "  # and a number: the marks in which forks are kept
@@ -78,5 +78,7 @@ class Queries:
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
             return self._db.execute(query, values).fetchall()
+        except apsw.CorruptError as fault:
+            raise DamageError(f"{self.path}: {fault}") from fault
         except apsw.Error as fault:
             raise SpoolError(f"{self.path}: {fault}") from fault

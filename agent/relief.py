@@ -20,7 +20,7 @@ from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import Hearing
 from agent.overflow import GivenUp
-from agent.schema import GoneError
+from agent.schema import DamageError, GoneError
 from agent.spool import Spool
 
 WhenFull = Literal["stop", "drop_oldest"]
@@ -136,6 +136,9 @@ class Relief:
         try:
             found = await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
         except GoneError:
+            return
+        except DamageError as fault:  # not even what it was can be told: it stays, and is offered
+            log.error("a batch cannot be read, nor what it held: %s", fault)
             return
         log.error("batch %s is damaged on disk: it stays there, and is stated", found.id.hex()[:16])
         self._state([found])
