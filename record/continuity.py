@@ -18,6 +18,7 @@ from typing import NamedTuple
 from evidence import cose, head, merkle
 from evidence.classification import Finding
 from evidence.code import Class, Reason, Typ
+from record.front import Fronts
 from record.known import KnownRun
 from record.schema import ReachedRow, SpanRow
 from record.store import Store, StoreError
@@ -75,6 +76,7 @@ class Continuity:
         self._body_of = body_of
         self._entries: dict[int, tuple[bytes, bytes]] = {}  # idx: subject, encoded; of this group
         self._rows: list[SpanRow] = []
+        self._fronts = Fronts(store, self._write_spans)
         self.reset()
 
     def reset(self) -> None:
@@ -82,6 +84,7 @@ class Continuity:
         self._tips: dict[tuple[int, int], _Tip] = {}
         self._followed = self._store.followed()
         self._rows.clear()
+        self._fronts.reset()
         self._entries.clear()
 
     def announce(self, idx: int, subject: bytes, encoded: bytes) -> None:
@@ -89,7 +92,11 @@ class Continuity:
         self._entries[idx] = (subject, encoded)
 
     def flush(self) -> None:
-        """Writes the new spans."""
+        """Writes what is new."""
+        self._write_spans()
+        self._fronts.write()
+
+    def _write_spans(self) -> None:
         self._store.add_spans(self._rows)
         self._rows.clear()
 
@@ -112,12 +119,12 @@ class Continuity:
             copy = self._compare(new, marks, doubts)
         if new.run.name in self._followed:
             self._check_followed(new, marks, doubts)
-        self._rows.append(
-            SpanRow(
-                *(*key, new.first_seq, copy, last, new.first_prev, new.leaves[-1], new.idx),
-                *(new.heard, new.measured),
-            )
+        span = SpanRow(
+            *(*key, new.first_seq, copy, last, new.first_prev, new.leaves[-1], new.idx),
+            *(new.heard, new.measured),
         )
+        self._rows.append(span)
+        self._fronts.add(span, tip is not None and tip.last_seq > last)
         if tip is None or last > tip.last_seq:
             self._tips[key] = _Tip(last, new.leaves[-1])
         return marks, doubts

@@ -25,6 +25,7 @@ from record.schema import (
     DISCLOSURE,
     ENTRY,
     EXHIBIT,
+    FRONT,
     HEAD,
     META,
     NODE,
@@ -74,6 +75,7 @@ STATEMENT = (
     .limit(ONE)
     .offset(ZERO)
 )
+FRONT_AT = select(FRONT).where(_is(FRONT.c.run), _is(FRONT.c.stream))
 BODY_AT = select(BODY.c.bytes).where(_is(BODY.c.idx))
 DISCLOSURE_AT = select(DISCLOSURE.c.pairs).where(_is(DISCLOSURE.c.idx))
 NODE_AT = select(NODE.c.hash).where(_is(NODE.c.level), _is(NODE.c.position))
@@ -129,6 +131,11 @@ ALL_KEYS = {name: select(key).order_by(key) for name, key in _FIRST.items()}
 ADD = {name: insert(table) for name, table in TABLES.items()}
 ADD_REACHED = insert_or(REACHED).on_conflict_do_nothing()
 ADD_EXHIBIT = insert_or(EXHIBIT).on_conflict_do_nothing()
+_front = insert_or(FRONT)
+ADD_FRONT = _front.on_conflict_do_update(
+    index_elements=list(FRONT.primary_key),
+    set_={name: _front.excluded[name] for name in ("last_seq", "measured")},
+)
 _tally = insert_or(TALLY)
 ADD_TALLY = _tally.on_conflict_do_update(
     index_elements=list(TALLY.primary_key),

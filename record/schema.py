@@ -81,6 +81,12 @@ SPAN = _keyed(
     *(_int("copy", key=True), _int("last_seq"), _blob("first_prev"), _blob("last_leaf")),
     *(_int("idx"), _int("heard", none=True), _int("measured", none=True)),
 )
+# Up to where a stream of a run is unbroken from its first link.
+FRONT = _keyed(
+    "front",
+    *(_int("run", key=True), _int("stream", key=True)),
+    *(_int("last_seq"), _int("measured", none=True)),
+)
 REACHED = _keyed(
     "reached",
     *(_blob("run", key=True), _int("stream", key=True), _int("seq", key=True)),
@@ -103,7 +109,7 @@ Index("entry_finding", ENTRY.c.idx, sqlite_where=_FINDINGS, postgresql_where=_FI
 
 TABLES: dict[str, Table] = dict(_TABLES.tables)
 # What follows from the evidence.
-DERIVED = ("node", "run", "span", "reached", "head", "tally")
+DERIVED = ("node", "run", "span", "front", "reached", "head", "tally")
 
 
 def statements(dialect: Dialect) -> list[str]:
@@ -158,6 +164,15 @@ class SpanRow(NamedTuple):
     measured: int | None
 
 
+class FrontRow(NamedTuple):
+    """How far a stream of a run is unbroken. `measured`: its last measurement, ns TAI."""
+
+    run: int
+    stream: int
+    last_seq: int
+    measured: int | None
+
+
 class ReachedRow(NamedTuple):
     """What a run statement says of an earlier run's stream. `by`: id of the run that says so."""
 
@@ -197,6 +212,7 @@ KINDS: dict[type, Kinds] = {
     Entry: (int, int, bytes, _OR_NONE[bytes], bytes, bytes),
     RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int]),
     SpanRow: (*[int] * 5, bytes, bytes, int, _OR_NONE[int], _OR_NONE[int]),
+    FrontRow: (int, int, int, _OR_NONE[int]),
     ReachedRow: (bytes, int, int, int, bytes),
     HeadRow: (int, int, int, bytes),
     Exhibit: (bytes, bytes, bytes, bytes, bytes),

@@ -26,6 +26,7 @@ from record.schema import (
     KINDS,
     Entry,
     Exhibit,
+    FrontRow,
     HeadRow,
     Kinds,
     ReachedRow,
@@ -34,7 +35,7 @@ from record.schema import (
 )
 
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
-R = TypeVar("R", Entry, Exhibit, HeadRow, ReachedRow, RunRow, SpanRow)
+R = TypeVar("R", Entry, Exhibit, FrontRow, HeadRow, ReachedRow, RunRow, SpanRow)
 
 
 class Store:
@@ -145,6 +146,9 @@ class Store:
         """The last few spans of a stream, by their first seq, the last one first."""
         return list(self._all(SpanRow, query.LAST_SPANS, run, stream))
 
+    def front(self, run: int, stream: int) -> FrontRow | None:
+        return self._one(FrontRow, query.FRONT_AT, run, stream)
+
     def reached(self, run: bytes, stream: int, first: int, last: int) -> list[ReachedRow]:
         return list(self._all(ReachedRow, query.REACHED_NEAR, run, stream, first, last))
 
@@ -223,6 +227,9 @@ class Store:
 
     def add_spans(self, rows: Iterable[SpanRow]) -> None:
         self._many(query.ADD["span"], rows)
+
+    def add_fronts(self, rows: Iterable[FrontRow]) -> None:
+        self._many(query.ADD_FRONT, rows)
 
     def add_reached(self, rows: Iterable[ReachedRow]) -> None:
         self._many(query.ADD_REACHED, rows)

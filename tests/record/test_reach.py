@@ -105,3 +105,29 @@ def test_what_is_looked_at_is_bounded(
     later = gateway.start(run)
     upstream.start(later, cfg, 2, 3)
     assert told(upstream, gateway) == (head(later, 3, None),)
+
+
+def test_live_samples_vouch_for_nothing_while_older_ones_are_missing(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+):
+    batches = [measure(run, layout, 1, second) for second in (5, 6, 7, 8)]
+    upstream.push(batches[0])
+    upstream.push(batches[3])
+    assert told(upstream, gateway) == (head(run, 1, START + 5 * NANOSECONDS),)
+    upstream.push(batches[1])
+    assert told(upstream, gateway) == (head(run, 1, START + 6 * NANOSECONDS),)
+    upstream.push(batches[2])
+    assert told(upstream, gateway) == (head(run, 1, START + 8 * NANOSECONDS),)
+
+
+def test_a_later_run_vouches_for_nothing_that_the_one_before_lacks(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+):
+    upstream.push(measure(run, layout, 1, 5))
+    missing = measure(run, layout, 1, 6)
+    later = gateway.start(run)
+    upstream.start(later, cfg, 1)
+    upstream.push(measure(later, layout, 1, 7))
+    assert told(upstream, gateway) == (head(later, 1, START + 5 * NANOSECONDS),)
+    upstream.push(missing)
+    assert told(upstream, gateway) == (head(later, 1, START + 7 * NANOSECONDS),)
