@@ -86,7 +86,7 @@ class _Kept:
         self.leaves: dict[Place, set[bytes]] = defaultdict(set)
         self.frames: dict[tuple[str, int], set[Place]] = defaultdict(set)
         self.in_record: set[tuple[str, int]] = set()
-        self.gaps: dict[str, set[Gap]] = defaultdict(set)
+        self.stated: dict[tuple[bytes, int], set[Gap]] = defaultdict(set)  # by run and stream
         self.altered = 0
         self.read: dict[bytes, Sample] = {}  # links that were read, by their encoding
 
@@ -98,7 +98,8 @@ class _Kept:
             of = descriptor.read(payload)
             told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), of.digests)
             name = told.get(of.configuration or b"", b"").decode().partition(" ")[0]
-            self.names[of.run, of.stream] = name
+            if name:  # a bare one says what is missing before its device has said what it is
+                self.names[of.run, of.stream] = name
 
     def run(self, payload: bytes) -> None:
         name, said = cose.name(payload), runs.read(payload)
@@ -107,8 +108,8 @@ class _Kept:
 
     def link(self, run: bytes, sample: Sample, encoded: bytes, in_record: bool) -> None:
         place, name = Place(run, sample.stream, sample.seq), self.names.get((run, sample.stream))
-        if sample.kind == Kind.GAP and name is not None:
-            self.gaps[name].add(gap.read(sample.raw))
+        if sample.kind == Kind.GAP:
+            self.stated[run, sample.stream].add(gap.read(sample.raw))
         elif sample.kind == Kind.C37118:
             found = number_of(sample.raw)
             if found is None:
@@ -119,6 +120,16 @@ class _Kept:
             if in_record:
                 self.in_record.add(found)
         self.leaves[place].add(merkle.leaf_hash(encoded))
+
+    def gaps(self) -> dict[str, set[Gap]]:
+        """By the device's name for its stream, whose number is for good."""
+        by_number = {stream: name for (_, stream), name in self.names.items()}
+        found: dict[str, set[Gap]] = defaultdict(set)
+        for (run, stream), gaps in self.stated.items():
+            name = self.names.get((run, stream)) or by_number.get(stream)
+            if name is not None:
+                found[name] |= gaps
+        return found
 
     def doubled(self, places: set[Place]) -> bool:
         """Rule 4."""
@@ -154,9 +165,10 @@ def judge(
         finally:
             store.close()
     _read_spool(spool, kept, found)
+    gaps = kept.gaps()
     for device in devices:
         for stream, sent in device.sent.items():
-            nowhere = _count(stream, sent, kept, found)
+            nowhere = _count(stream, sent, kept, gaps.get(stream, set()), found)
             first = _first_kept(stream, sent, kept)
             begun = sorted((*starts, *device.opened))
             lost = [
@@ -174,9 +186,9 @@ def judge(
     return found
 
 
-def _count(stream: str, sent: list[Sent], kept: _Kept, found: Verdict) -> list[int]:
+def _count(stream: str, sent: list[Sent], kept: _Kept, gaps: set[Gap], found: Verdict) -> list[int]:
     """Counts a stream; the numbers that are nowhere."""
-    holes = sorted(kept.gaps[stream], key=lambda one: (one.first, one.last))
+    holes = sorted(gaps, key=lambda one: (one.first, one.last))
     found.gaps.update(map(_word, holes))
     nowhere = []
     for number, (tai, _) in enumerate(sent):

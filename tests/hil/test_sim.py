@@ -198,10 +198,8 @@ def test_what_is_typed_wrongly_is_told(typed: str, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_nothing_is_left(site: Site) -> None:
-    before = set(trial.MEMORY.glob("gridseal-sim-*"))
+def test_nothing_is_left(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MEMORY", tmp_path)
     trial.run(site, 3)
-    assert set(trial.MEMORY.glob("gridseal-sim-*")) <= before
-    assert apsw.Connection(":memory:") is not None
+    assert list(tmp_path.iterdir()) == []
     assert "simulated" not in apsw.vfs_names()
-    assert Path("/").exists()
