@@ -31,6 +31,7 @@ async def live_first(told: Trial) -> None:
     before = world.health.receipted
     if await until(LIVE_S_MAX, lambda: world.health.receipted > before):
         world.say(f"{world.health.receipted - before} live ones have a receipt")
+    told.unheard = True
     world.disk.cut_at = world.disk.calls + told.chance.randint(1, 60)
     await told.pause(OUTAGE_NS_MAX)
 

@@ -14,6 +14,7 @@ judged.
 """
 
 import asyncio
+import dataclasses
 import shutil
 import tempfile
 from collections import Counter
@@ -35,6 +36,7 @@ from hil.sim.wire import Weather
 from hil.sim.world import STOP_S, Shape, Site, Words, World, seams
 
 MEMORY = Path("/dev/shm")  # a file system that writes to no disk; else the usual temporary folder
+SPILL_SHARE = 0.25  # of runs whose gateway writes late
 QUIET_NS = 1_200 * 1_000_000
 HEARD_S = 120.0  # a line is open again by then: agent.runner tries every 30 s at most
 DRAIN_S = 900.0  # what was passed over is offered again: agent.uplink's slowest pace is 30 s
@@ -69,6 +71,13 @@ def shape_of(chance: Random) -> Shape:
         in_flight=chance.choice((1, 2, 4)),
         keep_days=chance.choice((0, 0, 10)),
     )
+
+
+def spilling(shape: Shape, chance: Random) -> Shape:
+    """A quarter of them writes late."""
+    if chance.random() >= SPILL_SHARE:
+        return shape
+    return dataclasses.replace(shape, durability="spill", spill_s=chance.choice((1, 2, 10)))
 
 
 async def storm(trial: Trial) -> None:
@@ -203,7 +212,7 @@ def _unmet(trial: Trial, found: Verdict) -> list[str]:
     reasons = [
         f"{name} = {number}"
         for name, number in (
-            ("lost", 0 if trial.unsealed else found.lost), ("twins", found.twins),
+            ("lost", 0 if trial.unsealed or _let_go(trial) else found.lost), ("twins", found.twins),
             ("duplicated", found.duplicated),
             ("altered", found.altered), ("refused", 0 if trial.damaged else found.refused),
             ("TWIN by the record", found.findings["twin"]),
@@ -215,10 +224,17 @@ def _unmet(trial: Trial, found: Verdict) -> list[str]:
         del excess[judge.GIVEN_UP]
     if trial.set_back or trial.unsteady or trial.damaged:
         excess.clear()
+    if trial.world.shape.durability == "spill":
+        del excess[judge.RESTART]  # what was in memory, and in the record already
     allowed = _excess_allowed(trial.world, found)
     excess[judge.RESTART] = max(excess[judge.RESTART] - allowed, 0)
     reasons += [f"excess of {cause} = {number}" for cause, number in excess.items() if number]
     return reasons
+
+
+def _let_go(trial: Trial) -> bool:
+    """Whether a record lost what it gave receipts for, and no disk kept it: see agent.shelf."""
+    return trial.world.shape.durability == "spill" and trial.forked
 
 
 def _excess_allowed(world: World, found: Verdict) -> int:

@@ -65,6 +65,8 @@ class Shape:
     keep_days: int = 10
     pending_bytes_max: int = 4 << 30
     when_full: Literal["stop", "drop_oldest"] = "stop"
+    durability: Literal["always", "spill"] = "always"
+    spill_s: int = 10
 
 
 class Site:
@@ -94,6 +96,8 @@ class Site:
             keep_days=shape.keep_days,
             pending_bytes_max=shape.pending_bytes_max,
             when_full=shape.when_full,
+            durability=shape.durability,
+            spill_s=shape.spill_s,
         )
         uplink = replace(
             found.file.uplink,
