@@ -63,7 +63,7 @@ def droppable(spool: Spool, needed: int, most: int, but: frozenset[int]) -> list
 def given_up(spool: Spool, row: int) -> GivenUp:
     """What is missing once a batch is given up, whether it can be read whole or not.
 
-    Raises GoneError, SpoolError.
+    Raises GoneError, DamageError where not even that can be told, SpoolError.
     """
     query = "SELECT head, first, run, number, name, state, observations, size FROM batch"
     found = spool.rows(f"{query} WHERE id = ?", (row,))
@@ -73,7 +73,9 @@ def given_up(spool: Spool, row: int) -> GivenUp:
     try:
         pieces = list(spool.pieces(first, row))
         holes = [hole for one in pieces for part in one.stretches for hole in holes_of(part)]
-    except (DamageError, EvidenceError):
+    except (DamageError, EvidenceError) as fault:
+        if head.batch_id(encoded) != name:
+            raise DamageError(f"{spool.path}: batch {row}: neither head nor body") from fault
         holes = _holes_around(spool, encoded, first, row)
     return GivenUp(row, run, number, name, state == State.WAITING, count, size, tuple(holes))
 

@@ -121,9 +121,9 @@ class Relief:
         spool = self._disk.spool
         rows = await self._disk.call(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
         self.exhausted = not rows
-        read = [await self._disk.call(partial(overflow.given_up, spool, row)) for row in rows]
+        read = [await self._read(row) for row in rows]
         sent = self.under_way | self._answered()  # meanwhile
-        found = [one for one in read if one.row not in sent]
+        found = [one for one in read if one is not None and one.row not in sent]
         if found:
             self._state(found)
             self._going = {one.row: one for one in found}
@@ -133,16 +133,22 @@ class Relief:
     async def _set_aside(self, row: int) -> None:
         if row in self._broken:
             return
-        try:
-            found = await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
-        except GoneError:
-            return
-        except DamageError as fault:  # not even what it was can be told: it stays, and is offered
-            log.error("a batch cannot be read, nor what it held: %s", fault)
+        found = await self._read(row)
+        if found is None:
             return
         log.error("batch %s is damaged on disk: it stays there, and is stated", found.id.hex()[:16])
         self._state([found])
         self._broken[row] = found
+
+    async def _read(self, row: int) -> GivenUp | None:
+        """None for what is gone, and for what cannot even be told: that stays on disk as it is."""
+        try:
+            return await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
+        except GoneError:
+            return None
+        except DamageError as fault:
+            log.error("a batch cannot be read, nor what it held: %s", fault)
+            return None
 
     def _state(self, found: Sequence[GivenUp]) -> None:
         by_stream: dict[int, list[Any]] = {}

@@ -30,6 +30,7 @@ from agent.schema import DamageError, GoneError, SpoolError, give_up, locked, op
 from agent.sealer import Came, Piece, Statement, Stretch
 from evidence import cbor, merkle, observation, shape
 from evidence.code import Typ
+from evidence.head import batch_id
 from evidence.refusal import EvidenceError
 from evidence.run import Reached
 
@@ -179,12 +180,15 @@ class Spool(Queries):
     def batch(self, row: int) -> tuple[bytes, bytes]:
         """A batch as it is offered, and its encoded head.
 
-        Raises SpoolError if the disk lost a part of it.
+        Raises DamageError if the disk lost a part of it.
         """
-        found = self.rows("SELECT head, first, last, observations FROM batch WHERE id = ?", (row,))
+        query = "SELECT head, name, first, last, observations FROM batch WHERE id = ?"
+        found = self.rows(query, (row,))
         if not found:
             raise GoneError(f"{self.path}: batch {row} is gone")
-        encoded, first, last, count = found[0]
+        encoded, name, first, last, count = found[0]
+        if batch_id(encoded) != name:
+            raise DamageError(f"{self.path}: the head of batch {row} is not what was written")
         return self.assembled(row, encoded, self.pieces(first, last), count), encoded
 
     def assembled(self, row: int, encoded: bytes, pieces: Iterable[Left], count: int) -> bytes:
