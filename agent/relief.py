@@ -120,10 +120,10 @@ class Relief:
         but = frozenset(self.under_way | self._broken.keys() | self._answered())
         spool = self._disk.spool
         rows = await self._disk.call(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
-        self.exhausted = not rows
         read = [await self._read(row) for row in rows]
         sent = self.under_way | self._answered()  # meanwhile
         found = [one for one in read if one is not None and one.row not in sent]
+        self.exhausted = not found
         if found:
             self._state(found)
             self._going = {one.row: one for one in found}
