@@ -4,7 +4,7 @@
 
 1. `kid`: of the device key. `size` and `tai`: of the log's tree and by its clock, when it said so.
 2. Of each stream the furthest link that the log has of its latest run, and `measured`, the instant
-   of the last measurement that the log has of it; null when the log cannot tell.
+   of the last measurement before which the log lacks nothing; null when it cannot tell.
 3. It frees nothing: what is in the log is told by receipts. It tells a gateway whose disk went back
    in time that it did, and how far its stream had come.
 """
