@@ -12,7 +12,7 @@ from record.database import Place
 from record.schema import Entry
 from record.store import Store, StoreError, open_reader, open_writer
 from tests.record.gateway import Gateway, GatewayRun, frame, id_of
-from tests.record.upstream import BOTH, NOW, Upstream, classes, receipt_of
+from tests.record.upstream import AUTHORITY, BOTH, NOW, Upstream, classes, receipt_of
 
 pytestmark = BOTH
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
@@ -175,10 +175,25 @@ def test_two_runs_after_one_are_clones(
 def test_another_devices_run_makes_no_clone_of_ours(
     upstream: Upstream, gateway: Gateway, run: GatewayRun
 ):
-    from tests.record.upstream import AUTHORITY
-
     stranger = Gateway("gw-2", AUTHORITY)
     upstream.send(stranger.statement, gateway.start(run).statement, stranger.start(run).statement)
+    assert not upstream.findings()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_another_device_makes_no_twin_of_our_links(
+    upstream: Upstream, run: GatewayRun, layout: Layout, before: bool
+):
+    """Whatever it says that it continues, and whenever."""
+    batch = fill(run, layout, 0, 4)
+    stranger = Gateway("gw-2", AUTHORITY)
+    lie = tuple(row._replace(leaf=b"\1" * 32) for row in run.reached())
+    told = [stranger.statement, stranger.start(reached=lie).statement]
+    if before:
+        upstream.send(*told)
+    assert {row[3:] for row in classes(upstream.push(batch))} == {UNCHECKED}
+    if not before:
+        upstream.send(*told)
     assert not upstream.findings()
 
 
