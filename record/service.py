@@ -10,13 +10,11 @@ import ssl
 
 from aiohttp import web
 
-from evidence.batch import BATCH_BYTES_MAX
 from record import question
 from record.config import TlsFiles
 from record.desk import Desk
-from record.question import Said
+from record.question import BODY_BYTES_MAX, Said
 
-BODY_BYTES_MAX = BATCH_BYTES_MAX + 65536  # a statement with 4,096 disclosures stays below it too
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # of bodies in memory, all requests together
 SHUTDOWN_S = 5.0  # for requests that are under way when the record ends
 CBOR = "application/cbor"
@@ -27,7 +25,7 @@ class Door:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._pending = 0
+        self._pending = 0  # bytes of bodies, until they are answered
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -44,9 +42,10 @@ class Door:
         self._pending += expected
         try:
             body = await request.read()
+            asked = (request.method, request.path_qs, body)
+            return _response(await question.answered(self._desk, *asked))
         finally:
             self._pending -= expected
-        return _response(await question.answered(self._desk, request.method, request.path_qs, body))
 
 
 def _response(said: Said) -> web.Response:
