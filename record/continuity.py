@@ -161,6 +161,8 @@ class Continuity:
         marks: list[Mark],
         doubts: list[Doubt],
     ) -> None:
+        if high == row.last_seq and row.last_leaf == new.leaves[high - new.first_seq]:
+            return  # each link holds the hash of the one before: up to here all are the same
         old = self._leaves(row)
         for seq in range(low, high + 1):
             if old[seq - row.first_seq] != new.leaves[seq - new.first_seq]:
