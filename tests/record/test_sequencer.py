@@ -260,6 +260,27 @@ def test_failed_commit_leaves_nothing(
     assert not upstream.store.faults()
 
 
+def test_another_log_in_its_place_is_not_continued(
+    upstream: Upstream, run: GatewayRun, layout: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    """As long or longer, as after a failover to a server that lagged and was written to since."""
+    upstream.push(fill(run, layout, 0, 3))
+    batch = fill(run, layout, 3, 3)
+
+    def lost(store: Store) -> None:
+        store.rollback()
+        store._db.execute("UPDATE node SET hash = (SELECT subject FROM entry WHERE idx = 0)")
+        raise StoreError("the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "commit", lost)
+        with pytest.raises(StoreError, match="another than the 4 entries answered for"):
+            upstream.push(batch)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="another than"):
+            upstream.push(batch)
+
+
 def test_one_writer_at_a_time(place: Place, upstream: Upstream, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(postgresql, "LOCK_MS", 200)
     with pytest.raises(StoreError, match="open in another process"):
