@@ -63,3 +63,20 @@ def test_a_body_too_long_is_not_taken(
             assert answer.status == 413
 
     over_http(tmp_path / "record.db", what)
+
+
+@pytest.mark.parametrize(
+    "path", [f"receipt/{'00' * 32}", f"device/{'00' * 8}/heads", "checkpoint?size=0"]
+)
+def test_too_many_questions_at_once_are_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    """Whoever asks needs no key: what is asked waits for the thread that admits, too."""
+
+    async def what(client: Client) -> None:
+        for most, status in ((0, (503,)), (1, (200, 404))):
+            monkeypatch.setattr("record.desk.WAITING_MAX", most)
+            async with client.session.get(f"{client.url}/v1/{path}") as answer:
+                assert answer.status in status
+
+    over_http(tmp_path / "record.db", what)
