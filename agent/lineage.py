@@ -205,9 +205,12 @@ class Lineage:
             try:
                 path = f"/v1/device/{self._device.kid.hex()}/heads"
                 answer = await self._ask("GET", path, None)
-                if answer.status in (200, 404):
-                    self._judge_heads(self._told(answer) if answer.status == 200 else ())
-                    return
+                if (
+                    answer.status != 200
+                ):  # unsigned: whoever says that it has none is not the record
+                    raise unwell(answer, " for what it has of this device")
+                self._judge_heads(self._told(answer))
+                return
             except (UplinkError, EvidenceError) as fault:
                 self._health.record = str(fault)
             await asyncio.sleep(wait_s)

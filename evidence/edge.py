@@ -7,7 +7,9 @@ batch to batch and from run to run, and the heads of a run.
    the file that it is not in it (open).
 2. What comes before the first and after the last that is there is nobody's business here.
 3. A descriptor is a link without a batch: it waits until what follows it comes.
-4. At most HOLES_MAX holes and as many gap statements are kept; a hole beyond is said at once.
+4. A whole run that a stream came through, and that is not there, is such a hole too: open, for who
+   wrote the file may have found nothing in it that was asked for.
+5. At most HOLES_MAX holes and as many gap statements are kept; a hole beyond is said at once.
 
 It is told what was signed and checked; it checks no signature.
 """
@@ -68,6 +70,7 @@ class Edges:
         self._lines: dict[tuple[bytes, int | None], _Line] = {}
         self._passed: dict[bytes, int] = {}  # by run: how many times batches were passed over
         self._begun = False  # a head was there
+        self._streams: set[int] = set()  # of which something was there
         self._holes: list[_Hole] = []
         self._dropped: dict[tuple[bytes, int | None], list[Dropped]] = {}
         self._drops = 0
@@ -120,6 +123,9 @@ class Edges:
             if earlier is None or earlier.at is None:
                 # A descriptor may be far older than the first observation under it that is there.
                 due = [link for link in due[-1:] if link.seq + 1 == part.first_seq]
+                if before is not None and part.stream in self._streams:
+                    hole = (before.seq, before.seq, before.leaf, True)
+                    self._hole(_Hole(before.run, part.stream, *hole))
             elif before is not None:
                 first = _range(part.stream, due[0]) if due else part
                 self._between(run, first, before, earlier, uncertain)
@@ -172,6 +178,7 @@ class Edges:
             self._fault(run, Reason.SEQUENCE, text)
             return
         line.at, line.leaf, line.passed = part.last_seq, part.last_leaf, self._passed.get(run, 0)
+        self._streams.add(part.stream)
         if at is not None and part.first_seq > at + 1:
             excused = line.passed > passed
             hole = (at + 1, part.first_seq - 1, part.first_prev, excused)

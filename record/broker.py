@@ -8,7 +8,8 @@ and acknowledges them.
    by age. None of that is a loss: a request is a copy of what a gateway keeps.
 3. Work-queue retention: what is acknowledged is gone, and there is one consumer, the log's own. A
    second record at the same stream is refused by the broker.
-4. A request whose answer could go nowhere is dropped, counted and told.
+4. A request whose answer could go nowhere is dropped, counted and told; so is one whose headers
+   or subject nobody can read, which would end the library's reading.
 5. It never reconnects: BrokerError, and whoever made it ends (record.worker).
 
 The queue is never the record: nothing is acknowledged for being stored here.
@@ -40,6 +41,7 @@ PULL_S = 5.0  # that a pull stays open at the broker
 LOOK_S = 0.5  # between two looks at whether the connection is there
 LOST_S = 2.0  # beyond that: its consumer moved to another server, and forgot it
 ACK_WAIT_S = 10.0  # a commit takes ms; a gateway waits 30 s
+ASKED_MAX = 512  # characters of method and target: an id, a kid and a tree size have some 110
 ACKS_MAX = 1024  # above what all workers hold, so that those of a dead one hold up nobody
 NONSENSE = (ValueError, TypeError, AttributeError, LookupError)  # of a broker, let out by nats-py
 log = logging.getLogger("gridseal.record.broker")
@@ -59,6 +61,23 @@ class Request(NamedTuple):
     ack: str
 
 
+class _Library(Client):
+    """The library, that goes on reading after what whoever asks has put into a message."""
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except NONSENSE:
+            return None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        readable = subject.decode(errors="replace").encode()
+        found: Msg = super()._build_message(sid, readable, reply, data, headers)
+        return found
+
+
 class Broker:
     """One connection, one worker's share of a region. `log_kid`: of the log whose record it is."""
 
@@ -69,7 +88,7 @@ class Broker:
         self._servers = [*region.servers[at:], *region.servers[:at]]
         self._stream = queue.stream(region.name)
         self._consumer = f"record-{log_kid.hex()}"
-        self._client = Client()
+        self._client = _Library()
         self.asked: asyncio.Queue[Request] = asyncio.Queue()  # IN_HAND_MAX at most, by credit
         self._in_hand = 0
         self._room = asyncio.Event()
@@ -252,7 +271,10 @@ def _request(region: str, message: Msg) -> Request | None:
     headers: Any = message.headers or {}
     kid = queue.asker(region, message.subject)
     answer = headers.get(queue.ANSWER, "")
-    method, _, target = headers.get(queue.ASK, "").partition(" ")
+    asked = headers.get(queue.ASK, "")
+    method, _, target = asked.partition(" ")
+    if len(asked) > ASKED_MAX:
+        return None
     if kid is None or not queue.may_answer(region, kid, answer) or not message.reply:
         return None
     return Request(method, target, bytes(message.data), answer, message.reply)

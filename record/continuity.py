@@ -8,6 +8,8 @@ edge between runs.
    outside, and both stretches are doubtful.
 3. The same content again, under whatever head, is no twin.
 4. What is not there yet leaves an edge open. It is never a fault.
+5. What a run says it continues tells of its own device's runs alone: nobody's word makes another's
+   links doubtful.
 
 It writes spans into the store's transaction, and decides nothing else.
 """
@@ -166,6 +168,8 @@ class Continuity:
         marks: list[Mark],
         doubts: list[Doubt],
     ) -> None:
+        if high == row.last_seq and row.last_leaf == new.leaves[high - new.first_seq]:
+            return  # each link holds the hash of the one before: up to here all are the same
         old = self._leaves(row)
         for seq in range(low, high + 1):
             if old[seq - row.first_seq] != new.leaves[seq - new.first_seq]:
@@ -198,9 +202,9 @@ class Continuity:
         self.flush()
         for row in rows:
             earlier = self._store.run(row.run)
-            near = (
-                self._store.spans_near(earlier.id, row.stream, row.seq, row.seq) if earlier else []
-            )
+            if earlier is None or earlier.device != by.device:
+                continue
+            near = self._store.spans_near(earlier.id, row.stream, row.seq, row.seq)
             if near and row.leaf not in [
                 self._leaves(span)[row.seq - span.first_seq] for span in near
             ]:
@@ -216,9 +220,12 @@ class Continuity:
         """Whether later runs, which say what they continue, have seen this same content."""
         for row in self._store.reached(new.run.name, new.stream, new.first_seq, new.last_seq):
             if new.leaves[row.seq - new.first_seq] != row.leaf:
-                marks.append(Mark(row.seq, new.last_seq, *_TWIN))
                 by = self.entry(row.by)
                 name = cose.read(by[1]).name
+                later = self._store.run(name)
+                if later is None or later.device != new.run.device:
+                    continue
+                marks.append(Mark(row.seq, new.last_seq, *_TWIN))
                 finding = Finding(name, None, new.stream, None, None, *_TWIN)
                 doubts.append(Doubt(finding, (by[0], new.subject)))
 

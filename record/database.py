@@ -64,7 +64,7 @@ class Database(Protocol):
 
 def is_url(text: str) -> bool:
     """Whether it names a PostgreSQL database."""
-    return text.startswith(URL_SCHEMES)
+    return text.lower().startswith(URL_SCHEMES)
 
 
 def tells_a_secret(url: str) -> bool:
@@ -75,5 +75,7 @@ def tells_a_secret(url: str) -> bool:
         password = parts.password
     except ValueError:
         return True  # not to be shown then either
+    if "@" in parts.path or "@" in parts.fragment:
+        return True  # behind a password in which a / or # ended the host
     named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     return password is not None or bool(named & SECRETS)

@@ -6,7 +6,8 @@ refusals, wishes.
    while a commit is synced; Python code in both would only take turns.
 2. Group commit: what is admitted while a commit runs, or within GROUP_S of the first, shares the
    next one.
-3. What waits is bounded by number; beyond it the answer is BusyError, "later".
+3. What waits is bounded by number, what is to be written and what is only asked each; beyond it
+   the answer is BusyError, "later".
 4. A refusal is answered once its exhibit is kept, or found to be one too many. Values that are
    missing beside a statement, or are not its own, leave no exhibit: nobody signed for them.
 5. What is signed of an id is of bytes with that hash. A head that is in the log has its receipt,
@@ -41,7 +42,8 @@ from record.store import Store, open_reader, open_writer
 
 GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
 GROUP_MAX = 8  # batches of one commit
-WAITING_MAX = 256  # requests admitted or being checked; 64 gateways with 4 in flight
+# Requests admitted or being checked, 64 gateways with 4 in flight; and as many that only ask.
+WAITING_MAX = 256
 Pairs = Sequence[tuple[bytes, bytes]]
 T = TypeVar("T")
 
@@ -97,7 +99,7 @@ class Desk:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._group: list[_Waiting] = []
-        self._busy = 0
+        self._busy = self._asked = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.size = 0
@@ -143,23 +145,20 @@ class Desk:
         return await self._admit(batch_id, encoded, kept_size, check)
 
     async def receipt(self, subject: bytes, kept_size: int) -> Answer | None:
-        """What was answered before. Raises ValueError for a size not reached."""
-        entry = await self._in(self._working, self._reader.entry_of, subject)
-        if entry is None:
-            return None
-        return await self._in(self._working, self._answer, entry, kept_size)
+        """What was answered before. Raises BusyError, ValueError for a size not reached."""
+        return await self._look(self._receipt, subject, kept_size)
 
     async def heads(self, kid: bytes) -> bytes:
-        """The furthest link of each stream of a device, signed."""
-        return await self._in(self._working, self._heads, kid)
+        """The furthest link of each stream of a device, signed. Raises BusyError."""
+        return await self._look(self._heads, kid)
 
     async def checkpoint(
         self, kept_size: int
     ) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
         """Size, root, the signed checkpoint (None while the log is empty), proof from the kept
-        size.
+        size. Raises BusyError.
         """
-        return await self._in(self._working, self._checkpoint, kept_size)
+        return await self._look(self._checkpoint, kept_size)
 
     # --- in the working thread: checking ------------------------------------------------------
 
@@ -191,6 +190,10 @@ class Desk:
         size = receipt.read(cose.read(entry.receipt).payload).size
         fetch = partial(stored_node, self._reader)
         return Answer(entry.receipt, consistency(kept_size, size, self._reader.size(), fetch))
+
+    def _receipt(self, subject: bytes, kept_size: int) -> Answer | None:
+        entry = self._reader.entry_of(subject)
+        return None if entry is None else self._answer(entry, kept_size)
 
     def _heads(self, kid: bytes) -> bytes:
         self._reader.snapshot()
@@ -311,6 +314,15 @@ class Desk:
             for waiting, answer in zip(group, answers, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
+
+    async def _look(self, what: Callable[..., T], *values: object) -> T:
+        if self._asked >= WAITING_MAX:
+            raise BusyError(f"{self._asked} questions wait")
+        self._asked += 1
+        try:
+            return await self._in(self._working, what, *values)
+        finally:
+            self._asked -= 1
 
     async def _in(self, where: ThreadPoolExecutor, what: Callable[..., T], *values: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(where, what, *values)

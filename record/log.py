@@ -35,6 +35,10 @@ class Log:
     def root(self) -> bytes:
         return self._frontier.root()
 
+    def root_at(self, size: int) -> bytes:
+        """The root when it had so many entries, by the nodes of now."""
+        return merkle.subtree(0, size, self._fetch) if size else merkle.EMPTY_ROOT
+
     def append(self, leaf: bytes) -> int:
         """Adds a leaf hash; returns its index."""
         index = self._frontier.size

@@ -22,7 +22,9 @@ from evidence.refusal import EvidenceError
 
 ASK, CHECKED = 0, 1
 END = 0  # the number of no question
-FRAME_BYTES_MAX = BATCH_BYTES_MAX + COUNT_MAX * HASH_BYTES + (1 << 20)  # batch, leaves, classes
+_CLASS_BYTES_MAX = 1 + 3 * 9 + 2 * 2  # a stream and two seqs of 64 bits, a class, a reason
+# A batch, the leaves and classes of each of its observations, and what is around them.
+FRAME_BYTES_MAX = BATCH_BYTES_MAX + COUNT_MAX * (HASH_BYTES + _CLASS_BYTES_MAX) + (1 << 20)
 _LENGTH = struct.Struct(">I")
 
 

@@ -10,7 +10,7 @@
    tree size N and the receipt's. 409 names what is needed first: [[typ, name], ...]. 422 is a
    signed refusal. Heads are a signed statement (evidence.heads).
 2. 400 is a question that has no answer, or a batch without the head of its id; 404 and 405 are
-   what nobody may ask; 503 means "later".
+   what nobody may ask; 413 a body beyond BODY_BYTES_MAX; 503 means "later".
 
 Whatever it decides is decided in the desk. It knows no HTTP server and no broker.
 """
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from evidence import cbor, disclosure, shape
+from evidence.batch import BATCH_BYTES_MAX
 from evidence.key import KID_BYTES
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
@@ -29,6 +30,7 @@ from record.database import StoreError
 from record.desk import Answer, BusyError, Desk, NotTheBatchError, RefusedError
 from record.known import MissingError
 
+BODY_BYTES_MAX = BATCH_BYTES_MAX + 65536  # a statement with 4,096 disclosures stays below it too
 SIZE_DIGITS_MAX = 19  # of a tree size
 
 

@@ -71,7 +71,8 @@ class Sequencer:
         self._keeps_bodies = body_of is None
         self._continuity = Continuity(store, body_of or store.body)
         self._clones = Clones(store, self._subject)
-        self._committed = log.size  # what a store holds when it is opened again may only be more
+        # What a store holds when it is opened again may only be more, and must begin with this.
+        self._committed, self._root = log.size, log.root()
         self._sound = True  # memory is what the store holds
         self._reset()
 
@@ -120,7 +121,7 @@ class Sequencer:
         finally:
             if not done:
                 self._give_up()
-        self._committed = self._log.size
+        self._committed, self._root = self._log.size, self._log.root()
         self._continuity.end()
 
     def _give_up(self) -> None:
@@ -134,6 +135,9 @@ class Sequencer:
         self._log.reset()
         if self._log.size < self._committed:
             text = f"the store has {self._log.size} entries; {self._committed} were answered for"
+            raise StoreError(text)
+        if self._log.root_at(self._committed) != self._root:
+            text = f"the store's log is another than the {self._committed} entries answered for"
             raise StoreError(text)
         self._continuity.reset()
         self._clones.reset()

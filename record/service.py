@@ -2,7 +2,8 @@
 
 1. What may be asked, and what the answers mean, is record.question's.
 2. 413 is a body that is never taken, with that length; 503 means "later".
-3. Bodies are bounded each, and together.
+3. Bodies are bounded each, and together: by what has come, not by what was announced, so that who
+   announces much and sends nothing keeps nobody out.
 """
 
 import asyncio
@@ -10,16 +11,16 @@ import ssl
 
 from aiohttp import web
 
-from evidence.batch import BATCH_BYTES_MAX
 from record import question
 from record.config import TlsFiles
 from record.desk import Desk
-from record.question import Said
+from record.question import BODY_BYTES_MAX, Said
 
-BODY_BYTES_MAX = BATCH_BYTES_MAX + 65536  # a statement with 4,096 disclosures stays below it too
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # of bodies in memory, all requests together
 SHUTDOWN_S = 5.0  # for requests that are under way when the record ends
 CBOR = "application/cbor"
+_TOO_LONG = Said(413, b"a longer body than any is\n", text=True)
+_TOO_MANY = Said(503, b"too many bodies at once\n", text=True, later_s=1)
 
 
 class Door:
@@ -27,7 +28,7 @@ class Door:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._pending = 0
+        self._pending = 0  # bytes of bodies, until they are answered
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -36,17 +37,25 @@ class Door:
 
     async def ask(self, request: web.Request) -> web.Response:
         """Any request."""
-        expected = BODY_BYTES_MAX if request.content_length is None else request.content_length
-        if not request.body_exists:
-            expected = 0
-        if self._pending + expected > PENDING_BYTES_MAX and self._pending:
-            return _response(Said(503, b"too many bodies at once\n", text=True, later_s=1))
-        self._pending += expected
+        parts: list[bytes] = []
+        size = 0
         try:
-            body = await request.read()
+            if (request.content_length or 0) > BODY_BYTES_MAX:
+                return _response(_TOO_LONG)
+            async for part in request.content.iter_any():
+                size += len(part)
+                self._pending += len(part)
+                if size > BODY_BYTES_MAX:
+                    return _response(_TOO_LONG)
+                if self._pending > PENDING_BYTES_MAX and self._pending > size:
+                    return _response(_TOO_MANY)
+                parts.append(part)
+            body = b"".join(parts)
+            parts.clear()
+            asked = (request.method, request.path_qs, body)
+            return _response(await question.answered(self._desk, *asked))
         finally:
-            self._pending -= expected
-        return _response(await question.answered(self._desk, request.method, request.path_qs, body))
+            self._pending -= size
 
 
 def _response(said: Said) -> web.Response:

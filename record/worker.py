@@ -31,7 +31,7 @@ from record.database import StoreError
 from record.desk import settle_collector
 from record.known import Known, MissingError
 from record.pipe import END, Ask, Checked, Pipe, PipeError
-from record.question import Said
+from record.question import BODY_BYTES_MAX, Said
 from record.store import Store, open_reader
 
 END_S = 5.0  # for what is under way
@@ -95,6 +95,9 @@ class Worker:
         number = END
         while True:
             request = await self._broker.asked.get()
+            if len(request.body) > BODY_BYTES_MAX:  # it would fit no frame
+                await self._broker.answer(request, Said(413, b"a longer body than any is\n"))
+                continue
             number += 1
             self._waiting[number] = request
             what = self._checker.question(request.method, request.target, request.body)

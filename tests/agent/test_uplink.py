@@ -336,6 +336,19 @@ def test_disk_that_was_rolled_back_begins_a_new_run() -> None:
     run(play)
 
 
+def test_who_says_unsigned_that_there_are_none_is_not_believed() -> None:
+    async def play() -> None:
+        record, keeper = Record(), Keeper(1)
+        record.heads, record.heads_status, keeper.known = b"", 404, False
+        async with forwarding(record, keeper):
+            await until(lambda: sum("/heads" in path for path in record.asked) > 1)
+            assert (keeper.turned, keeper.reached) == ([], {})
+            record.heads, record.heads_status = heads(OWN_HEAD), 200
+            await until(lambda: keeper.turned == [Cause.ROLLBACK])
+
+    run(play)
+
+
 HEADS: dict[str, bytes] = {
     "garbage": b"garbage",
     "nothing": b"",

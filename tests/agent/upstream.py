@@ -120,7 +120,7 @@ class Record:
         self.receipts: dict[bytes, Receipt] = {}
         self.asked: list[str] = []
         self.statements: list[bytes] = []
-        self.heads = heads()
+        self.heads, self.heads_status = heads(), 200
         self.batch = self.good  # row, size -> answer
         self.state = lambda body: http(200, b"")
 
@@ -169,7 +169,7 @@ class Record:
     async def answered(self, path: str, body: bytes) -> bytes:
         size = int((re.search(r"size=(\d+)", path) or [0, 0])[1])
         if path.startswith("/v1/device/"):
-            return http(200, self.heads)
+            return http(self.heads_status, self.heads)
         if path.startswith("/v1/checkpoint"):
             return self.checkpoint(size)
         if path.startswith("/v1/statement"):

@@ -154,6 +154,29 @@ def test_two_runs_are_connected_stream_by_stream():
     ]
 
 
+def test_a_run_left_out_between_two_is_told():
+    one = Story()
+    one.describe(1, 2)
+    one.batch(1, 2, receipt=False)
+    two = Story(one.gateway, one.run)
+    two.describe(1)
+    two.batch(1, receipt=False)
+    three = Story(one.gateway, two.run)
+    three.describe(1)
+    three.batch(1, receipt=False)
+    reasons, tally = checked([*one.items, *two.items, *three.items])
+    assert (reasons, tally.open) == ([], 0)
+    less = [*one.items, *three.items]
+    reasons, tally = checked(less)
+    assert (reasons, tally.open) == ([], 1)
+    assert "1 chains open" in "\n".join(tally.lines(every=False))
+    # Who asked for this stream was to get each batch with it.
+    reasons, _ = checked(less, OPENING._replace(streams=(1,)))
+    assert len(reasons) == 1 and two.run.name.hex()[:16] in reasons[0]
+    assert checked(less, OPENING._replace(streams=(2,)))[0] == []
+    assert checked([*one.items[:2], *three.items])[1].open == 0  # nothing on its other side
+
+
 def test_a_descriptor_without_observations_is_a_link():
     story = Story()
     story.describe(1)

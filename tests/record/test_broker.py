@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from nats.aio.msg import Msg
@@ -15,7 +16,7 @@ from evidence.code import Reason, Typ
 from evidence.merkle import HASH_BYTES
 from record.database import Place
 from record.store import open_reader
-from tests.record.asker import WAIT_S, Behind, gateway_now, placed, until
+from tests.record.asker import REGION, WAIT_S, Behind, gateway_now, placed, until
 from tests.record.gateway import GatewayRun, frame, id_of
 from tests.record.test_service import believed
 from tests.record.upstream import BOTH, LOG
@@ -141,6 +142,44 @@ def test_nonsense_is_answered_or_dropped_and_holds_nobody_up(
             await until_empty(place)
             assert "that nobody can be answered for" in place.record.children[0].said()
             assert not strays, "an answer went where whoever asked had no business"
+
+    asyncio.run(asyncio.wait_for(play(), 50))
+
+
+async def put_raw(url: str, subject: bytes, header: bytes) -> None:
+    """Publishes what no library would."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    await reader.readline()
+    writer.write(b'CONNECT {"verbose":false,"pedantic":false,"headers":true}\r\n')
+    writer.write(
+        b"HPUB %s %d %d\r\n%sx\r\nPING\r\n" % (subject, len(header), len(header) + 1, header)
+    )
+    assert await reader.readline() == b"PONG\r\n"
+    writer.close()
+
+
+def test_what_the_library_cannot_read_stops_nobody(tmp_path: Path, cfg: bytes, layout: Layout):
+    """It would stop reading, and say so to nobody: the next request would wait for 15 s."""
+
+    async def play() -> None:
+        async with placed(tmp_path) as place:
+            asker = place.asker
+            run = await asker.begin(cfg, gateway_now())
+            mine = queue.asks(REGION, asker.kid).encode()
+            good = b"NATS/1.0\r\nGridseal-Ask: GET /v1/checkpoint\r\n\r\n"
+            for subject, header in (
+                (mine, b"NATS/1.0 \xff\xff\xff\r\n\r\n"), (mine, b"NATS/1.0"),
+                (mine, b"NATS/1.0 404 \xff\r\n\r\n"), (mine, b"NATS/1.0\r\n\xff: \xff\r\n\r\n"),
+                (queue.asks(REGION, "x").encode()[:-1] + b"\xff\xfe", good),
+                (mine, b"NATS/1.0\r\nGridseal-Ask: GET /%s\r\n\r\n" % (b"x" * 70_000)),
+            ):  # fmt: skip
+                await put_raw(place.broker.url, subject, header)
+            async with asyncio.timeout(8):
+                for batch in batches(run, layout, 3):
+                    assert (await asker.push(batch)).status == 200
+                await until_empty(place)
+            assert "another in" not in place.record.children[0].said()
 
     asyncio.run(asyncio.wait_for(play(), 50))
 

@@ -132,6 +132,9 @@ def verified(folder: Path, place: Place) -> int:
         ('[record]\nkey = "file:other.key"\n', "other.key"),
         ('[record]\nanchors = "none.toml"\n', "none.toml"),
         ('[record]\nstore = "postgresql://a:secret@h/d"\n', "record.store: found a password"),
+        ('[record]\nstore = "postgresql://a:se/secret@h/d"\n', "record.store: found a password"),
+        ('[record]\nstore = "postgres://a:se#secret@h/d"\n', "record.store: found a password"),
+        ('[record]\nstore = "PostgreSQL://a:secret@h/d"\n', "record.store: found a password"),
         ("[record\n", "not TOML"),
     ],
 )

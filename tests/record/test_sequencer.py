@@ -8,11 +8,12 @@ from drivers.c37118.wire import Layout
 from evidence import merkle
 from evidence.code import Class, Reason
 from record import postgresql
+from record.continuity import Continuity
 from record.database import Place
 from record.schema import Entry
 from record.store import Store, StoreError, open_reader, open_writer
 from tests.record.gateway import Gateway, GatewayRun, frame, id_of
-from tests.record.upstream import BOTH, NOW, Upstream, classes, receipt_of
+from tests.record.upstream import AUTHORITY, BOTH, NOW, Upstream, classes, receipt_of
 
 pytestmark = BOTH
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
@@ -108,8 +109,10 @@ def test_twin_counts_from_where_the_contents_part(
 
 
 def test_same_content_under_another_head_is_no_twin(
-    upstream: Upstream, run: GatewayRun, layout: Layout
+    upstream: Upstream, run: GatewayRun, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ):
+    """Nor is it read again: who sends it a thousand times would have each read a thousand times."""
+    monkeypatch.delattr(Continuity, "_leaves")
     for number in range(4):
         run.observe(1, frame(layout, number))
     pending, first = list(run.lines[1].pending), run.lines[1].first
@@ -175,10 +178,25 @@ def test_two_runs_after_one_are_clones(
 def test_another_devices_run_makes_no_clone_of_ours(
     upstream: Upstream, gateway: Gateway, run: GatewayRun
 ):
-    from tests.record.upstream import AUTHORITY
-
     stranger = Gateway("gw-2", AUTHORITY)
     upstream.send(stranger.statement, gateway.start(run).statement, stranger.start(run).statement)
+    assert not upstream.findings()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_another_device_makes_no_twin_of_our_links(
+    upstream: Upstream, run: GatewayRun, layout: Layout, before: bool
+):
+    """Whatever it says that it continues, and whenever."""
+    batch = fill(run, layout, 0, 4)
+    stranger = Gateway("gw-2", AUTHORITY)
+    lie = tuple(row._replace(leaf=b"\1" * 32) for row in run.reached())
+    told = [stranger.statement, stranger.start(reached=lie).statement]
+    if before:
+        upstream.send(*told)
+    assert {row[3:] for row in classes(upstream.push(batch))} == {UNCHECKED}
+    if not before:
+        upstream.send(*told)
     assert not upstream.findings()
 
 
@@ -240,6 +258,27 @@ def test_failed_commit_leaves_nothing(
     assert upstream.log.root() == root
     assert classes(upstream.push(batch)) == [(1, 4, 6, *UNCHECKED)]
     assert not upstream.store.faults()
+
+
+def test_another_log_in_its_place_is_not_continued(
+    upstream: Upstream, run: GatewayRun, layout: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    """As long or longer, as after a failover to a server that lagged and was written to since."""
+    upstream.push(fill(run, layout, 0, 3))
+    batch = fill(run, layout, 3, 3)
+
+    def lost(store: Store) -> None:
+        store.rollback()
+        store._db.execute("UPDATE node SET hash = (SELECT subject FROM entry WHERE idx = 0)")
+        raise StoreError("the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "commit", lost)
+        with pytest.raises(StoreError, match="another than the 4 entries answered for"):
+            upstream.push(batch)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="another than"):
+            upstream.push(batch)
 
 
 def test_one_writer_at_a_time(place: Place, upstream: Upstream, monkeypatch: pytest.MonkeyPatch):

@@ -10,15 +10,21 @@ import pytest
 
 from drivers.c37118.wire import Layout
 from evidence import cbor
+from evidence.anchor import Anchors
+from evidence.batch import BATCH_BYTES_MAX
+from evidence.merkle import HASH_BYTES
 from record import pipe, verdict
-from record.broker import Broker, BrokerError
+from record.broker import Broker, BrokerError, Request
+from record.config import RecordConfig
 from record.database import StoreError
 from record.known import Known
 from record.pipe import Ask, Checked, Pipe, PipeError, Reply
+from record.question import BODY_BYTES_MAX, Said
 from record.region import NatsTable, checked
+from record.worker import ENDED, Checker, Worker
 from tests.agent.server import serving
 from tests.record.gateway import GatewayRun, frame, id_of
-from tests.record.upstream import NOW, Upstream, classes
+from tests.record.upstream import AUTHORITIES, LOG, NOW, Upstream, classes
 
 
 def batch_of(run: GatewayRun, layout: Layout) -> bytes:
@@ -87,6 +93,59 @@ def test_questions_and_replies_come_whole():
         ours.close()
         with pytest.raises(PipeError, match="has gone"):
             await theirs.told()
+
+    piped(what)
+
+
+def test_the_longest_verdict_fits_a_frame():
+    """Of the smallest observations, each of another class than the one before."""
+    least, most = 150, (1 << 63) - 1
+    count = BATCH_BYTES_MAX // least
+    leaves, classed = bytes(HASH_BYTES * count), [[most, most, most, 23, 255]] * count
+    told = cbor.encode([[leaves, classed, [most, most], most, most]])
+    found = Checked(bytes(32), most, bytes(BATCH_BYTES_MAX), told)
+
+    async def what(ours: Pipe, theirs: Pipe) -> None:
+        telling = asyncio.create_task(ours.tell(1, found))
+        assert await theirs.told() == (1, found)
+        await telling
+
+    piped(what)
+
+
+def test_a_body_that_fits_no_frame_is_answered(upstream: Upstream):
+    """Handed on, it would end the worker, and then each that it comes to again."""
+    answered: list[tuple[Request, Said]] = []
+
+    class Silent(Broker):
+        async def run(self) -> None:
+            await asyncio.sleep(20)
+
+        lost = run
+
+        async def answer(self, request: Request, said: Said) -> None:
+            answered.append((request, said))
+
+    async def what(ours: Pipe, theirs: Pipe) -> None:
+        region = checked(NatsTable("nats://127.0.0.1:4222", "west"), Path(), "record.toml")
+        broker = Silent(region, bytes(8), 0)
+        requests = [
+            Request("POST", "/v1/statement", bytes(size), "answer", "ack")
+            for size in (BODY_BYTES_MAX + 1, pipe.FRAME_BYTES_MAX, BODY_BYTES_MAX)
+        ]
+        for request in requests:
+            broker.asked.put_nowait(request)
+        config = RecordConfig(
+            *("", 0, Path(), "", Path(), Anchors(LOG.public, AUTHORITIES), False, None, region)
+        )
+        working = asyncio.create_task(Worker(Checker(upstream.store, config), broker, ours).run())
+        number, asked = await theirs.told()
+        assert asked == Ask("POST", "/v1/statement", requests[2].body)
+        assert [one for one, said in answered if said.status == 413] == requests[:2]
+        await theirs.reply(Reply(number, 400, b""))
+        await theirs.reply(Reply(pipe.END, 0, b""))
+        assert await working == ENDED
+        assert answered[2] == (requests[2], Said(400, b""))
 
     piped(what)
 
