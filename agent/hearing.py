@@ -127,7 +127,7 @@ class Hearing:
     def detach(self) -> Piece:
         """Seal no more in this run; gives back what was sealed and not taken."""
         sealer, self._sealer = self._sealer, None
-        return sealer.take(sealer.observations) if sealer is not None else NOTHING
+        return sealer.take(sealer.observations, sealer.size) if sealer is not None else NOTHING
 
     def take(self) -> tuple[Piece, list[tuple[int, str, str]]]:
         """What was sealed since the last call, and the streams that are new in it."""
@@ -161,6 +161,7 @@ class Hearing:
                 chain = self._chain(sealer, lane, setup)
                 sealer.seal(chain, frames)  # before the hole since: see `_seal`
                 chain.came = stretch.came
+                sealer.close(chain)  # one piece may not hold all that is sealed anew
         for lane in lanes.values():  # at once: its line may say nothing more
             self._state_unkept(lane)
             self._state_owed(lane)

@@ -5,7 +5,8 @@ import pytest
 from agent import hearing as hears
 from agent.health import RING_BYTES, RING_FRAMES, Health
 from agent.hearing import STREAMS_MAX, Hearing
-from agent.sealer import Piece
+from agent.sealer import BODY_BYTES_MAX, Piece
+from drivers.line import Frame
 from evidence import gap
 from evidence.code import Cause, Kind
 from evidence.gap import Gap
@@ -219,3 +220,19 @@ def test_a_hole_while_the_disk_takes_nothing_is_part_of_what_was_not_kept(
     hear(hearing, frame(6))
     assert health.unkept == 2
     assert holes(sealed(hearing)) == [Gap(Cause.NOT_KEPT, frame(0).tai + PERIOD, frame(5).tai, 5)]
+
+
+def test_what_is_sealed_anew_goes_into_pieces_that_a_batch_can_hold(hearing: Hearing) -> None:
+    def long(first: int) -> list[Frame]:
+        return [frame(number, raw=bytes(60_000)) for number in range(first, first + 80)]
+
+    hear(hearing, setup(), *long(0))
+    committing, _ = hearing.take()
+    hear(hearing, *long(80))
+    absent = (*committing.stretches, *hearing.detach().stretches)
+    hearing.attach(begin(2))
+    hearing.again(absent, {})
+    pieces = [hearing.take()[0], hearing.take()[0]]
+    assert [piece.observations for piece in pieces] == [80, 80]
+    assert all(piece.size <= BODY_BYTES_MAX for piece in pieces)
+    assert hearing.size == 0
