@@ -114,7 +114,7 @@ class Hearing:
         measurements.
         """
         name = next((name for name, number in self._numbers.items() if number == stream), None)
-        lane = self._lane(*name) if name is not None else None
+        lane = self._lane(*name, NUMBERS_MAX) if name is not None else None
         if lane is None:
             log.error("stream %d has holes, and no name", stream)
             return
@@ -258,9 +258,8 @@ class Hearing:
         if hole is None:
             return
         if hole.cause == Cause.RESTART and self._owing:
-            if lane.owed is not None:
-                self._state(lane, lane.owed)  # of a start before, which came to no statement
             lane.owed = hole
+            self._state_owed(lane)
         elif self._sealer is None:
             lane.widen_unkept(hole)
         else:
@@ -280,24 +279,32 @@ class Hearing:
 
     def _state_unkept(self, lane: Lane) -> None:
         """Seals the hole of what was heard and not kept."""
-        if lane.unkept is not None and self._sealer is not None:
+        if lane.unkept is not None and self._sealer is not None and lane.setup is not None:
             unkept, lane.unkept = lane.unkept, None
             self._state(lane, Gap(Cause.NOT_KEPT, *unkept))
 
     def _state_owed(self, lane: Lane) -> None:
-        if lane.owed is not None and not self._owing and self._sealer is not None:
+        """Seals the holes across starts that are owed. One may be owed until the record was asked:
+        a second one states the first.
+        """
+        if self._sealer is None or lane.setup is None:
+            return
+        if lane.older is not None and not (self._owing and lane.owed is None):
+            hole, lane.older = lane.older, None
+            self._state(lane, hole)
+        if lane.owed is not None and not self._owing:
             hole, lane.owed = lane.owed, None
             self._state(lane, hole)
 
-    def _lane(self, source: str, key: str) -> Lane | None:
+    def _lane(self, source: str, key: str, most: int = STREAMS_MAX) -> Lane | None:
         """The stream of a source's key; its number is given at first sight and never reused.
 
-        None when there are too many.
+        None when there are `most`.
         """
         lane = self._lanes.get((source, key))
         if lane is None:
             number = self._numbers.get((source, key))
-            if len(self._lanes) >= STREAMS_MAX:
+            if len(self._lanes) >= most:
                 return None
             if number is None:
                 if len(self._numbers) >= NUMBERS_MAX:
@@ -319,6 +326,7 @@ class Hearing:
         if lane.setup == setup:
             return  # the same again, as after a reconnect: its descriptor rules still
         lane.set_up(setup)
+        self._state_owed(lane)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name

@@ -46,6 +46,7 @@ class Lane:
         "least_ns",
         "newest",
         "number",
+        "older",
         "owed",
         "patience_ns",
         "period_ns",
@@ -75,17 +76,19 @@ class Lane:
         # Heard and not sealed: first and last instant, and how many.
         self.unkept: tuple[int, int, int] | None = None
         self.owed: Gap | None = None  # a hole across the start, until the record was asked
+        self.older: Gap | None = None  # the same of a start before, which came to no statement
         if came is not None:
             self.last = self.due = came.last
             self.cause = Cause.RESTART
-            self.owed = Gap(Cause.RESTART, *came.owed, None) if came.owed else None
+            self.older = Gap(Cause.RESTART, *came.owed, None) if came.owed else None
 
     @property
     def came(self) -> Came | None:
         """How far the stream is accounted for; to be durable with what was sealed last."""
         if self.last == BEFORE_ALL:
             return None
-        return Came(self.last, (self.owed.first, self.owed.last) if self.owed else None)
+        owed = self.older or self.owed
+        return Came(self.last, (owed.first, owed.last) if owed else None)
 
     def set_up(self, setup: Setup) -> None:
         """A new rate rules; for the hole before its first measurement the slower of both."""
@@ -171,14 +174,22 @@ class Lane:
 
     def reached(self, tai: int) -> None:
         """The record has it up to here, by an earlier run: what this disk lost is not missing."""
-        if self.cause == Cause.RESTART:  # nothing was heard yet; what is owed is of a start before
+        if self.older is not None and tai <= self.older.last:  # beyond it, it says nothing of it
+            self.older = self._beyond(self.older, tai)
+        if self.cause == Cause.RESTART:  # nothing was heard yet
             if tai > self.last:
                 self.last = tai
                 self.due = tai + (self.patience_ns if self.period_ns else 0)
-        elif self.owed is not None and tai >= self.owed.first:
-            count = self.missed(tai, self.owed.last + 1)
-            over = tai >= self.owed.last or count == 0
-            self.owed = None if over else Gap(Cause.RESTART, tai + 1, self.owed.last, count)
+        elif self.owed is not None:
+            self.owed = self._beyond(self.owed, tai)
+
+    def _beyond(self, hole: Gap, tai: int) -> Gap | None:
+        """What is left of a hole across a start where the record has it up to `tai`."""
+        if tai < hole.first:
+            return hole
+        count = self.missed(tai, hole.last + 1)
+        over = tai >= hole.last or count == 0
+        return None if over else Gap(Cause.RESTART, tai + 1, hole.last, count)
 
     def count_unkept(self, frames: list[Frame]) -> None:
         """These were heard, and the disk takes nothing."""

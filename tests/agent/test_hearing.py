@@ -168,6 +168,26 @@ def test_without_a_sealer_frames_are_counted_then_stated(hearing: Hearing, healt
     assert samples[-1].raw == frame(4).raw
 
 
+def test_what_came_before_its_setup_is_stated_when_that_comes(hearing: Hearing) -> None:
+    hear(hearing, frame(1), frame(2))
+    hearing.detach()
+    hearing.attach(begin(2))
+    hearing.again((), {})
+    hear(hearing, setup(), frame(3))
+    assert holes(sealed(hearing)) == [Gap(Cause.NOT_KEPT, frame(1).tai, frame(2).tai, 2)]
+
+
+def test_what_is_given_up_is_stated_however_many_streams_are_heard(hearing: Hearing) -> None:
+    hearing.detach()
+    hearing.attach(begin(2), {("gateway", "own"): 0, ("pmu", "gone"): 1})
+    for number in range(STREAMS_MAX):
+        hear(hearing, setup(f"{number}"), frame(0, f"{number}"))
+    hearing.take()
+    hole = Gap(Cause.NOT_KEPT, START, START + PERIOD, 2)
+    hearing.give_up(1, int(Kind.C37118), [hole])
+    assert holes(sealed(hearing)) == [hole]
+
+
 def test_the_health_report_counts_what_was_heard_and_sealed(
     hearing: Hearing, health: Health
 ) -> None:
