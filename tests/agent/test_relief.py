@@ -129,6 +129,34 @@ def test_what_goes_with_a_commit_that_fails_goes_with_the_next(
     accounted(record, 48)
 
 
+def test_nothing_goes_before_its_statement_though_one_commit_cannot_hold_all(
+    small: Site, record: Record
+) -> None:
+    async def crash() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 48)
+        for number in range(500):  # more stretches than a piece has
+            agent.hear(setup(cfg=bytes([number % 2])), frame(49 + number))
+        await agent.keeper.relief.tend(5_000)
+        assert agent.keeper.relief._going
+        await agent.keeper.commit()
+        assert agent.hearing.size
+        await agent.crash()
+
+    async def after() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        await agent.keeper.end_run()
+        await agent.keeper.close()
+
+    go(crash())
+    go(after())
+    admitted(small, record)
+    accounted(record, 48)
+
+
 def test_refused_ones_go_first(small: Site) -> None:
     async def work() -> None:
         agent = small.agent()
