@@ -4,7 +4,8 @@ the Sealer.
 1. Every link of a stream names the hash of the link before; seq rises by one from 0, the first link
    a descriptor.
 2. What was sealed is handed on once, as a Piece, in order; a Piece has no more stretches than a
-   head has ranges, nor more bytes than a batch, and what is beyond comes with the next. A stopped Sealer seals nothing more.
+   head has ranges, nor more bytes than a batch, and what is beyond comes with the next. A stopped
+   Sealer seals nothing more.
 3. A run key signs nothing before its run statement's payload is fixed; the statement's own
    signature may come later (the device key may live in a slow store), so batches wait for it and
    sealing does not.

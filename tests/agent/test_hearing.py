@@ -168,6 +168,28 @@ def test_without_a_sealer_frames_are_counted_then_stated(hearing: Hearing, healt
     assert samples[-1].raw == frame(4).raw
 
 
+@pytest.mark.parametrize("back", [50, 3000], ids=["late", "a clock set back"])
+@pytest.mark.parametrize("sealed_before", [False, True], ids=["heard only", "sealed before"])
+def test_what_is_not_kept_says_nothing_of_what_was_before(
+    hearing: Hearing, back: int, sealed_before: bool
+) -> None:
+    hear(hearing, setup(), *map(frame, range(4001)))
+    hearing.take()
+    if not sealed_before:
+        hearing.detach()
+    late = [4001 - back, 4002 - back] if back > 100 else [4001 - back, 4002]
+    hear(hearing, frame(4001), *map(frame, late))
+    absent = hearing.detach().stretches
+    hearing.attach(begin(2))
+    hearing.again(absent, {}, room=False)
+    found = [(hole.first, hole.last) for hole in holes(sealed(hearing))]
+    missing = sorted({frame(number).tai for number in (4001, *late)})
+    near = range(4001 - 150, 4003)
+    there = [tai for tai in (frame(number).tai for number in near) if tai not in missing]
+    assert all(any(low <= tai <= high for low, high in found) for tai in missing)
+    assert not any(low <= tai <= high for tai in there for low, high in found)
+
+
 def test_what_came_before_its_setup_is_stated_when_that_comes(hearing: Hearing) -> None:
     hear(hearing, frame(1), frame(2))
     hearing.detach()

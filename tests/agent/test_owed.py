@@ -1,4 +1,4 @@
-"""A hole across a start that came to no statement before the next start: it is stated then, once."""
+"""A hole across a start that came to no statement before the next start is stated then, once."""
 
 import pytest
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.commit import State
 from agent.schema import DamageError
 from agent.spool import Spool
 from drivers.line import Frame
@@ -127,6 +128,27 @@ def test_what_goes_with_a_commit_that_fails_goes_with_the_next(
         for low, high in [(g.first, g.last) for g in stated(record)]
     )
     accounted(record, 48)
+
+
+def test_what_came_late_says_nothing_of_what_was_before(small: Site, record: Record) -> None:
+    async def work() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 1)
+        await fill(agent, 3, 8)  # 2 is missing, and comes late
+        for row, receipt, count, size in await agent.keeper.on_disk(
+            lambda: record.take(agent.keeper.spool)
+        ):
+            agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
+        agent.hear(big(9), big(2))
+        await fill(agent, 10, 120)
+        await agent.keeper.end_run()
+        await agent.keeper.close()
+
+    go(work())
+    admitted(small, record)
+    accounted(record, 120)
 
 
 def test_nothing_goes_before_its_statement_though_one_commit_cannot_hold_all(
