@@ -63,7 +63,7 @@ def droppable(spool: Spool, needed: int, most: int, but: frozenset[int]) -> list
 def given_up(spool: Spool, row: int) -> GivenUp:
     """What is missing once a batch is given up, whether it can be read whole or not.
 
-    Raises GoneError, SpoolError.
+    Raises GoneError, SpoolError; DamageError where nobody can tell.
     """
     query = "SELECT head, first, run, number, name, state, observations, size FROM batch"
     found = spool.rows(f"{query} WHERE id = ?", (row,))
@@ -74,7 +74,10 @@ def given_up(spool: Spool, row: int) -> GivenUp:
         pieces = list(spool.pieces(first, row))
         holes = [hole for one in pieces for part in one.stretches for hole in holes_of(part)]
     except (DamageError, EvidenceError):
-        holes = _holes_around(spool, encoded, first, row)
+        try:
+            holes = _holes_around(spool, encoded, first, row)
+        except EvidenceError as fault:
+            raise DamageError(f"{spool.path}: batch {row}: {fault}") from fault
     return GivenUp(row, run, number, name, state == State.WAITING, count, size, tuple(holes))
 
 

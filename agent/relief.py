@@ -48,6 +48,7 @@ class Relief:
         self._unread: list[int] = []  # batches that could not be read
         self._broken: dict[int, GivenUp] = {}  # stated, and not yet marked for certain
         self._aside: list[int] = []  # damaged pieces, stated, and not yet set aside for certain
+        self._untold: set[int] = set()  # of which nobody can tell what they held: they stay
         self.exhausted = False  # there was nothing left to give up
 
     @property
@@ -117,13 +118,14 @@ class Relief:
                 self._health.waiting_bytes -= one.size
 
     async def _make_room(self, needed: int) -> None:
-        but = frozenset(self.under_way | self._broken.keys() | self._answered())
+        kept = self._untold | self._broken.keys()
+        but = frozenset(self.under_way | kept | self._answered())
         spool = self._disk.spool
         rows = await self._disk.call(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
         self.exhausted = not rows
-        read = [await self._disk.call(partial(overflow.given_up, spool, row)) for row in rows]
+        read = [await self._read(row) for row in rows]
         sent = self.under_way | self._answered()  # meanwhile
-        found = [one for one in read if one.row not in sent]
+        found = [one for one in read if one is not None and one.row not in sent]
         if found:
             self._state(found)
             self._going = {one.row: one for one in found}
@@ -131,18 +133,26 @@ class Relief:
             log.error("there is no room: %d observations without a receipt are given up", count)
 
     async def _set_aside(self, row: int) -> None:
-        if row in self._broken:
-            return
-        try:
-            found = await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
-        except GoneError:
-            return
-        except DamageError as fault:  # not even what it was can be told: it stays, and is offered
-            log.error("a batch cannot be read, nor what it held: %s", fault)
+        found = await self._read(row) if row not in self._broken else None
+        if found is None:
             return
         log.error("batch %s is damaged on disk: it stays there, and is stated", found.id.hex()[:16])
         self._state([found])
         self._broken[row] = found
+
+    async def _read(self, row: int) -> GivenUp | None:
+        """What is missing with a batch; None where it is gone, or nobody can tell: it stays then,
+        and is offered.
+        """
+        try:
+            return await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
+        except GoneError:
+            return None
+        except DamageError as fault:
+            if row not in self._untold:
+                log.error("a batch cannot be read, nor what it held: %s", fault)
+            self._untold.add(row)
+            return None
 
     def _state(self, found: Sequence[GivenUp]) -> None:
         by_stream: dict[int, list[Any]] = {}

@@ -310,3 +310,28 @@ def test_a_damaged_batch_is_stated_and_kept(site: Site, record: Record, part: st
     assert len(stated(record)) == 1
     holes = [gap.read(one.raw) for _, one in record.links[0] if one.kind == Kind.GAP]
     assert [one.dropped is not None for one in holes] == [True]
+
+
+@pytest.mark.parametrize("offered", [False, True], ids=["given up", "offered"])
+def test_a_batch_of_which_nothing_can_be_read_stops_nobody(small: Site, offered: bool) -> None:
+    async def work() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 9)
+        run, spool = agent.health.run, agent.keeper.spool
+        spoiled = "SELECT id FROM batch WHERE state = 0 ORDER BY id LIMIT 1"
+        row = (await agent.keeper.on_disk(lambda: spool.rows(spoiled)))[0][0]
+        for change in ("piece SET links = x'00'", "batch SET head = x'00'"):
+            text = f"UPDATE {change} WHERE id = {row}"
+            await agent.keeper.on_disk(lambda text=text: spool._db.execute(text).fetchall())
+        if offered:
+            agent.keeper.relief.damaged(row)
+        await fill(agent, 10, 99)
+        assert agent.health.given_up > 0
+        assert agent.health.run == run
+        left = await agent.keeper.on_disk(lambda: spool.rows("SELECT id FROM batch ORDER BY id"))
+        assert left[0] == (row,), "it stays as it is"
+        await agent.crash()
+
+    go(work())
