@@ -57,9 +57,12 @@ class Relief:
         return self._policy == "drop_oldest" and not self.exhausted
 
     def begin(self, found: Found) -> None:
-        """States what the damaged pieces of an opened spool leave out."""
-        for stream, kind, hole in found.holes:
-            self._hearing.give_up(stream, kind, [hole])
+        """States what the damaged pieces of an opened spool leave out, but for those of which that
+        is sealed already, and was not durable.
+        """
+        if not self._aside or not set(found.damaged) <= set(self._aside):
+            for stream, kind, hole in found.holes:
+                self._hearing.give_up(stream, kind, [hole])
         self._aside = list(found.damaged)
 
     async def recall(self) -> None:

@@ -335,3 +335,31 @@ def test_a_batch_of_which_nothing_can_be_read_stops_nobody(small: Site, offered:
         await agent.crash()
 
     go(work())
+
+
+def test_what_a_damaged_piece_leaves_out_is_stated_once_though_a_commit_fails(
+    site: Site, record: Record, fault: Fault
+) -> None:
+    async def killed() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        for at in range(3):
+            agent.hear(*(frame(10 * at + number) for number in range(10)))
+            await agent.keeper.commit()
+        await agent.crash()
+
+    async def after() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        fault.before = 1
+        hear(agent, 30, 49)
+        await keep(agent, until(lambda: fault.seen == 1 and agent.hearing.sealing))
+
+    go(killed())
+    spoil(site.spool, pieces(site.spool)[1])
+    go(after())
+    admitted(site, record)
+    accounted(record, 49)
+    assert [one.first for one in stated(record)] == [frame(9).tai + 1]
