@@ -20,7 +20,7 @@ from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import Hearing
 from agent.overflow import GivenUp
-from agent.schema import DamageError, GoneError
+from agent.schema import GoneError, SpoolError
 from agent.spool import Spool
 
 WhenFull = Literal["stop", "drop_oldest"]
@@ -69,6 +69,7 @@ class Relief:
         """To be called when the spool was opened again: what a commit that failed did all the same
         is not done, or counted, once more. Raises SpoolError.
         """
+        self._untold.clear()
         rows = [*self._going, *self._broken]
         states = await self._disk.call(partial(_states, self._disk.spool, rows))
         for row in rows:
@@ -151,7 +152,7 @@ class Relief:
             return await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
         except GoneError:
             return None
-        except DamageError as fault:
+        except SpoolError as fault:  # no reason to open it again: others can be read
             if row not in self._untold:
                 log.error("a batch cannot be read, nor what it held: %s", fault)
             self._untold.add(row)

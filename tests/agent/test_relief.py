@@ -1,11 +1,14 @@
 """Giving up: what goes without a receipt, or is damaged on disk, is stated, and nothing else is."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from agent import overflow
 from agent.commit import State
-from agent.schema import DamageError
+from agent.overflow import GivenUp
+from agent.schema import DamageError, SpoolError
 from agent.spool import Spool
 from drivers.line import Frame
 from evidence import gap
@@ -323,8 +326,8 @@ def test_a_batch_of_which_nothing_can_be_read_stops_nobody(small: Site, offered:
         spoiled = "SELECT id FROM batch WHERE state = 0 ORDER BY id LIMIT 1"
         row = (await agent.keeper.on_disk(lambda: spool.rows(spoiled)))[0][0]
         for change in ("piece SET links = x'00'", "batch SET head = x'00'"):
-            text = f"UPDATE {change} WHERE id = {row}"
-            await agent.keeper.on_disk(lambda text=text: spool._db.execute(text).fetchall())
+            update = partial(spool._db.execute, f"UPDATE {change} WHERE id = {row}")
+            await agent.keeper.on_disk(update)
         if offered:
             agent.keeper.relief.damaged(row)
         await fill(agent, 10, 99)
@@ -332,6 +335,33 @@ def test_a_batch_of_which_nothing_can_be_read_stops_nobody(small: Site, offered:
         assert agent.health.run == run
         left = await agent.keeper.on_disk(lambda: spool.rows("SELECT id FROM batch ORDER BY id"))
         assert left[0] == (row,), "it stays as it is"
+        await agent.crash()
+
+    go(work())
+
+
+def test_a_batch_that_cannot_be_read_now_begins_no_run(
+    small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = overflow.given_up
+
+    async def work() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 9)
+        run, spool = agent.health.run, agent.keeper.spool
+        first = (await agent.keeper.on_disk(lambda: spool.waiting(0, 1)))[0].row
+
+        def read(spool: Spool, row: int) -> GivenUp:
+            if row == first:
+                raise SpoolError("disk I/O error")
+            return real(spool, row)
+
+        monkeypatch.setattr(overflow, "given_up", read)
+        await fill(agent, 10, 99)
+        assert agent.health.given_up > 0
+        assert agent.health.run == run
         await agent.crash()
 
     go(work())
