@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from agent.sealer import Stretch
+from agent.sealer import BODY_BYTES_MAX, Stretch
 from evidence import merkle
-from evidence.batch import BATCH_BYTES_MAX
 from evidence.head import COUNT_MAX, RANGES_MAX, Head, Range, batch_id
 from evidence.merkle import HASH_BYTES
 
 BACKLOG_OBSERVATIONS = 600  # of one batch at most: the record admits batches of this size fastest
-BODY_BYTES_MAX = BATCH_BYTES_MAX - (64 << 10)  # what a batch may have beside its head
 BACKLOG_AGES = 8  # while live batches queue up, one may be this many times older when it is cut
 
 

@@ -22,8 +22,8 @@ from dataclasses import replace
 from agent import description
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE, Place
 from agent.health import Health
-from agent.hole import joined
-from agent.lane import LATE_NS, Lane
+from agent.hole import LATE_NS, Unkept, joined
+from agent.lane import Lane
 from agent.sealer import Came, Chain, Piece, Sealer, SealError, Stretch
 from drivers.line import Clock, Frame, FrameError, Setup
 from evidence import cbor
@@ -114,20 +114,19 @@ class Hearing:
         measurements.
         """
         name = next((name for name, number in self._numbers.items() if number == stream), None)
-        lane = self._lane(*name) if name is not None else None
+        lane = self._lane(*name, NUMBERS_MAX) if name is not None else None
         if lane is None:
             log.error("stream %d has holes, and no name", stream)
             return
         if lane.setup is None:  # until its line says what it is
             lane.set_up(Setup(lane.key, kind, b"", (0, 0), ()))
-        slack_ns = lane.patience_ns if lane.period_ns else 0
-        for hole in joined(holes, slack_ns):
+        for hole in joined(holes, lane.slack_ns):
             self._state(lane, hole)
 
     def detach(self) -> Piece:
         """Seal no more in this run; gives back what was sealed and not taken."""
         sealer, self._sealer = self._sealer, None
-        return sealer.take(sealer.observations) if sealer is not None else NOTHING
+        return sealer.take(sealer.observations, sealer.size) if sealer is not None else NOTHING
 
     def take(self) -> tuple[Piece, list[tuple[int, str, str]]]:
         """What was sealed since the last call, and the streams that are new in it."""
@@ -149,28 +148,34 @@ class Hearing:
         if sealer is None:
             raise SealError("nothing is sealed anew without a run")
         lanes = {lane.number: lane for lane in self._lanes.values()}
-        kept = 0
+        kept, gone = 0, dict[int, Unkept]()
         for stretch in stretches:
             lane, setup = lanes[stretch.stream], self._setups_before.get(stretch.descriptor)
             there = max(durable.get(stretch.stream, -1) + 1 - stretch.first_seq, 0)
             frames = stretch.frames[there:]
             kept += len(stretch.frames) - len(frames)
             if not room:
-                frames = self._forgo(lane, frames)
+                frames = self._forgo(lane, frames, gone)
             if frames and setup is not None:
                 chain = self._chain(sealer, lane, setup)
                 sealer.seal(chain, frames)  # before the hole since: see `_seal`
                 chain.came = stretch.came
+                sealer.close(chain)  # one piece may not hold all that is sealed anew
+        for number, before in gone.items():
+            lanes[number].unkept = before.then(lanes[number].unkept)
         for lane in lanes.values():  # at once: its line may say nothing more
             self._state_unkept(lane)
             self._state_owed(lane)
         return kept
 
-    def _forgo(self, lane: Lane, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    def _forgo(
+        self, lane: Lane, frames: Sequence[Frame], gone: dict[int, Unkept]
+    ) -> tuple[Frame, ...]:
         """Counts frames as not kept; what was stated among them is left to be stated again."""
         heard = [one for one in frames if one.kind != Kind.GAP]
         self._health.unkept += len(heard)
-        lane.count_unkept(heard)
+        for one in heard:
+            gone.setdefault(lane.number, Unkept()).add(one.tai, one.tai, 1)
         return tuple(one for one in frames if one.kind == Kind.GAP)
 
     def lost(self, source: str) -> None:
@@ -257,9 +262,8 @@ class Hearing:
         if hole is None:
             return
         if hole.cause == Cause.RESTART and self._owing:
-            if lane.owed is not None:
-                self._state(lane, lane.owed)  # of a start before, which came to no statement
             lane.owed = hole
+            self._state_owed(lane)
         elif self._sealer is None:
             lane.widen_unkept(hole)
         else:
@@ -279,24 +283,33 @@ class Hearing:
 
     def _state_unkept(self, lane: Lane) -> None:
         """Seals the hole of what was heard and not kept."""
-        if lane.unkept is not None and self._sealer is not None:
+        if lane.unkept is not None and self._sealer is not None and lane.setup is not None:
             unkept, lane.unkept = lane.unkept, None
-            self._state(lane, Gap(Cause.NOT_KEPT, *unkept))
+            for hole in unkept.holes(lane.slack_ns):
+                self._state(lane, hole)
 
     def _state_owed(self, lane: Lane) -> None:
-        if lane.owed is not None and not self._owing and self._sealer is not None:
+        """Seals the holes across starts that are owed. One may be owed until the record was asked:
+        a second one states the first.
+        """
+        if self._sealer is None or lane.setup is None:
+            return
+        if lane.older is not None and not (self._owing and lane.owed is None):
+            hole, lane.older = lane.older, None
+            self._state(lane, hole)
+        if lane.owed is not None and not self._owing:
             hole, lane.owed = lane.owed, None
             self._state(lane, hole)
 
-    def _lane(self, source: str, key: str) -> Lane | None:
+    def _lane(self, source: str, key: str, most: int = STREAMS_MAX) -> Lane | None:
         """The stream of a source's key; its number is given at first sight and never reused.
 
-        None when there are too many.
+        None when there are `most`.
         """
         lane = self._lanes.get((source, key))
         if lane is None:
             number = self._numbers.get((source, key))
-            if len(self._lanes) >= STREAMS_MAX:
+            if len(self._lanes) >= most:
                 return None
             if number is None:
                 if len(self._numbers) >= NUMBERS_MAX:
@@ -318,6 +331,7 @@ class Hearing:
         if lane.setup == setup:
             return  # the same again, as after a reconnect: its descriptor rules still
         lane.set_up(setup)
+        self._state_owed(lane)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name

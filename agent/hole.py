@@ -2,16 +2,76 @@
 
 1. Holes that touch are one; two with a kept measurement between them stay two: nothing is stated
    missing that is there.
-2. What is said of batches is taken together by their numbers, and never with what is said of links.
+2. What came late, or before a clock was set back, has a hole of its own: what came in between is
+   there.
+3. What is said of batches is taken together by their numbers, and never with what is said of links.
 
 It states nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from evidence.code import Cause
 from evidence.gap import Dropped, Gap
+
+LATE_NS = 2 * 1_000_000_000  # what comes earlier than that is a clock that was set back
+BEFORE_ALL = -(1 << 64)  # earlier than any instant
+SPANS_MAX = 64  # of one stream; where there are more, all are one
+
+
+class Unkept:
+    """Instants that were heard and are not kept, added in the order of their arrival. `high`: the
+    last before them.
+    """
+
+    def __init__(self, high: int = BEFORE_ALL) -> None:
+        self._high = high
+        self._late: list[tuple[int, int, int]] = []  # first, last, how many
+        self._spans: list[tuple[int, int, int]] = []
+
+    def add(self, first: int, last: int, count: int) -> None:
+        """One measurement, or a hole among them."""
+        spans, high = self._spans, self._high
+        if 0 <= high - last < LATE_NS:
+            self._add_late(first, last, count)
+        elif not spans or last < high:
+            spans.append((first, last, count))
+            self._high = last
+        else:
+            spans[-1] = (spans[-1][0], last, spans[-1][2] + count)
+            self._high = last
+        if len(spans) + len(self._late) > SPANS_MAX:
+            firsts, lasts, counts = zip(*self._late, *spans, strict=True)
+            self._late, self._spans = [], [(min(firsts), max(lasts), sum(counts))]
+
+    def _add_late(self, first: int, last: int, count: int) -> None:
+        for at, (low, high, number) in enumerate(self._spans):
+            if low <= first and last <= high:
+                self._spans[at] = (low, high, number + count)
+                return
+        self._late.append((first, last, count))
+
+    def then(self, after: "Unkept | None") -> "Unkept":
+        """With those that came after them."""
+        if after is not None:
+            self._late += after._late
+            self._spans += after._spans
+            self._high = after._high
+        return self
+
+    def holes(self, slack_ns: int) -> list[Gap]:
+        """Those of them that touch taken together."""
+        spans = (*self._late, *self._spans)
+        return joined((Gap(Cause.NOT_KEPT, *span) for span in spans), slack_ns)
+
+
+def unkept(instants: Sequence[int]) -> list[Gap]:
+    """The holes that these leave, in the order of their arrival."""
+    found = Unkept()
+    for tai in instants:
+        found.add(tai, tai, 1)
+    return found.holes(0)
 
 
 def joined(holes: Iterable[Gap], slack_ns: int) -> list[Gap]:

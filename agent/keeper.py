@@ -299,7 +299,8 @@ class Keeper:
         commit.keep_days = KEEP_ALL_DAYS if self.said.doubted else days
         commit.statements = self._signatures.take()
         self.said.into(commit)
-        self.relief.join(commit)
+        if not self._hearing.size:  # this piece has all that was stated
+            self.relief.join(commit)
         self._committing = piece.stretches
         self._cut(commit, last)
         if not commit.empty or self._disk.low:

@@ -11,18 +11,17 @@ due.
 It seals nothing and asks no clock.
 """
 
+from agent.hole import BEFORE_ALL, LATE_NS, Unkept
 from agent.sealer import Came, Chain
 from drivers.line import Frame, Setup
 from evidence.code import Cause, Flag
 from evidence.gap import Gap
 
 NS = 1_000_000_000
-LATE_NS = 2 * NS
 # A measurement that is ahead of its arrival by so much more than any before it: the device's clock
 # was set. What a line held back and brings at once is late, and never ahead.
 STEP_NS = 4 * NS
 NEVER = 1 << 64  # later than any instant
-BEFORE_ALL = -NEVER  # and earlier: nothing was measured yet
 # A line that stays down has its hole stated after so long, then ever more seldom: the device may
 # never come back, and what it sends meanwhile is missing all the same.
 SILENCE_NS = (10 * NS, 3600 * NS)
@@ -46,6 +45,7 @@ class Lane:
         "least_ns",
         "newest",
         "number",
+        "older",
         "owed",
         "patience_ns",
         "period_ns",
@@ -72,20 +72,21 @@ class Lane:
         self.cause = Cause.NOT_HEARD  # of the next hole
         self.silent_from: int | None = None  # monotonic: since when its line is known to be down
         self.silence_ns = SILENCE_NS[0]
-        # Heard and not sealed: first and last instant, and how many.
-        self.unkept: tuple[int, int, int] | None = None
+        self.unkept: Unkept | None = None  # heard and not sealed
         self.owed: Gap | None = None  # a hole across the start, until the record was asked
+        self.older: Gap | None = None  # the same of a start before, which came to no statement
         if came is not None:
             self.last = self.due = came.last
             self.cause = Cause.RESTART
-            self.owed = Gap(Cause.RESTART, *came.owed, None) if came.owed else None
+            self.older = Gap(Cause.RESTART, *came.owed, None) if came.owed else None
 
     @property
     def came(self) -> Came | None:
         """How far the stream is accounted for; to be durable with what was sealed last."""
         if self.last == BEFORE_ALL:
             return None
-        return Came(self.last, (self.owed.first, self.owed.last) if self.owed else None)
+        owed = self.older or self.owed
+        return Came(self.last, (owed.first, owed.last) if owed else None)
 
     def set_up(self, setup: Setup) -> None:
         """A new rate rules; for the hole before its first measurement the slower of both."""
@@ -121,7 +122,9 @@ class Lane:
         arrival_ns = newest.heard.tai - newest.tai
         if newest.tai < self.newest - LATE_NS:  # its clock was set back
             self.least_ns = arrival_ns
-        self.newest, self.least_ns = newest.tai, min(self.least_ns, arrival_ns)
+        if not 0 < self.newest - newest.tai < LATE_NS:
+            self.newest = newest.tai
+        self.least_ns = min(self.least_ns, arrival_ns)
         if self.cause != Cause.NOT_HEARD and any(one.kind == self.kind for one in frames):
             self.cause = Cause.NOT_HEARD  # the next hole is one of its own
             self.silent_from, self.silence_ns = None, SILENCE_NS[0]
@@ -171,22 +174,35 @@ class Lane:
 
     def reached(self, tai: int) -> None:
         """The record has it up to here, by an earlier run: what this disk lost is not missing."""
-        if self.cause == Cause.RESTART:  # nothing was heard yet; what is owed is of a start before
+        if self.older is not None and tai <= self.older.last:  # beyond it, it says nothing of it
+            self.older = self._beyond(self.older, tai)
+        if self.cause == Cause.RESTART:  # nothing was heard yet
             if tai > self.last:
                 self.last = tai
                 self.due = tai + (self.patience_ns if self.period_ns else 0)
-        elif self.owed is not None and tai >= self.owed.first:
-            count = self.missed(tai, self.owed.last + 1)
-            over = tai >= self.owed.last or count == 0
-            self.owed = None if over else Gap(Cause.RESTART, tai + 1, self.owed.last, count)
+        elif self.owed is not None:
+            self.owed = self._beyond(self.owed, tai)
+
+    def _beyond(self, hole: Gap, tai: int) -> Gap | None:
+        """What is left of a hole across a start where the record has it up to `tai`."""
+        if tai < hole.first:
+            return hole
+        count = self.missed(tai, hole.last + 1)
+        over = tai >= hole.last or count == 0
+        return None if over else Gap(Cause.RESTART, tai + 1, hole.last, count)
+
+    @property
+    def slack_ns(self) -> int:
+        """Less than lies between two measurements."""
+        return self.patience_ns if self.period_ns else 0
 
     def count_unkept(self, frames: list[Frame]) -> None:
         """These were heard, and the disk takes nothing."""
+        self.unkept = self.unkept or Unkept(self.newest)
         for frame in frames:
-            first, last, count = self.unkept or (frame.tai, frame.tai, 0)
-            self.unkept = (min(first, frame.tai), max(last, frame.tai), count + 1)
+            self.unkept.add(frame.tai, frame.tai, 1)
 
     def widen_unkept(self, hole: Gap) -> None:
         """A hole in what the disk did not take is part of that."""
-        first, last, count = self.unkept or (hole.first, hole.last, 0)
-        self.unkept = (min(first, hole.first), max(last, hole.last), count + (hole.count or 0))
+        self.unkept = self.unkept or Unkept(self.newest)
+        self.unkept.add(hole.first, hole.last, hole.count or 0)

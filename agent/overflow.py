@@ -14,18 +14,18 @@ It frees nothing and seals nothing: agent.spool deletes in the commit that has t
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from agent.commit import State
 from agent.damage import Survey, hole_around
-from agent.hole import joined
+from agent.hole import joined, unkept
 from agent.schema import DamageError, GoneError
 from agent.sealer import Stretch
 from agent.spool import Spool
 from evidence import cose, gap, head, merkle, observation
 from evidence.code import SILENT, Cause, Kind
 from evidence.gap import Dropped, Gap
-from evidence.observation import Sample
 from evidence.refusal import EvidenceError
 
 NEAR_PIECES = 64  # looked at beside a damaged batch, to see what is missing with it
@@ -63,7 +63,7 @@ def droppable(spool: Spool, needed: int, most: int, but: frozenset[int]) -> list
 def given_up(spool: Spool, row: int) -> GivenUp:
     """What is missing once a batch is given up, whether it can be read whole or not.
 
-    Raises GoneError, DamageError where not even that can be told, SpoolError.
+    Raises GoneError, SpoolError; DamageError where nobody can tell.
     """
     query = "SELECT head, first, run, number, name, state, observations, size FROM batch"
     found = spool.rows(f"{query} WHERE id = ?", (row,))
@@ -109,16 +109,12 @@ def holes_of(stretch: Stretch) -> list[tuple[int, int, Gap]]:
     stated = [gap.read(one.raw) for one in samples if one.kind == Kind.GAP]
     heard = [one for one in samples if one.kind not in SILENT]
     kind = heard[0].kind if heard else int(Kind.GAP)
-    gone = _range(heard or samples, dropped)
+    *apart, gone = unkept([one.tai for one in heard or samples])
+    gone = replace(gone, dropped=dropped)
     if not heard and stated and stretch.stream:
         # Nothing was measured in it: the links are named with a hole that is stated in any case.
-        gone = Gap(Cause.NOT_KEPT, stated[-1].first, stated[-1].last, 0, dropped)
-    return [(stretch.stream, kind, hole) for hole in (gone, *stated)]
-
-
-def _range(samples: Sequence[Sample], dropped: Dropped) -> Gap:
-    instants = [one.tai for one in samples]
-    return Gap(Cause.NOT_KEPT, min(instants), max(instants), len(samples), dropped)
+        apart, gone = [], Gap(Cause.NOT_KEPT, stated[-1].first, stated[-1].last, 0, dropped)
+    return [(stretch.stream, kind, hole) for hole in (*apart, gone, *stated)]
 
 
 def batches(given_up: Sequence[GivenUp]) -> list[Gap]:

@@ -20,7 +20,7 @@ from agent.disk import Disk
 from agent.health import Health
 from agent.hearing import Hearing
 from agent.overflow import GivenUp
-from agent.schema import DamageError, GoneError
+from agent.schema import GoneError, SpoolError
 from agent.spool import Spool
 
 WhenFull = Literal["stop", "drop_oldest"]
@@ -48,6 +48,7 @@ class Relief:
         self._unread: list[int] = []  # batches that could not be read
         self._broken: dict[int, GivenUp] = {}  # stated, and not yet marked for certain
         self._aside: list[int] = []  # damaged pieces, stated, and not yet set aside for certain
+        self._untold: set[int] = set()  # of which nobody can tell what they held: they stay
         self.exhausted = False  # there was nothing left to give up
 
     @property
@@ -56,15 +57,19 @@ class Relief:
         return self._policy == "drop_oldest" and not self.exhausted
 
     def begin(self, found: Found) -> None:
-        """States what the damaged pieces of an opened spool leave out."""
-        for stream, kind, hole in found.holes:
-            self._hearing.give_up(stream, kind, [hole])
+        """States what the damaged pieces of an opened spool leave out, but for those of which that
+        is sealed already, and was not durable.
+        """
+        if not self._aside or not set(found.damaged) <= set(self._aside):
+            for stream, kind, hole in found.holes:
+                self._hearing.give_up(stream, kind, [hole])
         self._aside = list(found.damaged)
 
     async def recall(self) -> None:
         """To be called when the spool was opened again: what a commit that failed did all the same
         is not done, or counted, once more. Raises SpoolError.
         """
+        self._untold.clear()
         rows = [*self._going, *self._broken]
         states = await self._disk.call(partial(_states, self._disk.spool, rows))
         for row in rows:
@@ -117,7 +122,8 @@ class Relief:
                 self._health.waiting_bytes -= one.size
 
     async def _make_room(self, needed: int) -> None:
-        but = frozenset(self.under_way | self._broken.keys() | self._answered())
+        kept = self._untold | self._broken.keys()
+        but = frozenset(self.under_way | kept | self._answered())
         spool = self._disk.spool
         rows = await self._disk.call(partial(overflow.droppable, spool, needed, BATCHES_MAX, but))
         read = [await self._read(row) for row in rows]
@@ -131,9 +137,7 @@ class Relief:
             log.error("there is no room: %d observations without a receipt are given up", count)
 
     async def _set_aside(self, row: int) -> None:
-        if row in self._broken:
-            return
-        found = await self._read(row)
+        found = await self._read(row) if row not in self._broken else None
         if found is None:
             return
         log.error("batch %s is damaged on disk: it stays there, and is stated", found.id.hex()[:16])
@@ -141,13 +145,17 @@ class Relief:
         self._broken[row] = found
 
     async def _read(self, row: int) -> GivenUp | None:
-        """None for what is gone, and for what cannot even be told: that stays on disk as it is."""
+        """What is missing with a batch; None where it is gone, or nobody can tell: it stays then,
+        and is offered.
+        """
         try:
             return await self._disk.call(partial(overflow.given_up, self._disk.spool, row))
         except GoneError:
             return None
-        except DamageError as fault:
-            log.error("a batch cannot be read, nor what it held: %s", fault)
+        except SpoolError as fault:  # no reason to open it again: others can be read
+            if row not in self._untold:
+                log.error("a batch cannot be read, nor what it held: %s", fault)
+            self._untold.add(row)
             return None
 
     def _state(self, found: Sequence[GivenUp]) -> None:

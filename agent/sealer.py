@@ -4,7 +4,8 @@ the Sealer.
 1. Every link of a stream names the hash of the link before; seq rises by one from 0, the first link
    a descriptor.
 2. What was sealed is handed on once, as a Piece, in order; a Piece has no more stretches than a
-   head has ranges, and what is beyond comes with the next. A stopped Sealer seals nothing more.
+   head has ranges, nor more bytes than a batch, and what is beyond comes with the next. A stopped
+   Sealer seals nothing more.
 3. A run key signs nothing before its run statement's payload is fixed; the statement's own
    signature may come later (the device key may live in a slow store), so batches wait for it and
    sealing does not.
@@ -16,12 +17,14 @@ argument.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import accumulate
 from typing import NamedTuple
 
 from nacl.bindings import crypto_sign
 
 from drivers.line import Frame
 from evidence import cbor, cose, merkle, observation
+from evidence.batch import BATCH_BYTES_MAX
 from evidence.code import Typ
 from evidence.descriptor import Descriptor
 from evidence.form import Form
@@ -32,6 +35,7 @@ from evidence.observation import SIGNATURE_HEAD
 from evidence.run import Reached, Run, possession_bytes
 
 SOFTWARE = "gridseal 0.1.0"
+BODY_BYTES_MAX = BATCH_BYTES_MAX - (64 << 10)  # what a batch may have beside its head
 
 
 class SealError(Exception):
@@ -151,7 +155,7 @@ class Sealer:
         made, disclosures = make(chain)
         payload = made.payload()
         encoded = cose.sign(Typ.DESCRIPTOR, payload, self._alive())
-        self._close(chain)
+        self.close(chain)
         chain.descriptor = cose.name(payload)
         chain.binding = observation.Binding(self._key.public.kid, chain.descriptor)
         chain.prev = chain.first_prev = merkle.leaf_hash(encoded)
@@ -188,11 +192,13 @@ class Sealer:
         self.observations += len(frames)
         self.size += size
 
-    def take(self, most: int = RANGES_MAX) -> Piece:
-        """What was sealed since the last call, oldest first: `most` stretches."""
+    def take(self, most: int = RANGES_MAX, most_bytes: int = BODY_BYTES_MAX) -> Piece:
+        """What was sealed since the last call, oldest first: `most` stretches, and one at least."""
         for chain in self._chains.values():
-            self._close(chain)
-        done, self._done = tuple(self._done[:most]), self._done[most:]
+            self.close(chain)
+        ends = accumulate(len(item.links) for item in self._done[:most])
+        fit = max(sum(end <= most_bytes for end in ends), 1)
+        done, self._done = tuple(self._done[:fit]), self._done[fit:]
         statements, self._statements = tuple(self._statements), []
         reached = {item.stream: item for item in self.reached()}
         for left in reversed(self._done):  # the first that is left of each stream rules
@@ -227,7 +233,7 @@ class Sealer:
             raise SealError("the run has ended")
         return self._key
 
-    def _close(self, chain: Chain) -> None:
+    def close(self, chain: Chain) -> None:
         """Ends the stretch under the descriptor that rules."""
         if chain.links and chain.descriptor is not None:
             self._done.append(

@@ -50,7 +50,7 @@ class Shelf:
     def let_go(self, cut: Cut) -> None:
         """A receipt answered for a batch."""
         del self.cuts[cut.last]
-        self.gone.update(range(cut.first, cut.last + 1))
+        self.gone.update(item.id for item in self.pieces if cut.first <= item.id <= cut.last)
         while self.pieces and self.pieces[0].id in self.gone:
             self._settle(self.pieces.popleft())
 
@@ -84,6 +84,7 @@ class LateSpool(Spool):
     def find(self) -> Found:
         """What is there, in memory too."""
         found, shelf = super().find(), self._shelf
+        self._forget_written()
         cuts, pieces = shelf.cuts.values(), shelf.left()
         if not shelf.pieces:
             shelf.came, shelf.reached = dict(found.came), found.reached
@@ -105,6 +106,13 @@ class LateSpool(Spool):
             waiting=found.waiting + sum(cut.observations for cut in cuts),
             waiting_size=found.waiting_size + sum(cut.size for cut in cuts),
         )
+
+    def _forget_written(self) -> None:
+        """A commit that failed may be on disk all the same: then all that was held is."""
+        left = self._shelf.left()
+        query = "SELECT count(*) FROM piece WHERE id BETWEEN ? AND ?"
+        if left and self.rows(query, (left[0].id, left[-1].id))[0][0]:
+            self._shelf.clear()
 
     def append(self, commit: Commit) -> int | None:
         """Holds a commit's observations, and makes durable what must be. Raises SpoolError."""

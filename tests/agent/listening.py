@@ -28,11 +28,11 @@ def hear(hearing: Hearing, *items: Frame | Setup) -> None:
     hearing.hear("pmu", items)
 
 
-def resumed(time: Time, health: Health, last: int) -> Hearing:
-    """After a restart: stream 3 was measured up to this instant."""
+def resumed(time: Time, health: Health, last: int, owed: tuple[int, int] | None = None) -> Hearing:
+    """After a restart: stream 3 was measured up to this instant, and owes this hole before it."""
     found = Hearing(SitePlan(siteplan.Site("Site")), time, Randomness("hearing"), health)
     found.attach(begin(), {("gateway", "own"): 0, ("pmu", "7"): 3})
-    found.resume({3: Came(last)})
+    found.resume({3: Came(last, owed)})
     return found
 
 

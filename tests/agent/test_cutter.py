@@ -1,7 +1,7 @@
 """The cutter: batches that a record takes, and no head that it would refuse."""
 
-from agent.cutter import BODY_BYTES_MAX, Cut, Cutter, Limits
-from agent.sealer import Piece, Stretch
+from agent.cutter import Cut, Cutter, Limits
+from agent.sealer import BODY_BYTES_MAX, Piece, Stretch
 from evidence import batch, cose, head, layout, observation
 from evidence.head import COUNT_MAX, RANGES_MAX, Range
 from evidence.key import PublicKey

@@ -5,7 +5,8 @@ import pytest
 from agent import hearing as hears
 from agent.health import RING_BYTES, RING_FRAMES, Health
 from agent.hearing import STREAMS_MAX, Hearing
-from agent.sealer import Piece
+from agent.sealer import BODY_BYTES_MAX, Piece
+from drivers.line import Frame
 from evidence import gap
 from evidence.code import Cause, Kind
 from evidence.gap import Gap
@@ -167,6 +168,48 @@ def test_without_a_sealer_frames_are_counted_then_stated(hearing: Hearing, healt
     assert samples[-1].raw == frame(4).raw
 
 
+@pytest.mark.parametrize("back", [50, 3000], ids=["late", "a clock set back"])
+@pytest.mark.parametrize("sealed_before", [False, True], ids=["heard only", "sealed before"])
+def test_what_is_not_kept_says_nothing_of_what_was_before(
+    hearing: Hearing, back: int, sealed_before: bool
+) -> None:
+    hear(hearing, setup(), *map(frame, range(4001)))
+    hearing.take()
+    if not sealed_before:
+        hearing.detach()
+    late = [4001 - back, 4002 - back] if back > 100 else [4001 - back, 4002]
+    hear(hearing, frame(4001), *map(frame, late))
+    absent = hearing.detach().stretches
+    hearing.attach(begin(2))
+    hearing.again(absent, {}, room=False)
+    found = [(hole.first, hole.last) for hole in holes(sealed(hearing))]
+    missing = sorted({frame(number).tai for number in (4001, *late)})
+    near = range(4001 - 150, 4003)
+    there = [tai for tai in (frame(number).tai for number in near) if tai not in missing]
+    assert all(any(low <= tai <= high for low, high in found) for tai in missing)
+    assert not any(low <= tai <= high for tai in there for low, high in found)
+
+
+def test_what_came_before_its_setup_is_stated_when_that_comes(hearing: Hearing) -> None:
+    hear(hearing, frame(1), frame(2))
+    hearing.detach()
+    hearing.attach(begin(2))
+    hearing.again((), {})
+    hear(hearing, setup(), frame(3))
+    assert holes(sealed(hearing)) == [Gap(Cause.NOT_KEPT, frame(1).tai, frame(2).tai, 2)]
+
+
+def test_what_is_given_up_is_stated_however_many_streams_are_heard(hearing: Hearing) -> None:
+    hearing.detach()
+    hearing.attach(begin(2), {("gateway", "own"): 0, ("pmu", "gone"): 1})
+    for number in range(STREAMS_MAX):
+        hear(hearing, setup(f"{number}"), frame(0, f"{number}"))
+    hearing.take()
+    hole = Gap(Cause.NOT_KEPT, START, START + PERIOD, 2)
+    hearing.give_up(1, int(Kind.C37118), [hole])
+    assert holes(sealed(hearing)) == [hole]
+
+
 def test_the_health_report_counts_what_was_heard_and_sealed(
     hearing: Hearing, health: Health
 ) -> None:
@@ -219,3 +262,19 @@ def test_a_hole_while_the_disk_takes_nothing_is_part_of_what_was_not_kept(
     hear(hearing, frame(6))
     assert health.unkept == 2
     assert holes(sealed(hearing)) == [Gap(Cause.NOT_KEPT, frame(0).tai + PERIOD, frame(5).tai, 5)]
+
+
+def test_what_is_sealed_anew_goes_into_pieces_that_a_batch_can_hold(hearing: Hearing) -> None:
+    def long(first: int) -> list[Frame]:
+        return [frame(number, raw=bytes(60_000)) for number in range(first, first + 80)]
+
+    hear(hearing, setup(), *long(0))
+    committing, _ = hearing.take()
+    hear(hearing, *long(80))
+    absent = (*committing.stretches, *hearing.detach().stretches)
+    hearing.attach(begin(2))
+    hearing.again(absent, {})
+    pieces = [hearing.take()[0], hearing.take()[0]]
+    assert [piece.observations for piece in pieces] == [80, 80]
+    assert all(piece.size <= BODY_BYTES_MAX for piece in pieces)
+    assert hearing.size == 0

@@ -1,10 +1,14 @@
 """Giving up: what goes without a receipt, or is damaged on disk, is stated, and nothing else is."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agent.schema import DamageError
+from agent import overflow
+from agent.commit import State
+from agent.overflow import GivenUp
+from agent.schema import DamageError, SpoolError
 from agent.spool import Spool
 from drivers.line import Frame
 from evidence import gap
@@ -126,6 +130,55 @@ def test_what_goes_with_a_commit_that_fails_goes_with_the_next(
         for tai in there
         for low, high in [(g.first, g.last) for g in stated(record)]
     )
+    accounted(record, 48)
+
+
+def test_what_came_late_says_nothing_of_what_was_before(small: Site, record: Record) -> None:
+    async def work() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 1)
+        await fill(agent, 3, 8)  # 2 is missing, and comes late
+        for row, receipt, count, size in await agent.keeper.on_disk(
+            lambda: record.take(agent.keeper.spool)
+        ):
+            agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
+        agent.hear(big(9), big(2))
+        await fill(agent, 10, 120)
+        await agent.keeper.end_run()
+        await agent.keeper.close()
+
+    go(work())
+    admitted(small, record)
+    accounted(record, 120)
+
+
+def test_nothing_goes_before_its_statement_though_one_commit_cannot_hold_all(
+    small: Site, record: Record
+) -> None:
+    async def crash() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 48)
+        for number in range(500):  # more stretches than a piece has
+            agent.hear(setup(cfg=bytes([number % 2])), frame(49 + number))
+        await agent.keeper.relief.tend(5_000)
+        assert agent.keeper.relief._going
+        await agent.keeper.commit()
+        assert agent.hearing.size
+        await agent.crash()
+
+    async def after() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        await agent.keeper.end_run()
+        await agent.keeper.close()
+
+    go(crash())
+    go(after())
+    admitted(small, record)
     accounted(record, 48)
 
 
@@ -259,3 +312,83 @@ def test_a_damaged_batch_is_stated_and_kept(site: Site, record: Record, part: st
     assert len(stated(record)) == 1
     holes = [gap.read(one.raw) for _, one in record.links[0] if one.kind == Kind.GAP]
     assert [one.dropped is not None for one in holes] == [True]
+
+
+@pytest.mark.parametrize("offered", [False, True], ids=["given up", "offered"])
+def test_a_batch_of_which_nothing_can_be_read_stops_nobody(small: Site, offered: bool) -> None:
+    async def work() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 9)
+        run, spool = agent.health.run, agent.keeper.spool
+        spoiled = "SELECT id FROM batch WHERE state = 0 ORDER BY id LIMIT 1"
+        row = (await agent.keeper.on_disk(lambda: spool.rows(spoiled)))[0][0]
+        for change in ("piece SET links = x'00'", "batch SET head = x'00'"):
+            update = partial(spool._db.execute, f"UPDATE {change} WHERE id = {row}")
+            await agent.keeper.on_disk(update)
+        if offered:
+            agent.keeper.relief.damaged(row)
+        await fill(agent, 10, 99)
+        assert agent.health.given_up > 0
+        assert agent.health.run == run
+        left = await agent.keeper.on_disk(lambda: spool.rows("SELECT id FROM batch ORDER BY id"))
+        assert left[0] == (row,), "it stays as it is"
+        await agent.crash()
+
+    go(work())
+
+
+def test_a_batch_that_cannot_be_read_now_begins_no_run(
+    small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = overflow.given_up
+
+    async def work() -> None:
+        agent = small.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await fill(agent, 0, 9)
+        run, spool = agent.health.run, agent.keeper.spool
+        first = (await agent.keeper.on_disk(lambda: spool.waiting(0, 1)))[0].row
+
+        def read(spool: Spool, row: int) -> GivenUp:
+            if row == first:
+                raise SpoolError("disk I/O error")
+            return real(spool, row)
+
+        monkeypatch.setattr(overflow, "given_up", read)
+        await fill(agent, 10, 99)
+        assert agent.health.given_up > 0
+        assert agent.health.run == run
+        await agent.crash()
+
+    go(work())
+
+
+def test_what_a_damaged_piece_leaves_out_is_stated_once_though_a_commit_fails(
+    site: Site, record: Record, fault: Fault
+) -> None:
+    async def killed() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        for at in range(3):
+            agent.hear(*(frame(10 * at + number) for number in range(10)))
+            await agent.keeper.commit()
+        await agent.crash()
+
+    async def after() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        fault.before = 1
+        hear(agent, 30, 49)
+        await keep(agent, until(lambda: fault.seen == 1 and agent.hearing.sealing))
+
+    go(killed())
+    spoil(site.spool, pieces(site.spool)[1])
+    go(after())
+    admitted(site, record)
+    accounted(record, 49)
+    assert [one.first for one in stated(record)] == [frame(9).tai + 1]

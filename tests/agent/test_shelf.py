@@ -214,3 +214,49 @@ def test_a_batch_in_memory_is_what_a_record_takes_and_one_on_disk_comes_first(
     go(work())
     admitted(flash, record)
     assert record.numbers(1) == raws(0, 700)
+
+
+def test_what_was_written_by_a_commit_that_failed_is_not_written_again(
+    flash: Site, record: Record, fault: Fault
+) -> None:
+    async def work() -> None:
+        agent = flash.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        await hear(agent, 0, 100)
+        first = agent.health.run
+        fault.after = 1
+        agent.time.go(SPILL_NS)
+
+        async def again() -> None:
+            agent.hear(frame(101))
+            await until(lambda: agent.health.run != first and agent.health.spool_fault == "")
+            agent.hear(frame(102))
+
+        await keep(agent, again())
+
+    go(work())
+    assert fault.seen == 1
+    admitted(flash, record)
+    assert record.numbers(1) == raws(0, 102)
+    assert gaps(record, 1) == []
+
+
+def test_nothing_is_remembered_of_what_was_let_go(flash: Site, record: Record) -> None:
+    async def work() -> None:
+        agent = flash.agent()
+        await agent.keeper.start()
+        agent.hear(setup())
+        for number in range(0, 300, 3):  # answers come between the pieces of the next batch
+            await hear(agent, number, number + 1)
+            told = await agent.keeper.on_disk(lambda: record.take(agent.keeper.spool))
+            await hear(agent, number + 2, number + 2)
+            for row, receipt, count, size in told:
+                agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
+            await tick(agent)
+        shelf = agent.keeper._disk._shelf
+        assert shelf is not None
+        assert shelf.gone <= {item.id for item in shelf.pieces}
+        await agent.crash()
+
+    go(work())
