@@ -96,7 +96,7 @@ class _Worker:
             process = self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=theirs.fileno()
             )
-        pipe = self._pipe = Pipe(*await asyncio.open_connection(sock=ours))
+        pipe = self._pipe = await Pipe.over(ours)
         try:
             async with asyncio.TaskGroup() as group:
                 while True:

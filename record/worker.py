@@ -122,7 +122,7 @@ async def _run(file: Path, number: int) -> int:
     found = config.read_record(file)
     if found.region is None:
         raise ConfigError(str(file), "nats", "is absent")
-    pipe = Pipe(*await asyncio.open_connection(sock=socket.socket(fileno=sys.stdin.fileno())))
+    pipe = await Pipe.over(socket.socket(fileno=sys.stdin.fileno()))
     store = open_reader(found.store, live=True)
     broker = Broker(found.region, found.anchors.log_key.kid, number)
     server = await broker.open()

@@ -120,7 +120,7 @@ async def _alone(folder: Path, processes: int, seconds: float) -> tuple[float, f
                     stderr=log.open("wb"),
                 )  # fmt: skip
             children.append(child)
-            pipes.append(Pipe(*await asyncio.open_connection(sock=ours)))
+            pipes.append(await Pipe.over(ours))
         return await _counted(folder, pipes, seconds)
     except (PipeError, TimeoutError) as fault:
         raise BenchError(f"a process of {processes} did not work: {fault}") from fault
@@ -174,7 +174,7 @@ def _check(tasks: Sequence["asyncio.Task[None]"]) -> None:
 
 async def _work(folder: Path) -> None:
     """What a process does until nobody reads any more."""
-    pipe = Pipe(*await asyncio.open_connection(sock=socket.socket(fileno=sys.stdin.fileno())))
+    pipe = await Pipe.over(socket.socket(fileno=sys.stdin.fileno()))
     found = config.read_record(folder / "record.toml")
     checker = Checker(open_reader(found.store, live=True), found)
     cut = [shape.blob(one, "batch") for one in cbor.decode((folder / "batches").read_bytes())]

@@ -101,8 +101,7 @@ def test_the_longest_verdict_fits_a_frame():
     """Of the smallest observations, each of another class than the one before."""
     least, most = 150, (1 << 63) - 1
     count = BATCH_BYTES_MAX // least
-    leaves, classed = bytes(HASH_BYTES * count), [[most, most, most, 23, 255]] * count
-    told = cbor.encode([[leaves, classed, [most, most], most, most]])
+    told = bytes(verdict._ROW.size + count * (verdict._CLASS.size + HASH_BYTES))
     found = Checked(bytes(32), most, bytes(BATCH_BYTES_MAX), told)
 
     async def what(ours: Pipe, theirs: Pipe) -> None:
