@@ -80,7 +80,7 @@ class Keeper:
         self._run = b""
         self.said = Answers(health)
         self._runs: set[bytes] = set()
-        self._begun: set[bytes] = set()  # those of them that began since the start
+        self._ends: dict[int, bytes | None] = {}  # by stream: the run of its last link at the start
         # Stream, run: the seq that the disk had at the start.
         self._found: dict[tuple[int, bytes], int] = {}
         self._room = Room(spool.pending_bytes_max, health)
@@ -94,6 +94,9 @@ class Keeper:
         found.check_owner(self._device.public)
         self.said.find(found)
         self._hearing.resume(found.came)
+        late = found.run if found.late else None  # it has links there that are on no disk
+        self._ends = dict.fromkeys(found.came, late)
+        self._ends |= {item.stream: item.run for item in found.reached}
         cause = Cause.RESTART if found.run else Cause.FIRST_START
         await self._begin(found, cause, uncertain=found.late and not found.ended)
         self._owed_until = self._clock.monotonic_ns() + OWED_NS
@@ -165,11 +168,16 @@ class Keeper:
 
     def compared(self, told: Iterable[StreamHead]) -> None:
         """The record says how far it has each stream, or was not asked in time: the holes across
-        the start are stated. What it has of runs begun since says nothing of those before.
+        the start are stated. What it has of another run than the one in which this disk's last
+        link was sealed says nothing of them: between the two lies a hole that only the disk knew.
         """
         self._owed_until = 0
-        before = ((head.stream, head.measured) for head in told if head.run not in self._begun)
-        self._hearing.release({stream: tai for stream, tai in before if tai is not None})
+        before = {
+            head.stream: head.measured
+            for head in told
+            if head.measured is not None and head.run == self._ends.get(head.stream)
+        }
+        self._hearing.release(before)
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
         """What the record said of a batch; the next commit makes it durable.
@@ -230,7 +238,6 @@ class Keeper:
         self._due.began()
         self._health.run = sealer.name.hex()
         self._runs.add(sealer.name)
-        self._begun.add(sealer.name)
         self._signatures.ask(sealer.payload)
         self._give_room()
         log.info("run %s begins: %s", sealer.name.hex()[:16], before.cause.name.lower())

@@ -245,12 +245,12 @@ class Spool(Queries):
             self._mark("kept", commit.kept)
         if commit.fork:
             self._mark(self.fork_mark(), commit.fork)
+        # What goes takes with it how far its streams came, unless that is written first.
+        goes = commit.frees or commit.gives_up or commit.sets_aside
         whole = commit.ends or commit.begins is not None
-        if whole or commit.marks or commit.piece_id % SNAPSHOT_PIECES == 0:
+        if whole or goes or commit.marks or commit.piece_id % SNAPSHOT_PIECES == 0:
             self._mark("reached", [commit.piece_id, piece.reached, list(self._came.items())])
             self._mark("run", [commit.run, commit.taken, commit.ends, self.late])
-            self._free(commit)
-        elif commit.frees:
             self._free(commit)
         if commit.begins is not None:
             self._forget_runs(commit.run)

@@ -32,7 +32,7 @@ BASE, RUNS = 20_261_125, 300
 # What went wrong once: a count taken while the record went on answering; a silence that outlived
 # its hole; batches given up that were answered for; a failed sync, and the log that closing brought
 # in; a hole across a start that a run begun since seemed to fill; a batch that was set aside twice.
-FAILED_ONCE = (10, 1530, 5332, 6187, 10659, 20_261_345)
+FAILED_ONCE = (103614, 104005, 40801, 10, 1530, 5332, 6187, 10659, 20_261_345)
 POINTS = 24
 DAY_S = 86_400
 PLAIN = Shape(devices=((1, (10, 1)),), commit_ms=100)
