@@ -6,7 +6,8 @@ import pytest
 
 from agent import disk, spool
 from agent.commit import State
-from agent.spool import FREE_AFTER_PIECES
+from agent.sealer import Came
+from agent.spool import FREE_AFTER_PIECES, Spool
 from tests.agent.archiving import end, receipts
 from tests.agent.keeping import go
 from tests.agent.site import PERIOD, Agent, Record, Site, frame, setup
@@ -104,3 +105,31 @@ def test_where_room_is_needed_the_oldest_receipted_go_first(
         await end(agent)
 
     go(work())
+
+
+def test_what_is_freed_leaves_behind_how_far_its_streams_came(site: Site, record: Record) -> None:
+    """Or the next start would not know that anything is missing."""
+    site.spool_changes = {"keep_days": 0}
+
+    async def work() -> None:
+        agent = site.agent()
+        await agent.keeper.start()
+        agent.hear(setup(), frame(0), frame(1))
+        agent.time.go(10**9)
+        async with agent.keeper._turn:
+            await agent.keeper._commit_last()
+        await agent.keeper._signatures.settle()
+        await agent.keeper.commit()
+        for row, receipt, count, size in await agent.keeper.on_disk(
+            lambda: record.take(agent.keeper.spool)
+        ):
+            agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
+        agent.keeper._disk.low = True
+        await agent.keeper.commit()
+        await agent.crash()
+
+    go(work())
+    spool = Spool(site.spool)
+    assert spool.rows("SELECT count(*) FROM piece")[0][0] == 0
+    assert spool.find().came == {1: Came(frame(1).tai)}
+    spool.close()
