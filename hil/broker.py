@@ -9,12 +9,12 @@ It makes no streams: what a record or a bench needs there, it makes itself.
 
 import asyncio
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from hil.child import ChildError, Program
+from hil.loopback import free_port
 from provisioning.init import GATEWAY, RECORD
 
 READY_S = 20.0
@@ -163,14 +163,6 @@ def program_of(server: Server) -> Program:
     if server.program is None:
         raise ChildError(f"the broker {server.name} was not started")
     return server.program
-
-
-def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _said(server: Server) -> str:

@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from hil.child import Child, ChildError
 from hil.devices.pmu import PHASORS_3, PHASORS_10, Plant, Profile
 from hil.grid import Grid
 from hil.ledger import Ledger
+from hil.loopback import free_port
 from hil.outcome import Outcome, Station, summary
 from hil.screen import Row, Screen, View, stream_for
 from provisioning.init import ANCHORS, GATEWAY, RECORD, InitRequest, initialise
@@ -91,7 +91,7 @@ class Demo:
 
     async def _start(self, stop: asyncio.Event) -> tuple[Child, Child]:
         sources = await self._pmus()
-        port = _free_port()
+        port = free_port()
         try:
             initialise(
                 InitRequest(
@@ -256,13 +256,6 @@ class Demo:
         verify = self._child("verify", "record.cli", arguments)
         self.outcome.verify = await verify.ended(VERIFY_S)
         self.outcome.verify_says = verify.last_line()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 async def _run(folder: Path, screen: Screen, seconds: float | None) -> Outcome:

@@ -11,7 +11,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from hil.loopback import free_port
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")  # where Debian has what is not for everybody
 NOBODY = "nobody"
@@ -45,7 +46,7 @@ class Server:
     """One server over one folder; `start` and `stop` it as often as you like."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, free_port()
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -181,10 +182,3 @@ def _as_nobody() -> list[str]:
     """Becomes somebody who is not root, and dies with whoever started it."""
     drop = ["--reuid", NOBODY, "--regid", "nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     return ["setpriv", *drop, "--pdeathsig", "KILL", "--"]
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port

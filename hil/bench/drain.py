@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 from agent import status
 from evidence import checkpoint, cose, head, observation
 from evidence.code import Typ
-from evidence.leap import BUILT_IN, NS
+from evidence.leap import NS
 from hil.bench import BenchError
 from hil.bench.process import first_line, process, source_of
-from hil.bench.site import free_port, make_site
+from hil.bench.site import make_site
+from hil.devices.pace import tai_now
+from hil.loopback import free_port
 from record.store import Store, open_reader
 
 PMUS, RATE = 10, 60
@@ -61,19 +63,19 @@ def _outage(folder: Path, toml: Path, seconds: float) -> tuple[int, int, int, fl
     with process(serve, folder / "record-1.log") as record:
         first_line(folder / "record-1.log")
         time.sleep(WARM_S + CALM_S)
-        killed = _now()
+        killed = tai_now()
         record.kill()
     time.sleep(seconds)
     waiting = status.ask(spool)["waiting"]
     with process(serve, folder / "record-2.log"):
         first_line(folder / "record-2.log")
-        back = _now()
+        back = tai_now()
         until = time.monotonic() + DRAINED_S
         while status.ask(spool)["waiting"] > PMUS * RATE:
             if time.monotonic() > until:
                 raise BenchError(f"the backlog is still there after {DRAINED_S:g} s")
             time.sleep(0.05)
-        drained = _now()
+        drained = tai_now()
         time.sleep(CALM_S)
     return killed, back, drained, waiting / (PMUS * RATE)
 
@@ -122,8 +124,3 @@ def _batches(store: Store) -> list[Logged]:
         logged = checkpoint.read(cose.read(signed).payload).tai
         found.append(Logged(sample.tai + sample.heard, logged))
     return found
-
-
-def _now() -> int:
-    second, ns = divmod(time.time_ns(), NS)
-    return BUILT_IN.tai_ns(second, ns)

@@ -29,6 +29,7 @@ from drivers.keystore.uri import open_signer
 from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
 from evidence.leap import BUILT_IN, NS
+from hil.bench.process import written_bytes
 from hil.bench.site import make_site
 from provisioning.source import SourceRequest
 
@@ -90,7 +91,7 @@ async def _play(folder: Path, durability: str, commit_ms: int) -> tuple[int, int
     steps = (WARM_S + MEASURED_S) * 1000 // commit_ms
     for step in range(steps):
         if step == WARM_S * 1000 // commit_ms:
-            written, kept = _written(), _kept(health)
+            written, kept = written_bytes(), _kept(health)
         clock.go(commit_ms * 1_000_000)
         until = (step + 1) * commit_ms * RATE // 1000
         for number in range(PMUS):
@@ -98,7 +99,7 @@ async def _play(folder: Path, durability: str, commit_ms: int) -> tuple[int, int
         frames = until
         await keeper.commit()
         answered = await _answer(keeper, answered)
-    written, kept = _written() - written, _kept(health) - kept
+    written, kept = written_bytes() - written, _kept(health) - kept
     await keeper.end_run()
     await keeper.close()
     return written, kept
@@ -133,9 +134,3 @@ def _frame(clock: Clock, number: int) -> Frame:
     raw, flags = os.urandom(FRAME_BYTES), int(Flag.LOCKED)
     heard = Instant(clock.tai + 20_000_000, 1000)
     return Frame("1", int(Kind.C37118), raw, tai, 1000, int(TimeSource.GNSS), flags, heard)
-
-
-def _written() -> int:
-    """Bytes that this process has caused to be written to disk."""
-    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))

@@ -17,7 +17,8 @@ from typing import Any
 
 from agent import status
 from hil.bench.process import first_line, process, source_of
-from hil.bench.site import free_port, make_site
+from hil.bench.site import make_site
+from hil.loopback import free_port
 
 WARM_S = 3.0
 END_S = 20.0

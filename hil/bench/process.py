@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from agent import outlook
+from hil.bench import BenchError
 from provisioning.source import SourceRequest
 
 END_S = 20.0
@@ -52,3 +54,11 @@ def first_line(output: Path) -> str:
             return text.splitlines()[0]
         time.sleep(0.02)
     raise RuntimeError(f"{output.name}: nothing within {END_S} s")
+
+
+def written_bytes() -> int:
+    """What this process had written to disk. Raises BenchError where nobody counts it."""
+    found = outlook.written()
+    if found is None:
+        raise BenchError("nobody counts what is written: /proc/self/io")
+    return found

@@ -31,6 +31,7 @@ from drivers.keystore.uri import open_signer
 from drivers.line import Instant
 from evidence import observation
 from evidence.leap import BUILT_IN, NS
+from hil.bench.process import written_bytes
 from hil.bench.site import make_site
 from hil.bench.sodium import Reference
 from hil.devices.profile import Profile
@@ -163,7 +164,7 @@ async def _measured(
 ) -> dict[str, Any]:
     ours = theirs = 0.0
     rounds = 0
-    written, until = _written(), time.perf_counter() + seconds
+    written, until = written_bytes(), time.perf_counter() + seconds
     turns = itertools.cycle(range(len(lines[0].reads)))
     period = commit // STREAMS * NS // RATE
     while time.perf_counter() < until:
@@ -184,7 +185,7 @@ async def _measured(
         "samples_per_s": round(samples / ours),
         "rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "samples": samples,
-        "written": _written() - written,
+        "written": written_bytes() - written,
     }
 
 
@@ -243,12 +244,6 @@ def _messages(count: int) -> list[bytes]:
         )
         observation.seal(binding, sample, sign)
     return signed
-
-
-def _written() -> int:
-    """Bytes that this process has caused to be written to disk."""
-    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
 if __name__ == "__main__":

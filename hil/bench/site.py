@@ -1,7 +1,6 @@
 """A gateway's folder for a benchmark: keys, credential and configuration, made by provisioning."""
 
 import os
-import socket
 import time
 from pathlib import Path
 
@@ -20,11 +19,3 @@ def make_site(folder: Path, sources: list[SourceRequest], port: int = 9) -> Path
     )
     initialise(request, int(time.time()), os.urandom)
     return folder / "site" / "gateway.toml"
-
-
-def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Protocol
 
 from drivers.c37118.stream import key_of
-from hil.broker import free_port
 from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults import need
@@ -31,6 +30,7 @@ from hil.faults.chamber import Chamber
 from hil.faults.gateway import Gateway
 from hil.faults.holding import TIME_BASE, line_name
 from hil.ledger import Ledger
+from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitRequest, initialise
 from provisioning.source import SourceRequest
 from record.store import StoreError

@@ -22,7 +22,8 @@ from agent import broker as way
 from agent.nats import Client
 from agent.transport import Answer, UplinkError
 from evidence import queue
-from hil.broker import Server, free_port, program_of, single
+from hil.broker import Server, program_of, single
+from hil.loopback import free_port
 from tests.agent.server import run as bounded
 from tests.agent.server import serving
 from tests.agent.upstream import until

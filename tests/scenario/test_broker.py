@@ -16,8 +16,9 @@ from typing import Any
 
 from evidence import queue
 from evidence.code import Cause
-from hil.broker import Cluster, Server, cluster, free_port, place, single
+from hil.broker import Cluster, Server, cluster, place, single
 from hil.ledger import Ledger
+from hil.loopback import free_port
 from provisioning.init import InitRequest, initialise
 from provisioning.source import SourceRequest
 from tests.scenario.test_kill import BUSES, ON_LINE_MAX, READY_S, Site, held, missing

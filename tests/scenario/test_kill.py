@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from evidence.code import Cause, Kind, Typ
 from evidence.leap import NS
 from hil.child import Child
 from hil.ledger import Ledger
+from hil.loopback import free_port
 from provisioning.init import ANCHORS, GATEWAY, RECORD, InitRequest, initialise
 from provisioning.source import SourceRequest
 from record.store import open_reader
@@ -213,13 +213,6 @@ def held(path: Path, live: bool = False) -> Held:
     for stream, hole in stated:
         found.gaps[idcodes[stream]].append(hole)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @asynccontextmanager
