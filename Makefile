@@ -34,7 +34,7 @@ help: ## This list
 
 venv: .venv/$(MADE) ## The environment, with every extra and nothing else, in .venv
 
-oracle: .oracle/$(MADE) ## The independent COSE library, in an environment of its own
+oracle: .oracle/$(MADE) ## Other people's implementations, in an environment of their own
 
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
@@ -104,7 +104,7 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CON
 COMPILE_OURS = $(COMPILE) -c lock/all.txt setup.cfg lock/build.in
 
 lock: venv ## Writes lock/*.txt anew from setup.cfg and lock/*.in; UPGRADE=--upgrade
-	@$(COMPILE) --extra nats --extra record --extra postgresql --extra hil --extra test \
+	@$(COMPILE) --extra nats --extra modbus --extra record --extra postgresql --extra hil --extra test \
 	    --extra lint -o lock/all.txt \
 	    setup.cfg lock/build.in
 	$(COMPILE_OURS) -o lock/gateway.txt

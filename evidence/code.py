@@ -45,10 +45,20 @@ class Kind(IntEnum):
     PAYLOAD = 5  # another system's document: attested by the gateway, asserted by the peer
     C37118 = 16  # one IEEE C37.118.2 data frame, SYNC to CHK
     C37118_INFO = 17  # one that measures nothing: configuration, header, command
+    IEEE1344 = 18  # one IEEE 1344-1995 data frame
+    IEEE1344_INFO = 19  # one that measures nothing
+    MODBUS = 24  # one exchange: request and response, each with its instant
+    GOOSE = 32  # one Ethernet frame, or one datagram of R-GOOSE, that brought a change of state
+    SV = 40  # a block of Sampled Values: the frames of some milliseconds, as they arrived
 
 
 # What measures nothing: there is nothing in it to settle, and nothing is missing without it.
-SILENT = frozenset({Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD, Kind.C37118_INFO})
+SILENT = frozenset(
+    {
+        *(Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD),
+        *(Kind.C37118_INFO, Kind.IEEE1344_INFO),
+    }
+)
 
 
 class Flag(IntFlag):
@@ -160,3 +170,7 @@ class Reason(IntEnum):
     TEST_MODE = 90
     SIMULATION = 91
     MALFORMED = 92
+    POINT_INVALID = 93  # the device says so of a value: a sentinel, a quality bit
+    NOT_ANSWERED = 94  # asked, and answered by an exception, by something else, or not at all
+    NEEDS_COMMISSIONING = 95  # ndsCom of a GOOSE message
+    SAMPLES_MISSING = 96  # within a block
