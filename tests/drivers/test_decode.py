@@ -44,7 +44,7 @@ def test_fragments_decode_as_the_whole_does():
         (Kind.C37118, "cfg2_65535_phasors", "data_floats", "shape"),
         (Kind.C37118, "data_floats", "data_floats", "shape"),
         (Kind.C37118_INFO, "cfg3", "cfg3", "no_values"),
-        (Kind.GAP, "cfg3", "data_floats", "kind_unknown"),
+        (Kind.GAP, "cfg3", "data_floats", "no_values"),
         (999, "cfg3", "data_floats", "kind_unknown"),
     ],
 )
