@@ -37,6 +37,9 @@ SCHEMES: Mapping[str, Scheme] = {
     "c37118+serial": Scheme(
         "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
     ),
+    "goose": Scheme(
+        "drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options", False
+    ),
 }
 
 
