@@ -138,7 +138,8 @@ def flat(nodes: Sequence[Node]) -> Iterator[Node]:
 def _fits(member: Member, node: Node) -> bool:
     there = TYPES[node.tag]
     if there in _CONSTRUCTED:
-        return member.type in (there, "") and fits(member.members, node.inside)
+        known = member.type == there or (not member.type and bool(member.members))
+        return known and fits(member.members, node.inside)
     if member.members or member.type in _CONSTRUCTED:
         return False
     if member.type in (there, ""):
