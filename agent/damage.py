@@ -37,7 +37,7 @@ def is_whole(crc: Any, parts: Any, links: Any) -> bool:
     """
     if not isinstance(parts, bytes) or not isinstance(links, bytes):
         return False
-    return crc32(links, crc32(parts)) == crc
+    return bool(crc32(links, crc32(parts)) == crc)
 
 
 class Survey:
