@@ -107,3 +107,23 @@ def signed(data: bytes, start: int, stop: int, octets: int) -> int:
         text = f"an integer of {stop - start} octets at {start}; 1 to {octets}"
         raise FrameError("ber_integer", text)
     return int.from_bytes(data[start:stop], "big", signed=True)
+
+
+def encode(tag: int, contents: bytes) -> bytes:
+    """One element, its length in the fewest octets (X.690 8.1.3)."""
+    size = len(contents)
+    if size < _LONG_LENGTH:
+        return bytes((tag, size)) + contents
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, _LONG_LENGTH | len(octets))) + octets + contents
+
+
+def integer(number: int, octets: int = 0) -> bytes:
+    """The contents of an INTEGER: in two's complement, in the fewest octets or in so many.
+
+    Raises ValueError where they do not hold it.
+    """
+    fewest = (number if number >= 0 else ~number).bit_length() // 8 + 1
+    if octets and octets < fewest:
+        raise ValueError(f"{number} needs {fewest} octets")
+    return number.to_bytes(octets or fewest, "big", signed=True)
