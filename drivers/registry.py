@@ -37,6 +37,7 @@ SCHEMES: Mapping[str, Scheme] = {
     "c37118+serial": Scheme(
         "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
     ),
+    "sv": Scheme("drivers.sv.driver", "SvDriver", "drivers.sv.option", "SvOptions", False),
     "goose": Scheme(
         "drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options", False
     ),

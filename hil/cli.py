@@ -35,6 +35,7 @@ BENCHES = {
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
     "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
+    "capture": ("what hearing GOOSE and Sampled Values from a cable costs", ("seconds",)),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
