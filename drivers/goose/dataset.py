@@ -126,6 +126,11 @@ def fits(members: Sequence[Member], nodes: Sequence[Node]) -> bool:
     return len(members) == len(nodes) and all(map(_fits, members, nodes))
 
 
+def shape(nodes: Sequence[Node]) -> tuple[object, ...]:
+    """The types of the elements: equal where names and types that fit one fit the other."""
+    return tuple([(node.tag, shape(node.inside)) if node.inside else node.tag for node in nodes])
+
+
 def flat(nodes: Sequence[Node]) -> Iterator[Node]:
     """The elements that have contents, in the order of `leaves`."""
     for node in nodes:
