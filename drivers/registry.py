@@ -20,6 +20,19 @@ BITS_A_BYTE = 10
 LOAD_MAX = 0.85  # of the baud: above it a burst or a resent configuration has no room
 
 
+class Place(NamedTuple):
+    """Which options the parts of a URL are (drivers.url); empty where a part means nothing."""
+
+    host: str = ""
+    port: str = ""
+    path: str = ""
+
+
+HOST = Place(host="host", port="port")
+FILE = Place(path="path")
+INTERFACE = Place(host="interface")
+
+
 class Scheme(NamedTuple):
     """Where a scheme's driver and options are: module and names."""
 
@@ -28,14 +41,20 @@ class Scheme(NamedTuple):
     option_module: str
     options: str
     serial: bool  # the line has a baud, and so a limit
+    place: Place = HOST  # how it is typed on one line
 
 
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
-        "drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions", False
+        "drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions", False, HOST
     ),
     "c37118+serial": Scheme(
-        "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
+        "drivers.c37118.driver",
+        "SerialDriver",
+        "drivers.c37118.option",
+        "SerialOptions",
+        True,
+        FILE,
     ),
 }
 
@@ -59,11 +78,15 @@ def scheme(name: str) -> Scheme:
     return row
 
 
+def options_type(name: str) -> Any:
+    """The struct of a scheme's options. Raises ConfigError."""
+    row = scheme(name)
+    return getattr(importlib.import_module(row.option_module), row.options)
+
+
 def options_of(source: Source) -> Any:
     """The source's options in their own struct, every range checked. Raises ConfigError."""
-    row = scheme(source.scheme)
-    struct = getattr(importlib.import_module(row.option_module), row.options)
-    return convert(dict(source.options), struct, f"source {source.name!r}")
+    return convert(dict(source.options), options_type(source.scheme), f"source {source.name!r}")
 
 
 def open_driver(source: Source, clock: Clock) -> Driver:
