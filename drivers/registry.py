@@ -42,19 +42,18 @@ class Scheme(NamedTuple):
     options: str
     serial: bool  # the line has a baud, and so a limit
     place: Place = HOST  # how it is typed on one line
+    hint: str = ""  # what to look at where the line is open and nothing is heard
 
 
+_C37118_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
-        "drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions", False, HOST
+        *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
+        *(False, HOST, _C37118_HINT),
     ),
     "c37118+serial": Scheme(
-        "drivers.c37118.driver",
-        "SerialDriver",
-        "drivers.c37118.option",
-        "SerialOptions",
-        True,
-        FILE,
+        *("drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions"),
+        *(True, FILE, _C37118_HINT),
     ),
 }
 
