@@ -280,9 +280,9 @@ def _value_words(one: Reading) -> str:
     value, unit = one.value, one.unit
     if one.part == "angle" and unit == "rad" and isinstance(value, float):
         return f"at {degrees(value):.3f} deg" if isfinite(value) else "at -"
-    if one.quantity in BITS and isinstance(value, int) and not isinstance(value, bool):
-        return f"0x{value:04x}" if value >= 0 else str(value)
     said = words_of(value)
+    if one.quantity in BITS and said.isdigit():
+        return f"0x{int(said):04x}"
     if one.part == "imaginary" and not said.startswith("-"):
         said = f"+{said}"
     if one.part == "imaginary":
