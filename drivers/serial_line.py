@@ -263,15 +263,20 @@ def _latency(fd: int, path: str) -> list[str]:
     raw = bytearray(_SERIAL_BYTES)
     try:
         fcntl.ioctl(fd, termios.TIOCGSERIAL, raw)
-        (flags,) = _SERIAL_FLAGS.unpack_from(raw)
-        struct.pack_into("=I", raw, _SERIAL_FLAGS.size - 4, flags | _ASYNC_LOW_LATENCY)
-        fcntl.ioctl(fd, termios.TIOCSSERIAL, raw)
+        fcntl.ioctl(fd, termios.TIOCSSERIAL, quickened(bytes(raw)))
     except OSError:
         pass  # said below, by what is then read
     waits = serial_device.latency_ms(path)
     if waits is None or waits <= LATENCY_MS_MAX:
         return []
     return [f"{path}: its adapter keeps bytes for up to {waits} ms, and cannot be told otherwise"]
+
+
+def quickened(found: bytes) -> bytes:
+    """serial_struct with ASYNC_LOW_LATENCY: FTDI's driver then sets its latency timer to 1 ms."""
+    (flags,) = _SERIAL_FLAGS.unpack_from(found)
+    at = _SERIAL_FLAGS.size - 4
+    return found[:at] + struct.pack("=I", flags | _ASYNC_LOW_LATENCY) + found[at + 4 :]
 
 
 def _naming(path: str) -> list[str]:
