@@ -23,7 +23,6 @@ class Account:
     def __init__(self, readers: Sequence[Reader]) -> None:
         self.readers = tuple(readers)
         self.tally = Tally()
-        self.crowd = 0  # chunks of connections beyond those that one replay tells apart
         self.connections = 0
         self.outcome = Outcome()
 
@@ -39,10 +38,8 @@ class Account:
 
     @property
     def faults(self) -> Counter[str]:
-        found = _sum(reader.faults for reader in self.readers)
-        if self.crowd:
-            found["connections"] += self.crowd
-        return found
+        """By name."""
+        return _sum(reader.faults for reader in self.readers)
 
     @property
     def events(self) -> Counter[str]:

@@ -13,29 +13,31 @@ import json
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from drivers.line import Instant
+from agent import hearing
+from drivers.line import Frame, Instant
 from evidence.leap import BUILT_IN, NS
 from hil.capture import CaptureError, Chunk, EthernetFrame, Flow, parts
 from hil.devices.pace import tai_now
 from hil.passage import TAI_MAX, Passage
 from hil.replay.account import Account
 from hil.replay.c37118 import C37118
+from hil.replay.modbus import Modbus
 from hil.replay.pick import Picker
-from hil.replay.reader import Conversation, Heard, Reader, Talk, Wire
+from hil.replay.reader import Conversation, Heard, Item, Reader, Talk, Wire
 from record.store import StoreError
 
 FILE_BYTES_MAX = 1 << 30  # read whole: captures are looked at again and again
-# Told apart in one replay: each has a stream of its own in what is signed. Later ones are counted.
-CONNECTIONS_MAX = 1024
+# Told apart in one replay, beside the gateway's own: later ones are counted by name.
+STREAMS_MAX = hearing.STREAMS_MAX - 1
 OPEN_MAX = 256  # connections with a session at one time; the longest silent is ended first
 
 
 def readers() -> list[Reader]:
     """One a protocol, in the order in which connections are offered to them."""
-    return [C37118()]
+    return [C37118(), Modbus()]
 
 
 class Replay:
@@ -45,6 +47,7 @@ class Replay:
         self._passage, self._account = passage, account
         self._now_tai = now_tai  # for bytes without a time
         self._open: OrderedDict[int, tuple[Talk, Conversation]] = OrderedDict()
+        self._streams: dict[str, set[str]] = {}  # keys of each source
         self._heard = Instant(now_tai, None)
         self._talks = [one for one in account.readers if isinstance(one, Talk)]
         wires = [one for one in account.readers if isinstance(one, Wire)]
@@ -80,19 +83,14 @@ class Replay:
     def _chunk(self, reader: Talk, chunk: Chunk) -> None:
         reader.met = True
         conversation = self._conversation(reader, chunk.flow)
-        if conversation is None:
-            self._account.crowd += 1
-            return
         items = conversation.feed(chunk, self._at(chunk.ts_ns))
         self._pass(reader, [(conversation.source, items)])
 
-    def _conversation(self, reader: Talk, flow: Flow) -> Conversation | None:
+    def _conversation(self, reader: Talk, flow: Flow) -> Conversation:
         found = self._open.get(flow.number)
         if found is not None:
             self._open.move_to_end(flow.number)
             return found[1]
-        if self._account.connections >= CONNECTIONS_MAX:
-            return None
         if len(self._open) >= OPEN_MAX:
             self._close(*self._open.popitem(last=False)[1])
         self._account.connections += 1
@@ -106,8 +104,25 @@ class Replay:
 
     def _pass(self, reader: Reader, heard: Iterable[Heard]) -> None:
         for source, items in heard:
-            reader.account(items)
-            self._passage.hear(source, items, self._heard.tai)
+            placed = self._placed(reader, source, items)
+            reader.account(placed)
+            self._passage.hear(source, placed, self._heard.tai)
+
+    def _placed(self, reader: Reader, source: str, items: Sequence[Item]) -> Sequence[Item]:
+        """What there is a stream for."""
+        known = self._streams.setdefault(source, set())
+        if known.issuperset({item.key for item in items}):
+            return items
+        placed: list[Item] = []
+        for item in items:
+            fault = item.fault if isinstance(item, Frame) else None
+            if fault is None and item.key not in known:
+                if sum(map(len, self._streams.values())) >= STREAMS_MAX:
+                    reader.unplace(item)
+                    continue
+                known.add(item.key)
+            placed.append(item)
+        return placed
 
 
 def replay(data: bytes) -> Account:

@@ -86,6 +86,11 @@ class Reader(ABC):
             else:
                 self.fault(item.fault.fault)
 
+    def unplace(self, item: Item) -> None:
+        """There is no stream left for this."""
+        if isinstance(item, Frame):
+            self.unsealed["streams"] += self.inside(item)
+
     def fault(self, name: str) -> None:
         """Counts one, under a name of its own as long as there are not too many names."""
         if name not in self.faults and len(self.faults) >= FAULT_NAMES_MAX:
