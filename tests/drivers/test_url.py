@@ -38,7 +38,7 @@ def test_the_parts_of_a_url_are_options_that_the_scheme_has(name: str):
         ),
     ],
 )
-def test_options_have_the_types_of_their_struct(text: str, scheme: str, options: dict):
+def test_options_have_the_types_of_their_struct(text: str, scheme: str, options: dict[str, object]):
     found = url.source(text)
     assert found.scheme == scheme
     assert found.options == options
