@@ -196,6 +196,9 @@ def test_the_ports_that_are_there_are_named(tmp_path: Path, adapter: Adapter):
 def test_the_name_that_stays(tmp_path: Path, adapter: Adapter):
     """ttyUSB0 and ttyUSB1 change places; the name with the serial number does not."""
     assert serial_device.kept_name(adapter.device(), tmp_path) == str(adapter.path)
+    (said,) = serial_device.notes(adapter.device(), tmp_path)
+    assert said.endswith(f"may be another adapter after the next start; {adapter.path} stays")
+    assert serial_device.notes(str(adapter.path), tmp_path) == []
     assert serial_device.kept_name("/dev/null", tmp_path) == ""
     assert serial_device.kept_name(adapter.device(), tmp_path / "none") == ""
 
@@ -267,12 +270,17 @@ def test_a_port_in_use_names_the_process(adapter: Adapter):
 
 
 def test_who_has_it_open_without_a_lock(adapter: Adapter):
-    """Such as `cat`: found by its descriptors."""
+    """Such as `cat`, which takes half of the bytes: found by its descriptors."""
+
+    async def silent(port: SerialPort) -> str:
+        return port.trouble(0)
+
     with held(adapter.device(), "open") as other:
         try:
-            assert f"PID {other.pid} (python" in serial_device.holders(adapter.device())
+            said = opened(silent, adapter.path)
         finally:
             other.kill()
+    assert re.search(rf"not one byte .*; PID {other.pid} \(python.*\) has it open, too", said)
 
 
 def test_a_port_that_two_sources_name(adapter: Adapter):
@@ -336,6 +344,10 @@ def test_what_an_adapter_waits(tmp_path: Path):
     timer.write_text("16\n", encoding="ascii")
     assert serial_device.latency_ms("/dev/ttyUSB0", tmp_path) == 16
     assert serial_device.latency_ms("/dev/ttyUSB1", tmp_path) is None
+    port = tmp_path / "ttyUSB0"
+    assert serial_device.notes(str(port), tmp_path / "none", tmp_path) == [
+        "its adapter keeps bytes for up to 16 ms; when opened it is asked not to"
+    ]
     timer.write_text("soon\n", encoding="ascii")
     assert serial_device.latency_ms("/dev/ttyUSB0", tmp_path) is None
 
