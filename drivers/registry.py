@@ -21,16 +21,26 @@ LOAD_MAX = 0.85  # of the baud: above it a burst or a resent configuration has n
 
 
 class Place(NamedTuple):
-    """Which options the parts of a URL are (drivers.url); empty where a part means nothing."""
+    """Which options the parts of a URL are (drivers.url); empty where a part means nothing.
+
+    Who is heard by datagrams may be typed by our own address (0.0.0.0, [::]) or by a group's: then
+    host and port are `local_host` and `local_port`, or `group` and `local_port`, and nothing is
+    asked, unless the URL says so.
+    """
 
     host: str = ""
     port: str = ""
     path: str = ""
+    local_host: str = ""
+    local_port: str = ""
+    group: str = ""
 
 
 HOST = Place(host="host", port="port")
 FILE = Place(path="path")
+DATAGRAMS = Place("host", "port", "", "local_host", "local_port", "group")
 INTERFACE = Place(host="interface")
+UNASKED = {"commands": "none"}
 
 
 class Scheme(NamedTuple):
@@ -46,6 +56,7 @@ class Scheme(NamedTuple):
 
 
 _C37118_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
+_MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
         *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
@@ -56,13 +67,16 @@ SCHEMES: Mapping[str, Scheme] = {
         *(True, FILE, _C37118_HINT),
     ),
     "modbus+tcp": Scheme(
-        "drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions", False
+        *("drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions"),
+        *(False, HOST, _MODBUS_HINT),
     ),
     "modbus+tls": Scheme(
-        "drivers.modbus.driver", "TlsDriver", "drivers.modbus.option", "TlsOptions", False
+        *("drivers.modbus.driver", "TlsDriver", "drivers.modbus.option", "TlsOptions"),
+        *(False, HOST, _MODBUS_HINT),
     ),
     "modbus+rtu": Scheme(
-        "drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions", True
+        *("drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions"),
+        *(True, FILE, _MODBUS_HINT),
     ),
 }
 

@@ -1,7 +1,7 @@
 """A source as it is typed on one line: `c37118+tcp://192.0.2.7:4712?idcode=7`, `goose://eth0`.
 
-1. The scheme is a row of drivers.registry. The row says which options host, port and path are; what
-   stands in the query are options of the scheme by their own names.
+1. The scheme is a row of drivers.registry. The row says which options host, port and path are
+   (registry.Place); what stands in the query are options of the scheme by their own names.
 2. Options have types in a scheme's struct and none in a URL: what reads as the type that the struct
    has is one, a list stands between commas. Whether it may be so is the struct's to say, and the
    fault names the option, or the nearest known one.
@@ -10,6 +10,7 @@
 It opens nothing, and makes no driver.
 """
 
+import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -75,6 +76,8 @@ def read(url: str, words: Collection[str] = ()) -> Typed:
             told[key] = value
         else:
             given[key] = _typed(types.get(key), value)
+    if row.place.local_host and row.place.host not in given:
+        given = {**registry.UNASKED, **given}  # nobody in particular is there to be asked
     return Typed(parts.scheme, given, told)
 
 
@@ -83,6 +86,7 @@ def _address(url: str, parts: SplitResult, port: int | None, place: Place) -> di
     if parts.fragment:
         raise _fault(url, f"'#{parts.fragment}' means nothing here; write # in a name as %23")
     host, path = _host(parts, port), parts.path if parts.path != "/" else ""
+    place = _nearer(host, place)
     given: dict[str, Option] = {}
     if host and not place.host:
         text = f"has a host and a path; a device file is written {parts.scheme}:///{host}{path}"
@@ -98,6 +102,19 @@ def _address(url: str, parts: SplitResult, port: int | None, place: Place) -> di
     if port is not None:
         given[place.port] = port
     return given
+
+
+def _nearer(host: str, place: Place) -> Place:
+    """Where the host is an address of ours, or of a group: the options that it and its port are."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return place
+    if place.local_host and address.is_unspecified:
+        return place._replace(host=place.local_host, port=place.local_port)
+    if place.group and address.is_multicast:
+        return place._replace(host=place.group, port=place.local_port)
+    return place
 
 
 def _host(parts: SplitResult, port: int | None) -> str:

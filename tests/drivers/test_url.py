@@ -47,6 +47,31 @@ def test_options_have_the_types_of_their_struct(text: str, scheme: str, options:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("c37118+udp://pmu:4713?idcode=7", {"host": "pmu", "port": 4713, "idcode": 7}),
+        (
+            "c37118+udp://0.0.0.0:4713",
+            {"local_host": "0.0.0.0", "local_port": 4713, "commands": "none"},
+        ),
+        (
+            "c37118+udp://[::]:4713?host=pmu&idcode=7",
+            {"local_host": "::", "local_port": 4713, "host": "pmu", "idcode": 7},
+        ),
+        (
+            "c37118+udp://239.1.2.3:4713?interface=eth0",
+            {"group": "239.1.2.3", "local_port": 4713, "interface": "eth0", "commands": "none"},
+        ),
+        ("c37118+udp://?local_port=4713", {"local_port": 4713, "commands": "none"}),
+    ],
+)
+def test_datagrams_by_whom_they_come_from_or_where_they_are_heard(
+    text: str, options: dict[str, object]
+):
+    assert url.source(text).options == options
+
+
 def test_what_looks_like_a_number_and_is_a_name_stays_one():
     assert url.source("c37118+serial:///dev/7?configuration=7&idcode=7").options == {
         "path": "/dev/7",
