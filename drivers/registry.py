@@ -78,6 +78,9 @@ SCHEMES: Mapping[str, Scheme] = {
         *("drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions"),
         *(True, FILE, _MODBUS_HINT),
     ),
+    "goose": Scheme(
+        "drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options", False
+    ),
 }
 
 
