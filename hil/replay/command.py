@@ -24,6 +24,7 @@ from hil.devices.pace import tai_now
 from hil.passage import TAI_MAX, Passage
 from hil.replay.account import Account
 from hil.replay.c37118 import C37118
+from hil.replay.goose import Goose
 from hil.replay.modbus import Modbus
 from hil.replay.pick import Picker
 from hil.replay.reader import Conversation, Heard, Item, Reader, Talk, Wire
@@ -37,7 +38,7 @@ OPEN_MAX = 256  # connections with a session at one time; the longest silent is 
 
 def readers() -> list[Reader]:
     """One a protocol, in the order in which connections are offered to them."""
-    return [C37118(), Modbus()]
+    return [C37118(), Modbus(), Goose()]
 
 
 class Replay:

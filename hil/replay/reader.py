@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from drivers.line import Frame, Instant, Setup
+from evidence.code import Kind
 from hil.capture import Chunk, EthernetFrame, Flow
 
 FAULT_NAMES_MAX = 64
@@ -78,7 +79,7 @@ class Reader(ABC):
     def account(self, items: Sequence[Item]) -> None:
         """Counts what is handed on, and the faults among it."""
         for item in items:
-            if type(item) is not Frame:
+            if type(item) is not Frame or item.kind == Kind.GAP:
                 continue
             if item.fault is None:
                 self.handed += 1
