@@ -57,6 +57,8 @@ class Scheme(NamedTuple):
 
 _C37118_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
 _MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
+_GOOSE_HINT = "does the switch hand the group and the VLAN on to this interface?"
+_SV_HINT = _GOOSE_HINT
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
         *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
@@ -79,7 +81,12 @@ SCHEMES: Mapping[str, Scheme] = {
         *(True, FILE, _MODBUS_HINT),
     ),
     "goose": Scheme(
-        "drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options", False
+        *("drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options"),
+        *(False, INTERFACE, _GOOSE_HINT),
+    ),
+    "sv": Scheme(
+        *("drivers.sv.driver", "SvDriver", "drivers.sv.option", "Options"),
+        *(False, INTERFACE, _SV_HINT),
     ),
 }
 
