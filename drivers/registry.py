@@ -57,8 +57,7 @@ class Scheme(NamedTuple):
 
 _C37118_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
 _MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
-_GOOSE_HINT = "does the switch hand the group and the VLAN on to this interface?"
-_SV_HINT = _GOOSE_HINT
+_ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
         *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
@@ -82,11 +81,11 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "goose": Scheme(
         *("drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options"),
-        *(False, INTERFACE, _GOOSE_HINT),
+        *(False, INTERFACE, _ETHERNET_HINT),
     ),
     "sv": Scheme(
-        *("drivers.sv.driver", "SvDriver", "drivers.sv.option", "Options"),
-        *(False, INTERFACE, _SV_HINT),
+        *("drivers.sv.driver", "SvDriver", "drivers.sv.option", "SvOptions"),
+        *(False, INTERFACE, _ETHERNET_HINT),
     ),
 }
 

@@ -28,6 +28,7 @@ from hil.replay.goose import Goose
 from hil.replay.modbus import Modbus
 from hil.replay.pick import Picker
 from hil.replay.reader import Conversation, Heard, Item, Reader, Talk, Wire
+from hil.replay.sv import Sv
 from record.store import StoreError
 
 FILE_BYTES_MAX = 1 << 30  # read whole: captures are looked at again and again
@@ -38,7 +39,7 @@ OPEN_MAX = 256  # connections with a session at one time; the longest silent is 
 
 def readers() -> list[Reader]:
     """One a protocol, in the order in which connections are offered to them."""
-    return [C37118(), Modbus(), Goose()]
+    return [C37118(), Modbus(), Goose(), Sv()]
 
 
 class Replay:
@@ -105,6 +106,8 @@ class Replay:
 
     def _pass(self, reader: Reader, heard: Iterable[Heard]) -> None:
         for source, items in heard:
+            if not items:
+                continue
             placed = self._placed(reader, source, items)
             reader.account(placed)
             self._passage.hear(source, placed, self._heard.tai)
