@@ -118,6 +118,8 @@ class Ledger:
             return None
         frequency = angle = None
         for slot, value in zip(found.slots, values, strict=True):
+            if not isinstance(value, float):
+                continue
             if slot.quantity == "frequency":
                 frequency = value
             elif angle is None and slot.quantity == "voltage" and slot.part == "angle":

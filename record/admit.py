@@ -40,7 +40,7 @@ from evidence.observation import Binding
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
 from evidence.run import Run
-from record.grade import SETTLEABLE, Grader, frame_of
+from record.grade import SETTLEABLE, Grader, reader_of
 from record.known import Known, KnownDescriptor, KnownRun, MissingError
 from record.schema import INT_MAX
 
@@ -171,10 +171,11 @@ class Admitter:
             known = self._known.descriptor(name)
             if known is None:
                 return None
-            frame = frame_of(known.descriptor.kind, known.configuration)
-            slices = frame.slices if frame else ()
+            kind, bench = known.descriptor.kind, known.run.credential.role == "bench"
+            frames = reader_of(kind, known.configuration)
+            slices = frames.judge.slices if frames else ()
             reader = Reader(Binding(known.run.public.kid, name), slices)
-            ruling = _Ruling(known, reader, Grader(frame, known.run.credential.role == "bench"))
+            ruling = _Ruling(known, reader, Grader(kind, frames, bench))
             if len(self._rulings) >= RULINGS_MAX:
                 del self._rulings[next(iter(self._rulings))]
             self._rulings[name] = ruling

@@ -6,6 +6,7 @@ know the protocol.
     station.py        what a configuration says                            6.4
     configuration.py  CFG-1, CFG-2, CFG-3 and its fragments                6.4
     data.py           a configuration compiled; channel values             6.3
+    judge.py          what STAT says against a frame's values              6.3
     command.py        CMD and HDR                                          6.5, 6.6
 
 1. None of these opens, waits, sleeps or asks a clock: no socket, serial, asyncio, time or
@@ -53,6 +54,7 @@ from drivers.c37118.frame import (
     close,
     parse_header,
 )
+from drivers.c37118.judge import StatJudge
 from drivers.c37118.splitter import Bad, Splitter, whole
 from drivers.c37118.station import (
     COMPONENTS,
@@ -63,6 +65,8 @@ from drivers.c37118.station import (
     Phasor,
     Station,
 )
+from drivers.line import FrameError
+from drivers.values import Compiled
 
 __all__ = [
     "CFG_TYPES", "CHK_BYTES", "COMPONENTS", "CONFIGURATION_BYTES_MAX", "CONT_FIRST",
@@ -70,7 +74,17 @@ __all__ = [
     "IDCODE_MAX", "VERSION_2005", "VERSION_2011", "Analog", "Bad", "Block", "Command",
     "CommandFrame", "Configuration", "Digital", "Format", "FrameType", "Header", "Layout",
     "Phasor", "Slot", "Splitter", "Stamp", "Station", "Values", "build", "check", "close",
-    "cont_idx", "decode_command", "decode_configuration", "decode_header_text",
+    "compiled", "cont_idx", "decode_command", "decode_configuration", "decode_header_text",
     "encode_command", "encode_configuration", "encode_data", "encode_fragments",
     "encode_header_text", "encode_values", "parse_header", "whole",
 ]  # fmt: skip
+
+
+def compiled(configuration: bytes) -> Compiled:
+    """What decodes and judges data frames under a CFG frame. Raises FrameError."""
+    if not configuration:
+        raise FrameError("no_configuration", "the stream's configuration is not known")
+    found = decode_configuration(configuration)
+    layout = Layout(found)
+    judge = StatJudge(layout.size, layout.stat_offsets)
+    return Compiled(layout.decode, layout.slots, layout.size, found.rate(), judge)
