@@ -11,6 +11,7 @@ It opens nothing and waits for nothing: the descriptor is non-blocking, and an a
 """
 
 import os
+import socket
 from binascii import crc_hqx
 from collections.abc import Callable
 from typing import Final
@@ -33,8 +34,9 @@ class AskError(Exception):
     """Something was about to be sent that the table does not hold."""
 
 
-def send(descriptor: int, protocol: str, encoded: bytes) -> str:
-    """Sends one ask, whole, and returns what the table calls it.
+def send(descriptor: int, protocol: str, encoded: bytes, to: tuple[str, int] | None = None) -> str:
+    """Sends one ask, whole, and returns what the table calls it. `to`: the numeric address and the
+    port, where the descriptor is a UDP socket that is bound to no peer.
 
     Raises AskError with nothing sent, LinkError when the line does not take it.
     """
@@ -43,12 +45,21 @@ def send(descriptor: int, protocol: str, encoded: bytes) -> str:
         raise AskError(f"nothing may be sent by {protocol!r}")
     name = named(encoded)
     try:
-        sent = os.write(descriptor, encoded)
+        sent = os.write(descriptor, encoded) if to is None else _datagram(descriptor, encoded, to)
     except OSError as fault:
         raise LinkError(f"cannot send {name}: {fault.strerror or fault}") from fault
     if sent != len(encoded):
         raise LinkError(f"the line took {sent} of {len(encoded)} bytes of {name}")
     return name
+
+
+def _datagram(descriptor: int, encoded: bytes, to: tuple[str, int]) -> int:
+    """How many bytes of it the kernel took. Raises OSError."""
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        return borrowed.sendto(encoded, to)
+    finally:
+        borrowed.detach()  # it is the line's, not ours to close
 
 
 def _c37118(encoded: bytes) -> str:

@@ -34,6 +34,9 @@ SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
         "drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions", False
     ),
+    "c37118+udp": Scheme(
+        "drivers.c37118.driver", "UdpDriver", "drivers.c37118.option", "UdpOptions", False
+    ),
     "c37118+serial": Scheme(
         "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
     ),

@@ -1,7 +1,7 @@
 """Counts of the wire to engineering units: one function for each layout, made when it is compiled.
 
-1. `scaler(factors, offsets)` gives f(*counts) = (count * factor + offset, ...). A factor of 1 and an
-   offset of 0 cost nothing: that place is handed on as it is, an integer as an integer.
+1. `scaler(factors, offsets)` gives f(*counts) = (count * factor + offset, ...). A factor of 1 and
+   an offset of 0 cost nothing: that place is handed on as it is, an integer as an integer.
 2. The function is one expression, written out place by place. A loop over 24 places costs twice as
    much as the expression, and decoding is what a reader of a record waits for. What is evaluated is
    made of place numbers alone; factors and offsets are handed to it as values, whatever they are.
