@@ -44,22 +44,20 @@ def send(descriptor: int, protocol: str, encoded: bytes, to: tuple[str, int] | N
     if named is None:
         raise AskError(f"nothing may be sent by {protocol!r}")
     name = named(encoded)
+    borrowed = None if to is None else socket.socket(fileno=descriptor)
     try:
-        sent = os.write(descriptor, encoded) if to is None else _datagram(descriptor, encoded, to)
+        if borrowed is None or to is None:
+            sent = os.write(descriptor, encoded)
+        else:
+            sent = borrowed.sendto(encoded, to)
     except OSError as fault:
         raise LinkError(f"cannot send {name}: {fault.strerror or fault}") from fault
+    finally:
+        if borrowed is not None:
+            borrowed.detach()  # the descriptor is the line's, not ours to close
     if sent != len(encoded):
         raise LinkError(f"the line took {sent} of {len(encoded)} bytes of {name}")
     return name
-
-
-def _datagram(descriptor: int, encoded: bytes, to: tuple[str, int]) -> int:
-    """How many bytes of it the kernel took. Raises OSError."""
-    borrowed = socket.socket(fileno=descriptor)
-    try:
-        return borrowed.sendto(encoded, to)
-    finally:
-        borrowed.detach()  # it is the line's, not ours to close
 
 
 def _c37118(encoded: bytes) -> str:

@@ -1,17 +1,17 @@
 """C37.118 over TCP, over UDP and over a serial line: the drivers that the runner opens.
 
-What they do is pmu.py's; here stands how a line is opened, and with what session.
+What they do is drivers.pmu's; here stands how a line is opened, and with what session.
 """
 
 from collections.abc import Sequence
 
 from drivers.c37118.option import Options, SerialOptions, TcpOptions, UdpOptions, on_file
-from drivers.c37118.pmu import PmuDriver
-from drivers.c37118.reach import Opened, open_tcp, open_udp
 from drivers.c37118.session import Session
 from drivers.c37118.stream import Ruling
 from drivers.line import LinkError, Source
+from drivers.pmu import PmuDriver
 from drivers.port import Port
+from drivers.reach import Opened, open_tcp, open_udp
 from evidence.config import convert
 
 

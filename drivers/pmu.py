@@ -21,11 +21,6 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from drivers import asks
-from drivers.c37118.configuration import CONFIGURATION_BYTES_MAX
-from drivers.c37118.option import (
-    LineOptions,
-)
-from drivers.c37118.reach import Opened
 from drivers.datagram import Datagram
 from drivers.line import (
     READ_FRAMES_MAX,
@@ -38,10 +33,13 @@ from drivers.line import (
     Source,
 )
 from drivers.pair import Line
+from drivers.pmu_option import LineOptions
+from drivers.reach import Opened
 from evidence.config import ConfigError
 
 Item = Frame | Setup
-CONFIGURATION_FILE_BYTES_MAX = 4 * CONFIGURATION_BYTES_MAX  # in hex, with room for line ends
+# A configuration of a MiB in hex, with room for line ends: far beyond what any PMU has.
+CONFIGURATION_FILE_BYTES_MAX = 4 << 20
 QUEUE_MAX = 32 * READ_FRAMES_MAX  # heard while a configuration is asked for; beyond it, a flood
 WATCHES_A_SILENCE = 4  # how often silence is looked at, within one
 

@@ -13,10 +13,10 @@ import asyncio
 import socket
 from typing import NamedTuple
 
-from drivers.c37118.option import Udp, heard_port, peer_port
 from drivers.datagram import Datagrams, bound, join
 from drivers.line import Clock, LinkError
 from drivers.pair import Line, Pair
+from drivers.pmu_option import Udp, heard_port, peer_port
 from drivers.port import Port
 
 
