@@ -56,7 +56,8 @@ class Datagrams:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Datagram] = []
         self._pending = 0
-        self._strangers = 0
+        self._strangers = 0  # since the last take
+        self._others, self._other = 0, ""  # of all strangers: how many, and the last one
         self._dropped = 0  # by the kernel, as it counts: since the socket is there, modulo 2^32
         self._waiter: asyncio.Future[None] | None = None
         self._failure: LinkError | None = None
@@ -89,7 +90,13 @@ class Datagrams:
         poll.register(self._socket.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    def fileno(self) -> int:
+    def trouble(self, frames: int) -> str:
+        """What the socket knows of why only so many good frames have come; empty when nothing."""
+        if frames or not self._others:
+            return ""
+        return f"{self._others} datagrams of others, such as {self._other}: is the host right?"
+
+    def outlet(self) -> int:
         """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""
         if self._closed:
             raise LinkError("the line is closed")
@@ -161,6 +168,7 @@ class Datagrams:
         fault = None
         if self._senders and sender not in self._senders:
             self._strangers += 1
+            self._others, self._other = self._others + 1, sender
             if self._strangers > STRANGERS_MAX:
                 return
             fault = FrameError(

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from drivers.asks import Outlet
 from drivers.datagram import Datagram
 from drivers.line import Instant, LinkError
 
@@ -22,13 +23,15 @@ class Line(Protocol):
     """What a driver hears through: drivers.port.Port, drivers.datagram.Datagrams, or two of them.
 
     `take` waits for at least one chunk and gives all that has arrived; LinkError when nothing can.
-    `untaken`: whether something has arrived that nobody has taken. `fileno`: where asks go out.
-    `fail`: no more is expected. `close` is idempotent and never raises.
+    `untaken`: whether something has arrived that nobody has taken. `outlet`: where asks go out.
+    `trouble`: what it knows of why only so many good frames have come, in words. `fail`: no more is
+    expected. `close` is idempotent and never raises.
     """
 
     async def take(self) -> Sequence[Chunk]: ...
     def untaken(self) -> bool: ...
-    def fileno(self) -> int: ...
+    def outlet(self) -> int | Outlet: ...
+    def trouble(self, frames: int) -> str: ...
     def fail(self, fault: LinkError) -> None: ...
     def close(self) -> None: ...
 
@@ -67,8 +70,11 @@ class Pair:
         done = any(take is not None and take.done() for take in self._takes)
         return done or any(line.untaken() for line in self._lines)
 
-    def fileno(self) -> int:
-        return self._lines[0].fileno()
+    def outlet(self) -> int | Outlet:
+        return self._lines[0].outlet()
+
+    def trouble(self, frames: int) -> str:
+        return "; ".join(filter(None, (line.trouble(frames) for line in self._lines)))
 
     def fail(self, fault: LinkError) -> None:
         for line in self._lines:

@@ -87,6 +87,7 @@ class PmuDriver(ABC):
         self._session: Conversation | None = None
         self._queue: deque[Item] = deque()
         self._first_turn = 0  # which CFG is asked for first: not the one that made the PMU hang up
+        self._good_frames = 0  # on this connection
         self._good_s = 0.0  # loop time at which the last good frame was taken
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
@@ -120,6 +121,7 @@ class PmuDriver(ABC):
         await self.close()
         self._queue.clear()
         self._ended = None
+        self._good_frames = 0
         self._session = session = self._new_session()
         begun = False
         try:
@@ -231,7 +233,8 @@ class PmuDriver(ABC):
         silent = len(session.unknown()) == all_there and not session.rates()
         if silent and not any(map(_is_good, self._queue)):
             who = ", ".join(map(str, session.unknown()))
-            raise SilentError(f"no configuration from IDCODE {who} after {turns} asks")
+            text = f"no configuration from IDCODE {who} after {turns} asks"
+            raise SilentError(self._because(text))
 
     async def _answer(self, session: Conversation) -> None:
         """Hears until a configuration rules. Raises LinkError."""
@@ -258,7 +261,9 @@ class PmuDriver(ABC):
                 items, heard = session.datagram(*chunk), chunk.heard
             else:
                 items, heard = session.feed(*chunk), chunk[1]
-            if any(map(_is_good, items)):
+            good = sum(map(_is_good, items))
+            if good:
+                self._good_frames += good
                 self._good_s = asyncio.get_running_loop().time()
             self._queue.extend(items)
         while self._watch is not None and (ask := session.next_ask(heard)) is not None:
@@ -273,7 +278,12 @@ class PmuDriver(ABC):
         if self._line is None:
             raise LinkError("not open")
         for one in encoded:
-            asks.send(self._line.fileno(), self.protocol, one, self._to)
+            asks.send(self._line.outlet(), self.protocol, one, self._to)
+
+    def _because(self, text: str) -> str:
+        """With what the line itself knows of it."""
+        trouble = self._line.trouble(self._good_frames) if self._line is not None else ""
+        return f"{text}: {trouble}" if trouble else text
 
     def _types(self) -> int:
         """How many types of configuration there are to ask for."""
@@ -298,7 +308,7 @@ class PmuDriver(ABC):
         allowed_s = self._options.silence_after_s(self._session.rates())
         silent_s = loop.time() - self._good_s
         if silent_s >= allowed_s and not self._line.untaken():
-            self._line.fail(LinkError(f"silent for {silent_s:.1f} s"))
+            self._line.fail(LinkError(self._because(f"silent for {silent_s:.1f} s")))
             return
         self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)
 

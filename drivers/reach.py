@@ -1,6 +1,5 @@
-"""How a PMU is reached over a network: the TCP connection on which it serves; the UDP port of ours
-at which its datagrams are heard, a group joined or not, and beside it the TCP connection by which
-some take their commands.
+"""How the datagrams of a PMU are reached: a UDP port of ours, a group joined or not, and beside it
+the TCP connection by which some take their commands.
 
 1. Where a host is named, its datagrams alone are frames; what others send is counted by name.
 2. Commands by UDP go out from the port at which the answers are heard.
@@ -17,7 +16,7 @@ from drivers.datagram import Datagrams, bound, join
 from drivers.line import Clock, LinkError
 from drivers.pair import Line, Pair
 from drivers.pmu_option import Udp, heard_port, peer_port
-from drivers.port import Port
+from drivers.tcp_line import open_tcp
 
 
 class Opened(NamedTuple):
@@ -82,40 +81,3 @@ async def _addresses(options: Udp) -> tuple[int, list[str]]:
         raise LinkError(f"{options.host}: {fault.strerror or fault}") from fault
     family = found[0][0]
     return family, [str(row[4][0]) for row in found if row[0] == family]
-
-
-async def open_tcp(host: str, port: int, timeout_s: float, clock: Clock) -> Port:
-    """A connection to the PMU. Raises LinkError."""
-    where = f"{host}:{port}"
-    try:
-        async with asyncio.timeout(timeout_s):
-            opened = await _connected(host, port)
-    except TimeoutError as fault:
-        raise LinkError(f"{where}: no answer in {timeout_s} s") from fault
-    except OSError as fault:
-        raise LinkError(f"{where}: {fault.strerror or fault}") from fault
-    return Port(opened.fileno(), clock, opened.close)
-
-
-async def _connected(host: str, port: int) -> socket.socket:
-    """The first address of the host that takes the connection. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    failure = OSError("no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        opened = socket.socket(family, kind, protocol)
-        taken = False
-        try:
-            opened.setblocking(False)
-            await loop.sock_connect(opened, address)
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            taken = True
-            return opened
-        except OSError as fault:
-            failure = fault
-        finally:
-            if not taken:
-                opened.close()
-    raise failure

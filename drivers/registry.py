@@ -40,6 +40,24 @@ SCHEMES: Mapping[str, Scheme] = {
     "c37118+serial": Scheme(
         "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
     ),
+    "ieee1344+tcp": Scheme(
+        "drivers.ieee1344.driver", "TcpDriver", "drivers.ieee1344.option", "TcpOptions", False
+    ),
+    "ieee1344+udp": Scheme(
+        "drivers.ieee1344.driver", "UdpDriver", "drivers.ieee1344.option", "UdpOptions", False
+    ),
+    "ieee1344+serial": Scheme(
+        "drivers.ieee1344.driver", "SerialDriver", "drivers.ieee1344.option", "SerialOptions", True
+    ),
+    "modbus+tcp": Scheme(
+        "drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions", False
+    ),
+    "modbus+tls": Scheme(
+        "drivers.modbus.driver", "TlsDriver", "drivers.modbus.option", "TlsOptions", False
+    ),
+    "modbus+rtu": Scheme(
+        "drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions", True
+    ),
 }
 
 
@@ -74,6 +92,18 @@ def open_driver(source: Source, clock: Clock) -> Driver:
     row = scheme(source.scheme)
     made = getattr(importlib.import_module(row.module), row.driver)
     return cast(Driver, made(source, clock))
+
+
+def line_notes(source: Source) -> list[str]:
+    """What a technician should know of a serial source's port, as far as this machine tells.
+
+    Raises ConfigError.
+    """
+    if not scheme(source.scheme).serial:
+        return []
+    from drivers import serial_device
+
+    return serial_device.notes(options_of(source).path)
 
 
 def line_load(source: Source, frame_bytes: int, rate: tuple[int, int]) -> Load | None:

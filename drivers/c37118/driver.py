@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from drivers.c37118.option import Options, SerialOptions, TcpOptions, UdpOptions, on_file
 from drivers.c37118.session import Session
 from drivers.c37118.stream import Ruling
-from drivers.line import LinkError, Source
+from drivers.line import Source
 from drivers.pmu import PmuDriver
-from drivers.port import Port
-from drivers.reach import Opened, open_tcp, open_udp
+from drivers.reach import Opened, open_udp
+from drivers.serial_line import open_line
+from drivers.tcp_line import open_tcp
 from evidence.config import convert
 
 
@@ -76,7 +77,7 @@ class UdpDriver(C37118Driver):
 
 
 class SerialDriver(C37118Driver):
-    """A serial line by pyserial, which is loaded only when one is opened."""
+    """A serial line."""
 
     _options: SerialOptions
 
@@ -84,20 +85,4 @@ class SerialDriver(C37118Driver):
         return convert(dict(source.options), SerialOptions, f"source {source.name!r}")
 
     async def _connect(self) -> Opened:
-        import serial
-
-        options = self._options
-        parity = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
-        try:
-            line = serial.Serial(
-                options.path,
-                options.baud,
-                bytesize=options.bytesize,
-                parity=parity[options.parity],
-                stopbits=options.stopbits,
-                timeout=0,
-                exclusive=True,
-            )
-        except (OSError, ValueError) as fault:
-            raise LinkError(f"{options.path}: {fault}") from fault
-        return Opened(Port(line.fileno(), self._clock, line.close))
+        return Opened(open_line(self._options, self._clock))

@@ -24,9 +24,17 @@ from drivers.pmu_option import (
     Port,
     check_udp,
 )
+from drivers.serial_option import (
+    BAUD_DEFAULT,
+    Baud,
+    ByteSize,
+    Parity,
+    Rs485,
+    RtsLevel,
+    StopBits,
+)
 from evidence.config import ConfigError
 
-BAUD_DEFAULT = 115200  # 57,600 cannot carry a usual PMU at 60 frames a second
 Idcode = Annotated[int, msgspec.Meta(ge=1, le=65534)]  # 6.2: 0 and 65535 are reserved
 
 
@@ -96,10 +104,12 @@ class SerialOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """scheme = "c37118+serial": a serial line, or anything that looks like one."""
 
     path: str
-    baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = BAUD_DEFAULT
-    parity: Literal["none", "even", "odd"] = "none"
-    bytesize: Literal[7, 8] = 8
-    stopbits: Literal[1, 2] = 1
+    baud: Baud = BAUD_DEFAULT  # 57,600 cannot carry a usual PMU at 60 frames a second
+    parity: Parity = "none"
+    bytesize: ByteSize = 8
+    stopbits: StopBits = 1
+    rs485: Rs485 = "transceiver"
+    rts_on_send: RtsLevel = "high"
 
 
 def _frames_in(content: bytes, path: str, name: str) -> bytes:

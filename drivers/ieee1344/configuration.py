@@ -127,8 +127,8 @@ def _joined(raw: bytes) -> bytes:
         if header.frame_type is not FrameType.CONFIGURATION:
             raise FrameError("shape", f"a {header.frame_type.name} frame, a configuration expected")
         first, last = not parts, at + size == len(raw)
-        if bool(header.count & NOT_FIRST) == first or bool(header.count & NOT_LAST) == last:
-            raise FrameError("shape", f"part {len(parts) + 1} says SMPCNT {header.count:04x}")
+        if bool(header.sample & NOT_FIRST) == first or bool(header.sample & NOT_LAST) == last:
+            raise FrameError("shape", f"part {len(parts) + 1} says SMPCNT {header.sample:04x}")
         parts.append(raw[at + HEAD_BYTES : at + size - CHK_BYTES])
         at += size
     return b"".join(parts)
@@ -142,7 +142,8 @@ def encode_configuration(
     configuration: Configuration, soc: int, status: int = 0, part_bytes_max: int = FRAME_BYTES_MAX
 ) -> tuple[bytes, ...]:
     """Its frames: one, or as many as needed. Raises ValueError where a field does not fit."""
-    names = [one.name for one in (*configuration.phasors, *configuration.digitals)]
+    names = [one.name for one in configuration.phasors]
+    names += [one.name for one in configuration.digitals]
     counts = (len(configuration.phasors), len(configuration.digitals))
     try:
         body = b"".join(

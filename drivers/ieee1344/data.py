@@ -1,5 +1,5 @@
-"""Data frames of IEEE 1344: a configuration compiled into one layout, and channel values out of each
-frame with it.
+"""Data frames of IEEE 1344: a configuration compiled into one layout, and channel values out of
+each frame with it.
 
 1. `Layout.decode` gives one flat tuple in the order of the wire, in engineering units: STATUS
    without the length, two places a phasor (real, imaginary; V or A), FREQ in Hz, DFREQ in Hz/s, and
@@ -100,19 +100,17 @@ def _slots(configuration: Configuration) -> Iterable[Slot]:
         yield Slot(0, digital.name or "DIGITAL", "digital", "", "", "H", 1, 0)
 
 
-def encode_values(layout: Layout, soc: int, count: int, values: Sequence[float]) -> bytes:
+def encode_values(layout: Layout, soc: int, sample: int, values: Sequence[float]) -> bytes:
     """A whole data frame from values in the order of the layout's slots; `soc` since 1970. Raises
     ValueError where one does not fit its place.
     """
-    status, *rest = [
-        _count(slot, value) for slot, value in zip(layout.slots, values, strict=True)
-    ]
+    status, *rest = [_count(slot, value) for slot, value in zip(layout.slots, values, strict=True)]
     codes = "".join(slot.code for slot in layout.slots[1:])
     try:
         body = Struct(">" + codes).pack(*rest)
     except StructError as fault:
         raise ValueError(f"a value does not fit its place: {fault}") from fault
-    return build(FrameType.DATA, soc, count, status, body)
+    return build(FrameType.DATA, soc, sample, status, body)
 
 
 def _count(slot: Slot, value: float) -> int:

@@ -8,10 +8,10 @@
                      frame's length in bytes
     CHK     16 bits  CRC-CCITT, as C37.118 has it
 
-1. There is no SYNC: a frame is told by its length and CHK. Both hold, or it is a FrameError; no other
-   exception leaves this file, whatever the bytes.
-2. A command is told by a length of 0: where STATUS stands, it has bits 47 to 32 of its IDCODE, which
-   are 0 in any that a device has. It is 16 bytes long.
+1. There is no SYNC: a frame is told by its length and CHK. Both hold, or it is a FrameError; no
+   other exception leaves this file, whatever the bytes.
+2. A command is told by a length of 0: where STATUS stands, it has bits 47 to 32 of its IDCODE,
+   which are 0 in any that a device has. It is 16 bytes long.
 
 The standard was not at hand. The layout is that of the Grid Protection Alliance's library (gsf,
 IEEE1344/*.cs), and holds for 974 frames of a real PMU.
@@ -57,7 +57,7 @@ class Header(NamedTuple):
 
     frame_type: FrameType
     soc: int  # since 1970, as everywhere else here
-    count: int  # SMPCNT without the type: 13 bits
+    sample: int  # SMPCNT without the type: 13 bits
     status: int  # without the length
     size: int
 
@@ -66,16 +66,16 @@ def parse_header(raw: bytes) -> Header:
     """SOC to STATUS. Raises FrameError: truncated, type_unknown, frame_size."""
     if len(raw) < HEAD_BYTES:
         raise FrameError("truncated", f"{len(raw)} bytes, {HEAD_BYTES} of header expected")
-    soc, sample, status = _HEAD.unpack_from(raw)
+    soc, smpcnt, status = _HEAD.unpack_from(raw)
     size = status & LENGTH_MASK
     if size == 0:
         return Header(FrameType.COMMAND, unix(soc), 0, 0, COMMAND_BYTES)
-    kind = sample >> 13
+    kind = smpcnt >> 13
     if kind > FrameType.CONFIGURATION:
-        raise FrameError("type_unknown", f"SMPCNT {sample:04x}: type {kind} is not defined")
+        raise FrameError("type_unknown", f"SMPCNT {smpcnt:04x}: type {kind} is not defined")
     if size < FRAME_BYTES_MIN:
         raise FrameError("frame_size", f"length {size}, at least {FRAME_BYTES_MIN} expected")
-    return Header(FrameType(kind), unix(soc), sample & SAMPLE_MASK, status & ~LENGTH_MASK, size)
+    return Header(FrameType(kind), unix(soc), smpcnt & SAMPLE_MASK, status & ~LENGTH_MASK, size)
 
 
 def check(raw: bytes) -> Header:
@@ -97,18 +97,18 @@ def unix(soc: int) -> int:
     return soc - UNIX_IN_1900 + (0 if soc >> 31 else _ERA)
 
 
-def build(frame_type: FrameType, soc: int, count: int, status: int, body: bytes) -> bytes:
+def build(frame_type: FrameType, soc: int, sample: int, status: int, body: bytes) -> bytes:
     """One whole frame around `body`, CHK included; `soc` since 1970. Raises ValueError for what no
     frame can say.
     """
     size = HEAD_BYTES + len(body) + CHK_BYTES
     if size > FRAME_BYTES_MAX:
         raise ValueError(f"a frame of {size} bytes; its length ends at {FRAME_BYTES_MAX}")
-    if frame_type is FrameType.COMMAND or not 0 <= count <= SAMPLE_MASK:
-        raise ValueError(f"a {frame_type.name} frame with SMPCNT {count}")
+    if frame_type is FrameType.COMMAND or not 0 <= sample <= SAMPLE_MASK:
+        raise ValueError(f"a {frame_type.name} frame with SMPCNT {sample}")
     if status & LENGTH_MASK or not 0 <= status <= 0xFFFF:
         raise ValueError(f"STATUS {status:#x}; bits 15 to 11 expected")
-    head = _HEAD.pack(_wire(soc), frame_type << 13 | count, status | size)
+    head = _HEAD.pack(_wire(soc), frame_type << 13 | sample, status | size)
     return close(head + body)
 
 

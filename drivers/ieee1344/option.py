@@ -22,6 +22,7 @@ from drivers.pmu_option import (
     Port,
     check_udp,
 )
+from drivers.serial_option import Baud, ByteSize, Parity, Rs485, RtsLevel, StopBits
 from evidence.config import ConfigError
 
 BAUD_DEFAULT = 38400  # what PMUs of the nineties were set to; 36 bytes at 30/s take 10,800
@@ -83,10 +84,12 @@ class SerialOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """scheme = "ieee1344+serial": a serial line, or anything that looks like one."""
 
     path: str
-    baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = BAUD_DEFAULT
-    parity: Literal["none", "even", "odd"] = "none"
-    bytesize: Literal[7, 8] = 8
-    stopbits: Literal[1, 2] = 1
+    baud: Baud = BAUD_DEFAULT
+    parity: Parity = "none"
+    bytesize: ByteSize = 8
+    stopbits: StopBits = 1
+    rs485: Rs485 = "transceiver"
+    rts_on_send: RtsLevel = "high"
 
 
 def _frames_in(content: bytes, path: str, name: str) -> bytes:

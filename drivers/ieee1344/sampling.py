@@ -1,7 +1,7 @@
 """How many samples a PMU takes a second, which no IEEE 1344 frame states, learned from SMPCNT.
 
-1. From one data frame to the next SMPCNT rises by a step, and starts anew with the second. Two steps
-   alike, and the rate of frames in the configuration, give samples a second.
+1. From one data frame to the next SMPCNT rises by a step, and starts anew with the second. Two
+   steps alike, and the rate of frames in the configuration, give samples a second.
 2. That is confirmed where a second ends as it must: what is left of it, and the first count of the
    next, are one step together. A figure that the end of a second does not confirm is forgotten:
    every second frame may have been lost.

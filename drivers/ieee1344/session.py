@@ -3,12 +3,14 @@
 1. Every good frame, of any type and either direction, is one Frame. A configuration that says
    something new is a Setup first.
 2. Data frames bear no IDCODE: one line is one PMU, and one stream.
-3. A data frame of another length than the ruling configuration's is the truth, and the configuration
-   what is out of date: the stream is put under a bare Setup, and the configuration asked for.
+3. A data frame of another length than the ruling configuration's is the truth, and the
+   configuration what is out of date: the stream is put under a bare Setup, and the configuration
+   asked for.
 4. While samples a second are not known (sampling.py), data frames wait for the next ones that tell:
    HELD_MAX of them, then they go on stamped by the gateway, as those do of which nobody knows.
-5. The instant is the device's where SOC, SMPCNT and samples a second say it. It has a bound where the
-   site states one for a clock that is locked, STATUS says that it is, and samples a second are sure.
+5. The instant is the device's where SOC, SMPCNT and samples a second say it. It has a bound where
+   the site states one for a clock that is locked, STATUS says that it is, and samples a second are
+   sure.
 
 It opens nothing and waits for nothing; the clock comes in as `heard`.
 """
@@ -133,7 +135,9 @@ class Session:
         out: list[Item] = []
         for item in items:
             if isinstance(item, Bad):
-                out.append(Frame(KEY, DATA, item.raw, heard.tai, None, UNKNOWN, 0, heard, item.fault))
+                out.append(
+                    Frame(KEY, DATA, item.raw, heard.tai, None, UNKNOWN, 0, heard, item.fault)
+                )
                 continue
             header = parse_header(item)
             if header.frame_type is FrameType.DATA:
@@ -156,9 +160,9 @@ class Session:
         if self._ruling is None:
             out.append(self._frame(raw, header, heard))
             return
-        self._sampling.hear(header.soc, header.count)
+        self._sampling.hear(header.soc, header.sample)
         self._held.append((raw, header, heard))
-        if self._sampling.per_s is not None or header.count == 0 or len(self._held) > HELD_MAX:
+        if self._sampling.per_s is not None or header.sample == 0 or len(self._held) > HELD_MAX:
             out += self._let_go()
 
     def _configured(self, raw: bytes, header: Header, heard: Instant, out: list[Item]) -> None:
@@ -188,7 +192,7 @@ class Session:
 
     def _collect(self, raw: bytes, header: Header) -> bytes | None:
         """The configuration that this frame completes, or None while parts are missing."""
-        if not header.count & NOT_FIRST:
+        if not header.sample & NOT_FIRST:
             self._parts = []
         elif not self._parts:
             return None
@@ -196,7 +200,7 @@ class Session:
             self._parts = []
             raise FrameError("frame_size", f"parts beyond {CONFIGURATION_BYTES_MAX} bytes")
         self._parts.append(raw)
-        if header.count & NOT_LAST:
+        if header.sample & NOT_LAST:
             return None
         joined, self._parts = b"".join(self._parts), []
         return joined
@@ -212,7 +216,7 @@ class Session:
         kind = DATA if is_data else INFO
         offset_ns: int | None = None
         if is_data and self._ruling is not None:
-            offset_ns = self._sampling.offset_ns(header.count)
+            offset_ns = self._sampling.offset_ns(header.sample)
         if offset_ns is None:
             # Files bear the second of their sending, and a command the asker's: neither measures.
             flags = self._plain | int(Flag.AGENT_STAMPED)
@@ -221,7 +225,7 @@ class Session:
         flags, bound = start.flags | self._plain, None
         if not header.status & STATUS_NOT_SYNCHRONISED:
             flags |= int(Flag.LOCKED | Flag.TRACEABLE)
-            if start.vouched() and self._sampling.sure(header.count):
+            if start.vouched() and self._sampling.sure(header.sample):
                 bound = self._terms.time_bound_ns
         return Frame(KEY, kind, raw, start.tai + offset_ns, bound, DEVICE, flags, heard)
 

@@ -20,7 +20,6 @@ from drivers.c37118.splitter import BAD_BYTES_MAX, Bad
 from drivers.ieee1344.frame import (
     COMMAND_BYTES,
     CRC_START,
-    FRAME_BYTES_MAX,
     FRAME_BYTES_MIN,
     HEAD_BYTES,
     LENGTH_MASK,

@@ -1,5 +1,5 @@
-"""IEEE 1344-1995, the parent of C37.118: bytes in, facts out, and back. The one name by which others
-know the protocol.
+"""IEEE 1344-1995, the parent of C37.118: bytes in, facts out, and back. The one name by which
+others know the protocol.
 
     frame.py          SOC, SMPCNT, STATUS, CHK; commands
     splitter.py       whole frames out of a stream of bytes without a SYNC
