@@ -351,3 +351,12 @@ def test_vectors_are_those_that_the_script_makes():
     from tests.drivers import make_ieee1344
 
     assert vectors("ieee1344") == {name: raw for name, (_, raw) in make_ieee1344.VECTORS.items()}
+
+
+def test_zeros_are_no_command():
+    """CHK begins with ffff: those two bytes and any number of zeros hold, as in other protocols."""
+    raw = b"\xff\xff" + bytes(14)
+    with pytest.raises(FrameError) as told:
+        check(raw)
+    assert told.value.fault == "frame_size"
+    assert not [one for one in Splitter().feed(raw * 9) if isinstance(one, bytes)]
