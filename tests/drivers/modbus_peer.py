@@ -14,6 +14,7 @@ import tty
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer
@@ -106,7 +107,7 @@ async def tcp_server(devices: list[SimDevice]) -> AsyncIterator[int]:
     """The port of pymodbus's server with these units."""
     server = ModbusTcpServer(devices, address=("127.0.0.1", 0))
     async with _running(server):
-        yield server.transport.sockets[0].getsockname()[1]
+        yield _port(server)
 
 
 @asynccontextmanager
@@ -116,7 +117,7 @@ async def tls_server(devices: list[SimDevice], context: ssl.SSLContext) -> Async
         devices, framer=FramerType.TLS, address=("127.0.0.1", 0), sslctx=context
     )
     async with _running(server):
-        yield server.transport.sockets[0].getsockname()[1]
+        yield _port(server)
 
 
 Hurt = Callable[[bytes], bytes]
@@ -173,6 +174,12 @@ async def rtu_server(
             await server.shutdown()
             for descriptor in (near, far, near_tty):
                 os.close(descriptor)
+
+
+def _port(server: ModbusTcpServer) -> int:
+    listening = cast(asyncio.Server, server.transport)
+    port: int = listening.sockets[0].getsockname()[1]
+    return port
 
 
 def _read(descriptor: int) -> bytes:
@@ -258,7 +265,7 @@ def verdict(heard: Heard, frame: Frame) -> list[tuple[Class, Reason]]:
     return found.judge(tuple(frame.raw[at : at + size] for at, size in found.judge.slices))
 
 
-def answered(heard: Heard, key: str) -> object:
+def answered(heard: Heard, key: str) -> Callable[[Frame], bool]:
     """A test whether a frame is one of that stream, with values."""
     return lambda f: f.fault is None and f.key == key and heard.values(f)[0] is not None
 

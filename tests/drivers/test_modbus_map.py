@@ -22,7 +22,8 @@ def made(*points: str, head: str = "") -> PointMap:
 
 def reads(*points: str, head: str = "") -> list[tuple[int, int, int]]:
     """Function, address and length of each read."""
-    return [tuple(block.request[1:]) for block in plan.blocks(1, "", made(*points, head=head))]
+    asked = [block.request for block in plan.blocks(1, "", made(*points, head=head))]
+    return [(request.function, request.address, request.length) for request in asked]
 
 
 def test_the_map_that_stands_as_an_example():

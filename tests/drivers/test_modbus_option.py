@@ -6,16 +6,15 @@ import pytest
 
 from drivers.registry import line_load, open_driver
 from evidence.config import ConfigError
-from tests.drivers.modbus_peer import Clock, source
+from tests.drivers.modbus_peer import METER, Clock, source
 
 
 def test_what_a_line_is_to_carry_is_known_before_it_is_opened(tmp_path: Path):
     """Requests, answers and silence between them, of all units."""
     made = source(tmp_path, "modbus+rtu", path="/dev/none", baud=9600, units="1-4")
     expected = open_driver(made, Clock()).expected()
-    assert expected is not None
     # A unit: 3 registers and a coil 20 times a second, a register 2.5 times; 8 bytes of silence.
-    assert expected == (4 * (20 * (8 + 11 + 8) + 20 * (8 + 6 + 8) + 2.5 * (8 + 7 + 8)), (1, 1))
+    assert expected == (4 * 20 * (8 + 11 + 8) + 4 * 20 * (8 + 6 + 8) + 10 * (8 + 7 + 8), (1, 1))
     load = line_load(made, *expected)
     assert load is not None and not load.fits()
 
@@ -36,6 +35,6 @@ def test_what_a_line_is_to_carry_is_known_before_it_is_opened(tmp_path: Path):
     ],
 )
 def test_options_that_are_refused(tmp_path: Path, options: dict[str, object], said: str):
-    made = source(tmp_path, "modbus+rtu", **{"path": "/dev/none"} | options)
+    made = source(tmp_path, "modbus+rtu", METER, **{"path": "/dev/none"} | options)
     with pytest.raises(ConfigError, match=said):
         open_driver(made, Clock()).expected()
