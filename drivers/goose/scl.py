@@ -25,7 +25,7 @@ from evidence.config import ConfigError
 
 SCL_BYTES_MAX = 64 << 20  # an SCD of a large substation has a tenth of it
 ELEMENTS_MAX = 2_000_000
-TYPES_DEEP_MAX = 12
+TYPES_DEEP_MAX = 7  # with an array at each: no deeper than ber.DEPTH_MAX
 MEMBERS_MAX = ENTRIES_MAX  # of one data set, and of what is in them: as many as it may encode
 BLOCKS_MAX = 4096  # control blocks of one file
 _VLAN_MAX, _PRIORITY_MAX, _APPID_MAX, _REVISION_MAX = 0xFFF, 7, 0xFFFF, (1 << 32) - 1
