@@ -13,7 +13,7 @@ from drivers.line import FrameError
 from drivers.modbus.adu import Answer, Framing, Request, answer, read_request
 from drivers.modbus.exchange import Exchange, read_exchange
 from drivers.modbus.point import Block, Point, Stamp, read_block
-from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter
+from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter, heads
 from drivers.modbus.stream import rate, setup_of
 from drivers.modbus.value import Layout, Slot
 from drivers.values import WHOLE, Compiled, Verdict
@@ -40,6 +40,7 @@ __all__ = [
     "TcpSplitter",
     "answer",
     "compiled",
+    "heads",
     "rate",
     "read_block",
     "read_exchange",
