@@ -189,6 +189,8 @@ def _check(arguments: argparse.Namespace) -> int:
     print(f"credential: {held.subject} by {held.issuer}, {len(held.buses)} buses")
     for source, load in zip(gateway.sources, ready.loads, strict=True):
         print(f"{source.name}: {source.scheme}, {load}")
+        for note in registry.line_notes(source):
+            print(f"{source.name}: {note}")
     print("the configuration can be run")
     return 0
 

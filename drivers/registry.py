@@ -82,6 +82,18 @@ def open_driver(source: Source, clock: Clock) -> Driver:
     return cast(Driver, made(source, clock))
 
 
+def line_notes(source: Source) -> list[str]:
+    """What a technician should know of a serial source's port, as far as this machine tells.
+
+    Raises ConfigError.
+    """
+    if not scheme(source.scheme).serial:
+        return []
+    from drivers import serial_device
+
+    return serial_device.notes(options_of(source).path)
+
+
 def line_load(source: Source, frame_bytes: int, rate: tuple[int, int]) -> Load | None:
     """What frames of that size at that rate (frames, seconds) take of the source's line.
 
