@@ -41,6 +41,7 @@ __all__ = [
     "answer",
     "compiled",
     "heads",
+    "outcome",
     "rate",
     "read_block",
     "read_exchange",
@@ -74,3 +75,13 @@ def compiled(configuration: bytes) -> Compiled:
     layout = Layout(read_block(configuration))
     judge = Judge(layout)
     return Compiled(layout.decode, layout.slots, 0, rate(layout.block), judge, BOUND_NS_MAX)
+
+
+def outcome(raw: bytes) -> str:
+    """What came of an exchange, in words: answered, exception 2 (illegal data address), no answer.
+
+    Raises FrameError for bytes that are no exchange of a read.
+    """
+    found = read_exchange(raw)
+    request = read_request(found.framing, found.request)
+    return answer(found.framing, found.request, request, found.response).text()
