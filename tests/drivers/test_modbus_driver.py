@@ -109,7 +109,7 @@ async def test_several_requests_in_flight(tmp_path: Path):
             unit = frame.raw[25]
             assert frame.key == f"unit={unit} holding=0+1"
             assert heard.values(frame) == (unit << 8 | unit,)
-        assert set(counts(heard)) == {"answered"}
+        assert set(counts(heard)) <= {"answered", "polls_skipped"}
 
 
 @runs
@@ -273,7 +273,7 @@ async def test_a_reader_that_is_cancelled_loses_nothing(tmp_path: Path):
         await heard.more(3)
         numbers = [int.from_bytes(read_exchange(f.raw).request[:2], "big") for f in heard.frames]
         assert numbers == list(range(1, len(numbers) + 1))  # each transaction once, in order
-        assert set(counts(heard)) == {"answered"}
+        assert set(counts(heard)) <= {"answered", "polls_skipped"}
 
 
 @runs
