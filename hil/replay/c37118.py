@@ -29,7 +29,7 @@ NAMES = {
     kind: kind.name.lower()
     for kind in (
         *(FrameType.DATA, FrameType.CFG1, FrameType.CFG2, FrameType.CFG3),
-        *(FrameType.HEADER, FrameType.COMMAND),
+        *(FrameType.HEADER, FrameType.COMMAND, FrameType.ERROR),
     )
 }
 
