@@ -1,8 +1,8 @@
 """Configurations of C37.118.2-2024, its version 3: capability and stream configuration.
 
-1. No copy of the standard was at hand, and no PMU that speaks it. What is read here is what a public
-   simulator of it documents and sends (README.md): fixed-point phasors, any number of frequencies
-   and rates of change, no analogs and no digitals.
+1. No copy of the standard was at hand, and no PMU that speaks it. What is read here is what a
+   public simulator of it documents and sends (README.md): fixed-point phasors, any number of
+   frequencies and rates of change, no analogs and no digitals.
 2. What that leaves open (where analogs, digital words and data attributes stand, floating point) is
    layout_unknown: a guess would put values under wrong names.
 3. The frames are evidence all the same, and kept as they are.

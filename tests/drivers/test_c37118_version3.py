@@ -51,7 +51,8 @@ def test_values():
 
 
 def test_a_conversation_that_is_heard():
-    """The instant is the device's; how good its clock is, it says in a word that nobody explains."""
+    """The instant is the device's; how good its clock is, it says in a word that nobody
+    explains."""
     setup, *frames = heard(STREAM, DATA)
     assert isinstance(setup, Setup) and setup.configuration == STREAM
     assert setup.blocks[0].channels[-1].quantity == "rocof"
