@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_several_together_unasked_at_one_place():
     where = ("--to", f"127.0.0.1:{local}", "--together", "--spontaneous")
     with program("--count", "3", "--idcode", "7", *where) as (_, pmus):
         assert len({str(one["udp"]) for one in pmus}) == 1
-        options = {"local_host": "127.0.0.1", "local_port": local, "commands": "none"}
+        options: dict[str, Any] = {"local_port": local, "commands": "none"}
         found = hear("c37118+udp", 10, 3, **options)
     assert sorted(found) == ["idcode=7", "idcode=8", "idcode=9"]
 
@@ -101,10 +102,8 @@ def test_several_together_asked_at_one_port():
 
 def test_several_together_on_one_serial_line():
     """2 x 86 bytes at 30 a second are 51,600 bits a second."""
-    with program("--pty", "--count", "2", "--idcode", "7", "--rate", "30", "--together") as (
-        _,
-        pmus,
-    ):
+    where = ("--pty", "--together", "--rate", "30")
+    with program("--count", "2", "--idcode", "7", *where) as (_, pmus):
         found = hear("c37118+serial", 10, 2, path=str(pmus[0]["pty"]), idcodes=[7, 8])
     assert sorted(found) == ["idcode=7", "idcode=8"]
 
@@ -113,7 +112,7 @@ def test_asked_by_tcp_and_heard_by_datagram():
     local = free_port()
     with program("--data-port", str(local), "--idcode", "7") as (_, pmus):
         host, port = place(pmus, "split")
-        options = {"commands_by": "tcp", "local_port": local, "local_host": "127.0.0.1"}
+        options: dict[str, Any] = {"commands_by": "tcp", "local_port": local}
         hear("c37118+udp", 10, host=host, port=port, idcode=7, **options)
 
 
