@@ -2,7 +2,6 @@
 streams that are told apart.
 """
 
-import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -45,10 +44,7 @@ def heard(
 def stream(
     numbers: Iterable[int], rate: int = 4800, asdus: int = 1, **how: object
 ) -> list[tuple[bytes, Instant, int]]:
-    return [
-        heard(number, rate, plain(number % rate, rate, asdus, **how))  # type: ignore[arg-type]
-        for number in numbers
-    ]
+    return [heard(number, rate, plain(number % rate, rate, asdus, **how)) for number in numbers]
 
 
 def played(
@@ -56,12 +52,8 @@ def played(
 ) -> tuple[list[Setup], list[Frame], Session]:
     session = Session(terms or Terms(rate=4800))
     items: list[Item] = []
-    for several in (
-        itertools.batched(packets, at_once)
-        if hasattr(itertools, "batched")
-        else [packets[at : at + at_once] for at in range(0, len(packets), at_once)]
-    ):
-        items += session.feed(several)
+    for at in range(0, len(packets), at_once):
+        items += session.feed(packets[at : at + at_once])
     items += session.flush()
     frames = [item for item in items if isinstance(item, Frame)]
     return [item for item in items if isinstance(item, Setup)], frames, session
