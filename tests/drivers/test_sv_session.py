@@ -270,3 +270,29 @@ def test_what_is_held_for_want_of_a_rate_is_let_go_in_time():
     items = session.tick(T0 + 3 * NS)
     assert isinstance(items[0], Setup) and items[0].rate == (0, 0)
     assert session.ruled()
+
+
+def test_a_sender_that_stumbles_does_not_change_its_rate():
+    """It is 30 ms late at first, and catches up: by arrivals alone 14,400 would be more."""
+    rate = 14_400
+    packets = [
+        heard(at, rate, plain(at, rate, 6), max(30_000_000 - at * 2_000, LATENCY_NS))
+        for at in range(0, rate, 6)
+    ]
+    packets += stream(range(rate, 2 * rate, 6), rate, 6)
+    setups, _, session = played(packets, Terms())
+    assert [decode_configuration(each.configuration).rate for each in setups] == [rate]
+    assert not session.counts
+
+
+def test_a_capture_shorter_than_a_second_has_its_rate_by_arrivals():
+    setups, frames, _ = played(stream(range(100, 700)), Terms())
+    assert decode_configuration(setups[0].configuration).rate == 4800
+    assert len(frames) == 6
+
+
+@pytest.mark.parametrize("lost", [{4799}, {4800}, {4799, 4800}])
+def test_a_lost_return_to_0_is_waited_for_once_more(lost: set[int]):
+    packets = stream(at for at in range(4000, 11_000) if at not in lost)
+    setups, _, _ = played(packets, Terms())
+    assert [decode_configuration(each.configuration).rate for each in setups] == [4800]
