@@ -15,6 +15,7 @@ import os
 import select
 from collections.abc import Callable
 
+from drivers.asks import Outlet
 from drivers.line import Clock, Instant, LinkError
 
 READ_BYTES = 65536  # of one read: what arrived while the loop was busy comes in one go
@@ -35,6 +36,7 @@ class Port:
         self._failure: LinkError | None = None
         self._listening = False
         self._closed = False
+        self.heard_bytes = 0  # since it was opened
         self._listen()
 
     async def take(self) -> list[tuple[bytes, Instant]]:
@@ -63,11 +65,23 @@ class Port:
         poll.register(self._fd, select.POLLIN)
         return bool(poll.poll(0))
 
+    def trouble(self, frames: int) -> str:
+        """What the line knows of why only so many good frames have come; empty when nothing."""
+        return ""
+
+    def lost(self, fault: OSError | None) -> LinkError:
+        """How a read that failed is told; None: the line ended."""
+        return LinkError("closed by the peer" if fault is None else f"cannot read: {fault}")
+
     def fileno(self) -> int:
         """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""
         if self._closed:
             raise LinkError("the line is closed")
         return self._fd
+
+    def outlet(self) -> int | Outlet:
+        """What drivers.asks writes to. Raises LinkError when it is no longer ours."""
+        return self.fileno()
 
     def fail(self, fault: LinkError) -> None:
         """No more bytes are expected, for this reason."""
@@ -97,17 +111,22 @@ class Port:
             self._loop.remove_reader(self._fd)
             self._listening = False
 
+    def _read(self) -> bytes:
+        """What has arrived; empty at the end. Raises BlockingIOError when that is nothing."""
+        return os.read(self._fd, READ_BYTES)
+
     def _readable(self) -> None:
         try:
-            data = os.read(self._fd, READ_BYTES)
+            data = self._read()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as fault:
-            self.fail(LinkError(f"cannot read: {fault}"))
+            self.fail(self.lost(fault))
             return
         if not data:
-            self.fail(LinkError("closed by the peer"))
+            self.fail(self.lost(None))
             return
+        self.heard_bytes += len(data)
         self._chunks.append((data, self._clock.now()))
         self._pending += len(data)
         if self._pending >= PENDING_BYTES_MAX:

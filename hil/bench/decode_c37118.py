@@ -19,7 +19,14 @@ from typing import IO, Any, NamedTuple
 
 from drivers import decode
 from drivers.c37118.frame import CRC_START
-from drivers.c37118.wire import Format, FrameType, Stamp, encode_configuration
+from drivers.c37118.wire import (
+    Format,
+    FrameType,
+    Layout,
+    Stamp,
+    decode_configuration,
+    encode_configuration,
+)
 from evidence.code import Kind
 from evidence.leap import BUILT_IN, NS
 from hil.bench import BenchError
@@ -151,7 +158,7 @@ def _asked(stdin: IO[str], stdout: IO[str], line: str) -> str:
 
 def _compare(frames: _Frames, theirs: list[list[float]]) -> None:
     """Whether both read the same phasors. Raises BenchError."""
-    layout = decode.compiled(int(Kind.C37118), frames.configuration).layout
+    layout = Layout(decode_configuration(frames.configuration))
     values = layout.decode(frames.raws[0])
     ours = [values[at : at + 2] for at, slot in enumerate(layout.slots) if slot.part == "magnitude"]
     apart = [

@@ -60,7 +60,7 @@ def first_line(output: Path) -> str:
 
 
 def processor_s(pid: int) -> float:
-    """The processor time of a process and its threads, as the kernel accounts it."""
+    """Processor time of a running process, in seconds: proc(5), by clock ticks."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

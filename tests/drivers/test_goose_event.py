@@ -1,5 +1,6 @@
 """What a GOOSE session notices beside its samples: sealed as events and gaps, counted as faults."""
 
+import random
 from typing import Any
 
 import pytest
@@ -106,3 +107,27 @@ def test_another_sender_is_noticed(
     items = session.accept(publisher.again(**changed), at(1 * NS))
     assert events(items) == [noticed]
     assert event.read(items[1].raw).frame is not None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_comes_is_stated_in_words_that_can_be_read(seed: int):
+    """Frames hurt anywhere, in any order, at any instant: what is sealed is what it says it is."""
+    chance = random.Random(seed)
+    session, publisher = Session(Terms()), Publisher()
+    now = 0
+    sent: list[bytes] = [publisher.frame()]
+    for _ in range(200):
+        now += chance.choice((0, 1, 1000)) * MS + chance.choice((-1, 1, 1)) * chance.randrange(MS)
+        sent.append(publisher.change(now) if chance.random() < 0.5 else publisher.again())
+        hurt = bytearray(chance.choice(sent))
+        if chance.random() < 0.5:
+            hurt[chance.randrange(12, len(hurt))] = chance.randrange(256)
+        raw = bytes(hurt)
+        for item in [*session.accept(raw, at(now)), *session.watch(at(now))]:
+            if isinstance(item, Frame) and item.fault is None:
+                if item.kind == Kind.EVENT:
+                    assert event.read(item.raw).text
+                elif item.kind == Kind.GAP:
+                    assert gap.read(item.raw).cause is Cause.NOT_HEARD
+                else:
+                    assert item.raw == raw

@@ -1,0 +1,224 @@
+"""Opening a serial line: what works, and what is said in words when it does not.
+
+Lines are pseudo-terminals, under a link as udev makes one. What only hardware has (counters, the
+direction of RS-485, latency) is tested by the structs that the kernel takes.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import struct
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers import serial_line
+from drivers.c37118.driver import SerialDriver
+from drivers.line import LinkError, Source
+from drivers.serial_line import SerialPort
+from drivers.serial_option import SerialLine
+from tests.drivers.adapter import Adapter, opened, refusal
+from tests.drivers.pmu import Pmu, PtyPmu, configuration
+from tests.drivers.scenario import SHORT, Clock, read_until
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Iterator[Adapter]:
+    made = Adapter(tmp_path / "usb-FTDI_FT232R_A50285BI-if00-port0")
+    made.plug()
+    yield made
+    made.pull()
+
+
+def test_a_line_carries_every_byte_as_it_is(adapter: Adapter):
+    every = bytes(range(256))
+
+    async def play(port: SerialPort) -> bytes:
+        os.write(adapter.far, every)
+        heard = b""
+        while len(heard) < len(every):
+            heard += b"".join(data for data, _ in await port.take())
+        os.write(port.fileno(), every[::-1])
+        await asyncio.sleep(0.05)
+        assert os.read(adapter.far, 4096) == every[::-1]
+        return heard
+
+    assert opened(play, adapter.path, baud=19200) == every
+
+
+def test_it_is_set_as_asked(adapter: Adapter):
+    async def play(port: SerialPort) -> None:
+        found = serial_line._attributes(port.fileno(), "")
+        assert (found.ispeed, found.ospeed) == (31_250, 31_250)  # no speed that termios has
+        assert (found.iflag, found.oflag, found.lflag) == (0, 0, 0)
+        assert found.cflag & termios.CSTOPB
+        assert not found.cflag & termios.CRTSCTS
+
+    # A pseudo-terminal has no parity, and the C library would refuse it.
+    opened(play, adapter.path, baud=31_250, parity="even", stopbits=2)
+
+
+def test_nothing_is_sent_by_opening_and_closing(adapter: Adapter):
+    async def play(port: SerialPort) -> None:
+        await asyncio.sleep(0.05)
+
+    opened(play, adapter.path)
+    with pytest.raises(BlockingIOError):
+        os.read(adapter.far, 1)
+
+
+def test_what_waited_from_before_is_not_heard(adapter: Adapter):
+    os.write(adapter.far, b"at another speed")
+
+    async def play(port: SerialPort) -> list[bytes]:
+        os.write(adapter.far, b"now")
+        return [data for data, _ in await port.take()]
+
+    assert opened(play, adapter.path) == [b"now"]
+
+
+def test_an_adapter_that_is_pulled_out_and_comes_back(adapter: Adapter):
+    async def pulled(port: SerialPort) -> None:
+        os.write(adapter.far, b"before")
+        await port.take()
+        adapter.pull()
+        with pytest.raises(LinkError, match="is gone: was it unplugged"):
+            await port.take()
+        with pytest.raises(LinkError, match="is gone"):  # and again
+            await port.take()
+
+    opened(pulled, adapter.path)
+    assert "not there: is the adapter plugged in?" in refusal(adapter.path)
+    adapter.plug()
+
+    async def back(port: SerialPort) -> list[bytes]:
+        os.write(adapter.far, b"after")
+        return [data for data, _ in await port.take()]
+
+    assert opened(back, adapter.path) == [b"after"]
+
+
+def test_a_line_that_hangs_up_with_its_name_still_there(adapter: Adapter):
+    """As some drivers do: the node stays until nobody has it open."""
+
+    async def play(port: SerialPort) -> None:
+        adapter.path.unlink()
+        adapter.path.symlink_to("/dev/null")
+        for fd in (adapter.far, adapter.near):
+            os.close(fd)
+        adapter.far = adapter.near = -1
+        with pytest.raises(LinkError, match="port0: hung up"):
+            await port.take()
+
+    opened(play, adapter.path)
+
+
+@pytest.mark.parametrize("what", ["/dev/null", "file", "folder"])
+def test_what_is_no_serial_port(tmp_path: Path, what: str):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    assert "not a serial port" in refusal(tmp_path / what)
+
+
+def test_a_driver_that_cannot_turn_the_line(adapter: Adapter):
+    said = refusal(adapter.path, rs485="kernel")
+    assert 'cannot turn RS-485 around; rs485 = "transceiver" leaves it to an adapter' in said
+
+
+@pytest.mark.parametrize(("high", "flags"), [(True, 1 | 2), (False, 1 | 4)])
+def test_rs485_as_the_kernel_takes_it(high: bool, flags: int):
+    """linux/serial.h: ENABLED 1, RTS_ON_SEND 2, RTS_AFTER_SEND 4, RX_DURING_TX 16, delays in ms."""
+    found = struct.pack("=8I", 2 | 4 | 16, 3, 5, *([0] * 5))
+    turned = serial_line.turning(found, high)
+    assert struct.unpack("=8I", turned) == (flags, 3, 5, 0, 0, 0, 0, 0)
+
+
+def test_low_latency_as_the_kernel_takes_it():
+    """linux/serial.h: type, line, port, irq, flags; ASYNC_LOW_LATENCY is bit 13."""
+    found = struct.pack("=5I", 4, 0, 0x3F8, 4, 0x10) + bytes(range(108))
+    asked = serial_line.quickened(found)
+    assert struct.unpack_from("=5I", asked) == (4, 0, 0x3F8, 4, 0x2010)
+    assert asked[20:] == found[20:]
+
+
+def test_a_driver_that_does_otherwise_than_asked():
+    found = serial_line.Attributes(0, 0, 0, 0, 0, bytes(19), 9600, 9600)
+    options = SerialLine(path="x", baud=250_000, parity="odd", stopbits=2)
+    asked = serial_line.wanted(found, options)
+    assert serial_line.unmet(asked, asked, False) == ""
+    near = asked._replace(ospeed=249_600)
+    assert serial_line.unmet(asked, near, False) == ""
+    slow = asked._replace(ospeed=9600)
+    assert serial_line.unmet(asked, slow, False) == "250000 baud: it set 9600"
+    for flag, said in (
+        (termios.PARODD, "that parity"),
+        (termios.CSTOPB, "so many stop bits"),
+        (termios.CS8, "that byte size"),
+    ):
+        other = asked._replace(cflag=asked.cflag & ~flag)
+        assert serial_line.unmet(asked, other, False) == said
+        assert serial_line.unmet(asked, other, True) == ""
+
+
+def test_a_pmu_whose_adapter_was_pulled_out_is_heard_again(tmp_path: Path):
+    """By the same driver, under the same name, on another device."""
+    link = tmp_path / "usb-adapter"
+    options = {"path": str(link), "idcode": 7} | SHORT
+    driver = SerialDriver(Source("south", "c37118+serial", options), Clock())
+
+    async def heard(number: int) -> None:
+        pmu = Pmu(configuration())
+        async with PtyPmu(pmu) as line:
+            link.symlink_to(line.path)
+            await driver.open()
+            pmu.write(pmu.frames(number, 1))
+            (frame,) = await read_until(driver, 1)
+            assert frame.raw == pmu.frames(number, 1)
+            link.unlink()
+            line.hang_up()
+            with pytest.raises(LinkError, match="is gone: was it unplugged"):
+                await read_until(driver, 1)
+
+    async def play() -> None:
+        async with asyncio.timeout(20):
+            await heard(0)
+            with pytest.raises(LinkError, match="is the adapter plugged in"):
+                await driver.open()
+            await heard(1)
+            await driver.close()
+
+    asyncio.run(play())
+
+
+def test_noise_is_told_from_silence(adapter: Adapter):
+    """In the words that the runner shows: a technician sees which setting to doubt."""
+
+    def driver() -> SerialDriver:
+        options = {"path": str(adapter.path), "baud": 9600, "idcode": 7} | SHORT
+        return SerialDriver(Source("south", "c37118+serial", options), Clock())
+
+    async def play(noise: bytes) -> str:
+        made = driver()
+        task = asyncio.create_task(_say(adapter.far, noise))
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises(LinkError, match="no configuration from IDCODE 7") as caught:
+                    await made.open()
+        finally:
+            task.cancel()
+            await made.close()
+        return str(caught.value)
+
+    assert "not one byte at 9600 baud" in asyncio.run(play(b""))
+    said = asyncio.run(play(bytes(range(1, 120))))
+    assert re.search(r"\d+ bytes and not one frame: is the speed 9600", said)
+
+
+async def _say(fd: int, noise: bytes) -> None:
+    while noise:
+        with contextlib.suppress(BlockingIOError):
+            os.write(fd, noise)
+        await asyncio.sleep(0.02)
