@@ -45,6 +45,7 @@ COMMIT_NS = 50_000_000  # what one piece holds, by the clock of what is heard: t
 PIECE_FRAMES_MAX = 100
 TAI_MAX = 1 << 62  # a capture may claim any time; what is signed is a 64-bit count
 
+STATED = (Kind.GAP, Kind.EVENT)  # what no device sent
 Items = Sequence[Frame | Setup]
 
 
@@ -58,6 +59,7 @@ class Outcome:
     refused: int = 0
     refusals: Counter[str] = field(default_factory=Counter)  # batches and statements, by reason
     holes: int = 0
+    noticed: int = 0  # events, read back from the record
     batches: int = 0
     tree_size: int = 0
     unequal: list[str] = field(default_factory=list)  # streams that read back otherwise
@@ -145,8 +147,7 @@ class Passage:
         for at in range(0, len(items), PIECE_FRAMES_MAX):
             part = items[at : at + PIECE_FRAMES_MAX]
             for item in part:
-                stated = isinstance(item, Setup) or item.fault is not None or item.kind == Kind.GAP
-                if isinstance(item, Frame) and not stated:
+                if isinstance(item, Frame) and item.fault is None and item.kind != Kind.GAP:
                     self._heard.add((source, item.key), item.raw)
             self._hearing.hear(source, part)
             self._frames += len(part)
@@ -161,9 +162,10 @@ class Passage:
         found = self.outcome
         found.holes = sum(self._health.gaps.values())
         found.tree_size = self._log.size
-        for stream, raw in self._read_back():
+        for stream, kind, raw in self._read_back():
             self._kept.add(stream, raw)
-        found.admitted = sum(self._kept.counts.values())
+            found.admitted += kind != Kind.EVENT
+            found.noticed += kind == Kind.EVENT
         numbers = {name: number for number, name in self._names.items()}
         for name in self._heard.counts:
             if self._heard.of(name) != self._kept.of(numbers.get(name)):
@@ -179,7 +181,7 @@ class Passage:
         piece, new = self._hearing.take()
         self._names |= {number: (source, key) for number, source, key in new}
         heard = (frame for stretch in piece.stretches for frame in stretch.frames)
-        frames = sum(frame.kind != Kind.GAP for frame in heard)
+        frames = sum(frame.kind not in STATED for frame in heard)
         self.outcome.sealed += frames
         self._pending_frames += frames
         self._frames, self._since = 0, self._clock.tai
@@ -232,8 +234,10 @@ class Passage:
         receipt.read(message.payload).check(item.encoded, item.subject)
         self.outcome.receipted += frames
 
-    def _read_back(self) -> Iterator[tuple[int, bytes]]:
-        """Stream and raw of every frame that the record holds, in the order of the log."""
+    def _read_back(self) -> Iterator[tuple[int, int, bytes]]:
+        """Stream, kind and raw of every frame and event that the record holds, in the order of the
+        log.
+        """
         for entry in self._store.entries():
             if entry.typ != Typ.HEAD:
                 continue
@@ -242,7 +246,7 @@ class Passage:
             for _ in range(sum(part.count for part in ranges)):
                 sample, _, at = observation.read_at(body, at)
                 if sample.kind != Kind.GAP:
-                    yield sample.stream, sample.raw
+                    yield sample.stream, sample.kind, sample.raw
 
 
 def _reason(fault: EvidenceError | MissingError) -> str:
