@@ -31,9 +31,9 @@ def pcap(frames: list[tuple[int, bytes]], order: str = "<", cut: int = 1 << 20) 
     return b"".join(out)
 
 
-def goose(st: int = 1, sq: int = 0, **how: bytes) -> bytes:
+def goose(st: int = 1, sq: int = 0) -> bytes:
     pdu = make_goose.message(make_goose.TRIP, st=bytes((st,)), sq=bytes((sq,)))
-    return make_goose.frame(pdu, **how)
+    return make_goose.frame(pdu)
 
 
 def samples(seconds: float, rate: int = 4800, asdus: int = 1) -> list[tuple[int, bytes]]:
