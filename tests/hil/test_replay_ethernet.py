@@ -187,6 +187,15 @@ def test_frames_that_the_capture_cut_are_told() -> None:
     assert account.heard == 0 and account.tally.faults["packet_truncated"] == 2
 
 
+def test_a_capture_without_ethernet_headers_is_told() -> None:
+    """As Linux captures on "any"."""
+    cooked = bytes(14) + goose()[12:]
+    data = bytearray(pcap([(0, cooked)]))
+    data[20:24] = (113).to_bytes(4, "little")
+    account = replay(bytes(data))
+    assert account.heard == 0 and account.tally.faults == {"no_ethernet_header": 1}
+
+
 def test_damaged_captures_are_counted_by_name(captures: Path) -> None:
     rng = random.Random(8)
     whole = (captures / "selfmade" / "libiec61850_goose_sv.pcap").read_bytes()
