@@ -5,8 +5,8 @@ receipted, read back.
    record.sequencer, record.store. Only the disk of the agent is left out, and the network.
 2. What went in and what is read back from the record are told apart: each is hashed by itself,
    stream by stream, in order. They are equal, or `end` says where not.
-3. Pieces are taken and batches cut by the clock of what is heard, as the agent does live, and a
-   batch is gone from memory once it is admitted.
+3. Pieces are taken and batches cut by their size alone: by the clock of what is heard, a capture of
+   hours would have a batch for each frame. A batch is gone from memory once it is admitted.
 
 It opens no line, and keeps nothing: the record is a temporary file, and the folder is the caller's.
 """
@@ -40,7 +40,7 @@ from record.known import Known, MissingError
 from record.log import Log
 from record.sequencer import Item, Sequencer
 
-COMMIT_NS = 50_000_000  # what one piece holds, by the clock of what is heard: the agent's commit
+PIECE_BYTES_MAX = 65_536  # sealed; some blocks of Sampled Values
 # Frames of one piece: by far fewer ranges than a head can have, even if each had a new descriptor.
 PIECE_FRAMES_MAX = 100
 TAI_MAX = 1 << 62  # a capture may claim any time; what is signed is a 64-bit count
@@ -122,7 +122,7 @@ class Passage:
         self._heard, self._kept = _Digests(), _Digests()
         self._names: dict[int, tuple[str, str]] = {}  # stream: source and key
         self._pending: dict[bytes, list[Stretch]] = {}  # the open batch, as the cutter has it
-        self._frames = self._since = self._piece = self._pending_frames = 0
+        self._frames = self._piece = self._pending_frames = 0
         credential = gateway.credential
         beginning = Run(
             credential.name, bytes(32), now(), None, Cause.FIRST_START, None, False, None, (),
@@ -151,7 +151,7 @@ class Passage:
                     self._heard.add((source, item.key), item.raw)
             self._hearing.hear(source, part)
             self._frames += len(part)
-            if self._frames >= PIECE_FRAMES_MAX or self._clock.tai - self._since >= COMMIT_NS:
+            if self._frames >= PIECE_FRAMES_MAX or self._hearing.size >= PIECE_BYTES_MAX:
                 self._take()
 
     def end(self) -> Outcome:
@@ -184,17 +184,15 @@ class Passage:
         frames = sum(frame.kind not in STATED for frame in heard)
         self.outcome.sealed += frames
         self._pending_frames += frames
-        self._frames, self._since = 0, self._clock.tai
+        self._frames = 0
         for item in piece.statements:
             pairs = disclosure.read_pairs(cbor.decode(item.disclosures))
             self._state(item.encoded, pairs)
         self._piece += 1
-        self._cutter.add(
-            self._piece, piece.stretches, piece.observations, piece.size, self._clock.tai
-        )
+        self._cutter.add(self._piece, piece.stretches, piece.observations, piece.size, 0)
         for stretch in piece.stretches:
             self._pending.setdefault(stretch.descriptor, []).append(stretch)
-        if self._cutter.due(self._clock.tai, backlog=False):
+        if self._cutter.due(0, backlog=False):
             self._cut()
 
     def _cut(self) -> None:
