@@ -32,12 +32,9 @@ SENDERS = {"pty", "pymodbus", "scapy", "smbus", "socketserver", "sunspec2", "syn
 ONE = ("drivers/asks.py", "send")  # the function
 MODULE, IMPORT, CALL = "drivers.asks", "from drivers import asks", "asks.send"
 FILE = "a file on this machine"
-# What may be asked of a line's driver: attributes, who has it, counters, RS-485, latency; not
-# TIOCSTI, which types on a terminal, not TIOCSBRK, and no pin by itself.
-REQUESTS = {
-    *("_TCGETS2", "_TCSETS2", "_TIOCGEXCL", "termios.TIOCEXCL", "termios.TIOCNXCL"),
-    *("_TIOCGICOUNT", "_TIOCGRS485", "_TIOCSRS485", "termios.TIOCGSERIAL", "termios.TIOCSSERIAL"),
-}
+# What may be asked of a line's driver: attributes and counters; not TIOCSTI, which types on a
+# terminal, not TIOCSBRK, and no pin.
+REQUESTS = {"_TCGETS2", "_TIOCGICOUNT"}
 LINE = "how a line is set or watched; no byte goes out on it"
 # File: function and expression, and why that reaches no device but through the table.
 GRANTS: dict[str, dict[str, str]] = {
@@ -46,11 +43,7 @@ GRANTS: dict[str, dict[str, str]] = {
     },
     "drivers/keystore/file.py": {"write_new os.write": FILE},
     "drivers/serial_line.py": {
-        f"{function} fcntl.ioctl": LINE
-        for function in (
-            *("_attributes", "_claim", "_counters", "_quicken", "_release", "_set"),
-            "_turn_by_kernel",
-        )
+        f"{function} fcntl.ioctl": LINE for function in ("_counters", "_set")
     },
     "drivers/modbus/request.py": {
         f"encode import pymodbus.{name}": "makes bytes of a request, which are read back; no socket"
