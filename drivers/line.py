@@ -130,6 +130,11 @@ class Driver(Protocol):
 
     def __init__(self, source: Source, clock: Clock) -> None: ...
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened since it was opened, by name, beside the frames themselves."""
+        ...
+
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """Bytes of a frame, and frames in so many seconds, as far as files tell before opening.
 
