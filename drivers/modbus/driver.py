@@ -37,7 +37,7 @@ from drivers.modbus.option import (
     TlsOptions,
 )
 from drivers.modbus.point import Block
-from drivers.modbus.request import encode
+from drivers.modbus.request import check_installed, encode
 from drivers.modbus.stream import setup_of
 from drivers.modbus.wire import Framing, Layout, Request, read_exchange
 from drivers.port import Port
@@ -81,9 +81,12 @@ class ModbusDriver(ABC):
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """All bytes of all exchanges, both ways and with the silence between, in a second.
 
-        None where a SunSpec device has yet to say what there is. Raises ConfigError.
+        None where a SunSpec device has yet to say what there is. Raises ConfigError, also where a
+        library is missing.
         """
+        check_installed("pymodbus", self._name)
         if any(device.sunspec for device in self._devices):
+            check_installed("sunspec2", self._name)
             return None
         total = sum(
             self._line_bytes(block.request) * 1000 / block.period_ms

@@ -15,6 +15,7 @@ from drivers.sv.driver import SvDriver
 from evidence.config import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+RELAY = ROOT / "drivers" / "modbus" / "relay.toml"
 
 
 class Clock:
@@ -45,6 +46,20 @@ def test_each_scheme_has_its_driver():
 def test_modbus_has_a_driver_a_line(scheme: str, options: dict[str, object], driver: type):
     made = registry.open_driver(Source("m", scheme, options | {"map": "m.toml"}), Clock())
     assert type(made) is driver
+
+
+@pytest.mark.parametrize(
+    ("absent", "options"),
+    [("pymodbus", {"map": str(RELAY)}), ("sunspec2", {"sunspec": True})],
+)
+def test_a_library_that_is_missing_is_named_before_anything_is_opened(
+    monkeypatch: pytest.MonkeyPatch, absent: str, options: dict[str, object]
+):
+    made = registry.open_driver(Source("m", "modbus+tcp", {"host": "meter"} | options), Clock())
+    made.expected()
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(ConfigError, match=rf"'m': takes the library {absent}.*gridseal\[modbus\]"):
+        made.expected()
 
 
 def test_an_unknown_scheme_names_the_nearest():
