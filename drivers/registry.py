@@ -56,7 +56,8 @@ class Scheme(NamedTuple):
 
 
 _PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
-_MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
+_MODBUS_HINT = "is unit the device's own, and does it have what the map reads?"
+_RTU_HINT = "is unit the device's own, and do baud and parity match?"
 _ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
@@ -93,7 +94,7 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "modbus+rtu": Scheme(
         *("drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions"),
-        *(True, FILE, _MODBUS_HINT),
+        *(True, FILE, _RTU_HINT),
     ),
     "goose": Scheme(
         *("drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options"),
