@@ -145,11 +145,16 @@ def open_driver(source: Source, clock: Clock) -> Driver:
 
 
 def line_notes(source: Source) -> list[str]:
-    """What a technician should know of a serial source's port, as far as this machine tells.
+    """What a technician should know of a source's port or interface, as far as this machine tells.
 
     Raises ConfigError.
     """
-    if not scheme(source.scheme).serial:
+    row = scheme(source.scheme)
+    if row.place == INTERFACE:
+        from drivers.ethernet import capture
+
+        return capture.notes(options_of(source).interface)
+    if not row.serial:
         return []
     from drivers import serial_device
 

@@ -62,6 +62,13 @@ def test_a_library_that_is_missing_is_named_before_anything_is_opened(
         made.expected()
 
 
+def test_an_interface_that_is_not_there_is_noted():
+    goose = Source("g", "goose", {"interface": "gs-none"})
+    (note,) = registry.line_notes(goose)
+    assert note.startswith("no such interface; there are ") and " lo" in note
+    assert registry.line_notes(Source("s", "sv", {"interface": "lo"})) == []
+
+
 def test_an_unknown_scheme_names_the_nearest():
     with pytest.raises(ConfigError, match=r"did you mean 'c37118\+tcp'"):
         registry.open_driver(Source("x", "c37118+tpc", {}), Clock())
