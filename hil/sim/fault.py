@@ -36,6 +36,7 @@ class Trial:
         self.unheard = False  # an answer of the record may have been lost on its way
         self.damaged = False  # a bit of the disk was flipped
         self.unsealed = False  # and it may be one that no checksum guards
+        self.torn = False  # its log was cut short, perhaps amid being brought in
         self.forked = False  # the record forgot what it had signed, and went on: its own to answer
 
     def pause(self, most_ns: int) -> Awaitable[None]:
@@ -104,7 +105,7 @@ async def disk_set_back(trial: Trial) -> None:
 
 
 async def log_cut_short(trial: Trial) -> None:
-    trial.set_back = True
+    trial.set_back = trial.torn = True
     trial.world.while_down.append(lambda: _truncated(trial))
     trial.world.crash(power=True)
 

@@ -7,9 +7,9 @@
 3. One place (run, stream, seq) has one content, wherever it is kept: two are twins.
 4. A frame at two places is doubled, unless the later run says that the earlier one is uncertain.
 5. Where a disk has nothing of a stream when an agent starts, because nothing was ever kept or the
-   disk was set back (`older`) to before that, nobody is left who knows what it sent until its line
-   was open again. That is counted apart, as unborn; the run's statement still says between which
-   instants.
+   disk was set back (`older`) to before that, nobody is left who knows what it sent until the first
+   of its frames is kept. That is counted apart, as unborn; the run's statement still says between
+   which instants.
 6. A frame that is there, and whose instant lies in a gap of its stream, is stated missing without
    need: excess, by the cause of the gap.
 
@@ -153,10 +153,8 @@ class _Kept:
         return False
 
 
-def judge(
-    stores: list[Path], spool: Path, devices: list[Device], starts: list[int], older: bool
-) -> Verdict:
-    """Counts it all. `starts`: of agents, ns TAI. Nobody may have the files open."""
+def judge(stores: list[Path], spool: Path, devices: list[Device], older: bool) -> Verdict:
+    """Counts it all. Nobody may have the files open."""
     kept, found = _Kept(), Verdict()
     for path in stores:
         store = open_reader(path)
@@ -170,11 +168,10 @@ def judge(
         for stream, sent in device.sent.items():
             nowhere = _count(stream, sent, kept, gaps.get(stream, set()), found)
             first = _first_kept(stream, sent, kept)
-            begun = sorted((*starts, *device.opened))
             lost = [
                 number
                 for number in nowhere
-                if not (older or number < first) or not _unborn(stream, number, sent, begun, kept)
+                if not (older or number < first) or not _unborn(stream, number, len(sent), kept)
             ]
             found.unborn += len(nowhere) - len(lost)
             found.lost += len(lost)
@@ -209,13 +206,13 @@ def _first_kept(stream: str, sent: list[Sent], kept: _Kept) -> int:
     return next((one for one in range(len(sent)) if (stream, one) in kept.frames), len(sent))
 
 
-def _unborn(stream: str, number: int, sent: list[Sent], begun: list[int], kept: _Kept) -> bool:
-    """Rule 5: an agent or a line began between this frame and the next one that was kept, which
-    was the first of its stream in a run that began with nothing of it.
+def _unborn(stream: str, number: int, sent: int, kept: _Kept) -> bool:
+    """Rule 5: the next one that was kept is the first of its stream in a run that began with
+    nothing of it.
     """
-    there = [one for one in range(len(sent)) if (stream, one) in kept.frames]
+    there = [one for one in range(sent) if (stream, one) in kept.frames]
     after = next((one for one in there if one > number), None)
-    if after is None or not any(sent[number].true < one <= sent[after].true for one in begun):
+    if after is None:
         return False
     runs_of = {place.run for one in there if one < number for place in kept.frames[stream, one]}
     return all(

@@ -72,7 +72,6 @@ class Device:
         self.loss = 0.0  # share of frames that the line loses
         self.measuring = True
         self.keeps = True  # what it sent; False where nobody will ask
-        self.opened: list[int] = []  # when its line was, ns TAI
         self.count = 0  # of measurements, alike of each stream
         self.version = 1  # of its configuration
         self._told = 0
@@ -112,7 +111,6 @@ class Device:
         if not self.up:
             raise LinkError("connection refused")
         self._line, self._begun, self._told = line, True, self.version
-        self.opened.append(self._true_tai())
         self._buffer.clear()
         self._arrived.clear()
         return self.setups()

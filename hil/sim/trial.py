@@ -6,7 +6,8 @@ judged.
    line is open and every device has been heard. What then is nowhere is lost.
 3. A flipped bit in what was sealed costs that, which is then stated. Anywhere else no checksum
    guards it: then nothing altered may come into the record, and what is lost is not judged; nor is
-   anything where the agent says that the file is no spool.
+   anything where the agent says that the file is no spool, be it by such a bit or by a log that was
+   cut short amid being brought in.
 4. A stated hole with frames in it is excess. Across a restart it may have what arrives in one
    commit interval and one sync; where a disk or a device's clock was set back no bound is known, as
    the record, or the clock, is ahead of the disk. A batch of which the record's answer did not come
@@ -55,7 +56,7 @@ class Outcome:
     faults: list[str]
     starts: int
     calls: int  # of the disk
-    unreadable: bool = False  # a bit was flipped, and the agent says that its spool is no spool
+    unreadable: bool = False  # the agent says that its spool is no spool: rule 3
 
 
 def shape_of(chance: Random) -> Shape:
@@ -162,7 +163,8 @@ def run(
         try:
             with seams(world, talk is not None):
                 reasons = _tried(world.loop, _whole(trial, script))
-            unreadable = trial.damaged and any(one in world.unsound for one in UNREADABLE)
+            broken = trial.damaged or trial.torn
+            unreadable = broken and any(one in world.unsound for one in UNREADABLE)
             if unreadable:
                 return Outcome(seed, Verdict(), [], trial.faults, len(world.starts), 0, True)
             verdict = _judged(trial, reasons)
@@ -177,7 +179,7 @@ def run(
 
 def _judged(trial: Trial, reasons: list[str]) -> Verdict:
     world = trial.world
-    places = (world.upstream.stores, world.spool, world.devices, world.starts)
+    places = (world.upstream.stores, world.spool, world.devices)
     try:
         return judge.judge(*places, older=trial.set_back)
     except apsw.Error as fault:
