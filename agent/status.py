@@ -1,6 +1,7 @@
 """The agent's account of itself on a socket beside the spool: whoever may read the folder may ask.
 
-One connection, one JSON object, and the connection closes. Nothing can be changed through it.
+One connection after another: one JSON object, and it closes; who does not read it is waited for no
+longer than ANSWER_S. Nothing can be changed through it.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Any
 
 STATUS_BYTES_MAX = 4 << 20
 ASK_S = 5.0
+ANSWER_S = 1.0  # for who asked and does not read; also before asking the system for a socket again
 NAME_MAX = 64  # of the spool's file name in the socket's; a longer one is hashed
 
 
@@ -28,30 +30,37 @@ def _socket_path(folder: int, spool: Path) -> str:
 
 async def serve(spool: Path, report: Callable[[], dict[str, Any]]) -> None:
     """Answers until cancelled."""
-
-    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(json.dumps(report()).encode())
-        try:
-            await writer.drain()
-        except ConnectionError:
-            pass  # who asked has gone: nothing is lost
-        finally:
-            writer.close()
-
     folder = os.open(spool.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     path = _socket_path(folder, spool)
     try:
         # A socket left by an agent that was killed: the spool's lock says that it is gone.
         _remove(path)
-        server = await asyncio.start_unix_server(answer, path)
-        os.chmod(path, 0o600)
-        try:
-            async with server:
-                await server.serve_forever()
-        finally:
-            _remove(path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as server:
+            server.bind(path)
+            os.chmod(path, 0o600)
+            server.listen()
+            try:
+                while True:
+                    await _answer(server, report)
+            finally:
+                _remove(path)
     finally:
         os.close(folder)
+
+
+async def _answer(server: socket.socket, report: Callable[[], dict[str, Any]]) -> None:
+    """One connection. By the bare socket: a transport of asyncio is a cycle of references, and
+    those stay until the next collection, which is rare in the agent.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        asker, _ = await loop.sock_accept(server)
+    except OSError:  # no descriptor is left, for the time being
+        await asyncio.sleep(ANSWER_S)
+        return
+    with asker, contextlib.suppress(OSError):  # who asked has gone, or waits: nothing is lost
+        async with asyncio.timeout(ANSWER_S):
+            await loop.sock_sendall(asker, json.dumps(report()).encode())
 
 
 def _remove(path: str) -> None:
