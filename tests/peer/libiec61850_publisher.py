@@ -1,4 +1,4 @@
-"""libiec61850 publishes GOOSE and Sampled Values on command: JSON lines in, a JSON line out for each.
+"""libiec61850 publishes GOOSE and Sampled Values on command: a JSON line in, a JSON line out.
 
 Runs in an environment of its own, .oracle, as a process of its own: the library is GPLv3, and
 nothing of ours is here.
@@ -30,7 +30,11 @@ class PeerError(Exception):
 def mms(kind: str, value: Any) -> Any:
     """One value of a data set."""
     if kind in ("structure", "array"):
-        empty = lib.MmsValue_createEmptyStructure if kind == "structure" else lib.MmsValue_createEmptyArray
+        empty = (
+            lib.MmsValue_createEmptyStructure
+            if kind == "structure"
+            else lib.MmsValue_createEmptyArray
+        )
         made = empty(len(value))
         for at, member in enumerate(value):
             lib.MmsValue_setElement(made, at, mms(*member))

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 # ISO 9506-2, Data: the numbers of the CHOICE, context-specific.
 NUMBERS = {
     "array": 1, "structure": 2, "boolean": 3, "bit-string": 4, "integer": 5, "unsigned": 6,
-    "floating-point": 7, "octet-string": 9, "visible-string": 10, "binary-time": 12, "bcd": 13,
-    "booleanArray": 14, "mMSString": 16, "utc-time": 17,
+    "floating-point": 7, "real": 8, "octet-string": 9, "visible-string": 10,
+    "generalized-time": 11, "binary-time": 12, "bcd": 13, "booleanArray": 14, "objId": 15,
+    "mMSString": 16, "utc-time": 17,
 }  # fmt: skip
 DEPTH_MAX = 6  # of structures drawn: as deep as a data object of IEC 61850-7-4
 ETHERTYPES = {"goose": 0x88B8, "sv": 0x88BA}
@@ -112,14 +113,25 @@ def contents(entry: Entry) -> bytes:
     if kind == "floating-point":
         # ISO 9506-2: the first octet is the width of the exponent.
         return struct.pack(">Bd", 11, value) if entry.octets == 8 else struct.pack(">Bf", 8, value)
-    if kind == "octet-string":
+    if kind in ("octet-string", "real"):
         return bytes(value)
-    if kind in ("visible-string", "mMSString"):
+    if kind == "objId":
+        first, second, *more = map(int, value.split("."))
+        return b"".join(map(_septets, (40 * first + second, *more)))
+    if kind in ("visible-string", "mMSString", "generalized-time"):
         return str(value).encode()
     if kind == "utc-time":
         return utc(value)
     ms, days = value
     return struct.pack(">I", ms) if days is None else struct.pack(">IH", ms, days)
+
+
+def _septets(arc: int) -> bytes:
+    """X.690 8.19.2: seven bits an octet, the last one without the eighth."""
+    octets = [arc & 0x7F]
+    while arc := arc >> 7:
+        octets.insert(0, 0x80 | arc & 0x7F)
+    return bytes(octets)
 
 
 def encoded(entry: Entry) -> bytes:
@@ -209,7 +221,7 @@ def draw_goose(chance: Random, link: Link) -> Goose:
 
 
 def draw_entry(chance: Random, depth: int = 0) -> Entry:
-    kinds = [kind for kind in NUMBERS if depth < DEPTH_MAX or kind not in ("structure", "array")]
+    kinds = [kind for kind in DRAWS if depth < DEPTH_MAX or kind not in ("structure", "array")]
     kind = chance.choice(kinds)
     return DRAWS[kind](chance, kind, depth)
 
@@ -235,7 +247,9 @@ def _name(chance: Random, most: int) -> str:
 
 
 def _u32(chance: Random) -> int:
-    return chance.choice((0, 1, 127, 128, 255, 65_535, 1 << 31, (1 << 32) - 1, chance.randrange(99)))
+    return chance.choice(
+        (0, 1, 127, 128, 255, 65_535, 1 << 31, (1 << 32) - 1, chance.randrange(99))
+    )
 
 
 def _utc(chance: Random) -> tuple[int, int, int]:
@@ -253,7 +267,9 @@ def _members(chance: Random, kind: str, depth: int) -> Entry:
         return Entry(kind, tuple(draw_entry(chance, depth + 1) for _ in range(count)))
     # An array's elements are of one type.
     one = chance.choice(("boolean", "integer", "floating-point", "utc-time"))
-    return Entry(kind, tuple(DRAWS[one](chance, one, depth + 1) for _ in range(chance.randint(0, 4))))
+    return Entry(
+        kind, tuple(DRAWS[one](chance, one, depth + 1) for _ in range(chance.randint(0, 4)))
+    )
 
 
 def _signed(chance: Random, kind: str, _: int) -> Entry:
@@ -272,8 +288,9 @@ def _float(chance: Random, kind: str, _: int) -> Entry:
     if chance.random() < 0.5:
         value = chance.choice((0.0, -0.0, 1.5, float("inf"), float("-inf"), chance.gauss(0, 1e6)))
         return Entry(kind, value, 8)
-    (single,) = struct.unpack(">f", struct.pack(">f", chance.gauss(0, 1e6)))
-    return Entry(kind, chance.choice((0.0, 1.5, float("inf"), single, 1e-45)), 4)
+    value = chance.choice((0.0, 1.5, float("inf"), 1e-45, chance.gauss(0, 1e6)))
+    (single,) = struct.unpack(">f", struct.pack(">f", value))
+    return Entry(kind, single, 4)
 
 
 def _bits(chance: Random, kind: str, _: int) -> Entry:
@@ -299,3 +316,30 @@ DRAWS = {
     "mMSString": lambda chance, kind, _: Entry(kind, _name(chance, 20) + chance.choice(("", "ü"))),
     "utc-time": lambda chance, kind, _: Entry(kind, _utc(chance)),
 }
+
+
+# --- without what a decoder need not tell
+
+
+def plain(message: Goose) -> Goose:
+    """Absent flags are false (IEC 61850-8-1 Annex A: DEFAULT FALSE), integers have no widths."""
+    return message._replace(
+        simulation=bool(message.simulation),
+        nds_com=bool(message.nds_com),
+        entries=tuple(map(_plain, message.entries)),
+        octets=0,
+    )
+
+
+def _plain(entry: Entry) -> Entry:
+    if entry.kind in ("structure", "array"):
+        return Entry(entry.kind, tuple(map(_plain, entry.value)))
+    return entry if entry.kind == "floating-point" else entry._replace(octets=0)
+
+
+def values(entries: tuple[Entry, ...]) -> tuple[Any, ...]:
+    """The values alone: a structure is a tuple."""
+    return tuple(
+        values(each.value) if each.kind in ("structure", "array") else each.value
+        for each in entries
+    )

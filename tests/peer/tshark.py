@@ -37,16 +37,16 @@ class Tree(list[tuple[str, Any]]):
                 yield from value.below(name)
 
 
-def dissected(
-    tshark: Path, file: Path, protocols: str, options: Iterable[str] = ()
-) -> list[Tree]:
+def dissected(tshark: Path, file: Path, protocols: str, options: Iterable[str] = ()) -> list[Tree]:
     """The layers of every packet that tshark gives for these protocols."""
     done = subprocess.run(
         [str(tshark), "-n", "-r", str(file), "-T", "json", "-J", protocols, *options],
         capture_output=True, timeout=RUN_S, check=True,
     )  # fmt: skip
     text = done.stdout.decode("utf-8", "replace")
-    return [packet.one("_source").one("layers") for packet in json.loads(text, object_pairs_hook=Tree)]
+    return [
+        packet.one("_source").one("layers") for packet in json.loads(text, object_pairs_hook=Tree)
+    ]
 
 
 def write(file: Path, frames: Iterable[bytes]) -> None:
@@ -54,6 +54,8 @@ def write(file: Path, frames: Iterable[bytes]) -> None:
     parts = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, LINKTYPE_ETHERNET)]
     for at, frame in enumerate(frames):
         seconds, ms = divmod(at, 1000)
-        parts.append(struct.pack("<IIII", 1_700_000_000 + seconds, ms * 1000, len(frame), len(frame)))
+        parts.append(
+            struct.pack("<IIII", 1_700_000_000 + seconds, ms * 1000, len(frame), len(frame))
+        )
         parts.append(frame)
     file.write_bytes(b"".join(parts))
