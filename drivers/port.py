@@ -35,6 +35,7 @@ class Port:
         self._failure: LinkError | None = None
         self._listening = False
         self._closed = False
+        self.heard_bytes = 0  # since it was opened
         self._listen()
 
     async def take(self) -> list[tuple[bytes, Instant]]:
@@ -62,6 +63,14 @@ class Port:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         return bool(poll.poll(0))
+
+    def trouble(self, frames: int) -> str:
+        """What the line knows of why only so many good frames have come; empty when nothing."""
+        return ""
+
+    def lost(self, fault: OSError | None) -> LinkError:
+        """How a read that failed is told; None: the line ended."""
+        return LinkError("closed by the peer" if fault is None else f"cannot read: {fault}")
 
     def fileno(self) -> int:
         """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""
@@ -103,11 +112,12 @@ class Port:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as fault:
-            self.fail(LinkError(f"cannot read: {fault}"))
+            self.fail(self.lost(fault))
             return
         if not data:
-            self.fail(LinkError("closed by the peer"))
+            self.fail(self.lost(None))
             return
+        self.heard_bytes += len(data)
         self._chunks.append((data, self._clock.now()))
         self._pending += len(data)
         if self._pending >= PENDING_BYTES_MAX:

@@ -26,6 +26,7 @@ from drivers.c37118.session import Item, Session
 from drivers.c37118.stream import ruling
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, Instant, LinkError, Setup, Source
 from drivers.port import Port
+from drivers.serial_line import open_line
 from evidence.config import ConfigError, convert
 
 CONFIGURATION_FILE_BYTES_MAX = 4 * CONFIGURATION_BYTES_MAX  # in hex, with room for line ends
@@ -49,6 +50,7 @@ class C37118Driver(ABC):
         self._session: Session | None = None
         self._queue: deque[Item] = deque()
         self._first_turn = 0  # which CFG is asked for first: not the one that made the PMU hang up
+        self._good_frames = 0  # on this connection
         self._good_s = 0.0  # loop time at which the last good frame was taken
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
@@ -87,6 +89,7 @@ class C37118Driver(ABC):
         await self.close()
         self._queue.clear()
         self._ended = None
+        self._good_frames = 0
         options, name = self._options, f"source {self._source.name!r}"
         self._session = session = Session(options.terms(name, self._content(name)))
         begun = False
@@ -187,7 +190,7 @@ class C37118Driver(ABC):
         # A PMU that sends data and never says what it is: heard all the same, and asked on.
         if not options.configuration and not any(map(_is_good, self._queue)):
             text = f"no configuration from IDCODE {session.idcode} after {turns} asks"
-            raise SilentError(text)
+            raise SilentError(self._because(text, port))
 
     async def _answer(self, session: Session, port: Port) -> None:
         """Hears until a configuration rules. Raises LinkError."""
@@ -209,7 +212,9 @@ class C37118Driver(ABC):
         heard: Instant
         for data, heard in chunks:
             items = session.feed(data, heard)
-            if any(map(_is_good, items)):
+            good = sum(map(_is_good, items))
+            if good:
+                self._good_frames += good
                 self._good_s = asyncio.get_running_loop().time()
             self._queue.extend(items)
         ask = session.next_ask(heard) if self._watch is not None else None
@@ -223,6 +228,11 @@ class C37118Driver(ABC):
         if self._port is None:
             raise LinkError("not open")
         asks.send(self._port.fileno(), "c37118", session.command(command, self._clock.now()))
+
+    def _because(self, text: str, port: Port) -> str:
+        """With what the line itself knows of it."""
+        trouble = port.trouble(self._good_frames)
+        return f"{text}: {trouble}" if trouble else text
 
     def _known(self) -> list[Setup]:
         """The first Setup of each stream, taken out of the queue; what follows is read() order."""
@@ -243,7 +253,7 @@ class C37118Driver(ABC):
         allowed_s = self._options.silence_after_s(self._session.rates())
         silent_s = loop.time() - self._good_s
         if silent_s >= allowed_s and not self._port.untaken():
-            self._port.fail(LinkError(f"silent for {silent_s:.1f} s"))
+            self._port.fail(LinkError(self._because(f"silent for {silent_s:.1f} s", self._port)))
             return
         self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)
 
@@ -298,28 +308,13 @@ async def _connected(host: str, port: int) -> socket.socket:
 
 
 class SerialDriver(C37118Driver):
-    """A serial line by pyserial, which is loaded only when one is opened."""
+    """A serial line."""
 
     def _read_options(self, source: Source) -> SerialOptions:
         return convert(dict(source.options), SerialOptions, f"source {source.name!r}")
 
     async def _connect(self) -> Port:
-        import serial
-
         options = self._options
         if not isinstance(options, SerialOptions):
             raise LinkError("not a serial source")
-        parity = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
-        try:
-            line = serial.Serial(
-                options.path,
-                options.baud,
-                bytesize=options.bytesize,
-                parity=parity[options.parity],
-                stopbits=options.stopbits,
-                timeout=0,
-                exclusive=True,
-            )
-        except (OSError, ValueError) as fault:
-            raise LinkError(f"{options.path}: {fault}") from fault
-        return Port(line.fileno(), self._clock, line.close)
+        return open_line(options, self._clock)

@@ -14,10 +14,18 @@ from drivers.c37118.session import Terms
 from drivers.c37118.station import Configuration
 from drivers.c37118.stream import ruling
 from drivers.line import FrameError
+from drivers.serial_option import (
+    BAUD_DEFAULT,
+    Baud,
+    ByteSize,
+    Parity,
+    Rs485,
+    RtsLevel,
+    StopBits,
+)
 from evidence.config import ConfigError
 
 PORT_DEFAULT = 4712  # IEEE C37.118.2-2011 Annex E: registered for TCP
-BAUD_DEFAULT = 115200  # 57,600 cannot carry a usual PMU at 60 frames a second
 SILENCE_FRAMES = 10
 SILENCE_S_MIN = 5.0
 
@@ -77,10 +85,12 @@ class SerialOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """scheme = "c37118+serial": a serial line, or anything that looks like one."""
 
     path: str
-    baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = BAUD_DEFAULT
-    parity: Literal["none", "even", "odd"] = "none"
-    bytesize: Literal[7, 8] = 8
-    stopbits: Literal[1, 2] = 1
+    baud: Baud = BAUD_DEFAULT  # 57,600 cannot carry a usual PMU at 60 frames a second
+    parity: Parity = "none"
+    bytesize: ByteSize = 8
+    stopbits: StopBits = 1
+    rs485: Rs485 = "transceiver"
+    rts_on_send: RtsLevel = "high"
 
 
 def _frames_in(content: bytes, path: str, name: str) -> bytes:

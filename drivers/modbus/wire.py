@@ -1,0 +1,77 @@
+"""Modbus in bytes: the one name by which others know the protocol.
+
+1. Bytes in, facts out: nothing here opens, waits, asks a clock or sends.
+2. What is not an exchange of the block that its configuration states is a FrameError, whatever the
+   bytes; an exchange that brought no answer is none: its values are None.
+3. The verdict depends on the whole exchange: no answer is NOT_ANSWERED, a value that the device
+   marks as none is POINT_INVALID.
+
+Which library sends the requests is no matter here: it decodes without.
+"""
+
+from math import gcd
+
+from drivers.line import FrameError
+from drivers.modbus.adu import Answer, Framing, Request, answer, read_request
+from drivers.modbus.exchange import Exchange, read_exchange
+from drivers.modbus.point import Block, Point, Stamp, read_block
+from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter
+from drivers.modbus.value import Layout, Slot
+from drivers.values import Compiled
+from evidence.code import Class, Reason
+
+__all__ = [
+    "Answer",
+    "Bad",
+    "Block",
+    "Exchange",
+    "Framing",
+    "Judge",
+    "Layout",
+    "Point",
+    "Request",
+    "RtuSplitter",
+    "Slot",
+    "Stamp",
+    "TcpSplitter",
+    "answer",
+    "compiled",
+    "rate",
+    "read_block",
+    "read_exchange",
+    "read_request",
+]
+
+
+class Judge:
+    """What an exchange of this block is good for, by what came of it."""
+
+    slices: tuple[tuple[int, int], ...] = ()  # the whole of it
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def __call__(self, marks: tuple[bytes, ...]) -> list[tuple[Class, Reason]]:
+        try:
+            data = self._layout.data(read_exchange(marks[0] if marks else b""))
+        except FrameError:
+            return [(Class.DATA_INVALID, Reason.MALFORMED)]
+        if data is None:
+            return [(Class.DATA_INVALID, Reason.NOT_ANSWERED)]
+        if None in self._layout.values(data):
+            return [(Class.DATA_INVALID, Reason.POINT_INVALID)]
+        return []
+
+
+def compiled(configuration: bytes) -> Compiled:
+    """The block of a stream, ready. Raises FrameError."""
+    layout = Layout(read_block(configuration))
+    return Compiled(layout.decode, layout.slots, 0, rate(layout.block), Judge(layout))
+
+
+def rate(block: Block) -> tuple[int, int]:
+    """Exchanges, and seconds in which they come; (0, 0) where the device sets the instants."""
+    if block.stamp is not None or not block.period_ms:
+        return 0, 0
+    shared = gcd(1000, block.period_ms)
+    return 1000 // shared, block.period_ms // shared
