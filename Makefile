@@ -106,8 +106,8 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CON
 COMPILE_OURS = $(COMPILE) -c lock/all.txt setup.cfg lock/build.in
 
 lock: venv ## Writes lock/*.txt anew from setup.cfg and lock/*.in; UPGRADE=--upgrade
-	@$(COMPILE) --extra nats --extra modbus --extra record --extra postgresql --extra hil \
-	    --extra test --extra lint -o lock/all.txt \
+	@$(COMPILE) --extra nats --extra modbus --extra gnss --extra record --extra postgresql \
+	    --extra hil --extra test --extra lint -o lock/all.txt \
 	    setup.cfg lock/build.in
 	$(COMPILE_OURS) -o lock/gateway.txt
 	$(COMPILE_OURS) --extra nats --extra record --extra postgresql -o lock/record.txt
