@@ -5,17 +5,22 @@
 2. IEEE C37.118.2-2011 Table 15: data off, data on, send HDR, CFG-1, CFG-2 and CFG-3. Never the
    extended frame, whose meaning is the vendor's, nor what C37.118.2-2024 adds (rename and configure
    write).
-3. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
+3. Modbus: the four functions that read (MODBUS Application Protocol V1.1b3, 6.1 to 6.4), of one
+   unit, within their limits; over TCP and TLS framed by MBAP, on a serial line by address and CRC.
+   No other function, no broadcast, no request inside another.
+4. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
 
-It opens nothing and waits for nothing: the descriptor is non-blocking, and an ask is a few bytes.
+It opens nothing and waits for nothing: the line is non-blocking, and an ask is a few bytes. Through
+TLS an ask is checked as it is, just before it is encrypted.
 """
 
 import os
 from binascii import crc_hqx
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from drivers.line import LinkError
+from drivers.modbus import crc
 
 C37118_COMMANDS: Final = {
     1: "data off",
@@ -29,12 +34,30 @@ _C37118_COMMAND_BYTES = 18
 _C37118_SYNCS = (b"\xaa\x41", b"\xaa\x42")  # a command frame of 2005 or 2011
 
 
+MODBUS_READS: Final = {  # name, most of one read
+    1: ("read coils", 2000),
+    2: ("read discrete inputs", 2000),
+    3: ("read holding registers", 125),
+    4: ("read input registers", 125),
+}
+_MODBUS_PDU_BYTES = 5
+_MODBUS_MBAP = b"\0\0\0\6"  # protocol 0, and the length of unit and PDU
+_MODBUS_UNIT_MAX = 247  # on a serial line; 0 is everybody
+
+
+class Outlet(Protocol):
+    """What takes bytes where a descriptor would bypass encryption: all at once, or it raises."""
+
+    def write(self, data: bytes, /) -> int:
+        """How many it took. Raises OSError."""
+
+
 class AskError(Exception):
     """Something was about to be sent that the table does not hold."""
 
 
-def send(descriptor: int, protocol: str, encoded: bytes) -> str:
-    """Sends one ask, whole, and returns what the table calls it.
+def send(line: int | Outlet, protocol: str, encoded: bytes) -> str:
+    """Sends one ask, whole, and returns what the table calls it. `line`: a descriptor, or TLS.
 
     Raises AskError with nothing sent, LinkError when the line does not take it.
     """
@@ -43,7 +66,7 @@ def send(descriptor: int, protocol: str, encoded: bytes) -> str:
         raise AskError(f"nothing may be sent by {protocol!r}")
     name = named(encoded)
     try:
-        sent = os.write(descriptor, encoded)
+        sent = os.write(line, encoded) if isinstance(line, int) else line.write(encoded)
     except OSError as fault:
         raise LinkError(f"cannot send {name}: {fault.strerror or fault}") from fault
     if sent != len(encoded):
@@ -63,4 +86,34 @@ def _c37118(encoded: bytes) -> str:
     return name
 
 
-_PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {"c37118": _c37118}
+def _modbus_tcp(encoded: bytes) -> str:
+    """The name of a read over TCP or TLS; any transaction, any unit."""
+    if len(encoded) != 7 + _MODBUS_PDU_BYTES or encoded[2:6] != _MODBUS_MBAP:
+        raise AskError(f"not a Modbus read over TCP: {encoded[:20].hex()}")
+    return _modbus_read(encoded[7:])
+
+
+def _modbus_rtu(encoded: bytes) -> str:
+    """The name of a read on a serial line, of one unit."""
+    if len(encoded) != 3 + _MODBUS_PDU_BYTES or not crc.holds(encoded):
+        raise AskError(f"not a Modbus read on a serial line: {encoded[:20].hex()}")
+    if not 1 <= encoded[0] <= _MODBUS_UNIT_MAX:
+        raise AskError(f"unit {encoded[0]} is not one to ask: 1 to {_MODBUS_UNIT_MAX}")
+    return _modbus_read(encoded[1:6])
+
+
+def _modbus_read(pdu: bytes) -> str:
+    name, most = MODBUS_READS.get(pdu[0], ("", 0))
+    if not name:
+        raise AskError(f"Modbus function {pdu[0]} is not in the table")
+    address, length = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
+    if not 1 <= length <= most or address + length > 0x10000:
+        raise AskError(f"{name}: {length} from {address} is not 1 to {most} of what there is")
+    return name
+
+
+_PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {
+    "c37118": _c37118,
+    "modbus-tcp": _modbus_tcp,
+    "modbus-rtu": _modbus_rtu,
+}

@@ -15,6 +15,7 @@ import os
 import select
 from collections.abc import Callable
 
+from drivers.asks import Outlet
 from drivers.line import Clock, Instant, LinkError
 
 READ_BYTES = 65536  # of one read: what arrived while the loop was busy comes in one go
@@ -78,6 +79,10 @@ class Port:
             raise LinkError("the line is closed")
         return self._fd
 
+    def outlet(self) -> int | Outlet:
+        """What drivers.asks writes to. Raises LinkError when it is no longer ours."""
+        return self.fileno()
+
     def fail(self, fault: LinkError) -> None:
         """No more bytes are expected, for this reason."""
         self._mute()
@@ -106,9 +111,13 @@ class Port:
             self._loop.remove_reader(self._fd)
             self._listening = False
 
+    def _read(self) -> bytes:
+        """What has arrived; empty at the end. Raises BlockingIOError when that is nothing."""
+        return os.read(self._fd, READ_BYTES)
+
     def _readable(self) -> None:
         try:
-            data = os.read(self._fd, READ_BYTES)
+            data = self._read()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as fault:

@@ -37,6 +37,15 @@ SCHEMES: Mapping[str, Scheme] = {
     "c37118+serial": Scheme(
         "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
     ),
+    "modbus+tcp": Scheme(
+        "drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions", False
+    ),
+    "modbus+tls": Scheme(
+        "drivers.modbus.driver", "TlsDriver", "drivers.modbus.option", "TlsOptions", False
+    ),
+    "modbus+rtu": Scheme(
+        "drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions", True
+    ),
 }
 
 

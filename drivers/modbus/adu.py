@@ -64,12 +64,12 @@ class Request(NamedTuple):
     unit: int
     function: int
     address: int  # of the protocol, from 0
-    count: int  # bits or registers
+    length: int  # bits or registers
 
     @property
     def answer_bytes(self) -> int:
         """Data bytes of the answer that it asks for."""
-        return 2 * self.count if self.function > 2 else (self.count + 7) // 8
+        return 2 * self.length if self.function > 2 else (self.length + 7) // 8
 
 
 class Answer(NamedTuple):

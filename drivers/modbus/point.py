@@ -131,7 +131,9 @@ def read_block(configuration: bytes) -> Block:
     _need(value[8] is None or _is_int(value[8], 0, YEAR_MS), "refresh time")
     _need(type(value[11]) is tuple and len(value[11]) <= POINTS_MAX, f"at most {POINTS_MAX} points")
     points = tuple(_point(item, request) for item in value[11])
-    return Block(value[1], value[2], request, *value[7:10], _stamp(value[10], points), points)
+    period_ms, refresh_us, filter_us = value[7:10]
+    stamp = _stamp(value[10], points)
+    return Block(value[1], value[2], request, period_ms, refresh_us, filter_us, stamp, points)
 
 
 def _point(value: Any, request: Request) -> Point:
@@ -161,7 +163,7 @@ def misfit(point: Point, request: Request) -> str:
         return "a coil or discrete input is a bool"
     if registers and TYPES[point.type] not in (0, point.size):
         return f"{point.type} is {TYPES[point.type]} registers, not {point.size}"
-    end = request.address + request.count
+    end = request.address + request.length
     if not (request.address <= point.address and point.address + point.size <= end):
         return "lies outside what is read"
     if point.exponent is not None and not (registers and request.address <= point.exponent < end):
@@ -191,8 +193,8 @@ def _fits(request: Request) -> bool:
     most = REGISTERS_MAX if request.function > 2 else BITS_MAX
     return (
         request.function in TABLE_OF
-        and 1 <= request.count <= most
-        and request.address + request.count <= ADDRESSES
+        and 1 <= request.length <= most
+        and request.address + request.length <= ADDRESSES
     )
 
 
@@ -228,6 +230,4 @@ def _is_bit(value: Any) -> bool:
 
 
 def _is_label(value: Any) -> bool:
-    return (
-        type(value) is tuple and len(value) == 2 and type(value[0]) is int and _is_text(value[1])
-    )
+    return type(value) is tuple and len(value) == 2 and type(value[0]) is int and _is_text(value[1])

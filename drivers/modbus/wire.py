@@ -9,18 +9,22 @@
 Which library sends the requests is no matter here: it decodes without.
 """
 
-from math import gcd
-
 from drivers.line import FrameError
 from drivers.modbus.adu import Answer, Framing, Request, answer, read_request
 from drivers.modbus.exchange import Exchange, read_exchange
 from drivers.modbus.point import Block, Point, Stamp, read_block
 from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter
+from drivers.modbus.stream import rate, setup_of
 from drivers.modbus.value import Layout, Slot
-from drivers.values import Compiled
+from drivers.values import WHOLE, Compiled, Verdict
 from evidence.code import Class, Reason
 
+# What relays and meters give are means over some cycles, renewed some times a second at best: an
+# instant that is known to the second tells which of them it is.
+BOUND_NS_MAX = 1_000_000_000
+
 __all__ = [
+    "BOUND_NS_MAX",
     "Answer",
     "Bad",
     "Block",
@@ -40,18 +44,19 @@ __all__ = [
     "read_block",
     "read_exchange",
     "read_request",
+    "setup_of",
 ]
 
 
 class Judge:
     """What an exchange of this block is good for, by what came of it."""
 
-    slices: tuple[tuple[int, int], ...] = ()  # the whole of it
+    slices: tuple[tuple[int, int], ...] = WHOLE
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def __call__(self, marks: tuple[bytes, ...]) -> list[tuple[Class, Reason]]:
+    def __call__(self, marks: tuple[bytes, ...]) -> list[Verdict]:
         try:
             data = self._layout.data(read_exchange(marks[0] if marks else b""))
         except FrameError:
@@ -66,12 +71,5 @@ class Judge:
 def compiled(configuration: bytes) -> Compiled:
     """The block of a stream, ready. Raises FrameError."""
     layout = Layout(read_block(configuration))
-    return Compiled(layout.decode, layout.slots, 0, rate(layout.block), Judge(layout))
-
-
-def rate(block: Block) -> tuple[int, int]:
-    """Exchanges, and seconds in which they come; (0, 0) where the device sets the instants."""
-    if block.stamp is not None or not block.period_ms:
-        return 0, 0
-    shared = gcd(1000, block.period_ms)
-    return 1000 // shared, block.period_ms // shared
+    judge = Judge(layout)
+    return Compiled(layout.decode, layout.slots, 0, rate(layout.block), judge, BOUND_NS_MAX)

@@ -1,0 +1,139 @@
+"""A TCP connection to a device, plain or in TLS, opened for whatever protocol is spoken on it.
+
+1. Every failure is a LinkError that says where and why; opening is bounded in time.
+2. TLS 1.2 or later. The device's certificate is always checked, its name too: there is no way to
+   leave that out.
+3. Nothing is sent here but what opens the connection. An ask goes out through drivers.asks, into
+   TLS as it is.
+
+It knows no protocol and never reconnects.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+from drivers.line import Clock, LinkError
+from drivers.port import READ_BYTES, Port
+
+
+class TlsPort(Port):
+    """The open TLS connection: what it brings in plain, and what takes an ask to encrypt."""
+
+    def __init__(self, inside: ssl.SSLSocket, clock: Clock) -> None:
+        self._inside = inside
+        super().__init__(inside.fileno(), clock, inside.close)
+
+    def outlet(self) -> ssl.SSLSocket:
+        """For drivers.asks. Raises LinkError when it is no longer ours."""
+        self.fileno()
+        return self._inside
+
+    def untaken(self) -> bool:
+        return super().untaken() or (not self._closed and self._inside.pending() > 0)
+
+    def _read(self) -> bytes:
+        parts: list[bytes] = []
+        # What TLS has decrypted already wakes no poll: all of it, until there is nothing.
+        while not parts or self._inside.pending():
+            try:
+                part = self._inside.recv(READ_BYTES)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as nothing:
+                if parts:
+                    break
+                raise BlockingIOError from nothing
+            if not part:
+                break
+            parts.append(part)
+        return b"".join(parts)
+
+
+async def open_tcp(host: str, port: int, timeout_s: float, clock: Clock) -> Port:
+    """Raises LinkError."""
+    opened = await _within(host, port, timeout_s)
+    return Port(opened.fileno(), clock, opened.close)
+
+
+async def open_tls(
+    host: str, port: int, timeout_s: float, clock: Clock, context: ssl.SSLContext, name: str
+) -> TlsPort:
+    """`name`: whose certificate it must be. Raises LinkError."""
+    opened = await _within(host, port, timeout_s)
+    inside: ssl.SSLSocket | None = None
+    ready = False
+    try:
+        inside = context.wrap_socket(opened, server_hostname=name, do_handshake_on_connect=False)
+        async with asyncio.timeout(timeout_s):
+            await _shake(inside)
+        ready = True
+        return TlsPort(inside, clock)
+    except TimeoutError as fault:
+        raise LinkError(f"{host}:{port}: no TLS in {timeout_s} s") from fault
+    except ssl.SSLCertVerificationError as fault:
+        text = f"{host}:{port}: its certificate does not hold: {fault.verify_message}"
+        raise LinkError(text) from fault
+    except (OSError, ValueError) as fault:
+        raise LinkError(f"{host}:{port}: no TLS: {fault}") from fault
+    finally:
+        if not ready:
+            (inside or opened).close()
+
+
+async def _shake(inside: ssl.SSLSocket) -> None:
+    """The handshake. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            inside.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            await _ready(loop.add_reader, loop.remove_reader, inside.fileno())
+        except ssl.SSLWantWriteError:
+            await _ready(loop.add_writer, loop.remove_writer, inside.fileno())
+
+
+async def _ready(
+    add: Callable[..., object], remove: Callable[[int], object], descriptor: int
+) -> None:
+    """Until the descriptor can be read, or written."""
+    event = asyncio.Event()
+    add(descriptor, event.set)
+    try:
+        await event.wait()
+    finally:
+        remove(descriptor)
+
+
+async def _within(host: str, port: int, timeout_s: float) -> socket.socket:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _connected(host, port)
+    except TimeoutError as fault:
+        raise LinkError(f"{host}:{port}: no answer in {timeout_s} s") from fault
+    except OSError as fault:
+        raise LinkError(f"{host}:{port}: {fault.strerror or fault}") from fault
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """The first address of the host that takes the connection. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    failure = OSError("no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        opened = socket.socket(family, kind, protocol)
+        taken = False
+        try:
+            opened.setblocking(False)
+            await loop.sock_connect(opened, address)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            taken = True
+            return opened
+        except OSError as fault:
+            failure = fault
+        finally:
+            if not taken:
+                opened.close()
+    raise failure
