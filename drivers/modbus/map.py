@@ -10,6 +10,7 @@
 It opens nothing: the text is brought to it. What is read together is plan.py's to say.
 """
 
+import math
 import re
 from typing import Annotated, Literal, NamedTuple
 
@@ -51,7 +52,7 @@ Quantity = Literal[
 BitPlace = Annotated[int, msgspec.Meta(ge=0, le=63)]
 BitRange = Annotated[tuple[BitPlace, ...], msgspec.Meta(min_length=2, max_length=2)]
 
-_LABEL = re.compile(r"-?\d{1,20}|0x[0-9a-fA-F]{1,16}", re.ASCII)
+_LABEL = re.compile(r"-?(?:0|[1-9]\d{0,19})|0x[0-9a-fA-F]{1,16}", re.ASCII)
 
 
 class GroupRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,6 +184,8 @@ def _wrong(point: PointRow, found: MapFile) -> tuple[str, str]:
         return "registers", f"{point.type} is {size} registers, not {point.registers}"
     if point.address < found.address_base or point.address - found.address_base + size > ADDRESSES:
         return "address", f"{point.address}: outside {found.address_base} to {ADDRESSES - 1}"
+    if point.exponent is not None and point.exponent < found.address_base:
+        return "exponent", f"{point.exponent}: below {found.address_base}"
     if point.bit is not None and (in_bits or point.type != "bool"):
         return "bit", "says which bit of a register a bool is; other types have bits"
     if point.bits and (in_bits or point.type not in UNSIGNED):
@@ -207,11 +210,21 @@ def _wrong_lists(point: PointRow, size: int) -> tuple[str, str]:
         if not low <= high < 16 * size:
             return "bits", f"{name}: bits {low} to {high} of {16 * size}"
     for number in point.enum:
-        if not _LABEL.fullmatch(number):
-            return "enum", f"{number!r} is no number"
+        if not _LABEL.fullmatch(number) or not _is_kept(int(number, 0)):
+            return "enum", f"{number!r} is no number of 64 bits"
+    for key, numbers in (
+        ("scale", (point.scale,)), ("offset", (point.offset,)), ("invalid", point.invalid),
+    ):  # fmt: skip
+        if not all(map(_is_kept, numbers)):
+            return key, "a finite number is needed, a whole one of 64 bits at most"
     if point.exponent is not None and TABLES[point.table] <= 2:
         return "exponent", "is a register"
     return "", ""
+
+
+def _is_kept(number: float | int) -> bool:
+    """Whether the configuration's encoding has this number (evidence.cbor)."""
+    return abs(number) < 1 << 64 if isinstance(number, int) else math.isfinite(number)
 
 
 def _size(point: PointRow) -> int:

@@ -293,7 +293,8 @@ def _scaled(number: Read, point: Point, request: Request) -> Read:
 
 def _is_inverse(scale: float) -> bool:
     """Whether a scale is one over an integer greater than one."""
-    return 0 < scale < 1 and 1 / round(1 / scale) == scale
+    # Below 1e-300 its inverse may be no number.
+    return 1e-300 < scale < 1 and 1 / round(1 / scale) == scale
 
 
 def _power(point: Point, request: Request) -> Callable[[bytes], int | None] | None:

@@ -11,7 +11,7 @@ from drivers.goose import wire
 from drivers.goose.data import nodes
 from drivers.line import FrameError
 from drivers.values import Values
-from hil.fuzz import ber, ethernet
+from hil.fuzz import ber, cbor, ethernet
 from hil.fuzz.target import JUMBO_BYTES_MAX, Piece, Target
 
 _DESTINATION, _SOURCE = bytes.fromhex("010ccd010001"), bytes.fromhex("020000000001")
@@ -33,7 +33,9 @@ _PDU = wire.Pdu(
 _HEAD = 8  # APPID, Length, Reserved1, Reserved2
 
 
-def _frame(pdu: wire.Pdu, tci: int | None = None, simulated: bool = False, octets: int = 0) -> bytes:
+def _frame(
+    pdu: wire.Pdu, tci: int | None = None, simulated: bool = False, octets: int = 0
+) -> bytes:
     message = wire.encode_pdu(pdu, octets)
     return wire.encode_frame(_DESTINATION, _SOURCE, 1, message, tci=tci, simulated=simulated)
 
@@ -128,7 +130,7 @@ def _mend(raw: bytes) -> bytes:
 def _vary(chance: Random, raw: bytes) -> bytes:
     at = _message(raw)
     if not at or len(raw) < at + _HEAD:
-        return raw
+        return cbor.vary(chance, raw) or raw
     return _mend(raw[: at + _HEAD] + ber.vary(chance, raw[at + _HEAD :]))
 
 

@@ -58,6 +58,7 @@ def run(target: Target, raw: bytes) -> Outcome:
     size = _size()
     signal.setitimer(signal.ITIMER_PROF, STUCK_S)
     found = _read(target, raw)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     growth = _size() - size
     if found.wrong:
         return found
