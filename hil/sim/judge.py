@@ -265,7 +265,8 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
 def _links(db: apsw.Connection) -> Iterator[tuple[bytes, bytes]]:
     """What the pieces hold, each link with its run; a damaged piece holds nothing."""
     for crc, parts, links in db.execute("SELECT crc, parts, links FROM piece ORDER BY id"):
-        if crc32(links, crc32(parts)) != crc:
+        blobs = isinstance(parts, bytes) and isinstance(links, bytes)
+        if not blobs or crc32(links, crc32(parts)) != crc:
             continue
         split = iter(observation.split(links))
         for _, run, _, first, last, *_ in cbor.decode(parts):
