@@ -25,6 +25,8 @@ COMPILED_MAX = 1024
 WIRES: Mapping[Kind, str] = {
     Kind.C37118: "drivers.c37118.wire",
     Kind.MODBUS: "drivers.modbus.wire",
+    Kind.GOOSE: "drivers.goose.wire",
+    Kind.SV: "drivers.sv.wire",
 }
 
 

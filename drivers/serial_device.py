@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BY_ID = Path("/dev/serial/by-id")
+SYSFS = Path("/sys/class/tty")
+LATENCY_MS_MAX = 1  # what a USB adapter should wait at most; 16 is what FTDI's do unasked
 NAMES_MAX = 4  # of ports listed in one line of text
 PROCESSES_MAX = 4096  # looked at for who has a port open
 # Unix98 pseudo-terminals: Documentation/admin-guide/devices.txt of Linux
@@ -75,22 +77,43 @@ def permission(path: str) -> str:
     )
 
 
-def holders(path: str) -> str:
-    """Who has the port open, as far as /proc tells: 'PID 123 (minicom)'."""
+def in_use(path: str) -> str:
+    """By whom, as far as /proc tells."""
+    others = others_with(path)
+    if others:
+        return f"in use by {others}"
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        if os.getpid() in (*_locking(status), *_opening(status.st_rdev)):
+            return "in use by this program itself: two sources name it"
+    return "in use by another program"
+
+
+def others_with(path: str) -> str:
+    """Who else has the port open: 'PID 123 (minicom)'; empty when nobody is seen."""
     try:
         status = os.stat(path)
     except OSError:
         return ""
-    found = [pid for pid in _locking(status) if pid != os.getpid()]
-    found = found or [pid for pid in _opening(status.st_rdev) if pid != os.getpid()]
-    if found:
-        return ", ".join(f"PID {pid} ({_command(pid)})" for pid in found[:NAMES_MAX])
-    if os.getpid() in (*_locking(status), *_opening(status.st_rdev)):
-        return "this program itself: two sources name it"
-    return ""
+    found = sorted({*_locking(status), *_opening(status.st_rdev)} - {os.getpid()})
+    return ", ".join(f"PID {pid} ({_command(pid)})" for pid in found[:NAMES_MAX])
 
 
-def latency_ms(path: str, sysfs: Path = Path("/sys/class/tty")) -> int | None:
+def notes(path: str, folder: Path = BY_ID, sysfs: Path = SYSFS) -> list[str]:
+    """What a technician should know of a port before it is opened, a sentence each."""
+    if not os.path.exists(path):
+        return [absence(path, folder)]
+    told = []
+    kept = kept_name(path, folder)
+    if kept and not os.path.islink(path):
+        told.append(f"{path} may be another adapter after the next start; {kept} stays")
+    waits = latency_ms(path, sysfs)
+    if waits is not None and waits > LATENCY_MS_MAX:
+        told.append(f"its adapter keeps bytes for up to {waits} ms; when opened it is asked not to")
+    return told
+
+
+def latency_ms(path: str, sysfs: Path = SYSFS) -> int | None:
     """How long a USB adapter keeps bytes before it hands them on; None where none is said."""
     file = sysfs / os.path.basename(os.path.realpath(path)) / "device" / "latency_timer"
     try:

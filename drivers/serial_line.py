@@ -11,6 +11,7 @@
 It knows no protocol and never reconnects.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -39,7 +40,6 @@ _SERIAL_FLAGS = struct.Struct("=16xI")  # after type, line, port, irq
 _ASYNC_LOW_LATENCY = 1 << 13
 
 BAUD_TOLERANCE = 0.02  # a UART hears ten bits by one start edge: 5 % in all, sender included
-LATENCY_MS_MAX = 1  # what a USB adapter should wait at most; 16 is what FTDI's do unasked
 
 
 class Attributes(NamedTuple):
@@ -62,7 +62,6 @@ class SerialPort(Port):
         self, fd: int, clock: Clock, release: Callable[[], None], options: LineOptions
     ) -> None:
         self.options = options
-        self.notes: tuple[str, ...] = ()  # what a technician should know, a sentence each
         self._before = _counters(fd)
         super().__init__(fd, clock, release)
 
@@ -72,7 +71,9 @@ class SerialPort(Port):
         if self._before is not None and not self._closed:
             now = _counters(self._fd)
             counted = now.since(self._before) if now is not None else None
-        return line_trouble.verdict(self.options, self.heard_bytes, frames, counted)
+        said = line_trouble.verdict(self.options, self.heard_bytes, frames, counted)
+        others = serial_device.others_with(self.options.path)
+        return "; ".join(filter(None, (said, others and f"{others} has it open, too")))
 
     def lost(self, fault: OSError | None) -> LinkError:
         """The kernel hangs a line up when its device is gone."""
@@ -95,10 +96,9 @@ def open_line(options: LineOptions, clock: Clock) -> SerialPort:
         _set(fd, options, pseudo)
         if options.rs485 == "kernel":
             _turn_by_kernel(fd, options)
-        notes = [*_latency(fd, path), *_naming(path)]
+        _quicken(fd, path)
         termios.tcflush(fd, termios.TCIFLUSH)  # heard before us, at another speed perhaps
         port = SerialPort(fd, clock, lambda: _release(fd, pseudo), options)
-        port.notes = tuple(notes)
         ready = True
         return port
     except termios.error as fault:
@@ -125,17 +125,12 @@ def _why_not(path: str, fault: OSError) -> str:
         case errno.EACCES | errno.EPERM:
             return serial_device.permission(path)
         case errno.EBUSY:
-            return _in_use(path)
+            return serial_device.in_use(path)
         case errno.EISDIR:
             return "not a serial port"
         case errno.EIO:
             return "the kernel knows the port, and no hardware answers behind it"
     return fault.strerror or str(fault)
-
-
-def _in_use(path: str) -> str:
-    held = serial_device.holders(path)
-    return f"in use by {held}" if held else "in use by another program"
 
 
 def _attributes(fd: int, path: str) -> Attributes:
@@ -154,7 +149,7 @@ def _claim(fd: int, path: str, pseudo: bool) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as fault:
-        raise LinkError(f"{path}: {_in_use(path)}") from fault
+        raise LinkError(f"{path}: {serial_device.in_use(path)}") from fault
     except OSError as fault:
         raise LinkError(f"{path}: cannot be locked: {fault.strerror}") from fault
     if pseudo:
@@ -163,7 +158,7 @@ def _claim(fd: int, path: str, pseudo: bool) -> None:
     try:
         fcntl.ioctl(fd, _TIOCGEXCL, taken)
         if any(taken):  # root passes by it; we do not
-            raise LinkError(f"{path}: {_in_use(path)}")
+            raise LinkError(f"{path}: {serial_device.in_use(path)}")
         fcntl.ioctl(fd, termios.TIOCEXCL)
     except OSError as fault:
         raise LinkError(f"{path}: cannot be claimed: {fault.strerror}") from fault
@@ -255,21 +250,18 @@ def turning(found: bytes, high: bool) -> bytes:
     return _RS485.pack(flags, before, after)
 
 
-def _latency(fd: int, path: str) -> list[str]:
-    """Asks a USB adapter to hand bytes on at once; what to say where it does not."""
+def _quicken(fd: int, path: str) -> None:
+    """Asks a USB adapter to hand bytes on at once.
+
+    One that will not is told of by serial_device.notes, and costs as much of `heard`, no more.
+    """
     waits = serial_device.latency_ms(path)
-    if waits is None or waits <= LATENCY_MS_MAX:
-        return []
+    if waits is None or waits <= serial_device.LATENCY_MS_MAX:
+        return
     raw = bytearray(_SERIAL_BYTES)
-    try:
+    with contextlib.suppress(OSError):
         fcntl.ioctl(fd, termios.TIOCGSERIAL, raw)
         fcntl.ioctl(fd, termios.TIOCSSERIAL, quickened(bytes(raw)))
-    except OSError:
-        pass  # said below, by what is then read
-    waits = serial_device.latency_ms(path)
-    if waits is None or waits <= LATENCY_MS_MAX:
-        return []
-    return [f"{path}: its adapter keeps bytes for up to {waits} ms, and cannot be told otherwise"]
 
 
 def quickened(found: bytes) -> bytes:
@@ -277,13 +269,6 @@ def quickened(found: bytes) -> bytes:
     (flags,) = _SERIAL_FLAGS.unpack_from(found)
     at = _SERIAL_FLAGS.size - 4
     return found[:at] + struct.pack("=I", flags | _ASYNC_LOW_LATENCY) + found[at + 4 :]
-
-
-def _naming(path: str) -> list[str]:
-    kept = serial_device.kept_name(path)
-    if not kept or os.path.dirname(path) == os.path.dirname(kept):
-        return []
-    return [f"{path}: the number may change with the next start; {kept} stays"]
 
 
 def _counters(fd: int) -> line_trouble.Counters | None:

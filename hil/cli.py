@@ -79,9 +79,9 @@ def _run(argv: Sequence[str]) -> int:
 
         return demo.main(asked.seconds, asked.json, asked.keep)
     if asked.command == "replay":
-        from hil import replay
+        from hil.replay import command
 
-        return replay.main(asked.file, asked.json)
+        return command.main(asked.file, asked.json)
     if asked.command == "sim":
         from hil.sim import series
 
@@ -103,7 +103,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
-        "replay": "seal and admit every C37.118 frame of a capture, and compare",
+        "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
         "fuzz": "bytes that no device would send: each is refused by name, at little cost",

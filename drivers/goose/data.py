@@ -276,9 +276,9 @@ def _encoded(tag: int, content: Value, size: int) -> bytes:
         wide = size == 8
         packed = (_DOUBLE if wide else _FLOAT).pack(content)
         return bytes([_EXPONENT_64 if wide else _EXPONENT_32]) + packed
-    if not isinstance(content, int):
+    if content is None or type(content) is float:
         raise ValueError(f"{content!r} is not of type {TYPES[tag]}")
-    return ber.integer(content, size)
+    return ber.integer(int(content), size)
 
 
 def _bit_octets(content: str) -> bytes:
