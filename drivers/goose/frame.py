@@ -8,7 +8,8 @@ datagram of R-GOOSE (see routed.py).
     2       Reserved2
     ...     the message, and behind it what IEC 62351-6 adds
 
-1. A Length that goes beyond the frame is refused, as is one that ends within the message.
+1. A Length that goes beyond the frame is refused, as is one that ends within the message. One that
+   takes in what looks like a PRP trailer says that it is none.
 2. What stands behind the message is kept as it came: within Length, and beyond it as many octets as
    Reserved1 announces (IEC 62351-6: the length of the extension). Padding is nobody's. None of it
    is verified.
@@ -78,11 +79,11 @@ def carry(raw: bytes) -> Carried:
         raise FrameError("truncated", f"{frame.end - frame.start} octets behind the EtherType")
     appid, length, reserved1, reserved2 = _HEAD.unpack_from(raw, frame.start)
     end = frame.start + length
-    if end > frame.end or length < HEAD_BYTES:
-        text = f"Length {length}, {frame.end - frame.start} octets there"
+    if end > len(raw) or length < HEAD_BYTES:
+        text = f"Length {length}, {len(raw) - frame.start} octets there"
         raise FrameError("truncated" if length >= HEAD_BYTES else "frame_length", text)
     stop = message_end(raw, start, end)
-    extension_end = min(max(end, stop + (reserved1 & EXTENSION_LENGTH)), frame.end)
+    extension_end = max(end, min(stop + (reserved1 & EXTENSION_LENGTH), frame.end))
     return Carried(appid, length, reserved1, reserved2, start, stop, raw[stop:extension_end], frame)
 
 

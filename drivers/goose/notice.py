@@ -20,6 +20,8 @@ from evidence.leap import NS
 HOLD_NS = 10 * NS
 # What happens to the best: stated, and no fault of anybody.
 ORDINARY = frozenset((Event.STATE_FOUND, Event.HEARD_AGAIN, Event.MODE_CHANGED))
+# Events that only the frame proves; it is kept in them where it is no sample itself.
+_PROVED = frozenset((Event.REPLAYED, Event.REORDERED, Event.SENDER_CHANGED, Event.ADDRESS_CHANGED))
 
 _EVENT, _UNKNOWN = int(Kind.EVENT), int(TimeSource.UNKNOWN)
 
@@ -45,7 +47,8 @@ class Notices:
             frames.append(
                 Frame(self._key, _EVENT, raw, at, None, _UNKNOWN, self._flags, heard, fault)
             )
-        one = Noticed(event, at, at, 1, text, None if taken or not raw else raw)
+        kept = raw if event in _PROVED and raw and not taken else None
+        one = Noticed(event, at, at, 1, text, kept)
         if 0 <= self._until.get(event, at) - at <= HOLD_NS and event in self._until:
             held = self._held.get(event)
             if held is not None:

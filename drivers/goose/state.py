@@ -142,12 +142,13 @@ class Machine:
         self._recent[key] = facts.heard, facts.content
         last = self._last
         if last is None:
+            self._adopt(facts, None)
             found = Verdict(Sight.FOUND, [Note(Event.STATE_FOUND, _numbers(facts))])
         else:
             ahead = _ahead(facts.stNum, last.stNum)
             if ahead == 0:
                 found = self._same(facts, last)
-            elif ahead <= INT32U_MAX // 2:
+            elif ahead > 0:
                 found = self._forward(facts, last, ahead)
             else:
                 found = self._behind(facts, last)
@@ -177,7 +178,8 @@ class Machine:
             notes.append(
                 Note(Event.MESSAGES_LOST, f"sqNum {facts.sqNum} is the first of its state")
             )
-        passed = range(last.stNum + 1, facts.stNum if facts.stNum > last.stNum else 0)
+        known = facts.stNum > last.stNum and lost <= JUMP_MAX
+        passed = range(last.stNum + 1, facts.stNum if known else 0)
         self._pass_over(passed, _ALL_MESSAGES, facts.heard, None)
         self._pass_over(_one(last), range(last.sqNum + 1, INT32U_MAX + 1), facts.heard, last)
         self._pass_over(_one(facts), range(facts.sqNum), facts.heard, facts)
@@ -189,7 +191,7 @@ class Machine:
         step = _ahead(facts.sqNum, last.sqNum)
         if not facts.same_state(last):
             return self._altered(facts, last, step)
-        if not 0 < step <= INT32U_MAX // 2:
+        if step <= 0:
             return self._behind(facts, last)
         notes, missed = list[Note](), step - 1
         if missed:
@@ -204,12 +206,12 @@ class Machine:
         if facts.t[:2] < last.t[:2]:
             return self._behind(facts, last)
         later = facts.t[:2] > last.t[:2]
-        if later and facts.sqNum <= 1 and not 0 < step <= INT32U_MAX // 2:
+        if later and facts.sqNum <= 1 and step <= 0:
             return self._begun_anew(facts, last)
-        notes, missed = list[Note](), max(step - 1, 0) if step <= INT32U_MAX // 2 else 0
+        notes, missed = list[Note](), max(step - 1, 0)
         if facts.data != last.data or facts.entries != last.entries or later:
-            text = f"stNum {facts.stNum} with other values, or another t"
-            notes.append(Note(Event.UNANNOUNCED, text))
+            text = "later t" if later else "other values, the same t"
+            notes.append(Note(Event.UNANNOUNCED, f"{_numbers(facts)} again: {text}"))
         if facts.ndsCom != last.ndsCom:
             notes.append(Note(Event.MODE_CHANGED, f"ndsCom is now {facts.ndsCom}"))
         notes += self._adopt(facts, last)
@@ -286,8 +288,12 @@ def _differences(facts: Facts, last: Facts) -> list[Note]:
 
 
 def _ahead(number: int, last: int) -> int:
-    """How far a number lies ahead of another, where 1 follows the greatest."""
-    return number - last if number >= last else max(number, 1) + INT32U_MAX - last
+    """How far a number lies ahead of another, below zero where it lies behind.
+
+    1 follows the greatest: only what has gone over there within JUMP_MAX is taken to be ahead.
+    """
+    over = max(number, 1) + INT32U_MAX - last
+    return over if number < last and over <= JUMP_MAX else number - last
 
 
 def _one(facts: Facts) -> range:
