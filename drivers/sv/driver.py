@@ -130,11 +130,12 @@ class SvDriver:
             dropped = capture.dropped()
             session.counts["kernel_dropped"] += dropped - self._dropped
             self._dropped = dropped
-        if not packets or now_s - self._ticked_s >= TICK_S:
-            self._ticked_s = now_s
-            self._queue.extend(session.tick(self._clock.now().tai))
+        if packets and now_s - self._ticked_s < TICK_S or capture.untaken():
+            return  # where frames wait, it is we who are late
+        self._ticked_s = now_s
+        self._queue.extend(session.tick(self._clock.now().tai))
         silent_s = now_s - self._good_s
-        if silent_s >= self._options.silence_s and not capture.untaken():
+        if silent_s >= self._options.silence_s:
             self._queue.extend(session.flush())
             self._ended = LinkError(self._silence(silent_s, session))
 
