@@ -34,6 +34,7 @@ BENCHES = {
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
     "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
+    "modbus": ("transactions a second, against pymodbus; what polling costs", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),

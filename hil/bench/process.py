@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -54,6 +55,12 @@ def first_line(output: Path) -> str:
             return text.splitlines()[0]
         time.sleep(0.02)
     raise RuntimeError(f"{output.name}: nothing within {END_S} s")
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a running process, in seconds: proc(5), by clock ticks."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def written_bytes() -> int:
