@@ -63,9 +63,21 @@ SCHEMES: Mapping[str, Scheme] = {
         *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
         *(False, HOST, _C37118_HINT),
     ),
+    "c37118+udp": Scheme(
+        "drivers.c37118.driver", "UdpDriver", "drivers.c37118.option", "UdpOptions", False
+    ),
     "c37118+serial": Scheme(
         *("drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions"),
         *(True, FILE, _C37118_HINT),
+    ),
+    "ieee1344+tcp": Scheme(
+        "drivers.ieee1344.driver", "TcpDriver", "drivers.ieee1344.option", "TcpOptions", False
+    ),
+    "ieee1344+udp": Scheme(
+        "drivers.ieee1344.driver", "UdpDriver", "drivers.ieee1344.option", "UdpOptions", False
+    ),
+    "ieee1344+serial": Scheme(
+        "drivers.ieee1344.driver", "SerialDriver", "drivers.ieee1344.option", "SerialOptions", True
     ),
     "modbus+tcp": Scheme(
         *("drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions"),

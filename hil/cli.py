@@ -33,7 +33,7 @@ BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
-    "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
+    "decode": ("how fast frames become channel values, against what others wrote", ("seconds",)),
     "modbus": ("transactions a second, against pymodbus; what polling costs", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
