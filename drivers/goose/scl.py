@@ -26,6 +26,7 @@ SCL_BYTES_MAX = 64 << 20  # an SCD of a large substation has a tenth of it
 ELEMENTS_MAX = 2_000_000
 TYPES_DEEP_MAX = 12
 MEMBERS_MAX = 4096  # of one data set, structures taken apart
+BUILT_MAX = 4 * MEMBERS_MAX  # values of one data set, and the structures around them
 BLOCKS_MAX = 4096  # control blocks of one file
 _VLAN_MAX, _PRIORITY_MAX, _APPID_MAX, _REVISION_MAX = 0xFFF, 7, 0xFFFF, (1 << 32) - 1
 
@@ -84,6 +85,7 @@ class _Scl:
 
     def __init__(self, root: Element, file: str) -> None:
         self._file = file
+        self._built = 0  # elements of types, for one data set
         self._addresses: dict[tuple[str, str, str], Element] = {}
         for access in root.iterfind("Communication/SubNetwork/ConnectedAP"):
             for gse in access.iterfind("GSE"):
@@ -140,9 +142,11 @@ class _Scl:
 
     def _members(self, ied: Element, dataset: Element, own: str) -> tuple[Member, ...]:
         found: list[Member] = []
+        values, self._built = 0, 0
         for fcda in dataset.findall("FCDA"):
             found.append(self._member(ied, fcda, own))
-            if sum(map(_size, found)) > MEMBERS_MAX:
+            values += _size(found[-1])
+            if values > MEMBERS_MAX:
                 raise self._fault(own, f"more than {MEMBERS_MAX} values in its data set")
         return tuple(found)
 
@@ -218,6 +222,8 @@ class _Scl:
         count = self._number(kind.get("count"), 10, MEMBERS_MAX, f"{name} count")
         if not count:
             return one._replace(name=name)
+        if count * _size(one) > MEMBERS_MAX:  # before it is an element of another array
+            raise self._fault(name, f"more than {MEMBERS_MAX} values in an array")
         each = tuple(one._replace(name=str(at)) for at in range(count))
         return Member(name, "array", "", each)
 
@@ -228,8 +234,14 @@ class _Scl:
         return found
 
     def _deep(self, depth: int, path: str) -> None:
+        """Before anything of a type is made: types of ten members each, ten deep, are a file of a
+        page and more than any memory holds.
+        """
+        self._built += 1
         if depth > TYPES_DEEP_MAX:
             raise self._fault(path, f"types nested deeper than {TYPES_DEEP_MAX}")
+        if self._built > BUILT_MAX:
+            raise self._fault(path, f"more than {BUILT_MAX} elements in its data set")
 
     # --- words and numbers
 
@@ -299,6 +311,10 @@ def _tree(content: bytes, file: str) -> Element:
     parser.CharacterDataHandler = builder.data
     try:
         parser.Parse(content, True)
+    except ConfigError:
+        raise
     except expat.ExpatError as fault:
         raise ConfigError(file, "", f"not XML: {fault}", fault.lineno) from fault
+    except (LookupError, ValueError) as fault:  # of an encoding that Python does not know
+        raise ConfigError(file, "encoding", str(fault)) from fault
     return builder.close()

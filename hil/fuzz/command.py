@@ -24,7 +24,9 @@ from hil.fuzz.target import Target
 CASES = 2_000
 FAILED_MAX = 20  # cases that are told of, of all targets together
 # Each is a module of hil.fuzz with `target()`.
-TARGETS = ("c37118", "ethernet", "goose", "modbus", "pointmap")
+TARGETS = (
+    "c37118", "ieee1344", "modbus", "pointmap", "ethernet", "goose", "scl", "sv",
+)  # fmt: skip
 
 
 class Score:

@@ -9,8 +9,10 @@ from random import Random
 from drivers.ethernet.frame import TYPE_GOOSE
 from drivers.goose import wire
 from drivers.goose.data import nodes
-from drivers.line import FrameError
+from drivers.goose.session import Session, Terms
+from drivers.line import Frame, FrameError, Instant, Setup
 from drivers.values import Values
+from evidence.code import Kind
 from hil.fuzz import ber, cbor, ethernet
 from hil.fuzz.target import JUMBO_BYTES_MAX, Piece, Target
 
@@ -30,6 +32,8 @@ _PDU = wire.Pdu(
     "IED1LD0/LLN0$GO$gcb1", 2000, "IED1LD0/LLN0$ds1", "gcb1", _T, 3, 17, False, 1, False, 20,
     _ENTRIES, b"",
 )  # fmt: skip
+_HEARD = Instant(1_700_000_037_600_000_000, 1_000_000)
+_STEP_NS = 150_000_000
 _HEAD = 8  # APPID, Length, Reserved1, Reserved2
 
 
@@ -112,6 +116,22 @@ def _unconfigured(raw: bytes) -> None:
         raise ValueError("values that are not its slots")
 
 
+def _converse(raw: bytes) -> None:
+    """The frame among those of a stream: what a session gives can be decoded, or has a fault."""
+    session = Session(Terms())
+    items = session.begin()
+    row = (_FRAMES[0], raw, _FRAMES[1], raw, _FRAMES[2])
+    heard = [Instant(_HEARD.tai + at * _STEP_NS, _HEARD.bound) for at in range(len(row) + 1)]
+    found = [item for at, each in enumerate(row) for item in session.accept(each, heard[at])]
+    found += session.watch(heard[-1])
+    setups = {item.key: item.configuration for item in found if isinstance(item, Setup)}
+    if items:
+        raise ValueError("Setups of nothing")
+    for item in found:
+        if isinstance(item, Frame) and item.fault is None and item.kind == Kind.GOOSE:
+            wire.compiled(setups[item.key]).decode(item.raw)
+
+
 def _message(raw: bytes) -> int:
     """Where APPID stands: behind the addresses, the tags and the EtherType."""
     at = raw.find(TYPE_GOOSE.to_bytes(2, "big"), 12)
@@ -147,6 +167,7 @@ def target() -> Target:
             "configured": _under(_CONFIGURATION),
             "datagram": wire.decode_datagram,
             "configuration": _read_configuration,
+            "session": _converse,
         },
         FrameError,
         _SEEDS,

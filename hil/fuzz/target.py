@@ -16,6 +16,9 @@ from typing import NamedTuple
 # The longest case of a stream. Longer than any frame, so that several in a row are a case too.
 STREAM_BYTES_MAX = 65_536
 JUMBO_BYTES_MAX = 9_216  # the longest Ethernet frame that a switch of a station bus passes on
+# A frame takes 2 to 50 us; a case is at most STREAM_BYTES_MAX of them. What costs more than its
+# length does is far beyond this.
+CASE_NS_MAX = 50_000_000
 
 
 class Piece(NamedTuple):
@@ -47,3 +50,4 @@ class Target(NamedTuple):
     vary: Callable[[Random, bytes], bytes] = unvaried
     tokens: tuple[bytes, ...] = ()  # worth inserting
     bytes_max: int = STREAM_BYTES_MAX
+    cpu_ns_max: int = CASE_NS_MAX

@@ -2,8 +2,8 @@
 
 1. Nothing but the target's refusal comes out of a reader. This is the one place of the bench that
    catches everything: what else comes out is what is looked for.
-2. A case takes CASE_NS_MAX of processor time at most, however loaded the machine; one that takes
-   more is run again before it is called slow, and one that never ends is ended.
+2. A case takes its target's `cpu_ns_max` of processor time at most, however loaded the machine;
+   one that takes more is run again before it is called slow, and one that never ends is ended.
 3. A case makes the process GROWTH_BYTES_MAX larger at most.
 
 It makes no cases: see mutation.py.
@@ -20,9 +20,6 @@ from typing import NamedTuple
 from hil.fuzz.target import Target
 
 NS = 1_000_000_000
-# A frame takes 2 to 50 us; a case is at most STREAM_BYTES_MAX of them. What costs more than its
-# length does is far beyond this.
-CASE_NS_MAX = 50_000_000
 AGAIN = 3  # a collection of garbage, or a page from the disk, is not the case's fault
 STUCK_S = 10.0  # of processor time
 GROWTH_BYTES_MAX = 16 << 20  # 256 times the longest case
@@ -62,10 +59,10 @@ def run(target: Target, raw: bytes) -> Outcome:
     growth = _size() - size
     if found.wrong:
         return found
-    if found.cpu_ns > CASE_NS_MAX:
+    if found.cpu_ns > target.cpu_ns_max:
         found = min((_read(target, raw) for _ in range(AGAIN)), key=lambda each: each.cpu_ns)
     wrong = ""
-    if found.cpu_ns > CASE_NS_MAX:
+    if found.cpu_ns > target.cpu_ns_max:
         wrong = f"slow: {found.cpu_ns / 1e6:.0f} ms of processor time for {len(raw):,} bytes"
     elif growth > GROWTH_BYTES_MAX:
         wrong = f"large: {growth:,} bytes more for {len(raw):,} bytes"
