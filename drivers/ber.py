@@ -21,7 +21,7 @@ DEPTH_MAX = 16  # elements in one another; the deepest data object of IEC 61850-
 LENGTH_OCTETS_MAX = 4  # X.690 8.1.3.5 allows 126; no frame has 2^32 octets
 CONSTRUCTED = 0x20  # X.690 8.1.2.5
 _LONG_TAG = 0x1F  # X.690 8.1.2.4: the number follows in further octets
-_LONG_LENGTH = 0x80
+LONG_LENGTH = 0x80  # a length octet from here on counts further ones
 
 
 class Element(NamedTuple):
@@ -42,7 +42,7 @@ def element(data: bytes, at: int, end: int) -> Element:
     tag, size, start = data[at], data[at + 1], at + 2
     if tag & _LONG_TAG == _LONG_TAG:
         raise FrameError("ber_tag", f"a tag of several octets at {at}")
-    if size >= _LONG_LENGTH:
+    if size >= LONG_LENGTH:
         size, start = _long(data, at, end)
     if size > end - start:
         text = f"length {size} of tag {tag:#04x} at {at}, where {end - start} octets are left"
@@ -52,7 +52,7 @@ def element(data: bytes, at: int, end: int) -> Element:
 
 def _long(data: bytes, at: int, end: int) -> tuple[int, int]:
     """A length in its long form: the length, and where the contents begin."""
-    octets, start = data[at + 1] - _LONG_LENGTH, at + 2
+    octets, start = data[at + 1] - LONG_LENGTH, at + 2
     if not octets:
         raise FrameError("ber_indefinite", f"an indefinite length at {at}")
     if octets > LENGTH_OCTETS_MAX:
@@ -112,10 +112,10 @@ def signed(data: bytes, start: int, stop: int, octets: int) -> int:
 def encode(tag: int, contents: bytes) -> bytes:
     """One element, its length in the fewest octets (X.690 8.1.3)."""
     size = len(contents)
-    if size < _LONG_LENGTH:
+    if size < LONG_LENGTH:
         return bytes((tag, size)) + contents
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, _LONG_LENGTH | len(octets))) + octets + contents
+    return bytes((tag, LONG_LENGTH | len(octets))) + octets + contents
 
 
 def integer(number: int, octets: int = 0) -> bytes:

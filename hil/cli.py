@@ -36,6 +36,7 @@ BENCHES = {
     "decode": ("how fast frames become channel values, against what others wrote", ("seconds",)),
     "modbus": ("transactions a second, against pymodbus; what polling costs", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
+    "capture": ("what hearing GOOSE and Sampled Values from a cable costs", ("seconds",)),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),

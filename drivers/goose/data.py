@@ -25,6 +25,7 @@ It knows no data set, and raises only FrameError; what no octets can say is Valu
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 from drivers import ber
@@ -36,6 +37,8 @@ INTEGER_OCTETS_MAX = 8  # INT64
 UNSIGNED_BITS_MAX = 64
 OBJID_ARCS_MAX = 32
 OBJID_OCTETS_MAX = 256  # a number of a thousand octets has more digits than Python writes
+# Bit strings that are read once and known: positions and qualities take few values.
+BIT_STRINGS_MAX, SHORT_OCTETS_MAX = 1024, 5
 
 ARRAY, STRUCTURE = 0xA1, 0xA2
 BOOLEAN, BIT_STRING, INTEGER, UNSIGNED, FLOAT = 0x83, 0x84, 0x85, 0x86, 0x87
@@ -65,7 +68,6 @@ TYPES: Mapping[int, str] = {
 TAGS: Mapping[str, int] = {name: tag for tag, name in TYPES.items()}
 
 _EXPONENT_32, _EXPONENT_64 = 8, 11  # ISO 9506-2: bits of the exponent, in the first octet
-_LONG = 0x80  # a length octet from here on is no length of its own
 _FLOAT, _DOUBLE = struct.Struct(">f"), struct.Struct(">d")
 
 
@@ -126,10 +128,12 @@ def values(raw: bytes, at: int, end: int, depth: int = 0) -> Values:
     found: list[Value] = []
     append, readers = found.append, READERS
     while at < end:
-        size, start = raw[at + 1] if at + 2 <= end else _LONG, at + 2
-        if size < _LONG and start + size <= end and raw[at] in readers:
-            at = start + size
-            append(readers[raw[start - 2]](raw[start:at]))
+        start = at + 2
+        stop = start + raw[at + 1] if start <= end else end + 1
+        reader = readers.get(raw[at])
+        if stop <= end and stop - start < ber.LONG_LENGTH and reader is not None:
+            append(reader(raw[start:stop]))
+            at = stop
         else:  # long, constructed, or bad
             tag, start, at = ber.element(raw, at, end)
             if tag not in TYPES:
@@ -148,6 +152,10 @@ def values(raw: bytes, at: int, end: int, depth: int = 0) -> Values:
 
 def bits(contents: bytes) -> str:
     """X.690 8.6.2: the first octet counts the unused bits of the last."""
+    return _short_bits(contents) if len(contents) <= SHORT_OCTETS_MAX else _bits(contents)
+
+
+def _bits(contents: bytes) -> str:
     count = 8 * (len(contents) - 1)
     if not contents or contents[0] > min(7, count):
         raise FrameError("bit_string_contents", f"no bit string: {contents[:8].hex()}")
@@ -157,12 +165,15 @@ def bits(contents: bytes) -> str:
     return format(int.from_bytes(contents[1:], "big") >> unused, f"0{count - unused}b")
 
 
+_short_bits = lru_cache(BIT_STRINGS_MAX)(_bits)
+
+
 def utc_time(contents: bytes) -> UtcTime:
     """IEC 61850-8-1 8.1.3.7: four octets, three, and the quality."""
     if len(contents) != 8:
         raise FrameError("utc_time_contents", f"{len(contents)} octets; utc-time has 8")
     number = int.from_bytes(contents, "big")
-    return UtcTime(number >> 32, number >> 8 & 0xFFFFFF, number & 0xFF)
+    return tuple.__new__(UtcTime, (number >> 32, number >> 8 & 0xFFFFFF, number & 0xFF))
 
 
 def text(contents: bytes) -> str:

@@ -126,6 +126,11 @@ def fits(members: Sequence[Member], nodes: Sequence[Node]) -> bool:
     return len(members) == len(nodes) and all(map(_fits, members, nodes))
 
 
+def shape(nodes: Sequence[Node]) -> tuple[object, ...]:
+    """The types of the elements: equal where names and types that fit one fit the other."""
+    return tuple([(node.tag, shape(node.inside)) if node.inside else node.tag for node in nodes])
+
+
 def flat(nodes: Sequence[Node]) -> Iterator[Node]:
     """The elements that have contents, in the order of `leaves`."""
     for node in nodes:
@@ -138,7 +143,8 @@ def flat(nodes: Sequence[Node]) -> Iterator[Node]:
 def _fits(member: Member, node: Node) -> bool:
     there = TYPES[node.tag]
     if there in _CONSTRUCTED:
-        return member.type in (there, "") and fits(member.members, node.inside)
+        known = member.type == there or (not member.type and bool(member.members))
+        return known and fits(member.members, node.inside)
     if member.members or member.type in _CONSTRUCTED:
         return False
     if member.type in (there, ""):

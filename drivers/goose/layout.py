@@ -25,7 +25,6 @@ from drivers.line import FrameError
 from drivers.values import Values
 
 TEMPLATES_MAX = 64
-MEMO_MAX = 256  # of bit strings, of one place: positions and qualities take few values
 _SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}
 _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _TAG_BYTES, _HSR_BYTES = 4, 6
@@ -160,15 +159,6 @@ def _place(raw: bytes, node: Node) -> tuple[int, str, Convert | None]:
 
 
 def _bits_after(unused: bytes) -> Convert:
-    """Reads bit strings with so many unused bits; what was read once is known."""
-    known: dict[bytes, str] = {}
-
-    def read(octets: bytes) -> str:
-        found = known.get(octets)
-        if found is None:
-            if len(known) >= MEMO_MAX:
-                known.clear()
-            found = known[octets] = data.bits(unused + octets)
-        return found
-
-    return read
+    """Reads bit strings with so many unused bits."""
+    read = data.bits
+    return lambda octets: read(unused + octets)

@@ -10,6 +10,7 @@
 Raises only FrameError, whatever the bytes; what no message can say is ValueError.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from drivers import ber
@@ -20,6 +21,7 @@ from drivers.values import Value, Values
 PDU_TAG = 0x61  # [APPLICATION 1], constructed
 TEXT_OCTETS_MAX = 129  # VisibleString129
 INT32U_BITS = 32
+TEXTS_MAX = 1024  # read once and known: three a stream
 
 (
     GOCB_REF, TIME_ALLOWED_TO_LIVE, DAT_SET, GO_ID, T, ST_NUM, SQ_NUM, SIMULATION, CONF_REV,
@@ -83,14 +85,18 @@ def fields(raw: bytes, at: int, end: int) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     before = -1
     while at < end:
-        tag, start, at = ber.element(raw, at, end)
+        start = at + 2
+        stop = start + raw[at + 1] if start <= end else end + 1
+        tag = raw[at]
+        if stop > end or stop - start >= ber.LONG_LENGTH:  # long, or bad
+            tag, start, stop = ber.element(raw, at, end)
         # Field numbers, whether constructed or not: allData (11) stands before security (12).
         number = tag & 0x1F
         if tag not in _KNOWN or number <= before:
-            text = f"field {tag:#04x} before {start} is unknown, twice or out of order"
+            text = f"field {tag:#04x} at {at} is unknown, twice or out of order"
             raise FrameError("pdu_field", text)
-        found[tag] = (start, at)
-        before = number
+        found[tag] = (start, stop)
+        before, at = number, stop
     if not found.keys() >= _MANDATORY.keys():
         missing = [name for tag, name in _MANDATORY.items() if tag not in found]
         raise FrameError("pdu_missing", f"without {', '.join(missing)}")
@@ -104,20 +110,24 @@ def decode_pdu(raw: bytes, at: int = 0, end: int | None = None) -> Pdu:
         for tag, (start, stop) in fields(raw, at, len(raw) if end is None else end).items()
     }
     go_id, simulation, nds_com = found.get(GO_ID), found.get(SIMULATION), found.get(NDS_COM)
-    return Pdu(
-        _text(found[GOCB_REF], "gocbRef"),
-        _number(found[TIME_ALLOWED_TO_LIVE]),
-        _text(found[DAT_SET], "datSet"),
-        None if go_id is None else _text(go_id, "goID"),
-        utc_time(found[T]),
-        _number(found[ST_NUM]),
-        _number(found[SQ_NUM]),
-        simulation is not None and _flag(simulation, "simulation"),
-        _number(found[CONF_REV]),
-        nds_com is not None and _flag(nds_com, "ndsCom"),
-        _number(found[NUM_DAT_SET_ENTRIES]),
-        found[ALL_DATA],
-        found.get(SECURITY, b""),
+    # As Pdu(...), without the cost of its keyword machinery: this is every frame.
+    return tuple.__new__(
+        Pdu,
+        (
+            _text(found[GOCB_REF], "gocbRef"),
+            _number(found[TIME_ALLOWED_TO_LIVE]),
+            _text(found[DAT_SET], "datSet"),
+            None if go_id is None else _text(go_id, "goID"),
+            utc_time(found[T]),
+            _number(found[ST_NUM]),
+            _number(found[SQ_NUM]),
+            simulation is not None and _flag(simulation, "simulation"),
+            _number(found[CONF_REV]),
+            nds_com is not None and _flag(nds_com, "ndsCom"),
+            _number(found[NUM_DAT_SET_ENTRIES]),
+            found[ALL_DATA],
+            found.get(SECURITY, b""),
+        ),
     )
 
 
@@ -128,6 +138,7 @@ def _number(contents: bytes) -> int:
     return ber.unsigned(contents, 0, len(contents), INT32U_BITS)
 
 
+@lru_cache(TEXTS_MAX)
 def _text(contents: bytes, name: str) -> str:
     if len(contents) <= TEXT_OCTETS_MAX and contents.isascii():
         text = contents.decode("ascii")

@@ -30,12 +30,13 @@ from evidence.leap import NS, LeapTable
 
 LEAP_SECONDS_KNOWN, CLOCK_FAILURE, CLOCK_NOT_SYNCHRONIZED = 0x80, 0x40, 0x20
 TIME_ACCURACY = 0x1F
-ACCURACY_BITS_MAX = 24  # the fraction has no more; 25 to 30 mean nothing, 31 unspecified
+FRACTION_BITS = 24  # and no accuracy beyond: 25 to 30 mean nothing, 31 unspecified
 # Between t and the arrival of the state it stamps. A network takes milliseconds; where the first
 # messages were lost, the one heard may be a retransmission of some seconds later.
 ARRIVAL_NS = 10 * NS
 LEAP_NS = NS // 2
 
+_HALF = 1 << FRACTION_BITS - 1
 _DEVICE, _UNKNOWN = int(TimeSource.DEVICE), int(TimeSource.UNKNOWN)
 
 
@@ -54,7 +55,7 @@ def stamp(t: UtcTime, heard: Instant, table: LeapTable) -> Stamped:
     if t.seconds < table.starts_s[0]:
         flags = int(Flag.AGENT_STAMPED)
         return Stamped(heard.tai, heard.bound, _UNKNOWN, flags, False)
-    tai = table.tai_ns(t.seconds, t.fraction * NS >> 24)
+    tai = table.tai_ns(t.seconds, (t.fraction * NS + _HALF) >> FRACTION_BITS)  # to the nearest
     late_ns = heard.tai - tai
     agrees = -ARRIVAL_NS <= late_ns <= ARRIVAL_NS
     flags, bound = claim(t.quality)
@@ -74,5 +75,5 @@ def claim(quality: int) -> tuple[int, int | None]:
     if quality & (CLOCK_FAILURE | CLOCK_NOT_SYNCHRONIZED):
         return 0, None
     bits = quality & TIME_ACCURACY
-    bound = -(-NS >> bits) if bits <= ACCURACY_BITS_MAX else None
+    bound = -(-NS >> bits) if bits <= FRACTION_BITS else None
     return int(Flag.LOCKED | Flag.TRACEABLE), bound

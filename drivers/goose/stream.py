@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from drivers import line
 from drivers.goose.data import Node, nodes, value
-from drivers.goose.dataset import DataSet, fits, flat, learned
+from drivers.goose.dataset import DataSet, fits, flat, learned, shape
 from drivers.goose.frame import Carried
 from drivers.goose.notice import Notices
 from drivers.goose.pdu import Pdu, check_entries
@@ -61,6 +61,8 @@ class Stream:
         self._machine = Machine()
         self._notices = Notices(key, flags)
         self._checked: tuple[int, bytes] | None = None  # entries and allData that are well formed
+        self._nodes: tuple[Node, ...] = ()  # of those
+        self._ruled_by: tuple[object, ...] = ()  # what the last message under the Setup was like
         self._sample: _Sample | None = None
         self._setup: Setup | None = None
         self._ruled: list[int] = []  # when a Setup was given, ns TAI
@@ -139,7 +141,7 @@ class Stream:
             check_entries(pdu.numDatSetEntries, len(found))
             for node in flat(found):
                 value(pdu.allData, node)
-            self._checked = told
+            self._checked, self._nodes = told, found
 
     def _gap(self, lost: int | None, stamped: Stamped, heard: Instant) -> Frame:
         """The states between the last sample and this one."""
@@ -157,7 +159,11 @@ class Stream:
 
     def _rule(self, pdu: Pdu, heard: Instant, raw: bytes) -> list[Item]:
         """The Setup that rules this state, where it is another than before."""
-        found = nodes(pdu.allData, 0, len(pdu.allData))
+        found = self._nodes
+        like = pdu.confRev, pdu.datSet, pdu.goID, shape(found)
+        if like == self._ruled_by and self._bare_until is None:
+            return []  # of nearly every state, and the rest costs more than all before it
+        self._ruled_by = like
         event, text = _mismatch(self._configured, pdu, found)
         setup = self._bare() if event is not None else self._known(pdu, found)
         if self._held(heard.tai):

@@ -23,7 +23,7 @@ from drivers.line import READ_FRAMES_MAX, Clock, Frame, LinkError, Setup, Source
 from drivers.sv.option import SvOptions
 from drivers.sv.session import Session
 from drivers.sv.stream import Item
-from evidence.config import ConfigError, convert
+from evidence.config import convert
 
 TICK_S = 0.1  # how long what is held waits to be looked at where nothing more comes
 QUEUE_MAX = 8 * READ_FRAMES_MAX  # blocks heard while streams are learned; beyond it, a flood
@@ -38,9 +38,7 @@ class SvDriver:
         name = f"source {source.name!r}"
         self._options = convert(dict(source.options), SvOptions, name)
         self._terms = self._options.terms(name)
-        self._groups = self._options.groups(name)
-        if self._options.appid and len(set(self._options.appid)) > 512:
-            raise ConfigError(name, "appid", "at most 512")
+        self._groups = self._options.joined(name)
         self._capture: Capture | None = None
         self._session: Session | None = None
         self._queue: deque[Item] = deque()
@@ -65,7 +63,7 @@ class SvDriver:
         options = self._options
         interest = Interest(
             options.interface,
-            {TYPE_SV: options.appid},
+            {TYPE_SV: options.appids},
             self._groups,
             options.pause_ms / 1000,
         )
@@ -130,7 +128,7 @@ class SvDriver:
             dropped = capture.dropped()
             session.counts["kernel_dropped"] += dropped - self._dropped
             self._dropped = dropped
-        if packets and now_s - self._ticked_s < TICK_S or capture.untaken():
+        if (packets and now_s - self._ticked_s < TICK_S) or capture.untaken():
             return  # where frames wait, it is we who are late
         self._ticked_s = now_s
         self._queue.extend(session.tick(self._clock.now().tai))
@@ -141,7 +139,7 @@ class SvDriver:
 
     def _silence(self, silent_s: float, session: Session) -> str:
         text = f"{self._options.interface}: no Sampled Values"
-        if self._options.svid or self._options.appid:
+        if self._options.svid != () or self._options.appid != ():
             text += " of those asked for"
         text += f" for {silent_s:.1f} s"
         if session.passed_over:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from drivers.ethernet.filter import APPIDS_MAX
 from drivers.sv.dataset import MEMBERS_MAX, QUALITY, RATE_MAX, TYPES, Member
 from drivers.sv.session import DatasetTerms, Terms
 from drivers.sv.stamp import BOUND_NS_DEFAULT, Vouched
@@ -59,9 +60,9 @@ class SvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """scheme = "sv": one interface, and what is wanted of it."""
 
     interface: Annotated[str, msgspec.Meta(min_length=1, max_length=15)]  # IFNAMSIZ
-    svid: tuple[str, ...] = ()  # none: every stream
-    appid: tuple[Appid, ...] = ()
-    group: tuple[str, ...] = ()  # multicast addresses; none: all of them
+    svid: str | tuple[str, ...] = ()  # one or several; none: every stream
+    appid: Appid | Annotated[tuple[Appid, ...], msgspec.Meta(max_length=APPIDS_MAX)] = ()
+    groups: str | tuple[str, ...] = ()  # multicast addresses to join; none: all of them
     rate: Annotated[int, msgspec.Meta(ge=1, le=RATE_MAX)] | None = None  # samples a second
     nominal_hz: Literal[50, 60] | None = None
     dataset: tuple[DatasetOptions, ...] = ()
@@ -73,12 +74,17 @@ class SvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pause_ms: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
     silence_s: Seconds = 5.0
 
-    def groups(self, name: str) -> tuple[bytes, ...]:
-        """Raises ConfigError."""
-        for text in self.group:
+    @property
+    def appids(self) -> tuple[int, ...]:
+        return (self.appid,) if isinstance(self.appid, int) else self.appid
+
+    def joined(self, name: str) -> tuple[bytes, ...]:
+        """The multicast addresses to join. Raises ConfigError."""
+        several = (self.groups,) if isinstance(self.groups, str) else self.groups
+        for text in several:
             if not _ADDRESS.fullmatch(text):
-                raise ConfigError(name, "group", f"{text!r}: 01-0C-CD-04-00-01 is of that form")
-        return tuple(bytes.fromhex(re.sub("[:-]", "", text)) for text in self.group)
+                raise ConfigError(name, "groups", f"{text!r}: 01-0C-CD-04-00-01 is of that form")
+        return tuple(bytes.fromhex(re.sub("[:-]", "", text)) for text in several)
 
     def terms(self, name: str) -> Terms:
         """What the session needs. Raises ConfigError."""
@@ -90,8 +96,8 @@ class SvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             datasets[each.svid] = DatasetTerms(tuple(members), each.conf_rev)
         vouched = Vouched(self.time_bound_ns or None, frozenset(self.area_clock), self.simulated)
         return Terms(
-            frozenset(self.svid),
-            frozenset(self.appid),
+            frozenset((self.svid,) if isinstance(self.svid, str) else self.svid),
+            frozenset(self.appids),
             self.rate,
             self.nominal_hz,
             datasets,

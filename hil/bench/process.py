@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,16 @@ def source_of(told: dict[str, Any]) -> SourceRequest:
 
 
 @contextlib.contextmanager
-def process(module: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of ours in a process of its own.
+def process(
+    module: list[str], output: Path, within: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of ours in a process of its own, started by `within`, which becomes it.
 
     Ended, by force if it must be, when the block is left.
     """
     with output.open("wb") as out:
         running = subprocess.Popen(
-            [sys.executable, "-m", *module], stdout=out, stderr=subprocess.STDOUT
+            [*within, sys.executable, "-m", *module], stdout=out, stderr=subprocess.STDOUT
         )
     try:
         yield running

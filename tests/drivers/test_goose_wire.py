@@ -243,7 +243,7 @@ def test_captures(captures: Path):
     ("name", "fault"),
     [
         ("GOOSE_all_data_primitives_fallbacks", None),
-        ("GOOSE_malformed_asn1", "ber_tag"),
+        ("GOOSE_malformed_asn1", "pdu_field"),
         ("GOOSE_missing_all_data", "pdu_missing"),
         ("GOOSE_missing_timestamp", "pdu_missing"),
         ("GOOSE_truncated", "truncated"),
