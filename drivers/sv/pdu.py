@@ -5,7 +5,7 @@ Annex C; IEC 61869-9:2016 6.904; UCA's 9-2LE is a subset).
 |---|---|---|
 | 0x60 | savPdu | |
 | 0x80 | noASDU | 1 or 2 |
-| 0x81 | security, of the PDU | kept, not looked into |
+| 0x81, 0xA1 | security, of the PDU | kept, not looked into |
 | 0xA2 | seqASDU | |
 | 0x30 | ASDU | |
 | 0x80, 0x81 | svID, datSet | text |
@@ -40,7 +40,8 @@ SAMPLE_BYTES_MAX = 4096  # of one ASDU: a data set that fills a jumbo frame by h
 SMP_CNT_BYTES = 2
 SIMULATED = 0x8000  # Reserved1: IEC 61850-8-1:2011 Annex C
 _FIELDS_MAX = 10
-_SAV_PDU, _NO_ASDU, _SECURITY, _SEQ_ASDU, _ASDU = 0x60, 0x80, 0x81, 0xA2, 0x30
+_SAV_PDU, _NO_ASDU, _SEQ_ASDU, _ASDU = 0x60, 0x80, 0xA2, 0x30
+_SECURITY = (0x81, 0xA1)  # ANY: of whatever form
 _SV_ID, _DAT_SET, _SMP_CNT, _CONF_REV, _REFR_TM = 0x80, 0x81, 0x82, 0x83, 0x84
 _SMP_SYNCH, _SMP_RATE, _SAMPLE, _SMP_MOD, _GM_IDENTITY = 0x85, 0x86, 0x87, 0x88, 0x89
 _NEEDED = (_SV_ID, _SMP_CNT, _CONF_REV, _SAMPLE)
@@ -109,7 +110,10 @@ def _parts(raw: bytes, whole: Element) -> tuple[int, Span | None, Element]:
     """noASDU, where security stands, seqASDU."""
     parts = ber.elements(raw, whole.start, whole.stop, 3)
     tags = [part.tag for part in parts]
-    if tags not in ([_NO_ASDU, _SEQ_ASDU], [_NO_ASDU, _SECURITY, _SEQ_ASDU]):
+    between = tags[1:-1]
+    if tags[:1] + tags[-1:] != [_NO_ASDU, _SEQ_ASDU] or any(
+        tag not in _SECURITY for tag in between
+    ):
         raise FrameError("sv_tag", f"a savPdu of tags {bytes(tags).hex()}")
     stated = ber.unsigned(raw, parts[0].start, parts[0].stop, 16)
     security = (parts[1].start, parts[1].stop) if len(parts) == 3 else None

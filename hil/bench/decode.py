@@ -13,7 +13,7 @@ from typing import Any
 
 from hil.bench import BenchError
 
-PARTS = ("c37118",)
+PARTS = ("c37118", "sv")
 SECONDS = 6.0  # of each part
 
 
