@@ -117,6 +117,10 @@ class Conversation(ABC):
         """Whether nothing is out."""
 
     @abstractmethod
+    def rest(self, now_ns: int) -> None:
+        """The line was used for something else until now."""
+
+    @abstractmethod
     def abandon(self, now_ns: int) -> None:
         """The line has failed: what is out will not be answered."""
 
@@ -219,6 +223,9 @@ class TcpConversation(Conversation):
             rest = b"".join(bad.raw for bad in self._splitter.flush())
             self._finish(pending, pending.odd + rest, self._clock.now(), now_ns)
 
+    def rest(self, now_ns: int) -> None:
+        """Transactions tell apart what was asked by whom."""
+
     def abandon(self, now_ns: int) -> None:
         for pending in self._out.values():
             pending.deadline_ns = now_ns
@@ -243,7 +250,7 @@ class RtuConversation(Conversation):
         self._out: Pending | None = None
         self._splitter = RtuSplitter()
         self._echo = b""  # of our own bytes, still to be heard
-        self._quiet_ns = now_ns  # before that, nothing is sent
+        self._quiet_ns = now_ns + terms.silence_ns  # before that, nothing is sent
 
     def ask(self, now_ns: int) -> bytes | None:
         if self._out is not None or now_ns < self._quiet_ns:
@@ -286,6 +293,9 @@ class RtuConversation(Conversation):
 
     def idle(self) -> bool:
         return self._out is None
+
+    def rest(self, now_ns: int) -> None:
+        self._quiet_ns = now_ns + self._terms.settle_ns
 
     def abandon(self, now_ns: int) -> None:
         if self._out is not None:

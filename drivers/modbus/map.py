@@ -210,21 +210,23 @@ def _wrong_lists(point: PointRow, size: int) -> tuple[str, str]:
         if not low <= high < 16 * size:
             return "bits", f"{name}: bits {low} to {high} of {16 * size}"
     for number in point.enum:
-        if not _LABEL.fullmatch(number) or not _is_kept(int(number, 0)):
+        if not _LABEL.fullmatch(number) or not _counts(int(number, 0)):
             return "enum", f"{number!r} is no number of 64 bits"
-    for key, numbers in (
-        ("scale", (point.scale,)), ("offset", (point.offset,)), ("invalid", point.invalid),
-    ):  # fmt: skip
-        if not all(map(_is_kept, numbers)):
-            return key, "a finite number is needed, a whole one of 64 bits at most"
+    for key, values in (
+        ("scale", (point.scale,)),
+        ("offset", (point.offset,)),
+        ("invalid", point.invalid),
+    ):
+        if not all(map(_counts, values)):
+            return key, "must be finite, and an integer of 64 bits at most"
     if point.exponent is not None and TABLES[point.table] <= 2:
         return "exponent", "is a register"
     return "", ""
 
 
-def _is_kept(number: float | int) -> bool:
-    """Whether the configuration's encoding has this number (evidence.cbor)."""
-    return abs(number) < 1 << 64 if isinstance(number, int) else math.isfinite(number)
+def _counts(number: float) -> bool:
+    """Whether a number can be part of a configuration."""
+    return math.isfinite(number) if isinstance(number, float) else -(1 << 64) <= number < 1 << 64
 
 
 def _size(point: PointRow) -> int:

@@ -120,7 +120,7 @@ def read_block(configuration: bytes) -> Block:
     except EvidenceError as fault:
         raise FrameError("configuration", str(fault)) from fault
     _need(type(value) is tuple and len(value) == 12, "an array of 12")
-    if type(value[0]) is not int or value[0] != VERSION:  # True is 1, in another encoding
+    if value[0] != VERSION:
         raise FrameError("version_unsupported", f"point map of version {value[0]!r}"[:80])
     for number, most in ((3, 255), (4, 255), (5, ADDRESSES - 1), (6, BITS_MAX)):
         _need(_is_int(value[number], 0, most), f"item {number} up to {most}")
@@ -149,7 +149,7 @@ def _point(value: Any, request: Request) -> Point:
     _need(_is_list(point.bits, BITS_OF_A_POINT_MAX) and all(map(_is_bit, point.bits)), "bits")
     _need(_is_list(point.labels, LABELS_MAX) and all(map(_is_label, point.labels)), "labels")
     _need(_is_int(point.utc_offset_min, -1440, 1440), "offset from UTC")
-    fault = misfit(point, request)  # of fields whose types are known by now
+    fault = misfit(point, request)
     _need(not fault, f"{point.name}: {fault}")
     return point
 

@@ -292,9 +292,8 @@ def _scaled(number: Read, point: Point, request: Request) -> Read:
 
 
 def _is_inverse(scale: float) -> bool:
-    """Whether a scale is one over an integer greater than one."""
-    # Below 1e-300 its inverse may be no number.
-    return 1e-300 < scale < 1 and 1 / round(1 / scale) == scale
+    """Whether a scale is one over an integer greater than one, within what a float counts."""
+    return 1e-15 < scale < 1 and 1 / round(1 / scale) == scale
 
 
 def _power(point: Point, request: Request) -> Callable[[bytes], int | None] | None:

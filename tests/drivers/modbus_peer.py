@@ -14,15 +14,19 @@ import tty
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers import registry
-from drivers.decode import decode
+from drivers.decode import compiled, decode
 from drivers.line import Driver, Frame, Instant, Setup, Source
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.wire import read_exchange
 from drivers.values import Values
+from evidence.code import Class, Flag, Kind, Reason
 
 WAIT_S = 20  # a loaded machine
 LEAP_S = 37
@@ -103,7 +107,7 @@ async def tcp_server(devices: list[SimDevice]) -> AsyncIterator[int]:
     """The port of pymodbus's server with these units."""
     server = ModbusTcpServer(devices, address=("127.0.0.1", 0))
     async with _running(server):
-        yield server.transport.sockets[0].getsockname()[1]
+        yield _port(server)
 
 
 @asynccontextmanager
@@ -113,7 +117,7 @@ async def tls_server(devices: list[SimDevice], context: ssl.SSLContext) -> Async
         devices, framer=FramerType.TLS, address=("127.0.0.1", 0), sslctx=context
     )
     async with _running(server):
-        yield server.transport.sockets[0].getsockname()[1]
+        yield _port(server)
 
 
 Hurt = Callable[[bytes], bytes]
@@ -170,6 +174,12 @@ async def rtu_server(
             await server.shutdown()
             for descriptor in (near, far, near_tty):
                 os.close(descriptor)
+
+
+def _port(server: ModbusTcpServer) -> int:
+    listening = cast(asyncio.Server, server.transport)
+    port: int = listening.sockets[0].getsockname()[1]
+    return port
 
 
 def _read(descriptor: int) -> bytes:
@@ -238,3 +248,43 @@ async def opened(made: Source) -> AsyncIterator[Heard]:
         yield Heard(driver, setups)
     finally:
         await driver.close()
+
+
+FAST = "unit=1 holding=0+3"
+SLOW = "unit=1 holding=3+1 group=slow"
+COIL = "unit=1 coil=5+1"
+
+
+def counts(heard: Heard) -> dict[str, int]:
+    assert isinstance(heard.driver, ModbusDriver)
+    return dict(heard.driver.counts)
+
+
+def verdict(heard: Heard, frame: Frame) -> list[tuple[Class, Reason]]:
+    found = compiled(frame.kind, heard.setups[frame.key].configuration)
+    return found.judge(tuple(frame.raw[at : at + size] for at, size in found.judge.slices))
+
+
+def answered(heard: Heard, key: str) -> Callable[[Frame], bool]:
+    """A test whether a frame is one of that stream, with values."""
+    return lambda f: f.fault is None and f.key == key and heard.values(f)[0] is not None
+
+
+async def check_meter(heard: Heard) -> None:
+    """Every block of the map, polled in its own rhythm, with what the device holds."""
+    assert set(heard.setups) == {FAST, SLOW, COIL}
+    assert heard.setups[FAST].rate == (20, 1) and heard.setups[SLOW].rate == (5, 2)
+    frames = await heard.more(20)
+    assert all(frame.fault is None and frame.kind == Kind.MODBUS for frame in frames)
+    values = {frame.key: heard.values(frame) for frame in frames}
+    assert values == {FAST: (230.5, 12.3), SLOW: (True, 5), COIL: (True,)}
+    by_key = {key: sum(frame.key == key for frame in frames) for key in values}
+    assert by_key[SLOW] < by_key[FAST] / 2
+    assert not any(verdict(heard, frame) for frame in frames)
+    for frame in frames:
+        exchange = read_exchange(frame.raw)
+        assert frame.flags == Flag.AGENT_STAMPED
+        # The middle of [request - refresh - filter, response]; half of it, and the clock's 1 us.
+        first = exchange.asked_tai - 140_000_000
+        assert frame.tai == (first + exchange.heard_tai) // 2
+        assert frame.bound == (exchange.heard_tai - first + 1) // 2 + 1000

@@ -7,66 +7,27 @@ from pathlib import Path
 import pytest
 import trustme
 
-from drivers.decode import compiled
 from drivers.line import Frame, LinkError, Setup
-from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.wire import read_exchange
-from drivers.registry import line_load, open_driver
-from evidence.code import Class, Flag, Kind, Reason
+from drivers.registry import open_driver
+from evidence.code import Class, Reason
 from evidence.config import ConfigError
 from tests.drivers.modbus_peer import (
+    FAST,
     METER,
     WAIT_S,
     Clock,
-    Heard,
+    answered,
+    check_meter,
+    counts,
     device,
-    only,
     opened,
-    rtu_server,
     runs,
     source,
     tcp_server,
     tls_server,
+    verdict,
 )
-
-FAST = "unit=1 holding=0+3"
-SLOW = "unit=1 holding=3+1 group=slow"
-COIL = "unit=1 coil=5+1"
-
-
-def counts(heard: Heard) -> dict[str, int]:
-    assert isinstance(heard.driver, ModbusDriver)
-    return dict(heard.driver.counts)
-
-
-def verdict(heard: Heard, frame: Frame) -> list[tuple[Class, Reason]]:
-    found = compiled(frame.kind, heard.setups[frame.key].configuration)
-    return found.judge(tuple(frame.raw[at : at + size] for at, size in found.judge.slices))
-
-
-def answered(heard: Heard, key: str) -> object:
-    """A test whether a frame is one of that stream, with values."""
-    return lambda f: f.fault is None and f.key == key and heard.values(f)[0] is not None
-
-
-async def check_meter(heard: Heard) -> None:
-    """Every block of the map, polled in its own rhythm, with what the device holds."""
-    assert set(heard.setups) == {FAST, SLOW, COIL}
-    assert heard.setups[FAST].rate == (20, 1) and heard.setups[SLOW].rate == (5, 2)
-    frames = await heard.more(20)
-    assert all(frame.fault is None and frame.kind == Kind.MODBUS for frame in frames)
-    values = {frame.key: heard.values(frame) for frame in frames}
-    assert values == {FAST: (230.5, 12.3), SLOW: (True, 5), COIL: (True,)}
-    by_key = {key: sum(frame.key == key for frame in frames) for key in values}
-    assert by_key[SLOW] < by_key[FAST] / 2
-    assert not any(verdict(heard, frame) for frame in frames)
-    for frame in frames:
-        exchange = read_exchange(frame.raw)
-        assert frame.flags == Flag.AGENT_STAMPED
-        # The middle of [request - refresh - filter, response]; half of it, and the clock's 1 us.
-        first = exchange.asked_tai - 140_000_000
-        assert frame.tai == (first + exchange.heard_tai) // 2
-        assert frame.bound == (exchange.heard_tai - first + 1) // 2 + 1000
 
 
 @runs
@@ -106,17 +67,6 @@ async def test_tls(tmp_path: Path, version: ssl.TLSVersion):
             await open_driver(made, Clock()).open()
 
 
-@pytest.mark.parametrize("echo", [False, True])
-@runs
-async def test_serial(tmp_path: Path, echo: bool):
-    """With a transceiver that lets us hear ourselves, told or not."""
-    for told in {False, echo}:
-        async with rtu_server([device(1)], echo=echo) as path:
-            made = source(tmp_path, "modbus+rtu", path=path, baud=115200, echo=told)
-            async with opened(made) as heard:
-                await check_meter(heard)
-
-
 @runs
 async def test_many_units_on_one_connection(tmp_path: Path):
     """Twenty, of which one is not there: it costs the others nothing for long, and says so."""
@@ -133,7 +83,7 @@ async def test_many_units_on_one_connection(tmp_path: Path):
 
 @runs
 async def test_several_requests_in_flight(tmp_path: Path):
-    """Four at a time, answered backwards; pymodbus's server takes one, so this is one of our own."""
+    """Four at a time, answered backwards. (pymodbus's server answers only one of a segment.)"""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -157,23 +107,6 @@ async def test_several_requests_in_flight(tmp_path: Path):
             assert frame.key == f"unit={unit} holding=0+1"
             assert heard.values(frame) == (unit << 8 | unit,)
         assert set(counts(heard)) == {"answered"}
-
-
-@runs
-async def test_a_unit_that_never_answers_does_not_starve_the_others(tmp_path: Path):
-    """On a serial line: it is asked ever more seldom."""
-    async with rtu_server([device(1), device(3)], only(1, 3)) as path:
-        made = source(tmp_path, "modbus+rtu", path=path, baud=115200, units="1-3", timeout_ms=100)
-        async with opened(made) as heard:
-            frames = [frame for frame in await heard.more(150) if frame.fault is None]
-            told = counts(heard)
-    dead = [frame for frame in frames if frame.key.startswith("unit=2 ")]
-    assert 3 <= len(dead) < 25
-    assert told["no_answer"] == len(dead) and told["polls_rested"]
-    for frame in dead:
-        assert set(heard.values(frame)) == {None}
-        assert read_exchange(frame.raw).response == b""
-        assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.NOT_ANSWERED)]
 
 
 @runs
@@ -201,69 +134,6 @@ async def test_a_sentinel_is_an_invalid_point(tmp_path: Path):
         frame = await heard.until(lambda found: found.key == FAST)
         assert heard.values(frame) == (230.5, None)
         assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.POINT_INVALID)]
-
-
-class Hurt:
-    """What a line does to what passes, once in so many times."""
-
-    def __init__(self, every: int, how: str) -> None:
-        self.every, self.how, self.seen = every, how, 0
-
-    def __call__(self, data: bytes) -> bytes:
-        self.seen += 1
-        if self.seen % self.every or not data:
-            return data
-        match self.how:
-            case "flip":
-                return data[:-3] + bytes([data[-3] ^ 4]) + data[-2:]
-            case "cut":
-                return data[:-2]
-            case "noise":
-                return b"\xff\x00" + data
-            case "lose":
-                return b""
-        return data
-
-
-@pytest.mark.parametrize(
-    ("how", "name"),
-    [
-        ("flip", "check_word"),
-        ("cut", "short_answer"),
-        ("noise", "garbage"),
-        ("lose", "no_answer"),
-    ],
-)
-@runs
-async def test_what_a_serial_line_does_to_answers(tmp_path: Path, how: str, name: str):
-    """It is named, the points of that exchange are invalid, and the next ones are right."""
-    async with rtu_server([device(1)], up=Hurt(4, how)) as path:
-        made = source(tmp_path, "modbus+rtu", path=path, baud=115200, timeout_ms=150)
-        async with opened(made) as heard:
-            frames = await heard.more(24)
-            told = counts(heard)
-    assert told[name] >= 3
-    good = [frame for frame in frames if frame.fault is None]
-    values = {key: {heard.values(f) for f in good if f.key == key} for key in (FAST, SLOW, COIL)}
-    failed = {(None, None), (None,)}
-    assert values[FAST] - failed == {(230.5, 12.3)} and values[COIL] - failed == {(True,)}
-    if how == "noise":
-        assert {f.fault.fault for f in frames if f.fault} == {"garbage"}
-        assert not any(None in heard.values(frame) for frame in good)
-    else:
-        assert any(None in heard.values(frame) for frame in good)
-
-
-@runs
-async def test_nobody_answers(tmp_path: Path):
-    """Each request is a sample; after a while the line is given up, in words."""
-    async with rtu_server([device(9)], only(9)) as path:
-        made = source(tmp_path, "modbus+rtu", path=path, baud=115200, timeout_ms=50, silence_s=0.5)
-        async with opened(made) as heard:
-            with pytest.raises(LinkError, match="nobody has answered for"):
-                await heard.more(10_000)
-    assert heard.frames
-    assert all(set(heard.values(frame)) == {None} for frame in heard.frames)
 
 
 @runs
@@ -363,38 +233,6 @@ async def test_a_reader_that_is_cancelled_loses_nothing(tmp_path: Path):
         numbers = [int.from_bytes(read_exchange(f.raw).request[:2], "big") for f in heard.frames]
         assert numbers == list(range(1, len(numbers) + 1))  # each transaction once, in order
         assert set(counts(heard)) == {"answered"}
-
-
-def test_what_a_line_is_to_carry_is_known_before_it_is_opened(tmp_path: Path):
-    """Requests, answers and silence between them, of all units."""
-    made = source(tmp_path, "modbus+rtu", path="/dev/none", baud=9600, units="1-4")
-    expected = open_driver(made, Clock()).expected()
-    assert expected is not None
-    # A unit: 3 registers and a coil 20 times a second, a register 2.5 times; 8 bytes of silence.
-    assert expected == (4 * (20 * (8 + 11 + 8) + 20 * (8 + 6 + 8) + 2.5 * (8 + 7 + 8)), (1, 1))
-    load = line_load(made, *expected)
-    assert load is not None and not load.fits()
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"map": ""}, "needs a map"),
-        ({"sunspec": True}, "not both"),
-        ({"units": "1-300"}, "written as"),
-        ({"units": "3-1"}, "written as"),
-        ({"units": "1,2,2"}, "unit 2 is there twice"),
-        ({"units": "0-3"}, "unit 0: 1 to 247"),
-        ({"map": "none.toml"}, "No such file"),
-        ({"unitt": 3}, "did you mean 'unit'"),
-        ({"device": [{"unit": 1, "map": "meter.toml"}]}, "stands beside"),
-        ({"bytesize": 7}, "bytesize"),
-    ],
-)
-def test_options_that_are_refused(tmp_path: Path, options: dict[str, object], said: str):
-    made = source(tmp_path, "modbus+rtu", **{"path": "/dev/none"} | options)
-    with pytest.raises(ConfigError, match=said):
-        open_driver(made, Clock()).expected()
 
 
 @runs
