@@ -78,6 +78,16 @@ def captures() -> Path:
 
 
 @pytest.fixture(scope="session")
+def events() -> Path:
+    """The folder of public data on real events: beside the project, never in it."""
+    named = os.environ.get("GRIDSEAL_EVENTS")
+    path = Path(named) if named else ROOT.parent / "shared" / "events"
+    if not (path / "pmu_capture_1344").is_dir():
+        absent("the data of real events", "name their folder by GRIDSEAL_EVENTS")
+    return path
+
+
+@pytest.fixture(scope="session")
 def oracle() -> Path:
     """A Python that has the independent COSE library `cwt`, and nothing of ours."""
     path = ROOT / ".oracle" / "bin" / "python"

@@ -11,7 +11,8 @@
 1. There is no SYNC: a frame is told by its length and CHK. Both hold, or it is a FrameError; no
    other exception leaves this file, whatever the bytes.
 2. A command is told by a length of 0: where STATUS stands, it has bits 47 to 32 of its IDCODE,
-   which are 0 in any that a device has. It is 16 bytes long.
+   which are 0 in any that a device has. It is 16 bytes long, and its CMD is not 0: of zeros behind
+   ffff, which other protocols send, CHK would hold.
 
 The standard was not at hand. The layout is that of the Grid Protection Alliance's library (gsf,
 IEEE1344/*.cs), and holds for 974 frames of a real PMU.
@@ -85,6 +86,8 @@ def check(raw: bytes) -> Header:
         raise FrameError("truncated", f"length {header.size}, {len(raw)} bytes there")
     if len(raw) > header.size:
         raise FrameError("frame_size", f"length {header.size}, {len(raw)} bytes there")
+    if header.frame_type is FrameType.COMMAND and not any(raw[12:14]):
+        raise FrameError("frame_size", "length 0, and no command")
     if crc_hqx(raw, CRC_START):
         raise FrameError(
             "check_word", f"CHK {raw[-2:].hex()}, {crc_hqx(raw[:-2], CRC_START):04x} computed"

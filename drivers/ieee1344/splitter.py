@@ -128,7 +128,9 @@ def _size(buffer: bytes, at: int) -> int:
         return 0
     size = (buffer[at + 6] << 8 | buffer[at + 7]) & LENGTH_MASK
     if size == 0:
-        return 0 if buffer[at + 6] else COMMAND_BYTES
+        # Of a command that is whole: CMD 0 is none (frame.py, rule 2).
+        asks = any(buffer[at + 12 : at + 14]) or at + COMMAND_BYTES > len(buffer)
+        return COMMAND_BYTES if asks and not buffer[at + 6] else 0
     return size if size >= FRAME_BYTES_MIN and buffer[at + 4] >> 5 <= _KIND_MAX else 0
 
 

@@ -10,7 +10,7 @@ It knows no socket: how bytes go out is the port's.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from drivers.c37118.wire import Bad, parse_header
+from drivers.c37118.wire import Bad
 from hil.devices.unit import Pmu
 
 Told = Callable[[], None]
@@ -78,8 +78,8 @@ class Listener:
 
     def heard(self, found: bytes | Bad) -> None:
         """What it said: a frame, or bytes that are none."""
-        idcode = None if isinstance(found, Bad) else parse_header(found).idcode
+        first = next(iter(self._seats))
+        idcode = None if isinstance(found, Bad) else first.speech.idcode(found)
         pmu = next((one for one in self._seats if one.profile.idcode == idcode), None)
-        if pmu is None:
-            pmu = next(iter(self._seats))
+        pmu = pmu or first
         pmu.heard(self._seats[pmu], found)

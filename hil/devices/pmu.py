@@ -7,6 +7,7 @@ of their own.
     python -m hil.devices.pmu --udp 127.0.0.1:0
     python -m hil.devices.pmu --to 239.1.2.3:4713 --interface eth0 --count 3 --together
     python -m hil.devices.pmu --tcp 127.0.0.1:4712 --data-port 4713
+    python -m hil.devices.pmu --protocol ieee1344 --rate 30 --time-base 1200 --format 0
 
 1. The first line printed is a JSON object with the address of each PMU; the last one, when SIGTERM,
    SIGINT or --seconds ends it, has what was counted. Nothing else is printed to the standard
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.c37118.wire import Format
+from hil.devices.ieee1344 import Ieee1344Pmu
 from hil.devices.pace import Pace, tai_now
 from hil.devices.port import LinePort, TcpPort
 from hil.devices.profile import FLOAT_POLAR, PHASORS_3, PHASORS_10, Profile
@@ -44,6 +46,7 @@ __all__ = [
     "PHASORS_10",
     "Client",
     "Counts",
+    "Ieee1344Pmu",
     "Instant",
     "LinePort",
     "Pace",
@@ -110,9 +113,9 @@ class Plant:
         pmus = [self.pmu(profile) for profile in profiles]
         return pmus, await self.place("udp", UdpPort(pmus, local, to, interface), pmus)
 
-    def pmu(self, profile: Profile, phase_us: int = 0) -> Pmu:
+    def pmu(self, profile: Profile, phase_us: int = 0, kind: type[Pmu] = Pmu) -> Pmu:
         """One that measures, and is heard nowhere yet."""
-        pmu = Pmu(profile, self.grid, self._now, self._tell)
+        pmu = kind(profile, self.grid, self._now, self._tell)
         self._pace.add(pmu, profile.rate, phase_us)
         return pmu
 
@@ -181,6 +184,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bus", type=int, default=0, help="1 or 2; 0: in turn")
     parser.add_argument("--format", type=int, default=15, help="FORMAT bits, 0 to 15")
     parser.add_argument("--version", type=int, default=2, help="1 (2005) or 2 (2011)")
+    parser.add_argument(
+        "--protocol", choices=("c37118", "ieee1344"), default="c37118", help="what they speak"
+    )
     parser.add_argument("--time-base", type=int, default=1_000_000)
     parser.add_argument(
         "--phasors", default=",".join(PHASORS_3), help="names, or a number: 3 or 10"
@@ -199,6 +205,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+_KINDS: dict[str, type[Pmu]] = {"c37118": Pmu, "ieee1344": Ieee1344Pmu}
 _PHASORS = {"3": PHASORS_3, "10": PHASORS_10}
 
 
@@ -231,7 +238,8 @@ async def _fill(plant: Plant, options: argparse.Namespace) -> None:
     made = []
     for at in range(options.count):
         spread = at * 1_000_000 // (options.rate * options.count) if options.spread else 0
-        made.append(plant.pmu(_profile(options, at), options.phase_us + spread))
+        profile, phase_us = _profile(options, at), options.phase_us + spread
+        made.append(plant.pmu(profile, phase_us, _KINDS[options.protocol]))
     sharing = [made] if options.together else [[pmu] for pmu in made]
     for at, pmus in enumerate(sharing):
         kind, port = _port(options, at, pmus)

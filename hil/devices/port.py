@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import cast
 
-from drivers.c37118.wire import Splitter
 from hil.devices.listener import Listener, Told
 from hil.devices.unit import Pmu
 
@@ -65,7 +64,7 @@ class TcpClient(asyncio.Protocol):
     def __init__(self, pmus: Sequence[Pmu]) -> None:
         self.listener = Listener(pmus, self)
         self.transport: asyncio.Transport | None = None
-        self._splitter = Splitter()
+        self._splitter = pmus[0].speech.splitter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -107,7 +106,7 @@ class LinePort:
             raise ValueError(f"{baud} baud; 300 at least expected")
         self._listener = Listener(pmus, self)
         self._baud = baud
-        self._splitter = Splitter()
+        self._splitter = pmus[0].speech.splitter()
         self._queue: deque[tuple[bytes, Told | None]] = deque()
         self._queued = 0
         self._master = self._slave = -1

@@ -15,8 +15,6 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
-from drivers.c37118.splitter import datagram
-from drivers.c37118.wire import FrameType, parse_header
 from hil.devices.listener import Listener, Told
 from hil.devices.port import TcpClient
 from hil.devices.unit import Pmu
@@ -76,9 +74,11 @@ class UdpPort(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[object, ...]) -> None:
+        if not self._pmus:
+            return
         listener = self._seat(self._to or (str(address[0]), cast(int, address[1])))
         if listener is not None:
-            for found in datagram(data):
+            for found in self._pmus[0].speech.datagram(data):
                 listener.heard(found)
 
     def error_received(self, exc: Exception) -> None:
@@ -150,10 +150,11 @@ class _SplitClient(TcpClient):
 
     def __init__(self, pmus: Sequence[Pmu], data: UdpPort, data_port: int) -> None:
         super().__init__(pmus)
+        self._speech = pmus[0].speech
         self._data, self._data_port = data, data_port
 
     def carry(self, raw: bytes, gone: Told | None) -> None:
-        if self.transport is None or parse_header(raw).frame_type is not FrameType.DATA:
+        if self.transport is None or not self._speech.is_data(raw):
             super().carry(raw, gone)
             return
         host = str(self.transport.get_extra_info("peername")[0])

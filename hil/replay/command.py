@@ -25,6 +25,7 @@ from hil.passage import TAI_MAX, Passage
 from hil.replay.account import Account
 from hil.replay.c37118 import C37118
 from hil.replay.goose import Goose
+from hil.replay.ieee1344 import Ieee1344
 from hil.replay.modbus import Modbus
 from hil.replay.pick import Picker
 from hil.replay.reader import Conversation, Heard, Item, Reader, Talk, Wire
@@ -39,7 +40,7 @@ OPEN_MAX = 256  # connections with a session at one time; the longest silent is 
 
 def readers() -> list[Reader]:
     """One a protocol, in the order in which connections are offered to them."""
-    return [C37118(), Modbus(), Goose(), Sv()]
+    return [C37118(), Ieee1344(), Modbus(), Goose(), Sv()]
 
 
 class Replay:
