@@ -145,10 +145,9 @@ class Listening:
                 stream.rule(item)
                 self._say(stream.headline(), stream.description())
             else:
-                stream.count(item)
-                self._show.heard(stream, item)
-                if item.fault is None:
+                if stream.count(item):
                     self._good.set()
+                self._show.heard(stream, item)
         self._show.settle(self.streams)
 
     def _stream(self, key: str) -> Stream | None:
@@ -209,6 +208,10 @@ class Listening:
         if self.faults:
             counted = ", ".join(f"{count} {name}" for name, count in self.faults.items())
             return f"{where}: something is sent, and no good frame in it ({counted})"
+        unanswered = sum(stream.unanswered for stream in self.streams.values())
+        if unanswered:
+            ask = registry.scheme(self._source.scheme).hint
+            return f"{where}: {unanswered} times asked, and not answered: {ask}"
         if self.trouble and not self.opened:
             return f"{where}: could not be opened: {self.trouble}"
         ask = registry.scheme(self._source.scheme).hint or NOTHING

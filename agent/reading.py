@@ -19,12 +19,13 @@ from drivers import decode
 from drivers.line import Block, Channel, Frame, FrameError, Setup
 from drivers.values import Compiled, Slot, Value
 from evidence import instant
-from evidence.code import SILENT, Flag, Kind, TimeSource
+from evidence.code import SILENT, Flag, Kind, Reason, TimeSource
 from evidence.leap import NS, LeapTable
 
 RAW_BYTES_SHOWN = 64  # of a frame that is bad
 PARTS_SHOWN = 6  # of a value that is many values
 BITS = frozenset(("stat", "digital", "quality"))  # quantities whose integers are bits
+NOT_ANSWERED = Reason.NOT_ANSWERED.name.lower()
 NAMES_MAX = 64  # of faults, of one stream: names are ours, yet a counter without a bound is a leak
 
 
@@ -55,6 +56,8 @@ class Stream:
         self.faults: Counter[str] = Counter()
         self.latest: Frame | None = None  # that measured
         self.measured = 0
+        self.unanswered = 0  # asked for, and not said
+        self._judged: tuple[Frame | None, list[str]] = (None, [])
         self._first_tai = self._last_tai = 0  # of arrivals
 
     def rule(self, setup: Setup) -> None:
@@ -65,20 +68,25 @@ class Stream:
         except FrameError as fault:
             self.unnamed = str(fault)
 
-    def count(self, frame: Frame) -> None:
+    def count(self, frame: Frame) -> bool:
+        """Whether the device said something in it."""
         if frame.fault is not None:
             name = frame.fault.fault
             known = name in self.faults or len(self.faults) < NAMES_MAX
             self.faults[name if known else "other"] += 1
-            return
+            return False
+        if NOT_ANSWERED in self.quality(frame):
+            self.unanswered += 1
+            return False
         self.kinds[kind_name(frame.kind)] += 1
         if frame.kind in SILENT:
-            return
+            return True
         if not self.measured:
             self._first_tai = frame.heard.tai
         self.measured += 1
         self._last_tai = frame.heard.tai
         self.latest = frame
+        return True
 
     @property
     def rate(self) -> float | None:
@@ -97,12 +105,15 @@ class Stream:
 
     def quality(self, frame: Frame) -> list[str]:
         """What is known of the clock, and what the frame says against itself."""
+        if frame is self._judged[0]:
+            return self._judged[1]
         found = [flag.name.lower() for flag in Flag if frame.flags & flag and flag.name]
         if self.compiled is not None and frame.kind not in SILENT:
             judge = self.compiled.judge
             verdicts = judge(tuple(frame.raw[at : at + size] for at, size in judge.slices))
             found += [reason.name.lower() for _, reason in verdicts]
-        return list(dict.fromkeys(found))
+        self._judged = (frame, list(dict.fromkeys(found)))
+        return self._judged[1]
 
     # --- for people
 
@@ -117,7 +128,7 @@ class Stream:
                 " ".join(word for word in (printable(one.name), one.unit or one.quantity) if word)
                 for one in block.channels
             )
-            about = [f"IDCODE {block.idcode}"] if block.idcode else []
+            about = [f"ID {block.idcode}"] if block.idcode else []
             about += [f"class {block.service_class}"] if block.service_class else []
             inside = f" ({', '.join(about)})" if about else ""
             lines.append(f"  {printable(block.station) or '-'}{inside}: {channels or 'no channel'}")
@@ -203,6 +214,7 @@ class Stream:
         rate = self.rate
         return {
             "frames": dict(self.kinds),
+            "unanswered": self.unanswered,
             "rate_measured": None if rate is None else round(rate, 3),
             "rate_stated": list(self.setup.rate) if self.setup and self.setup.rate[0] else None,
             "faults": dict(self.faults),
@@ -216,6 +228,7 @@ class Stream:
             words += f", {self.rate:.2f} a second"
             stated = self.setup.rate if self.setup else (0, 0)
             words += f" (stated: {rate_words(stated)})" if stated[0] else ""
+        words += f"; {self.unanswered} not answered" if self.unanswered else ""
         faults = ", ".join(f"{count} {name}" for name, count in self.faults.items())
         return f"{words}; faults: {faults or 'none'}"
 

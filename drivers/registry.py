@@ -55,29 +55,33 @@ class Scheme(NamedTuple):
     hint: str = ""  # what to look at where the line is open and nothing is heard
 
 
-_C37118_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
+_PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
 _MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
 _ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
         *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
-        *(False, HOST, _C37118_HINT),
+        *(False, HOST, _PMU_HINT),
     ),
     "c37118+udp": Scheme(
-        "drivers.c37118.driver", "UdpDriver", "drivers.c37118.option", "UdpOptions", False
+        *("drivers.c37118.driver", "UdpDriver", "drivers.c37118.option", "UdpOptions"),
+        *(False, DATAGRAMS, _PMU_HINT),
     ),
     "c37118+serial": Scheme(
         *("drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions"),
-        *(True, FILE, _C37118_HINT),
+        *(True, FILE, _PMU_HINT),
     ),
     "ieee1344+tcp": Scheme(
-        "drivers.ieee1344.driver", "TcpDriver", "drivers.ieee1344.option", "TcpOptions", False
+        *("drivers.ieee1344.driver", "TcpDriver", "drivers.ieee1344.option", "TcpOptions"),
+        *(False, HOST, _PMU_HINT),
     ),
     "ieee1344+udp": Scheme(
-        "drivers.ieee1344.driver", "UdpDriver", "drivers.ieee1344.option", "UdpOptions", False
+        *("drivers.ieee1344.driver", "UdpDriver", "drivers.ieee1344.option", "UdpOptions"),
+        *(False, DATAGRAMS, _PMU_HINT),
     ),
     "ieee1344+serial": Scheme(
-        "drivers.ieee1344.driver", "SerialDriver", "drivers.ieee1344.option", "SerialOptions", True
+        *("drivers.ieee1344.driver", "SerialDriver", "drivers.ieee1344.option", "SerialOptions"),
+        *(True, FILE, _PMU_HINT),
     ),
     "modbus+tcp": Scheme(
         *("drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions"),

@@ -65,7 +65,7 @@ def test_a_pmu_over_tcp_is_shown_with_names_units_and_rate() -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[1] == "idcode=7: c37118, 60 a second"
-    assert lines[2].startswith("  NORTH (IDCODE 7, class M): VA V, VB V, VC V, IA A")
+    assert lines[2].startswith("  NORTH (ID 7, class M): VA V, VB V, VC V, IA A")
     frames = [line for line in lines if " [locked,traceable] " in line]
     assert len(frames) == 30
     shown = re.compile(
@@ -268,3 +268,40 @@ def test_whoever_reads_may_go() -> None:
                 assert process.stderr.read() == ""
             finally:
                 process.kill()
+
+
+RELAY = ROOT / "hil" / "devices" / "modbus" / "relay.toml"
+
+
+@contextmanager
+def relay(*words: str) -> Iterator[dict[str, Any]]:
+    """A simulated Modbus relay, and where it is."""
+    argv = [sys.executable, "-m", "hil.devices.modbus", "--kind", "relay", *words]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+            process.communicate(timeout=WAIT_S)
+
+
+@pytest.mark.parametrize("line", ["tcp", "rtu"])
+def test_a_modbus_relay_by_its_map(line: str) -> None:
+    with relay(*(["--pty"] if line == "rtu" else [])) as found:
+        where = found["tcp"] if line == "tcp" else found["pty"] + "?parity=none"
+        sign = "&" if "?" in where else "?"
+        code, out, err = typed(f"modbus+{line}://{where}{sign}unit=1&map={RELAY}", "--count", "6")
+    assert (code, err) == (0, "")
+    assert "unit=1 discrete=0+3: modbus, 2 a second" in out
+    assert re.search(r"breaker_closed true  breaker_open false", out)
+    assert re.search(r"va \d+ V .* power \d+\.\d MW .* mode|mode .* va \d+ V .* power", out)
+
+
+def test_a_unit_that_does_not_answer_is_not_heard() -> None:
+    with relay() as found:
+        url = f"modbus+tcp://{found['tcp']}?unit=9&timeout_ms=200&map={RELAY}"
+        code, out, err = typed(url, "--timeout", "2")
+    assert code == 1
+    assert "not_answered" in out
+    assert re.search(r"\d+ times asked, and not answered: is unit the device's own", err)
