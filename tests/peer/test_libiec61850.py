@@ -299,6 +299,7 @@ def test_it_hears_what_the_bench_publishes(
         simulation=simulation, simulated=simulation, nds_com=True, conf_rev=7, to=to
     )
     publisher = bench.GoosePublisher(profile, [encoded for encoded, _ in PUBLISHED])
+    before = (0, 0)
     for st_num, sq_num in ((1, 1), (1, 2), (2, 0), (2, 1)):
         if sq_num == 0:
             publisher.change(publisher.entries)
@@ -306,6 +307,9 @@ def test_it_hears_what_the_bench_publishes(
         for raw in publisher.frames(st_num=st_num, sq_num=sq_num):
             outlet.send(raw)
         said = subscriber.said()
+        while (said["stnum"], said["sqnum"]) == before:  # it tells of an untagged frame twice
+            said = subscriber.said()
+        before = (st_num, sq_num)
         assert (said["valid"], said["parse_error"]) == (True, 0)
         assert (said["stnum"], said["sqnum"]) == (st_num, sq_num)
         assert said["values"] == [meant for _, meant in PUBLISHED]
