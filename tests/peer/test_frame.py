@@ -13,7 +13,10 @@ import pytest
 from open61850 import goose as open_goose
 from open61850 import sv as open_sv
 
+from drivers import decode
 from drivers.line import FrameError
+from drivers.sv.wire import encode_block
+from evidence.code import Kind
 from hil import pcap
 from tests.peer import message, open61850_form, ours, tshark_form
 from tests.peer.message import Asdu, Goose, Link
@@ -24,7 +27,7 @@ FIELDS_MIN = 200_000  # compared with tshark: fewer, and something was passed ov
 RECORDED = ("goose/*.pcap", "selfmade/*goose*.pcap", "goose_malformed/*.pcap")
 # What is no message, and what it is called here. tshark and open61850 take some of them in part.
 REFUSED = {
-    "GOOSE_malformed_asn1.pcap": "ber_tag",
+    "GOOSE_malformed_asn1.pcap": "pdu_field",
     "GOOSE_missing_all_data.pcap": "pdu_missing",
     "GOOSE_missing_timestamp.pcap": "pdu_missing",
     "GOOSE_truncated.pcap": "truncated",
@@ -56,6 +59,23 @@ def drawn() -> Drawn:
 def test_we_read_goose_as_it_was_meant(drawn: Drawn):
     for link, told, raw in drawn.goose:
         assert ours.goose(raw) == (link, message.plain(told), message.values(told.entries))
+
+
+def test_we_read_samples_as_they_were_meant(drawn: Drawn):
+    for link, asdus, raw in drawn.sv:
+        meant = tuple(each._replace(dat_set=None, gm_identity=None) for each in asdus)
+        assert ours.sv(raw) == (link, meant), raw.hex()
+        block = encode_block([raw])
+        counts = [count for column in sv_columns(block) for count in column]
+        assert sorted(counts) == sorted(each.smp_cnt for each in asdus)
+
+
+def sv_columns(block: bytes) -> list[tuple[int, ...]]:
+    """smpCnt of each ASDU, as a block is decoded of which nobody has told anything."""
+    compiled = decode.compiled(Kind.SV, b"")
+    values = compiled.decode(block)
+    columns = zip(compiled.slots, values, strict=True)
+    return [value for slot, value in columns if slot.name == "smpCnt"]  # type: ignore[misc]
 
 
 def test_open61850_reads_the_same(drawn: Drawn):
@@ -130,3 +150,19 @@ def test_recorded_goose(captures: Path, program: Callable[[str], Path]):
         good += 1
     assert refused == REFUSED
     assert good == 20
+
+
+def test_recorded_samples(captures: Path, program: Callable[[str], Path]):
+    good = 0
+    kept = ("sv.datSet", "sv.gmidentity")  # in the octets; we do not tell of them
+    for name, raw, tree in recorded(captures, "sv", program("tshark")):
+        link, asdus = ours.sv(raw)
+        said = [each for each in tshark_form.printed(tree.one("sv")) if each[0] not in kept]
+        assert not tshark_form.differences(tshark_form.sv(link, asdus), said), name
+        same_link(link, tree)
+        _, read = open_sv.decode_sv_frame(raw) or (None, None)
+        assert read is not None
+        for asdu, other in zip(asdus, read.asdus, strict=True):
+            assert open61850_form.sv([asdu._replace(dat_set=other.dat_set)]) == [other], name
+        good += 1
+    assert good == 60
