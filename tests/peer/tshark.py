@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 RUN_S = 120.0  # 10,000 frames take five seconds
 LINKTYPE_ETHERNET = 1
@@ -59,3 +60,21 @@ def write(file: Path, frames: Iterable[bytes]) -> None:
         )
         parts.append(frame)
     file.write_bytes(b"".join(parts))
+
+
+def texts(
+    tshark: Path, file: Path, protocol: str, filtered: str, options: Iterable[str] = ()
+) -> Iterator[list[tuple[str, str, str]]]:
+    """For each packet's each layer of a protocol: (name, value, what it shows) of all its fields.
+
+    What is shown of a phasor stands in no field's value. PDML, read as it comes.
+    """
+    argv = [str(tshark), "-n", "-r", str(file), "-T", "pdml", "-J", protocol, "-Y", filtered]
+    done = subprocess.run([*argv, *options], capture_output=True, timeout=RUN_S, check=True)
+    for packet in ElementTree.fromstring(done.stdout).iter("packet"):
+        for layer in packet.findall("proto"):
+            if layer.get("name") == protocol:
+                yield [
+                    (each.get("name", ""), each.get("show", ""), each.get("showname", ""))
+                    for each in layer.iter("field")
+                ]
