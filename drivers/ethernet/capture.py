@@ -24,7 +24,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from drivers.ethernet.filter import program
@@ -72,6 +72,8 @@ class Interest:
     groups: tuple[bytes, ...] = ()
     # Between waking up and reading: what comes meanwhile is read with it.
     pause_s: float = 0.0
+    # EtherType: first elements of its messages, encoded; any where none is named.
+    first: Mapping[int, Iterable[bytes]] = field(default_factory=dict)
 
 
 class Capture:
@@ -239,7 +241,7 @@ def _opened(interest: Interest) -> socket.socket:
         # Of no EtherType yet: nothing is heard until the filter stands.
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         number = socket.if_nametoindex(name)
-        _attach(opened, program(interest.accept))
+        _attach(opened, program(interest.accept, interest.first))
         opened.setsockopt(_SOL_PACKET, _AUXDATA, 1)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         _ignore_outgoing(opened)

@@ -1,7 +1,7 @@
 """Every protocol's splitter against every way a line can bring its vectors: whole, a byte at a
 time, coalesced, with garbage between, truncated, with bits flipped, with lengths that lie.
 
-A new scheme is a row of SCHEMES.
+A new scheme is a row of SCHEMES, or of PACKETS where a line brings whole packets.
 """
 
 import random
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from drivers.c37118 import splitter as c37118
 from drivers.c37118.wire import Stamp, encode_command
+from drivers.goose import session as goose
 from drivers.ieee1344 import wire as ieee1344
-from drivers.line import FrameError
+from drivers.line import Frame, FrameError, Instant, Setup
 from tests.drivers.vector import vector
 
 Item = bytes | c37118.Bad
@@ -135,6 +136,68 @@ def test_any_bytes(pieces: list[bytes]):
         good, bad = heard(scheme.splitter(), pieces)
         assert all(isinstance(item.fault, FrameError) for item in bad)
         assert sum(map(len, good)) + sum(len(item.raw) for item in bad) <= sum(map(len, pieces))
+
+
+# --- whole packets: an Ethernet interface
+
+
+class Packets(NamedTuple):
+    """One protocol: what a fresh session makes of one packet, and packets that it must take."""
+
+    read: Callable[[bytes], list[Frame | Setup]]
+    packets: list[bytes]
+
+
+def read_goose(raw: bytes) -> list[Frame | Setup]:
+    return list(goose.Session(goose.Terms()).accept(raw, Instant(1_700_000_037_500_000_000, None)))
+
+
+PACKETS = {
+    "goose": Packets(
+        read_goose,
+        [vector("goose", name) for name in ("trip", "all_types", "hsr", "prp", "routed")],
+    ),
+}
+
+
+@pytest.fixture(params=sorted(PACKETS))
+def packets(request: pytest.FixtureRequest) -> Packets:
+    return PACKETS[request.param]
+
+
+def outcome(items: list[Frame | Setup], raw: bytes) -> str:
+    """Taken as it came, refused with its bytes, or not for us."""
+    frames = [item for item in items if isinstance(item, Frame) and item.raw == raw]
+    faults = [frame for frame in frames if frame.fault is not None]
+    return "refused" if faults else "taken" if frames else "other"
+
+
+def test_packets_whole(packets: Packets):
+    for raw in packets.packets:
+        assert outcome(packets.read(raw), raw) == "taken"
+
+
+def test_packets_truncated(packets: Packets):
+    """A packet that is cut anywhere before what it says ends is never taken."""
+    for raw in packets.packets:
+        for size in range(len(raw) - 20):
+            assert outcome(packets.read(raw[:size]), raw[:size]) in ("refused", "other")
+
+
+def test_packets_with_bits_flipped(packets: Packets):
+    """There is no check word: what comes is taken, refused by name, or not for us."""
+    for raw in packets.packets:
+        for bit in range(8 * len(raw)):
+            hurt = bytearray(raw)
+            hurt[bit // 8] ^= 1 << bit % 8
+            assert outcome(packets.read(bytes(hurt)), bytes(hurt)) in ("taken", "refused", "other")
+
+
+@given(st.binary(max_size=300))
+def test_any_packet(raw: bytes):
+    for row in PACKETS.values():
+        for item in row.read(raw):
+            assert isinstance(item, Setup | Frame)
 
 
 # --- C37.118 alone
