@@ -91,6 +91,7 @@ class Capture:
         self._pause: asyncio.TimerHandle | None = None
         self._listening = False
         self._dropped = 0
+        self._fresh = True  # nothing was read yet
         self._socket = _opened(interest)
         self._listen()
 
@@ -186,6 +187,8 @@ class Capture:
             append(_packet(data, ancillary, stamp))
         else:
             self._mute()  # the kernel keeps the rest until these have been taken
+        if self._fresh and self._packets:
+            self._packets, self._fresh = _settled(self._packets), False
         if failure is not None:
             self.fail(failure)
         elif self._packets:
@@ -230,6 +233,20 @@ def _packet(
             seconds, ns = _STAMP.unpack(content)
             realtime_ns = seconds * NS + ns
     return Packet(data, stamp(realtime_ns), missing)
+
+
+def _settled(packets: list[Packet]) -> list[Packet]:
+    """The first that were read, with none heard later than the next.
+
+    The kernel begins to stamp some ms after it was asked to (net_enable_timestamp defers it); what
+    it had not stamped by then, it stamps when it is read.
+    """
+    settled: list[Packet] = []
+    heard = packets[-1].heard
+    for packet in reversed(packets):
+        heard = packet.heard if packet.heard.tai < heard.tai else heard
+        settled.append(packet._replace(heard=heard))
+    return settled[::-1]
 
 
 def _opened(interest: Interest) -> socket.socket:

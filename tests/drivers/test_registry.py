@@ -10,6 +10,7 @@ import pytest
 from drivers import registry
 from drivers.c37118.driver import SerialDriver, TcpDriver
 from drivers.line import Instant, Source
+from drivers.sv.driver import SvDriver
 from evidence.config import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,6 +29,8 @@ def test_each_scheme_has_its_driver():
     tcp = Source("north", "c37118+tcp", {"host": "pmu", "idcode": 7})
     assert isinstance(registry.open_driver(tcp, Clock()), TcpDriver)
     assert isinstance(registry.open_driver(serial(), Clock()), SerialDriver)
+    bus = Source("bus", "sv", {"interface": "eth1"})
+    assert isinstance(registry.open_driver(bus, Clock()), SvDriver)
 
 
 def test_an_unknown_scheme_names_the_nearest():

@@ -17,6 +17,8 @@ from drivers.c37118.wire import Stamp, encode_command
 from drivers.goose import session as goose
 from drivers.ieee1344 import wire as ieee1344
 from drivers.line import Frame, FrameError, Instant, Setup
+from drivers.sv import session as sv
+from drivers.sv.wire import decode_block
 from tests.drivers.vector import vector
 
 Item = bytes | c37118.Bad
@@ -152,10 +154,27 @@ def read_goose(raw: bytes) -> list[Frame | Setup]:
     return list(goose.Session(goose.Terms()).accept(raw, Instant(1_700_000_037_500_000_000, None)))
 
 
+def read_sv(raw: bytes) -> list[Frame | Setup]:
+    """Of a block that holds the packet, the packet."""
+    session = sv.Session(sv.Terms(rate=4800))
+    heard = Instant(1_700_000_037_500_000_000, None)
+    items = [*session.feed([(raw, heard, 0)]), *session.flush()]
+    return [
+        item._replace(raw=decode_block(item.raw)[0])
+        if isinstance(item, Frame) and item.fault is None
+        else item
+        for item in items
+    ]
+
+
 PACKETS = {
     "goose": Packets(
         read_goose,
         [vector("goose", name) for name in ("trip", "all_types", "hsr", "prp", "routed")],
+    ),
+    "sv": Packets(
+        read_sv,
+        [vector("sv", name) for name in ("le", "le_vlan", "le_prp", "le_hsr", "six", "security")],
     ),
 }
 
