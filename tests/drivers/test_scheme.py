@@ -49,7 +49,10 @@ def of_ieee1344() -> Splits:
     return Splits(made.feed, made.flush)
 
 
-NAMES = ("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on")
+NAMES = (
+    *("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on"),
+    *("stream_configuration_2024", "data_2024", "error_2024"),
+)
 NAMES_1344 = ("configuration", "data", "data_absent", "header", "header_empty", "command_data_on")
 SCHEMES = {
     "c37118": Scheme(of_c37118, [vector("c37118", name) for name in NAMES], 65535),
@@ -249,7 +252,12 @@ def test_bytes_made_to_be_searched_for_ever_are_dropped():
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"), [("data_2024", "version_unsupported"), ("type_6", "type_unknown")]
+    ("name", "fault"),
+    [
+        ("version_3_type_0", "version_unsupported"),
+        ("type_6", "type_unknown"),
+        ("type_9_2024", "type_unknown"),
+    ],
 )
 def test_foreign_frames_are_named_one_by_one(name: str, fault: str):
     frame = encode_command(1, 7, Stamp(0))

@@ -3,7 +3,8 @@ whatever code under drivers/ wrote in a test must stand here.
 
 1. IEEE C37.118.2-2011 6.5, Table 15: commands 1 to 6, in a frame of 18 bytes with a good CHK.
 2. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
-3. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
+3. IEEE 1344: commands 1 to 5, in a frame of 16 bytes with a good CHK, to an IDCODE of 32 bits.
+4. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
 
 It knows nothing of drivers.asks.
 """
@@ -15,7 +16,7 @@ _RECORDS = range(20, 24)  # RFC 8446 5.1: change cipher spec, alert, handshake, 
 
 def name_of(data: bytes) -> str:
     """What is asked by these bytes; empty where nothing that may be."""
-    for known in (_c37118, _modbus_tcp, _modbus_rtu, _tls):
+    for known in (_c37118, _ieee1344, _modbus_tcp, _modbus_rtu, _tls):
         name = known(data)
         if name:
             return name
@@ -29,6 +30,15 @@ def _c37118(data: bytes) -> str:
     size, command = struct.unpack_from(">H", data, 2)[0], struct.unpack_from(">H", data, 14)[0]
     good = size == 18 and _ccitt(data[:16]) == struct.unpack_from(">H", data, 16)[0]
     return f"C37.118 command {command}" if good and 1 <= command <= 6 else ""
+
+
+def _ieee1344(data: bytes) -> str:
+    """SOC, IDCODE (64 bits), CMD, CHK."""
+    if len(data) != 16 or data[4:8] != bytes(4):
+        return ""
+    command = struct.unpack_from(">H", data, 12)[0]
+    good = _ccitt(data[:14]) == struct.unpack_from(">H", data, 14)[0]
+    return f"IEEE 1344 command {command}" if good and 1 <= command <= 5 else ""
 
 
 def _modbus_tcp(data: bytes) -> str:
