@@ -54,6 +54,7 @@ _FRAMES = (
     _frame([_asdu(b"MU01", 0), _asdu(b"MU01", 1)], _TAG),
     _frame([_asdu(b"MU01", 0, more=True)]),
     _frame([_asdu(b"MU01", 0), _asdu(b"MU02", 0)], security=b"\x81\x02\xab\xcd"),
+    _frame([_asdu(b"MU01", 0)], security=b"\xa1\x04\x04\x02\xab\xcd"),
 )
 _ROW = [_frame([_asdu(b"MU01", count)]) for count in range(6)]
 _BLOCKS = (wire.encode_block(_ROW), wire.encode_block(_FRAMES), wire.encode_block(_FRAMES[:1]))

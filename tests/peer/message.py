@@ -165,10 +165,10 @@ def goose(message: Goose, long: bool = False) -> bytes:
     return tlv(0x61, b"".join(tlv(tag, said, long) for tag, said in fields if said is not None))
 
 
-def sv(asdus: tuple[Asdu, ...]) -> bytes:
-    """SavPdu of IEC 61850-9-2 Table 14."""
+def sv(asdus: tuple[Asdu, ...], security: bytes = b"") -> bytes:
+    """SavPdu of IEC 61850-9-2 Table 14. `security`: an element, behind noASDU."""
     inner = b"".join(tlv(0x30, _asdu(each)) for each in asdus)
-    return tlv(0x60, tlv(0x80, number(len(asdus))) + tlv(0xA2, inner))
+    return tlv(0x60, tlv(0x80, number(len(asdus))) + security + tlv(0xA2, inner))
 
 
 def _asdu(asdu: Asdu) -> bytes:

@@ -92,6 +92,14 @@ def test_open61850_reads_the_same(drawn: Drawn):
         assert read.asdus == open61850_form.sv(asdus), raw.hex()
 
 
+@pytest.mark.parametrize("tag", [0x81, 0xA1])
+def test_samples_with_a_security_extension(drawn: Drawn, tag: int):
+    """`security [1] ANY`: an ANY has an explicit tag, and not every sender knows it."""
+    link, asdus, _ = drawn.sv[0]
+    raw = message.frame("sv", link, message.sv(asdus, message.tlv(tag, b"\x04\x02\xab\xcd")))
+    assert [each.smp_cnt for each in ours.sv(raw)[1]] == [each.smp_cnt for each in asdus]
+
+
 def test_tshark_reads_the_same(drawn: Drawn, program: Callable[[str], Path], tmp_path: Path):
     file = tmp_path / "drawn.pcap"
     write(file, [raw for _, _, raw in drawn.goose] + [raw for _, _, raw in drawn.sv])
