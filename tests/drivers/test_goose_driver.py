@@ -31,6 +31,7 @@ from tests.drivers.test_goose_scl import BAY
 from tests.drivers.vector import vector
 
 WAIT_S = 20.0
+PATIENT_MS = 60_000  # between frames: a machine that is held up is no silence
 REFERENCE = "IED1LD0/LLN0$GO$gcb1"
 Item = Frame | Setup
 
@@ -259,9 +260,8 @@ def test_what_the_agent_makes_of_it(net: Namespace, far: socket.socket):
     def act() -> None:
         for turn, st_num in enumerate((1, 2, 5, 6)):
             publisher.change((boolean(bool(turn % 2)), float32(float(turn))))
-            publisher.st_num = st_num
-            far.send(publisher.next()[0][0])
-        far.send(publisher.frames(st_num=1, t_ns=publisher.t_ns - NS)[0])
+            far.send(publisher.frames(PATIENT_MS, st_num=st_num)[0])
+        far.send(publisher.frames(PATIENT_MS, st_num=1, t_ns=publisher.t_ns - NS)[0])
 
     setups, items = played(net, act, lambda items: Event.REPLAYED in noticed(items))
     health = Health()
