@@ -27,9 +27,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from drivers.arrival import arrival
 from drivers.ethernet.filter import program
 from drivers.ethernet.frame import ADDRESSES_BYTES, FRAME_BYTES_MAX
-from drivers.line import Clock, Instant, KernelClock, LinkError
+from drivers.line import Clock, Instant, LinkError
 
 BUFFER_BYTES = 8 << 20  # of the kernel: a second of a stream of 4,800 frames, as it counts them
 PACKETS_MAX = 4096  # of one read, and of what may wait here: bounds what a burst can hold up
@@ -82,7 +83,6 @@ class Capture:
     def __init__(self, interest: Interest, clock: Clock) -> None:
         """Raises LinkError; ValueError for a filter that cannot be made."""
         self._clock = clock
-        self._at = clock.at if isinstance(clock, KernelClock) else None
         self._interest = interest
         self._loop = asyncio.get_running_loop()
         self._packets: list[Packet] = []
@@ -196,16 +196,16 @@ class Capture:
 
     def _stamper(self) -> Callable[[int | None], Instant]:
         """Instants of the kernel's stamps, the clock asked once for those of one read."""
-        now, at = self._clock.now, self._at
+        now = self._clock.now()
         first: int | None = None
-        base = Instant(0, None)
+        base = now
 
         def stamp(realtime_ns: int | None) -> Instant:
             nonlocal first, base
-            if realtime_ns is None or at is None:
-                return now()
+            if realtime_ns is None:
+                return now
             if first is None or not 0 <= realtime_ns - first < NS:
-                first, base = realtime_ns, at(realtime_ns)
+                first, base = realtime_ns, arrival(realtime_ns, now)
             return Instant(base.tai + realtime_ns - first, base.bound)
 
         return stamp

@@ -261,6 +261,7 @@ def test_a_stream_that_ends_gives_its_last_block_without_more_frames():
     items = session.tick(T0 + 300_000_000)
     assert [len(decode_block(item.raw)) for item in items if isinstance(item, Frame)] == [120, 10]
     assert not session.tick(T0 + 600_000_000)
+    assert not session.counts  # what would have come later is not missing
 
 
 def test_what_is_held_for_want_of_a_rate_is_let_go_in_time():

@@ -2,8 +2,9 @@
 whatever code under drivers/ wrote in a test must stand here.
 
 1. IEEE C37.118.2-2011 6.5, Table 15: commands 1 to 6, in a frame of 18 bytes with a good CHK.
-2. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
-3. IEEE 1344: commands 1 to 5, in a frame of 16 bytes with a good CHK, to an IDCODE of 32 bits.
+2. IEEE 1344-1995 commands 1 to 5, in a frame of 16 bytes: SOC, IDCODE, CMD, CHK. The upper half of
+   the IDCODE is 0, or it could be read as a data frame.
+3. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
 4. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
 
 It knows nothing of drivers.asks.
@@ -33,11 +34,10 @@ def _c37118(data: bytes) -> str:
 
 
 def _ieee1344(data: bytes) -> str:
-    """SOC, IDCODE (64 bits), CMD, CHK."""
     if len(data) != 16 or data[4:8] != bytes(4):
         return ""
-    command = struct.unpack_from(">H", data, 12)[0]
-    good = _ccitt(data[:14]) == struct.unpack_from(">H", data, 14)[0]
+    command, chk = struct.unpack_from(">HH", data, 12)
+    good = _ccitt(data[:14]) == chk
     return f"IEEE 1344 command {command}" if good and 1 <= command <= 5 else ""
 
 
