@@ -32,6 +32,8 @@ _PDU = wire.Pdu(
     "IED1LD0/LLN0$GO$gcb1", 2000, "IED1LD0/LLN0$ds1", "gcb1", _T, 3, 17, False, 1, False, 20,
     _ENTRIES, b"",
 )  # fmt: skip
+# A jumbo frame has three thousand entries: a session learns them, tells them and compiles them.
+CASE_NS_MAX = 200_000_000
 _HEARD = Instant(1_700_000_037_600_000_000, 1_000_000)
 _STEP_NS = 150_000_000
 _HEAD = 8  # APPID, Length, Reserved1, Reserved2
@@ -176,4 +178,5 @@ def target() -> Target:
         _vary,
         ethernet.TOKENS,
         JUMBO_BYTES_MAX,
+        CASE_NS_MAX,
     )
