@@ -46,6 +46,13 @@ SCHEMES: Mapping[str, Scheme] = {
     "modbus+rtu": Scheme(
         "drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions", True
     ),
+    "ublox": Scheme(
+        "drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions", True
+    ),
+    "nmea": Scheme("drivers.gnss.driver", "NmeaDriver", "drivers.gnss.option", "NmeaOptions", True),
+    "gpsd": Scheme(
+        "drivers.gnss.driver", "GpsdDriver", "drivers.gnss.option", "GpsdOptions", False
+    ),
 }
 
 

@@ -70,7 +70,7 @@ _MEASURED = frozenset({FixType.PLANE, FixType.SPACE, FixType.COMBINED})
 
 
 def of_ubx(epoch: Heard, pvt: ubx.Pvt, standing: Standing) -> Fix:
-    """From NAV-PVT and what stands beside it. Raises FrameError for a date that is none."""
+    """From NAV-PVT and what stands beside it."""
     doubts = set()
     if not pvt.ok or pvt.fix_type not in _MEASURED | {FixType.TIME}:
         doubts.add(Doubt.NO_FIX)
@@ -140,7 +140,7 @@ def _mode_of(pvt: ubx.Pvt, survey: ubx.Survey | None, told: ubx.TimeMode | None)
 
 
 def of_nmea(epoch: Heard, said: Sequence[Sentence], standing: Standing) -> Fix:
-    """From the sentences of one instant. Raises FrameError for a date that is none."""
+    """From the sentences of one instant."""
     doubts = set()
     utc = _utc_of(said)
     claimed = by_utc(utc, epoch.table) if utc is not None else _NOTHING
@@ -223,7 +223,7 @@ def _signals_of(said: Sequence[Sentence], standing: Standing) -> Signals | None:
 
 
 def of_gpsd(epoch: Heard, said: gpsd.Position, standing: Standing) -> Fix:
-    """From TPV, and SKY beside it. Raises FrameError for a date that is none."""
+    """From TPV, and SKY beside it."""
     doubts = set()
     claimed = by_utc(said.utc, epoch.table) if said.utc is not None else _NOTHING
     if said.fix_type in (FixType.NONE, FixType.DEAD_RECKONING):

@@ -17,6 +17,9 @@ from drivers.line import Instant
 from evidence.code import Flag
 
 DAY_S = 86_400
+# u-blox's accuracies are estimates of one sigma, and a bound is a maximum: 99.7 % where errors are
+# normal.
+SIGMAS = 3
 
 
 class Speech(Enum):
@@ -76,6 +79,8 @@ class Doubt(Enum):
     UNRESOLVED = "unresolved"  # a time, and it says itself that it is not sure of it
     CLOCK_UNSET = "clock_unset"  # the year in which its counter starts: 1970, 1980, 2000
     WEEK_ROLLOVER = "week_rollover"  # 1,024 weeks off, or a multiple
+    DATE_INVALID = "date_invalid"  # no date of the calendar, no time of day
+    FUTURE = "future"  # beyond anybody's lifetime
     PAST = "past"  # before this program was written: a replay, or a clock never set
     REPEATED = "repeated"  # the very instant of the epoch before
     BACKWARDS = "backwards"  # an instant before that of the epoch before
@@ -93,6 +98,7 @@ class Doubt(Enum):
 TIMELESS = frozenset(
     {
         *(Doubt.NO_FIX, Doubt.NO_TIME, Doubt.UNRESOLVED, Doubt.CLOCK_UNSET, Doubt.WEEK_ROLLOVER),
+        *(Doubt.DATE_INVALID, Doubt.FUTURE),
         *(Doubt.PAST, Doubt.REPEATED, Doubt.BACKWARDS, Doubt.INCONSISTENT, Doubt.LEAP_UNKNOWN),
         *(Doubt.MANUAL, Doubt.SIMULATED),
     }
@@ -218,8 +224,10 @@ class Fix:
 
     @property
     def bound_ns(self) -> int | None:
-        """The accuracy claimed, where a time counts. Of one sigma: not a maximum."""
-        return self.accuracy_ns if self.time_counts else None
+        """A maximum from the accuracy claimed; None where the time does not count."""
+        if self.accuracy_ns is None or not self.time_counts:
+            return None
+        return SIGMAS * self.accuracy_ns
 
     def flags(self) -> Flag:
         """What is known of the clock that stamped it, in the words of an observation."""

@@ -15,7 +15,6 @@ from datetime import date
 from typing import NamedTuple
 
 from drivers.gnss.fix import Doubt, Utc
-from drivers.line import FrameError
 from evidence.leap import NS, LeapTable
 
 DAY_NS = 86_400 * NS
@@ -26,6 +25,7 @@ GPS_TAI_S = 19
 ROLLOVER_NS = 1024 * WEEK_NS
 ROLLOVER_SLACK_NS = DAY_NS  # of the gateway's own clock, which may never have been set well
 EARLIEST_S = 1_793_491_200  # 2026-11-01, UTC: when this was written
+LATEST_S = EARLIEST_S + 4 * 1024 * WEEK_S  # 78 years later
 ITOW_SLACK_NS = 1_000_000  # NAV-PVT's iTOW is in ms
 LEAP_GPS_S_MAX = 60  # GPS - UTC: 18 s since 2017; a larger figure is a mistake
 # Where counters of seconds start that were never set: 1970 (Unix), 1980 (GPS), 2000 (many clocks).
@@ -43,23 +43,29 @@ class Claimed(NamedTuple):
     doubts: frozenset[Doubt]
 
 
-def unix_s(utc: Utc) -> int:
+NO_DATE = Claimed(None, None, frozenset({Doubt.DATE_INVALID}))
+
+
+def unix_s(utc: Utc) -> int | None:
     """A date and time as Unix counts: second 60 is the count of the second after.
 
-    Raises FrameError for what is no date.
+    None for what is no date, or no time of day.
     """
     try:
         day = date(utc.year, utc.month, utc.day).toordinal() - _UNIX_ORDINAL
-    except (ValueError, OverflowError) as fault:
-        raise FrameError("date", f"{utc}: {fault}") from fault
+    except ValueError:
+        return None
     if not (0 <= utc.hour < 24 and 0 <= utc.minute < 60 and 0 <= utc.second <= 60):
-        raise FrameError("date", f"{utc} is no time of day")
+        return None
     return day * 86_400 + utc.hour * 3600 + utc.minute * 60 + utc.second
 
 
 def by_gps(utc: Utc, itow_ms: int, table: LeapTable) -> Claimed:
-    """From UTC and the time of the GPS week beside it. Raises FrameError."""
-    since_s = unix_s(utc) - GPS_EPOCH_S
+    """From UTC and the time of the GPS week beside it."""
+    count_s = unix_s(utc)
+    if count_s is None:
+        return NO_DATE
+    since_s = count_s - GPS_EPOCH_S
     apart = (itow_ms * 1_000_000 - since_s * NS - utc.ns) % WEEK_NS
     leap_s = (apart + NS // 2) // NS % WEEK_S  # a remainder just below a week is none
     off = (apart - leap_s * NS + WEEK_NS // 2) % WEEK_NS - WEEK_NS // 2
@@ -67,12 +73,14 @@ def by_gps(utc: Utc, itow_ms: int, table: LeapTable) -> Claimed:
         return Claimed(None, None, frozenset({Doubt.INCONSISTENT}))
     tai = (GPS_EPOCH_S + since_s + leap_s + GPS_TAI_S) * NS + utc.ns
     tai_utc_s = leap_s + GPS_TAI_S
-    return Claimed(tai, tai_utc_s, _leap_doubts(utc, tai_utc_s, table))
+    return Claimed(tai, tai_utc_s, _leap_doubts(count_s - (utc.second == 60), tai_utc_s, table))
 
 
 def by_utc(utc: Utc, table: LeapTable) -> Claimed:
-    """From UTC alone. Raises FrameError."""
+    """From UTC alone."""
     count_s = unix_s(utc)
+    if count_s is None:
+        return NO_DATE
     doubts = set()
     inserted = utc.second == 60
     if inserted:
@@ -96,16 +104,15 @@ def age_doubts(tai: int, heard_tai: int) -> frozenset[Doubt]:
     if weeks and abs(tai + weeks * ROLLOVER_NS - heard_tai) < ROLLOVER_SLACK_NS:
         return frozenset({Doubt.WEEK_ROLLOVER})
     if tai >= EARLIEST_S * NS:
-        return frozenset()
+        return frozenset() if tai < LATEST_S * NS else frozenset({Doubt.FUTURE})
     since_s = tai // NS
     if any(start <= since_s < start + _STARTS_LAST_S for start in _STARTS_S):
         return frozenset({Doubt.CLOCK_UNSET})
     return frozenset({Doubt.PAST})
 
 
-def _leap_doubts(utc: Utc, tai_utc_s: int, table: LeapTable) -> frozenset[Doubt]:
+def _leap_doubts(count_s: int, tai_utc_s: int, table: LeapTable) -> frozenset[Doubt]:
     """Of leap seconds that the receiver counts with, beside this machine's table."""
-    count_s = unix_s(utc) - (utc.second == 60)
     if not table.known(count_s) or tai_utc_s == table.offset_s(count_s):
         return frozenset()
     if table.inserted_at(count_s + 1) or table.inserted_at(count_s):
