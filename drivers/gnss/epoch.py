@@ -169,6 +169,8 @@ class Epochs:
         course.keep(raw, heard)
         if isinstance(fact, ubx.Pvt):
             course.main, course.last_tai = fact, heard.tai
+            self._courses[Speech.NMEA].clear()  # said before it was known that UBX rules
+            self._courses[Speech.GPSD].clear()
         else:
             self._standing[type(fact)] = (fact, heard.tai)
 
