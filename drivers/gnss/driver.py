@@ -80,6 +80,8 @@ class ReceiverDriver(ABC):
                 await self.close()
         self._good_s = asyncio.get_running_loop().time()
         self._watch_silence()
+        frames = [item for item in self._queue if isinstance(item, Frame)]
+        self._queue = deque(frames)
         return [session.setup()]
 
     async def read(self) -> Sequence[Frame | Setup]:

@@ -25,7 +25,7 @@ from evidence.leap import BUILT_IN, NS, LeapTable
 # gpsd they come in packets some ms apart.
 QUIET_NS = 150_000_000
 FIX_BYTES_MAX = 4096  # of a fix observation
-RULES_NS = 5 * NS  # for how long a language rules after it was last heard
+RULES_NS = 3 * NS  # for how long a language rules after it was last heard
 MOVES_NS = 600 * NS  # for how long a position that moved counts as measured
 PARTS_MAX = 128  # of one epoch: 4 GSV of 6 systems on 3 signals, and some
 KEEP_NS: dict[type, int] = {
@@ -58,10 +58,14 @@ class _Course:
         self.moved_tai = 0
         self.last_tai = 0  # by the gateway's clock: when the language was last heard to tell a time
 
-    def keep(self, raw: bytes, heard: Instant) -> None:
-        """Of an epoch to come, or of the one that is open."""
-        if self.heard is None:
+    def begin(self, name: str, heard: Instant) -> None:
+        """A message of an instant: the epoch is open, since its first."""
+        if not self.seen:
             self.heard = heard
+        self.seen.add(name)
+
+    def keep(self, raw: bytes) -> None:
+        """Of the epoch that is open, or of one to come."""
         self.raw.append(raw)
         self.raw_bytes += len(raw)
         while self.raw_bytes > FIX_BYTES_MAX:
@@ -157,7 +161,7 @@ class Epochs:
         course = self._courses[Speech.UBX]
         if isinstance(fact, ubx.End):
             if course.stamp == fact.itow_ms:
-                course.keep(raw, heard)
+                course.keep(raw)
                 self._complete(Speech.UBX)
             return
         name = type(fact).__name__
@@ -165,8 +169,8 @@ class Epochs:
             if course.opened() and (course.stamp != fact.itow_ms or name in course.seen):
                 self._complete(Speech.UBX)
             course.stamp = fact.itow_ms
-            course.seen.add(name)
-        course.keep(raw, heard)
+            course.begin(name, heard)
+        course.keep(raw)
         if isinstance(fact, ubx.Pvt):
             course.main, course.last_tai = fact, heard.tai
             self._courses[Speech.NMEA].clear()  # said before it was known that UBX rules
@@ -187,10 +191,10 @@ class Epochs:
                 self._complete(Speech.NMEA)
             if said.clock is not None:
                 course.stamp, course.last_tai = said.clock, heard.tai
-            course.seen.add(said.address)
+            course.begin(said.address, heard)
         if len(course.said) < PARTS_MAX:
             course.said.append(said)
-        course.keep(raw, heard)
+        course.keep(raw)
 
     def _hear_gpsd(self, raw: bytes, heard: Instant) -> None:
         fact = gpsd.read(raw)
@@ -202,12 +206,12 @@ class Epochs:
             return
         course = self._courses[Speech.GPSD]
         if isinstance(fact, gpsd.Sky):
-            course.keep(raw, heard)
+            course.keep(raw)
             self._standing[gpsd.Sky] = (fact, heard.tai)
         elif isinstance(fact, gpsd.Position):
-            course.keep(raw, heard)
+            course.keep(raw)
             course.main = fact
-            course.seen.add("TPV")
+            course.begin("TPV", heard)
             self._complete(Speech.GPSD)
 
     def _ruled(self, speeches: tuple[Speech, ...], heard: Instant) -> bool:

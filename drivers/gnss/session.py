@@ -32,7 +32,7 @@ EARLY_NS = 200_000_000  # arrivals of equal periods differ by less than this
 AGAIN_NS = 10 * NS  # between two asks of what is not answered
 MODE_NS = 60 * NS
 NEVER_NS = 1 << 62
-PATIENCE_NS = 5 * NS  # without UBX: the rates are asked again
+PATIENCE_NS = 3 * NS  # without UBX: the rates are asked again
 VALSET_PROTOCOL = (27, 0)  # from generation 9 on; CFG-MSG is gone in generation 10
 # Epochs between two of a message. NAV-SAT is long: seldom on a line that is slow.
 RATES = {
