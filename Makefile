@@ -92,7 +92,7 @@ soak: venv ## Memory over ten minutes, 10,000 simulated runs; SECONDS=60 RUNS=10
 	$(BIN)/gridseal-hil sim --runs $(or $(RUNS),10000) --crash-points --week --jobs $$(nproc)
 
 bench: venv ## The benchmarks, one after the other, a line of JSON each
-	@for what in seal admit verify decode latency drain flash; do
+	@for what in seal admit verify decode modbus latency drain flash; do
 	    $(BIN)/gridseal-hil bench $$what --json $(ARGS)
 	done
 

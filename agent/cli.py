@@ -1,4 +1,4 @@
-"""`gridseal-agent`: run, check, status, export.
+"""`gridseal-agent`: run, check, status, export, listen.
 
 Exit codes: 0 well, 1 it failed at work, 2 it was told something wrong.
 
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent import config
+from agent import config, listen
 from agent.config import Gateway
 from drivers import registry
 from drivers.keystore.uri import KeyStoreError, open_signer
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
             )
             told = "when it ends, leave its last account here, as status --json gives it"
             command.add_argument("--report", type=Path, metavar="FILE", help=told)
+    hear = commands.add_parser("listen", help="hear one source by its URL, without configuration")
+    listen.add(hear)
+    hear.set_defaults(call=listen.main)
     return parser
 
 

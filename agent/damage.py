@@ -8,7 +8,8 @@ It reads what it is given, and decides nothing.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from agent.commit import Left
 from agent.sealer import Came, Stretch
@@ -28,6 +29,15 @@ class Damaged(NamedTuple):
     id: int
     taken: int  # when it was written, ns TAI
     why: str
+
+
+def is_whole(crc: Any, parts: Any, links: Any) -> bool:
+    """Whether this is what was written. Of what is read even the types are in doubt: a bit of a
+    row's header makes a number of a blob.
+    """
+    if not isinstance(parts, bytes) or not isinstance(links, bytes):
+        return False
+    return bool(crc32(links, crc32(parts)) == crc)
 
 
 class Survey:

@@ -15,6 +15,9 @@ from agent.commit import Fork, Kept, Waiting
 from agent.schema import DamageError, SpoolError
 from evidence import cbor
 
+# Numbers of a row whose header may be damaged.
+TAKEN = "coalesce(CAST(taken AS INTEGER), 0)"
+COUNT = "coalesce(CAST(observations AS INTEGER), 0)"
 _FORK = "fork "  # and a number: the marks in which forks are kept
 
 
@@ -48,7 +51,7 @@ class Queries:
     def oldest(self) -> int | None:
         """When the first piece of the oldest batch that waits was taken, ns TAI."""
         query = (
-            "SELECT p.taken FROM batch b JOIN piece p ON p.id = b.first"
+            f"SELECT {TAKEN} FROM batch b JOIN piece p ON p.id = b.first"
             " WHERE b.state = 0 ORDER BY b.id LIMIT 1"
         )
         found = self.rows(query)

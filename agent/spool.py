@@ -24,8 +24,8 @@ import apsw
 
 from agent.commit import Commit, Found, Kept, Left, Shelved
 from agent.cutter import Cut
-from agent.damage import Damaged, Survey
-from agent.query import Queries, read_forks
+from agent.damage import Damaged, Survey, is_whole
+from agent.query import COUNT, TAKEN, Queries, read_forks
 from agent.schema import DamageError, GoneError, SpoolError, give_up, locked, opened
 from agent.sealer import Came, Piece, Statement, Stretch
 from evidence import cbor, merkle, observation, shape
@@ -85,7 +85,7 @@ class Spool(Queries):
         """What is there, at the start of a run."""
         marks = dict(self.rows("SELECT name, value FROM mark"))
         snapshot, reached, came = _read_snapshot(marks.get("reached"))
-        last = self.rows("SELECT id, taken FROM piece ORDER BY id DESC LIMIT 1")
+        last = self.rows(f"SELECT id, {TAKEN} FROM piece ORDER BY id DESC LIMIT 1")
         covered = self.rows("SELECT max(id) FROM batch")[0][0] or 0  # its last piece's number
         survey, left = Survey(covered), []
         for piece in self.survey(survey, min(snapshot, covered) + 1):
@@ -138,7 +138,8 @@ class Spool(Queries):
         damaged, so it is for the caller to doubt. Raises SpoolError.
         """
         found: dict[int, Came] = {}
-        query = "SELECT parts FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"
+        query = "SELECT coalesce(CAST(parts AS BLOB), x'') FROM piece"
+        query += " WHERE id BETWEEN ? AND ? ORDER BY id"
         try:
             for (parts,) in self.rows(query, (first, last)):
                 for item in shape.array(cbor.decode(parts), "parts"):
@@ -317,7 +318,8 @@ class Spool(Queries):
 
     def survey(self, survey: Survey, first: int, last: int = (1 << 63) - 1) -> Iterator[Left]:
         """The sound pieces; those that are not are surveyed and passed over."""
-        query = "SELECT id, taken FROM piece WHERE id BETWEEN ? AND ? ORDER BY id"
+        query = f"SELECT id, {TAKEN} FROM piece"
+        query += " WHERE id BETWEEN ? AND ? ORDER BY id"
         for row, taken in self.rows(query, (first, last)):
             try:
                 piece = next(self.pieces(row, row))
@@ -332,11 +334,11 @@ class Spool(Queries):
         """The pieces from one number to another. Raises SpoolError; DamageError where one is not
         what was written.
         """
-        query = "SELECT id, crc, parts, links, observations FROM piece"
+        query = f"SELECT id, crc, parts, links, {COUNT} FROM piece"
         query += " WHERE id BETWEEN ? AND ? ORDER BY id"
         for piece_id, crc, parts, links, count in self.rows(query, (first, last)):
             where = f"{self.path}: piece {piece_id}"
-            if crc32(links, crc32(parts)) != crc:
+            if not is_whole(crc, parts, links):
                 raise DamageError(f"{where}: is not what was written")
             yield Left(piece_id, tuple(_stretches(parts, links, where)), count, len(links))
 

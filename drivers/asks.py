@@ -5,14 +5,16 @@
 2. IEEE C37.118.2-2011 Table 15: data off, data on, send HDR, CFG-1, CFG-2 and CFG-3. Never the
    extended frame, whose meaning is the vendor's, nor what C37.118.2-2024 adds (rename and configure
    write).
-3. Modbus: the four functions that read (MODBUS Application Protocol V1.1b3, 6.1 to 6.4), of one
+3. IEEE 1344: data off, data on, send the header, configuration file 1 or 2. Never command 8, which
+   gives the PMU a reference phasor.
+4. Modbus: the four functions that read (MODBUS Application Protocol V1.1b3, 6.1 to 6.4), of one
    unit, within their limits; over TCP and TLS framed by MBAP, on a serial line by address and CRC.
    No other function, no broadcast, no request inside another.
-4. u-blox receivers: polls of what they are and of how they measure, and the rate at which they tell
+5. u-blox receivers: polls of what they are and of how they measure, and the rate at which they tell
    the messages that are read here, on the port that asks, in RAM: what is lost with power. No rate
    of 0, no other item of configuration, no other layer.
-5. gpsd: to be told what it hears, its devices untouched.
-6. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
+6. gpsd: to be told what it hears, its devices untouched.
+7. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
 
 It opens nothing and waits for nothing: the line is non-blocking, and an ask is a few bytes. Through
 TLS an ask is checked as it is, just before it is encrypted.
@@ -20,6 +22,7 @@ TLS an ask is checked as it is, just before it is encrypted.
 
 import os
 import re
+import socket
 from binascii import crc_hqx
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -39,6 +42,15 @@ C37118_COMMANDS: Final = {
 _C37118_COMMAND_BYTES = 18
 _C37118_SYNCS = (b"\xaa\x41", b"\xaa\x42")  # a command frame of 2005 or 2011
 
+
+IEEE1344_COMMANDS: Final = {
+    1: "data off",
+    2: "data on",
+    3: "send header",
+    4: "send configuration 1",
+    5: "send configuration 2",
+}
+_IEEE1344_COMMAND_BYTES = 16
 
 MODBUS_READS: Final = {  # name, most of one read
     1: ("read coils", 2000),
@@ -93,8 +105,13 @@ class AskError(Exception):
     """Something was about to be sent that the table does not hold."""
 
 
-def send(line: int | Outlet, protocol: str, encoded: bytes) -> str:
-    """Sends one ask, whole, and returns what the table calls it. `line`: a descriptor, or TLS.
+def send(
+    line: int | Outlet, protocol: str, encoded: bytes, to: tuple[str, int] | None = None
+) -> str:
+    """Sends one ask, whole, and returns what the table calls it.
+
+    `line`: a descriptor, or TLS. `to`: numeric address and port, where the descriptor is a UDP
+    socket that is bound to no peer.
 
     Raises AskError with nothing sent, LinkError when the line does not take it.
     """
@@ -102,10 +119,17 @@ def send(line: int | Outlet, protocol: str, encoded: bytes) -> str:
     if named is None:
         raise AskError(f"nothing may be sent by {protocol!r}")
     name = named(encoded)
+    borrowed = socket.socket(fileno=line) if to is not None and isinstance(line, int) else None
     try:
-        sent = os.write(line, encoded) if isinstance(line, int) else line.write(encoded)
+        if borrowed is not None and to is not None:
+            sent = borrowed.sendto(encoded, to)
+        else:
+            sent = os.write(line, encoded) if isinstance(line, int) else line.write(encoded)
     except OSError as fault:
         raise LinkError(f"cannot send {name}: {fault.strerror or fault}") from fault
+    finally:
+        if borrowed is not None:
+            borrowed.detach()  # the descriptor is the line's, not ours to close
     if sent != len(encoded):
         raise LinkError(f"the line took {sent} of {len(encoded)} bytes of {name}")
     return name
@@ -149,6 +173,18 @@ def _modbus_read(pdu: bytes) -> str:
     return name
 
 
+def _ieee1344(encoded: bytes) -> str:
+    """The name of an IEEE 1344 command frame that may be sent."""
+    # The upper half of the IDCODE is 0 in all that we send: without it this would be a data frame.
+    whole = len(encoded) == _IEEE1344_COMMAND_BYTES and encoded[4:8] == bytes(4)
+    if not whole or crc_hqx(encoded, 0xFFFF):
+        raise AskError(f"not an IEEE 1344 command frame: {encoded[:20].hex()}")
+    name = IEEE1344_COMMANDS.get(int.from_bytes(encoded[12:14], "big"))
+    if name is None:
+        raise AskError(f"IEEE 1344 command {encoded[12:14].hex()} is not in the table")
+    return name
+
+
 def _ubx(encoded: bytes) -> str:
     """The name of a poll or of rates that a u-blox receiver may be sent."""
     if encoded[:2] != UBX_SYNC or len(encoded) < 8 or fletcher(encoded[2:-2]) != encoded[-2:]:
@@ -182,6 +218,7 @@ def _gpsd(encoded: bytes) -> str:
 
 _PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {
     "c37118": _c37118,
+    "ieee1344": _ieee1344,
     "modbus-tcp": _modbus_tcp,
     "modbus-rtu": _modbus_rtu,
     "ubx": _ubx,

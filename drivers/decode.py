@@ -24,7 +24,10 @@ COMPILED_MAX = 1024
 # A kind, and the module whose `compiled` takes its configuration.
 WIRES: Mapping[Kind, str] = {
     Kind.C37118: "drivers.c37118.wire",
+    Kind.IEEE1344: "drivers.ieee1344.wire",
     Kind.MODBUS: "drivers.modbus.wire",
+    Kind.GOOSE: "drivers.goose.wire",
+    Kind.SV: "drivers.sv.wire",
 }
 
 

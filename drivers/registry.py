@@ -20,6 +20,30 @@ BITS_A_BYTE = 10
 LOAD_MAX = 0.85  # of the baud: above it a burst or a resent configuration has no room
 
 
+class Place(NamedTuple):
+    """Which options the parts of a URL are (drivers.url); empty where a part means nothing.
+
+    Who is heard by datagrams may be typed by our own address (0.0.0.0, [::]) or by a group's: then
+    host and port are `local_host` and `local_port`, or `group` and `local_port`, and nothing is
+    asked, unless the URL says so.
+    """
+
+    host: str = ""
+    port: str = ""
+    path: str = ""
+    local_host: str = ""
+    local_port: str = ""
+    group: str = ""
+
+
+HOST = Place(host="host", port="port")
+FILE = Place(path="path")
+DATAGRAMS = Place("host", "port", "", "local_host", "local_port", "group")
+INTERFACE = Place(host="interface")
+DAEMON = Place(host="host", port="port", path="device")
+UNASKED = {"commands": "none"}
+
+
 class Scheme(NamedTuple):
     """Where a scheme's driver and options are: module and names."""
 
@@ -28,30 +52,70 @@ class Scheme(NamedTuple):
     option_module: str
     options: str
     serial: bool  # the line has a baud, and so a limit
+    place: Place = HOST  # how it is typed on one line
+    hint: str = ""  # what to look at where the line is open and nothing is heard
 
 
+_PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
+_MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
+_ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
+_RECEIVER_HINT = "is baud the receiver's, and is its antenna connected?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
-        "drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions", False
+        *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
+        *(False, HOST, _PMU_HINT),
+    ),
+    "c37118+udp": Scheme(
+        *("drivers.c37118.driver", "UdpDriver", "drivers.c37118.option", "UdpOptions"),
+        *(False, DATAGRAMS, _PMU_HINT),
     ),
     "c37118+serial": Scheme(
-        "drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions", True
+        *("drivers.c37118.driver", "SerialDriver", "drivers.c37118.option", "SerialOptions"),
+        *(True, FILE, _PMU_HINT),
+    ),
+    "ieee1344+tcp": Scheme(
+        *("drivers.ieee1344.driver", "TcpDriver", "drivers.ieee1344.option", "TcpOptions"),
+        *(False, HOST, _PMU_HINT),
+    ),
+    "ieee1344+udp": Scheme(
+        *("drivers.ieee1344.driver", "UdpDriver", "drivers.ieee1344.option", "UdpOptions"),
+        *(False, DATAGRAMS, _PMU_HINT),
+    ),
+    "ieee1344+serial": Scheme(
+        *("drivers.ieee1344.driver", "SerialDriver", "drivers.ieee1344.option", "SerialOptions"),
+        *(True, FILE, _PMU_HINT),
     ),
     "modbus+tcp": Scheme(
-        "drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions", False
+        *("drivers.modbus.driver", "TcpDriver", "drivers.modbus.option", "TcpOptions"),
+        *(False, HOST, _MODBUS_HINT),
     ),
     "modbus+tls": Scheme(
-        "drivers.modbus.driver", "TlsDriver", "drivers.modbus.option", "TlsOptions", False
+        *("drivers.modbus.driver", "TlsDriver", "drivers.modbus.option", "TlsOptions"),
+        *(False, HOST, _MODBUS_HINT),
     ),
     "modbus+rtu": Scheme(
-        "drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions", True
+        *("drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions"),
+        *(True, FILE, _MODBUS_HINT),
+    ),
+    "goose": Scheme(
+        *("drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options"),
+        *(False, INTERFACE, _ETHERNET_HINT),
+    ),
+    "sv": Scheme(
+        *("drivers.sv.driver", "SvDriver", "drivers.sv.option", "SvOptions"),
+        *(False, INTERFACE, _ETHERNET_HINT),
     ),
     "ublox": Scheme(
-        "drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions", True
+        *("drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions"),
+        *(True, FILE, _RECEIVER_HINT),
     ),
-    "nmea": Scheme("drivers.gnss.driver", "NmeaDriver", "drivers.gnss.option", "NmeaOptions", True),
+    "nmea": Scheme(
+        *("drivers.gnss.driver", "NmeaDriver", "drivers.gnss.option", "NmeaOptions"),
+        *(True, FILE, _RECEIVER_HINT),
+    ),
     "gpsd": Scheme(
-        "drivers.gnss.driver", "GpsdDriver", "drivers.gnss.option", "GpsdOptions", False
+        *("drivers.gnss.driver", "GpsdDriver", "drivers.gnss.option", "GpsdOptions"),
+        *(False, DAEMON, _RECEIVER_HINT),
     ),
 }
 
@@ -75,11 +139,15 @@ def scheme(name: str) -> Scheme:
     return row
 
 
+def options_type(name: str) -> Any:
+    """The struct of a scheme's options. Raises ConfigError."""
+    row = scheme(name)
+    return getattr(importlib.import_module(row.option_module), row.options)
+
+
 def options_of(source: Source) -> Any:
     """The source's options in their own struct, every range checked. Raises ConfigError."""
-    row = scheme(source.scheme)
-    struct = getattr(importlib.import_module(row.option_module), row.options)
-    return convert(dict(source.options), struct, f"source {source.name!r}")
+    return convert(dict(source.options), options_type(source.scheme), f"source {source.name!r}")
 
 
 def open_driver(source: Source, clock: Clock) -> Driver:

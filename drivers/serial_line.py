@@ -88,24 +88,27 @@ def open_line(options: LineOptions, clock: Clock) -> SerialPort:
     """The line, ours and set. To be called in the running loop. Raises LinkError."""
     path = options.path
     fd = _opened(path)
-    ready = False
+    claimed = ready = False
     try:
         pseudo = serial_device.is_pseudo(os.fstat(fd).st_rdev)
         _attributes(fd, path)
-        _claim(fd, path, pseudo)
+        _lock(fd, path)
+        if not pseudo:
+            _claim(fd, path)
+            claimed = True
         _set(fd, options, pseudo)
         if options.rs485 == "kernel":
             _turn_by_kernel(fd, options)
         _quicken(fd, path)
         termios.tcflush(fd, termios.TCIFLUSH)  # heard before us, at another speed perhaps
-        port = SerialPort(fd, clock, lambda: _release(fd, pseudo), options)
+        port = SerialPort(fd, clock, lambda: _release(fd, claimed), options)
         ready = True
         return port
     except termios.error as fault:
         raise LinkError(f"{path}: {fault.args[-1]}") from fault
     finally:
         if not ready:
-            os.close(fd)
+            _release(fd, claimed)
 
 
 def _opened(path: str) -> int:
@@ -144,32 +147,35 @@ def _attributes(fd: int, path: str) -> Attributes:
     return Attributes(*_TERMIOS2.unpack(raw))
 
 
-def _claim(fd: int, path: str, pseudo: bool) -> None:
-    """Ours alone. Raises LinkError."""
+def _lock(fd: int, path: str) -> None:
+    """Ours, for all who look. Raises LinkError."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as fault:
         raise LinkError(f"{path}: {serial_device.in_use(path)}") from fault
     except OSError as fault:
         raise LinkError(f"{path}: cannot be locked: {fault.strerror}") from fault
-    if pseudo:
-        return
+
+
+def _claim(fd: int, path: str) -> None:
+    """Ours, for all. Raises LinkError."""
     taken = bytearray(4)
     try:
         fcntl.ioctl(fd, _TIOCGEXCL, taken)
-        if any(taken):  # root passes by it; we do not
+        # Root passes by it; we do not, but for one that somebody who was killed has left behind.
+        if any(taken) and serial_device.others_with(path):
             raise LinkError(f"{path}: {serial_device.in_use(path)}")
         fcntl.ioctl(fd, termios.TIOCEXCL)
     except OSError as fault:
         raise LinkError(f"{path}: cannot be claimed: {fault.strerror}") from fault
 
 
-def _release(fd: int, pseudo: bool) -> None:
-    try:
-        if not pseudo:
+def _release(fd: int, claimed: bool) -> None:
+    """The kernel keeps TIOCEXCL for as long as anybody has the port open."""
+    with contextlib.suppress(OSError):  # hung up: there is nothing to release
+        if claimed:
             fcntl.ioctl(fd, termios.TIOCNXCL)
-    finally:
-        os.close(fd)
+    os.close(fd)
 
 
 _SIZES = {7: termios.CS7, 8: termios.CS8}

@@ -103,6 +103,27 @@ class Cause(IntEnum):
     CLOCK_STEPPED = 20
 
 
+class Event(IntEnum):
+    """What the gateway noticed (event)."""
+
+    STATE_FOUND = 1  # the first state heard after a start: it may be of any age
+    STATES_LOST = 2  # the sender counts changes that were not heard
+    MESSAGES_LOST = 3  # it counts messages of one state that were not heard
+    REORDERED = 4  # heard after one that was sent later
+    REPLAYED = 5  # heard before, or older than what was heard: not taken
+    RESTARTED = 6  # the sender counts from the beginning
+    TIME_WENT_BACK = 7  # a later state has an earlier instant
+    UNANNOUNCED = 8  # values changed, and the count of changes did not
+    REVISION_CHANGED = 9  # confRev
+    DATA_SET_CHANGED = 10  # not what was configured, or what was heard before
+    SENDER_CHANGED = 11  # its address
+    ADDRESS_CHANGED = 12  # where it sends to, or under which identifiers
+    MODE_CHANGED = 13  # test, simulation, needs commissioning
+    SILENT = 14  # longer than the sender allowed
+    HEARD_AGAIN = 15
+    CLOCK_DISAGREES = 16  # the instant of a change is far from its arrival
+
+
 class Class(IntEnum):
     """What an observation may be used for, as the record sees it.
 

@@ -1,5 +1,5 @@
 """A capture as its two ends heard it: payloads by connection, in the order of the capture, TCP
-streams put together.
+streams put together; and whole Ethernet frames, of the EtherTypes that are asked for.
 
 1. Within one direction of a TCP connection bytes come once and in order; what the capture never saw
    is a hole, counted, and the next chunk says `fresh`: nothing of an earlier chunk goes on in it.
@@ -7,20 +7,31 @@ streams put together.
    the capture.
 3. Every table and buffer is bounded; what is given up for that is counted by name.
 
-It knows no protocol above UDP and TCP; traffic that is neither is counted as `other`.
+It knows no protocol above UDP and TCP; traffic that is neither, and not asked for, is counted as
+`other`.
 """
 
 import ipaddress
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from hil.pcap import LINK_STREAM, CaptureError, Packet, Tally, packets
-from hil.segment import TCP, Segment, Segments
+from hil.segment import LINK_ETHERNET, TCP, Segment, Segments, carried
 
-__all__ = ["CaptureError", "Chunk", "Flow", "Packet", "Tally", "chunks", "packets"]
+__all__ = [
+    "CaptureError",
+    "Chunk",
+    "EthernetFrame",
+    "Flow",
+    "Packet",
+    "Tally",
+    "chunks",
+    "packets",
+    "parts",
+]
 
 FLOWS_MAX = 4096  # connections remembered at one time; the longest silent goes first
 # Waiting behind a hole, of one direction: beyond this it is no reordering, the bytes will not come.
@@ -44,6 +55,19 @@ class Flow(NamedTuple):
     server: str
     number: int
 
+    def words(self) -> str:
+        """As a source is named."""
+        ends = f"{self.client} {self.server}" if self.client else "bytes"
+        return f"{self.kind} {ends} #{self.number}"
+
+
+class EthernetFrame(NamedTuple):
+    """A whole Ethernet frame as captured: destination address first, no check sequence."""
+
+    ts_ns: int
+    data: bytes
+    ethertype: int  # what it carries, behind VLAN and HSR tags
+
 
 class Chunk(NamedTuple):
     """Bytes of one direction: a UDP datagram, or what has become readable of a TCP stream."""
@@ -61,9 +85,27 @@ def chunks(data: bytes, tally: Tally) -> Iterator[Chunk]:
 
     Raises CaptureError, before the first, when it cannot be read.
     """
+    for found in parts(data, tally):
+        if isinstance(found, Chunk):
+            yield found
+
+
+def parts(
+    data: bytes, tally: Tally, ethertypes: Set[int] = frozenset()
+) -> Iterator[Chunk | EthernetFrame]:
+    """Every payload, and every whole frame of one of these EtherTypes, in the capture's order.
+
+    Raises CaptureError, before the first, when it cannot be read.
+    """
     segments, flows = Segments(tally), _Flows(tally)
     file = Flow("file", "", "", 0)
     for packet in packets(data, tally):
+        if packet.link == LINK_ETHERNET and (kind := carried(packet.data)) in ethertypes:
+            if packet.length > len(packet.data):
+                tally.faults["packet_truncated"] += 1  # half a frame is of no use
+            else:
+                yield EthernetFrame(packet.ts_ns, packet.data, kind)
+            continue
         if packet.link == LINK_STREAM:
             yield Chunk(file, 0, packet.ts_ns, packet.data, "file", False)
             continue

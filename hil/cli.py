@@ -33,8 +33,10 @@ BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
-    "decode": ("how fast frames become channel values, against pypmu", ("seconds",)),
+    "decode": ("how fast frames become channel values, against what others wrote", ("seconds",)),
+    "modbus": ("transactions a second, against pymodbus; what polling costs", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
+    "capture": ("what hearing GOOSE and Sampled Values from a cable costs", ("seconds",)),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
@@ -79,9 +81,9 @@ def _run(argv: Sequence[str]) -> int:
 
         return demo.main(asked.seconds, asked.json, asked.keep)
     if asked.command == "replay":
-        from hil import replay
+        from hil.replay import command
 
-        return replay.main(asked.file, asked.json)
+        return command.main(asked.file, asked.json)
     if asked.command == "sim":
         from hil.sim import series
 
@@ -101,7 +103,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
-        "replay": "seal and admit every C37.118 frame of a capture, and compare",
+        "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
         "bench": "measure one thing against its reference",

@@ -21,6 +21,7 @@ from typing import Any
 
 from agent import status
 from drivers.keystore.uri import KeyStoreError
+from drivers.url import Option
 from evidence.config import ConfigError
 from hil.child import Child, ChildError
 from hil.devices.pmu import PHASORS_3, PHASORS_10, Plant, Profile
@@ -31,7 +32,7 @@ from hil.outcome import Outcome, Station, summary
 from hil.screen import Row, Screen, View, stream_for
 from provisioning.init import ANCHORS, GATEWAY, RECORD, InitRequest, initialise
 from provisioning.placement import PlacementError
-from provisioning.source import Option, RequestError, SourceRequest
+from provisioning.source import RequestError, SourceRequest
 from record.store import StoreError
 
 RATE = 60  # frames a second, of each PMU

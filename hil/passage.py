@@ -145,7 +145,8 @@ class Passage:
         for at in range(0, len(items), PIECE_FRAMES_MAX):
             part = items[at : at + PIECE_FRAMES_MAX]
             for item in part:
-                if isinstance(item, Frame) and item.fault is None:
+                stated = isinstance(item, Setup) or item.fault is not None or item.kind == Kind.GAP
+                if isinstance(item, Frame) and not stated:
                     self._heard.add((source, item.key), item.raw)
             self._hearing.hear(source, part)
             self._frames += len(part)

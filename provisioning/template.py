@@ -9,9 +9,10 @@ It reads and writes no file.
 import json
 from collections.abc import Mapping, Sequence
 
+from drivers.url import Option
 from evidence.key import PublicKey
 from evidence.siteplan import Bus, Survey
-from provisioning.source import Option, SourceRequest
+from provisioning.source import SourceRequest
 
 _EXAMPLE_SOURCE = """
 # No source yet. Remove the # of one of these and say where your PMU is;
@@ -146,9 +147,11 @@ def _options(options: Mapping[str, Option]) -> str:
 
 
 def _value(value: Option) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, int) else _string(value)
+    return str(value) if isinstance(value, int | float) else _string(value)
 
 
 def _string(value: str) -> str:

@@ -1,18 +1,23 @@
 """What tests ask of their surroundings: recorded traffic, and other people's programs.
 
 1. What is absent is named: the test is skipped, and with CI set it fails. No other file skips.
+2. Whatever code under drivers/ writes to a line in a test, or in a program that a test started, is
+   written down (tests.recorder), and the test fails where that is in no table.
 
 It starts nothing.
 """
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.recorder import sitecustomize as recorder
+from tests.recorder import table
 
 ROOT = Path(__file__).resolve().parent.parent
 _DEBIAN = ROOT / ".debian" / "usr"  # what .ci/debian unpacks, so that nothing is installed for it
@@ -24,6 +29,34 @@ os.environ["PATH"] = os.pathsep.join(
 # text strategy on a fresh clone reads the whole of Unicode.
 settings.register_profile("gridseal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gridseal")
+
+
+recorder.install()
+# Programs that tests start load the same recorder by themselves.
+_PATHS = [str(Path(recorder.__file__).parent), os.environ.get("PYTHONPATH", "")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _PATHS))
+
+
+@pytest.fixture(scope="session")
+def asked_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was sent to devices in this session, a line each."""
+    path = tmp_path_factory.mktemp("asked") / "lines"
+    path.touch()
+    os.environ[recorder.FILE] = str(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_but_asks(asked_file: Path) -> Iterator[None]:
+    """A test in which a device was sent what no table holds has failed."""
+    before = asked_file.stat().st_size
+    yield
+    with asked_file.open("rb") as file:
+        file.seek(before)
+        lines = file.read().decode().splitlines()
+    refused = [line for line in lines if not table.name_of(bytes.fromhex(line.split(" ")[2]))]
+    if refused:
+        pytest.fail(f"sent to a device, and in no table: {refused[:3]}", pytrace=False)
 
 
 def absent(what: str, remedy: str) -> NoReturn:
@@ -41,6 +74,16 @@ def captures() -> Path:
     path = Path(named) if named else ROOT.parent / "shared" / "captures"
     if not (path / "c37118").is_dir():
         absent("the captures", "name their folder by GRIDSEAL_CAPTURES")
+    return path
+
+
+@pytest.fixture(scope="session")
+def events() -> Path:
+    """The folder of public data on real events: beside the project, never in it."""
+    named = os.environ.get("GRIDSEAL_EVENTS")
+    path = Path(named) if named else ROOT.parent / "shared" / "events"
+    if not (path / "pmu_capture_1344").is_dir():
+        absent("the data of real events", "name their folder by GRIDSEAL_EVENTS")
     return path
 
 

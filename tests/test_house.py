@@ -60,19 +60,6 @@ IO_MODULES = {
     "threading",
     "time",
 }
-SENDS = {
-    "pwrite",
-    "send",
-    "sendall",
-    "sendfile",
-    "sendmsg",
-    "sendto",
-    "sock_sendall",
-    "sock_sendto",
-    "write",
-    "writelines",
-    "writev",
-}
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|importorskip|xfail)")
 NO_STORAGE = {"common", "core", "helper", "helpers", "misc", "shared", "util", "utils"}
 
@@ -303,27 +290,6 @@ def test_only_the_clock_asks_the_clock():
                 continue
             asked += [f"{name}:{node.lineno} {clock}" for clock in sorted(names)]
     assert not asked
-
-
-def test_only_asks_sends_to_a_device():
-    """Every send goes through one function, which checks the bytes against the closed table.
-
-    A method that could send is not even handed on.
-    """
-    senders: dict[str, list[str]] = {}
-    for name in sources():
-        # A key store writes files, and hears no device.
-        if not name.startswith("drivers/") or name.startswith("drivers/keystore/"):
-            continue
-        for function in functions(name):
-            for node in ast.walk(function):
-                if not isinstance(node, ast.Attribute) or node.attr not in SENDS:
-                    continue
-                if ast.unparse(node) != "asks.send":
-                    senders.setdefault(name, []).append(f"{function.name}:{node.lineno}")
-    inside = {place.split(":")[0] for place in senders.pop("drivers/asks.py", [])}
-    assert not senders
-    assert len(inside) <= 1
 
 
 @pytest.mark.parametrize("found", [MACHINE_PATHS, PACKAGE_HOSTS, UNFINISHED])

@@ -18,7 +18,6 @@ It does not check CHK (whoever takes a frame from the wire has), and does not ju
 
 from collections.abc import Iterable, Sequence
 from math import cos, nan, sin
-from operator import mul
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
@@ -36,6 +35,7 @@ from drivers.c37118.frame import (
 )
 from drivers.c37118.station import PHUNIT_STEP, Analog, Configuration, Format, Phasor, Station
 from drivers.line import Channel, FrameError
+from drivers.scale import scaler
 
 ANGLE_STEP_RAD = 1e-4  # C37.118.2-2011 Table 6: integer angles in rad x 10^4
 FREQ_STEP_HZ = 1e-3  # integer FREQ: deviation from nominal, mHz
@@ -73,11 +73,9 @@ class Layout:
     """One configuration, compiled. `slots` runs parallel to what `decode` returns."""
 
     __slots__ = (
-        "_factors",
         "_integer",
-        "_offsets",
         "_rotated",
-        "_scaled",
+        "_scale",
         "_struct",
         "configuration",
         "size",
@@ -100,11 +98,9 @@ class Layout:
         codes = "".join(slot.code for slot in self.slots)
         self._struct = Struct(f">{HEAD_BYTES}x{codes}{CHK_BYTES}x")
         self.stat_offsets = _stat_offsets(configuration)
-        self._factors = tuple(1 if slot.factor == 1 else slot.factor for slot in self.slots)
-        self._offsets = tuple(
-            (at, slot.offset) for at, slot in enumerate(self.slots) if slot.offset
-        )
-        self._scaled = not all(slot.plain() for slot in self.slots)
+        factors, offsets = zip(*((slot.factor, slot.offset) for slot in self.slots), strict=True)
+        plain = all(slot.plain() for slot in self.slots)
+        self._scale = None if plain else scaler(factors, offsets)
         self._integer = "h" in codes
         self._rotated = _rotated(configuration, self.slots)
 
@@ -115,18 +111,14 @@ class Layout:
         if len(raw) != self.size or raw[0] != SYNC_LEAD or raw[1] not in _DATA_SYNC:
             raise self._refusal(raw)
         counts = self._struct.unpack(raw)
-        if not self._scaled:
+        if self._scale is None:
             return counts
         # Searching the bytes is ten times cheaper than searching the numbers, and nearly always
         # says no.
         if self._integer and MISSING_BYTES in raw and MISSING in counts:
             counts = self._with_gaps(counts)
-        scaled = list(map(mul, counts, self._factors))
-        for at, offset in self._offsets:
-            scaled[at] += offset
-        if self._rotated:
-            self._rotate(scaled)
-        return tuple(scaled)
+        values = self._scale(*counts)
+        return self._turned(values) if self._rotated else values
 
     def stats(self, raw: bytes) -> tuple[int, ...]:
         """The STAT word of each PMU block of a frame of this layout's size."""
@@ -173,12 +165,14 @@ class Layout:
                 found[at - 1] = nan
         return tuple(found)
 
-    def _rotate(self, turned: list[float]) -> None:
-        """Turns rectangular phasors by PHSCALE's angle: Y e^(j theta) times the phasor."""
+    def _turned(self, values: Values) -> Values:
+        """With rectangular phasors turned by PHSCALE's angle: Y e^(j theta) times the phasor."""
+        turned = list(values)
         for at, cosine, sine in self._rotated:
             real, imaginary = turned[at], turned[at + 1]
             turned[at] = real * cosine - imaginary * sine
             turned[at + 1] = real * sine + imaginary * cosine
+        return tuple(turned)
 
 
 def _slots(configuration: Configuration, block: int, station: Station) -> Iterable[Slot]:

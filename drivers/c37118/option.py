@@ -1,7 +1,9 @@
-"""The options of a C37.118 source, as gateway.toml states them: one struct for TCP, one for serial.
+"""The options of a C37.118 source, as gateway.toml states them: one struct for TCP, one for UDP,
+one for serial.
 
 1. Unknown keys are refused, and every range is checked here, before anything is opened.
 2. Who sends needs an address: commands = "full" needs an idcode, stated or in the file.
+3. What hears datagrams of anybody says so: no host, and commands = "none".
 
 It opens nothing: the bytes of the configuration file are brought to it.
 """
@@ -11,9 +13,17 @@ from typing import Annotated, Literal
 import msgspec
 
 from drivers.c37118.session import Terms
-from drivers.c37118.station import Configuration
-from drivers.c37118.stream import ruling
-from drivers.line import FrameError
+from drivers.c37118.stream import Ruling, rulings
+from drivers.line import STREAMS_MAX, FrameError
+from drivers.pmu_option import (
+    PORT_DEFAULT,
+    RECEIVE_BUFFER_BYTES,
+    BufferBytes,
+    LineOptions,
+    LocalPort,
+    Port,
+    check_udp,
+)
 from drivers.serial_option import (
     BAUD_DEFAULT,
     Baud,
@@ -25,60 +35,69 @@ from drivers.serial_option import (
 )
 from evidence.config import ConfigError
 
-PORT_DEFAULT = 4712  # IEEE C37.118.2-2011 Annex E: registered for TCP
-SILENCE_FRAMES = 10
-SILENCE_S_MIN = 5.0
-
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Idcode = Annotated[int, msgspec.Meta(ge=1, le=65534)]  # 6.2: 0 and 65535 are reserved
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both lines have in common."""
+class Options(LineOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all lines of C37.118 have in common."""
 
     idcode: Idcode | None = None
-    commands: Literal["full", "none"] = "full"
-    configuration: str = ""  # a file with one CFG frame, binary or in hex
+    # Several on one line, each a stream of its own.
+    idcodes: Annotated[tuple[Idcode, ...], msgspec.Meta(max_length=STREAMS_MAX)] = ()
+    configuration: str = ""  # a file with a CFG frame an IDCODE, binary or in hex
     prefer: Annotated[tuple[Literal[1, 2, 3], ...], msgspec.Meta(min_length=1, max_length=3)] = (
         3,
         2,
         1,
     )
-    time_bound_ns: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    simulated: bool = False
-    connect_timeout_s: Seconds = 5.0
-    ask_timeout_s: Seconds = 2.0
-    ask_rounds: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
-    silence_s: Seconds | None = None  # default: 5 s, or ten frame periods where that is longer
+
+    def __post_init__(self) -> None:
+        if self.idcode is not None and self.idcodes:
+            raise ValueError("both idcode and idcodes are stated; one of them expected")
+        if len(set(self.idcodes)) < len(self.idcodes):
+            raise ValueError("idcodes names one of them twice")
 
     def terms(self, name: str, content: bytes = b"") -> Terms:
         """What the session needs. `content`: of the configuration file. Raises ConfigError."""
         raw = _frames_in(content, self.configuration, name) if self.configuration else b""
-        idcode = self.idcode
-        if raw:
-            found = _checked(raw, name)
-            idcode = idcode if idcode is not None else found.idcode
-            if idcode != found.idcode:
-                text = f"{self.configuration} is of IDCODE {found.idcode}, idcode = {idcode}"
+        stated = (self.idcode,) if self.idcode is not None else self.idcodes
+        idcodes = stated or tuple(on_file(raw, name))
+        for found in on_file(raw, name):
+            if found not in idcodes:
+                known = ", ".join(map(str, idcodes))
+                text = f"{self.configuration} is of IDCODE {found}, stated: {known}"
                 raise ConfigError(name, "configuration", text)
-        if self.commands == "full" and idcode is None:
+        if self.commands == "full" and not idcodes:
             raise ConfigError(name, "idcode", 'missing: commands = "full" needs it, 1 to 65534')
         asks = self.commands == "full"
-        return Terms(idcode, asks, raw, self.prefer, self.time_bound_ns, self.simulated)
-
-    def silence_after_s(self, rates: list[tuple[int, int]]) -> float:
-        """For how long a line may be silent, given the rates (frames, seconds) of its streams."""
-        if self.silence_s is not None:
-            return self.silence_s
-        periods = [seconds / frames for frames, seconds in rates if frames]
-        return max(SILENCE_S_MIN, SILENCE_FRAMES * min(periods, default=0.0))
+        return Terms(
+            None, asks, raw, self.prefer, self.time_bound_ns, self.simulated, idcodes=idcodes
+        )
 
 
 class TcpOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """scheme = "c37118+tcp": the PMU is the server."""
 
     host: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = PORT_DEFAULT
+    port: Port = PORT_DEFAULT
+
+
+class UdpOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """scheme = "c37118+udp": unasked, or asked by UDP or TCP; to us alone or to a group."""
+
+    host: str = ""  # the PMU: whose datagrams are heard, and who is asked; empty: anybody's
+    port: Port | None = None  # where it takes commands; default: 4713, or 4712 by TCP
+    commands_by: Literal["udp", "tcp"] = "udp"
+    local_host: str = ""  # the address to hear at; empty: all
+    # Where to hear. Default: 4713; where asks go out by UDP, any, since answers come back to it.
+    local_port: LocalPort | None = None
+    group: str = ""  # of multicast
+    interface: str = ""  # by name: on which the group is joined; empty: where it is routed
+    receive_buffer_bytes: BufferBytes = RECEIVE_BUFFER_BYTES
+
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        check_udp(self)
 
 
 class SerialOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,8 +125,9 @@ def _frames_in(content: bytes, path: str, name: str) -> bytes:
     return raw
 
 
-def _checked(raw: bytes, name: str) -> Configuration:
+def on_file(raw: bytes, name: str) -> dict[int, Ruling]:
+    """The configurations in a file's frames, by IDCODE. Raises ConfigError."""
     try:
-        return ruling(raw).configuration
+        return rulings(raw)
     except FrameError as fault:
         raise ConfigError(name, "configuration", str(fault)) from fault

@@ -10,7 +10,9 @@
 4. CFG-2 and CFG-3 rule; CFG-1 states what a PMU could do, and rules only where nothing else does.
    A CFG-2 beside a ruling CFG-3 replaces it only when the two disagree on the data frame.
 5. The peer can invent IDCODEs, fragments and garbage; streams, fragments and work are bounded.
-6. A stream whose ruling changes SETUPS_A_MINUTE_MAX times within a minute, as where two devices
+6. Each IDCODE is a stream of its own, with its own configuration, from a file or from the line, and
+   is asked for it by itself.
+7. A stream whose ruling changes SETUPS_A_MINUTE_MAX times within a minute, as where two devices
    send under one IDCODE, stays bare for a minute (configuration_flapping). Its frames are all kept.
 
 It opens nothing and waits for nothing; the clock comes in as `heard`.
@@ -24,16 +26,25 @@ from struct import Struct
 from drivers.c37118.command import Command, encode_command
 from drivers.c37118.configuration import CFG_TYPES
 from drivers.c37118.frame import FrameType, Stamp, parse_header
-from drivers.c37118.splitter import Bad, Splitter
+from drivers.c37118.splitter import BAD_BYTES_MAX, Bad, Splitter, datagram
 from drivers.c37118.stamp import message_quality
 from drivers.c37118.station import Configuration
-from drivers.c37118.stream import DATA, DEVICE, INFO, UNKNOWN, Ruling, Stream, key_of, ruling
+from drivers.c37118.stream import (
+    DATA,
+    DEVICE,
+    INFO,
+    UNKNOWN,
+    Ruling,
+    Stream,
+    key_of,
+    ruling,
+    rulings,
+)
+from drivers.c37118.want import Want
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
 from evidence.code import Flag
 from evidence.leap import BUILT_IN, NS, LeapTable
 
-ASK_NS_MIN = 1 * NS  # between two asks for a configuration while data runs
-ASK_NS_MAX = 64 * NS  # a PMU that never answers is asked about once a minute
 # Setups of one stream within a minute. A substation's settings change a few times in an hour of
 # commissioning; each change is two Setups.
 SETUPS_A_MINUTE_MAX = 12
@@ -51,12 +62,14 @@ Item = Frame | Setup
 class Terms:
     """What the site says of a source."""
 
-    idcode: int | None = None  # None: any IDCODE is heard, STREAMS_MAX at most
+    idcode: int | None = None  # the one that is heard and asked
     commands: bool = True  # whether this side may ask
-    configuration: bytes = b""  # one CFG frame (or the fragments of a CFG-3) from a file
+    configuration: bytes = b""  # CFG frames from a file: one (or the fragments of one) an IDCODE
     prefer: tuple[int, ...] = (3, 2, 1)  # which CFG to ask for, in turn
     time_bound_ns: int | None = None  # of the PMU's clock when locked, where its frames do not say
     simulated: bool = False
+    idcodes: tuple[int, ...] = ()  # several, each a stream of its own
+    # Neither, and no file: any IDCODE is heard, STREAMS_MAX at most.
 
 
 class Session:
@@ -68,27 +81,27 @@ class Session:
         self._table = table
         self._splitter = Splitter()
         self._streams: dict[int, Stream] = {}
-        self._wanted = terms.commands
-        self._asked_tai: int | None = None
-        self._asks = 0
         self.counts: Counter[str] = Counter()
-        self.idcode = terms.idcode
-        self._on_file: Ruling | None = ruling(terms.configuration) if terms.configuration else None
-        if self._on_file is not None and self.idcode is None:
-            self.idcode = self._on_file.configuration.idcode
+        self._on_file = rulings(terms.configuration)
+        stated = (terms.idcode,) if terms.idcode is not None else terms.idcodes
+        # The IDCODEs that are heard and asked; none: whatever comes.
+        self.idcodes: tuple[int, ...] = stated or tuple(self._on_file)
+        self._wants = {idcode: Want(terms.commands) for idcode in self.idcodes}
 
     def begin(self) -> list[Setup]:
-        """The Setup of the configuration on file, where there is one."""
-        if self._on_file is None:
-            return []
-        stream = self._new_stream(self._on_file.configuration.idcode)
-        return [stream.rule(self._on_file)]
+        """A Setup for each configuration on file."""
+        return [self._new_stream(idcode).rule(found) for idcode, found in self._on_file.items()]
 
     # --- what is heard
 
     def feed(self, data: bytes, heard: Instant) -> list[Item]:
         """Bytes of the line, as they came."""
         return self.accept(self._splitter.feed(data), heard)
+
+    def datagram(self, data: bytes, heard: Instant, fault: FrameError | None = None) -> list[Item]:
+        """One datagram: a frame, or several. With a fault it is none, whatever it says."""
+        items = datagram(data) if fault is None else [Bad(data[:BAD_BYTES_MAX], fault)]
+        return self.accept(items, heard)
 
     def flush(self, heard: Instant) -> list[Item]:
         """The line has ended: what was begun and never completed."""
@@ -111,7 +124,7 @@ class Session:
             if (soc, quality, stats, second) != stream.shared and stream.restamp(
                 soc, quality, stats, second
             ):
-                self._want("configuration_announced", heard)
+                self._want(idcode, "configuration_announced", heard)
             fracsec = word & 0xFFFFFF
             if fracsec >= stream.time_base:
                 append(stream.frame(item, heard))
@@ -147,8 +160,9 @@ class Session:
 
     def _not_heard(self, idcode: int) -> FrameError | None:
         """Why frames of an IDCODE are not taken, or None when they are."""
-        if self.idcode not in (None, idcode):
-            return FrameError("unknown_idcode", f"IDCODE {idcode}, {self.idcode} expected")
+        if self.idcodes and idcode not in self.idcodes:
+            known = ", ".join(map(str, self.idcodes))
+            return FrameError("unknown_idcode", f"IDCODE {idcode}, {known} expected")
         if len(self._streams) >= STREAMS_MAX:
             return FrameError("streams", f"IDCODE {idcode} after {STREAMS_MAX} others")
         return None
@@ -156,13 +170,13 @@ class Session:
     def _unfit(self, stream: Stream, raw: bytes, heard: Instant) -> list[Setup]:
         """A data frame that nothing that rules fits: rule 2, and the way back to the file's."""
         if stream.ruling is not None:
-            self._want("configuration_unannounced", heard)
+            self._want(stream.idcode, "configuration_unannounced", heard)
             return [stream.bare(heard.tai)]
-        if self._terms.commands or self._on_file is None:
+        on_file = self._on_file.get(stream.idcode)
+        if self._terms.commands or on_file is None:
             return []
-        fits = stream.idcode == self._on_file.configuration.idcode
-        stream.fits = stream.fits + 1 if fits and len(raw) == self._on_file.layout.size else 0
-        return self._rule(stream, self._on_file, heard) if stream.fits >= RETURN_FRAMES else []
+        stream.fits = stream.fits + 1 if len(raw) == on_file.layout.size else 0
+        return self._rule(stream, on_file, heard) if stream.fits >= RETURN_FRAMES else []
 
     def _configured(
         self, stream: Stream, kind: FrameType, raw: bytes, heard: Instant, out: list[Item]
@@ -174,7 +188,7 @@ class Session:
             out.append(self._refused(raw, stream.idcode, fault, heard))
             return
         if found is not None:
-            self._wanted = False
+            self._set_wanted(stream.idcode, False)
             if _replaces(found, stream.ruling):
                 self.counts["configuration_changed"] += stream.ruling is not None
                 out.extend(self._rule(stream, found, heard))
@@ -183,17 +197,17 @@ class Session:
         out.append(stream.frame(raw, heard))
 
     def _rule(self, stream: Stream, found: Ruling, heard: Instant) -> list[Setup]:
-        """What says that this configuration rules now; or that none does, for rule 6."""
+        """What says that this configuration rules now; or that none does, for rule 7."""
         if not stream.held(heard.tai):
             if stream.setups_within(heard.tai) < SETUPS_A_MINUTE_MAX:
                 return [stream.rule(found, heard.tai)]
             self.counts["configuration_flapping"] += 1
             stream.hold(heard.tai)
-        self._wanted = self._terms.commands  # asked for when the minute is over
+        self._set_wanted(stream.idcode, self._terms.commands)  # asked for when the minute is over
         return [stream.bare(heard.tai)] if stream.ruling is not None else []
 
     def _bad(self, bad: Bad, heard: Instant) -> Frame:
-        key = key_of(self.idcode) if self.idcode is not None else ""
+        key = key_of(self.idcodes[0]) if len(self.idcodes) == 1 else ""
         return Frame(key, DATA, bad.raw, heard.tai, None, UNKNOWN, 0, heard, bad.fault)
 
     def _refused(self, raw: bytes, idcode: int, fault: FrameError, heard: Instant) -> Frame:
@@ -209,17 +223,27 @@ class Session:
 
     # --- what is asked
 
-    def _want(self, event: str, heard: Instant) -> None:
+    def _want(self, idcode: int, event: str, heard: Instant) -> None:
         """At once, unless one was asked for just now: the peer must not set the pace of asks."""
         self.counts[event] += 1
-        self._wanted = self._terms.commands
-        if self._asked_tai is None or not 0 <= heard.tai - self._asked_tai < ASK_NS_MIN:
-            self._asked_tai, self._asks = None, 0
+        if self._terms.commands and idcode in self._wants:
+            self._wants[idcode].arise(heard.tai)
+
+    def _set_wanted(self, idcode: int, wanted: bool) -> None:
+        if idcode in self._wants:
+            self._wants[idcode].wanted = wanted
 
     def configured(self) -> bool:
-        """Whether a configuration rules the stream that this side talks to."""
-        own = self._streams.get(self.idcode) if self.idcode is not None else None
-        return own is not None and own.ruling is not None and not self._wanted
+        """Whether a configuration rules each stream that this side talks to."""
+        return bool(self.idcodes) and not self.unknown()
+
+    def unknown(self) -> list[int]:
+        """The IDCODEs that this side talks to, and of which no configuration rules."""
+        return [one for one, want in self._wants.items() if want.wanted or not self._ruled(one)]
+
+    def _ruled(self, idcode: int) -> bool:
+        own = self._streams.get(idcode)
+        return own is not None and own.ruling is not None
 
     def rates(self) -> list[tuple[int, int]]:
         """The rates of all ruled streams."""
@@ -227,34 +251,43 @@ class Session:
         return [found.configuration.rate() for found in rulings if found is not None]
 
     def next_ask(self, now: Instant) -> bytes | None:
-        """The command to send now for a configuration that is wanted; ever more seldom."""
-        if not self._wanted or self.idcode is None:
-            return None
-        own = self._streams.get(self.idcode)
-        if own is not None and own.held(now.tai):
-            return None
-        rounds = self._asks // len(self._terms.prefer)
-        pause = min(ASK_NS_MIN << min(rounds, 16), ASK_NS_MAX)
-        if self._asked_tai is not None and 0 <= now.tai - self._asked_tai < pause:
-            return None
-        self._asked_tai = now.tai
-        self._asks += 1
-        return self.ask(self._asks - 1, now)
+        """A command to send now for a configuration that is wanted; to be called until None."""
+        for idcode, want in self._wants.items():
+            own = self._streams.get(idcode)
+            if own is not None and own.held(now.tai):
+                continue
+            turn = want.turn(now.tai, len(self._terms.prefer))
+            if turn is not None:
+                return self.ask(turn, now, idcode)
+        return None
 
-    def ask(self, turn: int, now: Instant) -> bytes:
+    def ask(self, turn: int, now: Instant, idcode: int | None = None) -> bytes:
         """The command for a configuration, of the types preferred, in turn."""
-        return self.command(_ASKS[self._terms.prefer[turn % len(self._terms.prefer)]], now)
+        prefer = self._terms.prefer
+        return self.command(_ASKS[prefer[turn % len(prefer)]], now, idcode)
 
-    def command(self, command: Command, now: Instant) -> bytes:
-        """A command frame to this session's IDCODE. Raises ValueError where it has none."""
-        if self.idcode is None:
+    def asks(self, turn: int, now: Instant) -> list[bytes]:
+        """The same to each IDCODE of which no configuration rules yet."""
+        return [self.ask(turn, now, idcode) for idcode in self.unknown()]
+
+    def switch(self, on: bool, now: Instant) -> list[bytes]:
+        """Data on or data off, to each IDCODE that this side talks to."""
+        command = Command.DATA_ON if on else Command.DATA_OFF
+        return [self.command(command, now, idcode) for idcode in self.idcodes]
+
+    def command(self, command: Command, now: Instant, idcode: int | None = None) -> bytes:
+        """A command frame to this IDCODE, or the session's own. Raises ValueError where it has
+        none.
+        """
+        if idcode is None and not self.idcodes:
             raise ValueError("no IDCODE to send a command to")
-        own = self._streams.get(self.idcode)
+        to = self.idcodes[0] if idcode is None else idcode
+        own = self._streams.get(to)
         time_base = (own.time_base if own is not None else 0) or _COMMAND_TIME_BASE
         utc = self._table.utc_ns(now.tai)
         fracsec = utc % NS * time_base // NS
         quality = message_quality(now.bound)
-        return encode_command(command, self.idcode, Stamp(utc // NS, fracsec, quality))
+        return encode_command(command, to, Stamp(utc // NS, fracsec, quality))
 
 
 def _replaces(found: Ruling, ruled: Ruling | None) -> bool:

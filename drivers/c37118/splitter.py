@@ -181,3 +181,14 @@ def whole(raw: bytes) -> bytes | Bad:
     except FrameError as fault:
         return Bad(raw[:BAD_BYTES_MAX], fault)
     return raw
+
+
+def datagram(raw: bytes) -> list[bytes | Bad]:
+    """One datagram: one frame, good or bad; several only where the first says that it ends before
+    the rest.
+    """
+    found = whole(raw)
+    if isinstance(found, bytes) or int.from_bytes(raw[2:4], "big") >= len(raw):
+        return [found]
+    splitter = Splitter()
+    return splitter.feed(raw) + splitter.flush()

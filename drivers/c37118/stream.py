@@ -69,6 +69,39 @@ def ruling(raw: bytes) -> Ruling:
     return Ruling(raw, configuration, layout, b"".join(parts))
 
 
+def rulings(content: bytes) -> dict[int, Ruling]:
+    """The configurations of a file, by IDCODE: CFG frames one after the other, the fragments of a
+    CFG-3 in order. Raises FrameError, also for two of one IDCODE.
+    """
+    found: dict[int, Ruling] = {}
+    for raw in _apart(content):
+        one = ruling(raw)
+        idcode = one.configuration.idcode
+        if idcode in found:
+            raise line.FrameError("shape", f"two configurations of IDCODE {idcode}")
+        if len(found) >= line.STREAMS_MAX:
+            raise line.FrameError("streams", f"IDCODE {idcode} after {line.STREAMS_MAX} others")
+        found[idcode] = one
+    return found
+
+
+def _apart(content: bytes) -> list[bytes]:
+    """Frames, with the fragments of one CFG-3 kept together."""
+    parts: list[bytes] = []
+    at, going_on = 0, False
+    while at < len(content):
+        header = parse_header(content[at:])
+        raw = content[at : at + header.size]
+        index = cont_idx(raw) if header.frame_type is FrameType.CFG3 else CONT_ONLY
+        if going_on:
+            parts[-1] += raw
+        else:
+            parts.append(raw)
+        going_on = index not in (CONT_ONLY, CONT_LAST)
+        at += header.size
+    return parts
+
+
 def key_of(idcode: int) -> str:
     """The stream key of an IDCODE."""
     return f"idcode={idcode}"

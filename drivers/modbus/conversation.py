@@ -6,7 +6,7 @@
    A transaction that was given up, or never was, is a bad Frame by name.
 3. Serial line: one request at a time, and an answer must begin as the one asked for does. After
    anything but a good answer the line is drained: nothing is sent before it has been silent, and
-   the unit that did not answer is left alone for as long again, so that its late answer is never
+   the unit that did not answer is left alone for as long again, so that its late answer is not
    taken for that of another request. An echo of the own request is dropped.
 4. No answer of a unit holds up another: see poll.py.
 
@@ -22,7 +22,7 @@ from drivers.line import Clock, Frame, FrameError, Instant
 from drivers.modbus import stamp
 from drivers.modbus.adu import ANSWERED, REFUSED, Answer, Framing, answer
 from drivers.modbus.exchange import RESPONSE_BYTES_MAX, Exchange
-from drivers.modbus.poll import Poll, Schedule
+from drivers.modbus.poll import Came, Poll, Schedule
 from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter, heads
 from drivers.modbus.value import Layout
 from evidence.code import Flag, Kind, TimeSource
@@ -51,6 +51,7 @@ class Terms(NamedTuple):
     silence_ns: int = 0  # serial line: before a request
     settle_ns: int = 0  # serial line: silent for so long, it is drained
     send_ns: int = 0  # serial line: what a request takes
+    hold_ns: int = 0  # serial line: so long no question to a unit whose answer may still come
     echo: bool = False  # serial line: every request is heard by ourselves
     transaction: int = 0  # TCP: the last one on this connection
 
@@ -116,6 +117,10 @@ class Conversation(ABC):
         """Whether nothing is out."""
 
     @abstractmethod
+    def rest(self, now_ns: int) -> None:
+        """The line was used for something else until now."""
+
+    @abstractmethod
     def abandon(self, now_ns: int) -> None:
         """The line has failed: what is out will not be answered."""
 
@@ -136,11 +141,11 @@ class Conversation(ABC):
             Frame(block.key, KIND, raw, made.tai, made.bound, made.source, flags, heard)
         )
         self._counts[found.name] += 1
-        alive = found.name in (ANSWERED, REFUSED)
-        if alive:
-            self._good_ns = now_ns
-        hold_ns = 0 if alive else self._terms.timeout_ns
-        self._schedule.done(pending.number, now_ns, alive, hold_ns)
+        came = Came.NOTHING if not response else Came.WRONG
+        if found.name in (ANSWERED, REFUSED):
+            came, self._good_ns = Came.GOOD, now_ns
+        hold_ns = 0 if came is Came.GOOD else self._terms.hold_ns
+        self._schedule.done(pending.number, now_ns, came, hold_ns)
         return found
 
     def _bad(self, raw: bytes, name: str, text: str, heard: Instant) -> None:
@@ -218,6 +223,9 @@ class TcpConversation(Conversation):
             rest = b"".join(bad.raw for bad in self._splitter.flush())
             self._finish(pending, pending.odd + rest, self._clock.now(), now_ns)
 
+    def rest(self, now_ns: int) -> None:
+        """Transactions tell apart what was asked by whom."""
+
     def abandon(self, now_ns: int) -> None:
         for pending in self._out.values():
             pending.deadline_ns = now_ns
@@ -242,7 +250,7 @@ class RtuConversation(Conversation):
         self._out: Pending | None = None
         self._splitter = RtuSplitter()
         self._echo = b""  # of our own bytes, still to be heard
-        self._quiet_ns = now_ns  # before that, nothing is sent
+        self._quiet_ns = now_ns + terms.silence_ns  # before that, nothing is sent
 
     def ask(self, now_ns: int) -> bytes | None:
         if self._out is not None or now_ns < self._quiet_ns:
@@ -285,6 +293,9 @@ class RtuConversation(Conversation):
 
     def idle(self) -> bool:
         return self._out is None
+
+    def rest(self, now_ns: int) -> None:
+        self._quiet_ns = now_ns + self._terms.settle_ns
 
     def abandon(self, now_ns: int) -> None:
         if self._out is not None:

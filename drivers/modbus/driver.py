@@ -47,7 +47,7 @@ from drivers.tcp_line import open_tcp, open_tls
 from evidence.config import CONFIG_BYTES_MAX, ConfigError, convert
 from evidence.leap import BUILT_IN, NS
 
-SEEK_S = 60  # a SunSpec unit that was not there; looking costs the others two timeouts
+SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
 
 
@@ -121,6 +121,7 @@ class ModbusDriver(ABC):
             if not blocks:
                 raise fault
             setups = self._begin(blocks)
+            self._seek_ns = self._now_ns() + int(SEEK_S * NS)
             begun = True
             return setups
         finally:
@@ -144,6 +145,7 @@ class ModbusDriver(ABC):
                 setups = await self._seek()
                 if setups:
                     return setups
+                talk.rest(self._now_ns())
                 continue
             await self._step(talk, port)
             self._judge_silence(talk, port)
@@ -233,7 +235,7 @@ class ModbusDriver(ABC):
     async def _seek(self) -> list[Setup]:
         """Looks for one unit that was not there; its Setups where it is there now."""
         device = self._missing.pop(0)
-        self._seek_ns = self._now_ns() + SEEK_S * NS
+        self._seek_ns = self._now_ns() + int(SEEK_S * NS)
         try:
             found = await self._discover(device)
         except LinkError:

@@ -10,6 +10,7 @@
 It opens nothing: the text is brought to it. What is read together is plan.py's to say.
 """
 
+import math
 import re
 from typing import Annotated, Literal, NamedTuple
 
@@ -207,11 +208,23 @@ def _wrong_lists(point: PointRow, size: int) -> tuple[str, str]:
         if not low <= high < 16 * size:
             return "bits", f"{name}: bits {low} to {high} of {16 * size}"
     for number in point.enum:
-        if not _LABEL.fullmatch(number):
-            return "enum", f"{number!r} is no number"
+        if not _LABEL.fullmatch(number) or not _counts(int(number, 0)):
+            return "enum", f"{number!r} is no number of 64 bits"
+    for key, values in (
+        ("scale", (point.scale,)),
+        ("offset", (point.offset,)),
+        ("invalid", point.invalid),
+    ):
+        if not all(map(_counts, values)):
+            return key, "must be finite, and an integer of 64 bits at most"
     if point.exponent is not None and TABLES[point.table] <= 2:
         return "exponent", "is a register"
     return "", ""
+
+
+def _counts(number: float) -> bool:
+    """Whether a number can be part of a configuration."""
+    return math.isfinite(number) if isinstance(number, float) else -(1 << 64) <= number < 1 << 64
 
 
 def _size(point: PointRow) -> int:

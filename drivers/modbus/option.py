@@ -155,6 +155,7 @@ class RtuOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True)
             silence_ns=self.rest_ns(),
             settle_ns=max(self.rest_ns(), SETTLE_NS_MIN),
             send_ns=bytes_ns(self, RTU_REQUEST_BYTES),
+            hold_ns=int(self.timeout_ms * _MS),
             echo=self.echo,
         )
 

@@ -142,8 +142,6 @@ def _point(value: Any, request: Request) -> Point:
     _need(all(map(_is_text, point[:4])), "name, quantity, unit and type of a point")
     _need(point.quantity in QUANTITIES and point.type in TYPES, "quantity and type of a point")
     _need(_is_int(point.address, 0, ADDRESSES) and _is_int(point.size, 1, BITS_MAX), "its place")
-    fault = misfit(point, request)
-    _need(not fault, f"{point.name}: {fault}")
     _need(_is_int(point.word_order, 0, 1) and _is_int(point.byte_order, 0, 1), "orders")
     _need(_is_number(point.scale) and _is_number(point.offset), "scale and offset")
     _need(point.exponent is None or _is_int(point.exponent, 0, ADDRESSES), "exponent")
@@ -151,6 +149,8 @@ def _point(value: Any, request: Request) -> Point:
     _need(_is_list(point.bits, BITS_OF_A_POINT_MAX) and all(map(_is_bit, point.bits)), "bits")
     _need(_is_list(point.labels, LABELS_MAX) and all(map(_is_label, point.labels)), "labels")
     _need(_is_int(point.utc_offset_min, -1440, 1440), "offset from UTC")
+    fault = misfit(point, request)
+    _need(not fault, f"{point.name}: {fault}")
     return point
 
 

@@ -216,7 +216,9 @@ class _Walk:
     ) -> Entry | None:
         made = _TYPES.get(row["type"])
         size = row["size"]
-        if made is None or row["name"] in ("ID", "L") or at + size > self._end:
+        if made is None or row["name"] in ("ID", "L"):
+            return None
+        if at + size > self._end or size > REGISTERS_MAX:
             return None
         kind, invalid = made
         data = self._model.registers[2 * at : 2 * (at + size)]

@@ -292,8 +292,8 @@ def _scaled(number: Read, point: Point, request: Request) -> Read:
 
 
 def _is_inverse(scale: float) -> bool:
-    """Whether a scale is one over an integer greater than one."""
-    return 0 < scale < 1 and 1 / round(1 / scale) == scale
+    """Whether a scale is one over an integer greater than one, within what a float counts."""
+    return 1e-15 < scale < 1 and 1 / round(1 / scale) == scale
 
 
 def _power(point: Point, request: Request) -> Callable[[bytes], int | None] | None:

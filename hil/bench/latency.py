@@ -8,7 +8,6 @@ record in a third.
 """
 
 import json
-import os
 import signal
 import tempfile
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import status
-from hil.bench.process import first_line, process, source_of
+from hil.bench.process import first_line, process, processor_s, source_of
 from hil.bench.site import make_site
 from hil.loopback import free_port
 
@@ -61,9 +60,9 @@ def _paced(streams: int, seconds: float, spread: bool) -> dict[str, Any]:
 
 def _watched(pid: int, spool: Path, seconds: float) -> dict[str, Any]:
     time.sleep(WARM_S)
-    spent, start = _processor_s(pid), time.perf_counter()
+    spent, start = processor_s(pid), time.perf_counter()
     time.sleep(seconds)
-    spent, elapsed = _processor_s(pid) - spent, time.perf_counter() - start
+    spent, elapsed = processor_s(pid) - spent, time.perf_counter() - start
     told = status.ask(spool)
     return {
         "p50_ms": told["latency_ms"]["p50"],
@@ -74,11 +73,6 @@ def _watched(pid: int, spool: Path, seconds: float) -> dict[str, Any]:
         "holes": told["holes"],
         "faults": told["faults"],
     }
-
-
-def _processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> int:

@@ -5,10 +5,11 @@
 """
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,16 @@ def source_of(told: dict[str, Any]) -> SourceRequest:
 
 
 @contextlib.contextmanager
-def process(module: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of ours in a process of its own.
+def process(
+    module: list[str], output: Path, within: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of ours in a process of its own, started by `within`, which becomes it.
 
     Ended, by force if it must be, when the block is left.
     """
     with output.open("wb") as out:
         running = subprocess.Popen(
-            [sys.executable, "-m", *module], stdout=out, stderr=subprocess.STDOUT
+            [*within, sys.executable, "-m", *module], stdout=out, stderr=subprocess.STDOUT
         )
     try:
         yield running
@@ -54,6 +57,12 @@ def first_line(output: Path) -> str:
             return text.splitlines()[0]
         time.sleep(0.02)
     raise RuntimeError(f"{output.name}: nothing within {END_S} s")
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a running process, in seconds: proc(5), by clock ticks."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def written_bytes() -> int:

@@ -4,13 +4,18 @@ of their own.
     python -m hil.devices.pmu --tcp 127.0.0.1:0 --rate 60
     python -m hil.devices.pmu --pty --baud 115200 --count 2
     python -m hil.devices.pmu --count 50 --spread
+    python -m hil.devices.pmu --udp 127.0.0.1:0
+    python -m hil.devices.pmu --to 239.1.2.3:4713 --interface eth0 --count 3 --together
+    python -m hil.devices.pmu --tcp 127.0.0.1:4712 --data-port 4713
+    python -m hil.devices.pmu --protocol ieee1344 --rate 30 --time-base 1200 --format 0
 
 1. The first line printed is a JSON object with the address of each PMU; the last one, when SIGTERM,
    SIGINT or --seconds ends it, has what was counted. Nothing else is printed to the standard
    output.
-2. All PMUs of a process measure one grid; other processes with the same seed measure the same one.
-3. SIGUSR1 makes them say nothing more of the grid, and keep their connections.
-4. With --sent each data frame sent is a line of a file, written as it is sent: IDCODE, ns TAI. No
+2. One place may have several PMUs, told apart by IDCODE (--together), as a concentrator's streams.
+3. All PMUs of a process measure one grid; other processes with the same seed measure the same one.
+4. SIGUSR1 makes them say nothing more of the grid, and keep their connections.
+5. With --sent each data frame sent is a line of a file, written as it is sent: IDCODE, ns TAI. No
    end of the program, however sudden, loses one of them.
 
 It starts no agent and judges nothing.
@@ -27,9 +32,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.c37118.wire import Format
+from hil.devices.ieee1344 import Ieee1344Pmu
 from hil.devices.pace import Pace, tai_now
 from hil.devices.port import LinePort, TcpPort
 from hil.devices.profile import FLOAT_POLAR, PHASORS_3, PHASORS_10, Profile
+from hil.devices.udp import Address, SplitPort, UdpPort
 from hil.devices.unit import Client, Counts, Instant, Pmu
 from hil.grid import Grid, Plan
 
@@ -39,17 +46,22 @@ __all__ = [
     "PHASORS_10",
     "Client",
     "Counts",
+    "Ieee1344Pmu",
     "Instant",
     "LinePort",
     "Pace",
     "Plant",
     "Pmu",
     "Profile",
+    "SplitPort",
     "TcpPort",
+    "UdpPort",
     "tai_now",
 ]
 
 PMUS_MAX = 1000  # of one program
+
+Port = TcpPort | LinePort | UdpPort | SplitPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +69,8 @@ class _Place:
     """One PMU of a plant and where it is heard."""
 
     pmu: Pmu
-    port: TcpPort | LinePort
+    port: Port
+    kind: str  # tcp, pty, udp, or split
     address: str  # host:port, or the path of a pseudo-terminal
 
 
@@ -79,18 +92,39 @@ class Plant:
         self, profile: Profile, host: str = "127.0.0.1", port: int = 0, phase_us: int = 0
     ) -> tuple[Pmu, str]:
         """A PMU on a TCP port (0: a free one); the PMU and its host:port. Raises OSError."""
-        pmu = self._pmu(profile, phase_us)
-        tcp = TcpPort(pmu, host, port)
-        host, port = await tcp.open()
-        return self._placed(pmu, tcp, f"{host}:{port}")
+        pmu = self.pmu(profile, phase_us)
+        return pmu, await self.place("tcp", TcpPort([pmu], host, port), [pmu])
 
     async def add_line(
         self, profile: Profile, baud: int = 115_200, phase_us: int = 0
     ) -> tuple[Pmu, str]:
         """A PMU on a pseudo-terminal paced at `baud`; the PMU and the path. Raises OSError."""
-        pmu = self._pmu(profile, phase_us)
-        line = LinePort(pmu, baud)
-        return self._placed(pmu, line, await line.open())
+        pmu = self.pmu(profile, phase_us)
+        return pmu, await self.place("pty", LinePort([pmu], baud), [pmu])
+
+    async def add_udp(
+        self,
+        profiles: Sequence[Profile],
+        local: Address = ("127.0.0.1", 0),
+        to: Address | None = None,
+        interface: str = "",
+    ) -> tuple[list[Pmu], str]:
+        """PMUs on one UDP port, heard by whoever asks, or unasked at one place. Raises OSError."""
+        pmus = [self.pmu(profile) for profile in profiles]
+        return pmus, await self.place("udp", UdpPort(pmus, local, to, interface), pmus)
+
+    def pmu(self, profile: Profile, phase_us: int = 0, kind: type[Pmu] = Pmu) -> Pmu:
+        """One that measures, and is heard nowhere yet."""
+        pmu = kind(profile, self.grid, self._now, self._tell)
+        self._pace.add(pmu, profile.rate, phase_us)
+        return pmu
+
+    async def place(self, kind: str, port: Port, pmus: Sequence[Pmu]) -> str:
+        """Opens a port for these; its address. Raises OSError."""
+        opened = await port.open()
+        address = opened if isinstance(opened, str) else f"{opened[0]}:{opened[1]}"
+        self._places += [_Place(pmu, port, kind, address) for pmu in pmus]
+        return address
 
     def start(self) -> None:
         """The grid is measured from the next instant on."""
@@ -107,7 +141,7 @@ class Plant:
         for place in self._places:
             place.pmu.fall_silent()
 
-    def port(self, pmu: Pmu) -> TcpPort | LinePort:
+    def port(self, pmu: Pmu) -> Port:
         """Where a PMU is heard: close it and open it again, and the line was away."""
         for place in self._places:
             if place.pmu is pmu:
@@ -120,7 +154,7 @@ class Plant:
             {
                 "station": place.pmu.profile.station,
                 "idcode": place.pmu.profile.idcode,
-                "pty" if isinstance(place.port, LinePort) else "tcp": place.address,
+                place.kind: place.address,
             }
             for place in self._places
         ]
@@ -130,15 +164,6 @@ class Plant:
         counted = [place.pmu.report() for place in self._places]
         return {"sent": sum(place.pmu.counts.sent for place in self._places), "pmus": counted}
 
-    def _pmu(self, profile: Profile, phase_us: int) -> Pmu:
-        pmu = Pmu(profile, self.grid, self._now, self._tell)
-        self._pace.add(pmu, profile.rate, phase_us)
-        return pmu
-
-    def _placed(self, pmu: Pmu, port: TcpPort | LinePort, address: str) -> tuple[Pmu, str]:
-        self._places.append(_Place(pmu, port, address))
-        return pmu, address
-
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -146,6 +171,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--tcp", default="127.0.0.1:0", help="host:port of the first; 0: any free")
     parser.add_argument("--pty", action="store_true", help="a pseudo-terminal instead of TCP")
+    parser.add_argument("--udp", default="", help="host:port instead of TCP; 0: any free")
+    parser.add_argument("--to", default="", help="host:port to which datagrams go, asked or not")
+    parser.add_argument("--interface", default="", help="on which, if that is a group")
+    parser.add_argument("--data-port", type=int, default=0, help="commands by TCP, data by UDP")
+    parser.add_argument("--together", action="store_true", help="all at one place, by IDCODE")
     parser.add_argument("--baud", type=int, default=115_200, help="of the pseudo-terminal")
     parser.add_argument("--count", type=int, default=1, help="PMUs, on successive IDCODEs, ports")
     parser.add_argument("--rate", type=int, default=60, help="frames a second")
@@ -154,6 +184,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bus", type=int, default=0, help="1 or 2; 0: in turn")
     parser.add_argument("--format", type=int, default=15, help="FORMAT bits, 0 to 15")
     parser.add_argument("--version", type=int, default=2, help="1 (2005) or 2 (2011)")
+    parser.add_argument(
+        "--protocol", choices=("c37118", "ieee1344"), default="c37118", help="what they speak"
+    )
     parser.add_argument("--time-base", type=int, default=1_000_000)
     parser.add_argument(
         "--phasors", default=",".join(PHASORS_3), help="names, or a number: 3 or 10"
@@ -172,6 +205,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+_KINDS: dict[str, type[Pmu]] = {"c37118": Pmu, "ieee1344": Ieee1344Pmu}
 _PHASORS = {"3": PHASORS_3, "10": PHASORS_10}
 
 
@@ -201,17 +235,38 @@ def _profile(options: argparse.Namespace, at: int) -> Profile:
 
 
 async def _fill(plant: Plant, options: argparse.Namespace) -> None:
-    host, _, port = options.tcp.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit():
-        raise ValueError(f"--tcp {options.tcp}; HOST:PORT expected")
+    made = []
     for at in range(options.count):
         spread = at * 1_000_000 // (options.rate * options.count) if options.spread else 0
-        phase_us = options.phase_us + spread
-        profile = _profile(options, at)
-        if options.pty:
-            await plant.add_line(profile, options.baud, phase_us)
-        else:
-            await plant.add_tcp(profile, host, int(port) + at if int(port) else 0, phase_us)
+        profile, phase_us = _profile(options, at), options.phase_us + spread
+        made.append(plant.pmu(profile, phase_us, _KINDS[options.protocol]))
+    sharing = [made] if options.together else [[pmu] for pmu in made]
+    for at, pmus in enumerate(sharing):
+        kind, port = _port(options, at, pmus)
+        await plant.place(kind, port, pmus)
+
+
+def _port(options: argparse.Namespace, at: int, pmus: Sequence[Pmu]) -> tuple[str, Port]:
+    """Where the `at`th are heard. Raises ValueError."""
+    if options.pty:
+        return "pty", LinePort(pmus, options.baud)
+    if options.udp or options.to:
+        to = _address("--to", options.to, 0) if options.to else None
+        anywhere = "::" if to is not None and ":" in to[0] else "0.0.0.0"
+        local = _address("--udp", options.udp or f"{anywhere}:0", at)
+        return "udp", UdpPort(pmus, local, to, options.interface)
+    host, port = _address("--tcp", options.tcp, at)
+    if options.data_port:
+        return "split", SplitPort(pmus, host, port, options.data_port)
+    return "tcp", TcpPort(pmus, host, port)
+
+
+def _address(option: str, text: str, at: int) -> Address:
+    """The `at`th address from there on; port 0 is any, for all."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit():
+        raise ValueError(f"{option} {text}; HOST:PORT expected")
+    return host.strip("[]"), int(port) + at if int(port) else 0
 
 
 def _journal(path: Path | None, held: ExitStack) -> Callable[[int, int], None] | None:

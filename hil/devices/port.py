@@ -1,5 +1,5 @@
-"""Where a simulated PMU is heard: a TCP port with several clients, and a pseudo-terminal paced like
-a serial line.
+"""Where simulated PMUs are heard: a TCP port with several clients, and a pseudo-terminal paced like
+a serial line. One PMU, or several that share it.
 
 1. A TCP client that does not read is dropped at TCP_PENDING_BYTES_MAX; a serial line's queue ends
    at LINE_PENDING_BYTES_MAX and what does not fit is an overrun, as in a UART: nothing waits
@@ -16,9 +16,10 @@ import os
 import socket
 import tty
 from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
-from drivers.c37118.wire import Splitter
+from hil.devices.listener import Listener, Told
 from hil.devices.unit import Pmu
 
 TCP_PENDING_BYTES_MAX = 65_536  # of one client, beyond the kernel's own buffer: half a minute
@@ -29,10 +30,10 @@ LINE_BITS = 10  # of a byte on the line
 
 
 class TcpPort:
-    """A listening TCP port of one PMU."""
+    """A listening TCP port."""
 
-    def __init__(self, pmu: Pmu, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._pmu = pmu
+    def __init__(self, pmus: Sequence[Pmu], host: str = "127.0.0.1", port: int = 0) -> None:
+        self._pmus = pmus
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
@@ -41,7 +42,7 @@ class TcpPort:
         """Listens; the address it has. Raises OSError."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _TcpClient(self._pmu), self._host, self._port
+            lambda: TcpClient(self._pmus), self._host, self._port
         )
         host, port = self._server.sockets[0].getsockname()[:2]
         self._port = port  # after a close it opens on the same port again
@@ -49,65 +50,64 @@ class TcpPort:
 
     async def close(self) -> None:
         """Hangs up on everyone and listens no more."""
-        self._pmu.hang_up()
+        for pmu in self._pmus:
+            pmu.hang_up()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
 
 
-class _TcpClient(asyncio.Protocol):
+class TcpClient(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, pmu: Pmu) -> None:
-        self.on = False
-        self._pmu = pmu
-        self._splitter = Splitter()
-        self._transport: asyncio.Transport | None = None
+    def __init__(self, pmus: Sequence[Pmu]) -> None:
+        self.listener = Listener(pmus, self)
+        self.transport: asyncio.Transport | None = None
+        self._splitter = pmus[0].speech.splitter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        sock = self._transport.get_extra_info("socket")
+        self.transport = cast(asyncio.Transport, transport)
+        sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, TCP_KERNEL_BYTES)
-        if not self._pmu.attach(self):
-            self._transport.abort()
+        if not self.listener.sit():
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._pmu.detach(self)
+        self.transport = None
+        self.listener.rise()
 
     def data_received(self, data: bytes) -> None:
         for found in self._splitter.feed(data):
-            self._pmu.heard(self, found)
+            self.listener.heard(found)
 
-    def send(self, raw: bytes, key: int | None) -> None:
-        if self._transport is None or self._transport.is_closing():
+    def carry(self, raw: bytes, gone: Told | None) -> None:
+        if self.transport is None or self.transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() + len(raw) > TCP_PENDING_BYTES_MAX:
-            self._pmu.counts.dropped += 1
+        if self.transport.get_write_buffer_size() + len(raw) > TCP_PENDING_BYTES_MAX:
+            self.listener.dropped()
             self.abort()
             return
-        self._transport.write(raw)
-        if key is not None:
-            self._pmu.handed(key)
+        self.transport.write(raw)
+        if gone is not None:
+            gone()
 
     def abort(self) -> None:
-        self._pmu.detach(self)
-        if self._transport is not None:
-            self._transport.abort()
+        self.listener.rise()
+        if self.transport is not None:
+            self.transport.abort()
 
 
 class LinePort:
-    """A pseudo-terminal of one PMU, paced at a baud rate. There is one client: the line."""
+    """A pseudo-terminal, paced at a baud rate. There is one listener: the line."""
 
-    def __init__(self, pmu: Pmu, baud: int = 115_200) -> None:
+    def __init__(self, pmus: Sequence[Pmu], baud: int = 115_200) -> None:
         if baud < 300:
             raise ValueError(f"{baud} baud; 300 at least expected")
-        self.on = False
-        self._pmu = pmu
+        self._listener = Listener(pmus, self)
         self._baud = baud
-        self._splitter = Splitter()
-        self._queue: deque[tuple[bytes, int | None]] = deque()
+        self._splitter = pmus[0].speech.splitter()
+        self._queue: deque[tuple[bytes, Told | None]] = deque()
         self._queued = 0
         self._master = self._slave = -1
         self._timer: asyncio.TimerHandle | None = None
@@ -121,12 +121,12 @@ class LinePort:
         # Our own hand stays on the far end: with nobody there the kernel would call it hung up.
         path = os.ttyname(self._slave)
         asyncio.get_running_loop().add_reader(self._master, self._readable)
-        self._pmu.attach(self)
+        self._listener.sit()
         return path
 
     async def close(self) -> None:
         """Takes the line away; a reader sees it hung up. Idempotent."""
-        self._pmu.detach(self)
+        self._listener.rise()
         self.abort()
         if self._master >= 0:
             asyncio.get_running_loop().remove_reader(self._master)
@@ -134,21 +134,21 @@ class LinePort:
             os.close(self._slave)
             self._master = self._slave = -1
 
-    def send(self, raw: bytes, key: int | None) -> None:
+    def carry(self, raw: bytes, gone: Told | None) -> None:
         if self._queued + len(raw) > LINE_PENDING_BYTES_MAX:
-            self._pmu.counts.overrun += 1
+            self._listener.overrun()
             return
         self._queued += len(raw)
         for at in range(0, len(raw), LINE_SLICE_BYTES):
             piece = raw[at : at + LINE_SLICE_BYTES]
-            self._queue.append((piece, key if at + LINE_SLICE_BYTES >= len(raw) else None))
+            self._queue.append((piece, gone if at + LINE_SLICE_BYTES >= len(raw) else None))
         if self._timer is None:
             self._free_s = asyncio.get_running_loop().time()
             self._schedule()
 
     def abort(self) -> None:
         """Forgets what was waiting and who asked: a line has nobody to hang up on."""
-        self.on = False
+        self._listener.hush()
         self._queue.clear()
         self._queued = 0
         if self._timer is not None:
@@ -161,14 +161,14 @@ class LinePort:
         self._timer = asyncio.get_running_loop().call_at(self._free_s, self._write)
 
     def _write(self) -> None:
-        piece, key = self._queue.popleft()
+        piece, gone = self._queue.popleft()
         self._queued -= len(piece)
         try:
             os.write(self._master, piece)
         except BlockingIOError:
             pass  # nobody reads, the kernel is full: on a wire these bytes would be gone too
-        if key is not None:
-            self._pmu.handed(key)
+        if gone is not None:
+            gone()
         self._timer = None
         if self._queue:
             self._schedule()
@@ -179,4 +179,4 @@ class LinePort:
         except BlockingIOError:
             return
         for found in self._splitter.feed(data):
-            self._pmu.heard(self, found)
+            self._listener.heard(found)

@@ -92,8 +92,15 @@ class Profile:
 
     def configuration(self, frame_type: FrameType) -> Configuration:
         """What this PMU states of itself in a CFG-1, CFG-2 or CFG-3."""
+        station = self.configuration_station()
+        return Configuration(
+            frame_type, self.idcode, self.time_base, (station,), self.rate, self.version
+        )
+
+    def configuration_station(self) -> Station:
+        """Its channels, and all else that is its own."""
         north, east, height = self.place or (None, None, None)
-        station = Station(
+        return Station(
             self.station,
             self.idcode,
             self.format,
@@ -109,9 +116,6 @@ class Profile:
             self.service_class,
             self.window_us,
             self.group_delay_us,
-        )
-        return Configuration(
-            frame_type, self.idcode, self.time_base, (station,), self.rate, self.version
         )
 
     def values(self, reading: Reading, soc: int) -> tuple[list[tuple[float, float]], list[float]]:

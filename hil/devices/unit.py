@@ -32,6 +32,7 @@ from drivers.c37118.wire import (
 from drivers.line import FrameError
 from evidence.leap import BUILT_IN, NS
 from hil.devices.profile import Profile
+from hil.devices.speech import C37118, Speech
 from hil.grid import Grid
 
 CLIENTS_MAX = 16  # of one PMU; real ones serve 2 to 8
@@ -82,6 +83,8 @@ class Counts:
 
 class Pmu:
     """One simulated PMU. The faults at the end are asked for by tests and scenarios."""
+
+    speech: Speech = C37118
 
     def __init__(
         self,

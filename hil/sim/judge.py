@@ -16,6 +16,7 @@
 The record is asked for what it found itself, too: twins and clones are its own words.
 """
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,10 +41,12 @@ from evidence import run as runs
 from evidence.code import Cause, Kind, Reason, Typ
 from evidence.gap import Gap
 from evidence.observation import Sample
+from evidence.refusal import EvidenceError
 from hil.sim.line import Device, Sent, number_of
 from record.store import Store, open_reader
 
 REFUSED = 2  # agent.commit.State
+_STATEMENTS = "SELECT typ, CAST(encoded AS BLOB), CAST(disclosures AS BLOB) FROM statement"
 RESTART = Cause.RESTART.name.lower()
 GIVEN_UP = "given_up"  # NOT_KEPT, of what had been kept
 
@@ -248,10 +251,12 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
         return
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        for (payload,) in db.execute("SELECT payload FROM run"):
-            kept.run(payload)
-        for typ, encoded, pairs in db.execute("SELECT typ, encoded, disclosures FROM statement"):
-            kept.statement(typ, encoded, pairs)
+        for (payload,) in db.execute("SELECT CAST(payload AS BLOB) FROM run"):
+            with contextlib.suppress(EvidenceError):  # damaged: it says nothing
+                kept.run(payload)
+        for typ, encoded, pairs in db.execute(_STATEMENTS):
+            with contextlib.suppress(EvidenceError):
+                kept.statement(typ, encoded, pairs)
         for run, encoded in _links(db):
             sample = kept.read.get(encoded) or observation.read_at(encoded, 0)[0]
             kept.link(run, sample, encoded, False)
@@ -265,7 +270,8 @@ def _read_spool(path: Path, kept: _Kept, found: Verdict) -> None:
 def _links(db: apsw.Connection) -> Iterator[tuple[bytes, bytes]]:
     """What the pieces hold, each link with its run; a damaged piece holds nothing."""
     for crc, parts, links in db.execute("SELECT crc, parts, links FROM piece ORDER BY id"):
-        if crc32(links, crc32(parts)) != crc:
+        blobs = isinstance(parts, bytes) and isinstance(links, bytes)
+        if not blobs or crc32(links, crc32(parts)) != crc:
             continue
         split = iter(observation.split(links))
         for _, run, _, first, last, *_ in cbor.decode(parts):

@@ -77,10 +77,18 @@ def site() -> Iterator[Site]:
 
 def one(made: Site, name: Name, talk: Callable[[str], None] | None = None) -> Outcome:
     """The run of that name."""
-    if isinstance(name, tuple):
-        return crash.at(made, *name, talk)
-    script = backlog.live_first if name % BACKLOG_EVERY == 0 else trial.storm
-    return trial.run(made, name, script, talk=talk)
+    judged = False
+    try:
+        if isinstance(name, tuple):
+            found = crash.at(made, *name, talk)
+        else:
+            script = backlog.live_first if name % BACKLOG_EVERY == 0 else trial.storm
+            found = trial.run(made, name, script, talk=talk)
+        judged = True
+    finally:
+        if not judged:
+            print(f"gridseal-hil sim: in the run of {name}:", file=sys.stderr)
+    return found
 
 
 def many(names: Iterable[Name], jobs: int = 1) -> Totals:

@@ -1,6 +1,7 @@
 """Nothing goes to a device that the table does not hold, whatever the code above thinks."""
 
 import os
+import socket
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from drivers import asks
 from drivers.c37118.wire import FrameType, Stamp, build, encode_command, encode_header_text
+from drivers.ieee1344.wire import build_command
 from drivers.line import LinkError
 from tests.drivers.vector import vectors
 
@@ -92,6 +94,43 @@ def test_only_commands_of_the_vectors_may_be_sent():
             if name != "command_data_on":
                 with pytest.raises(asks.AskError):
                     asks.send(wire.far, "c37118", raw)
+
+
+@pytest.mark.parametrize("command", [1, 2, 3, 4, 5])
+def test_what_may_be_asked_of_ieee_1344(command: int):
+    raw = build_command(command, 0xFFFFFFFF, 1_700_000_000)
+    with Wire() as wire:
+        assert asks.send(wire.far, "ieee1344", raw) == asks.IEEE1344_COMMANDS[command]
+        assert wire.heard() == raw
+
+
+def test_what_may_not_be_asked_of_ieee_1344():
+    """The reference phasor, first of all; and what is no command at all."""
+    asked = [build_command(number, 7, 1_700_000_000) for number in (0, 6, 7, 8, 9, 0x4000)]
+    asked += [raw for name, raw in vectors("ieee1344").items() if name != "command_data_on"]
+    asked += [asked[0][:-1] + b"\0", build_command(2, 7, 1_700_000_000) * 2, b""]
+    asked += [encode_command(2, 7, Stamp(0)), build(FrameType.HEADER, 2, 7, Stamp(0), b"")]
+    with Wire() as wire:
+        for raw in asked:
+            with pytest.raises(asks.AskError):
+                asks.send(wire.far, "ieee1344", raw)
+        assert wire.heard() == b""
+
+
+def test_by_datagram_the_same_table_rules_and_the_line_stays_open():
+    raw = encode_command(2, 7, Stamp(1_700_000_000))
+    kinds = (socket.AF_INET, socket.SOCK_DGRAM)
+    with socket.socket(*kinds) as near, socket.socket(*kinds) as far:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(5)
+        for _ in range(2):
+            assert asks.send(near.fileno(), "c37118", raw, far.getsockname()) == "data on"
+            assert far.recv(100) == raw
+        with pytest.raises(asks.AskError):
+            asks.send(near.fileno(), "c37118", REFUSED["extended"], far.getsockname())
+        far.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            far.recv(100)
 
 
 def test_a_protocol_without_a_table():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drivers.c37118 import session as sessions
+from drivers.c37118 import want
 from drivers.c37118.session import Item, Session, Terms
 from drivers.c37118.wire import (
     Block,
@@ -209,7 +210,7 @@ def test_announced_change_is_asked_about_when_it_comes_and_when_it_is_done():
     assert session.next_ask(HEARD) is None
     session.feed(data(LAYOUT, 2, 0x0040), HEARD)
     assert session.next_ask(HEARD) is None  # one was asked for just now
-    assert session.next_ask(after(sessions.ASK_NS_MIN)) is not None
+    assert session.next_ask(after(want.ASK_NS_MIN)) is not None
     assert session.counts["configuration_announced"] == 2
 
 
@@ -337,7 +338,7 @@ def test_asks_go_round_the_types_and_grow_seldom():
     assert [command for _, command in asked[:4]] == [6, 5, 4, 6]
     assert [second for second, _ in asked[:5]] == [0, 1, 2, 4, 6]
     assert len(asked) < 30
-    assert asked[-1][0] - asked[-2][0] == sessions.ASK_NS_MAX // NS
+    assert asked[-1][0] - asked[-2][0] == want.ASK_NS_MAX // NS
 
 
 def test_who_listens_only_asks_nothing():
@@ -349,7 +350,7 @@ def test_who_listens_only_asks_nothing():
 
 def test_configuration_on_file():
     session = Session(Terms(commands=False, configuration=CFG2))
-    assert session.idcode == 7
+    assert session.idcodes == (7,)
     assert told(session.begin()) == ["setup CFG2"]
     assert told(session.feed(data(LAYOUT, 0), HEARD)) == ["DATA"]
 

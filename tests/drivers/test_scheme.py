@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from drivers.c37118 import splitter as c37118
 from drivers.c37118.wire import Stamp, encode_command
+from drivers.ieee1344 import wire as ieee1344
 from drivers.line import FrameError
 from tests.drivers.vector import vector
 
@@ -40,9 +41,16 @@ def of_c37118() -> Splits:
     return Splits(made.feed, made.flush)
 
 
+def of_ieee1344() -> Splits:
+    made = ieee1344.Splitter()
+    return Splits(made.feed, made.flush)
+
+
 NAMES = ("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on")
+NAMES_1344 = ("configuration", "data", "data_absent", "header", "header_empty", "command_data_on")
 SCHEMES = {
     "c37118": Scheme(of_c37118, [vector("c37118", name) for name in NAMES], 65535),
+    "ieee1344": Scheme(of_ieee1344, [vector("ieee1344", name) for name in NAMES_1344], 2047),
 }
 GARBAGE = [b"\x00", b"\xaa", b"\xaa\xaa", b"login: ", b"\xaa\x01\xff\xff", b"\xff" * 300]
 

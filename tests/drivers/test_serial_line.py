@@ -21,7 +21,8 @@ from drivers.line import LinkError, Source
 from drivers.serial_line import SerialPort
 from drivers.serial_option import SerialLine
 from tests.drivers.adapter import Adapter, opened, refusal
-from tests.drivers.scenario import SHORT, Clock
+from tests.drivers.pmu import Pmu, PtyPmu, configuration
+from tests.drivers.scenario import SHORT, Clock, read_until
 
 
 @pytest.fixture
@@ -160,6 +161,36 @@ def test_a_driver_that_does_otherwise_than_asked():
         other = asked._replace(cflag=asked.cflag & ~flag)
         assert serial_line.unmet(asked, other, False) == said
         assert serial_line.unmet(asked, other, True) == ""
+
+
+def test_a_pmu_whose_adapter_was_pulled_out_is_heard_again(tmp_path: Path):
+    """By the same driver, under the same name, on another device."""
+    link = tmp_path / "usb-adapter"
+    options = {"path": str(link), "idcode": 7} | SHORT
+    driver = SerialDriver(Source("south", "c37118+serial", options), Clock())
+
+    async def heard(number: int) -> None:
+        pmu = Pmu(configuration())
+        async with PtyPmu(pmu) as line:
+            link.symlink_to(line.path)
+            await driver.open()
+            pmu.write(pmu.frames(number, 1))
+            (frame,) = await read_until(driver, 1)
+            assert frame.raw == pmu.frames(number, 1)
+            link.unlink()
+            line.hang_up()
+            with pytest.raises(LinkError, match="is gone: was it unplugged"):
+                await read_until(driver, 1)
+
+    async def play() -> None:
+        async with asyncio.timeout(20):
+            await heard(0)
+            with pytest.raises(LinkError, match="is the adapter plugged in"):
+                await driver.open()
+            await heard(1)
+            await driver.close()
+
+    asyncio.run(play())
 
 
 def test_noise_is_told_from_silence(adapter: Adapter):

@@ -22,7 +22,8 @@ from hil.devices.pmu import Pmu, Profile
 from hil.devices.unit import Instant
 from hil.grid import Grid
 from hil.passage import Passage
-from hil.replay import Account, replay
+from hil.replay.account import Account
+from hil.replay.command import Replay, readers, replay
 from tests.hil.packet import SYN, pcap, tcp, udp
 
 SOC = 1_790_000_000
@@ -187,11 +188,9 @@ def test_what_the_record_holds_is_compared_with_what_was_heard(tmp_path: Path) -
                 assert held
             super()._take()
 
-    account = Account()
+    account = Account(readers())
     passage = Forger(tmp_path / "site", lambda: BUILT_IN.tai_ns(SOC))
     try:
-        from hil.replay import Replay
-
         Replay(passage, account, BUILT_IN.tai_ns(SOC)).run(b"".join(conversation()))
         account.outcome = passage.end()
     finally:

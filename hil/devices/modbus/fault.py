@@ -25,7 +25,7 @@ class Said(NamedTuple):
     tcp: bool
     request: bytes  # the ADU
     answer: bytes  # the ADU
-    before: bytes  # the ADU of the last answer on this line; empty at first
+    before: bytes  # the ADU of the last answer to another request on this line; empty at first
 
 
 class Play(NamedTuple):
@@ -101,12 +101,12 @@ def _fewer(said: Said, _: float) -> Play:
 
 
 def _crossed(said: Said, _: float) -> Play:
-    """The answer to the request before, as it was."""
+    """The answer to another request, as it was."""
     return Play(((0.0, said.before or said.answer),))
 
 
 def _swapped(said: Said, _: float) -> Play:
-    """The answer to the request before, under this one's transaction: a gateway's mistake."""
+    """The answer to another request, under this one's unit and transaction: a gateway's mistake."""
     return _remade(said, _pdu(said, said.before or said.answer))
 
 

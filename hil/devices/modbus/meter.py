@@ -18,7 +18,7 @@ WH_START = (81_234_567_000, 1_234_000)  # imported and exported, when the meter 
 _HOUR_NS = 3600 * NS
 
 MEASUREMENTS = 3000  # where they begin, as makers like to have it
-FILLER = 100  # registers beside them: what a poll of a hundred reads
+FILLER_ADDRESS, FILLER = 4000, 100  # beside them: each register holds its number from there
 RUNS = (
     Run(HOLDING, 0, (("maker", "text16"), ("model", "text16"), ("serial", "text16"))),
     Run(
@@ -35,7 +35,7 @@ RUNS = (
             ("quality", "u16"),
         ),
     ),
-    Run(INPUT, 4000, tuple((f"count_{number}", "u16") for number in range(FILLER))),
+    Run(INPUT, FILLER_ADDRESS, tuple((f"count_{number}", "u16") for number in range(FILLER))),
 )
 
 

@@ -157,7 +157,7 @@ class LinePort:
 
     def send(self, raw: bytes) -> None:
         """Bytes that go out when those before them have."""
-        if self._far < 0:
+        if self._far < 0 or not raw:
             return
         now_s = asyncio.get_running_loop().time()
         self._free_s = max(self._free_s, now_s)

@@ -8,7 +8,7 @@ them.
 It has no line of its own: hil.devices.modbus.port.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from hil.devices.modbus import check
@@ -25,6 +25,7 @@ from hil.devices.modbus.fault import (
 from hil.devices.modbus.unit import Unit
 
 FAULTS_MAX = 100_000  # waiting, of one unit
+ANSWERS_MAX = 16  # remembered, for answers that are crossed
 ADU_BYTES_MAX = 260  # MODBUS Messaging on TCP/IP V1.0b 3.1.3
 RTU_READ_BYTES = 8
 _RTU_LENGTH_AT = 6  # of functions 15 and 16: byte count; Serial Line V1.02 and V1.1b3 6.11, 6.12
@@ -38,7 +39,7 @@ class Rack:
         self.foreign = 0  # requests for a unit that is not here
         self.bad = 0  # ADUs that are none
         self._faults: dict[int, deque[Fault]] = {unit.number: deque() for unit in units}
-        self._before = b""
+        self._answers: OrderedDict[bytes, bytes] = OrderedDict()  # the last to each request
 
     def fault(self, unit: int, name: str, argument: float = 0.0, times: int = 1) -> None:
         """The next answers of this unit come with a fault of hil.devices.modbus.fault.
@@ -71,12 +72,22 @@ class Rack:
             return Play(((0.0, adu(tcp, request, number, pdu)),))
         pdu = unit.answer(request[MBAP_BYTES:] if tcp else request[1 : -check.CRC_BYTES])
         answer = adu(tcp, request, number, pdu)
-        before, self._before = self._before, answer
+        before = self._last_but(request, answer, tcp)
         waiting = self._faults[number]
         if not waiting:
             return Play(((0.0, answer),))
         unit.counts.faults += 1
         return played(waiting.popleft(), Said(tcp, request, answer, before))
+
+    def _last_but(self, request: bytes, answer: bytes, tcp: bool) -> bytes:
+        """The last answer to another request; what a device says again is no other's."""
+        asked = request[MBAP_BYTES - 1 :] if tcp else request
+        before = next((said for key, said in reversed(self._answers.items()) if key != asked), b"")
+        self._answers[asked] = answer
+        self._answers.move_to_end(asked)
+        if len(self._answers) > ANSWERS_MAX:
+            self._answers.popitem(last=False)
+        return before
 
     def report(self) -> dict[str, object]:
         """What was counted: in all, and unit by unit."""

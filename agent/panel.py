@@ -1,0 +1,133 @@
+"""What `listen` shows: a block in a terminal that renews itself, plain lines elsewhere, objects for
+programs.
+
+1. The block is drawn DRAWS_A_S times a second at most, whatever arrives, and is never higher than
+   the terminal.
+2. What is said once (what a stream is, trouble on the line) stands above the block and stays.
+3. A reader that has gone is BrokenPipeError, for the caller.
+
+It reads no line and keeps no count.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TextIO
+
+from agent.reading import Stream
+from drivers.line import Frame
+
+DRAWS_A_S = 5  # faster than anyone reads
+_UP_AND_CLEAR = "\x1b[{}A\x1b[J"  # ECMA-48: cursor up, erase to the end
+ROWS_LEFT = 2  # of the terminal, below the block
+
+
+class Show(Protocol):
+    """Where what is heard goes."""
+
+    def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        """Something that is said once, in words and as an object."""
+        ...
+
+    def heard(self, stream: Stream, frame: Frame) -> None: ...
+
+    def settle(self, streams: Mapping[str, Stream]) -> None:
+        """What has arrived was all given; to be called after each read."""
+        ...
+
+    def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        """The last that is said."""
+        ...
+
+
+class Objects:
+    """One JSON object a line."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        self._out.write(json.dumps(told, allow_nan=False) + "\n")
+
+    def heard(self, stream: Stream, frame: Frame) -> None:
+        self._out.write(json.dumps(stream.object(frame), allow_nan=False) + "\n")
+
+    def settle(self, streams: Mapping[str, Stream]) -> None:
+        self._out.flush()
+
+    def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        self.said(words, told)
+        self._out.flush()
+
+
+class Lines:
+    """A line a frame."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        self._out.write("".join(f"{line}\n" for line in words))
+
+    def heard(self, stream: Stream, frame: Frame) -> None:
+        self._out.write(stream.line(frame) + "\n")
+
+    def settle(self, streams: Mapping[str, Stream]) -> None:
+        self._out.flush()
+
+    def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        self.said(words, told)
+        self._out.flush()
+
+
+class Panel:
+    """A block that renews itself. `now()`: seconds, of a clock that does not step."""
+
+    def __init__(self, out: TextIO, now: Callable[[], float]) -> None:
+        self._out, self._now = out, now
+        self._rows = 0  # of the block, as it stands
+        self._drawn = 0.0
+        self._last_fault = ""
+
+    def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        self._wipe()
+        self._out.write("".join(f"{line}\n" for line in words))
+        self._out.flush()
+        self._drawn = 0.0  # the block is drawn again below it at once
+
+    def heard(self, stream: Stream, frame: Frame) -> None:
+        if frame.fault is not None:
+            self._last_fault = stream.line(frame)
+
+    def settle(self, streams: Mapping[str, Stream]) -> None:
+        if self._now() - self._drawn < 1 / DRAWS_A_S:
+            return
+        width, height = shutil.get_terminal_size()
+        rows = [row for stream in streams.values() for row in _block(stream)]
+        if self._last_fault:
+            rows.append(f"last fault: {self._last_fault}")
+        room = max(height - ROWS_LEFT, 1)
+        if len(rows) > room:
+            rows = [*rows[: room - 1], f"... and {len(rows) - room + 1} rows more"]
+        self._wipe()
+        self._out.write("".join(f"{row[: width - 1]}\n" for row in rows))
+        self._out.flush()
+        self._rows, self._drawn = len(rows), self._now()
+
+    def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
+        self._rows = 0  # the block stays as it stands
+        self.said(words, told)
+
+    def _wipe(self) -> None:
+        if self._rows:
+            self._out.write(_UP_AND_CLEAR.format(self._rows))
+            self._rows = 0
+
+
+def _block(stream: Stream) -> list[str]:
+    """One stream as it is now."""
+    frame = stream.latest
+    if frame is None:
+        return [stream.ending()]
+    rows = [f"    {words}" for words in stream.rows(frame)]
+    return [stream.ending(), f"  {stream.when(frame)}  [{stream.quality_words(frame)}]", *rows]

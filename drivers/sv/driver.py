@@ -1,0 +1,159 @@
+"""Sampled Values on an Ethernet interface: the driver that the runner opens.
+
+1. Nothing is ever sent. What is wanted is filtered by the kernel (EtherType, APPID), the rest of it
+   by svID.
+2. Frames are read some milliseconds after the first has come, together; each has the kernel's
+   stamp.
+3. An interface that is silent of what was asked for is a LinkError, as is one that fails. What had
+   come before is handed on first. While frames wait to be read it is we who are late, and silence
+   is not judged.
+4. Frames that the kernel had no room for are counted (kernel_dropped), and are missing in their
+   blocks.
+
+It retries nothing and logs nothing.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from drivers.ethernet.capture import Capture, Interest
+from drivers.ethernet.frame import TYPE_SV
+from drivers.line import READ_FRAMES_MAX, Clock, Frame, LinkError, Setup, Source
+from drivers.sv.option import SvOptions
+from drivers.sv.session import Session
+from drivers.sv.stream import Item
+from evidence.config import convert
+
+TICK_S = 0.1  # how long what is held waits to be looked at where nothing more comes
+QUEUE_MAX = 8 * READ_FRAMES_MAX  # blocks heard while streams are learned; beyond it, a flood
+
+
+class SvDriver:
+    """One interface, as drivers.line.Driver has it."""
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        """Raises ConfigError for options that are not this scheme's."""
+        self._clock = clock
+        name = f"source {source.name!r}"
+        self._options = convert(dict(source.options), SvOptions, name)
+        self._terms = self._options.terms(name)
+        self._groups = self._options.joined(name)
+        self._capture: Capture | None = None
+        self._session: Session | None = None
+        self._queue: deque[Item] = deque()
+        self._ended: LinkError | None = None
+        self._good_s = self._ticked_s = 0.0
+        self._dropped = 0
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What happened on this interface, by name."""
+        return self._session.counts if self._session is not None else Counter()
+
+    def expected(self) -> tuple[int, tuple[int, int]] | None:
+        """Only the frames tell how long they are."""
+        return None
+
+    async def open(self) -> Sequence[Setup]:
+        """Hears until every stream that is there has said what it is. Raises LinkError."""
+        await self.close()
+        self._queue.clear()
+        self._ended, self._dropped = None, 0
+        options = self._options
+        interest = Interest(
+            options.interface,
+            {TYPE_SV: options.appids},
+            self._groups,
+            options.pause_ms / 1000,
+        )
+        self._session = session = Session(self._terms)
+        self._capture = capture = Capture(interest, self._clock)
+        self._good_s = asyncio.get_running_loop().time()
+        begun = False
+        try:
+            while not session.ruled():
+                await self._hear(capture, session)
+                if self._ended is not None:
+                    raise self._ended
+                if len(self._queue) > QUEUE_MAX:
+                    raise LinkError(f"{options.interface}: new streams without end")
+            begun = True
+        finally:
+            if not begun:
+                await self.close()
+        return self._known()
+
+    async def read(self) -> Sequence[Frame | Setup]:
+        """As drivers.line.Driver says."""
+        capture, session = self._capture, self._session
+        if capture is None or session is None:
+            raise LinkError("not open")
+        while not self._queue:
+            if self._ended is not None:
+                raise self._ended
+            await self._hear(capture, session)
+        if len(self._queue) <= READ_FRAMES_MAX:
+            items = list(self._queue)
+            self._queue.clear()
+            return items
+        return [self._queue.popleft() for _ in range(READ_FRAMES_MAX)]
+
+    async def close(self) -> None:
+        """Idempotent, never raises."""
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.close()
+
+    async def _hear(self, capture: Capture, session: Session) -> None:
+        """Waits for frames, or for TICK_S; queues what they say."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(TICK_S):
+                packets = await capture.take()
+        except TimeoutError:
+            packets = []
+        except LinkError as fault:
+            self._queue.extend(session.flush())
+            self._ended = fault
+            return
+        now_s = loop.time()
+        if packets:
+            before = session.counts["not_asked_for"] + session.counts["other"]
+            items = session.feed(packets)
+            self._queue.extend(items)
+            passed = session.counts["not_asked_for"] + session.counts["other"] - before
+            if passed < len(packets):
+                self._good_s = now_s
+            dropped = capture.dropped()
+            session.counts["kernel_dropped"] += dropped - self._dropped
+            self._dropped = dropped
+        if (packets and now_s - self._ticked_s < TICK_S) or capture.untaken():
+            return  # where frames wait, it is we who are late
+        self._ticked_s = now_s
+        self._queue.extend(session.tick(self._clock.now().tai))
+        silent_s = now_s - self._good_s
+        if silent_s >= self._options.silence_s:
+            self._queue.extend(session.flush())
+            self._ended = LinkError(self._silence(silent_s, session))
+
+    def _silence(self, silent_s: float, session: Session) -> str:
+        text = f"{self._options.interface}: no Sampled Values"
+        if self._options.svid != () or self._options.appid != ():
+            text += " of those asked for"
+        text += f" for {silent_s:.1f} s"
+        if session.passed_over:
+            text += f"; there are {', '.join(session.passed_over)}"
+        return text
+
+    def _known(self) -> list[Setup]:
+        """The first Setup of each stream, taken out of the queue; what follows is read() order."""
+        setups: dict[str, Setup] = {}
+        rest: deque[Item] = deque()
+        for item in self._queue:
+            if isinstance(item, Setup) and item.key not in setups:
+                setups[item.key] = item
+            else:
+                rest.append(item)
+        self._queue = rest
+        return list(setups.values())

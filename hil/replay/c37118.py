@@ -1,0 +1,131 @@
+"""C37.118 in a capture: which connections speak it, and the driver's own session over each.
+
+1. A connection is ours from the first whole frame with a good CHK that opens a payload, or the
+   second in one direction wherever they stand: 16 bits of CRC alone would find one in any megabyte
+   of other traffic.
+2. A connection without a good frame is ours only if what it says looks like frames that are
+   spoiled: most payloads open with SYNC, and end where FRAMESIZE says or go to a port that is
+   registered for synchrophasors.
+3. Bytes without a connection (hex text, plain bytes) are ours from the first good frame, wherever
+   it stands.
+4. One splitter a direction, one session a connection, any IDCODE, nothing sent.
+
+It judges connections, never frames: what is wrong with a frame the session says.
+"""
+
+from collections import Counter
+
+from drivers.c37118.frame import FRAME_BYTES_MIN, SYNC_LEAD
+from drivers.c37118.session import Item, Session, Terms
+from drivers.c37118.wire import Bad, FrameType, Splitter, parse_header, whole
+from drivers.line import Frame, Instant
+from hil.capture import Chunk, Flow
+from hil.replay.reader import Talk
+
+PORTS = (":4712", ":4713")  # IEEE C37.118.2-2011 Annex E: TCP and UDP
+TERMS = Terms(idcode=None, commands=False)
+_KIND_MAX, _VERSION_MAX = 5, 3
+NAMES = {
+    kind: kind.name.lower()
+    for kind in (
+        *(FrameType.DATA, FrameType.CFG1, FrameType.CFG2, FrameType.CFG3),
+        *(FrameType.HEADER, FrameType.COMMAND),
+    )
+}
+
+
+class C37118(Talk):
+    """The reader."""
+
+    name, title = "c37118", "C37.118"
+
+    def judge(self) -> "_Judge":
+        return _Judge()
+
+    def opens(self, chunk: Chunk) -> bool:
+        payload = chunk.payload
+        if len(payload) < FRAME_BYTES_MIN or payload[0] != SYNC_LEAD:
+            return False
+        return not isinstance(whole(payload[: payload[2] << 8 | payload[3]]), Bad)
+
+    def open(self, flow: Flow) -> "_Conversation":
+        return _Conversation(flow)
+
+    def inside(self, frame: Frame) -> int:
+        # Each good frame is handed on as it is: what is heard is what is handed on.
+        self.frames[NAMES[parse_header(frame.raw).frame_type]] += 1
+        return 1
+
+
+class _Conversation:
+    """One connection: a splitter for each direction, one session for both."""
+
+    __slots__ = ("session", "source", "splitters")
+
+    def __init__(self, flow: Flow) -> None:
+        self.session = Session(TERMS)
+        self.splitters = (Splitter(), Splitter())
+        self.source = flow.words()
+
+    @property
+    def counts(self) -> Counter[str]:
+        return self.session.counts
+
+    def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
+        if chunk.kind == "udp":
+            return self.session.accept(_datagram(chunk.payload), heard)
+        splitter = self.splitters[chunk.direction]
+        lost = splitter.flush() if chunk.fresh else []  # nothing before goes on in it
+        return self.session.accept(lost + splitter.feed(chunk.payload), heard)
+
+    def flush(self, heard: Instant) -> list[Item]:
+        left = [item for splitter in self.splitters for item in splitter.flush()]
+        return self.session.accept(left, heard)
+
+
+def _datagram(payload: bytes) -> list[bytes | Bad]:
+    """One frame, good or bad; several only where the first says that it ends before the rest."""
+    found = whole(payload)
+    if isinstance(found, bytes) or int.from_bytes(payload[2:4], "big") >= len(payload):
+        return [found]
+    splitter = Splitter()
+    return splitter.feed(payload) + splitter.flush()
+
+
+class _Judge:
+    """A connection that has not been judged."""
+
+    __slots__ = ("_chunks", "_claims", "_good", "_splitters")
+
+    def __init__(self) -> None:
+        self._chunks = self._claims = 0
+        self._good = [0, 0]
+        self._splitters = (Splitter(), Splitter())
+
+    def weigh(self, chunk: Chunk) -> bool:
+        self._chunks += 1
+        self._claims += _claims(chunk)
+        # Whether this direction has now shown enough good frames, wherever they stand.
+        splitter = self._splitters[chunk.direction]
+        if chunk.fresh:
+            splitter.flush()
+        found = splitter.feed(chunk.payload)
+        self._good[chunk.direction] += sum(not isinstance(item, Bad) for item in found)
+        return self._good[chunk.direction] >= (1 if chunk.kind == "file" else 2)
+
+    def looks(self) -> bool:
+        return self._claims * 2 > self._chunks
+
+
+def _claims(chunk: Chunk) -> bool:
+    """Whether this looks like a frame whose contents were spoiled."""
+    payload = chunk.payload
+    if len(payload) < 4 or payload[0] != SYNC_LEAD:
+        return False
+    # Bit 7 is set by version 3 (C37.118.2-2024): not ours to read, ours to name.
+    kind, version = payload[1] >> 4 & 7, payload[1] & 0x0F
+    if kind > _KIND_MAX or not 1 <= version <= _VERSION_MAX:
+        return False
+    registered = any(end.endswith(PORTS) for end in (chunk.flow.client, chunk.flow.server))
+    alone = chunk.kind == "file" or registered
+    return alone or (payload[2] << 8 | payload[3]) == len(payload)

@@ -1,0 +1,114 @@
+"""Modbus on a serial line, with all that such a line does to bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from drivers.line import LinkError
+from drivers.modbus.wire import read_exchange
+from evidence.code import Class, Reason
+from tests.drivers.modbus_peer import (
+    COIL,
+    FAST,
+    SLOW,
+    check_meter,
+    counts,
+    device,
+    only,
+    opened,
+    rtu_server,
+    runs,
+    source,
+    verdict,
+)
+
+
+@runs
+async def test_a_unit_that_never_answers_does_not_starve_the_others(tmp_path: Path):
+    """On a serial line: it is asked ever more seldom."""
+    async with rtu_server([device(1), device(3)], only(1, 3)) as path:
+        made = source(tmp_path, "modbus+rtu", path=path, baud=115200, units="1-3", timeout_ms=100)
+        async with opened(made) as heard:
+            frames = [frame for frame in await heard.more(150) if frame.fault is None]
+            told = counts(heard)
+    dead = [frame for frame in frames if frame.key.startswith("unit=2 ")]
+    assert 3 <= len(dead) < 25
+    assert told["no_answer"] == len(dead) and told["polls_rested"]
+    for frame in dead:
+        assert set(heard.values(frame)) == {None}
+        assert read_exchange(frame.raw).response == b""
+        assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.NOT_ANSWERED)]
+
+
+@pytest.mark.parametrize("echo", [False, True])
+@runs
+async def test_serial(tmp_path: Path, echo: bool):
+    """With a transceiver that lets us hear ourselves, told or not."""
+    for told in {False, echo}:
+        async with rtu_server([device(1)], echo=echo) as path:
+            made = source(tmp_path, "modbus+rtu", path=path, baud=115200, echo=told)
+            async with opened(made) as heard:
+                await check_meter(heard)
+
+
+class Hurt:
+    """What a line does to what passes, once in so many times."""
+
+    def __init__(self, every: int, how: str) -> None:
+        self.every, self.how, self.seen = every, how, 0
+
+    def __call__(self, data: bytes) -> bytes:
+        self.seen += 1
+        if self.seen % self.every or not data:
+            return data
+        match self.how:
+            case "flip":
+                return data[:-3] + bytes([data[-3] ^ 4]) + data[-2:]
+            case "cut":
+                return data[:-2]
+            case "noise":
+                return b"\xff\x00" + data
+            case "lose":
+                return b""
+        return data
+
+
+@pytest.mark.parametrize(
+    ("how", "name"),
+    [
+        ("flip", "check_word"),
+        ("cut", "short_answer"),
+        ("noise", "garbage"),
+        ("lose", "no_answer"),
+    ],
+)
+@runs
+async def test_what_a_serial_line_does_to_answers(tmp_path: Path, how: str, name: str):
+    """It is named, the points of that exchange are invalid, and the next ones are right."""
+    async with rtu_server([device(1)], up=Hurt(4, how)) as path:
+        made = source(tmp_path, "modbus+rtu", path=path, baud=115200, timeout_ms=150)
+        async with opened(made) as heard:
+            frames = await heard.more(24)
+            told = counts(heard)
+    assert told[name] >= 3
+    good = [frame for frame in frames if frame.fault is None]
+    values = {key: {heard.values(f) for f in good if f.key == key} for key in (FAST, SLOW, COIL)}
+    failed = {(None, None), (None,)}
+    assert values[FAST] - failed == {(230.5, 12.3)} and values[COIL] - failed == {(True,)}
+    if how == "noise":
+        assert {f.fault.fault for f in frames if f.fault} == {"garbage"}
+        assert not any(None in heard.values(frame) for frame in good)
+    else:
+        assert any(None in heard.values(frame) for frame in good)
+
+
+@runs
+async def test_nobody_answers(tmp_path: Path):
+    """Each request is a sample; after a while the line is given up, in words."""
+    async with rtu_server([device(9)], only(9)) as path:
+        made = source(tmp_path, "modbus+rtu", path=path, baud=115200, timeout_ms=50, silence_s=0.5)
+        async with opened(made) as heard:
+            with pytest.raises(LinkError, match="nobody has answered for"):
+                await heard.more(10_000)
+    assert heard.frames
+    assert all(set(heard.values(frame)) == {None} for frame in heard.frames)
