@@ -160,7 +160,7 @@ def of_nmea(epoch: Heard, said: Sequence[Sentence], standing: Standing) -> Fix:
     place = _place_of(said)
     return Fix(
         epoch.heard, Speech.NMEA, epoch.raw, claimed.tai, utc, None, fix_type,
-        _mode_by_motion(fix_type, epoch.before), place,
+        _mode_by_motion(fix_type, place, epoch.before), place,
         Leap(None if gps_utc_s is None else gps_utc_s + GPS_TAI_S, learnt),
         Suspicion.UNKNOWN, Suspicion.UNKNOWN, _signals_of(said, standing), None, None,
         frozenset(doubts | claimed.doubts | _since(claimed.tai, epoch)), epoch.faults,
@@ -232,7 +232,7 @@ def of_gpsd(epoch: Heard, said: gpsd.Position, standing: Standing) -> Fix:
         doubts.add(Doubt.SIMULATED)
     sky = _of(standing, gpsd.Sky)
     leap_s = None if said.gps_utc_s is None else said.gps_utc_s + GPS_TAI_S
-    mode = _mode_by_motion(said.fix_type, epoch.before)
+    mode = _mode_by_motion(said.fix_type, said.place, epoch.before)
     return Fix(
         epoch.heard, Speech.GPSD, epoch.raw, claimed.tai, said.utc, None, said.fix_type, mode,
         said.place, Leap(leap_s, None), Suspicion.UNKNOWN, Suspicion.UNKNOWN,
@@ -241,10 +241,18 @@ def of_gpsd(epoch: Heard, said: gpsd.Position, standing: Standing) -> Fix:
     )  # fmt: skip
 
 
-def _mode_by_motion(fix_type: FixType, before: Before) -> Mode:
+def apart(one: Place | None, other: Place | None) -> bool:
+    """Whether two positions differ, if only by the last digit."""
+    if one is None or other is None:
+        return False
+    return (one.latitude_e7, one.longitude_e7) != (other.latitude_e7, other.longitude_e7)
+
+
+def _mode_by_motion(fix_type: FixType, place: Place | None, before: Before) -> Mode:
     if fix_type is FixType.TIME:
         return Mode.FIXED
-    return Mode.NAVIGATION if before.moves and fix_type in _MEASURED else Mode.UNKNOWN
+    moves = before.moves or apart(place, before.place)
+    return Mode.NAVIGATION if moves and fix_type in _MEASURED else Mode.UNKNOWN
 
 
 def _since(tai: int | None, epoch: Heard) -> frozenset[Doubt]:

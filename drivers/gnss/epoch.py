@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Hashable
 
 from drivers.gnss import gpsd, nmea, ubx
-from drivers.gnss.compose import Before, Heard, Standing, of_gpsd, of_nmea, of_ubx
-from drivers.gnss.fix import Fix, Guard, Place, Rf, Signals, Speech
+from drivers.gnss.compose import Before, Heard, Standing, apart, of_gpsd, of_nmea, of_ubx
+from drivers.gnss.fix import Fix, Guard, Rf, Signals, Speech
 from drivers.gnss.splitter import Bad, Splitter
 from drivers.line import FrameError, Instant
 from evidence.leap import BUILT_IN, NS, LeapTable
@@ -83,7 +83,7 @@ class _Course:
 
     def told(self, fix: Fix) -> None:
         """Remembers what the next epoch is compared with."""
-        if _apart(fix.place, self.before.place):
+        if apart(fix.place, self.before.place):
             self.moved_tai = fix.heard.tai
         moves = bool(self.moved_tai) and fix.heard.tai - self.moved_tai < MOVES_NS
         self.before = Before(fix.tai, fix.place or self.before.place, moves)
@@ -260,9 +260,3 @@ class Epochs:
             for kind, (fact, tai) in self._standing.items()
             if abs(heard.tai - tai) < KEEP_NS[kind]  # the gateway's clock may step, either way
         }
-
-
-def _apart(one: Place | None, other: Place | None) -> bool:
-    if one is None or other is None:
-        return False
-    return (one.latitude_e7, one.longitude_e7) != (other.latitude_e7, other.longitude_e7)

@@ -5,7 +5,7 @@ A new scheme is a row of SCHEMES.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 
 from drivers.c37118 import splitter as c37118
 from drivers.c37118.wire import Stamp, encode_command
+from drivers.gnss import wire as gnss
 from drivers.ieee1344 import wire as ieee1344
 from drivers.line import FrameError
 from tests.drivers.vector import vector
 
-Item = bytes | c37118.Bad
+Item = bytes | c37118.Bad | gnss.Bad
+BADS = (c37118.Bad, gnss.Bad)
 
 
 class Splits(NamedTuple):
     """What is asked of a splitter."""
 
-    feed: Callable[[bytes], list[Item]]
-    flush: Callable[[], list[Item]]
+    feed: Callable[[bytes], Sequence[Item]]
+    flush: Callable[[], Sequence[Item]]
 
 
 class Scheme(NamedTuple):
@@ -46,11 +48,18 @@ def of_ieee1344() -> Splits:
     return Splits(made.feed, made.flush)
 
 
+def of_gnss() -> Splits:
+    made = gnss.Splitter()
+    return Splits(made.feed, made.flush)
+
+
 NAMES = ("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on")
 NAMES_1344 = ("configuration", "data", "data_absent", "header", "header_empty", "command_data_on")
+NAMES_GNSS = ("nav_pvt", "rmc", "nav_sat", "zda", "rtcm_1005", "mon_rf")
 SCHEMES = {
     "c37118": Scheme(of_c37118, [vector("c37118", name) for name in NAMES], 65535),
     "ieee1344": Scheme(of_ieee1344, [vector("ieee1344", name) for name in NAMES_1344], 2047),
+    "gnss": Scheme(of_gnss, [vector("gnss", name) for name in NAMES_GNSS], 16384),
 }
 GARBAGE = [b"\x00", b"\xaa", b"\xaa\xaa", b"login: ", b"\xaa\x01\xff\xff", b"\xff" * 300]
 
@@ -60,12 +69,12 @@ def scheme(request: pytest.FixtureRequest) -> Scheme:
     return SCHEMES[request.param]
 
 
-def heard(splits: Splits, pieces: list[bytes]) -> tuple[list[bytes], list[c37118.Bad]]:
+def heard(splits: Splits, pieces: list[bytes]) -> tuple[list[bytes], list[c37118.Bad | gnss.Bad]]:
     """Frames and faults of what the pieces bring, end of line included."""
     items = [item for piece in pieces for item in splits.feed(piece)]
     items += splits.flush()
     good = [item for item in items if isinstance(item, bytes)]
-    return good, [item for item in items if isinstance(item, c37118.Bad)]
+    return good, [item for item in items if isinstance(item, BADS)]
 
 
 def test_whole(scheme: Scheme):
@@ -143,7 +152,7 @@ def test_any_bytes(pieces: list[bytes]):
 def test_a_length_that_lies_costs_no_good_frame():
     """FRAMESIZE 65,535 in front of a running PMU: the next frame is not waited out."""
     splits, frame = of_c37118(), SCHEMES["c37118"].frames[3]
-    items = splits.feed(b"\xaa\x02\xff\xff" + bytes(30)) + splits.feed(frame)
+    items = [*splits.feed(b"\xaa\x02\xff\xff" + bytes(30)), *splits.feed(frame)]
     assert [type(item) for item in items] == [c37118.Bad, bytes]
     assert isinstance(items[0], c37118.Bad) and items[0].fault.fault == "frame_size"
     assert items[1] == frame
