@@ -40,6 +40,7 @@ from drivers.gnss.nmea import Day, Sentence
 from drivers.line import Instant
 from evidence.leap import NS, LeapTable
 
+MOVES_NS = 600 * NS  # for how long a position that moved counts as measured
 WEEK_MS = WEEK_NS // 1_000_000
 LEAP_EDGE_S = 2  # around a leap second a pulse counted in UTC may be either of two
 
@@ -52,7 +53,7 @@ class Before(NamedTuple):
 
     tai: int | None
     place: Place | None
-    moves: bool  # the position was seen to move, not long ago
+    moved_tai: int  # when the position was last seen to move, by the gateway's clock; 0: never
 
 
 class Heard(NamedTuple):
@@ -160,7 +161,7 @@ def of_nmea(epoch: Heard, said: Sequence[Sentence], standing: Standing) -> Fix:
     place = _place_of(said)
     return Fix(
         epoch.heard, Speech.NMEA, epoch.raw, claimed.tai, utc, None, fix_type,
-        _mode_by_motion(fix_type, place, epoch.before), place,
+        _mode_by_motion(fix_type, place, epoch), place,
         Leap(None if gps_utc_s is None else gps_utc_s + GPS_TAI_S, learnt),
         Suspicion.UNKNOWN, Suspicion.UNKNOWN, _signals_of(said, standing), None, None,
         frozenset(doubts | claimed.doubts | _since(claimed.tai, epoch)), epoch.faults,
@@ -232,7 +233,7 @@ def of_gpsd(epoch: Heard, said: gpsd.Position, standing: Standing) -> Fix:
         doubts.add(Doubt.SIMULATED)
     sky = _of(standing, gpsd.Sky)
     leap_s = None if said.gps_utc_s is None else said.gps_utc_s + GPS_TAI_S
-    mode = _mode_by_motion(said.fix_type, said.place, epoch.before)
+    mode = _mode_by_motion(said.fix_type, said.place, epoch)
     return Fix(
         epoch.heard, Speech.GPSD, epoch.raw, claimed.tai, said.utc, None, said.fix_type, mode,
         said.place, Leap(leap_s, None), Suspicion.UNKNOWN, Suspicion.UNKNOWN,
@@ -248,10 +249,12 @@ def apart(one: Place | None, other: Place | None) -> bool:
     return (one.latitude_e7, one.longitude_e7) != (other.latitude_e7, other.longitude_e7)
 
 
-def _mode_by_motion(fix_type: FixType, place: Place | None, before: Before) -> Mode:
+def _mode_by_motion(fix_type: FixType, place: Place | None, epoch: Heard) -> Mode:
     if fix_type is FixType.TIME:
         return Mode.FIXED
-    moves = before.moves or apart(place, before.place)
+    before = epoch.before
+    moved = bool(before.moved_tai) and abs(epoch.heard.tai - before.moved_tai) < MOVES_NS
+    moves = moved or apart(place, before.place)
     return Mode.NAVIGATION if moves and fix_type in _MEASURED else Mode.UNKNOWN
 
 

@@ -26,7 +26,6 @@ from evidence.leap import BUILT_IN, NS, LeapTable
 QUIET_NS = 150_000_000
 FIX_BYTES_MAX = 4096  # of a fix observation
 RULES_NS = 3 * NS  # for how long a language rules after it was last heard
-MOVES_NS = 600 * NS  # for how long a position that moved counts as measured
 PARTS_MAX = 128  # of one epoch: 4 GSV of 6 systems on 3 signals, and some
 KEEP_NS: dict[type, int] = {
     ubx.Status: 2 * NS,
@@ -54,8 +53,7 @@ class _Course:
         self.heard: Instant | None = None
         self.raw: deque[bytes] = deque()
         self.raw_bytes = 0
-        self.before = Before(None, None, False)
-        self.moved_tai = 0
+        self.before = Before(None, None, 0)
         self.last_tai = 0  # by the gateway's clock: when the language was last heard to tell a time
 
     def begin(self, name: str, heard: Instant) -> None:
@@ -83,10 +81,9 @@ class _Course:
 
     def told(self, fix: Fix) -> None:
         """Remembers what the next epoch is compared with."""
-        if apart(fix.place, self.before.place):
-            self.moved_tai = fix.heard.tai
-        moves = bool(self.moved_tai) and fix.heard.tai - self.moved_tai < MOVES_NS
-        self.before = Before(fix.tai, fix.place or self.before.place, moves)
+        moved = apart(fix.place, self.before.place)
+        moved_tai = fix.heard.tai if moved else self.before.moved_tai
+        self.before = Before(fix.tai, fix.place or self.before.place, moved_tai)
 
 
 class Epochs:
