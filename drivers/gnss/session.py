@@ -72,6 +72,7 @@ class Session:
         self._asked: dict[str, int] = {}  # when, ns of the gateway's clock
         self._ubx_tai = 0
         self._version: Version | None = None
+        self._silent = True
 
     def setup(self) -> Setup:
         """What rules the frames: what the receiver says that it is."""
@@ -102,6 +103,9 @@ class Session:
             self._asked.pop("rates", None)  # it is known now how it takes them
             self._asked.pop("mode", None)
         silent = not 0 <= now.tai - self._ubx_tai < PATIENCE_NS
+        if silent and not self._silent:
+            self._asked.clear()  # it has just fallen silent: at once, then ever so often
+        self._silent = silent
         # One that does not say what it is may still understand rates, the older way.
         waited = version is not None or "version" in self._asked
         if (version is None or silent) and self._due("version", AGAIN_NS, now):

@@ -74,6 +74,7 @@ class Receiver:
         self.sky = Sky(truth or Truth(), self.plight, table)
         self.nmea = nmea
         self.rates: dict[tuple[int, int], int] = dict(EVERY) if ubx else {}
+        self.version = VERSION
         self.old = False  # of generation 8: knows no CFG-VALSET, and no protocol version
         self.asked: list[bytes] = []
         self.counts: Counter[str] = Counter()
@@ -130,7 +131,7 @@ class Receiver:
 
     def _answer(self, identity: tuple[int, int], payload: bytes) -> bytes:
         if identity == (0x0A, 0x04) and not payload:
-            return VERSION
+            return self.version
         if identity == (0x06, 0x8B) and not self.old:
             mode = 2 if self.plight.held else 1 if self.plight.survey else 0
             body = b"\x01\0\0\0\x01\x00\x03\x20" + bytes([mode])
