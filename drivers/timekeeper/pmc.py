@@ -123,7 +123,7 @@ class Current(NamedTuple):
 
     steps: int
     offset_ns: int
-    path_delay_ns: int
+    path_delay_ns: int  # end to end; see Ptp.path_delay_ns
 
 
 class Port(NamedTuple):
@@ -158,9 +158,26 @@ class Ptp(NamedTuple):
     ports: tuple[Port, ...]
 
     def following(self) -> bool:
-        """Whether this clock follows another one: a grandmaster is there, and a port is SLAVE."""
+        """Whether this clock measures itself by another one: a grandmaster is there, and a port
+        listens to it. The offset counts then; how large it is, it says itself.
+
+        A ptp4l that disciplines nothing (free_running) stays UNCALIBRATED for ever.
+        """
         present = self.status is not None and self.status.present
-        return present and any(port.state is PortState.SLAVE for port in self.ports)
+        return present and any(port.state in _LISTENING for port in self.ports)
+
+    def locked(self) -> bool:
+        """Whether this ptp4l disciplines its clock by that one, and has it calibrated."""
+        return self.following() and any(port.state is PortState.SLAVE for port in self.ports)
+
+    def path_delay_ns(self) -> int | None:
+        """To the master, or with peer delay to the neighbour: linuxptp leaves meanPathDelay 0 then.
+
+        None where none has been measured.
+        """
+        measured = [self.current.path_delay_ns] if self.current is not None else []
+        measured += [port.peer_delay_ns for port in self.ports if port.state in _LISTENING]
+        return next((delay_ns for delay_ns in measured if delay_ns), None)
 
     def traceable(self) -> bool:
         """Whether the grandmaster says that its time is traceable, on the PTP timescale, by a clock
@@ -180,6 +197,7 @@ class Ptp(NamedTuple):
         return Profile.POWER_UTILITY if alike else Profile.OTHER
 
 
+_LISTENING = frozenset({PortState.UNCALIBRATED, PortState.SLAVE})
 _UNUSED = frozenset({PortState.INITIALIZING, PortState.FAULTY, PortState.DISABLED})
 
 

@@ -1,4 +1,4 @@
-"""A receiver behind a real gpsd: its own bytes come through, and the daemon's guesses count nothing."""
+"""A receiver behind a real gpsd: its own bytes come through, what gpsd guesses does not count."""
 
 import asyncio
 import contextlib
