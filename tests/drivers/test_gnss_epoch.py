@@ -2,15 +2,12 @@
 named. The receiver is the simulated one; its messages are made by pyubx2.
 """
 
-import dataclasses
-
 import pytest
 from pyubx2 import GET, UBXMessage
 
 from drivers.gnss.wire import (
     FIX_BYTES_MAX,
     Antenna,
-    Bad,
     Doubt,
     Epochs,
     Fix,
@@ -21,53 +18,9 @@ from drivers.gnss.wire import (
 )
 from drivers.line import Instant
 from evidence.code import Flag
-from evidence.leap import BUILT_IN, NS, LeapTable
-from hil.devices.gnss import Plight, sentence
-from hil.devices.receiver import Receiver
-
-START = BUILT_IN.tai_ns(1_795_651_200)  # 2026-11-26 00:00:00 UTC
-LATER_NS = 60_000_000  # of what is heard after its instant
-# A leap second at the end of 2026, as the table of a machine that has heard of it.
-LEAP_S = 1_798_761_600  # 2027-01-01
-LEAPING = LeapTable((*BUILT_IN.starts_s, LEAP_S), (*BUILT_IN.offsets_s, 38), BUILT_IN.expires_s)
-
-
-class Line:
-    """A receiver and who hears it, a second a step."""
-
-    def __init__(
-        self,
-        ubx: bool = True,
-        nmea: bool = False,
-        tai: int = START,
-        table: LeapTable = BUILT_IN,
-        known: LeapTable | None = None,
-    ) -> None:
-        self.receiver = Receiver(ubx=ubx, nmea=nmea, table=table)
-        self.epochs = Epochs(known or table)
-        self.tai = tai
-        self.bad: list[Bad] = []
-
-    def step(self, **plight: object) -> Fix:
-        """The next second, under a plight; the one Fix that comes of it."""
-        found = self.steps(**plight)
-        assert len(found) == 1
-        return found[0]
-
-    def steps(self, **plight: object) -> list[Fix]:
-        for name, value in plight.items():
-            setattr(self.receiver.plight, name, value)
-        heard = Instant(self.tai + LATER_NS, 1_000_000)
-        items = self.epochs.feed(self.receiver.epoch(self.tai), heard)
-        items += self.epochs.settle(heard)
-        self.tai += NS
-        self.bad += [item for item in items if isinstance(item, Bad)]
-        return [item for item in items if isinstance(item, Fix)]
-
-    def clear(self) -> None:
-        """All is well again, but for the place in time."""
-        for one in dataclasses.fields(Plight):
-            setattr(self.receiver.plight, one.name, getattr(Plight(), one.name))
+from evidence.leap import NS
+from hil.devices.gnss import sentence
+from tests.drivers.receiver_line import LATER_NS, START, Line
 
 
 @pytest.fixture
@@ -170,72 +123,6 @@ def test_the_antenna_is_a_change_of_state(line: Line):
     for name, value in (("antenna", 4), ("jamming", 3), ("spoofing", 3), ("held", True)):
         assert line.step(**{name: value}).state() != before.state(), name
         line.clear()
-
-
-# --- leap seconds
-
-
-def test_the_leap_second_itself_is_told_in_ubx():
-    """Every second before, in and after it has its own instant, and none is doubted."""
-    line = Line(tai=LEAPING.tai_ns(LEAP_S - 3), table=LEAPING)
-    line.receiver.plight.leap_change = 1
-    said = []
-    for left in range(3, -4, -1):
-        at = line.tai
-        fix = line.step(leap_in_s=left)
-        assert fix.tai == at and fix.doubts == frozenset(), left
-        assert fix.leap.near() == (left >= -2)
-        said.append((fix.utc.second if fix.utc else -1, fix.leap.tai_utc_s))
-        assert bool(fix.flags() & Flag.LEAP) == fix.leap.near()
-    assert said == [(57, 37), (58, 37), (59, 37), (60, 37), (0, 38), (1, 38), (2, 38)]
-
-
-def test_the_leap_second_itself_is_told_in_nmea():
-    line = Line(ubx=False, nmea=True, tai=LEAPING.tai_ns(LEAP_S - 2), table=LEAPING)
-    seconds = []
-    for _ in range(5):
-        at = line.tai
-        fix = line.step()
-        assert fix.tai == at and fix.doubts == frozenset()
-        seconds.append(fix.utc.second if fix.utc else -1)
-    assert seconds == [58, 59, 60, 0, 1]
-
-
-def test_a_leap_second_that_this_machine_has_not_heard_of():
-    """The receiver's GPS time goes on; its UTC and this table part, and that is said."""
-    line = Line(tai=LEAPING.tai_ns(LEAP_S - 2), table=LEAPING, known=BUILT_IN)
-    doubts = []
-    for _ in range(6):
-        at = line.tai
-        fix = line.step()
-        assert fix.tai == at
-        doubts.append(Doubt.LEAP_DISAGREES in fix.doubts)
-    assert doubts == [False, False, False, True, True, True]
-    line = Line(ubx=False, nmea=True, tai=LEAPING.tai_ns(LEAP_S - 1), table=LEAPING, known=BUILT_IN)
-    line.step()
-    assert Doubt.LEAP_DISAGREES in line.step().doubts  # 23:59:60 on a day that has none
-
-
-def test_past_the_expiry_of_the_table():
-    """UTC alone is no instant to count on then; GPS time is."""
-    late = BUILT_IN.tai_ns(BUILT_IN.expires_s + 10)
-    assert Line(tai=late).step().doubts == frozenset()
-    fix = Line(ubx=False, nmea=True, tai=late).step()
-    assert fix.doubts == {Doubt.LEAP_UNKNOWN} and not fix.time_counts
-    assert fix.flags() & Flag.LEAP_UNKNOWN
-
-
-def test_an_announced_leap_second_counts_down(line: Line):
-    """NAV-TIMELS comes every tenth epoch; what it says is as of now."""
-    line.receiver.rates[0x01, 0x26] = 10
-    fix = line.step(leap_change=1, leap_in_s=86_405)
-    while not fix.leap.change_s:
-        fix = line.step()
-    assert fix.leap.in_s == 86_405 and not fix.leap.near()
-    for passed in range(1, 8):
-        fix = line.step()
-        assert fix.leap.in_s == 86_405 - passed
-        assert fix.leap.near() == (passed >= 5)
 
 
 # --- languages and epochs
