@@ -208,17 +208,6 @@ class SystemClock:
         aged = -((self._at_ns - mono) * self._growth_ppb // NS)
         return Instant(tai, self._bound_ns + aged + abs(tai - mono - self._anchor_ns))
 
-    def at(self, realtime_ns: int) -> Instant:
-        """Of a stamp that the kernel gave by CLOCK_REALTIME, less than a second ago.
-
-        A step since then is in the bound: invariant 3.
-        """
-        now = self.now()
-        if self._plain_from_ns <= realtime_ns < self._plain_until_ns:
-            return Instant(realtime_ns + self._offset_ns, now.bound)
-        # Near a leap second CLOCK_REALTIME has told the same second twice: only the age is sure.
-        return Instant(now.tai - (self._realtime_ns() - realtime_ns) % NS, now.bound)
-
     def monotonic_ns(self) -> int:
         """For durations: never stepped, does not count the time asleep."""
         return self._monotonic_ns()

@@ -56,6 +56,7 @@ class Listening:
         self._count, self._timeout_s = count, timeout_s
         self.streams: dict[str, Stream] = {}
         self.unplaced = Counter[str]()  # faults of streams beyond those that are told apart
+        self.noticed = Counter[str]()  # by the driver, beside the frames
         self.troubles = Counter[str]()
         self.opened = 0
         self.trouble = ""  # the last
@@ -130,6 +131,7 @@ class Listening:
             while not self._full():
                 self._take(await driver.read())
         finally:
+            self.noticed.update(driver.counts)
             await driver.close()
 
     def _take(self, items: Any) -> None:
@@ -185,6 +187,9 @@ class Listening:
         lines = [stream.ending() for stream in self.streams.values()]
         if self.unplaced:
             lines.append(f"{self.unplaced.total()} frames of streams beyond {STREAMS_MAX}")
+        noticed = {name: count for name, count in self.noticed.items() if count}
+        if noticed:
+            lines.append(f"noticed: {', '.join(f'{n} {name}' for name, n in noticed.items())}")
         lines += [f"line: {text} ({times} times)" for text, times in self.troubles.items()]
         told = {
             "what": "summary",
@@ -193,6 +198,7 @@ class Listening:
             "opened": self.opened,
             "streams": {key: stream.summary() for key, stream in self.streams.items()},
             "faults": dict(self.faults),
+            "noticed": noticed,
             "trouble": dict(self.troubles),
         }
         self._show.ended(lines, told)

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 from drivers import decode
 from drivers.line import Block, Channel, Frame, FrameError, Setup
 from drivers.values import Compiled, Slot, Value
-from evidence import instant
+from evidence import event, instant
 from evidence.code import SILENT, Flag, Kind, Reason, TimeSource
 from evidence.leap import NS, LeapTable
+from evidence.refusal import EvidenceError
 
 RAW_BYTES_SHOWN = 64  # of a frame that is bad
 PARTS_SHOWN = 6  # of a value that is many values
@@ -143,7 +144,9 @@ class Stream:
             shown = frame.raw[:RAW_BYTES_SHOWN].hex()
             return f"{head} FAULT {printable(str(frame.fault))} [{len(frame.raw)} bytes {shown}]"
         if frame.kind in SILENT:
-            return f"{head} {kind_name(frame.kind)}, {len(frame.raw)} bytes"
+            said = _told(frame)
+            words = f": {said['event']}, {printable(said['text'])}" if said else ""
+            return f"{head} {kind_name(frame.kind)}{words}, {len(frame.raw)} bytes"
         return f"{head} [{self.quality_words(frame)}] {'  '.join(self.rows(frame))}"
 
     def when(self, frame: Frame) -> str:
@@ -202,7 +205,7 @@ class Stream:
             said |= {"fault": frame.fault.fault, "text": str(frame.fault)}
             return said | {"raw": frame.raw[:RAW_BYTES_SHOWN].hex()}
         if frame.kind in SILENT:
-            return said
+            return said | _told(frame)
         try:
             said["values"] = _named(self.values(frame))
         except FrameError as fault:
@@ -317,9 +320,30 @@ def words_of(value: Value) -> str:
         return f"0x{value.hex()}"
     if isinstance(value, str):
         return f'"{printable(value)}"'
-    shown = [words_of(part) for part in value[:PARTS_SHOWN]]
-    more = [f"... {len(value)} in all"] if len(value) > PARTS_SHOWN else []
-    return f"({', '.join(shown + more)})"
+    return _several(value)
+
+
+def _several(values: tuple[Value, ...]) -> str:
+    """Many values in few words."""
+    if len(values) <= PARTS_SHOWN:
+        return f"({', '.join(map(words_of, values))})"
+    if len(set(values)) == 1:
+        return f"{words_of(values[0])} ({len(values)} times)"
+    numbers = [one for one in values if isinstance(one, float | int) and isfinite(one)]
+    if len(numbers) < len(values):
+        return f"({', '.join(map(words_of, values[:PARTS_SHOWN]))}, ... {len(values)} in all)"
+    return f"{words_of(min(numbers))} to {words_of(max(numbers))} ({len(values)})"
+
+
+def _told(frame: Frame) -> dict[str, Any]:
+    """What an event says; nothing where it is none."""
+    if frame.kind != Kind.EVENT:
+        return {}
+    try:
+        found = event.read(frame.raw)
+    except EvidenceError:
+        return {}
+    return {"event": found.event.name.lower(), "text": found.text, "count": found.count}
 
 
 def _named(found: Sequence[Reading]) -> dict[str, dict[str, Any]]:

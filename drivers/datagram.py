@@ -7,7 +7,9 @@ sender, and what was lost before it.
    and what the kernel then drops for want of room is told by number with the next one that it
    keeps.
 3. Where senders are named, what anybody else sends is told as a fault, and is no frame.
-4. A failure is told once everything before it has been taken. It is always a LinkError.
+4. The kernel begins to stamp some ms after the first socket of the machine asks it to; until then a
+   datagram bears the time at which it is read.
+5. A failure is told once everything before it has been taken. It is always a LinkError.
 
 It knows no protocol, sets no deadline, and does not send: see drivers.asks.
 """

@@ -12,7 +12,7 @@ It opens nothing, retries nothing, and knows no protocol.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 READ_FRAMES_MAX = 512  # of one read: bounds what a burst can hold up in the loop
 STREAMS_MAX = 64  # of one source: a peer that invents IDCODEs must not fill the memory
@@ -50,15 +50,6 @@ class Clock(Protocol):
     """The gateway's clock as a driver sees it."""
 
     def now(self) -> Instant: ...
-
-
-@runtime_checkable
-class KernelClock(Clock, Protocol):
-    """A clock that knows the instant of a stamp, too, which the kernel gave a moment ago."""
-
-    def at(self, realtime_ns: int) -> Instant:
-        """`realtime_ns`: of CLOCK_REALTIME, as SO_TIMESTAMPNS tells it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +129,11 @@ class Driver(Protocol):
     """
 
     def __init__(self, source: Source, clock: Clock) -> None: ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened since it was opened, by name, beside the frames themselves."""
+        ...
 
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """Bytes of a frame, and frames in so many seconds, as far as files tell before opening.

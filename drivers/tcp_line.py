@@ -30,23 +30,13 @@ class TlsPort(Port):
         self.fileno()
         return self._inside
 
-    def untaken(self) -> bool:
-        return super().untaken() or (not self._closed and self._inside.pending() > 0)
-
     def _read(self) -> bytes:
-        parts: list[bytes] = []
-        # What TLS has decrypted already wakes no poll: all of it, until there is nothing.
-        while not parts or self._inside.pending():
-            try:
-                part = self._inside.recv(READ_BYTES)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as nothing:
-                if parts:
-                    break
-                raise BlockingIOError from nothing
-            if not part:
-                break
-            parts.append(part)
-        return b"".join(parts)
+        # A record is 16 KiB at most and READ_BYTES more: none stays behind half read, where poll
+        # would not see it.
+        try:
+            return self._inside.recv(READ_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as nothing:
+            raise BlockingIOError from nothing
 
 
 async def open_tcp(host: str, port: int, timeout_s: float, clock: Clock) -> Port:

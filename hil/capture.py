@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from hil.pcap import LINK_STREAM, CaptureError, Packet, Tally, packets
-from hil.segment import LINK_ETHERNET, TCP, Segment, Segments, carried
+from hil.segment import COOKED, LINK_ETHERNET, TCP, Segment, Segments, carried
 
 __all__ = [
     "CaptureError",
@@ -105,6 +105,9 @@ def parts(
                 tally.faults["packet_truncated"] += 1  # half a frame is of no use
             else:
                 yield EthernetFrame(packet.ts_ns, packet.data, kind)
+            continue
+        if packet.link in COOKED and carried(packet.data, COOKED[packet.link]) in ethertypes:
+            tally.faults["no_ethernet_header"] += 1  # captured on "any": nobody can put it back
             continue
         if packet.link == LINK_STREAM:
             yield Chunk(file, 0, packet.ts_ns, packet.data, "file", False)

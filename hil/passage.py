@@ -5,8 +5,8 @@ receipted, read back.
    record.sequencer, record.store. Only the disk of the agent is left out, and the network.
 2. What went in and what is read back from the record are told apart: each is hashed by itself,
    stream by stream, in order. They are equal, or `end` says where not.
-3. Pieces are taken and batches cut by the clock of what is heard, as the agent does live, and a
-   batch is gone from memory once it is admitted.
+3. Pieces are taken and batches cut by their size alone: by the clock of what is heard, a capture of
+   hours would have a batch for each frame. A batch is gone from memory once it is admitted.
 
 It opens no line, and keeps nothing: the record is a temporary file, and the folder is the caller's.
 """
@@ -40,11 +40,12 @@ from record.known import Known, MissingError
 from record.log import Log
 from record.sequencer import Item, Sequencer
 
-COMMIT_NS = 50_000_000  # what one piece holds, by the clock of what is heard: the agent's commit
+PIECE_BYTES_MAX = 65_536  # sealed; some blocks of Sampled Values
 # Frames of one piece: by far fewer ranges than a head can have, even if each had a new descriptor.
 PIECE_FRAMES_MAX = 100
 TAI_MAX = 1 << 62  # a capture may claim any time; what is signed is a 64-bit count
 
+STATED = (Kind.GAP, Kind.EVENT)  # what no device sent
 Items = Sequence[Frame | Setup]
 
 
@@ -58,6 +59,7 @@ class Outcome:
     refused: int = 0
     refusals: Counter[str] = field(default_factory=Counter)  # batches and statements, by reason
     holes: int = 0
+    noticed: int = 0  # events, read back from the record
     batches: int = 0
     tree_size: int = 0
     unequal: list[str] = field(default_factory=list)  # streams that read back otherwise
@@ -120,7 +122,7 @@ class Passage:
         self._heard, self._kept = _Digests(), _Digests()
         self._names: dict[int, tuple[str, str]] = {}  # stream: source and key
         self._pending: dict[bytes, list[Stretch]] = {}  # the open batch, as the cutter has it
-        self._frames = self._since = self._piece = self._pending_frames = 0
+        self._frames = self._piece = self._pending_frames = 0
         credential = gateway.credential
         beginning = Run(
             credential.name, bytes(32), now(), None, Cause.FIRST_START, None, False, None, (),
@@ -145,12 +147,11 @@ class Passage:
         for at in range(0, len(items), PIECE_FRAMES_MAX):
             part = items[at : at + PIECE_FRAMES_MAX]
             for item in part:
-                stated = isinstance(item, Setup) or item.fault is not None or item.kind == Kind.GAP
-                if isinstance(item, Frame) and not stated:
+                if isinstance(item, Frame) and item.fault is None and item.kind != Kind.GAP:
                     self._heard.add((source, item.key), item.raw)
             self._hearing.hear(source, part)
             self._frames += len(part)
-            if self._frames >= PIECE_FRAMES_MAX or self._clock.tai - self._since >= COMMIT_NS:
+            if self._frames >= PIECE_FRAMES_MAX or self._hearing.size >= PIECE_BYTES_MAX:
                 self._take()
 
     def end(self) -> Outcome:
@@ -161,9 +162,10 @@ class Passage:
         found = self.outcome
         found.holes = sum(self._health.gaps.values())
         found.tree_size = self._log.size
-        for stream, raw in self._read_back():
+        for stream, kind, raw in self._read_back():
             self._kept.add(stream, raw)
-        found.admitted = sum(self._kept.counts.values())
+            found.admitted += kind != Kind.EVENT
+            found.noticed += kind == Kind.EVENT
         numbers = {name: number for number, name in self._names.items()}
         for name in self._heard.counts:
             if self._heard.of(name) != self._kept.of(numbers.get(name)):
@@ -179,20 +181,18 @@ class Passage:
         piece, new = self._hearing.take()
         self._names |= {number: (source, key) for number, source, key in new}
         heard = (frame for stretch in piece.stretches for frame in stretch.frames)
-        frames = sum(frame.kind != Kind.GAP for frame in heard)
+        frames = sum(frame.kind not in STATED for frame in heard)
         self.outcome.sealed += frames
         self._pending_frames += frames
-        self._frames, self._since = 0, self._clock.tai
+        self._frames = 0
         for item in piece.statements:
             pairs = disclosure.read_pairs(cbor.decode(item.disclosures))
             self._state(item.encoded, pairs)
         self._piece += 1
-        self._cutter.add(
-            self._piece, piece.stretches, piece.observations, piece.size, self._clock.tai
-        )
+        self._cutter.add(self._piece, piece.stretches, piece.observations, piece.size, 0)
         for stretch in piece.stretches:
             self._pending.setdefault(stretch.descriptor, []).append(stretch)
-        if self._cutter.due(self._clock.tai, backlog=False):
+        if self._cutter.due(0, backlog=False):
             self._cut()
 
     def _cut(self) -> None:
@@ -232,8 +232,10 @@ class Passage:
         receipt.read(message.payload).check(item.encoded, item.subject)
         self.outcome.receipted += frames
 
-    def _read_back(self) -> Iterator[tuple[int, bytes]]:
-        """Stream and raw of every frame that the record holds, in the order of the log."""
+    def _read_back(self) -> Iterator[tuple[int, int, bytes]]:
+        """Stream, kind and raw of every frame and event that the record holds, in the order of the
+        log.
+        """
         for entry in self._store.entries():
             if entry.typ != Typ.HEAD:
                 continue
@@ -242,7 +244,7 @@ class Passage:
             for _ in range(sum(part.count for part in ranges)):
                 sample, _, at = observation.read_at(body, at)
                 if sample.kind != Kind.GAP:
-                    yield sample.stream, sample.raw
+                    yield sample.stream, sample.kind, sample.raw
 
 
 def _reason(fault: EvidenceError | MissingError) -> str:

@@ -25,6 +25,7 @@ FRAGMENTS_MAX = 64  # of one datagram: 65,535 bytes in fragments of 1,024
 
 TCP, UDP = 6, 17
 LINK_ETHERNET = 1
+COOKED = {113: 14, 276: 0}  # Linux's own link layers, and where their EtherType stands
 _ETHERTYPE_HSR = 0x892F  # IEC 62439-3: a tag of six bytes, path and size and number
 _ETHERTYPE_IPV4, _ETHERTYPE_IPV6 = 0x0800, 0x86DD
 _ETHERTYPES_VLAN = frozenset((0x8100, 0x88A8, 0x9100))
@@ -240,9 +241,8 @@ def _ethertype(data: bytes, at: int) -> bytes:
     raise _SegmentError("vlan_tags")
 
 
-def carried(data: bytes) -> int:
+def carried(data: bytes, at: int = 12) -> int:
     """The EtherType of what an Ethernet frame carries, behind its tags; -1 where there is none."""
-    at = 12
     for _ in range(VLAN_TAGS_MAX + 2):
         kind = int.from_bytes(data[at : at + 2], "big") if at + 2 <= len(data) else -1
         if kind in _ETHERTYPES_VLAN:

@@ -32,23 +32,29 @@ SENDERS = {"pty", "pymodbus", "scapy", "smbus", "socketserver", "sunspec2", "syn
 ONE = ("drivers/asks.py", "send")  # the function
 MODULE, IMPORT, CALL = "drivers.asks", "from drivers import asks", "asks.send"
 FILE = "a file on this machine"
-# What may be asked of a line's driver: attributes, who has it, counters, RS-485, latency; not
-# TIOCSTI, which types on a terminal, not TIOCSBRK, and no pin by itself.
-REQUESTS = {
-    *("_TCGETS2", "_TCSETS2", "_TIOCGEXCL", "termios.TIOCEXCL", "termios.TIOCNXCL"),
-    *("_TIOCGICOUNT", "_TIOCGRS485", "_TIOCSRS485", "termios.TIOCGSERIAL", "termios.TIOCSSERIAL"),
-}
+# What may be asked of a line's driver: attributes and counters; not TIOCSTI, which types on a
+# terminal, not TIOCSBRK, and no pin.
+REQUESTS = {"_TCGETS2", "_TIOCGICOUNT"}
 LINE = "how a line is set or watched; no byte goes out on it"
 # File: function and expression, and why that reaches no device but through the table.
 GRANTS: dict[str, dict[str, str]] = {
-    "drivers/asks.py": {"send os.write": "the one function"},
+    "drivers/asks.py": {
+        f"send {call}": "the one function" for call in ("os.write", "borrowed.sendto", "line.write")
+    },
     "drivers/keystore/file.py": {"write_new os.write": FILE},
     "drivers/serial_line.py": {
-        f"{function} fcntl.ioctl": LINE
-        for function in (
-            *("_attributes", "_claim", "_counters", "_latency", "_release", "_set"),
-            "_turn_by_kernel",
+        f"{function} fcntl.ioctl": LINE for function in ("_counters", "_set")
+    },
+    "drivers/modbus/request.py": {
+        f"encode import pymodbus.{name}": "makes bytes of a request, which are read back; no socket"
+        for name in (
+            *("framer.FramerRTU", "framer.FramerSocket"),
+            *("pdu.DecodePDU", "pdu.bit_message", "pdu.register_message"),
         )
+    },
+    **{
+        name: {"module import drivers.asks.Outlet": "the type of what asks.send takes"}
+        for name in ("drivers/pair.py", "drivers/port.py")
     },
     "agent/broker.py": {"write super().write": "to the broker"},
     "agent/cli.py": {"_run report.write": FILE},
@@ -66,7 +72,9 @@ GRANTS: dict[str, dict[str, str]] = {
         f"{function} self._out.write": "to the terminal"
         for function in ("said", "heard", "settle", "_wipe")
     },
-    "agent/status.py": {"answer writer.write": "to whoever asks for status, on a Unix socket"},
+    "agent/status.py": {
+        "_answer loop.sock_sendall": "to whoever asks for status, on a Unix socket"
+    },
 }
 
 

@@ -13,11 +13,15 @@ It does not decide which configuration rules a stream.
 from struct import Struct
 from struct import error as StructError
 
+from drivers.c37118 import version3
+from drivers.c37118.cursor import NAME_BYTES, Cursor
 from drivers.c37118.frame import (
     CHK_BYTES,
     FRAME_BYTES_MAX,
     HEAD_BYTES,
+    VERSION_2024,
     FrameType,
+    Header,
     Stamp,
     build,
     check,
@@ -38,7 +42,6 @@ CFG_TYPES = (FrameType.CFG1, FrameType.CFG2, FrameType.CFG3)
 CONFIGURATION_BYTES_MAX = (
     1 << 20
 )  # of one configuration in fragments: far beyond the 300 PMUs that a data frame holds
-NAME_BYTES = 16  # of CFG-1 and CFG-2
 NAME_BYTES_MAX = 255  # of CFG-3: one byte of length
 CONT_ONLY, CONT_FIRST, CONT_LAST = 0, 1, 0xFFFF  # C37.118.2-2011 Table 10, CONT_IDX
 FNOM_50_HZ = 1
@@ -61,32 +64,6 @@ _EACH = (NAME_BYTES + 4, NAME_BYTES + 4, NAME_BYTES * DIGITAL_BITS + 4)
 _EACH_3 = (1 + _PHSCALE.size, 1 + _ANSCALE.size, DIGITAL_BITS + 4)
 
 
-class _Cursor:
-    """A place in bytes that only moves forward, and never past the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def left(self) -> int:
-        return len(self._data) - self._at
-
-    def take(self, count: int, what: str) -> bytes:
-        if count > self.left():
-            raise FrameError("truncated", f"{what} needs {count} bytes, {self.left()} left")
-        self._at += count
-        return self._data[self._at - count : self._at]
-
-    def read(self, form: Struct, what: str) -> tuple[int, ...]:
-        return form.unpack(self.take(form.size, what))
-
-    def name(self) -> str:
-        return self.take(NAME_BYTES, "a name").decode("utf-8", "replace").rstrip(" \0")
-
-    def name_3(self) -> str:
-        return self.take(self.take(1, "a name")[0], "a name").decode("utf-8", "replace")
-
-
 # --- reading ----------------------------------------------------------------------------------
 
 
@@ -95,8 +72,10 @@ def decode_configuration(raw: bytes) -> Configuration:
     header = parse_header(raw)
     if header.frame_type not in CFG_TYPES:
         raise FrameError("shape", f"a {header.frame_type.name} frame, a configuration expected")
-    body = _joined(raw) if header.frame_type is FrameType.CFG3 else _whole(raw)
-    cursor = _Cursor(body)
+    body = _joined(raw) if in_fragments(header) else _whole(raw)
+    if header.version == VERSION_2024:
+        return _fitting(version3.read(header, body))
+    cursor = Cursor(body)
     time_base, num_pmu = cursor.read(_OPENING, "TIME_BASE and NUM_PMU")
     cfg3 = header.frame_type is FrameType.CFG3
     _weigh(cursor, num_pmu * (_STATION_MIN_3 if cfg3 else _STATION_MIN), f"NUM_PMU {num_pmu}")
@@ -118,6 +97,15 @@ def decode_configuration(raw: bytes) -> Configuration:
         header.version,
         time_base >> 24,
     )
+    return _fitting(configuration)
+
+
+def in_fragments(header: Header) -> bool:
+    """Whether a configuration frame begins with CONT_IDX: CFG-3, and both of version 3."""
+    return header.frame_type is FrameType.CFG3 or header.version == VERSION_2024
+
+
+def _fitting(configuration: Configuration) -> Configuration:
     if configuration.data_bytes() > FRAME_BYTES_MAX:
         raise FrameError("shape", f"its data frames would have {configuration.data_bytes()} bytes")
     return configuration
@@ -142,7 +130,7 @@ def _joined(raw: bytes) -> bytes:
             "frame_size", f"a configuration of {len(raw)} bytes; {CONFIGURATION_BYTES_MAX} at most"
         )
     parts: list[bytes] = []
-    at, idcode, expected = 0, None, 1
+    at, first, expected = 0, (raw[1:2], raw[4:6]), 1
     while at < len(raw):
         size = parse_header(raw[at : at + HEAD_BYTES]).size
         fragment = raw[at : at + size]
@@ -150,26 +138,26 @@ def _joined(raw: bytes) -> bytes:
         index = cont_idx(fragment)
         last = at + size == len(raw)
         alone = at == 0 and last
-        if header.frame_type is not FrameType.CFG3 or idcode not in (None, header.idcode):
+        if not in_fragments(header) or (fragment[1:2], fragment[4:6]) != first:
             raise FrameError("shape", "fragments of different streams or types")
         if index != (CONT_ONLY if alone else CONT_LAST if last else expected):
             raise FrameError("shape", f"CONT_IDX {index} at fragment {expected}")
         parts.append(fragment[HEAD_BYTES + 2 : -CHK_BYTES])
-        at, idcode, expected = at + size, header.idcode, expected + 1
+        at, expected = at + size, expected + 1
     return b"".join(parts)
 
 
-def _weigh(cursor: _Cursor, least: int, what: str) -> None:
+def _weigh(cursor: Cursor, least: int, what: str) -> None:
     if least > cursor.left():
         raise FrameError("shape", f"{what} needs at least {least} bytes, {cursor.left()} left")
 
 
-def _weigh_counts(cursor: _Cursor, counts: tuple[int, ...], each: tuple[int, ...]) -> None:
+def _weigh_counts(cursor: Cursor, counts: tuple[int, ...], each: tuple[int, ...]) -> None:
     least = sum(count * bytes_each for count, bytes_each in zip(counts, each, strict=True))
     _weigh(cursor, least, f"PHNMR {counts[0]}, ANNMR {counts[1]}, DGNMR {counts[2]}")
 
 
-def _station(cursor: _Cursor) -> Station:
+def _station(cursor: Cursor) -> Station:
     """C37.118.2-2011 Table 9, fields 8 to 18."""
     name = cursor.name()
     idcode, form, *counts = cursor.read(_COUNTS, "IDCODE to DGNMR")
@@ -200,7 +188,7 @@ def _station(cursor: _Cursor) -> Station:
     )
 
 
-def _station_3(cursor: _Cursor) -> Station:
+def _station_3(cursor: Cursor) -> Station:
     """C37.118.2-2011 Table 10, fields 9 to 27."""
     name = cursor.name_3()
     idcode, g_pmu_id, form, phnmr, annmr, dgnmr = _COUNTS_3.unpack(
@@ -271,6 +259,8 @@ def encode_fragments(
     ValueError.
     """
     kind, version, idcode = configuration.frame_type, configuration.version, configuration.idcode
+    if version == VERSION_2024:
+        raise ValueError("configurations of version 3 are read, not written")
     try:
         body = _body(configuration)
     except (StructError, OverflowError) as fault:

@@ -28,6 +28,9 @@ from drivers.c37118.frame import (
     HEAD_BYTES,
     SYNC_LEAD,
     SYNC_TABLE,
+    VERSION_2005,
+    VERSION_2011,
+    VERSION_2024,
     FrameType,
     Stamp,
     build,
@@ -43,11 +46,16 @@ DFREQ_STEP = 1e-2  # integer DFREQ: Hz/s x 100
 _SECOND_PARTS = ("angle", "imaginary")
 MISSING = -32768
 MISSING_BYTES = b"\x80\x00"
-_DATA_SYNC = frozenset(
-    second
-    for second, row in enumerate(SYNC_TABLE)
-    if not isinstance(row, str) and row[0] is FrameType.DATA
-)
+_DATA_SYNC = {
+    version: frozenset(
+        second
+        for second, row in enumerate(SYNC_TABLE)
+        if not isinstance(row, str)
+        and row[0] is FrameType.DATA
+        and (row[1] == VERSION_2024) is (version == VERSION_2024)
+    )
+    for version in (VERSION_2005, VERSION_2011, VERSION_2024)
+}
 
 Values = tuple[float, ...]
 
@@ -77,6 +85,7 @@ class Layout:
         "_rotated",
         "_scale",
         "_struct",
+        "_syncs",
         "configuration",
         "size",
         "slots",
@@ -97,6 +106,7 @@ class Layout:
         )
         codes = "".join(slot.code for slot in self.slots)
         self._struct = Struct(f">{HEAD_BYTES}x{codes}{CHK_BYTES}x")
+        self._syncs = _DATA_SYNC[configuration.version]
         self.stat_offsets = _stat_offsets(configuration)
         factors, offsets = zip(*((slot.factor, slot.offset) for slot in self.slots), strict=True)
         plain = all(slot.plain() for slot in self.slots)
@@ -108,7 +118,7 @@ class Layout:
         """Channel values of a data frame, in the order of `slots`. Raises FrameError:
         size_mismatch, sync, shape.
         """
-        if len(raw) != self.size or raw[0] != SYNC_LEAD or raw[1] not in _DATA_SYNC:
+        if len(raw) != self.size or raw[0] != SYNC_LEAD or raw[1] not in self._syncs:
             raise self._refusal(raw)
         counts = self._struct.unpack(raw)
         if self._scale is None:
@@ -148,8 +158,10 @@ class Layout:
             header = parse_header(raw)
         except FrameError as fault:
             return fault
-        if header.frame_type is not FrameType.DATA:
-            return FrameError("shape", f"a {header.frame_type.name} frame, data expected")
+        if header.frame_type is not FrameType.DATA or raw[1] not in self._syncs:
+            kind = f"a {header.frame_type.name} frame of version {header.version}"
+            text = f"{kind}, data of version {self.configuration.version} expected"
+            return FrameError("shape", text)
         return FrameError("size_mismatch", f"{len(raw)} bytes, {self.size} by the configuration")
 
     def _with_gaps(self, counts: Sequence[float]) -> tuple[float, ...]:
@@ -179,6 +191,9 @@ def _slots(configuration: Configuration, block: int, station: Station) -> Iterab
     """C37.118.2-2011 Table 5 for one PMU: STAT, PHASORS, FREQ, DFREQ, ANALOG, DIGITAL."""
     cfg3 = configuration.frame_type is FrameType.CFG3
     yield Slot(block, "STAT", "stat", "", "", "H", 1, 0)
+    if station.version == VERSION_2024:
+        yield from _slots_3(block, station)
+        return
     for phasor in station.phasors:
         yield from _phasor_slots(block, station, phasor, cfg3)
     if station.format & Format.FREQ_FLOAT:
@@ -192,6 +207,18 @@ def _slots(configuration: Configuration, block: int, station: Station) -> Iterab
     for digital in station.digitals:
         name = next((label for label in digital.names if label), "DIGITAL")
         yield Slot(block, name, "digital", "", "", "H", 1, 0)
+
+
+def _slots_3(block: int, station: Station) -> Iterable[Slot]:
+    """What follows STAT in version 3."""
+    yield Slot(block, "TIME_QUALITY", "stat", "", "", "H", 1, 0)
+    for phasor in station.phasors:
+        yield from _phasor_slots(block, station, phasor, True)
+    for one in station.frequencies:
+        offset = station.nominal_hz + one.offset
+        yield Slot(block, one.name or "FREQ", "frequency", "", "Hz", "h", one.scale, offset)
+    for one in station.rocofs:
+        yield Slot(block, one.name or "DFREQ", "rocof", "", "Hz/s", "h", one.scale, one.offset)
 
 
 def _phasor_slots(block: int, station: Station, phasor: Phasor, cfg3: bool) -> Iterable[Slot]:
@@ -235,7 +262,7 @@ def _rotated(
     configuration: Configuration, slots: Sequence[Slot]
 ) -> tuple[tuple[int, float, float], ...]:
     """Where a rectangular phasor stands that PHSCALE turns, with the angle's cosine and sine."""
-    if configuration.frame_type is not FrameType.CFG3:
+    if configuration.frame_type is not FrameType.CFG3 and configuration.version != VERSION_2024:
         return ()
     angles = [phasor.angle_rad for station in configuration.stations for phasor in station.phasors]
     places = [

@@ -1,8 +1,8 @@
 """The envelope of every C37.118 frame: SYNC to FRACSEC, and CHK.
 
 1. Type and version are looked up together in one table of the 256 second SYNC bytes; a byte that is
-   not in it is a named fault. Version 3 (C37.118.2-2024) sets bit 7 of that byte, so masking the
-   type alone would read its frames as ours.
+   not in it is a named fault. Version 3 (C37.118.2-2024) sets bit 7 of that byte and has types of
+   its own, so masking the type alone would read its frames as those of version 2.
 2. A frame is whole or it is a FrameError: no other exception leaves this file, whatever the bytes.
 3. CHK is checked by running the same CRC over the whole frame, CHK included: the remainder is 0.
 
@@ -12,7 +12,7 @@ It knows nothing of what stands between FRACSEC and CHK.
 from binascii import crc_hqx
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from drivers.line import FrameError
 
@@ -28,6 +28,7 @@ CRC_START = 0xFFFF  # C37.118.2-2011 Annex B: CRC-CCITT, x^16 + x^12 + x^5 + 1, 
 
 VERSION_2005 = 1
 VERSION_2011 = 2
+VERSION_2024 = 3
 
 _HEAD = Struct(">xBHHII")
 
@@ -41,6 +42,19 @@ class FrameType(IntEnum):
     CFG2 = 3
     COMMAND = 4
     CFG3 = 5
+    ERROR = 6  # of version 3 alone, where it has number 15
+
+
+# Version 3's numbers, SYNC bits 7 to 4, as far as they are known publicly: see version3.py. What it
+# calls capability is what CFG-1 is, and its stream configuration what CFG-3 is.
+TYPES_2024: Final = {
+    0x8: FrameType.DATA,
+    0xA: FrameType.CFG1,
+    0xB: FrameType.CFG3,
+    0xC: FrameType.COMMAND,
+    0xF: FrameType.ERROR,
+}
+_NUMBERS_2024 = {kind: number for number, kind in TYPES_2024.items()}
 
 
 class Header(NamedTuple):
@@ -62,7 +76,10 @@ def _sync_table() -> tuple[tuple[FrameType, int] | str, ...]:
     rows: list[tuple[FrameType, int] | str] = []
     for byte in range(256):
         kind, version = byte >> 4, byte & 0x0F
-        if kind > 7 or version not in (VERSION_2005, VERSION_2011):
+        if kind > 7 and version == VERSION_2024:
+            known = TYPES_2024.get(kind)
+            rows.append("type_unknown" if known is None else (known, version))
+        elif kind > 7 or version not in (VERSION_2005, VERSION_2011):
             rows.append("version_unsupported")
         elif kind > FrameType.CFG3:
             rows.append("type_unknown")
@@ -81,7 +98,7 @@ def sync_fault(second: int) -> FrameError | None:
     if not isinstance(row, str):
         return None
     if row == "version_unsupported":
-        return FrameError(row, f"SYNC aa{second:02x}: only versions 1 (2005) and 2 (2011) are read")
+        return FrameError(row, f"SYNC aa{second:02x}: version 1, 2 or 3 expected")
     return FrameError(row, f"SYNC aa{second:02x}: type {second >> 4} is not defined")
 
 
@@ -131,15 +148,16 @@ def build(frame_type: FrameType, version: int, idcode: int, stamp: Stamp, body: 
     size = HEAD_BYTES + len(body) + CHK_BYTES
     if size > FRAME_BYTES_MAX:
         raise ValueError(f"a frame of {size} bytes; FRAMESIZE ends at {FRAME_BYTES_MAX}")
-    if version not in (VERSION_2005, VERSION_2011):
-        raise ValueError(f"version {version}; 1 (2005) or 2 (2011) expected")
+    number = _NUMBERS_2024.get(frame_type) if version == VERSION_2024 else int(frame_type)
+    if number is None or not VERSION_2005 <= version <= VERSION_2024:
+        raise ValueError(f"version {version} has no {frame_type.name} frame")
     if not (0 <= idcode <= 0xFFFF and 0 <= stamp.soc < 1 << 32):
         raise ValueError(f"IDCODE {idcode} or SOC {stamp.soc} out of range")
     if not (0 <= stamp.fracsec <= FRACSEC_MAX and 0 <= stamp.time_quality <= 0xFF):
         raise ValueError(
             f"FRACSEC {stamp.fracsec} or time quality {stamp.time_quality} out of range"
         )
-    second = frame_type << 4 | version
+    second = number << 4 | version
     fracsec = stamp.time_quality << 24 | stamp.fracsec
     head = bytes((SYNC_LEAD,)) + _HEAD.pack(second, size, idcode, stamp.soc, fracsec)[1:]
     return close(head + body)

@@ -154,7 +154,7 @@ class Session:
             return
         if not stream.stated:
             out.append(stream.bare(heard.tai))
-        if header.frame_type is FrameType.DATA:
+        if header.frame_type is FrameType.DATA and not stream.takes(header):
             out.extend(self._unfit(stream, raw, heard))
         out.append(stream.frame(raw, heard))
 

@@ -15,6 +15,7 @@
    to its own figure (Table 4); PMU_TQ 7, or MSG_TQ fault or reserved, leaves none. PMU_TQ 0 (not
    used, and always in 2005) leaves the figure that the site states for a locked clock, if any.
    Of several PMUs in one frame the widest counts, of those whose STAT says that their data is good.
+   A frame of version 3 has no bound: how it states one is not known publicly.
 4. Past the leap table's expiry the instant still stands, flagged LEAP_UNKNOWN, without a bound.
 
 It reads no clock. What the bound is good for is for others to judge.
@@ -22,7 +23,7 @@ It reads no clock. What the bound is good for is for others to judge.
 
 from typing import NamedTuple
 
-from drivers.c37118.frame import VERSION_2011
+from drivers.c37118.frame import VERSION_2011, VERSION_2024
 from evidence.code import Flag
 from evidence.leap import NS, LeapTable
 
@@ -99,6 +100,9 @@ def claim(
     time_quality: int, stats: tuple[int, ...], version: int, locked_bound_ns: int | None
 ) -> Claim:
     """The clock's claim: rule 3 above. `stats` is empty for a frame without STAT."""
+    if version == VERSION_2024:
+        # Its time quality is a word of each PMU whose meaning is not known publicly: no bound.
+        return Claim(None, 0)
     msg_tq = time_quality & MSG_TQ
     good = [stat for stat in stats if not stat & STAT_DATA_ERROR] or list(stats)
     synchronised = not any(stat & STAT_SYNC for stat in good)

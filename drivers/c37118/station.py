@@ -12,7 +12,7 @@ It neither reads nor writes bytes.
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 
-from drivers.c37118.frame import CHK_BYTES, HEAD_BYTES, VERSION_2011, FrameType
+from drivers.c37118.frame import CHK_BYTES, HEAD_BYTES, VERSION_2011, VERSION_2024, FrameType
 
 DIGITAL_BITS = 16  # labels of one digital status word
 PHUNIT_STEP = 1e-5  # V or A a bit: C37.118.2-2011 Table 9
@@ -58,6 +58,17 @@ class Analog:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """One frequency or rate of change of version 3: counts times `scale` plus `offset` are Hz from
+    nominal, or Hz/s.
+    """
+
+    name: str
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Digital:
     """One digital status word: the labels of bits 0 to 15, the normal state and the bits that are
     wired.
@@ -88,10 +99,17 @@ class Station:
     service_class: str = ""  # "P", "M", or "" where there is none
     window_us: int = 0
     group_delay_us: int = 0
+    # Version 3 only, from here on. Before it there is one of each, without a name.
+    frequencies: tuple[Rate, ...] = ()
+    rocofs: tuple[Rate, ...] = ()
+    version: int = VERSION_2011
 
     def data_bytes(self) -> int:
         """The block of this PMU in a data frame, in bytes: C37.118.2-2011 Table 5."""
         kind = self.format
+        if self.version == VERSION_2024:
+            # STAT, time quality, and 16 bits a number.
+            return 4 + 4 * len(self.phasors) + 2 * len(self.frequencies) + 2 * len(self.rocofs)
         return (
             2
             + len(self.phasors) * (8 if kind & Format.PHASOR_FLOAT else 4)

@@ -23,9 +23,17 @@ from drivers.c37118.configuration import (
     CONT_ONLY,
     cont_idx,
     decode_configuration,
+    in_fragments,
 )
 from drivers.c37118.data import Layout
-from drivers.c37118.frame import CHK_BYTES, HEAD_BYTES, FrameType, parse_header
+from drivers.c37118.frame import (
+    CHK_BYTES,
+    HEAD_BYTES,
+    VERSION_2024,
+    FrameType,
+    Header,
+    parse_header,
+)
 from drivers.c37118.station import Configuration
 from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
@@ -92,7 +100,7 @@ def _apart(content: bytes) -> list[bytes]:
     while at < len(content):
         header = parse_header(content[at:])
         raw = content[at : at + header.size]
-        index = cont_idx(raw) if header.frame_type is FrameType.CFG3 else CONT_ONLY
+        index = cont_idx(raw) if in_fragments(header) else CONT_ONLY
         if going_on:
             parts[-1] += raw
         else:
@@ -192,7 +200,9 @@ class Stream:
             self._setups.append(tai)
         self.stated = True
         self.ruling = found
-        self.size = found.layout.size
+        # The fast path is of versions 1 and 2: see `takes`.
+        version_3 = found.configuration.version == VERSION_2024
+        self.size = NO_SIZE if version_3 else found.layout.size
         self.time_base = found.configuration.time_base
         self.half = self.time_base // 2
         self.stats = _stats_reader(found.layout)
@@ -230,9 +240,16 @@ class Stream:
         bound = claim.bound if start.vouched() else None
         return Frame(self.key, kind, raw, tai, bound, DEVICE, flags, heard)
 
+    def takes(self, header: Header) -> bool:
+        """Whether a data frame is one that the ruling configuration describes."""
+        if self.ruling is None or header.size != self.ruling.layout.size:
+            return False
+        version_3 = self.ruling.configuration.version == VERSION_2024
+        return version_3 is (header.version == VERSION_2024)
+
     def collect(self, raw: bytes) -> bytes | None:
         """A CFG frame: the configuration that it completes, or None while fragments are missing."""
-        if parse_header(raw).frame_type is not FrameType.CFG3:
+        if not in_fragments(parse_header(raw)):
             return raw
         index = cont_idx(raw)
         if index == CONT_ONLY:

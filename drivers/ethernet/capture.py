@@ -24,12 +24,13 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from drivers.arrival import arrival
 from drivers.ethernet.filter import program
 from drivers.ethernet.frame import ADDRESSES_BYTES, FRAME_BYTES_MAX
-from drivers.line import Clock, Instant, KernelClock, LinkError
+from drivers.line import Clock, Instant, LinkError
 
 BUFFER_BYTES = 8 << 20  # of the kernel: a second of a stream of 4,800 frames, as it counts them
 PACKETS_MAX = 4096  # of one read, and of what may wait here: bounds what a burst can hold up
@@ -72,6 +73,8 @@ class Interest:
     groups: tuple[bytes, ...] = ()
     # Between waking up and reading: what comes meanwhile is read with it.
     pause_s: float = 0.0
+    # EtherType: first elements of its messages, encoded; any where none is named.
+    first: Mapping[int, Iterable[bytes]] = field(default_factory=dict)
 
 
 class Capture:
@@ -80,7 +83,6 @@ class Capture:
     def __init__(self, interest: Interest, clock: Clock) -> None:
         """Raises LinkError; ValueError for a filter that cannot be made."""
         self._clock = clock
-        self._at = clock.at if isinstance(clock, KernelClock) else None
         self._interest = interest
         self._loop = asyncio.get_running_loop()
         self._packets: list[Packet] = []
@@ -89,6 +91,7 @@ class Capture:
         self._pause: asyncio.TimerHandle | None = None
         self._listening = False
         self._dropped = 0
+        self._fresh = True  # nothing was read yet
         self._socket = _opened(interest)
         self._listen()
 
@@ -184,6 +187,8 @@ class Capture:
             append(_packet(data, ancillary, stamp))
         else:
             self._mute()  # the kernel keeps the rest until these have been taken
+        if self._fresh and self._packets:
+            self._packets, self._fresh = _settled(self._packets), False
         if failure is not None:
             self.fail(failure)
         elif self._packets:
@@ -191,16 +196,16 @@ class Capture:
 
     def _stamper(self) -> Callable[[int | None], Instant]:
         """Instants of the kernel's stamps, the clock asked once for those of one read."""
-        now, at = self._clock.now, self._at
+        now = self._clock.now()
         first: int | None = None
-        base = Instant(0, None)
+        base = now
 
         def stamp(realtime_ns: int | None) -> Instant:
             nonlocal first, base
-            if realtime_ns is None or at is None:
-                return now()
+            if realtime_ns is None:
+                return now
             if first is None or not 0 <= realtime_ns - first < NS:
-                first, base = realtime_ns, at(realtime_ns)
+                first, base = realtime_ns, arrival(realtime_ns, now)
             return Instant(base.tai + realtime_ns - first, base.bound)
 
         return stamp
@@ -230,6 +235,20 @@ def _packet(
     return Packet(data, stamp(realtime_ns), missing)
 
 
+def _settled(packets: list[Packet]) -> list[Packet]:
+    """The first that were read, with none heard later than the next.
+
+    The kernel begins to stamp some ms after it was asked to (net_enable_timestamp defers it); what
+    it had not stamped by then, it stamps when it is read.
+    """
+    settled: list[Packet] = []
+    heard = packets[-1].heard
+    for packet in reversed(packets):
+        heard = packet.heard if packet.heard.tai < heard.tai else heard
+        settled.append(packet._replace(heard=heard))
+    return settled[::-1]
+
+
 def _opened(interest: Interest) -> socket.socket:
     """The socket, filtering before it hears. Raises LinkError."""
     name = interest.interface
@@ -239,7 +258,7 @@ def _opened(interest: Interest) -> socket.socket:
         # Of no EtherType yet: nothing is heard until the filter stands.
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         number = socket.if_nametoindex(name)
-        _attach(opened, program(interest.accept))
+        _attach(opened, program(interest.accept, interest.first))
         opened.setsockopt(_SOL_PACKET, _AUXDATA, 1)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         _ignore_outgoing(opened)

@@ -22,6 +22,7 @@ from drivers.ethernet.frame import (
 )
 
 APPIDS_MAX = 512  # of one filter: more than one interface subscribes to, and far below
+TEXT_BYTES_MAX = 64  # compared of each text, at the most: whoever hears compares the rest
 INSTRUCTIONS_MAX = 4096  # of one program: BPF_MAXINSNS
 WHOLE = 0x40000  # of what passes: more than a frame has
 
@@ -30,14 +31,22 @@ _PACK = Struct("=HBBI").pack
 
 # linux/filter.h, bpf_common.h.
 _LD_IMM, _LDH_IND, _LDX_IMM = 0x00, 0x48, 0x01
+_LD_IND = {4: 0x40, 2: 0x48, 1: 0x50}  # of so many bytes
 _ADD_X, _TAX, _JA, _JEQ, _RET = 0x0C, 0x07, 0x05, 0x15, 0x06
+_JGE, _AND = 0x35, 0x54
 _TYPE_AT = 12
 _APPID_AT = 14  # IEC 61850-8-1 and 9-2 Annex C: the first two bytes behind the EtherType
+# Behind the eight bytes of Annex C: the message's tag, its length, and its first element.
+_LENGTH_AT, _FIRST_AT = 23, 24
+_LONG_LENGTH = 0x80  # X.690 8.1.3.5: how many bytes of length follow, by its other bits
 _TAG_CODE = 11  # instructions that pass over one tag
 
 
-def program(accept: Mapping[int, Iterable[int]]) -> bytes:
-    """Lets EtherTypes through, each with these APPIDs, or with any where none is named.
+def program(
+    accept: Mapping[int, Iterable[int]], first: Mapping[int, Iterable[bytes]] | None = None
+) -> bytes:
+    """Lets EtherTypes through, each with these APPIDs, or with any where none is named; and with
+    one of these as the `first` element of the message, encoded, or with any.
 
     As SO_ATTACH_FILTER takes it: struct sock_filter, one after another. Raises ValueError.
     """
@@ -49,7 +58,7 @@ def program(accept: Mapping[int, Iterable[int]]) -> bytes:
         code += _past_tag((left - 1) * _TAG_CODE)
     code.append((_LDH_IND, 0, 0, _TYPE_AT))
     for kind, appids in wanted.items():
-        block = _matching(appids)
+        block = _matching(appids, sorted(set((first or {}).get(kind, ()))))
         code += [(_JEQ, 1, 0, kind), (_JA, 0, 0, len(block)), *block]
     code.append((_RET, 0, 0, 0))
     if len(code) > INSTRUCTIONS_MAX:
@@ -74,11 +83,39 @@ def _past_tag(ahead: int) -> list[Instruction]:
     ]
 
 
-def _matching(appids: list[int]) -> list[Instruction]:
-    """Ends the program: for these APPIDs, or for all when there is none."""
+def _matching(appids: list[int], first: list[bytes]) -> list[Instruction]:
+    """Ends the program: for these APPIDs, or for all when there is none; the same of the first
+    elements.
+    """
+    ending = _beginning(first) if first else [(_RET, 0, 0, WHOLE)]
     if not appids:
-        return [(_RET, 0, 0, WHOLE)]
+        return ending
     code: list[Instruction] = [(_LDH_IND, 0, 0, _APPID_AT)]
-    for appid in appids:
-        code += [(_JEQ, 0, 1, appid), (_RET, 0, 0, WHOLE)]
+    for left, appid in enumerate(reversed(appids)):
+        # To what comes behind this list, and the return that ends it.
+        code[1:1] = [(_JEQ, 0, 1, appid), (_JA, 0, 0, 2 * left + 1)]
+    return [*code, (_RET, 0, 0, 0), *ending]
+
+
+def _beginning(first: list[bytes]) -> list[Instruction]:
+    """Ends the program: for messages whose first element is one of these."""
+    code: list[Instruction] = [
+        (_LD_IND[1], 0, 0, _LENGTH_AT),
+        (_JGE, 0, 3, _LONG_LENGTH),
+        (_AND, 0, 0, _LONG_LENGTH - 1),
+        (_ADD_X, 0, 0, 0),
+        (_TAX, 0, 0, 0),
+    ]
+    for element in first:
+        wanted = element[:TEXT_BYTES_MAX]
+        parts: list[tuple[int, int, int]] = []  # width, where, what
+        at = 0
+        while at < len(wanted):
+            width = max(width for width in _LD_IND if width <= len(wanted) - at)
+            parts.append((width, at, int.from_bytes(wanted[at : at + width], "big")))
+            at += width
+        for number, (width, at, value) in enumerate(parts):
+            other = 2 * (len(parts) - number - 1) + 1  # behind the return
+            code += [(_LD_IND[width], 0, 0, _FIRST_AT + at), (_JEQ, 0, other, value)]
+        code.append((_RET, 0, 0, WHOLE))
     return [*code, (_RET, 0, 0, 0)]

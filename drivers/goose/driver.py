@@ -1,8 +1,8 @@
 """GOOSE of one interface: the driver that the runner opens.
 
 1. It hears and never sends: the socket is drivers.ethernet's, and nothing is asked of anybody.
-2. The kernel drops what has another EtherType, or another APPID than those subscribed where all are
-   known; the session drops the rest.
+2. The kernel drops what has another EtherType, another APPID where every subscription states one,
+   or another gocbRef likewise; the session drops the rest.
 3. Silence is no failure of the line: a publisher that is silent for longer than it allows is an
    event of its stream. It is judged only when nothing waits to be read: else it is we who are late.
 4. Frames that the kernel had no room for are told as a fault, `frames_dropped`, with their number.
@@ -15,11 +15,13 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from drivers import ber
 from drivers.ethernet.capture import Capture, Interest
 from drivers.ethernet.frame import TYPE_GOOSE
 from drivers.goose.option import Options
+from drivers.goose.pdu import GOCB_REF
 from drivers.goose.scl import SCL_BYTES_MAX
-from drivers.goose.session import Session, Terms
+from drivers.goose.session import Session, Subscription, Terms
 from drivers.goose.stream import Item
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, FrameError, LinkError, Setup, Source
 from evidence.code import Kind, TimeSource
@@ -28,6 +30,7 @@ from evidence.leap import NS
 
 # From a deadline to its judgement: what the kernel has stamped before it may still be on its way.
 GRACE_NS = 20_000_000
+PAUSE_S = 0.005  # frames of so long are read together: waking up costs more than twenty of them
 WATCH_S = 1.0  # at most between two looks at the clock: it may be set
 DROPS_S = 10.0  # between two looks at what the kernel dropped
 
@@ -67,12 +70,7 @@ class GooseDriver:
         self._ended, self._dropped = None, 0
         terms = self._terms()
         self._session = Session(terms)
-        appids = [each.appid for each in terms.subscriptions]
-        known = bool(appids) and None not in appids
-        accept = {TYPE_GOOSE: tuple(each for each in appids if each is not None) if known else ()}
-        groups = self._options.joined(terms.subscriptions)
-        interest = Interest(self._options.interface, accept, groups)
-        self._capture = Capture(interest, self._clock)
+        self._capture = Capture(self._interest(terms.subscriptions), self._clock)
         self._looked_s = asyncio.get_running_loop().time()
         setups = self._session.begin()
         self._session.watch(self._clock.now())  # from now on a subscription is unheard
@@ -95,6 +93,22 @@ class GooseDriver:
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.close()
+
+    def _interest(self, subscriptions: Sequence[Subscription]) -> Interest:
+        """What the kernel is asked for: by APPID where all are known, and by gocbRef likewise."""
+        appids = [each.appid for each in subscriptions]
+        references = [each.gocbRef for each in subscriptions]
+        accept = tuple(each for each in appids if each is not None)
+        first = tuple(
+            ber.encode(GOCB_REF, each.encode()) for each in references if each is not None
+        )
+        return Interest(
+            self._options.interface,
+            {TYPE_GOOSE: accept if None not in appids else ()},
+            self._options.joined(subscriptions),
+            PAUSE_S,
+            {TYPE_GOOSE: first if None not in references else ()},
+        )
 
     def _terms(self) -> Terms:
         return self._options.terms(f"source {self._source.name!r}", self._content())

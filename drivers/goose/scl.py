@@ -14,18 +14,19 @@ addresses, identifiers, and the members of their data sets with their types.
 Pure: whoever reads the file brings its bytes and its name. Everything wrong is a ConfigError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from drivers.goose.data import ENTRIES_MAX
 from drivers.goose.dataset import DataSet, Member
 from evidence.config import ConfigError
 
 SCL_BYTES_MAX = 64 << 20  # an SCD of a large substation has a tenth of it
 ELEMENTS_MAX = 2_000_000
-TYPES_DEEP_MAX = 12
-MEMBERS_MAX = 4096  # of one data set, structures taken apart
+TYPES_DEEP_MAX = 7  # with an array at each: no deeper than ber.DEPTH_MAX
+MEMBERS_MAX = ENTRIES_MAX  # of one data set, and of what is in them: as many as it may encode
 BLOCKS_MAX = 4096  # control blocks of one file
 _VLAN_MAX, _PRIORITY_MAX, _APPID_MAX, _REVISION_MAX = 0xFFF, 7, 0xFFFF, (1 << 32) - 1
 
@@ -74,8 +75,8 @@ def blocks(content: bytes, file: str, ied: str = "", reference: str = "") -> lis
     for each in root.findall("IED"):
         if ied in ("", each.get("name")):
             found += scl.of_ied(each, reference)
-    if len(found) > BLOCKS_MAX:
-        raise ConfigError(file, "GSEControl", f"{len(found)} of them; at most {BLOCKS_MAX}")
+        if len(found) > BLOCKS_MAX:
+            raise ConfigError(file, "GSEControl", f"more than {BLOCKS_MAX} of them")
     return found
 
 
@@ -84,6 +85,7 @@ class _Scl:
 
     def __init__(self, root: Element, file: str) -> None:
         self._file = file
+        self._made = 0  # members of the data set that is being read
         self._addresses: dict[tuple[str, str, str], Element] = {}
         for access in root.iterfind("Communication/SubNetwork/ConnectedAP"):
             for gse in access.iterfind("GSE"):
@@ -140,10 +142,11 @@ class _Scl:
 
     def _members(self, ied: Element, dataset: Element, own: str) -> tuple[Member, ...]:
         found: list[Member] = []
+        self._made = 0
         for fcda in dataset.findall("FCDA"):
             found.append(self._member(ied, fcda, own))
-            if sum(map(_size, found)) > MEMBERS_MAX:
-                raise self._fault(own, f"more than {MEMBERS_MAX} values in its data set")
+            if _more_than(MEMBERS_MAX, found):
+                raise self._fault(own, f"more than {MEMBERS_MAX} members in its data set")
         return tuple(found)
 
     def _member(self, ied: Element, fcda: Element, own: str) -> Member:
@@ -184,7 +187,7 @@ class _Scl:
         self, kind: Element, constraint: str, path: str, depth: int
     ) -> tuple[Member, ...]:
         """All of a DOType that has this functional constraint, sub-objects included."""
-        self._deep(depth, path)
+        self._step(depth, path)
         found: list[Member] = []
         for child in kind:
             if child.tag == "SDO":
@@ -198,7 +201,7 @@ class _Scl:
 
     def _attribute(self, kind: Element, path: str, depth: int, whole: bool = True) -> Member:
         """A DA or BDA, with all that is below it."""
-        self._deep(depth, path)
+        self._step(depth, path)
         btype = kind.get("bType", "")
         if btype == "Struct":
             below = self._type("DAType", kind.get("type"), path)
@@ -227,9 +230,13 @@ class _Scl:
             raise self._fault(path, f"{kind} {name!r} is not among the DataTypeTemplates")
         return found
 
-    def _deep(self, depth: int, path: str) -> None:
+    def _step(self, depth: int, path: str) -> None:
+        """Before each type that is gone into: types may contain each other many times over."""
+        self._made += 1
         if depth > TYPES_DEEP_MAX:
             raise self._fault(path, f"types nested deeper than {TYPES_DEEP_MAX}")
+        if self._made > MEMBERS_MAX:
+            raise self._fault(path, f"more than {MEMBERS_MAX} members in its data set")
 
     # --- words and numbers
 
@@ -271,8 +278,19 @@ def _named(elements: Iterator[Element], key: str, name: str | None) -> Element |
     return next((each for each in elements if each.get(key) == name), None)
 
 
-def _size(member: Member) -> int:
-    return sum(map(_size, member.members)) if member.members else 1
+def _more_than(most: int, members: Sequence[Member]) -> bool:
+    """Whether there are more, all that is in them counted; it counts no further than that."""
+    levels, count = [iter(members)], 0
+    while levels:
+        member = next(levels[-1], None)
+        if member is None:
+            levels.pop()
+            continue
+        count += 1
+        if count > most:
+            return True
+        levels.append(iter(member.members))
+    return False
 
 
 def _tree(content: bytes, file: str) -> Element:

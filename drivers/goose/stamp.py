@@ -16,7 +16,9 @@ arrival confirms.
 3. Without LeapSecondsKnown seconds may have been counted without some leap seconds. Whole seconds
    are vouched for where a synchronised gateway heard the state within LEAP_NS of t: a second too
    few or too many would show. Else LEAP_UNKNOWN, and no bound.
-4. Past the leap table's expiry the instant still stands, flagged LEAP_UNKNOWN, without a bound.
+4. Seconds of UTC do not count a leap second: beside one that was inserted nobody can tell which of
+   two is meant, so LEAP, and no bound.
+5. Past the leap table's expiry the instant still stands, flagged LEAP_UNKNOWN, without a bound.
 
 It reads no clock. What the bound is good for is for others to judge.
 """
@@ -65,8 +67,10 @@ def stamp(t: UtcTime, heard: Instant, table: LeapTable) -> Stamped:
         known = slack_ns is not None and -slack_ns <= late_ns <= LEAP_NS and slack_ns <= LEAP_NS
     if not (known and table.known(t.seconds)):
         flags, bound = flags | Flag.LEAP_UNKNOWN, None
+    if table.inserted_at(t.seconds) or table.inserted_at(t.seconds + 1):
+        flags, bound = flags | Flag.LEAP, None
     if not agrees:
-        flags, bound = flags & Flag.LEAP_UNKNOWN, None
+        flags, bound = flags & (Flag.LEAP | Flag.LEAP_UNKNOWN), None
     return Stamped(tai, bound, _DEVICE, flags, agrees)
 
 

@@ -144,7 +144,9 @@ class Conversation(ABC):
         came = Came.NOTHING if not response else Came.WRONG
         if found.name in (ANSWERED, REFUSED):
             came, self._good_ns = Came.GOOD, now_ns
-        hold_ns = 0 if came is Came.GOOD else self._terms.hold_ns
+        # What has begun to answer will not answer late; what has not may.
+        begun = response[:1] == bytes((layout.request.unit,))
+        hold_ns = 0 if came is Came.GOOD or begun else self._terms.hold_ns
         self._schedule.done(pending.number, now_ns, came, hold_ns)
         return found
 

@@ -13,7 +13,7 @@ from drivers.line import FrameError
 from drivers.modbus.adu import Answer, Framing, Request, answer, read_request
 from drivers.modbus.exchange import Exchange, read_exchange
 from drivers.modbus.point import Block, Point, Stamp, read_block
-from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter
+from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter, heads
 from drivers.modbus.stream import rate, setup_of
 from drivers.modbus.value import Layout, Slot
 from drivers.values import WHOLE, Compiled, Verdict
@@ -40,6 +40,8 @@ __all__ = [
     "TcpSplitter",
     "answer",
     "compiled",
+    "heads",
+    "outcome",
     "rate",
     "read_block",
     "read_exchange",
@@ -73,3 +75,13 @@ def compiled(configuration: bytes) -> Compiled:
     layout = Layout(read_block(configuration))
     judge = Judge(layout)
     return Compiled(layout.decode, layout.slots, 0, rate(layout.block), judge, BOUND_NS_MAX)
+
+
+def outcome(raw: bytes) -> str:
+    """What came of an exchange, in words: answered, exception 2 (illegal data address), no answer.
+
+    Raises FrameError for bytes that are no exchange of a read.
+    """
+    found = read_exchange(raw)
+    request = read_request(found.framing, found.request)
+    return answer(found.framing, found.request, request, found.response).text()

@@ -7,8 +7,8 @@
 3. An interface that is silent of what was asked for is a LinkError, as is one that fails. What had
    come before is handed on first. While frames wait to be read it is we who are late, and silence
    is not judged.
-4. Frames that the kernel had no room for are counted (kernel_dropped), and are missing in their
-   blocks.
+4. What is wrong with streams rather than with a frame is told once a second as faults, by name and
+   number: samples missing, frames that the kernel had no room for, and the rest of NOTICED.
 
 It retries nothing and logs nothing.
 """
@@ -19,13 +19,29 @@ from collections.abc import Sequence
 
 from drivers.ethernet.capture import Capture, Interest
 from drivers.ethernet.frame import TYPE_SV
-from drivers.line import READ_FRAMES_MAX, Clock, Frame, LinkError, Setup, Source
+from drivers.line import READ_FRAMES_MAX, Clock, Frame, FrameError, LinkError, Setup, Source
 from drivers.sv.option import SvOptions
 from drivers.sv.session import Session
-from drivers.sv.stream import Item
+from drivers.sv.stream import SV, Item
+from evidence.code import TimeSource
 from evidence.config import convert
 
 TICK_S = 0.1  # how long what is held waits to be looked at where nothing more comes
+OPEN_S = 4.0  # how long streams are waited for while others have said what they are
+NOTICE_S = 1.0  # how often at most a fault of one name is told
+# What the session counts and somebody should look at.
+NOTICED = {
+    "frames_dropped": "frames found no room in the kernel",
+    "samples_missing": "samples are missing in their blocks",
+    "smp_cnt_repeated": "frames repeat a counter with other contents",
+    "reordered": "frames came before one that was sent earlier",
+    "late": "frames came after their block was closed",
+    "rate_contradicted": "times the counter was not at the rate that was taken for it",
+    "configuration_changed": "times the data set changed",
+    "conf_rev_mismatch": "times confRev is not that of the data set on file",
+    "sample_size_mismatch": "times samples are not as long as the data set on file",
+    "sv_id_twice": "svIDs are sent by several devices",
+}
 QUEUE_MAX = 8 * READ_FRAMES_MAX  # blocks heard while streams are learned; beyond it, a flood
 
 
@@ -43,8 +59,8 @@ class SvDriver:
         self._session: Session | None = None
         self._queue: deque[Item] = deque()
         self._ended: LinkError | None = None
-        self._good_s = self._ticked_s = 0.0
-        self._dropped = 0
+        self._good_s = self._ticked_s = self._noticed_s = 0.0
+        self._noticed: Counter[str] = Counter()
 
     @property
     def counts(self) -> Counter[str]:
@@ -56,10 +72,10 @@ class SvDriver:
         return None
 
     async def open(self) -> Sequence[Setup]:
-        """Hears until every stream that is there has said what it is. Raises LinkError."""
+        """Hears until the streams that are there have said what they are. Raises LinkError."""
         await self.close()
         self._queue.clear()
-        self._ended, self._dropped = None, 0
+        self._ended, self._noticed = None, Counter()
         options = self._options
         interest = Interest(
             options.interface,
@@ -72,8 +88,11 @@ class SvDriver:
         self._good_s = asyncio.get_running_loop().time()
         begun = False
         try:
+            begun_s = self._good_s
             while not session.ruled():
                 await self._hear(capture, session)
+                if self._queue and asyncio.get_running_loop().time() - begun_s > OPEN_S:
+                    break  # what is still being learned comes by read()
                 if self._ended is not None:
                     raise self._ended
                 if len(self._queue) > QUEUE_MAX:
@@ -125,17 +144,28 @@ class SvDriver:
             passed = session.counts["not_asked_for"] + session.counts["other"] - before
             if passed < len(packets):
                 self._good_s = now_s
-            dropped = capture.dropped()
-            session.counts["kernel_dropped"] += dropped - self._dropped
-            self._dropped = dropped
         if (packets and now_s - self._ticked_s < TICK_S) or capture.untaken():
             return  # where frames wait, it is we who are late
         self._ticked_s = now_s
         self._queue.extend(session.tick(self._clock.now().tai))
+        if now_s - self._noticed_s >= NOTICE_S:
+            self._noticed_s = now_s
+            self._notice(capture, session)
         silent_s = now_s - self._good_s
         if silent_s >= self._options.silence_s:
             self._queue.extend(session.flush())
             self._ended = LinkError(self._silence(silent_s, session))
+
+    def _notice(self, capture: Capture, session: Session) -> None:
+        """What happened since it was last told."""
+        session.counts["frames_dropped"] = capture.dropped()
+        for name, text in NOTICED.items():
+            count = session.counts[name] - self._noticed[name]
+            if count:
+                self._noticed[name] += count
+                fault = FrameError(name, f"{self._options.interface}: {count} {text}")
+                now, unknown = self._clock.now(), int(TimeSource.UNKNOWN)
+                self._queue.append(Frame("", SV, b"", now.tai, None, unknown, 0, now, fault))
 
     def _silence(self, silent_s: float, session: Session) -> str:
         text = f"{self._options.interface}: no Sampled Values"

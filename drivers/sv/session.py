@@ -4,8 +4,8 @@
    that sends under a merging unit's svID is a stream of its own, and so are two merging units under
    one.
 2. A stream says nothing until the samples a second are known: configured, stated by its frames
-   (smpRate), or learned from counter and arrivals. What is heard meanwhile is held and follows its
-   Setup; after LEARN_NS it is let go without a rate.
+   (smpRate), or learned by the counter's return to 0. What is heard meanwhile is held and follows
+   its Setup; after LEARN_NS it is let go, by a guess or without a rate.
 3. A counter that contradicts the rate makes it be learned anew. Rulings of one stream change
    SETUPS_A_MINUTE_MAX times a minute at most; then what rules stays for that minute.
 4. A frame that is none is a Frame with its fault. One that nobody asked for is counted, and costs a
@@ -116,7 +116,7 @@ class Session:
         for found in self._heard.values():
             if found.stream is None:
                 if found.held and now_tai - found.since > LEARN_NS:
-                    self._rule(found, found.held[-1][1], 0, out)
+                    self._rule(found, found.held[-1][1], found.estimate.guess(), out)
             elif now_tai - found.stream.heard.tai > OPEN_NS_MAX:
                 found.stream.flush(out)
         return out
@@ -126,7 +126,7 @@ class Session:
         out: list[Item] = []
         for found in self._heard.values():
             if found.stream is None and found.held:
-                self._rule(found, found.held[-1][1], 0, out)
+                self._rule(found, found.held[-1][1], found.estimate.guess(), out)
             if found.stream is not None:
                 found.stream.flush(out)
         return out
@@ -220,7 +220,7 @@ class Session:
         found.held.append((raw, layout, heard))
         self._held_bytes += len(raw)
         if rate or heard.tai - found.since > LEARN_NS or self._held_bytes > HELD_BYTES_MAX:
-            self._rule(found, layout, rate, out)
+            self._rule(found, layout, rate or found.estimate.guess(), out)
 
     def _rate(self, found: _Heard, layout: Layout, raw: bytes, heard: Instant) -> int:
         """Samples a second; 0 while nobody knows."""

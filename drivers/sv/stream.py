@@ -118,11 +118,13 @@ class Stream:
             self.flush(out)  # more than its samples: something repeats them with other contents
         return True
 
-    def flush(self, out: list[Item]) -> None:
-        """Nothing more is expected of the blocks that are open."""
+    def flush(self, out: list[Item], ended: bool = True) -> None:
+        """Nothing more is expected of the blocks that are open. `ended`: nor of the stream, so that
+        what would have come later is not missing.
+        """
         for block in (self._open, self._ahead):
             if block is not None and block.frames:
-                self._close(block, out)
+                self._close(block, out, ended and block is (self._ahead or self._open))
         self._open = self._ahead = None
 
     # --- one frame
@@ -200,17 +202,18 @@ class Stream:
         return self._begin(index, first, out)
 
     def _begin(self, index: int, first: First, out: list[Item]) -> _Open:
-        self.flush(out)
+        self.flush(out, ended=False)
         self._open = _Open(index, first)
         return self._open
 
-    def _close(self, block: _Open, out: list[Item]) -> None:
+    def _close(self, block: _Open, out: list[Item], ended: bool = False) -> None:
         frames, start = block.frames, block.index * self._span
         found = stamp(block.first, self.rate, start, block.synchs, self._vouched, self._table)
         raw, heard = encode_block(frames), block.first.heard
         tai, bound, source, flags = found
         out.append(Frame(self.key, SV, raw, tai, bound, source, flags, heard))
-        lacking = self._span - len(frames) * self.samples
+        whole = min(block.due - start, self._span) if ended else self._span
+        lacking = whole - len(frames) * self.samples
         if lacking > 0 and self._closed:  # the first one is of when this gateway began to hear
             self._counts["samples_missing"] += lacking
         self._closed += 1

@@ -39,6 +39,7 @@ COUNT_MAX = (1 << 31) - 1
 QUALITY_INVALID, QUALITY_TEST, QUALITY_DERIVED = 0x0001, 0x0800, 0x2000
 SLICE_S = 0.001
 BEHIND_NS_MAX = NS
+_TEMPLATE_S = 1_600_000_000
 _PEAK = math.sqrt(2)  # of a value whose RMS is 1
 
 
@@ -70,7 +71,8 @@ class SvPublisher:
         self.quality = [0] * CHANNELS  # of every channel from now on
         self.smp_synch = profile.smp_synch
         self._number = 0  # of PRP and HSR
-        apdu = self._apdu(0, [bytes(SAMPLE.size)] * profile.asdus)
+        beginning = _TEMPLATE_S * profile.rate  # any second will do
+        apdu = self._apdu(beginning, [bytes(SAMPLE.size)] * profile.asdus)
         self._templates = frames(profile.to, apdu, profile.simulated)
         self._places = _places(self._templates[0], profile)
 

@@ -79,6 +79,7 @@ class Account:
         for reader in self.readers:
             frames.update(reader.frames)
             frames.update(reader.extra)
+            frames.update(reader.unsealed)
         return {
             "protocol": self.protocol,
             "protocols": {reader.name: reader.heard for reader in self.readers if reader.met},
@@ -92,6 +93,7 @@ class Account:
             "refused": found.refused,
             "equal": not found.unequal,
             "holes": found.holes,
+            "noticed": found.noticed,
             "batches": found.batches,
             "connections": self.connections,
             "events": {name: count for name, count in self.events.items() if count},
@@ -118,7 +120,7 @@ class Account:
             f"faults     {_listed(self.faults) or 'none'}",
             f"sealed     {found.sealed}",
             f"admitted   {found.admitted} in {found.batches} batches, refused {found.refused}",
-            f"stated     {found.holes} holes between frames",
+            f"stated     {found.holes} holes between frames, {found.noticed} events",
         ]
         if self.connections:
             lines.insert(1, f"spoken on  {self.connections} connections")

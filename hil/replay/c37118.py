@@ -29,7 +29,7 @@ NAMES = {
     kind: kind.name.lower()
     for kind in (
         *(FrameType.DATA, FrameType.CFG1, FrameType.CFG2, FrameType.CFG3),
-        *(FrameType.HEADER, FrameType.COMMAND),
+        *(FrameType.HEADER, FrameType.COMMAND, FrameType.ERROR),
     )
 }
 
@@ -73,7 +73,7 @@ class _Conversation:
 
     def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
         if chunk.kind == "udp":
-            return self.session.accept(_datagram(chunk.payload), heard)
+            return self.session.datagram(chunk.payload, heard)
         splitter = self.splitters[chunk.direction]
         lost = splitter.flush() if chunk.fresh else []  # nothing before goes on in it
         return self.session.accept(lost + splitter.feed(chunk.payload), heard)
@@ -81,15 +81,6 @@ class _Conversation:
     def flush(self, heard: Instant) -> list[Item]:
         left = [item for splitter in self.splitters for item in splitter.flush()]
         return self.session.accept(left, heard)
-
-
-def _datagram(payload: bytes) -> list[bytes | Bad]:
-    """One frame, good or bad; several only where the first says that it ends before the rest."""
-    found = whole(payload)
-    if isinstance(found, bytes) or int.from_bytes(payload[2:4], "big") >= len(payload):
-        return [found]
-    splitter = Splitter()
-    return splitter.feed(payload) + splitter.flush()
 
 
 class _Judge:
@@ -122,7 +113,7 @@ def _claims(chunk: Chunk) -> bool:
     payload = chunk.payload
     if len(payload) < 4 or payload[0] != SYNC_LEAD:
         return False
-    # Bit 7 is set by version 3 (C37.118.2-2024): not ours to read, ours to name.
+    # Bit 7 is set by version 3 (C37.118.2-2024), which has types of its own.
     kind, version = payload[1] >> 4 & 7, payload[1] & 0x0F
     if kind > _KIND_MAX or not 1 <= version <= _VERSION_MAX:
         return False

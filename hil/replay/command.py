@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from agent import hearing
@@ -51,6 +51,7 @@ class Replay:
         self._now_tai = now_tai  # for bytes without a time
         self._open: OrderedDict[int, tuple[Talk, Conversation]] = OrderedDict()
         self._streams: dict[str, set[str]] = {}  # keys of each source
+        self._count = 0  # of them
         self._heard = Instant(now_tai, None)
         self._talks = [one for one in account.readers if isinstance(one, Talk)]
         wires = [one for one in account.readers if isinstance(one, Wire)]
@@ -115,17 +116,18 @@ class Replay:
 
     def _placed(self, reader: Reader, source: str, items: Sequence[Item]) -> Sequence[Item]:
         """What there is a stream for."""
-        known = self._streams.setdefault(source, set())
-        if known.issuperset({item.key for item in items}):
+        known: Set[str] = self._streams.get(source, frozenset())
+        if known >= {item.key for item in items}:
             return items
         placed: list[Item] = []
         for item in items:
             fault = item.fault if isinstance(item, Frame) else None
-            if fault is None and item.key not in known:
-                if sum(map(len, self._streams.values())) >= STREAMS_MAX:
+            if fault is None and item.key not in self._streams.get(source, ()):
+                if self._count >= STREAMS_MAX:
                     reader.unplace(item)
                     continue
-                known.add(item.key)
+                self._count += 1
+                self._streams.setdefault(source, set()).add(item.key)
             placed.append(item)
         return placed
 

@@ -19,12 +19,12 @@ from drivers.ethernet.frame import TYPE_GOOSE
 from drivers.goose.routed import SI_GOOSE
 from drivers.goose.session import Session, Terms, is_datagram
 from drivers.line import Frame, Instant
-from evidence.code import Kind
 from evidence.leap import NS
 from hil.capture import Chunk, EthernetFrame, Flow
 from hil.replay.reader import Heard, Item, Talk, Wire
 
 SESSIONS = 7  # of 64 streams each: as many as one replay tells apart
+OTHER = "other"  # a session counts so what has another EtherType
 FULL = "streams"  # the fault of a session that has no stream left
 SOURCE = "goose"
 WATCH_NS = NS  # between two looks at what time alone makes due
@@ -54,7 +54,7 @@ class Goose(Wire, Talk):
             for sight, name in UNSEALED.items():
                 if session.counts[sight]:
                     self.unsealed[name] += session.counts[sight]
-            told = {*SEALED, *UNSEALED, *self.faults, FULL}
+            told = {*SEALED, *UNSEALED, *self.faults, FULL, OTHER}
             self.events.update({key: n for key, n in session.counts.items() if key not in told})
         return []
 
@@ -80,7 +80,11 @@ class Goose(Wire, Talk):
                 out += session.watch(heard)
         items: list[Item] = []
         for session in self._sessions:
+            passed = session.counts[OTHER]
             items = session.accept(raw, heard)
+            if session.counts[OTHER] > passed:
+                self.fault(OTHER)  # its tags led elsewhere, or it is no datagram of ours
+                return out
             if not (items and _is(items[0], FULL)):
                 break
         if not any(_unreadable(item) for item in items):
@@ -91,9 +95,6 @@ class Goose(Wire, Talk):
         super().account([item for item in items if not _noticed(item)])
 
     def inside(self, frame: Frame) -> int:
-        if frame.kind != Kind.GOOSE:
-            self.extra["event"] += 1
-            return 0
         self.extra["state"] += 1
         return 1
 

@@ -18,7 +18,6 @@ from drivers.ieee1344.wire import (
     FRAME_BYTES_MAX,
     FrameType,
     Splitter,
-    datagram,
     decode_configuration,
     parse_header,
 )
@@ -67,7 +66,7 @@ class _Conversation:
 
     def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
         if chunk.kind == "udp":
-            return self.session.accept(datagram(chunk.payload), heard)
+            return self.session.datagram(chunk.payload, heard)
         splitter = self.splitters[chunk.direction]
         lost = splitter.flush() if chunk.fresh else []  # nothing before goes on in it
         return self.session.accept(lost + splitter.feed(chunk.payload), heard)

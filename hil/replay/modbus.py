@@ -6,28 +6,27 @@
 2. Without either, it is ours by its looks: every payload is exact, and there are several; or it is
    on port 502, and half of its payloads have the protocol identifier of a header whose rest may be
    spoiled.
-3. A request and its response are one exchange, sealed together, reads and all others alike: it is
-   other people's traffic, and nothing is asked here. A request without an answer is an exchange
-   without a response; a response that nobody is known to have asked for is counted, not sealed.
-4. All connections to one server are one source, each unit of it a stream: clients that connect for
-   each poll would else be as many sources.
+3. What is an exchange, the driver's session says, reads and all others alike: it is other people's
+   traffic, and nothing is asked here. A whole ADU that belongs to none is counted, not sealed.
+4. All connections to one server are one source: clients that connect for each poll would else be as
+   many.
 
-It decodes no register: which they are no capture says.
+How many ADUs there are is counted by itself, so that none is lost on the way.
 """
 
-from collections import Counter, OrderedDict
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Sequence
 
-from drivers.line import Frame, FrameError, Instant, Setup
-from drivers.modbus.adu import EXCEPTION, Framing
-from drivers.modbus.exchange import REQUEST_BYTES_MAX, Exchange, read_exchange
+from drivers.line import Frame, Instant, Setup
+from drivers.modbus.adu import EXCEPTION
+from drivers.modbus.exchange import read_exchange
+from drivers.modbus.session import CLIENT, SERVER, Session
 from drivers.modbus.splitter import Bad, TcpSplitter
-from evidence.code import Flag, Kind, TimeSource
 from hil.capture import Chunk, Flow
 from hil.replay.reader import Item, Talk
 
 PORT = ":502"  # MODBUS Messaging on TCP/IP V1.0b 3.1.1
-PENDING_MAX = 256  # requests of one connection without an answer: clients have 16 at most (4.3.2)
+ALONE = ("unasked", "wrong_unit", "frame_size")  # faults of the session that are whole ADUs
 LIKELY_MIN = 2  # exact payloads of a connection that nobody answers
 _HEAD_BYTES = 8  # MBAP and function
 # MODBUS Application Protocol V1.1b3 4.1: 1 to 127, of which it defines these; 65 to 72 and 100 to
@@ -50,105 +49,57 @@ class Modbus(Talk):
     def open(self, flow: Flow) -> "_Conversation":
         return _Conversation(flow, self)
 
+    def account(self, items: Sequence[Item]) -> None:
+        super().account([item for item in items if not self._named(item)])
+
+    def _named(self, item: Item) -> bool:
+        """Whether this is a whole ADU that belongs to no exchange: counted, and no fault of it."""
+        if isinstance(item, Setup) or item.fault is None or item.fault.fault not in ALONE:
+            return False
+        self.unsealed[item.fault.fault] += 1
+        return True
+
     def inside(self, frame: Frame) -> int:
         self.extra["exchange"] += 1
-        found = read_exchange(frame.raw)
-        if not found.response:
+        if not read_exchange(frame.raw).response:
             self.extra["unanswered"] += 1
             return 1
         return 2
 
 
-class _Asked(NamedTuple):
-    """A request that waits for its answer."""
-
-    raw: bytes
-    tai: int
-
-
 class _Conversation:
-    """One connection: its requests wait here, in their order, for their responses."""
+    """One connection, through the driver's session; its ADUs are counted beside that."""
 
     def __init__(self, flow: Flow, reader: Modbus) -> None:
         self._reader = reader
         self._server = _server(flow)
+        self._session = Session()
         self._splitters = (TcpSplitter(), TcpSplitter())
-        self._pending: OrderedDict[int, _Asked] = OrderedDict()
-        self._number = 0
-        self._units: set[int] = set()
         self.source = f"modbus {flow.server if self._server else flow.client}"
-        self.counts: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter()  # what a session counts, exchanges and faults tell already
 
     def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
-        out: list[Item] = []
-        splitter = self._splitters[chunk.direction]
-        found: list[bytes | Bad] = []
-        if chunk.fresh:  # nothing before goes on in it
-            found += splitter.flush()
-        found += splitter.feed(chunk.payload)
-        if chunk.kind == "udp":
-            found += splitter.flush()
-        for item in found:
-            if isinstance(item, Bad):
-                out.append(self._fault(item, heard))
-            elif chunk.direction == self._server:
-                out += self._answered(item, heard)
-            else:
-                out += self._asked(item, heard)
-        return out
+        back = chunk.direction == self._server
+        self._count(chunk, back)
+        return self._session.feed(
+            SERVER if back else CLIENT, chunk.payload, heard, fresh=chunk.fresh
+        )
 
     def flush(self, heard: Instant) -> list[Item]:
-        out: list[Item] = [
-            self._fault(bad, heard) for splitter in self._splitters for bad in splitter.flush()
-        ]
-        while self._pending:
-            out += self._exchange(self._pending.popitem(last=False)[1], b"", heard)
-        return out
+        return self._session.flush(heard)
 
-    def _asked(self, raw: bytes, heard: Instant) -> list[Item]:
-        self._reader.frames["request"] += 1
-        if len(raw) > REQUEST_BYTES_MAX:
-            self._reader.unsealed["request_long"] += 1  # a write: no exchange has room for it
-            return []
-        out: list[Item] = []
-        if len(self._pending) >= PENDING_MAX:
-            out += self._exchange(self._pending.popitem(last=False)[1], b"", heard)
-        self._number += 1
-        self._pending[self._number] = _Asked(raw, heard.tai)
-        return out
-
-    def _answered(self, raw: bytes, heard: Instant) -> list[Item]:
-        self._reader.frames["exception" if raw[7] & EXCEPTION else "response"] += 1
-        numbers = [key for key, asked in self._pending.items() if _answers(asked.raw, raw)]
-        if not numbers:
-            self._reader.unsealed["response_unasked"] += 1
-            return []
-        # What was asked before under the same transaction identifier is not answered any more.
-        out: list[Item] = []
-        number = numbers[0]
-        for other in [key for key in self._pending if key < number]:
-            if self._pending[other].raw[:2] == raw[:2]:
-                out += self._exchange(self._pending.pop(other), b"", heard)
-        return out + self._exchange(self._pending.pop(number), raw, heard)
-
-    def _exchange(self, asked: _Asked, response: bytes, heard: Instant) -> list[Item]:
-        out: list[Item] = []
-        unit = asked.raw[6]
-        key = f"unit={unit}"
-        if unit not in self._units:
-            self._units.add(unit)
-            out.append(Setup(key, Kind.MODBUS, b"", (0, 0), ()))
-        raw = Exchange(Framing.TCP, asked.tai, heard.tai, asked.raw, response).raw()
-        out.append(_frame(key, raw, (asked.tai + heard.tai) // 2, heard, None))
-        return out
-
-    def _fault(self, bad: Bad, heard: Instant) -> Frame:
-        return _frame("", bad.raw, heard.tai, heard, bad.fault)
-
-
-def _frame(key: str, raw: bytes, tai: int, heard: Instant, fault: FrameError | None) -> Frame:
-    flags = int(Flag.AGENT_STAMPED)
-    return Frame(key, Kind.MODBUS, raw, tai, None, TimeSource.UNKNOWN, flags, heard, fault)
+    def _count(self, chunk: Chunk, back: bool) -> None:
+        splitter = self._splitters[chunk.direction]
+        if chunk.fresh:
+            splitter.flush()  # nothing before goes on in it
+        for item in splitter.feed(chunk.payload):
+            if isinstance(item, bytes):
+                refused = item[_HEAD_BYTES - 1] & EXCEPTION
+                kind = "exception" if refused else "response" if back else "request"
+                self._reader.frames[kind] += 1
 
 
 class _Judge:

@@ -81,7 +81,9 @@ class Reader(ABC):
         for item in items:
             if type(item) is not Frame or item.kind == Kind.GAP:
                 continue
-            if item.fault is None:
+            if item.fault is None and item.kind == Kind.EVENT:
+                self.extra["event"] += 1  # of a stream; no frame of it
+            elif item.fault is None:
                 self.handed += 1
                 self.contained += self.inside(item)
             else:
@@ -89,7 +91,7 @@ class Reader(ABC):
 
     def unplace(self, item: Item) -> None:
         """There is no stream left for this."""
-        if isinstance(item, Frame):
+        if isinstance(item, Frame) and item.kind not in (Kind.GAP, Kind.EVENT):
             self.unsealed["streams"] += self.inside(item)
 
     def fault(self, name: str) -> None:

@@ -347,32 +347,3 @@ def test_leap_list_that_was_asked_for_must_be_one(tmp_path: Path, text: bytes | 
         leap_table(file)
     assert str(file) in str(caught.value)
     assert leap_table(None, file) is BUILT_IN
-
-
-def test_a_kernels_stamp_is_told_with_the_bound_of_now():
-    machine = Machine()
-    made = kernel_clock(machine)
-    stamped = machine.real
-    machine.run(20_000_000)
-    assert made.at(stamped) == (NOON + 37 * NS, made.now().bound)
-
-
-def test_a_stamp_from_before_a_step_has_the_step_in_its_bound():
-    machine = Machine()
-    made = kernel_clock(machine)
-    stamped = machine.real
-    machine.real += 5 * NS
-    assert made.at(stamped).tai == NOON + 37 * NS
-    bound = made.at(stamped).bound
-    assert bound is not None and bound >= 5 * NS
-
-
-@pytest.mark.parametrize("since_ns", [-1_500_000_000, -500_000_000, 300_000_000, 1_300_000_000])
-def test_stamps_around_a_leap_second_run_on(since_ns: int):
-    """The kernel tells 23:59:59 twice; what it stamped is as old as it is."""
-    machine = Machine(real=MIDNIGHT_S * NS - 2 * NS, leap_at_s=MIDNIGHT_S)
-    made = kernel_clock(machine)
-    machine.run(2 * NS + since_ns)
-    stamped, then = machine.realtime_ns(), made.now().tai
-    machine.run(40_000_000)
-    assert made.at(stamped).tai == then

@@ -98,6 +98,26 @@ def leap_second() -> bytes:
     return frame(0x02, 100, LEAP_MIDNIGHT, 0x10 << 24 | 250_000, first + pack(">H", 0) + body)
 
 
+def configuration_2024(annmr: int = 0) -> bytes:
+    """Two phasors, a frequency and a rate of change; the fields as drivers/c37118/README.md has
+    them from a public simulator.
+    """
+    pmu = name_3("Nord") + pack(">HH", 21, 3) + bytes(range(16)) + pack(">H", 1)
+    pmu += pack(">HHHHH", 2, annmr, 1, 1, 0)
+    pmu += name_3("U L1") + name_3("I L1") + name_3("f") + name_3("df/dt")
+    pmu += pack(">HBBfff", 0, 0x04, 0, 10.0, 0.0, 400_000.0)
+    pmu += pack(">HBBfff", 0, 0x0C, 0, 0.5, 0.25, 400_000.0)
+    pmu += pack(">ff", 0.001, 0.0) + pack(">ff", 0.01, 0.0)
+    pmu += pack(">fff", 46.25, INFINITY, INFINITY) + pack(">H", 0xA000) + pack(">ii", -1, -1)
+    pmu += pack(">hH", 50, 3)
+    return pack(">HI", 0, 1_000_000) + name_3("PDC") + pack(">H", 1) + pmu + pack(">hH", 50, 0)
+
+
+def data_2024() -> bytes:
+    body = pack(">HH", 0x2000, 0x7FFF) + pack(">Hh", 23094, 0) + pack(">Hh", 1000, -20944)
+    return frame(0x83, 1001, 1700000000, 20_000, body + pack(">hh", -12, 3))
+
+
 def many_phasors() -> bytes:
     """PHNMR 65,535 in a frame of 100 bytes."""
     body = pack(">IH", 1_000_000, 1) + name("Greedy") + pack(">HHHHH", 1, 0, 0xFFFF, 0, 0)
@@ -114,7 +134,32 @@ VECTORS: dict[str, tuple[str, bytes]] = {
     "header_empty": ("HDR without text, 16 bytes", frame(0x12, 7, 1700000000, 0, b"")),
     "header_text": ("HDR", frame(0x11, 7, 1700000000, 0, "Größe".encode())),
     "command_data_on": ("CMD 2", frame(0x42, 7, 1700000000, 0x0F000000, pack(">H", 2))),
-    "data_2024": ("SYNC aa83: version 3 sets bit 7", frame(0x83, 7, 1700000000, 0, bytes(10))),
+    "stream_configuration_2024": (
+        f"version 3: {configuration_2024.__doc__}",
+        frame(0xB3, 1001, 1700000000, 0, configuration_2024()),
+    ),
+    "capability_2024": (
+        "version 3: the same as capability",
+        frame(0xA3, 1001, 1700000000, 0, configuration_2024()),
+    ),
+    "analog_2024": (
+        "version 3 with ANNMR 1: where an analog's scale stands is not known",
+        frame(0xB3, 1001, 1700000000, 0, configuration_2024(1)),
+    ),
+    "data_2024": ("version 3, of stream_configuration_2024; SYNC aa83", data_2024()),
+    "command_2024": (
+        "version 3: start, as somebody else may send it",
+        frame(0xC3, 1001, 1700000000, 0, pack(">H", 0x20)),
+    ),
+    "error_2024": (
+        "version 3: an error response",
+        frame(0xF3, 1001, 1700000000, 0, pack(">HH", 2, 0)),
+    ),
+    "type_9_2024": ("SYNC aa93: a type of version 3", frame(0x93, 7, 1700000000, 0, bytes(10))),
+    "version_3_type_0": (
+        "SYNC aa03: a type of version 2, marked 3",
+        frame(0x03, 7, 1700000000, 0, bytes(10)),
+    ),
     "type_6": ("SYNC aa62: no such type", frame(0x62, 7, 1700000000, 0, bytes(10))),
     "cfg2_65535_phasors": (many_phasors.__doc__ or "", many_phasors()),
     "framesize_short": ("FRAMESIZE 15", frame(0x12, 7, 1700000000, 0, b"", size=15)),

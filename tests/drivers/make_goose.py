@@ -99,11 +99,12 @@ def all_types() -> bytes:
     )
 
 
-def routed() -> bytes:
-    """R-GOOSE, version 1, no encryption, a signature of 4 octets that nobody made."""
+def routed(version: int, *security: int, form: str) -> bytes:
+    """R-GOOSE, not encrypted, with a signature of 4 octets that nobody made."""
     pdu = message(TRIP)
     payload = b"\x81\x00" + pack(">HH", 0x3001, len(pdu)) + pdu
-    common = pack(">IIHIHBBI", 26 + len(payload), 77, 1, 1700000000, 60, 0, 1, 9)
+    keys = pack(">IH", 1700000000, 60) + pack(form, *security)
+    common = pack(">IIH", 14 + len(keys) + len(payload), 77, version) + keys
     header = b"\x80" + bytes((len(common),)) + common
     session = b"\xa1" + bytes((len(header),)) + header + pack(">I", len(payload)) + payload
     return b"\x01\x40" + session + b"\x85\x04\xde\xad\xbe\xef"
@@ -132,7 +133,11 @@ VECTORS = {
         frame(message(TRIP, rest=tlv(0xAC, b"\x01\x02")), reserved1=3, behind=b"\xaa\xbb\xcc"),
     ),
     "padded": ("padded, as a bridge does", frame(message(TRIP), behind=bytes(20))),
-    "routed": ("IEC 61850-90-5", routed()),
+    "routed": ("IEC 61850-90-5, version 1", routed(1, 0, 1, 9, form=">BBI")),
+    "routed_2": (
+        "IEC 61850-90-5, version 2: no initialisation vector",
+        routed(2, 9, 0, form=">IB"),
+    ),
     "entries_lie": ("numDatSetEntries 5 of 4", frame(message(TRIP, told=5))),
     "deep": ("structures nested 1,000 deep", frame(message([DEEP]))),
     "length_2_31": (

@@ -12,6 +12,7 @@ import pytest
 
 from drivers.c37118.driver import C37118Driver
 from drivers.c37118.wire import Stamp, encode_command
+from drivers.ieee1344.frame import build_command, close
 from tests.drivers.pmu import Pmu
 from tests.drivers.scenario import CFG3, OFF, ON, both, commanded, run
 from tests.recorder import table
@@ -123,6 +124,9 @@ CRC = bytes.fromhex("c5cd")  # of 01 03 00 00 00 0a: MODBUS over Serial Line V1.
         (encode_command(2, 7, Stamp(0)) * 2, ""),
         (b"\xaa\xc2" + encode_command(2, 7, Stamp(0))[2:], ""),
         (OPEN_BREAKER, ""),
+        (build_command(2, 7, 0), "IEEE 1344 command 2"),
+        (build_command(8, 7, 0), ""),
+        (close(bytes(7) + b"\x01" + bytes(4) + b"\0\2"), ""),
         (b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00\x00\x0a", "Modbus function 3 over TCP"),
         (b"\x00\x01\x00\x00\x00\x06\x01\x06\x00\x00\x00\x0a", ""),
         (b"\x00\x01\x00\x01\x00\x06\x01\x03\x00\x00\x00\x0a", ""),

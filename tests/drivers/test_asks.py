@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from drivers import asks
 from drivers.c37118.wire import FrameType, Stamp, build, encode_command, encode_header_text
 from drivers.ieee1344.wire import build_command
 from drivers.line import LinkError
+from tests.drivers.make_modbus import rtu, tcp
 from tests.drivers.vector import vectors
 
 
@@ -94,6 +96,124 @@ def test_only_commands_of_the_vectors_may_be_sent():
             if name != "command_data_on":
                 with pytest.raises(asks.AskError):
                     asks.send(wire.far, "c37118", raw)
+
+
+# --- Modbus
+
+
+def modbus(function: int, address: int, length: int) -> bytes:
+    return struct.pack(">BHH", function, address, length)
+
+
+READS = [
+    (1, 0, 2000, "read coils"),
+    (2, 63536, 2000, "read discrete inputs"),
+    (3, 65411, 125, "read holding registers"),
+    (4, 65535, 1, "read input registers"),
+]
+
+
+@pytest.mark.parametrize(("function", "address", "length", "name"), READS)
+@pytest.mark.parametrize("unit", [1, 247])
+def test_modbus_reads_are_sent_as_they_are(
+    function: int, address: int, length: int, name: str, unit: int
+):
+    pdu = modbus(function, address, length)
+    for protocol, raw in (("modbus-tcp", tcp(unit, pdu)), ("modbus-rtu", rtu(unit, pdu))):
+        with Wire() as wire:
+            assert asks.send(wire.far, protocol, raw) == name
+            assert wire.heard() == raw
+
+
+PDUS = {
+    "write one coil": b"\x05\0\1\xff\0",
+    "write one register": b"\x06\0\1\0\3",
+    "write registers": b"\x10\0\1\0\1\2\0\3",
+    "write and read": b"\x17\0\3\0\6\0\x0e\0\1\2\0\1",
+    "mask write": b"\x16\0\4\0\xf2\0\x25",
+    "diagnostics": b"\x08\0\1\0\0",  # restarts communications
+    "identification": b"\x2b\x0e\1\0",
+    "function 0": modbus(0, 0, 1),
+    "a refusal": modbus(0x83, 0, 1),
+    "no register": modbus(3, 0, 0),
+    "126 registers": modbus(3, 0, 126),
+    "2,001 coils": modbus(1, 0, 2001),
+    "beyond the last": modbus(4, 65411, 126),
+    "over the end": modbus(4, 65535, 2),
+    "more behind": modbus(3, 0, 1) + b"\0",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", sorted(PDUS))
+def test_no_other_modbus_is_sent(name: str):
+    for protocol, raw in (
+        ("modbus-tcp", tcp(1, PDUS[name])),
+        ("modbus-rtu", rtu(1, PDUS[name])),
+    ):
+        with Wire() as wire:
+            with pytest.raises(asks.AskError):
+                asks.send(wire.far, protocol, raw)
+            assert wire.heard() == b""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "raw"),
+    [
+        ("modbus-rtu", rtu(0, modbus(3, 0, 1))),  # to everybody
+        ("modbus-rtu", rtu(248, modbus(3, 0, 1))),
+        ("modbus-rtu", rtu(1, modbus(3, 0, 1))[:-1] + b"\0"),
+        ("modbus-rtu", tcp(1, modbus(3, 0, 1))),
+        ("modbus-tcp", rtu(1, modbus(3, 0, 1))),
+        ("modbus-tcp", tcp(1, modbus(3, 0, 1)) * 2),
+        ("modbus-tcp", b"\0\7\0\1" + tcp(1, modbus(3, 0, 1))[4:]),  # another protocol
+        ("modbus-tcp", tcp(1, modbus(3, 0, 1))[:5] + b"\7" + tcp(1, modbus(3, 0, 1))[6:]),
+        ("c37118", tcp(1, modbus(3, 0, 1))),
+    ],
+)
+def test_modbus_of_another_frame_is_not_sent(protocol: str, raw: bytes):
+    with Wire() as wire:
+        with pytest.raises(asks.AskError):
+            asks.send(wire.far, protocol, raw)
+        assert wire.heard() == b""
+
+
+@given(st.binary(min_size=5, max_size=5), st.integers(0, 255))
+def test_whatever_modbus_slips_through_reads(pdu: bytes, unit: int):
+    for protocol, raw in (("modbus-tcp", tcp(unit, pdu)), ("modbus-rtu", rtu(unit, pdu))):
+        with Wire() as wire:
+            try:
+                asks.send(wire.far, protocol, raw)
+            except asks.AskError:
+                assert wire.heard() == b""
+            else:
+                assert pdu[0] in (1, 2, 3, 4)
+
+
+class Sink:
+    """What takes bytes to encrypt them: all, some, or none."""
+
+    def __init__(self, takes: int | OSError) -> None:
+        self.takes, self.taken = takes, b""
+
+    def write(self, data: bytes) -> int:
+        if isinstance(self.takes, OSError):
+            raise self.takes
+        self.taken += data[: self.takes]
+        return min(self.takes, len(data))
+
+
+def test_an_ask_through_tls_is_checked_before_it_is_encrypted():
+    raw = tcp(1, modbus(3, 0, 1))
+    sink = Sink(100)
+    assert asks.send(sink, "modbus-tcp", raw) == "read holding registers"
+    assert sink.taken == raw
+    with pytest.raises(asks.AskError):
+        asks.send(sink, "modbus-tcp", tcp(1, PDUS["write one coil"]))
+    assert sink.taken == raw
+    for takes in (5, OSError("want write")):
+        with pytest.raises(LinkError, match="read holding registers"):
+            asks.send(Sink(takes), "modbus-tcp", raw)
 
 
 @pytest.mark.parametrize("command", [1, 2, 3, 4, 5])

@@ -288,7 +288,7 @@ def test_decode_names_what_is_not_its_frame():
     faults = {
         "data_integers": "size_mismatch",
         "header_empty": "shape",
-        "data_2024": "version_unsupported",
+        "version_3_type_0": "version_unsupported",
     }
     for name, fault in faults.items():
         with pytest.raises(FrameError) as caught:

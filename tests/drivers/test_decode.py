@@ -46,6 +46,8 @@ def test_fragments_decode_as_the_whole_does():
         (Kind.C37118_INFO, "cfg3", "cfg3", "no_values"),
         (Kind.GAP, "cfg3", "data_floats", "no_values"),
         (999, "cfg3", "data_floats", "kind_unknown"),
+        (Kind.MODBUS, "", "data_floats", "no_configuration"),
+        (Kind.MODBUS, "cfg3", "data_floats", "configuration"),
     ],
 )
 def test_what_cannot_be_decoded_is_named(kind: int, configuration: str, raw: str, fault: str):

@@ -26,10 +26,12 @@ from hil.namespace import Namespace
 from tests.agent.listening import begin, sealed
 from tests.agent.site import Randomness, Time
 from tests.conftest import absent
+from tests.drivers.goose import Publisher
 from tests.drivers.test_goose_scl import BAY
 from tests.drivers.vector import vector
 
 WAIT_S = 20.0
+PATIENT_MS = 60_000  # between frames: a machine that is held up is no silence
 REFERENCE = "IED1LD0/LLN0$GO$gcb1"
 Item = Frame | Setup
 
@@ -145,6 +147,41 @@ def test_only_what_is_subscribed_is_heard(net: Namespace, far: socket.socket):
     assert {sample.key for sample in samples(items)} == {f"gocbRef={REFERENCE}"}
 
 
+@pytest.mark.parametrize("octets", [0, 60, 300], ids=["short", "one", "two"])
+@pytest.mark.parametrize("appid", [None, 0x3001])
+@pytest.mark.parametrize("reference", ["A", "IED1LD0/LLN0$GO$gcb01", "R" * 129])
+def test_the_kernel_drops_what_is_not_subscribed(
+    net: Namespace, far: socket.socket, octets: int, appid: int | None, reference: str
+):
+    """By gocbRef, whatever the form of the message's length, tagged or not."""
+    values = (("octet-string", bytes(octets)),)
+    mine = Publisher(gocbRef=reference, values=values).frame()
+    tagged = mine[:12] + bytes.fromhex("8100800a") + mine[12:]
+    others = [
+        Publisher(gocbRef=reference[:-1] + "x", values=values).frame(),
+        Publisher(gocbRef=reference[1:], values=values).frame(),
+        Publisher(gocbRef=reference, values=values, appid=0x4001).frame(),
+    ]
+
+    async def play() -> tuple[list[Item], int]:
+        options: dict[str, Any] = {} if appid is None else {"appid": appid}
+        driver = made(gocbref=reference, **options)
+        try:
+            with net.inside():
+                await driver.open()
+            for raw in (*others[:2], *(others[2:] if appid else ()), tagged):
+                far.send(raw)
+            items = await until(driver, lambda items: bool(samples(items)))
+            return items, driver.counts["unsubscribed"]  # type: ignore[attr-defined]
+        finally:
+            await driver.close()
+
+    items, unsubscribed = asyncio.run(play())
+    assert [sample.raw for sample in samples(items)] == [tagged]
+    # The first 64 octets are compared in the kernel, the rest by the session.
+    assert unsubscribed == (1 if len(reference) > 64 else 0)
+
+
 def test_a_group_of_its_own_is_joined(net: Namespace):
     """Outside 01-0C-CD, by configuration; nothing else is asked of the interface."""
 
@@ -223,9 +260,8 @@ def test_what_the_agent_makes_of_it(net: Namespace, far: socket.socket):
     def act() -> None:
         for turn, st_num in enumerate((1, 2, 5, 6)):
             publisher.change((boolean(bool(turn % 2)), float32(float(turn))))
-            publisher.st_num = st_num
-            far.send(publisher.next()[0][0])
-        far.send(publisher.frames(st_num=1, t_ns=publisher.t_ns - NS)[0])
+            far.send(publisher.frames(PATIENT_MS, st_num=st_num)[0])
+        far.send(publisher.frames(PATIENT_MS, st_num=1, t_ns=publisher.t_ns - NS)[0])
 
     setups, items = played(net, act, lambda items: Event.REPLAYED in noticed(items))
     health = Health()

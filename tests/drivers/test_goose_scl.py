@@ -123,7 +123,16 @@ def test_types_that_multiply_are_bounded():
     )
     content = changed('<DAType id="Vector_1">', f"{layers}<DAType id='L4'/><DAType id='Vector_1'>")
     content = re.sub(rb'type="AnalogueValue_1" count="3"', b'type="L0" count="100"', content)
-    assert "more than 4096 values" in str(refused(content))
+    assert "more than 4096 members" in str(refused(content))
+    layers = "".join(
+        f'<DAType id="L{at}">'
+        + "".join(f'<BDA name="x{n}" bType="Struct" type="L{at + 1}"/>' for n in range(50))
+        + "</DAType>"
+        for at in range(5)
+    )
+    content = changed('<DAType id="Vector_1">', f"{layers}<DAType id='L5'/><DAType id='Vector_1'>")
+    content = content.replace(b'type="AnalogueValue_1" count="3"', b'type="L0"')
+    assert "more than 4096 members" in str(refused(content))
 
 
 BOMB = b"""<?xml version="1.0"?>

@@ -1,4 +1,4 @@
-"""What a GOOSE session makes of frames: samples, events, gaps and the Setups that rule them."""
+"""What a GOOSE session makes of frames: samples, their instants, and the Setups that rule them."""
 
 from pathlib import Path
 from typing import Any
@@ -7,109 +7,26 @@ import pytest
 
 from drivers import decode
 from drivers.goose import wire
-from drivers.goose.data import UtcTime
-from drivers.goose.dataset import DataSet, Member
-from drivers.goose.pdu import Pdu
+from drivers.goose.dataset import DataSet
 from drivers.goose.session import UNHEARD_NS, Session, Subscription, Terms
-from drivers.goose.stream import SETUPS_A_MINUTE_MAX, Item
-from drivers.line import STREAMS_MAX, Frame, Instant, Setup
-from evidence import event, gap
-from evidence.code import Cause, Event, Flag, Kind, TimeSource
+from drivers.goose.stream import SETUPS_A_MINUTE_MAX
+from drivers.line import STREAMS_MAX, Frame, Instant
+from evidence.code import Event, Flag, Kind, TimeSource
 from evidence.leap import BUILT_IN, NS
 from hil.pcap import Tally, packets
+from tests.drivers.goose import (
+    DATASET,
+    HOUR,
+    HOUR_S,
+    MS,
+    REFERENCE,
+    Publisher,
+    at,
+    events,
+    samples,
+    told,
+)
 from tests.drivers.vector import vector
-
-MS = 1_000_000
-HOUR_S = 1_790_000_000
-HOUR = BUILT_IN.tai_ns(HOUR_S)
-GOOD = 0x8A  # LeapSecondsKnown, 10 bits
-REFERENCE = "IED1LD0/LLN0$GO$gcb01"
-DATASET = DataSet(REFERENCE, None, None, 3, (Member("Pos", "boolean"), Member("A", "")))
-
-
-class Publisher:
-    """Frames as a relay would send them."""
-
-    def __init__(self, **fields: Any) -> None:
-        self.fields: dict[str, Any] = {
-            "gocbRef": REFERENCE,
-            "datSet": "IED1LD0/LLN0$ds",
-            "goID": "TRIP",
-            "stNum": 1,
-            "sqNum": 1,
-            "simulation": False,
-            "confRev": 3,
-            "ndsCom": False,
-            "ttl": 2000,
-            "at_ns": 0,  # after HOUR: of t
-            "quality": GOOD,
-            "values": (("boolean", False), ("floating-point", 1.0)),
-            "appid": 0x3001,
-            "simulated": False,
-            "source": bytes.fromhex("0030a7001122"),
-            "extension": b"",
-            **fields,
-        }
-
-    def frame(self, **changed: Any) -> bytes:
-        self.fields.update(changed)
-        told = self.fields
-        seconds, ns = divmod(HOUR_S * NS + told["at_ns"], NS)
-        t = UtcTime(seconds, (ns << 24) // NS, told["quality"])
-        data = wire.encode_data(*told["values"])
-        before = (told["gocbRef"], told["ttl"], told["datSet"], told["goID"], t)
-        named = ("stNum", "sqNum", "simulation", "confRev", "ndsCom")
-        numbers = (told[name] for name in named)
-        pdu = Pdu._make((*before, *numbers, len(told["values"]), data, b""))
-        return wire.encode_frame(
-            bytes.fromhex("010ccd010001"),
-            told["source"],
-            told["appid"],
-            wire.encode_pdu(pdu),
-            simulated=told["simulated"],
-            extension=told["extension"],
-        )
-
-    def again(self, **changed: Any) -> bytes:
-        return self.frame(sqNum=self.fields["sqNum"] + 1, **changed)
-
-    def change(self, at_ns: int, **changed: Any) -> bytes:
-        (kind, before), *rest = self.fields["values"]
-        fields = {"values": ((kind, not before), *rest), "stNum": self.fields["stNum"] + 1}
-        return self.frame(**{**fields, "sqNum": 0, "at_ns": at_ns, **changed})
-
-
-def at(ns: int, bound: int | None = 1000) -> Instant:
-    return Instant(HOUR + ns, bound)
-
-
-def told(items: list[Item]) -> list[Any]:
-    """In short: what each item is."""
-    found: list[Any] = []
-    for item in items:
-        if isinstance(item, Setup):
-            found.append("setup" if item.configuration else "bare")
-        elif item.fault is not None:
-            found.append(item.fault.fault)
-        elif item.kind == Kind.EVENT:
-            found.append(event.read(item.raw).event)
-        elif item.kind == Kind.GAP:
-            found.append(gap.read(item.raw))
-        else:
-            found.append(Kind(item.kind).name)
-    return found
-
-
-def events(items: list[Item]) -> list[Any]:
-    return [one for one in told(items) if isinstance(one, Event)]
-
-
-def samples(items: list[Item]) -> list[Frame]:
-    return [
-        item
-        for item in items
-        if isinstance(item, Frame) and item.fault is None and item.kind == Kind.GOOSE
-    ]
 
 
 @pytest.fixture
@@ -244,95 +161,6 @@ def test_a_bench_is_simulated_whole():
     session = Session(Terms(simulated=True))
     items = session.accept(Publisher().frame(), at(0))
     assert all(item.flags & Flag.SIMULATED for item in items if isinstance(item, Frame))
-
-
-# --- what is not ordinary: sealed as an event, counted as a fault
-
-
-def test_lost_states_are_a_gap(session: Session, publisher: Publisher):
-    session.accept(publisher.frame(), at(0))
-    items = session.accept(publisher.change(500 * MS, stNum=4), at(500 * MS))
-    hole = gap.Gap(Cause.NOT_HEARD, HOUR + 1, HOUR + 500 * MS - 1, 2)
-    assert told(items) == ["states_lost", Event.STATES_LOST, hole, "GOOSE"]
-    assert session.counts["lost_states"] == 2
-
-
-def test_a_gap_where_the_clock_tells_nothing_is_by_the_arrivals(
-    session: Session, publisher: Publisher
-):
-    session.accept(publisher.frame(), at(0))
-    items = session.accept(publisher.change(-50 * MS, stNum=3), at(900 * MS))
-    (hole,) = [one for one in told(items) if isinstance(one, gap.Gap)]
-    assert (hole.first, hole.last) == (HOUR + 1, HOUR + 900 * MS - 1)
-
-
-def test_a_replay_is_no_sample_and_is_kept_in_its_event(session: Session, publisher: Publisher):
-    old = publisher.frame()
-    session.accept(old, at(0))
-    session.accept(publisher.change(1 * NS), at(1 * NS))
-    items = session.accept(old, at(2 * NS))
-    assert told(items) == ["replayed", Event.REPLAYED]
-    noticed = event.read(items[1].raw)  # type: ignore[union-attr]
-    assert (noticed.first, noticed.last, noticed.count) == (HOUR + 2 * NS, HOUR + 2 * NS, 1)
-    assert noticed.frame == old
-    fault = items[0]
-    assert isinstance(fault, Frame) and fault.raw == old and fault.kind == Kind.EVENT
-
-
-def test_events_that_come_often_are_one_with_their_count(session: Session, publisher: Publisher):
-    old = publisher.frame()
-    session.accept(old, at(0))
-    session.accept(publisher.change(1 * NS, ttl=60_000), at(1 * NS))
-    heard = [session.accept(old, at(2 * NS + n * 450 * MS)) for n in range(20)]
-    assert [told(items) for items in heard[1:]] == [["replayed"]] * 19
-    assert session.deadline() == HOUR + 12 * NS
-    assert told(session.watch(at(12 * NS))) == []
-    (item,) = session.watch(at(12 * NS + 1))
-    assert isinstance(item, Frame)
-    noticed = event.read(item.raw)
-    assert (noticed.event, noticed.count) == (Event.REPLAYED, 19)
-    assert (noticed.first, noticed.last) == (HOUR + 2450 * MS, HOUR + (2000 + 19 * 450) * MS)
-    assert session.counts["replayed"] == 20
-
-
-def test_silence_is_an_event_when_it_is_watched(session: Session, publisher: Publisher):
-    session.accept(publisher.frame(), at(0))
-    assert session.deadline() == HOUR + 2 * NS
-    assert session.watch(at(2 * NS)) == []
-    items = session.watch(at(2 * NS + 1))
-    assert told(items) == ["silent", Event.SILENT]
-    assert event.read(items[1].raw).first == HOUR + 2 * NS  # type: ignore[union-attr]
-    assert session.watch(at(20 * NS)) == []
-    assert events(session.accept(publisher.again(), at(21 * NS))) == [Event.HEARD_AGAIN]
-
-
-def test_a_clock_that_was_never_set(session: Session, publisher: Publisher):
-    """Its quality octet is good all the same."""
-    years = 26 * 365 * 86_400 * NS
-    (found,) = samples(session.accept(publisher.frame(at_ns=-years), at(0)))
-    items = session.accept(publisher.change(-years + NS), at(NS))
-    assert Event.CLOCK_DISAGREES in events(items)
-    (sample,) = samples(items)
-    assert (found.bound, sample.bound) == (None, None)
-    assert abs(sample.tai - (HOUR - years)) < 60 * NS
-    assert not sample.flags & Flag.LOCKED
-
-
-@pytest.mark.parametrize(
-    ("changed", "noticed"),
-    [
-        ({"source": bytes(6)}, Event.SENDER_CHANGED),
-        ({"appid": 0x3002}, Event.ADDRESS_CHANGED),
-        ({"goID": "OTHER"}, Event.ADDRESS_CHANGED),
-    ],
-)
-def test_another_sender_is_noticed(
-    session: Session, publisher: Publisher, changed: dict[str, Any], noticed: Event
-):
-    session.accept(publisher.frame(), at(0))
-    items = session.accept(publisher.again(**changed), at(1 * NS))
-    assert events(items) == [noticed]
-    assert event.read(items[1].raw).frame is not None  # type: ignore[union-attr]
 
 
 # --- what rules

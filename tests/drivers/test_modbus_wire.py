@@ -17,6 +17,7 @@ from drivers.modbus.wire import (
     RtuSplitter,
     TcpSplitter,
     answer,
+    outcome,
     read_block,
     read_exchange,
     read_request,
@@ -69,11 +70,18 @@ def test_an_exchange_without_an_answer(name: str):
     assert found.judge((raw,)) == [(Class.DATA_INVALID, Reason.NOT_ANSWERED)]
 
 
-def test_what_is_said_of_an_exception():
-    exchange = read_exchange(vector("modbus", "exception_rtu"))
-    request = read_request(exchange.framing, exchange.request)
-    got = answer(exchange.framing, exchange.request, request, exchange.response)
-    assert got.text() == "exception 11 (gateway target device failed to respond)"
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("exception_rtu", "exception 11 (gateway target device failed to respond)"),
+        ("exception_tcp", "exception 2 (illegal data address)"),
+        ("no_answer_tcp", "no answer"),
+        ("check_word_rtu", "check word"),
+        ("coils_tcp", "answered"),
+    ],
+)
+def test_what_is_said_of_an_exchange(name: str, said: str):
+    assert outcome(vector("modbus", name)) == said
 
 
 @pytest.mark.parametrize("name", EXCHANGES)

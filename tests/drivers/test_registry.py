@@ -10,6 +10,8 @@ import pytest
 from drivers import registry
 from drivers.c37118.driver import SerialDriver, TcpDriver
 from drivers.line import Instant, Source
+from drivers.modbus import driver as modbus
+from drivers.sv.driver import SvDriver
 from evidence.config import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,6 +30,21 @@ def test_each_scheme_has_its_driver():
     tcp = Source("north", "c37118+tcp", {"host": "pmu", "idcode": 7})
     assert isinstance(registry.open_driver(tcp, Clock()), TcpDriver)
     assert isinstance(registry.open_driver(serial(), Clock()), SerialDriver)
+    bus = Source("bus", "sv", {"interface": "eth1"})
+    assert isinstance(registry.open_driver(bus, Clock()), SvDriver)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options", "driver"),
+    [
+        ("modbus+tcp", {"host": "meter"}, modbus.TcpDriver),
+        ("modbus+tls", {"host": "meter", "ca": "ca.pem"}, modbus.TlsDriver),
+        ("modbus+rtu", {"path": "/dev/ttyS0"}, modbus.RtuDriver),
+    ],
+)
+def test_modbus_has_a_driver_a_line(scheme: str, options: dict[str, object], driver: type):
+    made = registry.open_driver(Source("m", scheme, options | {"map": "m.toml"}), Clock())
+    assert type(made) is driver
 
 
 def test_an_unknown_scheme_names_the_nearest():

@@ -1,7 +1,7 @@
 """Every protocol's splitter against every way a line can bring its vectors: whole, a byte at a
 time, coalesced, with garbage between, truncated, with bits flipped, with lengths that lie.
 
-A new scheme is a row of SCHEMES.
+A new scheme is a row of SCHEMES, or of PACKETS where a line brings whole packets.
 """
 
 import random
@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from drivers.c37118 import splitter as c37118
 from drivers.c37118.wire import Stamp, encode_command
 from drivers.gnss import wire as gnss
+from drivers.goose import session as goose
 from drivers.ieee1344 import wire as ieee1344
-from drivers.line import FrameError
+from drivers.line import Frame, FrameError, Instant, Setup
+from drivers.modbus import wire as modbus
+from drivers.sv import session as sv
+from drivers.sv.wire import decode_block
 from tests.drivers.vector import vector
 
-Item = bytes | c37118.Bad | gnss.Bad
-BADS = (c37118.Bad, gnss.Bad)
+Bad = c37118.Bad | modbus.Bad | gnss.Bad
+Item = bytes | Bad
 
 
 class Splits(NamedTuple):
@@ -43,6 +47,19 @@ def of_c37118() -> Splits:
     return Splits(made.feed, made.flush)
 
 
+def of_modbus() -> Splits:
+    """Of a serial line on which these are awaited; over TCP there is no check word to go by."""
+    made = modbus.RtuSplitter(head for request in READS for head in modbus.heads(request))
+    return Splits(made.feed, made.flush)
+
+
+EXCHANGES = [
+    modbus.read_exchange(vector("modbus", name))
+    for name in ("coils_rtu", "types_rtu", "registers_rtu", "discrete_rtu", "input_rtu")
+]
+READS = [modbus.read_request(one.framing, one.request) for one in EXCHANGES]
+
+
 def of_ieee1344() -> Splits:
     made = ieee1344.Splitter()
     return Splits(made.feed, made.flush)
@@ -53,11 +70,15 @@ def of_gnss() -> Splits:
     return Splits(made.feed, made.flush)
 
 
-NAMES = ("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on")
+NAMES = (
+    *("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on"),
+    *("stream_configuration_2024", "data_2024", "error_2024"),
+)
 NAMES_1344 = ("configuration", "data", "data_absent", "header", "header_empty", "command_data_on")
 NAMES_GNSS = ("nav_pvt", "rmc", "nav_sat", "zda", "rtcm_1005", "mon_rf")
 SCHEMES = {
     "c37118": Scheme(of_c37118, [vector("c37118", name) for name in NAMES], 65535),
+    "modbus": Scheme(of_modbus, [one.response for one in EXCHANGES], 256),
     "ieee1344": Scheme(of_ieee1344, [vector("ieee1344", name) for name in NAMES_1344], 2047),
     "gnss": Scheme(of_gnss, [vector("gnss", name) for name in NAMES_GNSS], 16384),
 }
@@ -69,12 +90,12 @@ def scheme(request: pytest.FixtureRequest) -> Scheme:
     return SCHEMES[request.param]
 
 
-def heard(splits: Splits, pieces: list[bytes]) -> tuple[list[bytes], list[c37118.Bad | gnss.Bad]]:
+def heard(splits: Splits, pieces: list[bytes]) -> tuple[list[bytes], list[Bad]]:
     """Frames and faults of what the pieces bring, end of line included."""
     items = [item for piece in pieces for item in splits.feed(piece)]
     items += splits.flush()
     good = [item for item in items if isinstance(item, bytes)]
-    return good, [item for item in items if isinstance(item, BADS)]
+    return good, [item for item in items if not isinstance(item, bytes)]
 
 
 def test_whole(scheme: Scheme):
@@ -146,6 +167,85 @@ def test_any_bytes(pieces: list[bytes]):
         assert sum(map(len, good)) + sum(len(item.raw) for item in bad) <= sum(map(len, pieces))
 
 
+# --- whole packets: an Ethernet interface
+
+
+class Packets(NamedTuple):
+    """One protocol: what a fresh session makes of one packet, and packets that it must take."""
+
+    read: Callable[[bytes], list[Frame | Setup]]
+    packets: list[bytes]
+
+
+def read_goose(raw: bytes) -> list[Frame | Setup]:
+    return list(goose.Session(goose.Terms()).accept(raw, Instant(1_700_000_037_500_000_000, None)))
+
+
+def read_sv(raw: bytes) -> list[Frame | Setup]:
+    """Of a block that holds the packet, the packet."""
+    session = sv.Session(sv.Terms(rate=4800))
+    heard = Instant(1_700_000_037_500_000_000, None)
+    items = [*session.feed([(raw, heard, 0)]), *session.flush()]
+    return [
+        item._replace(raw=decode_block(item.raw)[0])
+        if isinstance(item, Frame) and item.fault is None
+        else item
+        for item in items
+    ]
+
+
+PACKETS = {
+    "goose": Packets(
+        read_goose,
+        [vector("goose", name) for name in ("trip", "all_types", "hsr", "prp", "routed")],
+    ),
+    "sv": Packets(
+        read_sv,
+        [vector("sv", name) for name in ("le", "le_vlan", "le_prp", "le_hsr", "six", "security")],
+    ),
+}
+
+
+@pytest.fixture(params=sorted(PACKETS))
+def packets(request: pytest.FixtureRequest) -> Packets:
+    return PACKETS[request.param]
+
+
+def outcome(items: list[Frame | Setup], raw: bytes) -> str:
+    """Taken as it came, refused with its bytes, or not for us."""
+    frames = [item for item in items if isinstance(item, Frame) and item.raw == raw]
+    faults = [frame for frame in frames if frame.fault is not None]
+    return "refused" if faults else "taken" if frames else "other"
+
+
+def test_packets_whole(packets: Packets):
+    for raw in packets.packets:
+        assert outcome(packets.read(raw), raw) == "taken"
+
+
+def test_packets_truncated(packets: Packets):
+    """A packet that is cut anywhere before what it says ends is never taken."""
+    for raw in packets.packets:
+        for size in range(len(raw) - 20):
+            assert outcome(packets.read(raw[:size]), raw[:size]) in ("refused", "other")
+
+
+def test_packets_with_bits_flipped(packets: Packets):
+    """There is no check word: what comes is taken, refused by name, or not for us."""
+    for raw in packets.packets:
+        for bit in range(8 * len(raw)):
+            hurt = bytearray(raw)
+            hurt[bit // 8] ^= 1 << bit % 8
+            assert outcome(packets.read(bytes(hurt)), bytes(hurt)) in ("taken", "refused", "other")
+
+
+@given(st.binary(max_size=300))
+def test_any_packet(raw: bytes):
+    for row in PACKETS.values():
+        for item in row.read(raw):
+            assert isinstance(item, Setup | Frame)
+
+
 # --- C37.118 alone
 
 
@@ -176,7 +276,12 @@ def test_bytes_made_to_be_searched_for_ever_are_dropped():
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"), [("data_2024", "version_unsupported"), ("type_6", "type_unknown")]
+    ("name", "fault"),
+    [
+        ("version_3_type_0", "version_unsupported"),
+        ("type_6", "type_unknown"),
+        ("type_9_2024", "type_unknown"),
+    ],
 )
 def test_foreign_frames_are_named_one_by_one(name: str, fault: str):
     frame = encode_command(1, 7, Stamp(0))

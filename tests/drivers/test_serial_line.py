@@ -1,11 +1,12 @@
 """Opening a serial line: what works, and what is said in words when it does not.
 
-Lines are pseudo-terminals, under a link as udev makes one. What only hardware has (counters, the
-direction of RS-485, latency) is tested by the structs that the kernel takes.
+Lines are pseudo-terminals, under a link as udev makes one. What only hardware has (parity, the
+direction of RS-485) is tested by what pyserial is told, and by what a driver would have answered.
 """
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
 import struct
@@ -14,12 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serial import Serial
+from serial.serialposix import TCGETS2
 
 from drivers import serial_line
 from drivers.c37118.driver import SerialDriver
 from drivers.line import LinkError, Source
 from drivers.serial_line import SerialPort
-from drivers.serial_option import SerialLine
+from drivers.serial_option import RtsLevel, SerialLine
 from tests.drivers.adapter import Adapter, opened, refusal
 from tests.drivers.pmu import Pmu, PtyPmu, configuration
 from tests.drivers.scenario import SHORT, Clock, read_until
@@ -50,15 +53,31 @@ def test_a_line_carries_every_byte_as_it_is(adapter: Adapter):
 
 
 def test_it_is_set_as_asked(adapter: Adapter):
-    async def play(port: SerialPort) -> None:
-        found = serial_line._attributes(port.fileno(), "")
-        assert (found.ispeed, found.ospeed) == (31_250, 31_250)  # no speed that termios has
-        assert (found.iflag, found.oflag, found.lflag) == (0, 0, 0)
-        assert found.cflag & termios.CSTOPB
-        assert not found.cflag & termios.CRTSCTS
+    """Whatever a program before us has left behind."""
+    left = termios.tcgetattr(adapter.near)
+    left[0] |= termios.BRKINT | termios.IMAXBEL
+    left[2] |= termios.CRTSCTS
+    left[3] |= termios.TOSTOP
+    termios.tcsetattr(adapter.near, termios.TCSANOW, left)
 
-    # A pseudo-terminal has no parity, and the C library would refuse it.
-    opened(play, adapter.path, baud=31_250, parity="even", stopbits=2)
+    async def play(port: SerialPort) -> None:
+        iflag, oflag, cflag, lflag = termios.tcgetattr(port.fileno())[:4]
+        assert (iflag, oflag, lflag) == (0, 0, 0)
+        assert cflag & termios.CSTOPB
+        assert not cflag & termios.CRTSCTS
+        found = fcntl.ioctl(port.fileno(), TCGETS2, bytes(44))
+        assert struct.unpack_from("=2I", found, 36) == (31_250, 31_250)  # termios has none such
+
+    for _ in range(2):  # a pseudo-terminal has no parity, and the C library refuses it at times
+        opened(play, adapter.path, baud=31_250, parity="even", bytesize=7, stopbits=2)
+
+
+def test_a_read_with_nothing_there_is_no_hang_up(adapter: Adapter):
+    async def play(port: SerialPort) -> None:
+        with pytest.raises(BlockingIOError):
+            os.read(port.fileno(), 1)
+
+    opened(play, adapter.path)
 
 
 def test_nothing_is_sent_by_opening_and_closing(adapter: Adapter):
@@ -128,39 +147,26 @@ def test_a_driver_that_cannot_turn_the_line(adapter: Adapter):
     assert 'cannot turn RS-485 around; rs485 = "transceiver" leaves it to an adapter' in said
 
 
-@pytest.mark.parametrize(("high", "flags"), [(True, 1 | 2), (False, 1 | 4)])
-def test_rs485_as_the_kernel_takes_it(high: bool, flags: int):
-    """linux/serial.h: ENABLED 1, RTS_ON_SEND 2, RTS_AFTER_SEND 4, RX_DURING_TX 16, delays in ms."""
-    found = struct.pack("=8I", 2 | 4 | 16, 3, 5, *([0] * 5))
-    turned = serial_line.turning(found, high)
-    assert struct.unpack("=8I", turned) == (flags, 3, 5, 0, 0, 0, 0, 0)
-
-
-def test_low_latency_as_the_kernel_takes_it():
-    """linux/serial.h: type, line, port, irq, flags; ASYNC_LOW_LATENCY is bit 13."""
-    found = struct.pack("=5I", 4, 0, 0x3F8, 4, 0x10) + bytes(range(108))
-    asked = serial_line.quickened(found)
-    assert struct.unpack_from("=5I", asked) == (4, 0, 0x3F8, 4, 0x2010)
-    assert asked[20:] == found[20:]
+@pytest.mark.parametrize(("level", "high"), [("high", True), ("low", False)])
+def test_the_level_that_opens_the_transmitter(level: RtsLevel, high: bool):
+    asked = serial_line.turning(SerialLine(path="x", rts_on_send=level))
+    assert (asked.rts_level_for_tx, asked.rts_level_for_rx) == (high, not high)
+    assert not asked.loopback  # what we send ourselves is not heard
+    assert asked.delay_before_tx is asked.delay_before_rx is None  # as the driver has them
 
 
 def test_a_driver_that_does_otherwise_than_asked():
-    found = serial_line.Attributes(0, 0, 0, 0, 0, bytes(19), 9600, 9600)
-    options = SerialLine(path="x", baud=250_000, parity="odd", stopbits=2)
-    asked = serial_line.wanted(found, options)
-    assert serial_line.unmet(asked, asked, False) == ""
-    near = asked._replace(ospeed=249_600)
-    assert serial_line.unmet(asked, near, False) == ""
-    slow = asked._replace(ospeed=9600)
-    assert serial_line.unmet(asked, slow, False) == "250000 baud: it set 9600"
+    line = Serial(None, 250_000, parity="O", stopbits=2)
+    asked = termios.CS8 | termios.PARENB | termios.PARODD | termios.CSTOPB
+    assert serial_line.unmet(line, asked, 250_000) == ""
+    assert serial_line.unmet(line, asked, 249_600) == ""
+    assert serial_line.unmet(line, asked, 9600) == "250000 baud: it set 9600"
     for flag, said in (
         (termios.PARODD, "that parity"),
         (termios.CSTOPB, "so many stop bits"),
         (termios.CS8, "that byte size"),
     ):
-        other = asked._replace(cflag=asked.cflag & ~flag)
-        assert serial_line.unmet(asked, other, False) == said
-        assert serial_line.unmet(asked, other, True) == ""
+        assert serial_line.unmet(line, asked & ~flag, 250_000) == said
 
 
 def test_a_pmu_whose_adapter_was_pulled_out_is_heard_again(tmp_path: Path):

@@ -1,83 +1,27 @@
-"""What a gateway makes of streams of Sampled Values: blocks, instants, bounds, losses, copies, and
-streams that are told apart.
-"""
-
-import itertools
-from collections.abc import Iterable
+"""What a gateway makes of Sampled Values: blocks, streams that are told apart, data sets."""
 
 import pytest
 
 from drivers import decode
-from drivers.line import STREAMS_MAX, Frame, Instant, Setup
+from drivers.line import STREAMS_MAX, Frame, Setup
 from drivers.sv.block import BLOCK_BYTES_MAX
 from drivers.sv.dataset import PHS_MEAS_1, Member
 from drivers.sv.session import LAYOUTS_MAX, DatasetTerms, Session, Terms
-from drivers.sv.stamp import Vouched
 from drivers.sv.wire import decode_block, decode_configuration
-from evidence.code import Class, Flag, Kind, Reason, TimeSource
-from evidence.leap import BUILT_IN, NS
-from tests.drivers.make_sv import (
-    REFR_TM,
-    VLAN,
-    asdu,
-    frame,
-    hsr,
-    plain,
-    prp,
-    sample,
-    sav_pdu,
+from evidence.code import Flag, Kind
+from evidence.leap import NS
+from tests.drivers.make_sv import asdu, frame, plain, sample, sav_pdu
+from tests.drivers.sv import (
+    BOUND,
+    LATENCY_NS,
+    PROFILES,
+    T0,
+    counts_of,
+    heard,
+    played,
+    stream,
+    verdicts,
 )
-
-Item = Frame | Setup
-T0 = 1_795_608_037 * NS  # a second of TAI: 2026-11-25 12:00:00 UTC
-LATENCY_NS = 1_500_000
-BOUND = 1_000
-PROFILES = ((4000, 1), (4800, 1), (4800, 2), (12_800, 8), (14_400, 6), (15_360, 8))
-
-
-def heard(
-    number: int, rate: int, raw: bytes, late_ns: int = LATENCY_NS, bound: int | None = BOUND
-) -> tuple[bytes, Instant, int]:
-    """A frame whose first sample is `number` after T0."""
-    return raw, Instant(T0 + number * NS // rate + late_ns, bound), 0
-
-
-def stream(
-    numbers: Iterable[int], rate: int = 4800, asdus: int = 1, **how: object
-) -> list[tuple[bytes, Instant, int]]:
-    return [
-        heard(number, rate, plain(number % rate, rate, asdus, **how))  # type: ignore[arg-type]
-        for number in numbers
-    ]
-
-
-def played(
-    packets: list[tuple[bytes, Instant, int]], terms: Terms | None = None, at_once: int = 48
-) -> tuple[list[Setup], list[Frame], Session]:
-    session = Session(terms or Terms(rate=4800))
-    items: list[Item] = []
-    for several in (
-        itertools.batched(packets, at_once)
-        if hasattr(itertools, "batched")
-        else [packets[at : at + at_once] for at in range(0, len(packets), at_once)]
-    ):
-        items += session.feed(several)
-    items += session.flush()
-    frames = [item for item in items if isinstance(item, Frame)]
-    return [item for item in items if isinstance(item, Setup)], frames, session
-
-
-def counts_of(setup: Setup, frame: Frame) -> tuple[int, ...]:
-    values = decode.decode(frame.kind, setup.configuration, frame.raw)
-    return values[0]  # type: ignore[return-value]
-
-
-def verdicts(setup: Setup, frame: Frame) -> set[tuple[Class, Reason]]:
-    return set(decode.compiled(frame.kind, setup.configuration).judge((frame.raw,)))
-
-
-MISSING = (Class.DATA_INVALID, Reason.SAMPLES_MISSING)
-
 
 # --- whole streams
 
@@ -157,227 +101,6 @@ def test_a_rate_that_is_too_high_is_learned_anew():
     setups, _, session = played(stream(range(3 * 4000), 4000), Terms(rate=4800))
     assert [decode_configuration(each.configuration).rate for each in setups] == [4800, 4000]
     assert session.counts["rate_contradicted"] == 1
-
-
-# --- instants and bounds
-
-
-@pytest.mark.parametrize(
-    ("synch", "vouched", "bound", "flags"),
-    [
-        (2, Vouched(), 4000, Flag.LOCKED | Flag.TRACEABLE),
-        (2, Vouched(bound_ns=1000), 1000, Flag.LOCKED | Flag.TRACEABLE),
-        (2, Vouched(bound_ns=None), None, Flag.LOCKED | Flag.TRACEABLE),
-        (1, Vouched(), None, Flag(0)),
-        (1, Vouched(area_clocks=frozenset({1})), 4000, Flag.LOCKED),
-        (17, Vouched(), None, Flag(0)),
-        (17, Vouched(area_clocks=frozenset({17})), 4000, Flag.LOCKED),
-        (17, Vouched(area_clocks=frozenset({18})), None, Flag(0)),
-    ],
-)
-def test_smp_synch_says_what_the_bound_is_worth(
-    synch: int, vouched: Vouched, bound: int | None, flags: Flag
-):
-    _, frames, _ = played(stream(range(120), synch=synch), Terms(rate=4800, vouched=vouched))
-    (only,) = frames
-    assert (only.tai, only.bound, only.source) == (T0, bound, TimeSource.DEVICE)
-    assert only.flags == flags
-
-
-@pytest.mark.parametrize("synch", [0, None])
-def test_a_counter_that_nothing_steers_has_the_arrival(synch: int | None):
-    _, frames, _ = played(stream(range(240), synch=synch))
-    assert [each.tai for each in frames] == [
-        T0 + LATENCY_NS, T0 + 25_000_000 + LATENCY_NS,
-    ]  # fmt: skip
-    assert all(each.bound is None and each.flags == Flag.AGENT_STAMPED for each in frames)
-    assert {each.source for each in frames} == {TimeSource.UNKNOWN}
-
-
-def test_one_sample_without_synchronisation_takes_the_blocks_bound():
-    packets = stream(range(120))
-    packets[60] = stream([60], synch=1)[0]
-    _, frames, _ = played(packets)
-    assert [each.bound for each in frames] == [None]
-    packets[60] = stream([60], synch=0)[0]
-    _, frames, _ = played(packets)
-    assert [each.flags for each in frames] == [Flag.AGENT_STAMPED]
-
-
-@pytest.mark.parametrize("bound", [None, 300_000_000])
-def test_a_gateway_that_may_not_know_the_second_has_no_bound(bound: int | None):
-    packets = [heard(at, 4800, plain(at), bound=bound) for at in range(120)]
-    _, frames, _ = played(packets)
-    assert [(each.tai, each.bound) for each in frames] == [(T0, None)]
-
-
-@pytest.mark.parametrize("late_ns", [-240_000_000, 0, 3_000_000, 740_000_000])
-def test_the_second_is_the_one_that_makes_the_frame_young(late_ns: int):
-    packets = [heard(at, 4800, plain(at % 4800), late_ns) for at in range(4680, 4920)]
-    _, frames, _ = played(packets)
-    assert [each.tai for each in frames] == [T0 + 975_000_000, T0 + NS]
-
-
-def test_refr_tm_has_a_date_and_a_bound():
-    """To 2^-10 s, as its quality says. TAI, by the leap table."""
-    packets = [(plain(2400, refr_tm=REFR_TM), Instant(T0 + 9 * NS, None), 0)]
-    _, frames, _ = played(packets)
-    assert frames[0].tai == BUILT_IN.tai_ns(1_795_608_000, 500_000_000)
-    assert (frames[0].bound, frames[0].flags) == (976_563, Flag.LOCKED)
-
-
-@pytest.mark.parametrize("quality", [0x40, 0x20])
-def test_refr_tm_of_a_bad_clock_is_not_believed(quality: int):
-    told = REFR_TM[:7] + bytes((quality,))
-    packets = [heard(2400, 4800, plain(2400, refr_tm=told))]
-    _, frames, _ = played(packets)
-    assert (frames[0].tai, frames[0].bound) == (T0 + 500_000_000, 4000)
-
-
-def test_simulated_by_the_site():
-    _, frames, _ = played(stream(range(3)), Terms(rate=4800, vouched=Vouched(simulated=True)))
-    assert frames[0].flags & Flag.SIMULATED
-
-
-# --- losses, copies, order
-
-
-def test_a_loss_inside_a_block_is_named_and_counted():
-    lost = {150, 151, 200}
-    packets = stream(at for at in range(480) if at not in lost)
-    setups, frames, session = played(packets)
-    assert [verdicts(setups[0], each) for each in frames] == [set(), {MISSING}, set(), set()]
-    assert session.counts == {"samples_missing": 3}
-    assert frames[1].tai == T0 + 25_000_000
-
-
-@pytest.mark.parametrize("lost", [120, 239])
-def test_a_loss_at_the_edge_of_a_block_is_in_that_block(lost: int):
-    setups, frames, _ = played(stream(at for at in range(480) if at != lost))
-    assert [each.tai - T0 for each in frames] == [0, 25_000_000, 50_000_000, 75_000_000]
-    assert [verdicts(setups[0], each) for each in frames] == [set(), {MISSING}, set(), set()]
-
-
-def test_a_block_that_is_lost_whole_leaves_its_place():
-    setups, frames, _ = played(stream(at for at in range(480) if not 120 <= at < 240))
-    assert [each.tai - T0 for each in frames] == [0, 50_000_000, 75_000_000]
-    assert all(not verdicts(setups[0], each) for each in frames)
-
-
-def test_the_return_to_0_is_no_loss():
-    setups, frames, session = played(stream(range(4560, 5040)))
-    assert [each.tai - T0 for each in frames] == [
-        950_000_000, 975_000_000, 1_000_000_000, 1_025_000_000,
-    ]  # fmt: skip
-    assert all(not verdicts(setups[0], each) for each in frames)
-    assert not session.counts
-
-
-def test_a_stream_that_was_away_comes_back_in_a_block_of_its_own():
-    """Into the same place of a later second, too."""
-    packets = stream([*range(60), *range(4860, 4920)])
-    setups, frames, _ = played(packets)
-    assert [each.tai - T0 for each in frames] == [0, NS]
-    assert [verdicts(setups[0], each) for each in frames] == [{MISSING}] * 2
-
-
-def copies(number: int, how: str) -> list[bytes]:
-    raw = plain(number)
-    if how == "prp":
-        return [prp(raw, number, lan) for lan in (0xA, 0xB)]
-    if how == "prp-vlan":
-        tagged = plain(number, tags=VLAN)
-        return [prp(tagged, number, lan, tags=4) for lan in (0xA, 0xB)]
-    if how == "hsr":
-        return [hsr(raw, number, path) for path in (0, 1)]
-    if how == "mirror-vlan":
-        return [raw, plain(number, tags=VLAN)]
-    return [raw, raw]
-
-
-@pytest.mark.parametrize("how", ["prp", "prp-vlan", "hsr", "mirror", "mirror-vlan"])
-@pytest.mark.parametrize("late_ns", [10_000, 2_000_000, 100_000_000])
-def test_copies_are_one_frame_heard_twice(how: str, late_ns: int):
-    """However much later the second one comes, within 400 ms."""
-    packets = [
-        heard(number, 4800, raw, LATENCY_NS + at * late_ns)
-        for number in range(2400)
-        for at, raw in enumerate(copies(number, how))
-    ]
-    packets.sort(key=lambda packet: packet[1].tai)
-    setups, frames, session = played(packets)
-    assert [counts_of(setups[0], each) for each in frames] == [
-        tuple(range(at, at + 120)) for at in range(0, 2400, 120)
-    ]
-    assert all(not verdicts(setups[0], each) for each in frames)
-    assert session.counts == {"heard_twice": 2400}
-
-
-def test_what_one_lan_loses_the_other_brings():
-    """Alternately, and up to 2 ms later: also over the edge of a block."""
-    packets = []
-    for number in range(960):
-        first, second = copies(number, "prp")
-        if number % 3:
-            packets.append(heard(number, 4800, first))
-        packets.append(heard(number, 4800, second, LATENCY_NS + 2_000_000))
-    packets.sort(key=lambda packet: packet[1].tai)
-    setups, frames, session = played(packets)
-    assert len(frames) == 8
-    assert all(not verdicts(setups[0], each) for each in frames)
-    assert session.counts["heard_twice"] == 640 and not session.counts["late"]
-
-
-def test_the_same_count_a_second_later_is_no_copy():
-    """Though a sample be the same to the bit."""
-    content = sample(0)
-    packets = [heard(at, 4800, frame(sav_pdu(asdu(at % 4800, content)))) for at in range(2 * 4800)]
-    setups, frames, session = played(packets)
-    assert len(frames) == 80 and not session.counts
-    assert all(not verdicts(setups[0], each) for each in frames)
-
-
-def test_another_sample_of_the_same_count_is_kept_and_named():
-    packets = stream(range(240))
-    forged = frame(sav_pdu(asdu(100, sample(999))))
-    packets.insert(101, heard(100, 4800, forged))
-    setups, frames, session = played(packets)
-    assert forged in decode_block(frames[0].raw)
-    assert verdicts(setups[0], frames[0]) == {(Class.DATA_INVALID, Reason.MALFORMED)}
-    assert not verdicts(setups[0], frames[1])
-    assert session.counts == {"smp_cnt_repeated": 1, "reordered": 1}
-
-
-def test_order_is_kept_as_heard_and_counted():
-    packets = stream(range(240))
-    packets[50], packets[51] = packets[51], packets[50]
-    packets[119], packets[120] = packets[120], packets[119]
-    setups, frames, session = played(packets)
-    assert len(frames) == 2
-    assert counts_of(setups[0], frames[0])[49:53] == (49, 51, 50, 52)
-    assert all(not verdicts(setups[0], each) for each in frames)
-    assert session.counts == {"reordered": 1}
-
-
-def test_what_comes_after_its_block_was_closed_is_a_block_of_its_own():
-    packets = [packet for packet in stream(range(480)) if packet[0] != plain(100)]
-    packets.insert(300, (plain(100), packets[300][1], 0))
-    setups, frames, session = played(packets)
-    late = [each for each in frames if counts_of(setups[0], each) == (100,)]
-    assert len(late) == 1 and late[0].tai == T0
-    assert len(frames) == 5
-    assert session.counts["late"] == 1
-
-
-def test_more_than_a_block_can_hold_makes_more_blocks():
-    """Thousands of forgeries of one sample: bounded, and every frame kept."""
-    packets = stream(range(60))
-    packets += [
-        heard(60, 4800, frame(sav_pdu(asdu(60, sample(at)))), LATENCY_NS + at) for at in range(3000)
-    ]
-    _, frames, session = played(packets)
-    assert sum(len(decode_block(each.raw)) for each in frames) == 3060
-    assert session.counts["smp_cnt_repeated"] == 2999
 
 
 # --- streams told apart
@@ -538,6 +261,7 @@ def test_a_stream_that_ends_gives_its_last_block_without_more_frames():
     items = session.tick(T0 + 300_000_000)
     assert [len(decode_block(item.raw)) for item in items if isinstance(item, Frame)] == [120, 10]
     assert not session.tick(T0 + 600_000_000)
+    assert not session.counts  # what would have come later is not missing
 
 
 def test_what_is_held_for_want_of_a_rate_is_let_go_in_time():
@@ -547,3 +271,29 @@ def test_what_is_held_for_want_of_a_rate_is_let_go_in_time():
     items = session.tick(T0 + 3 * NS)
     assert isinstance(items[0], Setup) and items[0].rate == (0, 0)
     assert session.ruled()
+
+
+def test_a_sender_that_stumbles_does_not_change_its_rate():
+    """It is 30 ms late at first, and catches up: by arrivals alone 14,400 would be more."""
+    rate = 14_400
+    packets = [
+        heard(at, rate, plain(at, rate, 6), max(30_000_000 - at * 2_000, LATENCY_NS))
+        for at in range(0, rate, 6)
+    ]
+    packets += stream(range(rate, 2 * rate, 6), rate, 6)
+    setups, _, session = played(packets, Terms())
+    assert [decode_configuration(each.configuration).rate for each in setups] == [rate]
+    assert not session.counts
+
+
+def test_a_capture_shorter_than_a_second_has_its_rate_by_arrivals():
+    setups, frames, _ = played(stream(range(100, 700)), Terms())
+    assert decode_configuration(setups[0].configuration).rate == 4800
+    assert len(frames) == 6
+
+
+@pytest.mark.parametrize("lost", [{4799}, {4800}, {4799, 4800}])
+def test_a_lost_return_to_0_is_waited_for_once_more(lost: set[int]):
+    packets = stream(at for at in range(4000, 11_000) if at not in lost)
+    setups, _, _ = played(packets, Terms())
+    assert [decode_configuration(each.configuration).rate for each in setups] == [4800]

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from drivers import decode
 from drivers.line import FrameError
-from drivers.sv.block import BLOCK_BYTES_MAX
-from drivers.sv.counter import RATES, missing, span_of
 from drivers.sv.wire import (
     ANY,
     PHS_MEAS_1,
@@ -21,13 +19,9 @@ from drivers.sv.wire import (
     Layout,
     Member,
     compiled,
-    decode_block,
-    decode_configuration,
     decode_pdu,
-    encode_block,
     encode_configuration,
 )
-from evidence import cbor
 from evidence.code import Class, Kind, Reason
 from tests.drivers.make_sv import VLAN, asdu, block, frame, plain, prp, sample, sav_pdu
 from tests.drivers.vector import expected, vector, vectors
@@ -303,78 +297,6 @@ def test_one_that_was_read_vouches_for_no_other():
     hurt = bytearray(good)
     hurt[at] ^= 1
     assert verdicts(bytes(hurt)) == {MALFORMED}
-
-
-# --- blocks, configurations, counters
-
-
-def test_a_block_has_one_encoding():
-    raws = [*frames(0, 1), plain(2, RATE, tags=VLAN)]
-    assert encode_block(raws) == block(*raws)
-    assert encode_block(raws[:2]) == block(*raws[:2])
-    assert decode_block(encode_block(raws)) == raws
-    for bad in ([], [bytes(9000)] * 8):
-        with pytest.raises(ValueError, match="block"):
-            encode_block(bad)
-
-
-def test_a_configuration_has_one_encoding():
-    found = Configuration(4800, 120, (Dataset("MU01", PHS_MEAS_1), Dataset("Ü", None)))
-    raw = encode_configuration(found)
-    assert decode_configuration(raw) == found
-    assert encode_configuration(decode_configuration(raw)) == raw
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        7,
-        [2, 0, 0, [["", None]]],
-        [1, 4800, 0, [["", None]]],
-        [1, 4800, 7, [["", None]]],
-        [1, 0, 120, [["", None]]],
-        [1, 65_537, 1, [["", None]]],
-        [1, -1, 1, [["", None]]],
-        [1, 0, 0, []],
-        [1, 0, 0, [["a", None], ["a", None]]],
-        [1, 0, 0, [["a", []]]],
-        [1, 0, 0, [["a"]]],
-        [1, 0, 0, [["a", [["n", "voltage", "V", "", "int24", 1.0]]]]],
-        [1, 0, 0, [["a", [["n", "volts", "V", "", "int32", 1.0]]]]],
-        [1, 0, 0, [["a", [["n", "voltage", "V", "", "int32", 1]]]]],
-        [1, 0, 0, [["a", [["n", "voltage", "V", 0, "int32", 1.0]]]]],
-        [1, 0, 0, [["n" * 257, None]]],
-    ],
-)
-def test_what_is_no_configuration(value: object):
-    with pytest.raises(FrameError, match="configuration"):
-        compiled(cbor.encode(value))
-
-
-@pytest.mark.parametrize("asdus", [1, 2, 6, 8])
-@pytest.mark.parametrize("rate", RATES)
-def test_blocks_of_the_rates_in_use_last_20_to_50_ms(rate: int, asdus: int):
-    if rate % asdus:
-        return
-    size = 50 + asdus * 92
-    span = span_of(rate, asdus, size, BLOCK_BYTES_MAX)
-    assert rate % span == 0 and span % asdus == 0
-    assert 20 <= 1000 * span / rate <= 50
-    assert span // asdus * (size + 2) + 3 <= BLOCK_BYTES_MAX
-
-
-@given(st.integers(1, 65_536), st.integers(1, 64), st.integers(60, 9000))
-def test_blocks_of_any_rate_fill_the_second(rate: int, asdus: int, size: int):
-    span = span_of(rate, asdus, size, BLOCK_BYTES_MAX)
-    assert span >= 1 and rate % span == 0
-    assert span == 1 or (span // asdus) * (size + 2) + 3 <= BLOCK_BYTES_MAX
-
-
-def test_missing_counts_what_is_not_there():
-    assert missing((0, 1, 2, 3, 4), 5) == 0
-    assert missing((0, 0, 4), 5) == 3
-    assert missing((7, 9, 12), 0) == 3
-    assert missing((65_535, 0, 1), 0) == 0
 
 
 # --- bytes of any kind

@@ -26,10 +26,10 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _OWN = os.path.join(_ROOT, "drivers") + os.sep
 _STORES = os.path.join(_OWN, "keystore") + os.sep
 _FRAMES_MAX = 40  # how far up a caller is looked for
-_WRAPPED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "os": ("", ("write", "writev", "pwrite", "pwritev", "sendfile")),
-    "socket": ("socket", ("send", "sendall", "sendto", "sendmsg", "sendfile")),
-    "ssl": ("SSLObject", ("write",)),
+_WRAPPED: dict[str, dict[str, tuple[str, ...]]] = {  # module, class, names
+    "os": {"": ("write", "writev", "pwrite", "pwritev", "sendfile")},
+    "socket": {"socket": ("send", "sendall", "sendto", "sendmsg", "sendfile")},
+    "ssl": {"SSLObject": ("write",), "SSLSocket": ("write", "send", "sendall")},
 }
 _write = os.write  # as it was
 _wrapped: set[str] = set()
@@ -91,10 +91,10 @@ def wrap(module_name: str) -> None:
     if module_name in _wrapped:
         return
     _wrapped.add(module_name)
-    owner_name, names = _WRAPPED[module_name]
-    owner = getattr(module, owner_name) if owner_name else module
-    for name in names:
-        _wrap(owner, owner_name or module_name, name, 1)
+    for owner_name, names in _WRAPPED[module_name].items():
+        owner = getattr(module, owner_name) if owner_name else module
+        for name in names:
+            _wrap(owner, owner_name or module_name, name, 1)
 
 
 def _then_wrapped(run: Any) -> Any:

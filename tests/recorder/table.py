@@ -2,10 +2,12 @@
 whatever code under drivers/ wrote in a test must stand here.
 
 1. IEEE C37.118.2-2011 6.5, Table 15: commands 1 to 6, in a frame of 18 bytes with a good CHK.
-2. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
-3. u-blox F9 interface description (UBX-22008968) 3.10.2, 3.10.5, 3.10.20: message rates of this
+2. IEEE 1344-1995 commands 1 to 5, in a frame of 16 bytes: SOC, IDCODE, CMD, CHK. The upper half of
+   the IDCODE is 0, or it could be read as a data frame.
+3. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
+4. u-blox F9 interface description (UBX-22008968) 3.10.2, 3.10.5, 3.10.20: message rates of this
    port, in RAM; polls of MON-VER and of the time mode. gpsd_json(5): ?WATCH, device untouched.
-4. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
+5. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
 
 It knows nothing of drivers.asks.
 """
@@ -17,7 +19,7 @@ _RECORDS = range(20, 24)  # RFC 8446 5.1: change cipher spec, alert, handshake, 
 
 def name_of(data: bytes) -> str:
     """What is asked by these bytes; empty where nothing that may be."""
-    for known in (_c37118, _modbus_tcp, _modbus_rtu, _ublox, _gpsd, _tls):
+    for known in (_c37118, _ieee1344, _modbus_tcp, _modbus_rtu, _ublox, _gpsd, _tls):
         name = known(data)
         if name:
             return name
@@ -31,6 +33,14 @@ def _c37118(data: bytes) -> str:
     size, command = struct.unpack_from(">H", data, 2)[0], struct.unpack_from(">H", data, 14)[0]
     good = size == 18 and _ccitt(data[:16]) == struct.unpack_from(">H", data, 16)[0]
     return f"C37.118 command {command}" if good and 1 <= command <= 6 else ""
+
+
+def _ieee1344(data: bytes) -> str:
+    if len(data) != 16 or data[4:8] != bytes(4):
+        return ""
+    command, chk = struct.unpack_from(">HH", data, 12)
+    good = _ccitt(data[:14]) == chk
+    return f"IEEE 1344 command {command}" if good and 1 <= command <= 5 else ""
 
 
 def _modbus_tcp(data: bytes) -> str:
