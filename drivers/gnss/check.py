@@ -1,8 +1,8 @@
 """The check words of what a receiver sends.
 
     UBX    CK_A, CK_B      8-bit Fletcher over class, identifier, length and payload
-    NMEA   two hex digits  exclusive or between $ and *       NMEA 0183 / IEC 61162-1 7.2.5
-    RTCM   CRC-24Q         over all before it                 RTCM 10403.3 4.2
+    NMEA   two hex digits  exclusive or between $ and *       NMEA 0183, IEC 61162-1
+    RTCM   CRC-24Q         over all before it                 RTCM 10403.3, section 4
 
 1. Bytes in, a number or bytes out; nothing is judged here.
 """

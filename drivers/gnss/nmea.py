@@ -11,7 +11,7 @@
 2. Times of day are read from the sentence's own text: 23:59:60 is a time, and pynmeagps gives none.
 3. A sentence states no accuracy of time. None is made up.
 
-IEC 61162-1:2016 8.3 (NMEA 0183 4.11); u-blox M8 receiver description (UBX-13003221) 31.3.
+IEC 61162-1:2016 (NMEA 0183 4.11); u-blox M8 receiver description (UBX-13003221) for PUBX.
 """
 
 import re

@@ -23,14 +23,14 @@ from drivers.line import FrameError
 # receivers send by themselves (RXM-RAWX, ESF, MON-SPAN) stay below this.
 UBX_PAYLOAD_BYTES_MAX = 8_192
 NMEA_BYTES_MAX = 1_024  # IEC 61162-1: 82; u-blox's PUBX,03 has up to 25 characters a satellite
-RTCM_BYTES_MAX = 3 + 1023 + 3  # RTCM 10403.3 4.2: length has 10 bits
+RTCM_BYTES_MAX = 3 + 1023 + 3  # RTCM 10403.3, section 4: length has 10 bits
 JSON_BYTES_MAX = 16_384  # gpsd.h GPS_JSON_RESPONSE_MAX: 10,240 in 3.22
 MESSAGE_BYTES_MAX = JSON_BYTES_MAX
 BAD_BYTES_MAX = 1_024  # kept of what is no message
 SEARCH_BYTES_MAX = 1 << 20  # checked in vain within one feed
 
 _UBX, _NMEA, _RTCM, _JSON = b"\xb5"[0], b"$"[0], b"\xd3"[0], b"{"[0]
-_VDO = b"!"[0]  # IEC 61162-1 8.3.: encapsulated sentences
+_VDO = b"!"[0]  # IEC 61162-1: sentences that encapsulate
 _LEADS = re.compile(rb"\xb5\x62|\xb5\Z|[$!][A-Z]|[$!]\Z|\xd3[\x00-\x03]|\xd3\Z")
 _LEADS_GPSD = re.compile(_LEADS.pattern + rb'|\{"cl|\{(?:"(?:c)?)?\Z')
 # Upper case only: lower case is what a flipped bit makes of it, and nobody writes it.
@@ -177,7 +177,7 @@ def _read_nmea(buffer: bytes, at: int) -> tuple[int, FrameError | None]:
 
 
 def _read_rtcm(buffer: bytes, at: int) -> tuple[int, FrameError | None]:
-    """RTCM 10403.3 4.2: D3, six bits 0, ten bits of length, payload, CRC-24Q."""
+    """RTCM 10403.3, section 4: D3, six bits 0, ten bits of length, payload, CRC-24Q."""
     held = len(buffer) - at
     if held >= 2 and buffer[at + 1] > 3:
         return 0, _garbage(buffer, at)

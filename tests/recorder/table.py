@@ -5,8 +5,8 @@ whatever code under drivers/ wrote in a test must stand here.
 2. IEEE 1344-1995 commands 1 to 5, in a frame of 16 bytes: SOC, IDCODE, CMD, CHK. The upper half of
    the IDCODE is 0, or it could be read as a data frame.
 3. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
-4. u-blox F9 interface description (UBX-22008968) 3.10.2, 3.10.5, 3.10.20: message rates of this
-   port, in RAM; polls of MON-VER and of the time mode. gpsd_json(5): ?WATCH, device untouched.
+4. u-blox F9 interface description (UBX-22008968), CFG-MSG, CFG-VALSET, MON-VER: message rates of
+   this port, in RAM; polls of what it is and of its time mode. gpsd_json(5): ?WATCH, and no more.
 5. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
 
 It knows nothing of drivers.asks.
