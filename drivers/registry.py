@@ -153,7 +153,12 @@ def options_of(source: Source) -> Any:
 def open_driver(source: Source, clock: Clock) -> Driver:
     """The driver of a source, not yet opened. Raises ConfigError."""
     row = scheme(source.scheme)
-    made = getattr(importlib.import_module(row.module), row.driver)
+    try:
+        module = importlib.import_module(row.module)
+    except ModuleNotFoundError as fault:  # a library of an extra (setup.cfg)
+        text = f"{source.scheme!r} needs {fault.name}, which is not installed"
+        raise ConfigError(f"source {source.name!r}", "scheme", text) from fault
+    made = getattr(module, row.driver)
     return cast(Driver, made(source, clock))
 
 

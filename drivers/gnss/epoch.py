@@ -184,7 +184,8 @@ class Epochs:
         course = self._courses[Speech.NMEA]
         if said.stamped:
             other = None not in (said.clock, course.stamp) and said.clock != course.stamp
-            if course.opened() and (other or said.address in course.seen):
+            full = said.address in course.seen or len(course.seen) >= PARTS_MAX
+            if course.opened() and (other or full):
                 self._complete(Speech.NMEA)
             if said.clock is not None:
                 course.stamp, course.last_tai = said.clock, heard.tai

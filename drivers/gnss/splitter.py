@@ -27,7 +27,7 @@ RTCM_BYTES_MAX = 3 + 1023 + 3  # RTCM 10403.3, section 4: length has 10 bits
 JSON_BYTES_MAX = 16_384  # gpsd.h GPS_JSON_RESPONSE_MAX: 10,240 in 3.22
 MESSAGE_BYTES_MAX = JSON_BYTES_MAX
 BAD_BYTES_MAX = 1_024  # kept of what is no message
-SEARCH_BYTES_MAX = 1 << 20  # checked in vain within one feed
+SEARCH_BYTES_MAX = 1 << 18  # checked in vain within one feed: some 20 ms
 
 _UBX, _NMEA, _RTCM, _JSON = b"\xb5"[0], b"$"[0], b"\xd3"[0], b"{"[0]
 _VDO = b"!"[0]  # IEC 61162-1: sentences that encapsulate

@@ -1,18 +1,22 @@
 """A receiver on a serial line: what it is asked, what is kept of it, what happens to the line."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from itertools import pairwise
 
 import pytest
 
-from drivers import asks
+from drivers import asks, registry
 from drivers.gnss.check import ubx
 from drivers.gnss.wire import FIX_BYTES_MAX, Doubt, Epochs, Fix, Mode, Speech, Suspicion
 from drivers.line import LinkError, Source
+from drivers.url import source
 from evidence.code import Flag, Kind, TimeSource
 from evidence.config import ConfigError
 from hil.devices.receiver import VERSION, Receiver
+from tests.conftest import ROOT
 from tests.drivers.receiver_peer import DRIVERS, NS, RATE, Clock, listening, on_line, runs
 
 
@@ -205,6 +209,42 @@ def test_what_is_refused_before_anything_is_opened():
     ):
         with pytest.raises(ConfigError, match=named):
             DRIVERS[scheme](Source("bench", scheme, options), Clock())
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        (
+            "ublox:///dev/ttyACM0?baud=9600&fix_s=1",
+            {"path": "/dev/ttyACM0", "baud": 9600, "fix_s": 1},
+        ),
+        ("nmea:///dev/ttyS1", {"path": "/dev/ttyS1"}),
+        (
+            "gpsd://localhost:2948/dev/ttyACM0",
+            {"host": "localhost", "port": 2948, "device": "/dev/ttyACM0"},
+        ),
+        ("gpsd://127.0.0.1", {"host": "127.0.0.1"}),
+    ],
+)
+def test_as_typed_on_one_line(url: str, options: dict[str, object]):
+    made = source(url)
+    assert made.options == options
+    driver = registry.open_driver(made, Clock())
+    assert driver.expected() == (FIX_BYTES_MAX, (1, options.get("fix_s", 10)))
+
+
+def test_a_gateway_without_the_libraries_is_told_so():
+    """They are an extra: a gateway without a receiver does not carry them."""
+    code = (
+        "import sys; sys.modules['pyubx2'] = None\n"
+        "from drivers import registry, url\n"
+        "from evidence.config import ConfigError\n"
+        "try:\n    registry.open_driver(url.source('gpsd://localhost'), None)\n"
+        "except ConfigError as fault:\n    print(fault)\n"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert "'gpsd' needs pyubx2, which is not installed" in done.stdout
 
 
 @runs

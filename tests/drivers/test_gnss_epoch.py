@@ -173,6 +173,16 @@ def test_a_simulator_is_flagged():
     assert line.step(simulated=True).flags() & Flag.SIMULATED
 
 
+def test_talkers_without_end_are_epochs_without_end():
+    """A line that makes up talkers does not fill the memory."""
+    epochs, heard = Epochs(), Instant(START, None)
+    fixes = 0
+    for at in range(1_000):
+        talker = "".join(chr(65 + at // 26**place % 26) for place in range(4))
+        fixes += len(epochs.feed(sentence(f"{talker}ZDA,000001.00,26,11,2026,00,00"), heard))
+    assert fixes == 1_000 // 128
+
+
 def test_two_digits_of_a_year():
     """RMC has two. ZDA has four, and rules."""
     epochs = Epochs()
