@@ -83,5 +83,7 @@ class Queries:
             return self._db.execute(query, values).fetchall()
         except apsw.CorruptError as fault:
             raise DamageError(f"{self.path}: {fault}") from fault
+        except UnicodeDecodeError as fault:
+            raise DamageError(f"{self.path}: malformed text") from fault
         except apsw.Error as fault:
             raise SpoolError(f"{self.path}: {fault}") from fault
