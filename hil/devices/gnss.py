@@ -53,6 +53,8 @@ class Plight:
     lost_s: int = 0  # for how long already: tAcc grows
     pull_m: tuple[float, float] = (0.0, 0.0)  # spoofed: north, east
     pull_ns: int = 0  # spoofed: of the instant that it claims
+    drift_ns: int = 0  # added to pull_ns an epoch: pulled slowly
+    drift_m: tuple[float, float] = (0.0, 0.0)  # added to pull_m an epoch
     spoofing: int = 1  # what the receiver says of it: 0 unknown, 1 none, 2 indicated, 3 several
     jamming: int = 1  # 0 unknown, 1 none, 2 warning, 3 critical
     cn0_drop_db: int = 0
@@ -231,12 +233,12 @@ def timels(sky: Sky, tai: int) -> bytes:
 
 
 def tp(sky: Sky, tai: int) -> bytes:
-    """TIM-TP, of the pulse of the next second."""
-    following = tai - tai % NS + NS
-    at = sky.moment(following)
+    """TIM-TP, of the pulse of the next second as the receiver takes it: pulled, the pulse is off."""
+    said = sky.moment(tai).tai
+    week, tow_ns = divmod(said - said % NS + NS - GPS_EPOCH_TAI_S * NS, WEEK_S * NS)
     chance = random.Random(sky.truth.seed + tai // NS)
     return _ubx(
-        "TIM", "TIM-TP", towMS=at.tow_ms, week=at.week, qErr=chance.randint(-4000, 4000),
+        "TIM", "TIM-TP", towMS=tow_ns // 1_000_000, week=week, qErr=chance.randint(-4000, 4000),
         timeBase=0, utc=1, raim=2, qErrInvalid=int(not sky.ok()),
         TpNotLocked=int(sky.plight.pulse_unlocked),
     )  # fmt: skip

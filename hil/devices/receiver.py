@@ -99,6 +99,12 @@ class Receiver:
     def epoch(self, tai: int) -> bytes:
         """All that is said of an instant."""
         self._epoch += 1
+        plight = self.plight
+        plight.pull_ns += plight.drift_ns
+        plight.pull_m = (
+            plight.pull_m[0] + plight.drift_m[0],
+            plight.pull_m[1] + plight.drift_m[1],
+        )
         if self.plight.repeats and self._last:
             return self._last
         said = list(gnss.sentences(self.sky, tai)) if self.nmea else []

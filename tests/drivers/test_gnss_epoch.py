@@ -111,6 +111,19 @@ def test_a_moved_antenna_is_seen_in_navigation_mode_only(line: Line):
     assert line.step(held=False, survey=True).mode is Mode.SURVEY
 
 
+def test_a_slow_pull_is_in_what_is_claimed_and_in_no_flag(line: Line):
+    """A microsecond a second, and a metre: what a receiver believes, it says. Others must notice."""
+    line.step(drift_ns=1_000, drift_m=(0.0, 1.0))
+    for _ in range(8):
+        line.step()
+    at = line.tai
+    fix = line.step()
+    assert fix.tai == at + 10_000 and fix.doubts == frozenset()
+    assert fix.pulse is not None and fix.pulse.tai == at + NS  # it is the pulse that is off
+    assert fix.place is not None and 1_100 < fix.place.longitude_e7 - 74_474_000 < 1_550
+    assert fix.spoofing is Suspicion.NONE and fix.time_counts
+
+
 def test_satellites_collapse_with_their_signals(line: Line):
     fix = line.step(cn0_drop_db=20, satellites=5)
     assert fix.signals is not None
