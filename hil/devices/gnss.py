@@ -233,7 +233,7 @@ def timels(sky: Sky, tai: int) -> bytes:
 
 
 def tp(sky: Sky, tai: int) -> bytes:
-    """TIM-TP, of the pulse of the next second as the receiver takes it: pulled, the pulse is off."""
+    """TIM-TP, of the pulse of the next second as the receiver takes it."""
     said = sky.moment(tai).tai
     week, tow_ns = divmod(said - said % NS + NS - GPS_EPOCH_TAI_S * NS, WEEK_S * NS)
     chance = random.Random(sky.truth.seed + tai // NS)

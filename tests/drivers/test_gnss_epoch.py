@@ -112,7 +112,7 @@ def test_a_moved_antenna_is_seen_in_navigation_mode_only(line: Line):
 
 
 def test_a_slow_pull_is_in_what_is_claimed_and_in_no_flag(line: Line):
-    """A microsecond a second, and a metre: what a receiver believes, it says. Others must notice."""
+    """A microsecond a second, and a metre: a receiver says what it believes; others must notice."""
     line.step(drift_ns=1_000, drift_m=(0.0, 1.0))
     for _ in range(8):
         line.step()
