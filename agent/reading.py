@@ -65,6 +65,8 @@ class Stream:
     def rule(self, setup: Setup) -> None:
         """A setup that rules from here on."""
         self.setup, self.compiled, self.unnamed = setup, None, ""
+        if setup.kind in SILENT:
+            return
         try:
             self.compiled = decode.compiled(setup.kind, setup.configuration)
         except FrameError as fault:

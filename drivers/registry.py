@@ -54,6 +54,7 @@ class Scheme(NamedTuple):
     serial: bool  # the line has a baud, and so a limit
     place: Place = HOST  # how it is typed on one line
     hint: str = ""  # what to look at where the line is open and nothing is heard
+    extra: str = ""  # of setup.cfg, that its driver's libraries are in
 
 
 _PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
@@ -108,15 +109,15 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "ublox": Scheme(
         *("drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions"),
-        *(True, FILE, _RECEIVER_HINT),
+        *(True, FILE, _RECEIVER_HINT, "gnss"),
     ),
     "nmea": Scheme(
         *("drivers.gnss.driver", "NmeaDriver", "drivers.gnss.option", "NmeaOptions"),
-        *(True, FILE, _RECEIVER_HINT),
+        *(True, FILE, _RECEIVER_HINT, "gnss"),
     ),
     "gpsd": Scheme(
         *("drivers.gnss.driver", "GpsdDriver", "drivers.gnss.option", "GpsdOptions"),
-        *(False, DAEMON, _RECEIVER_HINT),
+        *(False, DAEMON, _RECEIVER_HINT, "gnss"),
     ),
 }
 
@@ -157,7 +158,8 @@ def open_driver(source: Source, clock: Clock) -> Driver:
     try:
         module = importlib.import_module(row.module)
     except ModuleNotFoundError as fault:  # a library of an extra (setup.cfg)
-        text = f"{source.scheme!r} needs {fault.name}, which is not installed"
+        brings = f"gridseal[{row.extra}] brings it"
+        text = f"{source.scheme!r} needs {fault.name}, which is not installed: {brings}"
         raise ConfigError(f"source {source.name!r}", "scheme", text) from fault
     made = getattr(module, row.driver)
     return cast(Driver, made(source, clock))

@@ -18,7 +18,7 @@ from evidence.config import ConfigError
 def check_installed(library: str, place: str) -> None:
     """Whether a library of the extra is there; it is not loaded. Raises ConfigError."""
     if importlib.util.find_spec(library) is None:
-        text = f"takes the library {library}, which is not installed: gridseal[modbus] brings it"
+        text = f"needs {library}, which is not installed: gridseal[modbus] brings it"
         raise ConfigError(place, "", text)
 
 

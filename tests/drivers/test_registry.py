@@ -58,7 +58,7 @@ def test_a_library_that_is_missing_is_named_before_anything_is_opened(
     made = registry.open_driver(Source("m", "modbus+tcp", {"host": "meter"} | options), Clock())
     made.expected()
     monkeypatch.setitem(sys.modules, absent, None)
-    with pytest.raises(ConfigError, match=rf"'m': takes the library {absent}.*gridseal\[modbus\]"):
+    with pytest.raises(ConfigError, match=rf"'m': needs {absent}, .*gridseal\[modbus\]"):
         made.expected()
 
 
@@ -67,6 +67,20 @@ def test_an_interface_that_is_not_there_is_noted():
     (note,) = registry.line_notes(goose)
     assert note.startswith("no such interface; there are ") and " lo" in note
     assert registry.line_notes(Source("s", "sv", {"interface": "lo"})) == []
+
+
+def test_each_sample_has_a_driver_with_all_that_a_driver_has():
+    made = {
+        row["scheme"]: registry.open_driver(
+            Source(row["name"], row["scheme"], row["options"]), Clock()
+        )
+        for path in (ROOT / "drivers").rglob("sample.toml")
+        for row in tomllib.loads(path.read_text(encoding="utf-8"))["source"]
+    }
+    for driver in made.values():
+        assert dict(driver.counts) == {}
+        assert all(callable(getattr(driver, name)) for name in ("open", "read", "close"))
+    assert set(made) == set(registry.SCHEMES)
 
 
 def test_an_unknown_scheme_names_the_nearest():
