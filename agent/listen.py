@@ -206,7 +206,7 @@ class Listening:
             lines.append(f"{self.unplaced.total()} frames of streams beyond {STREAMS_MAX}")
         if self.noticed:
             lines.append(noticed_words(self.noticed))
-        lines += [f"line: {text} ({times} times)" for text, times in self.troubles.items()]
+        lines += [f"line: {text} ({_often(times)})" for text, times in self.troubles.items()]
         told = {
             "what": "summary",
             "frames": self.measured,
@@ -253,6 +253,10 @@ def add(command: argparse.ArgumentParser) -> None:
     told = "end with exit 1 when nothing is heard for so long; default: %(default)g"
     command.add_argument("--timeout", type=_timeout, default=TIMEOUT_S, metavar="S", help=told)
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 def _count(text: str) -> int:
