@@ -3,9 +3,9 @@
 1. A block is the samples from a multiple of its span on, by smpCnt, so that anybody can tell which
    samples belong into it. It is closed when the next one has GRACE_NS of frames: what another LAN
    brings a little later still finds its place. What comes later yet is a block of its own.
-2. A frame of the same smpCnt and the same payload as one heard less than TWICE_NS ago is that frame
-   heard twice, by PRP, by HSR or by a mirror port, and is not kept. One of another payload is kept,
-   beside the first, and counted.
+2. A frame of the same smpCnt and the same payload as one heard TWICE_NS ago, twice that at most, is
+   that frame heard twice, by PRP, by HSR or by a mirror port, and is not kept. One of another
+   payload is kept, beside the first, and counted.
 3. Where the rate is not known, a block is what arrives within BLOCK_NS.
 4. Memory is bounded: two open blocks, and the frames of two times TWICE_NS.
 
@@ -90,6 +90,8 @@ class Stream:
         """
         fields = layout.read(raw)
         count: int = fields[0]
+        if abs(heard.tai - self._turned) >= TWICE_NS or len(self._recent) >= RECENT_MAX:
+            self._forget(heard)
         known = self._recent.get(count) or self._before.get(count)
         if known is not None and self._again(known, raw, layout):
             return True
@@ -110,7 +112,7 @@ class Stream:
         elif block is None or heard.tai - block.first.heard.tai >= BLOCK_NS:
             block = self._begin(0, self._first(count, raw, heard), out)
         self._since = self._since or heard.tai
-        self._remember(count, raw, heard)
+        self.heard, self._recent[count] = heard, raw
         self._put(block, fields, raw)
         if block is not self._open and block is not self._ahead:
             self._close(block, out)  # late, and alone
@@ -142,11 +144,14 @@ class Stream:
         else:
             block.synchs.update(synch or 0 for synch in fields[1::2])
 
-    def _remember(self, count: int, raw: bytes, heard: Instant) -> None:
-        self.heard = heard
-        if not 0 <= heard.tai - self._turned < TWICE_NS or len(self._recent) >= RECENT_MAX:
-            self._before, self._recent, self._turned = self._recent, {}, heard.tai
-        self._recent[count] = raw
+    def _forget(self, heard: Instant) -> None:
+        """What was heard TWICE_NS ago and longer, and all where nothing was heard for a while.
+
+        A second later the same counts come again, and their contents may be the same, too.
+        """
+        goes_on = abs(heard.tai - self.heard.tai) < TWICE_NS // 4
+        self._before = self._recent if goes_on else {}
+        self._recent, self._turned = {}, heard.tai
 
     def _again(self, known: bytes, raw: bytes, layout: Layout) -> bool:
         """Whether this frame is the known one, heard twice."""

@@ -57,6 +57,15 @@ def test_a_stream_that_was_away_comes_back_in_a_block_of_its_own():
     assert [verdicts(setups[0], each) for each in frames] == [{MISSING}] * 2
 
 
+@pytest.mark.parametrize("away", [800, 1400, 2800, 7600, 50_800])
+def test_the_same_samples_in_a_later_second_are_not_heard_twice(away: int):
+    """A test set repeats itself each second; so does a line without voltage."""
+    packets = stream([*range(4000), *range(4000 + away, 14_000 + away)])
+    _, frames, session = played(packets)
+    assert sum(len(decode_block(each.raw)) for each in frames) == len(packets)
+    assert not session.counts["heard_twice"]
+
+
 def copies(number: int, how: str) -> list[bytes]:
     raw = plain(number)
     if how == "prp":
