@@ -248,6 +248,13 @@ def test_reading_before_opening_is_a_line_that_is_not_there():
         ),
         ({"interface": "eth0", "dataset": [{"channel": []}]}, "channel"),
         (
+            {
+                "interface": "eth0",
+                "dataset": [{"channel": [{"name": "a", "type": "timestamp", "scale": 0.5}]}],
+            },
+            "scale",
+        ),
+        (
             {"interface": "eth0", "dataset": [{"channel": [{"name": "a"}]}] * 2},
             "two data sets",
         ),
