@@ -178,7 +178,7 @@ def test_whatever_comes_between(machine: Machine, publisher: Publisher):
     once = publisher.again(100)
     machine.see(once)
     for at in range(1, 10):
-        forged = Publisher(**first).say(300 * at, identity=("ds", "id", at, b"m"))
+        forged = Publisher(**first).say(300 * at, identity=("ds", "id", 90 + at, b"m"))
         machine.see(forged)
     late = once._replace(heard=once.heard + 9 * 300 * MS)
     assert heard(machine, late)[0] is Sight.REFUSED
