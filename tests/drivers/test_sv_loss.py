@@ -151,7 +151,18 @@ def test_what_comes_after_its_block_was_closed_is_a_block_of_its_own():
     late = [each for each in frames if counts_of(setups[0], each) == (100,)]
     assert len(late) == 1 and late[0].tai == T0
     assert len(frames) == 5
-    assert session.counts["late"] == 1
+    assert session.counts == {"late": 1}
+
+
+@pytest.mark.parametrize("ahead", [130, 300, 470])
+def test_a_forged_count_ahead_costs_some_blocks_and_no_more(ahead: int):
+    """True samples that now seem late stay together; none becomes a block alone."""
+    packets = stream(range(4800))
+    packets.insert(1300, heard(1300, 4800, plain(1300 + ahead, synch=0)))
+    setups, frames, _ = played(packets)
+    assert sum(len(decode_block(each.raw)) for each in frames) == 4801
+    assert len(frames) <= 40 + 3
+    assert sum(bool(verdicts(setups[0], each)) for each in frames) <= 5
 
 
 def test_more_than_a_block_can_hold_makes_more_blocks():
