@@ -159,8 +159,8 @@ class Stream:
         if len(known) == layout.size:
             before = known[layout.payload]
         else:  # with other tags, or with a trailer
-            ethernet = parse(known)
-            before = known[ethernet.start : ethernet.end]
+            start = parse(known).start
+            before = known[start : start + int.from_bytes(known[start + 2 : start + 4])]
         if before == raw[layout.payload]:
             self._counts["heard_twice"] += 1
             return True

@@ -75,12 +75,16 @@ def copies(number: int, how: str) -> list[bytes]:
         return [prp(tagged, number, lan, tags=4) for lan in (0xA, 0xB)]
     if how == "hsr":
         return [hsr(raw, number, path) for path in (0, 1)]
+    if how == "tap":  # one that puts the time behind each frame
+        return [raw, raw + number.to_bytes(4)]
+    if how == "taps":
+        return [raw + bytes(4), raw + number.to_bytes(4)]
     if how == "mirror-vlan":
         return [raw, plain(number, tags=VLAN)]
     return [raw, raw]
 
 
-@pytest.mark.parametrize("how", ["prp", "prp-vlan", "hsr", "mirror", "mirror-vlan"])
+@pytest.mark.parametrize("how", ["prp", "prp-vlan", "hsr", "mirror", "mirror-vlan", "tap", "taps"])
 @pytest.mark.parametrize("late_ns", [10_000, 2_000_000, 100_000_000])
 def test_copies_are_one_frame_heard_twice(how: str, late_ns: int):
     """However much later the second one comes, within 400 ms."""
