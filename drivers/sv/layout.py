@@ -1,9 +1,9 @@
 """What one frame of a stream has in common with the next: learned from one that was read strictly,
 then compared as one number.
 
-1. All octets are fixed but those of smpCnt, smpSynch, refrTm, sample, security, of what HSR numbers,
-   and of all behind what Length counts: PRP's trailer, what IEC 62351-6 adds, the stamp of a tap. A
-   frame that agrees in the fixed ones is of the same shape, field by field.
+1. All octets are fixed but those of smpCnt, smpSynch, refrTm, sample, security, of what HSR
+   numbers, and of all behind what Length counts: PRP's trailer, what IEC 62351-6 adds, the stamp of
+   a tap. A frame that agrees in the fixed ones is of the same shape, field by field.
 2. Frames and whole blocks are compared alike: the octets as one integer, under a mask. It is the
    cheapest way that Python has to compare some octets and not others.
 3. What does not agree is not refused here: it is read strictly, by pdu.py.

@@ -6,9 +6,9 @@
 2. A stream says nothing until the samples a second are known: configured, stated by its frames
    (smpRate), or learned by the counter's return to 0. What is heard meanwhile is held and follows
    its Setup; after LEARN_NS it is let go, by a guess or without a rate.
-3. A counter that contradicts the rate makes it be learned anew, and frames of another data set make
-   that rule. Of one stream this happens RULINGS_A_MINUTE_MAX times a minute at most; then what rules
-   stays for that minute.
+3. A counter that contradicts the rate makes it be learned anew, and frames of another data set
+   make that rule. Of one stream this happens RULINGS_A_MINUTE_MAX times a minute at most; then what
+   rules stays for that minute.
 4. A frame that is none is a Frame with its fault. One that nobody asked for is counted, and costs a
    comparison.
 5. Streams, shapes of frames and held frames are bounded, whatever is sent.
