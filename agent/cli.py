@@ -201,12 +201,12 @@ def _check(arguments: argparse.Namespace) -> int:
 def _load_words(gateway: Gateway, source: Source, clock: Clock) -> str:
     """What the source's line has to carry, in words. Raises ConfigError when it cannot."""
     expected = _expected(gateway, source, clock)
-    if expected is None:
-        return NO_FACTS
-    frame_bytes, (frames, seconds) = expected
+    frame_bytes, (frames, seconds) = expected or (0, (0, 0))
     load = registry.line_load(source, frame_bytes, (frames, seconds))
     if load is None:
         return "no baud to fill"
+    if expected is None:
+        return NO_FACTS
     pace = f"{frames} a second" if seconds == 1 else f"{frames} in {seconds} s"
     words = (
         f"{frame_bytes} bytes at {pace} take {load.share:.0%} of"

@@ -164,6 +164,8 @@ class Lane:
         waited_ns = now_ns - self.silent_from
         if waited_ns < self.silence_ns:
             return None
+        if self.missed(self.last, self.last + 1 + waited_ns - MARGIN_NS) == 0:
+            return None  # the next measurement is not due yet
         self.silence_ns = min(2 * self.silence_ns, SILENCE_NS[1])
         self.silent_from = now_ns - MARGIN_NS
         first, last = self.last + 1, self.last + waited_ns - MARGIN_NS

@@ -23,13 +23,14 @@ from typing import Any
 
 from agent.clock import SystemClock, leap_table
 from agent.panel import Lines, Objects, Panel, Show
-from agent.reading import Stream, printable
+from agent.reading import Stream, noticed_words, printable
 from drivers import registry, url
-from drivers.line import STREAMS_MAX, Frame, LinkError, Setup, Source
+from drivers.line import STREAMS_MAX, Driver, Frame, LinkError, Setup, Source
 
 BACKOFF_S = (0.5, 10.0)  # first and longest wait before the line is opened again: someone watches
 STEADY_S = 60.0  # a line that held this long is tried again with the first wait
 TIMEOUT_S = 10.0
+SHOWN_S = 0.5  # between two looks at what is known and not shown yet
 TIMEOUT_S_MAX = 86_400.0
 COUNT_MAX = 1_000_000_000
 TROUBLES_MAX = 64  # different words of line trouble kept for the summary
@@ -56,7 +57,8 @@ class Listening:
         self._count, self._timeout_s = count, timeout_s
         self.streams: dict[str, Stream] = {}
         self.unplaced = Counter[str]()  # faults of streams beyond those that are told apart
-        self.noticed = Counter[str]()  # by the driver, beside the frames
+        self._noticed = Counter[str]()  # of connections that are over
+        self._driver: Driver | None = None  # of the one that is not
         self.troubles = Counter[str]()
         self.opened = 0
         self.trouble = ""  # the last
@@ -78,18 +80,32 @@ class Listening:
             found.update(stream.faults)
         return found
 
+    @property
+    def noticed(self) -> dict[str, int]:
+        """By the driver, beside the frames."""
+        found = Counter(self._noticed)
+        if self._driver is not None:
+            found.update(self._driver.counts)
+        return {name: count for name, count in found.items() if count}
+
     async def run(self) -> None:
         """Hears until the count is reached or nothing comes; cancelled when told to stop."""
         hearing = asyncio.ensure_future(self._keep_open())
-        waiting = asyncio.ensure_future(self._until_silent())
+        others = [asyncio.ensure_future(one()) for one in (self._until_silent, self._keep_shown)]
         try:
-            await asyncio.wait((hearing, waiting), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((hearing, *others), return_when=asyncio.FIRST_COMPLETED)
             if hearing.done():
                 hearing.result()
         finally:
-            for task in (hearing, waiting):
+            for task in (hearing, *others):
                 task.cancel()
-            await asyncio.gather(hearing, waiting, return_exceptions=True)
+            await asyncio.gather(hearing, *others, return_exceptions=True)
+
+    async def _keep_shown(self) -> None:
+        """What a read brought last, and what is noticed while none brings anything."""
+        while True:
+            await asyncio.sleep(SHOWN_S)
+            self._show.settle(self.streams, self.noticed)
 
     async def _until_silent(self) -> None:
         """Ends when nothing good has come for too long."""
@@ -121,7 +137,7 @@ class Listening:
 
     async def _hear(self) -> None:
         """One connection, until the count is reached. Raises LinkError when it fails."""
-        driver = registry.open_driver(self._source, self._clock)
+        driver = self._driver = registry.open_driver(self._source, self._clock)
         try:
             setups = await driver.open()
             self.opened += 1
@@ -131,7 +147,8 @@ class Listening:
             while not self._full():
                 self._take(await driver.read())
         finally:
-            self.noticed.update(driver.counts)
+            self._noticed.update(driver.counts)
+            self._driver = None
             await driver.close()
 
     def _take(self, items: Any) -> None:
@@ -150,7 +167,7 @@ class Listening:
                 if stream.count(item):
                     self._good.set()
                 self._show.heard(stream, item)
-        self._show.settle(self.streams)
+        self._show.settle(self.streams, self.noticed)
 
     def _stream(self, key: str) -> Stream | None:
         found = self.streams.get(key)
@@ -171,7 +188,7 @@ class Listening:
 
     def _say(self, words: list[str], told: dict[str, Any]) -> None:
         self._show.said(words, told)
-        self._show.settle(self.streams)
+        self._show.settle(self.streams, self.noticed)
 
     def begin(self) -> None:
         """What is listened to."""
@@ -187,10 +204,9 @@ class Listening:
         lines = [stream.ending() for stream in self.streams.values()]
         if self.unplaced:
             lines.append(f"{self.unplaced.total()} frames of streams beyond {STREAMS_MAX}")
-        noticed = {name: count for name, count in self.noticed.items() if count}
-        if noticed:
-            lines.append(f"noticed: {', '.join(f'{n} {name}' for name, n in noticed.items())}")
-        lines += [f"line: {text} ({times} times)" for text, times in self.troubles.items()]
+        if self.noticed:
+            lines.append(noticed_words(self.noticed))
+        lines += [f"line: {text} ({_often(times)})" for text, times in self.troubles.items()]
         told = {
             "what": "summary",
             "frames": self.measured,
@@ -198,7 +214,7 @@ class Listening:
             "opened": self.opened,
             "streams": {key: stream.summary() for key, stream in self.streams.items()},
             "faults": dict(self.faults),
-            "noticed": noticed,
+            "noticed": self.noticed,
             "trouble": dict(self.troubles),
         }
         self._show.ended(lines, told)
@@ -209,7 +225,7 @@ class Listening:
         if self.heard and (stopped or not self._count or self._full()):
             return ""
         if self.heard:
-            silent = f"then nothing for {self._timeout_s:g} s"
+            silent = f"then nothing new for {self._timeout_s:g} s"
             return f"{where}: {self.measured} of {self._count} frames, {silent}"
         if self.faults:
             counted = ", ".join(f"{count} {name}" for name, count in self.faults.items())
@@ -217,7 +233,9 @@ class Listening:
         unanswered = sum(stream.unanswered for stream in self.streams.values())
         if unanswered:
             ask = registry.scheme(self._source.scheme).hint
-            return f"{where}: {unanswered} times asked, and not answered: {ask}"
+            why = next((stream.unsaid for stream in self.streams.values() if stream.unsaid), "")
+            inside = f" ({why})" if why else ""
+            return f"{where}: {unanswered} times asked, and not answered{inside}: {ask}"
         if self.trouble and not self.opened:
             return f"{where}: could not be opened: {self.trouble}"
         ask = registry.scheme(self._source.scheme).hint or NOTHING
@@ -235,6 +253,10 @@ def add(command: argparse.ArgumentParser) -> None:
     told = "end with exit 1 when nothing is heard for so long; default: %(default)g"
     command.add_argument("--timeout", type=_timeout, default=TIMEOUT_S, metavar="S", help=told)
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 def _count(text: str) -> int:

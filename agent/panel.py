@@ -2,7 +2,7 @@
 programs.
 
 1. The block is drawn DRAWS_A_S times a second at most, whatever arrives, and is never higher than
-   the terminal.
+   the terminal. What comes last is drawn, though nothing follows it.
 2. What is said once (what a stream is, trouble on the line) stands above the block and stays.
 3. A reader that has gone is BrokenPipeError, for the caller.
 
@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
-from agent.reading import Stream
+from agent.reading import Stream, noticed_words
 from drivers.line import Frame
 
 DRAWS_A_S = 5  # faster than anyone reads
@@ -31,8 +31,11 @@ class Show(Protocol):
 
     def heard(self, stream: Stream, frame: Frame) -> None: ...
 
-    def settle(self, streams: Mapping[str, Stream]) -> None:
-        """What has arrived was all given; to be called after each read."""
+    def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
+        """What has arrived was all given; to be called after each read, and now and then.
+
+        `noticed`: by the driver beside the frames, by name.
+        """
         ...
 
     def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
@@ -52,7 +55,7 @@ class Objects:
     def heard(self, stream: Stream, frame: Frame) -> None:
         self._out.write(json.dumps(stream.object(frame), allow_nan=False) + "\n")
 
-    def settle(self, streams: Mapping[str, Stream]) -> None:
+    def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
         self._out.flush()
 
     def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
@@ -72,7 +75,7 @@ class Lines:
     def heard(self, stream: Stream, frame: Frame) -> None:
         self._out.write(stream.line(frame) + "\n")
 
-    def settle(self, streams: Mapping[str, Stream]) -> None:
+    def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
         self._out.flush()
 
     def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
@@ -87,23 +90,33 @@ class Panel:
         self._out, self._now = out, now
         self._rows = 0  # of the block, as it stands
         self._drawn = 0.0
+        self._stale = False  # the block says less than is known
+        self._streams: Mapping[str, Stream] = {}
+        self._noticed: Mapping[str, int] = {}
         self._last_fault = ""
 
     def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
         self._wipe()
         self._out.write("".join(f"{line}\n" for line in words))
         self._out.flush()
-        self._drawn = 0.0  # the block is drawn again below it at once
+        self._drawn, self._stale = 0.0, True  # the block is drawn again below it at once
 
     def heard(self, stream: Stream, frame: Frame) -> None:
+        self._stale = True
         if frame.fault is not None:
             self._last_fault = stream.line(frame)
 
-    def settle(self, streams: Mapping[str, Stream]) -> None:
-        if self._now() - self._drawn < 1 / DRAWS_A_S:
-            return
+    def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
+        self._stale = self._stale or noticed != self._noticed
+        self._streams, self._noticed = streams, noticed
+        if self._stale and self._now() - self._drawn >= 1 / DRAWS_A_S:
+            self._draw()
+
+    def _draw(self) -> None:
         width, height = shutil.get_terminal_size()
-        rows = [row for stream in streams.values() for row in _block(stream)]
+        rows = [row for stream in self._streams.values() for row in _block(stream)]
+        if self._noticed:
+            rows.append(noticed_words(self._noticed))
         if self._last_fault:
             rows.append(f"last fault: {self._last_fault}")
         room = max(height - ROWS_LEFT, 1)
@@ -112,10 +125,12 @@ class Panel:
         self._wipe()
         self._out.write("".join(f"{row[: width - 1]}\n" for row in rows))
         self._out.flush()
-        self._rows, self._drawn = len(rows), self._now()
+        self._rows, self._drawn, self._stale = len(rows), self._now(), False
 
     def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
-        self._rows = 0  # the block stays as it stands
+        if self._stale:
+            self._draw()
+        self._rows = 0  # the block stays
         self.said(words, told)
 
     def _wipe(self) -> None:

@@ -11,7 +11,7 @@ It decides nothing, and writes nowhere.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import degrees, isfinite
 from typing import Any, NamedTuple
 
@@ -58,12 +58,15 @@ class Stream:
         self.latest: Frame | None = None  # that measured
         self.measured = 0
         self.unanswered = 0  # asked for, and not said
+        self.unsaid = ""  # why the last of those was not
         self._judged: tuple[Frame | None, list[str]] = (None, [])
         self._first_tai = self._last_tai = 0  # of arrivals
 
     def rule(self, setup: Setup) -> None:
         """A setup that rules from here on."""
         self.setup, self.compiled, self.unnamed = setup, None, ""
+        if setup.kind in SILENT:
+            return
         try:
             self.compiled = decode.compiled(setup.kind, setup.configuration)
         except FrameError as fault:
@@ -78,6 +81,7 @@ class Stream:
             return False
         if NOT_ANSWERED in self.quality(frame):
             self.unanswered += 1
+            self.unsaid = self.words(frame)
             return False
         self.kinds[kind_name(frame.kind)] += 1
         if frame.kind in SILENT:
@@ -115,6 +119,10 @@ class Stream:
             found += [reason.name.lower() for _, reason in verdicts]
         self._judged = (frame, list(dict.fromkeys(found)))
         return self._judged[1]
+
+    def words(self, frame: Frame) -> str:
+        """What the frame says instead of values, as its protocol has it; mostly nothing."""
+        return printable(self.compiled.words(frame.raw)) if self.compiled else ""
 
     # --- for people
 
@@ -158,6 +166,8 @@ class Stream:
 
     def rows(self, frame: Frame) -> list[str]:
         """Each channel of a frame in words; a phasor's two places in one."""
+        if self.words(frame):
+            return [self.words(frame)]
         try:
             found = self.values(frame)
         except FrameError as fault:
@@ -210,7 +220,8 @@ class Stream:
             said["values"] = _named(self.values(frame))
         except FrameError as fault:
             said |= {"values": {}, "undecoded": str(fault)}
-        return said
+        words = self.words(frame)
+        return said | {"text": words} if words else said
 
     def summary(self) -> dict[str, Any]:
         """What was counted, as an object."""
@@ -247,6 +258,11 @@ def rate_words(rate: tuple[int, int]) -> str:
     if not frames:
         return "no rate stated"
     return f"{frames} a second" if seconds == 1 else f"{frames} in {seconds} s"
+
+
+def noticed_words(noticed: Mapping[str, int]) -> str:
+    """What a driver noticed, by name."""
+    return f"noticed: {', '.join(f'{count} {name}' for name, count in noticed.items())}"
 
 
 def printable(text: str) -> str:

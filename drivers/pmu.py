@@ -106,11 +106,12 @@ class PmuDriver(ABC):
         name = f"source {self._source.name!r}"
         if not path:
             return b""
+        place = Path(self._source.folder, path)
         try:
-            with Path(self._source.folder, path).open("rb") as file:
+            with place.open("rb") as file:
                 return file.read(CONFIGURATION_FILE_BYTES_MAX)
         except OSError as fault:
-            raise ConfigError(name, "configuration", f"{path}: {fault.strerror}") from fault
+            raise ConfigError(name, "configuration", f"{place}: {fault.strerror}") from fault
 
     async def open(self) -> Sequence[Setup]:
         """Connects, learns the configuration, starts the data. One Setup a stream that is known.

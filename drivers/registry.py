@@ -54,10 +54,12 @@ class Scheme(NamedTuple):
     serial: bool  # the line has a baud, and so a limit
     place: Place = HOST  # how it is typed on one line
     hint: str = ""  # what to look at where the line is open and nothing is heard
+    extra: str = ""  # of setup.cfg, that its driver's libraries are in
 
 
 _PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
-_MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
+_MODBUS_HINT = "is unit the device's own, and does it have what the map reads?"
+_RTU_HINT = "is unit the device's own, and do baud and parity match?"
 _ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
 _RECEIVER_HINT = "is baud the receiver's, and is its antenna connected?"
 SCHEMES: Mapping[str, Scheme] = {
@@ -95,7 +97,7 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "modbus+rtu": Scheme(
         *("drivers.modbus.driver", "RtuDriver", "drivers.modbus.option", "RtuOptions"),
-        *(True, FILE, _MODBUS_HINT),
+        *(True, FILE, _RTU_HINT),
     ),
     "goose": Scheme(
         *("drivers.goose.driver", "GooseDriver", "drivers.goose.option", "Options"),
@@ -107,15 +109,15 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "ublox": Scheme(
         *("drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions"),
-        *(True, FILE, _RECEIVER_HINT),
+        *(True, FILE, _RECEIVER_HINT, "gnss"),
     ),
     "nmea": Scheme(
         *("drivers.gnss.driver", "NmeaDriver", "drivers.gnss.option", "NmeaOptions"),
-        *(True, FILE, _RECEIVER_HINT),
+        *(True, FILE, _RECEIVER_HINT, "gnss"),
     ),
     "gpsd": Scheme(
         *("drivers.gnss.driver", "GpsdDriver", "drivers.gnss.option", "GpsdOptions"),
-        *(False, DAEMON, _RECEIVER_HINT),
+        *(False, DAEMON, _RECEIVER_HINT, "gnss"),
     ),
 }
 
@@ -156,18 +158,24 @@ def open_driver(source: Source, clock: Clock) -> Driver:
     try:
         module = importlib.import_module(row.module)
     except ModuleNotFoundError as fault:  # a library of an extra (setup.cfg)
-        text = f"{source.scheme!r} needs {fault.name}, which is not installed"
+        brings = f"gridseal[{row.extra}] brings it"
+        text = f"{source.scheme!r} needs {fault.name}, which is not installed: {brings}"
         raise ConfigError(f"source {source.name!r}", "scheme", text) from fault
     made = getattr(module, row.driver)
     return cast(Driver, made(source, clock))
 
 
 def line_notes(source: Source) -> list[str]:
-    """What a technician should know of a serial source's port, as far as this machine tells.
+    """What a technician should know of a source's port or interface, as far as this machine tells.
 
     Raises ConfigError.
     """
-    if not scheme(source.scheme).serial:
+    row = scheme(source.scheme)
+    if row.place == INTERFACE:
+        from drivers.ethernet import capture
+
+        return capture.notes(options_of(source).interface)
+    if not row.serial:
         return []
     from drivers import serial_device
 

@@ -10,6 +10,7 @@ It knows no protocol and never reconnects.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -102,7 +103,10 @@ async def _within(host: str, port: int, timeout_s: float) -> socket.socket:
     except TimeoutError as fault:
         raise LinkError(f"{host}:{port}: no answer in {timeout_s} s") from fault
     except OSError as fault:
-        raise LinkError(f"{host}:{port}: {fault.strerror or fault}") from fault
+        # asyncio's own words are "Connect call failed"; a name that is unknown has a number below 0
+        number = fault.errno or 0
+        text = os.strerror(number) if number > 0 else fault.strerror or fault
+        raise LinkError(f"{host}:{port}: {text}") from fault
 
 
 async def _connected(host: str, port: int) -> socket.socket:

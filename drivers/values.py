@@ -59,6 +59,11 @@ class Judge(Protocol):
         """From these slices: what is wrong; empty when nothing is. Never raises."""
 
 
+def no_words(raw: bytes) -> str:
+    """Of a protocol whose frames say all they have to say by values."""
+    return ""
+
+
 class Compiled(NamedTuple):
     """One configuration, ready."""
 
@@ -68,3 +73,5 @@ class Compiled(NamedTuple):
     rate: tuple[int, int]  # frames, seconds
     judge: Judge
     bound_ns_max: int = PHASOR_BOUND_NS_MAX  # of the instant: above it the value does not settle
+    # what a frame says to people where it has no values to give; never raises
+    words: Callable[[bytes], str] = no_words

@@ -70,7 +70,7 @@ GRANTS: dict[str, dict[str, str]] = {
     },
     "agent/panel.py": {
         f"{function} self._out.write": "to the terminal"
-        for function in ("said", "heard", "settle", "_wipe")
+        for function in ("said", "heard", "_draw", "_wipe")
     },
     "agent/status.py": {
         "_answer loop.sock_sendall": "to whoever asks for status, on a Unix socket"

@@ -22,7 +22,6 @@ import os
 import select
 import socket
 import struct
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -311,13 +310,19 @@ def _memberships(number: int, groups: tuple[bytes, ...]) -> list[bytes]:
     return [_MEMBERSHIP.pack(number, _MR_MULTICAST, GROUP_BYTES, group) for group in several]
 
 
+def notes(interface: str) -> list[str]:
+    """What a technician should know of an interface before it is opened."""
+    known = _interfaces()
+    return [] if interface in known else [f"no such interface; there are {', '.join(known)}"]
+
+
 def _why(name: str, fault: OSError) -> str:
     """What went wrong with an interface, and what to do about it."""
     if fault.errno == errno.EPERM:
-        python = os.path.realpath(sys.executable)
+        # Not setcap: the interpreter is everybody's, and all its programs would have the right.
         return (
             f"{name}: hearing raw frames needs CAP_NET_RAW: AmbientCapabilities=CAP_NET_RAW in the"
-            f" unit, or type: sudo setcap cap_net_raw+ep {python}"
+            " unit; typed by hand, begin with sudo"
         )
     if fault.errno in (errno.ENODEV, errno.ENXIO) or fault.errno is None:
         return f"{name}: no such interface; there are {', '.join(_interfaces())}"

@@ -13,7 +13,7 @@ It retries nothing, logs nothing, sets no clock, and never changes how a receive
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from drivers import asks
@@ -55,6 +55,11 @@ class ReceiverDriver(ABC):
         self._fixes = 0
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Nothing happens beside the frames."""
+        return Counter()
 
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """At the most; changes of state come on top."""

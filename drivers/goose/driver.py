@@ -111,11 +111,11 @@ class GooseDriver:
 
     def _content(self) -> bytes:
         """The SCL file, as it is; nothing where none is named."""
-        path = self._options.scl
-        if not path:
+        if not self._options.scl:
             return b""
+        path = Path(self._source.folder, self._options.scl)
         try:
-            with Path(self._source.folder, path).open("rb") as file:
+            with path.open("rb") as file:
                 return file.read(SCL_BYTES_MAX + 1)
         except OSError as fault:
             name = f"source {self._source.name!r}"

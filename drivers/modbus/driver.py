@@ -37,7 +37,7 @@ from drivers.modbus.option import (
     TlsOptions,
 )
 from drivers.modbus.point import Block
-from drivers.modbus.request import encode
+from drivers.modbus.request import check_installed, encode
 from drivers.modbus.stream import setup_of
 from drivers.modbus.wire import Framing, Layout, Request, read_exchange
 from drivers.port import Port
@@ -81,9 +81,12 @@ class ModbusDriver(ABC):
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """All bytes of all exchanges, both ways and with the silence between, in a second.
 
-        None where a SunSpec device has yet to say what there is. Raises ConfigError.
+        None where a SunSpec device has yet to say what there is. Raises ConfigError, also where a
+        library is missing.
         """
+        check_installed("pymodbus", self._name)
         if any(device.sunspec for device in self._devices):
+            check_installed("sunspec2", self._name)
             return None
         total = sum(
             self._line_bytes(block.request) * 1000 / block.period_ms
@@ -186,7 +189,7 @@ class ModbusDriver(ABC):
                     text = file.read(CONFIG_BYTES_MAX + 1).decode("utf-8")
             except (OSError, ValueError) as fault:
                 reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8"
-                raise ConfigError(self._name, "map", f"{device.map}: {reason}") from fault
+                raise ConfigError(self._name, "map", f"{path}: {reason}") from fault
             self._maps[device.map] = map.read_map(text, str(path))
         try:
             return plan.blocks(device.unit, device.station, self._maps[device.map])
@@ -334,10 +337,18 @@ class TlsDriver(TcpDriver):
     def _read_options(self) -> TlsOptions:
         return convert(dict(self._source.options), TlsOptions, self._name)
 
-    async def _connect(self) -> Port:
+    def expected(self) -> tuple[int, tuple[int, int]] | None:
+        self._context(self._tls())
+        return super().expected()
+
+    def _tls(self) -> TlsOptions:
         options = self._options
         if not isinstance(options, TlsOptions):
             raise LinkError("not a TLS source")
+        return options
+
+    async def _connect(self) -> Port:
+        options = self._tls()
         self._transaction = 0
         name = options.server_name or options.host
         where = (options.host, options.port, options.connect_timeout_s)
@@ -345,17 +356,18 @@ class TlsDriver(TcpDriver):
 
     def _context(self, options: TlsOptions) -> ssl.SSLContext:
         """Raises ConfigError for a file that is not there, or is none."""
-        folder, key = self._source.folder, "ca"
+        folder, key, place = self._source.folder, "ca", options.ca
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_verify_locations(Path(folder, options.ca))
             if options.certificate:
-                key = "certificate"
+                key, place = "certificate", options.certificate
                 private = Path(folder, options.key) if options.key else None
                 context.load_cert_chain(Path(folder, options.certificate), private)
         except OSError as fault:
-            raise ConfigError(self._name, key, f"{fault.strerror or fault}") from fault
+            text = f"{Path(folder, place)}: {fault.strerror or fault}"
+            raise ConfigError(self._name, key, text) from fault
         return context
 
 

@@ -7,10 +7,19 @@
 Nothing is sent here.
 """
 
+import importlib.util
 from collections.abc import Sequence
 
 from drivers.line import FrameError, LinkError
 from drivers.modbus.adu import Framing, Request, read_request
+from evidence.config import ConfigError
+
+
+def check_installed(library: str, place: str) -> None:
+    """Whether a library of the extra is there; it is not loaded. Raises ConfigError."""
+    if importlib.util.find_spec(library) is None:
+        text = f"needs {library}, which is not installed: gridseal[modbus] brings it"
+        raise ConfigError(place, "", text)
 
 
 def encode(framing: Framing, requests: Sequence[Request]) -> list[bytes]:

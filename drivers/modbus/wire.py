@@ -10,7 +10,7 @@ Which library sends the requests is no matter here: it decodes without.
 """
 
 from drivers.line import FrameError
-from drivers.modbus.adu import Answer, Framing, Request, answer, read_request
+from drivers.modbus.adu import ANSWERED, Answer, Framing, Request, answer, read_request
 from drivers.modbus.exchange import Exchange, read_exchange
 from drivers.modbus.point import Block, Point, Stamp, read_block
 from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter, heads
@@ -73,8 +73,8 @@ class Judge:
 def compiled(configuration: bytes) -> Compiled:
     """The block of a stream, ready. Raises FrameError."""
     layout = Layout(read_block(configuration))
-    judge = Judge(layout)
-    return Compiled(layout.decode, layout.slots, 0, rate(layout.block), judge, BOUND_NS_MAX)
+    told = (Judge(layout), BOUND_NS_MAX, unanswered)
+    return Compiled(layout.decode, layout.slots, 0, rate(layout.block), *told)
 
 
 def outcome(raw: bytes) -> str:
@@ -85,3 +85,12 @@ def outcome(raw: bytes) -> str:
     found = read_exchange(raw)
     request = read_request(found.framing, found.request)
     return answer(found.framing, found.request, request, found.response).text()
+
+
+def unanswered(raw: bytes) -> str:
+    """The outcome of an exchange that brought no values; empty of any other."""
+    try:
+        said = outcome(raw)
+    except FrameError:
+        return ""
+    return "" if said == ANSWERED else said

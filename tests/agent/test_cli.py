@@ -48,7 +48,7 @@ def test_check_says_who_it_is_and_what_lines_carry(folder: Folder, capsys) -> No
     assert (code, err) == (0, "")
     assert keyfile.read(folder.path / "device.key").public.fingerprint in out
     assert "credential: gateway-1 by authority-1, 2 buses" in out
-    assert "pmu-a: c37118+tcp, load not known" in out
+    assert "pmu-a: c37118+tcp, no baud to fill" in out
     assert "pmu-b: c37118+serial, 126 bytes at 30 a second take 66% of 57600 baud" in out
     assert out.endswith("the configuration can be run\n")
 

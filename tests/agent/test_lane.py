@@ -131,6 +131,21 @@ def test_a_line_that_stays_down_is_stated_ever_more_seldom(hearing: Hearing, tim
     assert abs(total - (50 * 200 - 1)) <= len(found)
 
 
+def test_a_line_that_is_down_for_less_than_a_period_misses_nothing(
+    hearing: Hearing, time: Time
+) -> None:
+    """As where nameplates are read once a minute."""
+    hear(hearing, setup(rate=(1, 60)), frame(0))
+    hearing.lost("pmu")
+    for _ in range(85):
+        hearing.watch(time.mono)
+        time.go(NS)
+    assert holes(sealed(hearing)) == []
+    time.go(60 * NS)
+    hearing.watch(time.mono)
+    assert [one.count for one in holes(sealed(hearing))] == [1]
+
+
 def test_what_a_line_held_back_and_lost_in_part_is_no_clock_step(hearing: Hearing) -> None:
     """As after a stop of the gateway: all is heard at once, and the middle is gone."""
     hear(hearing, setup(), frame(0), frame(1))

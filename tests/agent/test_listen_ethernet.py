@@ -2,9 +2,14 @@
 over a cable of the test's own."""
 
 import json
+import os
+import pty
 import re
+import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +63,27 @@ def test_goose_that_nobody_described(net: Namespace) -> None:
     assert "gocbRef=IED1LD0/LLN0$GO$gcb1: goose, no rate stated" in out
     assert re.search(r"Z gocbRef=\S+ event: state_found, stNum \d+ sqNum \d+, \d+ bytes", out)
     assert re.search(r"Z gocbRef=IED1LD0/LLN0\$GO\$gcb1 \[.*\] .*(item )?1 ", out)
+
+
+def test_a_terminal_shows_a_state_that_does_not_change(net: Namespace) -> None:
+    """Nothing follows it but retransmissions; the block has it all the same, and counts them."""
+    near, far = pty.openpty()
+    argv = [sys.executable, "-m", "agent.cli", "listen", f"goose://{NEAR}"]
+    with published(net, "goose", "--steady-ms", "200"), net.inside():
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=far, stderr=far)
+        os.close(far)
+        try:
+            shown = ""
+            end = time.monotonic() + WAIT_S
+            while not re.search(r"item 1 .*noticed: .*\b[3-9] repeated", shown, re.S):
+                assert time.monotonic() < end, shown
+                if select.select([near], [], [], 0.2)[0]:
+                    shown += os.read(near, 65536).decode()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(WAIT_S) == 0
+        finally:
+            process.kill()
+            os.close(near)
 
 
 def test_sampled_values_by_the_block(net: Namespace) -> None:

@@ -244,7 +244,7 @@ def test_a_gateway_without_the_libraries_is_told_so():
     )
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
-    assert "'gpsd' needs pyubx2, which is not installed" in done.stdout
+    assert "'gpsd' needs pyubx2, which is not installed: gridseal[gnss] brings it" in done.stdout
 
 
 @runs

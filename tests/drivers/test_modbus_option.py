@@ -28,7 +28,7 @@ def test_what_a_line_is_to_carry_is_known_before_it_is_opened(tmp_path: Path):
         ({"units": "3-1"}, "written as"),
         ({"units": "1,2,2"}, "unit 2 is there twice"),
         ({"units": "0-3"}, "unit 0: 1 to 247"),
-        ({"map": "none.toml"}, "No such file"),
+        ({"map": "none.toml"}, "/none.toml: No such file"),
         ({"unitt": 3}, "did you mean 'unit'"),
         ({"device": [{"unit": 1, "map": "meter.toml"}]}, "stands beside"),
         ({"bytesize": 7}, "bytesize"),
@@ -37,4 +37,10 @@ def test_what_a_line_is_to_carry_is_known_before_it_is_opened(tmp_path: Path):
 def test_options_that_are_refused(tmp_path: Path, options: dict[str, object], said: str):
     made = source(tmp_path, "modbus+rtu", METER, **{"path": "/dev/none"} | options)
     with pytest.raises(ConfigError, match=said):
+        open_driver(made, Clock()).expected()
+
+
+def test_a_certificate_that_is_not_there_is_found_before_anything_is_opened(tmp_path: Path):
+    made = source(tmp_path, "modbus+tls", METER, host="meter", ca="no-ca.pem")
+    with pytest.raises(ConfigError, match=r"ca: .*/no-ca\.pem: No such file"):
         open_driver(made, Clock()).expected()

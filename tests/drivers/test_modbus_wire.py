@@ -84,6 +84,12 @@ def test_what_is_said_of_an_exchange(name: str, said: str):
     assert outcome(vector("modbus", name)) == said
 
 
+def test_a_stream_says_why_it_has_no_values():
+    found = compiled(Kind.MODBUS, vector("modbus", "map_registers"))
+    assert found.words(vector("modbus", "exception_tcp")) == "exception 2 (illegal data address)"
+    assert found.words(vector("modbus", "coils_tcp")) == found.words(b"") == ""
+
+
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_an_exchange_has_one_encoding(name: str):
     raw = vector("modbus", name)

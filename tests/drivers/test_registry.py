@@ -15,6 +15,7 @@ from drivers.sv.driver import SvDriver
 from evidence.config import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+RELAY = ROOT / "drivers" / "modbus" / "relay.toml"
 
 
 class Clock:
@@ -45,6 +46,41 @@ def test_each_scheme_has_its_driver():
 def test_modbus_has_a_driver_a_line(scheme: str, options: dict[str, object], driver: type):
     made = registry.open_driver(Source("m", scheme, options | {"map": "m.toml"}), Clock())
     assert type(made) is driver
+
+
+@pytest.mark.parametrize(
+    ("absent", "options"),
+    [("pymodbus", {"map": str(RELAY)}), ("sunspec2", {"sunspec": True})],
+)
+def test_a_library_that_is_missing_is_named_before_anything_is_opened(
+    monkeypatch: pytest.MonkeyPatch, absent: str, options: dict[str, object]
+):
+    made = registry.open_driver(Source("m", "modbus+tcp", {"host": "meter"} | options), Clock())
+    made.expected()
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(ConfigError, match=rf"'m': needs {absent}, .*gridseal\[modbus\]"):
+        made.expected()
+
+
+def test_an_interface_that_is_not_there_is_noted():
+    goose = Source("g", "goose", {"interface": "gs-none"})
+    (note,) = registry.line_notes(goose)
+    assert note.startswith("no such interface; there are ") and " lo" in note
+    assert registry.line_notes(Source("s", "sv", {"interface": "lo"})) == []
+
+
+def test_each_sample_has_a_driver_with_all_that_a_driver_has():
+    made = {
+        row["scheme"]: registry.open_driver(
+            Source(row["name"], row["scheme"], row["options"]), Clock()
+        )
+        for path in (ROOT / "drivers").rglob("sample.toml")
+        for row in tomllib.loads(path.read_text(encoding="utf-8"))["source"]
+    }
+    for driver in made.values():
+        assert dict(driver.counts) == {}
+        assert all(callable(getattr(driver, name)) for name in ("open", "read", "close"))
+    assert set(made) == set(registry.SCHEMES)
 
 
 def test_an_unknown_scheme_names_the_nearest():
