@@ -28,6 +28,7 @@ from drivers.modbus.conversation import (
     RtuConversation,
     Target,
     TcpConversation,
+    numbers,
 )
 from drivers.modbus.option import (
     Device,
@@ -49,6 +50,7 @@ from evidence.leap import BUILT_IN, NS
 
 SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
+SEEK_MAX_S = 20.0  # of one look beside others: 2,000 registers at 9,600 baud take 5 s
 
 
 class ModbusDriver(ABC):
@@ -70,13 +72,14 @@ class ModbusDriver(ABC):
         self._seek_ns = 0
         self._ended: LinkError | None = None
         self._maps: dict[str, map.PointMap] = {}
-        self._transaction = 0  # the last one on this connection
+        self._transactions = numbers()
+        self._earlier: Counter[str] = Counter()  # of what was polled before a unit was found
         self._silence_ns = 0
 
     @property
     def counts(self) -> Counter[str]:
         """What came of requests on this connection, by name."""
-        return self._talk.counts if self._talk is not None else Counter()
+        return self._earlier + (self._talk.counts if self._talk is not None else Counter())
 
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """All bytes of all exchanges, both ways and with the silence between, in a second.
@@ -99,6 +102,7 @@ class ModbusDriver(ABC):
         """
         await self.close()
         self._ended, self._missing, self._targets = None, [], []
+        self._transactions, self._earlier = numbers(), Counter()
         blocks = [
             block
             for device in self._devices
@@ -142,10 +146,12 @@ class ModbusDriver(ABC):
                 raise self._ended
             now_ns = self._now_ns()
             if self._missing and now_ns >= self._seek_ns and talk.idle():
-                setups = await self._seek()
+                try:
+                    setups = await self._seek()
+                finally:
+                    talk.rest(self._now_ns())
                 if setups:
                     return setups
-                talk.rest(self._now_ns())
                 continue
             await self._step(talk, port)
             self._judge_silence(talk, port)
@@ -167,8 +173,8 @@ class ModbusDriver(ABC):
         """The open line. Raises LinkError."""
 
     @abstractmethod
-    def _converse(self, targets: list[Target], transaction: int) -> Conversation:
-        """A conversation about these, from now on."""
+    def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
+        """A conversation about these, from then on."""
 
     @abstractmethod
     def _line_bytes(self, request: Request) -> int:
@@ -218,29 +224,34 @@ class ModbusDriver(ABC):
             raise LinkError("not open")
         block = Block("", "", request, sunspec.STATIC_PERIOD_MS, None, 0, None, ())
         target = Target(Layout(block), encode(self.framing, [request])[0])
+        from_ns = self._now_ns()
         for _ in range(SEEK_TRIES):
-            talk = self._converse([target], self._transaction)
+            talk = self._converse([target], from_ns)
             while not any(frame.fault is None for frame in talk.items):
                 await self._step(talk, self._port)
                 if self._ended is not None:
                     raise self._ended
-            self._transaction = talk.transaction
             frame = next(frame for frame in talk.items if frame.fault is None)
             exchange = read_exchange(frame.raw)
             found = adu.answer(self.framing, exchange.request, request, exchange.response)
             if found.name in (adu.ANSWERED, adu.REFUSED):
                 return found.data or None
+            # On a serial line its answer may still come, and would pass for that to the next read.
+            from_ns = self._now_ns() + int(self._options.timeout_ms * NS) // 1000
         raise LinkError(f"unit {request.unit}: {found.text()}")
 
     async def _seek(self) -> list[Setup]:
         """Looks for one unit that was not there; its Setups where it is there now."""
         device = self._missing.pop(0)
-        self._seek_ns = self._now_ns() + int(SEEK_S * NS)
+        self._missing.append(device)  # it stays there until it is found
         try:
-            found = await self._discover(device)
-        except LinkError:
-            self._missing.append(device)  # or the line has failed, and `_ended` says so
-            return []
+            async with asyncio.timeout(SEEK_MAX_S):
+                found = await self._discover(device)
+        except (LinkError, TimeoutError):
+            return []  # or the line has failed, and `_ended` says so
+        finally:
+            self._seek_ns = self._now_ns() + int(SEEK_S * NS)
+        self._missing.remove(device)
         return self._begin([target.layout.block for target in self._targets] + list(found))
 
     def _begin(self, blocks: list[Block]) -> list[Setup]:
@@ -252,7 +263,8 @@ class ModbusDriver(ABC):
         self._targets = [
             Target(Layout(block), request) for block, request in zip(blocks, requests, strict=True)
         ]
-        self._talk = self._converse(self._targets, self._transaction)
+        self._earlier = self.counts
+        self._talk = self._converse(self._targets, self._now_ns())
         periods = [block.period_ms for block in blocks]
         self._silence_ns = int(self._options.silence_after_s(periods) * NS)
         return [setup_of(block) for block in blocks]
@@ -311,7 +323,6 @@ class TcpDriver(ModbusDriver):
 
     async def _connect(self) -> Port:
         options = self._tcp()
-        self._transaction = 0
         return await open_tcp(options.host, options.port, options.connect_timeout_s, self._clock)
 
     def _tcp(self) -> TcpOptions:
@@ -320,9 +331,9 @@ class TcpDriver(ModbusDriver):
             raise LinkError("not a TCP source")
         return options
 
-    def _converse(self, targets: list[Target], transaction: int) -> Conversation:
-        terms = self._tcp().terms(BUILT_IN, transaction)
-        return TcpConversation(targets, terms, self._clock, self._now_ns())
+    def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
+        terms = self._tcp().terms(BUILT_IN, self._transactions)
+        return TcpConversation(targets, terms, self._clock, from_ns)
 
     def _line_bytes(self, request: Request) -> int:
         return adu.TCP_REQUEST_BYTES + adu.MBAP_BYTES + 2 + request.answer_bytes
@@ -338,7 +349,6 @@ class TlsDriver(TcpDriver):
         options = self._options
         if not isinstance(options, TlsOptions):
             raise LinkError("not a TLS source")
-        self._transaction = 0
         name = options.server_name or options.host
         where = (options.host, options.port, options.connect_timeout_s)
         return await open_tls(*where, self._clock, self._context(options), name)
@@ -377,9 +387,9 @@ class RtuDriver(ModbusDriver):
             raise LinkError("not a serial source")
         return options
 
-    def _converse(self, targets: list[Target], transaction: int) -> Conversation:
+    def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
         terms = self._rtu().terms(BUILT_IN)
-        return RtuConversation(targets, terms, self._clock, self._now_ns())
+        return RtuConversation(targets, terms, self._clock, from_ns)
 
     def _line_bytes(self, request: Request) -> int:
         # Two silences: the device has to keep one, too, before it answers.

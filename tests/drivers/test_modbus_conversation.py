@@ -1,5 +1,7 @@
 """The conversation without a line: late and crossed answers, noise, and what any bytes do to it."""
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from drivers.modbus.conversation import (
     Target,
     TcpConversation,
     Terms,
+    numbers,
 )
 from drivers.modbus.poll import MS
 from drivers.modbus.wire import Block, Layout, Point, Request, answer, read_exchange, read_request
@@ -205,7 +208,7 @@ def test_transactions_begin_anew_after_the_last_number():
     line = Line(TcpConversation, ONE)
     line.talk = TcpConversation(
         [Target(layout(ONE), asked(TcpConversation, ONE))],
-        TERMS._replace(transaction=65534),
+        TERMS._replace(transactions=itertools.islice(numbers(), 65534, None)),
         line,
         0,
     )
