@@ -30,13 +30,7 @@ from drivers.modbus.conversation import (
     TcpConversation,
     numbers,
 )
-from drivers.modbus.option import (
-    Device,
-    Options,
-    RtuOptions,
-    TcpOptions,
-    TlsOptions,
-)
+from drivers.modbus.option import Device, Options, RtuOptions, TcpOptions, TlsOptions
 from drivers.modbus.point import Block
 from drivers.modbus.request import encode
 from drivers.modbus.stream import setup_of
@@ -50,7 +44,7 @@ from evidence.leap import BUILT_IN, NS
 
 SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
-SEEK_MAX_S = 20.0  # of one look beside others: 2,000 registers at 9,600 baud take 5 s
+SEEK_MAX_S = 60.0  # of one look: ten thousand registers at 9,600 baud take 30 s
 
 
 class ModbusDriver(ABC):
@@ -203,7 +197,11 @@ class ModbusDriver(ABC):
         """The blocks of a SunSpec unit. Raises LinkError."""
         options = self._options
 
+        until_ns = self._now_ns() + int(SEEK_MAX_S * NS)
+
         async def read(address: int, length: int) -> bytes | None:
+            if self._now_ns() >= until_ns:
+                raise LinkError(f"unit {device.unit}, SunSpec: no end of it in {SEEK_MAX_S:.0f} s")
             return await self._read_once(Request(device.unit, 3, address, length))
 
         refresh = options.refresh_ms
@@ -245,9 +243,8 @@ class ModbusDriver(ABC):
         device = self._missing.pop(0)
         self._missing.append(device)  # it stays there until it is found
         try:
-            async with asyncio.timeout(SEEK_MAX_S):
-                found = await self._discover(device)
-        except (LinkError, TimeoutError):
+            found = await self._discover(device)
+        except LinkError:
             return []  # or the line has failed, and `_ended` says so
         finally:
             self._seek_ns = self._now_ns() + int(SEEK_S * NS)

@@ -218,6 +218,34 @@ def test_transactions_begin_anew_after_the_last_number():
         line.wait(1000)
 
 
+def test_what_a_gateway_says_of_a_silent_unit_rests_it():
+    line = Line(TcpConversation, ONE)
+    for number, wait_ms in ((1, 1000), (2, 1000)):
+        assert line.ask() == tcp(1, read(3, 0, 2), number)
+        line.hear(tcp(1, b"\x83\x0b", number))
+        assert line.names() == ["exception"]
+        line.wait(wait_ms)
+    assert line.ask() is None and line.talk.silent_ns(line.ms * MS) == 0
+    line.wait(2000)
+    assert line.ask() is not None
+    line.hear(tcp(1, b"\x83\x04", 3))  # the unit's own word
+    line.wait(1000)
+    assert line.ask() is not None
+
+
+def test_conversations_of_one_connection_share_its_transactions():
+    """What was asked before a unit was found is answered late: no answer to what is asked now."""
+    line, shared = Line(TcpConversation, ONE), numbers()
+    for number in (1, 2):
+        target = Target(layout(ONE), asked(TcpConversation, ONE))
+        terms = TERMS._replace(transactions=shared)
+        line.talk = TcpConversation([target], terms, line, line.ms * MS)
+        assert line.ask() == tcp(1, read(3, 0, 2), number)
+    line.hear(tcp(1, FIRST, 1))
+    line.hear(tcp(1, SECOND, 2))
+    assert line.names() == ["crossed_answer", "answered"]
+
+
 def test_a_failed_line_ends_what_is_out():
     for kind in (TcpConversation, RtuConversation):
         line = Line(kind, ONE)
