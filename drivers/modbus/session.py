@@ -55,12 +55,12 @@ def speaks(payload: bytes) -> bool:
 
 
 class Session:
-    """One connection."""
+    """One connection. `streams`: those that it shares with others to the same server."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: set[str] | None = None) -> None:
         self._splitters = (TcpSplitter(), TcpSplitter())
         self._waiting: OrderedDict[tuple[int, int], tuple[bytes, Instant]] = OrderedDict()
-        self._streams: set[str] = set()
+        self._streams = set[str]() if streams is None else streams
         self.counts: Counter[str] = Counter()
 
     def feed(self, direction: int, data: bytes, heard: Instant, fresh: bool = False) -> list[Item]:
