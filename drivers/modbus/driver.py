@@ -14,7 +14,6 @@ It retries no request: what was not answered is a fact, and the next poll is soo
 
 import asyncio
 import math
-import ssl
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ from drivers.modbus.wire import Framing, Layout, Request, read_exchange
 from drivers.port import Port
 from drivers.serial_line import open_line
 from drivers.serial_option import bytes_ns
-from drivers.tcp_line import open_tcp, open_tls
+from drivers.tcp_line import open_tcp, open_tls, tls_context
 from evidence.config import CONFIG_BYTES_MAX, ConfigError, convert
 from evidence.leap import BUILT_IN, NS
 
@@ -110,7 +109,7 @@ class ModbusDriver(ABC):
             for device in self._devices:
                 if device.sunspec:
                     try:
-                        blocks += await self._discover(device)
+                        blocks += await self._discover(device, plan.BLOCKS_MAX - len(blocks))
                     except LinkError as missing:
                         if self._ended is not None:
                             raise
@@ -193,8 +192,8 @@ class ModbusDriver(ABC):
         except plan.PlanError as fault:
             raise ConfigError(str(path), fault.name, fault.text) from fault
 
-    async def _discover(self, device: Device) -> tuple[Block, ...]:
-        """The blocks of a SunSpec unit. Raises LinkError."""
+    async def _discover(self, device: Device, most: int) -> tuple[Block, ...]:
+        """The blocks of a SunSpec unit, for so many of which there is room. Raises LinkError."""
         options = self._options
 
         until_ns = self._now_ns() + int(SEEK_MAX_S * NS)
@@ -212,9 +211,12 @@ class ModbusDriver(ABC):
         )
         models = await sunspec.discover(read)
         try:
-            return plan.blocks(device.unit, device.station, sunspec.point_map(models, rhythm))
+            found = plan.blocks(device.unit, device.station, sunspec.point_map(models, rhythm))
         except (plan.PlanError, ImportError) as fault:
             raise LinkError(f"unit {device.unit}, SunSpec: {fault}") from fault
+        if len(found) > most:  # what a device says must not cost the others their line
+            raise LinkError(f"unit {device.unit}, SunSpec: {len(found)} reads, room for {most}")
+        return found
 
     async def _read_once(self, request: Request) -> bytes | None:
         """Registers outside of polling; None where they are refused. Raises LinkError."""
@@ -243,7 +245,7 @@ class ModbusDriver(ABC):
         device = self._missing.pop(0)
         self._missing.append(device)  # it stays there until it is found
         try:
-            found = await self._discover(device)
+            found = await self._discover(device, plan.BLOCKS_MAX - len(self._targets))
         except LinkError:
             return []  # or the line has failed, and `_ended` says so
         finally:
@@ -340,30 +342,20 @@ class TlsDriver(TcpDriver):
     """The same in TLS (MODBUS/TCP Security V2.1)."""
 
     def _read_options(self) -> TlsOptions:
-        return convert(dict(self._source.options), TlsOptions, self._name)
+        options = convert(dict(self._source.options), TlsOptions, self._name)
+        if options.key and not options.certificate:
+            raise ConfigError(self._name, "key", "is a key without a certificate")
+        return options
 
     async def _connect(self) -> Port:
         options = self._options
         if not isinstance(options, TlsOptions):
             raise LinkError("not a TLS source")
-        name = options.server_name or options.host
+        files = (options.ca, options.certificate, options.key)
+        context = tls_context(self._name, Path(self._source.folder), *files)
         where = (options.host, options.port, options.connect_timeout_s)
-        return await open_tls(*where, self._clock, self._context(options), name)
-
-    def _context(self, options: TlsOptions) -> ssl.SSLContext:
-        """Raises ConfigError for a file that is not there, or is none."""
-        folder, key = self._source.folder, "ca"
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_verify_locations(Path(folder, options.ca))
-            if options.certificate:
-                key = "certificate"
-                private = Path(folder, options.key) if options.key else None
-                context.load_cert_chain(Path(folder, options.certificate), private)
-        except OSError as fault:
-            raise ConfigError(self._name, key, f"{fault.strerror or fault}") from fault
-        return context
+        name = options.server_name or options.host
+        return await open_tls(*where, self._clock, context, name)
 
 
 class RtuDriver(ModbusDriver):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from drivers.line import Frame, LinkError, Setup
 from drivers.modbus.wire import read_exchange
@@ -65,9 +66,26 @@ async def test_tls(tmp_path: Path, version: ssl.TLSVersion):
             made = source(tmp_path, "modbus+tls", **(options | wrong), port=port)
             with pytest.raises(LinkError, match="its certificate does not hold"):
                 await open_driver(made, Clock()).open()
-        made = source(tmp_path, "modbus+tls", **options | {"ca": "none.pem"}, port=port)
-        with pytest.raises(ConfigError, match="ca"):
-            await open_driver(made, Clock()).open()
+        locked(ours.private_key_pem.bytes(), tmp_path / "locked.pem")
+        for wrong, said in (
+            ({"ca": "none.pem"}, "ca"),
+            ({"key": "locked.pem"}, "certificate: no certificate or key"),  # and nobody is asked
+            ({"certificate": "", "key": "ours.pem"}, "key: is a key without a certificate"),
+        ):
+            made = source(tmp_path, "modbus+tls", **options | wrong, port=port)
+            with pytest.raises(ConfigError, match=said):
+                await open_driver(made, Clock()).open()
+
+
+def locked(key: bytes, path: Path) -> None:
+    """The same private key under a pass phrase."""
+    private = serialization.load_pem_private_key(key, None)
+    text = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    path.write_bytes(text)
 
 
 @runs

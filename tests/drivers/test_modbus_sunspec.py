@@ -235,6 +235,22 @@ async def test_a_device_that_is_not_there_yet_is_looked_for_beside_the_others(
 
 
 @runs
+async def test_a_device_that_claims_too_much_costs_nobody_else_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("drivers.modbus.plan.BLOCKS_MAX", 3)
+    greedy = holding(MARK + COMMON + INVERTER * 3 + END, 40000)
+    meter = SimDevice(2, holding(b"\0\7", 0).simdata)
+    (tmp_path / "m.toml").write_text('period_ms = 20\n[[point]]\nname = "a"\naddress = 0\n')
+    options = {"device": [{"unit": 1, "sunspec": True}, {"unit": 2, "map": "m.toml"}]}
+    async with tcp_server([greedy, meter]) as port:
+        made = source(tmp_path, "modbus+tcp", "", host="127.0.0.1", port=port, **options)
+        async with opened(made) as heard:
+            assert set(heard.setups) == {"unit=2 holding=0+1"}
+            assert {heard.values(frame) for frame in await heard.more(3)} == {(7,)}
+
+
+@runs
 async def test_a_line_on_which_nothing_is_found(tmp_path: Path):
     async with tcp_server([holding(b"\0\7", 0)]) as port:
         made = source(tmp_path, "modbus+tcp", "", host="127.0.0.1", port=port, sunspec=True)
