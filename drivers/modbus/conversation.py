@@ -219,8 +219,10 @@ class TcpConversation(Conversation):
             self._given_up[transaction] = None
             if len(self._given_up) > GIVEN_UP_MAX:
                 self._given_up.popitem(last=False)
-            # Begun and not ended in all this time: a length that lies. What follows begins anew.
-            rest = b"".join(bad.raw for bad in self._splitter.flush())
+            rest = b""
+            if self._splitter.begun() not in self._out:
+                # Begun and not ended in all this time: a length that lies. What follows is anew.
+                rest = b"".join(bad.raw for bad in self._splitter.flush())
             self._finish(pending, pending.odd + rest, self._clock.now(), now_ns)
 
     def rest(self, now_ns: int) -> None:

@@ -204,6 +204,19 @@ def test_a_length_that_lies_costs_one_answer():
     assert line.names() == ["answered"]
 
 
+def test_an_answer_that_has_begun_is_not_the_loss_of_another_request():
+    line = Line(TcpConversation, ONE, TWO)
+    line.ask()
+    line.wait(50)
+    line.ask()
+    second = tcp(1, SECOND, 2)
+    line.wait(49)
+    line.hear(second[:8])
+    line.wait(1)  # the first is given up
+    line.hear(second[8:])
+    assert line.names() == ["no_answer", "answered"]
+
+
 def test_transactions_begin_anew_after_the_last_number():
     line = Line(TcpConversation, ONE)
     line.talk = TcpConversation(
