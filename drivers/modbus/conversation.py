@@ -29,6 +29,7 @@ from evidence.code import Flag, Kind, TimeSource
 from evidence.leap import LeapTable
 
 TRANSACTIONS = 1 << 16
+OTHERS = ("wrong_function", "wrong_size")  # a whole answer, to another request
 GIVEN_UP_MAX = 256  # transactions remembered, so that a late answer is not called a stray one
 KIND: Final = int(Kind.MODBUS)
 _UNKNOWN: Final = int(TimeSource.UNKNOWN)
@@ -146,8 +147,9 @@ class Conversation(ABC):
         if found.name in (ANSWERED, REFUSED):
             came = Came.ABSENT if found.code == TARGET_SILENT else Came.GOOD
             self._good_ns = now_ns
-        # What has begun to answer will not answer late; what has not may.
-        begun = response[:1] == bytes((layout.request.unit,))
+        # What has begun to answer will not answer late; what has not, or has answered something
+        # else, may.
+        begun = response[:1] == bytes((layout.request.unit,)) and found.name not in OTHERS
         hold_ns = 0 if came in (Came.GOOD, Came.ABSENT) or begun else self._terms.hold_ns
         self._schedule.done(pending.number, now_ns, came, hold_ns)
         return found

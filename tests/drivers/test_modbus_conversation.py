@@ -101,6 +101,27 @@ def test_the_late_answer_of_a_unit_is_never_that_to_its_next_request():
     assert line.ask() in (asked(RtuConversation, ONE), asked(RtuConversation, TWO))
 
 
+def test_answers_that_lag_by_one_are_not_taken():
+    """A unit that hung answers what was given up; what it was asked next it answers after that."""
+    third = Request(1, 3, 60, 2)
+    line = Line(RtuConversation, Request(1, 3, 0, 10), TWO, third)
+    line.ask()
+    line.wait(TIMEOUT_MS)
+    line.wait(1000)
+    if line.ask() != asked(RtuConversation, TWO):
+        line.hear(rtu(1, told(3, bytes(20))))
+        line.wait(SETTLE_MS)
+        assert line.ask() == asked(RtuConversation, TWO)
+    line.names()
+    line.hear(rtu(1, told(3, bytes(20))))
+    line.wait(SETTLE_MS)
+    assert line.names() == ["wrong_size"]
+    line.wait(SETTLE_MS)
+    assert line.ask() is None
+    line.hear(rtu(1, SECOND))
+    assert line.names() == ["late_answer"]
+
+
 def test_bytes_that_nobody_waits_for_drain_the_line():
     line = Line(RtuConversation, ONE, OTHER)
     line.ask()
