@@ -43,6 +43,7 @@ from evidence.leap import BUILT_IN, NS
 
 SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
+LATE_S = 0.05  # for bytes that are there already; in TLS they may make nothing yet
 SEEK_MAX_S = 60.0  # of one look: ten thousand registers at 9,600 baud take 30 s
 
 
@@ -303,12 +304,15 @@ class ModbusDriver(ABC):
 
 async def _taken(port: Port, wait_s: float | None) -> list[tuple[bytes, Instant]]:
     """What has arrived within that time. Raises LinkError."""
-    try:
-        async with asyncio.timeout(wait_s):
-            return await port.take()
-    except TimeoutError:
-        # Bytes that wait to be read were in time: it is we who are late.
-        return await port.take() if port.untaken() else []
+    for most_s in (wait_s, LATE_S):
+        try:
+            async with asyncio.timeout(most_s):
+                return await port.take()
+        except TimeoutError:
+            # Bytes that wait to be read were in time: it is we who are late.
+            if not port.untaken():
+                break
+    return []
 
 
 class TcpDriver(ModbusDriver):

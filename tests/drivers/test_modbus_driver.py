@@ -12,7 +12,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from drivers.line import Frame, LinkError, Setup
+from drivers.modbus.driver import _taken
 from drivers.modbus.wire import read_exchange
+from drivers.port import Port
 from drivers.registry import open_driver
 from evidence.code import Class, Reason
 from evidence.config import ConfigError
@@ -75,6 +77,24 @@ async def test_tls(tmp_path: Path, version: ssl.TLSVersion):
             made = source(tmp_path, "modbus+tls", **options | wrong, port=port)
             with pytest.raises(ConfigError, match=said):
                 await open_driver(made, Clock()).open()
+
+
+@runs
+async def test_bytes_that_make_nothing_yet_hold_nobody_up():
+    """Half a record of TLS is there, and in time; what it will be nobody waits for without end."""
+
+    class Half(Port):
+        def _read(self) -> bytes:
+            raise BlockingIOError
+
+    ours, theirs = socket.socketpair()
+    port = Half(ours.fileno(), Clock(), ours.close)
+    try:
+        theirs.send(b"\x17\x03\x03")
+        assert await asyncio.wait_for(_taken(port, 0.01), WAIT_S) == []
+    finally:
+        port.close()
+        theirs.close()
 
 
 def locked(key: bytes, path: Path) -> None:
