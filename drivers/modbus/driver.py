@@ -65,7 +65,7 @@ class ModbusDriver(ABC):
         self._missing: list[Device] = []  # SunSpec units that were not there
         self._seek_ns = 0
         self._ended: LinkError | None = None
-        self._maps: dict[str, map.PointMap] = {}
+        self._maps: dict[str, tuple[str, map.PointMap]] = {}  # the file's text beside it
         self._transactions = numbers()
         self._earlier: Counter[str] = Counter()  # of what was polled before a unit was found
         self._silence_ns = 0
@@ -179,7 +179,6 @@ class ModbusDriver(ABC):
     def _mapped(self, device: Device) -> tuple[Block, ...]:
         """The blocks of a unit, by its map. Raises ConfigError."""
         path = Path(self._source.folder, device.map)
-        text = ""
         if device.map not in self._maps:
             try:
                 with path.open("rb") as file:
@@ -187,11 +186,12 @@ class ModbusDriver(ABC):
             except (OSError, ValueError) as fault:
                 reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8"
                 raise ConfigError(self._name, "map", f"{device.map}: {reason}") from fault
-            self._maps[device.map] = map.read_map(text, str(path))
+            self._maps[device.map] = text, map.read_map(text, str(path))
+        text, found = self._maps[device.map]
         try:
-            return plan.blocks(device.unit, device.station, self._maps[device.map])
+            return plan.blocks(device.unit, device.station, found)
         except plan.PlanError as fault:
-            raise ConfigError(str(path), fault.name, fault.text) from fault
+            raise map.refused(text, str(path), fault.name, fault.text) from fault
 
     async def _discover(self, device: Device, most: int) -> tuple[Block, ...]:
         """The blocks of a SunSpec unit, for so many of which there is room. Raises LinkError."""

@@ -119,6 +119,15 @@ def test_a_sentinel_is_found_as_manuals_write_it(kind: str, written: str, data: 
     assert Layout(read_block(block.encoded())).values(bytes.fromhex(data)) == (None,)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "value"),
+    [("fffe", 0.05), ("0000", 5), ("000a", 50_000_000_000), ("000b", None), ("8000", None)],
+)
+def test_an_exponent_that_is_none_leaves_no_value(exponent: str, value: float | None):
+    (block,) = plan.blocks(1, "", made(point("a", 0, "exponent = 1")))
+    assert Layout(block).values(bytes.fromhex("0005" + exponent)) == (value,)
+
+
 def test_a_label_of_a_signed_number():
     text = point("a", 0, 'type = "s16"', 'enum = { 0xFFFF = "none", -2 = "open" }')
     (block,) = plan.blocks(1, "", made(text))
