@@ -87,9 +87,11 @@ format: venv ## Lays out the source, and mends what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-soak: venv ## Memory over ten minutes, 10,000 simulated runs; SECONDS=60 RUNS=100 for less
+soak: venv ## Ten minutes of memory, 10,000 simulated runs, fuzzing; SECONDS=60 RUNS=100 for less
 	@$(BIN)/gridseal-hil bench soak --seconds $(or $(SECONDS),600) $(ARGS)
 	$(BIN)/gridseal-hil sim --runs $(or $(RUNS),10000) --crash-points --week --jobs $$(nproc)
+	$(BIN)/gridseal-hil fuzz --cases $$((10 * $(or $(RUNS),10000))) --from tests/vectors \
+	    $(addprefix --from ,$(wildcard $(or $(GRIDSEAL_CAPTURES),../shared/captures)))
 
 bench: venv ## The benchmarks, one after the other, a line of JSON each
 	@for what in seal admit verify decode modbus latency drain flash; do

@@ -10,18 +10,24 @@
 4. Modbus: the four functions that read (MODBUS Application Protocol V1.1b3, 6.1 to 6.4), of one
    unit, within their limits; over TCP and TLS framed by MBAP, on a serial line by address and CRC.
    No other function, no broadcast, no request inside another.
-5. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
+5. u-blox receivers: polls of what they are and of how they measure, and the rate at which they tell
+   the messages that are read here, on the port that asks, in RAM: what is lost with power. No rate
+   of 0, no other item of configuration, no other layer.
+6. gpsd: to be told what it hears, its devices untouched.
+7. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
 
 It opens nothing and waits for nothing: the line is non-blocking, and an ask is a few bytes. Through
 TLS an ask is checked as it is, just before it is encrypted.
 """
 
 import os
+import re
 import socket
 from binascii import crc_hqx
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from drivers.gnss.check import UBX_SYNC, fletcher
 from drivers.line import LinkError
 from drivers.modbus import crc
 
@@ -55,6 +61,37 @@ MODBUS_READS: Final = {  # name, most of one read
 _MODBUS_PDU_BYTES = 5
 _MODBUS_MBAP = b"\0\0\0\6"  # protocol 0, and the length of unit and PDU
 _MODBUS_UNIT_MAX = 247  # on a serial line; 0 is everybody
+
+UBX_POLLS: Final = {  # class, identifier, payload
+    (0x0A, 0x04, b""): "poll MON-VER",
+    (0x06, 0x3D, b""): "poll CFG-TMODE2",
+    (0x06, 0x71, b""): "poll CFG-TMODE3",
+    (0x06, 0x8B, bytes(4) + b"\x01\x00\x03\x20"): "poll CFG-TMODE-MODE",  # of the RAM layer
+}
+UBX_RATES: Final = {  # class, identifier: name, and CFG-MSGOUT-...-UART1 (0: has none)
+    (0x01, 0x03): ("NAV-STATUS", 0x2091001B),
+    (0x01, 0x07): ("NAV-PVT", 0x20910007),
+    (0x01, 0x26): ("NAV-TIMELS", 0x20910061),
+    (0x01, 0x35): ("NAV-SAT", 0x20910016),
+    (0x01, 0x3B): ("NAV-SVIN", 0x20910089),
+    (0x01, 0x61): ("NAV-EOE", 0x20910160),
+    (0x0A, 0x09): ("MON-HW", 0),
+    (0x0A, 0x38): ("MON-RF", 0x2091035A),
+    (0x0D, 0x01): ("TIM-TP", 0x2091017E),
+    (0x0D, 0x04): ("TIM-SVIN", 0),
+    (0x27, 0x09): ("SEC-SIG", 0x20910635),
+}
+UBX_RATE_MAX: Final = 60  # epochs a message: once a minute
+_UBX_CFG_MSG, _UBX_CFG_VALSET = (0x06, 0x01), (0x06, 0x8A)
+_UBX_VALSET_RAM = b"\x00\x01\x00\x00"  # version 0, layer RAM and no other, no transaction
+_UBX_VALSET_ITEMS_MAX = 64
+_UBX_PORTS = 3  # the keys of UART1, UART2 and USB follow one another
+_UBX_KEYS = frozenset(
+    key + port for _, key in UBX_RATES.values() if key for port in range(_UBX_PORTS)
+)
+_GPSD_WATCH = re.compile(
+    rb'\?WATCH=\{"enable":true,"json":true,"raw":2(?:,"device":"[\w./:@+-]{1,128}")?\};\n', re.ASCII
+)
 
 
 class Outlet(Protocol):
@@ -148,9 +185,42 @@ def _ieee1344(encoded: bytes) -> str:
     return name
 
 
+def _ubx(encoded: bytes) -> str:
+    """The name of a poll or of rates that a u-blox receiver may be sent."""
+    if encoded[:2] != UBX_SYNC or len(encoded) < 8 or fletcher(encoded[2:-2]) != encoded[-2:]:
+        raise AskError(f"not a UBX message: {encoded[:20].hex()}")
+    identity, payload = (encoded[2], encoded[3]), encoded[6:-2]
+    if int.from_bytes(encoded[4:6], "little") != len(payload):
+        raise AskError(f"LENGTH of a UBX message is wrong: {encoded[:20].hex()}")
+    name = UBX_POLLS.get((*identity, payload))
+    if name is not None:
+        return name
+    if identity == _UBX_CFG_MSG and len(payload) == 3:  # the short form: of this port alone
+        row = UBX_RATES.get((payload[0], payload[1]))
+        if row is not None and 1 <= payload[2] <= UBX_RATE_MAX:
+            return f"rate of {row[0]}"
+    if identity == _UBX_CFG_VALSET and payload[:4] == _UBX_VALSET_RAM:
+        items = payload[4:]
+        keys = [int.from_bytes(items[at : at + 4], "little") for at in range(0, len(items), 5)]
+        rates = items[4::5]
+        whole = len(items) % 5 == 0 and 1 <= len(keys) <= _UBX_VALSET_ITEMS_MAX
+        if whole and _UBX_KEYS.issuperset(keys) and all(1 <= r <= UBX_RATE_MAX for r in rates):
+            return f"rates of {len(keys)} messages"
+    raise AskError(f"UBX {encoded[2:].hex(' ')[:80]} is not in the table")
+
+
+def _gpsd(encoded: bytes) -> str:
+    """The one thing that gpsd is asked."""
+    if _GPSD_WATCH.fullmatch(encoded) is None:
+        raise AskError(f"gpsd is not asked {encoded[:80]!r}")
+    return "watch"
+
+
 _PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {
     "c37118": _c37118,
     "ieee1344": _ieee1344,
     "modbus-tcp": _modbus_tcp,
     "modbus-rtu": _modbus_rtu,
+    "ubx": _ubx,
+    "gpsd": _gpsd,
 }

@@ -40,6 +40,7 @@ HOST = Place(host="host", port="port")
 FILE = Place(path="path")
 DATAGRAMS = Place("host", "port", "", "local_host", "local_port", "group")
 INTERFACE = Place(host="interface")
+DAEMON = Place(host="host", port="port", path="device")
 UNASKED = {"commands": "none"}
 
 
@@ -58,6 +59,7 @@ class Scheme(NamedTuple):
 _PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only unasked"
 _MODBUS_HINT = "is unit the device's own, and do baud and parity match?"
 _ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
+_RECEIVER_HINT = "is baud the receiver's, and is its antenna connected?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
         *("drivers.c37118.driver", "TcpDriver", "drivers.c37118.option", "TcpOptions"),
@@ -103,6 +105,18 @@ SCHEMES: Mapping[str, Scheme] = {
         *("drivers.sv.driver", "SvDriver", "drivers.sv.option", "SvOptions"),
         *(False, INTERFACE, _ETHERNET_HINT),
     ),
+    "ublox": Scheme(
+        *("drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions"),
+        *(True, FILE, _RECEIVER_HINT),
+    ),
+    "nmea": Scheme(
+        *("drivers.gnss.driver", "NmeaDriver", "drivers.gnss.option", "NmeaOptions"),
+        *(True, FILE, _RECEIVER_HINT),
+    ),
+    "gpsd": Scheme(
+        *("drivers.gnss.driver", "GpsdDriver", "drivers.gnss.option", "GpsdOptions"),
+        *(False, DAEMON, _RECEIVER_HINT),
+    ),
 }
 
 
@@ -139,7 +153,12 @@ def options_of(source: Source) -> Any:
 def open_driver(source: Source, clock: Clock) -> Driver:
     """The driver of a source, not yet opened. Raises ConfigError."""
     row = scheme(source.scheme)
-    made = getattr(importlib.import_module(row.module), row.driver)
+    try:
+        module = importlib.import_module(row.module)
+    except ModuleNotFoundError as fault:  # a library of an extra (setup.cfg)
+        text = f"{source.scheme!r} needs {fault.name}, which is not installed"
+        raise ConfigError(f"source {source.name!r}", "scheme", text) from fault
+    made = getattr(module, row.driver)
     return cast(Driver, made(source, clock))
 
 

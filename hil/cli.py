@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, replay, sim, faults, bench.
+"""`gridseal-hil`: demo, replay, sim, faults, fuzz, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -13,7 +13,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +26,7 @@ INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
 SEED_MAX = (1 << 32) - 1
-RUNS_MAX = 10_000_000  # of the simulation
+RUNS_MAX = 10_000_000  # of the simulation, and cases of each target of the fuzzing
 JOBS_MAX = 256
 # Each is a module of hil.bench with `measure`, and the options that it takes.
 BENCHES = {
@@ -92,6 +92,8 @@ def _run(argv: Sequence[str]) -> int:
         )
     if asked.command == "faults":
         return _faults(asked)
+    if asked.command == "fuzz":
+        return _fuzz(asked)
     return _bench(asked)
 
 
@@ -99,24 +101,26 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     about = "The bench: simulated devices, captures, measurements."
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
-        dest="command", metavar="demo | replay | sim | faults | bench", required=True
+        dest="command", metavar="demo | replay | sim | faults | fuzz | bench", required=True
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
+        "fuzz": "bytes that no device would send: each is refused by name, at little cost",
         "bench": "measure one thing against its reference",
     }
     commands = {
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, replay, sim, faults, bench = commands.values()
+    demo, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="make everything here, and leave it")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
     _simulation(sim)
+    _fuzzing(fuzz)
     listed = "; ".join(f"{name}: {text}" for name, (text, _) in BENCHES.items())
     bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
     _seconds(bench, "how long to measure")
@@ -159,6 +163,21 @@ def _simulation(sim: _Parser) -> None:
     )
 
 
+def _fuzzing(fuzz: _Parser) -> None:
+    fuzz.epilog = (
+        "What fails is told with its number and its bytes: --seed and --cases 1 make it again."
+    )
+    fuzz.add_argument(
+        "--cases", type=_runs, metavar="N", help=f"of each, 1 to {RUNS_MAX:,}; default: 2,000"
+    )
+    fuzz.add_argument("--only", metavar="NAME,...", help="these, and not all")
+    fuzz.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the first case")
+    fuzz.add_argument(
+        "--from", type=Path, action="append", default=[], dest="paths", metavar="PATH",
+        help="captures, vectors and files to begin with, or a folder of them; may be repeated",
+    )  # fmt: skip
+
+
 def _seconds(parser: _Parser, text: str) -> None:
     parser.add_argument("--seconds", type=_duration, metavar="N", help=text)
 
@@ -199,14 +218,30 @@ def _faults(asked: argparse.Namespace) -> int:
     from hil.faults import command
     from hil.faults.table import FAULTS
 
-    names = list(FAULTS) if asked.only is None else asked.only.split(",")
-    for name in names:
-        if name not in FAULTS:
-            text = f"{name!r} is {config.nearest(name, list(FAULTS))}"
-            raise UsageError(f"gridseal-hil faults: --only: {text}")
+    names = _chosen("faults", asked.only, FAULTS)
     seed = int.from_bytes(os.urandom(4)) if asked.seed is None else asked.seed
-    chosen = [FAULTS[name] for name in dict.fromkeys(names)]
+    chosen = [FAULTS[name] for name in names]
     return command.main(chosen, asked.json, seed, asked.keep)
+
+
+def _fuzz(asked: argparse.Namespace) -> int:
+    from hil.fuzz import command
+
+    names = _chosen("fuzz", asked.only, command.TARGETS)
+    try:
+        return command.main(asked.cases, names, asked.seed, asked.paths, asked.json)
+    except OSError as fault:
+        raise UsageError(f"gridseal-hil fuzz: --from: {fault}") from fault
+
+
+def _chosen(command: str, only: str | None, known: Collection[str]) -> list[str]:
+    """The names that --only names, each once; all of them without it. Raises UsageError."""
+    names = list(known) if only is None else only.split(",")
+    for name in names:
+        if name not in known:
+            text = f"{name!r} is {config.nearest(name, list(known))}"
+            raise UsageError(f"gridseal-hil {command}: --only: {text}")
+    return list(dict.fromkeys(names))
 
 
 def _check_bench(name: str) -> None:

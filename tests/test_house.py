@@ -44,7 +44,8 @@ CLOCK_OWNERS = re.compile(
 CLOCKS = ("time", "clock_gettime", "monotonic", "perf_counter")
 CLOCK_NAMES = {name + ns for name in CLOCKS for ns in ("", "_ns")}
 BROAD = {"Exception", "BaseException"}
-BROAD_OWNER = "agent/runner.py"  # one supervised loop, and no other
+# One supervised loop, and what looks for whatever comes out; nothing else.
+BROAD_OWNERS = ("agent/runner.py", "hil/fuzz/trial.py")
 IO_MODULES = {
     "asyncio",
     "multiprocessing",
@@ -225,7 +226,7 @@ def test_exceptions_are_named_errors():
     assert not misnamed
 
 
-def test_broad_except_only_in_the_supervised_loop():
+def test_broad_except_only_where_it_is_granted():
     found: list[str] = []
     for name in sources():
         for node in ast.walk(tree(name)):
@@ -233,9 +234,7 @@ def test_broad_except_only_in_the_supervised_loop():
                 caught = {ast.unparse(part) for part in ast.walk(node.type)} if node.type else BROAD
                 if caught & BROAD:
                     found.append(f"{name}:{node.lineno}")
-    allowed = [place for place in found if place.startswith(BROAD_OWNER)]
-    assert len(allowed) <= 1
-    assert found == allowed
+    assert [place.rpartition(":")[0] for place in found] == list(BROAD_OWNERS)
 
 
 def test_protocols_are_bytes_in_facts_out():

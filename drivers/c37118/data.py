@@ -17,7 +17,7 @@ It does not check CHK (whoever takes a frame from the wire has), and does not ju
 """
 
 from collections.abc import Iterable, Sequence
-from math import cos, nan, sin
+from math import cos, isfinite, nan, sin
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
@@ -148,6 +148,8 @@ class Layout:
         for at, slot in enumerate(self.slots):
             if slot.part == "magnitude":
                 angle = values[at + 1]
+                if not isfinite(angle):
+                    angle = nan  # infinity fits a float's place, and no direction
                 found.append(complex(values[at] * cos(angle), values[at] * sin(angle)))
             elif slot.part == "real":
                 found.append(complex(values[at], values[at + 1]))

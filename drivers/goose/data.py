@@ -36,6 +36,7 @@ ENTRIES_MAX = 4096  # of one structure or data set: as many channels as a descri
 INTEGER_OCTETS_MAX = 8  # INT64
 UNSIGNED_BITS_MAX = 64
 OBJID_ARCS_MAX = 32
+OBJID_OCTETS_MAX = 256  # a number of a thousand octets has more digits than Python writes
 # Bit strings that are read once and known: positions and qualities take few values.
 BIT_STRINGS_MAX, SHORT_OCTETS_MAX = 1024, 5
 
@@ -221,6 +222,8 @@ def _octets(contents: bytes) -> bytes:
 
 def _object_id(contents: bytes) -> str:
     """X.690 8.19: seven bits an octet; the first number is two."""
+    if len(contents) > OBJID_OCTETS_MAX:
+        raise FrameError("objid_contents", f"{len(contents)} octets; at most {OBJID_OCTETS_MAX}")
     arcs, number = list[int](), 0
     for octet in contents:
         number = number << 7 | octet & 0x7F

@@ -98,7 +98,7 @@ def decode_configuration(configuration: bytes) -> DataSet:
         found = cbor.decode(configuration)
     except EvidenceError as fault:
         raise FrameError("configuration", str(fault)) from fault
-    if not isinstance(found, tuple) or len(found) != 6 or found[0] != VERSION:
+    if not isinstance(found, tuple) or len(found) != 6 or not _is_version(found[0]):
         raise FrameError("configuration", "not a GOOSE data set")
     _, reference, dat_set, go_id, revision, entries = found
     if revision is not None and not _is_number(revision, 1 << 32):
@@ -204,6 +204,11 @@ def _members(
             below, at = _members(entries, at, inside, ber.deeper(depth))
         found.append(Member(_text(name), kind, _text(btype), below))
     return tuple(found), at
+
+
+def _is_version(value: Any) -> bool:
+    """True and 1.0 are equal to 1, and other encodings."""
+    return type(value) is int and value == VERSION
 
 
 def _is_number(value: Any, beyond: int) -> bool:

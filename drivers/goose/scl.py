@@ -14,7 +14,7 @@ addresses, identifiers, and the members of their data sets with their types.
 Pure: whoever reads the file brings its bytes and its name. Everything wrong is a ConfigError.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -142,10 +142,11 @@ class _Scl:
 
     def _members(self, ied: Element, dataset: Element, own: str) -> tuple[Member, ...]:
         found: list[Member] = []
-        self._made = 0
+        self._made, left = 0, MEMBERS_MAX
         for fcda in dataset.findall("FCDA"):
             found.append(self._member(ied, fcda, own))
-            if _more_than(MEMBERS_MAX, found):
+            left -= _count(found[-1], left)
+            if left < 0:
                 raise self._fault(own, f"more than {MEMBERS_MAX} members in its data set")
         return tuple(found)
 
@@ -278,19 +279,19 @@ def _named(elements: Iterator[Element], key: str, name: str | None) -> Element |
     return next((each for each in elements if each.get(key) == name), None)
 
 
-def _more_than(most: int, members: Sequence[Member]) -> bool:
-    """Whether there are more, all that is in them counted; it counts no further than that."""
-    levels, count = [iter(members)], 0
-    while levels:
+def _count(whole: Member, most: int) -> int:
+    """How many members there are, all that is in them counted; it counts little further than
+    `most`.
+    """
+    levels, count = [iter((whole,))], 0
+    while levels and count <= most:
         member = next(levels[-1], None)
         if member is None:
             levels.pop()
             continue
         count += 1
-        if count > most:
-            return True
         levels.append(iter(member.members))
-    return False
+    return count
 
 
 def _tree(content: bytes, file: str) -> Element:
@@ -317,6 +318,10 @@ def _tree(content: bytes, file: str) -> Element:
     parser.CharacterDataHandler = builder.data
     try:
         parser.Parse(content, True)
+    except ConfigError:
+        raise
     except expat.ExpatError as fault:
         raise ConfigError(file, "", f"not XML: {fault}", fault.lineno) from fault
+    except (LookupError, ValueError) as fault:  # of an encoding that Python does not know
+        raise ConfigError(file, "encoding", str(fault)) from fault
     return builder.close()

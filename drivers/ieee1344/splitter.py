@@ -8,8 +8,8 @@
    frame stands right behind it.
 3. A length that lies costs no good frame: while a claimed frame is incomplete, the bytes behind its
    start are searched for a good one.
-4. Memory is bounded by two frames beyond what one call brings, and work by SEARCH_BYTES_MAX a call:
-   bytes made to be searched for ever are dropped as `flood`.
+4. Memory is bounded by two frames beyond what one call brings, and work by what was heard
+   (drivers.search): bytes made to be searched for ever are dropped as `flood`.
 
 It keeps no clock, and knows of no configuration.
 """
@@ -29,10 +29,12 @@ from drivers.ieee1344.frame import (
     unix,
 )
 from drivers.line import FrameError
+from drivers.search import Kind, Search
 
-# Of CRC over candidates that fail, a call: 40 ms. Without a SYNC every third place is one, and this
-# searches all that one read brings.
+# Of CRC over candidates that fail: 40 ms. Without a SYNC every third place is one, and this is for
+# some ten thousand of them.
 SEARCH_BYTES_MAX = 16 << 20
+SEARCH_A_BYTE = 64  # earned by each byte heard
 NEAR_S = 86_400  # no PMU's clock moves so far between two frames; random bytes do
 YEARS = range(788_918_400, 2_366_841_600)  # SOC since 1970: from 1995, the standard's year, to 2045
 _KIND_MAX = FrameType.CONFIGURATION
@@ -43,17 +45,17 @@ class Splitter:
     for what is none.
     """
 
-    __slots__ = ("_budget", "_rest", "_soc")
+    __slots__ = ("_rest", "_search", "_soc")
 
     def __init__(self) -> None:
         self._rest = b""
-        self._budget = 0
+        self._search = Search(Kind(_place, _claim, self._good, SEARCH_BYTES_MAX, SEARCH_A_BYTE))
         self._soc: int | None = None  # of the last good frame, since 1970
 
     def feed(self, data: bytes) -> list[bytes | Bad]:
         """Whole frames with CHK checked, and Bads, in the order of the bytes."""
         buffer = self._rest + data if self._rest else data
-        self._budget = SEARCH_BYTES_MAX
+        self._search.heard(len(data))
         out: list[bytes | Bad] = []
         at, end = 0, len(buffer)
         while end - at >= HEAD_BYTES:
@@ -68,11 +70,13 @@ class Splitter:
                 break
             at = found
         self._rest = buffer[at:] if at < end else b""
+        self._search.keep(at if at < end else -1)
         return out
 
     def flush(self) -> list[bytes | Bad]:
         """What is left when the line ends: a frame that never was completed."""
         rest, self._rest = self._rest, b""
+        self._search.keep(-1)
         if not rest:
             return []
         text = f"{len(rest)} bytes of an unfinished frame"
@@ -82,8 +86,8 @@ class Splitter:
         """No whole good frame stands at `at`. Where to go on: `at` itself means to wait for more
         bytes.
         """
-        found = self._next_good(buffer, at + 1)
-        if found < 0 and self._budget <= 0:
+        found = self._search.next(buffer, at)
+        if found < 0 and self._search.spent:
             fault = FrameError("flood", f"{len(buffer) - at} bytes searched in vain")
             out.append(Bad(buffer[at : at + BAD_BYTES_MAX], fault))
             return len(buffer)
@@ -94,32 +98,28 @@ class Splitter:
         out.append(Bad(buffer[at : min(found, at + BAD_BYTES_MAX)], _why(buffer, at, found)))
         return found
 
-    def _next_good(self, buffer: bytes, at: int) -> int:
-        """Where the next whole frame starts that is to be believed amid other bytes, or -1."""
-        end, view = len(buffer), memoryview(buffer)
-        while end - at >= FRAME_BYTES_MIN:
-            size = _size(buffer, at)
-            if size and at + size <= end:
-                self._budget -= size
-                if crc_hqx(view[at : at + size], CRC_START) == 0 and self._believed(
-                    buffer, at, size
-                ):
-                    return at
-                if self._budget <= 0:
-                    return -1
-            at += 1
-        return -1
-
-    def _believed(self, buffer: bytes, at: int, size: int) -> bool:
-        """Rule 2."""
+    def _good(self, buffer: bytes, at: int, size: int) -> int:
+        """Rule 2: whether it is to be believed amid other bytes, or when that can be told."""
+        if crc_hqx(memoryview(buffer)[at : at + size], CRC_START) != 0:
+            return 0
         soc = unix(int.from_bytes(buffer[at : at + 4], "big"))
         if soc in YEARS if self._soc is None else abs(soc - self._soc) < NEAR_S:
-            return True
+            return 1
         behind = at + size
+        if behind + HEAD_BYTES > len(buffer):
+            return behind + HEAD_BYTES
         following = _size(buffer, behind)
-        if not following or behind + following > len(buffer):
-            return False
-        return crc_hqx(buffer[behind : behind + following], CRC_START) == 0
+        if behind + following > len(buffer):
+            return behind + following
+        return following and crc_hqx(buffer[behind : behind + following], CRC_START) == 0
+
+
+def _place(buffer: bytes, at: int) -> int:
+    return at if at < len(buffer) else -1
+
+
+def _claim(buffer: bytes, at: int) -> int:
+    return _size(buffer, at) if at + HEAD_BYTES <= len(buffer) else -1
 
 
 def _size(buffer: bytes, at: int) -> int:

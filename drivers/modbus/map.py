@@ -55,7 +55,7 @@ Quantity = Literal[
 BitPlace = Annotated[int, msgspec.Meta(ge=0, le=63)]
 BitRange = Annotated[tuple[BitPlace, ...], msgspec.Meta(min_length=2, max_length=2)]
 
-_LABEL = re.compile(r"-?\d{1,20}|0x[0-9a-fA-F]{1,16}", re.ASCII)
+_LABEL = re.compile(r"-?(?:0|[1-9]\d{0,19})|0x[0-9a-fA-F]{1,16}", re.ASCII)
 
 
 class GroupRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,6 +187,8 @@ def _wrong(point: PointRow, found: MapFile) -> tuple[str, str]:
         return "registers", f"{point.type} is {size} registers, not {point.registers}"
     if point.address < found.address_base or point.address - found.address_base + size > ADDRESSES:
         return "address", f"{point.address}: outside {found.address_base} to {ADDRESSES - 1}"
+    if point.exponent is not None and point.exponent < found.address_base:
+        return "exponent", f"{point.exponent}: below {found.address_base}"
     if point.bit is not None and (in_bits or point.type != "bool"):
         return "bit", "says which bit of a register a bool is; other types have bits"
     if point.bits and (in_bits or point.type not in UNSIGNED):

@@ -120,7 +120,7 @@ def read_block(configuration: bytes) -> Block:
     except EvidenceError as fault:
         raise FrameError("configuration", str(fault)) from fault
     _need(type(value) is tuple and len(value) == 12, "an array of 12")
-    if value[0] != VERSION:
+    if type(value[0]) is not int or value[0] != VERSION:  # True is 1, in another encoding
         raise FrameError("version_unsupported", f"point map of version {value[0]!r}"[:80])
     for number, most in ((3, 255), (4, 255), (5, ADDRESSES - 1), (6, BITS_MAX)):
         _need(_is_int(value[number], 0, most), f"item {number} up to {most}")

@@ -12,6 +12,7 @@
 Which answer belongs to which request is not decided here.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -82,11 +83,13 @@ class RtuSplitter:
 
     def __init__(self, awaited: Iterable[bytes] = ()) -> None:
         self._rest = b""
-        self._heads = tuple(awaited)
+        self.expect(awaited)
 
     def expect(self, awaited: Iterable[bytes]) -> None:
         """Another request is out: this is how its answers begin."""
         self._heads = tuple(awaited)
+        # One search for all heads: one for each would go through the rest again for each candidate.
+        self._any = re.compile(b"|".join(map(re.escape, self._heads)) or b"(?!)")
 
     def feed(self, data: bytes) -> list[bytes | Bad]:
         """What has become whole, or hopeless, with these bytes."""
@@ -117,8 +120,8 @@ class RtuSplitter:
 
     def _next(self, rest: bytes, at: int) -> int:
         """Where the next head stands, from `at` on; -1 where none does."""
-        places = [place for head in self._heads if (place := rest.find(head, at)) >= 0]
-        return min(places, default=-1)
+        found = self._any.search(rest, at)
+        return found.start() if found is not None else -1
 
     def _tail(self, rest: bytes) -> int:
         """Where bytes begin that may be the start of a head."""

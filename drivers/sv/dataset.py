@@ -122,7 +122,8 @@ def decode_configuration(data: bytes) -> Configuration:
         value = cbor.decode(data)
     except EvidenceError as fault:
         raise FrameError("configuration", str(fault)) from fault
-    if type(value) is not tuple or len(value) != 4 or value[0] != VERSION:
+    # True and 1.0 are equal to 1, and other encodings.
+    if type(value) is not tuple or len(value) != 4 or (type(value[0]), value[0]) != (int, VERSION):
         raise FrameError("configuration", f"not a configuration of version {VERSION}")
     _, rate, span, listed = value
     if not (_uint(rate) and _uint(span) and rate <= RATE_MAX and _fits(rate, span)):

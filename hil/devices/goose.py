@@ -48,7 +48,12 @@ def bit_string(bits: str) -> bytes:
 
 def integer(value: int) -> bytes:
     """In as few octets as hold it (X.690 8.3)."""
-    return tlv(0x85, value.to_bytes((value.bit_length() + 8) // 8, signed=True))
+    return tlv(0x85, _signed(value))
+
+
+def _signed(value: int) -> bytes:
+    fewest = (value if value >= 0 else ~value).bit_length() // 8 + 1  # -128 has one octet
+    return value.to_bytes(fewest, signed=True)
 
 
 def unsigned(value: int) -> bytes:
@@ -81,7 +86,7 @@ def binary_time(milliseconds: int, days: int) -> bytes:
 
 
 def bcd(value: int) -> bytes:
-    return tlv(0x8D, value.to_bytes((value.bit_length() + 8) // 8, signed=True))
+    return tlv(0x8D, _signed(value))
 
 
 def mms_string(value: str) -> bytes:

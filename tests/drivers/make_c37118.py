@@ -91,6 +91,12 @@ def data_floats() -> bytes:
     return frame(0x02, 7, 1700000000, 16_777_214, body)
 
 
+def angle_infinite() -> bytes:
+    body = pack(">H", 0x0000) + pack(">ff", 63508.5, INFINITY) + pack(">ff", 400.0, -1.5)
+    body += pack(">ff", 50.0, 0.0) + pack(">f", 2.0) + pack(">H", 0x8001)
+    return frame(0x02, 7, 1700000000, 0, body)
+
+
 def leap_second() -> bytes:
     """The first quarter of 23:59:60: SOC of midnight, Leap Second Pending (bit 4) still set."""
     body = pack(">H", 0x0080) + pack(">Hh", 0, 0) + pack(">hh", 0, 0)
@@ -130,6 +136,10 @@ VECTORS: dict[str, tuple[str, bytes]] = {
     "cfg3": ("one CFG-3: names in UTF-8, PHSCALE, ANSCALE, place, class, window", cfg3()),
     "cfg3_fragments": ("the same CFG-3 in three fragments, in order", b"".join(cfg3_fragments())),
     "data_floats": ("of cfg3; FRACSEC is TIME_BASE - 1", data_floats()),
+    "data_angle_infinite": (
+        "of cfg3; the first angle is infinite: found by fuzzing",
+        angle_infinite(),
+    ),
     "fracsec_leap_second": (leap_second.__doc__ or "", leap_second()),
     "header_empty": ("HDR without text, 16 bytes", frame(0x12, 7, 1700000000, 0, b"")),
     "header_text": ("HDR", frame(0x11, 7, 1700000000, 0, "Größe".encode())),

@@ -118,6 +118,16 @@ def test_vectors_are_written_as_they_are_read(name: str):
         assert wire.encode_values(layout, stamp, layout.decode(raw)) == raw
 
 
+def test_an_infinite_angle_points_nowhere():
+    """A peer's float of that value fits its place; the phasor is not a number, and no error."""
+    layout = Layout(wire.decode_configuration(vector("c37118", "cfg3")))
+    values = layout.decode(vector("c37118", "data_angle_infinite"))
+    assert math.isinf(values[2])
+    first, second = layout.phasors(values)
+    assert math.isnan(first.real) and math.isnan(first.imag)
+    assert abs(second) == pytest.approx(800.0)
+
+
 # --- the standard's own examples
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from drivers.c37118 import splitter as c37118
 from drivers.c37118.wire import Stamp, encode_command
+from drivers.gnss import wire as gnss
 from drivers.goose import session as goose
 from drivers.ieee1344 import wire as ieee1344
 from drivers.line import Frame, FrameError, Instant, Setup
@@ -22,7 +23,7 @@ from drivers.sv import session as sv
 from drivers.sv.wire import decode_block
 from tests.drivers.vector import vector
 
-Bad = c37118.Bad | modbus.Bad
+Bad = c37118.Bad | modbus.Bad | gnss.Bad
 Item = bytes | Bad
 
 
@@ -64,15 +65,22 @@ def of_ieee1344() -> Splits:
     return Splits(made.feed, made.flush)
 
 
+def of_gnss() -> Splits:
+    made = gnss.Splitter()
+    return Splits(made.feed, made.flush)
+
+
 NAMES = (
     *("cfg2_integers", "data_integers", "cfg3", "data_floats", "header_empty", "command_data_on"),
     *("stream_configuration_2024", "data_2024", "error_2024"),
 )
 NAMES_1344 = ("configuration", "data", "data_absent", "header", "header_empty", "command_data_on")
+NAMES_GNSS = ("nav_pvt", "rmc", "nav_sat", "zda", "rtcm_1005", "mon_rf")
 SCHEMES = {
     "c37118": Scheme(of_c37118, [vector("c37118", name) for name in NAMES], 65535),
     "modbus": Scheme(of_modbus, [one.response for one in EXCHANGES], 256),
     "ieee1344": Scheme(of_ieee1344, [vector("ieee1344", name) for name in NAMES_1344], 2047),
+    "gnss": Scheme(of_gnss, [vector("gnss", name) for name in NAMES_GNSS], 16384),
 }
 GARBAGE = [b"\x00", b"\xaa", b"\xaa\xaa", b"login: ", b"\xaa\x01\xff\xff", b"\xff" * 300]
 

@@ -5,7 +5,9 @@ whatever code under drivers/ wrote in a test must stand here.
 2. IEEE 1344-1995 commands 1 to 5, in a frame of 16 bytes: SOC, IDCODE, CMD, CHK. The upper half of
    the IDCODE is 0, or it could be read as a data frame.
 3. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
-4. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
+4. u-blox F9 interface description (UBX-22008968), CFG-MSG, CFG-VALSET, MON-VER: message rates of
+   this port, in RAM; polls of what it is and of its time mode. gpsd_json(5): ?WATCH, and no more.
+5. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
 
 It knows nothing of drivers.asks.
 """
@@ -17,7 +19,7 @@ _RECORDS = range(20, 24)  # RFC 8446 5.1: change cipher spec, alert, handshake, 
 
 def name_of(data: bytes) -> str:
     """What is asked by these bytes; empty where nothing that may be."""
-    for known in (_c37118, _ieee1344, _modbus_tcp, _modbus_rtu, _tls):
+    for known in (_c37118, _ieee1344, _modbus_tcp, _modbus_rtu, _ublox, _gpsd, _tls):
         name = known(data)
         if name:
             return name
@@ -52,6 +54,47 @@ def _modbus_rtu(data: bytes) -> str:
         return ""
     good = _modbus_crc(data[:6]) == struct.unpack_from("<H", data, 6)[0]
     return f"Modbus function {data[1]} on a serial line" if good else ""
+
+
+_TOLD = bytes.fromhex("0103 0107 0126 0135 013b 0161 0a09 0a38 0d01 0d04 2709")
+_READ = {_TOLD[at : at + 2] for at in range(0, len(_TOLD), 2)}
+# CFG-MSGOUT: item, of UART1; UART2 and USB follow.
+_ITEMS = (0x1B, 0x07, 0x61, 0x16, 0x89, 0x160, 0x35A, 0x17E, 0x635)
+_KEYS = {0x20910000 + item + port for item in _ITEMS for port in range(3)}
+_POLLS = ("0a040000", "063d0000", "06710000", "068b0800 00000000 01000320")
+
+
+def _ublox(data: bytes) -> str:
+    first = second = 0
+    for byte in data[2:-2]:
+        first = (first + byte) % 256
+        second = (second + first) % 256
+    if data[:2] != b"\xb5b" or data[-2:] != bytes([first, second]):
+        return ""
+    body = data[2:-2]
+    if body in [bytes.fromhex(poll) for poll in _POLLS]:
+        return "UBX poll"
+    if body[:4] == b"\x06\x01\x03\0" and body[4:6] in _READ and len(body) == 7:
+        return "UBX rate" if 1 <= body[6] <= 60 else ""
+    if body[:2] == b"\x06\x8a" and body[4:8] == b"\0\1\0\0":
+        items = [body[at : at + 5] for at in range(8, len(body), 5)]
+        good = all(
+            struct.unpack("<I", item[:4])[0] in _KEYS and 1 <= item[4] <= 60
+            for item in items
+            if len(item) == 5
+        )
+        return "UBX rates" if items and good and len(body) % 5 == 3 else ""
+    return ""
+
+
+def _gpsd(data: bytes) -> str:
+    opening = b'?WATCH={"enable":true,"json":true,"raw":2'
+    rest = data.removeprefix(opening)
+    if rest == data or not rest.endswith(b"};\n"):
+        return ""
+    inside = rest[:-3]
+    plain = inside.startswith(b',"device":"') and inside.endswith(b'"') and inside.count(b'"') == 4
+    return "gpsd watch" if not inside or plain else ""
 
 
 def _tls(data: bytes) -> str:

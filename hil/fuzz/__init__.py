@@ -1,0 +1,1 @@
+"""`gridseal-hil fuzz`: bytes that no device would send, against everything that reads a peer's."""
