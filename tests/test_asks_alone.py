@@ -48,6 +48,10 @@ GRANTS: dict[str, dict[str, str]] = {
     "drivers/asks.py": {
         f"send {call}": "the one function" for call in ("os.write", "borrowed.sendto", "line.write")
     },
+    "drivers/gnss/session.py": {
+        "_rates asks.UBX_RATES": "what may be asked, read",
+        "_modes asks.UBX_POLLS": "what may be asked, read",
+    },
     "drivers/keystore/file.py": {"write_new os.write": FILE},
     "drivers/serial_line.py": {
         f"{function} fcntl.ioctl": LINE for function in ("_counters", "_set")
