@@ -14,9 +14,11 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from drivers.line import Clock, LinkError
 from drivers.port import READ_BYTES, Port
+from evidence.config import ConfigError
 
 
 class TlsPort(Port):
@@ -38,6 +40,29 @@ class TlsPort(Port):
             return self._inside.recv(READ_BYTES)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as nothing:
             raise BlockingIOError from nothing
+
+
+def tls_context(
+    source: str, folder: Path, ca: str, certificate: str = "", key: str = ""
+) -> ssl.SSLContext:
+    """Whose signature the device must bear, and who we are. Raises ConfigError, naming `source`."""
+    reading, path = "ca", folder / ca
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(path)
+        if certificate:
+            reading, path = "certificate", folder / certificate
+            private = folder / key if key else None
+            # Without an answer OpenSSL would ask the terminal for the pass phrase of a locked key.
+            context.load_cert_chain(path, private, password=lambda: b"")
+    except ssl.SSLError as fault:
+        raise ConfigError(
+            source, reading, f"{path}: no certificate or key: {fault.reason or fault}"
+        ) from fault
+    except OSError as fault:
+        raise ConfigError(source, reading, f"{path}: {fault.strerror or fault}") from fault
+    return context
 
 
 async def open_tcp(host: str, port: int, timeout_s: float, clock: Clock) -> Port:

@@ -22,15 +22,22 @@ WAYS = {
     *("send", "sendall", "sendto", "sendmsg", "sendmsg_afalg", "sendfile", "send_fds"),
     *("sock_sendall", "sock_sendto", "sock_sendfile", "write_eof", "splice", "copy_file_range"),
     *("send_break", "sendBreak", "break_condition", "setDTR", "setRTS", "dtr", "rts"),
+    *("tcsendbreak", "tcflow", "set_input_flow_control"),  # a break; XON and XOFF
     *("ioctl", "syscall"),  # TIOCSTI types on a terminal; a syscall is any of these
     *("dump", "copyfileobj", "copyfile", "upload_file"),
+    *("system", "popen", "posix_spawn", "posix_spawnp", "subprocess_exec", "subprocess_shell"),
+    *("create_subprocess_exec", "create_subprocess_shell"),
     # What pymodbus can ask for beyond reading.
     *("write_coil", "write_coils", "write_register", "write_registers"),
     *("mask_write_register", "readwrite_registers", "write_file_record"),
 }
-SENDERS = {"pty", "pymodbus", "scapy", "smbus", "socketserver", "sunspec2", "synchrophasor"}
+SENDERS = {
+    *("pty", "pymodbus", "scapy", "smbus", "socketserver", "subprocess", "sunspec2"),
+    *("synchrophasor",),
+}
 ONE = ("drivers/asks.py", "send")  # the function
 MODULE, IMPORT, CALL = "drivers.asks", "from drivers import asks", "asks.send"
+OF_ASKS = (CALL, "asks.AskError")  # all that may be said of it: its table is nobody else's to touch
 FILE = "a file on this machine"
 # What may be asked of a line's driver: attributes and counters; not TIOCSTI, which types on a
 # terminal, not TIOCSBRK, and no pin.
@@ -40,6 +47,10 @@ LINE = "how a line is set or watched; no byte goes out on it"
 GRANTS: dict[str, dict[str, str]] = {
     "drivers/asks.py": {
         f"send {call}": "the one function" for call in ("os.write", "borrowed.sendto", "line.write")
+    },
+    "drivers/gnss/session.py": {
+        "_rates asks.UBX_RATES": "what may be asked, read",
+        "_modes asks.UBX_POLLS": "what may be asked, read",
     },
     "drivers/keystore/file.py": {"write_new os.write": FILE},
     "drivers/serial_line.py": {
@@ -55,6 +66,9 @@ GRANTS: dict[str, dict[str, str]] = {
     **{
         name: {"module import drivers.asks.Outlet": "the type of what asks.send takes"}
         for name in ("drivers/pair.py", "drivers/port.py")
+    },
+    "agent/account.py": {
+        "ask_chrony asyncio.get_running_loop().subprocess_exec": "chronyc; it has no input"
     },
     "agent/broker.py": {"write super().write": "to the broker"},
     "agent/cli.py": {"_run report.write": FILE},
@@ -99,11 +113,14 @@ def _said(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Attribute) and node.attr in WAYS:
         if _words(node) != CALL:
             yield _words(node)
+    elif isinstance(node, ast.Attribute) and _words(node.value) in ("asks", MODULE):
+        if _words(node) not in OF_ASKS:
+            yield _words(node)
     elif isinstance(node, ast.ImportFrom | ast.Import):
         module = getattr(node, "module", None) or ""
         for alias in node.names:
             whole = f"{module}.{alias.name}".strip(".")
-            if alias.name in WAYS or module == MODULE or whole.split(".")[0] in SENDERS:
+            if alias.name in WAYS | {"*"} or module == MODULE or whole.split(".")[0] in SENDERS:
                 yield f"import {whole}"
     elif isinstance(node, ast.Call):
         called = _words(node.func).split(".")[-1]
@@ -205,6 +222,13 @@ PLANTED = {
     "typed on a terminal": "import fcntl\nfcntl.ioctl(0, 0x5412, b'o')",
     "a library that sends": "from pymodbus.client import ModbusTcpClient",
     "a break": "import fcntl\nfcntl.ioctl(0, termios.TIOCSBRK)",
+    "a break by its other name": "import termios\ntermios.tcsendbreak(0, 0)",
+    "an XOFF": "import termios\ntermios.tcflow(0, termios.TCIOFF)",
+    "a shell": "import os\nos.system('echo open > /dev/ttyS0')",
+    "a program": "import subprocess\nsubprocess.run(['stty'])",
+    "anything": "from os import *",
+    "the table, widened": "from drivers import asks\nasks.MODBUS_READS[6] = 'open', 1",
+    "the check, replaced": "from drivers import asks\nasks._modbus_read = lambda pdu: 'read'",
     "a register": "def f(client):\n    client.write_register(1, 2)",
     "the check, evaded": "from drivers.asks import _PROTOCOLS",
     "another asks": "from drivers import other as asks\nasks.send(1, 'c37118', b'')",

@@ -56,6 +56,7 @@ EXCEPTIONS: Final = {  # V1.1b3 7
     10: "gateway path unavailable",
     11: "gateway target device failed to respond",
 }
+TARGET_SILENT = 11
 
 
 class Request(NamedTuple):

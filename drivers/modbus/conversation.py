@@ -15,12 +15,12 @@ Bytes and monotonic time (ns) come in by argument. It opens, sends and waits for
 
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from drivers.line import Clock, Frame, FrameError, Instant
 from drivers.modbus import stamp
-from drivers.modbus.adu import ANSWERED, REFUSED, Answer, Framing, answer
+from drivers.modbus.adu import ANSWERED, REFUSED, TARGET_SILENT, Answer, Framing, answer
 from drivers.modbus.exchange import RESPONSE_BYTES_MAX, Exchange
 from drivers.modbus.poll import Came, Poll, Schedule
 from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter, heads
@@ -29,6 +29,7 @@ from evidence.code import Flag, Kind, TimeSource
 from evidence.leap import LeapTable
 
 TRANSACTIONS = 1 << 16
+OTHERS = ("wrong_function", "wrong_size")  # a whole answer, to another request
 GIVEN_UP_MAX = 256  # transactions remembered, so that a late answer is not called a stray one
 KIND: Final = int(Kind.MODBUS)
 _UNKNOWN: Final = int(TimeSource.UNKNOWN)
@@ -53,7 +54,13 @@ class Terms(NamedTuple):
     send_ns: int = 0  # serial line: what a request takes
     hold_ns: int = 0  # serial line: so long no question to a unit whose answer may still come
     echo: bool = False  # serial line: every request is heard by ourselves
-    transaction: int = 0  # TCP: the last one on this connection
+    transactions: Iterator[int] | None = None  # TCP: of the connection; None: from the first on
+
+
+def numbers() -> Iterator[int]:
+    """The transactions of a connection, whoever asks with them: 1 to 65535, and again."""
+    while True:
+        yield from range(1, TRANSACTIONS)
 
 
 class Pending:
@@ -107,11 +114,6 @@ class Conversation(ABC):
         """For how long nobody has answered; 0 while a unit has when it was asked last."""
         return now_ns - self._good_ns if self._schedule.nobody() else 0
 
-    @property
-    def transaction(self) -> int:
-        """The last one asked with."""
-        return 0
-
     @abstractmethod
     def idle(self) -> bool:
         """Whether nothing is out."""
@@ -143,10 +145,12 @@ class Conversation(ABC):
         self._counts[found.name] += 1
         came = Came.NOTHING if not response else Came.WRONG
         if found.name in (ANSWERED, REFUSED):
-            came, self._good_ns = Came.GOOD, now_ns
-        # What has begun to answer will not answer late; what has not may.
-        begun = response[:1] == bytes((layout.request.unit,))
-        hold_ns = 0 if came is Came.GOOD or begun else self._terms.hold_ns
+            came = Came.ABSENT if found.code == TARGET_SILENT else Came.GOOD
+            self._good_ns = now_ns
+        # What has begun to answer will not answer late; what has not, or has answered something
+        # else, may.
+        begun = response[:1] == bytes((layout.request.unit,)) and found.name not in OTHERS
+        hold_ns = 0 if came in (Came.GOOD, Came.ABSENT) or begun else self._terms.hold_ns
         self._schedule.done(pending.number, now_ns, came, hold_ns)
         return found
 
@@ -168,11 +172,7 @@ class TcpConversation(Conversation):
         self._out: OrderedDict[int, Pending] = OrderedDict()
         self._given_up: OrderedDict[int, None] = OrderedDict()
         self._splitter = TcpSplitter()
-        self._transaction = terms.transaction
-
-    @property
-    def transaction(self) -> int:
-        return self._transaction
+        self._transactions = terms.transactions or numbers()
 
     def idle(self) -> bool:
         return not self._out
@@ -183,7 +183,7 @@ class TcpConversation(Conversation):
         number = self._schedule.take(now_ns)
         if number is None:
             return None
-        self._transaction = transaction = self._transaction % (TRANSACTIONS - 1) + 1
+        transaction = next(self._transactions)
         self._given_up.pop(transaction, None)
         request = transaction.to_bytes(2, "big") + self._targets[number].request[2:]
         deadline_ns = now_ns + self._terms.timeout_ns
@@ -221,8 +221,10 @@ class TcpConversation(Conversation):
             self._given_up[transaction] = None
             if len(self._given_up) > GIVEN_UP_MAX:
                 self._given_up.popitem(last=False)
-            # Begun and not ended in all this time: a length that lies. What follows begins anew.
-            rest = b"".join(bad.raw for bad in self._splitter.flush())
+            rest = b""
+            if self._splitter.begun() not in self._out:
+                # Begun and not ended in all this time: a length that lies. What follows is anew.
+                rest = b"".join(bad.raw for bad in self._splitter.flush())
             self._finish(pending, pending.odd + rest, self._clock.now(), now_ns)
 
     def rest(self, now_ns: int) -> None:

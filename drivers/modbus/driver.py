@@ -14,28 +14,17 @@ It retries no request: what was not answered is a fact, and the next poll is soo
 
 import asyncio
 import math
-import ssl
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from ssl import SSLContext
 
 from drivers import asks
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, Instant, LinkError, Setup, Source
-from drivers.modbus import adu, map, plan, sunspec
-from drivers.modbus.conversation import (
-    Conversation,
-    RtuConversation,
-    Target,
-    TcpConversation,
-)
-from drivers.modbus.option import (
-    Device,
-    Options,
-    RtuOptions,
-    TcpOptions,
-    TlsOptions,
-)
+from drivers.modbus import adu, conversation, map, plan, sunspec
+from drivers.modbus.conversation import Conversation, RtuConversation, Target, TcpConversation
+from drivers.modbus.option import Device, Options, RtuOptions, TcpOptions, TlsOptions
 from drivers.modbus.point import Block
 from drivers.modbus.request import check_installed, encode
 from drivers.modbus.stream import setup_of
@@ -43,12 +32,14 @@ from drivers.modbus.wire import Framing, Layout, Request, read_exchange
 from drivers.port import Port
 from drivers.serial_line import open_line
 from drivers.serial_option import bytes_ns
-from drivers.tcp_line import open_tcp, open_tls
+from drivers.tcp_line import open_tcp, open_tls, tls_context
 from evidence.config import CONFIG_BYTES_MAX, ConfigError, convert
 from evidence.leap import BUILT_IN, NS
 
 SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
+LATE_S = 0.05  # for bytes that are there already; in TLS they may make nothing yet
+SEEK_MAX_S = 60.0  # of one look: ten thousand registers at 9,600 baud take 30 s
 
 
 class ModbusDriver(ABC):
@@ -69,14 +60,15 @@ class ModbusDriver(ABC):
         self._missing: list[Device] = []  # SunSpec units that were not there
         self._seek_ns = 0
         self._ended: LinkError | None = None
-        self._maps: dict[str, map.PointMap] = {}
-        self._transaction = 0  # the last one on this connection
+        self._maps: dict[str, tuple[str, map.PointMap]] = {}  # the file's text beside it
+        self._transactions = conversation.numbers()
+        self._earlier: Counter[str] = Counter()  # of what was polled before a unit was found
         self._silence_ns = 0
 
     @property
     def counts(self) -> Counter[str]:
         """What came of requests on this connection, by name."""
-        return self._talk.counts if self._talk is not None else Counter()
+        return self._earlier + (self._talk.counts if self._talk is not None else Counter())
 
     def expected(self) -> tuple[int, tuple[int, int]] | None:
         """All bytes of all exchanges, both ways and with the silence between, in a second.
@@ -102,6 +94,7 @@ class ModbusDriver(ABC):
         """
         await self.close()
         self._ended, self._missing, self._targets = None, [], []
+        self._transactions, self._earlier = conversation.numbers(), Counter()
         blocks = [
             block
             for device in self._devices
@@ -115,7 +108,7 @@ class ModbusDriver(ABC):
             for device in self._devices:
                 if device.sunspec:
                     try:
-                        blocks += await self._discover(device)
+                        blocks += await self._discover(device, plan.BLOCKS_MAX - len(blocks))
                     except LinkError as missing:
                         if self._ended is not None:
                             raise
@@ -145,10 +138,12 @@ class ModbusDriver(ABC):
                 raise self._ended
             now_ns = self._now_ns()
             if self._missing and now_ns >= self._seek_ns and talk.idle():
-                setups = await self._seek()
+                try:
+                    setups = await self._seek()
+                finally:
+                    talk.rest(self._now_ns())
                 if setups:
                     return setups
-                talk.rest(self._now_ns())
                 continue
             await self._step(talk, port)
             self._judge_silence(talk, port)
@@ -170,8 +165,8 @@ class ModbusDriver(ABC):
         """The open line. Raises LinkError."""
 
     @abstractmethod
-    def _converse(self, targets: list[Target], transaction: int) -> Conversation:
-        """A conversation about these, from now on."""
+    def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
+        """A conversation about these, from then on."""
 
     @abstractmethod
     def _line_bytes(self, request: Request) -> int:
@@ -182,7 +177,6 @@ class ModbusDriver(ABC):
     def _mapped(self, device: Device) -> tuple[Block, ...]:
         """The blocks of a unit, by its map. Raises ConfigError."""
         path = Path(self._source.folder, device.map)
-        text = ""
         if device.map not in self._maps:
             try:
                 with path.open("rb") as file:
@@ -190,17 +184,22 @@ class ModbusDriver(ABC):
             except (OSError, ValueError) as fault:
                 reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8"
                 raise ConfigError(self._name, "map", f"{path}: {reason}") from fault
-            self._maps[device.map] = map.read_map(text, str(path))
+            self._maps[device.map] = text, map.read_map(text, str(path))
+        text, found = self._maps[device.map]
         try:
-            return plan.blocks(device.unit, device.station, self._maps[device.map])
+            return plan.blocks(device.unit, device.station, found)
         except plan.PlanError as fault:
-            raise ConfigError(str(path), fault.name, fault.text) from fault
+            raise map.refused(text, str(path), fault.name, fault.text) from fault
 
-    async def _discover(self, device: Device) -> tuple[Block, ...]:
-        """The blocks of a SunSpec unit. Raises LinkError."""
+    async def _discover(self, device: Device, most: int) -> tuple[Block, ...]:
+        """The blocks of a SunSpec unit, for so many of which there is room. Raises LinkError."""
         options = self._options
 
+        until_ns = self._now_ns() + int(SEEK_MAX_S * NS)
+
         async def read(address: int, length: int) -> bytes | None:
+            if self._now_ns() >= until_ns:
+                raise LinkError(f"unit {device.unit}, SunSpec: no end of it in {SEEK_MAX_S:.0f} s")
             return await self._read_once(Request(device.unit, 3, address, length))
 
         refresh = options.refresh_ms
@@ -211,9 +210,12 @@ class ModbusDriver(ABC):
         )
         models = await sunspec.discover(read)
         try:
-            return plan.blocks(device.unit, device.station, sunspec.point_map(models, rhythm))
+            found = plan.blocks(device.unit, device.station, sunspec.point_map(models, rhythm))
         except (plan.PlanError, ImportError) as fault:
             raise LinkError(f"unit {device.unit}, SunSpec: {fault}") from fault
+        if len(found) > most:  # what a device says must not cost the others their line
+            raise LinkError(f"unit {device.unit}, SunSpec: {len(found)} reads, room for {most}")
+        return found
 
     async def _read_once(self, request: Request) -> bytes | None:
         """Registers outside of polling; None where they are refused. Raises LinkError."""
@@ -221,41 +223,46 @@ class ModbusDriver(ABC):
             raise LinkError("not open")
         block = Block("", "", request, sunspec.STATIC_PERIOD_MS, None, 0, None, ())
         target = Target(Layout(block), encode(self.framing, [request])[0])
+        from_ns = self._now_ns()
         for _ in range(SEEK_TRIES):
-            talk = self._converse([target], self._transaction)
+            talk = self._converse([target], from_ns)
             while not any(frame.fault is None for frame in talk.items):
                 await self._step(talk, self._port)
                 if self._ended is not None:
                     raise self._ended
-            self._transaction = talk.transaction
             frame = next(frame for frame in talk.items if frame.fault is None)
             exchange = read_exchange(frame.raw)
             found = adu.answer(self.framing, exchange.request, request, exchange.response)
             if found.name in (adu.ANSWERED, adu.REFUSED):
                 return found.data or None
+            # On a serial line its answer may still come, and would pass for that to the next read.
+            from_ns = self._now_ns() + int(self._options.timeout_ms * NS) // 1000
         raise LinkError(f"unit {request.unit}: {found.text()}")
 
     async def _seek(self) -> list[Setup]:
         """Looks for one unit that was not there; its Setups where it is there now."""
         device = self._missing.pop(0)
-        self._seek_ns = self._now_ns() + int(SEEK_S * NS)
+        self._missing.append(device)  # it stays there until it is found
         try:
-            found = await self._discover(device)
+            found = await self._discover(device, plan.BLOCKS_MAX - len(self._targets))
         except LinkError:
-            self._missing.append(device)  # or the line has failed, and `_ended` says so
-            return []
+            return []  # or the line has failed, and `_ended` says so
+        finally:
+            self._seek_ns = self._now_ns() + int(SEEK_S * NS)
+        self._missing.remove(device)
         return self._begin([target.layout.block for target in self._targets] + list(found))
 
     def _begin(self, blocks: list[Block]) -> list[Setup]:
         """Polls these from now on. Raises ConfigError, LinkError."""
         if len(blocks) > plan.BLOCKS_MAX:
-            text = f"{len(blocks)} reads in all; at most {plan.BLOCKS_MAX} on a line"
-            raise ConfigError(self._name, "units", text)
+            found = f"{len(blocks)} reads in all; at most {plan.BLOCKS_MAX} on a line"
+            raise ConfigError(self._name, "units", found)
         requests = encode(self.framing, [block.request for block in blocks])
         self._targets = [
             Target(Layout(block), request) for block, request in zip(blocks, requests, strict=True)
         ]
-        self._talk = self._converse(self._targets, self._transaction)
+        self._earlier = self.counts
+        self._talk = self._converse(self._targets, self._now_ns())
         periods = [block.period_ms for block in blocks]
         self._silence_ns = int(self._options.silence_after_s(periods) * NS)
         return [setup_of(block) for block in blocks]
@@ -295,12 +302,15 @@ class ModbusDriver(ABC):
 
 async def _taken(port: Port, wait_s: float | None) -> list[tuple[bytes, Instant]]:
     """What has arrived within that time. Raises LinkError."""
-    try:
-        async with asyncio.timeout(wait_s):
-            return await port.take()
-    except TimeoutError:
-        # Bytes that wait to be read were in time: it is we who are late.
-        return await port.take() if port.untaken() else []
+    for most_s in (wait_s, LATE_S):
+        try:
+            async with asyncio.timeout(most_s):
+                return await port.take()
+        except TimeoutError:
+            # Bytes that wait to be read were in time: it is we who are late.
+            if not port.untaken():
+                break
+    return []
 
 
 class TcpDriver(ModbusDriver):
@@ -314,7 +324,6 @@ class TcpDriver(ModbusDriver):
 
     async def _connect(self) -> Port:
         options = self._tcp()
-        self._transaction = 0
         return await open_tcp(options.host, options.port, options.connect_timeout_s, self._clock)
 
     def _tcp(self) -> TcpOptions:
@@ -323,9 +332,9 @@ class TcpDriver(ModbusDriver):
             raise LinkError("not a TCP source")
         return options
 
-    def _converse(self, targets: list[Target], transaction: int) -> Conversation:
-        terms = self._tcp().terms(BUILT_IN, transaction)
-        return TcpConversation(targets, terms, self._clock, self._now_ns())
+    def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
+        terms = self._tcp().terms(BUILT_IN, self._transactions)
+        return TcpConversation(targets, terms, self._clock, from_ns)
 
     def _line_bytes(self, request: Request) -> int:
         return adu.TCP_REQUEST_BYTES + adu.MBAP_BYTES + 2 + request.answer_bytes
@@ -335,40 +344,27 @@ class TlsDriver(TcpDriver):
     """The same in TLS (MODBUS/TCP Security V2.1)."""
 
     def _read_options(self) -> TlsOptions:
-        return convert(dict(self._source.options), TlsOptions, self._name)
+        options = convert(dict(self._source.options), TlsOptions, self._name)
+        if options.key and not options.certificate:
+            raise ConfigError(self._name, "key", "is a key without a certificate")
+        return options
 
     def expected(self) -> tuple[int, tuple[int, int]] | None:
-        self._context(self._tls())
+        self._terms()
         return super().expected()
 
-    def _tls(self) -> TlsOptions:
+    async def _connect(self) -> Port:
+        options, context = self._terms()
+        name, where = options.server_name or options.host, (options.host, options.port)
+        return await open_tls(*where, options.connect_timeout_s, self._clock, context, name)
+
+    def _terms(self) -> tuple[TlsOptions, SSLContext]:
+        """Raises ConfigError for a file that is not there, or is none."""
         options = self._options
         if not isinstance(options, TlsOptions):
             raise LinkError("not a TLS source")
-        return options
-
-    async def _connect(self) -> Port:
-        options = self._tls()
-        self._transaction = 0
-        name = options.server_name or options.host
-        where = (options.host, options.port, options.connect_timeout_s)
-        return await open_tls(*where, self._clock, self._context(options), name)
-
-    def _context(self, options: TlsOptions) -> ssl.SSLContext:
-        """Raises ConfigError for a file that is not there, or is none."""
-        folder, key, place = self._source.folder, "ca", options.ca
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_verify_locations(Path(folder, options.ca))
-            if options.certificate:
-                key, place = "certificate", options.certificate
-                private = Path(folder, options.key) if options.key else None
-                context.load_cert_chain(Path(folder, options.certificate), private)
-        except OSError as fault:
-            text = f"{Path(folder, place)}: {fault.strerror or fault}"
-            raise ConfigError(self._name, key, text) from fault
-        return context
+        files = (options.ca, options.certificate, options.key)
+        return options, tls_context(self._name, Path(self._source.folder), *files)
 
 
 class RtuDriver(ModbusDriver):
@@ -389,9 +385,9 @@ class RtuDriver(ModbusDriver):
             raise LinkError("not a serial source")
         return options
 
-    def _converse(self, targets: list[Target], transaction: int) -> Conversation:
+    def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
         terms = self._rtu().terms(BUILT_IN)
-        return RtuConversation(targets, terms, self._clock, self._now_ns())
+        return RtuConversation(targets, terms, self._clock, from_ns)
 
     def _line_bytes(self, request: Request) -> int:
         # Two silences: the device has to keep one, too, before it answers.

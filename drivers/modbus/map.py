@@ -4,7 +4,9 @@
 2. Every name is there once: site plans find channels by it.
 3. Addresses are the protocol's own, from 0, unless address_base = 1 says that the manual counts
    from 1. A five-digit number of a manual (40001) is no address: its first digit is the table.
-4. A time that the device itself states rules the block in which it lies. Its bound is unknown
+4. A sentinel or a label is what its registers can hold, else refused: of a signed type also as its
+   bits (0x8000 is -32768), of f32 the nearest that there is.
+5. A time that the device itself states rules the block in which it lies. Its bound is unknown
    unless the map states it together with the document that says so.
 
 It opens nothing: the text is brought to it. What is read together is plan.py's to say.
@@ -12,6 +14,7 @@ It opens nothing: the text is brought to it. What is read together is plan.py's 
 
 import math
 import re
+import struct
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -209,15 +212,14 @@ def _wrong_lists(point: PointRow, size: int) -> tuple[str, str]:
         low, high = (place, place) if isinstance(place, int) else place
         if not low <= high < 16 * size:
             return "bits", f"{name}: bits {low} to {high} of {16 * size}"
-    for number in point.enum:
-        if not _LABEL.fullmatch(number) or not _counts(int(number, 0)):
-            return "enum", f"{number!r} is no number of 64 bits"
-    for key, values in (
-        ("scale", (point.scale,)),
-        ("offset", (point.offset,)),
-        ("invalid", point.invalid),
-    ):
-        if not all(map(_counts, values)):
+    for label in point.enum:
+        if not _LABEL.fullmatch(label) or _standing(int(label, 0), point.type) is None:
+            return "enum", f"{label!r} is no number of a {point.type}"
+    for number in point.invalid:
+        if TABLES[point.table] <= 2 or _standing(number, point.type) is None:
+            return "invalid", f"{number!r} never stands in a {point.table} {point.type}"
+    for key, value in (("scale", point.scale), ("offset", point.offset)):
+        if not _counts(value):
             return key, "must be finite, and an integer of 64 bits at most"
     if point.exponent is not None and TABLES[point.table] <= 2:
         return "exponent", "is a register"
@@ -227,6 +229,26 @@ def _wrong_lists(point: PointRow, size: int) -> tuple[str, str]:
 def _counts(number: float) -> bool:
     """Whether a number can be part of a configuration."""
     return math.isfinite(number) if isinstance(number, float) else -(1 << 64) <= number < 1 << 64
+
+
+def _standing(number: float, kind: str) -> float | int | None:
+    """A number of a map as it comes out of registers; None where it never does."""
+    if kind in FLOATS:
+        code = ">f" if kind == "f32" else ">d"
+        try:
+            found: float = struct.unpack(code, struct.pack(code, number))[0]
+        except OverflowError:
+            return None
+        return found if math.isfinite(found) else None
+    if not TYPES[kind] or number != number // 1:  # a text; a part of one, or no number
+        return None
+    number, bits = int(number), 16 * TYPES[kind]
+    if kind in INTEGERS and kind not in UNSIGNED:
+        least = -1 << bits - 1
+        if -least <= number < 1 << bits:
+            number -= 1 << bits
+        return number if least <= number < -least else None
+    return number if 0 <= number < 1 << bits else None
 
 
 def _size(point: PointRow) -> int:
@@ -255,9 +277,19 @@ def _entry(row: PointRow, group: GroupRow, found: MapFile) -> Entry:
         scale=row.scale,
         offset=row.offset,
         exponent=None if row.exponent is None else row.exponent - base,
-        invalid=row.invalid,
+        invalid=tuple(
+            standing
+            for number in row.invalid
+            if (standing := _standing(number, row.type)) is not None
+        ),
         bits=bits,
-        labels=tuple(sorted((int(number, 0), label) for number, label in row.enum.items())),
+        labels=tuple(
+            sorted(
+                (standing, label)
+                for number, label in row.enum.items()
+                if isinstance(standing := _standing(int(number, 0), row.type), int)
+            )
+        ),
         utc_offset_min=row.utc_offset_min,
     )
     refresh = _first(row.refresh_ms, group.refresh_ms, found.refresh_ms)

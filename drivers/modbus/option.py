@@ -9,6 +9,7 @@ It opens nothing: maps are read by the driver.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -108,12 +109,10 @@ class TcpOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True)
     connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=IN_FLIGHT_MAX)] = 1
 
-    def terms(self, table: LeapTable, transaction: int) -> Terms:
-        """How to converse, after that transaction."""
+    def terms(self, table: LeapTable, transactions: Iterator[int]) -> Terms:
+        """How to converse, with these transactions."""
         timeout_ns = int(self.timeout_ms * _MS)
-        return Terms(
-            timeout_ns, table, self.simulated, in_flight=self.in_flight, transaction=transaction
-        )
+        return Terms(timeout_ns, table, self.simulated, self.in_flight, transactions=transactions)
 
 
 class TlsOptions(TcpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,8 +6,8 @@
    twice to make up for one.
 3. The longest due goes first, so that nobody starves.
 4. A unit that says nothing is asked ever more seldom, up to REST_NS_MAX, and all of its blocks wait
-   with it (`rested`): one that is dead costs the others a timeout now and then. Whatever it says
-   ends that, be it right or wrong.
+   with it (`rested`): one that is dead costs the others a timeout now and then, be it ours or that
+   of a gateway before it. Whatever it says itself ends that, be it right or wrong.
 
 Time comes in by argument: monotonic ns. It sends nothing.
 """
@@ -26,6 +26,7 @@ class Came(Enum):
     """What came of a request."""
 
     GOOD = "an answer, or a refusal"
+    ABSENT = "a gateway's word that the unit says nothing"
     WRONG = "something else"
     NOTHING = "nothing"
 
@@ -89,8 +90,8 @@ class Schedule:
         """The block was read, or not; then its unit is left alone for `hold_ns` at least."""
         poll = self._polls[number]
         unit = self._units[poll.unit]
-        unit.failing = came is not Came.GOOD
-        unit.silences = unit.silences + 1 if came is Came.NOTHING else 0
+        unit.failing = came in (Came.WRONG, Came.NOTHING)
+        unit.silences = unit.silences + 1 if came in (Came.ABSENT, Came.NOTHING) else 0
         rest_ns = hold_ns
         if unit.silences > SILENCES_FREE:
             doubled = poll.period_ns << min(unit.silences - SILENCES_FREE, 20)

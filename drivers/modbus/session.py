@@ -18,10 +18,8 @@ from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
 from drivers.modbus import stamp
 from drivers.modbus.adu import (
     EXCEPTION,
-    MBAP,
     MBAP_BYTES,
     TABLE_OF,
-    TCP_BYTES_MAX,
     Framing,
     Request,
     read_request,
@@ -40,27 +38,13 @@ Item = Frame | Setup
 _KIND, _UNKNOWN = int(Kind.MODBUS), int(TimeSource.UNKNOWN)
 
 
-def speaks(payload: bytes) -> bool:
-    """Whether a payload is whole MBAP ADUs from its first byte to its last, of known functions."""
-    at = 0
-    while at < len(payload):
-        if len(payload) - at < MBAP_BYTES + 1:
-            return False
-        _, protocol, length, _ = MBAP.unpack_from(payload, at)
-        function = payload[at + MBAP_BYTES] & ~EXCEPTION
-        if protocol or not 2 <= length <= TCP_BYTES_MAX - 6 or not 1 <= function <= 43:
-            return False
-        at += 6 + length
-    return at == len(payload) > 0
-
-
 class Session:
-    """One connection."""
+    """One connection. `streams`: those that it shares with others to the same server."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: set[str] | None = None) -> None:
         self._splitters = (TcpSplitter(), TcpSplitter())
         self._waiting: OrderedDict[tuple[int, int], tuple[bytes, Instant]] = OrderedDict()
-        self._streams: set[str] = set()
+        self._streams = set[str]() if streams is None else streams
         self.counts: Counter[str] = Counter()
 
     def feed(self, direction: int, data: bytes, heard: Instant, fresh: bool = False) -> list[Item]:

@@ -61,6 +61,10 @@ class TcpSplitter:
         self._rest = data[at:]
         return items
 
+    def begun(self) -> int | None:
+        """The transaction of an ADU that has begun and not ended."""
+        return int.from_bytes(self._rest[:2], "big") if len(self._rest) > 1 else None
+
     def flush(self) -> list[Bad]:
         """The line has ended, or what was begun will not be waited for."""
         rest, self._rest = self._rest, b""

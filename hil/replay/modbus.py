@@ -3,6 +3,7 @@
 1. A connection is ours where a payload is one ADU or several, whole and exact (protocol identifier
    0, a length that ends where the payload does, a function that exists), on port 502; on any other
    port, when such a request was answered in the other direction: same transaction, unit, function.
+   On port 502 that holds for ADUs in pieces, too.
 2. Without either, it is ours by its looks: every payload is exact, and there are several; or it is
    on port 502, and half of its payloads have the protocol identifier of a header whose rest may be
    spoiled.
@@ -14,7 +15,7 @@
 How many ADUs there are is counted by itself, so that none is lost on the way.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from drivers.line import Frame, Instant, Setup
@@ -39,6 +40,10 @@ class Modbus(Talk):
     """The reader."""
 
     name, title = "modbus", "Modbus"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streams: defaultdict[str, set[str]] = defaultdict(set)  # by source
 
     def judge(self) -> "_Judge":
         return _Judge()
@@ -73,9 +78,9 @@ class _Conversation:
     def __init__(self, flow: Flow, reader: Modbus) -> None:
         self._reader = reader
         self._server = _server(flow)
-        self._session = Session()
-        self._splitters = (TcpSplitter(), TcpSplitter())
         self.source = f"modbus {flow.server if self._server else flow.client}"
+        self._session = Session(reader.streams[self.source])
+        self._splitters = (TcpSplitter(), TcpSplitter())
 
     @property
     def counts(self) -> Counter[str]:
@@ -105,25 +110,36 @@ class _Conversation:
 class _Judge:
     """A connection that has not been judged."""
 
-    __slots__ = ("_asked", "_chunks", "_claims", "_exact", "_registered")
+    __slots__ = ("_asked", "_chunks", "_claims", "_exact", "_registered", "_splitters")
 
     def __init__(self) -> None:
         self._chunks = self._claims = self._exact = 0
         self._registered = False
         # The last request of each direction, if it was one: what the other side may answer.
         self._asked: list[bytes] = [b"", b""]
+        self._splitters = (TcpSplitter(), TcpSplitter())
 
     def weigh(self, chunk: Chunk) -> bool:
         self._chunks += 1
         self._registered = _registered(chunk.flow)
         self._claims += chunk.payload[2:4] == b"\0\0" and len(chunk.payload) >= _HEAD_BYTES
         found = _exact(chunk)
+        self._exact += bool(found)
+        if self._registered:
+            found = self._pieced(chunk)
         if not found:
             return False
-        self._exact += 1
         asked = self._asked[1 - chunk.direction]
         self._asked[chunk.direction] = found[-1]
         return bool(asked) and any(_answers(asked, raw) for raw in found)
+
+    def _pieced(self, chunk: Chunk) -> list[bytes]:
+        """The ADUs that end in a payload, wherever they began."""
+        splitter = self._splitters[chunk.direction]
+        if chunk.fresh:
+            splitter.flush()
+        found = splitter.feed(chunk.payload)
+        return [item for item in found if isinstance(item, bytes) and _is_known(item)]
 
     def looks(self) -> bool:
         if self._registered:
@@ -138,10 +154,14 @@ def _exact(chunk: Chunk) -> list[bytes]:
         return []
     found = TcpSplitter().feed(payload)
     for item in found:
-        if isinstance(item, Bad) or item[7] & ~EXCEPTION not in _FUNCTIONS:
+        if isinstance(item, Bad) or not _is_known(item):
             return []
         at += len(item)
     return [item for item in found if isinstance(item, bytes)] if at == len(payload) else []
+
+
+def _is_known(raw: bytes) -> bool:
+    return raw[_HEAD_BYTES - 1] & ~EXCEPTION in _FUNCTIONS
 
 
 def _answers(asked: bytes, raw: bytes) -> bool:

@@ -1,5 +1,7 @@
 """The conversation without a line: late and crossed answers, noise, and what any bytes do to it."""
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from drivers.modbus.conversation import (
     Target,
     TcpConversation,
     Terms,
+    numbers,
 )
 from drivers.modbus.poll import MS
 from drivers.modbus.wire import Block, Layout, Point, Request, answer, read_exchange, read_request
@@ -96,6 +99,27 @@ def test_the_late_answer_of_a_unit_is_never_that_to_its_next_request():
     assert line.ask() is None  # the unit rests; its blocks are due at whole periods again
     line.wait(1000)
     assert line.ask() in (asked(RtuConversation, ONE), asked(RtuConversation, TWO))
+
+
+def test_answers_that_lag_by_one_are_not_taken():
+    """A unit that hung answers what was given up; what it was asked next it answers after that."""
+    third = Request(1, 3, 60, 2)
+    line = Line(RtuConversation, Request(1, 3, 0, 10), TWO, third)
+    line.ask()
+    line.wait(TIMEOUT_MS)
+    line.wait(1000)
+    if line.ask() != asked(RtuConversation, TWO):
+        line.hear(rtu(1, told(3, bytes(20))))
+        line.wait(SETTLE_MS)
+        assert line.ask() == asked(RtuConversation, TWO)
+    line.names()
+    line.hear(rtu(1, told(3, bytes(20))))
+    line.wait(SETTLE_MS)
+    assert line.names() == ["wrong_size"]
+    line.wait(SETTLE_MS)
+    assert line.ask() is None
+    line.hear(rtu(1, SECOND))
+    assert line.names() == ["late_answer"]
 
 
 def test_bytes_that_nobody_waits_for_drain_the_line():
@@ -201,11 +225,24 @@ def test_a_length_that_lies_costs_one_answer():
     assert line.names() == ["answered"]
 
 
+def test_an_answer_that_has_begun_is_not_the_loss_of_another_request():
+    line = Line(TcpConversation, ONE, TWO)
+    line.ask()
+    line.wait(50)
+    line.ask()
+    second = tcp(1, SECOND, 2)
+    line.wait(49)
+    line.hear(second[:8])
+    line.wait(1)  # the first is given up
+    line.hear(second[8:])
+    assert line.names() == ["no_answer", "answered"]
+
+
 def test_transactions_begin_anew_after_the_last_number():
     line = Line(TcpConversation, ONE)
     line.talk = TcpConversation(
         [Target(layout(ONE), asked(TcpConversation, ONE))],
-        TERMS._replace(transaction=65534),
+        TERMS._replace(transactions=itertools.islice(numbers(), 65534, None)),
         line,
         0,
     )
@@ -213,6 +250,34 @@ def test_transactions_begin_anew_after_the_last_number():
         assert line.ask() == tcp(1, read(3, 0, 2), number)
         line.hear(tcp(1, FIRST, number))
         line.wait(1000)
+
+
+def test_what_a_gateway_says_of_a_silent_unit_rests_it():
+    line = Line(TcpConversation, ONE)
+    for number, wait_ms in ((1, 1000), (2, 1000)):
+        assert line.ask() == tcp(1, read(3, 0, 2), number)
+        line.hear(tcp(1, b"\x83\x0b", number))
+        assert line.names() == ["exception"]
+        line.wait(wait_ms)
+    assert line.ask() is None and line.talk.silent_ns(line.ms * MS) == 0
+    line.wait(2000)
+    assert line.ask() is not None
+    line.hear(tcp(1, b"\x83\x04", 3))  # the unit's own word
+    line.wait(1000)
+    assert line.ask() is not None
+
+
+def test_conversations_of_one_connection_share_its_transactions():
+    """What was asked before a unit was found is answered late: no answer to what is asked now."""
+    line, shared = Line(TcpConversation, ONE), numbers()
+    for number in (1, 2):
+        target = Target(layout(ONE), asked(TcpConversation, ONE))
+        terms = TERMS._replace(transactions=shared)
+        line.talk = TcpConversation([target], terms, line, line.ms * MS)
+        assert line.ask() == tcp(1, read(3, 0, 2), number)
+    line.hear(tcp(1, FIRST, 1))
+    line.hear(tcp(1, SECOND, 2))
+    assert line.names() == ["crossed_answer", "answered"]
 
 
 def test_a_failed_line_ends_what_is_out():

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from drivers.line import Frame, LinkError, Setup
+from drivers.modbus.driver import _taken
 from drivers.modbus.wire import read_exchange
+from drivers.port import Port
 from drivers.registry import open_driver
 from evidence.code import Class, Reason
 from evidence.config import ConfigError
@@ -65,9 +68,44 @@ async def test_tls(tmp_path: Path, version: ssl.TLSVersion):
             made = source(tmp_path, "modbus+tls", **(options | wrong), port=port)
             with pytest.raises(LinkError, match="its certificate does not hold"):
                 await open_driver(made, Clock()).open()
-        made = source(tmp_path, "modbus+tls", **options | {"ca": "none.pem"}, port=port)
-        with pytest.raises(ConfigError, match="ca"):
-            await open_driver(made, Clock()).open()
+        locked(ours.private_key_pem.bytes(), tmp_path / "locked.pem")
+        for wrong, said in (
+            ({"ca": "none.pem"}, "ca"),
+            ({"key": "locked.pem"}, "ours.pem: no certificate or key"),  # and nobody is asked
+            ({"certificate": "", "key": "ours.pem"}, "key: is a key without a certificate"),
+        ):
+            made = source(tmp_path, "modbus+tls", **options | wrong, port=port)
+            with pytest.raises(ConfigError, match=said):
+                await open_driver(made, Clock()).open()
+
+
+@runs
+async def test_bytes_that_make_nothing_yet_hold_nobody_up():
+    """Half a record of TLS is there, and in time; what it will be nobody waits for without end."""
+
+    class Half(Port):
+        def _read(self) -> bytes:
+            raise BlockingIOError
+
+    ours, theirs = socket.socketpair()
+    port = Half(ours.fileno(), Clock(), ours.close)
+    try:
+        theirs.send(b"\x17\x03\x03")
+        assert await asyncio.wait_for(_taken(port, 0.01), WAIT_S) == []
+    finally:
+        port.close()
+        theirs.close()
+
+
+def locked(key: bytes, path: Path) -> None:
+    """The same private key under a pass phrase."""
+    private = serialization.load_pem_private_key(key, None)
+    text = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    path.write_bytes(text)
 
 
 @runs

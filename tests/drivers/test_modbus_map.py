@@ -6,7 +6,7 @@ import pytest
 
 from drivers.modbus import plan
 from drivers.modbus.map import PointMap, read_map
-from drivers.modbus.wire import Block, read_block
+from drivers.modbus.wire import Block, Layout, read_block
 from evidence.config import ConfigError
 
 RELAY = Path(__file__).resolve().parents[2] / "drivers" / "modbus" / "relay.toml"
@@ -74,8 +74,16 @@ def test_the_map_that_stands_as_an_example():
         (point("a", 0, 'type = "time_s"', "stamps = true", "bound_us = 5"), 6, "the document"),
         (point("a", 0, "scale = nan"), 4, "finite"),
         (point("a", 0, "offset = inf"), 4, "finite"),
-        (point("a", 0, "invalid = [-inf]"), 4, "finite"),
+        (point("a", 0, "invalid = [-inf]"), 4, "never stands in a holding u16"),
+        (point("a", 0, "invalid = [65536]"), 4, "never stands"),
+        (point("a", 0, "invalid = [-1]"), 4, "never stands"),
+        (point("a", 0, "scale = 0.1", "invalid = [6553.5]"), 5, "never stands"),
+        (point("a", 0, 'type = "s16"', "invalid = [0x10000]"), 5, "never stands"),
+        (point("a", 0, 'type = "f32"', "invalid = [1e39]"), 5, "never stands"),
+        (point("a", 0, 'type = "string"', "registers = 2", "invalid = [0]"), 6, "never stands"),
+        (point("a", 0, 'type = "bool"', 'table = "coil"', "invalid = [0]"), 6, "never stands"),
         (point("a", 0, 'enum = { 0xffffffffffffffff1 = "x" }'), 4, "is no number"),
+        (point("a", 0, 'enum = { 65536 = "x" }'), 4, "is no number of a u16"),
         ("period_ms = 0\n" + point("a", 0), 1, "period_ms"),
         ("[[group]]\nname='f'\nperiod_ms=1\n[[group]]\nname='f'\nperiod_ms=1\n" + point("a", 0),
          5, "'f' is there twice"),
@@ -88,6 +96,43 @@ def test_what_a_map_may_not_say(text: str, line: int, said: str):
         read_map(text, "meter.toml")
     assert said in str(caught.value)
     assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "data"),
+    [
+        ("s16", "0x8000", "8000"),
+        ("s16", "-32768", "8000"),
+        ("s32", "0x80000000", "80000000"),
+        ("s64", "0x8000000000000000", "8000000000000000"),
+        ("u32", "0xffffffff", "ffffffff"),
+        ("u16", "65535.0", "ffff"),
+        ("f32", "-9999.9", "c61c3f9a"),
+        ("f32", "3.4028235e38", "7f7fffff"),
+        ("f64", "-9999.9", "c0c387f333333333"),
+    ],
+)
+def test_a_sentinel_is_found_as_manuals_write_it(kind: str, written: str, data: str):
+    """By the bits of a signed number, and by the digits of a float that no float is."""
+    text = point("a", 0, f'type = "{kind}"', f"invalid = [{written}]")
+    (block,) = plan.blocks(1, "", made(text))
+    assert Layout(read_block(block.encoded())).values(bytes.fromhex(data)) == (None,)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "value"),
+    [("fffe", 0.05), ("0000", 5), ("000a", 50_000_000_000), ("000b", None), ("8000", None)],
+)
+def test_an_exponent_that_is_none_leaves_no_value(exponent: str, value: float | None):
+    (block,) = plan.blocks(1, "", made(point("a", 0, "exponent = 1")))
+    assert Layout(block).values(bytes.fromhex("0005" + exponent)) == (value,)
+
+
+def test_a_label_of_a_signed_number():
+    text = point("a", 0, 'type = "s16"', 'enum = { 0xFFFF = "none", -2 = "open" }')
+    (block,) = plan.blocks(1, "", made(text))
+    layout = Layout(read_block(block.encoded()))
+    assert [layout.values(data) for data in (b"\xff\xff", b"\xff\xfe")] == [("none",), ("open",)]
 
 
 def test_neighbours_are_read_together_across_small_holes():

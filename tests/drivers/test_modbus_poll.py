@@ -76,6 +76,14 @@ def test_what_it_says_ends_its_rest():
     assert not schedule.nobody()
 
 
+def test_a_unit_that_its_gateway_finds_silent_rests_and_the_line_is_well():
+    """Each question to it costs the gateway a timeout, and whoever else is behind it."""
+    schedule = of(100)
+    asked = [at for at, _ in played(schedule, 120_000, took_ms=50, came=Came.ABSENT)]
+    assert len(asked) < 20  # of 1,200
+    assert not schedule.nobody()
+
+
 def test_all_blocks_of_a_silent_unit_rest():
     schedule = Schedule([Poll(7, 100 * MS), Poll(7, 100 * MS), Poll(8, 100 * MS)], 0)
     for turn in range(3):

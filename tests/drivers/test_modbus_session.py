@@ -1,6 +1,5 @@
 """Other people's connections put together: recorded traffic, and what a recording may hold."""
 
-import struct
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.decode import decode
 from drivers.line import Frame, FrameError, Instant, Setup
-from drivers.modbus.session import CLIENT, SERVER, Session, speaks
+from drivers.modbus.session import CLIENT, SERVER, WAITING_MAX, Session
 from drivers.modbus.wire import read_exchange
 from drivers.values import Values
 from hil.capture import Tally, chunks
@@ -123,22 +122,6 @@ def test_more_reads_than_streams_share_one():
     assert len(setups) == 64
 
 
-@pytest.mark.parametrize(
-    ("payload", "is_one"),
-    [
-        (tcp(1, read(3, 0, 1)), True),
-        (tcp(1, read(3, 0, 1)) * 3, True),
-        (tcp(1, b"\x83\x02"), True),
-        (tcp(1, read(3, 0, 1))[:-1], False),
-        (b"", False),
-        (b"GET / HTTP/1.1\r\n", False),
-        (struct.pack(">HHHB", 1, 1, 2, 1) + b"\3", False),
-    ],
-)
-def test_what_a_payload_speaks(payload: bytes, is_one: bool):
-    assert speaks(payload) is is_one
-
-
 PIECES = st.lists(
     st.tuples(
         st.sampled_from([CLIENT, SERVER]),
@@ -167,3 +150,11 @@ def test_any_traffic(pieces: list[tuple[int, bytes, bool]]):
             decode(frame.kind, setups[frame.key].configuration, frame.raw)
         except FrameError:
             pass
+
+
+def test_requests_that_nobody_answers_wait_in_bounds():
+    session = Session()
+    asked = [tcp(1, read(3, 0, 2), number) for number in range(WAITING_MAX + 9)]
+    items = [item for raw in asked for item in session.feed(CLIENT, raw, NOW)]
+    _, frames, faults = split(items)
+    assert [read_exchange(frame.raw).request for frame in frames] == asked[:9] and not faults

@@ -1,7 +1,9 @@
 """SunSpec: devices made of pysunspec2's own models, served by pymodbus, found and read."""
 
+import asyncio
 import importlib
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from drivers.modbus.sunspec import MARK, Rhythm, discover, point_map
 from drivers.modbus.wire import Layout, read_block
 from drivers.registry import open_driver
 from drivers.values import Value
-from tests.drivers.modbus_peer import Clock, opened, runs, source, tcp_server
+from hil.devices.modbus.__main__ import rack_of
+from hil.devices.modbus.port import LinePort
+from tests.drivers.modbus_peer import Clock, counts, opened, runs, source, tcp_server
 
 reference = importlib.import_module("sunspec2.device")  # it has no types
 RHYTHM = Rhythm(100, None, 0)
@@ -231,8 +235,84 @@ async def test_a_device_that_is_not_there_yet_is_looked_for_beside_the_others(
 
 
 @runs
+async def test_a_device_that_claims_too_much_costs_nobody_else_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("drivers.modbus.plan.BLOCKS_MAX", 3)
+    greedy = holding(MARK + COMMON + INVERTER * 3 + END, 40000)
+    meter = SimDevice(2, holding(b"\0\7", 0).simdata)
+    (tmp_path / "m.toml").write_text('period_ms = 20\n[[point]]\nname = "a"\naddress = 0\n')
+    options = {"device": [{"unit": 1, "sunspec": True}, {"unit": 2, "map": "m.toml"}]}
+    async with tcp_server([greedy, meter]) as port:
+        made = source(tmp_path, "modbus+tcp", "", host="127.0.0.1", port=port, **options)
+        async with opened(made) as heard:
+            assert set(heard.setups) == {"unit=2 holding=0+1"}
+            assert {heard.values(frame) for frame in await heard.more(3)} == {(7,)}
+
+
+@runs
 async def test_a_line_on_which_nothing_is_found(tmp_path: Path):
     async with tcp_server([holding(b"\0\7", 0)]) as port:
         made = source(tmp_path, "modbus+tcp", "", host="127.0.0.1", port=port, sunspec=True)
         with pytest.raises(LinkError, match="no SunSpec device"):
             await open_driver(made, Clock()).open()
+
+
+@runs
+async def test_late_answers_on_a_serial_line_are_not_taken_for_others(tmp_path: Path):
+    """Number and length of a model are reads of one form. Each answer comes after its timeout: two
+    tries of the one, and the answer to the second is not that to the other.
+    """
+    rack = rack_of(("sunspec",), 1)
+    port = LinePort(rack, 115_200)
+    path = await port.open()
+    rack.fault(1, "slowly", 0.001)  # the mark, which comes in time
+    rack.fault(1, "late", 0.33, times=3)
+    made = source(
+        tmp_path,
+        "modbus+rtu",
+        "",
+        path=path,
+        baud=115_200,
+        parity="none",
+        timeout_ms=300,
+        sunspec=True,
+    )
+    try:
+        with pytest.raises(LinkError, match="unit 1: no answer"):
+            await open_driver(made, Clock()).open()
+        rack.mend()
+        async with opened(made) as heard:
+            assert len(heard.setups) > 1
+    finally:
+        await port.close()
+
+
+@runs
+async def test_a_unit_that_is_looked_for_slowly_does_not_starve_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It answers late enough to take more than the time between two looks."""
+    monkeypatch.setattr("drivers.modbus.driver.SEEK_S", 0.2)
+    monkeypatch.setattr("drivers.modbus.driver.SEEK_MAX_S", 0.5)
+
+    async def slowly(*_: object) -> ExcCodes | None:
+        await asyncio.sleep(0.15)
+        return None
+
+    endless = holding(MARK + struct.pack(">HH", 65001, 0) * 200, 40000)
+    endless.action = slowly
+    meter = SimDevice(2, holding(b"\0\7", 0).simdata)
+    (tmp_path / "m.toml").write_text('period_ms = 20\n[[point]]\nname = "a"\naddress = 0\n')
+    options = {"device": [{"unit": 1, "sunspec": True}, {"unit": 2, "map": "m.toml"}]}
+    monkeypatch.setattr("drivers.modbus.sunspec.MODELS_MAX", 3)  # while it is opened
+    async with tcp_server([endless, meter]) as port:
+        made = source(tmp_path, "modbus+tcp", "", host="127.0.0.1", port=port, **options)
+        async with opened(made) as heard:
+            monkeypatch.setattr("drivers.modbus.sunspec.MODELS_MAX", 128)
+            await heard.more(3)
+            begun_s = time.monotonic()
+            await heard.until(lambda _: time.monotonic() - begun_s > 2)
+            reads = sum(heard.values(frame) == (7,) for frame in heard.frames)
+            assert reads > 15  # of a hundred: three looks and the breaths between them
+            assert counts(heard)["answered"] >= reads

@@ -180,9 +180,11 @@ def test_bytes_that_are_no_map(raw: bytes, fault: str):
 # --- instants
 
 
-def test_the_instant_is_the_middle_and_the_bound_half():
+@pytest.mark.parametrize("clock", [(700, 900), (900, 700)])
+def test_the_instant_is_the_middle_and_the_bound_half(clock: tuple[int, int]):
     block = read_block(vector("modbus", "map_types"))  # renewed every 20 ms
-    got = stamp.by_gateway(block, Instant(10**18, 700), Instant(10**18 + 9_000_001, 900))
+    asked, heard = Instant(10**18, clock[0]), Instant(10**18 + 9_000_001, clock[1])
+    got = stamp.by_gateway(block, asked, heard)
     assert got == (10**18 - 5_500_000 + 0, 14_500_001 + 900, 0, int(Flag.AGENT_STAMPED))
 
 

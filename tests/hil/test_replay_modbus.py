@@ -104,6 +104,27 @@ def test_clients_that_connect_for_each_poll_are_one_source() -> None:
     assert account.connections == 1200 and account.outcome.sealed == 1200
 
 
+def test_blocks_of_a_server_beyond_its_streams_share_one() -> None:
+    """A client that connects for each poll, and asks for other registers each time."""
+    talks = [Talk((20_000 + number, 502)) for number in range(450)]
+    for number, talk in enumerate(talks):
+        talk.say(adu(1, struct.pack(">BHH", 3, number, 2)))
+        talk.say(adu(1, DATA), back=True)
+    account = played(*talks)
+    (reader,) = (one for one in account.readers if one.name == "modbus")
+    assert account.outcome.sealed == 450 and not reader.unsealed
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_headers_that_are_sent_by_themselves(size: int) -> None:
+    talk = Talk()
+    for number in range(4):
+        for raw, back in ((adu(number, READ), False), (adu(number, DATA), True)):
+            for at in range(0, len(raw), size):
+                talk.say(raw[at : at + size], back=back)
+    assert played(talk).frames == {"request": 4, "response": 4}
+
+
 def test_more_units_than_there_are_streams_are_named() -> None:
     talks = [Talk((20_000, 5000 + number)) for number in range(8)]
     for talk in talks:
