@@ -10,7 +10,7 @@
    HELD_MAX of them, then they go on stamped by the gateway, as those do of which nobody knows.
 5. The instant is the device's where SOC, SMPCNT and samples a second say it. It has a bound where
    the site states one for a clock that is locked, STATUS says that it is, and samples a second are
-   sure.
+   sure. A second before 1970, which SOC can say, is no instant.
 
 It opens nothing and waits for nothing; the clock comes in as `heard`.
 """
@@ -185,6 +185,7 @@ class Session:
                     out.append(self._rule(found))
                 else:
                     self.counts["configuration_flapping"] += 1
+                    self._want.wanted = self._terms.commands  # one of them may stay
                     if self._ruling is not None:
                         out.append(self._bare(heard.tai))
         self._bare_first(heard, out)
@@ -215,7 +216,7 @@ class Session:
         is_data = header.frame_type is FrameType.DATA
         kind = DATA if is_data else INFO
         offset_ns: int | None = None
-        if is_data and self._ruling is not None:
+        if is_data and self._ruling is not None and header.soc >= 0:
             offset_ns = self._sampling.offset_ns(header.sample)
         if offset_ns is None:
             # Files bear the second of their sending, and a command the asker's: neither measures.
