@@ -277,6 +277,10 @@ class Session:
         """The command for data on, or data off."""
         return [self._command(DATA_ON if on else DATA_OFF, now)] if self.idcode is not None else []
 
+    def resume(self, now: Instant, patience_s: object) -> list[bytes]:
+        """Nobody: of one PMU, the line tells that it is silent."""
+        return []
+
     def _command(self, command: int, now: Instant) -> bytes:
         return build_command(command, self.idcode or 0, self._table.utc_ns(now.tai) // NS)
 
