@@ -162,7 +162,8 @@ class Session:
             return
         self._sampling.hear(header.soc, header.sample)
         self._held.append((raw, header, heard))
-        if self._sampling.per_s is not None or header.sample == 0 or len(self._held) > HELD_MAX:
+        needed = any(held.sample for _, held, _ in self._held)
+        if not needed or self._sampling.per_s is not None or len(self._held) > HELD_MAX:
             out += self._let_go()
 
     def _configured(self, raw: bytes, header: Header, heard: Instant, out: list[Item]) -> None:

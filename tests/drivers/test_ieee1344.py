@@ -292,19 +292,24 @@ def test_two_devices_on_one_line_do_not_make_setups_for_ever():
     assert session.counts["configuration_flapping"]
 
 
+def test_the_end_of_a_second_does_not_end_the_wait():
+    """Heard from the last two frames of a second on: they bear the device's instants, too."""
+    session = configured()
+    found = [one for number in range(48, 53) for one in frames(session.feed(data(number), HEARD))]
+    wanted = [HEARD.tai + number * NS // 50 for number in range(48, 53)]
+    assert [(one.tai, one.source) for one in found] == [(tai, TimeSource.DEVICE) for tai in wanted]
+
+
 def test_a_configuration_that_stays_after_all_rules_in_the_end():
     """Two PMUs under one IDCODE, until one of them is taken away: it is asked, and rules again."""
-    asked = CONFIGURATION.idcode
-    session, now = Session(Terms(asked)), HEARD
+    session, now = Session(Terms(CONFIGURATION.idcode)), HEARD
     other = replace(CONFIGURATION, phasors=CONFIGURATION.phasors[:1])
     rulings: list[bool] = []
     for second in range(100):
         stated = other if second % 2 and second < 40 else CONFIGURATION
-        layout = Layout(stated)
+        layout, now = Layout(stated), Instant(now.tai + NS, None)
         values = [0.0] * (len(layout.slots) - 3) + [50.0, 0.0, 0.0]
-        raw = encode_values(layout, 1_700_000_000 + second, 0, values)
-        now = Instant(now.tai + NS, None)
-        items = session.datagram(raw, now)
+        items = session.feed(encode_values(layout, 1_700_000_000 + second, 0, values), now)
         while session.next_ask(now) is not None:
             items += session.feed(encode_configuration(stated, 1_700_000_000 + second)[0], now)
         rulings += [bool(one.configuration) for one in items if isinstance(one, Setup)]
