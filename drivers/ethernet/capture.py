@@ -73,7 +73,7 @@ class Interest:
     groups: tuple[bytes, ...] = ()
     # Between waking up and reading: what comes meanwhile is read with it.
     pause_s: float = 0.0
-    # EtherType: first elements of its messages, encoded; any where none is named.
+    # EtherType: contents of the first elements of its messages; any where none is named.
     first: Mapping[int, Iterable[bytes]] = field(default_factory=dict)
 
 

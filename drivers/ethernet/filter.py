@@ -46,7 +46,7 @@ def program(
     accept: Mapping[int, Iterable[int]], first: Mapping[int, Iterable[bytes]] | None = None
 ) -> bytes:
     """Lets EtherTypes through, each with these APPIDs, or with any where none is named; and with
-    one of these as the `first` element of the message, encoded, or with any.
+    one of these as the contents of the `first` element of the message, or with any.
 
     As SO_ATTACH_FILTER takes it: struct sock_filter, one after another. Raises ValueError.
     """
@@ -97,17 +97,24 @@ def _matching(appids: list[int], first: list[bytes]) -> list[Instruction]:
     return [*code, (_RET, 0, 0, 0), *ending]
 
 
-def _beginning(first: list[bytes]) -> list[Instruction]:
-    """Ends the program: for messages whose first element is one of these."""
-    code: list[Instruction] = [
-        (_LD_IND[1], 0, 0, _LENGTH_AT),
+def _past_length(at: int) -> list[Instruction]:
+    """Adds to X the further octets that a length at `at` has: its last one is there then."""
+    return [
+        (_LD_IND[1], 0, 0, at),
         (_JGE, 0, 3, _LONG_LENGTH),
         (_AND, 0, 0, _LONG_LENGTH - 1),
         (_ADD_X, 0, 0, 0),
         (_TAX, 0, 0, 0),
     ]
-    for element in first:
-        wanted = element[:TEXT_BYTES_MAX]
+
+
+def _beginning(first: list[bytes]) -> list[Instruction]:
+    """Ends the program: for messages whose first element has these contents, however long a form
+    its length and that of the message have.
+    """
+    code = [*_past_length(_LENGTH_AT), *_past_length(_FIRST_AT + 1)]
+    for contents in first:
+        wanted = bytes((len(contents) & 0xFF,)) + contents[:TEXT_BYTES_MAX]
         parts: list[tuple[int, int, int]] = []  # width, where, what
         at = 0
         while at < len(wanted):
@@ -116,6 +123,6 @@ def _beginning(first: list[bytes]) -> list[Instruction]:
             at += width
         for number, (width, at, value) in enumerate(parts):
             other = 2 * (len(parts) - number - 1) + 1  # behind the return
-            code += [(_LD_IND[width], 0, 0, _FIRST_AT + at), (_JEQ, 0, other, value)]
+            code += [(_LD_IND[width], 0, 0, _FIRST_AT + 1 + at), (_JEQ, 0, other, value)]
         code.append((_RET, 0, 0, WHOLE))
     return [*code, (_RET, 0, 0, 0)]

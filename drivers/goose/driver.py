@@ -15,11 +15,9 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers import ber
 from drivers.ethernet.capture import Capture, Interest
 from drivers.ethernet.frame import TYPE_GOOSE
 from drivers.goose.option import Options
-from drivers.goose.pdu import GOCB_REF
 from drivers.goose.scl import SCL_BYTES_MAX
 from drivers.goose.session import Session, Subscription, Terms
 from drivers.goose.stream import Item
@@ -99,9 +97,7 @@ class GooseDriver:
         appids = [each.appid for each in subscriptions]
         references = [each.gocbRef for each in subscriptions]
         accept = tuple(each for each in appids if each is not None)
-        first = tuple(
-            ber.encode(GOCB_REF, each.encode()) for each in references if each is not None
-        )
+        first = tuple(each.encode() for each in references if each is not None)
         return Interest(
             self._options.interface,
             {TYPE_GOOSE: accept if None not in appids else ()},

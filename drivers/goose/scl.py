@@ -163,14 +163,21 @@ class _Scl:
         where = f"{self._device(ied, device)}/{_node(node)}"
         objects, attributes = data.split("."), attribute.split(".") if attribute else []
         found = self._type("LNodeType", node.get("lnType"), path)
+        child: Element | None = None
         for at, part in enumerate(objects):
             child = _named(found.iterfind("SDO" if at else "DO"), "name", part)
             if child is None:
                 raise self._fault(own, f"{path}: {part!r} is not in type {found.get('id')!r}")
             found = self._type("DOType", child.get("type"), path)
+        element = "" if index is None else f"[{index}]"
         if not attributes:
             inside = self._constrained(found, constraint, path, 0)
-            return Member(f"{where}.{data}", "structure", "", inside)
+            if child is None or not inside:
+                raise self._fault(own, f"{path}: nothing in it has the constraint {constraint!r}")
+            whole = Member("", "structure", "", inside)
+            if index is None:  # a sub-object may be an array
+                whole = self._several(child, whole)
+            return whole._replace(name=f"{where}.{data}{element}")
         leaf: Element | None = None
         for at, part in enumerate(attributes):
             leaf = _named(found.iterfind("BDA" if at else "DA"), "name", part)
@@ -178,7 +185,7 @@ class _Scl:
                 raise self._fault(own, f"{path}: {part!r} is not in type {found.get('id')!r}")
             if at + 1 < len(attributes):
                 found = self._type("DAType", leaf.get("type"), path)
-        name = f"{where}.{data}.{attribute}{'' if index is None else f'[{index}]'}"
+        name = f"{where}.{data}.{attribute}{element}"
         made = self._attribute(leaf, path, 0, whole=index is None) if leaf is not None else None
         if made is None:
             raise self._fault(own, f"{path}: names no attribute")

@@ -139,6 +139,7 @@ class Machine:
         known = self._recent.get(key)
         if known is not None and known[1] == facts.content:
             return Verdict(Sight.COPY, notes)
+        self._recent.pop(key, None)  # the newest stands last
         self._recent[key] = facts.heard, facts.content
         last = self._last
         if last is None:

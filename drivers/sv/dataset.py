@@ -89,6 +89,11 @@ PHS_MEAS_1 = tuple(
 )
 
 
+def can_scale(kind: str, scale: float) -> bool:
+    """Whether a value of this type times a scale is one: octets are none."""
+    return scale == 1.0 or not TYPES[kind].endswith("s")
+
+
 def size(members: tuple[Member, ...]) -> int:
     """Bytes of one sample."""
     return sum(_BYTES[TYPES[member.type]] for member in members)
@@ -162,7 +167,7 @@ def _member(value: Any) -> Member:
     found = Member(*value)
     if found.quantity not in QUANTITIES or found.type not in TYPES:
         raise FrameError("configuration", f"no quantity {found.quantity!r} or type {found.type!r}")
-    if type(found.scale) is not float:
+    if type(found.scale) is not float or not can_scale(found.type, found.scale):
         raise FrameError("configuration", f"a scale of {found.scale!r}")
     return found
 

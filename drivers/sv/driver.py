@@ -144,13 +144,13 @@ class SvDriver:
             passed = session.counts["not_asked_for"] + session.counts["other"] - before
             if passed < len(packets):
                 self._good_s = now_s
+        if now_s - self._noticed_s >= NOTICE_S:
+            self._noticed_s = now_s
+            self._notice(capture, session)
         if (packets and now_s - self._ticked_s < TICK_S) or capture.untaken():
             return  # where frames wait, it is we who are late
         self._ticked_s = now_s
         self._queue.extend(session.tick(self._clock.now().tai))
-        if now_s - self._noticed_s >= NOTICE_S:
-            self._noticed_s = now_s
-            self._notice(capture, session)
         silent_s = now_s - self._good_s
         if silent_s >= self._options.silence_s:
             self._queue.extend(session.flush())

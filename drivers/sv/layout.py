@@ -1,8 +1,9 @@
 """What one frame of a stream has in common with the next: learned from one that was read strictly,
 then compared as one number.
 
-1. All octets are fixed but those of smpCnt, smpSynch, refrTm, sample, security, and of what PRP and
-   HSR number. A frame that agrees in the fixed ones is of the same shape, field by field.
+1. All octets are fixed but those of smpCnt, smpSynch, refrTm, sample, security, of what HSR
+   numbers, and of all behind what Length counts: PRP's trailer, what IEC 62351-6 adds, the stamp of
+   a tap. A frame that agrees in the fixed ones is of the same shape, field by field.
 2. Frames and whole blocks are compared alike: the octets as one integer, under a mask. It is the
    cheapest way that Python has to compare some octets and not others.
 3. What does not agree is not refused here: it is read strictly, by pdu.py.
@@ -57,7 +58,7 @@ class Layout:
         self.prefix = raw[:PREFIX_BYTES]
         self.mask = int.from_bytes(octets)
         self.fixed = int.from_bytes(raw) & self.mask
-        self.payload = slice(pdu.ethernet.start, pdu.ethernet.end)
+        self.payload = slice(pdu.ethernet.start, pdu.end)
         self.asdus = len(pdu.asdus)
         self.samples = sum(asdu.sv_id == first.sv_id for asdu in pdu.asdus)  # of one svID
         self.places = tuple(map(_place, pdu.asdus))
@@ -83,7 +84,7 @@ def _place(asdu: Asdu) -> Place:
 
 
 def _varying(raw: bytes, pdu: Pdu) -> list[Span]:
-    spans = _redundancy(raw, pdu)
+    spans = [(pdu.end, len(raw)), *_ring(raw, pdu)]
     if pdu.at_security is not None:
         spans.append(pdu.at_security)
     for asdu in pdu.asdus:
@@ -92,16 +93,13 @@ def _varying(raw: bytes, pdu: Pdu) -> list[Span]:
     return spans
 
 
-def _redundancy(raw: bytes, pdu: Pdu) -> list[Span]:
-    """The octets of PRP's trailer or of HSR's tag that number and name the LAN.
+def _ring(raw: bytes, pdu: Pdu) -> list[Span]:
+    """The octets of HSR's tag that number and name the path.
 
-    In the octet of the LAN stand four bits of the size, too: the length of the frame fixes it.
+    In the octet of the path stand four bits of the size, too: the length of the frame fixes it.
     """
-    ethernet = pdu.ethernet
-    if ethernet.redundancy is None:
+    if pdu.ethernet.redundancy is None or not pdu.ethernet.redundancy.hsr:
         return []
-    if not ethernet.redundancy.hsr:
-        return [(len(raw) - 6, len(raw) - 3)]
     at = 12
     while raw[at] << 8 | raw[at + 1] != TYPE_HSR:
         at += 4  # a VLAN tag: the frame was read strictly, so the tag of HSR is there

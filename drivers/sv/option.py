@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from drivers.ethernet.filter import APPIDS_MAX
-from drivers.sv.dataset import MEMBERS_MAX, QUALITY, RATE_MAX, TYPES, Member
+from drivers.sv.dataset import MEMBERS_MAX, QUALITY, RATE_MAX, TYPES, Member, can_scale
 from drivers.sv.session import DatasetTerms, Terms
 from drivers.sv.stamp import BOUND_NS_DEFAULT, Vouched
 from evidence.config import ConfigError
@@ -40,6 +40,8 @@ class ChannelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if self.type not in TYPES or self.type == QUALITY:
             known = ", ".join(kind for kind in TYPES if kind != QUALITY)
             raise ConfigError(name, "dataset.channel.type", f"{self.type!r} is none of {known}")
+        if not can_scale(self.type, self.scale):
+            raise ConfigError(name, "dataset.channel.scale", f"{self.type!r} has none")
         value = Member(self.name, self.quantity, self.unit, "", self.type, self.scale)
         if not self.quality:
             return [value]

@@ -73,6 +73,7 @@ class Pdu(NamedTuple):
     simulated: bool
     asdus: tuple[Asdu, ...]
     at_security: Span | None
+    end: int  # of what Length counts
 
 
 def decode_pdu(raw: bytes) -> Pdu:
@@ -103,6 +104,7 @@ def decode_pdu(raw: bytes) -> Pdu:
         bool(reserved & SIMULATED),
         tuple(_asdu(raw, each) for each in asdus),
         security,
+        at + length,
     )
 
 

@@ -6,8 +6,9 @@
 2. A stream says nothing until the samples a second are known: configured, stated by its frames
    (smpRate), or learned by the counter's return to 0. What is heard meanwhile is held and follows
    its Setup; after LEARN_NS it is let go, by a guess or without a rate.
-3. A counter that contradicts the rate makes it be learned anew. Rulings of one stream change
-   SETUPS_A_MINUTE_MAX times a minute at most; then what rules stays for that minute.
+3. A counter that contradicts the rate makes it be learned anew, and frames of another data set
+   make that rule. Of one stream this happens RULINGS_A_MINUTE_MAX times a minute at most; then what
+   rules stays for that minute.
 4. A frame that is none is a Frame with its fault. One that nobody asked for is counted, and costs a
    comparison.
 5. Streams, shapes of frames and held frames are bounded, whatever is sent.
@@ -34,7 +35,7 @@ LEARN_NS = 2_500_000_000  # two returns of the counter to 0, and some
 HELD_BYTES_MAX = 16 << 20  # of all streams: those seconds of four streams of 4,800/s
 LAYOUTS_MAX = 512  # shapes of frames, of streams and of what nobody asked for
 PASSED_OVER_MAX = 8  # svIDs that are told to whoever waits for others
-SETUPS_A_MINUTE_MAX = 12
+RULINGS_A_MINUTE_MAX = 12
 OPEN_NS_MAX = 200_000_000  # a stream that ends: how long its last block waits for the rest
 _MINUTE_NS = 60 * NS
 # smpMod, IEC 61850-9-2 Table 12.
@@ -65,17 +66,19 @@ class _Heard:
     """One identity: its stream, or what is held until there is one."""
 
     __slots__ = (
-        "doubted", "estimate", "held", "identity", "key", "setup", "setups", "since", "stream"
+        "doubted", "estimate", "held", "identity", "key", "layout", "rulings", "setup", "since",
+        "stream",
     )  # fmt: skip
 
     def __init__(self, identity: Identity, key: str, since: int) -> None:
         self.identity, self.key, self.since = identity, key, since
         self.stream: Stream | None = None
+        self.layout: Layout | None = None  # of the last frame
         self.estimate = RateEstimate()
         self.doubted = False  # what is configured or stated of its rate was contradicted
         self.setup: Setup | None = None  # the last one
         self.held: list[tuple[bytes, Layout, Instant]] = []
-        self.setups: list[int] = []  # when what rules changed
+        self.rulings: list[int] = []  # when they were made
 
 
 class Session:
@@ -103,7 +106,10 @@ class Session:
                     continue
                 if found is None:
                     self.counts["not_asked_for"] += 1
-                elif found.stream is None or not found.stream.add(raw, layout, heard, out):
+                    break
+                if layout is not found.layout:
+                    self._reshape(found, layout, heard, out)
+                if found.stream is None or not found.stream.add(raw, layout, heard, out):
                     self._unruled(found, raw, layout, heard, out)
                 break
             else:
@@ -163,11 +169,8 @@ class Session:
             if len(self.passed_over) < PASSED_OVER_MAX:
                 self.passed_over[" + ".join(layout.identity.sv_ids)] = None
             return
-        stream = found.stream
-        if stream is not None and not self._same(stream, layout):
-            self._change(found, layout, heard, out)
-            stream = found.stream
-        if stream is None or not stream.add(raw, layout, heard, out):
+        self._reshape(found, layout, heard, out)
+        if found.stream is None or not found.stream.add(raw, layout, heard, out):
             self._unruled(found, raw, layout, heard, out)
 
     def _asked_for(self, identity: Identity) -> bool:
@@ -241,53 +244,63 @@ class Session:
         vouched = self._terms.vouched
         vouched = replace(vouched, simulated=vouched.simulated or found.identity.simulated)
         datasets = self._datasets(layout)
+        for place in {place.sv_id: place for place in layout.places}.values():
+            misfit = self._misfit(place, layout)
+            if misfit:
+                self.counts[misfit] += 1
         stream = Stream(found.key, layout, rate, datasets, vouched, self._table, self.counts)
         found.stream = stream
         held, found.held = found.held, []
+        found.rulings.append(held[0][2].tai if held else found.since)
         setup = stream.setup()
         if setup != found.setup:
             found.setup = setup
-            found.setups.append(held[0][2].tai if held else found.since)
             out.append(setup)
         for raw, shape, heard in held:
             self._held_bytes -= len(raw)
             stream.add(raw, shape, heard, out, sure=True)
 
-    def _same(self, stream: Stream, layout: Layout) -> bool:
-        return stream.samples == layout.samples and stream.datasets == self._datasets(layout)
-
-    def _change(self, found: _Heard, layout: Layout, heard: Instant, out: list[Item]) -> None:
-        """Another data set, or another number of ASDUs, under the same identity."""
-        if found.stream is None or self._too_often(found, heard):
+    def _reshape(self, found: _Heard, layout: Layout, heard: Instant, out: list[Item]) -> None:
+        """A frame of another shape than the last: it may have another data set, or another number
+        of ASDUs.
+        """
+        found.layout, stream = layout, found.stream
+        if stream is None or self._too_often(found, heard):
+            return
+        if stream.samples == layout.samples and stream.datasets == self._datasets(layout):
             return
         self.counts["configuration_changed"] += 1
-        found.stream.flush(out)
+        stream.flush(out)
         found.since = heard.tai
-        self._rule(found, layout, found.stream.rate, out)
+        self._rule(found, layout, stream.rate, out)
 
     def _too_often(self, found: _Heard, heard: Instant) -> bool:
         """Rule 3."""
-        found.setups = [tai for tai in found.setups if 0 <= heard.tai - tai < _MINUTE_NS]
-        return len(found.setups) >= SETUPS_A_MINUTE_MAX
+        found.rulings = [tai for tai in found.rulings if 0 <= heard.tai - tai < _MINUTE_NS]
+        return len(found.rulings) >= RULINGS_A_MINUTE_MAX
 
     def _datasets(self, layout: Layout) -> tuple[Dataset, ...]:
         """What the samples of a frame are made of, as far as the site or its size says."""
         every = {place.sv_id: place for place in layout.places}
-        return tuple(
-            Dataset(sv_id, self._members(sv_id, place, layout.conf_revs[sv_id]))
-            for sv_id, place in every.items()
-        )
+        return tuple(Dataset(sv_id, self._members(place, layout)) for sv_id, place in every.items())
 
-    def _members(self, sv_id: str, place: Place, conf_rev: int) -> tuple[Member, ...] | None:
-        start, stop = place.at_sample
-        told = self._terms.datasets.get(sv_id) or self._terms.datasets.get("")
+    def _members(self, place: Place, layout: Layout) -> tuple[Member, ...] | None:
+        told = self._told(place.sv_id)
         if told is None:
+            start, stop = place.at_sample
             # Eight pairs of value and quality are 9-2LE's; anything else nobody knows.
             return PHS_MEAS_1 if stop - start == size(PHS_MEAS_1) else None
-        if told.conf_rev not in (None, conf_rev):
-            self.counts["conf_rev_mismatch"] += 1
-            return None
-        if size(told.members) != stop - start:
-            self.counts["sample_size_mismatch"] += 1
-            return None
-        return told.members
+        return None if self._misfit(place, layout) else told.members
+
+    def _misfit(self, place: Place, layout: Layout) -> str:
+        """Why the data set that the site has for an svID is not that of a frame; or nothing."""
+        told = self._told(place.sv_id)
+        if told is None:
+            return ""
+        if told.conf_rev not in (None, layout.conf_revs[place.sv_id]):
+            return "conf_rev_mismatch"
+        start, stop = place.at_sample
+        return "sample_size_mismatch" if size(told.members) != stop - start else ""
+
+    def _told(self, sv_id: str) -> DatasetTerms | None:
+        return self._terms.datasets.get(sv_id) or self._terms.datasets.get("")

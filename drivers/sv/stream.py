@@ -2,12 +2,13 @@
 
 1. A block is the samples from a multiple of its span on, by smpCnt, so that anybody can tell which
    samples belong into it. It is closed when the next one has GRACE_NS of frames: what another LAN
-   brings a little later still finds its place. What comes later yet is a block of its own.
-2. A frame of the same smpCnt and the same payload as one heard less than TWICE_NS ago is that frame
-   heard twice, by PRP, by HSR or by a mirror port, and is not kept. One of another payload is kept,
-   beside the first, and counted.
+   brings a little later still finds its place. What comes later yet makes blocks of its own, closed
+   with the next that is in time.
+2. A frame of the same smpCnt and the same payload as one heard TWICE_NS ago, twice that at most, is
+   that frame heard twice, by PRP, by HSR or by a mirror port, and is not kept. One of another
+   payload is kept, beside the first, and counted.
 3. Where the rate is not known, a block is what arrives within BLOCK_NS.
-4. Memory is bounded: two open blocks, and the frames of two times TWICE_NS.
+4. Memory is bounded: three open blocks, and the frames of two times TWICE_NS.
 
 It reads no clock: time comes in with the frames.
 """
@@ -67,6 +68,7 @@ class Stream:
         self._grace = GRACE_NS * rate // (NS * layout.samples) + 1 if rate else 1
         self._open: _Open | None = None
         self._ahead: _Open | None = None
+        self._late: _Open | None = None
         self._recent: dict[int, bytes] = {}
         self._before: dict[int, bytes] = {}
         self._turned = 0  # when `_recent` was begun
@@ -90,6 +92,8 @@ class Stream:
         """
         fields = layout.read(raw)
         count: int = fields[0]
+        if abs(heard.tai - self._turned) >= TWICE_NS or len(self._recent) >= RECENT_MAX:
+            self._forget(heard)
         known = self._recent.get(count) or self._before.get(count)
         if known is not None and self._again(known, raw, layout):
             return True
@@ -110,10 +114,8 @@ class Stream:
         elif block is None or heard.tai - block.first.heard.tai >= BLOCK_NS:
             block = self._begin(0, self._first(count, raw, heard), out)
         self._since = self._since or heard.tai
-        self._remember(count, raw, heard)
+        self.heard, self._recent[count] = heard, raw
         self._put(block, fields, raw)
-        if block is not self._open and block is not self._ahead:
-            self._close(block, out)  # late, and alone
         if block.size + LENGTH_BYTES + len(raw) > BLOCK_BYTES_MAX:
             self.flush(out)  # more than its samples: something repeats them with other contents
         return True
@@ -122,6 +124,7 @@ class Stream:
         """Nothing more is expected of the blocks that are open. `ended`: nor of the stream, so that
         what would have come later is not missing.
         """
+        self._close_late(out)
         for block in (self._open, self._ahead):
             if block is not None and block.frames:
                 self._close(block, out, ended and block is (self._ahead or self._open))
@@ -142,19 +145,22 @@ class Stream:
         else:
             block.synchs.update(synch or 0 for synch in fields[1::2])
 
-    def _remember(self, count: int, raw: bytes, heard: Instant) -> None:
-        self.heard = heard
-        if not 0 <= heard.tai - self._turned < TWICE_NS or len(self._recent) >= RECENT_MAX:
-            self._before, self._recent, self._turned = self._recent, {}, heard.tai
-        self._recent[count] = raw
+    def _forget(self, heard: Instant) -> None:
+        """What was heard TWICE_NS ago and longer, and all where nothing was heard for a while.
+
+        A second later the same counts come again, and their contents may be the same, too.
+        """
+        goes_on = abs(heard.tai - self.heard.tai) < TWICE_NS // 4
+        self._before = self._recent if goes_on else {}
+        self._recent, self._turned = {}, heard.tai
 
     def _again(self, known: bytes, raw: bytes, layout: Layout) -> bool:
         """Whether this frame is the known one, heard twice."""
         if len(known) == layout.size:
             before = known[layout.payload]
         else:  # with other tags, or with a trailer
-            ethernet = parse(known)
-            before = known[ethernet.start : ethernet.end]
+            start = parse(known).start
+            before = known[start : start + int.from_bytes(known[start + 2 : start + 4])]
         if before == raw[layout.payload]:
             self._counts["heard_twice"] += 1
             return True
@@ -193,12 +199,16 @@ class Stream:
             if ahead is None:
                 ahead = self._ahead = _Open(index, first)
             if len(ahead.frames) + 1 >= self._grace:
+                self._close_late(out)
                 self._close(block, out)
                 self._open, self._ahead = ahead, None
             return ahead
         if self._is_late(step):
             self._counts["late"] += 1
-            return _Open(index, first)
+            if self._late is None or self._late.index != index:
+                self._close_late(out)
+                self._late = _Open(index, first)
+            return self._late
         return self._begin(index, first, out)
 
     def _begin(self, index: int, first: First, out: list[Item]) -> _Open:
@@ -207,16 +217,25 @@ class Stream:
         return self._open
 
     def _close(self, block: _Open, out: list[Item], ended: bool = False) -> None:
-        frames, start = block.frames, block.index * self._span
-        found = stamp(block.first, self.rate, start, block.synchs, self._vouched, self._table)
-        raw, heard = encode_block(frames), block.first.heard
-        tai, bound, source, flags = found
-        out.append(Frame(self.key, SV, raw, tai, bound, source, flags, heard))
-        whole = min(block.due - start, self._span) if ended else self._span
-        lacking = whole - len(frames) * self.samples
+        self._seal(block, out)
+        whole = min(block.due - block.index * self._span, self._span) if ended else self._span
+        lacking = whole - len(block.frames) * self.samples
         if lacking > 0 and self._closed:  # the first one is of when this gateway began to hear
             self._counts["samples_missing"] += lacking
         self._closed += 1
+
+    def _close_late(self, out: list[Item]) -> None:
+        """What is not in it was counted when its own block was closed."""
+        if self._late is not None:
+            self._seal(self._late, out)
+            self._late = None
+
+    def _seal(self, block: _Open, out: list[Item]) -> None:
+        start = block.index * self._span
+        found = stamp(block.first, self.rate, start, block.synchs, self._vouched, self._table)
+        raw, heard = encode_block(block.frames), block.first.heard
+        tai, bound, source, flags = found
+        out.append(Frame(self.key, SV, raw, tai, bound, source, flags, heard))
 
 
 def _block(dataset: Dataset, appid: int) -> Block:

@@ -182,6 +182,29 @@ def test_the_kernel_drops_what_is_not_subscribed(
     assert unsubscribed == (1 if len(reference) > 64 else 0)
 
 
+@pytest.mark.parametrize("long", [b"\x81", b"\x82\0"])
+def test_a_reference_with_a_longer_length_is_heard(net: Namespace, far: socket.socket, long: bytes):
+    """X.690 8.1.3.5 allows it, and so does decoding."""
+    values = (("octet-string", bytes(60)),)  # so that the message's own length has two octets
+    short = Publisher(gocbRef=REFERENCE, values=values).frame()
+    other = Publisher(gocbRef=REFERENCE[:-1] + "x", values=values).frame()
+
+    def longer(raw: bytes) -> bytes:
+        found = bytearray(raw)
+        at = found.index(b"\x80" + bytes((len(REFERENCE),)))
+        found[at + 1 : at + 1] = long
+        for length in (17, at - 1):
+            found[length] += len(long)
+        return bytes(found)
+
+    def act() -> None:
+        for raw in (longer(other), longer(short)):
+            far.send(raw)
+
+    _, items = played(net, act, samples, gocbref=REFERENCE)  # type: ignore[arg-type]
+    assert [sample.raw for sample in samples(items)] == [longer(short)]
+
+
 def test_a_group_of_its_own_is_joined(net: Namespace):
     """Outside 01-0C-CD, by configuration; nothing else is asked of the interface."""
 

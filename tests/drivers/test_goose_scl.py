@@ -66,6 +66,32 @@ def test_whole_objects_arrays_and_a_device_with_a_name_of_its_own():
     ]
 
 
+HARMONICS = """<LNodeType id="MHAI_1" lnClass="MHAI"><DO name="Hm" type="H"/></LNodeType>
+    <DOType id="H" cdc="HWYE"><SDO name="har" type="CMV_1" count="2"/></DOType>"""
+NO_HARMONICS = '<LNodeType id="MHAI_1" lnClass="MHAI"><DO name="Hm" type="HWYE_1"/></LNodeType>'
+
+
+def test_an_array_of_objects_whole_and_one_of_it():
+    members = (
+        'doName="Hm" daName="har" ix="2"',
+        'doName="Hm" daName="har"',
+    )
+    content = changed(NO_HARMONICS, HARMONICS)
+    content = content.replace(members[0].encode(), b'doName="Hm.har" ix="1"')
+    content = content.replace(members[1].encode(), b'doName="Hm.har"')
+    _, one, whole = of(SECOND, content).dataset.members
+    assert (one.name, one.type) == ("MEAS/MHAI1.Hm.har[1]", "structure")
+    assert (whole.name, whole.type) == ("MEAS/MHAI1.Hm.har", "array")
+    assert [leaf.name for leaf in of(SECOND, content).dataset.leaves()][4:] == [
+        "MEAS/MHAI1.Hm.har[1].cVal.mag.f",
+        "MEAS/MHAI1.Hm.har[1].q",
+        "MEAS/MHAI1.Hm.har[0].cVal.mag.f",
+        "MEAS/MHAI1.Hm.har[0].q",
+        "MEAS/MHAI1.Hm.har[1].cVal.mag.f",
+        "MEAS/MHAI1.Hm.har[1].q",
+    ]
+
+
 def test_what_they_measure():
     told = {leaf.name.rpartition("/")[2]: leaf for leaf in of(FIRST).dataset.leaves()}
     assert told["Q0XCBR1.Pos.stVal"].quantity == "digital"
@@ -92,6 +118,7 @@ def test_the_data_set_survives_its_bytes():
         (changed('id="ACT_1"', 'id="ACT_2"'), "'ACT_1' is not among the DataTypeTemplates"),
         (changed('bType="Dbpos"', 'bType="Float"'), "bType 'Float' is unknown"),
         (changed('<DataSet name="dsTrip">', '<DataSet name="ds">'), "'dsTrip' is not there"),
+        (changed('doName="Tr" fc="ST"', 'doName="Tr" fc="SP"'), "the constraint 'SP'"),
         (changed(">3001<", ">30011<"), "'30011' is no number up to 65535"),
         (changed("01-0C-CD-01-00-07", "01-0C-CD"), "MAC-Address '01-0C-CD' is none"),
         (changed('confRev="3"', 'confRev="-3"'), "'-3' is no number"),

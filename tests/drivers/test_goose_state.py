@@ -171,6 +171,19 @@ def test_a_copy_after_its_time_is_a_replay(machine: Machine, publisher: Publishe
     assert heard(machine, late) == (Sight.REFUSED, [Event.REPLAYED])
 
 
+def test_whatever_comes_between(machine: Machine, publisher: Publisher):
+    """Another message of the same numbers, again and again, makes no other one last."""
+    first = dict(publisher.fields)
+    machine.see(publisher.say())
+    once = publisher.again(100)
+    machine.see(once)
+    for at in range(1, 10):
+        forged = Publisher(**first).say(300 * at, identity=("ds", "id", 90 + at, b"m"))
+        machine.see(forged)
+    late = once._replace(heard=once.heard + 9 * 300 * MS)
+    assert heard(machine, late)[0] is Sight.REFUSED
+
+
 def test_a_copy_is_no_sign_of_life(machine: Machine, publisher: Publisher):
     first = publisher.again()
     machine.see(first)

@@ -3,6 +3,7 @@ cannot.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -248,6 +249,13 @@ def test_reading_before_opening_is_a_line_that_is_not_there():
         ),
         ({"interface": "eth0", "dataset": [{"channel": []}]}, "channel"),
         (
+            {
+                "interface": "eth0",
+                "dataset": [{"channel": [{"name": "a", "type": "timestamp", "scale": 0.5}]}],
+            },
+            "scale",
+        ),
+        (
             {"interface": "eth0", "dataset": [{"channel": [{"name": "a"}]}] * 2},
             "two data sets",
         ),
@@ -276,6 +284,39 @@ def test_what_libiec61850_sent_is_heard(captures: Path):
     values = [decode.decode(Kind.SV, setup.configuration, each.raw) for each in frames]
     counts = [count for each in values for count in each[0]]  # type: ignore[union-attr]
     assert counts == list(range(1, len(sent) + 1))
+
+
+def test_what_the_kernel_drops_is_told_while_frames_still_wait(net: Namespace):
+    """More than is ever read: there is no pause in which to tell it."""
+    publisher = SvPublisher(SvProfile(to=Addressing(ETHERTYPE, 0x4001)), Grid())
+    raws = [publisher.quick(number)[0] for number in range(4800)]
+    with net.inside():
+        outlet = Outlet(FAR)
+    over = threading.Event()
+
+    def flood() -> None:
+        while not over.is_set():
+            outlet.send(raws)
+
+    async def play() -> list[Frame]:
+        made = driver(rate=4800)
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            await opened(net, made)
+
+            def told(frames: list[Frame]) -> bool:
+                time.sleep(0.05)  # what is read is never all that there is
+                return "frames_dropped" in faults(frames)
+
+            return await blocks(made, told)
+        finally:
+            over.set()
+            thread.join()
+            await made.close()
+            outlet.close()
+
+    assert "frames_dropped" in faults(asyncio.run(play()))
 
 
 def test_the_publisher_says_what_it_sends(net: Namespace):

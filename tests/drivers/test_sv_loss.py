@@ -57,6 +57,15 @@ def test_a_stream_that_was_away_comes_back_in_a_block_of_its_own():
     assert [verdicts(setups[0], each) for each in frames] == [{MISSING}] * 2
 
 
+@pytest.mark.parametrize("away", [800, 1400, 2800, 7600, 50_800])
+def test_the_same_samples_in_a_later_second_are_not_heard_twice(away: int):
+    """A test set repeats itself each second; so does a line without voltage."""
+    packets = stream([*range(4000), *range(4000 + away, 14_000 + away)])
+    _, frames, session = played(packets)
+    assert sum(len(decode_block(each.raw)) for each in frames) == len(packets)
+    assert not session.counts["heard_twice"]
+
+
 def copies(number: int, how: str) -> list[bytes]:
     raw = plain(number)
     if how == "prp":
@@ -66,12 +75,16 @@ def copies(number: int, how: str) -> list[bytes]:
         return [prp(tagged, number, lan, tags=4) for lan in (0xA, 0xB)]
     if how == "hsr":
         return [hsr(raw, number, path) for path in (0, 1)]
+    if how == "tap":  # one that puts the time behind each frame
+        return [raw, raw + number.to_bytes(4)]
+    if how == "taps":
+        return [raw + bytes(4), raw + number.to_bytes(4)]
     if how == "mirror-vlan":
         return [raw, plain(number, tags=VLAN)]
     return [raw, raw]
 
 
-@pytest.mark.parametrize("how", ["prp", "prp-vlan", "hsr", "mirror", "mirror-vlan"])
+@pytest.mark.parametrize("how", ["prp", "prp-vlan", "hsr", "mirror", "mirror-vlan", "tap", "taps"])
 @pytest.mark.parametrize("late_ns", [10_000, 2_000_000, 100_000_000])
 def test_copies_are_one_frame_heard_twice(how: str, late_ns: int):
     """However much later the second one comes, within 400 ms."""
@@ -142,7 +155,18 @@ def test_what_comes_after_its_block_was_closed_is_a_block_of_its_own():
     late = [each for each in frames if counts_of(setups[0], each) == (100,)]
     assert len(late) == 1 and late[0].tai == T0
     assert len(frames) == 5
-    assert session.counts["late"] == 1
+    assert session.counts == {"late": 1}
+
+
+@pytest.mark.parametrize("ahead", [130, 300, 470])
+def test_a_forged_count_ahead_costs_some_blocks_and_no_more(ahead: int):
+    """True samples that now seem late stay together; none becomes a block alone."""
+    packets = stream(range(4800))
+    packets.insert(1300, heard(1300, 4800, plain(1300 + ahead, synch=0)))
+    setups, frames, _ = played(packets)
+    assert sum(len(decode_block(each.raw)) for each in frames) == 4801
+    assert len(frames) <= 40 + 3
+    assert sum(bool(verdicts(setups[0], each)) for each in frames) <= 5
 
 
 def test_more_than_a_block_can_hold_makes_more_blocks():

@@ -222,6 +222,27 @@ def test_another_data_set_is_another_setup():
     assert not verdicts(setups[0], frames[0])
 
 
+def test_the_data_set_of_before_rules_again():
+    """One frame of another must not take the names from all that follow."""
+    small = frame(sav_pdu(asdu(120, bytes(12))))
+    packets = [*stream(range(120)), heard(120, 4800, small), *stream(range(121, 480))]
+    setups, frames, session = played(packets)
+    first, other, last = setups
+    assert first == last != other
+    assert session.counts["configuration_changed"] == 2
+    assert all(not verdicts(last, each) for each in frames[3:])
+
+
+def test_frames_of_two_numbers_of_asdus_are_blocks_still():
+    """Two that send under one svID: bounded in what is made of it."""
+    packets = [
+        heard(number, 4800, plain(number % 4800, 4800, 1 + number % 2)) for number in range(2400)
+    ]
+    setups, frames, _ = played(packets)
+    assert len(setups) == 1 and len(frames) < 60
+    assert sum(len(decode_block(each.raw)) for each in frames) == len(packets)
+
+
 def test_a_stream_that_flaps_is_not_described_for_ever():
     """Two shapes by turns: every frame is kept, and a minute has twelve descriptions at most."""
     packets = [

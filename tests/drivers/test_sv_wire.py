@@ -289,6 +289,12 @@ def test_a_block_of_another_configuration():
         decode.decode(Kind.SV, LE, short)
 
 
+def test_octets_have_no_scale():
+    times = (Member("t", "other", "", "", "timestamp", 0.5),)
+    with pytest.raises(FrameError, match="scale"):
+        compiled(encode_configuration(Configuration(0, 0, (Dataset("MU01", times),))))
+
+
 def test_one_that_was_read_vouches_for_no_other():
     """Every octet that a layout holds fixed is looked at in each block, not only in the first."""
     good = block(*frames(*range(SPAN)))
