@@ -9,6 +9,7 @@ conversation, the silence, the order of what is read.
 3. Whatever the session asks goes out through drivers.asks, and nothing else does.
 4. A line without a good frame for its silence is a LinkError, as is one that closes. While bytes
    wait to be read it is we who are late, and silence is not judged.
+5. Of several on one line, one that alone is silent is told data on again: it may have restarted.
 
 It retries nothing, logs nothing, and never sends a command that changes the device.
 """
@@ -16,7 +17,7 @@ It retries nothing, logs nothing, and never sends a command that changes the dev
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -70,6 +71,11 @@ class Conversation(Protocol):
 
     def switch(self, on: bool, now: Instant) -> list[bytes]:
         """The asks for data on, or data off."""
+
+    def resume(
+        self, now: Instant, patience_s: Callable[[list[tuple[int, int]]], float]
+    ) -> list[bytes]:
+        """The asks for data on, to whoever is known and has sent none for so many seconds."""
 
 
 class PmuDriver(ABC):
@@ -227,6 +233,8 @@ class PmuDriver(ABC):
                 async with asyncio.timeout(options.ask_timeout_s):
                     await self._answer(session)
             except TimeoutError:
+                # Who has answered does not wait for the others.
+                self._ask(session.resume(self._clock.now(), lambda _: 0.0))
                 continue
             self._first_turn = turn
             return
@@ -311,6 +319,13 @@ class PmuDriver(ABC):
         if silent_s >= allowed_s and not self._line.untaken():
             self._line.fail(LinkError(self._because(f"silent for {silent_s:.1f} s")))
             return
+        if self._options.commands == "full":
+            patience_s = self._options.silence_after_s
+            try:
+                self._ask(self._session.resume(self._clock.now(), patience_s))
+            except LinkError as fault:
+                self._line.fail(fault)
+                return
         self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)
 
 

@@ -19,7 +19,7 @@ It opens nothing and waits for nothing; the clock comes in as `heard`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from struct import Struct
 
@@ -56,6 +56,7 @@ _DATA_SECOND_MAX = 0x0F  # a second SYNC byte up to this is a data frame's
 _HEAD = Struct(">xBxxHII").unpack_from
 
 Item = Frame | Setup
+Rates = list[tuple[int, int]]  # frames, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class Session:
                 soc, quality, stats, second
             ):
                 self._want(idcode, "configuration_announced", heard)
+            stream.talked = heard.tai
             fracsec = word & 0xFFFFFF
             if fracsec >= stream.time_base:
                 append(stream.frame(item, heard))
@@ -154,8 +156,10 @@ class Session:
             return
         if not stream.stated:
             out.append(stream.bare(heard.tai))
-        if header.frame_type is FrameType.DATA and not stream.takes(header):
-            out.extend(self._unfit(stream, raw, heard))
+        if header.frame_type is FrameType.DATA:
+            stream.talked = heard.tai
+            if not stream.takes(header):
+                out.extend(self._unfit(stream, raw, heard))
         out.append(stream.frame(raw, heard))
 
     def _not_heard(self, idcode: int) -> FrameError | None:
@@ -245,7 +249,7 @@ class Session:
         own = self._streams.get(idcode)
         return own is not None and own.ruling is not None
 
-    def rates(self) -> list[tuple[int, int]]:
+    def rates(self) -> Rates:
         """The rates of all ruled streams."""
         rulings = [stream.ruling for stream in self._streams.values()]
         return [found.configuration.rate() for found in rulings if found is not None]
@@ -274,6 +278,19 @@ class Session:
         """Data on or data off, to each IDCODE that this side talks to."""
         command = Command.DATA_ON if on else Command.DATA_OFF
         return [self.command(command, now, idcode) for idcode in self.idcodes]
+
+    def resume(self, now: Instant, patience_s: Callable[[Rates], float]) -> list[bytes]:
+        """Data on, to each IDCODE with a configuration that has sent no data for as long as
+        `patience_s` says of its rate.
+        """
+        asks: list[bytes] = []
+        for idcode in set(self.idcodes).difference(self.unknown()):
+            stream = self._streams[idcode]
+            rates = [stream.ruling.configuration.rate()] if stream.ruling is not None else []
+            if stream.quiet(now.tai, int(patience_s(rates) * NS)):
+                self.counts["data_asked_again"] += 1
+                asks.append(self.command(Command.DATA_ON, now, idcode))
+        return asks
 
     def command(self, command: Command, now: Instant, idcode: int | None = None) -> bytes:
         """A command frame to this IDCODE, or the session's own. Raises ValueError where it has

@@ -138,6 +138,7 @@ class Stream:
         "size",
         "stated",
         "stats",
+        "talked",
         "time_base",
     )
 
@@ -153,6 +154,7 @@ class Stream:
         self._setups: list[int] = []  # when one was given, ns TAI, within the last HOLD_NS
         self._held_tai: int | None = None  # since when it is held bare
         self.changing = False  # STAT bit 10 as last heard
+        self.talked: int | None = None  # ns TAI: when it last sent data, or was told to
         self.fits = 0  # data frames in a row that fit the configuration on file
         self.stated = False  # whether a Setup has been given for it
         self.ruling: Ruling | None = None
@@ -182,6 +184,15 @@ class Stream:
         if self._held_tai is not None and not 0 <= tai - self._held_tai < HOLD_NS:
             self._held_tai = None
         return self._held_tai is not None
+
+    def quiet(self, tai: int, patience_ns: int) -> bool:
+        """Whether it has sent no data for that long. It has as long again from then on."""
+        since = self.talked if self.talked is not None else tai
+        if 0 <= tai - since < patience_ns:
+            self.talked = since
+            return False
+        self.talked = tai
+        return True
 
     def bare(self, tai: int) -> Setup:
         """No configuration rules, or none any more. The Setup that says so."""

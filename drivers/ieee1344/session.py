@@ -10,7 +10,7 @@
    HELD_MAX of them, then they go on stamped by the gateway, as those do of which nobody knows.
 5. The instant is the device's where SOC, SMPCNT and samples a second say it. It has a bound where
    the site states one for a clock that is locked, STATUS says that it is, and samples a second are
-   sure.
+   sure. A second before 1970, which SOC can say, is no instant.
 
 It opens nothing and waits for nothing; the clock comes in as `heard`.
 """
@@ -162,7 +162,8 @@ class Session:
             return
         self._sampling.hear(header.soc, header.sample)
         self._held.append((raw, header, heard))
-        if self._sampling.per_s is not None or header.sample == 0 or len(self._held) > HELD_MAX:
+        needed = any(held.sample for _, held, _ in self._held)
+        if not needed or self._sampling.per_s is not None or len(self._held) > HELD_MAX:
             out += self._let_go()
 
     def _configured(self, raw: bytes, header: Header, heard: Instant, out: list[Item]) -> None:
@@ -185,6 +186,7 @@ class Session:
                     out.append(self._rule(found))
                 else:
                     self.counts["configuration_flapping"] += 1
+                    self._want.wanted = self._terms.commands  # one of them may stay
                     if self._ruling is not None:
                         out.append(self._bare(heard.tai))
         self._bare_first(heard, out)
@@ -215,7 +217,7 @@ class Session:
         is_data = header.frame_type is FrameType.DATA
         kind = DATA if is_data else INFO
         offset_ns: int | None = None
-        if is_data and self._ruling is not None:
+        if is_data and self._ruling is not None and header.soc >= 0:
             offset_ns = self._sampling.offset_ns(header.sample)
         if offset_ns is None:
             # Files bear the second of their sending, and a command the asker's: neither measures.
@@ -275,6 +277,10 @@ class Session:
     def switch(self, on: bool, now: Instant) -> list[bytes]:
         """The command for data on, or data off."""
         return [self._command(DATA_ON if on else DATA_OFF, now)] if self.idcode is not None else []
+
+    def resume(self, now: Instant, patience_s: object) -> list[bytes]:
+        """Nobody: of one PMU, the line tells that it is silent."""
+        return []
 
     def _command(self, command: int, now: Instant) -> bytes:
         return build_command(command, self.idcode or 0, self._table.utc_ns(now.tai) // NS)

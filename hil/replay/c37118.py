@@ -4,8 +4,8 @@
    second in one direction wherever they stand: 16 bits of CRC alone would find one in any megabyte
    of other traffic.
 2. A connection without a good frame is ours only if what it says looks like frames that are
-   spoiled: most payloads open with SYNC, and end where FRAMESIZE says or go to a port that is
-   registered for synchrophasors.
+   spoiled: most payloads open with SYNC and end where FRAMESIZE says. At a port that is registered
+   for synchrophasors either is enough, if a SYNC alone has a type and version that there are.
 3. Bytes without a connection (hex text, plain bytes) are ours from the first good frame, wherever
    it stands.
 4. One splitter a direction, one session a connection, any IDCODE, nothing sent.
@@ -111,12 +111,12 @@ class _Judge:
 def _claims(chunk: Chunk) -> bool:
     """Whether this looks like a frame whose contents were spoiled."""
     payload = chunk.payload
-    if len(payload) < 4 or payload[0] != SYNC_LEAD:
+    registered = any(end.endswith(PORTS) for end in (chunk.flow.client, chunk.flow.server))
+    sync = payload[0] == SYNC_LEAD
+    if int.from_bytes(payload[2:4], "big") == len(payload) and (sync or registered):
+        return True
+    if len(payload) < 4 or not sync or not (registered or chunk.kind == "file"):
         return False
     # Bit 7 is set by version 3 (C37.118.2-2024), which has types of its own.
     kind, version = payload[1] >> 4 & 7, payload[1] & 0x0F
-    if kind > _KIND_MAX or not 1 <= version <= _VERSION_MAX:
-        return False
-    registered = any(end.endswith(PORTS) for end in (chunk.flow.client, chunk.flow.server))
-    alone = chunk.kind == "file" or registered
-    return alone or (payload[2] << 8 | payload[3]) == len(payload)
+    return kind <= _KIND_MAX and 1 <= version <= _VERSION_MAX

@@ -26,6 +26,9 @@ from hil.capture import Chunk, Flow
 from hil.replay.reader import Talk
 
 FRAMES_MIN = 4
+# Of one direction, searched for them: twice the longest. Without a SYNC a MB of other traffic takes
+# seconds to be searched.
+SEARCHED_BYTES_MAX = 2 * FRAMES_MIN * FRAME_BYTES_MAX
 TERMS = Terms(commands=False)
 NAMES = {kind: kind.name.lower() for kind in FrameType}
 
@@ -79,18 +82,22 @@ class _Conversation:
 class _Judge:
     """A connection that has not been judged."""
 
-    __slots__ = ("_good", "_splitters")
+    __slots__ = ("_good", "_left", "_splitters")
 
     def __init__(self) -> None:
         self._good: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+        self._left = [SEARCHED_BYTES_MAX, SEARCHED_BYTES_MAX]
         self._splitters = (Splitter(), Splitter())
 
     def weigh(self, chunk: Chunk) -> bool:
         splitter = self._splitters[chunk.direction]
         if chunk.fresh:
             splitter.flush()
-        # So long a payload without an end is none of ours, and searching it takes its time.
-        found = splitter.feed(chunk.payload[: 8 * FRAME_BYTES_MAX])
+        searched = chunk.payload[: self._left[chunk.direction]]
+        if not searched:
+            return False
+        self._left[chunk.direction] -= len(searched)
+        found = splitter.feed(searched)
         good = [item for item in found if not isinstance(item, Bad)]
         lengths = self._good[chunk.direction]
         lengths.update(

@@ -169,6 +169,71 @@ def test_each_of_several_idcodes_is_asked_for_its_own(by: str):
     play(scenario)
 
 
+def test_one_of_several_that_restarts_is_told_to_send_again():
+    """It forgot who asked, while the other talks on: the line as such is not silent."""
+
+    async def scenario(plant: Plant) -> None:
+        pmus = [plant.pmu(replace(PROFILE, idcode=one)) for one in (7, 8)]
+        place = await plant.place("udp", UdpPort(pmus, (LOOPBACK, 0)), pmus)
+        plant.start()
+        host, port = address(place)
+        made = driver(host=host, port=port, idcodes=[7, 8], silence_s=0.5)
+        try:
+            await made.open()
+            await data(made, 5, ["idcode=7", "idcode=8"])
+            steady, commands = pmus[0].counts, pmus[0].counts.commands
+            for client in pmus[1]._clients:
+                client.on = False
+            frames = await data(made, 60, ["idcode=8"])
+            assert any(one.key == "idcode=7" for one in frames)
+            assert made.counts["data_asked_again"] and steady.commands == commands
+        finally:
+            await made.close()
+
+    play(scenario)
+
+
+def test_one_that_comes_late_is_asked_and_told_to_send():
+    async def scenario(plant: Plant) -> None:
+        there, late = (plant.pmu(replace(PROFILE, idcode=one)) for one in (7, 8))
+        port = UdpPort([there, late], (LOOPBACK, 0))
+        place = await plant.place("udp", port, [there])
+        heard, late.heard = late.heard, lambda *_: None  # type: ignore[method-assign]
+        plant.start()
+        host, number = address(place)
+        made = driver(host=host, port=number, idcodes=[7, 8], silence_s=0.5)
+        try:
+            (setup,) = await made.open()
+            assert setup.key == "idcode=7"
+            await data(made, 5)  # what it was told is long past
+            late.heard = heard  # type: ignore[method-assign]
+            await data(made, 5, ["idcode=7", "idcode=8"])
+        finally:
+            await made.close()
+
+    play(scenario)
+
+
+def test_one_that_answers_does_not_wait_for_one_that_is_not_there():
+    """A second and more of asking for IDCODE 9: the data of 7 are heard from the start of it."""
+
+    async def scenario(plant: Plant) -> None:
+        pmu = plant.pmu(PROFILE)
+        place = await plant.place("udp", UdpPort([pmu], (LOOPBACK, 0)), [pmu])
+        plant.start()
+        host, port = address(place)
+        made = driver(host=host, port=port, idcodes=[7, 9], ask_timeout_s=0.5)
+        try:
+            await made.open()
+            assert pmu.counts.sent > 30  # of 60 a second
+            frames = await data(made, pmu.counts.sent)
+            assert len({one.tai for one in frames}) == len(frames) >= 30
+        finally:
+            await made.close()
+
+    play(scenario)
+
+
 GROUPS = [("239.77.7.1", "239.77.7.2"), ("ff15::77:7", "ff15::77:8")]
 
 

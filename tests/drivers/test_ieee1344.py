@@ -1,6 +1,7 @@
 """IEEE 1344 as bytes and as a conversation: vectors, a real PMU's own frames, samples a second."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from drivers import decode
 from drivers.c37118.splitter import Bad
+from drivers.ieee1344.frame import close
 from drivers.ieee1344.session import HELD_MAX, SETUPS_A_MINUTE_MAX, Session, Terms
 from drivers.ieee1344.wire import (
     FNOM_50_HZ,
@@ -288,6 +290,42 @@ def test_two_devices_on_one_line_do_not_make_setups_for_ever():
     ]
     assert len(setups) <= SETUPS_A_MINUTE_MAX + 1
     assert session.counts["configuration_flapping"]
+
+
+def test_the_end_of_a_second_does_not_end_the_wait():
+    """Heard from the last two frames of a second on: they bear the device's instants, too."""
+    session = configured()
+    found = [one for number in range(48, 53) for one in frames(session.feed(data(number), HEARD))]
+    wanted = [HEARD.tai + number * NS // 50 for number in range(48, 53)]
+    assert [(one.tai, one.source) for one in found] == [(tai, TimeSource.DEVICE) for tai in wanted]
+
+
+def test_a_configuration_that_stays_after_all_rules_in_the_end():
+    """Two PMUs under one IDCODE, until one of them is taken away: it is asked, and rules again."""
+    session, now = Session(Terms(CONFIGURATION.idcode)), HEARD
+    other = replace(CONFIGURATION, phasors=CONFIGURATION.phasors[:1])
+    rulings: list[bool] = []
+    for second in range(100):
+        stated = other if second % 2 and second < 40 else CONFIGURATION
+        layout, now = Layout(stated), Instant(now.tai + NS, None)
+        values = [0.0] * (len(layout.slots) - 3) + [50.0, 0.0, 0.0]
+        items = session.feed(encode_values(layout, 1_700_000_000 + second, 0, values), now)
+        while session.next_ask(now) is not None:
+            items += session.feed(encode_configuration(stated, 1_700_000_000 + second)[0], now)
+        rulings += [bool(one.configuration) for one in items if isinstance(one, Setup)]
+    assert session.counts["configuration_flapping"]
+    assert rulings[-1] and not session.unknown()
+
+
+def test_a_second_before_1970_is_no_instant():
+    """What is signed counts from 1970: one such frame would spoil a whole batch."""
+    session = configured()
+    for number in range(4):
+        session.feed(data(number), HEARD)
+    raw = close((1 << 31).to_bytes(4, "big") + data(4)[4:-2])
+    (found,) = frames(session.feed(raw, HEARD))
+    assert (found.raw, found.tai, found.fault) == (raw, HEARD.tai, None)
+    assert found.flags & Flag.AGENT_STAMPED
 
 
 def test_another_pmu_than_the_one_stated_is_refused():

@@ -178,6 +178,15 @@ def test_frames_are_found_amid_other_traffic() -> None:
     assert account.tally.other["payload"] == 2 * len(frames)
 
 
+@pytest.mark.parametrize(
+    ("head", "fault"),
+    [("aa71", "type_unknown"), ("aa05", "version_unsupported"), ("ab01", "sync")],
+)
+def test_a_single_frame_of_no_known_kind_is_a_fault_by_name(head: str, fault: str) -> None:
+    account = replay(pcap([udp(bytes.fromhex(head) + conversation()[-1][2:])]))
+    assert account.faults == {fault: 1} and account.reasons() == []
+
+
 def test_frames_spoiled_one_and_all_are_named() -> None:
     """No frame is good, and still it is C37.118, with what is wrong."""
     spoiled = [frame[:-1] + bytes((frame[-1] ^ 1,)) for frame in conversation()]

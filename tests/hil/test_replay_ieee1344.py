@@ -2,14 +2,17 @@
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
 
 from drivers.ieee1344.wire import Layout, build_command, decode_configuration, encode_values
 from hil import cli
+from hil.capture import Chunk, Flow
 from hil.replay.account import Account
 from hil.replay.command import replay
+from hil.replay.ieee1344 import Ieee1344
 from tests.drivers.vector import vector
 from tests.hil.packet import SYN, pcap, tcp, udp
 
@@ -74,3 +77,16 @@ def test_other_traffic_is_not_taken_for_it(captures: Path):
     assert not account.heard and not account.faults
     for path in [*captures.glob("dnp3/*"), *captures.glob("selfmade/yadnp3*")]:
         assert not replay(path.read_bytes()).heard, path
+
+
+def test_other_traffic_is_searched_for_them_as_far_as_one_would_show():
+    """A stream of something else, without a frame in it: its beginning tells."""
+    judge, noise = Ieee1344().judge(), random.Random(7)
+    flow = Flow("tcp", "a:1", "b:443", 1)
+    taken = []
+    for at in range(64):
+        chunk = Chunk(flow, 1, at, noise.randbytes(1400), "tcp", at == 0)
+        began = time.process_time()
+        assert not judge.weigh(chunk)
+        taken.append(time.process_time() - began)
+    assert sum(taken[16:]) < sum(taken[:16]) / 4
