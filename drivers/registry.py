@@ -177,7 +177,7 @@ def line_notes(source: Source) -> list[str]:
         return capture.notes(options_of(source).interface)
     if not row.serial:
         return []
-    from drivers import serial_device
+    from drivers.serial import device as serial_device
 
     return serial_device.notes(options_of(source).path)
 

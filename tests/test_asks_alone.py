@@ -53,7 +53,7 @@ GRANTS: dict[str, dict[str, str]] = {
         "_modes asks.UBX_POLLS": "what may be asked, read",
     },
     "drivers/keystore/file.py": {"write_new os.write": FILE},
-    "drivers/serial_line.py": {
+    "drivers/serial/line.py": {
         f"{function} fcntl.ioctl": LINE for function in ("_counters", "_set")
     },
     "drivers/modbus/request.py": {
@@ -65,7 +65,7 @@ GRANTS: dict[str, dict[str, str]] = {
     },
     **{
         name: {"module import drivers.asks.Outlet": "the type of what asks.send takes"}
-        for name in ("drivers/pair.py", "drivers/port.py")
+        for name in ("drivers/pmu/pair.py", "drivers/port.py")
     },
     "agent/account.py": {
         "ask_chrony asyncio.get_running_loop().subprocess_exec": "chronyc; it has no input"

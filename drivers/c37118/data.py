@@ -38,7 +38,7 @@ from drivers.c37118.frame import (
 )
 from drivers.c37118.station import PHUNIT_STEP, Analog, Configuration, Format, Phasor, Station
 from drivers.line import Channel, FrameError
-from drivers.scale import scaler
+from drivers.pmu.scale import scaler
 
 ANGLE_STEP_RAD = 1e-4  # C37.118.2-2011 Table 6: integer angles in rad x 10^4
 FREQ_STEP_HZ = 1e-3  # integer FREQ: deviation from nominal, mHz

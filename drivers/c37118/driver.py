@@ -1,6 +1,6 @@
 """C37.118 over TCP, over UDP and over a serial line: the drivers that the runner opens.
 
-What they do is drivers.pmu's; here stands how a line is opened, and with what session.
+What they do is drivers.pmu.driver's; here stands how a line is opened, and with what session.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from drivers.c37118.option import Options, SerialOptions, TcpOptions, UdpOptions
 from drivers.c37118.session import Session
 from drivers.c37118.stream import Ruling
 from drivers.line import Source
-from drivers.pmu import PmuDriver
-from drivers.reach import Opened, open_udp
-from drivers.serial_line import open_line
+from drivers.pmu.driver import PmuDriver
+from drivers.pmu.reach import Opened, open_udp
+from drivers.serial.line import open_line
 from drivers.tcp_line import open_tcp
 from evidence.config import convert
 

@@ -15,7 +15,7 @@ import msgspec
 from drivers.c37118.session import Terms
 from drivers.c37118.stream import Ruling, rulings
 from drivers.line import STREAMS_MAX, FrameError
-from drivers.pmu_option import (
+from drivers.pmu.option import (
     PORT_DEFAULT,
     RECEIVE_BUFFER_BYTES,
     BufferBytes,
@@ -24,7 +24,7 @@ from drivers.pmu_option import (
     Port,
     check_udp,
 )
-from drivers.serial_option import (
+from drivers.serial.option import (
     BAUD_DEFAULT,
     Baud,
     ByteSize,

@@ -283,14 +283,14 @@ class Session:
         """Data on, to each IDCODE with a configuration that has sent no data for as long as
         `patience_s` says of its rate.
         """
-        asks: list[bytes] = []
+        commands: list[bytes] = []
         for idcode in set(self.idcodes).difference(self.unknown()):
             stream = self._streams[idcode]
             rates = [stream.ruling.configuration.rate()] if stream.ruling is not None else []
             if stream.quiet(now.tai, int(patience_s(rates) * NS)):
                 self.counts["data_asked_again"] += 1
-                asks.append(self.command(Command.DATA_ON, now, idcode))
-        return asks
+                commands.append(self.command(Command.DATA_ON, now, idcode))
+        return commands
 
     def command(self, command: Command, now: Instant, idcode: int | None = None) -> bytes:
         """A command frame to this IDCODE, or the session's own. Raises ValueError where it has

@@ -7,7 +7,7 @@ bytes.
    incomplete, the bytes behind are searched for a frame whose CHK holds, and the search resumes
    there.
 3. Memory is bounded by one frame beyond what one call brings, and work by what was heard
-   (drivers.search): bytes made to be searched for ever are dropped as `flood`.
+   (drivers.pmu.search): bytes made to be searched for ever are dropped as `flood`.
 
 It keeps no clock, and knows of no configuration: whether a frame is ours is for the session to say.
 """
@@ -25,7 +25,7 @@ from drivers.c37118.frame import (
     sync_fault,
 )
 from drivers.line import FrameError
-from drivers.search import Kind, Search
+from drivers.pmu.search import Kind, Search
 
 # Of lost bytes kept in one Bad: enough to see what it was, too few to fill the ring.
 BAD_BYTES_MAX = 512

@@ -23,7 +23,7 @@ from drivers.gnss.option import GpsdOptions, NmeaOptions, UbloxOptions
 from drivers.gnss.session import SLOW_BAUD, Item, Session, Terms
 from drivers.line import READ_FRAMES_MAX, Clock, Frame, LinkError, Setup, Source
 from drivers.port import Port
-from drivers.serial_line import open_line
+from drivers.serial.line import open_line
 from drivers.tcp_line import open_tcp
 from evidence.config import convert
 from evidence.leap import NS

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from drivers.serial_option import Baud, SerialLine
+from drivers.serial.option import Baud, SerialLine
 
 PORT_GPSD = 2947  # registered with IANA
 # What u-blox receivers of generation 9 and later come with; earlier ones have 9,600.

@@ -24,7 +24,7 @@ from drivers.ieee1344.configuration import (
 )
 from drivers.ieee1344.frame import CHK_BYTES, LENGTH_MASK, FrameType, build, parse_header
 from drivers.line import Channel, FrameError
-from drivers.scale import scaler
+from drivers.pmu.scale import scaler
 
 FREQ_STEP_HZ = 1e-3  # deviation from nominal, mHz
 DFREQ_STEP = 1e-2  # Hz/s x 100

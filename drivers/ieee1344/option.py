@@ -13,7 +13,7 @@ import msgspec
 from drivers.ieee1344.frame import SAMPLE_MASK
 from drivers.ieee1344.session import Terms, ruling
 from drivers.line import FrameError
-from drivers.pmu_option import (
+from drivers.pmu.option import (
     PORT_DEFAULT,
     RECEIVE_BUFFER_BYTES,
     BufferBytes,
@@ -22,7 +22,7 @@ from drivers.pmu_option import (
     Port,
     check_udp,
 )
-from drivers.serial_option import Baud, ByteSize, Parity, Rs485, RtsLevel, StopBits
+from drivers.serial.option import Baud, ByteSize, Parity, Rs485, RtsLevel, StopBits
 from evidence.config import ConfigError
 
 BAUD_DEFAULT = 38400  # what PMUs of the nineties were set to; 36 bytes at 30/s take 10,800

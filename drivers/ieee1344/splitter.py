@@ -9,7 +9,7 @@
 3. A length that lies costs no good frame: while a claimed frame is incomplete, the bytes behind its
    start are searched for a good one.
 4. Memory is bounded by two frames beyond what one call brings, and work by what was heard
-   (drivers.search): bytes made to be searched for ever are dropped as `flood`.
+   (drivers.pmu.search): bytes made to be searched for ever are dropped as `flood`.
 
 It keeps no clock, and knows of no configuration.
 """
@@ -29,7 +29,7 @@ from drivers.ieee1344.frame import (
     unix,
 )
 from drivers.line import FrameError
-from drivers.search import Kind, Search
+from drivers.pmu.search import Kind, Search
 
 # Of CRC over candidates that fail: 40 ms. Without a SYNC every third place is one, and this is for
 # some ten thousand of them.

@@ -30,8 +30,8 @@ from drivers.modbus.request import check_installed, encode
 from drivers.modbus.stream import setup_of
 from drivers.modbus.wire import Framing, Layout, Request, read_exchange
 from drivers.port import Port
-from drivers.serial_line import open_line
-from drivers.serial_option import bytes_ns
+from drivers.serial.line import open_line
+from drivers.serial.option import bytes_ns
 from drivers.tcp_line import open_tcp, open_tls, tls_context
 from evidence.config import CONFIG_BYTES_MAX, ConfigError, convert
 from evidence.leap import BUILT_IN, NS

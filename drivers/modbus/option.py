@@ -18,7 +18,7 @@ from drivers.modbus.adu import RTU_REQUEST_BYTES, UNIT_SERIAL_MAX
 from drivers.modbus.conversation import Terms
 from drivers.modbus.map import Period, Span
 from drivers.modbus.point import NAME_CHARACTERS_MAX
-from drivers.serial_option import Baud, Milliseconds, Parity, Rs485, RtsLevel, StopBits, bytes_ns
+from drivers.serial.option import Baud, Milliseconds, Parity, Rs485, RtsLevel, StopBits, bytes_ns
 from evidence.config import ConfigError
 from evidence.leap import LeapTable
 
@@ -126,7 +126,7 @@ class TlsOptions(TcpOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RtuOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """scheme = "modbus+rtu": a serial line, as drivers.serial_option has it."""
+    """scheme = "modbus+rtu": a serial line, as drivers.serial.option has it."""
 
     path: str
     baud: Baud = BAUD_DEFAULT

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from drivers.line import LinkError
-from drivers.serial_line import SerialPort, open_line
-from drivers.serial_option import SerialLine
+from drivers.serial.line import SerialPort, open_line
+from drivers.serial.option import SerialLine
 from tests.drivers.scenario import Clock
 
 

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from drivers import line_trouble
-from drivers.line_trouble import Counters, verdict
-from drivers.serial_option import SerialLine, bits_a_byte, bytes_ns
+from drivers.serial import trouble
+from drivers.serial.option import SerialLine, bits_a_byte, bytes_ns
+from drivers.serial.trouble import Counters, verdict
 
 LINE = SerialLine(path="/dev/ttyUSB0", baud=19200, parity="even")
 NONE = Counters(0, 0, 0, 0, 0, 0)
@@ -66,7 +66,7 @@ def test_counters_are_of_this_opening_and_wrap():
 def test_the_kernels_struct():
     """linux/serial.h: cts, dsr, rng, dcd, rx, tx, frame, overrun, parity, brk, buf_overrun."""
     raw = struct.pack("=11i9i", *range(1, 12), *([0] * 9))
-    assert line_trouble.counters(raw) == Counters(5, 7, 8, 9, 10, 11)
+    assert trouble.counters(raw) == Counters(5, 7, 8, 9, 10, 11)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from struct import pack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.scale import WRITTEN_MAX, _loop, scaler
+from drivers.pmu.scale import WRITTEN_MAX, _loop, scaler
 
 FACTORS = st.one_of(st.just(1.0), st.floats(width=32), st.floats())
 PLACES = st.lists(

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers import serial_device
 from drivers.line import LinkError
-from drivers.serial_line import SerialPort, open_line
-from drivers.serial_option import SerialLine
+from drivers.serial import device as serial_device
+from drivers.serial.line import SerialPort, open_line
+from drivers.serial.option import SerialLine
 from tests.drivers.adapter import Adapter, opened, refusal
 from tests.drivers.scenario import Clock
 
@@ -151,8 +151,8 @@ def test_a_port_that_two_sources_name(adapter: Adapter):
 def test_a_process_that_was_killed_leaves_the_line_free(adapter: Adapter):
     code = (
         "import asyncio, os, sys\n"
-        "from drivers.serial_line import open_line\n"
-        "from drivers.serial_option import SerialLine\n"
+        "from drivers.serial.line import open_line\n"
+        "from drivers.serial.option import SerialLine\n"
         "async def main():\n"
         "    port = open_line(SerialLine(path=sys.argv[1]), None)\n"
         "    os.kill(os.getpid(), 9)\n"

@@ -18,11 +18,11 @@ import pytest
 from serial import Serial
 from serial.serialposix import TCGETS2
 
-from drivers import serial_line
 from drivers.c37118.driver import SerialDriver
 from drivers.line import LinkError, Source
-from drivers.serial_line import SerialPort
-from drivers.serial_option import RtsLevel, SerialLine
+from drivers.serial import line as serial_line
+from drivers.serial.line import SerialPort
+from drivers.serial.option import RtsLevel, SerialLine
 from tests.drivers.adapter import Adapter, opened, refusal
 from tests.drivers.pmu import Pmu, PtyPmu, configuration
 from tests.drivers.scenario import SHORT, Clock, read_until

@@ -12,7 +12,7 @@ Numbers in, words out: it opens and asks nothing.
 import struct
 from typing import NamedTuple
 
-from drivers.serial_option import LineOptions
+from drivers.serial.option import LineOptions
 
 # struct serial_icounter_struct of linux/serial.h: eleven ints, and nine reserved ones.
 _ICOUNTER = struct.Struct("=11i36x")

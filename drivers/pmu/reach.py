@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from drivers.datagram import Datagrams, bound, join
 from drivers.line import Clock, LinkError
-from drivers.pair import Line, Pair
-from drivers.pmu_option import Udp, heard_port, peer_port
+from drivers.pmu.option import Udp, heard_port, peer_port
+from drivers.pmu.pair import Line, Pair
 from drivers.tcp_line import open_tcp
 
 

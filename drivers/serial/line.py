@@ -19,10 +19,10 @@ import struct
 import termios
 from typing import TYPE_CHECKING
 
-from drivers import line_trouble, serial_device
 from drivers.line import Clock, LinkError
 from drivers.port import Port
-from drivers.serial_option import LineOptions
+from drivers.serial import device, trouble
+from drivers.serial.option import LineOptions
 
 if TYPE_CHECKING:
     from serial import Serial
@@ -51,8 +51,8 @@ class SerialPort(Port):
         if self._before is not None and not self._closed:
             now = _counters(self._fd)
             counted = now.since(self._before) if now is not None else None
-        said = line_trouble.verdict(self.options, self.heard_bytes, frames, counted)
-        others = serial_device.others_with(self.options.path)
+        said = trouble.verdict(self.options, self.heard_bytes, frames, counted)
+        others = device.others_with(self.options.path)
         return "; ".join(filter(None, (said, others and f"{others} has it open, too")))
 
     def lost(self, fault: OSError | None) -> LinkError:
@@ -84,7 +84,7 @@ def _opened(options: LineOptions) -> "Serial":
 
     # A pseudo-terminal has neither parity nor byte size, and carries every byte. Asked for one, the
     # C library says nothing the first time and EINVAL the second (pyserial, issue 196).
-    pseudo = serial_device.is_pseudo(os.stat(options.path).st_rdev)
+    pseudo = device.is_pseudo(os.stat(options.path).st_rdev)
     bytesize, parity = (8, "none") if pseudo else (options.bytesize, options.parity)
     return Serial(
         options.path,
@@ -108,8 +108,8 @@ def _set(line: "Serial", options: LineOptions) -> None:
                 f'{path}: its driver cannot turn RS-485 around; rs485 = "transceiver" leaves it to'
                 f" an adapter that does so by itself ({fault})"
             ) from fault
-    if (serial_device.latency_ms(path) or 0) > serial_device.LATENCY_MS_MAX:
-        # One that will not is told of by serial_device.notes, and costs as much of `heard`.
+    if (device.latency_ms(path) or 0) > device.LATENCY_MS_MAX:
+        # One that will not is told of by device.notes, and costs as much of `heard`.
         with contextlib.suppress(ValueError):
             line.set_low_latency_mode(True)
     attributes = termios.tcgetattr(fd)
@@ -153,11 +153,11 @@ def _why_not(options: LineOptions, fault: Exception) -> str:
     first = [arg for each in (fault, fault.__context__) if each for arg in each.args[:1]]
     match number := next((arg for arg in first if isinstance(arg, int)), 0):
         case errno.ENOENT | errno.ENOTDIR | errno.ENODEV | errno.ENXIO:
-            return serial_device.absence(options.path)
+            return device.absence(options.path)
         case errno.EACCES | errno.EPERM:
-            return serial_device.permission(options.path)
+            return device.permission(options.path)
         case errno.EBUSY | errno.EAGAIN:
-            return serial_device.in_use(options.path)
+            return device.in_use(options.path)
         case errno.ENOTTY | errno.EISDIR:
             return "not a serial port"
         case errno.EIO:
@@ -168,10 +168,10 @@ def _why_not(options: LineOptions, fault: Exception) -> str:
     return os.strerror(number) if number else str(fault)
 
 
-def _counters(fd: int) -> line_trouble.Counters | None:
+def _counters(fd: int) -> trouble.Counters | None:
     """What the driver has counted; None where it does not count."""
-    raw = bytearray(line_trouble.ICOUNTER_BYTES)
+    raw = bytearray(trouble.ICOUNTER_BYTES)
     with contextlib.suppress(OSError):
         fcntl.ioctl(fd, _TIOCGICOUNT, raw)
-        return line_trouble.counters(bytes(raw))
+        return trouble.counters(bytes(raw))
     return None

@@ -4,7 +4,7 @@ keeps, who may open it, who has it open, how long its adapter waits.
 1. Reading only: /dev, /proc and /sys are looked at, nothing is opened that could hear a device.
 2. What cannot be found out is left out of the words; nothing here fails.
 
-It does not open the line: see drivers.serial_line.
+It does not open the line: see drivers.serial.line.
 """
 
 import contextlib

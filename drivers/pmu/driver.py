@@ -33,9 +33,9 @@ from drivers.line import (
     Setup,
     Source,
 )
-from drivers.pair import Line
-from drivers.pmu_option import LineOptions
-from drivers.reach import Opened
+from drivers.pmu.option import LineOptions
+from drivers.pmu.pair import Line
+from drivers.pmu.reach import Opened
 from evidence.config import ConfigError
 
 Item = Frame | Setup
