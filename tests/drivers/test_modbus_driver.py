@@ -21,6 +21,7 @@ from evidence.config import ConfigError
 from tests.drivers.modbus_peer import (
     FAST,
     METER,
+    SLOW,
     WAIT_S,
     Clock,
     answered,
@@ -174,6 +175,23 @@ async def test_a_sentinel_is_an_invalid_point(tmp_path: Path):
     ):
         frame = await heard.until(lambda found: found.key == FAST)
         assert heard.values(frame) == (230.5, None)
+        assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.POINT_INVALID)]
+
+
+@runs
+async def test_an_optional_point_keeps_no_other_from_settling(tmp_path: Path):
+    """Its value is None then, and that is all; of any other point a sentinel still counts."""
+    text = METER.replace("invalid = [65535]", "invalid = [65535]\noptional = true")
+    text += '\n[[point]]\nname = "state too"\naddress = 3\ninvalid = [0x51]\ngroup = "slow"\n'
+    async with (
+        tcp_server([device(1, current=65535)]) as port,
+        opened(source(tmp_path, "modbus+tcp", text, host="127.0.0.1", port=port)) as heard,
+    ):
+        frame = await heard.until(lambda found: found.key == FAST)
+        assert heard.values(frame) == (230.5, None)
+        assert verdict(heard, frame) == []
+        frame = await heard.until(lambda found: found.key == SLOW)
+        assert heard.values(frame)[-1] is None
         assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.POINT_INVALID)]
 
 
