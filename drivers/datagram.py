@@ -162,7 +162,7 @@ class Datagrams:
                 stamp_ns = seconds * 1_000_000_000 + ns
             elif kind == _SO_RXQ_OVFL and len(content) == _COUNT.size:
                 (dropped,) = _COUNT.unpack(content)
-        heard = arrival(stamp_ns, self._clock.now())
+        heard = arrival(stamp_ns, self._clock.now(), self._clock.table)
         if dropped != self._dropped:
             lost, self._dropped = (dropped - self._dropped) & 0xFFFFFFFF, dropped
             text = f"{lost} datagrams before this one found the receive buffer full"

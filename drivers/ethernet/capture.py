@@ -204,7 +204,7 @@ class Capture:
             if realtime_ns is None:
                 return now
             if first is None or not 0 <= realtime_ns - first < NS:
-                first, base = realtime_ns, arrival(realtime_ns, now)
+                first, base = realtime_ns, arrival(realtime_ns, now, self._clock.table)
             return Instant(base.tai + realtime_ns - first, base.bound)
 
         return stamp
