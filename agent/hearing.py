@@ -1,6 +1,7 @@
 """Turns what drivers heard into sealed links: one lane a stream, and every hole stated in it.
 
-1. One good frame, one observation. A bad frame is counted, kept in the ring, and never sealed.
+1. One good frame, one observation. A bad frame is counted, kept in the ring, and never sealed; so
+   is one of an instant that cannot be signed, which would spoil its batch.
 2. A descriptor is a link of its own, right before the first observation under it: none stands where
    nothing was sealed, so that every link a later run names is in some batch or beside one.
 3. Two measurements further apart than the rate allows have a gap between them, stated before the
@@ -36,6 +37,7 @@ from evidence.siteplan import SitePlan
 
 # Of one gateway: as many ranges as a head can have, and more than a core can seal.
 STREAMS_MAX = 400
+TAI_MAX = (1 << 63) - 1  # the year 2262: no clock counts further, and no database
 NOTHING = Piece((), (), (), 0, 0)
 log = logging.getLogger("gridseal.hearing")
 
@@ -191,7 +193,7 @@ class Hearing:
         setups = 0
         alike: list[Frame] = []  # of one lane, with nothing to state between them
         for item in items:
-            if type(item) is Frame and item.fault is None:
+            if type(item) is Frame and item.fault is None and 0 <= item.tai <= TAI_MAX:
                 if lane is None or lane.key != item.key:
                     if lane is not None:
                         alike = self._flush(lane, alike)
@@ -232,9 +234,8 @@ class Hearing:
         return []
 
     def _refuse(self, source: str, frame: Frame) -> None:
-        fault = frame.fault
-        if fault is not None:
-            self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
+        fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
+        self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
 
     def _seal(self, sealer: Sealer, lane: Lane, setup: Setup, frames: Sequence[Frame]) -> None:
         if lane.unkept is not None:

@@ -29,6 +29,7 @@ from agent.transport import Transport
 from agent.uplink import Uplink
 from drivers import registry
 from drivers.line import LinkError, Source
+from evidence.config import ConfigError
 from evidence.key import Signer
 
 BACKOFF_S = (0.5, 30.0)  # first and longest wait before a source is opened again
@@ -125,7 +126,7 @@ class Runner:
             since = loop.time()
             try:
                 await self._listen(source)
-            except LinkError as fault:
+            except (LinkError, ConfigError) as fault:  # a file of it may be gone since the start
                 health.text = str(fault)
                 log.warning("%s: %s", source.name, fault)
             except Exception as bug:  # the one broad except: see the header

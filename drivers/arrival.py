@@ -11,17 +11,20 @@ It asks no clock.
 """
 
 from drivers.line import Instant
-from evidence.leap import BUILT_IN, NS
+from evidence.leap import NS, LeapTable
 
 SLEW_PPM = 500  # adjtimex(2): the kernel slews no faster
 STALE_NS = 3600 * NS  # longer than any process is stopped and goes on hearing
 
 
-def arrival(stamp_ns: int | None, now: Instant) -> Instant:
-    """The instant of a kernel's stamp (ns of CLOCK_REALTIME), or `now` where there is none."""
+def arrival(stamp_ns: int | None, now: Instant, table: LeapTable) -> Instant:
+    """The instant of a kernel's stamp (ns of CLOCK_REALTIME), or `now` where there is none.
+
+    `table`: by which the clock made TAI of CLOCK_REALTIME.
+    """
     if stamp_ns is None:
         return now
-    age_ns = BUILT_IN.utc_ns(now.tai) - stamp_ns
+    age_ns = table.utc_ns(now.tai) - stamp_ns
     if not 0 <= age_ns <= STALE_NS:
         return now
     bound = now.bound

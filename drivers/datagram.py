@@ -1,28 +1,25 @@
 """The UDP socket under a driver: datagrams as they arrive, each with the kernel's own stamp, its
 sender, and what was lost before it.
 
-1. Datagrams are read as soon as the loop sees them, and kept until taken: a reader that is
-   cancelled loses nothing.
+1. What drivers.inlet says of all of them.
 2. No more than PENDING_BYTES_MAX, or PENDING_MAX, wait here; beyond that the socket is left alone,
    and what the kernel then drops for want of room is told by number with the next one that it
    keeps.
 3. Where senders are named, what anybody else sends is told as a fault, and is no frame.
 4. The kernel begins to stamp some ms after the first socket of the machine asks it to; until then a
    datagram bears the time at which it is read.
-5. A failure is told once everything before it has been taken. It is always a LinkError.
 
 It knows no protocol, sets no deadline, and does not send: see drivers.asks.
 """
 
-import asyncio
 import ipaddress
-import select
 import socket
 import struct
 from collections.abc import Collection
 from typing import NamedTuple
 
 from drivers.arrival import arrival
+from drivers.inlet import Inlet
 from drivers.line import Clock, FrameError, Instant, LinkError
 
 DATAGRAM_BYTES_MAX = 65535  # the length field of UDP (RFC 768) is 16 bits
@@ -46,51 +43,30 @@ class Datagram(NamedTuple):
     fault: FrameError | None = None
 
 
-class Datagrams:
+class Datagrams(Inlet[Datagram]):
     """Owns a bound, non-blocking UDP socket from now on. `senders`: whose datagrams are taken, by
     address; empty: anybody's.
     """
 
     def __init__(self, opened: socket.socket, clock: Clock, senders: Collection[str] = ()) -> None:
+        super().__init__(opened.fileno())
         self._socket = opened
         self._clock = clock
         self._senders = frozenset(senders)
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[Datagram] = []
         self._pending = 0
         self._strangers = 0  # since the last take
         self._others, self._other = 0, ""  # of all strangers: how many, and the last one
         self._dropped = 0  # by the kernel, as it counts: since the socket is there, modulo 2^32
-        self._waiter: asyncio.Future[None] | None = None
-        self._failure: LinkError | None = None
-        self._listening = self._closed = False
         self._listen()
 
     async def take(self) -> list[Datagram]:
         """All that has arrived, at least one. Raises LinkError when nothing can arrive."""
-        while not self._waiting:
-            if self._failure is not None:
-                raise self._failure
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        taken, self._waiting, self._pending = self._waiting, [], 0
+        taken, self._pending = await super().take(), 0
         if self._strangers > STRANGERS_MAX:
             text = f"{self._strangers - STRANGERS_MAX} further datagrams of others"
             taken.append(Datagram(b"", taken[-1].heard, FrameError("stranger", text)))
         self._strangers = 0
-        self._listen()
         return taken
-
-    def untaken(self) -> bool:
-        """Whether something has arrived that nobody has taken yet, or that is still to be read."""
-        if self._waiting or self._closed:
-            return bool(self._waiting)
-        poll = select.poll()
-        poll.register(self._socket.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
 
     def trouble(self, frames: int) -> str:
         """What the socket knows of why only so many good frames have come; empty when nothing."""
@@ -100,37 +76,10 @@ class Datagrams:
 
     def outlet(self) -> int:
         """The descriptor, for drivers.asks. Raises LinkError when it is no longer ours."""
-        if self._closed:
-            raise LinkError("the line is closed")
-        return self._socket.fileno()
+        return self.fileno()
 
-    def fail(self, fault: LinkError) -> None:
-        """No more datagrams are expected, for this reason."""
-        self._mute()
-        if self._failure is None:
-            self._failure = fault
-        self._wake()
-
-    def close(self) -> None:
-        """Idempotent, never raises."""
-        if self._closed:
-            return
-        self.fail(LinkError("the line is closed"))
-        self._closed = True
-        try:
-            self._socket.close()
-        except OSError:
-            pass  # it is gone either way
-
-    def _listen(self) -> None:
-        if not self._listening and self._failure is None:
-            self._loop.add_reader(self._socket.fileno(), self._readable)
-            self._listening = True
-
-    def _mute(self) -> None:
-        if self._listening:
-            self._loop.remove_reader(self._socket.fileno())
-            self._listening = False
+    def _release(self) -> None:
+        self._socket.close()
 
     def _readable(self) -> None:
         for _ in range(READS_MAX):
@@ -144,10 +93,10 @@ class Datagrams:
                 self.fail(LinkError(f"cannot read: {fault.strerror or fault}"))
                 break
             self._keep(data, told, bool(flags & socket.MSG_TRUNC), _plain(sender[0]))
-            if self._pending >= PENDING_BYTES_MAX or len(self._waiting) >= PENDING_MAX:
+            if self._pending >= PENDING_BYTES_MAX or len(self._items) >= PENDING_MAX:
                 self._mute()
                 break
-        if self._waiting:
+        if self._items:
             self._wake()
 
     def _keep(
@@ -162,11 +111,11 @@ class Datagrams:
                 stamp_ns = seconds * 1_000_000_000 + ns
             elif kind == _SO_RXQ_OVFL and len(content) == _COUNT.size:
                 (dropped,) = _COUNT.unpack(content)
-        heard = arrival(stamp_ns, self._clock.now())
+        heard = arrival(stamp_ns, self._clock.now(), self._clock.table)
         if dropped != self._dropped:
             lost, self._dropped = (dropped - self._dropped) & 0xFFFFFFFF, dropped
             text = f"{lost} datagrams before this one found the receive buffer full"
-            self._waiting.append(Datagram(b"", heard, FrameError("kernel_dropped", text)))
+            self._items.append(Datagram(b"", heard, FrameError("kernel_dropped", text)))
         fault = None
         if self._senders and sender not in self._senders:
             self._strangers += 1
@@ -178,12 +127,8 @@ class Datagrams:
             )
         elif cut:
             fault = FrameError("truncated", f"a datagram of more than {len(data)} bytes")
-        self._waiting.append(Datagram(data, heard, fault))
+        self._items.append(Datagram(data, heard, fault))
         self._pending += len(data)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 def bound(

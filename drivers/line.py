@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from evidence.leap import LeapTable
+
 READ_FRAMES_MAX = 512  # of one read: bounds what a burst can hold up in the loop
 STREAMS_MAX = 64  # of one source: a peer that invents IDCODEs must not fill the memory
 
@@ -50,6 +52,10 @@ class Clock(Protocol):
     """The gateway's clock as a driver sees it."""
 
     def now(self) -> Instant: ...
+
+    @property
+    def table(self) -> LeapTable:
+        """TAI - UTC, as far as this gateway knows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ class _Digests:
 class _HeardClock:
     """The instant of what is being heard. It never runs backwards, and vouches for nothing."""
 
+    table = BUILT_IN
+
     def __init__(self) -> None:
         self.tai = 0
 

@@ -38,7 +38,7 @@ class C37118Driver(PmuDriver):
 
     def _new_session(self) -> Session:
         name, path = f"source {self._source.name!r}", self._options.configuration
-        return Session(self._options.terms(name, self._content(path)))
+        return Session(self._options.terms(name, self._content(path)), self._clock.table)
 
 
 def _bytes_a_second(found: Sequence[Ruling]) -> int:

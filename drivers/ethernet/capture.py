@@ -19,7 +19,6 @@ import asyncio
 import ctypes
 import errno
 import os
-import select
 import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +28,7 @@ from typing import NamedTuple
 from drivers.arrival import arrival
 from drivers.ethernet.filter import program
 from drivers.ethernet.frame import ADDRESSES_BYTES, FRAME_BYTES_MAX
+from drivers.inlet import Inlet
 from drivers.line import Clock, Instant, LinkError
 
 BUFFER_BYTES = 8 << 20  # of the kernel: a second of a stream of 4,800 frames, as it counts them
@@ -76,37 +76,19 @@ class Interest:
     first: Mapping[int, Iterable[bytes]] = field(default_factory=dict)
 
 
-class Capture:
+class Capture(Inlet[Packet]):
     """Owns one socket, from `__init__` on. Needs a running loop."""
 
     def __init__(self, interest: Interest, clock: Clock) -> None:
         """Raises LinkError; ValueError for a filter that cannot be made."""
+        self._socket = _opened(interest)
+        super().__init__(self._socket.fileno())
         self._clock = clock
         self._interest = interest
-        self._loop = asyncio.get_running_loop()
-        self._packets: list[Packet] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._failure: LinkError | None = None
         self._pause: asyncio.TimerHandle | None = None
-        self._listening = False
         self._dropped = 0
         self._fresh = True  # nothing was read yet
-        self._socket = _opened(interest)
         self._listen()
-
-    async def take(self) -> list[Packet]:
-        """All that has arrived, one at least. Raises LinkError when nothing can arrive."""
-        while not self._packets:
-            if self._failure is not None:
-                raise self._failure
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        packets, self._packets = self._packets, []
-        self._listen()
-        return packets
 
     def dropped(self) -> int:
         """Frames that passed the filter and found no room, since the socket was opened."""
@@ -119,38 +101,19 @@ class Capture:
         return self._dropped
 
     def untaken(self) -> bool:
-        """Whether frames have arrived that nobody has taken yet, or that are still to be read.
+        """Whether frames have arrived that nobody has taken yet, or that are still to be read."""
+        return self._pause is not None or super().untaken()
 
-        A process that was stopped sees its timers before its descriptors: see drivers.port.
-        """
-        if self._packets or self._pause is not None or self._socket.fileno() < 0:
-            return bool(self._packets) or self._pause is not None
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def fail(self, fault: LinkError) -> None:
-        """No more frames are expected, for this reason."""
-        self._mute()
-        if self._failure is None:
-            self._failure = fault
-        self._wake()
-
-    def close(self) -> None:
-        """Idempotent, never raises."""
-        self.fail(LinkError(f"{self._interest.interface}: closed"))
+    def _release(self) -> None:
         self.dropped()
         self._socket.close()
 
     def _listen(self) -> None:
-        if not self._listening and self._pause is None and self._failure is None:
-            self._loop.add_reader(self._socket, self._readable)
-            self._listening = True
+        if self._pause is None:
+            super()._listen()
 
     def _mute(self) -> None:
-        if self._listening:
-            self._loop.remove_reader(self._socket)
-            self._listening = False
+        super()._mute()
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
@@ -166,14 +129,14 @@ class Capture:
     def _paused(self) -> None:
         self._pause = None
         self._read()
-        if len(self._packets) < PACKETS_MAX:
+        if len(self._items) < PACKETS_MAX:
             self._listen()
 
     def _read(self) -> None:
         """Reads until the socket is empty, or PACKETS_MAX wait here."""
-        receive, append, stamp = self._socket.recvmsg, self._packets.append, self._stamper()
+        receive, append, stamp = self._socket.recvmsg, self._items.append, self._stamper()
         failure: LinkError | None = None
-        for _ in range(PACKETS_MAX - len(self._packets)):
+        for _ in range(PACKETS_MAX - len(self._items)):
             try:
                 data, ancillary, _, address = receive(FRAME_BYTES_MAX, _ANCILLARY_BYTES)
             except (BlockingIOError, InterruptedError):
@@ -186,11 +149,11 @@ class Capture:
             append(_packet(data, ancillary, stamp))
         else:
             self._mute()  # the kernel keeps the rest until these have been taken
-        if self._fresh and self._packets:
-            self._packets, self._fresh = _settled(self._packets), False
+        if self._fresh and self._items:
+            self._items, self._fresh = _settled(self._items), False
         if failure is not None:
             self.fail(failure)
-        elif self._packets:
+        elif self._items:
             self._wake()
 
     def _stamper(self) -> Callable[[int | None], Instant]:
@@ -204,14 +167,10 @@ class Capture:
             if realtime_ns is None:
                 return now
             if first is None or not 0 <= realtime_ns - first < NS:
-                first, base = realtime_ns, arrival(realtime_ns, now)
+                first, base = realtime_ns, arrival(realtime_ns, now, self._clock.table)
             return Instant(base.tai + realtime_ns - first, base.bound)
 
         return stamp
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 def _packet(

@@ -73,7 +73,7 @@ class ReceiverDriver(ABC):
         await self.close()
         self._queue.clear()
         self._ended, self._fixes = None, 0
-        self._session = session = Session(self._terms)
+        self._session = session = Session(self._terms, self._clock.table)
         begun = False
         try:
             self._port = await self._connect()

@@ -24,7 +24,7 @@ from drivers.gnss.splitter import Bad
 from drivers.gnss.ubx import Version
 from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS, LeapTable
 
 KEY = "receiver"  # a source has one
 CHANGES_MAX = 10  # of a fix period
@@ -59,8 +59,8 @@ class Terms(NamedTuple):
 class Session:
     """One connection."""
 
-    def __init__(self, terms: Terms) -> None:
-        self.epochs = Epochs(through_gpsd=terms.through_gpsd)
+    def __init__(self, terms: Terms, table: LeapTable = BUILT_IN) -> None:
+        self.epochs = Epochs(table, terms.through_gpsd)
         self.last: Fix | None = None
         self._terms = terms
         self._raw: deque[bytes] = deque()

@@ -67,7 +67,7 @@ class GooseDriver:
         self._queue.clear()
         self._ended, self._dropped = None, 0
         terms = self._terms()
-        self._session = Session(terms)
+        self._session = Session(terms, self._clock.table)
         self._capture = Capture(self._interest(terms.subscriptions), self._clock)
         self._looked_s = asyncio.get_running_loop().time()
         setups = self._session.begin()

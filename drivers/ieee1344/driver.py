@@ -33,7 +33,7 @@ class Ieee1344Driver(PmuDriver):
 
     def _new_session(self) -> Session:
         name, path = f"source {self._source.name!r}", self._options.configuration
-        return Session(self._options.terms(name, self._content(path)))
+        return Session(self._options.terms(name, self._content(path)), self._clock.table)
 
 
 class TcpDriver(Ieee1344Driver):

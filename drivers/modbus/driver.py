@@ -34,7 +34,7 @@ from drivers.serial.line import open_line
 from drivers.serial.option import bytes_ns
 from drivers.tcp_line import open_tcp, open_tls, tls_context
 from evidence.config import CONFIG_BYTES_MAX, ConfigError, convert
-from evidence.leap import BUILT_IN, NS
+from evidence.leap import NS
 
 SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
@@ -333,7 +333,7 @@ class TcpDriver(ModbusDriver):
         return options
 
     def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
-        terms = self._tcp().terms(BUILT_IN, self._transactions)
+        terms = self._tcp().terms(self._clock.table, self._transactions)
         return TcpConversation(targets, terms, self._clock, from_ns)
 
     def _line_bytes(self, request: Request) -> int:
@@ -386,7 +386,7 @@ class RtuDriver(ModbusDriver):
         return options
 
     def _converse(self, targets: list[Target], from_ns: int) -> Conversation:
-        terms = self._rtu().terms(BUILT_IN)
+        terms = self._rtu().terms(self._clock.table)
         return RtuConversation(targets, terms, self._clock, from_ns)
 
     def _line_bytes(self, request: Request) -> int:

@@ -83,7 +83,7 @@ class SvDriver:
             self._groups,
             options.pause_ms / 1000,
         )
-        self._session = session = Session(self._terms)
+        self._session = session = Session(self._terms, self._clock.table)
         self._capture = capture = Capture(interest, self._clock)
         self._good_s = asyncio.get_running_loop().time()
         begun = False

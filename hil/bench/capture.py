@@ -20,6 +20,7 @@ from agent import status
 from drivers.line import Frame, Instant, LinkError, Source
 from drivers.registry import open_driver
 from evidence.code import Kind
+from evidence.leap import BUILT_IN
 from hil.bench import BenchError
 from hil.bench.burst import APPID, GOCB_REF
 from hil.bench.process import first_line, process, processor_s
@@ -39,6 +40,8 @@ WARM_S = 3.0  # of the agent: learning the rate, the first commits
 
 class _Clock:
     """The machine's own; it vouches for nothing."""
+
+    table = BUILT_IN
 
     def now(self) -> Instant:
         return Instant(tai_now(), None)

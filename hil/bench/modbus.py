@@ -30,6 +30,7 @@ from agent import status
 from drivers import registry
 from drivers.decode import decode
 from drivers.line import Driver, Frame, Instant, LinkError, Source
+from evidence.leap import BUILT_IN
 from hil.bench import BenchError
 from hil.bench.process import first_line, process, processor_s
 from hil.bench.site import make_site
@@ -51,6 +52,8 @@ Slice = Callable[[float], Awaitable[float]]
 
 class _Clock:
     """The machine's clock, unchecked."""
+
+    table = BUILT_IN
 
     def now(self) -> Instant:
         return Instant(tai_now(), None)

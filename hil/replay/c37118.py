@@ -13,13 +13,12 @@
 It judges connections, never frames: what is wrong with a frame the session says.
 """
 
-from collections import Counter
-
 from drivers.c37118.frame import FRAME_BYTES_MIN, SYNC_LEAD
-from drivers.c37118.session import Item, Session, Terms
+from drivers.c37118.session import Session, Terms
 from drivers.c37118.wire import Bad, FrameType, Splitter, parse_header, whole
-from drivers.line import Frame, Instant
+from drivers.line import Frame
 from hil.capture import Chunk, Flow
+from hil.replay.pmu import PmuConversation
 from hil.replay.reader import Talk
 
 PORTS = (":4712", ":4713")  # IEEE C37.118.2-2011 Annex E: TCP and UDP
@@ -48,39 +47,13 @@ class C37118(Talk):
             return False
         return not isinstance(whole(payload[: payload[2] << 8 | payload[3]]), Bad)
 
-    def open(self, flow: Flow) -> "_Conversation":
-        return _Conversation(flow)
+    def open(self, flow: Flow) -> PmuConversation:
+        return PmuConversation(flow, Session(TERMS), (Splitter(), Splitter()))
 
     def inside(self, frame: Frame) -> int:
         # Each good frame is handed on as it is: what is heard is what is handed on.
         self.frames[NAMES[parse_header(frame.raw).frame_type]] += 1
         return 1
-
-
-class _Conversation:
-    """One connection: a splitter for each direction, one session for both."""
-
-    __slots__ = ("session", "source", "splitters")
-
-    def __init__(self, flow: Flow) -> None:
-        self.session = Session(TERMS)
-        self.splitters = (Splitter(), Splitter())
-        self.source = flow.words()
-
-    @property
-    def counts(self) -> Counter[str]:
-        return self.session.counts
-
-    def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
-        if chunk.kind == "udp":
-            return self.session.datagram(chunk.payload, heard)
-        splitter = self.splitters[chunk.direction]
-        lost = splitter.flush() if chunk.fresh else []  # nothing before goes on in it
-        return self.session.accept(lost + splitter.feed(chunk.payload), heard)
-
-    def flush(self, heard: Instant) -> list[Item]:
-        left = [item for splitter in self.splitters for item in splitter.flush()]
-        return self.session.accept(left, heard)
 
 
 class _Judge:

@@ -13,7 +13,7 @@ It judges connections, never frames: what is wrong with a frame the session says
 from collections import Counter
 
 from drivers.c37118.splitter import Bad
-from drivers.ieee1344.session import Item, Session, Terms
+from drivers.ieee1344.session import Session, Terms
 from drivers.ieee1344.wire import (
     FRAME_BYTES_MAX,
     FrameType,
@@ -21,8 +21,9 @@ from drivers.ieee1344.wire import (
     decode_configuration,
     parse_header,
 )
-from drivers.line import Frame, FrameError, Instant
+from drivers.line import Frame, FrameError
 from hil.capture import Chunk, Flow
+from hil.replay.pmu import PmuConversation
 from hil.replay.reader import Talk
 
 FRAMES_MIN = 4
@@ -44,39 +45,13 @@ class Ieee1344(Talk):
     def opens(self, chunk: Chunk) -> bool:
         return _is_configuration(chunk.payload)
 
-    def open(self, flow: Flow) -> "_Conversation":
-        return _Conversation(flow)
+    def open(self, flow: Flow) -> PmuConversation:
+        return PmuConversation(flow, Session(TERMS), (Splitter(), Splitter()))
 
     def inside(self, frame: Frame) -> int:
         # Each good frame is handed on as it is: what is heard is what is handed on.
         self.frames[NAMES[parse_header(frame.raw).frame_type]] += 1
         return 1
-
-
-class _Conversation:
-    """One connection: a splitter for each direction, one session for both."""
-
-    __slots__ = ("session", "source", "splitters")
-
-    def __init__(self, flow: Flow) -> None:
-        self.session = Session(TERMS)
-        self.splitters = (Splitter(), Splitter())
-        self.source = flow.words()
-
-    @property
-    def counts(self) -> Counter[str]:
-        return self.session.counts
-
-    def feed(self, chunk: Chunk, heard: Instant) -> list[Item]:
-        if chunk.kind == "udp":
-            return self.session.datagram(chunk.payload, heard)
-        splitter = self.splitters[chunk.direction]
-        lost = splitter.flush() if chunk.fresh else []  # nothing before goes on in it
-        return self.session.accept(lost + splitter.feed(chunk.payload), heard)
-
-    def flush(self, heard: Instant) -> list[Item]:
-        left = [item for splitter in self.splitters for item in splitter.flush()]
-        return self.session.accept(left, heard) + self.session.flush(heard)
 
 
 class _Judge:

@@ -69,6 +69,7 @@ class Verdict:
     in_gaps: int = 0
     unborn: int = 0
     lost: int = 0
+    unguarded: int = 0  # lost where no checksum guards, or a record lost what it gave receipts for
     twins: int = 0
     duplicated: int = 0
     altered: int = 0  # kept, and never sent like that

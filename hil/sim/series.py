@@ -26,7 +26,10 @@ RUNS = 300
 BACKLOG_EVERY = 20  # one run in so many is hil.sim.backlog's
 FAILED_MAX = 20  # runs that are told of by name
 AT_ONCE = 8  # handed to a core together
-COUNTED = ("sent", "in_record", "on_disk", "in_gaps", "unborn", "lost", "twins", "duplicated")
+COUNTED = (
+    *("sent", "in_record", "on_disk", "in_gaps", "unborn", "lost", "unguarded"),
+    *("twins", "duplicated"),
+)
 Name = int | tuple[int, str]  # a seed, or a disk call and the way of its cut
 _SITE: list[Site] = []  # of this process
 

@@ -172,6 +172,8 @@ def run(
             world.close()
         if trial.unsealed:
             reasons.clear()
+        if trial.unsealed or _let_go(trial):
+            verdict.unguarded, verdict.lost = verdict.lost, 0
         reasons += [f"a bug: {bug}" for bug in world.bugs]
         reasons += _unmet(trial, verdict)
         return Outcome(seed, verdict, reasons, trial.faults, len(world.starts), world.disk.calls)
@@ -214,7 +216,7 @@ def _unmet(trial: Trial, found: Verdict) -> list[str]:
     reasons = [
         f"{name} = {number}"
         for name, number in (
-            ("lost", 0 if trial.unsealed or _let_go(trial) else found.lost), ("twins", found.twins),
+            ("lost", found.lost), ("twins", found.twins),
             ("duplicated", found.duplicated),
             ("altered", found.altered), ("refused", 0 if trial.damaged else found.refused),
             ("TWIN by the record", found.findings["twin"]),

@@ -278,3 +278,12 @@ def test_what_is_sealed_anew_goes_into_pieces_that_a_batch_can_hold(hearing: Hea
     assert [piece.observations for piece in pieces] == [80, 80]
     assert all(piece.size <= BODY_BYTES_MAX for piece in pieces)
     assert hearing.size == 0
+
+
+@pytest.mark.parametrize("tai", [-1, 1 << 63])
+def test_an_instant_that_cannot_be_signed_spoils_no_batch(
+    hearing: Hearing, health: Health, tai: int
+) -> None:
+    hear(hearing, setup(), frame(0), frame(1)._replace(tai=tai), frame(2))
+    assert health.sealed == 2 + sum(health.gaps.values())
+    assert health.source("pmu").faults == {"instant": 1}

@@ -27,6 +27,7 @@ from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.wire import read_exchange
 from drivers.values import Values
 from evidence.code import Class, Flag, Kind, Reason
+from evidence.leap import BUILT_IN
 
 WAIT_S = 20  # a loaded machine
 LEAP_S = 37
@@ -83,6 +84,8 @@ def runs(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None
 
 class Clock:
     """The gateway's, good to 1 us."""
+
+    table = BUILT_IN
 
     def now(self) -> Instant:
         return Instant(time.time_ns() + LEAP_S * 1_000_000_000, 1000)

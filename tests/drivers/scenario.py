@@ -10,7 +10,7 @@ import pytest
 
 from drivers.c37118.driver import C37118Driver, SerialDriver, TcpDriver
 from drivers.line import Frame, Instant, Source
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS
 from tests.drivers.pmu import SOC, Pmu, PtyPmu, TcpPmu, configuration
 
 OFF, ON, CFG1, CFG2, CFG3 = 1, 2, 4, 5, 6
@@ -19,6 +19,8 @@ SHORT = {"ask_timeout_s": 0.1, "ask_rounds": 1, "connect_timeout_s": 2.0}
 
 class Clock:
     """A gateway's clock that ticks a second a look: no ask comes too soon after another."""
+
+    table = BUILT_IN
 
     def __init__(self) -> None:
         self.tai = (SOC + 37) * NS

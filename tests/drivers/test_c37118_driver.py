@@ -8,7 +8,7 @@ from drivers.c37118.driver import C37118Driver, TcpDriver
 from drivers.c37118.wire import FrameType
 from drivers.line import READ_FRAMES_MAX, Frame, LinkError, Source
 from evidence.code import Kind
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS, LeapTable
 from tests.drivers.pmu import SOC, Pmu, TcpPmu, configuration
 from tests.drivers.scenario import (
     CFG1,
@@ -42,6 +42,23 @@ def test_a_pmu_that_behaves(kind: str):
 
     pmu = run(kind, scenario)
     assert pmu.commands == [OFF, CFG3, ON, OFF]
+
+
+@both
+def test_instants_are_by_the_list_of_leap_seconds_that_the_clock_has(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As if one had been inserted since this was built."""
+    newer = LeapTable((*BUILT_IN.starts_s, SOC - 10), (*BUILT_IN.offsets_s, 38), SOC + 86_400)
+    monkeypatch.setattr(Clock, "table", newer)
+
+    async def scenario(pmu: Pmu, driver: C37118Driver) -> None:
+        await driver.open()
+        await commanded(pmu, ON)
+        pmu.write(pmu.frames(0, 1))
+        assert [frame.tai for frame in await read_until(driver, 1)] == [(SOC + 38) * NS]
+
+    run(kind, scenario)
 
 
 @both

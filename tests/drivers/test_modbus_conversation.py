@@ -34,6 +34,8 @@ TERMS = Terms(
 class Line:
     """Time that only the test moves, a conversation in it, and what it heard."""
 
+    table = BUILT_IN
+
     def __init__(self, kind: type[Conversation], *requests: Request) -> None:
         self.ms = 0
         self.kind = kind

@@ -22,6 +22,7 @@ from drivers.c37118.wire import Layout
 from drivers.line import Block, Channel, Frame, Instant, Setup
 from evidence import batch, cbor, cose, descriptor, disclosure, head, merkle, observation, receipt
 from evidence.code import Cause, Kind, TimeSource, Typ
+from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
 from evidence.run import Run
 from evidence.siteplan import Site, SitePlan
@@ -39,6 +40,8 @@ Heard = tuple[str, bytes]  # source, raw
 
 class Time:
     """A clock that goes on by itself, a little at every look."""
+
+    table = BUILT_IN
 
     def __init__(self) -> None:
         self.tai = START
