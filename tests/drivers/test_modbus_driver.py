@@ -12,7 +12,6 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from drivers.line import Frame, LinkError, Setup
-from drivers.modbus.driver import _taken
 from drivers.modbus.wire import read_exchange
 from drivers.port import Port
 from drivers.registry import open_driver
@@ -92,7 +91,7 @@ async def test_bytes_that_make_nothing_yet_hold_nobody_up():
     port = Half(ours.fileno(), Clock(), ours.close)
     try:
         theirs.send(b"\x17\x03\x03")
-        assert await asyncio.wait_for(_taken(port, 0.01), WAIT_S) == []
+        assert await asyncio.wait_for(port.take_within(0.01), WAIT_S) == []
     finally:
         port.close()
         theirs.close()
