@@ -8,6 +8,7 @@ the instant it was read.
 It knows no protocol, sets no deadline, never reconnects, and does not send: see drivers.asks.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from drivers.inlet import Inlet
 from drivers.line import Clock, Instant, LinkError
 
 READ_BYTES = 65536  # of one read: what arrived while the loop was busy comes in one go
+LATE_S = 0.05  # for bytes that are there already; in TLS they may make nothing yet
 PENDING_BYTES_MAX = 1 << 20  # two minutes of a PMU at 60 a second: the runner is in trouble
 
 
@@ -28,6 +30,7 @@ class Port(Inlet[tuple[bytes, Instant]]):
         self._let_go = release
         self._pending = 0
         self.heard_bytes = 0  # since it was opened
+        self.heard_s = self._loop.time()  # when bytes were read last, by the loop's clock
         self._listen()
 
     async def take(self) -> list[tuple[bytes, Instant]]:
@@ -35,6 +38,18 @@ class Port(Inlet[tuple[bytes, Instant]]):
         chunks = await super().take()
         self._pending = 0
         return chunks
+
+    async def take_within(self, wait_s: float | None) -> list[tuple[bytes, Instant]]:
+        """What has arrived within that time, if anything. Raises LinkError."""
+        for most_s in (wait_s, LATE_S):
+            try:
+                async with asyncio.timeout(most_s):
+                    return await self.take()
+            except TimeoutError:
+                # Bytes that wait to be read were in time: it is we who are late.
+                if not self.untaken():
+                    break
+        return []
 
     def trouble(self, frames: int) -> str:
         """What the line knows of why only so many good frames have come; empty when nothing."""
@@ -67,6 +82,7 @@ class Port(Inlet[tuple[bytes, Instant]]):
             self.fail(self.lost(None))
             return
         self.heard_bytes += len(data)
+        self.heard_s = self._loop.time()
         self._items.append((data, self._clock.now()))
         self._pending += len(data)
         if self._pending >= PENDING_BYTES_MAX:

@@ -102,6 +102,10 @@ class Conversation(ABC):
     def wake_ns(self) -> int | None:
         """When something may be due or given up next; None: not before something is heard."""
 
+    def silence_left_ns(self, now_ns: int) -> int:
+        """Silence that a request still has to wait for, and for nothing else; 0: none."""
+        return 0
+
     @abstractmethod
     def feed(self, data: bytes, heard: Instant, now_ns: int) -> None:
         """These bytes have arrived."""
@@ -274,6 +278,12 @@ class RtuConversation(Conversation):
             return self._out.deadline_ns
         due_ns = self._schedule.next_ns()
         return None if due_ns is None else max(due_ns, self._quiet_ns)
+
+    def silence_left_ns(self, now_ns: int) -> int:
+        due_ns = self._schedule.next_ns() if self._out is None else None
+        if due_ns is None or due_ns > self._quiet_ns:
+            return 0
+        return max(self._quiet_ns - now_ns, 0)
 
     def feed(self, data: bytes, heard: Instant, now_ns: int) -> None:
         data = self._without_echo(data)

@@ -14,6 +14,7 @@ It retries no request: what was not answered is a fact, and the next poll is soo
 
 import asyncio
 import math
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from ssl import SSLContext
 
 from drivers import asks
-from drivers.line import READ_FRAMES_MAX, Clock, Frame, Instant, LinkError, Setup, Source
+from drivers.line import READ_FRAMES_MAX, Clock, Frame, LinkError, Setup, Source
 from drivers.modbus import adu, conversation, map, plan, sunspec
 from drivers.modbus.conversation import Conversation, RtuConversation, Target, TcpConversation
 from drivers.modbus.option import Device, Options, RtuOptions, TcpOptions, TlsOptions
@@ -38,7 +39,7 @@ from evidence.leap import NS
 
 SEEK_S = 60.0  # a SunSpec unit that was not there; looking costs the others two timeouts
 SEEK_TRIES = 2  # of each read while looking: one answer may be lost
-LATE_S = 0.05  # for bytes that are there already; in TLS they may make nothing yet
+TICK_NS = 1_000_000  # what asyncio's epoll rounds waits up to
 SEEK_MAX_S = 60.0  # of one look: ten thousand registers at 9,600 baud take 30 s
 
 
@@ -275,21 +276,37 @@ class ModbusDriver(ABC):
 
     async def _step(self, talk: Conversation, port: Port) -> None:
         """Asks what is due, and waits until something is heard, due or given up."""
-        now_ns = self._now_ns()
         try:
-            while (request := talk.ask(now_ns)) is not None:
+            now_ns = self._still(talk, port)
+            while now_ns is not None and (request := talk.ask(now_ns)) is not None:
                 asks.send(port.outlet(), self.protocol, request)
-            wake_ns = talk.wake_ns()
-            wait_s = None if wake_ns is None else max(wake_ns - now_ns, 0) / NS
-            chunks = await _taken(port, wait_s)
+            chunks = await port.take_within(self._wait_s(talk))
         except LinkError as fault:
             self._ended = fault
             talk.abandon(self._now_ns())
             return
+        for data, heard in chunks:  # silence counts from when they were read, not from now
+            talk.feed(data, heard, int(port.heard_s * NS))
+        talk.expire(self._now_ns())
+
+    def _still(self, talk: Conversation, port: Port) -> int | None:
+        """Now, after the last part of a silence, which the loop would wait for too coarsely: less
+        than a TICK, and only before a request that is due. None: something was heard meanwhile.
+        """
         now_ns = self._now_ns()
-        for data, heard in chunks:
-            talk.feed(data, heard, now_ns)
-        talk.expire(now_ns)
+        left_ns = talk.silence_left_ns(now_ns)
+        if not 0 < left_ns < TICK_NS:
+            return now_ns
+        time.sleep(left_ns / NS)
+        return None if port.untaken() else self._now_ns()
+
+    def _wait_s(self, talk: Conversation) -> float | None:
+        """For how long to listen."""
+        now_ns, wake_ns = self._now_ns(), talk.wake_ns()
+        if wake_ns is None:
+            return None
+        left_ns = talk.silence_left_ns(now_ns)
+        return (left_ns // TICK_NS * TICK_NS or max(wake_ns - now_ns, 0)) / NS
 
     def _judge_silence(self, talk: Conversation, port: Port) -> None:
         silent_ns = talk.silent_ns(self._now_ns())
@@ -298,19 +315,6 @@ class ModbusDriver(ABC):
             answered = talk.counts[adu.ANSWERED] + talk.counts[adu.REFUSED]
             trouble = port.trouble(answered)
             self._ended = LinkError(f"{text}: {trouble}" if trouble else text)
-
-
-async def _taken(port: Port, wait_s: float | None) -> list[tuple[bytes, Instant]]:
-    """What has arrived within that time. Raises LinkError."""
-    for most_s in (wait_s, LATE_S):
-        try:
-            async with asyncio.timeout(most_s):
-                return await port.take()
-        except TimeoutError:
-            # Bytes that wait to be read were in time: it is we who are late.
-            if not port.untaken():
-                break
-    return []
 
 
 class TcpDriver(ModbusDriver):

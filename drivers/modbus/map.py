@@ -93,6 +93,7 @@ class PointRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     refresh_ms: Span | None = None
     utc_offset_min: Annotated[int, msgspec.Meta(ge=-1440, le=1440)] = 0
+    optional: bool = False
     stamps: bool = False
     bound_us: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] | None = None
     document: Text = ""
@@ -202,6 +203,8 @@ def _wrong(point: PointRow, found: MapFile) -> tuple[str, str]:
         return "scale" if point.scale != 1 else "offset", "scales plain numbers only"
     if point.stamps and point.type not in TIMES:
         return "stamps", f"needs a time ({', '.join(TIMES)}), not {point.type}"
+    if point.stamps and point.optional:
+        return "optional", "is no point that stamps: without its time the whole read has another"
     if (point.bound_us is None) != (not point.document) or (point.document and not point.stamps):
         return "bound_us", "a bound needs the document that states it, and a point that stamps"
     return _wrong_lists(point, size)
@@ -291,6 +294,7 @@ def _entry(row: PointRow, group: GroupRow, found: MapFile) -> Entry:
             )
         ),
         utc_offset_min=row.utc_offset_min,
+        optional=row.optional,
     )
     refresh = _first(row.refresh_ms, group.refresh_ms, found.refresh_ms)
     filter_ms = _first(group.filter_ms, found.filter_ms)

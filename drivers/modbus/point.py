@@ -70,6 +70,7 @@ class Point(NamedTuple):
     bits: tuple[tuple[str, int, int], ...] = ()  # name, lowest bit, width
     labels: tuple[tuple[int, str], ...] = ()  # by ascending number
     utc_offset_min: int = 0  # of a time: what the device's clock is ahead of UTC
+    optional: bool = False  # the device may have no value here, and what else it says counts
 
 
 class Stamp(NamedTuple):
@@ -149,6 +150,7 @@ def _point(value: Any, request: Request) -> Point:
     _need(_is_list(point.bits, BITS_OF_A_POINT_MAX) and all(map(_is_bit, point.bits)), "bits")
     _need(_is_list(point.labels, LABELS_MAX) and all(map(_is_label, point.labels)), "labels")
     _need(_is_int(point.utc_offset_min, -1440, 1440), "offset from UTC")
+    _need(type(point.optional) is bool, "optional or not")  # 0 and 1 are other encodings
     fault = misfit(point, request)
     _need(not fault, f"{point.name}: {fault}")
     return point
@@ -184,6 +186,7 @@ def _stamp(value: Any, points: tuple[Point, ...]) -> Stamp | None:
     stamp = Stamp(*value)
     _need(_is_int(stamp.point, 0, len(points) - 1), "number of the stamping point")
     _need(points[stamp.point].type in TIMES, "a stamping point that is a time")
+    _need(not points[stamp.point].optional, "a stamping point that is not optional")
     _need(stamp.bound_ns is None or _is_int(stamp.bound_ns, 0, 1 << 63), "bound of a stamp")
     _need(_is_text(stamp.document), "document of a stamp")
     return stamp

@@ -7,6 +7,7 @@
 3. Integers stay integers unless they are scaled. A scale that is one over an integer divides by
    that integer: 235 by 0.1 is 23.5 everywhere.
 4. An enumeration's number without a label is that number.
+5. An answer is whole when every point has its value but those that the map calls optional.
 
 It knows no time but what registers say.
 """
@@ -68,9 +69,15 @@ class Layout:
     def __init__(self, block: Block) -> None:
         self.block = block
         self.request = block.request
-        pairs = [pair for point in block.points for pair in _slots(point, block.request)]
+        pairs = []
+        needed: list[bool] = []  # parallel to `pairs`
+        for point in block.points:
+            found = _slots(point, block.request)
+            pairs += found
+            needed += [not point.optional] * len(found)
         self.slots = tuple(slot for slot, _ in pairs)
         self._reads = tuple(read for _, read in pairs)
+        self._needed = tuple(read for read, need in zip(self._reads, needed, strict=True) if need)
         self._nothing: Values = (None,) * len(pairs)
         stamp = block.stamp
         self._time = _number(block.points[stamp.point], self.request) if stamp else None
@@ -90,6 +97,10 @@ class Layout:
     def values(self, data: bytes) -> Values:
         """The values in the data of an answer to this request."""
         return tuple([read(data) for read in self._reads])
+
+    def whole(self, data: bytes) -> bool:
+        """Whether the data of an answer has a value for every point that is not optional."""
+        return all(read(data) is not None for read in self._needed)
 
     def measured_ms(self, data: bytes) -> int | None:
         """When the device measured, ms of UTC since 1970, where it says so and vouches for it."""

@@ -4,7 +4,7 @@
 2. What is not an exchange of the block that its configuration states is a FrameError, whatever the
    bytes; an exchange that brought no answer is none: its values are None.
 3. The verdict depends on the whole exchange: no answer is NOT_ANSWERED, a value that the device
-   marks as none is POINT_INVALID.
+   marks as none is POINT_INVALID, unless the map calls its point optional.
 
 Which library sends the requests is no matter here: it decodes without.
 """
@@ -65,7 +65,7 @@ class Judge:
             return [(Class.DATA_INVALID, Reason.MALFORMED)]
         if data is None:
             return [(Class.DATA_INVALID, Reason.NOT_ANSWERED)]
-        if None in self._layout.values(data):
+        if not self._layout.whole(data):
             return [(Class.DATA_INVALID, Reason.POINT_INVALID)]
         return []
 

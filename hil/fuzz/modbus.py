@@ -40,6 +40,7 @@ def _points() -> tuple[wire.Point, ...]:
         wire.Point("flags", "digital", "", "u16", at, 1, bits=(("open", 0, 1), ("mode", 4, 3))),
         wire.Point("state", "digital", "", "u16", at, 1, labels=((0, "off"), (1, "on"))),
         wire.Point("one", "digital", "", "bool", at, 1, bits=(("", 3, 1),), invalid=(0xFFFF,)),
+        wire.Point("none", "other", "", "u16", at, 1, invalid=(0,), optional=True),
     ]
     return tuple(found)
 

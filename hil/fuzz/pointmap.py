@@ -38,6 +38,7 @@ address = 103
 type = "s16"
 unit = "W"
 exponent = 104
+optional = true
 invalid = [-32768]
 
 [[point]]

@@ -73,6 +73,7 @@ def point(name: str, kind: str, address: int, size: int, **more: Any) -> list[An
         more.get("bits", []),
         more.get("labels", []),
         more.get("utc_offset_min", 0),
+        more.get("optional", False),
     ]
 
 

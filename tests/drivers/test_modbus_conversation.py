@@ -318,3 +318,18 @@ def test_every_request_ends_in_one_exchange_whatever_comes(
     exchanges = [read_exchange(item.raw) for item in line.talk.items if item.fault is None]
     assert sorted(found.request for found in exchanges) == sorted(sent)
     assert all(found.asked_tai <= found.heard_tai for found in exchanges)
+
+
+def test_what_a_request_waits_for():
+    """Silence alone, or also that it is due: only the first has to be waited for finely."""
+    line = Line(RtuConversation, Request(1, 3, 0, 1))
+    before = [line.talk.silence_left_ns(ms * MS + MS // 2) for ms in (0, 1)]
+    assert before == [TERMS.silence_ns - MS // 2, MS // 2]
+    assert line.talk.silence_left_ns(TERMS.silence_ns) == 0
+    assert line.ask() is not None
+    assert line.talk.silence_left_ns(0) == 0  # it waits for an answer
+    line.hear(rtu(1, told(3, b"\0\7")))
+    assert line.names() == ["answered"]
+    assert line.talk.silence_left_ns(line.ms * MS) == 0  # due in a second
+    tcp = Line(TcpConversation, Request(1, 3, 0, 1))
+    assert tcp.talk.silence_left_ns(0) == 0

@@ -12,7 +12,6 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from drivers.line import Frame, LinkError, Setup
-from drivers.modbus.driver import _taken
 from drivers.modbus.wire import read_exchange
 from drivers.port import Port
 from drivers.registry import open_driver
@@ -21,6 +20,7 @@ from evidence.config import ConfigError
 from tests.drivers.modbus_peer import (
     FAST,
     METER,
+    SLOW,
     WAIT_S,
     Clock,
     answered,
@@ -91,7 +91,7 @@ async def test_bytes_that_make_nothing_yet_hold_nobody_up():
     port = Half(ours.fileno(), Clock(), ours.close)
     try:
         theirs.send(b"\x17\x03\x03")
-        assert await asyncio.wait_for(_taken(port, 0.01), WAIT_S) == []
+        assert await asyncio.wait_for(port.take_within(0.01), WAIT_S) == []
     finally:
         port.close()
         theirs.close()
@@ -174,6 +174,23 @@ async def test_a_sentinel_is_an_invalid_point(tmp_path: Path):
     ):
         frame = await heard.until(lambda found: found.key == FAST)
         assert heard.values(frame) == (230.5, None)
+        assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.POINT_INVALID)]
+
+
+@runs
+async def test_an_optional_point_keeps_no_other_from_settling(tmp_path: Path):
+    """Its value is None then, and that is all; of any other point a sentinel still counts."""
+    text = METER.replace("invalid = [65535]", "invalid = [65535]\noptional = true")
+    text += '\n[[point]]\nname = "state too"\naddress = 3\ninvalid = [0x51]\ngroup = "slow"\n'
+    async with (
+        tcp_server([device(1, current=65535)]) as port,
+        opened(source(tmp_path, "modbus+tcp", text, host="127.0.0.1", port=port)) as heard,
+    ):
+        frame = await heard.until(lambda found: found.key == FAST)
+        assert heard.values(frame) == (230.5, None)
+        assert verdict(heard, frame) == []
+        frame = await heard.until(lambda found: found.key == SLOW)
+        assert heard.values(frame)[-1] is None
         assert verdict(heard, frame) == [(Class.DATA_INVALID, Reason.POINT_INVALID)]
 
 

@@ -29,7 +29,7 @@ def reads(*points: str, head: str = "") -> list[tuple[int, int, int]]:
 def test_the_map_that_stands_as_an_example():
     found = plan.blocks(5, "", read_map(RELAY.read_text(encoding="utf-8"), "relay.toml"))
     assert [block.key for block in found] == [
-        "unit=5 holding=100+6",
+        "unit=5 holding=100+8",
         "unit=5 holding=119+2 group=state",
         "unit=5 discrete=0+1 group=state",
         "unit=5 input=200+8 group=energy",
@@ -47,7 +47,8 @@ def test_the_map_that_stands_as_an_example():
     assert all(read_block(block.encoded()) == block for block in found)
     quantities = [point.quantity for block in found for point in block.points]
     assert quantities == [
-        *("voltage", "current", "power", "digital", "other", "digital", "analog", "other"),
+        *("voltage", "current", "power", "current", "digital", "other", "digital", "analog"),
+        "other",
     ]
 
 
@@ -72,6 +73,8 @@ def test_the_map_that_stands_as_an_example():
         (point("a", 0, "bits = { b = 0 }", "scale = 2"), 5, "scales plain numbers only"),
         (point("a", 0, "stamps = true"), 4, "needs a time"),
         (point("a", 0, 'type = "time_s"', "stamps = true", "bound_us = 5"), 6, "the document"),
+        (point("a", 0, 'type = "time_s"', "stamps = true", "optional = true"), 6, "no point that"),
+        (point("a", 0, "optional = 1"), 4, "bool"),
         (point("a", 0, "scale = nan"), 4, "finite"),
         (point("a", 0, "offset = inf"), 4, "finite"),
         (point("a", 0, "invalid = [-inf]"), 4, "never stands in a holding u16"),
@@ -126,6 +129,15 @@ def test_a_sentinel_is_found_as_manuals_write_it(kind: str, written: str, data: 
 def test_an_exponent_that_is_none_leaves_no_value(exponent: str, value: float | None):
     (block,) = plan.blocks(1, "", made(point("a", 0, "exponent = 1")))
     assert Layout(block).values(bytes.fromhex("0005" + exponent)) == (value,)
+
+
+def test_a_point_is_optional_or_it_is_not():
+    """What is not said is false, and there is one way to say either."""
+    texts = [point("a", 0), point("a", 0, "optional = false"), point("a", 0, "optional = true")]
+    silent, needed, optional = [plan.blocks(1, "", made(text))[0] for text in texts]
+    assert silent.encoded() == needed.encoded() != optional.encoded()
+    assert read_block(optional.encoded()) == optional
+    assert optional.points[0].optional and not silent.points[0].optional
 
 
 def test_a_label_of_a_signed_number():

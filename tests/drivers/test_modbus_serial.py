@@ -1,5 +1,10 @@
 """Modbus on a serial line, with all that such a line does to bytes."""
 
+import os
+import select
+import threading
+import time
+import tty
 from pathlib import Path
 
 import pytest
@@ -7,6 +12,7 @@ import pytest
 from drivers.line import LinkError
 from drivers.modbus.wire import read_exchange
 from evidence.code import Class, Reason
+from tests.drivers.make_modbus import answer, rtu
 from tests.drivers.modbus_peer import (
     COIL,
     FAST,
@@ -49,6 +55,46 @@ async def test_serial(tmp_path: Path, echo: bool):
             made = source(tmp_path, "modbus+rtu", path=path, baud=115200, echo=told)
             async with opened(made) as heard:
                 await check_meter(heard)
+
+
+REQUEST_BYTES = 8
+PACED = 'period_ms = 1\n[[point]]\nname = "a"\naddress = 0\n'
+
+
+@runs
+async def test_a_fast_line_is_silent_for_as_long_as_it_must_and_hardly_longer(tmp_path: Path):
+    """1.75 ms (Serial Line V1.02 2.5.1.1), as the far end sees it; the loop alone waits for 2."""
+    far, near = os.openpty()
+    tty.setraw(near)
+    gaps: list[float] = []
+    over = threading.Event()
+
+    def serve() -> None:
+        answered_s = None
+        while not over.is_set():
+            if not select.select([far], [], [], 0.1)[0]:
+                continue
+            heard_s = time.perf_counter()
+            if answered_s is not None:
+                gaps.append(heard_s - answered_s)
+            assert len(os.read(far, 4096)) == REQUEST_BYTES
+            answered_s = time.perf_counter()
+            os.write(far, rtu(1, answer(3, b"\0\7")))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        made = source(tmp_path, "modbus+rtu", PACED, path=os.ttyname(near), baud=115_200)
+        async with opened(made) as heard:
+            await heard.more(200)
+            assert set(counts(heard)) <= {"answered", "polls_skipped"}
+    finally:
+        over.set()
+        thread.join()
+        os.close(far)
+        os.close(near)
+    assert len(gaps) >= 190
+    assert 0.00175 <= min(gaps) < 0.002
 
 
 class Hurt:

@@ -154,12 +154,20 @@ TEXTUAL = {1: 7, 2: None, 3: 256, 4: 5, 5: 65536, 6: 126, 7: -1, 8: "x", 9: None
         ((11, 1, 12), [["signed", 0, 1]], "configuration"),
         ((11, 5, 13), [[0, "off"]], "configuration"),  # words for a float
         ((11, 0, 14), 9999, "configuration"),
+        ((11, 0, 15), 0, "configuration"),  # false has an encoding of its own
+        ((11, 0, 15), None, "configuration"),
     ],
 )
 def test_a_map_that_cannot_be_is_refused(place: tuple[int, ...], value: Any, fault: str):
     with pytest.raises(FrameError) as caught:
         read_block(changed("map_types", place, value))
     assert caught.value.fault == fault
+
+
+def test_a_time_that_stamps_is_not_optional():
+    with pytest.raises(FrameError, match="stamping point that is not optional"):
+        read_block(changed("map_stamped", (11, 1, 15), True))
+    assert read_block(changed("map_stamped", (11, 0, 15), True)).points[0].optional
 
 
 @pytest.mark.parametrize(
