@@ -9,7 +9,6 @@
 It makes no cases: see mutation.py.
 """
 
-import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -52,11 +51,11 @@ def watched() -> Iterator[None]:
 
 def run(target: Target, raw: bytes) -> Outcome:
     """One case, inside `watched`."""
-    size = _size()
+    size = _forget_peak()
     signal.setitimer(signal.ITIMER_PROF, STUCK_S)
     found = _read(target, raw)
     signal.setitimer(signal.ITIMER_PROF, 0)
-    growth = _size() - size
+    growth = _peak() - size
     if found.wrong:
         return found
     if found.cpu_ns > target.cpu_ns_max:
@@ -99,9 +98,19 @@ def _place(fault: Exception) -> str:
     return f" ({'/'.join(at.tb_frame.f_code.co_filename.split('/')[-3:])}:{at.tb_lineno})"
 
 
-def _size() -> int:
-    """The most that this process ever took, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _forget_peak() -> int:
+    """What this process takes, bytes. What it once took counts no more (clear_refs of proc(5)): in
+    a process that was large before, no case would be.
+    """
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+    return _peak()
+
+
+def _peak() -> int:
+    """The most that this process took since, bytes."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
 
 
 def _stuck(_signal: int, _frame: FrameType | None) -> None:

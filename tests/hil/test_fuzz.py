@@ -81,11 +81,17 @@ def test_a_reader_that_does_not_hold_is_found(reader: Callable[[bytes], object],
     score = command.play(target(reader), seeds, range(200))
     assert score.failures
     assert all(what in failed["what"] for failed in score.failed)
-    if reader is not greedy:  # memory that was taken once is no growth
-        found = score.failed[0]
-        again = command.play(target(reader), seeds, [found["seed"]])
-        assert what in again.failed[0]["what"]
-        assert again.failed[0]["hex"] == found["hex"]
+    found = score.failed[0]
+    again = command.play(target(reader), seeds, [found["seed"]])
+    assert what in again.failed[0]["what"]
+    assert again.failed[0]["hex"] == found["hex"]
+
+
+def test_in_a_process_that_was_large_a_greedy_reader_is_found_too():
+    large = bytearray(256 << 20)
+    assert large.pop() == 0
+    del large
+    assert command.play(target(greedy), (bytes(range(40)),), range(200)).failures
 
 
 def test_a_case_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch):
