@@ -10,14 +10,16 @@ can have.
 It opens nothing, retries nothing, and knows no protocol.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from evidence.leap import LeapTable
 
 READ_FRAMES_MAX = 512  # of one read: bounds what a burst can hold up in the loop
 STREAMS_MAX = 64  # of one source: a peer that invents IDCODEs must not fill the memory
+Item = TypeVar("Item")
 
 
 class LinkError(Exception):
@@ -126,6 +128,15 @@ class Setup:
     # frames, seconds: (60, 1), or (1, 10) for one in ten seconds; (0, 0) unknown
     rate: tuple[int, int]
     blocks: tuple[Block, ...]
+
+
+def one_read(waiting: deque[Item]) -> list[Item]:
+    """What a read gives of what waits, in order, READ_FRAMES_MAX at most."""
+    if len(waiting) <= READ_FRAMES_MAX:
+        items = list(waiting)
+        waiting.clear()
+        return items
+    return [waiting.popleft() for _ in range(READ_FRAMES_MAX)]
 
 
 class Driver(Protocol):

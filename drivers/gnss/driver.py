@@ -21,7 +21,7 @@ from drivers.gnss.epoch import FIX_BYTES_MAX, QUIET_NS
 from drivers.gnss.fix import Fix
 from drivers.gnss.option import GpsdOptions, NmeaOptions, UbloxOptions
 from drivers.gnss.session import SLOW_BAUD, Item, Session, Terms
-from drivers.line import READ_FRAMES_MAX, Clock, Frame, LinkError, Setup, Source
+from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.port import Port
 from drivers.serial.line import open_line
 from drivers.tcp_line import open_tcp
@@ -99,8 +99,7 @@ class ReceiverDriver(ABC):
                 raise self._ended
             await self._hear(port, session)
             self._ask(session, port)
-        count = min(len(self._queue), READ_FRAMES_MAX)
-        return [self._queue.popleft() for _ in range(count)]
+        return one_read(self._queue)
 
     async def close(self) -> None:
         """Idempotent, never raises."""

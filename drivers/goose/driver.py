@@ -21,7 +21,7 @@ from drivers.goose.option import Options
 from drivers.goose.scl import SCL_BYTES_MAX
 from drivers.goose.session import Session, Subscription, Terms
 from drivers.goose.stream import Item
-from drivers.line import READ_FRAMES_MAX, Clock, Frame, FrameError, LinkError, Setup, Source
+from drivers.line import Clock, Frame, FrameError, LinkError, Setup, Source, one_read
 from evidence.code import Kind, TimeSource
 from evidence.config import ConfigError, convert
 from evidence.leap import NS
@@ -83,8 +83,7 @@ class GooseDriver:
             if self._ended is not None:
                 raise self._ended
             await self._hear(capture, session)
-        taken = min(len(self._queue), READ_FRAMES_MAX)
-        return [self._queue.popleft() for _ in range(taken)]
+        return one_read(self._queue)
 
     async def close(self) -> None:
         """Idempotent, never raises."""

@@ -32,6 +32,7 @@ from drivers.line import (
     LinkError,
     Setup,
     Source,
+    one_read,
 )
 from drivers.pmu.option import LineOptions
 from drivers.pmu.pair import Line
@@ -154,11 +155,7 @@ class PmuDriver(ABC):
             if self._ended is not None:
                 raise self._ended
             await self._hear(line, session)
-        if len(self._queue) <= READ_FRAMES_MAX:
-            items = list(self._queue)
-            self._queue.clear()
-            return items
-        return [self._queue.popleft() for _ in range(READ_FRAMES_MAX)]
+        return one_read(self._queue)
 
     async def close(self) -> None:
         """Sends data off where the line is ours, and closes it. Idempotent, never raises."""

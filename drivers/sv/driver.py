@@ -19,7 +19,16 @@ from collections.abc import Sequence
 
 from drivers.ethernet.capture import Capture, Interest
 from drivers.ethernet.frame import TYPE_SV
-from drivers.line import READ_FRAMES_MAX, Clock, Frame, FrameError, LinkError, Setup, Source
+from drivers.line import (
+    READ_FRAMES_MAX,
+    Clock,
+    Frame,
+    FrameError,
+    LinkError,
+    Setup,
+    Source,
+    one_read,
+)
 from drivers.sv.option import SvOptions
 from drivers.sv.session import Session
 from drivers.sv.stream import SV, Item
@@ -112,11 +121,7 @@ class SvDriver:
             if self._ended is not None:
                 raise self._ended
             await self._hear(capture, session)
-        if len(self._queue) <= READ_FRAMES_MAX:
-            items = list(self._queue)
-            self._queue.clear()
-            return items
-        return [self._queue.popleft() for _ in range(READ_FRAMES_MAX)]
+        return one_read(self._queue)
 
     async def close(self) -> None:
         """Idempotent, never raises."""

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable
-from random import Random
 
 from drivers.ethernet.frame import TYPE_GOOSE
 from drivers.goose import wire
@@ -13,8 +12,9 @@ from drivers.goose.session import Session, Terms
 from drivers.line import Frame, FrameError, Instant, Setup
 from drivers.values import Values
 from evidence.code import Kind
-from hil.fuzz import ber, cbor, ethernet
-from hil.fuzz.target import JUMBO_BYTES_MAX, Piece, Target
+from hil.fuzz import ethernet
+from hil.fuzz.message import Message
+from hil.fuzz.target import JUMBO_BYTES_MAX, Target
 
 _DESTINATION, _SOURCE = bytes.fromhex("010ccd010001"), bytes.fromhex("020000000001")
 _T = wire.UtcTime(1_700_000_000, 0x800000, 0x0A)
@@ -36,7 +36,7 @@ _PDU = wire.Pdu(
 CASE_NS_MAX = 200_000_000
 _HEARD = Instant(1_700_000_037_600_000_000, 1_000_000)
 _STEP_NS = 150_000_000
-_HEAD = 8  # APPID, Length, Reserved1, Reserved2
+_MESSAGE = Message(TYPE_GOOSE)
 
 
 def _frame(
@@ -134,32 +134,6 @@ def _converse(raw: bytes) -> None:
             wire.compiled(setups[item.key]).decode(item.raw)
 
 
-def _message(raw: bytes) -> int:
-    """Where APPID stands: behind the addresses, the tags and the EtherType."""
-    at = raw.find(TYPE_GOOSE.to_bytes(2, "big"), 12)
-    return at + 2 if 0 < at < 40 else 0
-
-
-def _mend(raw: bytes) -> bytes:
-    """Length of the head, where there is one."""
-    at = _message(raw)
-    if not at or len(raw) < at + _HEAD:
-        return raw
-    length = (len(raw) - at) & 0xFFFF
-    return raw[: at + 2] + length.to_bytes(2, "big") + raw[at + 4 :]
-
-
-def _vary(chance: Random, raw: bytes) -> bytes:
-    at = _message(raw)
-    if not at or len(raw) < at + _HEAD:
-        return cbor.vary(chance, raw) or raw
-    return _mend(raw[: at + _HEAD] + ber.vary(chance, raw[at + _HEAD :]))
-
-
-def _takes(piece: Piece) -> bool:
-    return ethernet.frames(piece) and bool(_message(piece.data))
-
-
 def target() -> Target:
     """All of GOOSE."""
     return Target(
@@ -173,9 +147,9 @@ def target() -> Target:
         },
         FrameError,
         _SEEDS,
-        _takes,
-        _mend,
-        _vary,
+        _MESSAGE.takes,
+        _MESSAGE.mend,
+        _MESSAGE.vary,
         ethernet.TOKENS,
         JUMBO_BYTES_MAX,
         CASE_NS_MAX,

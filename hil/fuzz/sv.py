@@ -12,10 +12,11 @@ from drivers.line import Frame, FrameError, Instant, Setup
 from drivers.sv import wire
 from drivers.sv.session import Session, Terms
 from drivers.values import Values
-from hil.fuzz import ber, cbor, ethernet
-from hil.fuzz.target import Piece, Target
+from hil.fuzz import ber, ethernet
+from hil.fuzz.message import HEAD_BYTES, Message
+from hil.fuzz.target import Target
 
-_HEAD = 8  # APPID, Length, Reserved1, Reserved2
+_MESSAGE = Message(TYPE_SV)
 _HEARD = Instant(1_700_000_037_000_000_000, 1_000_000)
 _STEP_NS = 208_333
 _ADDRESSES = bytes.fromhex("010ccd040001020000000001")
@@ -45,7 +46,7 @@ def _sized(contents: bytes) -> bytes:
 def _frame(asdus: list[bytes], tag: bytes = b"", security: bytes = b"") -> bytes:
     inner = b"\xa2" + _sized(b"".join(asdus))
     message = b"\x60" + _sized(bytes((0x80, 1, len(asdus))) + security + inner)
-    head = b"\x40\x00" + (_HEAD + len(message)).to_bytes(2, "big") + bytes(4)
+    head = b"\x40\x00" + (HEAD_BYTES + len(message)).to_bytes(2, "big") + bytes(4)
     return _ADDRESSES + tag + TYPE_SV.to_bytes(2, "big") + head + message
 
 
@@ -121,25 +122,10 @@ def _converse(raw: bytes) -> None:
             wire.compiled(setups[item.key]).decode(item.raw)
 
 
-def _message(raw: bytes) -> int:
-    at = raw.find(TYPE_SV.to_bytes(2, "big"), 12)
-    return at + 2 if 0 < at < 40 else 0
-
-
-def _mend(raw: bytes) -> bytes:
-    """Length of the head, where there is one."""
-    at = _message(raw)
-    if not at or len(raw) < at + _HEAD:
-        return raw
-    return raw[: at + 2] + ((len(raw) - at) & 0xFFFF).to_bytes(2, "big") + raw[at + 4 :]
-
-
 def _vary(chance: Random, raw: bytes) -> bytes:
-    at = _message(raw)
-    if not at or len(raw) < at + _HEAD:
-        return cbor.vary(chance, raw) or raw
-    if raw[0] != 1:
-        return _mend(raw[: at + _HEAD] + ber.vary(chance, raw[at + _HEAD :]))
+    at = _MESSAGE.at(raw)
+    if not at or len(raw) < at + HEAD_BYTES or raw[0] != 1:  # no block
+        return _MESSAGE.vary(chance, raw)
     try:
         frames = wire.decode_block(raw)
     except FrameError:
@@ -150,10 +136,6 @@ def _vary(chance: Random, raw: bytes) -> bytes:
         return wire.encode_block(frames * chance.choice((1, 1, 1, 40)))
     except ValueError:  # more than a block holds
         return raw
-
-
-def _takes(piece: Piece) -> bool:
-    return ethernet.frames(piece) and bool(_message(piece.data))
 
 
 def target() -> Target:
@@ -168,8 +150,8 @@ def target() -> Target:
         },
         FrameError,
         _SEEDS,
-        _takes,
-        _mend,
+        _MESSAGE.takes,
+        _MESSAGE.mend,
         _vary,
         _TOKENS,
     )
