@@ -12,6 +12,9 @@
 5. With no sealer attached (the disk takes nothing) frames are counted, and stated as a gap when
    there is one again.
 6. The hole across a start is owed until `release`: the record may have what this disk lost.
+7. What the gateway finds of its own time and place at this moment (`moment`), and of a stream's
+   (`Lane.marks`), is laid over the flags of each sample. A sample that the gateway stamped is
+   stamped by its clock: source and flags say so.
 
 It knows no disk and no line.
 """
@@ -21,16 +24,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from agent import description
+from agent.checks import Checks, Of
+from agent.clock import RunClock
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE, Place
 from agent.health import Health
 from agent.hole import LATE_NS, Unkept, joined
 from agent.lane import Lane
+from agent.moment import Moment
 from agent.sealer import Came, Chain, Piece, Sealer, SealError, Stretch
-from drivers.line import Clock, Frame, FrameError, Setup
+from drivers.line import Frame, FrameError, Setup
 from evidence import cbor
 from evidence.code import Cause, Flag, Kind, TimeSource
 from evidence.descriptor import Descriptor
 from evidence.disclosure import Discloser
+from evidence.event import Noticed
 from evidence.gap import Gap
 from evidence.run import STREAMS_MAX as NUMBERS_MAX
 from evidence.siteplan import SitePlan
@@ -46,8 +53,10 @@ class Hearing:
     """All lanes of the gateway. `random(n)` salts what descriptors hide."""
 
     def __init__(
-        self, plan: SitePlan, clock: Clock, random: Callable[[int], bytes], health: Health
+        self, plan: SitePlan, clock: RunClock, random: Callable[[int], bytes], health: Health
     ) -> None:
+        self.moment = Moment()
+        self.checks = Checks(clock, self.notice)
         self._plan, self._clock, self._random, self._health = plan, clock, random, health
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._numbers: dict[tuple[str, str], int] = {}
@@ -160,7 +169,8 @@ class Hearing:
                 frames = self._forgo(lane, frames, gone)
             if frames and setup is not None:
                 chain = self._chain(sealer, lane, setup)
-                sealer.seal(chain, frames)  # before the hole since: see `_seal`
+                # Before the hole since: see `_seal`. Under the flags of its own moment.
+                sealer.seal(chain, frames, stretch.marks)
                 chain.came = stretch.came
                 sealer.close(chain)  # one piece may not hold all that is sealed anew
         for number, before in gone.items():
@@ -237,11 +247,30 @@ class Hearing:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
         self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
 
+    def notice(self, of: Of, noticed: Noticed) -> None:
+        """Seals an event in the stream that it is about."""
+        self.say(Kind.EVENT, noticed.raw(), of)
+
+    def say(self, kind: Kind, raw: bytes, of: Of = None) -> None:
+        """Seals words of the gateway's own, at this instant by its clock: in the stream that they
+        are about, or in stream 0. What the disk does not take now is said in the log alone.
+        """
+        lane = self._lanes.get(of or (OWN_SOURCE, OWN_KEY))
+        if self._sealer is None or lane is None or lane.setup is None:
+            log.warning("not sealed, for the disk takes nothing: %s of %s", kind.name, of)
+            return
+        now = self._clock.now()
+        flags = int(Flag.AGENT_STAMPED) | lane.flags
+        unknown = int(TimeSource.UNKNOWN)
+        frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
+        self._seal(self._sealer, lane, lane.setup, [frame])
+
     def _seal(self, sealer: Sealer, lane: Lane, setup: Setup, frames: Sequence[Frame]) -> None:
         if lane.unkept is not None:
             self._state_unkept(lane)
         chain = self._chain(sealer, lane, setup)
-        sealer.seal(chain, frames)
+        moment = self.moment
+        sealer.seal(chain, moment.stamp(frames), moment.marks | lane.marks)
         chain.came = lane.came
         self._health.sealed += len(frames)
 
@@ -272,15 +301,12 @@ class Hearing:
 
     def _state(self, lane: Lane, hole: Gap) -> None:
         """Seals a hole, at this instant by the gateway's clock."""
-        sealer, setup, now = self._sealer, lane.setup, self._clock.now()
-        if sealer is None or setup is None:
+        if self._sealer is None or lane.setup is None:
             return
         if hole.count is None and hole.cause == Cause.RESTART:
             hole = replace(hole, count=lane.missed(hole.first - 1, hole.last + 1))
         self._health.gaps[hole.cause.name.lower()] += 1
-        flags = int(Flag.AGENT_STAMPED) | lane.flags
-        place = (lane.key, int(Kind.GAP), hole.raw(), now.tai, now.bound, int(TimeSource.UNKNOWN))
-        self._seal(sealer, lane, setup, [Frame(*place, flags, now)])
+        self.say(Kind.GAP, hole.raw(), (lane.source, lane.key))
 
     def _state_unkept(self, lane: Lane) -> None:
         """Seals the hole of what was heard and not kept."""

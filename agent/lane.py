@@ -43,6 +43,7 @@ class Lane:
         "kind",
         "last",
         "least_ns",
+        "marks",
         "newest",
         "number",
         "older",
@@ -64,6 +65,7 @@ class Lane:
         self.chain: Chain | None = None  # in this run
         self.kind = -1  # of its measurements
         self.flags = 0  # of the last one, as far as a statement takes them over
+        self.marks = 0  # laid over each of them: what cross-checks find of this stream
         self.period_ns = 0  # 0: not known
         self.patience_ns = NEVER
         self.last, self.due = BEFORE_ALL, NEVER

@@ -74,6 +74,7 @@ class Stretch(NamedTuple):
     links: bytes  # encoded, one after another
     came: Came | None = None  # how far the stream came with it
     frames: tuple[Frame, ...] = ()  # what it was sealed from, until it is durable
+    marks: int = 0  # flags of the moment, laid over each of them
 
 
 class Piece(NamedTuple):
@@ -102,6 +103,7 @@ class Chain:
         "frames",
         "form",
         "came",
+        "marks",
     )
 
     def __init__(self, number: int, prev: bytes) -> None:
@@ -114,6 +116,7 @@ class Chain:
         self.frames: list[Frame] = []
         self.form = Form()
         self.came: Came | None = None  # told by whoever knows what a measurement is
+        self.marks = 0
 
 
 class Sealer:
@@ -164,13 +167,16 @@ class Sealer:
         self._statements.append(Statement(chain.descriptor, Typ.DESCRIPTOR, encoded, disclosures))
         return made
 
-    def seal(self, chain: Chain, frames: Sequence[Frame]) -> None:
-        """Seals frames as the chain's next links.
+    def seal(self, chain: Chain, frames: Sequence[Frame], marks: int = 0) -> None:
+        """Seals frames as the chain's next links, these flags laid over each of them.
 
         Every sample of the gateway goes through this loop: names are bound outside it.
         """
         if chain.binding is None or self._secret is None:
             raise SealError(f"stream {chain.number} has no descriptor in a run that goes on")
+        if marks != chain.marks:
+            self.close(chain)
+            chain.marks = marks
         number, seq, prev, secret = chain.number, chain.seq, chain.prev, self._secret
         leaves, links = chain.leaves.append, chain.links.append
         signed_prefix, message_prefix = chain.binding.signed_prefix, chain.binding.message_prefix
@@ -178,7 +184,10 @@ class Sealer:
         for _, kind, raw, tai, bound, source, flags, (heard, heard_bound), _ in frames:
             signed = content(
                 # As evidence.observation.Sample has them.
-                (number, seq, tai, bound, source, flags, heard - tai, heard_bound, prev, kind, raw)
+                (
+                    *(number, seq, tai, bound, source, flags | marks),
+                    *(heard - tai, heard_bound, prev, kind, raw),
+                )
             )
             signature = crypto_sign(signed_prefix + signed, secret)[:SIGNATURE_BYTES]
             encoded = message_prefix + signed + SIGNATURE_HEAD + signature
@@ -248,6 +257,7 @@ class Sealer:
                     b"".join(chain.links),
                     chain.came,
                     tuple(chain.frames),
+                    chain.marks,
                 )
             )
         chain.leaves, chain.links, chain.frames = [], [], []

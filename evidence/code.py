@@ -74,6 +74,22 @@ class Flag(IntFlag):
     AGENT_STAMPED = 1 << 7  # no usable time in the frame: the instant is the arrival
     SIMULATED = 1 << 8
     TEST = 1 << 9
+    PLACE_CHECKED = 1 << 10  # at this moment a receiver finds the antenna where it was surveyed
+    PLACE_DOUBTED = 1 << 11  # it finds it elsewhere
+    TIME_DOUBTED = 1 << 12  # the instant contradicts its arrival, or another device of its bus
+    CLOCK_DOUBTED = 1 << 13  # the gateway's own clocks contradict each other
+
+
+# Of the moment, not of the frame: what the gateway's verdict lays over each sample.
+MOMENT_FLAGS = (
+    Flag.SPOOF_SUSPECTED
+    | Flag.JAM_SUSPECTED
+    | Flag.PLACE_CHECKED
+    | Flag.PLACE_DOUBTED
+    | Flag.CLOCK_DOUBTED
+)
+# Of the gateway's clock: they rule a sample that it stamped itself, and no other.
+CLOCK_FLAGS = Flag.LOCKED | Flag.TRACEABLE | Flag.HOLDOVER | Flag.LEAP
 
 
 class TimeSource(IntEnum):
@@ -122,6 +138,34 @@ class Event(IntEnum):
     SILENT = 14  # longer than the sender allowed
     HEARD_AGAIN = 15
     CLOCK_DISAGREES = 16  # the instant of a change is far from its arrival
+    CHECK_TRIPPED = 17  # a cross-check (Check) finds a contradiction
+    CHECK_CLEARED = 18  # and no longer finds it
+
+
+class Check(IntEnum):
+    """A cross-check of time or place. Of a stream up to 31; of the gateway from 32 on."""
+
+    EARLY = 1  # the instant is later than its arrival: a device in the future
+    LATE = 2  # the arrival is later than device, path and concentrator account for
+    ARRIVAL_STEPPED = 3  # the least time from instant to arrival has changed at once
+    PAIR_ANGLE = 4  # two PMUs of one bus: their angles part as the frequency moves
+    PAIR_RATE = 5  # their frequencies are alike only when one of them is shifted
+    DEVICE_PLACE = 6  # the configuration names another position than the survey
+    CLOCK_STEPPED = 32  # the wall clock against the clock of durations
+    SOURCES_APART = 33  # two sources of time contradict each other
+    SOURCE_JUMPED = 34  # a source against what this machine's oscillator can have done
+    UNSYNCHRONISED = 35  # nothing vouches for the gateway's clock
+    HOLDOVER = 36  # nothing measures it; its oscillator carries it
+    LEAP_DISAGREES = 37  # two sources, or a source and the table, on leap seconds
+    SPOOFING = 38  # the receiver says so itself
+    JAMMING = 39
+    SIGNALS_COLLAPSED = 40  # satellites and signal strength, together
+    SIGNALS_ALIKE = 41  # all of one strength, as from one transmitter
+    ANTENNA = 42  # open, or shorted
+    FIX_LOST = 43
+    FIX_DOUBTED = 44  # the receiver's word is plainly wrong: repeated, backwards, a rollover, ...
+    MOVED = 45  # the position against the survey
+    PLACE_UNCHECKED = 46  # no receiver that could notice
 
 
 class Class(IntEnum):
@@ -195,3 +239,12 @@ class Reason(IntEnum):
     NOT_ANSWERED = 94  # asked, and answered by an exception, by something else, or not at all
     NEEDS_COMMISSIONING = 95  # ndsCom of a GOOSE message
     SAMPLES_MISSING = 96  # within a block
+    ARRIVAL_EARLY = 97  # heard before the instant that it claims
+    ARRIVAL_LATE = 98  # heard later than device, path and concentrator account for
+    TIME_CONTRADICTED = 99  # the gateway found that the device's clock is off
+    CLOCKS_APART = 100  # the gateway's own clocks contradict each other
+    JAMMING_SUSPECTED = 101
+    PLACE_CONTRADICTED = 102  # the receiver stands elsewhere than the survey says
+    NOT_SEPARABLE = 103  # two devices of one bus, and too little has moved to tell their clocks
+    TERMINAL_NOT_GRANTED = 104  # another terminal, node or direction than the credential's
+    VALUE_INVALID = 105  # NaN, 0x8000 or a sentinel in place of a value

@@ -95,6 +95,9 @@ class _HeardClock:
     def now(self) -> Instant:
         return Instant(self.tai, None)
 
+    def monotonic_ns(self) -> int:
+        return self.tai
+
 
 class Passage:
     """One gateway and one record. `now()`: the record's clock, ns TAI; `random(n)`: n bytes."""

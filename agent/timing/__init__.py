@@ -1,0 +1,1 @@
+"""What runs on the gateway: reads, seals, keeps, forwards. Never imports record or provisioning."""

@@ -1,0 +1,55 @@
+"""Cross-checks: each change is told once, and a flickering one is counted."""
+
+from agent.checks import CHANGES_MAX, CHANGES_NS, Checks, Of
+from drivers.line import Instant
+from evidence.code import Check, Event
+from evidence.event import Noticed
+
+PMU = ("pmu-a", "idcode=7")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ns = 1_000
+
+    def now(self) -> Instant:
+        return Instant(5_000_000 + self.ns, None)
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.told: list[tuple[Of, Noticed]] = []
+        self.checks = Checks(self.clock, lambda of, noticed: self.told.append((of, noticed)))
+
+
+def test_a_change_is_told_once():
+    rig = Rig()
+    assert rig.checks.find(Check.LATE, PMU, "1 s slow", b"frame")
+    rig.clock.ns += 70
+    assert not rig.checks.find(Check.LATE, PMU, "still 1 s slow", b"frame")
+    assert rig.checks.tripped(PMU, Check.EARLY, Check.LATE)
+    assert not rig.checks.tripped(None, Check.LATE)
+    assert [one.text for one in rig.checks.standing()] == ["still 1 s slow"]
+    assert rig.checks.clear(Check.LATE, PMU)
+    assert not rig.checks.clear(Check.LATE, PMU)
+    trip = Noticed(Event.CHECK_TRIPPED, 5_001_000, 5_001_000, 1, "1 s slow", b"frame", Check.LATE)
+    clear = Noticed(
+        Event.CHECK_CLEARED, 5_001_000, 5_001_070, 1, "still 1 s slow", None, Check.LATE
+    )
+    assert rig.told == [(PMU, trip), (PMU, clear)]
+    assert not list(rig.checks.standing())
+
+
+def test_one_that_flickers_is_counted():
+    rig = Rig()
+    for _ in range(50):
+        rig.checks.find(Check.JAMMING, None, "")
+        rig.checks.clear(Check.JAMMING, None)
+    assert len(rig.told) == CHANGES_MAX
+    rig.clock.ns += CHANGES_NS
+    rig.checks.find(Check.JAMMING, None, "")
+    assert rig.told[-1][1].count == 1 + 100 - CHANGES_MAX
