@@ -31,6 +31,7 @@ class Opinion(NamedTuple):
     suspect: bool = False  # it says of itself that it may be deceived
     fault: str = ""  # why it vouches for nothing
     note: str = ""  # what it says of itself, for a person
+    second_hand: bool = False  # it repeats what another source says, whichever: no witness
 
 
 class Judged(NamedTuple):
