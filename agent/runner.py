@@ -99,6 +99,12 @@ class Runner:
 
         `ready` is called once every source is being opened. Raises SpoolError if it cannot start.
         """
+        try:
+            await self._run(stop, ready)
+        finally:
+            await self._timekeeping.close()
+
+    async def _run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await self._timekeeping.renew()
         await self._keeper.start()
         spool = self._gateway.path(self._gateway.file.spool.path)
@@ -118,7 +124,6 @@ class Runner:
                 await self._keeper.answered(DRAIN_S)
         finally:
             await _cancelled([waiting, telling, *keeping])
-            await self._timekeeping.close()
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
@@ -136,7 +141,7 @@ class Runner:
 
     def _report(self) -> dict[str, Any]:
         self.health.clock = self._clock.fault or "synchronised"
-        return self.health.report()
+        return self.health.report() | {"timekeeping": self._timekeeping.report()}
 
     async def _supervise(self, source: Source) -> None:
         """Keeps one source open."""
