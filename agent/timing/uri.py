@@ -58,6 +58,7 @@ class PpsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """pps:"""
 
     path: _Path
+    edge: Literal["assert", "clear"] = "assert"
     receiver: str = ""  # whose pulse it is; empty: of a clock that tells nothing else
     delay_ns: _Ns = 0  # of the cable
     accuracy_ns: _Ns | None = None  # of the pulse, by its document: where no receiver states one
@@ -135,6 +136,8 @@ def _options(given: dict[str, str], kind: Any) -> Options:
     for key in given:
         if key not in known:
             raise _fault(nearest(key, known) if known else "unknown; there are no options", key)
+    if kind is PpsOptions and "path" not in given:
+        raise _fault("say which, such as pps:///sys/class/pps/pps0", "path")
     try:
         made: Options = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as fault:
