@@ -254,7 +254,7 @@ class Chooser:
             moving_ppt = UNMEASURED_PPT
         else:
             moving_ppt = abs(self._trail.slope_ppt() + course.rate_ppt)
-            moving_ppt += course.unsure_at_ppt(turn.now_ns)
+            moving_ppt += course.unsure_ppt(turn.now_ns)
         said = [one.opinion.growth_ppb for one in turn.vouching() if one.opinion is not None]
         return max(up(min(moving_ppt, UNMEASURED_PPT), PPB), *said, 0)
 
