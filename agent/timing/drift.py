@@ -25,9 +25,9 @@ from typing import NamedTuple
 from agent.timing.oscillator import PPT, UNMEASURED_PPT, Oscillator, up
 from evidence.leap import NS
 
-POINTS_MAX = 40
-POINTS_AFTER = 32
-SPACING = 8  # a point each eighth of its age
+POINTS_MAX = 56
+POINTS_AFTER = 44  # enough from a second to WINDOW_NS_MAX
+SPACING = 2  # no farther from each other than half of their age
 HORIZON_NS = 600 * NS
 WINDOW_NS_MAX = 6 * 3600 * NS  # a frequency of before that says less than the class
 
@@ -125,17 +125,13 @@ class Drift:
         return best
 
     def _thin(self) -> None:
-        """Invariant 3. Of two that are near each other, the one that is known less well goes."""
-        points, now_ns = self._points, self._points[-1].mono_ns
-        kept = [points[-1]]
-        for point in reversed(points[:-1]):
-            age_ns = now_ns - point.mono_ns
-            if age_ns > WINDOW_NS_MAX:
-                break
-            near = kept[-1].mono_ns - point.mono_ns < age_ns // SPACING
-            if not near or len(kept) == 1:
+        """Invariant 3. A point goes where those beside it are near each other without it."""
+        now_ns = self._points[-1].mono_ns
+        fresh = [one for one in self._points if now_ns - one.mono_ns <= WINDOW_NS_MAX]
+        kept = fresh[:1]
+        for at in range(1, len(fresh) - 1):
+            point, beyond = fresh[at], fresh[at + 1]
+            gap_ns = beyond.mono_ns - kept[-1].mono_ns
+            if gap_ns > (now_ns - point.mono_ns) // SPACING:
                 kept.append(point)
-            elif point.error_ns < kept[-1].error_ns:
-                kept[-1] = point
-        kept.reverse()
-        self._points = kept[-POINTS_AFTER:]
+        self._points = [*kept[-POINTS_AFTER + 1 :], fresh[-1]]

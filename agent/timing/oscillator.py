@@ -32,8 +32,8 @@ Where the figures come from (a kelvin; noise; aging a day):
   kelvin, typically; parts of 1 to 2.5 ppm have three times that. Stratum 3 (Telcordia GR-1244)
   wants 40 ppb a day in a laboratory, and 370 with all there is.
 - ocxo (0.3 ppb; 50 ppt; 1 ppb): Stratum 3E wants 1 ppb a day in a laboratory, 10 with all there is.
-- rubidium (10 ppt; 30 ppt; 2 ppt): PRS10 and FS725 (Stanford Research): 50 ppt a month, 100 ppt
-  over all temperatures.
+- rubidium (5 ppt; 30 ppt; 2 ppt): PRS10 and FS725 (Stanford Research): 50 ppt a month, 100 ppt
+  over 0 to 40 C.
 """
 
 from collections.abc import Mapping
@@ -108,6 +108,6 @@ CLASSES: Final[Mapping[str, Oscillator]] = {
     "xo": XO,
     "tcxo": Oscillator("tcxo", 50 * PPB, 1 * PPB, 10 * PPB),
     "ocxo": Oscillator("ocxo", 300, 50, 1 * PPB),
-    "rubidium": Oscillator("rubidium", 10, 30, 2),
+    "rubidium": Oscillator("rubidium", 5, 30, 2),
 }
 DEFAULT = "xo"
