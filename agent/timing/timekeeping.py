@@ -136,7 +136,8 @@ class Steps:
 
     def __init__(self) -> None:
         self._anchor_ns: int | None = None  # TAI less monotonic, at the last look
-        self._vouching: set[str] = set()  # who had a word then
+        self._vouching: set[str] = set()  # who had a word then, or had one and fails since
+        self._marks: dict[str, int] = {}
         self._before: dict[str, int] = {}  # marks at the step, of those not heard anew since
 
     def judged(self, words: Sequence[Opinion], anchor_ns: int) -> list[Opinion]:
@@ -144,11 +145,15 @@ class Steps:
         monotonic.
         """
         if self._anchor_ns is not None and abs(anchor_ns - self._anchor_ns) > STEP_NS:
-            for word in words:
-                if word.name in self._vouching or word.name in self._before:
-                    self._before[word.name] = word.mark
+            stepped = [word for word in words if word.name in self._vouching]
+            self._before.update((word.name, word.mark) for word in stepped)
         self._anchor_ns = anchor_ns
-        self._vouching = {word.name for word in words if word.error_ns is not None}
+        for word in words:
+            if word.error_ns is not None:
+                self._vouching.add(word.name)
+            elif word.mark != self._marks.get(word.name):
+                self._vouching.discard(word.name)
+            self._marks[word.name] = word.mark
         return [self._judged(word) for word in words]
 
     def _judged(self, word: Opinion) -> Opinion:
