@@ -11,7 +11,7 @@ from agent.timing.opinion import Opinion
 from evidence.code import Flag, TimeSource
 from evidence.leap import NS
 from evidence.verdict import State
-from tests.agent.timing_bench import MS, US, Bench, bound, settle, state
+from tests.agent.timing.bench import MS, US, Bench, bound, settle, state
 
 GNSS, PTP, NTP, IRIG = TimeSource.GNSS, TimeSource.PTP, TimeSource.NTP, TimeSource.IRIG
 HOUR_NS = 3600 * NS
