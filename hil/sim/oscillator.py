@@ -103,17 +103,17 @@ class Machine:
         self.raw_ns = 0.0
         self.wall_ns = ahead_ns
         self.corrected_ppb = 0.0
-        self._raw_ppb = 0.0
+        self.raw_ppb = 0.0
 
     def second(self, at_s: int) -> None:
         """A second begins."""
-        self.raw_ns += self._raw_ppb
-        self.wall_ns += self._raw_ppb + self.corrected_ppb
-        self._raw_ppb = self._crystal.ppb(at_s)
+        self.raw_ns += self.raw_ppb
+        self.wall_ns += self.raw_ppb + self.corrected_ppb
+        self.raw_ppb = self._crystal.ppb(at_s)
 
     def wall_at(self, into_s: float) -> float:
         """Within this second, as it is corrected now."""
-        return self.wall_ns + (self._raw_ppb + self.corrected_ppb) * into_s
+        return self.wall_ns + (self.raw_ppb + self.corrected_ppb) * into_s
 
     def raw_at(self, into_s: float) -> float:
-        return self.raw_ns + self._raw_ppb * into_s
+        return self.raw_ns + self.raw_ppb * into_s
