@@ -196,8 +196,10 @@ class Hearing:
             if lane.source == source:
                 lane.lost()
 
-    def hear(self, source: str, items: Sequence[Frame | Setup]) -> None:
-        """Seals what one read of a source's driver brought, in order."""
+    def hear(self, source: str, items: Sequence[Frame | Setup], room: bool = True) -> None:
+        """Seals what one read of a source's driver brought, in order. Where there is no `room` for
+        it, it is counted, and stated as not kept.
+        """
         health = self._health.source(source)
         lane: Lane | None = None
         setups = 0
@@ -206,7 +208,7 @@ class Hearing:
             if type(item) is Frame and item.fault is None and 0 <= item.tai <= TAI_MAX:
                 if lane is None or lane.key != item.key:
                     if lane is not None:
-                        alike = self._flush(lane, alike)
+                        alike = self._flush(lane, alike, room)
                     lane = self._lane(source, item.key)
                 if lane is None:
                     self._refuse(source, item._replace(fault=_too_many(item.key)))
@@ -214,14 +216,14 @@ class Hearing:
                 if item.kind == lane.kind:
                     tai = item.tai
                     if tai > lane.due:
-                        alike = self._flush(lane, alike)
-                        self._hole(lane, item)
+                        alike = self._flush(lane, alike, room)
+                        self._hole(lane, item, room)
                     if not 0 < lane.last - tai < LATE_NS:
                         lane.last, lane.due = tai, tai + lane.patience_ns
                 alike.append(item)
                 continue
             if lane is not None:
-                alike = self._flush(lane, alike)
+                alike = self._flush(lane, alike, room)
             if isinstance(item, Setup):
                 setups += 1
                 self._set_up(source, item)
@@ -229,12 +231,12 @@ class Hearing:
                 self._refuse(source, item)
         if lane is not None:
             health.last_tai = alike[-1].tai if alike else health.last_tai
-            self._flush(lane, alike)
+            self._flush(lane, alike, room)
         health.heard += len(items) - setups
 
-    def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
+    def _flush(self, lane: Lane, frames: list[Frame], room: bool) -> list[Frame]:
         if frames:
-            if self._sealer is None or lane.setup is None:
+            if self._sealer is None or lane.setup is None or not room:
                 self._health.unkept += len(frames)
                 lane.count_unkept(frames)
             else:
@@ -265,6 +267,10 @@ class Hearing:
         frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
         self._seal(self._sealer, lane, lane.setup, [frame])
 
+    def number(self, of: Of) -> int | None:
+        """The number of a stream; None for the gateway, and while nothing was heard of it."""
+        return self._numbers.get(of) if of is not None else None
+
     def _seal(self, sealer: Sealer, lane: Lane, setup: Setup, frames: Sequence[Frame]) -> None:
         if lane.unkept is not None:
             self._state_unkept(lane)
@@ -286,7 +292,7 @@ class Hearing:
                 self._setups[chain.descriptor] = setup
         return chain
 
-    def _hole(self, lane: Lane, frame: Frame) -> None:
+    def _hole(self, lane: Lane, frame: Frame, room: bool) -> None:
         """Measurements are missing between the last and this frame."""
         hole = lane.hole(frame)
         if hole is None:
@@ -294,7 +300,7 @@ class Hearing:
         if hole.cause == Cause.RESTART and self._owing:
             lane.owed = hole
             self._state_owed(lane)
-        elif self._sealer is None:
+        elif self._sealer is None or not room:
             lane.widen_unkept(hole)
         else:
             self._state(lane, hole)
