@@ -49,8 +49,10 @@ class Conclusion(NamedTuple):
         return ruling.bound_ns + max(aged, 0), max(aged, 0)
 
     def held_from(self) -> int | None:
-        """TAI."""
-        held_ns = self.ruling.held_from_ns if self.ruling is not None else None
+        """Since when the oscillator carries the clock, TAI; None while it does not."""
+        ruling = self.ruling
+        held = ruling is not None and Flag(ruling.flags) & Flag.HOLDOVER
+        held_ns = ruling.held_from_ns if ruling is not None and held else None
         return None if held_ns is None else max(self.now.tai - (self.now_ns - held_ns), 0)
 
 

@@ -19,12 +19,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agent.clock import RunClock
+from agent.clock import RunClock, Watch
 from agent.hearing import Hearing
 from agent.moment import Moment
 from agent.place import Found
 from agent.telling import Conclusion, antenna, sealed, told
 from agent.timing.opinion import Judged, Ruling
+from agent.timing.round import JUMPED
 from agent.witness import Witness
 from drivers.gnss.fix import KEY, Fix
 from evidence.code import CLOCK_FLAGS, Check, Flag, Kind
@@ -45,8 +46,7 @@ _PLACE_MARKS = {
     PlaceState.DOUBTED: Flag.PLACE_DOUBTED,
 }
 OWN = tuple(check for check in Check if check >= Check.CLOCK_STEPPED)  # of the gateway
-# How the words of a source begin, as agent.timing.round has them.
-CONTRADICTS, JUMPED = "contradicts", "jumped"
+CONTRADICTS = "contradicts"  # how the words of a source begin where it does, chosen or not
 SPOOFED = (Check.SPOOFING, Check.SIGNALS_ALIKE)
 JAMMED = (Check.JAMMING, Check.SIGNALS_COLLAPSED)
 NO_RECEIVER = "no receiver that could notice"
@@ -160,7 +160,7 @@ class Verdicts:
             return found
         if ruling.bound_ns is None and now_ns - self._began_ns >= STARTING_NS:
             found[Check.UNSYNCHRONISED] = ruling.why
-        if ruling.held_from_ns is not None:
+        if Flag(ruling.flags) & Flag.HOLDOVER and ruling.held_from_ns is not None:
             held_s = max(now_ns - ruling.held_from_ns, 0) // NS
             found[Check.HOLDOVER] = f"no source measures the clock for {held_s} s: {ruling.why}"
         for one in ruling.judged:
@@ -264,6 +264,20 @@ class Verdicts:
     def report(self) -> dict[str, Any]:
         """The same for status."""
         return told(self._conclusion(self._clock.monotonic_ns()))
+
+
+class Steps:
+    """A watch over jumps that tells of each, too."""
+
+    def __init__(self, watch: Watch, tell: Callable[[str], None]) -> None:
+        self._watch, self._tell = watch, tell
+
+    def jumped(self) -> str | None:
+        """As agent.clock.Watch says."""
+        words = self._watch.jumped()
+        if words is not None:
+            self._tell(words)
+        return words
 
 
 def _apart(one: Judged) -> bool:

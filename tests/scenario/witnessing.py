@@ -8,6 +8,7 @@ process of its own; receivers and PMU are simulated in the test's own loop.
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -129,8 +130,9 @@ class Site:
             assert self.agent is not None
             self.agent.check()
             await asyncio.sleep(LOOK_S)
-        brief = {key: told[key] for key in ("time", "place", "checks", "receivers", "sources")}
-        raise AssertionError(f"the agent did not come so far: {brief if told else told}")
+        keys = ("time", "place", "checks", "receivers", "sources")
+        brief = {key: told[key] for key in keys} if told else told
+        raise AssertionError(f"the agent did not come so far: {brief}")
 
     async def finds(self, check: Check, words: str = "", wait_s: float = WAIT_S) -> Told:
         return await self.until(lambda told: words in _words(told, check), wait_s)
@@ -164,8 +166,6 @@ QUIET = (Check.UNSYNCHRONISED, Check.HOLDOVER)
 
 
 def _address(pmu: Child) -> str:
-    import json
-
     told = json.loads(pmu.said().splitlines()[0])["pmus"][0]
     return str(told["tcp"])
 
@@ -211,6 +211,11 @@ async def site(
         found.close()
 
 
+def ublox(path: str, **options: Option) -> tuple[str, Mapping[str, Option]]:
+    """A source, as gateway.toml has it."""
+    return "ublox", {"path": path, **options}
+
+
 @contextlib.asynccontextmanager
 async def receiver(ubx: bool = True, nmea: bool = False) -> AsyncIterator[tuple[Receiver, str]]:
     """One on a pseudo-terminal, at an epoch a second, as late as a real one."""
@@ -228,6 +233,5 @@ async def receiver(ubx: bool = True, nmea: bool = False) -> AsyncIterator[tuple[
 
 async def second() -> int:
     """Just before the next epoch; ns TAI."""
-    while tai_now() % 1_000_000_000 < 950_000_000:
-        await asyncio.sleep(0.005)
+    await asyncio.sleep((950_000_000 - tai_now()) % 1_000_000_000 / 1e9)
     return tai_now()
