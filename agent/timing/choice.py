@@ -15,13 +15,15 @@
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
    kind. Without a source, or where it does better than those that are left by a quarter, the
    oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for HELD_NS at least.
-6. A word that is repeated is as old as when it was said first; after AGE_NS_MAX it is none.
+6. A word that is repeated is as old as when it was said first; after AGE_NS_MAX it is none. Where
+   whoever disciplines the clock has not corrected it since, the oscillator's wander is added.
 
 It asks nobody, sets nothing and corrects nothing.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from agent.timing.drift import Course, Drift, Point
 from agent.timing.opinion import Judged, Opinion, Ruling
@@ -47,6 +49,15 @@ COURSES = 4
 SOURCES_MAX = 64  # whose last words are kept
 
 
+class _Heard(NamedTuple):
+    """A source's last word, since when it says the same, and since when its mark is this one."""
+
+    word: tuple[object, ...]
+    since_ns: int
+    mark: int
+    marked_ns: int
+
+
 class Chooser:
     """The one place where sources are compared. `stamping_ns` may be renewed at any time."""
 
@@ -62,7 +73,7 @@ class Chooser:
         self._trail = Trail()
         self._drift = Drift(self._oscillator)
         self._courses: deque[Course] = deque(maxlen=COURSES)
-        self._heard: dict[str, tuple[tuple[object, ...], int]] = {}
+        self._heard: dict[str, _Heard] = {}
         self._apart: dict[frozenset[str], int] = {}  # when two last did not meet
         self._better: tuple[str, int] | None = None  # who is better than the chosen, since when
         self._held_from_ns: int | None = None
@@ -103,12 +114,13 @@ class Chooser:
         """Invariants 5 and 6."""
         deceived = {one.source for one in turn.opinions if one.suspect}
         for opinion in turn.opinions:
-            word = (opinion.offset_ns, opinion.error_ns, opinion.mark, opinion.fault)
-            before = self._heard.get(opinion.name)
-            since_ns = opinion.at_ns if before is None or before[0] != word else before[1]
-            if len(self._heard) < SOURCES_MAX or before is not None:
-                self._heard[opinion.name] = (word, since_ns)
-            made = weigh(opinion, since_ns, turn.now_ns, self._trail, course, self.stamping_ns)
+            heard = self._hear(opinion)
+            since_ns = heard.since_ns
+            idle_ns = turn.now_ns - heard.marked_ns if heard.mark else 0
+            idle = self._oscillator.wander_ns(max(idle_ns, 0))
+            made = weigh(
+                opinion, since_ns, turn.now_ns, self._trail, course, self.stamping_ns, idle
+            )
             age_ns = turn.now_ns - since_ns
             if made is None:
                 turn.silent[opinion.name] = opinion.fault or "states no bound"
@@ -121,6 +133,21 @@ class Chooser:
             else:
                 turn.weighed[opinion.name] = made
                 turn.since[opinion.name] = since_ns
+
+    def _hear(self, opinion: Opinion) -> _Heard:
+        """Invariant 6."""
+        word = (opinion.offset_ns, opinion.error_ns, opinion.mark, opinion.fault)
+        at_ns, before = opinion.at_ns, self._heard.get(opinion.name)
+        if before is None:
+            heard = _Heard(word, at_ns, opinion.mark, at_ns)
+        else:
+            heard = _Heard(
+                *(word, before.since_ns if word == before.word else at_ns, opinion.mark),
+                at_ns if opinion.mark > before.mark else before.marked_ns,
+            )
+        if before is not None or len(self._heard) < SOURCES_MAX:
+            self._heard[opinion.name] = heard
+        return heard
 
     def _find_jumped(self, turn: Round) -> None:
         """Invariant 4."""

@@ -2,11 +2,13 @@
 
 1. TAI, the clock of durations and the oscillator are read one after the other; between the first
    and the last the machine may do something else. A reading is bracketed: the clock of durations
-   before and after. The narrowest of TRIES counts, taken to be of the middle, and what it may be
-   off by is half its width, rounded up.
-2. The jitter is the widest half among the last KEPT such readings: each is as exact as it says, and
-   a maximum over them bounds the next one unless the machine gets busier than it was; then that
-   one raises it at once.
+   before and after. The narrowest of TRIES counts. What was read lies within its width, so that one
+   clock beside another is late by no more than the width, and the difference of two such readings
+   is off by no more than the greater width.
+2. The jitter is the greatest width among the last KEPT such readings: each is as exact as it says,
+   and where the machine gets busier than it was, that reading raises it at once. A minute of
+   them, since a reading after a second of sleep takes longer than one after another (caches), and
+   since a machine that was busy once is not so for ever.
 3. Not in it: how late a task wakes up. No opinion leans on that: what is stamped is stamped by the
    kernel, or says when it was read; and `heard` has a bound of its own.
 
@@ -18,7 +20,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 TRIES = 5  # one is disturbed by an interrupt now and then, five in a row are not
-KEPT = 64  # at one a second, a minute: a machine that was busy at its start is not so for ever
+KEPT = 64  # at one a second, a minute
 FIRST = 64  # at the start: 0.1 ms
 
 
@@ -36,7 +38,7 @@ class Reading(NamedTuple):
     monotonic_ns: int
     realtime_ns: int
     raw_ns: int
-    half_ns: int
+    width_ns: int
 
 
 class Jitter:
@@ -46,14 +48,14 @@ class Jitter:
         self._monotonic: Callable[[], int] = clocks.monotonic_ns
         self._realtime: Callable[[], int] = clocks.realtime_ns
         self._raw: Callable[[], int] = clocks.raw_ns
-        self._halves: deque[int] = deque(maxlen=KEPT)
+        self._widths: deque[int] = deque(maxlen=KEPT)
         for _ in range(FIRST):
             self.read()
 
     @property
     def ns(self) -> int:
         """The maximum of what was measured."""
-        return max(self._halves)
+        return max(self._widths)
 
     def read(self) -> Reading:
         """A reading, which is measured by itself: about 3 us."""
@@ -62,10 +64,10 @@ class Jitter:
             before = self._monotonic()
             real, raw = self._realtime(), self._raw()
             after = self._monotonic()
-            half = (after - before + 1) // 2
-            if best is None or half < best.half_ns:
-                best = Reading(before + half, real, raw, half)
+            width = after - before
+            if best is None or width < best.width_ns:
+                best = Reading(before + width // 2, real, raw, width)
         if best is None:
             raise ValueError("no reading of no tries")
-        self._halves.append(best.half_ns)
+        self._widths.append(best.width_ns)
         return best

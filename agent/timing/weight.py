@@ -4,11 +4,13 @@
    readings are as exact as `stamping` says and the oscillator is of its class.
 
        middle = offset + lead(now) - lead(then) + rate * age
-       half   = error + max(growth, unsure) * age + correction + stamping
+       half   = error + max(growth, unsure) * age + wander(idle) + slewing + stamping
 
-   lead is what was done to the clock (trail.py), rate and unsure are the oscillator's (drift.py).
+   lead is what was done to the clock (trail.py); rate, unsure and wander are the oscillator's
+   (drift.py); idle is for how long a daemon has not corrected the clock.
 2. Terms add up to the bound, which is |middle| + half.
-3. Sources of one kind are one witness, and one of no known kind (UNKNOWN, DEVICE) is none.
+3. Sources of one kind are one witness; one of no known kind (UNKNOWN, DEVICE), or one that repeats
+   what another says, is none.
 
 It chooses nothing.
 """
@@ -53,12 +55,23 @@ class Weighed(NamedTuple):
         terms = (Term("offset", abs(self.middle_ns)), *self.terms)
         return tuple(term for term in terms if term.ns)
 
+    def witness(self) -> bool:
+        """Invariant 3."""
+        own = self.opinion is not None and not self.opinion.second_hand
+        return own and self.kind in _KINDS
+
 
 def weigh(
-    opinion: Opinion, since_ns: int, now_ns: int, trail: Trail, course: Course | None, noise_ns: int
+    opinion: Opinion,
+    since_ns: int,
+    now_ns: int,
+    trail: Trail,
+    course: Course | None,
+    noise_ns: int,
+    idle_ns: int = 0,
 ) -> Weighed | None:
     """The word as an interval; None where it states no offset or no error. It has been the same
-    since `since_ns`.
+    since `since_ns`; `idle_ns` is wander(idle).
     """
     if opinion.offset_ns is None or opinion.error_ns is None:
         return None
@@ -71,10 +84,11 @@ def weigh(
     terms = (
         *opinion.terms,
         Term("age", aged_ns),
-        Term("correction", doubt_ns),
+        Term("since its correction", idle_ns),
+        Term("slewing", doubt_ns),
         Term("stamping", noise_ns),
     )
-    half_ns = opinion.error_ns + aged_ns + doubt_ns + noise_ns
+    half_ns = opinion.error_ns + aged_ns + idle_ns + doubt_ns + noise_ns
     return Weighed(opinion.name, opinion.source, middle_ns, half_ns, terms, opinion)
 
 
@@ -110,7 +124,7 @@ def witnesses(one: Weighed, others: Sequence[Weighed]) -> tuple[Weighed, Weighed
     against = [
         other
         for other in others
-        if other.kind in _KINDS and other.kind != one.kind and apart(one, other)
+        if other.witness() and other.kind != one.kind and apart(one, other)
     ]
     for at, first in enumerate(against):
         for second in against[at + 1 :]:
@@ -121,7 +135,7 @@ def witnesses(one: Weighed, others: Sequence[Weighed]) -> tuple[Weighed, Weighed
 
 def confirmed(weighed: Sequence[Weighed]) -> bool:
     """Whether two of different kinds have come to the same place."""
-    known = [one for one in weighed if one.kind in _KINDS]
+    known = [one for one in weighed if one.witness()]
     return any(
         one.kind != other.kind and not apart(one, other)
         for at, one in enumerate(known)
