@@ -58,6 +58,7 @@ class PpsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """pps:"""
 
     path: _Path
+    edge: Literal["assert", "clear"] = "assert"
     receiver: str = ""  # whose pulse it is; empty: of a clock that tells nothing else
     delay_ns: _Ns = 0  # of the cable
     accuracy_ns: _Ns | None = None  # of the pulse, by its document: where no receiver states one
