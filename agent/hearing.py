@@ -57,13 +57,14 @@ class Hearing:
         self.checks = Checks(clock, self.notice)
         self._plan, self._clock, self._random, self._health = plan, clock, random, health
         self._lanes: dict[tuple[str, str], Lane] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
+        self.numbers: dict[tuple[str, str], int] = {}  # of streams
         self._new: list[tuple[int, str, str]] = []
         self._sealer: Sealer | None = None
         self._setups: dict[bytes, Setup] = {}  # by descriptor, of this run
         self._setups_before: dict[bytes, Setup] = {}  # of the run before
         self._resumed: dict[int, Came] = {}  # how far streams came that are not heard again yet
         self._owing = False  # holes across the start are not stated yet
+        self._room = True  # for what is heard now
 
     @property
     def sealing(self) -> bool:
@@ -79,9 +80,9 @@ class Hearing:
         self._sealer = sealer
         self._setups_before, self._setups = self._setups, {}
         if on_disk is not None:
-            self._numbers.update(on_disk)
+            self.numbers.update(on_disk)
             self._new = [
-                (number, *name) for name, number in self._numbers.items() if name not in on_disk
+                (number, *name) for name, number in self.numbers.items() if name not in on_disk
             ]
         for lane in self._lanes.values():
             lane.chain = lane.described = None
@@ -125,7 +126,7 @@ class Hearing:
         """States holes of a stream by its number, heard in this run or not. `kind`: of its
         measurements.
         """
-        name = next((name for name, number in self._numbers.items() if number == stream), None)
+        name = next((name for name, number in self.numbers.items() if number == stream), None)
         lane = self._lane(*name, NUMBERS_MAX) if name is not None else None
         if lane is None:
             log.error("stream %d has holes, and no name", stream)
@@ -201,7 +202,7 @@ class Hearing:
         """Seals what one read of a source's driver brought, in order. Where there is no `room` for
         it, it is counted, and stated as not kept.
         """
-        health = self._health.source(source)
+        health, self._room = self._health.source(source), room
         lane: Lane | None = None
         setups = 0
         alike: list[Frame] = []  # of one lane, with nothing to state between them
@@ -209,7 +210,7 @@ class Hearing:
             if type(item) is Frame and item.fault is None and 0 <= item.tai <= TAI_MAX:
                 if lane is None or lane.key != item.key:
                     if lane is not None:
-                        alike = self._flush(lane, alike, room)
+                        alike = self._flush(lane, alike)
                     lane = self._lane(source, item.key)
                 if lane is None:
                     self._refuse(source, item._replace(fault=_too_many(item.key)))
@@ -219,14 +220,14 @@ class Hearing:
                     if not guard.low_ns <= item.heard.tai - tai <= guard.high_ns:
                         alike = self._look(lane, item, alike)
                     if tai > lane.due:
-                        alike = self._flush(lane, alike, room)
-                        self._hole(lane, item, room)
+                        alike = self._flush(lane, alike)
+                        self._hole(lane, item)
                     if not 0 < lane.last - tai < LATE_NS:
                         lane.last, lane.due = tai, tai + lane.patience_ns
                 alike.append(item)
                 continue
             if lane is not None:
-                alike = self._flush(lane, alike, room)
+                alike = self._flush(lane, alike)
             if isinstance(item, Setup):
                 setups += 1
                 self._set_up(source, item)
@@ -234,12 +235,12 @@ class Hearing:
                 self._refuse(source, item)
         if lane is not None:
             health.last_tai = alike[-1].tai if alike else health.last_tai
-            self._flush(lane, alike, room)
+            self._flush(lane, alike)
         health.heard += len(items) - setups
 
-    def _flush(self, lane: Lane, frames: list[Frame], room: bool) -> list[Frame]:
+    def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
         if frames:
-            if self._sealer is None or lane.setup is None or not room:
+            if self._sealer is None or lane.setup is None or not self._room:
                 self._health.unkept += len(frames)
                 lane.count_unkept(frames)
             else:
@@ -289,10 +290,6 @@ class Hearing:
         frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
         self._seal(self._sealer, lane, lane.setup, [frame])
 
-    def number(self, of: Of) -> int | None:
-        """The number of a stream; None for the gateway, and while nothing was heard of it."""
-        return self._numbers.get(of) if of is not None else None
-
     def _seal(self, sealer: Sealer, lane: Lane, setup: Setup, frames: Sequence[Frame]) -> None:
         if lane.unkept is not None:
             self._state_unkept(lane)
@@ -316,7 +313,7 @@ class Hearing:
                 self._setups[chain.descriptor] = setup
         return chain
 
-    def _hole(self, lane: Lane, frame: Frame, room: bool) -> None:
+    def _hole(self, lane: Lane, frame: Frame) -> None:
         """Measurements are missing between the last and this frame."""
         hole = lane.hole(frame)
         if hole is None:
@@ -324,7 +321,7 @@ class Hearing:
         if hole.cause == Cause.RESTART and self._owing:
             lane.owed = hole
             self._state_owed(lane)
-        elif self._sealer is None or not room:
+        elif self._sealer is None or not self._room:
             lane.widen_unkept(hole)
         else:
             self._state(lane, hole)
@@ -365,14 +362,14 @@ class Hearing:
         """
         lane = self._lanes.get((source, key))
         if lane is None:
-            number = self._numbers.get((source, key))
+            number = self.numbers.get((source, key))
             if len(self._lanes) >= most:
                 return None
             if number is None:
-                if len(self._numbers) >= NUMBERS_MAX:
+                if len(self.numbers) >= NUMBERS_MAX:
                     return None
-                number = max(self._numbers.values(), default=-1) + 1
-                self._numbers[source, key] = number
+                number = max(self.numbers.values(), default=-1) + 1
+                self.numbers[source, key] = number
                 self._new.append((number, source, key))
             guard = Guard(self._plan.stream_of(source), self._clock.table)
             lane = Lane(number, source, key, self._resumed.pop(number, None), guard)

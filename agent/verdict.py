@@ -252,13 +252,13 @@ class Verdicts:
         )
 
     def _conclusion(self, now_ns: int) -> Conclusion:
-        hearing = self._hearing
-        numbers = {name: hearing.number((name, KEY)) for name in self._witnesses}
+        hearing, known = self._hearing, self._hearing.numbers
+        numbers = {name: known.get((name, KEY)) for name in self._witnesses}
         standing = tuple(hearing.checks.standing())
         return Conclusion(
             *(self._clock.now(), now_ns, self._ruling, self._place, hearing.moment),
             tuple(self._witnesses.values()),
-            *(numbers, tuple((one, hearing.number(one.of)) for one in standing)),
+            *(numbers, tuple((one, known.get(one.of) if one.of else None) for one in standing)),
         )
 
     def report(self) -> dict[str, Any]:

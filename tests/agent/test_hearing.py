@@ -311,6 +311,19 @@ def test_frames_of_one_read_between_which_the_marks_change_have_each_its_own(
     ]
 
 
+def test_a_frame_that_is_found_wrong_carries_the_mark_and_the_one_before_it_in_its_read_does_not(
+    hearing: Hearing,
+) -> None:
+    hear(hearing, setup(), frame(0))
+    early = frame(2)
+    early = early._replace(heard=early.heard._replace(tai=early.tai - 3 * NS))
+    hear(hearing, frame(1), early, frame(3))
+    assert flags_of(sealed(hearing)) == [
+        *((frame(0).raw, Flag(0)), (frame(1).raw, Flag(0))),
+        *((early.raw, Flag.TIME_DOUBTED), (frame(3).raw, Flag.TIME_DOUBTED)),
+    ]
+
+
 def test_what_is_sealed_anew_keeps_the_marks_of_its_own_moment(hearing: Hearing) -> None:
     """After a failed commit: what was heard while spoofing was suspected says so in the new run,
     and nothing else does.

@@ -126,7 +126,7 @@ def test_all_well_is_locked_checked_and_said_at_once() -> None:
     assert (first.clock.chosen, first.clock.bound) == ("gnss", 520)
     assert first.place.state is PlaceState.CHECKED
     (receiver,) = first.receivers
-    assert receiver.stream == rig.hearing.number(("gnss", KEY))
+    assert receiver.stream == rig.hearing.numbers["gnss", KEY]
     fix = rig.fixes["gnss"].tai
     assert receiver.tai is not None and fix is not None
     assert receiver.tai == fix - NS, "of the epoch that it was concluded from"
@@ -162,7 +162,7 @@ def test_samples_heard_between_two_conclusions_of_one_read_carry_their_own() -> 
     rig.hearing.hear("pmu", [setup(), frame(0)])
     rig.step(spoofing=3)
     rig.hearing.hear("pmu", [frame(1)])
-    number = rig.hearing.number(("pmu", "7"))
+    number = rig.hearing.numbers["pmu", "7"]
     links = [one.links for one in rig.hearing.take()[0].stretches if one.stream == number]
     flags = [
         Flag(observation.read_at(one, 0)[0].flags)
