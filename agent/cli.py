@@ -118,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
             runner = Runner(gateway, ready.clock, ready.device, ready.client, os.urandom)
             asyncio.run(_until_told(runner, gateway))
             if report:
-                report.write(json.dumps(runner.health.report()))
+                report.write(json.dumps(runner.report()))
     except (UplinkError, SpoolError, OSError) as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 1
@@ -298,6 +298,8 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _words(told: dict[str, Any]) -> str:
     """The account for a terminal."""
+    from agent import telling
+
     latency = told["latency_ms"]
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
@@ -308,6 +310,7 @@ def _words(told: dict[str, Any]) -> str:
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
         f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
         *_outlook_words(told),
+        *telling.words(told),
     ]
     for name, source in told["sources"].items():
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())

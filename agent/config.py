@@ -51,6 +51,7 @@ class ClockSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Beside every receiver among [[source]]: agent/timing/uri.py says what may stand here.
     sources: Annotated[tuple[str, ...], msgspec.Meta(max_length=TIMEKEEPERS_MAX)] = ("kernel:",)
     oscillator: Literal["xo", "tcxo", "ocxo", "rubidium"] = "xo"
+    verdict_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 10  # what is concluded is sealed
     leap_seconds: str = ""
 
 
