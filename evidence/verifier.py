@@ -159,8 +159,9 @@ class Verifier:
         value = descriptor.read(message.payload)
         by = self._run(value.run)
         cose.check(message, by.public)
-        if not value.nodes <= set(by.credential.buses):
-            raise EvidenceError(Reason.BUS_NOT_GRANTED, "the credential does not name this bus")
+        refused = by.credential.refusal(value.claimed)
+        if refused:
+            raise EvidenceError(*refused)
         before = by.reached.get(value.stream)
         if value.seq == 0 and value.prev != (before.leaf if before else merkle.ZERO):
             text = f"stream {value.stream} does not begin where its run says"

@@ -206,8 +206,14 @@ def _shown_json(shown: credential.Shown, now_s: int) -> dict[str, object]:
         "expires_s": says.expires_s,
         "validity": credential.validity(says, now_s),
         "site": shown.site,
-        "position": shown.position,
+        "position": None if shown.position is None else list(shown.position[:4]),
         "buses": [str(UUID(bytes=bus)) for bus in says.buses],
+        "terminals": [
+            {"terminal": str(UUID(bytes=one.terminal)), "bus": str(UUID(bytes=one.node))}
+            | {"direction": one.direction}
+            for one in says.terminals
+        ],
+        "names": {str(UUID(bytes=bus)): names for bus, names in shown.names.items()},
         "name": shown.name.hex(),
     }
 

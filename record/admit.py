@@ -243,8 +243,9 @@ class Admitter:
             raise MissingError([(Typ.RUN, value.run)])
         cose.check(message, by.public)
         _check_place(value.stream, value.seq)
-        if not value.nodes <= set(by.credential.buses):
-            raise EvidenceError(Reason.BUS_NOT_GRANTED, "the credential does not name this bus")
+        refused = by.credential.refusal(value.claimed)
+        if refused:
+            raise EvidenceError(*refused)
         if value.seq == 0 and value.prev != first_prev(by.run, value.stream):
             text = f"stream {value.stream} does not begin where its run says"
             raise EvidenceError(Reason.LINK, text)

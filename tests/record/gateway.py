@@ -133,7 +133,7 @@ class GatewayRun:
             "prev": line.prev if line else started, "tai": START, "kind": kind,
             "source": hide.hide(b"pmu"), "origin": "direct", "wait_ms": None,
             "configuration": hide.hide(cfg) if cfg else None, "rate": (60, 1), "position": None,
-            "offset_mm": None, "blocks": (Block(hide.hide(b"PMU"), 1, "P", None, None),),
+            "blocks": (Block(hide.hide(b"PMU"), 1, "P", None, None),),
             "channels": (channel,),
         }  # fmt: skip
         value = Descriptor(**(fields | changes))
