@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from agent import description
+from agent import description, survey
 from agent.checks import Checks, Of
 from agent.clock import RunClock
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE, Place
@@ -359,6 +359,9 @@ class Hearing:
             return  # the same again, as after a reconnect: its descriptor rules still
         lane.set_up(setup)
         self._state_owed(lane)
+        if setup.configuration:
+            self._health.source(source).place(setup)
+            survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name

@@ -13,7 +13,7 @@ It opens nothing, retries nothing, and knows no protocol.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from evidence.leap import LeapTable
 from evidence.position import Position
@@ -142,6 +142,15 @@ def one_read(waiting: deque[Item]) -> list[Item]:
         waiting.clear()
         return items
     return [waiting.popleft() for _ in range(READ_FRAMES_MAX)]
+
+
+@runtime_checkable
+class Filed(Protocol):
+    """A driver whose device's configuration may be in a file."""
+
+    def on_file(self) -> Sequence[Setup]:
+        """What the file says of each stream; nothing without one. Raises ConfigError."""
+        ...
 
 
 class Driver(Protocol):

@@ -107,6 +107,19 @@ def agree(one: Position, other: Position) -> bool:
     return distance_m(one, other) <= allowed_m(one, other)
 
 
+def refusal(claimed: bytes | None, granted: bytes | None) -> str:
+    """Why a position that is claimed is not the one that was granted, both as they are signed;
+    empty where it is, and where one of them is not known. Raises EvidenceError.
+    """
+    if claimed is None or granted is None or claimed == granted:
+        return ""
+    here, there = read(claimed), read(granted)
+    if agree(here, there):
+        return ""
+    apart, may = length(distance_m(here, there)), length(allowed_m(here, there))
+    return f"{apart} from the position in the credential, {may} may be"
+
+
 def guess(stated: Position, expected: Position) -> str:
     """What may be wrong with a position that is not where it was expected; empty where no usual
     mistake would explain it.

@@ -201,6 +201,9 @@ def _completed_source(source: SourceRequest, buses: Sequence[str], folder: Path)
     for key, value in source.options.items():
         if not _OPTION.fullmatch(key) or (isinstance(value, str) and not value.isprintable()):
             raise RequestError(f"source {source.name!r}: option {key!r} cannot be written")
+    if agent_config.BOUND in source.options:
+        text = f"{agent_config.BOUND} stands in site.toml, beside the document that says so"
+        raise RequestError(f"source {source.name!r}: {text} (time_document of its [[stream]])")
     if source.bus:
         return _checked(source, folder)
     if len(buses) > 1:

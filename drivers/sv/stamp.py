@@ -38,7 +38,7 @@ _ACCURACY_MAX = 24  # the fraction has 24 bits
 class Vouched:
     """What the site says of the clocks behind smpSynch."""
 
-    bound_ns: int | None = BOUND_NS_DEFAULT
+    bound_ns: int = BOUND_NS_DEFAULT
     area_clocks: frozenset[int] = field(default_factory=frozenset)  # values of smpSynch
     simulated: bool = False
 

@@ -69,7 +69,7 @@ def test_bus_that_the_credential_does_not_grant(folder: Folder) -> None:
     line = folder.change("site.toml", old, f'mrid = "{mrid}"')
     found = fault(folder)
     assert (found.file, found.line, found.key) == ("site.toml", line, "bus[1].mrid")
-    assert found.text == f"{mrid} is not granted by the credential"
+    assert found.text.startswith(f"{mrid} is not granted by the credential")
 
 
 @pytest.mark.parametrize("name", ["gateway.toml", "site.toml", "anchors.toml", "credential.cbor"])

@@ -22,7 +22,6 @@ from tests.drivers.sv import (
     [
         (2, Vouched(), 4000, Flag.LOCKED | Flag.TRACEABLE),
         (2, Vouched(bound_ns=1000), 1000, Flag.LOCKED | Flag.TRACEABLE),
-        (2, Vouched(bound_ns=None), None, Flag.LOCKED | Flag.TRACEABLE),
         (1, Vouched(), None, Flag(0)),
         (1, Vouched(area_clocks=frozenset({1})), 4000, Flag.LOCKED),
         (17, Vouched(), None, Flag(0)),
