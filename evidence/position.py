@@ -18,6 +18,7 @@ from evidence import cbor, shape
 
 SIGMAS = 3
 ROOM_M = 10.0  # antennas move with masts, receivers wander: nobody moves a substation by less
+GUESS_M = 1000.0  # a mistake explains a position if without it the position would be so near
 UNSET_DEGREES = 1e-3  # around 0, 0, in the Gulf of Guinea: what a device says that was never set
 EARTH_M = 6_378_137.0  # WGS84: the semi-major axis, and the flattening
 _FLATTENING = 1 / 298.257223563
@@ -131,11 +132,11 @@ def guess(stated: Position, expected: Position) -> str:
         ("the sign of the latitude", (-north, east)),
         ("the signs of both", (-north, -east)),
         ("radians for degrees", (math.degrees(north), math.degrees(east))),
-        ("degrees and minutes for degrees", (_of_minutes(north), _of_minutes(east))),
     )
+    near_m = min(GUESS_M, distance_m(stated, expected) / 10)
     for what, (latitude, longitude) in mistakes:
         meant = stated._replace(latitude=latitude, longitude=longitude)
-        if meant.possible() and distance_m(meant, expected) <= 10 * allowed_m(meant, expected):
+        if meant.possible() and distance_m(meant, expected) <= near_m:
             return what
     return ""
 
@@ -157,12 +158,6 @@ def _number(item: Any) -> Any:
 def _half_step(degrees: float) -> float:
     """Half the distance between two neighbours in binary32 (24 significant bits)."""
     return math.ldexp(1.0, math.frexp(degrees)[1] - 25) if degrees else 0.0
-
-
-def _of_minutes(number: float) -> float:
-    """DDMM.mmmm, as NMEA 0183 has it, in degrees."""
-    degrees, minutes = divmod(abs(number), 100)
-    return math.copysign(degrees + minutes / 60, number)
 
 
 def _on_ellipsoid(place: Position) -> tuple[float, float, float]:

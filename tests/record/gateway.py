@@ -136,7 +136,7 @@ class GatewayRun:
             "blocks": (Block(hide.hide(b"PMU"), 1, "P", None, None),),
             "channels": (channel,),
         }  # fmt: skip
-        value = Descriptor(**(fields | changes))
+        value = self.value = Descriptor(**(fields | changes))
         encoded = cose.sign(Typ.DESCRIPTOR, value.payload(), self.key)
         statement = Statement(encoded, hide.pairs)
         binding = observation.Binding(self.key.public.kid, statement.name)
