@@ -40,8 +40,8 @@ def test_a_place_moved_is_so_far_away(north: float, east: float, x: float, y: fl
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_what_binary32_loses_is_accounted_for(north: float, east: float):
-    stored = struct.unpack(">ff", struct.pack(">ff", north, east))
-    found = position.of_binary32(*stored, None)
+    latitude, longitude = struct.unpack(">ff", struct.pack(">ff", north, east))
+    found = position.of_binary32(latitude, longitude, None)
     assert position.distance_m(Position(north, east), found) <= found.rounded_m + 1e-6
     assert found.rounded_m < 1.0
 
