@@ -94,15 +94,15 @@ def test_what_tells_of_the_place_is_hidden_and_carried(tmp_path):
     held = gateway.credential
     told = disclosure.match(held.pairs, held.says.digests)
     survey = gateway.plan.site.survey
-    assert survey is not None and told[held.says.survey] == survey.found()
-    assert [cbor.decode(told[one.names])[0] for one in held.says.named] == ["Bus 1", "Bus 2"]
+    assert survey is not None and told[held.says.survey or b""] == survey.found()
+    assert [cbor.decode(told[one.names or b""])[0] for one in held.says.named] == ["Bus 1", "Bus 2"]
     assert held.says.terminals == () and held.says.antenna is None
     assert b"RTK" not in held.encoded
 
 
 def test_a_bound_without_a_document_is_not_taken(tmp_path):
     asked = parse("c37118+tcp://10.0.0.7?idcode=7&time_bound_ns=1000", 1)
-    with pytest.raises(RequestError, match="time_bound_ns stands in site.toml"):
+    with pytest.raises(RequestError, match="time_bound_ns stands in"):
         made(tmp_path / "site", sources=(asked,))
     assert not (tmp_path / "site").exists()
 
