@@ -28,7 +28,7 @@ from evidence.config import ConfigError
 from evidence.position import Position
 from evidence.refusal import EvidenceError
 
-PMUS, RECEIVERS = "c37118", ("ublox", "nmea", "gpsd")
+PMUS = "c37118"
 E7, MM = 1e7, 1000
 
 
@@ -63,7 +63,7 @@ def places(gateway: Gateway, clock: Clock, open_s: float) -> list[Line]:
     for source in gateway.sources:
         if source.scheme.startswith(PMUS):
             lines += _of_pmu(gateway, source, clock, told, heard.get(source.name))
-        elif source.scheme in RECEIVERS and told is None:
+        elif source.scheme in registry.RECEIVERS and told is None:
             lines += heard.get(source.name) or [Line(source.name, _unasked(open_s))]
     return lines + _of_receivers(gateway, told)
 
@@ -163,7 +163,7 @@ def _of_account(gateway: Gateway, source: str, told: dict[str, Any]) -> list[Lin
 
 def _of_receivers(gateway: Gateway, told: dict[str, Any] | None) -> list[Line]:
     """What the agent concludes of its receivers; or that there is none."""
-    names = [one.name for one in gateway.sources if one.scheme in RECEIVERS]
+    names = [one.name for one in gateway.sources if one.scheme in registry.RECEIVERS]
     if not names:
         return [Line("the antenna", "no receiver; nobody can check it")]
     said = told.get("place") if told is not None else None
@@ -181,7 +181,7 @@ async def _opened(gateway: Gateway, clock: Clock, open_s: float) -> dict[str, li
     asked = [
         source
         for source in gateway.sources
-        if source.scheme.startswith(PMUS) or source.scheme in RECEIVERS
+        if source.scheme.startswith(PMUS) or source.scheme in registry.RECEIVERS
     ]
     found = await asyncio.gather(*(_open(gateway, source, clock, open_s) for source in asked))
     return {source.name: lines for source, lines in zip(asked, found, strict=True)}
@@ -189,7 +189,7 @@ async def _opened(gateway: Gateway, clock: Clock, open_s: float) -> dict[str, li
 
 async def _open(gateway: Gateway, source: Source, clock: Clock, open_s: float) -> list[Line]:
     driver = registry.open_driver(source, clock)
-    one = _Receiver() if source.scheme in RECEIVERS else _Pmu()
+    one = _Receiver() if source.scheme in registry.RECEIVERS else _Pmu()
     try:
         async with asyncio.timeout(open_s):
             await one.hear(driver)

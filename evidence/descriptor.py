@@ -88,7 +88,7 @@ class Descriptor:
     position: bytes | None
     blocks: tuple[Block, ...]
     channels: tuple[Channel, ...]
-    path_ms: int | None = None  # from the device to the gateway, declared
+    path_ms: int = 0  # of the way from the device to the gateway, declared
     time_bound_ns: int | None = None  # of the device's clock when locked, as the document states
     time_document: str = ""
     survey: bytes | None = None
@@ -147,7 +147,7 @@ def read(payload: bytes) -> Descriptor:
         source=shape.blob(value[7], "source", HASH_BYTES),
         origin=ORIGINS[shape.uint(value[8], "origin", len(ORIGINS) - 1)],
         wait_ms=shape.optional(value[9], shape.uint, "wait"),
-        path_ms=shape.optional(value[10], shape.uint, "path"),
+        path_ms=shape.uint(value[10], "path"),
         configuration=_read_digest(value[11], "configuration"),
         rate=(shape.uint(frames, "rate"), shape.uint(seconds, "rate")),
         time_bound_ns=shape.optional(value[13], shape.uint, "time bound"),

@@ -76,7 +76,7 @@ def test_the_bound_that_the_plan_states_is_signed_with_its_document() -> None:
     assert (made.time_bound_ns, made.time_document) == (1000, "PMU 500 data sheet C, 4.2")
     assert (made.wait_ms, made.path_ms) == (40, 20)
     other, _ = described(source="another")
-    assert (other.time_bound_ns, other.time_document, other.path_ms) == (None, "", None)
+    assert (other.time_bound_ns, other.time_document, other.path_ms) == (None, "", 0)
 
 
 def test_each_channel_names_its_bus_terminal_and_direction() -> None:
