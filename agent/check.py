@@ -14,6 +14,7 @@ It changes nothing on either side.
 """
 
 import asyncio
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -53,19 +54,33 @@ def refusal(gateway: Gateway) -> str:
         return str(fault)
 
 
+def told(gateway: Gateway, clock: Clock, open_s: float) -> bool:
+    """Prints everybody's word; whether nobody contradicts the plan."""
+    try:
+        lines = places(gateway, clock, open_s)
+    except KeyboardInterrupt:  # somebody waits no longer for a line
+        return False
+    print("\n".join(map(str, lines)))
+    wrong = sum(line.contradicts for line in lines)
+    if wrong:
+        who = "one of them says" if wrong == 1 else f"{wrong} of them say"
+        print(f"gridseal-agent: {who} another place than the site plan", file=sys.stderr)
+    return not wrong
+
+
 def places(gateway: Gateway, clock: Clock, open_s: float) -> list[Line]:
     """Everybody's word. `open_s`: how long lines may be opened for; 0: not at all."""
-    told = _account(gateway)
+    account = _account(gateway)
     lines = [_of_plan(gateway), _of_credential(gateway)]
     heard: dict[str, list[Line]] = {}
-    if told is None and open_s:
+    if account is None and open_s:
         heard = asyncio.run(_opened(gateway, clock, open_s))
     for source in gateway.sources:
         if source.scheme.startswith(PMUS):
-            lines += _of_pmu(gateway, source, clock, told, heard.get(source.name))
-        elif source.scheme in registry.RECEIVERS and told is None:
+            lines += _of_pmu(gateway, source, clock, account, heard.get(source.name))
+        elif source.scheme in registry.RECEIVERS and account is None:
             lines += heard.get(source.name) or [Line(source.name, _unasked(open_s))]
-    return lines + _of_receivers(gateway, told)
+    return lines + _of_receivers(gateway, account)
 
 
 # --- what is on file
@@ -102,7 +117,7 @@ def _of_pmu(
     gateway: Gateway,
     source: Source,
     clock: Clock,
-    told: dict[str, Any] | None,
+    account: dict[str, Any] | None,
     heard: list[Line] | None,
 ) -> list[Line]:
     """By its configuration file, and as it was heard."""
@@ -110,8 +125,8 @@ def _of_pmu(
     filed = driver.on_file() if isinstance(driver, Filed) else ()
     blocks = [block for setup in filed for block in setup.blocks]
     lines = _of_blocks(gateway, source.name, blocks, "on file")
-    if told is not None:
-        lines += _of_account(gateway, source.name, told)
+    if account is not None:
+        lines += _of_account(gateway, source.name, account)
     elif heard is not None:
         lines += heard
     return lines or [Line(source.name, _unasked(0))]
@@ -150,9 +165,9 @@ def _account(gateway: Gateway) -> dict[str, Any] | None:
         return None
 
 
-def _of_account(gateway: Gateway, source: str, told: dict[str, Any]) -> list[Line]:
+def _of_account(gateway: Gateway, source: str, account: dict[str, Any]) -> list[Line]:
     where = survey.spots(gateway.plan, source)
-    found = told.get("sources", {}).get(source, {}).get("places", {})
+    found = account.get("sources", {}).get(source, {}).get("places", {})
     lines = []
     for devices in found.values():
         for idcode, said in devices.items():
@@ -161,12 +176,12 @@ def _of_account(gateway: Gateway, source: str, told: dict[str, Any]) -> list[Lin
     return lines
 
 
-def _of_receivers(gateway: Gateway, told: dict[str, Any] | None) -> list[Line]:
+def _of_receivers(gateway: Gateway, account: dict[str, Any] | None) -> list[Line]:
     """What the agent concludes of its receivers; or that there is none."""
     names = [one.name for one in gateway.sources if one.scheme in registry.RECEIVERS]
     if not names:
         return [Line("the antenna", "no receiver; nobody can check it")]
-    said = told.get("place") if told is not None else None
+    said = account.get("place") if account is not None else None
     if not isinstance(said, dict):
         return []
     words = f"{said.get('state')}: {said.get('words')}"

@@ -218,15 +218,7 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{source.name}: {source.scheme}, {load}")
         for note in registry.line_notes(source):
             print(f"{source.name}: {note}")
-    try:
-        lines = check.places(gateway, ready.clock, arguments.open)
-    except KeyboardInterrupt:
-        return 1
-    print("\n".join(map(str, lines)))
-    wrong = sum(line.contradicts for line in lines)
-    if wrong:
-        who = "one of them says" if wrong == 1 else f"{wrong} of them say"
-        print(f"gridseal-agent: {who} another place than the site plan", file=sys.stderr)
+    if not check.told(gateway, ready.clock, arguments.open):
         return 1
     print("the configuration can be run")
     return 0

@@ -108,7 +108,8 @@ def _init_arguments(init: Parser) -> None:
         help="such as 'c37118+tcp://10.0.0.7:4712?idcode=7&name=pmu-a&bus=Bus%%201'; repeat",
     )
     add("--bus", metavar="NAME", action="append", default=[], help="a bus of the site; repeat")
-    add("--survey", metavar="LAT,LON,ALT,ACC", help="the antenna: degrees, degrees, m, m")
+    place = "LAT,LON,ALT,ACC[,METHOD]"
+    add("--survey", metavar=place, help="the antenna: degrees, degrees, m, m, and how it was found")
     add("--valid-days", metavar="N", default="365", help="of the credential; default %(default)s")
     add(
         "--role",
@@ -294,14 +295,15 @@ def _listen(text: str) -> tuple[str, int]:
 def _survey(text: str | None) -> Survey | None:
     if text is None:
         return None
+    numbers, method = text.split(",")[:4], ",".join(text.split(",")[4:])
     try:
-        latitude, longitude, altitude, accuracy = (float(part) for part in text.split(","))
+        latitude, longitude, altitude, accuracy = map(float, numbers)
     except ValueError as fault:
         expected = (
             "expected LATITUDE,LONGITUDE,ALTITUDE_M,ACCURACY_M, such as 52.5163,13.3777,79,0.5"
         )
         raise UsageError(f"--survey {text!r}: {expected}") from fault
-    return Survey(latitude, longitude, altitude, accuracy)
+    return Survey(latitude, longitude, altitude, accuracy, method.strip())
 
 
 def _whole(what: str, text: str) -> int:
