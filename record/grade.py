@@ -61,7 +61,8 @@ def late_ns(of: Descriptor) -> int | None:
     reports = REPORTS_MAX.get(Kind(of.kind)) if of.kind in list(Kind) else None
     if reports is None or not frames or (of.origin != "direct" and of.wait_ms is None):
         return None
-    return reports * seconds * NS // frames + (of.wait_ms or 0) * 1_000_000 + PATH_NS_MAX
+    declared_ns = ((of.wait_ms or 0) + of.path_ms) * 1_000_000
+    return reports * seconds * NS // frames + declared_ns + PATH_NS_MAX
 
 
 class Grader:

@@ -148,10 +148,9 @@ class GatewayRun:
             "prev": line.prev if line else started, "tai": START, "kind": kind,
             "source": hide.hide(b"pmu"), "origin": "direct", "wait_ms": None,
             "configuration": hide.hide(cfg) if cfg else None, "rate": (60, 1), "position": None,
-            "offset_mm": None, "blocks": blocks,
-            "channels": rows,
+            "blocks": blocks, "channels": rows,
         }  # fmt: skip
-        value = Descriptor(**(fields | changes))
+        value = self.value = Descriptor(**(fields | changes))
         encoded = cose.sign(Typ.DESCRIPTOR, value.payload(), self.key)
         statement = Statement(encoded, hide.pairs)
         binding = observation.Binding(self.key.public.kid, statement.name)
