@@ -1,8 +1,8 @@
 """What a sample leans on for its time and place: the gateway's verdict that held when it was heard,
 and the receivers' fixes that the verdict leans on.
 
-1. The verdict is the last in stream 0 of that device that it had heard before the sample; of the run
-   before, where its own has none yet.
+1. The verdict is the last in stream 0 of that device that it had heard before the sample; of the
+   run before, where its own has none yet.
 2. The fix is the last in the stream that the verdict names, heard before the verdict; it is read
    back from the receiver's own bytes by the same code as on the gateway.
 3. How far is looked back is bounded: nothing found within it is "not found", and not "none".

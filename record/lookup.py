@@ -78,7 +78,7 @@ def read_stream(text: str) -> Sought:
     found = _STREAM.fullmatch(text)
     if found is None:
         raise NotFoundError(f"{text!r} names no stream; expected GATEWAY/STREAM: gw-1/relay")
-    return Sought(*found.groups())
+    return Sought(found[1], found[2])
 
 
 class Lookup:
@@ -115,17 +115,15 @@ class Lookup:
             raise NotFoundError(f"nothing of {sought.gateway}/{sought.stream} was measured then")
         return min(found, key=lambda one: (one.sample.tai, one.run.id))
 
-    def last_before(self, run: KnownRun, stream: int, kind: int, until: int, most: int) -> (
-        Seen | None
-    ):
+    def last_before(
+        self, run: KnownRun, stream: int, kind: int, until: int, most: int
+    ) -> Seen | None:
         """The last observation of this kind that a stream of a run had heard by then; of `most`
         spans at most. Raises StoreError."""
         spans = self._store.spans_back(run.id, stream, min(until, INT_MAX))
         for _, span in zip(range(most), spans, strict=False):
             ones = [
-                one
-                for one in self._of(run, span)
-                if one.sample.kind == kind and one.heard <= until
+                one for one in self._of(run, span) if one.sample.kind == kind and one.heard <= until
             ]
             if ones:
                 return ones[-1]
@@ -171,7 +169,9 @@ class Lookup:
         of_run = [run for run in found if run.name.hex().startswith(sought.run)]
         if not of_run:
             names = dict.fromkeys(run.name.hex()[:16] for run in found)
-            raise NotFoundError(f"no run {sought.run} of {sought.gateway}; the latest: {_told(names)}")
+            raise NotFoundError(
+                f"no run {sought.run} of {sought.gateway}; the latest: {_told(names)}"
+            )
         return of_run
 
     def _stream(self, sought: Sought, runs: list[KnownRun]) -> int:

@@ -10,7 +10,17 @@ What is written here is compiled by SQLAlchemy and run by the database's own dri
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnClause, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnClause,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 # SQLite and PostgreSQL say ON CONFLICT alike, so PostgreSQL's words for it serve for both.
 from sqlalchemy.dialects.postgresql import insert as insert_or
@@ -107,8 +117,8 @@ LAST_SPANS = (
     .limit(LAST_MAX)
     .offset(ZERO)
 )
-# The first that reaches an instant; of those heard until then, or nobody knows when, the last; those
-# before a seq, the last one first.
+# The first that reaches an instant; of those heard until then, or nobody knows when, the last;
+# those before a seq, the last one first.
 FIRST_MEASURED = (
     select(SPAN)
     .where(*_STREAM, SPAN.c.measured >= bindparam("since"))

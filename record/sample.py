@@ -110,8 +110,11 @@ def _values(seen: Seen, less: Mapping[int, Grade]) -> Told:
         channel = channels[at]
         row: Told = {
             "name": slot.name if channel is None else names[channel],
-            **{"quantity": slot.quantity, "part": slot.part, "unit": slot.unit},
-            **{"value": _plain(value), "missing": at in gone},
+            "quantity": slot.quantity,
+            "part": slot.part,
+            "unit": slot.unit,
+            "value": _plain(value),
+            "missing": at in gone,
         }
         if channel is not None:
             row |= _channel(of, channel)
@@ -229,8 +232,11 @@ def _verdict_words(found: Verdict) -> Told:
         "tai_utc_s": clock.tai_utc_s,
         "sources": [
             {
-                **{"name": one.name, "state": one.state.name.lower(), "words": one.words},
-                **{"offset_ns": one.offset, "error_ns": one.error},
+                "name": one.name,
+                "state": one.state.name.lower(),
+                "words": one.words,
+                "offset_ns": one.offset,
+                "error_ns": one.error,
             }
             for one in found.sources
         ],
@@ -239,7 +245,8 @@ def _verdict_words(found: Verdict) -> Told:
         "allowed_mm": place.allowed_mm,
         "tripped": [
             {
-                **{"check": Check(one.check).name.lower(), "stream": one.stream},
+                "check": Check(one.check).name.lower(),
+                "stream": one.stream,
                 "since": instant.words(one.since),
             }
             for one in found.tripped

@@ -40,8 +40,9 @@ class Standing(NamedTuple):
 def standing(store: Store, seen: Seen) -> Standing:
     """Raises StoreError, EvidenceError."""
     first = _by_receipt(seen)
-    now, channels = first, {}
-    later = []
+    now = first
+    channels: dict[int, Grade] = {}
+    later: list[Later] = []
     for entry in store.findings():
         told = classification.read(cose.read(entry.encoded).payload)
         for finding in told.findings:
