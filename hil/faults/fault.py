@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hil.faults.outfit import Outfit
 from hil.faults.rig import Between, Rig
 
 
@@ -37,4 +38,5 @@ class Fault:
     disk_bytes: int = 0
     faketime: bool = False  # the agent's wall clock can be set
     between: Callable[[Path], Between] | None = None  # what gateway and record meet at
+    outfit: Outfit | None = None  # what the site has beside PMUs
     clones: int = 0  # runs that the record must at least find to be clones; 0: none

@@ -17,7 +17,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,8 +27,10 @@ from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults import need
 from hil.faults.chamber import Chamber
+from hil.faults.doubt import Injection
 from hil.faults.gateway import Gateway
 from hil.faults.holding import TIME_BASE, line_name
+from hil.faults.outfit import Gear, Outfit
 from hil.ledger import Ledger
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitRequest, initialise
@@ -57,10 +59,15 @@ class Line:
     sent: Path
     address: str  # host:port, or the path of a pseudo-terminal
 
-    def instants(self) -> set[int]:
-        """ns TAI of each data frame sent so far."""
+    def instants(self) -> list[int]:
+        """ns TAI of each data frame sent so far, in order; as it claims."""
+        return [tai for tai, _ in self.claims()]
+
+    def claims(self) -> list[tuple[int, int]]:
+        """The same, each with the ns by which its clock was wrong."""
         whole = self.sent.read_bytes().rpartition(b"\n")[0]
-        return {int(line.split()[1]) for line in whole.splitlines()}
+        rows = (line.split() for line in whole.splitlines())
+        return [(int(tai), int(off_ns)) for _, tai, off_ns in rows]
 
 
 class Between(Protocol):
@@ -82,8 +89,15 @@ class Rig:
     chamber; 0 leaves it where the folder is."""
 
     def __init__(
-        self, folder: Path, seed: int, disk_bytes: int = 0, between: Between | None = None
+        self,
+        folder: Path,
+        seed: int,
+        disk_bytes: int = 0,
+        between: Between | None = None,
+        outfit: Outfit | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment`: of the agent, and of whatever shares its clock."""
         self.folder, self.site = folder, folder / "site"
         self.random = random.Random(seed)
         self.port = free_port()
@@ -94,6 +108,10 @@ class Rig:
         if need.have(need.CHAMBER):
             self.chamber = Chamber(folder / "chamber.log", network=between is None)
         self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
+        self.gateway.environment = dict(environment or {})
+        self.gear = Gear(outfit, folder / "gear", self, environment or {}) if outfit else None
+        self.injections: list[Injection] = []  # what was made wrong of time and place
+        self.calm: int | None = None  # since when all is well, ns TAI
         self.gateways = [self.gateway]
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
@@ -106,25 +124,23 @@ class Rig:
         """Everything, until both lines are heard and receipted. Raises one of TRIAL_FAULTS."""
         if self.chamber is not None:
             await self.chamber.ready()
-        tcp = await self.add_pmu(GATEWAY_NAME, 7, "--tcp", "127.0.0.1:0")
-        pty = await self.add_pmu(GATEWAY_NAME, 8, "--pty", "--baud", str(BAUD))
-        host, _, port = tcp.address.rpartition(":")
-        sources = [
-            SourceRequest(
-                "pmu-a", "c37118+tcp", {"host": host, "port": int(port), "idcode": 7}, BUSES[0]
-            ),
-            SourceRequest(
-                "pmu-b",
-                "c37118+serial",
-                {"path": pty.address, "baud": BAUD, "idcode": 8},
-                BUSES[1],
-            ),
-        ]
+        sources = await self._add_pmus()
+        if self.gear is not None:
+            await self.gear.start(self.chamber, BUSES[0])
+            sources += self.gear.sources
         request = InitRequest(
-            self.site, listen=("127.0.0.1", self.port), sources=sources, buses=BUSES, role="bench"
+            self.site,
+            listen=("127.0.0.1", self.port),
+            sources=sources,
+            buses=BUSES,
+            survey=self.gear.survey() if self.gear else None,
+            # What a bench's credential vouches for is classed as simulated, whatever its time.
+            role="gateway" if self.gear else "bench",
         )
         initialise(request, int(time.time()), os.urandom)
         self.gateway.place_spool()
+        if self.gear is not None:
+            self.gear.configure(self.site)
         if self.between is not None:
             await self.between.start()
             self.between.tell(self.site)
@@ -136,7 +152,7 @@ class Rig:
         await self.serve()
         self.gateway.start()
         await self.gateway.running()
-        await self.gateway.hears(len(self.lines))
+        await self.gateway.hears(len(sources))
 
     async def silence(self) -> None:
         """No PMU measures any more; what they sent has been heard. Raises ChildError, RigError."""
@@ -173,6 +189,8 @@ class Rig:
         """At once. Idempotent."""
         if self.between is not None:
             self.between.kill()
+        if self.gear is not None:
+            self.gear.close()
         for program in reversed(self._programs):
             program.kill()
 
@@ -195,12 +213,27 @@ class Rig:
     def store(self) -> Path:
         return self.site / STORE
 
+    async def _add_pmus(self) -> list[SourceRequest]:
+        """The two that every rig has, as the gateway is told of them. Raises ChildError."""
+        outfit = self.gear.outfit if self.gear else Outfit()
+        grid = ["--swing", *map(str, outfit.swing)] if outfit.swing else []
+        one = await self.add_pmu(GATEWAY_NAME, 7, "--tcp", "127.0.0.1:0", "--bus", "1", *grid)
+        first = SourceRequest("pmu-a", "c37118+tcp", _by_tcp(one), BUSES[0])
+        if outfit.one_bus:
+            wrong = ["--off-ns", str(outfit.off_ns)]
+            where = ["--tcp", "127.0.0.1:0", "--bus", "1"]
+            other = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid, *wrong)
+            return [first, SourceRequest("pmu-b", "c37118+tcp", _by_tcp(other), BUSES[0])]
+        pty = await self.add_pmu(GATEWAY_NAME, 8, "--pty", "--baud", str(BAUD), "--bus", "2")
+        told: dict[str, str | int] = {"path": pty.address, "baud": BAUD, "idcode": 8}
+        return [first, SourceRequest("pmu-b", "c37118+serial", told, BUSES[1])]
+
     async def add_pmu(self, gateway: str, idcode: int, *options: str) -> Line:
         """A PMU for a gateway's line. Raises ChildError."""
         sent = self.folder / f"sent-{idcode}"
         fixed = ["--rate", str(RATE), "--time-base", str(TIME_BASE), "--idcode", str(idcode)]
-        arguments = [*fixed, "--sent", str(sent), *options]
-        child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", arguments)
+        arguments = [*fixed, "--told", "--sent", str(sent), *options]
+        child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", arguments, told=True)
         await child.says("\n", READY_S)
         told = json.loads(child.said().splitlines()[0])["pmus"][0]
         address = told.get("tcp") or told["pty"]
@@ -230,7 +263,8 @@ class Rig:
         name: str,
         module: str,
         arguments: Sequence[str],
-        environment: dict[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        told: bool = False,
     ) -> Child:
         """A program of ours, inside the chamber where there is one."""
         child = Child(
@@ -240,13 +274,21 @@ class Rig:
             self._log(name),
             within=self.chamber.within if self.chamber else (),
             environment=environment,
+            told=told,
         )
         self._programs.append(child)
         return child
 
-    def start_program(self, name: str, *argv: str) -> Program:
-        """Somebody else's program, outside of the chamber."""
-        program = Program(name, argv, self._log(name), {})
+    def start_program(
+        self,
+        name: str,
+        argv: Sequence[str],
+        within: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
+        """Somebody else's program; `within`: inside of the chamber."""
+        inside = self.chamber.within if self.chamber and within else []
+        program = Program(name, [*inside, *argv], self._log(name), environment or {})
         self._programs.append(program)
         return program
 
@@ -307,3 +349,9 @@ class Rig:
             return False  # it is being started
         last = ledger.last_instants()
         return all(last.get(line.idcode, 0) > since for line in self.lines)
+
+
+def _by_tcp(line: Line) -> dict[str, str | int]:
+    """What a source is told of a PMU at a TCP port."""
+    host, _, port = line.address.rpartition(":")
+    return {"host": host, "port": int(port), "idcode": line.idcode}

@@ -55,7 +55,8 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     reasons: list[str] = []
     try:
         between = fault.between(folder / "brokers") if fault.between else None
-        rig = Rig(folder, seed, fault.disk_bytes, between)
+        environment = clock.environment(folder) if fault.faketime else {}
+        rig = Rig(folder, seed, fault.disk_bytes, between, fault.outfit, environment)
         try:
             told.update(await _played(rig, fault, scale, reasons))
         finally:
@@ -66,8 +67,6 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
 
 
 async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> dict[str, Any]:
-    if fault.faketime:
-        rig.gateway.environment = clock.environment(rig.folder)
     await rig.start()
     sync_ns = _sync_ns(rig.gateway.spool.parent)
     await rig.idle_for(*SETTLE_S)
