@@ -39,6 +39,7 @@ from record.store import StoreError
 
 RATE, BAUD = 60, 115_200
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 60.0
+STEPPED_NS = 100_000_000  # a clock that was set is read a little later
 SILENT_S = 0.3  # without a frame more: what is on a line has been heard
 BUSES = ("Bus 1", "Bus 2")
 GATEWAY_NAME, COPY_NAME = "gateway", "copy"
@@ -112,6 +113,7 @@ class Rig:
         self.gear = Gear(outfit, folder / "gear", self, environment or {}) if outfit else None
         self.injections: list[Injection] = []  # what was made wrong of time and place
         self.calm: int | None = None  # since when all is well, ns TAI
+        self.steps: list[tuple[int, int, int]] = []  # of the gateway's clock: from, to, by how much
         self.gateways = [self.gateway]
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
@@ -311,9 +313,17 @@ class Rig:
         """Lets it run for a random while."""
         await asyncio.sleep(self.random.uniform(least_s, most_s))
 
-    def over(self, text: str) -> None:
-        """The fault ends now; what it left behind is to be mended from here on."""
+    def over(self, text: str) -> int:
+        """The fault ends now, ns TAI; what it left behind is to be mended from here on."""
         self._over = (self.note(text), time.monotonic())
+        return self._over[0]
+
+    def true_ns(self, shown: int) -> int:
+        """When it was, by the bench's clock, that the gateway's showed this instant; ns TAI."""
+        for begun, ended, off_ns in self.steps:
+            if begun <= shown - off_ns <= ended + STEPPED_NS:
+                return shown - off_ns
+        return shown
 
     async def recovered(self, most_s: float) -> float | None:
         """Seconds from the fault's end until a later sample of every line is in the record and
