@@ -3,8 +3,8 @@ stops, and which samples it would settle, or doubts, against the truth.
 
 1. The truth is the bench's: what was wrong, on which lines, from when until when. What is judged is
    what stands in the record: class and flags of each sample, and the events of cross-checks.
-2. `wrongly_settleable`: samples that bear the fault, later than it may stay unnoticed, that would
-   settle all the same.
+2. `wrongly_settleable`: samples that bear the fault, later than it may stay unnoticed or once it
+   was noticed, that would settle all the same.
 3. `wrongly_doubtful`: samples that are doubted for their time or place, on lines that bear no fault
    then: before it, and once it may be over for the gateway too. A sample that the gateway stamped
    and whose bound is too wide says so honestly, and is none of them.
@@ -132,9 +132,12 @@ def _outcome(one: Injection, samples: Sequence[Told], events: Sequence[Change]) 
         if event.tripped and event.check in one.checks and one.on(event.line)
     ]
     flagged = min((at for at in (*saying, *tripped) if at >= one.at), default=None)
-    settleable = [
-        told for told in borne if told.arrived >= begun + one.within_ns and one.wrong(told)
-    ]
+    due = (
+        begun + one.within_ns
+        if flagged is None
+        else min(begun + one.within_ns, flagged + SEALED_NS)
+    )
+    settleable = [told for told in borne if told.arrived >= due and one.wrong(told)]
     if flagged is None:
         return Outcome(None, None, settleable)
     return Outcome(max(flagged - begun, 0), _cleared_after(one, saying, events), settleable)

@@ -161,12 +161,13 @@ class Rig:
         for line in self.lines:
             line.pmu.check()
             os.kill(line.pmu.pid, signal.SIGUSR1)
+        others = [one.name for one in self.gear.sources] if self.gear else []  # those never end
         before = -1
         for _ in range(int(END_S / SILENT_S)):
             now = 0
             for gateway in self.gateways:
-                told = await gateway.told()
-                now += told["heard"] if told else 0
+                sources = (await gateway.told() or {}).get("sources", {})
+                now += sum(one["heard"] for name, one in sources.items() if name not in others)
             if now == before:
                 return
             before = now

@@ -78,6 +78,8 @@ def test_only_what_settles_after_the_time_allowed_and_before_the_end_is_wrong():
     ]
     found = judge(samples, [], [injection()], 0).outcomes[0]
     assert [one.arrived / NS for one in found.settleable] == [103, 104, 109.9]
+    noticed = judge([sample(102), sample(102.3)], [change(102, True)], [injection()], 0)
+    assert [one.arrived / NS for one in noticed.outcomes[0].settleable] == [102.3]
     strict = injection(wrong=lambda told: told.klass == Class.SETTLEABLE)
     assert len(judge(samples, [], [strict], 0).outcomes[0].settleable) == 2
 
