@@ -31,8 +31,11 @@ class Watch:
         table: LeapTable = BUILT_IN,
         ahead_ns: int = 0,
         off_ns: int = 0,
+        pending_s: int = PENDING_S,
     ) -> None:
+        """`pending_s`: how long before it an inserted second is announced."""
         self.table, self.ahead_ns = table, ahead_ns
+        self._pending_s = pending_s
         self._now = now
         self._offs = [off_ns]  # by turn
         # The inserted seconds, of TAI: each just before its new offset begins.
@@ -62,7 +65,7 @@ class Watch:
     def second(self, tai_s: int) -> tuple[int, int]:
         """SOC of a second of TAI, and the leap bits of FRACSEC's top byte."""
         soc = self.table.utc_ns(tai_s * NS) // NS + (tai_s in self._inserted)
-        if any(0 <= second - tai_s <= PENDING_S for second in self._inserted):
+        if any(0 <= second - tai_s <= self._pending_s for second in self._inserted):
             return soc, LEAP_PENDING
         occurred = any(0 < tai_s - second <= OCCURRED_S for second in self._inserted)
         return soc, LEAP_OCCURRED if occurred else 0
@@ -76,6 +79,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What a device's program is told of its clock."""
     parser.add_argument("--leaps", type=Path, help="a leap second list of another date")
     parser.add_argument("--ahead-s", type=int, default=0, help="that date, from this machine's")
+    parser.add_argument(
+        "--pending-s", type=int, default=PENDING_S, help="announces a leap second so long before"
+    )
     parser.add_argument("--off-ns", type=int, default=0, help="how wrong its clock is")
 
 
@@ -84,4 +90,4 @@ def of(options: argparse.Namespace, now: Callable[[], int]) -> Watch:
     table = BUILT_IN
     if options.leaps is not None:
         table = leap.parse(options.leaps.read_text(encoding="utf-8"))
-    return Watch(now, table, options.ahead_s * NS, options.off_ns)
+    return Watch(now, table, options.ahead_s * NS, options.off_ns, options.pending_s)

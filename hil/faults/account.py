@@ -85,7 +85,7 @@ def _reasons(rig: Rig, figures: Figures) -> list[str]:
     """Why it does not hold, a line each."""
     found: list[str] = []
     for one, outcome in zip(rig.injections, figures.outcomes, strict=True):
-        found += _unnoticed(one, outcome)
+        found += _unnoticed(one, outcome, rig.ended)
         for span in spans(outcome.settleable)[:SPANS_MAX]:
             found.append(f"{one.name}: {_told(span, one.at)} would settle")
     for span in spans(figures.doubtful)[:SPANS_MAX]:
@@ -94,12 +94,14 @@ def _reasons(rig: Rig, figures: Figures) -> list[str]:
     return found
 
 
-def _unnoticed(one: Injection, outcome: Outcome) -> list[str]:
+def _unnoticed(one: Injection, outcome: Outcome, ended: int) -> list[str]:
     flagged = outcome.flagged_after_ns
     if flagged is None:
         return [f"{one.name}: nothing says so"]
     if flagged > one.within_ns and one.within_ns:
         return [f"{one.name}: said after {flagged / NS:.2f} s, {one.within_ns / NS:g} s expected"]
+    if outcome.cleared_after_ns is None and ended < one.over + one.clears_ns:
+        return []  # it was not waited for
     if outcome.cleared_after_ns is None:
         return [f"{one.name}: what says so never clears"]
     if outcome.cleared_after_ns > one.clears_ns:

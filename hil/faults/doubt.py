@@ -78,6 +78,7 @@ class Injection:
     wrong: Callable[[Told], bool] = Told.settles  # of a sample that bears it: it must not be so
     lines: frozenset[str] | None = None  # that bear it; None: all
     bears: Callable[[Told], bool] = _any  # of a sample of these lines within it
+    excuses: Callable[[Told], bool] = _any  # of one that is doubted meanwhile
 
     def on(self, line: str | None) -> bool:
         return self.lines is None or line is None or line in self.lines
@@ -114,15 +115,23 @@ class Figures:
 def judge(
     told: Iterable[Told], changes: Iterable[Change], injections: Sequence[Injection], calm: int
 ) -> Figures:
-    """`calm`: since when all is well, and nothing may be doubted."""
+    """`calm`: since when all is well, and nothing may be doubted. Injections stand in order."""
     samples = sorted(told, key=lambda one: one.arrived)
     events = sorted(changes, key=lambda one: one.at)
-    outcomes = [_outcome(one, samples, events) for one in injections]
+    ends = [
+        min((two.at for two in injections if two.at > one.at), default=None) for one in injections
+    ]
+    outcomes = [
+        _outcome(one, samples, events, end) for one, end in zip(injections, ends, strict=True)
+    ]
     doubtful = [one for one in samples if one.arrived >= calm and _doubted(one, injections)]
     return Figures(outcomes, doubtful)
 
 
-def _outcome(one: Injection, samples: Sequence[Told], events: Sequence[Change]) -> Outcome:
+def _outcome(
+    one: Injection, samples: Sequence[Told], events: Sequence[Change], end: int | None
+) -> Outcome:
+    """`end`: where the next injection begins, to which belongs what is said from there on."""
     borne = [told for told in samples if _within(one, told) and one.bears(told)]
     begun = borne[0].arrived if one.bears is not _any and borne else one.at
     saying = [told.arrived for told in samples if told.flags & one.flags and one.on(told.line)]
@@ -140,14 +149,17 @@ def _outcome(one: Injection, samples: Sequence[Told], events: Sequence[Change]) 
     settleable = [told for told in borne if told.arrived >= due and one.wrong(told)]
     if flagged is None:
         return Outcome(None, None, settleable)
-    return Outcome(max(flagged - begun, 0), _cleared_after(one, saying, events), settleable)
-
-
-def _cleared_after(one: Injection, saying: Sequence[int], events: Sequence[Change]) -> int | None:
-    """When nothing said so any more: the checks that tripped have cleared, and no sample is flagged
-    later. What says so again after `clears_ns` is another matter.
-    """
     until = one.over + one.clears_ns + SEALED_NS
+    cleared = _cleared_after(one, saying, events, until if end is None else min(until, end))
+    return Outcome(max(flagged - begun, 0), cleared, settleable)
+
+
+def _cleared_after(
+    one: Injection, saying: Sequence[int], events: Sequence[Change], until: int
+) -> int | None:
+    """When nothing said so any more: the checks that tripped have cleared, and no sample is flagged
+    later. What says so again after `until` is another matter.
+    """
     standing: dict[tuple[Check, str | None], bool] = {}
     last = one.over
     for event in events:
@@ -170,6 +182,7 @@ def _doubted(told: Told, injections: Iterable[Injection]) -> bool:
         return False
     return not any(
         one.on(told.line)
+        and one.excuses(told)
         and one.at - SEALED_NS <= told.arrived <= one.over + one.clears_ns + SEALED_NS
         for one in injections
     )

@@ -19,10 +19,13 @@ class Scale:
     stop_s: float
     recover_s: float  # at most, from a fault's end
     hold_s: float  # what a fault of time or place lasts once it was noticed
+    clears_s: float  # what takes longer to be doubted no more is not waited for
 
 
-FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0, hold_s=15.0)
-SHORT = Scale(kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0, hold_s=2.0)  # for the tests
+FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0, hold_s=15.0, clears_s=90.0)
+SHORT = Scale(
+    kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0, hold_s=2.0, clears_s=30.0
+)  # for the tests
 
 # Does the fault to a rig that runs, says when it is over, and returns what is special to it.
 Play = Callable[[Rig, Scale], Awaitable[dict[str, Any]]]

@@ -41,7 +41,9 @@ class Lookout:
 
         def well() -> bool:
             since = tai_now() - round(CALM_S * NS)
-            late = [one for one in self._course.told() if one.arrived >= since]
+            late = [
+                one for one in self._course.told(None, self._rig.true_ns) if one.arrived >= since
+            ]
             return len({one.line for one in late}) == lines and all(
                 one.klass == Class.SETTLEABLE or (not placed and one.settles()) for one in late
             )
@@ -91,7 +93,9 @@ class Lookout:
 
     def _last(self) -> str:
         """What each stream was classed last, and the checks that changed last."""
-        last: dict[str, Told] = {one.line: one for one in self._course.told()}
+        last: dict[str, Told] = {
+            one.line: one for one in self._course.told(None, self._rig.true_ns)
+        }
         classes = [
             f"{line}: {Class(one.klass).name.lower()}/{one.reason}" for line, one in last.items()
         ]

@@ -24,6 +24,13 @@ PACKAGES = {
     "strace": "strace",
     "unshare": "util-linux",
 }
+FAKETIME = {
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    # Else it turns a timed wait by the clock of durations into one by the wall clock, and Python's
+    # threads, which hand on the interpreter by such waits, stall for seconds.
+    "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+    "NO_FAKE_STAT": "1",
+}
 ROOT = "root"  # no program: another process is traced
 NAMESPACES = "namespaces"  # nor this: root in a container may not make them
 PRIVATE = ("--propagation", "private", "--")  # what unshare(1) is told of mounts
@@ -84,6 +91,11 @@ def faketime_library() -> str:
     except (OSError, subprocess.SubprocessError) as fault:
         raise NeedError(f"faketime does not run: {fault}") from fault
     return said.strip().rpartition(" ")[2]
+
+
+def faketime_by(seconds: int) -> dict[str, str]:
+    """What lets a program's wall clock be ahead by a fixed time. Raises NeedError."""
+    return {"LD_PRELOAD": faketime_library(), "FAKETIME": f"{seconds:+d}s", **FAKETIME}
 
 
 def _said(argv: Sequence[str]) -> str:

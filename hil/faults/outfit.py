@@ -19,6 +19,7 @@ from evidence.siteplan import Survey
 from hil.child import Child, ChildError, Program
 from hil.devices.gnss import Truth
 from hil.faults.chamber import Chamber
+from hil.faults.era import Era
 from hil.faults.need import CHAMBER, found
 from hil.faults.reference import Reference
 from provisioning.init import GATEWAY
@@ -71,6 +72,8 @@ class Outfit:
     one_bus: bool = False  # both PMUs at one bus, and by TCP
     swing: tuple[float, float] | None = None  # of the grid's frequency: mHz, s
     off_ns: int = 0  # how wrong the clock of the second PMU is from the beginning
+    leap_in_s: int = 0  # at another date: a second is inserted so long after the rig is made
+    announced_s: int = 0  # and PMUs announce it so long before
 
 
 class Starts(Protocol):
@@ -98,9 +101,14 @@ class Gear:
     """An outfit, running. `environment`: of what shares the gateway's clock."""
 
     def __init__(
-        self, outfit: Outfit, folder: Path, starts: Starts, environment: Mapping[str, str]
+        self,
+        outfit: Outfit,
+        folder: Path,
+        starts: Starts,
+        environment: Mapping[str, str],
+        era: Era | None = None,
     ) -> None:
-        self.outfit = outfit
+        self.outfit, self._era = outfit, era
         self.sources: list[SourceRequest] = []
         self._folder, self._starts, self._environment = folder, starts, environment
         self._clock: list[str] = []
@@ -108,10 +116,8 @@ class Gear:
         self._grandmaster: Child | None = None
         self._reference: Reference | None = None
 
-    async def start(self, chamber: Chamber | None, bus: str, device: Sequence[str] = ()) -> None:
-        """Everything. `device`: options of simulated devices. Raises ChildError, ChamberError,
-        OSError, NeedError.
-        """
+    async def start(self, chamber: Chamber | None, bus: str) -> None:
+        """Everything. Raises ChildError, ChamberError, OSError, NeedError."""
         self._folder.mkdir()
         if self.outfit.chrony:
             await self._start_chrony()
@@ -119,7 +125,7 @@ class Gear:
             await self._start_ptp(chamber)
         if self.outfit.receiver:
             rate = ["--rate", str(self.outfit.receiver), "--plight", "--pty"]
-            module, arguments = "hil.devices.receiver", [*rate, *device]
+            module, arguments = "hil.devices.receiver", [*rate, *self.dated()]
             self._receiver = self._starts.start_child(RECEIVER, module, arguments, told=True)
             where = (await _first_line(self._receiver))["pty"]
             self._add(RECEIVER, "ublox", {"path": str(where)}, bus)
@@ -131,6 +137,12 @@ class Gear:
         if self._reference is not None:
             self._reference.close()
 
+    def dated(self) -> list[str]:
+        """What a simulated device is told of the date."""
+        if self._era is None:
+            return []
+        return ["--leaps", str(self._era.file), "--ahead-s", str(self._era.ahead_s)]
+
     def survey(self) -> Survey | None:
         """Of the antenna."""
         truth = Truth()
@@ -140,8 +152,10 @@ class Gear:
     def configure(self, site: Path) -> None:
         """Tells the gateway of its clocks. Raises OSError, ChildError."""
         path = site / GATEWAY
-        told = f"[clock]\nsources = {json.dumps(self._clock)}\n\n"
-        text, count = _CLOCK.subn(told, path.read_text(encoding="utf-8"))
+        told = f"[clock]\nsources = {json.dumps(self._clock)}\n"
+        if self._era is not None:
+            told += f"leap_seconds = {json.dumps(str(self._era.file))}\n"
+        text, count = _CLOCK.subn(told + "\n", path.read_text(encoding="utf-8"))
         if count != 1:
             raise ChildError(f"{path} has no [clock]")
         path.write_text(text, encoding="utf-8")

@@ -23,13 +23,16 @@ from pathlib import Path
 from typing import Protocol
 
 from drivers.c37118.stream import key_of
+from evidence.leap import NS
 from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults import need
 from hil.faults.chamber import Chamber
 from hil.faults.doubt import Injection
+from hil.faults.era import Era, begin
 from hil.faults.gateway import Gateway
 from hil.faults.holding import TIME_BASE, line_name
+from hil.faults.need import faketime_by
 from hil.faults.outfit import Gear, Outfit
 from hil.ledger import Ledger
 from hil.loopback import free_port
@@ -43,6 +46,7 @@ STEPPED_NS = 100_000_000  # a clock that was set is read a little later
 SILENT_S = 0.3  # without a frame more: what is on a line has been heard
 BUSES = ("Bus 1", "Bus 2")
 GATEWAY_NAME, COPY_NAME = "gateway", "copy"
+ERA = "hil.faults.era"  # the agent at another date
 STORE = "record.db"
 
 
@@ -110,9 +114,16 @@ class Rig:
             self.chamber = Chamber(folder / "chamber.log", network=between is None)
         self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
         self.gateway.environment = dict(environment or {})
-        self.gear = Gear(outfit, folder / "gear", self, environment or {}) if outfit else None
+        self.era: Era | None = None
+        if outfit is not None and outfit.leap_in_s:
+            self.era = begin(folder, outfit.leap_in_s)
+            self.gateway.program = (ERA, str(self.era.file), str(self.era.ahead_s))
+        self.gear: Gear | None = None
+        if outfit is not None:
+            self.gear = Gear(outfit, folder / "gear", self, environment or {}, self.era)
         self.injections: list[Injection] = []  # what was made wrong of time and place
         self.calm: int | None = None  # since when all is well, ns TAI
+        self.ended = 0  # when the PMUs fell silent
         self.steps: list[tuple[int, int, int]] = []  # of the gateway's clock: from, to, by how much
         self.gateways = [self.gateway]
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
@@ -139,7 +150,8 @@ class Rig:
             # What a bench's credential vouches for is classed as simulated, whatever its time.
             role="gateway" if self.gear else "bench",
         )
-        initialise(request, int(time.time()), os.urandom)
+        now_s = self.era.utc_s() if self.era else int(time.time())
+        initialise(request, now_s, os.urandom)
         self.gateway.place_spool()
         if self.gear is not None:
             self.gear.configure(self.site)
@@ -158,6 +170,7 @@ class Rig:
 
     async def silence(self) -> None:
         """No PMU measures any more; what they sent has been heard. Raises ChildError, RigError."""
+        self.ended = self.note("the PMUs fall silent")
         for line in self.lines:
             line.pmu.check()
             os.kill(line.pmu.pid, signal.SIGUSR1)
@@ -220,6 +233,8 @@ class Rig:
         """The two that every rig has, as the gateway is told of them. Raises ChildError."""
         outfit = self.gear.outfit if self.gear else Outfit()
         grid = ["--swing", *map(str, outfit.swing)] if outfit.swing else []
+        if self.gear is not None and self.era is not None:
+            grid += [*self.gear.dated(), "--pending-s", str(outfit.announced_s)]
         one = await self.add_pmu(GATEWAY_NAME, 7, "--tcp", "127.0.0.1:0", "--bus", "1", *grid)
         first = SourceRequest("pmu-a", "c37118+tcp", _by_tcp(one), BUSES[0])
         if outfit.one_bus:
@@ -227,7 +242,8 @@ class Rig:
             where = ["--tcp", "127.0.0.1:0", "--bus", "1"]
             other = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid, *wrong)
             return [first, SourceRequest("pmu-b", "c37118+tcp", _by_tcp(other), BUSES[0])]
-        pty = await self.add_pmu(GATEWAY_NAME, 8, "--pty", "--baud", str(BAUD), "--bus", "2")
+        where = ["--pty", "--baud", str(BAUD), "--bus", "2"]
+        pty = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid)
         told: dict[str, str | int] = {"path": pty.address, "baud": BAUD, "idcode": 8}
         return [first, SourceRequest("pmu-b", "c37118+serial", told, BUSES[1])]
 
@@ -247,7 +263,8 @@ class Rig:
     async def serve(self) -> None:
         """Starts the record. Raises ChildError."""
         arguments = ["serve", "--config", str(self.site / RECORD)]
-        self._record = self.start_child("record", "record.cli", arguments)
+        environment = faketime_by(self.era.ahead_s) if self.era else None
+        self._record = self.start_child("record", "record.cli", arguments, environment)
         await self._record.says("listens on", READY_S)
         if self.between is not None:
             await self._record.says("pulls requests", READY_S)
@@ -321,6 +338,8 @@ class Rig:
 
     def true_ns(self, shown: int) -> int:
         """When it was, by the bench's clock, that the gateway's showed this instant; ns TAI."""
+        if self.era is not None:
+            shown -= self.era.ahead_s * NS
         for begun, ended, off_ns in self.steps:
             if begun <= shown - off_ns <= ended + STEPPED_NS:
                 return shown - off_ns
@@ -335,15 +354,16 @@ class Rig:
         if self._over is None:
             raise RigError("the fault never ended")
         since, begun = self._over
+        since += self.era.ahead_s * NS if self.era else 0
         ledger = Ledger(self.store)
         try:
-            while (taken_s := time.monotonic() - begun) < most_s:
-                if await self._idle() and self._admitted(ledger, since):
-                    return taken_s
+            while not (await self._idle() and self._admitted(ledger, since)):
+                if time.monotonic() - begun > most_s:
+                    return None
                 await asyncio.sleep(0.05)
         finally:
             ledger.close()
-        return None
+        return time.monotonic() - begun
 
     async def _idle(self) -> bool:
         for gateway in self.gateways:

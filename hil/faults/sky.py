@@ -82,15 +82,15 @@ async def moved(rig: Rig, scale: Scale) -> dict[str, Any]:
 
 
 async def spoof(rig: Rig, scale: Scale) -> dict[str, Any]:
-    """Three times: the receiver notices; it is pulled slowly; its time jumps."""
+    """Three times: the receiver notices; its time jumps; it is pulled slowly."""
     look = Lookout(rig)
     await look.calm()
     await _spell(
         *(rig, look, scale, "the receiver indicates spoofing", {"spoofing": 2}, {"spoofing": 1}),
         *(frozenset({Check.SPOOFING}), int(Flag.SPOOF_SUSPECTED), SAID_NS, CLEARS_NS),
     )
-    await _pull(rig, look, scale)
     await _jump(rig, look, scale)
+    await _pull(rig, look, scale)
     return {"pulled_ppb": PULL_PPB, "jumped_ns": JUMP_NS}
 
 
@@ -104,7 +104,8 @@ async def _pull(rig: Rig, look: Lookout, scale: Scale) -> None:
     await asyncio.sleep(scale.hold_s)
     over = rig.over("GNSS time is right again")
     lie.pull_ppb = 0
-    await look.cleared(checks, PULL_CLEARS_NS / NS + _TO_CLEAR_S)
+    if scale.clears_s >= PULL_CLEARS_NS / NS:
+        await look.cleared(checks, PULL_CLEARS_NS / NS + _TO_CLEAR_S)
     rig.injections.append(
         Injection(
             *("pull", at, over, checks, int(Flag.SPOOF_SUSPECTED)),
@@ -116,7 +117,6 @@ async def _pull(rig: Rig, look: Lookout, scale: Scale) -> None:
 async def _jump(rig: Rig, look: Lookout, scale: Scale) -> None:
     """GNSS time jumps by a second, for every receiver of it."""
     gear = gear_of(rig)
-    await look.calm()
     at = await before_epoch(rig, "GNSS time jumps by a second")
     gear.receiver.tell(pull_ns=JUMP_NS)
     gear.reference.lie.behind_ns = JUMP_NS

@@ -6,7 +6,18 @@ Not here: a machine restored from a snapshot of its memory. Processes cannot be 
 record does with the twins is shown in tests/record.
 """
 
-from hil.faults import brokered, clock, copied, device, disk, network, process, sky, upstream
+from hil.faults import (
+    brokered,
+    clock,
+    copied,
+    device,
+    disk,
+    leap,
+    network,
+    process,
+    sky,
+    upstream,
+)
 from hil.faults.fault import Fault
 from hil.faults.need import CHAMBER, ROOT
 from hil.faults.outfit import CHRONY_NEEDS, PTP_NEEDS
@@ -77,6 +88,13 @@ _ALL = (
     ),
     Fault("gnss-jam", "a jammer beside the antenna", sky.jam, CHRONY_NEEDS, outfit=sky.JAMMED),
     Fault("moved", "the antenna is carried 50 m away", sky.moved, CHRONY_NEEDS, outfit=sky.PLACED),
+    Fault(
+        "leap",
+        "a second is inserted",
+        leap.second,
+        ("faketime", *CHRONY_NEEDS),
+        outfit=leap.THROUGH,
+    ),
     Fault(
         "ptp-loss",
         "the PTP grandmaster goes away, and is back",

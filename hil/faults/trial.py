@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evidence.code import Cause
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from hil.child import ChildError
 from hil.faults import account, clock
@@ -113,7 +113,7 @@ def _look(rig: Rig, most: int) -> _Found:
             for one in rig.gateways
         ]
         keys = spools[0].keys()
-        lines = Lines(GATEWAY_NAME, keys)
+        lines = Lines(GATEWAY_NAME, keys, rig.era.table if rig.era else BUILT_IN)
         for gateway, spool in zip(rig.gateways[1:], spools[1:], strict=True):
             lines.claim(gateway.name, spool.runs() - spools[0].runs(), spool.keys())
         disk = Held()

@@ -124,3 +124,16 @@ def test_stretches_of_wrong_samples_are_told_by_line_and_reason():
         (LINE, 2.1, 2.1, 1),
         (LINE, 4, 4, 1),
     ]
+
+
+def test_what_is_said_once_the_next_injection_begins_belongs_to_that():
+    first, second = injection(over=102 * NS), injection(name="again", at=104 * NS)
+    events = [change(101, True), change(103, False), change(104.5, True), change(111, False)]
+    found = judge([], events, [first, second], 0).outcomes
+    assert [one.cleared_after_ns for one in found] == [NS, NS]
+
+
+def test_a_fault_may_excuse_some_samples_and_no_others():
+    one = injection(excuses=lambda told: told.tai < 105 * NS)
+    found = judge([doubted(104), doubted(106)], [], [one], 0)
+    assert [told.arrived / NS for told in found.doubtful] == [106]
