@@ -113,8 +113,8 @@ async def _accounts(
 
 def _asked(spool: Path) -> dict[str, Any]:
     """What the running agent says. Raises OSError, ValueError."""
-    told = status.ask(spool).get("timekeeping")
-    if not isinstance(told, dict) or "bound_ns" not in told:
+    told = status.ask(spool).get("time")
+    if not isinstance(told, dict) or "terms" not in told:
         raise ValueError("what answers says nothing of its clock: an older agent?")
     return told
 
