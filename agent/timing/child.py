@@ -32,11 +32,11 @@ class _Talk(asyncio.SubprocessProtocol):
     """What one process says."""
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
+        self._bytes_max, self._mute = bytes_max, False
         self.said = self.complaint = b""
         self.whole: Callable[[bytes], bool] = bool
         self.heard = asyncio.Event()  # an answer is whole, too long, or will not come
-        self.gone = asyncio.Event()
+        self.gone = asyncio.Event()  # the process, and all that it said was heard
 
     @property
     def too_long(self) -> bool:
@@ -45,7 +45,7 @@ class _Talk(asyncio.SubprocessProtocol):
     def ask(self, whole: Callable[[bytes], bool]) -> None:
         self.said, self.whole = b"", whole
         self.heard.clear()
-        if self.gone.is_set():
+        if self._mute:
             self.heard.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -58,9 +58,11 @@ class _Talk(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 1:
-            self.heard.set()  # without an output it answers nothing
+            self._mute = True  # without an output it answers nothing
+            self.heard.set()
 
-    def process_exited(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._mute = True
         self.gone.set()
         self.heard.set()
 
