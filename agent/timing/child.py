@@ -76,6 +76,7 @@ class Child:
         self._talk: _Talk | None = None
         self._fault = ""
         self._wait_s = BACKOFF_S[0]
+        self._amid = False  # an answer was not waited for: the next one would begin with its rest
         self._due_s = 0.0  # loop time before which it is not started again
 
     async def ask(self, line: str, whole: Callable[[bytes], bool]) -> bytes:
@@ -91,7 +92,7 @@ class Child:
         except TimeoutError as fault:
             raise await self._failed(f"does not answer within {ASK_S:g} s") from fault
         except asyncio.CancelledError:
-            self._drop()  # amid an answer: the next one would begin with its rest
+            self._amid = True
             raise
         if talk.too_long:
             raise await self._failed(f"says more than {self._bytes_max} bytes")
@@ -112,7 +113,7 @@ class Child:
         transport, talk = self._transport, self._talk
         if transport is None or talk is None:
             return
-        self._transport = self._talk = None
+        self._transport, self._talk, self._amid = None, None, False
         pipe = transport.get_pipe_transport(0)
         if pipe is not None:
             pipe.close()  # pmc leaves its socket behind where it is killed
@@ -121,6 +122,8 @@ class Child:
         await self._gone(talk, END_S)
 
     async def _running(self) -> tuple[asyncio.SubprocessTransport, _Talk]:
+        if self._amid:
+            await self.close()
         if self._transport is not None and self._talk is not None:
             return self._transport, self._talk
         loop = asyncio.get_running_loop()
@@ -144,11 +147,6 @@ class Child:
         self._due_s = asyncio.get_running_loop().time() + self._wait_s
         self._wait_s = min(self._wait_s * 2, BACKOFF_S[1])
         return ChildError(self._fault)
-
-    def _drop(self) -> None:
-        transport, self._transport, self._talk = self._transport, None, None
-        if transport is not None:
-            transport.close()  # and kills it
 
     async def _gone(self, talk: _Talk, within_s: float) -> None:
         try:
