@@ -155,7 +155,6 @@ class PpsKeeper:
         return Term("pulse, as stated", self._options.accuracy_ns or 0)
 
     def _wordless(self, now_ns: int, fault: str) -> Opinion:
-        self._spread.clear()
         return Opinion(
             *(self.name, self._kind, now_ns, None, None, 0, ()), mark=self._mark, fault=fault
         )

@@ -140,6 +140,8 @@ def _options(given: dict[str, str], kind: Any) -> Options:
     for key in given:
         if key not in known:
             raise _fault(nearest(key, known) if known else "unknown; there are no options", key)
+    if kind is PpsOptions and "path" not in given:
+        raise _fault("say which, such as pps:///sys/class/pps/pps0", "path")
     try:
         made: Options = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as fault:
