@@ -26,6 +26,7 @@ from evidence.code import TimeSource
 from evidence.leap import NS
 
 PERIOD_S = 1.0
+SOON_NS = 100_000_000  # between two rulings: of a receiver at ten epochs a second each is one
 ANSWER_S = 0.2  # they answer in a few ms; a jump must be ruled on within a second all the same
 WORD_S_MAX = 4  # an answer that takes longer will not come, and the last one is old
 # What parts CLOCK_REALTIME from CLOCK_MONOTONIC is a step. They are read within some us of each
@@ -76,10 +77,15 @@ class Timekeeping:
         self._steps = Steps()
 
     def hear(self, name: str, fix: Fix) -> None:
-        """A receiver told an epoch."""
-        found = self._heard.get(name)
-        if found is not None:
-            found.hear(fix)
+        """A receiver told an epoch. It is ruled on at once: within a second of an epoch that jumped
+        the clock must know.
+        """
+        found, ruling = self._heard.get(name), self.ruling
+        if found is None:
+            return
+        found.hear(fix)
+        if ruling is not None and self._clock.monotonic_ns() - ruling.at_ns >= SOON_NS:
+            self._rule()
 
     async def watch(self) -> None:
         """Asks and rules every second, until cancelled."""
