@@ -113,7 +113,7 @@ def _channel(
     plan: SitePlan,
     hidden: Discloser,
 ) -> Channel:
-    known = _planned(stream, block.idcode, channel.name)
+    known = planned(stream, block.idcode, channel.name)
     bus = plan.bus_named(known.bus or stream.bus)
     return Channel(
         block=number,
@@ -133,7 +133,8 @@ def _channel(
     )
 
 
-def _planned(stream: siteplan.Stream, idcode: int, name: str) -> siteplan.Channel:
+def planned(stream: siteplan.Stream, idcode: int, name: str) -> siteplan.Channel:
+    """What the plan says of a channel of one device of a stream; nothing, where it names none."""
     for item in stream.channel:
         if item.name == name and item.idcode in (None, idcode):
             return item

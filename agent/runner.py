@@ -14,12 +14,13 @@ It parses no protocol and touches no disk.
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import status
+from agent.beside import Neighbours
 from agent.clock import Jump, SystemClock
 from agent.config import Gateway
 from agent.health import Health
@@ -32,7 +33,7 @@ from agent.transport import Transport
 from agent.uplink import Uplink
 from drivers import registry
 from drivers.gnss.fix import Fix
-from drivers.line import LinkError, Source
+from drivers.line import Frame, LinkError, Setup, Source
 from evidence.config import ConfigError
 from evidence.key import Signer
 
@@ -66,6 +67,7 @@ class Runner:
         self.health = Health()
         self._gateway, self._clock, self._random = gateway, clock, random
         self._hearing = Hearing(gateway.plan, clock, random, self.health)
+        self._neighbours = Neighbours(gateway.plan, self._hearing)
         self._keeper = Keeper(
             gateway, self._hearing, clock, Jump(clock), device, random, self.health
         )
@@ -136,7 +138,7 @@ class Runner:
 
     def _report(self) -> dict[str, Any]:
         self.health.clock = self._clock.fault or "synchronised"
-        return self.health.report()
+        return {**self.health.report(), "pairs": self._neighbours.report()}
 
     async def _supervise(self, source: Source) -> None:
         """Keeps one source open."""
@@ -169,18 +171,23 @@ class Runner:
             cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
         try:
             health.state = "opening"
-            self._hearing.hear(source.name, await driver.open())
+            self._heard(source, await driver.open())
             health.state, health.text = "up", ""
             health.opened += 1
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
-                self._hearing.hear(source.name, items)
+                self._heard(source, items)
                 self._keeper.heard()
                 if not self._keeper.room.is_set():
                     await self._keeper.room.wait()
         finally:
             await driver.close()
+
+    def _heard(self, source: Source, items: Sequence[Frame | Setup]) -> None:
+        """Sealed first, and then looked at."""
+        self._hearing.hear(source.name, items)
+        self._neighbours.hear(source.name, items)
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
