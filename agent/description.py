@@ -135,14 +135,9 @@ def _channel(
     stream: siteplan.Stream,
     buses: _Buses,
 ) -> Channel:
-<<<<<<< HEAD
     known = planned(stream, block.idcode, channel.name)
-    bus = plan.bus_named(known.bus or stream.bus)
-=======
-    known = _planned(stream, block.idcode, channel.name)
     bus = buses.plan.bus_of(stream, known)
     aliases, offset = (None, None) if bus is None else buses.told(bus)
->>>>>>> main
     return Channel(
         block=number,
         name=buses.hidden.hide(channel.name.encode()),

@@ -70,11 +70,7 @@ class Runner:
         self.health = Health()
         self._gateway, self._clock, self._random = gateway, clock, random
         self._hearing = Hearing(gateway.plan, clock, random, self.health)
-<<<<<<< HEAD
         self._neighbours = Neighbours(gateway.plan, self._hearing)
-        self._keeper = Keeper(
-            gateway, self._hearing, clock, Jump(clock), device, random, self.health
-=======
         receivers = [one.name for one in gateway.sources if one.scheme in registry.RECEIVERS]
         self._verdicts = Verdicts(
             self._hearing,
@@ -83,7 +79,6 @@ class Runner:
             receivers,
             gateway.file.clock.verdict_s,
             lambda: self._keeper.room.is_set(),
->>>>>>> main
         )
         watch = Steps(Jump(clock), self._verdicts.stepped)
         self._keeper = Keeper(gateway, self._hearing, clock, watch, device, random, self.health)
@@ -156,11 +151,8 @@ class Runner:
     def report(self) -> dict[str, Any]:
         """The agent's account of itself, for JSON."""
         self.health.clock = self._clock.fault or "synchronised"
-<<<<<<< HEAD
-        return {**self.health.report(), "pairs": self._neighbours.report()}
-=======
-        return self.health.report() | self._verdicts.report()
->>>>>>> main
+        found = self.health.report() | self._verdicts.report()
+        return found | {"pairs": self._neighbours.report()}
 
     async def _supervise(self, source: Source) -> None:
         """Keeps one source open."""
@@ -200,20 +192,16 @@ class Runner:
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
-<<<<<<< HEAD
-                self._heard(source, items)
-=======
-                self._hearing.hear(source.name, items, room.is_set() or not tells)
->>>>>>> main
+                self._heard(source, items, room.is_set() or not tells)
                 self._keeper.heard()
                 if not tells and not room.is_set():
                     await room.wait()
         finally:
             await driver.close()
 
-    def _heard(self, source: Source, items: Sequence[Frame | Setup]) -> None:
+    def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:
         """Sealed first, and then looked at."""
-        self._hearing.hear(source.name, items)
+        self._hearing.hear(source.name, items, keep)
         self._neighbours.hear(source.name, items)
 
 
