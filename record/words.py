@@ -106,10 +106,12 @@ def _descriptor(found: Told) -> Iterator[tuple[str, str]]:
     frames, seconds = found["rate"]
     rate = f"{frames} in {seconds} s" if frames else "rate unknown"
     wait = "" if found["wait_ms"] is None else f", which waits {found['wait_ms']} ms"
-    yield (
-        "descriptor",
-        f"{found['name'][:16]}, seq {found['seq']}, {found['origin']}{wait}, {rate}",
-    )
+    path = f", {found['path_ms']} ms away" if found["path_ms"] else ""
+    way = f"{found['origin']}{wait}{path}, {rate}"
+    yield "descriptor", f"{found['name'][:16]}, seq {found['seq']}, {way}"
+    if found["time_bound_ns"] is not None:
+        stated = f"within {span(found['time_bound_ns'])} when locked"
+        yield "", f"its clock: {stated}, by {found['time_document']!r}"
     for one in found["stations"]:
         klass = f", class {one['class']}" if one["class"] else ""
         yield "", f"station {one['name']!r}, IDCODE {one['idcode']}{klass}"
