@@ -19,7 +19,7 @@ from drivers.decode import compiled
 from drivers.gnss.fix import Fix
 from drivers.line import FrameError
 from drivers.values import Value, missing
-from evidence import event, gap, instant, position
+from evidence import cbor, event, gap, instant, position
 from evidence.code import Check, Class, Flag, Kind, Reason, TimeSource
 from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
@@ -146,10 +146,20 @@ def _channel(of: KnownDescriptor, at: int) -> Told:
     channel = of.descriptor.channels[at]
     return {
         "phase": channel.phase,
+        "bus": _bus(of.told.get(channel.aliases or b"")),
         "node": None if channel.node is None else str(UUID(bytes=channel.node)),
         "terminal": None if channel.terminal is None else str(UUID(bytes=channel.terminal)),
         "direction": _DIRECTIONS[channel.direction],
     }
+
+
+def _bus(value: bytes | None) -> str:
+    """What people call it: the first of its names (evidence.siteplan.Bus)."""
+    try:
+        names = () if value is None else cbor.decode(value)
+    except EvidenceError:
+        return ""
+    return names[0] if type(names) is tuple and names and type(names[0]) is str else ""
 
 
 def _plain(value: Value) -> Any:

@@ -89,7 +89,7 @@ def _value(row: Told) -> str:
     if row.get("phase"):
         parts.append(f"phase {row['phase']}")
     if row.get("node"):
-        parts.append(f"bus {row['node']}")
+        parts.append(" ".join(word for word in ("bus", row["bus"], row["node"]) if word))
     if row.get("terminal"):
         way = f" ({row['direction']})" if row["direction"] else ""
         parts.append(f"terminal {row['terminal']}{way}")
@@ -141,7 +141,8 @@ def _verdict(found: Told | None) -> Iterator[tuple[str, str]]:
     for one in found["sources"]:
         off = "" if one["offset_ns"] is None else f" {span(one['offset_ns'])} off"
         error = "" if one["error_ns"] is None else f" +-{span(one['error_ns'])}"
-        yield "", f"source {one['name']}: {one['state']}{off}{error}; {one['words']}"
+        words = f"; {one['words']}" if one["words"] else ""
+        yield "", f"source {one['name']}: {one['state']}{off}{error}{words}"
     yield "", f"place {found['place']}{_distance(found)}"
     for one in found["tripped"]:
         where = "" if one["stream"] is None else f" of stream {one['stream']}"

@@ -45,7 +45,7 @@ async def test_a_sample_is_shown_with_its_verdict_and_its_fix(
     assert fix["name"].startswith("roof") and fix["before_ns"] >= 0
     assert fix["fix"] == "space" and fix["mode"] == "navigation"
     assert abs(fix["latitude"] - SURVEY.latitude) < 1e-3
-    assert any(row["unit"] == "V" and row["node"] for row in found["values"])
+    assert {row["bus"] for row in found["values"] if row["unit"] == "V"} == {"Bus 1"}
     assert (found["class"], found["reason"]) == ("simulated", "simulation")  # a bench's
     asked = ["--at", instant.words(begun), "--stream", "gateway-1/pmu"]
     assert main(["show", store, *asked]) == 0
