@@ -8,7 +8,6 @@ from typing import Any
 from evidence.code import Flag
 from evidence.leap import NS
 from hil.devices.pace import tai_now
-from hil.devices.watch import PENDING_S
 from hil.faults.doubt import Injection, Told
 from hil.faults.fault import Scale
 from hil.faults.lookout import Lookout
@@ -57,4 +56,6 @@ async def second(rig: Rig, scale: Scale) -> dict[str, Any]:
             excuses=ambiguous,
         )
     )
-    return {"inserted_at_tai_s": era.inserted_tai // NS, "pending_s_max": PENDING_S}
+    inserted = range(era.inserted_tai, era.inserted_tai + NS)
+    sent = [tai for line in rig.lines for tai in line.instants() if tai in inserted]
+    return {"sent_in_it": len(sent)}
