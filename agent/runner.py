@@ -5,7 +5,9 @@ stop.
    with it.
 2. `_supervise` holds the one broad except of the whole agent: a driver's bug is logged with its
    trace, counted, and the source opened again.
-3. On stop the lines are closed first, then the run ends under a last head, then the record has
+3. A line is not read while the disk has no room; but for a receiver's, whose every second the clock
+   needs: what cannot be kept of it is counted and stated.
+4. On stop the lines are closed first, then the run ends under a last head, then the record has
    DRAIN_S to answer.
 
 It parses no protocol and touches no disk.
@@ -30,6 +32,7 @@ from agent.timing.assembly import timekeeping
 from agent.timing.opinion import Ruling
 from agent.transport import Transport
 from agent.uplink import Uplink
+from agent.verdict import Steps, Verdicts
 from drivers import registry
 from drivers.gnss.fix import Fix
 from drivers.line import LinkError, Source
@@ -66,9 +69,17 @@ class Runner:
         self.health = Health()
         self._gateway, self._clock, self._random = gateway, clock, random
         self._hearing = Hearing(gateway.plan, clock, random, self.health)
-        self._keeper = Keeper(
-            gateway, self._hearing, clock, Jump(clock), device, random, self.health
+        receivers = [one.name for one in gateway.sources if one.scheme in registry.RECEIVERS]
+        self._verdicts = Verdicts(
+            self._hearing,
+            clock,
+            gateway.plan.site.survey,
+            receivers,
+            gateway.file.clock.verdict_s,
+            lambda: self._keeper.room.is_set(),
         )
+        watch = Steps(Jump(clock), self._verdicts.stepped)
+        self._keeper = Keeper(gateway, self._hearing, clock, watch, device, random, self.health)
         self._uplink = Uplink(
             client,
             gateway.anchors.log_key,
@@ -80,8 +91,8 @@ class Runner:
         )
         self._client = client
         # Who hears each fix of a receiver, and each ruling on the clock: at once, and never raises.
-        self.fixes: list[Callable[[str, Fix], None]] = []
-        self.rulings: list[Callable[[Ruling], None]] = []
+        self.fixes: list[Callable[[str, Fix], None]] = [self._verdicts.heard]
+        self.rulings: list[Callable[[Ruling], None]] = [self._verdicts.ruled]
         self._timekeeping = timekeeping(gateway, clock, self._rule)
         self._outlook = Outlook(gateway, self._keeper, clock, self.health)
 
@@ -105,6 +116,7 @@ class Runner:
         keeping = [
             *(self._task(self._timekeeping.watch()), self._task(self._keeper.keep())),
             *(self._task(self._uplink.run()), self._task(self._outlook.watch())),
+            self._task(self._verdicts.watch()),
         ]
         telling = self._task(self._tell(spool))
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]
@@ -130,13 +142,14 @@ class Runner:
     async def _tell(self, spool: Path) -> None:
         """Answers for status; without a socket the agent goes on, since it only tells."""
         try:
-            await status.serve(spool, self._report)
+            await status.serve(spool, self.report)
         except OSError as fault:
             log.error("no status socket beside %s: %s", spool, fault.strerror)
 
-    def _report(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
+        """The agent's account of itself, for JSON."""
         self.health.clock = self._clock.fault or "synchronised"
-        return self.health.report()
+        return self.health.report() | self._verdicts.report()
 
     async def _supervise(self, source: Source) -> None:
         """Keeps one source open."""
@@ -163,9 +176,10 @@ class Runner:
 
     async def _listen(self, source: Source) -> None:
         """Opens a source and hears it until its line fails. Raises LinkError."""
-        health = self.health.source(source.name)
+        health, room = self.health.source(source.name), self._keeper.room
         driver = registry.open_driver(source, self._clock)
-        if source.scheme in registry.RECEIVERS:
+        tells = source.scheme in registry.RECEIVERS
+        if tells:
             cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
         try:
             health.state = "opening"
@@ -175,10 +189,10 @@ class Runner:
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
-                self._hearing.hear(source.name, items)
+                self._hearing.hear(source.name, items, room.is_set() or not tells)
                 self._keeper.heard()
-                if not self._keeper.room.is_set():
-                    await self._keeper.room.wait()
+                if not tells and not room.is_set():
+                    await room.wait()
         finally:
             await driver.close()
 

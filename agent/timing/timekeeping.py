@@ -26,6 +26,7 @@ from evidence.code import TimeSource
 from evidence.leap import NS
 
 PERIOD_S = 1.0
+SOON_NS = 100_000_000  # between two rulings: of a receiver at ten epochs a second each is one
 ANSWER_S = 0.2  # they answer in a few ms; a jump must be ruled on within a second all the same
 WORD_S_MAX = 4  # an answer that takes longer will not come, and the last one is old
 # What parts CLOCK_REALTIME from CLOCK_MONOTONIC is a step. They are read within some us of each
@@ -76,10 +77,15 @@ class Timekeeping:
         self._steps = Steps()
 
     def hear(self, name: str, fix: Fix) -> None:
-        """A receiver told an epoch."""
-        found = self._heard.get(name)
-        if found is not None:
-            found.hear(fix)
+        """A receiver told an epoch. It is ruled on at once: within a second of an epoch that jumped
+        the clock must know.
+        """
+        found, ruling = self._heard.get(name), self.ruling
+        if found is None:
+            return
+        found.hear(fix)
+        if ruling is not None and self._clock.monotonic_ns() - ruling.at_ns >= SOON_NS:
+            self._rule()
 
     async def watch(self) -> None:
         """Asks and rules every second, until cancelled."""
@@ -136,7 +142,8 @@ class Steps:
 
     def __init__(self) -> None:
         self._anchor_ns: int | None = None  # TAI less monotonic, at the last look
-        self._vouching: set[str] = set()  # who had a word then
+        self._vouching: set[str] = set()  # who had a word then, or had one and fails since
+        self._marks: dict[str, int] = {}
         self._before: dict[str, int] = {}  # marks at the step, of those not heard anew since
 
     def judged(self, words: Sequence[Opinion], anchor_ns: int) -> list[Opinion]:
@@ -144,11 +151,15 @@ class Steps:
         monotonic.
         """
         if self._anchor_ns is not None and abs(anchor_ns - self._anchor_ns) > STEP_NS:
-            for word in words:
-                if word.name in self._vouching or word.name in self._before:
-                    self._before[word.name] = word.mark
+            stepped = [word for word in words if word.name in self._vouching]
+            self._before.update((word.name, word.mark) for word in stepped)
         self._anchor_ns = anchor_ns
-        self._vouching = {word.name for word in words if word.error_ns is not None}
+        for word in words:
+            if word.error_ns is not None:
+                self._vouching.add(word.name)
+            elif word.mark != self._marks.get(word.name):
+                self._vouching.discard(word.name)
+            self._marks[word.name] = word.mark
         return [self._judged(word) for word in words]
 
     def _judged(self, word: Opinion) -> Opinion:
