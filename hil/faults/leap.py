@@ -14,10 +14,10 @@ from hil.faults.lookout import Lookout
 from hil.faults.outfit import Outfit
 from hil.faults.rig import Rig, RigError
 
-DUE_S = 27  # after the rig was made: until all is well, and PMUs announce it
-ANNOUNCED_S = 10  # before it; C37.118.2-2011 Table 3: 60 s at most, 1 s at least
+DUE_S = 30  # after the rig was made: until all is well, and PMUs announce it
+ANNOUNCED_S = 5  # before it; C37.118.2-2011 Table 3: 60 s at most, 1 s at least
 SAID_NS, CLEARS_NS = NS, 5 * NS
-AFTER_S = 6.0
+AFTER_S = 4.0
 # A frame is heard after its instant, and within this of it: a whole second off it is not.
 NEAR_NS = NS // 2
 
