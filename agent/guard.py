@@ -271,12 +271,13 @@ class Guard:
 
     def _step_words(self, tai: int, rise: int) -> str:
         way, clock = ("earlier", "forward") if rise < 0 else ("later", "back")
-        for hz, cycle in _CYCLES_NS:
-            if abs(abs(rise) - cycle) <= JITTER_NS // 2:
-                by = f"a cycle of {hz} Hz"
-                break
+        # One arrival alone is as much too late as the line's jitter had it; a least one is not.
+        more = JITTER_NS if rise < 0 else MS
+        cycles = [hz for hz, cycle in _CYCLES_NS if -MS <= cycle - abs(rise) <= more]
+        if cycles:
+            by = "a cycle" if len(cycles) > 1 else f"a cycle of {cycles[0]} Hz"
         else:
-            by = misset.name(tai, -rise, JITTER_NS, self._table).text
+            by = misset.name(tai, -rise, more, self._table).text
         words = f"its clock went {clock} ({by}), or the way to it has changed"
         return f"arrivals are {misset.span(rise)} {way} than in the minute before: {words}"
 

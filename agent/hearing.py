@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from agent import description
+from agent import description, survey
 from agent.checks import Checks, Of
 from agent.clock import RunClock
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE
@@ -388,6 +388,9 @@ class Hearing:
         lane.set_up(setup)
         self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
+        if setup.configuration:
+            self._health.source(source).place(setup)
+            survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name

@@ -33,6 +33,7 @@ from evidence.refusal import EvidenceError
 from record.channel import channels_of
 from record.continuity import Doubt
 from record.known import Known, KnownDescriptor
+from record.overlay import by_range
 from record.schema import Entry
 from record.store import Store
 
@@ -103,9 +104,10 @@ class Values:
             return
         classed = receipt.read(cose.read(entry.receipt).payload).classed
         spans = spans_of(self._store, entry, ranges, readings)
-        for part, reading, span in zip(ranges, readings, spans, strict=False):
+        rows = by_range(ranges, classed)
+        for part, reading, span, of in zip(ranges, readings, spans, rows, strict=False):
             if reading is not None and reading.frames is not None:
-                self._look(entry, part, reading, span, _passed_over(part, classed))
+                self._look(entry, part, reading, span, _passed_over(of))
 
     def doubts(self) -> list[Doubt]:
         """What was found in the stretch, stream by stream."""
@@ -189,11 +191,9 @@ def _reading(known: KnownDescriptor) -> Reading:
     return Reading(known, reader, frames, channels_of(known, frames.slots) if frames else ())
 
 
-def _passed_over(part: Range, classed: Sequence[Classed]) -> list[range]:
+def _passed_over(classed: Sequence[Classed]) -> list[range]:
     return [
-        range(row.first_seq, row.last_seq + 1)
-        for row in classed
-        if row.stream == part.stream and row.klass >= Class.DATA_INVALID
+        range(row.first_seq, row.last_seq + 1) for row in classed if row.klass >= Class.DATA_INVALID
     ]
 
 

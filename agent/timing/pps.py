@@ -3,11 +3,17 @@
 1. The kernel stamps an edge by CLOCK_REALTIME. Which second it is, the pulse does not say: its
    receiver does, by the epoch heard after the edge and before the next is due; or, for a clock that
    tells nothing else, this machine's own, while its bound leaves one whole second only.
-2. The offset is edge less second less the delay of the cable. The error is a sum of maxima: three
-   times the receiver's tAcc (or what the site states), how the last edges scatter (spread.py), and
-   what the receiver says of the pulse itself (qErr: the grain of its own clock, some 10 ns, far
-   below what a kernel's stamp scatters; so it is in the error, and corrects nothing).
-3. A pulse that its receiver calls unlocked, one that is missing, and one whose edges are not known
+2. The kernel's stamp comes late, by 0 to latency_ns: half of that is taken off, and half is error.
+   How stamps scatter can be seen, their mean cannot: a clock that follows them is off by it.
+3. The offset is edge less second less the delay of the cable. The error is a sum of maxima: three
+   times the receiver's tAcc (or what the site states), the lateness, how the last edges scatter
+   (spread.py), and what the receiver says of the pulse itself (qErr: the grain of its own clock,
+   some 10 ns, far below what a kernel's stamp scatters; so it is in the error, and corrects
+   nothing).
+4. An edge that is later than the two before it let expect, by more than latency_ns and by
+   LATE_NS_MAX at most, waited for another interrupt. It counts for nothing unless the next one is
+   as late: a jump of that size shows a second later.
+5. A pulse that its receiver calls unlocked, one that is missing, and one whose edges are not known
    well enough yet vouch for nothing.
 
 Linux: Documentation/driver-api/pps.rst. No such device was at hand: files laid as the kernel writes
@@ -35,6 +41,7 @@ EDGES = 4  # an edge is read before the epoch that names its second is heard
 # edge's own lateness.
 SECOND_NS_MAX = 400_000_000
 LEAP_S = 2
+LATE_NS_MAX = 1_000_000  # no interrupt is kept waiting for longer on a machine that keeps time
 PS_PER_NS = 1000
 
 
@@ -89,7 +96,8 @@ class PpsKeeper:
 
     def _judged(self, now: Instant, now_ns: int) -> Opinion:
         """By the newest edge whose second is known."""
-        for edge in reversed(self._edges):
+        for at in range(len(self._edges) - 1, -1, -1):
+            edge = self._edges[at]
             edge_tai = self._tai(edge)
             second = self._second(edge_tai, now)
             if second is not None and now.tai - edge_tai <= 2 * MISSING_NS:
@@ -97,9 +105,19 @@ class PpsKeeper:
                 if edge.sequence != self._added:
                     self._spread.add(offset_ns)
                     self._added = edge.sequence
+                if self._late(at):
+                    continue
                 return self._opinion(offset_ns, now_ns - max(now.tai - edge_tai, 0))
         whose = "its receiver" if self._receiver is not None else "this machine's clock"
         return self._wordless(now_ns, f"{whose} does not say which second the pulse is")
+
+    def _late(self, at: int) -> bool:
+        """Rule 4."""
+        if at < 2:
+            return False
+        first, second, last = (self._edges[near].realtime_ns for near in (at - 2, at - 1, at))
+        bend_ns = (last - 2 * second + first + NS // 2) % NS - NS // 2
+        return self._options.latency_ns < bend_ns <= LATE_NS_MAX
 
     def _second(self, edge_tai: int, now: Instant) -> int | None:
         if self._receiver is not None:
@@ -110,8 +128,9 @@ class PpsKeeper:
 
     def _opinion(self, offset_ns: int, at_ns: int) -> Opinion:
         fix = self._receiver.fix if self._receiver is not None else None
+        late_ns = self._options.latency_ns // 2
         said = Opinion(
-            *(self.name, self._kind, at_ns, offset_ns, None, 0, ()),
+            *(self.name, self._kind, at_ns, offset_ns - late_ns, None, 0, ()),
             locked=True,
             traceable=fix is not None,
             leap_pending=fix is not None and fix.leap.near(),
@@ -123,7 +142,10 @@ class PpsKeeper:
             return said._replace(locked=False, traceable=False, fault="its receiver: not locked")
         if spread_ns is None:
             return said._replace(fault="its edges are too few yet to say how they scatter")
-        terms = (self._accuracy(fix), Term("scatter of edges", spread_ns), *_grain(fix))
+        terms = (
+            *(self._accuracy(fix), Term("interrupt / 2", self._options.latency_ns - late_ns)),
+            *(Term("scatter of edges", spread_ns), *_grain(fix)),
+        )
         self._mark = at_ns
         return said._replace(error_ns=sum(term.ns for term in terms), terms=terms)
 
@@ -133,7 +155,6 @@ class PpsKeeper:
         return Term("pulse, as stated", self._options.accuracy_ns or 0)
 
     def _wordless(self, now_ns: int, fault: str) -> Opinion:
-        self._spread.clear()
         return Opinion(
             *(self.name, self._kind, now_ns, None, None, 0, ()), mark=self._mark, fault=fault
         )

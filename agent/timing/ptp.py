@@ -111,7 +111,6 @@ class PtpKeeper:
         return Moment(self._clock.monotonic_ns(), tai_ns, tai_utc_s, near)
 
     def _wordless(self, fault: str) -> Opinion:
-        self._spread.clear()
         at_ns = self._clock.monotonic_ns()
         return Opinion(
             *(self.name, TimeSource.PTP, at_ns, None, None, 0, ()), mark=self._mark, fault=fault

@@ -1,7 +1,8 @@
 """How far one source's measurements scatter, by the last few of them.
 
-1. What counts are second differences: a clock that runs off evenly has none, and a single jump is
-   in two or three of them, which the median passes over: a jump must not excuse itself.
+1. What counts are second differences: a clock that runs off evenly has none, and a jump is in two
+   of them, which the median passes over: a jump must not excuse itself. So does a pause; what was
+   known before one is kept.
 2. For normal scatter of one sigma the median of their magnitudes is 1.65 sigma (sqrt(6) x 0.6745);
    SIGMAS of them are stated.
 
@@ -11,7 +12,7 @@ It measures nothing itself.
 from collections import deque
 
 KEPT = 16  # at one a second
-NEEDED = 4  # below that nothing is known
+NEEDED = 7  # five second differences, of which a jump has two
 SIGMAS = 3
 _MEDIAN_MILLI = 1652  # of one sigma
 
@@ -24,9 +25,6 @@ class Spread:
 
     def add(self, offset_ns: int) -> None:
         self._offsets.append(offset_ns)
-
-    def clear(self) -> None:
-        self._offsets.clear()
 
     @property
     def ns(self) -> int | None:
