@@ -268,9 +268,7 @@ def test_an_honest_device_is_never_doubted(
 
     off = round((bound or 0) * rng.uniform(-1, 1))
     half = line.number
-    line.run(
-        100, off=steady(off), delay=delay, bound=bound, heard_bound=steady(gateway), gateway=ahead
-    )
+    line.run(100, off=steady(off), delay=delay, bound=bound, heard_bound=steady(gateway), gateway=ahead)
     line.hearing.lost("pmu")
     line.hearing.hear("pmu", [line.setup])
     line.run(10, off=steady(off), bound=bound, heard_bound=steady(gateway), gateway=ahead)
