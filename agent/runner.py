@@ -112,6 +112,12 @@ class Runner:
 
         `ready` is called once every source is being opened. Raises SpoolError if it cannot start.
         """
+        try:
+            await self._run(stop, ready)
+        finally:
+            await self._timekeeping.close()
+
+    async def _run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await self._timekeeping.renew()
         await self._keeper.start()
         spool = self._gateway.path(self._gateway.file.spool.path)
@@ -132,7 +138,6 @@ class Runner:
                 await self._keeper.answered(DRAIN_S)
         finally:
             await _cancelled([waiting, telling, *keeping])
-            await self._timekeeping.close()
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
@@ -151,8 +156,10 @@ class Runner:
     def report(self) -> dict[str, Any]:
         """The agent's account of itself, for JSON."""
         self.health.clock = self._clock.fault or "synchronised"
-        found = self.health.report() | self._verdicts.report()
-        return found | {"pairs": self._neighbours.report()}
+        told = self.health.report() | self._verdicts.report()
+        told["time"] = self._timekeeping.report() | {"flags": told["time"]["flags"]}
+        told["pairs"] = self._neighbours.report()
+        return told
 
     async def _supervise(self, source: Source) -> None:
         """Keeps one source open."""

@@ -150,6 +150,8 @@ def test_ranges_end_where_arrival_comes_back_into_its_window(
     [
         ({"origin": "concentrator", "wait_ms": 2000}, 2_700_000_000, UNCHECKED),
         ({"origin": "concentrator", "wait_ms": 2000}, 2_800_000_000, TOO_LATE),
+        ({"path_ms": 300}, 1_010_000_000, UNCHECKED),
+        ({"path_ms": 300}, 1_030_000_000, TOO_LATE),
         ({"origin": "concentrator", "wait_ms": None}, 5_700_000_000, UNCHECKED),  # it does not say
         ({"origin": "concentrator", "wait_ms": None}, 5_800_000_000, TOO_LATE),
         ({"channels": ((1, "VA"),)}, 5_700_000_000, UNCHECKED),  # of two devices
