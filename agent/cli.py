@@ -1,4 +1,4 @@
-"""`gridseal-agent`: run, check, status, export, listen.
+"""`gridseal-agent`: run, check, status, clock, export, listen.
 
 Exit codes: 0 well, 1 it failed at work, 2 it was told something wrong.
 
@@ -14,9 +14,9 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from agent import config, listen
+from agent import clockface, config, listen
 from agent.config import Gateway
 from drivers import registry
 from drivers.keystore.uri import KeyStoreError, open_signer
@@ -54,8 +54,15 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "gridseal-agent",
         description="Hears devices, seals every sample, forwards it to the record.",
     )
@@ -64,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run the gateway until SIGTERM or Ctrl-C"),
         ("check", _check, "read the configuration; say what lines carry, and who says what place"),
         ("status", _status, "ask the running agent how it is"),
+        ("clock", clockface.main, "say how far the clock may be off, by which source, and why"),
         ("export", _export, "write a part of the archive as a file that proves itself"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -73,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(call=call)
         if name == "export":
             _add_export(command)
+        if name == "clock":
+            clockface.add(command)
         if name == "check":
             told = (
                 "open the lines of PMUs and receivers for up to so many seconds, to compare places"

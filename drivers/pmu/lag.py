@@ -55,7 +55,7 @@ class Lags:
         # No shift at all is counted twice, and once is enough.
         counts[LAGS] -= 1
         sums[LAGS] -= first - second
-        squares[LAGS] -= (first - second) ** 2
+        squares[LAGS] -= (first - second) * (first - second)
         for back, (early, late) in enumerate(
             zip(reversed(self._first), reversed(self._second), strict=True)
         ):
