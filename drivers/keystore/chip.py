@@ -49,7 +49,7 @@ _PASSING = {0x908, 0x909, 0x920, 0x922, 0x923, 0x100}  # yielded ... rate, retry
 _LAYER_SHIFT, _TCTI_LAYER, _LAYERS = 16, 10, 0xFF  # TSS 2.0 Overview 3.3: who says it
 # Of those: what is wrongly named, and not away: not implemented, bad reference or value, not
 # supported (TSS 2.0 Overview 3.3, base error codes).
-_TCTI_NAMED = {0x02, 0x05, 0x0B, 0x14}
+_TCTI_NAMED = {0x02, 0x05, 0x0B, 0x15}
 _KERNELS = "device"  # its TCTI takes a path
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from drivers.keystore.process import Process
 from drivers.keystore.secret import Secret
-from drivers.keystore.uri import KeyStoreError, PinError
+from drivers.keystore.uri import AwayError, KeyStoreError, PinError
 from evidence.code import ALG_ED25519, ALG_ESP256
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
@@ -29,9 +29,16 @@ class Store:
         self.place, self._module, self._told, self.secret = place, module, told, secret
 
     def show(self) -> PublicKey:
-        """The public key; the PIN is asked for only where the store shows nothing without."""
+        """The public key; the PIN is taken only where the store shows nothing without."""
         with self.process(False) as process:
-            return self._public(self.ask(process, "show", [], self.secret.given))
+            try:
+                return self._public(self.ask(process, "show", [], secret=False))
+            except AwayError:
+                raise
+            except KeyStoreError:
+                if not self.secret.given:
+                    raise
+            return self._public(self.ask(process, "show", []))
 
     def make(self) -> PublicKey:
         """A new key."""
@@ -71,7 +78,7 @@ class HeldKey:
         return f"HeldKey({self._store.place}, {self.public.kid.hex()})"
 
     def sign(self, message: bytes) -> bytes:
-        """R || S. Raises KeyStoreError. Blocks as long as the store does, process.CALL_S at most."""
+        """R || S. Raises KeyStoreError. Blocks as long as the store, CALL_S of process at most."""
         about = [self.public.alg, self.public.raw, message]
         signature = self._store.ask(self._process, "sign", about)
         if not isinstance(signature, bytes) or not self.public.verify(message, signature):

@@ -50,13 +50,12 @@ class Process:
     def call(self, name: str, told: list[Any], secret: bytes | None) -> Any:
         """What the module's function of that name gives. Raises KeyStoreError."""
         with self._lock:
+            code = Code.AWAY
             try:
                 code, value = self._asked(message.encode([self._module, name, told, secret]))
-            except BaseException:
-                self._end()
-                raise
-            if code != Code.OK or not self._stays:
-                self._end()
+            finally:
+                if code != Code.OK or not self._stays:
+                    self._end()
         if code != Code.OK:
             raise _FAULTS[code](self._place, value)
         return value
