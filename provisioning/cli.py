@@ -22,7 +22,7 @@ from evidence.anchor import Authorities
 from evidence.config import ConfigError
 from evidence.credential import ROLES
 from evidence.siteplan import Survey
-from provisioning import credential, source
+from provisioning import credential, key, source
 from provisioning.argument import Parser, UsageError, check_command, parsed
 from provisioning.init import (
     AUTHORITY_KEY,
@@ -55,6 +55,8 @@ def _run(argv: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return REFUSED
     check_command(parser, commands, argv)
+    if argv[0] == "key":  # commands of its own
+        return key.run(argv[1:] or ["--help"])
     asked = parsed(parser, commands, argv)
     return _init(asked) if asked.command == "init" else _show(asked)
 
@@ -62,7 +64,7 @@ def _run(argv: Sequence[str]) -> int:
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     about = "Makes what the agent and the record read: keys, credential, configuration."
     parser = Parser(prog="gridseal-provision", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="init | show", required=True)
+    several = parser.add_subparsers(dest="command", metavar="init | show | key", required=True)
     commands = {
         "init": several.add_parser(
             "init",
@@ -72,6 +74,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         "show": several.add_parser(
             "show", help="say in words what a credential says", allow_abbrev=False
         ),
+        "key": several.add_parser("key", help="make a key in its store, or show its public half"),
     }
     _init_arguments(commands["init"])
     show = commands["show"]

@@ -37,6 +37,7 @@ except ImportError as missing:
     text = f"needs the TPM2 Software Stack (Debian: libtss2-esys-3.0.2-0): {missing}"
     raise KeyStoreError("", text) from missing
 
+_TRIAL_BYTES = 32
 PIN_BYTES_MAX = 32  # Part 1 13.9: no longer than the digest of the key's name
 _SRK = 0x81000001  # TCG TPM v2.0 Provisioning Guidance 7.8: where the storage root key stays
 _NEEDED = TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SENSITIVEDATAORIGIN
@@ -103,10 +104,14 @@ def make(told: list[Any], pin: bytes | None) -> list[Any]:
                 parent, tss.TPM2B_SENSITIVE_CREATE(closed), _new(pin), session1=session
             )
             public = _public_of(public_half)
-            if asked.handle:
-                with _loaded(tpm, parent, private_half, public_half) as key:
+            with _loaded(tpm, parent, private_half, public_half) as key:
+                trial = os.urandom(_TRIAL_BYTES)
+                signature = _signed(tpm, key, public_half, asked, pin, trial)
+                if not public.verify(trial, signature):
+                    raise KeyStoreError("", "makes keys whose signatures do not hold")
+                if asked.handle:
                     tpm.tr_close(tpm.evict_control(tss.ESYS_TR.OWNER, key, asked.handle))
-                return [public.alg, public.raw]
+                    return [public.alg, public.raw, b""]
         blob = TSSPrivKey(private_half, public_half, pin is None, named).to_pem()
         return [public.alg, public.raw, blob]
 

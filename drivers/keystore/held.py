@@ -32,20 +32,18 @@ class Store:
         """The public key; the PIN is taken only where the store shows nothing without."""
         with self.process(False) as process:
             try:
-                return self._public(self.ask(process, "show", [], secret=False))
+                return public_of(self.place, self.ask(process, "show", [], secret=False))
             except AwayError:
                 raise
             except KeyStoreError:
                 if not self.secret.given:
                     raise
-            return self._public(self.ask(process, "show", []))
+            return public_of(self.place, self.ask(process, "show", []))
 
     def make(self) -> PublicKey:
         """A new key."""
-        secret = self.secret.new() if self.secret.given else None
         with self.process(False) as process:
-            value = self.call(process, "make", [self.secret.typed], secret)
-        return self._public(value)
+            return public_of(self.place, self.ask(process, "make", []))
 
     def process(self, stays: bool) -> Process:
         return Process(self.place, self._module, stays)
@@ -62,9 +60,6 @@ class Store:
             if pin is not None:
                 self.secret.note_wrong(pin, fault.text)
             raise
-
-    def _public(self, value: Any) -> PublicKey:
-        return public_of(self.place, value)
 
 
 class HeldKey:

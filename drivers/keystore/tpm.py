@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.keystore import private, query
-from drivers.keystore.held import HeldKey, Store
+from drivers.keystore.held import HeldKey, Store, public_of
+from drivers.keystore.process import Process
 from drivers.keystore.secret import Secret
 from drivers.keystore.uri import Ask, KeyStoreError
 from evidence.key import PublicKey
@@ -72,21 +73,24 @@ class _Chip(Store):
         self._path = None if handle else base / named.removeprefix("//")
 
     def make(self) -> PublicKey:
-        if self._path is None:
-            return super().make()
-        if os.path.lexists(self._path):
+        """A new key, under a new PIN where one is to come from somewhere."""
+        path = self._path
+        if path is not None and os.path.lexists(path):
             text = "exists already; a key is never overwritten: name another file"
-            raise KeyStoreError(str(self._path), text)
-        secret = self.secret.new() if self.secret.given else None
+            raise KeyStoreError(str(path), text)
+        pin = self.secret.new() if self.secret.given else None
         with self.process(False) as process:
-            value = super().call(process, "make", [b"", self.secret.typed], secret)
-        if not isinstance(value, tuple) or len(value) != 3 or not isinstance(value[2], bytes):
-            raise KeyStoreError(self.place, "said nothing that is a key")
-        private.create(self._path, value[2])
-        if private.content(self._path, _BLOB_BYTES_MAX) != value[2]:
-            raise KeyStoreError(str(self._path), "reads back as another; do not use it")
-        return self._public(value[:2])
+            alg, raw, blob = super().call(process, "make", [b"", self.secret.typed], pin)
+        if path is not None:
+            private.create(path, blob)
+            if private.content(path, _BLOB_BYTES_MAX) != blob:
+                raise KeyStoreError(str(path), "reads back as another; do not use it")
+        return public_of(self.place, (alg, raw))
 
-    def call(self, process: Any, name: str, more: list[Any], pin: bytes | None) -> Any:
+    def ask(self, process: Process, name: str, more: list[Any], secret: bool = True) -> Any:
+        """With the PIN, if the key was given one: a TPM's keys need none."""
+        return super().ask(process, name, more, secret and self.secret.given)
+
+    def call(self, process: Process, name: str, more: list[Any], pin: bytes | None) -> Any:
         blob = b"" if self._path is None else private.content(self._path, _BLOB_BYTES_MAX)
         return super().call(process, name, [blob, *more], pin)
