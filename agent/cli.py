@@ -102,7 +102,6 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from agent.account import ClockError
     from agent.runner import Runner, calm_collector
     from agent.schema import SpoolError
     from agent.transport import UplinkError
@@ -120,7 +119,7 @@ def _run(arguments: argparse.Namespace) -> int:
             asyncio.run(_until_told(runner, gateway))
             if report:
                 report.write(json.dumps(runner.health.report()))
-    except (ClockError, UplinkError, SpoolError, OSError) as fault:
+    except (UplinkError, SpoolError, OSError) as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 1
     return 0
@@ -141,7 +140,7 @@ def _prepared(gateway: Gateway) -> _Ready:
 
     section = gateway.file.clock
     table = leap_table(gateway.path(section.leap_seconds) if section.leap_seconds else None)
-    clock = SystemClock(section.source, table)
+    clock = SystemClock(table)
     loads = tuple(_load_words(gateway, source, clock) for source in gateway.sources)
     device = _device(gateway)
     _check_credential(gateway, table.utc_ns(clock.now().tai) // NS)

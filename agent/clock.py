@@ -2,49 +2,34 @@
 
 The only module of the agent that asks the operating system for the time.
 
-1. `now` is CLOCK_REALTIME by the leap table, in integer ns. Its bound is None unless the operating
-   system says that its clock is synchronised and the leap table vouches for the second.
-2. The account of the synchronisation is taken apart from the reading, and ages: the bound grows by
-   the account's own rate, and after ACCOUNT_S_MAX there is none.
+1. `now` is CLOCK_REALTIME by the leap table, in integer ns. Its bound is None unless a ruling
+   (agent/timing) says what it is and the leap table vouches for the second.
+2. The ruling is taken apart from the reading, and ages: the bound grows by the ruling's own rate,
+   and after RULING_S_MAX there is none.
 3. CLOCK_REALTIME and CLOCK_MONOTONIC are slewed alike and part only in steps, and TAI minus
-   monotonic does not even change at a leap second. So whatever it has changed by since the account
-   was taken is added to the bound, and an account that was stepped over counts for nothing until
-   whoever disciplines the clock has corrected it anew.
+   monotonic does not even change at a leap second. So whatever it has changed by since the reading
+   on which the ruling rests is added to the bound. What a step makes of the sources' words is
+   agent/timing/timekeeping.py's.
 4. During an inserted second the kernel repeats 23:59:59 in the state TIME_OOP (adjtimex(2)). Near a
    leap second that the table knows, time and state are read together, by adjtimex, and TAI runs on.
 5. Nothing is ever set. modes is 0 in every adjtimex.
-
-What the bound is made of stands in agent/account.py.
 """
 
-import asyncio
 import ctypes
 import os
 import time
 from bisect import bisect_right
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import NamedTuple, Protocol
 
-from agent.account import (
-    STA_NANO,
-    TIME_OOP,
-    Account,
-    Timex,
-    ask_chrony,
-    chrony_account,
-    kernel_account,
-)
-from agent.account import (
-    ClockError as ClockError,
-)
+from agent.timing.opinion import Ruling
 from drivers.line import Clock, Instant
 from evidence import leap
-from evidence.code import TimeSource
+from evidence.code import Flag, TimeSource
 from evidence.config import ConfigError
 from evidence.leap import NS, LeapTable
 
-REFRESH_S = 16  # a quarter of the 64 s at which NTP daemons begin to poll
-ACCOUNT_S_MAX = 4 * REFRESH_S  # three questions may go unanswered
+RULING_S_MAX = 16  # one comes every second: a program that hangs for longer vouches for nothing
 LEAP_FILE_BYTES_MAX = 256 * 1024  # the real one has 5 KiB
 LEAP_FILE = Path("/usr/share/zoneinfo/leap-seconds.list")  # Debian's tzdata
 EDGE_S = 2  # either side of a leap second: the kernel carries it out a tick late at most
@@ -53,8 +38,22 @@ EDGE_S = 2  # either side of a leap second: the kernel carries it out a tick lat
 WALL_JUMP_NS = 100_000_000
 # BOOTTIME minus MONOTONIC is the time asleep and nothing else; nothing sleeps more briefly.
 BOOT_JUMP_NS = 10_000_000
-_ANCHOR_TRIES = 5
 _NEVER = -(1 << 63)
+# adjtimex(2): states, and bits of status.
+TIME_INS, TIME_DEL, TIME_OOP, TIME_WAIT, TIME_ERROR = 1, 2, 3, 4, 5
+STA_UNSYNC, STA_CLOCKERR, STA_NANO = 0x0040, 0x1000, 0x2000
+
+
+class Timex(NamedTuple):
+    """What adjtimex(2) tells: state, status, and ns or us as named."""
+
+    state: int
+    status: int
+    offset_ns: int
+    maxerror_us: int
+    esterror_us: int
+    time_ns: int  # CLOCK_REALTIME of the same moment as the state
+    tai_utc_s: int = 0  # 0: nobody has told the kernel
 
 
 class Os(Protocol):
@@ -63,6 +62,10 @@ class Os(Protocol):
     def realtime_ns(self) -> int: ...
     def monotonic_ns(self) -> int: ...
     def boottime_ns(self) -> int: ...
+    def raw_ns(self) -> int:
+        """The oscillator alone: CLOCK_MONOTONIC_RAW, which nobody slews."""
+        ...
+
     def adjtimex(self) -> Timex:
         """Raises OSError."""
         ...
@@ -96,6 +99,10 @@ class Linux:
         """Monotonic, and the time asleep."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
+    def raw_ns(self) -> int:
+        """The oscillator alone."""
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+
     def adjtimex(self) -> Timex:
         """Reads, and sets nothing: modes is 0. Raises OSError."""
         timex = _Timex()
@@ -106,7 +113,7 @@ class Linux:
         unit = 1 if timex.status & STA_NANO else 1000
         return Timex(
             state, timex.status, timex.offset * unit, timex.maxerror, timex.esterror,
-            timex.tv_sec * NS + timex.tv_usec * unit,
+            timex.tv_sec * NS + timex.tv_usec * unit, timex.tai,
         )  # fmt: skip
 
 
@@ -162,37 +169,26 @@ class Watch(Protocol):
 
 
 class SystemClock:
-    """drivers.line.Clock of this machine. It vouches for nothing until it was renewed."""
+    """drivers.line.Clock of this machine. It vouches for nothing until a ruling came."""
 
     __slots__ = (
-        "_account", "_anchor_ns", "_at_ns", "_bound_ns", "_chronyc", "_chronyc_host", "_doubted",
-        "_good_until_ns", "_growth_ppb", "_monotonic_ns", "_offset_ns", "_os", "_plain_from_ns",
-        "_plain_until_ns", "_realtime_ns", "_unanswered", "_vouched", "kind", "table",
+        "_anchor_ns", "_at_ns", "_bound_ns", "_good_until_ns", "_growth_ppb", "_monotonic_ns",
+        "_offset_ns", "_os", "_plain_from_ns", "_plain_until_ns", "_realtime_ns", "_ruling",
+        "_unread", "_vouched", "table",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        kind: Literal["kernel", "chrony"],
-        table: LeapTable,
-        system: Os | None = None,
-        *,
-        chronyc: str = "chronyc",
-        chronyc_host: str = "",
-    ) -> None:
-        self.kind = kind
+    def __init__(self, table: LeapTable, system: Os | None = None) -> None:
         self.table = table
         self._os = system or Linux()
         self._realtime_ns = self._os.realtime_ns
         self._monotonic_ns = self._os.monotonic_ns
-        self._chronyc, self._chronyc_host = chronyc, chronyc_host
-        self._account = Account(None, 0, TimeSource.UNKNOWN, False, _NEVER, "not asked yet")
-        self._unanswered = ""
-        self._doubted = False
+        self._ruling: Ruling | None = None
+        self._unread = ""  # why a leap second could not be told from the one before
         self._vouched = True
         self._bound_ns = self._growth_ppb = self._at_ns = 0
         self._good_until_ns = _NEVER
         self._plain_from_ns = self._plain_until_ns = self._offset_ns = 0
-        self._anchor_ns = self._anchor()
+        self._anchor_ns = self.tai_ns() - self.monotonic_ns()  # as it was for the ruling
 
     def now(self) -> Instant:
         """The instant, and its bound. About 1 us."""
@@ -216,94 +212,65 @@ class SystemClock:
         """For durations: never stepped, counts the time asleep."""
         return self._os.boottime_ns()
 
+    def raw_ns(self) -> int:
+        """The machine's oscillator: neither stepped nor slewed."""
+        return self._os.raw_ns()
+
+    def tai_ns(self) -> int:
+        """The instant alone."""
+        return self.now().tai
+
+    def adjtimex(self) -> Timex:
+        """What the kernel says of its clock. Raises OSError."""
+        return self._os.adjtimex()
+
+    def rule(self, ruling: Ruling, anchor_ns: int | None = None) -> None:
+        """From now on the clock is as good as this says. `anchor_ns`: TAI less monotonic, as it was
+        read for the ruling; now, where it is not given.
+        """
+        now_ns = self.tai_ns() - self.monotonic_ns()
+        self._ruling, self._anchor_ns = ruling, now_ns if anchor_ns is None else anchor_ns
+        self._at_ns, self._growth_ppb = ruling.at_ns, ruling.growth_ppb
+        self._bound_ns = ruling.bound_ns or 0
+        good = ruling.bound_ns is not None and self._vouched and not self._unread
+        self._good_until_ns = ruling.at_ns + RULING_S_MAX * NS if good else _NEVER
+
     @property
     def source(self) -> TimeSource:
-        """What the clock follows; UNKNOWN while nothing vouches for it."""
-        return self._account.source if self.fault == "" else TimeSource.UNKNOWN
+        """What the clock is known by; UNKNOWN while nothing vouches for it."""
+        if self._ruling is None or self.fault:
+            return TimeSource.UNKNOWN
+        return self._ruling.source
 
     @property
     def leap_pending(self) -> bool:
         """Whether a leap second is announced or in progress."""
-        return self._account.leap_pending
+        return self._ruling is not None and bool(self._ruling.flags & Flag.LEAP)
 
     @property
     def fault(self) -> str:
         """Why there is no bound; empty when there is one."""
         if not self._vouched:
             return "the leap second list has expired: TAI - UTC is not known"
-        if self._account.bound_ns is None:
-            return self._unanswered or self._account.fault
-        if self._doubted:
-            return "the clock was stepped, and has not been corrected since"
+        if self._unread:
+            return self._unread
+        if self._ruling is None:
+            return "not asked yet"
+        if self._ruling.bound_ns is None:
+            return self._ruling.why
         if self._monotonic_ns() >= self._good_until_ns:
-            return self._unanswered or f"not asked for {ACCOUNT_S_MAX} s"
+            return f"its sources were not asked for {RULING_S_MAX} s"
         return ""
 
-    async def watch(self) -> None:
-        """Renews the account at once and every REFRESH_S, until cancelled."""
-        while True:
-            await self.renew()
-            await asyncio.sleep(REFRESH_S)
-
-    async def renew(self) -> None:
-        """Takes a new account from where the configuration says. What goes wrong is `fault`."""
-        if self.kind == "chrony":
-            await self.refresh_chrony()
-        else:
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Takes the kernel's account: a few us."""
-        asked_ns = self._monotonic_ns()
-        try:
-            account = kernel_account(self._os.adjtimex())
-        except OSError as fault:
-            self._unanswered = f"adjtimex: {fault.strerror}"
-            return
-        self._take(account, asked_ns)
-
-    async def refresh_chrony(self) -> None:
-        """Takes chrony's account, by a process of its own."""
-        asked_ns = self._monotonic_ns()
-        try:
-            account = chrony_account(await ask_chrony(self._chronyc, self._chronyc_host))
-        except ClockError as fault:
-            self._unanswered = str(fault)
-            return
-        self._take(account, asked_ns)
-
-    def _take(self, account: Account, asked_ns: int) -> None:
-        """Invariant 3: an account that was stepped over is doubted until a correction follows."""
-        before = self._account
-        self._vouched = True
-        anchor_ns = self._anchor()
-        stepped = abs(anchor_ns - self._anchor_ns) > WALL_JUMP_NS
-        if account.bound_ns is None:
-            self._doubted = False
-        elif stepped and before.bound_ns is not None:
-            self._doubted = True
-        elif account.mark > before.mark:
-            self._doubted = False
-        self._account, self._anchor_ns, self._unanswered = account, anchor_ns, ""
-        self._at_ns, self._growth_ppb = asked_ns, account.growth_ppb
-        self._bound_ns = account.bound_ns or 0
-        good = account.bound_ns is not None and not self._doubted and self._vouched
-        self._good_until_ns = asked_ns + ACCOUNT_S_MAX * NS if good else _NEVER
-
-    def _anchor(self) -> int:
-        """TAI minus monotonic, by the least disturbed of some readings."""
-        self._plain_until_ns = self._plain_from_ns = 0
-        best: tuple[int, int] | None = None
-        for _ in range(_ANCHOR_TRIES):
-            before = self._monotonic_ns()
-            tai = self._tai_by_table(self._realtime_ns())
-            after = self._monotonic_ns()
-            if best is None or after - before < best[0]:
-                best = (after - before, tai - after)
-        return best[1] if best else 0
+    def leap_near(self, within_s: int) -> bool:
+        """Whether the table has a leap second so near, before or after."""
+        utc_s = self._realtime_ns() // NS
+        at = bisect_right(self.table.starts_s, utc_s + within_s)
+        return at > 0 and utc_s - within_s <= self.table.starts_s[at - 1]
 
     def _tai_by_table(self, real: int) -> int:
         """TAI of a reading, with care near a leap second, and lays the range of plain readings."""
+        self._unread = ""
         utc_s = real // NS
         at = bisect_right(self.table.starts_s, utc_s + EDGE_S)
         change_s = self.table.starts_s[at - 1] if at else _NEVER
@@ -315,7 +282,7 @@ class SystemClock:
         try:
             timex = self._os.adjtimex()
         except OSError as fault:
-            self._unanswered, self._good_until_ns = f"adjtimex: {fault.strerror}", _NEVER
+            self._unread, self._good_until_ns = f"adjtimex: {fault.strerror}", _NEVER
             return self.table.tai_ns(utc_s, real % NS)
         utc_s, ns = divmod(timex.time_ns, NS)
         repeated = timex.state == TIME_OOP and utc_s < change_s
@@ -327,10 +294,11 @@ class SystemClock:
         at = bisect_right(starts, utc_s)
         lower = starts[at - 1] + EDGE_S if at else 0
         upper = starts[at] - EDGE_S if at < len(starts) else 1 << 62
-        if self.table.known(utc_s):
+        self._vouched = self.table.known(utc_s)
+        if self._vouched:
             upper = min(upper, self.table.expires_s)
         else:
-            self._vouched, self._good_until_ns = False, _NEVER
+            self._good_until_ns = _NEVER
             lower = max(lower, self.table.expires_s) if at else lower
         self._offset_ns = self.table.offset_s(utc_s) * NS
         self._plain_from_ns, self._plain_until_ns = lower * NS, upper * NS

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from agent.timing import uri
+from agent.timing.uri import PpsOptions, Told
 from drivers import registry
 from drivers.line import Source
 from evidence import anchor, cbor, config, cose, credential, disclosure, shape, siteplan
@@ -24,6 +26,7 @@ from evidence.credential import Credential
 from evidence.refusal import EvidenceError
 from evidence.siteplan import SitePlan
 
+TIMEKEEPERS_MAX = 8  # with the receivers below the 16 that a verdict has room for
 CREDENTIAL_BYTES_MAX = 1024 * 1024
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -45,7 +48,9 @@ class RecordSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClockSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    source: Literal["kernel", "chrony"] = "kernel"
+    # Beside every receiver among [[source]]: agent/timing/uri.py says what may stand here.
+    sources: Annotated[tuple[str, ...], msgspec.Meta(max_length=TIMEKEEPERS_MAX)] = ("kernel:",)
+    oscillator: Literal["xo", "tcxo", "ocxo", "rubidium"] = "xo"
     leap_seconds: str = ""
 
 
@@ -104,7 +109,8 @@ class Gateway:
     plan: SitePlan
     credential: HeldCredential
     anchors: Anchors
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...]  # of [[source]], and the receivers that [clock] declares
+    timekeepers: tuple[Told, ...]
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -117,13 +123,16 @@ def load(path: Path) -> Gateway:
     folder = path.resolve().parent
     site = _text(folder / file.gateway.plan, file.gateway.plan)
     anchors = _text(folder / file.record.anchors, file.record.anchors)
+    sources = [_source(path, text, at, section) for at, section in enumerate(file.source)]
+    timekeepers = _clock(path, text, file.clock, sources)
     gateway = Gateway(
         file,
         folder,
         siteplan.read(site, file.gateway.plan),
         read_credential(folder / file.gateway.credential),
         anchor.read(anchors, file.record.anchors),
-        tuple(_source(path, text, at, section) for at, section in enumerate(file.source)),
+        tuple(sources),
+        timekeepers,
     )
     held = gateway.credential
     if disclosure.match(held.pairs, held.says.digests).keys() < set(held.says.digests):
@@ -180,6 +189,33 @@ def _source(path: Path, text: str, at: int, section: SourceSection) -> Source:
         steps: list[str | int] = ["source", at, "options", *([fault.key] if fault.key else [])]
         raise config.fault_at(text, file, steps, fault.text) from fault
     return source
+
+
+def _clock(path: Path, text: str, section: ClockSection, sources: list[Source]) -> tuple[Told, ...]:
+    """The sources of time that are asked; a receiver goes to the sources. Raises ConfigError."""
+    told: list[Told] = []
+    for at, one in enumerate(section.sources):
+
+        def fault(reason: str, at: int = at) -> ConfigError:
+            return config.fault_at(text, path.name, ("clock", "sources", at), reason)
+
+        try:
+            found = uri.read(one, str(path.resolve().parent))
+        except ConfigError as said:
+            raise fault(f"{said.key}: {said.text}" if said.key else said.text) from said
+        if found.name in [source.name for source in sources] + [other.name for other in told]:
+            raise fault(f"{found.name!r} is there already; give it a name of its own: ?name=NAME")
+        if isinstance(found, Source):
+            sources.append(found)
+        else:
+            told.append(found)
+    receivers = [source.name for source in sources if source.scheme in registry.RECEIVERS]
+    for pulse in told:
+        named = pulse.options.receiver if isinstance(pulse.options, PpsOptions) else ""
+        if named and named not in receivers:
+            reason = f"{pulse.name}: receiver {named!r} is {config.nearest(named, receivers)}"
+            raise config.fault_at(text, path.name, ("clock", "sources"), reason)
+    return tuple(told)
 
 
 def _check_names(gateway: Gateway, file: str, text: str) -> None:

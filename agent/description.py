@@ -7,9 +7,11 @@
 It signs nothing: the sealer does, when it gives the descriptor its place in the chain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from agent.sealer import Chain
 from drivers import line
 from drivers.line import Setup
 from evidence import cbor, siteplan
@@ -31,6 +33,24 @@ class Place:
     seq: int
     prev: bytes
     tai: int
+
+
+def maker(
+    run: bytes,
+    source: str,
+    setup: Setup,
+    plan: SitePlan,
+    random: Callable[[int], bytes],
+    tai: int,
+) -> Callable[[Chain], tuple[Descriptor, bytes]]:
+    """What makes a stream's descriptor for its place in the chain, and what it hides, encoded."""
+
+    def make(chain: Chain) -> tuple[Descriptor, bytes]:
+        hidden = Discloser(random)
+        place = Place(run, chain.number, chain.seq, chain.prev, tai)
+        return describe(place, source, setup, plan, hidden), cbor.encode(hidden.pairs)
+
+    return make
 
 
 def describe(

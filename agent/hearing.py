@@ -26,17 +26,15 @@ from dataclasses import replace
 from agent import description
 from agent.checks import Checks, Of
 from agent.clock import RunClock
-from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE, Place
+from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE
+from agent.guard import OF_CLOCK, Change, Guard
 from agent.health import Health
 from agent.hole import LATE_NS, Unkept, joined
 from agent.lane import Lane
 from agent.moment import Moment
 from agent.sealer import Came, Chain, Piece, Sealer, SealError, Stretch
 from drivers.line import Frame, FrameError, Setup
-from evidence import cbor
 from evidence.code import Cause, Flag, Kind, TimeSource
-from evidence.descriptor import Descriptor
-from evidence.disclosure import Discloser
 from evidence.event import Noticed
 from evidence.gap import Gap
 from evidence.run import STREAMS_MAX as NUMBERS_MAX
@@ -92,6 +90,9 @@ class Hearing:
         if own is None:
             raise SealError("there is no stream left for the gateway's own statements")
         own.setup = OWN_SETUP
+        if sealer.run.cause == Cause.SNAPSHOT:
+            for lane in self._lanes.values():
+                self.doubt((lane.source, lane.key), lane.guard.stepped())
 
     def resume(self, came: dict[int, Came]) -> None:
         """How far each stream came in an earlier run, durably: what is heard next comes after a
@@ -212,7 +213,9 @@ class Hearing:
                     self._refuse(source, item._replace(fault=_too_many(item.key)))
                     continue
                 if item.kind == lane.kind:
-                    tai = item.tai
+                    tai, guard = item.tai, lane.guard
+                    if not guard.low_ns <= item.heard.tai - tai <= guard.high_ns:
+                        alike = self._look(lane, item, alike)
                     if tai > lane.due:
                         alike = self._flush(lane, alike)
                         self._hole(lane, item)
@@ -240,8 +243,27 @@ class Hearing:
             else:
                 self._health.source(lane.source).sealed += len(frames)
                 self._seal(self._sealer, lane, lane.setup, frames)
-            lane.sealed(frames)
+            if lane.sealed(frames):
+                self.doubt((lane.source, lane.key), lane.guard.turn(frames[-1]))
         return []
+
+    def _look(self, lane: Lane, frame: Frame, alike: list[Frame]) -> list[Frame]:
+        """A frame whose arrival is news to its lane's guard: what is found of it is stated before
+        it, and it carries the mark.
+        """
+        changes = lane.guard.look(frame, lane.last)
+        if changes:
+            alike = self._flush(lane, alike)
+            self.doubt((lane.source, lane.key), changes)
+        return alike
+
+    def doubt(self, of: tuple[str, str], changes: Iterable[Change]) -> None:
+        """States what is found of a stream's clock, or no longer is. While anything is, its samples
+        say so.
+        """
+        for check, found, text in changes:
+            (self.checks.find if found else self.checks.clear)(check, of, text)
+            self._lanes[of].doubted(self.checks.tripped(of, *OF_CLOCK))
 
     def _refuse(self, source: str, frame: Frame) -> None:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
@@ -280,7 +302,9 @@ class Hearing:
         if chain is None:
             chain = lane.chain = sealer.chain(lane.number)
         if lane.described is not setup and lane.described != setup:
-            sealer.describe(chain, self._describe(sealer, lane, setup))
+            now = self._clock.now().tai
+            make = description.maker(sealer.name, lane.source, setup, self._plan, self._random, now)
+            sealer.describe(chain, make)
             lane.described = setup
             if chain.descriptor is not None:
                 self._setups[chain.descriptor] = setup
@@ -344,7 +368,8 @@ class Hearing:
                 number = max(self._numbers.values(), default=-1) + 1
                 self._numbers[source, key] = number
                 self._new.append((number, source, key))
-            lane = Lane(number, source, key, self._resumed.pop(number, None))
+            guard = Guard(self._plan.stream_of(source), self._clock.table)
+            lane = Lane(number, source, key, self._resumed.pop(number, None), guard)
             self._lanes[source, key] = lane
         return lane
 
@@ -358,25 +383,12 @@ class Hearing:
         if lane.setup == setup:
             return  # the same again, as after a reconnect: its descriptor rules still
         lane.set_up(setup)
+        self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name
             )
-
-    def _describe(
-        self, sealer: Sealer, lane: Lane, setup: Setup
-    ) -> Callable[[Chain], tuple[Descriptor, bytes]]:
-        """What makes the descriptor for its place in the chain."""
-
-        def make(chain: Chain) -> tuple[Descriptor, bytes]:
-            hidden = Discloser(self._random)
-            now = self._clock.now().tai
-            place = Place(sealer.name, chain.number, chain.seq, chain.prev, now)
-            made = description.describe(place, lane.source, setup, self._plan, hidden)
-            return made, cbor.encode(hidden.pairs)
-
-        return make
 
 
 def _too_many(key: str) -> FrameError:

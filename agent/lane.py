@@ -11,6 +11,7 @@ due.
 It seals nothing and asks no clock.
 """
 
+from agent.guard import Guard
 from agent.hole import BEFORE_ALL, LATE_NS, Unkept
 from agent.sealer import Came, Chain
 from drivers.line import Frame, Setup
@@ -28,6 +29,7 @@ SILENCE_NS = (10 * NS, 3600 * NS)
 # Between the last instant of such a statement and the time that it was made: a clock that drifts.
 MARGIN_NS = 2 * NS
 _KEPT_FLAGS = int(Flag.SIMULATED | Flag.TEST)  # what a statement about samples takes from them
+_DOUBTED = int(Flag.TIME_DOUBTED)
 
 
 class Lane:
@@ -39,6 +41,7 @@ class Lane:
         "described",
         "due",
         "flags",
+        "guard",
         "key",
         "kind",
         "last",
@@ -57,9 +60,17 @@ class Lane:
         "unkept",
     )
 
-    def __init__(self, number: int, source: str, key: str, came: Came | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        source: str,
+        key: str,
+        came: Came | None = None,
+        guard: Guard | None = None,
+    ) -> None:
         """`came`: in an earlier run, when this agent was not there in between."""
         self.number, self.source, self.key = number, source, key
+        self.guard = guard or Guard()
         self.setup: Setup | None = None
         self.described: Setup | None = None  # what the chain's last descriptor says
         self.chain: Chain | None = None  # in this run
@@ -106,19 +117,24 @@ class Lane:
             if broken and before == NEVER:
                 self.due = self.last + (self.patience_ns if self.period_ns else 0)
 
+    def doubted(self, found: bool) -> None:
+        """Whether any check finds that its device's clock is off."""
+        self.marks = self.marks & ~_DOUBTED | (_DOUBTED if found else 0)
+
     def stepped(self) -> None:
         """The gateway's own clock may have been set: arrivals are measured anew."""
         self.least_ns = NEVER
 
     def lost(self) -> None:
         """Its line is down: what comes next comes after a hole."""
+        self.guard.lost()
         if self.cause == Cause.NOT_HEARD:
             self.cause = Cause.DRIVER_DOWN
         if not self.period_ns and self.last != BEFORE_ALL:
             self.due = self.last
 
-    def sealed(self, frames: list[Frame]) -> None:
-        """These were heard, a measurement among them or not."""
+    def sealed(self, frames: list[Frame]) -> bool:
+        """These were heard, a measurement among them or not. Whether a window of its guard ends."""
         newest = frames[-1]
         self.flags = newest.flags & _KEPT_FLAGS
         arrival_ns = newest.heard.tai - newest.tai
@@ -130,6 +146,10 @@ class Lane:
         if self.cause != Cause.NOT_HEARD and any(one.kind == self.kind for one in frames):
             self.cause = Cause.NOT_HEARD  # the next hole is one of its own
             self.silent_from, self.silence_ns = None, SILENCE_NS[0]
+        guard = self.guard
+        guard.reads += 1
+        guard.sum_ns += arrival_ns
+        return newest.heard.tai >= guard.until_ns
 
     def missed(self, first: int, after: int) -> int | None:
         """How many measurements lie between one at `first` and one at `after`.
@@ -145,6 +165,7 @@ class Lane:
         before, cause, self.cause = self.last, self.cause, Cause.NOT_HEARD
         self.silent_from, self.silence_ns = None, SILENCE_NS[0]
         self.flags = frame.flags & _KEPT_FLAGS
+        self.guard.missing(before, frame.tai)
         count = self.missed(before, frame.tai)
         arrival_ns = frame.heard.tai - frame.tai
         ahead = self.least_ns != NEVER and arrival_ns < self.least_ns - STEP_NS

@@ -24,6 +24,7 @@ from typing import Any
 from agent.clock import SystemClock, leap_table
 from agent.panel import Lines, Objects, Panel, Show
 from agent.reading import Stream, noticed_words, printable
+from agent.timing.assembly import by_kernel
 from drivers import registry, url
 from drivers.line import STREAMS_MAX, Driver, Frame, LinkError, Setup, Source
 
@@ -278,7 +279,7 @@ def _timeout(text: str) -> float:
 def main(arguments: argparse.Namespace) -> int:
     """0: heard what was asked for; 1: not. Raises ConfigError for a URL that is none."""
     source = url.source(arguments.url)
-    clock = SystemClock("kernel", leap_table(None))
+    clock = SystemClock(leap_table(None))
     registry.open_driver(source, clock).expected()  # what files say is wrong is wrong now
     try:
         return asyncio.run(_listen(source, clock, arguments))
@@ -294,10 +295,11 @@ async def _listen(source: Source, clock: SystemClock, arguments: argparse.Namesp
         show: Show = Objects(sys.stdout)
     else:
         show = Panel(sys.stdout, loop.time) if sys.stdout.isatty() else Lines(sys.stdout)
-    await clock.renew()
+    timekeeping = by_kernel(clock)
+    await timekeeping.renew()
     listening = Listening(source, clock, show, arguments.count, arguments.timeout)
     work = asyncio.ensure_future(listening.run())
-    watch = asyncio.ensure_future(clock.watch())
+    watch = asyncio.ensure_future(timekeeping.watch())
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
     listening.begin()

@@ -15,8 +15,9 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent import status
 from agent.clock import Jump, SystemClock
@@ -25,12 +26,18 @@ from agent.health import Health
 from agent.hearing import Hearing
 from agent.keeper import Keeper
 from agent.outlook import Outlook
+from agent.timing.assembly import timekeeping
+from agent.timing.opinion import Ruling
 from agent.transport import Transport
 from agent.uplink import Uplink
 from drivers import registry
+from drivers.gnss.fix import Fix
 from drivers.line import LinkError, Source
 from evidence.config import ConfigError
 from evidence.key import Signer
+
+if TYPE_CHECKING:
+    from drivers.gnss.driver import ReceiverDriver
 
 BACKOFF_S = (0.5, 30.0)  # first and longest wait before a source is opened again
 STEADY_S = 60.0  # a source that held this long starts again with the first wait
@@ -72,18 +79,31 @@ class Runner:
             gateway.file.uplink,
         )
         self._client = client
+        # Who hears each fix of a receiver, and each ruling on the clock: at once, and never raises.
+        self.fixes: list[Callable[[str, Fix], None]] = []
+        self.rulings: list[Callable[[Ruling], None]] = []
+        self._timekeeping = timekeeping(gateway, clock, self._rule)
         self._outlook = Outlook(gateway, self._keeper, clock, self.health)
+
+    def _rule(self, ruling: Ruling) -> None:
+        for hear in self.rulings:
+            hear(ruling)
+
+    def _fix(self, source: str, fix: Fix) -> None:
+        self._timekeeping.hear(source, fix)
+        for hear in self.fixes:
+            hear(source, fix)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Runs until `stop`.
 
         `ready` is called once every source is being opened. Raises SpoolError if it cannot start.
         """
-        await self._clock.renew()
+        await self._timekeeping.renew()
         await self._keeper.start()
         spool = self._gateway.path(self._gateway.file.spool.path)
         keeping = [
-            *(self._task(self._clock.watch()), self._task(self._keeper.keep())),
+            *(self._task(self._timekeeping.watch()), self._task(self._keeper.keep())),
             *(self._task(self._uplink.run()), self._task(self._outlook.watch())),
         ]
         telling = self._task(self._tell(spool))
@@ -98,6 +118,7 @@ class Runner:
                 await self._keeper.answered(DRAIN_S)
         finally:
             await _cancelled([waiting, telling, *keeping])
+            await self._timekeeping.close()
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
@@ -144,6 +165,8 @@ class Runner:
         """Opens a source and hears it until its line fails. Raises LinkError."""
         health = self.health.source(source.name)
         driver = registry.open_driver(source, self._clock)
+        if source.scheme in registry.RECEIVERS:
+            cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
         try:
             health.state = "opening"
             self._hearing.hear(source.name, await driver.open())

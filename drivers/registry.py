@@ -121,6 +121,8 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
 }
 
+RECEIVERS = ("ublox", "nmea", "gpsd")  # schemes whose driver tells each epoch (drivers.gnss)
+
 
 class Load(NamedTuple):
     """How much of a serial line a plan takes, in bits a second."""

@@ -10,6 +10,7 @@ It decodes nothing.
 """
 
 from collections.abc import Callable
+from math import isfinite
 from typing import NamedTuple, Protocol
 
 from evidence.code import Class, Reason
@@ -62,6 +63,22 @@ class Judge(Protocol):
 def no_words(raw: bytes) -> str:
     """Of a protocol whose frames say all they have to say by values."""
     return ""
+
+
+def missing(values: Values) -> tuple[int, ...]:
+    """The places of values where the device gave none; of a tuple, where one in it is none."""
+    try:
+        if isfinite(sum(values)):  # type: ignore[arg-type]
+            return ()  # all are numbers, and none is NaN: the usual case, at the price of a sum
+    except TypeError:
+        pass
+    return tuple(at for at, value in enumerate(values) if _is_missing(value))
+
+
+def _is_missing(value: Value) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_is_missing, value))
+    return value is None or (isinstance(value, float) and not isfinite(value))
 
 
 class Compiled(NamedTuple):

@@ -3,21 +3,26 @@ CLASSIFICATION.
 
     classification = [version, tai, [+ finding], [* because]]
     finding = [run, subject / null, stream / null, first_seq / null, last_seq / null,
-               class, reason]
+               class, reason, [+ channel] / null]
 
 1. It is an entry of the log like any other, signed by the log's key. A receipt never changes: of
    all that the log says of a range, the latest by log index rules.
 2. A finding names positions of one run. `subject` narrows it to one entry of the log (of two
    contents for one position, each is told by its entry); without it, and without stream and seq,
    the finding holds for all of the run, what comes later included.
-3. `because` names the entries that show it, by subject: the two sides of a contradiction.
+3. `because` names the entries that show it, by subject: the two sides of a contradiction, or where
+   a range begins and ends.
+4. A finding about channels, by their place in the descriptor that rules the range, leaves the
+   others alone; null: all of the sample. Such a range lies under one descriptor.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from evidence import cbor, shape
 from evidence.code import VERSION, Class, Reason
+from evidence.descriptor import CHANNELS_MAX
 from evidence.merkle import HASH_BYTES
 
 FINDINGS_MAX = 256  # of one statement: stays far below 64 KiB; more findings are more statements
@@ -34,6 +39,7 @@ class Finding(NamedTuple):
     last_seq: int | None
     klass: int  # evidence.code.Class
     reason: int  # evidence.code.Reason
+    channels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def read(payload: bytes) -> Classification:
 
 
 def _read_finding(value: Any) -> Finding:
-    run, subject, stream, first, last, klass, reason = shape.array(value, "finding", 7)
+    run, subject, stream, first, last, klass, reason, channels = shape.array(value, "finding", 8)
     first = shape.optional(first, shape.uint, "first seq")
     last = shape.optional(last, shape.uint, "last seq")
     if (first is not None or last is not None) and stream is None:
@@ -73,6 +79,9 @@ def _read_finding(value: Any) -> Finding:
         shape.fail("class", klass, "a class")
     if shape.uint(reason, "reason") not in list(Reason):
         shape.fail("reason", reason, "a reason")
+    channels = shape.optional(channels, _read_channels, "channels")
+    if channels is not None and None in (stream, first, last):
+        shape.fail("channels", channels, "none where there is no range of a stream")
     return Finding(
         shape.blob(run, "run", HASH_BYTES),
         shape.optional(subject, shape.blob, "subject", HASH_BYTES),
@@ -81,4 +90,12 @@ def _read_finding(value: Any) -> Finding:
         last,
         klass,
         reason,
+        channels,
     )
+
+
+def _read_channels(value: Any, field: str) -> tuple[int, ...]:
+    found = tuple(shape.uint(item, field, CHANNELS_MAX - 1) for item in shape.array(value, field))
+    if not found or any(one >= after for one, after in pairwise(found)):
+        shape.fail(field, found, "places of channels, rising")
+    return found

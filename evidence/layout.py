@@ -10,10 +10,13 @@ becomes another layout.
    width.
 2. Links are checked on the way: stream, seq rising by one, prev the leaf hash of the link before.
 3. Signatures are not checked here.
-4. What is told of arrival is that of a span's first and last observation: arrivals of one stream
-   rise with seq, and a look at each would cost something with every observation.
+4. What is told of arrival is that of a span's first and last observation, since arrivals of one
+   stream rise with seq; and of each whether it was heard before its instant, or later than
+   `late_ns`, beyond both clocks' bounds: one comparison with what the layout was learned for. Where
+   either bound is unknown nobody can say.
 """
 
+from enum import IntEnum
 from hashlib import sha256
 from struct import Struct
 from typing import Any, NamedTuple
@@ -33,6 +36,14 @@ Quality = tuple[int | None, int, int]  # bound, source, flags
 Arrival = tuple[int, int, int | None]
 
 
+class Heard(IntEnum):
+    """When an observation was heard, beside the instant that it claims."""
+
+    IN_TIME = 0  # or nobody can say
+    EARLY = 1  # before it
+    LATE = 2  # later than whoever reads allows
+
+
 class Segment(NamedTuple):
     """Consecutive observations alike in all that their class depends on."""
 
@@ -41,6 +52,7 @@ class Segment(NamedTuple):
     kind: int
     quality: Quality
     marks: tuple[bytes, ...]  # the slices of `raw` that the reader was asked for
+    heard: Heard
 
 
 class Span(NamedTuple):
@@ -64,9 +76,12 @@ class _Layout(NamedTuple):
     kind: int
     quality: Quality
     stream: int
+    limit: int | None  # of heard less its bound, as they stand in the bytes; None: never beyond
+    beyond: Heard  # what it then is
 
 
-_Turn = tuple[int, int, Quality, tuple[bytes, ...]]  # first seq, kind, quality, marks
+# First seq, kind, quality, marks, heard.
+_Turn = tuple[int, int, Quality, tuple[bytes, ...], Heard]
 _NEVER: Arrival = (0, 0, None)
 
 
@@ -97,10 +112,12 @@ class _Walk:
                 Reason.LINK, f"seq {seq} of stream {self.stream} does not continue the link before"
             )
 
-    def turn(self, seq: int, kind: int, quality: Quality, marks: tuple[bytes, ...]) -> None:
+    def turn(
+        self, seq: int, kind: int, quality: Quality, marks: tuple[bytes, ...], heard: Heard
+    ) -> None:
         """From this seq on, what the class depends on is this."""
-        if not self.turns or self.turns[-1][1:] != (kind, quality, marks):
-            self.turns.append((seq, kind, quality, marks))
+        if not self.turns or self.turns[-1][1:] != (kind, quality, marks, heard):
+            self.turns.append((seq, kind, quality, marks, heard))
 
     def advance(self, seq: int, prev: bytes, kind: int, first: Arrival, last: Arrival) -> None:
         """Up to this seq all was read; the first and last of it, of one kind."""
@@ -121,14 +138,20 @@ class _Walk:
 class Reader:
     """Reads the links of one stream under one descriptor.
 
-    `slices`: (offset, length) in `raw` that decide the class.
+    `slices`: (offset, length) in `raw` that decide the class. `late_ns`: how long after its instant
+    an observation may be heard; None: nobody knows.
     """
 
-    __slots__ = ("_prefix", "_slices", "_layouts", "_layout")
+    __slots__ = ("_prefix", "_slices", "_late_ns", "_layouts", "_layout")
 
-    def __init__(self, binding: observation.Binding, slices: tuple[tuple[int, int], ...]) -> None:
+    def __init__(
+        self,
+        binding: observation.Binding,
+        slices: tuple[tuple[int, int], ...],
+        late_ns: int | None = None,
+    ) -> None:
         self._prefix = binding.message_prefix
-        self._slices = slices
+        self._slices, self._late_ns = slices, late_ns
         self._layouts: dict[tuple[bytes, ...], _Layout] = {}
         self._layout: _Layout | None = None
 
@@ -155,7 +178,8 @@ class Reader:
             )
         walk.check(sample.stream, sample.seq, sample.prev)
         marks = tuple(sample.raw[start : start + length] for start, length in self._slices)
-        walk.turn(sample.seq, sample.kind, (sample.bound, sample.source, sample.flags), marks)
+        quality = (sample.bound, sample.source, sample.flags)
+        walk.turn(sample.seq, sample.kind, quality, marks, heard_when(sample, self._late_ns))
         leaf = sha256(b"\x00" + message.encoded).digest()
         walk.leaves.append(leaf)
         arrival = (sample.tai, sample.heard, sample.heard_bound)
@@ -171,6 +195,7 @@ class Reader:
         before_prev, before_raw, after_raw = more
         least_seq, least_heard, least_bound = layout.least
         expected, leaf, marks, start = walk.seq, walk.prev, None, at
+        limit, beyond, was = layout.limit, False, False
         first = last = None
         for row in layout.struct.iter_unpack(memoryview(body)[at:end]):
             a, seq, b, tai, c, heard, d, bound, e, prev, f, *found, g = row
@@ -183,9 +208,12 @@ class Reader:
             if seq != expected or prev != leaf:
                 walk.seq, walk.prev = expected, leaf
                 walk.check(walk.stream, seq, prev)
-            if found != marks:
-                marks = found
-                walk.turn(seq, layout.kind, layout.quality, tuple(found))
+            if limit is not None:
+                beyond = heard - bound > limit
+            if found != marks or beyond is not was:
+                marks, was = found, beyond
+                arrival = layout.beyond if beyond else Heard.IN_TIME
+                walk.turn(seq, layout.kind, layout.quality, tuple(found), arrival)
             leaf = sha256(b"\x00" + body[start : start + size]).digest()
             walk.leaves.append(leaf)
             start += size
@@ -200,7 +228,8 @@ class Reader:
     def _learn(self, sample: Sample, encoded: bytes) -> _Layout | None:
         """The layout of an observation that was read strictly; None where none can be learned.
 
-        That is where seq is part of a head byte, and where tai has not its usual 8 bytes.
+        That is where seq is part of a head byte, and where tai has not its usual 8 bytes; and where
+        it takes more than a comparison to tell whether one was heard in time.
         """
         places = _places(encoded, len(self._prefix))
         if places[0][0] == places[0][1] or places[1][1] - places[1][0] != 8:
@@ -210,7 +239,9 @@ class Reader:
         fixed = tuple(encoded[start:end] for start, end in edges)
         layout = self._layouts.get(fixed)
         if layout is None:
-            layout = _layout(sample, fixed, places, self._slices)
+            layout = _layout(sample, fixed, places, self._slices, self._late_ns)
+            if layout is None:
+                return None
             if len(self._layouts) >= LAYOUTS_MAX:
                 del self._layouts[next(iter(self._layouts))]
             self._layouts[fixed] = layout
@@ -222,7 +253,17 @@ def _layout(
     fixed: tuple[bytes, ...],
     places: list[tuple[int, int]],
     slices: tuple[tuple[int, int], ...],
-) -> _Layout:
+    late_ns: int | None,
+) -> _Layout | None:
+    limit = _limit(sample, late_ns)
+    at_heard, at_bound = (end - start for start, end in places[2:4])
+    if limit is not None and not at_heard:
+        # Within 24 ns of its instant: part of a head byte, the same in all of this layout.
+        if _counted(sample.heard) > limit:
+            return None
+        limit = None
+    elif limit is not None and not at_bound:
+        return None  # a gateway that claims to know the time to 24 ns
     codes, least = zip(*(_number(end - start) for start, end in places[:4]), strict=True)
     codes += ("32s", _raw_format(len(sample.raw), slices))
     form = "".join(f"{len(part)}s{code}" for part, code in zip(fixed, (*codes, "64x"), strict=True))
@@ -230,7 +271,33 @@ def _layout(
     numbers = (least[0], least[2], least[3])
     of_heard = (sample.heard < 0, sample.heard, sample.heard_bound)
     struct = Struct(f">{form}")
-    return _Layout(struct, fixed, numbers, *of_heard, sample.kind, quality, sample.stream)
+    beyond = Heard.EARLY if sample.heard < 0 else Heard.LATE
+    return _Layout(
+        *(struct, fixed, numbers, *of_heard),
+        *(sample.kind, quality, sample.stream, limit, beyond),
+    )
+
+
+def heard_when(sample: Sample, late_ns: int | None) -> Heard:
+    """When it was heard, beyond both bounds; `late_ns` as a Reader has it."""
+    limit = _limit(sample, late_ns)
+    if limit is None or _counted(sample.heard) - (sample.heard_bound or 0) <= limit:
+        return Heard.IN_TIME
+    return Heard.EARLY if sample.heard < 0 else Heard.LATE
+
+
+def _counted(heard: int) -> int:
+    """As CBOR has it."""
+    return -1 - heard if heard < 0 else heard
+
+
+def _limit(sample: Sample, late_ns: int | None) -> int | None:
+    """What heard, as CBOR has it, less its bound may be; None where nothing is said."""
+    if sample.bound is None or sample.heard_bound is None:
+        return None
+    if sample.heard < 0:
+        return sample.bound - 1
+    return None if late_ns is None else sample.bound + late_ns
 
 
 def _arrival(layout: _Layout, row: tuple[Any, ...]) -> Arrival:

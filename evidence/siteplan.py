@@ -79,6 +79,9 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One source of the gateway: the bus its channels belong to unless they say otherwise.
 
+    `wait_ms`: what a concentrator waits for the last of its PMUs. `path_ms`: what the way from
+    device to gateway takes at most, beyond a station's own network.
+
     `frame_bytes` and `rate` (frames a second) are what the device will send, so that its line can
     be judged before anything is opened; 0: not stated.
     """
@@ -87,6 +90,7 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bus: str = ""
     origin: Literal["direct", "concentrator"] = "direct"
     wait_ms: Milliseconds | None = None
+    path_ms: Milliseconds = 0
     frame_bytes: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     rate: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
     channel: list[Channel] = []

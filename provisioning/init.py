@@ -245,7 +245,7 @@ def _checked(source: SourceRequest, folder: Path) -> SourceRequest:
     Nothing is opened but the device's configuration file, where one is named. Raises ConfigError.
     """
     told = Source(source.name, source.scheme, source.options, str(folder))
-    registry.open_driver(told, SystemClock("kernel", BUILT_IN)).expected()
+    registry.open_driver(told, SystemClock(BUILT_IN)).expected()
     return source
 
 

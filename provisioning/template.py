@@ -66,7 +66,7 @@ url = {_string(url)}
 anchors = "anchors.toml"
 
 [clock]
-source = "kernel"          # or "chrony", where chrony disciplines the clock
+sources = ["kernel:"]      # or "chrony:", "ptp:", ...; receivers among [[source]] count as well
 
 [spool]
 path = "spool.db"

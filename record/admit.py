@@ -40,7 +40,7 @@ from evidence.observation import Binding
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
 from evidence.run import Run
-from record.grade import SETTLEABLE, Grader, reader_of
+from record.grade import SETTLEABLE, Grader, late_ns, reader_of
 from record.known import Known, KnownDescriptor, KnownRun, MissingError
 from record.schema import INT_MAX
 
@@ -174,7 +174,8 @@ class Admitter:
             kind, bench = known.descriptor.kind, known.run.credential.role == "bench"
             frames = reader_of(kind, known.configuration)
             slices = frames.judge.slices if frames else ()
-            reader = Reader(Binding(known.run.public.kid, name), slices)
+            late = late_ns(known.descriptor)
+            reader = Reader(Binding(known.run.public.kid, name), slices, late)
             ruling = _Ruling(known, reader, Grader(kind, frames, bench))
             if len(self._rulings) >= RULINGS_MAX:
                 del self._rulings[next(iter(self._rulings))]
@@ -294,7 +295,7 @@ def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
     classed: list[Classed] = []
     before, began, end = SETTLEABLE, place.first_seq, place.first_seq
     for segment in span.segments:
-        grade = grader.grade(segment.kind, segment.quality, segment.marks)
+        grade = grader.grade(*segment[2:])
         if grade != before:
             if before != SETTLEABLE:
                 classed.append(Classed(place.stream, began, end, *before))

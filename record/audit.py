@@ -5,7 +5,7 @@ file derived.
    that point: chains of signatures up to the authorities of the anchors, links, roots.
 2. The sequencer runs over them group by group, and "signs" by looking up what was signed then:
    tree, classes, findings, receipts and checkpoints must come out the same, and carry the log's
-   signature.
+   signature. What was found by value is found again, over the stretches that checkpoints name.
 3. Every table that follows from the evidence is compared with what came out, row by row.
 4. The record is only read, whatever it holds; a damaged one gives reasons, never an exception.
 
@@ -22,12 +22,14 @@ from evidence.code import ALG_ED25519, Typ
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from record.admit import Admitter, NewStatement
+from record.appraisal import Readings
 from record.database import NotARecordError, Place, StoreError
 from record.desk import exhibit_seal
 from record.known import Known, MissingError
 from record.log import Log
+from record.round import Round
 from record.schema import DERIVED, INT_MAX, Entry
-from record.sequencer import Item, Sequencer
+from record.sequencer import Appraised, Item, Sequencer
 from record.store import Store, open_reader, open_scratch
 
 REASONS_MAX = 100  # lines; a file with more has no need of them
@@ -124,6 +126,7 @@ class Audit:
         )
         log = Log(scratch)
         sequencer = Sequencer(scratch, log, self._signed, self._store.body)
+        readings = Readings(Known(scratch))
         entries = self._store.entries()
         for size in self._store.checkpoints():
             if len(self._reasons) >= REASONS_MAX:
@@ -135,7 +138,9 @@ class Audit:
                 if entry.typ != Typ.CLASSIFICATION
             ]
             try:
-                sequencer.commit(items, self._checkpoint(size).tai)
+                stated = self._checkpoint(size)
+                appraised = self._appraised(sequencer.appraised, stated.appraised, readings)
+                sequencer.commit(items, stated.tai, (), appraised)
             except (EvidenceError, StoreError) as fault:
                 self._say(f"entries {self._size} to {size - 1}: {fault}")
                 return
@@ -146,6 +151,15 @@ class Audit:
             self._size = size
         if next(entries, None) is not None:
             self._say(f"entry {self._size}: no checkpoint stands over it and what follows")
+
+    def _appraised(self, before: int, upto: int, readings: Readings) -> Appraised | None:
+        """What the record must have found of the entries that it says it looked at. Raises
+        StoreError."""
+        if upto == before:
+            return None
+        if not before < upto <= self._size:
+            raise StoreError(f"values are looked at up to entry {upto}, after {before}")
+        return Round(self._store, readings, before, upto).run()
 
     def _taken(self, entries: Iterator[Entry], size: int) -> Iterator[tuple[int, Entry]]:
         """The entries up to this size, by index."""

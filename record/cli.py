@@ -85,7 +85,8 @@ def _serve(asked: argparse.Namespace) -> int:
             f"found the key {signer.public.kid.hex()}; expected the one that the anchors name,"
             f" {found.anchors.log_key.kid.hex()}",
         )  # fmt: skip
-    desk = Desk(found.store, signer, found.anchors.authorities, now, random.random, found.every)
+    how = (found.every, found.appraise_s)
+    desk = Desk(found.store, signer, found.anchors.authorities, now, random.random, *how)
     settle_collector()
     crew = None
     if found.region is not None:

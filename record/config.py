@@ -10,6 +10,7 @@ It reads these files and no other; keys are the key store's.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -26,13 +27,15 @@ PORT_MAX = 65535
 
 class RecordTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[record]. `store`: a file, or the URL of a PostgreSQL database. `every`: check each
-    observation's own signature, not only the head's."""
+    observation's own signature, not only the head's. `appraise_s`: how often it looks at the values
+    of what it admitted."""
 
     listen: str = "127.0.0.1:8443"
     store: str = "record.db"
     key: str = "file:log.key"
     anchors: str = "anchors.toml"
     every: bool = False
+    appraise_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 600
 
 
 class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +70,7 @@ class RecordConfig:
     folder: Path
     anchors: Anchors
     every: bool
+    appraise_s: int
     tls: TlsFiles | None
     region: Region | None  # whose requests a broker brings
 
@@ -86,7 +90,7 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
         tls = TlsFiles(folder / found.tls.certificate, folder / found.tls.key, client_ca)
     return RecordConfig(
         *(host, port, place(table.store, folder, str(path), "record.store"), table.key, folder),
-        *(read_anchors(folder / table.anchors), table.every, tls),
+        *(read_anchors(folder / table.anchors), table.every, table.appraise_s, tls),
         region.checked(found.nats, folder, str(path)) if found.nats else None,
     )
 

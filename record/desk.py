@@ -32,12 +32,15 @@ from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
 from record import verdict
 from record.admit import Admitter, DisclosureError
+from record.appraisal import Readings
 from record.database import Place, StoreError
+from record.idle import look
 from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.reach import heads_of
+from record.round import ENTRIES_MAX, Round
 from record.schema import Entry, Exhibit
-from record.sequencer import Item, Sequencer
+from record.sequencer import Appraised, Item, Sequencer
 from record.store import Store, open_reader, open_writer
 
 GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
@@ -72,16 +75,18 @@ class RefusedError(Exception):
 
 
 class _Waiting(NamedTuple):
-    """What the next commit takes: an item, or an exhibit."""
+    """What the next commit takes: an item, an exhibit, or what was found of earlier ones."""
 
     item: Item | None
     exhibit: Exhibit | None
     kept_size: int
     answer: asyncio.Future[Answer | None]
+    appraised: Appraised | None = None
 
 
 class Desk:
-    """One record. `now()`: ns TAI; `random()`: a float in [0, 1)."""
+    """One record. `now()`: ns TAI; `random()`: a float in [0, 1). `appraise_s`: how often it looks
+    at the values of what it admitted; None: never."""
 
     def __init__(
         self,
@@ -91,7 +96,10 @@ class Desk:
         now: Callable[[], int],
         random: Callable[[], float],
         every: bool = False,
+        appraise_s: float | None = None,
     ) -> None:
+        self._appraise_s = appraise_s
+        self._looking: asyncio.Task[None] | None = None
         self._place, self._signer, self._now = place, signer, now
         self._authorities, self._random, self._every = authorities, random, every
         self._working = ThreadPoolExecutor(1, "working")
@@ -110,9 +118,14 @@ class Desk:
         await self._in(self._working, self._open_reader)
         self._task = asyncio.create_task(self._sequence())
         self._task.add_done_callback(self._stopped)
+        if self._appraise_s is not None:
+            self._looking = asyncio.create_task(look(self, self._appraise_s))
 
     async def close(self) -> None:
         """Commits what was admitted, and closes."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         if self._task is not None:
             await self._idle.wait()
             self._task.cancel()
@@ -160,11 +173,32 @@ class Desk:
         """
         return await self._look(self._checkpoint, kept_size)
 
+    # --- what was admitted, looked at again (record.idle) -------------------------------------
+
+    async def begin_round(self) -> bool:
+        return await self._in(self._working, self._begin_round)
+
+    async def step_round(self) -> Appraised | None:
+        return await self._in(self._working, self._round.step)
+
+    async def end_round(self, found: Appraised) -> None:
+        await self._write(None, None, 0, found)
+
+    async def quiet(self) -> None:
+        await self._idle.wait()
+
+    def _begin_round(self) -> bool:
+        start, size = self._sequencer.appraised, self._reader.size()
+        upto = min(size, start + ENTRIES_MAX)
+        self._round = Round(self._reader, self._readings, start, upto)
+        return upto > start
+
     # --- in the working thread: checking ------------------------------------------------------
 
     def _open_reader(self) -> None:
         self._reader = open_reader(self._place, live=True)
         self._known = Known(self._reader)
+        self._readings = Readings(self._known)
         self._admitter = Admitter(self._known, self._authorities, self._random, self._every)
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
@@ -233,7 +267,8 @@ class Desk:
     def _append(self, group: Sequence[_Waiting]) -> list[Answer | None]:
         items = [waiting.item for waiting in group if waiting.item is not None]
         exhibits = [waiting.exhibit for waiting in group if waiting.exhibit is not None]
-        entries = iter(self._sequencer.append(items, self._now(), exhibits))
+        appraised = next((one.appraised for one in group if one.appraised is not None), None)
+        entries = iter(self._sequencer.append(items, self._now(), exhibits, appraised))
         answers: list[Answer | None] = []
         for waiting in group:
             if waiting.item is None:
@@ -278,12 +313,16 @@ class Desk:
                 self._idle.set()
 
     async def _write(
-        self, item: Item | None, exhibit: Exhibit | None, kept_size: int
+        self,
+        item: Item | None,
+        exhibit: Exhibit | None,
+        kept_size: int,
+        appraised: Appraised | None = None,
     ) -> Answer | None:
         future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         if self._task is None or self._task.done():
             raise StoreError("nobody writes any more")
-        self._queue.put_nowait(_Waiting(item, exhibit, kept_size, future))
+        self._queue.put_nowait(_Waiting(item, exhibit, kept_size, future, appraised))
         return await future
 
     def _stopped(self, _: asyncio.Task[None]) -> None:

@@ -10,7 +10,7 @@
 Not for two threads at a time; give each its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -55,12 +55,14 @@ class KnownRun:
 
 @dataclass(frozen=True, slots=True)
 class KnownDescriptor:
-    """A descriptor in its run. `configuration`: None when there is none."""
+    """A descriptor in its run. `configuration`: None when there is none. `told`: what it hides, by
+    digest."""
 
     name: bytes
     descriptor: Descriptor
     run: KnownRun
     configuration: bytes | None
+    told: Mapping[bytes, bytes]
 
 
 class Known:
@@ -108,7 +110,7 @@ class Known:
             raise StoreError(f"the disclosures of entry {found.idx} are missing")
         told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), value.digests)
         configuration = told.get(value.configuration) if value.configuration else None
-        return KnownDescriptor(name, value, of_run, configuration)
+        return KnownDescriptor(name, value, of_run, configuration, told)
 
 
 def known_run(idx: int, name: bytes, value: Run, under: Credential) -> KnownRun:

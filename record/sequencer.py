@@ -8,18 +8,19 @@
    later, and told of what was there before by a classification in the same group: arrival decides
    what is said where, not who is right.
 5. A commit that fails leaves nothing: memory goes back to what the store holds.
+6. What was found of earlier entries after their admission comes with how far they were looked at;
+   the checkpoint says so, and whoever goes on after a restart begins there.
 
 It signs by the callable that it was given, so record.audit runs the very same code over what was
 once signed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from typing import NamedTuple
 
-from evidence import cose, merkle
-from evidence.checkpoint import Checkpoint
+from evidence import checkpoint, cose, merkle
 from evidence.classification import FINDINGS_MAX, Classification, Finding
 from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
@@ -31,6 +32,7 @@ from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.known import KnownRun, known_run
 from record.log import Log
+from record.overlay import coarse, overlaid
 from record.schema import Entry, Exhibit, HeadRow
 from record.store import Store, StoreError
 
@@ -41,8 +43,9 @@ _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
 EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
 LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
-MARKS_MAX = 64  # laid over one range; more are taken as one
-CLASSED_MAX = 2000  # ranges of one receipt, 27 bytes each at most: a statement ends at 64 KiB
+# Of one classification: its findings and the entries that they name.
+FINDINGS_BYTES_MAX = 56 * 1024
+_FINDING_BYTES, _BECAUSE_BYTES, _CHANNEL_BYTES = 80, 34, 3
 
 
 @dataclass(slots=True)
@@ -55,6 +58,13 @@ class _Pending:
     name: bytes | None
     encoded: bytes
     classed: list[Classed] = field(default_factory=list)
+
+
+class Appraised(NamedTuple):
+    """What was found of the log's entries up to this one (record.appraisal), after admission."""
+
+    upto: int
+    doubts: Sequence[Doubt]
 
 
 class Sequencer:
@@ -80,17 +90,27 @@ class Sequencer:
         self._doubts: list[Doubt] = []
         self._last_heads: dict[int, tuple[int, bytes]] = {}
         self._counts: Counter[tuple[int, int]] = Counter()
+        signed = self._store.checkpoint(self._log.size)
+        self.appraised = checkpoint.read(cose.read(signed).payload).appraised if signed else 0
 
     def commit(
-        self, items: Sequence[Item], tai: int, exhibits: Sequence[Exhibit] = ()
+        self,
+        items: Sequence[Item],
+        tai: int,
+        exhibits: Sequence[Exhibit] = (),
+        appraised: Appraised | None = None,
     ) -> list[Entry]:
         """The entry of each item, with its receipt, once all are durable. Raises StoreError."""
-        entries = self.append(items, tai, exhibits)
+        entries = self.append(items, tai, exhibits, appraised)
         self.finish()
         return entries
 
     def append(
-        self, items: Sequence[Item], tai: int, exhibits: Sequence[Exhibit] = ()
+        self,
+        items: Sequence[Item],
+        tai: int,
+        exhibits: Sequence[Exhibit] = (),
+        appraised: Appraised | None = None,
     ) -> list[Entry]:
         """The entry of each item, as it will be. Nothing counts before `finish`, which must follow.
 
@@ -101,7 +121,7 @@ class Sequencer:
         done = False
         try:
             self._store.begin()
-            entries = self._append_all(items, tai)
+            entries = self._append_all(items, tai, appraised)
             for exhibit in exhibits:
                 self._keep(exhibit)
             done = True
@@ -144,7 +164,9 @@ class Sequencer:
         self._reset()
         self._sound = True
 
-    def _append_all(self, items: Sequence[Item], tai: int) -> list[Entry]:
+    def _append_all(
+        self, items: Sequence[Item], tai: int, appraised: Appraised | None
+    ) -> list[Entry]:
         known: dict[bytes, Entry] = {}
         fresh: dict[bytes, _Pending] = {}
         for item in items:
@@ -156,6 +178,9 @@ class Sequencer:
             else:
                 fresh[item.subject] = self._append(item, tai)
         pendings = list(fresh.values())
+        if appraised is not None:
+            self.appraised = appraised.upto
+            self._doubts += appraised.doubts
         pendings += self._classifications(tai)
         if pendings:
             for entry in self._receipts(pendings, tai):
@@ -182,8 +207,8 @@ class Sequencer:
         log.flush()
         self._store.add_tallies(self._counts)
         self._counts.clear()
-        checkpoint = Checkpoint(size, root, tai).payload()
-        self._store.add_checkpoint(size, self._sign(Typ.CHECKPOINT, checkpoint))
+        told = checkpoint.Checkpoint(size, root, tai, self.appraised).payload()
+        self._store.add_checkpoint(size, self._sign(Typ.CHECKPOINT, told))
         return entries
 
     def _append(self, item: Item, tai: int) -> _Pending:
@@ -301,8 +326,7 @@ class Sequencer:
     def _classifications(self, tai: int) -> list[_Pending]:
         """The findings of this group, as entries of their own."""
         found = []
-        for at in range(0, len(self._doubts), FINDINGS_MAX):
-            doubts = self._doubts[at : at + FINDINGS_MAX]
+        for doubts in _statements(self._doubts):
             because = tuple(dict.fromkeys(name for doubt in doubts for name in doubt.because))
             findings = tuple(dict.fromkeys(doubt.finding for doubt in doubts))
             payload = Classification(tai, findings, because).payload()
@@ -317,49 +341,17 @@ class Sequencer:
         return found
 
 
-def overlaid(classed: Sequence[Classed], stream: int, marks: Sequence[Mark]) -> list[Classed]:
-    """The classes with marks laid over them: at each seq the greatest class, and its first reason.
-
-    `classed` rises and is disjoint. Where nothing says anything the range is plainly settleable,
-    and not listed.
-    """
-    if len(marks) > MARKS_MAX:
-        low, high = min(row.first_seq for row in marks), max(row.last_seq for row in marks)
-        marks = [Mark(low, high, *max(row[2:] for row in marks))]
-    layers = [Mark(*row[1:]) for row in classed]
-    edges = sorted(
-        {edge for row in (*layers, *marks) for edge in (row.first_seq, row.last_seq + 1)}
-    )
-    found: list[Classed] = []
-    at = 0
-    for low, after in pairwise(edges):
-        while at < len(layers) and layers[at].last_seq < low:
-            at += 1
-        over = [
-            row for row in (*layers[at : at + 1], *marks) if row.first_seq <= low <= row.last_seq
-        ]
-        if not over:
-            continue
-        top = max(over, key=lambda row: row.klass)
-        last = found[-1] if found else None
-        if last and last.last_seq + 1 == low and last[3:] == top[2:]:
-            found[-1] = last._replace(last_seq=after - 1)
-        else:
-            found.append(Classed(stream, low, after - 1, *top[2:]))
-    return found
-
-
-def coarse(parts: Sequence[Sequence[Classed]]) -> list[Classed]:
-    """The ranges of a receipt, range of the head after range of the head.
-
-    Where they would make the receipt longer than a statement may be, each range of the head becomes
-    one range of the worst of its classes: never better than it is.
-    """
-    if sum(map(len, parts)) <= CLASSED_MAX:
-        return [row for part in parts for row in part]
-    found = []
-    for part in parts:
-        if part:
-            worst = max(part, key=lambda row: row.klass)
-            found.append(worst._replace(first_seq=part[0].first_seq, last_seq=part[-1].last_seq))
-    return found
+def _statements(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
+    """Findings as statements hold them: by number and by length."""
+    found: list[Doubt] = []
+    size = 0
+    for doubt in doubts:
+        takes = _FINDING_BYTES + _BECAUSE_BYTES * len(doubt.because)
+        takes += _CHANNEL_BYTES * len(doubt.finding.channels or ())
+        if found and (len(found) == FINDINGS_MAX or size + takes > FINDINGS_BYTES_MAX):
+            yield found
+            found, size = [], 0
+        found.append(doubt)
+        size += takes
+    if found:
+        yield found

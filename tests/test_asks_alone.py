@@ -72,9 +72,6 @@ GRANTS: dict[str, dict[str, str]] = {
         name: {"module import drivers.asks.Outlet": "the type of what asks.send takes"}
         for name in ("drivers/pmu/pair.py", "drivers/port.py")
     },
-    "agent/account.py": {
-        "ask_chrony asyncio.get_running_loop().subprocess_exec": "chronyc; it has no input"
-    },
     "agent/broker.py": {"write super().write": "to the broker"},
     "agent/cli.py": {"_run report.write": FILE},
     "agent/extract.py": {

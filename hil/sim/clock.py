@@ -10,7 +10,7 @@ What it cannot show: readings that take time, and a kernel whose clocks disagree
 
 from collections.abc import Callable
 
-from agent.account import STA_NANO, Timex
+from agent.clock import STA_NANO, Timex
 from evidence.leap import BUILT_IN, NS
 
 START_S = 1_790_000_000  # 2026-09-21 UTC
@@ -60,6 +60,9 @@ class Clocks:
 
     def boottime_ns(self) -> int:
         return BOOTED_NS + self._own_ns()
+
+    def raw_ns(self) -> int:
+        return self.monotonic_ns()
 
     def adjtimex(self) -> Timex:
         return Timex(0, STA_NANO, 0, self._maxerror_us, 100, self.realtime_ns())

@@ -217,7 +217,7 @@ class World:
         self.disk.gone = self._gone
         runner = self.runner = Runner(
             self._gateway,
-            SystemClock("kernel", BUILT_IN, self.clocks),
+            SystemClock(BUILT_IN, self.clocks),
             self._site.device,
             cast(Client, self.wire),
             self._agent_random.randbytes,

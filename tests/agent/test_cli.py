@@ -181,7 +181,7 @@ def test_status_of_a_running_agent_and_its_end(folder: Folder, capsys) -> None:
     [
         ('url = "http://127.0.0.1:8443"', 'url = "ftp://127.0.0.1"'),
         ('url = "http://127.0.0.1:8443"', 'url = "https://127.0.0.1"\nca = "absent.pem"'),
-        ('source = "kernel"', 'source = "kernel"\nleap_seconds = "absent.list"'),
+        ("[clock]", '[clock]\nleap_seconds = "absent.list"'),
         ('path = "spool.db"', 'path = "absent/spool.db"'),
         ('path = "spool.db"', 'path = "gateway.toml"'),
     ],

@@ -33,7 +33,7 @@ WRONG = [
     ("gateway.toml", "keep_days = 10", "keep_days = -1", "spool.keep_days", "found -1"),
     ("gateway.toml", "keep_days = 10", 'keep_days = "10"', "spool.keep_days", "found '10'"),
     ("gateway.toml", "keep_days = 10", "commit_ms = 1", "spool.commit_ms", "found 1"),
-    ("gateway.toml", 'source = "kernel"', 'source = "kernal"', "clock.source", "'kernel'"),
+    ("gateway.toml", '"kernel:"', '"kernal:"', "clock.sources[0]", "did you mean 'kernel'"),
     ("gateway.toml", "c37118+tcp", "c37118+tpc", "source[0].scheme", "did you mean 'c37118+tcp'"),
     ("gateway.toml", "baud = 57600", "buad = 57600", "source[1].options.buad", "'baud'"),
     ("gateway.toml", "idcode = 8", "idcode = 0", "source[1].options.idcode", "found 0"),

@@ -158,7 +158,7 @@ def test_each_of_several_idcodes_is_asked_for_its_own(by: str):
         host, port = address(place)
         options: dict[str, object] = {"host": host, "port": port, "idcodes": [7, 8, 9, 10]}
         source = Source("bench", f"c37118+{by}", SHORT | options)
-        made = registry.open_driver(source, SystemClock("kernel", BUILT_IN))
+        made = registry.open_driver(source, SystemClock(BUILT_IN))
         try:
             setups = await made.open()
             assert sorted(one.key for one in setups) == ["idcode=7", "idcode=8", "idcode=9"]

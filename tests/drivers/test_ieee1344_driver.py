@@ -44,7 +44,7 @@ async def served(plant: Plant, way: str) -> tuple[Ieee1344Pmu, dict[str, object]
 
 def opened(way: str, **options: object) -> Driver:
     scheme = {"split": "ieee1344+udp"}.get(way, f"ieee1344+{way}")
-    clock = SystemClock("kernel", BUILT_IN)
+    clock = SystemClock(BUILT_IN)
     return registry.open_driver(Source("bench", scheme, SHORT | options), clock)
 
 

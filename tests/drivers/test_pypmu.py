@@ -43,7 +43,7 @@ def pypmu() -> Iterator[int]:
 def test_a_pmu_of_pypmu_is_heard(prefer: list[int]):
     async def hear(port: int) -> None:
         options = {"host": "127.0.0.1", "port": port, "idcode": 7734, "prefer": prefer}
-        clock = SystemClock("kernel", BUILT_IN)
+        clock = SystemClock(BUILT_IN)
         made = registry.open_driver(Source("theirs", "c37118+tcp", options), clock)
         try:
             async with asyncio.timeout(WAIT_S):

@@ -25,7 +25,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def driver(**options: object) -> UdpDriver:
-    clock = SystemClock("kernel", BUILT_IN)
+    clock = SystemClock(BUILT_IN)
     made = registry.open_driver(Source("bench", "c37118+udp", SHORT | options), clock)
     assert isinstance(made, UdpDriver)
     return made

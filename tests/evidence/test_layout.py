@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evidence import cbor, layout, merkle, observation
 from evidence.code import Reason
-from evidence.layout import Segment, Span
+from evidence.layout import Heard, Segment, Span
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
 
@@ -23,6 +23,7 @@ BINDING = observation.Binding(KID, bytes(32))
 FIRST_PREV = sha256(b"before").digest()
 STREAM = 7
 T0 = 1_795_392_037_000_000_000
+LATE_NS = 50_000
 SLICES = st.sampled_from(
     [(), ((0, 2),), ((14, 2),), ((1, 1), (2, 3)), ((0, 4), (14, 2), (40, 2)), ((3, 0),)]
 )
@@ -66,7 +67,7 @@ def sealed(shaped: Shaped, seq: int, prev: bytes, stream: int = STREAM) -> bytes
     return BINDING.message_prefix + content + b"\x58\x40" + sha256(content).digest() * 2
 
 
-def strict(body, at, first_seq, count, prev, slices) -> Span:
+def strict(body, at, first_seq, count, prev, slices, late_ns=None) -> Span:
     """What layout.Reader.span shall give, by the strict reader alone."""
     leaves: list[bytes] = []
     segments: list[Segment] = []
@@ -88,13 +89,24 @@ def strict(body, at, first_seq, count, prev, slices) -> Span:
         latest[sample.kind] = sample.tai
         marks = tuple(sample.raw[start : start + size] for start, size in slices)
         quality = (sample.bound, sample.source, sample.flags)
-        here = Segment(seq, seq, sample.kind, quality, marks)
+        here = Segment(seq, seq, sample.kind, quality, marks, heard(sample, late_ns))
         if segments and segments[-1][2:] == here[2:]:
             segments[-1] = segments[-1]._replace(last_seq=seq)
         else:
             segments.append(here)
         at = end
     return Span(at, leaves, segments, arrivals[0], arrivals[-1], latest)
+
+
+def heard(sample: Sample, late_ns: int | None) -> Heard:
+    """As the classes are defined, on the number itself."""
+    if sample.bound is None or sample.heard_bound is None:
+        return Heard.IN_TIME
+    bounds = sample.bound + sample.heard_bound
+    if sample.heard + bounds < 0:
+        return Heard.EARLY
+    late = late_ns is not None and sample.heard > late_ns + bounds
+    return Heard.LATE if late else Heard.IN_TIME
 
 
 def outcome(read: Any) -> Any:
@@ -105,11 +117,11 @@ def outcome(read: Any) -> Any:
         return fault.reason
 
 
-def agree(body, first_seq, count, slices, reader=None):
+def agree(body, first_seq, count, slices, reader=None, late_ns=LATE_NS):
     """The outcome, after both readers came to the same."""
-    reader = reader or layout.Reader(BINDING, slices)
+    reader = reader or layout.Reader(BINDING, slices, late_ns)
     fast = outcome(lambda: reader.span(body, 0, STREAM, first_seq, count, FIRST_PREV))
-    assert fast == outcome(lambda: strict(body, 0, first_seq, count, FIRST_PREV, slices))
+    assert fast == outcome(lambda: strict(body, 0, first_seq, count, FIRST_PREV, slices, late_ns))
     return fast
 
 
@@ -179,7 +191,7 @@ def test_both_readers_give_the_same_spans(shapes, first_seq, slices):
 @given(st.lists(ordinary, min_size=2, max_size=12), first_seqs, SLICES)
 def test_what_a_reader_learned_serves_the_next_batch(shapes, first_seq, slices):
     """One reader over many batches, as the record keeps it."""
-    reader = layout.Reader(BINDING, slices)
+    reader = layout.Reader(BINDING, slices, LATE_NS)
     for at in range(3):
         again = shapes[at:] + shapes[:at]
         found = agree(chain(again, first_seq), first_seq, len(again), slices, reader)
@@ -235,6 +247,27 @@ def test_random_bytes_are_refused_and_no_more(noise, learned):
 
 
 ORDINARY = Shaped(T0, 1000, 1, 3, 70_000, 20_000, 16, bytes(range(126)))
+
+
+@pytest.mark.parametrize("late_ns", [None, 0, 5, 50_000])
+def test_each_is_told_to_be_heard_in_time_early_or_late(late_ns):
+    """Around both edges, to the ns, and where a number is part of a head byte."""
+    late = 0 if late_ns is None else late_ns
+    heards = [0, 7, -1, -24]
+    for bounds in ((1000, 20_000), (1000, 20), (0, 0), (3, 2), (1000, None), (None, 20_000)):
+        total = (bounds[0] or 0) + (bounds[1] or 0)
+        heards += [late + total + one for one in (-1, 0, 1)]
+        heards += [-total - one for one in (-1, 0, 1)]
+    shapes = [
+        ORDINARY._replace(heard=heard, bound=bound, heard_bound=heard_bound)
+        for bound in (1000, 0, 3, None)
+        for heard_bound in (20_000, 20, 0, 2, None)
+        for heard in heards
+        for _ in range(3)
+    ]
+    found = agree(chain(shapes, 1000), 1000, len(shapes), (), None, late_ns)
+    told = {segment.heard for segment in found.segments}
+    assert told == {Heard.IN_TIME, Heard.EARLY} | ({Heard.LATE} if late_ns is not None else set())
 
 
 def test_every_bit_of_an_observation_is_judged_alike():

@@ -144,7 +144,11 @@ def test_statements_that_contradict_themselves():
     backwards = (Classed(1, 5, 4, 3, 82),)
     assert refused(replace(classed, classed=backwards), "receipt") == Reason.SHAPE
     found = read("classification")
-    for changed in ({"first_seq": 9, "last_seq": 8}, {"stream": None}):
+    for changed in (
+        *({"first_seq": 9, "last_seq": 8}, {"stream": None}, {"channels": ()}),
+        *({"channels": (1, 1)}, {"channels": (2, 1)}, {"channels": (4096,)}),
+        *({"channels": (1,), "last_seq": None}, {"channels": (1,), "first_seq": None}),
+    ):
         finding = found.findings[1]._replace(**changed)
         assert refused(replace(found, findings=(finding,)), "classification") == Reason.SHAPE
 

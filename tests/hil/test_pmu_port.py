@@ -48,7 +48,7 @@ def hear(scheme: str, count: int, streams: int = 1, **options: object) -> dict[s
     """At least so many measurements of each of so many streams, by key."""
 
     async def play() -> dict[str, list[Frame]]:
-        clock = SystemClock("kernel", BUILT_IN)
+        clock = SystemClock(BUILT_IN)
         made = registry.open_driver(Source("bench", scheme, options), clock)
         found: dict[str, list[Frame]] = {}
         try:

@@ -6,6 +6,7 @@ wrong where asked.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,13 +55,18 @@ def configuration(phasors: int = 12, stations: int = 1, version: int = 2) -> Con
     return Configuration(FrameType.CFG2, 7, 1_000_000, rows, 60, version)
 
 
-def frame(layout: Layout, number: int, stat: int = 0) -> bytes:
-    """A data frame, 60 a second."""
+def frame(
+    layout: Layout, number: int, stat: int = 0, without: Sequence[tuple[int, str]] = ()
+) -> bytes:
+    """A data frame, 60 a second. `without`: the channels, by block and name, that it has no value
+    for."""
     soc, place = divmod(number, 60)
     values = [float(number + at) for at in range(len(layout.slots))]
     for at, slot in enumerate(layout.slots):
         if slot.quantity == "stat":
             values[at] = stat
+        elif (slot.block, slot.name) in without:
+            values[at] = math.nan
     return encode_values(layout, Stamp(START_S + soc, place * 1_000_000 // 60), values)
 
 
@@ -116,6 +122,7 @@ class GatewayRun:
         cfg: bytes | None,
         node: bytes | None = BUS,
         kind: int = Kind.C37118,
+        channels: Sequence[tuple[int, str]] = ((0, "VA"),),  # block and name
         **changes: Any,
     ) -> Statement:
         """The next link of a stream: its descriptor. What is pending is cut before."""
@@ -125,16 +132,24 @@ class GatewayRun:
         started = next(
             (item.leaf for item in self.run.reached if item.stream == stream), merkle.ZERO
         )
-        channel = Channel(
-            0, hide.hide(b"VA"), "voltage", "V", "A", node, None, 0, None, "", "", "", None, None
+        rows = tuple(
+            Channel(
+                *(block, hide.hide(name.encode()), "voltage", "V", "A", node, None, 0, None),
+                *("", "", "", None, None),
+            )
+            for block, name in channels
+        )
+        blocks = tuple(
+            Block(hide.hide(b"PMU"), 1, "P", None, None)
+            for _ in range(1 + max((block for block, _ in channels), default=0))
         )
         fields: dict[str, Any] = {
             "run": self.name, "stream": stream, "seq": line.seq if line else 0,
             "prev": line.prev if line else started, "tai": START, "kind": kind,
             "source": hide.hide(b"pmu"), "origin": "direct", "wait_ms": None,
             "configuration": hide.hide(cfg) if cfg else None, "rate": (60, 1), "position": None,
-            "offset_mm": None, "blocks": (Block(hide.hide(b"PMU"), 1, "P", None, None),),
-            "channels": (channel,),
+            "offset_mm": None, "blocks": blocks,
+            "channels": rows,
         }  # fmt: skip
         value = Descriptor(**(fields | changes))
         encoded = cose.sign(Typ.DESCRIPTOR, value.payload(), self.key)

@@ -31,7 +31,7 @@ def found(upstream: Upstream) -> dict[bytes, tuple[int, int]]:
     rows = upstream.findings()
     assert all(row[1:5] == (None,) * 4 for row in rows)
     assert len({row.run for row in rows}) == len(rows)
-    return {row.run: row[5:] for row in rows}
+    return {row.run: row[5:7] for row in rows}
 
 
 @pytest.mark.parametrize("later_first", [True, False])

@@ -9,6 +9,7 @@ from evidence.code import Cause, Class, Flag, Kind, Reason
 from evidence.gap import Gap
 from tests.record.gateway import (
     LOCKED,
+    NANOSECONDS,
     START,
     Gateway,
     GatewayRun,
@@ -19,6 +20,8 @@ from tests.record.gateway import (
 from tests.record.upstream import AUTHORITY, Upstream, classes
 
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
+EARLY = (Class.TIME_DOUBTFUL, Reason.ARRIVAL_EARLY)
+TOO_LATE = (Class.TIME_DOUBTFUL, Reason.ARRIVAL_LATE)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,29 @@ UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
         ),
         (
             *(0, {"flags": LOCKED | Flag.JAM_SUSPECTED}),
-            (Class.TIME_DOUBTFUL, Reason.CLOCK_SUSPECTED),
+            (Class.TIME_DOUBTFUL, Reason.JAMMING_SUSPECTED),
+        ),
+        (
+            *(0, {"flags": LOCKED | Flag.TIME_DOUBTED | Flag.PLACE_CHECKED}),
+            (Class.TIME_DOUBTFUL, Reason.TIME_CONTRADICTED),
+        ),
+        # The gateway's clocks contradict each other: that is of what they stamped.
+        (0, {"flags": LOCKED | Flag.CLOCK_DOUBTED}, UNCHECKED),
+        (
+            *(0, {"flags": Flag.CLOCK_DOUBTED | Flag.AGENT_STAMPED}),
+            (Class.TIME_DOUBTFUL, Reason.CLOCKS_APART),
+        ),
+        (
+            *(0, {"flags": LOCKED | Flag.PLACE_DOUBTED}),
+            (Class.PLACE_DOUBTFUL, Reason.PLACE_CONTRADICTED),
+        ),
+        (
+            *(0, {"flags": LOCKED | Flag.PLACE_DOUBTED | Flag.PLACE_CHECKED}),
+            (Class.PLACE_DOUBTFUL, Reason.PLACE_CONTRADICTED),
+        ),
+        (
+            *(0x2000, {"flags": LOCKED | Flag.PLACE_DOUBTED}),
+            (Class.TIME_DOUBTFUL, Reason.STAT_SYNC),
         ),
         (
             *(0, {"flags": LOCKED | Flag.LEAP_UNKNOWN}),
@@ -65,6 +90,96 @@ def test_class_by_flags_bound_and_stat(
 ):
     run.observe(1, frame(layout, 0, stat), **changes)
     assert classes(upstream.push(run.cut())) == [(1, 1, 1, *expected)]
+
+
+# 60 frames a second, direct: 7/60 s, and what a path adds that nobody declared.
+LATE = 116_666_666 + 600_000_000
+BOUNDS = 1000 + 1_000_000  # the device's and the gateway's
+YEAR = 365 * 86_400 * NANOSECONDS
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"heard": -BOUNDS}, UNCHECKED),
+        ({"heard": -BOUNDS - 1}, EARLY),
+        ({"heard": -NANOSECONDS}, EARLY),
+        ({"heard": -YEAR}, EARLY),
+        ({"heard": LATE + BOUNDS}, UNCHECKED),
+        ({"heard": LATE + BOUNDS + 1}, TOO_LATE),
+        ({"heard": NANOSECONDS}, TOO_LATE),  # a second slow, heard at once
+        ({"heard": YEAR}, TOO_LATE),
+        # Where one of the two clocks has no bound nobody can say.
+        ({"heard": -YEAR, "heard_bound": None}, UNCHECKED),
+        ({"heard": YEAR, "heard_bound": None}, UNCHECKED),
+        ({"heard": YEAR, "bound": None}, (Class.TIME_DOUBTFUL, Reason.BOUND_UNKNOWN)),
+        ({"heard": YEAR, "heard_bound": YEAR}, UNCHECKED),
+        ({"heard": -YEAR, "kind": Kind.EVENT}, None),
+    ],
+)
+def test_what_is_heard_guards_the_bound(
+    upstream: Upstream,
+    run: GatewayRun,
+    layout: Layout,
+    changes: dict[str, Any],
+    expected: tuple[Class, Reason] | None,
+):
+    """In the record, whatever the gateway noticed: the flags say nothing here."""
+    run.observe(1, frame(layout, 0), tai=START - changes["heard"], **changes)
+    found = [] if expected is None else [(1, 1, 1, *expected)]
+    assert classes(upstream.push(run.cut())) == found
+
+
+def test_ranges_end_where_arrival_comes_back_into_its_window(
+    upstream: Upstream, run: GatewayRun, layout: Layout
+):
+    for number in range(30):
+        heard = -NANOSECONDS if 10 <= number < 20 else NANOSECONDS if number == 25 else 20_000_000
+        run.observe(1, frame(layout, number), heard=heard, tai=START + number)
+    assert classes(upstream.push(run.cut())) == [
+        (1, 1, 10, *UNCHECKED),
+        (1, 11, 20, *EARLY),
+        (1, 21, 25, *UNCHECKED),
+        (1, 26, 26, *TOO_LATE),
+        (1, 27, 30, *UNCHECKED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("described", "heard", "expected"),
+    [
+        ({"origin": "concentrator", "wait_ms": 2000}, 2_700_000_000, UNCHECKED),
+        ({"origin": "concentrator", "wait_ms": 2000}, 2_800_000_000, TOO_LATE),
+        ({"origin": "concentrator", "wait_ms": None}, YEAR, UNCHECKED),  # it does not say
+        ({"rate": (10, 1)}, 1_300_000_000, UNCHECKED),
+        ({"rate": (10, 1)}, 1_400_000_000, TOO_LATE),
+        ({"rate": (1, 10)}, 70_000_000_000, UNCHECKED),
+        ({"rate": (0, 0)}, YEAR, UNCHECKED),
+    ],
+)
+def test_how_late_is_too_late_follows_from_the_descriptor(
+    upstream: Upstream,
+    gateway: Gateway,
+    cfg: bytes,
+    layout: Layout,
+    described: dict[str, Any],
+    heard: int,
+    expected: tuple[Class, Reason],
+):
+    run = gateway.start()
+    upstream.send(run.statement, run.describe(1, cfg, **described))
+    run.observe(1, frame(layout, 0), tai=START - heard, heard=heard)
+    assert classes(upstream.push(run.cut())) == [(1, 1, 1, *expected)]
+
+
+def test_a_place_that_is_checked_lets_a_sample_be_settleable(
+    upstream: Upstream, run: GatewayRun, layout: Layout
+):
+    for number, more in enumerate([0, Flag.PLACE_CHECKED, Flag.PLACE_CHECKED, 0]):
+        run.observe(1, frame(layout, number), flags=LOCKED | more)
+    entry = upstream.push(run.cut())
+    assert classes(entry) == [(1, 1, 1, *UNCHECKED), (1, 4, 4, *UNCHECKED)]
+    assert upstream.store.tallies()[Class.SETTLEABLE, 0] == 2
 
 
 def test_classes_go_by_stretches(upstream: Upstream, run: GatewayRun, layout: Layout):

@@ -2,7 +2,7 @@
 
 from evidence.receipt import Classed
 from record.continuity import Mark
-from record.sequencer import coarse, overlaid
+from record.overlay import coarse, overlaid
 
 
 def test_marks_lie_over_classes():

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -37,9 +39,11 @@ def written(folder: Path, more: str = "", listen: str = "127.0.0.1:0") -> Path:
 
 
 @contextlib.contextmanager
-def program(folder: Path, place: Place) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def program(
+    folder: Path, place: Place, more: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A record as a process of its own, and its address."""
-    path = written(folder, f'store = "{place}"\n')
+    path = written(folder, f'store = "{place}"\n{more}')
     command = [sys.executable, "-m", "record.cli", "serve", "--config", str(path)]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
@@ -71,6 +75,40 @@ def test_program_serves_and_ends_clean(tmp_path: Path, place: Place, cfg: bytes)
         out, err = process.communicate(timeout=WAIT_S)
         assert (process.returncode, out, err) == (0, "", "")
     assert verified(tmp_path, place) == 0
+
+
+@BOTH
+def test_program_looks_at_values_when_it_is_idle(
+    tmp_path: Path, place: Place, cfg: bytes, layout: Layout, capsys: pytest.CaptureFixture[str]
+):
+    """Nobody asks for it: within seconds the log says which values are none."""
+    with program(tmp_path, place, "appraise_s = 1\n") as (process, url):
+
+        async def push(client: Client) -> None:
+            _, run = await begin(client, cfg)
+            described = run.describe(2, cfg, channels=((0, "V0"),))
+            assert (await client.send(described))[0] == 200
+            for number in range(20):
+                run.observe(2, frame(layout, number, 0, [(0, "V0")] * (number >= 15)))
+            assert (await client.push(run.cut()))[0] == 200
+
+        talk(url, push)
+        deadline = time.monotonic() + WAIT_S
+        found = findings(place, capsys)
+        while not found and time.monotonic() < deadline:
+            time.sleep(0.1)
+            found = findings(place, capsys)
+        assert found == {"value_invalid": 1}
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=WAIT_S)
+        assert (process.returncode, out, err) == (0, "", "")
+    assert verified(tmp_path, place) == 0
+
+
+def findings(place: Place, capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    assert main(["show", "--json", str(place)]) == 0
+    counts: dict[str, int] = json.loads(capsys.readouterr().out)["findings"]
+    return counts
 
 
 @BOTH

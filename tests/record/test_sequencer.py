@@ -86,7 +86,7 @@ def test_two_contents_for_one_position_are_twins(
     assert classes(later) == [(1, 3, 6, *TWIN), (1, 7, 8, *UNCHECKED)]
     (finding,) = upstream.findings()
     assert finding[:5] == (run.name, first.subject, 1, 3, 6)
-    assert finding[5:] == TWIN
+    assert finding[5:] == (*TWIN, None)
     assert upstream.store.body(first.idx) and upstream.store.body(later.idx)
 
 

@@ -135,7 +135,7 @@ def test_a_body_that_fits_no_frame_is_answered(upstream: Upstream):
         for request in requests:
             broker.asked.put_nowait(request)
         config = RecordConfig(
-            *("", 0, Path(), "", Path(), Anchors(LOG.public, AUTHORITIES), False, None, region)
+            *("", 0, Path(), "", Path(), Anchors(LOG.public, AUTHORITIES), False, 600, None, region)
         )
         working = asyncio.create_task(Worker(Checker(upstream.store, config), broker, ours).run())
         number, asked = await theirs.told()

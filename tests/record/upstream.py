@@ -10,9 +10,11 @@ from evidence.classification import Finding
 from evidence.code import Class, Reason, Typ
 from evidence.receipt import Receipt
 from record.admit import Admitter
+from record.appraisal import Readings
 from record.database import Place
 from record.known import Known
 from record.log import Log
+from record.round import Round
 from record.schema import Entry
 from record.sequencer import Item, Sequencer
 from record.store import open_writer
@@ -61,6 +63,12 @@ class Upstream:
     def start(self, run: GatewayRun, cfg: bytes | None, *streams: int) -> None:
         """A run and its first descriptors."""
         self.send(run.statement, *(run.describe(stream, cfg) for stream in streams))
+
+    def appraise(self, now: int = NOW) -> None:
+        """Looks at the values of all that was admitted since it last did."""
+        start, readings = self.sequencer.appraised, Readings(Known(self.store))
+        found = Round(self.store, readings, start, self.log.size).run()
+        self.sequencer.commit([], now, (), found)
 
     def findings(self) -> list[Finding]:
         """All that the log says later of what it had."""

@@ -384,7 +384,7 @@ def refusal() -> Vector:
 
 
 def checkpoint() -> Vector:
-    fields: Vector = {"size": 1 << 33, "root": seeded("root"), "tai": T0}
+    fields: Vector = {"size": 1 << 33, "root": seeded("root"), "tai": T0, "appraised": 1 << 32}
     return statement("checkpoint", LOG, 65308, [1, *fields.values()], fields)
 
 
@@ -402,13 +402,15 @@ def heads() -> Vector:
 
 
 def classification() -> Vector:
-    names = ("run", "subject", "stream", "first_seq", "last_seq", "klass", "reason")
-    whole = [seeded("run"), None, None, None, None, 4, 29]
-    part = [seeded("run"), seeded("subject"), 7, 22, 1000, 4, 28]
+    names = ("run", "subject", "stream", "first_seq", "last_seq", "klass", "reason", "channels")
+    whole = [seeded("run"), None, None, None, None, 4, 29, None]
+    part = [seeded("run"), seeded("subject"), 7, 22, 1000, 4, 28, None]
+    values = [seeded("run"), None, 7, 22, 1000, 5, 105, [0, 23, 24, 4095]]
     because = [seeded("subject"), seeded("other subject")]
-    findings = [dict(zip(names, item, strict=True)) for item in (whole, part)]
+    rows = [whole, part, values]
+    findings = [dict(zip(names, item, strict=True)) for item in rows]
     fields = {"tai": T0, "findings": findings, "because": because}
-    return statement("classification", LOG, 65307, [1, T0, [whole, part], because], fields)
+    return statement("classification", LOG, 65307, [1, T0, rows, because], fields)
 
 
 def disclosure() -> Vector:
