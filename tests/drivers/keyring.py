@@ -6,6 +6,7 @@ taken away and brought back.
 2. Nothing is left running, and no other token of this machine is seen.
 """
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -103,7 +104,7 @@ class Chip:
     def __init__(self, folder: Path, program: Path) -> None:
         self._folder, self._program = folder, program
         folder.mkdir(parents=True)
-        self.port, self._control = free_port(), free_port()
+        self.port = _free_pair()
         self._process: subprocess.Popen[bytes] | None = None
         self.pin_file = folder / "pin"
         self.set_pin(PIN)
@@ -119,7 +120,7 @@ class Chip:
 
     def start(self) -> None:
         state = ["--tpmstate", f"dir={self._folder}"]
-        server = [f"type=tcp,port={port},bindaddr=127.0.0.1" for port in (self.port, self._control)]
+        server = [f"type=tcp,port={self.port + more},bindaddr=127.0.0.1" for more in (0, 1)]
         lines = ["--server", server[0], "--ctrl", server[1]]
         flags = ["--flags", "not-need-init,startup-clear"]
         with (self._folder / "log").open("ab") as log:
@@ -134,7 +135,7 @@ class Chip:
         until = time.monotonic() + START_S
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self._control), START_S).close()
+                socket.create_connection(("127.0.0.1", self.port + 1), START_S).close()
                 return
             except OSError:
                 assert self._process is not None and self._process.poll() is None
@@ -154,6 +155,15 @@ class Chip:
 
     def bring_back(self) -> None:
         self.start()
+
+
+def _free_pair() -> int:
+    """A port of which the next is free too: there tss2-tcti-swtpm(7) looks for the other line."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError, OverflowError), socket.socket() as line:
+            line.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @contextmanager
