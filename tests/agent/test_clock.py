@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from agent.account import Timex, kernel_account
 
 from agent import account, clock
-from agent.account import Timex, kernel_account
 from agent.clock import ACCOUNT_S_MAX, Jump, Linux, SystemClock, leap_table
 from evidence import leap
 from evidence.code import TimeSource

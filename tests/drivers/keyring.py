@@ -16,9 +16,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from agent.config import read_credential
+from drivers.keystore import file as keyfile
+from drivers.keystore.uri import make
+from evidence import cbor, cose
+from evidence.code import Typ
+from evidence.key import PublicKey
 from hil.loopback import free_port
+from provisioning.init import AUTHORITY_KEY, CREDENTIAL, DEVICE_KEY, GATEWAY
 from tests.conftest import absent
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -164,6 +172,21 @@ def _free_pair() -> int:
         with contextlib.suppress(OSError, OverflowError), socket.socket() as line:
             line.bind(("127.0.0.1", port + 1))
             return port
+
+
+def hand_over(site: Path, uri: str) -> PublicKey:
+    """A new key in a store, in the place of the device key that init made: its credential by the
+    authority's key, its URI in gateway.toml.
+    """
+    public = make(uri, site)
+    there = read_credential(site / CREDENTIAL)
+    authority = keyfile.read(site / AUTHORITY_KEY)
+    signed = cose.sign(Typ.CREDENTIAL, replace(there.says, key=public).payload(), authority)
+    (site / CREDENTIAL).write_bytes(cbor.encode([signed, there.pairs]))
+    text, named = (site / GATEWAY).read_text(), f'key = "file:{DEVICE_KEY}"'
+    assert text.count(named) == 1
+    (site / GATEWAY).write_text(text.replace(named, f'key = "{uri}"'))
+    return public
 
 
 @contextmanager
