@@ -1,5 +1,5 @@
-"""An hour without the key store, a real token and a real TPM: a run begins in it, and each sample of
-the hour is kept, and receipted once the store is back.
+"""An hour without the key store, a real token and a real TPM: a run begins in it, and every sample
+of the hour is kept, and receipted once the store is back.
 """
 
 from collections.abc import Callable, Iterator

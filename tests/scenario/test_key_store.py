@@ -44,7 +44,7 @@ class Gateway(Site):
             (self.site / DEVICE_KEY).unlink()
         await super().serve()
 
-    async def check(self) -> tuple[int, str]:
+    async def check(self) -> tuple[int | None, str]:
         """What `gridseal-agent check` says."""
         found = self.child("check", "agent.cli", "check", "--config", self.at(GATEWAY))
         code = await found.ended(END_S)
