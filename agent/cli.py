@@ -1,4 +1,4 @@
-"""`gridseal-agent`: run, check, status, export, listen.
+"""`gridseal-agent`: run, check, status, clock, export, listen.
 
 Exit codes: 0 well, 1 it failed at work, 2 it was told something wrong.
 
@@ -14,9 +14,9 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from agent import config, listen
+from agent import clockface, config, listen
 from agent.config import Gateway
 from drivers import registry
 from drivers.line import Clock, Source
@@ -38,6 +38,7 @@ statements over them, and the record's receipts. `gridseal-record verify FILE --
 checks it without the record. Whole batches are written, each that touches the interval, since the
 root that is signed needs every observation: other streams and a little more time come along. A
 hole is stated after it: take the interval long enough to hold that. The agent may be running."""
+OPEN_S_MAX = 3600.0  # who looks at places for longer may as well run the gateway
 NO_FACTS = "load not known: neither a configuration file nor the site plan says"
 
 
@@ -52,16 +53,24 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "gridseal-agent",
         description="Hears devices, seals every sample, forwards it to the record.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, call, text in (
         ("run", _run, "run the gateway until SIGTERM or Ctrl-C"),
-        ("check", _check, "read the configuration, and say whether the lines can carry the plan"),
+        ("check", _check, "read the configuration; say what lines carry, and who says what place"),
         ("status", _status, "ask the running agent how it is"),
+        ("clock", clockface.main, "say how far the clock may be off, by which source, and why"),
         ("export", _export, "write a part of the archive as a file that proves itself"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -71,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(call=call)
         if name == "export":
             _add_export(command)
+        if name == "clock":
+            clockface.add(command)
+        if name == "check":
+            told = (
+                "open the lines of PMUs and receivers for up to so many seconds, to compare places"
+            )
+            command.add_argument("--open", type=_seconds, default=0.0, metavar="S", help=told)
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON object")
         if name == "run":
@@ -83,6 +99,18 @@ def _parser() -> argparse.ArgumentParser:
     listen.add(hear)
     hear.set_defaults(call=listen.main)
     return parser
+
+
+def _seconds(text: str) -> float:
+    """A duration for argparse."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= OPEN_S_MAX:
+        expected = f"expected seconds, up to {OPEN_S_MAX:.0f}"
+        raise argparse.ArgumentTypeError(f"{text!r}: {expected}")
+    return seconds
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:
@@ -101,6 +129,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from agent import check
     from agent.runner import Runner, calm_collector
     from agent.schema import SpoolError
     from agent.transport import UplinkError
@@ -110,6 +139,10 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     gateway = config.load(arguments.config)
     ready = _prepared(gateway, waits=True)
+    elsewhere = check.refusal(gateway)
+    if elsewhere:
+        text = f"the survey is {elsewhere}; the authority makes a new one: gridseal-provision grant"
+        raise ConfigError(gateway.file.gateway.plan, "site.survey", text)
     try:
         with contextlib.ExitStack() as held:
             report = arguments.report and held.enter_context(arguments.report.open("w"))
@@ -117,7 +150,7 @@ def _run(arguments: argparse.Namespace) -> int:
             runner = Runner(gateway, ready.clock, ready.device, ready.client, os.urandom)
             asyncio.run(_until_told(runner, gateway))
             if report:
-                report.write(json.dumps(runner.health.report()))
+                report.write(json.dumps(runner.report()))
     except (UplinkError, SpoolError, OSError) as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 1
@@ -187,6 +220,8 @@ async def _until_told(runner: Any, gateway: Gateway) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from agent import check
+
     gateway = config.load(arguments.config)
     ready = _prepared(gateway)
     print(f"gateway {gateway.file.gateway.name}: key {ready.device.public.fingerprint}")
@@ -196,6 +231,8 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{source.name}: {source.scheme}, {load}")
         for note in registry.line_notes(source):
             print(f"{source.name}: {note}")
+    if not check.told(gateway, ready.clock, arguments.open):
+        return 1
     print("the configuration can be run")
     return 0
 
@@ -287,6 +324,8 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _words(told: dict[str, Any]) -> str:
     """The account for a terminal."""
+    from agent import telling
+
     latency = told["latency_ms"]
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
@@ -297,6 +336,7 @@ def _words(told: dict[str, Any]) -> str:
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
         f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
         *_outlook_words(told),
+        *telling.words(told),
     ]
     for name, source in told["sources"].items():
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())

@@ -4,13 +4,16 @@ anything starts.
 1. A file that is wrong is refused with file, line, key, found and expected
    (evidence.config.ConfigError); nothing is guessed and no default hides a typing error.
 2. Paths are relative to the folder of gateway.toml.
+3. What the site says of a device's clock stands in the site plan, beside its document, since that
+   is what is signed; its driver is handed it from there, and gateway.toml is not asked.
 
 It starts nothing and opens no line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -22,12 +25,17 @@ from evidence import anchor, cbor, config, cose, credential, disclosure, shape, 
 from evidence.anchor import Anchors
 from evidence.code import Typ
 from evidence.config import ConfigError
-from evidence.credential import Credential
+from evidence.credential import Credential, Terminal
 from evidence.refusal import EvidenceError
 from evidence.siteplan import SitePlan
 
 TIMEKEEPERS_MAX = 8  # with the receivers below the 16 that a verdict has room for
 CREDENTIAL_BYTES_MAX = 1024 * 1024
+BOUND = "time_bound_ns"  # an option of those schemes whose frames may not say it
+NOT_GRANTED = (
+    "not granted by the credential; the authority makes a new one of this plan:"
+    " gridseal-provision grant"
+)
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -51,6 +59,7 @@ class ClockSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Beside every receiver among [[source]]: agent/timing/uri.py says what may stand here.
     sources: Annotated[tuple[str, ...], msgspec.Meta(max_length=TIMEKEEPERS_MAX)] = ("kernel:",)
     oscillator: Literal["xo", "tcxo", "ocxo", "rubidium"] = "xo"
+    verdict_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 10  # what is concluded is sealed
     leap_seconds: str = ""
 
 
@@ -122,16 +131,17 @@ def load(path: Path) -> Gateway:
     file = config.read(text, GatewayFile, path.name)
     folder = path.resolve().parent
     site = _text(folder / file.gateway.plan, file.gateway.plan)
+    plan = siteplan.read(site, file.gateway.plan)
     anchors = _text(folder / file.record.anchors, file.record.anchors)
     sources = [_source(path, text, at, section) for at, section in enumerate(file.source)]
     timekeepers = _clock(path, text, file.clock, sources)
     gateway = Gateway(
         file,
         folder,
-        siteplan.read(site, file.gateway.plan),
+        plan,
         read_credential(folder / file.gateway.credential),
         anchor.read(anchors, file.record.anchors),
-        tuple(sources),
+        tuple(_vouched(plan, source) for source in sources),
         timekeepers,
     )
     held = gateway.credential
@@ -182,6 +192,9 @@ def _source(path: Path, text: str, at: int, section: SourceSection) -> Source:
     options = dict(section.options)
     if section.simulated:
         options["simulated"] = True
+    if BOUND in options:
+        reason = f"stands in the site plan, beside its document: [[stream]] {BOUND}"
+        raise config.fault_at(text, file, ("source", at, "options", BOUND), reason)
     source = Source(section.name, section.scheme, options, str(path.resolve().parent))
     try:
         registry.options_of(source)
@@ -189,6 +202,19 @@ def _source(path: Path, text: str, at: int, section: SourceSection) -> Source:
         steps: list[str | int] = ["source", at, "options", *([fault.key] if fault.key else [])]
         raise config.fault_at(text, file, steps, fault.text) from fault
     return source
+
+
+def _vouched(plan: SitePlan, source: Source) -> Source:
+    """The source, with what the plan says of its device's clock."""
+    stream = plan.stream_of(source.name)
+    if stream is None or stream.time_bound_ns is None or not _takes_bound(source.scheme):
+        return source
+    return replace(source, options={**source.options, BOUND: stream.time_bound_ns})
+
+
+def _takes_bound(scheme: str) -> bool:
+    """Whether a figure of the site can say how good its devices' clocks are."""
+    return BOUND in registry.options_type(scheme).__struct_fields__
 
 
 def _clock(path: Path, text: str, section: ClockSection, sources: list[Source]) -> tuple[Told, ...]:
@@ -229,12 +255,34 @@ def _check_names(gateway: Gateway, file: str, text: str) -> None:
 
 def _check_plan(gateway: Gateway, text: str) -> None:
     """The plan names sources that there are, and buses that the credential grants."""
-    file, names = gateway.file.gateway.plan, [source.name for source in gateway.sources]
+    file = gateway.file.gateway.plan
+    schemes = {source.name: source.scheme for source in gateway.sources}
+    names = list(schemes)
     for at, stream in enumerate(gateway.plan.stream):
         if stream.source not in names:
             reason = f"{stream.source!r} is {config.nearest(stream.source, names)}"
             raise config.fault_at(text, file, ("stream", at, "source"), reason)
+        if stream.time_bound_ns is not None and not _takes_bound(schemes[stream.source]):
+            reason = f"a source of {schemes[stream.source]!r} takes no such figure; expected: none"
+            raise config.fault_at(text, file, ("stream", at, BOUND), reason)
     for at, bus in enumerate(gateway.plan.mrids()):
         if bus not in gateway.credential.says.buses:
-            reason = f"{gateway.plan.bus[at].mrid} is not granted by the credential"
+            reason = f"{gateway.plan.bus[at].mrid} is {NOT_GRANTED}"
             raise config.fault_at(text, file, ("bus", at, "mrid"), reason)
+    _check_terminals(gateway, text)
+
+
+def _check_terminals(gateway: Gateway, text: str) -> None:
+    """The plan's terminals are granted, each with its bus and direction."""
+    plan = gateway.plan
+    for at, stream in enumerate(plan.stream):
+        for number, channel in enumerate(stream.channel):
+            bus = plan.bus_of(stream, channel)
+            if not channel.terminal or bus is None:
+                continue
+            claim = Terminal(UUID(channel.terminal).bytes, bus.node(), channel.sense())
+            if gateway.credential.says.refusal([claim]) is not None:
+                reason = f"{channel.terminal} at {bus.name!r}, direction {channel.direction!r}, is"
+                steps = ("stream", at, "channel", number, "terminal")
+                file = gateway.file.gateway.plan
+                raise config.fault_at(text, file, steps, f"{reason} {NOT_GRANTED}")

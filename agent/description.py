@@ -2,7 +2,8 @@
 
 1. Neither is guessed from the other: a channel that the plan does not name has no bus of its own
    but its stream's, and one that the plan names and the device lacks is reported by `missing`.
-2. Names, configuration, position and aliases are hidden (evidence.disclosure).
+2. Names, configuration, positions and all else that tells of a place are hidden
+   (evidence.disclosure); what is said of one bus is hidden once.
 
 It signs nothing: the sealer does, when it gives the descriptor its place in the chain.
 """
@@ -17,11 +18,10 @@ from drivers.line import Setup
 from evidence import cbor, siteplan
 from evidence.descriptor import Block, Channel, Descriptor
 from evidence.disclosure import Discloser
-from evidence.siteplan import SitePlan
+from evidence.siteplan import Bus, SitePlan
 
 OWN_SOURCE, OWN_KEY = "gateway", "own"  # stream 0: gaps, events, verdicts of the gateway itself
 OWN_SETUP = Setup(OWN_KEY, 0, b"", (0, 0), ())  # of no one kind
-_DIRECTION = {"unknown": 0, "in": 1, "out": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ def describe(
 ) -> Descriptor:
     """The descriptor of a stream; what it hides is in `hidden`."""
     stream = plan.stream_of(source) or siteplan.Stream(source)
-    survey = plan.site.survey
+    survey, antenna = plan.site.survey, plan.site.antenna
+    buses = _Buses(plan, hidden)
     return Descriptor(
         run=place.run,
         stream=place.stream,
@@ -72,13 +73,17 @@ def describe(
         configuration=hidden.hide(setup.configuration) if setup.configuration else None,
         rate=setup.rate,
         position=hidden.hide(survey.position()) if survey else None,
-        offset_mm=_offset(plan, stream.bus),
         blocks=tuple(_block(block, hidden) for block in setup.blocks),
         channels=tuple(
-            _channel(number, block, channel, stream, plan, hidden)
+            _channel(number, block, channel, stream, buses)
             for number, block in enumerate(setup.blocks)
             for channel in block.channels
         ),
+        path_ms=stream.path_ms,
+        time_bound_ns=stream.time_bound_ns,
+        time_document=stream.time_document,
+        survey=hidden.hide(survey.found()) if survey else None,
+        antenna=hidden.hide(antenna.value()) if antenna else None,
     )
 
 
@@ -95,14 +100,32 @@ def missing(source: str, setup: Setup, plan: SitePlan) -> list[str]:
     ]
 
 
-def _offset(plan: SitePlan, bus: str) -> tuple[int, int, int] | None:
-    found = plan.bus_named(bus)
-    return found.offset_mm if found else None
+class _Buses:
+    """The buses of one descriptor, with what is hidden of each."""
+
+    def __init__(self, plan: SitePlan, hidden: Discloser) -> None:
+        self.plan, self.hidden = plan, hidden
+        self._told: dict[str, tuple[bytes, bytes | None]] = {}
+
+    def told(self, bus: Bus) -> tuple[bytes, bytes | None]:
+        """Digests of its names and of its offset from the antenna."""
+        found = self._told.get(bus.name)
+        if found is None:
+            offset = bus.offset()
+            found = (
+                self.hidden.hide(bus.names()),
+                None if offset is None else self.hidden.hide(offset),
+            )
+            self._told[bus.name] = found
+        return found
 
 
 def _block(block: line.Block, hidden: Discloser) -> Block:
-    station = hidden.hide(block.station.encode())
-    return Block(station, block.idcode, block.service_class, block.window_us, block.group_delay_us)
+    station, where = hidden.hide(block.station.encode()), block.position
+    return Block(
+        *(station, block.idcode, block.service_class, block.window_us, block.group_delay_us),
+        None if where is None else hidden.hide(where.value()),
+    )
 
 
 def _channel(
@@ -110,30 +133,32 @@ def _channel(
     block: line.Block,
     channel: line.Channel,
     stream: siteplan.Stream,
-    plan: SitePlan,
-    hidden: Discloser,
+    buses: _Buses,
 ) -> Channel:
-    known = _planned(stream, block.idcode, channel.name)
-    bus = plan.bus_named(known.bus or stream.bus)
+    known = planned(stream, block.idcode, channel.name)
+    bus = buses.plan.bus_of(stream, known)
+    aliases, offset = (None, None) if bus is None else buses.told(bus)
     return Channel(
         block=number,
-        name=hidden.hide(channel.name.encode()),
+        name=buses.hidden.hide(channel.name.encode()),
         quantity=channel.quantity,
         unit=channel.unit,
         phase=known.phase,
-        node=UUID(bus.mrid).bytes if bus else None,
+        node=bus.node() if bus else None,
         terminal=UUID(known.terminal).bytes if known.terminal else None,
-        direction=_DIRECTION[known.direction],
+        direction=known.sense(),
         ratio=known.ratio,
         accuracy=known.accuracy,
         core=known.core,
         burden=known.burden,
         correction=None,
-        aliases=hidden.hide(cbor.encode(bus.aliases)) if bus and bus.aliases else None,
+        aliases=aliases,
+        offset=offset,
     )
 
 
-def _planned(stream: siteplan.Stream, idcode: int, name: str) -> siteplan.Channel:
+def planned(stream: siteplan.Stream, idcode: int, name: str) -> siteplan.Channel:
+    """What the plan says of a channel of one device of a stream; nothing, where it names none."""
     for item in stream.channel:
         if item.name == name and item.idcode in (None, idcode):
             return item

@@ -9,10 +9,13 @@ No secret and no measured value is in it.
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
+from drivers.line import Setup
+
 LATENCY_BUCKETS = 2000  # 1 ms each; the last holds all that is later
 RING_FRAMES = 64  # bad frames kept for a look
 RING_BYTES = 512  # of each
 FAULT_NAMES_MAX = 64  # of one source: names are ours, yet a counter without a bound is a leak
+PLACES_MAX = 1024  # of one source: as many PMUs as its descriptors can state
 NS_PER_MS = 1_000_000
 
 
@@ -54,7 +57,7 @@ class Latency:
 class SourceHealth:
     """One source's counts."""
 
-    __slots__ = ("state", "heard", "sealed", "opened", "faults", "last_tai", "text")
+    __slots__ = ("state", "heard", "sealed", "opened", "faults", "last_tai", "text", "places")
 
     def __init__(self) -> None:
         self.state = "starting"
@@ -62,6 +65,20 @@ class SourceHealth:
         self.heard = self.sealed = self.opened = 0
         self.last_tai: int | None = None
         self.faults: Counter[str] = Counter()
+        self.places: dict[str, dict[int, tuple[float, float, float] | None]] = {}
+
+    def place(self, setup: Setup) -> None:
+        """Where its devices say that they stand: by stream and IDCODE, degrees, and m that were
+        lost in rounding. None: they do not say.
+        """
+        others = sum(len(told) for key, told in self.places.items() if key != setup.key)
+        if others + len(setup.blocks) <= PLACES_MAX:
+            self.places[setup.key] = {
+                block.idcode: None
+                if block.position is None
+                else (block.position.latitude, block.position.longitude, block.position.rounded_m)
+                for block in setup.blocks
+            }
 
     def fault(self, name: str) -> None:
         self.faults[
@@ -189,4 +206,5 @@ def _source_report(source: SourceHealth) -> dict[str, Any]:
         "opened": source.opened,
         "last_tai": source.last_tai,
         "faults": dict(source.faults),
+        "places": source.places,
     }

@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from agent import description
+from agent import description, survey
 from agent.checks import Checks, Of
 from agent.clock import RunClock
 from agent.description import OWN_KEY, OWN_SETUP, OWN_SOURCE
@@ -57,13 +57,14 @@ class Hearing:
         self.checks = Checks(clock, self.notice)
         self._plan, self._clock, self._random, self._health = plan, clock, random, health
         self._lanes: dict[tuple[str, str], Lane] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
+        self.numbers: dict[tuple[str, str], int] = {}  # of streams
         self._new: list[tuple[int, str, str]] = []
         self._sealer: Sealer | None = None
         self._setups: dict[bytes, Setup] = {}  # by descriptor, of this run
         self._setups_before: dict[bytes, Setup] = {}  # of the run before
         self._resumed: dict[int, Came] = {}  # how far streams came that are not heard again yet
         self._owing = False  # holes across the start are not stated yet
+        self._room = True  # for what is heard now
 
     @property
     def sealing(self) -> bool:
@@ -79,9 +80,9 @@ class Hearing:
         self._sealer = sealer
         self._setups_before, self._setups = self._setups, {}
         if on_disk is not None:
-            self._numbers.update(on_disk)
+            self.numbers.update(on_disk)
             self._new = [
-                (number, *name) for name, number in self._numbers.items() if name not in on_disk
+                (number, *name) for name, number in self.numbers.items() if name not in on_disk
             ]
         for lane in self._lanes.values():
             lane.chain = lane.described = None
@@ -125,7 +126,7 @@ class Hearing:
         """States holes of a stream by its number, heard in this run or not. `kind`: of its
         measurements.
         """
-        name = next((name for name, number in self._numbers.items() if number == stream), None)
+        name = next((name for name, number in self.numbers.items() if number == stream), None)
         lane = self._lane(*name, NUMBERS_MAX) if name is not None else None
         if lane is None:
             log.error("stream %d has holes, and no name", stream)
@@ -197,9 +198,11 @@ class Hearing:
             if lane.source == source:
                 lane.lost()
 
-    def hear(self, source: str, items: Sequence[Frame | Setup]) -> None:
-        """Seals what one read of a source's driver brought, in order."""
-        health = self._health.source(source)
+    def hear(self, source: str, items: Sequence[Frame | Setup], room: bool = True) -> None:
+        """Seals what one read of a source's driver brought, in order. Where there is no `room` for
+        it, it is counted, and stated as not kept.
+        """
+        health, self._room = self._health.source(source), room
         lane: Lane | None = None
         setups = 0
         alike: list[Frame] = []  # of one lane, with nothing to state between them
@@ -237,7 +240,7 @@ class Hearing:
 
     def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
         if frames:
-            if self._sealer is None or lane.setup is None:
+            if self._sealer is None or lane.setup is None or not self._room:
                 self._health.unkept += len(frames)
                 lane.count_unkept(frames)
             else:
@@ -248,9 +251,7 @@ class Hearing:
         return []
 
     def _look(self, lane: Lane, frame: Frame, alike: list[Frame]) -> list[Frame]:
-        """A frame whose arrival is news to its lane's guard: what is found of it is stated before
-        it, and it carries the mark.
-        """
+        """What a frame's arrival shows is stated before it, and it carries the mark."""
         changes = lane.guard.look(frame, lane.last)
         if changes:
             alike = self._flush(lane, alike)
@@ -258,9 +259,7 @@ class Hearing:
         return alike
 
     def doubt(self, of: tuple[str, str], changes: Iterable[Change]) -> None:
-        """States what is found of a stream's clock, or no longer is. While anything is, its samples
-        say so.
-        """
+        """States what is found of a stream's clock, and marks its samples while anything is."""
         for check, found, text in changes:
             (self.checks.find if found else self.checks.clear)(check, of, text)
             self._lanes[of].doubted(self.checks.tripped(of, *OF_CLOCK))
@@ -318,7 +317,7 @@ class Hearing:
         if hole.cause == Cause.RESTART and self._owing:
             lane.owed = hole
             self._state_owed(lane)
-        elif self._sealer is None:
+        elif self._sealer is None or not self._room:
             lane.widen_unkept(hole)
         else:
             self._state(lane, hole)
@@ -359,14 +358,14 @@ class Hearing:
         """
         lane = self._lanes.get((source, key))
         if lane is None:
-            number = self._numbers.get((source, key))
+            number = self.numbers.get((source, key))
             if len(self._lanes) >= most:
                 return None
             if number is None:
-                if len(self._numbers) >= NUMBERS_MAX:
+                if len(self.numbers) >= NUMBERS_MAX:
                     return None
-                number = max(self._numbers.values(), default=-1) + 1
-                self._numbers[source, key] = number
+                number = max(self.numbers.values(), default=-1) + 1
+                self.numbers[source, key] = number
                 self._new.append((number, source, key))
             guard = Guard(self._plan.stream_of(source), self._clock.table)
             lane = Lane(number, source, key, self._resumed.pop(number, None), guard)
@@ -385,6 +384,9 @@ class Hearing:
         lane.set_up(setup)
         self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
+        if setup.configuration:
+            self._health.source(source).place(setup)
+            survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name

@@ -135,21 +135,22 @@ class Lane:
 
     def sealed(self, frames: list[Frame]) -> bool:
         """These were heard, a measurement among them or not. Whether a window of its guard ends."""
-        newest = frames[-1]
+        newest, guard = frames[-1], self.guard
+        tai, heard = newest.tai, newest.heard.tai
         self.flags = newest.flags & _KEPT_FLAGS
-        arrival_ns = newest.heard.tai - newest.tai
-        if newest.tai < self.newest - LATE_NS:  # its clock was set back
+        arrival_ns = heard - tai
+        if tai < self.newest - LATE_NS:  # its clock was set back
             self.least_ns = arrival_ns
-        if not 0 < self.newest - newest.tai < LATE_NS:
-            self.newest = newest.tai
-        self.least_ns = min(self.least_ns, arrival_ns)
+        if not 0 < self.newest - tai < LATE_NS:
+            self.newest = tai
+        if arrival_ns < self.least_ns:
+            self.least_ns = arrival_ns
         if self.cause != Cause.NOT_HEARD and any(one.kind == self.kind for one in frames):
             self.cause = Cause.NOT_HEARD  # the next hole is one of its own
             self.silent_from, self.silence_ns = None, SILENCE_NS[0]
-        guard = self.guard
         guard.reads += 1
         guard.sum_ns += arrival_ns
-        return newest.heard.tai >= guard.until_ns
+        return heard >= guard.until_ns
 
     def missed(self, first: int, after: int) -> int | None:
         """How many measurements lie between one at `first` and one at `after`.

@@ -5,7 +5,9 @@ stop.
    with it.
 2. `_supervise` holds the one broad except of the whole agent: a driver's bug is logged with its
    trace, counted, and the source opened again.
-3. On stop the lines are closed first, then the run ends under a last head, then the record has
+3. A line is not read while the disk has no room; but for a receiver's, whose every second the clock
+   needs: what cannot be kept of it is counted and stated.
+4. On stop the lines are closed first, then the run ends under a last head, then the record has
    DRAIN_S to answer.
 
 It parses no protocol and touches no disk.
@@ -14,12 +16,13 @@ It parses no protocol and touches no disk.
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import status
+from agent.beside import Neighbours
 from agent.clock import Jump, SystemClock
 from agent.config import Gateway
 from agent.health import Health
@@ -30,9 +33,10 @@ from agent.timing.assembly import timekeeping
 from agent.timing.opinion import Ruling
 from agent.transport import Transport
 from agent.uplink import Uplink
+from agent.verdict import Steps, Verdicts
 from drivers import registry
 from drivers.gnss.fix import Fix
-from drivers.line import LinkError, Source
+from drivers.line import Frame, LinkError, Setup, Source
 from evidence.config import ConfigError
 from evidence.key import Signer
 
@@ -66,9 +70,18 @@ class Runner:
         self.health = Health()
         self._gateway, self._clock, self._random = gateway, clock, random
         self._hearing = Hearing(gateway.plan, clock, random, self.health)
-        self._keeper = Keeper(
-            gateway, self._hearing, clock, Jump(clock), device, random, self.health
+        self._neighbours = Neighbours(gateway.plan, self._hearing)
+        receivers = [one.name for one in gateway.sources if one.scheme in registry.RECEIVERS]
+        self._verdicts = Verdicts(
+            self._hearing,
+            clock,
+            gateway.plan.site.survey,
+            receivers,
+            gateway.file.clock.verdict_s,
+            lambda: self._keeper.room.is_set(),
         )
+        watch = Steps(Jump(clock), self._verdicts.stepped)
+        self._keeper = Keeper(gateway, self._hearing, clock, watch, device, random, self.health)
         self._uplink = Uplink(
             client,
             gateway.anchors.log_key,
@@ -80,8 +93,8 @@ class Runner:
         )
         self._client = client
         # Who hears each fix of a receiver, and each ruling on the clock: at once, and never raises.
-        self.fixes: list[Callable[[str, Fix], None]] = []
-        self.rulings: list[Callable[[Ruling], None]] = []
+        self.fixes: list[Callable[[str, Fix], None]] = [self._verdicts.heard]
+        self.rulings: list[Callable[[Ruling], None]] = [self._verdicts.ruled]
         self._timekeeping = timekeeping(gateway, clock, self._rule)
         self._outlook = Outlook(gateway, self._keeper, clock, self.health)
 
@@ -99,12 +112,19 @@ class Runner:
 
         `ready` is called once every source is being opened. Raises SpoolError if it cannot start.
         """
+        try:
+            await self._run(stop, ready)
+        finally:
+            await self._timekeeping.close()
+
+    async def _run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await self._timekeeping.renew()
         await self._keeper.start()
         spool = self._gateway.path(self._gateway.file.spool.path)
         keeping = [
             *(self._task(self._timekeeping.watch()), self._task(self._keeper.keep())),
             *(self._task(self._uplink.run()), self._task(self._outlook.watch())),
+            self._task(self._verdicts.watch()),
         ]
         telling = self._task(self._tell(spool))
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]
@@ -118,7 +138,6 @@ class Runner:
                 await self._keeper.answered(DRAIN_S)
         finally:
             await _cancelled([waiting, telling, *keeping])
-            await self._timekeeping.close()
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
@@ -130,13 +149,17 @@ class Runner:
     async def _tell(self, spool: Path) -> None:
         """Answers for status; without a socket the agent goes on, since it only tells."""
         try:
-            await status.serve(spool, self._report)
+            await status.serve(spool, self.report)
         except OSError as fault:
             log.error("no status socket beside %s: %s", spool, fault.strerror)
 
-    def _report(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
+        """The agent's account of itself, for JSON."""
         self.health.clock = self._clock.fault or "synchronised"
-        return self.health.report()
+        told = self.health.report() | self._verdicts.report()
+        told["time"] = self._timekeeping.report() | {"flags": told["time"]["flags"]}
+        told["pairs"] = self._neighbours.report()
+        return told
 
     async def _supervise(self, source: Source) -> None:
         """Keeps one source open."""
@@ -163,24 +186,30 @@ class Runner:
 
     async def _listen(self, source: Source) -> None:
         """Opens a source and hears it until its line fails. Raises LinkError."""
-        health = self.health.source(source.name)
+        health, room = self.health.source(source.name), self._keeper.room
         driver = registry.open_driver(source, self._clock)
-        if source.scheme in registry.RECEIVERS:
+        tells = source.scheme in registry.RECEIVERS
+        if tells:
             cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
         try:
             health.state = "opening"
-            self._hearing.hear(source.name, await driver.open())
+            self._heard(source, await driver.open())
             health.state, health.text = "up", ""
             health.opened += 1
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
-                self._hearing.hear(source.name, items)
+                self._heard(source, items, room.is_set() or not tells)
                 self._keeper.heard()
-                if not self._keeper.room.is_set():
-                    await self._keeper.room.wait()
+                if not tells and not room.is_set():
+                    await room.wait()
         finally:
             await driver.close()
+
+    def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:
+        """Sealed first, and then looked at."""
+        self._hearing.hear(source.name, items, keep)
+        self._neighbours.hear(source.name, items)
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

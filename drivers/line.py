@@ -13,9 +13,10 @@ It opens nothing, retries nothing, and knows no protocol.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from evidence.leap import LeapTable
+from evidence.position import Position
 
 READ_FRAMES_MAX = 512  # of one read: bounds what a burst can hold up in the loop
 STREAMS_MAX = 64  # of one source: a peer that invents IDCODEs must not fill the memory
@@ -105,7 +106,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One measuring device inside a frame (a PMU of a concentrator's frame)."""
+    """One measuring device inside a frame (a PMU of a concentrator's frame).
+
+    `position` is the device's own word, as its configuration has it; None: it says none.
+    """
 
     station: str
     idcode: int
@@ -113,6 +117,7 @@ class Block:
     window_us: int | None
     group_delay_us: int | None
     channels: tuple[Channel, ...]
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,15 @@ def one_read(waiting: deque[Item]) -> list[Item]:
         waiting.clear()
         return items
     return [waiting.popleft() for _ in range(READ_FRAMES_MAX)]
+
+
+@runtime_checkable
+class Filed(Protocol):
+    """A driver whose device's configuration may be in a file."""
+
+    def on_file(self) -> Sequence[Setup]:
+        """What the file says of each stream; nothing without one. Raises ConfigError."""
+        ...
 
 
 class Driver(Protocol):

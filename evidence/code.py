@@ -248,3 +248,4 @@ class Reason(IntEnum):
     NOT_SEPARABLE = 103  # two devices of one bus, and too little has moved to tell their clocks
     TERMINAL_NOT_GRANTED = 104  # another terminal, node or direction than the credential's
     VALUE_INVALID = 105  # NaN, 0x8000 or a sentinel in place of a value
+    PLACE_NOT_GRANTED = 106  # another position than the credential's

@@ -4,9 +4,11 @@ key, typ DESCRIPTOR.
 1. Its name is part of what every observation signs (external_aad): so a sample is bound to bus,
    position, configuration and run without carrying them.
 2. It has a seq and a prev like any link; a new configuration is a new descriptor in the same chain.
-3. Names, aliases, configuration bytes and positions are salted hashes (evidence.disclosure); mRIDs
-   are not.
-4. Float channels of C37.118 are already in engineering units; PHUNIT and ANUNIT scale integers
+3. Names, configuration bytes, positions and all else that tells where something stands are salted
+   hashes (evidence.disclosure); mRIDs are not.
+4. A bound that the device does not state itself is told openly, with the document that states it:
+   whoever relies on the bound of a sample reads here where it came from.
+5. Float channels of C37.118 are already in engineering units; PHUNIT and ANUNIT scale integers
    only. `decode` knows.
 """
 
@@ -15,14 +17,13 @@ from typing import Any
 
 from evidence import cbor, shape
 from evidence.code import VERSION
-from evidence.credential import MRID_BYTES
+from evidence.credential import MRID_BYTES, Terminal, read_direction
 from evidence.merkle import HASH_BYTES
 
 QUANTITIES = ("voltage", "current", "frequency", "rocof", "power", "digital", "analog", "other")
 # Phase, pair, or sequence component.
 PHASES = ("", "A", "B", "C", "N", "AB", "BC", "CA", "0", "1", "2")
 ORIGINS = ("direct", "concentrator", "gateway")
-DIRECTIONS = (0, 1, -1)  # unknown; positive into the terminal's equipment; positive out of it
 CHANNELS_MAX = 4096
 BLOCKS_MAX = 1024
 
@@ -31,7 +32,8 @@ BLOCKS_MAX = 1024
 class Block:
     """One measuring device in the frame.
 
-    `station` is a digest; window and group delay in us, None when not stated.
+    `station` and `position` (as the device's own configuration states it) are digests; window and
+    group delay in us, None when not stated.
     """
 
     station: bytes
@@ -39,6 +41,7 @@ class Block:
     service_class: str
     window_us: int | None
     group_delay_us: int | None
+    position: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,16 @@ class Channel:
     core: str
     burden: str
     correction: bytes | None  # SHA-256 of the correction on file
-    aliases: bytes | None  # digest
+    aliases: bytes | None  # digest of what the bus is called
+    offset: bytes | None = None  # digest of where the bus is, from the antenna
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """One descriptor.
 
-    `rate`: frames and seconds, (60, 1) or (1, 10). `position`: digest; offset of the bus in mm (E,
-    N, up).
+    `rate`: frames and seconds, (60, 1) or (1, 10). Digests: `position` of the antenna, `survey`
+    (how that was found), `antenna` (cable and splitter).
     """
 
     run: bytes
@@ -82,16 +86,21 @@ class Descriptor:
     configuration: bytes | None  # digest; None while nothing is known
     rate: tuple[int, int]
     position: bytes | None
-    offset_mm: tuple[int, int, int] | None
     blocks: tuple[Block, ...]
     channels: tuple[Channel, ...]
+    path_ms: int = 0  # of the way from the device to the gateway, declared
+    time_bound_ns: int | None = None  # of the device's clock when locked, as the document states
+    time_document: str = ""
+    survey: bytes | None = None
+    antenna: bytes | None = None
 
     def payload(self) -> bytes:
         return cbor.encode(
             [
                 *(VERSION, self.run, self.stream, self.seq, self.prev, self.tai, self.kind),
-                *(self.source, ORIGINS.index(self.origin), self.wait_ms, self.configuration),
-                *(self.rate, self.position, self.offset_mm),
+                *(self.source, ORIGINS.index(self.origin), self.wait_ms, self.path_ms),
+                *(self.configuration, self.rate, self.time_bound_ns, self.time_document),
+                *(self.position, self.survey, self.antenna),
                 [_block_array(block) for block in self.blocks],
                 [_channel_array(channel) for channel in self.channels],
             ]
@@ -99,61 +108,66 @@ class Descriptor:
 
     @property
     def digests(self) -> tuple[bytes, ...]:
-        hidden = [self.source, self.configuration, self.position]
-        hidden += [block.station for block in self.blocks]
+        hidden = [self.source, self.configuration, self.position, self.survey, self.antenna]
+        for block in self.blocks:
+            hidden += [block.station, block.position]
         for channel in self.channels:
-            hidden += [channel.name, channel.aliases]
+            hidden += [channel.name, channel.aliases, channel.offset]
         return tuple(item for item in hidden if item is not None)
 
     @property
-    def nodes(self) -> frozenset[bytes]:
-        """The buses that it claims."""
-        return frozenset(channel.node for channel in self.channels if channel.node is not None)
-
-
-def position_value(
-    latitude: float, longitude: float, altitude_m: float, accuracy_m: float
-) -> bytes:
-    """A surveyed WGS84 position as the location claim (264) of EAT (RFC 9711 4.2.10); what
-    `position` hides."""
-    return cbor.encode(
-        {1: float(latitude), 2: float(longitude), 3: float(altitude_m), 4: float(accuracy_m)}
-    )
+    def claimed(self) -> frozenset[Terminal]:
+        """The buses, terminals and directions that it claims; what a channel does not name is
+        empty. For Credential.refusal to judge.
+        """
+        return frozenset(
+            Terminal(channel.terminal or b"", channel.node or b"", channel.direction)
+            for channel in self.channels
+        )
 
 
 def read(payload: bytes) -> Descriptor:
     """The descriptor in a payload. Raises EvidenceError."""
-    value = shape.versioned(cbor.decode(payload), "descriptor", 16)
-    blocks, channels = shape.array(value[14], "blocks"), shape.array(value[15], "channels")
+    value = shape.versioned(cbor.decode(payload), "descriptor", 20)
+    blocks, channels = shape.array(value[18], "blocks"), shape.array(value[19], "channels")
     if len(blocks) > BLOCKS_MAX or len(channels) > CHANNELS_MAX:
         shape.fail(
             "descriptor",
             (len(blocks), len(channels)),
             f"at most {BLOCKS_MAX} blocks, {CHANNELS_MAX} channels",
         )
-    frames, seconds = shape.array(value[11], "rate", 2)
-    return Descriptor(
-        shape.blob(value[1], "run", HASH_BYTES),
-        shape.uint(value[2], "stream"),
-        shape.uint(value[3], "seq"),
-        shape.blob(value[4], "prev", HASH_BYTES),
-        shape.uint(value[5], "tai"),
-        shape.uint(value[6], "kind"),
-        shape.blob(value[7], "source", HASH_BYTES),
-        ORIGINS[shape.uint(value[8], "origin", len(ORIGINS) - 1)],
-        shape.optional(value[9], shape.uint, "wait"),
-        shape.optional(value[10], shape.blob, "configuration", HASH_BYTES),
-        (shape.uint(frames, "rate"), shape.uint(seconds, "rate")),
-        shape.optional(value[12], shape.blob, "position", HASH_BYTES),
-        _read_offset(value[13]),
-        tuple(_read_block(item) for item in blocks),
-        tuple(_read_channel(item, len(blocks)) for item in channels),
+    frames, seconds = shape.array(value[12], "rate", 2)
+    made = Descriptor(
+        run=shape.blob(value[1], "run", HASH_BYTES),
+        stream=shape.uint(value[2], "stream"),
+        seq=shape.uint(value[3], "seq"),
+        prev=shape.blob(value[4], "prev", HASH_BYTES),
+        tai=shape.uint(value[5], "tai"),
+        kind=shape.uint(value[6], "kind"),
+        source=shape.blob(value[7], "source", HASH_BYTES),
+        origin=ORIGINS[shape.uint(value[8], "origin", len(ORIGINS) - 1)],
+        wait_ms=shape.optional(value[9], shape.uint, "wait"),
+        path_ms=shape.uint(value[10], "path"),
+        configuration=_read_digest(value[11], "configuration"),
+        rate=(shape.uint(frames, "rate"), shape.uint(seconds, "rate")),
+        time_bound_ns=shape.optional(value[13], shape.uint, "time bound"),
+        time_document=shape.text(value[14], "time document"),
+        position=_read_digest(value[15], "position"),
+        survey=_read_digest(value[16], "survey"),
+        antenna=_read_digest(value[17], "antenna"),
+        blocks=tuple(_read_block(item) for item in blocks),
+        channels=tuple(_read_channel(item, len(blocks)) for item in channels),
     )
+    if made.time_bound_ns is not None and not made.time_document:
+        shape.fail("time bound", made.time_bound_ns, "a figure with its document")
+    return made
 
 
 def _block_array(block: Block) -> list[Any]:
-    station, idcode, service_class = block.station, block.idcode, block.service_class
-    return [station, idcode, service_class, block.window_us, block.group_delay_us]
+    return [
+        *(block.station, block.idcode, block.service_class),
+        *(block.window_us, block.group_delay_us, block.position),
+    ]
 
 
 def _channel_array(channel: Channel) -> list[Any]:
@@ -161,37 +175,28 @@ def _channel_array(channel: Channel) -> list[Any]:
         *(channel.block, channel.name, QUANTITIES.index(channel.quantity), channel.unit),
         *(PHASES.index(channel.phase), channel.node, channel.terminal, channel.direction),
         *(channel.ratio, channel.accuracy, channel.core),
-        *(channel.burden, channel.correction, channel.aliases),
+        *(channel.burden, channel.correction, channel.aliases, channel.offset),
     ]
 
 
-def _read_offset(value: Any) -> tuple[int, int, int] | None:
-    if value is None:
-        return None
-    east, north, up = shape.array(value, "offset", 3)
-    return (
-        shape.integer(east, "offset"),
-        shape.integer(north, "offset"),
-        shape.integer(up, "offset"),
-    )
+def _read_digest(value: Any, field: str) -> bytes | None:
+    return shape.optional(value, shape.blob, field, HASH_BYTES)
 
 
 def _read_block(value: Any) -> Block:
-    station, idcode, service_class, window, delay = shape.array(value, "block", 5)
+    station, idcode, service_class, window, delay, position = shape.array(value, "block", 6)
     return Block(
         shape.blob(station, "station", HASH_BYTES),
         shape.uint(idcode, "IDCODE", 65535),
         shape.text(service_class, "service class"),
         shape.optional(window, shape.uint, "window"),
         shape.optional(delay, shape.integer, "group delay"),
+        _read_digest(position, "position"),
     )
 
 
 def _read_channel(value: Any, blocks: int) -> Channel:
-    item = shape.array(value, "channel", 14)
-    direction = shape.integer(item[7], "direction")
-    if direction not in DIRECTIONS:
-        shape.fail("direction", direction, "0, 1 or -1")
+    item = shape.array(value, "channel", 15)
     return Channel(
         shape.uint(item[0], "block", blocks - 1),
         shape.blob(item[1], "name", HASH_BYTES),
@@ -200,13 +205,14 @@ def _read_channel(value: Any, blocks: int) -> Channel:
         PHASES[shape.uint(item[4], "phase", len(PHASES) - 1)],
         shape.optional(item[5], shape.blob, "node", MRID_BYTES),
         shape.optional(item[6], shape.blob, "terminal", MRID_BYTES),
-        direction,
+        read_direction(item[7]),
         _read_ratio(item[8]),
         shape.text(item[9], "class"),
         shape.text(item[10], "core"),
         shape.text(item[11], "burden"),
-        shape.optional(item[12], shape.blob, "correction", HASH_BYTES),
-        shape.optional(item[13], shape.blob, "aliases", HASH_BYTES),
+        _read_digest(item[12], "correction"),
+        _read_digest(item[13], "aliases"),
+        _read_digest(item[14], "offset"),
     )
 
 

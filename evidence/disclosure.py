@@ -1,7 +1,8 @@
 """Salted hashes: a signed statement proves a value without telling it (the idea of SD-CWT).
 
-1. Configuration bytes, names, aliases and positions are signed as SHA-256(salt || value), salt 16
-   random bytes; salts and values travel beside the statement, and only the hash is logged.
+1. Configuration bytes, names, positions and what else tells of a place are signed as
+   SHA-256(salt || value), salt 16 random bytes; salts and values travel beside the statement, and
+   only the hash is logged.
 2. A disclosure that matches no hash of its statement is refused; a hash without its disclosure is
    simply not known.
 """
@@ -15,9 +16,9 @@ from evidence.code import Reason
 from evidence.refusal import EvidenceError
 
 SALT_BYTES = 16
-# Of one statement: a descriptor hides a name and aliases a channel, a station a block, and three
-# values of its own (evidence.descriptor: CHANNELS_MAX, BLOCKS_MAX).
-DISCLOSURES_MAX = 2 * 4096 + 1024 + 3
+# Of one statement: a descriptor hides name, aliases and offset of a channel, station and position
+# of a block, and five values of its own (evidence.descriptor: CHANNELS_MAX, BLOCKS_MAX).
+DISCLOSURES_MAX = 3 * 4096 + 2 * 1024 + 5
 
 
 class Discloser:

@@ -32,6 +32,7 @@ from evidence import (
     layout,
     merkle,
     observation,
+    position,
     receipt,
     run,
 )
@@ -59,6 +60,7 @@ class _Run(NamedTuple):
     name: bytes
     public: PublicKey
     credential: Credential
+    place: bytes | None  # that it grants; None: none, or it is not disclosed
     reached: Mapping[int, Reached]
     uncertain: bool
 
@@ -78,6 +80,7 @@ class Verifier:
     def __init__(self, opening: Opening, anchors: Anchors, every: bool, say: Say) -> None:
         self._anchors, self._every = anchors, every
         self._credentials: dict[bytes, Credential] = {}
+        self._places: dict[bytes, bytes] = {}  # that they grant, where it is disclosed
         self._runs: dict[bytes, _Run] = {}
         self._rulings: dict[bytes, _Ruling] = {}
         self._readers: dict[bytes, layout.Reader] = {}
@@ -131,9 +134,11 @@ class Verifier:
 
     def _add_credential(self, message: cose.Sign1, pairs: Pairs | None) -> None:
         says = anchor.vouched(message, self._anchors.authorities)
-        self._disclosed(pairs, says.digests)
+        told = self._disclosed(pairs, says.digests)
         _bounded(self._credentials, RUNS_MAX)
         self._credentials[message.name] = says
+        if says.position in told:
+            self._places[message.name] = told[says.position]
 
     def _add_run(self, message: cose.Sign1, pairs: Pairs | None) -> None:
         value = run.read(message.payload)
@@ -151,7 +156,7 @@ class Verifier:
         _bounded(self._runs, RUNS_MAX)
         self._device = under.key.raw
         self._runs[message.name] = _Run(
-            *(message.name, value.public, under),
+            *(message.name, value.public, under, self._places.get(value.credential)),
             *({one.stream: one for one in value.reached}, value.uncertain),
         )
 
@@ -159,13 +164,17 @@ class Verifier:
         value = descriptor.read(message.payload)
         by = self._run(value.run)
         cose.check(message, by.public)
-        if not value.nodes <= set(by.credential.buses):
-            raise EvidenceError(Reason.BUS_NOT_GRANTED, "the credential does not name this bus")
+        refused = by.credential.refusal(value.claimed)
+        if refused:
+            raise EvidenceError(*refused)
         before = by.reached.get(value.stream)
         if value.seq == 0 and value.prev != (before.leaf if before else merkle.ZERO):
             text = f"stream {value.stream} does not begin where its run says"
             raise EvidenceError(Reason.LINK, text)
         told = self._disclosed(pairs, value.digests)
+        elsewhere = position.refusal(told.get(value.position or b""), by.place)
+        if elsewhere:
+            raise EvidenceError(Reason.PLACE_NOT_GRANTED, elsewhere)
         _bounded(self._rulings, DESCRIPTORS_MAX)
         self._rulings[message.name] = _Ruling(message.name, value.stream, value.seq, by)
         link = Link(value.seq, value.prev, merkle.leaf_hash(message.encoded))

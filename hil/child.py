@@ -12,6 +12,7 @@ What it says goes into a file, and is quoted when it fails.
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -35,8 +36,14 @@ class Program:
     """One process. `name` is for people; `environment` is set beside what the bench has."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], log: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        told: bool = False,
     ) -> None:
+        """`told`: it listens to its standard input (`tell`)."""
         parent = os.getpid()
 
         def die_with_parent() -> None:
@@ -49,7 +56,7 @@ class Program:
         with log.open("wb") as said:
             self._process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
@@ -69,6 +76,16 @@ class Program:
     def last_line(self) -> str:
         lines = self.said().strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+    def tell(self, **said: object) -> None:
+        """A line of JSON to its standard input. Raises ChildError."""
+        self.check()
+        line = json.dumps(said).encode() + b"\n"
+        try:
+            if self._process.stdin is not None:
+                os.write(self._process.stdin.fileno(), line)
+        except OSError as fault:
+            raise ChildError(f"the {self.name} does not listen: {fault.strerror}") from fault
 
     def check(self) -> None:
         """Raises ChildError when it has ended."""
@@ -112,6 +129,8 @@ class Program:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 class Child(Program):
@@ -126,10 +145,11 @@ class Child(Program):
         *,
         within: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        told: bool = False,
     ) -> None:
         # -P: what lies in the folder that we are started in must not pass for our modules.
         home = str(Path(hil.__file__).resolve().parent.parent)
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         ours = {"PYTHONPATH": os.pathsep.join(paths)}
         argv = [*within, sys.executable, "-P", "-m", module, *arguments]
-        super().__init__(name, argv, log, {**ours, **(environment or {})})
+        super().__init__(name, argv, log, {**ours, **(environment or {})}, told)

@@ -31,7 +31,6 @@ _EPOCH_TAI_NS = (
 NOISE_ROWS = 8191  # of the noise table: prime, so that no stride meets a shorter cycle
 _DRIFT_TONES = 12
 _DRIFT_HZ = (1 / 900, 0.08)  # slowest and fastest of the wandering
-_SWING_S = 47  # period of the slow swing around nominal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class Plan:
     offset_uhz: int = 0
     drift_mhz: float = 8.0
     swing_mhz: float = 12.0
+    swing_s: float = 47.0  # period of the slow swing around nominal
     mode_mhz: float = 2.0  # of the inter-area mode, the two buses against each other
     mode_hz: float = 0.42
     line_to_line_v: float = 345_000.0
@@ -104,7 +104,7 @@ class Grid:
         rng = random.Random(plan.seed)
         self._common = [
             *_drift(rng, plan.drift_mhz / 1000),
-            _tone(rng, plan.swing_mhz / 1000, 1 / _SWING_S),
+            _tone(rng, plan.swing_mhz / 1000, 1 / plan.swing_s),
         ]
         self._mode = [_tone(rng, plan.mode_mhz / 1000, plan.mode_hz)]
         volts = plan.line_to_line_v / math.sqrt(3)

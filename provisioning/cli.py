@@ -16,17 +16,19 @@ from pathlib import Path
 from uuid import UUID
 
 from agent import config as agent_config
+from drivers.keystore import file as keyfile
 from drivers.keystore.uri import KeyStoreError
-from evidence import anchor, config
+from evidence import anchor, config, siteplan
 from evidence.anchor import Authorities
 from evidence.config import ConfigError
 from evidence.credential import ROLES
 from evidence.siteplan import Survey
-from provisioning import credential, key, source
+from provisioning import credential, grant, key, source
 from provisioning.argument import Parser, UsageError, check_command, parsed
 from provisioning.init import (
     AUTHORITY_KEY,
     GATEWAY,
+    PUBLIC_MODE,
     RECORD,
     SITE,
     InitRequest,
@@ -58,17 +60,24 @@ def _run(argv: Sequence[str]) -> int:
     if argv[0] == "key":  # commands of its own
         return key.run(argv[1:] or ["--help"])
     asked = parsed(parser, commands, argv)
-    return _init(asked) if asked.command == "init" else _show(asked)
+    return {"init": _init, "grant": _grant, "show": _show}[asked.command](asked)
 
 
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     about = "Makes what the agent and the record read: keys, credential, configuration."
     parser = Parser(prog="gridseal-provision", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="init | show | key", required=True)
+    several = parser.add_subparsers(
+        dest="command", metavar="init | grant | show | key", required=True
+    )
     commands = {
         "init": several.add_parser(
             "init",
             help="make all that a first gateway and a first record need",
+            allow_abbrev=False,
+        ),
+        "grant": several.add_parser(
+            "grant",
+            help="make the next credential of a gateway, for its site plan as it is now",
             allow_abbrev=False,
         ),
         "show": several.add_parser(
@@ -77,6 +86,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         "key": several.add_parser("key", help="make a key in its store, or show its public half"),
     }
     _init_arguments(commands["init"])
+    _grant_arguments(commands["grant"])
     show = commands["show"]
     show.add_argument(
         "file", type=Path, metavar="FILE", help="a credential, such as credential.cbor"
@@ -103,7 +113,8 @@ def _init_arguments(init: Parser) -> None:
         help="such as 'c37118+tcp://10.0.0.7:4712?idcode=7&name=pmu-a&bus=Bus%%201'; repeat",
     )
     add("--bus", metavar="NAME", action="append", default=[], help="a bus of the site; repeat")
-    add("--survey", metavar="LAT,LON,ALT,ACC", help="the antenna: degrees, degrees, m, m")
+    place = "LAT,LON,ALT,ACC[,METHOD]"
+    add("--survey", metavar=place, help="the antenna: degrees, degrees, m, m, and how it was found")
     add("--valid-days", metavar="N", default="365", help="of the credential; default %(default)s")
     add(
         "--role",
@@ -111,6 +122,16 @@ def _init_arguments(init: Parser) -> None:
         default="gateway",
         help=f"{' or '.join(ROLES)} (simulated devices)",
     )
+    add("--json", action="store_true", help="one JSON object instead of words")
+
+
+def _grant_arguments(command: Parser) -> None:
+    add = command.add_argument
+    add("plan", type=Path, metavar="PLAN", help="the site plan, such as site.toml")
+    add("--renew", type=Path, metavar="FILE", required=True, help="the credential that it has")
+    add("--authority-key", type=Path, metavar="FILE", required=True, help="that signed that one")
+    add("--out", type=Path, metavar="FILE", required=True, help="a new file; never overwritten")
+    add("--valid-days", metavar="N", default="365", help="default %(default)s")
     add("--json", action="store_true", help="one JSON object instead of words")
 
 
@@ -185,6 +206,49 @@ def _result_json(result: InitResult) -> dict[str, object]:
     }
 
 
+def _grant(asked: argparse.Namespace) -> int:
+    plan = siteplan.read(_read(asked.plan), asked.plan.name)
+    authority = keyfile.read(asked.authority_key)
+    made = grant.renewed(
+        agent_config.read_credential(asked.renew),
+        *(plan, authority, int(time.time())),
+        *(_whole("--valid-days", asked.valid_days), os.urandom),
+    )
+    try:
+        keyfile.write_new(asked.out, made.file(authority), PUBLIC_MODE)
+        keyfile.sync_folder(asked.out.resolve().parent)
+    except FileExistsError as fault:
+        text = "is there already, and is not overwritten; name another file"
+        raise PlacementError(f"{asked.out} {text}") from fault
+    except OSError as fault:
+        raise PlacementError(f"{asked.out}: {fault.strerror}") from fault
+    authorities = anchor.by_kid([anchor.Authority(made.says.issuer, authority.public)])
+    shown = credential.read(agent_config.read_credential(asked.out), authorities)
+    now_s = int(time.time())
+    if asked.json:
+        print(json.dumps(_shown_json(shown, now_s)))
+    else:
+        print("\n".join([*credential.lines(shown, now_s), "", *_next(asked)]))
+    return DONE
+
+
+def _next(asked: argparse.Namespace) -> list[str]:
+    return [
+        f"Made {asked.out}. Put it where gateway.toml says (credential), beside this very plan,",
+        "and start the agent again; `gridseal-agent check` says whether both agree.",
+    ]
+
+
+def _read(path: Path) -> str:
+    """Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(str(path), "", "is not UTF-8 text") from fault
+
+
 def _show(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else _authorities(asked.anchors)
     shown = credential.read(agent_config.read_credential(asked.file), anchors)
@@ -209,21 +273,21 @@ def _shown_json(shown: credential.Shown, now_s: int) -> dict[str, object]:
         "expires_s": says.expires_s,
         "validity": credential.validity(says, now_s),
         "site": shown.site,
-        "position": shown.position,
+        "position": None if shown.position is None else list(shown.position[:4]),
         "buses": [str(UUID(bytes=bus)) for bus in says.buses],
+        "terminals": [
+            {"terminal": str(UUID(bytes=one.terminal)), "bus": str(UUID(bytes=one.node))}
+            | {"direction": one.direction}
+            for one in says.terminals
+        ],
+        "names": {str(UUID(bytes=bus)): names for bus, names in shown.names.items()},
         "name": shown.name.hex(),
     }
 
 
 def _authorities(path: Path) -> Authorities:
     """The authorities of an anchors.toml. Raises ConfigError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
-    except UnicodeDecodeError as fault:
-        raise ConfigError(str(path), "", "is not UTF-8 text") from fault
-    return anchor.read(text, str(path)).authorities
+    return anchor.read(_read(path), str(path)).authorities
 
 
 def _listen(text: str) -> tuple[str, int]:
@@ -236,14 +300,15 @@ def _listen(text: str) -> tuple[str, int]:
 def _survey(text: str | None) -> Survey | None:
     if text is None:
         return None
+    numbers, method = text.split(",")[:4], ",".join(text.split(",")[4:])
     try:
-        latitude, longitude, altitude, accuracy = (float(part) for part in text.split(","))
+        latitude, longitude, altitude, accuracy = map(float, numbers)
     except ValueError as fault:
         expected = (
             "expected LATITUDE,LONGITUDE,ALTITUDE_M,ACCURACY_M, such as 52.5163,13.3777,79,0.5"
         )
         raise UsageError(f"--survey {text!r}: {expected}") from fault
-    return Survey(latitude, longitude, altitude, accuracy)
+    return Survey(latitude, longitude, altitude, accuracy, method.strip())
 
 
 def _whole(what: str, text: str) -> int:

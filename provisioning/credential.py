@@ -10,27 +10,31 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from agent.config import HeldCredential
-from evidence import anchor, cbor, cose, disclosure
+from evidence import anchor, cbor, cose, disclosure, position, shape
 from evidence.anchor import Authorities
 from evidence.code import ALG_ED25519
 from evidence.credential import Credential
+from evidence.position import Position
 from evidence.refusal import EvidenceError
 
 _DAY_S = 86_400
+_SENSE = {0: "direction unknown", 1: "positive in", -1: "positive out"}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A credential taken apart.
 
-    `site`, `position`: None when not disclosed; `signed`: None when no anchors were given.
+    `site`, `position`: None when not disclosed; `names`: by bus, those that are; `signed`: None
+    when no anchors were given.
     """
 
     says: Credential
     name: bytes
     kid: bytes  # of the key that signed, or claims to have
     site: str | None
-    position: tuple[float, float, float, float] | None  # degrees, degrees, m, m
+    position: Position | None
+    names: dict[bytes, str]
     signed: bool | None
 
 
@@ -39,13 +43,15 @@ def read(held: HeldCredential, authorities: Authorities | None) -> Shown:
     message = cose.read(held.encoded)
     found = disclosure.match(held.pairs, held.says.digests)
     site = found.get(held.says.site)
-    position = found.get(held.says.position) if held.says.position is not None else None
+    where = found.get(held.says.position) if held.says.position is not None else None
+    told = {item.node: found[item.names] for item in held.says.named if item.names in found}
     return Shown(
         held.says,
         held.name,
         message.kid,
         None if site is None else site.decode(errors="replace"),
-        None if position is None else _position(position),
+        None if where is None else _position(where),
+        {bus: _names(value) for bus, value in told.items()},
         None if authorities is None else _signed(message, authorities),
     )
 
@@ -78,8 +84,15 @@ def lines(shown: Shown, now_s: int) -> list[str]:
         f"Position     {_position_words(shown)}",
         f"Name         {shown.name.hex()}",
     ]
-    buses = [f"  {UUID(bytes=bus)}" for bus in says.buses]
-    return [*text, f"Buses        {len(buses)}", *buses]
+    buses = [
+        f"  {UUID(bytes=bus)}  {_plain(shown.names.get(bus, ''))}".rstrip() for bus in says.buses
+    ]
+    text += [f"Buses        {len(buses)}", *buses]
+    terminals = [
+        f"  {UUID(bytes=one.terminal)}  at {UUID(bytes=one.node)}, {_SENSE[one.direction]}"
+        for one in says.terminals
+    ]
+    return [*text, f"Terminals    {len(terminals)}", *terminals]
 
 
 def instant(seconds: int) -> str:
@@ -99,17 +112,26 @@ def _signed(message: cose.Sign1, authorities: Authorities) -> bool:
     return True
 
 
-def _position(value: bytes) -> tuple[float, float, float, float] | None:
-    """What evidence.descriptor.position_value wrote; None if it is something else."""
+def _names(value: bytes) -> str:
+    """What a bus is called, in words (evidence.siteplan.Bus.names); empty if it is something
+    else.
+    """
     try:
-        claims = cbor.decode(value)
+        name, psse, eic, others = shape.array(cbor.decode(value), "names", 4)
+        told = [f"PSS/E {shape.uint(psse, 'PSS/E number')}"] if psse is not None else []
+        told += [f"EIC {shape.text(eic, 'EIC')}"] if eic else []
+        told += [shape.text(other, "alias") for other in shape.array(others, "aliases")]
+        return ", ".join([shape.text(name, "name"), *told])
+    except EvidenceError:
+        return ""
+
+
+def _position(value: bytes) -> Position | None:
+    """None if it is none."""
+    try:
+        return position.read(value)
     except EvidenceError:
         return None
-    if type(claims) is not dict or claims.keys() != {1, 2, 3, 4}:
-        return None
-    if not all(type(item) is float for item in claims.values()):
-        return None
-    return claims[1], claims[2], claims[3], claims[4]
 
 
 def _position_words(shown: Shown) -> str:
@@ -117,8 +139,10 @@ def _position_words(shown: Shown) -> str:
         return "not surveyed"
     if shown.position is None:
         return "not disclosed"
-    latitude, longitude, altitude, accuracy = shown.position
-    return f"{latitude:.6f}, {longitude:.6f}, {altitude:.2f} m, within {accuracy:.2f} m"
+    where = shown.position
+    height = "" if where.altitude_m is None else f", {where.altitude_m:.2f} m"
+    within = "" if where.accuracy_m is None else f", within {where.accuracy_m:.2f} m"
+    return f"{where.words()}{height}{within}"
 
 
 def _plain(text: str) -> str:

@@ -7,13 +7,13 @@
    files.
 3. Private keys are made here, written once, and neither printed nor returned.
 
-It makes no TLS certificates: gateway and record of one init share a machine. It does not renew a
-credential.
+It makes no TLS certificates: gateway and record of one init share a machine. What the credential
+says is provisioning.grant's.
 """
 
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -23,18 +23,16 @@ from agent.clock import SystemClock
 from drivers import registry
 from drivers.keystore import file as keyfile
 from drivers.line import Source
-from evidence import cbor, cose, siteplan
-from evidence.code import Typ
-from evidence.credential import BUSES_MAX, MRID_BYTES, ROLES, Credential
-from evidence.disclosure import Discloser
+from evidence import cose, siteplan
+from evidence.credential import BUSES_MAX, MRID_BYTES, ROLES
 from evidence.key import Ed25519Key, PublicKey
 from evidence.leap import BUILT_IN
 from evidence.siteplan import Bus, Survey
-from provisioning import template
+from provisioning import grant, template
+from provisioning.grant import Random
 from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk, place
 from provisioning.source import RequestError, SourceRequest
 
-Random = Callable[[int], bytes]
 AUTHORITY_KEY, LOG_KEY, DEVICE_KEY = "authority.key", "log.key", "device.key"
 CREDENTIAL, ANCHORS, SITE, RECORD, GATEWAY = (
     *("credential.cbor", "anchors.toml"),
@@ -42,14 +40,9 @@ CREDENTIAL, ANCHORS, SITE, RECORD, GATEWAY = (
 )
 NAME_CHARACTERS_MAX = 64  # what agent.config takes
 SOURCES_MAX = 256
-VALID_DAYS_MAX = 36525  # a century: longer is a typing error
-# A gateway's clock, and frames under way, may be a little behind this machine's clock.
-BACKDATED_S = 300
 ALTITUDE_M_MAX = 100_000  # no antenna of a substation is higher, or surveyed worse
-_DAY_S = 86_400
-_SERIAL_BYTES = 16
 _OPTION = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a bare key of TOML
-_PUBLIC_MODE = 0o644
+PUBLIC_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +107,10 @@ def initialise(
     site = template.site(
         asked.site, asked.survey, plan_buses, [(one.name, one.bus) for one in asked.sources]
     )
-    says, pairs = _credential(
-        asked, siteplan.read(site, SITE).mrids(), device.public, now_s, random
+    granted = grant.credential(
+        grant.Holder(asked.authority, asked.gateway, device.public, asked.role),
+        *(siteplan.read(site, SITE), now_s, asked.valid_days, random),
     )
-    statement = cose.sign(Typ.CREDENTIAL, says.payload(), authority)
     texts = {
         ANCHORS: template.anchors((asked.log, log.public), (asked.authority, authority.public)),
         SITE: site,
@@ -128,9 +121,10 @@ def initialise(
         NewFile(AUTHORITY_KEY, keyfile.encode(keys.authority), keyfile.MODE),
         NewFile(LOG_KEY, keyfile.encode(keys.log), keyfile.MODE),
         NewFile(DEVICE_KEY, keyfile.encode(keys.device), keyfile.MODE),
-        NewFile(CREDENTIAL, cbor.encode([statement, pairs]), _PUBLIC_MODE),
-        *(NewFile(name, text.encode(), _PUBLIC_MODE) for name, text in texts.items()),
+        NewFile(CREDENTIAL, granted.file(authority), PUBLIC_MODE),
+        *(NewFile(name, text.encode(), PUBLIC_MODE) for name, text in texts.items()),
     ]
+    says = granted.says
     result = InitResult(
         *(
             asked.folder,
@@ -144,26 +138,6 @@ def initialise(
     )
     place(asked.folder, files, lambda folder: _check(folder, files, result), disk or SystemDisk())
     return result
-
-
-def _credential(
-    asked: InitRequest, mrids: tuple[bytes, ...], device: PublicKey, now_s: int, random: Random
-) -> tuple[Credential, tuple[tuple[bytes, bytes], ...]]:
-    """What the authority says of the device key, and what travels beside it."""
-    hidden = Discloser(random)
-    says = Credential(
-        issuer=asked.authority,
-        subject=asked.gateway,
-        serial=random(_SERIAL_BYTES),
-        not_before_s=max(0, now_s - BACKDATED_S),
-        expires_s=now_s + asked.valid_days * _DAY_S,
-        key=device,
-        role=asked.role,
-        site=hidden.hide(asked.site.encode()),
-        position=None if asked.survey is None else hidden.hide(asked.survey.position()),
-        buses=mrids,
-    )
-    return says, hidden.pairs
 
 
 def _check(folder: Path, files: Sequence[NewFile], result: InitResult) -> None:
@@ -205,8 +179,6 @@ def _completed(request: InitRequest) -> InitRequest:
         _check_name(what, name)
     if request.role not in ROLES:
         raise RequestError(f"role {request.role!r}; known: {', '.join(ROLES)}")
-    if not 1 <= request.valid_days <= VALID_DAYS_MAX:
-        raise RequestError(f"valid for {request.valid_days} days; expected 1 to {VALID_DAYS_MAX}")
     _check_listen(*request.listen)
     _check_survey(request.survey)
     if len(request.sources) > SOURCES_MAX:
@@ -229,6 +201,9 @@ def _completed_source(source: SourceRequest, buses: Sequence[str], folder: Path)
     for key, value in source.options.items():
         if not _OPTION.fullmatch(key) or (isinstance(value, str) and not value.isprintable()):
             raise RequestError(f"source {source.name!r}: option {key!r} cannot be written")
+    if agent_config.BOUND in source.options:
+        text = f"{agent_config.BOUND} stands in site.toml, beside the document that says so"
+        raise RequestError(f"source {source.name!r}: {text} (time_document of its [[stream]])")
     if source.bus:
         return _checked(source, folder)
     if len(buses) > 1:

@@ -41,6 +41,32 @@ _EXAMPLE_STREAM = """
 # frame_bytes = 126
 # rate = 60
 """
+_MORE_OF_STREAMS = """
+# More that a [[stream]] may say, by example:
+# path_ms = 20                     # from the device to this gateway, at most
+# time_bound_ns = 1000             # how far its clock is off when locked, where its frames do not
+# time_document = "PMU 500 data sheet C, 4.2"    # say (PMU_TQ 0, 2005): only with who says so
+#   [[stream.channel]]
+#   name = "IA"                    # as the device calls it
+#   phase = "A"
+# A channel may also have its own bus, its terminal (the CIM mRID) and direction: "in", positive
+# into the terminal's equipment, or "out". A bus, terminal or direction that is added needs a new
+# credential: gridseal-provision grant --help
+"""
+_MORE_OF_BUSES = """
+# More that a [[bus]] may say, by example; all of it is hidden in what is signed:
+# psse = 12345                     # its number in the PSS/E case
+# eic = "10T-AT-DE-00008Y"         # its EIC, with the check character
+# aliases = ["NRTH 345"]           # whatever else it is called
+# offset_mm = [-1500, 20000, 0]    # of the bus from the antenna: east, north, up
+"""
+_ANTENNA = """
+# What is between antenna and receiver, as far as it was looked at.
+# [site.antenna]
+# cable_delay_ns = 150             # 5 ns a metre of usual cable
+# splitter = true                  # or its make and type: "Meinberg 1:4"; false: there is none
+# splitter_delay_ns = 3
+"""
 _EXAMPLE_SURVEY = """
 # The antenna's surveyed position. The credential of this folder was made without one.
 # [site.survey]
@@ -48,6 +74,8 @@ _EXAMPLE_SURVEY = """
 # longitude = 13.3777
 # altitude_m = 79.0
 # accuracy_m = 0.5         # 1 sigma
+# method = "RTK, 30 min"   # hidden in what is signed, as the position is
+# epoch = 2026.4           # of the coordinates, in years; the datum is WGS84
 """
 
 
@@ -92,22 +120,25 @@ def site(
 [site.survey]
 latitude = {float(survey.latitude)!r}
 longitude = {float(survey.longitude)!r}
-altitude_m = {float(survey.altitude_m)!r}
-accuracy_m = {float(survey.accuracy_m)!r}
+altitude_m = {float(survey.altitude_m)!r}    # above the ellipsoid, as receivers say it
+accuracy_m = {float(survey.accuracy_m)!r}    # 1 sigma
 method = {_string(survey.method)}
 """
+    text += _ANTENNA
     text += "\n# The credential grants these buses and no other: one more needs a new credential.\n"
     text += "\n".join(
         f"[[bus]]\nname = {_string(bus.name)}\nmrid = {_string(bus.mrid)}\n" for bus in buses
     )
+    text += _MORE_OF_BUSES
     if not streams:
-        return text + _EXAMPLE_STREAM.format(bus=_string(buses[0].name) if buses else '""')
+        text += _EXAMPLE_STREAM.format(bus=_string(buses[0].name) if buses else '""')
+        return text + _MORE_OF_STREAMS
     text += (
         "\n# frame_bytes and rate in a [[stream]] let `gridseal-agent check` judge a serial line.\n"
     )
     for source, bus in streams:
         text += f"\n[[stream]]\nsource = {_string(source)}\nbus = {_string(bus)}\n"
-    return text
+    return text + _MORE_OF_STREAMS
 
 
 def anchors(log: tuple[str, PublicKey], authority: tuple[str, PublicKey]) -> str:

@@ -27,6 +27,7 @@ from evidence import (
     disclosure,
     head,
     merkle,
+    position,
     run,
 )
 from evidence.anchor import Authorities
@@ -244,12 +245,19 @@ class Admitter:
             raise MissingError([(Typ.RUN, value.run)])
         cose.check(message, by.public)
         _check_place(value.stream, value.seq)
-        if not value.nodes <= set(by.credential.buses):
-            raise EvidenceError(Reason.BUS_NOT_GRANTED, "the credential does not name this bus")
+        refused = by.credential.refusal(value.claimed)
+        if refused:
+            raise EvidenceError(*refused)
         if value.seq == 0 and value.prev != first_prev(by.run, value.stream):
             text = f"stream {value.stream} does not begin where its run says"
             raise EvidenceError(Reason.LINK, text)
-        return _statement(message, pairs, value, value.digests)._replace(run=by)
+        entering = _statement(message, pairs, value, value.digests)
+        if value.position is not None:
+            told = disclosure.match(pairs, value.digests)
+            elsewhere = position.refusal(told[value.position], self._known.place(by.run.credential))
+            if elsewhere:
+                raise EvidenceError(Reason.PLACE_NOT_GRANTED, elsewhere)
+        return entering._replace(run=by)
 
 
 def first_prev(of: Run, stream: int) -> bytes:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.keystore.uri import KeyStoreError, open_signer
+from evidence import instant
 from evidence.anchor import Anchors
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
@@ -29,14 +30,19 @@ from evidence.refusal import EvidenceError
 from record import bundle, config
 from record.audit import Audit
 from record.desk import Desk, settle_collector
+from record.known import Known
+from record.lookup import EXAMPLE, Lookup, NotFoundError, Seen, read_name, read_stream
+from record.sample import told
 from record.show import shown, summary
 from record.store import StoreError, open_reader
+from record.words import lines
 
 if TYPE_CHECKING:
     from record.crew import Crew
 
 DONE, DOES_NOT_HOLD, CANNOT, NO_ANCHORS = 0, 1, 2, 3
 NAME = "gridseal-record"
+_CANNOT = (ConfigError, EvidenceError, KeyStoreError, NotFoundError, StoreError, OSError)
 _STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"
 
 
@@ -45,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         status: int = asked.run(asked)
-    except (ConfigError, EvidenceError, KeyStoreError, StoreError, OSError) as fault:
+    except _CANNOT as fault:
         print(f"{NAME}: {fault}", file=sys.stderr)
         return CANNOT
     return status
@@ -61,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="what a record holds")
     show.add_argument("store", metavar="STORE", help=_STORE)
     show.add_argument("--json", action="store_true", help="as one JSON object")
+    which = show.add_mutually_exclusive_group()
+    which.add_argument(
+        "--sample", metavar="GATEWAY/STREAM/SEQ[@RUN]", help=f"one sample, such as {EXAMPLE}"
+    )
+    which.add_argument("--at", metavar="INSTANT", help="with --stream: the first one from then on")
+    show.add_argument("--stream", metavar="GATEWAY/STREAM", help="by name or number")
     show.set_defaults(run=_show)
     verify = commands.add_parser("verify", help="check all of a record, or an export, offline")
     verify.add_argument("store", metavar="STORE", help=f"{_STORE}; or an export's file")
@@ -142,15 +154,34 @@ async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> i
 
 
 def _show(asked: argparse.Namespace) -> int:
+    if (asked.at is None) != (asked.stream is None):
+        raise NotFoundError("--at INSTANT and --stream GATEWAY/STREAM go together")
     store = open_reader(config.place(asked.store))
     try:
         store.snapshot()
-        found = summary(store)
+        if asked.sample is None and asked.at is None:
+            found = summary(store)
+            text = shown(found)
+        else:
+            known = Known(store)
+            found = told(store, known, _seen(asked, Lookup(store, known)))
+            text = "\n".join(lines(found))
     finally:
         store.close()
     with contextlib.suppress(BrokenPipeError):
-        print(json.dumps(found) if asked.json else shown(found))
+        print(json.dumps(found) if asked.json else text)
     return DONE
+
+
+def _seen(asked: argparse.Namespace, lookup: Lookup) -> Seen:
+    """The sample that was asked for. Raises NotFoundError, StoreError."""
+    if asked.sample is not None:
+        return lookup.sample(read_name(asked.sample))
+    try:
+        tai = instant.read(asked.at)
+    except ValueError as fault:
+        raise NotFoundError(f"--at: {fault}") from fault
+    return lookup.at(read_stream(asked.stream), tai)
 
 
 def _verify(asked: argparse.Namespace) -> int:

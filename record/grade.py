@@ -34,9 +34,14 @@ SETTLEABLE: Grade = (int(Class.SETTLEABLE), 0)
 # Kept for one stream: STAT words differ in few bits; beyond it the cache starts anew.
 GRADES_MAX = 4096
 MARKS_BYTES_MAX = 128  # longer ones hold values, and hardly come twice
-# IEEE C37.118.1-2011 as amended 2014, 5.5.9: a PMU of class M reports within 7/Fs, one of class P
-# within 2/Fs. Of other devices nobody says when they report.
-REPORTS_MAX = {Kind.C37118: 7, Kind.IEEE1344: 7}
+# C37.118.1-2011 Table 11: PMU reporting latency, class M: 7/Fs. A block of Sampled Values is as old
+# as its frames. Of GOOSE and Modbus nothing is too late: the first repeats the instant of a change
+# that may be old, registers may hold what was measured long ago.
+PERIODS = 7
+TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV})
+MS = 1_000_000
+RATE_UNKNOWN_NS = NS  # in place of 7/Fs
+WAIT_UNKNOWN_MS = 5000  # of a concentrator that does not say how long it waits: 1 to 4 s are usual
 # What a path adds that nobody declared: two retransmissions by TCP, which Linux begins 200 ms after
 # the first. An error of a whole second is beyond it for a PMU of 30 frames a second and more.
 PATH_NS_MAX = 600_000_000
@@ -53,15 +58,18 @@ def reader_of(kind: int, configuration: bytes | None) -> Compiled | None:
 
 
 def late_ns(of: Descriptor) -> int | None:
-    """How long after its instant a sample of this stream is heard at the latest; None: nobody says.
+    """How long after its instant a sample of this stream is heard at the latest; None: at any time.
 
-    A concentrator waits, and one that does not declare how long may be heard at any time.
+    A frame of several devices has been through a concentrator, whatever the plan says.
     """
-    frames, seconds = of.rate
-    reports = REPORTS_MAX.get(Kind(of.kind)) if of.kind in list(Kind) else None
-    if reports is None or not frames or (of.origin != "direct" and of.wait_ms is None):
+    if of.kind not in TIMED:
         return None
-    return reports * seconds * NS // frames + (of.wait_ms or 0) * 1_000_000 + PATH_NS_MAX
+    frames, seconds = of.rate
+    reports = PERIODS * seconds * NS // frames if frames else RATE_UNKNOWN_NS
+    wait = of.wait_ms
+    if wait is None:
+        wait = 0 if of.origin == "direct" and len(of.blocks) < 2 else WAIT_UNKNOWN_MS
+    return reports + (wait + of.path_ms) * 1_000_000 + PATH_NS_MAX
 
 
 class Grader:

@@ -71,6 +71,7 @@ class Known:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._credentials: dict[bytes, Credential | None] = {}
+        self._places: dict[bytes, bytes | None] = {}  # of credentials
         self._runs: dict[bytes, KnownRun | None] = {}
         self._descriptors: dict[bytes, KnownDescriptor | None] = {}
 
@@ -82,6 +83,23 @@ class Known:
 
     def descriptor(self, name: bytes) -> KnownDescriptor | None:
         return _kept(self._descriptors, name, self._read_descriptor)
+
+    def place(self, name: bytes) -> bytes | None:
+        """The position that a credential grants; None: none, or there is no such credential."""
+        return _kept(self._places, name, self._read_place)
+
+    def _read_place(self, name: bytes) -> bytes | None:
+        found, says = self._store.statement(name, Typ.CREDENTIAL), self.credential(name)
+        if found is None or says is None or says.position is None:
+            return None
+        return self._told(found.idx, says.digests).get(says.position)
+
+    def _told(self, idx: int, digests: tuple[bytes, ...]) -> dict[bytes, bytes]:
+        """What an entry hides, by digest."""
+        pairs = self._store.disclosure(idx)
+        if pairs is None:
+            raise StoreError(f"the disclosures of entry {idx} are missing")
+        return disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), digests)
 
     def _read_credential(self, name: bytes) -> Credential | None:
         found = self._store.statement(name, Typ.CREDENTIAL)
@@ -105,10 +123,7 @@ class Known:
         of_run = self.run(value.run)
         if of_run is None:
             raise StoreError(f"the run of descriptor {name.hex()[:16]} is missing")
-        pairs = self._store.disclosure(found.idx)
-        if pairs is None:
-            raise StoreError(f"the disclosures of entry {found.idx} are missing")
-        told = disclosure.match(disclosure.read_pairs(cbor.decode(pairs)), value.digests)
+        told = self._told(found.idx, value.digests)
         configuration = told.get(value.configuration) if value.configuration else None
         return KnownDescriptor(name, value, of_run, configuration, told)
 

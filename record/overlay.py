@@ -7,11 +7,29 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from evidence.head import Range
 from evidence.receipt import Classed
 from record.continuity import Mark
 
 MARKS_MAX = 64  # laid over one range; more are taken as one
 CLASSED_MAX = 2000  # ranges of one receipt, 27 bytes each at most: a statement ends at 64 KiB
+
+
+def by_range(ranges: Sequence[Range], classed: Sequence[Classed]) -> list[list[Classed]]:
+    """The classed ranges of a receipt, for each range of its head: they stand in the same order."""
+    found: list[list[Classed]] = [[] for _ in ranges]
+    at, done = 0, -1
+    for row in classed:
+        while at < len(ranges) and not (
+            ranges[at].stream == row.stream
+            and max(ranges[at].first_seq, done + 1) <= row.first_seq
+            and row.last_seq <= ranges[at].last_seq
+        ):
+            at, done = at + 1, -1
+        if at < len(ranges):
+            found[at].append(row)
+            done = row.last_seq
+    return found
 
 
 def overlaid(classed: Sequence[Classed], stream: int, marks: Sequence[Mark]) -> list[Classed]:

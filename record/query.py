@@ -10,7 +10,17 @@ What is written here is compiled by SQLAlchemy and run by the database's own dri
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnClause, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Column,
+    ColumnClause,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 # SQLite and PostgreSQL say ON CONFLICT alike, so PostgreSQL's words for it serve for both.
 from sqlalchemy.dialects.postgresql import insert as insert_or
@@ -39,6 +49,7 @@ from record.schema import (
 ZERO: ColumnClause[int] = literal_column("0")
 ONE: ColumnClause[int] = literal_column("1")
 LAST_MAX: ColumnClause[int] = literal_column("8")  # descriptors and copies among them
+BACK_MAX: ColumnClause[int] = literal_column("64")  # of one look back
 LOG_KEY_NAME: ColumnClause[str] = literal_column("'log_key'")
 
 
@@ -104,6 +115,28 @@ LAST_SPANS = (
     .where(*_STREAM)
     .order_by(SPAN.c.first_seq.desc(), SPAN.c.copy.desc())
     .limit(LAST_MAX)
+    .offset(ZERO)
+)
+# The first that reaches an instant; of those heard until then, or nobody knows when, the last;
+# those before a seq, the last one first.
+FIRST_MEASURED = (
+    select(SPAN)
+    .where(*_STREAM, SPAN.c.measured >= bindparam("since"))
+    .order_by(SPAN.c.first_seq, SPAN.c.copy)
+    .limit(ONE)
+    .offset(ZERO)
+)
+LAST_HEARD = select(func.max(SPAN.c.first_seq)).where(
+    *_STREAM, or_(SPAN.c.heard.is_(None), SPAN.c.heard <= bindparam("until"))
+)
+NEXT_FIRST_SEQ = select(func.min(SPAN.c.first_seq)).where(
+    *_STREAM, SPAN.c.first_seq > bindparam("after")
+)
+SPANS_BACK = (
+    select(SPAN)
+    .where(*_STREAM, SPAN.c.first_seq < bindparam("before"))
+    .order_by(SPAN.c.first_seq.desc(), SPAN.c.copy)
+    .limit(BACK_MAX)
     .offset(ZERO)
 )
 REACHED_NEAR = select(REACHED).where(

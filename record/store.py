@@ -146,6 +146,20 @@ class Store:
         """The last few spans of a stream, by their first seq, the last one first."""
         return list(self._all(SpanRow, query.LAST_SPANS, run, stream))
 
+    def first_measured(self, run: int, stream: int, since: int) -> SpanRow | None:
+        """The first span whose last measurement is of this instant or later."""
+        return self._one(SpanRow, query.FIRST_MEASURED, run, stream, since)
+
+    def spans_back(self, run: int, stream: int, until: int) -> Iterator[SpanRow]:
+        """The spans of a stream that may hold what was heard until then, the last one first."""
+        first = self._most(query.LAST_HEARD, run, stream, until)
+        after = -1 if first is None else first
+        following = self._most(query.NEXT_FIRST_SEQ, run, stream, after)
+        before = (after if following is None else following) + 1
+        while rows := list(self._all(SpanRow, query.SPANS_BACK, run, stream, before)):
+            yield from rows
+            before = rows[-1].first_seq
+
     def front(self, run: int, stream: int) -> FrontRow | None:
         return self._one(FrontRow, query.FRONT_AT, run, stream)
 

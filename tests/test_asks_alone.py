@@ -86,7 +86,11 @@ GRANTS: dict[str, dict[str, str]] = {
     },
     "agent/panel.py": {
         f"{function} self._out.write": "to the terminal"
-        for function in ("said", "heard", "_draw", "_wipe")
+        for function in ("said", "heard", "draw", "wipe")
+    },
+    "agent/timing/child.py": {
+        "ask pipe.write": "to chronyc and pmc, which are asked for what they know: tracking, GET",
+        "_running loop.subprocess_exec": "chronyc and pmc",
     },
     "agent/status.py": {
         "_answer loop.sock_sendall": "to whoever asks for status, on a Unix socket"

@@ -15,8 +15,8 @@
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
    kind. Without a source, or where it does better than those that are left by a quarter, the
    oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for HELD_NS at least.
-6. A word that is repeated is as old as when it was said first; after AGE_NS_MAX it is none. Where
-   whoever disciplines the clock has not corrected it since, the oscillator's wander is added.
+6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
+   is none. Where the mark has not risen since, the oscillator's wander is added.
 
 It asks nobody, sets nothing and corrects nothing.
 """
@@ -96,7 +96,7 @@ class Chooser:
         self._find_apart(turn)
         self._choose(turn)
         if turn.chosen is not None and turn.chosen.opinion is not None and not turn.doubted:
-            self._learn(turn.chosen, turn.since[turn.chosen.name])
+            self._learn(turn, turn.chosen.opinion)
         return self._ruling(turn)
 
     def _course(self, now_ns: int) -> Course | None:
@@ -117,9 +117,9 @@ class Chooser:
             heard = self._hear(opinion)
             since_ns = heard.since_ns
             idle_ns = turn.now_ns - heard.marked_ns if heard.mark else 0
-            idle = self._oscillator.wander_ns(max(idle_ns, 0))
+            idle_ns = self._oscillator.wander_ns(max(idle_ns, 0))
             made = weigh(
-                opinion, since_ns, turn.now_ns, self._trail, course, self.stamping_ns, idle
+                opinion, since_ns, turn.now_ns, self._trail, course, self.stamping_ns, idle_ns
             )
             age_ns = turn.now_ns - since_ns
             if made is None:
@@ -133,6 +133,7 @@ class Chooser:
             else:
                 turn.weighed[opinion.name] = made
                 turn.since[opinion.name] = since_ns
+                turn.idle_ns[opinion.name] = idle_ns
 
     def _hear(self, opinion: Opinion) -> _Heard:
         """Invariant 6."""
@@ -141,8 +142,10 @@ class Chooser:
         if before is None:
             heard = _Heard(word, at_ns, opinion.mark, at_ns)
         else:
+            # Who has no mark says by at_ns alone when it measured.
+            same = word == before.word and opinion.mark != 0
             heard = _Heard(
-                *(word, before.since_ns if word == before.word else at_ns, opinion.mark),
+                *(word, before.since_ns if same else at_ns, opinion.mark),
                 at_ns if opinion.mark > before.mark else before.marked_ns,
             )
         if before is not None or len(self._heard) < SOURCES_MAX:
@@ -233,13 +236,13 @@ class Chooser:
         self._better = None
         return best
 
-    def _learn(self, chosen: Weighed, since_ns: int) -> None:
+    def _learn(self, turn: Round, opinion: Opinion) -> None:
         """A point of the oscillator's course, from a word that nobody contradicts."""
-        opinion = chosen.opinion
-        if opinion is None or opinion.offset_ns is None or opinion.error_ns is None:
+        if opinion.offset_ns is None or opinion.error_ns is None:
             return
+        since_ns = turn.since[opinion.name]
         lead_ns, doubt_ns = self._trail.at(since_ns, self.stamping_ns)
-        error_ns = opinion.error_ns + doubt_ns + self.stamping_ns
+        error_ns = opinion.error_ns + turn.idle_ns[opinion.name] + doubt_ns + self.stamping_ns
         self._drift.measured(Point(since_ns, opinion.offset_ns - lead_ns, error_ns))
         course = self._drift.course
         if course is not None and (
@@ -254,7 +257,7 @@ class Chooser:
             moving_ppt = UNMEASURED_PPT
         else:
             moving_ppt = abs(self._trail.slope_ppt() + course.rate_ppt)
-            moving_ppt += course.unsure_at_ppt(turn.now_ns)
+            moving_ppt += course.unsure_ppt(turn.now_ns)
         said = [one.opinion.growth_ppb for one in turn.vouching() if one.opinion is not None]
         return max(up(min(moving_ppt, UNMEASURED_PPT), PPB), *said, 0)
 

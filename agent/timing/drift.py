@@ -3,17 +3,18 @@ that is known, and where it must be by now.
 
 1. A point is the oscillator's phase (this machine's TAI less its lead over the oscillator, less
    true TAI: any constant) with a maximum of its error, by the source that ruled and that nobody
-   contradicted. Two points W apart give its frequency:
+   contradicted. Two points W apart give the mean of its frequency between them:
 
-       rate = (x2 - x1) / W         +- (e1 + e2) / W + wander(W) / W + noise
+       rate = (x2 - x1) / W         +- off = (e1 + e2) / W + noise
 
-   since at the later point it differs from its mean over W by no more than wander(W) / W.
-   The W that says it best is taken. Where none does, the kernel's own limit stands.
-2. Carried on for u from a point, the phase is
+   A while v after the later point the frequency is off from that mean by no more than the mean of
+   change(v + s) over s from 0 to W, which is (wander(v + W) - wander(v)) / W.
+2. So, carried on for u from a point, the phase is
 
-       x + rate u                   +- e + unsure u + wander(u)
+       x + rate u                   +- e + off u + (spread(u + W) - spread(u) - spread(W)) / W
 
-   which is a maximum as long as the points and the class hold.
+   which is a maximum as long as the points and the class hold. The W is taken that makes it least
+   about HORIZON_NS on. Where nothing was measured, off is the kernel's own limit.
 3. POINTS_MAX points are kept, thinner towards the past.
 
 It asks no clock, and judges no source.
@@ -24,9 +25,12 @@ from typing import NamedTuple
 from agent.timing.oscillator import PPT, UNMEASURED_PPT, Oscillator, up
 from evidence.leap import NS
 
-POINTS_MAX = 64
-POINTS_AFTER = 48
-SPACING = 8  # beyond the newest: a point each eighth of its age
+POINTS_MAX = 56
+POINTS_AFTER = 44  # enough from a second to WINDOW_NS_MAX
+SPACING = 2  # no farther from each other than half of their age
+HORIZON_NS = 600 * NS
+SEEK_NS = 8 * NS
+FEW = 16  # below that, the best W is looked for each time
 WINDOW_NS_MAX = 6 * 3600 * NS  # a frequency of before that says less than the class
 
 
@@ -57,21 +61,32 @@ class Course(NamedTuple):
     oscillator: Oscillator
     point: Point
     rate_ppt: int
-    unsure_ppt: int  # of the rate, at the point
+    off_ppt: int
+    window_ns: int  # 0: never measured
 
     def reach(self, mono_ns: int) -> Reach:
         elapsed_ns = max(mono_ns - self.point.mono_ns, 0)
         return Reach(
             self.point.phase_ns + self.rate_ppt * elapsed_ns // PPT,
-            *(self.point.error_ns, up(self.unsure_ppt * elapsed_ns, PPT)),
-            self.oscillator.wander_ns(elapsed_ns),
+            *(self.point.error_ns, up(self.off_ppt * elapsed_ns, PPT)),
+            self._wander_ns(elapsed_ns),
         )
 
-    def unsure_at_ppt(self, mono_ns: int) -> int:
+    def unsure_ppt(self, mono_ns: int) -> int:
         """Of the rate, by then."""
         elapsed_ns = max(mono_ns - self.point.mono_ns, 0)
-        grown_ppt = self.unsure_ppt + self.oscillator.change_ppt(elapsed_ns)
-        return min(grown_ppt, 2 * UNMEASURED_PPT)
+        if not self.window_ns:
+            return UNMEASURED_PPT
+        wander_ns = self.oscillator.wander_ns(elapsed_ns + self.window_ns)
+        wander_ns -= self.oscillator.wander_ns(elapsed_ns) - 1  # both were rounded up
+        return min(self.off_ppt + up(wander_ns * PPT, self.window_ns), UNMEASURED_PPT)
+
+    def _wander_ns(self, elapsed_ns: int) -> int:
+        if not self.window_ns:
+            return 0
+        spread = self.oscillator.spread_ns2
+        over = spread(elapsed_ns + self.window_ns) - spread(elapsed_ns) - spread(self.window_ns)
+        return up(over + 2, self.window_ns)
 
 
 class Drift:
@@ -79,12 +94,13 @@ class Drift:
 
     def __init__(self, oscillator: Oscillator) -> None:
         self._oscillator = oscillator
-        self._points: list[Point] = []
-        self.course: Course | None = None
+        self.forget()
 
     def forget(self) -> None:
-        self._points.clear()
-        self.course = None
+        self._points: list[Point] = []
+        self._start: Point | None = None  # of the best W
+        self._sought_ns = 0
+        self.course: Course | None = None
 
     def measured(self, point: Point) -> None:
         """A new point. One that is not later than the last is passed over."""
@@ -92,35 +108,48 @@ class Drift:
         if points and point.mono_ns <= points[-1].mono_ns:
             return
         points.append(point)
+        if len(points) <= FEW:
+            self._start = None
         if len(points) > POINTS_MAX:
             self._thin()
-        rate_ppt, unsure_ppt = self._rate(point)
-        self.course = Course(self._oscillator, point, rate_ppt, unsure_ppt)
+        self.course = self._best(point)
 
-    def _rate(self, last: Point) -> tuple[int, int]:
-        """Invariant 1."""
-        oscillator = self._oscillator
-        best = (UNMEASURED_PPT, 0)
+    def _best(self, last: Point) -> Course:
+        """Invariant 2. Whichever W is taken holds: which is the best may be told roughly, and is
+        looked for now and then.
+        """
+        if self._start is None or last.mono_ns - self._sought_ns >= SEEK_NS:
+            self._start, self._sought_ns = self._best_start(last), last.mono_ns
+        if self._start is None:
+            return Course(self._oscillator, last, 0, UNMEASURED_PPT, 0)
+        window_ns = last.mono_ns - self._start.mono_ns
+        rate_ppt = (last.phase_ns - self._start.phase_ns) * PPT // window_ns
+        off_ppt = self._off_ppt(self._start, last)
+        return Course(self._oscillator, last, rate_ppt, off_ppt, window_ns)
+
+    def _best_start(self, last: Point) -> Point | None:
+        best, least_ppt = None, UNMEASURED_PPT
         for point in self._points[:-1]:
             window_ns = last.mono_ns - point.mono_ns
-            off_ns = point.error_ns + last.error_ns + oscillator.wander_ns(window_ns)
-            unsure_ppt = up(off_ns * PPT, window_ns) + oscillator.noise_ppt
-            if unsure_ppt < best[0]:
-                best = (unsure_ppt, (last.phase_ns - point.phase_ns) * PPT // window_ns)
-        return best[1], best[0]
+            change_ppt = self._oscillator.change_ppt((HORIZON_NS + window_ns) // 2)
+            unsure_ppt = self._off_ppt(point, last) + change_ppt
+            if unsure_ppt < least_ppt:
+                best, least_ppt = point, unsure_ppt
+        return best
+
+    def _off_ppt(self, point: Point, last: Point) -> int:
+        window_ns = last.mono_ns - point.mono_ns
+        off_ppt = up((point.error_ns + last.error_ns) * PPT, window_ns)
+        return off_ppt + self._oscillator.noise_ppt
 
     def _thin(self) -> None:
-        """Invariant 3. Of two that are near each other, the one that is known less well goes."""
-        points, now_ns = self._points, self._points[-1].mono_ns
-        kept = [points[-1]]
-        for point in reversed(points[:-1]):
-            age_ns = now_ns - point.mono_ns
-            if age_ns > WINDOW_NS_MAX:
-                break
-            near = kept[-1].mono_ns - point.mono_ns < age_ns // SPACING
-            if not near or len(kept) == 1:
+        """Invariant 3. A point goes where those beside it are near each other without it."""
+        now_ns = self._points[-1].mono_ns
+        fresh = [one for one in self._points if now_ns - one.mono_ns <= WINDOW_NS_MAX]
+        kept = fresh[:1]
+        for at in range(1, len(fresh) - 1):
+            point, beyond = fresh[at], fresh[at + 1]
+            gap_ns = beyond.mono_ns - kept[-1].mono_ns
+            if gap_ns > (now_ns - point.mono_ns) // SPACING:
                 kept.append(point)
-            elif point.error_ns < kept[-1].error_ns:
-                kept[-1] = point
-        kept.reverse()
-        self._points = kept[-POINTS_AFTER:]
+        self._points = [*kept[-POINTS_AFTER + 1 :], fresh[-1]]

@@ -88,4 +88,5 @@ def opinion(name: str, timex: Timex, at_ns: int) -> Opinion:
         leap_pending=pending,
         tai_utc_s=tai_utc_s,
         mark=mark,
+        second_hand=True,
     )

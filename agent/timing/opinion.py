@@ -30,6 +30,7 @@ class Opinion(NamedTuple):
     mark: int = 0  # rises when whoever disciplines this machine's clock has corrected it
     suspect: bool = False  # it says of itself that it may be deceived
     fault: str = ""  # why it vouches for nothing
+    note: str = ""  # what it says of itself, for a person
     second_hand: bool = False  # it repeats what another source says, whichever: no witness
 
 

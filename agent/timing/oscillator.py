@@ -12,13 +12,16 @@ apart time by it and true time can be.
 
 It asks no clock, and measures nothing.
 
-The temperature of a machine rises by FAST_K within FAST_S (a fan, a door, a load), and by SLOW_K_H
-an hour on top of it (sun, heating), by RANGE_K at most. With the part's own coefficient that is
+The temperature of a machine changes by FAST_K within FAST_S (a fan, a door, a load), and on top of
+that by SLOW_K_H an hour (sun, heating), by RANGE_K at most. With the part's coefficient that makes
 
-    change(u) = fast * min(u, 60 s) / 60 s + min(slow * u, range) + aging * u
+    change(u) = fast * min(u / 60 s, 1) + range * min(u / full, 1) + aging * u
     wander(u) = the integral of change from 0 to u
+    spread(u) = the integral of wander from 0 to u
 
-change is how far the frequency can be off from what it was u ago, wander how far time is off by it.
+change is how far the frequency at one moment can be from that at another, u apart; so wander is how
+far time is off after u, by a frequency that was known at its beginning, and spread serves where
+only its mean over a while is known (drift.py).
 
 Where the figures come from (a kelvin; noise; aging a day):
 
@@ -29,8 +32,8 @@ Where the figures come from (a kelvin; noise; aging a day):
   kelvin, typically; parts of 1 to 2.5 ppm have three times that. Stratum 3 (Telcordia GR-1244)
   wants 40 ppb a day in a laboratory, and 370 with all there is.
 - ocxo (0.3 ppb; 50 ppt; 1 ppb): Stratum 3E wants 1 ppb a day in a laboratory, 10 with all there is.
-- rubidium (10 ppt; 30 ppt; 2 ppt): PRS10 and FS725 (Stanford Research): 50 ppt a month, 100 ppt
-  over all temperatures.
+- rubidium (5 ppt; 30 ppt; 2 ppt): PRS10 and FS725 (Stanford Research): 50 ppt a month, 100 ppt
+  over 0 to 40 C.
 """
 
 from collections.abc import Mapping
@@ -47,7 +50,6 @@ RANGE_K = 20
 # (kernel/time/ntp.c). Not the class's: how fast its oscillator runs, the kernel has measured itself
 # at its start, and not well.
 UNMEASURED_PPT = 500_000 * PPB
-_FAST_NS = FAST_S * NS
 _HOUR_NS = 3600 * NS
 _DAY_NS = 86_400 * NS
 
@@ -62,24 +64,26 @@ class Oscillator(NamedTuple):
 
     def change_ppt(self, elapsed_ns: int) -> int:
         """By how much its frequency can have changed in that time."""
-        fast = up(FAST_K * self.kelvin_ppt * min(elapsed_ns, _FAST_NS), _FAST_NS)
-        slow = up(SLOW_K_H * self.kelvin_ppt * elapsed_ns, _HOUR_NS)
-        aged = up(self.aging_ppt * elapsed_ns, _DAY_NS)
-        return fast + min(slow, RANGE_K * self.kelvin_ppt) + aged
+        aged_ppt = up(self.aging_ppt * elapsed_ns, _DAY_NS)
+        swung = (up(swing * min(elapsed_ns, full), full) for swing, full in self._swings())
+        return aged_ppt + sum(swung)
 
     def wander_ns(self, elapsed_ns: int) -> int:
-        """How far time by it is off after that time, of a frequency known at its beginning."""
-        fast_ppt, slow_ppt = FAST_K * self.kelvin_ppt, SLOW_K_H * self.kelvin_ppt
-        if elapsed_ns <= _FAST_NS:
-            fast = up(fast_ppt * elapsed_ns**2, 2 * _FAST_NS * PPT)
-        else:
-            fast = up(fast_ppt * (elapsed_ns - _FAST_NS // 2), PPT)
-        full_ns = RANGE_K * _HOUR_NS // SLOW_K_H  # when the range is used up
-        rising_ns = min(elapsed_ns, full_ns)
-        slow = up(slow_ppt * rising_ns**2, 2 * _HOUR_NS * PPT)
-        slow += up(RANGE_K * self.kelvin_ppt * (elapsed_ns - rising_ns), PPT)
-        aged = up(self.aging_ppt * elapsed_ns**2, 2 * _DAY_NS * PPT)
-        return fast + slow + aged
+        """ns."""
+        aged = up(self.aging_ppt * elapsed_ns**2, 2 * _DAY_NS)
+        return up(aged + sum(_once(*swing, elapsed_ns) for swing in self._swings()), PPT)
+
+    def spread_ns2(self, elapsed_ns: int) -> int:
+        """ns squared."""
+        aged = up(self.aging_ppt * elapsed_ns**3, 6 * _DAY_NS)
+        return up(aged + sum(_twice(*swing, elapsed_ns) for swing in self._swings()), PPT)
+
+    def _swings(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """By how much, and within which time."""
+        return (
+            (FAST_K * self.kelvin_ppt, FAST_S * NS),
+            (RANGE_K * self.kelvin_ppt, RANGE_K * _HOUR_NS // SLOW_K_H),
+        )
 
 
 def up(number: int, by: int) -> int:
@@ -87,11 +91,23 @@ def up(number: int, by: int) -> int:
     return -(-number // by)
 
 
+def _once(swing: int, full: int, u: int) -> int:
+    """The integral of swing * min(u / full, 1)."""
+    return up(swing * u**2, 2 * full) if u <= full else up(swing * (2 * u - full), 2)
+
+
+def _twice(swing: int, full: int, u: int) -> int:
+    """The integral of that."""
+    if u <= full:
+        return up(swing * u**3, 6 * full)
+    return up(swing * (3 * u**2 - 3 * u * full + full**2), 6)
+
+
 XO = Oscillator("xo", 1_000 * PPB, 10 * PPB, 20 * PPB)
 CLASSES: Final[Mapping[str, Oscillator]] = {
     "xo": XO,
     "tcxo": Oscillator("tcxo", 50 * PPB, 1 * PPB, 10 * PPB),
     "ocxo": Oscillator("ocxo", 300, 50, 1 * PPB),
-    "rubidium": Oscillator("rubidium", 10, 30, 2),
+    "rubidium": Oscillator("rubidium", 5, 30, 2),
 }
 DEFAULT = "xo"

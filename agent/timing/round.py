@@ -30,6 +30,7 @@ class Round:
     held: Weighed | None  # the oscillator's
     weighed: dict[str, Weighed] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)  # when each word was said first
+    idle_ns: dict[str, int] = field(default_factory=dict)  # what their marks' age adds
     silent: dict[str, str] = field(default_factory=dict)  # why it vouches for nothing
     jumped: dict[str, Weighed] = field(default_factory=dict)  # and where the oscillator is
     left_out: dict[str, tuple[Weighed, Weighed]] = field(default_factory=dict)  # who is against it
@@ -145,9 +146,9 @@ class Round:
 
 
 def words_ns(ns: int) -> str:
-    """A length of time for a person: 813 ns, 12.3 us, 4.56 ms, 7.89 s."""
+    """A length of time for a person, to three digits: 813 ns, 12.3 us, 4.56 ms, 7.89 s."""
     for unit, scale in (("s", NS), ("ms", 1_000_000), ("us", 1_000)):
-        if abs(ns) >= scale:
-            digits = max(2 - len(str(abs(ns) // scale)) + 1, 0)
-            return f"{ns / scale:.{digits}f} {unit}"
+        if abs(ns) * 2000 >= scale * 1999:  # 999.6 us is 1.00 ms
+            size = abs(ns) / scale
+            return f"{ns / scale:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f} {unit}"
     return f"{ns} ns"

@@ -14,9 +14,10 @@ It weighs nothing itself (agent/timing/choice.py does), and sets no clock.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from agent.clock import SystemClock
+from agent.clock import BOOT_JUMP_NS, SystemClock
+from agent.timing import face
 from agent.timing.choice import Chooser
 from agent.timing.jitter import Jitter
 from agent.timing.opinion import Opinion, Ruling, TimeKeeper
@@ -26,6 +27,7 @@ from evidence.code import TimeSource
 from evidence.leap import NS
 
 PERIOD_S = 1.0
+SOON_NS = 100_000_000  # between two rulings: of a receiver at ten epochs a second each is one
 ANSWER_S = 0.2  # they answer in a few ms; a jump must be ruled on within a second all the same
 WORD_S_MAX = 4  # an answer that takes longer will not come, and the last one is old
 # What parts CLOCK_REALTIME from CLOCK_MONOTONIC is a step. They are read within some us of each
@@ -66,7 +68,7 @@ class Timekeeping:
         tell: Callable[[Ruling], None] | None = None,
     ) -> None:
         self.ruling: Ruling | None = None  # the last
-        self._clock, self._tell = clock, tell
+        self._clock, self._oscillator, self._tell = clock, oscillator, tell
         self._jitter = Jitter(_Clocks(clock))
         self._chooser = Chooser(oscillator, self._jitter.ns)
         self._keepers = {keeper.name: keeper for keeper in keepers}
@@ -74,12 +76,18 @@ class Timekeeping:
         self._asking: dict[str, asyncio.Task[Opinion]] = {}
         self._words: dict[str, Opinion] = {}  # the last of each that is asked
         self._steps = Steps()
+        self._asleep_ns = clock.boottime_ns() - clock.monotonic_ns()
 
     def hear(self, name: str, fix: Fix) -> None:
-        """A receiver told an epoch."""
-        found = self._heard.get(name)
-        if found is not None:
-            found.hear(fix)
+        """A receiver told an epoch. It is ruled on at once: within a second of an epoch that jumped
+        the clock must know.
+        """
+        found, ruling = self._heard.get(name), self.ruling
+        if found is None:
+            return
+        found.hear(fix)
+        if ruling is not None and self._clock.monotonic_ns() - ruling.at_ns >= SOON_NS:
+            self._rule()
 
     async def watch(self) -> None:
         """Asks and rules every second, until cancelled."""
@@ -110,7 +118,13 @@ class Timekeeping:
         await asyncio.gather(*asking, return_exceptions=True)
         await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
 
+    def report(self) -> dict[str, Any]:
+        """The last ruling, as one object."""
+        now_ns, tai_ns = self._clock.monotonic_ns(), self._clock.tai_ns()
+        return face.told(self.ruling, now_ns, tai_ns, self._oscillator.name, self._clock.table)
+
     def _rule(self) -> None:
+        self._look_for_sleep()
         now_ns, tai_ns, raw_ns, _ = self._jitter.read()
         words = [self._word(name, now_ns) for name in self._keepers]
         words += [one.opinion(now_ns) for one in self._heard.values()]
@@ -120,6 +134,13 @@ class Timekeeping:
         self._clock.rule(ruling, tai_ns - now_ns)
         if self._tell is not None:
             self._tell(ruling)
+
+    def _look_for_sleep(self) -> None:
+        """What the oscillator did while the machine slept nobody knows: no clock of it ran."""
+        asleep_ns = self._clock.boottime_ns() - self._clock.monotonic_ns()
+        if abs(asleep_ns - self._asleep_ns) > BOOT_JUMP_NS:
+            self._chooser.forget()
+        self._asleep_ns = asleep_ns
 
     def _word(self, name: str, now_ns: int) -> Opinion:
         """Rule 1."""
@@ -136,7 +157,8 @@ class Steps:
 
     def __init__(self) -> None:
         self._anchor_ns: int | None = None  # TAI less monotonic, at the last look
-        self._vouching: set[str] = set()  # who had a word then
+        self._vouching: set[str] = set()  # who had a word then, or had one and fails since
+        self._marks: dict[str, int] = {}
         self._before: dict[str, int] = {}  # marks at the step, of those not heard anew since
 
     def judged(self, words: Sequence[Opinion], anchor_ns: int) -> list[Opinion]:
@@ -144,11 +166,15 @@ class Steps:
         monotonic.
         """
         if self._anchor_ns is not None and abs(anchor_ns - self._anchor_ns) > STEP_NS:
-            for word in words:
-                if word.name in self._vouching or word.name in self._before:
-                    self._before[word.name] = word.mark
+            stepped = [word for word in words if word.name in self._vouching]
+            self._before.update((word.name, word.mark) for word in stepped)
         self._anchor_ns = anchor_ns
-        self._vouching = {word.name for word in words if word.error_ns is not None}
+        for word in words:
+            if word.error_ns is not None:
+                self._vouching.add(word.name)
+            elif word.mark != self._marks.get(word.name):
+                self._vouching.discard(word.name)
+            self._marks[word.name] = word.mark
         return [self._judged(word) for word in words]
 
     def _judged(self, word: Opinion) -> Opinion:

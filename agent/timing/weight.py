@@ -78,7 +78,7 @@ def weigh(
     age_ns = max(now_ns - since_ns, 0)
     lead_ns, doubt_ns = trail.at(since_ns, noise_ns)
     rate_ppt = course.rate_ppt if course is not None else 0
-    unsure_ppt = course.unsure_at_ppt(now_ns) if course is not None else UNMEASURED_PPT
+    unsure_ppt = course.unsure_ppt(now_ns) if course is not None else UNMEASURED_PPT
     middle_ns = opinion.offset_ns + trail.lead_ns - lead_ns + rate_ppt * age_ns // PPT
     aged_ns = up(max(opinion.growth_ppb * PPB, unsure_ppt) * age_ns, PPT)
     terms = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from drivers.c37118.option import Options, SerialOptions, TcpOptions, UdpOptions, on_file
 from drivers.c37118.session import Session
-from drivers.c37118.stream import Ruling
-from drivers.line import Source
+from drivers.c37118.stream import Ruling, key_of, setup_of
+from drivers.line import Setup, Source
 from drivers.pmu.driver import PmuDriver
 from drivers.pmu.reach import Opened, open_udp
 from drivers.serial.line import open_line
@@ -32,6 +32,12 @@ class C37118Driver(PmuDriver):
         if len(found) == 1:
             return found[0].layout.size, found[0].configuration.rate()
         return (_bytes_a_second(found), (1, 1)) if found else None
+
+    def on_file(self) -> Sequence[Setup]:
+        """The Setups that the configuration file makes. Raises ConfigError."""
+        name = f"source {self._source.name!r}"
+        raw = self._options.terms(name, self._content(self._options.configuration)).configuration
+        return [setup_of(key_of(idcode), found) for idcode, found in on_file(raw, name).items()]
 
     def _types(self) -> int:
         return len(self._options.prefer)

@@ -14,6 +14,8 @@
 3. Bound, of the clock that stamped. PMU_TQ 1 to 6 gives it (2011 Table 7); MSG_TQ not 0 widens it
    to its own figure (Table 4); PMU_TQ 7, or MSG_TQ fault or reserved, leaves none. PMU_TQ 0 (not
    used, and always in 2005) leaves the figure that the site states for a locked clock, if any.
+   Locked is what has not been without its source for 10 s or more (STAT bits 5 and 4, Table 7:
+   00), whatever bit 13 says: that may be set a minute later.
    Of several PMUs in one frame the widest counts, of those whose STAT says that their data is good.
    A frame of version 3 has no bound: how it states one is not known publicly.
 4. Past the leap table's expiry the instant still stands, flagged LEAP_UNKNOWN, without a bound.
@@ -107,15 +109,16 @@ def claim(
     good = [stat for stat in stats if not stat & STAT_DATA_ERROR] or list(stats)
     synchronised = not any(stat & STAT_SYNC for stat in good)
     unlocked = any(stat & STAT_UNLOCKED for stat in good)
+    locked = synchronised and not unlocked
     flags = Flag(0)
-    if msg_tq == 0 and synchronised:
+    if msg_tq == 0 and locked:
         flags |= Flag.LOCKED | Flag.TRACEABLE
     elif unlocked:
         flags |= Flag.HOLDOVER
     widest: int | None = 0
     for stat in good or [0]:
         pmu_tq = (stat & STAT_PMU_TQ) >> 6 if version >= VERSION_2011 else 0
-        bound = _bound(msg_tq, pmu_tq, locked_bound_ns if synchronised else None)
+        bound = _bound(msg_tq, pmu_tq, locked_bound_ns if locked else None)
         widest = None if widest is None or bound is None else max(widest, bound)
     return Claim(widest, int(flags))
 

@@ -4,7 +4,9 @@ bytes are read elsewhere.
 1. A field keeps the standard's name and, beside it, its unit. PHUNIT and ANUNIT belong to CFG-1 and
    CFG-2, PHSCALE and ANSCALE to CFG-3; a channel carries both pairs, and only those of its
    configuration's type mean anything.
-2. A place that the PMU does not state (infinity on the wire) is None.
+2. A place that the PMU does not state (infinity on the wire) is None. What is no place at all, or
+   the 0, 0 of one that was never set, is kept as it is stated; `position` gives only what may be
+   one.
 
 It neither reads nor writes bytes.
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntFlag
 
 from drivers.c37118.frame import CHK_BYTES, HEAD_BYTES, VERSION_2011, VERSION_2024, FrameType
+from evidence.position import Position, of_binary32
 
 DIGITAL_BITS = 16  # labels of one digital status word
 PHUNIT_STEP = 1e-5  # V or A a bit: C37.118.2-2011 Table 9
@@ -103,6 +106,15 @@ class Station:
     frequencies: tuple[Rate, ...] = ()
     rocofs: tuple[Rate, ...] = ()
     version: int = VERSION_2011
+
+    def position(self) -> Position | None:
+        """Where it says that it is: WGS84, in binary32 (C37.118.2-2011 Table 10, PMU_LAT,
+        PMU_LON, PMU_ELEV). None where it says nothing that could be a place.
+        """
+        if self.latitude_deg is None or self.longitude_deg is None:
+            return None
+        found = of_binary32(self.latitude_deg, self.longitude_deg, self.elevation_m)
+        return found if found.possible() and not found.unset() else None
 
     def data_bytes(self) -> int:
         """The block of this PMU in a data frame, in bytes: C37.118.2-2011 Table 5."""

@@ -306,6 +306,7 @@ def setup_of(key: str, found: Ruling) -> Setup:
             station.window_us if cfg3 else None,
             station.group_delay_us if cfg3 else None,
             layout.channels(number),
+            station.position(),
         )
         for number, station in enumerate(configuration.stations)
     )

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from drivers.line import Instant
 from evidence.code import Flag
 
+KEY = "receiver"  # of its stream: a source has one
 DAY_S = 86_400
 # u-blox's accuracies are estimates of one sigma, and a bound is a maximum: 99.7 % where errors are
 # normal.

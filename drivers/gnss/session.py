@@ -19,14 +19,13 @@ from typing import NamedTuple
 from drivers import asks
 from drivers.gnss.check import ubx
 from drivers.gnss.epoch import FIX_BYTES_MAX, Epochs
-from drivers.gnss.fix import Fix, Speech
+from drivers.gnss.fix import KEY, Fix, Speech
 from drivers.gnss.splitter import Bad
 from drivers.gnss.ubx import Version
 from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
 from evidence.leap import BUILT_IN, NS, LeapTable
 
-KEY = "receiver"  # a source has one
 CHANGES_MAX = 10  # of a fix period
 EARLY_NS = 200_000_000  # arrivals of equal periods differ by less than this
 AGAIN_NS = 10 * NS  # between two asks of what is not answered

@@ -32,7 +32,9 @@ class LineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What all lines of a PMU have in common, whatever it speaks."""
 
     commands: Literal["full", "none"] = "full"
-    time_bound_ns: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    # Of the device's clock when locked, where its frames do not say: site.toml states it, with the
+    # document that does; gateway.toml may not (agent/config.py).
+    time_bound_ns: Annotated[int, msgspec.Meta(ge=1)] | None = None
     simulated: bool = False
     connect_timeout_s: Seconds = 5.0
     ask_timeout_s: Seconds = 2.0

@@ -15,7 +15,7 @@ import msgspec
 from drivers.ethernet.filter import APPIDS_MAX
 from drivers.sv.dataset import MEMBERS_MAX, QUALITY, RATE_MAX, TYPES, Member, can_scale
 from drivers.sv.session import DatasetTerms, Terms
-from drivers.sv.stamp import BOUND_NS_DEFAULT, Vouched
+from drivers.sv.stamp import Vouched
 from evidence.config import ConfigError
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
@@ -68,9 +68,10 @@ class SvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     rate: Annotated[int, msgspec.Meta(ge=1, le=RATE_MAX)] | None = None  # samples a second
     nominal_hz: Literal[50, 60] | None = None
     dataset: tuple[DatasetOptions, ...] = ()
-    # Of a sender's clock where smpSynch says 2, or names an area clock that is listed. 0: nobody
-    # vouches for any.
-    time_bound_ns: Annotated[int, msgspec.Meta(ge=0)] = BOUND_NS_DEFAULT
+    # Of a sender's clock where smpSynch says 2, or names an area clock that is listed; site.toml
+    # states it, with its document. Without it a global clock has what 9-2LE asks of it, and an area
+    # clock has nothing.
+    time_bound_ns: Annotated[int, msgspec.Meta(ge=1)] | None = None
     area_clock: tuple[Annotated[int, msgspec.Meta(ge=1, le=254)], ...] = ()
     simulated: bool = False
     pause_ms: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
@@ -96,7 +97,11 @@ class SvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 raise ConfigError(name, "dataset.svid", f"{each.svid!r} has two data sets")
             members = [member for one in each.channel for member in one.members(name)]
             datasets[each.svid] = DatasetTerms(tuple(members), each.conf_rev)
-        vouched = Vouched(self.time_bound_ns or None, frozenset(self.area_clock), self.simulated)
+        if self.time_bound_ns is None:
+            vouched = Vouched(simulated=self.simulated)
+        else:
+            clocks = frozenset(self.area_clock)
+            vouched = Vouched(self.time_bound_ns, clocks, self.simulated)
         return Terms(
             frozenset((self.svid,) if isinstance(self.svid, str) else self.svid),
             frozenset(self.appids),

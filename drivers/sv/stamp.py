@@ -8,7 +8,11 @@
    seconds apart. It is a figure of the site's: no frame states one.
 3. A counter that nothing steers (smpSynch 0), or whose rate is not known, has no fraction to give:
    the instant is the arrival of the first frame, and has no bound.
-4. refrTm, where a frame has one that its clock vouches for, says date and bound by itself.
+4. refrTm, where a frame has one that its clock vouches for, says date and bound by itself: as far
+   as the arrival confirms it. A merging unit of the year 2000 says that its clock is good, too:
+   what was not heard within ARRIVAL_NS of it is no time, and rules 1 to 3 hold.
+5. Without LeapSecondsKnown the seconds of refrTm may be some too few or too many. A synchronised
+   gateway that hears it within LEAP_NS would see that; else LEAP_UNKNOWN, and no bound.
 
 It reads no clock. IEC 61850-9-2:2011 Table 12 (smpSynch), 9-2LE 7.1 and 8.
 """
@@ -28,17 +32,19 @@ BOUND_NS_DEFAULT = 4_000
 AHEAD_NS_MAX = 250_000_000
 # A gateway that may be off by more cannot be sure of the second.
 GATEWAY_BOUND_NS_MAX = 200_000_000
+# Between refrTm and the arrival: as for the t of GOOSE.
+ARRIVAL_NS = 10 * NS
+LEAP_NS = NS // 2
 # IEC 61850-7-2 6.1.2.9, quality of a time stamp.
 _LEAP_KNOWN, _CLOCK_FAILURE, _NOT_SYNCHRONISED, _ACCURACY = 0x80, 0x40, 0x20, 0x1F
-_ACCURACY_UNSPECIFIED = 0x1F
-_ACCURACY_MAX = 24  # the fraction has 24 bits
+_ACCURACY_MAX = 24  # the fraction has 24 bits; 25 to 30 mean nothing, 31 unspecified
 
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
     """What the site says of the clocks behind smpSynch."""
 
-    bound_ns: int | None = BOUND_NS_DEFAULT
+    bound_ns: int = BOUND_NS_DEFAULT
     area_clocks: frozenset[int] = field(default_factory=frozenset)  # values of smpSynch
     simulated: bool = False
 
@@ -67,7 +73,7 @@ def stamp(
     flags = Flag.SIMULATED if vouched.simulated else Flag(0)
     since = first.smp_cnt - start  # samples between the block's beginning and this frame
     if first.refr_tm is not None:
-        told = _refreshed(first.refr_tm, table)
+        told = _refreshed(first.refr_tm, first.heard, table)
         if told is not None:
             tai = told.tai - (since * NS // rate if rate else 0)
             return told._replace(tai=tai, flags=told.flags | int(flags))
@@ -91,17 +97,23 @@ def _known(synchs: set[int], area_clocks: frozenset[int]) -> bool:
     return synchs <= area_clocks | {GLOBAL}
 
 
-def _refreshed(octets: bytes, table: LeapTable) -> Stamp | None:
-    """By refrTm; None where its clock does not vouch for it."""
+def _refreshed(octets: bytes, heard: Instant, table: LeapTable) -> Stamp | None:
+    """By refrTm; None where its clock does not vouch for it, or the arrival contradicts."""
     seconds, quality = int.from_bytes(octets[:4]), octets[7]
     if not seconds or quality & (_CLOCK_FAILURE | _NOT_SYNCHRONISED):
         return None
     tai = table.tai_ns(seconds, (int.from_bytes(octets[4:7]) * NS) >> 24)
+    late_ns = heard.tai - tai
+    if abs(late_ns) > ARRIVAL_NS:
+        return None
     accuracy = quality & _ACCURACY
-    # 2^-n s, rounded up; beyond 24 the fraction itself is no better.
-    bound = None if accuracy == _ACCURACY_UNSPECIFIED else -(-NS >> min(accuracy, _ACCURACY_MAX))
+    bound = -(-NS >> accuracy) if accuracy <= _ACCURACY_MAX else None  # 2^-n s, rounded up
     flags = Flag.LOCKED
-    if not table.known(seconds):
+    slack_ns = heard.bound
+    counted = bool(quality & _LEAP_KNOWN)
+    if not counted and slack_ns is not None:
+        counted = -slack_ns <= late_ns <= LEAP_NS and slack_ns <= LEAP_NS
+    if not (counted and table.known(seconds)):
         flags, bound = flags | Flag.LEAP_UNKNOWN, None
     if table.inserted_at(seconds) or table.inserted_at(seconds + 1):
         # Which of two seconds of one count it is, these octets do not say.

@@ -104,7 +104,6 @@ def _add_stream(site: Site, stream: int, layout: Layout, cfg: bytes, count: int)
         hidden,
         (RATE, 1),
         None,
-        None,
         (),
         (),
     )

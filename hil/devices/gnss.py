@@ -26,6 +26,7 @@ GPS_EPOCH_TAI_S = 315_964_800 + 19  # 1980-01-06 00:00:00 UTC, when TAI - UTC wa
 WEEK_S = 604_800
 METRES_A_DEGREE = 111_320.0
 ACCURACY_NS = 22  # tAcc with a good sky
+ANNOUNCED_S = 180 * 86_400  # GPS announces a leap second half a year before
 DRIFT_NS = 400  # a second, of the receiver's crystal after its fix is lost: 0.4 ppm
 NOISE_M = 0.3  # of a position, one sigma, in both directions
 HORIZONTAL_MM, VERTICAL_MM = 900, 1_300
@@ -224,12 +225,25 @@ def sat(sky: Sky, tai: int) -> bytes:
 def timels(sky: Sky, tai: int) -> bytes:
     """NAV-TIMELS."""
     at, plight = sky.moment(tai), sky.plight
-    announced = plight.leap_change != 0
+    change, left_s = plight.leap_change, plight.leap_in_s
+    if not change:
+        change, left_s = _announced(sky.table, at.tai)
+    announced = change != 0
     return _ubx(
         "NAV", "NAV-TIMELS", iTOW=at.tow_ms, srcOfCurrLs=0 if plight.leap_firmware else 2,
-        currLs=at.leap_s, srcOfLsChange=2 if announced else 0, lsChange=plight.leap_change,
-        timeToLsEvent=plight.leap_in_s, validCurrLs=1, validTimeToLsEvent=int(announced),
+        currLs=at.leap_s, srcOfLsChange=2 if announced else 0, lsChange=change,
+        timeToLsEvent=left_s, validCurrLs=1, validTimeToLsEvent=int(announced),
     )  # fmt: skip
+
+
+def _announced(table: LeapTable, tai: int) -> tuple[int, int]:
+    """The leap second that the almanac announces, and in how many seconds it is."""
+    for at in range(1, len(table.starts_s)):
+        change = table.offsets_s[at] - table.offsets_s[at - 1]
+        left_s = table.starts_s[at] + table.offsets_s[at - 1] - tai // NS
+        if 0 < left_s <= ANNOUNCED_S:
+            return change, left_s
+    return 0, 0
 
 
 def tp(sky: Sky, tai: int) -> bytes:

@@ -23,10 +23,11 @@ from drivers.ieee1344.wire import (
     encode_configuration,
     encode_values,
 )
-from evidence.leap import BUILT_IN, NS
-from hil.devices.profile import PHASORS_3, Profile
+from evidence.leap import NS
+from hil.devices.profile import PHASORS_3, Profile, turned
 from hil.devices.speech import IEEE1344
 from hil.devices.unit import Client, Instant, Pmu
+from hil.devices.watch import Watch
 from hil.grid import Grid
 
 SAMPLES_MAX = 8192  # SMPCNT has 13 bits
@@ -46,7 +47,8 @@ class Ieee1344Pmu(Pmu):
         profile: Profile,
         grid: Grid,
         now: Callable[[], int],
-        tell: Callable[[int, int], None] | None = None,
+        tell: Callable[[int, int, int], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Raises ValueError for a profile that no frame of this protocol could state."""
         if profile.time_base > SAMPLES_MAX or profile.time_base % profile.rate:
@@ -55,7 +57,7 @@ class Ieee1344Pmu(Pmu):
             raise ValueError(f"{profile.rate} frames of a {profile.nominal_hz} Hz second")
         if profile.format or profile.analogs:
             raise ValueError("FORMAT 0 and no analogs expected")
-        super().__init__(profile, grid, now, tell)
+        super().__init__(profile, grid, now, tell, watch)
 
     def configuration(self) -> Configuration:
         """What it states of itself."""
@@ -73,7 +75,10 @@ class Ieee1344Pmu(Pmu):
     def frame(self, instant: Instant) -> bytes:
         """The data frame of an instant."""
         profile = self.profile
-        reading = self.grid.measured(instant.tai_ns, profile.bus, profile.device)
+        off_ns = self._watch.off_ns
+        reading = self.grid.measured(instant.tai_ns - off_ns, profile.bus, profile.device)
+        if off_ns:
+            reading = turned(reading, profile.nominal_hz, off_ns)
         pairs, _ = profile.values(reading, instant.soc)
         values = [float(self._stat)]
         for pair in pairs:
@@ -103,7 +108,7 @@ class Ieee1344Pmu(Pmu):
                 client.send(raw, None)
 
     def _soc(self) -> int:
-        return BUILT_IN.utc_ns(self._now()) // NS
+        return self._watch.table.utc_ns(self._now()) // NS
 
     def reconfigure(self, profile: Profile, announced_frames: int = 0) -> None:
         """Becomes `profile`, unannounced: this protocol has no bit for it."""

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from evidence.leap import BUILT_IN, NS
 from hil.devices.unit import Instant
+from hil.devices.watch import Watch
 
 BEHIND_NS_MAX = 2 * NS  # as much as a PMU's own buffers would hold
 
@@ -53,18 +54,18 @@ class _Group:
         """The next instant is the first whose time to be sent has not passed."""
         self.next = -((self.phase_ns - now_ns) * self.rate // NS)
 
-    def instant(self) -> Instant:
+    def instant(self, watch: Watch) -> Instant:
         second, number = divmod(self.next, self.rate)
-        return Instant(
-            second * NS + number * NS // self.rate, BUILT_IN.utc_ns(second * NS) // NS, number
-        )
+        return Instant(second * NS + number * NS // self.rate, watch.second(second)[0], number)
 
 
 class Pace:
     """Ticks devices at their rates. Add, start, stop; all in one asyncio loop."""
 
-    def __init__(self, now: Callable[[], int] = tai_now) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], int] = tai_now, watch: Watch | None = None) -> None:
+        """`watch`: of the devices; else theirs shows what `now` does."""
+        self._watch = watch or Watch(now)
+        self._now = self._watch.now
         self._groups: dict[tuple[int, int], _Group] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -92,6 +93,14 @@ class Pace:
             if group.timer is not None:
                 group.timer.cancel()
 
+    def reset(self) -> None:
+        """The devices' clock was set: nothing is caught up, and nothing waited for."""
+        for group in self._groups.values():
+            if group.timer is not None:
+                group.timer.cancel()
+            if self._loop is not None:
+                self._begin(group)
+
     def _begin(self, group: _Group) -> None:
         group.seat(self._now())
         self._fire(group)
@@ -105,7 +114,7 @@ class Pace:
             for device in group.devices:
                 device.late(max(group.next - missed, 0))
         while group.due_ns() <= now_ns:
-            instant = group.instant()
+            instant = group.instant(self._watch)
             for device in group.devices:
                 device.tick(instant)
             group.next += 1

@@ -15,8 +15,9 @@ of their own.
 2. One place may have several PMUs, told apart by IDCODE (--together), as a concentrator's streams.
 3. All PMUs of a process measure one grid; other processes with the same seed measure the same one.
 4. SIGUSR1 makes them say nothing more of the grid, and keep their connections.
-5. With --sent each data frame sent is a line of a file, written as it is sent: IDCODE, ns TAI. No
-   end of the program, however sudden, loses one of them.
+5. With --sent each data frame sent is a line of a file, written as it is sent: IDCODE, ns TAI, ns
+   by which its clock is wrong. No end of the program, however sudden, loses one of them.
+6. With --told a line of the standard input sets the clock of all: {"off_ns": 1000000000}.
 
 It starts no agent and judges nothing.
 """
@@ -28,16 +29,19 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drivers.c37118.wire import Format
+from hil.devices import watch
 from hil.devices.ieee1344 import Ieee1344Pmu
 from hil.devices.pace import Pace, tai_now
 from hil.devices.port import LinePort, TcpPort
 from hil.devices.profile import FLOAT_POLAR, PHASORS_3, PHASORS_10, Profile
+from hil.devices.told import listen
 from hil.devices.udp import Address, SplitPort, UdpPort
 from hil.devices.unit import Client, Counts, Instant, Pmu
+from hil.devices.watch import Watch
 from hil.grid import Grid, Plan
 
 __all__ = [
@@ -74,18 +78,25 @@ class _Place:
     address: str  # host:port, or the path of a pseudo-terminal
 
 
+@dataclass(slots=True)
+class Told:
+    """What may be told while it runs."""
+
+    off_ns: int  # how wrong the clock is
+
+
 class Plant:
     """Several PMUs on one grid, in one loop. Add them, start, and stop at the end."""
 
     def __init__(
         self,
         grid: Grid,
-        now: Callable[[], int] = tai_now,
-        tell: Callable[[int, int], None] | None = None,
+        tell: Callable[[int, int, int], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.grid = grid
-        self._now, self._tell = now, tell
-        self._pace = Pace(now)
+        self._tell, self._watch = tell, watch or Watch(tai_now)
+        self._pace = Pace(watch=self._watch)
         self._places: list[_Place] = []
 
     async def add_tcp(
@@ -115,7 +126,7 @@ class Plant:
 
     def pmu(self, profile: Profile, phase_us: int = 0, kind: type[Pmu] = Pmu) -> Pmu:
         """One that measures, and is heard nowhere yet."""
-        pmu = kind(profile, self.grid, self._now, self._tell)
+        pmu = kind(profile, self.grid, self._watch.now, self._tell, self._watch)
         self._pace.add(pmu, profile.rate, phase_us)
         return pmu
 
@@ -135,6 +146,11 @@ class Plant:
         self._pace.stop()
         for place in self._places:
             await place.port.close()
+
+    def set_clock(self, off_ns: int) -> None:
+        """The clock of all of them is wrong by that from now on."""
+        self._watch.set(off_ns)
+        self._pace.reset()
 
     def fall_silent(self) -> None:
         """Nobody says more of the grid."""
@@ -200,8 +216,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--spontaneous", action="store_true", help="sends without being asked")
     parser.add_argument("--seed", type=int, default=1, help="of the grid")
     parser.add_argument("--nominal-hz", type=int, default=60, choices=(50, 60))
+    parser.add_argument("--swing", type=float, nargs=2, metavar=("MHZ", "S"), help="of the grid")
     parser.add_argument("--seconds", type=float, default=0.0, help="0: until SIGTERM")
     parser.add_argument("--sent", type=Path, help="a file for the instants sent, a line each")
+    parser.add_argument("--told", action="store_true", help="its clock is set by standard input")
+    watch.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -269,14 +288,14 @@ def _address(option: str, text: str, at: int) -> Address:
     return host.strip("[]"), int(port) + at if int(port) else 0
 
 
-def _journal(path: Path | None, held: ExitStack) -> Callable[[int, int], None] | None:
+def _journal(path: Path | None, held: ExitStack) -> Callable[[int, int, int], None] | None:
     """Writes who sent which instant, at once. Raises OSError."""
     if path is None:
         return None
     file = held.enter_context(path.open("wb", buffering=0))
 
-    def tell(idcode: int, tai: int) -> None:
-        file.write(b"%d %d\n" % (idcode, tai))
+    def tell(idcode: int, tai: int, off_ns: int) -> None:
+        file.write(b"%d %d %d\n" % (idcode, tai, off_ns))
 
     return tell
 
@@ -288,9 +307,14 @@ async def _run(options: argparse.Namespace, held: ExitStack) -> None:
         loop.add_signal_handler(number, stopped.set)
     if options.seconds:
         loop.call_later(options.seconds, stopped.set)
-    grid = Grid(Plan(seed=options.seed, nominal_hz=options.nominal_hz))
-    plant = Plant(grid, tell=_journal(options.sent, held))
+    plan = Plan(seed=options.seed, nominal_hz=options.nominal_hz)
+    if options.swing is not None:
+        plan = replace(plan, swing_mhz=options.swing[0], swing_s=options.swing[1])
+    plant = Plant(Grid(plan), _journal(options.sent, held), watch.of(options, tai_now))
     loop.add_signal_handler(signal.SIGUSR1, plant.fall_silent)
+    if options.told:
+        told = Told(options.off_ns)
+        listen(told, lambda: plant.set_clock(told.off_ns))
     try:
         await _fill(plant, options)
         plant.start()

@@ -23,7 +23,7 @@ from drivers.c37118.wire import (
     Phasor,
     Station,
 )
-from hil.grid import Reading
+from hil.grid import NS, Reading
 
 DIGITAL_BITS = 16  # of one status word
 PHUNIT_STEP = 1e-5  # V or A a bit: C37.118.2-2011 Table 9
@@ -137,6 +137,16 @@ class Profile:
         if not self.format & Format.ANALOG_FLOAT:
             analogs = [float(round(value)) for value in analogs]  # ANUNIT 1: counts are MW
         return pairs, analogs
+
+
+def turned(reading: Reading, nominal_hz: int, off_ns: int) -> Reading:
+    """A reading by a clock that is ahead by `off_ns`: its angles are against a cosine that is ahead
+    too (C37.118.1-2011 4.2). Whole cycles turn nothing.
+    """
+    part = cmath.rect(1.0, -2 * math.pi * (nominal_hz * off_ns % NS) / NS)
+    a, b, c = (one * part for one in reading.voltages)
+    d, e, f = (one * part for one in reading.currents)
+    return reading._replace(voltages=(a, b, c), currents=(d, e, f))
 
 
 def _within(what: str, value: int, least: int, most: int) -> None:

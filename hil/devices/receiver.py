@@ -24,16 +24,16 @@ import sys
 import tty
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
 from typing import cast
 
 from drivers import asks
 from drivers.gnss.check import ubx
 from drivers.gnss.splitter import Splitter
 from evidence.leap import BUILT_IN, LeapTable
-from hil.devices import gnss
+from hil.devices import gnss, watch
 from hil.devices.gnss import Plight, Sky, Truth
 from hil.devices.pace import Pace, tai_now
+from hil.devices.told import listen
 from hil.devices.unit import Instant
 
 LATENCY_US = 60_000  # of a receiver's solution
@@ -231,32 +231,13 @@ async def serve(receiver: Receiver, host: str = "127.0.0.1", port: int = 0) -> a
 # --- the program
 
 
-def _set(plight: Plight, line: str) -> None:
-    """A line of the standard input. Raises ValueError."""
-    said = json.loads(line)
-    known = {one.name for one in fields(Plight)}
-    if not isinstance(said, dict) or not known.issuperset(said):
-        raise ValueError(f"not a plight: {line.strip()[:80]}")
-    for name, value in said.items():
-        setattr(plight, name, tuple(value) if isinstance(value, list) else value)
-
-
-def _listen(plight: Plight) -> None:
-    line = sys.stdin.readline()
-    if not line:
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        return
-    try:
-        _set(plight, line)
-    except ValueError as fault:
-        print(json.dumps({"refused": str(fault)}), flush=True)
-
-
 async def _run(arguments: argparse.Namespace) -> int:
+    shown = watch.of(arguments, tai_now)
     receiver = Receiver(
         Truth(arguments.latitude, arguments.longitude, arguments.height_m, seed=arguments.seed),
         ubx=arguments.ubx,
         nmea=not arguments.no_nmea,
+        table=shown.table,
     )
     addresses: dict[str, str] = {}
     pty, server = Pty(receiver), None
@@ -266,14 +247,14 @@ async def _run(arguments: argparse.Namespace) -> int:
         host, _, port = arguments.tcp.rpartition(":")
         server = await serve(receiver, host, int(port))
         addresses["tcp"] = "{}:{}".format(*server.sockets[0].getsockname()[:2])
-    pace = Pace(tai_now)
+    pace = Pace(watch=shown)
     pace.add(receiver, arguments.rate, LATENCY_US)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     if arguments.plight:
-        loop.add_reader(sys.stdin.fileno(), _listen, receiver.plight)
+        listen(receiver.plight)
     print(json.dumps(addresses), flush=True)
     pace.start()
     with contextlib.suppress(TimeoutError):
@@ -302,6 +283,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="end by itself")
     parser.add_argument("--plight", action="store_true", help="read plights from standard input")
+    watch.add_options(parser)
     return asyncio.run(_run(parser.parse_args()))
 
 

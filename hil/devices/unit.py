@@ -30,9 +30,10 @@ from drivers.c37118.wire import (
     encode_header_text,
 )
 from drivers.line import FrameError
-from evidence.leap import BUILT_IN, NS
-from hil.devices.profile import Profile
+from evidence.leap import NS
+from hil.devices.profile import Profile, turned
 from hil.devices.speech import C37118, Speech
+from hil.devices.watch import Watch
 from hil.grid import Grid
 
 CLIENTS_MAX = 16  # of one PMU; real ones serve 2 to 8
@@ -91,15 +92,20 @@ class Pmu:
         profile: Profile,
         grid: Grid,
         now: Callable[[], int],
-        tell: Callable[[int, int], None] | None = None,
+        tell: Callable[[int, int, int], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.counts = Counts()
-        self._tell = tell  # IDCODE and ns TAI of each instant sent, as a reader of its frame has it
+        # IDCODE and ns TAI of each instant sent, as a reader of its frame has it; and how wrong its
+        # clock was.
+        self._tell = tell
+        self._watch = watch or Watch(now)
         self.grid = grid
         self._now = now  # ns TAI
         self._clients: list[Client] = []
         self._instants: OrderedDict[int, None] = OrderedDict()
         self._silent = False
+        self._second = (-1, 0)  # of TAI, and the leap bits in it
         self._skip = 0
         self._spoil = 0
         self._garbage = b""
@@ -132,7 +138,7 @@ class Pmu:
             self.counts.skipped += 1
             return
         raw = self.frame(instant)
-        key: int | None = instant.soc << 24 | self._fracsec[instant.number]
+        key: int | None = self._key(instant)
         if self._spoil:
             self._spoil -= 1
             self.counts.spoiled += 1
@@ -146,14 +152,29 @@ class Pmu:
     def frame(self, instant: Instant) -> bytes:
         """The data frame of an instant."""
         profile = self.profile
-        reading = self.grid.measured(instant.tai_ns, profile.bus, profile.device)
+        off_ns = self._watch.off_ns
+        reading = self.grid.measured(instant.tai_ns - off_ns, profile.bus, profile.device)
+        if off_ns:
+            reading = turned(reading, profile.nominal_hz, off_ns)
         pairs, analogs = profile.values(reading, instant.soc)
         stat = self._stat | profile.pmu_tq << STAT_PMU_TQ_SHIFT
         block = Block(
             stat, pairs, reading.frequency_hz, reading.rocof_hz_s, analogs, self._digitals
         )
-        stamp = Stamp(instant.soc, self._fracsec[instant.number], profile.time_quality)
+        quality = profile.time_quality | self._leap_bits(instant.tai_ns // NS)
+        stamp = Stamp(instant.soc, self._fracsec[instant.number], quality)
         return encode_data(self._layout, stamp, [block])
+
+    def _leap_bits(self, tai_s: int) -> int:
+        if self._second[0] != tai_s:
+            self._second = (tai_s, self._watch.second(tai_s)[1])
+        return self._second[1]
+
+    def _key(self, instant: Instant) -> int:
+        """Of a frame: no two frames have one, whatever their clock does to SOC."""
+        inserted = self._watch.inserted(instant.tai_ns // NS)
+        turn = self._watch.turn << 1 | inserted
+        return turn << 56 | instant.soc << 24 | self._fracsec[instant.number]
 
     def late(self, instants: int) -> None:
         """So many instants passed while the program was held up."""
@@ -196,14 +217,15 @@ class Pmu:
         if len(self._instants) > INSTANTS_MAX:
             self._instants.popitem(last=False)
         if self._tell is not None:
-            base, (soc, fracsec) = self.profile.time_base, (key >> 24, key & 0xFFFFFF)
-            self._tell(
-                self.profile.idcode, BUILT_IN.tai_ns(soc, 0) + (fracsec * NS + base // 2) // base
-            )
+            base, (soc, fracsec) = self.profile.time_base, _stamp_of(key)
+            turn, inserted = key >> 57, key >> 56 & 1
+            tai = self._watch.table.tai_ns(soc) - inserted * NS
+            off_ns = self._watch.off_in(turn)
+            self._tell(self.profile.idcode, tai + (fracsec * NS + base // 2) // base, off_ns)
 
     def instants(self) -> list[tuple[int, int]]:
         """SOC and FRACSEC of the data frames sent, the last INSTANTS_MAX of them."""
-        return [(key >> 24, key & 0xFFFFFF) for key in self._instants]
+        return [_stamp_of(key) for key in self._instants]
 
     def heard(self, client: Client, found: bytes | Bad) -> None:
         """What a client said: a frame, or bytes that are none."""
@@ -247,7 +269,7 @@ class Pmu:
         )
 
     def _stamp(self) -> Stamp:
-        utc_ns = BUILT_IN.utc_ns(self._now())
+        utc_ns = self._watch.table.utc_ns(self._now())
         fracsec = utc_ns % NS * self.profile.time_base // NS
         return Stamp(utc_ns // NS, fracsec, self.profile.time_quality)
 
@@ -299,3 +321,8 @@ class Pmu:
     def state(self, stat: int) -> None:
         """ORs these bits into STAT from the next frame on: data error, sync lost, and the like."""
         self._stat = self._stat & STAT_CONFIGURATION_CHANGE | stat
+
+
+def _stamp_of(key: int) -> tuple[int, int]:
+    """SOC and FRACSEC of a frame by its key."""
+    return key >> 24 & 0xFFFFFFFF, key & 0xFFFFFF

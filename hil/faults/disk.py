@@ -86,7 +86,7 @@ async def _failing(rig: Rig, when: str) -> AsyncIterator[Program]:
     inject = f"inject={SYNCS}:error=EIO:when={when}"
     pid = str(rig.gateway.agent.pid)
     argv = [found("strace"), "-f", "-p", pid, "-e", f"trace={SYNCS}", "-e", inject]
-    tracer = rig.start_program("strace", *argv)
+    tracer = rig.start_program("strace", argv)
     await tracer.says("attached", ATTACH_S)
     try:
         yield tracer

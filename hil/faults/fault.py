@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hil.faults.outfit import Outfit
 from hil.faults.rig import Between, Rig
 
 
@@ -17,10 +18,14 @@ class Scale:
     spell_s: float
     stop_s: float
     recover_s: float  # at most, from a fault's end
+    hold_s: float  # what a fault of time or place lasts once it was noticed
+    clears_s: float  # what takes longer to be doubted no more is not waited for
 
 
-FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0)
-SHORT = Scale(kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0)  # for the tests
+FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0, hold_s=15.0, clears_s=90.0)
+SHORT = Scale(
+    kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0, hold_s=2.0, clears_s=30.0
+)  # for the tests
 
 # Does the fault to a rig that runs, says when it is over, and returns what is special to it.
 Play = Callable[[Rig, Scale], Awaitable[dict[str, Any]]]
@@ -37,4 +42,5 @@ class Fault:
     disk_bytes: int = 0
     faketime: bool = False  # the agent's wall clock can be set
     between: Callable[[Path], Between] | None = None  # what gateway and record meet at
+    outfit: Outfit | None = None  # what the site has beside PMUs
     clones: int = 0  # runs that the record must at least find to be clones; 0: none

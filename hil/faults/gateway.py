@@ -35,6 +35,7 @@ class Gateway:
     def __init__(self, name: str, folder: Path, start: Start, seen: Callable[[Path], Path]) -> None:
         self.name, self.folder = name, folder
         self.environment: dict[str, str] = {}
+        self.program: tuple[str, ...] = ("agent.cli",)  # and what stands before its own arguments
         self.starts: list[int] = []  # ns TAI
         self._start, self._seen = start, seen
         self._agent: Child | None = None
@@ -74,8 +75,9 @@ class Gateway:
     def start(self) -> None:
         """Starts the agent, and waits for nothing."""
         self.starts.append(tai_now())
-        arguments = ["run", "--config", str(self.folder / GATEWAY)]
-        self._agent = self._start(self.name, "agent.cli", arguments, environment=self.environment)
+        module, *before = self.program
+        arguments = [*before, "run", "--config", str(self.folder / GATEWAY)]
+        self._agent = self._start(self.name, module, arguments, environment=self.environment)
 
     async def running(self) -> None:
         """Until the agent says that it runs. Raises ChildError."""

@@ -18,11 +18,12 @@ from typing import Any
 
 import apsw
 
+from drivers.c37118 import stamp
 from drivers.c37118.frame import parse_header
 from drivers.c37118.stream import key_of
 from evidence import cbor, classification, cose, descriptor, gap, head, observation, run
 from evidence.code import Kind, Reason, Typ
-from evidence.leap import BUILT_IN, NS
+from evidence.leap import BUILT_IN, LeapTable
 from hil.faults.judge import Continued, Held, Hole, Place, Seen
 from record.store import Store, open_reader
 
@@ -34,9 +35,11 @@ class HoldingError(Exception):
 
 
 class Lines:
-    """Which line a link is of. `gateway`: whose every run is that no other gateway claims."""
+    """Which line a link is of. `gateway`: whose every run is that no other gateway claims; `table`:
+    of leap seconds, by which its devices count."""
 
-    def __init__(self, gateway: str, keys: Mapping[int, str]) -> None:
+    def __init__(self, gateway: str, keys: Mapping[int, str], table: LeapTable = BUILT_IN) -> None:
+        self.table = table
         self._gateway = gateway
         self._keys = {gateway: keys}  # by gateway, of its streams by number
         self._others: dict[bytes, str] = {}  # run: gateway
@@ -80,7 +83,8 @@ class Holding:
         place = Place(of, stream, seq)
         if sample.kind == Kind.C37118:
             header = parse_header(sample.raw)
-            tai = BUILT_IN.tai_ns(header.soc, header.fracsec * NS // TIME_BASE)
+            second = stamp.second(header.soc, header.time_quality, self._lines.table)
+            tai = second.tai + stamp.fraction_ns(header.fracsec, TIME_BASE)
             line = self._lines.of(place, key_of(header.idcode))
             content = hashlib.sha256(data[at:end]).digest()
             self.held.frames.append(Seen(line, tai, place, content))

@@ -1,7 +1,8 @@
 """What became of every frame that was sent, from who sent what and who holds what.
 
-1. Each instant sent on a line is counted once: in the record, else on the disk, else in a stated
-   gap of its line, else lost. The four add up to what was sent.
+1. Each frame sent on a line is counted once: in the record, else on the disk, else in a stated gap
+   of its line, else lost. The four add up to what was sent. A device whose clock was set back sends
+   an instant as often as that; so often may it be there.
 2. A gap counts wherever it is kept, record or disk, and only for the line that it speaks of.
 3. A frame under two runs is no duplicate where the later run, or one before it in an unbroken
    chain, names the earlier as uncertain. Anything else that is there twice is one.
@@ -13,7 +14,7 @@ Pure: it opens no file and asks nobody. A line is one device at one gateway, by 
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -103,35 +104,35 @@ class Verdict:
     runs: dict[str, int]  # by cause
 
 
-def judge(sent: Mapping[str, Set[int]], record: Held, disk: Held, most: int = 0) -> Verdict:
+def judge(sent: Mapping[str, Iterable[int]], record: Held, disk: Held, most: int = 0) -> Verdict:
     """`sent`: by line, the instants (ns TAI) of the data frames sent on it; `most`: what a gap of a
     restart may state too many (excess_max).
     """
     runs = {**disk.runs, **record.runs}
     holes = list({hole.place: hole for hole in (*record.holes, *disk.holes)}.values())
     places, twins = _places((*record.frames, *disk.frames))
-    admitted = {(frame.line, frame.tai) for frame in record.frames}
-    there = {(frame.line, frame.tai) for frame in places}
-    everything = {(line, tai) for line, instants in sent.items() for tai in instants}
-    nowhere = _by_line(everything - there)
+    admitted = _counted(_places(record.frames)[0])
+    there = _counted(places)
+    everything = Counter((line, tai) for line, instants in sent.items() for tai in instants)
+    nowhere = _by_line((everything - there).elements())
     lost = {line: _outside(instants, holes, line) for line, instants in nowhere.items()}
     lost_count = sum(map(len, lost.values()))
-    in_record = len(everything & admitted)
+    in_record = (everything & admitted).total()
     missing = sum(map(len, nowhere.values()))
     present = _by_line(there)
     counted = (Excess(hole, _within(present.get(hole.line, []), hole)) for hole in holes)
     excess = tuple(item for item in counted if item.frames)
     return Verdict(
-        sent=len(everything),
+        sent=everything.total(),
         in_record=in_record,
-        on_disk=len(everything) - missing - in_record,
+        on_disk=everything.total() - missing - in_record,
         in_gaps=missing - lost_count,
         lost=lost_count,
-        duplicated=_duplicated(places, runs),
+        duplicated=_duplicated(places, runs, everything),
         gap_excess=sum(len(_inside(there, holes, line)) for line, there in present.items()),
         gap_excess_max=sum(most for hole in holes if hole.cause == Cause.RESTART),
         twins=twins,
-        unsent=len(there - everything),
+        unsent=len(there.keys() - everything.keys()),
         lost_spans=tuple(_spans(lost, sent)),
         excess=excess,
         gaps=_causes(hole.cause for hole in holes),
@@ -168,12 +169,23 @@ def _places(frames: Iterable[Seen]) -> tuple[list[Seen], int]:
     return places, sum(len(contents) > 1 for contents in found.values())
 
 
-def _duplicated(places: Iterable[Seen], runs: Mapping[bytes, Continued]) -> int:
-    """How many instants are there once more than they may be."""
+def _counted(places: Iterable[Seen]) -> Counter[tuple[str, int]]:
+    """How often each instant of each line is there."""
+    return Counter((frame.line, frame.tai) for frame in places)
+
+
+def _duplicated(
+    places: Iterable[Seen], runs: Mapping[bytes, Continued], sent: Mapping[tuple[str, int], int]
+) -> int:
+    """How many instants are there more often than they may be."""
     bearing: dict[tuple[str, int], list[bytes]] = {}
     for frame in places:
         bearing.setdefault((frame.line, frame.tai), []).append(frame.place.run)
-    return sum(not _one_chain(names, runs) for names in bearing.values() if len(names) > 1)
+    return sum(
+        not _one_chain(names, runs)
+        for instant, names in bearing.items()
+        if len(names) > max(sent.get(instant, 1), 1)
+    )
 
 
 def _one_chain(names: Sequence[bytes], runs: Mapping[bytes, Continued]) -> bool:
@@ -217,14 +229,14 @@ def _outside(instants: Sequence[int], holes: Iterable[Hole], line: str) -> list[
     return [tai for tai in instants if tai not in inside]
 
 
-def _spans(lost: Mapping[str, Sequence[int]], sent: Mapping[str, Set[int]]) -> Iterable[Lost]:
+def _spans(lost: Mapping[str, Sequence[int]], sent: Mapping[str, Iterable[int]]) -> Iterable[Lost]:
     """Lost frames with none between them that was sent and is accounted for."""
     for line, instants in lost.items():
-        missing = set(instants)
+        missing = Counter(instants)
         begun: list[int] = []
-        for tai in sorted(sent[line]):
+        for tai in sorted(set(sent[line])):
             if tai in missing:
-                begun.append(tai)
+                begun += [tai] * missing[tai]
             elif begun:
                 yield Lost(line, begun[0], begun[-1], len(begun))
                 begun = []

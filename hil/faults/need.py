@@ -4,24 +4,40 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import hil
 
 ASK_S = 10.0
 # A program, and the Debian package that has it.
 PACKAGES = {
+    "chronyc": "chrony",
+    "chronyd": "chrony",
     "faketime": "faketime",
     "ip": "iproute2",
     "mount": "mount",
     "nats-server": "nats-server",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "pmc": "linuxptp",
+    "ptp4l": "linuxptp",
     "strace": "strace",
     "unshare": "util-linux",
+}
+FAKETIME = {
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    # Else it turns a timed wait by the clock of durations into one by the wall clock, and Python's
+    # threads, which hand on the interpreter by such waits, stall for seconds.
+    "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+    "NO_FAKE_STAT": "1",
 }
 ROOT = "root"  # no program: another process is traced
 NAMESPACES = "namespaces"  # nor this: root in a container may not make them
 PRIVATE = ("--propagation", "private", "--")  # what unshare(1) is told of mounts
 CHAMBER = ("unshare", "nsenter", "ip", "mount", NAMESPACES)
 _ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # a user's PATH may lack them
+_HOME = Path(hil.__file__).resolve().parent.parent
+_UNPACKED = tuple(str(_HOME / ".debian" / "usr" / part) for part in ("sbin", "bin"))  # .ci/debian
 
 
 class NeedError(Exception):
@@ -30,7 +46,7 @@ class NeedError(Exception):
 
 def found(program: str) -> str:
     """Where a program is. Raises NeedError."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS])
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS, *_UNPACKED])
     where = shutil.which(program, path=path)
     if where is None:
         raise NeedError(f"{program} is missing: apt-get install {PACKAGES[program]}")
@@ -75,6 +91,11 @@ def faketime_library() -> str:
     except (OSError, subprocess.SubprocessError) as fault:
         raise NeedError(f"faketime does not run: {fault}") from fault
     return said.strip().rpartition(" ")[2]
+
+
+def faketime_by(seconds: int) -> dict[str, str]:
+    """What lets a program's wall clock be ahead by a fixed time. Raises NeedError."""
+    return {"LD_PRELOAD": faketime_library(), "FAKETIME": f"{seconds:+d}s", **FAKETIME}
 
 
 def _said(argv: Sequence[str]) -> str:

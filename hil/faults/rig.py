@@ -17,18 +17,23 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from drivers.c37118.stream import key_of
+from evidence.leap import NS
 from hil.child import Child, ChildError, Program
 from hil.devices.pace import tai_now
 from hil.faults import need
 from hil.faults.chamber import Chamber
+from hil.faults.doubt import Injection
+from hil.faults.era import Era, begin
 from hil.faults.gateway import Gateway
 from hil.faults.holding import TIME_BASE, line_name
+from hil.faults.need import faketime_by
+from hil.faults.outfit import Gear, Outfit
 from hil.ledger import Ledger
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitRequest, initialise
@@ -37,9 +42,11 @@ from record.store import StoreError
 
 RATE, BAUD = 60, 115_200
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 60.0
+STEPPED_NS = 100_000_000  # a clock that was set is read a little later
 SILENT_S = 0.3  # without a frame more: what is on a line has been heard
 BUSES = ("Bus 1", "Bus 2")
 GATEWAY_NAME, COPY_NAME = "gateway", "copy"
+ERA = "hil.faults.era"  # the agent at another date
 STORE = "record.db"
 
 
@@ -57,10 +64,15 @@ class Line:
     sent: Path
     address: str  # host:port, or the path of a pseudo-terminal
 
-    def instants(self) -> set[int]:
-        """ns TAI of each data frame sent so far."""
+    def instants(self) -> list[int]:
+        """ns TAI of each data frame sent so far, in order; as it claims."""
+        return [tai for tai, _ in self.claims()]
+
+    def claims(self) -> list[tuple[int, int]]:
+        """The same, each with the ns by which its clock was wrong."""
         whole = self.sent.read_bytes().rpartition(b"\n")[0]
-        return {int(line.split()[1]) for line in whole.splitlines()}
+        rows = (line.split() for line in whole.splitlines())
+        return [(int(tai), int(off_ns)) for _, tai, off_ns in rows]
 
 
 class Between(Protocol):
@@ -82,8 +94,15 @@ class Rig:
     chamber; 0 leaves it where the folder is."""
 
     def __init__(
-        self, folder: Path, seed: int, disk_bytes: int = 0, between: Between | None = None
+        self,
+        folder: Path,
+        seed: int,
+        disk_bytes: int = 0,
+        between: Between | None = None,
+        outfit: Outfit | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment`: of the agent, and of whatever shares its clock."""
         self.folder, self.site = folder, folder / "site"
         self.random = random.Random(seed)
         self.port = free_port()
@@ -94,6 +113,18 @@ class Rig:
         if need.have(need.CHAMBER):
             self.chamber = Chamber(folder / "chamber.log", network=between is None)
         self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
+        self.gateway.environment = dict(environment or {})
+        self.era: Era | None = None
+        if outfit is not None and outfit.leap_in_s:
+            self.era = begin(folder, outfit.leap_in_s)
+            self.gateway.program = (ERA, str(self.era.file), str(self.era.ahead_s))
+        self.gear: Gear | None = None
+        if outfit is not None:
+            self.gear = Gear(outfit, folder / "gear", self, environment or {}, self.era)
+        self.injections: list[Injection] = []  # what was made wrong of time and place
+        self.calm: int | None = None  # since when all is well, ns TAI
+        self.ended = 0  # when the PMUs fell silent
+        self.steps: list[tuple[int, int, int]] = []  # of the gateway's clock: from, to, by how much
         self.gateways = [self.gateway]
         self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
@@ -106,25 +137,24 @@ class Rig:
         """Everything, until both lines are heard and receipted. Raises one of TRIAL_FAULTS."""
         if self.chamber is not None:
             await self.chamber.ready()
-        tcp = await self.add_pmu(GATEWAY_NAME, 7, "--tcp", "127.0.0.1:0")
-        pty = await self.add_pmu(GATEWAY_NAME, 8, "--pty", "--baud", str(BAUD))
-        host, _, port = tcp.address.rpartition(":")
-        sources = [
-            SourceRequest(
-                "pmu-a", "c37118+tcp", {"host": host, "port": int(port), "idcode": 7}, BUSES[0]
-            ),
-            SourceRequest(
-                "pmu-b",
-                "c37118+serial",
-                {"path": pty.address, "baud": BAUD, "idcode": 8},
-                BUSES[1],
-            ),
-        ]
+        sources = await self._add_pmus()
+        if self.gear is not None:
+            await self.gear.start(self.chamber, BUSES[0])
+            sources += self.gear.sources
         request = InitRequest(
-            self.site, listen=("127.0.0.1", self.port), sources=sources, buses=BUSES, role="bench"
+            self.site,
+            listen=("127.0.0.1", self.port),
+            sources=sources,
+            buses=BUSES,
+            survey=self.gear.survey() if self.gear else None,
+            # What a bench's credential vouches for is classed as simulated, whatever its time.
+            role="gateway" if self.gear else "bench",
         )
-        initialise(request, int(time.time()), os.urandom)
+        now_s = self.era.utc_s() if self.era else int(time.time())
+        initialise(request, now_s, os.urandom)
         self.gateway.place_spool()
+        if self.gear is not None:
+            self.gear.configure(self.site)
         if self.between is not None:
             await self.between.start()
             self.between.tell(self.site)
@@ -136,19 +166,21 @@ class Rig:
         await self.serve()
         self.gateway.start()
         await self.gateway.running()
-        await self.gateway.hears(len(self.lines))
+        await self.gateway.hears(len(sources))
 
     async def silence(self) -> None:
         """No PMU measures any more; what they sent has been heard. Raises ChildError, RigError."""
+        self.ended = self.note("the PMUs fall silent")
         for line in self.lines:
             line.pmu.check()
             os.kill(line.pmu.pid, signal.SIGUSR1)
+        others = [one.name for one in self.gear.sources] if self.gear else []  # those never end
         before = -1
         for _ in range(int(END_S / SILENT_S)):
             now = 0
             for gateway in self.gateways:
-                told = await gateway.told()
-                now += told["heard"] if told else 0
+                sources = (await gateway.told() or {}).get("sources", {})
+                now += sum(one["heard"] for name, one in sources.items() if name not in others)
             if now == before:
                 return
             before = now
@@ -173,6 +205,8 @@ class Rig:
         """At once. Idempotent."""
         if self.between is not None:
             self.between.kill()
+        if self.gear is not None:
+            self.gear.close()
         for program in reversed(self._programs):
             program.kill()
 
@@ -195,12 +229,30 @@ class Rig:
     def store(self) -> Path:
         return self.site / STORE
 
+    async def _add_pmus(self) -> list[SourceRequest]:
+        """The two that every rig has, as the gateway is told of them. Raises ChildError."""
+        outfit = self.gear.outfit if self.gear else Outfit()
+        grid = ["--swing", *map(str, outfit.swing)] if outfit.swing else []
+        if self.gear is not None and self.era is not None:
+            grid += [*self.gear.dated(), "--pending-s", str(outfit.announced_s)]
+        one = await self.add_pmu(GATEWAY_NAME, 7, "--tcp", "127.0.0.1:0", "--bus", "1", *grid)
+        first = SourceRequest("pmu-a", "c37118+tcp", _by_tcp(one), BUSES[0])
+        if outfit.one_bus:
+            wrong = ["--off-ns", str(outfit.off_ns)]
+            where = ["--tcp", "127.0.0.1:0", "--bus", "1"]
+            other = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid, *wrong)
+            return [first, SourceRequest("pmu-b", "c37118+tcp", _by_tcp(other), BUSES[0])]
+        where = ["--pty", "--baud", str(BAUD), "--bus", "2"]
+        pty = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid)
+        told: dict[str, str | int] = {"path": pty.address, "baud": BAUD, "idcode": 8}
+        return [first, SourceRequest("pmu-b", "c37118+serial", told, BUSES[1])]
+
     async def add_pmu(self, gateway: str, idcode: int, *options: str) -> Line:
         """A PMU for a gateway's line. Raises ChildError."""
         sent = self.folder / f"sent-{idcode}"
         fixed = ["--rate", str(RATE), "--time-base", str(TIME_BASE), "--idcode", str(idcode)]
-        arguments = [*fixed, "--sent", str(sent), *options]
-        child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", arguments)
+        arguments = [*fixed, "--told", "--sent", str(sent), *options]
+        child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", arguments, told=True)
         await child.says("\n", READY_S)
         told = json.loads(child.said().splitlines()[0])["pmus"][0]
         address = told.get("tcp") or told["pty"]
@@ -211,7 +263,8 @@ class Rig:
     async def serve(self) -> None:
         """Starts the record. Raises ChildError."""
         arguments = ["serve", "--config", str(self.site / RECORD)]
-        self._record = self.start_child("record", "record.cli", arguments)
+        environment = faketime_by(self.era.ahead_s) if self.era else None
+        self._record = self.start_child("record", "record.cli", arguments, environment)
         await self._record.says("listens on", READY_S)
         if self.between is not None:
             await self._record.says("pulls requests", READY_S)
@@ -230,7 +283,8 @@ class Rig:
         name: str,
         module: str,
         arguments: Sequence[str],
-        environment: dict[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        told: bool = False,
     ) -> Child:
         """A program of ours, inside the chamber where there is one."""
         child = Child(
@@ -240,13 +294,21 @@ class Rig:
             self._log(name),
             within=self.chamber.within if self.chamber else (),
             environment=environment,
+            told=told,
         )
         self._programs.append(child)
         return child
 
-    def start_program(self, name: str, *argv: str) -> Program:
-        """Somebody else's program, outside of the chamber."""
-        program = Program(name, argv, self._log(name), {})
+    def start_program(
+        self,
+        name: str,
+        argv: Sequence[str],
+        within: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
+        """Somebody else's program; `within`: inside of the chamber."""
+        inside = self.chamber.within if self.chamber and within else []
+        program = Program(name, [*inside, *argv], self._log(name), environment or {})
         self._programs.append(program)
         return program
 
@@ -269,9 +331,19 @@ class Rig:
         """Lets it run for a random while."""
         await asyncio.sleep(self.random.uniform(least_s, most_s))
 
-    def over(self, text: str) -> None:
-        """The fault ends now; what it left behind is to be mended from here on."""
+    def over(self, text: str) -> int:
+        """The fault ends now, ns TAI; what it left behind is to be mended from here on."""
         self._over = (self.note(text), time.monotonic())
+        return self._over[0]
+
+    def true_ns(self, shown: int) -> int:
+        """When it was, by the bench's clock, that the gateway's showed this instant; ns TAI."""
+        if self.era is not None:
+            shown -= self.era.ahead_s * NS
+        for begun, ended, off_ns in self.steps:
+            if begun <= shown - off_ns <= ended + STEPPED_NS:
+                return shown - off_ns
+        return shown
 
     async def recovered(self, most_s: float) -> float | None:
         """Seconds from the fault's end until a later sample of every line is in the record and
@@ -282,15 +354,16 @@ class Rig:
         if self._over is None:
             raise RigError("the fault never ended")
         since, begun = self._over
+        since += self.era.ahead_s * NS if self.era else 0
         ledger = Ledger(self.store)
         try:
-            while (taken_s := time.monotonic() - begun) < most_s:
-                if await self._idle() and self._admitted(ledger, since):
-                    return taken_s
+            while not (await self._idle() and self._admitted(ledger, since)):
+                if time.monotonic() - begun > most_s:
+                    return None
                 await asyncio.sleep(0.05)
         finally:
             ledger.close()
-        return None
+        return time.monotonic() - begun
 
     async def _idle(self) -> bool:
         for gateway in self.gateways:
@@ -307,3 +380,9 @@ class Rig:
             return False  # it is being started
         last = ledger.last_instants()
         return all(last.get(line.idcode, 0) > since for line in self.lines)
+
+
+def _by_tcp(line: Line) -> dict[str, str | int]:
+    """What a source is told of a PMU at a TCP port."""
+    host, _, port = line.address.rpartition(":")
+    return {"host": host, "port": int(port), "idcode": line.idcode}

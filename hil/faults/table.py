@@ -6,9 +6,21 @@ Not here: a machine restored from a snapshot of its memory. Processes cannot be 
 record does with the twins is shown in tests/record.
 """
 
-from hil.faults import brokered, clock, copied, disk, process, upstream
+from hil.faults import (
+    brokered,
+    clock,
+    copied,
+    device,
+    disk,
+    leap,
+    network,
+    process,
+    sky,
+    upstream,
+)
 from hil.faults.fault import Fault
 from hil.faults.need import CHAMBER, ROOT
+from hil.faults.outfit import CHRONY_NEEDS, PTP_NEEDS
 
 _TRACED = ("strace", ROOT)
 
@@ -40,8 +52,9 @@ _ALL = (
         "clock-step",
         "the agent's wall clock steps an hour forward and back",
         clock.step,
-        ("faketime",),
+        ("faketime", *CHRONY_NEEDS),
         faketime=True,
+        outfit=clock.STEPPED,
     ),
     Fault(
         "link-cut",
@@ -64,6 +77,44 @@ _ALL = (
         brokered.leader_kill,
         ("nats-server",),
         between=brokered.Brokers,
+    ),
+    Fault("gnss-loss", "the antenna is cut", sky.loss, CHRONY_NEEDS, outfit=sky.PLACED),
+    Fault(
+        "gnss-spoof",
+        "GNSS is spoofed: the receiver says so, time is pulled slowly, time jumps",
+        sky.spoof,
+        (*PTP_NEEDS, *CHRONY_NEEDS),
+        outfit=sky.WITNESSED,
+    ),
+    Fault("gnss-jam", "a jammer beside the antenna", sky.jam, CHRONY_NEEDS, outfit=sky.JAMMED),
+    Fault("moved", "the antenna is carried 50 m away", sky.moved, CHRONY_NEEDS, outfit=sky.PLACED),
+    Fault(
+        "leap",
+        "a second is inserted",
+        leap.second,
+        ("faketime", *CHRONY_NEEDS),
+        outfit=leap.THROUGH,
+    ),
+    Fault(
+        "ptp-loss",
+        "the PTP grandmaster goes away, and is back",
+        network.grandmaster,
+        PTP_NEEDS,
+        outfit=network.BY_PTP,
+    ),
+    Fault(
+        "pmu-second-off",
+        "the clock of one PMU is a second ahead, of another a second behind",
+        device.second,
+        CHRONY_NEEDS,
+        outfit=device.HEARD,
+    ),
+    Fault(
+        "pmu-cycle-off",
+        "the clock of a PMU steps by a cycle",
+        device.cycle,
+        CHRONY_NEEDS,
+        outfit=device.HEARD,
     ),
 )
 FAULTS = {fault.name: fault for fault in _ALL}

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evidence.code import Cause
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from hil.child import ChildError
-from hil.faults import clock
+from hil.faults import account, clock
 from hil.faults.chamber import ChamberError
 from hil.faults.fault import Fault, Scale
 from hil.faults.gateway import GatewayError
@@ -47,6 +47,7 @@ class _Found(NamedTuple):
     verdict: Verdict
     clones: int
     twin_findings: int
+    keys: dict[int, str]  # of the gateway's streams
 
 
 async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, Any]:
@@ -55,7 +56,8 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     reasons: list[str] = []
     try:
         between = fault.between(folder / "brokers") if fault.between else None
-        rig = Rig(folder, seed, fault.disk_bytes, between)
+        environment = clock.environment(folder) if fault.faketime else {}
+        rig = Rig(folder, seed, fault.disk_bytes, between, fault.outfit, environment)
         try:
             told.update(await _played(rig, fault, scale, reasons))
         finally:
@@ -66,8 +68,6 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
 
 
 async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> dict[str, Any]:
-    if fault.faketime:
-        rig.gateway.environment = clock.environment(rig.folder)
     await rig.start()
     sync_ns = _sync_ns(rig.gateway.spool.parent)
     await rig.idle_for(*SETTLE_S)
@@ -85,6 +85,8 @@ async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> d
     found = _look(rig, most)
     reasons += _reasons(rig, fault, found, most)
     verdict = asdict(found.verdict)
+    doubts = account.of(rig, found.keys) if rig.injections else account.NONE
+    reasons += doubts.reasons
     return {
         **{name: verdict[name] for name in FIGURES if name in verdict},
         "seconds_to_recover": None if recovered_s is None else round(recovered_s, 2),
@@ -93,6 +95,7 @@ async def _played(rig: Rig, fault: Fault, scale: Scale, reasons: list[str]) -> d
         "gaps": found.verdict.gaps,
         "runs": found.verdict.runs,
         "starts": sum(len(gateway.starts) for gateway in rig.gateways),
+        **doubts.figures,
         **special,
     }
 
@@ -109,7 +112,8 @@ def _look(rig: Rig, most: int) -> _Found:
             stack.enter_context(closing(SpoolFile(one.spool, rig.folder / f"read-{one.name}")))
             for one in rig.gateways
         ]
-        lines = Lines(GATEWAY_NAME, spools[0].keys())
+        keys = spools[0].keys()
+        lines = Lines(GATEWAY_NAME, keys, rig.era.table if rig.era else BUILT_IN)
         for gateway, spool in zip(rig.gateways[1:], spools[1:], strict=True):
             lines.claim(gateway.name, spool.runs() - spools[0].runs(), spool.keys())
         disk = Held()
@@ -119,7 +123,7 @@ def _look(rig: Rig, most: int) -> _Found:
             disk.holes += held.holes
             disk.runs |= held.runs
         verdict = judge(sent, record.held(lines), disk, most)
-        return _Found(verdict, record.clones(), record.twins())
+        return _Found(verdict, record.clones(), record.twins(), keys)
 
 
 def _reasons(rig: Rig, fault: Fault, found: _Found, most: int) -> list[str]:

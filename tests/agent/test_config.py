@@ -69,7 +69,7 @@ def test_bus_that_the_credential_does_not_grant(folder: Folder) -> None:
     line = folder.change("site.toml", old, f'mrid = "{mrid}"')
     found = fault(folder)
     assert (found.file, found.line, found.key) == ("site.toml", line, "bus[1].mrid")
-    assert found.text == f"{mrid} is not granted by the credential"
+    assert found.text.startswith(f"{mrid} is not granted by the credential")
 
 
 @pytest.mark.parametrize("name", ["gateway.toml", "site.toml", "anchors.toml", "credential.cbor"])
@@ -123,3 +123,33 @@ def test_credential_without_what_it_hides_is_refused(folder: Folder) -> None:
     path.write_bytes(cbor.encode([config.read_credential(path).encoded, []]))
     with pytest.raises(ConfigError, match="does not tell all that it hides"):
         config.load(folder.gateway)
+
+
+BOUND = 'time_bound_ns = 1000\ntime_document = "data sheet C, 4.2"'
+
+
+def test_what_the_plan_says_of_a_clock_is_handed_to_the_driver(folder: Folder) -> None:
+    folder.change("site.toml", 'source = "pmu-b"', f'source = "pmu-b"\n{BOUND}')
+    found = config.load(folder.gateway)
+    assert found.sources[1].options["time_bound_ns"] == 1000
+    assert "time_bound_ns" not in found.sources[0].options
+    stream = found.plan.stream_of("pmu-b")
+    assert stream is not None and stream.time_document == "data sheet C, 4.2"
+
+
+def test_it_has_no_other_place(folder: Folder) -> None:
+    """A bound in gateway.toml would have no document, and nobody would sign it."""
+    line = folder.change("gateway.toml", "idcode = 8", "idcode = 8\n  time_bound_ns = 1000")
+    found = fault(folder)
+    assert (found.file, found.line) == ("gateway.toml", line + 1)
+    assert found.key == "source[1].options.time_bound_ns"
+    assert found.text.startswith("stands in the site plan, beside its document")
+
+
+def test_a_source_that_says_itself_how_good_its_clock_is_takes_none(folder: Folder) -> None:
+    folder.add("gateway.toml", '\n[[source]]\nname = "bay"\nscheme = "goose"\n')
+    folder.add("gateway.toml", '[source.options]\ninterface = "eth9"\n')
+    folder.add("site.toml", f'\n[[stream]]\nsource = "bay"\n{BOUND}\n')
+    found = fault(folder)
+    assert (found.file, found.key) == ("site.toml", "stream[2].time_bound_ns")
+    assert found.text == "a source of 'goose' takes no such figure; expected: none"

@@ -5,12 +5,14 @@ import pytest
 from agent import hearing as hears
 from agent.health import RING_BYTES, RING_FRAMES, Health
 from agent.hearing import STREAMS_MAX, Hearing
+from agent.moment import Moment
 from agent.sealer import BODY_BYTES_MAX, Piece
 from drivers.line import Frame
 from evidence import gap
-from evidence.code import Cause, Kind
+from evidence.code import Cause, Flag, Kind
 from evidence.gap import Gap
 from evidence.leap import NS
+from evidence.observation import Sample
 from tests.agent.listening import begin, hear, holes, sealed
 from tests.agent.site import PERIOD, START, Time, bad, frame, setup
 
@@ -287,3 +289,75 @@ def test_an_instant_that_cannot_be_signed_spoils_no_batch(
     hear(hearing, setup(), frame(0), frame(1)._replace(tai=tai), frame(2))
     assert health.sealed == 2 + sum(health.gaps.values())
     assert health.source("pmu").faults == {"instant": 1}
+
+
+def flags_of(samples: list[Sample]) -> list[tuple[bytes, Flag]]:
+    marks = Flag.SPOOF_SUSPECTED | Flag.PLACE_CHECKED | Flag.TIME_DOUBTED
+    return [(one.raw, Flag(one.flags) & marks) for one in samples if one.kind == Kind.C37118]
+
+
+def test_frames_of_one_read_between_which_the_marks_change_have_each_its_own(
+    hearing: Hearing,
+) -> None:
+    hearing.moment = Moment(int(Flag.PLACE_CHECKED))
+    hear(hearing, setup(), frame(0), frame(1))
+    hearing.moment = Moment(int(Flag.SPOOF_SUSPECTED))
+    hear(hearing, frame(2))
+    hearing.moment = Moment(int(Flag.PLACE_CHECKED))
+    hear(hearing, frame(3))
+    stretches = [one for one in hearing.take()[0].stretches if one.stream == 1]
+    assert [one.marks for one in stretches] == [
+        *(int(Flag.PLACE_CHECKED), int(Flag.SPOOF_SUSPECTED), int(Flag.PLACE_CHECKED)),
+    ]
+
+
+def test_a_frame_that_is_found_wrong_carries_the_mark_and_the_one_before_it_in_its_read_does_not(
+    hearing: Hearing,
+) -> None:
+    hear(hearing, setup(), frame(0))
+    early = frame(2)
+    early = early._replace(heard=early.heard._replace(tai=early.tai - 3 * NS))
+    hear(hearing, frame(1), early, frame(3))
+    assert flags_of(sealed(hearing)) == [
+        *((frame(0).raw, Flag(0)), (frame(1).raw, Flag(0))),
+        *((early.raw, Flag.TIME_DOUBTED), (frame(3).raw, Flag.TIME_DOUBTED)),
+    ]
+
+
+def test_what_is_sealed_anew_keeps_the_marks_of_its_own_moment(hearing: Hearing) -> None:
+    """After a failed commit: what was heard while spoofing was suspected says so in the new run,
+    and nothing else does.
+    """
+    hearing.moment = Moment(int(Flag.PLACE_CHECKED))
+    hear(hearing, setup(), frame(0))
+    hearing.moment = Moment(int(Flag.SPOOF_SUSPECTED))
+    hear(hearing, frame(1), frame(2))
+    committing, _ = hearing.take()
+    hearing.moment = Moment(int(Flag.PLACE_CHECKED))
+    hear(hearing, frame(3))
+    absent = (*committing.stretches, *hearing.detach().stretches)
+    hearing.moment = Moment()
+    hearing.attach(begin(2))
+    durable = next(one.first_seq for one in committing.stretches if one.stream == 1)
+    hearing.again(absent, {1: durable})  # the first frame is on the disk all the same
+    hear(hearing, frame(4))
+    assert flags_of(sealed(hearing)) == [
+        (frame(1).raw, Flag.SPOOF_SUSPECTED),
+        (frame(2).raw, Flag.SPOOF_SUSPECTED),
+        (frame(3).raw, Flag.PLACE_CHECKED),
+        (frame(4).raw, Flag(0)),
+    ]
+
+
+def test_where_there_is_no_room_for_it_it_is_counted_and_stated(
+    hearing: Hearing, health: Health
+) -> None:
+    """A receiver is read whatever the disk does; what it says is not kept then."""
+    hear(hearing, setup(), frame(0))
+    hearing.hear("pmu", [frame(1), frame(2), frame(5)], room=False)
+    assert hearing.size and health.unkept == 3
+    hear(hearing, frame(6))
+    samples = sealed(hearing)
+    assert [one.raw for one in samples if one.kind == Kind.C37118] == [frame(0).raw, frame(6).raw]
+    assert holes(samples) == [Gap(Cause.NOT_KEPT, frame(1).tai, frame(5).tai, 5)]
+    assert health.sealed == 3

@@ -38,7 +38,6 @@ def describe(sealer: Sealer, stream: int) -> Chain:
             configuration=None,
             rate=(50, 1),
             position=None,
-            offset_mm=None,
             blocks=(),
             channels=(),
         )

@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from hil.child import Program
 from hil.devices.pace import Pace, tai_now
 from hil.devices.receiver import Pty, Receiver, serve
 from hil.loopback import free_port
-from tests.conftest import absent
+from tests.conftest import ROOT, absent
 
+# Debian's own, whose gps module is gpsfake's; else the one that runs this.
+PYTHON = next(filter(os.path.exists, ("/usr/bin/python3", sys.executable)))
 TEST_S = 50
+DEBIAN = ROOT / ".debian" / "usr"
 WAIT_S = 20.0
 LOOK_S = 0.03
 RATE = 5  # epochs a second: a test need not take longer than it must
@@ -152,6 +156,24 @@ async def gpsd(folder: Path, port: int, *sources: str) -> AsyncIterator[Program]
 
 
 @contextlib.asynccontextmanager
+async def gpsfake(folder: Path, port: int, log: Path) -> AsyncIterator[Program]:
+    """A log played into a gpsd of its own, again and again."""
+    fake, library = DEBIAN / "bin" / "gpsfake", DEBIAN / "lib" / "python3" / "dist-packages"
+    fake = fake if fake.exists() else Path(shutil.which("gpsfake") or "")
+    if not fake.is_file():
+        absent("gpsfake", "type: sudo make debian")
+    machine = os.uname().machine
+    environment = {
+        "LD_LIBRARY_PATH": str(DEBIAN / "lib" / f"{machine}-linux-gnu"),
+        "PYTHONPATH": str(library),
+    }
+    argv = ["unshare", "--ipc", PYTHON, str(fake), "-q", "-S", "-P", str(port), "-c", "0.02"]
+    async with running("gpsfake", [*argv, str(log)], folder, **environment) as program:
+        await answering(port)
+        yield program
+
+
+@contextlib.asynccontextmanager
 async def running(
     name: str, argv: Sequence[str], folder: Path, **environment: str
 ) -> AsyncIterator[Program]:
@@ -196,6 +218,6 @@ async def opened_again(hearing: Hearing) -> None:
 
 
 __all__ = [
-    "NS", "RATE", "Clock", "Hearing", "answering", "free_port", "gpsd", "listening", "on_line",
-    "opened_again", "paced", "running", "runs",
+    "NS", "RATE", "Clock", "Hearing", "answering", "free_port", "gpsd", "gpsfake", "listening",
+    "on_line", "opened_again", "paced", "running", "runs",
 ]  # fmt: skip

@@ -38,6 +38,41 @@ def test_bound_and_lock(tq: int, stat: int, site: int | None, bound: int | None,
     assert stamp.claim(tq, (stat,), 2, site) == (bound, flags)
 
 
+@pytest.mark.parametrize(
+    ("pmu_tq", "bound"),
+    [(0, None), (1, 100), (2, 1_000), (3, 10_000), (4, 100_000), (5, NS // 1000), (6, NS // 100),
+     (7, None)],
+)  # fmt: skip
+def test_each_pmu_tq(pmu_tq: int, bound: int | None):
+    """C37.118.2-2011 Table 7, STAT bits 8 to 6."""
+    assert stamp.claim(0, (pmu_tq << 6,), 2, None) == (bound, LOCKED)
+    assert stamp.claim(0, (pmu_tq << 6,), 2, 500).bound == (bound if pmu_tq else 500)
+
+
+@pytest.mark.parametrize("msg_tq", range(16))
+def test_each_msg_tq(msg_tq: int):
+    """Table 4: 1 is 1 ns, 11 is 10 s, between them tens; 12 to 14 are reserved, 15 is a fault."""
+    found = stamp.claim(msg_tq, (1 << 6,), 2, 500)
+    bounds = [100, *(max(100, 10 ** (code - 1)) for code in range(1, 12)), None, None, None, None]
+    assert found.bound == bounds[msg_tq]
+    assert bool(found.flags & Flag.LOCKED) == (msg_tq == 0)
+
+
+@pytest.mark.parametrize("unlocked", range(4))
+@pytest.mark.parametrize("sync", [0, 0x2000])
+def test_each_unlocked_time(unlocked: int, sync: int):
+    """Table 6, bits 5 and 4: 00 is locked, or unlocked for less than 10 s; bit 13 may come later.
+    What the site says of a locked clock goes no further.
+    """
+    stat = sync | unlocked << 4
+    found = stamp.claim(0, (stat,), 2, 500)
+    locked = not unlocked and not sync
+    assert found.bound == (500 if locked else None)
+    assert bool(found.flags & Flag.LOCKED) == locked
+    assert bool(found.flags & Flag.HOLDOVER) == bool(unlocked)
+    assert stamp.claim(0, (stat | 1 << 6,), 2, None).bound == 100  # its own word stands
+
+
 def test_the_2005_edition_has_no_pmu_tq():
     """STAT bits 8 to 6 were reserved: they bound nothing."""
     assert stamp.claim(0, (0x0040,), 1, None).bound is None

@@ -2,9 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -16,21 +13,17 @@ from drivers.line import Instant, LinkError
 from evidence.code import Flag
 from evidence.leap import BUILT_IN
 from hil.devices.receiver import Receiver
-from tests.conftest import ROOT, absent
 from tests.drivers.receiver_peer import (
     RATE,
     WAIT_S,
-    answering,
     free_port,
     gpsd,
+    gpsfake,
     listening,
     opened_again,
-    running,
     runs,
     source,
 )
-
-DEBIAN = ROOT / ".debian" / "usr"
 
 
 @runs
@@ -142,38 +135,17 @@ async def test_one_receiver_of_several(tmp_path: Path):
 @runs
 async def test_logs_of_real_receivers_through_gpsfake(tmp_path: Path, captures: Path):
     """gpsfake plays a u-blox's log of 2021 into a gpsd of its own."""
-    fake, library = DEBIAN / "bin" / "gpsfake", DEBIAN / "lib" / "python3" / "dist-packages"
-    fake = fake if fake.exists() else Path(shutil.which("gpsfake") or "")
-    if not fake.is_file():
-        absent("gpsfake", "type: sudo make debian")
-    machine = os.uname().machine
-    environment = {
-        "LD_LIBRARY_PATH": str(DEBIAN / "lib" / f"{machine}-linux-gnu"),
-        "PYTHONPATH": str(library),
-    }
-    port, log = free_port(), str(captures / "nmea" / "pygpsdata-nmea4.log")
-    argv = [
-        "unshare",
-        "--ipc",
-        _python(),
-        str(fake),
-        "-q",
-        "-S",
-        "-P",
-        str(port),
-        "-c",
-        "0.02",
-        log,
-    ]
-    async with running("gpsfake", argv, tmp_path, **environment):
-        await answering(port)
-        async with listening("gpsd", host="127.0.0.1", port=port, silence_s=10.0) as heard:
-            async with asyncio.timeout(WAIT_S):
-                while not any(map(_as_recorded, heard.fixes)):
-                    try:
-                        await heard.until(lambda: any(map(_as_recorded, heard.fixes)))
-                    except LinkError:
-                        await opened_again(heard)
+    port, log = free_port(), captures / "nmea" / "pygpsdata-nmea4.log"
+    async with (
+        gpsfake(tmp_path, port, log),
+        listening("gpsd", host="127.0.0.1", port=port, silence_s=10.0) as heard,
+        asyncio.timeout(WAIT_S),
+    ):
+        while not any(map(_as_recorded, heard.fixes)):
+            try:
+                await heard.until(lambda: any(map(_as_recorded, heard.fixes)))
+            except LinkError:
+                await opened_again(heard)
     fix = next(filter(_as_recorded, heard.fixes))
     assert not fix.time_counts and fix.bound_ns is None
 
@@ -181,12 +153,6 @@ async def test_logs_of_real_receivers_through_gpsfake(tmp_path: Path, captures: 
 def _as_recorded(fix: Fix) -> bool:
     said = str(fix.utc) == "2021-03-06T10:36:07+0ns" and Doubt.PAST in fix.doubts
     return said and fix.place is not None and fix.place[:2] == (534_506_570, -22_404_103)
-
-
-def _python() -> str:
-    """Debian's own, whose gps module this is; else the one that runs this."""
-    path = "/usr/bin/python3"
-    return path if Path(path).exists() else sys.executable
 
 
 # --- the daemon's own words, where there is nothing else

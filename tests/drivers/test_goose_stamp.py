@@ -22,6 +22,23 @@ def test_bits_of_accuracy(quality: int, bound: int):
     assert claim(quality) == (SYNCHRONISED, bound)
 
 
+@pytest.mark.parametrize("accuracy", range(25))
+@pytest.mark.parametrize("known", [0, 0x80])
+def test_each_accuracy_is_so_many_bits_of_a_second(accuracy: int, known: int):
+    bound = claim(known | accuracy)[1]
+    assert bound is not None and 0 <= bound - NS / 2**accuracy < 1
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "class_ns"),
+    [(7, 10_000_000), (10, 1_000_000), (14, 100_000), (16, 25_000), (18, 4_000), (20, 1_000)],
+)
+def test_the_classes_of_61850_5_are_kept(accuracy: int, class_ns: int):
+    """T0 to T5, by the number of bits that IEC 61850-7-2 gives each."""
+    bound = claim(accuracy)[1]
+    assert bound is not None and class_ns / 2 < bound <= class_ns
+
+
 @pytest.mark.parametrize("quality", [25, 30, 31])
 def test_accuracies_that_say_nothing(quality: int):
     assert claim(quality) == (SYNCHRONISED, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evidence import siteplan
+from evidence import cbor, siteplan
 from evidence.config import ConfigError
 
 B1 = "7d8f1b80-0000-4000-8000-000000000001"
@@ -108,6 +108,134 @@ def test_a_plan_is_read():
 def test_each_wrong_thing_is_named_with_its_line(old, new, line, key, told):
     changed = PLAN.replace(old, new, 1)
     assert changed != PLAN
+    fault = fault_of(changed)
+    assert told in fault.text
+    assert (fault.file, fault.line, fault.key) == ("site.toml", line, key)
+
+
+FULL = f"""\
+[site]
+name = "North"
+[site.survey]
+latitude = 50.5
+longitude = 8.5
+altitude_m = 100.0
+accuracy_m = 0.1
+method = "RTK"
+epoch = 2026.4
+[site.antenna]
+cable_delay_ns = 150
+splitter = "1:4"
+splitter_delay_ns = 3
+
+[[bus]]
+name = "North 345"
+mrid = "{B1}"
+psse = 12345
+eic = "10T-AT-DE-00008Y"
+aliases = ["NRTH"]
+
+[[bus]]
+name = "North 138"
+mrid = "{B2}"
+psse = 12346
+
+[[stream]]
+source = "pmu-a"
+bus = "North 345"
+path_ms = 20
+time_bound_ns = 1000
+time_document = "PMU 500 data sheet C, 4.2"
+[[stream.channel]]
+name = "IA"
+terminal = "{B2}"
+direction = "in"
+[[stream.channel]]
+name = "IB"
+terminal = "{B2}"
+direction = "in"
+[[stream.channel]]
+name = "IC"
+bus = "North 138"
+terminal = "{B1}"
+direction = "out"
+"""
+
+
+def test_what_tells_of_a_place_is_signed_as_written_here():
+    plan = siteplan.read(FULL, "site.toml")
+    survey, antenna = plan.site.survey, plan.site.antenna
+    assert survey is not None and antenna is not None
+    assert cbor.decode(survey.found()) == ("WGS84", 2026.4, "RTK")
+    assert cbor.decode(antenna.value()) == (150, "1:4", 3)
+    assert cbor.decode(plan.bus[0].names()) == (
+        *("North 345", 12345, "10T-AT-DE-00008Y"),
+        ("NRTH",),
+    )
+    assert cbor.decode(plan.bus[1].names()) == ("North 138", 12346, "", ())
+    assert plan.bus[0].offset() is None
+
+
+def test_a_credential_is_to_grant_each_terminal_once_with_bus_and_direction():
+    north, south = plan_mrids = siteplan.read(FULL, "site.toml").mrids()
+    assert siteplan.read(FULL, "site.toml").terminals() == ((south, north, 1), (north, south, -1))
+    assert len(plan_mrids) == 2
+
+
+@pytest.mark.parametrize(("given", "kept"), [("true", True), ("false", False), ('""', "")])
+def test_whether_there_is_a_splitter_is_known_or_its_make(given, kept):
+    plan = siteplan.read(FULL.replace('splitter = "1:4"', f"splitter = {given}"), "site.toml")
+    assert plan.site.antenna is not None and plan.site.antenna.splitter == kept
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "told"),
+    [
+        ("8Y", "8X", 19, "bus[0].eic", "ends in 'X'; its check character is 'Y'"),
+        ("10T-", "10S-", 19, "bus[0].eic", "has 'S' as its type; expected one of A (substation)"),
+        ("12346", "12345", 25, "bus[1].psse", "12345 stands 2 times"),
+        ("12346", "0", 25, "bus[1].psse", ">= 1; found 0"),
+        ("12346", "1000000", 25, "bus[1].psse", "<= 999997"),
+        ("epoch", 'datum = "ETRS89"\nepoch', 9, "site.survey.datum", "'ETRS89' is unknown"),
+        ("2026.4", "26.4", 9, "site.survey.epoch", ">= 1984"),
+        ("cable_delay_ns = 150", "cable_delay_ns = -1", 11, "site.antenna.cable_delay_ns", ">= 0"),
+        ("time_document =", "#", 31, "stream[0].time_bound_ns", "1000 ns, and nobody says so"),
+        (
+            '"PMU 500 data sheet C, 4.2"',
+            '" "',
+            31,
+            "stream[0].time_bound_ns",
+            "expected beside it: time_document",
+        ),
+        ("time_bound_ns = 1000", "", 32, "stream[0].time_document", "and no figure from it"),
+        ("time_bound_ns = 1000", "time_bound_ns = 0", 31, "stream[0].time_bound_ns", ">= 1"),
+        ("path_ms = 20", "path_ms = 3600001", 30, "stream[0].path_ms", "<= 3600000"),
+        (
+            f'terminal = "{B1}"\n',
+            "",
+            44,
+            "stream[0].channel[2].direction",
+            "'out' without a terminal",
+        ),
+        (
+            f'terminal = "{B1}"',
+            f'terminal = "{B2}"',
+            44,
+            "stream[0].channel[2].terminal",
+            "at 'North 138' here, and at 'North 345' above",
+        ),
+        (
+            'bus = "North 345"\n',
+            "",
+            34,
+            "stream[0].channel[0].terminal",
+            "a terminal without its bus",
+        ),
+    ],
+)
+def test_what_a_place_is_said_to_be_is_checked(old, new, line, key, told):
+    changed = FULL.replace(old, new, 1)
+    assert changed != FULL
     fault = fault_of(changed)
     assert told in fault.text
     assert (fault.file, fault.line, fault.key) == ("site.toml", line, key)

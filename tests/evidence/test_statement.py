@@ -6,6 +6,7 @@ import pytest
 
 from evidence import cbor, cose, credential, descriptor, disclosure, heads, receipt, run
 from evidence.code import Reason, Typ
+from evidence.credential import Named, Terminal
 from evidence.descriptor import Block, Channel
 from evidence.heads import StreamHead
 from evidence.key import Ed25519Key
@@ -71,18 +72,25 @@ def test_the_most_that_each_statement_holds_is_signed_and_read():
     assert reread(largest, "run", Typ.RUN) == largest
     made = read("descriptor_full")
     name, bus = bytes(32), bytes(16)
-    block = Block(name, 65535, "M", 1 << 20, -(1 << 20))
+    block = Block(name, 65535, "M", 1 << 20, -(1 << 20), name)
     last = descriptor.BLOCKS_MAX - 1
     channel = Channel(
         *(last, name, "current", "A", "CA", bus, bus, -1, (345_000, 5), "0.3", "1", "25 VA"),
-        *(name, name),
+        *(name, name, name),
     )
     blocks, channels = (block,) * descriptor.BLOCKS_MAX, (channel,) * descriptor.CHANNELS_MAX
     full = replace(made, blocks=blocks, channels=channels)
     assert reread(full, "descriptor", Typ.DESCRIPTOR) == full
     assert len(full.digests) <= disclosure.DISCLOSURES_MAX
     made = read("credential_ed25519")
-    granted = replace(made, buses=tuple(bytes([at]) * 16 for at in range(credential.BUSES_MAX)))
+    buses = tuple(bytes([at]) * 16 for at in range(credential.BUSES_MAX))
+    terminals = tuple(
+        Terminal(at.to_bytes(16, "big"), buses[at % 256], -1)
+        for at in range(credential.TERMINALS_MAX)
+    )
+    named = tuple(Named(bus, name, name) for bus in buses)
+    granted = replace(made, buses=buses, terminals=terminals, named=named)
+    assert len(granted.digests) <= disclosure.DISCLOSURES_MAX
     assert reread(granted, "credential", Typ.CREDENTIAL) == granted
     made = read("heads")
     furthest = StreamHead(0, bytes(32), (1 << 64) - 1, bytes(32), (1 << 64) - 1)
@@ -117,6 +125,8 @@ def test_more_than_a_statement_holds_is_refused():
     assert refused(replace(full, channels=many), "descriptor") == Reason.SHAPE
     made = read("credential_ed25519")
     assert refused(replace(made, buses=(bytes(16),) * 257), "credential") == Reason.SHAPE
+    terminals = made.terminals[:1] * (credential.TERMINALS_MAX + 1)
+    assert refused(replace(made, terminals=terminals), "credential") == Reason.SHAPE
     made = read("receipt")
     assert refused(replace(made, proof=(bytes(32),) * 129), "receipt") == Reason.TOO_LONG
     made = read("heads")
@@ -137,6 +147,11 @@ def test_statements_that_contradict_themselves():
     for ratio in ((0, 5), (5, 0)):
         channel = replace(full.channels[0], ratio=ratio)
         assert refused(replace(full, channels=(channel,)), "descriptor") == Reason.SHAPE
+    assert refused(replace(full, time_document=""), "descriptor") == Reason.SHAPE
+    granted = read("credential_ed25519")
+    assert refused(replace(granted, buses=granted.buses * 2), "credential") == Reason.SHAPE
+    sideways = (granted.terminals[0]._replace(direction=2),)
+    assert refused(replace(granted, terminals=sideways), "credential") == Reason.SHAPE
     told = read("heads")
     for rows in (told.heads[::-1], told.heads[:1] * 2):
         assert refused(replace(told, heads=rows), "heads") == Reason.SHAPE

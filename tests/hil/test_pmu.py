@@ -375,7 +375,7 @@ def test_the_program_writes_down_each_instant_and_falls_silent_when_told(tmp_pat
         instants = asyncio.run(listen(address, process.pid))
         process.kill()  # whatever ends it, what it sent is written down
         process.wait(WAIT_S)
-        expected = [f"7 {BUILT_IN.tai_ns(soc, fracsec * 1000)}" for soc, fracsec in instants]
+        expected = [f"7 {BUILT_IN.tai_ns(soc, fracsec * 1000)} 0" for soc, fracsec in instants]
         assert sent.read_text(encoding="ascii").splitlines() == expected
 
 

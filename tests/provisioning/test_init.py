@@ -14,7 +14,7 @@ from agent.cli import main as agent_main
 from agent.config import Gateway
 from drivers.keystore import file as keyfile
 from drivers.keystore.uri import open_signer
-from evidence import cose, disclosure, siteplan
+from evidence import cbor, cose, disclosure, siteplan
 from evidence.config import ConfigError
 from evidence.refusal import EvidenceError
 from evidence.siteplan import Survey
@@ -87,6 +87,24 @@ def test_the_credential_grants_the_plan_and_hides_names_and_place(tmp_path):
     assert told[held.says.site] == 'Ätna "West"'.encode()
     assert held.says.position is not None
     assert told[held.says.position] == SURVEY.position()
+
+
+def test_what_tells_of_the_place_is_hidden_and_carried(tmp_path):
+    gateway = made(tmp_path / "site")
+    held = gateway.credential
+    told = disclosure.match(held.pairs, held.says.digests)
+    survey = gateway.plan.site.survey
+    assert survey is not None and told[held.says.survey or b""] == survey.found()
+    assert [cbor.decode(told[one.names or b""])[0] for one in held.says.named] == ["Bus 1", "Bus 2"]
+    assert held.says.terminals == () and held.says.antenna is None
+    assert b"RTK" not in held.encoded
+
+
+def test_a_bound_without_a_document_is_not_taken(tmp_path):
+    asked = parse("c37118+tcp://10.0.0.7?idcode=7&time_bound_ns=1000", 1)
+    with pytest.raises(RequestError, match="time_bound_ns stands in"):
+        made(tmp_path / "site", sources=(asked,))
+    assert not (tmp_path / "site").exists()
 
 
 def test_without_a_survey_no_position_is_claimed(tmp_path):

@@ -22,7 +22,7 @@ from drivers.c37118.wire import (
     encode_configuration,
     encode_values,
 )
-from evidence import cose, merkle, observation
+from evidence import cbor, cose, merkle, observation
 from evidence.code import Cause, Flag, Kind, TimeSource, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Block, Channel, Descriptor
@@ -123,6 +123,7 @@ class GatewayRun:
         node: bytes | None = BUS,
         kind: int = Kind.C37118,
         channels: Sequence[tuple[int, str]] = ((0, "VA"),),  # block and name
+        source: tuple[str, str] = ("pmu", "1"),  # and key
         **changes: Any,
     ) -> Statement:
         """The next link of a stream: its descriptor. What is pending is cut before."""
@@ -146,12 +147,11 @@ class GatewayRun:
         fields: dict[str, Any] = {
             "run": self.name, "stream": stream, "seq": line.seq if line else 0,
             "prev": line.prev if line else started, "tai": START, "kind": kind,
-            "source": hide.hide(b"pmu"), "origin": "direct", "wait_ms": None,
+            "source": hide.hide(cbor.encode(source)), "origin": "direct", "wait_ms": None,
             "configuration": hide.hide(cfg) if cfg else None, "rate": (60, 1), "position": None,
-            "offset_mm": None, "blocks": blocks,
-            "channels": rows,
+            "blocks": blocks, "channels": rows,
         }  # fmt: skip
-        value = Descriptor(**(fields | changes))
+        value = self.value = Descriptor(**(fields | changes))
         encoded = cose.sign(Typ.DESCRIPTOR, value.payload(), self.key)
         statement = Statement(encoded, hide.pairs)
         binding = observation.Binding(self.key.public.kid, statement.name)

@@ -150,11 +150,16 @@ def test_ranges_end_where_arrival_comes_back_into_its_window(
     [
         ({"origin": "concentrator", "wait_ms": 2000}, 2_700_000_000, UNCHECKED),
         ({"origin": "concentrator", "wait_ms": 2000}, 2_800_000_000, TOO_LATE),
-        ({"origin": "concentrator", "wait_ms": None}, YEAR, UNCHECKED),  # it does not say
+        ({"path_ms": 300}, 1_010_000_000, UNCHECKED),
+        ({"path_ms": 300}, 1_030_000_000, TOO_LATE),
+        ({"origin": "concentrator", "wait_ms": None}, 5_700_000_000, UNCHECKED),  # it does not say
+        ({"origin": "concentrator", "wait_ms": None}, 5_800_000_000, TOO_LATE),
+        ({"channels": ((1, "VA"),)}, 5_700_000_000, UNCHECKED),  # of two devices
         ({"rate": (10, 1)}, 1_300_000_000, UNCHECKED),
         ({"rate": (10, 1)}, 1_400_000_000, TOO_LATE),
         ({"rate": (1, 10)}, 70_000_000_000, UNCHECKED),
-        ({"rate": (0, 0)}, YEAR, UNCHECKED),
+        ({"rate": (0, 0)}, 1_600_000_000, UNCHECKED),
+        ({"rate": (0, 0)}, 1_700_000_000, TOO_LATE),
     ],
 )
 def test_how_late_is_too_late_follows_from_the_descriptor(

@@ -125,3 +125,16 @@ def test_gaps_and_runs_are_told_by_their_causes():
 def test_the_bound_of_a_restart_is_what_arrives_in_a_commit_and_a_sync():
     assert excess_max(60, 50_000_000, 0) == 4  # three frames, and the one under way
     assert excess_max(60, 50_000_000, NS) == 64
+
+
+def test_an_instant_may_be_there_as_often_as_it_was_sent_and_is_lost_where_it_is_less_often():
+    """A device whose clock was set back says the same instants again."""
+    sent = {LINE: [10, 11, 11, 12]}
+    twice = held(frame(10), frame(11), frame(11, seq=100), frame(12))
+    found = judge(sent, twice, held())
+    assert (found.sent, found.in_record, found.lost, found.duplicated) == (4, 4, 0, 0)
+    once = held(frame(10), frame(11), frame(12))
+    found = judge(sent, once, held())
+    assert (found.in_record, found.lost, found.lost_spans) == (3, 1, (Lost(LINE, 11, 11, 1),))
+    thrice = held(*twice.frames, frame(11, seq=101))
+    assert judge(sent, thrice, held()).duplicated == 1

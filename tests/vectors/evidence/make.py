@@ -149,13 +149,16 @@ DEVICE, RUN, RUN_BEFORE = Key("device"), Key("run"), Key("run before")
 BUSES = [seeded("bus 1", 16), seeded("bus 2", 16)]
 SITE = hidden("site", b"Substation North")
 POSITION = hidden("position", b"a position")
+SURVEY, ANTENNA = hidden("survey", b"RTK"), hidden("antenna", b"a cable")
+NAMES, OFFSET = hidden("names", b"North 345, an EIC"), hidden("offset", b"east of it")
+TERMINALS = [[seeded("terminal", 16), BUSES[0], -1], [seeded("terminal 2", 16), BUSES[1], 0]]
 
 
 def credential(device: Key, position: bytes | None, role: int) -> Vector:
     cose_key: dict[int, Any] = {1: 1, -1: 6, -2: device.raw}
     if device.alg == -9:
         cose_key = {1: 2, -1: 1, -2: device.raw[:32], -3: device.raw[32:]}
-    claims = {
+    claims: dict[int, Any] = {
         1: "Utility A",
         2: "gw-1",
         4: 1_900_000_000,
@@ -165,9 +168,15 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
         -65537: role,
         -65538: SITE,
         -65539: position,
-        -65540: BUSES[: 2 if position else 0],
+        -65540: [],
+        -65541: [],
+        -65542: SURVEY if position else None,
+        -65543: ANTENNA if position else None,
     }
-    fields = {
+    if position:
+        claims[-65540] = [[BUSES[0], NAMES, OFFSET], [BUSES[1], None, None]]
+        claims[-65541] = TERMINALS
+    fields: Vector = {
         "issuer": "Utility A",
         "subject": "gw-1",
         "serial": seeded("serial", 8),
@@ -178,7 +187,14 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
         "site": SITE,
         "position": position,
         "buses": BUSES if position else [],
+        "terminals": [],
+        "survey": claims[-65542],
+        "antenna": claims[-65543],
+        "named": [{"node": BUSES[0], "names": NAMES, "offset": OFFSET}] if position else [],
     }
+    for values in claims[-65541]:
+        row = dict(zip(("terminal", "node", "direction"), values, strict=True))
+        fields["terminals"].append(row)
     return statement("credential", AUTHORITY, 65301, claims, fields)
 
 
@@ -218,10 +234,14 @@ def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> 
         "source": hidden(f"source {stream}", b"pmu-a/7"),
         "origin": "concentrator" if full else "gateway",
         "wait_ms": 40 if full else None,
+        "path_ms": 25 if full else 0,
         "configuration": hidden("configuration", b"CFG-2") if full else None,
         "rate": [60, 1] if full else [0, 0],
+        "time_bound_ns": 1000 if full else None,
+        "time_document": "PMU 500 data sheet C, 4.2" if full else "",
         "position": POSITION if full else None,
-        "offset_mm": [-1500, 20_000, 0] if full else None,
+        "survey": SURVEY if full else None,
+        "antenna": ANTENNA if full else None,
         "blocks": [],
         "channels": [],
     }
@@ -229,17 +249,18 @@ def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> 
         for at, (service, window, delay) in enumerate((("P", 33_333, -8), ("", None, None))):
             block = {"station": hidden(f"station {at}", b"NORTH"), "idcode": 7 + 65528 * at}
             block |= {"service_class": service, "window_us": window, "group_delay_us": delay}
+            block["position"] = None if at else hidden("place", b"of its CFG-3")
             fields["blocks"].append(block)
         fields["channels"] = [channel(0, True), channel(1, False)]
     payload = [1, *fields.values()]
     payload[8] = ["direct", "concentrator", "gateway"].index(fields["origin"])
-    payload[14] = [list(block.values()) for block in fields["blocks"]]
-    payload[15] = []
+    payload[18] = [list(block.values()) for block in fields["blocks"]]
+    payload[19] = []
     for item in fields["channels"]:
         values = list(item.values())
         values[2] = ["voltage", "current"].index(item["quantity"])
         values[4] = ["", "A", "B"].index(item["phase"])
-        payload[15].append(values)
+        payload[19].append(values)
     return statement("descriptor", key, 65303, payload, fields)
 
 
@@ -258,7 +279,8 @@ def channel(block: int, planned: bool) -> Vector:
         "core": "1" if planned else "",
         "burden": "25 VA" if planned else "",
         "correction": seeded("correction") if planned else None,
-        "aliases": hidden("aliases", b"EIC") if planned else None,
+        "aliases": NAMES if planned else None,
+        "offset": OFFSET if planned else None,
     }
 
 

@@ -1,0 +1,186 @@
+"""Where the antenna is, as one receiver measures it, against where it was surveyed.
+
+1. A position counts that was measured just now, with an accuracy, by a receiver that nothing
+   suggests to be deceived (`Fix.place_counts`). A timing receiver at its fixed point tells what it
+   was told, and one that speaks NMEA without GST tells no accuracy: of those nothing is concluded.
+2. It is where it should be within three times the combined sigma of survey and receiver, and 10 m;
+   level and height each by their own. One epoch beyond that takes back that it was checked; beyond
+   it for TRIP_NS it is doubted, and within four fifths of it for CLEAR_NS it is not any more.
+3. What was doubted stays so while nothing is measured: who moves an antenna may cut its cable next.
+4. Distances are chords between points at the survey's height, on the ellipsoid WGS84: too short by
+   1 mm at 10 km, and by no more than a third at the other side of the earth. The receiver's digits
+   (11 mm) and its errors are far larger.
+
+It asks no clock, and asks nobody for a position.
+"""
+
+import math
+from typing import NamedTuple
+
+from drivers.gnss import fix as gnss
+from drivers.gnss.fix import Doubt, Fix, Mode
+from evidence.leap import NS
+from evidence.siteplan import Survey
+from evidence.verdict import PlaceState
+
+SIGMAS = 3
+MARGIN_MM = 10_000  # multipath on a roof, and what lies between antenna and surveyor's peg
+# A check that lets an antenna go further than across the yard is none.
+ALLOWED_MM_MAX = 100_000
+TRIP_NS = 5 * NS  # one wild epoch is none; a receiver at one epoch a second has said it six times
+CLEAR_NS = 10 * NS
+CLEAR_FIFTHS = 4  # of five: what trips at 13 m clears at 10
+# WGS84: NGA.STND.0036, table 3.1.
+AXIS_M, FLATTENING = 6_378_137.0, 1 / 298.257223563
+# The geoid lies up to 107 m below the ellipsoid, and 86 m above it (EGM96).
+GEOID_MM = (-110_000, 90_000)
+
+
+class Apart(NamedTuple):
+    """How far a position is from the survey, and how far it may be; mm."""
+
+    level: int
+    level_allowed: int
+    height: int | None  # positive: above. None: the receiver does not say how accurate it is
+    height_allowed: int
+
+    def within(self, fifths: int = 5) -> bool:
+        """Whether it is where it should be, or well so."""
+        high = self.height is not None and 5 * abs(self.height) > fifths * self.height_allowed
+        return 5 * self.level <= fifths * self.level_allowed and not high
+
+    def worst(self) -> tuple[int, int]:
+        """Distance and allowance, of what is nearer to its limit."""
+        high = abs(self.height or 0)
+        if high * self.level_allowed > self.level * self.height_allowed:
+            return high, self.height_allowed
+        return self.level, self.level_allowed
+
+    def words(self) -> str:
+        parts = [f"{_metres(self.level)} from the survey, {_metres(self.level_allowed)} may be"]
+        if self.height is not None:
+            way = "above" if self.height >= 0 else "below"
+            high, may = _metres(abs(self.height)), _metres(self.height_allowed)
+            parts.append(f"{high} {way} it, {may} may be")
+            lowest, highest = GEOID_MM
+            only_height = self.level <= self.level_allowed and abs(self.height) > MARGIN_MM
+            if only_height and not self.within() and lowest <= self.height <= highest:
+                parts.append("is the survey's altitude one above sea level?")
+        return "; ".join(parts)
+
+
+class Found(NamedTuple):
+    """What is concluded of one receiver, or of all; mm."""
+
+    state: PlaceState
+    distance_mm: int | None
+    allowed_mm: int | None
+    words: str
+
+
+def apart(survey: Survey, place: gnss.Place) -> Apart | None:
+    """A position against the survey. None where the receiver does not say how accurate it is."""
+    if place.horizontal_mm is None:
+        return None
+    here = (place.latitude_e7 / 1e7, place.longitude_e7 / 1e7)
+    level = _chord_m((survey.latitude, survey.longitude), here, survey.altitude_m)
+    height = None
+    if place.height_mm is not None and place.vertical_mm is not None:
+        height = place.height_mm - round(survey.altitude_m * 1000)
+    return Apart(
+        *(round(level * 1000), _allowed(survey, place.horizontal_mm)),
+        *(height, _allowed(survey, place.vertical_mm or 0)),
+    )
+
+
+def _allowed(survey: Survey, accuracy_mm: int) -> int:
+    return math.ceil(SIGMAS * math.hypot(survey.accuracy_m * 1000, accuracy_mm)) + MARGIN_MM
+
+
+def _chord_m(one: tuple[float, float], other: tuple[float, float], height_m: float) -> float:
+    return math.dist(_earth_fixed(one, height_m), _earth_fixed(other, height_m))
+
+
+def _earth_fixed(degrees: tuple[float, float], height_m: float) -> tuple[float, float, float]:
+    latitude, longitude = map(math.radians, degrees)
+    squared = FLATTENING * (2 - FLATTENING)  # of the eccentricity
+    across = AXIS_M / math.sqrt(1 - squared * math.sin(latitude) ** 2)
+    level = (across + height_m) * math.cos(latitude)
+    up = (across * (1 - squared) + height_m) * math.sin(latitude)
+    return level * math.cos(longitude), level * math.sin(longitude), up
+
+
+def _metres(mm: int) -> str:
+    return f"{mm / 1000:.1f} m" if mm < 100_000 else f"{mm / 1e6:,.1f} km"
+
+
+class Watch:
+    """One receiver. Instants are ns of the clock of durations."""
+
+    def __init__(self, survey: Survey | None) -> None:
+        self._survey = survey
+        self._apart: Apart | None = None  # at the last epoch; None: nothing was measured then
+        self._why = "no position yet"  # nothing is concluded
+        self._doubted: Apart | None = None  # as it was found last
+        self._outside_ns: int | None = None  # since when it is beyond
+        self._inside_ns: int | None = None  # since when it is well within
+        self._trusted = False
+
+    def hear(self, fix: Fix, at_ns: int, trusted: bool) -> None:
+        """An epoch. `trusted`: nothing suggests that the receiver is deceived."""
+        self._trusted = trusted
+        self._apart, self._why = None, self._unmeasured(fix)
+        if self._why or self._survey is None or fix.place is None:
+            self._outside_ns = self._inside_ns = None
+            return
+        found = self._apart = apart(self._survey, fix.place)
+        if found is None:
+            return
+        self._outside_ns = None if found.within() else _since(self._outside_ns, at_ns)
+        well = trusted and found.within(CLEAR_FIFTHS)
+        self._inside_ns = _since(self._inside_ns, at_ns) if well else None
+        if self._outside_ns is not None:
+            if self._doubted or at_ns - self._outside_ns >= TRIP_NS:
+                self._doubted = found
+        elif self._inside_ns is not None and at_ns - self._inside_ns >= CLEAR_NS:
+            self._doubted = None
+
+    def lost(self, why: str) -> None:
+        """There is no epoch any more."""
+        self._apart, self._why = None, why
+        self._outside_ns = self._inside_ns = None
+
+    def found(self) -> Found:
+        """What is concluded now."""
+        if self._doubted is not None:
+            return Found(PlaceState.DOUBTED, *self._doubted.worst(), self._doubted.words())
+        if self._apart is None:
+            return Found(PlaceState.UNCHECKED, None, None, self._why)
+        worst, words = self._apart.worst(), self._apart.words()
+        if not self._apart.within():
+            return Found(PlaceState.UNCHECKED, *worst, words)
+        if not self._trusted:
+            return Found(PlaceState.UNCHECKED, *worst, f"{words}; but it may be deceived")
+        if self._apart.level_allowed > ALLOWED_MM_MAX:
+            return Found(PlaceState.UNCHECKED, *worst, f"{words}: too coarse to notice a move")
+        return Found(PlaceState.CHECKED, *worst, words)
+
+    def _unmeasured(self, fix: Fix) -> str:
+        """Why the position of an epoch says nothing; empty where it counts."""
+        if self._survey is None:
+            return "the site plan has no survey"
+        if fix.doubts & {Doubt.NO_FIX, Doubt.POSITION_INVALID} or fix.place is None:
+            return "no fix"
+        if fix.mode is Mode.FIXED:
+            return "in fixed mode it tells the point that it was given, wherever it stands"
+        if fix.mode is Mode.SURVEY:
+            return "it surveys itself in"
+        if fix.place.horizontal_mm is None:
+            return "it does not say how accurate its position is"
+        if not fix.place_counts:
+            return "nothing shows that its position is measured"
+        return "" if fix.time_counts else "it does not know what time it is"
+
+
+def _since(before_ns: int | None, at_ns: int) -> int:
+    return at_ns if before_ns is None else before_ns

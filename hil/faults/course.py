@@ -1,0 +1,151 @@
+"""What a record says of each measurement, and of each cross-check, in the order of its log: read
+while it is written, or after.
+
+1. Only what the record has committed counts, and it is read from its file alone: the class by the
+   receipt of each position, and the finding about it where that is worse.
+2. Arrivals are put on the bench's clock where the gateway's was set (`true_ns`).
+3. Frames that measure nothing, and the gateway's own words, are no measurements; of those, events
+   of checks are told.
+
+It checks no signature, and judges nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from drivers.c37118.frame import parse_header
+from drivers.c37118.stream import key_of
+from evidence import classification, cose, descriptor, event, head, observation, receipt
+from evidence.classification import Finding
+from evidence.code import SILENT, Event, Kind, Typ
+from evidence.observation import Sample
+from hil.faults.doubt import Change, Told
+from hil.faults.holding import line_name
+from record.schema import Entry
+from record.store import Store, open_reader
+
+_CHECKS = {Event.CHECK_TRIPPED: True, Event.CHECK_CLEARED: False}
+_PLAIN = (0, 0)
+Claims = Mapping[str, Mapping[int, list[int]]]  # by line and claimed instant: how wrong it was
+
+
+class _Read(NamedTuple):
+    """One measurement, and where it stands."""
+
+    run: bytes
+    subject: bytes
+    sample: Sample
+    line: str
+    klass: int
+    reason: int
+
+
+class Course:
+    """One record. `keys`: of the gateway's streams by number, where they are known; a PMU's frames
+    say it themselves. `close` lets go of the file.
+    """
+
+    def __init__(self, path: Path, gateway: str, keys: Mapping[int, str] | None = None) -> None:
+        self.changes: list[tuple[Change, str]] = []  # with the words
+        self._path, self._gateway = path, gateway
+        self._keys = dict(keys or {})
+        self._store: Store | None = None
+        self._next = 0
+        self._reads: list[_Read] = []
+        self._findings: list[Finding] = []
+        self._runs: dict[bytes, bytes] = {}  # by descriptor
+
+    def look(self, live: bool = True) -> None:
+        """Reads on. Raises StoreError, EvidenceError."""
+        if self._store is None:
+            self._store = open_reader(self._path, live)
+        self._store.snapshot()
+        try:
+            for entry in self._store.entries(self._next):
+                self._entry(entry)
+                self._next = entry.idx + 1
+        finally:
+            self._store.rollback()
+
+    def close(self) -> None:
+        """Idempotent; the next look goes on from there."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def told(
+        self, claims: Claims | None = None, true_ns: Callable[[int], int] = lambda tai: tai
+    ) -> list[Told]:
+        """Every measurement read so far. `claims`: what PMUs say of how wrong they were."""
+        by_place: dict[tuple[bytes, int | None], list[Finding]] = {}
+        for finding in self._findings:
+            by_place.setdefault((finding.run, finding.stream), []).append(finding)
+        found = []
+        for one in self._reads:
+            about = [
+                *by_place.get((one.run, one.sample.stream), ()),
+                *by_place.get((one.run, None), ()),
+            ]
+            found.append(self._told(one, about, claims or {}, true_ns))
+        return found
+
+    def _told(
+        self,
+        one: _Read,
+        about: list[Finding],
+        claims: Claims,
+        true_ns: Callable[[int], int],
+    ) -> Told:
+        sample, grade = one.sample, (one.klass, one.reason)
+        for finding in about:
+            first, last = finding.first_seq or 0, finding.last_seq
+            inside = first <= sample.seq and (last is None or sample.seq <= last)
+            if inside and finding.subject in (None, one.subject) and finding.klass > grade[0]:
+                grade = (finding.klass, finding.reason)
+        arrived = true_ns(sample.tai + sample.heard)
+        late_ns = arrived - sample.tai
+        offs = claims.get(one.line, {}).get(sample.tai, [0])
+        off_ns = min(offs, key=lambda off: abs(late_ns + off))
+        return Told(one.line, sample.tai, arrived, sample.bound, sample.flags, *grade, off_ns)
+
+    # --- the log
+
+    def _entry(self, entry: Entry) -> None:
+        message = cose.read(entry.encoded)
+        if entry.typ == Typ.DESCRIPTOR:
+            self._runs[message.name] = descriptor.read(message.payload).run
+        elif entry.typ == Typ.CLASSIFICATION:
+            self._findings += classification.read(message.payload).findings
+        elif entry.typ == Typ.HEAD:
+            self._batch(entry, message.payload)
+
+    def _batch(self, entry: Entry, payload: bytes) -> None:
+        classed = receipt.read(cose.read(entry.receipt).payload).classed
+        body, at = self._store.body(entry.idx) or b"" if self._store else b"", 0
+        for part in head.read(payload).ranges:
+            rows = [row for row in classed if row.stream == part.stream]
+            for seq in range(part.first_seq, part.last_seq + 1):
+                sample, _, at = observation.read_at(body, at)
+                grade = next(
+                    (row[3:5] for row in rows if row.first_seq <= seq <= row.last_seq), _PLAIN
+                )
+                if sample.kind == Kind.EVENT:
+                    self._event(sample)
+                elif sample.kind not in SILENT:
+                    run, line = self._runs[part.descriptor], self._line(sample)
+                    self._reads.append(_Read(run, entry.subject, sample, line, *grade))
+
+    def _line(self, sample: Sample) -> str:
+        if sample.kind == Kind.C37118:
+            self._keys.setdefault(sample.stream, key_of(parse_header(sample.raw).idcode))
+        return line_name(self._gateway, self._keys.get(sample.stream, "?"))
+
+    def _event(self, sample: Sample) -> None:
+        noticed = event.read(sample.raw)
+        if noticed.check is None:
+            return
+        key = self._keys.get(sample.stream, "") if sample.stream else ""
+        line = line_name(self._gateway, key) if key else None
+        change = Change(noticed.check, _CHECKS[noticed.event], sample.tai, line)
+        self.changes.append((change, noticed.text))

@@ -1,0 +1,75 @@
+"""What a sample leans on for its time and place: the gateway's verdict that held when it was heard,
+and the receivers' fixes that the verdict leans on.
+
+1. The verdict is the last in stream 0 of that device that it had heard before the sample; of the
+   run before, where its own has none yet.
+2. The fix is the last in the stream that the verdict names, heard before the verdict; it is read
+   back from the receiver's own bytes by the same code as on the gateway.
+3. How far is looked back is bounded: nothing found within it is "not found", and not "none".
+"""
+
+from typing import NamedTuple
+
+from drivers.gnss.epoch import Epochs
+from drivers.gnss.fix import Fix
+from drivers.line import Instant
+from evidence import verdict
+from evidence.code import Kind
+from evidence.refusal import EvidenceError
+from evidence.verdict import Verdict
+from record.lookup import Lookup, Seen
+
+OWN_STREAM = 0  # the gateway's
+SPANS_MAX = 4096  # looked at: a verdict comes every 10 s, and a span of stream 0 is one batch
+RUNS_MAX = 8
+
+
+class Leaning(NamedTuple):
+    """An observation that a sample leans on. `verdict`, `fix`: None where its bytes are none."""
+
+    seen: Seen
+    verdict: Verdict | None = None
+    fix: Fix | None = None
+
+
+def verdict_of(lookup: Lookup, seen: Seen) -> Leaning | None:
+    """Raises StoreError."""
+    found = _last(lookup, seen, OWN_STREAM, Kind.VERDICT, seen.heard)
+    if found is None:
+        return None
+    try:
+        return Leaning(found, verdict.read(found.sample.raw))
+    except EvidenceError:
+        return Leaning(found)
+
+
+def fixes_of(lookup: Lookup, leaning: Leaning) -> dict[int, Leaning | None]:
+    """By the stream of each receiver that the verdict names. Raises StoreError."""
+    said = leaning.verdict.receivers if leaning.verdict is not None else ()
+    found: dict[int, Leaning | None] = {}
+    for receiver in said:
+        last = _last(lookup, leaning.seen, receiver.stream, Kind.FIX, leaning.seen.heard)
+        found[receiver.stream] = None if last is None else Leaning(last, None, _read_fix(last))
+    return found
+
+
+def _last(lookup: Lookup, of: Seen, stream: int, kind: Kind, until: int) -> Seen | None:
+    run = of.run
+    for _ in range(RUNS_MAX):
+        found = lookup.last_before(run, stream, int(kind), until, SPANS_MAX)
+        if found is not None:
+            return found
+        before = lookup.before(run)
+        if before is None:
+            return None
+        run = before
+    return None
+
+
+def _read_fix(seen: Seen) -> Fix | None:
+    """The last epoch in the receiver's bytes."""
+    sample = seen.sample
+    heard = Instant(seen.heard, sample.heard_bound)
+    epochs = Epochs(through_gpsd=sample.raw.startswith(b"{"))
+    items = [*epochs.feed(sample.raw, heard), *epochs.flush(heard)]
+    return next((item for item in reversed(items) if isinstance(item, Fix)), None)
