@@ -189,7 +189,8 @@ class Gear:
             "chronyd", argv, within=True, environment=self._environment
         )
         await program.says("chronyd version", READY_S)
-        self._clock.append(f"chrony:?host={reference.command}&chronyc={found('chronyc')}")
+        where = f"host={reference.command}&chronyc={found('chronyc')}"
+        self._clock.append(f"chrony:?name=chrony&{where}")
 
     async def _start_ptp(self, chamber: Chamber) -> None:
         await chamber.run("ip", "link", "add", _FAR, "type", "veth", "peer", "name", _NEAR)
@@ -206,7 +207,7 @@ class Gear:
         program = self._starts.start_program("ptp4l", argv, within=True)
         await program.says("new foreign master", READY_S)
         reply = self._folder / "pmc.sock"
-        self._clock.append(f"ptp:{where}?pmc={found('pmc')}&reply={reply}")
+        self._clock.append(f"ptp:{where}?name=ptp&pmc={found('pmc')}&reply={reply}")
 
     async def _start_meter(self, bus: str) -> None:
         file = self._folder / "meter.toml"
