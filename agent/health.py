@@ -71,6 +71,8 @@ class SourceHealth:
         """Where its devices say that they stand: by stream and IDCODE, degrees, and m that were
         lost in rounding. None: they do not say.
         """
+        if not setup.configuration:
+            return  # nothing is known now: what was said last stands
         others = sum(len(told) for key, told in self.places.items() if key != setup.key)
         if others + len(setup.blocks) <= PLACES_MAX:
             self.places[setup.key] = {
