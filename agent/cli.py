@@ -1,4 +1,4 @@
-"""`gridseal-agent`: run, check, status, export, listen.
+"""`gridseal-agent`: run, check, status, clock, export, listen.
 
 Exit codes: 0 well, 1 it failed at work, 2 it was told something wrong.
 
@@ -14,12 +14,11 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from agent import config, listen
+from agent import clockface, config, listen
 from agent.config import Gateway
 from drivers import registry
-from drivers.keystore.uri import KeyStoreError, open_signer
 from drivers.line import Clock, Source
 from evidence import anchor, cose, instant
 from evidence.code import Typ
@@ -54,8 +53,15 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "gridseal-agent",
         description="Hears devices, seals every sample, forwards it to the record.",
     )
@@ -64,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run the gateway until SIGTERM or Ctrl-C"),
         ("check", _check, "read the configuration; say what lines carry, and who says what place"),
         ("status", _status, "ask the running agent how it is"),
+        ("clock", clockface.main, "say how far the clock may be off, by which source, and why"),
         ("export", _export, "write a part of the archive as a file that proves itself"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -73,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(call=call)
         if name == "export":
             _add_export(command)
+        if name == "clock":
+            clockface.add(command)
         if name == "check":
             told = (
                 "open the lines of PMUs and receivers for up to so many seconds, to compare places"
@@ -129,7 +138,7 @@ def _run(arguments: argparse.Namespace) -> int:
         level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     gateway = config.load(arguments.config)
-    ready = _prepared(gateway)
+    ready = _prepared(gateway, waits=True)
     elsewhere = check.refusal(gateway)
     if elsewhere:
         text = f"the survey is {elsewhere}; the authority makes a new one: gridseal-provision grant"
@@ -157,15 +166,19 @@ class _Ready(NamedTuple):
     loads: tuple[str, ...]  # what each source's line has to carry, in words
 
 
-def _prepared(gateway: Gateway) -> _Ready:
-    """All that can be made before anything is opened. Raises ConfigError for what cannot."""
+def _prepared(gateway: Gateway, waits: bool = False) -> _Ready:
+    """All that can be made before anything is opened. Raises ConfigError for what cannot.
+
+    `waits`: a key store that is away is waited for later.
+    """
     from agent.clock import SystemClock, leap_table
+    from agent.signature import device_key
 
     section = gateway.file.clock
     table = leap_table(gateway.path(section.leap_seconds) if section.leap_seconds else None)
     clock = SystemClock(table)
     loads = tuple(_load_words(gateway, source, clock) for source in gateway.sources)
-    device = _device(gateway)
+    device = device_key(gateway, waits)
     _check_credential(gateway, table.utc_ns(clock.now().tai) // NS)
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
@@ -255,20 +268,6 @@ def _expected(gateway: Gateway, source: Source, clock: Clock) -> tuple[int, tupl
     return stream.frame_bytes, (stream.rate, 1)
 
 
-def _device(gateway: Gateway) -> Signer:
-    """The device key, which must be the one that the credential names. Raises ConfigError."""
-    try:
-        device = open_signer(gateway.file.gateway.key, gateway.folder)
-    except KeyStoreError as fault:
-        raise ConfigError(fault.place, "", fault.text) from fault
-    held = gateway.credential.says.key
-    if device.public != held:
-        here, there = device.public.fingerprint[:16], held.fingerprint[:16]
-        text = f"is key {here}, the credential is for {there}"
-        raise ConfigError(gateway.file.gateway.key, "", text)
-    return device
-
-
 def _transport(gateway: Gateway, device: Signer) -> "Transport":
     """What carries requests to the record, by its address. Raises ConfigError."""
     section, dscp = gateway.file.record, gateway.file.uplink.dscp
@@ -352,6 +351,8 @@ def _words(told: dict[str, Any]) -> str:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
+    if told["key_fault"]:
+        lines.append(f"KEY STORE AWAY, batches wait: {told['key_fault']}")
     return "\n".join(lines)
 
 

@@ -1,5 +1,5 @@
 """What `listen` shows: a block in a terminal that renews itself, plain lines elsewhere, objects for
-programs.
+programs. And what else renews itself: Block.
 
 1. The block is drawn DRAWS_A_S times a second at most, whatever arrives, and is never higher than
    the terminal. What comes last is drawn, though nothing follows it.
@@ -83,12 +83,41 @@ class Lines:
         self._out.flush()
 
 
+class Block:
+    """Rows in a terminal, each time drawn over those before."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._rows = 0  # as it stands
+
+    def draw(self, rows: Sequence[str]) -> None:
+        """Never higher or wider than the terminal."""
+        width, height = shutil.get_terminal_size()
+        room = max(height - ROWS_LEFT, 1)
+        if len(rows) > room:
+            rows = [*rows[: room - 1], f"... and {len(rows) - room + 1} rows more"]
+        self.wipe()
+        self._out.write("".join(f"{row[: width - 1]}\n" for row in rows))
+        self._out.flush()
+        self._rows = len(rows)
+
+    def wipe(self) -> None:
+        """Takes it away."""
+        if self._rows:
+            self._out.write(_UP_AND_CLEAR.format(self._rows))
+            self._rows = 0
+
+    def leave(self) -> None:
+        """It stays, and what comes next stands below it."""
+        self._rows = 0
+
+
 class Panel:
     """A block that renews itself. `now()`: seconds, of a clock that does not step."""
 
     def __init__(self, out: TextIO, now: Callable[[], float]) -> None:
         self._out, self._now = out, now
-        self._rows = 0  # of the block, as it stands
+        self._block = Block(out)
         self._drawn = 0.0
         self._stale = False  # the block says less than is known
         self._streams: Mapping[str, Stream] = {}
@@ -96,7 +125,7 @@ class Panel:
         self._last_fault = ""
 
     def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
-        self._wipe()
+        self._block.wipe()
         self._out.write("".join(f"{line}\n" for line in words))
         self._out.flush()
         self._drawn, self._stale = 0.0, True  # the block is drawn again below it at once
@@ -113,30 +142,19 @@ class Panel:
             self._draw()
 
     def _draw(self) -> None:
-        width, height = shutil.get_terminal_size()
         rows = [row for stream in self._streams.values() for row in _block(stream)]
         if self._noticed:
             rows.append(noticed_words(self._noticed))
         if self._last_fault:
             rows.append(f"last fault: {self._last_fault}")
-        room = max(height - ROWS_LEFT, 1)
-        if len(rows) > room:
-            rows = [*rows[: room - 1], f"... and {len(rows) - room + 1} rows more"]
-        self._wipe()
-        self._out.write("".join(f"{row[: width - 1]}\n" for row in rows))
-        self._out.flush()
-        self._rows, self._drawn, self._stale = len(rows), self._now(), False
+        self._block.draw(rows)
+        self._drawn, self._stale = self._now(), False
 
     def ended(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
         if self._stale:
             self._draw()
-        self._rows = 0  # the block stays
+        self._block.leave()
         self.said(words, told)
-
-    def _wipe(self) -> None:
-        if self._rows:
-            self._out.write(_UP_AND_CLEAR.format(self._rows))
-            self._rows = 0
 
 
 def _block(stream: Stream) -> list[str]:

@@ -38,6 +38,7 @@ BENCHES = {
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
     "capture": ("what hearing GOOSE and Sampled Values from a cable costs", ("seconds",)),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
+    "bound": ("whether the bound of the clock holds, over a simulated day", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }

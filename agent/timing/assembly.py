@@ -36,7 +36,7 @@ def timekeeping(
 
 def by_kernel(clock: SystemClock) -> Timekeeping:
     """What goes without configuration: this machine's own kernel is asked."""
-    return Timekeeping(clock, CLASSES[DEFAULT], [Kernel("kernel:", clock)])
+    return Timekeeping(clock, CLASSES[DEFAULT], [Kernel("kernel", clock)])
 
 
 def _latency_ns(source: Source) -> int:

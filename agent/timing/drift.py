@@ -29,6 +29,9 @@ POINTS_MAX = 56
 POINTS_AFTER = 44  # enough from a second to WINDOW_NS_MAX
 SPACING = 2  # no farther from each other than half of their age
 HORIZON_NS = 600 * NS
+SEEK_NS = 8 * NS
+FEW = 16  # below that, the best W is looked for each time,
+POOR = 4  # and while it begins at a point of a source that was so much worse
 WINDOW_NS_MAX = 6 * 3600 * NS  # a frequency of before that says less than the class
 
 
@@ -92,12 +95,13 @@ class Drift:
 
     def __init__(self, oscillator: Oscillator) -> None:
         self._oscillator = oscillator
-        self._points: list[Point] = []
-        self.course: Course | None = None
+        self.forget()
 
     def forget(self) -> None:
-        self._points.clear()
-        self.course = None
+        self._points: list[Point] = []
+        self._start: Point | None = None  # of the best W
+        self._sought_ns = 0
+        self.course: Course | None = None
 
     def measured(self, point: Point) -> None:
         """A new point. One that is not later than the last is passed over."""
@@ -105,24 +109,41 @@ class Drift:
         if points and point.mono_ns <= points[-1].mono_ns:
             return
         points.append(point)
+        if len(points) <= FEW:
+            self._start = None
         if len(points) > POINTS_MAX:
             self._thin()
         self.course = self._best(point)
 
     def _best(self, last: Point) -> Course:
-        """Invariant 2. Whichever W is taken holds: which is the best may be told roughly."""
-        oscillator = self._oscillator
-        best = Course(oscillator, last, 0, UNMEASURED_PPT, 0)
-        least_ppt = UNMEASURED_PPT
+        """Invariant 2. Whichever W is taken holds: which is the best may be told roughly, and is
+        looked for now and then.
+        """
+        start = self._start
+        stale = last.mono_ns - self._sought_ns >= SEEK_NS
+        if start is None or stale or start.error_ns > POOR * last.error_ns:
+            self._start, self._sought_ns = self._best_start(last), last.mono_ns
+        if self._start is None:
+            return Course(self._oscillator, last, 0, UNMEASURED_PPT, 0)
+        window_ns = last.mono_ns - self._start.mono_ns
+        rate_ppt = (last.phase_ns - self._start.phase_ns) * PPT // window_ns
+        off_ppt = self._off_ppt(self._start, last)
+        return Course(self._oscillator, last, rate_ppt, off_ppt, window_ns)
+
+    def _best_start(self, last: Point) -> Point | None:
+        best, least_ppt = None, UNMEASURED_PPT
         for point in self._points[:-1]:
             window_ns = last.mono_ns - point.mono_ns
-            off_ppt = up((point.error_ns + last.error_ns) * PPT, window_ns) + oscillator.noise_ppt
-            unsure_ppt = off_ppt + oscillator.change_ppt((HORIZON_NS + window_ns) // 2)
+            change_ppt = self._oscillator.change_ppt((HORIZON_NS + window_ns) // 2)
+            unsure_ppt = self._off_ppt(point, last) + change_ppt
             if unsure_ppt < least_ppt:
-                rate_ppt = (last.phase_ns - point.phase_ns) * PPT // window_ns
-                best = Course(oscillator, last, rate_ppt, off_ppt, window_ns)
-                least_ppt = unsure_ppt
+                best, least_ppt = point, unsure_ppt
         return best
+
+    def _off_ppt(self, point: Point, last: Point) -> int:
+        window_ns = last.mono_ns - point.mono_ns
+        off_ppt = up((point.error_ns + last.error_ns) * PPT, window_ns)
+        return off_ppt + self._oscillator.noise_ppt
 
     def _thin(self) -> None:
         """Invariant 3. A point goes where those beside it are near each other without it."""

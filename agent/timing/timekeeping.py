@@ -14,9 +14,10 @@ It weighs nothing itself (agent/timing/choice.py does), and sets no clock.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from agent.clock import SystemClock
+from agent.clock import BOOT_JUMP_NS, SystemClock
+from agent.timing import face
 from agent.timing.choice import Chooser
 from agent.timing.jitter import Jitter
 from agent.timing.opinion import Opinion, Ruling, TimeKeeper
@@ -67,7 +68,7 @@ class Timekeeping:
         tell: Callable[[Ruling], None] | None = None,
     ) -> None:
         self.ruling: Ruling | None = None  # the last
-        self._clock, self._tell = clock, tell
+        self._clock, self._oscillator, self._tell = clock, oscillator, tell
         self._jitter = Jitter(_Clocks(clock))
         self._chooser = Chooser(oscillator, self._jitter.ns)
         self._keepers = {keeper.name: keeper for keeper in keepers}
@@ -75,6 +76,7 @@ class Timekeeping:
         self._asking: dict[str, asyncio.Task[Opinion]] = {}
         self._words: dict[str, Opinion] = {}  # the last of each that is asked
         self._steps = Steps()
+        self._asleep_ns = clock.boottime_ns() - clock.monotonic_ns()
 
     def hear(self, name: str, fix: Fix) -> None:
         """A receiver told an epoch. It is ruled on at once: within a second of an epoch that jumped
@@ -116,7 +118,13 @@ class Timekeeping:
         await asyncio.gather(*asking, return_exceptions=True)
         await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
 
+    def report(self) -> dict[str, Any]:
+        """The last ruling, as one object."""
+        now_ns, tai_ns = self._clock.monotonic_ns(), self._clock.tai_ns()
+        return face.told(self.ruling, now_ns, tai_ns, self._oscillator.name, self._clock.table)
+
     def _rule(self) -> None:
+        self._look_for_sleep()
         now_ns, tai_ns, raw_ns, _ = self._jitter.read()
         words = [self._word(name, now_ns) for name in self._keepers]
         words += [one.opinion(now_ns) for one in self._heard.values()]
@@ -126,6 +134,13 @@ class Timekeeping:
         self._clock.rule(ruling, tai_ns - now_ns)
         if self._tell is not None:
             self._tell(ruling)
+
+    def _look_for_sleep(self) -> None:
+        """What the oscillator did while the machine slept nobody knows: no clock of it ran."""
+        asleep_ns = self._clock.boottime_ns() - self._clock.monotonic_ns()
+        if abs(asleep_ns - self._asleep_ns) > BOOT_JUMP_NS:
+            self._chooser.forget()
+        self._asleep_ns = asleep_ns
 
     def _word(self, name: str, now_ns: int) -> Opinion:
         """Rule 1."""

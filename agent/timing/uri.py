@@ -7,8 +7,8 @@
     ublox:///dev/ttyACM0, nmea:///dev/ttyS0, gpsd://HOST    a receiver, as [[source]] declares one
 
 1. What stands after ? are options by name; one that is unknown is refused with the nearest.
-2. A source's name is what stands before the ?, or its option `name`. Rulings and verdicts call it
-   by that.
+2. A source's name is what stands before the ? (kernel, ptp:/var/run/ptp4l), or its option `name`.
+   Rulings and verdicts call it by that.
 
 It opens nothing and runs nothing.
 """
@@ -153,7 +153,7 @@ def _options(given: dict[str, str], kind: Any) -> Options:
 
 
 def _name(text: str, given: str | None) -> str:
-    name = text.partition("?")[0] if given is None else given
+    name = text.partition("?")[0].removesuffix(":") if given is None else given
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or name != name.strip():
         raise _fault(f"{name[:80]!r} is no name of 1 to {NAME_CHARACTERS_MAX} characters", "name")
     return name

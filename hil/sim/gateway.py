@@ -92,7 +92,9 @@ class Gateway:
         self._slave, self._daemon = Slave(chance), Daemon(chance)
         self._hands = Hands(self.machine)
         self._receiver = Receiver("serial", LATENCY_NS, self._hands)
-        self._file = folder / "assert"
+        # Kept open, since the text only ever grows; a file of its own each second costs more than
+        # all the rest.
+        self._file = (folder / "assert").open("wb", buffering=0)
         options = PpsOptions(str(folder), receiver="serial")
         self._pps = PpsKeeper("pulse", options, self._hands, self._receiver)
         self._spread = Spread()
@@ -111,8 +113,9 @@ class Gateway:
             source.lost = any(at_s in span for span in self._losses.get(name, ()))
         # A receiver without a fix gives no pulse, and one whose pulse is cut off tells on.
         text = self._pulse.second(machine, utc_s)
-        if text is not None:
-            self._file.write_bytes(text)
+        if text is not None and "pulse" in self._names:
+            self._file.seek(0)
+            self._file.write(text)
         self._line.second(at_s)
         self._at(at_s, self._line.after_s)
         tai = (utc_s + TAI_UTC_S) * NS
@@ -123,6 +126,9 @@ class Gateway:
         ruling = self._rule()
         self._discipline(found)
         return ruling
+
+    def close(self) -> None:
+        self._file.close()
 
     def _sources(self) -> dict[str, Any]:
         return {

@@ -15,11 +15,11 @@ from tests.agent.conftest import Folder
 @pytest.mark.parametrize(
     ("text", "name", "options"),
     [
-        ("kernel:", "kernel:", KernelOptions()),
+        ("kernel:", "kernel", KernelOptions()),
         ("kernel:?name=mine", "mine", KernelOptions()),
-        ("chrony:", "chrony:", ChronyOptions()),
-        ("chrony:?host=/run/c.sock&chronyc=/opt/chronyc", "chrony:", None),
-        ("ptp:", "ptp:", PtpOptions()),
+        ("chrony:", "chrony", ChronyOptions()),
+        ("chrony:?host=/run/c.sock&chronyc=/opt/chronyc", "chrony", None),
+        ("ptp:", "ptp", PtpOptions()),
         ("ptp:/var/run/ptp4lro?domain=254", "ptp:/var/run/ptp4lro", None),
         ("pps:///sys/class/pps/pps0?receiver=gps&delay_ns=250", "pps:///sys/class/pps/pps0", None),
         ("pps:/sys/class/pps/pps0?accuracy_ns=1000", "pps:/sys/class/pps/pps0", None),
@@ -111,7 +111,7 @@ def test_a_gateway_has_sources_of_time_and_receivers_among_its_sources(folder: F
         )
     )
     assert [one.name for one in found.timekeepers] == [
-        *("kernel:", "ntp", "pps:///sys/class/pps/pps0")
+        *("kernel", "ntp", "pps:///sys/class/pps/pps0")
     ]
     assert found.sources[-1].name == "roof"
     assert found.sources[-1].scheme == "gpsd"
@@ -120,7 +120,7 @@ def test_a_gateway_has_sources_of_time_and_receivers_among_its_sources(folder: F
 @pytest.mark.parametrize(
     ("sources", "key", "says"),
     [
-        (("kernel:", "kernel:"), "clock.sources[1]", "'kernel:' is there already"),
+        (("kernel:", "kernel:"), "clock.sources[1]", "'kernel' is there already"),
         (("kernel:", "gpsd://127.0.0.1?name=pmu-a"), "clock.sources[1]", "is there already"),
         (("kernel:", "ptp:?domian=1"), "clock.sources[1]", "domian: unknown; did you mean"),
         (("pps:///p?receiver=rof", "gpsd://h?name=roof"), "clock.sources", "did you mean 'roof'"),
