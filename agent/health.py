@@ -3,7 +3,7 @@
 1. Nothing here is needed to seal, keep or forward; it only tells.
 2. Latency is a histogram of LATENCY_BUCKETS buckets of 1 ms: two numbers to add, whatever the rate.
 
-No secret and no measured value is in it.
+No secret and no measured value is in it; where devices say that they stand is.
 """
 
 from collections import Counter, deque
