@@ -1,12 +1,13 @@
 """What is made of several sources of time: who is believed, how far, and what contradicts it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.timing.choice import AGE_NS_MAX, BOUND_NS_MAX, WITNESS_NS
+from agent.timing.choice import AGE_NS_MAX, BOUND_NS_MAX, CALM_NS, WITNESS_NS
 from agent.timing.opinion import Opinion
 from evidence.code import Flag, TimeSource
 from evidence.leap import NS
@@ -230,6 +231,38 @@ def test_a_word_from_before_a_step_is_moved_by_it():
     assert bound(bench.rule(word)) >= 3 * NS
 
 
+def test_a_word_is_moved_by_what_the_clock_has_done_since():
+    bench = Bench()
+    settle(bench, 60, ("gnss",))
+    word = bench.gnss()
+    for step_ns in (0, 0, 3 * NS, 0):
+        bench.second()
+        bench.step(step_ns)
+        ruling = bench.rule(word)
+    assert state(ruling, "gnss")[0] is State.CHOSEN
+    assert 3 * NS < bound(ruling) < 3 * NS + 20 * US
+
+
+def test_nothing_is_learnt_from_one_that_is_contradicted():
+    """GNSS is pulled so slowly that a crystal may have done it, a daemon follows, PTP stays; then
+    both are lost, and what is carried on is what was known before.
+    """
+    bench = Bench()
+    settle(bench, 120, ("gnss", "ptp"))
+    bench.slewed_ppb += 200
+    pulled_ns = 0
+    for _ in range(600):
+        bench.second()
+        pulled_ns += 200
+        ruling = bench.rule(bench.gnss(-pulled_ns), bench.ptp())
+    assert ruling.flags & Flag.CLOCK_DOUBTED
+    for _ in range(20):
+        bench.second()
+        ruling = bench.rule(bench.silent("gnss", GNSS), bench.silent("ptp", PTP))
+    assert ruling.flags & Flag.HOLDOVER
+    assert bound(ruling) >= bench.offset_ns > 100 * US
+
+
 def test_one_that_may_be_deceived_vouches_for_nothing_and_nor_does_its_kind():
     bench = Bench()
     settle(bench, 60, ("gnss", "ptp"))
@@ -334,6 +367,45 @@ def test_a_source_that_comes_and_goes_does_not_make_the_choice_flap():
     assert changes(chosen) <= 2 * 120 // 10
 
 
+def test_a_source_alone_that_comes_and_goes_does_not_make_holdover_flicker():
+    bench = Bench()
+    settle(bench, 60, ("gnss",))
+    held = []
+    for at in range(120):
+        bench.second()
+        word = bench.gnss() if at % 4 < 2 else bench.silent("gnss", GNSS)
+        held.append(bool(bench.rule(word).flags & Flag.HOLDOVER))
+    assert 2 < changes(held) <= 2 * 120 // 10
+
+
+def test_one_that_is_a_little_better_for_long_does_not_take_over():
+    bench = Bench()
+    settle(bench, 60, ("gnss", "ptp"))
+    for _ in range(60):
+        bench.second()
+        assert bench.rule(bench.gnss(0, 2_000), bench.ptp(0, 1_800)).chosen == "gnss"
+    for _ in range(12):
+        bench.second()
+        ruling = bench.rule(bench.gnss(0, 20_000), bench.ptp(0, 1_800))
+    assert ruling.chosen == "ptp"
+
+
+def test_two_at_the_edge_of_contradiction_do_not_make_doubt_flicker():
+    bench = Bench()
+    doubts = []
+    for at in range(60):
+        bench.second()
+        gap_ns = 9 * US if at % 2 else 3 * US
+        ruling = bench.rule(bench.gnss(gap_ns, 3 * US), bench.ptp(0, 2 * US))
+        doubts.append(bool(ruling.flags & Flag.CLOCK_DOUBTED))
+    assert changes(doubts) <= 1
+    assert doubts[-1]
+    for _ in range(CALM_NS // NS + 1):
+        bench.second()
+        ruling = bench.rule(bench.gnss(1 * US, 3 * US), bench.ptp(0, 2 * US))
+    assert not ruling.flags & Flag.CLOCK_DOUBTED
+
+
 @given(st.lists(st.tuples(*[st.integers(-400, 400)] * 2), min_size=60, max_size=60))
 @settings(max_examples=20)
 def test_two_that_are_alike_do_not_make_the_choice_flap(noise):
@@ -345,7 +417,7 @@ def test_two_that_are_alike_do_not_make_the_choice_flap(noise):
     assert changes(chosen) <= 1
 
 
-def changes(chosen: list[str | None]) -> int:
+def changes(chosen: Sequence[object]) -> int:
     return sum(one != other for one, other in pairwise(chosen))
 
 
