@@ -135,7 +135,7 @@ def _channel(
     stream: siteplan.Stream,
     buses: _Buses,
 ) -> Channel:
-    known = _planned(stream, block.idcode, channel.name)
+    known = planned(stream, block.idcode, channel.name)
     bus = buses.plan.bus_of(stream, known)
     aliases, offset = (None, None) if bus is None else buses.told(bus)
     return Channel(
@@ -157,7 +157,8 @@ def _channel(
     )
 
 
-def _planned(stream: siteplan.Stream, idcode: int, name: str) -> siteplan.Channel:
+def planned(stream: siteplan.Stream, idcode: int, name: str) -> siteplan.Channel:
+    """What the plan says of a channel of one device of a stream; nothing, where it names none."""
     for item in stream.channel:
         if item.name == name and item.idcode in (None, idcode):
             return item

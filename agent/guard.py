@@ -60,10 +60,8 @@ STEP_NS = 12_500_000
 FLAT_NS = 50 * MS  # a clock that is late stays so; a line that drains or fills does not
 _CYCLES_NS = ((60, NS // 60), (50, NS // 50))
 # What doubts a stream's clock; the last two are agent.beside's.
-OF_CLOCK = (
-    *(Check.EARLY, Check.LATE, Check.ARRIVAL_STEPPED),
-    *(Check.PAIR_ANGLE, Check.PAIR_RATE),
-)
+OF_ARRIVAL = (Check.EARLY, Check.LATE, Check.ARRIVAL_STEPPED)
+OF_CLOCK = (*OF_ARRIVAL, Check.PAIR_ANGLE, Check.PAIR_RATE)
 _STAMPED, _LOCKED, _LEAP = int(Flag.AGENT_STAMPED), int(Flag.LOCKED), int(Flag.LEAP)
 _TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV})  # on time or late
 _LOOKED_AT = _TIMED | {Kind.GOOSE, Kind.MODBUS}
@@ -101,7 +99,7 @@ class Guard:
     def __init__(self, line: Stream | None = None, table: LeapTable = BUILT_IN) -> None:
         self._line, self._table = line, table
         self._standing: set[Check] = set()
-        self._clean = {Check.EARLY: 0, Check.LATE: 0, Check.ARRIVAL_STEPPED: 0}
+        self._clean = dict.fromkeys(OF_ARRIVAL, 0)
         self._windows: deque[_Window] = deque(maxlen=int(MEMORY_NS // WINDOW_NS))
         self._looked_at = self._timed = self._steady = False
         self._period_ns = self._limit_ns = self._step_ns = 0

@@ -251,9 +251,7 @@ class Hearing:
         return []
 
     def _look(self, lane: Lane, frame: Frame, alike: list[Frame]) -> list[Frame]:
-        """A frame whose arrival is news to its lane's guard: what is found of it is stated before
-        it, and it carries the mark.
-        """
+        """What a frame's arrival shows is stated before it, and it carries the mark."""
         changes = lane.guard.look(frame, lane.last)
         if changes:
             alike = self._flush(lane, alike)
@@ -261,9 +259,7 @@ class Hearing:
         return alike
 
     def doubt(self, of: tuple[str, str], changes: Iterable[Change]) -> None:
-        """States what is found of a stream's clock, or no longer is. While anything is, its samples
-        say so.
-        """
+        """States what is found of a stream's clock, and marks its samples while anything is."""
         for check, found, text in changes:
             (self.checks.find if found else self.checks.clear)(check, of, text)
             self._lanes[of].doubted(self.checks.tripped(of, *OF_CLOCK))

@@ -1,8 +1,9 @@
 """Where the antenna is, as one receiver measures it, against where it was surveyed.
 
-1. A position counts that was measured just now, with an accuracy, by a receiver that nothing
-   suggests to be deceived (`Fix.place_counts`). A timing receiver at its fixed point tells what it
-   was told, and one that speaks NMEA without GST tells no accuracy: of those nothing is concluded.
+1. A position counts that was measured just now, by a receiver that nothing suggests to be deceived.
+   A timing receiver at its fixed point tells what it was told: of that nothing is concluded. One
+   that states no accuracy (NMEA without GST, gpsd without UBX) is taken for UNSTATED_MM: it checks
+   no place, and yet one that is in another town is found elsewhere.
 2. It is where it should be within three times the combined sigma of survey and receiver, and 10 m;
    level and height each by their own. One epoch beyond that takes back that it was checked; beyond
    it for TRIP_NS it is doubted, and within four fifths of it for CLEAR_NS it is not any more.
@@ -18,7 +19,7 @@ import math
 from typing import NamedTuple
 
 from drivers.gnss import fix as gnss
-from drivers.gnss.fix import Doubt, Fix, Mode
+from drivers.gnss.fix import PLACELESS, Doubt, Fix, Mode
 from evidence.leap import NS
 from evidence.siteplan import Survey
 from evidence.verdict import PlaceState
@@ -30,10 +31,13 @@ ALLOWED_MM_MAX = 100_000
 TRIP_NS = 5 * NS  # one wild epoch is none; a receiver at one epoch a second has said it six times
 CLEAR_NS = 10 * NS
 CLEAR_FIFTHS = 4  # of five: what trips at 13 m clears at 10
-# WGS84: NGA.STND.0036, table 3.1.
+# One sigma of who states none. GPS itself gives some 15 m, 95 %, at its worst (SPS Performance
+# Standard, 5th edition); half a sky between walls is worse.
+UNSTATED_MM = 100_000
+# WGS84: NGA.STND.0036 1.0.0 (2014).
 AXIS_M, FLATTENING = 6_378_137.0, 1 / 298.257223563
-# The geoid lies up to 107 m below the ellipsoid, and 86 m above it (EGM96).
-GEOID_MM = (-110_000, 90_000)
+UNSTATED = "it does not say how accurate its position is"
+GEOID_MM_MAX = 110_000  # sea level lies so far from the ellipsoid at the most (EGM96)
 
 
 class Apart(NamedTuple):
@@ -62,9 +66,8 @@ class Apart(NamedTuple):
             way = "above" if self.height >= 0 else "below"
             high, may = _metres(abs(self.height)), _metres(self.height_allowed)
             parts.append(f"{high} {way} it, {may} may be")
-            lowest, highest = GEOID_MM
-            only_height = self.level <= self.level_allowed and abs(self.height) > MARGIN_MM
-            if only_height and not self.within() and lowest <= self.height <= highest:
+            only_height = self.level <= self.level_allowed and not self.within()
+            if only_height and abs(self.height) <= GEOID_MM_MAX:
                 parts.append("is the survey's altitude one above sea level?")
         return "; ".join(parts)
 
@@ -78,17 +81,16 @@ class Found(NamedTuple):
     words: str
 
 
-def apart(survey: Survey, place: gnss.Place) -> Apart | None:
-    """A position against the survey. None where the receiver does not say how accurate it is."""
-    if place.horizontal_mm is None:
-        return None
+def apart(survey: Survey, place: gnss.Place) -> Apart:
+    """A position against the survey."""
+    accuracy_mm = UNSTATED_MM if place.horizontal_mm is None else place.horizontal_mm
     here = (place.latitude_e7 / 1e7, place.longitude_e7 / 1e7)
     level = _chord_m((survey.latitude, survey.longitude), here, survey.altitude_m)
     height = None
     if place.height_mm is not None and place.vertical_mm is not None:
         height = place.height_mm - round(survey.altitude_m * 1000)
     return Apart(
-        *(round(level * 1000), _allowed(survey, place.horizontal_mm)),
+        *(round(level * 1000), _allowed(survey, accuracy_mm)),
         *(height, _allowed(survey, place.vertical_mm or 0)),
     )
 
@@ -124,7 +126,7 @@ class Watch:
         self._doubted: Apart | None = None  # as it was found last
         self._outside_ns: int | None = None  # since when it is beyond
         self._inside_ns: int | None = None  # since when it is well within
-        self._trusted = False
+        self._trusted = self._stated = False
 
     def hear(self, fix: Fix, at_ns: int, trusted: bool) -> None:
         """An epoch. `trusted`: nothing suggests that the receiver is deceived."""
@@ -134,8 +136,7 @@ class Watch:
             self._outside_ns = self._inside_ns = None
             return
         found = self._apart = apart(self._survey, fix.place)
-        if found is None:
-            return
+        self._stated = fix.place.horizontal_mm is not None
         self._outside_ns = None if found.within() else _since(self._outside_ns, at_ns)
         well = trusted and found.within(CLEAR_FIFTHS)
         self._inside_ns = _since(self._inside_ns, at_ns) if well else None
@@ -161,6 +162,8 @@ class Watch:
             return Found(PlaceState.UNCHECKED, *worst, words)
         if not self._trusted:
             return Found(PlaceState.UNCHECKED, *worst, f"{words}; but it may be deceived")
+        if not self._stated:
+            return Found(PlaceState.UNCHECKED, *worst, f"{words}: {UNSTATED}")
         if self._apart.level_allowed > ALLOWED_MM_MAX:
             return Found(PlaceState.UNCHECKED, *worst, f"{words}: too coarse to notice a move")
         return Found(PlaceState.CHECKED, *worst, words)
@@ -175,9 +178,7 @@ class Watch:
             return "in fixed mode it tells the point that it was given, wherever it stands"
         if fix.mode is Mode.SURVEY:
             return "it surveys itself in"
-        if fix.place.horizontal_mm is None:
-            return "it does not say how accurate its position is"
-        if not fix.place_counts:
+        if fix.mode is not Mode.NAVIGATION or fix.doubts & PLACELESS:
             return "nothing shows that its position is measured"
         return "" if fix.time_counts else "it does not know what time it is"
 

@@ -16,12 +16,13 @@ It parses no protocol and touches no disk.
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import status
+from agent.beside import Neighbours
 from agent.clock import Jump, SystemClock
 from agent.config import Gateway
 from agent.health import Health
@@ -35,7 +36,7 @@ from agent.uplink import Uplink
 from agent.verdict import Steps, Verdicts
 from drivers import registry
 from drivers.gnss.fix import Fix
-from drivers.line import LinkError, Source
+from drivers.line import Frame, LinkError, Setup, Source
 from evidence.config import ConfigError
 from evidence.key import Signer
 
@@ -69,6 +70,7 @@ class Runner:
         self.health = Health()
         self._gateway, self._clock, self._random = gateway, clock, random
         self._hearing = Hearing(gateway.plan, clock, random, self.health)
+        self._neighbours = Neighbours(gateway.plan, self._hearing)
         receivers = [one.name for one in gateway.sources if one.scheme in registry.RECEIVERS]
         self._verdicts = Verdicts(
             self._hearing,
@@ -156,6 +158,7 @@ class Runner:
         self.health.clock = self._clock.fault or "synchronised"
         told = self.health.report() | self._verdicts.report()
         told["time"] = self._timekeeping.report() | {"flags": told["time"]["flags"]}
+        told["pairs"] = self._neighbours.report()
         return told
 
     async def _supervise(self, source: Source) -> None:
@@ -190,18 +193,23 @@ class Runner:
             cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
         try:
             health.state = "opening"
-            self._hearing.hear(source.name, await driver.open())
+            self._heard(source, await driver.open())
             health.state, health.text = "up", ""
             health.opened += 1
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
-                self._hearing.hear(source.name, items, room.is_set() or not tells)
+                self._heard(source, items, room.is_set() or not tells)
                 self._keeper.heard()
                 if not tells and not room.is_set():
                     await room.wait()
         finally:
             await driver.close()
+
+    def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:
+        """Sealed first, and then looked at."""
+        self._hearing.hear(source.name, items, keep)
+        self._neighbours.hear(source.name, items)
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

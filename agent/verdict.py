@@ -25,7 +25,7 @@ from agent.moment import Moment
 from agent.place import Found
 from agent.telling import Conclusion, antenna, sealed, told
 from agent.timing.opinion import Judged, Ruling
-from agent.timing.round import JUMPED
+from agent.timing.round import JUMPED, LEAP
 from agent.witness import Witness
 from drivers.gnss.fix import KEY, Fix
 from evidence.code import CLOCK_FLAGS, Check, Flag, Kind
@@ -175,7 +175,9 @@ class Verdicts:
         return found
 
     def _leap(self, ruling: Ruling) -> str:
-        """Who counts other leap seconds than this machine's table; empty where all agree."""
+        """Who counts other leap seconds than this machine's table, or than another source; empty
+        where all agree.
+        """
         table = self._clock.table
         utc_s = table.utc_ns(self._clock.now().tai) // NS
         ours = table.offset_s(utc_s)
@@ -184,7 +186,10 @@ class Verdicts:
             for one in ruling.judged
             if one.opinion.tai_utc_s not in (None, ours)
         ]
-        return f"{', '.join(said)}; this machine's table has {ours} s" if said else ""
+        if said:
+            return f"{', '.join(said)}; this machine's table has {ours} s"
+        parted = [(one.opinion.name, one.words.partition(f"{LEAP}: ")[2]) for one in ruling.judged]
+        return "; ".join(f"{name} {words}" for name, words in parted if words)
 
     def _placed(self) -> Found:
         """Invariant 3."""

@@ -37,7 +37,7 @@ class Outcome:
     skipped: int = 0  # instants for which a PMU was late: never sent
     data: int = 0  # data frames in the record
     others: int = 0  # configuration, header and command frames in the record
-    gaps: int = 0  # stated holes in the record
+    own: int = 0  # the gateway's own words in the record: holes, verdicts, events
     agent: dict[str, Any] = field(default_factory=dict)
     tree_size: int = 0
     verify: int | None = None
@@ -50,7 +50,7 @@ class Outcome:
         The agent counts links of every kind; how many are no data frame is read from the record.
         """
         agent = self.agent
-        stated = self.others + self.gaps
+        stated = self.others + self.own
         total = {name: agent.get(name, 0) for name in ("heard", "sealed", "durable", "receipted")}
         return {
             "sent": self.sent,
@@ -75,7 +75,7 @@ class Outcome:
         """Counts the record, and adds a reason for whatever does not hold."""
         self.data = ledger.kinds[int(Kind.C37118)]
         self.others = ledger.kinds[int(Kind.C37118_INFO)]
-        self.gaps = ledger.kinds[int(Kind.GAP)]
+        self.own = ledger.observations - self.data - self.others
         self.tree_size = ledger.size
         say = self.reasons.append
         if self.sent == 0:

@@ -33,6 +33,7 @@ from evidence.refusal import EvidenceError
 from record.channel import channels_of
 from record.continuity import Doubt
 from record.known import Known, KnownDescriptor
+from record.neighbour import Places, places_of
 from record.overlay import by_range
 from record.schema import Entry
 from record.store import Store
@@ -50,6 +51,7 @@ class Reading(NamedTuple):
     reader: Reader
     frames: Compiled | None  # None: there is nothing to look at
     channels: tuple[int | None, ...]  # of each slot
+    places: tuple[Places, ...]  # of PMUs: where the buses are that they tell of
 
 
 @dataclass(slots=True)
@@ -89,39 +91,27 @@ class Readings:
 class Values:
     """The values of one stretch. `take` its entries in order, then `doubts`."""
 
-    def __init__(self, store: Store, readings: Readings) -> None:
-        self._store, self._readings = store, readings
+    def __init__(self) -> None:
         self._open: dict[tuple[int, int], list[_Open]] = {}  # by run id and stream
         self._count = 0
 
-    def take(self, entry: Entry) -> None:
-        """The next entry."""
-        if entry.typ != Typ.HEAD:
-            return
-        ranges = read_head(cose.read(entry.encoded).payload).ranges
-        readings = [self._readings.of(part.descriptor) for part in ranges]
-        if not any(reading is not None and reading.frames for reading in readings):
-            return
-        classed = receipt.read(cose.read(entry.receipt).payload).classed
-        spans = spans_of(self._store, entry, ranges, readings)
-        rows = by_range(ranges, classed)
-        for part, reading, span, of in zip(ranges, readings, spans, rows, strict=False):
-            if reading is not None and reading.frames is not None:
-                self._look(entry, part, reading, span, _passed_over(of))
+    def take(self, looked: Sequence["Looked"]) -> None:
+        """The ranges of the next batch."""
+        for one in looked:
+            if one.reading.frames is not None:
+                self._look(one)
 
     def doubts(self) -> list[Doubt]:
         """What was found in the stretch, stream by stream."""
         return [_doubt(key, one) for key, ones in sorted(self._open.items()) for one in ones]
 
-    def _look(
-        self, entry: Entry, part: Range, reading: Reading, span: Span, over: Sequence[range]
-    ) -> None:
-        decode = reading.frames.decode if reading.frames else None
-        for segment in span.segments:
-            if decode is None or segment.kind != reading.known.descriptor.kind:
+    def _look(self, looked: "Looked") -> None:
+        reading, over = looked.reading, looked.without(Class.DATA_INVALID)
+        for segment in looked.span.segments:
+            if reading.frames is None or segment.kind != reading.known.descriptor.kind:
                 continue
             try:
-                gone = missing(decode(segment.marks[0]))
+                gone = missing(reading.frames.decode(segment.marks[0]))
             except FrameError:
                 continue  # the receipt says so
             if not gone:
@@ -131,17 +121,10 @@ class Values:
             )
             for first, last in _outside(segment.first_seq, segment.last_seq, over):
                 if channels:
-                    self._add(entry, part, reading, (first, last), channels)
+                    self._add(looked, (first, last), channels)
 
-    def _add(
-        self,
-        entry: Entry,
-        part: Range,
-        reading: Reading,
-        seqs: tuple[int, int],
-        channels: frozenset[int],
-    ) -> None:
-        run, (first, last) = reading.known.run, seqs
+    def _add(self, looked: "Looked", seqs: tuple[int, int], channels: frozenset[int]) -> None:
+        entry, part, run, (first, last) = *looked[:2], looked.reading.known.run, seqs
         ones = self._open.setdefault((run.id, part.stream), [])
         top = ones[-1] if ones else None
         if top is not None and top.descriptor == part.descriptor:
@@ -156,25 +139,49 @@ class Values:
         ones.append(_Open(run.name, part.descriptor, first, last, channels, subject, subject))
 
 
-def spans_of(
-    store: Store, entry: Entry, ranges: Sequence[Range], readings: Sequence[Reading | None]
-) -> list[Span]:
-    """The spans of a batch, range by range; none where the body is gone or damaged: that is
-    `verify`'s to say."""
-    body = store.body(entry.idx)
-    if body is None or None in readings:
+class Looked(NamedTuple):
+    """One range of a batch, read again."""
+
+    entry: Entry
+    part: Range
+    reading: Reading
+    span: Span
+    body: bytes
+    start: int  # where it begins in the body
+    classed: Sequence[Classed]  # of its receipt
+
+    def without(self, klass: Class) -> list[range]:
+        """What its receipt gives this class, or a worse one."""
+        return [
+            range(row.first_seq, row.last_seq + 1) for row in self.classed if row.klass >= klass
+        ]
+
+
+def looked_at(store: Store, readings: Readings, entry: Entry) -> list[Looked]:
+    """The ranges of an entry, where one of them is of interest. A body that is gone or damaged has
+    none: that is `verify`'s to say."""
+    if entry.typ != Typ.HEAD:
         return []
-    ready = iter(readings)
+    ranges = read_head(cose.read(entry.encoded).payload).ranges
+    found = [readings.of(part.descriptor) for part in ranges]
+    ready = [reading for reading in found if reading is not None]
+    if len(ready) < len(found) or not any(reading.frames for reading in ready):
+        return []
+    body = store.body(entry.idx)
+    if body is None:
+        return []
+    readers = iter(ready)
     try:
-        return batch.check_links(body, ranges, lambda _: _reader(next(ready)))
+        spans = batch.check_links(body, ranges, lambda _: next(readers).reader)
     except EvidenceError:
         return []
-
-
-def _reader(reading: Reading | None) -> Reader:
-    if reading is None:
-        raise EvidenceError(Reason.DESCRIPTOR, "a descriptor that is not here")
-    return reading.reader
+    classed = by_range(ranges, receipt.read(cose.read(entry.receipt).payload).classed)
+    starts = [0, *(span.end for span in spans)]
+    rows = zip(ranges, ready, spans, starts, classed, strict=False)
+    return [
+        Looked(entry, part, reading, span, body, start, of)
+        for part, reading, span, start, of in rows
+    ]
 
 
 def _reading(known: KnownDescriptor) -> Reading:
@@ -188,13 +195,10 @@ def _reading(known: KnownDescriptor) -> Reading:
     if frames is not None and frames.judge.slices == WHOLE:
         frames = None
     reader = Reader(Binding(known.run.public.kid, known.name), WHOLE if frames else ())
-    return Reading(known, reader, frames, channels_of(known, frames.slots) if frames else ())
-
-
-def _passed_over(classed: Sequence[Classed]) -> list[range]:
-    return [
-        range(row.first_seq, row.last_seq + 1) for row in classed if row.klass >= Class.DATA_INVALID
-    ]
+    if frames is None:
+        return Reading(known, reader, None, (), ())
+    places = places_of(known, frames.slots)
+    return Reading(known, reader, frames, channels_of(known, frames.slots), places)
 
 
 def _outside(first: int, last: int, over: Sequence[range]) -> Iterator[tuple[int, int]]:

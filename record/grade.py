@@ -39,6 +39,7 @@ MARKS_BYTES_MAX = 128  # longer ones hold values, and hardly come twice
 # that may be old, registers may hold what was measured long ago.
 PERIODS = 7
 TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV})
+MS = 1_000_000
 RATE_UNKNOWN_NS = NS  # in place of 7/Fs
 WAIT_UNKNOWN_MS = 5000  # of a concentrator that does not say how long it waits: 1 to 4 s are usual
 # What a path adds that nobody declared: two retransmissions by TCP, which Linux begins 200 ms after

@@ -19,7 +19,7 @@ from drivers.decode import compiled
 from drivers.gnss.fix import Fix
 from drivers.line import FrameError
 from drivers.values import Value, missing
-from evidence import cbor, event, gap, instant
+from evidence import cbor, event, gap, instant, position
 from evidence.code import Check, Class, Flag, Kind, Reason, TimeSource
 from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
@@ -146,10 +146,20 @@ def _channel(of: KnownDescriptor, at: int) -> Told:
     channel = of.descriptor.channels[at]
     return {
         "phase": channel.phase,
+        "bus": _bus(of.told.get(channel.aliases or b"")),
         "node": None if channel.node is None else str(UUID(bytes=channel.node)),
         "terminal": None if channel.terminal is None else str(UUID(bytes=channel.terminal)),
         "direction": _DIRECTIONS[channel.direction],
     }
+
+
+def _bus(value: bytes | None) -> str:
+    """What people call it: the first of its names (evidence.siteplan.Bus)."""
+    try:
+        names = () if value is None else cbor.decode(value)
+    except EvidenceError:
+        return ""
+    return names[0] if type(names) is tuple and names and type(names[0]) is str else ""
 
 
 def _plain(value: Value) -> Any:
@@ -172,6 +182,9 @@ def _descriptor(of: KnownDescriptor) -> Told:
         "since": instant.words(found.tai),
         "origin": found.origin,
         "wait_ms": found.wait_ms,
+        "path_ms": found.path_ms,
+        "time_bound_ns": found.time_bound_ns,
+        "time_document": found.time_document,
         "rate": list(found.rate),
         "position": _position(of.told.get(found.position or b"")),
         "stations": [
@@ -186,15 +199,18 @@ def _descriptor(of: KnownDescriptor) -> Told:
 
 
 def _position(value: bytes | None) -> Told | None:
-    """A location claim of EAT (RFC 9711 4.2.10)."""
     try:
-        claim = cbor.decode(value) if value is not None else None
+        found = None if value is None else position.read(value)
     except EvidenceError:
         return None
-    if type(claim) is not dict:
+    if found is None:
         return None
-    keys = ((1, "latitude"), (2, "longitude"), (3, "altitude_m"), (4, "accuracy_m"))
-    return {name: claim.get(key) for key, name in keys}
+    return {
+        "latitude": found.latitude,
+        "longitude": found.longitude,
+        "altitude_m": found.altitude_m,
+        "accuracy_m": found.accuracy_m,
+    }
 
 
 def _credential(seen: Seen) -> Told:

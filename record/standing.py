@@ -1,8 +1,8 @@
 """What a sample is worth now: what its receipt says, and what the log found later.
 
 1. Of findings about all of a sample the latest by log index rules, and its receipt where there is
-   none. Of findings about some channels the same, for each of them; of a channel and its sample the
-   lesser class.
+   none; one of evidence.classification.LOWERING where it is the lesser class. Of findings about
+   some channels the same, for each of them; of a channel and its sample the lesser class.
 2. A finding holds for a sample when it names its run, and neither another entry, stream nor range.
 
 It checks no signature: that is `verify`.
@@ -11,7 +11,7 @@ It checks no signature: that is `verify`.
 from typing import NamedTuple
 
 from evidence import classification, cose, receipt
-from evidence.classification import Finding
+from evidence.classification import LOWERING, Finding
 from evidence.code import Class
 from record.lookup import Seen
 from record.overlay import by_range
@@ -50,10 +50,10 @@ def standing(store: Store, seen: Seen) -> Standing:
                 continue
             later.append(Later(finding, entry.idx, told.tai))
             grade = (finding.klass, finding.reason)
-            if finding.channels is None:
-                now = grade
-            else:
+            if finding.channels is not None:
                 channels |= dict.fromkeys(finding.channels, grade)
+            elif finding.reason not in LOWERING or finding.klass > now[0]:
+                now = grade
     less = {at: grade for at, grade in sorted(channels.items()) if grade[0] > now[0]}
     return Standing(first, now, less, tuple(later))
 

@@ -89,7 +89,7 @@ def _value(row: Told) -> str:
     if row.get("phase"):
         parts.append(f"phase {row['phase']}")
     if row.get("node"):
-        parts.append(f"bus {row['node']}")
+        parts.append(" ".join(word for word in ("bus", row["bus"], row["node"]) if word))
     if row.get("terminal"):
         way = f" ({row['direction']})" if row["direction"] else ""
         parts.append(f"terminal {row['terminal']}{way}")
@@ -106,10 +106,12 @@ def _descriptor(found: Told) -> Iterator[tuple[str, str]]:
     frames, seconds = found["rate"]
     rate = f"{frames} in {seconds} s" if frames else "rate unknown"
     wait = "" if found["wait_ms"] is None else f", which waits {found['wait_ms']} ms"
-    yield (
-        "descriptor",
-        f"{found['name'][:16]}, seq {found['seq']}, {found['origin']}{wait}, {rate}",
-    )
+    path = f", {found['path_ms']} ms away" if found["path_ms"] else ""
+    way = f"{found['origin']}{wait}{path}, {rate}"
+    yield "descriptor", f"{found['name'][:16]}, seq {found['seq']}, {way}"
+    if found["time_bound_ns"] is not None:
+        stated = f"within {span(found['time_bound_ns'])} when locked"
+        yield "", f"its clock: {stated}, by {found['time_document']!r}"
     for one in found["stations"]:
         klass = f", class {one['class']}" if one["class"] else ""
         yield "", f"station {one['name']!r}, IDCODE {one['idcode']}{klass}"
@@ -139,7 +141,8 @@ def _verdict(found: Told | None) -> Iterator[tuple[str, str]]:
     for one in found["sources"]:
         off = "" if one["offset_ns"] is None else f" {span(one['offset_ns'])} off"
         error = "" if one["error_ns"] is None else f" +-{span(one['error_ns'])}"
-        yield "", f"source {one['name']}: {one['state']}{off}{error}; {one['words']}"
+        words = f"; {one['words']}" if one["words"] else ""
+        yield "", f"source {one['name']}: {one['state']}{off}{error}{words}"
     yield "", f"place {found['place']}{_distance(found)}"
     for one in found["tripped"]:
         where = "" if one["stream"] is None else f" of stream {one['stream']}"

@@ -6,6 +6,7 @@
     simulation: `test` in edition 1            TEST          TEST_MODE
     a quality that is not good                 DATA_INVALID  POINT_INVALID
     a quality with its test bit                TEST          TEST_MODE
+    a float that is no number                  DATA_INVALID  VALUE_INVALID
 
 1. Which bit string is a quality (IEC 61850-7-3 6.2) is known from an SCL file only, by its bType.
 
@@ -16,7 +17,7 @@ from drivers.goose.frame import carry
 from drivers.goose.layout import Layout
 from drivers.goose.pdu import decode_pdu
 from drivers.line import FrameError
-from drivers.values import WHOLE, Values, Verdict
+from drivers.values import WHOLE, Values, Verdict, missing
 from evidence.code import Class, Reason
 
 QUALITY_BITS = 13
@@ -55,6 +56,8 @@ class FrameJudge:
             found.append((Class.TEST, Reason.TEST_MODE))
         for at in self._qualities:
             found += _of_quality(values[at])
+        if missing(values):
+            found.append((Class.DATA_INVALID, Reason.VALUE_INVALID))
         return found
 
     def _values(self, raw: bytes) -> Values:

@@ -48,6 +48,7 @@ GAP_NS = 60 * NS  # without a pair: then nobody knows which turn it is
 # From one step to the next: at 1 Hz/s P and M class filters part (C37.118.1-2011 5.5.7). By angle,
 # for DFREQ of a real PMU has noise of 2 Hz/s.
 FAST_HZ = 0.1
+RATE_MAX = 1000.0  # Hz, Hz/s: beyond it a number is none (and NaN is not below it)
 RESIDUAL_DEG = 0.3  # of averaged differences: above it they are not of one bus
 MOVED_HZ_MIN = 1e-6
 LAG_STEPS = 0.1  # what a parabola between steps may be off
@@ -114,12 +115,12 @@ class Beside:
         if not 0 <= place - self._before[0] < WINDOW_S * NS // self._step_ns:
             self._begin()  # too long ago, or a clock was set back
         (before, last), self._before = self._before, (place, angles)
-        for lags, pair in zip(
-            self._lags[1:],
-            ((first.frequency_hz, second.frequency_hz), (first.rocof_hz_s, second.rocof_hz_s)),
-            strict=True,
-        ):
-            if all(map(math.isfinite, pair)):
+        said = (
+            (first.frequency_hz, second.frequency_hz),
+            (first.rocof_hz_s, second.rocof_hz_s),
+        )
+        for lags, pair in zip(self._lags[1:], said, strict=True):
+            if all(abs(one) < RATE_MAX for one in pair):
                 lags.add(place, *pair)
         if place != before + 1:
             self._hz = _NONE

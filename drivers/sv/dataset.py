@@ -41,6 +41,7 @@ TYPES: Mapping[str, str] = {
 }
 _BYTES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "d": 8, "8s": 8}
 QUALITY = "quality"
+FLOATS = frozenset({"float32", "float64"})
 
 
 class Member(NamedTuple):

@@ -5,7 +5,7 @@
 2. A block whose frames all have one shape is compared and unpacked in one go; any other is read
    frame by frame, to the same values.
 3. The judge reads the bytes, never what somebody derived from them: counters for what is missing,
-   every quality for what is invalid (IEC 61850-7-3 6.2.3) or test.
+   every quality for what is invalid (IEC 61850-7-3 6.2.3) or test, floats for what is no number.
 
 Pure; keeps shapes, SHAPES_MAX of them.
 """
@@ -20,6 +20,7 @@ from drivers.line import FrameError
 from drivers.sv.block import HEAD_BYTES, LENGTH_BYTES, decode_block, frame_count
 from drivers.sv.counter import missing
 from drivers.sv.dataset import (
+    FLOATS,
     QUALITY,
     Configuration,
     Dataset,
@@ -31,6 +32,7 @@ from drivers.sv.dataset import (
 from drivers.sv.layout import PREFIX_BYTES, Layout, fields
 from drivers.sv.pdu import decode_pdu
 from drivers.values import WHOLE, Value, Values, Verdict
+from drivers.values import missing as missing_values
 from evidence.code import Class, Reason
 
 SHAPES_MAX = 8  # kept of one configuration: a shape of a whole block takes some 200 KiB
@@ -77,6 +79,9 @@ class Reader:
     def __init__(self, configuration: Configuration) -> None:
         self._span = configuration.span
         self._datasets = configuration.datasets
+        self._floats = any(
+            member.type in FLOATS for each in self._datasets for member in each.members or ()
+        )
         self._known = {each.sv_id: number for number, each in enumerate(self._datasets)}
         self._layouts: dict[tuple[int, bytes], Layout] = {}
         self._shapes: dict[tuple[int, int], _Shape] = {}
@@ -101,6 +106,8 @@ class Reader:
             found.append((Class.DATA_INVALID, Reason.POINT_INVALID))
         if flat.test:
             found.append((Class.TEST, Reason.TEST_MODE))
+        if self._floats and missing_values(flat.values):
+            found.append((Class.DATA_INVALID, Reason.VALUE_INVALID))
         for owner in sorted(set(flat.owners)):
             counts = _counts(flat, owner)
             if missing(counts, self._span):

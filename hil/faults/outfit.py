@@ -70,7 +70,9 @@ class Outfit:
     ptp: bool = False
     meter: bool = False  # read by Modbus: the gateway stamps what it answers
     one_bus: bool = False  # both PMUs at one bus, and by TCP
-    swing: tuple[float, float] | None = None  # of the grid's frequency: mHz, s
+    third: bool = False  # one more PMU, at the other bus
+    swing: tuple[float, float] | None = None  # of the grid's frequency: mHz RMS, s
+    latency_us: int = 0  # of PMUs: what filters and the device itself take
     off_ns: int = 0  # how wrong the clock of the second PMU is from the beginning
     leap_in_s: int = 0  # at another date: a second is inserted so long after the rig is made
     announced_s: int = 0  # and PMUs announce it so long before
@@ -189,7 +191,8 @@ class Gear:
             "chronyd", argv, within=True, environment=self._environment
         )
         await program.says("chronyd version", READY_S)
-        self._clock.append(f"chrony:?host={reference.command}&chronyc={found('chronyc')}")
+        where = f"host={reference.command}&chronyc={found('chronyc')}"
+        self._clock.append(f"chrony:?name=chrony&{where}")
 
     async def _start_ptp(self, chamber: Chamber) -> None:
         await chamber.run("ip", "link", "add", _FAR, "type", "veth", "peer", "name", _NEAR)
@@ -206,7 +209,7 @@ class Gear:
         program = self._starts.start_program("ptp4l", argv, within=True)
         await program.says("new foreign master", READY_S)
         reply = self._folder / "pmc.sock"
-        self._clock.append(f"ptp:{where}?pmc={found('pmc')}&reply={reply}")
+        self._clock.append(f"ptp:{where}?name=ptp&pmc={found('pmc')}&reply={reply}")
 
     async def _start_meter(self, bus: str) -> None:
         file = self._folder / "meter.toml"

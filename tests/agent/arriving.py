@@ -3,6 +3,7 @@ that the device claims and those at which they arrive, through the real Hearing.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from agent.health import Health
 from agent.hearing import Hearing
@@ -23,6 +24,9 @@ def steady(ns: int) -> Of:
     return lambda number: ns
 
 
+NONE, USUAL, GOOD = steady(0), steady(20 * MS), steady(1000)
+
+
 def from_second(second: float, ns: int, rate: int, until: float = 1e9) -> Of:
     """0, and `ns` from that second on."""
     return lambda number: ns if second * rate <= number < until * rate else 0
@@ -31,9 +35,9 @@ def from_second(second: float, ns: int, rate: int, until: float = 1e9) -> Of:
 class Line:
     """One PMU, `rate` frames a second, and a gateway that hears it."""
 
-    def __init__(self, rate: int = 60, kind: Kind = Kind.C37118, **stream: object) -> None:
+    def __init__(self, rate: int = 60, kind: Kind = Kind.C37118, **stream: Any) -> None:
         self.time = Time()
-        plan = SitePlan(siteplan.Site("Site"), stream=[siteplan.Stream("pmu", **stream)])  # type: ignore[arg-type]
+        plan = SitePlan(siteplan.Site("Site"), stream=[siteplan.Stream("pmu", **stream)])
         self.hearing = Hearing(plan, self.time, Randomness("arriving"), Health())
         self.hearing.attach(begin())
         self.rate, self.kind = rate, kind
@@ -52,11 +56,11 @@ class Line:
         self,
         seconds: float,
         *,
-        off: Of = steady(0),
-        delay: Of = steady(20 * MS),
+        off: Of = NONE,
+        delay: Of = USUAL,
         bound: int | None = 1000,
-        heard_bound: Callable[[int], int | None] = steady(1000),
-        gateway: Of = steady(0),
+        heard_bound: Callable[[int], int | None] = GOOD,
+        gateway: Of = NONE,
         flags: int = int(Flag.LOCKED),
     ) -> list[Sample]:
         """Hears so many seconds more. `off`: what the device's clock is ahead; `delay`: from
@@ -84,6 +88,13 @@ class Line:
         found = sealed(self.hearing)
         self.samples += found
         return found
+
+    def reopen(self) -> None:
+        """The line is lost, and opened once all that was on it has come."""
+        self.hearing.lost("pmu")
+        while self.measured(self.number) < self.newest:
+            self.number += 1
+        self.hearing.hear("pmu", [self.setup])
 
     def frames(self, count: int) -> list[Frame]:
         """The next ones of an honest device, not heard yet."""

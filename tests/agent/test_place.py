@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.place import ALLOWED_MM_MAX, MARGIN_MM, Apart, Watch, apart
+from agent.place import ALLOWED_MM_MAX, MARGIN_MM, UNSTATED_MM, Apart, Watch, apart
 from drivers.gnss.fix import Doubt, Fix, FixType, Mode, Place
 from evidence.leap import NS
 from evidence.siteplan import Survey
@@ -43,7 +43,6 @@ def test_distances_along_the_meridian_are_those_of_the_ellipsoid(north_deg: floa
     sea = Survey(46.9480, 7.4474, 0.0, 0.5)
     place = at(46.9480 + north_deg, 7.4474)
     found = apart(sea, place)
-    assert found is not None
     assert found.level / 1000 == pytest.approx(geodesic_m(sea, place), abs=0.002)
 
 
@@ -51,14 +50,14 @@ def test_a_minute_of_longitude_at_the_equator_and_at_60_degrees() -> None:
     """A geographical mile, 1,855.325 m; half of that and a little at 60 degrees."""
     for latitude, metres in ((0.0, 1855.325), (60.0, 930.0)):
         found = apart(Survey(latitude, 10.0, 0.0, 0.5), at(latitude, 10.0 + 1 / 60))
-        assert found is not None and found.level / 1000 == pytest.approx(metres, rel=2e-4)
+        assert found.level / 1000 == pytest.approx(metres, rel=2e-4)
 
 
 def test_across_the_date_line_is_near_and_the_antipode_far() -> None:
     west = apart(Survey(10.0, 179.99999, 0.0, 0.5), at(10.0, -179.99999))
     far = apart(Survey(10.0, 20.0, 0.0, 0.5), at(-10.0, -160.0))
-    assert west is not None and west.level < 3_000
-    assert far is not None and far.level > 12_000_000_000
+    assert west.level < 3_000
+    assert far.level > 12_000_000_000
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180), st.floats(-90, 90), st.floats(-180, 180))
@@ -66,15 +65,16 @@ def test_no_distance_is_negative_or_beyond_the_earth(
     a: float, b: float, c: float, d: float
 ) -> None:
     found = apart(Survey(a, b, 0.0, 1.0), at(c, d))
-    assert found is not None and 0 <= found.level <= 2 * 6_378_138_000
+    assert 0 <= found.level <= 2 * 6_378_138_000
 
 
 def test_what_may_be_is_three_sigma_of_both_and_ten_metres() -> None:
     found = apart(Survey(46.9480, 7.4474, 600.0, 4.0), at(46.9480, 7.4474, mm=3000))
-    assert found is not None
     assert found.level_allowed == 15_000 + MARGIN_MM
     assert found.height_allowed == math.ceil(3 * math.hypot(4000, 1300)) + MARGIN_MM
-    assert apart(HERE, at(46.9480, 7.4474, mm=None)) is None
+    coarse = apart(HERE, at(46.9480, 7.4474, mm=None))
+    assert coarse.level_allowed == pytest.approx(3 * UNSTATED_MM + MARGIN_MM, abs=10)
+    assert coarse.height is None
 
 
 def test_a_survey_above_sea_level_is_asked_about() -> None:
@@ -192,14 +192,19 @@ def test_nmea_counts_once_it_moves_and_says_how_accurate_it_is() -> None:
     assert rig.step(7, moved_m=(50.0, 0.0, 0.0)) is PlaceState.DOUBTED
 
 
-def test_nmea_without_gst_is_not_made_up_for() -> None:
+def test_nmea_without_gst_checks_no_place_and_is_found_in_another_town() -> None:
     rig = Rig(ubx=False, nmea=True)
     rig.step(3)
-    assert rig.fix is not None and rig.fix.place is not None
-    bare = dataclasses.replace(rig.fix, place=rig.fix.place._replace(horizontal_mm=None))
-    rig.watch.hear(bare, rig.ns, True)
-    assert rig.watch.found().state is PlaceState.UNCHECKED
-    assert "accurate" in rig.watch.found().words
+    for north_e7, state in ((0, PlaceState.UNCHECKED), (100_000, PlaceState.DOUBTED)):
+        for _ in range(7):
+            assert rig.fix is not None and rig.fix.place is not None
+            place = rig.fix.place._replace(
+                latitude_e7=rig.fix.place.latitude_e7 + north_e7, horizontal_mm=None
+            )
+            rig.watch.hear(dataclasses.replace(rig.fix, place=place), rig.ns, True)
+            rig.ns += NS
+        assert rig.watch.found().state is state
+        assert state is PlaceState.DOUBTED or "accurate" in rig.watch.found().words
 
 
 def test_a_check_that_would_not_notice_is_none() -> None:

@@ -45,7 +45,7 @@ def test_everything_holds_and_is_told():
         assert "batches    4: 1 with a receipt of the log, 2 without" in told
         assert "1 refused by the record: clone" in told
         assert "1 observations under no head yet" in told
-        assert "stream 1   6 observations (pmu/), 2026-09-21T14:13:20.02Z to" in told
+        assert "stream 1   6 observations (pmu/1), 2026-09-21T14:13:20.02Z to" in told
         assert "ask the record" in told
         assert ("--every" in told) != every
 

@@ -123,7 +123,7 @@ class GatewayRun:
         node: bytes | None = BUS,
         kind: int = Kind.C37118,
         channels: Sequence[tuple[int, str]] = ((0, "VA"),),  # block and name
-        source: tuple[str, str] = ("pmu", ""),  # and key
+        source: tuple[str, str] = ("pmu", "1"),  # and key
         **changes: Any,
     ) -> Statement:
         """The next link of a stream: its descriptor. What is pending is cut before."""

@@ -17,7 +17,7 @@ from tests.record.gateway import (
     configuration,
     frame,
 )
-from tests.record.upstream import AUTHORITY, Upstream, classes
+from tests.record.upstream import AUTHORITY, BOTH, Upstream, classes
 
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
 EARLY = (Class.TIME_DOUBTFUL, Reason.ARRIVAL_EARLY)
@@ -130,6 +130,7 @@ def test_what_is_heard_guards_the_bound(
     assert classes(upstream.push(run.cut())) == found
 
 
+@BOTH
 def test_ranges_end_where_arrival_comes_back_into_its_window(
     upstream: Upstream, run: GatewayRun, layout: Layout
 ):
@@ -150,6 +151,8 @@ def test_ranges_end_where_arrival_comes_back_into_its_window(
     [
         ({"origin": "concentrator", "wait_ms": 2000}, 2_700_000_000, UNCHECKED),
         ({"origin": "concentrator", "wait_ms": 2000}, 2_800_000_000, TOO_LATE),
+        ({"path_ms": 300}, 1_010_000_000, UNCHECKED),
+        ({"path_ms": 300}, 1_030_000_000, TOO_LATE),
         ({"origin": "concentrator", "wait_ms": None}, 5_700_000_000, UNCHECKED),  # it does not say
         ({"origin": "concentrator", "wait_ms": None}, 5_800_000_000, TOO_LATE),
         ({"channels": ((1, "VA"),)}, 5_700_000_000, UNCHECKED),  # of two devices

@@ -24,7 +24,7 @@ from hil.faults.table import FAULTS
 from tests.conftest import absent
 
 SEED = 20261125
-TRIAL_S = 85  # start, fault, SHORT.recover_s, end, on a machine with other work
+TRIAL_S = 150  # start, fault, SHORT.recover_s, end, on a machine with other work
 SENT_MIN = 120  # a second of two PMUs
 WAIT_S = 25.0
 Figures = dict[str, Any]
@@ -47,6 +47,16 @@ STRUCK: dict[str, Callable[[Figures], bool]] = {
     "spool-rollback": lambda told: told["runs"]["rollback"] >= 1 and told["in_gaps"] > 0,
     "broker-leader-kill": lambda told: told["waited_max"] > 0,
     "key-clone": lambda told: told["clones_found"] >= 2,
+    # Of time and place: something was flagged, and in time; what it was stands in the figures.
+    "gnss-loss": lambda told: told["flagged_after_s"] <= 2,
+    "gnss-jam": lambda told: told["flagged_after_s"] <= 2,
+    "gnss-spoof": lambda told: len(told["injections"]) == 3,
+    "moved": lambda told: told["flagged_after_s"] <= 15,
+    "ptp-loss": lambda told: told["injections"][0]["over_after_s"] > told["flagged_after_s"],
+    # Each frame of two PMUs at 60/s in the second that is there once more.
+    "leap": lambda told: 100 <= told["sent_in_it"] <= 120,
+    "pmu-second-off": lambda told: told["flagged_after_s"] < 0.5 and len(told["injections"]) == 2,
+    "pmu-cycle-off": lambda told: len(told["injections"]) == 2,
 }
 
 
@@ -66,6 +76,9 @@ def test_nothing_sent_is_lost_by(name: str, tmp_path: Path) -> None:
     assert told["gap_excess"] == 0 or told["gaps"]["restart"] > 0
     assert 0 < told["seconds_to_recover"] <= SHORT.recover_s
     assert STRUCK[name](told), told
+    if fault.outfit is not None:
+        assert told["injected_at"]
+        assert (told["samples_wrongly_settleable"], told["samples_wrongly_doubtful"]) == (0, 0)
 
 
 def processes(folder: Path) -> list[str]:

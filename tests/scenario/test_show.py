@@ -1,0 +1,54 @@
+"""One sample of a record that a real agent filled, with a receiver beside its PMU: what
+`gridseal-record show` tells of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evidence import instant
+from evidence.code import Flag, Kind
+from evidence.leap import NS
+from hil.devices.pace import tai_now
+from record.cli import main
+from tests.drivers.receiver_peer import runs
+from tests.scenario.witnessing import SURVEY, receiver, second, site, ublox
+
+
+@runs
+async def test_a_sample_is_shown_with_its_verdict_and_its_fix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with (
+        receiver() as (gnss, path),
+        site(tmp_path, {"roof": ublox(path, fix_s=2)}) as there,
+    ):
+        await there.place("checked")
+        begun = tai_now()
+        await second()
+        gnss.plight.moved_m = (60.0, 0.0, 0.0)
+        await there.place("doubted")
+        moved = tai_now()
+        await second()
+        held = await there.end()
+    samples = [one for one in held.of(Kind.C37118) if one.tai > moved - NS]
+    seq = next(one.seq for one in samples if one.flags & Flag.PLACE_DOUBTED)
+    store = str(tmp_path / "site" / "record.db")
+    capsys.readouterr()
+    assert main(["show", store, "--json", "--sample", f"gateway-1/pmu/{seq}"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["gateway"] == "gateway-1" and found["stream"].startswith("pmu")
+    assert "place_doubted" in found["flags"] and found["verdict"]["place"] == "doubted"
+    assert 50_000 < found["verdict"]["distance_mm"] < 70_000
+    assert {one["check"] for one in found["verdict"]["tripped"]} >= {"moved"}
+    (fix,) = found["fixes"]
+    assert fix["name"].startswith("roof") and fix["before_ns"] >= 0
+    assert fix["fix"] == "space" and fix["mode"] == "navigation"
+    assert abs(fix["latitude"] - SURVEY.latitude) < 1e-3
+    assert {row["bus"] for row in found["values"] if row["unit"] == "V"} == {"Bus 1"}
+    assert (found["class"], found["reason"]) == ("simulated", "simulation")  # a bench's
+    asked = ["--at", instant.words(begun), "--stream", "gateway-1/pmu"]
+    assert main(["show", store, *asked]) == 0
+    lines = capsys.readouterr().out
+    assert "place_checked" in lines and "place checked, " in lines
+    assert "source roof: " in lines and "space, navigation mode, in ubx, " in lines
