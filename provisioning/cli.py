@@ -23,7 +23,7 @@ from evidence.anchor import Authorities
 from evidence.config import ConfigError
 from evidence.credential import ROLES
 from evidence.siteplan import Survey
-from provisioning import credential, grant, source
+from provisioning import credential, grant, key, source
 from provisioning.argument import Parser, UsageError, check_command, parsed
 from provisioning.init import (
     AUTHORITY_KEY,
@@ -57,6 +57,8 @@ def _run(argv: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return REFUSED
     check_command(parser, commands, argv)
+    if argv[0] == "key":  # commands of its own
+        return key.run(argv[1:] or ["--help"])
     asked = parsed(parser, commands, argv)
     return {"init": _init, "grant": _grant, "show": _show}[asked.command](asked)
 
@@ -64,7 +66,9 @@ def _run(argv: Sequence[str]) -> int:
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     about = "Makes what the agent and the record read: keys, credential, configuration."
     parser = Parser(prog="gridseal-provision", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="init | grant | show", required=True)
+    several = parser.add_subparsers(
+        dest="command", metavar="init | grant | show | key", required=True
+    )
     commands = {
         "init": several.add_parser(
             "init",
@@ -79,6 +83,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         "show": several.add_parser(
             "show", help="say in words what a credential says", allow_abbrev=False
         ),
+        "key": several.add_parser("key", help="make a key in its store, or show its public half"),
     }
     _init_arguments(commands["init"])
     _grant_arguments(commands["grant"])
