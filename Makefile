@@ -27,7 +27,7 @@ PIP_INSTALL := $(PIP) --require-hashes
 MADE_FROM = cat lock/*.txt pyproject.toml; sed '/^\[tool:pytest\]/,$$d' setup.cfg; echo $(CURDIR)
 MADE := made-$(shell { $(MADE_FROM); } | sha256sum | cut -c1-16)
 
-.PHONY: help venv oracle debian python demo test lint format soak bench lock clean
+.PHONY: help venv oracle tpm debian python demo test lint format soak bench lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -63,14 +63,26 @@ python:
 	.oracle/bin/python $(PIP_INSTALL) --only-binary :all: -r lock/oracle.txt
 	touch $@
 
+tpm: .venv/$(MADE)-tpm ## Into .venv what speaks to a TPM: source, built here, in 20 s
+
+.venv/$(MADE)-tpm: | .venv/$(MADE)
+	@if .ci/debian tpm; then
+	    echo "Building tpm2-pytss"
+	    $(BIN)/python $(PIP_INSTALL) --no-build-isolation -r lock/tpm.txt
+	    touch $@
+	elif [ -n "$${CI:-}" ]; then
+	    exit 1
+	fi
+
 debian: ## The Debian packages that the environment and the tests need (as root)
 	@.ci/debian venv
+	.ci/debian tpm
 	.ci/debian test
 
 demo: venv ## The main job: two PMUs, a gateway, a record; SECONDS=15, or until Ctrl-C
 	@$(BIN)/gridseal-hil demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: venv oracle ## Every test; ARGS="-k spool" for some
+test: venv oracle tpm ## Every test; ARGS="-k spool" for some
 	@.ci/debian test
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -106,13 +118,15 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CON
 COMPILE_OURS = $(COMPILE) -c lock/all.txt setup.cfg lock/build.in
 
 lock: venv ## Writes lock/*.txt anew from setup.cfg and lock/*.in; UPGRADE=--upgrade
-	@$(COMPILE) --extra nats --extra modbus --extra gnss --extra record --extra postgresql \
-	    --extra hil --extra test --extra lint -o lock/all.txt \
+	@.ci/debian tpm
+	$(COMPILE) --extra nats --extra modbus --extra gnss --extra pkcs11 --extra record \
+	    --extra postgresql --extra hil --extra test --extra lint -o lock/all.txt \
 	    setup.cfg lock/build.in
 	$(COMPILE_OURS) -o lock/gateway.txt
 	$(COMPILE_OURS) --extra nats --extra record --extra postgresql -o lock/record.txt
 	$(COMPILE) -o lock/oracle.txt lock/oracle.in lock/build.in
 	$(COMPILE) -o lock/pypmu.txt lock/pypmu.in
+	$(COMPILE) -c lock/all.txt -o lock/tpm.txt lock/tpm.in
 	sed -i '/^# The following packages are considered/d' lock/*.txt
 
 clean: ## Removes the environments and everything that was made

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from agent import clockface, config, listen
 from agent.config import Gateway
 from drivers import registry
-from drivers.keystore.uri import KeyStoreError, open_signer
 from drivers.line import Clock, Source
 from evidence import anchor, cose, instant
 from evidence.code import Typ
@@ -139,7 +138,7 @@ def _run(arguments: argparse.Namespace) -> int:
         level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     gateway = config.load(arguments.config)
-    ready = _prepared(gateway)
+    ready = _prepared(gateway, waits=True)
     elsewhere = check.refusal(gateway)
     if elsewhere:
         text = f"the survey is {elsewhere}; the authority makes a new one: gridseal-provision grant"
@@ -167,15 +166,19 @@ class _Ready(NamedTuple):
     loads: tuple[str, ...]  # what each source's line has to carry, in words
 
 
-def _prepared(gateway: Gateway) -> _Ready:
-    """All that can be made before anything is opened. Raises ConfigError for what cannot."""
+def _prepared(gateway: Gateway, waits: bool = False) -> _Ready:
+    """All that can be made before anything is opened. Raises ConfigError for what cannot.
+
+    `waits`: a key store that is away is waited for later.
+    """
     from agent.clock import SystemClock, leap_table
+    from agent.signature import device_key
 
     section = gateway.file.clock
     table = leap_table(gateway.path(section.leap_seconds) if section.leap_seconds else None)
     clock = SystemClock(table)
     loads = tuple(_load_words(gateway, source, clock) for source in gateway.sources)
-    device = _device(gateway)
+    device = device_key(gateway, waits)
     _check_credential(gateway, table.utc_ns(clock.now().tai) // NS)
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
@@ -265,20 +268,6 @@ def _expected(gateway: Gateway, source: Source, clock: Clock) -> tuple[int, tupl
     return stream.frame_bytes, (stream.rate, 1)
 
 
-def _device(gateway: Gateway) -> Signer:
-    """The device key, which must be the one that the credential names. Raises ConfigError."""
-    try:
-        device = open_signer(gateway.file.gateway.key, gateway.folder)
-    except KeyStoreError as fault:
-        raise ConfigError(fault.place, "", fault.text) from fault
-    held = gateway.credential.says.key
-    if device.public != held:
-        here, there = device.public.fingerprint[:16], held.fingerprint[:16]
-        text = f"is key {here}, the credential is for {there}"
-        raise ConfigError(gateway.file.gateway.key, "", text)
-    return device
-
-
 def _transport(gateway: Gateway, device: Signer) -> "Transport":
     """What carries requests to the record, by its address. Raises ConfigError."""
     section, dscp = gateway.file.record, gateway.file.uplink.dscp
@@ -362,6 +351,8 @@ def _words(told: dict[str, Any]) -> str:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
+    if told["key_fault"]:
+        lines.append(f"KEY STORE AWAY, batches wait: {told['key_fault']}")
     return "\n".join(lines)
 
 

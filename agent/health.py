@@ -3,7 +3,7 @@
 1. Nothing here is needed to seal, keep or forward; it only tells.
 2. Latency is a histogram of LATENCY_BUCKETS buckets of 1 ms: two numbers to add, whatever the rate.
 
-No secret and no measured value is in it.
+No secret and no measured value is in it; where devices say that they stand is.
 """
 
 from collections import Counter, deque
@@ -71,6 +71,8 @@ class SourceHealth:
         """Where its devices say that they stand: by stream and IDCODE, degrees, and m that were
         lost in rounding. None: they do not say.
         """
+        if not setup.configuration:
+            return  # nothing is known now: what was said last stands
         others = sum(len(told) for key, told in self.places.items() if key != setup.key)
         if others + len(setup.blocks) <= PLACES_MAX:
             self.places[setup.key] = {
@@ -105,7 +107,16 @@ class Health:
             "run",
             "record",
         ),
-        *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
+        *(
+            "spool_fault",
+            "key_fault",
+            "disk_low",
+            "waiting",
+            "waiting_bytes",
+            "tree_size",
+            "bugs",
+            "clock",
+        ),
         *("waiting_batches", "in_flight", "reopened", "forks", "unread"),
         *("oldest", "oldest_age_s", "bytes_kept", "bytes_written", "disk_full_s", "days_to_drain"),
     )
@@ -129,7 +140,7 @@ class Health:
         self.in_memory = 0  # of the durable ones: held for a receipt, and on no disk (spill)
         self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.disk_low = False
-        self.run = self.record = self.spool_fault = self.clock = ""
+        self.run = self.record = self.spool_fault = self.key_fault = self.clock = ""
 
     def source(self, name: str) -> SourceHealth:
         return self.sources.setdefault(name, SourceHealth())
@@ -180,6 +191,7 @@ class Health:
             "tree_size": self.tree_size,
             "record": self.record,
             "spool_fault": self.spool_fault,
+            "key_fault": self.key_fault,
             "disk_low": self.disk_low,
             "latency_ms": {"p50": self.latency.percentile(50), "p99": self.latency.percentile(99)},
             "sources": {name: _source_report(source) for name, source in self.sources.items()},

@@ -68,7 +68,7 @@ class Keeper:
         spool = gateway.file.spool
         shelf = Shelf(spool.spill_s * 1_000_000_000) if spool.durability == "spill" else None
         self._disk = Disk(gateway.path(spool.path), shelf)
-        self._signatures = Signatures(device)
+        self._signatures = Signatures(device, health)
         self._turn = asyncio.Lock()
         self._sound = self._ended = False  # the disk holds what we think; the run was ended
         self._reached: tuple[Reached, ...] = ()

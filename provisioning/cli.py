@@ -17,13 +17,14 @@ from uuid import UUID
 
 from agent import config as agent_config
 from drivers.keystore import file as keyfile
+from drivers.keystore import private
 from drivers.keystore.uri import KeyStoreError
 from evidence import anchor, config, siteplan
 from evidence.anchor import Authorities
 from evidence.config import ConfigError
 from evidence.credential import ROLES
 from evidence.siteplan import Survey
-from provisioning import credential, grant, source
+from provisioning import credential, grant, key, source
 from provisioning.argument import Parser, UsageError, check_command, parsed
 from provisioning.init import (
     AUTHORITY_KEY,
@@ -57,6 +58,8 @@ def _run(argv: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return REFUSED
     check_command(parser, commands, argv)
+    if argv[0] == "key":  # commands of its own
+        return key.run(argv[1:] or ["--help"])
     asked = parsed(parser, commands, argv)
     return {"init": _init, "grant": _grant, "show": _show}[asked.command](asked)
 
@@ -64,7 +67,9 @@ def _run(argv: Sequence[str]) -> int:
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     about = "Makes what the agent and the record read: keys, credential, configuration."
     parser = Parser(prog="gridseal-provision", description=about, allow_abbrev=False)
-    several = parser.add_subparsers(dest="command", metavar="init | grant | show", required=True)
+    several = parser.add_subparsers(
+        dest="command", metavar="init | grant | show | key", required=True
+    )
     commands = {
         "init": several.add_parser(
             "init",
@@ -79,6 +84,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         "show": several.add_parser(
             "show", help="say in words what a credential says", allow_abbrev=False
         ),
+        "key": several.add_parser("key", help="make a key in its store, or show its public half"),
     }
     _init_arguments(commands["init"])
     _grant_arguments(commands["grant"])
@@ -210,8 +216,8 @@ def _grant(asked: argparse.Namespace) -> int:
         *(_whole("--valid-days", asked.valid_days), os.urandom),
     )
     try:
-        keyfile.write_new(asked.out, made.file(authority), PUBLIC_MODE)
-        keyfile.sync_folder(asked.out.resolve().parent)
+        private.write_new(asked.out, made.file(authority), PUBLIC_MODE)
+        private.sync_folder(asked.out.resolve().parent)
     except FileExistsError as fault:
         text = "is there already, and is not overwritten; name another file"
         raise PlacementError(f"{asked.out} {text}") from fault

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from drivers.keystore import file as keyfile
+from drivers.keystore import private
 
 NEW = ".gridseal-new"  # being written: worth nothing, removed by whoever comes next
 READY = ".gridseal-ready"  # whole and durable: to be finished by whoever comes next
@@ -62,7 +62,7 @@ class SystemDisk:
         path.mkdir(mode=_FOLDER_MODE)
 
     def write_new(self, path: Path, content: bytes, mode: int) -> None:
-        keyfile.write_new(path, content, mode)
+        private.write_new(path, content, mode)
 
     def link(self, source: Path, target: Path) -> None:
         os.link(source, target)
@@ -77,7 +77,7 @@ class SystemDisk:
         path.rmdir()
 
     def sync_folder(self, path: Path) -> None:
-        keyfile.sync_folder(path)
+        private.sync_folder(path)
 
 
 def place(

@@ -90,7 +90,7 @@ def now() -> int:
 
 def _serve(asked: argparse.Namespace) -> int:
     found = config.read_record(asked.config, asked.listen)
-    signer = open_signer(found.key, found.folder)
+    signer = open_signer(found.key, found.folder, often=True)
     if signer.public != found.anchors.log_key:
         raise ConfigError(
             str(asked.config), "record.key",

@@ -261,6 +261,15 @@ def test_agent_starts_light():
     assert not loaded_by("agent.cli") & heavy
 
 
+def test_a_key_in_a_file_loads_no_other_store():
+    """And what speaks to a store is never in the program that has its key there."""
+    loaded = loaded_by("agent.cli, provisioning.cli, drivers.keystore.file")
+    stores = {"asn1crypto", "cryptography", "nacl.pwhash", "pkcs11", "tpm2_pytss"}
+    assert not loaded & (stores | {f"drivers.keystore.{name}" for name in ("pkcs11", "tpm")})
+    parents = loaded_by("drivers.keystore.pkcs11, drivers.keystore.tpm")
+    assert not parents & (stores | {f"drivers.keystore.{name}" for name in ("token", "chip")})
+
+
 def test_evidence_asks_nobody():
     """Pure: the lone verifier inside a bundle is made from it."""
     impure = [
@@ -340,9 +349,12 @@ def test_locks_agree_and_name_every_requirement():
     extras = [
         text
         for name, text in setup["options.extras_require"].items()
-        if name not in {"all", "bench"}
+        if name not in {"all", "bench", "tpm"}
     ]
     assert requirements("\n".join(extras)) <= whole.keys()
+    built = pins("tpm.txt")  # source, built apart; all that it stands on is the same as elsewhere
+    assert requirements(setup["options.extras_require"]["tpm"]) == built.keys() - whole.keys()
+    assert {name: built[name] for name in built.keys() & whole.keys()}.items() <= whole.items()
 
 
 def requirements(text: str) -> set[str]:
