@@ -142,7 +142,8 @@ async def _by_ourselves(gateway: Gateway, watch: bool) -> Accounts:
 
 
 async def _hear(source: Source, clock: SystemClock, keeping: Timekeeping) -> None:
-    """Opens a receiver and hears it, again and again."""
+    """Opens a receiver and hears it, again and again. The same trouble is told once."""
+    told = ""
     while True:
         driver = registry.open_driver(source, clock)
         cast("ReceiverDriver", driver).tell = partial(keeping.hear, source.name)
@@ -151,7 +152,9 @@ async def _hear(source: Source, clock: SystemClock, keeping: Timekeeping) -> Non
             while True:
                 await driver.read()
         except (LinkError, ConfigError) as fault:
-            _say(f"{source.name}: {fault}")
+            if str(fault) != told:
+                told = str(fault)
+                _say(f"{source.name}: {told}")
         finally:
             await driver.close()
         await asyncio.sleep(AGAIN_S)

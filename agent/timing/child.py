@@ -32,11 +32,11 @@ class _Talk(asyncio.SubprocessProtocol):
     """What one process says."""
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
+        self._bytes_max, self._mute = bytes_max, False
         self.said = self.complaint = b""
         self.whole: Callable[[bytes], bool] = bool
         self.heard = asyncio.Event()  # an answer is whole, too long, or will not come
-        self.gone = asyncio.Event()
+        self.gone = asyncio.Event()  # the process, and all that it said was heard
 
     @property
     def too_long(self) -> bool:
@@ -45,7 +45,7 @@ class _Talk(asyncio.SubprocessProtocol):
     def ask(self, whole: Callable[[bytes], bool]) -> None:
         self.said, self.whole = b"", whole
         self.heard.clear()
-        if self.gone.is_set():
+        if self._mute:
             self.heard.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -58,9 +58,11 @@ class _Talk(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 1:
-            self.heard.set()  # without an output it answers nothing
+            self._mute = True  # without an output it answers nothing
+            self.heard.set()
 
-    def process_exited(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._mute = True
         self.gone.set()
         self.heard.set()
 
@@ -74,6 +76,7 @@ class Child:
         self._talk: _Talk | None = None
         self._fault = ""
         self._wait_s = BACKOFF_S[0]
+        self._amid = False  # an answer was not waited for: the next one would begin with its rest
         self._due_s = 0.0  # loop time before which it is not started again
 
     async def ask(self, line: str, whole: Callable[[bytes], bool]) -> bytes:
@@ -89,7 +92,7 @@ class Child:
         except TimeoutError as fault:
             raise await self._failed(f"does not answer within {ASK_S:g} s") from fault
         except asyncio.CancelledError:
-            self._drop()  # amid an answer: the next one would begin with its rest
+            self._amid = True
             raise
         if talk.too_long:
             raise await self._failed(f"says more than {self._bytes_max} bytes")
@@ -110,7 +113,7 @@ class Child:
         transport, talk = self._transport, self._talk
         if transport is None or talk is None:
             return
-        self._transport = self._talk = None
+        self._transport, self._talk, self._amid = None, None, False
         pipe = transport.get_pipe_transport(0)
         if pipe is not None:
             pipe.close()  # pmc leaves its socket behind where it is killed
@@ -119,6 +122,8 @@ class Child:
         await self._gone(talk, END_S)
 
     async def _running(self) -> tuple[asyncio.SubprocessTransport, _Talk]:
+        if self._amid:
+            await self.close()
         if self._transport is not None and self._talk is not None:
             return self._transport, self._talk
         loop = asyncio.get_running_loop()
@@ -142,11 +147,6 @@ class Child:
         self._due_s = asyncio.get_running_loop().time() + self._wait_s
         self._wait_s = min(self._wait_s * 2, BACKOFF_S[1])
         return ChildError(self._fault)
-
-    def _drop(self) -> None:
-        transport, self._transport, self._talk = self._transport, None, None
-        if transport is not None:
-            transport.close()  # and kills it
 
     async def _gone(self, talk: _Talk, within_s: float) -> None:
         try:

@@ -30,7 +30,8 @@ POINTS_AFTER = 44  # enough from a second to WINDOW_NS_MAX
 SPACING = 2  # no farther from each other than half of their age
 HORIZON_NS = 600 * NS
 SEEK_NS = 8 * NS
-FEW = 16  # below that, the best W is looked for each time
+FEW = 16  # below that, the best W is looked for each time,
+POOR = 4  # and while it begins at a point of a source that was so much worse
 WINDOW_NS_MAX = 6 * 3600 * NS  # a frequency of before that says less than the class
 
 
@@ -118,7 +119,9 @@ class Drift:
         """Invariant 2. Whichever W is taken holds: which is the best may be told roughly, and is
         looked for now and then.
         """
-        if self._start is None or last.mono_ns - self._sought_ns >= SEEK_NS:
+        start = self._start
+        stale = last.mono_ns - self._sought_ns >= SEEK_NS
+        if start is None or stale or start.error_ns > POOR * last.error_ns:
             self._start, self._sought_ns = self._best_start(last), last.mono_ns
         if self._start is None:
             return Course(self._oscillator, last, 0, UNMEASURED_PPT, 0)

@@ -93,7 +93,7 @@ def _shift(stretches: Sequence[_Stretch]) -> float | None:
     best = min(range(len(spread)), key=spread.__getitem__)
     count = sum(one.counts[LAGS] for one in stretches)
     likely = max(spread[best], 1e-15) * (1 + STANDS_OUT * math.sqrt(2 / count))
-    if min(spread[0], spread[-1]) < likely:
+    if max(spread[0], spread[-1]) < likely:
         return None
     if spread[LAGS] < likely:
         return 0.0  # as alike as they stand

@@ -38,6 +38,7 @@ def of(rig: Rig, keys: Mapping[int, str]) -> Account:
         course.look(live=False)
         told = course.told(_claims(rig), rig.true_ns)
         changes = [change._replace(at=rig.true_ns(change.at)) for change, _ in course.changes]
+    rig.injections.sort(key=lambda one: one.at)
     figures = judge(told, changes, rig.injections, rig.calm or 0)
     return Account(_figures(rig.injections, figures), _reasons(rig, figures))
 

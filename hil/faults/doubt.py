@@ -80,6 +80,10 @@ class Injection:
     bears: Callable[[Told], bool] = _any  # of a sample of these lines within it
     excuses: Callable[[Told], bool] = _any  # of one that is doubted meanwhile
 
+    def meets(self, other: "Injection") -> bool:
+        """Whether both are of one line, at least."""
+        return self.lines is None or other.lines is None or bool(self.lines & other.lines)
+
     def on(self, line: str | None) -> bool:
         return self.lines is None or line is None or line in self.lines
 
@@ -115,15 +119,13 @@ class Figures:
 def judge(
     told: Iterable[Told], changes: Iterable[Change], injections: Sequence[Injection], calm: int
 ) -> Figures:
-    """`calm`: since when all is well, and nothing may be doubted. Injections stand in order."""
+    """`calm`: since when all is well, and nothing may be doubted."""
     samples = sorted(told, key=lambda one: one.arrived)
     events = sorted(changes, key=lambda one: one.at)
-    ends = [
-        min((two.at for two in injections if two.at > one.at), default=None) for one in injections
-    ]
-    outcomes = [
-        _outcome(one, samples, events, end) for one, end in zip(injections, ends, strict=True)
-    ]
+    outcomes = []
+    for one in injections:
+        later = [two.at for two in injections if two.at > one.at and one.meets(two)]
+        outcomes.append(_outcome(one, samples, events, min(later, default=None)))
     doubtful = [one for one in samples if one.arrived >= calm and _doubted(one, injections)]
     return Figures(outcomes, doubtful)
 

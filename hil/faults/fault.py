@@ -19,13 +19,21 @@ class Scale:
     stop_s: float
     recover_s: float  # at most, from a fault's end
     hold_s: float  # what a fault of time or place lasts once it was noticed
+    pair_s: float  # in which two clocks of one bus are to be told apart
+    swing: tuple[float, float]  # of the frequency meanwhile: mHz RMS, s
     clears_s: float  # what takes longer to be doubted no more is not waited for
 
 
-FULL = Scale(kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0, hold_s=15.0, clears_s=90.0)
-SHORT = Scale(
-    kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0, hold_s=2.0, clears_s=30.0
-)  # for the tests
+# FULL: the frequency moves by 20 mHz within ten minutes. SHORT: by 110 in ten seconds.
+FULL = Scale(
+    kills=50, spell_s=6.0, stop_s=20.0, recover_s=60.0, hold_s=15.0,
+    pair_s=600.0, swing=(7.1, 600.0), clears_s=90.0,
+)  # fmt: skip
+SHORT = Scale(  # for the tests
+    kills=5, spell_s=2.0, stop_s=6.5, recover_s=42.0, hold_s=2.0,
+    pair_s=60.0, swing=(40.0, 20.0), clears_s=30.0,
+)  # fmt: skip
+
 
 # Does the fault to a rig that runs, says when it is over, and returns what is special to it.
 Play = Callable[[Rig, Scale], Awaitable[dict[str, Any]]]

@@ -58,15 +58,15 @@ class Lookout:
 
     async def cleared(self, checks: Collection[Check], most_s: float) -> bool:
         """Until none of those that tripped stands any more."""
+        return await self._until(lambda: not self.stands(checks), most_s)
 
-        def none_stands() -> bool:
-            standing: dict[tuple[Check, str | None], bool] = {}
-            for change, _ in self._course.changes:
-                if change.check in checks:
-                    standing[change.check, change.line] = change.tripped
-            return not any(standing.values())
-
-        return await self._until(none_stands, most_s)
+    def stands(self, checks: Collection[Check]) -> bool:
+        """Whether one of these stands, by what was read last."""
+        standing: dict[tuple[Check, str | None], bool] = {}
+        for change, _ in self._course.changes:
+            if change.check in checks:
+                standing[change.check, change.line] = change.tripped
+        return any(standing.values())
 
     async def _changed(self, checks: Collection[Check], tripped: bool, most_s: float) -> bool:
         before = len(self._course.changes)

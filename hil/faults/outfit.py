@@ -70,7 +70,9 @@ class Outfit:
     ptp: bool = False
     meter: bool = False  # read by Modbus: the gateway stamps what it answers
     one_bus: bool = False  # both PMUs at one bus, and by TCP
-    swing: tuple[float, float] | None = None  # of the grid's frequency: mHz, s
+    third: bool = False  # one more PMU, at the other bus
+    swing: tuple[float, float] | None = None  # of the grid's frequency: mHz RMS, s
+    latency_us: int = 0  # of PMUs: what filters and the device itself take
     off_ns: int = 0  # how wrong the clock of the second PMU is from the beginning
     leap_in_s: int = 0  # at another date: a second is inserted so long after the rig is made
     announced_s: int = 0  # and PMUs announce it so long before

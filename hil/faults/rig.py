@@ -230,22 +230,33 @@ class Rig:
         return self.site / STORE
 
     async def _add_pmus(self) -> list[SourceRequest]:
-        """The two that every rig has, as the gateway is told of them. Raises ChildError."""
+        """The two that every rig has, and a third, as the gateway is told of them.
+
+        Raises ChildError.
+        """
         outfit = self.gear.outfit if self.gear else Outfit()
         grid = ["--swing", *map(str, outfit.swing)] if outfit.swing else []
+        grid += ["--phase-us", str(outfit.latency_us)]
         if self.gear is not None and self.era is not None:
             grid += [*self.gear.dated(), "--pending-s", str(outfit.announced_s)]
-        one = await self.add_pmu(GATEWAY_NAME, 7, "--tcp", "127.0.0.1:0", "--bus", "1", *grid)
-        first = SourceRequest("pmu-a", "c37118+tcp", _by_tcp(one), BUSES[0])
+        found = [await self._add_tcp("pmu-a", 7, 1, *grid)]
         if outfit.one_bus:
-            wrong = ["--off-ns", str(outfit.off_ns)]
-            where = ["--tcp", "127.0.0.1:0", "--bus", "1"]
-            other = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid, *wrong)
-            return [first, SourceRequest("pmu-b", "c37118+tcp", _by_tcp(other), BUSES[0])]
-        where = ["--pty", "--baud", str(BAUD), "--bus", "2"]
-        pty = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid)
-        told: dict[str, str | int] = {"path": pty.address, "baud": BAUD, "idcode": 8}
-        return [first, SourceRequest("pmu-b", "c37118+serial", told, BUSES[1])]
+            found.append(await self._add_tcp("pmu-b", 8, 1, *grid, "--off-ns", str(outfit.off_ns)))
+        else:
+            where = ["--pty", "--baud", str(BAUD), "--bus", "2"]
+            pty = await self.add_pmu(GATEWAY_NAME, 8, *where, *grid)
+            told: dict[str, str | int] = {"path": pty.address, "baud": BAUD, "idcode": 8}
+            found.append(SourceRequest("pmu-b", "c37118+serial", told, BUSES[1]))
+        if outfit.third:
+            found.append(await self._add_tcp("pmu-c", 9, 2, *grid))
+        return found
+
+    async def _add_tcp(self, name: str, idcode: int, bus: int, *options: str) -> SourceRequest:
+        where = ["--tcp", "127.0.0.1:0", "--bus", str(bus)]
+        line = await self.add_pmu(GATEWAY_NAME, idcode, *where, *options)
+        host, _, port = line.address.rpartition(":")
+        told: dict[str, str | int] = {"host": host, "port": int(port), "idcode": idcode}
+        return SourceRequest(name, "c37118+tcp", told, BUSES[bus - 1])
 
     async def add_pmu(self, gateway: str, idcode: int, *options: str) -> Line:
         """A PMU for a gateway's line. Raises ChildError."""
@@ -380,9 +391,3 @@ class Rig:
             return False  # it is being started
         last = ledger.last_instants()
         return all(last.get(line.idcode, 0) > since for line in self.lines)
-
-
-def _by_tcp(line: Line) -> dict[str, str | int]:
-    """What a source is told of a PMU at a TCP port."""
-    host, _, port = line.address.rpartition(":")
-    return {"host": host, "port": int(port), "idcode": line.idcode}

@@ -111,10 +111,10 @@ _ALL = (
     ),
     Fault(
         "pmu-cycle-off",
-        "the clock of a PMU steps by a cycle",
+        "the clock of a PMU is a cycle off: by a step, and all the time beside another",
         device.cycle,
         CHRONY_NEEDS,
-        outfit=device.HEARD,
+        outfit=device.BESIDE,
     ),
 )
 FAULTS = {fault.name: fault for fault in _ALL}

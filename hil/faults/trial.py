@@ -11,7 +11,7 @@ It shows nothing and knows no command line.
 import os
 import time
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +57,10 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     try:
         between = fault.between(folder / "brokers") if fault.between else None
         environment = clock.environment(folder) if fault.faketime else {}
-        rig = Rig(folder, seed, fault.disk_bytes, between, fault.outfit, environment)
+        outfit = fault.outfit
+        if outfit is not None and outfit.one_bus:
+            outfit = replace(outfit, swing=scale.swing)
+        rig = Rig(folder, seed, fault.disk_bytes, between, outfit, environment)
         try:
             told.update(await _played(rig, fault, scale, reasons))
         finally:

@@ -89,6 +89,13 @@ class Line:
         self.samples += found
         return found
 
+    def reopen(self) -> None:
+        """The line is lost, and opened once all that was on it has come."""
+        self.hearing.lost("pmu")
+        while self.measured(self.number) < self.newest:
+            self.number += 1
+        self.hearing.hear("pmu", [self.setup])
+
     def frames(self, count: int) -> list[Frame]:
         """The next ones of an honest device, not heard yet."""
         found = []

@@ -120,7 +120,8 @@ def test_wrong_arguments_exit_2(capsys, words: list[str]) -> None:
     if words == ["status", "--jso"]:  # argparse takes what begins an option for it
         assert code == 2
         return
-    assert (code, out) == (2, "") and err.startswith("usage: gridseal-agent")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("gridseal-agent") and err.endswith("--help\n")
 
 
 def test_help_names_the_commands(capsys) -> None:

@@ -24,6 +24,9 @@ GOOD = [name for name, want in EXPECTED.items() if "fault" not in want]
 TRIP = ("Pos.ctl", "boolean"), ("Pos.q", "bit-string"), ("Pos.stVal", ""), ("A.mag.f", "")
 
 
+NAN, INF = float("nan"), float("inf")
+
+
 def plain(value: Value) -> Any:
     """As JSON has it."""
     if isinstance(value, tuple):
@@ -187,6 +190,15 @@ def test_a_quality_is_judged_where_the_file_says_that_it_is_one(
     raw = built(("bit-string", quality))
     assert wire.compiled(known.encode()).judge((raw,)) == verdicts
     assert wire.compiled(unknown.encode()).judge((raw,)) == []
+
+
+def test_a_float_that_is_no_number_is_no_value():
+    judge = wire.compiled(trip(("a", "floating-point"), ("b", "boolean")).encode()).judge
+    for value, verdicts in (
+        *((1.5, []), (-0.0, [])),
+        *((one, [(Class.DATA_INVALID, Reason.VALUE_INVALID)]) for one in (NAN, INF, -INF)),
+    ):
+        assert judge((built(("floating-point", value), ("boolean", True)),)) == verdicts
 
 
 def test_what_needs_commissioning_says_so():

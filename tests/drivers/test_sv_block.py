@@ -1,5 +1,7 @@
 """Blocks and configurations of Sampled Values have one encoding; counters fill the second."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from drivers.sv.wire import (
     PHS_MEAS_1,
     Configuration,
     Dataset,
+    Member,
     compiled,
     decode_block,
     decode_configuration,
@@ -20,7 +23,7 @@ from drivers.sv.wire import (
 )
 from evidence import cbor
 from evidence.code import Class, Kind, Reason
-from tests.drivers.make_sv import VLAN, block, plain
+from tests.drivers.make_sv import VLAN, asdu, block, frame, plain, sav_pdu
 
 RATE, SPAN = 100, 5  # small blocks, so that a test can show one whole
 LE = encode_configuration(Configuration(RATE, SPAN, (Dataset("MU01", PHS_MEAS_1),)))
@@ -43,6 +46,21 @@ def columns(raw: bytes, configuration: bytes = LE) -> dict[tuple[str, str], obje
     found = decode.compiled(Kind.SV, configuration)
     names = [(slot.name, slot.part) for slot in found.slots]
     return dict(zip(names, found.decode(raw), strict=True))
+
+
+def test_a_float_that_is_no_number_is_no_value():
+    """IEC 61850-9-2 leaves the types of a sample to its data set; 9-2LE has none of these."""
+    members = (Member("v", "voltage", "V", "", "float32", 1.0),)
+    known = encode_configuration(Configuration(RATE, SPAN, (Dataset("MU01", members),)))
+
+    def of(value: float) -> bytes:
+        said = [value if count == 3 else 1.0 for count in range(SPAN)]
+        pdus = [sav_pdu(asdu(at, struct.pack(">f", one))) for at, one in enumerate(said)]
+        return block(*map(frame, pdus))
+
+    assert verdicts(of(2.0), known) == set()
+    for value in (float("nan"), float("inf")):
+        assert verdicts(of(value), known) == {(Class.DATA_INVALID, Reason.VALUE_INVALID)}
 
 
 def test_a_block_has_one_encoding():

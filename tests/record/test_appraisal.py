@@ -235,8 +235,9 @@ def test_verify_misses_and_sees_what_does_not_follow_from_the_values(
     upstream.push(run.cut())
 
     def doubt(last: int, channels: tuple[int, ...]) -> Doubt:
-        subject = upstream.store.entry(3).subject
-        return Doubt(Finding(run.name, None, 1, 1, last, *INVALID, channels), (subject,))
+        entry = upstream.store.entry(3)
+        assert entry is not None
+        return Doubt(Finding(run.name, None, 1, 1, last, *INVALID, channels), (entry.subject,))
 
     told = {
         "dropped": [],

@@ -17,7 +17,7 @@ from tests.record.gateway import (
     configuration,
     frame,
 )
-from tests.record.upstream import AUTHORITY, Upstream, classes
+from tests.record.upstream import AUTHORITY, BOTH, Upstream, classes
 
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
 EARLY = (Class.TIME_DOUBTFUL, Reason.ARRIVAL_EARLY)
@@ -130,6 +130,7 @@ def test_what_is_heard_guards_the_bound(
     assert classes(upstream.push(run.cut())) == found
 
 
+@BOTH
 def test_ranges_end_where_arrival_comes_back_into_its_window(
     upstream: Upstream, run: GatewayRun, layout: Layout
 ):

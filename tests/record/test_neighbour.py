@@ -4,6 +4,7 @@ alone."""
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ class Pmu:
 
     def __init__(
         self, upstream: Upstream, name: str, off_s: float = 0.0, node: bytes = BUS,
-        rectangular: bool = False, stat: int = 0, **described: object,
+        rectangular: bool = False, stat: int = 0, **described: Any,
     ) -> None:  # fmt: skip
         self.off_s, self.stat, self.rectangular = off_s, stat, rectangular
         form = Format.PHASOR_FLOAT if rectangular else Format.POLAR | Format.PHASOR_FLOAT
@@ -154,12 +155,12 @@ def test_of_three_the_odd_one_out_is_found(upstream: Upstream, place: Place, tmp
 
 @pytest.mark.parametrize("how", ["another bus", "known to be wrong", "alone", "rates"])
 def test_what_is_not_compared(upstream: Upstream, how: str):
-    described = {"node": OTHER_BUS} if how == "another bus" else {}
+    node = OTHER_BUS if how == "another bus" else BUS
     stat = 0x2000 if how == "known to be wrong" else 0
-    rate = {"rate": (0, 0)} if how == "rates" else {}
+    rate = (0, 0) if how == "rates" else (RATE, 1)
     pmus = [Pmu(upstream, "gw-1")]
     if how != "alone":
-        pmus.append(Pmu(upstream, "gw-2", CYCLE_S, **described, **rate, stat=stat))
+        pmus.append(Pmu(upstream, "gw-2", CYCLE_S, node, stat=stat, rate=rate))
     hear(upstream, pmus, moving, 120)
     rows = upstream.findings()
     # What cannot be compared is not in step by default.

@@ -1,8 +1,9 @@
 """The ranges of a receipt: marks over classes, and how many there may be."""
 
+from evidence.head import Range
 from evidence.receipt import Classed
 from record.continuity import Mark
-from record.overlay import coarse, overlaid
+from record.overlay import by_range, coarse, overlaid
 
 
 def test_marks_lie_over_classes():
@@ -27,3 +28,19 @@ def test_a_receipt_stays_short():
         Classed(2, 1, 600, 1, 89),
         Classed(3, 0, 599, 5, 84),
     ]
+
+
+def test_ranges_of_a_receipt_belong_to_ranges_of_its_head():
+    """A stream's leftovers of an earlier run, beside its own, and another stream between."""
+
+    def part(stream: int, first: int, last: int) -> Range:
+        return Range(stream, bytes(32), first, last, bytes(32), bytes(32))
+
+    ranges = [part(1, 50, 60), part(2, 1, 9), part(1, 1, 60), part(3, 1, 5)]
+    rows = [Classed(*row, 1, 89) for row in ((1, 50, 52), (1, 55, 60), (1, 3, 4), (1, 50, 60))]
+    assert by_range(ranges, rows) == [rows[:2], [], rows[2:], []]
+    assert by_range(ranges, [Classed(3, 1, 5, 1, 89)]) == [[], [], [], [Classed(3, 1, 5, 1, 89)]]
+    long = Classed(1, 52, 61, 1, 89)
+    assert by_range([part(1, 50, 60), part(1, 50, 70)], [long]) == [[], [long]]
+    late = Classed(1, 2, 3, 1, 89)
+    assert by_range(ranges, [late]) == [[], [], [late], []]

@@ -147,6 +147,20 @@ def test_a_sample_that_was_heard_before_the_first_verdict_leans_on_none(
     assert "none was heard before it" in lines
 
 
+def test_the_verdict_is_found_in_a_batch_that_goes_on_after_the_sample(
+    made: Made, capsys: pytest.CaptureFixture[str]
+):
+    """Stream 0 of that batch was heard from before the sample until after it."""
+    run, tai = made.run, START + 20 * NANOSECONDS
+    run.observe(OWN, concluded(PlaceState.UNCHECKED), kind=Kind.VERDICT, tai=tai, heard=0)
+    run.observe(PMU, frame(Layout(SHARED), 0), tai=tai + 500 * MS)
+    after = tai + 900 * MS
+    run.observe(OWN, concluded(PlaceState.CHECKED), kind=Kind.VERDICT, tai=after, heard=0)
+    made.upstream.push(run.cut())
+    found, _ = shown(made, capsys, "--sample", "gw-1/relay/10")
+    assert (found["verdict"]["place"], found["verdict"]["before_ns"]) == ("unchecked", 520 * MS)
+
+
 def test_later_findings_are_told_with_the_channels_that_they_are_about(
     made: Made, capsys: pytest.CaptureFixture[str]
 ):

@@ -56,7 +56,7 @@ STRUCK: dict[str, Callable[[Figures], bool]] = {
     # Each frame of two PMUs at 60/s in the second that is there once more.
     "leap": lambda told: 100 <= told["sent_in_it"] <= 120,
     "pmu-second-off": lambda told: told["flagged_after_s"] < 0.5 and len(told["injections"]) == 2,
-    "pmu-cycle-off": lambda told: told["flagged_after_s"] <= 60,
+    "pmu-cycle-off": lambda told: len(told["injections"]) == 2,
 }
 
 

@@ -1,7 +1,9 @@
 """ptp4l's word: as linuxptp prints it and bent, and two real ones on a cable."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from agent.timing.ptp import NETWORK_NS, Moment, PtpKeeper, measures_phc, opinio
 from agent.timing.timekeeping import Timekeeping
 from agent.timing.uri import PtpOptions
 from drivers.timekeeper import pmc
-from evidence.code import TimeSource
+from evidence.code import Flag, TimeSource
 from evidence.leap import BUILT_IN, NS
 from tests.drivers.receiver_peer import runs
 from tests.drivers.timekeeper_peer import MASTER, SLAVE, TRACEABLE, Find, cable, ptp4l, told
@@ -245,4 +247,65 @@ async def test_real_ptp4l_whose_master_serves_utc_as_tai_and_is_lost(
         assert keeping.ruling is not None
         assert keeping.ruling.judged[0].opinion.error_ns is None
     await until(lambda said: "pmc" in said.fault)
+    await keeping.close()
+
+
+@contextlib.asynccontextmanager
+async def grandmaster(find: Find, space: str) -> AsyncIterator[Callable[[str], None]]:
+    """The bench's, which serves TAI by this machine's clock; tell it what it says by JSON."""
+    argv = [str(find("ip")), "netns", "exec", space, sys.executable]
+    process = await asyncio.create_subprocess_exec(
+        *(*argv, "-m", "hil.devices.grandmaster", "--interface", "ptp0", "--told"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    pipe = process.stdin
+    assert pipe is not None
+    try:
+        yield lambda said: pipe.write(said.encode() + b"\n")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        async with asyncio.timeout(10):
+            await process.wait()
+
+
+@runs
+async def test_a_real_ptp4l_behind_a_grandmaster_of_tai_and_what_it_then_claims(
+    tmp_path: Path, program: Find, cable: tuple[str, str]
+):
+    """Both ends are stamped by this machine's clock, so that the true offset is 0; then one that
+    serves a time 300 ms behind, and jumps there.
+    """
+    near, far = cable
+    clock = SystemClock(BUILT_IN)
+    options = PtpOptions(
+        path=str(tmp_path / "slave.sock"),
+        pmc=str(program("pmc")),
+        reply=str(tmp_path / "reply"),
+    )
+    keeping = Timekeeping(clock, CLASSES[DEFAULT], [PtpKeeper("ptp", options, clock)])
+
+    async def until(wanted: Callable[[Ruling], bool]) -> Ruling:
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                await keeping.renew()
+                if keeping.ruling is not None and wanted(keeping.ruling):
+                    return keeping.ruling
+                await asyncio.sleep(0.5)
+
+    async with ptp4l(program, tmp_path, "slave", far, SLAVE), grandmaster(program, near) as tell:
+        ruling = await until(lambda one: one.bound_ns is not None)
+        found = ruling.judged[0].opinion
+        assert found.offset_ns is not None and found.error_ns is not None
+        assert abs(found.offset_ns) <= found.error_ns, "the truth is 0"
+        assert ruling.bound_ns is not None and ruling.bound_ns < 20_000_000
+        assert (ruling.chosen, found.traceable, clock.source) == ("ptp", True, TimeSource.PTP)
+        tell('{"ahead_ns": -300000000}')
+        ruling = await until(lambda one: bool(one.flags & Flag.CLOCK_DOUBTED))
+        bound = clock.now().bound
+        assert bound is not None and bound >= 295_000_000, "what can be vouched for spans both"
+        assert "jumped" in ruling.judged[0].words
+        tell('{"ahead_ns": 0, "clock_class": 187}')
+        await until(lambda one: "class 187" in one.judged[0].opinion.fault)
     await keeping.close()

@@ -131,6 +131,12 @@ def test_what_is_said_once_the_next_injection_begins_belongs_to_that():
     events = [change(101, True), change(103, False), change(104.5, True), change(111, False)]
     found = judge([], events, [first, second], 0).outcomes
     assert [one.cleared_after_ns for one in found] == [NS, NS]
+    elsewhere = [
+        injection(lines=frozenset({LINE})),
+        injection(at=103 * NS, lines=frozenset({OTHER})),
+    ]
+    events = [change(102, True, line=LINE), change(111, False, line=LINE)]
+    assert judge([], events, elsewhere, 0).outcomes[0].cleared_after_ns == NS
 
 
 def test_a_fault_may_excuse_some_samples_and_no_others():

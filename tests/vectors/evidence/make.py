@@ -425,9 +425,9 @@ def heads() -> Vector:
 
 def classification() -> Vector:
     names = ("run", "subject", "stream", "first_seq", "last_seq", "klass", "reason", "channels")
-    whole = [seeded("run"), None, None, None, None, 4, 29, None]
-    part = [seeded("run"), seeded("subject"), 7, 22, 1000, 4, 28, None]
-    values = [seeded("run"), None, 7, 22, 1000, 5, 105, [0, 23, 24, 4095]]
+    whole: list[Any] = [seeded("run"), None, None, None, None, 4, 29, None]
+    part: list[Any] = [seeded("run"), seeded("subject"), 7, 22, 1000, 4, 28, None]
+    values: list[Any] = [seeded("run"), None, 7, 22, 1000, 5, 105, [0, 23, 24, 4095]]
     because = [seeded("subject"), seeded("other subject")]
     rows = [whole, part, values]
     findings = [dict(zip(names, item, strict=True)) for item in rows]
