@@ -3,7 +3,7 @@
 1. Nothing here is needed to seal, keep or forward; it only tells.
 2. Latency is a histogram of LATENCY_BUCKETS buckets of 1 ms: two numbers to add, whatever the rate.
 
-No secret and no measured value is in it.
+No secret and no measured value is in it; where devices say that they stand is.
 """
 
 from collections import Counter, deque
@@ -71,6 +71,8 @@ class SourceHealth:
         """Where its devices say that they stand: by stream and IDCODE, degrees, and m that were
         lost in rounding. None: they do not say.
         """
+        if not setup.configuration:
+            return  # nothing is known now: what was said last stands
         others = sum(len(told) for key, told in self.places.items() if key != setup.key)
         if others + len(setup.blocks) <= PLACES_MAX:
             self.places[setup.key] = {

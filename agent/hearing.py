@@ -384,9 +384,8 @@ class Hearing:
         lane.set_up(setup)
         self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
-        if setup.configuration:
-            self._health.source(source).place(setup)
-            survey.check(self.checks, self._plan, source, setup)
+        self._health.source(source).place(setup)
+        survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
             log.warning(
                 "%s: the site plan names channel %r, which the device does not have", source, name

@@ -83,7 +83,11 @@ def away(stated: Position, where: Sequence[Spot]) -> Away:
 
 
 def check(checks: Checks, plan: SitePlan, source: str, setup: Setup) -> None:
-    """Trips or clears the check of the stream that this configuration rules from now on."""
+    """Trips or clears the check of the stream that this configuration rules from now on. One that
+    is not known takes nothing back.
+    """
+    if not setup.configuration:
+        return
     of, words = (source, setup.key), contradiction(plan, source, setup)
     if words:
         checks.find(Check.DEVICE_PLACE, of, words)

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from agent import config as agent_config
 from drivers.keystore import file as keyfile
+from drivers.keystore import private
 from drivers.keystore.uri import KeyStoreError
 from evidence import anchor, config, siteplan
 from evidence.anchor import Authorities
@@ -215,8 +216,8 @@ def _grant(asked: argparse.Namespace) -> int:
         *(_whole("--valid-days", asked.valid_days), os.urandom),
     )
     try:
-        keyfile.write_new(asked.out, made.file(authority), PUBLIC_MODE)
-        keyfile.sync_folder(asked.out.resolve().parent)
+        private.write_new(asked.out, made.file(authority), PUBLIC_MODE)
+        private.sync_folder(asked.out.resolve().parent)
     except FileExistsError as fault:
         text = "is there already, and is not overwritten; name another file"
         raise PlacementError(f"{asked.out} {text}") from fault

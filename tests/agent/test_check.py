@@ -300,17 +300,27 @@ def test_a_receiver_that_is_opened(
     received(tmp_path, truth, plight, code, words)
 
 
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[None]:
+    """The agent of this folder, in a process of its own."""
+    agent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agent.cli", "run", "--config", str(folder / "gateway.toml")),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        agent.terminate()
+        await asyncio.wait_for(agent.wait(), WAIT_S)
+
+
 @runs
 async def asked_of_the_agent(tmp_path: Path) -> None:
     async with pmu(FAR) as address:
         folder = made(tmp_path / "site", pmu_at(address))
-        agent = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agent.cli", "run", "--config", str(folder / "gateway.toml")),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
+        async with running(folder):
             async with asyncio.timeout(WAIT_S):
                 done = await check(folder)
                 while "heard by the agent" not in done.out:
@@ -319,13 +329,28 @@ async def asked_of_the_agent(tmp_path: Path) -> None:
             told = done.line("place of pmu-a (IDCODE 7, heard by the agent): ")
             assert told.startswith("CONTRADICTS: 11 km from the survey")
             assert "heard)" not in done.out  # the line is the agent's
-        finally:
-            agent.terminate()
-            await asyncio.wait_for(agent.wait(), WAIT_S)
 
 
 def test_an_agent_that_runs_is_asked_instead_of_its_lines(tmp_path: Path) -> None:
     asked_of_the_agent(tmp_path)
+
+
+@runs
+async def concluded_by_the_agent(tmp_path: Path) -> None:
+    with on_line(Receiver(Truth(NORTH + 0.01, EAST), ubx=True)) as (_, path):
+        folder = made(tmp_path / "site", SourceRequest("gps", "ublox", {"path": path}))
+        async with running(folder):
+            async with asyncio.timeout(WAIT_S):
+                done = await check(folder)
+                while "doubted" not in done.out:
+                    done = await check(folder)
+            assert done.code == 1
+            told = done.line("place of the antenna (gps): ")
+            assert re.match(r"CONTRADICTS: doubted: gps: 1\.1 km from the survey", told)
+
+
+def test_what_an_agent_concludes_of_its_receivers_is_told(tmp_path: Path) -> None:
+    concluded_by_the_agent(tmp_path)
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "4000", "soon"])
