@@ -5,8 +5,8 @@ ptp4l each second and says a verdict every 10 s, beside one that does none of it
    of their agents, the programs that each keeps running (chronyc, pmc) included.
 2. Processor time is what the kernel counts, once the sources have been heard for WARM_S; memory is
    what is resident, in the median of looks taken meanwhile: pages come and go as each commits.
-   `memory_mib` is the agent's own, and judged; `programs_mib` is what is private of chronyc and pmc,
-   other people's, and told beside it.
+   `memory_mib` is the agent's own, and judged; `programs_mib` is what is private of chronyc and
+   pmc, other people's, and told beside it.
 3. chronyd, ptp4l and the simulated devices stand for what a site has anyway, and are not counted.
 """
 
