@@ -33,6 +33,13 @@ _COLUMNS = (
     ("at most", "gap_excess_max"),
     ("recovered s", "seconds_to_recover"),
 )
+# Of faults of time and place, in a table of their own.
+_DOUBTS = (
+    ("flagged s", "flagged_after_s"),
+    ("cleared s", "cleared_after_s"),
+    ("wrongly settleable", "samples_wrongly_settleable"),
+    ("wrongly doubtful", "samples_wrongly_doubtful"),
+)
 
 
 def main(
@@ -57,7 +64,10 @@ def main(
         return WRONG
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
-    _show(found, screen)
+    _show("faults", found, _COLUMNS, screen)
+    doubts = {name: figures for name, figures in found.items() if "injected_at" in figures}
+    if doubts:
+        _show("faults of time and place", doubts, _DOUBTS, screen)
     for name, figures in found.items():
         for reason in figures["reasons"]:
             print(f"gridseal-hil faults: {name}: {reason}", file=sys.stderr)
@@ -94,19 +104,24 @@ def _folder(name: str, keep: Path | None) -> Path:
     return folder
 
 
-def _show(found: Mapping[str, Mapping[str, Any]], screen: TextIO) -> None:
+def _show(
+    what: str,
+    found: Mapping[str, Mapping[str, Any]],
+    columns: Sequence[tuple[str, str]],
+    screen: TextIO,
+) -> None:
     """A table: drawn in a terminal, aligned anywhere else."""
-    titles = ["fault", *(title for title, _ in _COLUMNS), "holds"]
+    titles = ["fault", *(title for title, _ in columns), "holds"]
     rows = [
         [
             name,
-            *("-" if figures[key] is None else str(figures[key]) for _, key in _COLUMNS),
+            *("-" if figures[key] is None else str(figures[key]) for _, key in columns),
             "no" if figures["reasons"] else "yes",
         ]
         for name, figures in found.items()
     ]
     if screen.isatty():
-        _draw(titles, rows, screen)
+        _draw(what, titles, rows, screen)
         return
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     for row in (titles, *rows):
@@ -115,11 +130,11 @@ def _show(found: Mapping[str, Mapping[str, Any]], screen: TextIO) -> None:
         print("  ".join(cells), file=screen)
 
 
-def _draw(titles: Sequence[str], rows: Sequence[Sequence[str]], screen: TextIO) -> None:
+def _draw(what: str, titles: Sequence[str], rows: Sequence[Sequence[str]], screen: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*titles[:1], title="faults")
+    table = Table(*titles[:1], title=what)
     for title in titles[1:]:
         table.add_column(title, justify="right")
     for row in rows:

@@ -43,7 +43,6 @@ class Lie:
     since_ns: int = 0
     shown_ns: int = 0
     silent: bool = False
-    leap: int = 0  # 1: a second will be inserted
 
     def offset_ns(self, now_ns: int) -> int:
         """By how much chronyd's clock is behind, as it is told."""
@@ -90,6 +89,6 @@ class Reference:
         now_ns = time.time_ns() + self.lie.shown_ns
         offset = self.lie.offset_ns(time.monotonic_ns()) / NS
         seconds, ns = divmod(now_ns, NS)
-        raw = _SAMPLE.pack(seconds, ns // 1000, offset, 0, self.lie.leap, 0, _MAGIC)
+        raw = _SAMPLE.pack(seconds, ns // 1000, offset, 0, 0, 0, _MAGIC)
         with contextlib.suppress(OSError):  # it is not there yet, or not any more
             self._socket.sendto(raw, str(self.folder / "ref.sock"))
