@@ -133,6 +133,13 @@ def test_no_epoch_for_two_seconds_is_a_fix_that_is_lost() -> None:
     assert not rig.marks() & (Flag.PLACE_CHECKED | Flag.PLACE_DOUBTED)
 
 
+def test_without_a_fix_there_is_no_position_and_that_is_said_once() -> None:
+    rig = Rig("gnss").step(5)
+    rig.events()
+    rig.step(3, lost=True)
+    assert [one[1] for one in rig.events()] == [Check.FIX_LOST]
+
+
 def test_a_slow_receiver_is_not_lost_between_two_epochs() -> None:
     rig = Rig("gnss")
     for _ in range(5):
