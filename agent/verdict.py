@@ -266,7 +266,7 @@ class Verdicts:
         )
 
     def report(self) -> dict[str, Any]:
-        """The same for status."""
+        """The same for status, but for the ruling."""
         return told(self._conclusion(self._clock.monotonic_ns()))
 
 
