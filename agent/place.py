@@ -48,6 +48,7 @@ class Apart(NamedTuple):
     level_allowed: int
     height: int | None  # positive: above. None: the receiver does not say how accurate it is
     height_allowed: int
+    guess: str = ""  # what may be wrong with the survey
 
     def within(self, fifths: int = 5) -> bool:
         """Whether it is where it should be, or well so."""
@@ -70,6 +71,8 @@ class Apart(NamedTuple):
             only_height = self.level <= self.level_allowed and not self.within()
             if only_height and abs(self.height) <= GEOID_MM_MAX:
                 parts.append("is the survey's altitude one above sea level?")
+        if self.guess:
+            parts.append(f"is it {self.guess} in the survey?")
         return "; ".join(parts)
 
 
@@ -87,12 +90,13 @@ def apart(survey: Survey, place: gnss.Place) -> Apart:
     accuracy_mm = UNSTATED_MM if place.horizontal_mm is None else place.horizontal_mm
     here = Position(place.latitude_e7 / 1e7, place.longitude_e7 / 1e7)
     level = round(position.distance_m(survey.place(), here) * 1000)
+    level_allowed = _allowed(survey, accuracy_mm)
     height = None
     if place.height_mm is not None and place.vertical_mm is not None:
         height = place.height_mm - round(survey.altitude_m * 1000)
     return Apart(
-        *(level, _allowed(survey, accuracy_mm)),
-        *(height, _allowed(survey, place.vertical_mm or 0)),
+        *(level, level_allowed, height, _allowed(survey, place.vertical_mm or 0)),
+        position.guess(survey.place(), here) if level > level_allowed else "",
     )
 
 

@@ -84,6 +84,18 @@ def test_a_survey_above_sea_level_is_asked_about() -> None:
     assert "sea level" not in Apart(800, 13_000, 300_000, 14_000).words()
 
 
+@pytest.mark.parametrize(
+    ("survey", "guess"),
+    [
+        (Survey(-46.9480, 7.4474, 600.0, 0.5), "the sign of the latitude"),
+        (Survey(7.4474, 46.9480, 600.0, 0.5), "latitude and longitude exchanged"),
+    ],
+)
+def test_a_survey_with_a_usual_mistake_is_asked_about(survey: Survey, guess: str) -> None:
+    assert f"is it {guess} in the survey?" in apart(survey, at(46.9480, 7.4474)).words()
+    assert "in the survey" not in apart(HERE, at(46.9485, 7.4474)).words()
+
+
 class Rig:
     """A receiver and its watch, a second a step."""
 
