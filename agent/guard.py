@@ -153,16 +153,17 @@ class Guard:
             self._begin(heard)
         fresh, self._fresh = self._fresh, False
         arrival = heard - frame.tai
-        slack = _allowed(frame) + heard_bound + LITTLE_NS
+        slack = 0 if 0 <= arrival <= self._limit_ns else _allowed(frame) + heard_bound + LITTLE_NS
         if arrival < -slack:
             found = self._early(frame, arrival, slack)
         elif self._timed and arrival > self._limit_ns + slack:
             found = self._late(frame, arrival, slack, newest, fresh)
         else:
             found = self._earlier(frame, arrival)
-        self._heard_bound = max(self._heard_bound, heard_bound)
-        if not found:
-            self.low_ns = min(self.low_ns, arrival)
+        if heard_bound > self._heard_bound:
+            self._heard_bound = heard_bound
+        if not found and arrival < self.low_ns:
+            self.low_ns = arrival
         return found
 
     def turn(self, newest: Frame) -> list[Change]:
@@ -180,7 +181,7 @@ class Guard:
         slack = _allowed(newest) + heard_bound + LITTLE_NS
         window = _Window(heard, least, calm, slack, newest.bound or 0, heard_bound)
         self._begin(0)
-        changes = [*self._cleared(window, newest)]
+        changes = [*self._cleared(window, newest)] if self._standing else []
         if not self._standing & {Check.EARLY, Check.LATE}:
             if not _vouched(newest):
                 self._windows.clear()
@@ -224,11 +225,13 @@ class Guard:
 
     def _held_late(self) -> list[Change]:
         """Late for long, and alike: no line holds back so evenly."""
+        if not self._timed or self._windows[-1].least <= self._limit_ns:
+            return []
         held = [*self._windows][-WINDOWS:]
         least = [one.least for one in held]
         allowed = max(one.slack for one in held)
         late = min(least) > self._limit_ns + allowed and max(least) - min(least) <= FLAT_NS
-        if not self._timed or len(held) < WINDOWS or not late:
+        if len(held) < WINDOWS or not late:
             return []
         tai = held[-1].end - least[-1]
         return self._trip(Check.LATE, self._late_words(tai, least[-1], allowed))
@@ -252,11 +255,14 @@ class Guard:
 
     def _later(self) -> list[Change]:
         """A step back shows once a line's own delays cannot be it."""
+        if not self._steady or self._standing:
+            return []
+        # Most windows end here: the last is no step above the least.
+        if self._windows[-1].least - min(one.least for one in self._windows) < STEP_NS:
+            return []
         calm = [one for one in self._windows if one.calm]
         after, before = calm[-WINDOWS:], calm[-2 * WINDOWS : -WINDOWS]
-        if not self._steady or self._standing or len(before) < BEFORE:
-            return []
-        if not (_alike(after) and _alike(before)):
+        if len(before) < BEFORE or not (_alike(after) and _alike(before)):
             return []
         rise = min(one.least for one in after) - max(one.least for one in before)
         bounds = [one.heard_bound for one in (*before, *after)]

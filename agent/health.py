@@ -107,17 +107,8 @@ class Health:
             "run",
             "record",
         ),
-        *(
-            "spool_fault",
-            "key_fault",
-            "disk_low",
-            "waiting",
-            "waiting_bytes",
-            "tree_size",
-            "bugs",
-            "clock",
-        ),
-        *("waiting_batches", "in_flight", "reopened", "forks", "unread"),
+        *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
+        *("waiting_batches", "in_flight", "reopened", "forks", "unread", "key_fault"),
         *("oldest", "oldest_age_s", "bytes_kept", "bytes_written", "disk_full_s", "days_to_drain"),
     )
 

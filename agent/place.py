@@ -8,9 +8,8 @@
    level and height each by their own. One epoch beyond that takes back that it was checked; beyond
    it for TRIP_NS it is doubted, and within four fifths of it for CLEAR_NS it is not any more.
 3. What was doubted stays so while nothing is measured: who moves an antenna may cut its cable next.
-4. Distances are chords between points at the survey's height, on the ellipsoid WGS84: too short by
-   1 mm at 10 km, and by no more than a third at the other side of the earth. The receiver's digits
-   (11 mm) and its errors are far larger.
+4. Distances are evidence.position's: chords of the ellipsoid, too short by 1 mm at 10 km, and by
+   one part in 1,500 at a height of 4 km. The receiver's digits (11 mm) and errors are far larger.
 
 It asks no clock, and asks nobody for a position.
 """
@@ -20,12 +19,13 @@ from typing import NamedTuple
 
 from drivers.gnss import fix as gnss
 from drivers.gnss.fix import PLACELESS, Doubt, Fix, Mode
+from evidence import position
 from evidence.leap import NS
+from evidence.position import Position
 from evidence.siteplan import Survey
 from evidence.verdict import PlaceState
 
-SIGMAS = 3
-MARGIN_MM = 10_000  # multipath on a roof, and what lies between antenna and surveyor's peg
+MARGIN_MM = round(position.ROOM_M * 1000)
 # A check that lets an antenna go further than across the yard is none.
 ALLOWED_MM_MAX = 100_000
 TRIP_NS = 5 * NS  # one wild epoch is none; a receiver at one epoch a second has said it six times
@@ -34,8 +34,6 @@ CLEAR_FIFTHS = 4  # of five: what trips at 13 m clears at 10
 # One sigma of who states none. GPS itself gives some 15 m, 95 %, at its worst (SPS Performance
 # Standard, 5th edition); half a sky between walls is worse.
 UNSTATED_MM = 100_000
-# WGS84: NGA.STND.0036 1.0.0 (2014).
-AXIS_M, FLATTENING = 6_378_137.0, 1 / 298.257223563
 UNSTATED = "it does not say how accurate its position is"
 GEOID_MM_MAX = 110_000  # sea level lies so far from the ellipsoid at the most (EGM96)
 
@@ -84,36 +82,24 @@ class Found(NamedTuple):
 def apart(survey: Survey, place: gnss.Place) -> Apart:
     """A position against the survey."""
     accuracy_mm = UNSTATED_MM if place.horizontal_mm is None else place.horizontal_mm
-    here = (place.latitude_e7 / 1e7, place.longitude_e7 / 1e7)
-    level = _chord_m((survey.latitude, survey.longitude), here, survey.altitude_m)
+    here = Position(place.latitude_e7 / 1e7, place.longitude_e7 / 1e7)
+    level = round(position.distance_m(survey.place(), here) * 1000)
     height = None
     if place.height_mm is not None and place.vertical_mm is not None:
         height = place.height_mm - round(survey.altitude_m * 1000)
     return Apart(
-        *(round(level * 1000), _allowed(survey, accuracy_mm)),
+        *(level, _allowed(survey, accuracy_mm)),
         *(height, _allowed(survey, place.vertical_mm or 0)),
     )
 
 
 def _allowed(survey: Survey, accuracy_mm: int) -> int:
-    return math.ceil(SIGMAS * math.hypot(survey.accuracy_m * 1000, accuracy_mm)) + MARGIN_MM
-
-
-def _chord_m(one: tuple[float, float], other: tuple[float, float], height_m: float) -> float:
-    return math.dist(_earth_fixed(one, height_m), _earth_fixed(other, height_m))
-
-
-def _earth_fixed(degrees: tuple[float, float], height_m: float) -> tuple[float, float, float]:
-    latitude, longitude = map(math.radians, degrees)
-    squared = FLATTENING * (2 - FLATTENING)  # of the eccentricity
-    across = AXIS_M / math.sqrt(1 - squared * math.sin(latitude) ** 2)
-    level = (across + height_m) * math.cos(latitude)
-    up = (across * (1 - squared) + height_m) * math.sin(latitude)
-    return level * math.cos(longitude), level * math.sin(longitude), up
+    sigma_mm = math.hypot(survey.accuracy_m * 1000, accuracy_mm)
+    return math.ceil(position.SIGMAS * sigma_mm) + MARGIN_MM
 
 
 def _metres(mm: int) -> str:
-    return f"{mm / 1000:.1f} m" if mm < 100_000 else f"{mm / 1e6:,.1f} km"
+    return position.length(mm / 1000)
 
 
 class Watch:

@@ -95,7 +95,7 @@ def name(claimed: int, off_ns: int, uncertainty_ns: int, table: LeapTable) -> Na
         return Named(best.word, f"{by}: {best.text}")
     if days[1].year in UNSET_YEARS and days[0].year != days[1].year:
         return Named(Misset.UNSET, f"{by}: it counts from {days[1].year}, and was never set")
-    return Named(Misset.OTHER, f"off by {by}")
+    return Named(Misset.OTHER, f"{by}, by no setting that has a name")
 
 
 def span(ns: int) -> str:

@@ -95,7 +95,7 @@ class Receiver(NamedTuple):
 
     stream: int
     tai: int | None  # the instant that it claimed last
-    mode: int
+    mode: int  # 0 unknown, 1 navigation, 2 survey, 3 fixed
     antenna: int
     spoofing: int
     jamming: int

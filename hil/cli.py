@@ -39,6 +39,8 @@ BENCHES = {
     "capture": ("what hearing GOOSE and Sampled Values from a cable costs", ("seconds",)),
     "drain": ("how fast a backlog drains, and what that costs live samples", ("seconds",)),
     "bound": ("whether the bound of the clock holds, over a simulated day", ("seconds",)),
+    "guard": ("what it costs to doubt a device's clock", ()),
+    "clock": ("what time and place cost a gateway", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }

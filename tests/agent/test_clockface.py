@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_watched_it_says_an_object_a_second_until_told_to_stop(folder: Folder) -
             watch.kill()
             if watch.stdout is not None:
                 watch.stdout.close()
-    apart = [b["tai"] - a["tai"] for a, b in zip(told, told[1:], strict=False)]
+    apart = [b["tai"] - a["tai"] for a, b in pairwise(told)]
     assert all(NS // 2 < one < 10 * NS for one in apart)
 
 

@@ -44,8 +44,8 @@ def utc(off_s: int) -> int:
         (utc(-365 * 86_400), Check.LATE, "its year is 2025"),
         (utc(-1024 * 7 * 86_400), Check.LATE, "modulo 1024"),
         (utc(YEAR_2000_S - START_S), Check.LATE, "counts from 2000"),
-        (NS // 2, Check.EARLY, "off by"),
-        (50 * MS, Check.EARLY, "off by"),
+        (NS // 2, Check.EARLY, "by no setting"),
+        (50 * MS, Check.EARLY, "by no setting"),
     ],
 )
 @pytest.mark.parametrize("rate", [30, 60])

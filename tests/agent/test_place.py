@@ -79,7 +79,7 @@ def test_what_may_be_is_three_sigma_of_both_and_ten_metres() -> None:
 
 def test_a_survey_above_sea_level_is_asked_about() -> None:
     words = Apart(800, 13_000, 47_200, 14_000).words()
-    assert "47.2 m above it" in words and "sea level" in words
+    assert "47 m above it" in words and "sea level" in words
     assert "sea level" not in Apart(60_000, 13_000, 47_200, 14_000).words()
     assert "sea level" not in Apart(800, 13_000, 300_000, 14_000).words()
 

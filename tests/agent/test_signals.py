@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.signals import ALIKE_EPOCHS, LEARN_EPOCHS, SignalWatch
+from agent.signals import LEARN_EPOCHS, SignalWatch
 from drivers.gnss.fix import Signals
 from drivers.gnss.ubx import signals
 from tests.drivers.receiver_line import Line
@@ -76,7 +76,7 @@ def test_before_anything_is_learnt_nothing_collapses() -> None:
 def test_all_of_one_strength_are_one_transmitter() -> None:
     watch = learnt()
     played = sky(*[47, 48] * 6)
-    for _ in range(ALIKE_EPOCHS - 1):
+    for _ in range(4):
         watch.hear(played, True)
         assert not watch.alike
     watch.hear(played, True)

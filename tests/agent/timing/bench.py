@@ -3,6 +3,7 @@ stepped as a test says, and sources tell of it what a test says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from agent.timing.choice import Chooser
 from agent.timing.opinion import Opinion, Ruling
@@ -99,3 +100,8 @@ def settle(bench: Bench, seconds: int, names: Sequence[str] = ("gnss", "ptp", "n
     if ruling is None:
         raise AssertionError("no time went by")
     return ruling
+
+
+def changes(course: Sequence[object]) -> int:
+    """How often it becomes another."""
+    return sum(one != other for one, other in pairwise(course))
