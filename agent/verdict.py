@@ -91,9 +91,7 @@ class Verdicts:
     def ruled(self, ruling: Ruling) -> None:
         """What is made of all sources of time, every second."""
         self._ruling = ruling
-        self._contradicted = frozenset(
-            one.opinion.name for one in ruling.judged if one.contradicts
-        )
+        self._contradicted = frozenset(one.opinion.name for one in ruling.judged if one.contradicts)
         self._conclude(self._clock.monotonic_ns())
 
     def stepped(self, words: str) -> None:
