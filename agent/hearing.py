@@ -114,9 +114,12 @@ class Hearing:
             self._state_owed(lane)
 
     def watch(self, now_ns: int) -> None:
-        """States what is missing of lines that stay down. `now_ns`: monotonic."""
+        """States what is missing of lines that stay down, and what checks that flickered came to.
+        `now_ns`: monotonic.
+        """
         if self._sealer is None:
             return
+        self.checks.catch_up()
         for lane in self._lanes.values():
             hole = lane.silence(now_ns)
             if hole is not None:

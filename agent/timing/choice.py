@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agent.timing.drift import Course, Drift, Point
-from agent.timing.opinion import Judged, Opinion, Ruling
+from agent.timing.opinion import Opinion, Ruling
 from agent.timing.oscillator import PPB, UNMEASURED_PPT, Oscillator, up
 from agent.timing.round import Round, words_ns
 from agent.timing.trail import Trail
@@ -278,7 +278,7 @@ class Chooser:
             why=self._why(turn, bound_ns),
             terms=turn.terms() if bound_ns is not None else (),
             held_from_ns=self._held_from_ns,
-            judged=tuple(Judged(one, *turn.judge(one)) for one in turn.opinions),
+            judged=tuple(map(turn.judge, turn.opinions)),
             tai_utc_s=turn.tai_utc_s(),
         )
 
