@@ -85,9 +85,10 @@ def test_a_device_that_admits_that_it_is_not_synchronised_contradicts_nobody() -
     [
         ({"rate": 60}, {"rate": 30, "format": Format(0)}),
         ({"rate": 50}, {"rate": 60, "service_class": "P", "window_us": 40_000}),
+        ({"rate": 12}, {"rate": 12}),
         ({"phasors": ("VA", "VB", "VC")}, {"phasors": ("V1", "I1")}),
     ],
-    ids=["30 and 60", "P and M", "phase A and positive sequence"],
+    ids=["30 and 60", "P and M", "12 and 12", "phase A and positive sequence"],
 )
 def test_devices_that_differ_are_compared_by_what_they_have_in_common(
     first: dict[str, Any], second: dict[str, Any]
