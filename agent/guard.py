@@ -13,7 +13,7 @@ concentrator take.
 3. ARRIVAL_STEPPED: the least arrival of a window of WINDOW_NS against those before it: less by
    STEP_NS at once, more once WINDOWS windows agree. Only where the line allows: heard directly, its
    rate known, windows calm (JITTER_NS, SPREAD_NS), no declared path as long as a step. A gateway's
-   clock that is stepped has that in its bound, one that is slewed takes longer.
+   clock that is stepped, or slewed fast, has that in its bound, before it or after; ntpd is slower.
 4. EARLY and LATE clear once CLEAN windows on end are within the limits; a step, once they are where
    they were before it, or where the device says that it had lost its clock meanwhile. Of a step
    nobody knows which side of it is right: both readings stand until then.
@@ -246,8 +246,11 @@ class Guard:
             return []
         recent = calm[-2:]
         floor = min(floor, *(one.least for one in recent))
-        widened = (heard.bound or 0) - min(one.heard_bound for one in recent)
-        allowed = (frame.bound or 0) + max(one.bound for one in recent) + max(widened, 0)
+        # Of the gateway's clock, which may have been corrected in a window that was not calm.
+        since = [one.heard_bound for one in self._windows if one.end >= recent[0].end]
+        bounds = (heard.bound or 0, *since)
+        allowed = (frame.bound or 0) + max(one.bound for one in recent)
+        allowed += max(self._heard_bound, *bounds) - min(bounds)
         if arrival > floor - self._step_ns - allowed:
             return []
         self._level = min(one.least for one in calm)

@@ -176,6 +176,23 @@ def test_a_gateway_whose_clock_is_stepped_doubts_nobody() -> None:
     assert not list(changes(line.samples))
 
 
+@pytest.mark.parametrize("way", [1, -1], ids=["ahead", "behind"])
+@pytest.mark.parametrize("for_s", [0.5, 2, 10])
+@pytest.mark.parametrize("rate", [10, 30, 60])
+def test_a_gateway_whose_clock_is_corrected_at_once_doubts_nobody(
+    way: int, for_s: float, rate: int
+) -> None:
+    """After holdover, as chrony does: it slews by up to 83333 ppm, and the bound shrinks with it."""
+
+    def ahead(number: int) -> int:
+        left = 1 - max(number / rate - 60, 0) / for_s
+        return round(way * 50 * MS * max(left, 0))
+
+    line = Line(rate)
+    line.run(130, gateway=ahead, heard_bound=lambda number: abs(ahead(number)) + 2 * MS)
+    assert not list(changes(line.samples))
+
+
 def test_what_a_gateways_own_step_made_look_wrong_is_forgotten_with_it() -> None:
     line = Line()
     line.run(60)
