@@ -63,6 +63,16 @@ def test_a_wrong_clock_is_found_at_its_first_frame_and_named(
     assert words in found[0][2]
 
 
+@pytest.mark.parametrize("rate", [10, 25, 30])
+@pytest.mark.parametrize(("off", "words"), [(18, "GPS time"), (-1, "leap"), (-37, "TAI")])
+def test_a_device_that_states_no_bound_is_named_too(rate: int, off: int, words: str) -> None:
+    """As those of 2005, and all that leave PMU_TQ at 0."""
+    line = Line(rate)
+    line.run(40, off=steady(off * NS), bound=None)
+    (found,) = changes(line.samples)
+    assert words in found[2]
+
+
 def test_what_is_found_stands_before_the_frame_that_showed_it() -> None:
     line = Line()
     line.run(1)
@@ -182,7 +192,7 @@ def test_a_gateway_whose_clock_is_stepped_doubts_nobody() -> None:
 def test_a_gateway_whose_clock_is_corrected_at_once_doubts_nobody(
     way: int, for_s: float, rate: int
 ) -> None:
-    """After holdover, as chrony does: it slews by up to 83333 ppm, and the bound shrinks with it."""
+    """After holdover, as chrony does: by up to 83333 ppm, and the bound shrinks with it."""
 
     def ahead(number: int) -> int:
         left = 1 - max(number / rate - 60, 0) / for_s
