@@ -167,6 +167,21 @@ def test_what_is_not_compared(upstream: Upstream, how: str):
     assert [row[5:7] for row in rows] == ([OPEN, OPEN] if how == "rates" else [])
 
 
+def test_an_instant_that_no_clock_counts_to_is_compared_with_nothing(
+    upstream: Upstream, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One such sample must not end the looks of a record for ever."""
+    pmus = [Pmu(upstream, "gw-1"), Pmu(upstream, "gw-2", CYCLE_S)]
+    raw = encode_values(pmus[0].layout, Stamp(START_S, 0), [0.0, 100.0, 0.0, 60.0, 0.0])
+    far = 10**19
+    pmus[0].run.observe(1, raw, tai=far, heard=START - far, heard_bound=None)
+    hear(upstream, pmus, moving)
+    assert told(upstream, pmus) == [APART, APART]
+    assert holds(place, tmp_path)
+    assert main(["show", str(place), "--sample", "gw-1/1/1"]) == 0
+    assert "sample " in capsys.readouterr().out
+
+
 def test_a_finding_makes_nothing_better(
     upstream: Upstream, place: Place, capsys: pytest.CaptureFixture[str]
 ):
