@@ -153,6 +153,23 @@ def test_of_three_the_odd_one_out_is_found(upstream: Upstream, place: Place, tmp
     assert holds(place, tmp_path)
 
 
+def test_a_gateway_that_starts_again_and_again_keeps_no_others_from_being_compared(
+    upstream: Upstream,
+):
+    gateway = Gateway("gw-0", AUTHORITY)
+    upstream.send(gateway.statement)
+    run = None
+    for _ in range(6):
+        run = gateway.start(run)
+        cfg = cfg_bytes(layout().configuration)
+        upstream.send(run.statement, run.describe(1, cfg, channels=CHANNELS, rate=(RATE, 1)))
+        run.observe(1, b"none")
+        upstream.push(run.cut())
+    pmus = [Pmu(upstream, "gw-1"), Pmu(upstream, "gw-2", CYCLE_S)]
+    hear(upstream, pmus, moving)
+    assert told(upstream, pmus) == [APART, APART]
+
+
 @pytest.mark.parametrize("how", ["another bus", "known to be wrong", "alone", "rates"])
 def test_what_is_not_compared(upstream: Upstream, how: str):
     node = OTHER_BUS if how == "another bus" else BUS
