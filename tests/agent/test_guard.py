@@ -138,6 +138,17 @@ def test_of_a_step_the_device_may_say_that_it_had_lost_its_clock() -> None:
     assert [one[0] for one in changes(line.samples)] == [True, False]
 
 
+@pytest.mark.parametrize("way", [1, -1], ids=["forward", "back"])
+@pytest.mark.parametrize("lost_s", [7, 10, 13])
+def test_a_clock_that_said_it_was_lost_may_be_set(way: int, lost_s: int) -> None:
+    """A receiver that finds its satellites again: what was before says nothing of what is."""
+    line = Line()
+    line.run(60, off=steady(-way * 10 * MS))
+    line.run(lost_s, off=steady(-way * 10 * MS), bound=None, flags=0)
+    line.run(70, off=steady(way * 10 * MS))
+    assert not list(changes(line.samples)) and not doubted(line.samples)
+
+
 @pytest.mark.parametrize(
     "stream",
     [
