@@ -63,6 +63,16 @@ def test_a_wrong_clock_is_found_at_its_first_frame_and_named(
     assert words in found[0][2]
 
 
+def test_a_device_that_comes_back_a_second_slow_is_found_at_its_first_frame() -> None:
+    line = Line(30)
+    line.run(5)
+    line.number += 10 * 30
+    line.reopen()
+    back = line.number
+    line.run(3, off=steady(-NS))
+    assert doubted(line.samples)[0] == back
+
+
 @pytest.mark.parametrize("rate", [10, 25, 30])
 @pytest.mark.parametrize(("off", "words"), [(18, "GPS time"), (-1, "leap"), (-37, "TAI")])
 def test_a_device_that_states_no_bound_is_named_too(rate: int, off: int, words: str) -> None:
