@@ -13,8 +13,9 @@
    oscillator's own interval has grown to meet it, or is WITNESS_NS old. It learns from nobody who
    is contradicted.
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
-   kind. Without a source, or where it does better than those that are left by a quarter, the
-   oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for HELD_NS at least.
+   kind, or one that may follow it unseen. Without a source, or where it does better than those that
+   are left by a quarter, the oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for
+   HELD_NS at least.
 6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
    is none. Where the mark has not risen since, the oscillator's wander is added.
 
@@ -126,8 +127,10 @@ class Chooser:
                 turn.silent[opinion.name] = opinion.fault or "states no bound"
             elif opinion.suspect:
                 turn.silent[opinion.name] = "says that it may be deceived"
-            elif opinion.source in deceived and opinion.source is not TimeSource.UNKNOWN:
+            elif opinion.source in deceived:
                 turn.silent[opinion.name] = "of the kind that may be deceived"
+            elif deceived and (opinion.second_hand or opinion.source is TimeSource.UNKNOWN):
+                turn.silent[opinion.name] = "may follow one that may be deceived"
             elif age_ns > AGE_NS_MAX:
                 turn.silent[opinion.name] = f"has said nothing new for {age_ns // NS} s"
             else:
