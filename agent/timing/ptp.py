@@ -23,8 +23,8 @@
    whole seconds, and says so. Near a leap second the two change at different moments: nothing is
    believed LEAP_S around it.
 6. After a change of grandmaster, or a loss, the scatter is measured anew. Until ptp4l has the path
-   delay again (with peer delay up to a second) it tells of each new Sync the offset of the last one
-   before (clock.c, clock_synchronize): of another grandmaster, or of a clock that has drifted since.
+   delay again (with peer delay up to a second) it tells with each new Sync the offset of the last
+   one before (clock.c, clock_synchronize): another grandmaster's, or from before the loss.
 
 What a path of unequal directions does beyond that, or a grandmaster that lies, no message tells.
 """

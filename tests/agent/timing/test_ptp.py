@@ -138,7 +138,10 @@ def test_near_a_leap_second_nothing_is_believed():
 
 
 BY_NIC = (b"timestamping            SOFTWARE", b"timestamping            HARDWARE")
-UNSAID = (b"GET PORT_PROPERTIES_NP", b""), (b"MANAGEMENT PORT_PROPERTIES_NP", b"MANAGEMENT OTHER_NP")
+UNSAID = (
+    (b"GET PORT_PROPERTIES_NP", b""),
+    (b"MANAGEMENT PORT_PROPERTIES_NP", b"MANAGEMENT OTHER_NP"),
+)
 
 
 def test_which_clock_it_measures_it_says_or_the_site_does():
