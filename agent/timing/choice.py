@@ -254,15 +254,15 @@ class Chooser:
             self._courses.append(course)
 
     def _growth_ppb(self, turn: Round) -> int:
-        """How fast the bound grows until the next ruling: by what the clock does at present."""
+        """How fast the bound grows until the next ruling: by what the clock does at present. That
+        has no limit of its own: chronyd slews by 8 % where it is far off (maxslewrate).
+        """
         course = self._drift.course
-        if course is None:
-            moving_ppt = UNMEASURED_PPT
-        else:
-            moving_ppt = abs(self._trail.slope_ppt() + course.rate_ppt)
-            moving_ppt += course.unsure_ppt(turn.now_ns)
+        rate_ppt = course.rate_ppt if course is not None else 0
+        unsure_ppt = course.unsure_ppt(turn.now_ns) if course is not None else UNMEASURED_PPT
+        moving_ppt = abs(self._trail.slope_ppt() + rate_ppt) + unsure_ppt
         said = [one.opinion.growth_ppb for one in turn.vouching() if one.opinion is not None]
-        return max(up(min(moving_ppt, UNMEASURED_PPT), PPB), *said, 0)
+        return max(up(moving_ppt, PPB), 0, *said)
 
     def _ruling(self, turn: Round) -> Ruling:
         chosen = turn.chosen
