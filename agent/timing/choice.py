@@ -13,8 +13,8 @@
    oscillator's own interval has grown to meet it, or is WITNESS_NS old. It learns from nobody who
    is contradicted.
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
-   kind, or one that may follow it unseen. Without a source, or where it does better than those that
-   are left by a quarter, the oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for
+   kind, or one that may follow it unseen. Without a source, or where it does AWAY times better than
+   those that are left, the oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for
    HELD_NS at least.
 6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
    is none. Where the mark has not risen since, the oscillator's wander is added.
@@ -225,7 +225,7 @@ class Chooser:
             return best or held
         since_ns = self._held_from_ns
         fresh = since_ns is not None and turn.now_ns - since_ns < HELD_NS
-        return held if fresh or held.bound_ns * 4 < best.bound_ns * 3 else best
+        return held if fresh or held.bound_ns * AWAY < best.bound_ns else best
 
     def _keep(self, now_ns: int, current: Weighed, best: Weighed) -> Weighed:
         """Whom to choose while the one that ruled is there."""
