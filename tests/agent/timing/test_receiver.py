@@ -347,7 +347,7 @@ def test_what_was_stamped_before_a_step_says_nothing_of_the_clock_after_it(
     for _ in range(4):
         site.asked(asked_ms, epochs)
         assert site.keeping.ruling is not None
-        for said, _, words in site.keeping.ruling.judged:
+        for said, _, words, *_ in site.keeping.ruling.judged:
             if said.error_ns is not None and said.offset_ns is not None:
                 assert abs(said.offset_ns - site.ahead_ns) <= said.error_ns + MS, words
         bound = site.clock.now().bound
