@@ -54,7 +54,7 @@ def test_the_bound_is_worth_something(hours, name):
 def test_a_fast_machine_is_bounded_as_well_as_its_site_says(hours):
     stated = hours["sources"]["pulse_fast"]["locked"]
     silent = hours["sources"]["pulse_unstated"]["locked"]
-    assert stated["true_p95_ns"] < 2_000
+    assert stated["true_p95_ns"] < 3_000
     assert 1 < stated["ratio"] <= bound.MOST["locked"]
     assert silent["ratio"] > 2 * stated["ratio"]
 
