@@ -30,7 +30,7 @@ from drivers.gnss.fix import KEY, Fix
 from evidence.code import CLOCK_FLAGS, Check, Flag, Kind
 from evidence.leap import NS
 from evidence.siteplan import Survey
-from evidence.verdict import PlaceState, State
+from evidence.verdict import PlaceState
 
 CHANGES_MAX = 10
 LOOK_S = 0.2  # loss of a fix is told within 2 s, of which 1.6 are the receiver's
