@@ -267,6 +267,9 @@ class Hearing:
             (self.checks.find if found else self.checks.clear)(check, of, text)
             self._lanes[of].doubted(self.checks.tripped(of, *OF_CLOCK))
 
+    def hears(self, of: tuple[str, str]) -> bool:
+        return of in self._lanes
+
     def _refuse(self, source: str, frame: Frame) -> None:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
         self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)

@@ -1,5 +1,5 @@
-"""The sources of time that a gateway was told of, put together: one row a kind. What reads a kind is
-loaded where there is one.
+"""The sources of time that a gateway was told of, put together: one row a kind. What reads a kind
+is loaded where there is one.
 
 It opens nothing and runs nothing: each source does, when it is asked first.
 """

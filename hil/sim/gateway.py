@@ -159,8 +159,7 @@ class Gateway:
             if not self._slave.lost:
                 self._spread.add(self._slave.offset_ns)
             moment = ptp.Moment(now_ns, hands.tai_ns(), TAI_UTC_S, False)
-            learnt = (False, self._spread.ns)
-            return ptp.opinion(name, self._slave.ptp(), moment, PtpOptions(), learnt)
+            return ptp.opinion(name, self._slave.ptp(), moment, PtpOptions(), self._spread.ns)
         tracking = self._daemon.tracking(BEGIN_S + hands.at_s)
         return None if tracking is None else chrony.opinion(name, tracking, now_ns)
 

@@ -129,6 +129,7 @@ class Slave:
             Current(1, self.offset_ns, round(self._delay_ns)),
             Default("aabbcc.fffe.ddeeff", 0, 255),
             (Port("aabbcc.fffe.ddeeff-1", state, 1, 3, 0, 1, 0, 0),),
+            "SOFTWARE",
         )
 
 
