@@ -114,9 +114,7 @@ class Hearing:
             self._state_owed(lane)
 
     def watch(self, now_ns: int) -> None:
-        """States what is missing of lines that stay down, and what checks that flickered came to.
-        `now_ns`: monotonic.
-        """
+        """States what is due: of silent lines, of checks that flickered. `now_ns`: monotonic."""
         if self._sealer is None:
             return
         self.checks.catch_up()
