@@ -391,9 +391,7 @@ class Hearing:
         self._health.source(source).place(setup)
         survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
-            log.warning(
-                "%s: the site plan names channel %r, which the device does not have", source, name
-            )
+            log.warning("%s: the site plan names channel %r, which is not there", source, name)
 
 
 def _too_many(key: str) -> FrameError:
