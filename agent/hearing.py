@@ -114,9 +114,10 @@ class Hearing:
             self._state_owed(lane)
 
     def watch(self, now_ns: int) -> None:
-        """States what is missing of lines that stay down. `now_ns`: monotonic."""
+        """States what is due: of silent lines, of checks that flickered. `now_ns`: monotonic."""
         if self._sealer is None:
             return
+        self.checks.catch_up()
         for lane in self._lanes.values():
             hole = lane.silence(now_ns)
             if hole is not None:
@@ -264,6 +265,9 @@ class Hearing:
             (self.checks.find if found else self.checks.clear)(check, of, text)
             self._lanes[of].doubted(self.checks.tripped(of, *OF_CLOCK))
 
+    def hears(self, of: tuple[str, str]) -> bool:
+        return of in self._lanes
+
     def _refuse(self, source: str, frame: Frame) -> None:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
         self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
@@ -387,9 +391,7 @@ class Hearing:
         self._health.source(source).place(setup)
         survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
-            log.warning(
-                "%s: the site plan names channel %r, which the device does not have", source, name
-            )
+            log.warning("%s: the site plan names channel %r, which is not there", source, name)
 
 
 def _too_many(key: str) -> FrameError:
