@@ -82,13 +82,14 @@ class Verdicts:
 
     # --- what is told
 
-    def heard(self, name: str, fix: Fix) -> None:
-        """An epoch of a receiver, as soon as it is complete."""
+    def heard(self, name: str, fix: Fix) -> bool:
+        """An epoch of a receiver, as soon as it is complete. Whether a verdict leans on it."""
         witness = self._witnesses.get(name)
-        if witness is not None:
-            now_ns = self._clock.monotonic_ns()
-            witness.hear(fix, now_ns, name in self._contradicted)
-            self._conclude(now_ns)
+        if witness is None:
+            return False
+        now_ns = self._clock.monotonic_ns()
+        witness.hear(fix, now_ns, name in self._contradicted)
+        return self._conclude(now_ns)
 
     def ruled(self, ruling: Ruling) -> None:
         """What is made of all sources of time, every second."""
@@ -121,8 +122,8 @@ class Verdicts:
 
     # --- what is concluded
 
-    def _conclude(self, now_ns: int) -> None:
-        """Invariant 1."""
+    def _conclude(self, now_ns: int) -> bool:
+        """Invariant 1. Whether a verdict was sealed."""
         self._place = self._placed()
         found = self._found(now_ns)
         checks = self._hearing.checks
@@ -135,7 +136,7 @@ class Verdicts:
                 checks.clear(check, None)
             else:
                 checks.find(check, None, words)
-        self._say_if_due(moment, now_ns)
+        return self._say_if_due(moment, now_ns)
 
     def _found(self, now_ns: int) -> dict[Check, str]:
         """What cross-checks find now."""
@@ -228,15 +229,15 @@ class Verdicts:
 
     # --- what is said
 
-    def _say_if_due(self, moment: Moment, now_ns: int) -> None:
+    def _say_if_due(self, moment: Moment, now_ns: int) -> bool:
         """Invariant 2."""
         if not (self._hearing.sealing and self._room()):
             self._said = None  # invariant 5
-            return
+            return False
         state = self._state(moment)
         periodic = now_ns >= self._due_ns
         if not periodic and (state == self._said or not self._changes):
-            return
+            return False
         if periodic:
             self._changes = min(self._changes + 1, CHANGES_MAX)
             self._due_ns = now_ns + self._period_ns
@@ -244,6 +245,7 @@ class Verdicts:
             self._changes -= 1
         self._said = state
         self._hearing.say(Kind.VERDICT, sealed(self._conclusion(now_ns)).raw())
+        return True
 
     def _state(self, moment: Moment) -> tuple[object, ...]:
         """What is told at once when it changes."""

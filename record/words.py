@@ -161,8 +161,9 @@ def _fix(found: Told) -> Iterable[tuple[str, str]]:
     name = f" ({found['name']})" if found["name"] else ""
     if found["seq"] is None or "fix" not in found:
         return [("fix", f"of stream {found['stream']}{name}: {found['words']}")]
-    before = f"{span(found['before_ns'])} before the verdict"
-    rows = [("fix", f"seq {found['seq']} of stream {found['stream']}{name}, {before}")]
+    before = f"the last that was kept, {span(found['before_ns'])} before the verdict"
+    which = "the epoch that the verdict leans on" if found["exact"] else before
+    rows = [("fix", f"seq {found['seq']} of stream {found['stream']}{name}, {which}")]
     bound = "" if found["bound_ns"] is None else f" within {span(found['bound_ns'])}"
     at = "" if found["instant"] is None else f", {found['instant']}{bound}"
     rows.append(("", f"{found['fix']}, {found['mode']} mode, in {found['speech']}{at}"))
