@@ -313,10 +313,10 @@ def _status(arguments: argparse.Namespace) -> int:
         print(f"gridseal-agent: what answers says nothing of {missing}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as fault:
-        print(
-            f"gridseal-agent: no agent answers for {gateway.file.spool.path}: {fault}",
-            file=sys.stderr,
-        )
+        absent = isinstance(fault, FileNotFoundError | ConnectionRefusedError)
+        why = f"none runs with {arguments.config}" if absent else fault
+        said = f"no agent answers for {gateway.file.spool.path}: {why}"
+        print(f"gridseal-agent: {said}", file=sys.stderr)
         return 1
     print(said)
     return 0
@@ -330,7 +330,6 @@ def _words(told: dict[str, Any]) -> str:
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
         f"run        {told['run'][:16]}",
-        f"clock      {told['clock']}",
         f"record     {told['record'] or 'not asked yet'}, tree size {told['tree_size']}",
         "  ".join(f"{name} {told[name]}" for name in counts),
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",

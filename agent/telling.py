@@ -168,7 +168,8 @@ def _receiver_told(witness: Witness, found: Conclusion) -> dict[str, Any]:
     signals = fix.signals
     return {
         "fix": fix.fix_type.name.lower(),
-        "age_s": max(found.now.tai - fix.heard.tai, 0) // NS,
+        "age_s": witness.silent_ns(found.now_ns) // NS,
+        "silent": witness.silent(found.now_ns),
         "tai": fix.tai,
         "bound_ns": fix.bound_ns,
         "mode": fix.mode.value,
@@ -200,14 +201,18 @@ def words(account: Mapping[str, Any]) -> list[str]:
     for one in time["sources"]:
         off = "" if one["offset_ns"] is None else f"{duration(one['offset_ns'], sign=True)} "
         error = "" if one["error_ns"] is None else f"+-{duration(one['error_ns'])} "
-        lines.append(f"           {one['name']}: {off}{error}{one['state']}, {one['words']}")
+        why = f", {one['words']}" if one["words"] else ""
+        lines.append(f"           {one['name']}: {off}{error}{_plain(one['state'])}{why}")
     lines.append(f"place      {place['state']}: {place['words']}")
     lines += [f"{name}: {_receiver_words(one)}" for name, one in account["receivers"].items()]
     for one in account["checks"]:
         where = f" of {one['stream']}" if one["stream"] else ""
-        name = one["check"].replace("_", " ").upper()
-        lines.append(f"{name}{where} for {one['for_s']} s: {one['words']}")
+        lines.append(f"{_plain(one['check']).upper()}{where} for {one['for_s']} s: {one['words']}")
     return lines
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _receiver_words(one: Mapping[str, Any]) -> str:
@@ -215,8 +220,9 @@ def _receiver_words(one: Mapping[str, Any]) -> str:
         return "nothing heard yet"
     satellites = "?" if one["satellites"] is None else one["satellites"]
     level = "" if one["cn0"] is None else f" at {one['cn0']:.0f} dB-Hz"
+    before = f"nothing heard for {one['age_s']} s; before that: " if one["silent"] else ""
     parts = [
-        f"fix {one['fix']}, {one['mode']} mode, {satellites} satellites{level}",
+        f"{before}fix {one['fix']}, {one['mode']} mode, {satellites} satellites{level}",
         *(f"{what} {one[what]}" for what in ("antenna", "spoofing", "jamming")),
     ]
     if one["distance_m"] is not None:

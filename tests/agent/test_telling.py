@@ -38,6 +38,21 @@ def test_status_of_a_gateway_without_anything() -> None:
     assert "gnss: nothing heard yet" in read_status(silent)[1]
 
 
+def test_what_a_receiver_said_last_is_not_told_as_if_it_were_now() -> None:
+    rig = Rig("gnss").step(5).quiet(6 * NS)
+    told, text = read_status(rig)
+    assert told["receivers"]["gnss"]["age_s"] in (6, 7)
+    assert "gnss: nothing heard for " in text and " s; before that: fix space" in text
+
+
+def test_no_line_ends_amid_a_sentence() -> None:
+    account, text = read_status(Rig("gnss").step(5))
+    for source in account["time"]["sources"]:
+        source["words"], source["state"] = "", "no_word"
+    text = "\n".join(telling.words(account))
+    assert "gnss: +120 ns +-400 ns no word\n" in text
+
+
 @pytest.mark.parametrize(
     ("ns", "text"),
     [
