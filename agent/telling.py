@@ -11,12 +11,14 @@ It concludes nothing.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from agent import sighting
 from agent.checks import Standing
 from agent.moment import Moment
 from agent.place import Found
+from agent.sighting import antenna
 from agent.timing.opinion import Judged, Ruling
 from agent.witness import Witness
-from drivers.gnss.fix import Antenna, Fix, Mode
+from drivers.gnss.fix import Mode
 from drivers.line import Instant
 from evidence import verdict
 from evidence.code import Flag, TimeSource
@@ -54,11 +56,6 @@ class Conclusion(NamedTuple):
         held = ruling is not None and Flag(ruling.flags) & Flag.HOLDOVER
         held_ns = ruling.held_from_ns if ruling is not None and held else None
         return None if held_ns is None else max(self.now.tai - (self.now_ns - held_ns), 0)
-
-
-def antenna(fix: Fix) -> Antenna:
-    """UNKNOWN where the receiver does not say."""
-    return fix.rf.antenna if fix.rf is not None else Antenna.UNKNOWN
 
 
 def sealed(found: Conclusion) -> Verdict:
@@ -165,20 +162,9 @@ def _receiver_told(witness: Witness, found: Conclusion) -> dict[str, Any]:
     fix, place = witness.fix, witness.place()
     if fix is None:
         return {"fix": None, "place": place.words}
-    signals = fix.signals
-    return {
-        "fix": fix.fix_type.name.lower(),
+    return sighting.state(fix) | {
         "age_s": witness.silent_ns(found.now_ns) // NS,
         "silent": witness.silent(found.now_ns),
-        "tai": fix.tai,
-        "bound_ns": fix.bound_ns,
-        "mode": fix.mode.value,
-        "doubts": sorted(one.value for one in fix.doubts),
-        "satellites": signals.used if signals else None,
-        "cn0": signals.cn0_mean if signals else None,
-        "antenna": antenna(fix).name.lower(),
-        "spoofing": fix.spoofing.name.lower(),
-        "jamming": fix.jamming.name.lower(),
         "distance_m": _metres(place.distance_mm),
         "place": place.words,
     }
@@ -218,16 +204,11 @@ def _plain(name: str) -> str:
 def _receiver_words(one: Mapping[str, Any]) -> str:
     if one["fix"] is None:
         return "nothing heard yet"
-    satellites = "?" if one["satellites"] is None else one["satellites"]
-    level = "" if one["cn0"] is None else f" at {one['cn0']:.0f} dB-Hz"
     before = f"nothing heard for {one['age_s']} s; before that: " if one["silent"] else ""
-    parts = [
-        f"{before}fix {one['fix']}, {one['mode']} mode, {satellites} satellites{level}",
-        *(f"{what} {one[what]}" for what in ("antenna", "spoofing", "jamming")),
-    ]
+    parts = sighting.state_words(one)
     if one["distance_m"] is not None:
         parts.append(f"{one['distance_m']:.1f} m from the survey")
-    return ", ".join([*parts, *one["doubts"]])
+    return before + ", ".join([*parts, *one["doubts"]])
 
 
 def duration(ns: int, sign: bool = False) -> str:

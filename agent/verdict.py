@@ -23,7 +23,8 @@ from agent.clock import RunClock, Watch
 from agent.hearing import Hearing
 from agent.moment import Moment
 from agent.place import Found
-from agent.telling import Conclusion, antenna, sealed, told
+from agent.sighting import antenna
+from agent.telling import Conclusion, sealed, told
 from agent.timing.opinion import Judged, Ruling
 from agent.timing.round import JUMPED, LEAP
 from agent.witness import Witness
