@@ -52,4 +52,6 @@ async def test_a_sample_is_shown_with_its_verdict_and_its_fix(
     assert main(["show", store, *asked]) == 0
     lines = capsys.readouterr().out
     assert "place_checked" in lines and "place checked, " in lines
+    assert "values        STAT 0x" in lines
+    assert lines.count("bus Bus 1 is ") == 1 and lines.count(found["values"][1]["node"]) == 1
     assert "source roof: " in lines and "space, navigation mode, in ubx, " in lines
