@@ -255,6 +255,8 @@ class Verdicts:
         return (
             *(moment, self._place.state, self._hearing.checks.changes),
             *((fix.mode, fix.spoofing, fix.jamming, antenna(fix)) for fix in fixes if fix),
+            # One is heard before its stream has a number, by which a verdict names it.
+            *((name, KEY) in self._hearing.numbers for name in self._witnesses),
             *((ruling.chosen, ruling.bound_ns is None) if ruling else ()),
             *((one.opinion.name, one.state) for one in (ruling.judged if ruling else ())),
         )
