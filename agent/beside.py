@@ -166,7 +166,7 @@ class Neighbours:
     def _set_up(self, stream: Stream, setup: Setup) -> None:
         of = (stream.source, setup.key)
         before = self._members.get(of, [])
-        if any(one.setup == setup for one in before):
+        if any(one.setup == setup for one in before) or not self._hearing.hears(of):
             return
         try:
             found = list(_members(of, setup, stream)) if setup.kind in _KINDS else []

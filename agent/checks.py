@@ -4,7 +4,9 @@ say so.
 1. A check is of the gateway or of one stream. It is tripped or it is not; each change is an event,
    in the stream that it is about, before the sample that showed it.
 2. One that flickers is stated CHANGES_MAX times in CHANGES_NS: what is beyond is counted, and the
-   next event says how often. What is stated stands in the log too: somebody is to look.
+   next event says how often. What it came to is stated as soon as that allows (`catch_up`): no
+   check stays tripped, or cleared, whose last event says otherwise. What is stated stands in the
+   log too: somebody is to look.
 3. What is tripped is bounded: a stream has a handful of checks, and streams are bounded.
 
 It checks nothing itself and seals nothing: whoever checks tells it, and `tell` seals.
@@ -46,12 +48,17 @@ class Standing(NamedTuple):
 class _Course:
     """One check of one stream, over time."""
 
-    __slots__ = ("changes", "standing", "unstated")
+    __slots__ = ("changes", "last", "standing", "unstated")
 
     def __init__(self) -> None:
         self.standing: Standing | None = None
         self.changes: deque[int] = deque(maxlen=CHANGES_MAX)  # when they were stated, monotonic
         self.unstated = 0
+        self.last: Noticed | None = None  # of what was not stated
+
+    def due(self, now_ns: int) -> bool:
+        """Whether rule 2 allows one more event."""
+        return len(self.changes) < CHANGES_MAX or now_ns - self.changes[0] >= CHANGES_NS
 
 
 class Checks:
@@ -60,6 +67,7 @@ class Checks:
     def __init__(self, clock: CheckClock, tell: Callable[[Of, Noticed], None]) -> None:
         self._clock, self._tell = clock, tell
         self._courses: dict[tuple[Check, Of], _Course] = {}
+        self._owed: dict[tuple[Check, Of], _Course] = {}  # whose last event says otherwise
         self.changes = 0  # since the start
 
     def find(self, check: Check, of: Of, text: str, frame: bytes | None = None) -> bool:
@@ -97,16 +105,31 @@ class Checks:
             if course.standing is not None:
                 yield course.standing
 
+    def catch_up(self) -> None:
+        """States what flickering kept from being stated; to be called now and then."""
+        now_ns = self._clock.monotonic_ns()
+        for (_, of), course in [item for item in self._owed.items() if item[1].due(now_ns)]:
+            if course.last is not None:
+                self._tell_of(course, of, course.last, now_ns)
+
     def _state(self, course: _Course, of: Of, noticed: Noticed) -> None:
         """Rule 2."""
         self.changes += 1
+        course.unstated += 1
+        course.last = noticed
         now_ns = self._clock.monotonic_ns()
-        full = len(course.changes) == CHANGES_MAX
-        if full and now_ns - course.changes[0] < CHANGES_NS:
-            course.unstated += 1
-            return
+        if course.due(now_ns):
+            self._tell_of(course, of, noticed, now_ns)
+        elif noticed.check is not None:  # two changes that were not stated are none
+            key = (noticed.check, of)
+            if self._owed.pop(key, None) is None:
+                self._owed[key] = course
+
+    def _tell_of(self, course: _Course, of: Of, noticed: Noticed, now_ns: int) -> None:
         course.changes.append(now_ns)
-        count, course.unstated = 1 + course.unstated, 0
+        count, course.unstated, course.last = course.unstated, 0, None
+        if noticed.check is not None:
+            self._owed.pop((noticed.check, of), None)
         self._tell(of, replace(noticed, count=count))
         log.warning("%s: %s", _title(noticed, of), noticed.text)
 

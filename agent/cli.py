@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from agent import clockface, config, listen
+from agent import config
 from agent.config import Gateway
 from drivers import registry
 from drivers.line import Clock, Source
@@ -44,7 +44,8 @@ NO_FACTS = "load not known: neither a configuration file nor the site plan says"
 
 def main(argv: list[str] | None = None) -> int:
     """The program. Returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words[0] if words else "").parse_args(words)
     try:
         done: int = arguments.call(arguments)
         return done
@@ -60,7 +61,10 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """`asked`: the first word. What another command takes beside its name is not loaded: the agent
+    that runs for years carries nothing of those that show.
+    """
     parser = _Parser(
         "gridseal-agent",
         description="Hears devices, seals every sample, forwards it to the record.",
@@ -70,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run the gateway until SIGTERM or Ctrl-C"),
         ("check", _check, "read the configuration; say what lines carry, and who says what place"),
         ("status", _status, "ask the running agent how it is"),
-        ("clock", clockface.main, "say how far the clock may be off, by which source, and why"),
+        ("clock", _clock, "say how far the clock may be off, by which source, and why"),
         ("export", _export, "write a part of the archive as a file that proves itself"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -80,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(call=call)
         if name == "export":
             _add_export(command)
-        if name == "clock":
+        if name == asked == "clock":
+            from agent import clockface
+
             clockface.add(command)
         if name == "check":
             told = (
@@ -96,9 +102,18 @@ def _parser() -> argparse.ArgumentParser:
             told = "when it ends, leave its last account here, as status --json gives it"
             command.add_argument("--report", type=Path, metavar="FILE", help=told)
     hear = commands.add_parser("listen", help="hear one source by its URL, without configuration")
-    listen.add(hear)
-    hear.set_defaults(call=listen.main)
+    if asked == "listen":
+        from agent import listen
+
+        listen.add(hear)
+        hear.set_defaults(call=listen.main)
     return parser
+
+
+def _clock(arguments: argparse.Namespace) -> int:
+    from agent import clockface
+
+    return clockface.main(arguments)
 
 
 def _seconds(text: str) -> float:
@@ -305,12 +320,11 @@ def _status(arguments: argparse.Namespace) -> int:
     from agent import status
 
     gateway = config.load(arguments.config)
-    spool = gateway.path(gateway.file.spool.path)
     try:
-        told = status.ask(spool)
+        told = status.ask(gateway.path(gateway.file.spool.path))
         said = json.dumps(told) if arguments.json else _words(told)
-    except KeyError as missing:
-        print(f"gridseal-agent: what answers says nothing of {missing}", file=sys.stderr)
+    except KeyError as gone:
+        print(f"gridseal-agent: what answers says nothing of {gone}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as fault:
         absent = isinstance(fault, FileNotFoundError | ConnectionRefusedError)
@@ -326,14 +340,13 @@ def _words(told: dict[str, Any]) -> str:
     """The account for a terminal."""
     from agent import telling
 
-    latency = told["latency_ms"]
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
         f"run        {told['run'][:16]}",
         f"record     {told['record'] or 'not asked yet'}, tree size {told['tree_size']}",
         "  ".join(f"{name} {told[name]}" for name in counts),
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
-        f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
+        "arrival to durable: p50 {p50} ms, p99 {p99} ms".format(**told["latency_ms"]),
         *_outlook_words(told),
         *telling.words(told),
     ]

@@ -13,7 +13,7 @@ concentrator take.
 3. ARRIVAL_STEPPED: the least arrival of a window of WINDOW_NS against those before it: less by
    STEP_NS at once, more once WINDOWS windows agree. Only where the line allows: heard directly, its
    rate known, windows calm (JITTER_NS, SPREAD_NS), no declared path as long as a step. A gateway's
-   clock that is stepped has that in its bound, one that is slewed takes longer.
+   clock that is stepped, or slewed fast, has that in its bound, before it or after; ntpd is slower.
 4. EARLY and LATE clear once CLEAN windows on end are within the limits; a step, once they are where
    they were before it, or where the device says that it had lost its clock meanwhile. Of a step
    nobody knows which side of it is right: both readings stand until then.
@@ -202,7 +202,7 @@ class Guard:
     def _early(self, frame: Frame, arrival: int, slack: int) -> list[Change]:
         if Check.EARLY in self._standing:
             return []
-        words = self._named(frame.tai, arrival, slack)
+        words = self._named(frame.tai, arrival, _known(frame))
         text = f"heard {misset.span(arrival)} before the instant that it claims: {words}"
         return self._trip(Check.EARLY, text)
 
@@ -216,11 +216,11 @@ class Guard:
         fills = self._gap[0] < frame.tai < self._gap[1]
         if not (fresh and arrival > self._limit_ns + slack + HELD_NS) and (not back or fills):
             return []
-        return self._trip(Check.LATE, self._late_words(frame.tai, arrival, slack))
+        return self._trip(Check.LATE, self._late_words(frame.tai, arrival, _known(frame)))
 
-    def _late_words(self, tai: int, arrival: int, slack: int) -> str:
+    def _late_words(self, tai: int, arrival: int, known: int) -> str:
         takes = f"device, path and concentrator take {misset.span(self._limit_ns)} at most"
-        named = self._named(tai, arrival, slack)
+        named = self._named(tai, arrival, known)
         return f"heard {misset.span(arrival)} after its instant, where {takes}: {named}"
 
     def _held_late(self) -> list[Change]:
@@ -234,7 +234,8 @@ class Guard:
         if len(held) < WINDOWS or not late:
             return []
         tai = held[-1].end - least[-1]
-        return self._trip(Check.LATE, self._late_words(tai, least[-1], allowed))
+        known = max(one.bound + one.heard_bound for one in held) + LITTLE_NS
+        return self._trip(Check.LATE, self._late_words(tai, least[-1], known))
 
     def _earlier(self, frame: Frame, arrival: int) -> list[Change]:
         """A step forward of the device's clock shows at once."""
@@ -246,8 +247,11 @@ class Guard:
             return []
         recent = calm[-2:]
         floor = min(floor, *(one.least for one in recent))
-        widened = (heard.bound or 0) - min(one.heard_bound for one in recent)
-        allowed = (frame.bound or 0) + max(one.bound for one in recent) + max(widened, 0)
+        # Of the gateway's clock, which may have been corrected in a window that was not calm.
+        since = [one.heard_bound for one in self._windows if one.end >= recent[0].end]
+        bounds = (heard.bound or 0, *since)
+        allowed = (frame.bound or 0) + max(one.bound for one in recent)
+        allowed += max(self._heard_bound, *bounds) - min(bounds)
         if arrival > floor - self._step_ns - allowed:
             return []
         self._level = min(one.least for one in calm)
@@ -320,9 +324,9 @@ class Guard:
             return []
         return [self._clear(Check.ARRIVAL_STEPPED, why)]
 
-    def _named(self, tai: int, arrival: int, slack: int) -> str:
+    def _named(self, tai: int, arrival: int, known: int) -> str:
         half = self._limit_ns // 2 if self._timed else 0
-        return misset.name(tai, half - arrival, half + slack, self._table).text
+        return misset.name(tai, half - arrival, half + known, self._table).text
 
 
 def _allowed(frame: Frame) -> int:
@@ -331,6 +335,13 @@ def _allowed(frame: Frame) -> int:
         return frame.bound
     # A second that UTC counts twice, or is about to: either may be meant.
     return UNKNOWN_BOUND_NS + (NS if frame.flags & _LEAP else 0)
+
+
+def _known(frame: Frame) -> int:
+    """How well its error is known, for a name. A clock that states no bound and was set wrongly
+    keeps time all the same: what it is allowed is for finding it.
+    """
+    return (frame.bound or 0) + (frame.heard.bound or 0) + LITTLE_NS
 
 
 def _vouched(frame: Frame) -> bool:

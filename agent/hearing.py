@@ -114,9 +114,12 @@ class Hearing:
             self._state_owed(lane)
 
     def watch(self, now_ns: int) -> None:
-        """States what is missing of lines that stay down. `now_ns`: monotonic."""
+        """States what is missing of lines that stay down, and what checks that flickered came to.
+        `now_ns`: monotonic.
+        """
         if self._sealer is None:
             return
+        self.checks.catch_up()
         for lane in self._lanes.values():
             hole = lane.silence(now_ns)
             if hole is not None:
@@ -264,6 +267,9 @@ class Hearing:
             (self.checks.find if found else self.checks.clear)(check, of, text)
             self._lanes[of].doubted(self.checks.tripped(of, *OF_CLOCK))
 
+    def hears(self, of: tuple[str, str]) -> bool:
+        return of in self._lanes
+
     def _refuse(self, source: str, frame: Frame) -> None:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
         self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
@@ -281,8 +287,7 @@ class Hearing:
             log.warning("not sealed, for the disk takes nothing: %s of %s", kind.name, of)
             return
         now = self._clock.now()
-        flags = int(Flag.AGENT_STAMPED) | lane.flags
-        unknown = int(TimeSource.UNKNOWN)
+        flags, unknown = int(Flag.AGENT_STAMPED) | lane.flags, int(TimeSource.UNKNOWN)
         frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
         self._seal(self._sealer, lane, lane.setup, [frame])
 
@@ -290,8 +295,7 @@ class Hearing:
         if lane.unkept is not None:
             self._state_unkept(lane)
         chain = self._chain(sealer, lane, setup)
-        moment = self.moment
-        sealer.seal(chain, moment.stamp(frames), moment.marks | lane.marks)
+        sealer.seal(chain, self.moment.stamp(frames), self.moment.marks | lane.marks)
         chain.came = lane.came
         self._health.sealed += len(frames)
 

@@ -5,8 +5,10 @@
    that states no accuracy (NMEA without GST, gpsd without UBX) is taken for UNSTATED_MM: it checks
    no place, and yet one that is in another town is found elsewhere.
 2. It is where it should be within three times the combined sigma of survey and receiver, and 10 m;
-   level and height each by their own. One epoch beyond that takes back that it was checked; beyond
-   it for TRIP_NS it is doubted, and within four fifths of it for CLEAR_NS it is not any more.
+   level and height each by their own. One epoch beyond that takes back for AGAIN_NS that it was
+   checked; beyond it for TRIP_NS it is doubted, and within four fifths of it for CLEAR_NS it is not
+   any more. Who goes away again within AGAIN_NS was away all the time, whatever it said between: a
+   lie that is told every other second, a move with a bad cable.
 3. What was doubted stays so while nothing is measured: who moves an antenna may cut its cable next.
 4. Distances are evidence.position's: chords of the ellipsoid, too short by 1 mm at 10 km, and by
    one part in 1,500 at a height of 4 km. The receiver's digits (11 mm) and errors are far larger.
@@ -29,6 +31,7 @@ MARGIN_MM = round(position.ROOM_M * 1000)
 # A check that lets an antenna go further than across the yard is none.
 ALLOWED_MM_MAX = 100_000
 TRIP_NS = 5 * NS  # one wild epoch is none; a receiver at one epoch a second has said it six times
+AGAIN_NS = 5 * NS
 CLEAR_NS = 10 * NS
 CLEAR_FIFTHS = 4  # of five: what trips at 13 m clears at 10
 # One sigma of who states none. GPS itself gives some 15 m, 95 %, at its worst (SPS Performance
@@ -45,6 +48,7 @@ class Apart(NamedTuple):
     level_allowed: int
     height: int | None  # positive: above. None: the receiver does not say how accurate it is
     height_allowed: int
+    guess: str = ""  # what may be wrong with the survey
 
     def within(self, fifths: int = 5) -> bool:
         """Whether it is where it should be, or well so."""
@@ -67,6 +71,8 @@ class Apart(NamedTuple):
             only_height = self.level <= self.level_allowed and not self.within()
             if only_height and abs(self.height) <= GEOID_MM_MAX:
                 parts.append("is the survey's altitude one above sea level?")
+        if self.guess:
+            parts.append(f"is it {self.guess} in the survey?")
         return "; ".join(parts)
 
 
@@ -84,12 +90,13 @@ def apart(survey: Survey, place: gnss.Place) -> Apart:
     accuracy_mm = UNSTATED_MM if place.horizontal_mm is None else place.horizontal_mm
     here = Position(place.latitude_e7 / 1e7, place.longitude_e7 / 1e7)
     level = round(position.distance_m(survey.place(), here) * 1000)
+    level_allowed = _allowed(survey, accuracy_mm)
     height = None
     if place.height_mm is not None and place.vertical_mm is not None:
         height = place.height_mm - round(survey.altitude_m * 1000)
     return Apart(
-        *(level, _allowed(survey, accuracy_mm)),
-        *(height, _allowed(survey, place.vertical_mm or 0)),
+        *(level, level_allowed, height, _allowed(survey, place.vertical_mm or 0)),
+        position.guess(survey.place(), here) if level > level_allowed else "",
     )
 
 
@@ -110,7 +117,8 @@ class Watch:
         self._apart: Apart | None = None  # at the last epoch; None: nothing was measured then
         self._why = "no position yet"  # nothing is concluded
         self._doubted: Apart | None = None  # as it was found last
-        self._outside_ns: int | None = None  # since when it is beyond
+        self._outside_ns: int | None = None  # since when it is beyond, and was not within for good
+        self._beyond_ns = 0  # when it was last
         self._inside_ns: int | None = None  # since when it is well within
         self._trusted = self._stated = False
 
@@ -119,23 +127,31 @@ class Watch:
         self._trusted = trusted
         self._apart, self._why = None, self._unmeasured(fix)
         if self._why or self._survey is None or fix.place is None:
-            self._outside_ns = self._inside_ns = None
+            self._not_outside(at_ns)
+            self._inside_ns = None
             return
         found = self._apart = apart(self._survey, fix.place)
         self._stated = fix.place.horizontal_mm is not None
-        self._outside_ns = None if found.within() else _since(self._outside_ns, at_ns)
         well = trusted and found.within(CLEAR_FIFTHS)
         self._inside_ns = _since(self._inside_ns, at_ns) if well else None
-        if self._outside_ns is not None:
+        if not found.within():
+            self._outside_ns, self._beyond_ns = _since(self._outside_ns, at_ns), at_ns
             if self._doubted or at_ns - self._outside_ns >= TRIP_NS:
                 self._doubted = found
-        elif self._inside_ns is not None and at_ns - self._inside_ns >= CLEAR_NS:
+            return
+        self._not_outside(at_ns)
+        if self._inside_ns is not None and at_ns - self._inside_ns >= CLEAR_NS:
             self._doubted = None
 
-    def lost(self, why: str) -> None:
+    def lost(self, why: str, at_ns: int) -> None:
         """There is no epoch any more."""
         self._apart, self._why = None, why
-        self._outside_ns = self._inside_ns = None
+        self._not_outside(at_ns)
+        self._inside_ns = None
+
+    def _not_outside(self, at_ns: int) -> None:
+        if at_ns - self._beyond_ns >= AGAIN_NS:
+            self._outside_ns = None
 
     def found(self) -> Found:
         """What is concluded now."""
@@ -146,6 +162,8 @@ class Watch:
         worst, words = self._apart.worst(), self._apart.words()
         if not self._apart.within():
             return Found(PlaceState.UNCHECKED, *worst, words)
+        if self._outside_ns is not None:
+            return Found(PlaceState.UNCHECKED, *worst, f"{words}; and beyond that just now")
         if not self._trusted:
             return Found(PlaceState.UNCHECKED, *worst, f"{words}; but it may be deceived")
         if not self._stated:

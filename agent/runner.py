@@ -149,7 +149,7 @@ class Runner:
         """The agent's account of itself, for JSON."""
         self.health.clock = self._clock.fault or "synchronised"
         told = self.health.report() | self._verdicts.report()
-        told["time"] = self._timekeeping.report() | {"flags": told["time"]["flags"]}
+        told["time"] = self._timekeeping.report() | {"flags": told.pop("flags")}
         told["pairs"] = self._neighbours.report()
         return told
 

@@ -71,7 +71,7 @@ class SignalWatch:
         self._judge_alike(signals)
         usual = self.level
         now = Level(_used(signals), signals.tracked, signals.cn0_mean or 0.0)
-        if usual is not None:
+        if usual is not None and (signals.cn0_mean is not None or not now.satellites()):
             self._judge_collapse(usual, now)
         if sound and signals.cn0_mean is not None and not self.collapsed and not self.alike:
             self._learn(now)

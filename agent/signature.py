@@ -16,6 +16,7 @@ from functools import partial
 from agent.config import Gateway
 from agent.health import Health
 from agent.sealer import Statement, statement
+from drivers.keystore.held import HeldKey
 from drivers.keystore.uri import AwayError, KeyStoreError, later, open_signer
 from evidence import cose
 from evidence.code import Typ
@@ -75,7 +76,10 @@ class Signatures:
             await asyncio.wait(set(self._under_way), timeout=SIGN_S)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False)
+        """Lets go of a store that hangs too: no program ends before its threads do."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if isinstance(self._device, HeldKey):
+            self._device.close()
 
     async def _sign(self, payload: bytes) -> None:
         loop, wait_s = asyncio.get_running_loop(), AGAIN_S[0]

@@ -16,7 +16,9 @@ from agent.checks import Standing
 from agent.moment import Moment
 from agent.place import Found
 from agent.sighting import antenna
+from agent.timing import face
 from agent.timing.opinion import Judged, Ruling
+from agent.timing.round import words_ns
 from agent.witness import Witness
 from drivers.gnss.fix import Mode
 from drivers.line import Instant
@@ -27,7 +29,6 @@ from evidence.verdict import Verdict
 
 TAI_MAX = (1 << 63) - 1
 MODES = tuple(Mode)  # in the order in which evidence.verdict numbers them
-NOT_ASKED = "no source of time was asked yet"
 
 
 class Conclusion(NamedTuple):
@@ -75,7 +76,7 @@ def _clock(found: Conclusion) -> verdict.Clock:
     flags = found.moment.clock | found.moment.marks
     if ruling is None:
         unknown = TimeSource.UNKNOWN
-        return verdict.Clock(None, NOT_ASKED, None, 0, unknown, flags, (), None, None)
+        return verdict.Clock(None, face.NOT_ASKED, None, 0, unknown, flags, (), None, None)
     bound_ns, aged_ns = found.bound_ns()
     terms = ruling.terms
     if aged_ns:
@@ -111,22 +112,12 @@ def _receivers(found: Conclusion) -> Iterable[verdict.Receiver]:
 
 
 def told(found: Conclusion) -> dict[str, Any]:
-    """The same as one object for JSON: instants and bounds in ns, lengths in m."""
-    ruling, place = found.ruling, found.place
-    bound_ns, _ = found.bound_ns()
-    held = found.held_from()
-    flags = Flag(found.moment.clock | found.moment.marks)
+    """The same as one object for JSON, without what face.told says of the clock: instants in ns,
+    lengths in m.
+    """
+    place, flags = found.place, Flag(found.moment.clock | found.moment.marks)
     return {
-        "time": {
-            "chosen": ruling.chosen if ruling else None,
-            "why": ruling.why if ruling else NOT_ASKED,
-            "bound_ns": bound_ns,
-            "growth_ppb": ruling.growth_ppb if ruling else 0,
-            "source": (ruling.source if ruling else TimeSource.UNKNOWN).name.lower(),
-            "flags": [str(flag.name).lower() for flag in flags],
-            "holdover_s": None if held is None else (found.now.tai - held) // NS,
-            "sources": [_source_told(one) for one in (ruling.judged if ruling else ())],
-        },
+        "flags": [str(flag.name).lower() for flag in flags],
         "place": {
             "state": place.state.name.lower(),
             "distance_m": _metres(place.distance_mm),
@@ -135,16 +126,6 @@ def told(found: Conclusion) -> dict[str, Any]:
         },
         "checks": [_check_told(one, found.now.tai) for one, _ in found.standing],
         "receivers": {one.name: _receiver_told(one, found) for one in found.witnesses},
-    }
-
-
-def _source_told(one: Judged) -> dict[str, Any]:
-    return {
-        "name": one.opinion.name,
-        "state": one.state.name.lower(),
-        "offset_ns": one.opinion.offset_ns,
-        "error_ns": one.opinion.error_ns,
-        "words": one.words,
     }
 
 
@@ -180,15 +161,14 @@ def _metres(mm: int | None) -> float | None:
 def words(account: Mapping[str, Any]) -> list[str]:
     """What status told of time and place, a line a fact."""
     time, place = account["time"], account["place"]
-    bound = "no bound" if time["bound_ns"] is None else f"within {duration(time['bound_ns'])}"
+    bound = "no bound" if time["bound_ns"] is None else f"within {words_ns(time['bound_ns'])}"
     by = f" by {time['chosen']} ({time['source']})" if time["chosen"] else ""
     held = "" if time["holdover_s"] is None else f", held for {time['holdover_s']} s"
     lines = [f"time       {bound}{by}{held}: {time['why']}"]
     for one in time["sources"]:
-        off = "" if one["offset_ns"] is None else f"{duration(one['offset_ns'], sign=True)} "
-        error = "" if one["error_ns"] is None else f"+-{duration(one['error_ns'])} "
-        why = f", {one['words']}" if one["words"] else ""
-        lines.append(f"           {one['name']}: {off}{error}{_plain(one['state'])}{why}")
+        off = "" if one["offset_ns"] is None else f"{face.signed(one['offset_ns'])} "
+        error = "" if one["error_ns"] is None else f"+-{words_ns(one['error_ns'])} "
+        lines.append(f"           {one['name']}: {off}{error}{face.state(one)}")
     lines.append(f"place      {place['state']}: {place['words']}")
     lines += [f"{name}: {_receiver_words(one)}" for name, one in account["receivers"].items()]
     for one in account["checks"]:
@@ -209,15 +189,3 @@ def _receiver_words(one: Mapping[str, Any]) -> str:
     if one["distance_m"] is not None:
         parts.append(f"{one['distance_m']:.1f} m from the survey")
     return before + ", ".join([*parts, *one["doubts"]])
-
-
-def duration(ns: int, sign: bool = False) -> str:
-    """Ns in the unit that suits it."""
-    way = ("+" if ns >= 0 else "-") if sign else ""
-    size = abs(ns)
-    for unit, scale in (("s", NS), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)):
-        if size >= 100 * scale:
-            return f"{way}{size / scale:,.0f} {unit}"
-        if size >= scale:
-            return f"{way}{size / scale:.3g} {unit}"
-    return "0 ns"

@@ -25,14 +25,13 @@ from agent.moment import Moment
 from agent.place import Found
 from agent.sighting import antenna
 from agent.telling import Conclusion, sealed, told
-from agent.timing.opinion import Judged, Ruling
-from agent.timing.round import JUMPED, LEAP
+from agent.timing.opinion import Ruling
 from agent.witness import Witness
 from drivers.gnss.fix import KEY, Fix
 from evidence.code import CLOCK_FLAGS, Check, Flag, Kind
 from evidence.leap import NS
 from evidence.siteplan import Survey
-from evidence.verdict import PlaceState, State
+from evidence.verdict import PlaceState
 
 CHANGES_MAX = 10
 LOOK_S = 0.2  # loss of a fix is told within 2 s, of which 1.6 are the receiver's
@@ -47,7 +46,6 @@ _PLACE_MARKS = {
     PlaceState.DOUBTED: Flag.PLACE_DOUBTED,
 }
 OWN = tuple(check for check in Check if check >= Check.CLOCK_STEPPED)  # of the gateway
-CONTRADICTS = "contradicts"  # how the words of a source begin where it does, chosen or not
 SPOOFED = (Check.SPOOFING, Check.SIGNALS_ALIKE)
 JAMMED = (Check.JAMMING, Check.SIGNALS_COLLAPSED)
 NO_RECEIVER = "no receiver that could notice"
@@ -95,7 +93,7 @@ class Verdicts:
     def ruled(self, ruling: Ruling) -> None:
         """What is made of all sources of time, every second."""
         self._ruling = ruling
-        self._contradicted = frozenset(one.opinion.name for one in ruling.judged if _apart(one))
+        self._contradicted = frozenset(one.opinion.name for one in ruling.judged if one.contradicts)
         self._conclude(self._clock.monotonic_ns())
 
     def stepped(self, words: str) -> None:
@@ -166,8 +164,8 @@ class Verdicts:
             held_s = max(now_ns - ruling.held_from_ns, 0) // NS
             found[Check.HOLDOVER] = f"no source measures the clock for {held_s} s: {ruling.why}"
         for one in ruling.judged:
-            if _apart(one):
-                check = Check.SOURCE_JUMPED if _jumped(one) else Check.SOURCES_APART
+            if one.contradicts:
+                check = Check.SOURCE_JUMPED if one.jumped else Check.SOURCES_APART
                 before = f"{found[check]}; " if check in found else ""
                 found[check] = f"{before}{one.opinion.name}: {one.words}"
         leap = self._leap(ruling)
@@ -190,8 +188,7 @@ class Verdicts:
         ]
         if said:
             return f"{', '.join(said)}; this machine's table has {ours} s"
-        parted = [(one.opinion.name, one.words.partition(f"{LEAP}: ")[2]) for one in ruling.judged]
-        return "; ".join(f"{name} {words}" for name, words in parted if words)
+        return "; ".join(f"{one.opinion.name} {one.leap}" for one in ruling.judged if one.leap)
 
     def _placed(self) -> Found:
         """Invariant 3."""
@@ -272,7 +269,7 @@ class Verdicts:
         )
 
     def report(self) -> dict[str, Any]:
-        """The same for status."""
+        """The same for status, but for the ruling."""
         return told(self._conclusion(self._clock.monotonic_ns()))
 
 
@@ -288,12 +285,3 @@ class Steps:
         if words is not None:
             self._tell(words)
         return words
-
-
-def _apart(one: Judged) -> bool:
-    """Whether it contradicts another source, or the oscillator; the chosen one may, too."""
-    return one.state is State.APART or one.words.startswith(CONTRADICTS)
-
-
-def _jumped(one: Judged) -> bool:
-    return one.words.startswith(JUMPED)

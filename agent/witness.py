@@ -26,7 +26,6 @@ STARTING_NS = 10 * NS  # to open the line, and for the first epoch
 CALM_NS = 5 * NS
 STALE_NS = 60 * NS
 PERIODS = 8  # the shortest of the last ones is the receiver's
-# Without a fix these follow from it, and are no news.
 WITHOUT_FIX = frozenset({Doubt.NO_FIX, Doubt.NO_TIME, Doubt.UNRESOLVED})
 _EXPLAINED = {
     Doubt.CLOCK_UNSET: "its clock was never set",
@@ -92,7 +91,7 @@ class Witness:
             silent_s = self.silent_ns(now_ns) // NS
             said = f"nothing heard for {silent_s} s" if never else "no epoch any more"
             self._seen[Check.FIX_LOST] = (now_ns, said)
-            self._place.lost(said)
+            self._place.lost(said, now_ns)
 
     def silent_ns(self, now_ns: int) -> int:
         """Since the last epoch."""
@@ -134,7 +133,10 @@ class Witness:
         lost = sorted(one.value for one in fix.doubts & WITHOUT_FIX)
         if lost:
             shown[Check.FIX_LOST] = f"no fix ({', '.join(lost)})"
-        doubts = sorted(fix.doubts - WITHOUT_FIX, key=lambda one: one.value)
+        more = fix.doubts - WITHOUT_FIX
+        if Doubt.NO_FIX in fix.doubts:
+            more -= {Doubt.POSITION_INVALID}  # which follows from it, and is no news
+        doubts = sorted(more, key=lambda one: one.value)
         if doubts:
             shown[Check.FIX_DOUBTED] = "; ".join(f"{d.value}: {_EXPLAINED[d]}" for d in doubts)
         for check, words in (

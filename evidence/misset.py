@@ -45,8 +45,9 @@ _ODD_QUARTERS = frozenset({14, 18, 22, 23, 26, 35, 38, 42, 51})
 UNSET_YEARS = frozenset({1970, 1972, 1980, 1984, 1990, 1994, 2000})
 _DAY_S, _QUARTER_S, _DAY_QUARTERS = 86_400, 900, 96
 _EPOCH = date(1970, 1, 1).toordinal()
-# How well a difference must be known to be told from its neighbours, ns: seconds, hours, days.
-_SECOND_NS, _HOUR_NS, _DAY_NS = 400_000_000, 200 * NS, 3600 * NS
+# How well a difference must be known to be told from its neighbours, ns: seconds, hours, days. TAI
+# is far from all others: a device of one frame a second, or behind a slow concentrator, shows it.
+_SECOND_NS, _TAI_NS, _HOUR_NS, _DAY_NS = 400_000_000, 4 * NS, 200 * NS, 3600 * NS
 
 
 class Misset(StrEnum):
@@ -126,8 +127,8 @@ def _seconds(off_ns: int, tai_utc_s: int) -> Iterator[_Candidate]:
     yield _Candidate(-1, _SECOND_NS, second, behind)
     yield _Candidate(gps_s, _SECOND_NS, gps, "GPS time is given as UTC")
     yield _Candidate(-gps_s, _SECOND_NS, gps, "leap seconds are taken off twice")
-    yield _Candidate(tai_utc_s, _SECOND_NS, tai, "TAI, as PTP has it, is given as UTC")
-    yield _Candidate(-tai_utc_s, _SECOND_NS, tai, "UTC is taken for TAI, as PTP has it")
+    yield _Candidate(tai_utc_s, _TAI_NS, tai, "TAI, as PTP has it, is given as UTC")
+    yield _Candidate(-tai_utc_s, _TAI_NS, tai, "UTC is taken for TAI, as PTP has it")
     yield _Candidate(-TAI_GPS_S, _SECOND_NS, gps, "GPS time is taken for TAI, as PTP has it")
     yield _Candidate(TAI_GPS_S, _SECOND_NS, gps, "TAI is taken for GPS time")
 

@@ -23,6 +23,7 @@ UNSET_DEGREES = 1e-3  # around 0, 0, in the Gulf of Guinea: what a device says t
 EARTH_M = 6_378_137.0  # WGS84: the semi-major axis, and the flattening
 _FLATTENING = 1 / 298.257223563
 _E2 = _FLATTENING * (2 - _FLATTENING)
+_BENT_M = EARTH_M / (1 - _FLATTENING)  # the largest radius of curvature, at the poles
 # EAT: RFC 9711 4.2.10.
 _LATITUDE, _LONGITUDE, _ALTITUDE, _ACCURACY = 1, 2, 3, 4
 
@@ -76,7 +77,7 @@ def of_binary32(latitude: float, longitude: float, altitude_m: float | None) -> 
     """
     lost = math.radians(_half_step(latitude)), math.radians(_half_step(longitude))
     narrowed = math.cos(math.radians(latitude)) if abs(latitude) <= 90 else 1.0
-    rounded_m = EARTH_M * math.hypot(lost[0], lost[1] * narrowed)
+    rounded_m = _BENT_M * math.hypot(lost[0], lost[1] * narrowed)
     return Position(latitude, longitude, altitude_m, None, rounded_m)
 
 

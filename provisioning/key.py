@@ -61,6 +61,9 @@ def asker() -> Ask | None:
             raise KeyStoreError(
                 words.rstrip(": "), "nothing was typed, and nothing done"
             ) from fault
+        except UnicodeError as fault:
+            text = "what was typed is not UTF-8; nothing was done"
+            raise KeyStoreError(words.rstrip(": "), text) from fault
 
     return ask
 

@@ -8,12 +8,13 @@ device gave none (NaN, 0x8000), by ranges and channels.
    nothing found here could make it worth less.
 3. A range ends where a value comes back, another channel goes missing, or another descriptor rules.
    RANGES_MAX of one stream, and RANGES_ALL_MAX of the stretch, are told apart; then the last one
-   takes in what follows: never better than it is.
+   takes in what follows, whole samples where another descriptor rules: never better than it is.
 4. A range names the entries in which it begins and ends.
 
 It reads the store, writes nothing, and asks no clock.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -40,6 +41,7 @@ from record.store import Store
 
 RANGES_MAX = 64
 RANGES_ALL_MAX = 16_384  # of 200 bytes each
+CHANNELS_EACH = 16  # so many channels of a range count as another one: there may be thousands
 READERS_MAX = 1024  # kept, one a descriptor
 _INVALID = (int(Class.DATA_INVALID), int(Reason.VALUE_INVALID))
 
@@ -62,7 +64,7 @@ class _Open:
     descriptor: bytes
     first: int
     last: int
-    channels: frozenset[int]
+    channels: frozenset[int]  # empty: all of the sample, as under several descriptors
     begins: bytes  # the entry, by subject
     ends: bytes
 
@@ -127,14 +129,16 @@ class Values:
         entry, part, run, (first, last) = *looked[:2], looked.reading.known.run, seqs
         ones = self._open.setdefault((run.id, part.stream), [])
         top = ones[-1] if ones else None
-        if top is not None and top.descriptor == part.descriptor:
-            alike = first == top.last + 1 and channels == top.channels
-            full = len(ones) >= RANGES_MAX or self._count >= RANGES_ALL_MAX
-            if alike or full:
+        if top is not None:
+            under = top.descriptor == part.descriptor
+            alike = under and first == top.last + 1 and channels == top.channels
+            if alike or len(ones) >= RANGES_MAX or self._count >= RANGES_ALL_MAX:
                 top.first, top.last = min(first, top.first), max(last, top.last)
-                top.ends, top.channels = entry.subject, top.channels | channels
+                several = not under or not top.channels
+                top.channels = frozenset() if several else top.channels | channels
+                top.ends = entry.subject
                 return
-        self._count += 1
+        self._count += 1 + len(channels) // CHANNELS_EACH
         subject = entry.subject
         ones.append(_Open(run.name, part.descriptor, first, last, channels, subject, subject))
 
@@ -184,6 +188,12 @@ def looked_at(store: Store, readings: Readings, entry: Entry) -> list[Looked]:
     ]
 
 
+def is_in(seq: int, over: Sequence[range]) -> bool:
+    """Whether it is in one of these, which rise."""
+    at = bisect_right(over, seq, key=_stop)
+    return at < len(over) and seq in over[at]
+
+
 def _reading(known: KnownDescriptor) -> Reading:
     of = known.descriptor
     frames = None
@@ -203,9 +213,10 @@ def _reading(known: KnownDescriptor) -> Reading:
 
 def _outside(first: int, last: int, over: Sequence[range]) -> Iterator[tuple[int, int]]:
     """The parts of first to last that are in none of these, which rise."""
-    for rows in over:
-        if rows.stop <= first or rows.start > last:
-            continue
+    for at in range(bisect_right(over, first, key=_stop), len(over)):
+        rows = over[at]
+        if rows.start > last:
+            break
         if rows.start > first:
             yield first, rows.start - 1
         first = rows.stop
@@ -213,7 +224,11 @@ def _outside(first: int, last: int, over: Sequence[range]) -> Iterator[tuple[int
         yield first, last
 
 
+def _stop(rows: range) -> int:
+    return rows.stop
+
+
 def _doubt(key: tuple[int, int], one: _Open) -> Doubt:
     channels = tuple(sorted(one.channels))
-    finding = Finding(one.run, None, key[1], one.first, one.last, *_INVALID, channels)
+    finding = Finding(one.run, None, key[1], one.first, one.last, *_INVALID, channels or None)
     return Doubt(finding, tuple(dict.fromkeys((one.begins, one.ends))))

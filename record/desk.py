@@ -12,6 +12,7 @@ refusals, wishes.
    missing beside a statement, or are not its own, leave no exhibit: nobody signed for them.
 5. What is signed of an id is of bytes with that hash. A head that is in the log has its receipt,
    whatever comes behind it now.
+6. While the store of the log key is away, what needs a signature is answered "later".
 
 It knows no HTTP.
 """
@@ -30,7 +31,7 @@ from evidence.code import Reason, Typ
 from evidence.heads import Heads
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
-from record import verdict
+from record import signature, verdict
 from record.admit import Admitter, DisclosureError
 from record.appraisal import Readings
 from record.database import Place, StoreError
@@ -262,7 +263,7 @@ class Desk:
         self.size = self._log.size
 
     def _sign(self, typ: Typ, payload: bytes) -> bytes:
-        return cose.sign(typ, payload, self._signer)
+        return signature.signed(typ, payload, self._signer)
 
     def _append(self, group: Sequence[_Waiting]) -> list[Answer | None]:
         items = [waiting.item for waiting in group if waiting.item is not None]
@@ -295,7 +296,7 @@ class Desk:
                 found = await self._in(self._working, check)
             except EvidenceError as fault:
                 refusal = receipt.Refusal(subject, fault.reason, fault.text[:1000], self._now())
-                signed = self._sign(Typ.REFUSAL, refusal.payload())
+                signed = await self._in(self._working, self._sign, Typ.REFUSAL, refusal.payload())
                 # What a stranger sent beside a good statement is nobody's exhibit.
                 if not isinstance(fault, DisclosureError):
                     device = await self._in(self._working, self._admitter.device_of, encoded)

@@ -41,6 +41,7 @@ from evidence.leap import NS
 from record.channel import channels_of
 from record.continuity import Doubt
 from record.known import KnownDescriptor
+from record.schema import INT_MAX
 
 STREAMS_MAX = 128  # in memory: 200 KiB each
 NODE_MAX = 6
@@ -239,8 +240,10 @@ class Neighbours:
 
 
 def is_compared(tai: int) -> bool:
-    """Whether an instant is one of those that devices of different rates have in common."""
-    return (tai + SAME_NS) % STEP_NS <= 2 * SAME_NS
+    """Whether an instant is one of those that devices of different rates have in common. No clock
+    counts beyond INT_MAX, though it may be signed.
+    """
+    return tai <= INT_MAX and (tai + SAME_NS) % STEP_NS <= 2 * SAME_NS
 
 
 def _keep(stream: _Stream, one: Reading, seq: int, subject: bytes) -> None:

@@ -16,7 +16,7 @@ from drivers.line import FrameError
 from evidence import cose, head, observation
 from evidence.code import Class, Typ
 from evidence.observation import Sample
-from record.appraisal import Looked, Readings, Values, looked_at
+from record.appraisal import Looked, Readings, Values, is_in, looked_at
 from record.neighbour import Neighbours, is_compared
 from record.schema import Entry
 from record.sequencer import Appraised
@@ -77,7 +77,7 @@ class Round:
         """Gives what is worth it to the comparison."""
         reading, over = looked.reading, looked.without(Class.PLACE_DOUBTFUL)
         for sample in _samples(looked):
-            doubted = any(sample.seq in rows for rows in over)
+            doubted = is_in(sample.seq, over)
             other = sample.kind != reading.known.descriptor.kind
             if reading.frames is None or doubted or other or not is_compared(sample.tai):
                 continue

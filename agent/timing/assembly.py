@@ -1,4 +1,5 @@
-"""The sources of time that a gateway was told of, put together: one row a kind.
+"""The sources of time that a gateway was told of, put together: one row a kind. What reads a kind
+is loaded where there is one.
 
 It opens nothing and runs nothing: each source does, when it is asked first.
 """
@@ -7,12 +8,9 @@ from collections.abc import Callable, Mapping
 
 from agent.clock import SystemClock
 from agent.config import Gateway
-from agent.timing.chrony import Chrony
 from agent.timing.kernel import Kernel
 from agent.timing.opinion import Ruling, TimeKeeper
 from agent.timing.oscillator import CLASSES, DEFAULT
-from agent.timing.pps import PpsKeeper
-from agent.timing.ptp import PtpKeeper
 from agent.timing.receiver import Receiver
 from agent.timing.timekeeping import Timekeeping
 from agent.timing.uri import ChronyOptions, KernelOptions, PpsOptions, PtpOptions, Told
@@ -48,10 +46,16 @@ def _keeper(told: Told, clock: SystemClock, heard: Mapping[str, Receiver]) -> Ti
     name, options = told.name, told.options
     match options:
         case ChronyOptions():
+            from agent.timing.chrony import Chrony
+
             return Chrony(name, options, clock)
         case PtpOptions():
+            from agent.timing.ptp import PtpKeeper
+
             return PtpKeeper(name, options, clock)
         case PpsOptions():
+            from agent.timing.pps import PpsKeeper
+
             return PpsKeeper(name, options, clock, heard.get(options.receiver))
         case KernelOptions():
             return Kernel(name, clock)

@@ -13,8 +13,9 @@
    oscillator's own interval has grown to meet it, or is WITNESS_NS old. It learns from nobody who
    is contradicted.
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
-   kind. Without a source, or where it does better than those that are left by a quarter, the
-   oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for HELD_NS at least.
+   kind, or one that may follow it unseen. Without a source, or where it does AWAY times better than
+   those that are left, the oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for
+   HELD_NS at least.
 6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
    is none. Where the mark has not risen since, the oscillator's wander is added.
 
@@ -26,7 +27,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agent.timing.drift import Course, Drift, Point
-from agent.timing.opinion import Judged, Opinion, Ruling
+from agent.timing.opinion import Opinion, Ruling
 from agent.timing.oscillator import PPB, UNMEASURED_PPT, Oscillator, up
 from agent.timing.round import Round, words_ns
 from agent.timing.trail import Trail
@@ -126,8 +127,10 @@ class Chooser:
                 turn.silent[opinion.name] = opinion.fault or "states no bound"
             elif opinion.suspect:
                 turn.silent[opinion.name] = "says that it may be deceived"
-            elif opinion.source in deceived and opinion.source is not TimeSource.UNKNOWN:
+            elif opinion.source in deceived:
                 turn.silent[opinion.name] = "of the kind that may be deceived"
+            elif deceived and (opinion.second_hand or opinion.source is TimeSource.UNKNOWN):
+                turn.silent[opinion.name] = "may follow one that may be deceived"
             elif age_ns > AGE_NS_MAX:
                 turn.silent[opinion.name] = f"has said nothing new for {age_ns // NS} s"
             else:
@@ -222,7 +225,7 @@ class Chooser:
             return best or held
         since_ns = self._held_from_ns
         fresh = since_ns is not None and turn.now_ns - since_ns < HELD_NS
-        return held if fresh or held.bound_ns * 4 < best.bound_ns * 3 else best
+        return held if fresh or held.bound_ns * AWAY < best.bound_ns else best
 
     def _keep(self, now_ns: int, current: Weighed, best: Weighed) -> Weighed:
         """Whom to choose while the one that ruled is there."""
@@ -251,15 +254,15 @@ class Chooser:
             self._courses.append(course)
 
     def _growth_ppb(self, turn: Round) -> int:
-        """How fast the bound grows until the next ruling: by what the clock does at present."""
+        """How fast the bound grows until the next ruling: by what the clock does at present. That
+        has no limit of its own: chronyd slews by 8 % where it is far off (maxslewrate).
+        """
         course = self._drift.course
-        if course is None:
-            moving_ppt = UNMEASURED_PPT
-        else:
-            moving_ppt = abs(self._trail.slope_ppt() + course.rate_ppt)
-            moving_ppt += course.unsure_ppt(turn.now_ns)
+        rate_ppt = course.rate_ppt if course is not None else 0
+        unsure_ppt = course.unsure_ppt(turn.now_ns) if course is not None else UNMEASURED_PPT
+        moving_ppt = abs(self._trail.slope_ppt() + rate_ppt) + unsure_ppt
         said = [one.opinion.growth_ppb for one in turn.vouching() if one.opinion is not None]
-        return max(up(min(moving_ppt, UNMEASURED_PPT), PPB), *said, 0)
+        return max(up(moving_ppt, PPB), 0, *said)
 
     def _ruling(self, turn: Round) -> Ruling:
         chosen = turn.chosen
@@ -278,7 +281,7 @@ class Chooser:
             why=self._why(turn, bound_ns),
             terms=turn.terms() if bound_ns is not None else (),
             held_from_ns=self._held_from_ns,
-            judged=tuple(Judged(one, *turn.judge(one)) for one in turn.opinions),
+            judged=tuple(map(turn.judge, turn.opinions)),
             tai_utc_s=turn.tai_utc_s(),
         )
 

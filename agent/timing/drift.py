@@ -80,7 +80,8 @@ class Course(NamedTuple):
             return UNMEASURED_PPT
         wander_ns = self.oscillator.wander_ns(elapsed_ns + self.window_ns)
         wander_ns -= self.oscillator.wander_ns(elapsed_ns) - 1  # both were rounded up
-        return min(self.off_ppt + up(wander_ns * PPT, self.window_ns), UNMEASURED_PPT)
+        unsure_ppt = self.off_ppt + up(wander_ns * PPT, self.window_ns)
+        return min(unsure_ppt, UNMEASURED_PPT + abs(self.rate_ppt))
 
     def _wander_ns(self, elapsed_ns: int) -> int:
         if not self.window_ns:
@@ -123,11 +124,11 @@ class Drift:
         stale = last.mono_ns - self._sought_ns >= SEEK_NS
         if start is None or stale or start.error_ns > POOR * last.error_ns:
             self._start, self._sought_ns = self._best_start(last), last.mono_ns
-        if self._start is None:
+        off_ppt = self._off_ppt(self._start, last) if self._start else UNMEASURED_PPT
+        if self._start is None or off_ppt >= UNMEASURED_PPT:  # or the last point is far worse
             return Course(self._oscillator, last, 0, UNMEASURED_PPT, 0)
         window_ns = last.mono_ns - self._start.mono_ns
         rate_ppt = (last.phase_ns - self._start.phase_ns) * PPT // window_ns
-        off_ppt = self._off_ppt(self._start, last)
         return Course(self._oscillator, last, rate_ppt, off_ppt, window_ns)
 
     def _best_start(self, last: Point) -> Point | None:

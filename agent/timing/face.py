@@ -141,9 +141,9 @@ def _table(sources: Sequence[Mapping[str, Any]]) -> list[str]:
     for one in sources:
         lines.append(
             (
-                *(one["name"], _signed(one["offset_ns"]), _plain(one["error_ns"])),
+                *(one["name"], signed(one["offset_ns"]), _plain(one["error_ns"])),
                 f"{one['age_s']} s" if one["offset_ns"] is not None else "-",
-                _state(one),
+                state(one),
             )
         )
         parts = " + ".join(f"{term['term']} {words_ns(term['ns'])}" for term in one["terms"])
@@ -158,12 +158,13 @@ def _table(sources: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def _state(one: Mapping[str, Any]) -> str:
-    state = {"no_word": "vouches for nothing"}.get(one["state"], one["state"])
-    state = state.upper() if one["state"] == "apart" else state
+def state(one: Mapping[str, Any]) -> str:
+    """What became of a source."""
+    became = {"no_word": "vouches for nothing"}.get(one["state"], one["state"])
+    became = became.upper() if one["state"] == "apart" else became
     marks = [name for name in ("locked", "traceable") if one[name]]
     marks += ["SUSPECT"] if one["suspect"] else []
-    text = ", ".join([state, *marks])
+    text = ", ".join([became, *marks])
     return f"{text}: {one['words']}" if one["words"] else text
 
 
@@ -171,7 +172,8 @@ def _plain(ns: int | None) -> str:
     return "-" if ns is None else words_ns(ns)
 
 
-def _signed(ns: int | None) -> str:
+def signed(ns: int | None) -> str:
+    """An offset."""
     if ns is None:
         return "-"
     return f"{'-' if ns < 0 else '+'}{words_ns(abs(ns))}"

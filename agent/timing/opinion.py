@@ -39,7 +39,10 @@ class Judged(NamedTuple):
 
     opinion: Opinion
     state: State
-    words: str
+    words: str  # for a person; `leap` is among them
+    contradicts: bool = False  # another source, or the oscillator; the chosen one may, too
+    jumped: bool = False  # it contradicts the oscillator
+    leap: str = ""  # what of leap seconds another says otherwise
 
 
 class Ruling(NamedTuple):

@@ -99,7 +99,7 @@ class PpsKeeper:
         for at in range(len(self._edges) - 1, -1, -1):
             edge = self._edges[at]
             edge_tai = self._tai(edge)
-            second = self._second(edge_tai, now)
+            second = self._second(edge_tai, now, now_ns)
             if second is not None and now.tai - edge_tai <= 2 * MISSING_NS:
                 offset_ns = edge_tai - second - self._options.delay_ns
                 if edge.sequence != self._added:
@@ -119,9 +119,9 @@ class PpsKeeper:
         bend_ns = (last - 2 * second + first + NS // 2) % NS - NS // 2
         return self._options.latency_ns < bend_ns <= LATE_NS_MAX
 
-    def _second(self, edge_tai: int, now: Instant) -> int | None:
+    def _second(self, edge_tai: int, now: Instant, now_ns: int) -> int | None:
         if self._receiver is not None:
-            return self._receiver.second(edge_tai)
+            return self._receiver.second(now_ns - (now.tai - edge_tai))
         if now.bound is None or now.bound > SECOND_NS_MAX:
             return None
         return (edge_tai + NS // 2) // NS * NS

@@ -13,14 +13,18 @@
    - scatter: each offset rests on one Sync (TIME_STATUS_NP is not filtered), see spread.py.
 3. It holds when the last Sync came in, which ptp4l says; without one for STALE_S it says nothing
    new, and after that nothing.
-4. Which clock it measures is seen from that instant. With software time stamps, and with a NIC that
-   has none of its own, it is CLOCK_REALTIME, and the instant is UTC. A NIC's clock (PHC) that
-   follows PTP counts TAI, 37 s apart from that. Of a PHC ptp4l says all and of this machine's clock
-   nothing: that hangs on phc2sys, whose bound the site states (phc2sys_ns), or on nobody.
+4. Which clock it measures it says (PORT_PROPERTIES_NP): by software time stamps CLOCK_REALTIME,
+   which counts UTC, else a NIC's clock (PHC), which follows PTP and counts TAI. The instant of the
+   last Sync would not tell: a phc2sys that was set up wrongly makes CLOCK_REALTIME count TAI too.
+   Of a PHC ptp4l says all and of this machine's clock nothing: that hangs on phc2sys, whose bound
+   the site states (phc2sys_ns), or on nobody.
 5. For CLOCK_REALTIME ptp4l adds the grandmaster's currentUtcOffset, and only where that is called
    valid and the time traceable; we add the leap table. Where they differ, the offset is off by
    whole seconds, and says so. Near a leap second the two change at different moments: nothing is
    believed LEAP_S around it.
+6. After a change of grandmaster, or a loss, the scatter is measured anew. Until ptp4l has the path
+   delay again (with peer delay up to a second) it tells with each new Sync the offset of the last
+   one before (clock.c, clock_synchronize): another grandmaster's, or from before the loss.
 
 What a path of unequal directions does beyond that, or a grandmaster that lies, no message tells.
 """
@@ -44,7 +48,6 @@ from evidence.verdict import Term
 # with that 1 us in all after some 15 of the one or 3 of the other.
 NETWORK_NS = 1_000
 STALE_S = 3  # power profiles send a Sync a second; three may be lost
-NEAR_S = 10  # of an instant that is meant to be now: a Sync of 2^3 s, and some delay
 LEAP_S = 5  # IEEE 1588-2019 9.4: within two announce intervals of midnight, of up to two seconds
 
 # Another clock domain answers with its own; the management message that is wrong, with an error.
@@ -83,8 +86,9 @@ class PtpKeeper:
             argv += ["-i", options.reply]
         self._child = Child(argv, pmc.ANSWER_BYTES_MAX)
         self._spread = Spread()
-        self._ingress_ns = 0  # of the last Sync that was looked at
-        self._phc: bool | None = None if options.clock == "auto" else options.clock == "phc"
+        self._grandmaster = ""  # empty: none was followed
+        self._ingress_ns = 0  # of the last Sync that was looked at,
+        self._at_ns = 0  # and when that was, monotonic
         self._mark = 0
 
     async def ask(self) -> Opinion:
@@ -117,17 +121,22 @@ class PtpKeeper:
         )
 
     def _opinion(self, said: Ptp, now: Moment) -> Opinion:
-        if said.status is not None and said.status.ingress_ns != self._ingress_ns:
-            self._ingress_ns = said.status.ingress_ns
-            self._spread.add(said.status.offset_ns)
-            if self._options.clock == "auto":
-                phc = measures_phc(said.status.ingress_ns, now)
-                self._phc = self._phc if phc is None else phc
-        found = opinion(self.name, said, now, self._options, (self._phc, self._spread.ns))
+        status = said.status
+        grandmaster = status.grandmaster if status is not None and said.following() else ""
+        if grandmaster != self._grandmaster:
+            self._grandmaster, self._spread = grandmaster, Spread()
+        new = status is not None and status.ingress_ns != self._ingress_ns
+        if status is not None and new:
+            self._ingress_ns = status.ingress_ns
+            self._spread.add(status.offset_ns)
+        found = opinion(self.name, said, now, self._options, self._spread.ns)
+        if new:
+            self._at_ns = found.at_ns
         if found.error_ns is None:
             return found._replace(mark=self._mark)
-        self._mark = found.mark
-        return found
+        # As it was seen first: where the clock is set meanwhile, the Sync is no newer.
+        self._mark = self._at_ns
+        return found._replace(at_ns=self._at_ns, mark=self._mark)
 
 
 def _whole(query: str) -> Callable[[bytes], bool]:
@@ -141,10 +150,10 @@ def opinion(
     said: Ptp,
     now: Moment,
     options: PtpOptions,
-    learnt: tuple[bool | None, int | None],
+    spread_ns: int | None,
 ) -> Opinion:
-    """ptp4l's word. `learnt` before: whether it measures a PHC, how its offsets scatter, ns."""
-    phc, spread_ns = learnt
+    """ptp4l's word. `spread_ns`: how its offsets scatter."""
+    phc = said.measures_phc() if options.clock == "auto" else options.clock == "phc"
     status, properties = said.status, said.properties
     at_ns = now.mono_ns
     found = Opinion(
@@ -160,7 +169,7 @@ def opinion(
     if not status.ingress_ns:
         return found._replace(fault="no Sync has come in yet")
     if phc is None:
-        return found._replace(fault="which clock it measures cannot be told: say clock=")
+        return found._replace(fault="it does not say which clock it measures: say clock=")
     shift_ns = 0 if phc else now.tai_utc_s * NS
     age_ns = max(now.tai_ns - status.ingress_ns - shift_ns, 0)
     offset_ns = status.offset_ns
@@ -182,14 +191,6 @@ def _tai_utc_s(said: Ptp) -> int | None:
     return properties.utc_offset_s if properties is not None and valid else None
 
 
-def measures_phc(ingress_ns: int, now: Moment) -> bool | None:
-    """Rule 4. None: neither can be."""
-    for phc, instant_ns in ((False, now.tai_ns - now.tai_utc_s * NS), (True, now.tai_ns)):
-        if abs(instant_ns - ingress_ns) < NEAR_S * NS:
-            return phc
-    return None
-
-
 def _fault(said: Ptp, now: Moment, options: PtpOptions, phc: bool, age_ns: int) -> str:
     """Why it vouches for nothing."""
     if age_ns > STALE_S * NS:
@@ -198,6 +199,8 @@ def _fault(said: Ptp, now: Moment, options: PtpOptions, phc: bool, age_ns: int) 
         return "it measures the NIC's clock; what phc2sys makes of this machine's, nobody states"
     if said.properties is None or said.parent is None:
         return "it says nothing of its grandmaster"
+    if said.status is None or said.status.grandmaster != said.parent.grandmaster:
+        return "its grandmaster changes"
     if not said.properties.ptp_timescale:
         return "the grandmaster keeps a timescale of its own, not PTP's"
     if not said.traceable():

@@ -36,10 +36,12 @@ class ReceiverClock(Protocol):
 
 
 class Second(NamedTuple):
-    """A whole second that a receiver claimed, and when its epoch was heard, by this machine."""
+    """A whole second that a receiver claimed, and when its epoch was heard: monotonic, since the
+    clock may be set before the pulse is looked up.
+    """
 
     tai: int
-    heard_tai: int
+    heard_ns: int
 
 
 class Receiver:
@@ -60,7 +62,7 @@ class Receiver:
         self.fix, self._heard_ns = fix, now_ns
         self._opinion = opinion(self.name, fix, at_ns, self._latency_ns)
         if fix.tai is not None and fix.time_counts and fix.tai % NS == 0:
-            self._seconds.append(Second(fix.tai, fix.heard.tai))
+            self._seconds.append(Second(fix.tai, at_ns))
 
     def opinion(self, now_ns: int) -> Opinion:
         """As Heard says."""
@@ -74,13 +76,13 @@ class Receiver:
             *(self.name, TimeSource.GNSS, now_ns, None, None, 0, ()), mark=mark, fault=fault
         )
 
-    def second(self, edge_tai: int) -> int | None:
-        """The whole second, TAI, of a pulse at an instant of this machine's clock: that of the
-        epoch which was heard after it, and before the next one was due.
+    def second(self, edge_ns: int) -> int | None:
+        """The whole second, TAI, of a pulse at a monotonic instant: that of the epoch which was
+        heard after it, and before the next one was due.
         """
         window_ns = min(self._latency_ns, NS)
         for one in reversed(self._seconds):
-            if 0 <= one.heard_tai - edge_tai < window_ns:
+            if 0 <= one.heard_ns - edge_ns < window_ns:
                 return one.tai
         return None
 

@@ -10,15 +10,11 @@ It decides nothing: choice.py does.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from agent.timing.opinion import Opinion
+from agent.timing.opinion import Judged, Opinion
 from agent.timing.weight import Weighed, gap_ns, hull_ns
 from evidence.code import Flag, TimeSource
 from evidence.leap import NS
 from evidence.verdict import State, Term
-
-JUMPED = "jumped"  # how the words of a source begin that the oscillator contradicts
-LEFT_OUT = "left out"
-LEAP = "leap seconds"  # what words name where it differs in them
 
 
 @dataclass(slots=True)
@@ -80,33 +76,43 @@ class Round:
             flags |= Flag.SPOOF_SUSPECTED
         return flags
 
-    def judge(self, opinion: Opinion) -> tuple[State, str]:
+    def judge(self, opinion: Opinion) -> Judged:
         """What became of it."""
-        name = opinion.name
+        state, text = self._state(opinion.name)
+        leap = self._leap(opinion)
+        words = "; ".join(part for part in (text, f"leap seconds: {leap}" if leap else "") if part)
+        jumped = opinion.name in self.jumped and opinion.name not in self.left_out
+        contradicts = state is State.APART or bool(self._others(opinion.name))
+        return Judged(opinion, state, words, contradicts, jumped, leap)
+
+    def _state(self, name: str) -> tuple[State, str]:
         if name in self.silent:
-            return State.NO_WORD, self._with_leap(opinion, self.silent[name])
+            return State.NO_WORD, self.silent[name]
         one = self.weighed[name]
         if name in self.left_out:
             first, second = self.left_out[name]
             by = words_ns(gap_ns(one, min(first, second, key=lambda each: each.half_ns)))
-            text = f"{LEFT_OUT}: {first.name} and {second.name} agree that it is off by {by}"
-            return State.APART, self._with_leap(opinion, text)
+            text = f"left out: {first.name} and {second.name} agree that it is off by {by}"
+            return State.APART, text
         if name in self.jumped:
             reach = self.jumped[name]
-            text = f"{JUMPED} by {words_ns(gap_ns(one, reach))}: more than {reach.name} can drift"
-            return State.APART, self._with_leap(opinion, text)
-        others = [
-            pair[1] if pair[0].name == name else pair[0]
-            for pair in self.pairs
-            if name in (pair[0].name, pair[1].name)
-        ]
+            by = words_ns(gap_ns(one, reach))
+            return State.APART, f"jumped by {by}: more than {reach.name} can drift"
+        others = self._others(name)
         if self.chosen is not None and self.chosen.name == name:
             state = State.CHOSEN
         else:
             state = State.APART if others else State.AGREES
         parts = [f"{other.name} by {words_ns(gap_ns(one, other))}" for other in others]
-        text = "contradicts " + ", ".join(parts) if parts else ""
-        return state, self._with_leap(opinion, text)
+        return state, "contradicts " + ", ".join(parts) if parts else ""
+
+    def _others(self, name: str) -> list[Weighed]:
+        """Whom it contradicts."""
+        return [
+            pair[1] if pair[0].name == name else pair[0]
+            for pair in self.pairs
+            if name in (pair[0].name, pair[1].name)
+        ]
 
     def missing(self) -> str:
         """Why nothing vouches for the clock."""
@@ -129,20 +135,19 @@ class Round:
             if one.opinion is not None and one.name not in self.left_out:
                 yield one.opinion
 
-    def _with_leap(self, opinion: Opinion, text: str) -> str:
-        """The same words, and what of leap seconds another says otherwise."""
+    def _leap(self, opinion: Opinion) -> str:
+        """What of leap seconds another says otherwise; empty where nobody does."""
         found = ""
         for other in self.opinions:
             if other.tai_utc_s is None or opinion.tai_utc_s is None:
                 continue
             if other.tai_utc_s != opinion.tai_utc_s:
-                found = f"{LEAP}: TAI - UTC is {opinion.tai_utc_s} s, {other.name}: "
-                found += f"{other.tai_utc_s} s"
+                found = f"TAI - UTC is {opinion.tai_utc_s} s, {other.name}: {other.tai_utc_s} s"
         if opinion.leap_pending and not found:
             quiet = [one.name for one in self._heard() if not one.leap_pending]
             if quiet:
-                found = f"{LEAP}: announces one, {quiet[0]} does not"
-        return "; ".join(part for part in (text, found) if part)
+                found = f"announces one, {quiet[0]} does not"
+        return found
 
 
 def words_ns(ns: int) -> str:

@@ -22,6 +22,7 @@ MODULES = {
     "drivers.keystore.token": ("prove", "sign", "show", "make"),
     "drivers.keystore.chip": ("prove", "sign", "show", "make"),
 }
+WORDS_MAX = 1000  # of a fault: a path, or what a library says, may be long
 
 
 def main() -> int:
@@ -45,11 +46,11 @@ def _answered(data: bytes) -> list[Any]:
     try:
         return [Code.OK, getattr(import_module(module), name)(told, secret)]
     except PinError as fault:
-        return [Code.PIN, fault.text]
+        return [Code.PIN, fault.text[:WORDS_MAX]]
     except AwayError as fault:
-        return [Code.AWAY, fault.text]
+        return [Code.AWAY, fault.text[:WORDS_MAX]]
     except KeyStoreError as fault:
-        return [Code.FAULT, fault.text]
+        return [Code.FAULT, fault.text[:WORDS_MAX]]
 
 
 def _give(handle: int, answer: bytes) -> None:

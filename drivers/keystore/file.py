@@ -22,7 +22,7 @@ from pathlib import Path
 from drivers.keystore import private, sealed
 from drivers.keystore.private import MODE as MODE
 from drivers.keystore.process import Process
-from drivers.keystore.secret import Secret
+from drivers.keystore.secret import SOURCES, Secret
 from drivers.keystore.uri import Ask, KeyStoreError, PinError
 from evidence.key import Ed25519Key, PublicKey
 
@@ -40,7 +40,7 @@ def open_signer(rest: str, base: Path, ask: Ask | None = None, often: bool = Fal
     """The key of `file:REST`: a path from `base`, an absolute one, or `///...` (RFC 8089), and
     where its passphrase comes from.
 
-    The path is taken as it stands: a % in it is a %. Raises KeyStoreError.
+    The path is taken as it stands, a % in it is a %; a ? cannot be in it. Raises KeyStoreError.
     """
     path, secret = _parsed(rest, base, ask)
     return _opened(path, secret)
@@ -106,9 +106,12 @@ def _parsed(rest: str, base: Path, ask: Ask | None) -> tuple[Path, Secret]:
         raise KeyStoreError(
             f"file:{rest}", "names another machine; write file:PATH or file:///PATH"
         )
-    named, _, source = rest.partition(_SOURCE)
+    named, asked, source = rest.partition(_SOURCE)
     path = named.removeprefix("//")
-    if not path or "\0" in path:
+    if "?" in named or (asked and not source):  # a key that was meant to be sealed would not be
+        text = f"after its ? stands something else than {_SOURCE[1:]}{SOURCES}"
+        raise KeyStoreError(f"file:{named.partition('?')[0]}", text)
+    if not path:
         raise KeyStoreError(
             f"file:{named}", "names no file; write file:PATH, such as 'file:device.key'"
         )

@@ -81,7 +81,7 @@ class HeldKey:
         return signature
 
     def close(self) -> None:
-        """Lets go of the store's program, where it stays."""
+        """Lets go of the store's program, and of a signature that is under way elsewhere."""
         self._process.close()
 
     def _proved(self) -> PublicKey:

@@ -34,6 +34,7 @@ class Process:
     def __init__(self, place: str, module: str, stays: bool = False) -> None:
         self._place, self._module, self._stays = place, module, stays
         self._child: subprocess.Popen[bytes] | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Process":
@@ -61,8 +62,17 @@ class Process:
         return value
 
     def close(self) -> None:
-        with self._lock:
-            self._end()
+        """Ends the program, and a call that is under way, in another thread, with AwayError: who
+        closes does not wait for a store that hangs. No other call may follow.
+        """
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._lock.release()
+        elif child := self._child:
+            child.kill()
 
     def _asked(self, request: bytes) -> tuple[Code, Any]:
         child = self._running()
@@ -91,6 +101,8 @@ class Process:
             except OSError as fault:
                 text = f"no program can be started to speak to it: {fault.strerror}"
                 raise AwayError(self._place, text) from fault
+            if self._closed:  # meanwhile
+                self._child.kill()
         return self._child
 
     def _end(self) -> None:
@@ -106,7 +118,9 @@ class Process:
             child.wait(END_S)
         except subprocess.TimeoutExpired:
             child.kill()
-            child.wait()
+            # One that the kernel holds, in a TPM's driver, dies later: Python collects it then.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(END_S)
 
 
 def _give(child: "subprocess.Popen[bytes]", request: bytes) -> None:

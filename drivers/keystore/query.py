@@ -16,10 +16,12 @@ from evidence import config
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Names by which people write a secret itself. RFC 7512 2.3 has pin-value, and 6 warns of it.
 _SECRETS = ("pin-value", "pin", "password", "passphrase")
+_SECRET = re.compile(rf"((?:^|[:;&])(?:{'|'.join(_SECRETS)})=)[^;&]*")
 
 
 def parts(text: str, between: str, known: Sequence[str], place: str) -> dict[str, bytes]:
     """The attributes of `a=b` joined by `between`. Raises KeyStoreError."""
+    place = _SECRET.sub(r"\1...", place)
     found: dict[str, bytes] = {}
     for part in filter(None, text.split(between)):
         name, equals, value = part.partition("=")

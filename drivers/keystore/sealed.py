@@ -29,11 +29,11 @@ from evidence.refusal import EvidenceError
 
 LABEL = "GRIDSEAL SEALED KEY"
 VERSION = 1
-SALT_BYTES, NONCE_BYTES = 16, 24
+SALT_BYTES, NONCE_BYTES, BOX_BYTES = 16, 24, 32 + 16  # the seed and its tag
 # RFC 9106 4, the second recommended choice, in one lane (libsodium has no other): a gateway of
 # 512 MiB can spare it. 0.1 s on a desk machine, about a second on a Cortex-A53 (estimate).
 PASSES, MEMORY_KIB = 3, 64 * 1024
-PASSES_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN = 16, 1024 * 1024, 8 * 1024
+PASSES_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN = 16, 256 * 1024, 8 * 1024
 _COLUMNS = 64  # RFC 7468 3
 
 
@@ -80,7 +80,7 @@ def read(body: bytes) -> Sealed | None:
             shape.uint(passes, "passes", PASSES_MAX),
             shape.uint(memory_kib, "memory", MEMORY_KIB_MAX),
             shape.blob(nonce, "nonce", NONCE_BYTES),
-            shape.blob(box, "box"),
+            shape.blob(box, "box", BOX_BYTES),
         )
     except (binascii.Error, EvidenceError):
         return None

@@ -93,6 +93,8 @@ def show(told: list[Any], pin: bytes | None) -> list[Any]:
     asked = _Asked(*told[:5])
     with _session(asked, pin, login=pin is not None) as session:
         found = list(session.get_objects(_template(asked, ObjectClass.PUBLIC_KEY)))
+        if len(found) > 1 and pin is None:
+            raise _several(found, asked)
         if not found and pin is None:
             there = _names(session, ObjectClass.PUBLIC_KEY)
             text = f"no public key {_words(asked)} is shown without a PIN; there: {there}"
@@ -229,8 +231,7 @@ def _private_key(session: Any, asked: _Asked) -> Any:
         there = _names(session, ObjectClass.PRIVATE_KEY)
         raise KeyStoreError("", f"the token has no private key {_words(asked)}; there: {there}")
     if len(found) > 1:
-        ids = ", ".join(_attribute(key, Attribute.ID, b"").hex() for key in found[:_NAMED_MAX])
-        raise KeyStoreError("", f"{len(found)} keys are {_words(asked)}; add id=, one of {ids}")
+        raise _several(found, asked)
     key = found[0]
     _alg_of(key)
     _check_closed(key)
@@ -240,6 +241,13 @@ def _private_key(session: Any, asked: _Asked) -> Any:
         text = "wants its PIN at each signature (CKA_ALWAYS_AUTHENTICATE): take another key"
         raise KeyStoreError("", f"the key {_words(asked)} {text}")
     return key
+
+
+def _several(found: list[Any], asked: _Asked) -> KeyStoreError:
+    """RFC 7512 2.3 writes an id percent-encoded."""
+    ids = sorted(_attribute(key, Attribute.ID, b"") for key in found)[:_NAMED_MAX]
+    named = ", ".join("".join(f"%{byte:02x}" for byte in each) or "none" for each in ids)
+    return KeyStoreError("", f"{len(found)} keys are {_words(asked)}; add id=, one of {named}")
 
 
 def _check_closed(key: Any) -> None:

@@ -59,7 +59,7 @@ class _Chip(Store):
         named, _, after = rest.partition("?")
         place = f"tpm:{named}"
         asked = query.parts(after, "&", _QUERY, place)
-        if not named or "\0" in named:
+        if not named:
             text = "names no key; write tpm:FILE, such as 'tpm:device.tpm', or tpm:0x81008001"
             raise KeyStoreError(place, text)
         handle = int(named, 16) if _HANDLE.fullmatch(named) else 0

@@ -109,6 +109,8 @@ def _store(uri: str) -> tuple[Store, str]:
         raise KeyStoreError(
             uri, f"no scheme; a key is named by URI, such as 'file:{uri or 'device.key'}'"
         )
+    if not uri.isprintable():
+        raise KeyStoreError(repr(shown(uri)), "has characters that cannot be shown; name it anew")
     module = SCHEMES.get(scheme)
     if module is None:
         raise KeyStoreError(

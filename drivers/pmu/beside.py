@@ -217,14 +217,13 @@ def paired(
 
 
 def step_of(first: tuple[int, int], second: tuple[int, int]) -> int | None:
-    """How often two devices of these rates (frames, seconds) have an instant in common: ns, of
-    STEP_NS at least; None where they have too few.
+    """How often two devices of these rates (frames, seconds) have an instant in common that is a
+    multiple of STEP_NS: ns; None where they have too few.
     """
     frames = [one[0] for one in (first, second) if one[1] == 1 and one[0] > 0]
     if len(frames) < 2:
         return None
-    common = math.gcd(*frames)
-    every = next(rate for rate in range(min(common, NS // STEP_NS), 0, -1) if common % rate == 0)
+    every = math.gcd(*frames, NS // STEP_NS)
     return NS // every if every > 1 else None
 
 

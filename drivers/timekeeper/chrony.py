@@ -1,10 +1,10 @@
-"""What `chronyc -c` prints of a chronyd, as facts: its tracking, and each of its sources.
+"""What `chronyc -c` prints of a chronyd, as facts: its tracking.
 
 1. Figures are read from text into integer ns and ppb; no float comes near them.
 2. Whatever the bytes, the only exception is FrameError.
 3. Signs are chrony's own made plain: `offset_ns` is positive where this machine's clock is ahead.
 
-chronyc(1) of 4.3: tracking, sources. It runs nothing; what the figures come to is for others.
+chronyc(1) of 4.3: tracking. It runs nothing; what the figures come to is for others.
 """
 
 import re
@@ -15,7 +15,6 @@ from drivers.line import FrameError
 from evidence.leap import NS
 
 ANSWER_BYTES_MAX = 16_384
-SOURCES_MAX = 128
 LOCAL = "7F7F0101"  # 127.127.1.1: chronyd follows its own clock, and calls that Normal
 
 _DECIMAL = re.compile(r"([+-]?)(\d{1,12})(?:\.(\d{1,9}))?")
@@ -58,40 +57,6 @@ class Tracking(NamedTuple):
         return text.decode("ascii") if text.isalnum() else ""
 
 
-class Place(Enum):
-    """What a source is."""
-
-    SERVER = "^"
-    PEER = "="
-    CLOCK = "#"
-
-
-class Choice(Enum):
-    """What chronyd makes of a source."""
-
-    SELECTED = "*"
-    COMBINED = "+"
-    NOT_COMBINED = "-"
-    UNREACHABLE = "?"  # or too few samples
-    FALSETICKER = "x"
-    VARIABLE = "~"
-
-
-class Origin(NamedTuple):
-    """One line of `chronyc -c -n sources`."""
-
-    place: Place
-    choice: Choice
-    name: str
-    stratum: int
-    poll_log: int
-    reach: int  # of the last eight polls, a bit each
-    age_s: int  # of the last sample
-    offset_ns: int  # adjusted: as of now; of this machine's clock, positive ahead
-    measured_ns: int  # as it was found
-    error_ns: int  # the sample's own margin
-
-
 def tracking(raw: bytes) -> Tracking:
     """One line of 14 figures. Raises FrameError."""
     fields = _text(raw).strip().split(",")
@@ -109,37 +74,16 @@ def tracking(raw: bytes) -> Tracking:
     )
 
 
-def sources(raw: bytes) -> tuple[Origin, ...]:
-    """A line a source. Raises FrameError."""
-    lines = [line for line in _text(raw).splitlines() if line]
-    return tuple(_origin(line.split(",")) for line in lines[:SOURCES_MAX])
-
-
-def _origin(fields: list[str]) -> Origin:
-    if len(fields) != 10:
-        raise FrameError("shape", f"no source of chronyc: {','.join(fields)[:60]!r}")
-    if fields[0] not in Place._value2member_map_ or fields[1] not in Choice._value2member_map_:
-        raise FrameError("shape", f"chronyc calls a source {fields[0][:4]!r}, {fields[1][:4]!r}")
-    return Origin(
-        *(Place(fields[0]), Choice(fields[1]), fields[2][:64], _integer(fields[3])),
-        *(_integer(fields[4]), _integer(fields[5], 8), _integer(fields[6])),
-        *(_billionths(fields[7]), _billionths(fields[8]), _billionths(fields[9])),
-    )
-
-
 def _text(raw: bytes) -> str:
     if len(raw) > ANSWER_BYTES_MAX:
         raise FrameError("length", f"chronyc says more than {ANSWER_BYTES_MAX} bytes")
     return raw.decode("ascii", "replace")
 
 
-def _integer(text: str, base: int = 10) -> int:
+def _integer(text: str) -> int:
     if re.fullmatch(r"-?\d{1,10}", text) is None:
         raise FrameError("shape", f"chronyc: {text[:40]!r} is no number")
-    try:
-        return int(text, base)
-    except ValueError as fault:
-        raise FrameError("shape", f"chronyc: {text[:40]!r} is no number") from fault
+    return int(text)
 
 
 def _billionths(text: str) -> int:

@@ -29,8 +29,9 @@ QUERIES: Final = (
     "GET CURRENT_DATA_SET",
     "GET PORT_DATA_SET",
     "GET DEFAULT_DATA_SET",
+    "GET PORT_PROPERTIES_NP",
 )
-ANSWER_BYTES_MAX = 65_536  # six responses take 3 KiB; each port of a switch adds 400 bytes
+ANSWER_BYTES_MAX = 65_536  # seven responses take 3 KiB; each port of a switch adds 400 bytes
 PORTS_MAX = 64
 
 _RESPONSE = re.compile(r"\t?([0-9a-f.-]+) seq \d+ RESPONSE MANAGEMENT ([A-Z0-9_]+)\s*")
@@ -156,6 +157,7 @@ class Ptp(NamedTuple):
     current: Current | None
     default: Default | None
     ports: tuple[Port, ...]
+    stamping: str = ""  # time_stamping of PORT_PROPERTIES_NP: SOFTWARE, HARDWARE, ...
 
     def following(self) -> bool:
         """Whether this clock measures itself by another one: a grandmaster is there, and a port
@@ -169,6 +171,12 @@ class Ptp(NamedTuple):
     def locked(self) -> bool:
         """Whether this ptp4l disciplines its clock by that one, and has it calibrated."""
         return self.following() and any(port.state is PortState.SLAVE for port in self.ports)
+
+    def measures_phc(self) -> bool | None:
+        """Whether what it measures is a NIC's clock (PHC), or else CLOCK_REALTIME: by software
+        stamps it is the latter, whatever NICs there are. None: it does not say.
+        """
+        return self.stamping != "SOFTWARE" if self.stamping else None
 
     def path_delay_ns(self) -> int | None:
         """To the master, or with peer delay to the neighbour: linuxptp leaves meanPathDelay 0 then.
@@ -227,6 +235,7 @@ def read(raw: bytes) -> Ptp:
         _current(by_name.get("CURRENT_DATA_SET")),
         _default(by_name.get("DEFAULT_DATA_SET")),
         tuple(ports),
+        _stamping(by_name.get("PORT_PROPERTIES_NP")),
     )
 
 
@@ -306,6 +315,11 @@ def _port(said: Said) -> Port:
         *(_integer(said, "logSyncInterval"), _integer(said, "delayMechanism")),
         *(_integer(said, "logMinPdelayReqInterval"), _ns(said, "peerMeanPathDelay")),
     )
+
+
+def _stamping(said: Said | None) -> str:
+    """Of the first port: ptp4l has one mode for all."""
+    return _word(said, "timestamping") if said is not None else ""
 
 
 def _word(said: Said, name: str) -> str:

@@ -216,7 +216,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--spontaneous", action="store_true", help="sends without being asked")
     parser.add_argument("--seed", type=int, default=1, help="of the grid")
     parser.add_argument("--nominal-hz", type=int, default=60, choices=(50, 60))
-    parser.add_argument("--swing", type=float, nargs=2, metavar=("MHZ", "S"), help="of the grid")
+    parser.add_argument(
+        "--swing", type=float, nargs=2, metavar=("MHZ", "S"), help="the grid does no more"
+    )
     parser.add_argument("--seconds", type=float, default=0.0, help="0: until SIGTERM")
     parser.add_argument("--sent", type=Path, help="a file for the instants sent, a line each")
     parser.add_argument("--told", action="store_true", help="its clock is set by standard input")
@@ -309,7 +311,8 @@ async def _run(options: argparse.Namespace, held: ExitStack) -> None:
         loop.call_later(options.seconds, stopped.set)
     plan = Plan(seed=options.seed, nominal_hz=options.nominal_hz)
     if options.swing is not None:
-        plan = replace(plan, swing_mhz=options.swing[0], swing_s=options.swing[1])
+        # Nothing else moves the frequency as a whole: how far it moves is what is asked for.
+        plan = replace(plan, drift_mhz=0.0, swing_mhz=options.swing[0], swing_s=options.swing[1])
     plant = Plant(Grid(plan), _journal(options.sent, held), watch.of(options, tai_now))
     loop.add_signal_handler(signal.SIGUSR1, plant.fall_silent)
     if options.told:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from evidence.siteplan import Survey
 from hil.child import Child, ChildError, Program
@@ -129,7 +129,7 @@ class Gear:
             rate = ["--rate", str(self.outfit.receiver), "--plight", "--pty"]
             module, arguments = "hil.devices.receiver", [*rate, *self.dated()]
             self._receiver = self._starts.start_child(RECEIVER, module, arguments, told=True)
-            where = (await _first_line(self._receiver))["pty"]
+            where = (await first_line(self._receiver))["pty"]
             self._add(RECEIVER, "ublox", {"path": str(where)}, bus)
         if self.outfit.meter:
             await self._start_meter(bus)
@@ -202,7 +202,7 @@ class Gear:
         self._grandmaster = self._starts.start_child(
             "grandmaster", "hil.devices.grandmaster", told, told=True
         )
-        await _first_line(self._grandmaster)
+        await first_line(self._grandmaster)
         file, where = self._folder / "ptp4l.conf", self._folder / "ptp4l.sock"
         file.write_text(_SLAVE.format(socket=where), encoding="ascii")
         argv = [found("ptp4l"), "-f", str(file), "-i", _NEAR, "-m"]
@@ -217,7 +217,7 @@ class Gear:
         file.write_text(_MAP.format(period_ms=METER_MS) + "".join(rows), encoding="ascii")
         arguments = ["--kind", "meter", "--unit", str(UNIT), "--tcp", "127.0.0.1:0"]
         child = self._starts.start_child(METER, "hil.devices.modbus", arguments)
-        host, _, port = str((await _first_line(child))["tcp"]).rpartition(":")
+        host, _, port = str((await first_line(child))["tcp"]).rpartition(":")
         self._add(
             METER,
             "modbus+tcp",
@@ -235,10 +235,13 @@ def _there(child: Child | None, what: str) -> Child:
     return child
 
 
-async def _first_line(child: Child) -> dict[str, object]:
+async def first_line(child: Child) -> dict[str, Any]:
     """What a device of ours says of itself once it is there. Raises ChildError."""
     await child.says("\n", READY_S)
-    found = json.loads(child.said().splitlines()[0])
+    try:
+        found = json.loads(child.said().splitlines()[0])
+    except ValueError:
+        found = None
     if not isinstance(found, dict):
         raise ChildError(f"the {child.name} does not say where it is: {child.last_line()}")
     return found

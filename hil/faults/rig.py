@@ -12,7 +12,6 @@ What is done to it is a fault's (hil.faults.table); what it comes to is hil.faul
 """
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -33,7 +32,7 @@ from hil.faults.era import Era, begin
 from hil.faults.gateway import Gateway
 from hil.faults.holding import TIME_BASE, line_name
 from hil.faults.need import faketime_by
-from hil.faults.outfit import Gear, Outfit
+from hil.faults.outfit import Gear, Outfit, first_line
 from hil.ledger import Ledger
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitRequest, initialise
@@ -264,8 +263,7 @@ class Rig:
         fixed = ["--rate", str(RATE), "--time-base", str(TIME_BASE), "--idcode", str(idcode)]
         arguments = [*fixed, "--told", "--sent", str(sent), *options]
         child = self.start_child(f"pmu-{idcode}", "hil.devices.pmu", arguments, told=True)
-        await child.says("\n", READY_S)
-        told = json.loads(child.said().splitlines()[0])["pmus"][0]
+        told = (await first_line(child))["pmus"][0]
         address = told.get("tcp") or told["pty"]
         line = Line(line_name(gateway, key_of(idcode)), idcode, child, sent, address)
         self.lines.append(line)

@@ -32,10 +32,10 @@ BEGIN_S = 1_795_651_200  # 2026-11-26, UTC
 BOOT_S = BEGIN_S - 1_000
 STAMPING_NS = 300  # as agent/timing/jitter.py measures it on machines at hand
 LATENCY_NS = NS  # of a receiver's first byte: drivers/gnss/option.py
-# How a daemon follows a source, of one second: ptp4l's own for software stamps; a pulse and NTP
-# with the time constants of chronyd at its usual polls.
+# How a daemon follows a source, of one second: ptp4l's own for software stamps; a pulse with the
+# time constant of chronyd at its usual poll. Of NTP, of one poll.
 _GAINS: Final = {
-    "pulse": (0.05, 0.001), "ptp": (0.1, 0.001), "ntp": (0.004, 0.00002), "serial": (0.0, 0.0),
+    "pulse": (0.05, 0.001), "ptp": (0.1, 0.001), "ntp": (0.0, 0.0008), "serial": (0.0, 0.0),
 }  # fmt: skip
 NAMES: Final = tuple(_GAINS)
 
@@ -159,8 +159,7 @@ class Gateway:
             if not self._slave.lost:
                 self._spread.add(self._slave.offset_ns)
             moment = ptp.Moment(now_ns, hands.tai_ns(), TAI_UTC_S, False)
-            learnt = (False, self._spread.ns)
-            return ptp.opinion(name, self._slave.ptp(), moment, PtpOptions(), learnt)
+            return ptp.opinion(name, self._slave.ptp(), moment, PtpOptions(), self._spread.ns)
         tracking = self._daemon.tracking(BEGIN_S + hands.at_s)
         return None if tracking is None else chrony.opinion(name, tracking, now_ns)
 
@@ -170,8 +169,9 @@ class Gateway:
             self._servos["pulse"].update(self.machine, self._pulse.ahead_ns)
         elif "ptp" in self._servos and not self._slave.lost:
             self._servos["ptp"].update(self.machine, float(self._slave.offset_ns))
-        elif "ntp" in self._servos and found is not None:
-            self._servos["ntp"].update(self.machine, found)
+        elif "ntp" in self._servos:
+            daemon = self._daemon
+            self._servos["ntp"].slew(self.machine, found, daemon.left_ns, daemon.SLEW_S)
 
 
 def _run(asking: Coroutine[Any, Any, Opinion]) -> Opinion:

@@ -129,6 +129,7 @@ class Slave:
             Current(1, self.offset_ns, round(self._delay_ns)),
             Default("aabbcc.fffe.ddeeff", 0, 255),
             (Port("aabbcc.fffe.ddeeff-1", state, 1, 3, 0, 1, 0, 0),),
+            "SOFTWARE",
         )
 
 
@@ -136,19 +137,20 @@ class Daemon:
     """chronyd with one server."""
 
     POLL_S = 64
+    SLEW_S = 16  # it takes off that part of what is left each second
 
     def __init__(self, chance: random.Random) -> None:
         self.lost = False
         self._chance = chance
         self._asymmetry = chance.uniform(-0.2, 0.2)
-        self._offset_ns = 0.0  # as the last update found it, less what is slewed since
+        self.left_ns = 0.0  # of what the last update found: not slewed away yet
         self._updated_s: int | None = None
         self._root_delay_ns = 0
         self._spread_ns = 400_000.0
 
     def second(self, machine: Machine, utc_s: int) -> float | None:
         """The offset that an update finds, when there is one."""
-        self._offset_ns *= 1 - 4 / self.POLL_S
+        self.left_ns -= self.left_ns / self.SLEW_S
         if self.lost or (self._updated_s is not None and utc_s % self.POLL_S):
             return None
         chance = self._chance
@@ -157,7 +159,7 @@ class Daemon:
         off = self._asymmetry * 20_000_000.0 / 2 + (there - back) / 2
         found = machine.wall_at(0.4) + off
         self._spread_ns += 0.1 * (abs(found) - self._spread_ns)
-        self._offset_ns, self._updated_s = found, utc_s
+        self.left_ns, self._updated_s = found, utc_s
         return found
 
     def tracking(self, utc_s: int) -> Tracking | None:
@@ -168,7 +170,7 @@ class Daemon:
         # Root dispersion grows by skew and maxclockerror.
         grown_ns = (utc_s - self._updated_s) * (skew_ppb + 1_000)
         return Tracking(
-            *("C0A80001", "192.168.0.1", 2, self._updated_s * NS, round(self._offset_ns), 0, 0),
+            *("C0A80001", "192.168.0.1", 2, self._updated_s * NS, round(self.left_ns), 0, 0),
             *(0, skew_ppb, self._root_delay_ns, 1_000_000 + round(self._spread_ns) + grown_ns),
             *(self.POLL_S, LeapStatus.NORMAL),
         )
@@ -184,3 +186,8 @@ class Servo:
     def update(self, machine: Machine, offset_ns: float) -> None:
         self._integral_ppb -= self._ki * offset_ns
         machine.corrected_ppb = self._integral_ppb - self._kp * offset_ns
+
+    def slew(self, machine: Machine, found_ns: float | None, left_ns: float, slew_s: int) -> None:
+        """As chronyd does it: the frequency by what an update found, and what is left, evenly."""
+        self._integral_ppb -= self._ki * (found_ns or 0.0)
+        machine.corrected_ppb = self._integral_ppb - left_ns / slew_s

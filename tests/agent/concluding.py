@@ -56,7 +56,7 @@ class Rig:
         )
         for name in names:
             self.hearing.hear(name, [Setup(KEY, int(Kind.FIX), b"", (1, 10), ())])
-        self.ruling = GOOD
+        self.ruling, self.ruled = GOOD, False
         self.links: list[Sample] = []
         self.fixes: dict[str, Fix] = {}
 
@@ -74,7 +74,8 @@ class Rig:
 
     def rule(self) -> None:
         at_ns = self.time.mono
-        self.verdicts.ruled(self.ruling._replace(at_ns=at_ns))
+        self.ruling, self.ruled = self.ruling._replace(at_ns=at_ns), True
+        self.verdicts.ruled(self.ruling)
 
     def quiet(self, ns: int) -> "Rig":
         """No epoch comes for so long; it is looked ten times a second."""

@@ -7,12 +7,19 @@ from typing import Any
 import pytest
 
 from agent.beside import Neighbours
-from drivers.c37118.wire import Format
+from agent.health import Health
+from agent.hearing import STREAMS_MAX, Hearing
+from drivers.c37118.session import Session, Terms
+from drivers.c37118.splitter import Splitter
+from drivers.c37118.wire import Format, FrameType, Stamp, encode_configuration
+from drivers.line import Setup
 from evidence import siteplan
-from evidence.code import Check, Flag
+from evidence.code import Check, Flag, Kind
 from evidence.siteplan import SitePlan, Stream
 from tests.agent.arriving import changes
-from tests.agent.neighbours import CYCLE, STILL, Bench, profiles
+from tests.agent.listening import begin
+from tests.agent.neighbours import BUS, CYCLE, STILL, Bench, profiles
+from tests.agent.site import START_S, Randomness
 
 
 def test_two_honest_devices_are_in_step_once_the_grid_has_shown_it() -> None:
@@ -85,9 +92,10 @@ def test_a_device_that_admits_that_it_is_not_synchronised_contradicts_nobody() -
     [
         ({"rate": 60}, {"rate": 30, "format": Format(0)}),
         ({"rate": 50}, {"rate": 60, "service_class": "P", "window_us": 40_000}),
+        ({"rate": 12}, {"rate": 12}),
         ({"phasors": ("VA", "VB", "VC")}, {"phasors": ("V1", "I1")}),
     ],
-    ids=["30 and 60", "P and M", "phase A and positive sequence"],
+    ids=["30 and 60", "P and M", "12 and 12", "phase A and positive sequence"],
 )
 def test_devices_that_differ_are_compared_by_what_they_have_in_common(
     first: dict[str, Any], second: dict[str, Any]
@@ -108,4 +116,24 @@ def test_devices_of_which_nobody_says_that_they_share_a_bus_are_not_compared() -
     bench.neighbours = Neighbours(other, bench.hearing)
     bench.grids["pmu-1"].off = CYCLE
     bench.run(120)
+    assert bench.neighbours.report() == []
+
+
+def test_a_device_beyond_what_a_gateway_holds_is_not_compared() -> None:
+    """Its frames are refused, and so is its word on others."""
+    bench = Bench(profiles=profiles())
+    plan = SitePlan(
+        siteplan.Site("Site"), [BUS], [Stream(name, bus="North") for name in bench.found]
+    )
+    bench.hearing = Hearing(plan, bench.time, Randomness("full"), Health())
+    bench.hearing.attach(begin())
+    full = [Setup(str(key), int(Kind.GOOSE), b"", (0, 0), ()) for key in range(STREAMS_MAX - 2)]
+    bench.hearing.hear("feeder", full)
+    bench.neighbours = Neighbours(plan, bench.hearing)
+    bench.lines = {name: (Splitter(), Session(Terms())) for name in bench.found}
+    for name, pmu in bench.pmus.items():
+        told = pmu.profile.configuration(FrameType.CFG2)
+        bench.hear(name, encode_configuration(told, Stamp(START_S, 0, 0)))
+    bench.grids["pmu-1"].off = CYCLE
+    bench.run(240)
     assert bench.neighbours.report() == []

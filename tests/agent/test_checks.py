@@ -67,3 +67,32 @@ def test_one_that_flickers_is_counted(caplog: pytest.LogCaptureFixture):
     rig.clock.ns += CHANGES_NS
     rig.checks.find(Check.JAMMING, None, "")
     assert rig.told[-1][1].count == 1 + 100 - CHANGES_MAX
+
+
+def test_what_a_flicker_came_to_is_stated_as_soon_as_it_may_be():
+    rig = Rig()
+    for _ in range(20):
+        rig.checks.find(Check.JAMMING, None, "on")
+        rig.checks.clear(Check.JAMMING, None, "off")
+    rig.clock.ns += 70
+    rig.checks.find(Check.JAMMING, None, "on for good")
+    rig.checks.catch_up()
+    assert len(rig.told) == CHANGES_MAX
+    rig.clock.ns += CHANGES_NS
+    rig.checks.catch_up()
+    rig.checks.catch_up()
+    (of, said), *more = rig.told[CHANGES_MAX:]
+    assert (of, said.event, said.text, more) == (None, Event.CHECK_TRIPPED, "on for good", [])
+    assert said.first == 5_001_070, "when it did, not when it could be said"
+    assert said.count == 41 - CHANGES_MAX
+
+
+def test_a_flicker_that_came_to_nothing_has_no_event_more():
+    rig = Rig()
+    for _ in range(20):
+        rig.checks.find(Check.LATE, PMU, "on")
+        rig.checks.clear(Check.LATE, PMU, "off")
+    assert rig.told[-1][1].event is Event.CHECK_CLEARED
+    rig.clock.ns += CHANGES_NS
+    rig.checks.catch_up()
+    assert len(rig.told) == CHANGES_MAX

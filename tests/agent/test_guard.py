@@ -63,6 +63,26 @@ def test_a_wrong_clock_is_found_at_its_first_frame_and_named(
     assert words in found[0][2]
 
 
+def test_a_device_that_comes_back_a_second_slow_is_found_at_its_first_frame() -> None:
+    line = Line(30)
+    line.run(5)
+    line.number += 10 * 30
+    line.reopen()
+    back = line.number
+    line.run(3, off=steady(-NS))
+    assert doubted(line.samples)[0] == back
+
+
+@pytest.mark.parametrize("rate", [10, 25, 30])
+@pytest.mark.parametrize(("off", "words"), [(18, "GPS time"), (-1, "leap"), (-37, "TAI")])
+def test_a_device_that_states_no_bound_is_named_too(rate: int, off: int, words: str) -> None:
+    """As those of 2005, and all that leave PMU_TQ at 0."""
+    line = Line(rate)
+    line.run(40, off=steady(off * NS), bound=None)
+    (found,) = changes(line.samples)
+    assert words in found[2]
+
+
 def test_what_is_found_stands_before_the_frame_that_showed_it() -> None:
     line = Line()
     line.run(1)
@@ -128,6 +148,17 @@ def test_of_a_step_the_device_may_say_that_it_had_lost_its_clock() -> None:
     assert [one[0] for one in changes(line.samples)] == [True, False]
 
 
+@pytest.mark.parametrize("way", [1, -1], ids=["forward", "back"])
+@pytest.mark.parametrize("lost_s", [7, 10, 13])
+def test_a_clock_that_said_it_was_lost_may_be_set(way: int, lost_s: int) -> None:
+    """A receiver that finds its satellites again: what was before says nothing of what is."""
+    line = Line()
+    line.run(60, off=steady(-way * 10 * MS))
+    line.run(lost_s, off=steady(-way * 10 * MS), bound=None, flags=0)
+    line.run(70, off=steady(way * 10 * MS))
+    assert not list(changes(line.samples)) and not doubted(line.samples)
+
+
 @pytest.mark.parametrize(
     "stream",
     [
@@ -173,6 +204,23 @@ def test_a_gateway_whose_clock_is_stepped_doubts_nobody() -> None:
     line = Line()
     off = from_second(60, 80 * MS, 60, until=70)
     line.run(130, gateway=off, heard_bound=lambda number: 1000 + off(number))
+    assert not list(changes(line.samples))
+
+
+@pytest.mark.parametrize("way", [1, -1], ids=["ahead", "behind"])
+@pytest.mark.parametrize("for_s", [0.5, 2, 10])
+@pytest.mark.parametrize("rate", [10, 30, 60])
+def test_a_gateway_whose_clock_is_corrected_at_once_doubts_nobody(
+    way: int, for_s: float, rate: int
+) -> None:
+    """After holdover, as chrony does: by up to 83333 ppm, and the bound shrinks with it."""
+
+    def ahead(number: int) -> int:
+        left = 1 - max(number / rate - 60, 0) / for_s
+        return round(way * 50 * MS * max(left, 0))
+
+    line = Line(rate)
+    line.run(130, gateway=ahead, heard_bound=lambda number: abs(ahead(number)) + 2 * MS)
     assert not list(changes(line.samples))
 
 

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,14 +112,17 @@ def test_tls_with_a_peer_that_has_none_is_named(papers: Papers):
     run(play)
 
 
-def test_tls_files_that_are_none_are_named_and_no_password_is_asked_for(papers: Papers):
+def test_tls_files_that_are_none_are_named_and_no_password_is_asked_for(
+    papers: Papers, program: Callable[[str], Path]
+):
     missing, empty = papers.folder / "none.pem", papers.folder / "empty.pem"
     empty.write_bytes(b"nothing\n")
     ca = papers.file("ca.pem", papers.ca.cert_pem)
     cert = papers.file("cert.pem", papers.ca.issue_cert("gateway.example").cert_chain_pems[0])
     locked = papers.folder / "locked.pem"
+    openssl = program("openssl")
     subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "rsa", "-aes128", "-pass", "pass:x", "-out", locked],
+        [openssl, "genpkey", "-algorithm", "rsa", "-aes128", "-pass", "pass:x", "-out", locked],
         check=True, capture_output=True, timeout=20,
     )  # fmt: skip
     for tls, named in [

@@ -2,6 +2,8 @@
 of the hour is kept, and receipted once the store is back.
 """
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.agent.site import Agent, Record, Site, setup
 from tests.drivers import keyring
 from tests.drivers.keyring import Chip, Token
 
+WITHIN_S = 15.0  # half of what a store may take to answer
 PIECES, EACH = 12, 10  # of the hour, a piece every five minutes
 Store = Token | Chip
 
@@ -108,6 +111,32 @@ def test_a_start_without_its_key_store_is_waited_for(
     go(all_of_it())
     admitted(gateway, record)
     assert record.numbers(1) == raws(0, EACH - 1)
+
+
+@pytest.mark.parametrize("store", ["tpm"], indirect=True)
+def test_a_store_that_hangs_holds_up_no_end(
+    gateway: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program ends only when its threads have: Python joins them."""
+    assert isinstance(store, Chip)
+    monkeypatch.setattr(signature, "SIGN_S", 0.2)
+    agent = agent_of(gateway)
+
+    async def all_of_it() -> None:
+        await agent.keeper.start()
+        agent.hear(setup())
+        await until(lambda: not agent.keeper._signatures._under_way)
+        store.stop()
+        agent.keeper.turn(Cause.DAILY)
+        await keep(agent, until(lambda: bool(agent.keeper._signatures._under_way)))
+
+    go(all_of_it())
+    begun = time.monotonic()
+    for thread in threading.enumerate():
+        if thread.name.startswith("key-store"):
+            thread.join(WITHIN_S)
+            assert not thread.is_alive()
+    assert time.monotonic() - begun < WITHIN_S
 
 
 def test_another_key_in_the_store_is_refused(gateway: Site, store: Store, tmp_path: Path) -> None:

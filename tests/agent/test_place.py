@@ -84,6 +84,18 @@ def test_a_survey_above_sea_level_is_asked_about() -> None:
     assert "sea level" not in Apart(800, 13_000, 300_000, 14_000).words()
 
 
+@pytest.mark.parametrize(
+    ("survey", "guess"),
+    [
+        (Survey(-46.9480, 7.4474, 600.0, 0.5), "the sign of the latitude"),
+        (Survey(7.4474, 46.9480, 600.0, 0.5), "latitude and longitude exchanged"),
+    ],
+)
+def test_a_survey_with_a_usual_mistake_is_asked_about(survey: Survey, guess: str) -> None:
+    assert f"is it {guess} in the survey?" in apart(survey, at(46.9480, 7.4474)).words()
+    assert "in the survey" not in apart(HERE, at(46.9485, 7.4474)).words()
+
+
 class Rig:
     """A receiver and its watch, a second a step."""
 
@@ -127,8 +139,36 @@ def test_a_move_up_is_a_move() -> None:
 def test_a_wild_epoch_is_no_move_and_vouches_for_nothing() -> None:
     rig = Rig()
     for _ in range(5):
-        assert rig.step(3, moved_m=(0.0, 0.0, 0.0)) is PlaceState.CHECKED
+        assert rig.step(6, moved_m=(0.0, 0.0, 0.0)) is PlaceState.CHECKED
         assert rig.step(moved_m=(900.0, 0.0, 0.0)) is PlaceState.UNCHECKED
+        assert rig.step(4, moved_m=(0.0, 0.0, 0.0)) is PlaceState.UNCHECKED
+        assert "just now" in rig.watch.found().words
+
+
+def test_who_is_elsewhere_every_other_second_is_elsewhere() -> None:
+    rig = Rig()
+    rig.step(20)
+    states = [rig.step(moved_m=(50.0 * (second % 2), 0.0, 0.0)) for second in range(1, 8)]
+    assert states == [PlaceState.UNCHECKED] * 6 + [PlaceState.DOUBTED]
+
+
+def test_a_move_with_a_bad_cable_is_a_move() -> None:
+    rig = Rig()
+    rig.step(20)
+    for _ in range(3):
+        rig.step(2, moved_m=(50.0, 0.0, 0.0), lost=False)
+        rig.step(1, lost=True)
+        rig.watch.lost("no epoch any more", rig.ns)
+    assert rig.watch.found().state is PlaceState.DOUBTED
+
+
+def test_two_wild_epochs_with_an_hour_of_silence_between_are_no_move() -> None:
+    rig = Rig()
+    rig.step(20)
+    rig.step(moved_m=(900.0, 0.0, 0.0))
+    rig.ns += 3600 * NS
+    rig.watch.lost("no epoch any more", rig.ns)
+    assert rig.step(moved_m=(900.0, 0.0, 0.0)) is PlaceState.UNCHECKED
 
 
 def test_what_was_moved_is_checked_again_once_it_has_been_back_for_a_while() -> None:
@@ -149,7 +189,7 @@ def test_who_moves_an_antenna_and_cuts_its_cable_stays_in_doubt() -> None:
     rig = Rig()
     rig.step(10, moved_m=(50.0, 0.0, 0.0))
     assert rig.step(30, lost=True) is PlaceState.DOUBTED
-    rig.watch.lost("no epoch any more")
+    rig.watch.lost("no epoch any more", rig.ns)
     assert rig.watch.found().state is PlaceState.DOUBTED
 
 

@@ -37,6 +37,16 @@ def test_all_gone_is_a_collapse() -> None:
     assert watch.collapsed.startswith("none of 16")
 
 
+def test_satellites_without_a_word_of_their_strength_are_no_collapse() -> None:
+    """NAV-PVT, or GGA, alone: NAV-SAT and GSV come no more, as after a loss of power."""
+    watch = SignalWatch()
+    for _ in range(LEARN_EPOCHS):
+        watch.hear(signals([(0, 30 + at % 16, at % 2 == 0) for at in range(28)], 14), True)
+    assert watch.level is not None and watch.level.tracked == 28
+    watch.hear(Signals(14, 14, 0, None, None, None), True)
+    assert not watch.collapsed
+
+
 def test_an_obstruction_takes_some_and_leaves_the_rest_as_strong() -> None:
     watch = learnt()
     for left in (12, 8, 6, 4):

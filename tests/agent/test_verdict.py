@@ -146,6 +146,13 @@ def test_no_epoch_for_two_seconds_is_a_fix_that_is_lost() -> None:
     assert not rig.marks() & (Flag.PLACE_CHECKED | Flag.PLACE_DOUBTED)
 
 
+def test_without_a_fix_there_is_no_position_and_that_is_said_once() -> None:
+    rig = Rig("gnss").step(5)
+    rig.events()
+    rig.step(3, lost=True)
+    assert [one[1] for one in rig.events()] == [Check.FIX_LOST]
+
+
 def test_a_slow_receiver_is_not_lost_between_two_epochs() -> None:
     rig = Rig("gnss")
     for _ in range(5):
@@ -238,8 +245,8 @@ def test_two_receivers_that_disagree_on_the_place_are_in_doubt() -> None:
 def test_sources_that_contradict_each_other() -> None:
     rig = Rig("gnss").step(5)
     apart = ruling(
-        Judged(opinion("gnss"), State.CHOSEN, "contradicts ptp by 31 us"),
-        Judged(opinion("ptp", TimeSource.PTP), State.APART, "contradicts gnss by 31 us"),
+        Judged(opinion("gnss"), State.CHOSEN, "contradicts ptp by 31 us", True),
+        Judged(opinion("ptp", TimeSource.PTP), State.APART, "contradicts gnss by 31 us", True),
         flags=int(Flag.CLOCK_DOUBTED | Flag.SPOOF_SUSPECTED),
     )
     rig.step(2, ruled=apart)
@@ -257,7 +264,8 @@ def test_a_source_that_jumped_is_named_as_that() -> None:
     rig = Rig("gnss").step(5)
     words = "jumped by 1 ms: more than the oscillator (xo) can drift"
     flags = int(Flag.HOLDOVER | Flag.CLOCK_DOUBTED | Flag.SPOOF_SUSPECTED)
-    rig.step(ruled=ruling(Judged(opinion("gnss"), State.APART, words), flags=flags))
+    jumped = Judged(opinion("gnss"), State.APART, words, contradicts=True, jumped=True)
+    rig.step(ruled=ruling(jumped, flags=flags))
     assert rig.words(Check.SOURCE_JUMPED) == f"gnss: {words}"
     assert not rig.words(Check.SOURCES_APART)
     assert rig.marks() & Flag.SPOOF_SUSPECTED and rig.marks() & Flag.CLOCK_DOUBTED
@@ -304,8 +312,8 @@ def test_leap_seconds_that_disagree_are_named_with_both_numbers() -> None:
 
 def test_a_leap_second_that_one_announces_and_another_does_not() -> None:
     rig = Rig("gnss").step(5)
-    words = "leap seconds: announces one, chrony does not"
-    rig.step(7, ruled=ruling(Judged(opinion("gnss"), State.CHOSEN, words)))
+    words = "announces one, chrony does not"
+    rig.step(7, ruled=ruling(Judged(opinion("gnss"), State.CHOSEN, "", leap=words)))
     assert rig.words(Check.LEAP_DISAGREES) == "gnss announces one, chrony does not"
 
 

@@ -181,6 +181,7 @@ def test_missing_values_cost_only_themselves() -> None:
 def test_rates_have_instants_in_common_or_are_not_compared() -> None:
     assert step_of((60, 1), (60, 1)) == step_of((60, 1), (50, 1)) == NS // 10
     assert step_of((25, 1), (30, 1)) == NS // 5
+    assert step_of((12, 1), (12, 1)) == step_of((24, 1), (60, 1)) == NS // 2
     assert step_of((12, 1), (25, 1)) is None
     assert step_of((1, 1), (60, 1)) is None and step_of((1, 10), (60, 1)) is None
     assert step_of((0, 0), (60, 1)) is None

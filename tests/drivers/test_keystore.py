@@ -1,17 +1,17 @@
 """Private keys in files: read as openssl writes them, made so that only their owner reads them."""
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from drivers.keystore import file as keyfile
-from drivers.keystore.uri import KeyStoreError, open_signer
+from drivers.keystore.uri import KeyStoreError, make, open_signer
 from evidence.key import Ed25519Key
 
 # RFC 8410 10.3, the first private key, and 10.1, its public key.
@@ -50,11 +50,8 @@ def test_a_note_above_the_key_and_dos_line_ends_are_no_fault(tmp_path):
     assert keyfile.read(private(tmp_path / "a.key", content)).public.raw == RFC_PUBLIC
 
 
-def test_openssl_reads_ours_and_we_read_its(tmp_path):
-    """Where there is no openssl, the bytes of the standard above have to do."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        return
+def test_openssl_reads_ours_and_we_read_its(tmp_path: Path, program: Callable[[str], Path]):
+    openssl = str(program("openssl"))
     ours, theirs = tmp_path / "ours.key", tmp_path / "theirs.key"
     key = keyfile.create(ours)
     said = [openssl, "pkey", "-in", str(ours), "-pubout", "-outform", "DER"]
@@ -202,7 +199,12 @@ def test_a_uri_names_a_file_beside_the_configuration(tmp_path, monkeypatch):
         ("pkcs11:token=a;object=b", "PKCS#11"),
         ("tpm:0x81000001", "TPM"),
         ("file:", "names no file"),
-        ("file:a\0b", "names no file"),
+        ("file:a\0b", "cannot be shown"),
+        ("file:a\udcffb", "cannot be shown"),  # as Python has bytes that are no UTF-8
+        ("tpm:a\x1b[2Jb", "cannot be shown"),
+        ("file:a?passphrase-source=", "something else than passphrase-source=credential:NAME"),
+        ("file:a?passphrase-sorce=ask", "something else than passphrase-source=credential:NAME"),
+        ("file:a?b?passphrase-source=ask", "something else than passphrase-source="),
         ("file://host/device.key", "another machine"),
         ("file:missing.key", "missing.key: is not there"),
     ],
@@ -211,6 +213,9 @@ def test_other_uris_are_refused_with_the_mend(tmp_path, uri, says):
     with pytest.raises(KeyStoreError) as fault:
         open_signer(uri, tmp_path)
     assert says in str(fault.value)
+    assert str(fault.value).isprintable()
+    with pytest.raises(KeyStoreError):
+        make(uri, tmp_path / "nowhere")
 
 
 def test_a_store_is_loaded_when_it_is_asked_for():

@@ -165,7 +165,10 @@ def test_every_flipped_bit_is_found():
 
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(4, 0), (4, 17), (4, 1 << 40), (5, 1 << 32), (5, 1), (3, b"short"), (6, b""), (1, -9)],
+    [
+        *((4, 0), (4, 17), (4, 1 << 40), (5, 1 << 26), (5, (1 << 18) + 1), (5, 1), (3, b"short")),
+        *((6, b""), (1, -9), (7, b""), (7, bytes(15)), (7, bytes(47)), (7, bytes(49))),
+    ],
 )
 def test_what_a_file_asks_of_this_machine_is_bounded(at, value):
     fields = list(cbor.decode(base64.b64decode(body())))

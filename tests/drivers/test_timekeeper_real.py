@@ -128,10 +128,6 @@ async def test_chrony_with_a_reference_clock(tmp_path: Path, program: Find):
             assert 0 < said.root_delay_ns < 10_000 and said.root_dispersion_ns < 10_000_000
             words = (await print_of("tracking")).decode()
             assert re.search(r"System time +: 0\.00[23]\d+ seconds slow of NTP time", words)
-            origins = chrony.sources(await print_of("-c", "sources"))
-            assert [origin.name for origin in origins] == ["GPS"]
-            assert origins[0].choice is chrony.Choice.SELECTED
-            assert origins[0].place is chrony.Place.CLOCK and origins[0].reach > 0
 
 
 def test_the_parts_are_there(program: Find):

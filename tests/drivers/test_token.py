@@ -191,7 +191,7 @@ def test_a_token_that_comes_back_with_another_key_signs_nothing(token):
         ("devise", OPEN, "there: 'open'"),
         ("open", OPEN, "can be read out of its token"),
         ("rsa", RSA, "another kind of key (RSA)"),
-        ("two", TWO, "add id=, one of 3"),
+        ("two", TWO, "add id=, one of %31, %32"),
     ],
 )
 def test_objects_that_do_not_serve_are_named(token, name, code, says):
@@ -200,6 +200,15 @@ def test_objects_that_do_not_serve_are_named(token, name, code, says):
     with pytest.raises(KeyStoreError) as fault:
         open_signer(token.uri(name), token.folder)
     assert says in str(fault.value) and not isinstance(fault.value, AwayError)
+
+
+def test_of_several_public_keys_none_is_shown(token):
+    token.make(TWO)
+    for source in (None, ""):
+        with pytest.raises(KeyStoreError, match="add id=, one of %31, %32"):
+            show(token.uri("two", source), token.folder)
+        shown = show(token.uri("two;id=%31", source), token.folder)
+        assert shown == open_signer(token.uri("two;id=%31"), token.folder).public
 
 
 def test_one_of_two_is_told_by_its_id(token):
@@ -237,10 +246,25 @@ def test_uris_are_refused_with_the_mend(tmp_path, uri, says):
 
 
 @pytest.mark.parametrize("name", ["pin-value", "pin", "passphrase"])
-def test_a_pin_in_a_uri_is_refused_and_not_quoted(tmp_path, name):
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "pkcs11:token=a;object=b?module-path=/m.so&{}=hunter2",
+        "pkcs11:token=a;{}=hunter2;object=b?module-path=/m.so",
+        "pkcs11:{}=hunter2",
+    ],
+)
+def test_a_pin_in_a_uri_is_refused_and_not_quoted(tmp_path, uri, name):
     with pytest.raises(KeyStoreError, match="change that PIN") as fault:
-        open_signer(f"pkcs11:token=a;object=b?module-path=/m.so&{name}=hunter2", tmp_path)
+        open_signer(uri.format(name), tmp_path)
     assert "hunter2" not in str(fault.value) + fault.value.place
+
+
+def test_words_too_long_for_a_reply_are_cut(tmp_path):
+    module = "/" + "m" * 5000
+    with pytest.raises(KeyStoreError, match="mmm") as fault:
+        open_signer(f"pkcs11:token=a;object=b?module-path={module}", tmp_path)
+    assert not isinstance(fault.value, AwayError)
 
 
 def test_a_credential_of_systemd_is_a_source(token, monkeypatch):

@@ -89,6 +89,7 @@ def test_gps_time_is_off_by_what_the_table_says_of_then() -> None:
 def test_nothing_is_named_that_could_be_its_neighbour() -> None:
     assert named(WHEN, WHEN.timestamp() + 18, 600 * MS)[0] is Misset.OTHER
     assert named(WHEN, WHEN.timestamp() + 3600, 600 * MS)[0] is Misset.LOCAL_TIME
+    assert named(WHEN, WHEN.timestamp() - 39, 3500 * MS)[0] is Misset.TAI
 
 
 @given(st.integers(0, (1 << 63) - 1), st.integers(-(1 << 63), 1 << 63), st.integers(0, 1 << 62))

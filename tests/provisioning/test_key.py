@@ -146,7 +146,7 @@ class Terminal:
             assert more, self.said
             self.said += more
         self.said = b""
-        os.write(self._line, line.encode() + b"\n")
+        os.write(self._line, line.encode(errors="surrogateescape") + b"\n")
 
     def ended(self) -> tuple[int, str]:
         try:
@@ -178,6 +178,14 @@ def test_two_passphrases_that_differ_make_nothing(tmp_path):
     terminal.type("again: ", "another")
     code, said = terminal.ended()
     assert code == 2 and "nothing was made" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_typed_in_another_encoding_is_said_in_words(tmp_path):
+    terminal = Terminal("key", "new", f"file:{tmp_path}/root.key?passphrase-source=ask")
+    terminal.type("Passphrase of ", "\udcfcber")  # Latin-1
+    code, said = terminal.ended()
+    assert code == 2 and "not UTF-8" in said and "Traceback" not in said
     assert not list(tmp_path.iterdir())
 
 

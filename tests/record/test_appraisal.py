@@ -249,3 +249,32 @@ def test_verify_misses_and_sees_what_does_not_follow_from_the_values(
     upstream.push(run.cut())
     assert not holds(place, tmp_path)
     assert "classification" in capsys.readouterr().out
+
+
+def test_descriptors_that_flicker_are_told_apart_up_to_a_bound(
+    upstream: Upstream, run: GatewayRun, layout: Layout, tmp_path: Path, place: Place
+):
+    """What follows is of no descriptor's channels alone."""
+    for number in range(RANGES_MAX + 9):
+        upstream.send(run.describe(1, cfg_bytes(SHARED), channels=CHANNELS[number % 2 :]))
+        run.observe(1, frame(layout, number, 0, [(0, "V2")]))
+        upstream.push(run.cut())
+    upstream.appraise()
+    rows = found(upstream)
+    assert len(rows) == RANGES_MAX
+    assert rows[:2] == [(2, 2, (2,)), (4, 4, (1,))]
+    assert rows[-1] == (2 * RANGES_MAX, 2 * (RANGES_MAX + 9), None)
+    assert holds(place, tmp_path)
+
+
+def test_ranges_of_many_channels_count_for_more(
+    upstream: Upstream, run: GatewayRun, layout: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    """A device may have thousands of channels, and each range names those that are missing."""
+    monkeypatch.setattr("record.appraisal.RANGES_ALL_MAX", 6)
+    monkeypatch.setattr("record.appraisal.CHANNELS_EACH", 2)
+    for number in range(9):
+        run.observe(1, frame(layout, number, 0, CHANNELS[: 4 + number % 2]))
+    upstream.push(run.cut())
+    upstream.appraise()
+    assert found(upstream) == [(1, 1, (0, 1, 2, 3)), (2, 9, (0, 1, 2, 3, 4))]

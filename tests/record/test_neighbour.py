@@ -153,6 +153,23 @@ def test_of_three_the_odd_one_out_is_found(upstream: Upstream, place: Place, tmp
     assert holds(place, tmp_path)
 
 
+def test_a_gateway_that_starts_again_and_again_keeps_no_others_from_being_compared(
+    upstream: Upstream,
+):
+    gateway = Gateway("gw-0", AUTHORITY)
+    upstream.send(gateway.statement)
+    run = None
+    for _ in range(6):
+        run = gateway.start(run)
+        cfg = cfg_bytes(layout().configuration)
+        upstream.send(run.statement, run.describe(1, cfg, channels=CHANNELS, rate=(RATE, 1)))
+        run.observe(1, b"none")
+        upstream.push(run.cut())
+    pmus = [Pmu(upstream, "gw-1"), Pmu(upstream, "gw-2", CYCLE_S)]
+    hear(upstream, pmus, moving)
+    assert told(upstream, pmus) == [APART, APART]
+
+
 @pytest.mark.parametrize("how", ["another bus", "known to be wrong", "alone", "rates"])
 def test_what_is_not_compared(upstream: Upstream, how: str):
     node = OTHER_BUS if how == "another bus" else BUS
@@ -165,6 +182,21 @@ def test_what_is_not_compared(upstream: Upstream, how: str):
     rows = upstream.findings()
     # What cannot be compared is not in step by default.
     assert [row[5:7] for row in rows] == ([OPEN, OPEN] if how == "rates" else [])
+
+
+def test_an_instant_that_no_clock_counts_to_is_compared_with_nothing(
+    upstream: Upstream, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One such sample must not end the looks of a record for ever."""
+    pmus = [Pmu(upstream, "gw-1"), Pmu(upstream, "gw-2", CYCLE_S)]
+    raw = encode_values(pmus[0].layout, Stamp(START_S, 0), [0.0, 100.0, 0.0, 60.0, 0.0])
+    far = 10**19
+    pmus[0].run.observe(1, raw, tai=far, heard=START - far, heard_bound=None)
+    hear(upstream, pmus, moving)
+    assert told(upstream, pmus) == [APART, APART]
+    assert holds(place, tmp_path)
+    assert main(["show", str(place), "--sample", "gw-1/1/1"]) == 0
+    assert "sample " in capsys.readouterr().out
 
 
 def test_a_finding_makes_nothing_better(

@@ -43,7 +43,13 @@ def program(
     folder: Path, place: Place, more: str = ""
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A record as a process of its own, and its address."""
-    path = written(folder, f'store = "{place}"\n{more}')
+    with served(written(folder, f'store = "{place}"\n{more}')) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A record of these files, and its address."""
     command = [sys.executable, "-m", "record.cli", "serve", "--config", str(path)]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(

@@ -1,5 +1,6 @@
 """What is made of several sources of time: who is believed, and how far."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,6 +188,21 @@ def test_two_that_are_alike_do_not_make_the_choice_flap(noise):
         bench.second()
         chosen.append(bench.rule(bench.gnss(one, 2000), bench.ptp(other, 2000)).chosen)
     assert changes(chosen) <= 1
+
+
+@pytest.mark.parametrize("known_s", [0, 60])
+def test_between_two_rulings_the_bound_grows_by_all_that_the_clock_does(known_s):
+    """chronyd that is far off slews by 8 % (maxslewrate)."""
+    bench = Bench()
+    for at in range(known_s):
+        bench.second()
+        bench.rule(bench.ntp(at % 3))
+    bench.slewed_ppb = 80_000_000
+    for at in range(10):
+        ruling = bench.rule(bench.ntp(at % 3))
+        bench.second()
+    grown_ns = (bench.mono_ns - ruling.at_ns) * ruling.growth_ppb // NS + 1
+    assert abs(bench.offset_ns) <= bound(ruling) + grown_ns
 
 
 # What a source says: there or not, its error, and how far of it it is off.

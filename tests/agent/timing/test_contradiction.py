@@ -200,7 +200,11 @@ def test_one_that_may_be_deceived_vouches_for_nothing_and_nor_does_its_kind():
     bench.second()
     suspect = bench.gnss(suspect=True)
     follower = bench.says("chrony", GNSS, 10 * US)
-    ruling = bench.rule(suspect, follower, bench.ptp())
+    kernel = bench.ntp()._replace(name="kernel", second_hand=True)
+    socket = bench.says("socket", TimeSource.UNKNOWN, 10 * US)
+    ruling = bench.rule(suspect, follower, kernel, socket, bench.ptp())
+    for name in ("kernel", "socket"):
+        assert state(ruling, name) == (State.NO_WORD, "may follow one that may be deceived")
     assert state(ruling, "gnss") == (State.NO_WORD, "says that it may be deceived")
     assert state(ruling, "chrony") == (State.NO_WORD, "of the kind that may be deceived")
     assert ruling.chosen in ("ptp", None)

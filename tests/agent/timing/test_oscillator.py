@@ -105,3 +105,16 @@ def test_points_are_bounded_and_old_ones_thin_out():
     assert course is not None
     assert course.window_ns > HOUR_NS // 3  # an oven is worth a long look back
     assert abs(course.rate_ppt - 20_000_000) < 100
+
+
+def test_a_point_that_is_far_worse_makes_no_rate_that_excludes_the_true_one():
+    """Two minutes of a source good to 1 us, then a receiver's line alone, good to 0.1 s."""
+    true_ppt = 80_000_000
+    drift = Drift(CLASSES["tcxo"])
+    for at_s in range(120):
+        drift.measured(Point(at_s * NS, true_ppt * at_s * NS // PPT, 1_000))
+    off_ns = 100_000_000
+    drift.measured(Point(120 * NS, true_ppt * 120 * NS // PPT + off_ns, off_ns))
+    course = drift.course
+    assert course is not None
+    assert abs(course.rate_ppt - true_ppt) <= course.unsure_ppt(120 * NS)

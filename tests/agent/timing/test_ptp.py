@@ -12,12 +12,14 @@ from agent.clock import SystemClock
 from agent.timing import child
 from agent.timing.opinion import Opinion, Ruling
 from agent.timing.oscillator import CLASSES, DEFAULT
-from agent.timing.ptp import NETWORK_NS, Moment, PtpKeeper, measures_phc, opinion
+from agent.timing.ptp import NETWORK_NS, Moment, PtpKeeper, opinion
+from agent.timing.spread import NEEDED
 from agent.timing.timekeeping import Timekeeping
 from agent.timing.uri import PtpOptions
 from drivers.timekeeper import pmc
 from evidence.code import Flag, TimeSource
 from evidence.leap import BUILT_IN, NS
+from tests.agent.machine import Machine
 from tests.drivers.receiver_peer import runs
 from tests.drivers.timekeeper_peer import MASTER, SLAVE, TRACEABLE, Find, cable, ptp4l, told
 from tests.drivers.vector import ROOT
@@ -39,14 +41,13 @@ def said(
     *changes: tuple[bytes, bytes],
     now: Moment = SYSTEM,
     options: PtpOptions = PLAIN,
-    phc: bool | None = False,
     spread_ns: int | None = SPREAD_NS,
 ) -> Opinion:
     raw = ANSWER
     for old, new in changes:
         assert old in raw
         raw = raw.replace(old, new)
-    return opinion("ptp:", pmc.read(raw), now, options, (phc, spread_ns))
+    return opinion("ptp:", pmc.read(raw), now, options, spread_ns)
 
 
 def terms(found: Opinion) -> dict[str, int]:
@@ -136,24 +137,92 @@ def test_near_a_leap_second_nothing_is_believed():
     assert not none.leap_pending
 
 
-def test_which_clock_it_measures_is_seen_from_the_last_sync():
-    assert measures_phc(INGRESS_NS, SYSTEM) is False
-    assert measures_phc(INGRESS_NS, PHC) is True
-    assert measures_phc(INGRESS_NS - 3600 * NS, PHC) is None
-    assert "cannot be told" in said(phc=None).fault
+BY_NIC = (b"timestamping            SOFTWARE", b"timestamping            HARDWARE")
+UNSAID = (
+    (b"GET PORT_PROPERTIES_NP", b""),
+    (b"MANAGEMENT PORT_PROPERTIES_NP", b"MANAGEMENT OTHER_NP"),
+)
+
+
+def test_which_clock_it_measures_it_says_or_the_site_does():
+    assert said().error_ns is not None
+    assert "does not say which clock" in said(*UNSAID).fault
+    assert said(*UNSAID, options=PtpOptions(clock="system")).error_ns == said().error_ns
+    assert "NIC's clock" in said(*UNSAID, now=PHC, options=PtpOptions(clock="phc")).fault
 
 
 def test_a_nics_clock_says_nothing_of_this_machines_unless_the_site_does():
-    found = said(now=PHC, phc=True)
+    found = said(BY_NIC, now=PHC)
     assert found.error_ns is None and "phc2sys" in found.fault
-    stated = said(now=PHC, phc=True, options=PtpOptions(phc2sys_ns=2_000))
+    options = PtpOptions(phc2sys_ns=2_000)
+    stated = said(BY_NIC, now=PHC, options=options)
     assert terms(stated)["phc2sys"] == 2_000
     assert stated.error_ns == sum(term.ns for term in stated.terms)
     assert (stated.offset_ns, stated.at_ns) == (133, MONO_NS - NS // 2)
     # By a PHC the grandmaster's UTC does not enter.
     plain = (b"currentUtcOffsetValid 1", b"currentUtcOffsetValid 0")
-    options = PtpOptions(phc2sys_ns=2_000)
-    assert said(plain, now=PHC, phc=True, options=options).error_ns == stated.error_ns
+    assert said(plain, BY_NIC, now=PHC, options=options).error_ns == stated.error_ns
+
+
+def test_a_phc2sys_that_makes_this_machines_clock_count_tai_is_not_taken_for_software_stamps():
+    """`phc2sys -O 0`: the NIC's clock and this machine's are alike, and this one is 37 s ahead."""
+    assert said(BY_NIC, now=SYSTEM).error_ns is None
+
+
+FIELDS = {
+    "grandmaster": b"5af3e9.fffe.e072d1",
+    "told_by": b"gmIdentity                 5af3e9",
+    "lost": b"gmPresent                  true",
+}
+
+
+class Site:
+    """A machine whose hands a test moves, and a pmc that says what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = Machine(real=INGRESS_NS)
+        self.file = folder / "answer"
+        program = script(folder / "pmc", f"while read -r x; do cat {self.file}; done")
+        clock = SystemClock(BUILT_IN, self.machine)
+        self.keeper = PtpKeeper("ptp:", PtpOptions(pmc=program), clock)
+
+    async def second(self, ingress_s: int, **more: bytes) -> Opinion:
+        """One second goes by, and ptp4l's last Sync came in then."""
+        self.machine.run(NS)
+        raw = ANSWER.replace(b"%d" % INGRESS_NS, b"%d" % (INGRESS_NS + ingress_s * NS))
+        for name, value in more.items():
+            assert FIELDS[name] in raw
+            raw = raw.replace(FIELDS[name], value)
+        self.file.write_bytes(raw)
+        return await self.keeper.ask()
+
+
+@runs
+async def test_a_new_grandmaster_or_one_that_was_lost_is_believed_by_offsets_of_its_own(
+    tmp_path: Path,
+):
+    """Until ptp4l has the path again, it tells the last offset of before with each new Sync."""
+    site = Site(tmp_path)
+    few = [False] * (NEEDED - 1) + [True]
+    assert [(await site.second(at)).error_ns is not None for at in range(NEEDED)] == few
+    mixed = await site.second(NEEDED, told_by=b"gmIdentity                 001122")
+    assert mixed.fault == "its grandmaster changes"
+    other = b"001122.fffe.334455"
+    course = [await site.second(20 + at, grandmaster=other) for at in range(NEEDED)]
+    assert [one.error_ns is not None for one in course] == few
+    assert (await site.second(30, lost=b"gmPresent false")).error_ns is None
+    assert "too few" in (await site.second(31, grandmaster=other)).fault
+    await site.keeper.close()
+
+
+@runs
+async def test_a_sync_from_before_the_clock_was_set_back_is_no_newer_for_that(tmp_path: Path):
+    site = Site(tmp_path)
+    for at in range(NEEDED):
+        found = await site.second(at)
+    site.machine.real -= 700_000_000
+    assert (await site.second(NEEDED - 1)).mark == found.mark == found.at_ns
+    await site.keeper.close()
 
 
 def test_until_the_scatter_is_known_nothing_is_vouched_for():

@@ -62,18 +62,40 @@ class Site:
         """One true second: its pulse, its epoch LATE_NS after it, and a ruling at its half."""
         self.second += 1
         if pulse:
-            self.sequence += 1
-            edge_ns = self.second * NS + self.ahead_ns + self.cable_ns + jitter_ns
-            seconds, ns = divmod(edge_ns, NS)
-            text = f"{seconds}.{ns:09}#{self.sequence}\n"
-            (self.folder / "assert").write_text(text)
+            self.edge(jitter_ns)
         self._at(self.second * NS + LATE_NS)
         if epoch:
-            for fix in self.fixes(self.device.epoch(BUILT_IN.tai_ns(self.second))):
-                self.keeping.hear("gps", fix)
+            self.epoch()
         self._at(self.second * NS + NS // 2)
         asyncio.run(self.keeping.renew())
         return self.receiver.opinion(self.machine.mono)
+
+    def asked(self, after_ms: int, epoch: bool) -> None:
+        """One true second, in which the sources are asked so long after its pulse."""
+        self.second += 1
+        self._at(self.second * NS)
+        self.edge(0)
+        if after_ms * MS > LATE_NS:
+            self._at(self.second * NS + LATE_NS)
+            if epoch:
+                self.epoch()
+        self._at(self.second * NS + after_ms * MS)
+        asyncio.run(self.keeping.renew())
+        if after_ms * MS < LATE_NS:
+            self._at(self.second * NS + LATE_NS)
+            if epoch:
+                self.epoch()
+
+    def edge(self, jitter_ns: int) -> None:
+        self.sequence += 1
+        edge_ns = self.second * NS + self.ahead_ns + self.cable_ns + jitter_ns
+        seconds, ns = divmod(edge_ns, NS)
+        text = f"{seconds}.{ns:09}#{self.sequence}\n"
+        (self.folder / "assert").write_text(text)
+
+    def epoch(self) -> None:
+        for fix in self.fixes(self.device.epoch(BUILT_IN.tai_ns(self.second))):
+            self.keeping.hear("gps", fix)
 
     def _at(self, true_ns: int) -> None:
         self.pass_ns(true_ns + self.ahead_ns - self.machine.real)
@@ -310,3 +332,23 @@ def test_a_pulse_alone_counts_seconds_by_the_clock_while_that_is_known(tmp_path:
         bound = clock.now().bound
         assert bound is None or bound >= 3599 * NS
     assert found.error_ns is None
+
+
+@pytest.mark.parametrize("epochs", [True, False])
+@pytest.mark.parametrize("asked_ms", [20, 990])
+@pytest.mark.parametrize("by_ms", [-3000, -700, 700])
+def test_what_was_stamped_before_a_step_says_nothing_of_the_clock_after_it(
+    site: Site, by_ms: int, asked_ms: int, epochs: bool
+):
+    """Somebody set the clock: neither an edge of before it counts after it, nor an epoch."""
+    jittered(site)
+    site.machine.real += by_ms * MS
+    site.ahead_ns += by_ms * MS
+    for _ in range(4):
+        site.asked(asked_ms, epochs)
+        assert site.keeping.ruling is not None
+        for said, _, words, *_ in site.keeping.ruling.judged:
+            if said.error_ns is not None and said.offset_ns is not None:
+                assert abs(said.offset_ns - site.ahead_ns) <= said.error_ns + MS, words
+        bound = site.clock.now().bound
+        assert bound is None or bound >= abs(site.ahead_ns)
