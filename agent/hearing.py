@@ -285,8 +285,7 @@ class Hearing:
             log.warning("not sealed, for the disk takes nothing: %s of %s", kind.name, of)
             return
         now = self._clock.now()
-        flags = int(Flag.AGENT_STAMPED) | lane.flags
-        unknown = int(TimeSource.UNKNOWN)
+        flags, unknown = int(Flag.AGENT_STAMPED) | lane.flags, int(TimeSource.UNKNOWN)
         frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
         self._seal(self._sealer, lane, lane.setup, [frame])
 
@@ -294,8 +293,7 @@ class Hearing:
         if lane.unkept is not None:
             self._state_unkept(lane)
         chain = self._chain(sealer, lane, setup)
-        moment = self.moment
-        sealer.seal(chain, moment.stamp(frames), moment.marks | lane.marks)
+        sealer.seal(chain, self.moment.stamp(frames), self.moment.marks | lane.marks)
         chain.came = lane.came
         self._health.sealed += len(frames)
 
