@@ -5,12 +5,14 @@ say so.
    in the stream that it is about, before the sample that showed it.
 2. One that flickers is stated CHANGES_MAX times in CHANGES_NS: what is beyond is counted, and the
    next event says how often. What it came to is stated as soon as that allows (`catch_up`): no
-   check stays tripped, or cleared, whose last event says otherwise.
+   check stays tripped, or cleared, whose last event says otherwise. What is stated stands in the
+   log too: somebody is to look.
 3. What is tripped is bounded: a stream has a handful of checks, and streams are bounded.
 
 It checks nothing itself and seals nothing: whoever checks tells it, and `tell` seals.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,6 +25,7 @@ from evidence.leap import NS
 
 CHANGES_MAX = 10
 CHANGES_NS = 600 * NS
+log = logging.getLogger("gridseal.checks")
 Of = tuple[str, str] | None  # source and key of a stream; None: the gateway
 
 
@@ -128,3 +131,10 @@ class Checks:
         if noticed.check is not None:
             self._owed.pop((noticed.check, of), None)
         self._tell(of, replace(noticed, count=count))
+        log.warning("%s: %s", _title(noticed, of), noticed.text)
+
+
+def _title(noticed: Noticed, of: Of) -> str:
+    name = noticed.check.name.replace("_", " ") if noticed.check is not None else ""
+    where = f" of {'/'.join(of)}" if of else ""
+    return f"{name}{where}{' is over' if noticed.event is Event.CHECK_CLEARED else ''}"

@@ -47,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     arguments = _parser(words[0] if words else "").parse_args(words)
     try:
-        done: int = arguments.call(arguments)
-        return done
+        return int(arguments.call(arguments))
     except ConfigError as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 2
@@ -89,9 +88,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
 
             clockface.add(command)
         if name == "check":
-            told = (
-                "open the lines of PMUs and receivers for up to so many seconds, to compare places"
-            )
+            told = "open lines of PMUs and receivers for up to so many seconds, to compare places"
             command.add_argument("--open", type=_seconds, default=0.0, metavar="S", help=told)
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON object")
@@ -320,18 +317,17 @@ def _status(arguments: argparse.Namespace) -> int:
     from agent import status
 
     gateway = config.load(arguments.config)
-    spool = gateway.path(gateway.file.spool.path)
     try:
-        told = status.ask(spool)
+        told = status.ask(gateway.path(gateway.file.spool.path))
         said = json.dumps(told) if arguments.json else _words(told)
-    except KeyError as missing:
-        print(f"gridseal-agent: what answers says nothing of {missing}", file=sys.stderr)
+    except KeyError as gone:
+        print(f"gridseal-agent: what answers says nothing of {gone}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as fault:
-        print(
-            f"gridseal-agent: no agent answers for {gateway.file.spool.path}: {fault}",
-            file=sys.stderr,
-        )
+        absent = isinstance(fault, FileNotFoundError | ConnectionRefusedError)
+        why = f"none runs with {arguments.config}" if absent else fault
+        said = f"no agent answers for {gateway.file.spool.path}: {why}"
+        print(f"gridseal-agent: {said}", file=sys.stderr)
         return 1
     print(said)
     return 0
@@ -341,15 +337,13 @@ def _words(told: dict[str, Any]) -> str:
     """The account for a terminal."""
     from agent import telling
 
-    latency = told["latency_ms"]
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
         f"run        {told['run'][:16]}",
-        f"clock      {told['clock']}",
         f"record     {told['record'] or 'not asked yet'}, tree size {told['tree_size']}",
         "  ".join(f"{name} {told[name]}" for name in counts),
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
-        f"arrival to durable: p50 {latency['p50']} ms, p99 {latency['p99']} ms",
+        "arrival to durable: p50 {p50} ms, p99 {p99} ms".format(**told["latency_ms"]),
         *_outlook_words(told),
         *telling.words(told),
     ]

@@ -114,9 +114,7 @@ class Hearing:
             self._state_owed(lane)
 
     def watch(self, now_ns: int) -> None:
-        """States what is missing of lines that stay down, and what checks that flickered came to.
-        `now_ns`: monotonic.
-        """
+        """States what is due: of silent lines, of checks that flickered. `now_ns`: monotonic."""
         if self._sealer is None:
             return
         self.checks.catch_up()
@@ -287,8 +285,7 @@ class Hearing:
             log.warning("not sealed, for the disk takes nothing: %s of %s", kind.name, of)
             return
         now = self._clock.now()
-        flags = int(Flag.AGENT_STAMPED) | lane.flags
-        unknown = int(TimeSource.UNKNOWN)
+        flags, unknown = int(Flag.AGENT_STAMPED) | lane.flags, int(TimeSource.UNKNOWN)
         frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
         self._seal(self._sealer, lane, lane.setup, [frame])
 
@@ -296,8 +293,7 @@ class Hearing:
         if lane.unkept is not None:
             self._state_unkept(lane)
         chain = self._chain(sealer, lane, setup)
-        moment = self.moment
-        sealer.seal(chain, moment.stamp(frames), moment.marks | lane.marks)
+        sealer.seal(chain, self.moment.stamp(frames), self.moment.marks | lane.marks)
         chain.came = lane.came
         self._health.sealed += len(frames)
 
@@ -393,9 +389,7 @@ class Hearing:
         self._health.source(source).place(setup)
         survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
-            log.warning(
-                "%s: the site plan names channel %r, which the device does not have", source, name
-            )
+            log.warning("%s: the site plan names channel %r, which is not there", source, name)
 
 
 def _too_many(key: str) -> FrameError:

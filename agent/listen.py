@@ -7,7 +7,8 @@ or record. The technician's first tool.
 2. A line that fails is opened again, for ever and in words, as the gateway does; without one good
    frame within `timeout_s` it ends with a hint, exit 1. With a count it ends also where the line
    stays silent for so long amid it.
-3. Nothing is sealed, kept or forwarded.
+3. Nothing is sealed, kept or forwarded. So of a receiver each epoch is shown, and not the frames
+   in which a gateway keeps every tenth.
 4. What is said of the line's trouble goes to the standard error, whatever form the rest has.
 
 It knows no protocol.
@@ -19,14 +20,18 @@ import os
 import signal
 import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.clock import SystemClock, leap_table
 from agent.panel import Lines, Objects, Panel, Show
 from agent.reading import Stream, noticed_words, printable
 from agent.timing.assembly import by_kernel
 from drivers import registry, url
+from drivers.gnss.fix import KEY, Fix
 from drivers.line import STREAMS_MAX, Driver, Frame, LinkError, Setup, Source
+
+if TYPE_CHECKING:
+    from drivers.gnss.driver import ReceiverDriver
 
 BACKOFF_S = (0.5, 10.0)  # first and longest wait before the line is opened again: someone watches
 STEADY_S = 60.0  # a line that held this long is tried again with the first wait
@@ -44,7 +49,8 @@ EXAMPLES = """\
 examples:
   gridseal-agent listen 'c37118+tcp://192.0.2.7:4712?idcode=7'
   gridseal-agent listen 'c37118+serial:///dev/ttyUSB0?baud=115200&idcode=7' --count 100
-  gridseal-agent listen 'c37118+tcp://192.0.2.7?idcode=7' --json | jq .values"""
+  gridseal-agent listen 'c37118+tcp://192.0.2.7?idcode=7' --json | jq .values
+  gridseal-agent listen 'ublox:///dev/ttyACM0?baud=38400' --count 10"""
 NOTHING = "is the address right, is the device sending, and does the line allow it?"
 
 
@@ -56,6 +62,7 @@ class Listening:
     ) -> None:
         self._source, self._clock, self._show = source, clock, show
         self._count, self._timeout_s = count, timeout_s
+        self._receiver = source.scheme in registry.RECEIVERS
         self.streams: dict[str, Stream] = {}
         self.unplaced = Counter[str]()  # faults of streams beyond those that are told apart
         self._noticed = Counter[str]()  # of connections that are over
@@ -103,8 +110,10 @@ class Listening:
             await asyncio.gather(hearing, *others, return_exceptions=True)
 
     async def _keep_shown(self) -> None:
-        """What a read brought last, and what is noticed while none brings anything."""
-        while True:
+        """What a read brought last, and what is noticed while none brings anything. Returns when
+        epochs have reached the count: a read ends with a frame, which no epoch need be.
+        """
+        while not self._full():
             await asyncio.sleep(SHOWN_S)
             self._show.settle(self.streams, self.noticed)
 
@@ -139,6 +148,8 @@ class Listening:
     async def _hear(self) -> None:
         """One connection, until the count is reached. Raises LinkError when it fails."""
         driver = self._driver = registry.open_driver(self._source, self._clock)
+        if self._receiver:
+            cast("ReceiverDriver", driver).tell = self._take_epoch
         try:
             setups = await driver.open()
             self.opened += 1
@@ -164,11 +175,20 @@ class Listening:
             elif isinstance(item, Setup):
                 stream.rule(item)
                 self._say(stream.headline(), stream.description())
-            else:
+            elif not (self._receiver and item.fault is None):
                 if stream.count(item):
                     self._good.set()
                 self._show.heard(stream, item)
         self._show.settle(self.streams, self.noticed)
+
+    def _take_epoch(self, fix: Fix) -> None:
+        """What a receiver says, each second."""
+        stream = self._stream(KEY)
+        if stream is not None and not self._full():
+            stream.count(fix)
+            self._good.set()
+            self._show.heard(stream, fix)
+            self._show.settle(self.streams, self.noticed)
 
     def _stream(self, key: str) -> Stream | None:
         found = self.streams.get(key)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
 from agent.reading import Stream, noticed_words
+from drivers.gnss.fix import Fix
 from drivers.line import Frame
 
 DRAWS_A_S = 5  # faster than anyone reads
@@ -29,7 +30,7 @@ class Show(Protocol):
         """Something that is said once, in words and as an object."""
         ...
 
-    def heard(self, stream: Stream, frame: Frame) -> None: ...
+    def heard(self, stream: Stream, frame: Frame | Fix) -> None: ...
 
     def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
         """What has arrived was all given; to be called after each read, and now and then.
@@ -52,7 +53,7 @@ class Objects:
     def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
         self._out.write(json.dumps(told, allow_nan=False) + "\n")
 
-    def heard(self, stream: Stream, frame: Frame) -> None:
+    def heard(self, stream: Stream, frame: Frame | Fix) -> None:
         self._out.write(json.dumps(stream.object(frame), allow_nan=False) + "\n")
 
     def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
@@ -72,7 +73,7 @@ class Lines:
     def said(self, words: Sequence[str], told: Mapping[str, Any]) -> None:
         self._out.write("".join(f"{line}\n" for line in words))
 
-    def heard(self, stream: Stream, frame: Frame) -> None:
+    def heard(self, stream: Stream, frame: Frame | Fix) -> None:
         self._out.write(stream.line(frame) + "\n")
 
     def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
@@ -130,9 +131,9 @@ class Panel:
         self._out.flush()
         self._drawn, self._stale = 0.0, True  # the block is drawn again below it at once
 
-    def heard(self, stream: Stream, frame: Frame) -> None:
+    def heard(self, stream: Stream, frame: Frame | Fix) -> None:
         self._stale = True
-        if frame.fault is not None:
+        if isinstance(frame, Frame) and frame.fault is not None:
             self._last_fault = stream.line(frame)
 
     def settle(self, streams: Mapping[str, Stream], noticed: Mapping[str, int]) -> None:
@@ -159,8 +160,5 @@ class Panel:
 
 def _block(stream: Stream) -> list[str]:
     """One stream as it is now."""
-    frame = stream.latest
-    if frame is None:
-        return [stream.ending()]
-    rows = [f"    {words}" for words in stream.rows(frame)]
-    return [stream.ending(), f"  {stream.when(frame)}  [{stream.quality_words(frame)}]", *rows]
+    first, *rows = stream.block() or [""]
+    return [stream.ending(), *([f"  {first}"] if first else []), *(f"    {row}" for row in rows)]

@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import degrees, isfinite
 from typing import Any, NamedTuple
 
+from agent import sighting
 from drivers import decode
+from drivers.gnss.fix import Fix
 from drivers.line import Block, Channel, Frame, FrameError, Setup
 from drivers.values import Compiled, Slot, Value
 from evidence import event, instant
@@ -55,7 +57,7 @@ class Stream:
         self.unnamed = ""  # why its values have no names
         self.kinds: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        self.latest: Frame | None = None  # that measured
+        self.latest: Frame | Fix | None = None  # that measured
         self.measured = 0
         self.unanswered = 0  # asked for, and not said
         self.unsaid = ""  # why the last of those was not
@@ -72,8 +74,10 @@ class Stream:
         except FrameError as fault:
             self.unnamed = str(fault)
 
-    def count(self, frame: Frame) -> bool:
+    def count(self, frame: Frame | Fix) -> bool:
         """Whether the device said something in it."""
+        if isinstance(frame, Fix):
+            return self._measure(frame, "epoch")
         if frame.fault is not None:
             name = frame.fault.fault
             known = name in self.faults or len(self.faults) < NAMES_MAX
@@ -83,14 +87,16 @@ class Stream:
             self.unanswered += 1
             self.unsaid = self.words(frame)
             return False
+        if frame.kind not in SILENT:
+            return self._measure(frame, kind_name(frame.kind))
         self.kinds[kind_name(frame.kind)] += 1
-        if frame.kind in SILENT:
-            return True
-        if not self.measured:
-            self._first_tai = frame.heard.tai
+        return True
+
+    def _measure(self, item: Frame | Fix, kind: str) -> bool:
+        self._last_tai, self.latest = item.heard.tai, item
+        self._first_tai = self._first_tai if self.measured else item.heard.tai
         self.measured += 1
-        self._last_tai = frame.heard.tai
-        self.latest = frame
+        self.kinds[kind] += 1
         return True
 
     @property
@@ -145,8 +151,10 @@ class Stream:
             lines.append(f"  values without names: {self.unnamed}")
         return lines
 
-    def line(self, frame: Frame) -> str:
-        """A frame on one line."""
+    def line(self, frame: Frame | Fix) -> str:
+        """A frame, or an epoch, on one line."""
+        if isinstance(frame, Fix):
+            return f"{printable(self.key)} {'; '.join(sighting.rows(frame, self._table))}"
         head = f"{self.when(frame)} {printable(self.key)}"
         if frame.fault is not None:
             shown = frame.raw[:RAW_BYTES_SHOWN].hex()
@@ -163,6 +171,16 @@ class Stream:
 
     def quality_words(self, frame: Frame) -> str:
         return ",".join(self.quality(frame)) or "-"
+
+    def _head(self, frame: Frame) -> str:
+        return f"{self.when(frame)}  [{self.quality_words(frame)}]"
+
+    def block(self) -> list[str]:
+        """What was measured last, a row a fact."""
+        last = self.latest
+        if isinstance(last, Fix):
+            return sighting.rows(last, self._table)
+        return [] if last is None else [self._head(last), *self.rows(last)]
 
     def rows(self, frame: Frame) -> list[str]:
         """Each channel of a frame in words; a phasor's two places in one."""
@@ -198,8 +216,10 @@ class Stream:
             ],
         }
 
-    def object(self, frame: Frame) -> dict[str, Any]:
-        """A frame as an object."""
+    def object(self, frame: Frame | Fix) -> dict[str, Any]:
+        """A frame, or an epoch, as an object."""
+        if isinstance(frame, Fix):
+            return {"what": "epoch", "key": self.key} | sighting.told(frame, self._table)
         said: dict[str, Any] = {
             "what": "frame" if frame.fault is None else "fault",
             "key": self.key,
@@ -225,11 +245,10 @@ class Stream:
 
     def summary(self) -> dict[str, Any]:
         """What was counted, as an object."""
-        rate = self.rate
         return {
             "frames": dict(self.kinds),
             "unanswered": self.unanswered,
-            "rate_measured": None if rate is None else round(rate, 3),
+            "rate_measured": self.rate and round(self.rate, 3),
             "rate_stated": list(self.setup.rate) if self.setup and self.setup.rate[0] else None,
             "faults": dict(self.faults),
         }
@@ -240,7 +259,7 @@ class Stream:
         words = f"{printable(self.key)}: {counted}"
         if self.rate is not None:
             words += f", {self.rate:.2f} a second"
-            stated = self.setup.rate if self.setup else (0, 0)
+            stated = self.setup.rate if self.setup and isinstance(self.latest, Frame) else (0, 0)
             words += f" (stated: {rate_words(stated)})" if stated[0] else ""
         words += f"; {self.unanswered} not answered" if self.unanswered else ""
         faults = ", ".join(f"{count} {name}" for name, count in self.faults.items())
@@ -315,10 +334,8 @@ def _value_words(one: Reading) -> str:
     said = words_of(value)
     if one.quantity in BITS and said.isdigit():
         return f"0x{int(said):04x}"
-    if one.part == "imaginary" and not said.startswith("-"):
-        said = f"+{said}"
     if one.part == "imaginary":
-        said = f"{said}j"
+        said = f"{said}j" if said.startswith("-") else f"+{said}j"
     return f"{said} {printable(unit)}" if unit and one.part != "real" else said
 
 

@@ -30,7 +30,6 @@ from agent.hearing import Hearing
 from agent.keeper import Keeper
 from agent.outlook import Outlook
 from agent.timing.assembly import timekeeping
-from agent.timing.opinion import Ruling
 from agent.transport import Transport
 from agent.uplink import Uplink
 from agent.verdict import Steps, Verdicts
@@ -92,20 +91,13 @@ class Runner:
             gateway.file.uplink,
         )
         self._client = client
-        # Who hears each fix of a receiver, and each ruling on the clock: at once, and never raises.
-        self.fixes: list[Callable[[str, Fix], None]] = [self._verdicts.heard]
-        self.rulings: list[Callable[[Ruling], None]] = [self._verdicts.ruled]
-        self._timekeeping = timekeeping(gateway, clock, self._rule)
+        self._timekeeping = timekeeping(gateway, clock, self._verdicts.ruled)
         self._outlook = Outlook(gateway, self._keeper, clock, self.health)
 
-    def _rule(self, ruling: Ruling) -> None:
-        for hear in self.rulings:
-            hear(ruling)
-
-    def _fix(self, source: str, fix: Fix) -> None:
+    def _fix(self, source: str, fix: Fix) -> bool:
+        """Whether a verdict leans on it."""
         self._timekeeping.hear(source, fix)
-        for hear in self.fixes:
-            hear(source, fix)
+        return self._verdicts.heard(source, fix)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Runs until `stop`.

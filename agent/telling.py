@@ -11,14 +11,16 @@ It concludes nothing.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from agent import sighting
 from agent.checks import Standing
 from agent.moment import Moment
 from agent.place import Found
+from agent.sighting import antenna
 from agent.timing import face
 from agent.timing.opinion import Judged, Ruling
 from agent.timing.round import words_ns
 from agent.witness import Witness
-from drivers.gnss.fix import Antenna, Fix, Mode
+from drivers.gnss.fix import Mode
 from drivers.line import Instant
 from evidence import verdict
 from evidence.code import Flag, TimeSource
@@ -55,11 +57,6 @@ class Conclusion(NamedTuple):
         held = ruling is not None and Flag(ruling.flags) & Flag.HOLDOVER
         held_ns = ruling.held_from_ns if ruling is not None and held else None
         return None if held_ns is None else max(self.now.tai - (self.now_ns - held_ns), 0)
-
-
-def antenna(fix: Fix) -> Antenna:
-    """UNKNOWN where the receiver does not say."""
-    return fix.rf.antenna if fix.rf is not None else Antenna.UNKNOWN
 
 
 def sealed(found: Conclusion) -> Verdict:
@@ -146,19 +143,9 @@ def _receiver_told(witness: Witness, found: Conclusion) -> dict[str, Any]:
     fix, place = witness.fix, witness.place()
     if fix is None:
         return {"fix": None, "place": place.words}
-    signals = fix.signals
-    return {
-        "fix": fix.fix_type.name.lower(),
-        "age_s": max(found.now.tai - fix.heard.tai, 0) // NS,
-        "tai": fix.tai,
-        "bound_ns": fix.bound_ns,
-        "mode": fix.mode.value,
-        "doubts": sorted(one.value for one in fix.doubts),
-        "satellites": signals.used if signals else None,
-        "cn0": signals.cn0_mean if signals else None,
-        "antenna": antenna(fix).name.lower(),
-        "spoofing": fix.spoofing.name.lower(),
-        "jamming": fix.jamming.name.lower(),
+    return sighting.state(fix) | {
+        "age_s": witness.silent_ns(found.now_ns) // NS,
+        "silent": witness.silent(found.now_ns),
         "distance_m": _metres(place.distance_mm),
         "place": place.words,
     }
@@ -186,20 +173,19 @@ def words(account: Mapping[str, Any]) -> list[str]:
     lines += [f"{name}: {_receiver_words(one)}" for name, one in account["receivers"].items()]
     for one in account["checks"]:
         where = f" of {one['stream']}" if one["stream"] else ""
-        name = one["check"].replace("_", " ").upper()
-        lines.append(f"{name}{where} for {one['for_s']} s: {one['words']}")
+        lines.append(f"{_plain(one['check']).upper()}{where} for {one['for_s']} s: {one['words']}")
     return lines
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _receiver_words(one: Mapping[str, Any]) -> str:
     if one["fix"] is None:
         return "nothing heard yet"
-    satellites = "?" if one["satellites"] is None else one["satellites"]
-    level = "" if one["cn0"] is None else f" at {one['cn0']:.0f} dB-Hz"
-    parts = [
-        f"fix {one['fix']}, {one['mode']} mode, {satellites} satellites{level}",
-        *(f"{what} {one[what]}" for what in ("antenna", "spoofing", "jamming")),
-    ]
+    before = f"nothing heard for {one['age_s']} s; before that: " if one["silent"] else ""
+    parts = sighting.state_words(one)
     if one["distance_m"] is not None:
         parts.append(f"{one['distance_m']:.1f} m from the survey")
-    return ", ".join([*parts, *one["doubts"]])
+    return before + ", ".join([*parts, *one["doubts"]])

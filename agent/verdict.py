@@ -23,7 +23,8 @@ from agent.clock import RunClock, Watch
 from agent.hearing import Hearing
 from agent.moment import Moment
 from agent.place import Found
-from agent.telling import Conclusion, antenna, sealed, told
+from agent.sighting import antenna
+from agent.telling import Conclusion, sealed, told
 from agent.timing.opinion import Ruling
 from agent.witness import Witness
 from drivers.gnss.fix import KEY, Fix
@@ -80,13 +81,14 @@ class Verdicts:
 
     # --- what is told
 
-    def heard(self, name: str, fix: Fix) -> None:
-        """An epoch of a receiver, as soon as it is complete."""
+    def heard(self, name: str, fix: Fix) -> bool:
+        """An epoch of a receiver, as soon as it is complete. Whether a verdict leans on it."""
         witness = self._witnesses.get(name)
-        if witness is not None:
-            now_ns = self._clock.monotonic_ns()
-            witness.hear(fix, now_ns, name in self._contradicted)
-            self._conclude(now_ns)
+        if witness is None:
+            return False
+        now_ns = self._clock.monotonic_ns()
+        witness.hear(fix, now_ns, name in self._contradicted)
+        return self._conclude(now_ns)
 
     def ruled(self, ruling: Ruling) -> None:
         """What is made of all sources of time, every second."""
@@ -119,8 +121,8 @@ class Verdicts:
 
     # --- what is concluded
 
-    def _conclude(self, now_ns: int) -> None:
-        """Invariant 1."""
+    def _conclude(self, now_ns: int) -> bool:
+        """Invariant 1. Whether a verdict was sealed."""
         self._place = self._placed()
         found = self._found(now_ns)
         checks = self._hearing.checks
@@ -133,7 +135,7 @@ class Verdicts:
                 checks.clear(check, None)
             else:
                 checks.find(check, None, words)
-        self._say_if_due(moment, now_ns)
+        return self._say_if_due(moment, now_ns)
 
     def _found(self, now_ns: int) -> dict[Check, str]:
         """What cross-checks find now."""
@@ -225,15 +227,15 @@ class Verdicts:
 
     # --- what is said
 
-    def _say_if_due(self, moment: Moment, now_ns: int) -> None:
+    def _say_if_due(self, moment: Moment, now_ns: int) -> bool:
         """Invariant 2."""
         if not (self._hearing.sealing and self._room()):
             self._said = None  # invariant 5
-            return
+            return False
         state = self._state(moment)
         periodic = now_ns >= self._due_ns
         if not periodic and (state == self._said or not self._changes):
-            return
+            return False
         if periodic:
             self._changes = min(self._changes + 1, CHANGES_MAX)
             self._due_ns = now_ns + self._period_ns
@@ -241,6 +243,7 @@ class Verdicts:
             self._changes -= 1
         self._said = state
         self._hearing.say(Kind.VERDICT, sealed(self._conclusion(now_ns)).raw())
+        return True
 
     def _state(self, moment: Moment) -> tuple[object, ...]:
         """What is told at once when it changes."""
@@ -249,6 +252,8 @@ class Verdicts:
         return (
             *(moment, self._place.state, self._hearing.checks.changes),
             *((fix.mode, fix.spoofing, fix.jamming, antenna(fix)) for fix in fixes if fix),
+            # One is heard before its stream has a number, by which a verdict names it.
+            *((name, KEY) in self._hearing.numbers for name in self._witnesses),
             *((ruling.chosen, ruling.bound_ns is None) if ruling else ()),
             *((one.opinion.name, one.state) for one in (ruling.judged if ruling else ())),
         )

@@ -86,12 +86,20 @@ class Witness:
 
     def look(self, now_ns: int) -> None:
         """Now and then: whether there is still an epoch."""
-        silent_ns = now_ns - self._at_ns
-        if silent_ns >= self._patience_ns():
+        if self.silent(now_ns):
             never = self.fix is None
-            said = f"nothing heard for {silent_ns // NS} s" if never else "no epoch any more"
+            silent_s = self.silent_ns(now_ns) // NS
+            said = f"nothing heard for {silent_s} s" if never else "no epoch any more"
             self._seen[Check.FIX_LOST] = (now_ns, said)
             self._place.lost(said, now_ns)
+
+    def silent_ns(self, now_ns: int) -> int:
+        """Since the last epoch."""
+        return max(now_ns - self._at_ns, 0)
+
+    def silent(self, now_ns: int) -> bool:
+        """Whether it says nothing any more."""
+        return self.silent_ns(now_ns) >= self._patience_ns()
 
     def finds(self, checks: tuple[Check, ...], now_ns: int) -> bool:
         return any(check in checks for check in self.found(now_ns))

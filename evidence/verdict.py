@@ -13,8 +13,8 @@
 2. Instants are ns TAI, by the gateway's clock; offsets, errors, bounds and terms ns; growth ppb;
    lengths mm; C/N0 in hundredths of dB-Hz. An offset is this machine's clock less the source.
 3. `clock.bound` holds at the verdict's own instant, and grows by `growth` until the next.
-4. A receiver is named by its stream, where its own bytes are: the fix that the verdict leans on is
-   the last one there that was heard before it.
+4. A receiver is named by its stream, where its own bytes are, and by the instant that it claimed:
+   the fix that the verdict leans on is the epoch of that instant.
 
 How it is derived is the agent's; what it is worth, the record's.
 """

@@ -3,8 +3,10 @@ and the receivers' fixes that the verdict leans on.
 
 1. The verdict is the last in stream 0 of that device that it had heard before the sample; of the
    run before, where its own has none yet.
-2. The fix is the last in the stream that the verdict names, heard before the verdict; it is read
-   back from the receiver's own bytes by the same code as on the gateway.
+2. The fix is the epoch that the verdict names, in the last frame of that stream before the verdict
+   or in the next one, which carries what came since; it is read back from the receiver's own bytes
+   by the same code as on the gateway. Where its bytes were not kept it is the last one before, and
+   that is told.
 3. How far is looked back is bounded: nothing found within it is "not found", and not "none".
 """
 
@@ -22,6 +24,7 @@ from record.lookup import Lookup, Seen
 OWN_STREAM = 0  # the gateway's
 SPANS_MAX = 4096  # looked at: a verdict comes every 10 s, and a span of stream 0 is one batch
 RUNS_MAX = 8
+LINKS_MAX = 16  # of a receiver's stream, to its next frame: events and descriptors between
 
 
 class Leaning(NamedTuple):
@@ -30,6 +33,7 @@ class Leaning(NamedTuple):
     seen: Seen
     verdict: Verdict | None = None
     fix: Fix | None = None
+    exact: bool = True  # the fix is of the epoch that the verdict names
 
 
 def verdict_of(lookup: Lookup, seen: Seen) -> Leaning | None:
@@ -46,11 +50,23 @@ def verdict_of(lookup: Lookup, seen: Seen) -> Leaning | None:
 def fixes_of(lookup: Lookup, leaning: Leaning) -> dict[int, Leaning | None]:
     """By the stream of each receiver that the verdict names. Raises StoreError."""
     said = leaning.verdict.receivers if leaning.verdict is not None else ()
-    found: dict[int, Leaning | None] = {}
-    for receiver in said:
-        last = _last(lookup, leaning.seen, receiver.stream, Kind.FIX, leaning.seen.heard)
-        found[receiver.stream] = None if last is None else Leaning(last, None, _read_fix(last))
-    return found
+    return {one.stream: _fix_of(lookup, leaning.seen, one.stream, one.tai) for one in said}
+
+
+def _fix_of(lookup: Lookup, of: Seen, stream: int, tai: int | None) -> Leaning | None:
+    last = _last(lookup, of, stream, Kind.FIX, of.heard)
+    if last is None:
+        return None
+    epochs = _read_fixes(last)
+    newest = epochs[-1] if epochs else None
+    if tai is None:  # it claimed none
+        return Leaning(last, None, newest)
+    after = lookup.next_after(last, int(Kind.FIX), LINKS_MAX)
+    for seen, fixes in ((last, epochs), (after, _read_fixes(after) if after else [])):
+        named = [fix for fix in fixes if fix.tai == tai]
+        if seen is not None and named:
+            return Leaning(seen, None, named[-1])
+    return Leaning(last, None, newest, exact=False)
 
 
 def _last(lookup: Lookup, of: Seen, stream: int, kind: Kind, until: int) -> Seen | None:
@@ -66,10 +82,10 @@ def _last(lookup: Lookup, of: Seen, stream: int, kind: Kind, until: int) -> Seen
     return None
 
 
-def _read_fix(seen: Seen) -> Fix | None:
-    """The last epoch in the receiver's bytes."""
+def _read_fixes(seen: Seen) -> list[Fix]:
+    """The epochs in the receiver's bytes."""
     sample = seen.sample
     heard = Instant(seen.heard, sample.heard_bound)
     epochs = Epochs(through_gpsd=sample.raw.startswith(b"{"))
     items = [*epochs.feed(sample.raw, heard), *epochs.flush(heard)]
-    return next((item for item in reversed(items) if isinstance(item, Fix)), None)
+    return [item for item in items if isinstance(item, Fix)]

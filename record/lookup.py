@@ -129,6 +129,16 @@ class Lookup:
                 return ones[-1]
         return None
 
+    def next_after(self, seen: Seen, kind: int, most: int) -> Seen | None:
+        """The next observation of this kind in its stream and run, within so many links. Raises
+        StoreError."""
+        first, last = seen.sample.seq + 1, seen.sample.seq + most
+        for span in self._store.spans_near(seen.run.id, seen.sample.stream, first, last):
+            for one in self._of(seen.run, span):
+                if first <= one.sample.seq <= last and one.sample.kind == kind:
+                    return one
+        return None
+
     def before(self, run: KnownRun) -> KnownRun | None:
         """The run that it continues."""
         name = run.run.predecessor

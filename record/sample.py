@@ -278,7 +278,7 @@ def _fixes(lookup: Lookup, leaning: Leaning) -> list[Told]:
             row |= {"seq": None, "words": "not found"}
         else:
             row |= {"seq": one.seen.sample.seq, "run": one.seen.run.name.hex()[:16]}
-            row |= {"before_ns": leaning.seen.heard - one.seen.heard}
+            row |= {"before_ns": leaning.seen.heard - one.seen.heard, "exact": one.exact}
             row |= _fix(one.fix) if one.fix is not None else {"words": "no epoch in its bytes"}
         rows.append(row)
     return rows

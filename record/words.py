@@ -12,6 +12,7 @@ from evidence.leap import NS
 VALUES_MAX = 6  # of a row, on a line: a block of Sampled Values has hundreds
 CHANNELS_MAX = 200
 TITLE = 14
+BITS = frozenset(("stat", "digital", "quality"))  # quantities whose integers are bits
 Told = Mapping[str, Any]
 _UNITS = (("s", NS), ("ms", 1_000_000), ("us", 1_000), ("ns", 1))
 
@@ -74,6 +75,9 @@ def _values(found: Told) -> Iterator[tuple[str, str]]:
         title = ""
     if len(found["values"]) > CHANNELS_MAX:
         yield "", f"and {len(found['values']) - CHANNELS_MAX} more: --json tells all"
+    named = {row["node"]: row["bus"] for row in found["values"] if row.get("bus")}
+    for node, bus in named.items():
+        yield "", f"bus {bus} is {node}"
 
 
 def _value(row: Told) -> str:
@@ -82,14 +86,15 @@ def _value(row: Told) -> str:
         more = f", and {len(value) - VALUES_MAX} more" if len(value) > VALUES_MAX else ""
         shown = ", ".join(map(_number, value[:VALUES_MAX])) + more
     else:
-        shown = "none" if value is None else _number(value)
+        bits = row["quantity"] in BITS and isinstance(value, int)
+        shown = "none" if value is None else f"0x{value:04x}" if bits else _number(value)
     parts = [" ".join(part for part in (row["name"], row["part"], shown, row["unit"]) if part)]
     if row["missing"]:
         parts.append("the device gave none")
     if row.get("phase"):
         parts.append(f"phase {row['phase']}")
     if row.get("node"):
-        parts.append(" ".join(word for word in ("bus", row["bus"], row["node"]) if word))
+        parts.append(f"bus {row['bus'] or row['node']}")
     if row.get("terminal"):
         way = f" ({row['direction']})" if row["direction"] else ""
         parts.append(f"terminal {row['terminal']}{way}")
@@ -161,8 +166,9 @@ def _fix(found: Told) -> Iterable[tuple[str, str]]:
     name = f" ({found['name']})" if found["name"] else ""
     if found["seq"] is None or "fix" not in found:
         return [("fix", f"of stream {found['stream']}{name}: {found['words']}")]
-    before = f"{span(found['before_ns'])} before the verdict"
-    rows = [("fix", f"seq {found['seq']} of stream {found['stream']}{name}, {before}")]
+    before = f"the last that was kept, {span(found['before_ns'])} before the verdict"
+    which = "the epoch that the verdict leans on" if found["exact"] else before
+    rows = [("fix", f"seq {found['seq']} of stream {found['stream']}{name}, {which}")]
     bound = "" if found["bound_ns"] is None else f" within {span(found['bound_ns'])}"
     at = "" if found["instant"] is None else f", {found['instant']}{bound}"
     rows.append(("", f"{found['fix']}, {found['mode']} mode, in {found['speech']}{at}"))

@@ -2,7 +2,7 @@
 
 1. Frames are fixes: the receiver's own bytes, every fix period and at every change of state. Each
    epoch besides is told to `tell` as soon as it is complete, before the frame that carries it: the
-   clock judges every second, and the record keeps every tenth.
+   clock judges every second, and the record keeps every tenth, and what `tell` asks it to.
 2. Whatever is asked goes out through drivers.asks, and nothing else does; of a scheme "nmea", and
    with asks = "none", nothing. Nothing is asked of a receiver through gpsd.
 3. A receiver without an epoch for its silence is a LinkError, as is a line that closes. While bytes
@@ -14,13 +14,13 @@ It retries nothing, logs nothing, sets no clock, and never changes how a receive
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from drivers import asks
 from drivers.gnss.epoch import FIX_BYTES_MAX, QUIET_NS
 from drivers.gnss.fix import Fix
 from drivers.gnss.option import GpsdOptions, NmeaOptions, UbloxOptions
-from drivers.gnss.session import SLOW_BAUD, Item, Session, Terms
+from drivers.gnss.session import SLOW_BAUD, Item, Session, Tell, Terms, nobody
 from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.port import Port
 from drivers.serial.line import open_line
@@ -31,19 +31,13 @@ from evidence.leap import NS
 QUIET_S = QUIET_NS / NS
 WATCHES_A_SILENCE = 4  # how often silence is looked at, within one
 
-Tell = Callable[[Fix], None]
-
-
-def _nobody(_: Fix) -> None:
-    """Who is not asked, is not told."""
-
 
 class ReceiverDriver(ABC):
     """One receiver. Subclasses say how its line is opened."""
 
     def __init__(self, source: Source, clock: Clock) -> None:
         """Raises ConfigError for options that are not this scheme's."""
-        self.tell: Tell = _nobody  # called within read(), and within open(); it must not raise
+        self.tell: Tell = nobody  # called within read(), and within open(); it must not raise
         self._source = source
         self._clock = clock
         self._name = f"source {source.name!r}"
@@ -73,7 +67,7 @@ class ReceiverDriver(ABC):
         await self.close()
         self._queue.clear()
         self._ended, self._fixes = None, 0
-        self._session = session = Session(self._terms, self._clock.table)
+        self._session = session = Session(self._terms, self._clock.table, self._told)
         begun = False
         try:
             self._port = await self._connect()
@@ -161,13 +155,12 @@ class ReceiverDriver(ABC):
             self._take(session.feed(data, heard))
 
     def _take(self, items: list[Item]) -> None:
-        for item in items:
-            if isinstance(item, Fix):
-                self._good_s = asyncio.get_running_loop().time()
-                self._fixes += 1
-                self.tell(item)
-            else:
-                self._queue.append(item)
+        self._queue += (item for item in items if not isinstance(item, Fix))
+
+    def _told(self, fix: Fix) -> object:
+        self._good_s = asyncio.get_running_loop().time()
+        self._fixes += 1
+        return self.tell(fix)
 
     def _ask(self, session: Session, port: Port) -> None:
         if self._ended is not None:

@@ -2,8 +2,9 @@
 asked.
 
 1. A fix frame is the receiver's own bytes since the last one: whole messages, FIX_BYTES_MAX at
-   most, the newest. One goes out every fix period, and at once when the state changes, up to
-   CHANGES_MAX within a period: a receiver that flickers does not fill the disk.
+   most, the newest. One goes out every fix period, and at once when the state changes or whoever
+   hears the epoch wants it kept, up to CHANGES_MAX within a period: a receiver that flickers does
+   not fill the disk.
 2. Its instant is the one that the receiver claims, with the bound that follows from its own
    accuracy; where that counts for nothing, the arrival, and the flag says so.
 3. What is asked: what it is; the rates of the messages that are read; how it measures. Rates live
@@ -14,6 +15,7 @@ It opens nothing, sends nothing and asks no clock.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from drivers import asks
@@ -43,6 +45,12 @@ SLOW_BAUD = 38_400
 SAT, SAT_SLOW = (0x01, 0x35), 5
 
 Item = Frame | Setup | Fix
+Tell = Callable[[Fix], object]  # true: something leans on this epoch, so it is to be kept
+
+
+def nobody(_: Fix) -> bool:
+    """Who is not asked, is not told."""
+    return False
 
 
 class Terms(NamedTuple):
@@ -58,8 +66,9 @@ class Terms(NamedTuple):
 class Session:
     """One connection."""
 
-    def __init__(self, terms: Terms, table: LeapTable = BUILT_IN) -> None:
+    def __init__(self, terms: Terms, table: LeapTable = BUILT_IN, tell: Tell = nobody) -> None:
         self.epochs = Epochs(table, terms.through_gpsd)
+        self._tell = tell  # of each epoch, before the frame that carries it
         self.last: Fix | None = None
         self._terms = terms
         self._raw: deque[bytes] = deque()
@@ -157,7 +166,7 @@ class Session:
             self.last = one
             self._keep(one.raw)
             out.append(one)
-            if self._wanted(one):
+            if self._wanted(one, bool(self._tell(one))):
                 out.append(self._frame(one))
         return out
 
@@ -167,10 +176,10 @@ class Session:
         while self._raw_bytes > FIX_BYTES_MAX:
             self._raw_bytes -= len(self._raw.popleft())
 
-    def _wanted(self, fix: Fix) -> bool:
+    def _wanted(self, fix: Fix, leant_on: bool) -> bool:
         """Whether a frame goes out now: rule 1."""
         state = fix.state()
-        changed, self._state = state != self._state, state
+        changed, self._state = leant_on or state != self._state, state
         since_ns = fix.heard.tai - self._sent_tai
         if not 0 <= since_ns < self._terms.fix_ns - EARLY_NS:
             self._sent_tai, self._changes = fix.heard.tai, 0

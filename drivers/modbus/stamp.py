@@ -7,6 +7,9 @@
    device's own. Its bound is unknown unless the map states it with its document; in a second that
    UTC counts twice, or that the leap table does not vouch for, there is none.
 3. A device that says its time is invalid has not said it: rule 1 holds.
+4. Registers may hold what was measured long ago, but not longer than a year's account: an instant
+   further back than OLD_NS is of a clock that was never set, or lost. It keeps its instant, has no
+   bound whatever the map states, and disagrees.
 
 It reads no clock.
 """
@@ -20,6 +23,7 @@ from evidence.leap import NS, LeapTable
 
 _MS = 1_000_000
 _US = 1000
+OLD_NS = 400 * 86_400 * NS
 
 
 class Stamped(NamedTuple):
@@ -29,6 +33,7 @@ class Stamped(NamedTuple):
     bound: int | None
     source: int
     flags: int
+    agrees: bool = True  # the device's clock with the arrival: rule 4
 
 
 def by_gateway(block: Block, asked: Instant, heard: Instant) -> Stamped:
@@ -44,8 +49,8 @@ def by_gateway(block: Block, asked: Instant, heard: Instant) -> Stamped:
     return Stamped((first + heard.tai) // 2, bound, int(TimeSource.UNKNOWN), flags)
 
 
-def by_device(block: Block, utc_ms: int, table: LeapTable) -> Stamped | None:
-    """Rule 2; None for a time that cannot be."""
+def by_device(block: Block, utc_ms: int, table: LeapTable, heard: Instant) -> Stamped | None:
+    """Rules 2 and 4; None for a time that cannot be."""
     second, ms = divmod(utc_ms, 1000)
     if second < 0 or block.stamp is None:
         return None
@@ -55,7 +60,10 @@ def by_device(block: Block, utc_ms: int, table: LeapTable) -> Stamped | None:
     if table.inserted_at(second) or table.inserted_at(second + 1):
         flags, bound = flags | int(Flag.LEAP), None
     tai = table.tai_ns(second, ms * _MS)
-    return Stamped(tai, bound, int(TimeSource.DEVICE), flags) if tai < 1 << 63 else None
+    if tai >= 1 << 63:
+        return None
+    agrees = heard.tai - tai <= OLD_NS
+    return Stamped(tai, bound if agrees else None, int(TimeSource.DEVICE), flags, agrees)
 
 
 def period_ns(block: Block) -> int:

@@ -1,5 +1,7 @@
 """Cross-checks: each change is told once, and a flickering one is counted."""
 
+import pytest
+
 from agent.checks import CHANGES_MAX, CHANGES_NS, Checks, Of
 from drivers.line import Instant
 from evidence.code import Check, Event
@@ -44,12 +46,24 @@ def test_a_change_is_told_once():
     assert not list(rig.checks.standing())
 
 
-def test_one_that_flickers_is_counted():
+def test_what_is_stated_is_in_the_log_in_words(caplog: pytest.LogCaptureFixture):
+    rig = Rig()
+    rig.checks.find(Check.ARRIVAL_STEPPED, PMU, "a cycle")
+    rig.checks.find(Check.MOVED, None, "gps: 50 m from the survey")
+    rig.checks.clear(Check.MOVED, None)
+    assert [one.message for one in caplog.records] == [
+        "ARRIVAL STEPPED of pmu-a/idcode=7: a cycle",
+        "MOVED: gps: 50 m from the survey",
+        "MOVED is over: gps: 50 m from the survey",
+    ]
+
+
+def test_one_that_flickers_is_counted(caplog: pytest.LogCaptureFixture):
     rig = Rig()
     for _ in range(50):
         rig.checks.find(Check.JAMMING, None, "")
         rig.checks.clear(Check.JAMMING, None)
-    assert len(rig.told) == CHANGES_MAX
+    assert len(rig.told) == len(caplog.records) == CHANGES_MAX
     rig.clock.ns += CHANGES_NS
     rig.checks.find(Check.JAMMING, None, "")
     assert rig.told[-1][1].count == 1 + 100 - CHANGES_MAX

@@ -134,7 +134,9 @@ def test_help_names_the_commands(capsys) -> None:
 def test_status_without_an_agent_is_1(folder: Folder, capsys, more: list[str]) -> None:
     code, out, err = typed(capsys, "status", "--config", str(folder.gateway), *more)
     assert (code, out) == (1, "")
-    assert err.startswith("gridseal-agent: no agent answers for spool.db: ")
+    assert (
+        err == f"gridseal-agent: no agent answers for spool.db: none runs with {folder.gateway}\n"
+    )
 
 
 def _agent(folder: Folder, *more: str) -> subprocess.Popen[str]:

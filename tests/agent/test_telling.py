@@ -4,7 +4,7 @@ from typing import Any
 
 from agent import telling
 from agent.timing import face
-from evidence.leap import BUILT_IN
+from evidence.leap import BUILT_IN, NS
 from tests.agent.concluding import Rig
 
 
@@ -37,3 +37,10 @@ def test_status_of_a_gateway_without_anything() -> None:
     assert "unchecked: no receiver that could notice" in text
     silent = Rig("gnss")
     assert "gnss: nothing heard yet" in read_status(silent)[1]
+
+
+def test_what_a_receiver_said_last_is_not_told_as_if_it_were_now() -> None:
+    rig = Rig("gnss").step(5).quiet(6 * NS)
+    told, text = read_status(rig)
+    assert told["receivers"]["gnss"]["age_s"] in (6, 7)
+    assert "gnss: nothing heard for " in text and " s; before that: fix space" in text

@@ -42,6 +42,19 @@ def test_all_well_is_locked_checked_and_said_at_once() -> None:
     assert first.sources[0].offset == 120
 
 
+def test_a_receiver_is_named_as_soon_as_its_stream_has_a_number() -> None:
+    """Its first epochs come while its line is being opened."""
+    rig = Rig("gnss")
+    numbers, key = rig.hearing.numbers, ("gnss", KEY)
+    number = numbers.pop(key)
+    rig.step(2)
+    assert [one.receivers for one in rig.verdicts_of(rig.sealed())][-1] == ()
+    numbers[key] = number
+    rig.step()
+    (found,) = rig.verdicts_of(rig.sealed())
+    assert [one.stream for one in found.receivers] == [number]
+
+
 def test_a_verdict_every_period_and_no_more_while_nothing_changes() -> None:
     rig = Rig("gnss", period_s=10).step(3)
     rig.sealed()

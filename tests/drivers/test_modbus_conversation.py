@@ -14,8 +14,11 @@ from drivers.modbus.conversation import (
     Terms,
     numbers,
 )
+from drivers.modbus.point import Stamp
 from drivers.modbus.poll import MS
 from drivers.modbus.wire import Block, Layout, Point, Request, answer, read_exchange, read_request
+from evidence import event
+from evidence.code import Event, Kind
 from evidence.leap import BUILT_IN
 from tests.drivers.make_modbus import answer as told
 from tests.drivers.make_modbus import read, rtu, tcp
@@ -280,6 +283,32 @@ def test_conversations_of_one_connection_share_its_transactions():
     line.hear(tcp(1, FIRST, 1))
     line.hear(tcp(1, SECOND, 2))
     assert line.names() == ["crossed_answer", "answered"]
+
+
+def test_a_clock_that_was_never_set_is_said_once_until_it_is_right():
+    request = Request(1, 3, 0, 2)
+    line = Line(RtuConversation, request)
+    points = (Point("at", "time", "", "time_s", 0, 2),)
+    block = Block("relay", "", request, 1000, None, 0, Stamp(0, 5_000_000, "manual"), points)
+    line.talk = RtuConversation(
+        [Target(Layout(block), asked(RtuConversation, request))], TERMS, line, 0
+    )
+    now_s = 10**9
+    heard: list[Frame] = []
+    for stated in (now_s - 60, 946_684_860, 946_684_861, now_s - 60, 946_684_862):
+        line.wait(1000)
+        assert line.ask() is not None
+        line.hear(rtu(1, told(3, stated.to_bytes(4, "big"))))
+        heard += line.talk.items
+        line.talk.items.clear()
+    kinds = [Kind(one.kind) for one in heard]
+    odd = [Kind.EVENT, Kind.MODBUS]
+    assert kinds == [Kind.MODBUS, *odd, Kind.MODBUS, Kind.MODBUS, *odd]
+    bounds = [one.bound for one in heard if one.kind == Kind.MODBUS]
+    assert bounds == [5_000_000, None, None, 5_000_000, None]
+    said = event.read(heard[1].raw)
+    assert said.event is Event.CLOCK_DISAGREES and "it counts from 2000" in said.text
+    assert line.talk.counts["clock_disagrees"] == 2
 
 
 def test_a_failed_line_ends_what_is_out():

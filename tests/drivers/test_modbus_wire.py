@@ -193,7 +193,7 @@ def test_the_instant_is_the_middle_and_the_bound_half(clock: tuple[int, int]):
     block = read_block(vector("modbus", "map_types"))  # renewed every 20 ms
     asked, heard = Instant(10**18, clock[0]), Instant(10**18 + 9_000_001, clock[1])
     got = stamp.by_gateway(block, asked, heard)
-    assert got == (10**18 - 5_500_000 + 0, 14_500_001 + 900, 0, int(Flag.AGENT_STAMPED))
+    assert got == (10**18 - 5_500_000 + 0, 14_500_001 + 900, 0, int(Flag.AGENT_STAMPED), True)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,9 @@ def test_the_devices_own_time():
     assert data is not None
     utc_ms = layout.measured_ms(data)
     assert utc_ms == 1_700_000_000_000
-    got = stamp.by_device(layout.block, utc_ms, BUILT_IN)
-    assert got == (WANT["stamped_tai"], 5_000_000, int(TimeSource.DEVICE), 0)
+    heard = Instant(WANT["stamped_tai"] + 10**9, None)
+    got = stamp.by_device(layout.block, utc_ms, BUILT_IN, heard)
+    assert got == (WANT["stamped_tai"], 5_000_000, int(TimeSource.DEVICE), 0, True)
     assert compiled(Kind.MODBUS, vector("modbus", "map_stamped")).rate == (0, 0)
 
 
@@ -236,8 +237,27 @@ def test_seconds_that_the_leap_table_does_not_vouch_for(
     utc_ms: int, bound: int | None, flags: Flag
 ):
     block = read_block(vector("modbus", "map_stamped"))
-    got = stamp.by_device(block, utc_ms, BUILT_IN)
+    heard = Instant(BUILT_IN.tai_ns(utc_ms // 1000), None)
+    got = stamp.by_device(block, utc_ms, BUILT_IN, heard)
     assert got is not None and (got.bound, got.flags) == (bound, int(flags))
+
+
+@pytest.mark.parametrize(
+    ("utc_ms", "bound"),
+    [
+        (946_684_860_000, None),  # 2000-01-01: a relay that was never set since it had no battery
+        (1_795_651_200_000 - 86_400_000 * 7168, None),  # 1,024 weeks ago
+        (1_795_651_200_000 - 86_400_000 * 366, 5_000_000),  # what is billed once a year
+        (1_795_651_200_000, 5_000_000),
+    ],
+)
+def test_a_clock_that_was_never_set_vouches_for_nothing(utc_ms: int, bound: int | None):
+    """Heard at 2026-11-26; the map states 5 ms."""
+    block = read_block(vector("modbus", "map_stamped"))
+    heard = Instant(BUILT_IN.tai_ns(1_795_651_200), 1_000)
+    got = stamp.by_device(block, utc_ms, BUILT_IN, heard)
+    assert got is not None and (got.bound, got.agrees) == (bound, bound is not None)
+    assert got.tai == BUILT_IN.tai_ns(utc_ms // 1000) and got.source == TimeSource.DEVICE
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ CHANNELS = ((0, "V0"), (0, "V1"), (0, "FREQ"), (0, "DFREQ"))
 OWN, PMU, RECEIVER = 0, 3, 5
 
 
-def concluded(place: PlaceState, tripped: tuple[Tripped, ...] = ()) -> bytes:
+def concluded(
+    place: PlaceState, tripped: tuple[Tripped, ...] = (), of: int | None = START
+) -> bytes:
     clock = Clock(
         *("chrony", "the least bound of two", 40_000, 10, TimeSource.NTP, int(Flag.LOCKED)),
         *((Term("offset", 30_000), Term("jitter", 10_000)), None, 37),
@@ -42,7 +44,7 @@ def concluded(place: PlaceState, tripped: tuple[Tripped, ...] = ()) -> bytes:
         Source("chrony", TimeSource.NTP, State.CHOSEN, -12_000, 30_000, "stratum 2"),
         Source("roof", TimeSource.GNSS, State.NO_WORD, None, None, "no fix"),
     )
-    receiver = verdict.Receiver(RECEIVER, START, 1, 2, 1, 1, 20, 4100)
+    receiver = verdict.Receiver(RECEIVER, of, 1, 2, 1, 1, 20, 4100)
     place_ = verdict.Place(place, 700, 11_500)
     return Verdict(clock, sources, place_, (receiver,), tripped).raw()
 
@@ -75,7 +77,7 @@ def made(place: Place, upstream: Upstream, gateway: Gateway) -> Made:
             tripped = (Tripped(Check.MOVED, None, tai),) if moved else ()
             state = PlaceState.DOUBTED if moved else PlaceState.CHECKED
             at = {"tai": tai + 15 * MS, "heard": 0}
-            run.observe(OWN, concluded(state, tripped), kind=Kind.VERDICT, **at)
+            run.observe(OWN, concluded(state, tripped, fix.tai), kind=Kind.VERDICT, **at)
             noticed = Noticed(Event.CHECK_TRIPPED, tai, tai, 1, "57 m", None, Check.MOVED)
             run.observe(OWN, noticed.raw(), kind=Kind.EVENT, **at)
         flags = LOCKED | (Flag.PLACE_DOUBTED if moved else Flag.PLACE_CHECKED)
@@ -113,6 +115,7 @@ def test_a_sample_with_all_that_it_leans_on(made: Made, capsys: pytest.CaptureFi
     assert found["verdict"]["place"] == "checked" and found["verdict"]["chosen"] == "chrony"
     (fix,) = found["fixes"]
     assert (fix["stream"], fix["name"], fix["seq"], fix["before_ns"]) == (5, "roof", 1, 5 * MS)
+    assert fix["exact"]
     assert fix["fix"] == "space" and fix["mode"] == "navigation" and fix["satellites"] == 20
     assert abs(fix["latitude"] - 46.948) < 1e-4
     for words in (
@@ -121,7 +124,8 @@ def test_a_sample_with_all_that_it_leans_on(made: Made, capsys: pytest.CaptureFi
         "locked, traceable, place_checked", "V0 magnitude 61 V, phase A, bus 00010203-",
         "seq 1 of stream 0, 1.005 s before", "place checked, 0.7 m from the survey, 11.5 m may be",
         "source chrony: chosen -12 us off +-30 us; stratum 2", "source roof: no_word; no fix",
-        "seq 1 of stream 5 (roof), 5 ms before the verdict", "space, navigation mode, in ubx",
+        "seq 1 of stream 5 (roof), the epoch that the verdict leans on",
+        "space, navigation mode, in ubx",
         "by Utility A", "direct, 60 in 1 s",
     ):  # fmt: skip
         assert words in lines, words
@@ -134,6 +138,46 @@ def test_a_sample_of_a_gateway_that_was_moved(made: Made, capsys: pytest.Capture
     assert found["fixes"][0]["seq"] == 6
     assert found["verdict"]["tripped"][0]["check"] == "moved"
     assert "moved since 2026-" in lines
+
+
+@pytest.mark.parametrize(
+    ("kept", "exact", "latitude"),
+    [
+        ((0, 2, 4), True, 46.948),  # with the next frame, which carries what came since
+        ((0, 4), True, 46.948),
+        ((0, 9), True, 46.948),
+        ((0,), False, 46.949),  # nothing of it was kept
+    ],
+)
+def test_the_fix_is_the_epoch_that_the_verdict_leans_on(
+    place: Place, upstream: Upstream, gateway: Gateway, capsys: pytest.CaptureFixture[str],
+    kept: tuple[int, ...], exact: bool, latitude: float,
+):  # fmt: skip
+    """The receiver is carried 111 m south before epoch 1; the verdict is of epoch 3."""
+    run = gateway.start()
+    upstream.send(run.statement)
+    upstream.send(
+        run.describe(OWN, None, None, Kind.EVENT, (), ("gateway", ""), origin="gateway"),
+        run.describe(PMU, cfg_bytes(SHARED), BUS, Kind.C37118, CHANNELS, ("relay", "7")),
+        run.describe(RECEIVER, None, None, Kind.FIX, (), ("roof", "")),
+    )
+    line, since = Line(), b""
+    for second in range(10):
+        tai = START + second * NANOSECONDS
+        fix = line.step(moved_m=(111.0 if second < 1 else 0.0, 0.0, 0.0))
+        since += fix.raw
+        if second == 3:
+            raw = concluded(PlaceState.DOUBTED, (), fix.tai)
+            run.observe(OWN, raw, kind=Kind.VERDICT, tai=tai + 15 * MS, heard=0)
+            run.observe(PMU, frame(Layout(SHARED), 180, 0, []), tai=tai + 20 * MS, flags=LOCKED)
+        if second in kept:
+            run.observe(RECEIVER, since, tai=tai, heard=10 * MS, kind=Kind.FIX)
+            since = b""
+    upstream.push(run.cut())
+    found, lines = shown(Made(place, upstream, run), capsys, "--sample", f"gw-1/{PMU}/1")
+    (fix_,) = found["fixes"]
+    assert fix_["exact"] is exact and abs(fix_["latitude"] - latitude) < 1e-4
+    assert ("the last that was kept, 3.005 s before the verdict" in lines) is not exact
 
 
 def test_a_sample_that_was_heard_before_the_first_verdict_leans_on_none(
