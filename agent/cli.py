@@ -47,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     arguments = _parser(words[0] if words else "").parse_args(words)
     try:
-        done: int = arguments.call(arguments)
-        return done
+        return int(arguments.call(arguments))
     except ConfigError as fault:
         print(f"gridseal-agent: {fault}", file=sys.stderr)
         return 2
@@ -89,9 +88,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
 
             clockface.add(command)
         if name == "check":
-            told = (
-                "open the lines of PMUs and receivers for up to so many seconds, to compare places"
-            )
+            told = "open lines of PMUs and receivers for up to so many seconds, to compare places"
             command.add_argument("--open", type=_seconds, default=0.0, metavar="S", help=told)
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON object")

@@ -114,9 +114,7 @@ class Hearing:
             self._state_owed(lane)
 
     def watch(self, now_ns: int) -> None:
-        """States what is missing of lines that stay down, and what checks that flickered came to.
-        `now_ns`: monotonic.
-        """
+        """States what is due: of silent lines, of checks that flickered. `now_ns`: monotonic."""
         if self._sealer is None:
             return
         self.checks.catch_up()
@@ -391,9 +389,7 @@ class Hearing:
         self._health.source(source).place(setup)
         survey.check(self.checks, self._plan, source, setup)
         for name in description.missing(source, setup, self._plan):
-            log.warning(
-                "%s: the site plan names channel %r, which the device does not have", source, name
-            )
+            log.warning("%s: the site plan names channel %r, which is not there", source, name)
 
 
 def _too_many(key: str) -> FrameError:

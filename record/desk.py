@@ -35,7 +35,7 @@ from record import signature, verdict
 from record.admit import Admitter, DisclosureError
 from record.appraisal import Readings
 from record.database import Place, StoreError
-from record.idle import look
+from record.idle import ended, look
 from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.reach import heads_of
@@ -121,6 +121,7 @@ class Desk:
         self._task.add_done_callback(self._stopped)
         if self._appraise_s is not None:
             self._looking = asyncio.create_task(look(self, self._appraise_s))
+            self._looking.add_done_callback(ended)
 
     async def close(self) -> None:
         """Commits what was admitted, and closes."""

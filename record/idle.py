@@ -3,7 +3,8 @@
 1. A round (record.round) begins every so often, and goes on, batch by batch, while no request
    waits. Under requests without end it goes on all the same, a batch every BUSY_S: what is found
    comes late, and admission pays a hundredth.
-2. What fails is said and tried again at the next time: nothing that was answered depends on it.
+2. What fails is said and tried again at the next time: nothing that was answered depends on it. A
+   bug ends the looking, and is said too.
 """
 
 import asyncio
@@ -42,6 +43,12 @@ async def look(record: Looked, every_s: float) -> None:
                 await record.end_round(await _round(record))
         except StoreError as fault:
             log.warning("values are not looked at: %s", fault)
+
+
+def ended(looking: asyncio.Task[None]) -> None:
+    """For whoever began it: a bug in it ends nothing else, and must not be silent."""
+    if not looking.cancelled() and looking.exception() is not None:
+        log.error("values are not looked at any more: a bug", exc_info=looking.exception())
 
 
 async def _round(record: Looked) -> Appraised:

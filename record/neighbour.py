@@ -9,8 +9,9 @@ tells (drivers.pmu.beside). Two on one gateway are that gateway's to compare.
    more are in step with each other, and apart from one, it is that one.
 4. Where too little has moved to tell the log says so (NOT_SEPARABLE): it makes nothing worth less,
    and nothing better.
-5. STREAMS_MAX streams of a stretch are compared, NODE_MAX of one bus, the first that come; of each
-   READINGS_MAX readings. A step is PAIRS_STEP readings of two streams.
+5. STREAMS_MAX streams of a stretch are compared, NODE_MAX of one bus and DEVICE_MAX of one device
+   there, the first that come; of each READINGS_MAX readings. A step is PAIRS_STEP readings of two
+   streams.
 
 It reads what it is given, writes nothing, and asks no clock.
 """
@@ -45,6 +46,7 @@ from record.schema import INT_MAX
 
 STREAMS_MAX = 128  # in memory: 200 KiB each
 NODE_MAX = 6
+DEVICE_MAX = 3  # each start of a gateway makes streams of a new run: none takes all the places
 READINGS_MAX = WINDOW_S * NS // STEP_NS  # as many as the comparison looks at
 PAIRS_STEP = 256  # some ms
 PMU_KINDS = frozenset({Kind.C37118, Kind.IEEE1344})
@@ -142,8 +144,9 @@ class Neighbours:
         key = (known.run.id, known.descriptor.stream)
         for node in nodes_of(known.descriptor):
             met = self._met.setdefault(node, {})
-            if len(met) < NODE_MAX:
-                met.setdefault(key, known.run.device)
+            device = known.run.device
+            if len(met) < NODE_MAX and [*met.values()].count(device) < DEVICE_MAX:
+                met.setdefault(key, device)
 
     def shared(self, known: KnownDescriptor) -> bool:
         """Whether a stream is at a bus that another device is at as well."""

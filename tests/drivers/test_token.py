@@ -3,6 +3,7 @@ in words, without costing a token its PIN.
 """
 
 import os
+import re
 import signal
 import sys
 import time
@@ -33,20 +34,28 @@ from tests.drivers import keyring
 from tests.drivers.keyring import PIN, PIN_FINAL_TRY, PIN_LOCKED, WRONG, Token
 
 CURVE = """
+more = {more}
 oid, kind, made_by = {curve}
 told = {{Attribute.EC_PARAMS: encode_named_curve_parameters(oid)}}
 domain = session.create_domain_parameters(kind, told, local=True)
 for number in {ids}:
-    closed = {{Attribute.EXTRACTABLE: {extractable}}}
+    closed = {{Attribute.EXTRACTABLE: {extractable}, **more}}
     domain.generate_keypair(
         mechanism=made_by, store=True, label={label!r}, id=number, private_template=closed
     )
 """
 EDWARDS = '"1.3.101.112", KeyType.EC_EDWARDS, Mechanism.EC_EDWARDS_KEY_PAIR_GEN'
 WEIERSTRASS = '"1.2.840.10045.3.1.7", KeyType.EC, Mechanism.EC_KEY_PAIR_GEN'
-P256 = CURVE.format(curve=WEIERSTRASS, ids=[b"p"], extractable=False, label="p256")
-OPEN = CURVE.format(curve=EDWARDS, ids=[b"o"], extractable=True, label="open")
-TWO = CURVE.format(curve=EDWARDS, ids=[b"1", b"2"], extractable=False, label="two")
+P256 = CURVE.format(more="{}", curve=WEIERSTRASS, ids=[b"p"], extractable=False, label="p256")
+OPEN = CURVE.format(more="{}", curve=EDWARDS, ids=[b"o"], extractable=True, label="open")
+TWO = CURVE.format(more="{}", curve=EDWARDS, ids=[b"1", b"2"], extractable=False, label="two")
+MUTE, ASKING = (
+    CURVE.format(more=more, curve=EDWARDS, ids=[b"m"], extractable=False, label=label)
+    for label, more in (
+        ("mute", "{Attribute.SIGN: False}"),
+        ("asking", "{Attribute.ALWAYS_AUTHENTICATE: True}"),
+    )
+)
 RSA = 'session.generate_keypair(KeyType.RSA, 2048, store=True, label="rsa", id=b"r")'
 MESSAGE = b"what a run says"
 
@@ -191,6 +200,8 @@ def test_a_token_that_comes_back_with_another_key_signs_nothing(token):
         ("devise", OPEN, "there: 'open'"),
         ("open", OPEN, "can be read out of its token"),
         ("rsa", RSA, "another kind of key (RSA)"),
+        ("mute", MUTE, "may not sign"),
+        ("asking", ASKING, "wants its PIN at each signature"),
         ("two", TWO, "add id=, one of %31, %32"),
     ],
 )
@@ -306,6 +317,24 @@ def test_the_pin_is_in_no_argument_and_no_environment(token, child):
     for name in ("cmdline", "environ"):
         assert PIN.encode() not in (place / name).read_bytes()
     key.close()
+
+
+def test_no_core_of_the_program_is_written(token, child):
+    make(token.uri(), token.folder)
+    key = opened(token, often=True)
+    limits = (Path("/proc") / str(child(key)) / "limits").read_text()
+    key.close()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+
+
+def test_the_program_is_ours_whatever_the_working_folder_holds(token, monkeypatch):
+    planted = token.folder / "drivers" / "keystore"
+    planted.mkdir(parents=True)
+    for folder in (planted, planted.parent):
+        (folder / "__init__.py").touch()
+    (planted / "child.py").write_text("raise SystemExit(1)\n")
+    monkeypatch.chdir(token.folder)
+    assert make(token.uri(), token.folder) == show(token.uri(), token.folder)
 
 
 def test_no_program_stays_where_the_key_signs_seldom(token, child):

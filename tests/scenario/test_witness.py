@@ -199,7 +199,8 @@ async def test_two_receivers_that_contradict_each_other(tmp_path: Path) -> None:
             assert "clock_doubted" in told["time"]["flags"]
             told = await there.finds(Check.MOVED, "south: ")
             assert told["place"]["state"] == "doubted"
-            await second()  # for samples after it
+            before = told["sources"]["pmu"]["sealed"]
+            await there.until(lambda told: told["sources"]["pmu"]["sealed"] > before)
             held = await there.end()
     moment = held.of(Kind.C37118)[-1]
     assert Flag(moment.flags) & Flag.SPOOF_SUSPECTED and Flag(moment.flags) & Flag.PLACE_DOUBTED
