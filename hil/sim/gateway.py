@@ -12,7 +12,7 @@ It compares nothing with the truth.
 import random
 from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agent.timing import chrony, ptp
 from agent.timing.choice import Chooser
@@ -21,11 +21,20 @@ from agent.timing.oscillator import CLASSES
 from agent.timing.pps import PpsKeeper
 from agent.timing.receiver import Receiver
 from agent.timing.spread import Spread
-from agent.timing.uri import PpsOptions, PtpOptions
+from agent.timing.uri import PULSE_LATENCY_NS, PpsOptions, PtpOptions
 from drivers.line import Instant
 from evidence.leap import BUILT_IN, NS
-from hil.sim.oscillator import PARTS, Crystal, Machine
-from hil.sim.timesource import TAI_UTC_S, Daemon, Line, Pulse, Servo, Slave
+from hil.sim.oscillator import PARTS, Crystal, Lot, Machine
+from hil.sim.timesource import (
+    BEAGLEBONE,
+    TAI_UTC_S,
+    Daemon,
+    Interrupt,
+    Line,
+    Pulse,
+    Servo,
+    Slave,
+)
 
 RULED_S = 0.5  # into a second
 BEGIN_S = 1_795_651_200  # 2026-11-26, UTC
@@ -69,33 +78,43 @@ class Hands:
         return False
 
 
+class Build(NamedTuple):
+    """What a gateway is made of."""
+
+    names: tuple[str, ...]  # which sources it asks, and is disciplined by
+    oscillator: str
+    lot: Lot
+    interrupt: Interrupt = BEAGLEBONE
+    latency_ns: int = PULSE_LATENCY_NS  # of its pulse, as its site states it
+
+
 class Gateway:
-    """`names`: which sources it asks, and is disciplined by. `losses`: when each is lost."""
+    """`losses`: when each source is lost."""
 
     def __init__(
         self,
-        names: Iterable[str],
-        oscillator: str,
+        build: Build,
         seed: int,
         folder: Path,
         losses: Mapping[str, Iterable[range]],
     ) -> None:
         chance = random.Random(seed)
+        names, oscillator = build.names, build.oscillator
         self.machine = Machine(
-            Crystal(PARTS[oscillator], random.Random(chance.random())),
+            Crystal(PARTS[oscillator], random.Random(chance.random()), build.lot),
             chance.uniform(-3_000.0, 3_000.0),
         )
-        self._names = tuple(names)
+        self._names = names
         self._losses = {name: tuple(losses.get(name, ())) for name in self._names}
         self._chance = chance
-        self._pulse, self._line = Pulse(chance), Line(chance)
+        self._pulse, self._line = Pulse(chance, build.interrupt), Line(chance)
         self._slave, self._daemon = Slave(chance), Daemon(chance)
         self._hands = Hands(self.machine)
         self._receiver = Receiver("serial", LATENCY_NS, self._hands)
         # Kept open, since the text only ever grows; a file of its own each second costs more than
         # all the rest.
         self._file = (folder / "assert").open("wb", buffering=0)
-        options = PpsOptions(str(folder), receiver="serial")
+        options = PpsOptions(str(folder), receiver="serial", latency_ns=build.latency_ns)
         self._pps = PpsKeeper("pulse", options, self._hands, self._receiver)
         self._spread = Spread()
         self._chooser = Chooser(CLASSES[oscillator], STAMPING_NS)
@@ -111,24 +130,36 @@ class Gateway:
             self._servos = {name: Servo(*_GAINS[name], ppb) for name in self._names}
         for name, source in self._sources().items():
             source.lost = any(at_s in span for span in self._losses.get(name, ()))
-        # A receiver without a fix gives no pulse, and one whose pulse is cut off tells on.
-        text = self._pulse.second(machine, utc_s)
-        if text is not None and "pulse" in self._names:
+        if "pulse" in self._names or "serial" in self._names:
+            self._sky(at_s)
+        if "ptp" in self._names:
+            self._slave.second(machine, utc_s)
+        found = self._daemon.second(machine, utc_s) if "ntp" in self._names else None
+        self._at(at_s, RULED_S)
+        ruling = self._rule()
+        self._discipline(found)
+        return ruling
+
+    @property
+    def blind(self) -> bool:
+        """Whether all of its sources are lost."""
+        sources = self._sources()
+        return all(sources[name].lost for name in self._names)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _sky(self, at_s: int) -> None:
+        """A receiver whose pulse is cut off tells on."""
+        utc_s = BEGIN_S + at_s
+        text = self._pulse.second(self.machine, utc_s) if "pulse" in self._names else None
+        if text is not None:
             self._file.seek(0)
             self._file.write(text)
         self._line.second(at_s)
         self._at(at_s, self._line.after_s)
         tai = (utc_s + TAI_UTC_S) * NS
         self._receiver.hear(self._line.fix(tai, self._hands.tai_ns()))
-        self._slave.second(machine, utc_s)
-        found = self._daemon.second(machine, utc_s)
-        self._at(at_s, RULED_S)
-        ruling = self._rule()
-        self._discipline(found)
-        return ruling
-
-    def close(self) -> None:
-        self._file.close()
 
     def _sources(self) -> dict[str, Any]:
         return {
