@@ -159,7 +159,9 @@ def _metres(mm: int | None) -> float | None:
 
 
 def words(account: Mapping[str, Any]) -> list[str]:
-    """What status told of time and place, a line a fact."""
+    """What status told of time and place, a line a fact. An older agent tells nothing of them."""
+    if "time" not in account:
+        return []
     time, place = account["time"], account["place"]
     bound = "no bound" if time["bound_ns"] is None else f"within {words_ns(time['bound_ns'])}"
     by = f" by {time['chosen']} ({time['source']})" if time["chosen"] else ""
