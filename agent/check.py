@@ -24,10 +24,9 @@ from agent.survey import Spot
 from drivers import registry
 from drivers.gnss.fix import Fix, Mode
 from drivers.line import Block, Clock, Driver, Filed, LinkError, Setup, Source
-from evidence import disclosure, position
+from evidence import position
 from evidence.config import ConfigError
 from evidence.position import Position
-from evidence.refusal import EvidenceError
 
 PMUS = "c37118"
 E7, MM = 1e7, 1000
@@ -43,15 +42,6 @@ class Line(NamedTuple):
     def __str__(self) -> str:
         mark = "CONTRADICTS: " if self.contradicts else ""
         return f"place of {self.who}: {mark}{self.words}"
-
-
-def refusal(gateway: Gateway) -> str:
-    """Why the record will not take what this plan says of its place; empty when it will."""
-    surveyed = gateway.plan.site.survey
-    try:
-        return position.refusal(surveyed.position() if surveyed else None, _granted(gateway))
-    except EvidenceError as fault:
-        return str(fault)
 
 
 def told(gateway: Gateway, clock: Clock, open_s: float) -> bool:
@@ -96,21 +86,13 @@ def _of_plan(gateway: Gateway) -> Line:
 
 
 def _of_credential(gateway: Gateway) -> Line:
-    file, granted = gateway.file.gateway.credential, _granted(gateway)
+    file, granted = gateway.file.gateway.credential, gateway.credential.position()
     if granted is None:
         return Line(file, "no position; the authority vouches for none")
-    words = refusal(gateway)
+    words = gateway.place_refusal()
     if words:
         return Line(file, f"the survey is {words}; the record would refuse it", True)
     return Line(file, _against(position.read(granted), survey.spots(gateway.plan))[0])
-
-
-def _granted(gateway: Gateway) -> bytes | None:
-    """The position that the authority granted, as it is signed."""
-    held = gateway.credential
-    if held.says.position is None:
-        return None
-    return disclosure.match(held.pairs, held.says.digests).get(held.says.position)
 
 
 def _of_pmu(

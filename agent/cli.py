@@ -141,7 +141,6 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from agent import check
     from agent.runner import Runner, calm_collector
     from agent.schema import SpoolError
     from agent.transport import UplinkError
@@ -151,7 +150,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     gateway = config.load(arguments.config)
     ready = _prepared(gateway, waits=True)
-    elsewhere = check.refusal(gateway)
+    elsewhere = gateway.place_refusal()
     if elsewhere:
         text = f"the survey is {elsewhere}; the authority makes a new one: gridseal-provision grant"
         raise ConfigError(gateway.file.gateway.plan, "site.survey", text)

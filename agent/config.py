@@ -21,7 +21,7 @@ from agent.timing import uri
 from agent.timing.uri import PpsOptions, Told
 from drivers import registry
 from drivers.line import Source
-from evidence import anchor, cbor, config, cose, credential, disclosure, shape, siteplan
+from evidence import anchor, cbor, config, cose, credential, disclosure, position, shape, siteplan
 from evidence.anchor import Anchors
 from evidence.code import Typ
 from evidence.config import ConfigError
@@ -108,6 +108,15 @@ class HeldCredential:
     pairs: tuple[tuple[bytes, bytes], ...]
     says: Credential
 
+    def position(self) -> bytes | None:
+        """The position that the authority granted, as it is signed; None where it vouches for none.
+
+        Raises EvidenceError.
+        """
+        if self.says.position is None:
+            return None
+        return disclosure.match(self.pairs, self.says.digests).get(self.says.position)
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -123,6 +132,15 @@ class Gateway:
 
     def path(self, name: str) -> Path:
         return self.folder / name
+
+    def place_refusal(self) -> str:
+        """Why the record will not take what the plan says of its place; empty when it will."""
+        surveyed = self.plan.site.survey
+        try:
+            said = surveyed.position() if surveyed else None
+            return position.refusal(said, self.credential.position())
+        except EvidenceError as fault:
+            return str(fault)
 
 
 def load(path: Path) -> Gateway:

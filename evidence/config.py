@@ -8,7 +8,6 @@ needs.
 Pure: text in, struct out. Whoever reads the file brings its text and its name.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Sequence
@@ -69,6 +68,8 @@ def fault_at(text: str, file: str, steps: Steps, reason: str) -> ConfigError:
 
 def nearest(found: str, known: list[str]) -> str:
     """What to say of a name that is not known."""
+    import difflib  # where somebody has mistyped: what runs for years does not carry it
+
     close = difflib.get_close_matches(found, known, 1, 0.6)
     if close:
         return f"unknown; did you mean {close[0]!r}?"
