@@ -73,7 +73,8 @@ def test_the_phase_lies_where_the_course_says(part, rate_ppt, error_ns, off, aft
     drift = Drift(part)
     for at, share in enumerate(off):
         true_ns = rate_ppt * at * 5 * NS // PPT
-        drift.measured(Point(at * 5 * NS, true_ns + error_ns * share // 100, error_ns))
+        # What is true is rounded here to whole ns: that, too, is an error to state.
+        drift.measured(Point(at * 5 * NS, true_ns + error_ns * share // 100, error_ns + 1))
     now_ns = (len(off) - 1) * 5 * NS + after_ns
     course = drift.course
     assert course is not None
