@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from drivers.line import Frame, Setup
 from evidence import misset
+from evidence.arrival import PERIODS, RATE_UNKNOWN_NS, TIMED, WAIT_UNKNOWN_NS
 from evidence.code import Check, Flag, Kind
 from evidence.leap import BUILT_IN, NS, LeapTable
 from evidence.siteplan import Stream
@@ -42,9 +43,6 @@ LITTLE_NS = 2 * MS
 # What a gateway that has just begun takes until it reads a line: asked for at the first frame only.
 HELD_NS = 400 * MS
 UNKNOWN_BOUND_NS = 300 * MS  # of a device that states none: a second off is found all the same
-PERIODS = 7  # C37.118.1-2011 Table 11: PMU reporting latency, M class
-RATE_UNKNOWN_NS = NS  # in place of 7/Fs
-WAIT_UNKNOWN_NS = 5 * NS  # a concentrator that does not say how long it waits: they are set to 1-4
 WINDOW_NS = 5 * NS
 WINDOW_NS_MAX = 4 * WINDOW_NS  # with fewer reads in it, there is no least to speak of
 READS_MIN = 20
@@ -63,8 +61,7 @@ _CYCLES_NS = ((60, NS // 60), (50, NS // 50))
 OF_ARRIVAL = (Check.EARLY, Check.LATE, Check.ARRIVAL_STEPPED)
 OF_CLOCK = (*OF_ARRIVAL, Check.PAIR_ANGLE, Check.PAIR_RATE)
 _STAMPED, _LOCKED, _LEAP = int(Flag.AGENT_STAMPED), int(Flag.LOCKED), int(Flag.LEAP)
-_TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV})  # on time or late
-_LOOKED_AT = _TIMED | {Kind.GOOSE, Kind.MODBUS}
+_LOOKED_AT = TIMED | {Kind.GOOSE, Kind.MODBUS}
 
 
 class Change(NamedTuple):
@@ -120,7 +117,7 @@ class Guard:
         path_ns = line.path_ms * MS
         self._limit_ns = own_ns + path_ns + (0 if direct and line.wait_ms is None else wait_ns)
         self._period_ns, self._step_ns = period_ns, max(STEP_NS, path_ns)
-        self._looked_at, self._timed = setup.kind in _LOOKED_AT, setup.kind in _TIMED
+        self._looked_at, self._timed = setup.kind in _LOOKED_AT, setup.kind in TIMED
         self._steady = self._timed and setup.kind != Kind.SV and direct and period_ns > 0
         self.lost()
         return self._forget("the device is configured anew, and its arrivals are measured anew")

@@ -24,7 +24,8 @@ from collections.abc import Sequence
 from drivers import decode
 from drivers.line import FrameError
 from drivers.values import Compiled
-from evidence.code import SILENT, Class, Flag, Kind, Reason
+from evidence.arrival import PERIODS, RATE_UNKNOWN_NS, TIMED, WAIT_UNKNOWN_NS
+from evidence.code import SILENT, Class, Flag, Reason
 from evidence.descriptor import Descriptor
 from evidence.layout import Heard, Quality
 from evidence.leap import NS
@@ -34,14 +35,7 @@ SETTLEABLE: Grade = (int(Class.SETTLEABLE), 0)
 # Kept for one stream: STAT words differ in few bits; beyond it the cache starts anew.
 GRADES_MAX = 4096
 MARKS_BYTES_MAX = 128  # longer ones hold values, and hardly come twice
-# C37.118.1-2011 Table 11: PMU reporting latency, class M: 7/Fs. A block of Sampled Values is as old
-# as its frames. Of GOOSE and Modbus nothing is too late: the first repeats the instant of a change
-# that may be old, registers may hold what was measured long ago.
-PERIODS = 7
-TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV})
 MS = 1_000_000
-RATE_UNKNOWN_NS = NS  # in place of 7/Fs
-WAIT_UNKNOWN_MS = 5000  # of a concentrator that does not say how long it waits: 1 to 4 s are usual
 # What a path adds that nobody declared: two retransmissions by TCP, which Linux begins 200 ms after
 # the first. An error of a whole second is beyond it for a PMU of 30 frames a second and more.
 PATH_NS_MAX = 600_000_000
@@ -66,10 +60,11 @@ def late_ns(of: Descriptor) -> int | None:
         return None
     frames, seconds = of.rate
     reports = PERIODS * seconds * NS // frames if frames else RATE_UNKNOWN_NS
-    wait = of.wait_ms
-    if wait is None:
-        wait = 0 if of.origin == "direct" and len(of.blocks) < 2 else WAIT_UNKNOWN_MS
-    return reports + (wait + of.path_ms) * 1_000_000 + PATH_NS_MAX
+    direct = of.origin == "direct" and len(of.blocks) < 2
+    wait_ns = 0 if direct else WAIT_UNKNOWN_NS
+    if of.wait_ms is not None:
+        wait_ns = of.wait_ms * MS
+    return reports + wait_ns + of.path_ms * MS + PATH_NS_MAX
 
 
 class Grader:
