@@ -17,6 +17,7 @@ from evidence.config import ConfigError, convert, nearest
 
 # On a serial line: start, eight bits, stop; parity or a second stop bit add one each.
 BITS_A_BYTE = 10
+URL_CHARACTERS_MAX = 2048  # of a source, or a clock, as it is typed
 LOAD_MAX = 0.85  # of the baud: above it a burst or a resent configuration has no room
 
 

@@ -23,7 +23,6 @@ from drivers.line import Source
 from drivers.registry import Place
 from evidence.config import ConfigError, nearest
 
-URL_CHARACTERS_MAX = 2048
 Option = str | int | float | bool | list[Any]
 _WORDS = {"true": True, "false": False}
 _INTEGER = re.compile(r"-?\d{1,18}|0x[0-9a-f]{1,15}", re.ASCII | re.IGNORECASE)
@@ -51,8 +50,8 @@ def read(url: str, words: Collection[str] = ()) -> Typed:
 
     Whether the options are good is not asked: registry.options_of says. Raises ConfigError.
     """
-    if len(url) > URL_CHARACTERS_MAX:
-        raise _fault(url, f"{len(url)} characters; at most {URL_CHARACTERS_MAX}")
+    if len(url) > registry.URL_CHARACTERS_MAX:
+        raise _fault(url, f"{len(url)} characters; at most {registry.URL_CHARACTERS_MAX}")
     if "@" in url.partition("?")[0]:
         raise _fault("", "a user or password (before @) means nothing here")
     try:

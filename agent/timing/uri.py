@@ -23,7 +23,7 @@ from drivers import registry
 from drivers.line import Source
 from evidence.config import ConfigError, nearest
 
-URI_CHARACTERS_MAX = 2048  # as drivers.url has it
+URI_CHARACTERS_MAX = registry.URL_CHARACTERS_MAX
 NAME_CHARACTERS_MAX = 64  # as of a [[source]]
 NS_MAX = 1_000_000_000  # a delay or an accuracy beyond a second is a slip of the pen
 # pps-gpio on a BeagleBone stamps 6.0 to 8.6 us after the edge in 98 % of all cases, 6.9 in the mean

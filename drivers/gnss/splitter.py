@@ -23,9 +23,7 @@ from drivers.line import FrameError
 # receivers send by themselves (RXM-RAWX, ESF, MON-SPAN) stay below this.
 UBX_PAYLOAD_BYTES_MAX = 8_192
 NMEA_BYTES_MAX = 1_024  # IEC 61162-1: 82; u-blox's PUBX,03 has up to 25 characters a satellite
-RTCM_BYTES_MAX = 3 + 1023 + 3  # RTCM 10403.3, section 4: length has 10 bits
 JSON_BYTES_MAX = 16_384  # gpsd.h GPS_JSON_RESPONSE_MAX: 10,240 in 3.22
-MESSAGE_BYTES_MAX = JSON_BYTES_MAX
 BAD_BYTES_MAX = 1_024  # kept of what is no message
 SEARCH_BYTES_MAX = 1 << 18  # checked in vain within one feed: some 20 ms
 
