@@ -119,10 +119,11 @@ COMPILE_OURS = $(COMPILE) -c lock/all.txt setup.cfg lock/build.in
 
 lock: venv ## Writes lock/*.txt anew from setup.cfg and lock/*.in; UPGRADE=--upgrade
 	@.ci/debian tpm
-	$(COMPILE) --extra nats --extra modbus --extra gnss --extra pkcs11 --extra record \
-	    --extra postgresql --extra hil --extra test --extra lint -o lock/all.txt \
+	$(COMPILE) --extra nats --extra modbus --extra gnss --extra pkcs11 --extra provisioning \
+	    --extra record --extra postgresql --extra hil --extra test --extra lint -o lock/all.txt \
 	    setup.cfg lock/build.in
 	$(COMPILE_OURS) -o lock/gateway.txt
+	$(COMPILE_OURS) --extra provisioning -o lock/provisioning.txt
 	$(COMPILE_OURS) --extra nats --extra record --extra postgresql -o lock/record.txt
 	$(COMPILE) -o lock/oracle.txt lock/oracle.in lock/build.in
 	$(COMPILE) -o lock/pypmu.txt lock/pypmu.in

@@ -119,19 +119,27 @@ class HeldCredential:
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """All that the agent is told, read and checked."""
+class Sketch:
+    """What a gateway is told before an authority knows it: no credential yet, and nobody to
+    believe.
+    """
 
     file: GatewayFile
     folder: Path
     plan: SitePlan
-    credential: HeldCredential
-    anchors: Anchors
     sources: tuple[Source, ...]  # of [[source]], and the receivers that [clock] declares
     timekeepers: tuple[Told, ...]
 
     def path(self, name: str) -> Path:
         return self.folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway(Sketch):
+    """All that the agent is told, read and checked."""
+
+    credential: HeldCredential
+    anchors: Anchors
 
     def place_refusal(self) -> str:
         """Why the record will not take what the plan says of its place; empty when it will."""
@@ -143,31 +151,41 @@ class Gateway:
             return str(fault)
 
 
-def load(path: Path) -> Gateway:
-    """Reads gateway.toml and what it names. Raises ConfigError."""
+def sketch(path: Path) -> Sketch:
+    """Reads gateway.toml and its plan. Raises ConfigError."""
     text = _text(path, path.name)
     file = config.read(text, GatewayFile, path.name)
     folder = path.resolve().parent
     site = _text(folder / file.gateway.plan, file.gateway.plan)
     plan = siteplan.read(site, file.gateway.plan)
-    anchors = _text(folder / file.record.anchors, file.record.anchors)
     sources = [_source(path, text, at, section) for at, section in enumerate(file.source)]
     timekeepers = _clock(path, text, file.clock, sources)
+    vouched = tuple(_vouched(plan, source) for source in sources)
+    found = Sketch(file, folder, plan, vouched, timekeepers)
+    _check_names(found, path.name, text)
+    _check_sources(found, site)
+    return found
+
+
+def load(path: Path) -> Gateway:
+    """Reads gateway.toml and what it names. Raises ConfigError."""
+    sketched = sketch(path)
+    file, folder = sketched.file, sketched.folder
+    anchors = _text(folder / file.record.anchors, file.record.anchors)
     gateway = Gateway(
         file,
         folder,
-        plan,
+        sketched.plan,
+        sketched.sources,
+        sketched.timekeepers,
         read_credential(folder / file.gateway.credential),
         anchor.read(anchors, file.record.anchors),
-        tuple(_vouched(plan, source) for source in sources),
-        timekeepers,
     )
     held = gateway.credential
     if disclosure.match(held.pairs, held.says.digests).keys() < set(held.says.digests):
         text = "does not tell all that it hides: the record takes it whole, or not at all"
         raise ConfigError(file.gateway.credential, "", text)
-    _check_names(gateway, path.name, text)
-    _check_plan(gateway, site)
+    _check_granted(gateway, _text(folder / file.gateway.plan, file.gateway.plan))
     return gateway
 
 
@@ -262,8 +280,8 @@ def _clock(path: Path, text: str, section: ClockSection, sources: list[Source]) 
     return tuple(told)
 
 
-def _check_names(gateway: Gateway, file: str, text: str) -> None:
-    names = [source.name for source in gateway.sources]
+def _check_names(of: Sketch, file: str, text: str) -> None:
+    names = [source.name for source in of.sources]
     for at, name in enumerate(names):
         first = names.index(name)
         if first != at:
@@ -271,28 +289,28 @@ def _check_names(gateway: Gateway, file: str, text: str) -> None:
             raise config.fault_at(text, file, ("source", at, "name"), reason)
 
 
-def _check_plan(gateway: Gateway, text: str) -> None:
-    """The plan names sources that there are, and buses that the credential grants."""
-    file = gateway.file.gateway.plan
-    schemes = {source.name: source.scheme for source in gateway.sources}
+def _check_sources(of: Sketch, text: str) -> None:
+    """The plan names sources that there are."""
+    file = of.file.gateway.plan
+    schemes = {source.name: source.scheme for source in of.sources}
     names = list(schemes)
-    for at, stream in enumerate(gateway.plan.stream):
+    for at, stream in enumerate(of.plan.stream):
         if stream.source not in names:
             reason = f"{stream.source!r} is {config.nearest(stream.source, names)}"
             raise config.fault_at(text, file, ("stream", at, "source"), reason)
         if stream.time_bound_ns is not None and not _takes_bound(schemes[stream.source]):
             reason = f"a source of {schemes[stream.source]!r} takes no such figure; expected: none"
             raise config.fault_at(text, file, ("stream", at, BOUND), reason)
-    for at, bus in enumerate(gateway.plan.mrids()):
-        if bus not in gateway.credential.says.buses:
-            reason = f"{gateway.plan.bus[at].mrid} is {NOT_GRANTED}"
-            raise config.fault_at(text, file, ("bus", at, "mrid"), reason)
-    _check_terminals(gateway, text)
 
 
-def _check_terminals(gateway: Gateway, text: str) -> None:
-    """The plan's terminals are granted, each with its bus and direction."""
+def _check_granted(gateway: Gateway, text: str) -> None:
+    """The credential grants the plan's buses and terminals, each with its bus and direction."""
+    file = gateway.file.gateway.plan
     plan = gateway.plan
+    for at, mrid in enumerate(plan.mrids()):
+        if mrid not in gateway.credential.says.buses:
+            reason = f"{plan.bus[at].mrid} is {NOT_GRANTED}"
+            raise config.fault_at(text, file, ("bus", at, "mrid"), reason)
     for at, stream in enumerate(plan.stream):
         for number, channel in enumerate(stream.channel):
             bus = plan.bus_of(stream, channel)
@@ -302,5 +320,4 @@ def _check_terminals(gateway: Gateway, text: str) -> None:
             if gateway.credential.says.refusal([claim]) is not None:
                 reason = f"{channel.terminal} at {bus.name!r}, direction {channel.direction!r}, is"
                 steps = ("stream", at, "channel", number, "terminal")
-                file = gateway.file.gateway.plan
                 raise config.fault_at(text, file, steps, f"{reason} {NOT_GRANTED}")

@@ -33,6 +33,28 @@ class Typ(IntEnum):
     CLASSIFICATION = 65307
     CHECKPOINT = 65308
     HEADS = 65309
+    REQUEST = 65310
+    ROTATION = 65311
+    ANSWER = 65312
+    BOOK = 65313
+    REPORT = 65314
+
+
+class Act(IntEnum):
+    """What an authority did, as an entry of its book says it."""
+
+    OPENED = 1  # the book, and with it the root key
+    ISSUED = 2  # a credential; it names the one before where it renews
+    REVOKED = 3  # a device key
+    VOUCHED = 4  # for what a revoked key's device sealed before
+
+
+class Revocation(IntEnum):
+    """Why a key was revoked."""
+
+    STOLEN = 1  # somebody else has it, or may have it
+    LOST = 2  # nobody has it any more
+    RETIRED = 3  # its device does another's work, or none
 
 
 class Kind(IntEnum):
@@ -140,6 +162,8 @@ class Event(IntEnum):
     CLOCK_DISAGREES = 16  # the instant of a change is far from its arrival
     CHECK_TRIPPED = 17  # a cross-check (Check) finds a contradiction
     CHECK_CLEARED = 18  # and no longer finds it
+    TEST_BEGAN = 19  # somebody declared a test, such as secondary injection
+    TEST_ENDED = 20  # by word, or because its time was over
 
 
 class Check(IntEnum):
@@ -249,3 +273,8 @@ class Reason(IntEnum):
     TERMINAL_NOT_GRANTED = 104  # another terminal, node or direction than the credential's
     VALUE_INVALID = 105  # NaN, 0x8000 or a sentinel in place of a value
     PLACE_NOT_GRANTED = 106  # another position than the credential's
+    ROTATION_NOT_GRANTED = 107  # no rotation leads from the key before to this one
+    BOOK_CHAIN = 108  # an entry that does not continue its authority's book
+    BOOK_FORKED = 109  # another entry has this number
+    OTHER_REQUEST = 110  # an answer to another request than one's own
+    CLOCK_UNSET = 111  # an instant of before this software was written

@@ -7,7 +7,10 @@ NumericDate in s, UTC.
 1. Buses and terminals are CIM mRIDs (UUIDs, 16 bytes), which tell nothing by themselves. A terminal
    is granted with its bus and with the direction that counts as positive: the sign of a power is
    part of what is vouched for.
-2. Where that is (site, position of the antenna and how it was found, cable, the names of each bus
+2. The first key of a device has no rotation. A later one names the rotation (evidence.rotation) in
+   which the key before agreed, and is the same device: the old key alone makes no credential, and
+   the authority alone does not hand over.
+3. Where that is (site, position of the antenna and how it was found, cable, the names of each bus
    and its offset from the antenna) are salted hashes (evidence.disclosure).
 """
 
@@ -24,11 +27,11 @@ from evidence.merkle import HASH_BYTES
 # RFC 8392 4 and RFC 8747 3.1; below -65536 is for private use (IANA CWT Claims).
 _ISS, _SUB, _EXP, _NBF, _CTI, _CNF = 1, 2, 4, 5, 7, 8
 _ROLE, _SITE, _POSITION, _BUSES = -65537, -65538, -65539, -65540
-_TERMINALS, _SURVEY, _ANTENNA = -65541, -65542, -65543
+_TERMINALS, _SURVEY, _ANTENNA, _ROTATION = -65541, -65542, -65543, -65544
 _CLAIMS = frozenset(
     {
         *(_ISS, _SUB, _EXP, _NBF, _CTI, _CNF, _ROLE, _SITE, _POSITION, _BUSES),
-        *(_TERMINALS, _SURVEY, _ANTENNA),
+        *(_TERMINALS, _SURVEY, _ANTENNA, _ROTATION),
     }
 )
 _COSE_KEY = 1
@@ -79,6 +82,7 @@ class Credential:
     survey: bytes | None = None  # how the position was found
     antenna: bytes | None = None  # cable and splitter
     named: tuple[Named, ...] = ()
+    rotation: bytes | None = None  # name of the statement by which the key before hands over
 
     def payload(self) -> bytes:
         claims: dict[int, Any] = {
@@ -95,6 +99,7 @@ class Credential:
             _TERMINALS: self.terminals,
             _SURVEY: self.survey,
             _ANTENNA: self.antenna,
+            _ROTATION: self.rotation,
         }
         return cbor.encode(claims)
 
@@ -158,6 +163,7 @@ def read(payload: bytes) -> Credential:
         shape.optional(claims[_SURVEY], shape.blob, "survey", HASH_BYTES),
         shape.optional(claims[_ANTENNA], shape.blob, "antenna", HASH_BYTES),
         tuple(bus for bus in buses if bus.names is not None or bus.offset is not None),
+        shape.optional(claims[_ROTATION], shape.blob, "rotation", HASH_BYTES),
     )
 
 

@@ -5,10 +5,14 @@
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from evidence import config
+from evidence.config import ConfigError
+
+Now = Callable[[], int]  # ns since 1970, UTC: handed to each command
 
 
 class UsageError(Exception):
@@ -43,3 +47,31 @@ def parsed(
             found = config.nearest(rest[0].split("=")[0], command.options())
         raise UsageError(f"{command.prog}: {rest[0]!r} is {found}")
     return asked
+
+
+def only(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """What was typed, for a program of one command. Raises UsageError."""
+    asked, rest = parser.parse_known_args(argv)
+    if rest:
+        found = f"one argument too many; see {parser.prog} --help"
+        if rest[0].startswith("-"):
+            found = config.nearest(rest[0].split("=")[0], parser.options())
+        raise UsageError(f"{parser.prog}: {rest[0]!r} is {found}")
+    return asked
+
+
+def whole(what: str, text: str) -> int:
+    """A whole number that was typed. Raises UsageError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise UsageError(f"{what} {text!r}: expected a whole number")
+    return int(text)
+
+
+def content(path: Path) -> str:
+    """The text of a file that was named. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(str(path), "", "is not UTF-8 text") from fault

@@ -5,17 +5,23 @@
 2. What came from elsewhere is printed with its control characters made visible.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
+from agent import config as agent_config
 from agent.config import HeldCredential
 from evidence import anchor, cbor, cose, disclosure, position, shape
 from evidence.anchor import Authorities
 from evidence.code import ALG_ED25519
 from evidence.credential import Credential
+from evidence.leap import NS
 from evidence.position import Position
 from evidence.refusal import EvidenceError
+from provisioning.argument import Now, Parser, content, only
 
 _DAY_S = 86_400
 _SENSE = {0: "direction unknown", 1: "positive in", -1: "positive out"}
@@ -36,6 +42,24 @@ class Shown:
     position: Position | None
     names: dict[bytes, str]
     signed: bool | None
+
+
+def run(argv: Sequence[str], now: Now) -> int:
+    """`gridseal-provision show`. Raises UsageError, ConfigError."""
+    about = "Says in words what a credential says."
+    show = Parser(prog="gridseal-provision show", description=about, allow_abbrev=False)
+    add = show.add_argument
+    add("file", type=Path, metavar="FILE", help="a credential, such as credential.cbor")
+    add("--anchors", type=Path, metavar="FILE", help="check its signature by these")
+    add("--json", action="store_true", help="one JSON object instead of words")
+    asked = only(show, argv)
+    authorities = None
+    if asked.anchors is not None:
+        authorities = anchor.read(content(asked.anchors), str(asked.anchors)).authorities
+    shown = read(agent_config.read_credential(asked.file), authorities)
+    now_s = now() // NS
+    print(json.dumps(told(shown, now_s)) if asked.json else "\n".join(lines(shown, now_s)))
+    return 0
 
 
 def read(held: HeldCredential, authorities: Authorities | None) -> Shown:
@@ -93,6 +117,32 @@ def lines(shown: Shown, now_s: int) -> list[str]:
         for one in says.terminals
     ]
     return [*text, f"Terminals    {len(terminals)}", *terminals]
+
+
+def told(shown: Shown, now_s: int) -> dict[str, object]:
+    """The same as an object for programs."""
+    says = shown.says
+    return {
+        "issuer": says.issuer,
+        "signed_by": shown.kid.hex(),
+        "signature_good": shown.signed,
+        "subject": says.subject,
+        "role": says.role,
+        "fingerprint": says.key.fingerprint,
+        "not_before_s": says.not_before_s,
+        "expires_s": says.expires_s,
+        "validity": validity(says, now_s),
+        "site": shown.site,
+        "position": None if shown.position is None else list(shown.position[:4]),
+        "buses": [str(UUID(bytes=bus)) for bus in says.buses],
+        "terminals": [
+            {"terminal": str(UUID(bytes=one.terminal)), "bus": str(UUID(bytes=one.node))}
+            | {"direction": one.direction}
+            for one in says.terminals
+        ],
+        "names": {str(UUID(bytes=bus)): names for bus, names in shown.names.items()},
+        "name": shown.name.hex(),
+    }
 
 
 def instant(seconds: int) -> str:

@@ -18,7 +18,7 @@ from drivers.keystore import uri
 from drivers.keystore.uri import Ask, KeyStoreError
 from evidence.code import ALG_ED25519
 from evidence.key import PublicKey
-from provisioning.argument import Parser, check_command, parsed
+from provisioning.argument import Now, Parser, check_command, parsed
 
 PROG = "gridseal-provision key"
 _TERMINAL = "/dev/tty"
@@ -31,9 +31,10 @@ _URIS = """\
 A PIN: pin-source=credential:NAME (systemd's), file:PATH (mode 0600), or ask."""
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], now: Now) -> int:
     """What was typed after `key`. Raises UsageError, KeyStoreError."""
     parser, commands = _parsers()
+    argv = argv or ["--help"]
     check_command(parser, commands, argv)
     asked = parsed(parser, commands, argv)
     ask = asker()

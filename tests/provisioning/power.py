@@ -67,6 +67,23 @@ class CutDisk(SystemDisk):
         ]
         self._changed(target, lambda path: path.rename(source))
 
+    def rename_file(self, source: Path, target: Path) -> None:
+        self._step()
+        kept = self.attic / str(self.steps)
+        if target.exists():
+            os.link(target, kept)
+        super().rename_file(source, target)
+
+        def undo(path: Path) -> None:
+            path.rename(source)
+            if kept.exists():
+                os.link(kept, path)
+
+        self._unsynced = [
+            change for change in self._unsynced if change[:2] != (source.parent, source.name)
+        ]
+        self._changed(target, undo)
+
     def remove(self, path: Path) -> None:
         self._step()
         kept = self.attic / str(self.steps)

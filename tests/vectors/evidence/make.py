@@ -150,6 +150,7 @@ BUSES = [seeded("bus 1", 16), seeded("bus 2", 16)]
 SITE = hidden("site", b"Substation North")
 POSITION = hidden("position", b"a position")
 SURVEY, ANTENNA = hidden("survey", b"RTK"), hidden("antenna", b"a cable")
+ROTATION = hashlib.sha256(b"the rotation of a key").digest()
 NAMES, OFFSET = hidden("names", b"North 345, an EIC"), hidden("offset", b"east of it")
 TERMINALS = [[seeded("terminal", 16), BUSES[0], -1], [seeded("terminal 2", 16), BUSES[1], 0]]
 
@@ -172,6 +173,7 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
         -65541: [],
         -65542: SURVEY if position else None,
         -65543: ANTENNA if position else None,
+        -65544: ROTATION if position else None,
     }
     if position:
         claims[-65540] = [[BUSES[0], NAMES, OFFSET], [BUSES[1], None, None]]
@@ -190,6 +192,7 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
         "terminals": [],
         "survey": claims[-65542],
         "antenna": claims[-65543],
+        "rotation": claims[-65544],
         "named": [{"node": BUSES[0], "names": NAMES, "offset": OFFSET}] if position else [],
     }
     for values in claims[-65541]:
