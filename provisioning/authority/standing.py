@@ -58,7 +58,8 @@ class Register:
         """How a credential stands now."""
         revoked = self.revoked.get(bytes.fromhex(row.says.key.fingerprint))
         if revoked is not None and isinstance(revoked.what, Revoked):
-            return Standing(row, REVOKED, f"{revoked.what.why.name.lower()}, entry {revoked.number}")
+            why = revoked.what.why.name.lower()
+            return Standing(row, REVOKED, f"{why}, entry {revoked.number}")
         after = self.successor(row.says.key)
         if after is not None:
             return Standing(row, HANDED_OVER, f"to key {after.says.key.fingerprint[:16]}")
