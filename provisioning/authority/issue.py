@@ -108,7 +108,7 @@ def answered(
     )
     encoded = cose.sign(Typ.ANSWER, answer.payload(), keys.root)
     parcel.pack(encoded)  # what is entered can be handed over
-    asking = Asking(asked.name, says.challenge, says.tai)
+    asking = Asking(asked.name, says.challenge, says.tai, says.rotation)
     row = issued.of_answer(encoded, found.before, asking)
     of.issue(row, now_tai, keys.root)
     return row
