@@ -34,7 +34,7 @@ CREDENTIAL_BYTES_MAX = 1024 * 1024
 BOUND = "time_bound_ns"  # an option of those schemes whose frames may not say it
 NOT_GRANTED = (
     "not granted by the credential; the authority makes a new one of this plan:"
-    " gridseal-provision grant"
+    " gridseal-provision authority renew"
 )
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
