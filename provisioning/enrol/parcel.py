@@ -1,5 +1,5 @@
 """A request or an answer as one small file: four bytes that say what it is, then the statement,
-compressed (zlib, RFC 1950).
+compressed (zlib, RFC 1950). Or the texts of its QR codes, as they were scanned.
 
 1. What is inflated is bounded before it is there: a file of a few bytes cannot ask for gigabytes.
 2. What is no such file, cut short, damaged, or with something behind it, is a RequestError that
@@ -10,6 +10,7 @@ Pure: bytes in, bytes out.
 
 import zlib
 
+from provisioning.enrol import part
 from provisioning.source import RequestError
 
 MAGIC = b"GSE1"
@@ -29,7 +30,9 @@ def pack(encoded: bytes) -> bytes:
 
 
 def unpack(data: bytes) -> bytes:
-    """The statement in a file. Raises RequestError."""
+    """The statement in a file, or in a text of scanned parts. Raises RequestError."""
+    if part.is_text(data) and data[: len(MAGIC)] != MAGIC:
+        data = part.joined(data)
     if data[: len(MAGIC)] != MAGIC:
         text = "this is no request and no answer of gridseal-provision"
         raise RequestError(f"{text}: it begins with {data[:4].hex() or 'nothing'}")
