@@ -203,8 +203,8 @@ def load(path: Path) -> Gateway:
 
 
 def read_credential(path: Path) -> HeldCredential:
-    """The credential file: [statement, [[salt, value], ...]], and for a key that another handed over
-    to, [[rotation, statement before, [[salt, value], ...]], ...]. Raises ConfigError.
+    """The credential file: [statement, [[salt, value], ...]]; where another key handed over to this
+    one, then [[rotation, statement before, [[salt, value], ...]], ...]. Raises ConfigError.
 
     Whether the authority signed it is for whoever relies on it to check; the agent only has to know
     what it says.

@@ -30,7 +30,10 @@ _KEY = "gateway.key_before"
 
 
 def read(says: Credential, rest: Sequence[Any]) -> tuple[Handover, ...]:
-    """What stands behind a credential in its file: its chain, newest first. Raises EvidenceError."""
+    """What stands behind a credential in its file: its chain, newest first.
+
+    Raises EvidenceError.
+    """
     (rows,) = shape.array(rest, "credential file", 1)
     found: list[Handover] = []
     for row in shape.array(rows, "keys before"):

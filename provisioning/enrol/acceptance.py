@@ -2,7 +2,7 @@
 
 1. Credential, anchors and certificates come under names that are not there yet; gateway.toml names
    them, and the key. Until it is renamed all is as it was.
-2. The folder is read by the agent's own reader as it will be, elsewhere, before anything is written.
+2. The agent's own reader reads the folder as it will be, elsewhere, before anything is written.
 3. A key that hands over stays named (key_before): a store that was away may have runs to sign.
 4. After a power cut the same command goes on: what was written already is taken as it is, and a
    change that holds is not made twice.
@@ -64,9 +64,10 @@ def apply(folder: Path, made: Change, disk: Disk | None = None) -> None:
     pending.forget(folder, disk)
 
 
-def holds(of: Place, name: bytes) -> bool:
-    """Whether the gateway has this credential already, as after a power cut."""
-    return of.held is not None and of.held.name == name
+def holds(of: Place, asked: Pending, judged: Judged) -> bool:
+    """Whether a rotation was made already, and a power cut left its request standing."""
+    rotated = asked.request.rotation is not None and asked.uri == of.sketch.file.gateway.key
+    return rotated and of.held is not None and of.held.name == judged.held.name
 
 
 def _credential(of: Place, asked: Pending, judged: Judged) -> bytes:

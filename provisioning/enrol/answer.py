@@ -39,8 +39,9 @@ ANCHORS = "anchors.toml in the answer"
 # Of a fingerprint that is read out by telephone: 128 bits, which nobody finds a second key for.
 FINGERPRINT_DIGITS_MIN = 32
 _AGAIN = "gridseal-provision enrol request"
-# Gives the fingerprint that somebody compared; called only where nothing else says whom to believe.
-Vouch = Callable[[], str]
+# Given the fingerprint of the key that is said to have signed, gives the one that was compared by
+# another way; asked only where nothing else says whom to believe.
+Vouch = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _authority(
     if found is None:
         text = "the answer does not say whose key signed it, and this gateway believes nobody yet"
         raise RequestError(f"{Reason.UNKNOWN_AUTHORITY.name.lower()}: {text}")
-    compared = re.sub(r"[\s:.-]", "", vouch()).lower()
+    compared = re.sub(r"[\s:.-]", "", vouch(found.key.fingerprint)).lower()
     if len(compared) < FINGERPRINT_DIGITS_MIN or re.search("[^0-9a-f]", compared):
         text = f"a fingerprint has 64 hex digits; give {FINGERPRINT_DIGITS_MIN} of them at least"
         raise RequestError(f"{text}, from the first, as the authority reads them out")
@@ -133,7 +134,8 @@ def _answered(asked: Pending | None, answer: Answer) -> Pending:
         text = "no request waits here: it was answered already, or never made"
         raise RequestError(f"{name}: {text}; to ask: {_AGAIN}")
     if asked.name != answer.request:
-        here = f"the one that waits was made at {credential.instant(BUILT_IN.utc_ns(asked.request.tai) // NS)}"
+        at = credential.instant(BUILT_IN.utc_ns(asked.request.tai) // NS)
+        here = f"the one that waits was made at {at}"
         text = f"it answers another request: an earlier one, or another gateway's; {here}"
         raise RequestError(f"{name}: {text}, and only its answer is taken")
     return asked
@@ -147,7 +149,9 @@ def _check_fits(of: Place, asked: Pending, says: Credential, now_s: int) -> None
         raise RequestError(f"the credential is for another key, {key}, than the one that asked")
     if (says.subject, says.role) != (request.subject, request.role):
         was = f"{says.subject!r}, as {says.role}"
-        raise RequestError(f"the credential is for {was}; asked: {request.subject!r}, {request.role}")
+        raise RequestError(
+            f"the credential is for {was}; asked: {request.subject!r}, {request.role}"
+        )
     wanted = of.held.says.rotation if of.held is not None else None
     if request.rotation is not None:
         wanted = cose.read_statement(request.rotation, Typ.ROTATION).name

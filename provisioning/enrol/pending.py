@@ -51,9 +51,9 @@ def read(folder: Path) -> Pending | None:
         encoded, uri = shape.array(cbor.decode(data), "pending request", 2)
         return of(shape.blob(encoded, "request"), shape.text(uri, "key"))
     except EvidenceError as fault:
-        raise RequestError(f"{path}: {fault}; make another: gridseal-provision enrol request") from (
-            fault
-        )
+        raise RequestError(
+            f"{path}: {fault}; make another: gridseal-provision enrol request"
+        ) from (fault)
 
 
 def keep(folder: Path, pending: Pending, disk: Disk) -> None:

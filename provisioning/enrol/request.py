@@ -36,7 +36,7 @@ GATEWAY = "gateway.toml"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A gateway's folder as enrolment sees it. `held`: the credential that it has, if it has one."""
+    """A gateway's folder as enrolment sees it. `held`: the credential that it has, if any."""
 
     folder: Path
     sketch: Sketch
@@ -78,28 +78,41 @@ def asked(of: Place, role: str, now_ns: int, random: Random, ask: Ask | None) ->
     return _pending(of, told, device, role, None, at, random)
 
 
-def rotated(
-    of: Place, to: str, now_ns: int, random: Random, ask: Ask | None
-) -> Pending:
+def current(of: Place, waits: Pending, role: str, now_ns: int) -> bool:
+    """Whether a request that waits still asks for what would be asked now. Raises RequestError."""
+    tai(now_ns)
+    asks, held = waits.request, of.held.name if of.held is not None else None
+    plan = of.sketch.path(of.sketch.file.gateway.plan).read_bytes()
+    own = asks.rotation is not None or waits.uri == of.sketch.file.gateway.key
+    return (asks.plan, asks.credential, own) == (plan, held, True) and role in ("", asks.role)
+
+
+def rotated(of: Place, to: str, now_ns: int, random: Random, ask: Ask | None) -> Pending:
     """A request by a next key, to which the gateway's key hands over. `to`: its URI.
 
     Raises RequestError, KeyStoreError.
     """
-    at = tai(now_ns)
+    at, held = tai(now_ns), check_rotates(of, to, now_ns)
+    old = keystore.open_signer(of.sketch.file.gateway.key, of.folder, ask)
+    if old.public != held.says.key:
+        raise RequestError("the gateway's key is another than its credential is for")
+    new = keystore.open_signer(to, of.folder, ask)
+    if new.public == old.public:
+        raise RequestError(f"{keystore.shown(to)} is the very key that is to hand over")
+    over = rotation.rotation(held.name, new, at)
+    encoded = cose.sign(Typ.ROTATION, over.payload(), old)
+    return _pending(of, to, new, "", encoded, at, random)
+
+
+def check_rotates(of: Place, to: str, now_ns: int) -> HeldCredential:
+    """What can be said before the next key is made; whose credential it is. Raises RequestError."""
+    tai(now_ns)
     if of.held is None:
         text = "has no credential yet, and so no key that could hand over"
         raise RequestError(f"{of.folder} {text}; type: gridseal-provision enrol request")
     if to == of.sketch.file.gateway.key:
         raise RequestError(f"{keystore.shown(to)} is the key that the gateway has; name another")
-    old = keystore.open_signer(of.sketch.file.gateway.key, of.folder, ask)
-    if old.public != of.held.says.key:
-        raise RequestError("the gateway's key is another than its credential is for")
-    new = keystore.open_signer(to, of.folder, ask)
-    if new.public == old.public:
-        raise RequestError(f"{keystore.shown(to)} is the very key that is to hand over")
-    over = rotation.rotation(of.held.name, new, at)
-    encoded = cose.sign(Typ.ROTATION, over.payload(), old)
-    return _pending(of, to, new, "", encoded, at, random)
+    return of.held
 
 
 def _pending(

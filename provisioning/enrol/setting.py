@@ -1,5 +1,4 @@
-"""Settings of gateway.toml changed in its text, so that comments and whatever else stands there stay
-as they are.
+"""Settings of gateway.toml changed in its text: comments and whatever else stands there stay.
 
 1. What comes out is read back: it says what the old text said, but for the settings that were to be
    changed. A text in which that cannot be done line by line is refused, with what to write by hand.
@@ -38,7 +37,9 @@ def changed(text: str, settings: Settings, file: str) -> str:
     except ValueError:
         found = {}
     if found != wanted:
-        told = "; ".join(f"[{at}] {key} = {_written(value)}" for (at, key), value in settings.items())
+        told = "; ".join(
+            f"[{at}] {key} = {_written(value)}" for (at, key), value in settings.items()
+        )
         raise ConfigError(file, "", f"cannot be changed as it is written; write by hand: {told}")
     return made
 

@@ -8,6 +8,7 @@ The only file of this folder that loads `cryptography`.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
@@ -64,7 +65,7 @@ def check(path: Path, certificates: Sequence[bytes], now_ns: int) -> None:
             span = f"{credential.instant(first)} to {credential.instant(last)}"
             here = f"this machine's clock says {credential.instant(now_s)}"
             raise RequestError(f"a certificate in the answer is for {span}; {here}")
-    for one, issuer in zip(found, found[1:], strict=False):
+    for one, issuer in pairwise(found):
         try:
             one.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature) as fault:
