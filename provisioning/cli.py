@@ -26,6 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "authority": ("provisioning.authority.command", "the utility's side: issue, renew, revoke"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
+    "new": ("provisioning.enrol.new", "make a gateway's folder before an authority knows it"),
+    "enrol": (
+        "provisioning.enrol.command",
+        "ask an authority for a credential, and take its answer",
+    ),
+    "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.
