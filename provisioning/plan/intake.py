@@ -1,4 +1,4 @@
-"""Files of other people, opened within bounds: in pieces, and out of an archive without unpacking it.
+"""Files of other people, opened within bounds: in pieces, and out of an archive without unpacking.
 
 1. A file that is larger than it may be is refused before a byte of it is read; what an archive says
    of its sizes is not believed, and what comes out is counted by whoever reads.
