@@ -26,6 +26,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
+    "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
+    "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
+    "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.
@@ -74,3 +77,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         for name, (_, text) in COMMANDS.items()
     }
     return parser, commands
+
+
+if __name__ == "__main__":
+    sys.exit(main())
