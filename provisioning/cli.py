@@ -32,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "ask an authority for a credential, and take its answer",
     ),
     "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
+    "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
+    "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
+    "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.
@@ -80,3 +83,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         for name, (_, text) in COMMANDS.items()
     }
     return parser, commands
+
+
+if __name__ == "__main__":
+    sys.exit(main())
