@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
+    "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
+    "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.

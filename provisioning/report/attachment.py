@@ -22,7 +22,7 @@ from evidence.handover import FILE_BYTES_MAX
 
 NAME = "handover.json"
 PDF_BYTES_MAX = 32 * 1024 * 1024  # sixty times what a report is meant to take
-_HEAD = b"%PDF-"
+HEAD = b"%PDF-"
 _TAIL_BYTES = 2048  # of a file: its trailer and what points to it
 _STARTXREF = re.compile(rb"startxref\n(\d{1,10})\n%%EOF\n\Z")
 _TRAILER = re.compile(rb"trailer\s*<<(.*?)>>\s*startxref", re.DOTALL)
@@ -34,6 +34,10 @@ _UPDATE_XREF = re.compile(rb"xref\n(\d{1,7}) 1\n(\d{10}) 00000 n \n")
 
 class PdfError(ValueError):
     """A PDF that is not as this writes it, in words."""
+
+
+class ChangedError(PdfError):
+    """One that is as this writes it, but for what was changed since."""
 
 
 class Parts(NamedTuple):
@@ -71,7 +75,7 @@ def attach(drawn: bytes, content: bytes) -> bytes:
 
 def detach(data: bytes) -> Parts:
     """The attachment of a file that `attach` made, to the byte (rule 3). Raises PdfError."""
-    if not data.startswith(_HEAD):
+    if not data.startswith(HEAD):
         raise PdfError("is no PDF")
     if len(data) > PDF_BYTES_MAX:
         raise PdfError(f"{len(data)} bytes; a report has at most {PDF_BYTES_MAX}")
@@ -86,7 +90,7 @@ def detach(data: bytes) -> Parts:
     packed = data[opened + 7 : at - len(b"\nendstream\nendobj\n")] if opened >= 0 else b""
     content = _unpacked(packed)
     if not 0 < start < at or _update(data[:start], packed, len(content)) != data[start:]:
-        raise PdfError("something in it was changed behind the drawn pages")
+        raise ChangedError("something in it was changed behind the drawn pages")
     return Parts(start, content)
 
 
@@ -97,7 +101,7 @@ def _update(drawn: bytes, packed: bytes, size: int) -> bytes:
     told = trailer.group(1) if trailer else b""
     found = [pattern.search(told) for pattern in (_ID, *_NUMBERS)]
     if end is None or len(empty) != 1 or None in found:
-        raise PdfError("its pages are not as this draws them")
+        raise ChangedError("its pages are not as they are drawn")
     number, (first, info, root, objects) = empty[0], (one.group(1) for one in found if one)
     body = b"%b 0 obj\n<< /Type /EmbeddedFile /Subtype /application#2Fjson" % number
     body += b" /Filter /FlateDecode /Length %d /Params << /Size %d >> >>\n" % (len(packed), size)
@@ -115,7 +119,7 @@ def _unpacked(packed: bytes) -> bytes:
     try:
         content = unpacker.decompress(packed, FILE_BYTES_MAX)
     except zlib.error as fault:
-        raise PdfError(f"its attachment cannot be unpacked: {fault}") from fault
+        raise ChangedError(f"its attachment cannot be unpacked: {fault}") from fault
     if not unpacker.eof or unpacker.unused_data:
-        raise PdfError("its attachment is cut short, or longer than a report")
+        raise ChangedError("its attachment is cut short, or longer than a report")
     return content

@@ -1,4 +1,4 @@
-"""Phasors as they are drawn: voltages and currents around one centre, told apart in black and white.
+"""Phasors as they are drawn: voltages and currents around one centre, told apart without colour.
 
 1. Angles are the device's own, counted from the right, counter-clockwise, as phasors turn. Voltages
    are whole lines with filled heads, currents broken ones with open heads; nothing is told by
@@ -117,7 +117,9 @@ class Diagram(Flowable):  # type: ignore[misc]
             share = 1.0 if one.phasor.quantity == "voltage" else _INNER
             value = one.value or 0
             tips.append((one, value / longest[one.phasor.quantity] * share * radius))
-        for (one, tip), angle in zip(tips, spread([cmath.phase(tip) for _, tip in tips]), strict=True):
+        for (one, tip), angle in zip(
+            tips, spread([cmath.phase(tip) for _, tip in tips]), strict=True
+        ):
             _draw_phasor(canvas, tip, one.phasor.quantity == "voltage")
             _draw_label(canvas, one, tip, cmath.rect(radius + 12, angle))
 

@@ -170,7 +170,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     check: Text
     of: Text
-    word: Literal["ok", "waived", "cannot tell", "fault"]
+    word: Word
     figure: Text
     needs: Text
     todo: Text
@@ -277,3 +277,8 @@ def _plain(value: Decimal) -> str:
 def check(outcome: Outcome) -> Check:
     """An outcome as a report has it."""
     return msgspec.convert(outcome.told(), Check)
+
+
+def outcome(check: Check) -> Outcome:
+    """A check as the pre-flight had it."""
+    return Outcome(**msgspec.structs.asdict(check))

@@ -21,7 +21,9 @@ def report_text(number: str) -> str:
 
 def draw(canvas: Canvas, text: str, x: float, y: float, size: float) -> None:
     """A code of `size` points, quiet zone included, its lower left corner at (x, y)."""
-    rows = [bytes(row) for row in segno.make(text, error="m", micro=False, boost_error=False).matrix]
+    rows = [
+        bytes(row) for row in segno.make(text, error="m", micro=False, boost_error=False).matrix
+    ]
     module = size / (len(rows) + 2 * QUIET)
     canvas.saveState()
     canvas.setFillGray(0)

@@ -88,7 +88,7 @@ def _canvas_of(number: str) -> type[Canvas]:
             attachment.prepare(self._doc)
             self._pages: list[dict[str, Any]] = []
 
-        def showPage(self) -> None:  # noqa: N802 - reportlab's name
+        def showPage(self) -> None:
             self._pages.append(dict(self.__dict__))
             self._startPage()
 
@@ -174,8 +174,7 @@ def _pieces(row: Sequence[str], widths: Sequence[float]) -> list[list[str]]:
 
 def _checks(report: Report, width: float) -> list[Flowable]:
     rows = [
-        (check.word.upper() if check.word == "fault" else check.word, check.check, check.of)
-        + (summary.said(check),)
+        (summary.shown(check.word), check.check, check.of, summary.said(check))
         for check in summary.ordered(report.checks)
     ]
     table = _table(("result", "check", "of", "what was found"), rows, (10, 18, 20, 52), width)
@@ -258,7 +257,10 @@ def _names(report: Report, width: float) -> list[Flowable]:
             ("credential", credential.name),
             ("issued", f"by {credential.issuer} to {credential.subject}, as {credential.role}"),
             ("valid", f"{credential.not_before} to {credential.expires}"),
-            ("follows", f"rotation {credential.rotation}" if credential.rotation else "no other key"),
+            (
+                "follows",
+                f"rotation {credential.rotation}" if credential.rotation else "no other key",
+            ),
             ("authority", f"{by.name}, key {by.fingerprint}" if by else "NOT one of the anchors"),
         ]
     story = [*_head("Site, key and credential"), _table((), rows, (18, 82), width)]

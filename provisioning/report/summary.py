@@ -1,5 +1,5 @@
-"""The first page: what a supervisor reads. Whether it passed, where, whose key, who vouches, what is
-still to be done, and two lines to sign.
+"""The first page, which a supervisor reads: whether it passed, where, whose key, who vouches, what
+is still to be done, and two lines to sign.
 
 1. It is one page, whatever there is to say: what does not fit says that it stands behind in full.
 2. The result is told by a word and by its frame: black on white where it passed, white on black
@@ -84,7 +84,12 @@ class _Pen:
 
 
 def ordered(checks: Sequence[Check]) -> list[Check]:
-    return sorted(checks, key=lambda check: ORDER.index(Word(check.word)))
+    return sorted(checks, key=lambda check: ORDER.index(check.word))
+
+
+def shown(word: Word) -> str:
+    """The word of an outcome; a fault's is not to be overlooked."""
+    return word.upper() if word == Word.FAULT else str(word)
 
 
 def counted(report: Report) -> str:
@@ -216,8 +221,7 @@ def _draw_to_do(pen: _Pen, report: Report) -> None:
     for check in left[:_TO_DO_MAX]:
         if not pen.room(4, 8):
             break
-        word = check.word.upper() if check.word == Word.FAULT else check.word
-        pen.text(f"{word}: {subject(check)}: {said(check)}", PLAIN, 8, 2)
+        pen.text(f"{shown(check.word)}: {subject(check)}: {said(check)}", PLAIN, 8, 2)
         drawn += 1
     if drawn < len(left):
         pen.text(f"and {len(left) - drawn} more, behind", BOLD, 8, 1)

@@ -31,30 +31,50 @@ TAI = 1_795_392_037_000_000_000
 UTC = "2026-11-23T00:00:00Z"
 LONG = "A name that goes on and on " * 9 + "and ends here"
 UGLY = "\u202eevil\u202c <b>&amp;</b> \x1b[31m\x07 \u05e9\u05dc\u05d5\u05dd"
+TURNS = (("A", 0), ("B", -120), ("C", 120))
 CHANNELS = [
-    *((f"V{phase}", "voltage", phase, 199_186.2, turn) for phase, turn in zip("ABC", (0, -120, 120), strict=True)),
-    *((f"I{phase}", "current", phase, 843.25, turn - 25) for phase, turn in zip("ABC", (0, -120, 120), strict=True)),
+    *((f"V{phase}", phase, 199_186.2, turn) for phase, turn in TURNS),
+    *((f"I{phase}", phase, 843.25, turn - 25) for phase, turn in TURNS),
 ]
 
 
-def phasor(name: str, quantity: str, phase: str, magnitude: float, degrees: float) -> Phasor:
-    unit = "V" if quantity == "voltage" else "A"
+def phasor(name: str, phase: str, magnitude: float, degrees: float) -> Phasor:
+    """A voltage, where its name begins with V; else a current."""
     turned = math.degrees(cmath.phase(cmath.rect(1, math.radians(degrees))))
-    return Phasor(
-        name, quantity, phase, decimal(magnitude), unit, decimal(turned), "North 345", ""  # type: ignore[arg-type]
-    )
+    size, angle = decimal(magnitude), decimal(turned)
+    if name.startswith("V"):
+        return Phasor(name, "voltage", phase, size, "V", angle, "North 345", "")
+    return Phasor(name, "current", phase, size, "A", angle, "North 345", "")
 
 
 def source(name: str = "pmu-a", phasors: Sequence[Phasor] | None = None) -> Source:
     found = [phasor(*one) for one in CHANNELS] if phasors is None else list(phasors)
     return Source(
-        name, "pmu/7", "c37118+tcp", "STATION A", 7, str(TAI), UTC, 1000, ["locked", "traceable"],
-        (60, 1), "59.998", "60.0012", "-0.01", found, [], 300, [], "",
+        name,
+        "pmu/7",
+        "c37118+tcp",
+        "STATION A",
+        7,
+        str(TAI),
+        UTC,
+        1000,
+        ["locked", "traceable"],
+        (60, 1),
+        "59.998",
+        "60.0012",
+        "-0.01",
+        found,
+        [],
+        300,
+        [],
+        "",
     )
 
 
 def report(
-    sources: Sequence[Source] = (), checks: Sequence[Check] | None = None, site: str = "Oklaunion",
+    sources: Sequence[Source] = (),
+    checks: Sequence[Check] | None = None,
+    site: str = "Oklaunion",
     technician: str = "J. Doe",
 ) -> Report:
     public = KEY.public
@@ -62,7 +82,12 @@ def report(
     return Report(
         1,
         Made(technician, str(TAI), UTC, True),
-        Site(site, "site.toml", hashlib.sha256(b"").hexdigest(), Survey("46.948", "7.4474", "600", "0.5", "RTK")),
+        Site(
+            site,
+            "site.toml",
+            hashlib.sha256(b"").hexdigest(),
+            Survey("46.948", "7.4474", "600", "0.5", "RTK"),
+        ),
         Gateway("gw-1", "file:device.key", "https://record.example:8443"),
         Key("Ed25519", public.raw.hex(), public.kid.hex(), public.fingerprint),
         None,
@@ -76,14 +101,25 @@ def report(
 def ugly(sources: int = 40, checks: int = 200, phasors: int = 12) -> Report:
     """Large, with names of 256 characters, markup, control characters, right to left."""
     name = (UGLY + LONG)[:256]
-    some = [phasor(f"{name[:250]}{at}", ("voltage", "current")[at // 3 % 2], "ABC"[at % 3], 1000.5 + at, -120 * at)
-            for at in range(phasors)]
+    some = [
+        phasor(f"{'VVVIII'[at % 6]}{name[:250]}{at}", "ABC"[at % 3], 1000.5 + at, -120 * at)
+        for at in range(phasors)
+    ]
     words = list(Word)
     found = [
         document.check(
-            Outcome(f"check-{at}", f"pmu-{at}/{name}"[:256], words[at % 4], LONG, "needs " + LONG, UGLY,
-                    *(("Ann", LONG) if words[at % 4] == Word.WAIVED else ("", "")))
+            Outcome(
+                f"check-{at}",
+                f"pmu-{at}/{name}"[:256],
+                words[at % 4],
+                LONG,
+                "needs " + LONG,
+                UGLY,
+                *(("Ann", LONG) if words[at % 4] == Word.WAIVED else ("", "")),
+            )
         )
         for at in range(checks)
     ]
-    return report([source(f"pmu-{at} {name}"[:256], some) for at in range(sources)], found, name, name)
+    return report(
+        [source(f"pmu-{at} {name}"[:256], some) for at in range(sources)], found, name, name
+    )
