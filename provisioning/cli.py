@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
     "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
     "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
+    "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
+    "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.
