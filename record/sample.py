@@ -27,7 +27,7 @@ from evidence.verdict import Verdict
 from record.booked import booked
 from record.channel import channels_of, names_of
 from record.known import Known, KnownDescriptor
-from record.leaning import Leaning, fixes_of, verdict_of
+from record.leaning import Leaning, fixes_of, test_of, verdict_of
 from record.lookup import Lookup, Seen, name_of
 from record.standing import Grade, standing
 from record.store import Store
@@ -43,7 +43,7 @@ def told(store: Store, known: Known, seen: Seen) -> Told:
     worth = standing(store, known, seen)
     names = names_of(seen.known)
     kid, run = seen.run.credential.key.kid.hex(), seen.run.name.hex()[:16]
-    leaning = verdict_of(lookup, seen)
+    leaning, test = verdict_of(lookup, seen), test_of(lookup, seen)
     return {
         "sample": f"{kid}/{sample.stream}/{sample.seq}@{run}",
         "gateway": seen.run.credential.subject,
@@ -65,6 +65,7 @@ def told(store: Store, known: Known, seen: Seen) -> Told:
         ],
         **_time(seen),
         "flags": flag_words(sample.flags),
+        "test": None if test is None else test.text,
         **_values(seen, worth.channels),
         "descriptor": _descriptor(seen.known),
         "credential": _credential(store, seen),

@@ -29,6 +29,8 @@ def lines(found: Told) -> list[str]:
     rows += _worth(found)
     rows += _time(found)
     rows.append(("flags", ", ".join(found["flags"]) or "none"))
+    if found["test"] is not None:
+        rows.append(("test", found["test"]))
     rows += _values(found)
     rows += _descriptor(found["descriptor"])
     rows += _credential(found["credential"])
