@@ -119,11 +119,13 @@ class Desk:
         return folder.read(self.place)
 
 
-def desk(place: Path, now_s: int = NOW_S, roles: tuple[str, ...] = ("gateway",)) -> Desk:
-    """An authority with its keys in files, a TLS authority, and anchors."""
+def desk(
+    place: Path, now_s: int = NOW_S, roles: tuple[str, ...] = ("gateway",), mark: bytes = b"A"
+) -> Desk:
+    """An authority with its keys in files, a TLS authority, and anchors. `mark`: of its keys."""
     place.mkdir(mode=0o700, parents=True)
-    root = keyfile.create(place / "root.key", lambda size: bytes(size - 1) + b"R")
-    tls = keyfile.create(place / "tls-ca.key", lambda size: bytes(size - 1) + b"T")
+    root = keyfile.create(place / "root.key", lambda size: mark * (size - 1) + b"R")
+    tls = keyfile.create(place / "tls-ca.key", lambda size: mark * (size - 1) + b"T")
     random = Random(3)
     file = AuthorityFile(
         *("Utility A", "file:root.key", root.public.raw.hex(), roles, 365),

@@ -105,7 +105,7 @@ def test_who_gets_in_at_a_records_door_and_that_it_proves_nothing_of_evidence(
     expired = papers(tmp_path / "c", old, ended(at, old, now_s - 10 * DAY_S))
     gateway, other = Asker(), Asker("gw-8", 2)
     mine = papers(tmp_path / "a", gateway, certified(at, gateway, now_s))
-    stranger_at = desk(tmp_path / "elsewhere" / "utility", now_s)
+    stranger_at = desk(tmp_path / "elsewhere" / "utility", now_s, mark=b"B")
     stranger = Asker("gw-7", 7)
     theirs = papers(tmp_path / "d", stranger, certified(stranger_at, stranger, now_s))
     anothers = at.answer(other.file(now_s), now_s)
