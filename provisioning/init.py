@@ -214,14 +214,14 @@ def _completed(request: InitRequest) -> InitRequest:
         raise RequestError(f"{len(buses)} buses; a credential grants at most {BUSES_MAX}")
     for bus in buses:
         check_name("bus", bus)
-    sources = [_completed_source(one, buses, request.folder) for one in request.sources]
+    sources = [completed_source(one, buses, request.folder) for one in request.sources]
     for at, one in enumerate(sources):
         if one.name in [other.name for other in sources[:at]]:
             raise RequestError(f"two sources are named {one.name!r}; give each its own: &name=NAME")
     return replace(request, buses=buses, sources=sources)
 
 
-def _completed_source(source: SourceRequest, buses: Sequence[str], folder: Path) -> SourceRequest:
+def completed_source(source: SourceRequest, buses: Sequence[str], folder: Path) -> SourceRequest:
     check_name("source", source.name)
     for key, value in source.options.items():
         if not _OPTION.fullmatch(key) or (isinstance(value, str) and not value.isprintable()):
