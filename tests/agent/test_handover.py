@@ -11,6 +11,7 @@ import pytest
 from agent import config, handover
 from agent.schema import SpoolError
 from drivers.keystore import file as keyfile
+from drivers.keystore.uri import KeyStoreError
 from evidence import cbor, cose, credential, rotation
 from evidence.code import Typ
 from evidence.config import ConfigError
@@ -87,7 +88,7 @@ def test_what_it_had_not_signed_the_key_before_signs(site: Site, record: Record)
         public = agent.keeper._device.public
 
         def sign(self, message: bytes) -> bytes:
-            raise keyfile.KeyStoreError("store", "away")
+            raise KeyStoreError("store", "away")
 
     agent.keeper._signatures._device = Away()
 
