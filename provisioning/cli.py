@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
     "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
+    "import-scl": ("provisioning.plan.import_scl", "make a site plan from an SCL file"),
+    "import-cim": ("provisioning.plan.import_cim", "make a site plan from a CIM model (CGMES)"),
+    "diff": ("provisioning.plan.diff", "say what differs from what runs, and what follows"),
+    "plan": ("provisioning.plan.command", "check a site plan, or ask for one"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.
