@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
+    "preflight": (
+        "provisioning.preflight.command",
+        "check a gateway, its lines and its wiring before it is left alone",
+    ),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.
