@@ -152,7 +152,8 @@ def _run(arguments: argparse.Namespace) -> int:
     ready = _prepared(gateway, waits=True)
     elsewhere = gateway.place_refusal()
     if elsewhere:
-        text = f"the survey is {elsewhere}; the authority makes a new one: gridseal-provision grant"
+        mend = "the authority makes a new one: gridseal-provision authority renew"
+        text = f"the survey is {elsewhere}; {mend}"
         raise ConfigError(gateway.file.gateway.plan, "site.survey", text)
     try:
         with contextlib.ExitStack() as held:
@@ -334,7 +335,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _words(told: dict[str, Any]) -> str:
     """The account for a terminal."""
-    from agent import telling
+    from agent import telling, trial
 
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
@@ -345,6 +346,7 @@ def _words(told: dict[str, Any]) -> str:
         "arrival to durable: p50 {p50} ms, p99 {p99} ms".format(**told["latency_ms"]),
         *_outlook_words(told),
         *telling.words(told),
+        *trial.words(told),
     ]
     for name, source in told["sources"].items():
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())

@@ -23,9 +23,18 @@ DONE, WRONG, REFUSED = 0, 1, 2
 # A command, its module, and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("provisioning.outset", "make all that a first gateway and a first record need"),
-    "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
+    "authority": ("provisioning.authority.command", "the utility's side: issue, renew, revoke"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
+    "new": ("provisioning.enrol.new", "make a gateway's folder before an authority knows it"),
+    "enrol": (
+        "provisioning.enrol.command",
+        "ask an authority for a credential, and take its answer",
+    ),
+    "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
+    "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
+    "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
+    "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
     "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
@@ -76,3 +85,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         for name, (_, text) in COMMANDS.items()
     }
     return parser, commands
+
+
+if __name__ == "__main__":
+    sys.exit(main())
