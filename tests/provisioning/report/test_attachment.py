@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evidence.handover import FILE_BYTES_MAX
 from provisioning.report import attachment, sheet
 from provisioning.report.attachment import ChangedError, PdfError, attach, detach
 from tests.provisioning.report import sample
@@ -69,8 +70,8 @@ def test_a_pdf_without_a_report_says_so(data, says):
 
 
 def test_an_attachment_that_grows_without_end_is_refused():
-    bomb = zlib.compress(bytes(attachment.FILE_BYTES_MAX + 1), 9)
-    update = attachment._update(DRAWN, bomb, attachment.FILE_BYTES_MAX + 1)
+    bomb = zlib.compress(bytes(FILE_BYTES_MAX + 1), 9)
+    update = attachment._update(DRAWN, bomb, FILE_BYTES_MAX + 1)
     with pytest.raises(ChangedError, match="longer than a report"):
         detach(DRAWN + update)
 

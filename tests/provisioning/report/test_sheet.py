@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.preflight.outcome import Outcome, Word
-from provisioning.report import attachment, binding, document, lettering, qr, sheet
+from provisioning.report import attachment, binding, document, qr, sheet
 from provisioning.report.document import Report
 from tests.provisioning.report import sample, viewer
 

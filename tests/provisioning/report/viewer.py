@@ -1,4 +1,4 @@
-"""What a person sees of a PDF, by poppler's programs and zbarimg: text, pages, attachments, codes."""
+"""What a person sees of a PDF, by poppler and zbarimg: text, pages, attachments, codes."""
 
 import re
 import subprocess
