@@ -33,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
     "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
+    "preflight": (
+        "provisioning.preflight.command",
+        "check a gateway, its lines and its wiring before it is left alone",
+    ),
     "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
     "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
