@@ -180,6 +180,9 @@ def test_a_head_is_vouched_for(at: Desk, capsys: Said) -> None:
     run, head = "a" * 64, "b" * 64
     asked = ["authority", "vouch", run, "17", head, "--text", "disk read at the workshop"]
     asked += ["--authority", str(at.place), "--yes"]
+    assert main(asked) == 2  # nobody answers there
+    assert "--unchecked" in capsys.readouterr().err and len(at.read().book.lines) == 3
+    asked.append("--unchecked")
     assert main(asked) == 0
     what = at.read().book.lines[-1].entry.what
     wanted = Vouched(bytes.fromhex(run), 17, bytes.fromhex(head), "disk read at the workshop")
