@@ -48,6 +48,7 @@ def run(argv: Sequence[str], now: Now) -> int:
         buses=tuple(_buses(asked.bus, asked.plan)),
         replace=asked.replace,
     )
+    folder.check_days(wanted.days)
     code = link.new_code(os.urandom)
     made = invitation.made(wanted, code)
     certificate = door_certificate(of)

@@ -80,6 +80,18 @@ def test_init_takes_keys_that_are_there_and_adds_itself_to_the_anchors(
     assert found.log_key == log
 
 
+def test_an_init_that_a_power_cut_ended_goes_on(tmp_path: Path) -> None:
+    """The root key was made, and nothing else."""
+    place = tmp_path / "utility"
+    place.mkdir()
+    root = keyfile.create(place / "root.key").public
+    asked = ["authority", "init", str(place), "--name", "Utility A", "--root", "file:root.key"]
+    assert main(asked) == 2
+    assert main([*asked, "--existing"]) == 0
+    of = folder.read(place)
+    assert of.book.root == root and (place / "tls-ca.key").exists() and of.file.tls is not None
+
+
 def test_the_root_key_lives_in_a_token(
     tmp_path: Path, program: Callable[[str], Path], capsys: Said
 ) -> None:
