@@ -76,6 +76,7 @@ class AuthorityFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root_key: str
     roles: tuple[str, ...] = ("gateway",)
     days: _Days = 365
+    door: str = ""  # HOST:PORT at which invited gateways find `authority serve`
     record: RecordTable = RecordTable()
     tls: TlsTable | None = None
 
@@ -231,6 +232,7 @@ def told(file: AuthorityFile) -> str:
         f"root_key = {quoted(file.root_key)}",
         f"roles = [{', '.join(map(quoted, file.roles))}]",
         f"days = {file.days}                       # of a credential, unless --days says otherwise",
+        f"door = {quoted(file.door)}                        # HOST:PORT, for those who are invited",
         "",
         "[record]                         # what gateways are told of it, in each answer",
         f"url = {quoted(file.record.url)}",

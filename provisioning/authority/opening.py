@@ -184,7 +184,9 @@ def _file(asked: argparse.Namespace, root: PublicKey) -> AuthorityFile:
     days = whole("--days", asked.days)
     folder.check_days(days)
     roles = tuple(asked.role) or ("gateway",)
-    return AuthorityFile(asked.name, asked.root, root.raw.hex(), roles, days, record, tls)
+    return AuthorityFile(
+        asked.name, asked.root, root.raw.hex(), roles, days, asked.door, record, tls
+    )
 
 
 def _with_us(text: str, name: str, root: PublicKey) -> str:
@@ -219,6 +221,7 @@ def _parser() -> Parser:
     add("--anchors", type=Path, metavar="FILE", help="anchors.toml for gateways")
     add("--role", metavar="ROLE", action="append", default=[], help="that it grants; repeat")
     add("--days", metavar="N", default="365", help="of a credential; default %(default)s")
+    add("--door", metavar="HOST:PORT", default="", help="where gateways find `authority serve`")
     add("--dry-run", action="store_true", help="show what would be done, and do nothing")
     add("--json", action="store_true", help="one JSON object instead of words")
     return command

@@ -1,6 +1,7 @@
 """Authorities' books in the log: one chain each, what is there first stands, whoever brings it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +12,15 @@ from evidence.book import Opened
 from evidence.code import Reason, Typ
 from evidence.refusal import EvidenceError
 from record.admit import Admitter
+from record.book import Books
 from record.cli import main
 from record.database import Place
 from record.known import Known, MissingError
 from record.sequencer import Placed
+from record.store import open_reader
 from tests.record.authority import Book
 from tests.record.gateway import Gateway, GatewayRun, Statement, frame, id_of, key
+from tests.record.test_audit import anchors_text
 from tests.record.test_service import Client, believed, over_http
 from tests.record.upstream import AUTHORITY, BOTH, LOG, NOW, STRANGER, Upstream, classes
 
@@ -88,9 +92,32 @@ def test_a_forked_book_is_refused_and_kept(place: Place, capsys: pytest.CaptureF
     assert main(["show", "--json", str(place)]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["refusals"] == {"book_chain": 1, "book_forked": 1, "shape": 1}
+    store = open_reader(place)
+    kept = {receipt_reason(row.refusal): row.device for row in store.exhibits()}
+    store.close()
+    assert kept[Reason.BOOK_FORKED] == AUTHORITY.public.raw  # whose two words they are
     assert [row["key"] for row in shown["books"][0]["revoked"]] == [
         STRANGER.public.fingerprint, LOG.public.fingerprint,
     ]  # fmt: skip
+
+
+def receipt_reason(refusal: bytes) -> Reason:
+    return receipt.read_refusal(cose.read_statement(refusal, Typ.REFUSAL).payload).reason
+
+
+def test_a_log_that_took_both_does_not_hold(
+    place: Place, upstream: Upstream, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    """As a record would that looks away."""
+    other = book.copy()
+    upstream.send(book.revoke(STRANGER.public))
+    with monkeypatch.context() as blind:
+        blind.setattr(Books, "check", lambda *_: None)
+        upstream.send(other.revoke(LOG.public))
+    (tmp_path / "anchors.toml").write_text(anchors_text())
+    assert main(["verify", str(place), "--anchors", str(tmp_path / "anchors.toml")]) == 1
+    assert "entry 2: has no place in the log: book_forked" in capsys.readouterr().out
 
 
 def test_two_of_a_number_in_one_commit(upstream: Upstream, book: Book):

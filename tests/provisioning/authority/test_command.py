@@ -17,6 +17,7 @@ from evidence import anchor
 from evidence.book import Revoked, Vouched
 from evidence.code import Revocation
 from evidence.key import Ed25519Key
+from hil.loopback import free_port
 from provisioning.authority import folder
 from provisioning.cli import main
 from tests.drivers import keyring
@@ -180,6 +181,9 @@ def test_a_head_is_vouched_for(at: Desk, capsys: Said) -> None:
     run, head = "a" * 64, "b" * 64
     asked = ["authority", "vouch", run, "17", head, "--text", "disk read at the workshop"]
     asked += ["--authority", str(at.place), "--yes"]
+    assert main([*asked, "--record", f"http://127.0.0.1:{free_port()}"]) == 2
+    assert "--unchecked" in capsys.readouterr().err and len(at.read().book.lines) == 3
+    asked.append("--unchecked")
     assert main(asked) == 0
     what = at.read().book.lines[-1].entry.what
     wanted = Vouched(bytes.fromhex(run), 17, bytes.fromhex(head), "disk read at the workshop")

@@ -10,9 +10,11 @@ from evidence.plant import At, Base, Device, End, Equipment, Line
 from evidence.siteplan import Antenna, Bus, Channel, Correction, Site, SitePlan, Stream, Survey
 from provisioning.plan import text
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)
-WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+SIGNS = st.characters(codec="utf-8")
+NAMES = st.text(SIGNS, min_size=1, max_size=20)
+WORDS = st.text(SIGNS, max_size=12)
 FIGURES = st.none() | st.floats(-1e6, 1e6)
+COUNTS = st.integers(0, 8)
 SMALL = st.none() | st.floats(0.001, 1000)
 
 
@@ -62,7 +64,7 @@ def plans(draw):
             first, last = end(), end(known=False)
             if first.owner == last.owner:
                 last = End(last.terminal, last.bus)
-            figures = [draw(FIGURES) for _ in range(3)]
+            figures = draw(FIGURES), draw(FIGURES), draw(FIGURES)
             base = None
             if any(figure is not None for figure in figures):
                 base = draw(st.none() | st.builds(Base, st.floats(0.1, 1e5), st.floats(0.1, 2000)))
@@ -121,7 +123,7 @@ def plans(draw):
         for _ in some(0, 2)
     ]
     devices = [
-        Device(name, "", *(draw(WORDS) for _ in range(5)), draw(st.none() | st.integers(0, 8)))
+        Device(name, make=draw(WORDS), address=draw(WORDS), sessions=draw(st.none() | COUNTS))
         for name in draw(st.lists(NAMES, max_size=2, unique=True))
     ]
     return SitePlan(site, buses, streams, lines(), lines(), equipment, devices)
