@@ -97,24 +97,8 @@ def joined(before: SitePlan, new: SitePlan, file: str) -> tuple[SitePlan, list[G
     """What is new in a plan, in the names of the other; what it fills in there; and what it says
     otherwise, for people. Raises ConfigError.
     """
-    gaps: list[Gap] = []
-    kept: list[str] = []
-
-    def compare(place: tuple[str | int, ...], of: str, mine: Any, other: Any) -> None:
-        for field in msgspec.structs.fields(mine):
-            known, told = getattr(mine, field.name), getattr(other, field.name)
-            if field.name in ("name", "mrid") or told in _UNSAID or told == known:
-                continue
-            if known in _UNSAID:
-                beside = "name" if place == ("site",) else "mrid"
-                gaps.append(Gap(place, beside, field.encode_name, told))
-            else:
-                kept.append(
-                    f"{of}: {field.encode_name} is {difference.shown(known)} in the plan, and the"
-                    f" file says {difference.shown(told)}"
-                )
-
-    compare(("site",), "site", before.site, new.site)
+    both = _Comparison()
+    both.compare(("site",), "site", before.site, new.site)
     mine = {bus.mrid.lower(): (at, bus) for at, bus in enumerate(before.bus)}
     names = {bus.name for bus in before.bus}
     called: dict[str, str] = {"": ""}  # the plan's name for a bus of the new one
@@ -125,7 +109,7 @@ def joined(before: SitePlan, new: SitePlan, file: str) -> tuple[SitePlan, list[G
             reason = f"{bus.name!r} is there with another mRID than {bus.mrid}; make them one"
             raise ConfigError(file, "bus", reason)
         if known is not None:
-            compare(("bus", at), f"bus {known.name!r}", known, bus)
+            both.compare(("bus", at), f"bus {known.name!r}", known, bus)
     numbers = {  # whatever has an mRID: a line here may be an infeed there
         one.mrid.lower(): (table, at, one)
         for table in ("line", "tie", "equipment")
@@ -140,9 +124,9 @@ def joined(before: SitePlan, new: SitePlan, file: str) -> tuple[SitePlan, list[G
             if known is None:
                 added[table].append(renamed)
             elif where == table:
-                compare((table, at), f"{table} {known.name!r}", known, renamed)
+                both.compare((table, at), f"{table} {known.name!r}", known, renamed)
             else:
-                kept.append(
+                both.kept.append(
                     f"{one.name!r} ({one.mrid}) is in the plan as {where}, and the file says"
                     f" {table}: take it out there to have it so"
                 )
@@ -155,9 +139,32 @@ def joined(before: SitePlan, new: SitePlan, file: str) -> tuple[SitePlan, list[G
             device=[one for one in new.device if one.name not in devices],
             **added,
         ),
-        gaps,
-        kept,
+        both.gaps,
+        both.kept,
     )
+
+
+class _Comparison:
+    """What the other says of an object that the plan has too: gaps, and what is kept."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self.kept: list[str] = []
+
+    def compare(self, place: tuple[str | int, ...], of: str, mine: Any, other: Any) -> None:
+        """The fields of one object."""
+        for field in msgspec.structs.fields(mine):
+            known, told = getattr(mine, field.name), getattr(other, field.name)
+            if field.name in ("name", "mrid") or told in _UNSAID or told == known:
+                continue
+            if known in _UNSAID:
+                beside = "name" if place == ("site",) else "mrid"
+                self.gaps.append(Gap(place, beside, field.encode_name, told))
+            else:
+                self.kept.append(
+                    f"{of}: {field.encode_name} is {difference.shown(known)} in the plan, and the"
+                    f" file says {difference.shown(told)}"
+                )
 
 
 def _filled(plan: str, file: str, gaps: Sequence[Gap]) -> str:

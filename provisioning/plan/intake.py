@@ -25,8 +25,9 @@ _DIRECTORY_BYTES_MAX = 1 << 20
 # APPNOTE.TXT of PKWARE, 4.3.16 and 4.3.15: end of the central directory, and its 64-bit locator.
 _END, _END_BYTES, _COMMENT_BYTES_MAX = b"PK\x05\x06", 22, 65535
 _LOCATOR, _LOCATOR_BYTES = b"PK\x06\x07", 20
-# What zipfile raises for an archive that is none, is damaged, encrypted, or packed otherwise.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+# What zipfile raises for an archive that is none, is damaged, encrypted, or packed otherwise (the
+# last two are a RuntimeError, or one of its kinds).
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 def pieces(path: Path, bytes_max: int) -> Iterator[bytes]:

@@ -82,10 +82,16 @@ def _direction(scene: Scene, mine: Course) -> Outcome:
         figure = f"{second.rolled * THIRD:+.0f} degrees from {second.other.of} in all phases"
         todo = "A, B, C of one of them are B, C, A of the other: relabel or rewire it"
         return fault(DIRECTION, of, figure, todo)
-    if second is not None and second.timed and second.opposite() == (second.other.sense() == sense):
+    if second is not None and _contradicts(second, sense):
         figure = f"it looks the other way than {second.other.of}, on the same terminal"
         return fault(DIRECTION, of, figure, f"{TURN}, of the one that is wrong")
     return _summed(scene, mine, _sum(scene, mine), f"{what.words}, {_words(per_phase)}")
+
+
+def _contradicts(second: Pair, sense: int) -> bool:
+    """Whether one of two on a terminal looks another way than the plan says of both."""
+    other = second.other.sense()
+    return second.timed and other != 0 and second.opposite() == (other == sense)
 
 
 def _read(

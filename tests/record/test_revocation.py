@@ -11,6 +11,7 @@ from evidence.classification import Finding
 from evidence.code import Cause, Class, Flag, Reason
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
+from record.cli import main
 from record.continuity import Doubt
 from record.known import Known
 from record.lookup import Lookup, Sought
@@ -19,7 +20,7 @@ from record.sequencer import Appraised
 from record.standing import Standing, standing
 from tests.record.authority import Book
 from tests.record.gateway import DAY_S, START, START_S, Gateway, GatewayRun, frame, id_of
-from tests.record.test_audit import anchors_text, main
+from tests.record.test_audit import anchors_text
 from tests.record.test_book import SECOND, trusting
 from tests.record.upstream import AUTHORITY, BOTH, Upstream, classes
 
@@ -263,7 +264,9 @@ EACH = [
 ]
 
 
-@pytest.mark.parametrize("order", ["live first", "as sealed", "vouched early"])
+@pytest.mark.parametrize(
+    "order", ["live first", "as sealed", "vouched early", "vouched before anything"]
+)
 def test_an_honest_backlog_is_worth_what_it_was_once_vouched_for(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout, order: str, place: Any,
     tmp_path: Any,
@@ -277,10 +280,11 @@ def test_an_honest_backlog_is_worth_what_it_was_once_vouched_for(
     word = book.vouch(run, 7, batches[7])
     if order == "vouched early":
         upstream.push(batches[7], now=LATER)
+    if order.startswith("vouched"):
         upstream.send(word, now=LATER)
     for one in rows:
         upstream.push(one, now=LATER)
-    if order != "vouched early":
+    if not order.startswith("vouched"):
         assert worth(upstream, run, 1).now == REVOKED
         upstream.send(word, now=LATER)
     for number in range(8):
@@ -325,6 +329,19 @@ def test_a_batch_beside_the_chain_is_not_vouched_for(
     assert worth(upstream, run, 1).now == UNCHECKED
     found = worth(upstream, run, 2)  # the other one, which came first
     assert (found.now[0], found.vouched) == (Class.KEY_DOUBTFUL, None)
+
+
+def test_another_authority_vouches_for_nothing_of_ours(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    trusting(
+        upstream, Authority("Utility A", AUTHORITY.public), Authority("Utility B", SECOND.public)
+    )
+    revoke(upstream, gateway)
+    batch, other = heard(run, layout, 10), Book(SECOND, "Utility B")
+    upstream.push(batch, now=LATER)
+    upstream.send(other.open(), other.vouch(run, 0, batch), now=LATER)
+    assert worth(upstream, run, 1).now == REVOKED
 
 
 def test_vouching_lifts_the_revocation_and_nothing_else(

@@ -30,7 +30,7 @@ CHANNEL = """
 name = "{name}"
 terminal = "{terminal}"
 direction = "in"
-ratio = [1200, 5]
+ratio = [1600, 5]
 accuracy = "0.2S"
 """
 MORE = """
@@ -127,9 +127,9 @@ async def changed_while_it_runs(folder: Path) -> None:
         async with agent(folder):
             await told_of(folder, [])
             before = signed_channel(folder, name.encode())
-            assert (before.ratio, before.direction, before.accuracy) == ((1200, 5), 1, "0.2S")
+            assert (before.ratio, before.direction, before.accuracy) == ((1600, 5), 1, "0.2S")
             assert before.terminal == UUID(TERMINAL).bytes
-            change(site, "[1200, 5]", "[2000, 5]")
+            change(site, "[1600, 5]", "[2000, 5]")
             change(site, 'direction = "in"', 'direction = "out"')
             told = await told_of(folder, ["direction", "direction", "ratio"])
             granted, direction, ratio = told["differences"]

@@ -37,6 +37,7 @@ accuracy_m = 0.5
 PHASORS = ("VA", "VB", "VC", "IA", "IB", "IC")
 # What a signal of the grid is to a load of its line, and who has read it: MW out of each bus.
 RATED_A = 1000.0
+RIGHT, GRID = Wiring(), Plan()
 NOMINAL = "nominal_kv = 345.0"
 
 
@@ -49,7 +50,7 @@ class Unit:
     name: str
     at: int
     bus: int = 1
-    wiring: Wiring = Wiring()
+    wiring: Wiring = RIGHT
     phasors: tuple[str, ...] = PHASORS
     terminal: str = ""
     direction: str = "in"
@@ -73,7 +74,7 @@ class Yard:
     """All of it. `buses`: what the plan says of a bus beside its name, by number."""
 
     units: tuple[Unit, ...]
-    grid: Plan = Plan()
+    grid: Plan = GRID
     rotation: str = "ABC"
     buses: Mapping[int, str] = field(default_factory=dict)
     extra: str = ""  # more of the plan
@@ -130,7 +131,7 @@ class Said:
         return [
             one["word"]
             for one in self.told["outcomes"]
-            if one["check"] == check and one["of"].startswith(of)
+            if one["check"] == check and _is_of(one["of"], of)
         ]
 
     def faults(self) -> set[str]:
@@ -145,8 +146,12 @@ class Said:
         return " | ".join(
             f"{one['of']}: {one['figure']} {one['needs']} {one['todo']}"
             for one in self.told["outcomes"]
-            if one["check"] == check and one["of"].startswith(of)
+            if one["check"] == check and _is_of(one["of"], of)
         )
+
+
+def _is_of(found: str, wanted: str) -> bool:
+    return not wanted or found == wanted or found.startswith(f"{wanted}/")
 
 
 @contextlib.asynccontextmanager
