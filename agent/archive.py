@@ -105,6 +105,10 @@ class Archive:
         ends = [self._rows("the pieces", query.format(name)) for name in ("min", "max")]
         return (ends[0][0][0], ends[1][0][0]) if all(ends) else None
 
+    def newest(self) -> int:
+        """The number of the last piece; 0 for an empty one."""
+        return self._rows("the pieces", "SELECT max(id) FROM piece")[0][0] or 0
+
     def statement(self, name: bytes) -> Statement | None:
         query = "SELECT name, typ, encoded, disclosures FROM statement WHERE name = ?"
         found = self._rows(f"statement {name.hex()[:16]}", query, (name,))

@@ -151,7 +151,7 @@ def _channel(
         accuracy=known.accuracy,
         core=known.core,
         burden=known.burden,
-        correction=None,
+        correction=known.correction.digest() if known.correction else None,
         aliases=aliases,
         offset=offset,
     )

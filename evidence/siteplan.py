@@ -11,23 +11,29 @@ by the agent.
    without it: it stands here, since this is what is signed.
 5. Whatever a channel claims of its place (bus, terminal, direction) the credential has to grant; so
    the plan says it without gaps: no terminal without its bus, no direction without its terminal.
+6. Signed into descriptors: bus, terminal, phase, direction, ratio, accuracy class, core, burden,
+   correction; survey, antenna; time bound, path, wait. Not signed, for people and pre-flight:
+   voltage level, rotation, wiring, rated values; lines, ties, equipment, devices (evidence.plant).
+
+What must not contradict each other in a plan is evidence.consistency's.
 """
 
-import math
-import re
-from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
-from evidence import cbor, config, descriptor, eic
-from evidence.credential import BUSES_MAX, TERMINALS_MAX, Terminal
+from evidence import cbor, config, consistency, plant
+from evidence.credential import BUSES_MAX, Terminal
+from evidence.plant import Device, Equipment, Kilovolts, Line, Name, Text
 from evidence.position import Position
 
 Direction = Literal["unknown", "in", "out"]
+# The order in which A, B and C pass: what is positive sequence in one is negative in the other.
+Rotation = Literal["ABC", "ACB"]
+# Of a PT: three to neutral, three or two (open) between phases, one alone; a CT: wye, delta, one.
+Wiring = Literal["wye", "delta", "open-delta", "single"]
 # Limits of what is signed: a plan that keeps them gives statements that can be read.
-Text = Annotated[str, msgspec.Meta(max_length=256)]
 Millimetres = Annotated[int, msgspec.Meta(ge=-(10**9), le=10**9)]  # a site ends within 1,000 km
 Turns = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
@@ -36,10 +42,12 @@ BoundNs = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 DelayNs = Annotated[int, msgspec.Meta(ge=0, le=100_000)]  # 5 ns a metre: 20 km of cable
 # Decimal years; WGS84 begins with 1984.
 Epoch = Annotated[float, msgspec.Meta(ge=1984, le=2200)]
+Hertz = Annotated[float, msgspec.Meta(ge=15, le=400)]  # as far as IEC 61869-1 goes
+# V or A, primary: a machine's lead carries 50 kA, and no line has 2 MV.
+Rated = Annotated[float, msgspec.Meta(gt=0, le=2_000_000)]
+Voltamperes = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 PsseNumber = Annotated[int, msgspec.Meta(ge=1, le=999_997)]  # of a bus in a PSS/E case
 _DIRECTION = {"unknown": 0, "in": 1, "out": -1}
-_MRID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_EXAMPLE = "123e4567-e89b-12d3-a456-426614174000"  # of RFC 9562
 
 
 class Survey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,16 +91,25 @@ class Antenna(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """None: not stated, and nothing is assumed in its place."""
+
     name: Text
+    nominal_hz: Hertz | None = None
+    rotation: Rotation | None = None
     survey: Survey | None = None
     antenna: Antenna | None = None
 
 
 class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A bus (CIM ConnectivityNode), and what others call it."""
+    """A bus (CIM ConnectivityNode), and what others call it. `nominal_kv`: between phases;
+    `nominal_hz`, `rotation`: None: as the site's.
+    """
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    name: Name
     mrid: str
+    nominal_kv: Kilovolts | None = None
+    nominal_hz: Hertz | None = None
+    rotation: Rotation | None = None
     psse: PsseNumber | None = None
     eic: str = ""
     aliases: list[Text] = []  # by any other scheme
@@ -112,8 +129,23 @@ class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.offset_mm is None else cbor.encode(self.offset_mm)
 
 
+class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A calibration on file: where it lies, and the hash by which it is signed."""
+
+    file: Name
+    sha256: str  # 64 hexadecimal digits, in small letters
+
+    def digest(self) -> bytes:
+        """As it is signed."""
+        return bytes.fromhex(self.sha256)
+
+
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the plan knows of one channel of a device, found by the device's own name for it."""
+    """What the plan knows of one channel of a device, found by the device's own name for it.
+
+    `ratio`: primary and secondary, V or A; `accuracy`: the class (evidence.accuracy); `burden`: as
+    it is connected; `rated`: primary V or A that the class holds at, `rated_burden_va`: up to.
+    """
 
     name: Text
     bus: str = ""
@@ -124,6 +156,10 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accuracy: Text = ""
     core: Text = ""
     burden: Text = ""
+    correction: Correction | None = None
+    wiring: Wiring | None = None
+    rated: Rated | None = None
+    rated_burden_va: Voltamperes | None = None
     idcode: int | None = None  # which PMU of a concentrator's frame; None: any
 
     def sense(self) -> int:
@@ -160,6 +196,10 @@ class SitePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: Site
     bus: Annotated[list[Bus], msgspec.Meta(max_length=BUSES_MAX)] = []
     stream: list[Stream] = []
+    line: Annotated[list[Line], msgspec.Meta(max_length=plant.LINES_MAX)] = []
+    tie: Annotated[list[Line], msgspec.Meta(max_length=plant.LINES_MAX)] = []
+    equipment: Annotated[list[Equipment], msgspec.Meta(max_length=plant.EQUIPMENT_MAX)] = []
+    device: Annotated[list[Device], msgspec.Meta(max_length=plant.DEVICES_MAX)] = []
 
     def bus_named(self, name: str) -> Bus | None:
         return next((bus for bus in self.bus if bus.name == name), None)
@@ -184,111 +224,17 @@ class SitePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def bus_of(self, stream: Stream, channel: Channel) -> Bus | None:
         return self.bus_named(channel.bus or stream.bus)
 
+    def rotation_of(self, bus: Bus | None) -> Rotation | None:
+        """The bus's own, else the site's; None: not stated."""
+        return (bus.rotation if bus else None) or self.site.rotation
+
+    def nominal_hz_of(self, bus: Bus | None) -> float | None:
+        return (bus.nominal_hz if bus else None) or self.site.nominal_hz
+
 
 def read(text: str, file: str) -> SitePlan:
     """The plan in a text. Raises ConfigError."""
     plan = config.read(text, SitePlan, file)
-    for steps, reason in _faults(plan):
+    for steps, reason in consistency.faults(plan):
         raise config.fault_at(text, file, steps, reason)
     return plan
-
-
-_Fault = tuple[tuple[str | int, ...], str]
-
-
-def _faults(plan: SitePlan) -> Iterator[_Fault]:
-    """What no type can say: each fault with the place it is at."""
-    survey = plan.site.survey
-    for key in ("latitude", "longitude", "altitude_m", "accuracy_m") if survey else ():
-        value = getattr(survey, key)
-        if not math.isfinite(value):
-            yield ("site", "survey", key), f"{value} is no number to sign"
-    for at, bus in enumerate(plan.bus):
-        yield from _mrid_faults(("bus", at, "mrid"), bus.mrid)
-        if bus.eic and (wrong := eic.fault(bus.eic)):
-            yield ("bus", at, "eic"), wrong
-    yield from _repeats("bus", "name", [bus.name for bus in plan.bus])
-    yield from _repeats("bus", "mrid", [bus.mrid.lower() for bus in plan.bus])
-    for key in ("psse", "eic"):
-        yield from _repeats("bus", key, [getattr(bus, key) for bus in plan.bus])
-    yield from _repeats("stream", "source", [stream.source for stream in plan.stream])
-    nodes: dict[str, str] = {}  # the bus of each terminal
-    for at, stream in enumerate(plan.stream):
-        yield from _stream_faults(plan, ("stream", at), stream)
-        seen: set[tuple[str, int | None]] = set()
-        for number, channel in enumerate(stream.channel):
-            steps = ("stream", at, "channel", number)
-            yield from _channel_faults(plan, steps, channel)
-            yield from _terminal_faults(steps, stream, channel, nodes)
-            if (channel.name, channel.idcode) in seen:
-                yield (*steps, "name"), f"{channel.name!r} stands twice; expected once"
-            seen.add((channel.name, channel.idcode))
-    if len(nodes) > TERMINALS_MAX:
-        text = f"{len(nodes)} terminals; a credential grants at most {TERMINALS_MAX}"
-        yield ("stream",), text
-
-
-def _stream_faults(
-    plan: SitePlan, steps: tuple[str | int, ...], stream: Stream
-) -> Iterator[_Fault]:
-    yield from _bus_faults(plan, (*steps, "bus"), stream.bus)
-    # Rule 4.
-    if stream.time_bound_ns is not None and not stream.time_document.strip():
-        expected = "expected beside it: time_document, the data sheet or test that says so"
-        yield (
-            (*steps, "time_bound_ns"),
-            f"{stream.time_bound_ns} ns, and nobody says so; {expected}",
-        )
-    if stream.time_document and stream.time_bound_ns is None:
-        text = f"{stream.time_document!r}, and no figure from it; expected: time_bound_ns"
-        yield (*steps, "time_document"), text
-
-
-def _terminal_faults(
-    steps: tuple[str | int, ...],
-    stream: Stream,
-    channel: Channel,
-    nodes: dict[str, str],
-) -> Iterator[_Fault]:
-    """Rule 5. `nodes`: filled in; CIM: a Terminal is at one ConnectivityNode."""
-    bus = channel.bus or stream.bus
-    terminal = channel.terminal.lower()
-    if not terminal:
-        if channel.direction != "unknown":
-            text = (
-                f"{channel.direction!r} without a terminal; expected: the terminal it is meant at"
-            )
-            yield (*steps, "direction"), text
-    elif not bus:
-        yield (*steps, "terminal"), "a terminal without its bus; expected: bus, here or above"
-    elif nodes.setdefault(terminal, bus) != bus:
-        text = f"at {bus!r} here, and at {nodes[terminal]!r} above; a terminal is at one bus"
-        yield (*steps, "terminal"), text
-
-
-def _channel_faults(
-    plan: SitePlan, steps: tuple[str | int, ...], channel: Channel
-) -> Iterator[_Fault]:
-    yield from _bus_faults(plan, (*steps, "bus"), channel.bus)
-    if channel.terminal:
-        yield from _mrid_faults((*steps, "terminal"), channel.terminal)
-    if channel.phase not in descriptor.PHASES:
-        known = [phase for phase in descriptor.PHASES if phase]
-        yield (*steps, "phase"), f"{channel.phase!r} is {config.nearest(channel.phase, known)}"
-
-
-def _repeats(table: str, key: str, values: Sequence[str | int | None]) -> Iterator[_Fault]:
-    for at, value in enumerate(values):
-        if value and value in values[:at]:
-            yield (table, at, key), f"{value!r} stands {values.count(value)} times; expected once"
-
-
-def _mrid_faults(steps: tuple[str | int, ...], value: str) -> Iterator[_Fault]:
-    # One spelling: uuid.UUID would also take braces, and digits of other scripts.
-    if not _MRID.fullmatch(value):
-        yield steps, f"{value!r} is no mRID; expected a UUID such as {_EXAMPLE}"
-
-
-def _bus_faults(plan: SitePlan, steps: tuple[str | int, ...], name: str) -> Iterator[_Fault]:
-    if name and plan.bus_named(name) is None:
-        yield steps, f"{name!r} is {config.nearest(name, [bus.name for bus in plan.bus])}"

@@ -339,7 +339,7 @@ def pins(name: str) -> dict[str, str]:
 
 def test_locks_agree_and_name_every_requirement():
     whole = pins("all.txt")
-    for name in ("gateway.txt", "record.txt"):
+    for name in ("gateway.txt", "provisioning.txt", "record.txt"):
         assert pins(name).items() <= whole.items(), name
     assert pins("oracle.txt")["cwt"]
     setup = configparser.ConfigParser(interpolation=None)

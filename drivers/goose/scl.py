@@ -1,8 +1,8 @@
 """What an SCL file (ICD, CID, SCD: IEC 61850-6) says of the GOOSE control blocks of its IEDs:
 addresses, identifiers, and the members of their data sets with their types.
 
-1. The file is data: a document type, and with it every entity, is refused before anything in it is
-   built. SCL_BYTES_MAX and ELEMENTS_MAX bound what is.
+1. The file is data, and read within bounds (drivers.markup): a document type, and with it every
+   entity, is refused before anything in it is built. What no reader of ours asks for is PASSED.
 2. A member is typed through DataTypeTemplates: LN, its LNodeType, DO, DOType, DA, DAType. A whole
    object (an FCDA without daName) is a structure of all its attributes of that functional
    constraint, in the order of the type (IEC 61850-8-1 6.2). TYPES_DEEP_MAX levels, so that types
@@ -14,17 +14,27 @@ addresses, identifiers, and the members of their data sets with their types.
 Pure: whoever reads the file brings its bytes and its name. Everything wrong is a ConfigError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
+from drivers import markup
 from drivers.goose.data import ENTRIES_MAX
 from drivers.goose.dataset import DataSet, Member
 from evidence.config import ConfigError
 
+NAMESPACE = "http://www.iec.ch/61850/2003/SCL"
 SCL_BYTES_MAX = 64 << 20  # an SCD of a large substation has a tenth of it
-ELEMENTS_MAX = 2_000_000
+# What is kept of it: a node takes some 400 octets of memory, 200 MB in all.
+ELEMENTS_MAX = 400_000
+CHARACTERS_MAX = 32_000_000
+# Values and settings of data, texts, makers' own, and services that are not ours: most of a file.
+PASSED = frozenset(
+    {
+        *("DOI", "Private", "Text", "History", "Inputs", "EnumType", "Services", "Val"),
+        *("ReportControl", "LogControl", "Log", "SettingControl", "GOOSESecurity", "SMVSecurity"),
+    }
+)
 TYPES_DEEP_MAX = 7  # with an array at each: no deeper than ber.DEPTH_MAX
 MEMBERS_MAX = ENTRIES_MAX  # of one data set, and of what is in them: as many as it may encode
 BLOCKS_MAX = 4096  # control blocks of one file
@@ -67,9 +77,20 @@ class Block(NamedTuple):
 
 def blocks(content: bytes, file: str, ied: str = "", reference: str = "") -> list[Block]:
     """The control blocks of a file, of one IED or one gocbRef if named. Raises ConfigError."""
-    root = _tree(content, file)
+    return blocks_of(tree((content,), file), file, ied, reference)
+
+
+def tree(pieces: Iterable[bytes], file: str) -> markup.Node:
+    """The elements of a file, but for PASSED. Raises ConfigError."""
+    bounds = markup.Bounds(SCL_BYTES_MAX, ELEMENTS_MAX, CHARACTERS_MAX)
+    root = markup.tree(pieces, file, bounds, NAMESPACE, PASSED)
     if root.tag != "SCL":
-        raise ConfigError(file, root.tag, "not an SCL file")
+        raise ConfigError(file, root.tag, "not an SCL file", root.line)
+    return root
+
+
+def blocks_of(root: Element, file: str, ied: str = "", reference: str = "") -> list[Block]:
+    """The same, of a file that was read. Raises ConfigError."""
     scl = _Scl(root, file)
     found: list[Block] = []
     for each in root.findall("IED"):
@@ -299,36 +320,3 @@ def _count(whole: Member, most: int) -> int:
         count += 1
         levels.append(iter(member.members))
     return count
-
-
-def _tree(content: bytes, file: str) -> Element:
-    """The elements of a file, without their namespace. Raises ConfigError."""
-    if len(content) > SCL_BYTES_MAX:
-        raise ConfigError(file, "", f"{len(content)} bytes; at most {SCL_BYTES_MAX}")
-    builder, count = TreeBuilder(), 0
-
-    def refuse(*_: object) -> None:
-        raise ConfigError(file, "DOCTYPE", "an SCL file has none: entities are not read")
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal count
-        count += 1
-        if count > ELEMENTS_MAX:
-            raise ConfigError(file, tag, f"more than {ELEMENTS_MAX} elements")
-        builder.start(tag.rpartition(" ")[2], attributes)
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda tag: builder.end(tag.rpartition(" ")[2])
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(content, True)
-    except ConfigError:
-        raise
-    except expat.ExpatError as fault:
-        raise ConfigError(file, "", f"not XML: {fault}", fault.lineno) from fault
-    except (LookupError, ValueError) as fault:  # of an encoding that Python does not know
-        raise ConfigError(file, "encoding", str(fault)) from fault
-    return builder.close()
