@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
+    "serve": ("provisioning.page.command", "open the page for phone or laptop"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
 }
 # What a module is missing where the extra was not installed.

@@ -1,9 +1,9 @@
 """The page's own TLS certificate, made at every start, for whoever compares its fingerprint.
 
-1. The key lives in memory: the library that loads it takes files only, and is given one that has no
-   name on any disk (memfd_create(2)), gone when it is loaded.
-2. Its dates say nothing: a gateway whose clock was never set must be reachable, and what vouches for
-   the certificate is the fingerprint on the console. RFC 5280 4.1.2.5: no well-defined end.
+1. The key lives in memory: the library that loads it takes files only, and is given one that is on
+   no disk (memfd_create(2)), and gone when it is loaded.
+2. Its dates say nothing: a gateway whose clock was never set must be reachable, and what vouches
+   for the certificate is the fingerprint on the console. RFC 5280 4.1.2.5: no well-defined end.
 
 It opens no socket.
 """

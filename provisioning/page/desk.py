@@ -2,8 +2,8 @@
 
 1. One thing is done at a time: what is asked meanwhile waits its turn, in a thread of its own where
    it blocks, so that the page goes on answering.
-2. Work that takes longer than a page (a search, the pre-flight) is a job: it goes on when the browser
-   goes away, and whoever comes next sees it.
+2. Work that takes longer than a page (a search, the pre-flight) is a job: it goes on when the
+   browser goes away, and whoever comes next sees it.
 
 It keeps nothing that is not in the folder, but for jobs that run.
 """
@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent import config
-from evidence.config import ConfigError
-from provisioning.init import GATEWAY
 from provisioning.page.session import Random
+from provisioning.page.sketch import sketched
 from provisioning.page.watch import Watch
 
 LINES_MAX = 500  # of what a job says as it goes
@@ -56,11 +54,9 @@ class Desk:
 
     def title(self) -> str:
         """Which gateway this is, in words."""
-        try:
-            told = config.sketch(self.folder / GATEWAY)
-        except ConfigError:
-            return f"Folder {self.folder.name}"
-        return f"Gateway {told.file.gateway.name}, folder {self.folder.name}"
+        told = sketched(self.folder)
+        named = f"Gateway {told.file.gateway.name}, " if told is not None else ""
+        return f"{named}folder {self.folder.name}"
 
     async def do(self, work: Callable[[], T]) -> T:
         """Does what blocks, when its turn has come. Raises what it raises."""

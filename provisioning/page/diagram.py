@@ -82,7 +82,7 @@ def _scale() -> Html:
 def _arrow(one: Phasor, degrees: float, part: float, at: int) -> Html:
     kind = f"{one.quantity} {_colour(one.phase, at)}"
     x, y = _point(degrees, RADIUS * part)
-    back = [_point(degrees + turn, max(RADIUS * part - HEAD, 0)) for turn in (0,)][0]
+    back = _point(degrees, max(RADIUS * part - HEAD, 0))
     wing = math.radians(degrees + 90)
     sides = [
         f"{back[0] + way * math.cos(wing) * HEAD / 2:.1f},"

@@ -10,7 +10,7 @@ It knows no page.
 import html
 
 VOID = frozenset({"br", "img", "input", "link", "meta"})  # HTML, 13.1.2: no end tag
-Value = str | int | bool | None
+Value = str | int | float | bool | None
 
 
 class Html(str):
@@ -22,7 +22,7 @@ class Html(str):
 Child = Html | str | None
 
 
-def tag(name: str, *children: Child, **attributes: Value) -> Html:
+def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
     """One element. In an attribute's name `_` is `-`, and a last one is dropped (`for_`); True is
     an attribute without a value, False and None are none.
     """

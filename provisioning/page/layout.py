@@ -1,5 +1,4 @@
-"""The frame around every step: head, list of steps, what was said, and the parts that forms are made
-of.
+"""The frame around every step: head, list of steps, what was said, and what forms are made of.
 
 1. Landmarks (header, nav, main, footer), one h1, a link that skips to the content; each field has a
    label and what is wrong with it; nothing is told by colour alone.
@@ -15,8 +14,16 @@ from provisioning.page.element import Child, Html, joined, tag
 
 TITLE = "Gridseal"
 RENEW_S = 3  # without script
-MARKS = {"ok": "\u2713", "done": "\u2713", "fault": "\u2717", "look here": "\u2717",
-         "cannot tell": "?", "waived": "\u2192", "to do": "\u25cb", "not yet": "\u00b7"}  # fmt: skip
+MARKS = {
+    "ok": "\u2713",
+    "done": "\u2713",
+    "fault": "\u2717",
+    "look here": "\u2717",
+    "cannot tell": "?",
+    "waived": "\u2192",
+    "to do": "\u25cb",
+    "not yet": "\u00b7",
+}
 
 
 def document(
@@ -28,7 +35,9 @@ def document(
     foot: Html | None = None,
     renew: bool = False,
 ) -> str:
-    """A whole page. `statics`: the addresses of style and script; `renew`: it shows what changes."""
+    """A whole page. `statics`: the addresses of style and script; `renew`: it shows what
+    changes.
+    """
     again = tag("noscript", tag("meta", http_equiv="refresh", content=RENEW_S)) if renew else None
     head = tag(
         "head",
@@ -110,9 +119,7 @@ def field(
     **more: str | int | bool | None,
 ) -> Html:
     """A labelled field. `wrong`: what is wrong with it."""
-    told = " ".join(
-        f"{name}-{part}" for part, text in (("hint", hint), ("wrong", wrong)) if text
-    )
+    told = " ".join(f"{name}-{part}" for part, text in (("hint", hint), ("wrong", wrong)) if text)
     return tag(
         "div",
         tag("label", label, None if required else tag("span", " (optional)"), for_=name),

@@ -4,17 +4,17 @@
    no frame, no cache, no referrer. Where Host is no name of ours, nothing is answered (address.py).
 2. Without a session there is the page to sign in, and the style and script, and nothing else. What
    changes anything is a POST with the session's form token, from a page of ours by Origin.
-3. A form that was done is answered by a redirect, so that loading anew does nothing twice; one that
-   was not taken is shown again, with what was filled in and why.
-4. What a plain function refuses by name is told in its words. Anything else is a mistake of ours: it
-   is told as one, and its trace goes to the console.
+3. A form that was done is answered by a redirect, so that loading anew does nothing twice; one
+   that was not taken is shown again, with what was filled in and why.
+4. What a plain function refuses by name is told in its words. Anything else is a mistake of ours:
+   it is told as one, and its trace goes to the console.
 
 Steps know what they show; this file does not.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 
 from aiohttp import hdrs, web
@@ -45,13 +45,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _KINDS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
 class Page:
     """The application over one desk. `names`: what Host may say."""
 
-    def __init__(self, desk: Desk, gate: Gate, steps: Sequence[Step], names: frozenset[str]) -> None:
+    def __init__(
+        self, desk: Desk, gate: Gate, steps: Sequence[Step], names: frozenset[str]
+    ) -> None:
         self._desk, self._gate, self._names = desk, gate, names
         self._steps = {step.name: step for step in steps}
         self._static = _static()
@@ -78,7 +81,7 @@ class Page:
     # --- who is let in
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if _host(request) not in self._names:
             text = "This page does not answer to that name. Use the address on the console.\n"
             return web.Response(status=421, text=text)

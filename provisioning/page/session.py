@@ -1,8 +1,8 @@
 """Who may use the page: whoever reads the console. A code of 8 digits, once; then a session.
 
-1. A code holds for 10 minutes and for one use, and is compared in constant time. Eight digits can be
-   typed with gloves on a phone's number pad; they are few (27 bits), so five wrong tries end a code
-   and the next is not made for a minute: an hour of guessing finds it once in 300,000.
+1. A code holds for 10 minutes and for one use, and is compared in constant time. Eight digits can
+   be typed with gloves on a phone's number pad; they are few (27 bits), so five wrong tries end a
+   code and the next is not made for a minute: an hour of guessing finds it once in 300,000.
 2. A code stands on the console and nowhere else. While none holds, one is made when somebody opens
    the page to sign in.
 3. There is one technician at a time: who signs in later takes over, and the browser before is told.
@@ -121,7 +121,9 @@ class Gate:
         if left > 0:
             self._code = code
             tries = "1 try is" if left == 1 else f"{left} tries are"
-            return RefusedError(f"That is not the code. Read it again on the console; {tries} left.")
+            return RefusedError(
+                f"That is not the code. Read it again on the console; {tries} left."
+            )
         self._rest_until_s = now_s + REST_S
         return RefusedError(
             f"That is not the code, and it holds no longer after {TRIES_MAX} wrong tries."

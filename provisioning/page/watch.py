@@ -24,7 +24,7 @@ from provisioning.snapshot import Snapshot
 LINGER_S = 10.0  # without a look: a page that is asked for again comes sooner
 SILENT_S = 3.0
 FIRST_S = 1.5  # that a page waits for the first word of a source
-LOOK_S = 0.5
+LOOK_S = 0.1  # while it waits
 
 
 class Seen(NamedTuple):
@@ -54,10 +54,15 @@ class Watch:
             self._latest, self.fault = [], ""
             self._moved.clear()
             self._task = loop.create_task(self._listen())
-            until = loop.time() + FIRST_S
-            while loop.time() < until and not self._spoken() and not self.fault:
-                await asyncio.sleep(0.05)
+            await self._first()
         return [self._judged(one, loop.time()) for one in self._latest]
+
+    async def _first(self) -> None:
+        """Waits for the first word of each source, and not for long."""
+        for _ in range(int(FIRST_S / LOOK_S)):
+            if self.fault or self._spoken():
+                return
+            await asyncio.sleep(LOOK_S)
 
     def _spoken(self) -> bool:
         return bool(self._latest) and all(one.frames for one in self._latest)
@@ -102,7 +107,6 @@ class Watch:
             known = self._moved.get(_name(one))
             if known is None or known[0] != one.frames:
                 self._moved[_name(one)] = (one.frames, now_s)
-
 
 
 def _name(one: Snapshot) -> tuple[str, str, int]:
