@@ -75,3 +75,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         for name, (_, text) in COMMANDS.items()
     }
     return parser, commands
+
+
+if __name__ == "__main__":
+    sys.exit(main())
