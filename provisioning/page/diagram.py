@@ -10,15 +10,17 @@ It hears nothing.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from provisioning.page.element import Html, joined, tag
 from provisioning.snapshot import Phasor
 
 SIZE = 400  # of the drawing, in its own units
 CENTRE = SIZE / 2
-RADIUS = 140.0
-LABEL = 22.0  # beyond the tip
+RADIUS = 145.0
+LABEL = 20.0  # beyond the tip
+WIDE, HIGH = 34.0, 20.0  # of a label: nearer ones would touch
+LABELS_MAX = 8  # steps by which one is moved outward
 HEAD = 11.0  # of an arrow
 CHARACTERS_MAX = 10  # of a label: C37.118.2 6.4 has 16, and the picture is small
 PHASORS_MAX = 24  # that can be told apart at all; the table has the rest
@@ -50,17 +52,21 @@ def drawn(phasors: Sequence[Phasor], name: str, mark: str) -> Html:
         for quantity in ("voltage", "current")
     }
     told = ", ".join(f"{one.name} at {against(one, to):.0f} degrees" for one in phasors)
-    arrows = [
-        _arrow(one, against(one, to), one.magnitude / longest[one.quantity], at)
-        for at, one in enumerate(phasors[:PHASORS_MAX])
+    seen = [
+        (one, against(one, to), one.magnitude / longest[one.quantity])
+        for one in phasors[:PHASORS_MAX]
         if longest.get(one.quantity, 0.0) > 0 and one.magnitude > _ZERO * longest[one.quantity]
     ]
+    taken: list[tuple[float, float]] = []
+    arrows = [_arrow(*one, at) for at, one in enumerate(seen)]
+    labels = [_label(one.name, degrees, part, taken) for one, degrees, part in seen]
     return tag(
         "svg",
         tag("title", f"Phasors of {name}", id=f"title-{mark}"),
         tag("desc", told or "no phasor is heard", id=f"told-{mark}"),
         _scale(),
         *arrows,
+        *labels,
         role="img",
         aria_labelledby=f"title-{mark} told-{mark}",
         viewBox=f"0 0 {SIZE} {SIZE}",
@@ -89,14 +95,24 @@ def _arrow(one: Phasor, degrees: float, part: float, at: int) -> Html:
         f"{back[1] - way * math.sin(wing) * HEAD / 2:.1f}"
         for way in (1, -1)
     ]
-    # Currents end further in than voltages where both point the same way: so do their labels.
-    label = _point(degrees, RADIUS * part + LABEL)
     return joined(
         tag("line", x1=CENTRE, y1=CENTRE, x2=f"{x:.1f}", y2=f"{y:.1f}", class_=f"shaft {kind}"),
         tag("polygon", points=f"{x:.1f},{y:.1f} {' '.join(sides)}", class_=f"head {kind}"),
-        tag("text", one.name[:CHARACTERS_MAX], x=f"{label[0]:.1f}", y=f"{label[1]:.1f}",
-            text_anchor="middle", dominant_baseline="middle"),
-    )  # fmt: skip
+    )
+
+
+def _label(name: str, degrees: float, part: float, taken: list[tuple[float, float]]) -> Html:
+    """A name beyond its tip, and beyond the names that stand there already."""
+    radius = RADIUS * part + LABEL
+    x, y = _point(degrees, radius)
+    for _ in range(LABELS_MAX):
+        if all(abs(x - other) > WIDE or abs(y - over) > HIGH for other, over in taken):
+            break
+        radius += HIGH / 2
+        x, y = _point(degrees, radius)
+    taken.append((x, y))
+    at = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text_anchor": "middle"}
+    return tag("text", name[:CHARACTERS_MAX], dominant_baseline="middle", **at)
 
 
 def _colour(phase: str, at: int) -> str:
@@ -110,8 +126,3 @@ def _colour(phase: str, at: int) -> str:
 def _point(degrees: float, radius: float) -> tuple[float, float]:
     turned = math.radians(degrees)
     return CENTRE + radius * math.cos(turned), CENTRE - radius * math.sin(turned)
-
-
-def labels(phasors: Sequence[Phasor]) -> Iterator[str]:
-    """Names of the phasors that the picture has no room for."""
-    yield from (one.name for one in phasors[PHASORS_MAX:])

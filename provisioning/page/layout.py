@@ -194,13 +194,16 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[Child]]
     """Rows under headings; the first cell of a row is its heading. On a small screen each row is a
     block whose cells carry their heading (data-of).
     """
-    head = tag("tr", *(tag("th", heading, scope="col") for heading in headings))
+    # Roles in words: what is laid out as blocks is a table to a screen reader all the same.
+    head = tag(
+        "tr", *(tag("th", one, scope="col", role="columnheader") for one in headings), role="row"
+    )
     body = [
         tag(
             "tr",
-            tag("th", row[0], scope="row"),
+            tag("th", row[0], scope="row", role="rowheader"),
             *(
-                tag("td", cell, data_of=heading)
+                tag("td", cell, data_of=heading, role="cell")
                 for heading, cell in zip(headings[1:], row[1:], strict=True)
             ),
             role="row",
@@ -210,8 +213,9 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[Child]]
     return tag(
         "table",
         tag("caption", caption),
-        tag("thead", head),
-        tag("tbody", *body),
+        tag("thead", head, role="rowgroup"),
+        tag("tbody", *body, role="rowgroup"),
+        role="table",
     )
 
 

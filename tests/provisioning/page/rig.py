@@ -198,9 +198,7 @@ def _gone(element: WebElement) -> bool:
 
 
 @contextlib.contextmanager
-def browser(
-    chromium: Path, chromedriver: Path, folder: Path, *flags: str
-) -> Iterator[Browser]:
+def browser(chromium: Path, chromedriver: Path, folder: Path, *flags: str) -> Iterator[Browser]:
     """A browser for as long as the block lasts; its profile in the folder."""
     profile, shots = folder / "profile", folder / "screenshots"
     profile.mkdir(exist_ok=True)
