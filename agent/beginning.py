@@ -84,4 +84,8 @@ def commit_of(
     commit.device = device.raw
     pairs = cbor.encode(held.pairs)
     commit.statements = [Statement(held.name, Typ.CREDENTIAL, held.encoded, pairs)]
+    if held.before:
+        from agent import handover  # loaded already, by who read the credential
+
+        commit.statements += handover.statements(held.before)
     return commit

@@ -7,6 +7,7 @@ It is data; agent.spool writes and reads it.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -151,12 +152,13 @@ class Found:
     waiting: int  # observations in batches that wait
     waiting_size: int
 
-    def check_owner(self, device: PublicKey) -> None:
+    def check_owner(self, device: PublicKey, before: Iterable[PublicKey] = ()) -> None:
         """A spool is one device's: another could neither sign nor account for what is in it.
 
-        Raises SpoolError.
+        `before`: keys that handed over to this one. Raises SpoolError.
         """
-        if self.device not in (None, device.raw):
+        if self.device not in (None, device.raw, *(key.raw for key in before)):
             whose = hashlib.sha256(self.device or b"").hexdigest()[:16]
             text = f"this spool is of device {whose}, not {device.fingerprint[:16]}"
-            raise SpoolError(f"{text}: name another spool")
+            text += ", and no rotation in the credential file leads from one to the other"
+            raise SpoolError(f"{text}: bring back its key and credential, or name another spool")

@@ -31,6 +31,7 @@ from evidence.siteplan import SitePlan
 
 TIMEKEEPERS_MAX = 8  # with the receivers below the 16 that a verdict has room for
 CREDENTIAL_BYTES_MAX = 1024 * 1024
+HANDOVERS_MAX = 4  # one after another, of keys that a record may not have heard of yet
 BOUND = "time_bound_ns"  # an option of those schemes whose frames may not say it
 NOT_GRANTED = (
     "not granted by the credential; the authority makes a new one of this plan:"
@@ -44,6 +45,8 @@ class GatewaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: str = "site.toml"
     credential: str = "credential.cbor"
     key: str = "file:device.key"
+    # Newest first: of keys that handed over to this one, for runs that they have yet to sign.
+    key_before: Annotated[tuple[str, ...], msgspec.Meta(max_length=HANDOVERS_MAX)] = ()
 
 
 class RecordSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +110,7 @@ class HeldCredential:
     name: bytes
     pairs: tuple[tuple[bytes, bytes], ...]
     says: Credential
+    before: tuple["Handover", ...] = ()  # by which the keys before led to this one, newest first
 
     def position(self) -> bytes | None:
         """The position that the authority granted, as it is signed; None where it vouches for none.
@@ -116,6 +120,15 @@ class HeldCredential:
         if self.says.position is None:
             return None
         return disclosure.match(self.pairs, self.says.digests).get(self.says.position)
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """How one key led to the next: the rotation, as it is sent, and what the key before had."""
+
+    encoded: bytes
+    name: bytes
+    held: HeldCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +203,34 @@ def load(path: Path) -> Gateway:
 
 
 def read_credential(path: Path) -> HeldCredential:
-    """The credential file: [statement, [[salt, value], ...]]. Raises ConfigError.
+    """The credential file: [statement, [[salt, value], ...]]; where another key handed over to this
+    one, then [[rotation, statement before, [[salt, value], ...]], ...]. Raises ConfigError.
 
     Whether the authority signed it is for whoever relies on it to check; the agent only has to know
     what it says.
     """
     try:
-        data = path.read_bytes()[: CREDENTIAL_BYTES_MAX + 1]
-        encoded, pairs = shape.array(cbor.decode(data), "credential file", 2)
-        message = cose.read_statement(shape.blob(encoded, "credential"), Typ.CREDENTIAL)
-        says = credential.read(message.payload)
-        matched = disclosure.read_pairs(pairs)
-        disclosure.match(matched, says.digests)
+        with path.open("rb") as file:
+            data = file.read(CREDENTIAL_BYTES_MAX + 1)
+        found = shape.array(cbor.decode(data), "credential file")
+        held = held_credential(*shape.array(found[:2], "credential file", 2))
+        if len(found) > 2:
+            from agent import handover  # a gateway whose first key it is carries nothing of it
+
+            held = replace(held, before=handover.read(held.says, found[2:]))
     except OSError as fault:
         raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
     except EvidenceError as fault:
         raise ConfigError(path.name, "", f"is no credential file: {fault}") from fault
+    return held
+
+
+def held_credential(encoded: object, pairs: object) -> HeldCredential:
+    """A credential and what it hides, as a file has them. Raises EvidenceError."""
+    message = cose.read_statement(shape.blob(encoded, "credential"), Typ.CREDENTIAL)
+    says = credential.read(message.payload)
+    matched = disclosure.read_pairs(pairs)
+    disclosure.match(matched, says.digests)
     return HeldCredential(message.encoded, message.name, matched, says)
 
 

@@ -39,7 +39,7 @@ from agent.signature import Signatures
 from agent.spool import Spool
 from evidence.code import Cause
 from evidence.heads import StreamHead
-from evidence.key import Signer
+from evidence.key import PublicKey, Signer
 from evidence.run import Reached
 
 REOPEN_S = (0.1, 5.0)  # first and longest wait before a failed spool is opened again
@@ -68,7 +68,7 @@ class Keeper:
         spool = gateway.file.spool
         shelf = Shelf(spool.spill_s * 1_000_000_000) if spool.durability == "spill" else None
         self._disk = Disk(gateway.path(spool.path), shelf)
-        self._signatures = Signatures(device, health)
+        self._signatures = Signatures(device, health, gateway)
         self._turn = asyncio.Lock()
         self._sound = self._ended = False  # the disk holds what we think; the run was ended
         self._reached: tuple[Reached, ...] = ()
@@ -91,7 +91,7 @@ class Keeper:
     async def start(self) -> None:
         """Opens the spool and begins a run. Raises SpoolError."""
         found = await self._disk.open()
-        found.check_owner(self._device.public)
+        found.check_owner(self._device.public, self.keys_before)
         self.said.find(found)
         self._hearing.resume(found.came)
         late = found.run if found.late else None  # it has links there that are on no disk
@@ -194,6 +194,11 @@ class Keeper:
     async def on_disk(self, call: Callable[[], T]) -> T:
         """Runs a call of the spool in its thread."""
         return await self._disk.call(call)
+
+    @property
+    def keys_before(self) -> tuple[PublicKey, ...]:
+        """Of this device, newest first."""
+        return tuple(over.held.says.key for over in self._gateway.credential.before)
 
     @property
     def spool(self) -> Spool:

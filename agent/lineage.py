@@ -203,25 +203,28 @@ class Lineage:
         wait_s = HEADS_S[0]
         while True:
             try:
-                path = f"/v1/device/{self._device.kid.hex()}/heads"
-                answer = await self._ask("GET", path, None)
-                if (
-                    answer.status != 200
-                ):  # unsigned: whoever says that it has none is not the record
-                    raise unwell(answer, " for what it has of this device")
-                self._judge_heads(self._told(answer))
+                told = await self._heads(self._device)
+                for key in self._keeper.keys_before:
+                    # It may not have heard yet that they are of one device.
+                    told = told or await self._heads(key)
+                self._judge_heads(told)
                 return
             except (UplinkError, EvidenceError) as fault:
                 self._health.record = str(fault)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, HEADS_S[1])
 
-    def _told(self, answer: Answer) -> tuple[StreamHead, ...]:
-        """The heads in an answer. Raises EvidenceError for what is not the record's word on us."""
+    async def _heads(self, device: PublicKey) -> tuple[StreamHead, ...]:
+        """What the record has of a key's device. Raises UplinkError; EvidenceError for what is not
+        its word on us.
+        """
+        answer = await self._ask("GET", f"/v1/device/{device.kid.hex()}/heads", None)
+        if answer.status != 200:  # unsigned: whoever says that it has none is not the record
+            raise unwell(answer, " for what it has of this device")
         message = cose.read_statement(answer.body, Typ.HEADS)
         cose.check(message, self._log_key)
         told = heads.read(message.payload)
-        if told.kid != self._device.kid:
+        if told.kid != device.kid:
             raise EvidenceError(Reason.OTHER_SUBJECT, f"heads of device {told.kid.hex()}")
         return told.heads
 

@@ -53,8 +53,9 @@ def device_key(gateway: Gateway, waits: bool) -> Signer:
 class Signatures:
     """Run payloads that the device key is to sign, and statements that it has signed."""
 
-    def __init__(self, device: Signer, health: Health) -> None:
+    def __init__(self, device: Signer, health: Health, gateway: Gateway) -> None:
         self._device, self._health = device, health
+        self._gateway = gateway
         self._thread = ThreadPoolExecutor(1, "key-store")
         self._under_way: set[asyncio.Task[None]] = set()
         self._signed: list[Statement] = []
@@ -83,7 +84,7 @@ class Signatures:
 
     async def _sign(self, payload: bytes) -> None:
         loop, wait_s = asyncio.get_running_loop(), AGAIN_S[0]
-        sign = partial(cose.sign, Typ.RUN, payload, self._device)
+        sign = partial(self._signed_by_its_key, payload)
         while True:
             try:
                 encoded = await loop.run_in_executor(self._thread, sign)
@@ -95,3 +96,16 @@ class Signatures:
             wait_s = min(wait_s * 2, AGAIN_S[1])
         self._health.key_fault = ""
         self._signed.append(statement(Typ.RUN, payload, encoded, ()))
+
+    def _signed_by_its_key(self, payload: bytes) -> bytes:
+        """Raises KeyStoreError. May block."""
+        chain = self._gateway.credential.before
+        if chain:
+            from agent.handover import Earlier
+
+            told = self._gateway.file.gateway.key_before
+            earlier = Earlier([over.held.says.key for over in chain], told, self._gateway.folder)
+            encoded = earlier.sign(payload)
+            if encoded is not None:
+                return encoded
+        return cose.sign(Typ.RUN, payload, self._device)

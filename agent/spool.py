@@ -307,10 +307,11 @@ class Spool(Queries):
         for name, covered, first, end in self.rows(_RUNS):
             if name != new and not self.rows(_OF_RUN, (covered, end, first, end)):
                 self._db.execute("DELETE FROM run WHERE name = ?", (name,))
-        # A credential stays: it is one a year, and the runs that name it are not listed here.
+        # A credential stays, and what it rests on: they are some a year, and the runs that name
+        # them are not listed here.
         self._db.execute(
-            "DELETE FROM statement WHERE run NOT IN (SELECT name FROM run) AND typ <> ?",
-            (int(Typ.CREDENTIAL),),
+            "DELETE FROM statement WHERE run NOT IN (SELECT name FROM run) AND typ NOT IN (?, ?)",
+            (int(Typ.CREDENTIAL), int(Typ.ROTATION)),
         )
 
     def _mark(self, name: str, value: Any) -> None:

@@ -25,7 +25,7 @@ from functools import partial
 from typing import NamedTuple
 
 from agent.commit import Kept, State, Waiting
-from agent.config import UplinkSection
+from agent.config import HANDOVERS_MAX, UplinkSection
 from agent.health import Health
 from agent.keeper import Keeper
 from agent.lineage import ANSWER, BUSY, Lineage, unwell
@@ -49,7 +49,9 @@ UNREAD_S = 300.0  # between two looks at a batch that the disk did not give twic
 UNREAD_MAX = 1024  # such batches that are told apart
 SETTLE_S = 30.0  # an answered batch is durable as such by then: a commit takes ms
 WANTED_MAX = 1024  # statements asked for in one answer
-SUPPLY_DEPTH_MAX = 4  # credential, run, descriptor: each may ask for the one before
+# Credential, run, descriptor: each may ask for the one before; and a rotation and the credential
+# before it, for each key before.
+SUPPLY_DEPTH_MAX = 4 + 2 * HANDOVERS_MAX
 ANSWERED, PASSED, LEFT = "answered", "passed", "left"  # how an offer ends
 PROBES = ("name", "refused", "unreachable")  # causes of UplinkError: it cost some packets
 PROBE_S = 5.0  # longest wait then: a record that is there again is soon seen, and all are woken

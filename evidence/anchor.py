@@ -1,4 +1,5 @@
-"""Whom to believe: `anchors.toml`, and whether an authority in it signed a credential.
+"""Whom to believe: `anchors.toml`, and whether an authority in it signed a credential, or an entry
+of its book.
 
 1. Trust anchors come from outside whatever is checked with them.
 2. An authority signs in its own name only, and may have several keys; a key is one authority's.
@@ -12,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from evidence import config, cose, credential
+from evidence import book, config, cose, credential
+from evidence.book import Entry, Opened
 from evidence.code import ALG_ED25519, Reason
 from evidence.config import ConfigError
 from evidence.credential import Credential
@@ -33,7 +35,7 @@ class AnchorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Authority(NamedTuple):
-    """Who may sign credentials."""
+    """Who may sign credentials, and what it did in its book."""
 
     name: str
     key: PublicKey
@@ -76,15 +78,38 @@ def vouched(message: cose.Sign1, authorities: Authorities) -> Credential:
 
     Raises EvidenceError(UNKNOWN_AUTHORITY, ALG, SIGNATURE, or what its payload has wrong).
     """
-    by = authorities.get(message.kid)
-    if by is None:
-        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, f"nobody knows key {message.kid.hex()}")
-    cose.check(message, by.key)
+    by = _signer(message, authorities)
     says = credential.read(message.payload)
     if says.issuer != by.name:
         text = f"issued in the name of {says.issuer!r} by the key of {by.name!r}"
         raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
     return says
+
+
+def entered(message: cose.Sign1, authorities: Authorities) -> Entry:
+    """The entry of a book in a message, if an authority signed it, and of its own book.
+
+    Which key of the authority's signs is its own affair, but for the first: that is signed by the
+    key that it names. Raises EvidenceError, as `vouched` does.
+    """
+    by = _signer(message, authorities)
+    says = book.read(message.payload)
+    if says.issuer != by.name:
+        text = f"in the book of {says.issuer!r} by the key of {by.name!r}"
+        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+    if isinstance(says.what, Opened) and says.what.root != by.key:
+        text = f"opened with another root key than the one that signs, {by.key.kid.hex()}"
+        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+    return says
+
+
+def _signer(message: cose.Sign1, authorities: Authorities) -> Authority:
+    """The authority that signed a message. Raises EvidenceError."""
+    by = authorities.get(message.kid)
+    if by is None:
+        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, f"nobody knows key {message.kid.hex()}")
+    cose.check(message, by.key)
+    return by
 
 
 def _key(text: str, file: str, steps: tuple[str | int, ...], key: str) -> PublicKey:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from evidence import cbor, shape
 from evidence.code import VERSION, Reason
+from evidence.credential import Credential
 from evidence.key import SIGNATURE_BYTES, PublicKey, Signer
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
@@ -33,6 +34,19 @@ class Rotation:
         if not self.key.verify(possession_bytes(self.credential, self.key), self.possession):
             text = "the next key did not sign that it takes over from this credential"
             raise EvidenceError(Reason.POSSESSION, text)
+
+    def check_grant(self, before: Credential, says: Credential) -> None:
+        """Whether a credential that names this rotation is the one that it leads to; `before`: the
+        one that it hands over from. Raises EvidenceError(ROTATION_NOT_GRANTED).
+        """
+        if says.key != self.key:
+            text = f"the rotation hands over to key {self.key.kid.hex()}, not {says.key.kid.hex()}"
+            raise EvidenceError(Reason.ROTATION_NOT_GRANTED, text)
+        for field in ("issuer", "subject", "role"):
+            was, found = getattr(before, field), getattr(says, field)
+            if was != found:
+                text = f"{field} {found!r}; the credential that it follows has {was!r}"
+                raise EvidenceError(Reason.ROTATION_NOT_GRANTED, text)
 
 
 def possession_bytes(credential: bytes, key: PublicKey) -> bytes:

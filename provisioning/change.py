@@ -106,12 +106,12 @@ def _replace(folder: Path, what: str, file: NewFile, disk: Disk) -> None:
     mode = (folder / file.name).stat().st_mode & 0o777 if old is not None else file.mode
     told = json.dumps({"what": what, "replaced": file.name}).encode()
     if old is not None:
-        _write_over(folder / (file.name + BEFORE), old, mode, disk)
-        _write_over(folder / LAST, told, 0o644, disk)
-    _write_over(folder / file.name, file.content, mode, disk)
+        write_over(folder / (file.name + BEFORE), old, mode, disk)
+        write_over(folder / LAST, told, 0o644, disk)
+    write_over(folder / file.name, file.content, mode, disk)
 
 
-def _write_over(path: Path, content: bytes, mode: int, disk: Disk) -> None:
+def write_over(path: Path, content: bytes, mode: int, disk: Disk) -> None:
     """The whole of it, durable, or what was there."""
     part = path.with_name(path.name + _PART)
     _remove(part, disk)

@@ -26,8 +26,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
-    "serve": ("provisioning.page.command", "open the page for phone or laptop"),
+    "new": ("provisioning.enrol.new", "make a gateway's folder before an authority knows it"),
+    "enrol": (
+        "provisioning.enrol.command",
+        "ask an authority for a credential, and take its answer",
+    ),
+    "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
+    "serve": ("provisioning.page.command", "open the page for phone or laptop"),
 }
 # What a module is missing where the extra was not installed.
 EXTRA = frozenset({"aiohttp", "cryptography", "reportlab", "rich", "segno"})

@@ -3,8 +3,8 @@
 1. It grants what the plan claims and no more: buses, terminals with bus and direction; and carries
    what tells of the place (survey, antenna, names of buses, offsets) under digests. So a plan that
    is changed afterwards needs a new credential, and `gridseal-agent check` says so.
-2. A renewal keeps issuer, gateway, role and device key of the one before, and is signed by the same
-   authority or not at all.
+2. A renewal keeps issuer, gateway, role, device key and its rotation of the one before, and is
+   signed by the same authority or not at all.
 3. Time and randomness come in by argument; whoever calls reads and writes files.
 """
 
@@ -31,12 +31,15 @@ _SERIAL_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose credential it is. `key`: of the device."""
+    """Whose credential it is. `key`: of the device; `rotation`: name of the statement by which the
+    key before hands over to it, None for a device's first.
+    """
 
     issuer: str
     subject: str
     key: PublicKey
     role: str
+    rotation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def credential(
         survey=None if survey is None else hidden.hide(survey.found()),
         antenna=None if antenna is None else hidden.hide(antenna.value()),
         named=_named(plan, hidden),
+        rotation=holder.rotation,
     )
     return Granted(says, hidden.pairs)
 
@@ -95,7 +99,7 @@ def renewed(
             f"the credential of {before.subject!r} is signed by {before.issuer!r} with another key"
             f" than this one, {authority.public.fingerprint[:16]}"
         ) from fault
-    holder = Holder(before.issuer, before.subject, before.key, before.role)
+    holder = Holder(before.issuer, before.subject, before.key, before.role, before.rotation)
     return credential(holder, plan, now_s, valid_days, random)
 
 

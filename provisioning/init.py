@@ -176,7 +176,7 @@ def _completed(request: InitRequest) -> InitRequest:
         "log": request.log,
     }
     for what, name in names.items():
-        _check_name(what, name)
+        check_name(what, name)
     if request.role not in ROLES:
         raise RequestError(f"role {request.role!r}; known: {', '.join(ROLES)}")
     _check_listen(*request.listen)
@@ -188,16 +188,16 @@ def _completed(request: InitRequest) -> InitRequest:
     if len(buses) > BUSES_MAX:
         raise RequestError(f"{len(buses)} buses; a credential grants at most {BUSES_MAX}")
     for bus in buses:
-        _check_name("bus", bus)
-    sources = [_completed_source(one, buses, request.folder) for one in request.sources]
+        check_name("bus", bus)
+    sources = [completed_source(one, buses, request.folder) for one in request.sources]
     for at, one in enumerate(sources):
         if one.name in [other.name for other in sources[:at]]:
             raise RequestError(f"two sources are named {one.name!r}; give each its own: &name=NAME")
     return replace(request, buses=buses, sources=sources)
 
 
-def _completed_source(source: SourceRequest, buses: Sequence[str], folder: Path) -> SourceRequest:
-    _check_name("source", source.name)
+def completed_source(source: SourceRequest, buses: Sequence[str], folder: Path) -> SourceRequest:
+    check_name("source", source.name)
     for key, value in source.options.items():
         if not _OPTION.fullmatch(key) or (isinstance(value, str) and not value.isprintable()):
             raise RequestError(f"source {source.name!r}: option {key!r} cannot be written")
@@ -224,7 +224,7 @@ def _checked(source: SourceRequest, folder: Path) -> SourceRequest:
     return source
 
 
-def _check_name(what: str, name: str) -> None:
+def check_name(what: str, name: str) -> None:
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable() or name != name.strip():
         text = (
             f"expected 1 to {NAME_CHARACTERS_MAX} printable characters, without spaces around them"

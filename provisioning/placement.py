@@ -9,6 +9,8 @@
    file never starts on half a set. A power cut in the middle leaves READY, and the next placement
    there finishes it before anything else.
 4. What fails without a power cut is undone before the error is raised.
+5. A key is born where it stays: a store makes its file in the staging folder, durably and by
+   itself, and that very file is placed with the others, never a copy of it.
 
 Disk comes in by argument, so that tests can cut the power at every step.
 """
@@ -85,24 +87,36 @@ class SystemDisk:
         private.sync_folder(path)
 
 
-def place(
-    folder: Path, files: Sequence[NewFile], check: Callable[[Path], None], disk: Disk
-) -> None:
-    """Places the files. `check` reads the set back from the folder it is given.
+Born = Callable[[Path], object]
 
-    Raises PlacementError, or what `check` raises; then none of the files is there.
+
+def place(
+    folder: Path,
+    files: Sequence[NewFile],
+    check: Callable[[Path], None],
+    disk: Disk,
+    born: Born | None = None,
+) -> None:
+    """Places the files. `born` makes others in the folder it is given; they are placed before the
+    last. `check` reads the set back from there.
+
+    Raises PlacementError, or what `born` or `check` raises; then none of the files is there.
     """
     try:
         if folder.is_dir():
-            _place_inside(folder, files, check, disk)
+            _place_inside(folder, files, check, disk, born)
         else:
-            _place_whole(folder, files, check, disk)
+            _place_whole(folder, files, check, disk, born)
     except OSError as fault:
         raise PlacementError(f"{fault.filename or folder}: {fault.strerror or fault}") from fault
 
 
 def _place_whole(
-    folder: Path, files: Sequence[NewFile], check: Callable[[Path], None], disk: Disk
+    folder: Path,
+    files: Sequence[NewFile],
+    check: Callable[[Path], None],
+    disk: Disk,
+    born: Born | None,
 ) -> None:
     """A new folder, by one rename."""
     if os.path.lexists(folder):
@@ -113,7 +127,7 @@ def _place_whole(
     staging = parent / f".{folder.name}{NEW}"
     with _Undoing(disk) as undoing:
         _begin(staging, f"{folder}: the folder cannot be made there", undoing, disk)
-        _stage(staging, files, check, undoing, disk)
+        _stage(staging, files, check, undoing, disk, born)
         disk.rename_folder(staging, folder)
         undoing.move(staging, folder)
         disk.sync_folder(parent)
@@ -121,7 +135,11 @@ def _place_whole(
 
 
 def _place_inside(
-    folder: Path, files: Sequence[NewFile], check: Callable[[Path], None], disk: Disk
+    folder: Path,
+    files: Sequence[NewFile],
+    check: Callable[[Path], None],
+    disk: Disk,
+    born: Born | None,
 ) -> None:
     """Into a folder that is there: staged in it, then linked."""
     _finish(folder, [file.name for file in files], disk)
@@ -133,15 +151,15 @@ def _place_inside(
     staging, ready = folder / NEW, folder / READY
     with _Undoing(disk) as undoing:
         _begin(staging, f"{folder}: nothing can be made in it", undoing, disk)
-        _stage(staging, files, check, undoing, disk)
+        names = _stage(staging, files, check, undoing, disk, born)
         disk.rename_folder(staging, ready)
         undoing.move(staging, ready)
         disk.sync_folder(folder)
-        for file in files:
-            if file is files[-1]:
+        for name in names:
+            if name == names[-1]:
                 disk.sync_folder(folder)  # a disk may keep the last name and forget an earlier one
-            _link(ready / file.name, folder / file.name, disk)
-            undoing.note_file(folder / file.name)
+            _link(ready / name, folder / name, disk)
+            undoing.note_file(folder / name)
         disk.sync_folder(folder)
         undoing.forget()
     _clear(ready, disk)
@@ -165,13 +183,22 @@ def _stage(
     check: Callable[[Path], None],
     undoing: "_Undoing",
     disk: Disk,
-) -> None:
-    """Writes the set durably, and has it checked."""
+    born: Born | None,
+) -> list[str]:
+    """Writes the set durably, and has it checked; its names, in the order of their placing."""
+    names = [file.name for file in files]
     for file in files:
         disk.write_new(staging / file.name, file.content, file.mode)
         undoing.note_file(staging / file.name)
+    if born is not None:
+        born(staging)
+        others = sorted(path.name for path in staging.iterdir() if path.name not in names)
+        for name in others:
+            undoing.note_file(staging / name)
+        names[-1:] = [*others, names[-1]]
     disk.sync_folder(staging)
     check(staging)
+    return names
 
 
 def _finish(folder: Path, order: Sequence[str], disk: Disk) -> None:
@@ -179,7 +206,8 @@ def _finish(folder: Path, order: Sequence[str], disk: Disk) -> None:
     ready = folder / READY
     if not ready.is_dir():
         return
-    for path in (ready / name for name in order if (ready / name).exists()):
+    others = sorted(path.name for path in ready.iterdir() if path.name not in order)
+    for path in (ready / name for name in (*others, *order) if (ready / name).exists()):
         target = folder / path.name
         if not os.path.lexists(target):
             disk.sync_folder(folder)

@@ -8,6 +8,7 @@
 4. A question is asked only where somebody sits; elsewhere it names the option that answers it.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,13 @@ class Terminal:
             return input(shown).strip() or default
         except EOFError as fault:
             raise UsageError(f"{question}: nothing was typed; say it by {option}") from fault
+
+    def pause(self, words: str) -> None:
+        """Waits for Enter, where somebody sits there."""
+        if self.objects or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return
+        with contextlib.suppress(EOFError):
+            input(f"{printable(words)} ")
 
 
 def printable(text: str) -> str:

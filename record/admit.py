@@ -10,8 +10,11 @@ else came.
 4. Keys are judged by the log's clock and by the instants at which the gateway heard. A credential
    out of force by both refuses; by one of them it classes (see `in_force`). A doubtful clock
    refuses nothing.
+5. A later key of a device has a credential that names the rotation which leads to it: the key
+   before signed that, and the authority this.
 
-Twins, clones and edges between batches are the sequencer's.
+Twins, clones, edges between batches, forked books and what a revocation does are the sequencer's:
+there the place in the log counts.
 """
 
 import hashlib
@@ -21,6 +24,7 @@ from typing import NamedTuple
 from evidence import (
     anchor,
     batch,
+    book,
     cbor,
     cose,
     descriptor,
@@ -28,21 +32,24 @@ from evidence import (
     head,
     merkle,
     position,
+    rotation,
     run,
 )
 from evidence.anchor import Authorities
+from evidence.book import Vouched
 from evidence.code import SILENT, Reason, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
 from evidence.head import Head, Range
-from evidence.layout import Reader, Span
-from evidence.leap import BUILT_IN, NS
-from evidence.observation import Binding
+from evidence.key import PublicKey
+from evidence.layout import Span
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
+from evidence.rotation import Rotation
 from evidence.run import Run
-from record.grade import SETTLEABLE, Grader, late_ns, reader_of
+from record.force import doubt_in_force, in_force
 from record.known import Known, KnownDescriptor, KnownRun, MissingError
+from record.ruling import Ruling, classed_by, ruling_of
 from record.schema import INT_MAX
 
 SELF_SHARE = 1 / 512  # of batches, checked signature by signature at once: costs 2 % more
@@ -53,6 +60,10 @@ class DisclosureError(EvidenceError):
     """Of what came beside a statement; the statement itself may be good."""
 
 
+Pairs = Sequence[tuple[bytes, bytes]]
+Value = Credential | Rotation | Run | Descriptor | book.Entry
+
+
 class NewStatement(NamedTuple):
     """A statement that may enter. `value` is None for a classification, the record's own."""
 
@@ -61,9 +72,10 @@ class NewStatement(NamedTuple):
     typ: int
     name: bytes
     pairs: bytes  # the disclosures, encoded
-    value: Credential | Run | Descriptor | None
+    value: Value | None
     run: KnownRun | None  # of a descriptor
-    credential: Credential | None  # of a run
+    # Under which a run acts, or which the key before has: of a rotation, and of what it leads to.
+    credential: Credential | None
 
 
 class Part(NamedTuple):
@@ -89,14 +101,6 @@ class NewBatch(NamedTuple):
     parts: tuple[Part, ...]
 
 
-class _Ruling(NamedTuple):
-    """What reads and grades the observations under one descriptor."""
-
-    known: KnownDescriptor
-    reader: Reader
-    grader: Grader
-
-
 class Admitter:
     """Checks statements and batches. `random()` gives a float in [0, 1) and picks the share."""
 
@@ -113,7 +117,7 @@ class Admitter:
         self._random = random
         self._every = every
         self._share = share
-        self._rulings: dict[bytes, _Ruling] = {}
+        self._rulings: dict[bytes, Ruling] = {}
 
     # --- batches ------------------------------------------------------------------------------
 
@@ -147,7 +151,7 @@ class Admitter:
     def _chosen(self) -> bool:
         return self._share > 0 and self._random() < self._share
 
-    def _rulings_of(self, of: Head, by: KnownRun) -> list[_Ruling]:
+    def _rulings_of(self, of: Head, by: KnownRun) -> list[Ruling]:
         """What rules each range. Raises EvidenceError, MissingError."""
         if of.number > INT_MAX:
             raise EvidenceError(Reason.SHAPE, f"batch number {of.number}")
@@ -166,66 +170,111 @@ class Admitter:
         names = dict.fromkeys(part.descriptor for part in of.ranges)
         return [(Typ.DESCRIPTOR, name) for name in names if self._ruling(name) is None]
 
-    def _ruling(self, name: bytes) -> _Ruling | None:
+    def _ruling(self, name: bytes) -> Ruling | None:
         ruling = self._rulings.get(name)
         if ruling is None:
             known = self._known.descriptor(name)
             if known is None:
                 return None
-            kind, bench = known.descriptor.kind, known.run.credential.role == "bench"
-            frames = reader_of(kind, known.configuration)
-            slices = frames.judge.slices if frames else ()
-            late = late_ns(known.descriptor)
-            reader = Reader(Binding(known.run.public.kid, name), slices, late)
-            ruling = _Ruling(known, reader, Grader(kind, frames, bench))
+            ruling = ruling_of(known)
             if len(self._rulings) >= RULINGS_MAX:
                 del self._rulings[next(iter(self._rulings))]
             self._rulings[name] = ruling
         return ruling
 
     def device_of(self, encoded: bytes) -> bytes:
-        """Whose refused bytes these are, by a signature that holds over all of them; empty when
-        nobody can tell."""
+        """Whose refused bytes these are, by a signature that holds over all of them: the first key
+        of a device, or an authority's; empty when nobody can tell."""
         try:
             message, end = cose.read_at(encoded, 0)
             if message.typ == Typ.HEAD:
                 _check_root(encoded, end, head.read(message.payload))
-            if message.typ == Typ.RUN:
-                under = self._known.credential(run.read(message.payload).credential)
-                key = device = under.key if under else None
-            else:
-                of = head.read if message.typ == Typ.HEAD else descriptor.read
-                by = self._known.run(of(message.payload).run)
-                key, device = (by.public, by.credential.key) if by else (None, None)
-            if key is None or device is None:
+            signer = self._signer_of(message)
+            if signer is None:
                 return b""
-            cose.check(message, key)
+            cose.check(message, signer[0])
         except EvidenceError:
             return b""
-        return device.raw
+        return signer[1]
+
+    def _signer_of(self, message: cose.Sign1) -> tuple[PublicKey, bytes] | None:
+        """The key that must have signed a message, and whose it is. Raises EvidenceError."""
+        if message.typ == Typ.BOOK:
+            authority = self._authorities.get(message.kid)
+            return (authority.key, authority.key.raw) if authority else None
+        if message.typ in (Typ.RUN, Typ.ROTATION):
+            of: Run | Rotation = (run if message.typ == Typ.RUN else rotation).read(message.payload)
+            under = self._known.credential(of.credential)
+            return (under.key, self._known.device(under.key)) if under else None
+        read = head.read if message.typ == Typ.HEAD else descriptor.read
+        by = self._known.run(read(message.payload).run)
+        return (by.public, by.device) if by else None
 
     # --- statements ---------------------------------------------------------------------------
 
-    def statement(self, encoded: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> NewStatement:
+    def statement(self, encoded: bytes, pairs: Pairs) -> NewStatement:
         """A statement and what it discloses. Raises EvidenceError, MissingError."""
         message = cose.read(encoded)
         if len(encoded) > cose.STATEMENT_BYTES_MAX:
             raise EvidenceError(Reason.TOO_LONG, f"a statement of {len(encoded)} bytes")
-        if message.typ == Typ.CREDENTIAL:
-            return self._credential(message, pairs)
-        if message.typ == Typ.RUN:
-            return self._run(message, pairs)
-        if message.typ == Typ.DESCRIPTOR:
-            return self._descriptor(message, pairs)
-        raise EvidenceError(Reason.TYP, f"typ {message.typ} is no statement of a gateway")
+        of_typ: dict[int | None, Callable[[cose.Sign1, Pairs], NewStatement]] = {
+            Typ.CREDENTIAL: self._credential,
+            Typ.ROTATION: self._rotation,
+            Typ.RUN: self._run,
+            Typ.DESCRIPTOR: self._descriptor,
+            Typ.BOOK: self._book,
+        }
+        if message.typ not in of_typ:
+            text = f"typ {message.typ} is no statement of a gateway or an authority"
+            raise EvidenceError(Reason.TYP, text)
+        return of_typ[message.typ](message, pairs)
 
-    def _credential(
-        self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]
-    ) -> NewStatement:
+    def _credential(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
         value = anchor.vouched(message, self._authorities)
-        return _statement(message, pairs, value, value.digests)
+        before = None if value.rotation is None else self._granted(value, value.rotation)
+        return _statement(message, pairs, value, value.digests)._replace(credential=before)
 
-    def _run(self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]) -> NewStatement:
+    def _granted(self, says: Credential, name: bytes) -> Credential:
+        """The credential of the key before, which handed over by the rotation of this name."""
+        over = self._known.rotation(name)
+        before = None if over is None else self._known.credential(over.credential)
+        if over is None or before is None:
+            raise MissingError([(Typ.ROTATION, name)])
+        over.check_grant(before, says)
+        return before
+
+    def _rotation(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
+        value = rotation.read(message.payload)
+        before = self._known.credential(value.credential)
+        if before is None:
+            raise MissingError([(Typ.CREDENTIAL, value.credential)])
+        cose.check(message, before.key)
+        value.check_possession()
+        return _statement(message, pairs, value, ())._replace(credential=before)
+
+    def _book(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
+        value = anchor.entered(message, self._authorities)
+        if value.number > INT_MAX:
+            raise EvidenceError(Reason.SHAPE, f"entry {value.number} of a book")
+        if isinstance(value.what, Vouched):
+            self._check_vouched(value.issuer, value.what)
+        return _statement(message, pairs, value, ())
+
+    def _check_vouched(self, issuer: str, what: Vouched) -> None:
+        """Whether the record has what an authority vouches for, and it is its own to vouch for."""
+        by, of = self._known.run(what.run), self._known.head(what.head)
+        if by is None:
+            raise MissingError([(Typ.RUN, what.run)])
+        if by.credential.issuer != issuer:
+            text = f"run {what.run.hex()[:16]} acts under a credential of {by.credential.issuer!r}"
+            raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+        if of is None:
+            raise MissingError([(Typ.HEAD, what.head)])
+        if (of.run, of.number) != (what.run, what.number):
+            text = f"batch {what.head.hex()[:16]} is number {of.number} of run {of.run.hex()[:16]}"
+            raise EvidenceError(Reason.UNKNOWN_NAME, text)
+
+    def _run(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
         value = run.read(message.payload)
         under = self._known.credential(value.credential)
         if under is None:
@@ -236,9 +285,7 @@ class Admitter:
             _check_place(item.stream, item.seq)
         return _statement(message, pairs, value, ())._replace(credential=under)
 
-    def _descriptor(
-        self, message: cose.Sign1, pairs: Sequence[tuple[bytes, bytes]]
-    ) -> NewStatement:
+    def _descriptor(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
         value = descriptor.read(message.payload)
         by = self._known.run(value.run)
         if by is None:
@@ -265,52 +312,13 @@ def first_prev(of: Run, stream: int) -> bytes:
     return next((item.leaf for item in of.reached if item.stream == stream), merkle.ZERO)
 
 
-def doubt_in_force(of: KnownRun, instants: Sequence[int]) -> tuple[Reason, str] | None:
-    """None when its credential is in force at all these instants, ns TAI; or why it is not."""
-    low, high = of.window
-    if all(low <= tai < high for tai in instants):
-        return None
-    return in_force(of.credential, instants)
-
-
-def in_force(what: Credential, instants: Sequence[int]) -> tuple[Reason, str] | None:
-    """None when the credential is in force at all these instants, ns TAI; otherwise why it is not.
-
-    RFC 8392 3.1.4, 3.1.5: on or after exp it must not be accepted, nor before nbf.
-    """
-    for tai in instants:
-        utc_s = BUILT_IN.utc_ns(tai) // NS
-        if utc_s >= what.expires_s:
-            return (
-                Reason.CREDENTIAL_EXPIRED,
-                f"the credential ended at {what.expires_s}; it was {utc_s}",
-            )
-        if utc_s < what.not_before_s:
-            return (
-                Reason.CREDENTIAL_NOT_YET,
-                f"the credential begins at {what.not_before_s}; it was {utc_s}",
-            )
-    return None
-
-
 def _out_of_force(part: Part, now: int) -> bool:
     """Whether the credential is out of force by the log's clock and by the gateway's alike."""
     return all(doubt_in_force(part.run, (tai,)) for tai in (now, *part.heard))
 
 
-def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
-    known, _, grader = ruling
-    classed: list[Classed] = []
-    before, began, end = SETTLEABLE, place.first_seq, place.first_seq
-    for segment in span.segments:
-        grade = grader.grade(*segment[2:])
-        if grade != before:
-            if before != SETTLEABLE:
-                classed.append(Classed(place.stream, began, end, *before))
-            before, began = grade, segment.first_seq
-        end = segment.last_seq
-    if before != SETTLEABLE:
-        classed.append(Classed(place.stream, began, end, *before))
+def _part(place: Range, ruling: Ruling, span: Span) -> Part:
+    classed = tuple(classed_by(ruling, place, span))
     first, (tai, after, bound) = span.first, span.last
     heard = (first[0] + first[1], tai + after)
     heard_from = None if bound is None else min(max(heard[1] - bound, 0), INT_MAX)
@@ -318,7 +326,8 @@ def _part(place: Range, ruling: _Ruling, span: Span) -> Part:
     for kind, latest in span.latest.items():
         if kind not in SILENT and (measured is None or latest > measured) and latest <= INT_MAX:
             measured = latest
-    return Part(place, known.run, span.leaves, tuple(classed), heard, heard_from, measured)
+    run = ruling.known.run
+    return Part(place, run, span.leaves, classed, heard, heard_from, measured)
 
 
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:
@@ -351,10 +360,7 @@ def _check_root(encoded: bytes, at: int, of: Head) -> None:
 
 
 def _statement(
-    message: cose.Sign1,
-    pairs: Sequence[tuple[bytes, bytes]],
-    value: Credential | Run | Descriptor,
-    digests: Sequence[bytes],
+    message: cose.Sign1, pairs: Pairs, value: Value, digests: Sequence[bytes]
 ) -> NewStatement:
     """What enters with all that it hides: nobody but its gateway has that, so whoever saw the
     statement alone cannot enter it first and rob it of its values. Raises DisclosureError."""

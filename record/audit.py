@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from evidence import cbor, checkpoint, cose, credential, disclosure, receipt
+from evidence import book, cbor, checkpoint, cose, credential, disclosure, receipt
 from evidence.anchor import Anchors
 from evidence.code import ALG_ED25519, Typ
 from evidence.key import PublicKey
@@ -24,7 +24,7 @@ from evidence.refusal import EvidenceError
 from record.admit import Admitter, NewStatement
 from record.appraisal import Readings
 from record.database import NotARecordError, Place, StoreError
-from record.desk import exhibit_seal
+from record.exhibit import exhibit_seal
 from record.known import Known, MissingError
 from record.log import Log
 from record.round import Round
@@ -33,7 +33,7 @@ from record.sequencer import Appraised, Item, Sequencer
 from record.store import Store, open_reader, open_scratch
 
 REASONS_MAX = 100  # lines; a file with more has no need of them
-_FROM_GATEWAYS = (Typ.CREDENTIAL, Typ.RUN, Typ.DESCRIPTOR)
+_SENT = (Typ.CREDENTIAL, Typ.ROTATION, Typ.RUN, Typ.DESCRIPTOR, Typ.BOOK)  # by others
 
 
 class Audit:
@@ -66,9 +66,10 @@ class Audit:
                 print_ = PublicKey(ALG_ED25519, self._key).fingerprint
                 found[f"log        {print_}"] = None
             for entry in self._store.entries():
-                if entry.typ == Typ.CREDENTIAL:
+                if entry.typ in (Typ.CREDENTIAL, Typ.BOOK):
                     message = cose.read(entry.encoded)
-                    issuer = credential.read(message.payload).issuer
+                    read = credential.read if entry.typ == Typ.CREDENTIAL else book.read
+                    issuer = read(message.payload).issuer
                     found[f"authority  kid {message.kid.hex()} {issuer!r}"] = None
         except (StoreError, EvidenceError) as fault:
             lines.append(f"and is damaged: {fault}")
@@ -140,7 +141,7 @@ class Audit:
             try:
                 stated = self._checkpoint(size)
                 appraised = self._appraised(sequencer.appraised, stated.appraised, readings)
-                sequencer.commit(items, stated.tai, (), appraised)
+                self._place(sequencer, items, stated.tai, appraised)
             except (EvidenceError, StoreError) as fault:
                 self._say(f"entries {self._size} to {size - 1}: {fault}")
                 return
@@ -151,6 +152,17 @@ class Audit:
             self._size = size
         if next(entries, None) is not None:
             self._say(f"entry {self._size}: no checkpoint stands over it and what follows")
+
+    def _place(
+        self, sequencer: Sequencer, items: list[Item], tai: int, appraised: Appraised | None
+    ) -> None:
+        """Gives a group its place; says what has none."""
+        placed = sequencer.append(items, tai, (), appraised)
+        sequencer.finish()
+        taken = [idx for idx, entry in self._group.items() if entry.typ != Typ.CLASSIFICATION]
+        for idx, one in zip(taken, placed, strict=True):
+            if not isinstance(one, Entry):
+                self._say(f"entry {idx}: has no place in the log: {one}")
 
     def _appraised(self, before: int, upto: int, readings: Readings) -> Appraised | None:
         """What the record must have found of the entries that it says it looked at. Raises
@@ -178,7 +190,7 @@ class Audit:
                 if body is None:
                     raise StoreError("its body is missing")
                 return admitter.batch(entry.encoded + body, entry.subject, None)
-            if entry.typ not in _FROM_GATEWAYS:
+            if entry.typ not in _SENT:
                 raise StoreError(f"typ {entry.typ} has no place in the log")
             pairs = self._store.disclosure(entry.idx)
             if pairs is None:

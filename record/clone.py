@@ -10,6 +10,8 @@
 4. Both are marked, for good, and neither settles until the authority decides: arrival does not tell
    which is genuine, nor does it decide whether they are found. Of a stretch the last observation
    speaks (evidence.layout: arrivals rise with seq), of a stream its last stretches.
+5. A run that came after its key was revoked (`late`) may be a thief's: beside one that came before
+   it is marked alone. So nobody with a stolen key makes doubtful what the record had.
 
 It writes runs into the store's transaction.
 """
@@ -43,10 +45,10 @@ class Clones:
     def __contains__(self, run: int) -> bool:
         return run in self._cloned
 
-    def begin(self, run: KnownRun, subject: bytes) -> list[Doubt]:
+    def begin(self, run: KnownRun, subject: bytes, late: bool) -> list[Doubt]:
         """Adds a run, whose statement is this subject. What it turns out to contradict comes back;
         every span that came before is in the store."""
-        row = _row(run)
+        row = _row(run, late)
         before = run.run.predecessor
         rivals = [] if before is None else self._after(before, row.device)
         self._store.add_run(row)
@@ -56,9 +58,9 @@ class Clones:
         earlier = None if before is None else self._store.run(before)
         if earlier is not None and earlier.device == row.device:
             self._successors.pop(earlier.id, None)
-            late = self._heard_late(earlier, row, run)
-            if late is not None:
-                found += self._mark((row, earlier), (subject, self._subject_of(late.idx)))
+            span = self._heard_late(earlier, row, run)
+            if span is not None:
+                found += self._mark((row, earlier), (subject, self._subject_of(span.idx)))
         return found
 
     def hear(self, new: Stretch) -> list[Doubt]:
@@ -75,8 +77,10 @@ class Clones:
         return found
 
     def _mark(self, rows: Sequence[RunRow], because: tuple[bytes, bytes]) -> list[Doubt]:
-        """Marks runs as clones; the findings about those that were none before."""
-        fresh = [row for row in rows if row.id not in self._cloned]
+        """Marks runs as clones, or the late ones among them; the findings about those that were
+        none before."""
+        suspects = [row for row in rows if row.late] or rows
+        fresh = [row for row in suspects if row.id not in self._cloned]
         for row in fresh:
             self._store.mark_cloned(row.id)
             self._cloned.add(row.id)
@@ -113,8 +117,8 @@ class Clones:
         return None
 
 
-def _row(run: KnownRun) -> RunRow:
+def _row(run: KnownRun, late: bool) -> RunRow:
     stated = run.run
     began = None if stated.bound is None else min(stated.started + stated.bound, INT_MAX)
     kid = run.credential.key.kid
-    return RunRow(run.id, run.name, run.device, kid, stated.predecessor, 0, began)
+    return RunRow(run.id, run.name, run.device, kid, stated.predecessor, 0, began, int(late))

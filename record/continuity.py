@@ -9,7 +9,8 @@ edge between runs.
 3. The same content again, under whatever head, is no twin.
 4. What is not there yet leaves an edge open. It is never a fault.
 5. What a run says it continues tells of its own device's runs alone: nobody's word makes another's
-   links doubtful.
+   links doubtful. Nor does the word of a run that came after its key was revoked those of one that
+   came before.
 
 It writes spans into the store's transaction, and decides nothing else.
 """
@@ -191,7 +192,7 @@ class Continuity:
 
     # --- between runs -------------------------------------------------------------------------
 
-    def follow(self, by: KnownRun, subject: bytes) -> list[Doubt]:
+    def follow(self, by: KnownRun, subject: bytes, late: bool) -> list[Doubt]:
         """A run says how far earlier ones came; what the record already has of them is compared."""
         doubts = []
         rows = [
@@ -202,7 +203,7 @@ class Continuity:
         self.flush()
         for row in rows:
             earlier = self._store.run(row.run)
-            if earlier is None or earlier.device != by.device:
+            if earlier is None or earlier.device != by.device or late > earlier.late:
                 continue
             near = self._store.spans_near(earlier.id, row.stream, row.seq, row.seq)
             if near and row.leaf not in [
@@ -224,6 +225,9 @@ class Continuity:
                 name = cose.read(by[1]).name
                 later = self._store.run(name)
                 if later is None or later.device != new.run.device:
+                    continue
+                mine = self._store.run(new.run.name)
+                if mine is not None and later.late > mine.late:
                     continue
                 marks.append(Mark(row.seq, new.last_seq, *_TWIN))
                 finding = Finding(name, None, new.stream, None, None, *_TWIN)

@@ -9,7 +9,8 @@ refusals, wishes.
 3. What waits is bounded by number, what is to be written and what is only asked each; beyond it
    the answer is BusyError, "later".
 4. A refusal is answered once its exhibit is kept, or found to be one too many. Values that are
-   missing beside a statement, or are not its own, leave no exhibit: nobody signed for them.
+   missing beside a statement, or are not its own, leave no exhibit: nobody signed for them. What
+   the sequencer refuses is refused like what the check does.
 5. What is signed of an id is of bytes with that hash. A head that is in the log has its receipt,
    whatever comes behind it now.
 6. While the store of the log key is away, what needs a signature is answered "later".
@@ -35,13 +36,14 @@ from record import signature, verdict
 from record.admit import Admitter, DisclosureError
 from record.appraisal import Readings
 from record.database import Place, StoreError
+from record.exhibit import exhibit_of
 from record.idle import ended, look
 from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.reach import heads_of
 from record.round import ENTRIES_MAX, Round
 from record.schema import Entry, Exhibit
-from record.sequencer import Appraised, Item, Sequencer
+from record.sequencer import Appraised, Item, Placed, Sequencer
 from record.store import Store, open_reader, open_writer
 
 GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
@@ -266,20 +268,21 @@ class Desk:
     def _sign(self, typ: Typ, payload: bytes) -> bytes:
         return signature.signed(typ, payload, self._signer)
 
-    def _append(self, group: Sequence[_Waiting]) -> list[Answer | None]:
+    def _append(self, group: Sequence[_Waiting]) -> list[Answer | Exception | None]:
         items = [waiting.item for waiting in group if waiting.item is not None]
         exhibits = [waiting.exhibit for waiting in group if waiting.exhibit is not None]
         appraised = next((one.appraised for one in group if one.appraised is not None), None)
-        entries = iter(self._sequencer.append(items, self._now(), exhibits, appraised))
-        answers: list[Answer | None] = []
-        for waiting in group:
-            if waiting.item is None:
-                answers.append(None)
-                continue
-            entry = next(entries)
-            size = receipt.read(cose.read(entry.receipt).payload).size
-            answers.append(Answer(entry.receipt, self._log.consistency(waiting.kept_size, size)))
-        return answers
+        placed = iter(self._sequencer.append(items, self._now(), exhibits, appraised))
+        return [
+            None if waiting.item is None else self._placed(next(placed), waiting.kept_size)
+            for waiting in group
+        ]
+
+    def _placed(self, found: Placed, kept_size: int) -> Answer | Exception:
+        if not isinstance(found, Entry):
+            return found
+        size = receipt.read(cose.read(found.receipt).payload).size
+        return Answer(found.receipt, self._log.consistency(kept_size, size))
 
     # --- in the loop --------------------------------------------------------------------------
 
@@ -295,6 +298,9 @@ class Desk:
         try:
             try:
                 found = await self._in(self._working, check)
+                if isinstance(found, Entry):
+                    return await self._in(self._working, self._answer, found, kept_size)
+                answer = await self._write(found, None, kept_size)
             except EvidenceError as fault:
                 refusal = receipt.Refusal(subject, fault.reason, fault.text[:1000], self._now())
                 signed = await self._in(self._working, self._sign, Typ.REFUSAL, refusal.payload())
@@ -303,9 +309,6 @@ class Desk:
                     device = await self._in(self._working, self._admitter.device_of, encoded)
                     await self._write(None, exhibit_of(device, signed, encoded), 0)
                 raise RefusedError(signed, fault.reason) from fault
-            if isinstance(found, Entry):
-                return await self._in(self._working, self._answer, found, kept_size)
-            answer = await self._write(found, None, kept_size)
             if answer is None:
                 raise StoreError("no answer from the sequencer")
             return answer
@@ -353,7 +356,11 @@ class Desk:
                 continue
             self.size = self._log.size
             for waiting, answer in zip(group, answers, strict=True):
-                if not waiting.answer.done():
+                if waiting.answer.done():
+                    continue
+                if isinstance(answer, Exception):
+                    waiting.answer.set_exception(answer)
+                else:
                     waiting.answer.set_result(answer)
 
     async def _look(self, what: Callable[..., T], *values: object) -> T:
@@ -374,16 +381,6 @@ def settle_collector() -> None:
     looks for them seldom, and never among what is there when this is called."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def exhibit_of(device: bytes, refusal: bytes, content: bytes) -> Exhibit:
-    """Refused bytes as they are kept."""
-    digest = hashlib.sha256(content).digest()
-    return Exhibit(digest, device, exhibit_seal(digest, device, refusal), refusal, content)
-
-
-def exhibit_seal(digest: bytes, device: bytes, refusal: bytes) -> bytes:
-    return hashlib.sha256(digest + hashlib.sha256(device).digest() + refusal).digest()
 
 
 def _own(store: Store, key: PublicKey) -> None:

@@ -1,4 +1,5 @@
-"""The statements that the record has, by name, read and ready: credentials, runs, descriptors.
+"""The statements that the record has, by name, read and ready: credentials, rotations, runs,
+descriptors.
 
 1. What comes from the store was checked when it was admitted, so it is read here, not checked
    again.
@@ -10,22 +11,26 @@
 Not for two threads at a time; give each its own.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from evidence import cbor, cose, credential, descriptor, disclosure, run
+from evidence import cbor, cose, credential, descriptor, disclosure, head, rotation, run
 from evidence.code import Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
+from evidence.head import Head
 from evidence.key import PublicKey
 from evidence.leap import BUILT_IN, NS
+from evidence.rotation import Rotation
 from evidence.run import Run
 from record.store import Store, StoreError
 
 KNOWN_MAX = 4096  # about a thousand gateways' streams; one takes a few KiB
 UTC_S_MAX = 1 << 62  # what a credential may name is not a clock's
 T = TypeVar("T")
+Holder = tuple[bytes, bytes]  # who may revoke a key, its issuer in UTF-8; and its fingerprint
 
 
 class MissingError(Exception):
@@ -46,11 +51,8 @@ class KnownRun:
     public: PublicKey
     credential: Credential
     window: tuple[int, int]  # ns TAI: between them the credential is in force for certain
-
-    @property
-    def device(self) -> bytes:
-        """The raw device key: what tells one device from another."""
-        return self.credential.key.raw
+    device: bytes  # the first raw device key of this device: what tells one from another
+    holder: Holder  # of the key that signed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,25 @@ class Known:
         self._store = store
         self._credentials: dict[bytes, Credential | None] = {}
         self._places: dict[bytes, bytes | None] = {}  # of credentials
+        self._rotations: dict[bytes, Rotation | None] = {}
         self._runs: dict[bytes, KnownRun | None] = {}
         self._descriptors: dict[bytes, KnownDescriptor | None] = {}
 
     def credential(self, name: bytes) -> Credential | None:
         return _kept(self._credentials, name, self._read_credential)
+
+    def rotation(self, name: bytes) -> Rotation | None:
+        return _kept(self._rotations, name, self._read_rotation)
+
+    def device(self, key: PublicKey) -> bytes:
+        """The first key of the device that has this one."""
+        return self._store.device(key.raw) or key.raw
+
+    def head(self, batch_id: bytes) -> Head | None:
+        found = self._store.entry_of(batch_id)
+        if found is None or found.typ != Typ.HEAD:
+            return None
+        return head.read(cose.read(found.encoded).payload)
 
     def run(self, name: bytes) -> KnownRun | None:
         return _kept(self._runs, name, self._read_run)
@@ -105,6 +121,10 @@ class Known:
         found = self._store.statement(name, Typ.CREDENTIAL)
         return None if found is None else credential.read(cose.read(found.encoded).payload)
 
+    def _read_rotation(self, name: bytes) -> Rotation | None:
+        found = self._store.statement(name, Typ.ROTATION)
+        return None if found is None else rotation.read(cose.read(found.encoded).payload)
+
     def _read_run(self, name: bytes) -> KnownRun | None:
         found = self._store.statement(name, Typ.RUN)
         if found is None:
@@ -113,7 +133,7 @@ class Known:
         under = self.credential(value.credential)
         if under is None:
             raise StoreError(f"the credential of run {name.hex()[:16]} is missing")
-        return known_run(found.idx, name, value, under)
+        return known_run(found.idx, name, value, under, self.device(under.key))
 
     def _read_descriptor(self, name: bytes) -> KnownDescriptor | None:
         found = self._store.statement(name, Typ.DESCRIPTOR)
@@ -128,14 +148,20 @@ class Known:
         return KnownDescriptor(name, value, of_run, configuration, told)
 
 
-def known_run(idx: int, name: bytes, value: Run, under: Credential) -> KnownRun:
-    """A run that acts under this credential."""
+def holder_of(says: Credential) -> Holder:
+    """By what the key of a credential is revoked."""
+    return says.issuer.encode(), hashlib.sha256(says.key.raw).digest()
+
+
+def known_run(idx: int, name: bytes, value: Run, under: Credential, device: bytes) -> KnownRun:
+    """A run that acts under this credential, of the device with this first key."""
     # A second of room on either side: where a leap second stands, counts of UTC repeat.
     window = tuple(
         BUILT_IN.tai_ns(min(edge, UTC_S_MAX)) + room
         for edge, room in ((under.not_before_s, NS), (under.expires_s, -NS))
     )
-    return KnownRun(idx, name, value, value.public, under, (window[0], window[1]))
+    edges = (window[0], window[1])
+    return KnownRun(idx, name, value, value.public, under, edges, device, holder_of(under))
 
 
 def _kept(cache: dict[bytes, T | None], name: bytes, read: Callable[[bytes], T | None]) -> T | None:

@@ -4,9 +4,9 @@
     GATEWAY/STREAM/SEQ@RUN      of that run: a run counts its links from 0
     GATEWAY/STREAM and an instant: the first sample measured then or later
 
-1. GATEWAY is what its credential calls it, or the first digits of its device key's kid; STREAM its
-   number, or its source as the gateway's configuration names it, with its key where a source has
-   several: relay/4. RUN is the first digits of a run's name.
+1. GATEWAY is what its credential calls it, or the first digits of the kid of one of its device
+   keys; STREAM its number, or its source as the gateway's configuration names it, with its key
+   where a source has several: relay/4. RUN is the first digits of a run's name.
 2. What is not there is told with what there is.
 3. Of two contents for one position the first that came is shown, and that there are others.
 
@@ -155,13 +155,14 @@ class Lookup:
         return ""
 
     def runs_of(self, gateway: str) -> list[KnownRun]:
-        """Its runs, the latest first."""
-        found = []
+        """Its runs, under whichever of its keys, the latest first."""
+        devices = set()
         for row in self._store.runs():
             run = self._known.run(row.name)
             if run is not None and _is_called(run, gateway):
-                found.append(run)
-        return found[::-1]
+                devices.add(row.device)
+        rows = [row for row in self._store.runs() if row.device in devices]
+        return [run for row in reversed(rows) if (run := self._known.run(row.name)) is not None]
 
     # --- beneath ------------------------------------------------------------------------------
 

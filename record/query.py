@@ -30,8 +30,10 @@ from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from record.schema import (
     BODY,
+    BOOK,
     CHECKPOINT,
     CLASSIFICATION,
+    DEVICE,
     DISCLOSURE,
     ENTRY,
     EXHIBIT,
@@ -95,7 +97,8 @@ CHECKPOINTS = select(CHECKPOINT.c.size).order_by(CHECKPOINT.c.size)
 
 RUN_NAMED = select(RUN).where(_is(RUN.c.name))
 RUNS = select(RUN).order_by(RUN.c.id)
-RUNS_BY_KID = select(RUN).where(_is(RUN.c.kid)).order_by(RUN.c.id.desc())
+_OF_KID = select(DEVICE.c.device).where(_is(DEVICE.c.kid))
+RUNS_BY_KID = select(RUN).where(RUN.c.device.in_(_OF_KID)).order_by(RUN.c.id.desc())
 RUNS_AFTER = select(RUN).where(_is(RUN.c.predecessor)).order_by(RUN.c.id)
 CLONED = select(RUN.c.id).where(RUN.c.cloned != ZERO)
 
@@ -149,6 +152,18 @@ HEADS_NEAR = (
 )
 LAST_NUMBER = select(func.max(HEAD.c.number)).where(_is(HEAD.c.run))
 HEADS_AT = select(HEAD).where(_is(HEAD.c.run), _is(HEAD.c.number)).order_by(HEAD.c.idx)
+# From one number down, each with its subject.
+HEADS_DOWN = (
+    select(HEAD.c.number, HEAD.c.idx, HEAD.c.previous, ENTRY.c.subject)
+    .join(ENTRY, ENTRY.c.idx == HEAD.c.idx)
+    .where(_is(HEAD.c.run), HEAD.c.number <= bindparam("number"))
+    .order_by(HEAD.c.number.desc(), HEAD.c.idx)
+)
+DEVICE_OF = select(DEVICE.c.device).where(_is(DEVICE.c.key))
+BOOK_AT = select(BOOK).where(_is(BOOK.c.issuer), _is(BOOK.c.number))
+BOOKS = select(BOOK).order_by(BOOK.c.issuer, BOOK.c.number)
+BOOKS_OF = select(BOOK).where(_is(BOOK.c.act)).order_by(BOOK.c.idx)
+BOOKS_ON = select(BOOK).where(_is(BOOK.c.what), _is(BOOK.c.act)).order_by(BOOK.c.idx)
 BATCHES = select(func.count()).select_from(HEAD)
 TALLIES = select(TALLY)
 EXHIBITS = select(EXHIBIT).order_by(EXHIBIT.c.digest)

@@ -7,7 +7,9 @@
    (record.front), in no run and between none. Where a backlog has yet to come, it ends before that,
    however far live samples are. A run that has only said what is missing has measured nothing yet,
    and leaves the one before to tell.
-3. The newest HEADS_MAX streams are told, and PAIRS_MAX pairs of run and stream looked at: what a
+3. A device is asked for by any of its keys. A run that came after its key was revoked tells nothing
+   here: a thief's word would set a gateway off that has another key by now.
+4. The newest HEADS_MAX streams are told, and PAIRS_MAX pairs of run and stream looked at: what a
    gateway asks at each start costs the same after years.
 """
 
@@ -24,6 +26,8 @@ def heads_of(store: Store, kid: bytes) -> tuple[StreamHead, ...]:
     streams: dict[int, dict[int, RunRow]] = {}
     pairs = 0
     for row in store.runs_by_kid(kid):
+        if row.late:
+            continue
         for stream in store.streams(row.id):
             streams.setdefault(stream, {})[row.id] = row
             pairs += 1

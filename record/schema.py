@@ -26,7 +26,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from evidence.code import Typ
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 INT_MAX = (1 << 63) - 1  # the largest integer that a database holds; seq and stream beyond: refused
 # A number in a statement: a partial index serves what says its condition in the same words.
 CLASSIFICATION: ColumnClause[int] = literal_column(str(int(Typ.CLASSIFICATION)))
@@ -72,7 +72,15 @@ NODE = _keyed("node", _int("level", key=True), _int("position", key=True), _blob
 RUN = _table(
     "run",
     *(_int("id", key=True), _blob("name", unique=True), _blob("device"), _blob("kid")),
-    *(_blob("predecessor", none=True), _int("cloned"), _int("began", none=True)),
+    *(_blob("predecessor", none=True), _int("cloned"), _int("began", none=True), _int("late")),
+)
+# Which keys are one device's.
+DEVICE = _keyed("device", _blob("key", key=True), _blob("kid"), _blob("device"))
+# What authorities did. `what`: name of the credential or run, or fingerprint of the key.
+BOOK = _keyed(
+    "book",
+    *(_blob("issuer", key=True), _int("number", key=True), _int("idx"), _blob("name")),
+    *(_int("act"), _blob("what"), _int("tai")),
 )
 # copy 0 holds the position; a higher one is the same content again, or a twin.
 SPAN = _keyed(
@@ -99,7 +107,8 @@ HEAD = _keyed(
 TALLY = _keyed("tally", _int("class", key=True), _int("reason", key=True), _int("count"))
 _INDEXES = (
     *(("entry_name", ENTRY.c.name, True), ("exhibit_device", EXHIBIT.c.device, False)),
-    *(("run_kid", RUN.c.kid, False), ("run_predecessor", RUN.c.predecessor, True)),
+    *(("run_device", RUN.c.device, False), ("run_predecessor", RUN.c.predecessor, True)),
+    *(("device_kid", DEVICE.c.kid, False), ("book_what", BOOK.c.what, False)),
 )
 for _name, _column, _some in _INDEXES:
     _where = _column.is_not(None) if _some else None
@@ -109,7 +118,7 @@ Index("entry_finding", ENTRY.c.idx, sqlite_where=_FINDINGS, postgresql_where=_FI
 
 TABLES: dict[str, Table] = dict(_TABLES.tables)
 # What follows from the evidence.
-DERIVED = ("node", "run", "span", "front", "reached", "head", "tally")
+DERIVED = ("node", "run", "span", "front", "reached", "head", "tally", "device", "book")
 
 
 def statements(dialect: Dialect) -> list[str]:
@@ -134,15 +143,38 @@ class Entry(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """One run. `id`: the log index of its statement; `device`: raw public key."""
+    """One run. `id`: the log index of its statement; `device`: its first raw public key; `late`: 1
+    where it came after its key was revoked."""
 
     id: int
     name: bytes
     device: bytes
-    kid: bytes  # of the device key
+    kid: bytes  # of the device key that signed it
     predecessor: bytes | None
     cloned: int
     began: int | None  # ns TAI, at the latest; None when nobody can say
+    late: int
+
+
+class DeviceRow(NamedTuple):
+    """A device key, raw, and the first one of the same device."""
+
+    key: bytes
+    kid: bytes
+    device: bytes
+
+
+class BookRow(NamedTuple):
+    """One entry of an authority's book. `tai`: the log's clock when it came; `act`: as in
+    evidence.code.Act."""
+
+    issuer: bytes  # UTF-8
+    number: int
+    idx: int
+    name: bytes
+    act: int
+    what: bytes
+    tai: int
 
 
 class SpanRow(NamedTuple):
@@ -210,7 +242,9 @@ Kinds = tuple[type | tuple[type, ...], ...]  # of a row's values
 _OR_NONE = {kind: (kind, type(None)) for kind in (int, bytes)}
 KINDS: dict[type, Kinds] = {
     Entry: (int, int, bytes, _OR_NONE[bytes], bytes, bytes),
-    RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int]),
+    RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int], int),
+    DeviceRow: (bytes, bytes, bytes),
+    BookRow: (bytes, int, int, bytes, int, bytes, int),
     SpanRow: (*[int] * 5, bytes, bytes, int, _OR_NONE[int], _OR_NONE[int]),
     FrontRow: (int, int, int, _OR_NONE[int]),
     ReachedRow: (bytes, int, int, int, bytes),

@@ -4,9 +4,10 @@
    commit. An answer is given after the commit, never before.
 2. Known by subject: the same bytes get the same receipt, for ever.
 3. All receipts of a group name one tree; the checkpoint says when, by the log's clock.
-4. Nothing found here refuses. What contradicts is logged, classed in the receipt of what came
-   later, and told of what was there before by a classification in the same group: arrival decides
-   what is said where, not who is right.
+4. What contradicts is logged, classed in the receipt of what came later, and told of what was there
+   before by a classification in the same group: arrival decides what is said where, not who is
+   right. Refused is only what the place in the log refuses: an entry that forks a book or comes
+   before its turn, what comes too late under a revoked key, a key that is another device's.
 5. A commit that fails leaves nothing: memory goes back to what the store holds.
 6. What was found of earlier entries after their admission comes with how far they were looked at;
    the checkpoint says so, and whoever goes on after a restart begins there.
@@ -26,11 +27,15 @@ from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
 from evidence.head import batch_id
 from evidence.receipt import Classed, Receipt
+from evidence.refusal import EvidenceError
 from evidence.run import Run
-from record.admit import NewBatch, NewStatement, Part, doubt_in_force
+from record.admit import NewBatch, NewStatement, Part
+from record.book import Books
 from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
-from record.known import KnownRun, known_run
+from record.device import Devices
+from record.force import doubt_in_force
+from record.known import KnownRun, MissingError, known_run
 from record.log import Log
 from record.overlay import coarse, overlaid
 from record.schema import Entry, Exhibit, HeadRow
@@ -38,6 +43,9 @@ from record.store import Store, StoreError
 
 Sign = Callable[[Typ, bytes], bytes]
 Item = NewStatement | NewBatch
+# What an item becomes: an entry with its receipt; or why it is refused, or has to wait.
+Placed = Entry | EvidenceError | MissingError
+_REVOKED = (int(Class.KEY_DOUBTFUL), int(Reason.CREDENTIAL_REVOKED))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
@@ -81,6 +89,7 @@ class Sequencer:
         self._keeps_bodies = body_of is None
         self._continuity = Continuity(store, body_of or store.body)
         self._clones = Clones(store, self._subject)
+        self._books, self._devices = Books(store), Devices(store)
         # What a store holds when it is opened again may only be more, and must begin with this.
         self._committed, self._root = log.size, log.root()
         self._sound = True  # memory is what the store holds
@@ -100,9 +109,16 @@ class Sequencer:
         exhibits: Sequence[Exhibit] = (),
         appraised: Appraised | None = None,
     ) -> list[Entry]:
-        """The entry of each item, with its receipt, once all are durable. Raises StoreError."""
-        entries = self.append(items, tai, exhibits, appraised)
+        """The entry of each item, with its receipt, once all are durable. Raises StoreError; and of
+        items that get no place the first one's EvidenceError or MissingError, once the others are.
+        """
+        entries: list[Entry] = []
+        placed = self.append(items, tai, exhibits, appraised)
         self.finish()
+        for one in placed:
+            if not isinstance(one, Entry):
+                raise one
+            entries.append(one)
         return entries
 
     def append(
@@ -111,10 +127,9 @@ class Sequencer:
         tai: int,
         exhibits: Sequence[Exhibit] = (),
         appraised: Appraised | None = None,
-    ) -> list[Entry]:
-        """The entry of each item, as it will be. Nothing counts before `finish`, which must follow.
-
-        Raises StoreError.
+    ) -> list[Placed]:
+        """The entry of each item, as it will be, or why it gets none. Nothing counts before
+        `finish`, which must follow. Raises StoreError.
         """
         if not self._sound:
             self.restore()
@@ -161,20 +176,21 @@ class Sequencer:
             raise StoreError(text)
         self._continuity.reset()
         self._clones.reset()
+        self._books.reset()
         self._reset()
         self._sound = True
 
     def _append_all(
         self, items: Sequence[Item], tai: int, appraised: Appraised | None
-    ) -> list[Entry]:
-        known: dict[bytes, Entry] = {}
+    ) -> list[Placed]:
+        placed: dict[bytes, Placed] = {}
         fresh: dict[bytes, _Pending] = {}
         for item in items:
-            if item.subject in fresh or item.subject in known:
+            if item.subject in fresh or item.subject in placed:
                 continue
-            entry = self._store.entry_of(item.subject)
-            if entry is not None:
-                known[item.subject] = entry
+            known = self._store.entry_of(item.subject) or self._refusal(item)
+            if known is not None:
+                placed[item.subject] = known
             else:
                 fresh[item.subject] = self._append(item, tai)
         pendings = list(fresh.values())
@@ -184,8 +200,17 @@ class Sequencer:
         pendings += self._classifications(tai)
         if pendings:
             for entry in self._receipts(pendings, tai):
-                known[entry.subject] = entry
-        return [known[item.subject] for item in items]
+                placed[entry.subject] = entry
+        return [placed[item.subject] for item in items]
+
+    def _refusal(self, item: Item) -> EvidenceError | MissingError | None:
+        """Why an item gets no place after those that are there."""
+        try:
+            self._books.check(item)
+            self._devices.check(item)
+        except (EvidenceError, MissingError) as fault:
+            return fault
+        return None
 
     def _keep(self, exhibit: Exhibit) -> None:
         """Keeps what was refused; once a device has its share, the first ones stay."""
@@ -218,12 +243,16 @@ class Sequencer:
             return self._batch(item, idx, tai)
         new = _Pending(idx, item.typ, item.subject, item.name, item.encoded)
         self._store.add_disclosure(idx, item.pairs)
+        self._books.add(item, idx, tai)
+        self._devices.add(item)
         if isinstance(item.value, Descriptor) and item.run is not None:
             self._descriptor(new, item.value, item.run)
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:
             if item.credential is None:
                 raise StoreError("a run without its credential")
-            self._run(known_run(idx, item.name, item.value, item.credential), new.subject)
+            device = self._devices.of(item.credential.key)
+            run = known_run(idx, item.name, item.value, item.credential, device)
+            self._run(run, new.subject)
         return new
 
     # --- batches ------------------------------------------------------------------------------
@@ -244,6 +273,8 @@ class Sequencer:
             self._doubts += doubts
             self._doubts += self._clones.hear(stretch)
             self._judge(part, tai, chained, marks)
+            if self._books.doubts(item.run, part.run):  # the last: of several reasons the first
+                marks.append(Mark(place.first_seq, place.last_seq, *_REVOKED))
             classed.append(overlaid(part.classed, place.stream, marks) if marks else part.classed)
         new.classed = coarse(classed)
         self._count(item.head.count, new.classed)
@@ -320,8 +351,9 @@ class Sequencer:
 
     def _run(self, run: KnownRun, subject: bytes) -> None:
         self._continuity.flush()
-        self._doubts += self._clones.begin(run, subject)
-        self._doubts += self._continuity.follow(run, subject)
+        late = self._books.is_late(run)
+        self._doubts += self._clones.begin(run, subject, late)
+        self._doubts += self._continuity.follow(run, subject, late)
 
     def _classifications(self, tai: int) -> list[_Pending]:
         """The findings of this group, as entries of their own."""

@@ -24,6 +24,8 @@ from record.database import StoreError as StoreError
 from record.schema import (
     INT_MAX,
     KINDS,
+    BookRow,
+    DeviceRow,
     Entry,
     Exhibit,
     FrontRow,
@@ -35,7 +37,7 @@ from record.schema import (
 )
 
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
-R = TypeVar("R", Entry, Exhibit, FrontRow, HeadRow, ReachedRow, RunRow, SpanRow)
+R = TypeVar("R", BookRow, Entry, Exhibit, FrontRow, HeadRow, ReachedRow, RunRow, SpanRow)
 
 
 class Store:
@@ -110,7 +112,7 @@ class Store:
         return self._each(RunRow, query.RUNS)
 
     def runs_by_kid(self, kid: bytes) -> Iterator[RunRow]:
-        """A device's runs, the last logged first."""
+        """The runs of the device that one of its keys names, the last logged first."""
         return self._all(RunRow, query.RUNS_BY_KID, kid)
 
     def runs_after(self, predecessor: bytes) -> Iterator[RunRow]:
@@ -180,6 +182,30 @@ class Store:
         number = self._most(query.LAST_NUMBER, run)
         return [] if number is None else list(self._all(HeadRow, query.HEADS_AT, run, number))
 
+    def heads_down(self, run: int, number: int) -> Iterator[tuple[Any, ...]]:
+        """Number, log index, previous and subject of a run's heads, from this number down."""
+        return _checked((int, int, bytes, bytes), self._walk(query.HEADS_DOWN, run, number))
+
+    def device(self, key: bytes) -> bytes | None:
+        """The first key of the device that has this one; None: it has no credential here."""
+        return self._blob(query.DEVICE_OF, key)
+
+    def book_at(self, issuer: bytes, number: int) -> BookRow | None:
+        """An entry of an authority's book."""
+        return self._one(BookRow, query.BOOK_AT, issuer, number)
+
+    def books(self) -> Iterator[BookRow]:
+        """All entries, authority by authority."""
+        return self._each(BookRow, query.BOOKS)
+
+    def books_of(self, act: int) -> Iterator[BookRow]:
+        """The entries of one act, in the order of the log."""
+        return self._all(BookRow, query.BOOKS_OF, act)
+
+    def books_on(self, what: bytes, act: int) -> list[BookRow]:
+        """The entries of one act about one thing, in the order of the log."""
+        return list(self._all(BookRow, query.BOOKS_ON, what, act))
+
     def findings(self) -> Iterator[Entry]:
         """The entries of typ CLASSIFICATION."""
         return self._each(Entry, query.FINDINGS)
@@ -235,6 +261,12 @@ class Store:
 
     def add_run(self, row: RunRow) -> None:
         self._run(query.ADD["run"], *row)
+
+    def add_device(self, row: DeviceRow) -> None:
+        self._run(query.ADD["device"], *row)
+
+    def add_book(self, row: BookRow) -> None:
+        self._run(query.ADD["book"], *row)
 
     def mark_cloned(self, run: int) -> None:
         self._run(query.MARK_CLONED, run)

@@ -1,15 +1,15 @@
 """A request or an answer as one small file: four bytes that say what it is, then the statement,
-compressed (zlib, RFC 1950).
+compressed (zlib, RFC 1950). Or the texts of its QR codes, as they were scanned.
 
 1. What is inflated is bounded before it is there: a file of a few bytes cannot ask for gigabytes.
 2. What is no such file, cut short, damaged, or with something behind it, is a RequestError that
    says what to bring. The statement inside is for whoever knows it to read.
-
-Pure: bytes in, bytes out.
 """
 
 import zlib
+from pathlib import Path
 
+from provisioning.enrol import part
 from provisioning.source import RequestError
 
 MAGIC = b"GSE1"
@@ -29,7 +29,9 @@ def pack(encoded: bytes) -> bytes:
 
 
 def unpack(data: bytes) -> bytes:
-    """The statement in a file. Raises RequestError."""
+    """The statement in a file, or in a text of scanned parts. Raises RequestError."""
+    if part.is_text(data) and data[: len(MAGIC)] != MAGIC:
+        data = part.joined(data)
     if data[: len(MAGIC)] != MAGIC:
         text = "this is no request and no answer of gridseal-provision"
         raise RequestError(f"{text}: it begins with {data[:4].hex() or 'nothing'}")
@@ -47,3 +49,16 @@ def unpack(data: bytes) -> bytes:
     if inflater.unused_data:
         raise RequestError("something stands behind it in the file: bring the file again")
     return found
+
+
+def from_file(path: Path) -> bytes:
+    """The statement in a file that was brought. Raises RequestError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(max(PARCEL_BYTES_MAX, part.TEXT_BYTES_MAX) + 1)
+    except OSError as fault:
+        raise RequestError(f"{path}: cannot be read: {fault.strerror}") from fault
+    try:
+        return unpack(data)
+    except RequestError as fault:
+        raise RequestError(f"{path}: {fault}") from fault

@@ -15,7 +15,7 @@ from evidence import cose, receipt
 from evidence.code import Reason, Typ
 from record.cli import main
 from record.database import Place
-from record.desk import exhibit_of
+from record.exhibit import exhibit_of
 from record.schema import DERIVED
 from record.store import Store, StoreError, open_reader
 from tests.record.gateway import Gateway, cfg_bytes, configuration, frame
@@ -182,7 +182,7 @@ def test_rows_that_were_taken_away_are_missed(copy: Path, table: str, what: str)
         "INSERT INTO checkpoint VALUES (999, x'00')",
         "INSERT INTO exhibit VALUES (x'00', x'', x'00', x'00', x'00')",
         "CREATE TABLE other (a)",
-        "DROP INDEX run_kid",
+        "DROP INDEX run_device",
         "CREATE VIEW v AS SELECT 1",
     ],
 )
