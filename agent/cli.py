@@ -152,7 +152,8 @@ def _run(arguments: argparse.Namespace) -> int:
     ready = _prepared(gateway, waits=True)
     elsewhere = gateway.place_refusal()
     if elsewhere:
-        text = f"the survey is {elsewhere}; the authority makes a new one: gridseal-provision grant"
+        mend = "the authority makes a new one: gridseal-provision authority renew"
+        text = f"the survey is {elsewhere}; {mend}"
         raise ConfigError(gateway.file.gateway.plan, "site.survey", text)
     try:
         with contextlib.ExitStack() as held:

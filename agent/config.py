@@ -35,7 +35,7 @@ HANDOVERS_MAX = 4  # one after another, of keys that a record may not have heard
 BOUND = "time_bound_ns"  # an option of those schemes whose frames may not say it
 NOT_GRANTED = (
     "not granted by the credential; the authority makes a new one of this plan:"
-    " gridseal-provision grant"
+    " gridseal-provision authority renew"
 )
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 

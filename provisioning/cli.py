@@ -23,7 +23,7 @@ DONE, WRONG, REFUSED = 0, 1, 2
 # A command, its module, and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("provisioning.outset", "make all that a first gateway and a first record need"),
-    "grant": ("provisioning.renewal", "make the next credential of a gateway, for its plan"),
+    "authority": ("provisioning.authority.command", "the utility's side: issue, renew, revoke"),
     "key": ("provisioning.key", "make a key in its store, or show its public half"),
     "show": ("provisioning.credential", "say in words what a credential says"),
     "new": ("provisioning.enrol.new", "make a gateway's folder before an authority knows it"),

@@ -24,7 +24,7 @@ from evidence.refusal import EvidenceError
 from provisioning.argument import Now, Parser, content, only
 
 _DAY_S = 86_400
-_SENSE = {0: "direction unknown", 1: "positive in", -1: "positive out"}
+SENSE = {0: "direction unknown", 1: "positive in", -1: "positive out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def lines(shown: Shown, now_s: int) -> list[str]:
     ]
     text += [f"Buses        {len(buses)}", *buses]
     terminals = [
-        f"  {UUID(bytes=one.terminal)}  at {UUID(bytes=one.node)}, {_SENSE[one.direction]}"
+        f"  {UUID(bytes=one.terminal)}  at {UUID(bytes=one.node)}, {SENSE[one.direction]}"
         for one in says.terminals
     ]
     return [*text, f"Terminals    {len(terminals)}", *terminals]

@@ -23,12 +23,17 @@ from agent.clock import SystemClock
 from drivers import registry
 from drivers.keystore import file as keyfile
 from drivers.line import Source
-from evidence import cose, siteplan
+from evidence import cbor, cose, siteplan
+from evidence.code import Typ
 from evidence.credential import BUSES_MAX, MRID_BYTES, ROLES
 from evidence.key import Ed25519Key, PublicKey
 from evidence.leap import BUILT_IN
 from evidence.siteplan import Bus, Survey
 from provisioning import grant, template
+from provisioning.authority import book, issued
+from provisioning.authority import folder as authority_folder
+from provisioning.authority.folder import AUTHORITY, BOOK, ISSUED, AuthorityFile, RecordTable
+from provisioning.authority.issued import Row
 from provisioning.grant import Random
 from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk, place
 from provisioning.source import RequestError, SourceRequest
@@ -38,6 +43,7 @@ CREDENTIAL, ANCHORS, SITE, RECORD, GATEWAY = (
     *("credential.cbor", "anchors.toml"),
     *("site.toml", "record.toml", "gateway.toml"),
 )
+AUTHORITY_FILES = (AUTHORITY_KEY, AUTHORITY, BOOK, ISSUED)  # of who signs, and no gateway's
 NAME_CHARACTERS_MAX = 64  # what agent.config takes
 SOURCES_MAX = 256
 ALTITUDE_M_MAX = 100_000  # no antenna of a substation is higher, or surveyed worse
@@ -117,11 +123,13 @@ def initialise(
         RECORD: template.record(_joined(asked.listen)),
         GATEWAY: template.gateway(asked.gateway, url, asked.sources, asked.role == "bench"),
     }
+    signed = cose.sign(Typ.CREDENTIAL, granted.says.payload(), authority)
     files = [
         NewFile(AUTHORITY_KEY, keyfile.encode(keys.authority), keyfile.MODE),
         NewFile(LOG_KEY, keyfile.encode(keys.log), keyfile.MODE),
         NewFile(DEVICE_KEY, keyfile.encode(keys.device), keyfile.MODE),
-        NewFile(CREDENTIAL, granted.file(authority), PUBLIC_MODE),
+        *_authority_files(asked, authority, url, issued.of_credential(signed, granted.pairs, None)),
+        NewFile(CREDENTIAL, cbor.encode([signed, granted.pairs]), PUBLIC_MODE),
         *(NewFile(name, text.encode(), PUBLIC_MODE) for name, text in texts.items()),
     ]
     says = granted.says
@@ -140,6 +148,22 @@ def initialise(
     return result
 
 
+def _authority_files(asked: InitRequest, root: Ed25519Key, url: str, first: Row) -> list[NewFile]:
+    """What makes this folder an authority's too: its book opens, and names the first credential."""
+    file = AuthorityFile(
+        *(asked.authority, f"file:{AUTHORITY_KEY}", root.public.raw.hex(), (asked.role,)),
+        *(asked.valid_days, RecordTable(url, "", ANCHORS)),
+    )
+    tai = BUILT_IN.tai_ns(first.says.not_before_s + grant.BACKDATED_S)
+    opened = book.opened(asked.authority, root, tai)
+    line = book.first_issued(opened, first.name, tai, root)
+    return [
+        NewFile(AUTHORITY, authority_folder.told(file).encode(), PUBLIC_MODE),
+        NewFile(BOOK, opened.encoded + line.encoded, PUBLIC_MODE),
+        NewFile(ISSUED, first.encoded(), keyfile.MODE),
+    ]
+
+
 def _check(folder: Path, files: Sequence[NewFile], result: InitResult) -> None:
     """Reads everything back, as the programs will."""
     for file in files:
@@ -155,6 +179,7 @@ def _check(folder: Path, files: Sequence[NewFile], result: InitResult) -> None:
         if keyfile.read(folder / name).public != public:
             raise PlacementError(f"{folder / name} reads back as another key; check the disk")
     gateway = agent_config.load(folder / GATEWAY)
+    authority_folder.read(folder)
     cose.check(cose.read(gateway.credential.encoded), result.authority)
     told = (
         gateway.credential.says.key,

@@ -17,7 +17,8 @@ from evidence.siteplan import Survey
 from provisioning import credential, source
 from provisioning.argument import Now, Parser, UsageError, only, whole
 from provisioning.init import (
-    AUTHORITY_KEY,
+    ANCHORS,
+    AUTHORITY_FILES,
     GATEWAY,
     RECORD,
     SITE,
@@ -101,7 +102,8 @@ def _result_lines(result: InitResult) -> list[str]:
     if not result.sources:
         text += [f"Edit first: [[source]] in {folder / GATEWAY} and [[stream]] in {folder / SITE}"]
     text += [
-        f"Move {folder / AUTHORITY_KEY} to where the authority signs: a gateway never needs it.",
+        f"Move {', '.join(AUTHORITY_FILES)}, with a copy of {ANCHORS},",
+        "to where the authority signs: a gateway never needs them.",
         "Next:",
         *(f"  {command}" for command in _commands(folder)),
     ]

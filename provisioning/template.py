@@ -51,7 +51,7 @@ _MORE_OF_STREAMS = """
 #   phase = "A"
 # A channel may also have its own bus, its terminal (the CIM mRID) and direction: "in", positive
 # into the terminal's equipment, or "out". A bus, terminal or direction that is added needs a new
-# credential: gridseal-provision grant --help
+# credential: gridseal-provision authority renew --help
 """
 _MORE_OF_BUSES = """
 # More that a [[bus]] may say, by example; all of it is hidden in what is signed:

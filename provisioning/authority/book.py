@@ -68,17 +68,31 @@ def first_issued(before: Line, credential: bytes, tai: int, root: Signer) -> Lin
 
 def read(data: bytes, file: str) -> Book:
     """The book in these bytes. Raises PlacementError."""
-    found = sequence.read(data, file, sequence.message_end)
+    found, fault = whole(data, file)
+    if found is None or fault:
+        raise PlacementError(fault)
+    return found
+
+
+def whole(data: bytes, file: str) -> tuple[Book | None, str]:
+    """As far as it holds, and what does not; None: not even its first entry."""
     lines: list[Line] = []
+    fault = f"{file}: no entry; it is no authority's book"
+    try:
+        found = sequence.read(data, file, sequence.message_end)
+    except sequence.DamagedError as damage:
+        found, fault = damage.found, str(damage)
+    else:
+        fault = fault if not found.items else ""
     for number, encoded in enumerate(found.items):
         try:
             lines.append(_checked(encoded, lines))
-        except EvidenceError as fault:
-            text = f"entry {number} does not hold: {fault}; bring the book from its copy"
-            raise PlacementError(f"{file}: {text}") from fault
+        except EvidenceError as broken:
+            fault = f"{file}: entry {number} does not hold: {broken}; bring the book from its copy"
+            break
     if not lines:
-        raise PlacementError(f"{file}: no entry; it is no authority's book")
-    return Book(tuple(lines), found.size, found.tail)
+        return None, fault
+    return Book(tuple(lines), found.size, found.tail), fault
 
 
 def words(entry: Entry, subject_of: Callable[[bytes], str]) -> str:

@@ -74,7 +74,7 @@ class AuthorityFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: _Name
     root: str
     root_key: str
-    roles: list[str] = ["gateway"]
+    roles: tuple[str, ...] = ("gateway",)
     days: _Days = 365
     record: RecordTable = RecordTable()
     tls: TlsTable | None = None

@@ -46,7 +46,7 @@ class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until_s: int
     days: int
     key: _Hex = ""
-    buses: list[_Hex] = []
+    buses: tuple[_Hex, ...] = ()
     replace: bool = False
     request: _Hex = ""
 

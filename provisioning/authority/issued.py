@@ -1,7 +1,7 @@
 """issued.cbor: every credential that the authority signed, as it was handed out.
 
     row = bstr .cbor [1, statement, [[salt, value], ...], before / null, asked]
-    asked = [request, challenge, tai] / null
+    asked = [request, challenge, tai, rotation / null] / null
 
 1. A row is durable before the book's entry, and the entry before anything is handed out. So what
    anybody may hold is in the book, and what is in the book can be handed out again.
@@ -29,13 +29,14 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is kept of a request: its name, its challenge, and its instant by the gateway's clock,
-    ns TAI.
+    """What is kept of a request: its name, its challenge, its instant by the gateway's clock (ns
+    TAI), and the statement by which the key before handed over: a record takes that first.
     """
 
     request: bytes
     challenge: bytes
     tai: int
+    rotation: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Row:
     def encoded(self) -> bytes:
         """As it stands in the file."""
         asked = self.asked
-        told = None if asked is None else [asked.request, asked.challenge, asked.tai]
+        told = (
+            None if asked is None else [asked.request, asked.challenge, asked.tai, asked.rotation]
+        )
         if self.answer is not None:
             row: list[Any] = [1, self.answer, [], self.before, told]
         else:
@@ -100,10 +103,11 @@ def _row(content: bytes) -> Row:
     before = shape.optional(value[3], shape.blob, "before", HASH_BYTES)
     if value[4] is None:
         return of_credential(statement, read_pairs(value[2]), before)
-    request, challenge, tai = shape.array(value[4], "asked", 3)
+    request, challenge, tai, rotation = shape.array(value[4], "asked", 4)
     asked = Asking(
         shape.blob(request, "request", HASH_BYTES),
         shape.blob(challenge, "challenge", enrolment.CHALLENGE_BYTES),
         shape.uint(tai, "tai"),
+        shape.optional(rotation, shape.blob, "rotation"),
     )
     return of_answer(statement, before, asked)

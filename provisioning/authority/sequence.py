@@ -39,6 +39,14 @@ class Read(NamedTuple):
     tail: int
 
 
+class DamagedError(PlacementError):
+    """Something else is broken than the end. `found`: what is whole before it."""
+
+    def __init__(self, text: str, found: Read) -> None:
+        super().__init__(text)
+        self.found = found
+
+
 class Disk(placement.Disk, Protocol):
     """The steps that change a disk."""
 
@@ -81,7 +89,7 @@ def content(path: Path) -> bytes:
 def read(data: bytes, file: str, end_of: Callable[[bytes, int], int]) -> Read:
     """The things in it. `end_of`: where the one that begins at a place ends, or EvidenceError.
 
-    Raises PlacementError where something else is broken than the end.
+    Raises DamagedError where something else is broken than the end.
     """
     items: list[bytes] = []
     at = 0
@@ -92,7 +100,8 @@ def read(data: bytes, file: str, end_of: Callable[[bytes, int], int]) -> Read:
             if _is_tail(data, at):
                 return Read(tuple(items), at, len(data) - at)
             text = f"damaged behind its entry {len(items) - 1}, at byte {at}: {fault.text}"
-            raise PlacementError(f"{file}: {text}; bring it from its copy") from fault
+            whole = Read(tuple(items), at, 0)
+            raise DamagedError(f"{file}: {text}; bring it from its copy", whole) from fault
         items.append(data[at:end])
         at = end
     return Read(tuple(items), at, 0)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import pytest
 
 from drivers.c37118.wire import FrameType, Stamp, encode_configuration
-from drivers.keystore import file as keyfile
 from evidence.siteplan import Survey
 from hil.devices.gnss import Truth
 from hil.devices.pmu import Plant, Profile
@@ -220,8 +219,8 @@ def test_a_terminal_is_granted_by_the_next_credential(
     assert done.code == 2
     assert re.search(r"site\.toml:\d+: stream\[0\]\.channel\[0\]\.terminal: ", done.err)
     assert f"{TERMINAL} at 'Bus 1', direction 'in', is not granted by the credential" in done.err
-    asked = ["grant", str(folder / "site.toml"), "--renew", str(folder / "credential.cbor")]
-    asked += ["--authority-key", str(folder / "authority.key"), "--out", str(tmp_path / "new.cbor")]
+    asked = ["authority", "renew", str(folder / "credential.cbor"), "--authority", str(folder)]
+    asked += ["--plan", str(folder / "site.toml"), "--out", str(tmp_path / "new.cbor")]
     assert provision(asked) == 0
     assert f"{TERMINAL}  at " in capsys.readouterr().out
     (tmp_path / "new.cbor").replace(folder / "credential.cbor")
@@ -364,9 +363,9 @@ def test_the_credential_of_another_authority_is_not_renewed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(tmp_path / "site")
-    keyfile.create(tmp_path / "other.key")
-    asked = ["grant", str(folder / "site.toml"), "--renew", str(folder / "credential.cbor")]
-    asked += ["--authority-key", str(tmp_path / "other.key"), "--out", str(tmp_path / "new.cbor")]
+    other = made(tmp_path / "other")
+    asked = ["authority", "renew", str(folder / "credential.cbor"), "--authority", str(other)]
+    asked += ["--plan", str(folder / "site.toml"), "--out", str(tmp_path / "new.cbor")]
     assert provision(asked) == 2
     assert "is signed by 'authority-1' with another key" in capsys.readouterr().err
     assert not (tmp_path / "new.cbor").exists()

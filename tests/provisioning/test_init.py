@@ -132,9 +132,11 @@ def test_the_agent_finds_nothing_wrong_with_it(tmp_path, capsys):
 def test_private_keys_are_for_their_owner_only(tmp_path):
     made(tmp_path / "site")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "site").iterdir()}
-    keys = {"authority.key", "log.key", "device.key"}
+    keys = {"authority.key", "log.key", "device.key", "issued.cbor"}
     assert {name for name, mode in modes.items() if mode == 0o600} == keys
     assert modes.keys() - keys == {
+        "authority.toml",
+        "book.cbor",
         "credential.cbor",
         "anchors.toml",
         "site.toml",
@@ -215,7 +217,7 @@ def test_a_power_cut_leaves_a_gateway_that_starts_or_none(tmp_path, exists):
             pass
         gateway = agent_config.load(folder / "gateway.toml")
         assert open_signer(gateway.file.gateway.key, folder).public == gateway.credential.says.key
-        assert len(list(folder.iterdir())) == 8
+        assert len(list(folder.iterdir())) == 11
         if done:
             return
     raise AssertionError("never done")

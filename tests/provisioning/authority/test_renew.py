@@ -45,18 +45,19 @@ def site(tmp_path: Path) -> Path:
 
 def asked(site: Path, out: Path, **changes: str) -> list[str]:
     given = {
-        "renew": str(site / "credential.cbor"),
-        "authority-key": str(site / "authority.key"),
+        "authority": str(site),
+        "plan": str(site / "site.toml"),
         "out": str(out),
     } | changes
+    credential = given.pop("credential", str(site / "credential.cbor"))
     words = [word for key, value in given.items() for word in (f"--{key}", value)]
-    return ["grant", str(site / "site.toml"), *words]
+    return ["authority", "renew", credential, *words]
 
 
 def test_what_the_plan_claims_now_is_granted(site: Path, tmp_path: Path) -> None:
     before = agent_config.read_credential(site / "credential.cbor")
     out = tmp_path / "new.cbor"
-    assert main(asked(site, out, **{"valid-days": "30"})) == 0
+    assert main(asked(site, out, days="30")) == 0
     found = agent_config.read_credential(out)
     says = found.says
     bus, terminal = (bytes.fromhex(mrid.replace("-", "")) for mrid in (BUS, TERMINAL))
@@ -102,10 +103,10 @@ def test_it_is_said_in_words_and_in_one_object(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"valid-days": "0"}, "valid for 0 days"),
-        ({"valid-days": "x"}, "expected a whole number"),
-        ({"authority-key": "missing.key"}, "missing.key"),
-        ({"renew": "missing.cbor"}, "cannot be read"),
+        ({"days": "0"}, "valid for 0 days"),
+        ({"days": "x"}, "expected a whole number"),
+        ({"authority": "missing"}, "missing"),
+        ({"credential": "missing.cbor"}, "cannot be read"),
     ],
 )
 def test_what_cannot_be_granted_is_said_and_nothing_is_written(

@@ -1,0 +1,49 @@
+"""`gridseal-provision authority`: what a utility does with its root key, a command a row.
+
+A command is a module with `run(argv, now)`, loaded when it is asked for: `authority list` loads
+neither `cryptography` nor a web server.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from provisioning.argument import Now, Parser, check_command
+
+PROG = "gridseal-provision authority"
+# A command, its module, and what it does.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("opening", "open an authority's book, with its root key"),
+    "issue": ("issue", "answer a gateway's request with a credential"),
+    "renew": ("renew", "make the next credential of a gateway, for its plan as it is now"),
+    "revoke": ("revoke", "revoke a device key"),
+    "vouch": ("vouch", "vouch for what a revoked key's device sealed before"),
+    "list": ("listing", "list credentials and how they stand"),
+    "show": ("showing", "say in words what a book says, and check its chain"),
+    "publish": ("publish", "send book and credentials to the record"),
+    "certificate": ("serving", "make a certificate for a record's server"),
+    "invite": ("inviting", "give out a code by which a gateway may ask online, once"),
+    "serve": ("serve", "answer who was invited, over HTTPS"),
+}
+_MODULES = "provisioning.authority."
+
+
+def run(argv: Sequence[str], now: Now) -> int:
+    """What was typed after `authority`. Raises whatever the command raises."""
+    parser = Parser(prog=PROG, description="The utility's side: root key, book, credentials.",
+                    allow_abbrev=False)  # fmt: skip
+    several = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = {
+        name: several.add_parser(name, help=text, add_help=False)
+        for name, (_, text) in COMMANDS.items()
+    }
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
+    check_command(parser, commands, argv)
+    if argv[0].startswith("-"):
+        parser.parse_args(argv)
+        return 2
+    module = importlib.import_module(_MODULES + COMMANDS[argv[0]][0])
+    done: int = module.run(argv[1:], now)
+    return done

@@ -1,0 +1,68 @@
+"""`authority vouch`: for what a revoked key's device sealed before, batch by batch up to a head.
+
+Whoever vouches has compared the head with the device itself, or with a copy of its disk: the record
+classes nothing by a clock that a thief may set.
+"""
+
+from collections.abc import Sequence
+
+from evidence.book import Vouched
+from evidence.merkle import HASH_BYTES
+from provisioning.argument import Now, Parser, only, whole
+from provisioning.authority import folder
+from provisioning.authority.issue import tai
+from provisioning.authority.refusal import RefusedError
+from provisioning.authority.revoke import add_confirmed, check_text
+from provisioning.key import asker
+from provisioning.terminal import Terminal
+
+
+def run(argv: Sequence[str], now: Now) -> int:
+    """What was typed after `authority vouch`."""
+    asked = only(_parser(), argv)
+    out = Terminal(asked.json)
+    check_text(asked.text)
+    number = whole("NUMBER", asked.number)
+    what = Vouched(_hash("RUN", asked.run), number, _hash("HEAD", asked.head), asked.text)
+    out.say(
+        f"Run          {what.run.hex()}",
+        f"Up to batch  {what.number}, head {what.head.hex()}",
+        f"Because      {what.text}",
+        "Those batches then settle as if their key had not been revoked. This cannot be undone.",
+    )
+    told = {"run": what.run.hex(), "number": number, "head": what.head.hex(), "text": what.text}
+    if asked.dry_run:
+        out.object(told | {"done": False})
+        return 0
+    if not asked.yes and out.ask("Vouch for them? Type yes", "--yes") != "yes":
+        raise RefusedError("declined", "not vouched for, and nothing changed")
+    root = folder.root_signer(asked.authority, asker())
+    with folder.writing(asked.authority, root, tai(now())) as authority:
+        line = authority.enter(what, tai(now()), root)
+    out.say("", f"Entry {line.entry.number} of the book. Publish it: it rules from the log on.")
+    out.object(told | {"done": True, "entry": line.entry.number, "name": line.name.hex()})
+    return 0
+
+
+def _hash(what: str, text: str) -> bytes:
+    """A name in hex. Raises RefusedError."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != HASH_BYTES:
+        raise RefusedError("name", f"{what}: expected {2 * HASH_BYTES} hex digits")
+    return found
+
+
+def _parser() -> Parser:
+    about = "Vouches for a run's batches from the first to NUMBER, whose head is HEAD."
+    command = Parser(prog="gridseal-provision authority vouch", description=about,
+                     allow_abbrev=False)  # fmt: skip
+    add = command.add_argument
+    add("run", metavar="RUN", help="the run's name, as `gridseal-record show` tells it")
+    add("number", metavar="NUMBER", help="of the last batch")
+    add("head", metavar="HEAD", help="that batch's id")
+    add("--text", metavar="TEXT", required=True, help="how it was compared; public")
+    add_confirmed(command)
+    return command
