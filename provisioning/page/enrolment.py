@@ -1,5 +1,5 @@
-"""The step that has an authority know this gateway: a request and its answer, carried by file, by QR
-code, or over the network by an invitation.
+"""The step that has an authority know this gateway: a request and its answer, carried by file, by
+QR code, or over the network by an invitation.
 
 1. What is asked, judged and written is provisioning.enrol's, as `enrol request`, `accept` and
    `online` do it.
@@ -194,10 +194,13 @@ def _online(form: Form) -> Html:
 
 
 def _request(waits: Pending | None, parts: list[str], token: str) -> Html:
-    again = layout.form("enrolment", "request", token, layout.button(
-        "Make a request" if waits is None else "Make another request", quiet=waits is not None))  # fmt: skip
+    label = "Make a request" if waits is None else "Make another request"
+    press = layout.button(label, quiet=waits is not None)
+    again = layout.form("enrolment", "request", token, press)
     if waits is None:
-        text = "A request goes to the authority on a stick or as QR codes, and its answer comes back."
+        text = (
+            "A request goes to the authority on a stick or as QR codes, and its answer comes back."
+        )
         return joined(tag("p", text), again)
     made = credential.instant(BUILT_IN.utc_ns(waits.request.tai) // NS)
     href = f"/step/enrolment/file/{FILE}"
@@ -248,5 +251,3 @@ def _picture(text: str) -> bytes:
     code = segno.make_qr(text, error="m", mode="alphanumeric", boost_error=False)
     code.save(drawn, kind="png", scale=_SCALE, border=4)
     return drawn.getvalue()
-
-

@@ -1,7 +1,7 @@
 """The first step: a name, a key of its own, and the gateway's folder.
 
-What is made is provisioning.enrol.founding's, as `gridseal-provision new` makes it. A private key is
-never shown, and its PIN never asked for here: a store whose PIN has no source of its own is refused.
+What is made is provisioning.enrol.founding's, as `gridseal-provision new` makes it. A private key
+is never shown, and no PIN is asked for here: a store whose PIN has no source of its own is refused.
 """
 
 from collections.abc import AsyncIterator

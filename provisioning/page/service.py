@@ -16,6 +16,8 @@ from provisioning.page import certificate
 from provisioning.page.address import Address
 from provisioning.page.desk import Desk
 from provisioning.page.door import Door
+from provisioning.page.enrolment import Enrolment
+from provisioning.page.identity import Identity
 from provisioning.page.live import Live
 from provisioning.page.server import KEEPALIVE_S, Page
 from provisioning.page.session import Gate, Random
@@ -45,7 +47,7 @@ class Service:
 
 def steps() -> list[Step]:
     """In the order in which they are done."""
-    return [Live()]
+    return [Identity(), Live(), Enrolment()]
 
 
 async def start(
