@@ -76,7 +76,7 @@ async def _serve(folder: Path, where: Address, now: Now, out: Terminal) -> None:
         out.object({"code": code.replace(" ", "")})
         sys.stdout.flush()
 
-    running = await service.start(folder, where, heard, now, os.urandom, greet, tell)
+    running = await service.start(folder, where, heard, now, os.urandom, greet, tell, loop.time)
     try:
         await ended.wait()
     finally:

@@ -50,12 +50,19 @@ _KINDS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
 class Page:
-    """The application over one desk. `names`: what Host may say."""
+    """The application over one desk. `names`: what Host may say; `now_s`: by which codes and
+    sessions end, monotonic.
+    """
 
     def __init__(
-        self, desk: Desk, gate: Gate, steps: Sequence[Step], names: frozenset[str]
+        self,
+        desk: Desk,
+        gate: Gate,
+        steps: Sequence[Step],
+        names: frozenset[str],
+        now_s: Callable[[], float],
     ) -> None:
-        self._desk, self._gate, self._names = desk, gate, names
+        self._desk, self._gate, self._names, self._now_s = desk, gate, names, now_s
         self._steps = {step.name: step for step in steps}
         self._static = _static()
         self._addresses = {name: f"/static/{name}?v={tag_}" for name, (_, tag_) in
@@ -111,9 +118,6 @@ class Page:
             return web.Response(status=204)  # HTML, 9.2: the browser does not ask again
         why = "taken-over" if taken_over else "ended" if COOKIE in request.cookies else ""
         raise web.HTTPSeeOther(f"/sign-in?why={why}" if why else "/sign-in")
-
-    def _now_s(self) -> float:
-        return asyncio.get_running_loop().time()
 
     # --- signing in
 

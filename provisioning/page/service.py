@@ -58,14 +58,15 @@ async def start(
     random: Random,
     greet: Callable[[str, str], None],
     tell: Callable[[str], None],
+    now_s: Callable[[], float],
 ) -> Service:
     """Opens the page on a socket that listens. `greet`: told the fingerprint as people and as
-    programs read it; `tell`: told each code.
+    programs read it; `tell`: told each code; `now_s`: monotonic, for codes and sessions.
     """
     own = certificate.made(where.host)
     desk = Desk(folder, now, random)
     gate = Gate(random, tell)
-    page = Page(desk, gate, steps(), where.names())
+    page = Page(desk, gate, steps(), where.names(), now_s)
     runner = web.AppRunner(
         page.app(),
         access_log=None,
@@ -78,5 +79,5 @@ async def start(
         raise RuntimeError("aiohttp made no server")
     door = Door(runner.server, heard, own.context)
     greet(own.shown(), own.fingerprint)
-    gate.offer(asyncio.get_running_loop().time())
+    gate.offer(now_s())
     return Service(desk, runner, door, asyncio.get_running_loop().create_task(door.run()))

@@ -85,15 +85,14 @@ class Gate:
                 f"That code has expired: it held for {CODE_S / 60:.0f} minutes."
                 " A new one is on the console; type that."
             )
-        given = "".join(typed[:_TYPED_MAX].split()).encode()
-        if not hmac.compare_digest(given, code.digits.encode()):
+        if not _same("".join(typed[:_TYPED_MAX].split()), code.digits):
             raise self._wrong(code, now_s)
         return self._begin(now_s)
 
     def known(self, cookie: str, now_s: float) -> Session | None:
         """The session of a cookie, while it holds."""
         session = self._session
-        if session is None or not hmac.compare_digest(cookie.encode(), session.cookie.encode()):
+        if session is None or not _same(cookie, session.cookie):
             return None
         if now_s - session.seen_s >= IDLE_S or now_s - session.began_s >= SESSION_S:
             self._session = None
@@ -103,7 +102,7 @@ class Gate:
 
     def was_taken_over(self, cookie: str) -> bool:
         """Whether this cookie was a browser's that a later one has replaced."""
-        return bool(self._before) and hmac.compare_digest(cookie.encode(), self._before.encode())
+        return bool(self._before) and _same(cookie, self._before)
 
     def leave(self) -> None:
         """Ends the session."""
@@ -141,4 +140,9 @@ class Gate:
 
 def matches(given: str, session: Session) -> bool:
     """Whether a form is of this session."""
-    return hmac.compare_digest(given.encode(), session.form.encode())
+    return _same(given, session.form)
+
+
+def _same(given: str, ours: str) -> bool:
+    """In constant time; a header's bytes that are no UTF-8 are compared as they are."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), ours.encode())
