@@ -62,6 +62,8 @@ def listen(text: str) -> Address:
     except ValueError as fault:
         what = "expected an address of this machine, not a name"
         raise UsageError(f"--listen {text!r}: {what}, such as 192.168.2.1:{PORT}") from fault
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped  # ::ffff:0.0.0.0 is a wildcard too
     if found.is_unspecified:
         what = "say the address of the maintenance port, or --interface"
         raise UsageError(f"--listen {text!r}: {_WILDCARD}; {what}")

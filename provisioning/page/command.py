@@ -89,7 +89,7 @@ def _greet(out: Terminal, url: str, shown: str, fingerprint: str) -> None:
     out.say(f"The page is at {url}", "", "SHA-256 fingerprint of its certificate:")
     out.say(*(f"  {shown[at : at + 48]}" for at in (0, 48)))
     out.say("Compare it with what the browser shows before you type the code.", "")
-    if not out.objects:
+    if not out.objects and _prints_blocks():
         print(qr(f"{url}#sha256={fingerprint}"))
     out.say("Ctrl-C closes the page.")
     out.object({"url": url, "fingerprint": fingerprint})
@@ -103,3 +103,12 @@ def qr(text: str) -> str:
     drawn = io.StringIO()
     segno.make(text, error="m", micro=False).terminal(out=drawn, compact=True)
     return drawn.getvalue()
+
+
+def _prints_blocks() -> bool:
+    """Whether this console has the characters that the code is drawn with."""
+    try:
+        "\u2588\u2580\u2584".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

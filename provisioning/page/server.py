@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from provisioning.page import layout
 from provisioning.page.desk import Desk
@@ -70,7 +71,9 @@ class Page:
         self._ending = asyncio.Event()
 
     def app(self) -> web.Application:
-        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._guard])
+        app = web.Application(
+            client_max_size=BODY_BYTES_MAX, client_max_fields=FIELDS_MAX, middlewares=[self._guard]
+        )
         app.on_response_prepare.append(_headed)
         app.on_shutdown.append(self._end)
         add = app.router.add_route
@@ -311,15 +314,13 @@ async def _headed(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _form(request: web.Request) -> Form:
-    """What was sent. Raises HTTPRequestEntityTooLarge, HTTPForbidden."""
+    """What was sent. Raises HTTPRequestEntityTooLarge, HTTPBadRequest."""
     texts: dict[str, str] = {}
     files: dict[str, bytes] = {}
     try:
         sent = await request.post()
-    except ValueError as fault:
+    except (ValueError, LookupError, HttpProcessingError) as fault:
         raise web.HTTPBadRequest(text="That is no form.\n") from fault
-    if len(sent) > FIELDS_MAX:
-        raise web.HTTPRequestEntityTooLarge(FIELDS_MAX, len(sent))
     for name, value in sent.items():
         if isinstance(value, str):
             texts[name] = f"{texts[name]}\n{value}" if name in texts else value

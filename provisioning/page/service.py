@@ -73,6 +73,7 @@ async def start(
         keepalive_timeout=KEEPALIVE_S,
         shutdown_timeout=SHUTDOWN_S,
         handler_cancellation=True,
+        auto_decompress=False,  # no browser compresses a form; what is bounded is what came
     )
     await runner.setup()
     if runner.server is None:

@@ -173,13 +173,11 @@ class Browser:
 
     def press(self, label: str) -> None:
         """The button, or the link, of these words; waits for the page after it."""
-        for one in self.all("button, a"):
-            if one.text.strip() == label:
-                before = self.driver.find_element(By.TAG_NAME, "html")
-                one.click()
-                until(lambda: _gone(before), f"the page after {label!r}")
-                return
-        raise AssertionError(f"no button {label!r} in:\n{self.text()}")
+        found = [one for one in self.all("button, a") if one.text.strip() == label]
+        assert found, f"no button {label!r} in:\n{self.text()}"
+        before = self.driver.find_element(By.TAG_NAME, "html")
+        found[0].click()
+        until(lambda: _gone(before), f"the page after {label!r}")
 
     def sign_in(self, run: Console) -> None:
         self.open(run.url)
