@@ -2,7 +2,8 @@
 clocks (drivers.pmu.beside).
 
 1. Which devices share a bus the site plan says. Of each one voltage is looked at: the positive
-   sequence, else phase A, else the first; which it is makes no difference but a constant.
+   sequence, else phase A, else the first; which it is makes no difference but a constant. What is
+   heard of a source in a test (agent.trial) is looked at by nobody.
 2. It decodes what was heard and sealed already, ten frames a second of each, and only those that
    say of themselves that value and time are good: a device that admits that it is not synchronised
    contradicts nobody.
@@ -141,9 +142,12 @@ class Neighbours:
         stream = self._sources.get(source)
         if stream is None:
             return
+        tested = source in self._hearing.trials and self._hearing.trials[source].marks
         for item in items:
             if isinstance(item, Setup):
                 self._set_up(stream, item)
+            elif tested:
+                continue  # what is injected contradicts nobody
             elif (item.tai + SAME_NS) % STEP_NS <= 2 * SAME_NS and item.fault is None:
                 for member in self._members.get((source, item.key), ()):
                     if item.kind == member.setup.kind:

@@ -335,7 +335,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _words(told: dict[str, Any]) -> str:
     """The account for a terminal."""
-    from agent import telling
+    from agent import telling, trial
 
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
@@ -346,6 +346,7 @@ def _words(told: dict[str, Any]) -> str:
         "arrival to durable: p50 {p50} ms, p99 {p99} ms".format(**told["latency_ms"]),
         *_outlook_words(told),
         *telling.words(told),
+        *trial.words(told),
     ]
     for name, source in told["sources"].items():
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())

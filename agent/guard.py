@@ -84,10 +84,10 @@ class _Window(NamedTuple):
 
 
 class Guard:
-    """Of one stream. `limit` grows by the period when its rate is known."""
+    """Of one stream. `limit_ns`: how long after its instant an honest sample is heard at most."""
 
     __slots__ = (
-        *("_clean", "_fresh", "_gap", "_heard_bound", "_level", "_limit_ns", "_line", "_looked_at"),
+        *("_clean", "_fresh", "_gap", "_heard_bound", "_level", "_line", "_looked_at", "limit_ns"),
         *("_period_ns", "_since", "_standing", "_steady", "_step_ns", "_table", "_timed"),
         "_windows",
         *("high_ns", "low_ns", "reads", "sum_ns", "until_ns"),
@@ -99,7 +99,7 @@ class Guard:
         self._clean = dict.fromkeys(OF_ARRIVAL, 0)
         self._windows: deque[_Window] = deque(maxlen=int(MEMORY_NS // WINDOW_NS))
         self._looked_at = self._timed = self._steady = False
-        self._period_ns = self._limit_ns = self._step_ns = 0
+        self._period_ns = self.limit_ns = self._step_ns = 0
         self._level: int | None = None  # the least arrival before the step that stands
         self._gap = (0, 0)  # the last hole: what comes late may belong there
         self._fresh = True  # nothing was heard since the line was opened
@@ -115,7 +115,7 @@ class Guard:
         wait_ns = WAIT_UNKNOWN_NS if line.wait_ms is None else line.wait_ms * MS
         own_ns = PERIODS * period_ns if period_ns else RATE_UNKNOWN_NS
         path_ns = line.path_ms * MS
-        self._limit_ns = own_ns + path_ns + (0 if direct and line.wait_ms is None else wait_ns)
+        self.limit_ns = own_ns + path_ns + (0 if direct and line.wait_ms is None else wait_ns)
         self._period_ns, self._step_ns = period_ns, max(STEP_NS, path_ns)
         self._looked_at, self._timed = setup.kind in _LOOKED_AT, setup.kind in TIMED
         self._steady = self._timed and setup.kind != Kind.SV and direct and period_ns > 0
@@ -150,10 +150,10 @@ class Guard:
             self._begin(heard)
         fresh, self._fresh = self._fresh, False
         arrival = heard - frame.tai
-        slack = 0 if 0 <= arrival <= self._limit_ns else _allowed(frame) + heard_bound + LITTLE_NS
+        slack = 0 if 0 <= arrival <= self.limit_ns else _allowed(frame) + heard_bound + LITTLE_NS
         if arrival < -slack:
             found = self._early(frame, arrival, slack)
-        elif self._timed and arrival > self._limit_ns + slack:
+        elif self._timed and arrival > self.limit_ns + slack:
             found = self._late(frame, arrival, slack, newest, fresh)
         else:
             found = self._earlier(frame, arrival)
@@ -192,7 +192,7 @@ class Guard:
         """A window begins; at 0: with the next frame that can be judged."""
         self.low_ns, self.until_ns = NEVER, heard + WINDOW_NS if heard else NEVER
         late = self._timed and Check.LATE not in self._standing
-        self.high_ns = self._limit_ns if late else NEVER
+        self.high_ns = self.limit_ns if late else NEVER
         self.reads = self.sum_ns = self._heard_bound = 0
         self._since = heard
 
@@ -211,23 +211,23 @@ class Guard:
             return []
         back = frame.tai <= newest - max(self._period_ns // 2, 1)
         fills = self._gap[0] < frame.tai < self._gap[1]
-        if not (fresh and arrival > self._limit_ns + slack + HELD_NS) and (not back or fills):
+        if not (fresh and arrival > self.limit_ns + slack + HELD_NS) and (not back or fills):
             return []
         return self._trip(Check.LATE, self._late_words(frame.tai, arrival, _known(frame)))
 
     def _late_words(self, tai: int, arrival: int, known: int) -> str:
-        takes = f"device, path and concentrator take {misset.span(self._limit_ns)} at most"
+        takes = f"device, path and concentrator take {misset.span(self.limit_ns)} at most"
         named = self._named(tai, arrival, known)
         return f"heard {misset.span(arrival)} after its instant, where {takes}: {named}"
 
     def _held_late(self) -> list[Change]:
         """Late for long, and alike: no line holds back so evenly."""
-        if not self._timed or self._windows[-1].least <= self._limit_ns:
+        if not self._timed or self._windows[-1].least <= self.limit_ns:
             return []
         held = [*self._windows][-WINDOWS:]
         least = [one.least for one in held]
         allowed = max(one.slack for one in held)
-        late = min(least) > self._limit_ns + allowed and max(least) - min(least) <= FLAT_NS
+        late = min(least) > self.limit_ns + allowed and max(least) - min(least) <= FLAT_NS
         if len(held) < WINDOWS or not late:
             return []
         tai = held[-1].end - least[-1]
@@ -289,7 +289,7 @@ class Guard:
     def _cleared(self, window: _Window, newest: Frame) -> Iterable[Change]:
         within = {
             Check.EARLY: window.least >= -window.slack,
-            Check.LATE: window.least <= self._limit_ns + window.slack,
+            Check.LATE: window.least <= self.limit_ns + window.slack,
             Check.ARRIVAL_STEPPED: self._level is not None
             and window.calm
             and abs(window.least - self._level) <= JITTER_NS,
@@ -322,7 +322,7 @@ class Guard:
         return [self._clear(Check.ARRIVAL_STEPPED, why)]
 
     def _named(self, tai: int, arrival: int, known: int) -> str:
-        half = self._limit_ns // 2 if self._timed else 0
+        half = self.limit_ns // 2 if self._timed else 0
         return misset.name(tai, half - arrival, half + known, self._table).text
 
 

@@ -12,9 +12,9 @@
 5. With no sealer attached (the disk takes nothing) frames are counted, and stated as a gap when
    there is one again.
 6. The hole across a start is owed until `release`: the record may have what this disk lost.
-7. What the gateway finds of its own time and place at this moment (`moment`), and of a stream's
-   (`Lane.marks`), is laid over the flags of each sample. A sample that the gateway stamped is
-   stamped by its clock: source and flags say so.
+7. What the gateway finds of its own time and place at this moment (`moment`), of a stream's
+   (`Lane.marks`), and that its source is in a test (agent.trial), is laid over the flags of each
+   sample. A sample that the gateway stamped is stamped by its clock: source and flags say so.
 
 It knows no disk and no line.
 """
@@ -33,6 +33,7 @@ from agent.hole import LATE_NS, Unkept, joined
 from agent.lane import Lane
 from agent.moment import Moment
 from agent.sealer import Came, Chain, Piece, Sealer, SealError, Stretch
+from agent.trial import Trial
 from drivers.line import Frame, FrameError, Setup
 from evidence.code import Cause, Flag, Kind, TimeSource
 from evidence.event import Noticed
@@ -58,6 +59,7 @@ class Hearing:
         self._plan, self._clock, self._random, self._health = plan, clock, random, health
         self._lanes: dict[tuple[str, str], Lane] = {}
         self.numbers: dict[tuple[str, str], int] = {}  # of streams
+        self.trials: dict[str, Trial] = {}  # by source
         self._new: list[tuple[int, str, str]] = []
         self._sealer: Sealer | None = None
         self._setups: dict[bytes, Setup] = {}  # by descriptor, of this run
@@ -87,8 +89,7 @@ class Hearing:
         for lane in self._lanes.values():
             lane.chain = lane.described = None
             lane.stepped()
-        own = self._lane(OWN_SOURCE, OWN_KEY)
-        if own is None:
+        if (own := self._lane(OWN_SOURCE, OWN_KEY)) is None:
             raise SealError("there is no stream left for the gateway's own statements")
         own.setup = OWN_SETUP
         if sealer.run.cause == Cause.SNAPSHOT:
@@ -105,8 +106,7 @@ class Hearing:
         """States the holes across the start. `reached`: what the record has, if it was asked."""
         self._owing = False
         for number, tai in reached.items():
-            came = self._resumed.get(number)
-            if came is not None and came.last < tai:
+            if (came := self._resumed.get(number)) is not None and came.last < tai:
                 self._resumed[number] = came._replace(last=tai)
         for lane in self._lanes.values():
             if lane.number in reached:
@@ -119,8 +119,7 @@ class Hearing:
             return
         self.checks.catch_up()
         for lane in self._lanes.values():
-            hole = lane.silence(now_ns)
-            if hole is not None:
+            if (hole := lane.silence(now_ns)) is not None:
                 self._state(lane, hole)
 
     def give_up(self, stream: int, kind: int, holes: Iterable[Gap]) -> None:
@@ -158,8 +157,7 @@ class Hearing:
         `durable`: by stream, the last seq of that run which is durable all the same; `room`:
         whether the disk has any for them: if not, they are stated as not kept.
         """
-        sealer = self._sealer
-        if sealer is None:
+        if (sealer := self._sealer) is None:
             raise SealError("nothing is sealed anew without a run")
         lanes = {lane.number: lane for lane in self._lanes.values()}
         kept, gone = 0, dict[int, Unkept]()
@@ -268,6 +266,11 @@ class Hearing:
     def hears(self, of: tuple[str, str]) -> bool:
         return of in self._lanes
 
+    def lanes(self, source: str) -> list[Lane]:
+        """Of a source, those in which something can be sealed now."""
+        lanes = self._lanes.values() if self.sealing else ()
+        return [one for one in lanes if one.source == source and one.setup is not None]
+
     def _refuse(self, source: str, frame: Frame) -> None:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
         self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
@@ -293,7 +296,8 @@ class Hearing:
         if lane.unkept is not None:
             self._state_unkept(lane)
         chain = self._chain(sealer, lane, setup)
-        sealer.seal(chain, self.moment.stamp(frames), self.moment.marks | lane.marks)
+        marks = self.moment.marks | lane.marks | lane.trial.marks
+        sealer.seal(chain, lane.trial.lay(self.moment.stamp(frames)), marks)
         chain.came = lane.came
         self._health.sealed += len(frames)
 
@@ -313,8 +317,7 @@ class Hearing:
 
     def _hole(self, lane: Lane, frame: Frame) -> None:
         """Measurements are missing between the last and this frame."""
-        hole = lane.hole(frame)
-        if hole is None:
+        if (hole := lane.hole(frame)) is None:
             return
         if hole.cause == Cause.RESTART and self._owing:
             lane.owed = hole
@@ -370,7 +373,8 @@ class Hearing:
                 self.numbers[source, key] = number
                 self._new.append((number, source, key))
             guard = Guard(self._plan.stream_of(source), self._clock.table)
-            lane = Lane(number, source, key, self._resumed.pop(number, None), guard)
+            trial = self.trials.setdefault(source, Trial())
+            lane = Lane(number, source, key, self._resumed.pop(number, None), guard, trial)
             self._lanes[source, key] = lane
         return lane
 

@@ -14,6 +14,7 @@ It seals nothing and asks no clock.
 from agent.guard import Guard
 from agent.hole import BEFORE_ALL, LATE_NS, Unkept
 from agent.sealer import Came, Chain
+from agent.trial import Trial
 from drivers.line import Frame, Setup
 from evidence.code import Cause, Flag
 from evidence.gap import Gap
@@ -57,6 +58,7 @@ class Lane:
         "silence_ns",
         "silent_from",
         "source",
+        "trial",
         "unkept",
     )
 
@@ -67,10 +69,11 @@ class Lane:
         key: str,
         came: Came | None = None,
         guard: Guard | None = None,
+        trial: Trial | None = None,
     ) -> None:
         """`came`: in an earlier run, when this agent was not there in between."""
         self.number, self.source, self.key = number, source, key
-        self.guard = guard or Guard()
+        self.guard, self.trial = guard or Guard(), trial or Trial()
         self.setup: Setup | None = None
         self.described: Setup | None = None  # what the chain's last descriptor says
         self.chain: Chain | None = None  # in this run

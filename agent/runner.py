@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from agent import status
+from agent import status, trial
 from agent.beside import Neighbours
 from agent.clock import Jump, SystemClock
 from agent.config import Gateway
@@ -93,6 +93,9 @@ class Runner:
         self._client = client
         self._timekeeping = timekeeping(gateway, clock, self._verdicts.ruled)
         self._outlook = Outlook(gateway, self._keeper, clock, self.health)
+        names = (one.name for one in gateway.sources)
+        tests = gateway.path(trial.FILE)
+        self._trials = trial.Trials(tests, clock, self._hearing, names, trial.boot_id())
 
     def _fix(self, source: str, fix: Fix) -> bool:
         """Whether a verdict leans on it."""
@@ -113,10 +116,11 @@ class Runner:
         await self._timekeeping.renew()
         await self._keeper.start()
         spool = self._gateway.path(self._gateway.file.spool.path)
+        self._trials.look()  # before the first sample
         keeping = [
             *(self._task(self._timekeeping.watch()), self._task(self._keeper.keep())),
             *(self._task(self._uplink.run()), self._task(self._outlook.watch())),
-            self._task(self._verdicts.watch()),
+            *(self._task(self._verdicts.watch()), self._task(self._trials.watch())),
         ]
         telling = self._task(self._tell(spool))
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]
@@ -151,6 +155,7 @@ class Runner:
         told = self.health.report() | self._verdicts.report()
         told["time"] = self._timekeeping.report() | {"flags": told.pop("flags")}
         told["pairs"] = self._neighbours.report()
+        told["tests"], told["tests_fault"] = self._trials.report(), self._trials.fault
         return told
 
     async def _supervise(self, source: Source) -> None:

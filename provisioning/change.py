@@ -6,12 +6,16 @@
    one a new name, and replaces the file that names them (gateway.toml), last.
 3. What was replaced stays beside it, as NAME.before, and the latest change can be rolled back; and
    that too is a change. New files are not removed by it: a key that was made stays where it is.
+   How a change is undone is durable before it holds, beside how the one before is: a change that a
+   power cut stopped half-way takes nothing away from the one before.
 4. Keys are never replaced, and never copied.
 5. With --dry-run nothing is written, and what would be is shown.
 """
 
+import base64
 import difflib
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -21,7 +25,8 @@ from pathlib import Path
 from drivers.keystore import file as keyfile
 from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk
 
-LAST = ".gridseal-change.json"  # what the latest change was
+LAST = ".gridseal-change.json"  # what the latest change was, and what it replaced
+NEXT = ".gridseal-change.next"  # the same, of one that may not hold yet
 BEFORE = ".before"
 _PART = ".gridseal-part"
 _BYTES_MAX = 1 << 20  # of a file that is replaced
@@ -61,7 +66,7 @@ def preview(folder: Path, change: Change) -> list[str]:
 
 def apply(folder: Path, change: Change, disk: Disk | None = None) -> None:
     """Makes the change hold. Raises PlacementError: then it does not, and new files that were made
-    are removed again.
+    are removed again; or it does, and the disk fails, which the text says.
     """
     disk = disk or SystemDisk()
     for file in change.added:
@@ -70,14 +75,13 @@ def apply(folder: Path, change: Change, disk: Disk | None = None) -> None:
     try:
         try:
             for file in change.added:
-                _remove(folder / (file.name + _PART), disk)
-                disk.write_new(folder / (file.name + _PART), file.content, file.mode)
-                disk.link(folder / (file.name + _PART), folder / file.name)
-                made.append(folder / file.name)
-                disk.remove(folder / (file.name + _PART))
+                _add(folder, file, made, disk)
             disk.sync_folder(folder)
             if change.replaced is not None:
-                _replace(folder, change.what, change.replaced, disk)
+                old = _prepare(folder, change.what, change.replaced, disk)
+                disk.rename_file(
+                    _part(folder / change.replaced.name), folder / change.replaced.name
+                )
         except OSError:
             for path in made:
                 disk.remove(path)
@@ -85,35 +89,96 @@ def apply(folder: Path, change: Change, disk: Disk | None = None) -> None:
     except OSError as fault:
         text = fault.strerror or str(fault)
         raise PlacementError(f"{fault.filename or folder}: {text}") from fault
+    if change.replaced is not None:
+        _conclude(folder, change.replaced.name, old, disk)
 
 
 def rolled_back(folder: Path) -> Change:
     """The change that undoes the latest one. Raises PlacementError where there is none."""
+    found = [undo for name in (NEXT, LAST) if (undo := _read_undo(folder / name)) is not None]
+    for undo in found:  # which of them holds, the file itself says
+        now = _old(folder / undo.name)
+        if now is not None and _digest(now) == undo.of:
+            mode = (folder / undo.name).stat().st_mode & 0o777
+            return Change(f"roll back: {undo.what}", (), NewFile(undo.name, undo.before, mode))
+    if found:
+        text = f"{found[-1].name} was changed by hand since the last change"
+        raise PlacementError(f"{folder}: {text}; {found[-1].name}{BEFORE} is what it was")
+    raise PlacementError(f"{folder}: no change is known that could be rolled back")
+
+
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """`of`: SHA-256 of the content that is to be undone, in hex."""
+
+    what: str
+    name: str
+    of: str
+    before: bytes
+
+
+def _read_undo(path: Path) -> _Undo | None:
+    """What stands there; None: nothing, or nothing of ours."""
     try:
-        told = json.loads((folder / LAST).read_text(encoding="utf-8"))
-        name, what = str(told["replaced"]), str(told["what"])
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise PlacementError(f"{folder}: no change is known that could be rolled back") from fault
-    before = _old(folder / (name + BEFORE))
-    if before is None or before == _old(folder / name):
-        raise PlacementError(f"{folder}: {name} is as it was before already")
-    mode = (folder / (name + BEFORE)).stat().st_mode & 0o777
-    return Change(f"roll back: {what}", (), NewFile(name, before, mode))
+        with path.open("rb") as file:
+            told = json.loads(file.read(2 * _BYTES_MAX))
+        name = str(told["replaced"])
+        before = base64.b64decode(told["before"], validate=True)
+        if name != os.path.basename(name) or name.startswith("."):
+            return None
+        return _Undo(str(told["what"]), name, str(told["of"]), before)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
-def _replace(folder: Path, what: str, file: NewFile, disk: Disk) -> None:
+def _add(folder: Path, file: NewFile, made: list[Path], disk: Disk) -> None:
+    part = _part(folder / file.name)
+    _remove(part, disk)
+    disk.write_new(part, file.content, file.mode)
+    disk.link(part, folder / file.name)
+    made.append(folder / file.name)
+    disk.remove(part)
+
+
+def _prepare(folder: Path, what: str, file: NewFile, disk: Disk) -> bytes | None:
+    """All but the rename; what stood there."""
     old = _old(folder / file.name)
     mode = (folder / file.name).stat().st_mode & 0o777 if old is not None else file.mode
-    told = json.dumps({"what": what, "replaced": file.name}).encode()
     if old is not None:
-        write_over(folder / (file.name + BEFORE), old, mode, disk)
-        write_over(folder / LAST, told, 0o644, disk)
-    write_over(folder / file.name, file.content, mode, disk)
+        undo = {"what": what, "replaced": file.name, "of": _digest(file.content)}
+        undo["before"] = base64.b64encode(old).decode()
+        write_over(folder / NEXT, json.dumps(undo).encode(), 0o644, disk)
+    part = _part(folder / file.name)
+    _remove(part, disk)
+    disk.write_new(part, file.content, mode)
+    return old
+
+
+def _conclude(folder: Path, name: str, old: bytes | None, disk: Disk) -> None:
+    """The change holds. Raises PlacementError, which says so."""
+    try:
+        disk.sync_folder(folder)
+        if old is not None:
+            mode = (folder / name).stat().st_mode & 0o777
+            write_over(folder / (name + BEFORE), old, mode, disk)
+            disk.rename_file(folder / NEXT, folder / LAST)
+            disk.sync_folder(folder)
+    except OSError as fault:
+        text = f"{fault.strerror or fault}; the change was made, and this disk fails: look at it"
+        raise PlacementError(f"{fault.filename or folder}: {text}") from fault
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + _PART)
 
 
 def write_over(path: Path, content: bytes, mode: int, disk: Disk) -> None:
     """The whole of it, durable, or what was there."""
-    part = path.with_name(path.name + _PART)
+    part = _part(path)
     _remove(part, disk)
     disk.write_new(part, content, mode)
     disk.rename_file(part, path)

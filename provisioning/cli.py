@@ -32,6 +32,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "ask an authority for a credential, and take its answer",
     ),
     "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
+    "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
+    "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
+    "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
+    "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
+    "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
     "serve": ("provisioning.page.command", "open the page for phone or laptop"),
 }

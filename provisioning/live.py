@@ -33,6 +33,7 @@ LOOK_S = 0.25  # between two looks: a diagram that moves, and little work for a 
 BACKOFF_S = (0.5, 5.0)  # first and longest wait before a line is opened again: someone watches
 ACCOUNT_S = 1.0  # between two questions whether an agent runs
 RATE_NS = 5 * NS  # over which the rate of arrivals is told
+LAGS_MAX = 256  # arrivals kept of a stream: the last seconds of it
 
 
 class Ear:
@@ -40,6 +41,7 @@ class Ear:
 
     def __init__(self, key: str, clock: Clock) -> None:
         self.stream = reading.Stream(key, clock.table)
+        self.lags: deque[int] = deque(maxlen=LAGS_MAX)  # heard minus tai of the last frames, ns
         self._marks: deque[tuple[int, int]] = deque()  # instant of an arrival, frames until then
 
     def take(self, item: Setup | Frame) -> bool:
@@ -48,6 +50,8 @@ class Ear:
             self.stream.rule(item)
             return False
         good = self.stream.count(item)
+        if item is self.stream.latest:
+            self.lags.append(item.heard.tai - item.tai)
         if not self._marks:
             self._mark()
         return good

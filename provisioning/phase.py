@@ -10,24 +10,44 @@ It guesses nothing from what was measured.
 
 import re
 from functools import lru_cache
-from itertools import pairwise
 
 from evidence.code import Kind
 
 # Of evidence.descriptor.PHASES, by the words of drivers.c37118.station.COMPONENTS.
 _COMPONENTS = {"zero": "0", "positive": "1", "negative": "2", "A": "A", "B": "B", "C": "C"}
-_WORD = re.compile(r"[VUI](AB|BC|CA|A|B|C|0|1|2)(?:N|G)?", re.ASCII)
+# What is measured, the phase, to what; a number tells the second of a kind: IA1, IA2.
+_WORD = re.compile(r"([VUI])(?:(AB|BC|CA|A|B|C)[NG]?(\d{0,2})|([012]))", re.ASCII)
+_ALONE = ("V", "U", "I")
 _APART = re.compile(r"[^0-9A-Za-z]+")
 CONFIGURATIONS_MAX = 256  # kept read: as many streams as pre-flight ever looks at
 
 
 def of_name(name: str) -> str:
     """The phase that a name says; empty where it says none, or two."""
-    text = name.upper()
-    words = _APART.split(text)
-    joined = [one + two for one, two in pairwise(words) if len(one) == 1]
-    found = {match[1] for word in [*words, *joined] if (match := _WORD.fullmatch(word))}
+    found = {match[2] or match[4] for word in _words(name) if (match := _WORD.fullmatch(word))}
     return found.pop() if len(found) == 1 else ""
+
+
+def without(name: str) -> str:
+    """The name without the phase in it: alike for the three of one place; empty where it says
+    none.
+    """
+    said = of_name(name)
+    if not said:
+        return ""
+    kept = [_WORD.sub(r"\1\3", word) if _WORD.fullmatch(word) else word for word in _words(name)]
+    return " ".join(filter(None, kept))
+
+
+def _words(name: str) -> list[str]:
+    """Its words in capitals; a letter that stands alone belongs to what follows: V A, I_B."""
+    found: list[str] = []
+    for word in _APART.split(name.upper()):
+        if found and found[-1] in _ALONE and _WORD.fullmatch(found[-1] + word):
+            found[-1] += word
+        else:
+            found.append(word)
+    return found
 
 
 @lru_cache(CONFIGURATIONS_MAX)

@@ -7,7 +7,8 @@ and the receivers' fixes that the verdict leans on.
    or in the next one, which carries what came since; it is read back from the receiver's own bytes
    by the same code as on the gateway. Where its bytes were not kept it is the last one before, and
    that is told.
-3. How far is looked back is bounded: nothing found within it is "not found", and not "none".
+3. A sample of a test (Flag.TEST) leans on the event that began it, in its own stream.
+4. How far is looked back is bounded: nothing found within it is "not found", and not "none".
 """
 
 from typing import NamedTuple
@@ -15,8 +16,9 @@ from typing import NamedTuple
 from drivers.gnss.epoch import Epochs
 from drivers.gnss.fix import Fix
 from drivers.line import Instant
-from evidence import verdict
-from evidence.code import Kind
+from evidence import event, verdict
+from evidence.code import Event, Flag, Kind
+from evidence.event import Noticed
 from evidence.refusal import EvidenceError
 from evidence.verdict import Verdict
 from record.lookup import Lookup, Seen
@@ -24,6 +26,7 @@ from record.lookup import Lookup, Seen
 OWN_STREAM = 0  # the gateway's
 SPANS_MAX = 4096  # looked at: a verdict comes every 10 s, and a span of stream 0 is one batch
 RUNS_MAX = 8
+EVENTS_MAX = 16  # of a stream, back to the one that began a test
 LINKS_MAX = 16  # of a receiver's stream, to its next frame: events and descriptors between
 
 
@@ -45,6 +48,25 @@ def verdict_of(lookup: Lookup, seen: Seen) -> Leaning | None:
         return Leaning(found, verdict.read(found.sample.raw))
     except EvidenceError:
         return Leaning(found)
+
+
+def test_of(lookup: Lookup, seen: Seen) -> Noticed | None:
+    """What began the test that it was measured in, as far as that is found. Raises StoreError."""
+    if not seen.sample.flags & Flag.TEST:
+        return None
+    until = seen.heard
+    for _ in range(EVENTS_MAX):
+        found = _last(lookup, seen, seen.sample.stream, Kind.EVENT, until)
+        if found is None:
+            return None
+        try:
+            noticed = event.read(found.sample.raw)
+        except EvidenceError:
+            return None
+        if noticed.event is Event.TEST_BEGAN:
+            return noticed
+        until = found.heard - 1
+    return None
 
 
 def fixes_of(lookup: Lookup, leaning: Leaning) -> dict[int, Leaning | None]:

@@ -7,6 +7,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from evidence.code import Reason
 from evidence.head import Range
 from evidence.receipt import Classed
 from record.continuity import Mark
@@ -40,7 +41,7 @@ def overlaid(classed: Sequence[Classed], stream: int, marks: Sequence[Mark]) -> 
     """
     if len(marks) > MARKS_MAX:
         low, high = min(row.first_seq for row in marks), max(row.last_seq for row in marks)
-        marks = [Mark(low, high, *max(row[2:] for row in marks))]
+        marks = [Mark(low, high, *max(marks, key=lambda row: row.klass)[2:])]
     layers = [Mark(*row[1:]) for row in classed]
     edges = sorted(
         {edge for row in (*layers, *marks) for edge in (row.first_seq, row.last_seq + 1)}
@@ -68,13 +69,14 @@ def coarse(parts: Sequence[Sequence[Classed]]) -> list[Classed]:
     """The ranges of a receipt, range of the head after range of the head.
 
     Where they would make the receipt longer than a statement may be, each range of the head becomes
-    one range of the worst of its classes: never better than it is.
+    one range of the worst of its classes: never better than it is. A revoked key is the least of
+    reasons there: an authority may lift it, and nothing with it.
     """
     if sum(map(len, parts)) <= CLASSED_MAX:
         return [row for part in parts for row in part]
     found = []
     for part in parts:
         if part:
-            worst = max(part, key=lambda row: row.klass)
+            worst = max(part, key=lambda row: (row.klass, row.reason != Reason.CREDENTIAL_REVOKED))
             found.append(worst._replace(first_seq=part[0].first_seq, last_seq=part[-1].last_seq))
     return found

@@ -20,16 +20,18 @@ from drivers.gnss.fix import Fix
 from drivers.line import FrameError
 from drivers.values import Value, missing
 from evidence import cbor, event, gap, instant, position
-from evidence.code import Check, Class, Flag, Kind, Reason, TimeSource
+from evidence.code import Act, Check, Class, Flag, Kind, Reason, TimeSource
 from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
 from evidence.verdict import Verdict
+from record.booked import booked
 from record.channel import channels_of, names_of
 from record.known import Known, KnownDescriptor
-from record.leaning import Leaning, fixes_of, verdict_of
+from record.leaning import Leaning, fixes_of, test_of, verdict_of
 from record.lookup import Lookup, Seen, name_of
 from record.standing import Grade, standing
 from record.store import Store
+from record.vouching import revocation_of
 
 _DIRECTIONS = {0: "", 1: "in", -1: "out"}
 Told = dict[str, Any]
@@ -38,10 +40,10 @@ Told = dict[str, Any]
 def told(store: Store, known: Known, seen: Seen) -> Told:
     """All of it. Raises StoreError, EvidenceError."""
     lookup, sample = Lookup(store, known), seen.sample
-    worth = standing(store, seen)
+    worth = standing(store, known, seen)
     names = names_of(seen.known)
     kid, run = seen.run.credential.key.kid.hex(), seen.run.name.hex()[:16]
-    leaning = verdict_of(lookup, seen)
+    leaning, test = verdict_of(lookup, seen), test_of(lookup, seen)
     return {
         "sample": f"{kid}/{sample.stream}/{sample.seq}@{run}",
         "gateway": seen.run.credential.subject,
@@ -51,6 +53,7 @@ def told(store: Store, known: Known, seen: Seen) -> Told:
         "copies": seen.copies,
         **_grade(worth.now),
         "receipt": {"entry": seen.entry.idx, **_grade(worth.receipt)},
+        "vouched": None if worth.vouched is None else booked(store, worth.vouched),
         "findings": [
             {
                 "entry": one.idx,
@@ -62,9 +65,10 @@ def told(store: Store, known: Known, seen: Seen) -> Told:
         ],
         **_time(seen),
         "flags": flag_words(sample.flags),
+        "test": None if test is None else test.text,
         **_values(seen, worth.channels),
         "descriptor": _descriptor(seen.known),
-        "credential": _credential(seen),
+        "credential": _credential(store, seen),
         "verdict": None if leaning is None else _verdict(leaning, seen),
         "fixes": [] if leaning is None else _fixes(lookup, leaning),
     }
@@ -213,9 +217,15 @@ def _position(value: bytes | None) -> Told | None:
     }
 
 
-def _credential(seen: Seen) -> Told:
+def _credential(store: Store, seen: Seen) -> Told:
     found = seen.run.credential
+    issued = store.books_on(seen.run.run.credential, Act.ISSUED)
+    issuer = seen.run.holder[0]
+    own = next((row for row in issued if row.issuer == issuer), None)
+    revoked = revocation_of(store, seen.run.holder)
     return {
+        "issued": None if own is None else booked(store, own),
+        "revoked": None if revoked is None else booked(store, revoked),
         "subject": found.subject,
         "issuer": found.issuer,
         "kid": found.key.kid.hex(),

@@ -12,6 +12,7 @@ from typing import Any
 
 from evidence import classification, cose, receipt
 from evidence.code import Class, Reason
+from record.booked import books
 from record.log import Log
 from record.store import Store
 
@@ -45,6 +46,7 @@ def summary(store: Store) -> dict[str, Any]:
         "batches": store.batches(),
         "observations": sum(tallies.values()),
         "devices": devices,
+        "books": books(store),
         "streams": sum(device["streams"] for device in devices),
         "classes": dict(sorted(classes.items())),
         "findings": dict(sorted(findings.items())),
@@ -54,15 +56,22 @@ def summary(store: Store) -> dict[str, Any]:
 
 
 def _devices(store: Store) -> list[dict[str, Any]]:
-    runs: dict[bytes, int] = {}
+    """Each by the key of the run that began last; the others beside."""
+    kids: dict[bytes, dict[bytes, int]] = {}
+    runs: Counter[bytes] = Counter()
     streams: dict[bytes, set[int]] = {}
     for row in store.runs():
-        runs[row.kid] = runs.get(row.kid, 0) + 1
-        streams.setdefault(row.kid, set()).update(store.streams(row.id))
-    return [
-        {"kid": kid.hex(), "runs": count, "streams": len(streams[kid])}
-        for kid, count in sorted(runs.items())
-    ]
+        runs[row.device] += 1
+        of = kids.setdefault(row.device, {})
+        of[row.kid] = max(of.get(row.kid, 0), row.began or 0)
+        streams.setdefault(row.device, set()).update(store.streams(row.id))
+    found = []
+    for device, count in runs.items():
+        of = kids[device]
+        *before, kid = (kid.hex() for kid in sorted(of, key=lambda kid: of[kid]))
+        row_of = {"kid": kid, "before": before, "runs": count, "streams": len(streams[device])}
+        found.append(row_of)
+    return sorted(found, key=lambda row: str(row["kid"]))
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -75,9 +84,16 @@ def shown(found: dict[str, Any]) -> str:
         f"observations  {found['observations']}",
     ]
     for device in found["devices"]:
-        lines.append(
-            f"device        {device['kid']}: {device['runs']} runs, {device['streams']} streams"
-        )
+        before = f", before it {', '.join(device['before'])}" if device["before"] else ""
+        count = f"{device['runs']} runs, {device['streams']} streams"
+        lines.append(f"device        {device['kid']}: {count}{before}")
+    for book in found["books"]:
+        acts = f"{book['issued']} issued, {len(book['revoked'])} revoked, {book['vouched']} vouched"
+        lines.append(f"book          {book['issuer']}: {book['entries']} entries, {acts}")
+        for row in book["revoked"]:
+            text = f": {row['text']}" if row["text"] else ""
+            since = f"since {row['since']}, entry {row['entry']}"
+            lines.append(f"              revoked {row['key']} ({row['why']}) {since}{text}")
     for title in ("classes", "findings", "refusals"):
         lines += [f"{title:<13} {name}: {count}" for name, count in found[title].items()]
     return "\n".join(lines)

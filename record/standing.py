@@ -4,20 +4,29 @@
    none; one of evidence.classification.LOWERING where it is the lesser class. Of findings about
    some channels the same, for each of them; of a channel and its sample the lesser class.
 2. A finding holds for a sample when it names its run, and neither another entry, stream nor range.
+3. Where its receipt doubts it for nothing but a revoked key, and the authority vouched for its
+   batch, it begins with what its receipt would say without the revocation (record.vouching); what
+   was found rules over that as ever.
 
 It checks no signature: that is `verify`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from evidence import classification, cose, receipt
+from evidence import classification, cose, head, receipt
 from evidence.classification import LOWERING, Finding
-from evidence.code import Class
+from evidence.code import Class, Reason
+from evidence.receipt import Classed
+from record.known import Known
 from record.lookup import Seen
 from record.overlay import by_range
+from record.schema import BookRow
 from record.store import Store
+from record.vouching import Vouchings, unrevoked
 
 Grade = tuple[int, int]  # Class, Reason
+REVOKED: Grade = (int(Class.KEY_DOUBTFUL), int(Reason.CREDENTIAL_REVOKED))
 
 
 class Later(NamedTuple):
@@ -29,18 +38,25 @@ class Later(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What a sample is worth. `channels`: those that are worth less than the sample."""
+    """What a sample is worth. `channels`: those that are worth less than the sample; `vouched`: the
+    entry of a book that lifts a revocation from it."""
 
     receipt: Grade
     now: Grade
     channels: dict[int, Grade]
     later: tuple[Later, ...]  # in the order of the log
+    vouched: BookRow | None
 
 
-def standing(store: Store, seen: Seen) -> Standing:
+def standing(store: Store, known: Known, seen: Seen) -> Standing:
     """Raises StoreError, EvidenceError."""
-    first = _by_receipt(seen)
-    now = first
+    first = now = _by_receipt(seen)
+    vouched = None
+    if first == REVOKED:
+        of = head.read(cose.read(seen.entry.encoded).payload)
+        vouched = Vouchings(store).of(seen.entry, of)
+        if vouched is not None:
+            now = _in(seen, unrevoked(known, store, seen.entry, of))
     channels: dict[int, Grade] = {}
     later: list[Later] = []
     for entry in store.findings():
@@ -55,11 +71,14 @@ def standing(store: Store, seen: Seen) -> Standing:
             elif finding.reason not in LOWERING or finding.klass > now[0]:
                 now = grade
     less = {at: grade for at, grade in sorted(channels.items()) if grade[0] > now[0]}
-    return Standing(first, now, less, tuple(later))
+    return Standing(first, now, less, tuple(later), vouched)
 
 
 def _by_receipt(seen: Seen) -> Grade:
-    classed = receipt.read(cose.read(seen.entry.receipt).payload).classed
+    return _in(seen, receipt.read(cose.read(seen.entry.receipt).payload).classed)
+
+
+def _in(seen: Seen, classed: Sequence[Classed]) -> Grade:
     for row in by_range(seen.ranges, classed)[seen.at]:
         if row.first_seq <= seen.sample.seq <= row.last_seq:
             return row.klass, row.reason

@@ -29,6 +29,8 @@ def lines(found: Told) -> list[str]:
     rows += _worth(found)
     rows += _time(found)
     rows.append(("flags", ", ".join(found["flags"]) or "none"))
+    if found["test"] is not None:
+        rows.append(("test", found["test"]))
     rows += _values(found)
     rows += _descriptor(found["descriptor"])
     rows += _credential(found["credential"])
@@ -49,6 +51,8 @@ def span(ns: int) -> str:
 def _worth(found: Told) -> Iterator[tuple[str, str]]:
     yield "class", _grade(found)
     yield "", f"{_grade(found['receipt'])}, by its receipt"
+    if found["vouched"] is not None:
+        yield "", f"vouched for {_entry(found['vouched'])}"
     for one in found["findings"]:
         about = "" if one["channels"] is None else f" of {', '.join(one['channels'])}"
         yield "", f"{_grade(one)}{about}, found {one['found']}, entry {one['entry']}"
@@ -130,6 +134,16 @@ def _credential(found: Told) -> Iterator[tuple[str, str]]:
     role = f", a {found['role']}"
     yield "credential", f"{found['subject']}, key {found['kid']}{role}, by {found['issuer']}"
     yield "", f"in force {found['from']} to {found['until']}"
+    if found["issued"] is not None:
+        yield "", f"issued {_entry(found['issued'])}"
+    if found["revoked"] is not None:
+        yield "", f"its key was revoked ({found['revoked']['why']}) {_entry(found['revoked'])}"
+
+
+def _entry(found: Told) -> str:
+    text = f": {found['text']}" if found["text"] else ""
+    where = f"entry {found['number']} of its book, entry {found['entry']}"
+    return f"by {found['issuer']}, {where}, since {found['since']}{text}"
 
 
 def _verdict(found: Told | None) -> Iterator[tuple[str, str]]:

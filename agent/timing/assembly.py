@@ -7,7 +7,7 @@ It opens nothing and runs nothing: each source does, when it is asked first.
 from collections.abc import Callable, Mapping
 
 from agent.clock import SystemClock
-from agent.config import Gateway
+from agent.config import Sketch
 from agent.timing.kernel import Kernel
 from agent.timing.opinion import Ruling, TimeKeeper
 from agent.timing.oscillator import CLASSES, DEFAULT
@@ -19,7 +19,7 @@ from drivers.line import Source
 
 
 def timekeeping(
-    gateway: Gateway, clock: SystemClock, tell: Callable[[Ruling], None] | None = None
+    gateway: Sketch, clock: SystemClock, tell: Callable[[Ruling], None] | None = None
 ) -> Timekeeping:
     """The gateway's own."""
     heard = {

@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("listing", "list credentials and how they stand"),
     "show": ("showing", "say in words what a book says, and check its chain"),
     "publish": ("publish", "send book and credentials to the record"),
-    "certificate": ("serving", "make a certificate for a record's server"),
+    "certificate": ("certifying", "make a certificate for a connection: a record's, or a client's"),
     "invite": ("inviting", "give out a code by which a gateway may ask online, once"),
     "serve": ("serve", "answer who was invited, over HTTPS"),
 }

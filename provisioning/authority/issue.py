@@ -61,6 +61,7 @@ def run(argv: list[str], now: Now) -> int:
     held = folder.read(asked.authority)
     days = whole("--days", asked.days) if asked.days else held.file.days
     weighed = request.weighed(held, found, terms, tai(now()))
+    check_tls(held, found)
     out.say(*words(found, weighed, days))
     told = _told(found, weighed, days)
     if asked.dry_run:
@@ -112,6 +113,14 @@ def answered(
     row = issued.of_answer(encoded, found.before, asking)
     of.issue(row, now_tai, keys.root)
     return row
+
+
+def check_tls(of: Authority, asked: Asked) -> None:
+    """Whether its request for a certificate holds, where one is made. Raises RefusedError."""
+    if asked.says.tls is not None and of.file.tls is not None:
+        from provisioning.authority import certificate
+
+        certificate.asked(asked.says.tls, asked.says.key)
 
 
 def tai(now_ns: int) -> int:

@@ -1,7 +1,7 @@
-"""`authority publish`: sends the book to a record, entry by entry, and the credentials that it names.
+"""`authority publish`: sends the book to a record, entry by entry, and the credentials it names.
 
-1. In the order of the book. Before an entry that issued a credential goes that credential, with what
-   it hides; before that, where a key handed over, the statement by which it did.
+1. In the order of the book. Before an entry that issued a credential goes that credential, with
+   what it hides; before that, where a key handed over, the statement by which it did.
 2. The record takes each statement once and answers the same again: a publication that a network
    ended is begun anew from the first. What it is answered is checked by the log key, where the
    anchors are known, and said.

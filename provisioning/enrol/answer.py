@@ -20,7 +20,7 @@ from agent import config as agent_config
 from agent.config import HeldCredential
 from drivers.keystore import uri as keystore
 from drivers.keystore.uri import Ask
-from evidence import anchor, cose, enrolment
+from evidence import anchor, cose, enrolment, rotation
 from evidence.anchor import Anchors
 from evidence.code import Reason, Typ
 from evidence.config import ConfigError
@@ -154,10 +154,13 @@ def _check_fits(of: Place, asked: Pending, says: Credential, now_s: int) -> None
         )
     wanted = of.held.says.rotation if of.held is not None else None
     if request.rotation is not None:
-        wanted = cose.read_statement(request.rotation, Typ.ROTATION).name
+        message = cose.read_statement(request.rotation, Typ.ROTATION)
+        wanted = message.name
     if says.rotation != wanted:
         text = "the credential does not name the rotation by which this key is the same device's"
         raise RequestError(f"{Reason.ROTATION_NOT_GRANTED.name.lower()}: {text}")
+    if request.rotation is not None and of.held is not None:
+        rotation.read(message.payload).check_grant(of.held.says, says)
     here = f"this machine's clock says {credential.instant(now_s)}"
     if now_s < says.not_before_s:
         text = f"the credential begins at {credential.instant(says.not_before_s)}, and {here}"

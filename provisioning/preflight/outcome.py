@@ -44,3 +44,15 @@ def worst(outcomes: Sequence[Outcome]) -> Word:
     """What all of them together come to."""
     words = {one.word for one in outcomes}
     return next((word for word in reversed(Word) if word in words), Word.OK)
+
+
+def ok(check: str, of: str, figure: str) -> Outcome:
+    return Outcome(check, of, Word.OK, figure)
+
+
+def fault(check: str, of: str, figure: str, todo: str) -> Outcome:
+    return Outcome(check, of, Word.FAULT, figure, todo=todo)
+
+
+def cannot_tell(check: str, of: str, figure: str, needs: str) -> Outcome:
+    return Outcome(check, of, Word.CANNOT_TELL, figure, needs=needs)

@@ -8,7 +8,7 @@ wrong where asked.
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drivers.c37118.wire import (
@@ -22,7 +22,7 @@ from drivers.c37118.wire import (
     encode_configuration,
     encode_values,
 )
-from evidence import cbor, cose, merkle, observation
+from evidence import cbor, cose, merkle, observation, rotation
 from evidence.code import Cause, Flag, Kind, TimeSource, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Block, Channel, Descriptor
@@ -214,10 +214,24 @@ class Gateway:
             "position": None, "buses": (BUS,),
         }  # fmt: skip
         self.name = name
-        self.credential = Credential(**(fields | changes))
-        encoded = cose.sign(Typ.CREDENTIAL, self.credential.payload(), authority)
-        self.statement = Statement(encoded, hide.pairs)
+        self.authority, self.hidden = authority, hide.pairs
+        self._grant(Credential(**(fields | changes)))
         self.runs = 0
+
+    def _grant(self, says: Credential) -> None:
+        self.credential = says
+        encoded = cose.sign(Typ.CREDENTIAL, says.payload(), self.authority)
+        self.statement = Statement(encoded, self.hidden)
+
+    def rotate(self, authority: Ed25519Key | None = None, **changes: Any) -> Statement:
+        """Takes the next key, and a credential that names the rotation; the rotation."""
+        before, self.device = self.device, key(f"after {self.device.public.fingerprint}")
+        over = rotation.rotation(self.statement.name, self.device, START)
+        made = Statement(cose.sign(Typ.ROTATION, over.payload(), before))
+        self.authority = authority or self.authority
+        fields = {"key": self.device.public, "rotation": made.name}
+        self._grant(replace(self.credential, **(fields | changes)))
+        return made
 
     def start(self, after: GatewayRun | None = None, **changes: Any) -> GatewayRun:
         """A new run; `after`: the run that it continues."""

@@ -18,6 +18,7 @@ from record.database import Place
 from record.exhibit import exhibit_of
 from record.schema import DERIVED
 from record.store import Store, StoreError, open_reader
+from tests.record.authority import Book
 from tests.record.gateway import Gateway, cfg_bytes, configuration, frame
 from tests.record.upstream import AUTHORITY, LOG, NOW, STRANGER, Upstream
 
@@ -32,7 +33,8 @@ def anchors_text(log: Any = LOG, authority: Any = AUTHORITY) -> str:
 
 
 def fill(place: Place) -> None:
-    """A record with all that one can hold: twins, clones, doubts, an exhibit."""
+    """A record with all that one can hold: twins, clones, doubts, a rotation, a book that revokes a
+    key and vouches for what came then, an exhibit."""
     layout, cfg = Layout(configuration(3)), cfg_bytes(configuration(3))
     upstream = Upstream(place)
     gateway = Gateway("gw-1", AUTHORITY)
@@ -53,6 +55,15 @@ def fill(place: Place) -> None:
         upstream.start(clone, cfg, 1)
         clone.observe(1, frame(layout, 10))
         upstream.push(clone.cut())
+    book = Book(AUTHORITY)
+    upstream.send(book.open(), book.issue(gateway.statement), gateway.rotate(), gateway.statement)
+    after = gateway.start()
+    upstream.start(after, cfg, 1)
+    upstream.send(book.revoke(gateway.device.public))
+    after.observe(1, frame(layout, 20))
+    last = after.cut()
+    upstream.push(last)
+    upstream.send(book.vouch(after, 0, last))
     refusal = receipt.Refusal(bytes(32), Reason.SIGNATURE, "not so", NOW)
     signed = cose.sign(Typ.REFUSAL, refusal.payload(), LOG)
     exhibit = exhibit_of(gateway.device.public.raw, signed, b"refused bytes")
@@ -286,18 +297,29 @@ def test_wrong_arguments_are_explained(capsys: pytest.CaptureFixture[str], tmp_p
 def test_show_tells_what_is_there(whole: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["show", "--json", str(whole / "record.db")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["batches"] == 9
-    assert found["observations"] == 15
+    assert found["batches"] == 10
+    assert found["observations"] == 16
     assert found["streams"] == 2
     assert found["devices"] == [
-        {"kid": found["devices"][0]["kid"], "runs": 3, "streams": 2},
-    ]
+        {
+            "kid": found["devices"][0]["kid"], "before": found["devices"][0]["before"],
+            "runs": 4, "streams": 2,
+        },
+    ]  # fmt: skip
+    assert len(found["devices"][0]["before"]) == 1
+    (book,) = found["books"]
+    assert (book["entries"], book["issued"], book["vouched"]) == (4, 1, 1)
+    assert [row["why"] for row in book["revoked"]] == ["stolen"]
+    assert found["classes"]["key_doubtful/credential_revoked"] == 1
     assert found["classes"]["key_doubtful/clone"] == 1
     assert found["findings"]["clone"] == 2
     assert found["refusals"] == {"signature": 1}
     assert found["exhibits"] == 1
     assert main(["show", str(whole / "record.db")]) == 0
-    assert f"root          {found['root']}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"root          {found['root']}" in told
+    assert "book          Utility A: 4 entries, 1 issued, 1 revoked, 1 vouched" in told
+    assert f"revoked {book['revoked'][0]['key']} (stolen) since" in told
 
 
 def test_streams_out_of_order_end_the_search(whole: Path, monkeypatch: pytest.MonkeyPatch):

@@ -93,7 +93,7 @@ def other(value: Any, binary: bool) -> Any:
         ("CREATE TABLE other (a int)", "DROP TABLE other"),
         ("CREATE VIEW other AS SELECT 1", "DROP VIEW other"),
         ("ALTER TABLE tally ADD COLUMN other int", "ALTER TABLE tally DROP COLUMN other"),
-        ("DROP INDEX run_kid", "CREATE INDEX run_kid ON run (kid)"),
+        ("DROP INDEX run_device", "CREATE INDEX run_device ON run (device)"),
     ],
 )
 def test_other_tables_are_noticed(place: str, anchors: str, sql: Any, change: str, back: str):
@@ -136,7 +136,7 @@ def test_what_is_no_record_is_named(
 def test_show_reads_a_database(place: str, capsys: pytest.CaptureFixture[str]):
     fill(place)
     assert main(["show", place]) == 0
-    assert "observations  15" in capsys.readouterr().out
+    assert "observations  16" in capsys.readouterr().out
 
 
 # --- who may write, and with what -----------------------------------------------------------------

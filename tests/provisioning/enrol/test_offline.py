@@ -1,4 +1,4 @@
-"""From an empty folder to a gateway that runs, by files on a stick; and every answer that is refused."""
+"""From an empty folder to a gateway that runs, by files on a stick; and the answers refused."""
 
 import os
 import stat

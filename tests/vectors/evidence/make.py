@@ -11,6 +11,7 @@ Over 400 lines because it is one format, whole, to be read beside nothing else.
 `python tests/vectors/evidence/make.py .oracle/bin/python` writes them.
 """
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -462,6 +463,46 @@ def export(made: dict[str, Vector], run_name: bytes) -> Vector:
     return {"kind": "export", "encoded": encoded, "items": items}
 
 
+def canonical(value: Any) -> str:
+    """RFC 8785 3.2, for what a hand-over report is made of."""
+    if isinstance(value, dict):
+        members = (f"{canonical(name)}:{canonical(value[name])}" for name in sorted(value))
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    short = {8: "b", 9: "t", 10: "n", 12: "f", 13: "r", 34: '"', 92: "\\"}
+    signs = (
+        f"\\{short[ord(sign)]}" if ord(sign) in short
+        else f"\\u{ord(sign):04x}" if ord(sign) < 32
+        else sign
+        for sign in value
+    )  # fmt: skip
+    return f'"{"".join(signs)}"'
+
+
+def handover() -> Vector:
+    """A hand-over report, of members that no report has: the form alone is meant."""
+    report: dict[str, Any] = {
+        "z": [1, 0, -1, (1 << 53) - 1, -((1 << 53) - 1), True, False, None, [], {}],
+        "measured": "199186.203",
+        "name": '\u00c4tna \u20ac \U0001d11e "<b>\\ /\u0001\n\u007f \u202e',
+        "A": {"b": "", "a": "tai"},
+    }
+    made = signed(DEVICE, canonical(report).encode(), 65314)
+    whole = {
+        "form": "gridseal hand-over 1",
+        "report": report,
+        "signed": base64.b64encode(made["encoded"]).decode(),
+    }
+    text = json.dumps(whole, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+    file = text.replace("\u007f", "\\u007f").replace("\u202e", "\\u202e")
+    return {"kind": "handover", "typ": 65314, **made, "file": file, "fields": report}
+
+
 def vectors(python: str | None) -> dict[str, Vector]:
     """Every vector by name; those with a P-256 key only where `python` has `cryptography`."""
     made = {
@@ -486,6 +527,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     made |= {"refusal": refusal(), "disclosure": disclosure()}
     made |= {"checkpoint": checkpoint(), "classification": classification(), "heads": heads()}
     made["export"] = export(made, run_name)
+    made["handover"] = handover()
     if python is not None:
         device = OracleKey("device p256", python)
         made["credential_esp256"] = credential(device, POSITION, 0)

@@ -1,0 +1,371 @@
+"""Tests that somebody declared, such as secondary injection: what stands in `test-mode.toml`, and
+from when until when the samples of a source carry Flag.TEST for it.
+
+1. The flag is laid over everything of the source that is sealed from the moment on in which the
+   agent took the row: all of it, whatever its instant, so that no clock of any device matters.
+2. A test is over at `until`, or SPAN_NS_MAX after it began, by the time that has passed: a wall
+   clock that is set changes nothing, nor does a restart of the agent. After a power cut the wall
+   clock is all there is: where that was set back, the test is taken to have just begun.
+3. Then the flag stays for as long as something measured before may be on its way. What comes later
+   still and was measured within the test carries it all the same, by its own instant.
+4. A file that cannot be read changes nothing, and that is told. At a start nothing is known: then
+   every source is taken to be in a test, since what is flagged for nothing can be measured again,
+   and what was injected must never be settled.
+5. Each stream of the source has it stated: TEST_BEGAN, again after each start of the agent, and
+   TEST_ENDED when the flag goes off. An agent that is not there when that is due states no end.
+
+The file is written whole and by one rename, and never here. No clock is asked but the given one.
+"""
+
+import asyncio
+import logging
+import os
+import stat
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+
+import msgspec
+
+from drivers.line import Clock, Frame
+from evidence import config, instant
+from evidence.code import Event, Flag
+from evidence.config import ConfigError
+from evidence.event import Noticed
+from evidence.leap import BUILT_IN, NS, LeapTable
+
+if TYPE_CHECKING:
+    from agent.lane import Lane
+
+FILE = "test-mode.toml"  # beside gateway.toml
+SPAN_NS_MAX = 4 * 3600 * NS
+KEPT_NS = 24 * 3600 * NS  # what is over is remembered: a concentrator may deliver a day later
+ROWS_MAX = 256  # of the file
+BYTES_MAX = 256 * 1024
+SPANS_MAX = 64  # of one source, the latest
+LOOK_S = 0.25  # a row is noticed within a second
+# Beyond what device, path and concentrator declare: retransmissions, and bounds of clocks.
+LATE_NS = 2 * NS
+_TEST = int(Flag.TEST)
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Words = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+log = logging.getLogger("gridseal.trial")
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One test of one source, as the file has it; instants as evidence.instant reads them."""
+
+    source: _Name
+    since: str
+    until: str
+    reason: _Words
+    by: _Name
+    stopped: str = ""  # somebody said that it was over
+    boot: str = ""  # of this machine, in which it was written, and
+    boot_ns: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)] = 0  # how long after it
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    test: Annotated[list[Row], msgspec.Meta(max_length=ROWS_MAX)] = []
+
+
+class Declared(NamedTuple):
+    """A row that holds together. Instants in ns TAI."""
+
+    row: Row
+    since: int
+    until: int
+    stopped: int | None
+
+    def spent_ns(self, now: int, boot: str, boot_ns: int) -> int:
+        """How much of it has passed: invariant 2."""
+        passed = boot_ns - self.row.boot_ns if self.row.boot == boot else now - self.since
+        return max(passed, 0)
+
+    def left_ns(self, now: int, boot: str, boot_ns: int) -> int:
+        """How much of it is left; 0 when it is over."""
+        if self.stopped is not None:
+            return 0
+        allowed = min(self.until - self.since, SPAN_NS_MAX)
+        return max(allowed - self.spent_ns(now, boot, boot_ns), 0)
+
+
+def read(text: str, file: str = FILE, table: LeapTable = BUILT_IN) -> tuple[Declared, ...]:
+    """All rows, those in force and those that are over. Raises ConfigError."""
+    found = []
+    for at, row in enumerate(config.read(text, _File, file).test):
+        try:
+            since, until = instant.read(row.since, table), instant.read(row.until, table)
+            stopped = instant.read(row.stopped, table) if row.stopped else None
+        except ValueError as fault:
+            raise config.fault_at(text, file, ("test", at), str(fault)) from fault
+        if not since < until:
+            reason = f"{row.until} is not after since, {row.since}"
+            raise config.fault_at(text, file, ("test", at, "until"), reason)
+        found.append(Declared(row, since, until, stopped))
+    standing = [one.row.source for one in found if one.stopped is None]
+    for name in standing:
+        if standing.count(name) > 1:
+            raise ConfigError(file, "test", f"{name!r} has {standing.count(name)} that go on")
+    return tuple(found)
+
+
+def load(path: Path, table: LeapTable = BUILT_IN) -> tuple[Declared, ...]:
+    """The rows of a file; none where it is not there. Raises ConfigError."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise ConfigError(path.name, "", "is no file")
+            content = file.read(BYTES_MAX + 1)
+    except FileNotFoundError:
+        return ()
+    except OSError as fault:
+        raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
+    if len(content) > BYTES_MAX:
+        raise ConfigError(path.name, "", f"more than {BYTES_MAX} bytes")
+    try:
+        return read(content.decode(), path.name, table)
+    except UnicodeDecodeError as fault:
+        raise ConfigError(path.name, "", "is not UTF-8 text") from fault
+
+
+def boot_id() -> str:
+    """Of this boot of this machine; empty where the kernel does not tell."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+class Trial:
+    """Tests of one source, as its lanes lay them over what is sealed."""
+
+    __slots__ = (
+        *("deadline_ns", "declared", "end", "ended_ns", "marks", "off_ns", "on", "on_ns"),
+        *("spans", "told", "why"),
+    )
+
+    def __init__(self) -> None:
+        self.marks = 0  # laid over each sample now
+        self.spans: deque[tuple[int, int]] = deque(maxlen=SPANS_MAX)  # that are over, ns TAI
+        self.declared: Declared | None = None  # while the flag is on
+        self.on = self.on_ns = 0  # since when: ns TAI, and of the time since boot
+        self.deadline_ns = 0
+        self.end: int | None = None  # ns TAI: over, and the flag stays until `off_ns`
+        self.ended_ns = self.off_ns = 0
+        self.why = ""  # it ended
+        self.told: set[str] = set()  # keys of streams in which it is stated
+
+    def lay(self, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """The same frames; those measured within a test that is over carry the flag."""
+        if not self.spans:
+            return frames
+        return [self._laid(one) for one in frames]
+
+    def _laid(self, frame: Frame) -> Frame:
+        within = any(first <= frame.tai <= last for first, last in self.spans)
+        return frame._replace(flags=frame.flags | _TEST) if within else frame
+
+    def state(self) -> str:
+        return "off" if self.declared is None else "on" if self.end is None else "ending"
+
+
+class Streams(Protocol):
+    """What is needed of whoever hears."""
+
+    trials: dict[str, Trial]
+
+    def lanes(self, source: str) -> "list[Lane]":
+        """Those in which something can be sealed now."""
+        ...
+
+    def notice(self, of: tuple[str, str], noticed: Noticed) -> None: ...
+
+
+class TrialClock(Clock, Protocol):
+    """The gateway's clock, and one that counts from the boot, asleep or not."""
+
+    def boottime_ns(self) -> int: ...
+
+
+class Trials:
+    """All tests of a gateway. `sources`: their names; `boot`: of this machine."""
+
+    def __init__(
+        self, path: Path, clock: TrialClock, streams: Streams, sources: Iterable[str], boot: str
+    ) -> None:
+        self._path, self._clock, self._streams, self._boot = path, clock, streams, boot
+        self._trials = {name: streams.trials.setdefault(name, Trial()) for name in sources}
+        self._seen: tuple[int, ...] | None = None  # the file, when it was read last
+        self._asked = False
+        self.fault = ""
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        """Now and then, and once before any line is opened."""
+        declared = self._changed()
+        now_ns = self._clock.boottime_ns()
+        if declared is not None:
+            self._take(declared, now_ns)
+        for source, trial in self._trials.items():
+            if trial.declared is None:
+                continue
+            self._state_begin(source, trial)
+            if trial.end is None and now_ns >= trial.deadline_ns:
+                self._over(source, trial, now_ns, "its time was over")
+            if trial.end is not None and now_ns >= trial.off_ns:
+                self._off(source, trial)
+
+    def report(self) -> list[dict[str, Any]]:
+        """Each whose flag is on, for status."""
+        now_ns = self._clock.boottime_ns()
+        return [
+            {
+                "source": source,
+                "state": trial.state(),
+                "from": trial.on,
+                "from_utc": instant.words(trial.on, self._clock.table),
+                "since": trial.declared.row.since,
+                "left_s": max((trial.off_ns or trial.deadline_ns) - now_ns, 0) // NS,
+                "reason": trial.declared.row.reason,
+                "by": trial.declared.row.by,
+            }
+            for source, trial in self._trials.items()
+            if trial.declared is not None
+        ]
+
+    # --- what the file says
+
+    def _changed(self) -> Sequence[Declared] | None:
+        """Its rows, where it is not as it was. Invariant 4."""
+        seen = self._look_at()
+        if seen is not None and seen == self._seen:
+            return None
+        try:
+            found: Sequence[Declared] = load(self._path, self._clock.table)
+            fault = ""
+        except ConfigError as refused:
+            found, fault = (), str(refused)
+        self._seen = None if fault else seen
+        if fault and fault != self.fault:
+            log.error("%s; tests stay as they were", fault)
+        first, self._asked, self.fault = not self._asked, True, fault
+        if fault:
+            return [self._feared(name, fault) for name in self._trials] if first else None
+        return found
+
+    def _look_at(self) -> tuple[int, ...] | None:
+        try:
+            at = os.stat(self._path)
+        except FileNotFoundError:
+            return ()
+        except OSError:
+            return None  # to be read: that says why
+        return (at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+
+    def _feared(self, source: str, fault: str) -> Declared:
+        """Nobody knows of a test, or of none."""
+        now = self._clock.now().tai
+        since, until = (instant.words(at, self._clock.table) for at in (now, now + SPAN_NS_MAX))
+        row = Row(source, since, until, f"not known: {fault}"[:200], "gridseal-agent")
+        return Declared(row, now, now + SPAN_NS_MAX, None)
+
+    def _take(self, declared: Sequence[Declared], now_ns: int) -> None:
+        """What the file says now."""
+        now = self._clock.now().tai
+        standing: dict[str, Declared] = {}
+        for one in declared:
+            trial = self._trials.get(one.row.source)
+            if trial is None:
+                log.error("%s: the gateway has no source %r", self._path.name, one.row.source)
+            elif one.left_ns(now, self._boot, now_ns):
+                standing[one.row.source] = one
+            elif not _same(trial.declared, one):
+                last = one.until if one.stopped is None else one.stopped
+                if now - last < KEPT_NS and (one.since, last) not in trial.spans:
+                    trial.spans.append((one.since, last))
+        for source, trial in self._trials.items():
+            wanted = standing.get(source)
+            if wanted is not None and (not _same(trial.declared, wanted) or trial.end is not None):
+                self._begin(source, trial, wanted, now_ns)
+            elif wanted is None and trial.declared is not None and trial.end is None:
+                self._over(source, trial, now_ns, "stopped by word")
+
+    # --- its course
+
+    def _begin(self, source: str, trial: Trial, declared: Declared, now_ns: int) -> None:
+        if trial.declared is not None:  # another follows at once: the flag stays
+            if trial.end is None:
+                self._over(source, trial, now_ns, "another follows")
+            self._off(source, trial)
+        now = self._clock.now().tai
+        trial.declared, trial.marks = declared, _TEST
+        trial.on, trial.on_ns = now, now_ns
+        trial.deadline_ns = now_ns + declared.left_ns(now, self._boot, now_ns)
+        log.warning("test of %s begins: %s", source, _words(declared.row))
+        self._state_begin(source, trial)
+
+    def _over(self, source: str, trial: Trial, now_ns: int, why: str) -> None:
+        """Invariant 3."""
+        lanes = self._streams.lanes(source)
+        late_ns = max((lane.guard.limit_ns for lane in lanes), default=0) + LATE_NS
+        trial.end = max(self._clock.now().tai, trial.on)
+        trial.ended_ns, trial.off_ns, trial.why = now_ns, now_ns + late_ns, why
+        log.warning("test of %s is over, %s; its flag stays for %d s", source, why, late_ns // NS)
+
+    def _off(self, source: str, trial: Trial) -> None:
+        declared, end = trial.declared, trial.end
+        if declared is None or end is None:
+            return
+        for lane in self._streams.lanes(source):
+            words = f"{_words(declared.row)}; over: {trial.why}"
+            noticed = Noticed(Event.TEST_ENDED, trial.on, end, 1, words)
+            self._streams.notice((source, lane.key), noticed)
+        # Back from its end by the time that passed: the wall clock may have been set meanwhile.
+        first = min(trial.on, declared.since, end - (trial.ended_ns - trial.on_ns))
+        trial.spans.append((first, end))
+        trial.marks, trial.declared, trial.end, trial.off_ns = 0, None, None, 0
+        trial.told = set()
+        log.warning("test of %s: its flag is off", source)
+
+    def _state_begin(self, source: str, trial: Trial) -> None:
+        """In each stream, as soon as it is there."""
+        declared = trial.declared
+        if declared is None or trial.end is not None:
+            return
+        for lane in self._streams.lanes(source):
+            if lane.key not in trial.told:
+                trial.told.add(lane.key)
+                words = f"{_words(declared.row)}; until {declared.row.until} at the latest"
+                now = max(self._clock.now().tai, trial.on)
+                noticed = Noticed(Event.TEST_BEGAN, trial.on, now, 1, words)
+                self._streams.notice((source, lane.key), noticed)
+
+
+def _same(one: Declared | None, other: Declared) -> bool:
+    """Whether both are one test, stopped meanwhile or not."""
+    return one is not None and (one.row.since, one.row.by) == (other.row.since, other.row.by)
+
+
+def _words(row: Row) -> str:
+    return f"{row.reason} (by {row.by}, since {row.since})"
+
+
+def words(account: Mapping[str, Any]) -> list[str]:
+    """What status told of tests, a line each, for a terminal."""
+    lines = [
+        f"TEST of {one['source']}, {one['state']}, {one['left_s']} s left, from {one['from_utc']}:"
+        f" {one['reason']} (by {one['by']})"
+        for one in account.get("tests", ())
+    ]
+    if account.get("tests_fault"):
+        lines.append(f"TEST MODE NOT KNOWN, flags stay as they were: {account['tests_fault']}")
+    return lines

@@ -1,0 +1,1 @@
+"""The site plan: written, checked, asked for, imported, and compared with what runs."""

@@ -1,0 +1,105 @@
+"""What an authority vouched for after a key was revoked, and what that makes of a batch's classes.
+
+1. An entry of a book (evidence.book.Vouched) is for the heads of a run from the first up to the one
+   that it names, as each names the one before. Where one is missing those before it wait.
+2. It lifts the revocation and nothing else: what a receipt calls CREDENTIAL_REVOKED has no other
+   doubt of its key, for that is the last of the reasons (record.sequencer). It is then worth what
+   its bytes and its descriptor say (record.ruling), and whatever was found later still rules.
+3. Nothing is written for it. The entry of the book is in the log, the bytes beside it: whoever has
+   both finds the same, at any time, and no commit has a backlog of days to class again.
+"""
+
+from array import array
+from bisect import bisect_left
+
+from evidence import batch, book, cose
+from evidence.code import Act
+from evidence.head import Head
+from evidence.receipt import Classed
+from record.known import Holder, Known
+from record.overlay import coarse
+from record.ruling import classed_by, ruling_of
+from record.schema import BookRow, Entry
+from record.store import Store, StoreError
+
+EXTENTS_MAX = 16  # kept; a day of batches, four a second, takes 3 MB
+
+
+class Vouchings:
+    """What is vouched for in one record, as far as it is committed when it is asked first."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._extents: dict[int, array[int]] = {}
+
+    def of(self, entry: Entry, of: Head) -> BookRow | None:
+        """The entry of a book that vouches for a batch, the first by the log. Raises StoreError."""
+        for row in self._store.books_on(of.run, Act.VOUCHED):
+            extent = self._extent(row)
+            at = bisect_left(extent, entry.idx)
+            if at < len(extent) and extent[at] == entry.idx:
+                return row
+        return None
+
+    def _extent(self, row: BookRow) -> "array[int]":
+        """The log indexes of the heads that an entry of a book vouches for, rising."""
+        found = self._extents.get(row.idx)
+        if found is None:
+            found = array("q", sorted(self._chain(row)))
+            if len(self._extents) >= EXTENTS_MAX:
+                del self._extents[next(iter(self._extents))]
+            self._extents[row.idx] = found
+        return found
+
+    def _chain(self, row: BookRow) -> list[int]:
+        what = vouched(self._store, row)
+        run = self._store.run(what.run)
+        if run is None:
+            raise StoreError(f"run {what.run.hex()[:16]}, which is vouched for, is missing")
+        due, name = what.number, what.head
+        found: list[int] = []
+        for number, idx, previous, subject in self._store.heads_down(run.id, what.number):
+            if number < due:
+                break  # one is missing
+            if number == due and subject == name:
+                found.append(idx)
+                due, name = due - 1, previous
+        return found
+
+
+def vouched(store: Store, row: BookRow) -> book.Vouched:
+    """What a row of the table says in its entry. Raises StoreError."""
+    what = said(store, row).what
+    if not isinstance(what, book.Vouched):
+        raise StoreError(f"entry {row.idx} vouches for nothing")
+    return what
+
+
+def said(store: Store, row: BookRow) -> book.Entry:
+    """The entry of a book in a row of the table. Raises StoreError, EvidenceError."""
+    entry = store.entry(row.idx)
+    if entry is None:
+        raise StoreError(f"entry {row.idx} is missing")
+    return book.read(cose.read(entry.encoded).payload)
+
+
+def revocation_of(store: Store, holder: Holder) -> BookRow | None:
+    """The entry that revokes a key: of several the first, and its own authority's."""
+    issuer, key = holder
+    return next((row for row in store.books_on(key, Act.REVOKED) if row.issuer == issuer), None)
+
+
+def unrevoked(known: Known, store: Store, entry: Entry, of: Head) -> list[Classed]:
+    """The ranges that a batch's receipt would have, had no key been revoked and nothing else
+    contradicted it. Raises StoreError, EvidenceError for a body that was damaged."""
+    body = store.body(entry.idx)
+    rulings = []
+    for part in of.ranges:
+        found = known.descriptor(part.descriptor)
+        if found is None or body is None:
+            raise StoreError(f"the body or a descriptor of entry {entry.idx} is missing")
+        rulings.append(ruling_of(found))
+    readers = iter(rulings)
+    spans = batch.check_links(body or b"", of.ranges, lambda _: next(readers).reader)
+    rows = zip(rulings, of.ranges, spans, strict=True)
+    return coarse([classed_by(*row) for row in rows])
