@@ -49,9 +49,9 @@ class Bay(NamedTuple):
         return phasor.whole(self.phases)
 
     def magnitude(self) -> float:
-        """The mean of its single phases, or of what there is."""
-        single = [abs(self.phases[name]) for name in self.phases if name not in ("0", "2")]
-        return phasor.average(single) if single else 0.0
+        """The mean of its phases; of the positive sequence where that is all there is."""
+        single = [abs(one) for name, one in self.phases.items() if name in phasor.SINGLE]
+        return phasor.average(single) if single else abs(self.phases.get("1", 0))
 
     def at(self, tai: int, nominal_hz: float) -> dict[str, complex]:
         """Its phasors, carried to another instant."""

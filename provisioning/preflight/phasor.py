@@ -21,6 +21,7 @@ from evidence.leap import NS
 
 TURN = cmath.rect(1.0, 2 * math.pi / 3)
 NEUTRAL, BETWEEN = ("A", "B", "C"), ("AB", "BC", "CA")
+SINGLE = (*NEUTRAL, *BETWEEN)
 LAGS = {"ABC": TURN, "ACB": TURN.conjugate()}  # what phase B is turned by to stand on A
 # The nominal frequencies that there are: C37.118.2-2011 6.4, FNOM.
 NOMINAL_HZ = (50.0, 60.0)
@@ -80,6 +81,20 @@ def components(three: Three, rotation: str) -> Components:
         (a + turn * b + back * c) / 3,
         (a + back * b + turn * c) / 3,
     )
+
+
+def told(phases: Mapping[str, complex], rotation: str) -> dict[str, complex]:
+    """All that these phasors say: with what is between phases, and the positive sequence to neutral
+    (between phases it is the square root of 3 times that, and 30 degrees ahead of it or behind).
+    """
+    found = whole(phases)
+    if found is None:
+        return dict(phases)
+    more = dict(zip(BETWEEN, to_between(found), strict=True))
+    if not found.between():
+        more |= dict(zip(NEUTRAL, found.three, strict=True))
+    more["1"] = components(to_neutral(found), rotation).positive
+    return dict(phases) | more
 
 
 def to_neutral(found: Whole) -> Three:

@@ -1,0 +1,255 @@
+"""Currents: whether a CT looks the way that the plan says, and whether its ratio is the plan's.
+
+1. A direction is seen against something that does not come through the same CT: MW that somebody
+   reads elsewhere, or the other branches of the bus. Power computed from the device's own voltages
+   says how much and which way it measures, and no more.
+2. One phase reversed shows in the device alone: its power has another sign than the others'.
+3. Below a tenth of rated current, or without a direction in the plan, nobody can tell.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from provisioning.preflight import bay, kirchhoff, load, phasor, sequence
+from provisioning.preflight.bay import Bay, Course
+from provisioning.preflight.kirchhoff import Sum
+from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
+from provisioning.preflight.pair import pair
+from provisioning.preflight.scene import Scene
+
+DIRECTION, RATIO = "ct-direction", "ct-ratio"
+MEGA = 1e6
+# Active over apparent power: with less, the sign of the MW is that of an angle of some degrees.
+ACTIVE_SHARE_MIN = 0.1
+# Degrees between the powers of two phases: honest loads differ by some tens; a reversed CT by 180.
+APART_MIN = 120.0
+# Of what was read elsewhere: an instrument of 2.5 %, some minutes earlier, and no wrong ratio.
+READING_SHARE_MAX = 0.3
+TURN = "turn the CT's secondary around (S1, S2), or correct direction in site.toml"
+ELSEWHERE = (
+    "MW as read elsewhere: --reading {}=MW, positive from the bus into the line or equipment"
+)
+VOLTAGES = "voltages of its bus, in the same device"
+STATED = "direction of its channels, and their terminal, in site.toml"
+PLATE = "ratio of its channels in site.toml, as the plate says"
+
+
+def _sum(scene: Scene, mine: Course) -> Sum:
+    """Of its bus, with this one in it: of two devices on one terminal each has its own."""
+    return kirchhoff.of_bus(scene.plan, mine.last.bus, [mine, *scene.currents])
+
+
+def reading_of(course: Course, readings: Mapping[str, float]) -> float | None:
+    """MW that somebody read of a bay: by SOURCE/BAY, SOURCE/TERMINAL, or SOURCE where it has one
+    bay alone (which the reader of the words has seen to).
+    """
+    last = course.last
+    names = (last.of, f"{last.source}/{last.terminal}" if last.terminal else last.of)
+    return next((readings[name] for name in names if name in readings), None)
+
+
+def directions(scene: Scene) -> Iterator[Outcome]:
+    for course in scene.currents:
+        yield _direction(scene, course)
+
+
+def _direction(scene: Scene, mine: Course) -> Outcome:
+    of, what = mine.of, load.current(mine)
+    if what.needs:
+        return cannot_tell(DIRECTION, of, what.words, what.needs)
+    per_phase = _powers(scene, mine)
+    odd = _odd(per_phase)
+    if odd:
+        figure = f"phase {odd} measures against the others: {_words(per_phase)}"
+        return fault(DIRECTION, of, figure, f"turn the CT of phase {odd} around (S1, S2)")
+    if mine.last.whole() is not None and not sequence.good(mine, scene.plan):
+        return cannot_tell(DIRECTION, of, what.words, "a right sequence of its currents first")
+    sense = mine.sense()
+    if not sense:
+        return cannot_tell(DIRECTION, of, f"{what.words}, {_words(per_phase)}", STATED)
+    read = reading_of(mine, scene.readings)
+    if read is not None:
+        return _read(mine, per_phase, sense, read, what.words)
+    return _summed(scene, mine, _sum(scene, mine), f"{what.words}, {_words(per_phase)}")
+
+
+def _read(
+    mine: Course, per_phase: Mapping[str, complex], sense: int, read: float, what: str
+) -> Outcome:
+    of = mine.of
+    if not per_phase:
+        return cannot_tell(DIRECTION, of, what, VOLTAGES)
+    power = sense * sum(per_phase.values())
+    figure = f"{power.real / MEGA:+.1f} MW into it measured, {read:+.1f} MW read; {what}"
+    if abs(power.real) < ACTIVE_SHARE_MIN * abs(power) or not read:
+        needs = f"a load of which {ACTIVE_SHARE_MIN:.0%} is active power"
+        return cannot_tell(DIRECTION, of, figure, needs)
+    if (power.real > 0) == (read > 0):
+        return ok(DIRECTION, of, figure)
+    return fault(DIRECTION, of, figure, f"{TURN}; is it rolled against the voltages?")
+
+
+def _summed(scene: Scene, mine: Course, found: Sum, what: str) -> Outcome:
+    of, bus = mine.of, mine.last.bus
+    reading = ELSEWHERE.format(of)
+    if found.needs or mine not in found.branches:
+        return cannot_tell(DIRECTION, of, what, f"{reading}; or {found.needs or 'its terminal'}")
+    at = found.branches.index(mine)
+    figure = f"{found.left:.1%} of the currents of {bus!r} are left; {_limit()}; {what}"
+    wrong = found.reversed()
+    if at in wrong:
+        others = [found.branches[one].of for one in wrong if one != at]
+        either = f" (or {', '.join(others)}: one of them)" if others else ""
+        return fault(DIRECTION, of, f"{figure}; nothing with it reversed{either}", TURN)
+    if not found.holds():
+        return cannot_tell(DIRECTION, of, figure, f"{reading}; or a bus sum that holds")
+    if not found.sees_sign(at):
+        needs = f"{reading}: it is too small beside the others to show in their sum"
+        return cannot_tell(DIRECTION, of, figure, needs)
+    # Rule 3 of kirchhoff: one of them has to be known otherwise.
+    known = [one.of for one in found.branches if _agrees(scene, one)]
+    if known:
+        return ok(DIRECTION, of, f"{figure}, and {known[0]} looks as it was read")
+    needs = f"{reading}; one of the bus is enough: the sum shows that all look alike"
+    return cannot_tell(DIRECTION, of, figure, needs)
+
+
+def _agrees(scene: Scene, course: Course) -> bool:
+    """Whether what was read of a branch goes the way that it measures."""
+    read = reading_of(course, scene.readings)
+    power = course.sense() * sum(_powers(scene, course).values())
+    enough = abs(power.real) >= ACTIVE_SHARE_MIN * abs(power) > 0
+    return bool(read) and enough and (power.real > 0) == ((read or 0) > 0)
+
+
+def ratios(scene: Scene) -> Iterator[Outcome]:
+    for course in scene.currents:
+        yield _ratio(scene, course)
+
+
+def _ratio(scene: Scene, mine: Course) -> Outcome:
+    of, what = mine.of, load.current(mine)
+    if what.needs:
+        return cannot_tell(RATIO, of, what.words, what.needs)
+    todo = "look at the ratio: device setting, plate, and the tap that is wired"
+    figure = what.words
+    second = _second(scene, mine)
+    if second:
+        figure += f"; {second[0]}"
+        if not second[1]:
+            return fault(RATIO, of, figure, todo)
+    found = _sum(scene, mine)
+    summed = not found.needs and mine in found.branches
+    if summed:
+        at = found.branches.index(mine)
+        figure += f"; {found.left:.1%} of the currents of {mine.last.bus!r} are left; {_limit()}"
+        wrong = found.scaled()
+        if at in wrong and not found.reversed():
+            others = [found.branches[one].of for one in wrong if one != at]
+            either = f" (or {', '.join(others)}: one of them)" if others else ""
+            figure += f"; nothing with it {abs(found.factors[at]):.2f} times{either}"
+            return fault(RATIO, of, figure, todo)
+        summed = found.holds() and found.sees_factor(at) <= 0.5
+        figure += f", an error from {found.sees_factor(at):.0%} on would show" if summed else ""
+    wrong_read = _misread(scene, mine)
+    if wrong_read:
+        return fault(RATIO, of, f"{figure}; {wrong_read}", todo)
+    if not second and not summed:
+        why = "" if not found.needs else f" ({found.needs})"
+        needs = f"a second source on its terminal, or the sum of its bus{why}"
+        return cannot_tell(RATIO, of, figure, needs)
+    if not mine.ratio_known():
+        return cannot_tell(RATIO, of, figure, PLATE)
+    return ok(RATIO, of, figure)
+
+
+def _second(scene: Scene, mine: Course) -> tuple[str, bool] | None:
+    """Another source on the same terminal, in words, and whether it agrees."""
+    terminal = mine.last.terminal.lower()
+    for one in scene.currents:
+        same = terminal and one.last.terminal.lower() == terminal
+        if not same or one.last.source == mine.last.source or load.current(one).needs:
+            continue
+        found = pair(mine, one, scene.plan)
+        if found is not None:
+            share = found.allowed.share
+            words = f"{found.magnitude():.3f} of {one.of}, {share:.0%} may be"
+            return words, abs(found.magnitude() - 1) <= share
+    return None
+
+
+def _misread(scene: Scene, mine: Course) -> str:
+    """That what was read elsewhere is another amount, in words; empty where it is none."""
+    read, per_phase = reading_of(mine, scene.readings), _powers(scene, mine)
+    power = abs(sum(per_phase.values()).real) / MEGA
+    if not read or not power or abs(power / abs(read) - 1) <= READING_SHARE_MAX:
+        return ""
+    if power < ACTIVE_SHARE_MIN * abs(sum(per_phase.values())) / MEGA:
+        return ""
+    limit = f"limit {READING_SHARE_MAX:.0%}"
+    return f"{power:.1f} MW measured where {abs(read):.1f} were read ({limit})"
+
+
+def _powers(scene: Scene, mine: Course) -> dict[str, complex]:
+    """Power of each phase, VA, as the device measures it, the mean of all instants: by voltages of
+    its bus in the same device. With less than three phases, of those that there are.
+    """
+    found: dict[str, list[complex]] = {}
+    for one in mine.bays:
+        volts = _volts(scene, one)
+        amps = dict(one.phases)
+        if volts is None:
+            continue
+        pairs = [name for name in phasor.NEUTRAL if name in volts and name in amps]
+        if not pairs and "1" in volts and "1" in amps:
+            found.setdefault("1", []).append(3 * volts["1"] * amps["1"].conjugate())
+        for name in pairs:
+            found.setdefault(name, []).append(volts[name] * amps[name].conjugate())
+    return {name: phasor.mean(values) for name, values in found.items()}
+
+
+def _volts(scene: Scene, one: Bay) -> dict[str, complex] | None:
+    """Phase to neutral, of its bus and device, at the same instant."""
+    for course in scene.voltages:
+        last = course.last
+        if last.source != one.source or last.bus != one.bus:
+            continue
+        at = next((two for two in course.bays if two.tai == one.tai), None)
+        if at is None or load.voltage(course, scene.plan).needs:
+            continue
+        if not sequence.good(course, scene.plan) and course.last.whole() is not None:
+            continue
+        whole = at.whole()
+        rotation = bay.rotation(at, scene.plan) or "ABC"
+        if whole is None:
+            return dict(at.phases)
+        three = phasor.to_neutral(whole)
+        told = dict(zip(phasor.NEUTRAL, three, strict=True))
+        return told | {"1": phasor.components(three, rotation).positive}
+    return None
+
+
+def _odd(per_phase: Mapping[str, complex]) -> str:
+    """The one phase whose power looks the other way than those of both others."""
+    names = list(per_phase)
+    if len(names) != len(phasor.NEUTRAL) or not all(per_phase.values()):
+        return ""
+    for name in names:
+        others: Sequence[complex] = [per_phase[one] for one in names if one != name]
+        near = phasor.apart(others[0], others[1]) < 180 - APART_MIN
+        if near and all(phasor.apart(per_phase[name], one) > APART_MIN for one in others):
+            return name
+    return ""
+
+
+def _words(per_phase: Mapping[str, complex]) -> str:
+    if not per_phase:
+        return "no voltages beside it"
+    parts = [f"{name} {power.real / MEGA:+.2f}" for name, power in per_phase.items()]
+    total = sum(per_phase.values())
+    angle = math.degrees(math.atan2(total.imag, total.real))
+    return f"{total.real / MEGA:+.2f} MW measured ({', '.join(parts)}; angle {angle:.0f})"
+
+
+def _limit() -> str:
+    return f"limit {kirchhoff.LEFT_SHARE_MAX:.0%}"

@@ -1,0 +1,148 @@
+"""Phase sequence: whether three single-phase phasors turn as the site plan says.
+
+1. Positive, negative and zero sequence are computed here, from the single phases: a positive
+   sequence that the device computed itself hides what was wired wrongly.
+2. Where they do not fit, what would make them fit is looked for: two phases swapped, one reversed.
+   Only one that does is named.
+3. A roll (A for B, B for C, C for A) turns as it should: it is not seen here (roll.py).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from evidence.siteplan import SitePlan
+from provisioning.preflight import bay, load, phasor
+from provisioning.preflight.bay import Course
+from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
+from provisioning.preflight.phasor import Components
+from provisioning.preflight.scene import Scene
+
+CHECK = "sequence"
+# Negative over positive. Voltages of a sound grid stay below 2 % (EN 50160 4.2.4; IEC 61000-3-13
+# plans less); transformers and PMU may add 3 % and 1 %. Currents follow loads, of which one phase
+# may be without a third; a CT reversed makes it 2, two swapped more still.
+SHARE_MAX = {bay.VOLTAGE: 0.10, bay.CURRENT: 0.40}
+# Of the mean of the others: a phase that has less is missing. A load may leave one nearly alone.
+MISSING_SHARE = {bay.VOLTAGE: 0.5, bay.CURRENT: 0.05}
+NEEDS_THREE = "three single-phase phasors (or two between phases)"
+NEEDS_ROTATION = "rotation of the site, ABC or ACB, in site.toml"
+
+
+class Guess(NamedTuple):
+    """What may be wrong, and what the sequences would be without it."""
+
+    words: str
+    todo: str
+    share: float
+
+
+def check(scene: Scene) -> Iterator[Outcome]:
+    for course in scene.courses:
+        last = course.last
+        if course.single() and len(last.phases) == 1 and not last.twice:
+            continue  # there is no sequence in one phase
+        yield _of(course, scene.plan)
+
+
+def good(course: Course, plan: SitePlan) -> bool:
+    """Whether its phases turn as they should, as far as others need to know."""
+    stated = bay.rotation(course.last, plan)
+    shares = [_share(course, one) for one in ([stated] if stated else phasor.LAGS)]
+    return min(shares) <= SHARE_MAX[course.last.quantity]
+
+
+def components(course: Course, rotation: str) -> tuple[Components, float] | None:
+    """Of the last instant, and negative over positive over all; None where there are no three."""
+    several = [
+        phasor.components(whole.three, rotation)
+        for one in course.bays
+        if (whole := one.whole()) is not None
+    ]
+    if not several:
+        return None
+    positive = phasor.average([abs(one.positive) for one in several])
+    negative = phasor.average([abs(one.negative) for one in several])
+    return several[-1], negative / positive if positive else float("inf")
+
+
+def _of(course: Course, plan: SitePlan) -> Outcome:
+    last = course.last
+    what = load.of(course, plan)
+    if last.twice:
+        figure = f"two channels are phase {', '.join(last.twice)}"
+        needs = "terminal of each channel in site.toml, or phase as it is wired"
+        return cannot_tell(CHECK, last.of, figure, needs)
+    if last.whole() is None:
+        only = "positive sequence only" if "1" in last.phases else "fewer than three phases"
+        return cannot_tell(CHECK, last.of, f"{only}, {what.words}", NEEDS_THREE)
+    if what.needs:
+        return cannot_tell(CHECK, last.of, what.words, what.needs)
+    rotation = bay.rotation(last, plan)
+    if rotation is None:
+        measured = min(phasor.LAGS, key=lambda one: _share(course, one))
+        figure = f"it turns {measured}; {what.words}"
+        return cannot_tell(CHECK, last.of, figure, NEEDS_ROTATION)
+    return _judged(course, rotation, what.words)
+
+
+def _judged(course: Course, rotation: str, what: str) -> Outcome:
+    found = components(course, rotation)
+    of, quantity = course.of, course.last.quantity
+    if found is None:
+        return cannot_tell(CHECK, of, what, NEEDS_THREE)
+    last, share = found
+    limit = SHARE_MAX[quantity]
+    unit = "V" if quantity == bay.VOLTAGE else "A"
+    figure = (
+        f"{rotation}: positive {abs(last.positive):.4g} {unit}, negative {abs(last.negative):.4g}"
+        f" {unit} ({_percent(share)}; limit {limit:.0%}), zero {abs(last.zero):.4g} {unit}"
+    )
+    if share <= limit:
+        return ok(CHECK, of, figure)
+    missing = _missing(course.last.phases, MISSING_SHARE[quantity])
+    if missing:
+        todo = "look at its fuse, miniature breaker and terminals"
+        return fault(CHECK, of, f"phase {missing} has no {quantity}; {figure}", todo)
+    guess = min(_guesses(course, rotation), key=lambda one: one.share)
+    if guess.share <= limit:
+        return fault(CHECK, of, f"{guess.words}; {figure}", guess.todo)
+    if quantity == bay.CURRENT:
+        return cannot_tell(CHECK, of, figure, "a load that all three phases share")
+    todo = "look at wiring and ratio of each phase: no single mistake explains it"
+    return fault(CHECK, of, f"the phases do not fit; {figure}", todo)
+
+
+def _guesses(course: Course, rotation: str) -> Iterator[Guess]:
+    other = "ACB" if rotation == "ABC" else "ABC"
+    swap = f"swap two phases at the device, or is the rotation {other} here?"
+    yield Guess(f"two phases are swapped: it turns {other}", swap, _share(course, other))
+    for name in course.last.phases:
+        if name not in phasor.NEUTRAL and name not in phasor.BETWEEN:
+            continue
+        todo = f"turn the two wires of phase {name} around"
+        yield Guess(f"phase {name} is reversed", todo, _share(course, rotation, name))
+
+
+def _share(course: Course, rotation: str, reverse: str = "") -> float:
+    """Negative over positive, as it would be."""
+    told = Course(tuple(one._replace(phases=_reversed(one.phases, reverse)) for one in course.bays))
+    found = components(told, rotation)
+    return found[1] if found is not None else float("inf")
+
+
+def _reversed(phases: Mapping[str, complex], name: str) -> dict[str, complex]:
+    return {one: -value if one == name else value for one, value in phases.items()}
+
+
+def _missing(phases: Mapping[str, complex], share: float) -> str:
+    """The one phase that has less than this share of the others."""
+    single = {name: abs(value) for name, value in phases.items() if name in phasor.NEUTRAL}
+    if len(single) < len(phasor.NEUTRAL):
+        return ""
+    least = min(single, key=lambda name: single[name])
+    others = [value for name, value in single.items() if name != least]
+    return least if single[least] < share * phasor.average(others) else ""
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share < 10 else f"{share:.0f} times"
