@@ -25,7 +25,7 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class Job:
     """Something that takes its time. `lines`: what it said so far; `fault`: why it ended, if not
-    well.
+    well; `result`: what it found, set by itself as it goes.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Desk:
     def start(
         self,
         name: str,
-        work: Callable[[Job], Coroutine[Any, Any, Any]],
+        work: Callable[[Job], Coroutine[Any, Any, None]],
         expected: tuple[type[Exception], ...],
     ) -> Job:
         """Starts a job, unless it runs already. `expected`: faults that are told, not raised."""
@@ -77,12 +77,19 @@ class Desk:
 
         async def run() -> None:
             try:
-                job.result = await work(job)
+                await work(job)
             except expected as fault:
                 job.fault = str(fault)
 
         job.task = asyncio.get_running_loop().create_task(run())
         return job
+
+    async def stop(self, name: str) -> None:
+        """Ends a job, if it runs."""
+        job = self.jobs.get(name)
+        if job is not None and job.task is not None:
+            job.task.cancel()
+            await asyncio.gather(job.task, return_exceptions=True)
 
     async def close(self) -> None:
         """Ends what runs."""

@@ -21,6 +21,7 @@ from provisioning.page.identity import Identity
 from provisioning.page.live import Live
 from provisioning.page.server import KEEPALIVE_S, Page
 from provisioning.page.session import Gate, Random
+from provisioning.page.sources import Sources
 from provisioning.page.step import Step
 
 SHUTDOWN_S = 2.0
@@ -47,7 +48,7 @@ class Service:
 
 def steps() -> list[Step]:
     """In the order in which they are done."""
-    return [Identity(), Live(), Enrolment()]
+    return [Identity(), Sources(), Live(), Enrolment()]
 
 
 async def start(
