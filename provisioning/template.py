@@ -100,11 +100,20 @@ sources = ["kernel:"]      # or "chrony:", "ptp:", ...; receivers among [[source
 path = "spool.db"
 keep_days = 10
 """
-    for source in sources:
-        text += f"\n[[source]]\nname = {_string(source.name)}\nscheme = {_string(source.scheme)}\n"
-        text += "simulated = true\n" if simulated else ""
-        text += _options(source.options)
+    text += "".join(one_source(source, simulated) for source in sources)
     return text if sources else text + _EXAMPLE_SOURCE
+
+
+def one_source(source: SourceRequest, simulated: bool = False) -> str:
+    """A [[source]] of gateway.toml."""
+    text = f"\n[[source]]\nname = {_string(source.name)}\nscheme = {_string(source.scheme)}\n"
+    return text + ("simulated = true\n" if simulated else "") + _options(source.options)
+
+
+def one_stream(source: str, more: Mapping[str, Option]) -> str:
+    """A [[stream]] of site.toml."""
+    text = f"\n[[stream]]\nsource = {_string(source)}\n"
+    return text + "".join(f"{key} = {_value(value)}\n" for key, value in more.items())
 
 
 def site(
