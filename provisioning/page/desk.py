@@ -49,6 +49,7 @@ class Desk:
     def __init__(self, folder: Path, now: Callable[[], int], random: Random) -> None:
         self.folder, self.now, self.random = folder, now, random
         self.jobs: dict[str, Job] = {}
+        self.held: dict[str, Any] = {}  # by step: what was sent, and is to be looked at first
         self.watch = Watch(folder)
         self._turn = asyncio.Lock()
 

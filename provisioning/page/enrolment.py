@@ -152,7 +152,7 @@ def _taken(
 
 def _sent(form: Form) -> bytes:
     """The answer: a file, or the text of scanned codes. Raises FormError, RequestError."""
-    data = form.files.get("answer", b"") or form.text("scanned").encode()
+    data = form.file("answer") or form.text("scanned").encode()
     if not data:
         raise FormError("Choose the answer's file, or put in what was scanned.")
     return parcel.unpack(data)

@@ -78,7 +78,7 @@ def _wanted(desk: Desk, form: Form) -> Wanted:
 
 def _file(form: Form, name: str) -> str | None:
     """The text of a file that was sent; None: none was. Raises FormError."""
-    data = form.files.get(name, b"")
+    data = form.file(name)
     if not data:
         return None
     try:

@@ -25,9 +25,9 @@ from provisioning.page.desk import Desk
 from provisioning.page.element import Html, joined, tag
 from provisioning.page.fault import REFUSED, words
 from provisioning.page.session import Gate, RefusedError, Session, matches
-from provisioning.page.step import Form, FormError, Standing, Step
+from provisioning.page.step import Form, FormError, Standing, Step, Upload
 
-BODY_BYTES_MAX = 40 * 1024 * 1024  # a site's SCL or CIM, as their readers take it
+BODY_BYTES_MAX = 65 * 1024 * 1024  # an SCL file of the length that its reader takes
 FIELDS_MAX = 500  # a plan's questions are some dozens
 STREAM_S = 300.0  # of one connection that renews a panel; the browser asks again
 KEEPALIVE_S = 30.0
@@ -316,7 +316,7 @@ async def _headed(request: web.Request, response: web.StreamResponse) -> None:
 async def _form(request: web.Request) -> Form:
     """What was sent. Raises HTTPRequestEntityTooLarge, HTTPBadRequest."""
     texts: dict[str, str] = {}
-    files: dict[str, bytes] = {}
+    files: dict[str, list[Upload]] = {}
     try:
         sent = await request.post()
     except (ValueError, LookupError, HttpProcessingError) as fault:
@@ -325,7 +325,7 @@ async def _form(request: web.Request) -> Form:
         if isinstance(value, str):
             texts[name] = f"{texts[name]}\n{value}" if name in texts else value
         elif isinstance(value, web.FileField):
-            files[name] = value.file.read()
+            files.setdefault(name, []).append(Upload(value.filename, value.file.read()))
     return Form(texts, files)
 
 

@@ -8,10 +8,10 @@
 It draws no frame around itself (layout.py) and speaks no HTTP (server.py).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from provisioning.page.desk import Desk
 from provisioning.page.element import Html
@@ -34,6 +34,13 @@ class FormError(Exception):
         self.field = field
 
 
+class Upload(NamedTuple):
+    """A file that was sent. `name`: as the browser says it, which is anybody's word."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What a browser sent: texts and files, by the name of their field. To show again: `token` goes
@@ -41,12 +48,17 @@ class Form:
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, Sequence[Upload]] = field(default_factory=dict)
     token: str = ""
     wrong: str = ""
 
     def text(self, name: str) -> str:
         return self.texts.get(name, "").strip()
+
+    def file(self, name: str) -> bytes:
+        """The one file of a field; empty: none was sent."""
+        found = self.files.get(name, ())
+        return found[0].content if found else b""
 
 
 @dataclass(frozen=True, slots=True)
