@@ -13,17 +13,22 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from agent import config
+from agent.config import Sketch
 from drivers.goose import scl as goose
 from evidence.siteplan import SitePlan
 from provisioning import change
-from provisioning.page import layout
+from provisioning.change import Change
+from provisioning.init import GATEWAY
+from provisioning.page import layout, questions
 from provisioning.page.desk import Desk
 from provisioning.page.element import Child, Html, joined, tag
 from provisioning.page.sketch import sketched
 from provisioning.page.step import Download, Form, FormError, Standing, Upload
 from provisioning.placement import NewFile
-from provisioning.plan import adoption, cim, grid, import_cim, scl, text
+from provisioning.plan import adoption, cim, difference, grid, import_cim, scl, text
 from provisioning.plan.adoption import Adopted
+from provisioning.plan.ask import Heard
 from provisioning.plan.grid import Found
 
 HELD = "plan"
@@ -61,6 +66,7 @@ class Plan:
         return joined(
             _held(held, form.token) if held is not None else None,
             _plan(sketch.plan),
+            questions.shown(await _heard(desk, sketch), form, sketch.plan),
             _import(form),
         )
 
@@ -68,6 +74,12 @@ class Plan:
         if act == "look":
             desk.held.pop(HELD, None)
             desk.held[HELD] = await desk.do(lambda: _look(desk.folder, form))
+            return ""
+        if act == "ask":
+            desk.held.pop(HELD, None)
+            sketch = config.sketch(desk.folder / GATEWAY)
+            plan = questions.answered(await _heard(desk, sketch), form, sketch.plan, desk.random)
+            desk.held[HELD] = _of_answers(sketch, plan)
             return ""
         held: Held | None = desk.held.get(HELD)
         if act == "leave":
@@ -107,7 +119,7 @@ def _look(folder: Path, form: Form) -> Held:
     names = [one.name if _NAME.fullmatch(one.name) else f"file-{at}" for at, one in
              enumerate(files, 1)]  # fmt: skip
     if form.text("kind") == "cim":
-        found, beside = _cim(files, names, form.text("substation")), []
+        found, beside = _cim(files, names, form.text("substation")), list[NewFile]()
     else:
         found, beside = _scl(files[0], names[0], form)
     plan = grid.plan(found)
@@ -115,6 +127,21 @@ def _look(folder: Path, form: Form) -> Held:
     text.checked(plan, text.written(plan), what)
     adopted = adoption.adopted(folder, f"take in {what}", plan, found.proposals, beside)
     return Held(what, plan.site.name, found.notes, adopted)
+
+
+async def _heard(desk: Desk, sketch: Sketch) -> list[Heard]:
+    seen = await desk.watch.seen()
+    return questions.heard([section.name for section in sketch.file.source], seen)
+
+
+def _of_answers(sketch: Sketch, plan: SitePlan) -> Held:
+    """Raises ConfigError."""
+    name = sketch.file.gateway.plan
+    made = text.checked(plan, text.written(plan, ("What stands where.",)), name)
+    differences = difference.plans(sketch.plan, plan)
+    written = Change(f"write {name}", (), NewFile(name, made.encode(), _MODE))
+    adopted = Adopted(written if differences else None, (), tuple(differences))
+    return Held("these answers", plan.site.name, (), adopted)
 
 
 def _scl(sent: Upload, name: str, form: Form) -> tuple[Found, list[NewFile]]:
