@@ -24,7 +24,7 @@ from evidence import anchor, cose, instant
 from evidence.code import Typ
 from evidence.config import ConfigError
 from evidence.config import nearest as nearest_of
-from evidence.key import Signer
+from evidence.key import PublicKey, Signer
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
 
@@ -195,7 +195,7 @@ def _prepared(gateway: Gateway, waits: bool = False) -> _Ready:
     spool = gateway.path(gateway.file.spool.path)
     if not os.access(spool.parent, os.W_OK | os.X_OK):
         raise ConfigError("gateway.toml", "spool.path", f"{spool.parent} cannot be written to")
-    return _Ready(device, clock, _transport(gateway, device), loads)
+    return _Ready(device, clock, transport(gateway, device.public), loads)
 
 
 def _check_credential(gateway: Gateway, now_s: int) -> None:
@@ -280,24 +280,24 @@ def _expected(gateway: Gateway, source: Source, clock: Clock) -> tuple[int, tupl
     return stream.frame_bytes, (stream.rate, 1)
 
 
-def _transport(gateway: Gateway, device: Signer) -> "Transport":
+def transport(gateway: Gateway, device: PublicKey) -> "Transport":
     """What carries requests to the record, by its address. Raises ConfigError."""
     section, dscp = gateway.file.record, gateway.file.uplink.dscp
     connections = gateway.file.uplink.in_flight + 1
     if not section.url.startswith(("nats:", "tls:")):
         from agent import http
 
-        return http.Client(section.url, _tls(gateway), connections, dscp)
+        return http.Client(section.url, tls(gateway), connections, dscp)
     try:
         from agent import nats
     except ModuleNotFoundError as fault:
         text = f"takes the library {fault.name}, which is not installed: gridseal[nats] brings it"
         raise ConfigError("gateway.toml", "record.url", text) from fault
-    names = (section.url, section.region, device.public.kid)
-    return nats.Client(*names, os.urandom, _tls(gateway), connections, dscp)
+    names = (section.url, section.region, device.kid)
+    return nats.Client(*names, os.urandom, tls(gateway), connections, dscp)
 
 
-def _tls(gateway: Gateway) -> Any:
+def tls(gateway: Gateway) -> Any:
     from agent.http import Tls
 
     section = gateway.file.record

@@ -164,6 +164,7 @@ class Event(IntEnum):
     CHECK_CLEARED = 18  # and no longer finds it
     TEST_BEGAN = 19  # somebody declared a test, such as secondary injection
     TEST_ENDED = 20  # by word, or because its time was over
+    TRIED = 21  # pre-flight tried whether what this gateway seals reaches the record
 
 
 class Check(IntEnum):

@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
     "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
+    "preflight": (
+        "provisioning.preflight.command",
+        "check a gateway, its lines and its wiring before it is left alone",
+    ),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
     "serve": ("provisioning.page.command", "open the page for phone or laptop"),
 }

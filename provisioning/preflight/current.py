@@ -39,13 +39,20 @@ def _sum(scene: Scene, mine: Course) -> Sum:
     return kirchhoff.of_bus(scene.plan, mine.last.bus, [mine, *scene.currents])
 
 
-def reading_of(course: Course, readings: Mapping[str, float]) -> float | None:
-    """MW that somebody read of a bay: by SOURCE/BAY, SOURCE/TERMINAL, or SOURCE where it has one
-    bay alone (which the reader of the words has seen to).
+def names(scene: Scene, course: Course) -> list[str]:
+    """By which a bay is called where somebody read its MW: SOURCE/BAY, SOURCE/TERMINAL, and SOURCE
+    alone where it has no other.
     """
     last = course.last
-    names = (last.of, f"{last.source}/{last.terminal}" if last.terminal else last.of)
-    return next((readings[name] for name in names if name in readings), None)
+    alone = [one for one in scene.currents if one.last.source == last.source] == [course]
+    terminal = [f"{last.source}/{last.terminal}"] if last.terminal else []
+    return [last.of, *terminal, *([last.source] if alone else [])]
+
+
+def reading_of(scene: Scene, course: Course) -> float | None:
+    """MW that somebody read of it."""
+    read = scene.readings
+    return next((read[name] for name in names(scene, course) if name in read), None)
 
 
 def directions(scene: Scene) -> Iterator[Outcome]:
@@ -67,7 +74,7 @@ def _direction(scene: Scene, mine: Course) -> Outcome:
     sense = mine.sense()
     if not sense:
         return cannot_tell(DIRECTION, of, f"{what.words}, {_words(per_phase)}", STATED)
-    read = reading_of(mine, scene.readings)
+    read = reading_of(scene, mine)
     if read is not None:
         return _read(mine, per_phase, sense, read, what.words)
     return _summed(scene, mine, _sum(scene, mine), f"{what.words}, {_words(per_phase)}")
@@ -116,7 +123,7 @@ def _summed(scene: Scene, mine: Course, found: Sum, what: str) -> Outcome:
 
 def _agrees(scene: Scene, course: Course) -> bool:
     """Whether what was read of a branch goes the way that it measures."""
-    read = reading_of(course, scene.readings)
+    read = reading_of(scene, course)
     power = course.sense() * sum(_powers(scene, course).values())
     enough = abs(power.real) >= ACTIVE_SHARE_MIN * abs(power) > 0
     return bool(read) and enough and (power.real > 0) == ((read or 0) > 0)
@@ -180,7 +187,7 @@ def _second(scene: Scene, mine: Course) -> tuple[str, bool] | None:
 
 def _misread(scene: Scene, mine: Course) -> str:
     """That what was read elsewhere is another amount, in words; empty where it is none."""
-    read, per_phase = reading_of(mine, scene.readings), _powers(scene, mine)
+    read, per_phase = reading_of(scene, mine), _powers(scene, mine)
     power = abs(sum(per_phase.values()).real) / MEGA
     if not read or not power or abs(power / abs(read) - 1) <= READING_SHARE_MAX:
         return ""
