@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provisioning.preflight.command",
         "check a gateway, its lines and its wiring before it is left alone",
     ),
+    "import-scl": ("provisioning.plan.import_scl", "make a site plan from an SCL file"),
+    "import-cim": ("provisioning.plan.import_cim", "make a site plan from a CIM model (CGMES)"),
+    "diff": ("provisioning.plan.diff", "say what differs from what runs, and what follows"),
+    "plan": ("provisioning.plan.command", "check a site plan, or ask for one"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
     "serve": ("provisioning.page.command", "open the page for phone or laptop"),
 }
