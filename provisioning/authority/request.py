@@ -108,8 +108,8 @@ def weighed(of: Authority, asked: Asked, terms: Terms, now_tai: int) -> Weighed:
     if says.role not in of.file.roles:
         text = f"{says.role!r} is not granted here; authority.toml: roles = {list(of.file.roles)}"
         raise RefusedError("role_not_allowed", text)
-    _check_fresh(register, says)
     _set_lineage(found, register, says, terms)
+    _check_fresh(register, says)
     _check_others(found, register, says, terms)
     return found
 
