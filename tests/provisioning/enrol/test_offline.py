@@ -125,7 +125,7 @@ def test_an_answer_is_good_once_and_here_alone(
         ({"certificates": (b"\x30\x00",)}, "a certificate in the answer cannot be read"),
         ({"ca": (b"",)}, "a certificate in the answer cannot be read"),
         ({"anchors": b"\xff"}, "anchors.toml in the answer"),
-        ({"anchors": b""}, "believes nobody yet"),
+        ({"anchors": b""}, "believes nobody yet: put"),
         ({"pairs": ()}, "does not tell all that it hides"),
         ({"_root": Ed25519Key(os.urandom(32))}, "unknown_authority"),
     ],

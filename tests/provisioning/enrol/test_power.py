@@ -64,7 +64,7 @@ def test_new(tmp_path: Path, loss: str, into: str) -> None:
             try:
                 founding.found(wanted, os.urandom, None)
             except founding.PlacementError as fault:
-                assert "has now been finished" in str(fault)  # noqa: PT017
+                assert "has now been finished" in str(fault)
         sketched = request.place(folder)
         request.asked(sketched, "", NOW, os.urandom, None)
     raise AssertionError("no end")
