@@ -114,7 +114,9 @@ def _public(stands: Standing, folder: Path) -> PublicKey:
 
 
 def _outcomes(asked: argparse.Namespace) -> list[Outcome]:
-    path: Path = asked.preflight
+    path: Path | None = asked.preflight
+    if path is None:
+        raise UsageError("what was checked: --preflight FILE, which preflight --json printed")
     try:
         return waiver.outcomes(path.read_bytes(), str(path))
     except OSError as fault:

@@ -63,7 +63,7 @@ def test_an_independent_library_accepts_the_message_in_it(oracle):
     [
         ({"b": 1, "a": 2, "A": 3}, '{"A":3,"a":2,"b":1}'),
         ([1, -1, 0, True, None], "[1,-1,0,true,null]"),
-        ("\u20ac$\x0f\nA'B\"\\\\\"/", '"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'),
+        ('\u20ac$\x0f\nA\'B"\\\\"/', '"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'),
         ("\b\t\n\f\r\x1f\x7f\u2028", '"\\b\\t\\n\\f\\r\\u001f\x7f\u2028"'),
         (WHOLE_MAX, "9007199254740991"),
         ({}, "{}"),
