@@ -16,8 +16,7 @@ from evidence.leap import BUILT_IN, NS
 from provisioning import credential
 from provisioning.authority import link
 from provisioning.enrol import acceptance, answer, online, parcel, pending, qr, request
-from provisioning.enrol.handing import FILE
-from provisioning.enrol.pending import Pending
+from provisioning.enrol.pending import FILE, Pending
 from provisioning.enrol.request import Place
 from provisioning.page import layout
 from provisioning.page.desk import Desk

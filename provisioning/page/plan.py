@@ -210,8 +210,8 @@ def _facts(plan: SitePlan) -> list[tuple[str, Child]]:
     place = "not surveyed"
     if where is not None:
         place = f"{where.latitude:.5f}, {where.longitude:.5f}, within {where.accuracy_m:g} m"
-    counts = [("lines", plan.line), ("ties", plan.tie), ("equipment", plan.equipment)]
-    told = ", ".join(f"{len(several)} {name}" for name, several in counts if several)
+    counts = {"lines": len(plan.line), "ties": len(plan.tie), "equipment": len(plan.equipment)}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return [
         ("Site", plan.site.name),
         ("Nominal", f"{plan.site.nominal_hz:g} Hz" if plan.site.nominal_hz else "not said"),

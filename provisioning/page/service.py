@@ -19,6 +19,9 @@ from provisioning.page.door import Door
 from provisioning.page.enrolment import Enrolment
 from provisioning.page.identity import Identity
 from provisioning.page.live import Live
+from provisioning.page.plan import Plan
+from provisioning.page.preflight import Preflight
+from provisioning.page.report import Report
 from provisioning.page.server import KEEPALIVE_S, Page
 from provisioning.page.session import Gate, Random
 from provisioning.page.sources import Sources
@@ -48,7 +51,7 @@ class Service:
 
 def steps() -> list[Step]:
     """In the order in which they are done."""
-    return [Identity(), Sources(), Live(), Enrolment()]
+    return [Identity(), Plan(), Sources(), Live(), Enrolment(), Preflight(), Report()]
 
 
 async def start(
