@@ -20,7 +20,8 @@ CENTRE = SIZE / 2
 RADIUS = 145.0
 LABEL = 20.0  # beyond the tip
 WIDE, HIGH = 34.0, 20.0  # of a label: nearer ones would touch
-LABELS_MAX = 8  # steps by which one is moved outward
+ASIDE = 5.0  # degrees by which a label is moved aside, to either side in turn
+LABELS_MAX = 12
 HEAD = 11.0  # of an arrow
 CHARACTERS_MAX = 10  # of a label: C37.118.2 6.4 has 16, and the picture is small
 PHASORS_MAX = 24  # that can be told apart at all; the table has the rest
@@ -102,14 +103,14 @@ def _arrow(one: Phasor, degrees: float, part: float, at: int) -> Html:
 
 
 def _label(name: str, degrees: float, part: float, taken: list[tuple[float, float]]) -> Html:
-    """A name beyond its tip, and beyond the names that stand there already."""
+    """A name beyond its tip, and beside the names that stand there already."""
     radius = RADIUS * part + LABEL
     x, y = _point(degrees, radius)
-    for _ in range(LABELS_MAX):
+    for step in range(1, LABELS_MAX):
         if all(abs(x - other) > WIDE or abs(y - over) > HIGH for other, over in taken):
             break
-        radius += HIGH / 2
-        x, y = _point(degrees, radius)
+        turned = (step + 1) // 2 * ASIDE * (1 if step % 2 else -1)
+        x, y = _point(degrees + turned, radius)
     taken.append((x, y))
     at = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text_anchor": "middle"}
     return tag("text", name[:CHARACTERS_MAX], dominant_baseline="middle", **at)

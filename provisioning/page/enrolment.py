@@ -58,20 +58,20 @@ class Enrolment:
             tag("h2", "With a network: by an invitation"),
             _online(form),
             tag("h2", "Without one: a request and its answer"),
-            _request(waits, parts, form.token),
+            _request(waits, parts, form),
             _answer(form, place) if waits is not None else None,
         )
 
     async def act(self, desk: Desk, act: str, form: Form) -> str:
         if act == "request":
-            return await desk.do(lambda: _ask(desk))
+            return await desk.do(lambda: _ask(desk, _role(form)))
         if act == "accept":
             data = _sent(form)
             return await desk.do(lambda: _accept(desk, data, form.text("fingerprint")))
         if act == "online":
             if not form.text("invitation"):
                 raise FormError("Give the invitation, the one string from the authority.")
-            return await desk.do(lambda: _by_network(desk, form.text("invitation")))
+            return await desk.do(lambda: _by_network(desk, form.text("invitation"), _role(form)))
         raise FormError(f"there is no {act!r} here")
 
     def panel(self, desk: Desk) -> AsyncIterator[tuple[Html, str]] | None:
@@ -102,9 +102,14 @@ def _waiting(desk: Desk) -> Pending | None:
         return None
 
 
-def _ask(desk: Desk) -> str:
+def _role(form: Form) -> str:
+    """Empty: as the sources say."""
+    return "bench" if form.text("bench") == "yes" else ""
+
+
+def _ask(desk: Desk, role: str) -> str:
     """Raises RequestError, ConfigError, KeyStoreError, PlacementError."""
-    made = request.asked(request.place(desk.folder), "", desk.now(), desk.random, None)
+    made = request.asked(request.place(desk.folder), role, desk.now(), desk.random, None)
     pending.keep(desk.folder, made, SystemDisk())
     return f"Request {made.name.hex()[:16]} is made. It is the newest, and only its answer counts."
 
@@ -125,12 +130,12 @@ def _accept(desk: Desk, data: bytes, fingerprint: str) -> str:
     return _taken(desk, place, waits, data, vouch)
 
 
-def _by_network(desk: Desk, invitation: str) -> str:
+def _by_network(desk: Desk, invitation: str, role: str) -> str:
     """Raises RequestError, ConfigError, KeyStoreError, PlacementError."""
     place, to, now_ns = request.place(desk.folder), link.read(invitation), desk.now()
     waits = _waiting(desk)
-    if waits is None or not request.current(place, waits, "", now_ns):
-        waits = request.asked(place, "", now_ns, desk.random, None)
+    if waits is None or not request.current(place, waits, role, now_ns):
+        waits = request.asked(place, role, now_ns, desk.random, None)
     # Kept first: where an answer is lost on the way, the same request is given it again.
     pending.keep(desk.folder, waits, SystemDisk())
     data = online.fetched(to, waits.encoded)
@@ -188,14 +193,20 @@ def _online(form: Form) -> Html:
             "invitation", "Invitation", form.texts.get("invitation", ""), required=True,
             hint="The one string that the authority handed over. It is used once.",
         ),
+        _bench(form),
         layout.button("Ask the authority now"),
     )  # fmt: skip
 
 
-def _request(waits: Pending | None, parts: list[str], token: str) -> Html:
+def _bench(form: Form, mark: str = "") -> Html:
+    label = "For a bench: all devices are simulated"
+    return layout.tick("bench", label, checked=form.text("bench") == "yes", mark=mark)
+
+
+def _request(waits: Pending | None, parts: list[str], form: Form) -> Html:
     label = "Make a request" if waits is None else "Make another request"
     press = layout.button(label, quiet=waits is not None)
-    again = layout.form("enrolment", "request", token, press)
+    again = layout.form("enrolment", "request", form.token, _bench(form, "stick-"), press)
     if waits is None:
         text = (
             "A request goes to the authority on a stick or as QR codes, and its answer comes back."

@@ -24,4 +24,4 @@ REFUSED = (
 
 def words(fault: Exception) -> list[str]:
     """What went wrong, a line each."""
-    return [f"Not done: {str(fault) or type(fault).__name__}", "Nothing was changed."]
+    return [f"Not done: {str(fault) or type(fault).__name__}", "What was there is as it was."]

@@ -80,6 +80,12 @@ def steps(rows: Sequence[tuple[str, str, str]], current: str) -> Html:
     return tag("nav", tag("ol", *items), aria_label="Steps")
 
 
+def onward(name: str, title: str) -> Html:
+    """To the next step."""
+    link = tag("a", f"Next: {title}", href=f"/step/{name}", class_="button")
+    return tag("p", link, class_="onward")
+
+
 def foot(form_token: str, gateway: str) -> Html:
     """Which gateway this is, and the way out."""
     out = tag(
@@ -166,9 +172,11 @@ def choice(name: str, label: str, options: Sequence[tuple[str, str]], value: str
     )
 
 
-def tick(name: str, label: Child, value: str = "yes", *, checked: bool = False) -> Html:
-    """A box to tick."""
-    mark = f"{name}-{value}"
+def tick(
+    name: str, label: Child, value: str = "yes", *, checked: bool = False, mark: str = ""
+) -> Html:
+    """A box to tick. `mark`: where another form of the page has the same."""
+    mark = f"{mark}{name}-{value}"
     box = tag("input", type="checkbox", id=mark, name=name, value=value, checked=checked)
     return tag("div", box, tag("label", label, for_=mark), class_="tick")
 

@@ -23,7 +23,7 @@ FAULTS_MAX = 6  # kinds of damaged frames that are named
 class Live:
     """The step."""
 
-    name, title = "live", "Live values"
+    name, title = "live", "Live"
 
     def standing(self, desk: Desk) -> Standing:
         sketch = sketched(desk.folder)

@@ -88,7 +88,7 @@ def _wanted(desk: Desk, form: Form) -> Asked:
 
 async def _check(desk: Desk, job: Job, asked: Asked) -> None:
     """Raises ConfigError, UsageError, PlacementError."""
-    job.say(f"{len(asked.checks())} checks; the sources are heard for {asked.seconds:.0f} s")
+    job.say(f"{len(asked.checks())} checks. The sources are heard for {asked.seconds:.0f} s.")
     clock = SystemClock(leap_table(None))
     async with desk.watch.rest():
         found = await examine(desk.folder / GATEWAY, asked, clock, desk.now, desk.random)
@@ -132,7 +132,7 @@ def _course(job: Job) -> Html:
 def _result(found: Sequence[Outcome], form: Form) -> Html:
     order = list(reversed(Word))
     rows: list[Sequence[Child]] = [
-        (_name(one), layout.word(str(one.word)), one.figure or "no figure", _remedy(one))
+        (_titled(one), layout.word(str(one.word)), one.figure or "no figure", _remedy(one))
         for one in sorted(found, key=lambda one: order.index(one.word))
     ]
     left = [one for one in found if one.word in (Word.FAULT, Word.CANNOT_TELL)]
@@ -142,6 +142,11 @@ def _result(found: Sequence[Outcome], form: Form) -> Html:
         layout.table("What was found", ("Check", "Word", "Figure", "What to do"), rows),
         _waiving(left, form) if left else None,
     )  # fmt: skip
+
+
+def _titled(one: Outcome) -> Html:
+    """The check, and what it is of on a line of its own."""
+    return joined(one.check, tag("span", one.of, class_="of") if one.of else None)
 
 
 def _remedy(one: Outcome) -> str:

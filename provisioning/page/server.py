@@ -233,12 +233,20 @@ class Page:
         ]
         return self._html(
             step.title,
-            joined(first, content),
+            joined(first, content, self._onward(step)),
             status=200 if fault is None else 422,
             nav=layout.steps(rows, step.name),
             foot=layout.foot(token, self._desk.title()),
             renew='id="panel"' in content and not form.texts,
         )
+
+    def _onward(self, step: Step) -> Html | None:
+        """To the step after one that is done."""
+        names = list(self._steps)
+        after = names[names.index(step.name) + 1 :]
+        if not after or step.standing(self._desk) is not Standing.DONE:
+            return None
+        return layout.onward(after[0], self._steps[after[0]].title)
 
     async def _download(self, request: web.Request) -> web.Response:
         found = await self._step(request).download(self._desk, request.match_info["name"])

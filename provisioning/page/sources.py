@@ -162,6 +162,7 @@ def _add(desk: Desk, form: Form) -> str:
     if proposed.change is None:
         return "Nothing is added: " + "; ".join(proposed.left_out or ["it is there already"])
     change.apply(desk.folder, proposed.change)
+    desk.jobs.pop(SEARCH, None)
     left = f" Left out: {'; '.join(proposed.left_out)}." if proposed.left_out else ""
     return f"Done: {proposed.change.what}.{left}"
 
