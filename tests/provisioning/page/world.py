@@ -41,7 +41,7 @@ def pmus(folder: Path, hosts: list[str]) -> Child:
     where = hosts[0] if hosts else "127.0.0.1:0"
     told = ["--tcp", where, "--rate", "30", "--count", "1"]
     child = Child("PMU", "hil.devices.pmu", told, log)
-    until(lambda: child.said().startswith("{") or child.check() is not None, "the PMU", WAIT_S)
+    until(lambda: _begun(child), "the PMU", WAIT_S)
     if not hosts:
         hosts += [one["tcp"] for one in json.loads(child.said().splitlines()[0])["pmus"]]
     return child
@@ -62,3 +62,8 @@ def world(folder: Path) -> Iterator[World]:
         utility.kill()
         if made is not None:
             made.pmu.kill()
+
+
+def _begun(child: Child) -> bool:
+    child.check()
+    return child.said().startswith("{")
