@@ -79,6 +79,10 @@ class Utility:
         )
         return str(told["invitation"])
 
+    def fingerprint(self) -> str:
+        """Of the authority's root key, as it is read out by telephone."""
+        return keyfile.read(self.authority / "root.key").public.fingerprint
+
     async def type(self, *argv: str) -> dict[str, Any]:
         """One command of gridseal-provision; its object, if it was asked for one."""
         self._commands += 1

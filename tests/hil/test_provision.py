@@ -1,4 +1,4 @@
-"""From nothing to the first receipted sample, as `make demo-provision` does it; and whoever types."""
+"""From nothing to the first receipted sample, as `make demo-provision` does it; who types it."""
 
 import json
 import os
@@ -76,6 +76,6 @@ def cmdline(pid: int) -> str:
 
 def test_a_command_that_fails_ends_the_walk_with_its_words(tmp_path: Path) -> None:
     bench = provision.Bench(tmp_path, print)
-    with pytest.raises(ChildError, match="report ended with 2: .*gateway.toml"):
+    with pytest.raises(ChildError, match=r"report ended with 2: .*gateway\.toml"):
         bench._do("report", ["report", str(tmp_path), "--out", str(tmp_path / "x.pdf")])
     assert bench.walk.steps == []

@@ -5,6 +5,7 @@
 3. Screenshots are kept below the test's folder, and where GRIDSEAL_SCREENSHOTS says, there too.
 """
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +27,9 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+
+from provisioning.page import address, service
+from provisioning.page.address import Address
 
 WAIT_S = 40.0  # for anything: another's tests may have the machine
 WIDE, NARROW = (1280, 900), (360, 740)
@@ -88,6 +93,37 @@ class Console:
             raise
 
 
+class Inside:
+    """The page within this process, by a clock that the test moves: for what takes ten minutes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.said: list[str] = []
+        self.shift_s = 0.0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        where = Address("127.0.0.1", 0)
+        heard = address.opened(where)
+        self.url = where.url(heard.getsockname()[1])
+        started = service.start(
+            *(folder, where, heard, time.time_ns, os.urandom),
+            *(lambda shown, plain: None, self.said.append, self._now_s),
+        )
+        self._service = asyncio.run_coroutine_threadsafe(started, self._loop).result(WAIT_S)
+
+    def _now_s(self) -> float:
+        return time.monotonic() + self.shift_s
+
+    def code(self) -> str:
+        return self.said[-1]
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._service.close(), self._loop).result(WAIT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(WAIT_S)
+        self._loop.close()
+
+
 @contextlib.contextmanager
 def console(folder: Path, log: Path, *arguments: str) -> Iterator[Console]:
     """The program, for as long as the block lasts."""
@@ -129,12 +165,12 @@ class Browser:
         path.write_bytes(base64.b64decode(told["data"]))
         return path
 
-    def both(self, name: str) -> None:
-        """Wide and narrow."""
+    def both(self, name: str, look: Callable[[webdriver.Chrome], None]) -> None:
+        """Wide and narrow, each looked at."""
         for size in (WIDE, NARROW):
             self.resize(size)
-            time.sleep(0.1)
             self.shot(name)
+            look(self.driver)
         self.resize(WIDE)
 
     def run(self, script: str, *arguments: object) -> Any:
@@ -171,6 +207,11 @@ class Browser:
                 field.clear()
             field.send_keys(value)
 
+    def paste(self, name: str, text: str) -> None:
+        """Into an area, at once: keys would take minutes."""
+        field = self.one(f'[name="{name}"]')
+        self.run("arguments[0].value = arguments[1]", field, text)
+
     def press(self, label: str) -> None:
         """The button, or the link, of these words; waits for the page after it."""
         found = [one for one in self.all("button, a") if one.text.strip() == label]
@@ -179,7 +220,7 @@ class Browser:
         found[0].click()
         until(lambda: _gone(before), f"the page after {label!r}")
 
-    def sign_in(self, run: Console) -> None:
+    def sign_in(self, run: Console | Inside) -> None:
         self.open(run.url)
         self.fill(code=run.code())
         self.press("Sign in")
@@ -198,6 +239,7 @@ def _gone(element: WebElement) -> bool:
 @contextlib.contextmanager
 def browser(chromium: Path, chromedriver: Path, folder: Path, *flags: str) -> Iterator[Browser]:
     """A browser for as long as the block lasts; its profile in the folder."""
+    folder.mkdir(exist_ok=True)
     profile, shots = folder / "profile", folder / "screenshots"
     profile.mkdir(exist_ok=True)
     shots.mkdir(exist_ok=True)
