@@ -49,12 +49,22 @@ _MORE_OF_STREAMS = """
 #   [[stream.channel]]
 #   name = "IA"                    # as the device calls it
 #   phase = "A"
+#   ratio = [1200, 5]              # of its transformer, primary and secondary
+#   accuracy = "0.2S"              # its class; burden and core are signed too
+#   burden = "2.5 VA"
+#   wiring = "wye"                 # or "delta", "open-delta", "single"; for the pre-flight, as is
+#   rated = 1200                   # A or V, primary
 # A channel may also have its own bus, its terminal (the CIM mRID) and direction: "in", positive
 # into the terminal's equipment, or "out". A bus, terminal or direction that is added needs a new
 # credential: gridseal-provision authority renew --help
 """
+_MORE_OF_SITE = """\
+# nominal_hz = 60                  # and in which order the phases follow: "ABC" or "ACB"
+# rotation = "ABC"
+"""
 _MORE_OF_BUSES = """
-# More that a [[bus]] may say, by example; all of it is hidden in what is signed:
+# More that a [[bus]] may say, by example; all of it is hidden in what is signed, or not signed:
+# nominal_kv = 345                 # between phases
 # psse = 12345                     # its number in the PSS/E case
 # eic = "10T-AT-DE-00008Y"         # its EIC, with the check character
 # aliases = ["NRTH 345"]           # whatever else it is called
@@ -121,7 +131,7 @@ def site(
 ) -> str:
     """site.toml. `streams`: source and bus, by name."""
     text = "# What stands where. Names are hidden in what is signed; mRIDs are not.\n\n"
-    text += f"[site]\nname = {_string(name)}\n"
+    text += f"[site]\nname = {_string(name)}\n{_MORE_OF_SITE}"
     if survey is None:
         text += _EXAMPLE_SURVEY
     else:

@@ -23,6 +23,7 @@ from drivers.c37118.wire import (
     Phasor,
     Station,
 )
+from hil.devices.wiring import Wiring
 from hil.grid import NS, Reading
 
 DIGITAL_BITS = 16  # of one status word
@@ -34,10 +35,11 @@ FLOAT_POLAR = Format.POLAR | Format.PHASOR_FLOAT | Format.ANALOG_FLOAT | Format.
 PHASORS_3 = ("VA", "VB", "VC", "IA", "IB", "IC")
 PHASORS_10 = (*PHASORS_3, "V1", "V2", "I1", "I2")
 
+AS_IT_SHOULD_BE = Wiring()
 _TURN = cmath.rect(1.0, 2 * math.pi / 3)
 _FULL_SCALE = {"V": 400_000.0, "I": 3_000.0}  # V, A: the full range of a 16-bit phasor
-# By the second letter: CFG-3's number of the component (C37.118.2-2011 Table 11), and the weights
-# of phases A, B, C (Fortescue).
+# By what follows the first letter: CFG-3's number of the component (C37.118.2-2011 Table 11), and
+# the weights of phases A, B, C (Fortescue).
 _COMPONENTS: dict[str, tuple[int, tuple[complex, complex, complex]]] = {
     "A": (4, (1, 0, 0)),
     "B": (5, (0, 1, 0)),
@@ -45,6 +47,10 @@ _COMPONENTS: dict[str, tuple[int, tuple[complex, complex, complex]]] = {
     "1": (1, (1 / 3, _TURN / 3, _TURN**2 / 3)),
     "2": (2, (1 / 3, _TURN**2 / 3, _TURN / 3)),
     "0": (0, (1 / 3, 1 / 3, 1 / 3)),
+    # Between phases: Table 11 has no number for it, and 7 is reserved.
+    "AB": (7, (1, -1, 0)),
+    "BC": (7, (0, 1, -1)),
+    "CA": (7, (-1, 0, 1)),
 }
 
 
@@ -61,7 +67,8 @@ class Profile:
     format: Format = FLOAT_POLAR
     version: int = VERSION_2011
     time_base: int = 1_000_000
-    phasors: tuple[str, ...] = PHASORS_3  # V or I, then A B C, or 1 2 0 for the sequences
+    # V or I, then A B C, or AB BC CA for what is between them, or 1 2 0 for the sequences.
+    phasors: tuple[str, ...] = PHASORS_3
     analogs: tuple[str, ...] = ()  # MW and MVAR are those of the line; others count seconds
     digitals: int = 0  # words
     header: str = "Simulated PMU"
@@ -75,6 +82,8 @@ class Profile:
     spontaneous: bool = False  # sends without being asked
     cfg1_as_cfg2: bool = False  # answers CFG-2 where CFG-1 was asked
     fragment_bytes_max: int = 65_535  # of CFG-3
+    stated_rate: int | None = None  # in its configuration, where that is not true
+    wiring: Wiring = AS_IT_SHOULD_BE
 
     def __post_init__(self) -> None:
         _within("rate", self.rate, 1, RATE_MAX)
@@ -87,14 +96,17 @@ class Profile:
         _within("analogs", len(self.analogs), 0, WORDS_MAX)
         _within("digitals", self.digitals, 0, WORDS_MAX)
         for name in self.phasors:
-            if len(name) != 2 or name[0] not in _FULL_SCALE or name[1] not in _COMPONENTS:
-                raise ValueError(f"phasor {name!r}; V or I, then one of A B C 1 2 0, expected")
+            if name[:1] not in _FULL_SCALE or name[1:] not in _COMPONENTS:
+                known = "A B C AB BC CA 1 2 0"
+                raise ValueError(f"phasor {name!r}; V or I, then one of {known}, expected")
 
     def configuration(self, frame_type: FrameType) -> Configuration:
         """What this PMU states of itself in a CFG-1, CFG-2 or CFG-3."""
         station = self.configuration_station()
         return Configuration(
-            frame_type, self.idcode, self.time_base, (station,), self.rate, self.version
+            *(frame_type, self.idcode, self.time_base, (station,)),
+            self.stated_rate or self.rate,
+            self.version,
         )
 
     def configuration_station(self) -> Station:
@@ -120,14 +132,15 @@ class Profile:
 
     def values(self, reading: Reading, soc: int) -> tuple[list[tuple[float, float]], list[float]]:
         """The phasors as FORMAT has them (V, A, rad), and the analogs, of one reading."""
+        reading = self.wiring.measured(reading)
         volts, amps = reading.voltages, reading.currents
         found = []
         for name in self.phasors:
             three = volts if name[0] == "V" else amps
-            if name[1] in "ABC":
+            if name[1:] in ("A", "B", "C"):
                 found.append(three["ABC".index(name[1])])
             else:
-                a, b, c = _COMPONENTS[name[1]][1]
+                a, b, c = _COMPONENTS[name[1:]][1]
                 found.append(a * three[0] + b * three[1] + c * three[2])
         if self.format & Format.POLAR:
             pairs = [cmath.polar(phasor) for phasor in found]
@@ -157,7 +170,7 @@ def _within(what: str, value: int, least: int, most: int) -> None:
 def _phasor(name: str, floats: bool) -> Phasor:
     phunit = round(_FULL_SCALE[name[0]] / 32_767 / PHUNIT_STEP)
     scale = 1.0 if floats else phunit * PHUNIT_STEP
-    component = _COMPONENTS[name[1]][0]
+    component = _COMPONENTS[name[1:]][0]
     return Phasor(name, name[0] == "I", phunit, scale, component=component)
 
 

@@ -1,8 +1,9 @@
 """An import taken into the folder of a gateway: what is not there yet is added to its site plan,
 and its sources to gateway.toml.
 
-1. Nothing that stands in the folder is changed: what the file says otherwise is told, and the word
-   of the plan is kept. Comments and order of what a person wrote stay: text is added at the end.
+1. Nothing that stands in the folder is changed: what the plan does not say is filled in, what the
+   file says otherwise is told, and the word of the plan is kept. Comments and order of what a
+   person wrote stay: text is added, a key to its table, a table at the end.
 2. A bus that has the name of another (another mRID) is a fault: which of them it is nobody but a
    person can say.
 3. Both files change together, or none: where sources are added, the plan is written under a new
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,6 +35,7 @@ from provisioning.plan.proposal import Proposal
 
 GATEWAY = "gateway.toml"
 _MODE = 0o644
+_UNSAID: tuple[Any, ...] = (None, "", [])
 _PLAN_LINE = re.compile(r"^\s*plan\s*=")
 _SECTION = re.compile(r"^\s*\[gateway\]\s*(#.*)?$")
 _NUMBERED = re.compile(r"(.*?)(?:-(\d{1,6}))?(\.\w+)?")
@@ -41,7 +43,7 @@ _NUMBERED = re.compile(r"(.*?)(?:-(\d{1,6}))?(\.\w+)?")
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What would be done. `change`: None where nothing is new; `kept`: what the file says
+    """What would be done. `change`: None where nothing is new; `kept`: where the file says
     otherwise, for people; `differences`: of the plan before and after.
     """
 
@@ -64,7 +66,7 @@ def adopted(
     name, gateway = sketch.file.gateway.plan, content(folder / GATEWAY)
     there = {section.name for section in sketch.file.source}
     fresh = [one for one in proposals if one.name not in there]
-    added, kept = joined(sketch.plan, plan, name)
+    added, gaps, kept = joined(sketch.plan, plan, name)
     streams = [one for one in added.stream if one.source in {other.name for other in fresh} | there]
     devices = [
         one
@@ -73,68 +75,108 @@ def adopted(
         for one in added.device
     ]
     added = msgspec.structs.replace(added, stream=streams, device=devices)
-    new_text = content(folder / name).rstrip("\n") + "\n" + text.tables(added)
-    if not text.tables(added) and not fresh:
+    before = content(folder / name)
+    new_text = _filled(before, name, gaps).rstrip("\n") + "\n" + text.tables(added)
+    if not (text.tables(added) or gaps or fresh):
         return Adopted(None, tuple(kept), ())
     change = _change(what, sketch, name, (gateway, new_text), fresh, files)
     after = _checked(folder, change, name)
     return Adopted(change, tuple(kept), tuple(difference.plans(sketch.plan, after)))
 
 
-def joined(before: SitePlan, new: SitePlan, file: str) -> tuple[SitePlan, list[str]]:
-    """What is new in a plan, in the names of the other; and what it says otherwise, for people.
-    Raises ConfigError.
+class Gap(NamedTuple):
+    """A key that a table of the plan lacks. `beside`: a key that it has."""
+
+    table: tuple[str | int, ...]
+    beside: str
+    key: str
+    value: Any
+
+
+def joined(before: SitePlan, new: SitePlan, file: str) -> tuple[SitePlan, list[Gap], list[str]]:
+    """What is new in a plan, in the names of the other; what it fills in there; and what it says
+    otherwise, for people. Raises ConfigError.
     """
-    kept: list[str] = []
-    mine = {bus.mrid.lower(): bus for bus in before.bus}
+    both = _Comparison()
+    both.compare(("site",), "site", before.site, new.site)
+    mine = {bus.mrid.lower(): (at, bus) for at, bus in enumerate(before.bus)}
     names = {bus.name for bus in before.bus}
     called: dict[str, str] = {"": ""}  # the plan's name for a bus of the new one
     for bus in new.bus:
-        known = mine.get(bus.mrid.lower())
+        at, known = mine.get(bus.mrid.lower(), (0, None))
         called[bus.name] = known.name if known else bus.name
         if known is None and bus.name in names:
             reason = f"{bus.name!r} is there with another mRID than {bus.mrid}; make them one"
             raise ConfigError(file, "bus", reason)
         if known is not None:
-            kept += _otherwise(f"bus {known.name!r}", known, bus, ("name", "mrid"))
+            both.compare(("bus", at), f"bus {known.name!r}", known, bus)
     numbers = {  # whatever has an mRID: a line here may be an infeed there
-        one.mrid.lower(): (table, one)
+        one.mrid.lower(): (table, at, one)
         for table in ("line", "tie", "equipment")
-        for one in getattr(before, table)
+        for at, one in enumerate(getattr(before, table))
     }
     added: dict[str, list[Any]] = {}
     for table in ("line", "tie", "equipment"):
         added[table] = []
         for one in getattr(new, table):
             renamed = _renamed(one, called)
-            where, known = numbers.get(one.mrid.lower(), ("", None))
+            where, at, known = numbers.get(one.mrid.lower(), ("", 0, None))
             if known is None:
                 added[table].append(renamed)
             elif where == table:
-                kept += _otherwise(f"{table} {known.name!r}", known, renamed, ("name", "mrid"))
-    site = before.site
-    kept += _otherwise("site", site, new.site, ("name",))
+                both.compare((table, at), f"{table} {known.name!r}", known, renamed)
+            else:
+                both.kept.append(
+                    f"{one.name!r} ({one.mrid}) is in the plan as {where}, and the file says"
+                    f" {table}: take it out there to have it so"
+                )
+    devices = {device.name for device in before.device}
     return (
         SitePlan(
-            site,
+            before.site,
             bus=[bus for bus in new.bus if bus.mrid.lower() not in mine],
             stream=[one for one in new.stream if before.stream_of(one.source) is None],
-            device=[one for one in new.device if one.name not in {d.name for d in before.device}],
+            device=[one for one in new.device if one.name not in devices],
             **added,
         ),
-        kept,
+        both.gaps,
+        both.kept,
     )
 
 
-def _otherwise(of: str, mine: Any, other: Any, passed: Sequence[str]) -> list[str]:
-    """What the other states, and this one does not, or not so."""
-    return [
-        f"{of}: {field.encode_name} is {difference.shown(getattr(mine, field.name))} in the plan,"
-        f" and the file says {difference.shown(getattr(other, field.name))}: kept as it is"
-        for field in msgspec.structs.fields(mine)
-        if field.name not in passed
-        and getattr(other, field.name) not in (None, "", [], getattr(mine, field.name))
-    ]
+class _Comparison:
+    """What the other says of an object that the plan has too: gaps, and what is kept."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self.kept: list[str] = []
+
+    def compare(self, place: tuple[str | int, ...], of: str, mine: Any, other: Any) -> None:
+        """The fields of one object."""
+        for field in msgspec.structs.fields(mine):
+            known, told = getattr(mine, field.name), getattr(other, field.name)
+            if field.name in ("name", "mrid") or told in _UNSAID or told == known:
+                continue
+            if known in _UNSAID:
+                beside = "name" if place == ("site",) else "mrid"
+                self.gaps.append(Gap(place, beside, field.encode_name, told))
+            else:
+                self.kept.append(
+                    f"{of}: {field.encode_name} is {difference.shown(known)} in the plan, and the"
+                    f" file says {difference.shown(told)}"
+                )
+
+
+def _filled(plan: str, file: str, gaps: Sequence[Gap]) -> str:
+    """The text of a plan, its gaps filled: each below a key that its table has."""
+    lines = plan.split("\n")
+    places = [(config.fault_at(plan, file, (*gap.table, gap.beside), "").line, gap) for gap in gaps]
+    # From the end, so that the lines before stay where they were.
+    places.sort(key=lambda one: one[0])
+    for line, gap in reversed(places):
+        indent = lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
+        lines.insert(line, f"{indent}{gap.key} = {text.value(gap.value)}")
+    return "\n".join(lines)
 
 
 def _renamed(one: Any, called: dict[str, str]) -> Any:
@@ -185,6 +227,8 @@ def _naming(gateway: str, plan: str) -> str:
     """gateway.toml, naming another plan. Raises ConfigError where its text cannot be changed."""
     lines = gateway.split("\n")
     begin = next((at for at, line in enumerate(lines) if _SECTION.match(line)), len(lines))
+    if begin == len(lines):
+        raise ConfigError(GATEWAY, "gateway", f"no [gateway] to name {plan} in; write it so")
     tables = (at for at, line in enumerate(lines) if at > begin and line.lstrip().startswith("["))
     end = next(tables, len(lines))
     stated = f"plan = {text.quoted(plan)}"

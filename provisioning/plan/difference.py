@@ -69,9 +69,10 @@ _PLACED = ("terminal", "direction")
 
 def plans(before: SitePlan, after: SitePlan) -> list[Difference]:
     """What a plan says otherwise than another."""
+    before, after = (_in_one_spelling(plan) for plan in (before, after))
     found = list(_fields("site", before.site, after.site, _SITE))
-    old = {bus.mrid.lower(): bus for bus in before.bus}
-    new = {bus.mrid.lower(): bus for bus in after.bus}
+    old = {bus.mrid: bus for bus in before.bus}
+    new = {bus.mrid: bus for bus in after.bus}
     for mrid, one, other in _pairs(old, new):
         if one is None or other is None:
             # A credential that grants a bus too many grants this plan all the same.
@@ -208,8 +209,8 @@ def _streams(before: SitePlan, after: SitePlan) -> Iterator[Difference]:
             follows = {**_CHANNEL, **dict.fromkeys(_PLACED, placed)}
             yield from _fields(
                 of,
-                _placed(before, first, mine or blank),
-                _placed(after, last, yours or blank),
+                _placed(before, mine or blank),
+                _placed(after, yours or blank),
                 follows,
             )
 
@@ -219,10 +220,24 @@ def _settled(plan: SitePlan, stream: Stream) -> Stream:
     return msgspec.structs.replace(stream, bus=_mrid(plan.bus_named(stream.bus)))
 
 
-def _placed(plan: SitePlan, stream: Stream, channel: siteplan.Channel) -> siteplan.Channel:
-    """With its own bus by mRID, where it has one, and its terminal in one spelling."""
+def _placed(plan: SitePlan, channel: siteplan.Channel) -> siteplan.Channel:
+    """With its own bus by mRID, where it has one."""
     bus = _mrid(plan.bus_named(channel.bus)) if channel.bus else ""
-    return msgspec.structs.replace(channel, bus=bus, terminal=channel.terminal.lower())
+    return msgspec.structs.replace(channel, bus=bus)
+
+
+def _in_one_spelling(found: Any) -> Any:
+    """With every mRID in small letters: it is the same in capitals."""
+    if isinstance(found, list):
+        return [_in_one_spelling(one) for one in found]
+    if not isinstance(found, msgspec.Struct):
+        return found
+    changed: dict[str, Any] = {}
+    for name in found.__struct_fields__:
+        value = getattr(found, name)
+        lowered = name in ("mrid", "terminal") and isinstance(value, str)
+        changed[name] = value.lower() if lowered else _in_one_spelling(value)
+    return msgspec.structs.replace(found, **changed)
 
 
 def _claim(plan: SitePlan, stream: Stream, channel: siteplan.Channel) -> Terminal | None:
@@ -235,7 +250,7 @@ def _claim(plan: SitePlan, stream: Stream, channel: siteplan.Channel) -> Termina
 def _tables(
     table: str, key: str, before: Sequence[Any], after: Sequence[Any]
 ) -> Iterator[Difference]:
-    old, new = ({getattr(one, key).lower(): one for one in items} for items in (before, after))
+    old, new = ({getattr(one, key): one for one in items} for items in (before, after))
     for _, one, other in _pairs(old, new):
         if one is None or other is None:
             name = (one or other).name

@@ -28,7 +28,7 @@ _STARTXREF = re.compile(rb"startxref\n(\d{1,10})\n%%EOF\n\Z")
 _TRAILER = re.compile(rb"trailer\s*<<(.*?)>>\s*startxref", re.DOTALL)
 _ID = re.compile(rb"/ID\s*\[\s*<([0-9a-f]{32})>")
 _NUMBERS = tuple(re.compile(rb"/%b (\d{1,7})\b" % name) for name in (b"Info", b"Root", b"Size"))
-_EMPTY = re.compile(rb"\n(\d{1,7}) 0 obj\n<<[^>]*/Type /EmbeddedFile[^>]*>>\nstream\n")
+_EMPTY = re.compile(rb"\n(\d{1,7}) 0 obj\n<<[^>]{0,99}/Type /EmbeddedFile[^>]{0,99}>>\nstream\n")
 _UPDATE_XREF = re.compile(rb"xref\n(\d{1,7}) 1\n(\d{10}) 00000 n \n")
 
 

@@ -52,8 +52,8 @@ def run(argv: Sequence[str], now: Now) -> int:
     technician = asked.technician or out.ask("Who hands over", "--technician NAME")
     if not technician.strip():
         raise UsageError("a report names who made it: --technician NAME")
-    signer = None if asked.dry_run else uri.open_signer(stands.key, asked.folder, asker())
-    public = signer.public if signer else _public(stands, asked.folder)
+    signer = None if asked.dry_run else uri.open_signer(stands.key, stands.sketch.folder, asker())
+    public = signer.public if signer else _public(stands)
     facts.check_key(stands, public)
     out.say(f"Hearing the sources for {seconds} s ...")
     snapshots = asyncio.run(live.moment(stands.sketch, SystemClock(leap_table(None)), seconds))
@@ -106,11 +106,11 @@ def _targets(out: Path) -> tuple[Path, Path]:
     return out, text
 
 
-def _public(stands: Standing, folder: Path) -> PublicKey:
+def _public(stands: Standing) -> PublicKey:
     """The device key's public half, without a PIN."""
     if stands.credential is not None:
         return stands.credential.says.key
-    return uri.show(stands.key, folder, None)
+    return uri.show(stands.key, stands.sketch.folder, None)
 
 
 def _outcomes(asked: argparse.Namespace) -> list[Outcome]:

@@ -4,6 +4,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -131,7 +132,7 @@ def test_an_answer_is_good_once_and_here_alone(
     ],
 )
 def test_what_is_wrong_with_an_answer_is_said_and_nothing_is_written(
-    gateway: Gateway, desk: Desk, changes: dict[str, object], expected: str
+    gateway: Gateway, desk: Desk, changes: dict[str, Any], expected: str
 ) -> None:
     gateway.new()
     answer = desk.answer(gateway.request(), **changes)

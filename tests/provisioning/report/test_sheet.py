@@ -1,6 +1,9 @@
 """The PDF, as who holds it sees it: by poppler's programs and a reader of QR codes."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -89,6 +92,23 @@ def test_the_same_report_gives_the_same_bytes(seen, paper):
     assert binding.bound(made, paper, sample.KEY) == one
     told = viewer.info(seen.program, one.pdf, seen.folder)
     assert told["Page size"].endswith("(A4)" if paper == "a4" else "(letter)")
+
+
+def test_another_process_gives_the_same_bytes():
+    code = (
+        "import sys; from tests.provisioning.report import sample; from provisioning.report import"
+    )
+    code += " sheet; sys.stdout.buffer.write(sheet.drawn(sample.ugly(2, 5), 'a4'))"
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            cwd=Path(__file__).resolve().parents[3],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": "Asia/Tokyo", "LC_ALL": "C"},
+            timeout=50,
+            check=True,
+        )
+        assert done.stdout == sheet.drawn(sample.ugly(2, 5), "a4")
 
 
 @pytest.mark.parametrize("paper", ["a4", "letter"])

@@ -197,6 +197,12 @@ def test_another_plan_does_not_hold(site):
     assert word == "does not hold" and "and was" in text
 
 
+def test_the_plan_is_hashed_as_the_file_that_it_is(site):
+    plan = (site / "site.toml").read_bytes().replace(b"\n", b"\r\n")
+    (site / "site.toml").write_bytes(plan)
+    assert told(papers(site).pdf, site, plan)["site plan"][0] == "holds"
+
+
 def test_an_unsurveyed_site_holds_and_says_so(tmp_path):
     site = place(tmp_path / "site", survey=None)
     assert told(papers(site).pdf, site)["place"] == ("holds", "Oklaunion; not surveyed")

@@ -1,0 +1,356 @@
+"""A device key that is revoked: what was receipted before stands, what comes later is doubted or
+refused by when the gateway heard it, and an authority may vouch for it."""
+
+from typing import Any
+
+import pytest
+
+from drivers.c37118.wire import Layout
+from evidence.anchor import Authority
+from evidence.classification import Finding
+from evidence.code import Cause, Class, Flag, Reason
+from evidence.leap import NS
+from evidence.refusal import EvidenceError
+from record.continuity import Doubt
+from record.known import Known
+from record.lookup import Lookup, Sought
+from record.reach import heads_of
+from record.sequencer import Appraised
+from record.standing import Standing, standing
+from tests.record.authority import Book
+from tests.record.gateway import START, Gateway, GatewayRun, frame, id_of
+from tests.record.test_audit import anchors_text, main
+from tests.record.test_book import SECOND, trusting
+from tests.record.upstream import AUTHORITY, BOTH, Upstream, classes
+
+pytestmark = BOTH
+REVOKED_AT = START + 100 * NS  # the log's clock then
+LATER = REVOKED_AT + 50 * NS
+MS = 1_000_000
+UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
+REVOKED = (Class.KEY_DOUBTFUL, Reason.CREDENTIAL_REVOKED)
+CLONE = (Class.KEY_DOUBTFUL, Reason.CLONE)
+
+
+def heard(run: GatewayRun, layout: Layout, *seconds: int, **changes: Any) -> bytes:
+    """A batch of frames that the gateway heard so many seconds after START, 20 ms after each."""
+    for second in seconds:
+        tai = START + second * NS
+        run.observe(1, frame(layout, 60 * second), tai=tai, **changes)
+    return run.cut()
+
+
+def revoke(upstream: Upstream, gateway: Gateway, book: Book | None = None) -> Book:
+    """The authority revokes the key of a gateway, at REVOKED_AT by the log's clock."""
+    if book is None:
+        book = Book(AUTHORITY)
+        upstream.send(book.open(), now=REVOKED_AT)
+    upstream.send(book.revoke(gateway.device.public), now=REVOKED_AT)
+    return book
+
+
+def reasons(entry: Any) -> set[Any]:
+    return {row[3:] for row in classes(entry)}
+
+
+def refused(upstream: Upstream, batch: bytes) -> Reason:
+    with pytest.raises(EvidenceError) as caught:
+        upstream.push(batch, now=LATER)
+    return caught.value.reason
+
+
+def worth(upstream: Upstream, run: GatewayRun, seq: int) -> Standing:
+    """What a sample of stream 1 is worth now."""
+    known = Known(upstream.store)
+    seen = Lookup(upstream.store, known).sample(Sought("gw-1", "1", seq, run.name.hex()))
+    return standing(upstream.store, known, seen)
+
+
+def verified(upstream: Upstream, place: Any, tmp_path: Any) -> bool:
+    (tmp_path / "anchors.toml").write_text(anchors_text())
+    return main(["verify", str(place), "--anchors", str(tmp_path / "anchors.toml")]) == 0
+
+
+def test_what_has_a_receipt_stands_and_what_comes_is_judged_by_when_it_was_heard(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    before = [upstream.push(heard(run, layout, second)) for second in (1, 2)]
+    old, spans, new = (heard(run, layout, *at) for at in ((3, 4), (99, 101), (101, 102)))
+    last = heard(run, layout, 98)  # its clock was set back: it was heard before, by its own word
+    revoke(upstream, gateway)
+    assert reasons(upstream.push(old, now=LATER)) == {REVOKED}
+    assert reasons(upstream.push(spans, now=LATER)) == {REVOKED}
+    assert refused(upstream, new) == Reason.CREDENTIAL_REVOKED
+    assert reasons(upstream.push(last, now=LATER)) == {REVOKED}
+    for entry in before:
+        assert upstream.store.entry(entry.idx) == entry
+        assert reasons(entry) == {UNCHECKED}
+    assert worth(upstream, run, 1).now == UNCHECKED
+    assert worth(upstream, run, 3).now == REVOKED
+
+
+def test_the_instant_of_the_log_parts_them_to_the_nanosecond(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    at, just_before = (heard(run, layout, 100, heard=after) for after in (0, -1))
+    revoke(upstream, gateway)
+    assert refused(upstream, at) == Reason.CREDENTIAL_REVOKED
+    assert reasons(upstream.push(just_before, now=LATER)) == {REVOKED}
+
+
+def test_a_batch_in_the_same_commit_is_judged_by_its_place(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    book = Book(AUTHORITY)
+    upstream.send(book.open())
+    first, second = heard(run, layout, 1), heard(run, layout, 2)
+    items: list[Any] = [upstream.admitter.batch(first, id_of(first), LATER)]
+    items.append(upstream.admitter.statement(book.revoke(gateway.device.public).encoded, ()))
+    items.append(upstream.admitter.batch(second, id_of(second), LATER))
+    entries = upstream.sequencer.commit(items, REVOKED_AT)
+    assert [reasons(entry) for entry in (entries[0], entries[2])] == [{UNCHECKED}, {REVOKED}]
+
+
+def test_runs_and_batches_under_a_revoked_key(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+):
+    """A run of the backlog is admitted, so that its batches can be classed; a new one is not."""
+    older = gateway.start(run, started=REVOKED_AT - 1)
+    newer = gateway.start(older, started=REVOKED_AT)
+    revoke(upstream, gateway)
+    upstream.start(older, cfg, 1)
+    assert reasons(upstream.push(heard(older, layout, 3), now=LATER)) == {REVOKED}
+    with pytest.raises(EvidenceError) as caught:
+        upstream.send(newer.statement)
+    assert caught.value.reason == Reason.CREDENTIAL_REVOKED
+
+
+def test_a_key_is_revoked_whatever_credential_names_it(
+    upstream: Upstream, gateway: Gateway, cfg: bytes, layout: Layout
+):
+    """Also one that the record hears of afterwards."""
+    revoke(upstream, gateway)
+    renewed = Gateway("gw-1", AUTHORITY, serial=b"another")
+    upstream.send(renewed.statement)
+    run = renewed.start()
+    upstream.start(run, cfg, 1)
+    assert reasons(upstream.push(heard(run, layout, 3), now=LATER)) == {REVOKED}
+
+
+def test_only_who_issued_revokes(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    """Another authority's word on this key is logged, and has no effect on ours."""
+    trusting(
+        upstream, Authority("Utility A", AUTHORITY.public), Authority("Utility B", SECOND.public)
+    )
+    other = Book(SECOND, "Utility B")
+    upstream.send(other.open(), now=REVOKED_AT)
+    revoke(upstream, gateway, other)
+    assert reasons(upstream.push(heard(run, layout, 3, 101), now=LATER)) == {UNCHECKED}
+
+
+def test_the_first_of_two_revocations_rules(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    book = revoke(upstream, gateway)
+    upstream.send(book.revoke(gateway.device.public), now=LATER)
+    for _ in range(2):
+        assert refused(upstream, heard(run, layout, 120)) == Reason.CREDENTIAL_REVOKED
+        upstream.sequencer.restore()
+
+
+# --- a thief, who has the device key --------------------------------------------------------------
+
+
+@pytest.fixture
+def honest(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+) -> GatewayRun:
+    """The run that goes on after the first, with batches in the record."""
+    upstream.push(heard(run, layout, 1))
+    later = gateway.start(run, started=START + 2 * NS)
+    upstream.start(later, cfg, 1)
+    for second in range(10, 40, 10):
+        upstream.push(heard(later, layout, second))
+    return later
+
+
+def stolen(gateway: Gateway, after: GatewayRun, name: str = "thief", **changes: Any) -> GatewayRun:
+    """A thief's run, with a run key of its own, that claims to go on after this one."""
+    fields = {
+        "cause": Cause.RESTART, "predecessor": after.name, "reached": after.reached(),
+        "started": START + 3 * NS,
+    } | changes  # fmt: skip
+    return GatewayRun(name, gateway.device, gateway.statement.name, **fields)
+
+
+def test_a_thief_that_back_dates_settles_nothing_and_changes_nothing(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, honest: GatewayRun, cfg: bytes,
+    layout: Layout, place: Any, tmp_path: Any,
+):  # fmt: skip
+    """All that is dated before the revocation and comes after it: beside a run of the honest one,
+    after its last (before what it was heard to say), and with another end than it had."""
+    receipts = {entry.idx: entry for entry in upstream.store.entries()}
+    told = heads_of(upstream.store, gateway.device.public.kid)
+    backlog = [heard(honest, layout, second) for second in (50, 60)]
+    revoke(upstream, gateway)
+    (reached,) = honest.reached()
+    false = reached._replace(seq=2, leaf=b"\1" * 32)
+    for thief in (
+        stolen(gateway, run, "beside"),
+        stolen(gateway, honest, "before its end", started=START + 11 * NS),
+        stolen(gateway, honest, "another end", reached=(false,), started=START + 41 * NS),
+    ):
+        upstream.start(thief, cfg, 1)
+        for second in (42, 43):
+            entry = upstream.push(heard(thief, layout, second), now=LATER)
+            assert {row[3] for row in classes(entry)} == {Class.KEY_DOUBTFUL}
+        assert refused(upstream, heard(thief, layout, 101)) == Reason.CREDENTIAL_REVOKED
+    assert {idx: upstream.store.entry(idx) for idx in receipts} == receipts
+    for seq in (1, 2, 3):
+        assert worth(upstream, honest, seq).now == UNCHECKED
+    assert worth(upstream, run, 1).now == UNCHECKED
+    assert all(row.run not in (honest.name, run.name) for row in upstream.findings())
+    # What was on its way is doubted for the key alone: its authority may vouch for it.
+    assert [reasons(upstream.push(one, now=LATER)) for one in backlog] == [{REVOKED}] * 2
+    assert heads_of(upstream.store, gateway.device.public.kid)[0].run == told[0].run
+    upstream.sequencer.restore()
+    assert verified(upstream, place, tmp_path)
+
+
+def test_a_thief_before_the_revocation_is_a_clone_as_ever(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, honest: GatewayRun, cfg: bytes
+):
+    upstream.start(stolen(gateway, run), cfg, 1)
+    assert worth(upstream, honest, 1).now == CLONE
+    revoke(upstream, gateway)
+    assert worth(upstream, honest, 1).now == CLONE
+
+
+# --- vouched for ----------------------------------------------------------------------------------
+
+
+def backlog(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
+    """A batch a second: of each three the second has a doubtful clock, and the third is a test."""
+    wide, test = {"bound": 1_000_000}, {"flags": int(Flag.LOCKED | Flag.TEST)}
+    changes: list[dict[str, int]] = [{}, wide, test]
+    return [heard(run, layout, 10 + number, **changes[number % 3]) for number in range(count)]
+
+
+EACH = [
+    UNCHECKED,
+    (Class.TIME_DOUBTFUL, Reason.BOUND_TOO_WIDE),
+    (Class.TEST, Reason.TEST_MODE),
+]
+
+
+@pytest.mark.parametrize("order", ["live first", "as sealed", "vouched early"])
+def test_an_honest_backlog_is_worth_what_it_was_once_vouched_for(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout, order: str, place: Any,
+    tmp_path: Any,
+):  # fmt: skip
+    """In whatever order it comes, and the word for it."""
+    batches = backlog(run, layout, 9)
+    rows = list(batches)
+    if order != "as sealed":
+        rows.reverse()
+    book = revoke(upstream, gateway)
+    word = book.vouch(run, 7, batches[7])
+    if order == "vouched early":
+        upstream.push(batches[7], now=LATER)
+        upstream.send(word, now=LATER)
+    for one in rows:
+        upstream.push(one, now=LATER)
+    if order != "vouched early":
+        assert worth(upstream, run, 1).now == REVOKED
+        upstream.send(word, now=LATER)
+    for number in range(8):
+        found = worth(upstream, run, number + 1)
+        assert found.now == EACH[number % 3]
+        expected = EACH[2] if number % 3 == 2 else REVOKED
+        assert found.receipt == expected
+        assert (found.vouched is None) == (number % 3 == 2)
+    assert worth(upstream, run, 9).receipt == EACH[2]  # of batch 8, which nobody vouched for
+    assert worth(upstream, run, 9).vouched is None
+    assert verified(upstream, place, tmp_path)
+
+
+def test_what_is_missing_in_between_waits(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    batches = [heard(run, layout, 10 + number) for number in range(4)]
+    book = revoke(upstream, gateway)
+    for at in (0, 1, 3):
+        upstream.push(batches[at], now=LATER)
+    upstream.send(book.vouch(run, 3, batches[3]), now=LATER)
+    found = [worth(upstream, run, seq).now for seq in (1, 2, 4)]
+    assert found == [REVOKED, REVOKED, UNCHECKED]
+    upstream.push(batches[2], now=LATER)
+    assert [worth(upstream, run, seq).now for seq in (1, 2, 3, 4)] == [UNCHECKED] * 4
+
+
+def test_a_batch_beside_the_chain_is_not_vouched_for(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    """Another of the same number, under the same run key: one of them was named by hash."""
+    first = heard(run, layout, 10)
+    line = run.lines[1]
+    seq, prev, number, previous = line.seq, line.prev, run.number, run.previous
+    other = heard(run, layout, 11, flags=3)
+    line.seq, line.prev, run.number, run.previous = seq, prev, number, previous
+    genuine, last = heard(run, layout, 12), heard(run, layout, 13)
+    book = revoke(upstream, gateway)
+    for one in (first, other, genuine, last):
+        upstream.push(one, now=LATER)
+    upstream.send(book.vouch(run, 2, last), now=LATER)
+    assert worth(upstream, run, 1).now == UNCHECKED
+    found = worth(upstream, run, 2)  # the other one, which came first
+    assert (found.now[0], found.vouched) == (Class.KEY_DOUBTFUL, None)
+
+
+def test_vouching_lifts_the_revocation_and_nothing_else(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    """A clone and a bad value, found before and after."""
+    batches = [heard(run, layout, 10 + number) for number in range(3)]
+    book = revoke(upstream, gateway)
+    for one in batches:
+        upstream.push(one, now=LATER)
+    bad = (int(Class.DATA_INVALID), int(Reason.VALUE_INVALID))
+    find(upstream, Finding(run.name, None, 1, 1, 1, *bad))
+    find(upstream, Finding(run.name, None, 1, 3, 3, *CLONE))
+    upstream.send(book.vouch(run, 2, batches[2]), now=LATER)
+    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [bad, UNCHECKED, CLONE]
+    find(upstream, Finding(run.name, None, None, None, None, *CLONE))
+    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [CLONE] * 3
+
+
+def find(upstream: Upstream, found: Finding) -> None:
+    subject = next(entry.subject for entry in upstream.store.entries() if entry.typ == 65304)
+    doubt = Doubt(found, (subject,))
+    upstream.sequencer.commit([], LATER, (), Appraised(upstream.log.size, [doubt]))
+
+
+def test_show_says_who_did_what(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout, place: Any,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    book = Book(AUTHORITY)
+    upstream.send(book.open(), book.issue(gateway.statement), now=START)
+    batch = heard(run, layout, 10)
+    revoke(upstream, gateway, book)
+    upstream.push(batch, now=LATER)
+    upstream.send(book.vouch(run, 0, batch, "heard on the bus all night"), now=LATER)
+    assert main(["show", str(place), "--sample", "gw-1/1/1"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "class place_unchecked: no_receiver",
+        "key_doubtful: credential_revoked, by its receipt",
+        "vouched for by Utility A, entry 3 of its book, entry 7, since",
+        ": heard on the bus all night",
+        "issued by Utility A, entry 1 of its book, entry 4, since",
+        "its key was revoked (stolen) by Utility A, entry 2 of its book, entry 5, since",
+        ": a laptop is gone",
+    ):
+        assert words in told
