@@ -152,7 +152,7 @@ def _authority_files(asked: InitRequest, root: Ed25519Key, url: str, first: Row)
     """What makes this folder an authority's too: its book opens, and names the first credential."""
     file = AuthorityFile(
         *(asked.authority, f"file:{AUTHORITY_KEY}", root.public.raw.hex(), (asked.role,)),
-        *(asked.valid_days, RecordTable(url, "", ANCHORS)),
+        *(asked.valid_days, "", RecordTable(url, "", ANCHORS)),
     )
     tai = BUILT_IN.tai_ns(first.says.not_before_s + grant.BACKDATED_S)
     opened = book.opened(asked.authority, root, tai)

@@ -226,6 +226,15 @@ class Live:
             return look.Line(source, faults=faults, trouble=trouble)
         return look.Line(source, trouble=self._trouble.get(name, "") or self.withheld)
 
+    def waiting(self) -> bool:
+        """Whether a line is being opened that has neither said what it is nor failed yet."""
+        if self.account is not None or self.withheld:
+            return False
+        return any(
+            name not in self._trouble and all(ear.stream.setup is None for ear in ears.values())
+            for name, ears in self.ears.items()
+        )
+
     def counts(self, source: str) -> Counter[str]:
         """What the driver noticed beside the frames, of connections that are over and of this."""
         driver = self._drivers.get(source)

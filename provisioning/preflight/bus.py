@@ -14,7 +14,7 @@ from evidence.siteplan import SitePlan
 from provisioning.preflight import bay, load, sequence
 from provisioning.preflight.bay import Course
 from provisioning.preflight.load import ROOT_3
-from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
+from provisioning.preflight.outcome import Outcome, Word, cannot_tell, fault, ok
 from provisioning.preflight.pair import ROLL_WITHIN, THIRD, Pair, pair
 from provisioning.preflight.scene import Scene
 
@@ -37,6 +37,11 @@ _ROLLS = {
 def roll(scene: Scene) -> Iterator[Outcome]:
     for course in scene.voltages:
         yield _roll(scene, course)
+
+
+def rolled(scene: Scene, course: Course) -> bool:
+    """Whether it, or the only other one on its bus, is."""
+    return _roll(scene, course).word is Word.FAULT
 
 
 def _roll(scene: Scene, mine: Course) -> Outcome:
@@ -83,7 +88,7 @@ def _same_bus(scene: Scene, mine: Course) -> Outcome:
     best = min(timed, key=lambda one: one.off / one.allowed.degrees)
     figure = (
         f"{best.off:.2f} degrees and {best.spread():.1%} from {best.other.of}; limits"
-        f" {best.allowed.degrees:.1f} degrees and {best.allowed.share:.0%}"
+        f" {best.allowed.degrees:.1f} degrees and {best.allowed.share:.1%}"
     )
     if best.off <= best.allowed.degrees and best.spread() <= best.allowed.share:
         return ok(check, of, figure)
@@ -117,13 +122,14 @@ def _pt_ratio(scene: Scene, mine: Course) -> Outcome:
     figure = what.words
     if what.share is not None:
         figure += f"; limits {1 - NOMINAL_SHARE_MAX:.0%} and {1 + NOMINAL_SHARE_MAX:.0%}"
-        if abs(what.share - 1) > NOMINAL_SHARE_MAX:
+        if _far(what.share):
             return fault(check, of, figure, _explained(plan, mine, what.share))
-    pairs = _pairs(scene, mine)
-    near = min(pairs, key=lambda one: abs(one.magnitude() - 1), default=None)
+    # Whose own voltage is far from nominal is no reference for others.
+    pairs = [one for one in _pairs(scene, mine) if not _far(load.voltage(one.other, plan).share)]
+    near = min(pairs, key=lambda one: one.spread(), default=None)
     if near is not None:
-        figure += f"; {near.magnitude():.3f} of {near.other.of}, {near.allowed.share:.0%} may be"
-        if abs(near.magnitude() - 1) > near.allowed.share:
+        figure += f"; {near.worst():.3f} of {near.other.of}, {near.allowed.share:.1%} may be"
+        if near.spread() > near.allowed.share:
             todo = "look at the ratio of both: device setting, plate, and the tap that is wired"
             return fault(check, of, figure, todo)
     if what.share is None and near is None:
@@ -132,6 +138,11 @@ def _pt_ratio(scene: Scene, mine: Course) -> Outcome:
     if not mine.ratio_known():
         return cannot_tell(check, of, figure, RATIO)
     return ok(check, of, figure)
+
+
+def _far(share: float | None) -> bool:
+    """Whether a voltage is none that its bus is run at."""
+    return share is not None and abs(share - 1) > NOMINAL_SHARE_MAX
 
 
 def _explained(plan: SitePlan, mine: Course, share: float) -> str:

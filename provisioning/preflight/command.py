@@ -35,7 +35,7 @@ EXAMPLES = """\
 examples:
   gridseal-provision preflight /etc/gridseal
   gridseal-provision preflight . --reading pmu-a/I=-118 --reading pmu-b/I=+61.5
-  gridseal-provision preflight . --offline --waive 'roll,same-bus=A. Meier:one PMU on this bus'
+  gridseal-provision preflight . --offline --waive 'roll@pmu-a,same-bus@pmu-a=A. Meier:one PMU'
   gridseal-provision preflight . --only sequence --only ct-direction
 
 A reading is MW as an instrument or the control room has it, positive from the bus into the line.
@@ -72,6 +72,7 @@ def _say(terminal: Terminal, found: Findings) -> None:
         terminal.say(*_lines(one), style=str(one.word))
     for name, option in found.left_out.items():
         terminal.say(f"left out ({option}): {name}, {CHECKS[name]}")
+    terminal.say(*found.idle)
     counts = {word: sum(one.word is word for one in found.outcomes) for word in Word}
     told = ", ".join(f"{many} {word}" for word, many in counts.items() if many)
     terminal.say("", f"{found.gateway}: {told or 'nothing was checked'}", style="head")
@@ -143,8 +144,8 @@ def _parser() -> Parser:
     parser.add_argument("--offline", action="store_true", help=told)
     told = "this check alone; may be given again"
     parser.add_argument("--only", action="append", default=[], metavar="CHECK", help=told)
-    told = "who takes it as it is, and why; CHECK@SOURCE of one source; may be given again"
-    parser.add_argument("--waive", action="append", default=[], metavar="CHECK=WHO:WHY", help=told)
+    told = "who takes it as it is, and why; may be given again"
+    parser.add_argument("--waive", action="append", default=[], metavar=waiver.FORM, help=told)
     told = "what was read elsewhere; may be given again"
     parser.add_argument(
         "--reading", action="append", default=[], metavar="SOURCE/BAY=MW", help=told

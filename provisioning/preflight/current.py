@@ -10,11 +10,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from provisioning.preflight import bay, kirchhoff, load, phasor, sequence
+from provisioning.preflight import bay, bus, kirchhoff, load, phasor, sequence
 from provisioning.preflight.bay import Bay, Course
 from provisioning.preflight.kirchhoff import Sum
 from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
-from provisioning.preflight.pair import pair
+from provisioning.preflight.pair import ROLL_WITHIN, THIRD, Pair, pair
 from provisioning.preflight.scene import Scene
 
 DIRECTION, RATIO = "ct-direction", "ct-ratio"
@@ -29,7 +29,7 @@ TURN = "turn the CT's secondary around (S1, S2), or correct direction in site.to
 ELSEWHERE = (
     "MW as read elsewhere: --reading {}=MW, positive from the bus into the line or equipment"
 )
-VOLTAGES = "voltages of its bus, in the same device"
+VOLTAGES = "voltages of its bus in the same device, live, in sequence and not rolled"
 STATED = "direction of its channels, and their terminal, in site.toml"
 PLATE = "ratio of its channels in site.toml, as the plate says"
 
@@ -77,7 +77,21 @@ def _direction(scene: Scene, mine: Course) -> Outcome:
     read = reading_of(scene, mine)
     if read is not None:
         return _read(mine, per_phase, sense, read, what.words)
+    second = _second(scene, mine)
+    if second is not None and second.timed and second.rolled and second.off <= ROLL_WITHIN:
+        figure = f"{second.rolled * THIRD:+.0f} degrees from {second.other.of} in all phases"
+        todo = "A, B, C of one of them are B, C, A of the other: relabel or rewire it"
+        return fault(DIRECTION, of, figure, todo)
+    if second is not None and _contradicts(second, sense):
+        figure = f"it looks the other way than {second.other.of}, on the same terminal"
+        return fault(DIRECTION, of, figure, f"{TURN}, of the one that is wrong")
     return _summed(scene, mine, _sum(scene, mine), f"{what.words}, {_words(per_phase)}")
+
+
+def _contradicts(second: Pair, sense: int) -> bool:
+    """Whether one of two on a terminal looks another way than the plan says of both."""
+    other = second.other.sense()
+    return second.timed and other != 0 and second.opposite() == (other == sense)
 
 
 def _read(
@@ -97,12 +111,12 @@ def _read(
 
 
 def _summed(scene: Scene, mine: Course, found: Sum, what: str) -> Outcome:
-    of, bus = mine.of, mine.last.bus
+    of, at_bus = mine.of, mine.last.bus
     reading = ELSEWHERE.format(of)
     if found.needs or mine not in found.branches:
         return cannot_tell(DIRECTION, of, what, f"{reading}; or {found.needs or 'its terminal'}")
     at = found.branches.index(mine)
-    figure = f"{found.left:.1%} of the currents of {bus!r} are left; {_limit()}; {what}"
+    figure = f"{found.left:.1%} of the currents of {at_bus!r} are left; {_limit()}; {what}"
     wrong = found.reversed()
     if at in wrong:
         others = [found.branches[one].of for one in wrong if one != at]
@@ -141,9 +155,9 @@ def _ratio(scene: Scene, mine: Course) -> Outcome:
     todo = "look at the ratio: device setting, plate, and the tap that is wired"
     figure = what.words
     second = _second(scene, mine)
-    if second:
-        figure += f"; {second[0]}"
-        if not second[1]:
+    if second is not None:
+        figure += f"; {second.worst():.3f} of {second.other.of}, {second.allowed.share:.1%} may be"
+        if second.spread() > second.allowed.share:
             return fault(RATIO, of, figure, todo)
     found = _sum(scene, mine)
     summed = not found.needs and mine in found.branches
@@ -158,10 +172,10 @@ def _ratio(scene: Scene, mine: Course) -> Outcome:
             return fault(RATIO, of, figure, todo)
         summed = found.holds() and found.sees_factor(at) <= 0.5
         figure += f", an error from {found.sees_factor(at):.0%} on would show" if summed else ""
-    wrong_read = _misread(scene, mine)
-    if wrong_read:
-        return fault(RATIO, of, f"{figure}; {wrong_read}", todo)
-    if not second and not summed:
+    if second is None and not summed:
+        misread = _misread(scene, mine)
+        if misread:
+            return fault(RATIO, of, f"{figure}; {misread}", todo)
         why = "" if not found.needs else f" ({found.needs})"
         needs = f"a second source on its terminal, or the sum of its bus{why}"
         return cannot_tell(RATIO, of, figure, needs)
@@ -170,19 +184,19 @@ def _ratio(scene: Scene, mine: Course) -> Outcome:
     return ok(RATIO, of, figure)
 
 
-def _second(scene: Scene, mine: Course) -> tuple[str, bool] | None:
-    """Another source on the same terminal, in words, and whether it agrees."""
+def _second(scene: Scene, mine: Course) -> Pair | None:
+    """It with another source on the same terminal; with the one that is most alike."""
     terminal = mine.last.terminal.lower()
-    for one in scene.currents:
-        same = terminal and one.last.terminal.lower() == terminal
-        if not same or one.last.source == mine.last.source or load.current(one).needs:
-            continue
-        found = pair(mine, one, scene.plan)
-        if found is not None:
-            share = found.allowed.share
-            words = f"{found.magnitude():.3f} of {one.of}, {share:.0%} may be"
-            return words, abs(found.magnitude() - 1) <= share
-    return None
+    found = [
+        pair(mine, one, scene.plan)
+        for one in scene.currents
+        if terminal
+        and one.last.terminal.lower() == terminal
+        and one.last.source != mine.last.source
+        and not load.current(one).needs
+    ]
+    several = [one for one in found if one is not None]
+    return min(several, key=lambda one: one.spread(), default=None)
 
 
 def _misread(scene: Scene, mine: Course) -> str:
@@ -225,6 +239,8 @@ def _volts(scene: Scene, one: Bay) -> dict[str, complex] | None:
         if at is None or load.voltage(course, scene.plan).needs:
             continue
         if not sequence.good(course, scene.plan) and course.last.whole() is not None:
+            continue
+        if bus.rolled(scene, course):
             continue
         whole = at.whole()
         rotation = bay.rotation(at, scene.plan) or "ABC"

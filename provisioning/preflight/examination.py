@@ -111,6 +111,7 @@ class Findings:
     outcomes: list[Outcome]
     left_out: dict[str, str] = field(default_factory=dict)
     snapshots: Sequence[Snapshot] = ()
+    idle: Sequence[str] = ()  # waivers of nothing, in words
 
     def word(self) -> Word:
         return worst(self.outcomes)
@@ -126,6 +127,7 @@ class Findings:
             "word": str(self.word()),
             "outcomes": [one.told() for one in self.outcomes],
             "left_out": self.left_out,
+            "idle_waivers": list(self.idle),
         }
 
 
@@ -174,7 +176,8 @@ class _Examination:
         outcomes = [one for name in names for one in self._found[name]]
         shots = self._scene.last if self._scene is not None else ()
         name = self._sketch.file.gateway.name
-        return Findings(name, waiver.waived(outcomes, asked.waivers), asked.left_out(), shots)
+        told, idle = waiver.waived(outcomes, asked.waivers)
+        return Findings(name, told, asked.left_out(), shots, idle)
 
     async def _one(self, name: str) -> list[Outcome]:
         scene, sketch = self._scene, self._sketch

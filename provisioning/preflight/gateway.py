@@ -163,7 +163,9 @@ def credential(sketch: Sketch, why: str, now_s: int) -> Outcome:
     )
     renew = "have the authority renew it, and place it: gridseal-provision enrol"
     if says.expires_s <= now_s:
-        return fault("credential", "", f"it ended {-days} days ago", renew)
+        return fault(
+            "credential", "", f"it ended {(now_s - says.expires_s) // DAY_S} days ago", renew
+        )
     if now_s < says.not_before_s:
         todo = "is this gateway's clock right?"
         return fault("credential", "", "it is not in force yet", todo)

@@ -43,7 +43,15 @@ class Pair(NamedTuple):
 
     def spread(self) -> float:
         """How far the magnitude of one phase is off, at most."""
-        return max(abs(abs(one) - 1) for one in self.ratios.values())
+        return abs(self.worst() - 1)
+
+    def opposite(self) -> bool:
+        """Whether all phases are, within a third of a turn."""
+        return all(abs(phasor.degrees(-one)) <= ROLL_WITHIN for one in self.ratios.values())
+
+    def worst(self) -> float:
+        """Mine over the other's, in the phase that is furthest off."""
+        return max((abs(one) for one in self.ratios.values()), key=lambda one: abs(one - 1))
 
     def alike(self) -> bool:
         """Whether magnitudes and angles are, as they are labelled."""

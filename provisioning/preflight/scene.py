@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 
 # ptp4l and a pulse are known after seven of their seconds (agent.clockface).
 HEAR_S = 10.0
+# Longer, for who has said nothing yet: a PMU is asked for three types of configuration, twice, two
+# seconds each (drivers.pmu.option), before its silence is a fault that has a name.
+GIVE_UP_S = 15.0
 LOOKS_MAX = 40  # kept, of so many as there were: the last
+LEAST_S = 0.05  # of a pause
 AGAIN_S = 2.0  # before a receiver's line that failed is opened again
 
 
@@ -99,8 +103,8 @@ async def hear(
     async with Live(sketch, clock) as heard, _Timing(sketch, clock) as timing:
         if heard.account is None and not heard.withheld:
             timing.begin()
-        while loop.time() < until:
-            await asyncio.sleep(min(live.LOOK_S, max(until - loop.time(), 0)))
+        while (left_s := until - loop.time()) > 0 or (heard.waiting() and left_s > -GIVE_UP_S):
+            await asyncio.sleep(min(live.LOOK_S, max(left_s, LEAST_S)))
             await heard.listen()
             looks.append(heard.snapshots())
             del looks[:-LOOKS_MAX]

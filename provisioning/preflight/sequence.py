@@ -7,6 +7,7 @@
 3. A roll (A for B, B for C, C for A) turns as it should: it is not seen here (roll.py).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ from evidence.siteplan import SitePlan
 from provisioning.preflight import bay, load, phasor
 from provisioning.preflight.bay import Course
 from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
-from provisioning.preflight.phasor import Components
 from provisioning.preflight.scene import Scene
 
 CHECK = "sequence"
@@ -26,6 +26,18 @@ SHARE_MAX = {bay.VOLTAGE: 0.10, bay.CURRENT: 0.40}
 MISSING_SHARE = {bay.VOLTAGE: 0.5, bay.CURRENT: 0.05}
 NEEDS_THREE = "three single-phase phasors (or two between phases)"
 NEEDS_ROTATION = "rotation of the site, ABC or ACB, in site.toml"
+
+
+class Means(NamedTuple):
+    """Magnitudes of the components, over some seconds."""
+
+    zero: float
+    positive: float
+    negative: float
+
+    def share(self) -> float:
+        """Negative over positive."""
+        return self.negative / self.positive if self.positive else math.inf
 
 
 class Guess(NamedTuple):
@@ -51,8 +63,8 @@ def good(course: Course, plan: SitePlan) -> bool:
     return min(shares) <= SHARE_MAX[course.last.quantity]
 
 
-def components(course: Course, rotation: str) -> tuple[Components, float] | None:
-    """Of the last instant, and negative over positive over all; None where there are no three."""
+def means(course: Course, rotation: str) -> Means | None:
+    """None where there are no three phases."""
     several = [
         phasor.components(whole.three, rotation)
         for one in course.bays
@@ -60,9 +72,9 @@ def components(course: Course, rotation: str) -> tuple[Components, float] | None
     ]
     if not several:
         return None
+    zero = phasor.average([abs(one.zero) for one in several])
     positive = phasor.average([abs(one.positive) for one in several])
-    negative = phasor.average([abs(one.negative) for one in several])
-    return several[-1], negative / positive if positive else float("inf")
+    return Means(zero, positive, phasor.average([abs(one.negative) for one in several]))
 
 
 def _of(course: Course, plan: SitePlan) -> Outcome:
@@ -86,16 +98,15 @@ def _of(course: Course, plan: SitePlan) -> Outcome:
 
 
 def _judged(course: Course, rotation: str, what: str) -> Outcome:
-    found = components(course, rotation)
+    found = means(course, rotation)
     of, quantity = course.of, course.last.quantity
     if found is None:
         return cannot_tell(CHECK, of, what, NEEDS_THREE)
-    last, share = found
-    limit = SHARE_MAX[quantity]
+    share, limit = found.share(), SHARE_MAX[quantity]
     unit = "V" if quantity == bay.VOLTAGE else "A"
     figure = (
-        f"{rotation}: positive {abs(last.positive):.4g} {unit}, negative {abs(last.negative):.4g}"
-        f" {unit} ({_percent(share)}; limit {limit:.0%}), zero {abs(last.zero):.4g} {unit}"
+        f"{rotation}: positive {found.positive:.4g} {unit}, negative {found.negative:.4g} {unit}"
+        f" ({_percent(share)}; limit {limit:.0%}), zero {found.zero:.4g} {unit}"
     )
     if share <= limit:
         return ok(CHECK, of, figure)
@@ -126,8 +137,8 @@ def _guesses(course: Course, rotation: str) -> Iterator[Guess]:
 def _share(course: Course, rotation: str, reverse: str = "") -> float:
     """Negative over positive, as it would be."""
     told = Course(tuple(one._replace(phases=_reversed(one.phases, reverse)) for one in course.bays))
-    found = components(told, rotation)
-    return found[1] if found is not None else float("inf")
+    found = means(told, rotation)
+    return found.share() if found is not None else math.inf
 
 
 def _reversed(phases: Mapping[str, complex], name: str) -> dict[str, complex]:

@@ -2,7 +2,10 @@
 
 1. A waiver names somebody and a reason. It takes a fault or a `cannot tell` out of the exit code
    and nothing else: figure and remedy stay beside it.
-2. A reading is MW, positive from the bus into the line or equipment. A sign is asked for: who
+2. It is never wider than meant: where several of a check are not ok, it says which (CHECK@OF; a
+   source stands for its channels). One that waives nothing is told, and changes nothing: who types
+   the same again after the mend is not refused.
+3. A reading is MW, positive from the bus into the line or equipment. A sign is asked for: who
    types none may not have thought of it.
 """
 
@@ -15,6 +18,9 @@ from provisioning.argument import UsageError
 from provisioning.preflight.outcome import Outcome, Word
 
 PROG = "gridseal-provision preflight"
+FORM = "CHECK[@OF]=WHO:WHY"
+OPEN = (Word.FAULT, Word.CANNOT_TELL)
+SOME_MAX = 8  # outcomes that are named where one was meant
 TEXT_MAX = 200  # characters of a name or a reason: they stand in a report
 READINGS_MAX = 1000
 MW_MAX = 100_000.0
@@ -22,14 +28,18 @@ _READING = re.compile(r"[+-]\d{1,6}(\.\d{1,6})?", re.ASCII)
 
 
 class Waiver(NamedTuple):
-    """`of`: a source, or SOURCE/CHANNEL; empty: all of the check's."""
+    """`of`: a source, or SOURCE/CHANNEL; empty: there is but one."""
 
     check: str
     of: str
     who: str
     why: str
 
-    def covers(self, one: Outcome) -> bool:
+    @property
+    def typed(self) -> str:
+        return f"{self.check}@{self.of}" if self.of else self.check
+
+    def means(self, one: Outcome) -> bool:
         own = not self.of or one.of == self.of or one.of.startswith(f"{self.of}/")
         return own and one.check == self.check
 
@@ -41,7 +51,7 @@ def waivers(texts: Iterable[str], known: list[str]) -> list[Waiver]:
         names, equals, rest = text.partition("=")
         who, colon, why = (part.strip() for part in rest.partition(":"))
         if not equals or not colon or not who or not why:
-            raise UsageError(f"{PROG}: --waive {text!r}: expected CHECK=WHO:WHY")
+            raise UsageError(f"{PROG}: --waive {text!r}: expected {FORM}")
         if not (who + why).isprintable() or max(len(who), len(why)) > TEXT_MAX:
             raise UsageError(f"{PROG}: --waive: at most {TEXT_MAX} printable characters each")
         for name in names.split(","):
@@ -52,16 +62,23 @@ def waivers(texts: Iterable[str], known: list[str]) -> list[Waiver]:
     return found
 
 
-def waived(outcomes: Iterable[Outcome], typed: Sequence[Waiver]) -> list[Outcome]:
-    """The same outcomes; what is not `ok` and somebody waives is WAIVED."""
-    return [_waived(one, typed) for one in outcomes]
-
-
-def _waived(one: Outcome, typed: Sequence[Waiver]) -> Outcome:
-    by = next((waiver for waiver in typed if waiver.covers(one)), None)
-    if by is None or one.word is Word.OK:
-        return one
-    return one._replace(word=Word.WAIVED, waived_by=by.who, waived_why=by.why)
+def waived(outcomes: Sequence[Outcome], typed: Sequence[Waiver]) -> tuple[list[Outcome], list[str]]:
+    """The same outcomes, those that are waived marked so; and waivers of nothing, each with why."""
+    found, idle = list(outcomes), []
+    for one in typed:
+        open_ = [at for at, item in enumerate(found) if one.means(item) and item.word in OPEN]
+        if not open_:
+            idle.append(f"--waive {one.typed} waives nothing: there is nothing to waive")
+        elif len(open_) > 1 and not one.of:
+            which = ", ".join(f"{one.check}@{found[at].of}" for at in open_[:SOME_MAX])
+            more = ", ..." if len(open_) > SOME_MAX else ""
+            idle.append(f"--waive {one.typed} waives nothing: it is of several: {which}{more}")
+        else:
+            for at in open_:
+                found[at] = found[at]._replace(
+                    word=Word.WAIVED, waived_by=one.who, waived_why=one.why
+                )
+    return found, idle
 
 
 def readings(texts: Iterable[str], sources: list[str]) -> dict[str, float]:

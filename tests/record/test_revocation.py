@@ -11,6 +11,7 @@ from evidence.classification import Finding
 from evidence.code import Cause, Class, Flag, Reason
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
+from record.cli import main
 from record.continuity import Doubt
 from record.known import Known
 from record.lookup import Lookup, Sought
@@ -18,8 +19,8 @@ from record.reach import heads_of
 from record.sequencer import Appraised
 from record.standing import Standing, standing
 from tests.record.authority import Book
-from tests.record.gateway import START, Gateway, GatewayRun, frame, id_of
-from tests.record.test_audit import anchors_text, main
+from tests.record.gateway import DAY_S, START, START_S, Gateway, GatewayRun, frame, id_of
+from tests.record.test_audit import anchors_text
 from tests.record.test_book import SECOND, trusting
 from tests.record.upstream import AUTHORITY, BOTH, Upstream, classes
 
@@ -98,6 +99,20 @@ def test_the_instant_of_the_log_parts_them_to_the_nanosecond(
     assert reasons(upstream.push(just_before, now=LATER)) == {REVOKED}
 
 
+def test_a_batch_is_refused_when_all_of_it_was_heard_after(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+):
+    """Not when one of its streams was heard before."""
+    upstream.send(run.describe(2, cfg))
+    revoke(upstream, gateway)
+    for stream, second in ((1, 101), (2, 99)):
+        run.observe(stream, frame(layout, 60 * second), tai=START + second * NS)
+    assert reasons(upstream.push(run.cut(), now=LATER)) == {REVOKED}
+    for stream in (1, 2):
+        run.observe(stream, frame(layout, 60 * 102), tai=START + 102 * NS)
+    assert refused(upstream, run.cut()) == Reason.CREDENTIAL_REVOKED
+
+
 def test_a_batch_in_the_same_commit_is_judged_by_its_place(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
 ):
@@ -138,8 +153,9 @@ def test_a_key_is_revoked_whatever_credential_names_it(
 
 
 def test_only_who_issued_revokes(
-    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
-):
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout, place: Any,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
     """Another authority's word on this key is logged, and has no effect on ours."""
     trusting(
         upstream, Authority("Utility A", AUTHORITY.public), Authority("Utility B", SECOND.public)
@@ -148,6 +164,8 @@ def test_only_who_issued_revokes(
     upstream.send(other.open(), now=REVOKED_AT)
     revoke(upstream, gateway, other)
     assert reasons(upstream.push(heard(run, layout, 3, 101), now=LATER)) == {UNCHECKED}
+    assert main(["show", str(place), "--sample", "gw-1/1/1"]) == 0
+    assert "revoked" not in capsys.readouterr().out
 
 
 def test_the_first_of_two_revocations_rules(
@@ -196,11 +214,12 @@ def test_a_thief_that_back_dates_settles_nothing_and_changes_nothing(
     backlog = [heard(honest, layout, second) for second in (50, 60)]
     revoke(upstream, gateway)
     (reached,) = honest.reached()
-    false = reached._replace(seq=2, leaf=b"\1" * 32)
+    false, ahead = (reached._replace(seq=seq, leaf=b"\1" * 32) for seq in (2, 5))
     for thief in (
         stolen(gateway, run, "beside"),
         stolen(gateway, honest, "before its end", started=START + 11 * NS),
         stolen(gateway, honest, "another end", reached=(false,), started=START + 41 * NS),
+        stolen(gateway, honest, "an end to come", reached=(ahead,), started=START + 61 * NS),
     ):
         upstream.start(thief, cfg, 1)
         for second in (42, 43):
@@ -245,7 +264,9 @@ EACH = [
 ]
 
 
-@pytest.mark.parametrize("order", ["live first", "as sealed", "vouched early"])
+@pytest.mark.parametrize(
+    "order", ["live first", "as sealed", "vouched early", "vouched before anything"]
+)
 def test_an_honest_backlog_is_worth_what_it_was_once_vouched_for(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout, order: str, place: Any,
     tmp_path: Any,
@@ -259,10 +280,11 @@ def test_an_honest_backlog_is_worth_what_it_was_once_vouched_for(
     word = book.vouch(run, 7, batches[7])
     if order == "vouched early":
         upstream.push(batches[7], now=LATER)
+    if order.startswith("vouched"):
         upstream.send(word, now=LATER)
     for one in rows:
         upstream.push(one, now=LATER)
-    if order != "vouched early":
+    if not order.startswith("vouched"):
         assert worth(upstream, run, 1).now == REVOKED
         upstream.send(word, now=LATER)
     for number in range(8):
@@ -309,6 +331,19 @@ def test_a_batch_beside_the_chain_is_not_vouched_for(
     assert (found.now[0], found.vouched) == (Class.KEY_DOUBTFUL, None)
 
 
+def test_another_authority_vouches_for_nothing_of_ours(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
+):
+    trusting(
+        upstream, Authority("Utility A", AUTHORITY.public), Authority("Utility B", SECOND.public)
+    )
+    revoke(upstream, gateway)
+    batch, other = heard(run, layout, 10), Book(SECOND, "Utility B")
+    upstream.push(batch, now=LATER)
+    upstream.send(other.open(), other.vouch(run, 0, batch), now=LATER)
+    assert worth(upstream, run, 1).now == REVOKED
+
+
 def test_vouching_lifts_the_revocation_and_nothing_else(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
 ):
@@ -330,6 +365,39 @@ def find(upstream: Upstream, found: Finding) -> None:
     subject = next(entry.subject for entry in upstream.store.entries() if entry.typ == 65304)
     doubt = Doubt(found, (subject,))
     upstream.sequencer.commit([], LATER, (), Appraised(upstream.log.size, [doubt]))
+
+
+def test_three_days_of_an_honest_gateway_that_come_afterwards(
+    upstream: Upstream, layout: Layout, cfg: bytes, place: Any, tmp_path: Any
+):
+    """A run a day, live batches first, all of it heard before: doubted, until each run is vouched
+    for; each day in its turn."""
+    gateway = Gateway("gw-1", AUTHORITY, expires_s=START_S + 30 * DAY_S)
+    day, runs, batches = DAY_S * NS, list[GatewayRun](), list[list[bytes]]()
+    statements = [gateway.statement]
+    for number in range(3):
+        begun = START + number * day
+        run = gateway.start(runs[-1] if runs else None, started=begun)
+        statements += [run.statement, run.describe(1, cfg)]
+        rows = []
+        for hour in range(24):
+            run.observe(1, frame(layout, hour), tai=begun + hour * 3600 * NS + NS)
+            rows.append(run.cut())
+        runs.append(run)
+        batches.append(rows)
+    revoked_at = START + 3 * day
+    book = Book(AUTHORITY)
+    upstream.send(gateway.statement, book.open())
+    upstream.send(book.revoke(gateway.device.public), now=revoked_at)
+    upstream.send(*statements, now=revoked_at + day)
+    for row in reversed([one for rows in batches for one in rows]):
+        assert reasons(upstream.push(row, now=revoked_at + day)) == {REVOKED}
+    for run, rows in zip(runs, batches, strict=True):
+        assert {worth(upstream, run, seq).now for seq in (1, 12, 24)} == {REVOKED}
+        upstream.send(book.vouch(run, 23, rows[23]), now=revoked_at + 2 * day)
+        assert {worth(upstream, run, seq).now for seq in (1, 12, 24)} == {UNCHECKED}
+    assert not upstream.findings()
+    assert verified(upstream, place, tmp_path)
 
 
 def test_show_says_who_did_what(

@@ -12,12 +12,13 @@ from evidence.classification import Finding
 from evidence.code import Cause, Class, Reason, Typ
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
+from record.cli import main
 from record.known import Known, MissingError
 from record.lookup import Lookup, NotFoundError, Sought
 from record.reach import heads_of
 from tests.record.authority import Book
 from tests.record.gateway import START, Gateway, GatewayRun, Statement, frame, key
-from tests.record.test_audit import anchors_text, main
+from tests.record.test_audit import anchors_text
 from tests.record.test_book import SECOND, trusting
 from tests.record.test_revocation import CLONE, LATER, UNCHECKED, heard, reasons, revoke, worth
 from tests.record.upstream import AUTHORITY, BOTH, NOW, STRANGER, Upstream
@@ -239,6 +240,8 @@ def test_revoking_the_old_key_leaves_the_new_one_alone(
     upstream.start(thief, cfg, 1)
     assert reasons(upstream.push(heard(thief, layout, 5), now=LATER)) == {CLONE}
     assert heads_of(upstream.store, gateway.device.public.kid) == told
+    found = Lookup(upstream.store, Known(upstream.store)).sample(Sought("gw-1", "1", 1))
+    assert found.run.name == later.name
     assert [row.run for row in upstream.findings()] == [thief.name]
     assert reasons(upstream.push(heard(later, layout, 121), now=LATER)) == {UNCHECKED}
     upstream.send(book.vouch(later, 0, batch), now=LATER)

@@ -128,7 +128,7 @@ def desk(
     tls = keyfile.create(place / "tls-ca.key", lambda size: mark * (size - 1) + b"T")
     random = Random(3)
     file = AuthorityFile(
-        *("Utility A", "file:root.key", root.public.raw.hex(), roles, 365),
+        *("Utility A", "file:root.key", root.public.raw.hex(), roles, 365, ""),
         *(RecordTable("https://record.example", "", "anchors.toml"), TlsTable("file:tls-ca.key")),
     )
     anchors = f'[log]\nname = "log-1"\nkey = "{LOG.public.raw.hex()}"\n'

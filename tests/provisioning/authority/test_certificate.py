@@ -153,6 +153,15 @@ def test_a_name_that_no_machine_has_stands_there_as_a_urn(tmp_path: Path) -> Non
     assert told == ["urn:gridseal:gateway:Bahnhof%20S%C3%BCd%202"]
 
 
+def test_the_longest_name_of_all_gets_a_certificate_too(tmp_path: Path) -> None:
+    found = certified(desk(tmp_path / "utility"), Asker("ü" * 64), NOW_S)
+    (name,) = found.subject
+    assert name.value == "ü" * 32  # 64 bytes
+    alternative = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (told,) = alternative.get_values_for_type(x509.UniformResourceIdentifier)
+    assert told.count("%C3%BC") == 64
+
+
 def test_openssl_finds_the_chain_good(tmp_path: Path, program: Callable[[str], Path]) -> None:
     """Another's reading of the same bytes."""
     at = desk(tmp_path / "utility")

@@ -17,6 +17,7 @@ from evidence import anchor
 from evidence.book import Revoked, Vouched
 from evidence.code import Revocation
 from evidence.key import Ed25519Key
+from hil.loopback import free_port
 from provisioning.authority import folder
 from provisioning.cli import main
 from tests.drivers import keyring
@@ -77,6 +78,18 @@ def test_init_takes_keys_that_are_there_and_adds_itself_to_the_anchors(
     found = anchor.read((place / "anchors.toml").read_text(), "anchors.toml")
     assert [(one.name, one.key) for one in found.authorities.values()] == [("Utility A", root)]
     assert found.log_key == log
+
+
+def test_an_init_that_a_power_cut_ended_goes_on(tmp_path: Path) -> None:
+    """The root key was made, and nothing else."""
+    place = tmp_path / "utility"
+    place.mkdir()
+    root = keyfile.create(place / "root.key").public
+    asked = ["authority", "init", str(place), "--name", "Utility A", "--root", "file:root.key"]
+    assert main(asked) == 2
+    assert main([*asked, "--existing"]) == 0
+    of = folder.read(place)
+    assert of.book.root == root and (place / "tls-ca.key").exists() and of.file.tls is not None
 
 
 def test_the_root_key_lives_in_a_token(
@@ -180,6 +193,9 @@ def test_a_head_is_vouched_for(at: Desk, capsys: Said) -> None:
     run, head = "a" * 64, "b" * 64
     asked = ["authority", "vouch", run, "17", head, "--text", "disk read at the workshop"]
     asked += ["--authority", str(at.place), "--yes"]
+    assert main([*asked, "--record", f"http://127.0.0.1:{free_port()}"]) == 2
+    assert "--unchecked" in capsys.readouterr().err and len(at.read().book.lines) == 3
+    asked.append("--unchecked")
     assert main(asked) == 0
     what = at.read().book.lines[-1].entry.what
     wanted = Vouched(bytes.fromhex(run), 17, bytes.fromhex(head), "disk read at the workshop")

@@ -188,9 +188,8 @@ def test_a_clock_that_is_minutes_off_is_said(at: Desk) -> None:
 
 def test_a_clock_that_was_never_set_is_refused_by_name(at: Desk) -> None:
     assert refusal(at, Asker().file(86_400)).reason == "clock_unset"
-    asked = request.read(Asker().file())
     with pytest.raises(RefusedError, match="clock_unset: the clock of this machine"):
-        request.weighed(at.read(), asked, Terms(), tai(86_400))
+        at.answer(Asker().file(), 86_400)
 
 
 def test_a_role_that_is_not_granted_is_refused(at: Desk) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.http import Client
+from drivers.c37118.wire import Layout
+from evidence import cbor
 from hil.child import Child
 from hil.loopback import free_port
 from provisioning.authority import folder
@@ -18,6 +21,7 @@ from provisioning.cli import main
 from provisioning.init import RECORD, InitRequest, initialise
 from record.cli import main as record_main
 from tests.provisioning.authority.desk import Asker, Desk, desk
+from tests.record.gateway import Gateway, cfg_bytes, configuration, frame, id_of
 
 READY_S = 30.0
 Said = pytest.CaptureFixture[str]
@@ -146,6 +150,35 @@ def test_a_record_that_does_not_know_the_authority_refuses_it(
         assert str(told[0]["text"]).startswith("unknown_authority")
     finally:
         found.child.kill()
+
+
+def test_a_batch_is_vouched_for_that_the_record_has(at: Desk, record: Record, capsys: Said) -> None:
+    gateway = Gateway("gw-1", at.root, expires_s=int(time.time()) + 86_400)
+    run = gateway.start()
+    layout = Layout(configuration())
+    statements = [gateway.statement, run.statement, run.describe(1, cfg_bytes(configuration()))]
+    run.observe(1, frame(layout, 0))
+    batch = run.cut()
+
+    async def play() -> None:
+        client = Client(record.url)
+        for one in statements:
+            body = cbor.encode([one.encoded, one.pairs])
+            assert (await client.request("POST", "/v1/statement?size=0", body, 20.0)).status == 200
+        path = f"/v1/batch/{id_of(batch).hex()}?size=0"
+        assert (await client.request("POST", path, batch, 20.0)).status == 200
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(play(), 40))
+    more = ["--text", "disk read", "--authority", str(at.place), "--record", record.url, "--yes"]
+    asked = ["authority", "vouch", run.name.hex(), "0"]
+    capsys.readouterr()
+    assert main([*asked, "ab" * 32, *more]) == 2
+    assert "the record has no batch abab" in capsys.readouterr().err
+    assert main([*asked, id_of(batch).hex(), *more]) == 0
+    code, told = published(at.place, record.url, capsys)
+    assert code == 0 and "vouched" in str(told[-1]["what"])
+    assert record.verified()
 
 
 def test_nobody_there_and_another_log_are_said(at: Desk, tmp_path: Path, capsys: Said) -> None:

@@ -13,13 +13,14 @@ from agent.config import read_credential
 from drivers.keystore import file as keyfile
 from provisioning.cli import main
 from provisioning.preflight.outcome import Outcome, Word
+from provisioning.report.checked import ALWAYS
 from tests.drivers import keyring
 from tests.provisioning.report import viewer
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 30.0
 OUTCOMES = [
-    Outcome("key", "", Word.OK, "it signed"),
+    *(Outcome(name, "", Word.OK, "as it should be") for name in ALWAYS),
     Outcome("ct-direction", "pmu-a/IA", Word.FAULT, "180 degrees apart", "", "turn it"),
 ]
 
@@ -73,7 +74,7 @@ def test_from_a_pmu_that_sends_to_papers_that_hold(tmp_path, capsys, program):
         (tmp_path / "preflight.json").write_text(text)
         assert main(typed(folder, "--seconds", "3", *WAIVE)) == 0
     out = capsys.readouterr().out
-    assert "PASSED WITH 1 WAIVED: of 2 checks 1 passed, 1 waived" in out
+    assert "PASSED WITH 1 WAIVED: of 8 checks 7 passed, 1 waived" in out
     pdf = (tmp_path / "handover.pdf").read_bytes()
     told = viewer.text(program, pdf, tmp_path)
     for word in (
@@ -91,8 +92,29 @@ def test_from_a_pmu_that_sends_to_papers_that_hold(tmp_path, capsys, program):
     assert "not sealed evidence" in out
 
 
+def test_without_a_file_a_preflight_is_made_now(tmp_path, capsys, program):
+    with pmu() as address:
+        folder = tmp_path / "site"
+        source = f"c37118+tcp://{address}?idcode=7&name=pmu-a&bus=North"
+        assert main(["init", str(folder), "--site", "Oklaunion", "--source", source]) == 0
+        told = ["--out", str(tmp_path / "handover.pdf"), "--technician", "J. Doe", "--offline"]
+        why = ["--waive", "route,test-observation=Ann Lee:no network on site yet"]
+        assert main(["report", str(folder), *told, *why, "--seconds", "3", "--json"]) == 1
+    out = capsys.readouterr().out
+    assert json.loads(out.splitlines()[-1])["sources"] == ["pmu-a"]
+    report = json.loads((tmp_path / "handover.json").read_text())["report"]
+    found = {one["check"]: one for one in report["checks"]}
+    assert {"disk", "device-key", "credential", "gateway-clock", "rate"} <= found.keys()
+    assert found["device-key"]["word"] == "ok"
+    assert found["route"]["word"] == found["test-observation"]["word"] == "waived"
+    assert float(report["sources"][0]["frequency_hz"]) == pytest.approx(60, abs=1)
+    told_ = viewer.text(program, (tmp_path / "handover.pdf").read_bytes(), tmp_path)
+    assert "Waived by Ann Lee: no network on site yet" in told_
+    assert main(verifying(folder)) == 0
+
+
 def test_a_source_that_is_not_there_is_in_the_report_with_its_trouble(site, capsys):
-    assert main(typed(site)) == 0
+    assert main(typed(site)) == 1
     report = json.loads((site.parent / "handover.json").read_text())["report"]
     (source,) = report["sources"]
     assert source["tai_ns"] is None and source["trouble"]
@@ -100,7 +122,7 @@ def test_a_source_that_is_not_there_is_in_the_report_with_its_trouble(site, caps
 
 
 def test_programs_are_told_in_one_object(site, capsys):
-    assert main(typed(site, "--json", "--paper", "letter")) == 0
+    assert main(typed(site, "--json", "--paper", "letter")) == 1
     told = json.loads(capsys.readouterr().out)
     pdf = (site.parent / "handover.pdf").read_bytes()
     assert (told["done"], told["bytes"], told["result"]) == (True, len(pdf), "NOT PASSED")
@@ -113,7 +135,7 @@ def test_programs_are_told_in_one_object(site, capsys):
 
 def test_a_dry_run_signs_and_writes_nothing(site, capsys):
     (site / "device.key").unlink()
-    assert main(typed(site, "--dry-run")) == 0
+    assert main(typed(site, "--dry-run")) == 1
     assert "Would make" in capsys.readouterr().out
     assert not list(site.parent.glob("handover*"))
 
@@ -133,8 +155,10 @@ def test_nothing_is_overwritten(site, capsys, name):
         (["--out", "handover.txt"], "ends in .pdf"),
         (["--out", "no/where/x.pdf"], "mkdir -p"),
         (["--preflight", "none.json"], "none.json: cannot be read"),
-        (["--waive", "ratio=Ann:why"], "'ratio' is unknown"),
-        (["--waive", "ct-direction=Ann"], "expected CHECK"),
+        (["--waive", "rat=Ann:why"], "did you mean 'rate'"),
+        (["--waive", "route=Ann:why"], "what is not ok by that name"),
+        (["--offline"], "no --preflight"),
+        (["--waive", "ct-direction=Ann"], "expected CHECK=WHO:WHY"),
         (["--technician", " "], "names who made it"),
         (["--seconds", "0"], "expected 1 to"),
         (["--paper", "a5"], "a5"),
@@ -160,7 +184,7 @@ def test_a_gateway_without_a_credential_has_papers_that_say_so(site, capsys):
     whom = site / "anchors.toml"
     anchors = whom.rename(site.parent / "anchors.toml")
     (site / "credential.cbor").unlink()
-    assert main(typed(site)) == 0
+    assert main(typed(site)) == 1
     assert "nobody vouches for this key" in capsys.readouterr().out
     told = ["verify-report", str(site.parent / "handover.pdf"), "--anchors", str(anchors)]
     assert main(told) == 1
@@ -176,7 +200,7 @@ def test_a_key_in_a_token_signs_and_one_that_is_away_is_named(site, program, cap
         assert "pkcs11:" in err and keyring.PIN not in err
         assert not list(site.parent.glob("handover*"))
         token.bring_back()
-        assert main(typed(site)) == 0
+        assert main(typed(site)) == 1
     text = (site.parent / "handover.json").read_text()
     assert json.loads(text)["report"]["key"]["fingerprint"] == public.fingerprint
     assert str(token.pin_file) not in text and keyring.PIN not in text
@@ -188,7 +212,7 @@ def change(at: Path, edit: Callable[[bytes], bytes]) -> None:
 
 
 def test_whoever_verifies_is_told_what_was_changed(site, capsys):
-    assert main(typed(site)) == 0
+    assert main(typed(site)) == 1
     folder = site.parent
     change(folder / "handover.json", lambda data: data.replace(b"J. Doe", b"A. Lee", 1))
     assert main(verifying(site, "handover.json")) == 1
@@ -213,7 +237,7 @@ def test_hostile_names_reach_no_terminal(site, capsys):
     text = (site / "site.toml").read_text()
     held = read_credential(site / "credential.cbor").says.site
     (site / "site.toml").write_text(text.replace("Oklaunion", r"\u001b[31mred\u202e"))
-    assert main(typed(site, "--technician", "\x1b]0;x\x07")) == 0
+    assert main(typed(site, "--technician", "\x1b]0;x\x07")) == 1
     assert main(verifying(site)) == 1
     out, err = capsys.readouterr()
     assert held and all(sign.isprintable() or sign == "\n" for sign in out + err)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -231,3 +233,16 @@ def test_a_pdf_whose_attachment_is_no_report_is_told_apart(site):
     pages = made.pdf[: attachment.detach(made.pdf).drawn]
     with pytest.raises(NoReportError):
         verify.verdict(attachment.attach(pages, b"{}"), anchors(site), None)
+
+
+def test_whoever_checks_a_report_needs_nothing_that_draws():
+    code = "import provisioning.report.verifying, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[3],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & {"reportlab", "segno", "aiohttp", "rich", "PIL"}

@@ -522,8 +522,8 @@ def disclosure() -> Vector:
 def export(made: dict[str, Vector], run_name: bytes) -> Vector:
     """An export of a device's second key: a batch with its receipt, one without a body, what no
     head covers, and what was passed over; one of its statements is left without what it hides."""
-    names = ("credential_first", "rotation_ed25519", "credential_ed25519")
-    names += ("run_ed25519", "descriptor_full")
+    names = ["credential_first", "rotation_ed25519", "credential_ed25519"]
+    names += ["run_ed25519", "descriptor_full"]
     items: list[Any] = [[1, made[name]["encoded"], []] for name in names]
     items[4][2] = None
     one, receipt_of = made["batch_one_range"], made["receipt"]["encoded"]
