@@ -7,14 +7,14 @@ form that `gridseal-provision preflight --json` prints, with whoever waived what
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evidence.config import ConfigError
 from provisioning.change import write_over
 from provisioning.placement import PlacementError, SystemDisk
 from provisioning.preflight.outcome import Outcome, Word
-from provisioning.report import waiver
+from provisioning.report import checked
 
 FILE = "preflight.json"
 _MODE = 0o644
@@ -22,17 +22,17 @@ _BYTES_MAX = 1 << 22
 
 
 def outcomes(folder: Path) -> list[Outcome]:
-    """Those of the last pre-flight; none where there was none."""
+    """Those of the last pre-flight, what was left out among them; none where there was none."""
     try:
         with (folder / FILE).open("rb") as file:
-            return waiver.outcomes(file.read(_BYTES_MAX), FILE)
+            return checked.of_file(file.read(_BYTES_MAX), FILE)
     except (OSError, ConfigError):
         return []
 
 
-def keep(folder: Path, found: Sequence[Outcome], now_ns: int) -> None:
-    """In place of the one before. Raises PlacementError."""
-    told = {"outcomes": [one.told() for one in found], "utc_ns": now_ns}
+def keep(folder: Path, found: Sequence[Outcome], left_out: Mapping[str, str], now_ns: int) -> None:
+    """In place of the one before. `left_out`: check to option. Raises PlacementError."""
+    told = {"outcomes": [one.told() for one in found], "left_out": left_out, "utc_ns": now_ns}
     try:
         write_over(folder / FILE, json.dumps(told).encode(), _MODE, SystemDisk())
     except OSError as fault:

@@ -92,7 +92,7 @@ async def _check(desk: Desk, job: Job, asked: Asked) -> None:
     clock = SystemClock(leap_table(None))
     async with desk.watch.rest():
         found = await examine(desk.folder / GATEWAY, asked, clock, desk.now, desk.random)
-    await desk.do(lambda: checked.keep(desk.folder, found.outcomes, desk.now()))
+    await desk.do(lambda: checked.keep(desk.folder, found.outcomes, found.left_out, desk.now()))
 
 
 def _waive(desk: Desk, form: Form) -> str:
@@ -107,8 +107,10 @@ def _waive(desk: Desk, form: Form) -> str:
             raise FormError(f"Say {what}.", name)
     typed = waiver.waivers([f"{meant.check}={form.text('who')}:{form.text('why')}"], list(CHECKS))
     mine = Waiver(meant.check, meant.of, typed[0].who, typed[0].why)
-    kept = [waiver.waived([one], [mine])[0] if one is meant else one for one in found]
-    checked.keep(desk.folder, kept, desk.now())
+    kept: list[Outcome] = []
+    for one in found:
+        kept += waiver.waived([one], [mine])[0] if one is meant else [one]
+    checked.keep(desk.folder, kept, {}, desk.now())
     return f"Waived by {mine.who}: {_name(meant)}."
 
 
