@@ -81,7 +81,6 @@ class Keeper:
         self.keys_before: tuple[PublicKey, ...] = ()
         self.believed = [kept]
         self.known = True
-        self.keys_before: tuple[PublicKey, ...] = ()
         self.reached: dict[int, int | None] = {}
         believe = self.said.believe
 
