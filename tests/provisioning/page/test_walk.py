@@ -3,6 +3,7 @@ and a page that is loaded anew in the middle, or by a second browser.
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 from agent import config as agent_config
 from tests.provisioning.page.audit import sound
-from tests.provisioning.page.rig import WAIT_S, WIDE, Browser, browser, console, numbers
+from tests.provisioning.page.rig import WAIT_S, Browser, browser, console, numbers
 from tests.provisioning.page.world import world
 
 pytestmark = pytest.mark.timeout(300)
@@ -179,21 +180,59 @@ def test_a_file_of_the_engineering_tool_is_shown_first_and_taken_in_second(
 ) -> None:
     files = Path(__file__).parents[1] / "plan"
     gateway = tmp_path / "gateway"
+    plan = gateway / "site.toml"
     with console(gateway, tmp_path / "console.log") as run:
         chromium.sign_in(run)
         chromium.fill(gateway="gw-3", site="Station", buses="Bus 1")
         chromium.press("Make key and folder")
         chromium.press("Next: Site plan")
+        before = plan.read_bytes()
         both = "\n".join(str(files / name) for name in ("cgmes3_EQ.xml", "cgmes3_EQBD.xml"))
         chromium.fill(file=both, kind="cim")
         chromium.press("See what it would change")
-        chromium.says("Not done: ", "substation")  # the file has two: which, is asked
+        chromium.says("Not done: ", "North", "South")  # of two substations: which, is asked
         chromium.both("which", sound)
-        name = chromium.text().partition("substation")[2]
-        assert name
-        chromium.fill(file=str(tmp_path / "console.log"), kind="scl")
+        chromium.fill(file=both, kind="cim", substation="North")
         chromium.press("See what it would change")
-        chromium.says("Not done: ", "console.log")
-        before = (gateway / "site.toml").read_bytes()
-        assert before == (gateway / "site.toml").read_bytes()
-        chromium.resize(WIDE)
+        chromium.says("Nothing is written yet", "needs a new credential")
+        chromium.both("import", sound)
+        assert plan.read_bytes() == before
+        chromium.driver.refresh()  # what was sent is still there
+        chromium.press("Leave it out")
+        chromium.says("nothing was changed")
+        assert plan.read_bytes() == before
+        chromium.fill(file=both, kind="cim", substation="North")
+        chromium.press("See what it would change")
+        chromium.press("Take it in")
+        chromium.says("Done: take in cgmes3_EQ.xml")
+        found = agent_config.sketch(gateway / "gateway.toml").plan
+        assert "5c1e0000" in "".join(bus.mrid for bus in found.bus) and found.line
+
+        broken = tmp_path / "broken.scd"
+        broken.write_text('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
+        after = plan.read_bytes()
+        chromium.fill(file=str(broken), kind="scl", substation="")
+        chromium.press("See what it would change")
+        chromium.says("Not done: broken.scd")
+        assert plan.read_bytes() == after
+
+
+@pytest.mark.parametrize("name", ["../../evil.scd", "a\nb.scd", "<b>.scd"])
+def test_a_files_name_is_anybodys_word(tmp_path: Path, name: str) -> None:
+    """It is shown as text, and names no place outside of the folder."""
+    from provisioning.page.plan import _look
+    from provisioning.page.step import Form, Upload
+
+    files = Path(__file__).parents[1] / "plan"
+    subprocess.run(
+        [sys.executable, "-m", "provisioning.cli", "new", str(tmp_path / "gw"), "--gateway", "g",
+         "--site", "S", "--bus", "B"],
+        capture_output=True, timeout=WAIT_S, check=True,
+    )  # fmt: skip
+    sent = Upload(name, (files / "grid.scd").read_bytes())
+    form = Form({"kind": "scl", "substation": "North"}, {"file": (sent,)})
+    held = _look(tmp_path / "gw", form)
+    change = held.adopted.change
+    assert change is not None
+    assert all(re.fullmatch(r"[\w.-]+", one.name) for one in change.added)
+    assert held.file == "file-1"
