@@ -63,9 +63,12 @@ def waived(outcomes: Iterable[Outcome], waivers: Sequence[Waiver]) -> list[Outco
     found = list(outcomes)
     open_ = [one for one in found if one.word in {Word.FAULT, Word.CANNOT_TELL}]
     for one in waivers:
-        if not any(map(one.covers, open_)):
+        if not any(map(one.means, open_)):
             name = f"{one.check}@{one.of}" if one.of else one.check
             are = sorted({f"{it.check}@{it.of}" if it.of else it.check for it in open_})
             told = config.nearest(name, are) if are else "of nothing: all is ok"
             raise UsageError(f"--waive {name!r}: what is not ok by that name is {told}")
-    return waiver.waived(found, waivers)
+    marked, idle = waiver.waived(found, waivers)
+    if idle:
+        raise UsageError(idle[0])
+    return marked

@@ -119,6 +119,34 @@ def test_cim_fills_in_what_scl_could_not_say(gateway: Path, capsys: Any) -> None
     ]
 
 
+def test_gaps_are_filled_each_in_its_own_table(gateway: Path, capsys: Any) -> None:
+    """Of a plan that somebody wrote by hand, in an order of his own."""
+    site = gateway / "site.toml"
+    written = f"""[[line]]
+name = "North - South 1"
+mrid = "{mrid(400)}" # as in the model
+from = {{ terminal = "{mrid(401)}", bus = "Line bar" }}
+to = {{ terminal = "{mrid(402)}" }}
+[[bus]]
+mrid = "{mrid(101)}"
+name = "Main bar"
+[[bus]]
+  mrid = "{mrid(104)}"
+  name = "Line bar"
+"""
+    site.write_text(site.read_text().replace("[[bus]]", f"{written}[[bus]]", 1))
+    assert typed(capsys, "import-cim", *CIM, *NORTH, "--into", str(gateway))[0] == 0
+    plan = plan_of(gateway)
+    assert [(bus.name, bus.nominal_kv) for bus in plan.bus[:3]] == [
+        *(("Main bar", 345.0), ("Line bar", 345.0), ("Bus 1", None)),
+    ]
+    assert (plan.line[0].r, plan.line[0].length_km) == (3.2, 98.5)
+    lines = site.read_text().splitlines()
+    at = lines.index(f'mrid = "{mrid(400)}" # as in the model')
+    assert lines[at + 1 : at + 3] == ["r = 3.2", "x = 35.4"]
+    assert "  nominal_kv = 345.0" in lines  # as deep as its table
+
+
 def test_what_a_person_wrote_stays(gateway: Path, capsys: Any) -> None:
     site = gateway / "site.toml"
     text = site.read_text() + (
