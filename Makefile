@@ -27,10 +27,10 @@ PIP_INSTALL := $(PIP) --require-hashes
 MADE_FROM = cat lock/*.txt pyproject.toml; sed '/^\[tool:pytest\]/,$$d' setup.cfg; echo $(CURDIR)
 MADE := made-$(shell { $(MADE_FROM); } | sha256sum | cut -c1-16)
 
-.PHONY: help venv oracle tpm debian python demo test lint format soak bench lock clean
+.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 venv: .venv/$(MADE) ## The environment, with every extra and nothing else, in .venv
 
@@ -81,6 +81,9 @@ debian: ## The Debian packages that the environment and the tests need (as root)
 
 demo: venv ## The main job: two PMUs, a gateway, a record; SECONDS=15, or until Ctrl-C
 	@$(BIN)/gridseal-hil demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+demo-provision: venv ## A gateway from nothing to its first receipted sample, typed for you
+	@$(BIN)/gridseal-hil provision $(ARGS)
 
 test: venv oracle tpm ## Every test; ARGS="-k spool" for some
 	@.ci/debian test

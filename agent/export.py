@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent import resting
 from agent.archive import Archive, ArchiveError, BatchRow, Part, RunRow
 from agent.sealer import SOFTWARE, Statement
 from evidence import batch, cbor, cose, descriptor, disclosure, gap, head, layout, observation, run
@@ -287,9 +288,9 @@ class Export:
             since = self._described.get((item.run, item.stream))
             if since is not None:
                 self._describe(item.run, item.stream, since, item.seq)
-        for one in (known.value.credential, name):
-            if one not in self._stated:
-                self._put_statement(self._statement(one))
+        for found in resting.credentials(self._statement, known.value.credential):
+            self._put_statement(found)
+        self._put_statement(self._statement(name))
         self._stated.add(name)
 
     def _statement(self, name: bytes) -> Statement | None:

@@ -267,8 +267,8 @@ class Hearing:
         return of in self._lanes
 
     def lanes(self, source: str) -> list[Lane]:
-        """Of a source, those in which something can be sealed now."""
-        lanes = self._lanes.values() if self.sealing else ()
+        """Of a source, those of which it is known what they are."""
+        lanes = self._lanes.values()
         return [one for one in lanes if one.source == source and one.setup is not None]
 
     def _refuse(self, source: str, frame: Frame) -> None:

@@ -91,11 +91,24 @@ class Declared(NamedTuple):
         allowed = min(self.until - self.since, SPAN_NS_MAX)
         return max(allowed - self.spent_ns(now, boot, boot_ns), 0)
 
+    def span(self, now: int, boot: str, boot_ns: int) -> tuple[int, int]:
+        """Of one that is over: its instants by the clock as it is now, which may have been set."""
+        end = self.until if self.stopped is None else self.stopped
+        first = now - self.spent_ns(now, boot, boot_ns)
+        return first, min(first + min(max(end - self.since, 0), SPAN_NS_MAX), now)
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from others of its source, stopped meanwhile or not."""
+        return self.row.since, self.row.by
+
 
 def read(text: str, file: str = FILE, table: LeapTable = BUILT_IN) -> tuple[Declared, ...]:
     """All rows, those in force and those that are over. Raises ConfigError."""
     found = []
     for at, row in enumerate(config.read(text, _File, file).test):
+        if not (row.source + row.reason + row.by).isprintable():
+            raise config.fault_at(text, file, ("test", at), "has characters that cannot be shown")
         try:
             since, until = instant.read(row.since, table), instant.read(row.until, table)
             stopped = instant.read(row.stopped, table) if row.stopped else None
@@ -144,13 +157,14 @@ class Trial:
     """Tests of one source, as its lanes lay them over what is sealed."""
 
     __slots__ = (
-        *("deadline_ns", "declared", "end", "ended_ns", "marks", "off_ns", "on", "on_ns"),
-        *("spans", "told", "why"),
+        *("deadline_ns", "declared", "end", "ended_ns", "last", "marks", "off_ns", "on", "on_ns"),
+        *("over", "spans", "told", "why"),
     )
 
     def __init__(self) -> None:
         self.marks = 0  # laid over each sample now
         self.spans: deque[tuple[int, int]] = deque(maxlen=SPANS_MAX)  # that are over, ns TAI
+        self.last = -1  # the latest end of any
         self.declared: Declared | None = None  # while the flag is on
         self.on = self.on_ns = 0  # since when: ns TAI, and of the time since boot
         self.deadline_ns = 0
@@ -158,12 +172,18 @@ class Trial:
         self.ended_ns = self.off_ns = 0
         self.why = ""  # it ended
         self.told: set[str] = set()  # keys of streams in which it is stated
+        self.over: set[tuple[str, str]] = set()  # rows whose span is known
 
     def lay(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """The same frames; those measured within a test that is over carry the flag."""
-        if not self.spans:
+        if not self.spans or all(one.tai > self.last for one in frames):
             return frames
         return [self._laid(one) for one in frames]
+
+    def add(self, span: tuple[int, int]) -> None:
+        """One that is over."""
+        self.spans.append(span)
+        self.last = max(self.last, span[1])
 
     def _laid(self, frame: Frame) -> Frame:
         within = any(first <= frame.tai <= last for first, last in self.spans)
@@ -178,8 +198,10 @@ class Streams(Protocol):
 
     trials: dict[str, Trial]
 
+    @property
+    def sealing(self) -> bool: ...
     def lanes(self, source: str) -> "list[Lane]":
-        """Those in which something can be sealed now."""
+        """Those of which it is known what they are."""
         ...
 
     def notice(self, of: tuple[str, str], noticed: Noticed) -> None: ...
@@ -216,12 +238,14 @@ class Trials:
         if declared is not None:
             self._take(declared, now_ns)
         for source, trial in self._trials.items():
+            if trial.spans and self._clock.now().tai - trial.spans[0][1] > KEPT_NS:
+                trial.spans.popleft()
             if trial.declared is None:
                 continue
             self._state_begin(source, trial)
             if trial.end is None and now_ns >= trial.deadline_ns:
                 self._over(source, trial, now_ns, "its time was over")
-            if trial.end is not None and now_ns >= trial.off_ns:
+            if trial.end is not None and now_ns >= trial.off_ns and self._streams.sealing:
                 self._off(source, trial)
 
     def report(self) -> list[dict[str, Any]]:
@@ -288,11 +312,13 @@ class Trials:
                 log.error("%s: the gateway has no source %r", self._path.name, one.row.source)
             elif one.left_ns(now, self._boot, now_ns):
                 standing[one.row.source] = one
-            elif not _same(trial.declared, one):
-                last = one.until if one.stopped is None else one.stopped
-                if now - last < KEPT_NS and (one.since, last) not in trial.spans:
-                    trial.spans.append((one.since, last))
+            elif not _same(trial.declared, one) and one.name not in trial.over:
+                trial.over.add(one.name)
+                span = one.span(now, self._boot, now_ns)
+                if now - span[1] < KEPT_NS:
+                    trial.add(span)
         for source, trial in self._trials.items():
+            trial.over &= {one.name for one in declared if one.row.source == source}
             wanted = standing.get(source)
             if wanted is not None and (not _same(trial.declared, wanted) or trial.end is not None):
                 self._begin(source, trial, wanted, now_ns)
@@ -325,13 +351,14 @@ class Trials:
         declared, end = trial.declared, trial.end
         if declared is None or end is None:
             return
-        for lane in self._streams.lanes(source):
+        for lane in self._streams.lanes(source) if self._streams.sealing else ():
             words = f"{_words(declared.row)}; over: {trial.why}"
             noticed = Noticed(Event.TEST_ENDED, trial.on, end, 1, words)
             self._streams.notice((source, lane.key), noticed)
         # Back from its end by the time that passed: the wall clock may have been set meanwhile.
         first = min(trial.on, declared.since, end - (trial.ended_ns - trial.on_ns))
-        trial.spans.append((first, end))
+        trial.add((first, end))
+        trial.over.add(declared.name)
         trial.marks, trial.declared, trial.end, trial.off_ns = 0, None, None, 0
         trial.told = set()
         log.warning("test of %s: its flag is off", source)
@@ -339,7 +366,7 @@ class Trials:
     def _state_begin(self, source: str, trial: Trial) -> None:
         """In each stream, as soon as it is there."""
         declared = trial.declared
-        if declared is None or trial.end is not None:
+        if declared is None or trial.end is not None or not self._streams.sealing:
             return
         for lane in self._streams.lanes(source):
             if lane.key not in trial.told:
@@ -352,7 +379,7 @@ class Trials:
 
 def _same(one: Declared | None, other: Declared) -> bool:
     """Whether both are one test, stopped meanwhile or not."""
-    return one is not None and (one.row.since, one.row.by) == (other.row.since, other.row.by)
+    return one is not None and one.name == other.name
 
 
 def _words(row: Row) -> str:

@@ -124,8 +124,8 @@ class Tally:
                 f" {self.open} chains open there"
             )
         yield (
-            "not shown  that the trees of the receipts are one that grew, and what the record"
-            " found later: ask the record"
+            "not shown  that the trees of the receipts are one that grew, what the record found"
+            " later, and whether a key was revoked: ask the record"
         )
 
     def _streams(self) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 1. A credential is signed by an authority of the anchors, a run by the device key of its credential
    (and the run key agreed), a descriptor and a head by their run key, a receipt or a refusal by the
-   log's key. Nothing is believed before the signature over it held.
+   log's key. A later key of a device has a credential that names the rotation by which the key
+   before handed over. Nothing is believed before the signature over it held.
 2. A batch's observations have the root, the links and the ends that its head signs. Each one's own
    signature is checked for `every`, where the head's key is not the one that sealed, and where no
    head covers it.
@@ -12,18 +13,17 @@
 5. What fails is said with its place and reason, and the rest is checked on.
 
 What no file shows, and nothing here claims: that the trees of its receipts are one growing tree,
-what the record found later, and what lies outside of what was asked. It asks no clock.
+what the record found later, whether a key was revoked after the last receipt in it, and what lies
+outside of what was asked. It asks no clock.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import NamedTuple
 
 from evidence import (
     anchor,
     batch,
     cose,
-    credential,
     descriptor,
     disclosure,
     export,
@@ -34,6 +34,7 @@ from evidence import (
     observation,
     position,
     receipt,
+    rotation,
     run,
 )
 from evidence.anchor import Anchors
@@ -46,14 +47,21 @@ from evidence.key import PublicKey
 from evidence.layout import Span
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
+from evidence.rotation import Rotation
 from evidence.run import Reached
 from evidence.tally import Tally
 
 # Of one file, kept in memory while it is checked: credentials and runs; descriptors (300 bytes
 # each); what all runs say they continue; readers, which the oldest leaves for the next.
 RUNS_MAX, DESCRIPTORS_MAX, REACHED_MAX, READERS_MAX = 1 << 14, 1 << 17, 1 << 18, 1024
-FINGERPRINTS_MAX = 100
 TREES_MAX = 4096  # tree sizes of receipts, whose roots must agree
+
+
+class _Granted(NamedTuple):
+    """A credential, and the first key of its device."""
+
+    says: Credential
+    device: bytes
 
 
 class _Run(NamedTuple):
@@ -79,7 +87,8 @@ class Verifier:
 
     def __init__(self, opening: Opening, anchors: Anchors, every: bool, say: Say) -> None:
         self._anchors, self._every = anchors, every
-        self._credentials: dict[bytes, Credential] = {}
+        self._credentials: dict[bytes, _Granted] = {}
+        self._rotations: dict[bytes, tuple[Rotation, _Granted]] = {}  # and from whom
         self._places: dict[bytes, bytes] = {}  # that they grant, where it is disclosed
         self._runs: dict[bytes, _Run] = {}
         self._rulings: dict[bytes, _Ruling] = {}
@@ -121,11 +130,13 @@ class Verifier:
 
     def _state(self, item: Stated) -> None:
         message = cose.read(item.encoded)
-        known = (self._credentials, self._runs, self._rulings)
+        known = (self._credentials, self._rotations, self._runs, self._rulings)
         if any(message.name in names for names in known):
             raise EvidenceError(Reason.SHAPE, f"statement {message.name.hex()[:16]} is there twice")
         if message.typ == Typ.CREDENTIAL:
             self._add_credential(cose.stated(message, Typ.CREDENTIAL), item.pairs)
+        elif message.typ == Typ.ROTATION:
+            self._add_rotation(cose.stated(message, Typ.ROTATION), item.pairs)
         elif message.typ == Typ.RUN:
             self._add_run(cose.stated(message, Typ.RUN), item.pairs)
         else:
@@ -134,27 +145,41 @@ class Verifier:
 
     def _add_credential(self, message: cose.Sign1, pairs: Pairs | None) -> None:
         says = anchor.vouched(message, self._anchors.authorities)
+        device = says.key.raw
+        if says.rotation is not None:
+            if says.rotation not in self._rotations:
+                raise _unknown(Typ.ROTATION, says.rotation)
+            over, before = self._rotations[says.rotation]
+            over.check_grant(before.says, says)
+            device = before.device
         told = self._disclosed(pairs, says.digests)
         _bounded(self._credentials, RUNS_MAX)
-        self._credentials[message.name] = says
+        self._credentials[message.name] = _Granted(says, device)
         if says.position in told:
             self._places[message.name] = told[says.position]
 
+    def _add_rotation(self, message: cose.Sign1, pairs: Pairs | None) -> None:
+        value = rotation.read(message.payload)
+        before = self._granted(value.credential)
+        cose.check(message, before.says.key)
+        value.check_possession()
+        self._disclosed(pairs, ())
+        _bounded(self._rotations, RUNS_MAX)
+        self._rotations[message.name] = (value, before)
+
     def _add_run(self, message: cose.Sign1, pairs: Pairs | None) -> None:
         value = run.read(message.payload)
-        under = self._credentials.get(value.credential)
-        if under is None:
-            raise _unknown(Typ.CREDENTIAL, value.credential)
+        under, device = self._granted(value.credential)
         cose.check(message, under.key)
         value.check_possession(under.key)
         self._disclosed(pairs, ())
-        if self._device not in (None, under.key.raw):
+        if self._device not in (None, device):
             raise EvidenceError(Reason.RUN, f"run {message.name.hex()[:16]} is another device's")
         self._reached += len(value.reached)
         if self._reached > REACHED_MAX:
             raise EvidenceError(Reason.TOO_LONG, f"runs continue more than {REACHED_MAX} streams")
         _bounded(self._runs, RUNS_MAX)
-        self._device = under.key.raw
+        self._device = device
         self._runs[message.name] = _Run(
             *(message.name, value.public, under, self._places.get(value.credential)),
             *({one.stream: one for one in value.reached}, value.uncertain),
@@ -184,6 +209,12 @@ class Verifier:
     def _disclosed(self, pairs: Pairs | None, digests: Iterable[bytes]) -> dict[bytes, bytes]:
         self.tally.disclosed |= bool(pairs)
         return disclosure.match(pairs or (), digests)
+
+    def _granted(self, name: bytes) -> _Granted:
+        found = self._credentials.get(name)
+        if found is None:
+            raise _unknown(Typ.CREDENTIAL, name)
+        return found
 
     def _run(self, name: bytes) -> _Run:
         found = self._runs.get(name)
@@ -353,31 +384,3 @@ def verify(chunks: Iterable[bytes], anchors: Anchors, every: bool, say: Say) -> 
     except EvidenceError as fault:
         say(f"file: {fault}")
     return check.end()
-
-
-def fingerprints(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Whom an export claims to come from: for people to compare with what they were told.
-
-    Raises EvidenceError for what is no export.
-    """
-    found: set[str] = set()
-    for item in export.read(chunks):
-        signed = item.encoded if isinstance(item, Stated) else None
-        if isinstance(item, Sealed):
-            signed = item.answer
-        if signed is None or len(found) >= FINGERPRINTS_MAX:
-            continue
-        with contextlib.suppress(EvidenceError):
-            line = _signer(cose.read(signed))
-            if line and line not in found:
-                found.add(line)
-                yield line
-
-
-def _signer(message: cose.Sign1) -> str:
-    if message.typ == Typ.CREDENTIAL:
-        issuer = credential.read(message.payload).issuer
-        return f"authority  kid {message.kid.hex()} {issuer!r}"
-    if message.typ in (Typ.RECEIPT, Typ.REFUSAL):
-        return f"log        kid {message.kid.hex()}"
-    return ""

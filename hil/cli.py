@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, replay, sim, faults, fuzz, bench.
+"""`gridseal-hil`: demo, provision, replay, sim, faults, fuzz, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -83,6 +83,10 @@ def _run(argv: Sequence[str]) -> int:
         from hil import demo
 
         return demo.main(asked.seconds, asked.json, asked.keep)
+    if asked.command == "provision":
+        from hil import provision
+
+        return provision.main(asked.json, asked.keep)
     if asked.command == "replay":
         from hil.replay import command
 
@@ -104,10 +108,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     about = "The bench: simulated devices, captures, measurements."
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
-        dest="command", metavar="demo | replay | sim | faults | fuzz | bench", required=True
+        dest="command",
+        metavar="demo | provision | replay | sim | faults | fuzz | bench",
+        required=True,
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
+        "provision": "a gateway from nothing to its first receipted sample, as it is typed",
         "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
@@ -118,9 +125,11 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, replay, sim, faults, fuzz, bench = commands.values()
+    demo, provision, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
-    demo.add_argument("--keep", type=Path, metavar="DIR", help="make everything here, and leave it")
+    for command in (demo, provision):
+        told = "make everything here, and leave it"
+        command.add_argument("--keep", type=Path, metavar="DIR", help=told)
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
     _simulation(sim)
     _fuzzing(fuzz)

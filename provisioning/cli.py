@@ -23,25 +23,30 @@ DONE, WRONG, REFUSED = 0, 1, 2
 # A command, its module, and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("provisioning.outset", "make all that a first gateway and a first record need"),
-    "authority": ("provisioning.authority.command", "the utility's side: issue, renew, revoke"),
-    "key": ("provisioning.key", "make a key in its store, or show its public half"),
-    "show": ("provisioning.credential", "say in words what a credential says"),
     "new": ("provisioning.enrol.new", "make a gateway's folder before an authority knows it"),
+    "plan": ("provisioning.plan.command", "check a site plan, or ask for one"),
+    "import-scl": ("provisioning.plan.import_scl", "make a site plan from an SCL file"),
+    "import-cim": ("provisioning.plan.import_cim", "make a site plan from a CIM model (CGMES)"),
+    "diff": ("provisioning.plan.diff", "say what differs from what runs, and what follows"),
+    "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
     "enrol": (
         "provisioning.enrol.command",
         "ask an authority for a credential, and take its answer",
     ),
     "rotate": ("provisioning.enrol.rotate", "ask for the next device key"),
-    "discover": ("provisioning.discover.command", "find what is there, and propose sources"),
     "preflight": (
         "provisioning.preflight.command",
         "check a gateway, its lines and its wiring before it is left alone",
     ),
     "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
-    "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
     "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
     "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),
+    "serve": ("provisioning.page.command", "lead through the same steps on a page"),
+    "authority": ("provisioning.authority.command", "the utility's side: issue, renew, revoke"),
+    "key": ("provisioning.key", "make a key in its store, or show its public half"),
+    "show": ("provisioning.credential", "say in words what a credential says"),
     "rollback": ("provisioning.rollback", "undo the last change of a gateway's folder"),
+    "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
 }
 # What a module is missing where the extra was not installed.
 EXTRA = frozenset({"aiohttp", "cryptography", "reportlab", "rich", "segno"})

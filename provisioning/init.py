@@ -7,8 +7,9 @@
    files.
 3. Private keys are made here, written once, and neither printed nor returned.
 
-It makes no TLS certificates: gateway and record of one init share a machine. What the credential
-says is provisioning.grant's.
+The folder is an authority's too (provisioning.authority), until its files are moved to a desk. It
+makes no TLS certificates: gateway and record of one init share a machine. What the credential says
+is provisioning.grant's.
 """
 
 import ipaddress
@@ -152,7 +153,7 @@ def _authority_files(asked: InitRequest, root: Ed25519Key, url: str, first: Row)
     """What makes this folder an authority's too: its book opens, and names the first credential."""
     file = AuthorityFile(
         *(asked.authority, f"file:{AUTHORITY_KEY}", root.public.raw.hex(), (asked.role,)),
-        *(asked.valid_days, RecordTable(url, "", ANCHORS)),
+        *(asked.valid_days, "", RecordTable(url, "", ANCHORS)),
     )
     tai = BUILT_IN.tai_ns(first.says.not_before_s + grant.BACKDATED_S)
     opened = book.opened(asked.authority, root, tai)

@@ -49,12 +49,22 @@ _MORE_OF_STREAMS = """
 #   [[stream.channel]]
 #   name = "IA"                    # as the device calls it
 #   phase = "A"
+#   ratio = [1200, 5]              # of its transformer, primary and secondary
+#   accuracy = "0.2S"              # its class; burden and core are signed too
+#   burden = "2.5 VA"
+#   wiring = "wye"                 # or "delta", "open-delta", "single"; for the pre-flight, as is
+#   rated = 1200                   # A or V, primary
 # A channel may also have its own bus, its terminal (the CIM mRID) and direction: "in", positive
 # into the terminal's equipment, or "out". A bus, terminal or direction that is added needs a new
 # credential: gridseal-provision authority renew --help
 """
+_MORE_OF_SITE = """\
+# nominal_hz = 60                  # and in which order the phases follow: "ABC" or "ACB"
+# rotation = "ABC"
+"""
 _MORE_OF_BUSES = """
-# More that a [[bus]] may say, by example; all of it is hidden in what is signed:
+# More that a [[bus]] may say, by example; all of it is hidden in what is signed, or not signed:
+# nominal_kv = 345                 # between phases
 # psse = 12345                     # its number in the PSS/E case
 # eic = "10T-AT-DE-00008Y"         # its EIC, with the check character
 # aliases = ["NRTH 345"]           # whatever else it is called
@@ -100,11 +110,20 @@ sources = ["kernel:"]      # or "chrony:", "ptp:", ...; receivers among [[source
 path = "spool.db"
 keep_days = 10
 """
-    for source in sources:
-        text += f"\n[[source]]\nname = {_string(source.name)}\nscheme = {_string(source.scheme)}\n"
-        text += "simulated = true\n" if simulated else ""
-        text += _options(source.options)
+    text += "".join(one_source(source, simulated) for source in sources)
     return text if sources else text + _EXAMPLE_SOURCE
+
+
+def one_source(source: SourceRequest, simulated: bool = False) -> str:
+    """A [[source]] of gateway.toml."""
+    text = f"\n[[source]]\nname = {_string(source.name)}\nscheme = {_string(source.scheme)}\n"
+    return text + ("simulated = true\n" if simulated else "") + _options(source.options)
+
+
+def one_stream(source: str, more: Mapping[str, Option]) -> str:
+    """A [[stream]] of site.toml."""
+    text = f"\n[[stream]]\nsource = {_string(source)}\n"
+    return text + "".join(f"{key} = {_value(value)}\n" for key, value in more.items())
 
 
 def site(
@@ -112,7 +131,7 @@ def site(
 ) -> str:
     """site.toml. `streams`: source and bus, by name."""
     text = "# What stands where. Names are hidden in what is signed; mRIDs are not.\n\n"
-    text += f"[site]\nname = {_string(name)}\n"
+    text += f"[site]\nname = {_string(name)}\n{_MORE_OF_SITE}"
     if survey is None:
         text += _EXAMPLE_SURVEY
     else:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import config, status, trial
+from agent.clock import Linux
 from agent.config import Sketch
 from agent.trial import Declared, Row
 from evidence import instant
@@ -40,7 +41,9 @@ OFF_S = 120.0  # for the flag to go off: what a concentrator waits, and more
 ASK_S = 0.1  # between two questions to the agent
 LOCK_S = 5.0  # for another command to let go of the file
 PART = ".gridseal-part"
+CLOCK = Linux()  # counts from the boot, and waits
 MODE = 0o644  # the agent may run as somebody else; there is no secret in it
+_TOLD = {"source", "since", "state", "from_utc"}  # of each test, at least
 _SPAN = re.compile(r"(\d{1,5})(h|min|m|s)", re.ASCII)
 _UNITS = {"h": 3600, "min": 60, "m": 60, "s": 1}
 _TABLE = "[[test]]\n"
@@ -67,7 +70,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     asked = parsed(parser, commands, argv)
     gateway = config.sketch(asked.folder / "gateway.toml")
     out = Terminal(asked.json)
-    at = Moment(now(), trial.boot_id(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+    at = Moment(now(), trial.boot_id(), CLOCK.boottime_ns())
     if asked.command == "show":
         return _show(asked, gateway, out, at)
     _check_source(gateway, asked.stream)
@@ -142,13 +145,13 @@ def _alone(folder: Path) -> Iterator[None]:
     """One command at a time. Raises PlacementError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        until = time.monotonic() + LOCK_S
+        until = CLOCK.monotonic_ns() + int(LOCK_S * NS)
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as held:
-                if time.monotonic() > until:
+                if CLOCK.monotonic_ns() > until:
                     raise PlacementError(f"{folder}: another command is changing it") from held
                 time.sleep(ASK_S)
         yield
@@ -167,7 +170,7 @@ def agreed(spool: Path, source: str, since: str | None, most_s: float) -> tuple[
     """Until the agent says that the test which began then is on (None: that none is): its word, or
     why not.
     """
-    until = time.monotonic() + most_s
+    until = CLOCK.monotonic_ns() + int(most_s * NS)
     while True:
         told, why = _told(spool)
         if told is not None:
@@ -177,7 +180,7 @@ def agreed(spool: Path, source: str, since: str | None, most_s: float) -> tuple[
             if since is not None and found and (found["since"], found["state"]) == (since, "on"):
                 return found, ""
             why = told["tests_fault"] or "the agent runs, and has not said so"
-        if time.monotonic() > until or told is None:
+        if CLOCK.monotonic_ns() > until or told is None:
             return None, why
         time.sleep(ASK_S)
 
@@ -190,8 +193,11 @@ def _told(spool: Path) -> tuple[dict[str, Any] | None, str]:
         return None, f"no agent runs on {spool}"
     except (OSError, ValueError) as fault:
         return None, f"the agent on {spool} does not answer: {fault}"
-    if not isinstance(told.get("tests"), list) or "tests_fault" not in told:
+    tests = told.get("tests")
+    if not isinstance(tests, list) or not isinstance(told.get("tests_fault"), str):
         return None, "the agent that runs is older than this command, and knows of no tests"
+    if not all(isinstance(one, dict) and one.keys() >= _TOLD for one in tests):
+        return None, "the agent that runs is of another version, and its words are not understood"
     return told, ""
 
 

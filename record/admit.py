@@ -36,7 +36,6 @@ from evidence import (
     run,
 )
 from evidence.anchor import Authorities
-from evidence.book import Vouched
 from evidence.code import SILENT, Reason, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
@@ -256,23 +255,7 @@ class Admitter:
         value = anchor.entered(message, self._authorities)
         if value.number > INT_MAX:
             raise EvidenceError(Reason.SHAPE, f"entry {value.number} of a book")
-        if isinstance(value.what, Vouched):
-            self._check_vouched(value.issuer, value.what)
         return _statement(message, pairs, value, ())
-
-    def _check_vouched(self, issuer: str, what: Vouched) -> None:
-        """Whether the record has what an authority vouches for, and it is its own to vouch for."""
-        by, of = self._known.run(what.run), self._known.head(what.head)
-        if by is None:
-            raise MissingError([(Typ.RUN, what.run)])
-        if by.credential.issuer != issuer:
-            text = f"run {what.run.hex()[:16]} acts under a credential of {by.credential.issuer!r}"
-            raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
-        if of is None:
-            raise MissingError([(Typ.HEAD, what.head)])
-        if (of.run, of.number) != (what.run, what.number):
-            text = f"batch {what.head.hex()[:16]} is number {of.number} of run {of.run.hex()[:16]}"
-            raise EvidenceError(Reason.UNKNOWN_NAME, text)
 
     def _run(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
         value = run.read(message.payload)

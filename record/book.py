@@ -3,7 +3,9 @@ comes after it.
 
 1. One chain an authority: entry n comes after entry n - 1, and what is in the log first stands.
    Another entry of the same number is BOOK_FORKED, one that names another before it BOOK_CHAIN;
-   each is kept as an exhibit. The same statement signed once more is an entry without effect.
+   each is kept as an exhibit. The same statement signed once more is an entry without effect. An
+   entry is never refused for what it is about: a mistaken one would stop the book, and with it
+   every revocation that follows.
 2. A revocation rules from its place in the log, for the keys of its own authority's credentials:
    of another's it says nothing, or one could end another's gateways. Of several the first rules.
 3. What has its receipt before it stands. A batch after it is KEY_DOUBTFUL where the gateway says

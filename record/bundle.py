@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from evidence import export, verifier
+from evidence import claim, export, verifier
 from evidence.anchor import Anchors
 from evidence.refusal import EvidenceError
 
@@ -52,7 +52,7 @@ def fingerprints(path: Path) -> Iterator[str]:
         " 16 digits of the SHA-256 of the raw key"
     )
     try:
-        yield from verifier.fingerprints(_chunks(path))
+        yield from claim.fingerprints(_chunks(path))
     except EvidenceError as fault:
         yield f"and is damaged: {fault}"
 

@@ -1,6 +1,6 @@
 """Where one sample is: from the name that a person types to the bytes in the record.
 
-    GATEWAY/STREAM/SEQ          of the latest run that has it
+    GATEWAY/STREAM/SEQ          of the latest run that has it, those last whose key was revoked then
     GATEWAY/STREAM/SEQ@RUN      of that run: a run counts its links from 0
     GATEWAY/STREAM and an instant: the first sample measured then or later
 
@@ -155,14 +155,16 @@ class Lookup:
         return ""
 
     def runs_of(self, gateway: str) -> list[KnownRun]:
-        """Its runs, under whichever of its keys, the latest first."""
+        """Its runs, under whichever of its keys, the latest first; after them those that came when
+        their key was revoked."""
         devices = set()
         for row in self._store.runs():
             run = self._known.run(row.name)
             if run is not None and _is_called(run, gateway):
                 devices.add(row.device)
         rows = [row for row in self._store.runs() if row.device in devices]
-        return [run for row in reversed(rows) if (run := self._known.run(row.name)) is not None]
+        rows.sort(key=lambda row: (row.late, -row.id))
+        return [run for row in rows if (run := self._known.run(row.name)) is not None]
 
     # --- beneath ------------------------------------------------------------------------------
 

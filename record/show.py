@@ -94,6 +94,9 @@ def shown(found: dict[str, Any]) -> str:
             text = f": {row['text']}" if row["text"] else ""
             since = f"since {row['since']}, entry {row['entry']}"
             lines.append(f"              revoked {row['key']} ({row['why']}) {since}{text}")
+        for row in book["void"]:
+            where = f"entry {row['number']} of it, entry {row['entry']}"
+            lines.append(f"              vouches for nothing: {row['void']}: {where}")
     for title in ("classes", "findings", "refusals"):
         lines += [f"{title:<13} {name}: {count}" for name, count in found[title].items()]
     return "\n".join(lines)

@@ -54,7 +54,8 @@ def standing(store: Store, known: Known, seen: Seen) -> Standing:
     vouched = None
     if first == REVOKED:
         of = head.read(cose.read(seen.entry.encoded).payload)
-        vouched = Vouchings(store).of(seen.entry, of)
+        by = known.run(of.run)
+        vouched = None if by is None else Vouchings(store).of(seen.entry, by)
         if vouched is not None:
             now = _in(seen, unrevoked(known, store, seen.entry, of))
     channels: dict[int, Grade] = {}

@@ -1,7 +1,8 @@
 """What an authority vouched for after a key was revoked, and what that makes of a batch's classes.
 
 1. An entry of a book (evidence.book.Vouched) is for the heads of a run from the first up to the one
-   that it names, as each names the one before. Where one is missing those before it wait.
+   that it names, as each names the one before; in the book of who issued the run's credential.
+   Where a head is missing those before it wait; where none is what it says, it is for nothing.
 2. It lifts the revocation and nothing else: what a receipt calls CREDENTIAL_REVOKED has no other
    doubt of its key, for that is the last of the reasons (record.sequencer). It is then worth what
    its bytes and its descriptor say (record.ruling), and whatever was found later still rules.
@@ -16,10 +17,10 @@ from evidence import batch, book, cose
 from evidence.code import Act
 from evidence.head import Head
 from evidence.receipt import Classed
-from record.known import Holder, Known
+from record.known import Holder, Known, KnownRun
 from record.overlay import coarse
 from record.ruling import classed_by, ruling_of
-from record.schema import BookRow, Entry
+from record.schema import INT_MAX, BookRow, Entry
 from record.store import Store, StoreError
 
 EXTENTS_MAX = 16  # kept; a day of batches, four a second, takes 3 MB
@@ -32,9 +33,12 @@ class Vouchings:
         self._store = store
         self._extents: dict[int, array[int]] = {}
 
-    def of(self, entry: Entry, of: Head) -> BookRow | None:
-        """The entry of a book that vouches for a batch, the first by the log. Raises StoreError."""
-        for row in self._store.books_on(of.run, Act.VOUCHED):
+    def of(self, entry: Entry, by: KnownRun) -> BookRow | None:
+        """The entry of a book that vouches for a batch of this run, the first by the log. Raises
+        StoreError."""
+        for row in self._store.books_on(by.name, Act.VOUCHED):
+            if row.issuer != by.holder[0]:
+                continue
             extent = self._extent(row)
             at = bisect_left(extent, entry.idx)
             if at < len(extent) and extent[at] == entry.idx:
@@ -54,11 +58,11 @@ class Vouchings:
     def _chain(self, row: BookRow) -> list[int]:
         what = vouched(self._store, row)
         run = self._store.run(what.run)
-        if run is None:
-            raise StoreError(f"run {what.run.hex()[:16]}, which is vouched for, is missing")
         due, name = what.number, what.head
         found: list[int] = []
-        for number, idx, previous, subject in self._store.heads_down(run.id, what.number):
+        if run is None or due > INT_MAX:
+            return found
+        for number, idx, previous, subject in self._store.heads_down(run.id, due):
             if number < due:
                 break  # one is missing
             if number == due and subject == name:
@@ -73,6 +77,19 @@ def vouched(store: Store, row: BookRow) -> book.Vouched:
     if not isinstance(what, book.Vouched):
         raise StoreError(f"entry {row.idx} vouches for nothing")
     return what
+
+
+def void(known: Known, store: Store, row: BookRow) -> str:
+    """Why an entry vouches for nothing, or for nothing yet; empty when it does not."""
+    what = vouched(store, row)
+    by, of = known.run(what.run), known.head(what.head)
+    if by is None or of is None:
+        return f"{'run' if by is None else 'batch'} is not here"
+    if by.holder[0] != row.issuer:
+        return f"its run acts under a credential of {by.credential.issuer!r}"
+    if (of.run, of.number) != (what.run, what.number):
+        return f"that batch is number {of.number} of run {of.run.hex()[:16]}"
+    return ""
 
 
 def said(store: Store, row: BookRow) -> book.Entry:

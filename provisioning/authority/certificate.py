@@ -37,6 +37,7 @@ _DAY_S = 86_400
 _SERIAL_BYTES = 16  # RFC 5280 4.1.2.2: 20 at most
 _DNS = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9_-]{1,63})*")
 _P256_BYTES = 32
+_COMMON_NAME_BYTES_MAX = 64
 TlsKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
@@ -217,7 +218,10 @@ def _public(key: PublicKey) -> TlsKey:
 
 
 def _name(text: str) -> x509.Name:
-    """RFC 5280 appendix A.1: a common name has 64 characters at most, as a gateway's."""
+    """RFC 5280 appendix A.1: a common name has 64 characters at most, and `cryptography` counts
+    them as bytes. One that is longer ends there: the whole stands in the alternative name.
+    """
+    text = text.encode()[:_COMMON_NAME_BYTES_MAX].decode(errors="ignore")
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 

@@ -35,12 +35,14 @@ from evidence import config
 from evidence.book import Issued, What
 from evidence.code import ALG_ED25519
 from evidence.config import ConfigError
+from evidence.enrolment import EPOCH_TAI
 from evidence.key import PublicKey, Signer
 from evidence.refusal import EvidenceError
 from provisioning.argument import content
 from provisioning.authority import book, issued, sequence
 from provisioning.authority.book import Book, Line
 from provisioning.authority.issued import Row
+from provisioning.authority.refusal import RefusedError
 from provisioning.placement import PlacementError
 
 AUTHORITY, BOOK, ISSUED = "authority.toml", "book.cbor", "issued.cbor"
@@ -76,6 +78,7 @@ class AuthorityFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root_key: str
     roles: tuple[str, ...] = ("gateway",)
     days: _Days = 365
+    door: str = ""  # HOST:PORT at which invited gateways find `authority serve`
     record: RecordTable = RecordTable()
     tls: TlsTable | None = None
 
@@ -182,8 +185,10 @@ def writing(
     folder: Path, root: Signer, tai: int, disk: sequence.Disk | None = None
 ) -> Iterator[Authority]:
     """The authority, read anew under its lock, with nothing left unfinished. Raises ConfigError,
-    PlacementError.
+    PlacementError, RefusedError.
     """
+    if tai < EPOCH_TAI:
+        raise RefusedError("clock_unset", "the clock of this machine was never set")
     with locked(folder):
         found = read(folder)
         if root.public != found.book.root:
@@ -231,6 +236,7 @@ def told(file: AuthorityFile) -> str:
         f"root_key = {quoted(file.root_key)}",
         f"roles = [{', '.join(map(quoted, file.roles))}]",
         f"days = {file.days}                       # of a credential, unless --days says otherwise",
+        f"door = {quoted(file.door)}                        # HOST:PORT, for those who are invited",
         "",
         "[record]                         # what gateways are told of it, in each answer",
         f"url = {quoted(file.record.url)}",

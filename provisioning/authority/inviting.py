@@ -33,7 +33,9 @@ def run(argv: Sequence[str], now: Now) -> int:
     out, now_s = Terminal(asked.json), now() // NS
     check_name("gateway", asked.gateway)
     of = folder.read(asked.authority)
-    host, port = address(asked.at)
+    if not (asked.at or of.file.door):
+        raise UsageError("where gateways find the door: say it by --at, or in authority.toml")
+    host, port = address(asked.at or of.file.door)
     if asked.role not in of.file.roles:
         known = ", ".join(of.file.roles)
         raise RefusedError(
@@ -46,6 +48,7 @@ def run(argv: Sequence[str], now: Now) -> int:
         buses=tuple(_buses(asked.bus, asked.plan)),
         replace=asked.replace,
     )
+    folder.check_days(wanted.days)
     code = link.new_code(os.urandom)
     made = invitation.made(wanted, code)
     certificate = door_certificate(of)
@@ -125,8 +128,8 @@ def _parser() -> Parser:
     add = command.add_argument
     add("--gateway", metavar="NAME", required=True, help="who is invited, and nobody else")
     add("--valid", metavar="TIME", default="1h", help="30m, 1h, 2d; default %(default)s")
-    told = "where `authority serve` is for the gateway"
-    add("--at", metavar="HOST:PORT", required=True, help=told)
+    told = "where `authority serve` is for the gateway; default: authority.toml's door"
+    add("--at", metavar="HOST:PORT", default="", help=told)
     add("--role", metavar="ROLE", default=ROLES[0], help="default %(default)s")
     add("--key", metavar="DIGITS", default="", help="of its device key's fingerprint, 16 or more")
     add("--bus", metavar="MRID", action="append", default=[], help="that it may name; repeat")

@@ -1,22 +1,25 @@
 """issued.cbor: every credential that the authority signed, as it was handed out.
 
-    row = bstr .cbor [1, statement, [[salt, value], ...], before / null, asked]
+    row = bstr of content || SHA-256(content)
+    content = [1, statement, [[salt, value], ...], before / null, asked]
     asked = [request, challenge, tai, rotation / null] / null
 
 1. A row is durable before the book's entry, and the entry before anything is handed out. So what
    anybody may hold is in the book, and what is in the book can be handed out again.
-2. The statement is an answer where a request asked (then the pairs stand in it), a credential
+2. The hash finds what a disk has changed, in what no signature covers too.
+3. The statement is an answer where a request asked (then the pairs stand in it), a credential
    elsewhere.
-3. It holds what the credentials hide: names and positions. It is the authority's alone, and goes to
+4. It holds what the credentials hide: names and positions. It is the authority's alone, and goes to
    a record that is told them by `publish`, and nowhere else.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from evidence import cbor, cose, credential, enrolment, shape
 from evidence.book import Issued
-from evidence.code import Typ
+from evidence.code import Reason, Typ
 from evidence.credential import Credential
 from evidence.disclosure import read_pairs
 from evidence.merkle import HASH_BYTES
@@ -66,6 +69,7 @@ class Row:
         else:
             row = [1, self.credential, self.pairs, self.before, told]
         content = cbor.encode(row)
+        content += hashlib.sha256(content).digest()
         return cbor.bytes_head(len(content)) + content
 
 
@@ -98,7 +102,10 @@ def read(data: bytes, file: str) -> tuple[tuple[Row, ...], int]:
 
 
 def _row(content: bytes) -> Row:
-    value = shape.versioned(cbor.decode(content), "row", 5)
+    told, mark = content[:-HASH_BYTES], content[-HASH_BYTES:]
+    if hashlib.sha256(told).digest() != mark:
+        raise EvidenceError(Reason.ENCODING, "its hash is another")
+    value = shape.versioned(cbor.decode(told), "row", 5)
     statement = shape.blob(value[1], "statement")
     before = shape.optional(value[3], shape.blob, "before", HASH_BYTES)
     if value[4] is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from drivers.keystore import file as keyfile
 from drivers.keystore import uri
-from drivers.keystore.uri import Ask, KeyStoreError
+from drivers.keystore.uri import Ask, AwayError, KeyStoreError, PinError
 from evidence import anchor, config
 from evidence.code import ALG_ED25519
 from evidence.credential import ROLES
@@ -69,7 +69,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     signer = _key(asked.root, asked.folder, asked.existing, ask)
     root = signer.public
     file = _file(asked, root)
-    tls = None if asked.no_tls else _key(asked.tls_key, asked.folder, asked.existing, ask)
+    tls = None if asked.no_tls else _tls_key(asked.tls_key, asked.folder, asked.existing, ask)
     opening = Opening(asked.folder, file, anchors, record_ca)
     opened(opening, (signer, tls), now(), os.urandom)
     out.say(
@@ -156,8 +156,21 @@ def _key(text: str, base: Path, existing: bool, ask: Ask | None) -> Signer:
     """A key, made or found. Raises KeyStoreError."""
     if not existing:
         uri.make(text, base, ask)
-    signer = uri.open_signer(text, base, ask)
-    return signer
+    return uri.open_signer(text, base, ask)
+
+
+def _tls_key(text: str, base: Path, existing: bool, ask: Ask | None) -> Signer:
+    """The key of connections: made, where a power cut or a ceremony left none. Raises
+    KeyStoreError.
+    """
+    if existing:
+        try:
+            uri.show(text, base, ask)
+        except (AwayError, PinError):
+            raise
+        except KeyStoreError:
+            existing = False
+    return _key(text, base, existing, ask)
 
 
 def _check(asked: argparse.Namespace) -> None:
@@ -184,7 +197,9 @@ def _file(asked: argparse.Namespace, root: PublicKey) -> AuthorityFile:
     days = whole("--days", asked.days)
     folder.check_days(days)
     roles = tuple(asked.role) or ("gateway",)
-    return AuthorityFile(asked.name, asked.root, root.raw.hex(), roles, days, record, tls)
+    return AuthorityFile(
+        asked.name, asked.root, root.raw.hex(), roles, days, asked.door, record, tls
+    )
 
 
 def _with_us(text: str, name: str, root: PublicKey) -> str:
@@ -210,7 +225,7 @@ def _parser() -> Parser:
     add("--name", metavar="NAME", required=True, help="of the authority; public")
     told = "of the root key, such as 'pkcs11:token=root;object=root?pin-source=ask'"
     add("--root", metavar="URI", required=True, help=told)
-    add("--existing", action="store_true", help="the keys are there: make none")
+    add("--existing", action="store_true", help="the root key is there: make none")
     told = "of the key of certificates for connections; default %(default)s"
     add("--tls-key", metavar="URI", default="file:tls-ca.key", help=told)
     add("--no-tls", action="store_true", help="make no certificates for connections")
@@ -219,6 +234,7 @@ def _parser() -> Parser:
     add("--anchors", type=Path, metavar="FILE", help="anchors.toml for gateways")
     add("--role", metavar="ROLE", action="append", default=[], help="that it grants; repeat")
     add("--days", metavar="N", default="365", help="of a credential; default %(default)s")
+    add("--door", metavar="HOST:PORT", default="", help="where gateways find `authority serve`")
     add("--dry-run", action="store_true", help="show what would be done, and do nothing")
     add("--json", action="store_true", help="one JSON object instead of words")
     return command

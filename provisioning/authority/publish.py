@@ -8,6 +8,7 @@
 3. It stops at the first entry that is not taken: those behind it could not be either.
 """
 
+import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,18 +57,14 @@ def run(argv: Sequence[str], now: Now) -> int:
     asked = only(_parser(), argv)
     out = Terminal(asked.json)
     of = folder.read(asked.authority)
-    url = asked.record or of.file.record.url
-    if not url:
-        raise UsageError("where the record is: say it by --record URL, or in authority.toml")
-    ca = asked.ca or (of.folder / of.file.record.ca if of.file.record.ca else None)
+    url, tls = record_of(asked, of)
     statements = list(sent(of))
     if asked.dry_run:
         out.say(f"Would send {len(statements)} statements to {url}:")
         out.say(*(f"  {one.what}" for one in statements))
         out.object({"done": False, "statements": len(statements)})
         return 0
-    tls = Tls(ca, asked.certificate, asked.certificate_key) if ca or asked.certificate else None
-    told = asyncio.run(published(url, tls, statements, _log_key(of)))
+    told = asyncio.run(published(url, tls, statements, log_key(of)))
     for one in told:
         place = "not taken" if one.index is None else f"entry {one.index} of the log"
         out.say(f"{one.sent.what}: {place}{': ' if one.text else ''}{one.text}")
@@ -76,6 +73,16 @@ def run(argv: Sequence[str], now: Now) -> int:
     rows = [{"what": one.sent.what, "index": one.index, "text": one.text} for one in told]
     out.object({"done": whole, "statements": len(statements), "answers": rows})
     return 0 if whole else 1
+
+
+def record_of(asked: argparse.Namespace, of: Authority) -> tuple[str, Tls | None]:
+    """Where the record is, and by which certificates it is spoken to. Raises UsageError."""
+    url = asked.record or of.file.record.url
+    if not url:
+        raise UsageError("where the record is: say it by --record URL, or in authority.toml")
+    ca = asked.ca or (of.folder / of.file.record.ca if of.file.record.ca else None)
+    ours = (asked.certificate, asked.certificate_key)
+    return url, Tls(ca, *ours) if ca or asked.certificate else None
 
 
 def sent(of: Authority) -> Iterator[Sent]:
@@ -94,14 +101,14 @@ def sent(of: Authority) -> Iterator[Sent]:
 
 
 async def published(
-    url: str, tls: Tls | None, statements: Sequence[Sent], log_key: PublicKey | None
+    url: str, tls: Tls | None, statements: Sequence[Sent], trusted: PublicKey | None
 ) -> list[Told]:
     """Sends them, one after another. Raises ConfigError."""
     client = Client(url, tls)
     told: list[Told] = []
     try:
         for one in statements:
-            told.append(await _put(client, one, log_key))
+            told.append(await _put(client, one, trusted))
             if told[-1].index is None:
                 break
     finally:
@@ -109,7 +116,7 @@ async def published(
     return told
 
 
-async def _put(client: Client, one: Sent, log_key: PublicKey | None) -> Told:
+async def _put(client: Client, one: Sent, trusted: PublicKey | None) -> Told:
     body = cbor.encode([one.encoded, one.pairs])
     try:
         for _ in range(LATER_TRIES):
@@ -117,25 +124,25 @@ async def _put(client: Client, one: Sent, log_key: PublicKey | None) -> Told:
             if answer.status != 503:
                 break
             await asyncio.sleep(LATER_S)
-        return _told(one, answer, log_key)
+        return _told(one, answer, trusted)
     except UplinkError as fault:
         return Told(one, None, str(fault))
     except EvidenceError as fault:
         return Told(one, None, f"an answer that does not hold: {fault}")
 
 
-def _told(one: Sent, answer: Answer, log_key: PublicKey | None) -> Told:
+def _told(one: Sent, answer: Answer, trusted: PublicKey | None) -> Told:
     """What an answer says. Raises EvidenceError."""
     if answer.status == 200:
         encoded, _ = shape.array(cbor.decode(answer.body), "answer", 2)
         message = cose.read_statement(shape.blob(encoded, "receipt"), Typ.RECEIPT)
-        _check(message, log_key)
+        _check(message, trusted)
         found = receipt.read(message.payload)
         found.check(one.encoded, _subject(one))
-        return Told(one, found.index, "" if log_key else "not checked: no anchors")
+        return Told(one, found.index, "" if trusted else "not checked: no anchors")
     if answer.status == 422:
         message = cose.read_statement(answer.body, Typ.REFUSAL)
-        _check(message, log_key)
+        _check(message, trusted)
         refusal = receipt.read_refusal(message.payload)
         return Told(one, None, f"{refusal.reason.name.lower()}: {refusal.text}")
     if answer.status == 409:
@@ -144,9 +151,9 @@ def _told(one: Sent, answer: Answer, log_key: PublicKey | None) -> Told:
     return Told(one, None, f"status {answer.status}: {answer.body[:80].decode(errors='replace')}")
 
 
-def _check(message: cose.Sign1, log_key: PublicKey | None) -> None:
-    if log_key is not None:
-        cose.check(message, log_key)
+def _check(message: cose.Sign1, trusted: PublicKey | None) -> None:
+    if trusted is not None:
+        cose.check(message, trusted)
 
 
 def _subject(one: Sent) -> bytes:
@@ -160,7 +167,7 @@ def _wanted(value: object) -> str:
     return f"{kind} {shape.blob(name, 'name').hex()[:16]}"
 
 
-def _log_key(of: Authority) -> PublicKey | None:
+def log_key(of: Authority) -> PublicKey | None:
     """The log's key, where the anchors are here. Raises ConfigError."""
     path = of.folder / of.file.record.anchors
     if not of.file.record.anchors or not path.is_file():
@@ -172,10 +179,15 @@ def _parser() -> Parser:
     about = "Sends the book, and the credentials that it names, to the record."
     command = Parser(prog="gridseal-provision authority publish", description=about,
                      allow_abbrev=False)  # fmt: skip
+    add_record(command)
+    add_common(command)
+    return command
+
+
+def add_record(command: argparse.ArgumentParser) -> None:
+    """What every command takes that speaks to the record."""
     add = command.add_argument
     add("--record", metavar="URL", help="default: authority.toml's")
     add("--ca", type=Path, metavar="FILE", help="who certifies it; default: authority.toml's")
     add("--certificate", type=Path, metavar="FILE", help="our own, where the record asks for one")
     add("--certificate-key", type=Path, metavar="FILE", help="its key")
-    add_common(command)
-    return command

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from evidence import cose, enrolment, rotation, siteplan
 from evidence.code import Reason, Typ
 from evidence.config import ConfigError
-from evidence.enrolment import EPOCH_TAI, Request
+from evidence.enrolment import Request
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from evidence.siteplan import SitePlan
@@ -89,8 +89,6 @@ def weighed(of: Authority, asked: Asked, terms: Terms, now_tai: int) -> Weighed:
     now_s = BUILT_IN.utc_ns(now_tai) // NS
     register = Register(of, now_s)
     says = asked.says
-    if now_tai < EPOCH_TAI:
-        raise RefusedError("clock_unset", "the clock of this machine was never set")
     if terms.invitation is not None:
         check_scope(terms.invitation, says, asked.plan)
     if register.is_revoked(says.key):
@@ -108,8 +106,8 @@ def weighed(of: Authority, asked: Asked, terms: Terms, now_tai: int) -> Weighed:
     if says.role not in of.file.roles:
         text = f"{says.role!r} is not granted here; authority.toml: roles = {list(of.file.roles)}"
         raise RefusedError("role_not_allowed", text)
-    _check_fresh(register, says)
     _set_lineage(found, register, says, terms)
+    _check_fresh(register, says)
     _check_others(found, register, says, terms)
     return found
 
@@ -122,7 +120,9 @@ def _check_clock(found: Weighed, says: Request, terms: Terms, now_tai: int) -> N
     span = f"{size // 86_400} d" if size >= 2 * 86_400 else f"{size // 60} min"
     text = f"by its clock it was made {span} {'ahead of' if off > 0 else 'before'} this machine's"
     if abs(off) > CLOCK_MAX_NS and not terms.clock_ok:
-        mend = "if it was so long under way, or this clock is wrong: --clock-ok"
+        mend = "set its clock, and ask anew"
+        if terms.invitation is None:
+            mend = "if it was so long under way, or this clock is wrong: --clock-ok"
         raise RefusedError("clock", f"{text} time; {mend}")
     found.remarks.append(f"{text} time.")
 

@@ -54,12 +54,14 @@ def run(argv: Sequence[str], now: Now) -> int:
 
 
 def which(of: Authority, typed: str, now_s: int) -> tuple[PublicKey, str]:
-    """The key that is meant, and its gateway. Raises RefusedError."""
+    """The key that is meant, and its gateway: by a gateway's name the one that has not handed
+    over. Raises RefusedError.
+    """
     register = Register(of, now_s)
     found = {
         row.says.key: row.says.subject
         for row in of.rows
-        if typed == row.says.subject
+        if (typed == row.says.subject and register.successor(row.says.key) is None)
         or (len(typed) >= DIGITS_MIN and row.says.key.fingerprint.startswith(typed.lower()))
     }
     left = {key: subject for key, subject in found.items() if not register.is_revoked(key)}

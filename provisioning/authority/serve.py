@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,4 +53,5 @@ async def _serve(place: Path, keys: Keys, host: str, port: int, now: Now) -> Non
     handler = door.Door(place, keys, now, os.urandom)
     async with door.opened(handler, host, port, context) as address:
         Terminal().say(f"gridseal-provision authority listens on https://{address}")
+        sys.stdout.flush()  # whoever started it waits for this line
         await ended.wait()

@@ -93,11 +93,6 @@ class Register:
             if row.says.subject == subject and self.standing(row).state in (LIVE, NOT_YET)
         ]
 
-    def keys(self, subject: str) -> list[PublicKey]:
-        """The keys of a gateway that are neither revoked nor handed over, each once."""
-        found = dict.fromkeys(row.says.key for row in self.rows if row.says.subject == subject)
-        return [key for key in found if not self.is_revoked(key) and self.successor(key) is None]
-
     def asked(self, request: bytes) -> Row | None:
         """What a request was answered with."""
         return next((row for row in self.rows if row.asked and row.asked.request == request), None)

@@ -14,6 +14,7 @@ It writes nothing; provisioning.enrol.acceptance says what becomes of it.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from agent import config as agent_config
@@ -73,7 +74,7 @@ def judged(
         told = None
         if answer.anchors:
             told = anchor.read(answer.anchors.decode("utf-8", "replace"), ANCHORS)
-        authority = _authority(message, own, told, vouch)
+        authority = _authority(of.folder, message, own, told, vouch)
         cose.check(message, authority.key)
         asked = _answered(asked, answer)
         held = agent_config.held_credential(answer.credential, answer.pairs)
@@ -103,7 +104,7 @@ def _own_anchors(of: Place) -> Anchors | None:
 
 
 def _authority(
-    message: Sign1, own: Anchors | None, told: Anchors | None, vouch: Vouch
+    folder: Path, message: Sign1, own: Anchors | None, told: Anchors | None, vouch: Vouch
 ) -> anchor.Authority:
     """Who signed the answer, if the gateway or a person believes them. Raises RequestError."""
     if own is not None and own.authorities:
@@ -115,7 +116,8 @@ def _authority(
         return found
     found = told.authorities.get(message.kid) if told is not None else None
     if found is None:
-        text = "the answer does not say whose key signed it, and this gateway believes nobody yet"
+        text = "the answer does not bring the key that signed it, and this gateway believes nobody"
+        text += f" yet: put the authority's anchors.toml into {folder}"
         raise RequestError(f"{Reason.UNKNOWN_AUTHORITY.name.lower()}: {text}")
     compared = re.sub(r"[\s:.-]", "", vouch(found.key.fingerprint)).lower()
     if len(compared) < FINGERPRINT_DIGITS_MIN or re.search("[^0-9a-f]", compared):

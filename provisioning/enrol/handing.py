@@ -19,13 +19,12 @@ from provisioning.placement import Disk, PlacementError, SystemDisk
 from provisioning.source import RequestError
 from provisioning.terminal import Terminal
 
-FILE = "enrol-request.gse"
 _COLUMNS = 80  # of a terminal that does not say
 
 
 def add_options(parser: Parser) -> None:
     add = parser.add_argument
-    add("--out", type=Path, metavar="FILE", help=f"the file to carry; default DIR/{FILE}")
+    add("--out", type=Path, metavar="FILE", help=f"the file to carry; default DIR/{pending.FILE}")
     add("--qr", action="store_true", help="show it as QR codes, one after another")
     add("--png", type=Path, metavar="FILE", help="write it as QR codes in pictures")
 
@@ -52,7 +51,7 @@ def hand_over(
     """Raises RequestError, PlacementError."""
     packed = parcel.pack(made.encoded)
     name, size = made.name.hex(), len(packed)
-    path = asked.out or asked.folder / FILE
+    path = asked.out or asked.folder / pending.FILE
     _check(path)
     told: dict[str, object] = {"done": not asked.dry_run, "request": name, "bytes": size}
     told |= {"fingerprint": made.request.key.fingerprint}
@@ -65,8 +64,8 @@ def hand_over(
     carry(path, packed)
     out.say(
         f"Request {name[:16]} of {made.request.subject!r}: {size} bytes in {path}",
-        f"Device key  {made.request.key.fingerprint}",
-        "The authority compares that fingerprint with what you read out to it.",
+        "Device key, to be read out to the authority:",
+        *(f"  {line}" for line in grouped(made.request.key.fingerprint)),
     )
     if asked.png is not None:
         from provisioning.enrol import qr
@@ -79,6 +78,13 @@ def hand_over(
     out.say("When the answer is here:")
     out.say(f"  gridseal-provision enrol accept {shlex.quote(str(asked.folder))} ANSWER")
     out.object(told)
+
+
+def grouped(fingerprint: str) -> list[str]:
+    """A fingerprint as it is read out: in groups of four, half of it a line."""
+    groups = [fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4)]
+    half = len(groups) // 2
+    return [" ".join(groups[:half]), " ".join(groups[half:])]
 
 
 def carry(path: Path, packed: bytes) -> None:

@@ -43,8 +43,8 @@ def fetched(to: Link, encoded: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
         raise RequestError(f"{place}: no TLS there: {fault.reason or fault}") from fault
     except TimeoutError as fault:
         raise RequestError(f"{place}: no answer within {timeout_s:g} s; try again") from fault
-    except OSError as fault:
-        text = fault.strerror or str(fault)
+    except (OSError, UnicodeError) as fault:  # of a name that is none in IDNA
+        text = (fault.strerror if isinstance(fault, OSError) else "") or str(fault)
         raise RequestError(f"{place}: not reached: {text}; try again, or go by file") from fault
     except http.client.HTTPException as fault:
         raise RequestError(f"{place}: what answers speaks no HTTP; try again") from fault

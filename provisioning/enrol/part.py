@@ -61,11 +61,12 @@ def decode(text: str) -> bytes:
 def split(data: bytes, characters: int) -> list[str]:
     """The parts of a file, each of at most so many characters. Raises RequestError."""
     room = (characters - FRAME_CHARACTERS) // 3 * 2  # whole pairs of bytes
-    name = _name(data)
-    pieces = [data[at : at + room] for at in range(0, len(data), room)] if room > 0 else []
-    if not 1 <= len(pieces) <= PARTS_MAX:
+    count = -(-len(data) // room) if room > 0 else 0
+    if not 1 <= count <= PARTS_MAX:
         text = f"{len(data)} bytes do not fit into {PARTS_MAX} QR codes of {characters} characters"
         raise RequestError(f"{text}; hand over the file")
+    name, size = _name(data), -(-len(data) // count) + 1 & ~1  # all of a size, and even
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
     return [
         f"{MARK}/{name}/{number}/{len(pieces)}/{encode(piece)}."
         for number, piece in enumerate(pieces, 1)

@@ -17,6 +17,7 @@ from provisioning.placement import Disk, PlacementError
 from provisioning.source import RequestError
 
 NAME = "enrol-request.cbor"
+FILE = "enrol-request.gse"  # the same to carry away, where no other place was named
 _MODE = 0o644  # it tells what site.toml tells
 _BYTES_MAX = enrolment.PLAN_BYTES_MAX + (64 << 10)
 
@@ -68,8 +69,9 @@ def keep(folder: Path, pending: Pending, disk: Disk) -> None:
 def forget(folder: Path, disk: Disk) -> None:
     """It was answered. Raises PlacementError."""
     try:
-        if (folder / NAME).exists():
-            disk.remove(folder / NAME)
-            disk.sync_folder(folder)
+        for path in (folder / FILE, folder / NAME):
+            if path.exists():
+                disk.remove(path)
+        disk.sync_folder(folder)
     except OSError as fault:
         raise PlacementError(f"{folder / NAME}: {fault.strerror or fault}; remove it") from fault

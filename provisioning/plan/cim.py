@@ -110,7 +110,7 @@ class _Substation:
         made = Found(self._own.name or self._own.id)
         made.nodes = [self._node(node) for node in self._nodes.values()]
         made.pieces = [
-            Piece(one.name or one.id, self._mrid(one, "equipment"), KINDS[one.kind], joints)
+            Piece(self._called(one), self._mrid(one, "equipment"), KINDS[one.kind], joints)
             for one in self._model.of(*KINDS)
             if one.link("Equipment.EquipmentContainer") in self._here
             for joints in [tuple(self._joint(end) for end in self._ends[one.id])]
@@ -135,10 +135,19 @@ class _Substation:
 
     # --- places
 
+    def _called(self, one: Thing) -> str:
+        """A breaker is QA1 in every bay."""
+        level, bay = self._container(one.link("Equipment.EquipmentContainer"))
+        names = (level.name if level else "", bay.name if bay else "", one.name or one.id)
+        return " ".join(filter(None, names))
+
+    def _container(self, found: str) -> tuple[Thing | None, Thing | None]:
+        """Voltage level and bay."""
+        bay = self._bays.get(found)
+        return self._levels.get(bay.link("Bay.VoltageLevel") if bay else found), bay
+
     def _node(self, node: Thing) -> Node:
-        container = node.link("ConnectivityNode.ConnectivityNodeContainer")
-        bay = self._bays.get(container)
-        level = self._levels.get(bay.link("Bay.VoltageLevel") if bay else container)
+        level, bay = self._container(node.link("ConnectivityNode.ConnectivityNodeContainer"))
         name = node.name
         for terminal in self._at[node.id]:
             one = self._model.things.get(terminal.link("Terminal.ConductingEquipment"))

@@ -25,8 +25,9 @@ _DIRECTORY_BYTES_MAX = 1 << 20
 # APPNOTE.TXT of PKWARE, 4.3.16 and 4.3.15: end of the central directory, and its 64-bit locator.
 _END, _END_BYTES, _COMMENT_BYTES_MAX = b"PK\x05\x06", 22, 65535
 _LOCATOR, _LOCATOR_BYTES = b"PK\x06\x07", 20
-# What zipfile raises for an archive that is none, is damaged, encrypted, or packed otherwise.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+# What zipfile raises for an archive that is none, is damaged, encrypted, or packed otherwise (the
+# last two are a RuntimeError, or one of its kinds).
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 def pieces(path: Path, bytes_max: int) -> Iterator[bytes]:
@@ -44,16 +45,18 @@ def opened(path: Path, bytes_max: int) -> BinaryIO:
     try:
         # A pipe that nobody writes to would never open: it is looked at first.
         found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise ConfigError(str(path), "", "is no file")
-        if found.st_size > bytes_max:
-            text = f"{found.st_size} octets; at most {bytes_max}"
-            raise ConfigError(str(path), "", text)
-        return path.open("rb")
     except OSError as fault:
         raise _unreadable(path, fault) from fault
     except ValueError as fault:  # a NUL in the name
         raise ConfigError(repr(str(path)), "", f"cannot be a file: {fault}") from fault
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError(str(path), "", "is no file")
+    if found.st_size > bytes_max:
+        raise ConfigError(str(path), "", f"{found.st_size} octets; at most {bytes_max}")
+    try:
+        return path.open("rb")
+    except OSError as fault:
+        raise _unreadable(path, fault) from fault
 
 
 def is_archive(path: Path) -> bool:
@@ -94,7 +97,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Itera
         with archive.open(info) as file:
             while piece := file.read(_PIECE):
                 yield piece
-    except _BROKEN as fault:
+    except (*_BROKEN, OSError) as fault:  # OSError too: of an offset before the beginning
         raise ConfigError(name, "", f"cannot be unpacked: {fault}") from fault
 
 

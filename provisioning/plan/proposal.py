@@ -10,7 +10,7 @@ from typing import NamedTuple
 from drivers import registry
 from drivers.line import Source
 from drivers.url import Option
-from provisioning.plan.text import quoted
+from provisioning.plan.text import quoted, value
 
 NAME_MAX = 64  # of a source, as gateway.toml takes it
 
@@ -32,18 +32,10 @@ def toml(proposals: Sequence[Proposal]) -> str:
         lines += ["", *([f"# {one.says}"] if one.says.isprintable() and one.says else [])]
         lines += ["[[source]]", f"name = {quoted(one.name)}", f"scheme = {quoted(one.scheme)}"]
         lines += ["[source.options]"]
-        lines += [f"{key} = {_value(value)}" for key, value in one.options.items()]
+        lines += [f"{key} = {value(told)}" for key, told in one.options.items()]
     return "\n".join(lines) + "\n" if lines else ""
 
 
 def named(ied: str, scheme: str) -> str:
     """A source's name for what an IED sends by a scheme."""
     return f"{ied[: NAME_MAX - len(scheme) - 1]}-{scheme}"
-
-
-def _value(value: Option) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return quoted(value) if isinstance(value, str) else repr(value)

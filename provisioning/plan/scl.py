@@ -46,12 +46,17 @@ _NAME_MAX = 256
 
 
 def found(
-    root: Element, file: str, substation: str = "", ied: str = "", interface: str = "eth1"
+    root: Element,
+    file: str,
+    substation: str = "",
+    ied: str = "",
+    interface: str = "eth1",
+    beside: str = "",
 ) -> Found:
-    """One substation of a file. `interface`: of this gateway, for what is proposed. Raises
-    ConfigError.
+    """One substation of a file. `interface`: of this gateway, for what is proposed; `beside`: by
+    which path the gateway finds the file, where not by this one. Raises ConfigError.
     """
-    return _Scl(root, file).found(substation, ied, interface)
+    return _Scl(root, file).found(substation, ied, interface, beside or file)
 
 
 class _Scl:
@@ -73,7 +78,7 @@ class _Scl:
             for level, bay in _bays(section):
                 self._take_nodes(section, level, bay)
 
-    def found(self, substation: str, ied: str, interface: str) -> Found:
+    def found(self, substation: str, ied: str, interface: str, beside: str) -> Found:
         section = self._section(substation)
         own = _name(section) if section is not None else ""
         made = Found(own or ied or self._id or "Site 1")
@@ -84,7 +89,7 @@ class _Scl:
             frequencies = {node.hz for node in made.nodes}
             made.hz = frequencies.pop() if len(frequencies) == 1 else None
         for each in self._ieds(own, ied):
-            sender = Sender(self._root, each, self._file, made.hz, interface)
+            sender = Sender(self._root, each, self._file, beside, made.hz, interface)
             made.proposals += sender.proposals()
             made.notes += sender.notes
             made.devices.append(self._device(each, sender))

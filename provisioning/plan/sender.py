@@ -28,9 +28,15 @@ class Sender:
     """One IED. `address`: of its IP, as the Communication section has it."""
 
     def __init__(
-        self, root: Element, ied: Element, file: str, hz: float | None, interface: str
+        self,
+        root: Element,
+        ied: Element,
+        file: str,
+        beside: str,
+        hz: float | None,
+        interface: str,
     ) -> None:
-        self._root, self._ied, self._file = root, ied, file
+        self._root, self._ied, self._file, self._beside = root, ied, file, beside
         self._hz, self._interface = hz, interface
         self._name = ied.get("name", "")
         self.notes: list[str] = []
@@ -55,7 +61,7 @@ class Sender:
         more = f" and {len(blocks) - 4} more" if len(blocks) > 4 else ""
         options: dict[str, Option] = {
             "interface": self._interface,
-            "scl": self._file,
+            "scl": self._beside,
             "ied": self._name,
         }
         return [Proposal(named(self._name, "goose"), "goose", options, says + more)]

@@ -54,46 +54,47 @@ def checked(plan: SitePlan, text: str, file: str) -> str:
     return text
 
 
-def quoted(value: str) -> str:
+def quoted(string: str) -> str:
     """A TOML basic string."""
-    return '"' + "".join(map(_escaped, value)) + '"'
+    return '"' + "".join(map(_escaped, string)) + '"'
 
 
 def _table(header: str, place: tuple[str, ...], struct: msgspec.Struct) -> list[str]:
     lines, below = [header], []
-    for key, value in _stated(struct):
+    for key, found in _stated(struct):
         if key in _TABLES:
             path = (*place, key)
-            for item in value if isinstance(value, list) else [value]:
+            for item in found if isinstance(found, list) else [found]:
                 name = ".".join(path)
-                head = f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
+                head = f"[[{name}]]" if isinstance(found, list) else f"[{name}]"
                 below += _table(head, path, item)
         else:
-            lines.append(f"{key} = {_value(value)}")
+            lines.append(f"{key} = {value(found)}")
     return lines + below
 
 
 def _stated(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
     """Keys and values that differ from what is where nothing stands."""
     for field in msgspec.structs.fields(struct):
-        value = getattr(struct, field.name)
+        found = getattr(struct, field.name)
         default: Any = field.default
         if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
-        if field.required or value != default:
-            yield field.encode_name, value
+        if field.required or found != default:
+            yield field.encode_name, found
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, msgspec.Struct):
-        return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in _stated(value)) + " }"
-    return repr(value)
+def value(found: Any) -> str:
+    """A value on one line."""
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    if isinstance(found, str):
+        return quoted(found)
+    if isinstance(found, list | tuple):
+        return f"[{', '.join(map(value, found))}]"
+    if isinstance(found, msgspec.Struct):
+        return "{ " + ", ".join(f"{key} = {value(one)}" for key, one in _stated(found)) + " }"
+    return repr(found)
 
 
 def _escaped(sign: str) -> str:

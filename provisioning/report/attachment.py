@@ -6,7 +6,7 @@
    which stay as they are to the byte, one object takes the place of the empty one.
 3. What may stand behind the drawn pages is that update in one spelling, and nothing else: more of
    them, or another object, would change what a reader shows. The compressed bytes, in which zlib
-   may spell one content in several ways, are held by the file's second ID (14.4), a hash.
+   may spell one content in several ways, are held by the file's second ID (14.4), their hash.
 4. Whatever bytes come, a PdfError comes out, within memory bounded by a limit.
 5. Nothing that came from a device or a file stands outside the compressed streams of the pages.
 
@@ -28,7 +28,7 @@ _STARTXREF = re.compile(rb"startxref\n(\d{1,10})\n%%EOF\n\Z")
 _TRAILER = re.compile(rb"trailer\s*<<(.*?)>>\s*startxref", re.DOTALL)
 _ID = re.compile(rb"/ID\s*\[\s*<([0-9a-f]{32})>")
 _NUMBERS = tuple(re.compile(rb"/%b (\d{1,7})\b" % name) for name in (b"Info", b"Root", b"Size"))
-_EMPTY = re.compile(rb"\n(\d{1,7}) 0 obj\n<<[^>]*/Type /EmbeddedFile[^>]*>>\nstream\n")
+_EMPTY = re.compile(rb"\n(\d{1,7}) 0 obj\n<<[^>]{0,99}/Type /EmbeddedFile[^>]{0,99}>>\nstream\n")
 _UPDATE_XREF = re.compile(rb"xref\n(\d{1,7}) 1\n(\d{10}) 00000 n \n")
 
 
@@ -106,7 +106,7 @@ def _update(drawn: bytes, packed: bytes, size: int) -> bytes:
     body = b"%b 0 obj\n<< /Type /EmbeddedFile /Subtype /application#2Fjson" % number
     body += b" /Filter /FlateDecode /Length %d /Params << /Size %d >> >>\n" % (len(packed), size)
     body += b"stream\n%b\nendstream\nendobj\n" % packed
-    after = hashlib.sha256(drawn + body).hexdigest()[:32].encode()
+    after = hashlib.sha256(body).hexdigest()[:32].encode()
     table = b"xref\n%b 1\n%010d 00000 n \n" % (number, len(drawn))
     table += b"trailer\n<< /Size %b /Root %b 0 R /Info %b 0 R" % (objects, root, info)
     table += b" /Prev %b /ID [<%b><%b>] >>\n" % (end.group(1), first, after)

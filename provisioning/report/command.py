@@ -4,12 +4,15 @@
 2. What can be refused is refused before anything is measured, and a PIN is asked before too: nobody
    waits for a key that is away.
 3. With --dry-run nothing is signed, and no store is asked to.
+
+Exit 0: made, and the gateway passed. 1: made, and it did not. 2: not made.
 """
 
 import argparse
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.clock import SystemClock, leap_table
@@ -22,17 +25,21 @@ from provisioning.argument import Now, Parser, UsageError, only, whole
 from provisioning.change import Change
 from provisioning.key import asker
 from provisioning.placement import NewFile, PlacementError
+from provisioning.preflight import waiver
+from provisioning.preflight.examination import CHECKS, Asked, examine
 from provisioning.preflight.outcome import Outcome
-from provisioning.report import binding, facts, sheet, summary, waiver
+from provisioning.preflight.waiver import Waiver
+from provisioning.report import binding, checked, facts, sheet, summary
 from provisioning.report.binding import Papers
 from provisioning.report.document import Report
 from provisioning.report.facts import Standing
+from provisioning.snapshot import Snapshot
 from provisioning.terminal import Terminal
 
 PROG = "gridseal-provision report"
 # It names a site and where it stands: for its owner, and whoever that lets read it.
 MODE = 0o640
-SECONDS = 5  # of hearing the sources: a PMU at one frame a second says something five times
+SECONDS = 10  # of hearing the sources, as preflight does
 SECONDS_MAX = 600
 
 
@@ -42,21 +49,18 @@ def run(argv: Sequence[str], now: Now) -> int:
     """
     asked = only(_parser(), argv)
     out = Terminal(asked.json)
-    waivers = [waiver.read(text) for text in asked.waive]
-    seconds = whole("--seconds", asked.seconds)
-    if not 1 <= seconds <= SECONDS_MAX:
-        raise UsageError(f"--seconds {seconds}: expected 1 to {SECONDS_MAX}")
+    waivers = waiver.waivers(asked.waive, list(CHECKS))
     pdf, text = _targets(asked.out)
     stands = facts.standing(asked.folder)
-    outcomes = waiver.waived(_outcomes(asked), waivers)
+    look = _look(asked, stands, waivers)
     technician = asked.technician or out.ask("Who hands over", "--technician NAME")
     if not technician.strip():
         raise UsageError("a report names who made it: --technician NAME")
-    signer = None if asked.dry_run else uri.open_signer(stands.key, asked.folder, asker())
-    public = signer.public if signer else _public(stands, asked.folder)
+    signer = None if asked.dry_run else uri.open_signer(stands.key, stands.sketch.folder, asker())
+    public = signer.public if signer else _public(stands)
     facts.check_key(stands, public)
-    out.say(f"Hearing the sources for {seconds} s ...")
-    snapshots = asyncio.run(live.moment(stands.sketch, SystemClock(leap_table(None)), seconds))
+    out.say(f"Looking at {stands.sketch.file.gateway.name} for {look.seconds} s ...")
+    outcomes, snapshots = asyncio.run(look.seen(now))
     try:
         made = facts.report(
             stands, public, snapshots, outcomes, technician.strip(), now(), facts.installed()
@@ -72,7 +76,34 @@ def run(argv: Sequence[str], now: Now) -> int:
         out.say(f"Made {pdf} ({len(papers.pdf)} bytes) and {text}")
     out.say(*_lines(made))
     out.object(_told(made, pdf, text, papers))
-    return 0
+    return 0 if made.passed() else 1
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How the gateway is looked at. `outcomes`: of a file; None: a pre-flight is made now."""
+
+    stands: Standing
+    outcomes: list[Outcome] | None
+    waivers: Sequence[Waiver]
+    seconds: int
+    offline: bool
+    writes: bool
+    readings: Mapping[str, float]
+
+    async def seen(self, now: Now) -> tuple[list[Outcome], Sequence[Snapshot]]:
+        """Outcomes with their waivers, and what each source says. Raises UsageError,
+        ConfigError.
+        """
+        sketch = self.stands.sketch
+        leaps = sketch.file.clock.leap_seconds
+        clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
+        if self.outcomes is not None:
+            return self.outcomes, await live.moment(sketch, clock, self.seconds)
+        asked = Asked((), self.offline, self.writes, self.seconds, (), self.readings)
+        found = await examine(sketch.path(facts.GATEWAY), asked, clock, now, os.urandom)
+        outcomes = checked.whole(found.outcomes, found.left_out)
+        return checked.waived(outcomes, self.waivers), found.snapshots
 
 
 def _parser() -> Parser:
@@ -81,16 +112,36 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="the gateway's folder")
     add("--out", type=Path, metavar="FILE.pdf", required=True, help="the JSON goes beside it")
-    add("--preflight", type=Path, metavar="FILE", help="what preflight --json printed")
-    told = "who waives which check, and why; repeat"
-    add("--waive", action="append", default=[], metavar=waiver.FORM, help=told)
+    told = "what preflight --json printed; without it, a pre-flight is made now"
+    add("--preflight", type=Path, metavar="FILE", help=told)
+    told = "who takes a check as it is, and why; CHECK@SOURCE of one source; repeat"
+    add("--waive", action="append", default=[], metavar="CHECK=WHO:WHY", help=told)
+    told = "MW read elsewhere, for a pre-flight now; repeat"
+    add("--reading", action="append", default=[], metavar="SOURCE/BAY=MW", help=told)
+    told = "leave out what needs a network, for a pre-flight now"
+    add("--offline", action="store_true", help=told)
     add("--technician", metavar="NAME", default="", help="who hands over")
     add("--paper", choices=tuple(sheet.PAPERS), default="a4", help="default %(default)s")
     told = "how long the sources are heard; default %(default)s"
     add("--seconds", metavar="N", default=str(SECONDS), help=told)
-    add("--dry-run", action="store_true", help="measure and draw, but sign and write nothing")
+    add("--dry-run", action="store_true", help="look and draw, but sign and write nothing")
     add("--json", action="store_true", help="one JSON object instead of words")
     return parser
+
+
+def _look(asked: argparse.Namespace, stands: Standing, waivers: Sequence[Waiver]) -> _Look:
+    """Raises UsageError, ConfigError."""
+    seconds = whole("--seconds", asked.seconds)
+    if not 1 <= seconds <= SECONDS_MAX:
+        raise UsageError(f"--seconds {seconds}: expected 1 to {SECONDS_MAX}")
+    sources = [one.name for one in stands.sketch.sources]
+    readings = waiver.readings(asked.reading, sources)
+    outcomes: list[Outcome] | None = None
+    if asked.preflight is not None:
+        if asked.reading or asked.offline:
+            raise UsageError("--reading and --offline are for a pre-flight now: no --preflight")
+        outcomes = checked.waived(_outcomes(asked.preflight), waivers)
+    return _Look(stands, outcomes, waivers, seconds, asked.offline, not asked.dry_run, readings)
 
 
 def _targets(out: Path) -> tuple[Path, Path]:
@@ -106,17 +157,17 @@ def _targets(out: Path) -> tuple[Path, Path]:
     return out, text
 
 
-def _public(stands: Standing, folder: Path) -> PublicKey:
+def _public(stands: Standing) -> PublicKey:
     """The device key's public half, without a PIN."""
     if stands.credential is not None:
         return stands.credential.says.key
-    return uri.show(stands.key, folder, None)
+    return uri.show(stands.key, stands.sketch.folder, None)
 
 
-def _outcomes(asked: argparse.Namespace) -> list[Outcome]:
-    path: Path = asked.preflight
+def _outcomes(path: Path) -> list[Outcome]:
+    """Of a file. Raises ConfigError."""
     try:
-        return waiver.outcomes(path.read_bytes(), str(path))
+        return checked.of_file(path.read_bytes(), str(path))
     except OSError as fault:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
 

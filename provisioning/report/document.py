@@ -257,7 +257,7 @@ def decimal(value: float) -> str:
     """A measured number as a report writes it (rule 1)."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value.is_integer() and abs(value) <= WHOLE_MAX:
+    if value == int(value) and abs(value) <= WHOLE_MAX:
         return str(int(value))
     form = f".{_DECIMALS}f" if abs(value) < 1 else f".{_SIGNIFICANT}g"
     return _plain(Decimal(format(value, form)))

@@ -25,6 +25,7 @@ from evidence import anchor, cose, disclosure, instant
 from evidence import credential as claims
 from evidence.anchor import Anchors
 from evidence.code import ALG_ED25519, Flag, Typ
+from evidence.config import ConfigError
 from evidence.key import PublicKey
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
@@ -84,13 +85,20 @@ def standing(folder: Path) -> Standing:
     """What stands in a gateway's folder. Raises ConfigError."""
     sketch = agent_config.sketch(folder / GATEWAY)
     file = sketch.file
-    plan = content(sketch.path(file.gateway.plan)).encode()
     held, anchors = None, None
     if sketch.path(file.gateway.credential).exists():
         held = agent_config.read_credential(sketch.path(file.gateway.credential))
     if sketch.path(file.record.anchors).exists():
         anchors = anchor.read(content(sketch.path(file.record.anchors)), file.record.anchors)
-    return Standing(sketch, plan, held, anchors)
+    return Standing(sketch, _plan(sketch.path(file.gateway.plan)), held, anchors)
+
+
+def _plan(path: Path) -> bytes:
+    """The plan to the byte: what is hashed is the file. Raises ConfigError."""
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
 
 
 def check_key(stands: Standing, key: PublicKey) -> None:

@@ -145,7 +145,11 @@ def _identity(report: Report) -> list[tuple[str, str, str]]:
         told.append(("Credential", "NONE YET: no authority vouches for this key", BOLD))
     else:
         told += [
-            ("Credential", f"{credential.subject}, issued by {credential.issuer}", PLAIN),
+            (
+                "Credential",
+                f"{credential.subject} as {credential.role}, by {credential.issuer}",
+                PLAIN,
+            ),
             ("Valid", f"{credential.not_before} to {credential.expires}", PLAIN),
             ("Grants", _granted(report), PLAIN),
         ]

@@ -119,6 +119,15 @@ def test_devices_of_which_nobody_says_that_they_share_a_bus_are_not_compared() -
     assert bench.neighbours.report() == []
 
 
+def test_a_device_in_a_test_makes_nobody_doubted() -> None:
+    """What is injected is of another grid."""
+    bench = Bench(profiles=profiles())
+    bench.hearing.trials["pmu-1"].marks = int(Flag.TEST)
+    bench.grids["pmu-1"].off = CYCLE
+    bench.run(240)
+    assert bench.states() == ["not separable"] and not bench.tripped("pmu-0")
+
+
 def test_a_device_beyond_what_a_gateway_holds_is_not_compared() -> None:
     """Its frames are refused, and so is its word on others."""
     bench = Bench(profiles=profiles())

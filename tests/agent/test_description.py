@@ -95,6 +95,25 @@ def test_each_channel_names_its_bus_terminal_and_direction() -> None:
     assert made.channels[1].offset is None
 
 
+def test_what_is_known_of_a_transformer_is_signed_and_the_rest_is_not() -> None:
+    """Wiring and rated values are for people: a descriptor has no place for them."""
+    stated = f"""direction = "out"
+ratio = [1200, 5]
+accuracy = "5P20"
+core = "2"
+burden = "2.5 VA"
+wiring = "wye"
+rated = 1200.0
+rated_burden_va = 10.0
+correction = {{ file = "ct.csv", sha256 = "{"0f" * 32}" }}
+"""
+    made, _ = described(PLAN.replace('direction = "out"\n', stated))
+    (current,) = (one for one in made.channels if one.ratio is not None)
+    assert (current.ratio, current.accuracy, current.core) == ((1200, 5), "5P20", "2")
+    assert (current.burden, current.correction) == ("2.5 VA", b"\x0f" * 32)
+    assert b"wye" not in made.payload() and b"ct.csv" not in made.payload()
+
+
 def test_where_it_stands_is_hidden_and_can_be_told() -> None:
     made, told = described()
     survey = siteplan.read(PLAN, "site.toml").site.survey

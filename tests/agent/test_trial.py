@@ -279,6 +279,40 @@ def test_at_a_start_nobody_knows_and_everything_is_flagged(bench: Bench, fault: 
     assert not bench.flagged()
 
 
+def test_what_is_over_flags_nothing_that_comes_after_it(bench: Bench) -> None:
+    """Whatever its row says of its end, and however often the file is read."""
+    bench.declare(span_ns=100 * HOUR)
+    bench.look()
+    bench.go(SPAN_NS_MAX)
+    bench.go(10 * NS)
+    for _ in range(3):
+        bench.path.write_text(bench.path.read_text() + "\n")
+        bench.go(NS)
+        assert not bench.flagged()
+    bench.start()
+    assert not bench.flagged()
+    bench.clock.tai -= 10 * HOUR  # the row's instants lie ahead now
+    bench.start()
+    assert not bench.flagged()
+    bench.go(8 * HOUR)
+    assert not bench.flagged()
+
+
+def test_while_the_disk_takes_nothing_no_flag_goes_off(bench: Bench) -> None:
+    bench.heard(bench.now())
+    bench.declare()
+    bench.look()
+    bench.hearing.detach()
+    bench.go(HOUR)
+    bench.go(HOUR)
+    assert bench.state() == ["ending"]
+    bench.hearing.attach(begin(2))
+    bench.heard(bench.now())
+    bench.look()
+    assert [one.event for one in events(sealed(bench.hearing))] == [Event.TEST_ENDED]
+    assert not bench.flagged()
+
+
 def test_a_file_that_is_taken_away_is_a_stop(bench: Bench) -> None:
     bench.declare()
     bench.look()
@@ -318,6 +352,7 @@ def test_what_could_not_be_made_durable_is_sealed_anew_with_its_flag(bench: Benc
         ('reason = "injection"', "", "reason"),
         ("boot_ns = 100", "boot_ns = -100", "test[0].boot_ns"),
         ("[[test]]", "[[tests]]", "did you mean 'test'"),
+        ('reason = "injection"', 'reason = "a\\u001bb"', "cannot be shown"),
         ("until = ", "untl = ", "did you mean 'until'"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from evidence import (
     batch,
+    book,
     cbor,
     checkpoint,
     classification,
@@ -21,12 +22,14 @@ from evidence import (
     credential,
     descriptor,
     disclosure,
+    enrolment,
     head,
     heads,
     layout,
     observation,
     p256,
     receipt,
+    rotation,
     run,
 )
 from evidence.code import Typ
@@ -35,6 +38,8 @@ from evidence.key import PublicKey
 FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "evidence"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 READERS: dict[str, Callable[[bytes], Any]] = {
+    "answer": enrolment.read_answer,
+    "book": book.read,
     "checkpoint": checkpoint.read,
     "classification": classification.read,
     "credential": credential.read,
@@ -44,6 +49,8 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "observation": observation.read_sample,
     "receipt": receipt.read,
     "refusal": receipt.read_refusal,
+    "request": enrolment.read_request,
+    "rotation": rotation.read,
     "run": run.read,
 }
 SIGNED = tuple(name for name in NAMES if name.split("_")[0] in READERS)

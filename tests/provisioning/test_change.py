@@ -1,4 +1,4 @@
-"""A change of a gateway's folder holds whole or not at all, whenever the power goes, and is undone."""
+"""A change of a gateway's folder holds whole or not at all, whenever the power goes."""
 
 import errno
 import json

@@ -229,7 +229,7 @@ class Gateway:
         over = rotation.rotation(self.statement.name, self.device, START)
         made = Statement(cose.sign(Typ.ROTATION, over.payload(), before))
         self.authority = authority or self.authority
-        fields = {"key": self.device.public, "rotation": made.name}
+        fields: dict[str, Any] = {"key": self.device.public, "rotation": made.name}
         self._grant(replace(self.credential, **(fields | changes)))
         return made
 

@@ -1,9 +1,10 @@
 """The ranges of a receipt: marks over classes, and how many there may be."""
 
+from evidence.code import Reason
 from evidence.head import Range
 from evidence.receipt import Classed
 from record.continuity import Mark
-from record.overlay import by_range, coarse, overlaid
+from record.overlay import MARKS_MAX, by_range, coarse, overlaid
 
 
 def test_marks_lie_over_classes():
@@ -44,3 +45,14 @@ def test_ranges_of_a_receipt_belong_to_ranges_of_its_head():
     assert by_range([part(1, 50, 60), part(1, 50, 70)], [long]) == [[], [long]]
     late = Classed(1, 2, 3, 1, 89)
     assert by_range(ranges, [late]) == [[], [], [late], []]
+
+
+def test_what_an_authority_may_lift_hides_no_other_doubt():
+    """A revoked key is the least of reasons where many ranges become one."""
+    revoked, twin = (4, int(Reason.CREDENTIAL_REVOKED)), (4, int(Reason.TWIN))
+    marks = [Mark(n, n, *twin) for n in range(0, 2 * MARKS_MAX, 2)]
+    marks.append(Mark(0, 2 * MARKS_MAX, *revoked))
+    assert {row[3:] for row in overlaid((), 1, marks)} == {twin}
+    rows = [Classed(1, 2 * n, 2 * n, *(twin if n == 5 else revoked)) for n in range(2100)]
+    (row,) = coarse([rows])
+    assert row[3:] == twin

@@ -1,6 +1,7 @@
 """A gateway's folder that was just made, an authority, and the command line between them."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class Gateway:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
         self.folder, self._capsys = folder, capsys
         self.now_ns = NOW
-        monkeypatch.setattr(cli.time, "time_ns", lambda: self.now_ns)
+        monkeypatch.setattr(time, "time_ns", lambda: self.now_ns)
         self.stick = folder.parent / "stick"
         self.stick.mkdir(exist_ok=True)
 
@@ -30,7 +31,7 @@ class Gateway:
         out, err = self._capsys.readouterr()
         assert code == fails, f"{argv}: exit {code}: {out}{err}"
         assert "Traceback" not in err
-        return out + err
+        return str(out + err)
 
     def json(self, *argv: str | Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.type(*argv, "--json"))

@@ -4,6 +4,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -125,13 +126,13 @@ def test_an_answer_is_good_once_and_here_alone(
         ({"certificates": (b"\x30\x00",)}, "a certificate in the answer cannot be read"),
         ({"ca": (b"",)}, "a certificate in the answer cannot be read"),
         ({"anchors": b"\xff"}, "anchors.toml in the answer"),
-        ({"anchors": b""}, "believes nobody yet"),
+        ({"anchors": b""}, "believes nobody yet: put"),
         ({"pairs": ()}, "does not tell all that it hides"),
         ({"_root": Ed25519Key(os.urandom(32))}, "unknown_authority"),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_said_and_nothing_is_written(
-    gateway: Gateway, desk: Desk, changes: dict[str, object], expected: str
+    gateway: Gateway, desk: Desk, changes: dict[str, Any], expected: str
 ) -> None:
     gateway.new()
     answer = desk.answer(gateway.request(), **changes)

@@ -1,5 +1,5 @@
-"""A device key is rotated while the gateway measures: with real programs, a simulated PMU on TCP and
-one on a serial line, and a record. No sample is lost, and the record verifies.
+"""A device key is rotated while the gateway measures: real programs, simulated PMUs on TCP and on a
+serial line, and a record. No sample is lost, and the record verifies.
 
 1. Programs are the shipped ones, processes of their own (as in tests/scenario/test_kill).
 2. The agent is killed, not asked, so that the last run of the key before leaves pieces without a
@@ -17,7 +17,8 @@ from agent import config as agent_config
 from drivers.keystore import file as keyfile
 from drivers.keystore.uri import show
 from evidence import cose, rotation
-from evidence.code import Typ
+from evidence import run as runs
+from evidence.code import Cause, Typ
 from evidence.leap import NS
 from provisioning import cli
 from provisioning.init import AUTHORITY_KEY, DEVICE_KEY, GATEWAY, LOG_KEY
@@ -55,10 +56,10 @@ def accept(site: Site, packed: bytes) -> None:
     typed("enrol", "accept", site.site, path)
 
 
-def rotations(path: Path) -> list[cose.Sign1]:
+def logged(path: Path, typ: Typ) -> list[cose.Sign1]:
     store = open_reader(path)
     try:
-        return [cose.read(one.encoded) for one in store.entries() if one.typ == Typ.ROTATION]
+        return [cose.read(one.encoded) for one in store.entries() if one.typ == typ]
     finally:
         store.close()
 
@@ -101,7 +102,7 @@ def test_a_rotation_in_the_middle_loses_no_sample(tmp_path: Path) -> None:
         third = await site.until(lambda told: told["receipted"] > 20)
         assert third["run"] != second["run"] and third["key_fault"] == ""
         await site.end()
-        (message,) = rotations(site.site / "record.db")
+        (message,) = logged(site.site / "record.db", Typ.ROTATION)
         cose.check(message, old)
         assert rotation.read(message.payload).key == show(NEXT, site.site)
 
@@ -157,7 +158,7 @@ def test_two_rotations_with_no_run_between_them(tmp_path: Path) -> None:
         await site.seal()
         await site.until(lambda told: told["receipted"] > 20)
         await site.end()
-        assert len(rotations(site.site / "record.db")) == 2
+        assert len(logged(site.site / "record.db", Typ.ROTATION)) == 2
 
     play(work, site)
     check_whole(site)
@@ -186,6 +187,35 @@ def test_rolled_back_before_the_agent_started_it_goes_on_with_the_old_key(
     key = agent_config.load(site.site / GATEWAY).file.gateway.key
     assert key == (f"file:{DEVICE_KEY}" if undone else NEXT)
     check_whole(site)
+
+
+def test_a_disk_that_was_rolled_back_is_noticed_through_a_rotation(tmp_path: Path) -> None:
+    """The record has not heard of the next key yet: it is asked what it has of the one before."""
+    site = Site(tmp_path)
+
+    async def work() -> None:
+        await site.start()
+        await site.until(lambda told: told["receipted"] > 20)
+        assert site.agent is not None
+        site.agent.kill()
+        image = {
+            path.name: path.read_bytes() for path in site.site.glob("spool.db*") if path.is_file()
+        }
+        await site.seal()
+        await site.until(lambda told: told["receipted"] > 200)  # of this run too
+        site.agent.kill()
+        for name, content in image.items():
+            (site.site / name).write_bytes(content)
+        accept(site, rotate(site, NEXT))
+        await site.seal()
+        await site.until(lambda told: told["receipted"] > 200)
+        assert site.record is not None
+        for child in (site.agent, site.record):
+            assert await child.end(15) == 0
+
+    play(work, site)
+    found = [runs.read(one.payload) for one in logged(site.site / "record.db", Typ.RUN)]
+    assert found[-1].cause == Cause.ROLLBACK
 
 
 def test_the_old_key_alone_is_never_enough(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from evidence.plant import At, Base, Device, End, Equipment, Line
 from evidence.siteplan import Antenna, Bus, Channel, Correction, Site, SitePlan, Stream, Survey
 from provisioning.plan import text
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)
-WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+SIGNS = st.characters(codec="utf-8")
+NAMES = st.text(SIGNS, min_size=1, max_size=20)
+WORDS = st.text(SIGNS, max_size=12)
 FIGURES = st.none() | st.floats(-1e6, 1e6)
+COUNTS = st.integers(0, 8)
 SMALL = st.none() | st.floats(0.001, 1000)
 
 
@@ -28,103 +30,106 @@ def surveys():
     )
 
 
+class Drawing:
+    """Parts of one plan: mRIDs are counted, so that none is twice."""
+
+    def __init__(self, draw):
+        self.draw, self._count = draw, iter(range(1, 10_000))
+        self.names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+
+    def mrid(self):
+        return str(UUID(int=next(self._count) << 64))
+
+    def bus(self, name):
+        return Bus(
+            name,
+            self.mrid(),
+            self.draw(st.none() | st.floats(0.4, 1200)),
+            self.draw(st.none() | st.floats(15, 400)),
+            self.draw(st.sampled_from([None, "ABC", "ACB"])),
+            aliases=self.draw(st.lists(WORDS, max_size=2)),
+            offset_mm=self.draw(st.none() | st.tuples(*[st.integers(-(10**9), 10**9)] * 3)),
+        )
+
+    def line(self, name):
+        first = End(self.mrid(), self.draw(st.sampled_from(self.names)), self.draw(WORDS))
+        owner = self.draw(WORDS.filter(lambda word: not word or word != first.owner))
+        last = End(self.mrid(), self.draw(st.sampled_from(["", *self.names])), owner)
+        figures = self.draw(FIGURES), self.draw(FIGURES), self.draw(FIGURES)
+        stated = any(figure is not None for figure in figures)
+        based = st.none() | st.builds(Base, st.floats(0.1, 1e5), st.floats(0.1, 2000))
+        base = self.draw(based) if stated else None
+        length = self.draw(st.none() | st.floats(0.001, 1e4))
+        return Line(name, self.mrid(), first, last, *figures, base, length)
+
+    def channel(self, name):
+        placed = self.draw(st.booleans())
+        turns = st.integers(1, 10**9)
+        return Channel(
+            name,
+            self.draw(st.sampled_from(self.names)),
+            self.mrid() if placed else "",
+            self.draw(st.sampled_from(descriptor.PHASES)),
+            self.draw(st.sampled_from(["unknown", "in", "out"])) if placed else "unknown",
+            self.draw(st.none() | st.tuples(turns, turns)),
+            self.draw(st.sampled_from(["", "0.2S", "5P20", "0.5/3P"])),
+            self.draw(WORDS),
+            self.draw(WORDS),
+            self.draw(st.none() | st.builds(Correction, NAMES, st.just("0f" * 32))),
+            self.draw(st.sampled_from([None, "wye", "delta", "open-delta", "single"])),
+            self.draw(st.none() | st.floats(0.1, 2e6)),
+            self.draw(SMALL),
+            self.draw(st.none() | st.integers(0, 65534)),
+        )
+
+    def stream(self, source):
+        return Stream(
+            source,
+            self.draw(st.sampled_from(["", *self.names])),
+            self.draw(st.sampled_from(["direct", "concentrator"])),
+            self.draw(st.none() | st.integers(0, 3_600_000)),
+            channel=self.several(self.channel, 3),
+        )
+
+    def equipment(self, name):
+        kind = self.draw(st.sampled_from(["breaker", "transformer", "machine", "other"]))
+        count = self.draw(st.integers(0, 3))
+        buses = st.sampled_from(["", *self.names])
+        places = [At(self.mrid(), self.draw(buses)) for _ in range(count)]
+        return Equipment(name, self.mrid(), kind, places)
+
+    def device(self, name):
+        sessions = self.draw(st.none() | COUNTS)
+        return Device(name, make=self.draw(WORDS), address=self.draw(WORDS), sessions=sessions)
+
+    def several(self, make, most=2):
+        names = self.draw(st.lists(NAMES, max_size=most, unique=True))
+        return [make(name) for name in names]
+
+    def site(self):
+        delay, splitter = st.none() | st.integers(0, 100_000), st.none() | st.booleans() | WORDS
+        return Site(
+            self.draw(WORDS),
+            self.draw(st.none() | st.floats(15, 400)),
+            self.draw(st.sampled_from([None, "ABC", "ACB"])),
+            self.draw(st.none() | surveys()),
+            self.draw(st.none() | st.builds(Antenna, delay, splitter)),
+        )
+
+
 @st.composite
 def plans(draw):
-    """Any plan that the reader takes: mRIDs are counted, so that none is twice."""
-    count = iter(range(1, 10_000))
-
-    def mrid():
-        return str(UUID(int=next(count) << 64))
-
-    def some(least, most):
-        return range(draw(st.integers(least, most)))
-
-    names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
-    buses = [
-        Bus(
-            name,
-            mrid(),
-            draw(st.none() | st.floats(0.4, 1200)),
-            draw(st.none() | st.floats(15, 400)),
-            draw(st.sampled_from([None, "ABC", "ACB"])),
-            aliases=draw(st.lists(WORDS, max_size=2)),
-            offset_mm=draw(st.none() | st.tuples(*[st.integers(-(10**9), 10**9)] * 3)),
-        )
-        for name in names
-    ]
-
-    def end(known=True):
-        return End(mrid(), draw(st.sampled_from(names if known else ["", *names])), draw(WORDS))
-
-    def lines():
-        found = []
-        for name in draw(st.lists(NAMES, max_size=2, unique=True)):
-            first, last = end(), end(known=False)
-            if first.owner == last.owner:
-                last = End(last.terminal, last.bus)
-            figures = [draw(FIGURES) for _ in range(3)]
-            base = None
-            if any(figure is not None for figure in figures):
-                base = draw(st.none() | st.builds(Base, st.floats(0.1, 1e5), st.floats(0.1, 2000)))
-            length = draw(st.none() | st.floats(0.001, 1e4))
-            found.append(Line(name, mrid(), first, last, *figures, base, length))
-        return found
-
-    def channels():
-        for name in draw(st.lists(NAMES, max_size=3, unique=True)):
-            bus = draw(st.sampled_from(names))
-            placed = draw(st.booleans())
-            yield Channel(
-                name,
-                bus,
-                mrid() if placed else "",
-                draw(st.sampled_from(descriptor.PHASES)),
-                draw(st.sampled_from(["unknown", "in", "out"])) if placed else "unknown",
-                draw(st.none() | st.tuples(st.integers(1, 10**9), st.integers(1, 10**9))),
-                draw(st.sampled_from(["", "0.2S", "5P20", "0.5/3P"])),
-                draw(WORDS),
-                draw(WORDS),
-                draw(st.none() | st.builds(Correction, NAMES, st.just("0f" * 32))),
-                draw(st.sampled_from([None, "wye", "delta", "open-delta", "single"])),
-                draw(st.none() | st.floats(0.1, 2e6)),
-                draw(SMALL),
-                draw(st.none() | st.integers(0, 65534)),
-            )
-
-    streams = [
-        Stream(
-            source,
-            draw(st.sampled_from(["", *names])),
-            draw(st.sampled_from(["direct", "concentrator"])),
-            draw(st.none() | st.integers(0, 3_600_000)),
-            channel=list(channels()),
-        )
-        for source in draw(st.lists(NAMES, max_size=2, unique=True))
-    ]
-    splitter = draw(st.none() | st.booleans() | WORDS)
-    site = Site(
-        draw(WORDS),
-        draw(st.none() | st.floats(15, 400)),
-        draw(st.sampled_from([None, "ABC", "ACB"])),
-        draw(st.none() | surveys()),
-        draw(st.none() | st.builds(Antenna, st.none() | st.integers(0, 100_000))),
+    """Any plan that the reader takes."""
+    parts = Drawing(draw)
+    return SitePlan(
+        parts.site(),
+        [parts.bus(name) for name in parts.names],
+        parts.several(parts.stream),
+        parts.several(parts.line),
+        parts.several(parts.line),
+        parts.several(parts.equipment),
+        parts.several(parts.device),
     )
-    if site.antenna is not None:
-        site = Site(site.name, antenna=Antenna(splitter=splitter))
-    equipment = [
-        Equipment(
-            draw(NAMES),
-            mrid(),
-            draw(st.sampled_from(["breaker", "transformer", "machine", "other"])),
-            [At(mrid(), draw(st.sampled_from(["", *names]))) for _ in some(0, 3)],
-        )
-        for _ in some(0, 2)
-    ]
-    devices = [
-        Device(name, "", *(draw(WORDS) for _ in range(5)), draw(st.none() | st.integers(0, 8)))
-        for name in draw(st.lists(NAMES, max_size=2, unique=True))
-    ]
-    return SitePlan(site, buses, streams, lines(), lines(), equipment, devices)
 
 
 @given(plans())

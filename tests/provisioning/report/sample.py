@@ -29,7 +29,7 @@ from provisioning.report.document import (
 KEY = Ed25519Key(b"a device's key, for tests alone ")
 TAI = 1_795_392_037_000_000_000
 UTC = "2026-11-23T00:00:00Z"
-LONG = "A name that goes on and on " * 9 + "and ends here"
+LONG = " ".join(f"w{at:02}" for at in range(64))  # 255 characters
 UGLY = "\u202eevil\u202c <b>&amp;</b> \x1b[31m\x07 \u05e9\u05dc\u05d5\u05dd"
 TURNS = (("A", 0), ("B", -120), ("C", 120))
 CHANNELS = [
@@ -100,9 +100,9 @@ def report(
 
 def ugly(sources: int = 40, checks: int = 200, phasors: int = 12) -> Report:
     """Large, with names of 256 characters, markup, control characters, right to left."""
-    name = (UGLY + LONG)[:256]
+    name = f"{UGLY} {LONG}"[:256]
     some = [
-        phasor(f"{'VVVIII'[at % 6]}{name[:250]}{at}", "ABC"[at % 3], 1000.5 + at, -120 * at)
+        phasor(f"{'VVVIII'[at % 6]}{name[:250]} {at}", "ABC"[at % 3], 1000.5 + at, -120 * at)
         for at in range(phasors)
     ]
     words = list(Word)

@@ -147,16 +147,18 @@ def hidden(name: str, value: bytes) -> bytes:
 
 AUTHORITY, LOG = Key("authority"), Key("log")
 DEVICE, RUN, RUN_BEFORE = Key("device"), Key("run"), Key("run before")
+DEVICE_BEFORE = Key("device before")
 BUSES = [seeded("bus 1", 16), seeded("bus 2", 16)]
 SITE = hidden("site", b"Substation North")
 POSITION = hidden("position", b"a position")
 SURVEY, ANTENNA = hidden("survey", b"RTK"), hidden("antenna", b"a cable")
-ROTATION = hashlib.sha256(b"the rotation of a key").digest()
 NAMES, OFFSET = hidden("names", b"North 345, an EIC"), hidden("offset", b"east of it")
 TERMINALS = [[seeded("terminal", 16), BUSES[0], -1], [seeded("terminal 2", 16), BUSES[1], 0]]
 
 
-def credential(device: Key, position: bytes | None, role: int) -> Vector:
+def credential(
+    device: Key, position: bytes | None, role: int, rotation: bytes | None = None
+) -> Vector:
     cose_key: dict[int, Any] = {1: 1, -1: 6, -2: device.raw}
     if device.alg == -9:
         cose_key = {1: 2, -1: 1, -2: device.raw[:32], -3: device.raw[32:]}
@@ -174,7 +176,7 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
         -65541: [],
         -65542: SURVEY if position else None,
         -65543: ANTENNA if position else None,
-        -65544: ROTATION if position else None,
+        -65544: rotation,
     }
     if position:
         claims[-65540] = [[BUSES[0], NAMES, OFFSET], [BUSES[1], None, None]]
@@ -200,6 +202,77 @@ def credential(device: Key, position: bytes | None, role: int) -> Vector:
         row = dict(zip(("terminal", "node", "direction"), values, strict=True))
         fields["terminals"].append(row)
     return statement("credential", AUTHORITY, 65301, claims, fields)
+
+
+def rotation(before: Key, key: Key, name: bytes) -> Vector:
+    """A device key that hands over to the next, from the credential of this name."""
+    asked = b"gridseal/1 rotation" + cbor([name, key.alg, key.raw])
+    fields = {
+        "credential": name,
+        "key": {"alg": key.alg, "raw": key.raw},
+        "tai": T0,
+        "possession": key.sign(asked),
+    }
+    payload = [1, name, [key.alg, key.raw], T0, fields["possession"]]
+    return statement("rotation", before, 65311, payload, fields)
+
+
+def request(key: Key, full: bool, credential_name: bytes, over: bytes) -> Vector:
+    """What a device asks: for its first credential, or for that of its next key."""
+    fields: Vector = {
+        "challenge": seeded("challenge", 16),
+        "subject": "gw-1",
+        "role": "gateway" if full else "bench",
+        "key": {"alg": key.alg, "raw": key.raw},
+        "plan": b'[site]\nname = "North"\n',
+        "tls": seeded("PKCS 10", 60) if full else None,
+        "credential": credential_name if full else None,
+        "rotation": over if full else None,
+        "tai": T0,
+        "software": "gridseal 0.1.0",
+    }
+    payload = [1, *fields.values()]
+    payload[3] = ["gateway", "bench"].index(fields["role"])
+    payload[4] = [key.alg, key.raw]
+    return statement("request", key, 65310, payload, fields)
+
+
+def answer(asked: Vector, granted: Vector, full: bool) -> Vector:
+    """What the authority answers: with certificates, or without."""
+    pairs = [[seeded("salt site", 16), b"Substation North"]]
+    fields: Vector = {
+        "request": sha256(asked["payload"]),
+        "credential": granted["encoded"],
+        "pairs": pairs if full else [],
+        "certificates": [seeded("certificate", 40), seeded("its issuer", 40)] if full else [],
+        "ca": [seeded("ca", 40)] if full else [],
+        "anchors": b'[log]\nname = "log"\n',
+        "url": "https://record.example:8443" if full else "",
+    }
+    return statement("answer", AUTHORITY, 65312, [1, *fields.values()], fields)
+
+
+def books(granted: bytes, before: bytes, asked: bytes, run_name: bytes) -> dict[str, Vector]:
+    """A book of one entry of each act, one after the other."""
+    fingerprint = sha256(DEVICE.raw)
+    acts: list[tuple[str, Vector]] = [
+        ("opened", {"root": {"alg": AUTHORITY.alg, "raw": AUTHORITY.raw}}),
+        ("issued", {"credential": granted, "before": before, "request": asked}),
+        ("issued_first", {"credential": before, "before": None, "request": None}),
+        ("revoked", {"key": fingerprint, "why": 1, "text": "a laptop is gone"}),
+        ("vouched", {"run": run_name, "number": 25_919, "head": seeded("head"), "text": "seen"}),
+    ]
+    made: dict[str, Vector] = {}
+    previous = ZERO
+    for number, (act, what) in enumerate(acts):
+        number_of = ["opened", "issued", "revoked", "vouched"].index(act.split("_")[0]) + 1
+        fields = {"issuer": "Utility A", "number": number, "previous": previous, "tai": T0}
+        row = [AUTHORITY.alg, AUTHORITY.raw] if number == 0 else list(what.values())
+        payload = [1, *fields.values(), number_of, row]
+        entry = statement("book", AUTHORITY, 65313, payload, fields | {"what": what})
+        made[f"book_{act}"] = entry
+        previous = sha256(entry["payload"])
+    return made
 
 
 def run(device: Key, key: Key, name: bytes, first: bool) -> Vector:
@@ -447,11 +520,12 @@ def disclosure() -> Vector:
 
 
 def export(made: dict[str, Vector], run_name: bytes) -> Vector:
-    """An export of a batch with its receipt, one without a body, what no head covers, and what was
-    passed over; one of its statements is left without what it hides."""
-    names = ("credential_ed25519", "run_ed25519", "descriptor_full")
+    """An export of a device's second key: a batch with its receipt, one without a body, what no
+    head covers, and what was passed over; one of its statements is left without what it hides."""
+    names = ["credential_first", "rotation_ed25519", "credential_ed25519"]
+    names += ["run_ed25519", "descriptor_full"]
     items: list[Any] = [[1, made[name]["encoded"], []] for name in names]
-    items[2][2] = None
+    items[4][2] = None
     one, receipt_of = made["batch_one_range"], made["receipt"]["encoded"]
     items.append([2, one["head"], receipt_of, b"".join(one["observations"])])
     items += [[2, made["head_two_runs"]["encoded"], None, None], [4, run_name, 1, None]]
@@ -506,9 +580,13 @@ def handover() -> Vector:
 def vectors(python: str | None) -> dict[str, Vector]:
     """Every vector by name; those with a P-256 key only where `python` has `cryptography`."""
     made = {
-        "credential_ed25519": credential(DEVICE, POSITION, 0),
+        "credential_first": credential(DEVICE_BEFORE, POSITION, 0),
         "credential_bench": credential(DEVICE, None, 1),
     }
+    first = sha256(made["credential_first"]["payload"])
+    made["rotation_ed25519"] = rotation(DEVICE_BEFORE, DEVICE, first)
+    over = sha256(made["rotation_ed25519"]["payload"])
+    made["credential_ed25519"] = credential(DEVICE, POSITION, 0, over)
     acts_under = sha256(made["credential_ed25519"]["payload"])
     made["run_ed25519"] = run(DEVICE, RUN, acts_under, first=True)
     made["run_continues"] = run(DEVICE, RUN, acts_under, first=False)
@@ -526,11 +604,19 @@ def vectors(python: str | None) -> dict[str, Vector]:
     made["receipt_classed"] = receipt(made["head_two_runs"]["encoded"], worse)
     made |= {"refusal": refusal(), "disclosure": disclosure()}
     made |= {"checkpoint": checkpoint(), "classification": classification(), "heads": heads()}
+    made["request_first"] = request(DEVICE_BEFORE, False, first, b"")
+    made["request_next"] = request(DEVICE, True, first, made["rotation_ed25519"]["encoded"])
+    made["answer"] = answer(made["request_next"], made["credential_ed25519"], True)
+    made["answer_offline"] = answer(made["request_first"], made["credential_first"], False)
+    asked = sha256(made["request_next"]["payload"])
+    made |= books(acts_under, first, asked, run_name)
     made["export"] = export(made, run_name)
     made["handover"] = handover()
     if python is not None:
         device = OracleKey("device p256", python)
-        made["credential_esp256"] = credential(device, POSITION, 0)
+        made["rotation_esp256"] = rotation(DEVICE_BEFORE, device, first)
+        over = sha256(made["rotation_esp256"]["payload"])
+        made["credential_esp256"] = credential(device, POSITION, 0, over)
         acts_under = sha256(made["credential_esp256"]["payload"])
         made["run_esp256"] = run(device, RUN, acts_under, first=True)
     return made

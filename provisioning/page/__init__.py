@@ -1,0 +1,1 @@
+"""`gridseal-provision serve`: the page for phone or laptop."""

@@ -1,0 +1,45 @@
+"""What the last pre-flight found, as it stands in the gateway's folder: `preflight.json`, in the
+form that `gridseal-provision preflight --json` prints, with whoever waived what.
+
+1. It is replaced whole by the next pre-flight: what was waived of the one before is to be waived
+   again, for it may be another fault.
+2. A file that is none of ours counts as none.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evidence.config import ConfigError
+from provisioning.change import write_over
+from provisioning.placement import PlacementError, SystemDisk
+from provisioning.preflight.outcome import Outcome, Word
+from provisioning.report import checked
+
+FILE = "preflight.json"
+_MODE = 0o644
+_BYTES_MAX = 1 << 22
+
+
+def outcomes(folder: Path) -> list[Outcome]:
+    """Those of the last pre-flight, what was left out among them; none where there was none."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            return checked.of_file(file.read(_BYTES_MAX), FILE)
+    except (OSError, ConfigError):
+        return []
+
+
+def keep(folder: Path, found: Sequence[Outcome], left_out: Mapping[str, str], now_ns: int) -> None:
+    """In place of the one before. `left_out`: check to option. Raises PlacementError."""
+    told = {"outcomes": [one.told() for one in found], "left_out": left_out, "utc_ns": now_ns}
+    try:
+        write_over(folder / FILE, json.dumps(told).encode(), _MODE, SystemDisk())
+    except OSError as fault:
+        raise PlacementError(f"{fault.filename or folder}: {fault.strerror or fault}") from fault
+
+
+def counted(found: Sequence[Outcome]) -> list[str]:
+    """How many of each word, what is to be acted on first."""
+    words = [one.word for one in found]
+    return [f"{words.count(word)} {word}" for word in reversed(Word) if word in words]

@@ -1,0 +1,49 @@
+"""HTML as it is put together: elements whose text is escaped, so that nothing that a device, a file
+or a person said is read as markup.
+
+1. Only what `tag` and `joined` made is Html; every other text is escaped where it enters.
+2. No element has an inline script, an inline style or a handler: the page's policy forbids them.
+
+It knows no page.
+"""
+
+import html
+
+VOID = frozenset({"br", "img", "input", "link", "meta"})  # HTML, 13.1.2: no end tag
+Value = str | int | float | bool | None
+
+
+class Html(str):
+    """Text that is HTML already: made by `tag` and `joined` alone."""
+
+    __slots__ = ()
+
+
+Child = Html | str | None
+
+
+def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
+    """One element. In an attribute's name `_` is `-`, and a last one is dropped (`for_`); True is
+    an attribute without a value, False and None are none.
+    """
+    told = "".join(_attribute(key, value) for key, value in attributes.items())
+    end = "" if name in VOID else f"{joined(*children)}</{name}>"
+    return Html(f"<{name}{told}>{end}")
+
+
+def joined(*children: Child) -> Html:
+    """Several, one after the other."""
+    return Html("".join(map(_escaped, children)))
+
+
+def _escaped(child: Child) -> str:
+    if child is None:
+        return ""
+    return child if isinstance(child, Html) else html.escape(child)
+
+
+def _attribute(key: str, value: Value) -> str:
+    if value is None or value is False:
+        return ""
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
