@@ -157,13 +157,14 @@ class Trial:
     """Tests of one source, as its lanes lay them over what is sealed."""
 
     __slots__ = (
-        *("deadline_ns", "declared", "end", "ended_ns", "marks", "off_ns", "on", "on_ns", "over"),
-        *("spans", "told", "why"),
+        *("deadline_ns", "declared", "end", "ended_ns", "last", "marks", "off_ns", "on", "on_ns"),
+        *("over", "spans", "told", "why"),
     )
 
     def __init__(self) -> None:
         self.marks = 0  # laid over each sample now
         self.spans: deque[tuple[int, int]] = deque(maxlen=SPANS_MAX)  # that are over, ns TAI
+        self.last = -1  # the latest end of any
         self.declared: Declared | None = None  # while the flag is on
         self.on = self.on_ns = 0  # since when: ns TAI, and of the time since boot
         self.deadline_ns = 0
@@ -175,9 +176,14 @@ class Trial:
 
     def lay(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """The same frames; those measured within a test that is over carry the flag."""
-        if not self.spans:
+        if not self.spans or all(one.tai > self.last for one in frames):
             return frames
         return [self._laid(one) for one in frames]
+
+    def add(self, span: tuple[int, int]) -> None:
+        """One that is over."""
+        self.spans.append(span)
+        self.last = max(self.last, span[1])
 
     def _laid(self, frame: Frame) -> Frame:
         within = any(first <= frame.tai <= last for first, last in self.spans)
@@ -310,7 +316,7 @@ class Trials:
                 trial.over.add(one.name)
                 span = one.span(now, self._boot, now_ns)
                 if now - span[1] < KEPT_NS:
-                    trial.spans.append(span)
+                    trial.add(span)
         for source, trial in self._trials.items():
             trial.over &= {one.name for one in declared if one.row.source == source}
             wanted = standing.get(source)
@@ -351,7 +357,7 @@ class Trials:
             self._streams.notice((source, lane.key), noticed)
         # Back from its end by the time that passed: the wall clock may have been set meanwhile.
         first = min(trial.on, declared.since, end - (trial.ended_ns - trial.on_ns))
-        trial.spans.append((first, end))
+        trial.add((first, end))
         trial.over.add(declared.name)
         trial.marks, trial.declared, trial.end, trial.off_ns = 0, None, None, 0
         trial.told = set()

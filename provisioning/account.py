@@ -15,7 +15,7 @@ import os
 import platform
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,8 +43,9 @@ LOG_LINES = 2000
 PACKAGES_MAX = 500
 # Of the folder: whether they are there, and never what is in them.
 FILES = (
-    *(GATEWAY, "site.toml", "credential.cbor", "anchors.toml", "ca.pem", "tls.pem"),
-    *("device.key", "tls.key", "authority.key", "log.key", "enrol-request.cbor", "test-mode.toml"),
+    *(GATEWAY, "site.toml", "credential.cbor", "anchors.toml", "ca.pem", "tls.pem", "tls.key"),
+    *("device.key", "authority.key", "log.key", "enrol-request.cbor", "enrol-request.gse"),
+    "test-mode.toml",
 )
 # Of the agent's account: counts and states. What is not here is not told.
 COUNTS = (
@@ -54,6 +55,12 @@ COUNTS = (
     *("unkept", "given_up", "in_memory", "faults", "bugs", "tree_size", "disk_low", "latency_ms"),
 )
 WORDS = ("record", "spool_fault", "key_fault", "tests_fault")  # free text
+_PLANT = ("line", "tie", "equipment", "device")
+_BUS = ("mrid", "nominal_kv", "nominal_hz", "rotation")
+_CHANNEL = (
+    *("terminal", "phase", "direction", "ratio", "accuracy", "core", "burden", "wiring", "rated"),
+    *("rated_burden_va", "idcode"),
+)
 # A line of the agent's log, as agent.cli has them; what a journal puts before it is cut off.
 _OURS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ gridseal\.\w+: .*")
 _SOURCE = ("state", "heard", "sealed", "opened", "last_tai", "faults")
@@ -110,6 +117,9 @@ def _hidden(file: GatewayFile | None, plan: SitePlan | None) -> dict[str, str]:
     for number, bus in enumerate(plan.bus, 1):
         others = (bus.eic, *bus.aliases, "" if bus.psse is None else str(bus.psse))
         found |= {name: f"bus {number}" for name in (bus.name, *others) if name}
+    several: Mapping[str, Sequence[Any]] = {key: getattr(plan, key) for key in _PLANT}
+    for kind, ones in several.items():
+        found |= {one.name: f"{kind} {number}" for number, one in enumerate(ones, 1)}
     for stream in plan.stream:
         named = enumerate((channel.name for channel in stream.channel), 1)
         found |= {name: f"channel {number}" for number, name in named}
@@ -149,6 +159,7 @@ def gateway(of: Case) -> dict[str, Any]:
             "plan": section.plan,
             "credential": section.credential,
             "key": mask.key_uri(section.key),
+            "key_before": [mask.key_uri(one) for one in section.key_before],
         },
         "record": {
             key: mask.secretless(getattr(record, key))
@@ -194,6 +205,8 @@ def plan(of: Case) -> dict[str, Any]:
     if of.places:
         buses = {name: name for name in buses}
     told: dict[str, Any] = {
+        **_plain(found.site, "nominal_hz", "rotation"),
+        **{key: len(getattr(found, key)) for key in _PLANT},
         "survey": found.site.survey is not None,
         "antenna": found.site.antenna is not None,
         "bus": [_bus(bus, buses, of.places) for bus in found.bus],
@@ -207,7 +220,7 @@ def plan(of: Case) -> dict[str, Any]:
 
 
 def _bus(bus: Bus, names: Mapping[str, str], places: bool) -> dict[str, Any]:
-    told = {"name": names[bus.name], "mrid": bus.mrid}
+    told = {"name": names[bus.name], **_plain(bus, *_BUS)}
     more = ("psse", "eic", "aliases", "offset_mm") if places else ()
     return told | _plain(bus, *more)
 
@@ -230,7 +243,7 @@ def _channel(at: int, one: Channel, buses: Mapping[str, str], places: bool) -> d
     return {
         "name": one.name if places else f"channel {at}",
         "bus": buses.get(one.bus, ""),
-        **_plain(one, "terminal", "phase", "direction", "ratio", "accuracy", "core", "burden"),
+        **_plain(one, *_CHANNEL),
     }
 
 
@@ -280,28 +293,31 @@ def agent(of: Case) -> dict[str, Any]:
         said = status.ask(of.spool)
     except (OSError, ValueError) as fault:
         return {"fault": of.mask.text(f"no agent answers: {fault}")}
-    names = of.names
     told: dict[str, Any] = {key: said[key] for key in COUNTS if key in said}
     told |= {key: of.mask.text(str(said.get(key, ""))) for key in WORDS}
-    told["sources"] = {
-        names.get(name, "clock"): _of(one, _SOURCE) | {"text": of.mask.text(one["text"])}
-        for name, one in said["sources"].items()
+    told["sources"] = _by_source(of, said, "sources", (*_SOURCE, "text"))
+    told["receivers"] = _by_source(of, said, "receivers", _RECEIVER)
+    time = _table(said.get("time"))
+    told["time"] = _words(of, time, _TIME) | {
+        "sources": [_words(of, one, _TIME_SOURCE) for one in _rows(time.get("sources"))]
     }
-    told["receivers"] = {
-        names.get(name, "clock"): _of(one, _RECEIVER)
-        for name, one in said.get("receivers", {}).items()
-    }
-    time = said.get("time", {})
-    told["time"] = _words(of, _of(time, _TIME)) | {
-        "sources": [_words(of, _of(one, _TIME_SOURCE)) for one in time.get("sources", ())]
-    }
-    told["place"] = {"state": said.get("place", {}).get("state")}
-    told["checks"] = [_words(of, _of(one, _CHECK)) for one in said.get("checks", ())]
-    told["tests"] = [_words(of, _of(one, _TEST)) for one in said.get("tests", ())]
+    told["place"] = {"state": _table(said.get("place")).get("state")}
+    told["checks"] = [_words(of, one, _CHECK) for one in _rows(said.get("checks"))]
+    told["tests"] = [_words(of, one, _TEST) for one in _rows(said.get("tests"))]
     if of.places:
         told["place"] = said.get("place")
         told["checks"] = said.get("checks")
     return told
+
+
+def _by_source(
+    of: Case, said: Mapping[str, Any], key: str, wanted: tuple[str, ...]
+) -> dict[str, Any]:
+    names = of.names
+    return {
+        names.get(name, "clock"): _words(of, _table(one), wanted)
+        for name, one in _table(said.get(key)).items()
+    }
 
 
 def spool(of: Case) -> dict[str, Any]:
@@ -362,10 +378,16 @@ def _plain(of: Any, *keys: str) -> dict[str, Any]:
     return {key: msgspec.to_builtins(getattr(of, key)) for key in keys}
 
 
-def _of(account: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: account[key] for key in keys if key in account}
+def _table(found: Any) -> Mapping[str, Any]:
+    """Of what an agent said; empty where it is none: another version may answer."""
+    return found if isinstance(found, dict) else {}
 
 
-def _words(of: Case, told: Mapping[str, Any]) -> dict[str, Any]:
-    """With the text among it masked."""
-    return {key: of.mask.text(one) if isinstance(one, str) else one for key, one in told.items()}
+def _rows(found: Any) -> list[Mapping[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _words(of: Case, told: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Those of it, the text among it masked."""
+    kept = {key: told[key] for key in keys if key in told}
+    return {key: of.mask.text(one) if isinstance(one, str) else one for key, one in kept.items()}

@@ -7,8 +7,9 @@
    files.
 3. Private keys are made here, written once, and neither printed nor returned.
 
-It makes no TLS certificates: gateway and record of one init share a machine. What the credential
-says is provisioning.grant's.
+The folder is an authority's too (provisioning.authority), until its files are moved to a desk. It
+makes no TLS certificates: gateway and record of one init share a machine. What the credential says
+is provisioning.grant's.
 """
 
 import ipaddress

@@ -62,6 +62,14 @@ class Ear:
             return
         self._marks.append((latest.heard.tai, self.stream.measured))
 
+    def unanswered(self) -> str:
+        """What it was asked and never said, in words."""
+        stream = self.stream
+        if stream.measured or not stream.unanswered:
+            return ""
+        why = f" ({stream.unsaid})" if stream.unsaid else ""
+        return f"{stream.unanswered} times asked, and not answered{why}"
+
     def rate(self) -> float | None:
         """Frames a second, as they arrived of late; to be called once a look."""
         self._mark()
@@ -112,7 +120,8 @@ class Live:
             for ear in heard:
                 faults = of_line + ear.stream.faults
                 rate, frames = ear.rate(), ear.stream.measured
-                told = line._replace(heard_rate=rate, frames=frames, faults=faults)
+                trouble = line.trouble or ear.unanswered()
+                told = line._replace(heard_rate=rate, frames=frames, faults=faults, trouble=trouble)
                 found.extend(look.snapshots(told, ear.stream, self._plan))
             if not heard:
                 found.append(look.nothing(line._replace(faults=of_line)))

@@ -43,6 +43,7 @@ LOCK_S = 5.0  # for another command to let go of the file
 PART = ".gridseal-part"
 CLOCK = Linux()  # counts from the boot, and waits
 MODE = 0o644  # the agent may run as somebody else; there is no secret in it
+_TOLD = {"source", "since", "state", "from_utc"}  # of each test, at least
 _SPAN = re.compile(r"(\d{1,5})(h|min|m|s)", re.ASCII)
 _UNITS = {"h": 3600, "min": 60, "m": 60, "s": 1}
 _TABLE = "[[test]]\n"
@@ -192,8 +193,11 @@ def _told(spool: Path) -> tuple[dict[str, Any] | None, str]:
         return None, f"no agent runs on {spool}"
     except (OSError, ValueError) as fault:
         return None, f"the agent on {spool} does not answer: {fault}"
-    if not isinstance(told.get("tests"), list) or "tests_fault" not in told:
+    tests = told.get("tests")
+    if not isinstance(tests, list) or not isinstance(told.get("tests_fault"), str):
         return None, "the agent that runs is older than this command, and knows of no tests"
+    if not all(isinstance(one, dict) and one.keys() >= _TOLD for one in tests):
+        return None, "the agent that runs is of another version, and its words are not understood"
     return told, ""
 
 

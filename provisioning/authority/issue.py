@@ -76,8 +76,10 @@ def run(argv: list[str], now: Now) -> int:
     with folder.writing(asked.authority, keys.root, tai(now())) as authority:
         row = answered(authority, found, terms, keys, (now() // NS, days), os.urandom)
     outfile.write(asked.out, parcel.pack(row.answer or b""))
-    out.say("", f"Made {asked.out}: bring it to the gateway, and type there:")
-    out.say(f"  gridseal-provision enrol accept {asked.out.name}")
+    out.say("", "Root key of this authority, to be read out to the gateway:")
+    out.say(*grouped(keys.root.public.fingerprint), "")
+    out.say(f"Made {asked.out}: bring it to the gateway, and type there:")
+    out.say(f"  gridseal-provision enrol accept DIR {asked.out.name}")
     out.object(told | {"done": True, "credential": row.name.hex(), "out": str(asked.out)})
     return 0
 
@@ -193,14 +195,18 @@ def words(asked: Asked, weighed: Weighed, days: int) -> list[str]:
     else:
         text.append("It is the first of this key.")
     text += [f"Mind         {remark}" for remark in weighed.remarks]
-    mark = says.key.fingerprint
     return [
         *text,
         f"Valid        {days} days",
         "",
         f"Device key   {algorithm}; compare by telephone with what stands at the gateway:",
-        *(f"  {' '.join(mark[at + n : at + n + 4] for n in range(0, 32, 4))}" for at in (0, 32)),
+        *grouped(says.key.fingerprint),
     ]
+
+
+def grouped(mark: str) -> list[str]:
+    """A fingerprint to be read out: two lines of groups of four."""
+    return [f"  {' '.join(mark[at + n : at + n + 4] for n in range(0, 32, 4))}" for at in (0, 32)]
 
 
 def _told(asked: Asked, weighed: Weighed, days: int) -> dict[str, object]:

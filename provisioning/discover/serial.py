@@ -13,13 +13,12 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from drivers import asks
 from drivers.c37118 import splitter as c37118
 from drivers.c37118.frame import parse_header
 from drivers.gnss import splitter as gnss
-from drivers.gnss import ubx
 from drivers.gnss.check import UBX_SYNC
 from drivers.gnss.check import ubx as ubx_message
 from drivers.ieee1344 import splitter as ieee1344
@@ -29,6 +28,9 @@ from drivers.serial.line import SerialPort, open_line
 from drivers.serial.option import Parity, SerialLine
 from provisioning.discover import pmu
 from provisioning.discover.finding import Finding, Found, SearchError, short, url_of
+
+if TYPE_CHECKING:
+    from drivers.gnss.ubx import Version
 
 PORTS_MAX = 64
 # Speed and parity, the likeliest first: PMUs have 115,200 or 57,600, u-blox receivers 38,400, other
@@ -60,7 +62,7 @@ class Ear:
         self.good: Counter[str] = Counter()  # by protocol
         self.idcodes: Counter[int] = Counter()  # of C37.118
         self.talkers: Counter[str] = Counter()  # of NMEA
-        self.version: ubx.Version | None = None
+        self.version: Version | None = None
         self._c37118, self._ieee1344 = c37118.Splitter(), ieee1344.Splitter()
         self._gnss = gnss.Splitter()
 
@@ -79,12 +81,8 @@ class Ear:
     def _message(self, message: bytes) -> None:
         if message.startswith(UBX_SYNC):
             self.good["ubx"] += 1
-            try:
-                said = ubx.read(message)
-            except FrameError:
-                return
-            if isinstance(said, ubx.Version):
-                self.version = said
+            if message[2:4] == bytes(_MON_VER):
+                self.version = _version(message) or self.version
         elif message.startswith(b"$"):
             self.good["nmea"] += 1
             self.talkers[message[1:3].decode("ascii")] += 1
@@ -98,6 +96,17 @@ class Ear:
             if self.good[name] >= GOOD_MIN:
                 return name
         return ""
+
+
+def _version(message: bytes) -> "Version | None":
+    """What a receiver says that it is. None where that cannot be read, or not here."""
+    try:
+        from drivers.gnss import ubx  # takes the extra `gnss`, which need not be installed yet
+
+        said = ubx.read(message)
+    except (FrameError, ModuleNotFoundError):
+        return None
+    return said if isinstance(said, ubx.Version) else None
 
 
 def ports() -> list[Port]:

@@ -47,7 +47,7 @@ def gateway(scene: Scene) -> Iterator[Outcome]:
         todo = "two of its sources contradict each other: see gridseal-agent clock"
         yield fault("gateway-clock", "", f"{figure}: {why}", todo)
     elif bound > GATEWAY_BOUND_NS_MAX:
-        todo = "give it a better source: a receiver, PTP, or an NTP server nearby"
+        todo = "give it a better source: PTP, a pulse beside its receiver, or an NTP server nearby"
         yield fault("gateway-clock", "", figure, todo)
     else:
         yield ok("gateway-clock", "", figure)

@@ -18,6 +18,7 @@ from agent.config import Gateway, Sketch
 from evidence import config
 from provisioning.argument import Now, UsageError
 from provisioning.preflight import (
+    attempt,
     bus,
     clock,
     current,
@@ -26,7 +27,6 @@ from provisioning.preflight import (
     place,
     route,
     sequence,
-    trial,
     waiver,
 )
 from provisioning.preflight.outcome import Outcome, Word, cannot_tell, worst
@@ -170,7 +170,7 @@ class _Examination:
         for name in names:
             self._found[name] = await self._one(name)
         empty = any(one.needs == route.EMPTY for one in self._found.get(route.CHECK, ()))
-        tried = self._found.get(trial.CHECK, [])
+        tried = self._found.get(attempt.CHECK, [])
         if empty and worst(tried) is Word.OK and tried:  # the log has its first entry now
             self._found[route.CHECK] = [await self._route()]
         outcomes = [one for name in names for one in self._found[name]]
@@ -192,25 +192,27 @@ class _Examination:
             return [await gateway.device_key(sketch)]
         if name == "credential":
             return [gateway.credential(sketch, self._why, self._now() // NS)]
-        return [await (self._route() if name == route.CHECK else self._trial())]
+        return [await (self._route() if name == route.CHECK else self._attempt())]
 
     async def _route(self) -> Outcome:
         return await route.check(self._sketch, self._system.monotonic_ns, self._now() // NS)
 
-    async def _trial(self) -> Outcome:
+    async def _attempt(self) -> Outcome:
         sketch = self._sketch
         if not isinstance(sketch, Gateway):
             figure = "there is no credential to seal under"
-            return cannot_tell(trial.CHECK, "", figure, gateway.ENROL)
+            return cannot_tell(attempt.CHECK, "", figure, gateway.ENROL)
         barred = [
             name
             for name in ("disk", "device-key", "credential", route.CHECK)
             if any(one.word is Word.FAULT for one in self._found.get(name, ()))
         ]
         if barred:
-            return cannot_tell(trial.CHECK, "", "it was not tried", f"{', '.join(barred)} in order")
-        runs = await trial.runs(sketch)
-        return await trial.check(sketch, self._system, self._random, runs)
+            return cannot_tell(
+                attempt.CHECK, "", "it was not tried", f"{', '.join(barred)} in order"
+            )
+        runs = await attempt.runs(sketch)
+        return await attempt.check(sketch, self._system, self._random, runs)
 
 
 def _check_readings(scene: Scene, readings: Mapping[str, float]) -> None:

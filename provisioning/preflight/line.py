@@ -14,6 +14,7 @@ from drivers import registry
 from drivers.decode import compiled
 from drivers.line import FrameError, Source
 from evidence import config, siteplan
+from evidence.arrival import TIMED
 from evidence.code import SILENT
 from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
 from provisioning.preflight.scene import Heard, Scene
@@ -170,8 +171,11 @@ def rate(scene: Scene) -> Iterator[Outcome]:
     for source in scene.sources:
         seen: set[str] = set()
         for shot in scene.of(source.name):
-            if shot.key in seen or _kind(scene, shot) in SILENT:
+            kind = _kind(scene, shot)
+            if shot.key in seen or kind in SILENT:
                 continue
+            if kind is not None and kind not in TIMED and not shot.rate[0]:
+                continue  # it tells of changes, or when the device has something new
             seen.add(shot.key)
             yield _rate(scene, shot)
 

@@ -67,11 +67,15 @@ def _receivers(scene: Scene) -> Iterator[Outcome]:
         elif state == "checked":
             yield ok(CHECK, "antenna", words)
         return
-    for name, fix in scene.fixes.items():
-        yield from _fix(scene, name, fix)
+    for name in scene.receivers:
+        yield from _fix(scene, name, scene.fixes.get(name))
 
 
-def _fix(scene: Scene, name: str, fix: Fix) -> Iterator[Outcome]:
+def _fix(scene: Scene, name: str, fix: Fix | None) -> Iterator[Outcome]:
+    if fix is None:
+        needs = "a receiver that is heard: are its line, its baud and its power right?"
+        yield cannot_tell(CHECK, name, "it said nothing", needs)
+        return
     surveyed = scene.plan.site.survey
     if surveyed is None:
         return

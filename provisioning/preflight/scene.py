@@ -72,6 +72,7 @@ class Scene:
     fixes: Mapping[str, Fix] = field(default_factory=dict)
     readings: Mapping[str, float] = field(default_factory=dict)
     agent: bool = False
+    receivers: Sequence[str] = ()
 
     @property
     def last(self) -> Sequence[Snapshot]:
@@ -120,6 +121,7 @@ async def hear(
             timing.fixes,
             readings,
             account is not None,
+            [one.name for one in sketch.sources if one.scheme in registry.RECEIVERS],
         )
 
 

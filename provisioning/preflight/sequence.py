@@ -14,6 +14,7 @@ from typing import NamedTuple
 from evidence.siteplan import SitePlan
 from provisioning.preflight import bay, load, phasor
 from provisioning.preflight.bay import Course
+from provisioning.preflight.load import Load
 from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
 from provisioning.preflight.scene import Scene
 
@@ -25,6 +26,7 @@ SHARE_MAX = {bay.VOLTAGE: 0.10, bay.CURRENT: 0.40}
 # Of the mean of the others: a phase that has less is missing. A load may leave one nearly alone.
 MISSING_SHARE = {bay.VOLTAGE: 0.5, bay.CURRENT: 0.05}
 NEEDS_THREE = "three single-phase phasors (or two between phases)"
+NEEDS_NOMINAL = "nominal_kv of the bus in site.toml: nobody knows whether the line is in service"
 NEEDS_ROTATION = "rotation of the site, ABC or ACB, in site.toml"
 
 
@@ -94,14 +96,14 @@ def _of(course: Course, plan: SitePlan) -> Outcome:
         measured = min(phasor.LAGS, key=lambda one: _share(course, one))
         figure = f"it turns {measured}; {what.words}"
         return cannot_tell(CHECK, last.of, figure, NEEDS_ROTATION)
-    return _judged(course, rotation, what.words)
+    return _judged(course, rotation, what)
 
 
-def _judged(course: Course, rotation: str, what: str) -> Outcome:
+def _judged(course: Course, rotation: str, what: Load) -> Outcome:
     found = means(course, rotation)
     of, quantity = course.of, course.last.quantity
     if found is None:
-        return cannot_tell(CHECK, of, what, NEEDS_THREE)
+        return cannot_tell(CHECK, of, what.words, NEEDS_THREE)
     share, limit = found.share(), SHARE_MAX[quantity]
     unit = "V" if quantity == bay.VOLTAGE else "A"
     figure = (
@@ -110,13 +112,15 @@ def _judged(course: Course, rotation: str, what: str) -> Outcome:
     )
     if share <= limit:
         return ok(CHECK, of, figure)
+    guess = min(_guesses(course, rotation), key=lambda one: one.share)
+    if guess.share <= limit:
+        return fault(CHECK, of, f"{guess.words}; {figure}", guess.todo)
+    if what.share is None:
+        return cannot_tell(CHECK, of, figure, NEEDS_NOMINAL)
     missing = _missing(course.last.phases, MISSING_SHARE[quantity])
     if missing:
         todo = "look at its fuse, miniature breaker and terminals"
         return fault(CHECK, of, f"phase {missing} has no {quantity}; {figure}", todo)
-    guess = min(_guesses(course, rotation), key=lambda one: one.share)
-    if guess.share <= limit:
-        return fault(CHECK, of, f"{guess.words}; {figure}", guess.todo)
     if quantity == bay.CURRENT:
         return cannot_tell(CHECK, of, figure, "a load that all three phases share")
     todo = "look at wiring and ratio of each phase: no single mistake explains it"

@@ -20,7 +20,7 @@ from evidence import cbor, cose, merkle
 from evidence.checkpoint import Checkpoint
 from evidence.code import Cause, Reason, Typ
 from evidence.heads import Heads, StreamHead
-from evidence.key import Ed25519Key
+from evidence.key import Ed25519Key, PublicKey
 from evidence.receipt import Receipt, Refusal
 from tests.agent.server import request_of, serving
 
@@ -78,6 +78,7 @@ class Keeper:
         self.offered.set()
         self.answers: dict[int, State] = {}
         self.turned: list[Cause] = []
+        self.keys_before: tuple[PublicKey, ...] = ()
         self.believed = [kept]
         self.known = True
         self.reached: dict[int, int | None] = {}

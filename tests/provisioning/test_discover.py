@@ -224,6 +224,23 @@ def test_a_receiver_is_heard(asked_file: Path) -> None:
     assert asked_file.stat().st_size == before
 
 
+def test_it_needs_no_library_but_that_of_what_it_meets() -> None:
+    """A gateway without any extra still finds what it can."""
+    without = ("pyubx2", "pynmeagps", "pymodbus", "sunspec2", "rich", "aiohttp", "cryptography")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({without!r}));"
+        "from provisioning.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    with device("receiver", "--pty", "--ubx") as told:
+        words = ["discover", "--receiver", told["pty"], "--modbus", "modbus+tcp://127.0.0.1:1"]
+        argv = [sys.executable, "-c", code, *words, "--json"]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 0, done.stderr
+    found = {one["kind"]: one for one in json.loads(done.stdout)["found"]}
+    assert found["receiver"]["url"].startswith("ublox://")
+    assert "the line failed" in found["modbus"]["what"]
+
+
 def test_a_port_in_use_is_left_alone() -> None:
     with device("pmu", "--pty", "--spontaneous") as told:
         path = told["pmus"][0]["pty"]

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from agent import config
 from agent.clock import SystemClock
 from evidence.leap import BUILT_IN
 from hil.child import Child
-from hil.devices.pmu import PHASORS_10, Plant, Profile
+from hil.devices.pmu import PHASORS_10, Plant, Pmu, Profile
 from hil.grid import Grid
 from provisioning import live
 from provisioning.init import GATEWAY, InitRequest, initialise
@@ -26,7 +27,7 @@ FOUND_S = 20.0
 CLOCK = SystemClock(BUILT_IN)
 
 
-def run(test: Callable[[Path], Awaitable[None]]) -> Callable[[Path], None]:
+def run(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path], None]:
     """The test in a loop of its own."""
 
     @functools.wraps(test)
@@ -37,7 +38,7 @@ def run(test: Callable[[Path], Awaitable[None]]) -> Callable[[Path], None]:
 
 
 @contextlib.asynccontextmanager
-async def site(folder: Path):
+async def site(folder: Path) -> AsyncIterator[tuple[Plant, Pmu]]:
     """Two simulated PMUs, one on TCP and one on a pseudo-terminal, and a gateway's folder."""
     plant = Plant(Grid())
     try:

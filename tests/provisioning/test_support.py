@@ -7,9 +7,11 @@ import gzip
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,6 +32,7 @@ from tests.drivers import keyring
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60.0
 SITE, BUS, SOURCE, CHANNEL = "Oklaunion Secret Yard", "North 345", "pmu-north", "VA-345"
+DEVICE, MAKE = "PMU in panel 7", "Macrodyne of Yard"
 LATITUDE, LONGITUDE = "46.9480917", "7.4474312"
 URL = f"c37118+tcp://127.0.0.1:1?idcode=7&name={SOURCE}&bus=North%20345"
 PASSWORD, PASSPHRASE, CODE = "S3cret-Nats-pw", "correct horse battery", "7391-4402-8816"
@@ -47,7 +50,8 @@ def site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     plan = folder / "site.toml"
     stream = f'source = "{SOURCE}"\nbus = "{BUS}"\n'
     assert plan.read_text().count(stream) == 1
-    plan.write_text(plan.read_text().replace(stream, stream + channel))
+    device = f'\n[[device]]\nname = "{DEVICE}"\nmake = "{MAKE}"\n'
+    plan.write_text(plan.read_text().replace(stream, stream + channel) + device)
     capsys.readouterr()
     return folder
 
@@ -173,7 +177,7 @@ def plant(site: Path) -> dict[str, bytes]:
         f"Nov 26 05:00:00 gw python[7]: {stamp} tls://gw:{PASSWORD}@broker: refused\n"
         f"{stamp} pkcs11:token=gw;pin-value={TYPED_PIN} password: {PASSWORD}, code={CODE}\n"
         f"{stamp} {line}\n"
-        f"{stamp} {SOURCE} at {BUS} of {SITE} is down\n"
+        f"{stamp} {SOURCE} at {BUS} of {SITE} is down: {DEVICE}\n"
         f"{pem.decode()}"
     )
     (site / "agent.log").write_text(log)
@@ -221,11 +225,13 @@ def test_what_is_hidden_in_what_is_signed_is_left_out(site: Path) -> None:
     plant(site)
     parts, told = made(site, "--log", str(site / "agent.log"))
     hidden = {"site": SITE, "bus": BUS, "source": SOURCE, "channel": CHANNEL}
+    hidden |= {"device": DEVICE, "make": MAKE}
     hidden |= {"latitude": LATITUDE, "longitude": LONGITUDE}
     search(told, {name: word.encode() for name, word in hidden.items()})
     assert parts["gateway.json"]["source"][0]["name"] == "source 1"
     assert parts["plan.json"]["stream"][0]["channel"][0]["name"] == "channel 1"
-    assert parts["log.json"][-1].endswith(" source 1 at bus 1 of the site is down")
+    assert parts["log.json"][-1].endswith(" source 1 at bus 1 of the site is down: device 1")
+    assert parts["plan.json"]["device"] == 1
     with_places, _ = made(site, "--with-places")
     plan = with_places["plan.json"]
     assert (plan["site"], plan["bus"][0]["name"]) == (SITE, BUS)
@@ -258,6 +264,29 @@ def test_it_tells_what_whoever_helps_needs(site: Path, tmp_path: Path) -> None:
     found = {one["check"]: one["word"] for one in parts["checks.json"]}
     assert found["configuration"] == found["credential"] == "ok"
     assert set(parts["manifest.json"]["parts"]) == set(parts) - {"manifest.json"}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [{}, {"sources": 7, "time": [], "checks": {}, "tests": [3]}, {"sources": {SOURCE: None}}],
+)
+def test_an_agent_of_another_version_does_not_end_it(site: Path, account: Bundle) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(site / "spool.db.sock"))
+        server.listen()
+
+        def answer() -> None:
+            with server.accept()[0] as asker:
+                asker.sendall(json.dumps(account).encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            parts, told = made(site)
+        finally:
+            thread.join(WAIT_S)
+    search(told, {"source": SOURCE.encode()})
+    assert parts["status.json"]["checks"] == []
 
 
 def test_it_is_never_made_over_another_file(site: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,8 +61,14 @@ def test_without_an_agent_it_is_declared_and_not_on(
 
 @pytest.mark.parametrize(
     "account",
-    [{"tests": [], "tests_fault": ""}, {}, {"tests": [], "tests_fault": "no TOML"}],
-    ids=["not yet", "older", "cannot read"],
+    [
+        {"tests": [], "tests_fault": ""},
+        {},
+        {"tests": [], "tests_fault": "no TOML"},
+        {"tests": [{"source": "pmu-a", "state": "on"}], "tests_fault": ""},
+        {"tests": [7], "tests_fault": ""},
+    ],
+    ids=["not yet", "older", "cannot read", "another version", "no words"],
 )
 def test_an_agent_that_does_not_say_so_is_not_believed(
     site: Path,

@@ -217,6 +217,19 @@ def test_a_revoked_key_does_not_hand_over(upstream: Upstream, gateway: Gateway):
     assert [typ for typ, _ in wanted(upstream, gateway.statement)] == [Typ.ROTATION]
 
 
+def test_a_rotation_that_was_logged_before_leads_on(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+):
+    """The old key is revoked then; what the authority grants the next one is its own affair."""
+    old, over = Gateway("gw-1", AUTHORITY), gateway.rotate()
+    upstream.send(over)
+    revoke(upstream, old)
+    later = gateway.start(run, started=START + 101 * NS)
+    upstream.send(gateway.statement, now=LATER)
+    upstream.start(later, cfg, 1)
+    assert reasons(upstream.push(heard(later, layout, 102), now=LATER)) == {UNCHECKED}
+
+
 def test_revoking_the_old_key_leaves_the_new_one_alone(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
 ):

@@ -192,3 +192,17 @@ def test_a_disk_that_is_full_leaves_all_as_it_was(at: Desk) -> None:
     with pytest.raises(PlacementError, match=r"No space left.*nothing was added"):
         issued(at, Asker("gw-9", 3).file(), at.place / "out", Full())
     assert {path.name: path.read_bytes() for path in at.place.iterdir()} == before
+
+
+def test_a_length_that_was_damaged_is_no_torn_tail(at: Desk) -> None:
+    """One bit makes an entry longer than the rest of the file: those behind it are still there."""
+    path = at.place / "book.cbor"
+    whole = bytearray(path.read_bytes())
+    first = len(at.read().book.lines[0].encoded)
+    place = first + 2 + 18 + 1  # tag and array, protected header, no unprotected one
+    assert whole[place] == 0x58  # the payload, of some hundred bytes
+    whole[place] ^= 1  # 0x59: its length has two bytes now
+    path.write_bytes(whole)
+    with pytest.raises(PlacementError, match="damaged behind its entry 0"):
+        at.answer(Asker("gw-9", 3).file())
+    assert path.read_bytes() == whole

@@ -20,6 +20,7 @@ from provisioning.authority.request import Terms
 from provisioning.authority.standing import Register
 from provisioning.cli import main
 from provisioning.enrol import parcel
+from provisioning.source import RequestError
 from tests.provisioning.authority.desk import (
     NOW_S,
     OTHER_BUS,
@@ -229,8 +230,15 @@ def test_what_another_key_signed_is_refused(at: Desk) -> None:
 
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_no_flipped_bit_gets_through(place: int, bit: int) -> None:
-    data = bytearray(Asker().file())
+    whole = Asker().file()
+    data = bytearray(whole)
     data[place % len(data)] ^= 1 << bit
+    try:
+        found = parcel.unpack(bytes(data))
+    except RequestError:
+        found = b""
+    if found == parcel.unpack(whole):
+        return  # RFC 1951 3.2.4: bits that fill up a byte between blocks mean nothing
     with pytest.raises(RefusedError):
         request.read(bytes(data))
 

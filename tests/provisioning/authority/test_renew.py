@@ -1,12 +1,17 @@
 """The next credential of a gateway: for its plan as it is now, by the same authority, as typed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import config as agent_config
+from drivers.keystore import file as keyfile
 from evidence import anchor, cbor, cose, disclosure
+from evidence.book import Issued
+from evidence.code import Typ
+from provisioning.authority import folder
 from provisioning.cli import main
 
 BUS = "123e4567-e89b-12d3-a456-426614174001"
@@ -140,3 +145,47 @@ def test_a_plan_that_is_wrong_is_named_with_its_line(
     assert main(asked(site, tmp_path / "new.cbor")) == 2
     err = capsys.readouterr().err
     assert err.startswith("site.toml:") and "its check character is 'Y'" in err
+
+
+def test_a_credential_that_is_not_in_the_book_is_not_renewed(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signed by the root key, and never entered: whoever did that has to explain it first."""
+    held = agent_config.read_credential(site / "credential.cbor")
+    root = keyfile.read(site / "authority.key")
+    says = replace(held.says, serial=b"another")
+    odd = cose.sign(Typ.CREDENTIAL, says.payload(), root)
+    (tmp_path / "odd.cbor").write_bytes(cbor.encode([odd, held.pairs]))
+    assert main(asked(site, tmp_path / "new.cbor", credential=str(tmp_path / "odd.cbor"))) == 2
+    assert "is not in this authority's book" in capsys.readouterr().err
+    assert not (tmp_path / "new.cbor").exists()
+
+
+def test_a_revoked_key_is_not_renewed(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yes = ["--authority", str(site), "--yes"]
+    assert main(["authority", "revoke", "gw-7", "--why", "lost", *yes]) == 0
+    assert main(asked(site, tmp_path / "new.cbor")) == 2
+    assert "credential_revoked" in capsys.readouterr().err
+    assert not (tmp_path / "new.cbor").exists()
+
+
+def test_the_next_names_the_newest_whichever_was_shown(site: Path, tmp_path: Path) -> None:
+    """Two renewals of one file: the book tells which came after which."""
+    for name in ("one.cbor", "two.cbor"):
+        assert main(asked(site, tmp_path / name)) == 0
+    names = [agent_config.read_credential(path).name for path in
+             (site / "credential.cbor", tmp_path / "one.cbor", tmp_path / "two.cbor")]  # fmt: skip
+    entries = [line.entry.what for line in folder.read(site).book.lines[1:]]
+    assert entries == [
+        Issued(names[0], None, None),
+        Issued(names[1], names[0], None),
+        Issued(names[2], names[1], None),
+    ]
+
+
+def test_a_dry_run_renews_nothing(site: Path, tmp_path: Path) -> None:
+    before = (site / "book.cbor").read_bytes()
+    assert main([*asked(site, tmp_path / "new.cbor"), "--dry-run"]) == 0
+    assert (site / "book.cbor").read_bytes() == before and not (tmp_path / "new.cbor").exists()

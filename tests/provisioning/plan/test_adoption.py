@@ -119,6 +119,34 @@ def test_cim_fills_in_what_scl_could_not_say(gateway: Path, capsys: Any) -> None
     ]
 
 
+def test_gaps_are_filled_each_in_its_own_table(gateway: Path, capsys: Any) -> None:
+    """Of a plan that somebody wrote by hand, in an order of his own."""
+    site = gateway / "site.toml"
+    written = f"""[[line]]
+name = "North - South 1"
+mrid = "{mrid(400)}" # as in the model
+from = {{ terminal = "{mrid(401)}", bus = "Line bar" }}
+to = {{ terminal = "{mrid(402)}" }}
+[[bus]]
+mrid = "{mrid(101)}"
+name = "Main bar"
+[[bus]]
+  mrid = "{mrid(104)}"
+  name = "Line bar"
+"""
+    site.write_text(site.read_text().replace("[[bus]]", f"{written}[[bus]]", 1))
+    assert typed(capsys, "import-cim", *CIM, *NORTH, "--into", str(gateway))[0] == 0
+    plan = plan_of(gateway)
+    assert [(bus.name, bus.nominal_kv) for bus in plan.bus[:3]] == [
+        *(("Main bar", 345.0), ("Line bar", 345.0), ("Bus 1", None)),
+    ]
+    assert (plan.line[0].r, plan.line[0].length_km) == (3.2, 98.5)
+    lines = site.read_text().splitlines()
+    at = lines.index(f'mrid = "{mrid(400)}" # as in the model')
+    assert lines[at + 1 : at + 3] == ["r = 3.2", "x = 35.4"]
+    assert "  nominal_kv = 345.0" in lines  # as deep as its table
+
+
 def test_what_a_person_wrote_stays(gateway: Path, capsys: Any) -> None:
     site = gateway / "site.toml"
     text = site.read_text() + (
@@ -174,11 +202,15 @@ def test_gateway_toml_in_other_hands(
     "words",
     [
         ["import-scl", "BROKEN"],
+        ["import-scl", "BOMB", *NORTH],
+        ["import-scl", "HUGE", *NORTH],
         ["import-scl", SCL],  # which substation
         ["import-scl", SCL, "--substation", "West"],
         ["import-scl", SCL, *NORTH, "--ied", "X"],
         ["import-scl", SCL, *NORTH, "--interface", "far-too-long-a-name"],
         ["import-cim", "BROKEN", *CIM, *NORTH],
+        ["import-cim", "BOMB", *CIM, *NORTH],
+        ["import-cim", *CIM, "OUTSIDE", *NORTH],
         ["import-cim", CIM[0], *NORTH],  # without its boundary
         ["import-cim", SCL],
     ],
@@ -186,10 +218,17 @@ def test_gateway_toml_in_other_hands(
 def test_what_is_refused_leaves_the_folder_as_it_was(
     gateway: Path, capsys: Any, words: list[str]
 ) -> None:
-    broken = gateway.parent / "broken.scd"
-    broken.write_bytes(SCD[:-10])
+    odd = {
+        "BROKEN": SCD[:-10],
+        "BOMB": b'<!DOCTYPE SCL [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><SCL>&b;</SCL>',
+        "OUTSIDE": b'<!DOCTYPE R [<!ENTITY a SYSTEM "file:///etc/hostname">]><R>&a;</R>',
+        "HUGE": b"",
+    }
+    for name, content in odd.items():
+        (gateway.parent / name).write_bytes(content)
+    os.truncate(gateway.parent / "HUGE", 200_000_000)
     before = files(gateway)
-    told = [str(broken) if word == "BROKEN" else word for word in words]
+    told = [str(gateway.parent / word) if word in odd else word for word in words]
     assert main([*told, "--into", str(gateway)]) == 2
     err = capsys.readouterr().err
     assert "\n" not in err.strip()  # one line, of what to do

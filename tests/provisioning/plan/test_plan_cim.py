@@ -87,6 +87,16 @@ def test_a_line_without_control_area_is_a_tie_where_another_grid_is_injected() -
     assert (tie.mrid, tie.from_.owner, tie.to.owner) == (mrid(420), "", "")
 
 
+@pytest.mark.parametrize("boundary", [EQBD, OLD_EQBD])
+def test_a_line_to_a_boundary_point_is_a_tie_whoever_is_behind_it(boundary: bytes) -> None:
+    eq = EQ if boundary is EQBD else OLD_EQ
+    told = eq.decode()
+    begin = told.index("  <cim:EquivalentInjection ")
+    bare = (told[:begin] + "</rdf:RDF>\n").encode()
+    (tie,) = checked(of_cim(bare, boundary), "model").tie
+    assert (tie.mrid, tie.to.bus) == (mrid(420), "")
+
+
 def test_files_of_other_profiles_are_passed_over() -> None:
     found = of_cim(SSH, EQ, EQBD)
     assert found.notes == [

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from drivers.url import Option
 from provisioning.cli import main
 from provisioning.init import GATEWAY, InitRequest, initialise
 from provisioning.preflight.examination import CHECKS, HEARD
 from provisioning.source import SourceRequest
 
-NOBODY = {"host": "127.0.0.1", "port": 1, "idcode": 7}
+NOBODY: dict[str, Option] = {"host": "127.0.0.1", "port": 1, "idcode": 7}
 SHORT = "--seconds=0.3"
 
 

@@ -13,8 +13,13 @@ from pathlib import Path
 import pytest
 
 from drivers.keystore import uri
+from evidence.siteplan import Survey
+from hil.devices.gnss import Truth
 from hil.devices.pmu import Plant
+from hil.devices.receiver import Receiver
 from provisioning.init import ANCHORS, DEVICE_KEY, GATEWAY, InitRequest, initialise
+from provisioning.source import SourceRequest
+from tests.drivers.receiver_peer import on_line
 from tests.provisioning.preflight.yard import Said, Unit, Yard, examined, preflight, standing
 
 NS = 1_000_000_000
@@ -160,6 +165,49 @@ def test_a_gateway_clock_for_which_nothing_vouches(tmp_path):
     said = examined(tmp_path / "site", Yard((Unit("pmu-a", 1),), time_source=source), CLOCKS)
     assert said.words("gateway-clock") == ["fault"]
     assert said.words("device-clock") == ["cannot tell"]
+
+
+BERN = Survey(46.9480, 7.4474, 600.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("north", "plight", "word", "words"),
+    [
+        (0.0, {}, "ok", "m from the survey"),
+        (0.01, {}, "fault", "1112 m from the survey"),
+        (0.0, {"held": True}, "cannot tell", "in fixed mode"),
+        (0.0, {"silent": True}, "cannot tell", "it said nothing"),
+    ],
+)
+def test_where_a_receiver_stands(
+    tmp_path, north: float, plight: dict[str, object], word: str, words: str
+):
+    receiver = Receiver(Truth(BERN.latitude + north, BERN.longitude), ubx=True)
+    for name, value in plight.items():
+        setattr(receiver.plight, name, value)
+
+    async def run() -> Said:
+        with on_line(receiver) as (_, path):
+            sources = (SourceRequest("gps", "ublox", {"path": path, "latency_ms": 80}),)
+            folder = made(tmp_path / "site", sources=sources, survey=BERN)
+            return await preflight(folder, "--only=position,gateway-clock", "--seconds=5")
+
+    said = asyncio.run(run())
+    assert said.words("position", "gps") == [word], said.text
+    assert words in said.figures("position", "gps")
+    assert said.words("position", "credential") == ["ok"]
+    if not plight:
+        assert said.words("gateway-clock") == ["ok"], said.text
+        assert "by gps" in said.figures("gateway-clock")
+
+
+def test_a_gateway_of_which_nothing_says_where_it_is(tmp_path):
+    said = looked(made(tmp_path / "site"), "--only=position", "--seconds=0.3")
+    assert said.words("position") == ["cannot tell"]
+    assert "[site.survey]" in said.figures("position")
+    said = looked(made(tmp_path / "two", survey=BERN), "--only=position", "--seconds=0.3")
+    assert said.words("position", "credential") == ["ok"]
+    assert "a receiver that measures its place" in said.figures("position")
 
 
 def on_lines(folder: Path, yard: Yard, spoil: Callable[[Plant], None]) -> Said:

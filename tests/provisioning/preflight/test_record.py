@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -27,6 +28,7 @@ from tests.provisioning.preflight.yard import Said, preflight
 START_S = 30.0
 END_S = 20.0
 STORE = "record.db"
+LINES = "--only=line-errors,configuration,rate"
 NETWORK = "--only=route,test-observation"
 
 
@@ -62,7 +64,7 @@ def sealing(folder: Path) -> contextlib.AbstractAsyncContextManager[Child]:
     return program(folder, "agent", "agent.cli", "run", "--config", str(folder / GATEWAY))
 
 
-def shown(folder: Path) -> dict:
+def shown(folder: Path) -> dict[str, Any]:
     """What the record says of itself, once it has ended; it verifies."""
 
     def run(*argv: str) -> str:
@@ -74,7 +76,8 @@ def shown(folder: Path) -> dict:
         return done.stdout
 
     run("verify", str(folder / STORE), "--anchors", str(folder / ANCHORS))
-    return json.loads(run("show", "--json", str(folder / STORE)))
+    found: dict[str, Any] = json.loads(run("show", "--json", str(folder / STORE)))
+    return found
 
 
 def figure(said: Said, check: str) -> str:
@@ -104,7 +107,7 @@ def test_an_agent_that_starts_afterwards_goes_on_where_pre_flight_ended(tmp_path
         try:
             _, address = await plant.add_tcp(Profile("PMU A", 7, rate=30))
             host, _, port = address.rpartition(":")
-            options = {"host": host, "port": int(port), "idcode": 7}
+            options: dict[str, Any] = {"host": host, "port": int(port), "idcode": 7}
             source = SourceRequest("pmu-a", "c37118+tcp", options, "Bus 1")
             folder = made(tmp_path / "site", source=source)
             plant.start()
@@ -113,6 +116,9 @@ def test_an_agent_that_starts_afterwards_goes_on_where_pre_flight_ended(tmp_path
                 second = await preflight(folder, NETWORK)
                 async with sealing(folder) as agent:
                     beside = await preflight(folder, NETWORK)
+                    heard = await preflight(folder, LINES, "--seconds=2")
+                    assert heard.code == 0, heard.text
+                    assert "PMU A (IDCODE 7)" in heard.figures("configuration")
                 third = await preflight(folder, NETWORK)
                 assert third.code == 0, third.text
                 return first, second, beside, agent.said()

@@ -62,7 +62,7 @@ class Unit:
     serial: bool = False
     plan: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
-    profile: Mapping[str, object] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
 
 
 def mrid(kind: int, number: str) -> str:

@@ -52,7 +52,7 @@ ANSWER_S = 30.0
 DRAIN_S = 3.0
 PAGE = 64
 TEXT = "pre-flight tries whether this reaches the record"
-TODO = "see what the record says: its log, and gridseal-agent status here"
+LOOK = "see what the record says: its log, and gridseal-agent status here"
 
 
 class _Receipted(NamedTuple):
@@ -113,7 +113,7 @@ async def _beside(gateway: Gateway) -> Outcome:
         return cannot_tell(CHECK, "", str(wrong), "a spool that this user may read")
     said = await asyncio.to_thread(_said, gateway)
     figure = f"no batch of the agent was receipted within {patience_s:.0f} s: {said}"
-    return fault(CHECK, "", figure, TODO)
+    return fault(CHECK, "", figure, LOOK)
 
 
 def _answered(archive: Archive, row: BatchRow) -> _Receipted | None:
@@ -162,7 +162,7 @@ async def _tried(gateway: Gateway, clock: SystemClock, random: Callable[[int], b
     if found is None:
         why = health.key_fault or health.record or "the record did not answer"
         figure = f"sealed and on disk, and not receipted within {ANSWER_S:.0f} s: {why}"
-        return fault(CHECK, "", figure, TODO)
+        return fault(CHECK, "", figure, LOOK)
     bench = gateway.credential.says.role == "bench"
     return _judged(gateway, found, Class.SIMULATED if bench else Class.TEST)
 
@@ -212,7 +212,7 @@ def _judged(gateway: Gateway, found: _Receipted, wanted: Class | None) -> Outcom
     try:
         said = _read(found.head, found.answer, gateway.anchors.log_key)
     except EvidenceError as wrong:
-        return fault(CHECK, "", f"the record's answer does not hold: {wrong}", TODO)
+        return fault(CHECK, "", f"the record's answer does not hold: {wrong}", LOOK)
     figure = f"entry {said.index} of {said.size} in the record"
     if wanted is None or found.place is None:
         return ok(CHECK, "", f"{figure}: a batch of the agent that runs, receipted")
