@@ -158,7 +158,7 @@ def test_nothing_is_overwritten(site, capsys, name):
         (["--waive", "rat=Ann:why"], "did you mean 'rate'"),
         (["--waive", "route=Ann:why"], "what is not ok by that name"),
         (["--offline"], "no --preflight"),
-        (["--waive", "ct-direction=Ann"], "expected CHECK=WHO:WHY"),
+        (["--waive", "ct-direction=Ann"], "expected CHECK[@OF]=WHO:WHY"),
         (["--technician", " "], "names who made it"),
         (["--seconds", "0"], "expected 1 to"),
         (["--paper", "a5"], "a5"),
