@@ -313,12 +313,40 @@ def test_while_the_disk_takes_nothing_no_flag_goes_off(bench: Bench) -> None:
     assert not bench.flagged()
 
 
-def test_a_file_that_is_taken_away_is_a_stop(bench: Bench) -> None:
+def test_a_file_that_is_taken_away_is_no_stop(bench: Bench) -> None:
+    """Somebody may go on injecting. Only a word ends it, or its time."""
     bench.declare()
     bench.look()
     bench.path.unlink()
+    bench.go(HOUR // 2)
+    bench.go(NS)
+    assert bench.flagged() and bench.state() == ["on"]
+    assert "was removed amid a test" in bench.trials.fault
+    bench.declare("the same, to stop it")
+    bench.go(NS)
+    assert bench.flagged() and not bench.trials.fault
+    bench.stop()
+    bench.go(NS)
+    bench.go(10 * NS)
+    assert not bench.flagged()
+
+
+def test_a_file_that_is_taken_away_does_not_make_it_longer(bench: Bench) -> None:
+    bench.declare()
     bench.look()
-    assert bench.state() == ["ending"]
+    bench.path.unlink()
+    bench.go(HOUR)
+    bench.go(10 * NS)
+    assert not bench.flagged() and not bench.trials.fault
+
+
+def test_a_file_that_could_not_be_read_may_be_taken_away(bench: Bench) -> None:
+    bench.path.write_text("[[test]")
+    bench.start()
+    bench.path.unlink()
+    bench.go(NS)
+    bench.go(10 * NS)
+    assert not bench.flagged() and not bench.trials.fault
 
 
 def test_another_test_takes_over_without_a_sample_between(bench: Bench) -> None:
