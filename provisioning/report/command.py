@@ -55,8 +55,8 @@ def run(argv: Sequence[str], now: Now) -> int:
     look = _look(asked, stands, waivers, now)
     technician = asked.technician or out.ask("Who hands over", "--technician NAME")
     if not 0 < len(technician.strip()) <= TEXT_MAX:
-        expected = f"a report names who made it, in {TEXT_MAX} characters: --technician NAME"
-        raise UsageError(expected)
+        words = f"a report names who made it, in {TEXT_MAX} characters: --technician NAME"
+        raise UsageError(words)
     signer = None if asked.dry_run else uri.open_signer(stands.key, stands.sketch.folder, asker())
     public = signer.public if signer else _public(stands)
     facts.check_key(stands, public)

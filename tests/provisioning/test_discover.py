@@ -7,10 +7,12 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tty
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ import pytest
 from agent import config
 from hil.namespace import Namespace
 from provisioning.cli import main
+from provisioning.discover import pmu
 from tests.drivers.cable import FAR, NEAR, net, publishing
 
 __all__ = ["net"]
@@ -129,6 +132,30 @@ def test_a_host_that_is_no_pmu_is_told(site: Path) -> None:
     assert one["url"] == "" and "no C37.118 configuration from 3 IDCODEs" in one["what"]
     (gone,) = typed("--host", f"127.0.0.1:{deaf.port}")["found"]
     assert "not reached" in gone["what"] and gone["url"] == ""
+
+
+def test_a_host_that_hangs_up_on_each_is_not_said_to_have_been_asked_for_all() -> None:
+    """Whoever reads that it has none of 40 looks elsewhere."""
+    deaf = Deaf()
+
+    def hang_up() -> None:
+        while True:
+            try:
+                with deaf.line.accept()[0] as asker:
+                    asker.recv(64)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        (one,) = typed("--host", f"127.0.0.1:{deaf.port}", "--idcode", "1-40")["found"]
+    finally:
+        deaf.line.shutdown(socket.SHUT_RDWR)
+        deaf.line.close()
+        thread.join(10)
+    asked = re.search(r"from (\d+) IDCODEs of 40, then it hung up", one["what"])
+    assert asked is not None and pmu.REOPENS_MAX <= int(asked[1]) < 40
 
 
 @pytest.mark.parametrize(
