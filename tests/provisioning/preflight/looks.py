@@ -109,7 +109,7 @@ class Device:
 
 
 def _phasor(name: str, quantity: str, phase: str, one: complex, terminal: str) -> Phasor:
-    degrees = math.degrees(cmath.phase(one))
+    degrees = math.degrees(math.atan2(one.imag, one.real))
     return Phasor(name, quantity, phase, abs(one), degrees, BUS, terminal)
 
 
