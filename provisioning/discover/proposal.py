@@ -122,7 +122,8 @@ def _change(
         files.append(NewFile(plan, site.encode(), PUBLIC_MODE))
     text = text.rstrip("\n") + "\n" + "".join(map(template.one_source, added))
     _check(text, plan, files or [NewFile(plan, content(folder / plan).encode(), PUBLIC_MODE)])
-    what = f"add {len(added)} sources: {', '.join(one.name for one in added)}"
+    many = "source" if len(added) == 1 else "sources"
+    what = f"add {len(added)} {many}: {', '.join(one.name for one in added)}"
     return Change(what, files, NewFile(GATEWAY, text.encode(), PUBLIC_MODE))
 
 

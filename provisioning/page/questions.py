@@ -23,11 +23,7 @@ MORE = "Your answers bring more questions. They are asked below; then go on."
 
 def heard(names: Sequence[str], seen: Sequence[Seen]) -> list[Heard]:
     """The sources of a gateway, each with the channels that its device names."""
-    channels: dict[str, dict[str, str]] = {name: {} for name in names}
-    for one in seen:
-        for phasor in one.snapshot.phasors:
-            channels.setdefault(one.snapshot.source, {})[phasor.name] = phasor.quantity
-    return [Heard(name, tuple(channels[name].items())) for name in names]
+    return ask.heard(names, [one.snapshot for one in seen])
 
 
 def asked(sources: Sequence[Heard], texts: Mapping[str, str], before: SitePlan) -> list[Question]:

@@ -21,6 +21,7 @@ import msgspec
 
 from evidence import accuracy
 from evidence.siteplan import Bus, Channel, Direction, Rotation, Site, SitePlan, Stream, Survey
+from provisioning.snapshot import Snapshot
 from provisioning.source import RequestError
 
 Random = Callable[[int], bytes]
@@ -57,6 +58,15 @@ class Heard(NamedTuple):
     channels: tuple[tuple[str, str], ...] = ()
 
 
+def heard(names: Sequence[str], shots: Sequence[Snapshot]) -> list[Heard]:
+    """The sources of a gateway, each with the channels that its device names."""
+    channels: dict[str, dict[str, str]] = {name: {} for name in names}
+    for shot in shots:
+        for phasor in shot.phasors:
+            channels.setdefault(shot.source, {})[phasor.name] = phasor.quantity
+    return [Heard(name, tuple(channels[name].items())) for name in names]
+
+
 def following(
     sources: Sequence[Heard], answers: Mapping[str, str], before: SitePlan | None = None
 ) -> Question | None:
@@ -85,7 +95,7 @@ def questions(
         _BUSES,
         "Buses, with commas between",
         ", ".join(known) or "Bus 1",
-        example="North 345 kV, North 138 kV",
+        example="North = 345 kV, South = 138 kV",
     )
     yield Question(
         _SURVEY,

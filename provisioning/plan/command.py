@@ -4,6 +4,7 @@ Exit of `check`: 0, nothing; 1, something, each with file, line, key, found and 
 """
 
 import argparse
+import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
@@ -18,9 +19,11 @@ from provisioning.change import Change
 from provisioning.placement import NewFile
 from provisioning.plan import ask, delivery, difference, intake, text
 from provisioning.plan.adoption import GATEWAY
+from provisioning.snapshot import Snapshot
 from provisioning.terminal import Terminal
 
 SITE = "site.toml"
+HEAR_S = 3.0  # until a PMU on a slow line has told its configuration
 _MODE = 0o644
 _FAULTS_MAX = 100  # told at once: who has more begins with these
 CORRECTION_BYTES_MAX = 64 << 20  # of a calibration on file
@@ -32,12 +35,14 @@ def run(argv: Sequence[str], now: Now) -> int:
     parser = Parser(prog="gridseal-provision plan", description=about, allow_abbrev=False)
     several = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     checks = several.add_parser("check", help="say all that is wrong with a site plan")
-    checks.add_argument("file", type=Path, metavar="FILE", help="such as site.toml")
-    asks = several.add_parser("ask", help="ask question by question, and write site.toml")
+    checks.add_argument("file", type=Path, metavar="FILE", help="such as site.toml, or DIR")
+    asks = several.add_parser("ask", help="ask question by question, and write the plan")
     asks.add_argument("folder", type=Path, metavar="DIR", help="of the gateway")
     asks.add_argument(
         "--answer", metavar="KEY=TEXT", action="append", default=[], help="of a question; repeat"
     )
+    told = "listen to the sources first, and ask for ratio and direction of what they measure"
+    asks.add_argument("--hear", action="store_true", help=told)
     asks.add_argument("--dry-run", action="store_true", help="show what would be written")
     for one in (checks, asks):
         one.add_argument("--json", action="store_true", help="one JSON object instead of words")
@@ -51,14 +56,17 @@ def run(argv: Sequence[str], now: Now) -> int:
 
 def _check(asked: argparse.Namespace) -> int:
     terminal = Terminal(asked.json)
-    found = faults(asked.file)
+    path: Path = asked.file
+    if path.is_dir():  # a gateway's: the plan that it goes by
+        path = agent_config.sketch(path / GATEWAY).path(_known(path)[0])
+    found = faults(path)
     terminal.say(*(str(fault) for fault in found))
     if not found:
-        terminal.say(f"{asked.file}: nothing is wrong with it")
+        terminal.say(f"{path}: nothing is wrong with it")
     rows = [
         {"file": one.file, "line": one.line, "key": one.key, "fault": one.text} for one in found
     ]
-    terminal.object({"file": str(asked.file), "ok": not found, "faults": rows})
+    terminal.object({"file": str(path), "ok": not found, "faults": rows})
     return int(bool(found))
 
 
@@ -101,8 +109,9 @@ def _correction_fault(folder: Path, correction: siteplan.Correction) -> str:
 
 def _ask(asked: argparse.Namespace) -> int:
     terminal = Terminal(asked.json)
-    before, names = _known(asked.folder)
-    sources = [ask.Heard(name) for name in names]
+    file, before, names = _known(asked.folder)
+    shots = _heard(asked.folder) if asked.hear and names else []
+    sources = ask.heard(names, shots)
     answers: dict[str, str] = {}
     given = dict(_answer(one) for one in asked.answer)
     while (question := ask.following(sources, answers, before)) is not None:
@@ -117,10 +126,10 @@ def _ask(asked: argparse.Namespace) -> int:
         key = next(iter(given))
         raise UsageError(f"--answer {key}: {config.nearest(key, list(answers))}")
     plan = ask.plan(sources, answers, os.urandom, before)
-    made = text.checked(plan, text.written(plan, ("What stands where.",)), SITE)
-    file = NewFile(SITE, made.encode(), _MODE)
-    there = (asked.folder / SITE).exists()
-    new = Change("write site.toml", () if there else [file], file if there else None)
+    made = text.checked(plan, text.written(plan, ("What stands where.",)), file)
+    whole = NewFile(file, made.encode(), _MODE)
+    there = (asked.folder / file).exists()
+    new = Change(f"write {file}", () if there else [whole], whole if there else None)
     differences = difference.plans(before, plan) if before is not None else []
     delivery.show(terminal, differences)
     told = delivery.written(terminal, asked.folder, new, asked.dry_run)
@@ -129,16 +138,23 @@ def _ask(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _known(folder: Path) -> tuple[SitePlan | None, list[str]]:
-    """The plan that is there, and the sources of gateway.toml. Raises ConfigError."""
+def _heard(folder: Path) -> list[Snapshot]:
+    """What the sources say in some seconds. Raises ConfigError."""
+    from agent.clock import SystemClock, leap_table
+    from provisioning import live
+
+    sketch = agent_config.sketch(folder / GATEWAY)
+    return list(asyncio.run(live.moment(sketch, SystemClock(leap_table(None)), HEAR_S)))
+
+
+def _known(folder: Path) -> tuple[str, SitePlan | None, list[str]]:
+    """The plan's file, what is in it, and the sources of gateway.toml. Raises ConfigError."""
     if (folder / GATEWAY).exists():
         sketch = agent_config.sketch(folder / GATEWAY)
-        if sketch.file.gateway.plan != SITE:
-            text = f"the plan is {sketch.file.gateway.plan}; this asks for {SITE} only"
-            raise ConfigError(GATEWAY, "gateway.plan", text)
-        return sketch.plan, [section.name for section in sketch.file.source]
+        names = [section.name for section in sketch.file.source]
+        return sketch.file.gateway.plan, sketch.plan, names
     path = folder / SITE
-    return (siteplan.read(content(path), SITE) if path.exists() else None), []
+    return SITE, (siteplan.read(content(path), SITE) if path.exists() else None), []
 
 
 def _answer(given: str) -> tuple[str, str]:

@@ -132,4 +132,3 @@ def test_what_a_pmu_calls_itself_is_text(chromium: Browser, tmp_path: Path) -> N
             assert not chromium.all("#x")
     finally:
         pmu.kill()
-
