@@ -250,7 +250,7 @@ class Sequencer:
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:
             if item.credential is None:
                 raise StoreError("a run without its credential")
-            device = self._devices.of(item.credential.key)
+            device = self._devices.of(item.credential)
             run = known_run(idx, item.name, item.value, item.credential, device)
             self._run(run, new.subject)
         return new

@@ -164,6 +164,11 @@ def _set_lineage(found: Weighed, register: Register, says: Request, terms: Terms
             text = "it asks in place of another key's credential, without that key's signature"
             raise RefusedError("rotation_not_granted", f"{text}; if that key is lost: --replace")
     if newest is not None:
+        if newest.says.role != says.role:
+            found.remarks.append(f"Its role was {newest.says.role!r} until now.")
+            if newest.says.rotation is not None:
+                text = f"its key took over as {newest.says.role!r}, and keeps that role"
+                raise RefusedError("rotation_not_granted", text)
         found.before, found.rotation = newest.name, newest.says.rotation
 
 
@@ -176,6 +181,9 @@ def _handed_over(register: Register, says: Request) -> Row:
     if old.says.subject != says.subject:
         text = f"it takes over from the key of {old.says.subject!r}, and {says.subject!r} asks"
         raise RefusedError("other_subject", text)
+    if old.says.role != says.role:  # evidence.rotation: nobody would take it
+        text = f"a rotation keeps the role; that was {old.says.role!r}, and {says.role!r} is asked"
+        raise RefusedError("rotation_not_granted", text)
     if register.is_revoked(old.says.key):
         raise RefusedError("credential_revoked", "the key that hands over was revoked")
     after = register.successor(old.says.key)

@@ -47,6 +47,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SESSION = web.RequestKey("session", Session)
 _KINDS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
@@ -102,7 +103,7 @@ class Page:
             session = self._session(request)
             if session is None:
                 return self._turned_away(request)
-            request["session"] = session
+            request[SESSION] = session
             return await handler(request)
         except web.HTTPRequestEntityTooLarge:
             text = f"Longer than {BODY_BYTES_MAX >> 20} MiB: nothing was taken, nothing changed."
@@ -144,10 +145,10 @@ class Page:
             session = self._gate.enter(form.text("code"), self._now_s())
         except RefusedError as fault:
             return self._sign_in(str(fault), 403)
-        response = web.HTTPSeeOther("/")
-        response.set_cookie(COOKIE, session.cookie, secure=True, httponly=True,
+        onward = web.HTTPSeeOther("/")
+        onward.set_cookie(COOKIE, session.cookie, secure=True, httponly=True,
                             samesite="Strict", path="/")  # fmt: skip
-        return response
+        raise onward
 
     def _sign_in(self, why: str, status: int = 200) -> web.Response:
         hint = "8 digits, on the console where the page was started. It holds for 10 minutes, once."
@@ -169,14 +170,14 @@ class Page:
     async def _sign_out(self, request: web.Request) -> web.Response:
         await self._checked(request)
         self._gate.leave()
-        response = web.HTTPSeeOther("/sign-in")
-        response.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
-        return response
+        onward = web.HTTPSeeOther("/sign-in")
+        onward.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
+        raise onward
 
     async def _checked(self, request: web.Request) -> Form:
         """The form, if it is one of this session's. Raises HTTPForbidden."""
         form = await _form(request)
-        if not _of_ours(request) or not matches(form.text("form"), request["session"]):
+        if not _of_ours(request) or not matches(form.text("form"), request[SESSION]):
             text = "That form is of another session. Nothing was done: open the page anew.\n"
             raise web.HTTPForbidden(text=text)
         return form
@@ -197,7 +198,7 @@ class Page:
         return step
 
     async def _show(self, request: web.Request) -> web.Response:
-        session: Session = request["session"]
+        session: Session = request[SESSION]
         said, session.said = session.said, []
         return await self._shown(request, self._step(request), Form(), said=said)
 
@@ -208,8 +209,9 @@ class Page:
             done = await step.act(self._desk, act, form)
         except REFUSED as fault:
             return await self._shown(request, step, form, fault=fault)
+        await self._desk.watch.close()  # the folder may have other sources now
         if done:
-            request["session"].said.append(done)
+            request[SESSION].said.append(done)
         raise web.HTTPSeeOther(f"/step/{step.name}")
 
     async def _shown(
@@ -221,7 +223,7 @@ class Page:
         fault: Exception | None = None,
         said: Sequence[str] = (),
     ) -> web.Response:
-        token = request["session"].form
+        token = request[SESSION].form
         wrong = fault.field if isinstance(fault, FormError) else ""
         try:
             content = await step.show(self._desk, Form(form.texts, {}, token, wrong))
@@ -273,7 +275,7 @@ class Page:
                 await response.write(told)
                 if self._ending.is_set() or self._now_s() > until:
                     return response
-                if self._session(request) is not request["session"]:
+                if self._session(request) is not request[SESSION]:
                     await response.write(_event("anew", ""))
                     return response
             await response.write(_event("anew", ""))

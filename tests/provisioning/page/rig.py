@@ -260,7 +260,7 @@ def browser(chromium: Path, chromedriver: Path, folder: Path, *flags: str) -> It
         shutil.rmtree(profile, ignore_errors=True)
         kept = os.environ.get("GRIDSEAL_SCREENSHOTS")
         if kept:
-            shutil.copytree(shots, kept, dirs_exist_ok=True)
+            shutil.copytree(shots, Path(kept) / folder.name, dirs_exist_ok=True)
         print(f"screenshots: {kept or shots}")
 
 

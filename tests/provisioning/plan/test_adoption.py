@@ -202,11 +202,15 @@ def test_gateway_toml_in_other_hands(
     "words",
     [
         ["import-scl", "BROKEN"],
+        ["import-scl", "BOMB", *NORTH],
+        ["import-scl", "HUGE", *NORTH],
         ["import-scl", SCL],  # which substation
         ["import-scl", SCL, "--substation", "West"],
         ["import-scl", SCL, *NORTH, "--ied", "X"],
         ["import-scl", SCL, *NORTH, "--interface", "far-too-long-a-name"],
         ["import-cim", "BROKEN", *CIM, *NORTH],
+        ["import-cim", "BOMB", *CIM, *NORTH],
+        ["import-cim", *CIM, "OUTSIDE", *NORTH],
         ["import-cim", CIM[0], *NORTH],  # without its boundary
         ["import-cim", SCL],
     ],
@@ -214,10 +218,17 @@ def test_gateway_toml_in_other_hands(
 def test_what_is_refused_leaves_the_folder_as_it_was(
     gateway: Path, capsys: Any, words: list[str]
 ) -> None:
-    broken = gateway.parent / "broken.scd"
-    broken.write_bytes(SCD[:-10])
+    odd = {
+        "BROKEN": SCD[:-10],
+        "BOMB": b'<!DOCTYPE SCL [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><SCL>&b;</SCL>',
+        "OUTSIDE": b'<!DOCTYPE R [<!ENTITY a SYSTEM "file:///etc/hostname">]><R>&a;</R>',
+        "HUGE": b"",
+    }
+    for name, content in odd.items():
+        (gateway.parent / name).write_bytes(content)
+    os.truncate(gateway.parent / "HUGE", 200_000_000)
     before = files(gateway)
-    told = [str(broken) if word == "BROKEN" else word for word in words]
+    told = [str(gateway.parent / word) if word in odd else word for word in words]
     assert main([*told, "--into", str(gateway)]) == 2
     err = capsys.readouterr().err
     assert "\n" not in err.strip()  # one line, of what to do

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from agent.archive import ArchiveError
+from agent.schema import SpoolError
 from hil.devices.pmu import Plant, Profile
 from hil.grid import Grid, Plan
 from provisioning.cli import main
@@ -71,19 +73,29 @@ async def diff(folder: Path) -> tuple[int, dict[str, Any]]:
 
 
 async def told_of(folder: Path, wanted: list[str]) -> dict[str, Any]:
-    """What `diff` says once the PMU's descriptor is in the spool: that these keys differ."""
+    """What `diff` says once the agent answers and the PMU's descriptor is in the spool: that these
+    keys differ.
+    """
     async with asyncio.timeout(WAIT_S):
         while True:
-            code, told = await diff(folder)
-            found = [one["key"] for one in told["differences"]]
-            if found == wanted and not told["unknown"] and _is_heard(folder):
-                assert code == int(bool(wanted))
-                return told
-            await asyncio.sleep(0.2)
+            if await asyncio.to_thread(_is_heard, folder / "spool.db"):
+                break
+            await asyncio.sleep(0.1)
+    code, told = await diff(folder)
+    assert told["unknown"] == []
+    assert [one["key"] for one in told["differences"]] == wanted
+    assert code == int(bool(wanted))
+    return told
 
 
-def _is_heard(folder: Path) -> bool:
-    return any(one.says.channels for one in running.signed(folder / "spool.db"))
+def _is_heard(spool: Path) -> bool:
+    told = running.account(spool)
+    try:
+        last = running.signed(spool)
+    except (SpoolError, ArchiveError):  # not made yet
+        return False
+    # What is durable is of the run that the agent began: the spool's latest.
+    return bool((told or {}).get("durable")) and any(one.says.channels for one in last)
 
 
 def signed_channel(folder: Path, name: bytes) -> Any:
