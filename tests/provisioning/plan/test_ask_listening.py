@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from agent import config
 from hil.devices.pmu import PHASORS_10, Plant, Profile
@@ -46,13 +47,13 @@ def test_the_plan_that_gateway_toml_names_is_the_one_that_is_written(tmp_path: P
 
 async def asked(
     folder: Path, *options: str, plan: str = "site.toml"
-) -> tuple[int | None, dict[str, object]]:
+) -> tuple[int | None, Any]:
     """The command's exit and its object, beside a simulated PMU."""
     plant = Plant(Grid())
     try:
         _, address = await plant.add_tcp(Profile("PMU A", 7, 1, 1, 30, phasors=PHASORS_10))
         host, _, port = address.rpartition(":")
-        told = {"host": host, "port": int(port), "idcode": 7}
+        told: dict[str, Any] = {"host": host, "port": int(port), "idcode": 7}
         request = InitRequest(folder, sources=(SourceRequest("pmu-a", "c37118+tcp", told),))
         initialise(request, NOW_S, os.urandom)
         text = (folder / GATEWAY).read_text()
