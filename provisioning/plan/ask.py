@@ -13,7 +13,7 @@ Pure: randomness comes in by argument; it prints nothing and writes nothing.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -58,12 +58,12 @@ class Heard(NamedTuple):
     channels: tuple[tuple[str, str], ...] = ()
 
 
-def heard(names: Sequence[str], shots: Sequence[Snapshot]) -> list[Heard]:
+def heard(names: Sequence[str], snapshots: Iterable[Snapshot]) -> list[Heard]:
     """The sources of a gateway, each with the channels that its device names."""
     channels: dict[str, dict[str, str]] = {name: {} for name in names}
-    for shot in shots:
-        for phasor in shot.phasors:
-            channels.setdefault(shot.source, {})[phasor.name] = phasor.quantity
+    for one in snapshots:
+        for phasor in one.phasors:
+            channels.setdefault(one.source, {})[phasor.name] = phasor.quantity
     return [Heard(name, tuple(channels[name].items())) for name in names]
 
 
