@@ -15,6 +15,7 @@ from drivers.keystore import file as keyfile
 from evidence import anchor, cose, handover
 from evidence.anchor import Anchors
 from evidence.code import Typ
+from evidence.config import ConfigError
 from evidence.leap import NS
 from evidence.siteplan import Survey
 from provisioning.init import InitRequest, initialise
@@ -156,6 +157,8 @@ def test_a_credential_of_an_authority_that_nobody_named_does_not_hold(site, tmp_
 def test_a_report_made_while_the_credential_was_not_in_force_does_not_hold(site, now_ns, says):
     word, text = told(papers(site, now_ns).pdf, site)["in force"]
     assert word == "does not hold" and says in text
+    unproved = verify.verdict(papers(site).pdf, anchors(site), None).unproved()
+    assert any("can name an earlier one" in text for text in unproved)
 
 
 def test_a_report_without_a_credential_says_that_nobody_vouches(site):
@@ -176,6 +179,16 @@ def test_a_credential_told_otherwise_than_it_says_does_not_hold(site):
     lied = msgspec.structs.replace(told_of, expires="2099-01-01T00:00:00Z")
     word, text = told(resigned(site, credential=lied), site)["key"]
     assert word == "does not hold" and "says something else" in text
+
+
+def test_a_gateway_that_gives_itself_another_s_name_does_not_hold(site):
+    other = msgspec.structs.replace(papers(site).report.gateway, name="gateway-2")
+    word, text = told(resigned(site, gateway=other), site)["key"]
+    assert word == "does not hold" and "of gateway-1, and it tells of gateway-2" in text
+    text = (site / "gateway.toml").read_text().replace('"gateway-1"', '"gateway-2"')
+    (site / "gateway.toml").write_text(text)
+    with pytest.raises(ConfigError, match="'gateway-2' is not whom its credential is for"):
+        papers(site)
 
 
 def test_another_authority_than_signed_the_credential_is_not_told(site):
