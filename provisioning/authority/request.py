@@ -107,7 +107,7 @@ def weighed(of: Authority, asked: Asked, terms: Terms, now_tai: int) -> Weighed:
         text = f"{says.role!r} is not granted here; authority.toml: roles = {list(of.file.roles)}"
         raise RefusedError("role_not_allowed", text)
     _set_lineage(found, register, says, terms)
-    _check_fresh(register, says)
+    _check_fresh(register, says, terms, now_tai)
     _check_others(found, register, says, terms)
     return found
 
@@ -127,14 +127,19 @@ def _check_clock(found: Weighed, says: Request, terms: Terms, now_tai: int) -> N
     found.remarks.append(f"{text} time.")
 
 
-def _check_fresh(register: Register, says: Request) -> None:
-    """Rule 2."""
+def _check_fresh(register: Register, says: Request, terms: Terms, now_tai: int) -> None:
+    """Rule 2. A clock that was years ahead once must not keep its key out until then."""
     if register.challenged(says.challenge) is not None:
         text = "another request with the same challenge was answered before"
         raise RefusedError("challenge_used", text)
     newest = register.newest(says.key)
     if newest is not None and newest.asked is not None and says.tai <= newest.asked.tai:
         text = "this key has asked again since, and was answered; bring that answer, or ask anew"
+        if newest.asked.tai > now_tai:
+            if terms.clock_ok:
+                return
+            text = "the gateway's clock was ahead when its key asked last; if it is right now"
+            text += ": --clock-ok" if terms.invitation is None else ", ask by file"
         raise RefusedError("request_old", text)
 
 

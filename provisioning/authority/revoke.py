@@ -45,7 +45,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     )
     left = [key.fingerprint for key in _before(of, keys[-1], now() // NS)]
     out.say(*(f"Mind         {mark}, which handed over to it, stays believed" for mark in left))
-    told = {"key": named[0], "keys": named, "gateway": subject, "left": left}
+    told: dict[str, object] = {"key": named[0], "keys": named, "gateway": subject, "left": left}
     told |= {"why": asked.why, "text": asked.text}
     if asked.dry_run:
         out.object(told | {"done": False})

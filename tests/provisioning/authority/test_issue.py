@@ -181,6 +181,17 @@ def test_a_clock_that_is_a_day_off_is_refused_unless_it_is_known(at: Desk, off_s
     assert at.answer(data, terms=Terms(clock_ok=True)).says.subject == "gw-7"
 
 
+def test_a_clock_that_was_years_ahead_does_not_keep_its_key_out(at: Desk) -> None:
+    known = Terms(clock_ok=True)
+    at.answer(Asker().file(NOW_S + 3650 * DAY_S), terms=known)
+    data = Asker().file(NOW_S + 60)
+    told = refusal(at, data, NOW_S + 60)
+    assert told.reason == "request_old" and "--clock-ok" in told.text
+    at.answer(data, NOW_S + 60, terms=known)
+    later = Asker().file(NOW_S + 30)  # where no clock was ahead, the word lets nothing old in
+    assert refusal(at, later, NOW_S + 90, known).reason == "request_old"
+
+
 def test_a_clock_that_is_minutes_off_is_said(at: Desk) -> None:
     asked = request.read(Asker().file(NOW_S - 600))
     weighed = request.weighed(at.read(), asked, Terms(), tai())
