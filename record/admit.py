@@ -182,8 +182,8 @@ class Admitter:
         return ruling
 
     def device_of(self, encoded: bytes) -> bytes:
-        """Whose refused bytes these are, by a signature that holds over all of them: the first key
-        of a device, or an authority's; empty when nobody can tell."""
+        """Whose refused bytes these are, by a signature that holds over all of them: a device, or
+        an authority's key; empty when nobody can tell."""
         try:
             message, end = cose.read_at(encoded, 0)
             if message.typ == Typ.HEAD:
@@ -204,7 +204,7 @@ class Admitter:
         if message.typ in (Typ.RUN, Typ.ROTATION):
             of: Run | Rotation = (run if message.typ == Typ.RUN else rotation).read(message.payload)
             under = self._known.credential(of.credential)
-            return (under.key, self._known.device(under.key)) if under else None
+            return (under.key, self._known.device(under)) if under else None
         read = head.read if message.typ == Typ.HEAD else descriptor.read
         by = self._known.run(read(message.payload).run)
         return (by.public, by.device) if by else None

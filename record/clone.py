@@ -7,9 +7,10 @@
    links were heard before; and what a successor says it continues was heard before it began,
    whatever the clocks said: then they were set back.
 3. Where either bound is unknown nobody can say, and nothing is said.
-4. Both are marked, for good, and neither settles until the authority decides: arrival does not tell
-   which is genuine, nor does it decide whether they are found. Of a stretch the last observation
-   speaks (evidence.layout: arrivals rise with seq), of a stream its last stretches.
+4. Both are marked, for good, and neither settles until the authority decides (record.vouching):
+   arrival does not tell which is genuine, nor does it decide whether they are found. Of a stretch
+   the last observation speaks (evidence.layout: arrivals rise with seq), of a stream its last
+   stretches.
 5. A run that came after its key was revoked (`late`) may be a thief's: beside one that came before
    it is marked alone. So nobody with a stolen key makes doubtful what the record had.
 

@@ -9,8 +9,8 @@ edge between runs.
 3. The same content again, under whatever head, is no twin.
 4. What is not there yet leaves an edge open. It is never a fault.
 5. What a run says it continues tells of its own device's runs alone: nobody's word makes another's
-   links doubtful. Nor does the word of a run that came after its key was revoked those of one that
-   came before.
+   links doubtful. Nor does that of a run that came after its key was revoked: a thief may say it,
+   of links that only who had that run's own key could seal.
 
 It writes spans into the store's transaction, and decides nothing else.
 """
@@ -203,7 +203,7 @@ class Continuity:
         self.flush()
         for row in rows:
             earlier = self._store.run(row.run)
-            if earlier is None or earlier.device != by.device or late > earlier.late:
+            if earlier is None or earlier.device != by.device or late:
                 continue
             near = self._store.spans_near(earlier.id, row.stream, row.seq, row.seq)
             if near and row.leaf not in [
@@ -224,10 +224,7 @@ class Continuity:
                 by = self.entry(row.by)
                 name = cose.read(by[1]).name
                 later = self._store.run(name)
-                if later is None or later.device != new.run.device:
-                    continue
-                mine = self._store.run(new.run.name)
-                if mine is not None and later.late > mine.late:
+                if later is None or later.late or later.device != new.run.device:
                     continue
                 marks.append(Mark(row.seq, new.last_seq, *_TWIN))
                 finding = Finding(name, None, new.stream, None, None, *_TWIN)

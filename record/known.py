@@ -51,7 +51,7 @@ class KnownRun:
     public: PublicKey
     credential: Credential
     window: tuple[int, int]  # ns TAI: between them the credential is in force for certain
-    device: bytes  # the first raw device key of this device: what tells one from another
+    device: bytes  # what tells one from another: see `alone`
     holder: Holder  # of the key that signed it
 
 
@@ -84,9 +84,9 @@ class Known:
     def rotation(self, name: bytes) -> Rotation | None:
         return _kept(self._rotations, name, self._read_rotation)
 
-    def device(self, key: PublicKey) -> bytes:
-        """The first key of the device that has this one."""
-        return self._store.device(key.raw) or key.raw
+    def device(self, says: Credential) -> bytes:
+        """What tells the device that has this credential."""
+        return self._store.device(says.key.raw, says.issuer.encode()) or alone(says)
 
     def head(self, batch_id: bytes) -> Head | None:
         found = self._store.entry_of(batch_id)
@@ -133,7 +133,7 @@ class Known:
         under = self.credential(value.credential)
         if under is None:
             raise StoreError(f"the credential of run {name.hex()[:16]} is missing")
-        return known_run(found.idx, name, value, under, self.device(under.key))
+        return known_run(found.idx, name, value, under, self.device(under))
 
     def _read_descriptor(self, name: bytes) -> KnownDescriptor | None:
         found = self._store.statement(name, Typ.DESCRIPTOR)
@@ -153,8 +153,15 @@ def holder_of(says: Credential) -> Holder:
     return says.issuer.encode(), hashlib.sha256(says.key.raw).digest()
 
 
+def alone(says: Credential) -> bytes:
+    """What tells a device by its first credential, which names no rotation: SHA-256 of the key's
+    fingerprint and the issuer."""
+    issuer, fingerprint = holder_of(says)
+    return hashlib.sha256(fingerprint + issuer).digest()
+
+
 def known_run(idx: int, name: bytes, value: Run, under: Credential, device: bytes) -> KnownRun:
-    """A run that acts under this credential, of the device with this first key."""
+    """A run that acts under this credential, of this device."""
     # A second of room on either side: where a leap second stands, counts of UTC repeat.
     window = tuple(
         BUILT_IN.tai_ns(min(edge, UTC_S_MAX)) + room

@@ -176,10 +176,12 @@ class Lookup:
                 f"{run.credential.subject} ({run.credential.key.kid.hex()})" for run in every if run
             )
             raise NotFoundError(f"no gateway {sought.gateway!r} here; there are: {_told(names)}")
-        if len({run.device for run in found}) > 1:
-            names = dict.fromkeys(run.credential.key.kid.hex() for run in found)
-            raise NotFoundError(f"several are called {sought.gateway!r}: {_told(names)}")
         of_run = [run for run in found if run.name.hex().startswith(sought.run)]
+        if len({run.device for run in of_run}) > 1:
+            names = dict.fromkeys(
+                f"{run.credential.key.kid.hex()} by {run.credential.issuer}" for run in of_run
+            )
+            raise NotFoundError(f"several are called {sought.gateway!r}: {_told(names)}")
         if not of_run:
             names = dict.fromkeys(run.name.hex()[:16] for run in found)
             raise NotFoundError(

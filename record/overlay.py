@@ -13,6 +13,7 @@ from evidence.receipt import Classed
 from record.continuity import Mark
 
 MARKS_MAX = 64  # laid over one range; more are taken as one
+_LEAST: dict[int, int] = {Reason.CREDENTIAL_REVOKED: 0, Reason.CLONE: 1}
 CLASSED_MAX = 2000  # ranges of one receipt, 27 bytes each at most: a statement ends at 64 KiB
 
 
@@ -70,13 +71,13 @@ def coarse(parts: Sequence[Sequence[Classed]]) -> list[Classed]:
 
     Where they would make the receipt longer than a statement may be, each range of the head becomes
     one range of the worst of its classes: never better than it is. A revoked key is the least of
-    reasons there: an authority may lift it, and nothing with it.
+    reasons there, and a clone the next: an authority may lift them, and nothing with them.
     """
     if sum(map(len, parts)) <= CLASSED_MAX:
         return [row for part in parts for row in part]
     found = []
     for part in parts:
         if part:
-            worst = max(part, key=lambda row: (row.klass, row.reason != Reason.CREDENTIAL_REVOKED))
+            worst = max(part, key=lambda row: (row.klass, _LEAST.get(row.reason, 2)))
             found.append(worst._replace(first_seq=part[0].first_seq, last_seq=part[-1].last_seq))
     return found

@@ -159,7 +159,7 @@ HEADS_DOWN = (
     .where(_is(HEAD.c.run), HEAD.c.number <= bindparam("number"))
     .order_by(HEAD.c.number.desc(), HEAD.c.idx)
 )
-DEVICE_OF = select(DEVICE.c.device).where(_is(DEVICE.c.key))
+DEVICE_OF = select(DEVICE.c.device).where(_is(DEVICE.c.key), _is(DEVICE.c.issuer))
 BOOK_AT = select(BOOK).where(_is(BOOK.c.issuer), _is(BOOK.c.number))
 BOOKS = select(BOOK).order_by(BOOK.c.issuer, BOOK.c.number)
 BOOKS_OF = select(BOOK).where(_is(BOOK.c.act)).order_by(BOOK.c.idx)

@@ -74,8 +74,11 @@ RUN = _table(
     *(_int("id", key=True), _blob("name", unique=True), _blob("device"), _blob("kid")),
     *(_blob("predecessor", none=True), _int("cloned"), _int("began", none=True), _int("late")),
 )
-# Which keys are one device's.
-DEVICE = _keyed("device", _blob("key", key=True), _blob("kid"), _blob("device"))
+# Which keys are one device's, to whom.
+DEVICE = _keyed(
+    "device",
+    *(_blob("key", key=True), _blob("issuer", key=True), _blob("kid"), _blob("device")),
+)
 # What authorities did. `what`: name of the credential or run, or fingerprint of the key.
 BOOK = _keyed(
     "book",
@@ -143,8 +146,8 @@ class Entry(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """One run. `id`: the log index of its statement; `device`: its first raw public key; `late`: 1
-    where it came after its key was revoked."""
+    """One run. `id`: the log index of its statement; `device`: as in record.device; `late`: 1 where
+    it came after its key was revoked."""
 
     id: int
     name: bytes
@@ -157,9 +160,10 @@ class RunRow(NamedTuple):
 
 
 class DeviceRow(NamedTuple):
-    """A device key, raw, and the first one of the same device."""
+    """A device key, raw, and the device that has it, to who issued its credential."""
 
     key: bytes
+    issuer: bytes  # UTF-8
     kid: bytes
     device: bytes
 
@@ -225,7 +229,8 @@ class HeadRow(NamedTuple):
 
 
 class Exhibit(NamedTuple):
-    """Bytes that were refused, kept. `device`: raw public key, empty when nobody can tell.
+    """Bytes that were refused, kept. `device`: as in record.device, or an authority's raw key;
+    empty when nobody can tell.
 
     `digest`: SHA-256 of the content; `seal`: SHA-256 over digest, device and refusal, against
     decay.
@@ -243,7 +248,7 @@ _OR_NONE = {kind: (kind, type(None)) for kind in (int, bytes)}
 KINDS: dict[type, Kinds] = {
     Entry: (int, int, bytes, _OR_NONE[bytes], bytes, bytes),
     RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int], int),
-    DeviceRow: (bytes, bytes, bytes),
+    DeviceRow: (bytes, bytes, bytes, bytes),
     BookRow: (bytes, int, int, bytes, int, bytes, int),
     SpanRow: (*[int] * 5, bytes, bytes, int, _OR_NONE[int], _OR_NONE[int]),
     FrontRow: (int, int, int, _OR_NONE[int]),

@@ -250,7 +250,7 @@ class Sequencer:
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:
             if item.credential is None:
                 raise StoreError("a run without its credential")
-            device = self._devices.of(item.credential.key)
+            device = self._devices.of(item.credential)
             run = known_run(idx, item.name, item.value, item.credential, device)
             self._run(run, new.subject)
         return new
@@ -273,7 +273,7 @@ class Sequencer:
             self._doubts += doubts
             self._doubts += self._clones.hear(stretch)
             self._judge(part, tai, chained, marks)
-            if self._books.doubts(item.run, part.run):  # the last: of several reasons the first
+            if self._books.doubts(item.run, part.run):
                 marks.append(Mark(place.first_seq, place.last_seq, *_REVOKED))
             classed.append(overlaid(part.classed, place.stream, marks) if marks else part.classed)
         new.classed = coarse(classed)
@@ -286,10 +286,11 @@ class Sequencer:
         out = doubt_in_force(part.run, (tai, *part.heard))
         if out is not None:
             marks.append(Mark(*whole, int(Class.KEY_DOUBTFUL), int(out[0])))
-        if part.run.id in self._clones:
-            marks.append(Mark(*whole, *CLONE))
         if not chained:
             marks.append(Mark(*whole, *_HEAD_CHAIN))
+        # What an authority may lift comes last: of several reasons the first is said.
+        if part.run.id in self._clones:
+            marks.append(Mark(*whole, *CLONE))
 
     def _chained(self, item: NewBatch, idx: int) -> bool:
         """Whether the head fits those numbered next to it; if not, those are doubtful as well."""

@@ -186,9 +186,9 @@ class Store:
         """Number, log index, previous and subject of a run's heads, from this number down."""
         return _checked((int, int, bytes, bytes), self._walk(query.HEADS_DOWN, run, number))
 
-    def device(self, key: bytes) -> bytes | None:
-        """The first key of the device that has this one; None: it has no credential here."""
-        return self._blob(query.DEVICE_OF, key)
+    def device(self, key: bytes, issuer: bytes) -> bytes | None:
+        """The device that has this key; None: it has no credential of this issuer here."""
+        return self._blob(query.DEVICE_OF, key, issuer)
 
     def book_at(self, issuer: bytes, number: int) -> BookRow | None:
         """An entry of an authority's book."""

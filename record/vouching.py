@@ -1,12 +1,16 @@
-"""What an authority vouched for after a key was revoked, and what that makes of a batch's classes.
+"""What an authority vouched for where a key or a run is in doubt, and what that makes of a batch's
+classes.
 
 1. An entry of a book (evidence.book.Vouched) is for the heads of a run from the first up to the one
    that it names, as each names the one before; in the book of who issued the run's credential.
    Where a head is missing those before it wait; where none is what it says, it is for nothing.
-2. It lifts the revocation and nothing else: what a receipt calls CREDENTIAL_REVOKED has no other
-   doubt of its key, for that is the last of the reasons (record.sequencer). It is then worth what
-   its bytes and its descriptor say (record.ruling), and whatever was found later still rules.
-3. Nothing is written for it. The entry of the book is in the log, the bytes beside it: whoever has
+2. It lifts the revocation and decides between clones, and nothing else: what a receipt calls
+   CREDENTIAL_REVOKED or CLONE has no other doubt of its key, for those are the last of the reasons
+   (record.sequencer). It is then worth what its bytes and its descriptor say (record.ruling), and
+   whatever else was found later still rules.
+3. Of two runs after the same one only one can be genuine: an authority that vouches for both has
+   decided nothing.
+4. Nothing is written for it. The entry of the book is in the log, the bytes beside it: whoever has
    both finds the same, at any time, and no commit has a backlog of days to class again.
 """
 
@@ -44,6 +48,20 @@ class Vouchings:
             if at < len(extent) and extent[at] == entry.idx:
                 return row
         return None
+
+    def decides(self, by: KnownRun) -> bool:
+        """Whether nobody vouches for another run of this device after the same one. Raises
+        StoreError."""
+        before = by.run.predecessor
+        if before is None:
+            return True
+        for row in self._store.books_of(Act.VOUCHED):
+            other = self._store.run(row.what)
+            if other is None or other.id == by.id or row.issuer != by.holder[0]:
+                continue
+            if (other.predecessor, other.device) == (before, by.device) and self._extent(row):
+                return False
+        return True
 
     def _extent(self, row: BookRow) -> "array[int]":
         """The log indexes of the heads that an entry of a book vouches for, rising."""

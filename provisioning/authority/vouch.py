@@ -1,4 +1,5 @@
-"""`authority vouch`: for what a revoked key's device sealed before, batch by batch up to a head.
+"""`authority vouch`: for what a revoked key's device sealed before, or for one of two runs that
+are clones, batch by batch up to a head.
 
 1. Whoever vouches has compared the head with the device itself, or with a copy of its disk: the
    record classes nothing by a clock that a thief may set.
@@ -38,7 +39,8 @@ def run(argv: Sequence[str], now: Now) -> int:
         f"Run          {what.run.hex()}",
         f"Up to batch  {what.number}, head {what.head.hex()}",
         f"Because      {what.text}",
-        "Those batches then settle as if their key had not been revoked. This cannot be undone.",
+        "Those batches then settle as if their key were not revoked, and their run had no clone.",
+        "This cannot be undone.",
     )
     of = folder.read(asked.authority)
     if not asked.unchecked:

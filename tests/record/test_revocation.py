@@ -30,6 +30,7 @@ MS = 1_000_000
 UNCHECKED = (Class.PLACE_UNCHECKED, Reason.NO_RECEIVER)
 REVOKED = (Class.KEY_DOUBTFUL, Reason.CREDENTIAL_REVOKED)
 CLONE = (Class.KEY_DOUBTFUL, Reason.CLONE)
+TWIN = (Class.KEY_DOUBTFUL, Reason.TWIN)
 
 
 def heard(run: GatewayRun, layout: Layout, *seconds: int, **changes: Any) -> bytes:
@@ -274,21 +275,23 @@ def test_another_authority_vouches_for_nothing_of_ours(
     assert worth(upstream, run, 1).now == REVOKED
 
 
-def test_vouching_lifts_the_revocation_and_nothing_else(
+def test_vouching_lifts_doubts_of_key_and_run_and_nothing_else(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, layout: Layout
 ):
-    """A clone and a bad value, found before and after."""
+    """Not a twin and a bad value, found before and after; a clone is decided."""
     batches = [heard(run, layout, 10 + number) for number in range(3)]
     book = revoke(upstream, gateway)
     for one in batches:
         upstream.push(one, now=LATER)
     bad = (int(Class.DATA_INVALID), int(Reason.VALUE_INVALID))
     find(upstream, Finding(run.name, None, 1, 1, 1, *bad))
-    find(upstream, Finding(run.name, None, 1, 3, 3, *CLONE))
+    find(upstream, Finding(run.name, None, 1, 3, 3, *TWIN))
     upstream.send(book.vouch(run, 2, batches[2]), now=LATER)
-    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [bad, UNCHECKED, CLONE]
+    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [bad, UNCHECKED, TWIN]
     find(upstream, Finding(run.name, None, None, None, None, *CLONE))
-    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [CLONE] * 3
+    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [bad, UNCHECKED, TWIN]
+    find(upstream, Finding(run.name, None, None, None, None, *TWIN))
+    assert [worth(upstream, run, seq).now for seq in (1, 2, 3)] == [TWIN] * 3
 
 
 def find(upstream: Upstream, found: Finding) -> None:

@@ -16,6 +16,7 @@ from evidence.leap import BUILT_IN, NS
 from record import service
 from record.database import Place
 from record.desk import Desk
+from record.known import alone
 from record.store import open_reader
 from tests.record.asker import Told, placed
 from tests.record.authority import Book
@@ -93,7 +94,7 @@ def test_over_http(place: Place, cfg: bytes, layout: Layout):
     store = open_reader(place)
     kept = {row.content: row.device for row in store.exhibits()}
     store.close()
-    assert kept[batches[2]] == gateway.device.public.raw
+    assert kept[batches[2]] == alone(gateway.credential)
     assert len(kept) == 2
 
 

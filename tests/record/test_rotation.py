@@ -13,7 +13,7 @@ from evidence.code import Cause, Class, Reason, Typ
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
 from record.cli import main
-from record.known import Known, MissingError
+from record.known import Known, MissingError, alone
 from record.lookup import Lookup, NotFoundError, Sought
 from record.reach import heads_of
 from tests.record.authority import Book
@@ -127,13 +127,13 @@ def test_lateness_and_another_end_are_seen_across_keys(
 def test_clock_and_disk_across_three_keys(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
 ):
-    first = gateway.device.public
+    first = gateway.credential
     runs = [run]
     for number in range(2):
         rotated(upstream, gateway)
         runs.append(gateway.start(runs[-1], started=START + (20 + number) * NS))
         upstream.start(runs[-1], cfg, 1)
-    assert {row.device for row in upstream.store.runs()} == {first.raw}
+    assert {row.device for row in upstream.store.runs()} == {alone(first)}
     assert len({row.kid for row in upstream.store.runs()}) == 3
 
 
