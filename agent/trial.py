@@ -8,9 +8,9 @@ from when until when the samples of a source carry Flag.TEST for it.
    clock is all there is: where that was set back, the test is taken to have just begun.
 3. Then the flag stays for as long as something measured before may be on its way. What comes later
    still and was measured within the test carries it all the same, by its own instant.
-4. A file that cannot be read changes nothing, and that is told. At a start nothing is known: then
-   every source is taken to be in a test, since what is flagged for nothing can be measured again,
-   and what was injected must never be settled.
+4. A file that cannot be read, or was removed amid a test, changes nothing, and that is told. At a
+   start one that cannot be read leaves nothing known: then every source is taken to be in a test,
+   since what is flagged for nothing can be measured again, and what was injected must never settle.
 5. Each stream of the source has it stated: TEST_BEGAN, again after each start of the agent, and
    TEST_ENDED when the flag goes off. An agent that is not there when that is due states no end.
 
@@ -48,6 +48,7 @@ LOOK_S = 0.25  # a row is noticed within a second
 # Beyond what device, path and concentrator declare: retransmissions, and bounds of clocks.
 LATE_NS = 2 * NS
 _TEST = int(Flag.TEST)
+_AGENT = "gridseal-agent"  # declares a test of its own where the file cannot be read (invariant 4)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Words = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -233,8 +234,7 @@ class Trials:
 
     def look(self) -> None:
         """Now and then, and once before any line is opened."""
-        declared = self._changed()
-        now_ns = self._clock.boottime_ns()
+        declared, now_ns = self._changed(), self._clock.boottime_ns()
         if declared is not None:
             self._take(declared, now_ns)
         for source, trial in self._trials.items():
@@ -274,10 +274,12 @@ class Trials:
         if seen is not None and seen == self._seen:
             return None
         try:
-            found: Sequence[Declared] = load(self._path, self._clock.table)
-            fault = ""
+            found, fault = load(self._path, self._clock.table), ""
         except ConfigError as refused:
             found, fault = (), str(refused)
+        on = [one.declared for one in self._trials.values() if one.end is None]
+        if seen == () and any(one and one.row.by != _AGENT for one in on):
+            fault = f"{self._path.name}: was removed amid a test; start it again to stop it"
         self._seen = None if fault else seen
         if fault and fault != self.fault:
             log.error("%s; tests stay as they were", fault)
@@ -299,7 +301,7 @@ class Trials:
         """Nobody knows of a test, or of none."""
         now = self._clock.now().tai
         since, until = (instant.words(at, self._clock.table) for at in (now, now + SPAN_NS_MAX))
-        row = Row(source, since, until, f"not known: {fault}"[:200], "gridseal-agent")
+        row = Row(source, since, until, f"not known: {fault}"[:200], _AGENT)
         return Declared(row, now, now + SPAN_NS_MAX, None)
 
     def _take(self, declared: Sequence[Declared], now_ns: int) -> None:

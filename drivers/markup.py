@@ -2,8 +2,9 @@
 
 1. A document type is refused where it begins, and with it every entity and every reference to
    another file: nothing of it is built, and nothing else is opened.
-2. Octets, depth, and what is kept (elements, characters) are bounded, and so is a single tag: what
-   is read in pieces is never whole in memory but for what the reader keeps of it.
+2. Octets, depth, and what is kept (elements, their attributes, characters) are bounded, and so are
+   a single tag, and the names that a file uses, of which the parser forgets none: what is read in
+   pieces is never whole in memory but for what the reader keeps of it.
 3. Namespaces count: an element of another one is not ours, whatever it is called, and what is in it
    is passed over.
 4. An encoding that the file declares is one that Python knows, or refused; so is an octet that the
@@ -23,6 +24,10 @@ from evidence.config import ConfigError
 _PIECE = 1 << 16  # octets that are parsed at a time
 TAG_BYTES_MAX = 1 << 20  # a tag with its attributes, or a comment: expat keeps it until it ends
 DEPTH_MAX = 64  # SCL reaches 20, RDF/XML 4
+# Different ones, of elements, attributes and namespaces: SCL has some 300, CIM 3,000, makers' own
+# sections some hundreds.
+NAMES_MAX = 20_000
+ATTRIBUTES_MEAN_MAX = 8  # of the elements that may be kept: an FCDA has 7, most have 3
 _SEPARATOR = " "  # no namespace has one
 
 
@@ -51,7 +56,8 @@ class Node(Element):
 
 def feed(pieces: Iterable[bytes], file: str, bytes_max: int, sink: Sink) -> None:
     """Reads a file into a sink. Raises ConfigError."""
-    parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
+    names: dict[str, str] = {}  # all that the parser has met
+    parser = expat.ParserCreate(namespace_separator=_SEPARATOR, intern=names)
     depth = 0
 
     def refuse(*_: object) -> None:
@@ -64,6 +70,9 @@ def feed(pieces: Iterable[bytes], file: str, bytes_max: int, sink: Sink) -> None
         if depth > DEPTH_MAX:
             text = f"elements nested deeper than {DEPTH_MAX}"
             raise ConfigError(file, local(name), text, parser.CurrentLineNumber)
+        if len(names) > NAMES_MAX:
+            text = f"more than {NAMES_MAX} different names of elements and attributes"
+            raise ConfigError(file, local(name)[:80], text, parser.CurrentLineNumber)
         sink.start(name, attributes, parser.CurrentLineNumber)
 
     def end(_: str) -> None:
@@ -74,6 +83,7 @@ def feed(pieces: Iterable[bytes], file: str, bytes_max: int, sink: Sink) -> None
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
+    parser.StartNamespaceDeclHandler = lambda *_: None  # so that these count among the names
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = sink.text
@@ -129,7 +139,7 @@ class _Growing:
         self._namespace = namespace
         self._open: list[Node] = []
         self._below = 0  # of an element that is passed over: how deep in it
-        self._elements = self._characters = 0
+        self._elements = self._attributes = self._characters = 0
 
     def start(self, name: str, attributes: dict[str, str], line: int) -> None:
         space, _, tag = name.rpartition(_SEPARATOR)
@@ -143,6 +153,7 @@ class _Growing:
         node = Node(tag, {key: value for key, value in attributes.items() if " " not in key})
         node.line = line
         self._elements += 1
+        self._attributes += len(node.attrib)
         self._count(sum(map(len, node.attrib.values())), tag, line)
         if self._open:
             self._open[-1].append(node)
@@ -167,6 +178,9 @@ class _Growing:
         self._characters += characters
         if self._elements > self._bounds.elements_max:
             text = f"more than {self._bounds.elements_max} elements"
+            raise ConfigError(self._file, tag, text, line)
+        if self._attributes > ATTRIBUTES_MEAN_MAX * self._bounds.elements_max:
+            text = f"more than {ATTRIBUTES_MEAN_MAX * self._bounds.elements_max} attributes"
             raise ConfigError(self._file, tag, text, line)
         if self._characters > self._bounds.characters_max:
             text = f"more than {self._bounds.characters_max} characters in elements and attributes"

@@ -2,7 +2,9 @@
 needs.
 
 1. Unknown keys are refused, and the nearest known one is named.
-2. A ConfigError says file, line, key, what was found and what was expected. It never quotes a value
+2. What takes tomllib hours is refused before it: a key of KEY_PARTS_MAX parts or more, whose time
+   grows with their square. A plan may come from whoever asks for a credential.
+3. A ConfigError says file, line, key, what was found and what was expected. It never quotes a value
    of a key named like a secret.
 
 Pure: text in, struct out. Whoever reads the file brings its text and its name.
@@ -17,6 +19,9 @@ import msgspec
 
 T = TypeVar("T")
 CONFIG_BYTES_MAX = 4 * 1024 * 1024  # a site plan of thousands of channels stays below 1 MiB
+KEY_PARTS_MAX = 32  # of a dotted key: ours have 3; an object identifier in a text has 20
+_KEY_PART = r"""\.[ \t]*(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*"""
+_DEEP = re.compile(f"(?:{_KEY_PART}){{{KEY_PARTS_MAX}}}", re.ASCII)
 _SECRET = re.compile(r"pass|pin|secret|token|private", re.IGNORECASE)
 _PATH = re.compile(r"`\$((?:[^`\\]|\\.)*)`")
 _ENUM = re.compile(r"Invalid enum value '([^']*)'")
@@ -42,6 +47,10 @@ def read(text: str, kind: type[T], file: str) -> T:
     """The struct that the text describes. Raises ConfigError."""
     if len(text) > CONFIG_BYTES_MAX:
         raise ConfigError(file, "", f"{len(text)} characters; at most {CONFIG_BYTES_MAX}")
+    deep = _DEEP.search(text)
+    if deep is not None:
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ConfigError(file, "", f"a name of {KEY_PARTS_MAX} parts or more", line)
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as fault:  # a number of 5,000 digits is a ValueError only

@@ -156,13 +156,13 @@ def gateway(of: Case) -> dict[str, Any]:
     told = {
         "gateway": {
             "name": section.name,
-            "plan": section.plan,
-            "credential": section.credential,
+            "plan": of.mask.text(section.plan),
+            "credential": of.mask.text(section.credential),
             "key": mask.key_uri(section.key),
             "key_before": [mask.key_uri(one) for one in section.key_before],
         },
         "record": {
-            key: mask.secretless(getattr(record, key))
+            key: of.mask.text(getattr(record, key))
             for key in ("url", "region", "anchors", "ca", "certificate", "certificate_key")
         },
         "clock": {

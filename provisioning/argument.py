@@ -12,6 +12,7 @@ from typing import NoReturn
 from evidence import config
 from evidence.config import ConfigError
 
+TEXT_MAX = 16 << 20  # characters: of the largest site plan there are some 4 million
 Now = Callable[[], int]  # ns since 1970, UTC: handed to each command
 
 
@@ -70,8 +71,12 @@ def whole(what: str, text: str) -> int:
 def content(path: Path) -> str:
     """The text of a file that was named. Raises ConfigError."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            found = file.read(TEXT_MAX + 1)
     except OSError as fault:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(str(path), "", "is not UTF-8 text") from fault
+    if len(found) > TEXT_MAX:
+        raise ConfigError(str(path), "", f"more than {TEXT_MAX} characters; expected a text")
+    return found

@@ -18,6 +18,7 @@ from evidence.config import ConfigError
 from provisioning.argument import Parser, UsageError, check_command
 from provisioning.placement import PlacementError
 from provisioning.source import RequestError
+from provisioning.terminal import printable
 
 DONE, WRONG, REFUSED = 0, 1, 2
 # A command, its module, and what it does.
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except (UsageError, RequestError, PlacementError, ConfigError, KeyStoreError) as fault:
-        print(fault, file=sys.stderr)
+        print(printable(str(fault)), file=sys.stderr)  # it may quote what somebody else wrote
         return REFUSED
     except ModuleNotFoundError as fault:
         if fault.name not in EXTRA:

@@ -15,7 +15,7 @@ It seals and judges nothing. The clock is the caller's, who also says how good i
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent import reading, status
 from agent.archive import ArchiveError
@@ -36,13 +36,21 @@ RATE_NS = 5 * NS  # over which the rate of arrivals is told
 LAGS_MAX = 256  # arrivals kept of a stream: the last seconds of it
 
 
+class _Mark(NamedTuple):
+    """A frame: when it arrived, its own instant, and how many there were until then."""
+
+    heard: int
+    tai: int
+    frames: int
+
+
 class Ear:
     """One stream of a source, as it is heard."""
 
     def __init__(self, key: str, clock: Clock) -> None:
         self.stream = reading.Stream(key, clock.table)
         self.lags: deque[int] = deque(maxlen=LAGS_MAX)  # heard minus tai of the last frames, ns
-        self._marks: deque[tuple[int, int]] = deque()  # instant of an arrival, frames until then
+        self._marks: deque[_Mark] = deque()
 
     def take(self, item: Setup | Frame) -> bool:
         """Whether the device said something in it."""
@@ -58,9 +66,11 @@ class Ear:
 
     def _mark(self) -> None:
         latest = self.stream.latest
-        if latest is None or (self._marks and self._marks[-1][1] == self.stream.measured):
+        if latest is None or (self._marks and self._marks[-1].frames == self.stream.measured):
             return
-        self._marks.append((latest.heard.tai, self.stream.measured))
+        heard = latest.heard.tai
+        tai = heard if latest.tai is None else latest.tai
+        self._marks.append(_Mark(heard, tai, self.stream.measured))
 
     def unanswered(self) -> str:
         """What it was asked and never said, in words."""
@@ -71,14 +81,19 @@ class Ear:
         return f"{stream.unanswered} times asked, and not answered{why}"
 
     def rate(self) -> float | None:
-        """Frames a second, as they arrived of late; to be called once a look."""
+        """Frames a second of late, by the instants that the device states: what a network holds
+        back and brings at once is no other rate. By their arrival where it states none, or the
+        same again. To be called once a look.
+        """
         self._mark()
-        while len(self._marks) > 2 and self._marks[-1][0] - self._marks[0][0] > RATE_NS:
+        while len(self._marks) > 2 and self._marks[-1].heard - self._marks[0].heard > RATE_NS:
             self._marks.popleft()
         if len(self._marks) < 2:
             return None
-        (first, before), (last, now) = self._marks[0], self._marks[-1]
-        return (now - before) * NS / (last - first) if last > first else None
+        first, last = self._marks[0], self._marks[-1]
+        spans = (last.tai - first.tai, last.heard - first.heard)
+        span = next((one for one in spans if one > 0), 0)
+        return (last.frames - first.frames) * NS / span if span else None
 
 
 class Live:

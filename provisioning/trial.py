@@ -28,6 +28,7 @@ from agent import config, status, trial
 from agent.clock import Linux
 from agent.config import Sketch
 from agent.trial import Declared, Row
+from drivers import registry
 from evidence import instant
 from evidence.config import nearest
 from evidence.leap import BUILT_IN, NS
@@ -90,20 +91,24 @@ def begun(
 
 
 def ended(rows: Sequence[Declared], source: str, at: Moment) -> list[Row]:
-    """The rows with the tests of a source stopped; what was over a day ago is left out."""
-    found = []
+    """The rows with the tests of a source stopped; what was over a day ago is left out, and so is
+    the oldest that is over where there are too many.
+    """
+    found: list[tuple[bool, Row]] = []  # whether it goes on
     for one in rows:
         goes_on = one.left_ns(at.tai, at.boot, at.boot_ns) > 0
         last = one.until if one.stopped is None else one.stopped
         if goes_on and one.row.source == source:
             # Not before it began, whatever was done to the clock.
             stopped = instant.words(max(at.tai, one.since))
-            found.append(_stopped(one.row, stopped))
+            found.append((False, _stopped(one.row, stopped)))
         elif goes_on:
-            found.append(one.row)
+            found.append((True, one.row))
         elif at.tai - last < trial.KEPT_NS:
-            found.append(_stopped(one.row, one.row.stopped or one.row.until))
-    return found[-trial.ROWS_MAX + 1 :]
+            found.append((False, _stopped(one.row, one.row.stopped or one.row.until)))
+    over = [place for place, (goes_on, _) in enumerate(found) if not goes_on]
+    gone = set(over[: max(len(found) - trial.ROWS_MAX + 1, 0)])
+    return [row for place, (_, row) in enumerate(found) if place not in gone]
 
 
 def _stopped(row: Row, stopped: str) -> Row:
@@ -221,7 +226,11 @@ def _start(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment
         out.say(f"Would declare in {asked.folder / trial.FILE}:", *text_of([new]).splitlines())
         out.object({**told, "on": False, "until": new.until})
         return 0
-    new = write(asked.folder, change)[-1]
+    rows = write(asked.folder, change)
+    new, clear = rows[-1], _in_no_test(gateway, rows)
+    told["not_in_test"] = clear
+    words = f"In no test: {', '.join(clear)}. What hears the same device is to be started too."
+    others = [words] if clear else []
     spool = gateway.path(gateway.file.spool.path)
     found, why = agreed(spool, source, new.since, ACK_S)
     if found is None:
@@ -232,6 +241,7 @@ def _start(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment
             f" --stream {source}",
             style="fault",
         )
+        out.say(*others)
         out.object({**told, "on": False, "until": new.until, "why": why})
         return 1
     out.say(
@@ -239,10 +249,18 @@ def _start(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment
     )
     out.say(
         f"It ends by itself at {new.until}; before that: {PROG} stop {asked.folder}"
-        f" --stream {source}"
+        f" --stream {source}",
+        *others,
     )
     out.object({**told, "on": True, "from": found["from_utc"], "until": new.until})
     return 0
+
+
+def _in_no_test(gateway: Sketch, rows: Sequence[Row]) -> list[str]:
+    """Sources of measurements that settle as before."""
+    tested = {row.source for row in rows if not row.stopped}
+    sources = [one.name for one in gateway.sources if one.scheme not in registry.RECEIVERS]
+    return [name for name in sources if name not in tested]
 
 
 def _stop(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment) -> int:

@@ -8,7 +8,8 @@
 3. Everything is weighed before a code is used up; the code is used, durably, before anything is
    issued. So a power cut costs no code: the same request comes again with it, and is answered.
 4. An invited gateway is asked nothing more. What is refused is refused by name and logged; no code,
-   and nothing of a request but its gateway's name, is.
+   and nothing of a request but its gateway's name, is; nor does the server's own log quote a
+   request that is no HTTP, whose header may hold a code.
 
 Keys may block: they are called from a thread, never from the loop.
 """
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
@@ -48,6 +50,18 @@ SHUTDOWN_S = 5.0
 MEDIA_TYPE = "application/octet-stream"
 _STATUS = {"code_unknown": 401, "too_many": 429, "busy": 503, "too_long": 413, "timeout": 408}
 log = logging.getLogger(__name__)
+_http_log = log.getChild("http")
+
+
+def _unquoted(record: logging.LogRecord) -> bool:
+    """Rule 4."""
+    kind = record.exc_info[0] if record.exc_info else None
+    if kind is not None and issubclass(kind, HttpProcessingError | web.RequestPayloadError):
+        record.exc_info, record.msg, record.args = None, "refused: no HTTP", ()
+    return True
+
+
+_http_log.addFilter(_unquoted)
 
 
 @dataclass(slots=True)
@@ -169,16 +183,19 @@ class Door:
 
 
 async def _body(asked: web.Request) -> bytes:
-    """Raises RefusedError(too_long)."""
+    """Raises RefusedError(too_long, parcel)."""
     parts: list[bytes] = []
     size = 0
     if (asked.content_length or 0) > BODY_BYTES_MAX:
         raise RefusedError("too_long", f"at most {BODY_BYTES_MAX} bytes")
-    async for part in asked.content.iter_any():
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise RefusedError("too_long", f"at most {BODY_BYTES_MAX} bytes")
-        parts.append(part)
+    try:
+        async for part in asked.content.iter_any():
+            size += len(part)
+            if size > BODY_BYTES_MAX:
+                raise RefusedError("too_long", f"at most {BODY_BYTES_MAX} bytes")
+            parts.append(part)
+    except web.RequestPayloadError as fault:
+        raise RefusedError("parcel", "its body is no HTTP") from fault
     return b"".join(parts)
 
 
@@ -194,7 +211,9 @@ class _Full(asyncio.Protocol):
 async def opened(door: Door, host: str, port: int, context: ssl.SSLContext) -> AsyncIterator[str]:
     """The open door, and its address. Raises OSError."""
     loop = asyncio.get_running_loop()
-    runner = web.AppRunner(door.app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        door.app(), access_log=None, logger=_http_log, shutdown_timeout=SHUTDOWN_S
+    )
     await runner.setup()
     server = runner.server
 

@@ -14,12 +14,17 @@
 3. What was signed is in the book: where a power cut came between row and entry, the next who writes
    makes the entry, before anything else. So no two credentials are in force of which the book knows
    one only.
+4. What no whole thing is at the end of a file is cut by the next who writes, and kept beside it
+   first (NAME.cut-DIGEST): a disk that damaged the last length looks like a power cut, and what it
+   damaged may have been a revocation.
 
 Private keys are the key store's. No clock is asked here.
 """
 
 import contextlib
 import fcntl
+import hashlib
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -49,8 +54,11 @@ AUTHORITY, BOOK, ISSUED = "authority.toml", "book.cbor", "issued.cbor"
 INVITATIONS = "invitations.json"
 TLS_CA, DOOR, DOOR_KEY = "tls-ca.pem", "door.pem", "door.key"
 ANCHORS, RECORD_CA = "anchors.toml", "record-ca.pem"
+CUT = ".cut-"
+_CUT_DIGITS = 16
 LOCK_S, LOCK_POLL_S = 10.0, 0.1  # somebody else's entry takes a signature of a token: 0.1 s
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+log = logging.getLogger(__name__)
 _Days = Annotated[int, msgspec.Meta(ge=1, le=36525)]  # provisioning.grant: a century is an error
 
 
@@ -128,6 +136,28 @@ class Authority:
         left = [row for row in self.rows if row.name not in entered]
         return [self.enter(row.entry(), tai, root) for row in left]
 
+    def keep_tails(self) -> None:
+        """Rule 4. Raises PlacementError."""
+        for name, size in ((BOOK, self.book.size), (ISSUED, self.rows_size)):
+            tail = sequence.content(self.folder / name)[size:]
+            if not tail.strip(b"\0"):
+                continue
+            digest = hashlib.sha256(tail).hexdigest()[:_CUT_DIGITS]
+            beside = self.folder / f"{name}{CUT}{digest}"
+            if not os.path.lexists(beside):
+                self._keep(beside, tail)
+            text = "%s: its last %d bytes are no whole entry, as a power cut leaves them; cut, and"
+            text += " kept in %s: see whether what was done last is there (authority list)"
+            log.warning(text, self.folder / name, len(tail), beside.name)
+
+    def _keep(self, beside: Path, tail: bytes) -> None:
+        try:
+            self.disk.write_new(beside, tail, 0o600)
+            self.disk.sync_folder(self.folder)
+        except OSError as fault:
+            text = f"{fault.strerror}; nothing was cut, and nothing added"
+            raise PlacementError(f"{beside}: {text}") from fault
+
     def _append(self, name: str, at: int, encoded: bytes) -> None:
         if not self.writing:
             raise PlacementError(f"{self.folder}: is written to under its lock only")
@@ -194,6 +224,7 @@ def writing(
         if root.public != found.book.root:
             raise PlacementError(f"{folder}: its root key is another than the one opened")
         found.writing, found.disk = True, disk or found.disk
+        found.keep_tails()
         found.finish(tai, root)
         yield found
         found.writing = False

@@ -62,6 +62,9 @@ def run(argv: list[str], now: Now) -> int:
     days = whole("--days", asked.days) if asked.days else held.file.days
     weighed = request.weighed(held, found, terms, tai(now()))
     check_tls(held, found)
+    if not held.file.record.anchors:
+        text = "anchors under [record] of authority.toml names none: the gateway takes this answer"
+        weighed.remarks.append(f"{text} only where it has anchors.toml already.")
     out.say(*words(found, weighed, days))
     told = _told(found, weighed, days)
     if asked.dry_run:

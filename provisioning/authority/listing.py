@@ -78,4 +78,5 @@ def _told(one: Standing, now_s: int) -> dict[str, object]:
 def _tail(of: Authority) -> str:
     if not of.book.tail:
         return ""
-    return f"; behind them {of.book.tail} bytes of one that a power cut ended: the next cuts them"
+    told = "of one that a power cut ended, or a disk damaged: the next who writes cuts them, and"
+    return f"; behind them {of.book.tail} bytes {told} keeps them beside it"

@@ -11,6 +11,7 @@
 import argparse
 import json
 import os
+import shlex
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ def run(argv: Sequence[str], now: Now) -> int:
         "",
         "Into anchors.toml of every record, gateway and auditor, compared by another way:",
         *_anchor(asked.name, root).splitlines(),
+        "",
+        *_next(asked),
     )
     out.object(told | {"done": True, "fingerprint": root.fingerprint, "root_key": root.raw.hex()})
     return 0
@@ -109,6 +112,19 @@ def opened(
         files += _tls_files(file.name, root, tls, now_ns // NS, random)
     files.append(NewFile(folder.AUTHORITY, folder.told(file).encode(), PUBLIC))
     place(opening.folder, files, _read_back, disk or SystemDisk())
+
+
+def _next(asked: argparse.Namespace) -> list[str]:
+    at = shlex.quote(str(asked.folder))
+    lines = []
+    if asked.anchors is None:
+        text = f"anchors.toml with log and authority into {at}, and named in its authority.toml"
+        lines = [f"Missing: {text}", "(anchors under [record]), or no new gateway can believe it."]
+    return [
+        *lines,
+        "Next, for each gateway's request:",
+        f"  gridseal-provision authority issue REQUEST --out ANSWER --authority {at}",
+    ]
 
 
 def _read_back(staged: Path) -> None:

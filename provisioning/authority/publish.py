@@ -5,7 +5,9 @@
 2. The record takes each statement once and answers the same again: a publication that a network
    ended is begun anew from the first. What it is answered is checked by the log key, where the
    anchors are known, and said.
-3. It stops at the first entry that is not taken: those behind it could not be either.
+3. It stops at the first entry that is not taken: those behind it could not be either. What goes
+   before an entry may be refused, and the entry is sent all the same (record.book, rule 1): nobody
+   stops a revocation by a credential that a record does not take.
 """
 
 import argparse
@@ -45,11 +47,19 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the record answered. `index`: its place in the log; None where it was not taken."""
+    """What the record answered. `index`: its place in the log; None where it was not taken.
+    `refused`: it said so itself, and will say so again.
+    """
 
     sent: Sent
     index: int | None
     text: str
+    refused: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Rule 3."""
+        return self.index is None and not (self.refused and self.sent.entry is None)
 
 
 def run(argv: Sequence[str], now: Now) -> int:
@@ -109,7 +119,7 @@ async def published(
     try:
         for one in statements:
             told.append(await _put(client, one, trusted))
-            if told[-1].index is None:
+            if told[-1].stops:
                 break
     finally:
         await client.close()
@@ -144,10 +154,10 @@ def _told(one: Sent, answer: Answer, trusted: PublicKey | None) -> Told:
         message = cose.read_statement(answer.body, Typ.REFUSAL)
         _check(message, trusted)
         refusal = receipt.read_refusal(message.payload)
-        return Told(one, None, f"{refusal.reason.name.lower()}: {refusal.text}")
-    if answer.status == 409:
+        return Told(one, None, f"{refusal.reason.name.lower()}: {refusal.text}", True)
+    if answer.status == 409:  # of a credential: the rotation before it was refused
         wanted = shape.array(cbor.decode(answer.body), "wanted")
-        return Told(one, None, f"it needs first: {', '.join(map(_wanted, wanted))}")
+        return Told(one, None, f"it needs first: {', '.join(map(_wanted, wanted))}", True)
     return Told(one, None, f"status {answer.status}: {answer.body[:80].decode(errors='replace')}")
 
 

@@ -107,7 +107,7 @@ def weighed(of: Authority, asked: Asked, terms: Terms, now_tai: int) -> Weighed:
         text = f"{says.role!r} is not granted here; authority.toml: roles = {list(of.file.roles)}"
         raise RefusedError("role_not_allowed", text)
     _set_lineage(found, register, says, terms)
-    _check_fresh(register, says)
+    _check_fresh(register, says, terms, now_tai)
     _check_others(found, register, says, terms)
     return found
 
@@ -127,14 +127,19 @@ def _check_clock(found: Weighed, says: Request, terms: Terms, now_tai: int) -> N
     found.remarks.append(f"{text} time.")
 
 
-def _check_fresh(register: Register, says: Request) -> None:
-    """Rule 2."""
+def _check_fresh(register: Register, says: Request, terms: Terms, now_tai: int) -> None:
+    """Rule 2. A clock that was years ahead once must not keep its key out until then."""
     if register.challenged(says.challenge) is not None:
         text = "another request with the same challenge was answered before"
         raise RefusedError("challenge_used", text)
     newest = register.newest(says.key)
     if newest is not None and newest.asked is not None and says.tai <= newest.asked.tai:
         text = "this key has asked again since, and was answered; bring that answer, or ask anew"
+        if newest.asked.tai > now_tai:
+            if terms.clock_ok:
+                return
+            text = "the gateway's clock was ahead when its key asked last; if it is right now"
+            text += ": --clock-ok" if terms.invitation is None else ", ask by file"
         raise RefusedError("request_old", text)
 
 
@@ -164,6 +169,11 @@ def _set_lineage(found: Weighed, register: Register, says: Request, terms: Terms
             text = "it asks in place of another key's credential, without that key's signature"
             raise RefusedError("rotation_not_granted", f"{text}; if that key is lost: --replace")
     if newest is not None:
+        if newest.says.role != says.role:
+            found.remarks.append(f"Its role was {newest.says.role!r} until now.")
+            if newest.says.rotation is not None:
+                text = f"its key took over as {newest.says.role!r}, and keeps that role"
+                raise RefusedError("rotation_not_granted", text)
         found.before, found.rotation = newest.name, newest.says.rotation
 
 
@@ -176,6 +186,9 @@ def _handed_over(register: Register, says: Request) -> Row:
     if old.says.subject != says.subject:
         text = f"it takes over from the key of {old.says.subject!r}, and {says.subject!r} asks"
         raise RefusedError("other_subject", text)
+    if old.says.role != says.role:  # evidence.rotation: nobody would take it
+        text = f"a rotation keeps the role; that was {old.says.role!r}, and {says.role!r} is asked"
+        raise RefusedError("rotation_not_granted", text)
     if register.is_revoked(old.says.key):
         raise RefusedError("credential_revoked", "the key that hands over was revoked")
     after = register.successor(old.says.key)

@@ -1,5 +1,9 @@
 """`authority revoke`: a device key is not to be believed any more, from this entry's place in the
 record's log on. It rules there once it is published.
+
+A key that handed over is believed until it ends or is revoked, and stays at its device. So who
+names a gateway revokes the keys before as well, an entry each, the one in use first; who names a
+key revokes that one, and is told of the others.
 """
 
 import argparse
@@ -29,15 +33,20 @@ def run(argv: Sequence[str], now: Now) -> int:
     out = Terminal(asked.json)
     check_text(asked.text)
     of = folder.read(asked.authority)
-    key, subject = which(of, asked.key, now() // NS)
+    keys, subject = which(of, asked.key, now() // NS)
+    named = [key.fingerprint for key in keys]
     out.say(
-        f"Key          {key.fingerprint}",
+        f"Key          {named[0]}",
+        *(f"  and        {mark}, which handed over to it" for mark in named[1:]),
         f"Gateway      {subject}",
         f"Why          {asked.why}{': ' if asked.text else ''}{asked.text}",
         "What the record receipted before stands; what it gets later does not settle, unless it is",
         "vouched for (authority vouch). This cannot be undone.",
     )
-    told = {"key": key.fingerprint, "gateway": subject, "why": asked.why, "text": asked.text}
+    left = [key.fingerprint for key in _before(of, keys[-1], now() // NS)]
+    out.say(*(f"Mind         {mark}, which handed over to it, stays believed" for mark in left))
+    told: dict[str, object] = {"key": named[0], "keys": named, "gateway": subject, "left": left}
+    told |= {"why": asked.why, "text": asked.text}
     if asked.dry_run:
         out.object(told | {"done": False})
         return 0
@@ -45,17 +54,27 @@ def run(argv: Sequence[str], now: Now) -> int:
         raise RefusedError("declined", "not revoked, and nothing changed")
     root = folder.root_signer(asked.authority, asker())
     with folder.writing(asked.authority, root, tai(now())) as authority:
-        key, _ = which(authority, key.fingerprint, now() // NS)
-        what = Revoked(bytes.fromhex(key.fingerprint), _WORDS[asked.why], asked.text)
-        line = authority.enter(what, tai(now()), root)
-    out.say("", f"Entry {line.entry.number} of the book. Publish it: it rules from the log on.")
-    out.object(told | {"done": True, "entry": line.entry.number, "name": line.name.hex()})
+        keys, _ = which(authority, asked.key, now() // NS)
+        if [key.fingerprint for key in keys] != named:
+            raise RefusedError("changed", "the book has changed meanwhile; look again")
+        lines = [
+            authority.enter(
+                Revoked(bytes.fromhex(mark), _WORDS[asked.why], asked.text), tai(now()), root
+            )
+            for mark in named
+        ]
+    numbers = [line.entry.number for line in lines]
+    entered = "Entry" if len(lines) == 1 else "Entries"
+    told_in = f"{entered} {', '.join(map(str, numbers))} of the book."
+    out.say("", f"{told_in} Publish it: it rules from the log on.")
+    told |= {"done": True, "entry": numbers[0], "entries": numbers, "name": lines[0].name.hex()}
+    out.object(told)
     return 0
 
 
-def which(of: Authority, typed: str, now_s: int) -> tuple[PublicKey, str]:
-    """The key that is meant, and its gateway: by a gateway's name the one that has not handed
-    over. Raises RefusedError.
+def which(of: Authority, typed: str, now_s: int) -> tuple[list[PublicKey], str]:
+    """The keys that are meant, and their gateway: by a gateway's name the one that has not handed
+    over, and those that led to it. Raises RefusedError.
     """
     register = Register(of, now_s)
     found = {
@@ -64,16 +83,25 @@ def which(of: Authority, typed: str, now_s: int) -> tuple[PublicKey, str]:
         if (typed == row.says.subject and register.successor(row.says.key) is None)
         or (len(typed) >= DIGITS_MIN and row.says.key.fingerprint.startswith(typed.lower()))
     }
-    left = {key: subject for key, subject in found.items() if not register.is_revoked(key)}
     if not found:
         text = f"no gateway and no key of this book is {typed[:80]!r}"
         raise RefusedError("unknown_name", f"{text} ({DIGITS_MIN} digits or more)")
-    if not left:
-        raise RefusedError("revoked_already", f"{typed[:80]!r} was revoked before")
+    left = [key for key in found if not register.is_revoked(key)]
     if len(left) > 1:
         shown = ", ".join(key.fingerprint for key in left)
         raise RefusedError("several_keys", f"{typed[:80]!r} has several; name one: {shown}")
-    return next(iter(left.items()))
+    subject = next(iter(found.values()))
+    if typed == subject:
+        left += [one for key in found for one in _before(of, key, now_s)]
+    if not left:
+        raise RefusedError("revoked_already", f"{typed[:80]!r} was revoked before")
+    return list(dict.fromkeys(left)), subject
+
+
+def _before(of: Authority, key: PublicKey, now_s: int) -> list[PublicKey]:
+    """The keys that led to this one and were not revoked, the latest first."""
+    register = Register(of, now_s)
+    return [one for one in register.led_to(key) if not register.is_revoked(one)]
 
 
 def check_text(text: str) -> None:
@@ -83,11 +111,11 @@ def check_text(text: str) -> None:
 
 
 def _parser() -> Parser:
-    about = "Revokes a device key: by its fingerprint, or of the gateway that has one."
+    about = "Revokes a device key by its fingerprint, or a gateway's with those before it."
     command = Parser(prog="gridseal-provision authority revoke", description=about,
                      allow_abbrev=False)  # fmt: skip
     add = command.add_argument
-    add("key", metavar="FINGERPRINT|GATEWAY", help="the device key")
+    add("key", metavar="FINGERPRINT|GATEWAY", help="the device key; or all of one")
     add("--why", required=True, choices=list(_WORDS), help="what happened to it")
     add("--text", metavar="TEXT", default="", help="more; public, as the book is")
     add_confirmed(command)

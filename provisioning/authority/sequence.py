@@ -2,9 +2,9 @@
 
 1. What was appended is durable when `append` returns. A power cut in the middle leaves the things
    before, and a piece of one behind them: the tail.
-2. A tail is cut by the next append, and said. It is one only where it can be: the beginning of a
-   single thing that the file ends too early for, or zeros where a disk gave room and no content.
-   Everything else is damage, which is refused and never mended here.
+2. A tail is cut by the next append, kept beside the file first, and said. It is one only where it
+   can be: the beginning of a single thing that the file ends too early for, or zeros where a disk
+   gave room and no content. Everything else is damage, which is refused and never mended here.
 3. Who reads needs no lock; who appends holds the folder's (provisioning.authority.folder).
 
 What stands in such a file is provisioning.authority.book's and .issued's.

@@ -85,6 +85,15 @@ class Register:
         """The credential by which a key gave way to the next."""
         return self._successor.get(key)
 
+    def led_to(self, key: PublicKey) -> list[PublicKey]:
+        """The keys from which this one took over, one from the other, the latest first."""
+        before = {row.says.key: old for old, row in self._successor.items()}
+        found: list[PublicKey] = []
+        while key in before and before[key] not in found:
+            key = before[key]
+            found.append(key)
+        return found
+
     def live(self, subject: str) -> list[Row]:
         """What is in force for a gateway: of each of its keys the latest."""
         return [

@@ -47,8 +47,12 @@ async def search(host: str, port: int, idcodes: Sequence[int], clock: Clock, fou
                 line.close()
                 if not left:
                     break
+        asked = f"{len(idcodes) - len(left)} IDCODEs"
+        if left:
+            asked += f" of {len(idcodes)}, then it hung up for the {REOPENS_MAX}th time"
+            found.tell(f"{where}: not all were asked: {asked}")
         if not heard:
-            what = f"takes connections; no C37.118 configuration from {len(idcodes)} IDCODEs"
+            what = f"takes connections; no C37.118 configuration from {asked}"
             found.add(Finding("c37118", where, what, needs="its IDCODE: --idcode"))
             return
         second = await _second(host, port, heard, clock)

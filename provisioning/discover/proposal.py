@@ -11,7 +11,6 @@ It writes nothing: provisioning.change does.
 """
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,23 +21,18 @@ from agent.config import Sketch
 from drivers import registry, url
 from drivers.line import Source
 from drivers.url import Option
-from evidence.config import ConfigError, nearest
+from evidence.config import nearest
 from provisioning import template
 from provisioning.argument import UsageError, content
 from provisioning.change import Change
 from provisioning.discover.finding import Finding
-from provisioning.init import PUBLIC_MODE
-from provisioning.placement import NewFile
+from provisioning.init import GATEWAY
+from provisioning.plan import together
 from provisioning.source import SourceRequest
 
-GATEWAY = "gateway.toml"
 NAME_MAX = 64  # characters, as agent.config has them
-PLANS_MAX = 1000  # of one folder
 # What tells a source from another on the same line or host.
 _WHO = ("host", "port", "path", "interface", "idcode", "unit", "gocbref", "svid", "appid")
-_HEADER = re.compile(r"\s*\[")
-_SECTION = re.compile(r"\s*\[\s*gateway\s*\]\s*(#.*)?$")
-_PLAN = re.compile(r"\s*plan\s*=")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -77,7 +71,7 @@ def propose(folder: Path, findings: Sequence[Finding], bus: str) -> Proposal:
                 streams.append((name, {**stream, **one.stream}))
     if not added:
         return Proposal(None, (), left_out)
-    change = _change(folder, gateway, added, streams)
+    change = _change(gateway, added, streams)
     return Proposal(change, [one.name for one in added], left_out)
 
 
@@ -105,60 +99,15 @@ def _name(wanted: str, taken: Sequence[str]) -> str:
 
 
 def _change(
-    folder: Path,
     gateway: Sketch,
     added: Sequence[SourceRequest],
     streams: Sequence[tuple[str, Mapping[str, Option]]],
 ) -> Change:
     """Raises ConfigError."""
-    text = content(folder / GATEWAY)
-    plan = gateway.file.gateway.plan
-    files = []
+    plan = content(gateway.path(gateway.file.gateway.plan))
     if streams:
-        site = content(folder / plan).rstrip("\n") + "\n"
-        site += "".join(template.one_stream(*one) for one in streams)
-        plan = _next_plan(folder, plan)
-        text = _renamed(text, plan)
-        files.append(NewFile(plan, site.encode(), PUBLIC_MODE))
-    text = text.rstrip("\n") + "\n" + "".join(map(template.one_source, added))
-    _check(text, plan, files or [NewFile(plan, content(folder / plan).encode(), PUBLIC_MODE)])
+        plan = plan.rstrip("\n") + "\n" + "".join(template.one_stream(*one) for one in streams)
     what = f"add {len(added)} sources: {', '.join(one.name for one in added)}"
-    return Change(what, files, NewFile(GATEWAY, text.encode(), PUBLIC_MODE))
-
-
-def _next_plan(folder: Path, plan: str) -> str:
-    """site.toml: site-2.toml, and so on."""
-    stem = re.sub(r"-\d+$", "", plan.removesuffix(".toml"))
-    for number in range(2, PLANS_MAX):
-        name = f"{stem}-{number}.toml"
-        if not (folder / name).exists():
-            return name
-    raise ConfigError(plan, "", f"{PLANS_MAX} site plans stand beside it; remove old ones")
-
-
-def _renamed(text: str, plan: str) -> str:
-    """With another plan in its [gateway]."""
-    lines = text.splitlines()
-    begins = next((at for at, line in enumerate(lines) if _SECTION.match(line)), None)
-    if begins is None:
-        raise ConfigError(GATEWAY, "gateway", "has no line [gateway]; add the sources by hand")
-    new = f'plan = "{plan}"'
-    for at in range(begins + 1, len(lines)):
-        if _HEADER.match(lines[at]):
-            break
-        if _PLAN.match(lines[at]):
-            lines[at] = new
-            return "\n".join(lines) + "\n"
-    lines.insert(begins + 1, new)
-    return "\n".join(lines) + "\n"
-
-
-def _check(text: str, plan: str, files: Sequence[NewFile]) -> None:
-    """As the agent will read it. Raises ConfigError."""
-    with tempfile.TemporaryDirectory() as made:
-        for name, data in ((GATEWAY, text.encode()), *((one.name, one.content) for one in files)):
-            (Path(made) / name).parent.mkdir(parents=True, exist_ok=True)
-            (Path(made) / name).write_bytes(data)
-        found = config.sketch(Path(made) / GATEWAY)
-        if found.file.gateway.plan != plan:
-            raise ConfigError(GATEWAY, "gateway.plan", "cannot be changed; add sources by hand")
+    change = together.changed(gateway, what, plan, "".join(map(template.one_source, added)))
+    together.checked(gateway.folder, change)
+    return change

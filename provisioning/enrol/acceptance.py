@@ -26,7 +26,7 @@ from provisioning.enrol.answer import Judged
 from provisioning.enrol.pending import Pending
 from provisioning.enrol.request import GATEWAY, TLS_KEY, Place
 from provisioning.enrol.setting import Setting
-from provisioning.placement import Disk, NewFile, SystemDisk
+from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk
 from provisioning.source import RequestError
 
 _MODE = 0o644
@@ -35,7 +35,7 @@ _FILE_BYTES_MAX = 2 << 20  # of a file that may be the one to be written
 
 
 def change_of(of: Place, asked: Pending, judged: Judged, now_ns: int) -> Change:
-    """Raises RequestError, ConfigError, KeyStoreError."""
+    """Raises RequestError, ConfigError, KeyStoreError, PlacementError."""
     files = {"credential": ("credential.cbor", _credential(of, asked, judged))}
     if judged.anchors is not None:
         files["anchors"] = ("anchors.toml", judged.anchors.encode())
@@ -44,7 +44,11 @@ def change_of(of: Place, asked: Pending, judged: Judged, now_ns: int) -> Change:
         files |= _tls(of, judged, now_ns)
     named = {key: _named(of.folder, name, content) for key, (name, content) in files.items()}
     text = setting.changed(_text(of), _settings(of, asked, judged, named), GATEWAY)
-    _check(of, text, {named[key]: content for key, (_, content) in files.items()})
+    try:
+        _check(of, text, {named[key]: content for key, (_, content) in files.items()})
+    except OSError as fault:
+        why = f"cannot be read as it will be: {fault.strerror or fault}; is there room in /tmp?"
+        raise PlacementError(f"{fault.filename or of.folder}: {why}") from fault
     added = [
         NewFile(named[key], content, _MODE)
         for key, (_, content) in files.items()

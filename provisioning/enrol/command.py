@@ -7,6 +7,7 @@ written provisioning.enrol.acceptance's.
 import argparse
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from provisioning.source import RequestError
 from provisioning.terminal import Terminal
 
 PROG = "gridseal-provision enrol"
+_LINE_MAX = 4096  # of an invitation that comes by a pipe; it has some 100 characters
 
 
 def run(argv: Sequence[str], now: Now) -> int:
@@ -60,7 +62,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add = commands["accept"].add_argument
     add("answer", type=Path, metavar="ANSWER", help="the file, or the text that was scanned")
     add = commands["online"].add_argument
-    add("invitation", metavar="INVITATION", help="the one string that the authority handed over")
+    told = "the one string that the authority handed over; -: asked for, or read from stdin, where"
+    add("invitation", metavar="INVITATION", help=f"{told} a list of processes shows no code")
     for name in ("accept", "online"):
         told = "of the authority's key, compared by another way, such as by telephone"
         commands[name].add_argument("--fingerprint", metavar="HEX", default="", help=told)
@@ -98,7 +101,7 @@ def _online(asked: argparse.Namespace, out: Terminal, now_ns: int) -> int:
     from provisioning.enrol import online
 
     place, ask = request.place(asked.folder), asker()
-    to = link.read(asked.invitation)
+    to = link.read(_invitation(asked.invitation, out))
     waits = pending.read(asked.folder)
     if waits is None or not request.current(place, waits, _role(asked), now_ns):
         waits = request.asked(place, _role(asked), now_ns, os.urandom, ask)
@@ -117,6 +120,18 @@ def _online(asked: argparse.Namespace, out: Terminal, now_ns: int) -> int:
     found = answer.judged(place, waits, data, vouch, now_ns, ask)
     _take(asked, out, place, waits, found, now_ns)
     return 0
+
+
+def _invitation(typed: str, out: Terminal) -> str:
+    """As it was typed; or asked for, or read from a pipe."""
+    if typed != "-":
+        return typed
+    if sys.stdin.isatty():
+        return out.ask("The invitation", "INVITATION")
+    try:
+        return sys.stdin.readline(_LINE_MAX).strip()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _take(

@@ -26,7 +26,7 @@ from provisioning.page.element import Child, Html, joined, tag
 from provisioning.page.sketch import sketched
 from provisioning.page.step import Download, Form, FormError, Standing, Upload
 from provisioning.placement import NewFile
-from provisioning.plan import adoption, cim, difference, grid, import_cim, scl, text
+from provisioning.plan import adoption, ask, cim, difference, grid, import_cim, scl, text
 from provisioning.plan.adoption import Adopted
 from provisioning.plan.ask import Heard
 from provisioning.plan.difference import Consequence, Difference
@@ -133,7 +133,8 @@ def _look(folder: Path, form: Form) -> Held:
 
 async def _heard(desk: Desk, sketch: Sketch) -> list[Heard]:
     seen = await desk.watch.seen()
-    return questions.heard([section.name for section in sketch.file.source], seen)
+    names = [section.name for section in sketch.file.source]
+    return ask.heard(names, (one.snapshot for one in seen))
 
 
 def _of_answers(sketch: Sketch, plan: SitePlan) -> Held:

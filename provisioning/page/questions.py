@@ -13,21 +13,11 @@ from provisioning.page import layout
 from provisioning.page.element import Html, joined, tag
 from provisioning.page.session import Random
 from provisioning.page.step import Form, FormError
-from provisioning.page.watch import Seen
 from provisioning.plan import ask
 from provisioning.plan.ask import Heard, Question
 from provisioning.source import RequestError
 
 MORE = "Your answers bring more questions. They are asked below; then go on."
-
-
-def heard(names: Sequence[str], seen: Sequence[Seen]) -> list[Heard]:
-    """The sources of a gateway, each with the channels that its device names."""
-    channels: dict[str, dict[str, str]] = {name: {} for name in names}
-    for one in seen:
-        for phasor in one.snapshot.phasors:
-            channels.setdefault(one.snapshot.source, {})[phasor.name] = phasor.quantity
-    return [Heard(name, tuple(channels[name].items())) for name in names]
 
 
 def asked(sources: Sequence[Heard], texts: Mapping[str, str], before: SitePlan) -> list[Question]:

@@ -6,13 +6,9 @@ and its sources to gateway.toml.
    person wrote stay: text is added, a key to its table, a table at the end.
 2. A bus that has the name of another (another mRID) is a fault: which of them it is nobody but a
    person can say.
-3. Both files change together, or none: where sources are added, the plan is written under a new
-   name, and gateway.toml, which names it, is replaced last (provisioning.change).
-4. What would stand is read as the agent reads it before anything is written.
+3. Both files change together, or none (provisioning.plan.together).
 """
 
-import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,24 +17,19 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agent import config as agent_config
-from agent.config import GatewayFile, Sketch
 from evidence import config
 from evidence.config import ConfigError
 from evidence.plant import At, End
 from evidence.siteplan import SitePlan
 from provisioning.argument import content
 from provisioning.change import Change
+from provisioning.init import GATEWAY
 from provisioning.placement import NewFile
-from provisioning.plan import difference, proposal, text
+from provisioning.plan import difference, proposal, text, together
 from provisioning.plan.difference import Difference
 from provisioning.plan.proposal import Proposal
 
-GATEWAY = "gateway.toml"
-_MODE = 0o644
 _UNSAID: tuple[Any, ...] = (None, "", [])
-_PLAN_LINE = re.compile(r"^\s*plan\s*=")
-_SECTION = re.compile(r"^\s*\[gateway\]\s*(#.*)?$")
-_NUMBERED = re.compile(r"(.*?)(?:-(\d{1,6}))?(\.\w+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +54,7 @@ def adopted(
     Raises ConfigError.
     """
     sketch = agent_config.sketch(folder / GATEWAY)
-    name, gateway = sketch.file.gateway.plan, content(folder / GATEWAY)
+    name = sketch.file.gateway.plan
     there = {section.name for section in sketch.file.source}
     fresh = [one for one in proposals if one.name not in there]
     added, gaps, kept = joined(sketch.plan, plan, name)
@@ -79,8 +70,9 @@ def adopted(
     new_text = _filled(before, name, gaps).rstrip("\n") + "\n" + text.tables(added)
     if not (text.tables(added) or gaps or fresh):
         return Adopted(None, tuple(kept), ())
-    change = _change(what, sketch, name, (gateway, new_text), fresh, files)
-    after = _checked(folder, change, name)
+    added_text = proposal.toml(fresh) if fresh else ""
+    change = together.changed(sketch, what, new_text, added_text, files)
+    after = together.checked(folder, change)
     return Adopted(change, tuple(kept), tuple(difference.plans(sketch.plan, after)))
 
 
@@ -193,62 +185,3 @@ def _renamed(one: Any, called: dict[str, str]) -> Any:
 
 def _at(place: End | At, called: dict[str, str]) -> End | At:
     return msgspec.structs.replace(place, bus=called[place.bus])
-
-
-def _change(
-    what: str,
-    sketch: Sketch,
-    name: str,
-    texts: tuple[str, str],
-    fresh: Sequence[Proposal],
-    files: Sequence[NewFile],
-) -> Change:
-    """Rule 3."""
-    gateway, plan = texts
-    if not fresh:
-        return Change(what, (), NewFile(name, plan.encode(), _MODE))
-    after = _next_name(sketch.folder, name)
-    replaced = _naming(gateway, after).rstrip("\n") + "\n" + proposal.toml(fresh)
-    new = [*files, NewFile(after, plan.encode(), _MODE)]
-    return Change(what, new, NewFile(GATEWAY, replaced.encode(), _MODE))
-
-
-def _next_name(folder: Path, name: str) -> str:
-    """site.toml, site-2.toml, site-3.toml, ..."""
-    found = _NUMBERED.fullmatch(name)
-    stem, number, ending = found.groups() if found else (name, None, None)
-    at = int(number or 1) + 1
-    while (folder / f"{stem}-{at}{ending or ''}").exists():
-        at += 1
-    return f"{stem}-{at}{ending or ''}"
-
-
-def _naming(gateway: str, plan: str) -> str:
-    """gateway.toml, naming another plan. Raises ConfigError where its text cannot be changed."""
-    lines = gateway.split("\n")
-    begin = next((at for at, line in enumerate(lines) if _SECTION.match(line)), len(lines))
-    if begin == len(lines):
-        raise ConfigError(GATEWAY, "gateway", f"no [gateway] to name {plan} in; write it so")
-    tables = (at for at, line in enumerate(lines) if at > begin and line.lstrip().startswith("["))
-    end = next(tables, len(lines))
-    stated = f"plan = {text.quoted(plan)}"
-    at = next((at for at in range(begin, end) if _PLAN_LINE.match(lines[at])), None)
-    if at is None:
-        lines.insert(begin + 1, stated)
-    else:
-        lines[at] = stated
-    changed = "\n".join(lines)
-    if config.read(changed, GatewayFile, GATEWAY).gateway.plan != plan:
-        raise ConfigError(GATEWAY, "gateway.plan", f"cannot be set to {plan!r} by this program")
-    return changed
-
-
-def _checked(folder: Path, change: Change, name: str) -> SitePlan:
-    """Rule 4: the plan that would stand."""
-    would = {file.name: file.content for file in (*change.added, change.replaced) if file}
-    with tempfile.TemporaryDirectory() as made:
-        for each in (GATEWAY, name):
-            would.setdefault(each, (folder / each).read_bytes())
-        for each, data in would.items():
-            (Path(made) / each).write_bytes(data)
-        return agent_config.sketch(Path(made) / GATEWAY).plan

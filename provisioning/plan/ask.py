@@ -13,7 +13,7 @@ Pure: randomness comes in by argument; it prints nothing and writes nothing.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +21,7 @@ import msgspec
 
 from evidence import accuracy
 from evidence.siteplan import Bus, Channel, Direction, Rotation, Site, SitePlan, Stream, Survey
+from provisioning.snapshot import Snapshot
 from provisioning.source import RequestError
 
 Random = Callable[[int], bytes]
@@ -55,6 +56,15 @@ class Heard(NamedTuple):
 
     name: str
     channels: tuple[tuple[str, str], ...] = ()
+
+
+def heard(names: Sequence[str], snapshots: Iterable[Snapshot]) -> list[Heard]:
+    """The sources of a gateway, each with the channels that its device names."""
+    channels: dict[str, dict[str, str]] = {name: {} for name in names}
+    for one in snapshots:
+        for phasor in one.phasors:
+            channels.setdefault(one.source, {})[phasor.name] = phasor.quantity
+    return [Heard(name, tuple(channels[name].items())) for name in names]
 
 
 def following(

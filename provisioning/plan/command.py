@@ -4,24 +4,37 @@ Exit of `check`: 0, nothing; 1, something, each with file, line, key, found and 
 """
 
 import argparse
+import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from agent import config as agent_config
+from agent.clock import SystemClock, leap_table
 from evidence import config, consistency, siteplan
 from evidence.config import ConfigError
 from evidence.siteplan import SitePlan
-from provisioning.argument import Now, Parser, UsageError, check_command, content, parsed
+from provisioning import live
+from provisioning.argument import (
+    Now,
+    Parser,
+    UsageError,
+    check_command,
+    content,
+    parsed,
+    whole,
+)
 from provisioning.change import Change
+from provisioning.init import GATEWAY, PUBLIC_MODE
 from provisioning.placement import NewFile
 from provisioning.plan import ask, delivery, difference, intake, text
-from provisioning.plan.adoption import GATEWAY
+from provisioning.plan.ask import Heard
+from provisioning.snapshot import Snapshot
 from provisioning.terminal import Terminal
 
 SITE = "site.toml"
-_MODE = 0o644
+LISTEN_S_MAX = 600
 _FAULTS_MAX = 100  # told at once: who has more begins with these
 CORRECTION_BYTES_MAX = 64 << 20  # of a calibration on file
 
@@ -38,6 +51,12 @@ def run(argv: Sequence[str], now: Now) -> int:
     asks.add_argument(
         "--answer", metavar="KEY=TEXT", action="append", default=[], help="of a question; repeat"
     )
+    asks.add_argument(
+        "--listen",
+        metavar="S",
+        default="0",
+        help="hear the sources first, so that ratios and directions are asked too",
+    )
     asks.add_argument("--dry-run", action="store_true", help="show what would be written")
     for one in (checks, asks):
         one.add_argument("--json", action="store_true", help="one JSON object instead of words")
@@ -46,7 +65,12 @@ def run(argv: Sequence[str], now: Now) -> int:
     commands = {"check": checks, "ask": asks}
     check_command(parser, commands, argv)
     asked = parsed(parser, commands, argv)
-    return _check(asked) if asked.command == "check" else _ask(asked)
+    if asked.command == "check":
+        return _check(asked)
+    listen_s = whole("--listen", asked.listen)
+    if listen_s > LISTEN_S_MAX:
+        raise UsageError(f"--listen {listen_s}: expected seconds, at most {LISTEN_S_MAX}")
+    return _ask(asked, listen_s)
 
 
 def _check(asked: argparse.Namespace) -> int:
@@ -99,10 +123,9 @@ def _correction_fault(folder: Path, correction: siteplan.Correction) -> str:
     return ""
 
 
-def _ask(asked: argparse.Namespace) -> int:
+def _ask(asked: argparse.Namespace, listen_s: int) -> int:
     terminal = Terminal(asked.json)
-    before, names = _known(asked.folder)
-    sources = [ask.Heard(name) for name in names]
+    file, before, sources = _known(asked.folder, listen_s)
     answers: dict[str, str] = {}
     given = dict(_answer(one) for one in asked.answer)
     while (question := ask.following(sources, answers, before)) is not None:
@@ -117,10 +140,10 @@ def _ask(asked: argparse.Namespace) -> int:
         key = next(iter(given))
         raise UsageError(f"--answer {key}: {config.nearest(key, list(answers))}")
     plan = ask.plan(sources, answers, os.urandom, before)
-    made = text.checked(plan, text.written(plan, ("What stands where.",)), SITE)
-    file = NewFile(SITE, made.encode(), _MODE)
-    there = (asked.folder / SITE).exists()
-    new = Change("write site.toml", () if there else [file], file if there else None)
+    made = text.checked(plan, text.written(plan, ("What stands where.",)), file)
+    written = NewFile(file, made.encode(), PUBLIC_MODE)
+    there = (asked.folder / file).exists()
+    new = Change(f"write {file}", () if there else [written], written if there else None)
     differences = difference.plans(before, plan) if before is not None else []
     delivery.show(terminal, differences)
     told = delivery.written(terminal, asked.folder, new, asked.dry_run)
@@ -129,16 +152,21 @@ def _ask(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _known(folder: Path) -> tuple[SitePlan | None, list[str]]:
-    """The plan that is there, and the sources of gateway.toml. Raises ConfigError."""
-    if (folder / GATEWAY).exists():
-        sketch = agent_config.sketch(folder / GATEWAY)
-        if sketch.file.gateway.plan != SITE:
-            text = f"the plan is {sketch.file.gateway.plan}; this asks for {SITE} only"
-            raise ConfigError(GATEWAY, "gateway.plan", text)
-        return sketch.plan, [section.name for section in sketch.file.source]
-    path = folder / SITE
-    return (siteplan.read(content(path), SITE) if path.exists() else None), []
+def _known(folder: Path, listen_s: int) -> tuple[str, SitePlan | None, list[Heard]]:
+    """The plan's file, what it says, and the sources of gateway.toml with what their devices call
+    their channels. Raises ConfigError.
+    """
+    if not (folder / GATEWAY).exists():
+        path = folder / SITE
+        return SITE, (siteplan.read(content(path), SITE) if path.exists() else None), []
+    sketch = agent_config.sketch(folder / GATEWAY)
+    names = [section.name for section in sketch.file.source]
+    told: list[Snapshot] = []
+    if listen_s and names:
+        leaps = sketch.file.clock.leap_seconds
+        clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
+        told = asyncio.run(live.moment(sketch, clock, listen_s))
+    return sketch.file.gateway.plan, sketch.plan, ask.heard(names, told)
 
 
 def _answer(given: str) -> tuple[str, str]:

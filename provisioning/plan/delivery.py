@@ -124,5 +124,5 @@ def written(terminal: Terminal, folder: Path, new: Change, dry_run: bool) -> dic
         return {"written": [], "would": shown}
     change.apply(folder, new)
     names = [file.name for file in (*new.added, new.replaced) if file is not None]
-    terminal.say(f"Written in {folder}: {', '.join(names)}")
+    terminal.say(f"Done: {new.what}", f"Written in {folder}: {', '.join(names)}")
     return {"written": names}

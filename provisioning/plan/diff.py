@@ -12,8 +12,8 @@ from agent import config as agent_config
 from evidence import siteplan
 from evidence.siteplan import SitePlan
 from provisioning.argument import Now, Parser, content, only
+from provisioning.init import GATEWAY
 from provisioning.plan import delivery, difference, running
-from provisioning.plan.adoption import GATEWAY
 from provisioning.plan.difference import Difference
 from provisioning.terminal import Terminal
 

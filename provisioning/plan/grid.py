@@ -6,7 +6,8 @@
 2. An mRID is the one that the file states, else a UUIDv5 (RFC 9562 5.5) in NAMESPACE of what it is
    and where it is named in the file: who imports again has the same again.
 3. A bus is called by its voltage level and its own name; where two would be called alike, by the
-   bay too, and then by the mRID.
+   bay too, and then by the mRID. A line is called by its name, and by the mRID beside it where two
+   have the same (parallel circuits, parts of one line, a LIN1 in each bay).
 4. What the file does not say is not in the plan: nothing here has a default.
 """
 
@@ -104,6 +105,7 @@ def plan(found: Found) -> SitePlan:
     wanted = {joint.node for joint in ends}
     nodes = [node for node in found.nodes if node.place or node.key in wanted]
     names = _names(nodes)
+    spans = _told_apart(found.spans)
     return SitePlan(
         site=Site(found.site, found.hz),
         bus=[
@@ -111,8 +113,8 @@ def plan(found: Found) -> SitePlan:
             for node in nodes
         ],
         stream=[Stream(proposal.name) for proposal in found.proposals],
-        line=[_line(span, names) for span in found.spans if not span.tie],
-        tie=[_line(span, names) for span in found.spans if span.tie],
+        line=[_line(span, names) for span in spans if not span.tie],
+        tie=[_line(span, names) for span in spans if span.tie],
         equipment=[_equipment(piece, names) for piece in found.pieces],
         device=list(found.devices),
     )
@@ -138,9 +140,18 @@ def _names(nodes: Sequence[Node]) -> dict[str, str]:
         count = Counter(found.values())
         for node in nodes:
             if count[found[node.key]] > 1:
-                last = node.mrid[:8] if more else ""
+                last = node.mrid if more else ""
                 found[node.key] = _joined(node.level, node.bay, node.name, last)
     return found
+
+
+def _told_apart(spans: Sequence[Span]) -> list[Span]:
+    """Rule 3, of lines."""
+    count = Counter(span.name for span in spans)
+    return [
+        span._replace(name=_joined(span.name, span.mrid)) if count[span.name] > 1 else span
+        for span in spans
+    ]
 
 
 def _joined(*parts: str) -> str:

@@ -142,7 +142,7 @@ class _Scl:
     # --- primary equipment
 
     def _take_nodes(self, section: Element, level: Element, bay: Element) -> None:
-        busbar = not any(True for _ in bay.iter("ConductingEquipment"))
+        busbar = all(_hangs(one) for one in bay.iter("ConductingEquipment"))
         for node in bay.findall("ConnectivityNode"):
             path = "/".join(map(_name, (section, level, bay, node)))
             if path in self._nodes:
@@ -296,6 +296,17 @@ def _bays(section: Element) -> Iterator[tuple[Element, Element]]:
     for level in section.findall("VoltageLevel"):
         for bay in level.findall("Bay"):
             yield level, bay
+
+
+def _hangs(one: Element) -> bool:
+    """Whether an equipment is at one node alone: a bay that has no other is a busbar, with its
+    earthing switch or voltage transformer.
+    """
+    told = [
+        terminal.get("cNodeName") or terminal.get("connectivityNode", "").rpartition("/")[2]
+        for terminal in one.findall("Terminal")
+    ]
+    return sum(name not in ("", _GROUNDED) for name in told) == 1
 
 
 def _is_line(section: Element) -> bool:

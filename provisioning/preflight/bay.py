@@ -1,7 +1,8 @@
 """The phasors of a source, put together: the voltages of a bus, the currents of a terminal.
 
 1. What the site plan puts at one terminal is one bay; without a terminal, what the device names
-   alike but for the phase: LINE1 IA, LINE1 IB.
+   alike but for the phase: LINE1 IA, LINE1 IB. Where its names say no phase (IAWPM), a bay is
+   called by the first of them.
 2. Two channels of one phase in one bay tell nothing: it is said, and none of them is used.
 3. A bay is of one instant; the same bay at several instants is a Course.
 
@@ -53,12 +54,14 @@ class Bay(NamedTuple):
         single = [abs(one) for name, one in self.phases.items() if name in phasor.SINGLE]
         return phasor.average(single) if single else abs(self.phases.get("1", 0))
 
-    def at(self, tai: int, nominal_hz: float) -> dict[str, complex]:
-        """Its phasors, carried to another instant."""
-        off_hz = 0.0 if self.frequency_hz is None else self.frequency_hz - nominal_hz
-        return {
-            name: phasor.turned(one, off_hz, tai - self.tai) for name, one in self.phases.items()
-        }
+    def at(self, other: "Bay", nominal_hz: float) -> dict[str, complex]:
+        """Its phasors, carried to the instant of another: by its own frequency, or by that of the
+        other where its device states none; they are of one grid.
+        """
+        hertz = other.frequency_hz if self.frequency_hz is None else self.frequency_hz
+        off_hz = 0.0 if hertz is None else hertz - nominal_hz
+        by_ns = other.tai - self.tai
+        return {name: phasor.turned(one, off_hz, by_ns) for name, one in self.phases.items()}
 
     def locked(self) -> bool:
         """Whether its device's clock says that it is to be believed."""
@@ -106,6 +109,10 @@ class Course(NamedTuple):
         planned = self.last.planned
         return bool(planned) and all(channel.ratio for channel in planned)
 
+    def delta(self) -> bool:
+        """Whether the plan has a current transformer here in delta."""
+        return any(channel.wiring == "delta" for channel in self.last.planned)
+
     def single(self) -> bool:
         """Whether the plan says that one phase alone is measured here."""
         planned = self.last.planned
@@ -133,10 +140,10 @@ def bays(snapshots: Iterable[Snapshot], plan: SitePlan) -> list[Bay]:
 
 def courses(looks: Sequence[Sequence[Snapshot]], plan: SitePlan) -> list[Course]:
     """By bay, the instants at which it was measured anew."""
-    found: dict[tuple[str, str, str], list[Bay]] = {}
+    found: dict[tuple[str, str, str, str], list[Bay]] = {}
     for look in looks:
         for bay in bays(look, plan):
-            course = found.setdefault((bay.of, bay.quantity, bay.bus), [])
+            course = found.setdefault((bay.of, bay.quantity, bay.bus, bay.terminal), [])
             if not course or course[-1].tai != bay.tai:
                 course.append(bay)
     return [Course(tuple(course)) for course in found.values()]
@@ -156,7 +163,7 @@ def _bay(shot: Snapshot, group: Sequence[Phasor], plan: SitePlan, prefix: str) -
         phases.pop(name, None)
     first = group[0]
     names = {phase.without(one.name) for one in group}
-    name = prefix + (names.pop() if len(names) == 1 else first.name)
+    name = prefix + ((names.pop() if len(names) == 1 else "") or first.name)
     return Bay(
         *(f"{shot.source}/{name}", shot.source, name, first.quantity, first.bus, first.terminal),
         *(phases, tuple(dict.fromkeys(twice))),

@@ -11,7 +11,7 @@ another one.
 from collections.abc import Iterator
 
 from evidence.siteplan import SitePlan
-from provisioning.preflight import bay, load, sequence
+from provisioning.preflight import bay, load, phasor, sequence
 from provisioning.preflight.bay import Course
 from provisioning.preflight.load import ROOT_3
 from provisioning.preflight.outcome import Outcome, Word, cannot_tell, fault, ok
@@ -25,6 +25,9 @@ SECOND = "a second source on the bus"
 CLOCKS = "both clocks locked, with a bound (see device-clock)"
 RATIO = "ratio of its channels in site.toml, as the plate says"
 TURNS = "a right sequence first"
+# One phase from the mean of its three, either way: what sequence does not see is a tenth of it, and
+# a tap of one phase is further off.
+PHASE_SHARE_MAX = 0.15
 # What A, B, C are there, by rotation and thirds of a turn ahead: in ABC it is C that leads A.
 _ROLLS = {
     ("ABC", 1): "C, A, B",
@@ -42,6 +45,16 @@ def roll(scene: Scene) -> Iterator[Outcome]:
 def rolled(scene: Scene, course: Course) -> bool:
     """Whether it, or the only other one on its bus, is."""
     return _roll(scene, course).word is Word.FAULT
+
+
+def alike(scene: Scene, course: Course) -> bool:
+    """Whether another one on its bus agrees, phase by phase."""
+    return _roll(scene, course).word is Word.OK
+
+
+def at_nominal(scene: Scene, course: Course) -> bool:
+    """Whether it is a voltage that its bus may be run at, as far as the plan says."""
+    return not _far(load.voltage(course, scene.plan).share)
 
 
 def _roll(scene: Scene, mine: Course) -> Outcome:
@@ -124,6 +137,11 @@ def _pt_ratio(scene: Scene, mine: Course) -> Outcome:
         figure += f"; limits {1 - NOMINAL_SHARE_MAX:.0%} and {1 + NOMINAL_SHARE_MAX:.0%}"
         if _far(what.share):
             return fault(check, of, figure, _explained(plan, mine, what.share))
+    odd = _odd(mine) if sequence.sound(mine, plan) else ""
+    if odd:
+        limit = f"of the mean of all; limit {PHASE_SHARE_MAX:.0%} either way"
+        todo = "look at the ratio of each phase: device setting, plate, and the tap that is wired"
+        return fault(check, of, f"{figure}; {odd} {limit}", todo)
     # Whose own voltage is far from nominal is no reference for others.
     pairs = [one for one in _pairs(scene, mine) if not _far(load.voltage(one.other, plan).share)]
     near = min(pairs, key=lambda one: one.spread(), default=None)
@@ -143,6 +161,21 @@ def _pt_ratio(scene: Scene, mine: Course) -> Outcome:
 def _far(share: float | None) -> bool:
     """Whether a voltage is none that its bus is run at."""
     return share is not None and abs(share - 1) > NOMINAL_SHARE_MAX
+
+
+def _odd(mine: Course) -> str:
+    """The phase that is far from the mean of its three, with its share, in words; empty where none
+    is.
+    """
+    three = mine.last.whole()
+    if three is None:
+        return ""
+    mean = phasor.average([abs(one) for one in three.three])
+    name, share = max(
+        ((name, abs(one) / mean) for name, one in zip(three.kind, three.three, strict=True)),
+        key=lambda one: abs(one[1] - 1),
+    )
+    return f"phase {name} has {share:.0%}" if abs(share - 1) > PHASE_SHARE_MAX else ""
 
 
 def _explained(plan: SitePlan, mine: Course, share: float) -> str:

@@ -4,7 +4,12 @@
    reads elsewhere, or the other branches of the bus. Power computed from the device's own voltages
    says how much and which way it measures, and no more.
 2. One phase reversed shows in the device alone: its power has another sign than the others'.
-3. Below a tenth of rated current, or without a direction in the plan, nobody can tell.
+3. Below a tenth of rated current, or without a direction in the plan, nobody can tell; nor of CTs
+   in delta, which turn and scale what they measure.
+4. MW that somebody read is an amount too, of all three phases. A roll of currents against voltages
+   turns power by a third: what fits the reading as well when turned back may be one.
+5. A sum stays a sum when all of its CTs are wrong by one factor: one of them has to be known
+   otherwise, as with directions.
 """
 
 import math
@@ -13,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from provisioning.preflight import bay, bus, kirchhoff, load, phasor, sequence
 from provisioning.preflight.bay import Bay, Course
 from provisioning.preflight.kirchhoff import Sum
-from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
+from provisioning.preflight.outcome import Outcome, Word, cannot_tell, fault, ok
 from provisioning.preflight.pair import ROLL_WITHIN, THIRD, Pair, pair
 from provisioning.preflight.scene import Scene
 
@@ -30,6 +35,13 @@ ELSEWHERE = (
     "MW as read elsewhere: --reading {}=MW, positive from the bus into the line or equipment"
 )
 VOLTAGES = "voltages of its bus in the same device, live, in sequence and not rolled"
+UNROLLED = (
+    "a load of more active power, or second sources on bus and terminal: currents rolled against"
+    " voltages (by {:+.0f} degrees) would fit as well"
+)
+COMMON = "{}; one of the bus is enough: a sum does not show what all of its CTs have alike"
+TAP = "look at the ratio: device setting, plate, and the tap that is wired"
+WYE = "its line's currents: CTs in delta turn and scale them (wiring in site.toml)"
 STATED = "direction of its channels, and their terminal, in site.toml"
 PLATE = "ratio of its channels in site.toml, as the plate says"
 
@@ -62,8 +74,8 @@ def directions(scene: Scene) -> Iterator[Outcome]:
 
 def _direction(scene: Scene, mine: Course) -> Outcome:
     of, what = mine.of, load.current(mine)
-    if what.needs:
-        return cannot_tell(DIRECTION, of, what.words, what.needs)
+    if what.needs or mine.delta():
+        return cannot_tell(DIRECTION, of, what.words, what.needs or WYE)
     per_phase = _powers(scene, mine)
     odd = _odd(per_phase)
     if odd:
@@ -76,7 +88,7 @@ def _direction(scene: Scene, mine: Course) -> Outcome:
         return cannot_tell(DIRECTION, of, f"{what.words}, {_words(per_phase)}", STATED)
     read = reading_of(scene, mine)
     if read is not None:
-        return _read(mine, per_phase, sense, read, what.words)
+        return _read(scene, mine, per_phase, read, what.words)
     second = _second(scene, mine)
     if second is not None and second.timed and second.rolled and second.off <= ROLL_WITHIN:
         figure = f"{second.rolled * THIRD:+.0f} degrees from {second.other.of} in all phases"
@@ -95,19 +107,47 @@ def _contradicts(second: Pair, sense: int) -> bool:
 
 
 def _read(
-    mine: Course, per_phase: Mapping[str, complex], sense: int, read: float, what: str
+    scene: Scene, mine: Course, per_phase: Mapping[str, complex], read: float, what: str
 ) -> Outcome:
     of = mine.of
     if not per_phase:
         return cannot_tell(DIRECTION, of, what, VOLTAGES)
-    power = sense * sum(per_phase.values())
+    power = mine.sense() * sum(per_phase.values())
     figure = f"{power.real / MEGA:+.1f} MW into it measured, {read:+.1f} MW read; {what}"
     if abs(power.real) < ACTIVE_SHARE_MIN * abs(power) or not read:
         needs = f"a load of which {ACTIVE_SHARE_MIN:.0%} is active power"
         return cannot_tell(DIRECTION, of, figure, needs)
     if (power.real > 0) == (read > 0):
+        turn = _rolled(power, read * MEGA) if _three(per_phase) else 0
+        if turn and not _unrolled(scene, mine):
+            return cannot_tell(DIRECTION, of, figure, UNROLLED.format(turn * THIRD))
         return ok(DIRECTION, of, figure)
     return fault(DIRECTION, of, figure, f"{TURN}; is it rolled against the voltages?")
+
+
+def _three(per_phase: Mapping[str, complex]) -> bool:
+    """Whether it is the power of all three phases."""
+    return len(per_phase) == len(phasor.NEUTRAL) or "1" in per_phase
+
+
+def _rolled(power: complex, read: float) -> int:
+    """By how many thirds of a turn currents may be ahead, as what was read has it; 0: by none."""
+    turns = {1: phasor.TURN, -1: phasor.TURN.conjugate()}
+    return next((at for at, turn in turns.items() if _near(power * turn, read)), 0)
+
+
+def _near(power: complex, read: float) -> bool:
+    """Whether the active power is what was read."""
+    return abs(power.real - read) <= READING_SHARE_MAX * abs(read)
+
+
+def _unrolled(scene: Scene, mine: Course) -> bool:
+    """Whether second sources, on the bus and on the terminal, rule a roll out."""
+    second = _second(scene, mine)
+    volts = [one for one in scene.voltages if _beside(one, mine.last)]
+    if second is None or not second.timed or second.rolled or second.off > ROLL_WITHIN:
+        return False
+    return any(bus.alike(scene, one) for one in volts)
 
 
 def _summed(scene: Scene, mine: Course, found: Sum, what: str) -> Outcome:
@@ -137,10 +177,7 @@ def _summed(scene: Scene, mine: Course, found: Sum, what: str) -> Outcome:
 
 def _agrees(scene: Scene, course: Course) -> bool:
     """Whether what was read of a branch goes the way that it measures."""
-    read = reading_of(scene, course)
-    power = course.sense() * sum(_powers(scene, course).values())
-    enough = abs(power.real) >= ACTIVE_SHARE_MIN * abs(power) > 0
-    return bool(read) and enough and (power.real > 0) == ((read or 0) > 0)
+    return reading_of(scene, course) is not None and _direction(scene, course).word is Word.OK
 
 
 def ratios(scene: Scene) -> Iterator[Outcome]:
@@ -150,16 +187,15 @@ def ratios(scene: Scene) -> Iterator[Outcome]:
 
 def _ratio(scene: Scene, mine: Course) -> Outcome:
     of, what = mine.of, load.current(mine)
-    if what.needs:
-        return cannot_tell(RATIO, of, what.words, what.needs)
-    todo = "look at the ratio: device setting, plate, and the tap that is wired"
+    if what.needs or mine.delta():
+        return cannot_tell(RATIO, of, what.words, what.needs or WYE)
     figure = what.words
-    second = _second(scene, mine)
+    second, found = _second(scene, mine), _sum(scene, mine)
     if second is not None:
         figure += f"; {second.worst():.3f} of {second.other.of}, {second.allowed.share:.1%} may be"
         if second.spread() > second.allowed.share:
-            return fault(RATIO, of, figure, todo)
-    found = _sum(scene, mine)
+            return fault(RATIO, of, figure, TAP)
+    needs = f"a second source on its terminal, or the sum of its bus ({found.needs})"
     summed = not found.needs and mine in found.branches
     if summed:
         at = found.branches.index(mine)
@@ -169,16 +205,18 @@ def _ratio(scene: Scene, mine: Course) -> Outcome:
             others = [found.branches[one].of for one in wrong if one != at]
             either = f" (or {', '.join(others)}: one of them)" if others else ""
             figure += f"; nothing with it {abs(found.factors[at]):.2f} times{either}"
-            return fault(RATIO, of, figure, todo)
+            return fault(RATIO, of, figure, TAP)
+        needs = "a second source on its terminal, or a bus sum in which it is not small, and holds"
         summed = found.holds() and found.sees_factor(at) <= 0.5
         figure += f", an error from {found.sees_factor(at):.0%} on would show" if summed else ""
-    if second is None and not summed:
+    if second is None:
         misread = _misread(scene, mine)
         if misread:
-            return fault(RATIO, of, f"{figure}; {misread}", todo)
-        why = "" if not found.needs else f" ({found.needs})"
-        needs = f"a second source on its terminal, or the sum of its bus{why}"
-        return cannot_tell(RATIO, of, figure, needs)
+            return fault(RATIO, of, f"{figure}; {misread}", TAP)
+        if not summed:
+            return cannot_tell(RATIO, of, figure, needs)
+        if not any(_amount_known(scene, one) for one in found.branches):  # rule 5
+            return cannot_tell(RATIO, of, figure, COMMON.format(ELSEWHERE.format(of)))
     if not mine.ratio_known():
         return cannot_tell(RATIO, of, figure, PLATE)
     return ok(RATIO, of, figure)
@@ -194,21 +232,47 @@ def _second(scene: Scene, mine: Course) -> Pair | None:
         and one.last.terminal.lower() == terminal
         and one.last.source != mine.last.source
         and not load.current(one).needs
+        and not one.delta()
     ]
     several = [one for one in found if one is not None]
     return min(several, key=lambda one: one.spread(), default=None)
 
 
+def _amount_known(scene: Scene, course: Course) -> bool:
+    """Whether a current is as much as a second source, or what was read, has it."""
+    second = _second(scene, course)
+    if second is not None:
+        return second.spread() <= second.allowed.share
+    power = _comparable(scene, course)
+    return bool(power) and not _misread(scene, course)
+
+
 def _misread(scene: Scene, mine: Course) -> str:
     """That what was read elsewhere is another amount, in words; empty where it is none."""
-    read, per_phase = reading_of(scene, mine), _powers(scene, mine)
-    power = abs(sum(per_phase.values()).real) / MEGA
-    if not read or not power or abs(power / abs(read) - 1) <= READING_SHARE_MAX:
+    read, power = reading_of(scene, mine) or 0.0, _comparable(scene, mine)
+    signed = mine.sense() * power
+    if not power or _near(abs(power.real), abs(read) * MEGA) or _rolled(signed, read * MEGA):
         return ""
-    if power < ACTIVE_SHARE_MIN * abs(sum(per_phase.values())) / MEGA:
-        return ""
-    limit = f"limit {READING_SHARE_MAX:.0%}"
-    return f"{power:.1f} MW measured where {abs(read):.1f} were read ({limit})"
+    measured, limit = abs(power.real) / MEGA, f"limit {READING_SHARE_MAX:.0%}"
+    return f"{measured:.1f} MW measured where {abs(read):.1f} were read ({limit})"
+
+
+def _comparable(scene: Scene, mine: Course) -> complex:
+    """The power of all three phases, VA, where an amount that was read can be held against it; 0
+    where it cannot.
+    """
+    per_phase = _powers(scene, mine)
+    power = sum(per_phase.values())
+    volts = [one for one in scene.voltages if _beside(one, mine.last)]
+    if not _three(per_phase) or abs(power.real) < ACTIVE_SHARE_MIN * abs(power):
+        return 0j
+    nominal = all(bus.at_nominal(scene, one) for one in volts)  # else it may be the voltage's ratio
+    return power if nominal and reading_of(scene, mine) else 0j
+
+
+def _beside(course: Course, one: Bay) -> bool:
+    """Whether it is of the same device and bus."""
+    return course.last.source == one.source and course.last.bus == one.bus
 
 
 def _powers(scene: Scene, mine: Course) -> dict[str, complex]:
@@ -232,8 +296,7 @@ def _powers(scene: Scene, mine: Course) -> dict[str, complex]:
 def _volts(scene: Scene, one: Bay) -> dict[str, complex] | None:
     """Phase to neutral, of its bus and device, at the same instant."""
     for course in scene.voltages:
-        last = course.last
-        if last.source != one.source or last.bus != one.bus:
+        if not _beside(course, one):
             continue
         at = next((two for two in course.bays if two.tai == one.tai), None)
         if at is None or load.voltage(course, scene.plan).needs:

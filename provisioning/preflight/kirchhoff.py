@@ -100,6 +100,9 @@ def of_bus(plan: SitePlan, bus: str, currents: Sequence[Course]) -> Sum:
     unknown = [one.of for one in found if not one.sense()]
     if unknown:
         return _none(f"direction of {', '.join(unknown)} in site.toml")
+    closed = [one.of for one in found if one.delta()]
+    if closed:
+        return _none(f"the line currents of {', '.join(closed)}, whose CTs are in delta")
     apart = {one.last.source for one in found}
     if len(apart) > 1 and not all(one.last.locked() for one in found):
         return _none("clocks of all its devices locked, with a bound (see device-clock)")
@@ -146,7 +149,7 @@ def _row(plan: SitePlan, found: Sequence[Course], at: int) -> list[dict[str, com
         near = min(course.bays, key=lambda one: abs(one.tai - first.tai))
         if nominal_hz is None or abs(near.tai - first.tai) > NEAR_NS:
             return None
-        phases = phasor.told(near.at(first.tai, nominal_hz), rotation)
+        phases = phasor.told(near.at(first, nominal_hz), rotation)
         row.append({name: course.sense() * value for name, value in phases.items()})
     return row
 

@@ -63,7 +63,9 @@ def current(course: Course) -> Load:
     if value <= DEAD_A:
         return Load(0.0, words, "a line in service")
     if rated is None:
-        return Load(None, words, "rated, or ratio, of its channels in site.toml")
+        stated = any(channel.ratio for channel in course.last.planned)
+        needs = "rated (a ratio to 1 may be of turns)" if stated else "rated, or ratio,"
+        return Load(None, words, f"{needs} of its channels in site.toml")
     share = value / rated
     words += f" ({share:.0%} of {rated:g} A)"
     needs = f"a load above {LOAD_SHARE_MIN:.0%} of rated" if share < LOAD_SHARE_MIN else ""

@@ -77,7 +77,7 @@ def pair(mine: Course, other: Course, plan: SitePlan) -> Pair | None:
     allowed = Error(0.0, 0.0)
     for one, near in met:
         ours = phasor.told(one.phases, rotation)
-        theirs = phasor.told(near.at(one.tai, nominal_hz), rotation)
+        theirs = phasor.told(near.at(one, nominal_hz), rotation)
         for name in _common(ours, theirs):
             several.setdefault(name, []).append(ours[name] / theirs[name])
         allowed = max(allowed, tolerance.between(one, near, nominal_hz), key=lambda e: e.degrees)

@@ -124,7 +124,7 @@ def turned(phasor: complex, off_hz: float, by_ns: int) -> complex:
 
 
 def degrees(ratio: complex) -> float:
-    return math.degrees(cmath.phase(ratio))
+    return math.degrees(math.atan2(ratio.imag, ratio.real))
 
 
 def apart(one: complex, two: complex) -> float:

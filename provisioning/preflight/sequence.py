@@ -3,8 +3,10 @@
 1. Positive, negative and zero sequence are computed here, from the single phases: a positive
    sequence that the device computed itself hides what was wired wrongly.
 2. Where they do not fit, what would make them fit is looked for: two phases swapped, one reversed.
-   Only one that does is named.
-3. A roll (A for B, B for C, C for A) turns as it should: it is not seen here (roll.py).
+   Only what does is named: of an open delta that is either of its two.
+3. Voltages are shifted, and turn as they should, where the neutral of a star is open: that shows in
+   zero sequence alone.
+4. A roll (A for B, B for C, C for A) turns as it should: it is not seen here (bus.py).
 """
 
 import math
@@ -23,6 +25,9 @@ CHECK = "sequence"
 # plans less); transformers and PMU may add 3 % and 1 %. Currents follow loads, of which one phase
 # may be without a third; a CT reversed makes it 2, two swapped more still.
 SHARE_MAX = {bay.VOLTAGE: 0.10, bay.CURRENT: 0.40}
+# Zero over positive, of voltages: a neutral point that is not solidly earthed wanders by a tenth;
+# an open neutral floats further, and so does it in an earth fault. Currents follow loads.
+ZERO_SHARE_MAX = 0.20
 # Of the mean of the others: a phase that has less is missing. A load may leave one nearly alone.
 MISSING_SHARE = {bay.VOLTAGE: 0.5, bay.CURRENT: 0.05}
 NEEDS_THREE = "three single-phase phasors (or two between phases)"
@@ -40,6 +45,10 @@ class Means(NamedTuple):
     def share(self) -> float:
         """Negative over positive."""
         return self.negative / self.positive if self.positive else math.inf
+
+    def shifted(self) -> bool:
+        """Whether voltages have more zero sequence than a sound grid."""
+        return self.zero > ZERO_SHARE_MAX * self.positive
 
 
 class Guess(NamedTuple):
@@ -63,6 +72,12 @@ def good(course: Course, plan: SitePlan) -> bool:
     stated = bay.rotation(course.last, plan)
     shares = [_share(course, one) for one in ([stated] if stated else phasor.LAGS)]
     return min(shares) <= SHARE_MAX[course.last.quantity]
+
+
+def sound(course: Course, plan: SitePlan) -> bool:
+    """Whether its phases turn as they should, and stand about their neutral point."""
+    found = means(course, bay.rotation(course.last, plan) or "ABC")
+    return found is not None and good(course, plan) and not found.shifted()
 
 
 def means(course: Course, rotation: str) -> Means | None:
@@ -111,6 +126,8 @@ def _judged(course: Course, rotation: str, what: Load) -> Outcome:
         f" ({_percent(share)}; limit {limit:.0%}), zero {found.zero:.4g} {unit}"
     )
     if share <= limit:
+        if quantity == bay.VOLTAGE and found.shifted():
+            return _shifted(course, figure)
         return ok(CHECK, of, figure)
     guess = min(_guesses(course, rotation), key=lambda one: one.share)
     if guess.share <= limit:
@@ -127,15 +144,30 @@ def _judged(course: Course, rotation: str, what: Load) -> Outcome:
     return fault(CHECK, of, f"the phases do not fit; {figure}", todo)
 
 
+def _shifted(course: Course, figure: str) -> Outcome:
+    """Rule 3."""
+    figure += f" (limit {ZERO_SHARE_MAX:.0%} of positive)"
+    if load.between(course):
+        todo = "look at what each channel is: three voltages between phases add up to nothing"
+        return fault(CHECK, course.of, f"they do not add up; {figure}", todo)
+    todo = (
+        "look at the neutral of the voltage transformers and at the device; an earth fault in a"
+        " grid that is not solidly earthed looks the same"
+    )
+    return fault(CHECK, course.of, f"voltages to neutral are shifted; {figure}", todo)
+
+
 def _guesses(course: Course, rotation: str) -> Iterator[Guess]:
     other = "ACB" if rotation == "ABC" else "ABC"
     swap = f"swap two phases at the device, or is the rotation {other} here?"
     yield Guess(f"two phases are swapped: it turns {other}", swap, _share(course, other))
-    for name in course.last.phases:
-        if name not in phasor.NEUTRAL and name not in phasor.BETWEEN:
-            continue
+    names = [name for name in course.last.phases if name in phasor.SINGLE]
+    for name in names:
+        share = _share(course, rotation, name)
+        if len(names) < len(phasor.NEUTRAL):  # the third is made of both: either explains it
+            name = " or ".join(names)
         todo = f"turn the two wires of phase {name} around"
-        yield Guess(f"phase {name} is reversed", todo, _share(course, rotation, name))
+        yield Guess(f"phase {name} is reversed", todo, share)
 
 
 def _share(course: Course, rotation: str, reverse: str = "") -> float:

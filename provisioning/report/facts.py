@@ -88,6 +88,9 @@ def standing(folder: Path) -> Standing:
     held, anchors = None, None
     if sketch.path(file.gateway.credential).exists():
         held = agent_config.read_credential(sketch.path(file.gateway.credential))
+        if held.says.subject != file.gateway.name:
+            text = f"{file.gateway.name!r} is not whom its credential is for: {held.says.subject!r}"
+            raise ConfigError(GATEWAY, "gateway.name", text)
     if sketch.path(file.record.anchors).exists():
         anchors = anchor.read(content(sketch.path(file.record.anchors)), file.record.anchors)
     return Standing(sketch, _plan(sketch.path(file.gateway.plan)), held, anchors)

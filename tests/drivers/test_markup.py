@@ -120,6 +120,26 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(tree(content, bounds=Bounds(1000, 1, 0), passed=("b",))) == 0
 
 
+@pytest.mark.parametrize(
+    "names", ["<a{0}/>", "<b c{0}='' d{0}=''/>", "<o:p{0} xmlns:o='o'/>", "<b xmlns:o='u{0}'/>"]
+)
+def test_different_names_are_bounded_wherever_they_stand(
+    monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    """The parser forgets none, of whatever namespace: a file of nothing else fills the memory."""
+    monkeypatch.setattr(markup, "NAMES_MAX", 100)
+    content = "<a>" + "".join(names.format(at) for at in range(110)) + "</a>"
+    assert "more than 100 different names" in refused(content.encode()).text
+    tree(f"<a>{names.format(1) * 200}</a>".encode())
+
+
+def test_attributes_are_bounded_whatever_they_are_called() -> None:
+    row = "<b " + " ".join(f"c{at}=''" for at in range(20)) + "/>"
+    few = BOUNDS._replace(elements_max=10)
+    assert "more than 80 attributes" in refused(f"<a>{row * 5}</a>".encode(), bounds=few).text
+    tree(f"<a>{row * 4}</a>".encode(), bounds=few)
+
+
 @pytest.mark.parametrize("begin", [b'<a k="', b"<a><!--", b"<a><?pi ", b"<a><b "])
 def test_a_tag_that_never_ends_is_not_waited_for(begin: bytes) -> None:
     """Expat would keep all of it."""

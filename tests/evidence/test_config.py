@@ -1,5 +1,6 @@
 """Each kind of wrong configuration is named: file, line, key, found, expected, nearest."""
 
+import time
 from typing import Annotated, Literal
 
 import msgspec
@@ -154,3 +155,14 @@ def test_a_long_value_is_not_quoted_whole():
     with pytest.raises(ConfigError) as fault:
         read(GOOD.replace("baud = 1200", f'baud = "{"1" * 10_000}"'))
     assert len(str(fault.value)) < 300
+
+
+@pytest.mark.parametrize("part", ["a", " a ", '"a"', '"\\""', "'a'"])
+@pytest.mark.parametrize("form", ["k{} = 1", "[k{}]", "k = {{k{} = 1}}"])
+def test_a_key_of_very_many_parts_is_refused_at_once(part: str, form: str) -> None:
+    """tomllib would take hours: its time grows with the square of the parts."""
+    text = "# plan\n" + form.format(f".{part}" * 200_000)
+    begun = time.monotonic()
+    with pytest.raises(ConfigError, match="f:2: a name of 32 parts or more"):
+        config.read(text, msgspec.defstruct("Kind", []), "f")
+    assert time.monotonic() - begun < 5

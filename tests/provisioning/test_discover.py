@@ -7,10 +7,12 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tty
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ import pytest
 from agent import config
 from hil.namespace import Namespace
 from provisioning.cli import main
+from provisioning.discover import pmu
 from tests.drivers.cable import FAR, NEAR, net, publishing
 
 __all__ = ["net"]
@@ -131,6 +134,30 @@ def test_a_host_that_is_no_pmu_is_told(site: Path) -> None:
     assert "not reached" in gone["what"] and gone["url"] == ""
 
 
+def test_a_host_that_hangs_up_on_each_is_not_said_to_have_been_asked_for_all() -> None:
+    """Whoever reads that it has none of 40 looks elsewhere."""
+    deaf = Deaf()
+
+    def hang_up() -> None:
+        while True:
+            try:
+                with deaf.line.accept()[0] as asker:
+                    asker.recv(64)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        (one,) = typed("--host", f"127.0.0.1:{deaf.port}", "--idcode", "1-40")["found"]
+    finally:
+        deaf.line.shutdown(socket.SHUT_RDWR)
+        deaf.line.close()
+        thread.join(10)
+    asked = re.search(r"from (\d+) IDCODEs of 40, then it hung up", one["what"])
+    assert asked is not None and pmu.REOPENS_MAX <= int(asked[1]) < 40
+
+
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
@@ -157,7 +184,7 @@ def test_units_on_a_modbus_host(tmp_path: Path, site: Path) -> None:
     words = ("--kind", "relay,sunspec", "--units", "2", "--unit", "4", "--tcp", "127.0.0.1:0")
     with device("modbus", *words) as told:
         address = told["tcp"]
-        url = f"modbus+tcp://{address}?units=2-6&timeout_ms=200"
+        url = f"modbus+tcp://{address}?units=3-5&timeout_ms=1000"
         found = typed("--modbus", url, "--into", str(site))
         relay, meter = found["found"]
         assert relay["facts"] == {"unit": 4, "sunspec": False} and "point map" in relay["needs"]
@@ -173,7 +200,7 @@ def test_units_on_a_modbus_line(tmp_path: Path) -> None:
     link = tmp_path / "line"
     words = ("--kind", "sunspec", "--unit", "3", "--pty", "--baud", "19200", "--link", str(link))
     with device("modbus", *words):
-        url = f"modbus+rtu://{link}?baud=19200&units=1-4&timeout_ms=300"
+        url = f"modbus+rtu://{link}?baud=19200&units=3-4&timeout_ms=1500"
         (one,) = typed("--modbus", url)["found"]
         assert one["facts"]["unit"] == 3 and one["facts"]["sunspec"]
         assert "baud=19200" in one["url"] and "unit=3" in one["url"]
@@ -205,10 +232,10 @@ def test_a_serial_pmu_that_is_silent_is_asked_only_when_told(asked_file: Path) -
     before = asked_file.stat().st_size
     with device("pmu", "--pty", "--baud", "115200", "--idcode", "8") as told:
         path = told["pmus"][0]["pty"]
-        (one,) = typed("--serial", path)["found"]
+        (one,) = typed("--serial", path, "--seconds", "2")["found"]
         assert one["url"] == "" and "--ask" in one["what"]
         assert asked_file.stat().st_size == before
-        (one,) = typed("--serial", path, "--ask", "--idcode", "6-9")["found"]
+        (one,) = typed("--serial", path, "--ask", "--idcode", "6-9", "--seconds", "2")["found"]
         assert one["facts"]["idcode"] == 8 and one["facts"]["stations"] == ["SIM PMU"]
         assert "SIM PMU" in listened(one["url"])
 

@@ -12,7 +12,9 @@ import pytest
 
 from agent import config
 from agent.clock import SystemClock
-from evidence.leap import BUILT_IN
+from drivers.line import Frame, Instant
+from evidence.code import Kind
+from evidence.leap import BUILT_IN, NS
 from hil.child import Child
 from hil.devices.pmu import PHASORS_10, Plant, Pmu, Profile
 from hil.grid import Grid
@@ -90,8 +92,9 @@ async def test_a_moment_of_what_the_lines_say(tmp_path):
         assert a.frames > 20
         assert not a.faults
         assert not a.trouble
+        await asyncio.sleep(1.0)  # what was asked to be off has been told, on the slowest line
         sent = plant.report()["sent"]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         assert plant.report()["sent"] == sent, "the lines are closed again, and data is off"
 
 
@@ -149,3 +152,24 @@ async def test_the_line_is_the_agents_while_one_runs(tmp_path):
         await asyncio.sleep(0.2)
         a, _ = told(await live.moment(config.sketch(path), CLOCK, HEAR_S))
         assert a.frames, "and nobody's when it has gone"
+
+
+def test_what_a_network_holds_back_is_no_other_rate():
+    """A link that brings three tenths of a second at once, at the end of what was counted."""
+    ear = live.Ear("7", CLOCK)
+    for at in range(120):
+        tai = NOW_S * NS + at * NS // 30
+        late_ns = 300_000_000 if at < 30 else 0
+        heard = Instant(tai + late_ns, None)
+        ear.take(Frame("7", Kind.C37118, b"", tai, None, 0, 0, heard))
+        if at % 8 == 0:
+            ear.rate()
+    assert ear.rate() == pytest.approx(30, rel=0.01)
+
+
+def test_a_device_whose_clock_stands_still_has_the_rate_of_its_arrivals():
+    ear = live.Ear("7", CLOCK)
+    for at in range(60):
+        heard = Instant(NOW_S * NS + at * NS // 30, None)
+        ear.take(Frame("7", Kind.C37118, b"", NOW_S * NS, None, 0, 0, heard))
+    assert ear.rate() == pytest.approx(30, rel=0.01)

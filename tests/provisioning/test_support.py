@@ -27,6 +27,7 @@ from drivers.keystore import file as keyfile
 from hil.child import Child
 from provisioning import mask
 from provisioning.cli import main
+from provisioning.mask import Mask
 from tests.drivers import keyring
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -307,6 +308,9 @@ def test_dry_run_shows_it_and_makes_no_file(site: Path, capsys: pytest.CaptureFi
     [
         ("https://a:b@host/x", "https://***@host/x"),
         ("nats://token@host", "nats://***@host"),
+        ("nats://user:pa/ss@host:4222", "nats://***@host:4222"),
+        ("enrol online https://gw:8443/#K7F2-99AA.0f", "enrol online https://gw:8443/#***"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic ***"),
         ("idcode=7", "idcode=7"),
         ("pkcs11:token=gw;pin-value=1;object=o", "pkcs11:token=gw;pin-value=***;object=o"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
@@ -317,6 +321,15 @@ def test_dry_run_shows_it_and_makes_no_file(site: Path, capsys: pytest.CaptureFi
 )
 def test_what_looks_like_a_secret_is_masked(text: str, shown: str | None) -> None:
     assert mask.secretless(text) == (text if shown is None else shown)
+
+
+def test_a_hidden_name_is_hidden_however_it_is_written() -> None:
+    """In the name of a host, a control block, a file; a short one only as it is written."""
+    hidden = Mask({"Oklaunion": "the site", "Straße 5": "bus 1", "gps": "source 1"})
+    text = "OKLAUNION/LLN0$GO$gcb1 of oklaunion-gw in oklaunion_2.scd: GPS of gps at Straße 5"
+    shown = "the site/LLN0$GO$gcb1 of the site-gw in the site_2.scd: GPS of source 1 at bus 1"
+    assert hidden.text(text) == shown
+    assert Mask({"Inika": "bus 2"}).text("\u0130nika is down") == "*** is down"
 
 
 def test_a_key_file_of_another_kind_is_not_opened(site: Path) -> None:

@@ -9,9 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import trial
+from evidence.config import ConfigError
 from evidence.leap import NS
 from provisioning import trial as mode
 from provisioning.argument import UsageError
@@ -102,6 +104,23 @@ def test_an_agent_that_does_not_say_so_is_not_believed(
     assert not found["on"] and found["why"]
 
 
+def test_whoever_tests_is_told_which_sources_are_in_no_test(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is injected may be heard by another source as well, and would settle there."""
+    for name in ("pmu-b", "pmu-c"):
+        with (site / "gateway.toml").open("a") as file:
+            file.write(f'\n[[source]]\nname = "{name}"\nscheme = "c37118+tcp"\n')
+            file.write('options = {host = "127.0.0.1", idcode = 8}\n')
+        with (site / "site.toml").open("a") as file:
+            file.write(f'\n[[stream]]\nsource = "{name}"\nbus = "North"\n')
+    assert main(["test-mode", "start", str(site), *WORDS, "--json"]) == 1
+    assert told(capsys)["not_in_test"] == ["pmu-b", "pmu-c"]
+    argv = ["test-mode", "start", str(site), "--stream", "pmu-b", *WORDS[2:]]
+    assert main(argv) == 1
+    assert "In no test: pmu-c. What hears the same device" in capsys.readouterr().out
+
+
 def test_dry_run_writes_nothing(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test-mode", "start", str(site), *WORDS, "--dry-run"]) == 0
     assert 'source = "pmu-a"' in capsys.readouterr().out
@@ -157,6 +176,27 @@ def test_a_second_test_takes_over_and_what_is_old_is_forgotten() -> None:
     assert [bool(one.row.stopped) for one in rows] == [True, True, False]
     rows = trial.read(text_of(ended(rows, "pmu-b", later(26 * HOUR))))
     assert [one.row.reason for one in rows] == ["third"], "ended by itself, a day has not passed"
+
+
+def test_a_test_that_goes_on_is_never_forgotten_for_those_that_are_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trial, "ROWS_MAX", 8)
+    rows = trial.read(text_of(begun((), "pmu-a", "goes on", "A", HOUR, NOON)))
+    for at in range(trial.ROWS_MAX + 10):
+        rows = trial.read(text_of(begun(rows, "pmu-b", str(at), "B", HOUR, later(at * NS))))
+    assert len(rows) == trial.ROWS_MAX
+    assert (rows[0].row.reason, rows[0].stopped) == ("goes on", None)
+    assert rows[-1].row.reason == str(trial.ROWS_MAX + 9)
+
+
+def test_more_tests_at_once_than_the_file_holds_are_refused(site: Path) -> None:
+    (one,) = begun((), "pmu", "x", "A", HOUR, NOON)
+    several = [msgspec.structs.replace(one, source=f"pmu-{at}") for at in range(trial.ROWS_MAX)]
+    mode.write(site, lambda rows: several)
+    with pytest.raises(ConfigError):
+        mode.write(site, lambda rows: begun(rows, "one more", "x", "A", HOUR, NOON))
+    assert len(trial.load(site / trial.FILE)) == trial.ROWS_MAX
 
 
 def test_a_stop_is_never_before_its_beginning() -> None:

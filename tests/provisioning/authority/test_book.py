@@ -58,6 +58,35 @@ def test_a_torn_tail_is_cut_when_the_next_entry_is_written(at: Desk) -> None:
     assert path.read_bytes()[: len(whole)] == whole
 
 
+def test_what_is_cut_is_kept_and_said(at: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """The length of the last entry is damaged: that is no power cut, and looks like one."""
+    path = at.place / "book.cbor"
+    whole = path.read_bytes()
+    last = bytearray(at.read().book.lines[-1].encoded)
+    last[22] ^= 0x80  # of the payload's length, behind a head of 21 bytes and 0x58
+    path.write_bytes(whole[: -len(last)] + last)
+    assert at.read().book.tail == len(last)
+    assert not list(at.place.glob("*.cut-*"))  # reading keeps nothing
+    at.answer(Asker("gw-9", 3).file())
+    (kept,) = at.place.glob("book.cbor.cut-*")
+    assert kept.read_bytes() == last and kept.stat().st_mode & 0o777 == 0o600
+    assert kept.name in caplog.text and "authority list" in caplog.text
+    assert at.read().book.tail == 0
+
+
+def test_nothing_is_cut_that_could_not_be_kept(at: Desk) -> None:
+    class Full(sequence.SystemDisk):
+        def write_new(self, path: Path, content: bytes, mode: int) -> None:
+            raise OSError(28, "No space left on device")
+
+    path = at.place / "book.cbor"
+    torn = path.read_bytes()[:-10]
+    path.write_bytes(torn)
+    with pytest.raises(PlacementError, match=r"No space left.*nothing was cut"):
+        issued(at, Asker("gw-9", 3).file(), at.place / "out", Full())
+    assert path.read_bytes() == torn
+
+
 def test_a_flipped_bit_anywhere_is_refused_and_nothing_is_cut(at: Desk) -> None:
     for name in ("book.cbor", "issued.cbor"):
         path = at.place / name

@@ -181,6 +181,24 @@ def test_a_key_that_nobody_has_is_not_revoked(
     assert capsys.readouterr().err.startswith(reason)
 
 
+def test_a_gateways_keys_before_go_with_the_one_in_use(at: Desk, capsys: Said) -> None:
+    """They stay at the device, and whoever steals it has them too."""
+    first, second = Asker(), Asker(seed=3)
+    now_s = int(time.time())
+    at.answer(first.rotated(3, at.read().rows[0].name, now_s)[1], now_s)
+    end = ["--why", "stolen", "--yes", "--json", "--authority", str(at.place)]
+    mark = second.key.public.fingerprint
+    assert main(["authority", "revoke", mark, "--dry-run", *end]) == 0
+    assert said(capsys)["left"] == [first.key.public.fingerprint]
+    assert main(["authority", "revoke", "gw-7", *end]) == 0
+    told = said(capsys)
+    assert told["keys"] == [mark, first.key.public.fingerprint] and told["left"] == []
+    whats = [line.entry.what for line in at.read().book.lines[-2:]]
+    assert [isinstance(one, Revoked) and one.key.hex() for one in whats] == told["keys"]
+    assert main(["authority", "revoke", "gw-7", *end]) == 2
+    assert "revoked_already" in capsys.readouterr().err
+
+
 def test_a_part_of_a_fingerprint_will_do(at: Desk) -> None:
     key = Asker("gw-8", 2).key.public.fingerprint
     asked = ["authority", "revoke", key[:16].upper(), "--why", "retired", "--yes"]

@@ -105,6 +105,28 @@ def test_an_invited_gateway_is_answered_once(served: Served) -> None:
     assert len(served.at.read().book.lines) == 2
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("Authorization : Bearer {}", 400),
+        ("Authorization: Bearer {}\r\nContent-Length: -1", 400),
+        ("Authorization: Bearer {}\r\nContent-Encoding: gzip\r\nContent-Length: 3", 422),
+    ],
+)
+def test_what_is_no_http_is_one_line_of_the_log_without_the_code(
+    served: Served, tmp_path: Path, head: str, status: int
+) -> None:
+    to = served.invite()
+    line = served.connection(to)
+    asked = f"POST {link.PATH} HTTP/1.1\r\nHost: x\r\n{head.format(to.code)}\r\n\r\nabc"
+    line.sock.sendall(asked.encode())
+    assert line.sock.recv(4096).split(b" ")[1] == str(status).encode()
+    line.close()
+    assert served.ask(to, Asker().file(now()))[0] == 200  # and goes on
+    said = (tmp_path / "log").read_text()
+    assert "refused" in said and to.code not in said and "Traceback" not in said
+
+
 def test_a_code_is_nowhere_but_in_the_invitation(served: Served, tmp_path: Path) -> None:
     to = served.invite()
     assert served.ask(to, Asker().file(now()))[0] == 200

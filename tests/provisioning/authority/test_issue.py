@@ -181,6 +181,17 @@ def test_a_clock_that_is_a_day_off_is_refused_unless_it_is_known(at: Desk, off_s
     assert at.answer(data, terms=Terms(clock_ok=True)).says.subject == "gw-7"
 
 
+def test_a_clock_that_was_years_ahead_does_not_keep_its_key_out(at: Desk) -> None:
+    known = Terms(clock_ok=True)
+    at.answer(Asker().file(NOW_S + 3650 * DAY_S), terms=known)
+    data = Asker().file(NOW_S + 60)
+    told = refusal(at, data, NOW_S + 60)
+    assert told.reason == "request_old" and "--clock-ok" in told.text
+    at.answer(data, NOW_S + 60, terms=known)
+    later = Asker().file(NOW_S + 30)  # where no clock was ahead, the word lets nothing old in
+    assert refusal(at, later, NOW_S + 90, known).reason == "request_old"
+
+
 def test_a_clock_that_is_minutes_off_is_said(at: Desk) -> None:
     asked = request.read(Asker().file(NOW_S - 600))
     weighed = request.weighed(at.read(), asked, Terms(), tai())
@@ -191,6 +202,32 @@ def test_a_clock_that_was_never_set_is_refused_by_name(at: Desk) -> None:
     assert refusal(at, Asker().file(86_400)).reason == "clock_unset"
     with pytest.raises(RefusedError, match="clock_unset: the clock of this machine"):
         at.answer(Asker().file(), 86_400)
+
+
+def test_a_rotation_keeps_the_role(tmp_path: Path) -> None:
+    """Neither record nor gateway would take another: it would stand in the book for nothing."""
+    at = desk(tmp_path / "both", roles=("gateway", "bench"))
+    first = at.answer(Asker().file())
+    new, _ = Asker().rotated(3, first.name, NOW_S + 1)
+    over = cose.sign(
+        Typ.ROTATION,
+        rotation.rotation(first.name, new.key, tai(NOW_S + 1)).payload(),
+        Asker().key,
+    )
+    asked = {"credential": first.name, "rotation": over}
+    data = new.file(NOW_S + 1, role="bench", **asked)
+    assert refusal(at, data, NOW_S + 1).reason == "rotation_not_granted"
+    at.answer(new.file(NOW_S + 2, **asked), NOW_S + 2)
+    data = new.file(NOW_S + 3, role="bench")
+    assert refusal(at, data, NOW_S + 3).reason == "rotation_not_granted"
+
+
+def test_another_role_of_a_key_is_said(tmp_path: Path) -> None:
+    at = desk(tmp_path / "both", roles=("gateway", "bench"))
+    at.answer(Asker().file(role="bench"))
+    asked = request.read(Asker().file(NOW_S + 1))
+    remarks = request.weighed(at.read(), asked, Terms(), tai(NOW_S + 1)).remarks
+    assert remarks == ["Its role was 'bench' until now."]
 
 
 def test_a_role_that_is_not_granted_is_refused(at: Desk) -> None:
@@ -279,6 +316,17 @@ def test_what_is_asked_is_shown_before_anybody_decides(
     assert " ".join(mark[n : n + 4] for n in range(0, 32, 4)) in out
     assert "--yes" in err and not (tmp_path / "answer.gse").exists()
     assert len(now_at.read().book.lines) == 1
+
+
+def test_a_request_cannot_speak_to_the_terminal(
+    at: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "request.gse"
+    path.write_bytes(Asker(plan=PLAN + '"\\u001b]0;owned\\u0007\\nline" = 1\n').file())
+    asked = ["authority", "issue", str(path), "--out", str(tmp_path / "out")]
+    assert main([*asked, "--authority", str(at.place)]) == 2
+    said = capsys.readouterr().err
+    assert "\\u001b" in said and said.count("\n") == 1 and said.strip().isprintable()
 
 
 def test_a_dry_run_writes_nothing(

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,8 @@ from drivers.c37118.wire import Layout
 from evidence import cbor
 from hil.child import Child
 from hil.loopback import free_port
-from provisioning.authority import folder
+from provisioning.authority import folder, request
+from provisioning.authority.standing import Register
 from provisioning.cli import main
 from provisioning.init import RECORD, InitRequest, initialise
 from record.cli import main as record_main
@@ -113,6 +114,32 @@ def test_what_is_new_is_added_and_a_revocation_rules_there(
     assert record.verified()
 
 
+def test_a_credential_that_the_record_refuses_stops_no_revocation(
+    at: Desk, record: Record, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = int(time.time())
+    with monkeypatch.context() as patched:  # as an authority of an earlier version did
+        patched.setattr(request, "_set_lineage", mistaken(request._set_lineage))
+        at.answer(Asker("gw-9", 9).file(now_s), now_s)
+    yes = ["--authority", str(at.place), "--yes"]
+    assert main(["authority", "revoke", "gw-8", "--why", "stolen", *yes]) == 0
+    code, told = published(at.place, record.url, capsys)
+    assert code == 1
+    assert [one["what"] for one in told if one["index"] is None] == [told[-3]["what"]]
+    assert "revoked" in str(told[-1]["what"]) and told[-1]["index"] is not None
+    assert record.verified()
+
+
+def mistaken(real: Callable[..., None]) -> Callable[..., None]:
+    """Makes credentials that name a rotation which leads elsewhere."""
+
+    def lineage(found: request.Weighed, register: Register, *rest: object) -> None:
+        real(found, register, *rest)
+        found.rotation = next(row.says.rotation for row in register.rows if row.says.rotation)
+
+    return lineage
+
+
 def test_a_folder_of_init_is_an_authoritys_too(record: Record, capsys: Said) -> None:
     """The bench's: its own record has its book."""
     asked = ["authority", "renew", str(record.place / "credential.cbor"), "--authority"]
@@ -132,10 +159,10 @@ def test_a_book_that_a_backup_set_back_is_found_out(at: Desk, record: Record, ca
     for name, content in kept.items():
         (at.place / name).write_bytes(content)
     assert main(["authority", "revoke", "gw-7", "--why", "lost", *yes]) == 0
-    assert Asker(seed=3).key.public.fingerprint in capsys.readouterr().out  # not the key before
+    assert Asker(seed=3).key.public.fingerprint in capsys.readouterr().out
     code, told = published(at.place, record.url, capsys)
     assert code == 1 and str(told[-1]["text"]).startswith("book_forked")
-    assert told[-1]["index"] is None and len(folder.read(at.place).book.lines) == 5
+    assert told[-1]["index"] is None and len(folder.read(at.place).book.lines) == 6
 
 
 def test_a_record_that_does_not_know_the_authority_refuses_it(

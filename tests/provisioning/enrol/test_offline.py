@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,18 @@ def test_a_statement_of_another_kind_is_no_answer(enrolled: Gateway) -> None:
     assert "typ" in enrolled.accept(packed, fails=2)
     message = cose.read_statement(parcel.unpack(packed), Typ.REQUEST)
     assert "garbage" not in enrolled.accept(message.payload, fails=2)
+
+
+def test_no_room_to_read_it_back_is_said(
+    gateway: Gateway, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*told: object, **more: object) -> None:
+        raise OSError(28, "No space left on device", "/tmp/x")
+
+    gateway.new()
+    packed = desk.answer(gateway.request())
+    before = files(gateway.folder)
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    said = gateway.accept(packed, "--fingerprint", desk.root.public.fingerprint, fails=2)
+    assert said.startswith("/tmp/x: cannot be read as it will be: No space left on device")
+    assert files(gateway.folder) == before

@@ -4,10 +4,12 @@ The server is a real one, with a certificate of its own; what an authority decid
 """
 
 import http.server
+import io
 import json
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +121,17 @@ def test_one_string_enrols(gateway: Gateway, desk: Desk, door: Door) -> None:
     assert agent_config.load(gateway.folder / "gateway.toml").anchors.log_key == desk.log.public
     assert pending.read(gateway.folder) is None
     assert door.code not in said
+
+
+def test_an_invitation_comes_by_a_pipe_where_no_list_of_processes_may_show_it(
+    gateway: Gateway, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.new()
+    for piped in (b"", b"\xff\n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped)))
+        assert go(gateway, "-", fails=2).startswith("no invitation")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{door.invitation}\n"))
+    assert "Done: gw-1" in go(gateway, "-")
 
 
 def test_an_answer_that_was_lost_is_given_again_to_the_same_request(

@@ -180,7 +180,8 @@ def test_a_bus_of_that_name_with_another_mrid_is_for_a_person(gateway: Path, cap
     [
         (('plan = "site.toml"\n', ""), None),  # the default
         (('plan = "site.toml"', 'plan="site.toml" # ours'), None),
-        (("[gateway]", "[ gateway ]"), "no [gateway] to name site-2.toml in"),
+        (("[gateway]", "[ gateway ]"), None),
+        (("[gateway]", '["gateway"]'), "no [gateway] to name site-2.toml in"),
     ],
 )
 def test_gateway_toml_in_other_hands(

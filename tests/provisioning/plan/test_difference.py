@@ -249,3 +249,9 @@ def test_a_plan_is_asked_for(gateway: Path, capsys: Any) -> None:
 def test_what_is_typed_wrongly_is_one_line(words: list[str], capsys: Any) -> None:
     assert main(["plan", *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_file_without_an_end_is_not_read_to_it(capsys: Any) -> None:
+    assert main(["plan", "check", "/dev/zero"]) in (1, 2)
+    told = capsys.readouterr().err
+    assert told.startswith("/dev/zero: more than") and told.count("\n") == 1

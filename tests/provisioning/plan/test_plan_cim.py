@@ -198,6 +198,24 @@ def test_the_same_file_twice_is_refused() -> None:
     assert "stands twice; first: 2.xml:" in fault.text and fault.file == "3.xml"
 
 
+def test_lines_of_one_name_are_told_apart() -> None:
+    """Parts of one line, or its circuits: tools name them alike."""
+    content = changed(EQ, ("North - East", "North - South 1"), count=9)
+    bare = re.sub(rb"<cim:TieFlow .*?</cim:TieFlow>", b"", content, flags=re.DOTALL)
+    plan = checked(of_cim(bare, EQBD), "EQ.xml")
+    named = [line.name for line in (*plan.line, *plan.tie)]
+    assert len(set(named)) == len(named) == 2
+    assert all(name.startswith("North - South 1 5c1e0000-") for name in named)
+
+
+def test_buses_of_one_name_are_told_apart_by_the_whole_of_their_mrids() -> None:
+    """Tools that count begin all of theirs alike."""
+    made = of_cim(EQ, EQBD)
+    made.nodes = [node._replace(name="N", bay="B", level="L", place=True) for node in made.nodes]
+    plan = checked(made, "EQ.xml")
+    assert len({bus.name for bus in plan.bus}) == len(plan.bus) == len(made.nodes)
+
+
 def test_a_line_of_one_end_is_refused() -> None:
     told = EQ.decode()
     begin = told.index(f'  <cim:Terminal rdf:ID="_{mrid(402)}"')

@@ -31,6 +31,19 @@ def test_buses_are_nodes_at_which_something_ends() -> None:
     assert (plan.site.name, plan.site.nominal_hz, plan.site.rotation) == ("North", 60.0, None)
 
 
+@pytest.mark.parametrize("node", ["grounded", ""])
+def test_a_busbar_with_an_earthing_switch_in_its_bay_is_a_bus(node: str) -> None:
+    switch = (
+        '<ConductingEquipment name="QC1" type="DIS"><Terminal name="T1"'
+        ' connectivityNode="North/E1/W1/BB1" cNodeName="BB1"/><Terminal name="T2"'
+        f' connectivityNode="North/E1/W1/{node}" cNodeName="{node}"/></ConductingEquipment>'
+    )
+    bay = '<Bay name="W1" desc="busbar 1" sxy:x="3" sxy:y="4">'
+    switched = switch if node else switch.replace(' connectivityNode="North/E1/W1/"', "")
+    plan = checked(of_scl(changed(SCD, (bay, bay + switched))), "grid.scd")
+    assert "E1 BB1" in [bus.name for bus in plan.bus]
+
+
 def test_equipment_has_its_terminals_and_their_buses() -> None:
     plan = checked(of_scl(), "grid.scd")
     told = {

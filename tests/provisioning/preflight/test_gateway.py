@@ -174,7 +174,7 @@ BERN = Survey(46.9480, 7.4474, 600.0, 0.5)
     ("north", "plight", "word", "words"),
     [
         (0.0, {}, "ok", "m from the survey"),
-        (0.01, {}, "fault", "1112 m from the survey"),
+        (0.01, {}, "fault", "find out what else stands here"),
         (0.0, {"held": True}, "cannot tell", "in fixed mode"),
         (0.0, {"silent": True}, "cannot tell", "it said nothing"),
     ],
