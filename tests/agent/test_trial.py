@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import trial
+from agent import declared, trial
+from agent.declared import SPAN_NS_MAX
 from agent.health import Health
 from agent.hearing import Hearing
-from agent.trial import KEPT_NS, LATE_NS, SPAN_NS_MAX, Trials
+from agent.trial import KEPT_NS, LATE_NS, Trials
 from drivers.line import Frame
 from evidence import event
 from evidence.code import Event, Flag, Kind
@@ -60,12 +61,12 @@ class Bench:
         return Moment(self.clock.table.utc_ns(self.clock.tai), self.boot, self.clock.boot_ns)
 
     def declare(self, reason: str = "injection", span_ns: int = HOUR, source: str = "pmu") -> None:
-        rows = trial.load(self.path)
+        rows = declared.load(self.path)
         told = begun(rows, source, reason, "A. Tester", span_ns, self.moment)
         self.path.write_text(text_of(told))
 
     def stop(self) -> None:
-        self.path.write_text(text_of(ended(trial.load(self.path), "pmu", self.moment)))
+        self.path.write_text(text_of(ended(declared.load(self.path), "pmu", self.moment)))
 
     def look(self) -> None:
         self.trials.look()
@@ -252,7 +253,7 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     ),
     "a folder": _a_folder,
     "a pipe": _a_pipe,
-    "too long": lambda path: path.write_text("#" * (trial.BYTES_MAX + 1)),
+    "too long": lambda path: path.write_text("#" * (declared.BYTES_MAX + 1)),
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent import trial
+from agent import declared
 from evidence.config import ConfigError
 from evidence.leap import NS
 from provisioning.trial import Moment, begun, text_of
@@ -26,16 +26,16 @@ TEXT = text_of([ONE])
 def test_a_row_that_is_wrong_is_refused_by_name(old: str, new: str, fault: str) -> None:
     assert old in TEXT
     with pytest.raises(ConfigError, match=r"test-mode\.toml") as refused:
-        trial.read(TEXT.replace(old, new))
+        declared.read(TEXT.replace(old, new))
     assert fault in str(refused.value)
 
 
 def test_two_tests_of_one_source_at_once_are_refused() -> None:
     with pytest.raises(ConfigError, match="2 that go on"):
-        trial.read(TEXT + TEXT[TEXT.index("[[test]]") :])
+        declared.read(TEXT + TEXT[TEXT.index("[[test]]") :])
 
 
 def test_an_end_before_its_beginning_is_refused() -> None:
     since, until = ONE.since, ONE.until
     with pytest.raises(ConfigError, match="is not after since"):
-        trial.read(TEXT.replace(until, since))
+        declared.read(TEXT.replace(until, since))
