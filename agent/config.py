@@ -37,6 +37,7 @@ NOT_GRANTED = (
     "not granted by the credential; the authority makes a new one of this plan:"
     " gridseal-provision authority renew"
 )
+_NO_FOLDER = "is not there; expected a gateway's folder, with gateway.toml in it"
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -166,6 +167,8 @@ class Gateway(Sketch):
 
 def sketch(path: Path) -> Sketch:
     """Reads gateway.toml and its plan. Raises ConfigError."""
+    if not path.exists():  # of a folder that was mistyped, say: so where it was looked for is told
+        raise ConfigError(str(path), "", _NO_FOLDER)
     text = _text(path, path.name)
     file = config.read(text, GatewayFile, path.name)
     folder = path.resolve().parent

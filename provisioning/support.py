@@ -22,7 +22,7 @@ from evidence import instant
 from evidence.leap import BUILT_IN, NS
 from provisioning import account
 from provisioning.account import Case
-from provisioning.argument import Now, Parser, only
+from provisioning.argument import Now, Parser, UsageError, only
 from provisioning.placement import PlacementError, SystemDisk
 from provisioning.terminal import Terminal
 
@@ -42,6 +42,8 @@ def run(argv: Sequence[str], now: Now) -> int:
     """What was typed after `support-bundle`. Raises UsageError, PlacementError."""
     asked = only(_parser(), argv)
     out = Terminal(asked.json)
+    if not asked.folder.is_dir():
+        raise UsageError(f"{asked.folder}: expected a gateway's folder; there is none")
     of = account.case(asked.folder, now(), asked.with_places, asked.log)
     parts = {name: _text(make(of)) for name, make in account.PARTS.items()}
     manifest = _manifest(of, parts)

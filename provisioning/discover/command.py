@@ -16,6 +16,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent import config
 from agent.clock import SystemClock, leap_table
 from drivers.pmu.option import PORT_DEFAULT
 from evidence.config import ConfigError
@@ -24,6 +25,7 @@ from provisioning.argument import Now, Parser, UsageError, only
 from provisioning.discover import ethernet, modbus, pmu, proposal, serial
 from provisioning.discover.finding import Found, SearchError
 from provisioning.discover.serial import Port
+from provisioning.init import GATEWAY
 from provisioning.terminal import Terminal
 
 PROG = "gridseal-provision discover"
@@ -50,6 +52,8 @@ def run(argv: Sequence[str], now: Now) -> int:
     """What was typed after `discover`. Raises UsageError, ConfigError, PlacementError."""
     asked = only(_parser(), argv)
     out = Terminal(asked.json)
+    if asked.into is not None:
+        config.sketch(asked.into / GATEWAY)  # before anybody waits for what cannot be added
     found = Found(lambda words: _progress(out, words))
     jobs = _Jobs(asked, found)
     stopped = False

@@ -107,7 +107,8 @@ def _change(
     plan = content(gateway.path(gateway.file.gateway.plan))
     if streams:
         plan = plan.rstrip("\n") + "\n" + "".join(template.one_stream(*one) for one in streams)
-    what = f"add {len(added)} sources: {', '.join(one.name for one in added)}"
+    many = "source" if len(added) == 1 else "sources"
+    what = f"add {len(added)} {many}: {', '.join(one.name for one in added)}"
     change = together.changed(gateway, what, plan, "".join(map(template.one_source, added)))
     together.checked(gateway.folder, change)
     return change

@@ -81,7 +81,9 @@ async def _serve(folder: Path, where: Address, now: Now, out: Terminal) -> None:
         await ended.wait()
     finally:
         await running.close()
-    out.say("", "The page is closed.")
+    waits = " What was begun is finished first, within a minute." if running.desk.busy else ""
+    out.say("", f"The page is closed.{waits}")
+    sys.stdout.flush()
 
 
 def _greet(out: Terminal, url: str, shown: str, fingerprint: str) -> None:

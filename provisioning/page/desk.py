@@ -1,7 +1,8 @@
 """What all steps share: the gateway's folder, the clock, and the one thing that is being done.
 
 1. One thing is done at a time: what is asked meanwhile waits its turn, in a thread of its own where
-   it blocks, so that the page goes on answering.
+   it blocks, so that the page goes on answering. What was begun keeps its turn until it is done,
+   also when the browser goes away; what was not is then never begun.
 2. Work that takes longer than a page (a search, the pre-flight) is a job: it goes on when the
    browser goes away, and whoever comes next sees it.
 
@@ -68,8 +69,15 @@ class Desk:
 
     async def do(self, work: Callable[[], T]) -> T:
         """Does what blocks, when its turn has come. Raises what it raises."""
-        async with self._turn:
-            return await asyncio.to_thread(work)
+        await self._turn.acquire()
+        task = asyncio.get_running_loop().create_task(asyncio.to_thread(work))
+        task.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(task)  # a thread cannot be stopped
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done in a thread."""
+        return self._turn.locked()
 
     def start(
         self,

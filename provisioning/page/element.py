@@ -1,15 +1,20 @@
 """HTML as it is put together: elements whose text is escaped, so that nothing that a device, a file
 or a person said is read as markup.
 
-1. Only what `tag` and `joined` made is Html; every other text is escaped where it enters.
-2. No element has an inline script, an inline style or a handler: the page's policy forbids them.
+1. Characters that are not printed, or turn what follows (U+202E), are shown as their numbers.
+2. Only what `tag` and `joined` made is Html; every other text is escaped where it enters.
+3. No element has an inline script, an inline style or a handler: the page's policy forbids them.
 
 It knows no page.
 """
 
 import html
+import re
+
+from provisioning.terminal import printable
 
 VOID = frozenset({"br", "img", "input", "link", "meta"})  # HTML, 13.1.2: no end tag
+_LINES = re.compile(r"[^\r\n\t]+")  # a text area sends CR and LF
 Value = str | int | float | bool | None
 
 
@@ -39,11 +44,17 @@ def joined(*children: Child) -> Html:
 def _escaped(child: Child) -> str:
     if child is None:
         return ""
-    return child if isinstance(child, Html) else html.escape(child)
+    return child if isinstance(child, Html) else html.escape(_printed(child))
+
+
+def _printed(text: str) -> str:
+    if text.isprintable():
+        return text
+    return _LINES.sub(lambda found: printable(found[0]), text)
 
 
 def _attribute(key: str, value: Value) -> str:
     if value is None or value is False:
         return ""
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{html.escape(_printed(str(value)))}"'

@@ -3,6 +3,10 @@
 It catches nothing itself.
 """
 
+import errno
+import os
+import re
+
 from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
 from evidence.refusal import EvidenceError
@@ -22,6 +26,12 @@ REFUSED = (
 )
 
 
+_COMMAND = re.compile(r"^gridseal-provision [\w -]+: ")  # that nobody typed here
+_FULL = os.strerror(errno.ENOSPC)
+
+
 def words(fault: Exception) -> list[str]:
     """What went wrong, a line each."""
-    return [f"Not done: {str(fault) or type(fault).__name__}", "What was there is as it was."]
+    said = _COMMAND.sub("", str(fault)) or type(fault).__name__
+    told = [f"Not done: {said}", "What was there is as it was."]
+    return [*told, "Free some space on this disk, then do it again."] if _FULL in said else told

@@ -116,8 +116,18 @@ def _asked(form: Form) -> Html:
         ),
         layout.form(
             *("identity", "make", form.token),
-            field("gateway", "Name of this gateway", required=True, hint="Public: gw-north-1."),
-            field("site", "Name of the site", required=True, hint="Hidden in what is signed."),
+            field(
+                "gateway",
+                "Name of this gateway",
+                required=True,
+                hint="Such as gw-north-1. Everybody may read it.",
+            ),
+            field(
+                "site",
+                "Name of the site",
+                required=True,
+                hint="Such as Oklaunion. It stays hidden in what is signed.",
+            ),
             layout.area("buses", "Its buses, one a line", form.texts.get("buses", "Bus 1"), rows=2),
             more,
             layout.button("Make key and folder"),

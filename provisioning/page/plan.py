@@ -213,6 +213,7 @@ def _plan(plan: SitePlan) -> Html:
         for bus in plan.bus
     ]
     return joined(
+        tag("h2", "The plan as it is now"),
         layout.facts(_facts(plan)),
         layout.table("Buses", ("Bus", "Nominal", "Rotation", "mRID"), buses) if buses else None,
         *(_channels(plan, at) for at in range(len(plan.stream))),

@@ -141,7 +141,7 @@ def _result(found: Sequence[Outcome], form: Form) -> Html:
     return joined(
         tag("p", layout.word(str(worst(found))), f" {', '.join(checked.counted(found))}.",
             role="status"),
-        layout.table("What was found", ("Check", "Word", "Figure", "What to do"), rows),
+        layout.table("What was found", ("Check", "Result", "Figure", "What to do"), rows),
         _waiving(left, form) if left else None,
     )  # fmt: skip
 

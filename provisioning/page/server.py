@@ -28,6 +28,7 @@ from provisioning.page.session import Gate, RefusedError, Session, matches
 from provisioning.page.step import Form, FormError, Standing, Step, Upload
 
 BODY_BYTES_MAX = 65 * 1024 * 1024  # an SCL file of the length that its reader takes
+CODE_BYTES_MAX = 4096  # of who is not let in yet: a code, and no more
 FIELDS_MAX = 500  # a plan's questions are some dozens
 STREAM_S = 300.0  # of one connection that renews a panel; the browser asks again
 KEEPALIVE_S = 30.0
@@ -106,15 +107,20 @@ class Page:
             request[SESSION] = session
             return await handler(request)
         except web.HTTPRequestEntityTooLarge:
-            text = f"Longer than {BODY_BYTES_MAX >> 20} MiB: nothing was taken, nothing changed."
+            most = "a code is" if path == "/sign-in" else f"{BODY_BYTES_MAX >> 20} MiB"
+            text = f"Longer than {most}: nothing was taken, nothing changed."
             return self._plain(413, "Too long", text)
+        except (web.HTTPBadRequest, web.HTTPForbidden, web.HTTPInsufficientStorage) as fault:
+            return self._plain(fault.status, "Not done", fault.text or fault.reason)
         except web.HTTPNotFound:
             return self._plain(404, "There is no such page", "Go back to the steps.")
         except web.HTTPMethodNotAllowed:
             return self._plain(405, "That cannot be done here", "Go back to the steps.")
 
     def _session(self, request: web.Request) -> Session | None:
-        return self._gate.known(request.cookies.get(COOKIE, ""), self._now_s())
+        # What renews itself is no touch: a browser that was left open is signed out too.
+        touched = not request.path.endswith("/events")
+        return self._gate.known(request.cookies.get(COOKIE, ""), self._now_s(), touched=touched)
 
     def _turned_away(self, request: web.Request) -> web.Response:
         taken_over = self._gate.was_taken_over(request.cookies.get(COOKIE, ""))
@@ -140,7 +146,7 @@ class Page:
     async def _take_code(self, request: web.Request) -> web.Response:
         if not _of_ours(request):
             return self._plain(403, "Not from this page", "Open the page by its own address.")
-        form = await _form(request)
+        form = await _form(request.clone(client_max_size=CODE_BYTES_MAX))
         try:
             session = self._gate.enter(form.text("code"), self._now_s())
         except RefusedError as fault:
@@ -178,7 +184,7 @@ class Page:
         """The form, if it is one of this session's. Raises HTTPForbidden."""
         form = await _form(request)
         if not _of_ours(request) or not matches(form.text("form"), request[SESSION]):
-            text = "That form is of another session. Nothing was done: open the page anew.\n"
+            text = "That form is of another session. Nothing was done: go on from the steps.\n"
             raise web.HTTPForbidden(text=text)
         return form
 
@@ -324,13 +330,16 @@ async def _headed(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _form(request: web.Request) -> Form:
-    """What was sent. Raises HTTPRequestEntityTooLarge, HTTPBadRequest."""
+    """What was sent. Raises HTTPRequestEntityTooLarge, HTTPBadRequest, HTTPInsufficientStorage."""
     texts: dict[str, str] = {}
     files: dict[str, list[Upload]] = {}
     try:
         sent = await request.post()
     except (ValueError, LookupError, HttpProcessingError) as fault:
         raise web.HTTPBadRequest(text="That is no form.\n") from fault
+    except OSError as fault:  # a file on its way is kept in the folder for temporary files
+        text = f"The file could not be taken: {fault.strerror}. Free some space, and send it again."
+        raise web.HTTPInsufficientStorage(text=text) from fault
     for name, value in sent.items():
         if isinstance(value, str):
             texts[name] = f"{texts[name]}\n{value}" if name in texts else value

@@ -89,15 +89,16 @@ class Gate:
             raise self._wrong(code, now_s)
         return self._begin(now_s)
 
-    def known(self, cookie: str, now_s: float) -> Session | None:
-        """The session of a cookie, while it holds."""
+    def known(self, cookie: str, now_s: float, *, touched: bool = True) -> Session | None:
+        """The session of a cookie, while it holds. `touched`: somebody is at the page."""
         session = self._session
         if session is None or not _same(cookie, session.cookie):
             return None
         if now_s - session.seen_s >= IDLE_S or now_s - session.began_s >= SESSION_S:
             self._session = None
             return None
-        session.seen_s = now_s
+        if touched:
+            session.seen_s = now_s
         return session
 
     def was_taken_over(self, cookie: str) -> bool:

@@ -23,7 +23,6 @@ from provisioning.argument import (
     check_command,
     content,
     parsed,
-    whole,
 )
 from provisioning.change import Change
 from provisioning.init import GATEWAY, PUBLIC_MODE
@@ -34,7 +33,7 @@ from provisioning.snapshot import Snapshot
 from provisioning.terminal import Terminal
 
 SITE = "site.toml"
-LISTEN_S_MAX = 600
+HEAR_S = 3.0  # until a PMU on a slow line has told its configuration
 _FAULTS_MAX = 100  # told at once: who has more begins with these
 CORRECTION_BYTES_MAX = 64 << 20  # of a calibration on file
 
@@ -51,12 +50,8 @@ def run(argv: Sequence[str], now: Now) -> int:
     asks.add_argument(
         "--answer", metavar="KEY=TEXT", action="append", default=[], help="of a question; repeat"
     )
-    asks.add_argument(
-        "--listen",
-        metavar="S",
-        default="0",
-        help="hear the sources first, so that ratios and directions are asked too",
-    )
+    told = "listen to the sources first, and ask for ratio and direction of what they measure"
+    asks.add_argument("--hear", action="store_true", help=told)
     asks.add_argument("--dry-run", action="store_true", help="show what would be written")
     for one in (checks, asks):
         one.add_argument("--json", action="store_true", help="one JSON object instead of words")
@@ -65,12 +60,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     commands = {"check": checks, "ask": asks}
     check_command(parser, commands, argv)
     asked = parsed(parser, commands, argv)
-    if asked.command == "check":
-        return _check(asked)
-    listen_s = whole("--listen", asked.listen)
-    if listen_s > LISTEN_S_MAX:
-        raise UsageError(f"--listen {listen_s}: expected seconds, at most {LISTEN_S_MAX}")
-    return _ask(asked, listen_s)
+    return _check(asked) if asked.command == "check" else _ask(asked)
 
 
 def _check(asked: argparse.Namespace) -> int:
@@ -123,9 +113,9 @@ def _correction_fault(folder: Path, correction: siteplan.Correction) -> str:
     return ""
 
 
-def _ask(asked: argparse.Namespace, listen_s: int) -> int:
+def _ask(asked: argparse.Namespace) -> int:
     terminal = Terminal(asked.json)
-    file, before, sources = _known(asked.folder, listen_s)
+    file, before, sources = _known(asked.folder, asked.hear)
     answers: dict[str, str] = {}
     given = dict(_answer(one) for one in asked.answer)
     while (question := ask.following(sources, answers, before)) is not None:
@@ -152,7 +142,7 @@ def _ask(asked: argparse.Namespace, listen_s: int) -> int:
     return 0
 
 
-def _known(folder: Path, listen_s: int) -> tuple[str, SitePlan | None, list[Heard]]:
+def _known(folder: Path, hear: bool) -> tuple[str, SitePlan | None, list[Heard]]:
     """The plan's file, what it says, and the sources of gateway.toml with what their devices call
     their channels. Raises ConfigError.
     """
@@ -162,10 +152,10 @@ def _known(folder: Path, listen_s: int) -> tuple[str, SitePlan | None, list[Hear
     sketch = agent_config.sketch(folder / GATEWAY)
     names = [section.name for section in sketch.file.source]
     told: list[Snapshot] = []
-    if listen_s and names:
+    if hear and names:
         leaps = sketch.file.clock.leap_seconds
         clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
-        told = asyncio.run(live.moment(sketch, clock, listen_s))
+        told = asyncio.run(live.moment(sketch, clock, HEAR_S))
     return sketch.file.gateway.plan, sketch.plan, ask.heard(names, told)
 
 

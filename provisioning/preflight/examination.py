@@ -147,6 +147,14 @@ async def examine(
     return await one.run()
 
 
+def _of_plan(one: Outcome, plan: str) -> Outcome:
+    """With the name that the plan has here: a search, or an import, writes the next one beside
+    site.toml, and whoever mends the one before mends nothing.
+    """
+    needs, todo = (text.replace("site.toml", plan) for text in (one.needs, one.todo))
+    return one._replace(needs=needs, todo=todo)
+
+
 class _Examination:
     """One, under way. `why`: the gateway could not be loaded whole."""
 
@@ -175,7 +183,8 @@ class _Examination:
         tried = self._found.get(attempt.CHECK, [])
         if empty and worst(tried) is Word.OK and tried:  # the log has its first entry now
             self._found[route.CHECK] = [await self._route()]
-        outcomes = [one for name in names for one in self._found[name]]
+        plan = self._sketch.file.gateway.plan
+        outcomes = [_of_plan(one, plan) for name in names for one in self._found[name]]
         shots = self._scene.last if self._scene is not None else ()
         name = self._sketch.file.gateway.name
         told, idle = waiver.waived(outcomes, asked.waivers)

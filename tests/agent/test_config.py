@@ -72,7 +72,16 @@ def test_bus_that_the_credential_does_not_grant(folder: Folder) -> None:
     assert found.text.startswith(f"{mrid} is not granted by the credential")
 
 
-@pytest.mark.parametrize("name", ["gateway.toml", "site.toml", "anchors.toml", "credential.cbor"])
+def test_folder_that_is_no_gateways(tmp_path: Path) -> None:
+    """Whoever mistyped it is told where it was looked for."""
+    path = tmp_path / "gw" / "gateway.toml"
+    for reads in (config.load, config.sketch):
+        with pytest.raises(ConfigError) as found:
+            reads(path)
+        assert str(found.value).startswith(f"{path}: is not there; expected a gateway's folder")
+
+
+@pytest.mark.parametrize("name", ["site.toml", "anchors.toml", "credential.cbor"])
 def test_file_that_is_not_there(folder: Folder, name: str) -> None:
     (folder.path / name).unlink()
     assert str(fault(folder)) == f"{name}: cannot be read: No such file or directory"

@@ -6,6 +6,28 @@
   const alert = document.getElementById("alert");
   if (alert) alert.focus();
 
+  // A second press would send the form again, and tell that what the first one did is there already.
+  const AGAIN_MS = 60000;
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    const note = document.createElement("p");
+    note.setAttribute("role", "status");
+    note.className = "heard";
+    form.append(note);
+    const until = () => {
+      delete form.dataset.sent;
+      note.remove();
+    };
+    window.setTimeout(() => { note.textContent = "Working. This may take some seconds."; }, 300);
+    window.setTimeout(until, AGAIN_MS);
+    window.addEventListener("pageshow", until, { once: true });
+  });
+
   const panel = document.getElementById("panel");
   const heard = document.getElementById("heard");
   if (!panel || !window.EventSource) return;
@@ -32,6 +54,11 @@
     window.location.reload();
   });
   source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) {
+      // It answered, and has nothing to renew here: signed out, or what was waited for is done.
+      window.setTimeout(() => window.location.reload(), 500);
+      return;
+    }
     // The server ends each stream after a while, and the browser asks again: not yet a loss.
     lost += 1;
     if (lost > 1) {

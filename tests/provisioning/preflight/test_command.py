@@ -130,7 +130,7 @@ def test_readings_may_stand_in_a_file(site, capsys, tmp_path):
 
 def test_no_folder_no_plan_no_pre_flight(tmp_path, site, capsys):
     code, _, err = said(capsys, str(tmp_path / "nowhere"))
-    assert code == 2 and "cannot be read" in err
+    assert code == 2 and "nowhere: is not there; expected a gateway's folder" in err
     (site / "site.toml").write_text("[site\n")
     code, _, err = said(capsys, str(site))
     assert code == 2 and "site.toml" in err

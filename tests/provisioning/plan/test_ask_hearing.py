@@ -1,4 +1,4 @@
-"""`plan ask --listen`: the channels of a device that is on its line are asked for too."""
+"""`plan ask --hear`: the channels of a device that is on its line are asked for too."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ ANSWERS = {
 
 
 def test_ratios_and_directions_are_asked_of_what_is_heard(tmp_path: Path) -> None:
-    code, told = asyncio.run(asked(tmp_path / "site", "--listen", "3"))
+    code, told = asyncio.run(asked(tmp_path / "site", "--hear"))
     assert code == 0
     assert list(told["answers"]) == list(ANSWERS)
     stream = config.sketch(tmp_path / "site" / GATEWAY).plan.stream[0]
@@ -39,15 +39,13 @@ def test_ratios_and_directions_are_asked_of_what_is_heard(tmp_path: Path) -> Non
 
 def test_the_plan_that_gateway_toml_names_is_the_one_that_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "site"
-    code, told = asyncio.run(asked(folder, "--listen", "3", plan="site-2.toml"))
+    code, told = asyncio.run(asked(folder, "--hear", plan="site-2.toml"))
     assert code == 0
     assert config.sketch(folder / GATEWAY).plan.site.name == "Oklaunion"
     assert "Oklaunion" not in (folder / "site.toml").read_text()
 
 
-async def asked(
-    folder: Path, *options: str, plan: str = "site.toml"
-) -> tuple[int | None, Any]:
+async def asked(folder: Path, *options: str, plan: str = "site.toml") -> tuple[int | None, Any]:
     """The command's exit and its object, beside a simulated PMU."""
     plant = Plant(Grid())
     try:
