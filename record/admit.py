@@ -252,7 +252,7 @@ class Admitter:
         return _statement(message, pairs, value, ())._replace(credential=before)
 
     def _book(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
-        value = anchor.entered(message, self._authorities)
+        value = book.entered(message, self._authorities)
         if value.number > INT_MAX:
             raise EvidenceError(Reason.SHAPE, f"entry {value.number} of a book")
         return _statement(message, pairs, value, ())

@@ -23,6 +23,7 @@ from provisioning.argument import (
     check_command,
     content,
     parsed,
+    whole,
 )
 from provisioning.change import Change
 from provisioning.init import GATEWAY, PUBLIC_MODE
@@ -33,7 +34,7 @@ from provisioning.snapshot import Snapshot
 from provisioning.terminal import Terminal
 
 SITE = "site.toml"
-HEAR_S = 3.0  # until a PMU on a slow line has told its configuration
+LISTEN_S_MAX = 600
 _FAULTS_MAX = 100  # told at once: who has more begins with these
 CORRECTION_BYTES_MAX = 64 << 20  # of a calibration on file
 
@@ -44,14 +45,18 @@ def run(argv: Sequence[str], now: Now) -> int:
     parser = Parser(prog="gridseal-provision plan", description=about, allow_abbrev=False)
     several = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     checks = several.add_parser("check", help="say all that is wrong with a site plan")
-    checks.add_argument("file", type=Path, metavar="FILE", help="such as site.toml")
-    asks = several.add_parser("ask", help="ask question by question, and write site.toml")
+    checks.add_argument("file", type=Path, metavar="FILE", help="such as site.toml, or DIR")
+    asks = several.add_parser("ask", help="ask question by question, and write the plan")
     asks.add_argument("folder", type=Path, metavar="DIR", help="of the gateway")
     asks.add_argument(
         "--answer", metavar="KEY=TEXT", action="append", default=[], help="of a question; repeat"
     )
-    told = "listen to the sources first, and ask for ratio and direction of what they measure"
-    asks.add_argument("--hear", action="store_true", help=told)
+    asks.add_argument(
+        "--listen",
+        metavar="S",
+        default="0",
+        help="hear the sources first, so that ratios and directions are asked too",
+    )
     asks.add_argument("--dry-run", action="store_true", help="show what would be written")
     for one in (checks, asks):
         one.add_argument("--json", action="store_true", help="one JSON object instead of words")
@@ -60,19 +65,28 @@ def run(argv: Sequence[str], now: Now) -> int:
     commands = {"check": checks, "ask": asks}
     check_command(parser, commands, argv)
     asked = parsed(parser, commands, argv)
-    return _check(asked) if asked.command == "check" else _ask(asked)
+    if asked.command == "check":
+        return _check(asked)
+    listen_s = whole("--listen", asked.listen)
+    if listen_s > LISTEN_S_MAX:
+        raise UsageError(f"--listen {listen_s}: expected seconds, at most {LISTEN_S_MAX}")
+    return _ask(asked, listen_s)
 
 
 def _check(asked: argparse.Namespace) -> int:
     terminal = Terminal(asked.json)
-    found = faults(asked.file)
+    path: Path = asked.file
+    if path.is_dir():  # a gateway's: the plan that it goes by
+        sketch = agent_config.sketch(path / GATEWAY)
+        path = sketch.path(sketch.file.gateway.plan)
+    found = faults(path)
     terminal.say(*(str(fault) for fault in found))
     if not found:
-        terminal.say(f"{asked.file}: nothing is wrong with it")
+        terminal.say(f"{path}: nothing is wrong with it")
     rows = [
         {"file": one.file, "line": one.line, "key": one.key, "fault": one.text} for one in found
     ]
-    terminal.object({"file": str(asked.file), "ok": not found, "faults": rows})
+    terminal.object({"file": str(path), "ok": not found, "faults": rows})
     return int(bool(found))
 
 
@@ -113,9 +127,9 @@ def _correction_fault(folder: Path, correction: siteplan.Correction) -> str:
     return ""
 
 
-def _ask(asked: argparse.Namespace) -> int:
+def _ask(asked: argparse.Namespace, listen_s: int) -> int:
     terminal = Terminal(asked.json)
-    file, before, sources = _known(asked.folder, asked.hear)
+    file, before, sources = _known(asked.folder, listen_s)
     answers: dict[str, str] = {}
     given = dict(_answer(one) for one in asked.answer)
     while (question := ask.following(sources, answers, before)) is not None:
@@ -142,7 +156,7 @@ def _ask(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _known(folder: Path, hear: bool) -> tuple[str, SitePlan | None, list[Heard]]:
+def _known(folder: Path, listen_s: int) -> tuple[str, SitePlan | None, list[Heard]]:
     """The plan's file, what it says, and the sources of gateway.toml with what their devices call
     their channels. Raises ConfigError.
     """
@@ -152,10 +166,10 @@ def _known(folder: Path, hear: bool) -> tuple[str, SitePlan | None, list[Heard]]
     sketch = agent_config.sketch(folder / GATEWAY)
     names = [section.name for section in sketch.file.source]
     told: list[Snapshot] = []
-    if hear and names:
+    if listen_s and names:
         leaps = sketch.file.clock.leap_seconds
         clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
-        told = asyncio.run(live.moment(sketch, clock, HEAR_S))
+        told = asyncio.run(live.moment(sketch, clock, listen_s))
     return sketch.file.gateway.plan, sketch.plan, ask.heard(names, told)
 
 

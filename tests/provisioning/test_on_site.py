@@ -40,7 +40,7 @@ def test_after_the_search_the_plan_is_asked_for_with_ratios_and_directions(
         where = told["pmus"][0]["tcp"]
         assert typed("--host", where, "--idcode", "1", "--into", str(gw))["done"]
         given = [word for key, text in ANSWERS.items() for word in ("--answer", f"{key}={text}")]
-        assert main(["plan", "ask", str(gw), "--hear", *given]) == 0
+        assert main(["plan", "ask", str(gw), "--listen", "3", *given]) == 0
     plan = config.sketch(gw / "gateway.toml").plan
     stream = plan.stream_of("sim-pmu")
     assert stream is not None and plan.bus[0].nominal_kv == 345.0

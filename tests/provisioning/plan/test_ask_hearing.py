@@ -1,4 +1,4 @@
-"""`plan ask --hear`: the channels of a device that is on its line are asked for too."""
+"""`plan ask --listen`: the channels of a device that is on its line are asked for too."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ ANSWERS = {
 
 
 def test_ratios_and_directions_are_asked_of_what_is_heard(tmp_path: Path) -> None:
-    code, told = asyncio.run(asked(tmp_path / "site", "--hear"))
+    code, told = asyncio.run(asked(tmp_path / "site", "--listen", "3"))
     assert code == 0
     assert list(told["answers"]) == list(ANSWERS)
     stream = config.sketch(tmp_path / "site" / GATEWAY).plan.stream[0]
@@ -39,7 +39,7 @@ def test_ratios_and_directions_are_asked_of_what_is_heard(tmp_path: Path) -> Non
 
 def test_the_plan_that_gateway_toml_names_is_the_one_that_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "site"
-    code, told = asyncio.run(asked(folder, "--hear", plan="site-2.toml"))
+    code, told = asyncio.run(asked(folder, "--listen", "3", plan="site-2.toml"))
     assert code == 0
     assert config.sketch(folder / GATEWAY).plan.site.name == "Oklaunion"
     assert "Oklaunion" not in (folder / "site.toml").read_text()
