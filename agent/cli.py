@@ -141,13 +141,14 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from agent.runner import Runner, calm_collector
+    from agent.runner import Runner, calm_collector, one_arena
     from agent.schema import SpoolError
     from agent.transport import UplinkError
 
     logging.basicConfig(
         level=arguments.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    one_arena()
     gateway = config.load(arguments.config)
     ready = _prepared(gateway, waits=True)
     elsewhere = gateway.place_refusal()

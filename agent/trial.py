@@ -1,11 +1,9 @@
-"""Tests that somebody declared, such as secondary injection: what stands in `test-mode.toml`, and
-from when until when the samples of a source carry Flag.TEST for it.
+"""Tests that somebody declared (agent.declared), such as secondary injection: from when until when
+the samples of a source carry Flag.TEST for it.
 
 1. The flag is laid over everything of the source that is sealed from the moment on in which the
    agent took the row: all of it, whatever its instant, so that no clock of any device matters.
-2. A test is over at `until`, or SPAN_NS_MAX after it began, by the time that has passed: a wall
-   clock that is set changes nothing, nor does a restart of the agent. After a power cut the wall
-   clock is all there is: where that was set back, the test is taken to have just begun.
+2. When it is over, agent.declared says.
 3. Then the flag stays for as long as something measured before may be on its way. What comes later
    still and was measured within the test carries it all the same, by its own instant.
 4. A file that cannot be read, or was removed amid a test, changes nothing, and that is told. At a
@@ -14,136 +12,37 @@ from when until when the samples of a source carry Flag.TEST for it.
 5. Each stream of the source has it stated: TEST_BEGAN, again after each start of the agent, and
    TEST_ENDED when the flag goes off. An agent that is not there when that is due states no end.
 
-The file is written whole and by one rename, and never here. No clock is asked but the given one.
+No clock is asked but the given one.
 """
 
 import asyncio
 import logging
 import os
-import stat
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.line import Clock, Frame
-from evidence import config, instant
+from evidence import instant
 from evidence.code import Event, Flag
 from evidence.config import ConfigError
 from evidence.event import Noticed
-from evidence.leap import BUILT_IN, NS, LeapTable
+from evidence.leap import NS
 
 if TYPE_CHECKING:
+    from agent.declared import Declared, Row
     from agent.lane import Lane
 
 FILE = "test-mode.toml"  # beside gateway.toml
-SPAN_NS_MAX = 4 * 3600 * NS
 KEPT_NS = 24 * 3600 * NS  # what is over is remembered: a concentrator may deliver a day later
-ROWS_MAX = 256  # of the file
-BYTES_MAX = 256 * 1024
 SPANS_MAX = 64  # of one source, the latest
 LOOK_S = 0.25  # a row is noticed within a second
 # Beyond what device, path and concentrator declare: retransmissions, and bounds of clocks.
 LATE_NS = 2 * NS
 _TEST = int(Flag.TEST)
-_AGENT = "gridseal-agent"  # declares a test of its own where the file cannot be read (invariant 4)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-_Words = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 log = logging.getLogger("gridseal.trial")
-
-
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One test of one source, as the file has it; instants as evidence.instant reads them."""
-
-    source: _Name
-    since: str
-    until: str
-    reason: _Words
-    by: _Name
-    stopped: str = ""  # somebody said that it was over
-    boot: str = ""  # of this machine, in which it was written, and
-    boot_ns: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)] = 0  # how long after it
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    test: Annotated[list[Row], msgspec.Meta(max_length=ROWS_MAX)] = []
-
-
-class Declared(NamedTuple):
-    """A row that holds together. Instants in ns TAI."""
-
-    row: Row
-    since: int
-    until: int
-    stopped: int | None
-
-    def spent_ns(self, now: int, boot: str, boot_ns: int) -> int:
-        """How much of it has passed: invariant 2."""
-        passed = boot_ns - self.row.boot_ns if self.row.boot == boot else now - self.since
-        return max(passed, 0)
-
-    def left_ns(self, now: int, boot: str, boot_ns: int) -> int:
-        """How much of it is left; 0 when it is over."""
-        if self.stopped is not None:
-            return 0
-        allowed = min(self.until - self.since, SPAN_NS_MAX)
-        return max(allowed - self.spent_ns(now, boot, boot_ns), 0)
-
-    def span(self, now: int, boot: str, boot_ns: int) -> tuple[int, int]:
-        """Of one that is over: its instants by the clock as it is now, which may have been set."""
-        end = self.until if self.stopped is None else self.stopped
-        first = now - self.spent_ns(now, boot, boot_ns)
-        return first, min(first + min(max(end - self.since, 0), SPAN_NS_MAX), now)
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """What tells it from others of its source, stopped meanwhile or not."""
-        return self.row.since, self.row.by
-
-
-def read(text: str, file: str = FILE, table: LeapTable = BUILT_IN) -> tuple[Declared, ...]:
-    """All rows, those in force and those that are over. Raises ConfigError."""
-    found = []
-    for at, row in enumerate(config.read(text, _File, file).test):
-        if not (row.source + row.reason + row.by).isprintable():
-            raise config.fault_at(text, file, ("test", at), "has characters that cannot be shown")
-        try:
-            since, until = instant.read(row.since, table), instant.read(row.until, table)
-            stopped = instant.read(row.stopped, table) if row.stopped else None
-        except ValueError as fault:
-            raise config.fault_at(text, file, ("test", at), str(fault)) from fault
-        if not since < until:
-            reason = f"{row.until} is not after since, {row.since}"
-            raise config.fault_at(text, file, ("test", at, "until"), reason)
-        found.append(Declared(row, since, until, stopped))
-    standing = [one.row.source for one in found if one.stopped is None]
-    for name in standing:
-        if standing.count(name) > 1:
-            raise ConfigError(file, "test", f"{name!r} has {standing.count(name)} that go on")
-    return tuple(found)
-
-
-def load(path: Path, table: LeapTable = BUILT_IN) -> tuple[Declared, ...]:
-    """The rows of a file; none where it is not there. Raises ConfigError."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ConfigError(path.name, "", "is no file")
-            content = file.read(BYTES_MAX + 1)
-    except FileNotFoundError:
-        return ()
-    except OSError as fault:
-        raise ConfigError(path.name, "", f"cannot be read: {fault.strerror}") from fault
-    if len(content) > BYTES_MAX:
-        raise ConfigError(path.name, "", f"more than {BYTES_MAX} bytes")
-    try:
-        return read(content.decode(), path.name, table)
-    except UnicodeDecodeError as fault:
-        raise ConfigError(path.name, "", "is not UTF-8 text") from fault
 
 
 def boot_id() -> str:
@@ -268,24 +167,29 @@ class Trials:
 
     # --- what the file says
 
-    def _changed(self) -> Sequence[Declared] | None:
+    def _changed(self) -> "Sequence[Declared] | None":
         """Its rows, where it is not as it was. Invariant 4."""
         seen = self._look_at()
         if seen is not None and seen == self._seen:
             return None
-        try:
-            found, fault = load(self._path, self._clock.table), ""
-        except ConfigError as refused:
-            found, fault = (), str(refused)
+        found: Sequence[Declared] = ()
+        fault = ""
+        if seen != ():
+            from agent import declared
+
+            try:
+                found = declared.load(self._path, self._clock.table)
+            except ConfigError as refused:
+                fault = str(refused)
         on = [one.declared for one in self._trials.values() if one.end is None]
-        if seen == () and any(one and one.row.by != _AGENT for one in on):
+        if seen == () and any(one and not one.feared for one in on):
             fault = f"{self._path.name}: was removed amid a test; start it again to stop it"
         self._seen = None if fault else seen
         if fault and fault != self.fault:
             log.error("%s; tests stay as they were", fault)
         first, self._asked, self.fault = not self._asked, True, fault
         if fault:
-            return [self._feared(name, fault) for name in self._trials] if first else None
+            return self._feared(fault) if first else None
         return found
 
     def _look_at(self) -> tuple[int, ...] | None:
@@ -297,14 +201,14 @@ class Trials:
             return None  # to be read: that says why
         return (at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
 
-    def _feared(self, source: str, fault: str) -> Declared:
-        """Nobody knows of a test, or of none."""
-        now = self._clock.now().tai
-        since, until = (instant.words(at, self._clock.table) for at in (now, now + SPAN_NS_MAX))
-        row = Row(source, since, until, f"not known: {fault}"[:200], _AGENT)
-        return Declared(row, now, now + SPAN_NS_MAX, None)
+    def _feared(self, fault: str) -> "Sequence[Declared]":
+        """Nobody knows of a test, or of none: invariant 4."""
+        from agent import declared
 
-    def _take(self, declared: Sequence[Declared], now_ns: int) -> None:
+        now, table = self._clock.now().tai, self._clock.table
+        return [declared.feared(name, fault, now, table) for name in self._trials]
+
+    def _take(self, declared: "Sequence[Declared]", now_ns: int) -> None:
         """What the file says now."""
         now = self._clock.now().tai
         standing: dict[str, Declared] = {}
@@ -329,7 +233,7 @@ class Trials:
 
     # --- its course
 
-    def _begin(self, source: str, trial: Trial, declared: Declared, now_ns: int) -> None:
+    def _begin(self, source: str, trial: Trial, declared: "Declared", now_ns: int) -> None:
         if trial.declared is not None:  # another follows at once: the flag stays
             if trial.end is None:
                 self._over(source, trial, now_ns, "another follows")
@@ -379,12 +283,12 @@ class Trials:
                 self._streams.notice((source, lane.key), noticed)
 
 
-def _same(one: Declared | None, other: Declared) -> bool:
+def _same(one: "Declared | None", other: "Declared") -> bool:
     """Whether both are one test, stopped meanwhile or not."""
     return one is not None and one.name == other.name
 
 
-def _words(row: Row) -> str:
+def _words(row: "Row") -> str:
     return f"{row.reason} (by {row.by}, since {row.since})"
 
 

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from evidence import book, config, cose, credential
-from evidence.book import Entry, Opened
+from evidence import config, cose, credential
 from evidence.code import ALG_ED25519, Reason
 from evidence.config import ConfigError
 from evidence.credential import Credential
@@ -78,7 +77,7 @@ def vouched(message: cose.Sign1, authorities: Authorities) -> Credential:
 
     Raises EvidenceError(UNKNOWN_AUTHORITY, ALG, SIGNATURE, or what its payload has wrong).
     """
-    by = _signer(message, authorities)
+    by = signer(message, authorities)
     says = credential.read(message.payload)
     if says.issuer != by.name:
         text = f"issued in the name of {says.issuer!r} by the key of {by.name!r}"
@@ -86,24 +85,7 @@ def vouched(message: cose.Sign1, authorities: Authorities) -> Credential:
     return says
 
 
-def entered(message: cose.Sign1, authorities: Authorities) -> Entry:
-    """The entry of a book in a message, if an authority signed it, and of its own book.
-
-    Which key of the authority's signs is its own affair, but for the first: that is signed by the
-    key that it names. Raises EvidenceError, as `vouched` does.
-    """
-    by = _signer(message, authorities)
-    says = book.read(message.payload)
-    if says.issuer != by.name:
-        text = f"in the book of {says.issuer!r} by the key of {by.name!r}"
-        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
-    if isinstance(says.what, Opened) and says.what.root != by.key:
-        text = f"opened with another root key than the one that signs, {by.key.kid.hex()}"
-        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
-    return says
-
-
-def _signer(message: cose.Sign1, authorities: Authorities) -> Authority:
+def signer(message: cose.Sign1, authorities: Authorities) -> Authority:
     """The authority that signed a message. Raises EvidenceError."""
     by = authorities.get(message.kid)
     if by is None:

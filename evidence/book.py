@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from evidence import cbor, shape
+from evidence import cbor, cose, shape
+from evidence.anchor import Authorities, signer
 from evidence.code import VERSION, Act, Reason, Revocation
 from evidence.key import PublicKey
 from evidence.merkle import HASH_BYTES, ZERO
@@ -104,6 +105,23 @@ def read(payload: bytes) -> Entry:
         shape.fail("act", act, "an act of an authority")
     tai = shape.uint(value[4], "tai")
     return Entry(shape.text(value[1], "issuer"), number, previous, tai, readers[Act(act)](value[6]))
+
+
+def entered(message: cose.Sign1, authorities: Authorities) -> Entry:
+    """The entry of a book in a message, if an authority signed it, and of its own book.
+
+    Which key of the authority's signs is its own affair, but for the first: that is signed by the
+    key that it names. Raises EvidenceError, as `vouched` does.
+    """
+    by = signer(message, authorities)
+    says = read(message.payload)
+    if says.issuer != by.name:
+        text = f"in the book of {says.issuer!r} by the key of {by.name!r}"
+        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+    if isinstance(says.what, Opened) and says.what.root != by.key:
+        text = f"opened with another root key than the one that signs, {by.key.kid.hex()}"
+        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+    return says
 
 
 def _row(what: What) -> list[Any]:

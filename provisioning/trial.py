@@ -6,7 +6,7 @@ injection, so that nothing it says meanwhile is ever settled.
    the row stays, and takes hold when the agent reads it.
 2. `stop` says when the flag is off again: the agent keeps it until what was measured before the end
    has been heard.
-3. The file (agent.trial) is written whole, by one rename, durable, and one command at a time. What
+3. The file (agent.declared) is written whole, by one rename, durable, one command at a time. What
    is over is kept in it for a day: the agent flags by it what comes late, after a restart too.
 
 It neither flags nor signs anything: the agent does.
@@ -24,10 +24,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent import config, status, trial
+from agent import config, declared, status, trial
 from agent.clock import Linux
 from agent.config import Sketch
-from agent.trial import Declared, Row
+from agent.declared import Declared, Row
+from agent.trial import KEPT_NS
 from drivers import registry
 from evidence import instant
 from evidence.config import nearest
@@ -104,10 +105,10 @@ def ended(rows: Sequence[Declared], source: str, at: Moment) -> list[Row]:
             found.append((False, _stopped(one.row, stopped)))
         elif goes_on:
             found.append((True, one.row))
-        elif at.tai - last < trial.KEPT_NS:
+        elif at.tai - last < KEPT_NS:
             found.append((False, _stopped(one.row, one.row.stopped or one.row.until)))
     over = [place for place, (goes_on, _) in enumerate(found) if not goes_on]
-    gone = set(over[: max(len(found) - trial.ROWS_MAX + 1, 0)])
+    gone = set(over[: max(len(found) - declared.ROWS_MAX + 1, 0)])
     return [row for place, (_, row) in enumerate(found) if place not in gone]
 
 
@@ -132,9 +133,9 @@ def write(folder: Path, change: Callable[[Sequence[Declared]], list[Row]]) -> li
     part = path.with_name(path.name + PART)
     try:
         with _alone(folder):
-            rows = change(trial.load(path))
+            rows = change(declared.load(path))
             text = text_of(rows)
-            trial.read(text)  # as the agent will
+            declared.read(text)  # as the agent will
             if os.path.lexists(part):
                 disk.remove(part)
             disk.write_new(part, text.encode(), MODE)
@@ -222,7 +223,7 @@ def _start(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment
         return begun(rows, source, reason, by, span_ns, at)
 
     if asked.dry_run:
-        new = change(trial.load(asked.folder / trial.FILE))[-1]
+        new = change(declared.load(asked.folder / trial.FILE))[-1]
         out.say(f"Would declare in {asked.folder / trial.FILE}:", *text_of([new]).splitlines())
         out.object({**told, "on": False, "until": new.until})
         return 0
@@ -268,7 +269,7 @@ def _stop(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment)
     told = {"source": source, "dry_run": asked.dry_run}
     standing = [
         one
-        for one in trial.load(path)
+        for one in declared.load(path)
         if one.row.source == source and one.left_ns(at.tai, at.boot, at.boot_ns)
     ]
     if not standing:
@@ -293,7 +294,7 @@ def _stop(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment)
 
 def _show(asked: argparse.Namespace, gateway: Sketch, out: Terminal, at: Moment) -> int:
     """What is declared, and what the agent says."""
-    rows = trial.load(asked.folder / trial.FILE)
+    rows = declared.load(asked.folder / trial.FILE)
     account, why = _told(gateway.path(gateway.file.spool.path))
     said = {one["source"]: one for one in account["tests"]} if account else {}
     fault = account["tests_fault"] if account else ""
@@ -331,7 +332,7 @@ def span(text: str) -> int:
     """A duration as it is typed, ns. Raises UsageError."""
     found = _SPAN.fullmatch(text)
     ns = int(found[1]) * _UNITS[found[2]] * NS if found else 0
-    if not 0 < ns <= trial.SPAN_NS_MAX:
+    if not 0 < ns <= declared.SPAN_NS_MAX:
         raise UsageError(f"{PROG} start: --max {text!r}: expected 4h at most, such as 90min")
     return ns
 

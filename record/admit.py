@@ -252,7 +252,7 @@ class Admitter:
         return _statement(message, pairs, value, ())._replace(credential=before)
 
     def _book(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
-        value = anchor.entered(message, self._authorities)
+        value = book.entered(message, self._authorities)
         if value.number > INT_MAX:
             raise EvidenceError(Reason.SHAPE, f"entry {value.number} of a book")
         return _statement(message, pairs, value, ())
@@ -316,7 +316,8 @@ def _part(place: Range, ruling: Ruling, span: Span) -> Part:
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:
     """Whether a range may stand under its descriptor in this run's head. Raises EvidenceError."""
     ruling = known.descriptor
-    if known.run.device != by.device:
+    same = known.run.credential.key == by.credential.key  # its authority may have changed
+    if known.run.device != by.device and not same:
         raise EvidenceError(Reason.RUN, f"stream {place.stream} is of another device's run")
     if ruling.stream != place.stream:
         text = f"stream {place.stream} under a descriptor of stream {ruling.stream}"

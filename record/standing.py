@@ -91,7 +91,7 @@ def _lifted(
         return frozenset(), None
     vouchings = Vouchings(store)
     row = vouchings.of(seen.entry, by)
-    if row is None:
+    if row is None or row.issuer != seen.run.holder[0]:  # a batch may hold another's leftovers
         return frozenset(), None
     decided = all(vouchings.decides(run) for run in (by, seen.run))
     lifted = LIFTED if decided else LIFTED - {Reason.CLONE}

@@ -95,7 +95,7 @@ def questions(
         _BUSES,
         "Buses, with commas between",
         ", ".join(known) or "Bus 1",
-        example="North = 345 kV, South = 138 kV",
+        example="North 345 kV, North 138 kV",
     )
     yield Question(
         _SURVEY,

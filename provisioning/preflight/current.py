@@ -28,6 +28,8 @@ MEGA = 1e6
 ACTIVE_SHARE_MIN = 0.1
 # Degrees between the powers of two phases: honest loads differ by some tens; a reversed CT by 180.
 APART_MIN = 120.0
+# Of the mean of the others: what is left in a phase that a load between the others leaves alone.
+ODD_SHARE_MIN = 0.25
 # Of what was read elsewhere: an instrument of 2.5 %, some minutes earlier, and no wrong ratio.
 READING_SHARE_MAX = 0.3
 TURN = "turn the CT's secondary around (S1, S2), or correct direction in site.toml"
@@ -323,7 +325,12 @@ def _odd(per_phase: Mapping[str, complex]) -> str:
     for name in names:
         others: Sequence[complex] = [per_phase[one] for one in names if one != name]
         near = phasor.apart(others[0], others[1]) < 180 - APART_MIN
-        if near and all(phasor.apart(per_phase[name], one) > APART_MIN for one in others):
+        little = abs(per_phase[name]) < ODD_SHARE_MIN * phasor.average([abs(one) for one in others])
+        if (
+            near
+            and not little
+            and all(phasor.apart(per_phase[name], one) > APART_MIN for one in others)
+        ):
             return name
     return ""
 

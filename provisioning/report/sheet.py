@@ -41,7 +41,7 @@ _PAD = 3.0
 _SIZE = 7.5
 _LINES_MAX = 24  # of one row: what is longer goes on in the next, and so over the page
 PROVES = (
-    "The device key signed these facts, the instant named among them: nothing of them was changed since."
+    "The device key signed these facts, the instant among them: nothing of them was changed since."
     " Whoever has this PDF, or handover.json out of it, and the anchors of the authority checks"
     " that by: gridseal-provision verify-report",
     "It does not prove that the values were right, or hold at any other instant. They are what the"

@@ -36,8 +36,8 @@ _NOT_PROVED = (
     " report was made, not sealed evidence; that is in the record, under its receipts",
     "that the pages show what is told here: whoever has the device key can sign others; compare the"
     " result and the number, or read the JSON",
-    "when it was made: the instant is the gateway's own word, and whoever has a key whose credential"
-    " has ended can name an earlier one",
+    "when it was made: the instant is the gateway's own word, and whoever has a key whose"
+    " credential has ended can name an earlier one",
     "that the key was not revoked before or since: ask the authority's book, or the record",
     "who the technician was, and who waived a check: they are named as they were typed",
 )

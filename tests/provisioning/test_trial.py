@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent import trial
+from agent import declared, trial
 from evidence.config import ConfigError
 from evidence.leap import NS
 from provisioning import trial as mode
@@ -50,12 +50,12 @@ def test_without_an_agent_it_is_declared_and_not_on(
     assert main(["test-mode", "start", str(site), *WORDS, "--max", "90min"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("DO NOT INJECT YET: no agent runs")
-    (one,) = trial.load(site / trial.FILE)
+    (one,) = declared.load(site / trial.FILE)
     assert (one.row.source, one.row.reason, one.row.by) == ("pmu-a", "injection", "A. Tester")
     assert one.until - one.since == 90 * 60 * NS and one.row.boot == trial.boot_id()
     assert main(["test-mode", "stop", str(site), "--stream", "pmu-a", "--json"]) == 0
     assert told(capsys)["off"]
-    (one,) = trial.load(site / trial.FILE)
+    (one,) = declared.load(site / trial.FILE)
     assert one.stopped is not None
     assert main(["test-mode", "stop", str(site), "--stream", "pmu-a"]) == 2
     assert "no test of 'pmu-a' goes on" in capsys.readouterr().err
@@ -167,42 +167,42 @@ def test_spans() -> None:
 
 
 def test_a_second_test_takes_over_and_what_is_old_is_forgotten() -> None:
-    rows = trial.read(text_of(begun((), "pmu-a", "first", "A", HOUR, NOON)))
-    rows = trial.read(text_of(begun(rows, "pmu-a", "second", "B", HOUR, later(HOUR // 2))))
+    rows = declared.read(text_of(begun((), "pmu-a", "first", "A", HOUR, NOON)))
+    rows = declared.read(text_of(begun(rows, "pmu-a", "second", "B", HOUR, later(HOUR // 2))))
     assert [one.row.reason for one in rows] == ["first", "second"]
     assert rows[0].stopped == rows[1].since
-    rows = trial.read(text_of(begun(rows, "pmu-b", "third", "C", HOUR, later(2 * HOUR))))
+    rows = declared.read(text_of(begun(rows, "pmu-b", "third", "C", HOUR, later(2 * HOUR))))
     assert [one.row.reason for one in rows] == ["first", "second", "third"]
     assert [bool(one.row.stopped) for one in rows] == [True, True, False]
-    rows = trial.read(text_of(ended(rows, "pmu-b", later(26 * HOUR))))
+    rows = declared.read(text_of(ended(rows, "pmu-b", later(26 * HOUR))))
     assert [one.row.reason for one in rows] == ["third"], "ended by itself, a day has not passed"
 
 
 def test_a_test_that_goes_on_is_never_forgotten_for_those_that_are_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trial, "ROWS_MAX", 8)
-    rows = trial.read(text_of(begun((), "pmu-a", "goes on", "A", HOUR, NOON)))
-    for at in range(trial.ROWS_MAX + 10):
-        rows = trial.read(text_of(begun(rows, "pmu-b", str(at), "B", HOUR, later(at * NS))))
-    assert len(rows) == trial.ROWS_MAX
+    monkeypatch.setattr(declared, "ROWS_MAX", 8)
+    rows = declared.read(text_of(begun((), "pmu-a", "goes on", "A", HOUR, NOON)))
+    for at in range(declared.ROWS_MAX + 10):
+        rows = declared.read(text_of(begun(rows, "pmu-b", str(at), "B", HOUR, later(at * NS))))
+    assert len(rows) == declared.ROWS_MAX
     assert (rows[0].row.reason, rows[0].stopped) == ("goes on", None)
-    assert rows[-1].row.reason == str(trial.ROWS_MAX + 9)
+    assert rows[-1].row.reason == str(declared.ROWS_MAX + 9)
 
 
 def test_more_tests_at_once_than_the_file_holds_are_refused(site: Path) -> None:
     (one,) = begun((), "pmu", "x", "A", HOUR, NOON)
-    several = [msgspec.structs.replace(one, source=f"pmu-{at}") for at in range(trial.ROWS_MAX)]
+    several = [msgspec.structs.replace(one, source=f"pmu-{at}") for at in range(declared.ROWS_MAX)]
     mode.write(site, lambda rows: several)
     with pytest.raises(ConfigError):
         mode.write(site, lambda rows: begun(rows, "one more", "x", "A", HOUR, NOON))
-    assert len(trial.load(site / trial.FILE)) == trial.ROWS_MAX
+    assert len(declared.load(site / trial.FILE)) == declared.ROWS_MAX
 
 
 def test_a_stop_is_never_before_its_beginning() -> None:
-    rows = trial.read(text_of(begun((), "pmu-a", "first", "A", HOUR, NOON)))
+    rows = declared.read(text_of(begun((), "pmu-a", "first", "A", HOUR, NOON)))
     back = NOON._replace(utc_ns=NOON.utc_ns - 5 * HOUR)
-    (one,) = trial.read(text_of(ended(rows, "pmu-a", back)))
+    (one,) = declared.read(text_of(ended(rows, "pmu-a", back)))
     assert one.stopped == one.since
 
 
@@ -224,4 +224,4 @@ def test_a_power_cut_leaves_the_file_as_it_was_or_as_it_is_to_be(
             begin("second")
     assert (site / trial.FILE).read_bytes() == before
     begin("third")
-    assert [one.row.reason for one in trial.load(site / trial.FILE)] == ["first", "third"]
+    assert [one.row.reason for one in declared.load(site / trial.FILE)] == ["first", "third"]

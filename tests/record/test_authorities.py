@@ -8,9 +8,8 @@ import pytest
 
 from drivers.c37118.wire import Layout
 from evidence.anchor import Authority
-from evidence.code import Cause, Reason
+from evidence.code import Cause
 from evidence.leap import NS
-from evidence.refusal import EvidenceError
 from record.cli import main
 from record.known import Known
 from record.lookup import Lookup, NotFoundError, Sought
@@ -18,7 +17,15 @@ from tests.record.authority import Book
 from tests.record.gateway import START, Gateway, GatewayRun, frame
 from tests.record.test_audit import anchors_text
 from tests.record.test_book import SECOND, trusting
-from tests.record.test_revocation import LATER, UNCHECKED, heard, reasons, revoke, worth
+from tests.record.test_revocation import (
+    LATER,
+    REVOKED,
+    UNCHECKED,
+    heard,
+    reasons,
+    revoke,
+    worth,
+)
 from tests.record.upstream import AUTHORITY, BOTH, Upstream
 
 pytestmark = BOTH
@@ -83,7 +90,7 @@ def test_a_thief_with_another_authority_makes_nothing_of_ours_doubtful(
 def test_another_authority_vouches_for_nothing_under_our_credential(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
 ):
-    """Leftovers under a key that ours revoked do not ride in a batch under its credential."""
+    """Leftovers under a credential of ours, in a batch under one of its own."""
     revoke(upstream, gateway)
     stolen = theirs(gateway)
     upstream.send(stolen.statement, now=LATER)
@@ -99,6 +106,20 @@ def test_another_authority_vouches_for_nothing_under_our_credential(
     batch = other.cut([ours])
     book = Book(SECOND, "Utility B")
     upstream.send(book.open(), book.vouch(other, 0, batch), now=LATER)
-    with pytest.raises(EvidenceError) as caught:
-        upstream.push(batch, now=LATER)
-    assert caught.value.reason == Reason.RUN
+    assert reasons(upstream.push(batch, now=LATER)) == {REVOKED, UNCHECKED}
+    found = worth(upstream, ours, 1)
+    assert (found.now, found.vouched) == (REVOKED, None)
+
+
+def test_a_gateway_whose_authority_changes_loses_nothing(
+    upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout
+):
+    """Its key stays, and what was in no batch yet is cut under the other's credential."""
+    run.observe(1, frame(layout, 60), tai=START + NS)
+    after = theirs(gateway)
+    upstream.send(after.statement)
+    later = after.start(run, started=START + 3 * NS)
+    upstream.start(later, cfg, 1)
+    later.observe(1, frame(layout, 240), tai=START + 4 * NS)
+    assert reasons(upstream.push(later.cut([run]))) == {UNCHECKED}
+    assert not upstream.findings()

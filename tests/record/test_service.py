@@ -20,6 +20,7 @@ from record.cli import main
 from record.config import TlsFiles
 from record.database import Place
 from record.desk import Desk
+from record.known import alone
 from record.store import Store, StoreError, open_reader
 from tests.record.gateway import START, Gateway, GatewayRun, Statement, frame, id_of
 from tests.record.upstream import AUTHORITIES, AUTHORITY, BOTH, LOG, NOW, STRANGER
@@ -244,7 +245,7 @@ def test_exhibit_counts_against_who_signed_all_of_it(place: Place, cfg: bytes, l
         store = open_reader(place, live=True)
         found = [(row.device, row.content == wrong) for row in store.exhibits()]
         store.close()
-        whose = gateway.device.public.raw
+        whose = alone(gateway.credential)
         assert sorted(found) == sorted([(b"", False), (b"", False), (whose, True)])
 
     over_http(place, what)

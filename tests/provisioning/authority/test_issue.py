@@ -158,6 +158,15 @@ def test_another_key_of_a_gateway_needs_a_word(at: Desk) -> None:
     assert [one.says.key for one in Register(at.read(), NOW_S).live("gw-7")] == [other.key.public]
 
 
+def test_the_root_key_gets_no_credential(at: Desk) -> None:
+    class Root(Asker):
+        @property
+        def key(self) -> Ed25519Key:
+            return at.root
+
+    assert refusal(at, Root().file()).reason == "key"
+
+
 def test_a_key_is_one_gateways(at: Desk) -> None:
     at.answer(Asker().file())
     assert refusal(at, Asker("gw-8").file()).reason == "other_subject"

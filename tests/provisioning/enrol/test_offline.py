@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from agent import config as agent_config
 from agent.cli import main as agent_main
+from drivers.keystore import file as keyfile
 from drivers.keystore.uri import open_signer
 from evidence import cose
 from evidence.code import Typ
@@ -279,12 +280,21 @@ def test_no_room_to_read_it_back_is_said(
     gateway: Gateway, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*told: object, **more: object) -> None:
-        raise OSError(28, "No space left on device", "/tmp/x")
+        raise OSError(28, "No space left on device", "room")
 
     gateway.new()
     packed = desk.answer(gateway.request())
     before = files(gateway.folder)
     monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
     said = gateway.accept(packed, "--fingerprint", desk.root.public.fingerprint, fails=2)
-    assert said.startswith("/tmp/x: cannot be read as it will be: No space left on device")
+    assert said.startswith("room: cannot be read as it will be: No space left on device")
     assert files(gateway.folder) == before
+
+
+def test_a_key_that_was_exchanged_since_it_asked_gets_nothing(gateway: Gateway, desk: Desk) -> None:
+    gateway.new()
+    packed = desk.answer(gateway.request())
+    (gateway.folder / "device.key").unlink()
+    keyfile.create(gateway.folder / "device.key")
+    said = gateway.accept(packed, "--fingerprint", desk.root.public.fingerprint, fails=2)
+    assert "holds another key than the one that asked" in said

@@ -192,3 +192,40 @@ def test_a_ratio_to_one_ampere_says_what_is_missing_beside_it():
     plain = Device("one", three(VOLTS), {1: three(AMPS)})
     found = look([replace(plain, channel={"ratio": (1200, 1), "rated": None})])
     assert found["ct-ratio", "one/I1"].needs.startswith("rated (a ratio to 1")
+
+
+@given(st.floats(0.01, 0.2), st.floats(-180, 180), st.sampled_from([1, -1]))
+def test_what_a_load_between_two_phases_leaves_in_the_third_is_no_ct_reversed(share, angle, way):
+    """Traction: two phases carry one current, and the third a little of anything."""
+    amps = three(AMPS, -25)
+    amps["C"] = cmath.rect(share * AMPS, math.radians(angle))
+    amps["B"] = amps["B"] * cmath.rect(1, math.radians(20))
+    flowing = {name: way * one for name, one in amps.items()}
+    found = look([Device("one", three(VOLTS), {1: flowing})])
+    assert "fault" not in words(found, "ct-direction")
+
+
+@given(st.sampled_from("ABC"), LOADS, ROTATIONS)
+def test_one_ct_reversed_is_named_in_the_device_alone(phase, load, rotation):
+    amps = three(AMPS, -load, rotation)
+    amps[phase] *= -1
+    found = look([Device("one", three(VOLTS, 0, rotation), {1: amps})], rotation=rotation)
+    assert f"phase {phase} measures against the others" in found["ct-direction", "one/I1"].figure
+    assert f"phase {phase} is reversed" in found["sequence", "one/I1"].figure
+
+
+def test_loads_that_differ_in_angle_are_no_ct_reversed():
+    angles = {"A": 0, "B": -50, "C": 50}
+    amps = {
+        name: one * cmath.rect(1, math.radians(angles[name])) for name, one in three(AMPS).items()
+    }
+    found = look([Device("one", three(VOLTS), {1: amps})])
+    assert "fault" not in words(found, "ct-direction")
+
+
+@given(LOADS)
+def test_two_on_a_terminal_that_look_apart_are_a_fault_without_a_reading(load):
+    amps = three(AMPS, -load)
+    other = {name: -one for name, one in amps.items()}
+    found = look([Device("one", three(VOLTS), {1: amps}), Device("two", three(VOLTS), {1: other})])
+    assert words(found, "ct-direction") == {"fault"}

@@ -45,9 +45,7 @@ def test_the_plan_that_gateway_toml_names_is_the_one_that_is_written(tmp_path: P
     assert "Oklaunion" not in (folder / "site.toml").read_text()
 
 
-async def asked(
-    folder: Path, *options: str, plan: str = "site.toml"
-) -> tuple[int | None, Any]:
+async def asked(folder: Path, *options: str, plan: str = "site.toml") -> tuple[int | None, Any]:
     """The command's exit and its object, beside a simulated PMU."""
     plant = Plant(Grid())
     try:
