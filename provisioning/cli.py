@@ -9,6 +9,7 @@ A command is a row here and a module with `run(argv, now)`, which is loaded when
 """
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -68,6 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gridseal-provision: stopped; what was not finished was not done", file=sys.stderr)
         return REFUSED
+    except BrokenPipeError:  # whoever read it has gone (`| head`): nothing more is said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WRONG
     except SystemExit:  # argparse, after --help
         return DONE
 

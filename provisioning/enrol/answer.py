@@ -93,8 +93,23 @@ def judged(
 
 
 def _read(encoded: bytes) -> tuple[Sign1, Answer]:
-    message = cose.read_statement(encoded, Typ.ANSWER)
+    try:
+        message = cose.read_statement(encoded, Typ.ANSWER)
+    except EvidenceError as fault:
+        if _is_request(encoded):
+            text = "this is a request; its answer is the file that comes back from the authority"
+            raise RequestError(text) from fault
+        raise
     return message, enrolment.read_answer(message.payload)
+
+
+def _is_request(encoded: bytes) -> bool:
+    """Whether somebody brought back what was taken away."""
+    try:
+        cose.read_statement(encoded, Typ.REQUEST)
+    except EvidenceError:
+        return False
+    return True
 
 
 def _own_anchors(of: Place) -> Anchors | None:

@@ -10,6 +10,7 @@
 It speaks no protocol.
 """
 
+import errno
 import fcntl
 import ipaddress
 import socket
@@ -24,6 +25,11 @@ _BACKLOG = 16
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 _INTERFACE_MAX = 15  # characters: IFNAMSIZ, and its end
 _INET6 = Path("/proc/net/if_inet6")
+_REMEDIES = {
+    errno.EADDRINUSE: "; is a page open already? Else say --listen with another port",
+    errno.EADDRNOTAVAIL: "; say an address of this machine: ip -brief address tells them",
+    errno.EACCES: "; say a port above 1023",
+}
 _WILDCARD = "a wildcard listens at every port of this machine, the station's network too"
 
 
@@ -99,7 +105,8 @@ def opened(address: Address) -> socket.socket:
         heard.setblocking(False)
     except OSError as fault:
         heard.close()
-        text = f"cannot listen at {host}, port {address.port}: {fault.strerror}"
+        what = _REMEDIES.get(fault.errno or 0, "")
+        text = f"cannot listen at {host}, port {address.port}: {fault.strerror}{what}"
         raise UsageError(text) from fault
     return heard
 

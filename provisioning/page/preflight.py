@@ -142,6 +142,9 @@ def _result(found: Sequence[Outcome], form: Form) -> Html:
         tag("p", layout.word(str(worst(found))), f" {', '.join(checked.counted(found))}.",
             role="status"),
         layout.table("What was found", ("Check", "Result", "Figure", "What to do"), rows),
+        tag("p", "What is needed in the site plan is answered under ",
+            tag("a", "Site plan", href="/step/plan"), ".")
+        if any(".toml" in one.needs for one in left) else None,
         _waiving(left, form) if left else None,
     )  # fmt: skip
 

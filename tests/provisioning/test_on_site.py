@@ -3,6 +3,8 @@ the folder mistyped, the plan asked for again after the search has written the n
 """
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -91,3 +93,21 @@ def test_a_folder_that_is_mistyped_is_told_at_once(
     err = capsys.readouterr().err
     assert "wg" in err and "expected a gateway's folder" in err and err.count("\n") == 1
     assert [path.name for path in gw.parent.iterdir()] == ["gw"]
+
+
+def test_the_request_in_place_of_its_answer_is_told(
+    gw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enrol", "request", str(gw)]) == 0
+    assert main(["enrol", "accept", str(gw), str(gw / "enrol-request.gse")]) == 2
+    assert "this is a request; its answer is the file that comes back" in capsys.readouterr().err
+
+
+def test_whoever_reads_only_the_first_lines_sees_no_trace(gw: Path) -> None:
+    argv = [sys.executable, "-m", "provisioning.cli", "enrol", "request", str(gw), "--qr"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(60.0) == 1
+    assert said == b""

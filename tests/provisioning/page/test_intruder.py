@@ -2,8 +2,13 @@
 that is not taken.
 """
 
+import contextlib
 import json
 import re
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hil.child import Child
+from provisioning.authority.link import FINGERPRINT_BYTES, Link
 from provisioning.page.session import IDLE_S
 from tests.provisioning.page.rig import WAIT_S, Browser, Console, Inside, console, until
 from tests.provisioning.page.test_server import FORM, Visitor, text
@@ -132,3 +138,54 @@ def test_what_a_pmu_calls_itself_is_text(chromium: Browser, tmp_path: Path) -> N
             assert not chromium.all("#x")
     finally:
         pmu.kill()
+
+
+def test_the_end_waits_for_what_was_begun_and_says_so(tmp_path: Path) -> None:
+    """Ctrl-C while an authority does not answer."""
+    gateway, log = made(tmp_path / "gateway"), tmp_path / "log"
+    argv = [sys.executable, "-m", "provisioning.cli", "serve", str(gateway)]
+    with socket.create_server(("127.0.0.1", 0)) as authority, log.open("wb") as out:
+        authority.settimeout(WAIT_S)
+        process = subprocess.Popen([*argv, "--listen", "127.0.0.1:0"], stdout=out, stderr=out)
+        try:
+            until(lambda: "Code: " in log.read_text(), "the console")
+            said = log.read_text()
+            host = re.search(r"127\.0\.0\.1:(\d+)/", said)
+            code = re.search(r"Code: (\d{4} \d{4})", said)
+            assert host and code
+            visitor = Visitor(_At(int(host[1]), code[1]))
+            visitor.sign_in()
+            port, digest = authority.getsockname()[1], bytes(FINGERPRINT_BYTES)
+            invitation = Link("127.0.0.1", port, "0123456789ABCDEF", digest).text()
+            fields = {"form": visitor.token(), "invitation": invitation}
+            asking = threading.Thread(target=_left, args=(visitor, fields))
+            asking.start()
+            connection, _ = authority.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                until(lambda: "What was begun is finished first" in log.read_text(), "word of it")
+            assert process.wait(WAIT_S) == 0
+            asking.join(WAIT_S)
+        finally:
+            process.kill()
+            process.wait()
+    assert "Traceback" not in log.read_text()
+
+
+class _At(Console):
+    """A program that was started otherwise."""
+
+    def __init__(self, port: int, code: str) -> None:
+        self._port, self._code = port, code
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def code(self) -> str:
+        return self._code
+
+
+def _left(visitor: Visitor, fields: dict[str, str]) -> None:
+    with contextlib.suppress(OSError):  # the page is closed under it
+        visitor.post("/step/enrolment/online", fields)

@@ -292,7 +292,7 @@ def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (("--listen", "example.org:8444"), "not a name"),
         (("--listen", "127.0.0.1"), "HOST:PORT"),
         (("--listen", "127.0.0.1:99999"), "port 99999"),
-        (("--listen", "192.0.2.1:0"), "cannot listen"),
+        (("--listen", "192.0.2.1:0"), "cannot listen.*say an address of this machine"),
         (("--interface", "nothing0"), "not there; there are: .*lo"),
         (("--interface", "lo", "--listen", "127.0.0.1:0"), "not allowed"),
     ],
