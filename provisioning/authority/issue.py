@@ -192,7 +192,8 @@ def words(asked: Asked, weighed: Weighed, days: int) -> list[str]:
     if weighed.answered is not None:
         text.append("Answered     before: the same answer is written again")
     elif weighed.rotation is not None and says.rotation is not None:
-        text.append("It takes over from the key before, which signed so.")
+        text.append("It takes over from the key before, which signed so. That one stays believed:")
+        text.append("revoke it (--why retired) when all that it signed is in the record.")
     elif weighed.before is not None:
         text.append(f"It renews    {weighed.before.hex()[:16]}")
     else:

@@ -28,9 +28,9 @@ _BYTES_MAX = 1 << 22
 def outcomes(folder: Path, now_ns: int) -> list[Outcome]:
     """Those of the last pre-flight, what was left out among them; none where there was none."""
     try:
-        gateway = config.sketch(folder / GATEWAY).file.gateway.name
+        sketch = config.sketch(folder / GATEWAY)
         with (folder / FILE).open("rb") as file:
-            return checked.of_file(file.read(_BYTES_MAX), FILE, gateway, now_ns)
+            return checked.of_file(file.read(_BYTES_MAX), FILE, sketch, now_ns)
     except (OSError, ConfigError):
         return []
 

@@ -8,6 +8,7 @@ the page and the report call.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from agent.clock import SystemClock
 from agent.config import Gateway, Sketch
 from evidence import config, instant
+from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from provisioning.argument import Now, UsageError
 from provisioning.preflight import (
@@ -74,6 +76,15 @@ CHECKS: Mapping[str, str] = {
 }
 
 
+def plan_sha256(sketch: Sketch) -> str:
+    """Of a gateway's site plan, in hex. Raises ConfigError."""
+    name = sketch.file.gateway.plan
+    try:
+        return hashlib.sha256(sketch.path(name).read_bytes()).hexdigest()
+    except OSError as fault:
+        raise ConfigError(name, "", f"cannot be read: {fault.strerror}") from fault
+
+
 class Asked(NamedTuple):
     """What is to be done. `only`: of CHECKS; empty: all."""
 
@@ -108,6 +119,7 @@ class Findings:
     """What it came to. `snapshots`: what each source said last, where they were listened to."""
 
     gateway: str
+    plan_sha256: str  # of the site plan that it was held against, in hex
     utc_ns: int  # when it was over
     outcomes: list[Outcome]
     left_out: dict[str, str] = field(default_factory=dict)
@@ -125,6 +137,7 @@ class Findings:
         """As one object for programs."""
         return {
             "gateway": self.gateway,
+            "plan_sha256": self.plan_sha256,
             "made": instant.words(BUILT_IN.tai_ns(*divmod(self.utc_ns, NS))),
             "word": str(self.word()),
             "outcomes": [one.told() for one in self.outcomes],
@@ -169,6 +182,7 @@ class _Examination:
     ) -> None:
         self._sketch, self._why, self._asked = sketch, why, asked
         self._system, self._now, self._random = system, now, random
+        self._plan_sha256 = plan_sha256(sketch)
         self._scene: Scene | None = None
         self._found: dict[str, list[Outcome]] = {}
 
@@ -188,7 +202,8 @@ class _Examination:
         shots = self._scene.last if self._scene is not None else ()
         name = self._sketch.file.gateway.name
         told, idle = waiver.waived(outcomes, asked.waivers)
-        return Findings(name, self._now(), told, asked.left_out(), shots, idle)
+        over = (self._plan_sha256, self._now())
+        return Findings(name, *over, told, asked.left_out(), shots, idle)
 
     async def _one(self, name: str) -> list[Outcome]:
         scene, sketch = self._scene, self._sketch

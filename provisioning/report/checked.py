@@ -5,8 +5,9 @@ was left out, and with waivers.
    one that nobody can tell: a report never passes by silence.
 2. A waiver is of something: one that covers no fault and nothing untold is refused, since whoever
    typed it meant another.
-3. A file is somebody's word: typed, bounded, and refused by name; so is one of another gateway, and
-   one that is older than AGE_NS_MAX: a report tells of the gateway as it is handed over.
+3. A file is somebody's word: typed, bounded, and refused by name; so is one of another gateway or
+   site plan, and one that is older than AGE_NS_MAX: a report tells of the gateway as it is handed
+   over.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +15,13 @@ from typing import Annotated
 
 import msgspec
 
+from agent.config import Sketch
 from evidence import config, instant
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from provisioning.argument import UsageError
 from provisioning.preflight import waiver
-from provisioning.preflight.examination import CHECKS, HEARD
+from provisioning.preflight.examination import CHECKS, HEARD, plan_sha256
 from provisioning.preflight.outcome import Outcome, Word, cannot_tell
 from provisioning.preflight.waiver import Waiver
 from provisioning.report import document
@@ -35,13 +37,15 @@ class _File(msgspec.Struct, frozen=True):
     """What `preflight --json` prints, as far as a report needs it. `left_out`: check to option."""
 
     gateway: Text
+    plan_sha256: Text
     made: Text
     outcomes: Annotated[list[Check], msgspec.Meta(max_length=CHECKS_MAX)]
     left_out: Annotated[dict[Text, Text], msgspec.Meta(max_length=CHECKS_MAX)] = {}
 
 
-def of_file(data: bytes, file: str, gateway: str, now: int) -> list[Outcome]:
-    """The outcomes that `preflight --json` printed of this gateway, whole. Raises ConfigError.
+def of_file(data: bytes, file: str, sketch: Sketch, now: int) -> list[Outcome]:
+    """The outcomes that `preflight --json` printed of this gateway and its plan, whole. Raises
+    ConfigError.
 
     `now`: ns since 1970, UTC.
     """
@@ -51,8 +55,12 @@ def of_file(data: bytes, file: str, gateway: str, now: int) -> list[Outcome]:
         found = msgspec.json.decode(data, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise ConfigError(file, "", f"is not what preflight --json prints: {fault}") from fault
+    gateway = sketch.file.gateway.name
     if found.gateway != gateway:
         raise ConfigError(file, "gateway", f"is of gateway {found.gateway!r}, not of {gateway!r}")
+    if found.plan_sha256 != plan_sha256(sketch):
+        text = f"is of another {sketch.file.gateway.plan} than the one that is there; make it again"
+        raise ConfigError(file, "plan_sha256", text)
     try:
         age_ns = BUILT_IN.tai_ns(*divmod(now, NS)) - instant.read(found.made, BUILT_IN)
     except ValueError as fault:

@@ -172,7 +172,7 @@ def _outcomes(path: Path, stands: Standing, now: int) -> list[Outcome]:
     try:
         with path.open("rb") as file:
             data = file.read(CONFIG_BYTES_MAX + 1)
-        return checked.of_file(data, str(path), stands.sketch.file.gateway.name, now)
+        return checked.of_file(data, str(path), stands.sketch, now)
     except OSError as fault:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
 

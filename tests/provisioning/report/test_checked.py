@@ -1,9 +1,13 @@
 """What was checked: nothing passes by silence, and no waiver is of nothing."""
 
+import hashlib
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from agent import config
 from evidence import instant
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
@@ -28,13 +32,21 @@ def at(utc_ns: int) -> str:
     return instant.words(BUILT_IN.tai_ns(*divmod(utc_ns, NS)))
 
 
+PLAN = b'[site]\nname = "Oklaunion"\n'
+
+
 def told(outcomes=OUTCOMES, **more: object) -> bytes:
-    said = {"gateway": "gw-1", "made": at(NOW), "outcomes": [one.told() for one in outcomes]}
-    return json.dumps({**said, **more}).encode()
+    said = {"gateway": "gw-1", "plan_sha256": hashlib.sha256(PLAN).hexdigest(), "made": at(NOW)}
+    return json.dumps({**said, "outcomes": [one.told() for one in outcomes], **more}).encode()
 
 
 def of_file(data: bytes) -> list[Outcome]:
-    return checked.of_file(data, "p.json", "gw-1", NOW)
+    """As the report of gateway gw-1 with PLAN reads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "site.toml").write_bytes(PLAN)
+        path = Path(folder) / "gateway.toml"
+        path.write_text('[gateway]\nname = "gw-1"\n[record]\nurl = "http://127.0.0.1:1"\n')
+        return checked.of_file(data, "p.json", config.sketch(path), NOW)
 
 
 def test_outcomes_come_back_from_what_preflight_prints():
@@ -102,6 +114,7 @@ def test_another_file_is_refused_by_name(data):
     ("data", "says"),
     [
         (told(gateway="gw-2"), "is of gateway 'gw-2', not of 'gw-1'"),
+        (told(plan_sha256="0" * 64), "is of another site.toml than the one that is there"),
         (told(made=at(NOW - 25 * HOUR)), "not in the last 24 h; make it again"),
         (told(made=at(NOW + HOUR)), "not in the last 24 h"),
         (told(made=at(0)), "was made 1970-01-01T00:00:00Z"),

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from agent import config as agent_config
 from agent.config import read_credential
 from drivers.keystore import file as keyfile
 from provisioning.cli import main
-from provisioning.preflight.examination import Findings
+from provisioning.preflight.examination import Findings, plan_sha256
 from provisioning.preflight.outcome import Outcome, Word
 from provisioning.report.checked import ALWAYS
 from tests.drivers import keyring
@@ -27,9 +28,10 @@ OUTCOMES = [
 ]
 
 
-def printed(outcomes: Sequence[Outcome] = OUTCOMES) -> dict[str, object]:
+def printed(folder: Path, outcomes: Sequence[Outcome] = OUTCOMES) -> dict[str, object]:
     """What preflight --json prints."""
-    return Findings("gateway-1", time.time_ns(), list(outcomes)).told()
+    plan = plan_sha256(agent_config.sketch(folder / "gateway.toml"))
+    return Findings("gateway-1", plan, time.time_ns(), list(outcomes)).told()
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def site(tmp_path, capsys) -> Path:
     told = ["--site", "Oklaunion", "--source", source, "--survey=46.948,7.4474,600,0.5,RTK"]
     assert main(["init", str(folder), *told]) == 0
     capsys.readouterr()
-    text = json.dumps(printed())
+    text = json.dumps(printed(folder))
     (tmp_path / "preflight.json").write_text(text)
     return folder
 
@@ -77,7 +79,7 @@ def test_from_a_pmu_that_sends_to_papers_that_hold(tmp_path, capsys, program):
         folder = tmp_path / "site"
         source = f"c37118+tcp://{address}?idcode=7&name=pmu-a&bus=North"
         assert main(["init", str(folder), "--site", "Oklaunion", "--source", source]) == 0
-        text = json.dumps(printed())
+        text = json.dumps(printed(folder))
         (tmp_path / "preflight.json").write_text(text)
         assert main(typed(folder, "--seconds", "3", *WAIVE)) == 0
     out = capsys.readouterr().out
@@ -245,6 +247,7 @@ def test_hostile_names_reach_no_terminal(site, capsys):
     text = (site / "site.toml").read_text()
     held = read_credential(site / "credential.cbor").says.site
     (site / "site.toml").write_text(text.replace("Oklaunion", r"\u001b[31mred\u202e"))
+    (site.parent / "preflight.json").write_text(json.dumps(printed(site)))
     assert main(typed(site, "--technician", "\x1b]0;x\x07")) == 1
     assert main(verifying(site)) == 1
     out, err = capsys.readouterr()
