@@ -74,6 +74,8 @@ def test_a_disk_that_is_not_there(tmp_path):
     said = looked(folder)
     assert said.words("disk") == ["fault"]
     assert "No such file" in said.figures("disk")
+    said = looked(folder, "--only=test-observation")
+    assert said.words("test-observation") == ["fault"]
 
 
 def test_another_key_than_the_credentials(tmp_path):
@@ -174,7 +176,7 @@ BERN = Survey(46.9480, 7.4474, 600.0, 0.5)
     ("north", "plight", "word", "words"),
     [
         (0.0, {}, "ok", "m from the survey"),
-        (0.01, {}, "fault", "1112 m from the survey"),
+        (0.01, {}, "fault", " m from the survey, 13 m may be"),
         (0.0, {"held": True}, "cannot tell", "in fixed mode"),
         (0.0, {"silent": True}, "cannot tell", "it said nothing"),
     ],
