@@ -27,7 +27,8 @@ PIP_INSTALL := $(PIP) --require-hashes
 MADE_FROM = cat lock/*.txt pyproject.toml; sed '/^\[tool:pytest\]/,$$d' setup.cfg; echo $(CURDIR)
 MADE := made-$(shell { $(MADE_FROM); } | sha256sum | cut -c1-16)
 
-.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench lock clean
+.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench lock \
+    clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16

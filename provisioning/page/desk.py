@@ -38,6 +38,13 @@ class Job:
     def runs(self) -> bool:
         return self.task is not None and not self.task.done()
 
+    def ended(self, task: asyncio.Task[Any]) -> None:
+        """What nobody expected is told, and its trace goes to the console."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self.fault = f"a mistake of this program, {fault!r}; its trace is on the console"
+            told = {"message": f"{self.name} failed", "exception": fault}
+            task.get_loop().call_exception_handler(told)
+
     def say(self, line: str) -> None:
         if len(self.lines) < LINES_MAX:
             self.lines.append(line)
@@ -83,6 +90,7 @@ class Desk:
                 job.fault = str(fault)
 
         job.task = asyncio.get_running_loop().create_task(run())
+        job.task.add_done_callback(job.ended)
         return job
 
     async def stop(self, name: str) -> None:

@@ -30,6 +30,7 @@ class Door:
         self._server, self._socket, self._context = server, heard, context
         self._tasks: set[asyncio.Task[None]] = set()
         self._of: Counter[str] = Counter()
+        self._ending = False
         self._places = asyncio.Semaphore(CONNECTIONS_MAX)
 
     async def run(self) -> None:
@@ -54,10 +55,12 @@ class Door:
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Ends all connections, at once."""
+        self._ending = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed by the loop, in its next round
         self._socket.close()
 
     async def _serve(self, taken: socket.socket, host: str) -> None:
@@ -72,6 +75,8 @@ class Door:
         finally:
             if transport is None:
                 taken.close()
+            elif self._ending:
+                transport.abort()
             else:
                 transport.close()
             self._places.release()

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 
 import segno
 
+from agent.config import HeldCredential, Sketch
+from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from provisioning import credential
 from provisioning.authority import link
@@ -25,6 +27,8 @@ from provisioning.page.identity import grouped
 from provisioning.page.sketch import sketched
 from provisioning.page.step import Download, Form, FormError, Standing
 from provisioning.placement import SystemDisk
+from provisioning.plan import running
+from provisioning.plan.difference import Consequence
 from provisioning.source import RequestError
 
 _COLUMNS = 77  # modules with their margin: what a phone shows with 4 pixels each
@@ -40,12 +44,13 @@ class Enrolment:
         sketch = sketched(desk.folder)
         if sketch is None:
             return Standing.WAITS
-        held = request.place(desk.folder).held
-        if held is None:
-            return Standing.OPEN
-        now_s = desk.now() // NS
-        ruling = held.says.not_before_s <= now_s < held.says.expires_s
-        return Standing.DONE if ruling else Standing.FAULT
+        try:
+            held = request.place(desk.folder).held
+            if held is None:
+                return Standing.OPEN
+            return Standing.FAULT if _wrong(sketch, held, desk.now() // NS) else Standing.DONE
+        except ConfigError:
+            return Standing.FAULT
 
     async def show(self, desk: Desk, form: Form) -> Html:
         if sketched(desk.folder) is None:
@@ -165,15 +170,30 @@ def _sent(form: Form) -> bytes:
 # --- how it is shown
 
 
+def _wrong(sketch: Sketch, held: HeldCredential, now_s: int) -> str:
+    """Why the agent does not go by this credential; empty where it does. Raises ConfigError."""
+    says = held.says
+    if not says.not_before_s <= now_s < says.expires_s:
+        return "It is not in force by this machine's clock."
+    lacks = [
+        one for one in running.granted(sketch, sketch.plan) if Consequence.CREDENTIAL in one.means
+    ]
+    if not lacks:
+        return ""
+    first = lacks[0]
+    more = f", and {len(lacks) - 1} more" if len(lacks) > 1 else ""
+    return f"The site plan was changed since ({first.of} {first.key}{more}): ask for a new one."
+
+
 def _held(place: Place, now_s: int) -> Html:
     if place.held is None:
         return tag("p", layout.word("to do"), " No authority knows this gateway yet.")
     says = place.held.says
-    ruling = says.not_before_s <= now_s < says.expires_s
+    wrong = _wrong(place.sketch, place.held, now_s)
     buses = [bus.name for bus in place.sketch.plan.bus if bus.node() in says.buses]
     return joined(
-        tag("p", layout.word("ok" if ruling else "fault"), " The credential is ",
-            "in force." if ruling else "not in force by this machine's clock."),
+        tag("p", layout.word("fault" if wrong else "ok"),
+            f" {wrong or 'The credential is in force.'}"),
         layout.facts(
             [
                 ("Gateway", f"{says.subject}, as {says.role}"),

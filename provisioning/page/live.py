@@ -17,6 +17,7 @@ from provisioning.page.watch import Seen
 from provisioning.snapshot import Phasor, Snapshot
 
 RENEW_S = 1.0
+LOOK = "Is it plugged in, and switched on?"
 FAULTS_MAX = 6  # kinds of damaged frames that are named
 
 
@@ -61,6 +62,9 @@ async def _shown(desk: Desk) -> tuple[Html, str]:
     seen = await desk.watch.seen()
     if desk.watch.fault:
         return layout.alert(desk.watch.fault), desk.watch.fault
+    if desk.watch.resting:
+        text = "The lines are in use by the search or the pre-flight; values come back after it."
+        return tag("p", text), text
     if not seen:
         return tag("p", "There is no source to listen to yet: look for sources first."), ""
     parts = [_source(one, f"s{at}") for at, one in enumerate(seen)]
@@ -77,9 +81,9 @@ def trouble(one: Seen) -> str:
     """What is wrong with a source; empty while it is heard."""
     shot = one.snapshot
     if shot.trouble:
-        return shot.trouble
+        return f"{shot.trouble}. {LOOK}"
     if one.silent_s:
-        return "silent. Is it plugged in, and switched on?"
+        return f"silent. {LOOK}"
     return "" if shot.frames else "nothing heard yet"
 
 
@@ -94,11 +98,11 @@ def _source(one: Seen, mark: str) -> Html:
     )
     if shot.tai is None:
         return tag("section", head, class_="source", aria_labelledby=f"head-{mark}")
-    old = "Before that: " if wrong else ""
     return tag(
         "section",
         head,
-        tag("p", old, _figure(shot.frequency_hz, "Hz", 4), class_="figure"),
+        tag("p", "What it said before that:") if wrong else None,
+        tag("p", _figure(shot.frequency_hz, "Hz", 4), class_="figure"),
         layout.facts(_facts(shot)),
         tag("div", diagram.drawn(shot.phasors, named, mark), _table(shot), class_="beside")
         if shot.phasors

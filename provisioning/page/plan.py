@@ -29,9 +29,11 @@ from provisioning.placement import NewFile
 from provisioning.plan import adoption, cim, difference, grid, import_cim, scl, text
 from provisioning.plan.adoption import Adopted
 from provisioning.plan.ask import Heard
+from provisioning.plan.difference import Consequence, Difference
 from provisioning.plan.grid import Found
 
 HELD = "plan"
+FEW = 8  # changes that are shown without a press
 FILES_MAX = 16  # of a CIM model: an equipment profile, a boundary, and what else is beside them
 _NAME = re.compile(r"[\w][\w.+ -]{0,199}", re.ASCII)  # as import-scl copies it
 _MODE = 0o644
@@ -165,11 +167,8 @@ def _cim(sent: Sequence[Upload], names: Sequence[str], substation: str) -> Found
 
 def _held(held: Held, token: str) -> Html:
     adopted = held.adopted
-    rows: list[Sequence[Child]] = [
-        (one.of, one.key or "whole", one.before, one.after, ", ".join(map(str, one.means)))
-        for one in adopted.differences
-    ]
-    headings = ("What", "Key", "Before", "After", "Means")
+    quiet = [one for one in adopted.differences if one.means == (Consequence.NOTHING,)]
+    loud = [one for one in adopted.differences if one not in quiet]
     notes = [tag("li", one) for one in held.notes]
     kept = [tag("li", f"Kept as it is: {one}") for one in adopted.kept]
     take = layout.form("plan", "take", token, layout.button("Take it in"))
@@ -179,11 +178,27 @@ def _held(held: Held, token: str) -> Html:
         tag("h2", f"What {held.file} would change", id="held"),
         tag("p", f"It is of {held.site}. Nothing is written yet."),
         tag("ul", *notes, *kept) if notes or kept else None,
-        layout.table("Changes", headings, rows) if rows else None,
+        _changes("Changes of what is signed", loud) if loud else None,
+        tag(
+            "details",
+            tag("summary", f"{len(quiet)} changes for people and pre-flight only"),
+            _changes("Changes of what is not signed", quiet),
+            open=len(quiet) <= FEW,
+        )
+        if quiet
+        else None,
         tag("p", "This plan has all of it already.") if adopted.change is None else None,
         tag("div", take if adopted.change is not None else None, leave, class_="row"),
         aria_labelledby="held",
     )
+
+
+def _changes(caption: str, differences: Sequence[Difference]) -> Html:
+    rows: list[Sequence[Child]] = [
+        (one.of, one.key or "all of it", one.before, one.after, ", ".join(map(str, one.means)))
+        for one in differences
+    ]
+    return layout.table(caption, ("What", "Key", "Before", "After", "Means"), rows)
 
 
 def _plan(plan: SitePlan) -> Html:

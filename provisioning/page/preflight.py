@@ -37,7 +37,7 @@ class Preflight:
         sketch = sketched(desk.folder)
         if sketch is None or not sketch.sources:
             return Standing.WAITS
-        found = checked.outcomes(desk.folder)
+        found = checked.outcomes(desk.folder, desk.now())
         return _STANDING.get(worst(found), Standing.FAULT) if found else Standing.OPEN
 
     async def show(self, desk: Desk, form: Form) -> Html:
@@ -47,7 +47,7 @@ class Preflight:
         if job is not None and job.runs:
             stop = layout.form("preflight", "stop", form.token, layout.button("Stop", quiet=True))
             return joined(layout.panel(self.name, _course(job)), stop)
-        found = checked.outcomes(desk.folder)
+        found = checked.outcomes(desk.folder, desk.now())
         return joined(
             layout.alert(f"Not checked: {job.fault}") if job is not None and job.fault else None,
             _result(found, form) if found else None,
@@ -92,12 +92,12 @@ async def _check(desk: Desk, job: Job, asked: Asked) -> None:
     clock = SystemClock(leap_table(None))
     async with desk.watch.rest():
         found = await examine(desk.folder / GATEWAY, asked, clock, desk.now, desk.random)
-    await desk.do(lambda: checked.keep(desk.folder, found.outcomes, found.left_out, desk.now()))
+    await desk.do(lambda: checked.keep(desk.folder, found))
 
 
 def _waive(desk: Desk, form: Form) -> str:
     """Raises FormError, UsageError, PlacementError."""
-    found = checked.outcomes(desk.folder)
+    found = checked.outcomes(desk.folder, desk.now())
     names = {_name(one): one for one in found if one.word in (Word.FAULT, Word.CANNOT_TELL)}
     meant = names.get(form.text("which"))
     if meant is None:
@@ -110,7 +110,7 @@ def _waive(desk: Desk, form: Form) -> str:
     kept: list[Outcome] = []
     for one in found:
         kept += waiver.waived([one], [mine])[0] if one is meant else [one]
-    checked.keep(desk.folder, kept, {}, desk.now())
+    checked.mark(desk.folder, kept)
     return f"Waived by {mine.who}: {_name(meant)}."
 
 

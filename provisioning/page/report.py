@@ -40,12 +40,12 @@ class Report:
     def standing(self, desk: Desk) -> Standing:
         if made(desk.folder):
             return Standing.DONE
-        return Standing.OPEN if checked.outcomes(desk.folder) else Standing.WAITS
+        return Standing.OPEN if checked.outcomes(desk.folder, desk.now()) else Standing.WAITS
 
     async def show(self, desk: Desk, form: Form) -> Html:
         if sketched(desk.folder) is None:
             return tag("p", "There is no gateway in this folder yet: begin with the identity.")
-        outcomes = checked.outcomes(desk.folder)
+        outcomes = checked.outcomes(desk.folder, desk.now())
         return joined(
             _made(desk.folder),
             tag("h2", "Make a report"),
@@ -80,7 +80,7 @@ def made(folder: Path) -> list[Path]:
 
 async def _make(desk: Desk, technician: str, paper: Literal["a4", "letter"]) -> str:
     """Raises ConfigError, KeyStoreError, PlacementError."""
-    outcomes = checked.outcomes(desk.folder)
+    outcomes = checked.outcomes(desk.folder, desk.now())
     stands = facts.standing(desk.folder)
     # Before anything is measured: nobody waits for a key that is away.
     signer = await desk.do(lambda: uri.open_signer(stands.key, desk.folder, None))

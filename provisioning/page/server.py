@@ -209,6 +209,7 @@ class Page:
             done = await step.act(self._desk, act, form)
         except REFUSED as fault:
             return await self._shown(request, step, form, fault=fault)
+        await self._desk.watch.close()  # the folder may have other sources now
         if done:
             request[SESSION].said.append(done)
         raise web.HTTPSeeOther(f"/step/{step.name}")

@@ -43,7 +43,6 @@ class Service:
         """Ends it, and what it began."""
         self.taking.cancel()
         await asyncio.gather(self.taking, return_exceptions=True)
-        await self.runner.shutdown()
         await self.door.close()
         await self.runner.cleanup()
         await self.desk.close()

@@ -67,6 +67,11 @@ class Watch:
     def _spoken(self) -> bool:
         return bool(self._latest) and all(one.frames for one in self._latest)
 
+    @property
+    def resting(self) -> bool:
+        """Whether something else needs the lines."""
+        return self._resting > 0
+
     def _judged(self, one: Snapshot, now_s: float) -> Seen:
         frames, since_s = self._moved.get(_name(one), (one.frames, now_s))
         silent_s = now_s - since_s

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from agent.clock import SystemClock
 from agent.config import Gateway, Sketch
-from evidence import config
+from evidence import config, instant
+from evidence.leap import BUILT_IN, NS
 from provisioning.argument import Now, UsageError
 from provisioning.preflight import (
     attempt,
@@ -34,7 +35,6 @@ from provisioning.preflight.scene import HEAR_S, Scene, hear
 from provisioning.preflight.waiver import Waiver
 from provisioning.snapshot import Snapshot
 
-NS = 1_000_000_000
 # Of what was heard; `position` and `disk` look at more than that.
 HEARD: Mapping[str, Callable[[Scene], Iterable[Outcome]]] = {
     "line-speed": line.speed,
@@ -108,6 +108,7 @@ class Findings:
     """What it came to. `snapshots`: what each source said last, where they were listened to."""
 
     gateway: str
+    utc_ns: int  # when it was over
     outcomes: list[Outcome]
     left_out: dict[str, str] = field(default_factory=dict)
     snapshots: Sequence[Snapshot] = ()
@@ -124,6 +125,7 @@ class Findings:
         """As one object for programs."""
         return {
             "gateway": self.gateway,
+            "made": instant.words(BUILT_IN.tai_ns(*divmod(self.utc_ns, NS))),
             "word": str(self.word()),
             "outcomes": [one.told() for one in self.outcomes],
             "left_out": self.left_out,
@@ -177,7 +179,7 @@ class _Examination:
         shots = self._scene.last if self._scene is not None else ()
         name = self._sketch.file.gateway.name
         told, idle = waiver.waived(outcomes, asked.waivers)
-        return Findings(name, told, asked.left_out(), shots, idle)
+        return Findings(name, self._now(), told, asked.left_out(), shots, idle)
 
     async def _one(self, name: str) -> list[Outcome]:
         scene, sketch = self._scene, self._sketch

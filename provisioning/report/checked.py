@@ -5,7 +5,8 @@ was left out, and with waivers.
    one that nobody can tell: a report never passes by silence.
 2. A waiver is of something: one that covers no fault and nothing untold is refused, since whoever
    typed it meant another.
-3. A file is somebody's word: typed, bounded, and refused by name.
+3. A file is somebody's word: typed, bounded, and refused by name; so is one of another gateway, and
+   one that is older than AGE_NS_MAX: a report tells of the gateway as it is handed over.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import Annotated
 
 import msgspec
 
-from evidence import config
+from evidence import config, instant
 from evidence.config import ConfigError
+from evidence.leap import BUILT_IN, NS
 from provisioning.argument import UsageError
 from provisioning.preflight import waiver
 from provisioning.preflight.examination import CHECKS, HEARD
@@ -25,23 +27,39 @@ from provisioning.report.document import CHECKS_MAX, Check, Text
 
 # Each gives an outcome whatever is connected; those of sources have none where there is no source.
 ALWAYS = ("gateway-clock", *(name for name in CHECKS if name not in HEARD))
+AGE_NS_MAX = 24 * 3600 * NS  # of a pre-flight: a day's work, with the night between
+AHEAD_NS_MAX = 300 * NS  # the clock may have been set meanwhile
 
 
 class _File(msgspec.Struct, frozen=True):
     """What `preflight --json` prints, as far as a report needs it. `left_out`: check to option."""
 
+    gateway: Text
+    made: Text
     outcomes: Annotated[list[Check], msgspec.Meta(max_length=CHECKS_MAX)]
     left_out: Annotated[dict[Text, Text], msgspec.Meta(max_length=CHECKS_MAX)] = {}
 
 
-def of_file(data: bytes, file: str) -> list[Outcome]:
-    """The outcomes that `preflight --json` printed, whole. Raises ConfigError."""
+def of_file(data: bytes, file: str, gateway: str, now: int) -> list[Outcome]:
+    """The outcomes that `preflight --json` printed of this gateway, whole. Raises ConfigError.
+
+    `now`: ns since 1970, UTC.
+    """
     if len(data) > config.CONFIG_BYTES_MAX:
         raise ConfigError(file, "", f"{len(data)} bytes; at most {config.CONFIG_BYTES_MAX}")
     try:
         found = msgspec.json.decode(data, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise ConfigError(file, "", f"is not what preflight --json prints: {fault}") from fault
+    if found.gateway != gateway:
+        raise ConfigError(file, "gateway", f"is of gateway {found.gateway!r}, not of {gateway!r}")
+    try:
+        age_ns = BUILT_IN.tai_ns(*divmod(now, NS)) - instant.read(found.made, BUILT_IN)
+    except ValueError as fault:
+        raise ConfigError(file, "made", str(fault)) from fault
+    if not -AHEAD_NS_MAX <= age_ns <= AGE_NS_MAX:
+        text = f"was made {found.made}, not in the last 24 h; make it again"
+        raise ConfigError(file, "made", text)
     return whole([document.outcome(one) for one in found.outcomes], found.left_out)
 
 

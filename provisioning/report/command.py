@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent.clock import SystemClock, leap_table
 from drivers.keystore import uri
-from evidence.config import ConfigError
+from evidence.config import CONFIG_BYTES_MAX, ConfigError
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from provisioning import change, live
@@ -31,7 +31,7 @@ from provisioning.preflight.outcome import Outcome
 from provisioning.preflight.waiver import Waiver
 from provisioning.report import binding, checked, facts, sheet, summary
 from provisioning.report.binding import Papers
-from provisioning.report.document import Report
+from provisioning.report.document import TEXT_MAX, Report
 from provisioning.report.facts import Standing
 from provisioning.snapshot import Snapshot
 from provisioning.terminal import Terminal
@@ -52,10 +52,11 @@ def run(argv: Sequence[str], now: Now) -> int:
     waivers = waiver.waivers(asked.waive, list(CHECKS))
     pdf, text = _targets(asked.out)
     stands = facts.standing(asked.folder)
-    look = _look(asked, stands, waivers)
+    look = _look(asked, stands, waivers, now)
     technician = asked.technician or out.ask("Who hands over", "--technician NAME")
-    if not technician.strip():
-        raise UsageError("a report names who made it: --technician NAME")
+    if not 0 < len(technician.strip()) <= TEXT_MAX:
+        text = f"a report names who made it, in {TEXT_MAX} characters: --technician NAME"
+        raise UsageError(text)
     signer = None if asked.dry_run else uri.open_signer(stands.key, stands.sketch.folder, asker())
     public = signer.public if signer else _public(stands)
     facts.check_key(stands, public)
@@ -129,7 +130,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _look(asked: argparse.Namespace, stands: Standing, waivers: Sequence[Waiver]) -> _Look:
+def _look(
+    asked: argparse.Namespace, stands: Standing, waivers: Sequence[Waiver], now: Now
+) -> _Look:
     """Raises UsageError, ConfigError."""
     seconds = whole("--seconds", asked.seconds)
     if not 1 <= seconds <= SECONDS_MAX:
@@ -140,7 +143,7 @@ def _look(asked: argparse.Namespace, stands: Standing, waivers: Sequence[Waiver]
     if asked.preflight is not None:
         if asked.reading or asked.offline:
             raise UsageError("--reading and --offline are for a pre-flight now: no --preflight")
-        outcomes = checked.waived(_outcomes(asked.preflight), waivers)
+        outcomes = checked.waived(_outcomes(asked.preflight, stands, now()), waivers)
     return _Look(stands, outcomes, waivers, seconds, asked.offline, not asked.dry_run, readings)
 
 
@@ -164,10 +167,12 @@ def _public(stands: Standing) -> PublicKey:
     return uri.show(stands.key, stands.sketch.folder, None)
 
 
-def _outcomes(path: Path) -> list[Outcome]:
+def _outcomes(path: Path, stands: Standing, now: int) -> list[Outcome]:
     """Of a file. Raises ConfigError."""
     try:
-        return checked.of_file(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            data = file.read(CONFIG_BYTES_MAX + 1)
+        return checked.of_file(data, str(path), stands.sketch.file.gateway.name, now)
     except OSError as fault:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}") from fault
 

@@ -34,6 +34,8 @@ _ALGORITHMS = {"Ed25519": ALG_ED25519, "P-256": ALG_ESP256}
 _NOT_PROVED = (
     "that the values are right, or hold at any other instant: they are what devices said while the"
     " report was made, not sealed evidence; that is in the record, under its receipts",
+    "that the pages show what is told here: whoever has the device key can sign others; compare the"
+    " result and the number, or read the JSON",
     "that the key was not revoked before or since: ask the authority's book, or the record",
     "who the technician was, and who waived a check: they are named as they were typed",
 )
@@ -155,6 +157,9 @@ def _credential(report: Report, anchors: Anchors) -> str:
     message = cose.read_statement(encoded, Typ.CREDENTIAL)
     anchor.vouched(message, anchors.authorities)
     by = anchors.authorities[message.kid]
+    told = report.authority
+    if told is not None and (told.name, told.fingerprint) != (by.name, by.key.fingerprint):
+        raise EvidenceError(Reason.KID, f"it names another authority than {by.name}, who signed it")
     return f"signed by authority {by.name}, fingerprint {by.key.fingerprint}"
 
 

@@ -157,7 +157,7 @@ def test_units_on_a_modbus_host(tmp_path: Path, site: Path) -> None:
     words = ("--kind", "relay,sunspec", "--units", "2", "--unit", "4", "--tcp", "127.0.0.1:0")
     with device("modbus", *words) as told:
         address = told["tcp"]
-        url = f"modbus+tcp://{address}?units=2-6&timeout_ms=200"
+        url = f"modbus+tcp://{address}?units=3-5&timeout_ms=1000"
         found = typed("--modbus", url, "--into", str(site))
         relay, meter = found["found"]
         assert relay["facts"] == {"unit": 4, "sunspec": False} and "point map" in relay["needs"]
@@ -173,7 +173,7 @@ def test_units_on_a_modbus_line(tmp_path: Path) -> None:
     link = tmp_path / "line"
     words = ("--kind", "sunspec", "--unit", "3", "--pty", "--baud", "19200", "--link", str(link))
     with device("modbus", *words):
-        url = f"modbus+rtu://{link}?baud=19200&units=1-4&timeout_ms=300"
+        url = f"modbus+rtu://{link}?baud=19200&units=3-4&timeout_ms=1500"
         (one,) = typed("--modbus", url)["found"]
         assert one["facts"]["unit"] == 3 and one["facts"]["sunspec"]
         assert "baud=19200" in one["url"] and "unit=3" in one["url"]
@@ -205,10 +205,10 @@ def test_a_serial_pmu_that_is_silent_is_asked_only_when_told(asked_file: Path) -
     before = asked_file.stat().st_size
     with device("pmu", "--pty", "--baud", "115200", "--idcode", "8") as told:
         path = told["pmus"][0]["pty"]
-        (one,) = typed("--serial", path)["found"]
+        (one,) = typed("--serial", path, "--seconds", "2")["found"]
         assert one["url"] == "" and "--ask" in one["what"]
         assert asked_file.stat().st_size == before
-        (one,) = typed("--serial", path, "--ask", "--idcode", "6-9")["found"]
+        (one,) = typed("--serial", path, "--ask", "--idcode", "6-9", "--seconds", "2")["found"]
         assert one["facts"]["idcode"] == 8 and one["facts"]["stations"] == ["SIM PMU"]
         assert "SIM PMU" in listened(one["url"])
 

@@ -30,7 +30,7 @@ from record.store import open_reader
 from tests.scenario.test_kill import BUSES, END_S, RATE, Site
 
 WAIT_S = 20.0
-BEFORE_NS = NS // 2  # what was measured so long before had been heard
+BEFORE_NS = NS  # what was measured so long before had been heard
 MEASURED = (Kind.C37118,)
 PMU_A, PMU_B = "pmu-a", "pmu-b"
 
@@ -148,7 +148,7 @@ def test_what_is_injected_between_start_and_stop_never_settles(
 ) -> None:
     async def play() -> tuple[int, int, int, int]:
         async with running(tmp_path) as site:
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(2)
             typed = tai_now()
             told = await site.begin("secondary injection of CT 3")
             injects = tai_now()  # whatever is measured from now on may be injected
@@ -187,23 +187,20 @@ def test_what_is_injected_between_start_and_stop_never_settles(
     assert "secondary injection of CT 3 (by A. Tester" in capsys.readouterr().out
 
 
-def test_power_cut_amid_a_test_and_its_end_by_itself(tmp_path: Path) -> None:
+def test_a_power_cut_amid_a_test_lets_no_sample_of_it_through(tmp_path: Path) -> None:
     async def play() -> tuple[int, int, int, int]:
         async with running(tmp_path) as site:
-            assert (await site.begin("injection", "--max", "9s"))["on"]
+            assert (await site.begin("injection", "--max", "1h"))["on"]
             injects = tai_now()
-            began = time.monotonic()
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1.2)
             assert site.agent is not None
             site.agent.kill()
             again = tai_now()
             await site.seal()
-            told = await site.until(lambda told: told["tests"])
-            assert told["tests"][0]["left_s"] <= 9, "a restart does not begin it anew"
+            told = await site.until(lambda told: told["sources"][PMU_A]["sealed"] > RATE)
+            assert told["tests"][0]["left_s"] < 3600, "a restart does not begin it anew"
             ends = tai_now()
-            await site.until(lambda told: not told["tests"] or told["tests"][0]["state"] != "on")
-            assert time.monotonic() - began < 9 + 3
-            await site.until(lambda told: not told["tests"])
+            assert (await site.stop())["off"]
             off = tai_now()
             await asyncio.sleep(0.5)
             await site.end()
@@ -213,8 +210,8 @@ def test_power_cut_amid_a_test_and_its_end_by_itself(tmp_path: Path) -> None:
     found = graded(tmp_path / "site" / "record.db")
     tested = of(found, True)
     within = [one for one in measured(tested) if injects <= one.sample.tai <= ends]
-    after = [one for one in within if one.sample.tai > again]
-    assert after and {one.klass for one in within} == {Class.TEST}
+    assert [one for one in within if one.sample.tai > again]
+    assert {one.klass for one in within} == {Class.TEST}
     check_settles([one for one in measured(tested) if one.sample.tai > off])
     check_settles(measured(of(found, False)))
     assert [one.event for one in events(tested)] == [
@@ -222,7 +219,31 @@ def test_power_cut_amid_a_test_and_its_end_by_itself(tmp_path: Path) -> None:
         Event.TEST_BEGAN,
         Event.TEST_ENDED,
     ]
-    assert "its time was over" in events(tested)[-1].text
+
+
+def test_it_ends_by_itself(tmp_path: Path) -> None:
+    async def play() -> tuple[int, int, int]:
+        async with running(tmp_path) as site:
+            assert (await site.begin("injection", "--max", "4s"))["on"]
+            injects = tai_now()
+            await site.until(lambda told: [one["state"] for one in told["tests"]] != ["on"])
+            ends = tai_now()
+            await site.until(lambda told: not told["tests"])
+            off = tai_now()
+            await asyncio.sleep(0.5)
+            await site.end()
+            return injects, ends, off
+
+    injects, ends, off = asyncio.run(asyncio.wait_for(play(), 110))
+    tested = of(graded(tmp_path / "site" / "record.db"), True)
+    first, last = events(tested)
+    assert last.event == Event.TEST_ENDED and "its time was over" in last.text
+    assert last.last - first.first < 4 * NS + 4 * NS  # a busy machine looks late
+    until = last.last
+    within = [one for one in measured(tested) if injects <= one.sample.tai <= until]
+    assert within and {one.klass for one in within} == {Class.TEST}
+    assert until <= ends
+    check_settles([one for one in measured(tested) if one.sample.tai > off])
 
 
 def test_without_an_agent_nobody_is_told_to_inject(tmp_path: Path) -> None:

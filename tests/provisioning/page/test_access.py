@@ -102,7 +102,7 @@ def test_every_step_has_what_a_screen_reader_needs(chromium: Browser, tmp_path: 
         ("document.querySelector('.hint').style.fontSize = '11px'", "small type"),
         ("document.querySelector('main').append(new Image())", "no text for"),
         ("document.querySelector('h1').outerHTML = '<h3>x</h3>'", "0 h1"),
-        ("document.querySelector('main').innerHTML += '<div style=width:2000px>x</div>'", "wider than"),
+        ("document.querySelector('h1').style.width = '2000px'", "wider than"),
         ("document.querySelector('button').style.minHeight = '9px';"
          "document.querySelector('button').style.padding = '0'", "too low"),
         ("document.querySelectorAll('input')[2].id = 'gateway'", "id stands twice"),

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -345,3 +345,37 @@ def test_it_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
         assert run.end() == 0
         assert time.monotonic() - begun < WAIT_S / 2
     assert {path.name for path in tmp_path.iterdir()} == {"log"}
+
+
+def test_the_console_shows_a_qr_code_of_address_and_fingerprint(
+    program: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As it is scanned from the screen; and the code to sign in is not in it."""
+    argv = [sys.executable, "-m", "provisioning.cli", "serve", str(tmp_path / "gw")]
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        process = subprocess.Popen([*argv, "--listen", "127.0.0.1:0"], stdout=out, stderr=out)
+    try:
+        until(lambda: "Code: " in said.read_text(encoding="utf-8"), "the code")
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+    lines = said.read_text(encoding="utf-8").splitlines()
+    drawn = [line for line in lines if line.strip() and not line.strip("\u2588\u2580\u2584 ")]
+    width = max(map(len, drawn))
+    # Light modules are what the console draws, two rows of them in a line.
+    rows = [
+        [255 if sign in light else 0 for sign in line.ljust(width)]
+        for line in drawn
+        for light in ("\u2588\u2580", "\u2588\u2584")
+    ]
+    large = [[value for value in row for _ in range(6)] for row in rows for _ in range(6)]
+    image = tmp_path / "screen.pgm"
+    head = f"P5 {len(large[0])} {len(large)} 255\n".encode()
+    image.write_bytes(head + b"".join(map(bytes, large)))
+    scan = [str(program("zbarimg")), "--quiet", "--raw", str(image)]
+    read = subprocess.run(scan, capture_output=True, text=True, timeout=WAIT_S, check=True).stdout
+    url = next(line for line in lines if "https://" in line).split()[-1]
+    pairs = "".join(line.strip() for line in lines if re.fullmatch(r" *([0-9A-F]{2}:?)+", line))
+    assert read.strip() == f"{url}#sha256={pairs.replace(':', '').lower()}"
+    assert len(pairs.replace(":", "")) == 64

@@ -191,4 +191,8 @@ def test_a_folder_that_is_damaged_is_told_with_line_and_key(
         for name in ("plan", "sources", "live", "enrolment", "preflight", "report"):
             chromium.open(f"{run.url}step/{name}")
             chromium.says("begin with the identity")
+        path.write_text(path.read_text().replace("nmae", "name"))
+        (gateway / "credential.cbor").write_bytes(b"no credential")
+        chromium.open(f"{run.url}step/enrolment")
+        chromium.says("look here", "credential.cbor", "is no credential file")
         assert "Traceback" not in run.log.read_text(encoding="utf-8")

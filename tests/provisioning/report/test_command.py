@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from agent.config import read_credential
 from drivers.keystore import file as keyfile
 from provisioning.cli import main
+from provisioning.preflight.examination import Findings
 from provisioning.preflight.outcome import Outcome, Word
 from provisioning.report.checked import ALWAYS
 from tests.drivers import keyring
@@ -23,6 +25,11 @@ OUTCOMES = [
     *(Outcome(name, "", Word.OK, "as it should be") for name in ALWAYS),
     Outcome("ct-direction", "pmu-a/IA", Word.FAULT, "180 degrees apart", "", "turn it"),
 ]
+
+
+def printed(outcomes: Sequence[Outcome] = OUTCOMES) -> dict[str, object]:
+    """What preflight --json prints."""
+    return Findings("gateway-1", time.time_ns(), list(outcomes)).told()
 
 
 @contextmanager
@@ -46,7 +53,7 @@ def site(tmp_path, capsys) -> Path:
     told = ["--site", "Oklaunion", "--source", source, "--survey=46.948,7.4474,600,0.5,RTK"]
     assert main(["init", str(folder), *told]) == 0
     capsys.readouterr()
-    text = json.dumps({"outcomes": [one.told() for one in OUTCOMES]})
+    text = json.dumps(printed())
     (tmp_path / "preflight.json").write_text(text)
     return folder
 
@@ -70,7 +77,7 @@ def test_from_a_pmu_that_sends_to_papers_that_hold(tmp_path, capsys, program):
         folder = tmp_path / "site"
         source = f"c37118+tcp://{address}?idcode=7&name=pmu-a&bus=North"
         assert main(["init", str(folder), "--site", "Oklaunion", "--source", source]) == 0
-        text = json.dumps({"outcomes": [one.told() for one in OUTCOMES]})
+        text = json.dumps(printed())
         (tmp_path / "preflight.json").write_text(text)
         assert main(typed(folder, "--seconds", "3", *WAIVE)) == 0
     out = capsys.readouterr().out
@@ -158,6 +165,7 @@ def test_nothing_is_overwritten(site, capsys, name):
         (["--waive", "rat=Ann:why"], "did you mean 'rate'"),
         (["--waive", "route=Ann:why"], "what is not ok by that name"),
         (["--offline"], "no --preflight"),
+        (["--technician", "x" * 10_000], "in 4096 characters"),
         (["--waive", "ct-direction=Ann"], "expected CHECK[@OF]=WHO:WHY"),
         (["--technician", " "], "names who made it"),
         (["--seconds", "0"], "expected 1 to"),

@@ -1,6 +1,7 @@
 """A report later: what holds of it, line by line, from the PDF and the anchors alone."""
 
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from evidence.leap import NS
 from evidence.siteplan import Survey
 from provisioning.init import InitRequest, initialise
 from provisioning.preflight.outcome import Outcome, Word
-from provisioning.report import attachment, binding, facts, verify
+from provisioning.report import attachment, binding, document, facts, verify
 from provisioning.report.binding import Papers
 from provisioning.report.verify import NoReportError
 from provisioning.snapshot import Phasor, Snapshot
@@ -175,6 +176,29 @@ def test_a_credential_told_otherwise_than_it_says_does_not_hold(site):
     lied = msgspec.structs.replace(told_of, expires="2099-01-01T00:00:00Z")
     word, text = told(resigned(site, credential=lied), site)["key"]
     assert word == "does not hold" and "says something else" in text
+
+
+def test_another_authority_than_signed_the_credential_is_not_told(site):
+    """The first page shows whom the report names."""
+    made = papers(site).report
+    assert made.authority is not None
+    for changed in ({"name": "authority-2"}, {"fingerprint": "0" * 64}):
+        lied = msgspec.structs.replace(made.authority, **changed)
+        word, text = told(resigned(site, authority=lied), site)["credential"]
+        assert word == "does not hold" and "another authority" in text
+    assert told(resigned(site, authority=None), site)["credential"][0] == "holds"
+
+
+def test_pages_that_the_key_s_holder_drew_otherwise_are_among_what_is_not_proved(site):
+    """The device key signs whatever hash of pages it is given: then the JSON is what holds."""
+    made, other = papers(site), papers(site, NOW_S * NS + 2 * DAY_NS)
+    pages = other.pdf[: attachment.detach(other.pdf).drawn]
+    sheet = document.Sheet("a4", len(pages), hashlib.sha256(pages).hexdigest())
+    forged = attachment.attach(pages, resigned(site, sheet=sheet))
+    found = verify.verdict(forged, anchors(site), None)
+    assert found.holds() and found.report is not None
+    assert found.report.number() == made.report.number() != other.report.number()
+    assert any("the result and the number" in text for text in found.unproved())
 
 
 def test_another_place_than_the_authority_s_does_not_hold(site):
