@@ -70,11 +70,11 @@ async def check(
     if agent:
         return await _beside(gateway)
     folder = gateway.path(gateway.file.spool.path).parent
-    owner = folder.stat().st_uid
-    if owner != os.geteuid():
-        figure = f"the spool's folder belongs to user {owner}"
-        return cannot_tell(CHECK, "", figure, "to be run as that user, or an agent that runs")
     try:
+        owner = folder.stat().st_uid
+        if owner != os.geteuid():
+            figure = f"the spool's folder belongs to user {owner}"
+            return cannot_tell(CHECK, "", figure, "to be run as that user, or an agent that runs")
         return await _tried(gateway, clock, random)
     except (SpoolError, ConfigError, OSError) as wrong:
         return fault(CHECK, "", f"could not be sealed: {wrong}", "see disk and device-key")
