@@ -28,6 +28,7 @@ from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk
 LAST = ".gridseal-change.json"  # what the latest change was, and what it replaced
 NEXT = ".gridseal-change.next"  # the same, of one that may not hold yet
 BEFORE = ".before"
+_UNDONE = "roll back: "  # and back again: the change itself
 _PART = ".gridseal-part"
 _BYTES_MAX = 1 << 20  # of a file that is replaced
 Check = Callable[[Path], object]
@@ -100,7 +101,9 @@ def rolled_back(folder: Path) -> Change:
         now = _old(folder / undo.name)
         if now is not None and _digest(now) == undo.of:
             mode = (folder / undo.name).stat().st_mode & 0o777
-            return Change(f"roll back: {undo.what}", (), NewFile(undo.name, undo.before, mode))
+            what = undo.what.removeprefix(_UNDONE)
+            what = what if what != undo.what else f"{_UNDONE}{what}"
+            return Change(what, (), NewFile(undo.name, undo.before, mode))
     if found:
         text = f"{found[-1].name} was changed by hand since the last change"
         raise PlacementError(f"{folder}: {text}; {found[-1].name}{BEFORE} is what it was")

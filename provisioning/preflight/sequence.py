@@ -122,8 +122,8 @@ def _judged(course: Course, rotation: str, what: Load) -> Outcome:
     share, limit = found.share(), SHARE_MAX[quantity]
     unit = "V" if quantity == bay.VOLTAGE else "A"
     figure = (
-        f"{rotation}: positive {found.positive:.4g} {unit}, negative {found.negative:.4g} {unit}"
-        f" ({_percent(share)}; limit {limit:.0%}), zero {found.zero:.4g} {unit}"
+        f"{rotation}: positive {_size(found.positive)} {unit},"
+        f" negative {_size(found.negative)} {unit} ({_percent(share)}; limit {limit:.0%}), zero {_size(found.zero)} {unit}"
     )
     if share <= limit:
         if quantity == bay.VOLTAGE and found.shifted():
@@ -193,3 +193,8 @@ def _missing(phases: Mapping[str, complex], share: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.1%}" if share < 10 else f"{share:.0f} times"
+
+
+def _size(value: float) -> str:
+    """In four digits, as people write a number."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
