@@ -123,7 +123,8 @@ def _judged(course: Course, rotation: str, what: Load) -> Outcome:
     unit = "V" if quantity == bay.VOLTAGE else "A"
     figure = (
         f"{rotation}: positive {_size(found.positive)} {unit},"
-        f" negative {_size(found.negative)} {unit} ({_percent(share)}; limit {limit:.0%}), zero {_size(found.zero)} {unit}"
+        f" negative {_size(found.negative)} {unit} ({_percent(share)}; limit {limit:.0%}),"
+        f" zero {_size(found.zero)} {unit}"
     )
     if share <= limit:
         if quantity == bay.VOLTAGE and found.shifted():
