@@ -24,6 +24,7 @@ VOLTS, RATED_A = 345_000 / math.sqrt(3), 1000.0
 TVE = 0.01
 NS = 1_000_000_000
 LOOKS = 3
+ROLL_LAG = 0.85  # rad: from there on cos(lag - 120 degrees) comes near cos(lag)
 NEUTRAL = "ABC"
 ANGLES = st.floats(-math.pi, math.pi)
 NOISE = st.builds(cmath.rect, st.floats(0, TVE), ANGLES)
@@ -134,4 +135,8 @@ def test_a_wrong_ct_ratio_is_always_named(site, ratio):
 def test_a_reversed_ct_is_always_named(site, reverse):
     found = told(scene(site, reverse=reverse))
     assert words(found, "ct-direction", "bad/I") == {Word.FAULT}
-    assert words(found, "ct-direction", "good/I") == {Word.OK}
+    good = words(found, "ct-direction", "good/I")
+    if abs(site["lag"]) < ROLL_LAG:
+        assert good == {Word.OK}
+    else:  # its power would be the same if it were rolled, and the only other source is wrong
+        assert good <= {Word.OK, Word.CANNOT_TELL}
