@@ -11,9 +11,15 @@ from typing import NoReturn
 
 from evidence import config
 from evidence.config import ConfigError
+from evidence.leap import BUILT_IN, NS
 
 TEXT_MAX = 16 << 20  # characters: of the largest site plan there are some 4 million
 Now = Callable[[], int]  # ns since 1970, UTC: handed to each command
+
+
+def tai(now_ns: int) -> int:
+    """What `now` says, as it is signed: ns TAI."""
+    return BUILT_IN.tai_ns(now_ns // NS, now_ns % NS)
 
 
 class UsageError(Exception):

@@ -22,6 +22,7 @@ from evidence.leap import NS
 from evidence.position import Position
 from evidence.refusal import EvidenceError
 from provisioning.argument import Now, Parser, content, only
+from provisioning.terminal import printable
 
 _DAY_S = 86_400
 SENSE = {0: "direction unknown", 1: "positive in", -1: "positive out"}
@@ -99,17 +100,17 @@ def lines(shown: Shown, now_s: int) -> list[str]:
         False: "NOT of this authority",
     }[shown.signed]
     text = [
-        f"Issued by    {_plain(says.issuer)} (key {shown.kid.hex()}; signature {signed})",
-        f"For          {_plain(says.subject)}, as {says.role}",
+        f"Issued by    {printable(says.issuer)} (key {shown.kid.hex()}; signature {signed})",
+        f"For          {printable(says.subject)}, as {says.role}",
         f"Device key   {algorithm} {says.key.fingerprint}",
         f"From         {instant(says.not_before_s)}",
         f"To           {instant(says.expires_s)} ({validity(says, now_s)})",
-        f"Site         {'not disclosed' if shown.site is None else _plain(shown.site)}",
+        f"Site         {'not disclosed' if shown.site is None else printable(shown.site)}",
         f"Position     {_position_words(shown)}",
         f"Name         {shown.name.hex()}",
     ]
     buses = [
-        f"  {UUID(bytes=bus)}  {_plain(shown.names.get(bus, ''))}".rstrip() for bus in says.buses
+        f"  {UUID(bytes=bus)}  {printable(shown.names.get(bus, ''))}".rstrip() for bus in says.buses
     ]
     text += [f"Buses        {len(buses)}", *buses]
     terminals = [
@@ -193,7 +194,3 @@ def _position_words(shown: Shown) -> str:
     height = "" if where.altitude_m is None else f", {where.altitude_m:.2f} m"
     within = "" if where.accuracy_m is None else f", within {where.accuracy_m:.2f} m"
     return f"{where.words()}{height}{within}"
-
-
-def _plain(text: str) -> str:
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)

@@ -119,5 +119,12 @@ def _json(asked: argparse.Namespace, public: PublicKey) -> dict[str, object]:
     }
 
 
+def grouped(fingerprint: str) -> list[str]:
+    """A fingerprint as it is read out: in groups of four, half of it a line."""
+    groups = [fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4)]
+    half = len(groups) // 2
+    return [" ".join(groups[:half]), " ".join(groups[half:])]
+
+
 def _algorithm(public: PublicKey) -> str:
     return "Ed25519" if public.alg == ALG_ED25519 else "P-256"

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from agent import reading, status
 from agent.archive import ArchiveError
+from agent.clock import SystemClock, leap_table
 from agent.config import Sketch
 from agent.schema import SpoolError
 from drivers import registry
@@ -268,6 +269,14 @@ class Live:
 def _sources(account: Mapping[str, Any]) -> Mapping[str, Any]:
     found = account.get("sources", {})
     return found if isinstance(found, dict) else {}
+
+
+def clock_of(sketch: Sketch) -> SystemClock:
+    """This machine's clock, with the list of leap seconds that the gateway goes by. Raises
+    ConfigError.
+    """
+    leaps = sketch.file.clock.leap_seconds
+    return SystemClock(leap_table(sketch.path(leaps) if leaps else None))
 
 
 async def watch(

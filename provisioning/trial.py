@@ -32,8 +32,8 @@ from agent.trial import KEPT_NS
 from drivers import registry
 from evidence import instant
 from evidence.config import nearest
-from evidence.leap import BUILT_IN, NS
-from provisioning.argument import Now, Parser, UsageError, check_command, parsed
+from evidence.leap import NS
+from provisioning.argument import Now, Parser, UsageError, check_command, parsed, tai
 from provisioning.placement import PlacementError, SystemDisk
 from provisioning.terminal import Terminal
 
@@ -61,7 +61,7 @@ class Moment(NamedTuple):
 
     @property
     def tai(self) -> int:
-        return BUILT_IN.tai_ns(self.utc_ns // NS, self.utc_ns % NS)
+        return tai(self.utc_ns)
 
 
 def run(argv: Sequence[str], now: Now) -> int:

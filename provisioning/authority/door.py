@@ -29,6 +29,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
 from evidence.leap import NS
+from provisioning.argument import tai
 from provisioning.authority import folder, invitation, issue, link, request
 from provisioning.authority.issue import Keys, Random
 from provisioning.authority.refusal import RefusedError
@@ -167,12 +168,12 @@ class Door:
         found = request.read(body)
         now_ns = self._now()
         now_s = now_ns // NS
-        with folder.writing(self._place, self._keys.root, issue.tai(now_ns)) as authority:
+        with folder.writing(self._place, self._keys.root, tai(now_ns)) as authority:
             all_ = invitation.read(self._place)
             one = invitation.found(all_, code)
             invitation.check(one, found.name, now_s)
             terms = Terms(replace=one.replace, invitation=one)
-            request.weighed(authority, found, terms, issue.tai(now_ns))
+            request.weighed(authority, found, terms, tai(now_ns))
             issue.check_tls(authority, found)
             if not one.request:
                 invitation.write(self._place, invitation.used(all_, one, found.name))

@@ -23,14 +23,14 @@ from evidence.enrolment import ANCHORS_BYTES_MAX, Answer
 from evidence.key import Signer
 from evidence.leap import BUILT_IN, NS
 from provisioning import credential, grant
-from provisioning.argument import Now, Parser, content, only, whole
+from provisioning.argument import Now, Parser, content, only, tai, whole
 from provisioning.authority import folder, issued, outfile, request
 from provisioning.authority.folder import Authority
 from provisioning.authority.issued import Asking, Row
 from provisioning.authority.refusal import RefusedError
 from provisioning.authority.request import Asked, Terms, Weighed
 from provisioning.enrol import parcel
-from provisioning.key import asker
+from provisioning.key import asker, grouped
 from provisioning.terminal import Terminal
 
 Random = Callable[[int], bytes]
@@ -80,7 +80,7 @@ def run(argv: list[str], now: Now) -> int:
         row = answered(authority, found, terms, keys, (now() // NS, days), os.urandom)
     outfile.write(asked.out, parcel.pack(row.answer or b""))
     out.say("", "Root key of this authority, to be read out to the gateway:")
-    out.say(*grouped(keys.root.public.fingerprint), "")
+    out.say(*(f"  {line}" for line in grouped(keys.root.public.fingerprint)), "")
     out.say(f"Made {asked.out}: bring it to the gateway, and type there:")
     out.say(f"  gridseal-provision enrol accept DIR {asked.out.name}")
     out.object(told | {"done": True, "credential": row.name.hex(), "out": str(asked.out)})
@@ -126,11 +126,6 @@ def check_tls(of: Authority, asked: Asked) -> None:
         from provisioning.authority import certificate
 
         certificate.asked(asked.says.tls, asked.says.key)
-
-
-def tai(now_ns: int) -> int:
-    """An instant of this machine's clock, as it is signed."""
-    return BUILT_IN.tai_ns(now_ns // NS, now_ns % NS)
 
 
 def _certificates(
@@ -204,13 +199,8 @@ def words(asked: Asked, weighed: Weighed, days: int) -> list[str]:
         f"Valid        {days} days",
         "",
         f"Device key   {algorithm}; compare by telephone with what stands at the gateway:",
-        *grouped(says.key.fingerprint),
+        *(f"  {line}" for line in grouped(says.key.fingerprint)),
     ]
-
-
-def grouped(mark: str) -> list[str]:
-    """A fingerprint to be read out: two lines of groups of four."""
-    return [f"  {' '.join(mark[at + n : at + n + 4] for n in range(0, 32, 4))}" for at in (0, 32)]
 
 
 def _told(asked: Asked, weighed: Weighed, days: int) -> dict[str, object]:

@@ -25,10 +25,10 @@ from evidence.code import ALG_ED25519
 from evidence.credential import ROLES
 from evidence.key import PublicKey, Signer
 from evidence.leap import NS
-from provisioning.argument import Now, Parser, UsageError, content, only, whole
+from provisioning.argument import Now, Parser, UsageError, content, only, tai, whole
 from provisioning.authority import book, folder, outfile
 from provisioning.authority.folder import AuthorityFile, RecordTable, TlsTable
-from provisioning.authority.issue import Random, tai
+from provisioning.authority.issue import Random
 from provisioning.init import check_name
 from provisioning.key import asker
 from provisioning.placement import Disk, NewFile, PlacementError, SystemDisk, place

@@ -18,10 +18,10 @@ from evidence.key import Signer
 from evidence.leap import BUILT_IN, NS
 from evidence.siteplan import SitePlan
 from provisioning import credential, grant
-from provisioning.argument import Now, Parser, content, only, whole
+from provisioning.argument import Now, Parser, content, only, tai, whole
 from provisioning.authority import folder, issued, outfile
 from provisioning.authority.folder import Authority
-from provisioning.authority.issue import Random, add_common, tai
+from provisioning.authority.issue import Random, add_common
 from provisioning.authority.issued import Row
 from provisioning.authority.refusal import RefusedError
 from provisioning.authority.standing import HANDED_OVER, REVOKED, Register

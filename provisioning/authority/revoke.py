@@ -14,10 +14,10 @@ from evidence.code import Revocation
 from evidence.key import PublicKey
 from evidence.leap import NS
 from evidence.shape import TEXT_BYTES_MAX
-from provisioning.argument import Now, Parser, only
+from provisioning.argument import Now, Parser, only, tai
 from provisioning.authority import folder
 from provisioning.authority.folder import Authority
-from provisioning.authority.issue import add_common, tai
+from provisioning.authority.issue import add_common
 from provisioning.authority.refusal import RefusedError
 from provisioning.authority.standing import Register
 from provisioning.key import asker

@@ -18,10 +18,9 @@ from evidence.book import Vouched
 from evidence.code import Typ
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
-from provisioning.argument import Now, Parser, only, whole
+from provisioning.argument import Now, Parser, only, tai, whole
 from provisioning.authority import folder, publish
 from provisioning.authority.folder import Authority
-from provisioning.authority.issue import tai
 from provisioning.authority.refusal import RefusedError, refused
 from provisioning.authority.revoke import add_confirmed, check_text
 from provisioning.key import asker

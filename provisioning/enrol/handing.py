@@ -15,6 +15,7 @@ from provisioning import credential
 from provisioning.argument import Parser
 from provisioning.enrol import parcel, pending
 from provisioning.enrol.pending import Pending
+from provisioning.key import grouped
 from provisioning.placement import Disk, PlacementError, SystemDisk
 from provisioning.source import RequestError
 from provisioning.terminal import Terminal
@@ -78,13 +79,6 @@ def hand_over(
     out.say("When the answer is here:")
     out.say(f"  gridseal-provision enrol accept {shlex.quote(str(asked.folder))} ANSWER")
     out.object(told)
-
-
-def grouped(fingerprint: str) -> list[str]:
-    """A fingerprint as it is read out: in groups of four, half of it a line."""
-    groups = [fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4)]
-    half = len(groups) // 2
-    return [" ".join(groups[:half]), " ".join(groups[half:])]
 
 
 def carry(path: Path, packed: bytes) -> None:

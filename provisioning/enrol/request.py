@@ -22,9 +22,9 @@ from evidence.code import Reason, Typ
 from evidence.credential import ROLES
 from evidence.enrolment import Request
 from evidence.key import Signer
-from evidence.leap import BUILT_IN, NS
+from evidence.leap import NS
 from evidence.refusal import EvidenceError
-from provisioning import credential
+from provisioning import argument, credential
 from provisioning.enrol import pending
 from provisioning.enrol.pending import Pending
 from provisioning.source import RequestError
@@ -59,7 +59,7 @@ def place(folder: Path) -> Place:
 
 def tai(now_ns: int) -> int:
     """This instant, ns TAI. Raises RequestError(clock_unset)."""
-    found = BUILT_IN.tai_ns(now_ns // NS, now_ns % NS)
+    found = argument.tai(now_ns)
     if found < enrolment.EPOCH_TAI:
         here = f"this machine's clock says {credential.instant(now_ns // NS)}: it was never set"
         mend = "set it (timedatectl set-time, or chronyc makestep where a server or receiver is)"

@@ -20,10 +20,10 @@ from provisioning.authority import link
 from provisioning.enrol import acceptance, answer, online, parcel, pending, qr, request
 from provisioning.enrol.pending import FILE, Pending
 from provisioning.enrol.request import Place
+from provisioning.key import grouped
 from provisioning.page import layout
 from provisioning.page.desk import Desk
 from provisioning.page.element import Html, joined, tag
-from provisioning.page.identity import grouped
 from provisioning.page.sketch import sketched
 from provisioning.page.step import Download, Form, FormError, Standing
 from provisioning.placement import SystemDisk
@@ -200,7 +200,7 @@ def _held(place: Place, now_s: int) -> Html:
                 ("From", credential.instant(says.not_before_s)),
                 ("To", credential.instant(says.expires_s)),
                 ("Buses", ", ".join(buses) or "none of the plan"),
-                ("Key", tag("code", grouped(says.key.fingerprint))),
+                ("Key", tag("code", " ".join(grouped(says.key.fingerprint)))),
             ]
         ),
     )  # fmt: skip

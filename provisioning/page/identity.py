@@ -13,6 +13,7 @@ from provisioning import source
 from provisioning.enrol import founding
 from provisioning.enrol.founding import Wanted
 from provisioning.init import GATEWAY
+from provisioning.key import grouped
 from provisioning.page import layout
 from provisioning.page.desk import Desk
 from provisioning.page.element import Html, joined, tag
@@ -20,7 +21,6 @@ from provisioning.page.sketch import sketched
 from provisioning.page.step import Download, Form, FormError, Standing
 
 KEY = "file:device.key"
-GROUP = 4  # characters of a fingerprint that are read out at once
 
 
 class Identity:
@@ -158,15 +158,10 @@ async def _shown(desk: Desk) -> Html:
     if key is not None:
         rows += [
             ("Key id", tag("code", key.kid.hex())),
-            ("Fingerprint", tag("code", grouped(key.fingerprint))),
+            ("Fingerprint", tag("code", " ".join(grouped(key.fingerprint)))),
         ]
     return joined(
         layout.alert(f"The key cannot be looked at: {trouble}") if trouble else None,
         layout.facts(rows),
         tag("p", "The authority compares this fingerprint with what you read out to it."),
     )
-
-
-def grouped(fingerprint: str) -> str:
-    """As it is read out."""
-    return " ".join(fingerprint[at : at + GROUP] for at in range(0, len(fingerprint), GROUP))

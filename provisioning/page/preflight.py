@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from agent import config
-from agent.clock import SystemClock, leap_table
+from provisioning import live
 from provisioning.init import GATEWAY
 from provisioning.page import checked, layout
 from provisioning.page.desk import Desk, Job
@@ -89,7 +89,7 @@ def _wanted(desk: Desk, form: Form) -> Asked:
 async def _check(desk: Desk, job: Job, asked: Asked) -> None:
     """Raises ConfigError, UsageError, PlacementError."""
     job.say(f"{len(asked.checks())} checks. The sources are heard for {asked.seconds:.0f} s.")
-    clock = SystemClock(leap_table(None))
+    clock = live.clock_of(config.sketch(desk.folder / GATEWAY))
     async with desk.watch.rest():
         found = await examine(desk.folder / GATEWAY, asked, clock, desk.now, desk.random)
     await desk.do(lambda: checked.keep(desk.folder, found))

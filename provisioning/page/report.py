@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from agent.clock import SystemClock, leap_table
 from drivers.keystore import uri
 from evidence.config import ConfigError
 from evidence.refusal import EvidenceError
@@ -85,8 +84,9 @@ async def _make(desk: Desk, technician: str, paper: Literal["a4", "letter"]) -> 
     # Before anything is measured: nobody waits for a key that is away.
     signer = await desk.do(lambda: uri.open_signer(stands.key, desk.folder, None))
     facts.check_key(stands, signer.public)
+    clock = live.clock_of(stands.sketch)
     async with desk.watch.rest():
-        snapshots = await live.moment(stands.sketch, SystemClock(leap_table(None)), SECONDS)
+        snapshots = await live.moment(stands.sketch, clock, SECONDS)
     now_ns = desk.now()
 
     def bound() -> tuple[str, Papers]:

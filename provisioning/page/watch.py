@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent import config
-from agent.clock import SystemClock, leap_table
 from evidence.config import ConfigError
 from provisioning import live
 from provisioning.snapshot import Snapshot
@@ -98,7 +97,7 @@ class Watch:
         loop = asyncio.get_running_loop()
         try:
             sketch = await asyncio.to_thread(config.sketch, self._path)
-            clock = SystemClock(leap_table(None))
+            clock = await asyncio.to_thread(live.clock_of, sketch)
             async with contextlib.aclosing(live.watch(sketch, clock)) as looks:
                 async for self._latest in looks:
                     self._note(loop.time())

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import config as agent_config
-from agent.clock import SystemClock, leap_table
 from evidence import config, consistency, siteplan
 from evidence.config import ConfigError
 from evidence.siteplan import SitePlan
@@ -167,9 +166,7 @@ def _known(folder: Path, listen_s: int) -> tuple[str, SitePlan | None, list[Hear
     names = [section.name for section in sketch.file.source]
     told: list[Snapshot] = []
     if listen_s and names:
-        leaps = sketch.file.clock.leap_seconds
-        clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
-        told = asyncio.run(live.moment(sketch, clock, listen_s))
+        told = asyncio.run(live.moment(sketch, live.clock_of(sketch), listen_s))
     return sketch.file.gateway.plan, sketch.plan, ask.heard(names, told)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import config as agent_config
-from agent.clock import SystemClock, leap_table
 from evidence import config
+from provisioning import live
 from provisioning.argument import Now, Parser, UsageError, content, only
 from provisioning.preflight import waiver
 from provisioning.preflight.examination import CHECKS, Asked, Findings, examine
@@ -57,8 +57,7 @@ def run(argv: Sequence[str], now: Now) -> int:
         waiver.waivers(typed.waive, list(CHECKS)),
         waiver.readings([*typed.reading, *_in_file(typed.readings)], sources),
     )
-    leaps = sketch.file.clock.leap_seconds
-    clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
+    clock = live.clock_of(sketch)
     terminal = Terminal(typed.json)
     terminal.say(f"Pre-flight of {sketch.file.gateway.name}: {typed.seconds:g} s of listening ...")
     found = asyncio.run(examine(path, asked, clock, now, os.urandom))

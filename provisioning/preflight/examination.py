@@ -18,8 +18,8 @@ from agent.clock import SystemClock
 from agent.config import Gateway, Sketch
 from evidence import config, instant
 from evidence.config import ConfigError
-from evidence.leap import BUILT_IN, NS
-from provisioning.argument import Now, UsageError
+from evidence.leap import NS
+from provisioning.argument import Now, UsageError, tai
 from provisioning.preflight import (
     attempt,
     bus,
@@ -138,7 +138,7 @@ class Findings:
         return {
             "gateway": self.gateway,
             "plan_sha256": self.plan_sha256,
-            "made": instant.words(BUILT_IN.tai_ns(*divmod(self.utc_ns, NS))),
+            "made": instant.words(tai(self.utc_ns)),
             "word": str(self.word()),
             "outcomes": [one.told() for one in self.outcomes],
             "left_out": self.left_out,

@@ -19,7 +19,7 @@ from agent.config import Sketch
 from evidence import config, instant
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
-from provisioning.argument import UsageError
+from provisioning.argument import UsageError, tai
 from provisioning.preflight import waiver
 from provisioning.preflight.examination import CHECKS, HEARD, plan_sha256
 from provisioning.preflight.outcome import Outcome, Word, cannot_tell
@@ -62,7 +62,7 @@ def of_file(data: bytes, file: str, sketch: Sketch, now: int) -> list[Outcome]:
         text = f"is of another {sketch.file.gateway.plan} than the one that is there; make it again"
         raise ConfigError(file, "plan_sha256", text)
     try:
-        age_ns = BUILT_IN.tai_ns(*divmod(now, NS)) - instant.read(found.made, BUILT_IN)
+        age_ns = tai(now) - instant.read(found.made, BUILT_IN)
     except ValueError as fault:
         raise ConfigError(file, "made", str(fault)) from fault
     if not -AHEAD_NS_MAX <= age_ns <= AGE_NS_MAX:

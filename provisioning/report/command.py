@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.clock import SystemClock, leap_table
 from drivers.keystore import uri
 from evidence.config import CONFIG_BYTES_MAX, ConfigError
 from evidence.key import PublicKey
@@ -97,8 +96,7 @@ class _Look:
         ConfigError.
         """
         sketch = self.stands.sketch
-        leaps = sketch.file.clock.leap_seconds
-        clock = SystemClock(leap_table(sketch.path(leaps) if leaps else None))
+        clock = live.clock_of(sketch)
         if self.outcomes is not None:
             return self.outcomes, await live.moment(sketch, clock, self.seconds)
         asked = Asked((), self.offline, self.writes, self.seconds, (), self.readings)

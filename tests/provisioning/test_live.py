@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from agent import config
-from agent.clock import SystemClock
+from agent.clock import SystemClock, leap_table
 from drivers.line import Frame, Instant
 from evidence.code import Kind
+from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from hil.child import Child
 from hil.devices.pmu import PHASORS_10, Plant, Pmu, Profile
@@ -173,3 +174,17 @@ def test_a_device_whose_clock_stands_still_has_the_rate_of_its_arrivals():
         heard = Instant(NOW_S * NS + at * NS // 30, None)
         ear.take(Frame("7", Kind.C37118, b"", NOW_S * NS, None, 0, 0, heard))
     assert ear.rate() == pytest.approx(30, rel=0.01)
+
+
+def test_the_clock_goes_by_the_gateways_list_of_leap_seconds(tmp_path):
+    folder = tmp_path / "site"
+    initialise(InitRequest(folder), NOW_S, os.urandom)
+    path, listed = folder / GATEWAY, folder / "leap-seconds.list"
+    path.write_text(
+        path.read_text().replace("[clock]\n", f'[clock]\nleap_seconds = "{listed.name}"\n')
+    )
+    with pytest.raises(ConfigError, match=listed.name):
+        live.clock_of(config.sketch(path))
+    vectors = Path(__file__).parents[1] / "vectors" / "evidence"
+    listed.write_bytes((vectors / listed.name).read_bytes())
+    assert live.clock_of(config.sketch(path)).table == leap_table(listed)
