@@ -38,6 +38,8 @@ class Typ(IntEnum):
     ANSWER = 65312
     BOOK = 65313
     REPORT = 65314
+    RECORD = 65315
+    COUNTERSIGNATURE = 65316
 
 
 class Act(IntEnum):
@@ -55,6 +57,104 @@ class Revocation(IntEnum):
     STOLEN = 1  # somebody else has it, or may have it
     LOST = 2  # nobody has it any more
     RETIRED = 3  # its device does another's work, or none
+
+
+class Matter(IntEnum):
+    """What a record is about; its class, as a policy names it in lower case."""
+
+    POLICY = 1  # whose signatures each matter takes, from here on
+    REGISTRY = 2  # an authority: roles, footprints, keys, successor
+    SEAM = 3  # a bus, line or tie that two authorities share: its sides, its parameters
+    SETTLEMENT = 4  # what two sides of a seam come to
+    INTERCHANGE = 5  # the energy of an interval over a tie
+    DC_TIE_EMERGENCY = 6
+    DER_AGGREGATION = 7
+    RELAY_OPERATION = 8
+    DISPATCH = 9
+    CURTAILMENT = 10
+    LOAD_SHED = 11
+    HANDOFF = 12  # one step of it: see Step
+    EVALUATION = 13  # what a predicate comes to over stated leaves
+    CLAIM = 14  # what somebody says of an event: kept beside what others say
+    STANDING_RESIDUAL = 15  # what a pair was learned to differ by
+
+
+class Role(IntEnum):
+    """What an authority is, as the NERC Glossary and market rules name it."""
+
+    BA = 1  # Balancing Authority
+    RC = 2  # Reliability Coordinator
+    TOP = 3  # Transmission Operator
+    TO = 4  # Transmission Owner
+    TSP = 5  # Transmission Service Provider
+    GO = 6  # Generator Owner
+    GOP = 7  # Generator Operator
+    QSE = 8  # Qualified Scheduling Entity
+    SC = 9  # Scheduling Coordinator
+    DP = 10  # Distribution Provider
+    DER_AGGREGATOR = 11
+    COMMISSION = 12
+
+
+class Part(IntEnum):
+    """What an authority is in one record."""
+
+    OWNER = 1
+    RELEASING = 2
+    ACCEPTING = 3
+    RTO = 4
+    HOST = 5
+    AGGREGATOR = 6
+    NOTIFIED = 7
+
+
+class Word(IntEnum):
+    """What a countersignature says of a record."""
+
+    ASSENT = 1
+    DISSENT = 2
+
+
+class Step(IntEnum):
+    """Where a handoff of authority stands."""
+
+    REQUESTED = 1
+    ACCEPTED = 2
+    REFUSED = 3
+    ACTIVE = 4
+    RETURNED = 5
+    EXPIRED = 6
+    REVOKED = 7
+
+
+class Truth(IntEnum):
+    """What a predicate comes to (Kleene's strong logic)."""
+
+    FALSE = 0
+    TRUE = 1
+    UNDETERMINED = 2
+
+
+class Agreement(IntEnum):
+    """What two sides of a seam come to."""
+
+    AGREED = 1
+    AGREED_WITH_RESIDUAL = 2
+    DISPUTED = 3
+    NOT_COMPARABLE = 4
+
+
+class Disagreement(IntEnum):
+    """What a disagreement looks like."""
+
+    NOT_SEPARABLE = 0
+    TIME_SHIFT = 1
+    RATIO = 2
+    POLARITY = 3
+    PHASE_SWAP = 4
+    SCALING = 5
+    MISSING_DATA = 6
+    WRONG_TOPOLOGY = 7
 
 
 class Kind(IntEnum):
@@ -279,3 +379,21 @@ class Reason(IntEnum):
     BOOK_FORKED = 109  # another entry has this number
     OTHER_REQUEST = 110  # an answer to another request than one's own
     CLOCK_UNSET = 111  # an instant of before this software was written
+    # The shared record
+    KEY_EXPIRED = 120  # of an authority, by the registry
+    KEY_REVOKED = 121
+    ROLE = 122  # no role of this authority may author that
+    FOOTPRINT = 123  # of another authority
+    PARTY = 124  # not one that the record has, or without the role that it takes
+    COUNTERSIGNED = 125  # its author says so already; a word is never taken back by its bytes
+    FORK = 126  # two trees of one size, or one that does not continue the other
+    TRUNCATED = 127  # a tree smaller than one that was signed
+    BACK_DATED = 128  # logged later than its claimed instant allows
+    WITNESS = 129  # not signed by the witnesses that the policy asks for
+    PREDICATE = 130  # not of the language, or beyond its bounds
+    STEP = 131  # a handoff does not go from there to here
+    PARENT = 132  # named, and not here
+    BUNDLE = 133  # a file that is missing, added, or another than the manifest says
+    SEAM_UNKNOWN = 134
+    OTHER_SIDE = 135  # a side's claim by a gateway of the other's
+    AGGREGATED_TWICE = 136  # the same asset and service in two aggregations
