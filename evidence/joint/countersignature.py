@@ -1,5 +1,5 @@
-"""What an authority says of another's record: typ COUNTERSIGNATURE, signed by a key that the registry
-names for it.
+"""What an authority says of another's record: typ COUNTERSIGNATURE, signed by a key that the
+registry names for it.
 
     countersignature = [version, record, author, word, text]
 

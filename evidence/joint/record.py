@@ -6,10 +6,11 @@ its author.
     parent = name of a statement / [batch id, place of the observation in its batch]
     body = bstr .cbor: an array of the matter's own
 
-1. `author`, `footprint`, `element` and the names of parts are names of the registry; the last three
-   are sorted and unique. What a record touches is what it says and what its elements touch.
-2. From `from` to before `to`, ns TAI: what the record is about, as its author claims it. When it was
-   said is the log's to tell.
+1. `author`, `footprint`, `element` and the names of parts are names of the registry; footprints,
+   elements and parts are sorted, each once. What a record touches is what it says and what its
+   elements touch.
+2. From `from` to before `to`, ns TAI: what the record is about, as its author claims it. When it
+   was said is the log's to tell.
 3. A parent is named by its hash, so that nothing can be among its own ancestors.
 4. A record never changes. What others say of it is a countersignature; what it is worth then is
    evidence.joint.state's.
@@ -93,9 +94,15 @@ def read(payload: bytes) -> Record:
     body = shape.blob(value[9], "body")
     shape.array(cbor.decode(body), "body")
     return Record(
-        *(Matter(value[1]), read_name(value[2], "author")),
-        *(_names(value[3], "footprints"), _names(value[4], "elements"), parts),
-        *(begins, ends, parents, body),
+        Matter(value[1]),
+        read_name(value[2], "author"),
+        _names(value[3], "footprints"),
+        _names(value[4], "elements"),
+        parts,
+        begins,
+        ends,
+        parents,
+        body,
     )
 
 
