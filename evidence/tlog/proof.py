@@ -8,8 +8,8 @@ leads to. C2SP tlog-proof.
 
     (the checkpoint: a signed note, as it stands)
 
-1. One spelling: base64 in its canonical form, decimals without leading zeroes, lines ended by U+000A
-   alone, the checkpoint byte for byte as its log and its witnesses signed it.
+1. One spelling: base64 in its canonical form, decimals without leading zeroes, lines ended by
+   U+000A alone, the checkpoint byte for byte as its log and its witnesses signed it.
 2. `extra` is nobody's word: no signature reaches it. Whoever puts something there gives it a check
    of its own (record/proof.py).
 3. Whom to believe comes from outside: a policy and the keys of logs, never the proof.
@@ -17,6 +17,7 @@ leads to. C2SP tlog-proof.
 It knows no entry: whoever checks brings the leaf's hash.
 """
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -49,8 +50,8 @@ class Proof:
         """The text. Raises EvidenceError for what could not be read back."""
         lines = [FORM]
         if self.extra is not None:
-            lines.append(_EXTRA + note.to_base64(self.extra))
-        lines += [f"{_INDEX}{self.index}", *map(note.to_base64, self.hashes), "", ""]
+            lines.append(_EXTRA + _base64(self.extra))
+        lines += [f"{_INDEX}{self.index}", *map(_base64, self.hashes), "", ""]
         data = "\n".join(lines).encode() + self.signed
         if read(data) != self:
             raise EvidenceError(Reason.SHAPE, f"no proof of entry {self.index}")
@@ -99,3 +100,7 @@ def read(data: bytes) -> Proof:
 def is_proof(data: bytes) -> bool:
     """By how it begins."""
     return data.startswith(FORM.encode() + b"\n")
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
