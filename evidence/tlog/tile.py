@@ -196,6 +196,14 @@ def read_entries(tile: Tile, data: bytes) -> list[bytes]:
     return found
 
 
+def narrowed(asked: Tile, full: bytes) -> bytes:
+    """A partial tile, or bundle, from the full one that took its place. Raises
+    EvidenceError(SHAPE)."""
+    if asked.level == ENTRIES:
+        return write_entries(read_entries(asked.full, full)[: asked.width])
+    return b"".join(read_hashes(asked.full, full)[: asked.width])
+
+
 def leaves(entries: Iterable[bytes]) -> bytes:
     """The tile of level 0 beside a bundle."""
     return b"".join(map(merkle.leaf_hash, entries))

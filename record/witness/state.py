@@ -44,7 +44,8 @@ CREATE TABLE seen (
 CREATE TABLE exhibit (
     origin TEXT NOT NULL, reason INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
     note BLOB NOT NULL, held_size INTEGER NOT NULL, held_root BLOB NOT NULL, held BLOB NOT NULL,
-    tai INTEGER NOT NULL, words TEXT NOT NULL, PRIMARY KEY (origin, reason, size, root)
+    tai INTEGER NOT NULL, words TEXT NOT NULL, proof BLOB NOT NULL,
+    PRIMARY KEY (origin, reason, size, root, words)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -61,8 +62,8 @@ class Held(NamedTuple):
 
 
 class Exhibit(NamedTuple):
-    """What a log signed, and what it contradicts. `held`: the other note, empty where it is none
-    that the log signed."""
+    """What a log signed, and what it contradicts, both notes as it signed them. `proof`: what else
+    shows it: the proof that came with it, or the log's own checkpoint with its time."""
 
     origin: str
     reason: Reason
@@ -74,6 +75,7 @@ class Exhibit(NamedTuple):
     held: bytes
     tai: int
     words: str
+    proof: bytes = b""
 
 
 class State:
