@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("record.command.serve", "take batches and statements, give receipts"),
     "show": ("record.command.show", "what a record holds"),
     "verify": ("record.command.verify", "check all of a record, or an export, offline"),
+    "prove": ("record.command.prove", "one sample with all that it takes to believe it"),
+    "cose": ("record.command.cose", "an entry with a COSE Receipt (RFC 9942)"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }
