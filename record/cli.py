@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "countersign": ("record.command.countersign", "assent to another's record, or dissent"),
     "records": ("record.command.records", "what authorities said, who signed it, who did not"),
     "verify": ("record.command.verify", "check all of a record, or an export, offline"),
+    "prove": ("record.command.prove", "one sample with all that it takes to believe it"),
+    "cose": ("record.command.cose", "an entry with a COSE Receipt (RFC 9942)"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }
