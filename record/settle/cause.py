@@ -84,14 +84,15 @@ class Case(NamedTuple):
         )
 
     def _agrees(self, state: State, one: Judged) -> bool:
-        for reading in residuals(self.law, self.sides, state, None, None):
-            new = None
-            if self.known is not None:
-                new = standing.change(self.known, self.law, self.sides, one, reading)
-            left, allowed = reading.residual, summed(reading.allowed.terms)
-            if new is not None:
-                left, allowed = new.residual, new.tolerance
-            if not abs(left) <= allowed:
+        readings = tuple(residuals(self.law, self.sides, state, None, None))
+        if self.known is None:
+            return all(abs(one.residual) <= summed(one.allowed.terms) for one in readings)
+        undone = one._replace(readings=readings)
+        for reading, new in zip(
+            readings, standing.changes(self.known, self.law, self.sides, undone), strict=True
+        ):
+            left = reading.residual if new is None else new.residual
+            if not abs(left) <= (summed(reading.allowed.terms) if new is None else new.tolerance):
                 return False
         return True
 
