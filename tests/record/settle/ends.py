@@ -34,14 +34,7 @@ def admittances(km: float, sections: int = 1) -> tuple[complex, complex]:
     for _ in range(sections - 1):
         # One more section at the far end: the node between carries no current of its own.
         node = own + series + shunt
-        own, far, mutual = (
-            own - mutual * mutual / node,
-            series + shunt - series * series / node,
-            mutual * series / node,
-        )
-        # Ends of a uniform line are alike; both are kept to see that.
-        if abs(own - far) > 1e-6 * abs(own) and False:
-            raise AssertionError
+        own, mutual = own - mutual * mutual / node, mutual * series / node
     return own, mutual
 
 
@@ -141,15 +134,13 @@ class Meter:
 
     def _amp(self, phase: int, true: complex) -> complex:
         (of,) = instrument.classes(self.amps, "current")
-        # Its limit at the actual current, smoothly: a core does not jump at 20 %.
         load = max(abs(true) / RATED_A, of.points[0].at)
         point = next((one for one in reversed(of.points) if one.at <= load), of.points[0])
         a, b = self.unit[phase]
-        low = of.points[-1]
-        share = 0.5  # between the best and what this point allows
-        ratio = low.ratio + share * (point.ratio - low.ratio)
-        angle = low.phase_rad + share * (point.phase_rad - low.phase_rad)
-        return true * (1 + a * ratio) * cmath.exp(1j * b * angle) * self.pmu_amp[phase]
+        off = (1 + a * point.ratio) * cmath.exp(1j * b * point.phase_rad) - 1
+        # Where the error itself is limited, of whatever phase, the corners are cut off.
+        off *= min(1.0, point.share / max(abs(off), 1e-12))
+        return true * (1 + off) * self.pmu_amp[phase]
 
     def noisy(self, value: complex) -> complex:
         gauss = self.rng.gauss
@@ -172,11 +163,12 @@ def measured(
     begin_s: float = 0.0,
     classes: tuple[str, str] = ("0.5", "0.5"),
     shift_ns: int = 0,
-    **meter: float,
+    tve: float = 0.009,
+    hard: float = 1.0,
 ) -> Samples:
     """What both sides say; the second's clock ahead by `shift_ns`."""
     rng = random.Random(seed)
-    meters = [Meter(rng, *classes, **meter) for _ in (0, 1)]
+    meters = [Meter(rng, *classes, tve=tve, hard=hard) for _ in (0, 1)]
     found: Samples = ([], [])
     first = round(begin_s * rate)
     for number in range(first, first + round(seconds * rate)):
