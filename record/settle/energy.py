@@ -33,6 +33,7 @@ from record.settle.interval import Stretch
 from record.settle.register import UNITS, Register, Trouble
 
 INTO, OUT = 1, -1  # evidence.credential.DIRECTIONS
+TRANSFORMER = "transformer"  # in the source of a term
 _WORDS = {INTO: "into", OUT: "out of"}
 TENS = range(10, -11, -1)  # powers of ten that a step may be: SunSpec's scale factors
 
