@@ -10,9 +10,9 @@
 It knows no seam.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from drivers.values import Value
 from record.series import Origin
@@ -30,12 +30,12 @@ class Pmu(NamedTuple):
 
 
 class Instant(NamedTuple):
-    """What is known of one, from whichever gateway: values by channel."""
+    """What is known of one, from whichever gateway: values by `Heard.places`; None where there is
+    none."""
 
     tai: int
     bound: int | None
-    values: Mapping[Hashable, Told]
-    gateways: tuple[str, ...]
+    values: Sequence[Told]
 
 
 @dataclass(slots=True)
@@ -55,38 +55,36 @@ class Disputed:
 
 @dataclass(slots=True)
 class Heard:
-    """One PMU, as gateways heard it. `add` in order of time."""
+    """One PMU, as gateways heard it, by the places that its values have for whoever asks."""
 
     pmu: Pmu
+    places: dict[Hashable, int] = field(default_factory=dict)
     disputed: dict[tuple[str, ...], Disputed] = field(default_factory=dict)
-    _by_tai: dict[int, dict[str, tuple[int | None, dict[Hashable, Told]]]] = field(
-        default_factory=dict
-    )
+    _rows: dict[str, dict[int, list[Any]]] = field(default_factory=dict)  # bound, then values
 
-    def add(
-        self, tai: int, bound: int | None, gateway: str, channel: Hashable, value: Told
-    ) -> None:
-        """A value that a gateway heard. None is none."""
-        of = self._by_tai.setdefault(tai, {}).setdefault(gateway, (bound, {}))
-        if value is not None:
-            of[1][channel] = value
+    def add(self, tai: int, bound: int | None, gateway: str, place: Hashable, value: Told) -> None:
+        """A value that a gateway heard. None is none; of two of one place the first is taken."""
+        at = self.places.setdefault(place, len(self.places)) + 1
+        rows = self._rows.setdefault(gateway, {})
+        row = rows.get(tai)
+        if row is None:
+            row = rows[tai] = [bound]
+        if len(row) <= at:
+            row += [None] * (at + 1 - len(row))
+        if row[at] is None:
+            row[at] = value
 
     def instants(self) -> Iterator[Instant]:
         """In order of time, each once."""
-        for tai in sorted(self._by_tai):
-            told = sorted(self._by_tai[tai].items())
-            names = tuple(name for name, _ in told)
-            if len(told) == 1:
-                (bound, values), *_ = (of for _, of in told)
-                yield Instant(tai, bound, values, names)
-                continue
-            values, alike = _joined(of for _, (_, of) in told)
-            if not alike:
-                self._differ(names, tai)
-                continue
-            # The clock is the PMU's, and so one bound: a gateway that read less of it says more.
-            bounds = [bound for _, (bound, _) in told if bound is not None]
-            yield Instant(tai, min(bounds, default=None), values, names)
+        self.disputed.clear()
+        names = sorted(self._rows)
+        for tai in sorted(set().union(*self._rows.values())):
+            told = [(name, row) for name in names if (row := self._rows[name].get(tai))]
+            one = _joined([row for _, row in told], len(self.places) + 1)
+            if one is None:
+                self._differ(tuple(name for name, _ in told), tai)
+            else:
+                yield Instant(tai, one[0], one[1:])
 
     def _differ(self, names: tuple[str, ...], tai: int) -> None:
         found = self.disputed.get(names)
@@ -103,13 +101,16 @@ def pmu_of(origin: Origin, node: bytes) -> Pmu:
     return Pmu(idcode, origin.known.configuration or b"", node, origin.block)
 
 
-def _joined(
-    several: Iterable[Mapping[Hashable, Told]],
-) -> tuple[dict[Hashable, Told], bool]:
-    """All values, and whether those of one channel are equal."""
-    found: dict[Hashable, Told] = {}
-    for values in several:
-        for channel, value in values.items():
-            if found.setdefault(channel, value) != value:
-                return found, False
-    return found, True
+def _joined(rows: Sequence[list[Any]], width: int) -> list[Any] | None:
+    """The bound and all values; None where two values of one place differ. The clock is the PMU's,
+    and so one bound: a gateway that read less of it says more."""
+    found = rows[0] + [None] * (width - len(rows[0]))
+    for row in rows[1:]:
+        bounds = [bound for bound in (found[0], row[0]) if bound is not None]
+        found[0] = min(bounds, default=None)
+        for at, value in enumerate(row[1:], 1):
+            if found[at] is None:
+                found[at] = value
+            elif value is not None and value != found[at]:
+                return None
+    return found

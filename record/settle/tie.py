@@ -16,7 +16,6 @@ It reads no record.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from evidence.code import Agreement, Disagreement
 from evidence.joint.measure import TERMS_MAX, Measure, Term, total
@@ -24,6 +23,7 @@ from evidence.joint.seam import Dc
 from evidence.joint.settlement import Counts
 from record.settle.energy import TRANSFORMER, Flow
 from record.settle.interval import Stretch, cut
+from record.settle.outcome import Outcome
 from record.settle.register import MINUTE_NS, Trouble
 
 NAME, UNIT = "energy", "MWh"
@@ -34,16 +34,6 @@ FACTORS = (10.0, 100.0, 1e3, 1e6, 3.0, 3.0**0.5)
 _LOSS = "tie: loss"
 _SIDES = ("first", "second")
 FlowOf = Callable[[Stretch], Flow | Trouble]
-
-
-class Outcome(NamedTuple):
-    """As evidence.joint.settlement has it."""
-
-    verdict: Agreement
-    disagreement: Disagreement | None
-    why: str
-    measures: tuple[Measure, ...]
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +84,13 @@ def _judged(dc: Dc, part: _Part) -> Outcome:
         disagreement, like = _disagreement(dc, part, measure.tolerance)
         told = f"{residual:+.3f} MWh, where {measure.tolerance:.3f} are explained"
         why = "; ".join((told, *([like] if like else []), *claims))
-        return Outcome(Agreement.DISPUTED, disagreement, why, (measure,), counts)
+        return Outcome(Agreement.DISPUTED, counts, (measure,), disagreement, why)
     meters = total([term for term in terms if not _is_beyond(term)])
     if abs(residual) <= meters:
-        return Outcome(Agreement.AGREED, None, "; ".join(claims), (measure,), counts)
+        return Outcome(Agreement.AGREED, counts, (measure,), why="; ".join(claims))
     told = f"{residual:+.3f} MWh, beyond the {meters:.3f} that the meters alone may be off"
     why = "; ".join((told, *claims))
-    return Outcome(Agreement.AGREED_WITH_RESIDUAL, None, why, (measure,), counts)
+    return Outcome(Agreement.AGREED_WITH_RESIDUAL, counts, (measure,), why=why)
 
 
 def _partial(
@@ -118,11 +108,11 @@ def _partial(
             alone[1] += isinstance(second, Flow)
     counts = Counts(len(parts), alone[0], alone[1], aside)
     if not parts:
-        return Outcome(Agreement.NOT_COMPARABLE, None, why, (), counts)
+        return Outcome(Agreement.NOT_COMPARABLE, counts, why=why)
     residuals = [part.residual(dc) for part in parts]
     measure = _measure(_terms(dc, parts), sum(residuals), max(map(abs, residuals)))
     told = f"partial: {len(parts)} of {len(stretches)} intervals could be compared; {why}"
-    return Outcome(Agreement.NOT_COMPARABLE, None, told, (measure,), counts)
+    return Outcome(Agreement.NOT_COMPARABLE, counts, (measure,), why=told)
 
 
 def _measure(terms: tuple[Term, ...], residual: float, largest: float) -> Measure:

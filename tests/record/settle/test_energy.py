@@ -18,8 +18,8 @@ from record.series import series
 from record.settle import tie
 from record.settle.energy import Metered, claimed, metered, wanted
 from record.settle.interval import Stretch
+from record.settle.outcome import Outcome
 from record.settle.register import Trouble
-from record.settle.tie import Outcome
 from tests.record.gateway import NANOSECONDS, START, Gateway, key
 from tests.record.meter import Meter
 from tests.record.upstream import BOTH, Upstream
@@ -290,7 +290,7 @@ def test_a_gateway_of_the_other_authority_does_not_count(seam: Seam):
     ("said", "verdict"),
     [
         (592.0, Agreement.AGREED),
-        (595.1, Agreement.AGREED_WITH_RESIDUAL),
+        (594.9, Agreement.AGREED_WITH_RESIDUAL),
         (640.0, Agreement.DISPUTED),
     ],
 )
