@@ -60,7 +60,8 @@ from evidence.joint.predicate import (
 )
 
 DEPTH_MAX = 16  # of brackets, "not" and signs within each other
-DIGITS_MAX = 32  # of a number: binary64 has 17
+DIGITS_MAX = 32  # characters of a number: binary64 has 17 digits
+NUMBER_MAX = 1e15  # no constant of a power system is greater, and each spelling stays short
 _NOWHERE = Place("", "")
 _TIMES = {
     "ns": 1,
@@ -241,7 +242,10 @@ class _Parser:
             unit = self._take().text if self._token.kind == "unit" else ""
             if self._token.kind == "word" and self._token.text not in KEYWORDS:
                 self._fault(f"{self._token.text!r} is no unit; there are: {', '.join(UNITS)}")
-            return self._new(Number(float(self._digits(token)), unit))
+            value = float(self._digits(token))
+            if value > NUMBER_MAX:
+                _fault(self._text, token.at, f"a number above {NUMBER_MAX:.0f}")
+            return self._new(Number(value, unit))
         if token.text == "-" or token.text == "(":
             return self._bracketed(token)
         if token.text == "sqrt":

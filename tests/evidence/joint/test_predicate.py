@@ -82,6 +82,7 @@ def test_a_predicate_has_one_spelling(text: str):
         ("while a < 1 at bus X", "line 1, column 7: 'a' is one thing too many"),
         ("", "line 1, column 1: 'the end' where a quantity"),
         (f"a < {'1' * 40} at bus X", "line 1, column 5: a number of more than 32 characters"),
+        (f"a < {'9' * 32} at bus X", "line 1, column 5: a number above 1000000000000000"),
         ("-" * 99 + "a < 1 at bus X", f"line 1, column 17: nested deeper than {DEPTH_MAX}"),
         ("not " * 99 + "a < 1 at bus X", f"line 1, column 65: nested deeper than {DEPTH_MAX}"),
         ("(" * 999, f"line 1, column 17: nested deeper than {DEPTH_MAX}"),
@@ -164,7 +165,8 @@ _names = st.builds(
 _times = st.integers(1, WINDOW_NS_MAX) | st.sampled_from([NS, 60 * NS, 1_000, 1_500_000])
 _numbers = st.builds(
     Number,
-    st.integers(0, 10**9).map(lambda n: n / 1000) | st.floats(0, 1e15).filter(lambda x: x > 1e-9),
+    st.integers(0, 10**9).map(lambda n: n / 1000)
+    | st.floats(0, grammar.NUMBER_MAX).filter(lambda x: x > 1e-9),
     st.sampled_from(["", *UNITS]),
 ).filter(lambda one: len(spelled(one).split()[0]) <= grammar.DIGITS_MAX)
 _terms = st.recursive(

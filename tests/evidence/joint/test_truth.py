@@ -129,7 +129,7 @@ def test_two_that_say_different_things_are_both_possible():
         "freq_hz / (freq_hz - freq_hz) < 1 at bus X",
         "1 / 0 < freq_hz at bus X",
         "sqrt(-freq_hz * freq_hz) < 1 at bus X",
-        f"freq_hz * {' * '.join(['9' * 32] * 10)} < 1 at bus X",
+        f"freq_hz * {' * '.join(['9' * 15] * 21)} < 1 at bus X",
         "0 * (1 / 0) < freq_hz at bus X",
         "(freq_hz / 0 < 1) for 2 s at bus X",
         "mean(freq_hz over 2 s) / 0 < 1 at bus X",
