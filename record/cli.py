@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("record.command.show", "what a record holds"),
     "verify": ("record.command.verify", "check all of a record, or an export, offline"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
+    "evaluate": ("record.command.evaluate", "what a condition comes to, or again what was said"),
+    "lineage": ("record.command.lineage", "what a decision rests on, down to observations"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }
 _CANNOT = (ConfigError, EvidenceError, KeyStoreError, NotFoundError, StoreError, OSError)
