@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from evidence.anchor import Anchors
-from record import bundle, config
+from record import config, exported
 from record.audit import Audit
 from record.command.show import STORE
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
-    if bundle.is_export(Path(asked.store)):
+    if exported.is_export(Path(asked.store)):
         return _verify_export(Path(asked.store), anchors, asked.every)
     audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
@@ -41,10 +41,10 @@ def run(asked: argparse.Namespace) -> int:
 
 def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
     if anchors is None:
-        for line in bundle.fingerprints(path):
+        for line in exported.fingerprints(path):
             print(line)
         return NO_ANCHORS
-    checked = bundle.check(path, anchors, every, print)
+    checked = exported.check(path, anchors, every, print)
     for line in checked.told:
         print(line)
     if checked.reasons:
