@@ -14,8 +14,8 @@ A CBOR sequence (RFC 8742) of byte strings, each the encoding of one item:
     passed  = [4, run: hash, first: uint, last: uint / null]
                                                   ; batches by number that are not in this file;
                                                   ; null: all that followed in the run
-    veiled  = [5, head: bstr, answer: bstr / null, [+ [kept: uint, withheld: uint]], bstr, body: bstr]
-                                                  ; one batch, redacted: so many observations are in
+    veiled  = [5, head: bstr, answer: bstr / null, [+ [kept: uint, withheld: uint]],
+               leaves: bstr, body: bstr]          ; one batch, redacted: so many observations are in
                                                   ; the body, so many stand as their leaf hashes
     closing = [0, items: uint, digest: hash]      ; SHA-256 over every byte before it
 

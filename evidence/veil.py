@@ -29,7 +29,7 @@ class Piece(NamedTuple):
     range: Range
     place: int
     first_seq: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple's own, which nobody misses here
     kept: bool
 
 
@@ -43,7 +43,9 @@ class Kept(NamedTuple):
 
 def pieces(ranges: Sequence[Range], turns: Turns) -> Iterator[Piece]:
     """The batch, piece by piece. Raises EvidenceError(COUNT) where the turns are not of it."""
-    lengths = [(count, kept) for turn in turns for count, kept in zip(turn, (True, False))]
+    lengths = [
+        (count, kept) for turn in turns for count, kept in zip(turn, (True, False), strict=True)
+    ]
     if sum(count for count, _ in lengths) != sum(part.count for part in ranges):
         raise EvidenceError(Reason.COUNT, "what is kept and withheld does not add up to the batch")
     place, left = 0, [length for length in lengths if length[0]]
@@ -91,7 +93,7 @@ def check(of: Head, turns: Turns, leaves: bytes, body: bytes, reader_of: ReaderO
 
 
 def check_each(found: Sequence[Kept], body: bytes, keys: Mapping[bytes, PublicKey]) -> None:
-    """Checks the own signature of every observation that is kept. Raises EvidenceError(SIGNATURE)."""
+    """Checks each kept observation's own signature. Raises EvidenceError(SIGNATURE)."""
     ranges = [
         kept.piece.range._replace(
             first_seq=kept.piece.first_seq, last_seq=kept.piece.first_seq + kept.piece.count - 1

@@ -3,8 +3,8 @@
 
     tree = [version, size, [* index], leaves: bstr, [* seen: size], nodes: bstr]
 
-1. `leaves` are the hashes at the indexes, which rise; `seen` the sizes, which rise, at which the log
-   signed a checkpoint that is in the bundle.
+1. `leaves` are the hashes at the indexes; `seen` the sizes at which the log signed a checkpoint
+   that is in the bundle; both rise.
 2. The tree is walked from its root, left before right. A subtree without one of the leaves, and
    that no seen size cuts, is taken from `nodes`; the others are opened. So which nodes there are
    follows from the numbers alone, there is one encoding, and none is told twice.
@@ -36,7 +36,11 @@ class Tree:
     __slots__ = ("_leaves", "_nodes", "root", "seen", "size")
 
     def __init__(
-        self, size: int, leaves: Mapping[int, bytes], seen: Sequence[int], give: Callable[..., bytes]
+        self,
+        size: int,
+        leaves: Mapping[int, bytes],
+        seen: Sequence[int],
+        give: Callable[..., bytes],
     ) -> None:
         self.size, self.seen = size, tuple(seen)
         self._leaves = {leaf: index for index, leaf in leaves.items()}
