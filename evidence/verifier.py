@@ -1,7 +1,7 @@
 """Checks an export by itself: from the trust anchors down to each observation, without the record.
 
-1. Statements are believed as evidence.trust has it; a head is signed by its run key, a receipt or a
-   refusal by the log's key. Nothing is believed before the signature over it held.
+1. Statements are believed as evidence.statement has it; a head is signed by its run key, a receipt
+   or a refusal by the log's key. Nothing is believed before the signature over it held.
 2. A batch's observations have the root, the links and the ends that its head signs. Each one's own
    signature is checked for `every`, where the head's key is not the one that sealed, and where no
    head covers it.
@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from evidence import batch, cose, export, gap, head, layout, observation, receipt, veil
-from evidence.anchor import Anchors
 from evidence.code import Kind, Reason, Typ
 from evidence.credential import Credential
 from evidence.edge import Edges, Say
@@ -30,8 +29,9 @@ from evidence.layout import Span
 from evidence.leap import BUILT_IN, NS
 from evidence.receipt import Receipt
 from evidence.refusal import EvidenceError
+from evidence.statement import READERS_MAX, Ruling, Run, Statements
 from evidence.tally import Tally
-from evidence.trust import READERS_MAX, Ruling, Run, Trust
+from evidence.trust import Anchors
 from evidence.veil import Kept, Piece
 
 TREES_MAX = 4096  # tree sizes of receipts, whose roots must agree
@@ -70,7 +70,7 @@ class Verifier:
         chosen = None if opening.streams is None else frozenset(opening.streams)
         self._edges = Edges(chosen, say)
         self.tally = Tally(opening)
-        self._trust = Trust(anchors, self._edges, self.tally)
+        self._statements = Statements(anchors, self._edges, self.tally)
 
     def take(self, item: export.Item | Damaged) -> None:
         """The next item."""
@@ -80,7 +80,7 @@ class Verifier:
             if isinstance(item, Damaged):
                 raise item.fault
             if isinstance(item, Stated):
-                message = self._trust.add(item)
+                message = self._statements.add(item)
                 if self._watch is not None:
                     self._watch.stated(message)
             elif isinstance(item, Sealed | Veiled):
@@ -104,7 +104,7 @@ class Verifier:
     def _seal(self, item: Sealed | Veiled) -> None:
         message = cose.read_statement(item.head, Typ.HEAD)
         of = head.read(message.payload)
-        by = self._trust.run(of.run)
+        by = self._statements.run(of.run)
         cose.check(message, by.public)
         name = head.batch_id(message.encoded)
         place = f"run {of.run.hex()[:16]} batch {of.number}"
@@ -151,7 +151,7 @@ class Verifier:
         return kept
 
     def _add_loose(self, item: Loose) -> None:
-        by = self._trust.ruling(item.ranges[0]).run
+        by = self._statements.ruling(item.ranges[0]).run
         rulings = self._rule(item.ranges, by)
         spans = batch.check_links(item.body, item.ranges, self._reader)
         batch.check_signatures(item.body, item.ranges, _keys(rulings))
@@ -159,12 +159,12 @@ class Verifier:
         self.tally.loose += self._count(list(_whole(item.ranges, spans)), item.body)
 
     def _pass_over(self, item: Passed) -> None:
-        self._trust.run(item.run)
+        self._statements.run(item.run)
         self._edges.passed_over(item)
 
     def _rule(self, ranges: Sequence[Range], by: Run) -> list[Ruling]:
         """What rules each range of this run's; each takes its place in its chain."""
-        rulings = [self._trust.ruling(part) for part in ranges]
+        rulings = [self._statements.ruling(part) for part in ranges]
         for part, ruling in zip(ranges, rulings, strict=True):
             if ruling.stream != part.stream:
                 text = f"stream {part.stream} under a descriptor of stream {ruling.stream}"
@@ -179,7 +179,7 @@ class Verifier:
     def _reader(self, part: Range) -> layout.Reader:
         reader = self._readers.get(part.descriptor)
         if reader is None:
-            kid = self._trust.ruling(part).run.public.kid
+            kid = self._statements.ruling(part).run.public.kid
             reader = layout.Reader(observation.Binding(kid, part.descriptor), ())
             if len(self._readers) >= READERS_MAX:
                 del self._readers[next(iter(self._readers))]

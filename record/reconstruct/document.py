@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evidence.anchor import Anchors
 from evidence.bundle.scope import Scope
+from evidence.trust import Anchors
 from record.store import Store
 
 FOLDER = "documents"
