@@ -82,8 +82,9 @@ def check(policy: Policy, data: bytes, logs: Iterable[Verifier] = ()) -> Seen:
 
     Raises EvidenceError(WITNESS) for a quorum that is not there, SIGNATURE and what else is wrong.
     """
-    known = [holder.key for holder in policy.logs]
-    signed, says = checkpoint.check(data, dict.fromkeys([*known, *logs]))
+    believed = dict.fromkeys([*(holder.key for holder in policy.logs), *logs])
+    _check_distinct(policy, believed)
+    signed, says = checkpoint.check(data, believed)
     witnessed = cosigners(policy, signed)
     if not policy.satisfied(witnessed):
         by = ", ".join(witnessed) or "nobody"
@@ -119,6 +120,14 @@ def read(data: bytes) -> Policy:
                 text = printable(f"line {number} of the policy: {fault.text}")
                 raise EvidenceError(fault.reason, text) from fault
     return reading.whole()
+
+
+def _check_distinct(policy: Policy, logs: Iterable[Verifier]) -> None:
+    cosigners = {holder.key.key.raw: name for name, holder in policy.witnesses.items()}
+    for log in logs:
+        if log.key.raw in cosigners:
+            text = f"{log.name} is {cosigners[log.key.raw]} too: one key of a log and a witness"
+            raise EvidenceError(Reason.WITNESS, printable(text))
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ Tiles come and go by argument; it fetches nothing and keeps nothing.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from evidence import merkle
 from evidence.code import Reason
@@ -39,7 +39,8 @@ _NAME = re.compile(
 )
 
 
-class Tile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tile:
     """Which tile. `level`: ENTRIES for a bundle of entries; `width`: hashes or entries in it."""
 
     level: int
@@ -49,7 +50,7 @@ class Tile(NamedTuple):
     @property
     def full(self) -> "Tile":
         """What takes its place once the tree has grown; a partial one may be gone then."""
-        return self._replace(width=WIDTH)
+        return replace(self, width=WIDTH)
 
     @property
     def start(self) -> int:
