@@ -173,5 +173,3 @@ class Checker:
             text = f"{device.tally.open} chains lead through runs that are not here"
             say(str(EvidenceError(Reason.LINK, text)))
         return device
-
-

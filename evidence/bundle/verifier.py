@@ -12,7 +12,7 @@ What a bundle does not show is said by whoever tells the result: evidence.bundle
 file and asks no clock; nothing in the bundle makes anybody believed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -109,9 +109,12 @@ class _Check:
     def say(self, reason: str) -> None:
         self._say(reason)
 
-    def _guarded(self, path: str, check: "object") -> None:
+    def _under(self, path: str) -> Say:
+        return lambda text: self.say(f"{path}: {text}")
+
+    def _guarded(self, path: str, check: Callable[[], None]) -> None:
         try:
-            check()  # type: ignore[operator]
+            check()
         except EvidenceError as fault:
             self.say(f"{path}: {fault}")
 
@@ -179,9 +182,7 @@ class _Check:
                 continue
             path = row.path
             try:
-                device = checker.check(
-                    path, self._files.chunks(path), lambda text, path=path: self.say(f"{path}: {text}")
-                )
+                device = checker.check(path, self._files.chunks(path), self._under(path))
                 found.devices.append(device)
             except EvidenceError as fault:
                 self.say(f"{path}: {fault}")
