@@ -38,7 +38,7 @@ from record.force import doubt_in_force
 from record.known import KnownRun, MissingError, known_run
 from record.log import Log
 from record.overlay import coarse, overlaid
-from record.schema import Entry, Exhibit, HeadRow
+from record.schema import Entry, Exhibit, HeadRow, NoteRow
 from record.store import Store, StoreError
 
 Sign = Callable[[Typ, bytes], bytes]
@@ -106,14 +106,14 @@ class Sequencer:
         self,
         items: Sequence[Item],
         tai: int,
-        exhibits: Sequence[Exhibit] = (),
+        kept: Sequence[Exhibit | NoteRow] = (),
         appraised: Appraised | None = None,
     ) -> list[Entry]:
         """The entry of each item, with its receipt, once all are durable. Raises StoreError; and of
         items that get no place the first one's EvidenceError or MissingError, once the others are.
         """
         entries: list[Entry] = []
-        placed = self.append(items, tai, exhibits, appraised)
+        placed = self.append(items, tai, kept, appraised)
         self.finish()
         for one in placed:
             if not isinstance(one, Entry):
@@ -125,7 +125,7 @@ class Sequencer:
         self,
         items: Sequence[Item],
         tai: int,
-        exhibits: Sequence[Exhibit] = (),
+        kept: Sequence[Exhibit | NoteRow] = (),
         appraised: Appraised | None = None,
     ) -> list[Placed]:
         """The entry of each item, as it will be, or why it gets none. Nothing counts before
@@ -137,8 +137,8 @@ class Sequencer:
         try:
             self._store.begin()
             entries = self._append_all(items, tai, appraised)
-            for exhibit in exhibits:
-                self._keep(exhibit)
+            for one in kept:
+                self._keep(one)
             done = True
         finally:
             if not done:
@@ -212,8 +212,12 @@ class Sequencer:
             return fault
         return None
 
-    def _keep(self, exhibit: Exhibit) -> None:
-        """Keeps what was refused; once a device has its share, the first ones stay."""
+    def _keep(self, exhibit: Exhibit | NoteRow) -> None:
+        """Keeps what was published, or refused; once a device has its share of that, the first ones
+        stay."""
+        if isinstance(exhibit, NoteRow):
+            self._store.add_note(exhibit)
+            return
         count, size = self._store.exhibit_size(exhibit.device)
         if count < EXHIBITS_MAX and size + len(exhibit.content) <= EXHIBIT_BYTES_MAX:
             self._store.add_exhibit(exhibit)

@@ -1,21 +1,17 @@
 """The record's database as the rest of the record sees it: rows, and nothing of SQL.
 
-1. What is in `entry`, `body`, `disclosure`, `checkpoint` and `exhibit` is evidence; what is in
-   every other table follows from it, and is found again by running the record once more over the
-   evidence (record.audit). So no byte of any table can change unseen.
+1. What is in `entry`, `body`, `disclosure`, `checkpoint`, `note` and `exhibit` is evidence; what is
+   in every other table follows from it, and is found again by running the record once more over
+   the evidence (record.audit). So no byte of any table can change unseen.
 2. The same code over an SQLite file and a PostgreSQL database: both take the same statements
    (record.query), each in its words, and differ in what record.database names.
-3. What is read back has the type that was written, or it is a StoreError: damage gives no odd
-   values.
 
 It checks no signature, and decides nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
-
-from sqlalchemy.sql.elements import ClauseElement
+from typing import Any
 
 from record import query, sqlite
 from record.database import Database, Place
@@ -23,33 +19,24 @@ from record.database import NotARecordError as NotARecordError
 from record.database import StoreError as StoreError
 from record.schema import (
     INT_MAX,
-    KINDS,
     BookRow,
     DeviceRow,
     Entry,
     Exhibit,
     FrontRow,
     HeadRow,
-    Kinds,
+    NoteRow,
     ReachedRow,
     RunRow,
     SpanRow,
 )
+from record.session import Session, checked
 
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
-R = TypeVar("R", BookRow, Entry, Exhibit, FrontRow, HeadRow, ReachedRow, RunRow, SpanRow)
 
 
-class Store:
+class Store(Session):
     """One connection. Give each thread its own."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._dialect, self._errors = db.dialect, db.errors
-
-    def close(self) -> None:
-        """Idempotent."""
-        self._db.close()
 
     # --- transactions -------------------------------------------------------------------------
 
@@ -98,6 +85,23 @@ class Store:
 
     def node(self, level: int, position: int) -> bytes | None:
         return self._blob(query.NODE_AT, level, position)
+
+    def nodes(self, level: int, first: int, last: int) -> list[bytes]:
+        return [row[0] for row in self._typed((bytes,), query.NODES, level, first, last)]
+
+    def bundle(self, first: int, last: int) -> list[bytes]:
+        """The entries from one index to another, as encoded."""
+        return [row[0] for row in self._typed((bytes,), query.BUNDLE, first, last)]
+
+    def notes(self) -> Iterator[NoteRow]:
+        return self._each(NoteRow, query.NOTES)
+
+    def last_note(self) -> NoteRow | None:
+        return self._one(NoteRow, query.LAST_NOTE)
+
+    def note_over(self, size: int) -> NoteRow | None:
+        """The first that was published of at least this size."""
+        return self._one(NoteRow, query.NOTE_OVER, size)
 
     def checkpoint(self, size: int) -> bytes | None:
         return self._blob(query.CHECKPOINT_AT, size)
@@ -193,7 +197,7 @@ class Store:
 
     def heads_down(self, run: int, number: int) -> Iterator[tuple[Any, ...]]:
         """Number, log index, previous and subject of a run's heads, from this number down."""
-        return _checked((int, int, bytes, bytes), self._walk(query.HEADS_DOWN, run, number))
+        return checked((int, int, bytes, bytes), self._walk(query.HEADS_DOWN, run, number))
 
     def device(self, key: bytes, issuer: bytes) -> bytes | None:
         """The device that has this key; None: it has no credential of this issuer here."""
@@ -296,81 +300,12 @@ class Store:
         rows = [(klass, reason, count) for (klass, reason), count in counts.items()]
         self._many(query.ADD_TALLY, rows)
 
+    def add_note(self, row: NoteRow) -> None:
+        """In place of an earlier one of this size."""
+        self._run(query.ADD_NOTE, *row)
+
     def add_exhibit(self, row: Exhibit) -> None:
         self._run(query.ADD_EXHIBIT, *row)
-
-    # --- beneath ------------------------------------------------------------------------------
-
-    def _do(self, what: Callable[[], object]) -> None:
-        try:
-            what()
-        except self._errors as fault:
-            raise _fault("writing", fault) from fault
-
-    def _run(self, statement: ClauseElement, *values: Any) -> None:
-        try:
-            self._db.execute(query.text(statement, self._dialect), values)
-        except self._errors as fault:
-            raise _fault("writing", fault) from fault
-
-    def _many(self, statement: ClauseElement, rows: Iterable[tuple[Any, ...]]) -> None:
-        try:
-            self._db.executemany(query.text(statement, self._dialect), rows)
-        except self._errors as fault:
-            raise _fault("writing", fault) from fault
-
-    def _rows(self, statement: ClauseElement, *values: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._db.execute(query.text(statement, self._dialect), values)
-        except self._errors as fault:
-            raise _fault("reading", fault) from fault
-
-    def _walk(self, statement: ClauseElement, *values: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._db.walk(query.text(statement, self._dialect), values)
-        except self._errors as fault:
-            raise _fault("reading", fault) from fault
-
-    def _all(self, kind: type[R], statement: ClauseElement, *values: Any) -> Iterator[R]:
-        for row in _checked(KINDS[kind], self._rows(statement, *values)):
-            yield kind(*row)
-
-    def _each(self, kind: type[R], statement: ClauseElement, *values: Any) -> Iterator[R]:
-        """As `_all`, of a whole table."""
-        for row in _checked(KINDS[kind], self._walk(statement, *values)):
-            yield kind(*row)
-
-    def _typed(
-        self, kinds: Kinds, statement: ClauseElement, *values: Any
-    ) -> Iterator[tuple[Any, ...]]:
-        return _checked(kinds, self._rows(statement, *values))
-
-    def _most(self, statement: ClauseElement, *values: Any) -> int | None:
-        """The number that a query for the least or the greatest gives; None where there is none."""
-        value = next(self._typed(((int, type(None)),), statement, *values))[0]
-        return None if value is None else int(value)
-
-    def _one(self, kind: type[R], statement: ClauseElement, *values: Any) -> R | None:
-        return next(self._all(kind, statement, *values), None)
-
-    def _blob(self, statement: ClauseElement, *values: Any) -> bytes | None:
-        row = next(self._typed((bytes,), statement, *values), None)
-        return None if row is None else bytes(row[0])
-
-    def _int(self, statement: ClauseElement) -> int:
-        return int(next(self._typed((int,), statement))[0])
-
-
-def _fault(doing: str, fault: Exception) -> StoreError:
-    """On one line: a server may say more than one."""
-    return StoreError(f"{doing}: {' '.join(str(fault).split())}")
-
-
-def _checked(kinds: Kinds, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    for row in rows:
-        if not all(map(isinstance, row, kinds)):
-            raise StoreError("reading: values of other types than were written")
-        yield row
 
 
 def open_writer(place: Place) -> Store:
