@@ -406,3 +406,5 @@ class Reason(IntEnum):
     SEAM_UNKNOWN = 134
     OTHER_SIDE = 135  # a side's claim by a gateway of the other's
     AGGREGATED_TWICE = 136  # the same asset and service in two aggregations
+    SUPERSEDED = 137  # what it was to replace was replaced before it was joint
+    BELOW_MINIMUM = 138  # less than the tariff asks for

@@ -61,10 +61,11 @@ class Table:
         return key in self._value
 
     def text(self, key: str) -> str:
-        return self._typed(key, str, "a text")
+        value: str = self._typed(key, str, "a text")
+        return value
 
     def whole(self, key: str, least: int, most: int) -> int:
-        value = self._typed(key, int, "an integer")
+        value: int = self._typed(key, int, "an integer")
         if not least <= value <= most:
             self.fail(key, value, f"an integer from {least} to {most}")
         return value

@@ -1,5 +1,5 @@
-"""Whom to believe, once it is read: the log's key, the authorities, the founders of what they share;
-and whether an authority signed a credential.
+"""Whom to believe, once it is read: the log's key, the authorities, and which of them found what
+they share; and whether an authority signed a credential.
 
 1. Trust anchors come from outside whatever is checked with them.
 2. An authority signs in its own name only, and may have several keys; a key is one authority's.
