@@ -132,7 +132,7 @@ def _check_distinct(policy: Policy, logs: Iterable[Verifier]) -> None:
 
 def printable(text: str) -> str:
     """Octets that are no UTF-8, escaped for people."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class _Reading:
