@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from evidence import book, classification, cbor, cose, shape
+from evidence import book, cbor, classification, cose, shape
 from evidence.bundle import scope as scopes
 from evidence.bundle import tree as trees
 from evidence.bundle.canonical import FILE_BYTES_MAX
@@ -26,8 +26,9 @@ from evidence.bundle.place import Places
 from evidence.bundle.scope import Scope
 from evidence.code import Reason, Typ
 from evidence.edge import Say
-from evidence.joint import countersignature, record
 from evidence.joint.record import ENTRY_BYTES_MAX
+from evidence.joint.shelf import Memory
+from evidence.joint.state import Docket, Standing
 from evidence.refusal import EvidenceError
 from evidence.sequence import Source
 from evidence.tlog import policy
@@ -58,6 +59,7 @@ class Found:
 
     name: str
     scope: Scope
+    docket: Docket
     said: list[Said] = field(default_factory=list)
     books: int = 0
     findings: int = 0
@@ -69,6 +71,14 @@ class Found:
     devices: list[Device] = field(default_factory=list)
     documents: int = 0
     reasons: int = 0
+
+    def standings(self) -> Iterator[tuple[Said, Standing]]:
+        """What each record is worth at the size of the bundle."""
+        for said in self.said:
+            if said.message.typ == Typ.RECORD:
+                found = self.docket.standing(said.message.name, self.scope.size, self.tai)
+                if found is not None and found.case.idx == said.idx:
+                    yield said, found
 
 
 class _Check:
@@ -82,7 +92,8 @@ class _Check:
         """Raises EvidenceError where there is nothing to go on from."""
         files = self._files
         scope = scopes.read(files.whole(scopes.PATH, FILE_BYTES_MAX))
-        found = Found(files.name, scope)
+        founders = [one for one in self._anchors.authorities.values() if one.roles]
+        found = Found(files.name, scope, Docket(founders, Memory()))
         tree = trees.read(files.whole(TREE, trees.TREE_BYTES_MAX))
         places = Places(tree, self._anchors.log_key)
         last = places.see(files.whole(CHECKPOINT, CHECKPOINT_BYTES_MAX))
@@ -168,12 +179,11 @@ class _Check:
             cose.check(stated, self._anchors.log_key)
             classification.read(stated.payload)
             found.findings += 1
-        elif message.typ == Typ.RECORD:
-            record.read(cose.stated(message, Typ.RECORD).payload)
+        elif message.typ in (Typ.RECORD, Typ.COUNTERSIGNATURE):
+            found.docket.enter(found.docket.judge(message, said.idx, said.tai), said.idx)
             found.said.append(said)
         else:
-            countersignature.read(cose.stated(message, Typ.COUNTERSIGNATURE).payload)
-            found.said.append(said)
+            raise EvidenceError(Reason.TYP, f"typ {message.typ} among records")
 
     def _devices(self, found: Found, places: Places, books: Books) -> None:
         checker = Checker(found.scope, self._anchors, places, books, self._every)

@@ -73,11 +73,14 @@ class Withholding:
         return tuple(pair for pair in pairs if disclosure.digest(*pair) not in hidden)
 
     def _hidden(self, value: object) -> Iterable[bytes | None]:
+        groups: dict[str, list[bytes | None]] = {}
         if isinstance(value, Credential):
             groups = {
                 NAMES: [row.names for row in value.named],
-                PLACES: [value.site, value.position, value.survey, value.antenna]
-                + [row.offset for row in value.named],
+                PLACES: [
+                    *(value.site, value.position, value.survey, value.antenna),
+                    *(row.offset for row in value.named),
+                ],
                 DISCLOSURES: list(value.digests),
             }
         elif isinstance(value, Descriptor):
@@ -90,8 +93,6 @@ class Withholding:
                 CONFIGURATIONS: [value.configuration],
                 DISCLOSURES: list(value.digests),
             }
-        else:
-            return ()
         return [digest for word in self._values for digest in groups.get(word, ())]
 
 
