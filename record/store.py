@@ -5,6 +5,8 @@
    the evidence (record.audit). So no byte of any table can change unseen.
 2. The same code over an SQLite file and a PostgreSQL database: both take the same statements
    (record.query), each in its words, and differ in what record.database names.
+3. What is read back has the type that was written, or it is a StoreError: damage gives no odd
+   values.
 
 It checks no signature, and decides nothing.
 """
@@ -17,6 +19,7 @@ from record import query, sqlite
 from record.database import Database, Place
 from record.database import NotARecordError as NotARecordError
 from record.database import StoreError as StoreError
+from record.rows import Rows, checked
 from record.schema import (
     INT_MAX,
     BookRow,
@@ -30,30 +33,12 @@ from record.schema import (
     RunRow,
     SpanRow,
 )
-from record.session import Session, checked
 
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
 
 
-class Store(Session):
+class Store(Rows):
     """One connection. Give each thread its own."""
-
-    # --- transactions -------------------------------------------------------------------------
-
-    def begin(self) -> None:
-        self._do(self._db.begin)
-
-    def snapshot(self) -> None:
-        """Begins to read one state, whatever is written meanwhile."""
-        self._do(self._db.snapshot)
-
-    def commit(self) -> None:
-        """Durable when it returns."""
-        self._do(self._db.commit)
-
-    def rollback(self) -> None:
-        """Ends a transaction that failed; none may be open."""
-        self._do(self._db.rollback)
 
     # --- reading ------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from evidence import merkle
 from evidence.code import Reason
+from evidence.cose import ENTRY_BYTES_MAX
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 
@@ -27,7 +28,6 @@ WIDTH = 1 << HEIGHT  # hashes of a full tile
 LEVEL_MAX = 63  # tlog-tiles; a tree of 2^63 leaves has none above 7
 ENTRIES = -1  # the level of a bundle of entries; beside level 0, in the same places
 SIZE_MAX = (1 << 63) - 1  # leaves: evidence.tlog.checkpoint
-ENTRY_BYTES_MAX = 0xFFFF  # the length before an entry has 16 bits
 BUNDLE_BYTES_MAX = WIDTH * (2 + ENTRY_BYTES_MAX)
 _ELEMENTS_MAX = 7  # of an index, three digits each; 2^63 has 19 digits
 

@@ -1,10 +1,10 @@
-"""One connection to a record's database: statements run, rows read back and checked.
+"""How rows come out of a record's database and go in: one statement each, typed on the way.
 
 1. What is read back has the type that was written, or it is a StoreError: damage gives no odd
    values.
-2. Every fault of the database is a StoreError, on one line.
+2. A fault of the database is a StoreError, on one line.
 
-What is asked, and of which tables, is record.store's.
+Which statements there are is record.query's; who asks them record.store's.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +19,8 @@ from record.schema import KINDS, Kinds
 R = TypeVar("R", bound=NamedTuple)
 
 
-class Session:
-    """One connection. Give each thread its own."""
+class Rows:
+    """One connection, and what is asked of it."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -29,6 +29,25 @@ class Session:
     def close(self) -> None:
         """Idempotent."""
         self._db.close()
+
+    # --- transactions -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._do(self._db.begin)
+
+    def snapshot(self) -> None:
+        """Begins to read one state, whatever is written meanwhile."""
+        self._do(self._db.snapshot)
+
+    def commit(self) -> None:
+        """Durable when it returns."""
+        self._do(self._db.commit)
+
+    def rollback(self) -> None:
+        """Ends a transaction that failed; none may be open."""
+        self._do(self._db.rollback)
+
+    # --- beneath ------------------------------------------------------------------------------
 
     def _do(self, what: Callable[[], object]) -> None:
         try:
