@@ -23,7 +23,7 @@ def lines(found: Found, every: bool) -> Iterator[str]:
     yield from _witnesses(found)
     own = "its own signature" if every else "head, chain and root (--every: its own signature)"
     batches = sum(device.tally.batches for device in found.devices if device.tally)
-    yield f"checked    {found.entries} entries in one tree; {batches} batches, observations by {own}"
+    yield f"checked    {found.entries} entries in one tree; {batches} batches by {own}"
     for device in found.devices:
         yield from _device(found, device)
     yield from _records(found)
@@ -95,7 +95,7 @@ def _records(found: Found) -> Iterator[str]:
 
 def _not_shown(found: Found) -> Iterator[str]:
     if found.whole:
-        yield f"whole      each entry of the log up to {found.scope.size} is in it: none is left out"
+        yield f"whole      each entry of the log up to {found.scope.size} is in it"
     else:
         left = found.scope.size - found.entries
         yield (

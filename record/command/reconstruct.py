@@ -15,7 +15,7 @@ from record import config
 from record.command.show import STORE
 from record.command.verify import NO_ANCHORS
 from record.lookup import NotFoundError
-from record.reconstruct import reconstruction
+from record.reconstruct import check, reconstruction
 from record.reconstruct.reconstruction import Asked
 from record.store import open_reader
 
@@ -43,7 +43,7 @@ def run(asked: argparse.Namespace) -> int:
         print("no trust anchors were given (--anchors FILE): seams and states are read by them")
         return NO_ANCHORS
     text = config.read_text(asked.anchors)
-    anchors = config.read_anchors(asked.anchors)
+    anchors = check.witnessed(config.read_anchors(asked.anchors), asked.anchors.parent)
     begins, ends = _instant(asked.begins, "--from"), _instant(asked.ends, "--to")
     if begins >= ends:
         raise ConfigError("reconstruct", "--to", "is not later than --from")

@@ -28,6 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
     if folder.is_bundle(Path(asked.store)):
+        if anchors is not None:
+            anchors = check.witnessed(anchors, asked.anchors.parent)
         return _verify_bundle(Path(asked.store), anchors, asked.every)
     if exported.is_export(Path(asked.store)):
         return _verify_export(Path(asked.store), anchors, asked.every)

@@ -4,6 +4,7 @@ It needs the standard library and evidence alone, for the lone verifier has it t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,15 @@ class Checked(NamedTuple):
     reasons: int
     told: tuple[str, ...]
     found: Found | None
+
+
+def witnessed(anchors: Anchors, beside: Path) -> Anchors:
+    """The anchors with the text of their witness policy, where they name its file: of one line, and
+    relative to their own folder. Raises OSError, UnicodeDecodeError."""
+    policy = anchors.witness_policy
+    if not policy or "\n" in policy:
+        return anchors
+    return replace(anchors, witness_policy=(beside / policy).read_text(encoding="utf-8"))
 
 
 def check(path: Path, anchors: Anchors, every: bool, say: Callable[[str], None]) -> Checked:

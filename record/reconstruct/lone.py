@@ -10,13 +10,11 @@ Exit 0: everything holds; 1: something does not; 2: cannot be done as asked; 3: 
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from evidence import trust
-from evidence.toml import TomlError
 from evidence.trust import Anchors
 from record.reconstruct import check
 from record.reconstruct.folder import is_bundle
@@ -65,13 +63,4 @@ def told(path: Path, anchors: Anchors, every: bool) -> int:
 
 def read_anchors(path: Path) -> Anchors:
     """The anchors in a file. Raises OSError, ValueError (TomlError, UnicodeDecodeError)."""
-    found = trust.read(path.read_text(encoding="utf-8"))
-    return found
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, as it is published."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-__all__ = ["TomlError", "fingerprint", "main"]
+    return check.witnessed(trust.read(path.read_text(encoding="utf-8")), path.parent)

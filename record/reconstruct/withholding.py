@@ -76,12 +76,12 @@ class Withholding:
         groups: dict[str, list[bytes | None]] = {}
         if isinstance(value, Credential):
             groups = {
-                NAMES: [row.names for row in value.named],
+                NAMES: [*(row.names for row in value.named)],
                 PLACES: [
                     *(value.site, value.position, value.survey, value.antenna),
                     *(row.offset for row in value.named),
                 ],
-                DISCLOSURES: list(value.digests),
+                DISCLOSURES: [*value.digests],
             }
         elif isinstance(value, Descriptor):
             groups = {
@@ -91,7 +91,7 @@ class Withholding:
                 + [row.position for row in value.blocks]
                 + [row.offset for row in value.channels],
                 CONFIGURATIONS: [value.configuration],
-                DISCLOSURES: list(value.digests),
+                DISCLOSURES: [*value.digests],
             }
         return [digest for word in self._values for digest in groups.get(word, ())]
 
