@@ -27,9 +27,12 @@ NAME = "gridseal-record"
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("record.command.serve", "take batches and statements, give receipts"),
     "show": ("record.command.show", "what a record holds"),
+    "say": ("record.command.say", "sign a record that others share, and send it"),
+    "countersign": ("record.command.countersign", "assent to another's record, or dissent"),
+    "records": ("record.command.records", "what authorities said, who signed it, who did not"),
     "verify": ("record.command.verify", "check all of a record, an export or a bundle, offline"),
-    "verifier": ("record.command.verifier", "write the lone verifier of bundles"),
     "reconstruct": ("record.command.reconstruct", "write a bundle that proves itself"),
+    "verifier": ("record.command.verifier", "write the lone verifier of bundles"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }

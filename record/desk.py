@@ -215,7 +215,8 @@ class Desk:
         self._reader = open_reader(self.place, live=True)
         self._known = Known(self._reader)
         self._readings = Readings(self._known)
-        self._admitter = Admitter(self._known, self._authorities, self._random, self._every)
+        how = (self._known, self._authorities, self._random, self._every)
+        self._admitter = Admitter(*how, keys=self._sequencer.joint.key)  # in this same thread
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
         found = self._reader.entry_of(hashlib.sha256(encoded).digest())
@@ -270,7 +271,7 @@ class Desk:
         try:
             signature.own(store, self._signer.public)
             self._log = Log(store)
-            self._sequencer = Sequencer(store, self._log, self._sign)
+            self._sequencer = Sequencer(store, self._log, self._sign, authorities=self._authorities)
         except StoreError:
             store.close()
             raise
