@@ -24,6 +24,8 @@ from record.store import Store
 
 COSIGNATURE_BYTES = 8 + SIGNATURE_BYTES  # its time, and what Ed25519 makes
 _CLASSES = {int(item): item.name.lower() for item in Class}
+_MATTERS = {int(item): item.name.lower() for item in Matter}
+_STATES = {int(item): item.name.lower() for item in State}
 _REASONS = {int(item): item.name.lower() for item in Reason}
 
 
@@ -94,8 +96,8 @@ def records(store: Store, size: int) -> dict[str, dict[str, int]]:
     tai = checkpoint.read(cose.read(signed).payload).tai if signed else 0
     found: dict[str, dict[str, int]] = {}
     for matter, state, count, over in store.joint_counts(tai):
-        of = found.setdefault(Matter(matter).name.lower(), {})
-        name = State(state).name.lower()
+        of = found.setdefault(_MATTERS.get(matter, str(matter)), {})
+        name = _STATES.get(state, str(state))
         expired = over if state == State.PENDING else 0
         of[name] = of.get(name, 0) + count - expired
         if expired:
