@@ -1,4 +1,4 @@
-"""`gridseal-record verify`: a record run once more over its evidence, or an export or proof, offline.
+"""`gridseal-record verify`: a record run once more over its evidence; an export; a proof; offline.
 
 Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
 compare.
@@ -18,7 +18,7 @@ DOES_NOT_HOLD, NO_ANCHORS = 1, 3
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "store", metavar="STORE", help=f"{STORE}; or an export's file, or a proof's"
+        "store", metavar="STORE", help=f"{STORE}; or the file of an export or proof"
     )
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
     parser.add_argument("--every", action="store_true", help="each observation's own signature too")
