@@ -215,9 +215,8 @@ class Desk:
         self._reader = open_reader(self.place, live=True)
         self._known = Known(self._reader)
         self._readings = Readings(self._known)
-        how = (self._random, self._every)
-        keys = self._sequencer.joint.key  # the writer's, in this same thread
-        self._admitter = Admitter(self._known, self._authorities, *how, keys=keys)
+        how = (self._known, self._authorities, self._random, self._every)
+        self._admitter = Admitter(*how, keys=self._sequencer.joint.key)  # in this same thread
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
         found = self._reader.entry_of(hashlib.sha256(encoded).digest())

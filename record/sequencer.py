@@ -18,13 +18,13 @@ once signed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evidence import checkpoint, cose, merkle
 from evidence.anchor import Authorities
-from evidence.classification import FINDINGS_MAX, Classification, Finding
+from evidence.classification import Classification, Finding
 from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
 from evidence.head import batch_id
@@ -37,6 +37,7 @@ from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.device import Devices
 from record.exhibit import keep
+from record.finding import statements
 from record.force import doubt_in_force
 from record.joint import Joint
 from record.known import KnownRun, MissingError, known_run
@@ -53,9 +54,6 @@ _REVOKED = (int(Class.KEY_DOUBTFUL), int(Reason.CREDENTIAL_REVOKED))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
-# Of one classification: its findings and the entries that they name.
-FINDINGS_BYTES_MAX = 56 * 1024
-_FINDING_BYTES, _BECAUSE_BYTES, _CHANNEL_BYTES = 80, 34, 3
 
 
 @dataclass(slots=True)
@@ -362,7 +360,7 @@ class Sequencer:
     def _classifications(self, tai: int) -> list[_Pending]:
         """The findings of this group, as entries of their own."""
         found = []
-        for doubts in _statements(self._doubts):
+        for doubts in statements(self._doubts):
             because = tuple(dict.fromkeys(name for doubt in doubts for name in doubt.because))
             findings = tuple(dict.fromkeys(doubt.finding for doubt in doubts))
             payload = Classification(tai, findings, because).payload()
@@ -375,19 +373,3 @@ class Sequencer:
             )
         self._doubts.clear()
         return found
-
-
-def _statements(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
-    """Findings as statements hold them: by number and by length."""
-    found: list[Doubt] = []
-    size = 0
-    for doubt in doubts:
-        takes = _FINDING_BYTES + _BECAUSE_BYTES * len(doubt.because)
-        takes += _CHANNEL_BYTES * len(doubt.finding.channels or ())
-        if found and (len(found) == FINDINGS_MAX or size + takes > FINDINGS_BYTES_MAX):
-            yield found
-            found, size = [], 0
-        found.append(doubt)
-        size += takes
-    if found:
-        yield found

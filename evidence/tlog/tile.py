@@ -196,12 +196,11 @@ def read_entries(tile: Tile, data: bytes) -> list[bytes]:
     return found
 
 
-def narrowed(asked: Tile, full: bytes) -> bytes:
-    """A partial tile, or bundle, from the full one that took its place. Raises
-    EvidenceError(SHAPE)."""
+def narrowed(asked: Tile, wider: Tile, data: bytes) -> bytes:
+    """A partial tile, or bundle, from a wider one in its place. Raises EvidenceError(SHAPE)."""
     if asked.level == ENTRIES:
-        return write_entries(read_entries(asked.full, full)[: asked.width])
-    return b"".join(read_hashes(asked.full, full)[: asked.width])
+        return write_entries(read_entries(wider, data)[: asked.width])
+    return b"".join(read_hashes(wider, data)[: asked.width])
 
 
 def leaves(entries: Iterable[bytes]) -> bytes:

@@ -19,6 +19,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from evidence.tlog import tile
@@ -113,11 +114,17 @@ class Copy:
         return path in self._new or (self.folder / path).is_file()
 
     def tile(self, asked: Tile) -> bytes:
-        """A tile, or the beginning of the wider one that took its place."""
+        """A tile, or the beginning of a wider one in its place. Raises EvidenceError(SHAPE) too."""
         if asked.width == tile.WIDTH or self.has(asked.path()):
             return self.read(asked.path())
         if self.has(asked.full.path()):
-            return tile.narrowed(asked, self.read(asked.full.path()))
+            return tile.narrowed(asked, asked.full, self.read(asked.full.path()))
+        partial = (self.folder / asked.path()).parent
+        widths = [int(at.name) for at in partial.glob("[1-9]*") if at.name.isdecimal()]
+        for width in sorted(widths):
+            if asked.width < width < tile.WIDTH:
+                wider = replace(asked, width=width)
+                return tile.narrowed(asked, wider, self.read(wider.path()))
         raise StoreError(f"{self.folder / asked.path()}: is missing in the copy")
 
     def _drop_partial(self, path: str) -> None:

@@ -55,6 +55,7 @@ class Growth:
         self._size, self._root = tree.says.size, tree.says.root
         self._keys = keys
         self.doubts: list[Doubt] = []
+        self._other: ForkError | None = None  # told once the entries are known to be the tree's
 
     async def run(self) -> None:
         """All that is new, pending in the copy. Raises ForkError, EvidenceError, SourceError,
@@ -71,6 +72,8 @@ class Growth:
         if edge.root() != self._root:
             text = "the entries that are served do not lead to the root that the log signed"
             raise EvidenceError(Reason.INCLUSION, text)
+        if self._other is not None:
+            raise self._other
         for above in tile.tiles(self._size, self._held.size):
             if above.level >= 1:
                 await asyncio.to_thread(self._above, above)
@@ -119,9 +122,9 @@ class Growth:
         for at in range(known, bundle.width):
             edge.append(hashes[32 * at : 32 * at + 32])
             if due is not None and edge.size == due.size:
-                if edge.root() != due.root:
+                if edge.root() != due.root and self._other is None:
                     words = f"its own checkpoint over {due.size} entries has another root"
-                    raise ForkError(words, due.encoded)
+                    self._other = ForkError(words, due.encoded)
                 if doubt := self._clock.doubt(due):
                     self.doubts.append(doubt)
                 due = await anext(said, None)
@@ -190,7 +193,7 @@ async def fetched(source: Source, asked: Tile) -> bytes:
     except AbsentError:
         if asked.width == tile.WIDTH:
             raise
-        return tile.narrowed(asked, await source.get(asked.full.path(), most))
+        return tile.narrowed(asked, asked.full, await source.get(asked.full.path(), most))
 
 
 def frontier(tiles: Tiles, size: int) -> Frontier:

@@ -14,6 +14,7 @@ It decides; the files are copy.py's, and what is asked source.py's.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ from record.witness.times import Clock
 from record.witness.witness import Cosigner, NotCosignedError, Tree, exhibit_of, tree_of
 
 COMPARED = 4  # tiles and bundles a pull: at one in 10 s a log of a million entries in six hours
+
+log = logging.getLogger("gridseal.record.mirror")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class Mirror:
             raise await asyncio.to_thread(self._accused, *how) from fault
         await asyncio.to_thread(self._copy.settle)
         for doubt in growth.doubts:
+            log.error("%s: %s", doubt.reason.name.lower(), doubt.words)
             how = (doubt.reason, tree, held, asked, doubt.words, doubt.encoded)
             await asyncio.to_thread(self._accused, *how)
 
