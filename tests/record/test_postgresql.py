@@ -19,6 +19,7 @@ from record.cli import main
 from record.database import NotARecordError, StoreError
 from record.schema import SCHEMA_VERSION
 from record.store import open_reader, open_writer
+from tests.evidence.joint.sharing import founders_text
 from tests.record.conftest import DATABASE
 from tests.record.gateway import GatewayRun, frame
 from tests.record.test_audit import anchors_text, fill
@@ -33,7 +34,7 @@ SECRET = "do-not-tell"
 @pytest.fixture
 def anchors(tmp_path: Path) -> str:
     path = tmp_path / "anchors.toml"
-    path.write_text(anchors_text())
+    path.write_text(anchors_text() + founders_text())
     return str(path)
 
 
