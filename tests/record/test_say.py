@@ -4,6 +4,7 @@ over TLS, to the program as it is started."""
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -102,7 +103,7 @@ def typed(folder: Path, url: str | None, who: str, *words: str) -> int:
     return main([*words, *more])
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> dict:
+def told(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 

@@ -318,6 +318,12 @@ def test_of_two_policies_that_wait_the_second_comes_too_late():
     assert log.docket.policy is not None and log.docket.policy.rule(Matter.INTERCHANGE)
 
 
+def test_a_policy_that_nobody_could_follow_is_refused():
+    log = ruled()
+    text = FIVE.replace('role = "BA", of = "anywhere"', 'role = "TSP", of = "anywhere"')
+    assert refused(log, signed(says_policy(text))) == Reason.PARTY
+
+
 def test_a_dissent_afterwards_takes_nothing_out_of_force():
     log = ruled()
     log.add(word(says_policy(), STATE, DISSENT))
