@@ -27,6 +27,7 @@ from tests.evidence.joint.sharing import (
     STATE,
     WEST,
     aggregation,
+    decision,
     founders_text,
     interchange,
     listing,
@@ -194,7 +195,7 @@ def test_a_commit_that_fails_leaves_no_law(shared: Upstream, monkeypatch: pytest
         broken.setattr(shared.store, "commit", _fails)
         with pytest.raises(StoreError):
             send(shared, word(third, STATE))
-    of = record(Matter.DISPATCH, "Third", footprints=("SOUTH",), **RECENT)
+    of = decision(Matter.DISPATCH, "Third", footprints=("SOUTH",), **RECENT)
     with pytest.raises(Exception, match="unknown_authority"):
         send(shared, signed(of))
     send(shared, word(third, STATE), signed(of))

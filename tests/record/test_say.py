@@ -11,9 +11,9 @@ import trustme
 
 from drivers.keystore import file as keystore
 from evidence import instant
-from evidence.code import Matter, Part
+from evidence.code import Matter, Part, Step
 from evidence.config import ConfigError
-from evidence.joint import record
+from evidence.joint import decision, handoff, record
 from evidence.leap import NS
 from record import draft
 from record.cli import main, now
@@ -208,23 +208,88 @@ def test_a_seam_is_drafted_as_it_is_signed(folder: Path):
 
 
 def test_json_says_the_same_as_toml(tmp_path: Path):
-    path = tmp_path / "trip.json"
+    path = tmp_path / "hour.json"
     value = {
-        "matter": "relay_operation", "author": "West", "parts": {"owner": "West"},
+        "matter": "dc_tie_emergency", "author": "West", "parts": {"owner": "West"},
         "from": "2026-11-26T08:00:00.25Z", "to": "2026-11-26T08:00:00.5Z",
-        "footprints": ["WEST"], "elements": ["relay 7", "line 1"],
+        "footprints": ["WEST"], "elements": ["tie 2", "line 1"],
         "parents": ["11" * 32, f"{'22' * 32}/17"], "body": ["hex:0102", 1, None, [2.5]],
     }  # fmt: skip
     path.write_text(json.dumps(value))
     found = draft.read(path, None)
     assert found.parts == ((Part.OWNER, "West"),)
-    assert found.elements == ("line 1", "relay 7")
+    assert found.elements == ("line 1", "tie 2")
     assert found.parents == (b"\x11" * 32, record.Observed(b"\x22" * 32, 17))
     assert found.ends - found.begins == NS // 4
     assert record.read(found.payload()) == found
     assert found.body == bytes.fromhex("8442010201f681fb4004000000000000")
 
 
+def test_a_trip_is_drafted_with_its_events(tmp_path: Path):
+    path = tmp_path / "trip.toml"
+    path.write_text(TRIP)
+    found = decision.read_operation(draft.read(path, "West").body)
+    assert (found.equipment, found.mw) == (b"\x05" * 16, 87.0)
+    assert found.events == (
+        decision.Event(0, instant.read("2026-11-26T08:10:00.004Z"), "86 trips"),
+    )
+
+
+def test_a_handoff_is_drafted_with_its_condition(tmp_path: Path):
+    path = tmp_path / "asks.toml"
+    path.write_text(ASKS)
+    asks = handoff.read(draft.read(path, "West").body)
+    assert isinstance(asks, handoff.Request)
+    assert asks.limits == (handoff.Limit("import", 600.0, "MW"),)
+    (condition,) = asks.conditions
+    assert "freq_hz" in condition.text and condition.reach == 60 * NS
+    taken = tmp_path / "takes.toml"
+    taken.write_text(
+        f'matter = "handoff"\n{INTERVAL}[handoff]\nstep = "accepted"\n'
+        f'request = "{"11" * 32}"\nbefore = "{"22" * 32}"\n'
+    )
+    accepted = handoff.read(draft.read(taken, "East").body)
+    assert accepted == handoff.Taken(Step.ACCEPTED, b"\x11" * 32, b"\x22" * 32, "")
+
+
+TRIP = f"""
+matter = "relay_operation"
+parts = {{ owner = "West" }}
+parents = ["{"22" * 32}/17"]
+{INTERVAL}
+[relay_operation]
+name = "line 1"
+equipment = "05050505-0505-0505-0505-050505050505"
+mw = 87
+reason = "phase A to ground"
+[[relay_operation.event]]
+parent = 0
+at = "2026-11-26T08:10:00.004Z"
+text = "86 trips"
+"""
+ASKS = f"""
+matter = "handoff"
+parts = {{ releasing = "West", accepting = "East" }}
+{INTERVAL}
+[handoff]
+step = "requested"
+scope = "dispatch of the tie"
+fresh_s = 300
+[[handoff.limit]]
+name = "import"
+value = 600
+unit = "MW"
+[[handoff.condition]]
+text = 'freq_hz < 59.4 for 60 s at bus "North 345"'
+[[handoff.condition.quantity]]
+name = "freq_hz"
+place = "bus"
+label = "North 345"
+mrid = "05050505050505050505050505050505"
+quantity = "frequency"
+unit = "Hz"
+hole_ms = 100
+"""
 CLAIM = f"""
 matter = "claim"
 author = "West"
