@@ -104,6 +104,10 @@ def interchange(author: str = WEST, mwh: float = 120.0, **changes: Any) -> Recor
     return record(Matter.INTERCHANGE, author, **(fields | changes))
 
 
+def handoff_parts(releasing: str, accepting: str) -> tuple[tuple[Part, str], ...]:
+    return (Part.RELEASING, releasing), (Part.ACCEPTING, accepting)
+
+
 def decision(matter: Matter, author: str, **changes: Any) -> Record:
     """What an operator did, and of nothing: flagged unfounded."""
     events = () if matter == Matter.RELAY_OPERATION else None
