@@ -8,6 +8,7 @@ from evidence import cbor, cose
 from evidence.code import Matter, Part, Role, SeamKind, Typ, Word
 from evidence.joint import policy
 from evidence.joint.countersignature import Countersignature
+from evidence.joint.decision import Decision
 from evidence.joint.der import Aggregation
 from evidence.joint.record import Record
 from evidence.joint.registry import Key, Listing
@@ -105,6 +106,13 @@ def interchange(author: str = WEST, mwh: float = 120.0, **changes: Any) -> Recor
 
 def handoff_parts(releasing: str, accepting: str) -> tuple[tuple[Part, str], ...]:
     return (Part.RELEASING, releasing), (Part.ACCEPTING, accepting)
+
+
+def decision(matter: Matter, author: str, **changes: Any) -> Record:
+    """What an operator did, and of nothing: flagged unfounded."""
+    events = () if matter == Matter.RELAY_OPERATION else None
+    body = Decision(None, "line 1", 100.0, "overload", events).body()
+    return record(matter, author, **({"body": body} | changes))
 
 
 def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> Listing:
