@@ -27,6 +27,9 @@ NAME = "gridseal-record"
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("record.command.serve", "take batches and statements, give receipts"),
     "show": ("record.command.show", "what a record holds"),
+    "say": ("record.command.say", "sign a record that others share, and send it"),
+    "countersign": ("record.command.countersign", "assent to another's record, or dissent"),
+    "records": ("record.command.records", "what authorities said, who signed it, who did not"),
     "verify": ("record.command.verify", "check all of a record, or an export, offline"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
     "evaluate": ("record.command.evaluate", "what a condition comes to, or again what was said"),
