@@ -1,13 +1,19 @@
 """An evaluation says what it looked at, and is read strictly."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evidence import cbor
-from evidence.code import Open, Reason, Truth
-from evidence.joint import evaluation
+from evidence.code import Open, Reason, Step, Truth
+from evidence.joint import decision, evaluation, handoff
+from evidence.joint.decision import Decision, Event
 from evidence.joint.evaluation import Evaluation, differs
+from evidence.joint.handoff import Limit, Request, Taken
 from evidence.joint.leaf import Leaves
 from evidence.joint.record import ENTRY_BYTES_MAX
 from evidence.joint.truth import Cause, Found
@@ -62,3 +68,27 @@ def test_what_is_found_again_is_compared_whole():
     assert differs(ONE, OPEN) == ""
     assert "undetermined, and true" in differs(ONE, Found(Truth.TRUE))
     assert "other causes" in differs(ONE, OPEN._replace(causes=OPEN.causes[:1]))
+
+
+_BODIES = (
+    (evaluation.read, ONE.body()),
+    (handoff.read, Request("North Tie", (LOW,), (Limit("import", 600.0, "MW"),), NS).body()),
+    (handoff.read, Taken(Step.ACTIVE, bytes(32), b"\x01" * 32, "because").body()),
+    (decision.read, Decision(b"\x05" * 16, "unit 1", 100.0, "ordered").body()),
+    (decision.read_operation, Decision(None, "52-1", None, "", (Event(0, 1, "x"),)).body()),
+)
+
+
+@given(st.sampled_from(_BODIES), st.data())
+def test_bytes_of_strangers_are_a_body_or_a_refusal(
+    of: tuple[Callable[[bytes], Any], bytes], data: st.DataObject
+):
+    read, body = of
+    at = data.draw(st.integers(0, len(body) - 1))
+    some = data.draw(st.binary(max_size=9))
+    wrong = body[:at] + some + body[at + data.draw(st.integers(0, 9)) :]
+    try:
+        found = read(wrong)
+    except EvidenceError:
+        return
+    assert found.body() == wrong
