@@ -33,6 +33,10 @@ BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
+    "reconstruct": (
+        "how fast so many seconds of a seam become a bundle, and how fast that is checked",
+        ("seconds",),
+    ),
     "decode": ("how fast frames become channel values, against what others wrote", ("seconds",)),
     "modbus": ("transactions a second, against pymodbus; what polling costs", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),

@@ -215,7 +215,8 @@ class Desk:
         self._reader = open_reader(self.place, live=True)
         self._known = Known(self._reader)
         self._readings = Readings(self._known)
-        self._admitter = Admitter(self._known, self._authorities, self._random, self._every)
+        how = (self._known, self._authorities, self._random, self._every)
+        self._admitter = Admitter(*how, keys=self._sequencer.joint.key)  # in this same thread
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
         found = self._reader.entry_of(hashlib.sha256(encoded).digest())
@@ -255,12 +256,11 @@ class Desk:
         return self._sign(Typ.HEADS, told.payload())
 
     def _checkpoint(self, kept_size: int) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
-        size = self._reader.size()
+        size, fetch = self._reader.size(), partial(stored_node, self._reader)
         signed = self._reader.checkpoint(size)
         if signed is None:
-            return 0, Log(self._reader).root(), None, consistency(kept_size, 0, size, _no_node)
+            return 0, Log(self._reader).root(), None, consistency(kept_size, 0, size, fetch)
         root = checkpoint.read(cose.read(signed).payload).root
-        fetch = partial(stored_node, self._reader)
         return size, root, signed, consistency(kept_size, size, size, fetch)
 
     # --- in the working thread: appending -----------------------------------------------------
@@ -270,7 +270,7 @@ class Desk:
         try:
             signature.own(store, self._signer.public)
             self._log = Log(store)
-            self._sequencer = Sequencer(store, self._log, self._sign)
+            self._sequencer = Sequencer(store, self._log, self._sign, authorities=self._authorities)
         except StoreError:
             store.close()
             raise
@@ -393,7 +393,3 @@ def settle_collector() -> None:
     looks for them seldom, and never among what is there when this is called."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def _no_node(level: int, position: int) -> bytes:
-    raise StoreError(f"an empty log has no node {position} of level {level}")

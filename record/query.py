@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnClause,
     bindparam,
+    case,
     func,
     insert,
     literal_column,
@@ -39,20 +40,26 @@ from record.schema import (
     EXHIBIT,
     FRONT,
     HEAD,
+    JOINT,
+    LAW,
     META,
     NODE,
     NOTE,
+    PARENT,
     REACHED,
     RUN,
+    SOLD,
     SPAN,
     TABLES,
     TALLY,
+    WORD,
 )
 
 ZERO: ColumnClause[int] = literal_column("0")
 ONE: ColumnClause[int] = literal_column("1")
 LAST_MAX: ColumnClause[int] = literal_column("8")  # descriptors and copies among them
 BACK_MAX: ColumnClause[int] = literal_column("64")  # of one look back
+STEP_MAX: ColumnClause[int] = literal_column("256")  # checkpoints of one answer, 40 KB
 LOG_KEY_NAME: ColumnClause[str] = literal_column("'log_key'")
 
 
@@ -95,6 +102,14 @@ DISCLOSURE_AT = select(DISCLOSURE.c.pairs).where(_is(DISCLOSURE.c.idx))
 NODE_AT = select(NODE.c.hash).where(_is(NODE.c.level), _is(NODE.c.position))
 CHECKPOINT_AT = select(CHECKPOINT.c.encoded).where(_is(CHECKPOINT.c.size))
 CHECKPOINTS = select(CHECKPOINT.c.size).order_by(CHECKPOINT.c.size)
+# After one size, up to another.
+CHECKPOINTS_AFTER = (
+    select(CHECKPOINT.c.encoded)
+    .where(CHECKPOINT.c.size > bindparam("after"), CHECKPOINT.c.size <= bindparam("last"))
+    .order_by(CHECKPOINT.c.size)
+    .limit(STEP_MAX)
+    .offset(ZERO)
+)
 NODES = (
     select(NODE.c.hash)
     .where(_is(NODE.c.level), _between(NODE.c.position))
@@ -185,6 +200,29 @@ BOOK_AT = select(BOOK).where(_is(BOOK.c.issuer), _is(BOOK.c.number))
 BOOKS = select(BOOK).order_by(BOOK.c.issuer, BOOK.c.number)
 BOOKS_OF = select(BOOK).where(_is(BOOK.c.act)).order_by(BOOK.c.idx)
 BOOKS_ON = select(BOOK).where(_is(BOOK.c.what), _is(BOOK.c.act)).order_by(BOOK.c.idx)
+JOINT_OF = select(JOINT).where(_is(JOINT.c.name))
+JOINTS = select(JOINT).where(JOINT.c.idx >= bindparam("start")).order_by(JOINT.c.idx)
+JOINTS_IN = select(JOINT).where(_is(JOINT.c.state)).order_by(JOINT.c.idx)
+_OVER = case((JOINT.c.deadline < bindparam("tai"), ONE), else_=ZERO)
+JOINT_COUNTS = (
+    select(JOINT.c.matter, JOINT.c.state, func.count(), func.sum(_OVER))
+    .group_by(JOINT.c.matter, JOINT.c.state)
+    .order_by(JOINT.c.matter, JOINT.c.state)
+)
+WORDS_OF = select(WORD).where(_is(WORD.c.record)).order_by(WORD.c.idx)
+LAWS = select(LAW).order_by(LAW.c.place)
+CHILDREN = (
+    select(JOINT.c.name)
+    .join(PARENT, PARENT.c.idx == JOINT.c.idx)
+    .where(_is(PARENT.c.parent))
+    .order_by(JOINT.c.idx)
+)
+SELLERS = (
+    select(JOINT.c.name, SOLD.c.aggregation, SOLD.c.begins, SOLD.c.ends)
+    .join(SOLD, SOLD.c.idx == JOINT.c.idx)
+    .where(_is(SOLD.c.digest))
+    .order_by(JOINT.c.idx)
+)
 BATCHES = select(func.count()).select_from(HEAD)
 TALLIES = select(TALLY)
 EXHIBITS = select(EXHIBIT).order_by(EXHIBIT.c.digest)
@@ -214,5 +252,15 @@ _tally = insert_or(TALLY)
 ADD_TALLY = _tally.on_conflict_do_update(
     index_elements=list(TALLY.primary_key),
     set_={TALLY.c.count: TALLY.c.count + _tally.excluded["count"]},
+)
+_law = insert_or(LAW)
+# One entry may revoke at once and then come into force: that says all.
+ADD_LAW = _law.on_conflict_do_update(
+    index_elements=list(LAW.primary_key), set_={"whole": _law.excluded["whole"]}
+)
+CHANGE_JOINT = (
+    update(JOINT)
+    .where(JOINT.c.idx == bindparam("of"))
+    .values(flags=bindparam("by"), state=bindparam("to"), since=bindparam("at"))
 )
 MARK_CLONED = update(RUN).where(RUN.c.id == bindparam("of")).values(cloned=ONE)

@@ -7,7 +7,8 @@
 4. What contradicts is logged, classed in the receipt of what came later, and told of what was there
    before by a classification in the same group: arrival decides what is said where, not who is
    right. Refused is only what the place in the log refuses: an entry that forks a book or comes
-   before its turn, what comes too late under a revoked key, a key that is another device's.
+   before its turn, what comes too late under a revoked key, a key that is another device's, what an
+   authority may not say.
 5. A commit that fails leaves nothing: memory goes back to what the store holds.
 6. What was found of earlier entries after their admission comes with how far they were looked at;
    the checkpoint says so, and whoever goes on after a restart begins there.
@@ -17,12 +18,13 @@ once signed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evidence import checkpoint, cose, merkle
-from evidence.classification import FINDINGS_MAX, Classification, Finding
+from evidence.anchor import Authorities
+from evidence.classification import Classification, Finding
 from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
 from evidence.head import batch_id
@@ -34,7 +36,10 @@ from record.book import Books
 from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.device import Devices
+from record.exhibit import keep
+from record.finding import statements
 from record.force import doubt_in_force
+from record.joint import Joint
 from record.known import KnownRun, MissingError, known_run
 from record.log import Log
 from record.overlay import coarse, overlaid
@@ -48,12 +53,7 @@ Placed = Entry | EvidenceError | MissingError
 _REVOKED = (int(Class.KEY_DOUBTFUL), int(Reason.CREDENTIAL_REVOKED))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
-EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
-EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
 LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
-# Of one classification: its findings and the entries that they name.
-FINDINGS_BYTES_MAX = 56 * 1024
-_FINDING_BYTES, _BECAUSE_BYTES, _CHANNEL_BYTES = 80, 34, 3
 
 
 @dataclass(slots=True)
@@ -76,7 +76,8 @@ class Appraised(NamedTuple):
 
 
 class Sequencer:
-    """The one writer of a store. `body_of`: where bodies are, when the store keeps none."""
+    """The one writer of a store. `body_of`: where bodies are, when the store keeps none;
+    `authorities`: those with roles found what is shared (record.joint)."""
 
     def __init__(
         self,
@@ -84,12 +85,14 @@ class Sequencer:
         log: Log,
         sign: Sign,
         body_of: Callable[[int], bytes | None] | None = None,
+        authorities: Authorities | None = None,
     ) -> None:
         self._store, self._log, self._sign = store, log, sign
         self._keeps_bodies = body_of is None
         self._continuity = Continuity(store, body_of or store.body)
         self._clones = Clones(store, self._subject)
         self._books, self._devices = Books(store), Devices(store)
+        self.joint = Joint(store, authorities or {})
         # What a store holds when it is opened again may only be more, and must begin with this.
         self._committed, self._root = log.size, log.root()
         self._sound = True  # memory is what the store holds
@@ -138,7 +141,7 @@ class Sequencer:
             self._store.begin()
             entries = self._append_all(items, tai, appraised)
             for one in kept:
-                self._keep(one)
+                keep(self._store, one)
             done = True
         finally:
             if not done:
@@ -158,6 +161,7 @@ class Sequencer:
                 self._give_up()
         self._committed, self._root = self._log.size, self._log.root()
         self._continuity.end()
+        self.joint.end()
 
     def _give_up(self) -> None:
         self._sound = False
@@ -177,6 +181,7 @@ class Sequencer:
         self._continuity.reset()
         self._clones.reset()
         self._books.reset()
+        self.joint.reset()
         self._reset()
         self._sound = True
 
@@ -188,7 +193,7 @@ class Sequencer:
         for item in items:
             if item.subject in fresh or item.subject in placed:
                 continue
-            known = self._store.entry_of(item.subject) or self._refusal(item)
+            known = self._store.entry_of(item.subject) or self._refusal(item, tai)
             if known is not None:
                 placed[item.subject] = known
             else:
@@ -203,24 +208,15 @@ class Sequencer:
                 placed[entry.subject] = entry
         return [placed[item.subject] for item in items]
 
-    def _refusal(self, item: Item) -> EvidenceError | MissingError | None:
+    def _refusal(self, item: Item, tai: int) -> EvidenceError | MissingError | None:
         """Why an item gets no place after those that are there."""
         try:
             self._books.check(item)
             self._devices.check(item)
+            self.joint.check(item, self._log.size, tai)
         except (EvidenceError, MissingError) as fault:
             return fault
         return None
-
-    def _keep(self, exhibit: Exhibit | NoteRow) -> None:
-        """Keeps what was published, or refused; once a device has its share of that, the first ones
-        stay."""
-        if isinstance(exhibit, NoteRow):
-            self._store.add_note(exhibit)
-            return
-        count, size = self._store.exhibit_size(exhibit.device)
-        if count < EXHIBITS_MAX and size + len(exhibit.content) <= EXHIBIT_BYTES_MAX:
-            self._store.add_exhibit(exhibit)
 
     def _receipts(self, pendings: Sequence[_Pending], tai: int) -> list[Entry]:
         """Signs what the group has become, and hands it to the store."""
@@ -249,6 +245,7 @@ class Sequencer:
         self._store.add_disclosure(idx, item.pairs)
         self._books.add(item, idx, tai)
         self._devices.add(item)
+        self.joint.add(item, idx)
         if isinstance(item.value, Descriptor) and item.run is not None:
             self._descriptor(new, item.value, item.run)
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:
@@ -363,7 +360,7 @@ class Sequencer:
     def _classifications(self, tai: int) -> list[_Pending]:
         """The findings of this group, as entries of their own."""
         found = []
-        for doubts in _statements(self._doubts):
+        for doubts in statements(self._doubts):
             because = tuple(dict.fromkeys(name for doubt in doubts for name in doubt.because))
             findings = tuple(dict.fromkeys(doubt.finding for doubt in doubts))
             payload = Classification(tai, findings, because).payload()
@@ -376,19 +373,3 @@ class Sequencer:
             )
         self._doubts.clear()
         return found
-
-
-def _statements(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
-    """Findings as statements hold them: by number and by length."""
-    found: list[Doubt] = []
-    size = 0
-    for doubt in doubts:
-        takes = _FINDING_BYTES + _BECAUSE_BYTES * len(doubt.because)
-        takes += _CHANNEL_BYTES * len(doubt.finding.channels or ())
-        if found and (len(found) == FINDINGS_MAX or size + takes > FINDINGS_BYTES_MAX):
-            yield found
-            found, size = [], 0
-        found.append(doubt)
-        size += takes
-    if found:
-        yield found

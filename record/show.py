@@ -11,7 +11,8 @@ from collections import Counter
 from typing import Any
 
 from evidence import checkpoint, classification, cose, receipt
-from evidence.code import ALG_ED25519, Class, Reason
+from evidence.code import ALG_ED25519, Class, Matter, Reason
+from evidence.joint.state import State
 from evidence.key import SIGNATURE_BYTES, PublicKey
 from evidence.leap import NS
 from evidence.tlog import checkpoint as tlog_checkpoint
@@ -23,6 +24,8 @@ from record.store import Store
 
 COSIGNATURE_BYTES = 8 + SIGNATURE_BYTES  # its time, and what Ed25519 makes
 _CLASSES = {int(item): item.name.lower() for item in Class}
+_MATTERS = {int(item): item.name.lower() for item in Matter}
+_STATES = {int(item): item.name.lower() for item in State}
 _REASONS = {int(item): item.name.lower() for item in Reason}
 
 
@@ -53,6 +56,7 @@ def summary(store: Store) -> dict[str, Any]:
         "observations": sum(tallies.values()),
         "devices": devices,
         "books": books(store),
+        "records": records(store, log.size),
         "streams": sum(device["streams"] for device in devices),
         "classes": dict(sorted(classes.items())),
         "findings": dict(sorted(findings.items())),
@@ -84,6 +88,21 @@ def _published(store: Store, size: int) -> dict[str, Any] | None:
         "tai": None if stood is None else checkpoint.read(cose.read(stood).payload).tai,
         "cosigned": cosigned,
     }
+
+
+def records(store: Store, size: int) -> dict[str, dict[str, int]]:
+    """How many records of authorities there are, by matter and state, by the log's clock."""
+    signed = store.checkpoint(size)
+    tai = checkpoint.read(cose.read(signed).payload).tai if signed else 0
+    found: dict[str, dict[str, int]] = {}
+    for matter, state, count, over in store.joint_counts(tai):
+        of = found.setdefault(_MATTERS.get(matter, str(matter)), {})
+        name = _STATES.get(state, str(state))
+        expired = over if state == State.PENDING else 0
+        of[name] = of.get(name, 0) + count - expired
+        if expired:
+            of["expired"] = of.get("expired", 0) + expired
+    return found
 
 
 def _devices(store: Store) -> list[dict[str, Any]]:
@@ -129,6 +148,9 @@ def shown(found: dict[str, Any], now: int) -> str:
         for row in book["void"]:
             where = f"entry {row['number']} of it, entry {row['entry']}"
             lines.append(f"              vouches for nothing: {row['void']}: {where}")
+    for matter, states in found["records"].items():
+        counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+        lines.append(f"records       {matter}: {counts}")
     for title in ("classes", "findings", "refusals"):
         lines += [f"{title:<13} {name}: {count}" for name, count in found[title].items()]
     return "\n".join(lines)

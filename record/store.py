@@ -28,10 +28,15 @@ from record.schema import (
     Exhibit,
     FrontRow,
     HeadRow,
+    JointRow,
+    LawRow,
     NoteRow,
+    ParentRow,
     ReachedRow,
     RunRow,
+    SoldRow,
     SpanRow,
+    WordRow,
 )
 
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
@@ -93,6 +98,10 @@ class Store(Rows):
 
     def checkpoints(self) -> list[int]:
         return [row[0] for row in self._typed((int,), query.CHECKPOINTS)]
+
+    def checkpoints_after(self, size: int, last: int) -> list[bytes]:
+        """The first ones over more entries than this, as encoded; none over more than `last`."""
+        return [row[0] for row in self._typed((bytes,), query.CHECKPOINTS_AFTER, size, last)]
 
     def run(self, name: bytes) -> RunRow | None:
         return self._one(RunRow, query.RUN_NAMED, name)
@@ -171,6 +180,10 @@ class Store(Rows):
         last = min(number + 1, INT_MAX)
         return list(self._all(HeadRow, query.HEADS_NEAR, run, number - 1, last))
 
+    def heads_up(self, run: int, first: int, last: int) -> Iterator[HeadRow]:
+        """The heads of a run from one number up to another."""
+        return self._each(HeadRow, query.HEADS_NEAR, run, first, last)
+
     def last_heads(self, run: int) -> list[HeadRow]:
         """The heads of a run's greatest number."""
         number = self._most(query.LAST_NUMBER, run)
@@ -199,6 +212,40 @@ class Store(Rows):
     def books_on(self, what: bytes, act: int) -> list[BookRow]:
         """The entries of one act about one thing, in the order of the log."""
         return list(self._all(BookRow, query.BOOKS_ON, what, act))
+
+    def joint(self, name: bytes) -> JointRow | None:
+        """What a record is worth, by its name."""
+        return self._one(JointRow, query.JOINT_OF, name)
+
+    def joints(self, start: int = 0) -> Iterator[JointRow]:
+        """All records from this place of the log on, in its order."""
+        return self._each(JointRow, query.JOINTS, start)
+
+    def joints_in(self, state: int) -> Iterator[JointRow]:
+        """The records of one state, in the order of the log."""
+        return self._each(JointRow, query.JOINTS_IN, state)
+
+    def joint_counts(self, tai: int) -> Iterator[tuple[Any, ...]]:
+        """Of each matter and state how many there are, and how many of these have a deadline that
+        is over at this instant."""
+        return self._typed((int,) * 4, query.JOINT_COUNTS, tai)
+
+    def words(self, record: bytes) -> list[WordRow]:
+        """What was said of a record, in the order of the log."""
+        return list(self._all(WordRow, query.WORDS_OF, record))
+
+    def laws(self) -> Iterator[LawRow]:
+        """What came into force, in the order of the log."""
+        return self._all(LawRow, query.LAWS)
+
+    def children(self, parent: bytes) -> list[bytes]:
+        """The names of the records that name a parent, in the order of the log."""
+        return [bytes(row[0]) for row in self._typed((bytes,), query.CHILDREN, parent)]
+
+    def sellers(self, digest: bytes) -> list[tuple[bytes, bytes, int, int]]:
+        """Record, aggregation and interval of each that sells an asset's service."""
+        rows = self._typed((bytes, bytes, int, int), query.SELLERS, digest)
+        return [(name, by, begins, ends) for name, by, begins, ends in rows]
 
     def findings(self) -> Iterator[Entry]:
         """The entries of typ CLASSIFICATION."""
@@ -261,6 +308,24 @@ class Store(Rows):
 
     def add_book(self, row: BookRow) -> None:
         self._run(query.ADD["book"], *row)
+
+    def add_joint(self, row: JointRow) -> None:
+        self._run(query.ADD["joint"], *row)
+
+    def change_joint(self, idx: int, flags: bytes, state: int, since: int) -> None:
+        self._run(query.CHANGE_JOINT, flags, state, since, idx)
+
+    def add_word(self, row: WordRow) -> None:
+        self._run(query.ADD["word"], *row)
+
+    def add_law(self, row: LawRow) -> None:
+        self._run(query.ADD_LAW, *row)
+
+    def add_parents(self, rows: Iterable[ParentRow]) -> None:
+        self._many(query.ADD["parent"], rows)
+
+    def add_sold(self, rows: Iterable[SoldRow]) -> None:
+        self._many(query.ADD["sold"], rows)
 
     def mark_cloned(self, run: int) -> None:
         self._run(query.MARK_CLONED, run)
