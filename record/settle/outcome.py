@@ -29,7 +29,7 @@ from evidence.joint.measure import Change, Measure, Term, total
 from evidence.joint.settlement import Counts
 from evidence.leap import NS
 from record.settle import cause, standing
-from record.settle.judged import SHARE, Judged, Reading, judged
+from record.settle.judged import FREQUENCY, SHARE, Judged, Reading, judged
 from record.settle.law import Law
 from record.settle.pairing import Paired, paired
 from record.settle.side import PMU, Sample, Side
@@ -126,14 +126,7 @@ def _concluded(
     windows = tuple([one.judged for one in results])
     disputed = [one for one in results if one.beyond or one.changed]
     if disputed:
-        absolute = any(one.beyond for one in disputed)
-        told, name = cause.of(
-            law,
-            sides,
-            [one.judged for one in disputed],
-            None if absolute else known,
-            clocks,
-        )
+        told, name = _cause(law, sides, disputed, known, clocks)
         why = f"{_beyond(disputed, len(results))}; {told}"
         return Outcome(Agreement.DISPUTED, counts, measures, name, why, windows)
     if clocks is not None and clocks.state is State.OFF:
@@ -155,6 +148,23 @@ def _concluded(
         why = f"beyond what the PMUs alone may be off: {', '.join(over)}"
         return Outcome(Agreement.AGREED_WITH_RESIDUAL, counts, measures, why=why, windows=windows)
     return Outcome(Agreement.AGREED, counts, measures, windows=windows)
+
+
+def _cause(
+    law: Law,
+    sides: tuple[Side, Side],
+    disputed: Sequence[_Result],
+    known: Standing | None,
+    clocks: Finding | None,
+) -> tuple[str, Disagreement]:
+    names = {one.judged.readings[at].name for one in disputed for at in (*one.beyond, *one.changed)}
+    if names == {FREQUENCY}:
+        return "a device contradicts its own angle", Disagreement.NOT_SEPARABLE
+    # Where something is beyond the whole tolerance, that is what is to be explained.
+    absolute = [one.judged for one in disputed if one.beyond]
+    if absolute:
+        return cause.of(law, sides, absolute, None, clocks)
+    return cause.of(law, sides, [one.judged for one in disputed], known, clocks)
 
 
 def _devices(terms: Sequence[Term]) -> float:

@@ -215,7 +215,9 @@ def test_a_device_that_contradicts_its_own_angle_is_disputed():
     lying = [one._replace(frequency_hz=one.frequency_hz + 0.05) for one in second]
     found = of((first, lying))
     assert found.verdict is Agreement.DISPUTED
-    assert "frequency +0.05" in found.why.replace("-", "+")
+    assert found.disagreement is Disagreement.NOT_SEPARABLE
+    assert "frequency -0.0" in found.why
+    assert "contradicts its own angle" in found.why
 
 
 def test_a_bus_is_compared_by_its_voltages():
