@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from drivers.pmu.beside import Finding, State
-from evidence.code import Agreement, Disagreement
+from evidence.code import Agreement, Disagreement, SeamKind
 from evidence.joint.measure import Change, Measure, Term, total
 from evidence.joint.settlement import Counts
 from evidence.leap import NS
@@ -69,7 +69,7 @@ def settle(
     """
     if why := _unlike(law, sides):
         return _silent(why, Counts(0, len(samples[0]), len(samples[1]), 0))
-    found = paired(law, *samples)
+    found = paired(law, *samples, (len(sides[0].amps), len(sides[1].amps)))
     counts = Counts(len(found.pairs), found.alone[0], found.alone[1], found.aside)
     if (early := _missing(found, counts) or _misheard(sides, found, counts)) is not None:
         return early
@@ -188,6 +188,8 @@ def _unlike(law: Law, sides: tuple[Side, Side]) -> str:
             return f"the {name} side measures no three voltages"
         if law.amps and (not side.amps or any(len(branch) != 3 for branch in side.amps)):
             return f"the {name} side measures no three currents"
+        if law.kind is SeamKind.LINE and len(side.amps) != 1:
+            return f"the {name} side measures {len(side.amps)} currents of one line"
     return ""
 
 

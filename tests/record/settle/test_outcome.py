@@ -265,6 +265,16 @@ def test_currents_of_all_branches_add_up():
     assert lacking.verdict is Agreement.DISPUTED
 
 
+def test_an_instant_without_one_of_the_branches_is_set_aside():
+    first, second = honest()
+    none = [one._replace(amps=()) if at % 3 == 0 else one for at, one in enumerate(first)]
+    found = of((none, second))
+    assert found.verdict in (Agreement.AGREED, Agreement.AGREED_WITH_RESIDUAL)
+    assert found.counts == (40, 0, 0, 20)
+    twice = replace(SIDES[0], amps=SIDES[0].amps * 2)
+    assert "2 currents of one line" in of(honest(), (twice, SIDES[1])).why
+
+
 @pytest.mark.parametrize("amps", ["10P20", "PX", "3"])
 def test_nobody_agrees_by_what_nobody_promises(amps: str):
     own = (side("0.5", amps), side("0.5", amps))
