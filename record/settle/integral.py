@@ -63,7 +63,7 @@ def beside(store: Store, known: Known, job: Job) -> Iterator[Check]:
         flow = metered if isinstance(metered, Trouble) else metered.flow(job.stretch)
         sought = wanted(side, SeamKind.LINE)
         there = Leaves(store, known, size).of(sought, *job.stretch)
-        found = measured(branch, at, collected(store, known, there, size, sought))
+        found = measured(branch, at, collected(store, known, there, size, sought, job.stretch))
         if isinstance(found, Measured) and isinstance(flow, Flow):
             yield checked(name, found, flow, job.stretch, 1.0 if at == 0 else -1.0)
 
