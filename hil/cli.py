@@ -33,6 +33,10 @@ BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
+    "reconstruct": (
+        "how fast so many seconds of a seam become a bundle, and how fast that is checked",
+        ("seconds",),
+    ),
     "decode": ("how fast frames become channel values, against what others wrote", ("seconds",)),
     "modbus": ("transactions a second, against pymodbus; what polling costs", ("seconds",)),
     "latency": ("how long from arrival to durable, in real time", ("seconds", "streams")),
@@ -41,6 +45,7 @@ BENCHES = {
     "bound": ("whether the bound of the clock holds, over a simulated day", ("seconds",)),
     "guard": ("what it costs to doubt a device's clock", ()),
     "clock": ("what time and place cost a gateway", ("seconds",)),
+    "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }

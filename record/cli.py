@@ -31,8 +31,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "countersign": ("record.command.countersign", "assent to another's record, or dissent"),
     "settle": ("record.command.settle", "what two sides of a seam come to"),
     "records": ("record.command.records", "what authorities said, who signed it, who did not"),
-    "verify": ("record.command.verify", "check all of a record, or an export, offline"),
+    "verify": ("record.command.verify", "check a record, an export, a proof or a bundle, offline"),
+    "reconstruct": ("record.command.reconstruct", "write a bundle that proves itself"),
+    "verifier": ("record.command.verifier", "write the lone verifier of bundles"),
+    "prove": ("record.command.prove", "one sample with all that it takes to believe it"),
+    "cose": ("record.command.cose", "an entry with a COSE Receipt (RFC 9942)"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
+    "evaluate": ("record.command.evaluate", "what a condition comes to, or again what was said"),
+    "lineage": ("record.command.lineage", "what a decision rests on, down to observations"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }
 _CANNOT = (ConfigError, EvidenceError, KeyStoreError, NotFoundError, StoreError, OSError)

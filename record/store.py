@@ -99,6 +99,10 @@ class Store(Rows):
     def checkpoints(self) -> list[int]:
         return [row[0] for row in self._typed((int,), query.CHECKPOINTS)]
 
+    def checkpoints_after(self, size: int, last: int) -> list[bytes]:
+        """The first ones over more entries than this, as encoded; none over more than `last`."""
+        return [row[0] for row in self._typed((bytes,), query.CHECKPOINTS_AFTER, size, last)]
+
     def run(self, name: bytes) -> RunRow | None:
         return self._one(RunRow, query.RUN_NAMED, name)
 
@@ -175,6 +179,10 @@ class Store(Rows):
         """The heads numbered from one before to one after."""
         last = min(number + 1, INT_MAX)
         return list(self._all(HeadRow, query.HEADS_NEAR, run, number - 1, last))
+
+    def heads_up(self, run: int, first: int, last: int) -> Iterator[HeadRow]:
+        """The heads of a run from one number up to another."""
+        return self._each(HeadRow, query.HEADS_NEAR, run, first, last)
 
     def last_heads(self, run: int) -> list[HeadRow]:
         """The heads of a run's greatest number."""

@@ -11,7 +11,18 @@ It knows which file is which matter's, and nothing of what they say.
 from collections.abc import Callable, Mapping
 
 from evidence.code import Matter
-from evidence.joint import claim, der, policy, registry, residual, seam, settlement
+from evidence.joint import (
+    claim,
+    decision,
+    der,
+    evaluation,
+    handoff,
+    policy,
+    registry,
+    residual,
+    seam,
+    settlement,
+)
 from evidence.joint.before import Examiner
 
 BODIES: Mapping[Matter, Callable[[bytes], object]] = {
@@ -22,7 +33,19 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.DER_AGGREGATION: der.read,
     Matter.CLAIM: claim.read,
     Matter.STANDING_RESIDUAL: residual.read,
+    Matter.RELAY_OPERATION: decision.read_operation,
+    Matter.DISPATCH: decision.read,
+    Matter.CURTAILMENT: decision.read,
+    Matter.LOAD_SHED: decision.read,
+    Matter.HANDOFF: handoff.read,
+    Matter.EVALUATION: evaluation.read,
 }
 EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.DER_AGGREGATION: der.look,
+    Matter.RELAY_OPERATION: decision.look,
+    Matter.DISPATCH: decision.look,
+    Matter.CURTAILMENT: decision.look,
+    Matter.LOAD_SHED: decision.look,
+    Matter.HANDOFF: handoff.look,
+    Matter.EVALUATION: evaluation.look,
 }
