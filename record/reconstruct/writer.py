@@ -7,7 +7,7 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,12 @@ class Writer:
         self._runs: set[bytes] = set()
         self.written = Written()
 
-    def write(self, selection: Selection, target: Target, note: bytes | None) -> None:
-        """All of it but the documents and the manifest."""
+    def write(
+        self, selection: Selection, target: Target, note: bytes | None, sizes: Iterable[int]
+    ) -> None:
+        """All of it but the documents and the manifest. `sizes`: of the tree, as at which something
+        was computed."""
+        self._seen.update(size for size in sizes if self._store.checkpoint(size) is not None)
         for device, stretches in selection.devices.items():
             path = f"{verifier.DEVICES}{device.hex()[:32]}.gsx"
             with target.file(path) as put:
@@ -92,7 +96,6 @@ class Writer:
         if note is not None:
             target.add(verifier.NOTE, note)
         target.add(SCOPE, self._scope.encode())
-        self.written.size = sum(row.size for row in target.rows)
 
     # --- for the devices ----------------------------------------------------------------------
 
