@@ -34,7 +34,7 @@ from evidence.tlog.checkpoint import SIZE_MAX
 
 RECEIPT_BYTES_MAX = 8192  # a path of 64 hashes, and room for an origin of 255 characters
 HEADER_CLAIMS = 15  # RFC 9597
-HEADER_VDS, HEADER_VDP = 395, 396  # RFC 9942; 394 carries receipts within other messages
+HEADER_RECEIPTS, HEADER_VDS, HEADER_VDP = 394, 395, 396  # RFC 9942
 RFC9162_SHA256 = 1
 ALG_EDDSA = -8  # RFC 9053 2.2
 INCLUSION, CONSISTENCY = -1, -2
@@ -148,10 +148,31 @@ def read(encoded: bytes) -> Receipt:
     return Receipt(proves, one, other, hashes, issuer, subject, kid, signature)
 
 
-def is_receipt(data: bytes) -> bool:
-    """By how it begins: a COSE message with something unprotected, which no statement has."""
+def attach(statement: bytes, encoded: bytes) -> bytes:
+    """A statement with its receipt in the unprotected header (RFC 9942 4), for who keeps them
+    together. Raises EvidenceError."""
+    message = cose.read(statement)
+    head = _TAG_ARRAY + cbor.bytes_head(len(message.protected)) + message.protected
+    rest = statement[len(head) + 1 :]  # the empty header has one byte
+    return head + cbor.encode({HEADER_RECEIPTS: [encoded]}) + rest
+
+
+def detach(data: bytes) -> tuple[bytes, bytes]:
+    """The statement, as the log has it, and its receipt. Raises EvidenceError."""
+    if data[:2] != _TAG_ARRAY or len(data) > cose.ENTRY_BYTES_MAX + 2 * RECEIPT_BYTES_MAX:
+        raise EvidenceError(Reason.ENCODING, "no COSE_Sign1 begins here, or it is too long")
+    parts = shape.array(cbor.decode(data[1:]), "statement", 4)
+    header = _members(parts[1], "unprotected header", {HEADER_RECEIPTS})
+    (encoded,) = shape.array(header[HEADER_RECEIPTS], "receipts", 1)
+    statement = _TAG_ARRAY[:1] + cbor.encode([parts[0], {}, *parts[2:]])
+    cose.read(statement)
+    return statement, shape.blob(encoded, "receipt")
+
+
+def is_attached(data: bytes) -> bool:
+    """Whether this is a statement with its receipt."""
     try:
-        read(data)
+        detach(data)
     except EvidenceError:
         return False
     return True
