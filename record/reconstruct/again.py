@@ -3,8 +3,10 @@ predicates, and settlements.
 
 1. The same leaves, under what the log held at the same size, by the same code: the same body, bit
    for bit, or it is a reason why the bundle does not hold.
-2. What leans on a batch that is not in the bundle, or of which an observation is withheld, cannot
-   be computed again: that is told, and is no reason.
+2. What leans on a batch that is not in the bundle, or of which something is withheld, cannot be
+   computed again: that is told, and is no reason.
+3. That a record leaves out leaves which the log had is not found here: a bundle may not have them.
+   `settle --check` finds it over a record.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from record.handoff.evaluate import evaluated
 from record.known import Known
 from record.lookup import NotFoundError
 from record.reconstruct.closure import leaves_of, sizes_of
-from record.reconstruct.holding import Holding, bodies
+from record.reconstruct.holding import Holding, lacking
 from record.settle import job
 from record.store import StoreError
 
@@ -48,7 +50,7 @@ def run(held: Holding, say: Callable[[str], None]) -> Again:
         if entry is None:
             raise StoreError(f"entry {row.idx} is missing")
         says = record.read(cose.read(entry.encoded).payload)
-        if any(bodies(held.store, leaves_of(says))) or not _proved(held, says):
+        if _lacks(held, known, says) or not _proved(held, says):
             found.left += 1
             continue
         found.done += 1
@@ -57,6 +59,11 @@ def run(held: Holding, say: Callable[[str], None]) -> Again:
         except (EvidenceError, NotFoundError) as fault:
             say(f"entry {row.idx}: {says.matter.name.lower()} of {says.author}: {fault}")
     return found
+
+
+def _lacks(held: Holding, known: Known, says: Record) -> bool:
+    """Whether a batch is not there, or not whole."""
+    return next(lacking(held.store, known, leaves_of(says)), None) is not None
 
 
 def _proved(held: Holding, says: Record) -> bool:

@@ -227,6 +227,16 @@ def _new(message: cose.Sign1, pairs: bytes, value: Value) -> NewStatement:
     return NewStatement(subject, message.encoded, typ, message.name, pairs, value, None, None)
 
 
-def bodies(store: Store, leaves: Sequence[int]) -> Iterator[int]:
-    """Those of some batches that are not there, or not whole."""
-    return (idx for idx in leaves if store.body(idx) is None)
+def lacking(store: Store, known: Known, leaves: Sequence[int]) -> Iterator[int]:
+    """Those of some batches that are not there, or not whole: an observation is withheld, or what a
+    descriptor over them hides. Raises StoreError."""
+    for idx in leaves:
+        entry = store.entry(idx)
+        if entry is None or store.body(idx) is None:
+            yield idx
+            continue
+        for part in read_head(cose.read(entry.encoded).payload).ranges:
+            of = known.descriptor(part.descriptor)
+            if of is None or not of.told.keys() >= set(of.descriptor.digests):
+                yield idx
+                break

@@ -40,7 +40,7 @@ from record.schema import Entry, HeadRow
 from record.store import Store, StoreError
 
 REST_MAX = 1 << 16  # entries of a log that is so short that a bundle has all of it
-_SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK)
+_SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
 
 
 @dataclass(slots=True)
@@ -115,20 +115,27 @@ class Writer:
     # --- inside -------------------------------------------------------------------------------
 
     def _entries(self, put: Put) -> None:
-        for found in self._store.entries():
-            if found.idx >= self._scope.size:
-                break
-            if not self._counts(found):
-                continue
+        for found in self._shared():
             _item(put, cbor.encode([self.answered(self.entry(found.idx)).encoded, found.receipt]))
             self.written.records += found.typ in (Typ.RECORD, Typ.COUNTERSIGNATURE)
 
-    def _counts(self, found: Entry) -> bool:
-        """Whether an entry is one of those that rule; of findings those about these runs."""
-        if found.typ != Typ.CLASSIFICATION or self._scope.size <= REST_MAX:
-            return found.typ in (*_SHARED, Typ.CLASSIFICATION)
-        says = classification.read(cose.read(found.encoded).payload)
-        return any(one.run in self._runs for one in says.findings)
+    def _shared(self) -> Iterator[Entry]:
+        """Records, words, books and findings, in the order of the log; of a log that is not here
+        whole those that have an effect, and findings about the runs that are here."""
+        if self._scope.size <= REST_MAX:
+            for found in self._store.entries():
+                if found.idx < self._scope.size and found.typ in _SHARED:
+                    yield found
+            return
+        indexes = {row.idx for row in self._store.books()}
+        for row in self._store.joints():
+            indexes.add(row.idx)
+            indexes.update(word.idx for word in self._store.words(row.name))
+        for found in self._store.findings():
+            says = classification.read(cose.read(found.encoded).payload)
+            if any(one.run in self._runs for one in says.findings):
+                indexes.add(found.idx)
+        yield from (self.entry(idx) for idx in sorted(indexes) if idx < self._scope.size)
 
     def _rest(self, put: Put) -> None:
         for found in self._store.entries():

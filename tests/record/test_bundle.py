@@ -5,24 +5,28 @@ gone, only the bundle's folder and the anchors are there.
 import hashlib
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from evidence import export, instant, observation
+from evidence import anchor, export, instant, observation
 from evidence.bundle import manifest
 from evidence.bundle.manifest import Row
 from evidence.export import Opening, Sealed, Veiled
 from evidence.leap import NS
 from evidence.merkle import leaf_hash
 from record.cli import main
+from record.reconstruct import check
 from tests.record.bundling import OTHER, RELAY, Seam, fill
 from tests.record.gateway import START, key
 from tests.record.judge import Judge
 
 MUTATIONS = 10_000
+FORGED = 60  # of each file
+CLOSING = 39  # bytes of a closing of less than 24 items, in an export
 
 
 @pytest.fixture(scope="module")
@@ -381,6 +385,38 @@ def test_each_byte_counts(tmp_path: Path, judge: Judge):
     asked = {"bundle": str(tmp_path / "small"), "anchors": str(anchors), "seed": 1}
     assert judge.passed(**asked, count=MUTATIONS) == []
     assert judge.main(tmp_path / "small", "--anchors", anchors)[0] == 0
+
+
+def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_path: Path):
+    """No digest helps here: signatures, chains, roots and the tree do."""
+    seam = Seam(tmp_path, rate=1, gateways=1)
+    seam.go(2)
+    seam.close()
+    (tmp_path / "anchors.toml").write_text(seam.anchors())
+    anchors = anchor.read(seam.anchors(), "anchors.toml")
+    bundle = tmp_path / "small"
+    assert reconstruct(seam.place, bundle, first=0, last=2) == 0
+    rng = random.Random(2)
+    for path in files(bundle):
+        if path.suffix == ".json":
+            continue
+        data = path.read_bytes()
+        for _ in range(FORGED):
+            bad = bytearray(data)
+            begin, end = (0, len(bad))
+            if path.suffix == ".gsx":  # the opening is the maker's own word
+                begin, end = 1 + bad[1] if bad[0] == 0x58 else 64, len(bad) - CLOSING
+            if begin == end:
+                continue
+            bad[rng.randrange(begin + 1, end)] ^= rng.randrange(1, 256)
+            if path.suffix == ".gsx":
+                bad[-32:] = hashlib.sha256(bad[:-CLOSING]).digest()
+            path.write_bytes(bad)
+            sealed_anew(bundle)
+            assert check.check(bundle, anchors, True, lambda _: None).reasons, path
+        path.write_bytes(data)
+    sealed_anew(bundle)
+    assert check.check(bundle, anchors, True, lambda _: None).reasons == 0
 
 
 def test_what_cannot_be_made_is_one_line(bundles: Path, tmp_path: Path, capsys):
