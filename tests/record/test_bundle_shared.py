@@ -29,23 +29,16 @@ from record.store import open_writer
 from tests.evidence.joint.sharing import EAST, FOUNDERS, WEST, founders_text, signed, word
 from tests.record.authority import Book
 from tests.record.bundling import Seam as Pair
+from tests.record.bundling import device, files, reconstruct, rewritten, sealed_anew, verify
 from tests.record.gateway import START, Statement, id_of, key
 from tests.record.handoff.conftest import begin, decide, measure, volts
 from tests.record.judge import Judge
 from tests.record.settle.shared import BUS, LINE, SIDES, Pmu, Shared
 from tests.record.settle.test_job import I1, I2, SECONDS, V1, V2, both, fill, settle
-from tests.record.test_bundle import device, files, reconstruct, rewritten, sealed_anew, verify
 from tests.record.upstream import AUTHORITIES, LOG, Upstream
 
 AWAY = replace(SIDES[0], node=b"\x09" * 16, terminal=b"\x0a" * 16)
 WITNESS, OTHER = key("witness"), key("other witness")
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    found = Judge(tmp_path_factory.mktemp("judge") / "own")
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")
