@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
-import pytest
 
 from drivers.c37118.wire import Layout
 from drivers.keystore import file as keystore
@@ -21,7 +20,6 @@ from evidence.tlog.tile import ENTRIES, Tile
 from record.database import Place
 from record.store import open_reader
 from tests.record.gateway import GatewayRun, cfg_bytes, configuration, frame
-from tests.record.test_program import served as record_served
 from tests.record.test_program import talk, written
 from tests.record.test_service import WAIT_S, Client, begin
 from tests.record.witness.watched import served
@@ -139,21 +137,6 @@ class Public(NamedTuple):
     log: Verifier
     seen: Seen
     batches: list[bytes]
-
-
-@pytest.fixture(scope="module")
-def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Public]:
-    folder = tmp_path_factory.mktemp("public")
-    place = folder / "record.db"
-    written(folder)
-    log, one, two = log_of(folder), key_of(folder / "w1", W1), key_of(folder / "w2", W2)
-    with contextlib.ExitStack() as stack:
-        at = stack.enter_context(witness(folder / "w1", log, W1))
-        path = configured(folder, place, 1, (at, one), (nobody(), two))
-        _, url = stack.enter_context(record_served(path))
-        batches = push(url, [], BATCHES)
-        seen = seen_by(url, log, BATCHES + 3, one)
-        yield Public(folder, place, url, log, seen, batches)
 
 
 def entries_of(place: Place) -> list[bytes]:

@@ -28,7 +28,7 @@ from tests.record.public import (
     push,
     seen_by,
     witness,
-)  # fmt: skip
+)
 from tests.record.test_program import served as record_served
 from tests.record.test_program import verified, written
 from tests.record.test_service import WAIT_S
@@ -125,19 +125,22 @@ def vkey(name: str, key: Ed25519Key, kind: int = COSIGNATURE) -> str:
     [
         ('[[witness]]\nurl = "http://w"\nvkey = "{log}"', "the key of the log; keys of log"),
         ('[[witness]]\nurl = "http://w"\nvkey = "{one}"\n' * 2, "the key of witness w1"),
-        ('[[witness]]\nurl = "http://w"\nvkey = "{one}"\n'
-         '[[witness]]\nurl = "http://w"\nvkey = "{same}"', "a second witness"),
+        (
+            '[[witness]]\nurl = "http://w"\nvkey = "{one}"\n'
+            '[[witness]]\nurl = "http://w"\nvkey = "{same}"',
+            "a second witness",
+        ),
         ('[[witness]]\nurl = "http://w"\nvkey = "{plain}"', "vkey of a cosigner"),
         ('[[witness]]\nurl = "http://w"\nvkey = "w1+00000000+AAAA"', "witness[0].vkey"),
         ('[[witness]]\nurl = "ftp://w"\nvkey = "{one}"', "expected http://"),
         ('[[witness]]\nurl = "http://u:p@w"\nvkey = "{one}"', "expected http://"),
         ('[[witness]]\nurl = "http://w:x"\nvkey = "{one}"', "expected http://"),
-        ('[log]\nquorum = 1', "expected at most 0"),
+        ("[log]\nquorum = 1", "expected at most 0"),
         ('[log]\norigin = "two words"', "log.origin"),
-        ('[log]\npublish_s = 0', "publish_s"),
-        ('[log]\nqorum = 0', "did you mean 'quorum'"),
+        ("[log]\npublish_s = 0", "publish_s"),
+        ("[log]\nqorum = 0", "did you mean 'quorum'"),
     ],
-)  # fmt: skip
+)
 def test_keys_and_quorum_are_checked(tmp_path: Path, table: str, words: str):
     key = keystore.create(tmp_path / "log.key")
     made = {

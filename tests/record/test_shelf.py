@@ -2,9 +2,11 @@
 checked without it: tlog-proofs here, COSE Receipts by another implementation.
 """
 
+import contextlib
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,15 +21,38 @@ from tests.record.public import (
     W1,
     W2,
     Public,
+    configured,
     entries_of,
     expected,
     get,
     got,
     key_of,
-)  # fmt: skip  # fmt: skip
+    log_of,
+    nobody,
+    push,
+    seen_by,
+    witness,
+)
+from tests.record.test_program import served as record_served
+from tests.record.test_program import written
 from tests.record.test_service import WAIT_S
 from tests.record.upstream import LOG
 from tests.record.witness.watched import ask
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Public]:
+    folder = tmp_path_factory.mktemp("public")
+    place = folder / "record.db"
+    written(folder)
+    log, one, two = log_of(folder), key_of(folder / "w1", W1), key_of(folder / "w2", W2)
+    with contextlib.ExitStack() as stack:
+        at = stack.enter_context(witness(folder / "w1", log, W1))
+        path = configured(folder, place, 1, (at, one), (nobody(), two))
+        _, url = stack.enter_context(record_served(path))
+        batches = push(url, [], BATCHES)
+        seen = seen_by(url, log, BATCHES + 3, one)
+        yield Public(folder, place, url, log, seen, batches)
 
 
 def test_every_tile_of_the_published_tree_is_served(public: Public):
