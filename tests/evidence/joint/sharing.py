@@ -117,6 +117,13 @@ def handoff_parts(releasing: str, accepting: str) -> tuple[tuple[Part, str], ...
     return (Part.RELEASING, releasing), (Part.ACCEPTING, accepting)
 
 
+def decision(matter: Matter, author: str, **changes: Any) -> Record:
+    """What an operator did, and of nothing: flagged unfounded."""
+    events = () if matter == Matter.RELAY_OPERATION else None
+    body = Decision(None, "line 1", 100.0, "overload", events).body()
+    return record(matter, author, **({"body": body} | changes))
+
+
 def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> Listing:
     """An authority with one key, named like itself."""
     KEYS.setdefault(name, key(name))
