@@ -37,8 +37,15 @@ class Paired:
         return max(*self.doubted, *self.incomplete)
 
 
-def paired(law: Law, first: Sequence[Sample], second: Sequence[Sample]) -> Paired:
-    """The samples of one instant."""
+def paired(
+    law: Law,
+    first: Sequence[Sample],
+    second: Sequence[Sample],
+    branches: tuple[int, int] = (0, 0),
+) -> Paired:
+    """The samples of one instant. `branches`: how many each side measures the currents of; 0: as
+    many as a sample has.
+    """
     found = Paired()
     one, other, ones, others = 0, 0, len(first), len(second)
     pairs = found.pairs
@@ -55,25 +62,26 @@ def paired(law: Law, first: Sequence[Sample], second: Sequence[Sample]) -> Paire
                 one += 1
                 continue
         one, other = one + 1, other + 1
-        if _is_fit(found, law, here, 0) & _is_fit(found, law, there, 1):
+        if _is_fit(found, law, here, 0, branches) & _is_fit(found, law, there, 1, branches):
             pairs.append((here, there))
     found.alone[0] += ones - one
     found.alone[1] += others - other
     return found
 
 
-def _is_fit(found: Paired, law: Law, sample: Sample, side: int) -> bool:
+def _is_fit(found: Paired, law: Law, sample: Sample, side: int, branches: tuple[int, int]) -> bool:
     bound = sample.bound
     if bound is None or bound > PHASOR_BOUND_NS_MAX:
         found.doubted[side] += 1
         return False
-    if not _size(law, sample) < VALUE_MAX:  # NaN is not below it
+    # NaN is not below it.
+    if not _size(law, sample, branches[side]) < VALUE_MAX:
         found.incomplete[side] += 1
         return False
     return True
 
 
-def _size(law: Law, sample: Sample) -> float:
+def _size(law: Law, sample: Sample, branches: int) -> float:
     """Of all that is compared, together."""
     size = 0.0
     try:
@@ -81,7 +89,7 @@ def _size(law: Law, sample: Sample) -> float:
             a, b, c = sample.volts
             size = abs(a) + abs(b) + abs(c)
         if law.amps:
-            if not sample.amps:
+            if len(sample.amps) != (branches or len(sample.amps) or 1):
                 return math.nan
             for a, b, c in sample.amps:
                 size += abs(a) + abs(b) + abs(c)

@@ -101,7 +101,7 @@ def _instruments(
             source = f"{name}: voltage transformer, {side.volts[phase].source('voltage')}"
             parts.append((source, by_volt * share))
         if by_amp:
-            for flow, own in zip(branches, side.amps, strict=False):
+            for flow, own in zip(branches, side.amps, strict=True):
                 size = abs(flow[phase])
                 pmu += by_amp * max(size, TVE_AMPS_FROM * own[phase].rated)
                 share, told = _off(own[phase], "current", size)

@@ -215,7 +215,9 @@ def test_a_device_that_contradicts_its_own_angle_is_disputed():
     lying = [one._replace(frequency_hz=one.frequency_hz + 0.05) for one in second]
     found = of((first, lying))
     assert found.verdict is Agreement.DISPUTED
-    assert "frequency +0.05" in found.why.replace("-", "+")
+    assert found.disagreement is Disagreement.NOT_SEPARABLE
+    assert "frequency -0.0" in found.why
+    assert "contradicts its own angle" in found.why
 
 
 def test_a_bus_is_compared_by_its_voltages():
@@ -261,6 +263,16 @@ def test_currents_of_all_branches_add_up():
         laws.total(complete=True),
     )  # fmt: skip
     assert lacking.verdict is Agreement.DISPUTED
+
+
+def test_an_instant_without_one_of_the_branches_is_set_aside():
+    first, second = honest()
+    none = [one._replace(amps=()) if at % 3 == 0 else one for at, one in enumerate(first)]
+    found = of((none, second))
+    assert found.verdict in (Agreement.AGREED, Agreement.AGREED_WITH_RESIDUAL)
+    assert found.counts == (40, 0, 0, 20)
+    twice = replace(SIDES[0], amps=SIDES[0].amps * 2)
+    assert "2 currents of one line" in of(honest(), (twice, SIDES[1])).why
 
 
 @pytest.mark.parametrize("amps", ["10P20", "PX", "3"])
