@@ -21,7 +21,7 @@ from record.store import Store
 def leaves_of(says: Record) -> tuple[int, ...]:
     """The batches from which a record was computed, by their indexes. Raises EvidenceError."""
     if says.matter == Matter.EVALUATION:
-        return evaluation.read(says.body).leaves
+        return evaluation.read(says.body).leaves.indexes
     if says.matter == Matter.SETTLEMENT:
         one, other = settlement.read(says.body).leaves
         return (*one.indexes, *other.indexes)
@@ -31,7 +31,7 @@ def leaves_of(says: Record) -> tuple[int, ...]:
 def sizes_of(says: Record) -> tuple[int, ...]:
     """The sizes of the tree as at which it was computed. Raises EvidenceError."""
     if says.matter == Matter.EVALUATION:
-        return (evaluation.read(says.body).size,)
+        return (evaluation.read(says.body).leaves.tree_size,)
     if says.matter == Matter.SETTLEMENT:
         return tuple(one.tree_size for one in settlement.read(says.body).leaves)
     return ()
