@@ -1,0 +1,144 @@
+"""A revenue meter of a scenario: energy registers and a clock of its own, read by Modbus over TCP.
+
+1. Registers count from when the figures begin, in Wh, each in its direction; what they say at an
+   instant does not depend on who read them before.
+2. `gain` is how far this meter is off, as its class allows: two meters of one tie never agree to
+   the last digit.
+3. The request, the answer and what is made of both are the shipped driver's (drivers.modbus); only
+   the wire between them is left out.
+
+It integrates nothing: a feed knows its energy in closed form.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from drivers.line import Frame, Instant, Setup
+from drivers.modbus import conversation, map, plan
+from drivers.modbus.adu import MBAP_BYTES, Framing
+from drivers.modbus.conversation import Target, TcpConversation, Terms
+from drivers.modbus.request import encode
+from drivers.modbus.stream import setup_of
+from drivers.modbus.value import Layout
+from evidence.leap import BUILT_IN, NS
+from hil.devices.modbus.bank import INPUT, Run, Value, utc_ms
+from hil.devices.modbus.unit import Unit
+from hil.scenario.feed import Feed
+from hil.scenario.gateway import CLOCK_BOUND_NS
+
+WH = 1_000_000  # of a MWh
+UNIT = 1
+ANSWER_NS = 30_000_000  # from request to answer
+_RUNS: Final = (
+    Run(
+        INPUT,
+        0,
+        (
+            ("sequence", "u32"),
+            ("time_ms", "u64"),
+            ("power_w", "f32"),
+            ("imported_wh", "u64"),
+            ("exported_wh", "u64"),
+        ),
+    ),
+)
+# The same, said to a driver. Of the instant the meter's own clock vouches, to a millisecond.
+_MAP: Final = """
+station = {station}
+period_ms = {period_ms}
+
+[[point]]
+name = "sequence"
+table = "input"
+address = 0
+type = "u32"
+
+[[point]]
+name = "time_ms"
+table = "input"
+address = 2
+type = "time_ms"
+stamps = true
+bound_us = 1000
+document = "hil/scenario/README.md"
+
+[[point]]
+name = "power"
+table = "input"
+address = 6
+type = "f32"
+unit = "W"
+
+[[point]]
+name = "imported"
+table = "input"
+address = 8
+type = "u64"
+unit = "Wh"
+
+[[point]]
+name = "exported"
+table = "input"
+address = 12
+type = "u64"
+unit = "Wh"
+"""
+
+
+class _Registers:
+    """hil.devices.modbus.bank.Content: what stands there at an instant."""
+
+    refresh_ns = NS
+    runs = _RUNS
+
+    def __init__(self, feed: Feed, gain: float) -> None:
+        self._feed, self._gain = feed, gain
+
+    def values(self, tai: int) -> Mapping[str, Value]:
+        megawatts = self._gain * self._feed.value(tai)
+        counted = round(WH * self._gain * self._feed.energy(tai))
+        return {
+            "time_ms": utc_ms(tai),
+            "power_w": megawatts * 1e6,
+            "imported_wh": max(counted, 0),
+            "exported_wh": max(-counted, 0),
+        }
+
+
+class _Clock:
+    """The gateway's, at each question."""
+
+    table = BUILT_IN
+
+    def __init__(self, tai: int) -> None:
+        self.tai = tai
+
+    def now(self) -> Instant:
+        return Instant(self.tai, CLOCK_BOUND_NS)
+
+
+class Meter:
+    """One meter. `poll` asks it once; `setups` says what it is."""
+
+    def __init__(self, station: str, feed: Feed, gain: float, period_ms: int, now: int) -> None:
+        found = map.read_map(_MAP.format(station=f'"{station}"', period_ms=period_ms), "meter")
+        (block,) = plan.blocks(UNIT, station, found)
+        self._clock = _Clock(now)
+        self._unit = Unit(UNIT, _Registers(feed, gain), lambda: self._clock.tai)
+        target = Target(Layout(block), encode(Framing.TCP, [block.request])[0])
+        terms = Terms(NS, BUILT_IN, transactions=conversation.numbers())
+        self._talk = TcpConversation([target], terms, self._clock, now)
+        self.setups: Sequence[Setup] = [setup_of(block)]
+
+    def poll(self, tai: int) -> list[Frame]:
+        """One exchange, begun at an instant. Polls come in order, a period apart."""
+        self._clock.tai = tai
+        asked = self._talk.ask(tai)
+        if asked is None:
+            return []
+        said = bytes((UNIT,)) + self._unit.answer(asked[MBAP_BYTES:])
+        heard = Instant(tai + ANSWER_NS, CLOCK_BOUND_NS)
+        answer = asked[:4] + len(said).to_bytes(2, "big") + said
+        self._talk.feed(answer, heard, tai + ANSWER_NS)
+        items, self._talk.items = self._talk.items, []
+        return items

@@ -1,0 +1,232 @@
+"""A scenario as it is written: TOML into frozen structs, strictly.
+
+1. Every table is an array of rows with names, so that a new kind of thing (a device, a grid, a step
+   of the timeline, an expectation) is a row or a new array, and never another meaning of an old
+   one. Unknown keys are refused with the nearest known one.
+2. Instants carry their offset from UTC. Names that rows give each other must be there.
+3. What is not published is marked: a feed says what it is, and a record of it says so too.
+
+It opens no file: texts are brought to it. What a row does is hil/scenario/play.py's.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from evidence import config
+from evidence.config import ConfigError, Steps, fault_at
+from hil.scenario.figures import tai_of
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Share = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
+PeriodMs = Annotated[int, msgspec.Meta(ge=10, le=3_600_000)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+# What a figure or a trace is worth, as the page and the record say it beside it.
+Mark = Literal["published", "modelled", "synthetic", "reconstructed"]
+ROWS_MAX = 4096  # of one array
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all rows are."""
+
+
+class Head(Row, kw_only=True):
+    """[scenario]. `period_s`: of every device, where no [[pace]] says otherwise; `batch_s`: how
+    often a gateway cuts; `data`: the CSV beside it; `grid`: what PMUs with no feed measure."""
+
+    name: Name
+    title: Text
+    about: Text = ""
+    begins: datetime
+    ends: datetime
+    seed: Count = 1
+    period_s: Seconds = 60
+    batch_s: Seconds = 900
+    data: str = ""
+
+
+class Authority(Row, kw_only=True):
+    """[[authority]]: its keys are made for the scenario. Without roles it issues credentials only;
+    `founder`: an anchor has its roles, else a record of the registry adds it."""
+
+    name: Name
+    roles: list[str] = []
+    footprints: list[str] = []
+    founder: bool = True
+    about: Text = ""
+
+
+class Gateway(Row, kw_only=True):
+    """[[gateway]]"""
+
+    name: Name
+    authority: Name
+    site: Text = ""
+
+
+class Feed(Row, kw_only=True):
+    """[[feed]]: what there is to measure. hourly: a share of a column of the data; beyond: what goes
+    into a DC tie of which another comes out; trace: straight lines between points."""
+
+    name: Name
+    mark: Mark
+    kind: Literal["hourly", "beyond", "trace"]
+    about: Text = ""
+    column: str = ""
+    share: Share = 1.0
+    of: str = ""
+    fixed_mw: float = 0.0
+    loss_share: float = 0.0
+    points: list[tuple[datetime, float]] = []
+
+
+class Device(Row, kw_only=True):
+    """[[device]]: at a bus, by one gateway. `gain`: how far a meter is off; `area`: of the grid."""
+
+    name: Name
+    gateway: Name
+    kind: Literal["meter", "pmu"]
+    bus: Name
+    feed: str = ""
+    gain: Positive = 1.0
+    kv: Positive = 345.0
+    area: Literal[0, 1, 2] = 0
+
+
+class Pace(Row, kw_only=True):
+    """[[pace]]: another period for some devices, for a while."""
+
+    devices: list[Name]
+    begins: datetime
+    ends: datetime
+    period_ms: PeriodMs
+
+
+class Side(Row, kw_only=True):
+    """A side of a seam: where it measures, and who issues the credentials there."""
+
+    footprint: Name
+    authority: Name
+    bus: Name
+    kv: Positive
+    amperes: Positive
+
+
+class Line(Row, kw_only=True):
+    """A pi section, whole."""
+
+    r_ohm: float
+    x_ohm: float
+    b_siemens: float
+    km: Positive
+
+
+class Dc(Row, kw_only=True):
+    """What a DC tie loses."""
+
+    fixed_mw: float
+    share: float
+
+
+class Seam(Row, kw_only=True):
+    """[[seam]]: what flows from the first side to the second is positive."""
+
+    name: Name
+    kind: Literal["bus", "line", "sum", "dc_tie"]
+    sides: Annotated[list[Side], msgspec.Meta(min_length=2, max_length=2)]
+    line: Line | None = None
+    dc: Dc | None = None
+    about: Text = ""
+
+
+class Script(Row, kw_only=True):
+    """The whole file."""
+
+    scenario: Head
+    authority: list[Authority] = []
+    gateway: list[Gateway] = []
+    feed: list[Feed] = []
+    device: list[Device] = []
+    pace: list[Pace] = []
+    seam: list[Seam] = []
+
+
+def read(text: str, file: str) -> Script:
+    """The scenario in a text. Raises ConfigError."""
+    found = config.read(text, Script, file)
+    for steps, reason in _faults(found):
+        raise fault_at(text, file, steps, reason)
+    return found
+
+
+def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
+    """What contradicts itself, row by row."""
+    for name in msgspec.structs.fields(Script)[1:]:
+        rows = getattr(of, name.name)
+        if len(rows) > ROWS_MAX:
+            yield (name.name,), f"{len(rows)} rows; at most {ROWS_MAX}"
+        yield from _twice(name.name, rows)
+    yield from _times(of)
+    yield from _named(of)
+
+
+def _twice(array: str, rows: Iterable[Row]) -> Iterable[tuple[Steps, str]]:
+    seen: set[str] = set()
+    for at, row in enumerate(rows):
+        name = getattr(row, "name", "")
+        if name and name in seen:
+            yield (array, at, "name"), f"{name!r} is there twice"
+        seen.add(name)
+
+
+def _times(of: Script) -> Iterable[tuple[Steps, str]]:
+    spans: list[tuple[Steps, datetime, datetime]] = [
+        (("scenario",), of.scenario.begins, of.scenario.ends)
+    ]
+    spans += [(("pace", at), row.begins, row.ends) for at, row in enumerate(of.pace)]
+    for steps, begins, ends in spans:
+        for key, at in (("begins", begins), ("ends", ends)):
+            if at.tzinfo is None:
+                yield (*steps, key), f"{at.isoformat()} says no offset from UTC, such as -06:00"
+                return
+        if tai_of(begins) >= tai_of(ends):
+            yield (*steps, "ends"), "not later than it begins"
+
+
+def _named(of: Script) -> Iterable[tuple[Steps, str]]:
+    """Whether the names that rows give each other are there."""
+    known = {
+        "authority": [row.name for row in of.authority],
+        "gateway": [row.name for row in of.gateway],
+        "feed": [row.name for row in of.feed],
+        "device": [row.name for row in of.device],
+        "bus": sorted({row.bus for row in of.device}),
+    }
+    said: list[tuple[Steps, str, str]] = []
+    for at, gateway in enumerate(of.gateway):
+        said.append((("gateway", at, "authority"), "authority", gateway.authority))
+    for at, feed in enumerate(of.feed):
+        if feed.kind == "beyond":
+            said.append((("feed", at, "of"), "feed", feed.of))
+    for at, device in enumerate(of.device):
+        said.append((("device", at, "gateway"), "gateway", device.gateway))
+        if device.feed:
+            said.append((("device", at, "feed"), "feed", device.feed))
+    for at, pace in enumerate(of.pace):
+        said += [(("pace", at, "devices", n), "device", name) for n, name in enumerate(pace.devices)]
+    for at, seam in enumerate(of.seam):
+        for number, side in enumerate(seam.sides):
+            steps = ("seam", at, "sides", number)
+            said.append(((*steps, "authority"), "authority", side.authority))
+            said.append(((*steps, "bus"), "bus", side.bus))
+    for where, what, name in said:
+        if name not in known[what]:
+            yield where, f"{name!r} is {config.nearest(name, known[what])}"
+
+
+__all__ = ["ConfigError", "Script", "read"]
