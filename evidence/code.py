@@ -157,6 +157,15 @@ class Disagreement(IntEnum):
     WRONG_TOPOLOGY = 7
 
 
+class SeamKind(IntEnum):
+    """What two authorities share."""
+
+    BUS = 1  # both measure one bus
+    LINE = 2  # each measures an end
+    SUM = 3  # of currents: all branches of a node are measured
+    DC_TIE = 4  # energy and loss; there is no angle across it
+
+
 class Kind(IntEnum):
     """What the `raw` of an observation is."""
 

@@ -1,0 +1,157 @@
+"""A seam: what two authorities share, and each meters from its own side. Body of a record of matter
+SEAM.
+
+    seam = [name, kind, side, side, line / null, dc / null]
+    side = [footprint, authority, node: mRID, terminal: mRID / null, kV, A]
+    line = [r ohm, x ohm, b siemens, km / null]
+    dc = [fixed loss MW, loss share]
+
+1. What flows from the first side to the second is positive.
+2. `authority` issues the credentials of the gateways that measure for a side: what another's
+   gateway says is not that side's word.
+3. A line's constants are those of the whole pi section between the nodes (CIM ACLineSegment r, x,
+   bch); a DC tie loses its fixed part while it is blocked, too, and its share of what goes in.
+4. Ratings are what per cents are of: kV between phases, A of a phase (of a pole, of a DC tie).
+
+It settles nothing: what the two sides come to is evidence.joint.settlement's.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import cbor, shape
+from evidence.code import SeamKind
+from evidence.joint.record import read_name
+
+MRID_BYTES = 16  # a CIM mRID is a UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side. `node`: where it measures; `terminal`: the equipment's end, for currents."""
+
+    footprint: str
+    authority: str
+    node: bytes
+    terminal: bytes | None
+    rated_kv: float
+    rated_a: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A pi section, whole. `b`: of both ends together; `km`: None where nobody states it."""
+
+    r_ohm: float
+    x_ohm: float
+    b_siemens: float
+    km: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dc:
+    """What a DC tie loses: a fixed part, and a share of what goes in."""
+
+    fixed_loss_mw: float
+    loss_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """One seam, under the name that records have for it as an element."""
+
+    name: str
+    kind: SeamKind
+    sides: tuple[Side, Side]
+    line: Line | None = None
+    dc: Dc | None = None
+
+    @property
+    def footprints(self) -> frozenset[str]:
+        """What a record touches that names this seam among its elements."""
+        return frozenset(side.footprint for side in self.sides)
+
+    def body(self) -> bytes:
+        """Raises EvidenceError where `read` would."""
+        line, dc = self.line, self.dc
+        encoded = cbor.encode(
+            [
+                *(self.name, int(self.kind), *map(_side, self.sides)),
+                line and [line.r_ohm, line.x_ohm, line.b_siemens, line.km],
+                dc and [dc.fixed_loss_mw, dc.loss_share],
+            ]
+        )
+        read(encoded)
+        return encoded
+
+
+def read(body: bytes) -> Seam:
+    """The seam in a body. Raises EvidenceError."""
+    name, number, one, other, line, dc = shape.array(cbor.decode(body), "seam", 6)
+    if shape.uint(number, "kind") not in list(SeamKind):
+        shape.fail("kind", number, "a kind of seam")
+    kind = SeamKind(number)
+    if (line is not None) != (kind == SeamKind.LINE):
+        shape.fail("line", line, "the constants of a line, and of nothing else")
+    if (dc is not None) != (kind == SeamKind.DC_TIE):
+        shape.fail("dc", dc, "the losses of a DC tie, and of nothing else")
+    sides = _read_side(one), _read_side(other)
+    if sides[0].footprint == sides[1].footprint:
+        shape.fail("footprint", sides[1].footprint, "another on each side")
+    return Seam(
+        read_name(name, "seam"),
+        kind,
+        sides,
+        shape.optional(line, _read_line, "line"),
+        shape.optional(dc, _read_dc, "dc"),
+    )
+
+
+def figure(value: Any, field: str, least: float | None = None) -> float:
+    """A binary64, finite by its encoding; of at least so much. Raises EvidenceError(SHAPE)."""
+    if type(value) is not float or (least is not None and value < least):
+        shape.fail(field, value, "a float" if least is None else f"a float of at least {least}")
+    return value
+
+
+def _rated(value: Any, field: str) -> float:
+    if figure(value, field) <= 0.0:
+        shape.fail(field, value, "a float above 0")
+    return float(value)
+
+
+def _side(side: Side) -> list[object]:
+    return [
+        *(side.footprint, side.authority, side.node, side.terminal, side.rated_kv, side.rated_a),
+    ]
+
+
+def _read_side(value: Any) -> Side:
+    footprint, authority, node, terminal, kv, amperes = shape.array(value, "side", 6)
+    return Side(
+        read_name(footprint, "footprint"),
+        read_name(authority, "authority"),
+        shape.blob(node, "node", MRID_BYTES),
+        shape.optional(terminal, shape.blob, "terminal", MRID_BYTES),
+        _rated(kv, "rated kV"),
+        _rated(amperes, "rated A"),
+    )
+
+
+def _read_line(value: Any, field: str) -> Line:
+    r, x, b, km = shape.array(value, field, 4)
+    if figure(x, "x ohm") == 0.0:
+        shape.fail("x ohm", x, "a float other than 0")
+    return Line(
+        figure(r, "r ohm", 0.0),
+        x,
+        figure(b, "b siemens", 0.0),
+        shape.optional(km, _rated, "km"),
+    )
+
+
+def _read_dc(value: Any, field: str) -> Dc:
+    fixed, share = shape.array(value, field, 2)
+    if figure(share, "loss share", 0.0) >= 1.0:
+        shape.fail("loss share", share, "a float below 1")
+    return Dc(figure(fixed, "fixed loss MW", 0.0), share)

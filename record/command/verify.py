@@ -1,0 +1,54 @@
+"""`gridseal-record verify`: a record run once more over its evidence, or an export, offline.
+
+Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
+compare.
+"""
+
+import argparse
+from pathlib import Path
+
+from evidence.anchor import Anchors
+from record import bundle, config
+from record.audit import Audit
+from record.command.show import STORE
+
+DOES_NOT_HOLD, NO_ANCHORS = 1, 3
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help=f"{STORE}; or an export's file")
+    parser.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
+    parser.add_argument("--every", action="store_true", help="each observation's own signature too")
+
+
+def run(asked: argparse.Namespace) -> int:
+    anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
+    if bundle.is_export(Path(asked.store)):
+        return _verify_export(Path(asked.store), anchors, asked.every)
+    audit = Audit(config.place(asked.store), anchors, asked.every)
+    if anchors is None:
+        for line in audit.fingerprints():
+            print(line)
+        return NO_ANCHORS
+    reasons = audit.run()
+    for line in reasons:
+        print(line)
+    if reasons:
+        return DOES_NOT_HOLD
+    print(f"{asked.store}: everything holds: {audit.told()}")
+    return 0
+
+
+def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
+    if anchors is None:
+        for line in bundle.fingerprints(path):
+            print(line)
+        return NO_ANCHORS
+    checked = bundle.check(path, anchors, every, print)
+    for line in checked.told:
+        print(line)
+    if checked.reasons:
+        print(f"{path}: does not hold: {checked.reasons} reasons")
+        return DOES_NOT_HOLD
+    print(f"{path}: everything holds")
+    return 0

@@ -1,0 +1,61 @@
+"""A seam's body says one thing in one way, and nothing that a line or a tie has not."""
+
+import pytest
+
+from evidence import cbor
+from evidence.code import Reason, SeamKind
+from evidence.joint import seam
+from evidence.joint.seam import Dc, Line, Seam, Side
+from evidence.refusal import EvidenceError
+
+WEST = Side("WEST", "West Utility", b"\x01" * 16, b"\x02" * 16, 345.0, 2000.0)
+EAST = Side("EAST", "East Utility", b"\x03" * 16, None, 345.0, 2000.0)
+SEAMS = {
+    SeamKind.BUS: Seam("Border 345", SeamKind.BUS, (WEST, EAST)),
+    SeamKind.LINE: Seam("Line 1", SeamKind.LINE, (WEST, EAST), Line(3.5, 35.0, 4.2e-4, 112.5)),
+    SeamKind.SUM: Seam("Star", SeamKind.SUM, (WEST, EAST)),
+    SeamKind.DC_TIE: Seam("East Tie", SeamKind.DC_TIE, (WEST, EAST), None, Dc(4.0, 0.015)),
+}
+LINE = [3.5, 35.0, 4.2e-4, 112.5]
+
+
+@pytest.mark.parametrize("kind", SeamKind)
+def test_what_is_written_is_read_and_written_again(kind):
+    found = seam.read(SEAMS[kind].body())
+    assert found == SEAMS[kind]
+    assert found.body() == SEAMS[kind].body()
+    assert found.footprints == {"WEST", "EAST"}
+
+
+def _with(kind, **changed):
+    value = list(cbor.decode(SEAMS[kind].body()))
+    for place, item in changed.items():
+        value[int(place.removeprefix("at"))] = item
+    return cbor.encode(value)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (_with(SeamKind.BUS, at0=" Border"), "seam"),
+        (_with(SeamKind.BUS, at1=9), "kind"),
+        (_with(SeamKind.BUS, at4=LINE), "line"),
+        (_with(SeamKind.LINE, at4=None), "line"),
+        (_with(SeamKind.LINE, at4=[3.5, 0.0, 0.0, None]), "x ohm"),
+        (_with(SeamKind.LINE, at4=[-3.5, 35.0, 0.0, None]), "r ohm"),
+        (_with(SeamKind.LINE, at4=[3.5, 35.0, 0.0, 0.0]), "km"),
+        (_with(SeamKind.LINE, at4=[3, 35.0, 0.0, None]), "r ohm"),
+        (_with(SeamKind.LINE, at5=[4.0, 0.1]), "dc"),
+        (_with(SeamKind.DC_TIE, at5=None), "dc"),
+        (_with(SeamKind.DC_TIE, at5=[4.0, 1.0]), "loss share"),
+        (_with(SeamKind.DC_TIE, at5=[-4.0, 0.1]), "fixed loss"),
+        (_with(SeamKind.BUS, at3=["WEST", "Other", b"\x04" * 16, None, 345.0, 1.0]), "footprint"),
+        (_with(SeamKind.BUS, at3=["EAST", "Other", b"\x04" * 15, None, 345.0, 1.0]), "node"),
+        (_with(SeamKind.BUS, at3=["EAST", "Other", b"\x04" * 16, None, 0.0, 1.0]), "rated kV"),
+        (cbor.encode([1, 2, 3]), "seam"),
+    ],
+)
+def test_what_no_seam_says_is_refused_by_name(body, named):
+    with pytest.raises(EvidenceError, match=named) as refused:
+        seam.read(body)
+    assert refused.value.reason == Reason.SHAPE
