@@ -86,7 +86,8 @@ class Feed(Row, kw_only=True):
 
 
 class Device(Row, kw_only=True):
-    """[[device]]: at a bus, by one gateway. `gain`: how far a meter is off; `area`: of the grid."""
+    """[[device]]: at a bus, by one gateway. `gain`: how far a meter is off; `flow`:
+    whether what its feed gives flows into the equipment at its terminal; `area`: of the grid."""
 
     name: Name
     gateway: Name
@@ -94,6 +95,7 @@ class Device(Row, kw_only=True):
     bus: Name
     feed: str = ""
     gain: Positive = 1.0
+    flow: Literal["in", "out"] = "in"
     kv: Positive = 345.0
     area: Literal[0, 1, 2] = 0
 

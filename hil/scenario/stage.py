@@ -23,7 +23,7 @@ from hil.scenario.cast import Cast, mrid
 from hil.scenario.feed import Beyond, Feed, Hourly, Trace
 from hil.scenario.figures import Hours, tai_of
 from hil.scenario.gateway import Gateway
-from hil.scenario.meter import Meter
+from hil.scenario.meter import DIRECTIONS, Meter
 from hil.scenario.pmu import Pmu
 from hil.scenario.script import Script
 
@@ -31,6 +31,7 @@ CHUNK_NS = 60 * NS
 HEARD_NS = NS  # by then all that was measured before has arrived
 KEEP_ITEMS = 100  # of one piece: as one commit of an agent
 MS = 1_000_000
+METER_CLASS = "0.2S"  # IEC 62053-22
 
 
 class Span(NamedTuple):
@@ -145,7 +146,8 @@ def _device(
 ) -> Meter | Pmu:
     feed = feeds[row.feed]
     if row.kind == "meter":
-        return Meter(row.name, feed, row.gain, of.scenario.period_s * 1000, now)
+        gain = row.gain if row.flow == "in" else -row.gain
+        return Meter(row.name, feed, gain, of.scenario.period_s * 1000, now)
     profile = Profile(
         station=row.name[:16], idcode=number, device=number, phasors=("VA", "VB", "VC"), rate=1
     )
@@ -177,8 +179,8 @@ def _stream(name: str, row: script.Device) -> Stream:
         return Stream(row.name, row.bus)
     terminal = str(mrid(name, f"terminal {row.bus}"))
     points = [
-        Channel(point, terminal=terminal, direction="in", accuracy="0.2S")
-        for point in ("power", "imported", "exported")
+        Channel(point, terminal=terminal, direction=direction, accuracy=METER_CLASS)
+        for point, direction in DIRECTIONS.items()
     ]
     return Stream(row.name, row.bus, channel=points)
 
