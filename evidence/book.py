@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from evidence import cbor, cose, shape
-from evidence.anchor import Authorities, signer
 from evidence.code import VERSION, Act, Reason, Revocation
 from evidence.key import PublicKey
 from evidence.merkle import HASH_BYTES, ZERO
 from evidence.refusal import EvidenceError
+from evidence.trust import Authorities, signer
 
 
 @dataclass(frozen=True, slots=True)

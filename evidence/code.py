@@ -135,6 +135,18 @@ class Truth(IntEnum):
     UNDETERMINED = 2
 
 
+class Open(IntEnum):
+    """What leaves a predicate undetermined."""
+
+    MISSING = 1  # no sample, for longer than the stated hole
+    NOT_SETTLEABLE = 2  # there are samples, of a class that does not settle
+    NO_VALUE = 3  # there are samples, and the device gave no value
+    BOUND = 4  # within the bounds of the instants both could be so
+    CONTRADICTED = 5  # samples of one instant differ
+    ARITHMETIC = 6  # a division by zero, a root of less than zero, beyond binary64
+    TOO_MANY = 7  # samples, or combinations of them
+
+
 class Agreement(IntEnum):
     """What two sides of a seam come to."""
 
@@ -406,3 +418,5 @@ class Reason(IntEnum):
     SEAM_UNKNOWN = 134
     OTHER_SIDE = 135  # a side's claim by a gateway of the other's
     AGGREGATED_TWICE = 136  # the same asset and service in two aggregations
+    SUPERSEDED = 137  # what it was to replace was replaced before it was joint
+    BELOW_MINIMUM = 138  # less than the tariff asks for

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from evidence.toml import DEEP, KEY_PARTS_MAX
+from evidence.toml import nearest as nearest
+
 T = TypeVar("T")
 CONFIG_BYTES_MAX = 4 * 1024 * 1024  # a site plan of thousands of channels stays below 1 MiB
-KEY_PARTS_MAX = 32  # of a dotted key: ours have 3; an object identifier in a text has 20
-_KEY_PART = r"""\.[ \t]*(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*"""
-_DEEP = re.compile(f"(?:{_KEY_PART}){{{KEY_PARTS_MAX}}}", re.ASCII)
 _SECRET = re.compile(r"pass|pin|secret|token|private", re.IGNORECASE)
 _PATH = re.compile(r"`\$((?:[^`\\]|\\.)*)`")
 _ENUM = re.compile(r"Invalid enum value '([^']*)'")
@@ -47,7 +47,7 @@ def read(text: str, kind: type[T], file: str) -> T:
     """The struct that the text describes. Raises ConfigError."""
     if len(text) > CONFIG_BYTES_MAX:
         raise ConfigError(file, "", f"{len(text)} characters; at most {CONFIG_BYTES_MAX}")
-    deep = _DEEP.search(text)
+    deep = DEEP.search(text)
     if deep is not None:
         line = text.count("\n", 0, deep.start()) + 1
         raise ConfigError(file, "", f"a name of {KEY_PARTS_MAX} parts or more", line)
@@ -73,16 +73,6 @@ def fault_at(text: str, file: str, steps: Steps, reason: str) -> ConfigError:
     ]
     key = "".join(names)
     return ConfigError(file, key.removeprefix("."), reason, _line_of(text, steps))
-
-
-def nearest(found: str, known: list[str]) -> str:
-    """What to say of a name that is not known."""
-    import difflib  # where somebody has mistyped: what runs for years does not carry it
-
-    close = difflib.get_close_matches(found, known, 1, 0.6)
-    if close:
-        return f"unknown; did you mean {close[0]!r}?"
-    return f"unknown; known: {', '.join(sorted(known))}"
 
 
 def _explained(message: str, document: Any, kind: Any, file: str, text: str) -> ConfigError:

@@ -1,0 +1,52 @@
+"""What is asked of the records before one, where that one is logged; and what is found of it.
+
+Whoever replays the log answers: evidence.joint.state, over memory or a database.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from evidence.code import Reason, Step
+from evidence.joint.policy import Policy
+from evidence.joint.record import Record
+from evidence.joint.registry import Registry
+
+
+class Sold(NamedTuple):
+    """An asset's service, in an aggregation that is neither disputed nor expired."""
+
+    aggregation: bytes  # SHA-256 over the aggregator and the aggregation's name
+    begins: int
+    ends: int
+
+
+class Before(Protocol):
+    """What was logged before a record that is looked at."""
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def policy(self) -> Policy | None: ...
+
+    def record(self, name: bytes) -> Record | None:
+        """A record by its name."""
+
+    def is_joint(self, name: bytes) -> bool:
+        """Whether a record is joint by now."""
+
+    def children(self, name: bytes) -> Sequence[bytes]:
+        """The names of the records that have this parent, in the order of the log."""
+
+    def sold(self, digest: bytes) -> Sequence[Sold]:
+        """Who sells an asset's service, by evidence.joint.der."""
+
+
+class Looked(NamedTuple):
+    """What was found: a handoff's step, whose rule holds then, and what is flagged."""
+
+    step: Step | None = None
+    flags: tuple[Reason, ...] = ()
+
+
+Examiner = Callable[[Record, frozenset[str], Before], Looked]  # with the footprints it touches

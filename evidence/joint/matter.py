@@ -1,0 +1,25 @@
+"""What a record's matter asks of its body, and what of it is looked at where it is logged.
+
+1. A body is read strictly by its matter's own file before anything else is asked: BODIES.
+2. What a matter adds to the rules is one function of what was logged before: it refuses, by
+   EvidenceError, or names what is flagged: EXAMINERS. Flags stay with the record, and whoever
+   replays the log finds the same.
+
+It knows which file is which matter's, and nothing of what they say.
+"""
+
+from collections.abc import Callable, Mapping
+
+from evidence.code import Matter
+from evidence.joint import der, policy, registry, seam
+from evidence.joint.before import Examiner
+
+BODIES: Mapping[Matter, Callable[[bytes], object]] = {
+    Matter.POLICY: policy.read,
+    Matter.REGISTRY: registry.read,
+    Matter.SEAM: seam.read,
+    Matter.DER_AGGREGATION: der.read,
+}
+EXAMINERS: Mapping[Matter, Examiner] = {
+    Matter.DER_AGGREGATION: der.look,
+}

@@ -1,0 +1,65 @@
+"""What is remembered of records and words, in memory: for a verifier, which has the whole log."""
+
+from collections.abc import Iterable, Sequence
+
+from evidence.code import Matter
+from evidence.joint import der
+from evidence.joint.before import Sold
+from evidence.joint.record import Record
+from evidence.joint.state import Case, Law, Said, State
+
+
+class Memory:
+    """An evidence.joint.state.Shelf. `states`: of each record by name, and since which place."""
+
+    def __init__(self) -> None:
+        self.states: dict[bytes, tuple[State, int]] = {}
+        self._cases: dict[bytes, Case] = {}
+        self._records: dict[bytes, Record] = {}
+        self._words: dict[bytes, list[Said]] = {}
+        self._children: dict[bytes, list[bytes]] = {}
+        self._sellers: dict[bytes, list[tuple[bytes, Sold]]] = {}
+        self._laws: list[Law] = []
+
+    def case(self, name: bytes) -> Case | None:
+        return self._cases.get(name)
+
+    def record(self, name: bytes) -> Record | None:
+        return self._records.get(name)
+
+    def children(self, name: bytes) -> Sequence[bytes]:
+        return self._children.get(name, ())
+
+    def words(self, name: bytes) -> Sequence[Said]:
+        return tuple(self._words.get(name, ()))
+
+    def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
+        return self._sellers.get(digest, ())
+
+    def laws(self) -> Iterable[Law]:
+        return tuple(self._laws)
+
+    def add_case(self, case: Case, of: Record, state: State) -> None:
+        self._cases[case.name], self._records[case.name] = case, of
+        self.states[case.name] = state, case.idx
+        for parent in of.parents:
+            if isinstance(parent, bytes):
+                self._children.setdefault(parent, []).append(case.name)
+        if of.matter == Matter.DER_AGGREGATION:
+            found = der.read(of.body)
+            for digest in found.sold():
+                row = case.name, der.sold_by(of, found)
+                self._sellers.setdefault(digest, []).append(row)
+
+    def add_word(self, said: Said) -> None:
+        self._words.setdefault(said.record, []).append(said)
+
+    def add_law(self, place: int, of: Case, whole: bool) -> None:
+        # One entry may both revoke at once and come into force: the latter says all.
+        if self._laws and self._laws[-1].place == place:
+            self._laws.pop()
+        self._laws.append(Law(place, self._records[of.name], whole))
+
+    def change(self, case: Case, state: State, since: int) -> None:
+        self._cases[case.name] = case
+        self.states[case.name] = state, since

@@ -1,0 +1,426 @@
+"""What each record is worth at each place of the log: pending, joint, disputed or expired.
+
+    who must sign  by the policy and the registry in force where the record is logged
+    joint          all of them have assented, in whatever order that came, the last of them before
+                   the record expires; a countersignature may come before its record
+    disputed       one of them has dissented, before or after all have assented
+    expired        not all have assented, none has dissented, and the policy's time is over
+
+1. A pure function of the entries up to a place, their log clocks, and the anchors. Of n authorities
+   n - 1 are never enough, in any order: the states follow from the first assent and the first
+   dissent of each, and from nothing else.
+2. A dissent is for good. Who assented before has dissented since; who assents afterwards is kept,
+   and changes nothing: to agree after all is a new record, with the old one as its parent.
+3. A word logged after the time is over neither makes a record joint nor disputes what expired. One
+   logged after it was joint disputes it, at any time.
+4. An author's record is its assent; a dissent of its own disputes it.
+5. What rules others (policy, registry, seam) comes into force at the place where it is joint, if
+   what it replaces is still what it replaced when it was logged; else it is joint, SUPERSEDED, and
+   without effect. A dissent afterwards disputes the record, and takes nothing out of force: what
+   was decided by it stands until another is joint.
+6. A key that its own authority revokes signs nothing more from that record on, joint or not.
+7. A record logged later after its interval than the policy lets it is BACK_DATED: joint it may
+   become, with that flag beside it.
+8. Words of others than those who must sign are kept, and count for nothing.
+
+It reads no file and no database: what must be remembered lies on a Shelf (evidence.joint.shelf for
+memory, record.joint for a record).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from evidence import cose
+from evidence.code import Matter, Reason, Typ, Word
+from evidence.joint import asked, countersignature, policy, record, registry, seam
+from evidence.joint.asked import Need, Parties
+from evidence.joint.before import Looked, Sold
+from evidence.joint.countersignature import Countersignature
+from evidence.joint.matter import BODIES, EXAMINERS
+from evidence.joint.policy import Policy, Rule
+from evidence.joint.record import Record
+from evidence.joint.registry import Registry
+from evidence.joint.seam import Seam
+from evidence.refusal import EvidenceError
+from evidence.trust import Authority
+
+RULING = (Matter.POLICY, Matter.REGISTRY, Matter.SEAM)
+NOWHERE = -1  # the place of what the anchors say, and of what nothing says
+
+
+class State(IntEnum):
+    PENDING = 1
+    JOINT = 2
+    DISPUTED = 3
+    EXPIRED = 4
+
+
+class Said(NamedTuple):
+    """A word that counts: the first of its kind, of one authority about one record."""
+
+    record: bytes
+    author: str
+    word: Word
+    idx: int
+    tai: int  # the log's clock there
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A record as it was logged. `tai`: the log's clock there; `deadline`: until when it may become
+    joint; `base`: the place of what it would replace."""
+
+    name: bytes
+    idx: int
+    tai: int
+    matter: Matter
+    author: str
+    begins: int
+    ends: int
+    deadline: int | None
+    needs: tuple[Need, ...]
+    notified: tuple[str, ...]
+    flags: tuple[Reason, ...]
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a record is worth. `since`: the place of the entry that made it so; of what expired the
+    record's own. Of those who must sign: who has assented, who dissented, of whom nothing is here.
+    """
+
+    case: Case
+    state: State
+    since: int
+    signed: tuple[Need, ...]
+    dissent: tuple[Need, ...]
+    missing: tuple[Need, ...]
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is joint, and nothing is flagged."""
+        return self.state == State.JOINT and not self.case.flags
+
+
+class Law(NamedTuple):
+    """A record that rules from a place on; not `whole`: by the keys that it revokes, alone."""
+
+    place: int
+    record: Record
+    whole: bool
+
+
+class Shelf(Protocol):
+    """What is remembered of records and words. What was put is there for the next question."""
+
+    def case(self, name: bytes) -> Case | None: ...
+
+    def record(self, name: bytes) -> Record | None: ...
+
+    def children(self, name: bytes) -> Sequence[bytes]: ...
+
+    def words(self, name: bytes) -> Sequence[Said]:
+        """About one record, in the order of the log."""
+
+    def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
+        """The records that sell an asset's service, by name."""
+
+    def laws(self) -> Iterable[Law]:
+        """In the order of the log."""
+
+    def add_case(self, case: Case, of: Record, state: State) -> None: ...
+
+    def add_word(self, said: Said) -> None: ...
+
+    def add_law(self, place: int, of: Case, whole: bool) -> None: ...
+
+    def change(self, case: Case, state: State, since: int) -> None:
+        """A record's state or flags are others now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What may be entered: a record with its case, or a countersignature."""
+
+    tai: int
+    name: bytes
+    value: Record | Countersignature
+    case: Case | None
+
+
+def standing(case: Case, words: Sequence[Said], size: int, tai: int, known: Registry) -> Standing:
+    """What a record is worth in a log of so many entries, whose clock says so."""
+    yes: dict[str, tuple[int, int]] = {case.author: (case.idx, case.tai)}
+    no: dict[str, tuple[int, int]] = {}
+    for need in case.needs:
+        for said in words:
+            if said.idx >= size:
+                continue
+            if known.stands_for(said.author, need.authority, said.idx, case.idx):
+                # What came before its record says nothing of anything until that is here.
+                at = max(said.idx, case.idx), max(said.tai, case.tai)
+                of = yes if said.word == Word.ASSENT else no
+                of[need.authority] = min(of.get(need.authority, at), at)
+    state, since = _state(case, yes, no, tai)
+    return Standing(
+        case, state, since,
+        tuple(need for need in case.needs if need.authority in yes and need.authority not in no),
+        tuple(need for need in case.needs if need.authority in no),
+        tuple(need for need in case.needs if need.authority not in {*yes, *no}),
+    )  # fmt: skip
+
+
+def _state(
+    case: Case, yes: dict[str, tuple[int, int]], no: dict[str, tuple[int, int]], tai: int
+) -> tuple[State, int]:
+    """Rules 1 to 4. Instants are of the log's clock, which may be set back: each word's own."""
+    against = min(no.values(), default=None)
+    if all(need.authority in yes for need in case.needs):
+        whole, last = max(yes.values())[0], max(when for _, when in yes.values())
+        if _in_time(case, last) and (against is None or whole < against[0]):
+            return (State.JOINT, whole) if against is None else (State.DISPUTED, against[0])
+    disputes = [idx for idx, when in no.values() if _in_time(case, when)]
+    if disputes:
+        return State.DISPUTED, min(disputes)
+    return (State.PENDING if _in_time(case, tai) else State.EXPIRED), case.idx
+
+
+def _in_time(case: Case, tai: int) -> bool:
+    return case.deadline is None or tai <= case.deadline
+
+
+class Docket:
+    """The shared record as it stands after the entry that was entered last."""
+
+    def __init__(self, founders: Iterable[Authority], shelf: Shelf) -> None:
+        self._founders, self._shelf = tuple(founders), shelf
+        self.reset()
+
+    def reset(self) -> None:
+        """Goes back to what the shelf holds."""
+        self.registry = registry.founded(self._founders)
+        self.policy: Policy | None = None
+        self.seams: dict[str, Seam] = {}
+        self._places: dict[tuple[Matter, str], int] = {}
+        for law in self._shelf.laws():
+            self._follow(law)
+
+    # --- asking -------------------------------------------------------------------------------
+
+    def standing(self, name: bytes, size: int, tai: int) -> Standing | None:
+        """What a record is worth in a log of so many entries, whose clock says so; None: it is not
+        among them."""
+        case = self._shelf.case(name)
+        if case is None or case.idx >= size:
+            return None
+        return standing(case, self._shelf.words(name), size, tai, self.registry)
+
+    def judge(self, message: cose.Sign1, idx: int, tai: int) -> Judged:
+        """Whether a record or a countersignature may be the next entry, of this place and instant
+        of the log's clock. Raises EvidenceError."""
+        by = self.registry.signer(message, tai)
+        if message.typ == Typ.COUNTERSIGNATURE:
+            said = countersignature.read(message.payload)
+            _check_author(said.author, by)
+            return Judged(tai, message.name, said, None)
+        says = record.read(cose.stated(message, Typ.RECORD).payload)
+        _check_author(says.author, by)
+        there = self._shelf.case(message.name)
+        if there is not None:  # the same payload signed once more: an entry without effect
+            return Judged(tai, message.name, says, None)
+        return Judged(tai, message.name, says, self._case(says, message.name, idx, tai))
+
+    # --- entering -----------------------------------------------------------------------------
+
+    def enter(self, judged: Judged, idx: int) -> None:
+        """What was judged has its place in the log, and nothing came between."""
+        if isinstance(judged.value, Countersignature):
+            self._say(judged.value, idx, judged.tai)
+        elif judged.case is not None:
+            self._open(judged.case, judged.value)
+
+    def _open(self, case: Case, says: Record) -> None:
+        self._shelf.add_case(case, says, State.PENDING)
+        if says.matter == Matter.REGISTRY and says.author == registry.read(says.body).name:
+            law = Law(case.idx, says, False)
+            if registry.read(says.body).revoked:
+                self._shelf.add_law(case.idx, case, False)
+                self._follow(law)
+        self._settle(case, State.PENDING, case.idx, case.tai)
+
+    def _say(self, said: Countersignature, idx: int, tai: int) -> None:
+        words = self._shelf.words(said.record)
+        if any(one.author == said.author and one.word == said.word for one in words):
+            return
+        case = self._shelf.case(said.record)
+        before = None
+        if case is not None:
+            before = standing(case, words, idx, tai, self.registry).state
+        self._shelf.add_word(Said(said.record, said.author, said.word, idx, tai))
+        if case is not None and before is not None:
+            self._settle(case, before, idx, tai)
+
+    def _settle(self, case: Case, before: State, idx: int, tai: int) -> None:
+        """A record's state after an entry that is about it."""
+        found = standing(case, self._shelf.words(case.name), idx + 1, tai, self.registry)
+        comes_in = found.state == State.JOINT and before != State.JOINT
+        if comes_in and case.matter in RULING:
+            case = self._rule(case, idx)
+        self._shelf.change(case, found.state, found.since)
+
+    def _rule(self, case: Case, idx: int) -> Case:
+        """Rule 5: brings a record into force, or flags that it came too late."""
+        says = self._shelf.record(case.name)
+        if says is None:
+            return case
+        late = self._places.get(_ruled(says), NOWHERE) != case.base
+        if says.matter == Matter.REGISTRY and not late:
+            try:
+                self.registry.check(registry.read(says.body))
+            except EvidenceError:
+                late = True
+        if late:
+            return replace(case, flags=(*case.flags, Reason.SUPERSEDED))
+        self._shelf.add_law(idx, case, True)
+        self._follow(Law(idx, says, True))
+        return case
+
+    def _follow(self, law: Law) -> None:
+        body = law.record.body
+        if not law.whole:
+            self.registry.revoke(registry.read(body), law.place)
+            return
+        self._places[_ruled(law.record)] = law.place
+        if law.record.matter == Matter.POLICY:
+            self.policy = policy.read(body)
+        elif law.record.matter == Matter.REGISTRY:
+            self.registry.follow(registry.read(body), law.place)
+        else:
+            found = seam.read(body)
+            self.seams[found.name] = found
+
+    # --- judging ------------------------------------------------------------------------------
+
+    def _case(self, says: Record, name: bytes, idx: int, tai: int) -> Case:
+        reader = BODIES.get(says.matter)
+        if reader is not None:
+            reader(says.body)
+        touches, subjects = self._touches(says), self._subjects(says)
+        looked = self._looked(says, touches, idx, tai)
+        rule = self._rule_of(says, looked)
+        found = self._parties(rule, says, touches, subjects, tai)
+        within = None if rule is None else rule.logged_within
+        late = within is not None and tai - says.ends > within
+        return Case(
+            name, idx, tai, says.matter, says.author, says.begins, says.ends,
+            None if rule is None or rule.expires is None else tai + rule.expires,
+            found.needs, found.notified,
+            (*((Reason.BACK_DATED,) if late else ()), *looked.flags),
+            self._places.get(_ruled(says), NOWHERE) if says.matter in RULING else NOWHERE,
+        )  # fmt: skip
+
+    def _looked(self, says: Record, touches: frozenset[str], idx: int, tai: int) -> Looked:
+        examine = EXAMINERS.get(says.matter)
+        if examine is None:
+            return Looked()
+        return examine(says, touches, _Before(self, self._shelf, idx, tai))
+
+    def _rule_of(self, says: Record, looked: Looked) -> Rule | None:
+        """None: the first policy, which takes all founders. Raises EvidenceError(ROLE)."""
+        if self.policy is None:
+            if says.matter == Matter.POLICY and says.author in self.registry.founding:
+                return None
+            text = "no policy is in force: the first takes the signature of every founder"
+            raise EvidenceError(Reason.ROLE, text)
+        rule = self.policy.rule(says.matter, looked.step)
+        if rule is None:
+            text = f"the policy in force has no rule of {says.matter.name.lower()}"
+            raise EvidenceError(Reason.ROLE, text)
+        return rule
+
+    def _parties(
+        self,
+        rule: Rule | None,
+        says: Record,
+        touches: frozenset[str],
+        subjects: Sequence[str],
+        tai: int,
+    ) -> Parties:
+        if rule is None:
+            names = dict.fromkeys([says.author, *sorted(self.registry.founding)])
+            return Parties(tuple(Need(name, "founder") for name in names), ())
+        if rule.seam and not (says.elements and set(says.elements) <= self.seams.keys()):
+            unknown = [name for name in says.elements if name not in self.seams]
+            text = f"no seam in force: {', '.join(unknown)}" if unknown else "names no seam"
+            raise EvidenceError(Reason.SEAM_UNKNOWN, text)
+        return asked.parties(rule, says, touches, self.registry, subjects, tai)
+
+    def _touches(self, says: Record) -> frozenset[str]:
+        more = frozenset[str]()
+        if says.matter == Matter.SEAM:
+            found = seam.read(says.body)
+            known = self.seams.get(found.name)
+            more = found.footprints | (known.footprints if known else frozenset())
+        return asked.touched(says, self.seams, more)
+
+    def _subjects(self, says: Record) -> tuple[str, ...]:
+        """Whom a registry record is about. Raises EvidenceError where it can never be followed."""
+        if says.matter != Matter.REGISTRY:
+            return ()
+        listing = registry.read(says.body)
+        self.registry.check(listing)
+        return (listing.name, *filter(None, (listing.successor_of,)))
+
+
+class _Before:
+    """What an examiner may ask."""
+
+    def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
+        self._docket, self._shelf, self._size, self._tai = docket, shelf, size, tai
+        self.registry, self.policy = docket.registry, docket.policy
+        self.record, self.children = shelf.record, shelf.children
+
+    def is_joint(self, name: bytes) -> bool:
+        return self._state(name) == State.JOINT
+
+    def sold(self, digest: bytes) -> Sequence[Sold]:
+        gone = (State.DISPUTED, State.EXPIRED)
+        rows = self._shelf.sellers(digest)
+        return [sold for name, sold in rows if self._state(name) not in gone]
+
+    def _state(self, name: bytes) -> State | None:
+        found = self._docket.standing(name, self._size, self._tai)
+        return None if found is None else found.state
+
+
+def _ruled(says: Record) -> tuple[Matter, str]:
+    """What a record that rules is about."""
+    if says.matter == Matter.REGISTRY:
+        return says.matter, registry.read(says.body).name
+    return says.matter, seam.read(says.body).name if says.matter == Matter.SEAM else ""
+
+
+def _check_author(author: str, by: str) -> None:
+    if author != by:
+        text = f"said in the name of {author!r} by a key of {by!r}"
+        raise EvidenceError(Reason.UNKNOWN_AUTHORITY, text)
+
+
+def replayed(
+    docket: Docket, entries: Iterable[tuple[int, int, bytes]]
+) -> Iterator[tuple[int, EvidenceError | None]]:
+    """Enters what of a log is a record or a countersignature: of each (place, log's clock, encoded)
+    the place, and why it has none. Whatever else an entry is, is passed over."""
+    for idx, tai, encoded in entries:
+        message = cose.read(encoded)
+        if message.typ not in (Typ.RECORD, Typ.COUNTERSIGNATURE):
+            continue
+        try:
+            docket.enter(docket.judge(message, idx, tai), idx)
+        except EvidenceError as fault:
+            yield idx, fault
+        else:
+            yield idx, None

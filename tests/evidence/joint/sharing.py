@@ -1,0 +1,140 @@
+"""What authorities share, in memory: founders, their records and words, and a log of them."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from evidence import cbor, cose
+from evidence.code import Matter, Part, Role, SeamKind, Typ, Word
+from evidence.joint import policy
+from evidence.joint.countersignature import Countersignature
+from evidence.joint.record import Record
+from evidence.joint.registry import Key, Listing
+from evidence.joint.seam import Dc, Seam, Side
+from evidence.joint.shelf import Memory
+from evidence.joint.state import Docket, Standing, State
+from evidence.key import Ed25519Key
+from evidence.merkle import leaf_hash
+from evidence.trust import Authority
+
+NS = 1_000_000_000
+HOUR = 3600 * NS
+START = 1_780_000_000 * NS
+SHIPPED = Path(__file__).parents[3] / "record" / "policy.toml"
+
+
+def key(name: str) -> Ed25519Key:
+    return Ed25519Key(leaf_hash(name.encode()))
+
+
+WEST, EAST, STATE = "West Balancing", "East Pool", "State Commission"
+KEYS = {name: key(name) for name in (WEST, EAST, STATE)}
+FOUNDERS = (
+    Authority(WEST, KEYS[WEST].public, frozenset({Role.BA, Role.DP}), frozenset({"WEST"})),
+    Authority(EAST, KEYS[EAST].public, frozenset({Role.BA, Role.RC}), frozenset({"EAST"})),
+    Authority(STATE, KEYS[STATE].public, frozenset({Role.COMMISSION}), frozenset({"WEST", "EAST"})),
+)
+TIE = Seam(
+    "North Tie", SeamKind.DC_TIE,
+    (
+        Side("WEST", WEST, b"\x01" * 16, b"\x02" * 16, 345.0, 500.0),
+        Side("EAST", EAST, b"\x03" * 16, b"\x04" * 16, 345.0, 500.0),
+    ),
+    None, Dc(2.0, 0.015),
+)  # fmt: skip
+
+
+def record(matter: Matter, author: str, **changes: Any) -> Record:
+    """A record over the hour before START, unless it says otherwise."""
+    fields: dict[str, Any] = {
+        "matter": matter, "author": author, "footprints": (), "elements": (), "parts": (),
+        "begins": START - HOUR, "ends": START, "parents": (), "body": cbor.encode([]),
+    }  # fmt: skip
+    return Record(**(fields | changes))
+
+
+def signed(of: Record, by: Ed25519Key | None = None) -> bytes:
+    return cose.sign(Typ.RECORD, of.payload(), by or KEYS[of.author])
+
+
+def name_of(of: Record) -> bytes:
+    return cose.name(of.payload())
+
+
+def word(
+    of: Record | bytes, author: str, says: Word = Word.ASSENT, text: str = "",
+    by: Ed25519Key | None = None,
+) -> bytes:  # fmt: skip
+    """A countersignature."""
+    name = of if isinstance(of, bytes) else name_of(of)
+    payload = Countersignature(name, author, says, text).payload()
+    return cose.sign(Typ.COUNTERSIGNATURE, payload, by or KEYS[author])
+
+
+def says_policy(text: str | None = None, author: str = WEST, **changes: Any) -> Record:
+    body = policy.body(SHIPPED.read_text(encoding="utf-8") if text is None else text)
+    return record(Matter.POLICY, author, body=body, **changes)
+
+
+def says_seam(of: Seam = TIE, author: str = WEST, **changes: Any) -> Record:
+    return record(Matter.SEAM, author, body=of.body(), **changes)
+
+
+def lists(listing: Listing, author: str = WEST, **changes: Any) -> Record:
+    return record(Matter.REGISTRY, author, body=listing.body(), **changes)
+
+
+def interchange(author: str = WEST, mwh: float = 120.0, **changes: Any) -> Record:
+    fields: dict[str, Any] = {"elements": (TIE.name,), "body": cbor.encode([mwh])}
+    return record(Matter.INTERCHANGE, author, **(fields | changes))
+
+
+def handoff_parts(releasing: str, accepting: str) -> tuple[tuple[Part, str], ...]:
+    return (Part.RELEASING, releasing), (Part.ACCEPTING, accepting)
+
+
+def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> Listing:
+    """An authority with one key, named like itself."""
+    KEYS.setdefault(name, key(name))
+    keys = changes.pop("keys", (Key(KEYS[name].public, 0, None),))
+    return Listing(name, frozenset(roles), frozenset(at), keys, **changes)
+
+
+class Log:
+    """A log of what is said, entry by entry, and what it comes to."""
+
+    def __init__(self, founders: Sequence[Authority] = FOUNDERS, tai: int = START) -> None:
+        self.founders = founders
+        self.shelf = Memory()
+        self.docket = Docket(founders, self.shelf)
+        self.entries: list[tuple[int, bytes]] = []
+        self.tai = tai
+
+    def add(self, *encoded: bytes, tai: int | None = None) -> None:
+        """Raises EvidenceError for one that has no place."""
+        for one in encoded:
+            at = self.tai if tai is None else tai
+            idx = len(self.entries)
+            self.docket.enter(self.docket.judge(cose.read(one), idx, at), idx)
+            self.entries.append((at, one))
+
+    def agree(self, of: Record, *others: str) -> None:
+        """A record, and the assent of these."""
+        self.add(signed(of), *(word(of, other) for other in others))
+
+    def found(self, of: Record, size: int | None = None, tai: int | None = None) -> Standing:
+        size = len(self.entries) if size is None else size
+        got = self.docket.standing(name_of(of), size, self.tai if tai is None else tai)
+        assert got is not None
+        return got
+
+    def state(self, of: Record, **at: Any) -> State:
+        return self.found(of, **at).state
+
+
+def ruled(text: str | None = None) -> Log:
+    """A log in which the policy that is shipped, or another, and the tie are in force."""
+    log = Log()
+    log.agree(says_policy(text), EAST, STATE)
+    log.agree(says_seam(), EAST)
+    return log
