@@ -30,6 +30,8 @@ OBSERVATION_BYTES_MAX = RAW_BYTES_MAX + 256
 _FIELDS = 12
 SIGNATURE_HEAD = cbor.bytes_head(SIGNATURE_BYTES)
 _dumps = cbor2.dumps
+# Bytes of an integer by the first of them (RFC 8949 3).
+_WIDTHS = bytes([1] * 24 + [2, 3, 5, 9] + [1] * 228)
 _heads = tuple(cbor.bytes_head(length) for length in range(1024))
 
 
@@ -188,10 +190,18 @@ def split(links: bytes) -> Iterator[bytes]:
 
 def instants(links: bytes) -> Iterator[int]:
     """The instant of each observation of a sequence that was read strictly before, ns TAI."""
-    for one in split(links):
-        _, protected, at = cbor.head_at(one, 2)
-        _, _, at = cbor.head_at(one, at + protected + 1)
-        at += 2  # the heads of the array and of the version
-        for _ in range(2):
-            _, _, at = cbor.head_at(one, at)
-        yield cbor.head_at(one, at)[1]
+    at, size = 0, len(links)
+    while at < size:
+        # 18([ protected, {}, payload, signature ]): the tag and the array's head take two bytes.
+        protected = links[at + 2] & 0x1F  # of fewer than 24 bytes: {1: -19, 4: kid}
+        _, length, content = cbor.head_at(links, at + protected + 4)
+        # The heads of the array and of the version, then stream and seq.
+        field = content + 2
+        field += _WIDTHS[links[field]]
+        field += _WIDTHS[links[field]]
+        width = _WIDTHS[links[field]]
+        if width == 1:
+            yield links[field]
+        else:
+            yield int.from_bytes(links[field + 1 : field + width], "big")
+        at = content + length + len(SIGNATURE_HEAD) + SIGNATURE_BYTES

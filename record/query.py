@@ -129,6 +129,10 @@ FIRST_MEASURED = (
     .limit(ONE)
     .offset(ZERO)
 )
+# Those whose last measurement is of an instant between two, these included.
+SPANS_MEASURED = (
+    select(SPAN).where(*_STREAM, _between(SPAN.c.measured)).order_by(SPAN.c.first_seq, SPAN.c.copy)
+)
 LAST_HEARD = select(func.max(SPAN.c.first_seq)).where(
     *_STREAM, or_(SPAN.c.heard.is_(None), SPAN.c.heard <= bindparam("until"))
 )

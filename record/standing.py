@@ -11,18 +11,21 @@
 It checks no signature: that is `verify`.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from typing import NamedTuple
 
 from evidence import classification, cose, head, receipt
 from evidence.classification import LOWERING, Finding
 from evidence.code import Class, Reason
+from evidence.head import Head, Range
 from evidence.receipt import Classed
-from record.known import Known
+from record.known import Known, KnownRun
 from record.lookup import Seen
 from record.overlay import by_range
-from record.schema import BookRow
+from record.schema import INT_MAX, BookRow, Entry
 from record.store import Store
 from record.vouching import Vouchings, unrevoked
 
@@ -58,8 +61,85 @@ def standing(store: Store, known: Known, seen: Seen) -> Standing:
     if first[1] in lifted:
         of = head.read(cose.read(seen.entry.encoded).payload)
         now = _in(seen, unrevoked(known, store, seen.entry, of))
+    now, less = _ruled(now, [one.finding for one in later], lifted)
+    return Standing(first, now, less, later, vouched)
+
+
+class Worth(NamedTuple):
+    """What consecutive samples of a stream are worth. `channels`: those that are worth less."""
+
+    first_seq: int
+    last_seq: int
+    grade: Grade
+    channels: dict[int, Grade]
+
+
+class Worths:
+    """What ranges are worth by what a log says below a size: the same rules, a range at a time."""
+
+    def __init__(self, store: Store, known: Known, size: int) -> None:
+        self._store, self._known = store, known
+        self._vouchings = Vouchings(store, size)
+        self._findings: dict[bytes, list[Finding]] = {}  # by run, in the order of the log
+        for entry in store.findings():
+            if entry.idx >= size:
+                break
+            for finding in classification.read(cose.read(entry.encoded).payload).findings:
+                self._findings.setdefault(finding.run, []).append(finding)
+
+    def of(self, entry: Entry, of: Head, at: int, run: KnownRun) -> list[Worth]:
+        """Of a range of a batch, by its place in the head; `run`: its descriptor's. They rise, and
+        leave nothing out. Raises StoreError, EvidenceError."""
+        part = of.ranges[at]
+        classed = receipt.read(cose.read(entry.receipt).payload).classed
+        rows = by_range(of.ranges, classed)[at] if classed else []
+        findings = [one for one in self._findings.get(run.name, ()) if _touches(one, entry, part)]
+        if not rows and not findings:
+            return [Worth(part.first_seq, part.last_seq, (int(Class.SETTLEABLE), 0), {})]
+        doubts = {row.reason for row in rows} | {one.reason for one in findings}
+        lifted = self._lifted(entry, of, run, doubts)
+        without = rows
+        if any(row.reason in lifted for row in rows):
+            without = by_range(of.ranges, unrevoked(self._known, self._store, entry, of))[at]
+        return _worths(part, rows, without, findings, lifted)
+
+    def _lifted(
+        self, entry: Entry, of: Head, run: KnownRun, doubts: AbstractSet[int]
+    ) -> frozenset[Reason]:
+        return _lifting(self._vouchings, entry, self._known.run(of.run), run, doubts)[0]
+
+
+def _worths(
+    part: Range,
+    rows: Sequence[Classed],
+    without: Sequence[Classed],
+    findings: Sequence[Finding],
+    lifted: AbstractSet[int],
+) -> list[Worth]:
+    """`without`: the classes where a reason of `rows` is lifted."""
+    edges = {part.first_seq, part.last_seq + 1}
+    for first, last in (
+        *((row.first_seq, row.last_seq) for row in (*rows, *without)),
+        *((_first(one), _last(one)) for one in findings),
+    ):
+        edges |= {max(first, part.first_seq), min(last, part.last_seq) + 1}
+    found = []
+    for low, after in pairwise(sorted(edges)):
+        grade = _at(rows, low)
+        if grade[1] in lifted:
+            grade = _at(without, low)
+        here = [one for one in findings if _first(one) <= low <= _last(one)]
+        found.append(Worth(low, after - 1, *_ruled(grade, here, lifted)))
+    return found
+
+
+def _ruled(
+    now: Grade, findings: Sequence[Finding], lifted: AbstractSet[int]
+) -> tuple[Grade, dict[int, Grade]]:
+    """What findings, in the order of the log, make of a grade; and the channels that are worth
+    less."""
     channels: dict[int, Grade] = {}
-    for finding in (one.finding for one in later):
+    for finding in findings:
         grade = (finding.klass, finding.reason)
         if finding.channels is not None:
             channels |= dict.fromkeys(finding.channels, grade)
@@ -67,8 +147,7 @@ def standing(store: Store, known: Known, seen: Seen) -> Standing:
             continue
         elif finding.reason not in LOWERING or finding.klass > now[0]:
             now = grade
-    less = {at: grade for at, grade in sorted(channels.items()) if grade[0] > now[0]}
-    return Standing(first, now, less, later, vouched)
+    return now, {at: grade for at, grade in sorted(channels.items()) if grade[0] > now[0]}
 
 
 def _later(store: Store, seen: Seen) -> tuple[Later, ...]:
@@ -87,13 +166,19 @@ def _lifted(
     """The reasons that an authority lifts from a sample, and the entry that does; of those doubts
     that are there."""
     by = known.run(head.read(cose.read(seen.entry.encoded).payload).run)
+    return _lifting(Vouchings(store), seen.entry, by, seen.run, doubts)
+
+
+def _lifting(
+    vouchings: Vouchings, entry: Entry, by: KnownRun | None, run: KnownRun, doubts: AbstractSet[int]
+) -> tuple[frozenset[Reason], BookRow | None]:
+    """`by`: the run of the batch; `run`: that of the range."""
     if by is None or not doubts & LIFTED:
         return frozenset(), None
-    vouchings = Vouchings(store)
-    row = vouchings.of(seen.entry, by)
-    if row is None or row.issuer != seen.run.holder[0]:  # a batch may hold another's leftovers
+    row = vouchings.of(entry, by)
+    if row is None or row.issuer != run.holder[0]:  # a batch may hold another's leftovers
         return frozenset(), None
-    decided = all(vouchings.decides(run) for run in (by, seen.run))
+    decided = all(vouchings.decides(one) for one in (by, run))
     lifted = LIFTED if decided else LIFTED - {Reason.CLONE}
     return lifted, row if doubts & lifted else None
 
@@ -103,10 +188,33 @@ def _by_receipt(seen: Seen) -> Grade:
 
 
 def _in(seen: Seen, classed: Sequence[Classed]) -> Grade:
-    for row in by_range(seen.ranges, classed)[seen.at]:
-        if row.first_seq <= seen.sample.seq <= row.last_seq:
-            return row.klass, row.reason
+    return _at(by_range(seen.ranges, classed)[seen.at], seen.sample.seq)
+
+
+def _at(rows: Sequence[Classed], seq: int) -> Grade:
+    """Of rows that rise."""
+    at = bisect_right(rows, seq, key=lambda row: row.first_seq)
+    if at and seq <= rows[at - 1].last_seq:
+        return rows[at - 1].klass, rows[at - 1].reason
     return int(Class.SETTLEABLE), 0
+
+
+def _touches(finding: Finding, entry: Entry, part: Range) -> bool:
+    """Whether a finding about its run holds for some of a range."""
+    return (
+        finding.subject in (None, entry.subject)
+        and finding.stream in (None, part.stream)
+        and _first(finding) <= part.last_seq
+        and part.first_seq <= _last(finding)
+    )
+
+
+def _first(finding: Finding) -> int:
+    return 0 if finding.first_seq is None else finding.first_seq
+
+
+def _last(finding: Finding) -> int:
+    return INT_MAX if finding.last_seq is None else finding.last_seq
 
 
 def _is_of(finding: Finding, seen: Seen) -> bool:

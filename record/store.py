@@ -152,6 +152,11 @@ class Store:
         """The first span whose last measurement is of this instant or later."""
         return self._one(SpanRow, query.FIRST_MEASURED, run, stream, since)
 
+    def spans_measured(self, run: int, stream: int, first: int, last: int) -> Iterator[SpanRow]:
+        """The spans of a stream whose last measurement is of an instant from first to last, by
+        their first seq."""
+        return self._all(SpanRow, query.SPANS_MEASURED, run, stream, first, last)
+
     def spans_back(self, run: int, stream: int, until: int) -> Iterator[SpanRow]:
         """The spans of a stream that may hold what was heard until then, the last one first."""
         first = self._most(query.LAST_HEARD, run, stream, until)

@@ -31,17 +31,18 @@ EXTENTS_MAX = 16  # kept; a day of batches, four a second, takes 3 MB
 
 
 class Vouchings:
-    """What is vouched for in one record, as far as it is committed when it is asked first."""
+    """What is vouched for in one record, as far as it is committed when it is asked first, by what
+    the log says below a size."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, size: int = INT_MAX) -> None:
+        self._store, self._size = store, size
         self._extents: dict[int, array[int]] = {}
 
     def of(self, entry: Entry, by: KnownRun) -> BookRow | None:
         """The entry of a book that vouches for a batch of this run, the first by the log. Raises
         StoreError."""
         for row in self._store.books_on(by.name, Act.VOUCHED):
-            if row.issuer != by.holder[0]:
+            if row.issuer != by.holder[0] or row.idx >= self._size:
                 continue
             extent = self._extent(row)
             at = bisect_left(extent, entry.idx)
@@ -58,6 +59,8 @@ class Vouchings:
         for row in self._store.books_of(Act.VOUCHED):
             other = self._store.run(row.what)
             if other is None or other.id == by.id or row.issuer != by.holder[0]:
+                continue
+            if row.idx >= self._size:
                 continue
             if (other.predecessor, other.device) == (before, by.device) and self._extent(row):
                 return False
@@ -83,7 +86,7 @@ class Vouchings:
         for number, idx, previous, subject in self._store.heads_down(run.id, due):
             if number < due:
                 break  # one is missing
-            if number == due and subject == name:
+            if number == due and subject == name and idx < self._size:
                 found.append(idx)
                 due, name = due - 1, previous
         return found

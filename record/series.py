@@ -1,0 +1,407 @@
+"""What stated leaves of the log hold of some channels: samples in order of time, each with its
+class as at a stated size of the tree.
+
+1. What comes out depends on the leaves that are named and on what the log says below that size, and
+   on nothing else: whoever evaluates again finds the same, whatever came later.
+2. A sample is read under the descriptor that rules it, and its value by drivers.decode alone. Where
+   the device gave none the value is None; nothing is made up for it.
+3. One link of a stream counts once, whatever batches hold it; of two contents for one position the
+   first by the log is given, and its class says that there are others.
+4. An instant and its bound are those of the clock that stamped. Readings of one instant stand in
+   the order of run, stream, seq and channel.
+
+Which leaves to name is record.side's. It checks no signature, and writes nothing.
+"""
+
+import math
+from array import array
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from drivers.decode import compiled
+from drivers.line import FrameError
+from drivers.values import WHOLE, Compiled, Slot, Value, Values
+from evidence import batch, cose, observation
+from evidence.code import SILENT, Class, Typ
+from evidence.descriptor import Channel
+from evidence.head import Head, Range
+from evidence.head import read as read_head
+from evidence.layout import Reader, Span
+from evidence.observation import Binding
+from evidence.refusal import EvidenceError
+from record.appraisal import is_in
+from record.channel import channels_of, names_of
+from record.known import Known, KnownDescriptor, KnownRun
+from record.lookup import NotFoundError, name_of
+from record.schema import Entry
+from record.standing import Worth, Worths
+from record.store import Store, StoreError
+
+RULINGS_MAX = 1024  # kept, one a descriptor
+PARTS = {"magnitude": "angle", "real": "imaginary"}  # of a phasor: its first place, its second
+OF_BLOCK = ("frequency", "rocof")  # of a whole device, where no channel says of which bus
+_NONE = -1  # where a bound is not known
+Give = Callable[[Values], Value | complex]
+
+
+class Wanted(NamedTuple):
+    """Channels, by what their descriptors say. What is None or empty leaves open.
+
+    `part`: magnitude, angle, real or imaginary of a phasor; empty: a phasor as one complex number,
+    V or A, and of anything else its value. `issuer`: of the gateway's credential; `gateway`: its
+    name there; `stream`: as record.lookup names it.
+    """
+
+    node: bytes | None = None
+    terminal: bytes | None = None
+    quantity: str = ""
+    phase: str | None = None
+    part: str = ""
+    units: tuple[str, ...] = ()
+    name: str = ""
+    issuer: str = ""
+    gateway: str = ""
+    stream: str = ""
+
+    def of_run(self, run: KnownRun) -> bool:
+        """Whether a run's gateway may be meant."""
+        says = run.credential
+        return self.issuer in ("", says.issuer) and self.gateway in ("", says.subject)
+
+    def at(self, channel: Channel) -> bool:
+        """Whether a channel is at the place."""
+        return self.node in (None, channel.node) and self.terminal in (None, channel.terminal)
+
+    def takes(self, channel: Channel, name: str) -> bool:
+        """Whether a channel is one of them."""
+        return (
+            self.at(channel)
+            and self.quantity in ("", channel.quantity)
+            and self.phase in (None, channel.phase)
+            and (not self.units or channel.unit in self.units)
+            and self.name in ("", name)
+        )
+
+
+class Origin(NamedTuple):
+    """Whose values they are. `channel`: its place in the descriptor; None: of the whole device."""
+
+    run: KnownRun
+    known: KnownDescriptor
+    channel: int | None
+    name: str
+    block: int
+
+
+class Reading(NamedTuple):
+    """One value of one sample. `idx` and `place`: the leaf of its batch, and where it stands in the
+    batch, from 0."""
+
+    tai: int
+    bound: int | None
+    klass: int  # evidence.code.Class
+    reason: int
+    value: Value | complex
+    origin: Origin
+    idx: int
+    place: int
+    seq: int
+
+
+@dataclass(slots=True)
+class Series:
+    """All readings of what was wanted."""
+
+    wanted: Wanted
+    origins: list[Origin] = field(default_factory=list)
+    _values: list[Value | complex] = field(default_factory=list)
+    _tai: "array[int]" = field(default_factory=lambda: array("q"))
+    _rest: "array[int]" = field(default_factory=lambda: array("q"))  # _REST of each
+    _order: list[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Reading]:
+        """In order of time."""
+        for at in self._ordered():
+            bound, klass, reason, origin, idx, place, seq = self._rest[
+                at * _REST : (at + 1) * _REST
+            ]
+            known = None if bound == _NONE else bound
+            yield Reading(
+                *(self._tai[at], known, klass, reason, self._values[at], self.origins[origin]),
+                *(idx, place, seq),
+            )
+
+    def between(self, begins: int, ends: int) -> Iterator[Reading]:
+        """Those from an instant until before another, ns TAI."""
+        return (one for one in self if begins <= one.tai < ends)
+
+    def add(self, tai: int, value: Value | complex, rest: Sequence[int]) -> None:
+        self._tai.append(tai)
+        self._rest.extend(rest)
+        self._values.append(value)
+
+    def _ordered(self) -> list[int]:
+        if self._order is None or len(self._order) < len(self):
+            tai, rest, origins = self._tai, self._rest, self.origins
+
+            def key(at: int) -> tuple[int, int, int, int, int]:
+                origin = origins[rest[at * _REST + 3]]
+                of = origin.known.descriptor
+                seq, channel = rest[at * _REST + 6], origin.channel
+                return tai[at], origin.run.id, of.stream, seq, -1 if channel is None else channel
+
+            self._order = sorted(range(len(self)), key=key)
+        return self._order
+
+
+_REST = 7  # bound, class, reason, place of the origin, leaf, place in the batch, seq
+
+
+class _Taken(NamedTuple):
+    """One channel that goes into one series."""
+
+    series: int
+    origin: int
+    channel: int | None
+    give: Give
+
+
+@dataclass(slots=True)
+class _Ruling:
+    """What reads the observations under one descriptor, and what is taken from them."""
+
+    known: KnownDescriptor
+    reader: Reader
+    frames: Compiled | None
+    taken: list[_Taken]
+
+
+class _Walk:
+    """A way through the leaves."""
+
+    def __init__(self, store: Store, known: Known, size: int, wanted: Sequence[Wanted]) -> None:
+        self._store, self._known, self._size = store, known, size
+        self._worths = Worths(store, known, size)
+        self._rulings: dict[bytes, _Ruling] = {}
+        self._done: dict[tuple[int, int], list[range]] = {}
+        self.found = [Series(one) for one in wanted]
+
+    def leaf(self, idx: int) -> None:
+        """Reads one batch. Raises NotFoundError, StoreError."""
+        entry = self._store.entry(idx) if idx < self._size else None
+        if entry is None or entry.typ != Typ.HEAD:
+            raise NotFoundError(f"entry {idx} is no batch in a log of {self._size} entries")
+        try:
+            head = read_head(cose.read(entry.encoded).payload)
+            rulings = [self._ruling(part.descriptor) for part in head.ranges]
+            if any(one.taken for one in rulings):
+                self._body(entry, head, rulings)
+        except EvidenceError as fault:
+            raise StoreError(f"entry {idx}: {fault}") from fault
+
+    def _body(self, entry: Entry, head: Head, rulings: Sequence[_Ruling]) -> None:
+        body = self._store.body(entry.idx)
+        if body is None:
+            raise StoreError(f"the body of entry {entry.idx} is missing")
+        readers = iter(rulings)
+        spans = batch.check_links(body, head.ranges, lambda _: next(readers).reader)
+        start = place = 0
+        for at, (part, ruling, span) in enumerate(zip(head.ranges, rulings, spans, strict=True)):
+            if ruling.taken and ruling.frames is not None:
+                worths = self._worths.of(entry, head, at, ruling.known.run)
+                tais = observation.instants(body[start : span.end])
+                self._range(entry, part, ruling, span, (place, tais, worths))
+            start, place = span.end, place + part.count
+
+    def _range(
+        self,
+        entry: Entry,
+        part: Range,
+        ruling: _Ruling,
+        span: Span,
+        said: tuple[int, Iterator[int], Sequence[Worth]],
+    ) -> None:
+        place, tais, worths = said
+        kind, key = ruling.known.descriptor.kind, (ruling.known.run.id, part.stream)
+        done = self._done.setdefault(key, [])
+        again = any(part.first_seq < rows.stop and rows.start <= part.last_seq for rows in done)
+        before = list(done) if again else []
+        at = 0
+        for segment in span.segments:
+            values = _decoded(ruling.frames, segment.marks[0]) if segment.kind == kind else None
+            bound = _NONE if segment.quality[0] is None else segment.quality[0]
+            for seq in range(segment.first_seq, segment.last_seq + 1):
+                tai = next(tais)
+                while worths[at].last_seq < seq:
+                    at += 1
+                if segment.kind in SILENT or is_in(seq, before):
+                    continue
+                rest = (bound, entry.idx, place + seq - part.first_seq, seq)
+                self._take(ruling, tai, values, worths[at], rest)
+        if not again:
+            insort(done, range(part.first_seq, part.last_seq + 1), key=lambda rows: rows.start)
+        else:
+            self._done[key] = _joined([*done, range(part.first_seq, part.last_seq + 1)])
+
+    def _take(
+        self,
+        ruling: _Ruling,
+        tai: int,
+        values: Values | None,
+        worth: Worth,
+        rest: tuple[int, int, int, int],
+    ) -> None:
+        bound, idx, place, seq = rest
+        for one in ruling.taken:
+            grade = worth.grade
+            if one.channel is not None and one.channel in worth.channels:
+                grade = max(grade, worth.channels[one.channel], key=lambda grade: grade[0])
+            value = None if values is None else one.give(values)
+            row = (bound, *grade, one.origin, idx, place, seq)
+            self.found[one.series].add(tai, value, row)
+
+    def _ruling(self, name: bytes) -> _Ruling:
+        found = self._rulings.get(name)
+        if found is None:
+            known = self._known.descriptor(name)
+            if known is None:
+                raise StoreError(f"descriptor {name.hex()[:16]} is missing")
+            if len(self._rulings) >= RULINGS_MAX:
+                del self._rulings[next(iter(self._rulings))]
+            found = self._rulings[name] = self._made(known)
+        return found
+
+    def _made(self, known: KnownDescriptor) -> _Ruling:
+        reader = Reader(Binding(known.run.public.kid, known.name), WHOLE)
+        frames = frames_of(known)
+        taken: list[_Taken] = []
+        for number, series in enumerate(self.found):
+            if frames is None:
+                continue
+            for channel, block, name, give in channels_for(series.wanted, known, frames.slots):
+                taken.append(_Taken(number, len(series.origins), channel, give))
+                series.origins.append(Origin(known.run, known, channel, name, block))
+        return _Ruling(known, reader, frames, taken)
+
+
+def collected(
+    store: Store, known: Known, leaves: Iterable[int], size: int, wanted: Sequence[Wanted]
+) -> list[Series]:
+    """What these leaves hold of each of what is wanted, read once for all of them. Raises
+    NotFoundError for a leaf that is no batch below `size`, and StoreError."""
+    walk = _Walk(store, known, size, wanted)
+    for idx in sorted(set(leaves)):
+        walk.leaf(idx)
+    return walk.found
+
+
+def series(store: Store, known: Known, leaves: Iterable[int], size: int, wanted: Wanted) -> Series:
+    """What these leaves hold of one. Raises as `collected`."""
+    return collected(store, known, leaves, size, (wanted,))[0]
+
+
+def frames_of(known: KnownDescriptor) -> Compiled | None:
+    """What reads the values under a descriptor; None where nothing can."""
+    if known.descriptor.kind in SILENT:
+        return None
+    try:
+        return compiled(known.descriptor.kind, known.configuration or b"")
+    except FrameError:
+        return None  # its receipts say NO_CONFIGURATION
+
+
+def channels_for(
+    wanted: Wanted, known: KnownDescriptor, slots: Sequence[Slot]
+) -> Iterator[tuple[int | None, int, str, Give]]:
+    """Channel, block, name, and what gives the value, of each channel that is wanted."""
+    if not wanted.of_run(known.run) or wanted.stream not in ("", name_of(known)):
+        return
+    rows, names, places = known.descriptor.channels, names_of(known), channels_of(known, slots)
+    at_place = {row.block for row in rows if wanted.at(row)}
+    for at, slot in enumerate(slots):
+        if slot.part in PARTS.values():
+            continue
+        channel = places[at]
+        if channel is not None and rows[channel].node is not None:
+            meant = wanted.takes(rows[channel], names[channel])
+        else:
+            meant = slot.quantity in OF_BLOCK and _of_device(wanted, slot, at_place)
+        give = _giver(at, slot, wanted.part) if meant else None
+        if give is not None:
+            yield channel, slot.block, slot.name, give
+
+
+def _of_device(wanted: Wanted, slot: Slot, blocks: set[int]) -> bool:
+    """Whether a frequency is meant that no channel places: that of a device that is there."""
+    named = wanted.name in ("", slot.name) and wanted.phase in (None, "")
+    return named and slot.quantity == wanted.quantity and slot.block in blocks
+
+
+def _giver(at: int, slot: Slot, part: str) -> Give | None:
+    """What gives the wanted part of a channel whose first value is there; None: it has none."""
+    if slot.part not in PARTS:
+        return None if part in (*PARTS, *PARTS.values()) else lambda values: _given(values[at])
+    polar = slot.part == "magnitude"
+    if part == slot.part:
+        return lambda values: _given(values[at])
+    if part == PARTS[slot.part]:
+        return lambda values: _given(values[at + 1])
+    turn: Callable[[float, float], Value | complex]
+    if part == "":
+        turn = _of_polar if polar else complex
+    elif part == "magnitude":
+        turn = lambda real, imaginary: math.sqrt(real * real + imaginary * imaginary)  # noqa: E731
+    elif part == "angle":
+        turn = lambda real, imaginary: math.atan2(imaginary, real)  # noqa: E731
+    elif part == "real":
+        turn = lambda magnitude, angle: magnitude * math.cos(angle)  # noqa: E731
+    elif part == "imaginary":
+        turn = lambda magnitude, angle: magnitude * math.sin(angle)  # noqa: E731
+    else:
+        return None
+
+    def give(values: Values) -> Value | complex:
+        one, other = values[at], values[at + 1]
+        if not _is_finite(one) or not _is_finite(other):
+            return None
+        return turn(one, other)  # type: ignore[arg-type]
+
+    return give
+
+
+def _of_polar(magnitude: float, angle: float) -> complex:
+    return complex(magnitude * math.cos(angle), magnitude * math.sin(angle))
+
+
+def _is_finite(value: Value) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _given(value: Value) -> Value:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _decoded(frames: Compiled | None, raw: bytes) -> Values | None:
+    try:
+        return None if frames is None else frames.decode(raw)
+    except FrameError:
+        return None  # the receipt says so
+
+
+def _joined(rows: list[range]) -> list[range]:
+    """The same numbers in ranges that rise and are apart."""
+    found: list[range] = []
+    for one in sorted(rows, key=lambda rows: rows.start):
+        if found and one.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, max(found[-1].stop, one.stop))
+        else:
+            found.append(one)
+    return found
+
+
+__all__ = ["Class", "Origin", "Reading", "Series", "Wanted", "collected", "series"]
