@@ -146,6 +146,51 @@ class Seam(Row, kw_only=True):
     about: Text = ""
 
 
+class Figure(Row, kw_only=True):
+    """A number with its unit. `rounded`: to which step, where that is known."""
+
+    name: Name
+    unit: Name
+    value: float
+    rounded: Positive | None = None
+
+
+class Claim(Row, kw_only=True):
+    """[[claim]]: what somebody says happened from `begins` to `ends`, and where that was said.
+    `topic`: what several claims are about, so that they stand side by side."""
+
+    topic: Name
+    author: Name
+    begins: datetime
+    ends: datetime | None = None
+    said: datetime | None = None  # when it came to the record; else when it happened
+    text: Text
+    source: Text = ""
+    figures: list[Figure] = []
+    footprints: list[Name] = []
+    elements: list[Name] = []
+
+
+class Order(Row, kw_only=True):
+    """[[order]]: a decision, as its author's record. `observes`: devices whose last observation
+    before it is its parent; `after`: orders and handoffs that are; `assent`: who signs it too."""
+
+    name: Name
+    matter: Literal["dispatch", "curtailment", "load_shed", "dc_tie_emergency"]
+    mark: Mark
+    author: Name
+    begins: datetime
+    ends: datetime
+    text: Text
+    source: Text = ""
+    figures: list[Figure] = []
+    footprints: list[Name] = []
+    elements: list[Name] = []
+    observes: list[Name] = []
+    after: list[Name] = []
+    assent: list[Name] = []
+
+
 class Script(Row, kw_only=True):
     """The whole file."""
 
@@ -156,6 +201,8 @@ class Script(Row, kw_only=True):
     device: list[Device] = []
     pace: list[Pace] = []
     seam: list[Seam] = []
+    claim: list[Claim] = []
+    order: list[Order] = []
 
 
 def read(text: str, file: str) -> Script:
