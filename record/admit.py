@@ -13,8 +13,8 @@ else came.
 5. A later key of a device has a credential that names the rotation which leads to it: the key
    before signed that, and the authority this.
 
-Twins, clones, edges between batches, forked books and what a revocation does are the sequencer's:
-there the place in the log counts.
+Twins, clones, edges between batches, forked books, what a revocation does, and who may say what
+that others share are the sequencer's: there the place in the log counts.
 """
 
 import hashlib
@@ -40,6 +40,10 @@ from evidence.code import SILENT, Reason, Typ
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
 from evidence.head import Head, Range
+from evidence.joint import countersignature, record
+from evidence.joint.countersignature import Countersignature
+from evidence.joint.matter import BODIES
+from evidence.joint.record import Record
 from evidence.key import PublicKey
 from evidence.layout import Span
 from evidence.receipt import Classed
@@ -60,7 +64,8 @@ class DisclosureError(EvidenceError):
 
 
 Pairs = Sequence[tuple[bytes, bytes]]
-Value = Credential | Rotation | Run | Descriptor | book.Entry
+Value = Credential | Rotation | Run | Descriptor | book.Entry | Record | Countersignature
+Keys = Callable[[bytes], PublicKey | None]  # by kid
 
 
 class NewStatement(NamedTuple):
@@ -101,7 +106,8 @@ class NewBatch(NamedTuple):
 
 
 class Admitter:
-    """Checks statements and batches. `random()` gives a float in [0, 1) and picks the share."""
+    """Checks statements and batches. `random()` gives a float in [0, 1) and picks the share;
+    `keys`: those that the registry has (record.joint)."""
 
     def __init__(
         self,
@@ -110,12 +116,14 @@ class Admitter:
         random: Callable[[], float],
         every: bool = False,
         share: float = SELF_SHARE,
+        keys: Keys = lambda _: None,
     ) -> None:
         self._known = known
         self._authorities = authorities
         self._random = random
         self._every = every
         self._share = share
+        self._keys = keys
         self._rulings: dict[bytes, Ruling] = {}
 
     # --- batches ------------------------------------------------------------------------------
@@ -201,6 +209,9 @@ class Admitter:
         if message.typ == Typ.BOOK:
             authority = self._authorities.get(message.kid)
             return (authority.key, authority.key.raw) if authority else None
+        if message.typ in (Typ.RECORD, Typ.COUNTERSIGNATURE):
+            key = self._keys(message.kid)
+            return (key, key.raw) if key else None
         if message.typ in (Typ.RUN, Typ.ROTATION):
             of: Run | Rotation = (run if message.typ == Typ.RUN else rotation).read(message.payload)
             under = self._known.credential(of.credential)
@@ -222,6 +233,8 @@ class Admitter:
             Typ.RUN: self._run,
             Typ.DESCRIPTOR: self._descriptor,
             Typ.BOOK: self._book,
+            Typ.RECORD: self._record,
+            Typ.COUNTERSIGNATURE: self._word,
         }
         if message.typ not in of_typ:
             text = f"typ {message.typ} is no statement of a gateway or an authority"
@@ -256,6 +269,17 @@ class Admitter:
         if value.number > INT_MAX:
             raise EvidenceError(Reason.SHAPE, f"entry {value.number} of a book")
         return _statement(message, pairs, value, ())
+
+    def _record(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
+        """Its shape alone: who may say it, the place in the log decides."""
+        value = record.read(message.payload)
+        reader = BODIES.get(value.matter)
+        if reader is not None:
+            reader(value.body)
+        return _statement(message, pairs, value, ())
+
+    def _word(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
+        return _statement(message, pairs, countersignature.read(message.payload), ())
 
     def _run(self, message: cose.Sign1, pairs: Pairs) -> NewStatement:
         value = run.read(message.payload)

@@ -33,7 +33,10 @@ from record.sequencer import Appraised, Item, Sequencer
 from record.store import Store, open_reader, open_scratch
 
 REASONS_MAX = 100  # lines; a file with more has no need of them
-_SENT = (Typ.CREDENTIAL, Typ.ROTATION, Typ.RUN, Typ.DESCRIPTOR, Typ.BOOK)  # by others
+_SENT = (  # by others
+    *(Typ.CREDENTIAL, Typ.ROTATION, Typ.RUN, Typ.DESCRIPTOR),
+    *(Typ.BOOK, Typ.RECORD, Typ.COUNTERSIGNATURE),
+)
 
 
 class Audit:
@@ -126,7 +129,7 @@ class Audit:
             Known(scratch), anchors.authorities, lambda: 1.0, every=self._every, share=0
         )
         log = Log(scratch)
-        sequencer = Sequencer(scratch, log, self._signed, self._store.body)
+        sequencer = Sequencer(scratch, log, self._signed, self._store.body, anchors.authorities)
         readings = Readings(Known(scratch))
         entries = self._store.entries()
         for size in self._store.checkpoints():

@@ -203,7 +203,9 @@ class Desk:
         self._reader = open_reader(self._place, live=True)
         self._known = Known(self._reader)
         self._readings = Readings(self._known)
-        self._admitter = Admitter(self._known, self._authorities, self._random, self._every)
+        how = (self._random, self._every)
+        keys = self._sequencer.joint.key  # the writer's, in this same thread
+        self._admitter = Admitter(self._known, self._authorities, *how, keys=keys)
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
         found = self._reader.entry_of(hashlib.sha256(encoded).digest())
@@ -258,7 +260,7 @@ class Desk:
         try:
             _own(store, self._signer.public)
             self._log = Log(store)
-            self._sequencer = Sequencer(store, self._log, self._sign)
+            self._sequencer = Sequencer(store, self._log, self._sign, authorities=self._authorities)
         except StoreError:
             store.close()
             raise

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnClause,
     bindparam,
+    case,
     func,
     insert,
     literal_column,
@@ -39,13 +40,18 @@ from record.schema import (
     EXHIBIT,
     FRONT,
     HEAD,
+    JOINT,
+    LAW,
     META,
     NODE,
+    PARENT,
     REACHED,
     RUN,
+    SOLD,
     SPAN,
     TABLES,
     TALLY,
+    WORD,
 )
 
 ZERO: ColumnClause[int] = literal_column("0")
@@ -168,6 +174,29 @@ BOOK_AT = select(BOOK).where(_is(BOOK.c.issuer), _is(BOOK.c.number))
 BOOKS = select(BOOK).order_by(BOOK.c.issuer, BOOK.c.number)
 BOOKS_OF = select(BOOK).where(_is(BOOK.c.act)).order_by(BOOK.c.idx)
 BOOKS_ON = select(BOOK).where(_is(BOOK.c.what), _is(BOOK.c.act)).order_by(BOOK.c.idx)
+JOINT_OF = select(JOINT).where(_is(JOINT.c.name))
+JOINTS = select(JOINT).where(JOINT.c.idx >= bindparam("start")).order_by(JOINT.c.idx)
+JOINTS_IN = select(JOINT).where(_is(JOINT.c.state)).order_by(JOINT.c.idx)
+_OVER = case((JOINT.c.deadline < bindparam("tai"), ONE), else_=ZERO)
+JOINT_COUNTS = (
+    select(JOINT.c.matter, JOINT.c.state, func.count(), func.sum(_OVER))
+    .group_by(JOINT.c.matter, JOINT.c.state)
+    .order_by(JOINT.c.matter, JOINT.c.state)
+)
+WORDS_OF = select(WORD).where(_is(WORD.c.record)).order_by(WORD.c.idx)
+LAWS = select(LAW).order_by(LAW.c.place)
+CHILDREN = (
+    select(JOINT.c.name)
+    .join(PARENT, PARENT.c.idx == JOINT.c.idx)
+    .where(_is(PARENT.c.parent))
+    .order_by(JOINT.c.idx)
+)
+SELLERS = (
+    select(JOINT.c.name, SOLD.c.aggregation, SOLD.c.begins, SOLD.c.ends)
+    .join(SOLD, SOLD.c.idx == JOINT.c.idx)
+    .where(_is(SOLD.c.digest))
+    .order_by(JOINT.c.idx)
+)
 BATCHES = select(func.count()).select_from(HEAD)
 TALLIES = select(TALLY)
 EXHIBITS = select(EXHIBIT).order_by(EXHIBIT.c.digest)
@@ -192,5 +221,15 @@ _tally = insert_or(TALLY)
 ADD_TALLY = _tally.on_conflict_do_update(
     index_elements=list(TALLY.primary_key),
     set_={TALLY.c.count: TALLY.c.count + _tally.excluded["count"]},
+)
+_law = insert_or(LAW)
+# One entry may revoke at once and then come into force: that says all.
+ADD_LAW = _law.on_conflict_do_update(
+    index_elements=list(LAW.primary_key), set_={"whole": _law.excluded["whole"]}
+)
+CHANGE_JOINT = (
+    update(JOINT)
+    .where(JOINT.c.idx == bindparam("of"))
+    .values(flags=bindparam("by"), state=bindparam("to"), since=bindparam("at"))
 )
 MARK_CLONED = update(RUN).where(RUN.c.id == bindparam("of")).values(cloned=ONE)

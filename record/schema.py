@@ -26,7 +26,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from evidence.code import Typ
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 INT_MAX = (1 << 63) - 1  # the largest integer that a database holds; seq and stream beyond: refused
 # A number in a statement: a partial index serves what says its condition in the same words.
 CLASSIFICATION: ColumnClause[int] = literal_column(str(int(Typ.CLASSIFICATION)))
@@ -107,11 +107,35 @@ HEAD = _keyed(
     "head",
     *(_int("run", key=True), _int("number", key=True), _int("idx", key=True), _blob("previous")),
 )
+# Records of authorities (evidence.joint), and what each is worth after the word that came last.
+# `parties`: who must sign and as what, and who is told; `flags`: reasons; both CBOR.
+JOINT = _table(
+    "joint",
+    *(_int("idx", key=True), _blob("name", unique=True), _int("matter"), _blob("author")),
+    *(_int("tai"), _int("begins"), _int("ends"), _int("deadline", none=True)),
+    *(_blob("parties"), _int("base"), _blob("flags"), _int("state"), _int("since")),
+)
+# The first assent and the first dissent of each authority about each record, here or not.
+WORD = _keyed(
+    "word",
+    *(_blob("record", key=True), _blob("author", key=True), _int("word", key=True)),
+    *(_int("idx"), _int("tai")),
+)
+# Policies, listings and seams that came into force; `whole` 0: by the keys they revoke, alone.
+LAW = _keyed("law", _int("place", key=True), _int("record"), _int("whole"))
+PARENT = _keyed("parent", _blob("parent", key=True), _int("idx", key=True))
+# What aggregations sell, each once: see evidence.joint.der.
+SOLD = _keyed(
+    "sold",
+    *(_blob("digest", key=True), _int("idx", key=True), _blob("aggregation")),
+    *(_int("begins"), _int("ends")),
+)
 TALLY = _keyed("tally", _int("class", key=True), _int("reason", key=True), _int("count"))
 _INDEXES = (
     *(("entry_name", ENTRY.c.name, True), ("exhibit_device", EXHIBIT.c.device, False)),
     *(("run_device", RUN.c.device, False), ("run_predecessor", RUN.c.predecessor, True)),
     *(("device_kid", DEVICE.c.kid, False), ("book_what", BOOK.c.what, False)),
+    ("joint_state", JOINT.c.state, False),
 )
 for _name, _column, _some in _INDEXES:
     _where = _column.is_not(None) if _some else None
@@ -121,7 +145,10 @@ Index("entry_finding", ENTRY.c.idx, sqlite_where=_FINDINGS, postgresql_where=_FI
 
 TABLES: dict[str, Table] = dict(_TABLES.tables)
 # What follows from the evidence.
-DERIVED = ("node", "run", "span", "front", "reached", "head", "tally", "device", "book")
+DERIVED = (
+    *("node", "run", "span", "front", "reached", "head", "tally", "device", "book"),
+    *("joint", "word", "law", "parent", "sold"),
+)
 
 
 def statements(dialect: Dialect) -> list[str]:
@@ -179,6 +206,60 @@ class BookRow(NamedTuple):
     act: int
     what: bytes
     tai: int
+
+
+class JointRow(NamedTuple):
+    """A record of an authority. `tai`: the log's clock there; `base`: the place of what it would
+    replace; `state`, since which place: as in evidence.joint.state."""
+
+    idx: int
+    name: bytes
+    matter: int
+    author: bytes  # UTF-8
+    tai: int
+    begins: int
+    ends: int
+    deadline: int | None
+    parties: bytes
+    base: int
+    flags: bytes
+    state: int
+    since: int
+
+
+class WordRow(NamedTuple):
+    """What an authority said of a record, first. `tai`: the log's clock there."""
+
+    record: bytes
+    author: bytes  # UTF-8
+    word: int
+    idx: int
+    tai: int
+
+
+class LawRow(NamedTuple):
+    """A record that rules from a place on, by its own place."""
+
+    place: int
+    record: int
+    whole: int
+
+
+class ParentRow(NamedTuple):
+    """What a record has for a parent: the name of a statement, or the id of a batch."""
+
+    parent: bytes
+    idx: int
+
+
+class SoldRow(NamedTuple):
+    """An asset's service, by the record that sells it."""
+
+    digest: bytes
+    idx: int
+    aggregation: bytes
+    begins: int
+    ends: int
 
 
 class SpanRow(NamedTuple):
@@ -250,6 +331,12 @@ KINDS: dict[type, Kinds] = {
     RunRow: (int, bytes, bytes, bytes, _OR_NONE[bytes], int, _OR_NONE[int], int),
     DeviceRow: (bytes, bytes, bytes, bytes),
     BookRow: (bytes, int, int, bytes, int, bytes, int),
+    JointRow: (
+        *(int, bytes, int, bytes, int, int, int, _OR_NONE[int]),
+        *(bytes, int, bytes, int, int),
+    ),
+    WordRow: (bytes, bytes, int, int, int),
+    LawRow: (int, int, int),
     SpanRow: (*[int] * 5, bytes, bytes, int, _OR_NONE[int], _OR_NONE[int]),
     FrontRow: (int, int, int, _OR_NONE[int]),
     ReachedRow: (bytes, int, int, int, bytes),

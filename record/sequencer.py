@@ -7,7 +7,8 @@
 4. What contradicts is logged, classed in the receipt of what came later, and told of what was there
    before by a classification in the same group: arrival decides what is said where, not who is
    right. Refused is only what the place in the log refuses: an entry that forks a book or comes
-   before its turn, what comes too late under a revoked key, a key that is another device's.
+   before its turn, what comes too late under a revoked key, a key that is another device's, what an
+   authority may not say.
 5. A commit that fails leaves nothing: memory goes back to what the store holds.
 6. What was found of earlier entries after their admission comes with how far they were looked at;
    the checkpoint says so, and whoever goes on after a restart begins there.
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evidence import checkpoint, cose, merkle
+from evidence.anchor import Authorities
 from evidence.classification import FINDINGS_MAX, Classification, Finding
 from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
@@ -35,6 +37,7 @@ from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.device import Devices
 from record.force import doubt_in_force
+from record.joint import Joint
 from record.known import KnownRun, MissingError, known_run
 from record.log import Log
 from record.overlay import coarse, overlaid
@@ -76,7 +79,8 @@ class Appraised(NamedTuple):
 
 
 class Sequencer:
-    """The one writer of a store. `body_of`: where bodies are, when the store keeps none."""
+    """The one writer of a store. `body_of`: where bodies are, when the store keeps none;
+    `authorities`: those with roles found what is shared (record.joint)."""
 
     def __init__(
         self,
@@ -84,12 +88,14 @@ class Sequencer:
         log: Log,
         sign: Sign,
         body_of: Callable[[int], bytes | None] | None = None,
+        authorities: Authorities | None = None,
     ) -> None:
         self._store, self._log, self._sign = store, log, sign
         self._keeps_bodies = body_of is None
         self._continuity = Continuity(store, body_of or store.body)
         self._clones = Clones(store, self._subject)
         self._books, self._devices = Books(store), Devices(store)
+        self.joint = Joint(store, authorities or {})
         # What a store holds when it is opened again may only be more, and must begin with this.
         self._committed, self._root = log.size, log.root()
         self._sound = True  # memory is what the store holds
@@ -158,6 +164,7 @@ class Sequencer:
                 self._give_up()
         self._committed, self._root = self._log.size, self._log.root()
         self._continuity.end()
+        self.joint.end()
 
     def _give_up(self) -> None:
         self._sound = False
@@ -177,6 +184,7 @@ class Sequencer:
         self._continuity.reset()
         self._clones.reset()
         self._books.reset()
+        self.joint.reset()
         self._reset()
         self._sound = True
 
@@ -188,7 +196,7 @@ class Sequencer:
         for item in items:
             if item.subject in fresh or item.subject in placed:
                 continue
-            known = self._store.entry_of(item.subject) or self._refusal(item)
+            known = self._store.entry_of(item.subject) or self._refusal(item, tai)
             if known is not None:
                 placed[item.subject] = known
             else:
@@ -203,11 +211,12 @@ class Sequencer:
                 placed[entry.subject] = entry
         return [placed[item.subject] for item in items]
 
-    def _refusal(self, item: Item) -> EvidenceError | MissingError | None:
+    def _refusal(self, item: Item, tai: int) -> EvidenceError | MissingError | None:
         """Why an item gets no place after those that are there."""
         try:
             self._books.check(item)
             self._devices.check(item)
+            self.joint.check(item, self._log.size, tai)
         except (EvidenceError, MissingError) as fault:
             return fault
         return None
@@ -245,6 +254,7 @@ class Sequencer:
         self._store.add_disclosure(idx, item.pairs)
         self._books.add(item, idx, tai)
         self._devices.add(item)
+        self.joint.add(item, idx)
         if isinstance(item.value, Descriptor) and item.run is not None:
             self._descriptor(new, item.value, item.run)
         elif isinstance(item.value, Run) and self._store.run(item.name) is None:

@@ -10,8 +10,9 @@ It checks nothing: that is `verify`.
 from collections import Counter
 from typing import Any
 
-from evidence import classification, cose, receipt
-from evidence.code import Class, Reason
+from evidence import checkpoint, classification, cose, receipt
+from evidence.code import Class, Matter, Reason
+from evidence.joint.state import State
 from record.booked import books
 from record.log import Log
 from record.store import Store
@@ -47,12 +48,28 @@ def summary(store: Store) -> dict[str, Any]:
         "observations": sum(tallies.values()),
         "devices": devices,
         "books": books(store),
+        "records": records(store, log.size),
         "streams": sum(device["streams"] for device in devices),
         "classes": dict(sorted(classes.items())),
         "findings": dict(sorted(findings.items())),
         "refusals": dict(sorted(refusals.items())),
         "exhibits": exhibits,
     }
+
+
+def records(store: Store, size: int) -> dict[str, dict[str, int]]:
+    """How many records of authorities there are, by matter and state, by the log's clock."""
+    signed = store.checkpoint(size)
+    tai = checkpoint.read(cose.read(signed).payload).tai if signed else 0
+    found: dict[str, dict[str, int]] = {}
+    for matter, state, count, over in store.joint_counts(tai):
+        of = found.setdefault(Matter(matter).name.lower(), {})
+        name = State(state).name.lower()
+        expired = over if state == State.PENDING else 0
+        of[name] = of.get(name, 0) + count - expired
+        if expired:
+            of["expired"] = of.get("expired", 0) + expired
+    return found
 
 
 def _devices(store: Store) -> list[dict[str, Any]]:
@@ -97,6 +114,9 @@ def shown(found: dict[str, Any]) -> str:
         for row in book["void"]:
             where = f"entry {row['number']} of it, entry {row['entry']}"
             lines.append(f"              vouches for nothing: {row['void']}: {where}")
+    for matter, states in found["records"].items():
+        counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+        lines.append(f"records       {matter}: {counts}")
     for title in ("classes", "findings", "refusals"):
         lines += [f"{title:<13} {name}: {count}" for name, count in found[title].items()]
     return "\n".join(lines)

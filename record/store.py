@@ -11,62 +11,38 @@
 It checks no signature, and decides nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
-
-from sqlalchemy.sql.elements import ClauseElement
+from typing import Any
 
 from record import query, sqlite
 from record.database import Database, Place
 from record.database import NotARecordError as NotARecordError
 from record.database import StoreError as StoreError
+from record.rows import Rows, checked
 from record.schema import (
     INT_MAX,
-    KINDS,
     BookRow,
     DeviceRow,
     Entry,
     Exhibit,
     FrontRow,
     HeadRow,
-    Kinds,
+    JointRow,
+    LawRow,
+    ParentRow,
     ReachedRow,
     RunRow,
+    SoldRow,
     SpanRow,
+    WordRow,
 )
 
 LENGTH_MAX = 65536  # observations of one range: head.COUNT_MAX; bounds the search for overlaps
-R = TypeVar("R", BookRow, Entry, Exhibit, FrontRow, HeadRow, ReachedRow, RunRow, SpanRow)
 
 
-class Store:
+class Store(Rows):
     """One connection. Give each thread its own."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._dialect, self._errors = db.dialect, db.errors
-
-    def close(self) -> None:
-        """Idempotent."""
-        self._db.close()
-
-    # --- transactions -------------------------------------------------------------------------
-
-    def begin(self) -> None:
-        self._do(self._db.begin)
-
-    def snapshot(self) -> None:
-        """Begins to read one state, whatever is written meanwhile."""
-        self._do(self._db.snapshot)
-
-    def commit(self) -> None:
-        """Durable when it returns."""
-        self._do(self._db.commit)
-
-    def rollback(self) -> None:
-        """Ends a transaction that failed; none may be open."""
-        self._do(self._db.rollback)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -189,7 +165,7 @@ class Store:
 
     def heads_down(self, run: int, number: int) -> Iterator[tuple[Any, ...]]:
         """Number, log index, previous and subject of a run's heads, from this number down."""
-        return _checked((int, int, bytes, bytes), self._walk(query.HEADS_DOWN, run, number))
+        return checked((int, int, bytes, bytes), self._walk(query.HEADS_DOWN, run, number))
 
     def device(self, key: bytes, issuer: bytes) -> bytes | None:
         """The device that has this key; None: it has no credential of this issuer here."""
@@ -210,6 +186,40 @@ class Store:
     def books_on(self, what: bytes, act: int) -> list[BookRow]:
         """The entries of one act about one thing, in the order of the log."""
         return list(self._all(BookRow, query.BOOKS_ON, what, act))
+
+    def joint(self, name: bytes) -> JointRow | None:
+        """What a record is worth, by its name."""
+        return self._one(JointRow, query.JOINT_OF, name)
+
+    def joints(self, start: int = 0) -> Iterator[JointRow]:
+        """All records from this place of the log on, in its order."""
+        return self._each(JointRow, query.JOINTS, start)
+
+    def joints_in(self, state: int) -> Iterator[JointRow]:
+        """The records of one state, in the order of the log."""
+        return self._each(JointRow, query.JOINTS_IN, state)
+
+    def joint_counts(self, tai: int) -> Iterator[tuple[Any, ...]]:
+        """Of each matter and state how many there are, and how many of these have a deadline that
+        is over at this instant."""
+        return self._typed((int,) * 4, query.JOINT_COUNTS, tai)
+
+    def words(self, record: bytes) -> list[WordRow]:
+        """What was said of a record, in the order of the log."""
+        return list(self._all(WordRow, query.WORDS_OF, record))
+
+    def laws(self) -> Iterator[LawRow]:
+        """What came into force, in the order of the log."""
+        return self._all(LawRow, query.LAWS)
+
+    def children(self, parent: bytes) -> list[bytes]:
+        """The names of the records that name a parent, in the order of the log."""
+        return [bytes(row[0]) for row in self._typed((bytes,), query.CHILDREN, parent)]
+
+    def sellers(self, digest: bytes) -> list[tuple[bytes, bytes, int, int]]:
+        """Record, aggregation and interval of each that sells an asset's service."""
+        rows = self._typed((bytes, bytes, int, int), query.SELLERS, digest)
+        return [(name, by, begins, ends) for name, by, begins, ends in rows]
 
     def findings(self) -> Iterator[Entry]:
         """The entries of typ CLASSIFICATION."""
@@ -273,6 +283,24 @@ class Store:
     def add_book(self, row: BookRow) -> None:
         self._run(query.ADD["book"], *row)
 
+    def add_joint(self, row: JointRow) -> None:
+        self._run(query.ADD["joint"], *row)
+
+    def change_joint(self, idx: int, flags: bytes, state: int, since: int) -> None:
+        self._run(query.CHANGE_JOINT, flags, state, since, idx)
+
+    def add_word(self, row: WordRow) -> None:
+        self._run(query.ADD["word"], *row)
+
+    def add_law(self, row: LawRow) -> None:
+        self._run(query.ADD_LAW, *row)
+
+    def add_parents(self, rows: Iterable[ParentRow]) -> None:
+        self._many(query.ADD["parent"], rows)
+
+    def add_sold(self, rows: Iterable[SoldRow]) -> None:
+        self._many(query.ADD["sold"], rows)
+
     def mark_cloned(self, run: int) -> None:
         self._run(query.MARK_CLONED, run)
 
@@ -294,79 +322,6 @@ class Store:
 
     def add_exhibit(self, row: Exhibit) -> None:
         self._run(query.ADD_EXHIBIT, *row)
-
-    # --- beneath ------------------------------------------------------------------------------
-
-    def _do(self, what: Callable[[], object]) -> None:
-        try:
-            what()
-        except self._errors as fault:
-            raise _fault("writing", fault) from fault
-
-    def _run(self, statement: ClauseElement, *values: Any) -> None:
-        try:
-            self._db.execute(query.text(statement, self._dialect), values)
-        except self._errors as fault:
-            raise _fault("writing", fault) from fault
-
-    def _many(self, statement: ClauseElement, rows: Iterable[tuple[Any, ...]]) -> None:
-        try:
-            self._db.executemany(query.text(statement, self._dialect), rows)
-        except self._errors as fault:
-            raise _fault("writing", fault) from fault
-
-    def _rows(self, statement: ClauseElement, *values: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._db.execute(query.text(statement, self._dialect), values)
-        except self._errors as fault:
-            raise _fault("reading", fault) from fault
-
-    def _walk(self, statement: ClauseElement, *values: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._db.walk(query.text(statement, self._dialect), values)
-        except self._errors as fault:
-            raise _fault("reading", fault) from fault
-
-    def _all(self, kind: type[R], statement: ClauseElement, *values: Any) -> Iterator[R]:
-        for row in _checked(KINDS[kind], self._rows(statement, *values)):
-            yield kind(*row)
-
-    def _each(self, kind: type[R], statement: ClauseElement, *values: Any) -> Iterator[R]:
-        """As `_all`, of a whole table."""
-        for row in _checked(KINDS[kind], self._walk(statement, *values)):
-            yield kind(*row)
-
-    def _typed(
-        self, kinds: Kinds, statement: ClauseElement, *values: Any
-    ) -> Iterator[tuple[Any, ...]]:
-        return _checked(kinds, self._rows(statement, *values))
-
-    def _most(self, statement: ClauseElement, *values: Any) -> int | None:
-        """The number that a query for the least or the greatest gives; None where there is none."""
-        value = next(self._typed(((int, type(None)),), statement, *values))[0]
-        return None if value is None else int(value)
-
-    def _one(self, kind: type[R], statement: ClauseElement, *values: Any) -> R | None:
-        return next(self._all(kind, statement, *values), None)
-
-    def _blob(self, statement: ClauseElement, *values: Any) -> bytes | None:
-        row = next(self._typed((bytes,), statement, *values), None)
-        return None if row is None else bytes(row[0])
-
-    def _int(self, statement: ClauseElement) -> int:
-        return int(next(self._typed((int,), statement))[0])
-
-
-def _fault(doing: str, fault: Exception) -> StoreError:
-    """On one line: a server may say more than one."""
-    return StoreError(f"{doing}: {' '.join(str(fault).split())}")
-
-
-def _checked(kinds: Kinds, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    for row in rows:
-        if not all(map(isinstance, row, kinds)):
-            raise StoreError("reading: values of other types than were written")
-        yield row
 
 
 def open_writer(place: Place) -> Store:

@@ -12,16 +12,34 @@ import pytest
 
 from drivers.c37118.wire import Layout
 from evidence import cose, receipt
-from evidence.code import Reason, Typ
+from evidence.anchor import by_kid
+from evidence.code import Reason, Role, Typ
 from record.cli import main
 from record.database import Place
 from record.exhibit import exhibit_of
 from record.schema import DERIVED
 from record.store import Store, StoreError, open_reader
+from tests.evidence.joint.sharing import (
+    EAST,
+    FOUNDERS,
+    STATE,
+    WEST,
+    aggregation,
+    founders_text,
+    interchange,
+    listing,
+    lists,
+    name_of,
+    says_policy,
+    says_seam,
+    signed,
+    word,
+)
 from tests.record.authority import Book
-from tests.record.gateway import Gateway, cfg_bytes, configuration, frame
-from tests.record.upstream import AUTHORITY, LOG, NOW, STRANGER, Upstream
+from tests.record.gateway import Gateway, Statement, cfg_bytes, configuration, frame
+from tests.record.upstream import AUTHORITIES, AUTHORITY, LOG, NOW, STRANGER, Upstream
 
+SHARING = by_kid([*AUTHORITIES.values(), *FOUNDERS])
 EVIDENCE = ("meta", "entry", "body", "disclosure", "checkpoint", "exhibit")
 
 
@@ -34,9 +52,9 @@ def anchors_text(log: Any = LOG, authority: Any = AUTHORITY) -> str:
 
 def fill(place: Place) -> None:
     """A record with all that one can hold: twins, clones, doubts, a rotation, a book that revokes a
-    key and vouches for what came then, an exhibit."""
+    key and vouches for what came then, an exhibit; and what authorities share."""
     layout, cfg = Layout(configuration(3)), cfg_bytes(configuration(3))
-    upstream = Upstream(place)
+    upstream = Upstream(place, authorities=SHARING)
     gateway = Gateway("gw-1", AUTHORITY)
     upstream.send(gateway.statement)
     run = gateway.start()
@@ -64,6 +82,7 @@ def fill(place: Place) -> None:
     last = after.cut()
     upstream.push(last)
     upstream.send(book.vouch(after, 0, last))
+    share(upstream)
     refusal = receipt.Refusal(bytes(32), Reason.SIGNATURE, "not so", NOW)
     signed = cose.sign(Typ.REFUSAL, refusal.payload(), LOG)
     exhibit = exhibit_of(gateway.device.public.raw, signed, b"refused bytes")
@@ -71,12 +90,23 @@ def fill(place: Place) -> None:
     upstream.close()
 
 
+def share(upstream: Upstream) -> None:
+    """A policy, a tie, an aggregator, what it sells; an hour that waits, and one that is joint."""
+    hub = listing("Roof Hub", Role.DER_AGGREGATOR)
+    one, other = interchange(), interchange(mwh=7.0, parents=(name_of(interchange()),))
+    for of, others in (
+        (says_policy(), (EAST, STATE)), (says_seam(), (EAST,)), (lists(hub), (EAST, STATE)),
+        (one, (EAST,)), (other, ()), (aggregation(author="Roof Hub"), (WEST,)),
+    ):  # fmt: skip
+        upstream.send(Statement(signed(of)), *(Statement(word(of, who)) for who in others))
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a record and its anchors."""
     folder = tmp_path_factory.mktemp("record")
     fill(folder / "record.db")
-    (folder / "anchors.toml").write_text(anchors_text())
+    (folder / "anchors.toml").write_text(anchors_text() + founders_text())
     return folder
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from evidence import classification, cose, receipt
-from evidence.anchor import Authority, by_kid
+from evidence.anchor import Authorities, Authority, by_kid
 from evidence.classification import Finding
 from evidence.code import Class, Reason, Typ
 from evidence.receipt import Receipt
@@ -29,13 +29,17 @@ AUTHORITIES = by_kid([Authority("Utility A", AUTHORITY.public)])
 class Upstream:
     """One record. Restart it by making another in the same place."""
 
-    def __init__(self, place: Place, every: bool = False) -> None:
+    def __init__(
+        self, place: Place, every: bool = False, authorities: Authorities = AUTHORITIES
+    ) -> None:
         self.store = open_writer(place)
         if self.store.log_key() is None:
             self.store.set_log_key(LOG.public.raw)
         self.log = Log(self.store)
-        self.sequencer = Sequencer(self.store, self.log, lambda typ, raw: cose.sign(typ, raw, LOG))
-        self.admitter = Admitter(Known(self.store), AUTHORITIES, random.Random(1).random, every)
+        self.sequencer = Sequencer(
+            self.store, self.log, lambda typ, raw: cose.sign(typ, raw, LOG), authorities=authorities
+        )
+        self.admitter = Admitter(Known(self.store), authorities, random.Random(1).random, every)
 
     def send(self, *statements: Statement, now: int = NOW) -> list[Entry]:
         """Statements, one commit each."""

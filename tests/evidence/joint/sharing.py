@@ -8,6 +8,7 @@ from evidence import cbor, cose
 from evidence.code import Matter, Part, Role, SeamKind, Typ, Word
 from evidence.joint import policy
 from evidence.joint.countersignature import Countersignature
+from evidence.joint.der import Aggregation
 from evidence.joint.record import Record
 from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Seam, Side
@@ -34,6 +35,7 @@ FOUNDERS = (
     Authority(EAST, KEYS[EAST].public, frozenset({Role.BA, Role.RC}), frozenset({"EAST"})),
     Authority(STATE, KEYS[STATE].public, frozenset({Role.COMMISSION}), frozenset({"WEST", "EAST"})),
 )
+ROOFS = (("roof 1", 60.0), ("roof 2", 60.0))
 TIE = Seam(
     "North Tie", SeamKind.DC_TIE,
     (
@@ -42,6 +44,18 @@ TIE = Seam(
     ),
     None, Dc(2.0, 0.015),
 )  # fmt: skip
+
+
+def founders_text() -> str:
+    """The founders, as anchors.toml names them."""
+    rows = []
+    for one in FOUNDERS:
+        roles, footprints = sorted(role.name for role in one.roles), sorted(one.footprints)
+        rows.append(
+            f'[[authority]]\nname = "{one.name}"\nkey = "{one.key.raw.hex()}"\n'
+            f"roles = {roles}\nfootprints = {footprints}\n"
+        )
+    return "".join(rows)
 
 
 def record(matter: Matter, author: str, **changes: Any) -> Record:
@@ -98,6 +112,18 @@ def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> 
     KEYS.setdefault(name, key(name))
     keys = changes.pop("keys", (Key(KEYS[name].public, 0, None),))
     return Listing(name, frozenset(roles), frozenset(at), keys, **changes)
+
+
+def aggregation(
+    name: str = "Roofs", assets: tuple[tuple[str, float], ...] = ROOFS,
+    author: str = WEST, service: str = "energy", **changes: Any,
+) -> Record:  # fmt: skip
+    """Of an aggregator in WEST's footprint, whose host and RTO West Balancing is as well."""
+    fields: dict[str, Any] = {
+        "footprints": ("WEST",), "body": Aggregation(name, service, assets).body(),
+        "parts": ((Part.RTO, WEST), (Part.HOST, WEST), (Part.AGGREGATOR, author)),
+    }  # fmt: skip
+    return record(Matter.DER_AGGREGATION, author, **(fields | changes))
 
 
 class Log:

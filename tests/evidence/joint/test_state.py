@@ -129,7 +129,7 @@ def plain(told) -> State:
     """The table of the README, step by step."""
     at = next(n for n, (row, _) in enumerate(told) if row is None)
     deadline, state = told[at][1] + HOUR, State.PENDING
-    yes, no = {WEST}, set()
+    yes, no = {WEST}, set[str]()
     for row, _ in told[:at]:
         (yes if row[1] == Word.ASSENT else no).add(row[0])
     for n in range(at, len(told)):
