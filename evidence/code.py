@@ -420,3 +420,7 @@ class Reason(IntEnum):
     AGGREGATED_TWICE = 136  # the same asset and service in two aggregations
     SUPERSEDED = 137  # what it was to replace was replaced before it was joint
     BELOW_MINIMUM = 138  # less than the tariff asks for
+    # 139 to 144 are free
+    CONDITION_FALSE = 145  # a handoff's, where a step of it is taken
+    CONDITION_OPEN = 146  # undetermined, or not evaluated
+    UNFOUNDED = 147  # a decision that names nothing it rests on

@@ -29,11 +29,18 @@ class Before(Protocol):
     @property
     def policy(self) -> Policy | None: ...
 
+    @property
+    def tai(self) -> int:
+        """The log's clock where the record is logged."""
+
     def record(self, name: bytes) -> Record | None:
         """A record by its name."""
 
     def is_joint(self, name: bytes) -> bool:
         """Whether a record is joint by now."""
+
+    def is_gone(self, name: bytes) -> bool:
+        """Whether it is disputed, or expired before it was joint."""
 
     def children(self, name: bytes) -> Sequence[bytes]:
         """The names of the records that have this parent, in the order of the log."""

@@ -11,7 +11,7 @@ It knows which file is which matter's, and nothing of what they say.
 from collections.abc import Callable, Mapping
 
 from evidence.code import Matter
-from evidence.joint import der, policy, registry, seam
+from evidence.joint import decision, der, evaluation, handoff, policy, registry, seam
 from evidence.joint.before import Examiner
 
 BODIES: Mapping[Matter, Callable[[bytes], object]] = {
@@ -19,7 +19,19 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.REGISTRY: registry.read,
     Matter.SEAM: seam.read,
     Matter.DER_AGGREGATION: der.read,
+    Matter.RELAY_OPERATION: decision.read_operation,
+    Matter.DISPATCH: decision.read,
+    Matter.CURTAILMENT: decision.read,
+    Matter.LOAD_SHED: decision.read,
+    Matter.HANDOFF: handoff.read,
+    Matter.EVALUATION: evaluation.read,
 }
 EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.DER_AGGREGATION: der.look,
+    Matter.RELAY_OPERATION: decision.look,
+    Matter.DISPATCH: decision.look,
+    Matter.CURTAILMENT: decision.look,
+    Matter.LOAD_SHED: decision.look,
+    Matter.HANDOFF: handoff.look,
+    Matter.EVALUATION: evaluation.look,
 }

@@ -379,20 +379,22 @@ class _Before:
     """What an examiner may ask."""
 
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
-        self._docket, self._shelf, self._size, self._tai = docket, shelf, size, tai
+        self._docket, self._shelf, self._size, self.tai = docket, shelf, size, tai
         self.registry, self.policy = docket.registry, docket.policy
         self.record, self.children = shelf.record, shelf.children
 
     def is_joint(self, name: bytes) -> bool:
         return self._state(name) == State.JOINT
 
+    def is_gone(self, name: bytes) -> bool:
+        return self._state(name) in (State.DISPUTED, State.EXPIRED)
+
     def sold(self, digest: bytes) -> Sequence[Sold]:
-        gone = (State.DISPUTED, State.EXPIRED)
         rows = self._shelf.sellers(digest)
-        return [sold for name, sold in rows if self._state(name) not in gone]
+        return [sold for name, sold in rows if not self.is_gone(name)]
 
     def _state(self, name: bytes) -> State | None:
-        found = self._docket.standing(name, self._size, self._tai)
+        found = self._docket.standing(name, self._size, self.tai)
         return None if found is None else found.state
 
 
