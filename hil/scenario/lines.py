@@ -10,10 +10,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-from evidence.code import Matter, SeamKind
+from evidence.code import Matter, Role, SeamKind
 from evidence.joint import policy
 from evidence.joint.claim import Claim, Figure
+from evidence.joint.decision import Decision
 from evidence.joint.record import Parent, Record
+from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Line, Seam, Side
 from hil.scenario import script
 from hil.scenario.cast import mrid
@@ -30,6 +32,9 @@ def put(play: Play, policy_text: str) -> None:
     """Puts everything that the script says into a play."""
     begins = play.part.begins
     play.at(begins, partial(_found, text=policy_text))
+    for member in play.script.authority:
+        if member.roles and not member.founder:
+            play.at(begins, partial(_member, row=member))
     for seam in play.script.seam:
         play.at(begins, partial(_seam, row=seam))
     for number, claim in enumerate(play.script.claim):
@@ -53,6 +58,21 @@ async def _found(play: Play, text: str) -> None:
     )
     await play.tell(POLICY_KEY, record, founders)
     play.say(f"policy: signed by {', '.join(founders)}")
+
+
+async def _member(play: Play, row: script.Authority) -> None:
+    """One that the anchors do not have comes into the registry, signed by all who must."""
+    begins, ends = play.part.begins, play.part.ends
+    key = Key(play.cast.key(row.name).public, begins, None)
+    roles = frozenset(Role[role] for role in row.roles)
+    listing = Listing(row.name, roles, frozenset(row.footprints), (key,))
+    founders = [one for one in play.script.authority if one.founder and one.roles]
+    author = next(one.name for one in founders if {*one.footprints} & {*row.footprints})
+    record = Record(
+        *(Matter.REGISTRY, author, _sorted(row.footprints), (), (), begins, ends, ()),
+        listing.body(),
+    )
+    await play.tell(f"member {row.name}", record, [one.name for one in founders])
 
 
 async def _seam(play: Play, row: script.Seam) -> None:
@@ -97,9 +117,17 @@ async def _order(play: Play, row: script.Order) -> None:
     record = Record(
         *(Matter[row.matter.upper()], row.author, _sorted(row.footprints)),
         *(_sorted(row.elements), (), begins, ends, tuple(parents)),
-        Claim(text, row.source, _figures(row.figures)).body(),
+        _decided(row, text),
     )
     await play.tell(row.name, record, row.assent, row.mark)
+
+
+def _decided(row: script.Order, text: str) -> bytes:
+    """The body of a decision. A DC-tie emergency has none of its own: it is told as a claim is."""
+    if row.matter == "dc_tie_emergency":
+        return Claim(text, row.source).body()
+    reason = f"{text} Source: {row.source}." if row.source else text
+    return Decision(None, row.name, row.mw, reason).body()
 
 
 def _figures(rows: Sequence[script.Figure]) -> tuple[Figure, ...]:

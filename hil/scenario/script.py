@@ -183,7 +183,7 @@ class Order(Row, kw_only=True):
     ends: datetime
     text: Text
     source: Text = ""
-    figures: list[Figure] = []
+    mw: float | None = None
     footprints: list[Name] = []
     elements: list[Name] = []
     observes: list[Name] = []
