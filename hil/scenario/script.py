@@ -191,6 +191,90 @@ class Order(Row, kw_only=True):
     assent: list[Name] = []
 
 
+class Quantity(Row, kw_only=True):
+    """A name of a condition, and the device that measures it: of a PMU the frequency, Hz; of a
+    meter the power into the equipment, W. `hole_s`: how far apart samples may be."""
+
+    name: Name
+    device: Name
+    hole_s: Seconds = 150
+
+
+class Step(Row, kw_only=True):
+    """A step of a handoff: who takes it, and when."""
+
+    step: Literal["requested", "accepted", "refused", "active", "returned", "revoked"]
+    at: datetime
+    by: Name
+    text: Text = ""
+
+
+class Limit(Row, kw_only=True):
+    """Within which the authority is used."""
+
+    name: Name
+    value: float
+    unit: Name
+
+
+class Handoff(Row, kw_only=True):
+    """[[handoff]]: an episode, told as a handoff of authority. The condition is evaluated before
+    each of its steps that rests on one, by `evaluator`."""
+
+    name: Name
+    mark: Mark
+    releasing: Name
+    accepting: Name
+    evaluator: Name
+    scope: Text
+    footprints: list[Name] = []
+    elements: list[Name] = []
+    condition: Text
+    quantities: list[Quantity]
+    fresh_s: Seconds = 900
+    limits: list[Limit] = []
+    expires: datetime | None = None
+    steps: Annotated[list[Step], msgspec.Meta(min_length=1)]
+
+
+class Settlement(Row, kw_only=True):
+    """[[settlement]]: seams, settled interval by interval as each has ended, by an authority, and
+    signed by others. `after_s`: how long after."""
+
+    name: Name
+    seams: list[Name]
+    author: Name
+    assent: list[Name] = []
+    every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3600
+    after_s: Seconds = 60
+
+
+class Interchange(Row, kw_only=True):
+    """[[interchange]]: the energy of each hour as published, a record of its author that the other
+    side signs. `rounded`: to so many MWh."""
+
+    name: Name
+    author: Name
+    assent: list[Name] = []
+    elements: list[Name]
+    column: Name
+    rounded: Positive = 1.0
+    source: Text = ""
+    after_s: Seconds = 120
+
+
+class Expect(Row, kw_only=True):
+    """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted."""
+
+    text: Text
+    where: dict[str, list[str] | str]
+    begins: datetime | None = None
+    ends: datetime | None = None
+    least: Count = 1
+    most: int | None = None
+    every_hour: bool = False
+
+
 class Script(Row, kw_only=True):
     """The whole file."""
 
@@ -203,6 +287,12 @@ class Script(Row, kw_only=True):
     seam: list[Seam] = []
     claim: list[Claim] = []
     order: list[Order] = []
+    handoff: list[Handoff] = []
+    settlement: list[Settlement] = []
+    interchange: list[Interchange] = []
+    must: list[Expect] = []
+    flagged: list[Expect] = []
+    never: list[Expect] = []
 
 
 def read(text: str, file: str) -> Script:
