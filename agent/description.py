@@ -8,6 +8,7 @@
 It signs nothing: the sealer does, when it gives the descriptor its place in the chain.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,12 +16,16 @@ from uuid import UUID
 from agent.sealer import Chain
 from drivers import line
 from drivers.line import Setup
-from evidence import cbor, siteplan
+from evidence import cbor, cose, siteplan
+from evidence.config import ConfigError
 from evidence.descriptor import Block, Channel, Descriptor
 from evidence.disclosure import Discloser
+from evidence.merkle import ZERO
 from evidence.siteplan import Bus, SitePlan
 
 OWN_SOURCE, OWN_KEY = "gateway", "own"  # stream 0: gaps, events, verdicts of the gateway itself
+AROUND_BYTES = 128  # of a statement around its payload: headers, and a signature of 64
+log = logging.getLogger("gridseal.agent.description")
 OWN_SETUP = Setup(OWN_KEY, 0, b"", (0, 0), ())  # of no one kind
 
 
@@ -85,6 +90,23 @@ def describe(
         survey=hidden.hide(survey.found()) if survey else None,
         antenna=hidden.hide(antenna.value()) if antenna else None,
     )
+
+
+def check(source: str, setup: Setup, plan: SitePlan) -> None:
+    """Says what the plan names and the device lacks. Raises ConfigError for a stream that no
+    descriptor can describe: the record would refuse it, and all that it rules."""
+    for name in missing(source, setup, plan):
+        log.warning("%s: the site plan names channel %r, which is not there", source, name)
+    latest = (1 << 63) - 1  # wherever it will stand, no number in it is longer
+    place = Place(ZERO, latest, latest, ZERO, latest)
+    size = len(describe(place, source, setup, plan, Discloser(bytes)).payload()) + AROUND_BYTES
+    if size > cose.ENTRY_BYTES_MAX:
+        channels = sum(len(block.channels) for block in setup.blocks)
+        text = (
+            f"its descriptor has {size} bytes for {channels} channels, an entry of the log"
+            f" {cose.ENTRY_BYTES_MAX}; let the concentrator send fewer PMUs a stream"
+        )
+        raise ConfigError(f"source {source}", "", text)
 
 
 def missing(source: str, setup: Setup, plan: SitePlan) -> list[str]:

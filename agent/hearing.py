@@ -387,13 +387,12 @@ class Hearing:
             return
         if lane.setup == setup:
             return  # the same again, as after a reconnect: its descriptor rules still
+        description.check(source, setup, self._plan)
         lane.set_up(setup)
         self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
         self._health.source(source).place(setup)
         survey.check(self.checks, self._plan, source, setup)
-        for name in description.missing(source, setup, self._plan):
-            log.warning("%s: the site plan names channel %r, which is not there", source, name)
 
 
 def _too_many(key: str) -> FrameError:

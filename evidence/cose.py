@@ -22,6 +22,8 @@ from evidence.refusal import EvidenceError
 
 # The longest is a receipt that classes each observation of the largest batch by itself.
 STATEMENT_BYTES_MAX = 2 * 1024 * 1024
+# Of what enters a log: C2SP tlog-tiles says the length of an entry in two bytes.
+ENTRY_BYTES_MAX = 0xFFFF
 HEAD_BYTES_MAX = 65536  # of a batch's head: many are read for each sample that is proved
 _TAG_ARRAY = b"\xd2\x84"  # tag 18, array of 4
 _CONTEXT = b"\x84\x6aSignature1"  # RFC 9052 4.4: Sig_structure

@@ -140,6 +140,15 @@ def check_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes
 ) -> None:
     """RFC 9162 2.1.3.2. Raises EvidenceError(INCLUSION)."""
+    if included_root(leaf, index, size, proof) != expected:
+        raise EvidenceError(
+            Reason.INCLUSION, f"the path of leaf {index} does not lead to the root of size {size}"
+        )
+
+
+def included_root(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """The root that a path leads to (RFC 9162 2.1.3.2). Raises EvidenceError(INCLUSION) for a path
+    that does not fit the tree."""
     if not 0 <= index < size or len(proof) > PROOF_HASHES_MAX:
         raise EvidenceError(
             Reason.INCLUSION, f"no leaf {index} in a tree of {size}, or a proof too long"
@@ -155,10 +164,9 @@ def check_inclusion(
         else:
             node = node_hash(node, sibling)
         fn, sn = fn >> 1, sn >> 1
-    if sn or node != expected:
-        raise EvidenceError(
-            Reason.INCLUSION, f"the path of leaf {index} does not lead to the root of size {size}"
-        )
+    if sn:
+        raise EvidenceError(Reason.INCLUSION, "the proof is shorter than the tree is deep")
+    return node
 
 
 def check_consistency(
@@ -168,15 +176,26 @@ def check_consistency(
 
     Raises EvidenceError.
     """
+    if first == 0 and second and not proof:
+        return  # whatever its root: every tree continues the empty one
+    if continued_root(first, first_root, second, proof) != second_root:
+        raise EvidenceError(
+            Reason.CONSISTENCY, f"the tree of {second} does not continue the tree of {first}"
+        )
+
+
+def continued_root(first: int, first_root: bytes, second: int, proof: Sequence[bytes]) -> bytes:
+    """The root of the larger tree that a proof leads to from the smaller one's (RFC 9162 2.1.4.2).
+
+    Raises EvidenceError(TREE_SIZE or CONSISTENCY), also for a proof from the empty tree: it leads
+    nowhere.
+    """
     if not 0 <= first <= second or len(proof) > PROOF_HASHES_MAX:
         raise EvidenceError(Reason.TREE_SIZE, f"from {first} to {second}")
     if first in (0, second):
-        if proof or (first == second and first_root != second_root):
-            raise EvidenceError(
-                Reason.CONSISTENCY,
-                f"two roots for one tree size {first}, or a proof where none is due",
-            )
-        return
+        if proof or first != second:
+            raise EvidenceError(Reason.CONSISTENCY, "a proof where none is due")
+        return first_root
     path = list(proof)
     if first & (first - 1) == 0:
         path.insert(0, first_root)
@@ -196,7 +215,8 @@ def check_consistency(
         else:
             sr = node_hash(sr, node)
         fn, sn = fn >> 1, sn >> 1
-    if sn or fr != first_root or sr != second_root:
+    if sn or fr != first_root:
         raise EvidenceError(
             Reason.CONSISTENCY, f"the tree of {second} does not continue the tree of {first}"
         )
+    return sr

@@ -225,8 +225,9 @@ class Admitter:
     def statement(self, encoded: bytes, pairs: Pairs) -> NewStatement:
         """A statement and what it discloses. Raises EvidenceError, MissingError."""
         message = cose.read(encoded)
-        if len(encoded) > cose.STATEMENT_BYTES_MAX:
-            raise EvidenceError(Reason.TOO_LONG, f"a statement of {len(encoded)} bytes")
+        if len(encoded) > cose.ENTRY_BYTES_MAX:
+            text = f"a statement of {len(encoded)} bytes; an entry has {cose.ENTRY_BYTES_MAX}"
+            raise EvidenceError(Reason.TOO_LONG, text)
         of_typ: dict[int | None, Callable[[cose.Sign1, Pairs], NewStatement]] = {
             Typ.CREDENTIAL: self._credential,
             Typ.ROTATION: self._rotation,

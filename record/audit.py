@@ -14,22 +14,26 @@ Derived rows of the second run go into a temporary file: about a tenth of the re
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from itertools import zip_longest
 
-from evidence import book, cbor, checkpoint, cose, credential, disclosure, receipt
+from evidence import book, cbor, checkpoint, cose, credential, disclosure, merkle, receipt
 from evidence.anchor import Anchors
 from evidence.code import ALG_ED25519, Typ
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
+from evidence.tlog import checkpoint as tlog_checkpoint
+from evidence.tlog.note import ED25519, Verifier, signed_by
 from record.admit import Admitter, NewStatement
 from record.appraisal import Readings
 from record.database import NotARecordError, Place, StoreError
 from record.exhibit import exhibit_seal
 from record.known import Known, MissingError
-from record.log import Log
+from record.log import Log, stored_node
 from record.round import Round
 from record.schema import DERIVED, INT_MAX, Entry
 from record.sequencer import Appraised, Item, Sequencer
+from record.shelf import published
 from record.store import Store, open_reader, open_scratch
 
 REASONS_MAX = 100  # lines; a file with more has no need of them
@@ -123,6 +127,7 @@ class Audit:
         finally:
             scratch.close()
         self._check_exhibits()
+        self._check_notes()
 
     def _replay(self, scratch: Store, anchors: Anchors) -> None:
         admitter = Admitter(
@@ -244,11 +249,9 @@ class Audit:
         return checkpoint.read(message.payload)
 
     def _check_signed(self, typ: Typ, found: bytes, payload: bytes | None, place: str) -> None:
-        if self._anchors is None:
-            raise StoreError("no trust anchors")
         try:
             message = cose.read_statement(found, typ)
-            cose.check(message, self._anchors.log_key)
+            cose.check(message, self._log_key())
         except EvidenceError as fault:
             self._say(f"{place}: {fault}")
             return
@@ -283,6 +286,33 @@ class Audit:
             if row.seal != exhibit_seal(row.digest, row.device, row.refusal):
                 self._say(f"{place}: device or refusal was changed")
             self._check_signed(Typ.REFUSAL, row.refusal, None, place)
+
+    def _check_notes(self) -> None:
+        """Each published tree is one of this log's own, signed by its key; cosignatures are judged
+        by whoever has a policy."""
+        fetch = partial(stored_node, self._store)
+        for row in self._store.notes():
+            place = f"note {row.size}"
+            if hashlib.sha256(row.encoded).digest() != row.seal:
+                self._say(f"{place}: other bytes than were published")
+                continue
+            try:
+                signed = published(row)
+                says = tlog_checkpoint.read(signed.text)
+                by = Verifier(says.origin, ED25519, self._log_key())
+                if not signed_by(signed, [by]):
+                    self._say(f"{place}: not signed by the log")
+                if says.size != row.size or not 0 < row.size <= self._size:
+                    self._say(f"{place}: of {says.size} entries, in a log of {self._size}")
+                elif merkle.subtree(0, row.size, fetch) != says.root:
+                    self._say(f"{place}: another tree than the log's")
+            except EvidenceError as fault:
+                self._say(f"{place}: {fault}")
+
+    def _log_key(self) -> PublicKey:
+        if self._anchors is None:
+            raise StoreError("no trust anchors")
+        return self._anchors.log_key
 
     def _say(self, reason: str) -> None:
         self._reasons.append(" ".join(reason.split()))

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("record.command.serve", "take batches and statements, give receipts"),
     "show": ("record.command.show", "what a record holds"),
     "verify": ("record.command.verify", "check all of a record, or an export, offline"),
+    "witness": ("record.command.witness", "cosign checkpoints of other logs"),
+    "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }
 _CANNOT = (ConfigError, EvidenceError, KeyStoreError, NotFoundError, StoreError, OSError)
 

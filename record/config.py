@@ -17,8 +17,9 @@ import msgspec
 from evidence import anchor, config
 from evidence.anchor import Anchors
 from evidence.config import ConfigError
-from record import region
+from record import publishing, region
 from record.database import Place, is_url, tells_a_secret
+from record.publishing import LogTable, Publishing, WitnessTable
 from record.region import NatsTable, Region, is_loopback
 
 KEY_BYTES = 32
@@ -50,6 +51,8 @@ class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: RecordTable = RecordTable()
     tls: TlsTable | None = None
     nats: NatsTable | None = None
+    log: LogTable = LogTable()
+    witness: list[WitnessTable] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class RecordConfig:
     appraise_s: int
     tls: TlsFiles | None
     region: Region | None  # whose requests a broker brings
+    publishing: Publishing
 
 
 def read_record(path: Path, listen: str | None = None) -> RecordConfig:
@@ -88,10 +92,12 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
     if found.tls is not None:
         client_ca = folder / found.tls.client_ca if found.tls.client_ca else None
         tls = TlsFiles(folder / found.tls.certificate, folder / found.tls.key, client_ca)
+    anchors = read_anchors(folder / table.anchors)
     return RecordConfig(
         *(host, port, place(table.store, folder, str(path), "record.store"), table.key, folder),
-        *(read_anchors(folder / table.anchors), table.every, table.appraise_s, tls),
+        *(anchors, table.every, table.appraise_s, tls),
         region.checked(found.nats, folder, str(path)) if found.nats else None,
+        publishing.checked(found.log, found.witness, anchors.log_key, str(path)),
     )
 
 

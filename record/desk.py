@@ -30,8 +30,9 @@ from evidence import checkpoint, cose, head, receipt
 from evidence.anchor import Authorities
 from evidence.code import Reason, Typ
 from evidence.heads import Heads
-from evidence.key import PublicKey, Signer
+from evidence.key import Signer
 from evidence.refusal import EvidenceError
+from evidence.tlog.note import Note
 from record import signature, verdict
 from record.admit import Admitter, DisclosureError
 from record.appraisal import Readings
@@ -42,9 +43,9 @@ from record.known import Known
 from record.log import Log, consistency, stored_node
 from record.reach import heads_of
 from record.round import ENTRIES_MAX, Round
-from record.schema import Entry, Exhibit
+from record.schema import Entry, Exhibit, NoteRow
 from record.sequencer import Appraised, Item, Placed, Sequencer
-from record.store import Store, open_reader, open_writer
+from record.store import open_reader, open_writer
 
 GROUP_S = 0.002  # how long a commit waits for company: little against an fsync on real disks
 GROUP_MAX = 8  # batches of one commit
@@ -78,10 +79,10 @@ class RefusedError(Exception):
 
 
 class _Waiting(NamedTuple):
-    """What the next commit takes: an item, an exhibit, or what was found of earlier ones."""
+    """What the next commit takes: an item, something to keep, or what was found of earlier ones."""
 
     item: Item | None
-    exhibit: Exhibit | None
+    kept: Exhibit | NoteRow | None
     kept_size: int
     answer: asyncio.Future[Answer | None]
     appraised: Appraised | None = None
@@ -103,7 +104,7 @@ class Desk:
     ) -> None:
         self._appraise_s = appraise_s
         self._looking: asyncio.Task[None] | None = None
-        self._place, self._signer, self._now = place, signer, now
+        self.place, self._signer, self._now = place, signer, now
         self._authorities, self._random, self._every = authorities, random, every
         self._working = ThreadPoolExecutor(1, "working")
         self._syncing = ThreadPoolExecutor(1, "syncing")
@@ -177,6 +178,17 @@ class Desk:
         """
         return await self._look(self._checkpoint, kept_size)
 
+    # --- what is published (record.publisher) -------------------------------------------------
+
+    async def note(self, origin: str) -> tuple[int, Note] | None:
+        """Size of the log as it stands, and its note, signed; None while it is empty. Raises
+        StoreError."""
+        return await self._in(self._working, signature.noted, self._reader, origin, self._signer)
+
+    async def keep_note(self, row: NoteRow) -> None:
+        """Raises StoreError."""
+        await self._write(None, row, 0)
+
     # --- what was admitted, looked at again (record.idle) -------------------------------------
 
     async def begin_round(self) -> bool:
@@ -200,12 +212,11 @@ class Desk:
     # --- in the working thread: checking ------------------------------------------------------
 
     def _open_reader(self) -> None:
-        self._reader = open_reader(self._place, live=True)
+        self._reader = open_reader(self.place, live=True)
         self._known = Known(self._reader)
         self._readings = Readings(self._known)
-        how = (self._random, self._every)
-        keys = self._sequencer.joint.key  # the writer's, in this same thread
-        self._admitter = Admitter(self._known, self._authorities, *how, keys=keys)
+        how = (self._known, self._authorities, self._random, self._every)
+        self._admitter = Admitter(*how, keys=self._sequencer.joint.key)  # in this same thread
 
     def _check_statement(self, encoded: bytes, pairs: Pairs) -> Item | Entry:
         found = self._reader.entry_of(hashlib.sha256(encoded).digest())
@@ -256,9 +267,9 @@ class Desk:
     # --- in the working thread: appending -----------------------------------------------------
 
     def _open_writer(self) -> None:
-        store = open_writer(self._place)
+        store = open_writer(self.place)
         try:
-            _own(store, self._signer.public)
+            signature.own(store, self._signer.public)
             self._log = Log(store)
             self._sequencer = Sequencer(store, self._log, self._sign, authorities=self._authorities)
         except StoreError:
@@ -272,9 +283,9 @@ class Desk:
 
     def _append(self, group: Sequence[_Waiting]) -> list[Answer | Exception | None]:
         items = [waiting.item for waiting in group if waiting.item is not None]
-        exhibits = [waiting.exhibit for waiting in group if waiting.exhibit is not None]
+        kept = [waiting.kept for waiting in group if waiting.kept is not None]
         appraised = next((one.appraised for one in group if one.appraised is not None), None)
-        placed = iter(self._sequencer.append(items, self._now(), exhibits, appraised))
+        placed = iter(self._sequencer.append(items, self._now(), kept, appraised))
         return [
             None if waiting.item is None else self._placed(next(placed), waiting.kept_size)
             for waiting in group
@@ -322,14 +333,14 @@ class Desk:
     async def _write(
         self,
         item: Item | None,
-        exhibit: Exhibit | None,
+        kept: Exhibit | NoteRow | None,
         kept_size: int,
         appraised: Appraised | None = None,
     ) -> Answer | None:
         future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         if self._task is None or self._task.done():
             raise StoreError("nobody writes any more")
-        self._queue.put_nowait(_Waiting(item, exhibit, kept_size, future, appraised))
+        self._queue.put_nowait(_Waiting(item, kept, kept_size, future, appraised))
         return await future
 
     def _stopped(self, _: asyncio.Task[None]) -> None:
@@ -383,15 +394,6 @@ def settle_collector() -> None:
     looks for them seldom, and never among what is there when this is called."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def _own(store: Store, key: PublicKey) -> None:
-    """A store belongs to one log key, from its first opening on. Raises StoreError."""
-    found = store.log_key()
-    if found is None:
-        store.set_log_key(key.raw)
-    elif found != key.raw:
-        raise StoreError(f"the store is that of log key {hashlib.sha256(found).hexdigest()[:16]}")
 
 
 def _no_node(level: int, position: int) -> bytes:

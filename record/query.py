@@ -44,6 +44,7 @@ from record.schema import (
     LAW,
     META,
     NODE,
+    NOTE,
     PARENT,
     REACHED,
     RUN,
@@ -100,6 +101,22 @@ DISCLOSURE_AT = select(DISCLOSURE.c.pairs).where(_is(DISCLOSURE.c.idx))
 NODE_AT = select(NODE.c.hash).where(_is(NODE.c.level), _is(NODE.c.position))
 CHECKPOINT_AT = select(CHECKPOINT.c.encoded).where(_is(CHECKPOINT.c.size))
 CHECKPOINTS = select(CHECKPOINT.c.size).order_by(CHECKPOINT.c.size)
+NODES = (
+    select(NODE.c.hash)
+    .where(_is(NODE.c.level), _between(NODE.c.position))
+    .order_by(NODE.c.position)
+)
+BUNDLE = select(ENTRY.c.encoded).where(_between(ENTRY.c.idx)).order_by(ENTRY.c.idx)
+NOTES = select(NOTE).order_by(NOTE.c.size)
+LAST_NOTE = select(NOTE).order_by(NOTE.c.size.desc()).limit(ONE).offset(ZERO)
+# The first published tree of at least this size.
+NOTE_OVER = (
+    select(NOTE)
+    .where(NOTE.c.size >= bindparam("least"))
+    .order_by(NOTE.c.size)
+    .limit(ONE)
+    .offset(ZERO)
+)
 
 RUN_NAMED = select(RUN).where(_is(RUN.c.name))
 RUNS = select(RUN).order_by(RUN.c.id)
@@ -216,6 +233,11 @@ _front = insert_or(FRONT)
 ADD_FRONT = _front.on_conflict_do_update(
     index_elements=list(FRONT.primary_key),
     set_={name: _front.excluded[name] for name in ("last_seq", "measured")},
+)
+_note = insert_or(NOTE)
+ADD_NOTE = _note.on_conflict_do_update(
+    index_elements=list(NOTE.primary_key),
+    set_={name: _note.excluded[name] for name in ("encoded", "seal")},
 )
 _tally = insert_or(TALLY)
 ADD_TALLY = _tally.on_conflict_do_update(

@@ -8,32 +8,15 @@ Which statements there are is record.query's; who asks them record.store's.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.sql.elements import ClauseElement
 
 from record import query
 from record.database import Database, StoreError
-from record.schema import (
-    KINDS,
-    BookRow,
-    Entry,
-    Exhibit,
-    FrontRow,
-    HeadRow,
-    JointRow,
-    Kinds,
-    LawRow,
-    ReachedRow,
-    RunRow,
-    SpanRow,
-    WordRow,
-)
+from record.schema import KINDS, Kinds
 
-R = TypeVar(
-    "R", BookRow, Entry, Exhibit, FrontRow, HeadRow, JointRow, LawRow, ReachedRow, RunRow,
-    SpanRow, WordRow,
-)  # fmt: skip
+R = TypeVar("R", bound=NamedTuple)
 
 
 class Rows:
@@ -98,12 +81,12 @@ class Rows:
 
     def _all(self, kind: type[R], statement: ClauseElement, *values: Any) -> Iterator[R]:
         for row in checked(KINDS[kind], self._rows(statement, *values)):
-            yield kind(*row)
+            yield kind._make(row)
 
     def _each(self, kind: type[R], statement: ClauseElement, *values: Any) -> Iterator[R]:
         """As `_all`, of a whole table."""
         for row in checked(KINDS[kind], self._walk(statement, *values)):
-            yield kind(*row)
+            yield kind._make(row)
 
     def _typed(
         self, kinds: Kinds, statement: ClauseElement, *values: Any

@@ -63,6 +63,8 @@ ENTRY = _table(
 BODY = _table("body", _int("idx", key=True), _blob("bytes"))
 DISCLOSURE = _table("disclosure", _int("idx", key=True), _blob("pairs"))
 CHECKPOINT = _table("checkpoint", _int("size", key=True), _blob("encoded"))
+# The log's tree as it was published: a signed note and the cosignatures under it.
+NOTE = _table("note", _int("size", key=True), _blob("encoded"), _blob("seal"))
 EXHIBIT = _table(
     "exhibit",
     *(_blob("digest", key=True), _blob("device"), _blob("seal"), _blob("refusal")),
@@ -309,6 +311,15 @@ class HeadRow(NamedTuple):
     previous: bytes
 
 
+class NoteRow(NamedTuple):
+    """A note that was published. `seal`: SHA-256 of it, against decay: whose cosignatures count is
+    known from outside only."""
+
+    size: int
+    encoded: bytes
+    seal: bytes
+
+
 class Exhibit(NamedTuple):
     """Bytes that were refused, kept. `device`: as in record.device, or an authority's raw key;
     empty when nobody can tell.
@@ -341,5 +352,6 @@ KINDS: dict[type, Kinds] = {
     FrontRow: (int, int, int, _OR_NONE[int]),
     ReachedRow: (bytes, int, int, int, bytes),
     HeadRow: (int, int, int, bytes),
+    NoteRow: (int, bytes, bytes),
     Exhibit: (bytes, bytes, bytes, bytes, bytes),
 }

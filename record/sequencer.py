@@ -18,13 +18,13 @@ once signed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evidence import checkpoint, cose, merkle
 from evidence.anchor import Authorities
-from evidence.classification import FINDINGS_MAX, Classification, Finding
+from evidence.classification import Classification, Finding
 from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
 from evidence.head import batch_id
@@ -36,12 +36,13 @@ from record.book import Books
 from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.device import Devices
+from record.finding import statements
 from record.force import doubt_in_force
 from record.joint import Joint
 from record.known import KnownRun, MissingError, known_run
 from record.log import Log
 from record.overlay import coarse, overlaid
-from record.schema import Entry, Exhibit, HeadRow
+from record.schema import Entry, Exhibit, HeadRow, NoteRow
 from record.store import Store, StoreError
 
 Sign = Callable[[Typ, bytes], bytes]
@@ -54,9 +55,6 @@ _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
 EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
 LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
-# Of one classification: its findings and the entries that they name.
-FINDINGS_BYTES_MAX = 56 * 1024
-_FINDING_BYTES, _BECAUSE_BYTES, _CHANNEL_BYTES = 80, 34, 3
 
 
 @dataclass(slots=True)
@@ -112,14 +110,14 @@ class Sequencer:
         self,
         items: Sequence[Item],
         tai: int,
-        exhibits: Sequence[Exhibit] = (),
+        kept: Sequence[Exhibit | NoteRow] = (),
         appraised: Appraised | None = None,
     ) -> list[Entry]:
         """The entry of each item, with its receipt, once all are durable. Raises StoreError; and of
         items that get no place the first one's EvidenceError or MissingError, once the others are.
         """
         entries: list[Entry] = []
-        placed = self.append(items, tai, exhibits, appraised)
+        placed = self.append(items, tai, kept, appraised)
         self.finish()
         for one in placed:
             if not isinstance(one, Entry):
@@ -131,7 +129,7 @@ class Sequencer:
         self,
         items: Sequence[Item],
         tai: int,
-        exhibits: Sequence[Exhibit] = (),
+        kept: Sequence[Exhibit | NoteRow] = (),
         appraised: Appraised | None = None,
     ) -> list[Placed]:
         """The entry of each item, as it will be, or why it gets none. Nothing counts before
@@ -143,8 +141,8 @@ class Sequencer:
         try:
             self._store.begin()
             entries = self._append_all(items, tai, appraised)
-            for exhibit in exhibits:
-                self._keep(exhibit)
+            for one in kept:
+                self._keep(one)
             done = True
         finally:
             if not done:
@@ -221,8 +219,12 @@ class Sequencer:
             return fault
         return None
 
-    def _keep(self, exhibit: Exhibit) -> None:
-        """Keeps what was refused; once a device has its share, the first ones stay."""
+    def _keep(self, exhibit: Exhibit | NoteRow) -> None:
+        """Keeps what was published, or refused; once a device has its share of that, the first ones
+        stay."""
+        if isinstance(exhibit, NoteRow):
+            self._store.add_note(exhibit)
+            return
         count, size = self._store.exhibit_size(exhibit.device)
         if count < EXHIBITS_MAX and size + len(exhibit.content) <= EXHIBIT_BYTES_MAX:
             self._store.add_exhibit(exhibit)
@@ -369,7 +371,7 @@ class Sequencer:
     def _classifications(self, tai: int) -> list[_Pending]:
         """The findings of this group, as entries of their own."""
         found = []
-        for doubts in _statements(self._doubts):
+        for doubts in statements(self._doubts):
             because = tuple(dict.fromkeys(name for doubt in doubts for name in doubt.because))
             findings = tuple(dict.fromkeys(doubt.finding for doubt in doubts))
             payload = Classification(tai, findings, because).payload()
@@ -382,19 +384,3 @@ class Sequencer:
             )
         self._doubts.clear()
         return found
-
-
-def _statements(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
-    """Findings as statements hold them: by number and by length."""
-    found: list[Doubt] = []
-    size = 0
-    for doubt in doubts:
-        takes = _FINDING_BYTES + _BECAUSE_BYTES * len(doubt.because)
-        takes += _CHANNEL_BYTES * len(doubt.finding.channels or ())
-        if found and (len(found) == FINDINGS_MAX or size + takes > FINDINGS_BYTES_MAX):
-            yield found
-            found, size = [], 0
-        found.append(doubt)
-        size += takes
-    if found:
-        yield found

@@ -1,6 +1,7 @@
-"""The record's door for HTTP: record.question on one side, gateways on the other.
+"""The record's door for HTTP: record.question and record.shelf on one side, whoever asks on the
+other.
 
-1. What may be asked, and what the answers mean, is record.question's.
+1. What may be asked, and what the answers mean, is theirs.
 2. 413 is a body that is never taken, with that length; 503 means "later".
 3. Bodies are bounded each, and together: by what has come, not by what was announced, so that who
    announces much and sends nothing keeps nobody out.
@@ -15,6 +16,7 @@ from record import question
 from record.config import TlsFiles
 from record.desk import Desk
 from record.question import BODY_BYTES_MAX, Said
+from record.shelf import Shelf, Shown
 
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # of bodies in memory, all requests together
 SHUTDOWN_S = 5.0  # for requests that are under way when the record ends
@@ -24,10 +26,10 @@ _TOO_MANY = Said(503, b"too many bodies at once\n", text=True, later_s=1)
 
 
 class Door:
-    """The handler over one desk."""
+    """The handler over one desk, and what its log shows."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, shelf: Shelf) -> None:
+        self._desk, self._shelf = desk, shelf
         self._pending = 0  # bytes of bodies, until they are answered
 
     def app(self) -> web.Application:
@@ -52,6 +54,9 @@ class Door:
                 parts.append(part)
             body = b"".join(parts)
             parts.clear()
+            shown = await self._shelf.answered(request.method, request.path)
+            if shown is not None:
+                return _shown(shown)
             asked = (request.method, request.path_qs, body)
             return _response(await question.answered(self._desk, *asked))
         finally:
@@ -64,11 +69,23 @@ def _response(said: Said) -> web.Response:
     return web.Response(status=said.status, body=said.body, content_type=kind, headers=headers)
 
 
+def _shown(shown: Shown) -> web.Response:
+    headers = {"Cache-Control": shown.cache, "Content-Type": shown.kind}
+    if shown.status == 503:
+        headers["Retry-After"] = "1"
+    return web.Response(status=shown.status, body=shown.body, headers=headers)
+
+
 async def start(
-    desk: Desk, host: str, port: int, tls: TlsFiles | None
+    desk: Desk, host: str, port: int, tls: TlsFiles | None, shelf: Shelf | None = None
 ) -> tuple[web.AppRunner, str]:
-    """Opens the door; what to close, and the address. Raises OSError."""
-    runner = web.AppRunner(Door(desk).app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    """Opens the door; what to close, and the address. A shelf of its own is closed with it. Raises
+    OSError."""
+    own = shelf or Shelf(desk.place)
+    app = Door(desk, own).app()
+    if shelf is None:
+        app.on_cleanup.append(lambda _: own.close())
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     context = None if tls is None else await asyncio.to_thread(tls_context, tls)
     site = web.TCPSite(runner, host, port, ssl_context=context)

@@ -11,13 +11,21 @@ from collections import Counter
 from typing import Any
 
 from evidence import checkpoint, classification, cose, receipt
-from evidence.code import Class, Matter, Reason
+from evidence.code import ALG_ED25519, Class, Matter, Reason
 from evidence.joint.state import State
+from evidence.key import SIGNATURE_BYTES, PublicKey
+from evidence.leap import NS
+from evidence.tlog import checkpoint as tlog_checkpoint
+from evidence.tlog.note import ED25519, Verifier
 from record.booked import books
 from record.log import Log
+from record.shelf import published
 from record.store import Store
 
+COSIGNATURE_BYTES = 8 + SIGNATURE_BYTES  # its time, and what Ed25519 makes
 _CLASSES = {int(item): item.name.lower() for item in Class}
+_MATTERS = {int(item): item.name.lower() for item in Matter}
+_STATES = {int(item): item.name.lower() for item in State}
 _REASONS = {int(item): item.name.lower() for item in Reason}
 
 
@@ -54,6 +62,31 @@ def summary(store: Store) -> dict[str, Any]:
         "findings": dict(sorted(findings.items())),
         "refusals": dict(sorted(refusals.items())),
         "exhibits": exhibits,
+        "published": _published(store, log.size),
+    }
+
+
+def _published(store: Store, size: int) -> dict[str, Any] | None:
+    """The last note, as it says itself: until when the log is published, and who cosigned it."""
+    row = store.last_note()
+    if row is None:
+        return None
+    signed = published(row)
+    origin = tlog_checkpoint.read(signed.text).origin
+    stood = store.checkpoint(row.size)
+    cosigned = {
+        line.name: int.from_bytes(line.signature[:8], "big")
+        for line in signed.lines
+        if len(line.signature) == COSIGNATURE_BYTES
+    }
+    raw = store.log_key() or b""
+    return {
+        "origin": origin,
+        "vkey": Verifier(origin, ED25519, PublicKey(ALG_ED25519, raw)).vkey(),
+        "size": row.size,
+        "behind": size - row.size,
+        "tai": None if stood is None else checkpoint.read(cose.read(stood).payload).tai,
+        "cosigned": cosigned,
     }
 
 
@@ -63,8 +96,8 @@ def records(store: Store, size: int) -> dict[str, dict[str, int]]:
     tai = checkpoint.read(cose.read(signed).payload).tai if signed else 0
     found: dict[str, dict[str, int]] = {}
     for matter, state, count, over in store.joint_counts(tai):
-        of = found.setdefault(Matter(matter).name.lower(), {})
-        name = State(state).name.lower()
+        of = found.setdefault(_MATTERS.get(matter, str(matter)), {})
+        name = _STATES.get(state, str(state))
         expired = over if state == State.PENDING else 0
         of[name] = of.get(name, 0) + count - expired
         if expired:
@@ -91,8 +124,8 @@ def _devices(store: Store) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: str(row["kid"]))
 
 
-def shown(found: dict[str, Any]) -> str:
-    """The summary as lines."""
+def shown(found: dict[str, Any], now: int) -> str:
+    """The summary as lines, at an instant, ns TAI."""
     lines = [
         f"entries       {found['entries']}",
         f"root          {found['root']}",
@@ -100,6 +133,7 @@ def shown(found: dict[str, Any]) -> str:
         f"batches       {found['batches']}",
         f"observations  {found['observations']}",
     ]
+    lines += _told(found["published"], found["entries"], now)
     for device in found["devices"]:
         before = f", before it {', '.join(device['before'])}" if device["before"] else ""
         count = f"{device['runs']} runs, {device['streams']} streams"
@@ -120,3 +154,16 @@ def shown(found: dict[str, Any]) -> str:
     for title in ("classes", "findings", "refusals"):
         lines += [f"{title:<13} {name}: {count}" for name, count in found[title].items()]
     return "\n".join(lines)
+
+
+def _told(found: dict[str, Any] | None, entries: int, now: int) -> list[str]:
+    if found is None:
+        return ["published     nothing yet"]
+    age = "" if found["tai"] is None else f", {max(0, now - found['tai']) // NS} s old"
+    if found["behind"] == 0:
+        age = ", up to date"
+    names = ", ".join(found["cosigned"]) or "nobody"
+    return [
+        f"published     {found['size']} of {entries} entries{age}, cosigned by {names}",
+        f"published as  {found['vkey']}",
+    ]

@@ -1,8 +1,8 @@
 """The record's database as the rest of the record sees it: rows, and nothing of SQL.
 
-1. What is in `entry`, `body`, `disclosure`, `checkpoint` and `exhibit` is evidence; what is in
-   every other table follows from it, and is found again by running the record once more over the
-   evidence (record.audit). So no byte of any table can change unseen.
+1. What is in `entry`, `body`, `disclosure`, `checkpoint`, `note` and `exhibit` is evidence; what is
+   in every other table follows from it, and is found again by running the record once more over
+   the evidence (record.audit). So no byte of any table can change unseen.
 2. The same code over an SQLite file and a PostgreSQL database: both take the same statements
    (record.query), each in its words, and differ in what record.database names.
 3. What is read back has the type that was written, or it is a StoreError: damage gives no odd
@@ -30,6 +30,7 @@ from record.schema import (
     HeadRow,
     JointRow,
     LawRow,
+    NoteRow,
     ParentRow,
     ReachedRow,
     RunRow,
@@ -74,6 +75,23 @@ class Store(Rows):
 
     def node(self, level: int, position: int) -> bytes | None:
         return self._blob(query.NODE_AT, level, position)
+
+    def nodes(self, level: int, first: int, last: int) -> list[bytes]:
+        return [row[0] for row in self._typed((bytes,), query.NODES, level, first, last)]
+
+    def bundle(self, first: int, last: int) -> list[bytes]:
+        """The entries from one index to another, as encoded."""
+        return [row[0] for row in self._typed((bytes,), query.BUNDLE, first, last)]
+
+    def notes(self) -> Iterator[NoteRow]:
+        return self._each(NoteRow, query.NOTES)
+
+    def last_note(self) -> NoteRow | None:
+        return self._one(NoteRow, query.LAST_NOTE)
+
+    def note_over(self, size: int) -> NoteRow | None:
+        """The first that was published of at least this size."""
+        return self._one(NoteRow, query.NOTE_OVER, size)
 
     def checkpoint(self, size: int) -> bytes | None:
         return self._blob(query.CHECKPOINT_AT, size)
@@ -319,6 +337,10 @@ class Store(Rows):
     def add_tallies(self, counts: dict[tuple[int, int], int]) -> None:
         rows = [(klass, reason, count) for (klass, reason), count in counts.items()]
         self._many(query.ADD_TALLY, rows)
+
+    def add_note(self, row: NoteRow) -> None:
+        """In place of an earlier one of this size."""
+        self._run(query.ADD_NOTE, *row)
 
     def add_exhibit(self, row: Exhibit) -> None:
         self._run(query.ADD_EXHIBIT, *row)

@@ -1,5 +1,5 @@
-"""Which leaves of a log something was computed from: an explicit list at a stated tree size, so that
-anyone computes it again from the same.
+"""Which leaves of a log something was computed from: an explicit list at a stated tree size, so
+that anyone computes it again from the same.
 
     leaves = [tree size, [* step]]
 

@@ -2,7 +2,7 @@
 STANDING_RESIDUAL.
 
     residual = [version, method, seam, [chain, chain], [leaves, leaves], [* learned], before / null]
-    learned = [name, unit, [real, imaginary], spread, count]
+    learned = [name, unit, [real, imaginary], spread, windows]
 
 1. It was learned over the record's own interval, [from, to), from settlements that were agreed, and
    from no others; `leaves`, of each side: what those were computed from.
@@ -34,7 +34,7 @@ class Learned(NamedTuple):
     unit: str
     mean: complex
     spread: float
-    count: int
+    windows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +84,20 @@ def read(body: bytes) -> Residual:
 
 
 def _learned(value: Any) -> Learned:
-    name, unit, mean, spread, count = shape.array(value, "learned", 5)
-    if shape.uint(count, "count") == 0:
-        shape.fail("count", count, "above 0")
+    name, unit, mean, spread, windows = shape.array(value, "learned", 5)
+    if shape.uint(windows, "windows") == 0:
+        shape.fail("windows", windows, "above 0")
     return Learned(
         read_name(name, "measure"),
         read_name(unit, "unit"),
         read_complex(mean, "mean"),
         read_amount(spread, "spread"),
-        count,
+        windows,
     )
 
 
 def _written(one: Learned) -> list[object]:
     return [
         *(one.name, one.unit, [float(one.mean.real), float(one.mean.imag)]),
-        *(float(one.spread), one.count),
+        *(float(one.spread), one.windows),
     ]

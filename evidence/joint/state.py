@@ -1,27 +1,14 @@
 """What each record is worth at each place of the log: pending, joint, disputed or expired.
 
-    who must sign  by the policy and the registry in force where the record is logged
-    joint          all of them have assented, in whatever order that came, the last of them before
-                   the record expires; a countersignature may come before its record
-    disputed       one of them has dissented, before or after all have assented
-    expired        not all have assented, none has dissented, and the policy's time is over
-
-1. A pure function of the entries up to a place, their log clocks, and the anchors. Of n authorities
-   n - 1 are never enough, in any order: the states follow from the first assent and the first
-   dissent of each, and from nothing else.
-2. A dissent is for good. Who assented before has dissented since; who assents afterwards is kept,
-   and changes nothing: to agree after all is a new record, with the old one as its parent.
-3. A word logged after the time is over neither makes a record joint nor disputes what expired. One
-   logged after it was joint disputes it, at any time.
-4. An author's record is its assent; a dissent of its own disputes it.
-5. What rules others (policy, registry, seam) comes into force at the place where it is joint, if
+1. What one record is worth follows from the words about it: evidence.joint.case.
+2. What rules others (policy, registry, seam) comes into force at the place where it is joint, if
    what it replaces is still what it replaced when it was logged; else it is joint, SUPERSEDED, and
    without effect. A dissent afterwards disputes the record, and takes nothing out of force: what
    was decided by it stands until another is joint.
-6. A key that its own authority revokes signs nothing more from that record on, joint or not.
-7. A record logged later after its interval than the policy lets it is BACK_DATED: joint it may
+3. A key that its own authority revokes signs nothing more from that record on, joint or not.
+4. A record logged later after its interval than the policy lets it is BACK_DATED: joint it may
    become, with that flag beside it.
-8. Words of others than those who must sign are kept, and count for nothing.
+5. Words of others than those who must sign are kept, and count for nothing.
 
 It reads no file and no database: what must be remembered lies on a Shelf (evidence.joint.shelf for
 memory, record.joint for a record).
@@ -29,80 +16,28 @@ memory, record.joint for a record).
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from evidence import cose
-from evidence.code import Matter, Reason, Typ, Word
+from evidence.code import Matter, Reason, Typ
 from evidence.joint import asked, countersignature, policy, record, registry, seam
 from evidence.joint.asked import Need, Parties
 from evidence.joint.before import Looked, Sold
+from evidence.joint.case import Case as Case
+from evidence.joint.case import Said as Said
+from evidence.joint.case import Standing as Standing
+from evidence.joint.case import State as State
+from evidence.joint.case import standing as standing
 from evidence.joint.countersignature import Countersignature
 from evidence.joint.matter import BODIES, EXAMINERS
 from evidence.joint.policy import Policy, Rule
 from evidence.joint.record import Record
-from evidence.joint.registry import Registry
 from evidence.joint.seam import Seam
 from evidence.refusal import EvidenceError
 from evidence.trust import Authority
 
 RULING = (Matter.POLICY, Matter.REGISTRY, Matter.SEAM)
 NOWHERE = -1  # the place of what the anchors say, and of what nothing says
-
-
-class State(IntEnum):
-    PENDING = 1
-    JOINT = 2
-    DISPUTED = 3
-    EXPIRED = 4
-
-
-class Said(NamedTuple):
-    """A word that counts: the first of its kind, of one authority about one record."""
-
-    record: bytes
-    author: str
-    word: Word
-    idx: int
-    tai: int  # the log's clock there
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A record as it was logged. `tai`: the log's clock there; `deadline`: until when it may become
-    joint; `base`: the place of what it would replace."""
-
-    name: bytes
-    idx: int
-    tai: int
-    matter: Matter
-    author: str
-    begins: int
-    ends: int
-    deadline: int | None
-    needs: tuple[Need, ...]
-    notified: tuple[str, ...]
-    flags: tuple[Reason, ...]
-    base: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a record is worth. `since`: the place of the entry that made it so; of what expired the
-    record's own. Of those who must sign: who has assented, who dissented, of whom nothing is here.
-    """
-
-    case: Case
-    state: State
-    since: int
-    signed: tuple[Need, ...]
-    dissent: tuple[Need, ...]
-    missing: tuple[Need, ...]
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is joint, and nothing is flagged."""
-        return self.state == State.JOINT and not self.case.flags
 
 
 class Law(NamedTuple):
@@ -149,47 +84,6 @@ class Judged:
     name: bytes
     value: Record | Countersignature
     case: Case | None
-
-
-def standing(case: Case, words: Sequence[Said], size: int, tai: int, known: Registry) -> Standing:
-    """What a record is worth in a log of so many entries, whose clock says so."""
-    yes: dict[str, tuple[int, int]] = {case.author: (case.idx, case.tai)}
-    no: dict[str, tuple[int, int]] = {}
-    for need in case.needs:
-        for said in words:
-            if said.idx >= size:
-                continue
-            if known.stands_for(said.author, need.authority, said.idx, case.idx):
-                # What came before its record says nothing of anything until that is here.
-                at = max(said.idx, case.idx), max(said.tai, case.tai)
-                of = yes if said.word == Word.ASSENT else no
-                of[need.authority] = min(of.get(need.authority, at), at)
-    state, since = _state(case, yes, no, tai)
-    return Standing(
-        case, state, since,
-        tuple(need for need in case.needs if need.authority in yes and need.authority not in no),
-        tuple(need for need in case.needs if need.authority in no),
-        tuple(need for need in case.needs if need.authority not in {*yes, *no}),
-    )  # fmt: skip
-
-
-def _state(
-    case: Case, yes: dict[str, tuple[int, int]], no: dict[str, tuple[int, int]], tai: int
-) -> tuple[State, int]:
-    """Rules 1 to 4. Instants are of the log's clock, which may be set back: each word's own."""
-    against = min(no.values(), default=None)
-    if all(need.authority in yes for need in case.needs):
-        whole, last = max(yes.values())[0], max(when for _, when in yes.values())
-        if _in_time(case, last) and (against is None or whole < against[0]):
-            return (State.JOINT, whole) if against is None else (State.DISPUTED, against[0])
-    disputes = [idx for idx, when in no.values() if _in_time(case, when)]
-    if disputes:
-        return State.DISPUTED, min(disputes)
-    return (State.PENDING if _in_time(case, tai) else State.EXPIRED), case.idx
-
-
-def _in_time(case: Case, tai: int) -> bool:
-    return case.deadline is None or tai <= case.deadline
 
 
 class Docket:
@@ -272,7 +166,7 @@ class Docket:
         self._shelf.change(case, found.state, found.since)
 
     def _rule(self, case: Case, idx: int) -> Case:
-        """Rule 5: brings a record into force, or flags that it came too late."""
+        """Rule 2: brings a record into force, or flags that it came too late."""
         says = self._shelf.record(case.name)
         if says is None:
             return case

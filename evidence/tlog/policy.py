@@ -82,8 +82,9 @@ def check(policy: Policy, data: bytes, logs: Iterable[Verifier] = ()) -> Seen:
 
     Raises EvidenceError(WITNESS) for a quorum that is not there, SIGNATURE and what else is wrong.
     """
-    known = [holder.key for holder in policy.logs]
-    signed, says = checkpoint.check(data, dict.fromkeys([*known, *logs]))
+    believed = dict.fromkeys([*(holder.key for holder in policy.logs), *logs])
+    _check_distinct(policy, believed)
+    signed, says = checkpoint.check(data, believed)
     witnessed = cosigners(policy, signed)
     if not policy.satisfied(witnessed):
         by = ", ".join(witnessed) or "nobody"
@@ -121,9 +122,17 @@ def read(data: bytes) -> Policy:
     return reading.whole()
 
 
+def _check_distinct(policy: Policy, logs: Iterable[Verifier]) -> None:
+    cosigners = {holder.key.key.raw: name for name, holder in policy.witnesses.items()}
+    for log in logs:
+        if log.key.raw in cosigners:
+            text = f"{log.name} is {cosigners[log.key.raw]} too: one key of a log and a witness"
+            raise EvidenceError(Reason.WITNESS, printable(text))
+
+
 def printable(text: str) -> str:
     """Octets that are no UTF-8, escaped for people."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class _Reading:

@@ -62,6 +62,8 @@ def _crew(desk: Desk, file: Path, processes: int) -> "Crew":
 
 async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> int:
     from record import service
+    from record.publisher import Publisher
+    from record.shelf import Shelf
 
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,9 +71,13 @@ async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> i
         loop.add_signal_handler(number, ended.set)
     await desk.open()
     runner = None
+    shelf = Shelf(desk.place)
+    told = found.publishing
+    publisher = Publisher(told, lambda: desk.size, desk.note, desk.keep_note, shelf.consistency)
     try:
         try:
-            runner, address = await service.start(desk, found.host, found.port, found.tls)
+            where = (found.host, found.port, found.tls, shelf)
+            runner, address = await service.start(desk, *where)
         except OSError as fault:
             if fault.errno != errno.EADDRINUSE:
                 raise
@@ -81,6 +87,7 @@ async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> i
             )
             raise ConfigError("serve", "", text) from fault
         print(f"{NAME} listens on {address}, a log of {desk.size} entries", flush=True)
+        publisher.start(await shelf.last_note())
         if crew is not None:
             crew.start()
         await ended.wait()
@@ -89,5 +96,7 @@ async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> i
             await crew.close()
         if runner is not None:
             await runner.cleanup()
+        await publisher.close()
+        await shelf.close()
         await desk.close()
     return 0

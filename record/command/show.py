@@ -35,7 +35,7 @@ def run(asked: argparse.Namespace) -> int:
         store.snapshot()
         if asked.sample is None and asked.at is None:
             found = summary(store)
-            text = shown(found)
+            text = shown(found, asked.now())
         else:
             known = Known(store)
             found = told(store, known, _seen(asked, Lookup(store, known)))

@@ -7,7 +7,7 @@ wrong where asked.
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -124,9 +124,11 @@ class GatewayRun:
         kind: int = Kind.C37118,
         channels: Sequence[tuple[int, str]] = ((0, "VA"),),  # block and name
         source: tuple[str, str] = ("pmu", "1"),  # and key
+        placed: Callable[[int, Channel], Channel] = lambda _, row: row,
         **changes: Any,
     ) -> Statement:
-        """The next link of a stream: its descriptor. What is pending is cut before."""
+        """The next link of a stream: its descriptor. What is pending is cut before. `placed`: what
+        a site plan makes of a channel, by its place."""
         line = self.lines.get(stream)
         salts = iter(hashlib.sha256(b"%d %d" % (stream, n)).digest() for n in range(1000))
         hide = Discloser(lambda size: next(salts)[:size])
@@ -134,11 +136,14 @@ class GatewayRun:
             (item.leaf for item in self.run.reached if item.stream == stream), merkle.ZERO
         )
         rows = tuple(
-            Channel(
-                *(block, hide.hide(name.encode()), "voltage", "V", "A", node, None, 0, None),
-                *("", "", "", None, None),
+            placed(
+                at,
+                Channel(
+                    *(block, hide.hide(name.encode()), "voltage", "V", "A", node, None, 0, None),
+                    *("", "", "", None, None),
+                ),
             )
-            for block, name in channels
+            for at, (block, name) in enumerate(channels)
         )
         blocks = tuple(
             Block(hide.hide(b"PMU"), 1, "P", None, None)

@@ -1,5 +1,6 @@
 """`gridseal-record verify` and `show`: what holds, what was changed, what cannot be read."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -14,10 +15,12 @@ from drivers.c37118.wire import Layout
 from evidence import cose, receipt
 from evidence.anchor import by_kid
 from evidence.code import Reason, Role, Typ
+from evidence.tlog import cosignature
+from record import signature
 from record.cli import main
 from record.database import Place
 from record.exhibit import exhibit_of
-from record.schema import DERIVED
+from record.schema import DERIVED, NoteRow
 from record.store import Store, StoreError, open_reader
 from tests.evidence.joint.sharing import (
     EAST,
@@ -40,7 +43,7 @@ from tests.record.gateway import Gateway, Statement, cfg_bytes, configuration, f
 from tests.record.upstream import AUTHORITIES, AUTHORITY, LOG, NOW, STRANGER, Upstream
 
 SHARING = by_kid([*AUTHORITIES.values(), *FOUNDERS])
-EVIDENCE = ("meta", "entry", "body", "disclosure", "checkpoint", "exhibit")
+EVIDENCE = ("meta", "entry", "body", "disclosure", "checkpoint", "note", "exhibit")
 
 
 def anchors_text(log: Any = LOG, authority: Any = AUTHORITY) -> str:
@@ -86,7 +89,13 @@ def fill(place: Place) -> None:
     refusal = receipt.Refusal(bytes(32), Reason.SIGNATURE, "not so", NOW)
     signed = cose.sign(Typ.REFUSAL, refusal.payload(), LOG)
     exhibit = exhibit_of(gateway.device.public.raw, signed, b"refused bytes")
-    upstream.sequencer.commit([], NOW, [exhibit])
+    found = signature.noted(upstream.store, "log.example/demo", LOG)
+    assert found is not None
+    size, signed_note = found
+    seen = cosignature.sign(signed_note.text, "witness.example", STRANGER, 1_800_000_000)
+    encoded = signed_note.with_lines([seen]).encode()
+    published = NoteRow(size, encoded, hashlib.sha256(encoded).digest())
+    upstream.sequencer.commit([], NOW, [exhibit, published])
     upstream.close()
 
 
@@ -204,8 +213,8 @@ def change(
     "what", ["DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})"]
 )
 def test_rows_that_were_taken_away_are_missed(copy: Path, table: str, what: str):
-    if table == "exhibit":
-        return  # outside of the log: the refused bytes of one who was told so
+    if table in ("exhibit", "note"):
+        return  # outside of the log: what was refused, and what was published: who saw it has it
     db = apsw.Connection(str(copy / "record.db"))
     key = next(row[1] for row in db.execute(f"PRAGMA table_info({table})") if row[5])
     db.execute(what.format(table=table, key=key))

@@ -1,0 +1,93 @@
+"""One witness, as the log sees it: offered the newest checkpoint, answering with a cosignature.
+C2SP tlog-witness, add-checkpoint.
+
+1. It is told from which size it is led on; where it knows another it says so (409), and is led on
+   from there, once an offer.
+2. A cosignature counts when it holds for this checkpoint by the witness's key. Whatever else it
+   answers is the answer of a witness that is away.
+3. A witness that has seen a longer log, or another of the same size, has seen a fork or a
+   truncation: that is said as such, and never as "away".
+4. Every wait and every answer is bounded.
+
+It keeps nothing but the size that the witness had last.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from evidence.refusal import EvidenceError
+from evidence.tlog import cosignature, note, submission
+from evidence.tlog.note import Line, Note, Verifier
+
+OFFER_S = 10.0  # connecting, sending, a witness that syncs its disk, and the answer
+ANSWER_BYTES_MAX = 16384  # some lines of 400 bytes
+Proof = Callable[[int, int], Awaitable[tuple[bytes, ...]]]  # from a smaller tree to a larger
+
+
+class OfferError(Exception):
+    """No cosignature came; the text says why, on one line."""
+
+
+class ForkError(OfferError):
+    """The witness has seen a log that this one does not continue."""
+
+
+class Offer:
+    """One witness at one address."""
+
+    def __init__(self, url: str, key: Verifier, proof: Proof) -> None:
+        self._url, self._key, self._proof = url + submission.PATH, key, proof
+        self._size = 0  # of the tree that it is thought to have
+
+    async def cosigned(self, session: aiohttp.ClientSession, size: int, signed: Note) -> list[Line]:
+        """Its cosignatures of a note over a tree of this size. Raises OfferError."""
+        try:
+            async with asyncio.timeout(OFFER_S):
+                status, kind, body = await self._post(session, size, signed)
+                if status == 409 and kind == submission.SIZE_MEDIA:
+                    self._take_size(body, size)
+                    status, kind, body = await self._post(session, size, signed)
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise OfferError(f"{type(fault).__name__}: {fault}".rstrip(": ")) from fault
+        if status != 200:
+            words = " ".join(body[:200].decode("utf-8", "replace").split())
+            kinds = {409: ForkError, 422: ForkError}
+            raise kinds.get(status, OfferError)(f"answered {status}: {words}")
+        try:
+            lines = self._lines(signed, body)
+        except EvidenceError as fault:
+            raise OfferError(f"no cosignature: {fault}") from fault
+        self._size = size
+        return lines
+
+    async def _post(
+        self, session: aiohttp.ClientSession, size: int, signed: Note
+    ) -> tuple[int, str, bytes]:
+        old = min(self._size, size)
+        proof = await self._proof(old, size)
+        body = submission.Submission(old, proof, signed.encode()).encode()
+        async with session.post(self._url, data=body, allow_redirects=False) as answer:
+            told = await answer.content.read(ANSWER_BYTES_MAX + 1)
+            while len(told) <= ANSWER_BYTES_MAX and not answer.content.at_eof():
+                told += await answer.content.read(ANSWER_BYTES_MAX + 1 - len(told))
+            if len(told) > ANSWER_BYTES_MAX:
+                raise OfferError(f"answered with over {ANSWER_BYTES_MAX} bytes")
+            return answer.status, answer.content_type, told
+
+    def _take_size(self, body: bytes, size: int) -> None:
+        try:
+            known = submission.read_size(body)
+        except EvidenceError as fault:
+            raise OfferError(f"answered 409 without a size: {fault}") from fault
+        if known > size:
+            raise ForkError(f"has seen {known} entries of this log, which has {size}")
+        self._size = known
+
+    def _lines(self, signed: Note, body: bytes) -> list[Line]:
+        """The lines of its key alone, each of which holds. Raises EvidenceError."""
+        answered = Note(signed.text, note.read_lines(note.read_text(body, "the answer")))
+        if not cosignature.times(answered, self._key):
+            raise OfferError(f"answered without a line of {self._key.name}")
+        return self._key.lines_of(answered)

@@ -1,0 +1,233 @@
+"""What one side of a seam counted of energy over a stretch of time, from its revenue meters or from
+what it claims.
+
+1. A side's place is one terminal: energy into the equipment and out of it, each by a register of
+   that direction, or both by one that counts down as well. One direction alone says nothing: what
+   flowed back is not known.
+2. Several registers of one direction are several meters of one flow, or one meter that several
+   gateways ask: they count once. The one that may be least off speaks; another that differs by more
+   than both may be off makes the side doubtful.
+3. A meter's class is data (the channel's accuracy in the descriptor): where it is not stated nobody
+   knows what the count is worth.
+4. A claim (evidence.joint.claim) may be a side: a net, as it was published, off by half of what it
+   was rounded to. Nothing vouches for it, and the settlement says so.
+
+It compares no sides.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from drivers.line import FrameError
+from drivers.modbus.point import FLOATS, INTEGERS, UNSIGNED, Point, read_block
+from evidence.code import Kind
+from evidence.joint.claim import NET_ENERGY, Claim
+from evidence.joint.measure import Term
+from evidence.joint.seam import Side
+from record.lookup import name_of
+from record.series import Origin, Series, Wanted
+from record.settle import meter
+from record.settle.interval import Stretch
+from record.settle.register import UNITS, Register, Trouble
+
+INTO, OUT = 1, -1  # evidence.credential.DIRECTIONS
+_WORDS = {INTO: "into", OUT: "out of"}
+TENS = range(10, -11, -1)  # powers of ten that a step may be: SunSpec's scale factors
+
+
+class Flow(NamedTuple):
+    """What flowed into and out of the equipment at a side, MWh; and what their difference may be
+    off. `aside`: samples that were not fit to be settled."""
+
+    into: float
+    out: float
+    terms: tuple[Term, ...]
+    aside: int = 0
+    claimed: bool = False
+
+    @property
+    def net(self) -> float:
+        return self.into - self.out
+
+
+class _Told(NamedTuple):
+    """What one register says of a stretch."""
+
+    register: Register
+    mwh: float
+    terms: tuple[Term, ...]
+
+    @property
+    def off(self) -> float:
+        return sum(term.amount for term in self.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """The registers of one side."""
+
+    side: Side
+    registers: tuple[Register, ...]
+
+    @property
+    def rated_mw(self) -> float:
+        return math.sqrt(3.0) * self.side.rated_kv * self.side.rated_a / 1000.0
+
+    @property
+    def aside(self) -> int:
+        return sum(one.aside for one in self.registers)
+
+    def flow(self, stretch: Stretch) -> Flow | Trouble:
+        """What flowed in a stretch, or why nobody can say."""
+        fit = [one for one in self.registers if one.direction]
+        if not fit:
+            why = "has no direction" if self.registers else "is not there"
+            return Trouble(f"a register of energy {why} at its terminal", not self.registers)
+        net = self._one([one for one in fit if one.signed], stretch)
+        if isinstance(net, _Told):
+            mwh = net.mwh * net.register.direction
+            return Flow(max(mwh, 0.0), max(-mwh, 0.0), net.terms, self.aside)
+        both = []
+        for direction in (INTO, OUT):
+            ones = [one for one in fit if one.direction == direction and not one.signed]
+            told = self._one(ones, stretch)
+            if isinstance(told, Trouble):
+                return net or told
+            if told is None:
+                return net or Trouble(f"no register counts what flows {_WORDS[direction]} it")
+            both.append(told)
+        into, out = both
+        return Flow(into.mwh, out.mwh, (*into.terms, *out.terms), self.aside)
+
+    def _one(self, registers: Sequence[Register], stretch: Stretch) -> _Told | Trouble | None:
+        """What several registers of one flow say; None where there are none."""
+        found: list[_Told] = []
+        troubles: list[Trouble] = []
+        for register in registers:
+            told = self._told(register, stretch)
+            if isinstance(told, Trouble):
+                troubles.append(told)
+            else:
+                found.append(told)
+        # A register that was reset, or has two values, speaks against the side, too.
+        doubtful = [one for one in troubles if not one.missing]
+        if doubtful or not found:
+            return next(iter((*doubtful, *troubles)), None)
+        found.sort(key=lambda one: (one.off, one.register.name))
+        first, *others = found
+        for one in others:
+            if abs(one.mwh - first.mwh) > one.off + first.off:
+                names = f"{first.register.name} and {one.register.name}"
+                return Trouble(f"{names} differ by {abs(one.mwh - first.mwh):.3f} MWh")
+        return first
+
+    def _told(self, register: Register, stretch: Stretch) -> _Told | Trouble:
+        if not meter.is_known(register.accuracy):
+            said = register.accuracy or "no"
+            return Trouble(f"{register.name}: {said} class of a meter is stated")
+        energy = register.energy(stretch, self.rated_mw)
+        if isinstance(energy, Trouble):
+            return energy
+        off = meter.error_mwh(register.accuracy, abs(energy.mwh), stretch.hours, self.rated_mw)
+        terms = (
+            Term(f"{register.name}: class {register.accuracy}", off),
+            Term(f"{register.name}: step", energy.step),
+            Term(f"{register.name}: between readings", energy.edges),
+        )
+        return _Told(register, energy.mwh, tuple(term for term in terms if term.amount))
+
+
+def claimed(claim: Claim) -> Flow | Trouble:
+    """What a side claims."""
+    figure = claim.figure(NET_ENERGY)
+    if figure is None or figure.unit != "MWh":
+        return Trouble(f"the claim has no figure {NET_ENERGY!r} in MWh", True)
+    if figure.rounded is None:
+        return Trouble("the claim does not state what its figure was rounded to")
+    terms = (Term("claim: rounded", figure.rounded / 2.0),)
+    return Flow(max(figure.value, 0.0), max(-figure.value, 0.0), terms, claimed=True)
+
+
+def wanted(side: Side) -> Wanted:
+    """The registers of a side: only what gateways of its own authority measured at its place."""
+    return Wanted(node=side.node, terminal=side.terminal, units=UNITS, issuer=side.authority)
+
+
+def metered(side: Side, series: Series) -> Metered | Trouble:
+    """The registers in a series. A side without a terminal has one where one alone is there."""
+    found: dict[tuple[object, ...], Register] = {}
+    terminals: set[bytes | None] = set()
+    several: dict[tuple[object, ...], set[str]] = {}
+    for one in series:
+        key = _key(one.origin)
+        register = found.get(key)
+        if register is None:
+            register = found[key] = _register(one.origin)
+        if one.origin.channel is not None:
+            terminals.add(one.origin.known.descriptor.channels[one.origin.channel].terminal)
+        register.add(one.tai, one.bound, one.klass, one.value)
+        several.setdefault(key, set()).add(one.origin.run.credential.subject)
+    if len(terminals) > 1:
+        return Trouble(f"registers of {len(terminals)} terminals: the seam has to name one")
+    for register in found.values():
+        register.settle()
+        if register.step == 0.0:
+            register.step = _step(one.value for one in register.counts)
+            register.range = register.range and register.range * register.step
+    return Metered(side, tuple(sorted(found.values(), key=lambda one: one.name)))
+
+
+def _key(origin: Origin) -> tuple[object, ...]:
+    """What tells a register: its device's source, its name, and how it is read. A gateway that was
+    started again goes on with it."""
+    point, channel = _point(origin), _channel(origin)
+    return (
+        *(origin.run.device, name_of(origin.known), origin.name),
+        *(channel.unit, channel.direction, channel.accuracy),
+        *((point.type, point.scale, point.offset, point.exponent) if point else ()),
+    )
+
+
+def _register(origin: Origin) -> Register:
+    point, channel = _point(origin), _channel(origin)
+    name = f"{origin.run.credential.subject}/{name_of(origin.known)} {origin.name}"
+    made = Register(name, channel.unit, channel.direction, channel.accuracy)
+    if point is None:
+        return made
+    scale = abs(float(point.scale))
+    if point.type in INTEGERS:
+        made.range = 2.0 ** (16 * point.size) * scale
+        made.step, made.dials = scale, True
+        made.signed = point.type not in UNSIGNED
+        if point.exponent is not None:  # known from its values alone: see `_step`
+            made.range, made.step = made.range / scale, 0.0
+    elif point.type in FLOATS:
+        made.step = 0.0
+    return made
+
+
+def _channel(origin: Origin):  # type: ignore[no-untyped-def]
+    return origin.known.descriptor.channels[origin.channel or 0]
+
+
+def _point(origin: Origin) -> Point | None:
+    """The point of the map that a channel is; None of another protocol."""
+    if origin.known.descriptor.kind != Kind.MODBUS:
+        return None
+    try:
+        block = read_block(origin.known.configuration or b"")
+    except FrameError:
+        return None
+    return next((one for one in block.points if one.name == origin.name), None)
+
+
+def _step(values: Iterable[float]) -> float:
+    """The greatest power of ten of which all values are multiples."""
+    every = set(values)
+    for power in TENS:
+        step = 10.0**power if power >= 0 else 1.0 / 10.0**-power
+        if all(abs(value / step - round(value / step)) < 1e-6 for value in every):
+            return step
+    return 0.0

@@ -1,0 +1,171 @@
+"""What two sides of a tie come to by energy: what the second took out, less what the first put in
+and the tie lost.
+
+1. The tie loses its fixed part for as long as there is one, and its share of what goes in on either
+   side (evidence.joint.seam.Dc); a bus loses nothing. Never is an angle compared across it.
+2. The residual is what the second side gained less what the first leads to. It is AGREED where the
+   registers' own steps and edges, and what a claim was rounded to, explain it;
+   AGREED_WITH_RESIDUAL where it takes what meters and losses may be off; beyond that DISPUTED.
+3. Where a stretch is missing or doubtful on a side nothing is filled in: it is NOT_COMPARABLE, and
+   says for which parts it could be compared, and what they come to.
+4. A difference of energy has many causes and one number. It is told as POLARITY or SCALING where
+   the second side, turned about or multiplied, is what the first leads to; else NOT_SEPARABLE.
+
+It reads no record.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evidence.code import Agreement, Disagreement
+from evidence.joint.measure import TERMS_MAX, Measure, Term, total
+from evidence.joint.seam import Dc
+from evidence.joint.settlement import Counts
+from record.settle.energy import Flow
+from record.settle.interval import Stretch, cut
+from record.settle.register import MINUTE_NS, Trouble
+
+NAME, UNIT = "energy", "MWh"
+NO_LOSS = Dc(0.0, 0.0)
+LOSS_OFF = 0.05  # of the loss: what its constants may be off where nobody states better
+# Multipliers that are forgotten, or applied twice: prefixes, and 3 and its root for the phases.
+FACTORS = (10.0, 100.0, 1e3, 1e6, 3.0, 3.0**0.5)
+_SIDES = ("first", "second")
+FlowOf = Callable[[Stretch], Flow | Trouble]
+
+
+class Outcome(NamedTuple):
+    """As evidence.joint.settlement has it."""
+
+    verdict: Agreement
+    disagreement: Disagreement | None
+    why: str
+    measures: tuple[Measure, ...]
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch that both sides tell of."""
+
+    stretch: Stretch
+    first: Flow
+    second: Flow
+
+    def loss(self, dc: Dc) -> float:
+        """MWh."""
+        went_in = self.first.into + self.second.into
+        return dc.fixed_loss_mw * self.stretch.hours + dc.loss_share * went_in
+
+    def expected(self, dc: Dc) -> float:
+        """What the second side should have gained, net."""
+        return self.first.net - self.loss(dc)
+
+    def residual(self, dc: Dc) -> float:
+        return -self.second.net - self.expected(dc)
+
+
+def settle(dc: Dc, sides: tuple[FlowOf, FlowOf], stretch: Stretch, minutes: int) -> Outcome:
+    """What the sides come to; `minutes`: of the intervals that it is compared by where it cannot be
+    as a whole."""
+    first, second = (side(stretch) for side in sides)
+    if isinstance(first, Flow) and isinstance(second, Flow):
+        return _judged(dc, _Part(stretch, first, second))
+    troubles = [
+        f"{name}: {flow.text}"
+        for name, flow in zip(_SIDES, (first, second), strict=True)
+        if isinstance(flow, Trouble)
+    ]
+    return _partial(dc, sides, list(cut(*stretch, minutes * MINUTE_NS)), "; ".join(troubles))
+
+
+def _judged(dc: Dc, part: _Part) -> Outcome:
+    residual, terms = part.residual(dc), _terms(dc, [part])
+    measure = _measure(terms, residual, abs(residual))
+    counts = Counts(1, 0, 0, part.first.aside + part.second.aside)
+    claims = [
+        f"the {name} side is a claim"
+        for name, flow in zip(_SIDES, (part.first, part.second), strict=True)
+        if flow.claimed
+    ]
+    if abs(residual) > measure.tolerance:
+        disagreement, like = _disagreement(dc, part, measure.tolerance)
+        told = f"{residual:+.3f} MWh, where {measure.tolerance:.3f} are explained"
+        why = "; ".join((told, *([like] if like else []), *claims))
+        return Outcome(Agreement.DISPUTED, disagreement, why, (measure,), counts)
+    own = sum(term.amount for term in terms if not _is_promise(term))
+    if abs(residual) <= own:
+        return Outcome(Agreement.AGREED, None, "; ".join(claims), (measure,), counts)
+    told = f"{residual:+.3f} MWh of {measure.tolerance:.3f} that meters and losses may be off"
+    why = "; ".join((told, *claims))
+    return Outcome(Agreement.AGREED_WITH_RESIDUAL, None, why, (measure,), counts)
+
+
+def _partial(
+    dc: Dc, sides: tuple[FlowOf, FlowOf], stretches: Sequence[Stretch], why: str
+) -> Outcome:
+    """What can be told where not all can."""
+    parts: list[_Part] = []
+    alone, aside = [0, 0], 0
+    for stretch in stretches if len(stretches) > 1 else ():
+        first, second = (side(stretch) for side in sides)
+        if isinstance(first, Flow) and isinstance(second, Flow):
+            parts.append(_Part(stretch, first, second))
+        else:
+            alone[0] += isinstance(first, Flow)
+            alone[1] += isinstance(second, Flow)
+    counts = Counts(len(parts), alone[0], alone[1], aside)
+    if not parts:
+        return Outcome(Agreement.NOT_COMPARABLE, None, why, (), counts)
+    residuals = [part.residual(dc) for part in parts]
+    measure = _measure(_terms(dc, parts), sum(residuals), max(map(abs, residuals)))
+    told = f"partial: {len(parts)} of {len(stretches)} intervals could be compared; {why}"
+    return Outcome(Agreement.NOT_COMPARABLE, None, told, (measure,), counts)
+
+
+def _measure(terms: tuple[Term, ...], residual: float, largest: float) -> Measure:
+    return Measure(NAME, UNIT, complex(residual, 0.0), 0.0, largest, terms)
+
+
+def _terms(dc: Dc, parts: Sequence[_Part]) -> tuple[Term, ...]:
+    """Of all parts together, by their source; those of one source are added up."""
+    found: dict[str, float] = {}
+    for part in parts:
+        for name, flow in zip(_SIDES, (part.first, part.second), strict=True):
+            for term in flow.terms:
+                source = f"{name}: {term.source}"
+                found[source] = found.get(source, 0.0) + term.amount
+    loss = sum(part.loss(dc) for part in parts)
+    found[f"tie: loss, good to {100 * LOSS_OFF:g} %"] = LOSS_OFF * loss
+    rows = [Term(source, amount) for source, amount in found.items()]
+    if len(rows) > TERMS_MAX:
+        rest = rows[TERMS_MAX - 1 :]
+        rows = [*rows[: TERMS_MAX - 1], Term("the rest", total(rest))]
+    return tuple(rows)
+
+
+def _is_promise(term: Term) -> bool:
+    """Whether a term is what somebody promises of an instrument, rather than what numbers leave
+    open."""
+    return ": class " in term.source or ": loss, " in term.source
+
+
+def _disagreement(dc: Dc, part: _Part, tolerance: float) -> tuple[Disagreement, str]:
+    """What it looks like, and in words."""
+    second = part.second
+
+    def explains(into: float, out: float, room: float) -> bool:
+        """Whether the second side would agree, had it counted that."""
+        other = _Part(part.stretch, part.first, second._replace(into=into, out=out))
+        return abs(other.residual(dc)) <= room
+
+    if abs(second.net) > tolerance and explains(second.out, second.into, tolerance):
+        return Disagreement.POLARITY, "one side counts the other way round"
+    for factor in FACTORS:
+        for times in (factor, 1.0 / factor):
+            if abs(second.net) <= tolerance / max(times, 1.0):
+                continue  # nothing times as much is still nothing
+            if explains(second.into / times, second.out / times, tolerance):
+                return Disagreement.SCALING, f"the second side says {times:g} times what it should"
+    return Disagreement.NOT_SEPARABLE, ""

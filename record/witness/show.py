@@ -1,0 +1,87 @@
+"""What a witness or a mirror remembers, for people and as one JSON object, and whether any of it
+accuses a log.
+
+1. Two roots for one size, signed by one log, prove a fork; so does an entry that was logged before
+   the mirror had seen its place empty, beyond the bound.
+2. A smaller tree accuses for as long as the log has not gone on from the larger one: anybody may
+   have sent an old note again. So does a proof that did not hold, unless the tree it came with was
+   cosigned later.
+
+It reads, and checks no signature again: the notes are there for whoever wants to.
+"""
+
+from typing import Any
+
+from evidence import instant
+from evidence.code import Reason
+from evidence.leap import BUILT_IN
+from record.witness.state import Exhibit, State
+
+PROVEN, ACCUSES, ANSWERED, OPEN = "proven", "accuses", "answered", "open"
+
+
+def standing(state: State, exhibit: Exhibit) -> str:
+    """What an exhibit is worth now. Raises StoreError."""
+    if exhibit.reason not in (Reason.TRUNCATED, Reason.CONSISTENCY):
+        return PROVEN
+    same = state.seen(exhibit.origin, exhibit.size)
+    if same is not None:
+        return ANSWERED if same.root == exhibit.root else PROVEN
+    held = state.held(exhibit.origin)
+    if held is None or held.size <= exhibit.held_size:
+        return ACCUSES
+    return ANSWERED if exhibit.reason == Reason.TRUNCATED else OPEN
+
+
+def accused(found: dict[str, Any]) -> bool:
+    """Whether anything in a summary accuses a log."""
+    return any(row["standing"] in (PROVEN, ACCUSES) for row in found["exhibits"])
+
+
+def summary(state: State) -> dict[str, Any]:
+    """All of it, in numbers and hex; notes as text."""
+    key, name = state.owner()
+    logs = [
+        {
+            "origin": origin,
+            "size": held.size,
+            "root": held.root.hex(),
+            "cosigned": _instant(held.time_s),
+            "note": held.note.decode("utf-8", "backslashreplace"),
+        }
+        for origin, held in state.origins().items()
+    ]
+    exhibits = [
+        {
+            "origin": one.origin,
+            "reason": one.reason.name.lower(),
+            "standing": standing(state, one),
+            "words": one.words,
+            "seen": instant.words(one.tai),
+            "size": one.size,
+            "held_size": one.held_size,
+            "note": one.note.decode("utf-8", "backslashreplace"),
+            "held_note": one.held.decode("utf-8", "backslashreplace"),
+        }
+        for one in state.exhibits()
+    ]
+    return {"name": name, "key": key.hex(), "logs": logs, "exhibits": exhibits}
+
+
+def shown(found: dict[str, Any]) -> str:
+    """The summary as lines."""
+    lines = [f"name      {found['name']}", f"key       {found['key']}"]
+    for row in found["logs"]:
+        lines.append(f"log       {row['origin']}: {row['size']} entries, root {row['root']}")
+        lines.append(f"          cosigned {row['cosigned']}")
+    for row in found["exhibits"]:
+        lines.append(f"exhibit   {row['origin']}: {row['reason']} ({row['standing']})")
+        lines.append(f"          {row['words']}; seen {row['seen']}")
+        for title in ("held_note", "note"):
+            lines += [f"          | {line}" for line in row[title].split("\n")[:-1]]
+            lines += ["          |"] if title == "held_note" and row[title] else []
+    return "\n".join(lines)
+
+
+def _instant(time_s: int) -> str:
+    return instant.words(BUILT_IN.tai_ns(time_s))
