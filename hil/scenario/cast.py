@@ -31,6 +31,10 @@ class Cast:
         self._keys = {name: self._key(f"authority {name}") for name in self.rows}
         self.log_name = f"{head.name}.scenario.gridseal.invalid"
         self.log_key = self._key("log")
+        self.witness_keys = {
+            f"witness-{at}.{head.name}.scenario.gridseal.invalid": self._key(f"witness {at}")
+            for at in range(1, head.witnesses + 1)
+        }
 
     def random(self, what: str) -> Callable[[int], bytes]:
         """Bytes for keys and salts of one thing, from the scenario's seed."""
@@ -52,9 +56,11 @@ class Cast:
         says = Countersignature(record, author, word, text)
         return cose.sign(Typ.COUNTERSIGNATURE, says.payload(), self._keys[author])
 
-    def anchors(self) -> str:
-        """anchors.toml: the log, and every authority; of founders their roles and footprints."""
-        lines = ["[log]", f'name = "{self.log_name}"', f'key = "{self.log_key.public.raw.hex()}"']
+    def anchors(self, witness_policy: str) -> str:
+        """anchors.toml: the log, its witnesses, and every authority; of founders their roles and
+        footprints."""
+        lines = [f'witness_policy = """\n{witness_policy}"""', ""] if witness_policy else []
+        lines += ["[log]", f'name = "{self.log_name}"', f'key = "{self.log_key.public.raw.hex()}"']
         for name, row in self.rows.items():
             lines += ["", "[[authority]]", f'name = "{name}"']
             lines.append(f'key = "{self._keys[name].public.raw.hex()}"')

@@ -14,6 +14,7 @@ import heapq
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from hil.scenario.gateway import Stated
 from hil.scenario.observed import Reader
 from hil.scenario.script import Script
 from hil.scenario.stage import HEARD_NS, Stage
+from hil.scenario.witnesses import Witnesses
+from record.store import Store
 
 ANCHORS, STORE = "anchors.toml", "record.db"
 Say = Callable[[str], None]
@@ -69,6 +72,7 @@ class Play:
     part: Part
     folder: Path
     reader: Reader
+    witnesses: Witnesses
     say: Say
     told: dict[str, Told] = field(default_factory=dict)
     entries: int = 0
@@ -140,20 +144,32 @@ async def played(
 ) -> Play:
     """Plays a part of a scenario into a record in a folder; `lines` puts what is said into it."""
     cast = Cast(of)
-    (folder / ANCHORS).write_text(cast.anchors(), encoding="utf-8")
-    anchors = anchor.read(cast.anchors(), ANCHORS)
+    witnesses = Witnesses(folder, cast.log_name, cast.log_key, cast.witness_keys)
+    text = cast.anchors(witnesses.policy if cast.witness_keys else "")
+    (folder / ANCHORS).write_text(text, encoding="utf-8")
+    anchors = anchor.read(text, ANCHORS)
     archive = Archive(folder / STORE, cast.log_key, anchors, part.begins)
     stood = stage.built(of, cast, hours, part.begins, part.ends)
     await archive.open()
     store = archive.reader()
+    witnesses.open(lambda: archive.now)
     try:
-        play = Play(of, cast, stood, archive, part, folder, Reader(store, of), say)
+        play = Play(of, cast, stood, archive, part, folder, Reader(store, of), witnesses, say)
         lines(play)
+        publish_ns = of.scenario.publish_s * NS
+        for tai in range(part.begins + publish_ns, part.ends, publish_ns):
+            play.at(tai, partial(_publish, store=store))
         await play.run()
+        await witnesses.publish(archive, store)
     finally:
+        witnesses.close()
         store.close()
         await archive.close()
     return play
+
+
+async def _publish(play: Play, store: Store) -> None:
+    await play.witnesses.publish(play.archive, store)
 
 
 def whole(of: Script) -> Part:

@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from evidence import config
-from evidence.config import ConfigError, Steps, fault_at
-from hil.scenario.figures import tai_of
+from evidence.config import Steps, fault_at
+from hil.scenario.figures import Hours, tai_of
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -37,7 +37,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Head(Row, kw_only=True):
     """[scenario]. `period_s`: of every device, where no [[pace]] says otherwise; `batch_s`: how
-    often a gateway cuts; `data`: the CSV beside it; `grid`: what PMUs with no feed measure."""
+    often a gateway cuts; `publish_s`: how often the log is, cosigned by `witnesses`; `data`: the CSV beside it; `policy`: a policy.toml beside it, else
+    the one that a record is shipped with."""
 
     name: Name
     title: Text
@@ -47,7 +48,10 @@ class Head(Row, kw_only=True):
     seed: Count = 1
     period_s: Seconds = 60
     batch_s: Seconds = 900
+    publish_s: Seconds = 3600
+    witnesses: Annotated[int, msgspec.Meta(ge=0, le=8)] = 2
     data: str = ""
+    policy: str = ""
 
 
 class Authority(Row, kw_only=True):
@@ -303,6 +307,20 @@ def read(text: str, file: str) -> Script:
     return found
 
 
+def check_columns(of: Script, hours: Hours, text: str, file: str) -> None:
+    """Whether the figures have what the script takes from them. Raises ConfigError."""
+    known = list(hours.columns)
+    rows: list[tuple[Steps, str]] = [
+        (("feed", at, "column"), row.column)
+        for at, row in enumerate(of.feed)
+        if row.kind == "hourly"
+    ]
+    rows += [(("interchange", at, "column"), row.column) for at, row in enumerate(of.interchange)]
+    for steps, column in rows:
+        if column not in known:
+            raise fault_at(text, file, steps, f"{column!r} is {config.nearest(column, known)}")
+
+
 def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     """What contradicts itself, row by row."""
     for name in msgspec.structs.fields(Script)[1:]:
@@ -367,5 +385,3 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
         if name not in known[what]:
             yield where, f"{name!r} is {config.nearest(name, known[what])}"
 
-
-__all__ = ["ConfigError", "Script", "read"]
