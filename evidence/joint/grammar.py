@@ -60,7 +60,8 @@ from evidence.joint.predicate import (
 )
 
 DEPTH_MAX = 16  # of brackets, "not" and signs within each other
-DIGITS_MAX = 32  # of a number: binary64 has 17
+DIGITS_MAX = 32  # characters of a number: binary64 has 17 digits
+NUMBER_MAX = 1e15  # no constant of a power system is greater, and each spelling stays short
 _NOWHERE = Place("", "")
 _TIMES = {
     "ns": 1,
@@ -152,9 +153,10 @@ class _Parser:
 
     def whole(self) -> Claim:
         start = self._token.at
-        node = self._claim(self._or(), start)
+        found = self._or()
         if self._token.kind != "end":
             self._fault(f"{self._token.text!r} is one thing too many")
+        node = self._claim(found, start)
         for one in nodes(node):
             if isinstance(one, Name) and one.place == _NOWHERE:
                 _fault(self._text, one.position, f"{one.name} is at no bus or terminal")
@@ -189,6 +191,7 @@ class _Parser:
     def _held(self) -> Node:
         start = self._token.at
         node = self._ratio()
+        after = self._token.at
         place = self._place()
         if self._took("for"):
             ns = self._time()
@@ -196,11 +199,10 @@ class _Parser:
             if any(isinstance(one, Held | Window) for one in nodes(claim)):
                 _fault(self._text, start, "a window within what is held")
             node = self._new(Held(claim, ns))
-        after = self._token.at
-        second = self._place()
-        if place is not None and second is not None:
-            _fault(self._text, after, "a second place")
-        place = place or second
+        if place is not None and self._token.text == "at":
+            self._fault("a second place")
+        after = after if place else self._token.at
+        place = place or self._place()
         if place is None:
             return node
         if not any(isinstance(one, Name) and one.place == _NOWHERE for one in nodes(node)):
@@ -240,7 +242,10 @@ class _Parser:
             unit = self._take().text if self._token.kind == "unit" else ""
             if self._token.kind == "word" and self._token.text not in KEYWORDS:
                 self._fault(f"{self._token.text!r} is no unit; there are: {', '.join(UNITS)}")
-            return self._new(Number(float(self._digits(token)), unit))
+            value = float(self._digits(token))
+            if value > NUMBER_MAX:
+                _fault(self._text, token.at, f"a number above {NUMBER_MAX:.0f}")
+            return self._new(Number(value, unit))
         if token.text == "-" or token.text == "(":
             return self._bracketed(token)
         if token.text == "sqrt":
