@@ -1,0 +1,1 @@
+"""Two sides of a seam: what they come to."""

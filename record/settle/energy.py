@@ -9,7 +9,9 @@ what it claims.
    than both may be off makes the side doubtful.
 3. A meter's class is data (the channel's accuracy in the descriptor): where it is not stated nobody
    knows what the count is worth.
-4. A claim (evidence.joint.claim) may be a side: a net, as it was published, off by half of what it
+4. Transformers before a meter count where its descriptor states them, beside the meter's class; it
+   holds for the whole of the metering where it does not.
+5. A claim (evidence.joint.claim) may be a side: a net, as it was published, off by half of what it
    was rounded to. Nothing vouches for it, and the settlement says so.
 
 It compares no sides.
@@ -22,7 +24,9 @@ from typing import NamedTuple
 
 from drivers.line import FrameError
 from drivers.modbus.point import FLOATS, INTEGERS, UNSIGNED, Point, read_block
+from evidence import instrument
 from evidence.code import Kind
+from evidence.descriptor import Channel
 from evidence.joint.claim import NET_ENERGY, Claim
 from evidence.joint.measure import Term
 from evidence.joint.seam import Side
@@ -30,10 +34,12 @@ from record.lookup import name_of
 from record.series import Origin, Series, Wanted
 from record.settle import meter
 from record.settle.interval import Stretch
-from record.settle.register import UNITS, Register, Trouble
+from record.settle.register import UNITS, Register, Transformer, Trouble
 
 INTO, OUT = 1, -1  # evidence.credential.DIRECTIONS
+TRANSFORMER = "transformer"  # in the source of a term
 _WORDS = {INTO: "into", OUT: "out of"}
+LOAD_LEAST = 1e-3  # of a transformer's rated current: below it, as there
 TENS = range(10, -11, -1)  # powers of ten that a step may be: SunSpec's scale factors
 
 
@@ -130,12 +136,21 @@ class Metered:
         energy = register.energy(stretch, self.rated_mw)
         if isinstance(energy, Trouble):
             return energy
-        off = meter.error_mwh(register.accuracy, abs(energy.mwh), stretch.hours, self.rated_mw)
-        terms = (
+        mwh = abs(energy.mwh)
+        off = meter.error_mwh(register.accuracy, mwh, stretch.hours, self.rated_mw)
+        terms = [
             Term(f"{register.name}: class {register.accuracy}", off),
             Term(f"{register.name}: step", energy.step),
             Term(f"{register.name}: between readings", energy.edges),
-        )
+        ]
+        load = mwh / stretch.hours / self.rated_mw
+        for one in register.transformers:
+            share = _share(one, load * self.side.rated_a)
+            if share is None:
+                return Trouble(
+                    f"{register.name}: class {one.accuracy} promises nothing at {load:.0%}"
+                )
+            terms.append(Term(f"{register.name}: {one.quantity} {TRANSFORMER}", share * mwh))
         return _Told(register, energy.mwh, tuple(term for term in terms if term.amount))
 
 
@@ -194,6 +209,7 @@ def _register(origin: Origin) -> Register:
     point, channel = _point(origin), _channel(origin)
     name = f"{origin.run.credential.subject}/{name_of(origin.known)} {origin.name}"
     made = Register(name, channel.unit, channel.direction, channel.accuracy)
+    made.transformers = _transformers(origin)
     if point is None:
         return made
     scale = abs(float(point.scale))
@@ -208,7 +224,29 @@ def _register(origin: Origin) -> Register:
     return made
 
 
-def _channel(origin: Origin):  # type: ignore[no-untyped-def]
+def _transformers(origin: Origin) -> tuple[Transformer, ...]:
+    """Those whose values the meter tells beside: the same ones make its energy."""
+    own = _channel(origin)
+    found = {
+        Transformer(row.quantity, row.accuracy, row.ratio[0] if row.ratio else None)
+        for row in origin.known.descriptor.channels
+        if row.quantity in ("voltage", "current")
+        and row.accuracy
+        and (row.node, row.terminal) == (own.node, own.terminal)
+    }
+    return tuple(sorted(found, key=str))
+
+
+def _share(one: Transformer, amps: float) -> float | None:
+    """What a transformer adds to what an energy may be off, as a share of it: what the phasor may
+    be off, which at a power factor of 1 is more than its part in phase."""
+    load = 1.0
+    if one.quantity == "current" and one.primary is not None:
+        load = max(amps / one.primary, LOAD_LEAST)
+    return instrument.share_off(one.accuracy, one.quantity, load)
+
+
+def _channel(origin: Origin) -> Channel:
     return origin.known.descriptor.channels[origin.channel or 0]
 
 

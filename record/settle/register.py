@@ -58,12 +58,20 @@ class Count(NamedTuple):
     value: float
 
 
+class Transformer(NamedTuple):
+    """One before a meter. `quantity`: voltage or current; `primary`: rated, None: not stated."""
+
+    quantity: str
+    accuracy: str
+    primary: int | None
+
+
 @dataclass(slots=True)
 class Register:
     """One register of one meter. `direction`: what counts, as in evidence.descriptor; `range`: what
     its type counts before it begins again, None: it does not; `step`: the least it tells; `dials`:
     it may begin again at a power of ten before; `signed`: it counts down as well. All in its own
-    unit."""
+    unit. `transformers`: of the meter, as far as its descriptor states them."""
 
     name: str
     unit: str
@@ -73,6 +81,7 @@ class Register:
     step: float = 0.0
     dials: bool = False
     signed: bool = False
+    transformers: tuple[Transformer, ...] = ()
     counts: list[Count] = field(default_factory=list)
     aside: int = 0
     clashes: int = 0  # readings of one instant and several values

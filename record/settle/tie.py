@@ -3,9 +3,9 @@ and the tie lost.
 
 1. The tie loses its fixed part for as long as there is one, and its share of what goes in on either
    side (evidence.joint.seam.Dc); a bus loses nothing. Never is an angle compared across it.
-2. The residual is what the second side gained less what the first leads to. It is AGREED where the
-   registers' own steps and edges, and what a claim was rounded to, explain it;
-   AGREED_WITH_RESIDUAL where it takes what meters and losses may be off; beyond that DISPUTED.
+2. The residual is what the second side gained less what the first leads to. It is AGREED within
+   what the meters alone may be off (of a claim: what it was rounded to), AGREED_WITH_RESIDUAL
+   within what transformers and the loss add to that; beyond it DISPUTED.
 3. Where a stretch is missing or doubtful on a side nothing is filled in: it is NOT_COMPARABLE, and
    says for which parts it could be compared, and what they come to.
 4. A difference of energy has many causes and one number. It is told as POLARITY or SCALING where
@@ -16,14 +16,14 @@ It reads no record.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from evidence.code import Agreement, Disagreement
 from evidence.joint.measure import TERMS_MAX, Measure, Term, total
 from evidence.joint.seam import Dc
 from evidence.joint.settlement import Counts
-from record.settle.energy import Flow
+from record.settle.energy import TRANSFORMER, Flow
 from record.settle.interval import Stretch, cut
+from record.settle.outcome import Outcome
 from record.settle.register import MINUTE_NS, Trouble
 
 NAME, UNIT = "energy", "MWh"
@@ -31,18 +31,9 @@ NO_LOSS = Dc(0.0, 0.0)
 LOSS_OFF = 0.05  # of the loss: what its constants may be off where nobody states better
 # Multipliers that are forgotten, or applied twice: prefixes, and 3 and its root for the phases.
 FACTORS = (10.0, 100.0, 1e3, 1e6, 3.0, 3.0**0.5)
+_LOSS = "tie: loss"
 _SIDES = ("first", "second")
 FlowOf = Callable[[Stretch], Flow | Trouble]
-
-
-class Outcome(NamedTuple):
-    """As evidence.joint.settlement has it."""
-
-    verdict: Agreement
-    disagreement: Disagreement | None
-    why: str
-    measures: tuple[Measure, ...]
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +84,13 @@ def _judged(dc: Dc, part: _Part) -> Outcome:
         disagreement, like = _disagreement(dc, part, measure.tolerance)
         told = f"{residual:+.3f} MWh, where {measure.tolerance:.3f} are explained"
         why = "; ".join((told, *([like] if like else []), *claims))
-        return Outcome(Agreement.DISPUTED, disagreement, why, (measure,), counts)
-    own = sum(term.amount for term in terms if not _is_promise(term))
-    if abs(residual) <= own:
-        return Outcome(Agreement.AGREED, None, "; ".join(claims), (measure,), counts)
-    told = f"{residual:+.3f} MWh of {measure.tolerance:.3f} that meters and losses may be off"
+        return Outcome(Agreement.DISPUTED, counts, (measure,), disagreement, why)
+    meters = total([term for term in terms if not _is_beyond(term)])
+    if abs(residual) <= meters:
+        return Outcome(Agreement.AGREED, counts, (measure,), why="; ".join(claims))
+    told = f"{residual:+.3f} MWh, beyond the {meters:.3f} that the meters alone may be off"
     why = "; ".join((told, *claims))
-    return Outcome(Agreement.AGREED_WITH_RESIDUAL, None, why, (measure,), counts)
+    return Outcome(Agreement.AGREED_WITH_RESIDUAL, counts, (measure,), why=why)
 
 
 def _partial(
@@ -117,11 +108,11 @@ def _partial(
             alone[1] += isinstance(second, Flow)
     counts = Counts(len(parts), alone[0], alone[1], aside)
     if not parts:
-        return Outcome(Agreement.NOT_COMPARABLE, None, why, (), counts)
+        return Outcome(Agreement.NOT_COMPARABLE, counts, why=why)
     residuals = [part.residual(dc) for part in parts]
     measure = _measure(_terms(dc, parts), sum(residuals), max(map(abs, residuals)))
     told = f"partial: {len(parts)} of {len(stretches)} intervals could be compared; {why}"
-    return Outcome(Agreement.NOT_COMPARABLE, None, told, (measure,), counts)
+    return Outcome(Agreement.NOT_COMPARABLE, counts, (measure,), why=told)
 
 
 def _measure(terms: tuple[Term, ...], residual: float, largest: float) -> Measure:
@@ -137,7 +128,7 @@ def _terms(dc: Dc, parts: Sequence[_Part]) -> tuple[Term, ...]:
                 source = f"{name}: {term.source}"
                 found[source] = found.get(source, 0.0) + term.amount
     loss = sum(part.loss(dc) for part in parts)
-    found[f"tie: loss, good to {100 * LOSS_OFF:g} %"] = LOSS_OFF * loss
+    found[f"{_LOSS}, good to {100 * LOSS_OFF:g} %"] = LOSS_OFF * loss
     rows = [Term(source, amount) for source, amount in found.items()]
     if len(rows) > TERMS_MAX:
         rest = rows[TERMS_MAX - 1 :]
@@ -145,10 +136,9 @@ def _terms(dc: Dc, parts: Sequence[_Part]) -> tuple[Term, ...]:
     return tuple(rows)
 
 
-def _is_promise(term: Term) -> bool:
-    """Whether a term is what somebody promises of an instrument, rather than what numbers leave
-    open."""
-    return ": class " in term.source or ": loss, " in term.source
+def _is_beyond(term: Term) -> bool:
+    """Whether a term is of something that no meter has to answer for."""
+    return TRANSFORMER in term.source or term.source.startswith(_LOSS)
 
 
 def _disagreement(dc: Dc, part: _Part, tolerance: float) -> tuple[Disagreement, str]:

@@ -1,0 +1,321 @@
+"""What two sides of a seam come to over an interval, by their phasors.
+
+1. NOT_COMPARABLE, with the reason: other rates; class P against M; ROCOF above ROCOF_HZ_S_MAX, or a
+   voltage that moves by UNSTEADY_SHARE within a window, since TVE is a promise of the steady state
+   (C37.118.1-2011 5.5.5); a breaker said to be open; clocks whose bounds are unknown or too wide;
+   instruments of whose errors at that load nobody promises anything; nothing measured.
+2. Windows of WINDOW_NS are judged each by itself. One beyond the tolerance makes the interval
+   DISPUTED: the tolerance is a worst case, and no window is entitled to exceed it. So is one whose
+   change from the standing residual is beyond what a change may be.
+3. AGREED: within what the PMUs alone may be off. AGREED_WITH_RESIDUAL: beyond that, within what the
+   whole chain may be off; the residual is kept, and can be learned.
+4. A side that is silent, or lacks values, for HALF of what the other has: DISPUTED, missing data.
+5. Whoever is heard before the instant that he claims, beyond both bounds, is shifted; whoever is
+   heard later than he can have been is that, or delayed: not separable.
+6. A whole cycle off at nominal frequency changes no phasor: `clocks` (record.settle.clock) is what
+   the frequency's own wandering says of it, over minutes.
+
+Two sides that are wrong together agree: record.settle.third.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from drivers.pmu.beside import Finding, State
+from evidence.code import Agreement, Disagreement
+from evidence.joint.measure import Change, Measure, Term, total
+from evidence.joint.settlement import Counts
+from evidence.leap import NS
+from record.settle import cause, standing
+from record.settle.judged import SHARE, Judged, Reading, judged
+from record.settle.law import Law
+from record.settle.pairing import Paired, paired
+from record.settle.side import PMU, Sample, Side
+from record.settle.standing import Standing
+from record.settle.window import PAIRS_MIN, Window, window
+
+WINDOW_NS = NS
+ROCOF_HZ_S_MAX = 0.05
+UNSTEADY_SHARE = 0.05  # a fault, a large switching; not the swing of a grid
+HALF = 0.5
+EARLY_NS = 100_000_000  # the gateway's own clock is known to that, at worst, while it seals
+_NAMES = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One. `windows`: as they were judged, for whoever learns from them."""
+
+    verdict: Agreement
+    counts: Counts
+    measures: tuple[Measure, ...] = ()
+    disagreement: Disagreement | None = None
+    why: str = ""
+    windows: tuple[Judged, ...] = ()
+
+
+def settle(
+    law: Law,
+    sides: tuple[Side, Side],
+    samples: tuple[Sequence[Sample], Sequence[Sample]],
+    known: Standing | None = None,
+    clocks: Finding | None = None,
+    window_ns: int = WINDOW_NS,
+) -> Outcome:
+    """What they come to. Samples in order of time; `known`: what this pair was learned to differ
+    by; `clocks`: what was found of the two clocks over the last minutes.
+    """
+    if why := _unlike(law, sides):
+        return _silent(why, Counts(0, len(samples[0]), len(samples[1]), 0))
+    found = paired(law, *samples)
+    counts = Counts(len(found.pairs), found.alone[0], found.alone[1], found.aside)
+    if (early := _missing(found, counts) or _misheard(sides, found, counts)) is not None:
+        return early
+    whole = [window(law, sides, list(some)) for _, some in _split(found, window_ns)]
+    steady = [one for one in whole if not _unsteady(one)]
+    if not steady:
+        why = _unsteady(whole[0]) if whole else f"fewer than {PAIRS_MIN} instants in any window"
+        return _silent(why, counts)
+    if known is not None and known.chains != (sides[0].chain(), sides[1].chain()):
+        known = None
+    results = [_Result.of(law, sides, judged(law, sides, one), known) for one in steady]
+    return _concluded(law, sides, results, known, clocks, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One window: its readings, their changes, and which of them are beyond."""
+
+    judged: Judged
+    changes: tuple[Change | None, ...]
+    beyond: tuple[int, ...]
+    changed: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, law: Law, sides: tuple[Side, Side], one: Judged, known: Standing | None
+    ) -> "_Result":
+        readings = one.readings
+        changes: tuple[Change | None, ...] = (None,) * len(readings)
+        if known is not None:
+            changes = tuple(
+                [standing.change(known, law, sides, one, reading) for reading in readings]
+            )
+        beyond = [
+            at
+            for at, reading in enumerate(readings)
+            if not abs(reading.residual) <= total(reading.allowed.terms)
+        ]
+        changed = [
+            at
+            for at, new in enumerate(changes)
+            if new is not None and not abs(new.residual) <= new.tolerance
+        ]
+        return cls(one, changes, tuple(beyond), tuple(changed))
+
+
+def _concluded(
+    law: Law,
+    sides: tuple[Side, Side],
+    results: Sequence[_Result],
+    known: Standing | None,
+    clocks: Finding | None,
+    counts: Counts,
+) -> Outcome:
+    measures = tuple(_measures(results))
+    windows = tuple([one.judged for one in results])
+    disputed = [one for one in results if one.beyond or one.changed]
+    if disputed:
+        absolute = any(one.beyond for one in disputed)
+        told, name = cause.of(
+            law,
+            sides,
+            [one.judged for one in disputed],
+            None if absolute else known,
+            clocks,
+        )
+        why = f"{_beyond(disputed, len(results))}; {told}"
+        return Outcome(Agreement.DISPUTED, counts, measures, name, why, windows)
+    if clocks is not None and clocks.state is State.OFF:
+        why = f"the second's clock is off: {clocks.why}"
+        return Outcome(Agreement.DISPUTED, counts, measures, Disagreement.TIME_SHIFT, why, windows)
+    unpromised = next(
+        (
+            reading.allowed.unpromised
+            for one in results
+            for reading in one.judged.readings
+            if reading.allowed.unpromised
+        ),
+        "",
+    )
+    if unpromised:
+        return Outcome(Agreement.NOT_COMPARABLE, counts, measures, why=unpromised, windows=windows)
+    over = [one.name for one in measures if abs(one.residual) > _devices(one.terms)]
+    if over:
+        why = f"beyond what the PMUs alone may be off: {', '.join(over)}"
+        return Outcome(Agreement.AGREED_WITH_RESIDUAL, counts, measures, why=why, windows=windows)
+    return Outcome(Agreement.AGREED, counts, measures, windows=windows)
+
+
+def _devices(terms: Sequence[Term]) -> float:
+    """What no transformer and no line has to answer for."""
+    devices = total([term for term in terms if term.source.endswith(PMU)])
+    return devices or total(terms)
+
+
+def _unlike(law: Law, sides: tuple[Side, Side]) -> str:
+    """Why these two are never compared; empty: they may be."""
+    one, other = sides
+    if one.rate[0] * other.rate[1] != other.rate[0] * one.rate[1]:
+        rates = " and ".join("{}/{} s".format(*side.rate) for side in sides)
+        return f"reporting rates differ: {rates}"
+    if one.service and other.service and one.service != other.service:
+        return f"class {one.service} against class {other.service}"
+    for name, side in zip(_NAMES, sides, strict=True):
+        if side.closed is False:
+            return f"the breaker of the {name} side is open"
+        if law.volts and len(side.volts) != 3:
+            return f"the {name} side measures no three voltages"
+        if law.amps and (not side.amps or any(len(branch) != 3 for branch in side.amps)):
+            return f"the {name} side measures no three currents"
+    return ""
+
+
+def _silent(why: str, counts: Counts) -> Outcome:
+    return Outcome(Agreement.NOT_COMPARABLE, counts, why=why)
+
+
+def _missing(found: Paired, counts: Counts) -> Outcome | None:
+    """Where too little is there of one side, or of both."""
+    said = [
+        counts.compared + counts.aside + alone - lacking
+        for alone, lacking in zip(found.alone, found.incomplete, strict=True)
+    ]
+    if max(said) <= 0:
+        return _silent("neither side measured anything", counts)
+    less = 0 if said[0] < said[1] else 1
+    if said[less] < HALF * said[1 - less]:
+        why = f"the {_NAMES[less]} side has {said[less]} of {said[1 - less]} instants"
+        return Outcome(Agreement.DISPUTED, counts, disagreement=Disagreement.MISSING_DATA, why=why)
+    if found.pairs:
+        return None
+    if max(found.doubted):
+        return _silent("the bounds of the clocks are unknown, or too wide for phasors", counts)
+    return _silent("no two samples are of one instant", counts)
+
+
+def _misheard(sides: tuple[Side, Side], found: Paired, counts: Counts) -> Outcome | None:
+    """Where SOC contradicts the arrival."""
+    for at, (name, side) in enumerate(zip(_NAMES, sides, strict=True)):
+        took = sorted(
+            pair[at].heard - pair[at].tai  # type: ignore[operator]
+            for pair in found.pairs
+            if pair[at].heard is not None
+        )
+        if not took:
+            continue
+        median = took[len(took) // 2]
+        if median < -EARLY_NS:
+            why = f"the {name} side is heard {-median / NS:.3f} s before the instants it claims"
+            return Outcome(
+                Agreement.DISPUTED, counts, disagreement=Disagreement.TIME_SHIFT, why=why
+            )
+        if side.late_ns is not None and median > side.late_ns:
+            why = (
+                f"the {name} side is heard {median / NS:.3f} s after the instants it claims,"
+                f" {side.late_ns / NS:.3f} s is what device and path take: shifted, or delayed"
+            )
+            return Outcome(
+                Agreement.DISPUTED, counts, disagreement=Disagreement.NOT_SEPARABLE, why=why
+            )
+    return None
+
+
+def _split(found: Paired, window_ns: int) -> Iterator[tuple[int, list[tuple[Sample, Sample]]]]:
+    for number, some in groupby(found.pairs, key=lambda pair: pair[0].tai // window_ns):
+        pairs = list(some)
+        if len(pairs) >= PAIRS_MIN:
+            yield number, pairs
+
+
+def _unsteady(one: Window) -> str:
+    """Why a window is not of the steady state; empty: it is."""
+    for name, rocof in zip(_NAMES, one.rocof_hz_s, strict=True):
+        if math.isnan(rocof):
+            return f"the {name} side says no frequency"
+        if abs(rocof) > ROCOF_HZ_S_MAX:
+            return f"ROCOF of {rocof:+.3f} Hz/s at the {name} side"
+    if one.unsteady > UNSTEADY_SHARE:
+        return f"a voltage moves by {one.unsteady:.0%} within the window"
+    return ""
+
+
+def _measures(results: Sequence[_Result]) -> Iterator[Measure]:
+    """Means over all windows, by pairs. Sources of terms are the same in each."""
+    weights = [one.judged.window.pairs for one in results]
+    whole = sum(weights)
+    for at, first in enumerate(results[0].judged.readings):
+        same = [one.judged.readings[at] for one in results]
+        mean = sum(reading.residual * w for reading, w in zip(same, weights, strict=True)) / whole
+        squared = sum(
+            (reading.spread**2 + abs(reading.residual - mean) ** 2) * w
+            for reading, w in zip(same, weights, strict=True)
+        )
+        yield Measure(
+            first.name,
+            first.unit,
+            mean,
+            math.sqrt(squared / whole),
+            max(reading.largest for reading in same),
+            _mean_terms([reading.allowed.terms for reading in same], weights),
+            _mean_change([one.changes[at] for one in results], weights),
+        )
+
+
+def _mean_terms(terms: Sequence[tuple[Term, ...]], weights: Sequence[int]) -> tuple[Term, ...]:
+    if len(terms) == 1:
+        return terms[0]
+    whole = sum(weights)
+    return tuple(
+        Term(
+            column[0].source,
+            sum(term.amount * w for term, w in zip(column, weights, strict=True)) / whole,
+        )
+        for column in zip(*terms, strict=True)
+    )
+
+
+def _mean_change(changes: Sequence[Change | None], weights: Sequence[int]) -> Change | None:
+    some = [(one, w) for one, w in zip(changes, weights, strict=True) if one is not None]
+    if not some:
+        return None
+    whole = sum(w for _, w in some)
+    return Change(
+        sum(one.residual * w for one, w in some) / whole,
+        _mean_terms([one.terms for one, _ in some], [w for _, w in some]),
+    )
+
+
+def _beyond(disputed: Sequence[_Result], of: int) -> str:
+    """What is beyond, and where it is worst."""
+    worst, by, text = disputed[0], 0.0, ""
+    for one in disputed:
+        readings = one.judged.readings
+        for at in one.beyond:
+            ratio = abs(readings[at].residual) / total(readings[at].allowed.terms)
+            if not ratio <= by:
+                worst, by, text = one, ratio, _told(readings[at], total(readings[at].allowed.terms))
+        for at in one.changed:
+            new = one.changes[at]
+            if new is not None and not (ratio := abs(new.residual) / new.tolerance) <= by:
+                changed = readings[at]._replace(residual=new.residual)
+                worst, by, text = one, ratio, "change of " + _told(changed, new.tolerance)
+    return f"{len(disputed)} of {of} windows; worst at {worst.judged.window.begins}: {text}"
+
+
+def _told(reading: Reading, allowed: float) -> str:
+    if reading.unit == SHARE:
+        return f"{reading.name} {abs(reading.residual):.2%}, {allowed:.2%} allowed"
+    return f"{reading.name} {reading.residual.real:+.4f} {reading.unit}, {allowed:.4f} allowed"

@@ -1,0 +1,114 @@
+"""One side of a seam: what it says of an instant, and behind which instruments.
+
+1. A phasor is primary, RMS, phase A, B, C; voltages line to ground in V, currents in A and counted
+   from the first side of the seam to the second, on both sides. NaN stands where none was given.
+2. `device_of` a channel errs as its transformer's class, or its correction on file, and as a PMU.
+   TVE_SHARE of a PMU contains what its clock may be off: nothing is added for that.
+3. The hash of a side's chain changes with whatever makes its standing error: device, transformers,
+   ratings, burdens, corrections.
+
+It decodes nothing: who reads the record fills this in.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evidence import cbor, instrument
+
+Phases = tuple[complex, complex, complex]
+MISSING: Phases = (complex("nan"), complex("nan"), complex("nan"))
+# C37.118.1-2011 5.5.5, Table 3 (IEC/IEEE 60255-118-1 the same): 1 % in the steady state, for 80 to
+# 120 % of the rated voltage (class P) and 10 to 200 % of the rated current. Below, it is taken as
+# what it may be there in V or A.
+TVE_SHARE = 0.01
+TVE_VOLTS_FROM = 0.8
+TVE_AMPS_FROM = 0.1
+PMU = "PMU, 1 % TVE (C37.118.1-2011 5.5.5)"
+
+
+class Sample(NamedTuple):
+    """What a side says of one instant. `bound`: ns, of the clock that stamped; None: unknown.
+
+    `amps`: a branch each: one on a line, as many as it measures at a bus. `heard`: when, ns TAI.
+    """
+
+    tai: int
+    bound: int | None
+    volts: Phases
+    amps: tuple[Phases, ...] = ()
+    frequency_hz: float = float("nan")
+    rocof_hz_s: float = float("nan")
+    heard: int | None = None
+
+
+class Correction(NamedTuple):
+    """Of a calibration on file: the transformer gives 1 + `error` of what there is, good to
+    `share` (of both together, a worst case). `source`: the file, for people.
+    """
+
+    error: complex
+    share: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The transformer of one channel. `rated`: primary V line to ground, or A; `accuracy`: its
+    class (evidence.accuracy); `burden`: of the rated one; `upto`: share of the rated to which its
+    plate extends the class.
+    """
+
+    accuracy: str
+    rated: float
+    burden: float | None = None
+    upto: float | None = None
+    correction: Correction | None = None
+
+    def share_off(self, quantity: str, value: float) -> float | None:
+        """What it may be off at an actual value, as a share of that; None: nobody says."""
+        if self.correction is not None:
+            return self.correction.share
+        load = value / self.rated
+        return instrument.share_off(self.accuracy, quantity, load, self.burden, self.upto)
+
+    def source(self, quantity: str) -> str:
+        if self.correction is not None:
+            return f"calibration {self.correction.source}"
+        return instrument.source(self.accuracy, quantity) or f"class {self.accuracy!r}"
+
+    def array(self) -> list[object]:
+        own = self.correction
+        told = own and [own.error.real, own.error.imag, own.share, own.source]
+        return [self.accuracy, self.rated, self.burden, self.upto, told]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side. `volts`: phase A, B, C, empty where none is measured; `amps`: three a branch.
+
+    `rate`: frames, seconds; `service`: "P", "M", or empty where nobody says. `rated_v`: line to
+    ground. `closed`: what is said of the breaker between its instruments and the seam; None:
+    nothing. `late_ns`: what honest samples may take to be heard (evidence.arrival); None: not
+    judged. `device`: who measures: a hash, a name.
+    """
+
+    rate: tuple[int, int]
+    rated_v: float
+    rated_a: float
+    volts: tuple[Instrument, ...]
+    amps: tuple[tuple[Instrument, ...], ...] = ()
+    service: str = ""
+    closed: bool | None = None
+    late_ns: int | None = None
+    device: bytes = b""
+    tve: float = TVE_SHARE
+
+    def chain(self) -> bytes:
+        """The hash of what makes its standing error."""
+        parts = [
+            *(self.device, self.service, self.rate, self.tve, self.rated_v, self.rated_a),
+            [one.array() for one in self.volts],
+            [[one.array() for one in branch] for branch in self.amps],
+        ]
+        return hashlib.sha256(cbor.encode(parts)).digest()

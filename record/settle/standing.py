@@ -1,0 +1,190 @@
+"""What a pair was learned to differ by, and changes judged against it.
+
+A class allows 3 %, and a core is off by one amount of that for years: what an honest pair differs
+by stands nearly still. Learned while the two agreed, it lets a change be seen that is far below
+what the classes allow.
+
+1. Learned from windows of settlements that were agreed, and from no others, WINDOWS_MIN of them
+   over LEARN_NS_MIN; under one pair of chains (record.settle.side). Mean and spread of each
+   reading, and of where the grid stood.
+2. What a change may be: SPREADS of the learned spread; what both clocks may be off by now; what a
+   moved load or voltage makes of transformers and line (their classes, times how far it moved);
+   WANDER_SHARE of the whole chain's tolerance, for temperature, burden and season. The absolute
+   tolerance is checked beside it, always. Where the sum is no smaller, it says nothing: None.
+3. A relearned residual is at most DRIFT_SHARE of the tolerance from the FIRST of its line, and not
+   only from the one before: who moves by small steps goes no further than that.
+4. It finds what changes. What was wrong from the first, within the classes, stands in it.
+
+It signs and stores nothing.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from evidence.code import Agreement
+from evidence.joint.measure import Change, Term, total
+from evidence.joint.residual import Learned, Residual
+from evidence.leap import NS
+from record.settle.judged import (
+    CURRENTS,
+    FREQUENCY,
+    LEVELS,
+    LOADS,
+    SHARE,
+    VOLTAGES,
+    Judged,
+    Reading,
+)
+from record.settle.law import Law
+from record.settle.side import Side
+
+WINDOWS_MIN = 60
+LEARN_NS_MIN = 60 * NS
+SPREADS = 3.0
+WANDER_SHARE = 0.1  # ours: no standard says how far a transformer moves within its class
+DRIFT_SHARE = 0.25
+_NOMINAL_HZ_MAX = 60
+
+
+class LearnError(Exception):
+    """Nothing can be learned from that. The text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A learned residual at work. `name`: of its record."""
+
+    learned: Mapping[str, Learned]
+    chains: tuple[bytes, bytes]
+    name: bytes | None = None
+
+
+def of(residual: Residual, name: bytes | None = None) -> Standing:
+    """One from its record's body."""
+    return Standing({one.name: one for one in residual.learned}, residual.chains, name)
+
+
+def learn(
+    sides: tuple[Side, Side],
+    settled: Iterable[tuple[Agreement, Sequence[Judged]]],
+    first: Standing | None = None,
+) -> tuple[Learned, ...]:
+    """What windows of agreed settlements come to. `first`: of the line that this one continues.
+
+    Raises LearnError: disputed or not comparable, too little, of other chains, or drifted.
+    """
+    windows: list[Judged] = []
+    for verdict, some in settled:
+        if verdict not in (Agreement.AGREED, Agreement.AGREED_WITH_RESIDUAL):
+            raise LearnError(f"a settlement that is {verdict.name.lower()} teaches nothing")
+        windows += some
+    if len(windows) < WINDOWS_MIN:
+        raise LearnError(f"{len(windows)} windows; {WINDOWS_MIN} are needed")
+    begins, ends = min(w.window.begins for w in windows), max(w.window.ends for w in windows)
+    if ends - begins < LEARN_NS_MIN:
+        raise LearnError(f"{(ends - begins) // NS} s; {LEARN_NS_MIN // NS} s are needed")
+    learned = tuple(_learned(windows))
+    if first is not None:
+        if first.chains != (sides[0].chain(), sides[1].chain()):
+            raise LearnError("of other instruments than the first of its line")
+        _check_drift(learned, first, windows)
+    return learned
+
+
+def change(
+    standing: Standing, law: Law, sides: tuple[Side, Side], of: Judged, reading: Reading
+) -> Change | None:
+    """How far a reading is from the learned one, and what that may be; None where it says
+    nothing.
+    """
+    learned = standing.learned.get(reading.name)
+    if learned is None or learned.unit != reading.unit or reading.name == FREQUENCY:
+        return None
+    terms = (
+        Term(f"spread while it was learned, times {SPREADS:g}", SPREADS * learned.spread),
+        *_clocks(reading, of),
+        *_moved(standing, law, sides, of, reading),
+        Term(
+            f"wander within the classes, {100 * WANDER_SHARE:g} % of the whole tolerance",
+            WANDER_SHARE * total(reading.allowed.terms),
+        ),
+    )
+    if total(terms) >= total(reading.allowed.terms):
+        return None
+    return Change(reading.residual - learned.mean, terms)
+
+
+def _learned(windows: Sequence[Judged]) -> Iterable[Learned]:
+    values: dict[tuple[str, str], list[complex]] = defaultdict(list)
+    for one in windows:
+        for reading in one.readings:
+            if reading.name != FREQUENCY:
+                values[reading.name, reading.unit].append(reading.residual)
+        for name, value in one.operating:
+            values[name, SHARE].append(value)
+    for (name, unit), many in values.items():
+        mean = sum(many) / len(many)
+        squared = sum(abs(value - mean) ** 2 for value in many) / len(many)
+        yield Learned(name, unit, mean, math.sqrt(squared), len(many))
+
+
+def _check_drift(learned: Iterable[Learned], first: Standing, windows: Sequence[Judged]) -> None:
+    allowed: dict[str, list[float]] = defaultdict(list)
+    for one in windows:
+        for reading in one.readings:
+            allowed[reading.name].append(total(reading.allowed.terms))
+    for now in learned:
+        then, most = first.learned.get(now.name), allowed.get(now.name)
+        if then is None or most is None:
+            continue
+        bound = DRIFT_SHARE * sum(most) / len(most)
+        if abs(now.mean - then.mean) > bound:
+            raise LearnError(
+                f"{now.name} has moved by {abs(now.mean - then.mean):.2%} since it was first"
+                f" learned; {bound:.2%} is the most"
+            )
+
+
+def _clocks(reading: Reading, of: Judged) -> tuple[Term, ...]:
+    turned = 2 * math.sin(min(math.pi * _NOMINAL_HZ_MAX * of.window.bound_ns / NS, math.pi / 2))
+    value = 1.0
+    if reading.name in CURRENTS:
+        value = max(abs(load) for name, load in of.operating if name in LOADS)
+    return (Term("both clocks, by their stated bounds", turned * value),)
+
+
+def _moved(
+    standing: Standing, law: Law, sides: tuple[Side, Side], of: Judged, reading: Reading
+) -> Iterable[Term]:
+    """What transformers and line may be off by more, or less, than where it was learned."""
+    names = VOLTAGES if reading.name in VOLTAGES else CURRENTS
+    phase, is_volts = names.index(reading.name), reading.name in VOLTAGES
+    one, other = sides
+    now = dict(of.operating)
+    load, level = now.get(LOADS[phase]), now.get(LEVELS[phase])
+    if load is not None and (then := standing.learned.get(LOADS[phase])) is not None:
+        amps = abs(load - then.mean) * one.rated_a
+        enters = (abs(law.b), 0.0) if is_volts else (abs(law.a), 1.0)
+        shares = [
+            weight * max((_share(side, phase, abs(load)) for side in [at]), default=0.0)
+            for weight, at in zip(enters, sides, strict=True)
+        ]
+        rated = other.rated_v if is_volts else other.rated_a
+        line = law.z_share * abs(law.z) if is_volts else law.z_share * abs(law.z * law.y) / 2
+        yield Term("the load has moved, by the classes", amps * (sum(shares) + line) / rated)
+    if level is not None and (then := standing.learned.get(LEVELS[phase])) is not None and is_volts:
+        off = [side.volts[phase].share_off("voltage", abs(level) * side.rated_v) for side in sides]
+        yield Term(
+            "the voltage has moved, by the classes",
+            abs(level - then.mean) * sum(0.0 if one is None else one for one in off),
+        )
+
+
+def _share(side: Side, phase: int, load: float) -> float:
+    """What the worst of a side's current transformers is off by at a load."""
+    shares = [
+        branch[phase].share_off("current", max(load, 1e-3) * side.rated_a) for branch in side.amps
+    ]
+    return max((share for share in shares if share is not None), default=0.0)
