@@ -3,7 +3,7 @@
 A CBOR sequence (RFC 8742) of byte strings, each the encoding of one item:
 
     export  = bstr .cbor opening, * bstr .cbor item, bstr .cbor closing
-    item    = stated / sealed / loose / passed
+    item    = stated / sealed / loose / passed / veiled
     opening = ["gridseal export", version, first: tai, end: tai, [* stream: uint] / null, text]
                                                   ; what was asked for, and by which software
     stated  = [1, statement: bstr, [* [salt: bstr .size 16, value: bstr]] / null]
@@ -14,13 +14,17 @@ A CBOR sequence (RFC 8742) of byte strings, each the encoding of one item:
     passed  = [4, run: hash, first: uint, last: uint / null]
                                                   ; batches by number that are not in this file;
                                                   ; null: all that followed in the run
+    veiled  = [5, head: bstr, answer: bstr / null, [+ [kept: uint, withheld: uint]],
+               leaves: bstr, body: bstr]          ; one batch, redacted: so many observations are in
+                                                  ; the body, so many stand as their leaf hashes
     closing = [0, items: uint, digest: hash]      ; SHA-256 over every byte before it
 
 1. A statement stands before the first item that needs it; batches stand in the order in which they
    were cut, and all are of one device. So a file is written and checked as it passes by.
 2. Opening and passed are the words of who exported. All else is signed by somebody, or found in
    what is; the closing's digest finds damage, not malice.
-3. A batch is whole or has no body: its root needs every observation. Nothing is ever cut out of it.
+3. A batch is whole, or has no body, or says by its leaf hash of each observation that it is
+   withheld: its root needs every one. Within an observation nothing is ever cut out.
 4. Reading is bounded: ITEM_BYTES_MAX at a time, whatever lengths are declared.
 
 What holds in it is evidence.verifier's. It opens no file: chunks come in, items go out.
@@ -34,18 +38,18 @@ from evidence import cbor, disclosure, head, shape
 from evidence.batch import BATCH_BYTES_MAX
 from evidence.code import VERSION, Reason
 from evidence.cose import STATEMENT_BYTES_MAX
-from evidence.head import RANGES_MAX, Range
+from evidence.head import COUNT_MAX, RANGES_MAX, Range
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 from evidence.run import STREAMS_MAX
+from evidence.sequence import Source
 
 MAGIC = "gridseal export"
 # A batch and its receipt, or a statement and all that it hides; and the heads around them.
 ITEM_BYTES_MAX = BATCH_BYTES_MAX + 2 * STATEMENT_BYTES_MAX
 OPENING_BYTES_MAX = 64 * 1024  # a number a stream
 SNIFF_BYTES = 32  # enough to tell an export from any other file
-_CLOSING, _STATED, _SEALED, _LOOSE, _PASSED = range(5)
-_LENGTH_BYTES = {24: 1, 25: 2, 26: 4}  # that follow the head byte of a byte string of ours
+_CLOSING, _STATED, _SEALED, _LOOSE, _PASSED, _VEILED = range(6)
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -93,13 +97,24 @@ class Passed(NamedTuple):
     last: int | None
 
 
+class Veiled(NamedTuple):
+    """A batch of which observations are withheld. `turns`: how many are in the body and how many
+    after them are withheld, again and again; `leaves`: what stands for those, as bytes."""
+
+    head: bytes
+    answer: bytes | None
+    turns: tuple[tuple[int, int], ...]
+    leaves: bytes
+    body: bytes
+
+
 class Damaged(NamedTuple):
     """An item that cannot be read. What follows it can."""
 
     fault: EvidenceError
 
 
-Item = Stated | Sealed | Loose | Passed
+Item = Stated | Sealed | Loose | Passed | Veiled
 
 
 class Writer:
@@ -134,6 +149,8 @@ def _array(item: Item) -> list[object]:
         return [_STATED, *item]
     if isinstance(item, Sealed):
         return [_SEALED, *item]
+    if isinstance(item, Veiled):
+        return [_VEILED, *item]
     return [_LOOSE if isinstance(item, Loose) else _PASSED, *item]
 
 
@@ -148,7 +165,7 @@ def read(chunks: Iterable[bytes]) -> Iterator[Opening | Item | Damaged]:
     Raises EvidenceError at the place from which on nothing can be read: the opening is not one
     (before anything came out), an item has no end, or the closing does not close it.
     """
-    source = _Source(chunks)
+    source = Source(chunks)
     before = source.digest()
     yield _opening(source.item(OPENING_BYTES_MAX))
     items = 0
@@ -220,55 +237,31 @@ def _passed(value: Sequence[object]) -> Passed:
     )
 
 
+def _veiled(value: Sequence[object]) -> Veiled:
+    _, encoded, answer, turns, leaves, body = shape.array(value, "veiled", 6)
+    found = tuple(_turn(one) for one in shape.array(turns, "turns"))
+    inner = [number for turn in found for number in turn][1:-1]
+    withheld = sum(turn[1] for turn in found)
+    if not withheld or not all(inner) or withheld > COUNT_MAX:
+        shape.fail("turns", found[:2], "kept and withheld by turns")
+    return Veiled(
+        shape.blob(encoded, "head"),
+        shape.optional(answer, shape.blob, "answer"),
+        found,
+        shape.blob(leaves, "leaves", withheld * HASH_BYTES),
+        shape.blob(body, "body"),
+    )
+
+
+def _turn(value: object) -> tuple[int, int]:
+    kept, withheld = shape.array(value, "turn", 2)
+    return shape.uint(kept, "kept", COUNT_MAX), shape.uint(withheld, "withheld", COUNT_MAX)
+
+
 _READERS: dict[int, Callable[[Sequence[object]], Item]] = {
     _STATED: _stated,
     _SEALED: _sealed,
     _LOOSE: _loose,
     _PASSED: _passed,
+    _VEILED: _veiled,
 }
-
-
-class _Source:
-    """Takes the byte strings out of chunks. What was taken is in the digest."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._held = bytearray()
-        self._at = 0  # of the file: where `_held` begins
-        self._sha = hashlib.sha256()
-
-    def digest(self) -> bytes:
-        return self._sha.digest()
-
-    def item(self, most: int) -> bytes:
-        """The content of the next byte string. Raises EvidenceError(ENCODING or TOO_LONG)."""
-        at = self._at
-        start = self._take(1, at)
-        major, info = start[0] >> 5, start[0] & 0x1F
-        if major != 2 or info > max(_LENGTH_BYTES):
-            raise EvidenceError(Reason.ENCODING, f"no item begins at byte {at}")
-        _, length, _ = cbor.head_at(start + self._take(_LENGTH_BYTES.get(info, 0), at), 0)
-        if length > most:
-            raise EvidenceError(
-                Reason.TOO_LONG, f"an item of {length} bytes at byte {at}; at most {most}"
-            )
-        return self._take(length, at)
-
-    def ends(self) -> None:
-        """Raises EvidenceError(ENCODING) if anything follows."""
-        if self._held or any(self._chunks):
-            raise EvidenceError(Reason.ENCODING, f"more follows the closing, at byte {self._at}")
-
-    def _take(self, count: int, begun: int) -> bytes:
-        while len(self._held) < count:
-            more = next(self._chunks, b"")
-            if not more:
-                raise EvidenceError(
-                    Reason.ENCODING, f"the file ends within the item at byte {begun}"
-                )
-            self._held += more
-        taken = bytes(self._held[:count])
-        del self._held[:count]
-        self._at += count
-        self._sha.update(taken)
-        return taken

@@ -36,6 +36,8 @@ class Tally:
     items: int = 0
     statements: int = 0
     disclosed: bool = False
+    hidden: int = 0  # values of which only the salted hash is there
+    withheld: Counter[int] = field(default_factory=Counter)  # observations, by stream
     batches: int = 0
     receipted: int = 0
     unread: int = 0  # batches of which only the head is there

@@ -27,7 +27,9 @@ NAME = "gridseal-record"
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("record.command.serve", "take batches and statements, give receipts"),
     "show": ("record.command.show", "what a record holds"),
-    "verify": ("record.command.verify", "check all of a record, or an export, offline"),
+    "verify": ("record.command.verify", "check all of a record, an export or a bundle, offline"),
+    "verifier": ("record.command.verifier", "write the lone verifier of bundles"),
+    "reconstruct": ("record.command.reconstruct", "write a bundle that proves itself"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }

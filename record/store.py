@@ -176,6 +176,10 @@ class Store(Rows):
         last = min(number + 1, INT_MAX)
         return list(self._all(HeadRow, query.HEADS_NEAR, run, number - 1, last))
 
+    def heads_up(self, run: int, first: int, last: int) -> Iterator[HeadRow]:
+        """The heads of a run from one number up to another."""
+        return self._each(HeadRow, query.HEADS_NEAR, run, first, last)
+
     def last_heads(self, run: int) -> list[HeadRow]:
         """The heads of a run's greatest number."""
         number = self._most(query.LAST_NUMBER, run)

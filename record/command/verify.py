@@ -1,4 +1,5 @@
-"""`gridseal-record verify`: a record run once more over its evidence, or an export, offline.
+"""`gridseal-record verify`: a record run once more over its evidence, an export, or a bundle,
+offline.
 
 Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
 compare.
@@ -8,22 +9,29 @@ import argparse
 from pathlib import Path
 
 from evidence.anchor import Anchors
-from record import bundle, config
+from record import config, exported
 from record.audit import Audit
 from record.command.show import STORE
+from record.reconstruct import check, folder
 
 DOES_NOT_HOLD, NO_ANCHORS = 1, 3
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", metavar="STORE", help=f"{STORE}; or an export's file")
+    parser.add_argument(
+        "store", metavar="STORE", help=f"{STORE}; or an export's file, or a bundle's folder"
+    )
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
     parser.add_argument("--every", action="store_true", help="each observation's own signature too")
 
 
 def run(asked: argparse.Namespace) -> int:
     anchors = None if asked.anchors is None else config.read_anchors(asked.anchors)
-    if bundle.is_export(Path(asked.store)):
+    if folder.is_bundle(Path(asked.store)):
+        if anchors is not None:
+            anchors = check.witnessed(anchors, asked.anchors.parent)
+        return _verify_bundle(Path(asked.store), anchors, asked.every)
+    if exported.is_export(Path(asked.store)):
         return _verify_export(Path(asked.store), anchors, asked.every)
     audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
@@ -41,10 +49,24 @@ def run(asked: argparse.Namespace) -> int:
 
 def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
     if anchors is None:
-        for line in bundle.fingerprints(path):
+        for line in exported.fingerprints(path):
             print(line)
         return NO_ANCHORS
-    checked = bundle.check(path, anchors, every, print)
+    checked = exported.check(path, anchors, every, print)
+    for line in checked.told:
+        print(line)
+    if checked.reasons:
+        print(f"{path}: does not hold: {checked.reasons} reasons")
+        return DOES_NOT_HOLD
+    print(f"{path}: everything holds")
+    return 0
+
+
+def _verify_bundle(path: Path, anchors: Anchors | None, every: bool) -> int:
+    if anchors is None:
+        print("no trust anchors were given (--anchors FILE); a bundle names none of its own")
+        return NO_ANCHORS
+    checked = check.check(path, anchors, every, print)
     for line in checked.told:
         print(line)
     if checked.reasons:

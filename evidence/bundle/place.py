@@ -1,0 +1,89 @@
+"""Where an entry of a bundle stands in the log, and when the log saw it.
+
+1. One tree, that of the checkpoint, proves every entry (evidence.bundle.tree).
+2. Each commit of the log has its own signed checkpoint, and a receipt names the commit of its
+   entry; so when an entry was seen is that checkpoint's instant, by the log's own clock. All
+   checkpoints that are there are of the one tree as it grew.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from evidence import checkpoint, cose, receipt
+from evidence.bundle.tree import Tree
+from evidence.checkpoint import Checkpoint
+from evidence.code import Reason, Typ
+from evidence.head import batch_id
+from evidence.key import PublicKey
+from evidence.receipt import Receipt
+from evidence.refusal import EvidenceError
+
+
+class Placed(NamedTuple):
+    """An entry of the log. `tai`: when the log saw it, by its own clock."""
+
+    idx: int
+    tai: int
+    receipt: Receipt
+
+
+class Places:
+    """The log, as far as a bundle has it."""
+
+    def __init__(self, tree: Tree, log_key: PublicKey) -> None:
+        self._tree, self._key = tree, log_key
+        self._instants: dict[int, int] = {}  # by size
+        self._met: set[int] = set()
+
+    def see(self, encoded: bytes) -> Checkpoint:
+        """A checkpoint of the log. Raises EvidenceError."""
+        message = cose.read_statement(encoded, Typ.CHECKPOINT)
+        cose.check(message, self._key)
+        found = checkpoint.read(message.payload)
+        if found.size in self._instants:
+            raise EvidenceError(Reason.SHAPE, f"the checkpoint of {found.size} is there twice")
+        if self._tree.root_at(found.size) != found.root:
+            text = f"the tree of {self._tree.size} does not continue the tree of {found.size}"
+            raise EvidenceError(Reason.CONSISTENCY, text)
+        self._instants[found.size] = found.tai
+        return found
+
+    def unseen(self) -> Iterable[int]:
+        """The sizes for which the tree expects a checkpoint that is not there."""
+        return [size for size in self._tree.seen if size not in self._instants]
+
+    def meet(self, entry: bytes) -> int:
+        """An entry's place. Raises EvidenceError(INCLUSION)."""
+        idx = self._tree.index(entry)
+        if idx in self._met:
+            raise EvidenceError(Reason.SHAPE, f"entry {idx} is there twice")
+        self._met.add(idx)
+        return idx
+
+    def answered(self, entry: bytes, answer: bytes) -> Placed:
+        """An entry by its receipt. Raises EvidenceError."""
+        message = cose.read_statement(answer, Typ.RECEIPT)
+        cose.check(message, self._key)
+        found = receipt.read(message.payload)
+        found.check(entry, batch_id(entry))
+        return self.placed(entry, found)
+
+    def placed(self, entry: bytes, found: Receipt) -> Placed:
+        """An entry by a receipt whose signature and path held. Raises EvidenceError."""
+        idx = self.meet(entry)
+        if idx != found.index:
+            text = f"a receipt for entry {found.index}, and the tree has it at {idx}"
+            raise EvidenceError(Reason.INCLUSION, text)
+        tai = self._instants.get(found.size)
+        if tai is None or self._tree.root_at(found.size) != found.root:
+            text = f"no checkpoint for the commit of entry {idx}, of size {found.size}"
+            raise EvidenceError(Reason.CONSISTENCY, text)
+        return Placed(idx, tai, found)
+
+    def unmet(self) -> int:
+        """How many entries the tree proves that are not there."""
+        return len(self._tree) - len(self._met)
+
+    def whole(self) -> bool:
+        """Whether every entry of the log is there."""
+        return len(self._met) == self._tree.size

@@ -1,0 +1,229 @@
+"""Checks a bundle by itself: against trust anchors from outside, without the record and without
+anybody who took part in it.
+
+1. Files are those of the manifest, byte for byte.
+2. The log's key signed the checkpoint; where the anchors have a witness policy, the published note
+   of the same tree is cosigned as it asks. Every entry is in that tree.
+3. Records, countersignatures, books and findings are signed, and stand where they stood in the
+   log; observations hold as evidence.bundle.device has it.
+4. What fails is said with file, place and reason, and the rest is checked on.
+
+What a bundle does not show is said by whoever tells the result: evidence.bundle.told. It opens no
+file and asks no clock; nothing in the bundle makes anybody believed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from evidence import book, cbor, classification, cose, shape
+from evidence.bundle import scope as scopes
+from evidence.bundle import tree as trees
+from evidence.bundle.canonical import FILE_BYTES_MAX
+from evidence.bundle.device import Books, Checker, Device
+from evidence.bundle.file import Files, Folder
+from evidence.bundle.place import Places
+from evidence.bundle.scope import Scope
+from evidence.code import Reason, Typ
+from evidence.edge import Say
+from evidence.joint.record import ENTRY_BYTES_MAX
+from evidence.joint.shelf import Memory
+from evidence.joint.state import Docket, Standing
+from evidence.refusal import EvidenceError
+from evidence.sequence import Source
+from evidence.tlog import policy
+from evidence.tlog.note import ED25519, Verifier
+from evidence.tlog.policy import Policy
+from evidence.trust import Anchors
+
+CHECKPOINT, NOTE, TREE = "checkpoint.cose", "checkpoint.note", "tree.bin"
+CLOCK, ENTRIES, REST = "clock.bin", "entries.bin", "rest.bin"
+DEVICES, DOCUMENTS = "devices/", "documents/"
+CHECKPOINT_BYTES_MAX = 4096
+ITEM_BYTES_MAX = cose.STATEMENT_BYTES_MAX + 2 * ENTRY_BYTES_MAX  # an entry and its receipt
+_FIXED = frozenset({scopes.PATH, CHECKPOINT, NOTE, TREE, CLOCK, ENTRIES, REST})
+_SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
+
+
+class Said(NamedTuple):
+    """A record or a countersignature: where it stands, when the log saw it, and what it is."""
+
+    idx: int
+    tai: int
+    message: cose.Sign1
+
+
+@dataclass(slots=True)
+class Found:
+    """What was checked of one bundle, as far as it could be read."""
+
+    name: str
+    scope: Scope
+    docket: Docket
+    said: list[Said] = field(default_factory=list)
+    books: int = 0
+    findings: int = 0
+    entries: int = 0
+    whole: bool = False
+    tai: int = 0  # of the checkpoint
+    origin: str = ""  # of the published note; empty: there is none
+    witnessed: dict[str, int] = field(default_factory=dict)  # by whom, POSIX s
+    devices: list[Device] = field(default_factory=list)
+    documents: int = 0
+    reasons: int = 0
+
+    def standings(self) -> Iterator[tuple[Said, Standing]]:
+        """What each record is worth at the size of the bundle."""
+        for said in self.said:
+            if said.message.typ == Typ.RECORD:
+                found = self.docket.standing(said.message.name, self.scope.size, self.tai)
+                if found is not None and found.case.idx == said.idx:
+                    yield said, found
+
+
+class _Check:
+    """One check."""
+
+    def __init__(self, files: Files, anchors: Anchors, every: bool, say: Say) -> None:
+        self._files, self._anchors, self._every = files, anchors, every
+        self._say, self._reasons = say, 0
+
+    def run(self) -> Found:
+        """Raises EvidenceError where there is nothing to go on from."""
+        files = self._files
+        scope = scopes.read(files.whole(scopes.PATH, FILE_BYTES_MAX))
+        founders = [one for one in self._anchors.authorities.values() if one.roles]
+        found = Found(files.name, scope, Docket(founders, Memory()))
+        tree = trees.read(files.whole(TREE, trees.TREE_BYTES_MAX))
+        places = Places(tree, self._anchors.log_key)
+        last = places.see(files.whole(CHECKPOINT, CHECKPOINT_BYTES_MAX))
+        found.tai = last.tai
+        if not last.size == tree.size == scope.size:
+            text = f"a scope of {scope.size}, a tree of {tree.size}, a checkpoint of {last.size}"
+            raise EvidenceError(Reason.TREE_SIZE, text)
+        self._guarded(NOTE, lambda: self._note(found, last.size, last.root))
+        self._guarded(CLOCK, lambda: self._clock(places))
+        books = Books()
+        self._guarded(ENTRIES, lambda: self._entries(found, places, books))
+        self._devices(found, places, books)
+        if files.has(REST):
+            self._guarded(REST, lambda: self._rest(places))
+        if places.unmet():
+            self.say(f"{TREE}: {EvidenceError(Reason.INCLUSION, 'proves what is not there')}")
+        found.entries, found.whole = len(tree), places.whole()
+        for row in files.rows:
+            if row.path not in _FIXED and not row.path.startswith((DEVICES, DOCUMENTS)):
+                self.say(f"{row.path}: {EvidenceError(Reason.BUNDLE, 'no file of a bundle')}")
+        found.documents = files.rest()
+        return found
+
+    def say(self, reason: str) -> None:
+        self._say(reason)
+
+    def _under(self, path: str) -> Say:
+        return lambda text: self.say(f"{path}: {text}")
+
+    def _guarded(self, path: str, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except EvidenceError as fault:
+            self.say(f"{path}: {fault}")
+
+    def _note(self, found: Found, size: int, root: bytes) -> None:
+        """The published checkpoint, and its witnesses."""
+        asked = self._anchors.witness_policy
+        rules = policy.read(asked.encode()) if asked else Policy()
+        if not self._files.has(NOTE):
+            if asked:
+                raise EvidenceError(Reason.WITNESS, "there is no published checkpoint")
+            return
+        data = self._files.whole(NOTE, FILE_BYTES_MAX)
+        log = Verifier(self._anchors.log, ED25519, self._anchors.log_key)
+        seen = policy.check(rules, data, [log])
+        if (seen.checkpoint.size, seen.checkpoint.root) != (size, root):
+            text = f"of a tree of {seen.checkpoint.size}, or of another root"
+            raise EvidenceError(Reason.FORK, text)
+        found.origin, found.witnessed = seen.checkpoint.origin, dict(seen.witnessed)
+
+    def _clock(self, places: Places) -> None:
+        for content in self._items(CLOCK, CHECKPOINT_BYTES_MAX):
+            places.see(content)
+        missing = list(places.unseen())
+        if missing:
+            text = f"{len(missing)} checkpoints are missing, first that of {missing[0]}"
+            raise EvidenceError(Reason.CONSISTENCY, text)
+
+    def _entries(self, found: Found, places: Places, books: Books) -> None:
+        """Records, countersignatures, books and findings, in the order of the log."""
+        before = -1
+        for number, content in enumerate(self._items(ENTRIES, ITEM_BYTES_MAX)):
+            try:
+                encoded, answer = shape.array(cbor.decode(content), "entry", 2)
+                message = cose.read(shape.blob(encoded, "entry"))
+                placed = places.answered(message.encoded, shape.blob(answer, "receipt"))
+                if placed.idx <= before:
+                    raise EvidenceError(Reason.SEQUENCE, f"entry {placed.idx} after {before}")
+                before = placed.idx
+                self._entry(found, books, Said(placed.idx, placed.tai, message))
+            except EvidenceError as fault:
+                self.say(f"{ENTRIES}: item {number}: {fault}")
+
+    def _entry(self, found: Found, books: Books, said: Said) -> None:
+        message = said.message
+        if message.typ == Typ.BOOK:
+            stated = cose.stated(message, Typ.BOOK)
+            books.add(said.idx, book.entered(stated, self._anchors.authorities))
+            found.books += 1
+        elif message.typ == Typ.CLASSIFICATION:
+            stated = cose.stated(message, Typ.CLASSIFICATION)
+            cose.check(stated, self._anchors.log_key)
+            classification.read(stated.payload)
+            found.findings += 1
+        elif message.typ in (Typ.RECORD, Typ.COUNTERSIGNATURE):
+            found.docket.enter(found.docket.judge(message, said.idx, said.tai), said.idx)
+            found.said.append(said)
+        else:
+            raise EvidenceError(Reason.TYP, f"typ {message.typ} among records")
+
+    def _devices(self, found: Found, places: Places, books: Books) -> None:
+        checker = Checker(found.scope, self._anchors, places, books, self._every)
+        for row in self._files.rows:
+            if not row.path.startswith(DEVICES) or not self._files.has(row.path):
+                continue
+            path = row.path
+            try:
+                device = checker.check(path, self._files.chunks(path), self._under(path))
+                found.devices.append(device)
+            except EvidenceError as fault:
+                self.say(f"{path}: {fault}")
+
+    def _rest(self, places: Places) -> None:
+        """All other entries of a log that is here whole: nothing of them is believed but that they
+        are none of those that count."""
+        for content in self._items(REST, cose.STATEMENT_BYTES_MAX):
+            places.meet(content)
+            typ = cose.read(content).typ
+            if typ in _SHARED:
+                raise EvidenceError(Reason.TYP, f"an entry of typ {typ} among those left aside")
+
+    def _items(self, path: str, most: int) -> Iterator[bytes]:
+        source = Source(self._files.chunks(path))
+        while not source.done():
+            yield source.item(most)
+
+
+def verify(folder: Folder, anchors: Anchors, every: bool, say: Say) -> Found:
+    """Checks a bundle; `say` gets each reason why it does not hold.
+
+    Raises EvidenceError where it cannot be gone on with, which is a reason too.
+    """
+    reasons = 0
+
+    def count(reason: str) -> None:
+        nonlocal reasons
+        reasons += 1
+        say(reason)
+
+    found = _Check(Files(folder, count), anchors, every, count).run()
+    found.reasons = reasons
+    return found

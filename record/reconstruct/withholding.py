@@ -1,0 +1,121 @@
+"""What is left out of a bundle, and what stands in for it.
+
+    GATEWAY/STREAM, GATEWAY/*     observations: the leaf hash of each (evidence.veil)
+    others                        those of streams in which nothing is of the seam's
+    names, places, configurations, disclosures
+                                  values that statements hide: their salted hashes, which statements
+                                  sign in any case (evidence.disclosure)
+
+1. A gap statement is never withheld: it tells of no value, and without it a hole would be one that
+   nobody states.
+2. What is withheld is whole: observations of a whole stream, values of a whole kind. Of two
+   observations that say the same, one would tell the other.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from evidence import disclosure, merkle, observation
+from evidence.code import Kind
+from evidence.credential import Credential
+from evidence.descriptor import Descriptor
+from evidence.export import Pairs, Sealed, Veiled
+from evidence.head import Range
+from record.known import KnownDescriptor
+from record.lookup import NotFoundError, name_of, read_stream
+
+OTHERS = "others"
+NAMES, PLACES, CONFIGURATIONS, DISCLOSURES = "names", "places", "configurations", "disclosures"
+_VALUES = (NAMES, PLACES, CONFIGURATIONS, DISCLOSURES)
+
+
+class _Stream(NamedTuple):
+    gateway: str
+    stream: str  # * for all
+
+
+class Withholding:
+    """What was asked to be left out. `words`: as scope.json has them."""
+
+    def __init__(self, words: Sequence[str], nodes: frozenset[bytes] | None) -> None:
+        """`nodes`: of the seam; None without one. Raises NotFoundError."""
+        self.words = tuple(sorted(set(words)))
+        self._values = frozenset(self.words).intersection(_VALUES)
+        self._nodes = nodes if OTHERS in self.words else None
+        if OTHERS in self.words and nodes is None:
+            raise NotFoundError("--withhold others goes with --seam")
+        rest = [word for word in self.words if word not in (*_VALUES, OTHERS)]
+        self._streams = [_Stream(*read_stream(word)[:2]) for word in rest]
+        self._met: set[_Stream] = set()
+
+    def unmet(self) -> list[str]:
+        """What was named, and is not there."""
+        return ["/".join(one) for one in self._streams if one not in self._met]
+
+    def hides(self, known: KnownDescriptor) -> bool:
+        """Whether the observations under a descriptor are withheld."""
+        says, of = known.run.credential, known.descriptor
+        found = False
+        for one in self._streams:
+            meant = one.stream in ("*", str(of.stream), name_of(known))
+            if one.gateway == says.subject and meant:
+                self._met.add(one)
+                found = True
+        if self._nodes is not None:
+            found |= not any(row.node in self._nodes for row in of.channels)
+        return found
+
+    def told(self, value: object, pairs: Pairs) -> Pairs:
+        """What is disclosed beside a statement."""
+        if not self._values:
+            return pairs
+        hidden = set(self._hidden(value))
+        return tuple(pair for pair in pairs if disclosure.digest(*pair) not in hidden)
+
+    def _hidden(self, value: object) -> Iterable[bytes | None]:
+        groups: dict[str, list[bytes | None]] = {}
+        if isinstance(value, Credential):
+            groups = {
+                NAMES: [*(row.names for row in value.named)],
+                PLACES: [
+                    *(value.site, value.position, value.survey, value.antenna),
+                    *(row.offset for row in value.named),
+                ],
+                DISCLOSURES: [*value.digests],
+            }
+        elif isinstance(value, Descriptor):
+            groups = {
+                NAMES: [value.source, *(row.station for row in value.blocks)]
+                + [digest for row in value.channels for digest in (row.name, row.aliases)],
+                PLACES: [value.position, value.survey, value.antenna]
+                + [row.position for row in value.blocks]
+                + [row.offset for row in value.channels],
+                CONFIGURATIONS: [value.configuration],
+                DISCLOSURES: [*value.digests],
+            }
+        return [digest for word in self._values for digest in groups.get(word, ())]
+
+
+def veiled(item: Sealed, ranges: Sequence[Range], hidden: Sequence[bool]) -> Sealed | Veiled:
+    """A batch without the observations of the hidden ranges."""
+    if item.body is None or not any(hidden):
+        return item
+    links = observation.split(item.body)
+    turns: list[list[int]] = [[0, 0]]
+    leaves: list[bytes] = []
+    body: list[bytes] = []
+    for part, hide in zip(ranges, hidden, strict=True):
+        for _ in range(part.count):
+            link = next(links)
+            if not hide or observation.read_at(link, 0)[0].kind == Kind.GAP:
+                if turns[-1][1]:
+                    turns.append([0, 0])
+                turns[-1][0] += 1
+                body.append(link)
+            else:
+                turns[-1][1] += 1
+                leaves.append(merkle.leaf_hash(link))
+    if not leaves:
+        return item
+    pairs = tuple((kept, withheld) for kept, withheld in turns)
+    return Veiled(item.head, item.answer, pairs, b"".join(leaves), b"".join(body))
