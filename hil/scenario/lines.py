@@ -17,14 +17,12 @@ from evidence.joint.decision import Decision
 from evidence.joint.record import Parent, Record
 from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Line, Seam, Side
-from hil.scenario import script
+from hil.scenario import custody, script
 from hil.scenario.cast import mrid
 from hil.scenario.figures import tai_of
+from hil.scenario.marks import INSTANT_NS, marked, names
 from hil.scenario.play import Play
 
-INSTANT_NS = 1_000_000_000  # how long what happened at an instant is said to have taken
-RECONSTRUCTED = "Reconstructed: no party said or signed this in 2021."
-_RECONSTRUCTED = {"reconstructed": RECONSTRUCTED, "modelled": "Modelled.", "synthetic": "Synthetic."}
 POLICY_KEY = "policy"
 
 
@@ -39,6 +37,8 @@ def put(play: Play, policy_text: str) -> None:
         play.at(begins, partial(_seam, row=seam))
     for number, claim in enumerate(play.script.claim):
         _at(play, tai_of(claim.said or claim.begins), partial(_claim, row=claim, number=number))
+    for episode in play.script.handoff:
+        custody.put(play, episode)
     for order in play.script.order:
         _at(play, tai_of(order.begins), partial(_order, row=order))
 
@@ -69,7 +69,7 @@ async def _member(play: Play, row: script.Authority) -> None:
     founders = [one for one in play.script.authority if one.founder and one.roles]
     author = next(one.name for one in founders if {*one.footprints} & {*row.footprints})
     record = Record(
-        *(Matter.REGISTRY, author, _sorted(row.footprints), (), (), begins, ends, ()),
+        *(Matter.REGISTRY, author, names(row.footprints), (), (), begins, ends, ()),
         listing.body(),
     )
     await play.tell(f"member {row.name}", record, [one.name for one in founders])
@@ -100,7 +100,7 @@ async def _claim(play: Play, row: script.Claim, number: int) -> None:
     ends = begins + INSTANT_NS if row.ends is None else tai_of(row.ends)
     body = Claim(row.text, row.source, _figures(row.figures)).body()
     record = Record(
-        *(Matter.CLAIM, row.author, _sorted(row.footprints), _sorted(row.elements), ()),
+        *(Matter.CLAIM, row.author, names(row.footprints), names(row.elements), ()),
         *(begins, ends, (), body),
     )
     await play.tell(f"claim {number} of {row.topic}", record, [], topic=row.topic)
@@ -108,15 +108,15 @@ async def _claim(play: Play, row: script.Claim, number: int) -> None:
 
 async def _order(play: Play, row: script.Order) -> None:
     begins, ends = tai_of(row.begins), tai_of(row.ends)
-    text = " ".join(filter(None, (row.text, _RECONSTRUCTED.get(row.mark, ""))))
+    text = marked(row.text, row.mark)
     parents: list[Parent] = [play.told[name].name for name in row.after if name in play.told]
     for device in row.observes:
         found = play.reader.last(device, begins)
         if found is not None:
             parents.append(found)
     record = Record(
-        *(Matter[row.matter.upper()], row.author, _sorted(row.footprints)),
-        *(_sorted(row.elements), (), begins, ends, tuple(parents)),
+        *(Matter[row.matter.upper()], row.author, names(row.footprints)),
+        *(names(row.elements), (), begins, ends, tuple(parents)),
         _decided(row, text),
     )
     await play.tell(row.name, record, row.assent, row.mark)
@@ -132,9 +132,3 @@ def _decided(row: script.Order, text: str) -> bytes:
 
 def _figures(rows: Sequence[script.Figure]) -> tuple[Figure, ...]:
     return tuple(Figure(row.name, row.unit, row.value, row.rounded) for row in rows)
-
-
-def _sorted(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(names)))
-
-

@@ -33,7 +33,7 @@ ANSWER_NS = 30_000_000  # from request to answer
 INTERVAL_MS = 900_000  # of its interval registers: a quarter of an hour, from the full hour
 _INTERVAL_NS = INTERVAL_MS * 1_000_000
 _FIELDS: Final = (
-    *(("sequence", "u32"), ("time_ms", "u64"), ("power_w", "f32")),
+    *(("sequence", "u32"), ("time_ms", "u64"), ("power_mw", "f32")),
     *(("imported_wh", "u64"), ("exported_wh", "u64")),
 )
 _ENDED: Final = (
@@ -69,7 +69,7 @@ name = "power"
 table = "input"
 address = 6
 type = "f32"
-unit = "W"
+unit = "MW"
 
 [[point]]
 name = "imported"
@@ -137,7 +137,7 @@ class _Registers:
         within = there - self._counted(ended - _INTERVAL_NS)
         return {
             "time_ms": utc_ms(tai),
-            "power_w": self._gain * self._feed.value(tai) * 1e6,
+            "power_mw": self._gain * self._feed.value(tai),
             "imported_wh": max(counted, 0),
             "exported_wh": max(-counted, 0),
             "ended_ms": utc_ms(ended),

@@ -196,11 +196,13 @@ class Order(Row, kw_only=True):
 
 
 class Quantity(Row, kw_only=True):
-    """A name of a condition, and the device that measures it: of a PMU the frequency, Hz; of a
-    meter the power into the equipment, W. `hole_s`: how far apart samples may be."""
+    """A name of a condition, at a bus, by gateways of an authority: the frequency, Hz, or the power
+    into the equipment there, MW. `hole_s`: how far apart samples may be."""
 
     name: Name
-    device: Name
+    bus: Name
+    authority: Name
+    measures: Literal["frequency", "power"]
     hole_s: Seconds = 150
 
 

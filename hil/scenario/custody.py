@@ -1,0 +1,112 @@
+"""Handoffs of a script, as acts of a play: a condition evaluated over the record, and the steps that
+rest on it.
+
+1. A condition is evaluated over the leaves that the record has of its quantities then, at the
+   record's size then, and said as a record of its own, before the step that it is a parent of. What
+   it comes to is found, never written in the script: a step whose condition does not hold is said
+   all the same, and the record flags it.
+2. The steps that rest on a condition are those of evidence.joint.handoff.
+3. Of each step both sides sign, as the record's policy asks; a request is one side's word.
+"""
+
+from functools import partial
+
+from evidence import checkpoint, cose
+from evidence.code import Matter, Part, Step
+from evidence.descriptor import PHASES, QUANTITIES
+from evidence.joint import grammar, truth
+from evidence.joint.evaluation import Evaluation
+from evidence.joint.handoff import CONDITIONED, Limit, Request, Taken
+from evidence.joint.predicate import Place, Predicate, Quantity
+from evidence.joint.record import Record
+from evidence.joint.trace import Sample
+from evidence.leap import NS
+from hil.scenario import script
+from hil.scenario.cast import mrid
+from hil.scenario.figures import tai_of
+from hil.scenario.marks import INSTANT_NS, marked, names
+from hil.scenario.play import Play, Told
+from record.known import Known
+from record.leaf import Leaves
+from record.series import Wanted, collected
+from record.store import Store
+
+_UNITS = {"frequency": "Hz", "power": "MW"}
+
+
+def put(play: Play, row: script.Handoff) -> None:
+    """Puts the steps of an episode into a play; of one that begins before the part, none."""
+    if not play.part.holds(tai_of(row.steps[0].at)):
+        return
+    for number, step in enumerate(row.steps):
+        if play.part.holds(tai_of(step.at)):
+            play.at(tai_of(step.at), partial(_step, row=row, number=number))
+
+
+def condition(of: script.Script, row: script.Handoff) -> Predicate:
+    """What an episode rests on. Raises EvidenceError."""
+    quantities = [
+        Quantity(
+            *(one.name, Place("bus", one.bus), mrid(of.scenario.name, f"bus {one.bus}").bytes),
+            *(QUANTITIES.index(one.measures), PHASES.index(""), 0, _UNITS[one.measures]),
+            *(one.authority, one.hole_s * NS),
+        )
+        for one in row.quantities
+    ]
+    return grammar.predicate(row.condition, quantities)
+
+
+async def _step(play: Play, row: script.Handoff, number: int) -> None:
+    step = row.steps[number]
+    key, tai = f"{row.name}: {step.step}", tai_of(step.at)
+    predicate, parents = condition(play.script, row), list[bytes]()
+    if Step[step.step.upper()] in CONDITIONED:
+        told = await _evaluated(play, row, predicate, tai, key)
+        parents.append(told.name)
+    if number == 0:
+        body = _request(row, predicate, step.text)
+    else:
+        before = play.told[f"{row.name}: {row.steps[number - 1].step}"].name
+        request = play.told[f"{row.name}: {row.steps[0].step}"].name
+        parents.append(before)
+        text = marked(step.text, row.mark)
+        body = Taken(Step[step.step.upper()], request, before, text).body()
+    parts = ((Part.RELEASING, row.releasing), (Part.ACCEPTING, row.accepting))
+    record = Record(
+        *(Matter.HANDOFF, step.by, names(row.footprints), names(row.elements), parts),
+        *(tai, tai + INSTANT_NS, tuple(parents), body),
+    )
+    await play.tell(key, record, [row.releasing, row.accepting], row.mark, row.name)
+
+
+def _request(row: script.Handoff, predicate: Predicate, text: str) -> bytes:
+    scope = marked(" ".join(filter(None, (row.scope, text))), row.mark)
+    limits = tuple(Limit(one.name, one.value, one.unit) for one in row.limits)
+    expires = None if row.expires is None else tai_of(row.expires)
+    return Request(scope, (predicate,), limits, row.fresh_s * NS, expires=expires).body()
+
+
+async def _evaluated(
+    play: Play, row: script.Handoff, predicate: Predicate, tai: int, key: str
+) -> Told:
+    found = evaluated(play.reader.store, predicate, tai)
+    record = found.record(row.evaluator, tai, row.footprints, row.elements)
+    return await play.tell(f"{key}, condition", record, [], row.mark, row.name)
+
+
+def evaluated(store: Store, predicate: Predicate, at: int) -> Evaluation:
+    """What a condition comes to at an instant, over what a record has now. Raises StoreError."""
+    known, size = Known(store), store.size()
+    rows = [
+        Wanted(one.mrid, quantity=QUANTITIES[one.quantity], issuer=one.issuer)
+        for one in predicate.quantities
+    ]
+    begins = at - predicate.reach - max(one.hole for one in predicate.quantities)
+    leaves = Leaves(store, known, size).of(rows, begins, at)
+    samples = [
+        [Sample(one.tai, one.bound, one.klass, one.value) for one in found]
+        for found in collected(store, known, leaves, size, rows)
+    ]
+    root = checkpoint.read(cose.read(store.checkpoint(size) or b"").payload).root
+    found = truth.evaluate(predicate, samples, at)
+    return Evaluation(predicate, tuple(leaves), size, root, found)
