@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verifier": ("record.command.verifier", "write the lone verifier of bundles"),
     "reconstruct": ("record.command.reconstruct", "write a bundle that proves itself"),
     "witness": ("record.command.witness", "cosign checkpoints of other logs"),
+    "evaluate": ("record.command.evaluate", "what a condition comes to, or again what was said"),
+    "lineage": ("record.command.lineage", "what a decision rests on, down to observations"),
     "mirror": ("record.command.mirror", "keep a full copy of a log, serve and cosign it"),
 }
 _CANNOT = (ConfigError, EvidenceError, KeyStoreError, NotFoundError, StoreError, OSError)

@@ -1,0 +1,153 @@
+"""Evaluates a predicate over stated leaves of a store, and evaluates again what others did.
+
+1. Values come by record.series alone, from the leaves that are named, each with its class as at the
+   size that is named; and go into evidence.joint.truth as they are.
+2. A channel counts where the device's own unit is the one that the table names. A part of a phasor
+   that the device does not send counts where no cosine or arc tangent is needed for it: those
+   differ in their last bit from machine to machine.
+3. What was said of a leaf that is no batch here, or of a root that this log does not have, is
+   refused by name: nothing is made of less than was named.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from evidence import cose
+from evidence.code import Matter, Reason, Typ
+from evidence.descriptor import PHASES, QUANTITIES
+from evidence.joint import evaluation
+from evidence.joint import record as joint
+from evidence.joint.evaluation import Evaluation
+from evidence.joint.predicate import PARTS, Predicate, Quantity
+from evidence.joint.trace import Sample
+from evidence.joint.truth import Found
+from evidence.joint.truth import evaluate as judged
+from evidence.refusal import EvidenceError
+from record.known import Known
+from record.leaf import Leaves
+from record.log import Log
+from record.lookup import NotFoundError
+from record.series import Origin, Series, Wanted, collected, frames_of
+from record.store import Store
+
+# A part, and the part that a device sends from which a root alone leads to it.
+_ROOTED = {"magnitude": "real"}
+
+
+def evaluated(
+    store: Store, known: Known, predicate: Predicate, leaves: Sequence[int], size: int, at: int
+) -> Found:
+    """What it comes to at an instant, ns TAI. Raises NotFoundError for a leaf that is no batch
+    below `size`, and StoreError."""
+    found = collected(store, known, leaves, size, wanted(predicate))
+    samples = [
+        _samples(series, row) for series, row in zip(found, predicate.quantities, strict=True)
+    ]
+    return judged(predicate, samples, at)
+
+
+def evaluation_of(
+    store: Store, known: Known, predicate: Predicate, at: int, leaves: Sequence[int] = (),
+    size: int | None = None,
+) -> Evaluation:  # fmt: skip
+    """An evaluation, ready to be said; `leaves`: none: all that may hold what it asks for. Raises
+    NotFoundError, StoreError, EvidenceError."""
+    whole = store.size() if size is None else size
+    if not 0 < whole <= store.size():
+        raise NotFoundError(f"the log has {store.size()} entries, not {whole}")
+    hole = max(row.hole for row in predicate.quantities)
+    begins = max(at - predicate.reach - hole, 0)
+    named = sorted(set(leaves)) or Leaves(store, known, whole).of(wanted(predicate), begins, at)
+    if not named:
+        raise NotFoundError("no leaf holds what the predicate asks for")
+    found = evaluated(store, known, predicate, named, whole, at)
+    return Evaluation(predicate, tuple(named), whole, Log(store).root_at(whole), found)
+
+
+def wanted(predicate: Predicate) -> tuple[Wanted, ...]:
+    """The channels of its table's rows."""
+    return tuple(_wanted(row) for row in predicate.quantities)
+
+
+def _wanted(row: Quantity) -> Wanted:
+    at_bus = row.place.kind == "bus"
+    return Wanted(
+        node=row.mrid if at_bus else None,
+        terminal=None if at_bus else row.mrid,
+        quantity=QUANTITIES[row.quantity],
+        phase=PHASES[row.phase],
+        part=PARTS[row.part],
+        issuer=row.issuer,
+    )
+
+
+def _samples(series: Series, row: Quantity) -> Iterator[Sample]:
+    counts = {_key(origin): _is_meant(origin, row) for origin in series.origins}
+    for one in series:
+        if counts[_key(one.origin)]:
+            yield Sample(one.tai, one.bound, one.klass, one.value)
+
+
+def _key(origin: Origin) -> tuple[bytes, int | None, int, str]:
+    return origin.known.name, origin.channel, origin.block, origin.name
+
+
+def _is_meant(origin: Origin, row: Quantity) -> bool:
+    """Rule 2."""
+    part, frames = PARTS[row.part], frames_of(origin.known)
+    of = [] if frames is None else frames.slots
+    units = {
+        slot.part: slot.unit
+        for slot in of
+        if (slot.block, slot.name) == (origin.block, origin.name)
+    }
+    return row.unit in (units.get(part), units.get(_ROOTED.get(part, part)))
+
+
+# --- again ----------------------------------------------------------------------------------------
+
+
+class Again(NamedTuple):
+    """An evaluation of the log, evaluated again. `reason`, `text`: why it does not hold; None and
+    empty where it does."""
+
+    idx: int
+    name: bytes
+    author: str
+    says: Evaluation
+    reason: Reason | None
+    text: str
+
+
+def again(store: Store, known: Known, log: Log) -> Iterator[Again]:
+    """Every evaluation of a store, in the order of its log. Raises StoreError."""
+    for row in store.joints():
+        if row.matter != Matter.EVALUATION:
+            continue
+        entry = store.entry(row.idx)
+        if entry is None:
+            raise NotFoundError(f"entry {row.idx} is missing")
+        record = joint.read(cose.stated(cose.read(entry.encoded), Typ.RECORD).payload)
+        says = evaluation.read_record(record)
+        try:
+            _check(store, known, log, says, record.ends, row.idx)
+        except EvidenceError as fault:
+            yield Again(row.idx, row.name, record.author, says, fault.reason, fault.text)
+        else:
+            yield Again(row.idx, row.name, record.author, says, None, "")
+
+
+def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx: int) -> None:
+    """Raises EvidenceError(TREE_SIZE, ROOT, PARENT, PREDICATE)."""
+    if says.size > idx:
+        text = f"of a tree of {says.size} entries, said when there were {idx}"
+        raise EvidenceError(Reason.TREE_SIZE, text)
+    if log.root_at(says.size) != says.root:
+        raise EvidenceError(Reason.ROOT, f"another root at {says.size} entries")
+    try:
+        found = evaluated(store, known, says.predicate, says.leaves, says.size, at)
+    except NotFoundError as fault:
+        raise EvidenceError(Reason.PARENT, str(fault)) from fault
+    text = evaluation.differs(says, found)
+    if text:
+        raise EvidenceError(Reason.PREDICATE, text)
