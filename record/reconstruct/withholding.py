@@ -73,25 +73,23 @@ class Withholding:
         return tuple(pair for pair in pairs if disclosure.digest(*pair) not in hidden)
 
     def _hidden(self, value: object) -> Iterable[bytes | None]:
-        groups: dict[str, list[bytes | None]] = {}
+        groups: dict[str, Sequence[bytes | None]] = {}
         if isinstance(value, Credential):
+            offsets = [row.offset for row in value.named]
             groups = {
-                NAMES: [*(row.names for row in value.named)],
-                PLACES: [
-                    *(value.site, value.position, value.survey, value.antenna),
-                    *(row.offset for row in value.named),
-                ],
-                DISCLOSURES: [*value.digests],
+                NAMES: [row.names for row in value.named],
+                PLACES: [value.site, value.position, value.survey, value.antenna, *offsets],
+                DISCLOSURES: value.digests,
             }
         elif isinstance(value, Descriptor):
+            names = [digest for row in value.channels for digest in (row.name, row.aliases)]
+            offsets = [row.offset for row in value.channels]
+            positions = [row.position for row in value.blocks]
             groups = {
-                NAMES: [value.source, *(row.station for row in value.blocks)]
-                + [digest for row in value.channels for digest in (row.name, row.aliases)],
-                PLACES: [value.position, value.survey, value.antenna]
-                + [row.position for row in value.blocks]
-                + [row.offset for row in value.channels],
+                NAMES: [value.source, *(row.station for row in value.blocks), *names],
+                PLACES: [value.position, value.survey, value.antenna, *positions, *offsets],
                 CONFIGURATIONS: [value.configuration],
-                DISCLOSURES: [*value.digests],
+                DISCLOSURES: value.digests,
             }
         return [digest for word in self._values for digest in groups.get(word, ())]
 

@@ -8,12 +8,15 @@
 from pathlib import Path
 
 from drivers.c37118.wire import Layout
+from evidence import cose
 from evidence.anchor import Authority, by_kid
 from evidence.code import Cause, Kind
 from evidence.gap import Gap
 from evidence.leap import NS
 from record.admit import Admitter
 from record.known import Known
+from record.sequencer import Sequencer
+from record.store import open_writer
 from tests.record.gateway import (
     BUS,
     OTHER_BUS,
@@ -25,38 +28,37 @@ from tests.record.gateway import (
     frame,
     key,
 )
-from tests.record.upstream import AUTHORITY, LOG, Upstream
+from tests.record.upstream import Upstream
 
 PMU, RELAY = 1, 2
+NAMES = ("log", "authority", "other authority")
 OTHER = key("other authority")
-NAMES = {"Utility A": AUTHORITY, "Utility B": OTHER}
-RATE = 60
-ANCHORS = "".join(
-    (
-        f'[log]\nname = "demo"\nkey = "{LOG.public.raw.hex()}"\n',
-        *(
-            f'[[authority]]\nname = "{name}"\nkey = "{one.public.raw.hex()}"\n'
-            for name, one in NAMES.items()
-        ),
-    )
-)
 CFG, LAYOUT = cfg_bytes(configuration(3)), Layout(configuration(3))
 
 
 class Seam:
     """One record, filled second by second."""
 
-    def __init__(self, folder: Path) -> None:
-        self.place = folder / "record.db"
+    def __init__(self, folder: Path, who: str = "", rate: int = 60, gateways: int = 2) -> None:
+        """`who`: whose keys, when not those that all anchors here name."""
+        self.place, self.rate = folder / "record.db", rate
+        self.log, self.one, self.other = (key(f"{who}{name}") for name in NAMES)
+        store = open_writer(self.place)
+        store.set_log_key(self.log.public.raw)
+        store.close()
         self.upstream = Upstream(self.place)
-        rows = [Authority(name, one.public) for name, one in NAMES.items()]
-        self.upstream.admitter = Admitter(Known(self.upstream.store), by_kid(rows), lambda: 1.0)
-        one = Gateway("gw-1", AUTHORITY)
-        two = Gateway("gw-2", OTHER, issuer="Utility B", buses=(OTHER_BUS,))
-        self.gateways = [one, two]
+        rows = [Authority("Utility A", self.one.public), Authority("Utility B", self.other.public)]
+        upstream = self.upstream
+        upstream.admitter = Admitter(Known(upstream.store), by_kid(rows), lambda: 1.0)
+        upstream.sequencer = Sequencer(
+            upstream.store, upstream.log, lambda typ, raw: cose.sign(typ, raw, self.log)
+        )
+        one = Gateway("gw-1", self.one)
+        two = Gateway("gw-2", self.other, issuer="Utility B", buses=(OTHER_BUS,))
+        self.gateways = [one, two][:gateways]
         self.runs: list[GatewayRun] = []
         self.second = 0
-        for gateway, node in ((one, BUS), (two, OTHER_BUS)):
+        for gateway, node in zip(self.gateways, (BUS, OTHER_BUS), strict=False):
             self.send(gateway.statement)
             self.runs.append(self.begin(gateway.start(), node))
 
@@ -84,11 +86,11 @@ class Seam:
             self.second += 1
 
     def measure(self, run: GatewayRun, gap: bool) -> None:
-        first = self.second * RATE
-        for number in range(first, first + RATE):
-            tai = START + number * NS // RATE
-            if gap and number == first + 30:
-                missed = Gap(Cause.NOT_HEARD, tai - NS // RATE, tai - 1, 1)
+        first = self.second * self.rate
+        for number in range(first, first + self.rate):
+            tai = START + number * NS // self.rate
+            if gap and number == first + self.rate // 2:
+                missed = Gap(Cause.NOT_HEARD, tai - NS // self.rate, tai - 1, 1)
                 run.observe(PMU, missed.raw(), tai, kind=int(Kind.GAP))
             run.observe(PMU, frame(LAYOUT, number), tai)
         run.observe(RELAY, b"\x01" if self.second % 2 else b"\x00", START + self.second * NS)
@@ -99,17 +101,23 @@ class Seam:
         run = self.gateways[0].start(before, started=START + self.second * NS)
         self.runs[0] = self.begin(run, BUS)
 
+    def anchors(self) -> str:
+        rows = f'[log]\nname = "demo"\nkey = "{self.log.public.raw.hex()}"\n'
+        for name, one in (("Utility A", self.one), ("Utility B", self.other)):
+            rows += f'[[authority]]\nname = "{name}"\nkey = "{one.public.raw.hex()}"\n'
+        return rows
+
     def close(self) -> None:
         self.upstream.close()
 
 
-def fill(folder: Path) -> Path:
-    """A record of eight seconds; where it is."""
-    seam = Seam(folder)
+def fill(folder: Path, who: str = "", seconds: int = 5, rate: int = 60) -> Path:
+    """A record of some seconds, and anchors beside it; where it is."""
+    seam = Seam(folder, who, rate)
     seam.go(2)
     seam.go(1, gap=True)
     seam.restart()
-    seam.go(5)
+    seam.go(seconds)
     seam.close()
-    (folder / "anchors.toml").write_text(ANCHORS)
+    (folder / "anchors.toml").write_text(seam.anchors())
     return seam.place
