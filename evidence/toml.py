@@ -60,6 +60,12 @@ class Table:
         self._asked.append(key)
         return key in self._value
 
+    def value(self, key: str) -> Any:
+        """Whatever it is."""
+        if not self.has(key):
+            raise TomlError((*self.steps, key), "missing")
+        return self._value[key]
+
     def text(self, key: str) -> str:
         value: str = self._typed(key, str, "a text")
         return value
@@ -71,7 +77,7 @@ class Table:
         return value
 
     def number(self, key: str) -> float:
-        value = self._get(key)
+        value = self.value(key)
         if type(value) not in (int, float) or not abs(value) < float("inf"):
             self.fail(key, value, "a number")
         return float(value)
@@ -85,7 +91,7 @@ class Table:
 
     def words(self, key: str, known: Collection[str] = ()) -> tuple[str, ...]:
         """Texts, each once, and of these where there are any; one may stand for itself."""
-        value = self._get(key)
+        value = self.value(key)
         found = [value] if type(value) is str else value
         if not isinstance(found, list) or not all(type(item) is str for item in found):
             self.fail(key, value, "texts")
@@ -95,14 +101,14 @@ class Table:
 
     def tables(self, key: str) -> Iterator["Table"]:
         """An array of tables; none where there is no such key."""
-        value = self._get(key) if self.has(key) else []
+        value = self.value(key) if self.has(key) else []
         if not isinstance(value, list):
             self.fail(key, value, "an array of tables")
         for at, item in enumerate(value):
             yield Table(item, (*self.steps, key, at))
 
     def table(self, key: str) -> "Table":
-        return Table(self._get(key), (*self.steps, key))
+        return Table(self.value(key), (*self.steps, key))
 
     def end(self) -> None:
         """Raises TomlError for a key that was not asked for."""
@@ -113,13 +119,8 @@ class Table:
     def fail(self, key: str, value: Any, wanted: str) -> NoReturn:
         raise TomlError((*self.steps, key), f"found {_shown(value)}; expected {wanted}")
 
-    def _get(self, key: str) -> Any:
-        if not self.has(key):
-            raise TomlError((*self.steps, key), "missing")
-        return self._value[key]
-
     def _typed(self, key: str, kind: type, wanted: str) -> Any:
-        value = self._get(key)
+        value = self.value(key)
         if type(value) is not kind:
             self.fail(key, value, wanted)
         return value

@@ -11,13 +11,25 @@ It knows which file is which matter's, and nothing of what they say.
 from collections.abc import Callable, Mapping
 
 from evidence.code import Matter
-from evidence.joint import decision, der, evaluation, handoff, policy, registry, seam
+from evidence.joint import (
+    claim,
+    decision,
+    der,
+    evaluation,
+    handoff,
+    policy,
+    registry,
+    residual,
+    seam,
+    settlement,
+)
 from evidence.joint.before import Examiner
 
 BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.POLICY: policy.read,
     Matter.REGISTRY: registry.read,
     Matter.SEAM: seam.read,
+    Matter.SETTLEMENT: settlement.read,
     Matter.DER_AGGREGATION: der.read,
     Matter.RELAY_OPERATION: decision.read_operation,
     Matter.DISPATCH: decision.read,
@@ -25,6 +37,8 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.LOAD_SHED: decision.read,
     Matter.HANDOFF: handoff.read,
     Matter.EVALUATION: evaluation.read,
+    Matter.CLAIM: claim.read,
+    Matter.STANDING_RESIDUAL: residual.read,
 }
 EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.DER_AGGREGATION: der.look,

@@ -201,7 +201,7 @@ class Registry:
         """A listing comes into force at this place of the log; `check` has passed."""
         before = listing.successor_of
         if before is not None:
-            of = self.members[before]
+            of = self.members.get(before, Member(Listing(before), -1))
             listing = replace(
                 listing,
                 roles=listing.roles | of.listing.roles,

@@ -11,25 +11,19 @@ rest on it.
 
 from functools import partial
 
-from evidence import checkpoint, cose
 from evidence.code import Matter, Part, Step
 from evidence.descriptor import PHASES, QUANTITIES
-from evidence.joint import grammar, truth
-from evidence.joint.evaluation import Evaluation
+from evidence.joint import grammar
 from evidence.joint.handoff import CONDITIONED, Limit, Request, Taken
 from evidence.joint.predicate import Place, Predicate, Quantity
 from evidence.joint.record import Record
-from evidence.joint.trace import Sample
 from evidence.leap import NS
 from hil.scenario import script
 from hil.scenario.cast import mrid
 from hil.scenario.figures import tai_of
 from hil.scenario.marks import INSTANT_NS, marked, names
 from hil.scenario.play import Play, Told
-from record.known import Known
-from record.leaf import Leaves
-from record.series import Wanted, collected
-from record.store import Store
+from record.handoff.evaluate import evaluation_of
 
 _UNITS = {"frequency": "Hz", "power": "MW"}
 
@@ -89,24 +83,6 @@ def _request(row: script.Handoff, predicate: Predicate, text: str) -> bytes:
 async def _evaluated(
     play: Play, row: script.Handoff, predicate: Predicate, tai: int, key: str
 ) -> Told:
-    found = evaluated(play.reader.store, predicate, tai)
+    found = evaluation_of(play.reader.store, play.reader.known, predicate, tai)
     record = found.record(row.evaluator, tai, row.footprints, row.elements)
     return await play.tell(f"{key}, condition", record, [], row.mark, row.name)
-
-
-def evaluated(store: Store, predicate: Predicate, at: int) -> Evaluation:
-    """What a condition comes to at an instant, over what a record has now. Raises StoreError."""
-    known, size = Known(store), store.size()
-    rows = [
-        Wanted(one.mrid, quantity=QUANTITIES[one.quantity], issuer=one.issuer)
-        for one in predicate.quantities
-    ]
-    begins = at - predicate.reach - max(one.hole for one in predicate.quantities)
-    leaves = Leaves(store, known, size).of(rows, begins, at)
-    samples = [
-        [Sample(one.tai, one.bound, one.klass, one.value) for one in found]
-        for found in collected(store, known, leaves, size, rows)
-    ]
-    root = checkpoint.read(cose.read(store.checkpoint(size) or b"").payload).root
-    found = truth.evaluate(predicate, samples, at)
-    return Evaluation(predicate, tuple(leaves), size, root, found)

@@ -36,7 +36,7 @@ class Reader:
 
     def __init__(self, store: Store, of: Script) -> None:
         self.store, self._script = store, of
-        self._known = Known(store)
+        self.known = Known(store)
 
     @property
     def size(self) -> int:
@@ -45,7 +45,7 @@ class Reader:
     def leaves(self, devices: list[str], begins: int, ends: int) -> list[int]:
         """The batches that hold what devices measured in a time. Raises StoreError."""
         channels = [wanted(self._script, device) for device in devices]
-        return Leaves(self.store, self._known, self.size).of(channels, begins, ends)
+        return Leaves(self.store, self.known, self.size).of(channels, begins, ends)
 
     def last(self, device: str, before: int) -> Observed | None:
         """The last observation of a device before an instant; None: none of the last few periods.
@@ -54,7 +54,7 @@ class Reader:
         """
         since = before - BACK_PERIODS * self._script.scenario.period_s * NS
         leaves, size = self.leaves([device], since, before), self.size
-        found = list(series(self.store, self._known, leaves, size, wanted(self._script, device)))
+        found = list(series(self.store, self.known, leaves, size, wanted(self._script, device)))
         latest = max((one for one in found if one.tai < before), key=_instant, default=None)
         entry = None if latest is None else self.store.entry(latest.idx)
         return None if latest is None or entry is None else Observed(entry.subject, latest.place)
