@@ -17,16 +17,16 @@ from evidence.joint.decision import Decision
 from evidence.joint.record import Parent, Record
 from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Line, Seam, Side
-from hil.scenario import custody, script
+from hil.scenario import custody, hours, script
 from hil.scenario.cast import mrid
-from hil.scenario.figures import tai_of
+from hil.scenario.figures import Hours, tai_of
 from hil.scenario.marks import INSTANT_NS, marked, names
 from hil.scenario.play import Play
 
 POLICY_KEY = "policy"
 
 
-def put(play: Play, policy_text: str) -> None:
+def put(play: Play, policy_text: str, figures: Hours | None) -> None:
     """Puts everything that the script says into a play."""
     begins = play.part.begins
     play.at(begins, partial(_found, text=policy_text))
@@ -39,6 +39,10 @@ def put(play: Play, policy_text: str) -> None:
         _at(play, tai_of(claim.said or claim.begins), partial(_claim, row=claim, number=number))
     for episode in play.script.handoff:
         custody.put(play, episode)
+    for settlement in play.script.settlement:
+        hours.put_settlement(play, settlement)
+    for interchange in play.script.interchange if figures else ():
+        hours.put_interchange(play, interchange, figures)
     for order in play.script.order:
         _at(play, tai_of(order.begins), partial(_order, row=order))
 
