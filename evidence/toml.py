@@ -89,10 +89,10 @@ class Table:
         """One of these."""
         return self._known(key, self.text(key), known)
 
-    def words(self, key: str, known: Collection[str] = ()) -> tuple[str, ...]:
-        """Texts, each once, and of these where there are any; one may stand for itself."""
+    def words(self, key: str, known: Collection[str] = (), alone: bool = False) -> tuple[str, ...]:
+        """Texts, each once, and of these where there are any; `alone`: one may stand for itself."""
         value = self.value(key)
-        found = [value] if type(value) is str else value
+        found = [value] if alone and type(value) is str else value
         if not isinstance(found, list) or not all(type(item) is str for item in found):
             self.fail(key, value, "texts")
         if len(set(found)) != len(found):

@@ -136,9 +136,13 @@ class Series:
                 *(idx, place, seq),
             )
 
-    def between(self, begins: int, ends: int) -> Iterator[Reading]:
+    def within(self, begins: int, ends: int) -> "Series":
         """Those from an instant until before another, ns TAI."""
-        return (one for one in self if begins <= one.tai < ends)
+        found = Series(self.wanted, self.origins)
+        for at, tai in enumerate(self._tai):
+            if begins <= tai < ends:
+                found.add(tai, self._values[at], self._rest[at * _REST : (at + 1) * _REST])
+        return found
 
     def add(self, tai: int, value: Value | complex, rest: Sequence[int]) -> None:
         self._tai.append(tai)

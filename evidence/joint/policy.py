@@ -214,7 +214,7 @@ def _tariff(row: Table) -> Tariff:
 
 
 def _roles(row: Table, key: str) -> frozenset[Role]:
-    found = frozenset(ROLES[word] for word in row.words(key, ROLES))
+    found = frozenset(ROLES[word] for word in row.words(key, ROLES, alone=True))
     if not found:
         row.fail(key, [], "a role")
     return found

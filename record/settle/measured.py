@@ -45,6 +45,8 @@ class Place(NamedTuple):
     terminal: bytes = b""
 
 
+# By which a sample that is set aside is counted, once.
+_COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
 Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
 
 
@@ -128,7 +130,8 @@ def _sources(side: seam.Side, series: Sequence[Series], aside: Counter[str]) -> 
         numbers = {id(origin): at for at, origin in enumerate(one.origins)}
         for reading in one:
             if reading.klass > Class.PLACE_UNCHECKED:
-                aside[_reason(reading.reason)] += 1
+                if places[numbers[id(reading.origin)]] in _COUNTED:
+                    aside[_reason(reading.reason)] += 1
                 continue
             number = numbers[id(reading.origin)]
             pmu, place = pmus[number], places[number]

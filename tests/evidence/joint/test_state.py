@@ -51,7 +51,7 @@ author = ["BA"]
 sign = [{ role = "BA", of = "each footprint" }]
 
 [[rule]]
-matter = "claim"
+matter = "dispatch"
 author = ["BA"]
 sign = [{ role = ["BA", "COMMISSION", "RC"], of = "each footprint" }]
 expires_h = 1
@@ -69,7 +69,7 @@ def refused(log: Log, encoded: bytes) -> Reason:
 
 def test_all_but_one_are_never_joint_in_any_order_of_arrival():
     """Every subset of record and words, in every order, each once and with one of them twice."""
-    of = record(Matter.CLAIM, WEST, footprints=("EAST", "WEST"))
+    of = record(Matter.DISPATCH, WEST, footprints=("EAST", "WEST"))
     pieces = {WEST: signed(of), EAST: word(of, EAST), STATE: word(of, STATE)}
     base = ruled(FIVE)
     for count in range(1, 4):
@@ -110,7 +110,7 @@ def base() -> Log:
 def test_the_states_follow_from_the_first_words_of_each(base, happening):
     """Against a second reckoning, in plain words; and at each place as it was when that was all."""
     said, place, steps = happening
-    of = record(Matter.CLAIM, WEST, footprints=("EAST", "WEST"))
+    of = record(Matter.DISPATCH, WEST, footprints=("EAST", "WEST"))
     log, tai, told = continued(base), START, []
     start = len(log.entries)
     rows = [*said[:place], None, *said[place:]]
@@ -281,11 +281,10 @@ def test_each_refusal_has_its_reason():
         good[:-1] + bytes((good[-1] ^ 1,)): Reason.SIGNATURE,
         forged: Reason.SIGNATURE,
         signed(interchange(STATE)): Reason.ROLE,
-        signed(record(Matter.SETTLEMENT, STATE, elements=("North Tie",))): Reason.ROLE,
         signed(record(Matter.DISPATCH, WEST, footprints=("EAST",))): Reason.FOOTPRINT,
         signed(record(Matter.CURTAILMENT, WEST)): Reason.FOOTPRINT,
         signed(record(Matter.CURTAILMENT, WEST, footprints=("NORTH", "WEST"))): Reason.FOOTPRINT,
-        signed(record(Matter.HANDOFF, WEST)): Reason.PARTY,
+        signed(record(Matter.RELAY_OPERATION, WEST)): Reason.PARTY,
         signed(record(Matter.POLICY, WEST)): Reason.SHAPE,
     }.items():
         assert refused(log, encoded) == reason

@@ -1,0 +1,253 @@
+"""One settlement: from the leaves that are named to what the two sides come to. The same leaves at
+the same size of the tree give the same bytes, whoever asks, and whenever.
+
+1. `proposed` finds leaves, claims and the standing residual in a record; `named` takes those that a
+   SETTLEMENT record names. What then comes out depends on the job and the leaves alone.
+2. A DC tie settles by energy, and whatever else by phasors (record.settle.outcome).
+3. What a gateway of the other side's authority claims to measure at a side's node is OTHER_SIDE: it
+   is told, and does not count. At a bus both sides measure the one node, and nobody does.
+4. Gateways that tell different things of one PMU make it DISPUTED, whatever the rest comes to.
+5. A side of a tie that has no registers may be a claim of its authority over that very interval; it
+   is a parent of the record.
+
+It writes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from drivers.pmu.beside import Finding
+from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
+from evidence.joint import claim as claims
+from evidence.joint import settlement
+from evidence.joint.claim import Claim
+from evidence.joint.leaf import Leaves
+from evidence.joint.record import Record
+from evidence.joint.seam import Seam
+from evidence.joint.settlement import Counts, Settlement
+from record import leaf
+from record.known import Known
+from record.series import Series, Wanted, collected
+from record.settle import agreed, energy, law, outcome, tie
+from record.settle import standing as standings
+from record.settle.agreed import InForce
+from record.settle.clock import Clocks
+from record.settle.interval import Stretch
+from record.settle.law import LawError
+from record.settle.measured import Measured, measured, wanted
+from record.settle.outcome import Outcome
+from record.settle.pairing import paired
+from record.settle.register import MINUTE_NS, Trouble
+from record.settle.side import Side
+from record.settle.standing import Standing
+from record.store import Store
+
+SIDES = ("first", "second")
+Told = tuple[tuple[bytes, Claim] | None, tuple[bytes, Claim] | None]
+
+
+class Job(NamedTuple):
+    """What is to be settled, from what. `claims`: of a side that measures nothing."""
+
+    of: InForce
+    stretch: Stretch
+    leaves: tuple[Leaves, Leaves]
+    claims: Told = (None, None)
+    standing: Standing | None = None
+
+
+class Settled(NamedTuple):
+    """What came of it. `sides`: of phasors, for whoever learns from them."""
+
+    job: Job
+    outcome: Outcome
+    sides: tuple[Side, Side] | None = None
+
+    @property
+    def body(self) -> Settlement:
+        standing = self.job.standing
+        # A standing residual is named where a change was judged against it.
+        judged = any(one.change is not None for one in self.outcome.measures)
+        return Settlement(
+            self.job.of.name,
+            self.job.leaves,
+            self.outcome.verdict,
+            self.outcome.measures,
+            self.outcome.counts,
+            self.outcome.disagreement,
+            self.outcome.why,
+            standing.name if standing is not None and judged else None,
+        )
+
+    def record(self, author: str) -> Record:
+        """The record that says so. Raises EvidenceError where it is none, as with leaves beyond
+        what an entry of the log holds."""
+        parents = tuple(one[0] for one in self.job.claims if one is not None)
+        return Record(
+            Matter.SETTLEMENT, author, (), (self.job.of.seam.name,), (), *self.job.stretch,
+            tuple(dict.fromkeys(parents)), self.body.body(),
+        )  # fmt: skip
+
+
+def proposed(store: Store, known: Known, of: InForce, stretch: Stretch, size: int) -> Job:
+    """A job over what a record holds. Raises StoreError."""
+    finder = leaf.Leaves(store, known, size)
+    sides = []
+    for at in (0, 1):
+        sought = [*_wanted(of.seam, at), *_strangers(of.seam, at)]
+        sides.append(Leaves(size, tuple(finder.of(sought, *stretch))))
+    leaves = (sides[0], sides[1])
+    if of.seam.kind != SeamKind.DC_TIE:
+        return Job(of, stretch, leaves, standing=agreed.standing_of(store, of, size))
+    there = agreed.claims_of(store, of.seam, *stretch, size)
+    told = [
+        None if side.indexes else there.get(own.authority)
+        for side, own in zip(leaves, of.seam.sides, strict=True)
+    ]
+    return Job(of, stretch, leaves, (told[0], told[1]))
+
+
+def named(store: Store, says: Record) -> Job:
+    """The job that a SETTLEMENT record names. Raises NotFoundError, EvidenceError."""
+    body = settlement.read(says.body)
+    of = InForce(body.seam, agreed.seam_of(store, body.seam))
+    standing = None
+    if body.standing is not None:
+        standing = standings.of(agreed.residual_of(store, body.standing), body.standing)
+    told: list[tuple[bytes, Claim] | None] = [None, None]
+    for parent in says.parents:
+        if isinstance(parent, bytes):
+            claim = agreed.record_of(store, parent, Matter.CLAIM)
+            for at, side in enumerate(of.seam.sides):
+                if side.authority == claim.author:
+                    told[at] = parent, claims.read(claim.body)
+    stretch = Stretch(says.begins, says.ends)
+    return Job(of, stretch, body.leaves, (told[0], told[1]), standing)
+
+
+def settled(store: Store, known: Known, job: Job) -> Settled:
+    """What the sides come to. Raises NotFoundError for leaves that are not there, StoreError."""
+    series = [_series(store, known, job, at) for at in (0, 1)]
+    others = [text for at in (0, 1) if (text := _told_of_others(job.of.seam, at, series[at]))]
+    own = tuple(one[: len(_wanted(job.of.seam, at))] for at, one in enumerate(series))
+    if job.of.seam.kind == SeamKind.DC_TIE:
+        found = Settled(job, _by_energy(job, own))
+    else:
+        found = _by_phasors(job, own)
+    if not others:
+        return found
+    why = "; ".join(filter(None, (found.outcome.why, *others)))
+    return found._replace(outcome=replace(found.outcome, why=why))
+
+
+def _series(store: Store, known: Known, job: Job, at: int) -> list[Series]:
+    sought = [*_wanted(job.of.seam, at), *_strangers(job.of.seam, at)]
+    leaves = job.leaves[at]
+    return collected(store, known, leaves.indexes, leaves.tree_size, sought)
+
+
+def _wanted(of: Seam, at: int) -> tuple[Wanted, ...]:
+    if of.kind == SeamKind.DC_TIE:
+        return (energy.wanted(of.sides[at]),)
+    return wanted(of.sides[at], of.kind)
+
+
+def _strangers(of: Seam, at: int) -> tuple[Wanted, ...]:
+    """Whatever the other side's gateways claim to measure at this one's node."""
+    own, other = of.sides[at], of.sides[1 - at]
+    if own.node == other.node or own.authority == other.authority:
+        return ()
+    return tuple(one._replace(issuer=other.authority) for one in _wanted(of, at))
+
+
+def _told_of_others(of: Seam, at: int, series: Sequence[Series]) -> str:
+    """Which gateways of the other side claim a side's node; empty: none."""
+    names = {
+        one.origin.run.credential.subject for each in series[len(_wanted(of, at)) :] for one in each
+    }
+    if not names:
+        return ""
+    reason, other = Reason.OTHER_SIDE.name.lower(), of.sides[1 - at].authority
+    return f"{reason}: {', '.join(sorted(names))} of {other} at the {SIDES[at]} side's node"
+
+
+# --- by energy ------------------------------------------------------------------------------------
+
+
+def _by_energy(job: Job, series: Sequence[Sequence[Series]]) -> Outcome:
+    flows = tuple(_flow_of(job, at, series[at]) for at in (0, 1))
+    dc = job.of.seam.dc or tie.NO_LOSS
+    minutes = 15 if job.stretch.ends - job.stretch.begins > 15 * MINUTE_NS else 5
+    return tie.settle(dc, (flows[0], flows[1]), job.stretch, minutes)
+
+
+def _flow_of(
+    job: Job, at: int, series: Sequence[Series]
+) -> Callable[[Stretch], energy.Flow | Trouble]:
+    told = job.claims[at]
+    if told is not None:
+        flow = energy.claimed(told[1])
+        part = Trouble("a claim is of its whole interval", True)
+        return lambda stretch: flow if stretch == job.stretch else part
+    found = energy.metered(job.of.seam.sides[at], series[0])
+    if isinstance(found, Trouble):
+        trouble = found
+        return lambda _: trouble
+    return found.flow
+
+
+# --- by phasors -----------------------------------------------------------------------------------
+
+
+def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
+    of = job.of.seam
+    sides = [measured(of, at, _within(series[at], job.stretch)) for at in (0, 1)]
+    one, other = sides
+    if isinstance(one, Trouble) or isinstance(other, Trouble):
+        texts = [
+            f"{name}: {side.text}"
+            for name, side in zip(SIDES, sides, strict=True)
+            if isinstance(side, Trouble)
+        ]
+        alone = [len(side.samples) if isinstance(side, Measured) else 0 for side in sides]
+        counts = Counts(0, alone[0], alone[1], 0)
+        return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why="; ".join(texts)))
+    try:
+        # Nobody but the seam says which branches there are: those that are measured are all.
+        rule = law.of(of, complete=of.kind == SeamKind.SUM)
+    except LawError as fault:
+        counts = Counts(0, len(one.samples), len(other.samples), 0)
+        return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why=str(fault)))
+    both, samples = (one.side, other.side), (one.samples, other.samples)
+    clocks = _clocks(rule, both, (one, other))
+    found = outcome.settle(rule, both, samples, job.standing, clocks)
+    return Settled(job, _with_sides(found, (one, other)), both)
+
+
+def _within(series: Sequence[Series], stretch: Stretch) -> list[Series]:
+    return [one.within(*stretch) for one in series]
+
+
+def _clocks(rule: law.Law, both: tuple[Side, Side], sides: tuple[Measured, Measured]) -> Finding:
+    clocks = Clocks(rule, both)
+    clocks.add(paired(rule, sides[0].samples, sides[1].samples).pairs)
+    return clocks.finding()
+
+
+def _with_sides(found: Outcome, sides: tuple[Measured, Measured]) -> Outcome:
+    """What is known of the sides besides."""
+    aside: Counter[str] = Counter()
+    for side in sides:
+        aside += side.aside
+    told = [
+        f"{name}: {text}" for name, side in zip(SIDES, sides, strict=True) for text in side.disputes
+    ]
+    verdict, like = found.verdict, found.disagreement
+    if told:
+        verdict, like = Agreement.DISPUTED, like or Disagreement.NOT_SEPARABLE
+    if aside and verdict != Agreement.AGREED:
+        told.append("set aside: " + ", ".join(f"{n} {why}" for why, n in sorted(aside.items())))
+    why = "; ".join(filter(None, (found.why, *told)))
+    return replace(found, verdict=verdict, disagreement=like, why=why)

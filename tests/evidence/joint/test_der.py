@@ -1,0 +1,117 @@
+"""Aggregations: what they have at least, and the same asset sold twice."""
+
+import pytest
+
+from evidence import cbor
+from evidence.code import Part, Reason, Role, Word
+from evidence.joint import der
+from evidence.joint.state import State
+from evidence.refusal import EvidenceError
+from tests.evidence.joint.sharing import (
+    EAST,
+    HOUR,
+    START,
+    STATE,
+    WEST,
+    Log,
+    aggregation,
+    listing,
+    lists,
+    ruled,
+    signed,
+    word,
+)
+
+HUB, RIVAL = "Roof Hub", "Sun Pool"
+
+
+@pytest.fixture
+def log() -> Log:
+    found = ruled()
+    for name in (HUB, RIVAL):
+        found.agree(lists(listing(name, Role.DER_AGGREGATOR)), EAST, STATE)
+    return found
+
+
+def flags(log: Log, of) -> tuple[Reason, ...]:
+    return log.found(of).case.flags
+
+
+def test_an_aggregation_takes_rto_host_and_aggregator(log):
+    of = aggregation(author=HUB)
+    log.agree(of)
+    assert [need.authority for need in log.found(of).case.needs] == [HUB, WEST]
+    log.add(word(of, WEST))
+    assert log.found(of).plain
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (((Part.RTO, WEST), (Part.AGGREGATOR, HUB)), Reason.PARTY),  # no host
+        (((Part.RTO, EAST), (Part.HOST, WEST), (Part.AGGREGATOR, HUB)), Reason.PARTY),  # not there
+        (((Part.RTO, WEST), (Part.HOST, EAST), (Part.AGGREGATOR, HUB)), Reason.PARTY),  # no DP
+        (((Part.RTO, WEST), (Part.HOST, "Nobody"), (Part.AGGREGATOR, HUB)), Reason.PARTY),
+    ],
+)
+def test_a_part_without_its_role_is_refused(log, parts, reason):
+    with pytest.raises(EvidenceError) as caught:
+        log.add(signed(aggregation(author=HUB, parts=parts)))
+    assert caught.value.reason == reason
+
+
+def test_less_than_the_tariff_asks_for_is_refused(log):
+    small = aggregation(author=HUB, assets=(("roof 1", 99.9),))
+    with pytest.raises(EvidenceError) as caught:
+        log.add(signed(small))
+    assert caught.value.reason == Reason.BELOW_MINIMUM
+    log.add(signed(aggregation(author=HUB, assets=(("roof 1", 0.1),), service="no tariff")))
+
+
+def test_the_same_asset_and_service_in_two_is_flagged_on_the_later_and_both_stay(log):
+    one, two = aggregation(author=HUB), aggregation(author=RIVAL, name="Others")
+    log.agree(one, WEST)
+    log.agree(two, WEST)
+    assert (flags(log, one), flags(log, two)) == ((), (Reason.AGGREGATED_TWICE,))
+    assert log.state(one) == log.state(two) == State.JOINT
+
+
+def test_one_asset_in_common_is_enough_and_another_service_is_none(log):
+    log.agree(aggregation(author=HUB), WEST)
+    both = aggregation(author=RIVAL, assets=(("roof 0", 80.0), ("roof 2", 80.0)))
+    log.add(signed(both))
+    assert flags(log, both) == (Reason.AGGREGATED_TWICE,)
+    other = aggregation(author=RIVAL, service="frequency response")
+    log.add(signed(other))
+    assert flags(log, other) == ()
+
+
+def test_the_next_record_of_one_aggregation_is_no_second_one(log):
+    log.agree(aggregation(author=HUB), WEST)
+    again = aggregation(author=HUB, assets=(("roof 1", 60.0), ("roof 3", 60.0)))
+    log.add(signed(again))
+    assert flags(log, again) == ()
+
+
+def test_who_sells_it_afterwards_sells_it_once(log):
+    log.agree(aggregation(author=HUB), WEST)
+    after = aggregation(author=RIVAL, begins=START, ends=START + HOUR)
+    log.add(signed(after))
+    assert flags(log, after) == ()
+
+
+def test_what_was_disputed_sells_nothing(log):
+    one = aggregation(author=HUB)
+    log.agree(one)
+    log.add(word(one, WEST, Word.DISSENT))
+    other = aggregation(author=RIVAL)
+    log.add(signed(other))
+    assert flags(log, other) == ()
+
+
+def test_a_body_is_written_and_read_again():
+    of = der.Aggregation("Roofs", "energy", (("roof 1", 60.0), ("roof 2", 60.0)))
+    assert der.read(of.body()) == of and of.kw == 120.0
+    for rows in ([], [["b", 1.0], ["a", 1.0]], [["a", 1]], [["a", -1.0]], [["a", 1.0]] * 2):
+        with pytest.raises(EvidenceError):
+            der.read(cbor.encode(["Roofs", "energy", rows]))
