@@ -49,7 +49,7 @@ class Site(NamedTuple):
     messages: list[bytes]  # as they are signed
 
 
-def _layout() -> Layout:
+def layout() -> Layout:
     """Frames of 126 bytes: 12 phasors and 2 digital words."""
     kind = Format.POLAR | Format.PHASOR_FLOAT | Format.ANALOG_FLOAT | Format.FREQ_FLOAT
     words = tuple(Digital(("",) * 16) for _ in range(2))
@@ -61,8 +61,8 @@ def _layout() -> Layout:
 def seal(observations: int = OBSERVATIONS) -> Site:
     """A gateway, its run, its descriptors and its sealed observations: the same ones every time."""
     authority, device, run = (Ed25519Key(bytes(31) + name) for name in (b"A", b"D", b"R"))
-    layout = _layout()
-    cfg = encode_configuration(layout.configuration, Stamp(START_S))
+    made = layout()
+    cfg = encode_configuration(made.configuration, Stamp(START_S))
     salt = bytes(disclosure.SALT_BYTES)
     credential = Credential(
         *("bench", "bench", b"1", 0, START_S * 2, device.public),
@@ -83,7 +83,7 @@ def seal(observations: int = OBSERVATIONS) -> Site:
         *(run, run_name, [], [], []),
     )
     for stream in range(1, STREAMS + 1):
-        _add_stream(site, stream, layout, cfg, observations // STREAMS)
+        _add_stream(site, stream, made, cfg, observations // STREAMS)
     return site
 
 

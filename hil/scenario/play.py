@@ -90,7 +90,8 @@ class Play:
             now = self.stage.now
             aligned = now - (now - self.stage.begins) % batch_ns + batch_ns
             due = self._due[0][0] if self._due else self.part.ends
-            until = max(min(due, aligned, self.part.ends), now)
+            # What is said of the last interval comes after the part, when nothing is measured.
+            until = due if now >= self.part.ends else min(max(due, now), aligned, self.part.ends)
             self.stage.move(until)
             await self.admit()
             while self._due and self._due[0][0] <= until:
