@@ -88,7 +88,7 @@ demo-provision: venv ## A gateway from nothing to its first receipted sample, ty
 
 test: venv oracle tpm ## Every test; ARGS="-k spool" for some
 	@.ci/debian test
-	$(BIN)/python -m pytest $(ARGS)
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),.ci/test)
 
 lint: venv ## Format, ruff, mypy, import contracts, house rules, and the wheel outside the checkout
 	@$(BIN)/ruff format --check .

@@ -256,12 +256,11 @@ class Desk:
         return self._sign(Typ.HEADS, told.payload())
 
     def _checkpoint(self, kept_size: int) -> tuple[int, bytes, bytes | None, tuple[bytes, ...]]:
-        size = self._reader.size()
+        size, fetch = self._reader.size(), partial(stored_node, self._reader)
         signed = self._reader.checkpoint(size)
         if signed is None:
-            return 0, Log(self._reader).root(), None, consistency(kept_size, 0, size, _no_node)
+            return 0, Log(self._reader).root(), None, consistency(kept_size, 0, size, fetch)
         root = checkpoint.read(cose.read(signed).payload).root
-        fetch = partial(stored_node, self._reader)
         return size, root, signed, consistency(kept_size, size, size, fetch)
 
     # --- in the working thread: appending -----------------------------------------------------
@@ -394,7 +393,3 @@ def settle_collector() -> None:
     looks for them seldom, and never among what is there when this is called."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def _no_node(level: int, position: int) -> bytes:
-    raise StoreError(f"an empty log has no node {position} of level {level}")

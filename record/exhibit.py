@@ -1,8 +1,13 @@
-"""Refused bytes as they are kept: with the refusal, and a seal against decay."""
+"""What the record keeps beside its log: bytes that it refused, with the refusal and a seal against
+decay, as many as a device may leave; and notes that it published."""
 
 import hashlib
 
-from record.schema import Exhibit
+from record.schema import Exhibit, NoteRow
+from record.store import Store
+
+EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
+EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
 
 
 def exhibit_of(device: bytes, refusal: bytes, content: bytes) -> Exhibit:
@@ -13,3 +18,14 @@ def exhibit_of(device: bytes, refusal: bytes, content: bytes) -> Exhibit:
 
 def exhibit_seal(digest: bytes, device: bytes, refusal: bytes) -> bytes:
     return hashlib.sha256(digest + hashlib.sha256(device).digest() + refusal).digest()
+
+
+def keep(store: Store, kept: Exhibit | NoteRow) -> None:
+    """In the store's transaction; of what was refused the first ones stay, once a device has its
+    share."""
+    if isinstance(kept, NoteRow):
+        store.add_note(kept)
+        return
+    count, size = store.exhibit_size(kept.device)
+    if count < EXHIBITS_MAX and size + len(kept.content) <= EXHIBIT_BYTES_MAX:
+        store.add_exhibit(kept)

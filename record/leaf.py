@@ -20,8 +20,8 @@ from evidence.leap import NS
 from evidence.refusal import EvidenceError
 from record.known import Known, KnownRun
 from record.schema import INT_MAX, RunRow, SpanRow
-from record.series import Wanted, channels_for, frames_of
 from record.store import Store, StoreError
+from record.wanted import Wanted, channels_for, frames_of
 
 BESIDE_NS = 10 * NS  # overtaken, or behind a concentrator's wait: evidence.arrival allows 5 s
 DAY_NS = 86_400 * NS

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from evidence.anchor import Anchors
 from evidence.config import ConfigError
-from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from evidence.tlog import note
 from evidence.tlog.note import COSIGNATURE, ED25519, Verifier
@@ -27,8 +27,9 @@ _QUORUM = "quorum"
 
 
 class LogTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[log]. `origin`: the log's name in what it publishes; empty: made from its key. `publish_s`:
-    how often it is published when it grew. `quorum`: how many witnesses must have cosigned."""
+    """[log]. `origin`: the log's name in what it publishes; empty: that of the anchors, or made
+    from its key where that is no name of a note. `publish_s`: how often it is published when it
+    grew. `quorum`: how many witnesses must have cosigned."""
 
     origin: str = ""
     publish_s: Annotated[float, msgspec.Meta(ge=0.05, le=3600)] = 1.0
@@ -58,17 +59,22 @@ class Publishing:
         return 0 if group is None else group.least
 
 
-def default_origin(key: PublicKey) -> str:
-    """The name of a log that nobody named."""
-    return f"gridseal-log-{key.fingerprint[:32]}"
+def default_origin(anchors: Anchors) -> str:
+    """The name of a log that record.toml gives none: whoever has the anchors knows it."""
+    try:
+        note.check_name(anchors.log)
+    except EvidenceError:
+        return f"gridseal-log-{anchors.log_key.fingerprint[:32]}"
+    return anchors.log
 
 
 def checked(
-    table: LogTable, witnesses: Sequence[WitnessTable], key: PublicKey, file: str
+    table: LogTable, witnesses: Sequence[WitnessTable], anchors: Anchors, file: str
 ) -> Publishing:
-    """What two tables say of the log with this key. Raises ConfigError."""
+    """What two tables say of the anchors' log. Raises ConfigError."""
+    key = anchors.log_key
     try:
-        log = Verifier(table.origin or default_origin(key), ED25519, key)
+        log = Verifier(table.origin or default_origin(anchors), ED25519, key)
     except EvidenceError as fault:
         raise ConfigError(file, "log.origin", fault.text) from fault
     if len(witnesses) > WITNESSES_MAX:

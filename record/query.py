@@ -59,6 +59,7 @@ ZERO: ColumnClause[int] = literal_column("0")
 ONE: ColumnClause[int] = literal_column("1")
 LAST_MAX: ColumnClause[int] = literal_column("8")  # descriptors and copies among them
 BACK_MAX: ColumnClause[int] = literal_column("64")  # of one look back
+STEP_MAX: ColumnClause[int] = literal_column("256")  # checkpoints of one answer, 40 KB
 LOG_KEY_NAME: ColumnClause[str] = literal_column("'log_key'")
 
 
@@ -101,6 +102,14 @@ DISCLOSURE_AT = select(DISCLOSURE.c.pairs).where(_is(DISCLOSURE.c.idx))
 NODE_AT = select(NODE.c.hash).where(_is(NODE.c.level), _is(NODE.c.position))
 CHECKPOINT_AT = select(CHECKPOINT.c.encoded).where(_is(CHECKPOINT.c.size))
 CHECKPOINTS = select(CHECKPOINT.c.size).order_by(CHECKPOINT.c.size)
+# After one size, up to another.
+CHECKPOINTS_AFTER = (
+    select(CHECKPOINT.c.encoded)
+    .where(CHECKPOINT.c.size > bindparam("after"), CHECKPOINT.c.size <= bindparam("last"))
+    .order_by(CHECKPOINT.c.size)
+    .limit(STEP_MAX)
+    .offset(ZERO)
+)
 NODES = (
     select(NODE.c.hash)
     .where(_is(NODE.c.level), _between(NODE.c.position))

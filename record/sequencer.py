@@ -36,6 +36,7 @@ from record.book import Books
 from record.clone import CLONE, Clones
 from record.continuity import Continuity, Doubt, Mark, Stretch
 from record.device import Devices
+from record.exhibit import keep
 from record.finding import statements
 from record.force import doubt_in_force
 from record.joint import Joint
@@ -52,8 +53,6 @@ Placed = Entry | EvidenceError | MissingError
 _REVOKED = (int(Class.KEY_DOUBTFUL), int(Reason.CREDENTIAL_REVOKED))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
-EXHIBITS_MAX = 256  # of one device, and of all whose device nobody can tell
-EXHIBIT_BYTES_MAX = 16 * 1024 * 1024
 LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
 
 
@@ -142,7 +141,7 @@ class Sequencer:
             self._store.begin()
             entries = self._append_all(items, tai, appraised)
             for one in kept:
-                self._keep(one)
+                keep(self._store, one)
             done = True
         finally:
             if not done:
@@ -218,16 +217,6 @@ class Sequencer:
         except (EvidenceError, MissingError) as fault:
             return fault
         return None
-
-    def _keep(self, exhibit: Exhibit | NoteRow) -> None:
-        """Keeps what was published, or refused; once a device has its share of that, the first ones
-        stay."""
-        if isinstance(exhibit, NoteRow):
-            self._store.add_note(exhibit)
-            return
-        count, size = self._store.exhibit_size(exhibit.device)
-        if count < EXHIBITS_MAX and size + len(exhibit.content) <= EXHIBIT_BYTES_MAX:
-            self._store.add_exhibit(exhibit)
 
     def _receipts(self, pendings: Sequence[_Pending], tai: int) -> list[Entry]:
         """Signs what the group has become, and hands it to the store."""

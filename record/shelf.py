@@ -5,6 +5,8 @@ proofs. C2SP tlog-tiles.
     GET /tile/<L>/<N>[.p/<W>]                 hashes
     GET /tile/entries/<N>[.p/<W>]             entries
     GET /v1/body/{subject}                    the observations of a batch, by its head's SHA-256
+    GET /v1/checkpoints/{size}                the log's own (COSE) over more entries, [* bstr], 256
+                                              at most, none beyond the published one: its times
     GET /v1/proof/{subject}                   a tlog-proof of an entry, in the published tree
 
 1. A thread and a connection of its own read it: nothing here waits for what is admitted, nor does
@@ -26,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from evidence import merkle
+from evidence import cbor, merkle
 from evidence.code import Typ
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
@@ -41,10 +43,12 @@ from record.store import Store, open_reader
 
 WAITING_MAX = 128  # questions; the longest answers are some MiB each
 OCTETS, TEXT = "application/octet-stream", "text/plain; charset=utf-8"
+CBOR = "application/cbor"
 FOR_EVER = "public, max-age=31536000, immutable"  # a year, as long as caches keep anything
 NOT_LONG = "no-cache"  # kept, and asked for again
 _TILE = re.compile(r"/(tile/.{1,60})")
 _BODY = re.compile(r"/v1/body/([0-9a-f]{64})")
+_TIMES = re.compile(r"/v1/checkpoints/(0|[1-9][0-9]{0,17})")
 _PROOF = re.compile(r"/v1/proof/([0-9a-f]{64})")
 T = TypeVar("T")
 
@@ -183,6 +187,12 @@ def _body(named: str, store: Store) -> Shown:
     return Shown(200, body, OCTETS, FOR_EVER)
 
 
+def _times(named: str, store: Store) -> Shown:
+    row = store.last_note()
+    found = [] if row is None else store.checkpoints_after(int(named), row.size)
+    return Shown(200, cbor.encode(found), CBOR, NOT_LONG)
+
+
 def _proof(named: str, store: Store) -> Shown:
     try:
         found = proof_of(store, bytes.fromhex(named))
@@ -217,5 +227,6 @@ _SHOWN = (
     (re.compile(r"/checkpoint"), _checkpoint),
     (_TILE, _tile),
     (_BODY, _body),
+    (_TIMES, _times),
     (_PROOF, _proof),
 )

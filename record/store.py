@@ -99,6 +99,10 @@ class Store(Rows):
     def checkpoints(self) -> list[int]:
         return [row[0] for row in self._typed((int,), query.CHECKPOINTS)]
 
+    def checkpoints_after(self, size: int, last: int) -> list[bytes]:
+        """The first ones over more entries than this, as encoded; none over more than `last`."""
+        return [row[0] for row in self._typed((bytes,), query.CHECKPOINTS_AFTER, size, last)]
+
     def run(self, name: bytes) -> RunRow | None:
         return self._one(RunRow, query.RUN_NAMED, name)
 

@@ -166,6 +166,11 @@ class _Asked:
 
         def compared(begins: int, ends: int) -> Found:
             choices = [variable(begins) for variable, _ in variables]
+            if all(len(choice.values) == 1 for choice in choices):  # by far the usual case
+                plain = tuple([choice.values[0] for choice in choices])
+                left, right = one(plain), other(plain)
+                if left is not None and right is not None:
+                    return _TRUE if compare(left, right) else _FALSE
             causes = tuple(
                 Cause(choice.open, row, begins, ends)
                 for choice, (_, row) in zip(choices, variables, strict=True)

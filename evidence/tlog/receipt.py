@@ -2,29 +2,31 @@
 by the log's key; for whoever reads COSE and none of our own formats.
 
     receipt   = #6.18([bstr .cbor protected, {396: proofs}, null, bstr .size 64])
-    protected = {1: alg, 4: kid, 15: {1: issuer, 2: subject}, 395: 1}
+    protected = {1: -8, 4: kid, 15: {-65545: [uint, uint], 1: issuer, 2: subject}, 395: 1}
     proofs    = {-1: [bstr .cbor [size: uint, index: uint, [+ hash]]]}
               / {-2: [bstr .cbor [first: uint, second: uint, [+ hash]]]}
 
 1. 395 (vds) 1 is RFC9162_SHA256, 396 (vdp) its proofs: -1 of inclusion, -2 of consistency (RFC 9942
    5.2, 5.3). The payload is the root, and never in the message: who checks makes it from the proof.
 2. The issuer is the log's origin, the subject the entry's SHA-256 in hex, or the size of the tree:
-   the CWT claims that RFC 9943 asks of a receipt. They are signed; the proof is not, and needs not
-   be.
-3. The external_aad is empty, as readers of receipts expect. No statement of ours can pass for a
-   receipt, nor the other way about: their protected headers have other members.
-4. One proof a receipt, in one encoding (evidence.cbor); a foreign one of more is not read here.
+   the CWT claims that RFC 9943 asks of a receipt. The proof is not signed, and a path may lead to
+   one root from two sizes: so the two numbers of the proof stand among the claims too.
+3. The algorithm is written as -8, EdDSA, with an Ed25519 key: RFC 9864 deprecates the number, and
+   it is the one that readers of receipts know.
+4. The external_aad is empty, as they expect. No statement of ours can pass for a receipt, nor the
+   other way about: their protected headers have other members.
+5. One proof a receipt, in one encoding (evidence.cbor); a foreign one of more is not read here.
 
 The log's own receipt (evidence/receipt.py) carries classes and frees space; this one does not.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evidence import cbor, cose, merkle, shape
-from evidence.code import HEADER_ALG, HEADER_KID, Reason
+from evidence.code import ALG_ED25519, HEADER_ALG, HEADER_KID, Reason
 from evidence.key import KID_BYTES, SIGNATURE_BYTES, PublicKey, Signer
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
@@ -32,10 +34,12 @@ from evidence.tlog.checkpoint import SIZE_MAX
 
 RECEIPT_BYTES_MAX = 8192  # a path of 64 hashes, and room for an origin of 255 characters
 HEADER_CLAIMS = 15  # RFC 9597
-HEADER_VDS, HEADER_VDP = 395, 396  # RFC 9942; 394 carries receipts within other messages
+HEADER_RECEIPTS, HEADER_VDS, HEADER_VDP = 394, 395, 396  # RFC 9942
 RFC9162_SHA256 = 1
+ALG_EDDSA = -8  # RFC 9053 2.2
 INCLUSION, CONSISTENCY = -1, -2
 _ISSUER, _SUBJECT = 1, 2  # RFC 8392 3.1
+_PLACE = -65545  # for private use (IANA CWT Claims), after those of evidence/credential.py
 _TAG_ARRAY = b"\xd2\x84"  # tag 18, array of 4
 
 
@@ -50,15 +54,15 @@ class Receipt:
     hashes: tuple[bytes, ...]
     issuer: str
     subject: str
-    alg: int
     kid: bytes
     signature: bytes
 
     def encode(self) -> bytes:
-        pair = (self.other, self.one) if self.proves == INCLUSION else (self.one, self.other)
-        proof = cbor.encode([*pair, self.hashes])
-        parts = (self._protected(), cbor.encode({HEADER_VDP: {self.proves: [proof]}}))
-        protected, unprotected = parts
+        proof = cbor.encode([*self._pair(), self.hashes])
+        protected, unprotected = (
+            self._protected(),
+            cbor.encode({HEADER_VDP: {self.proves: [proof]}}),
+        )
         head = _TAG_ARRAY + cbor.bytes_head(len(protected)) + protected + unprotected
         return head + b"\xf6" + cbor.bytes_head(len(self.signature)) + self.signature
 
@@ -87,8 +91,8 @@ class Receipt:
             raise EvidenceError(Reason.SHAPE, f"a receipt with proofs {self.proves}, not {proves}")
 
     def _signed(self, root: bytes, key: PublicKey) -> bytes:
-        if self.alg != key.alg:
-            raise EvidenceError(Reason.ALG, f"algorithm {self.alg}, but the key is for {key.alg}")
+        if key.alg != ALG_ED25519:
+            raise EvidenceError(Reason.ALG, f"the key is for {key.alg}, not for Ed25519")
         if self.kid != key.kid:
             raise EvidenceError(Reason.KID, f"signed by key {self.kid.hex()}, not {key.kid.hex()}")
         if not key.verify(_message(self._protected(), root), self.signature):
@@ -98,7 +102,11 @@ class Receipt:
         return root
 
     def _protected(self) -> bytes:
-        return _protected(self.alg, self.kid, self.issuer, self.subject)
+        return _protected(self.kid, (self.issuer, self.subject), self._pair())
+
+    def _pair(self) -> tuple[int, int]:
+        """As it stands in the proof."""
+        return (self.other, self.one) if self.proves == INCLUSION else (self.one, self.other)
 
 
 def include(
@@ -131,34 +139,59 @@ def read(encoded: bytes) -> Receipt:
     protected, unprotected, payload, signature = shape.array(cbor.decode(encoded[1:]), "receipt", 4)
     if payload is not None:
         raise EvidenceError(Reason.SHAPE, "a root in the receipt: it must follow from the proof")
-    alg, kid, issuer, subject = _read_protected(shape.blob(protected, "protected header"))
+    kid, issuer, subject, place = _read_protected(shape.blob(protected, "protected header"))
     proves, pair, hashes = _read_proofs(unprotected)
+    if place != pair:
+        raise EvidenceError(Reason.SHAPE, f"a proof of {pair} under claims of {place}")
     one, other = pair[::-1] if proves == INCLUSION else pair
     signature = shape.blob(signature, "signature", SIGNATURE_BYTES)
-    return Receipt(proves, one, other, hashes, issuer, subject, alg, kid, signature)
+    return Receipt(proves, one, other, hashes, issuer, subject, kid, signature)
 
 
-def is_receipt(data: bytes) -> bool:
-    """By how it begins: a COSE message with something unprotected, which no statement has."""
+def attach(statement: bytes, encoded: bytes) -> bytes:
+    """A statement with its receipt in the unprotected header (RFC 9942 4), for who keeps them
+    together. Raises EvidenceError."""
+    message = cose.read(statement)
+    head = _TAG_ARRAY + cbor.bytes_head(len(message.protected)) + message.protected
+    rest = statement[len(head) + 1 :]  # the empty header has one byte
+    return head + cbor.encode({HEADER_RECEIPTS: [encoded]}) + rest
+
+
+def detach(data: bytes) -> tuple[bytes, bytes]:
+    """The statement, as the log has it, and its receipt. Raises EvidenceError."""
+    if data[:2] != _TAG_ARRAY or len(data) > cose.ENTRY_BYTES_MAX + 2 * RECEIPT_BYTES_MAX:
+        raise EvidenceError(Reason.ENCODING, "no COSE_Sign1 begins here, or it is too long")
+    parts = shape.array(cbor.decode(data[1:]), "statement", 4)
+    header = _members(parts[1], "unprotected header", {HEADER_RECEIPTS})
+    (encoded,) = shape.array(header[HEADER_RECEIPTS], "receipts", 1)
+    statement = _TAG_ARRAY[:1] + cbor.encode([parts[0], {}, *parts[2:]])
+    cose.read(statement)
+    return statement, shape.blob(encoded, "receipt")
+
+
+def is_attached(data: bytes) -> bool:
+    """Whether this is a statement with its receipt."""
     try:
-        read(data)
+        detach(data)
     except EvidenceError:
         return False
     return True
 
 
-def _read_protected(data: bytes) -> tuple[int, bytes, str, str]:
+def _read_protected(data: bytes) -> tuple[bytes, str, str, tuple[int, int]]:
     header = _members(
         cbor.decode(data), "protected header", {HEADER_ALG, HEADER_KID, HEADER_CLAIMS, HEADER_VDS}
     )
     if type(header[HEADER_VDS]) is not int or header[HEADER_VDS] != RFC9162_SHA256:
         shape.fail("vds", header[HEADER_VDS], "RFC9162_SHA256")
-    if type(header[HEADER_ALG]) is not int:
-        shape.fail("alg", header[HEADER_ALG], "an integer")
-    claims = _members(header[HEADER_CLAIMS], "claims", {_ISSUER, _SUBJECT})
+    if type(header[HEADER_ALG]) is not int or header[HEADER_ALG] != ALG_EDDSA:
+        shape.fail("alg", header[HEADER_ALG], "EdDSA")
+    claims = _members(header[HEADER_CLAIMS], "claims", {_PLACE, _ISSUER, _SUBJECT})
+    pair = shape.array(claims[_PLACE], "place", 2)
+    place = shape.uint(pair[0], "place"), shape.uint(pair[1], "place")
     kid = shape.blob(header[HEADER_KID], "kid", KID_BYTES)
     issuer, subject = (shape.text(claims[each], "claim") for each in (_ISSUER, _SUBJECT))
-    return header[HEADER_ALG], kid, issuer, subject
+    return kid, issuer, subject, place
 
 
 def _read_proofs(unprotected: Any) -> tuple[int, tuple[int, int], tuple[bytes, ...]]:
@@ -186,9 +219,14 @@ def _members(value: Any, what: str, wanted: set[int]) -> Mapping[int, Any]:
     return found
 
 
-def _protected(alg: int, kid: bytes, issuer: str, subject: str) -> bytes:
-    claims = {_ISSUER: issuer, _SUBJECT: subject}
-    header = {HEADER_ALG: alg, HEADER_KID: kid, HEADER_CLAIMS: claims, HEADER_VDS: RFC9162_SHA256}
+def _protected(kid: bytes, names: tuple[str, str], pair: tuple[int, int]) -> bytes:
+    claims = {_PLACE: list(pair), _ISSUER: names[0], _SUBJECT: names[1]}
+    header = {
+        HEADER_ALG: ALG_EDDSA,
+        HEADER_KID: kid,
+        HEADER_CLAIMS: claims,
+        HEADER_VDS: RFC9162_SHA256,
+    }
     return cbor.encode(header)
 
 
@@ -209,8 +247,10 @@ def _sign(
     signer: Signer,
 ) -> bytes:
     by = signer.public
-    signature = signer.sign(_message(_protected(by.alg, by.kid, *claims), root))
-    made = Receipt(proves, *pair, tuple(hashes), *claims, by.alg, by.kid, signature)
+    if by.alg != ALG_ED25519:
+        raise EvidenceError(Reason.ALG, f"a key for {by.alg}, not for Ed25519")
+    made = Receipt(proves, *pair, tuple(hashes), *claims, by.kid, b"")
+    made = replace(made, signature=signer.sign(_message(made._protected(), root)))
     encoded = made.encode()
     if read(encoded) != made:
         raise EvidenceError(Reason.SHAPE, "a receipt that nobody would read")

@@ -196,6 +196,13 @@ def read_entries(tile: Tile, data: bytes) -> list[bytes]:
     return found
 
 
+def narrowed(asked: Tile, wider: Tile, data: bytes) -> bytes:
+    """A partial tile, or bundle, from a wider one in its place. Raises EvidenceError(SHAPE)."""
+    if asked.level == ENTRIES:
+        return write_entries(read_entries(wider, data)[: asked.width])
+    return b"".join(read_hashes(wider, data)[: asked.width])
+
+
 def leaves(entries: Iterable[bytes]) -> bytes:
     """The tile of level 0 beside a bundle."""
     return b"".join(map(merkle.leaf_hash, entries))

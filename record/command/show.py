@@ -1,16 +1,21 @@
-"""`gridseal-record show`: what a record holds, and all that is known of one sample."""
+"""`gridseal-record show`: what a record holds, and all that is known of one sample; of a witness's
+or a mirror's memory what it remembers, and exit 1 where that accuses a log.
+"""
 
 import argparse
 import contextlib
 import json
+from pathlib import Path
 
 from evidence import instant
 from record import config
+from record.command.witness import told as remembered
 from record.known import Known
 from record.lookup import EXAMPLE, Lookup, NotFoundError, Seen, read_name, read_stream
 from record.sample import told
 from record.show import shown, summary
 from record.store import open_reader
+from record.witness.state import is_state
 from record.words import lines
 
 STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"
@@ -30,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     if (asked.at is None) != (asked.stream is None):
         raise NotFoundError("--at INSTANT and --stream GATEWAY/STREAM go together")
+    if is_state(Path(asked.store)):
+        return remembered(Path(asked.store), asked.json)
     store = open_reader(config.place(asked.store))
     try:
         store.snapshot()

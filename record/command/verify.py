@@ -1,5 +1,5 @@
-"""`gridseal-record verify`: a record run once more over its evidence, an export, or a bundle,
-offline.
+"""`gridseal-record verify`: a record run once more over its evidence, or an export, a proof or a
+bundle, offline.
 
 Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
 compare.
@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from evidence.anchor import Anchors
-from record import config, exported
+from evidence.refusal import EvidenceError
+from record import config, exported, proved
 from record.audit import Audit
 from record.command.show import STORE
 from record.reconstruct import check, folder
@@ -19,7 +20,7 @@ DOES_NOT_HOLD, NO_ANCHORS = 1, 3
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "store", metavar="STORE", help=f"{STORE}; or an export's file, or a bundle's folder"
+        "store", metavar="STORE", help=f"{STORE}; an export's or a proof's file; a bundle's folder"
     )
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
     parser.add_argument("--every", action="store_true", help="each observation's own signature too")
@@ -33,6 +34,8 @@ def run(asked: argparse.Namespace) -> int:
         return _verify_bundle(Path(asked.store), anchors, asked.every)
     if exported.is_export(Path(asked.store)):
         return _verify_export(Path(asked.store), anchors, asked.every)
+    if proved.is_proof(Path(asked.store)):
+        return _verify_proof(Path(asked.store), anchors, asked.anchors)
     audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
         for line in audit.fingerprints():
@@ -44,6 +47,21 @@ def run(asked: argparse.Namespace) -> int:
     if reasons:
         return DOES_NOT_HOLD
     print(f"{asked.store}: everything holds: {audit.told()}")
+    return 0
+
+
+def _verify_proof(path: Path, anchors: Anchors | None, named: Path | None) -> int:
+    if anchors is None or named is None:
+        print("no trust anchors were given (--anchors FILE), and a proof names none to compare")
+        return NO_ANCHORS
+    try:
+        lines = proved.check(path, anchors, named.parent)
+    except EvidenceError as fault:
+        print(f"{path}: does not hold: {fault}")
+        return DOES_NOT_HOLD
+    for line in lines:
+        print(line)
+    print(f"{path}: everything holds")
     return 0
 
 

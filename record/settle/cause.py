@@ -60,11 +60,14 @@ _NOMINAL_HZ = (50, 60)
 
 
 class Cause(NamedTuple):
-    """One that explains it. `free`: it has no number that would have to stay the same."""
+    """One that explains it. `place`: it has no number that would have to stay the same. `firm`: it
+    has one, which would not have held at other loads were it another.
+    """
 
     name: Disagreement
     text: str
-    free: bool = False
+    place: bool = False
+    firm: bool = True
 
 
 class Case(NamedTuple):
@@ -84,14 +87,15 @@ class Case(NamedTuple):
         )
 
     def _agrees(self, state: State, one: Judged) -> bool:
-        for reading in residuals(self.law, self.sides, state, None, None):
-            new = None
-            if self.known is not None:
-                new = standing.change(self.known, self.law, self.sides, one, reading)
-            left, allowed = reading.residual, summed(reading.allowed.terms)
-            if new is not None:
-                left, allowed = new.residual, new.tolerance
-            if not abs(left) <= allowed:
+        readings = tuple(residuals(self.law, self.sides, state, None, None))
+        if self.known is None:
+            return all(abs(one.residual) <= summed(one.allowed.terms) for one in readings)
+        undone = one._replace(readings=readings)
+        for reading, new in zip(
+            readings, standing.changes(self.known, self.law, self.sides, undone), strict=True
+        ):
+            left = reading.residual if new is None else new.residual
+            if not abs(left) <= (summed(reading.allowed.terms) if new is None else new.tolerance):
                 return False
         return True
 
@@ -122,8 +126,8 @@ def of(
     states = tuple(one.window.state for one in chosen)
     case = Case(law, sides, states, tuple(chosen), known, nominal)
     found = _told_by_clocks(list(_causes(case, clocks)), clocks)
-    if _has_moved(case) and not all(one.free for one in found):
-        found = [one for one in found if not one.free]
+    if _has_moved(case) and any(one.firm for one in found):
+        found = [one for one in found if not one.place]
     names = sorted({one.name for one in found})
     texts = "; or ".join(dict.fromkeys(one.text for one in found))
     if len(names) == 1:
@@ -243,7 +247,7 @@ def _shift(case: Case, clocks: Finding | None) -> Iterator[Cause]:
     text = f"the second side {degrees:+.2f} degrees ahead: a clock {ms:+.3f} ms, and whole cycles"
     if clocks is not None and not _may_be(clocks, ms, case.nominal_hz):
         return
-    yield Cause(Disagreement.TIME_SHIFT, text, free=not _is_loaded(case))
+    yield Cause(Disagreement.TIME_SHIFT, text, firm=_is_loaded(case))
 
 
 def _angle(case: Case, state: State) -> float:
@@ -262,11 +266,12 @@ def _angle(case: Case, state: State) -> float:
 
 
 def _is_loaded(case: Case) -> bool:
-    """Whether the currents, too, had to turn with the voltages."""
+    """Whether the currents, too, had to turn with the voltages, at loads that are far apart."""
     if not case.law.amps:
         return False
-    flows = [abs(total(state.i2)[0]) for state in case.states]
-    return min(flows) > MOVED * case.amps_allowed()
+    least = MOVED * case.amps_allowed()
+    loads = [load for state in case.states if abs(load := total(state.i2)[0]) > least]
+    return any(abs(one - other) > least for one in loads for other in loads)
 
 
 def _may_be(clocks: Finding, ms: float, nominal_hz: int) -> bool:
@@ -296,7 +301,7 @@ def _place(case: Case, side: int, some: Sequence[Group]) -> Iterator[Cause]:
 
 
 def _elsewhere(text: str) -> Cause:
-    return Cause(Disagreement.WRONG_TOPOLOGY, text, free=True)
+    return Cause(Disagreement.WRONG_TOPOLOGY, text, place=True, firm=False)
 
 
 def _holds_each(case: Case, undone: Callable[[State], State | None]) -> bool:

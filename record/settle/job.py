@@ -29,6 +29,7 @@ from evidence.joint.seam import Seam
 from evidence.joint.settlement import Counts, Settlement
 from record import leaf
 from record.known import Known
+from record.lookup import NotFoundError
 from record.series import Series, Wanted, collected
 from record.settle import agreed, energy, law, outcome, tie
 from record.settle import standing as standings
@@ -120,6 +121,8 @@ def named(store: Store, says: Record) -> Job:
     for parent in says.parents:
         if isinstance(parent, bytes):
             claim = agreed.record_of(store, parent, Matter.CLAIM)
+            if (claim.begins, claim.ends) != (says.begins, says.ends):
+                raise NotFoundError(f"claim {parent.hex()[:16]} is over another interval")
             for at, side in enumerate(of.seam.sides):
                 if side.authority == claim.author:
                     told[at] = parent, claims.read(claim.body)

@@ -100,9 +100,7 @@ class _Result:
         readings = one.readings
         changes: tuple[Change | None, ...] = (None,) * len(readings)
         if known is not None:
-            changes = tuple(
-                [standing.change(known, law, sides, one, reading) for reading in readings]
-            )
+            changes = standing.changes(known, law, sides, one)
         beyond = [
             at
             for at, reading in enumerate(readings)
@@ -258,17 +256,20 @@ def _measures(results: Sequence[_Result]) -> Iterator[Measure]:
     whole = sum(weights)
     for at, first in enumerate(results[0].judged.readings):
         same = [one.judged.readings[at] for one in results]
-        mean = sum(reading.residual * w for reading, w in zip(same, weights, strict=True)) / whole
-        squared = sum(
-            (reading.spread**2 + abs(reading.residual - mean) ** 2) * w
-            for reading, w in zip(same, weights, strict=True)
-        )
+        mean, spread, largest = first.residual, first.spread, first.largest
+        if len(same) > 1:
+            pairs = list(zip(same, weights, strict=True))
+            mean = sum(reading.residual * w for reading, w in pairs) / whole
+            squares = [
+                (reading.spread**2 + abs(reading.residual - mean) ** 2) * w for reading, w in pairs
+            ]
+            spread, largest = math.sqrt(sum(squares) / whole), max(one.largest for one in same)
         yield Measure(
             first.name,
             first.unit,
             mean,
-            math.sqrt(squared / whole),
-            max(reading.largest for reading in same),
+            spread,
+            largest,
             _mean_terms([reading.allowed.terms for reading in same], weights),
             _mean_change([one.changes[at] for one in results], weights),
         )
@@ -288,6 +289,8 @@ def _mean_terms(terms: Sequence[tuple[Term, ...]], weights: Sequence[int]) -> tu
 
 
 def _mean_change(changes: Sequence[Change | None], weights: Sequence[int]) -> Change | None:
+    if len(changes) == 1:
+        return changes[0]
     some = [(one, w) for one, w in zip(changes, weights, strict=True) if one is not None]
     if not some:
         return None

@@ -42,18 +42,19 @@ def paired(law: Law, first: Sequence[Sample], second: Sequence[Sample]) -> Paire
     pairs = found.pairs
     while one < ones and other < others:
         here, there = first[one], second[other]
-        apart = here.tai - there.tai
-        within = (here.bound or 0) + (there.bound or 0)
-        if apart > within:
-            found.alone[1] += 1
-            other += 1
-        elif apart < -within:
-            found.alone[0] += 1
-            one += 1
-        else:
-            one, other = one + 1, other + 1
-            if _is_fit(found, law, here, 0) & _is_fit(found, law, there, 1):
-                pairs.append((here, there))
+        if apart := here.tai - there.tai:
+            within = (here.bound or 0) + (there.bound or 0)
+            if apart > within:
+                found.alone[1] += 1
+                other += 1
+                continue
+            if apart < -within:
+                found.alone[0] += 1
+                one += 1
+                continue
+        one, other = one + 1, other + 1
+        if _is_fit(found, law, here, 0) & _is_fit(found, law, there, 1):
+            pairs.append((here, there))
     found.alone[0] += ones - one
     found.alone[1] += others - other
     return found

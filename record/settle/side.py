@@ -2,7 +2,7 @@
 
 1. A phasor is primary, RMS, phase A, B, C; voltages line to ground in V, currents in A and counted
    from the first side of the seam to the second, on both sides. NaN stands where none was given.
-2. `device_of` a channel errs as its transformer's class, or its correction on file, and as a PMU.
+2. A channel errs as its transformer's class, or its correction on file, and as a PMU.
    TVE_SHARE of a PMU contains what its clock may be off: nothing is added for that.
 3. The hash of a side's chain changes with whatever makes its standing error: device, transformers,
    ratings, burdens, corrections.
@@ -12,6 +12,7 @@ It decodes nothing: who reads the record fills this in.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from evidence import cbor, instrument
@@ -24,6 +25,7 @@ MISSING: Phases = (complex("nan"), complex("nan"), complex("nan"))
 TVE_SHARE = 0.01
 TVE_VOLTS_FROM = 0.8
 TVE_AMPS_FROM = 0.1
+SIDES_MAX = 256  # whose hashes are remembered
 PMU = "PMU, 1 % TVE (C37.118.1-2011 5.5.5)"
 
 
@@ -106,9 +108,14 @@ class Side:
 
     def chain(self) -> bytes:
         """The hash of what makes its standing error."""
-        parts = [
-            *(self.device, self.service, self.rate, self.tve, self.rated_v, self.rated_a),
-            [one.array() for one in self.volts],
-            [[one.array() for one in branch] for branch in self.amps],
-        ]
-        return hashlib.sha256(cbor.encode(parts)).digest()
+        return _chain(self)
+
+
+@lru_cache(maxsize=SIDES_MAX)
+def _chain(side: Side) -> bytes:
+    parts = [
+        *(side.device, side.service, side.rate, side.tve, side.rated_v, side.rated_a),
+        [one.array() for one in side.volts],
+        [[one.array() for one in branch] for branch in side.amps],
+    ]
+    return hashlib.sha256(cbor.encode(parts)).digest()

@@ -20,7 +20,7 @@ It signs and stores nothing.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence.code import Agreement
@@ -35,17 +35,23 @@ from record.settle.judged import (
     SHARE,
     VOLTAGES,
     Judged,
-    Reading,
 )
 from record.settle.law import Law
 from record.settle.side import Side
 
 WINDOWS_MIN = 60
-LEARN_NS_MIN = 60 * NS
+LEARN_NS_MIN = 300 * NS  # the load, and what wanders with it, must have had time to move
 SPREADS = 3.0
 WANDER_SHARE = 0.1  # ours: no standard says how far a transformer moves within its class
 DRIFT_SHARE = 0.25
-_NOMINAL_HZ_MAX = 60
+NOMINAL_HZ_MAX = 60
+LEAST_SHARE = 1e-3  # of the rated current: below it a class is not asked
+_SPREAD = f"spread while it was learned, times {SPREADS:g}"
+_WANDER = f"wander within the classes, {100 * WANDER_SHARE:g} % of the whole tolerance"
+_CLOCKS = "both clocks, by their stated bounds"
+_LOAD = "the load has moved: classes and line, times how far"
+_LEVEL = "the voltage has moved: classes, times how far"
+_PHASE = {name: at for names in (VOLTAGES, CURRENTS) for at, name in enumerate(names)}
 
 
 class LearnError(Exception):
@@ -93,27 +99,28 @@ def learn(
     return learned
 
 
-def change(
-    standing: Standing, law: Law, sides: tuple[Side, Side], of: Judged, reading: Reading
-) -> Change | None:
-    """How far a reading is from the learned one, and what that may be; None where it says
+def changes(
+    standing: Standing, law: Law, sides: tuple[Side, Side], of: Judged
+) -> tuple[Change | None, ...]:
+    """How far each reading is from the learned one, and what that may be; None where it says
     nothing.
     """
-    learned = standing.learned.get(reading.name)
-    if learned is None or learned.unit != reading.unit or reading.name == FREQUENCY:
-        return None
-    terms = (
-        Term(f"spread while it was learned, times {SPREADS:g}", SPREADS * learned.spread),
-        *_clocks(reading, of),
-        *_moved(standing, law, sides, of, reading),
-        Term(
-            f"wander within the classes, {100 * WANDER_SHARE:g} % of the whole tolerance",
-            WANDER_SHARE * total(reading.allowed.terms),
-        ),
-    )
-    if total(terms) >= total(reading.allowed.terms):
-        return None
-    return Change(reading.residual - learned.mean, terms)
+    now = dict(of.operating)
+    found: list[Change | None] = []
+    for reading in of.readings:
+        learned = standing.learned.get(reading.name)
+        if learned is None or learned.unit != reading.unit or reading.name not in _PHASE:
+            found.append(None)
+            continue
+        whole = total(reading.allowed.terms)
+        terms = (
+            Term(_SPREAD, SPREADS * learned.spread),
+            *_moved(standing, law, sides, now, reading.name, of.window.bound_ns),
+            Term(_WANDER, WANDER_SHARE * whole),
+        )
+        less = total(terms) < whole
+        found.append(Change(reading.residual - learned.mean, terms) if less else None)
+    return tuple(found)
 
 
 def _learned(windows: Sequence[Judged]) -> Iterable[Learned]:
@@ -147,44 +154,41 @@ def _check_drift(learned: Iterable[Learned], first: Standing, windows: Sequence[
             )
 
 
-def _clocks(reading: Reading, of: Judged) -> tuple[Term, ...]:
-    turned = 2 * math.sin(min(math.pi * _NOMINAL_HZ_MAX * of.window.bound_ns / NS, math.pi / 2))
-    value = 1.0
-    if reading.name in CURRENTS:
-        value = max(abs(load) for name, load in of.operating if name in LOADS)
-    return (Term("both clocks, by their stated bounds", turned * value),)
-
-
 def _moved(
-    standing: Standing, law: Law, sides: tuple[Side, Side], of: Judged, reading: Reading
-) -> Iterable[Term]:
-    """What transformers and line may be off by more, or less, than where it was learned."""
-    names = VOLTAGES if reading.name in VOLTAGES else CURRENTS
-    phase, is_volts = names.index(reading.name), reading.name in VOLTAGES
-    one, other = sides
-    now = dict(of.operating)
+    standing: Standing,
+    law: Law,
+    sides: tuple[Side, Side],
+    now: Mapping[str, complex],
+    name: str,
+    bound_ns: int,
+) -> Iterator[Term]:
+    """What clocks may turn a phasor by, and what transformers and line may be off by more, or
+    less, than where it was learned.
+    """
+    phase, one, other = _PHASE[name], sides[0], sides[1]
+    turned = 2 * math.sin(min(math.pi * NOMINAL_HZ_MAX * bound_ns / NS, math.pi / 2))
     load, level = now.get(LOADS[phase]), now.get(LEVELS[phase])
-    if load is not None and (then := standing.learned.get(LOADS[phase])) is not None:
-        amps = abs(load - then.mean) * one.rated_a
+    amps = 0.0 if load is None else abs(load) * one.rated_a
+    is_volts = name in VOLTAGES
+    rated = other.rated_v if is_volts else other.rated_a
+    yield Term(_CLOCKS, turned if is_volts else turned * amps / rated)
+    then = standing.learned.get(LOADS[phase])
+    if load is not None and then is not None:
         enters = (abs(law.b), 0.0) if is_volts else (abs(law.a), 1.0)
-        shares = [
-            weight * max((_share(side, phase, abs(load)) for side in [at]), default=0.0)
-            for weight, at in zip(enters, sides, strict=True)
-        ]
-        rated = other.rated_v if is_volts else other.rated_a
-        line = law.z_share * abs(law.z) if is_volts else law.z_share * abs(law.z * law.y) / 2
-        yield Term("the load has moved, by the classes", amps * (sum(shares) + line) / rated)
-    if level is not None and (then := standing.learned.get(LEVELS[phase])) is not None and is_volts:
+        share = law.z_share * abs(law.z) * (1.0 if is_volts else abs(law.y) / 2)
+        for weight, side in zip(enters, sides, strict=True):
+            share += weight * _worst(side, phase, amps) if weight else 0.0
+        yield Term(_LOAD, abs(load - then.mean) * one.rated_a * share / rated)
+    then = standing.learned.get(LEVELS[phase])
+    if is_volts and level is not None and then is not None:
         off = [side.volts[phase].share_off("voltage", abs(level) * side.rated_v) for side in sides]
-        yield Term(
-            "the voltage has moved, by the classes",
-            abs(level - then.mean) * sum(0.0 if one is None else one for one in off),
-        )
+        yield Term(_LEVEL, abs(level - then.mean) * sum(0.0 if x is None else x for x in off))
 
 
-def _share(side: Side, phase: int, load: float) -> float:
-    """What the worst of a side's current transformers is off by at a load."""
+def _worst(side: Side, phase: int, amps: float) -> float:
+    """What the worst of a side's current transformers is off by at a current."""
     shares = [
-        branch[phase].share_off("current", max(load, 1e-3) * side.rated_a) for branch in side.amps
+        branch[phase].share_off("current", max(amps, LEAST_SHARE * side.rated_a))
+        for branch in side.amps
     ]
-    return max((share for share in shares if share is not None), default=0.0)
+    return max([share for share in shares if share is not None], default=0.0)

@@ -15,6 +15,7 @@ It knows nobody's actual errors.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from evidence.joint.measure import Term
@@ -121,6 +122,7 @@ def _off(own: Instrument, quantity: str, size: float) -> tuple[float, str]:
     return GROSS_SHARE * size, told
 
 
+@cache
 def _line(what: str, share: float) -> str:
     return f"line: {what}, good to {100 * share:g} %"
 

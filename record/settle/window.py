@@ -172,7 +172,7 @@ def _left(law: Law, volts: Sequence[Columns], amps: Sequence[Columns]) -> tuple[
 
 
 def _sized(left: Sequence[complex]) -> tuple[float, float]:
-    sizes = [abs(one) for one in left]
+    sizes = list(map(abs, left))
     return sum(map(mul, sizes, sizes)) / len(sizes), max(sizes)
 
 
@@ -206,6 +206,6 @@ def _drift(law: Law, first: Pair, last: Pair, apart_hz: float) -> float:
 
 
 def _moved(column: Sequence[complex]) -> float:
-    sizes = [abs(one) for one in column]
+    sizes = list(map(abs, column))
     mean = sum(sizes) / len(sizes)
     return (max(sizes) - min(sizes)) / mean if mean else 0.0

@@ -1,8 +1,8 @@
 """The door of a witness, for HTTP.
 
 1. What is asked waits its turn in one thread: a decision blocks on the disk and on the key store.
-   WAITING_MAX at once; beyond it 503, "later".
-2. A body is bounded by what has come, not by what was announced, and all of them together.
+   So many at once; beyond them 503, "later".
+2. Bodies are bounded each, and together: by what has come, not by what was announced.
 3. Anything else than its one question is 404 or 405.
 
 What an answer says is witness.py's.
@@ -19,8 +19,12 @@ from record.service import SHUTDOWN_S, tls_context
 from record.witness import config
 from record.witness.witness import Said
 
-WAITING_MAX = 64  # bodies of 130 kB: 9 MB
-READ_S = 10.0  # for a body to come: whoever sends slower keeps a place from others
+WAITING_MAX = 64  # decisions: some 5 ms each on a slow disk
+PENDING_BYTES_MAX = 8 * 1024 * 1024  # of bodies in memory, all requests together
+READ_S = 10.0  # for a body to come
+_TOO_LONG = Said(413, b"a longer body than any is\n")
+_TOO_MANY = Said(503, b"too much at once\n")
+_TOO_SLOW = Said(408, b"the body did not come\n")
 
 
 class Door:
@@ -29,7 +33,7 @@ class Door:
     def __init__(self, ask: Callable[[bytes], Said]) -> None:
         self._ask = ask
         self._thread = ThreadPoolExecutor(1, "witness")
-        self._waiting = 0
+        self._waiting = self._pending = 0
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -38,36 +42,37 @@ class Door:
 
     async def add(self, request: web.Request) -> web.Response:
         """One submission."""
-        if self._waiting >= WAITING_MAX:
-            return _response(Said(503, b"too many at once\n"))
-        self._waiting += 1
+        parts: list[bytes] = []
+        size = 0
         try:
             async with asyncio.timeout(READ_S):
-                body = await _body(request)
-            if body is None:
-                return _response(Said(413, b"a longer body than any is\n"))
-            loop = asyncio.get_running_loop()
-            return _response(await loop.run_in_executor(self._thread, self._ask, body))
+                async for part in request.content.iter_any():
+                    size += len(part)
+                    self._pending += len(part)
+                    if size > BODY_BYTES_MAX:
+                        return _response(_TOO_LONG)
+                    if self._pending > PENDING_BYTES_MAX and self._pending > size:
+                        return _response(_TOO_MANY)
+                    parts.append(part)
+            return _response(await self._answered(b"".join(parts)))
         except TimeoutError:
-            return _response(Said(408, b"the body did not come\n"))
+            return _response(_TOO_SLOW)
+        finally:
+            self._pending -= size
+
+    async def _answered(self, body: bytes) -> Said:
+        if self._waiting >= WAITING_MAX:
+            return _TOO_MANY
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._ask, body)
         finally:
             self._waiting -= 1
 
     def close(self) -> None:
         """Ends the thread, after what it has begun."""
         self._thread.shutdown()
-
-
-async def _body(request: web.Request) -> bytes | None:
-    """The body; None where it is too long."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.content.iter_any():
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            return None
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _response(said: Said) -> web.Response:

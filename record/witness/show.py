@@ -25,8 +25,10 @@ def standing(state: State, exhibit: Exhibit) -> str:
     if exhibit.reason not in (Reason.TRUNCATED, Reason.CONSISTENCY):
         return PROVEN
     same = state.seen(exhibit.origin, exhibit.size)
-    if same is not None:
-        return ANSWERED if same.root == exhibit.root else PROVEN
+    if same is not None and same.root != exhibit.root:
+        return PROVEN
+    if same is not None and exhibit.reason == Reason.CONSISTENCY:
+        return ANSWERED
     held = state.held(exhibit.origin)
     if held is None or held.size <= exhibit.held_size:
         return ACCUSES
@@ -62,6 +64,7 @@ def summary(state: State) -> dict[str, Any]:
             "held_size": one.held_size,
             "note": one.note.decode("utf-8", "backslashreplace"),
             "held_note": one.held.decode("utf-8", "backslashreplace"),
+            "proof": one.proof.hex(),
         }
         for one in state.exhibits()
     ]

@@ -19,7 +19,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 import apsw
 
@@ -44,7 +43,8 @@ CREATE TABLE seen (
 CREATE TABLE exhibit (
     origin TEXT NOT NULL, reason INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
     note BLOB NOT NULL, held_size INTEGER NOT NULL, held_root BLOB NOT NULL, held BLOB NOT NULL,
-    tai INTEGER NOT NULL, words TEXT NOT NULL, PRIMARY KEY (origin, reason, size, root)
+    tai INTEGER NOT NULL, words TEXT NOT NULL, proof BLOB NOT NULL,
+    PRIMARY KEY (origin, reason, size, root, words)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -61,8 +61,8 @@ class Held(NamedTuple):
 
 
 class Exhibit(NamedTuple):
-    """What a log signed, and what it contradicts. `held`: the other note, empty where it is none
-    that the log signed."""
+    """What a log signed, and what it contradicts, both notes as it signed them. `proof`: what else
+    shows it: the proof that came with it, or the log's own checkpoint with its time."""
 
     origin: str
     reason: Reason
@@ -74,6 +74,7 @@ class Exhibit(NamedTuple):
     held: bytes
     tai: int
     words: str
+    proof: bytes = b""
 
 
 class State:
@@ -141,6 +142,11 @@ class State:
         rows = self._rows("SELECT * FROM exhibit ORDER BY origin, tai, reason, size")
         return [Exhibit(row[0], Reason(row[1]), *row[2:]) for row in rows]
 
+    def read_only(self) -> None:
+        """Nothing is written by this one."""
+        with _explained(self._path):
+            self._db.execute("PRAGMA query_only = ON")
+
     def close(self) -> None:
         self._db.close()
 
@@ -181,7 +187,7 @@ def open_state(path: Path, key: bytes, name: str) -> State:
             f"{path}: there is no such file, and who has forgotten what it signed must not sign;"
             " bring it back, or say --new for a key that never signed"
         )
-    found = _opened(path, apsw.SQLITE_OPEN_READWRITE)
+    found = _opened(path)
     owner, named = found.owner()
     if (owner, named) != (key, name):
         found.close()
@@ -191,7 +197,13 @@ def open_state(path: Path, key: bytes, name: str) -> State:
 
 def open_reader(path: Path) -> State:
     """The memory at a path, to read. Raises StoreError."""
-    return _opened(path, apsw.SQLITE_OPEN_READONLY)
+    if not path.is_file():
+        raise StoreError(f"{path}: there is no such file")
+    # Not SQLITE_OPEN_READONLY: after a crash a journal may have to be rolled back first. Who may
+    # not write to the file reads it all the same.
+    found = _opened(path)
+    found.read_only()
+    return found
 
 
 def is_state(path: Path) -> bool:
@@ -203,10 +215,9 @@ def is_state(path: Path) -> bool:
         return False
 
 
-def _opened(path: Path, flag: int) -> State:
+def _opened(path: Path) -> State:
     with _explained(path):
-        uri = f"file:{quote(str(path.absolute()))}"
-        db = _settled(apsw.Connection(uri, flags=flag | apsw.SQLITE_OPEN_URI))
+        db = _settled(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE))
         for pragma, wanted in (("application_id", APPLICATION_ID), ("user_version", VERSION)):
             found = db.execute(f"PRAGMA {pragma}").fetchall()[0][0]
             if found != wanted:

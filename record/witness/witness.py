@@ -69,9 +69,9 @@ class Cosigner:
     state: State
     now: Callable[[], int]
 
-    def cosign(self, tree: Tree, old: int, proof: Sequence[bytes]) -> Line:
+    def cosign(self, tree: Tree, old: int, proof: Sequence[bytes], seen: int | None = None) -> Line:
         """The cosignature, once it is durable that this is now the largest tree; `proof`: from the
-        tree of size `old`.
+        tree of size `old`; `seen`: since when it is known, ns TAI, where that is not now.
 
         Raises NotCosignedError, StoreError, KeyStoreError.
         """
@@ -86,12 +86,14 @@ class Cosigner:
                 )
                 signed = int.from_bytes(line.signature[:8], "big")
                 says = tree.says
+                since = tai if seen is None else seen
                 self.state.hold(
-                    says.origin, Held(says.size, says.root, tree.note.encode(), signed, tai)
+                    says.origin, Held(says.size, says.root, tree.note.encode(), signed, since)
                 )
             elif fault.status == 422 and held.size < tree.says.size:
                 words = "the proof that came with it does not lead from the one to the other"
-                self.state.show(exhibit_of(Reason.CONSISTENCY, tree, held, tai, words))
+                hashes = b"".join(proof)
+                self.state.show(exhibit_of(Reason.CONSISTENCY, tree, held, tai, words, hashes))
         if fault is not None:
             raise fault
         return line
@@ -171,11 +173,13 @@ def keep_contradictions(state: State, tree: Tree, held: Held, tai: int) -> None:
         state.show(exhibit_of(Reason.FORK, tree, same, tai, words))
 
 
-def exhibit_of(reason: Reason, tree: Tree, held: Held, tai: int, words: str) -> Exhibit:
+def exhibit_of(
+    reason: Reason, tree: Tree, held: Held, tai: int, words: str, proof: bytes = b""
+) -> Exhibit:
     """What a log signed beside what was cosigned of it."""
     says = tree.says
     shown = (says.origin, reason, says.size, says.root, tree.note.encode())
-    return Exhibit(*shown, held.size, held.root, held.note, tai, words)
+    return Exhibit(*shown, held.size, held.root, held.note, tai, words, proof)
 
 
 def _fault(

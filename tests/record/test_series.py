@@ -168,6 +168,16 @@ def test_a_body_that_is_damaged_is_no_odd_value(
         asked(upstream, [leaf])
 
 
+def test_an_instant_that_no_clock_counts_is_of_no_time(
+    upstream: Upstream, line: GatewayRun, layout: Layout
+):
+    line.observe(1, frame(layout, 1), 2**64 - 1, heard=0)
+    line.observe(1, frame(layout, 2), START, bound=2**64 - 1)
+    leaf = upstream.push(line.cut()).idx
+    (one,) = asked(upstream, [leaf])
+    assert (one.tai, one.klass) == (START, Class.TIME_DOUBTFUL)
+
+
 def sought(
     upstream: Upstream, wanted: Wanted, seconds: tuple[int, int], size: int = 0
 ) -> list[int]:

@@ -254,7 +254,7 @@ def test_exhibit_counts_against_who_signed_all_of_it(place: Place, cfg: bytes, l
 def test_what_is_kept_of_refusals_is_bounded(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("record.sequencer.EXHIBITS_MAX", 3)
+    monkeypatch.setattr("record.exhibit.EXHIBITS_MAX", 3)
 
     async def what(client: Client) -> None:
         for number in range(6):

@@ -162,7 +162,7 @@ def test_a_disagreement_is_told_by_what_it_looks_like(seam: Seam, say: Say, expe
     ],
 )
 def test_a_register_that_wraps_goes_on(seam: Seam, changes: dict[str, Any], around: int):
-    def say(minute: int) -> tuple[float, float]:
+    def say(minute: float) -> tuple[float, float]:
         counts = round(SENT * 1000 * (minute - 30) / 60 / float(changes.get("scale", 1)))
         return counts % around, 0
 

@@ -49,10 +49,10 @@ def shared(place: Place) -> Iterator[Shared]:
     found.upstream.close()
 
 
-def fill(pmu: Pmu, volt: complex, amp: complex, seconds: int = SECONDS) -> None:
+def fill(pmu: Pmu, volt: complex, amp: complex, seconds: int = SECONDS, first: int = 0) -> None:
     """A grid a little fast: phasors turn."""
     hz = 60.01
-    for number in range(seconds * RATE):
+    for number in range(first * RATE, (first + seconds) * RATE):
         turn = cmath.exp(2j * math.pi * (hz - 60.0) * number / RATE)
         pmu.say(number, volt * turn, amp * turn, hz)
     pmu.push()

@@ -23,6 +23,7 @@ from evidence.merkle import EMPTY_ROOT
 from evidence.tlog import cosignature, submission
 from evidence.tlog.note import Verifier
 from evidence.tlog.submission import Submission
+from record.cli import main
 from record.database import StoreError
 from record.witness import show, state
 from record.witness.witness import TIME_BACK_MAX_S, Cosigner, Witness
@@ -39,8 +40,8 @@ from tests.record.witness.watched import (
     add,
     ask,
     cosigned,
-    run,
     served,
+    told,
     witness_files,
 )
 
@@ -137,19 +138,23 @@ def test_it_goes_on_where_it_ended(tmp_path: Path):
         assert add(url, HONEST.body(5, 9))[2] == b"8\n"
 
 
-def test_who_has_forgotten_does_not_sign(tmp_path: Path):
+def refused(capsys: pytest.CaptureFixture[str], words: str, *asked: object) -> None:
+    """Exit 2 and one line that says why."""
+    assert told("witness", *asked) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1
+
+
+def test_who_has_forgotten_does_not_sign(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path, _ = witness_files(tmp_path)
-    done = run("witness", path)
-    assert done.returncode == 2 and "forgotten" in done.stderr and "--new" in done.stderr
+    refused(capsys, "forgotten what it signed must not sign", path)
     with served("witness", path, "--new"):
         pass
-    done = run("witness", path, "--new")
-    assert done.returncode == 2 and "is there already" in done.stderr
+    refused(capsys, "is there already", path, "--new")
     (tmp_path / "witness.db").rename(tmp_path / "away.db")
-    assert run("witness", path).returncode == 2
+    refused(capsys, "say --new for a key that never signed", path)
     (tmp_path / "witness.db").write_bytes(b"")
-    done = run("witness", path)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    refused(capsys, "of no witness that this reads", path)
 
 
 def test_a_memory_is_of_one_key(tmp_path: Path):
@@ -164,52 +169,54 @@ def test_a_memory_is_of_one_key(tmp_path: Path):
         state.open_state(other, KEY.public.raw, NAME)
 
 
-def test_keys_are_distinct_and_refused_by_name(tmp_path: Path):
+def test_keys_are_distinct_and_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path, key = witness_files(tmp_path)
     own = Verifier("mirror.example/1", 4, key.key)
     witness_files(tmp_path, f'others = ["{own.vkey()}"]')
-    done = run("witness", path, "--new")
-    assert done.returncode == 2 and "is the key of mirror.example/1 too" in done.stderr
+    refused(capsys, "is the key of mirror.example/1 too", path, "--new")
     text = path.read_text().replace(f'others = ["{own.vkey()}"]', "")
     logs = Verifier("log.example/own", 1, key.key)
     path.write_text(f'{text}[[log]]\nvkey = "{logs.vkey()}"\n')
-    done = run("witness", path, "--new")
-    assert done.returncode == 2 and "is the key of log.example/own too" in done.stderr
+    refused(capsys, "is the key of log.example/own too", path, "--new")
     assert not (tmp_path / "witness.db").exists()
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ('[witness]\nname = "a b"\n', "cannot be a key's name"),
-        ('[witness]\nname = "a"\nlisten = "192.0.2.1:1"\n', "is not loopback"),
-        ('[witness]\nname = "a"\nkeys = "x"\n', "did you mean 'key'"),
+        ('name = "a b"', "cannot be a key's name"),
+        ('name = "a"\nlisten = "192.0.2.1:1"', "is not loopback"),
+        ('name = "a"\nlisten = "nowhere"', "expected HOST:PORT"),
+        ('name = "a"\nkeys = "x"', "did you mean 'key'"),
+        ('name = "a"\nothers = ["a+0+b"]', "witness.toml:3: witness.others[0]"),
+        ('name = "a"\n[[log]]\nvkey = "log.example+00000000+AAAA"', "witness.toml:4: log[0].vkey"),
     ],
 )
-def test_a_configuration_is_refused_in_words(tmp_path: Path, wrong: str, words: str):
+def test_a_configuration_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str, words: str
+):
     path = tmp_path / "witness.toml"
-    path.write_text(f'{wrong}[[log]]\nvkey = "{LOGS_KEY.vkey()}"\n')
-    done = run("witness", path)
-    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
-    path.write_text('[witness]\nname = "a"\n[[log]]\nvkey = "log.example+00000000+AAAA"\n')
-    assert "witness.toml:4: log[0].vkey" in run("witness", path).stderr
+    path.write_text(f'[witness]\n{wrong}\n[[log]]\nvkey = "{LOGS_KEY.vkey()}"\n')
+    refused(capsys, words, path)
 
 
-def test_two_roots_of_one_size_are_kept_and_told(tmp_path: Path):
+def test_two_roots_of_one_size_are_kept_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     path, _ = witness_files(tmp_path)
     with served("witness", path, "--new") as (_, url):
         assert add(url, HONEST.body(0, 5))[0] == 200
-        assert run("witness", path, "--show").returncode == 0
+        assert told("witness", path, "--show") == 0
+        capsys.readouterr()
         assert add(url, FORKED.body(5, 5))[0] == 422
         assert add(url, FORKED.body(2, 5))[0] == 409  # asked wrongly, and yet it was shown
-    told = run("witness", path, "--show", "--json")
-    assert told.returncode == 1
-    (exhibit,) = json.loads(told.stdout)["exhibits"]
+    assert told("witness", path, "--show", "--json") == 1
+    (exhibit,) = json.loads(capsys.readouterr().out)["exhibits"]
     assert (exhibit["reason"], exhibit["standing"]) == ("fork", "proven")
     assert exhibit["note"].encode() == FORKED.note(5)
     assert exhibit["held_note"].encode() == HONEST.note(5)
-    shown = run("witness", path, "--show")
-    assert shown.returncode == 1 and f"{ORIGIN}: fork (proven)" in shown.stdout
+    assert main(["show", str(tmp_path / "witness.db")]) == 1
+    assert f"{ORIGIN}: fork (proven)" in capsys.readouterr().out
 
 
 def exhibits(witness: Witness) -> list[tuple[Reason, str]]:

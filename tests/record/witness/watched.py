@@ -20,6 +20,7 @@ from evidence.tlog import checkpoint, note
 from evidence.tlog.checkpoint import Checkpoint
 from evidence.tlog.note import COSIGNATURE, ED25519, Verifier
 from evidence.tlog.submission import Submission
+from record.cli import main
 
 WAIT_S = 30.0  # for an answer, on a loaded machine
 ORIGIN = "log.example/seam"
@@ -77,6 +78,11 @@ def run(command: str, path: Path, *more: str) -> subprocess.CompletedProcess[str
     """A command of gridseal-record that ends by itself."""
     typed = [sys.executable, "-m", "record.cli", command, "--config", str(path), *more]
     return subprocess.run(typed, cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S)
+
+
+def told(command: str, path: object, *more: object) -> int:
+    """The exit status of such a command, in this process: it takes half a second less."""
+    return main([command, "--config", str(path), *map(str, more)])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,224 @@
+"""`gridseal-record settle`: what two sides of a seam come to over a record, interval by interval;
+or again what settlements that were said came to.
+
+Exit 0 when it was settled, whatever the verdicts; 1 when a settlement that was said comes to
+something else, or one that is said now is not taken.
+"""
+
+import argparse
+import contextlib
+import getpass
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from drivers.keystore.uri import open_signer
+from evidence import cose, instant
+from evidence.code import Matter, Reason, Typ
+from evidence.config import ConfigError
+from evidence.joint.record import ENTRY_BYTES_MAX, Record
+from evidence.leap import NS
+from evidence.refusal import EvidenceError
+from record import config, posting
+from record.command.show import STORE
+from record.known import Known
+from record.lookup import NotFoundError
+from record.settle import agreed
+from record.settle.interval import Stretch, cut
+from record.settle.job import SIDES, Job, Settled, named, proposed, settled
+from record.settle.learning import learned
+from record.settle.standing import LearnError
+from record.settle.told import line, told
+from record.store import Store, open_reader
+
+DOES_NOT_HOLD = 1
+INTERVALS_MAX = 10_000  # of one run: more than a year by the hour
+_SPAN = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("store", metavar="STORE", help=STORE)
+    add("--seam", metavar="NAME", help="the seam, as its record names it")
+    add("--from", dest="begins", metavar="INSTANT", help=f"such as {instant.EXAMPLE}")
+    add("--to", dest="ends", metavar="INSTANT", help="up to before then")
+    add("--every", metavar="SPAN", help="in intervals of 1h, 15m, 10s; else in one")
+    add("--size", type=int, metavar="N", help="as the log was when it had N entries; else as it is")
+    add("--check", action="store_true", help="settle again what settlements in the record say")
+    add("--learn", action="store_true", help="say the standing residual that they come to, too")
+    add("--key", metavar="URI", help="sign and send each as a record: file:authority.key")
+    add("--author", metavar="AUTHORITY", help="with --key: whose it is")
+    posting.arguments(parser)
+    add("--json", action="store_true", help="one JSON object a line")
+
+
+def run(asked: argparse.Namespace) -> int:
+    _check_asked(asked)
+    store = open_reader(config.place(asked.store))
+    try:
+        store.snapshot()
+        with contextlib.suppress(BrokenPipeError):
+            if asked.check:
+                return _check(store, asked)
+            return _settle(store, asked)
+    finally:
+        store.close()
+    return 0
+
+
+def _check_asked(asked: argparse.Namespace) -> None:
+    """Raises ConfigError."""
+    if not asked.check and None in (asked.seam, asked.begins, asked.ends):
+        raise ConfigError("--seam, --from, --to", "", "say all three; or --check")
+    together = (asked.key, asked.author, asked.record)
+    if any(together) and not all(together):
+        raise ConfigError("--key, --author, --record", "", "go together: who says it, and where to")
+    if asked.learn and asked.check:
+        raise ConfigError("--learn, --check", "", "say one of them")
+
+
+# --- settling -------------------------------------------------------------------------------------
+
+
+def _settle(store: Store, asked: argparse.Namespace) -> int:
+    known, size = Known(store), _size(store, asked.size)
+    of = agreed.seam_called(store, asked.seam, size)
+    found: list[Settled] = []
+    says: list[Record] = []
+    for stretch in _stretches(asked):
+        one = settled(store, known, proposed(store, known, of, stretch, size))
+        row = told(one)
+        print(json.dumps(row) if asked.json else line(row))
+        if asked.author is not None:
+            says.append(one.record(asked.author))
+        if asked.learn:
+            found.append(one)
+    if asked.learn:
+        says += _learned(store, found, asked)
+    return _sent(asked, says) if asked.key is not None else 0
+
+
+def _learned(store: Store, found: Sequence[Settled], asked: argparse.Namespace) -> Iterator[Record]:
+    author = asked.author or found[0].job.of.seam.sides[0].authority
+    try:
+        made = learned(store, found, author)
+    except LearnError as fault:
+        raise NotFoundError(f"nothing to learn: {fault}") from fault
+    if not asked.json:
+        print(f"standing residual: {cose.name(made.payload()).hex()}")
+    yield made
+
+
+def _stretches(asked: argparse.Namespace) -> Iterator[Stretch]:
+    """Raises NotFoundError."""
+    edges = []
+    for what, text in (("--from", asked.begins), ("--to", asked.ends)):
+        try:
+            edges.append(instant.read(text))
+        except ValueError as fault:
+            raise NotFoundError(f"{what}: {fault}") from fault
+    begins, ends = edges
+    if begins >= ends:
+        raise NotFoundError("--to: expected an instant later than --from")
+    every = _span(asked.every) if asked.every is not None else ends - begins
+    if (ends - begins) // every >= INTERVALS_MAX:
+        raise NotFoundError(f"--every: more than {INTERVALS_MAX} intervals")
+    return cut(begins, ends, every)
+
+
+def _span(text: str) -> int:
+    found = _SPAN.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        raise NotFoundError(f"--every: {text!r} is no span; expected one such as 1h, 15m or 10s")
+    return int(found[1]) * _SECONDS[found[2]] * NS
+
+
+def _size(store: Store, size: int | None) -> int:
+    there = store.size()
+    if size is None:
+        return there
+    if not 0 < size <= there:
+        raise NotFoundError(f"--size: the log has {there} entries, not {size}")
+    return size
+
+
+def _sent(asked: argparse.Namespace, says: Sequence[Record]) -> int:
+    """Signs and sends. Raises EvidenceError(TOO_LONG) before any of it is sent."""
+    payloads = [one.payload() for one in says]
+    for payload, one in zip(payloads, says, strict=True):
+        if len(payload) > ENTRY_BYTES_MAX - 256:  # with header and signature
+            raise EvidenceError(
+                Reason.TOO_LONG,
+                f"the leaves from {instant.words(one.begins)} on take {len(payload)} bytes, more"
+                " than an entry of the log has: settle by a shorter --every",
+            )
+    door = posting.door(asked)
+    signer = open_signer(asked.key, Path(), getpass.getpass if sys.stdin.isatty() else None)
+    statements = [cose.sign(Typ.RECORD, payload, signer) for payload in payloads]
+    answers = posting.posted(door, statements)
+    for payload, answer in zip(payloads, answers, strict=False):
+        place = f"entry {answer.index}" if answer.index is not None else "not taken"
+        row = {"name": cose.name(payload).hex(), "entry": answer.index, "text": answer.text}
+        more = f": {answer.text}" if answer.text else ""
+        print(json.dumps(row) if asked.json else f"{row['name']}  {place}{more}")
+    whole = len(answers) == len(statements) and all(one.index is not None for one in answers)
+    return 0 if whole else DOES_NOT_HOLD
+
+
+# --- again ----------------------------------------------------------------------------------------
+
+
+def _check(store: Store, asked: argparse.Namespace) -> int:
+    known, wrong = Known(store), 0
+    size = _size(store, asked.size)
+    for row, says in agreed.records(store, Matter.SETTLEMENT, size):
+        if asked.seam is not None and says.elements != (asked.seam,):
+            continue
+        reason = _differs(store, known, row.idx, says)
+        wrong += bool(reason)
+        told_of = {
+            "entry": row.idx, "name": row.name.hex(), "author": says.author,
+            "from": instant.words(says.begins), "to": instant.words(says.ends), "reason": reason,
+        }  # fmt: skip
+        what = f"does not hold: {reason}" if reason else "holds"
+        words = f"entry {row.idx}, {says.author}, {told_of['from']} to {told_of['to']}: {what}"
+        print(json.dumps(told_of) if asked.json else words)
+    return DOES_NOT_HOLD if wrong else 0
+
+
+def _differs(store: Store, known: Known, idx: int, says: Record) -> str:
+    """What a settlement comes to that is not what it says, or what it should not have been computed
+    from; empty where it holds."""
+    try:
+        job = named(store, says)
+        if any(side.tree_size > idx for side in job.leaves):
+            return "it is over a larger tree than it stands in"
+        found = settled(store, known, job)
+        made = found.record(says.author)
+    except (NotFoundError, EvidenceError) as fault:
+        return str(fault)
+    if made.payload() == says.payload():
+        return _left_out(store, known, job)
+    if (made.elements, made.parents) != (says.elements, says.parents):
+        return "its seam or its claims are not those that it names elsewhere"
+    return f"settled again: {line(told(found))}"
+
+
+def _left_out(store: Store, known: Known, job: Job) -> str:
+    """What the log had at that size, and the settlement does not name. A choice of leaves is a
+    choice of results."""
+    size = job.leaves[0].tree_size
+    of = agreed.seams(store, size).get(job.of.seam.name)
+    if of is None or of.name != job.of.name:
+        return "its seam was not in force then"
+    whole = proposed(store, known, of, job.stretch, size)
+    for name, there, here in zip(SIDES, whole.leaves, job.leaves, strict=True):
+        lacks = set(there.indexes) - set(here.indexes)
+        if lacks:
+            return f"{name}: leaves out {len(lacks)} of {len(there.indexes)} leaves of the log"
+    if job.standing is not None and whole.standing != job.standing:
+        return "the standing residual that it names was not the agreed one then"
+    return ""

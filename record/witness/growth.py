@@ -1,0 +1,216 @@
+"""One step of a copy from the tree it has to a larger one, and why there is none.
+
+1. First the log's tiles must prove that the larger tree continues the copy's: a fork is found
+   whatever else the log keeps to itself.
+2. Then each entry is hashed as it comes, and the root over the copy's edge and them is the signed
+   one; each commit's root is that of the log's own checkpoint.
+3. Then each head's observations must be the head's. All of it is pending in the copy until the
+   caller settles it.
+
+It asks the log and writes the copy; what follows from a fault is mirror.py's.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from evidence import merkle
+from evidence.code import Reason
+from evidence.merkle import Frontier
+from evidence.refusal import EvidenceError
+from evidence.tlog import tile
+from evidence.tlog.note import Verifier
+from evidence.tlog.tile import ENTRIES, Tile, Tiles
+from record.witness import body, times
+from record.witness.copy import Copy, body_path
+from record.witness.source import AbsentError, Source
+from record.witness.state import Held
+from record.witness.times import Clock, Doubt, Said
+from record.witness.witness import Tree
+
+_HASHES_MAX = tile.WIDTH * merkle.HASH_BYTES
+
+
+class ForkError(Exception):
+    """A tree that is signed and does not continue the copy's. `proof`: what else shows it."""
+
+    def __init__(self, words: str, proof: bytes = b"") -> None:
+        super().__init__(words)
+        self.words, self.proof = words, proof
+
+
+class Growth:
+    """From `held` to `tree`. `clock`: what its times are judged by."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        copy: Copy,
+        held: Held,
+        tree: Tree,
+        keys: Sequence[Verifier],
+        clock: Clock,
+    ) -> None:
+        self._source, self._copy, self._held, self._clock = source, copy, held, clock
+        self._size, self._root = tree.says.size, tree.says.root
+        self._keys = keys
+        self.doubts: list[Doubt] = []
+        self._other: ForkError | None = None  # told once the entries are known to be the tree's
+
+    async def run(self) -> None:
+        """All that is new, pending in the copy. Raises ForkError, EvidenceError, SourceError,
+        StoreError."""
+        await asyncio.to_thread(self._copy.clear)
+        await self._check_continues()
+        said = times.pulled(
+            *(self._source, self._copy, self._held.size, self._size), keys=self._keys
+        )
+        edge = await asyncio.to_thread(frontier, self._mine, self._held.size)
+        due: Said | None = await anext(said)
+        for bundle in self._new(ENTRIES):
+            due = await self._bundle(bundle, edge, said, due)
+        if edge.root() != self._root:
+            text = "the entries that are served do not lead to the root that the log signed"
+            raise EvidenceError(Reason.INCLUSION, text)
+        if self._other is not None:
+            raise self._other
+        for above in tile.tiles(self._size, self._held.size):
+            if above.level >= 1:
+                await asyncio.to_thread(self._above, above)
+        for bundle in self._new(ENTRIES):
+            await self._bodies(bundle)
+
+    def _new(self, level: int) -> Iterator[Tile]:
+        return (one for one in tile.tiles(self._size, self._held.size) if one.level == level)
+
+    @property
+    def _mine(self) -> Tiles:
+        return Tiles(self._held.size, self._copy.tile)
+
+    async def _check_continues(self) -> None:
+        """Raises ForkError, EvidenceError(ROOT), SourceError."""
+        old = self._held.size
+        theirs = await self._fetched(set(tile.for_consistency(old, self._size)))
+        try:
+            proof = theirs.consistency(old)
+            merkle.check_consistency(old, self._held.root, self._size, self._root, proof)
+        except EvidenceError as fault:
+            whole = await self._fetched(set(tile.for_root(self._size)))
+            if whole.root() != self._root:
+                text = "the log's tiles do not lead to the root that it signed"
+                raise EvidenceError(Reason.ROOT, text) from fault
+            first = await self._first_other()
+            if first is None:
+                raise
+            words = f"entry {first} is another than before, in the tree of {self._size}"
+            raise ForkError(words) from fault
+
+    async def _bundle(
+        self, bundle: Tile, edge: Frontier, said: AsyncIterator[Said], due: Said | None
+    ) -> Said | None:
+        """Hashes one bundle, up to the last of the log's own checkpoints that it reaches; which
+        comes next."""
+        data = await fetched(self._source, bundle)
+        entries = tile.read_entries(bundle, data)
+        hashes = tile.leaves(entries)
+        known = max(0, min(self._held.size - bundle.start, bundle.width))
+        beside = Tile(0, bundle.index, bundle.width)
+        if known:
+            before = await asyncio.to_thread(self._copy.tile, Tile(0, bundle.index, known))
+            if words := difference(f"{bundle.path()}", hashes[: len(before)], before):
+                raise EvidenceError(Reason.ROOT, words)
+        for at in range(known, bundle.width):
+            edge.append(hashes[32 * at : 32 * at + 32])
+            if due is not None and edge.size == due.size:
+                if edge.root() != due.root and self._other is None:
+                    words = f"its own checkpoint over {due.size} entries has another root"
+                    self._other = ForkError(words, due.encoded)
+                if doubt := self._clock.doubt(due):
+                    self.doubts.append(doubt)
+                due = await anext(said, None)
+        await asyncio.to_thread(self._copy.put, bundle.path(), data)
+        await asyncio.to_thread(self._copy.put, beside.path(), hashes)
+        return due
+
+    async def _bodies(self, bundle: Tile) -> None:
+        """The observations of the new heads in a bundle."""
+        data = await asyncio.to_thread(self._copy.read, bundle.path())
+        for at, entry in enumerate(tile.read_entries(bundle, data)):
+            head = body.head_in(entry)
+            if head is None or bundle.start + at < self._held.size:
+                continue
+            observations = await self._source.get(body.path_of(entry), body.BYTES_MAX)
+            try:
+                await asyncio.to_thread(body.check, head, observations)
+            except EvidenceError as fault:
+                text = f"{body.path_of(entry)}, of entry {bundle.start + at}: {fault.text}"
+                raise EvidenceError(fault.reason, text) from fault
+            await asyncio.to_thread(self._copy.put, body_path(body.subject(entry)), observations)
+
+    def _above(self, asked: Tile) -> None:
+        """A tile above level 0, from what was there and the full tiles below it that are new."""
+        there = tile.width(asked.level, asked.index, self._held.size)
+        data = self._copy.tile(Tile(asked.level, asked.index, there)) if there else b""
+        for at in range(there, asked.width):
+            below = Tile(asked.level - 1, asked.start + at)
+            data += tile.above(below, self._copy.read(below.path()))
+        self._copy.put(asked.path(), data)
+
+    async def _first_other(self) -> int | None:
+        """The first entry of the copy that the log has otherwise now: down from the first complete
+        subtree that differs."""
+        end = 0
+        for top in range(self._held.size.bit_length() - 1, -1, -1):
+            if not self._held.size >> top & 1:
+                continue
+            level, position = top, end >> top
+            end += 1 << top
+            if await self._same(level, position):
+                continue
+            while level:
+                level, position = level - 1, 2 * position
+                position += await self._same(level, position)
+            return position
+        return None
+
+    async def _same(self, level: int, position: int) -> bool:
+        theirs = await self._fetched({tile.of_node(level, position, self._size)[0]})
+        mine = await asyncio.to_thread(self._mine.fetch, level, position)
+        return theirs.fetch(level, position) == mine
+
+    async def _fetched(self, wanted: set[Tile]) -> Tiles:
+        """The log's tree, through these tiles of it."""
+        have = {one: await fetched(self._source, one) for one in wanted}
+        return Tiles(self._size, have.__getitem__)
+
+
+async def fetched(source: Source, asked: Tile) -> bytes:
+    """A tile of the log; a partial one may have been filled meanwhile. Raises SourceError,
+    EvidenceError(SHAPE)."""
+    most = tile.BUNDLE_BYTES_MAX if asked.level == ENTRIES else _HASHES_MAX
+    try:
+        return await source.get(asked.path(), most)
+    except AbsentError:
+        if asked.width == tile.WIDTH:
+            raise
+        return tile.narrowed(asked, asked.full, await source.get(asked.full.path(), most))
+
+
+def frontier(tiles: Tiles, size: int) -> Frontier:
+    """The right edge of a tree."""
+    roots, end = [], 0
+    for level in range(size.bit_length() - 1, -1, -1):
+        if size >> level & 1:
+            roots.append(tiles.fetch(level, end >> level))
+            end += 1 << level
+    return Frontier(size, roots)
+
+
+def difference(path: str, theirs: bytes, mine: bytes) -> str:
+    """What to say of two contents of one name; empty where they are the same."""
+    if theirs == mine:
+        return ""
+    if len(theirs) != len(mine):
+        return f"{path} has {len(theirs)} bytes now, and had {len(mine)}"
+    at = next(at for at, pair in enumerate(zip(theirs, mine, strict=True)) if pair[0] != pair[1])
+    return f"{path}: byte {at} is another than before"
