@@ -49,6 +49,10 @@ class Part:
     def holds(self, tai: int) -> bool:
         return self.begins <= tai < self.ends
 
+    def measured(self, of: Script) -> int:
+        """Until when devices measure: the reading that ends the last interval is among it."""
+        return self.ends + of.scenario.period_s * NS
+
 
 @dataclass(slots=True)
 class Told:
@@ -86,12 +90,13 @@ class Play:
     async def run(self) -> None:
         """From the beginning to the end of the part."""
         batch_ns, day = self.script.scenario.batch_s * NS, ""
-        while self.stage.now < self.part.ends or self._due:
+        ends = self.part.measured(self.script)
+        while self.stage.now < ends or self._due:
             now = self.stage.now
             aligned = now - (now - self.stage.begins) % batch_ns + batch_ns
-            due = self._due[0][0] if self._due else self.part.ends
-            # What is said of the last interval comes after the part, when nothing is measured.
-            until = due if now >= self.part.ends else min(max(due, now), aligned, self.part.ends)
+            due = self._due[0][0] if self._due else ends
+            # What is said of the last interval may come when nothing is measured any more.
+            until = due if now >= ends else min(max(due, now), aligned, ends)
             self.stage.move(until)
             await self.admit()
             while self._due and self._due[0][0] <= until:
@@ -150,7 +155,7 @@ async def played(
     (folder / ANCHORS).write_text(text, encoding="utf-8")
     anchors = anchor.read(text, ANCHORS)
     archive = Archive(folder / STORE, cast.log_key, anchors, part.begins)
-    stood = stage.built(of, cast, hours, part.begins, part.ends)
+    stood = stage.built(of, cast, hours, part.begins, part.measured(of))
     await archive.open()
     store = archive.reader()
     witnesses.open(lambda: archive.now)

@@ -61,7 +61,8 @@ async def made(
     store = open_reader(folder / STORE)
     try:
         facts = _facts(store, done, anchors)
-        for name, reasons in _verified(store, anchors, part, folder, say):
+        span = Part(part.begins, part.measured(of))
+        for name, reasons in _verified(store, anchors, span, folder, say):
             facts.add("bundle", by=name, verified="no" if reasons else "yes", why=tuple(reasons))
         findings = verdict.judged(of, facts, part)
         figures = _figures(done, facts)
