@@ -71,7 +71,7 @@ class Plot:
             value = self.low + (self.high - self.low) * number / 4
             y = self._y(value)
             found.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-            found.append(_text(LEFT - 6, y + 4, f"{value:g}", "end"))
+            found.append(_text(LEFT - 6, y + 4, f"{value:.4g}", "end"))
         for number in range(7):
             tai = self.begins + (self.ends - self.begins) * number // 6
             place = ("start", "middle", "end")[(number > 0) + (number == 6)]

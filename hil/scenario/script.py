@@ -91,7 +91,8 @@ class Feed(Row, kw_only=True):
 
 class Device(Row, kw_only=True):
     """[[device]]: at a bus, by one gateway. `gain`: how far a meter is off; `flow`:
-    whether what its feed gives flows into the equipment at its terminal; `area`: of the grid."""
+    whether what its feed gives flows into the equipment at its terminal; `area`: of [areas], instead
+    of a feed."""
 
     name: Name
     gateway: Name
@@ -102,6 +103,30 @@ class Device(Row, kw_only=True):
     flow: Literal["in", "out"] = "in"
     kv: Positive = 345.0
     area: Literal[0, 1, 2] = 0
+
+
+class Areas(Row, kw_only=True):
+    """[areas]: two areas and the AC tie between them (hil.scenario.area). `event`: when area 2
+    loses `lost_mw` of its generation."""
+
+    event: datetime
+    flow_mw: float = 450.0
+    lost_mw: float = 200.0
+    kv: Positive = 345.0
+    r_ohm: Positive
+    x_ohm: Positive
+    b_siemens: Positive
+
+
+class Fault(Row, kw_only=True):
+    """[[fault]]: what is wrong with a PMU for a while. polarity: its CTs look the other way; ratio:
+    theirs is set to `value` of what it is; shift: its clock is ahead by `value` us."""
+
+    device: Name
+    kind: Literal["polarity", "ratio", "shift"]
+    begins: datetime
+    ends: datetime
+    value: float = 0.0
 
 
 class Pace(Row, kw_only=True):
@@ -288,8 +313,10 @@ class Script(Row, kw_only=True):
     authority: list[Authority] = []
     gateway: list[Gateway] = []
     feed: list[Feed] = []
+    areas: Areas | None = None
     device: list[Device] = []
     pace: list[Pace] = []
+    fault: list[Fault] = []
     seam: list[Seam] = []
     claim: list[Claim] = []
     order: list[Order] = []
@@ -327,6 +354,8 @@ def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     """What contradicts itself, row by row."""
     for name in msgspec.structs.fields(Script)[1:]:
         rows = getattr(of, name.name)
+        if not isinstance(rows, list):
+            continue
         if len(rows) > ROWS_MAX:
             yield (name.name,), f"{len(rows)} rows; at most {ROWS_MAX}"
         yield from _twice(name.name, rows)
@@ -348,6 +377,7 @@ def _times(of: Script) -> Iterable[tuple[Steps, str]]:
         (("scenario",), of.scenario.begins, of.scenario.ends)
     ]
     spans += [(("pace", at), row.begins, row.ends) for at, row in enumerate(of.pace)]
+    spans += [(("fault", at), row.begins, row.ends) for at, row in enumerate(of.fault)]
     for steps, begins, ends in spans:
         for key, at in (("begins", begins), ("ends", ends)):
             if at.tzinfo is None:
@@ -374,10 +404,16 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
             said.append((("feed", at, "of"), "feed", feed.of))
     for at, device in enumerate(of.device):
         said.append((("device", at, "gateway"), "gateway", device.gateway))
+        if device.area and of.areas is None:
+            yield ("device", at, "area"), "there are no [areas]"
+        elif bool(device.area) == bool(device.feed):
+            yield ("device", at, "feed"), "a feed or an area, and not both"
         if device.feed:
             said.append((("device", at, "feed"), "feed", device.feed))
     for at, pace in enumerate(of.pace):
         said += [(("pace", at, "devices", n), "device", name) for n, name in enumerate(pace.devices)]
+    for at, fault in enumerate(of.fault):
+        said.append((("fault", at, "device"), "device", fault.device))
     for at, seam in enumerate(of.seam):
         for number, side in enumerate(seam.sides):
             steps = ("seam", at, "sides", number)

@@ -17,8 +17,10 @@ from drivers.line import Frame, Setup
 from evidence.leap import NS
 from evidence.siteplan import Bus, Channel, Site, SitePlan, Stream
 from hil.devices.profile import Profile
+from hil.devices.wiring import NEUTRAL, Wiring
 from hil.grid import Reading
-from hil.scenario import script
+from hil.scenario import area, script
+from hil.scenario.area import Areas
 from hil.scenario.cast import Cast, mrid
 from hil.scenario.feed import Beyond, Feed, Hourly, Trace
 from hil.scenario.figures import Hours, tai_of
@@ -32,6 +34,7 @@ HEARD_NS = NS  # by then all that was measured before has arrived
 KEEP_ITEMS = 100  # of one piece: as one commit of an agent
 MS = 1_000_000
 METER_CLASS = "0.2S"  # IEC 62053-22
+VT_CLASS, CT_CLASS = "0.2", "0.2"  # IEC 61869-3, IEC 61869-2
 
 
 class Span(NamedTuple):
@@ -50,6 +53,7 @@ class _Placed:
     gateway: Gateway
     device: Meter | Pmu
     spans: list[Span]
+    faults: list[script.Fault] = field(default_factory=list)
     pace: int = 0  # that it is set to, ns
     begun: bool = False
 
@@ -106,10 +110,20 @@ def _measured(placed: _Placed, tai: int, period_ns: int) -> list[Frame | Setup]:
             placed.begun = True
             items += device.setups
         return [*items, *device.poll(tai)]
+    _spoil(device, placed.faults, tai)
     if placed.pace != period_ns:
         placed.pace = period_ns
         items += device.pace(period_ns, tai)
     return [*items, *device.frame(tai)]
+
+
+def _spoil(device: Pmu, faults: list[script.Fault], tai: int) -> None:
+    """What is wrong with it at an instant, and nothing else."""
+    now = [one for one in faults if tai_of(one.begins) <= tai < tai_of(one.ends)]
+    kinds = {one.kind: one.value for one in now}
+    reversed_ = NEUTRAL if "polarity" in kinds else ""
+    device.wire(Wiring(ct=kinds.get("ratio", 1.0), reversed=reversed_))
+    device.off_ns = round(kinds.get("shift", 0.0) * 1000)
 
 
 def built(of: Script, cast: Cast, hours: Hours | None, begins: int, ends: int) -> Stage:
@@ -118,6 +132,7 @@ def built(of: Script, cast: Cast, hours: Hours | None, begins: int, ends: int) -
     stage = Stage(origin, begins)
     for row in of.feed:
         stage.feeds[row.name] = _feed(row, stage.feeds, hours)
+    areas = _areas(of, origin, ends)
     for place in of.gateway:
         plan = _plan(of, place)
         issuer = cast.issuer(place.authority)
@@ -125,9 +140,15 @@ def built(of: Script, cast: Cast, hours: Hours | None, begins: int, ends: int) -
             place.name, plan, issuer, begins, cast.random(f"gateway {place.name}")
         )
     for number, one in enumerate(of.device, 1):
-        device = _device(of, one, number, stage.feeds, begins)
+        device: Meter | Pmu
+        if areas is not None and one.area:
+            device = _at_tie(one, number, areas)
+        else:
+            device = _device(of, one, number, stage.feeds, begins)
         gateway = stage.gateways[one.gateway]
-        stage.devices.append(_Placed(one, gateway, device, _spans(of, one, begins, ends)))
+        faults = [row for row in of.fault if row.device == one.name]
+        spans = _spans(of, one, begins, ends)
+        stage.devices.append(_Placed(one, gateway, device, spans, faults))
     return stage
 
 
@@ -162,6 +183,28 @@ def _device(
     return Pmu(profile, measure)
 
 
+def _areas(of: Script, origin: int, ends: int) -> Areas | None:
+    """The model that the PMUs of areas measure, from the scenario's beginning."""
+    row = of.areas
+    if row is None:
+        return None
+    tie = area.Tie(row.r_ohm, row.x_ohm, row.b_siemens)
+    plan = area.Plan(
+        kv=row.kv, tie=tie, flow=row.flow_mw / area.BASE_MVA, lost=row.lost_mw / area.BASE_MVA,
+        event_ns=tai_of(row.event) - origin, seed=of.scenario.seed,
+    )  # fmt: skip
+    return Areas(plan, origin, ends - origin + NS)
+
+
+def _at_tie(row: script.Device, number: int, areas: Areas) -> Pmu:
+    profile = Profile(station=row.name[:16], idcode=number, device=number, rate=1)
+
+    def measure(tai: int) -> Reading:
+        return areas.measured(tai, row.area, number)
+
+    return Pmu(profile, measure)
+
+
 def _plan(of: Script, place: script.Gateway) -> SitePlan:
     """What stands where a gateway is."""
     name = of.scenario.name
@@ -175,14 +218,30 @@ def _plan(of: Script, place: script.Gateway) -> SitePlan:
 
 
 def _stream(name: str, row: script.Device) -> Stream:
-    if row.kind != "meter":
-        return Stream(row.name, row.bus)
     terminal = str(mrid(name, f"terminal {row.bus}"))
+    if row.kind != "meter":
+        return Stream(row.name, row.bus, channel=_phasors(row, terminal) if row.area else [])
     points = [
         Channel(point, terminal=terminal, direction=direction, accuracy=METER_CLASS)
         for point, direction in DIRECTIONS.items()
     ]
     return Stream(row.name, row.bus, channel=points)
+
+
+def _phasors(row: script.Device, terminal: str) -> list[Channel]:
+    """Voltages of the bus, currents into the line, each with its transformer."""
+    volts = [
+        Channel(f"V{phase}", phase=phase, accuracy=VT_CLASS, ratio=(round(row.kv * 1000), 115))
+        for phase in NEUTRAL
+    ]
+    amps = [
+        Channel(
+            f"I{phase}", phase=phase, terminal=terminal, direction="in",
+            accuracy=CT_CLASS, ratio=(2000, 5),
+        )
+        for phase in NEUTRAL
+    ]  # fmt: skip
+    return [*volts, *amps]
 
 
 def _spans(of: Script, row: script.Device, begins: int, ends: int) -> list[Span]:
