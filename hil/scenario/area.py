@@ -58,7 +58,8 @@ class Area:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All of it. `flow`: what the tie carries from area 1 to area 2 before, `lost`: what area 2
-    loses of its generation at `event_ns` from the beginning; both per unit."""
+    loses of its generation at `event_ns` from the beginning, `sway`: by how much the areas'
+    generation goes up and down against each other, once in `sway_s`; per unit."""
 
     kv: float = 345.0
     tie: Tie = Tie()
@@ -66,6 +67,8 @@ class Plan:
     flow: float = 0.45
     lost: float = 0.2
     event_ns: int = 60 * NS
+    sway: float = 0.0
+    sway_s: float = 10.0
     noise: float = 0.0003
     unbalance: float = 0.004
     seed: int = 1
@@ -212,15 +215,22 @@ class Areas:
         for number in range(steps - 1):
             lost = self.plan.lost if number >= event else 0.0
             now, h = states[-1], _STEP_S
-            k1 = self._slope(now, lost)
-            k2 = self._slope(_moved(now, k1, h / 2), lost)
-            k3 = self._slope(_moved(now, k2, h / 2), lost)
-            k4 = self._slope(_moved(now, k3, h), lost)
+            first, half, last = (self._driven(number + part, lost) for part in (0, 0.5, 1))
+            k1 = self._slope(now, first)
+            k2 = self._slope(_moved(now, k1, h / 2), half)
+            k3 = self._slope(_moved(now, k2, h / 2), half)
+            k4 = self._slope(_moved(now, k3, h), last)
             mean = [(a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(k1, k2, k3, k4, strict=True)]
             states.append(_moved(now, mean, h))
         return states
 
-    def _slope(self, state: _State, lost: float) -> list[float]:
+    def _driven(self, step: float, lost: float) -> tuple[float, float]:
+        """What drives both machines beside their governors."""
+        turn = 2 * math.pi * step * _STEP_S / self.plan.sway_s
+        sway = self.plan.sway * math.sin(turn)
+        return self._power[0] + sway, self._power[1] - sway - lost
+
+    def _slope(self, state: _State, power: tuple[float, float]) -> list[float]:
         one, two = (
             cmath.rect(size, angle)
             for size, angle in zip(self._magnitudes, state.angle, strict=True)
@@ -229,7 +239,7 @@ class Areas:
         speeds, gates = [], []
         for n, area in enumerate(self.plan.areas):
             off = state.speed[n] / _W0
-            driven = self._power[n] + state.gate[n] - (lost if n == 1 else 0.0)
+            driven = power[n] + state.gate[n]
             speeds.append((driven - given[n] - area.damping * off) * _W0 / (2 * area.h_s))
             gates.append((-off / area.droop - state.gate[n]) / area.governor_s)
         return [*state.speed, *speeds, *gates]

@@ -107,11 +107,14 @@ class Device(Row, kw_only=True):
 
 class Areas(Row, kw_only=True):
     """[areas]: two areas and the AC tie between them (hil.scenario.area). `event`: when area 2
-    loses `lost_mw` of its generation."""
+    loses `lost_mw` of its generation; `sway_mw`: by how much generation goes up and down, the areas
+    against each other, once in `sway_s`."""
 
     event: datetime
     flow_mw: float = 450.0
     lost_mw: float = 200.0
+    sway_mw: float = 0.0
+    sway_s: Positive = 10.0
     kv: Positive = 345.0
     r_ohm: Positive
     x_ohm: Positive

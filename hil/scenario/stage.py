@@ -191,7 +191,8 @@ def _areas(of: Script, origin: int, ends: int) -> Areas | None:
     tie = area.Tie(row.r_ohm, row.x_ohm, row.b_siemens)
     plan = area.Plan(
         kv=row.kv, tie=tie, flow=row.flow_mw / area.BASE_MVA, lost=row.lost_mw / area.BASE_MVA,
-        event_ns=tai_of(row.event) - origin, seed=of.scenario.seed,
+        event_ns=tai_of(row.event) - origin, sway=row.sway_mw / area.BASE_MVA, sway_s=row.sway_s,
+        seed=of.scenario.seed,
     )  # fmt: skip
     return Areas(plan, origin, ends - origin + NS)
 
