@@ -26,7 +26,7 @@ class Placed(NamedTuple):
     """Where something stands in the log: its name there, and its index."""
 
     subject: bytes
-    index: int
+    idx: int
 
 
 class Archive:

@@ -5,8 +5,8 @@ compared.
    governor (the classical model: Kundur, Power System Stability and Control, 1994, 13.3 and 11.1),
    and a load of constant admittance at its bus. Between the buses stands a line of known constants,
    spread over its length: A = cosh g, B = Z sinh g / g, g = sqrt(ZY).
-2. The swing is integrated once, from a steady state, by steps of STEP_NS; what stands at a bus at an
-   instant is solved from the two angles then, so that the line's equations hold exactly, in each
+2. The swing is integrated once, from a steady state, by steps of STEP_NS; what stands at a bus at
+   an instant is solved from the two angles then, so that the line's equations hold exactly, in each
    phase, at every instant.
 3. What an instrument adds is added to what is read: a share of noise that follows from seed,
    instant and device.
@@ -94,8 +94,7 @@ class Network:
         self._inner = tuple(1 / (1j * area.x_transient) for area in plan.areas)
         loads = [area.load.conjugate() for area in plan.areas]  # at 1 per unit
         own = [
-            inner + load + self.a / self.b
-            for inner, load in zip(self._inner, loads, strict=True)
+            inner + load + self.a / self.b for inner, load in zip(self._inner, loads, strict=True)
         ]
         self._own, self._det = own, own[0] * own[1] - 1 / self.b**2
 
@@ -215,11 +214,11 @@ class Areas:
         for number in range(steps - 1):
             lost = self.plan.lost if number >= event else 0.0
             now, h = states[-1], _STEP_S
-            first, half, last = (self._driven(number + part, lost) for part in (0, 0.5, 1))
-            k1 = self._slope(now, first)
-            k2 = self._slope(_moved(now, k1, h / 2), half)
-            k3 = self._slope(_moved(now, k2, h / 2), half)
-            k4 = self._slope(_moved(now, k3, h), last)
+            at_first, at_half, at_last = (self._driven(number + part, lost) for part in (0, 0.5, 1))
+            k1 = self._slope(now, at_first)
+            k2 = self._slope(_moved(now, k1, h / 2), at_half)
+            k3 = self._slope(_moved(now, k2, h / 2), at_half)
+            k4 = self._slope(_moved(now, k3, h), at_last)
             mean = [(a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(k1, k2, k3, k4, strict=True)]
             states.append(_moved(now, mean, h))
         return states

@@ -1,5 +1,5 @@
-"""Handoffs of a script, as acts of a play: a condition evaluated over the record, and the steps that
-rest on it.
+"""Handoffs of a script, as acts of a play: a condition evaluated over the record, and the steps
+that rest on it.
 
 1. A condition is evaluated over the leaves that the record has of its quantities then, at the
    record's size then, and said as a record of its own, before the step that it is a parent of. What
@@ -41,9 +41,15 @@ def condition(of: script.Script, row: script.Handoff) -> Predicate:
     """What an episode rests on. Raises EvidenceError."""
     quantities = [
         Quantity(
-            *(one.name, Place("bus", one.bus), mrid(of.scenario.name, f"bus {one.bus}").bytes),
-            *(QUANTITIES.index(one.measures), PHASES.index(""), 0, _UNITS[one.measures]),
-            *(one.authority, one.hole_s * NS),
+            name=one.name,
+            place=Place("bus", one.bus),
+            mrid=mrid(of.scenario.name, f"bus {one.bus}").bytes,
+            quantity=QUANTITIES.index(one.measures),
+            phase=PHASES.index(""),
+            part=0,
+            unit=_UNITS[one.measures],
+            issuer=one.authority,
+            hole=one.hole_s * NS,
         )
         for one in row.quantities
     ]

@@ -11,7 +11,6 @@ It changes nothing, and reads no bundle: whoever makes one adds what came of it.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-
 from evidence.code import Class, Matter, Reason, Truth
 from evidence.joint import claim, evaluation, handoff, settlement
 from evidence.joint.handoff import Taken
@@ -80,7 +79,7 @@ def collected(
     for row in store.joints():
         facts.all.append(_said(store, docket, case_of(row), size, now, by_name))
     for (klass, reason), count in store.tallies().items():
-        words = {
+        words: dict[str, Words] = {
             "what": "observations",
             "class": Class(klass).name.lower(),
             "reason": Reason(reason).name.lower() if reason else "",
@@ -137,5 +136,3 @@ def _of_matter(of: Record) -> Iterator[tuple[str, Words]]:
             yield "text", says.text
     elif of.matter == Matter.CLAIM:
         yield "text", claim.read(of.body).text
-
-

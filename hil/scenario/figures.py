@@ -55,9 +55,7 @@ def read(text: str, file: str) -> Hours:
     for (before, _), (after, _), (number, _) in zip(rows, rows[1:], lines[2:], strict=False):
         if after != before + HOUR_NS:
             raise ConfigError(file, ENDING, "not the hour after the one before", number)
-    columns = {
-        name: tuple(figures[at] for _, figures in rows) for at, name in enumerate(names[1:])
-    }
+    columns = {name: tuple(figures[at] for _, figures in rows) for at, name in enumerate(names[1:])}
     return Hours(rows[0][0] - HOUR_NS, columns)
 
 

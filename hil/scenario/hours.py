@@ -18,7 +18,7 @@ from evidence.leap import NS
 from hil.scenario import script
 from hil.scenario.figures import HOUR_NS, Hours, tai_of
 from hil.scenario.marks import names
-from hil.scenario.play import Play, clock
+from hil.scenario.play import Play
 from record.settle import agreed, job
 from record.settle.interval import Stretch
 
@@ -52,7 +52,7 @@ async def _settle(play: Play, row: script.Settlement, seam: str, stretch: Stretc
     store, known, size = play.reader.store, play.reader.known, play.reader.size
     of = agreed.seam_called(store, seam, size)
     found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
-    key = f"{row.name} of {seam} until {clock(stretch.ends)}"
+    key = f"{row.name} of {seam} until {play.clock(stretch.ends)}"
     await play.tell(key, found.record(row.author), row.assent, topic=row.name)
 
 
@@ -62,5 +62,5 @@ async def _exchange(play: Play, row: script.Interchange, stretch: Stretch, value
         *(Matter.INTERCHANGE, row.author, (), names(row.elements), (), *stretch, ()),
         Claim("Over both ties; an export is positive.", row.source, (figure,)).body(),
     )
-    key = f"{row.name} until {clock(stretch.ends)}"
+    key = f"{row.name} until {play.clock(stretch.ends)}"
     await play.tell(key, record, row.assent, "published", row.name)

@@ -41,8 +41,9 @@ def put(play: Play, policy_text: str, figures: Hours | None) -> None:
         custody.put(play, episode)
     for settlement in play.script.settlement:
         hours.put_settlement(play, settlement)
-    for interchange in play.script.interchange if figures else ():
-        hours.put_interchange(play, interchange, figures)
+    for interchange in play.script.interchange:
+        if figures is not None:
+            hours.put_interchange(play, interchange, figures)
     for order in play.script.order:
         _at(play, tai_of(order.begins), partial(_order, row=order))
 
@@ -119,9 +120,15 @@ async def _order(play: Play, row: script.Order) -> None:
         if found is not None:
             parents.append(found)
     record = Record(
-        *(Matter[row.matter.upper()], row.author, names(row.footprints)),
-        *(names(row.elements), (), begins, ends, tuple(parents)),
-        _decided(row, text),
+        matter=Matter[row.matter.upper()],
+        author=row.author,
+        footprints=names(row.footprints),
+        elements=names(row.elements),
+        parts=(),
+        begins=begins,
+        ends=ends,
+        parents=tuple(parents),
+        body=_decided(row, text),
     )
     await play.tell(row.name, record, row.assent, row.mark)
 

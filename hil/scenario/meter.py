@@ -22,6 +22,7 @@ from drivers.modbus.request import encode
 from drivers.modbus.stream import setup_of
 from drivers.modbus.value import Layout
 from evidence.leap import BUILT_IN, NS
+from evidence.siteplan import Direction
 from hil.devices.modbus.bank import INPUT, Run, Value, utc_ms
 from hil.devices.modbus.unit import Unit
 from hil.scenario.feed import Feed
@@ -112,7 +113,7 @@ type = "u64"
 unit = "Wh/15min"
 """
 # What is counted into the equipment at its terminal, and what out of it.
-DIRECTIONS: Final = {
+DIRECTIONS: Final[dict[str, Direction]] = {
     "power": "in",
     "imported": "in",
     "exported": "out",
@@ -166,9 +167,7 @@ class Meter:
     feed gives flows out of the equipment at its terminal."""
 
     def __init__(self, station: str, feed: Feed, gain: float, period_ms: int, now: int) -> None:
-        text = _MAP.format(
-            station=f'"{station}"', period_ms=period_ms, interval_ms=INTERVAL_MS
-        )
+        text = _MAP.format(station=f'"{station}"', period_ms=period_ms, interval_ms=INTERVAL_MS)
         blocks = plan.blocks(UNIT, station, map.read_map(text, station))
         self._clock = _Clock(now)
         self._unit = Unit(UNIT, _Registers(feed, gain), lambda: self._clock.tai)

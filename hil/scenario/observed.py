@@ -1,7 +1,8 @@
 """What a record of a scenario holds of a device: which leaves, and which observation was the last
 before an instant.
 
-Everything is read from the record, as anyone with it would; nothing of what the stage knows goes in.
+Everything is read from the record, as anyone with it would; nothing of what the stage knows goes
+in.
 """
 
 from evidence.joint.record import Observed

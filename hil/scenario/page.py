@@ -8,7 +8,7 @@
 It judges nothing; the findings come with it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from evidence.code import Matter
@@ -18,7 +18,7 @@ from evidence.joint.handoff import Request
 from evidence.joint.record import Observed
 from hil.scenario import sketch
 from hil.scenario.fact import Facts, Said
-from hil.scenario.play import Play, clock
+from hil.scenario.play import Play
 from hil.scenario.plot import escaped
 from hil.scenario.verdict import Finding
 from record.store import Store
@@ -41,6 +41,7 @@ svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #45525f }
 .flag { border-color: #b3261e; color: #b3261e }
 code { font-size: .85em; overflow-wrap: anywhere } .note { color: #45525f }
 """
+Clock = Callable[..., str]
 _HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked here")}
 _DECIDED = (Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DISPATCH, Matter.DC_TIE_EMERGENCY)
 
@@ -49,19 +50,20 @@ def text(
     done: Play, facts: Facts, findings: list[Finding], figures: dict[str, Any], store: Store
 ) -> str:
     """The whole page. Raises StoreError."""
-    head = done.script.scenario
+    head, clock = done.script.scenario, done.clock
     parts = [
         f"<h1>{escaped(head.title)}</h1>",
         f"<p>{escaped(' '.join(head.about.split()))}</p>",
-        f'<p class="note">Played from {clock(done.part.begins)} to {clock(done.part.ends)} CST:'
+        f'<p class="note">Played from {clock(done.part.begins)} to {clock(done.part.ends)}'
+        f" {escaped(head.clock)}:"
         f" {figures['observations']:,} observations, {figures['entries']:,} entries of the log,"
         f" published with {len(done.cast.witness_keys)} witnesses.</p>",
         _found(findings),
         *sketch.plots(done, store),
-        _claims(facts),
-        _handoffs(facts),
-        _decisions(facts),
-        _settlements(facts),
+        _claims(facts, clock),
+        _handoffs(facts, clock),
+        _decisions(facts, clock),
+        _settlements(facts, clock),
         _marks(done),
         _authorities(done),
         _files(),
@@ -79,13 +81,11 @@ def _found(findings: list[Finding]) -> str:
     for one in findings:
         style, word = _HELD[one.held]
         why = f"<br>{escaped(one.why)}" if one.why else ""
-        rows.append(
-            [one.kind, f'<span class="{style}">{word}</span>', escaped(one.text) + why]
-        )
+        rows.append([one.kind, f'<span class="{style}">{word}</span>', escaped(one.text) + why])
     return _table("What was expected", ("", "", ""), rows)
 
 
-def _claims(facts: Facts) -> str:
+def _claims(facts: Facts, clock: Clock) -> str:
     """Topic by topic, so that those that contradict each other stand side by side."""
     topics: dict[str, list[Said]] = {}
     for one in facts.said(Matter.CLAIM):
@@ -98,18 +98,18 @@ def _claims(facts: Facts) -> str:
             rows.append(
                 [
                     escaped(topic) if number == 0 else "",
-                    _when(one),
+                    _when(one, clock),
                     escaped(str(one.words["author"])),
                     escaped("; ".join(filter(None, (says.text, figures)))),
                     escaped(says.source),
-                    _logged(one),
+                    _logged(one, clock),
                 ]
             )
-    names = ("about", "claimed, CST", "by", "what", "where it was said", "in the log")
+    names = ("about", "claimed", "by", "what", "where it was said", "in the log")
     return _table("What was said", names, rows)
 
 
-def _handoffs(facts: Facts) -> str:
+def _handoffs(facts: Facts, clock: Clock) -> str:
     truths: dict[bytes, Evaluation] = {
         one.name: evaluation.read(one.record.body)
         for one in facts.said(Matter.EVALUATION)
@@ -128,18 +128,18 @@ def _handoffs(facts: Facts) -> str:
         rows.append(
             [
                 f"<b>{escaped(str(one.words['topic']))}</b>" if first else "",
-                f"{escaped(str(one.words['step']))}, {_when(one)}",
+                f"{escaped(str(one.words['step']))}, {_when(one, clock)}",
                 escaped(str(one.words["author"])),
                 what + (f"<br><code>{asked}</code>" if asked else ""),
                 " ".join(filter(None, (truth, _flags(one)))),
                 _state(one),
             ]
         )
-    names = ("episode", "step, CST", "by", "scope and condition", "condition is", "worth")
+    names = ("episode", "step", "by", "scope and condition", "condition is", "worth")
     return _table("Handoffs, reconstructed: nobody signed one then", names, rows)
 
 
-def _decisions(facts: Facts) -> str:
+def _decisions(facts: Facts, clock: Clock) -> str:
     rows = []
     for one in (said for matter in _DECIDED for said in facts.said(matter)):
         if one.record is None:
@@ -149,7 +149,7 @@ def _decisions(facts: Facts) -> str:
         told = ", ".join(one.words["notified"])
         rows.append(
             [
-                _when(one),
+                _when(one, clock),
                 escaped(str(one.words["what"]).replace("_", " ")),
                 escaped(str(one.words["author"])),
                 escaped(str(one.words["name"])) + f"<br>{escaped(_reason(one))}",
@@ -168,7 +168,7 @@ def _reason(one: Said) -> str:
     return decision.read(one.record.body).reason
 
 
-def _settlements(facts: Facts) -> str:
+def _settlements(facts: Facts, clock: Clock) -> str:
     rows = []
     for one in facts.said(Matter.SETTLEMENT):
         if one.record is None:
@@ -182,7 +182,7 @@ def _settlements(facts: Facts) -> str:
         like = f", {one.words['disagreement']}" if "disagreement" in one.words else ""
         rows.append(
             [
-                _span(one),
+                _span(one, clock),
                 escaped(", ".join(one.record.elements)),
                 escaped(f"{one.words['verdict']}{like}".replace("_", " ")),
                 measures,
@@ -190,7 +190,7 @@ def _settlements(facts: Facts) -> str:
                 _state(one),
             ]
         )
-    names = ("until, CST", "seam", "verdict", "residual, of what is explained", "why", "worth")
+    names = ("until", "seam", "verdict", "residual, of what is explained", "why", "worth")
     return _table("What both sides of a seam come to", names, rows)
 
 
@@ -232,15 +232,15 @@ def _files() -> str:
     return f"<h2>Look again yourself</h2><p>{note}<br>{lines}</p>"
 
 
-def _when(one: Said) -> str:
+def _when(one: Said, clock: Clock) -> str:
     return clock(one.begins or 0)
 
 
-def _span(one: Said) -> str:
+def _span(one: Said, clock: Clock) -> str:
     return clock(one.ends or 0)
 
 
-def _logged(one: Said) -> str:
+def _logged(one: Said, clock: Clock) -> str:
     return clock(one.case.tai) if one.case else ""
 
 

@@ -1,5 +1,5 @@
-"""A scenario is played: what stands on the stage is measured, sealed and logged, and what its script
-says is said when its time has come.
+"""A scenario is played: what stands on the stage is measured, sealed and logged, and what its
+script says is said when its time has come.
 
 1. Time is the scenario's: it moves to the next thing that happens, a batch or a line of the script,
    and the record's clock with it.
@@ -13,7 +13,7 @@ Who looks at the outcome are hil.scenario.fact and hil.scenario.verdict.
 import heapq
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -35,7 +35,6 @@ from record.store import Store
 
 ANCHORS, STORE = "anchors.toml", "record.db"
 Say = Callable[[str], None]
-_CST = timezone(timedelta(hours=-6), "CST")
 Act = Callable[["Play"], Awaitable[None]]
 
 
@@ -78,6 +77,7 @@ class Play:
     reader: Reader
     witnesses: Witnesses
     say: Say
+    clock: Callable[..., str]  # an instant in words, by the scenario's clock
     told: dict[str, Told] = field(default_factory=dict)
     entries: int = 0
     _due: list[tuple[int, int, Act]] = field(default_factory=list)
@@ -101,9 +101,9 @@ class Play:
             await self.admit()
             while self._due and self._due[0][0] <= until:
                 await heapq.heappop(self._due)[2](self)
-            if (today := clock(until, "%d %b %Y")) != day:
+            if (today := self.clock(until, "%d %b %Y")) != day:
                 day = today
-                self.say(f"{clock(until)}  {self.entries:,} entries of the log")
+                self.say(f"{self.clock(until)}  {self.entries:,} entries of the log")
         await self.admit()
 
     async def admit(self) -> None:
@@ -139,14 +139,25 @@ class Play:
         self.entries += placed is not None
 
 
-def clock(tai: int, form: str = "%d %b %H:%M:%S") -> str:
-    """An instant on the scenario's clock, for people: CST."""
-    utc = datetime.fromtimestamp(BUILT_IN.utc_ns(tai) // NS, UTC)
-    return utc.astimezone(_CST).strftime(form)
+def face(of: Script) -> Callable[..., str]:
+    """What tells an instant, ns TAI, by the clock of a scenario: that of its beginning."""
+    zone = of.scenario.begins.tzinfo
+
+    def clock(tai: int, form: str = "%d %b %H:%M:%S") -> str:
+        return (
+            datetime.fromtimestamp(BUILT_IN.utc_ns(tai) // NS, UTC).astimezone(zone).strftime(form)
+        )
+
+    return clock
 
 
 async def played(
-    of: Script, hours: Hours | None, part: Part, folder: Path, say: Say, lines: Callable[[Play], None]
+    of: Script,
+    hours: Hours | None,
+    part: Part,
+    folder: Path,
+    say: Say,
+    lines: Callable[[Play], None],
 ) -> Play:
     """Plays a part of a scenario into a record in a folder; `lines` puts what is said into it."""
     cast = Cast(of)
@@ -160,7 +171,9 @@ async def played(
     store = archive.reader()
     witnesses.open(lambda: archive.now)
     try:
-        play = Play(of, cast, stood, archive, part, folder, Reader(store, of), witnesses, say)
+        play = Play(
+            of, cast, stood, archive, part, folder, Reader(store, of), witnesses, say, face(of)
+        )
         lines(play)
         publish_ns = of.scenario.publish_s * NS
         for tai in range(part.begins + publish_ns, part.ends, publish_ns):

@@ -1,5 +1,5 @@
-"""A PMU of a scenario: C37.118 frames of its own configuration, at any pace from 120 a second to one
-in an hour.
+"""A PMU of a scenario: C37.118 frames of its own configuration, at any pace from 120 a second to
+one in an hour.
 
 1. What it measures is a hil.grid.Reading at an instant; how it is wired and how wrong its clock is
    lies between (hil.devices.wiring, hil.devices.profile.turned), and may change while it runs.

@@ -52,7 +52,8 @@ async def made(
 ) -> Came:
     """Plays a part of a scenario, and leaves all of it in a folder. Raises StoreError, OSError."""
     (folder / POLICY).write_text(policy_text, encoding="utf-8")
-    say(f"{of.scenario.title}: {play.clock(part.begins)} to {play.clock(part.ends)} CST")
+    clock = play.face(of)
+    say(f"{of.scenario.title}: {clock(part.begins)} to {clock(part.ends)} {of.scenario.clock}")
     done = await play.played(
         of, hours, part, folder, say, lambda one: lines.put(one, policy_text, hours)
     )
@@ -80,9 +81,7 @@ def _facts(store: Store, done: Play, anchors: Anchors) -> Facts:
         store, anchors.authorities, done.told, done.archive.refusals, done.archive.now
     )
     whole = done.witnesses.published == store.size() and not done.witnesses.faults
-    facts.add(
-        "published", cosigned="all" if whole else "not all", why=tuple(done.witnesses.faults)
-    )
+    facts.add("published", cosigned="all" if whole else "not all", why=tuple(done.witnesses.faults))
     return facts
 
 

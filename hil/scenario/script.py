@@ -35,16 +35,18 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What all rows are."""
 
 
-class Head(Row, kw_only=True):
-    """[scenario]. `period_s`: of every device, where no [[pace]] says otherwise; `batch_s`: how
-    often a gateway cuts; `publish_s`: how often the log is, cosigned by `witnesses`; `data`: the CSV beside it; `policy`: a policy.toml beside it, else
-    the one that a record is shipped with."""
+class Head(Row, frozen=True, kw_only=True):
+    """[scenario]. `clock`: what the clock of its instants is called; `period_s`: of every device,
+    where no [[pace]] says otherwise; `batch_s`: how often a gateway cuts; `publish_s`: how often
+    the log is published, cosigned by `witnesses`; `data`: the CSV beside it; `policy`: a
+    policy.toml beside it, else the one that a record is shipped with."""
 
     name: Name
     title: Text
     about: Text = ""
     begins: datetime
     ends: datetime
+    clock: Name = "UTC"
     seed: Count = 1
     period_s: Seconds = 60
     batch_s: Seconds = 900
@@ -54,7 +56,7 @@ class Head(Row, kw_only=True):
     policy: str = ""
 
 
-class Authority(Row, kw_only=True):
+class Authority(Row, frozen=True, kw_only=True):
     """[[authority]]: its keys are made for the scenario. Without roles it issues credentials only;
     `founder`: an anchor has its roles, else a record of the registry adds it."""
 
@@ -65,7 +67,7 @@ class Authority(Row, kw_only=True):
     about: Text = ""
 
 
-class Gateway(Row, kw_only=True):
+class Gateway(Row, frozen=True, kw_only=True):
     """[[gateway]]"""
 
     name: Name
@@ -73,9 +75,9 @@ class Gateway(Row, kw_only=True):
     site: Text = ""
 
 
-class Feed(Row, kw_only=True):
-    """[[feed]]: what there is to measure. hourly: a share of a column of the data; beyond: what goes
-    into a DC tie of which another comes out; trace: straight lines between points."""
+class Feed(Row, frozen=True, kw_only=True):
+    """[[feed]]: what there is to measure. hourly: a share of a column of the data; beyond: what
+    goes into a DC tie of which another comes out; trace: straight lines between points."""
 
     name: Name
     mark: Mark
@@ -89,10 +91,10 @@ class Feed(Row, kw_only=True):
     points: list[tuple[datetime, float]] = []
 
 
-class Device(Row, kw_only=True):
+class Device(Row, frozen=True, kw_only=True):
     """[[device]]: at a bus, by one gateway. `gain`: how far a meter is off; `flow`:
-    whether what its feed gives flows into the equipment at its terminal; `area`: of [areas], instead
-    of a feed."""
+    whether what its feed gives flows into the equipment at its terminal; `area`: of [areas],
+    instead of a feed."""
 
     name: Name
     gateway: Name
@@ -105,7 +107,7 @@ class Device(Row, kw_only=True):
     area: Literal[0, 1, 2] = 0
 
 
-class Areas(Row, kw_only=True):
+class Areas(Row, frozen=True, kw_only=True):
     """[areas]: two areas and the AC tie between them (hil.scenario.area). `event`: when area 2
     loses `lost_mw` of its generation; `sway_mw`: by how much generation goes up and down, the areas
     against each other, once in `sway_s`."""
@@ -121,7 +123,7 @@ class Areas(Row, kw_only=True):
     b_siemens: Positive
 
 
-class Fault(Row, kw_only=True):
+class Fault(Row, frozen=True, kw_only=True):
     """[[fault]]: what is wrong with a PMU for a while. polarity: its CTs look the other way; ratio:
     theirs is set to `value` of what it is; shift: its clock is ahead by `value` us."""
 
@@ -132,7 +134,7 @@ class Fault(Row, kw_only=True):
     value: float = 0.0
 
 
-class Pace(Row, kw_only=True):
+class Pace(Row, frozen=True, kw_only=True):
     """[[pace]]: another period for some devices, for a while."""
 
     devices: list[Name]
@@ -141,7 +143,7 @@ class Pace(Row, kw_only=True):
     period_ms: PeriodMs
 
 
-class Side(Row, kw_only=True):
+class Side(Row, frozen=True, kw_only=True):
     """A side of a seam: where it measures, and who issues the credentials there."""
 
     footprint: Name
@@ -151,7 +153,7 @@ class Side(Row, kw_only=True):
     amperes: Positive
 
 
-class Line(Row, kw_only=True):
+class Line(Row, frozen=True, kw_only=True):
     """A pi section, whole."""
 
     r_ohm: float
@@ -160,14 +162,14 @@ class Line(Row, kw_only=True):
     km: Positive
 
 
-class Dc(Row, kw_only=True):
+class Dc(Row, frozen=True, kw_only=True):
     """What a DC tie loses."""
 
     fixed_mw: float
     share: float
 
 
-class Seam(Row, kw_only=True):
+class Seam(Row, frozen=True, kw_only=True):
     """[[seam]]: what flows from the first side to the second is positive."""
 
     name: Name
@@ -178,7 +180,7 @@ class Seam(Row, kw_only=True):
     about: Text = ""
 
 
-class Figure(Row, kw_only=True):
+class Figure(Row, frozen=True, kw_only=True):
     """A number with its unit. `rounded`: to which step, where that is known."""
 
     name: Name
@@ -187,7 +189,7 @@ class Figure(Row, kw_only=True):
     rounded: Positive | None = None
 
 
-class Claim(Row, kw_only=True):
+class Claim(Row, frozen=True, kw_only=True):
     """[[claim]]: what somebody says happened from `begins` to `ends`, and where that was said.
     `topic`: what several claims are about, so that they stand side by side."""
 
@@ -203,7 +205,7 @@ class Claim(Row, kw_only=True):
     elements: list[Name] = []
 
 
-class Order(Row, kw_only=True):
+class Order(Row, frozen=True, kw_only=True):
     """[[order]]: a decision, as its author's record. `observes`: devices whose last observation
     before it is its parent; `after`: orders and handoffs that are; `assent`: who signs it too."""
 
@@ -223,7 +225,7 @@ class Order(Row, kw_only=True):
     assent: list[Name] = []
 
 
-class Quantity(Row, kw_only=True):
+class Quantity(Row, frozen=True, kw_only=True):
     """A name of a condition, at a bus, by gateways of an authority: the frequency, Hz, or the power
     into the equipment there, MW. `hole_s`: how far apart samples may be."""
 
@@ -234,7 +236,7 @@ class Quantity(Row, kw_only=True):
     hole_s: Seconds = 150
 
 
-class Step(Row, kw_only=True):
+class Step(Row, frozen=True, kw_only=True):
     """A step of a handoff: who takes it, and when."""
 
     step: Literal["requested", "accepted", "refused", "active", "returned", "revoked"]
@@ -243,7 +245,7 @@ class Step(Row, kw_only=True):
     text: Text = ""
 
 
-class Limit(Row, kw_only=True):
+class Limit(Row, frozen=True, kw_only=True):
     """Within which the authority is used."""
 
     name: Name
@@ -251,7 +253,7 @@ class Limit(Row, kw_only=True):
     unit: Name
 
 
-class Handoff(Row, kw_only=True):
+class Handoff(Row, frozen=True, kw_only=True):
     """[[handoff]]: an episode, told as a handoff of authority. The condition is evaluated before
     each of its steps that rests on one, by `evaluator`."""
 
@@ -271,7 +273,7 @@ class Handoff(Row, kw_only=True):
     steps: Annotated[list[Step], msgspec.Meta(min_length=1)]
 
 
-class Settlement(Row, kw_only=True):
+class Settlement(Row, frozen=True, kw_only=True):
     """[[settlement]]: seams, settled interval by interval as each has ended, by an authority, and
     signed by others. `after_s`: how long after."""
 
@@ -283,7 +285,7 @@ class Settlement(Row, kw_only=True):
     after_s: Seconds = 60
 
 
-class Interchange(Row, kw_only=True):
+class Interchange(Row, frozen=True, kw_only=True):
     """[[interchange]]: the energy of each hour as published, a record of its author that the other
     side signs. `rounded`: to so many MWh."""
 
@@ -297,7 +299,7 @@ class Interchange(Row, kw_only=True):
     after_s: Seconds = 120
 
 
-class Expect(Row, kw_only=True):
+class Expect(Row, frozen=True, kw_only=True):
     """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted."""
 
     text: Text
@@ -309,7 +311,7 @@ class Expect(Row, kw_only=True):
     every_hour: bool = False
 
 
-class Script(Row, kw_only=True):
+class Script(Row, frozen=True, kw_only=True):
     """The whole file."""
 
     scenario: Head
@@ -414,7 +416,9 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
         if device.feed:
             said.append((("device", at, "feed"), "feed", device.feed))
     for at, pace in enumerate(of.pace):
-        said += [(("pace", at, "devices", n), "device", name) for n, name in enumerate(pace.devices)]
+        said += [
+            (("pace", at, "devices", n), "device", name) for n, name in enumerate(pace.devices)
+        ]
     for at, fault in enumerate(of.fault):
         said.append((("fault", at, "device"), "device", fault.device))
     for at, seam in enumerate(of.seam):
@@ -425,4 +429,3 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     for where, what, name in said:
         if name not in known[what]:
             yield where, f"{name!r} is {config.nearest(name, known[what])}"
-

@@ -11,7 +11,7 @@ from evidence.leap import BUILT_IN
 from hil.scenario import script
 from hil.scenario.cast import mrid
 from hil.scenario.figures import HOUR_NS, tai_of
-from hil.scenario.play import Play, clock
+from hil.scenario.play import Play
 from hil.scenario.plot import Line, Mark, Plot, escaped, steps
 from record.known import Known
 from record.leaf import Leaves
@@ -51,7 +51,7 @@ def _energy(done: Play, store: Store, known: Known, seam: script.Seam) -> Iterat
         lines.append(Line(f"{side.authority}'s meter", style, steps(points)))
     plot = Plot(
         f"Energy over {seam.name}", "MWh of the hour", done.part.begins, done.part.ends,
-        0.0, most * (1 + _ROOM), lambda tai: clock(tai, "%d %H:%M"),
+        0.0, most * (1 + _ROOM), lambda tai: done.clock(tai, "%d %H:%M"),
     )  # fmt: skip
     yield f"<h2>Energy over {escaped(seam.name)}</h2>\n{plot.svg(lines)}"
 
@@ -76,7 +76,7 @@ def _frequency(done: Play, store: Store, known: Known, pace: script.Pace) -> Ite
     room = max(high - low, 0.01) * _ROOM
     plot = Plot(
         "Frequency", "Hz", begins, ends, low - room, high + room,
-        lambda tai: clock(tai, "%H:%M:%S"),
+        lambda tai: done.clock(tai, "%H:%M:%S"),
     )  # fmt: skip
     marks = [
         Mark(tai_of(order.begins), order.name)
@@ -107,5 +107,3 @@ def _values(
         value = one.value
         if since <= one.tai < until and isinstance(value, int | float):
             yield one.tai, float(value)
-
-

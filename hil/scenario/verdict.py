@@ -1,7 +1,7 @@
 """Whether a play came to what its script expects.
 
-1. An expectation picks facts by their words, each named word one of those it lists, and counts them.
-   `must` and `flagged` hold when there are as many as stated; `never` when there are none.
+1. An expectation picks facts by their words, each named word one of those it lists, and counts
+   them. `must` and `flagged` hold when there are as many as stated; `never` when there are none.
 2. One that names an interval is asked only where the part that was played holds all of it, and of
    facts within it alone. One for `every_hour` wants `least` for each hour of that interval, or of
    the part.
