@@ -16,7 +16,8 @@ from evidence.joint.countersignature import Countersignature
 from evidence.joint.record import Record
 from evidence.key import Ed25519Key
 from hil.scenario.gateway import Issuer, seeded
-from hil.scenario.script import Authority, Script
+from hil.scenario.script import Script
+from hil.scenario.sheet import Authority
 
 MADE_HERE = uuid5(NAMESPACE_DNS, "scenario.gridseal.invalid")  # RFC 2606: nobody's
 

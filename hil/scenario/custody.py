@@ -18,7 +18,7 @@ from evidence.joint.handoff import CONDITIONED, Limit, Request, Taken
 from evidence.joint.predicate import Place, Predicate, Quantity
 from evidence.joint.record import Record
 from evidence.leap import NS
-from hil.scenario import script
+from hil.scenario import script, sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import tai_of
 from hil.scenario.marks import INSTANT_NS, marked, names
@@ -28,7 +28,7 @@ from record.handoff.evaluate import evaluation_of
 _UNITS = {"frequency": "Hz", "power": "MW"}
 
 
-def put(play: Play, row: script.Handoff) -> None:
+def put(play: Play, row: sheet.Handoff) -> None:
     """Puts the steps of an episode into a play; of one that begins before the part, none."""
     if not play.part.holds(tai_of(row.steps[0].at)):
         return
@@ -37,7 +37,7 @@ def put(play: Play, row: script.Handoff) -> None:
             play.at(tai_of(step.at), partial(_step, row=row, number=number))
 
 
-def condition(of: script.Script, row: script.Handoff) -> Predicate:
+def condition(of: script.Script, row: sheet.Handoff) -> Predicate:
     """What an episode rests on. Raises EvidenceError."""
     quantities = [
         Quantity(
@@ -56,7 +56,7 @@ def condition(of: script.Script, row: script.Handoff) -> Predicate:
     return grammar.predicate(row.condition, quantities)
 
 
-async def _step(play: Play, row: script.Handoff, number: int) -> None:
+async def _step(play: Play, row: sheet.Handoff, number: int) -> None:
     step = row.steps[number]
     key, tai = f"{row.name}: {step.step}", tai_of(step.at)
     predicate, parents = condition(play.script, row), list[bytes]()
@@ -79,7 +79,7 @@ async def _step(play: Play, row: script.Handoff, number: int) -> None:
     await play.tell(key, record, [row.releasing, row.accepting], row.mark, row.name)
 
 
-def _request(row: script.Handoff, predicate: Predicate, text: str) -> bytes:
+def _request(row: sheet.Handoff, predicate: Predicate, text: str) -> bytes:
     scope = marked(" ".join(filter(None, (row.scope, text))), row.mark)
     limits = tuple(Limit(one.name, one.value, one.unit) for one in row.limits)
     expires = None if row.expires is None else tai_of(row.expires)
@@ -87,7 +87,7 @@ def _request(row: script.Handoff, predicate: Predicate, text: str) -> bytes:
 
 
 async def _evaluated(
-    play: Play, row: script.Handoff, predicate: Predicate, tai: int, key: str
+    play: Play, row: sheet.Handoff, predicate: Predicate, tai: int, key: str
 ) -> Told:
     found = evaluation_of(play.reader.store, play.reader.known, predicate, tai)
     record = found.record(row.evaluator, tai, row.footprints, row.elements)

@@ -15,7 +15,7 @@ from evidence.code import Matter
 from evidence.joint.claim import Claim, Figure
 from evidence.joint.record import Record
 from evidence.leap import NS
-from hil.scenario import script
+from hil.scenario import sheet
 from hil.scenario.figures import HOUR_NS, Hours, tai_of
 from hil.scenario.marks import names
 from hil.scenario.play import Play
@@ -25,14 +25,14 @@ from record.settle.interval import Stretch
 NET = "net interchange"  # MWh, of both ties together
 
 
-def put_settlement(play: Play, row: script.Settlement) -> None:
+def put_settlement(play: Play, row: sheet.Settlement) -> None:
     for stretch in _stretches(play, row.every_s * NS):
         for seam in row.seams:
             at = stretch.ends + row.after_s * NS
             play.at(at, partial(_settle, row=row, seam=seam, stretch=stretch))
 
 
-def put_interchange(play: Play, row: script.Interchange, hours: Hours) -> None:
+def put_interchange(play: Play, row: sheet.Interchange, hours: Hours) -> None:
     for stretch in _stretches(play, HOUR_NS):
         at = stretch.ends + row.after_s * NS
         value = hours.of(row.column, stretch.begins)
@@ -48,7 +48,7 @@ def _stretches(play: Play, every_ns: int) -> Iterator[Stretch]:
         begins += every_ns
 
 
-async def _settle(play: Play, row: script.Settlement, seam: str, stretch: Stretch) -> None:
+async def _settle(play: Play, row: sheet.Settlement, seam: str, stretch: Stretch) -> None:
     store, known, size = play.reader.store, play.reader.known, play.reader.size
     of = agreed.seam_called(store, seam, size)
     found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
@@ -56,7 +56,7 @@ async def _settle(play: Play, row: script.Settlement, seam: str, stretch: Stretc
     await play.tell(key, found.record(row.author), row.assent, topic=row.name)
 
 
-async def _exchange(play: Play, row: script.Interchange, stretch: Stretch, value: int) -> None:
+async def _exchange(play: Play, row: sheet.Interchange, stretch: Stretch, value: int) -> None:
     figure = Figure(NET, "MWh", float(value), row.rounded)
     record = Record(
         *(Matter.INTERCHANGE, row.author, (), names(row.elements), (), *stretch, ()),

@@ -17,7 +17,7 @@ from evidence.joint.decision import Decision
 from evidence.joint.record import Parent, Record
 from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Line, Seam, Side
-from hil.scenario import custody, hours, script
+from hil.scenario import custody, hours, sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import Hours, tai_of
 from hil.scenario.marks import INSTANT_NS, marked, names
@@ -65,7 +65,7 @@ async def _found(play: Play, text: str) -> None:
     play.say(f"policy: signed by {', '.join(founders)}")
 
 
-async def _member(play: Play, row: script.Authority) -> None:
+async def _member(play: Play, row: sheet.Authority) -> None:
     """One that the anchors do not have comes into the registry, signed by all who must."""
     begins, ends = play.part.begins, play.part.ends
     key = Key(play.cast.key(row.name).public, begins, None)
@@ -80,7 +80,7 @@ async def _member(play: Play, row: script.Authority) -> None:
     await play.tell(f"member {row.name}", record, [one.name for one in founders])
 
 
-async def _seam(play: Play, row: script.Seam) -> None:
+async def _seam(play: Play, row: sheet.Seam) -> None:
     name, one, other = play.script.scenario.name, *row.sides
     line = row.line and Line(row.line.r_ohm, row.line.x_ohm, row.line.b_siemens, row.line.km)
     dc = row.dc and Dc(row.dc.fixed_mw, row.dc.share)
@@ -94,13 +94,13 @@ async def _seam(play: Play, row: script.Seam) -> None:
     await play.tell(f"seam {row.name}", record, [side.authority for side in row.sides])
 
 
-def _side(scenario: str, row: script.Side) -> Side:
+def _side(scenario: str, row: sheet.Side) -> Side:
     node = mrid(scenario, f"bus {row.bus}").bytes
     terminal = mrid(scenario, f"terminal {row.bus}").bytes
     return Side(row.footprint, row.authority, node, terminal, row.kv, row.amperes)
 
 
-async def _claim(play: Play, row: script.Claim, number: int) -> None:
+async def _claim(play: Play, row: sheet.Claim, number: int) -> None:
     begins = tai_of(row.begins)
     ends = begins + INSTANT_NS if row.ends is None else tai_of(row.ends)
     body = Claim(row.text, row.source, _figures(row.figures)).body()
@@ -111,7 +111,7 @@ async def _claim(play: Play, row: script.Claim, number: int) -> None:
     await play.tell(f"claim {number} of {row.topic}", record, [], topic=row.topic)
 
 
-async def _order(play: Play, row: script.Order) -> None:
+async def _order(play: Play, row: sheet.Order) -> None:
     begins, ends = tai_of(row.begins), tai_of(row.ends)
     text = marked(row.text, row.mark)
     parents: list[Parent] = [play.told[name].name for name in row.after if name in play.told]
@@ -133,7 +133,7 @@ async def _order(play: Play, row: script.Order) -> None:
     await play.tell(row.name, record, row.assent, row.mark)
 
 
-def _decided(row: script.Order, text: str) -> bytes:
+def _decided(row: sheet.Order, text: str) -> bytes:
     """The body of a decision. A DC-tie emergency has none of its own: it is told as a claim is."""
     if row.matter == "dc_tie_emergency":
         return Claim(text, row.source).body()
@@ -141,5 +141,5 @@ def _decided(row: script.Order, text: str) -> bytes:
     return Decision(None, row.name, row.mw, reason).body()
 
 
-def _figures(rows: Sequence[script.Figure]) -> tuple[Figure, ...]:
+def _figures(rows: Sequence[sheet.Figure]) -> tuple[Figure, ...]:
     return tuple(Figure(row.name, row.unit, row.value, row.rounded) for row in rows)

@@ -7,7 +7,7 @@ in.
 
 from evidence.joint.record import Observed
 from evidence.leap import NS
-from hil.scenario import script
+from hil.scenario import sheet
 from hil.scenario.cast import mrid
 from hil.scenario.script import Script
 from record.known import Known
@@ -27,7 +27,7 @@ def wanted(of: Script, device: str) -> Wanted:
     return Wanted(node=node, quantity=quantity, issuer=gateway.authority, gateway=row.gateway)
 
 
-def bus_of(of: Script, name: str) -> script.Device:
+def bus_of(of: Script, name: str) -> sheet.Device:
     """A device at a bus. Raises StopIteration where there is none."""
     return next(row for row in of.device if row.bus == name)
 

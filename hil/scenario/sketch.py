@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from evidence.leap import BUILT_IN
-from hil.scenario import script
+from hil.scenario import sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import HOUR_NS, tai_of
 from hil.scenario.play import Play
@@ -36,7 +36,7 @@ def plots(done: Play, store: Store) -> Iterator[str]:
             yield from _frequency(done, store, known, pace)
 
 
-def _energy(done: Play, store: Store, known: Known, seam: script.Seam) -> Iterator[str]:
+def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterator[str]:
     lines, most = [], 1.0
     for style, side in zip(STYLES, seam.sides, strict=False):
         node = mrid(done.script.scenario.name, f"bus {side.bus}").bytes
@@ -60,7 +60,7 @@ def _of_hour(hour: int) -> int:
     return BUILT_IN.tai_ns(hour * 3600)
 
 
-def _frequency(done: Play, store: Store, known: Known, pace: script.Pace) -> Iterator[str]:
+def _frequency(done: Play, store: Store, known: Known, pace: sheet.Pace) -> Iterator[str]:
     begins, ends = tai_of(pace.begins), tai_of(pace.ends)
     lines, low, high = [], 60.0, 60.0
     rows = {row.name: row for row in done.script.device}

@@ -19,7 +19,7 @@ from evidence.siteplan import Bus, Channel, Site, SitePlan, Stream
 from hil.devices.profile import Profile
 from hil.devices.wiring import NEUTRAL, Wiring
 from hil.grid import Reading
-from hil.scenario import area, script
+from hil.scenario import area, sheet
 from hil.scenario.area import Areas
 from hil.scenario.cast import Cast, mrid
 from hil.scenario.feed import Beyond, Feed, Hourly, Trace
@@ -49,11 +49,11 @@ class Span(NamedTuple):
 class _Placed:
     """A device as it is played."""
 
-    row: script.Device
+    row: sheet.Device
     gateway: Gateway
     device: Meter | Pmu
     spans: list[Span]
-    faults: list[script.Fault] = field(default_factory=list)
+    faults: list[sheet.Fault] = field(default_factory=list)
     pace: int = 0  # that it is set to, ns
     begun: bool = False
 
@@ -117,7 +117,7 @@ def _measured(placed: _Placed, tai: int, period_ns: int) -> list[Frame | Setup]:
     return [*items, *device.frame(tai)]
 
 
-def _spoil(device: Pmu, faults: list[script.Fault], tai: int) -> None:
+def _spoil(device: Pmu, faults: list[sheet.Fault], tai: int) -> None:
     """What is wrong with it at an instant, and nothing else."""
     now = [one for one in faults if tai_of(one.begins) <= tai < tai_of(one.ends)]
     kinds = {one.kind: one.value for one in now}
@@ -152,7 +152,7 @@ def built(of: Script, cast: Cast, hours: Hours | None, begins: int, ends: int) -
     return stage
 
 
-def _feed(row: script.Feed, known: dict[str, Feed], hours: Hours | None) -> Feed:
+def _feed(row: sheet.Feed, known: dict[str, Feed], hours: Hours | None) -> Feed:
     if row.kind == "trace":
         return Trace([(tai_of(at), value) for at, value in row.points])
     if hours is None:
@@ -163,7 +163,7 @@ def _feed(row: script.Feed, known: dict[str, Feed], hours: Hours | None) -> Feed
 
 
 def _device(
-    of: Script, row: script.Device, number: int, feeds: dict[str, Feed], now: int
+    of: Script, row: sheet.Device, number: int, feeds: dict[str, Feed], now: int
 ) -> Meter | Pmu:
     feed = feeds[row.feed]
     if row.kind == "meter":
@@ -197,7 +197,7 @@ def _areas(of: Script, origin: int, ends: int) -> Areas | None:
     return Areas(plan, origin, ends - origin + NS)
 
 
-def _at_tie(row: script.Device, number: int, areas: Areas) -> Pmu:
+def _at_tie(row: sheet.Device, number: int, areas: Areas) -> Pmu:
     profile = Profile(station=row.name[:16], idcode=number, device=number, rate=1)
 
     def measure(tai: int) -> Reading:
@@ -206,7 +206,7 @@ def _at_tie(row: script.Device, number: int, areas: Areas) -> Pmu:
     return Pmu(profile, measure)
 
 
-def _plan(of: Script, place: script.Gateway) -> SitePlan:
+def _plan(of: Script, place: sheet.Gateway) -> SitePlan:
     """What stands where a gateway is."""
     name = of.scenario.name
     devices = [row for row in of.device if row.gateway == place.name]
@@ -218,7 +218,7 @@ def _plan(of: Script, place: script.Gateway) -> SitePlan:
     )
 
 
-def _stream(name: str, row: script.Device) -> Stream:
+def _stream(name: str, row: sheet.Device) -> Stream:
     terminal = str(mrid(name, f"terminal {row.bus}"))
     if row.kind != "meter":
         return Stream(row.name, row.bus, channel=_phasors(row, terminal) if row.area else [])
@@ -229,7 +229,7 @@ def _stream(name: str, row: script.Device) -> Stream:
     return Stream(row.name, row.bus, channel=points)
 
 
-def _phasors(row: script.Device, terminal: str) -> list[Channel]:
+def _phasors(row: sheet.Device, terminal: str) -> list[Channel]:
     """Voltages of the bus, currents into the line, each with its transformer."""
     volts = [
         Channel(f"V{phase}", phase=phase, accuracy=VT_CLASS, ratio=(round(row.kv * 1000), 115))
@@ -245,7 +245,7 @@ def _phasors(row: script.Device, terminal: str) -> list[Channel]:
     return [*volts, *amps]
 
 
-def _spans(of: Script, row: script.Device, begins: int, ends: int) -> list[Span]:
+def _spans(of: Script, row: sheet.Device, begins: int, ends: int) -> list[Span]:
     """Which period rules when, in order."""
     usual = of.scenario.period_s * NS
     spans, at = list[Span](), begins

@@ -12,7 +12,7 @@ It reads facts, and looks at no record.
 
 from dataclasses import dataclass
 
-from hil.scenario import script
+from hil.scenario import sheet
 from hil.scenario.fact import Fact, Facts
 from hil.scenario.figures import HOUR_NS, tai_of
 from hil.scenario.play import Part
@@ -38,7 +38,7 @@ def judged(of: Script, facts: Facts, part: Part) -> list[Finding]:
     return [*found, *(_judged("never", row, facts, part) for row in of.never)]
 
 
-def _judged(kind: str, row: script.Expect, facts: Facts, part: Part) -> Finding:
+def _judged(kind: str, row: sheet.Expect, facts: Facts, part: Part) -> Finding:
     begins = part.begins if row.begins is None else tai_of(row.begins)
     ends = part.ends if row.ends is None else tai_of(row.ends)
     if begins < part.begins or ends > part.ends:
