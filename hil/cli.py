@@ -32,6 +32,7 @@ JOBS_MAX = 256
 BENCHES = {
     "seal": ("how fast a gateway seals, against bare signatures", ("seconds",)),
     "admit": ("how fast a record admits, against bare checks of signatures", ("seconds",)),
+    "tiles": ("how long an inclusion proof from tile files takes, cold", ("seconds",)),
     "verify": ("how checking batches scales over processes", ("seconds", "broker")),
     "reconstruct": (
         "how fast so many seconds of a seam become a bundle, and how fast that is checked",

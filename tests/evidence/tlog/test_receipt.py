@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import cbor, cose, merkle
-from evidence.code import Reason, Typ
+from evidence.code import Reason
 from evidence.key import Ed25519Key
 from evidence.refusal import EvidenceError
 from evidence.tlog import receipt
