@@ -11,7 +11,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from evidence.code import Matter
+from evidence.code import Matter, Reason
 from evidence.joint.claim import Claim, Figure
 from evidence.joint.record import Record
 from evidence.leap import NS
@@ -19,6 +19,7 @@ from hil.scenario import sheet
 from hil.scenario.figures import HOUR_NS, Hours, tai_of
 from hil.scenario.marks import names
 from hil.scenario.play import Play
+from record.lookup import NotFoundError
 from record.settle import agreed, job
 from record.settle.interval import Stretch
 
@@ -50,9 +51,13 @@ def _stretches(play: Play, every_ns: int) -> Iterator[Stretch]:
 
 async def _settle(play: Play, row: sheet.Settlement, seam: str, stretch: Stretch) -> None:
     store, known, size = play.reader.store, play.reader.known, play.reader.size
-    of = agreed.seam_called(store, seam, size)
-    found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
     key = f"{row.name} of {seam} until {play.clock(stretch.ends)}"
+    try:
+        of = agreed.seam_called(store, seam, size)
+    except NotFoundError:
+        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN))
+        return
+    found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
     await play.tell(key, found.record(row.author), row.assent, topic=row.name)
 
 
