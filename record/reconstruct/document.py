@@ -17,22 +17,15 @@ To add one: a module in this folder with a function of Material, and a row in DO
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
-from record.reconstruct import comtrade
+from record.reconstruct import comtrade, page, sequence, timeline
 from record.reconstruct.file import File as File
-from record.reconstruct.gathering import Gathered, gathered
+from record.reconstruct.gathering import gathered
 from record.reconstruct.holding import Holding as Holding
+from record.reconstruct.material import Material
 from record.reconstruct.spool import Spool
 
 FOLDER = "documents"
-
-
-class Material(NamedTuple):
-    """What a document is made of: what the bundle holds, and its observations, read."""
-
-    held: Holding
-    gathered: Gathered
 
 
 Document = Callable[[Material], Iterator[File]]
@@ -47,7 +40,12 @@ def _comtrade(material: Material) -> Iterator[File]:
                 yield File(name, chunks)
 
 
-DOCUMENTS: tuple[Document, ...] = (_comtrade,)
+DOCUMENTS: tuple[Document, ...] = (
+    page.document,
+    timeline.document,
+    sequence.document,
+    _comtrade,
+)
 
 
 def files(held: Holding, documents: Sequence[Document] = ()) -> Iterator[File]:

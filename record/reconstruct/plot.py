@@ -1,7 +1,7 @@
 """Plots as SVG, for a page that is one file: lines and bars over time, with marks.
 
 1. All text goes through `escaped`; nothing else comes from outside.
-2. Colours are of one style sheet (hil.scenario.page); a line has a class, not a colour.
+2. Colours are of the style sheet of the page; a line has a class, not a colour.
 
 It reads no record.
 """
@@ -14,6 +14,7 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
 POINTS_MAX = 2000  # of one line: more than there are pixels
+LEGEND_WIDTH, LEGEND_HEIGHT = 210, 14
 
 
 class Line(NamedTuple):
@@ -48,6 +49,7 @@ class Plot:
     ) -> str:
         parts = [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(self.title)}">',
+            f"<title>{escaped(self.title)}</title>",
             *self._axes(),
             *(self._level(one) for one in levels),
             *(self._mark(number, one) for number, one in enumerate(marks)),
@@ -98,7 +100,9 @@ class Plot:
     def _legend(self, lines: Sequence[Line]) -> list[str]:
         found = []
         for number, line in enumerate(lines):
-            x, y = LEFT + 10 + 210 * number, HEIGHT - BOTTOM - 8
+            row, column = divmod(number, (WIDTH - LEFT - RIGHT) // LEGEND_WIDTH)
+            x = LEFT + 10 + LEGEND_WIDTH * column
+            y = HEIGHT - BOTTOM - 8 - LEGEND_HEIGHT * row
             found.append(f'<path class="line {line.style}" d="M{x} {y - 4}h22"/>')
             found.append(_text(x + 28, y, line.name, "start"))
         return found

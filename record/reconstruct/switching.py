@@ -36,6 +36,7 @@ class Change(NamedTuple):
     state: str
     was: str
     bus: str
+    quality: str
     idx: int
     place: int
 
@@ -50,20 +51,21 @@ class Switching:
         self, passage: Passage, seen: Sighted, place: int, frames: Compiled | None
     ) -> Iterator[Change]:
         known = passage.known
-        for slot, name, bus, state in _states(known, frames, seen.raw):
+        for slot, name, bus, state, quality in _states(known, frames, seen.raw):
             key = (name, slot)
             was = self._before.get(key)
             if was != state:
                 self._before[key] = state
                 yield Change(
                     *(seen.tai, seen.quality[0], known.run.credential.subject, named(known)),
-                    *(name, state, "" if was is None else was, bus, passage.entry.idx, place),
+                    *(name, state, "" if was is None else was, bus, quality),
+                    *(passage.entry.idx, place),
                 )
 
 
 def _states(
     known: KnownDescriptor, frames: Compiled | None, raw: bytes
-) -> Iterator[tuple[int, str, str, str]]:
+) -> Iterator[tuple[int, str, str, str, str]]:
     values: Values | None = None
     try:
         values = None if frames is None else frames.decode(raw)
@@ -72,15 +74,18 @@ def _states(
     if frames is None or values is None:
         buses = {uuid(row.node) for row in known.descriptor.channels if row.node is not None}
         bus = buses.pop() if len(buses) == 1 else ""
-        yield -1, named(known), bus, f"not decoded: {raw[:32].hex()}"
+        yield -1, "", bus, f"not decoded: {raw[:32].hex()}", ""
         return
     channels, rows = channels_of(known, frames.slots), known.descriptor.channels
+    found = zip(frames.slots, values, strict=True)
+    words = [worded(value) for slot, value in found if slot.part == "quality"]
+    quality = " ".join(dict.fromkeys(words))
     for at, (slot, value) in enumerate(zip(frames.slots, values, strict=True)):
         if slot.part in _ASIDE:
             continue
         place = channels[at]
         bus = "" if place is None else uuid(rows[place].node)
-        yield at, slot.name, bus, worded(value, getattr(slot, "btype", ""))
+        yield at, slot.name, bus, worded(value, getattr(slot, "btype", "")), quality
 
 
 def worded(value: Value, btype: str = "") -> str:
