@@ -18,7 +18,7 @@ To add one: a module in this folder with a function of Material, and a row in DO
 
 from collections.abc import Callable, Iterator, Sequence
 
-from record.reconstruct import comtrade, page, sequence, timeline
+from record.reconstruct import brief, comtrade, page, sequence, timeline
 from record.reconstruct.file import File as File
 from record.reconstruct.gathering import gathered
 from record.reconstruct.holding import Holding as Holding
@@ -44,6 +44,7 @@ DOCUMENTS: tuple[Document, ...] = (
     page.document,
     timeline.document,
     sequence.document,
+    brief.document,
     _comtrade,
 )
 

@@ -31,10 +31,11 @@ Give = Callable[[Values], float]
 
 
 class Drawn(NamedTuple):
-    """One line."""
+    """One line. `streams`: descriptors that it is drawn of."""
 
     name: str
     curve: Curve
+    streams: list[bytes]
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class Drawing:
         self._begins, self._ends = held.scope.begins, held.scope.ends
         self._sides = None if held.scope.seam is None else _sides(held, held.scope.seam)
         self._sketches: dict[tuple[str, str], Sketch] = {}
-        self._lines: dict[tuple[str, ...], Curve] = {}
+        self._lines: dict[tuple[str, ...], Drawn | None] = {}
 
     def pen(self, known: KnownDescriptor, frames: Compiled) -> Pen | None:
         """What draws a stream; None: nothing of it is drawn."""
@@ -100,7 +101,7 @@ class Drawing:
             phase = f" {rows[place].phase}" if place is not None and rows[place].phase else ""
             who = f"{known.run.credential.subject}/{named(known)}"
             name = f"{who} {block}{slot.name}{phase}"
-            curve = self._curve(slot, known.run.credential.issuer, name)
+            curve = self._curve(slot, known, name)
             if curve is not None:
                 curves.append(curve)
                 gives.append(_giver(at, slot))
@@ -115,19 +116,22 @@ class Drawing:
 
         yield from sorted(self._sketches.values(), key=key)[:PLOTS_MAX]
 
-    def _curve(self, slot: Slot, issuer: str, name: str) -> Curve | None:
-        sketch = self._sketches.setdefault(
-            (slot.quantity, slot.unit), Sketch(slot.quantity, slot.unit)
-        )
-        key = (slot.quantity, slot.unit, issuer, name)
-        found = self._lines.get(key)
-        if found is None:
-            if len(sketch.lines) >= LINES_MAX:
+    def _curve(self, slot: Slot, known: KnownDescriptor, name: str) -> Curve | None:
+        kind = (slot.quantity, slot.unit)
+        sketch = self._sketches.setdefault(kind, Sketch(*kind))
+        key = (*kind, known.run.credential.issuer, name)
+        if key not in self._lines:
+            if len(sketch.lines) < LINES_MAX:
+                sketch.lines.append(Drawn(name, Curve(self._begins, self._ends), []))
+                self._lines[key] = sketch.lines[-1]
+            else:
                 sketch.more += 1
-                return None
-            found = self._lines[key] = Curve(self._begins, self._ends)
-            sketch.lines.append(Drawn(name, found))
-        return found
+                self._lines[key] = None
+        found = self._lines[key]
+        if found is None:
+            return None
+        found.streams.append(known.name)
+        return found.curve
 
     def _is_meant(self, known: KnownDescriptor, nodes: set[bytes | None]) -> bool:
         if self._sides is None:
