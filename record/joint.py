@@ -88,10 +88,7 @@ class Shelf:
         return self._store.children(name)
 
     def words(self, name: bytes) -> Sequence[Said]:
-        return [
-            Said(row.record, row.author.decode(), Word(row.word), row.idx, row.tai)
-            for row in self._store.words(name)
-        ]
+        return list(map(_said, self._store.words(name)))
 
     def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
         rows = self._store.sellers(digest)
@@ -142,6 +139,14 @@ def case_of(row: JointRow) -> Case:
         )  # fmt: skip
     except (ValueError, TypeError) as fault:
         raise StoreError(f"what is kept of the record at entry {row.idx}: {fault}") from fault
+
+
+def _said(row: WordRow) -> Said:
+    """Raises StoreError, as `case_of`."""
+    try:
+        return Said(row.record, row.author.decode(), Word(row.word), row.idx, row.tai)
+    except ValueError as fault:
+        raise StoreError(f"what is kept of the word at entry {row.idx}: {fault}") from fault
 
 
 def _row(case: Case, state: State, since: int) -> JointRow:

@@ -10,6 +10,8 @@
 5. Where the rule asks for somebody whom nobody is, the record is refused: it could never be joint,
    and must not be joint without.
 
+6. A policy whose rule of policies asks for a role that nobody has is refused.
+
 It asks no log; the place is the caller's.
 """
 
@@ -72,6 +74,16 @@ def parties(
     )
     needs = tuple(Need(name, ", ".join(dict.fromkeys(words))) for name, words in why.items())
     return Parties(needs, tuple(told))
+
+
+def check_answerable(rule: Rule, registry: Registry) -> None:
+    """Whether somebody could follow a rule, as the authorities are now: a policy after which there
+    could never be another is none. Raises EvidenceError(PARTY)."""
+    wanted = [rule.author]
+    wanted += [one.roles for one in rule.sign if one.part is None and not one.subject]
+    for roles in wanted:
+        if not any(registry.with_role(role) for role in roles):
+            raise EvidenceError(Reason.PARTY, f"nobody is {_names(roles)}: no policy could follow")
 
 
 def _check_author(rule: Rule, record: Record, touches: frozenset[str], registry: Registry) -> None:

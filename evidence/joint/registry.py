@@ -112,7 +112,8 @@ class Registry:
     founding: frozenset[str] = frozenset()  # who founded the record, by name
     _keys: dict[bytes, tuple[str, PublicKey]] = field(default_factory=dict)  # by kid, for ever
     _revoked: dict[bytes, int] = field(default_factory=dict)  # fingerprint, and from which place
-    _holders: dict[tuple[Role, str], tuple[str, ...]] = field(default_factory=dict)
+    # By role and footprint, counted when it is asked for; None: somebody has changed since.
+    _holders: dict[tuple[Role, str], tuple[str, ...]] | None = None
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -153,6 +154,8 @@ class Registry:
 
     def holders(self, role: Role, footprint: str) -> tuple[str, ...]:
         """Who has a role in a footprint, by name."""
+        if self._holders is None:
+            self._holders = self._counted()
         return self._holders.get((role, footprint), ())
 
     def with_role(self, role: Role) -> tuple[str, ...]:
@@ -215,15 +218,15 @@ class Registry:
         for key in listing.keys:
             self._keys.setdefault(key.public.kid, (listing.name, key.public))
         self.revoke(listing, place)
-        self._index()
+        self._holders = None
 
-    def _index(self) -> None:
+    def _counted(self) -> dict[tuple[Role, str], tuple[str, ...]]:
         found: dict[tuple[Role, str], list[str]] = {}
         for name in sorted(self.members):
             for footprint in self.footprints(name):
                 for role in self.roles(name):
                     found.setdefault((role, footprint), []).append(name)
-        self._holders = {key: tuple(names) for key, names in found.items()}
+        return {key: tuple(names) for key, names in found.items()}
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -202,6 +202,8 @@ class Docket:
         reader = BODIES.get(says.matter)
         if reader is not None:
             reader(says.body)
+        if says.matter == Matter.POLICY:
+            self._check_next(policy.read(says.body))
         touches, subjects = self._touches(says), self._subjects(says)
         looked = self._looked(says, touches, idx, tai)
         rule = self._rule_of(says, looked)
@@ -251,6 +253,12 @@ class Docket:
             text = f"no seam in force: {', '.join(unknown)}" if unknown else "names no seam"
             raise EvidenceError(Reason.SEAM_UNKNOWN, text)
         return asked.parties(rule, says, touches, self.registry, subjects, tai)
+
+    def _check_next(self, found: Policy) -> None:
+        """Raises EvidenceError for a policy that could never be followed by another."""
+        rule = found.rule(Matter.POLICY)
+        if rule is not None:
+            asked.check_answerable(rule, self.registry)
 
     def _touches(self, says: Record) -> frozenset[str]:
         more = frozenset[str]()

@@ -33,6 +33,7 @@ from evidence import (
     run,
 )
 from evidence.code import Typ
+from evidence.joint import countersignature, record
 from evidence.key import PublicKey
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "evidence"
@@ -42,12 +43,14 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "book": book.read,
     "checkpoint": checkpoint.read,
     "classification": classification.read,
+    "countersignature": countersignature.read,
     "credential": credential.read,
     "descriptor": descriptor.read,
     "head": head.read,
     "heads": heads.read,
     "observation": observation.read_sample,
     "receipt": receipt.read,
+    "record": record.read,
     "refusal": receipt.read_refusal,
     "request": enrolment.read_request,
     "rotation": rotation.read,

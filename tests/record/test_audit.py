@@ -258,6 +258,7 @@ def test_no_damage_ends_in_a_traceback(whole: Path, copy: Path):
         )
         ends.add(verify(copy))
         assert main(["show", str(copy / "record.db")]) in (0, 2)
+        assert main(["records", str(copy / "record.db")]) in (0, 2)
         assert main(["verify", str(copy / "record.db")]) in (2, 3)
     assert ends <= {0, 1, 2}
     assert {1, 2} <= ends

@@ -58,7 +58,7 @@ def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         try:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
-            url = re.search(r"http://127\.0\.0\.1:\d+", line)
+            url = re.search(r"https?://127\.0\.0\.1:\d+", line)
             assert url, line + process.stderr.read()
             yield process, url.group()
         finally:

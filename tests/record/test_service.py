@@ -13,6 +13,7 @@ import trustme
 
 from drivers.c37118.wire import Layout
 from evidence import cbor, checkpoint, cose, heads, merkle, receipt
+from evidence.anchor import Authorities
 from evidence.code import Reason, Typ
 from evidence.heads import Heads, StreamHead
 from record import service
@@ -61,10 +62,13 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def served(
-    place: Place, tls: TlsFiles | None = None, trust: ssl.SSLContext | None = None
+    place: Place,
+    tls: TlsFiles | None = None,
+    trust: ssl.SSLContext | None = None,
+    authorities: Authorities = AUTHORITIES,
 ) -> AsyncIterator[Client]:
     """A record on a free port, and a client of it."""
-    desk = Desk(place, LOG, AUTHORITIES, lambda: NOW, lambda: 1.0)
+    desk = Desk(place, LOG, authorities, lambda: NOW, lambda: 1.0)
     await desk.open()
     runner, url = await service.start(desk, "127.0.0.1", 0, tls)
     timeout = aiohttp.ClientTimeout(total=WAIT_S)
@@ -77,9 +81,11 @@ async def served(
         await desk.close()
 
 
-def over_http(place: Place, what: Callable[[Client], Awaitable[None]]) -> None:
+def over_http(
+    place: Place, what: Callable[[Client], Awaitable[None]], authorities: Authorities = AUTHORITIES
+) -> None:
     async def run() -> None:
-        async with served(place) as client:
+        async with served(place, authorities=authorities) as client:
             await what(client)
 
     asyncio.run(asyncio.wait_for(run(), WAIT_S))

@@ -1,6 +1,7 @@
 """What authorities share, in memory: founders, their records and words, and a log of them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from evidence import cbor, cose
 from evidence.code import Matter, Part, Role, SeamKind, Typ, Word
 from evidence.joint import policy
 from evidence.joint.countersignature import Countersignature
+from evidence.joint.decision import Decision
 from evidence.joint.der import Aggregation
 from evidence.joint.record import Record
 from evidence.joint.registry import Key, Listing
@@ -45,6 +47,13 @@ TIE = Seam(
     None, Dc(2.0, 0.015),
 )  # fmt: skip
 
+DECIDED = Decision(None, "unit 1", 100.0, "ordered")
+# Of matters whose body says nothing that a test asks: one that can be read.
+PLAIN = {
+    **dict.fromkeys((Matter.DISPATCH, Matter.CURTAILMENT, Matter.LOAD_SHED), DECIDED.body()),
+    Matter.RELAY_OPERATION: replace(DECIDED, events=()).body(),
+}
+
 
 def founders_text() -> str:
     """The founders, as anchors.toml names them."""
@@ -62,7 +71,8 @@ def record(matter: Matter, author: str, **changes: Any) -> Record:
     """A record over the hour before START, unless it says otherwise."""
     fields: dict[str, Any] = {
         "matter": matter, "author": author, "footprints": (), "elements": (), "parts": (),
-        "begins": START - HOUR, "ends": START, "parents": (), "body": cbor.encode([]),
+        "begins": START - HOUR, "ends": START, "parents": (),
+        "body": PLAIN.get(matter, cbor.encode([])),
     }  # fmt: skip
     return Record(**(fields | changes))
 
@@ -105,6 +115,13 @@ def interchange(author: str = WEST, mwh: float = 120.0, **changes: Any) -> Recor
 
 def handoff_parts(releasing: str, accepting: str) -> tuple[tuple[Part, str], ...]:
     return (Part.RELEASING, releasing), (Part.ACCEPTING, accepting)
+
+
+def decision(matter: Matter, author: str, **changes: Any) -> Record:
+    """What an operator did, and of nothing: flagged unfounded."""
+    events = () if matter == Matter.RELAY_OPERATION else None
+    body = Decision(None, "line 1", 100.0, "overload", events).body()
+    return record(matter, author, **({"body": body} | changes))
 
 
 def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> Listing:

@@ -16,11 +16,11 @@ from tests.evidence.joint.sharing import (
     STATE,
     WEST,
     Log,
+    decision,
     interchange,
     key,
     listing,
     lists,
-    record,
     ruled,
     signed,
     word,
@@ -212,5 +212,5 @@ def test_an_authority_is_succeeded_once_and_not_in_a_circle(succeeded):
 def test_an_authority_of_the_anchors_without_a_role_says_nothing():
     log = ruled()
     assert log.docket.registry.founding == {WEST, EAST, STATE}
-    of = record(Matter.DISPATCH, "Utility A")
+    of = decision(Matter.DISPATCH, "Utility A")
     assert refused(log, signed(of, key("Utility A"))) == Reason.UNKNOWN_AUTHORITY

@@ -21,6 +21,7 @@ from tests.evidence.joint.sharing import (
     STATE,
     WEST,
     Log,
+    decision,
     interchange,
     listing,
     lists,
@@ -51,7 +52,7 @@ author = ["BA"]
 sign = [{ role = "BA", of = "each footprint" }]
 
 [[rule]]
-matter = "dispatch"
+matter = "dc_tie_emergency"
 author = ["BA"]
 sign = [{ role = ["BA", "COMMISSION", "RC"], of = "each footprint" }]
 expires_h = 1
@@ -69,7 +70,7 @@ def refused(log: Log, encoded: bytes) -> Reason:
 
 def test_all_but_one_are_never_joint_in_any_order_of_arrival():
     """Every subset of record and words, in every order, each once and with one of them twice."""
-    of = record(Matter.DISPATCH, WEST, footprints=("EAST", "WEST"))
+    of = record(Matter.DC_TIE_EMERGENCY, WEST, footprints=("EAST", "WEST"))
     pieces = {WEST: signed(of), EAST: word(of, EAST), STATE: word(of, STATE)}
     base = ruled(FIVE)
     for count in range(1, 4):
@@ -110,7 +111,7 @@ def base() -> Log:
 def test_the_states_follow_from_the_first_words_of_each(base, happening):
     """Against a second reckoning, in plain words; and at each place as it was when that was all."""
     said, place, steps = happening
-    of = record(Matter.DISPATCH, WEST, footprints=("EAST", "WEST"))
+    of = record(Matter.DC_TIE_EMERGENCY, WEST, footprints=("EAST", "WEST"))
     log, tai, told = continued(base), START, []
     start = len(log.entries)
     rows = [*said[:place], None, *said[place:]]
@@ -281,10 +282,10 @@ def test_each_refusal_has_its_reason():
         good[:-1] + bytes((good[-1] ^ 1,)): Reason.SIGNATURE,
         forged: Reason.SIGNATURE,
         signed(interchange(STATE)): Reason.ROLE,
-        signed(record(Matter.DISPATCH, WEST, footprints=("EAST",))): Reason.FOOTPRINT,
-        signed(record(Matter.CURTAILMENT, WEST)): Reason.FOOTPRINT,
-        signed(record(Matter.CURTAILMENT, WEST, footprints=("NORTH", "WEST"))): Reason.FOOTPRINT,
-        signed(record(Matter.RELAY_OPERATION, WEST)): Reason.PARTY,
+        signed(decision(Matter.DISPATCH, WEST, footprints=("EAST",))): Reason.FOOTPRINT,
+        signed(decision(Matter.CURTAILMENT, WEST)): Reason.FOOTPRINT,
+        signed(decision(Matter.CURTAILMENT, WEST, footprints=("NORTH", "WEST"))): Reason.FOOTPRINT,
+        signed(decision(Matter.RELAY_OPERATION, WEST)): Reason.PARTY,
         signed(record(Matter.POLICY, WEST)): Reason.SHAPE,
     }.items():
         assert refused(log, encoded) == reason
@@ -318,6 +319,12 @@ def test_of_two_policies_that_wait_the_second_comes_too_late():
     assert log.docket.policy is not None and log.docket.policy.rule(Matter.INTERCHANGE)
 
 
+def test_a_policy_that_nobody_could_follow_is_refused():
+    log = ruled()
+    text = FIVE.replace('role = "BA", of = "anywhere"', 'role = "TSP", of = "anywhere"')
+    assert refused(log, signed(says_policy(text))) == Reason.PARTY
+
+
 def test_a_dissent_afterwards_takes_nothing_out_of_force():
     log = ruled()
     log.add(word(says_policy(), STATE, DISSENT))
@@ -349,7 +356,7 @@ def test_the_same_payload_signed_again_is_an_entry_without_effect():
 def test_roles_that_were_given_by_all_may_be_used():
     log = ruled()
     third = listing("Third", Role.BA, at=["SOUTH"])
-    of = record(Matter.DISPATCH, "Third", footprints=("SOUTH",))
+    of = decision(Matter.DISPATCH, "Third", footprints=("SOUTH",))
     assert refused(log, signed(of)) == Reason.UNKNOWN_AUTHORITY
     entry = lists(third)
     log.agree(entry, EAST)

@@ -20,7 +20,7 @@ from record.settle.job import settled
 from record.settle.learning import learned
 from tests.evidence.joint.sharing import EAST, WEST, founders_text, word
 from tests.record.gateway import NANOSECONDS, START, Statement
-from tests.record.settle.shared import HOUR, LINE, RATE, TIE, Pmu, Shared
+from tests.record.settle.shared import HOUR, LINE, RATE, TIE, Pmu, Say, Shared
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.settle.test_job import I1, I2, V1, V2, fill, settle
 from tests.record.test_program import served
@@ -148,6 +148,36 @@ def test_a_standing_residual_is_learned_agreed_on_and_used(
     for one in (usual, changed):
         shared.say(one.record(WEST))
     assert main(typed(tmp_path, "--check")) == 0
+
+
+def test_pmus_are_integrated_beside_the_meters_and_settle_nothing(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A minute: 10 frames a second at both ends, and meters that are read each second."""
+    tie_flow = 3 * V1 * I1.conjugate() / 1e6
+    mw, until = tie_flow.real, START + 60 * NANOSECONDS
+    seconds = [second / 60 for second in range(-3, 64)]
+    gained = mw - 2.0 - 0.01 * mw
+    for side, wrong, say in zip(
+        TIE.sides, (1.0, 1.2), (flowing(mw, unit=1e6), leaving_wh(gained)), strict=True
+    ):
+        sign = 1.0 if side is TIE.sides[0] else -gained / mw
+        fill(Pmu(shared, side), V1, wrong * sign * I1, 60)
+        shared.play(shared.meter(side, unit="Wh", type="u64"), say, seconds)
+    asked = ("--seam", TIE.name, "--from", FROM, "--to", instant.words(until))
+    assert main(typed(tmp_path, *asked, "--pmu")) == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert " agreed" in head
+    assert "first: PMU integration is in keeping" in first
+    assert "second: PMU integration deviates" in second
+    assert main(typed(tmp_path, *asked, "--pmu", "--json")) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert [one["deviates"] for one in row["pmu"]] == [False, True]
+
+
+def leaving_wh(megawatts: float) -> Say:
+    say = flowing(megawatts, 56_000.0, unit=1e6)
+    return lambda minute: (7, say(minute)[0])
 
 
 def test_a_page_asks_for_the_last_seconds(shared: Shared):

@@ -364,7 +364,8 @@ def test_what_is_no_answer_is_refused_and_nothing_is_taken(rig: Rig):
     stranger = StaticLog(rig.log.folder, Ed25519Key(b"s" * 32))
     stranger.grow(5)
     hashes, bundle = rig.log.read("tile/0/000.p/5"), rig.log.read("tile/entries/000.p/5")
-    times = (5, [5], [b"x"], [stated[:-1]], [stranger.stated(5, NOW)], [stated, stated])
+    forged = stated[:-1] + bytes([stated[-1] ^ 1])
+    times = (5, [5], [b"x"], [stated[:-1]], [forged], [stranger.stated(5, NOW)], [stated, stated])
     wrong = {
         "checkpoint": (b"", b"\xff", stranger.note(), rig.log.note().replace(b"5", b"6", 1)),
         "v1/checkpoints/3": (b"", b"\xff", *map(cbor.encode, times)),
@@ -416,6 +417,10 @@ def test_a_copy_that_lost_a_byte_is_named_and_not_signed_for(rig: Rig, base: tup
         good = at.read_bytes()
         at.write_bytes(good[:12] + bytes([good[12] ^ 1]) + good[13:])
         assert any(words in line for line in rig.whole()), rig.whole()
+        if path.startswith("tile/1"):  # at the edge of the tree: seen at once, and not the log's
+            with pytest.raises(StoreError, match="the copy is damaged; --check says where"):
+                rig.pull()
+            assert rig.found() == []
         at.write_bytes(good)
     assert rig.whole() == []
     (rig.copy.folder / "tile/1/000.p/1").unlink()

@@ -14,6 +14,7 @@ Over 400 lines because it is one format, whole, to be read beside nothing else.
 import base64
 import hashlib
 import json
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,8 @@ def cbor(value: Any) -> bytes:
         return {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[value]
     if isinstance(value, int):
         return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, float):
+        return b"\xfb" + struct.pack(">d", value)
     if isinstance(value, bytes):
         return head(2, len(value)) + value
     if isinstance(value, str):
@@ -272,6 +275,51 @@ def books(granted: bytes, before: bytes, asked: bytes, run_name: bytes) -> dict[
         entry = statement("book", AUTHORITY, 65313, payload, fields | {"what": what})
         made[f"book_{act}"] = entry
         previous = sha256(entry["payload"])
+    return made
+
+
+def record(matter: int, body: Any, full: bool = False) -> Vector:
+    """What an authority says that others share: little, or as much as there is."""
+    batch, name = seeded("batch"), seeded("an earlier record")
+    fields: Vector = {
+        "matter": matter,
+        "author": "Utility A",
+        "footprints": ["EAST", "WEST"] if full else [],
+        "elements": ["North Tie"] if full else [],
+        "parts": [[1, "Utility A"], [3, "Utility B"]] if full else [],
+        "begins": T0,
+        "ends": T0 + 3600 * 10**9,
+        "parents": [name, {"batch": batch, "place": 17}] if full else [],
+        "body": cbor(body),
+    }
+    payload = [1, *fields.values()]
+    payload[8] = [name, [batch, 17]] if full else []
+    return statement("record", AUTHORITY, 65315, payload, fields)
+
+
+def records() -> dict[str, Vector]:
+    """One of each matter whose body has a form that others rely on."""
+    sides = [
+        ["WEST", "Utility A", BUSES[0], TERMINALS[0][0], 345.0, 500.0],
+        ["EAST", "Utility B", BUSES[1], None, 345.0, 500.0],
+    ]
+    gone = sha256(DEVICE.raw)
+    key = [AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18]
+    made = {
+        "record_hour": record(5, [120.0], full=True),
+        "record_policy": record(1, ['[[rule]]\nmatter = "policy"\nauthor = "BA"\n']),
+        "record_registry": record(2, ["CER", [1, 12], ["WEST"], [key], [gone], "NEB"]),
+        "record_seam": record(3, ["North Tie", 4, *sides, None, [2.0, 0.015]]),
+        "record_line": record(3, ["Line 1", 2, *sides, [3.5, 35.0, 0.0004, 112.5], None]),
+        "record_der": record(7, ["Roofs", "energy", [["roof 1", 60.0], ["roof 2", 62.5]]]),
+    }
+    of = sha256(made["record_hour"]["payload"])
+    for number, (word, text) in enumerate((("assent", ""), ("dissent", "reversed")), 1):
+        fields = {"record": of, "author": "Utility A", "word": number, "text": text}
+        payload = [1, *fields.values()]
+        made[f"countersignature_{word}"] = statement(
+            "countersignature", AUTHORITY, 65316, payload, fields
+        )
     return made
 
 
@@ -610,6 +658,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     made["answer_offline"] = answer(made["request_first"], made["credential_first"], False)
     asked = sha256(made["request_next"]["payload"])
     made |= books(acts_under, first, asked, run_name)
+    made |= records()
     made["export"] = export(made, run_name)
     made["handover"] = handover()
     if python is not None:
