@@ -49,7 +49,7 @@ class Clones:
     def begin(self, run: KnownRun, subject: bytes, late: bool) -> list[Doubt]:
         """Adds a run, whose statement is this subject. What it turns out to contradict comes back;
         every span that came before is in the store."""
-        row = _row(run, late)
+        row = run_row(run, late)
         before = run.run.predecessor
         rivals = [] if before is None else self._after(before, row.device)
         self._store.add_run(row)
@@ -118,7 +118,8 @@ class Clones:
         return None
 
 
-def _row(run: KnownRun, late: bool) -> RunRow:
+def run_row(run: KnownRun, late: bool) -> RunRow:
+    """A run as it comes in; `late`: after its key was revoked."""
     stated = run.run
     began = None if stated.bound is None else min(stated.started + stated.bound, INT_MAX)
     kid = run.credential.key.kid

@@ -33,11 +33,14 @@ from record.lookup import NotFoundError
 from record.schema import INT_MAX, Entry
 from record.standing import Worth, Worths
 from record.store import Store, StoreError
-from record.wanted import Give, channels_for, frames_of
+from record.wanted import Give, channels_for
 from record.wanted import Wanted as Wanted
+from record.wanted import frames_of as frames_of
 
 RULINGS_MAX = 1024  # kept, one a descriptor
 _NONE = -1  # where a bound is not known
+Within = tuple[int, int]  # ns TAI
+ALWAYS: Within = (0, INT_MAX)  # no clock counts further, though it may be signed
 
 
 class Origin(NamedTuple):
@@ -91,13 +94,9 @@ class Series:
                 *(idx, place, seq),
             )
 
-    def within(self, begins: int, ends: int) -> "Series":
-        """Those from an instant until before another, ns TAI."""
-        found = Series(self.wanted, self.origins)
-        for at, tai in enumerate(self._tai):
-            if begins <= tai < ends:
-                found.add(tai, self._values[at], self._rest[at * _REST : (at + 1) * _REST])
-        return found
+    def clear(self) -> None:
+        """Keeps nothing of what was read: an hour of phasors takes much memory."""
+        self._values, self._tai, self._rest, self._order = [], array("q"), array("q"), None
 
     def add(self, tai: int, value: Value | complex, rest: Sequence[int]) -> None:
         self._tai.append(tai)
@@ -143,8 +142,11 @@ class _Ruling:
 class _Walk:
     """A way through the leaves."""
 
-    def __init__(self, store: Store, known: Known, size: int, wanted: Sequence[Wanted]) -> None:
+    def __init__(
+        self, store: Store, known: Known, size: int, wanted: Sequence[Wanted], within: Within
+    ) -> None:
         self._store, self._known, self._size = store, known, size
+        self._begins, self._ends = within
         self._worths = Worths(store, known, size)
         self._rulings: dict[bytes, _Ruling] = {}
         self._done: dict[tuple[int, int], list[range]] = {}
@@ -197,8 +199,10 @@ class _Walk:
                 tai = next(tais)
                 while worths[at].last_seq < seq:
                     at += 1
-                if segment.kind in SILENT or tai > INT_MAX or is_in(seq, before):
-                    continue  # no clock counts that far, though it may be signed
+                if not self._begins <= tai < self._ends:
+                    continue
+                if segment.kind in SILENT or is_in(seq, before):
+                    continue
                 rest = (bound, entry.idx, place + seq - part.first_seq, seq)
                 self._take(ruling, tai, values, worths[at], rest)
         self._done[key] = _joined([*before, range(part.first_seq, part.last_seq + 1)])
@@ -245,11 +249,17 @@ class _Walk:
 
 
 def collected(
-    store: Store, known: Known, leaves: Iterable[int], size: int, wanted: Sequence[Wanted]
+    store: Store,
+    known: Known,
+    leaves: Iterable[int],
+    size: int,
+    wanted: Sequence[Wanted],
+    within: Within = ALWAYS,
 ) -> list[Series]:
-    """What these leaves hold of each of what is wanted, read once for all of them. Raises
-    NotFoundError for a leaf that is no batch below `size`, and StoreError."""
-    walk = _Walk(store, known, size, wanted)
+    """What these leaves hold of each of what is wanted, from one instant until before another, read
+    once for all of them. Raises NotFoundError for a leaf that is no batch below `size`, and
+    StoreError."""
+    walk = _Walk(store, known, size, wanted, within)
     for idx in sorted(set(leaves)):
         walk.leaf(idx)
     return walk.found

@@ -1,5 +1,5 @@
-"""Which channels somebody wants, by what descriptors say of them, and what gives their values from a
-frame.
+"""Which channels somebody wants, by what descriptors say of them, and what gives their values from
+a frame.
 
 1. A channel is found by place, quantity, phase, unit and name; by whose gateway hears it. What is
    not asked for is left open.

@@ -91,7 +91,7 @@ class _Check:
     def run(self) -> Found:
         """Raises EvidenceError where there is nothing to go on from."""
         files = self._files
-        scope = scopes.read(files.whole(scopes.PATH, FILE_BYTES_MAX))
+        scope = read_scope(files)
         founders = [one for one in self._anchors.authorities.values() if one.roles]
         found = Found(files.name, scope, Docket(founders, Memory()))
         tree = trees.read(files.whole(TREE, trees.TREE_BYTES_MAX))
@@ -105,6 +105,9 @@ class _Check:
         self._guarded(CLOCK, lambda: self._clock(places))
         books = Books()
         self._guarded(ENTRIES, lambda: self._entries(found, places, books))
+        if scope.seam is not None and scope.seam not in found.docket.seams:
+            fault = EvidenceError(Reason.SEAM_UNKNOWN, f"{scope.seam!r} is not in force")
+            self.say(f"{scopes.PATH}: {fault}")
         self._devices(found, places, books)
         if files.has(REST):
             self._guarded(REST, lambda: self._rest(places))
@@ -210,6 +213,11 @@ class _Check:
         source = Source(self._files.chunks(path))
         while not source.done():
             yield source.item(most)
+
+
+def read_scope(files: Files) -> Scope:
+    """What a bundle is of. Raises EvidenceError."""
+    return scopes.read(files.whole(scopes.PATH, FILE_BYTES_MAX))
 
 
 def verify(folder: Folder, anchors: Anchors, every: bool, say: Say) -> Found:

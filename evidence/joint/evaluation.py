@@ -1,14 +1,13 @@
 """What a predicate comes to over stated leaves: body of a record of matter EVALUATION.
 
-    evaluation = [predicate, [*leaf], size: uint, root: hash, truth: 0..2, [*cause]]
-    leaf = the first index, then how much greater each is than the one before: uint .gt 0
+    evaluation = [predicate, leaves, root: hash, truth: 0..2, [*cause]]
     cause = [open: 1..7, row: uint / null, first: tai, end: tai]
 
 1. It is asked at the record's end, of what its begin leaves to it: `begins` is `ends` less how far
    the predicate looks back, 0 at least.
-2. Values are those of these leaves (batch heads, by index), under the classes that the log holds
-   below `size`; the root is that of the tree at `size`. So nothing that is logged later changes it:
-   later data is a new evaluation.
+2. Values are those of these leaves (batch heads; evidence.joint.leaf), one at least, under the
+   classes that the log holds below the tree size that they state; the root is that of the tree
+   then. So nothing that is logged later changes it: later data is a new evaluation.
 3. `causes` are what left it undetermined, as evidence.joint.truth orders them; else there are none.
 
 Whoever evaluates again over the same leaves finds the same, bit for bit (`differs`). It reads no
@@ -17,39 +16,36 @@ log.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 from evidence import cbor, shape
 from evidence.code import Matter, Open, Truth
-from evidence.joint import grammar
+from evidence.joint import grammar, leaf
 from evidence.joint.before import Before, Looked
+from evidence.joint.leaf import Leaves
 from evidence.joint.predicate import QUANTITIES_MAX, Predicate
 from evidence.joint.record import TAI_MAX, Record
 from evidence.joint.truth import Cause, Found
 from evidence.merkle import HASH_BYTES
 
-LEAVES_MAX = 16_384  # an hour of one gateway at four batches a second is 14,400; two bytes each
 CAUSES_MAX = len(Open) * (QUANTITIES_MAX + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluation. `leaves`: indexes, rising."""
+    """One evaluation. `root`: of the tree that `leaves` are in."""
 
     predicate: Predicate
-    leaves: tuple[int, ...]
-    size: int
+    leaves: Leaves
     root: bytes
     found: Found
 
     def body(self) -> bytes:
         """Raises EvidenceError where `read` would."""
-        steps = [*self.leaves[:1], *(after - one for one, after in pairwise(self.leaves))]
         causes = [[int(one.cause), one.row, one.first, one.end] for one in self.found.causes]
-        encoded = cbor.encode(
-            [self.predicate.array(), steps, self.size, self.root, int(self.found.truth), causes]
-        )
+        value = [self.predicate.array(), self.leaves.array(), self.root, int(self.found.truth)]
+        encoded = cbor.encode([*value, causes])
         read(encoded)
         return encoded
 
@@ -69,10 +65,12 @@ class Evaluation:
 
 def read(body: bytes) -> Evaluation:
     """The evaluation in a body. Raises EvidenceError."""
-    value = shape.array(cbor.decode(body), "evaluation", 6)
-    predicate, size = grammar.read(value[0]), shape.uint(value[2], "size", TAI_MAX)
-    truth = Truth(shape.uint(value[4], "truth", max(Truth)))
-    rows = shape.array(value[5], "causes")
+    value = shape.array(cbor.decode(body), "evaluation", 5)
+    predicate, leaves = grammar.read(value[0]), leaf.read(value[1])
+    if not leaves.indexes:
+        shape.fail("leaves", 0, "one at least")
+    truth = Truth(shape.uint(value[3], "truth", max(Truth)))
+    rows = shape.array(value[4], "causes")
     if len(rows) > CAUSES_MAX:
         shape.fail("causes", len(rows), f"at most {CAUSES_MAX}")
     causes = tuple(_cause(row, len(predicate.quantities)) for row in rows)
@@ -81,10 +79,8 @@ def read(body: bytes) -> Evaluation:
         shape.fail("causes", len(causes), "each once, rising")
     if bool(causes) != (truth == Truth.UNDETERMINED):
         shape.fail("causes", len(causes), "there exactly where it is undetermined")
-    return Evaluation(
-        *(predicate, _leaves(value[1], size), size, shape.blob(value[3], "root", HASH_BYTES)),
-        Found(truth, causes),
-    )
+    root = shape.blob(value[2], "root", HASH_BYTES)
+    return Evaluation(predicate, leaves, root, Found(truth, causes))
 
 
 def read_record(record: Record) -> Evaluation:
@@ -110,18 +106,6 @@ def differs(one: Evaluation, again: Found) -> str:
             f"{one.found.truth.name.lower()}, and {again.truth.name.lower()} when evaluated again"
         )
     return "undetermined for other causes when evaluated again"
-
-
-def _leaves(value: Any, size: int) -> tuple[int, ...]:
-    steps = shape.array(value, "leaves")
-    if not 0 < len(steps) <= LEAVES_MAX:
-        shape.fail("leaves", len(steps), f"1 to {LEAVES_MAX}")
-    found = tuple(accumulate(shape.uint(step, "leaf", TAI_MAX) for step in steps))
-    if any(step == 0 for step in steps[1:]):
-        shape.fail("leaves", 0, "rising")
-    if found[-1] >= size:
-        shape.fail("leaf", found[-1], f"in a tree of {size}")
-    return found
 
 
 def _cause(value: Any, rows: int) -> Cause:

@@ -31,14 +31,14 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.SEAM: seam.read,
     Matter.SETTLEMENT: settlement.read,
     Matter.DER_AGGREGATION: der.read,
-    Matter.CLAIM: claim.read,
-    Matter.STANDING_RESIDUAL: residual.read,
     Matter.RELAY_OPERATION: decision.read_operation,
     Matter.DISPATCH: decision.read,
     Matter.CURTAILMENT: decision.read,
     Matter.LOAD_SHED: decision.read,
     Matter.HANDOFF: handoff.read,
     Matter.EVALUATION: evaluation.read,
+    Matter.CLAIM: claim.read,
+    Matter.STANDING_RESIDUAL: residual.read,
 }
 EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.DER_AGGREGATION: der.look,

@@ -2,7 +2,8 @@
 core.
 
 1. STREAMS streams of 126-byte frames. Everything counts: strict reading, links, leaves, root, the
-   head's signature, classes by STAT, the log, receipts, and a synced commit.
+   head's signature, classes by STAT, the log, receipts, and a synced commit; and, every PUBLISH_S,
+   the log's tree as a signed note that is kept, as its witnesses are offered it.
 2. `head`: 600 observations a batch and a commit. `live`: as an agent cuts them, 250 ms a batch,
    eight batches a commit. `every`: each observation's own signature as well. As in the record, one
    group is checked while the one before is synced; a slice ends when all of it is durable.
@@ -12,6 +13,7 @@ core.
 """
 
 import gc
+import hashlib
 import os
 import random
 import tempfile
@@ -28,16 +30,20 @@ from evidence.key import Ed25519Key
 from evidence.leap import BUILT_IN, NS
 from hil.bench.sealed import START_S, Site, batches, id_of, seal
 from hil.bench.sodium import Reference
+from record import signature
 from record.admit import Admitter
 from record.database import Place
 from record.desk import settle_collector
 from record.known import Known
 from record.log import Log
+from record.schema import NoteRow
 from record.sequencer import Sequencer
 from record.store import Store, open_writer
 
 LOG_SEED = bytes(31) + b"L"
 REFERENCE_MESSAGES = 150  # of one slice
+PUBLISH_S = 1.0  # as record.publishing has it
+ORIGIN = "bench.example/admit"
 
 
 class Way(NamedTuple):
@@ -103,10 +109,11 @@ def _measured(
                 store, admitter, sequencer = open_record(
                     Path(folder) / "record.db", site, way.every
                 )
+                published = _Published(store)
                 for at in range(0, len(groups), way.groups):
                     several = groups[at : at + way.groups]
                     start = time.perf_counter()
-                    admitted += _admitted(admitter, sequencer, writer, several)
+                    admitted += _admitted(admitter, sequencer, writer, several, published)
                     ours += time.perf_counter() - start
                     theirs += reference.verify()
                     verified += REFERENCE_MESSAGES
@@ -116,11 +123,32 @@ def _measured(
     return admitted / ours, verified / theirs
 
 
+class _Published:
+    """The log's notes, when they are due."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._key = store, Ed25519Key(LOG_SEED)
+        self._due = 0.0
+
+    def due(self) -> list[NoteRow]:
+        """What the next commit keeps. Nothing may be committing now."""
+        now = time.perf_counter()
+        if now < self._due:
+            return []
+        self._due = now + PUBLISH_S
+        found = signature.noted(self._store, ORIGIN, self._key)
+        if found is None:
+            return []
+        encoded = found[1].encode()
+        return [NoteRow(found[0], encoded, hashlib.sha256(encoded).digest())]
+
+
 def _admitted(
     admitter: Admitter,
     sequencer: Sequencer,
     writer: ThreadPoolExecutor,
     groups: Sequence[Sequence[tuple[bytes, bytes]]],
+    published: _Published,
 ) -> int:
     """Admits groups as the record's desk does: one is checked while the one before is synced."""
     count = 0
@@ -131,7 +159,7 @@ def _admitted(
         count += sum(item.head.count for item in new)
         if committing is not None:
             committing.result()
-        sequencer.append(new, now)
+        sequencer.append(new, now, published.due())
         committing = writer.submit(sequencer.finish)
     if committing is not None:
         committing.result()

@@ -43,7 +43,7 @@ from record.sequencer import Item, Sequencer
 from record.store import open_writer
 
 GATEWAYS, PMUS = 2, 10  # PMUs of each
-REFERENCE_MESSAGES = 3000
+REFERENCE_MESSAGES = 1000
 MARGIN_S = 2  # measured before and after the interval, so that its ends are proved
 START = BUILT_IN.tai_ns(START_S)
 PROGRAM_S = 3600.0  # an hour's samples, each by its own signature, on a busy machine

@@ -13,6 +13,7 @@ from typing import Any
 
 from evidence import instant
 from evidence.joint.evaluation import Evaluation
+from evidence.joint.leaf import LEAVES_MAX
 from record import config
 from record.command.show import STORE
 from record.handoff import condition
@@ -24,7 +25,6 @@ from record.store import Store, open_reader
 
 DOES_NOT_HOLD = 1
 _LEAVES = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
-LEAVES_MAX = 16_384  # evidence.joint.evaluation's, before a range is written out
 Told = dict[str, Any]
 
 
@@ -96,8 +96,8 @@ def _told(found: Evaluation) -> Told:
     return {
         "truth": found.found.truth.name.lower(),
         "predicate": found.predicate.text,
-        "leaves": list(found.leaves),
-        "size": found.size,
+        "leaves": list(found.leaves.indexes),
+        "size": found.leaves.tree_size,
         "root": found.root.hex(),
         "causes": [
             {

@@ -26,6 +26,7 @@ from record.command.show import STORE
 from record.known import Known
 from record.lookup import NotFoundError
 from record.settle import agreed
+from record.settle.integral import beside
 from record.settle.interval import Stretch, cut
 from record.settle.job import SIDES, Job, Settled, named, proposed, settled
 from record.settle.learning import learned
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--every", metavar="SPAN", help="in intervals of 1h, 15m, 10s; else in one")
     add("--size", type=int, metavar="N", help="as the log was when it had N entries; else as it is")
     add("--check", action="store_true", help="settle again what settlements in the record say")
+    add("--pmu", action="store_true", help="a tie: integrate PMUs beside the meters, as a check")
     add("--learn", action="store_true", help="say the standing residual that they come to, too")
     add("--key", metavar="URI", help="sign and send each as a record: file:authority.key")
     add("--author", metavar="AUTHORITY", help="with --key: whose it is")
@@ -91,7 +93,13 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
     for stretch in _stretches(asked):
         one = settled(store, known, proposed(store, known, of, stretch, size))
         row = told(one)
-        print(json.dumps(row) if asked.json else line(row))
+        checks = list(beside(store, known, one.job)) if asked.pmu else []
+        if asked.json:
+            print(
+                json.dumps(row | ({"pmu": [each._asdict() for each in checks]} if checks else {}))
+            )
+        else:
+            print("\n".join([line(row), *(f"  {each.side}: {each.text}" for each in checks)]))
         if asked.author is not None:
             says.append(one.record(asked.author))
         if asked.learn:

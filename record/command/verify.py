@@ -13,7 +13,7 @@ from evidence.refusal import EvidenceError
 from record import config, exported, proved
 from record.audit import Audit
 from record.command.show import STORE
-from record.reconstruct import check, folder
+from record.reconstruct import check, folder, whole
 
 DOES_NOT_HOLD, NO_ANCHORS = 1, 3
 
@@ -84,7 +84,7 @@ def _verify_bundle(path: Path, anchors: Anchors | None, every: bool) -> int:
     if anchors is None:
         print("no trust anchors were given (--anchors FILE); a bundle names none of its own")
         return NO_ANCHORS
-    checked = check.check(path, anchors, every, print)
+    checked = whole.verify(path, anchors, every, print)
     for line in checked.told:
         print(line)
     if checked.reasons:

@@ -16,6 +16,7 @@ from evidence import cose
 from evidence.code import Matter, Reason, Typ
 from evidence.descriptor import PHASES, QUANTITIES
 from evidence.joint import evaluation
+from evidence.joint import leaf as joint_leaf
 from evidence.joint import record as joint
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.predicate import PARTS, Predicate, Quantity
@@ -27,8 +28,9 @@ from record.known import Known
 from record.leaf import Leaves
 from record.log import Log
 from record.lookup import NotFoundError
-from record.series import Origin, Series, Wanted, collected, frames_of
+from record.series import Origin, Series, collected
 from record.store import Store
+from record.wanted import Wanted, frames_of
 
 # A part, and the part that a device sends from which a root alone leads to it.
 _ROOTED = {"magnitude": "real"}
@@ -61,7 +63,8 @@ def evaluation_of(
     if not named:
         raise NotFoundError("no leaf holds what the predicate asks for")
     found = evaluated(store, known, predicate, named, whole, at)
-    return Evaluation(predicate, tuple(named), whole, Log(store).root_at(whole), found)
+    leaves_of = joint_leaf.Leaves(whole, tuple(named))
+    return Evaluation(predicate, leaves_of, Log(store).root_at(whole), found)
 
 
 def wanted(predicate: Predicate) -> tuple[Wanted, ...]:
@@ -139,13 +142,15 @@ def again(store: Store, known: Known, log: Log) -> Iterator[Again]:
 
 def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx: int) -> None:
     """Raises EvidenceError(TREE_SIZE, ROOT, PARENT, PREDICATE)."""
-    if says.size > idx:
-        text = f"of a tree of {says.size} entries, said when there were {idx}"
-        raise EvidenceError(Reason.TREE_SIZE, text)
-    if log.root_at(says.size) != says.root:
-        raise EvidenceError(Reason.ROOT, f"another root at {says.size} entries")
+    size = says.leaves.tree_size
+    if size > idx:
+        raise EvidenceError(
+            Reason.TREE_SIZE, f"of a tree of {size} entries, said when there were {idx}"
+        )
+    if log.root_at(size) != says.root:
+        raise EvidenceError(Reason.ROOT, f"another root at {size} entries")
     try:
-        found = evaluated(store, known, says.predicate, says.leaves, says.size, at)
+        found = evaluated(store, known, says.predicate, says.leaves.indexes, size, at)
     except NotFoundError as fault:
         raise EvidenceError(Reason.PARENT, str(fault)) from fault
     text = evaluation.differs(says, found)

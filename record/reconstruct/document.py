@@ -14,31 +14,12 @@ and adds nothing to it.
 To add one: a module in this folder with a function of Holding, and a row in DOCUMENTS.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from evidence.bundle.scope import Scope
-from evidence.trust import Anchors
-from record.store import Store
+from record.reconstruct.holding import Holding as Holding
 
 FOLDER = "documents"
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What a bundle holds, as a record.
-
-    `store`: entries at their own indexes in the log, with gaps between them; batches of which an
-    observation is withheld have no body there. `clock`: the log's own clock when it saw the entry
-    of this index, ns TAI. `anchors`: those of whoever makes or checks the bundle; what depends on
-    them says so.
-    """
-
-    scope: Scope
-    anchors: Anchors
-    store: Store
-    clock: Callable[[int], int]
 
 
 class File(NamedTuple):
@@ -51,3 +32,9 @@ class File(NamedTuple):
 Document = Callable[[Holding], Iterator[File]]
 
 DOCUMENTS: tuple[Document, ...] = ()
+
+
+def files(held: Holding, documents: Sequence[Document] = ()) -> Iterator[File]:
+    """Every file of every document, of all that there are unless some are named."""
+    for document in documents or DOCUMENTS:
+        yield from document(held)

@@ -25,6 +25,8 @@ from evidence.tlog.note import ED25519, Verifier
 from evidence.trust import Anchors
 from record.known import Known
 from record.lookup import NotFoundError
+from record.reconstruct import document, holding
+from record.reconstruct.closure import Closure
 from record.reconstruct.selection import Selection
 from record.reconstruct.target import Target
 from record.reconstruct.withholding import Withholding
@@ -89,21 +91,38 @@ def write(store: Store, asked: Asked) -> Made:
     asked_for = (asked.begins, asked.ends, asked.seam, size, withholding.words)
     scope = Scope(*asked_for, asked.digest, software)
     known = Known(store)
-    selection = Selection(store, known, size, asked.begins, asked.ends, seam)
+    interval = (asked.begins, asked.ends)
+    closure = Closure(store, size, *interval, asked.seam)
+    selection = Selection(store, known, size, *interval, seam, closure.leaves)
     folder = asked.out or default_out(scope)
     target, done = Target(folder), False
     try:
         writer = Writer(store, known, scope, withholding)
-        writer.write(selection, target, note)
+        writer.write(selection, target, note, closure.sizes)
         if withholding.unmet():
             text = f"--withhold: nothing in the bundle is {', '.join(withholding.unmet())}"
             raise NotFoundError(text)
+        if document.DOCUMENTS:
+            _document(target, asked.anchors)
+        writer.written.size = sum(row.size for row in target.rows)
         writer.written.name = target.close()
         done = True
     finally:
         if not done:
             target.drop()
     return Made(folder, scope, writer.written)
+
+
+def _document(target: Target, anchors: Anchors) -> None:
+    """Writes the documents, out of what the bundle has by now."""
+    held = holding.load(target.so_far(), anchors)
+    try:
+        for one in document.files(held):
+            with target.file(f"{document.FOLDER}/{one.name}") as put:
+                for chunk in one.chunks:
+                    put(chunk)
+    finally:
+        held.store.close()
 
 
 def _size(store: Store, anchors: Anchors) -> tuple[int, bytes | None]:

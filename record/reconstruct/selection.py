@@ -7,12 +7,13 @@ batch of the interval to the last, without a hole of ours.
    is within FENCE_MAX batches: what is measured before and after proves that nothing between them
    is left out.
 3. With a seam, gateways are those that measure at its sides: by the credential's issuer, and the
-   node or terminal that a descriptor names. What else they measure is in their batches.
+   node or terminal that a descriptor names. What else they measure is in their batches. Beside
+   them stand those that records of the interval lean on (record.reconstruct.closure).
 
 It reads the log as at one size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from evidence import cose, observation
@@ -43,14 +44,22 @@ class Selection:
     """The batches of one interval. `devices`: by what tells the device, in rising order."""
 
     def __init__(
-        self, store: Store, known: Known, size: int, begins: int, ends: int, seam: Seam | None
+        self,
+        store: Store,
+        known: Known,
+        size: int,
+        begins: int,
+        ends: int,
+        seam: Seam | None,
+        more: Iterable[int] = (),
     ) -> None:
+        """`more`: the log indexes of other batches that must be in it."""
         self._store, self._known, self._size = store, known, size
         self._begins, self._ends = begins, ends
         self._rows = {row.id: row for row in store.runs() if row.id < size}
         found: dict[bytes, dict[int, _Numbers]] = {}
         fences: list[int] = []
-        for idx in self._measured(self._devices(seam), fences):
+        for idx in (*self._measured(self._devices(seam), fences), *more):
             run, number = self._head(idx)
             stretches = found.setdefault(self._rows[run].device, {})
             stretches[run] = _spanned(stretches.get(run), number)

@@ -66,10 +66,14 @@ class Target:
         with self.file(path) as put:
             put(data)
 
+    def so_far(self) -> Path:
+        """What is written by now, as a bundle to be read."""
+        (self._folder / manifest.PATH).write_bytes(manifest.write(self.rows))
+        return self._folder
+
     def close(self) -> str:
         """The manifest, and then its own name; the bundle's name. Raises EvidenceError, OSError."""
-        data = manifest.write(self.rows)
-        (self._folder / manifest.PATH).write_bytes(data)
+        data = (self.so_far() / manifest.PATH).read_bytes()
         self._folder.rename(self._end)
         return manifest.name(data)
 

@@ -7,7 +7,7 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from record.schema import Entry, HeadRow
 from record.store import Store, StoreError
 
 REST_MAX = 1 << 16  # entries of a log that is so short that a bundle has all of it
-_SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK)
+_SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
 
 
 @dataclass(slots=True)
@@ -69,8 +69,12 @@ class Writer:
         self._runs: set[bytes] = set()
         self.written = Written()
 
-    def write(self, selection: Selection, target: Target, note: bytes | None) -> None:
-        """All of it but the documents and the manifest."""
+    def write(
+        self, selection: Selection, target: Target, note: bytes | None, sizes: Iterable[int]
+    ) -> None:
+        """All of it but the documents and the manifest. `sizes`: of the tree, as at which something
+        was computed."""
+        self._seen.update(size for size in sizes if self._store.checkpoint(size) is not None)
         for device, stretches in selection.devices.items():
             path = f"{verifier.DEVICES}{device.hex()[:32]}.gsx"
             with target.file(path) as put:
@@ -92,7 +96,6 @@ class Writer:
         if note is not None:
             target.add(verifier.NOTE, note)
         target.add(SCOPE, self._scope.encode())
-        self.written.size = sum(row.size for row in target.rows)
 
     # --- for the devices ----------------------------------------------------------------------
 
@@ -112,20 +115,27 @@ class Writer:
     # --- inside -------------------------------------------------------------------------------
 
     def _entries(self, put: Put) -> None:
-        for found in self._store.entries():
-            if found.idx >= self._scope.size:
-                break
-            if not self._counts(found):
-                continue
+        for found in self._shared():
             _item(put, cbor.encode([self.answered(self.entry(found.idx)).encoded, found.receipt]))
             self.written.records += found.typ in (Typ.RECORD, Typ.COUNTERSIGNATURE)
 
-    def _counts(self, found: Entry) -> bool:
-        """Whether an entry is one of those that rule; of findings those about these runs."""
-        if found.typ != Typ.CLASSIFICATION or self._scope.size <= REST_MAX:
-            return found.typ in (*_SHARED, Typ.CLASSIFICATION)
-        says = classification.read(cose.read(found.encoded).payload)
-        return any(one.run in self._runs for one in says.findings)
+    def _shared(self) -> Iterator[Entry]:
+        """Records, words, books and findings, in the order of the log; of a log that is not here
+        whole those that have an effect, and findings about the runs that are here."""
+        if self._scope.size <= REST_MAX:
+            for found in self._store.entries():
+                if found.idx < self._scope.size and found.typ in _SHARED:
+                    yield found
+            return
+        indexes = {row.idx for row in self._store.books()}
+        for row in self._store.joints():
+            indexes.add(row.idx)
+            indexes.update(word.idx for word in self._store.words(row.name))
+        for found in self._store.findings():
+            says = classification.read(cose.read(found.encoded).payload)
+            if any(one.run in self._runs for one in says.findings):
+                indexes.add(found.idx)
+        yield from (self.entry(idx) for idx in sorted(indexes) if idx < self._scope.size)
 
     def _rest(self, put: Put) -> None:
         for found in self._store.entries():

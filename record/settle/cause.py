@@ -49,6 +49,7 @@ from record.settle.window import State, total
 
 STATES_MAX = 6  # windows that are looked at: those furthest apart in load
 MOVED = 3.0  # tolerances of the current, that the load must have moved by
+TURNED = 2.0  # tolerances, by which a turned current must differ from one that is not
 # Line to ground for line to line, peak for RMS; and prefixes.
 SCALES = (math.sqrt(3), math.sqrt(2))
 DECADES = (1e3, 1e6)
@@ -247,7 +248,7 @@ def _shift(case: Case, clocks: Finding | None) -> Iterator[Cause]:
     text = f"the second side {degrees:+.2f} degrees ahead: a clock {ms:+.3f} ms, and whole cycles"
     if clocks is not None and not _may_be(clocks, ms, case.nominal_hz):
         return
-    yield Cause(Disagreement.TIME_SHIFT, text, firm=_is_loaded(case))
+    yield Cause(Disagreement.TIME_SHIFT, text, firm=_is_loaded(case, angles))
 
 
 def _angle(case: Case, state: State) -> float:
@@ -265,13 +266,17 @@ def _angle(case: Case, state: State) -> float:
     return cmath.phase(whole)
 
 
-def _is_loaded(case: Case) -> bool:
+def _is_loaded(case: Case, angles: Sequence[float]) -> bool:
     """Whether the currents, too, had to turn with the voltages, at loads that are far apart."""
     if not case.law.amps:
         return False
-    least = MOVED * case.amps_allowed()
-    loads = [load for state in case.states if abs(load := total(state.i2)[0]) > least]
-    return any(abs(one - other) > least for one in loads for other in loads)
+    allowed = case.amps_allowed()
+    loads = [
+        load
+        for state, angle in zip(case.states, angles, strict=True)
+        if abs(load := total(state.i2)[0]) * 2 * abs(math.sin(angle / 2)) > TURNED * allowed
+    ]
+    return any(abs(one - other) > MOVED * allowed for one in loads for other in loads)
 
 
 def _may_be(clocks: Finding, ms: float, nominal_hz: int) -> bool:

@@ -86,6 +86,10 @@ class Heard:
             else:
                 yield Instant(tai, one[0], one[1:])
 
+    def clear(self) -> None:
+        """Keeps nothing of what was added, once its instants are there."""
+        self._rows.clear()
+
     def _differ(self, names: tuple[str, ...], tai: int) -> None:
         found = self.disputed.get(names)
         if found is None:

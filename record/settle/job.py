@@ -30,7 +30,7 @@ from evidence.joint.settlement import Counts, Settlement
 from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
-from record.series import Series, Wanted, collected
+from record.series import ALWAYS, Series, Wanted, collected
 from record.settle import agreed, energy, law, outcome, tie
 from record.settle import standing as standings
 from record.settle.agreed import InForce
@@ -147,8 +147,10 @@ def settled(store: Store, known: Known, job: Job) -> Settled:
 
 def _series(store: Store, known: Known, job: Job, at: int) -> list[Series]:
     sought = [*_wanted(job.of.seam, at), *_strangers(job.of.seam, at)]
-    leaves = job.leaves[at]
-    return collected(store, known, leaves.indexes, leaves.tree_size, sought)
+    leaves, kind = job.leaves[at], job.of.seam.kind
+    # Registers are read about the edges, too.
+    within = ALWAYS if kind == SeamKind.DC_TIE else job.stretch
+    return collected(store, known, leaves.indexes, leaves.tree_size, sought, within)
 
 
 def _wanted(of: Seam, at: int) -> tuple[Wanted, ...]:
@@ -206,7 +208,7 @@ def _flow_of(
 
 def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     of = job.of.seam
-    sides = [measured(of, at, _within(series[at], job.stretch)) for at in (0, 1)]
+    sides = [measured(of, at, series[at]) for at in (0, 1)]
     one, other = sides
     if isinstance(one, Trouble) or isinstance(other, Trouble):
         texts = [
@@ -227,10 +229,6 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     clocks = _clocks(rule, both, (one, other))
     found = outcome.settle(rule, both, samples, job.standing, clocks)
     return Settled(job, _with_sides(found, (one, other)), both)
-
-
-def _within(series: Sequence[Series], stretch: Stretch) -> list[Series]:
-    return [one.within(*stretch) for one in series]
 
 
 def _clocks(rule: law.Law, both: tuple[Side, Side], sides: tuple[Measured, Measured]) -> Finding:

@@ -9,7 +9,6 @@
 It gives no verdict.
 """
 
-import cmath
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -45,7 +44,7 @@ class Reading(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One window with its readings. `expected`: what the first side leads to at the second."""
+    """One window with its readings."""
 
     window: Window
     readings: tuple[Reading, ...]
@@ -55,7 +54,7 @@ class Judged(NamedTuple):
 def judged(law: Law, sides: tuple[Side, Side], found: Window) -> Judged:
     """The readings of a window."""
     readings = [*residuals(law, sides, found.state, found.volts, found.amps)]
-    if not math.isnan(found.drift_hz):
+    if math.isfinite(found.drift_hz):
         readings.append(_frequency(found))
     return Judged(found, tuple(readings), tuple(_operating(law, sides, found.state)))
 
@@ -115,8 +114,3 @@ def _frequency(found: Window) -> Reading:
     terms = (Term(_FE, 2 * FE_HZ), Term(_ANGLES, angles))
     residual = found.drift_hz
     return Reading(FREQUENCY, HERTZ, complex(residual), 0.0, abs(residual), Allowed(terms))
-
-
-def is_finite(reading: Reading) -> bool:
-    """Whether it can be told at all: of finite numbers, sums may be none."""
-    return cmath.isfinite(reading.residual) and math.isfinite(reading.largest)

@@ -95,6 +95,7 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
     sources = _sources(side, series, aside)
     for one in sources.values():
         one.instants = list(one.heard.instants())
+        one.heard.clear()
     disputes = sorted(
         one.text for source in sources.values() for one in source.heard.disputed.values()
     )
@@ -141,6 +142,7 @@ def _sources(side: seam.Side, series: Sequence[Series], aside: Counter[str]) -> 
             source.origins.setdefault(place, reading.origin)
             name = reading.origin.run.credential.subject
             source.heard.add(reading.tai, reading.bound, name, place, reading.value)
+        one.clear()
     return found
 
 

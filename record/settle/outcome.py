@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from drivers.pmu.beside import Finding, State
-from evidence.code import Agreement, Disagreement
+from evidence.code import Agreement, Disagreement, SeamKind
 from evidence.joint.measure import Change, Measure, Term, total
 from evidence.joint.settlement import Counts
 from evidence.leap import NS
 from record.settle import cause, standing
-from record.settle.judged import SHARE, Judged, Reading, judged
+from record.settle.judged import FREQUENCY, SHARE, Judged, Reading, judged
 from record.settle.law import Law
 from record.settle.pairing import Paired, paired
 from record.settle.side import PMU, Sample, Side
@@ -69,7 +69,7 @@ def settle(
     """
     if why := _unlike(law, sides):
         return _silent(why, Counts(0, len(samples[0]), len(samples[1]), 0))
-    found = paired(law, *samples)
+    found = paired(law, *samples, (len(sides[0].amps), len(sides[1].amps)))
     counts = Counts(len(found.pairs), found.alone[0], found.alone[1], found.aside)
     if (early := _missing(found, counts) or _misheard(sides, found, counts)) is not None:
         return early
@@ -126,14 +126,7 @@ def _concluded(
     windows = tuple([one.judged for one in results])
     disputed = [one for one in results if one.beyond or one.changed]
     if disputed:
-        absolute = any(one.beyond for one in disputed)
-        told, name = cause.of(
-            law,
-            sides,
-            [one.judged for one in disputed],
-            None if absolute else known,
-            clocks,
-        )
+        told, name = _cause(law, sides, disputed, known, clocks)
         why = f"{_beyond(disputed, len(results))}; {told}"
         return Outcome(Agreement.DISPUTED, counts, measures, name, why, windows)
     if clocks is not None and clocks.state is State.OFF:
@@ -157,6 +150,23 @@ def _concluded(
     return Outcome(Agreement.AGREED, counts, measures, windows=windows)
 
 
+def _cause(
+    law: Law,
+    sides: tuple[Side, Side],
+    disputed: Sequence[_Result],
+    known: Standing | None,
+    clocks: Finding | None,
+) -> tuple[str, Disagreement]:
+    names = {one.judged.readings[at].name for one in disputed for at in (*one.beyond, *one.changed)}
+    if names == {FREQUENCY}:
+        return "a device contradicts its own angle", Disagreement.NOT_SEPARABLE
+    # Where something is beyond the whole tolerance, that is what is to be explained.
+    absolute = [one.judged for one in disputed if one.beyond]
+    if absolute:
+        return cause.of(law, sides, absolute, None, clocks)
+    return cause.of(law, sides, [one.judged for one in disputed], known, clocks)
+
+
 def _devices(terms: Sequence[Term]) -> float:
     """What no transformer and no line has to answer for."""
     devices = total([term for term in terms if term.source.endswith(PMU)])
@@ -178,6 +188,8 @@ def _unlike(law: Law, sides: tuple[Side, Side]) -> str:
             return f"the {name} side measures no three voltages"
         if law.amps and (not side.amps or any(len(branch) != 3 for branch in side.amps)):
             return f"the {name} side measures no three currents"
+        if law.kind is SeamKind.LINE and len(side.amps) != 1:
+            return f"the {name} side measures {len(side.amps)} currents of one line"
     return ""
 
 

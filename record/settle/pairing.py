@@ -4,12 +4,13 @@
    nobody knows, or one at which the phasor alone errs by more than the PMU is allowed
    (drivers.values.PHASOR_BOUND_NS_MAX), sets a sample aside.
 2. Each is paired once, in order of time; of several of one instant on a side the first counts.
-3. One with a value missing that is compared is set aside, and counted for its side.
+3. One with a value missing that is compared, or beyond VALUE_MAX, is set aside, and counted for its
+   side.
 
 Both sides come in order of time. It compares no phasor.
 """
 
-import cmath
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from drivers.values import PHASOR_BOUND_NS_MAX
 from record.settle.law import Law
 from record.settle.side import Sample
 
+VALUE_MAX = 1e15  # V or A: beyond any, a million times too large; and squares stay finite
 Pair = tuple[Sample, Sample]
 
 
@@ -35,8 +37,15 @@ class Paired:
         return max(*self.doubted, *self.incomplete)
 
 
-def paired(law: Law, first: Sequence[Sample], second: Sequence[Sample]) -> Paired:
-    """The samples of one instant."""
+def paired(
+    law: Law,
+    first: Sequence[Sample],
+    second: Sequence[Sample],
+    branches: tuple[int, int] = (0, 0),
+) -> Paired:
+    """The samples of one instant. `branches`: how many each side measures the currents of; 0: as
+    many as a sample has.
+    """
     found = Paired()
     one, other, ones, others = 0, 0, len(first), len(second)
     pairs = found.pairs
@@ -53,27 +62,37 @@ def paired(law: Law, first: Sequence[Sample], second: Sequence[Sample]) -> Paire
                 one += 1
                 continue
         one, other = one + 1, other + 1
-        if _is_fit(found, law, here, 0) & _is_fit(found, law, there, 1):
+        if _is_fit(found, law, here, 0, branches) & _is_fit(found, law, there, 1, branches):
             pairs.append((here, there))
     found.alone[0] += ones - one
     found.alone[1] += others - other
     return found
 
 
-def _is_fit(found: Paired, law: Law, sample: Sample, side: int) -> bool:
+def _is_fit(found: Paired, law: Law, sample: Sample, side: int, branches: tuple[int, int]) -> bool:
     bound = sample.bound
     if bound is None or bound > PHASOR_BOUND_NS_MAX:
         found.doubted[side] += 1
         return False
-    # A sum is NaN, or infinite, where one of its parts is: cheaper than asking each.
-    volts, amps = sample.volts, sample.amps
-    whole = volts[0] + volts[1] + volts[2] if law.volts else 0j
-    if law.amps:
-        if not amps:
-            whole = complex("nan")
-        for branch in amps:
-            whole += branch[0] + branch[1] + branch[2]
-    if not cmath.isfinite(whole):
+    # NaN is not below it.
+    if not _size(law, sample, branches[side]) < VALUE_MAX:
         found.incomplete[side] += 1
         return False
     return True
+
+
+def _size(law: Law, sample: Sample, branches: int) -> float:
+    """Of all that is compared, together."""
+    size = 0.0
+    try:
+        if law.volts:
+            a, b, c = sample.volts
+            size = abs(a) + abs(b) + abs(c)
+        if law.amps:
+            if len(sample.amps) != (branches or len(sample.amps) or 1):
+                return math.nan
+            for a, b, c in sample.amps:
+                size += abs(a) + abs(b) + abs(c)
+    except OverflowError:
+        return math.inf
+    return size

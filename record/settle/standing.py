@@ -40,7 +40,7 @@ from record.settle.law import Law
 from record.settle.side import Side
 
 WINDOWS_MIN = 60
-LEARN_NS_MIN = 300 * NS  # the load, and what wanders with it, must have had time to move
+LEARN_NS_MIN = 60 * NS  # less has no spread to speak of; how much more is theirs who sign it
 SPREADS = 3.0
 WANDER_SHARE = 0.1  # ours: no standard says how far a transformer moves within its class
 DRIFT_SHARE = 0.25

@@ -28,6 +28,7 @@ NOTHING = 1e-9  # of the rated: nobody divides by less
 # |Z0 - Z1| / |Z1| of overhead lines: Z0 is 2 to 3.5 times Z1. |Y0 - Y1| is below |Y1|.
 ZERO_SEQUENCE = 2.5
 GROSS_SHARE = 0.1  # as far as any class goes at its limit: 10P at its accuracy limit current
+WITHIN_SHARE = 0.05  # how far a steady value may move within a window
 _ZERO = "zero sequence, of which the law of one phase knows nothing"
 _Part = tuple[str, float]
 
@@ -100,7 +101,7 @@ def _instruments(
             source = f"{name}: voltage transformer, {side.volts[phase].source('voltage')}"
             parts.append((source, by_volt * share))
         if by_amp:
-            for flow, own in zip(branches, side.amps, strict=False):
+            for flow, own in zip(branches, side.amps, strict=True):
                 size = abs(flow[phase])
                 pmu += by_amp * max(size, TVE_AMPS_FROM * own[phase].rated)
                 share, told = _off(own[phase], "current", size)
@@ -113,13 +114,19 @@ def _instruments(
 
 
 def _off(own: Instrument, quantity: str, size: float) -> tuple[float, str]:
-    """What a transformer may be off, V or A; and why nobody promises that."""
+    """What a transformer may be off, V or A; and why nobody promises that. A class has steps: what
+    it allows within a window is the widest that the window may have met.
+    """
     size = max(size, NOTHING * own.rated)
     share = own.share_off(quantity, size)
-    if share is not None:
-        return share * size, ""
-    told = f"{own.source(quantity)} promises no phasor at {size / own.rated:.0%} of its rating"
-    return GROSS_SHARE * size, told
+    if share is None:
+        told = f"{own.source(quantity)} promises no phasor at {size / own.rated:.0%} of its rating"
+        return GROSS_SHARE * size, told
+    for near in (1 - WITHIN_SHARE, 1 + WITHIN_SHARE):
+        wider = own.share_off(quantity, near * size)
+        if wider is not None and wider > share:
+            share = wider
+    return share * size, ""
 
 
 @cache

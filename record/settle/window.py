@@ -106,8 +106,8 @@ def _columns(rows: Sequence[Phases]) -> Columns:
 
 
 def _branches(pairs: Sequence[Pair], at: int) -> list[Columns]:
-    """Those that every sample has: one of another count is of another configuration."""
-    count = min([len(pair[at].amps) for pair in pairs])
+    """All samples of a side have as many: record.settle.pairing."""
+    count = len(pairs[0][at].amps)
     return [_columns([pair[at].amps[branch] for pair in pairs]) for branch in range(count)]
 
 
@@ -141,7 +141,7 @@ def _correct(
     for side, columns in zip(sides, volts, strict=False):
         _divide(columns, side.volts)
     for side, branches in zip(sides, amps, strict=False):
-        for branch, instruments in zip(branches, side.amps, strict=False):
+        for branch, instruments in zip(branches, side.amps, strict=True):
             _divide(branch, instruments)
 
 

@@ -5,15 +5,21 @@
 2. Everything is the shipped code: admission, log, reconstruction, verification.
 """
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from drivers.c37118.wire import Layout
-from evidence import cose
+from evidence import cose, export, instant
 from evidence.anchor import Authority, by_kid
+from evidence.bundle import manifest
+from evidence.bundle.manifest import Row
 from evidence.code import Cause, Kind
+from evidence.export import Opening
 from evidence.gap import Gap
 from evidence.leap import NS
 from record.admit import Admitter
+from record.cli import main
 from record.known import Known
 from record.sequencer import Sequencer
 from record.store import open_writer
@@ -121,3 +127,50 @@ def fill(folder: Path, who: str = "", seconds: int = 5, rate: int = 60) -> Path:
     seam.close()
     (folder / "anchors.toml").write_text(seam.anchors())
     return seam.place
+
+
+def reconstruct(store: Path, out: Path, *more: str, first: int = 1, last: int = 6) -> int:
+    begins, ends = (instant.words(START + second * NS) for second in (first, last))
+    anchors = str(store.parent / "anchors.toml")
+    argv = ["reconstruct", str(store), "--anchors", anchors, "--from", begins, "--to", ends]
+    return main([*argv, "--out", str(out), *more])
+
+
+def files(bundle: Path) -> list[Path]:
+    return [path for path in bundle.rglob("*") if path.is_file()]
+
+
+def verify(path: Path, anchors: Path, *more: str) -> int:
+    return main(["verify", str(path), "--anchors", str(anchors), *more])
+
+
+def sealed_anew(bundle: Path) -> None:
+    """The manifest of what is there now, as whoever forges a bundle writes it."""
+    (bundle / manifest.PATH).unlink()
+    rows = []
+    for path in files(bundle):
+        data = path.read_bytes()
+        name = path.relative_to(bundle).as_posix()
+        rows.append(Row(name, len(data), hashlib.sha256(data).digest()))
+    (bundle / manifest.PATH).write_bytes(manifest.write(rows))
+
+
+def device(bundle: Path, gateway: str = "gw-1") -> Path:
+    """The file of a gateway."""
+    for path in sorted((bundle / "devices").iterdir()):
+        if gateway.encode() in path.read_bytes():
+            return path
+    raise AssertionError(gateway)
+
+
+def rewritten(path: Path, change: Callable[[list[export.Item]], None]) -> None:
+    """An export of other items."""
+    opening, *items = export.read([path.read_bytes()])
+    assert isinstance(opening, Opening)
+    change(items)  # type: ignore[arg-type]
+    out: list[bytes] = []
+    writer = export.Writer(out.append, opening)
+    for item in items:
+        writer.add(item)  # type: ignore[arg-type]
+    writer.close()
+    path.write_bytes(b"".join(out))

@@ -12,7 +12,9 @@ from drivers.c37118.wire import Layout
 from hil import postgresql
 from record.database import Place
 from tests.conftest import absent
+from tests.record.bundling import fill, reconstruct
 from tests.record.gateway import Gateway, GatewayRun, cfg_bytes, configuration
+from tests.record.judge import Judge
 from tests.record.upstream import AUTHORITY, Upstream
 
 DATABASE = "record"
@@ -71,3 +73,26 @@ def run(upstream: Upstream, gateway: Gateway, cfg: bytes) -> GatewayRun:
     found = gateway.start()
     upstream.start(found, cfg, 1)
     return found
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with bundles and the anchors, and nothing else; the record is gone."""
+    folder = tmp_path_factory.mktemp("bundles")
+    store = fill(folder)
+    for name, more in (
+        ("whole", ()),
+        ("again", ()),
+        ("redacted", ("--withhold", "gw-1/relay", "--withhold", "names")),
+    ):
+        assert reconstruct(store, folder / name, *more) == 0
+    for path in folder.glob("record.db*"):
+        path.unlink()
+    yield folder
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    found = Judge(tmp_path_factory.mktemp("judge") / "own")
+    yield found
+    found.close()

@@ -19,6 +19,7 @@ from record.cli import main
 from record.database import NotARecordError, StoreError
 from record.schema import SCHEMA_VERSION
 from record.store import open_reader, open_writer
+from tests.evidence.joint.sharing import founders_text
 from tests.record.conftest import DATABASE
 from tests.record.gateway import GatewayRun, frame
 from tests.record.test_audit import anchors_text, fill
@@ -33,7 +34,7 @@ SECRET = "do-not-tell"
 @pytest.fixture
 def anchors(tmp_path: Path) -> str:
     path = tmp_path / "anchors.toml"
-    path.write_text(anchors_text())
+    path.write_text(anchors_text() + founders_text())
     return str(path)
 
 
@@ -69,7 +70,7 @@ def test_every_column_is_watched(place: str, anchors: str, sql: Any):
             if verify(place, anchors) != 1:
                 unseen.append((name, column.name))
             sql(f"UPDATE {name} SET {field} = %s WHERE ctid = %s::tid", (old, *at))
-        if name != "exhibit":  # outside of the log: the refused bytes of one who was told so
+        if name not in ("exhibit", "note"):  # outside of the log: who was told of it has it
             taken = sql(f"DELETE FROM {name} WHERE {row} RETURNING *").fetchall()
             if verify(place, anchors) != 1:
                 unseen.append((name, "a row"))

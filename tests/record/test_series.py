@@ -78,8 +78,10 @@ def test_a_phasor_is_one_number_or_its_parts(upstream: Upstream, line: GatewayRu
         (one,) = asked(upstream, [leaf], V0._replace(part=part))
         told[part] = one.value
     assert (told["magnitude"], told["angle"]) == (4.0, 5.0)
-    assert told[""] == complex(told["real"], told["imaginary"])
-    assert abs(told[""]) == pytest.approx(4.0)
+    whole = told[""]
+    assert isinstance(whole, complex)
+    assert (whole.real, whole.imag) == (told["real"], told["imaginary"])
+    assert abs(whole) == pytest.approx(4.0)
 
 
 def test_what_was_found_later_is_in_the_class_only_from_its_place_on(
@@ -175,7 +177,8 @@ def test_an_instant_that_no_clock_counts_is_of_no_time(
     line.observe(1, frame(layout, 2), START, bound=2**64 - 1)
     leaf = upstream.push(line.cut()).idx
     (one,) = asked(upstream, [leaf])
-    assert (one.tai, one.klass) == (START, Class.TIME_DOUBTFUL)
+    assert one.tai == START
+    assert one.klass >= Class.TIME_DOUBTFUL
 
 
 def sought(

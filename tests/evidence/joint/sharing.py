@@ -1,6 +1,7 @@
 """What authorities share, in memory: founders, their records and words, and a log of them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ TIE = Seam(
     None, Dc(2.0, 0.015),
 )  # fmt: skip
 
+DECIDED = Decision(None, "unit 1", 100.0, "ordered")
+# Of matters whose body says nothing that a test asks: one that can be read.
+PLAIN = {
+    **dict.fromkeys((Matter.DISPATCH, Matter.CURTAILMENT, Matter.LOAD_SHED), DECIDED.body()),
+    Matter.RELAY_OPERATION: replace(DECIDED, events=()).body(),
+}
+
 
 def founders_text() -> str:
     """The founders, as anchors.toml names them."""
@@ -63,7 +71,8 @@ def record(matter: Matter, author: str, **changes: Any) -> Record:
     """A record over the hour before START, unless it says otherwise."""
     fields: dict[str, Any] = {
         "matter": matter, "author": author, "footprints": (), "elements": (), "parts": (),
-        "begins": START - HOUR, "ends": START, "parents": (), "body": cbor.encode([]),
+        "begins": START - HOUR, "ends": START, "parents": (),
+        "body": PLAIN.get(matter, cbor.encode([])),
     }  # fmt: skip
     return Record(**(fields | changes))
 

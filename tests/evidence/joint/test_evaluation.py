@@ -1,15 +1,20 @@
 """An evaluation says what it looked at, and is read strictly."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import cbor
-from evidence.code import Open, Reason, Truth
-from evidence.joint import evaluation
-from evidence.joint.evaluation import LEAVES_MAX, Evaluation, differs
+from evidence.code import Open, Reason, Step, Truth
+from evidence.joint import decision, evaluation, handoff
+from evidence.joint.decision import Decision, Event
+from evidence.joint.evaluation import Evaluation, differs
+from evidence.joint.handoff import Limit, Request, Taken
+from evidence.joint.leaf import Leaves
 from evidence.joint.record import ENTRY_BYTES_MAX
 from evidence.joint.truth import Cause, Found
 from evidence.refusal import EvidenceError
@@ -21,30 +26,26 @@ OPEN = Found(
     Truth.UNDETERMINED,
     (Cause(Open.MISSING, 0, START - NS, START), Cause(Open.ARITHMETIC, None, 1, 2)),
 )
-ONE = Evaluation(LOW, (3, 4, 9), 10, b"\x07" * 32, OPEN)
+ONE = Evaluation(LOW, Leaves(10, (3, 4, 9)), b"\x07" * 32, OPEN)
 
 
-@given(st.sets(st.integers(0, 5000), min_size=1, max_size=40), st.integers(0, 9))
-def test_leaves_are_read_back(leaves: set[int], more: int):
-    rows = tuple(sorted(leaves))
-    one = replace(ONE, leaves=rows, size=rows[-1] + 1 + more)
-    assert evaluation.read(one.body()) == one
+def test_it_is_read_back():
+    assert evaluation.read(ONE.body()) == ONE
 
 
 def test_an_hour_of_a_gateway_has_room_in_an_entry():
-    leaves = tuple(range(10, 10 + 200 * LEAVES_MAX, 200))
-    one = replace(ONE, leaves=leaves, size=leaves[-1] + 1)
+    """Four batches a second, each 200 entries after the last."""
+    one = replace(ONE, leaves=Leaves(3_000_000, tuple(range(10, 2_880_010, 200))))
+    assert len(one.leaves.indexes) == 4 * 3600
     assert len(signed(one.record(EAST, START))) < ENTRY_BYTES_MAX
-    with pytest.raises(EvidenceError):
-        replace(one, leaves=(*leaves, leaves[-1] + 1), size=leaves[-1] + 2).body()
 
 
 @pytest.mark.parametrize(
     ("place", "wrong"),
     [
-        *((0, []), (1, []), (1, [3, 0]), (1, [-1]), (1, [10]), (2, 9), (3, bytes(31)), (4, 3)),
-        *((4, int(Truth.TRUE)), (5, []), (5, [[8, 0, 1, 2]]), (5, [[1, 1, 1, 2]])),
-        *((5, [[1, 0, 2, 2]]), (5, [[6, None, 1, 2], [1, 0, 1, 2]]), (5, [[1, 0, 1, 2]] * 2)),
+        *((0, []), (1, []), (1, [10, []]), (1, [10, [3, 0]]), (1, [10, [10]]), (2, bytes(31))),
+        *((3, 3), (3, int(Truth.TRUE)), (4, []), (4, [[8, 0, 1, 2]]), (4, [[1, 1, 1, 2]])),
+        *((4, [[1, 0, 2, 2]]), (4, [[6, None, 1, 2], [1, 0, 1, 2]]), (4, [[1, 0, 1, 2]] * 2)),
     ],
 )
 def test_a_body_of_another_shape_is_refused(place: int, wrong: object):
@@ -67,3 +68,27 @@ def test_what_is_found_again_is_compared_whole():
     assert differs(ONE, OPEN) == ""
     assert "undetermined, and true" in differs(ONE, Found(Truth.TRUE))
     assert "other causes" in differs(ONE, OPEN._replace(causes=OPEN.causes[:1]))
+
+
+_BODIES = (
+    (evaluation.read, ONE.body()),
+    (handoff.read, Request("North Tie", (LOW,), (Limit("import", 600.0, "MW"),), NS).body()),
+    (handoff.read, Taken(Step.ACTIVE, bytes(32), b"\x01" * 32, "because").body()),
+    (decision.read, Decision(b"\x05" * 16, "unit 1", 100.0, "ordered").body()),
+    (decision.read_operation, Decision(None, "52-1", None, "", (Event(0, 1, "x"),)).body()),
+)
+
+
+@given(st.sampled_from(_BODIES), st.data())
+def test_bytes_of_strangers_are_a_body_or_a_refusal(
+    of: tuple[Callable[[bytes], Any], bytes], data: st.DataObject
+):
+    read, body = of
+    at = data.draw(st.integers(0, len(body) - 1))
+    some = data.draw(st.binary(max_size=9))
+    wrong = body[:at] + some + body[at + data.draw(st.integers(0, 9)) :]
+    try:
+        found = read(wrong)
+    except EvidenceError:
+        return
+    assert found.body() == wrong

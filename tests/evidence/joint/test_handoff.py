@@ -12,6 +12,7 @@ from evidence.joint import handoff
 from evidence.joint.custody import Stands, stands
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.handoff import Limit, Request, Taken
+from evidence.joint.leaf import Leaves
 from evidence.joint.record import Record
 from evidence.joint.state import State
 from evidence.joint.truth import Cause, Found
@@ -61,7 +62,7 @@ def after(before: Record, to: Step, author: str, **changes: Any) -> Record:
 def evaluated(truth: Truth, at: int = START, author: str = EAST) -> Record:
     """What LOW came to at an instant, as somebody says."""
     causes = (Cause(Open.MISSING, 0, at - NS, at),) if truth == Truth.UNDETERMINED else ()
-    return Evaluation(LOW, (4, 7), 9, bytes(32), Found(truth, causes)).record(author, at)
+    return Evaluation(LOW, Leaves(9, (4, 7)), bytes(32), Found(truth, causes)).record(author, at)
 
 
 def refusal(log: Log, of: Record) -> EvidenceError:

@@ -10,6 +10,7 @@ from evidence.code import Matter, Part, Reason, Truth
 from evidence.joint import decision, lineage
 from evidence.joint.decision import Decision, Event
 from evidence.joint.evaluation import Evaluation
+from evidence.joint.leaf import Leaves
 from evidence.joint.lineage import Presence
 from evidence.joint.record import Observed, Parent, Record
 from evidence.joint.truth import Found
@@ -49,7 +50,7 @@ def says(matter: Matter, body: bytes, *parents: Parent, **changes: Any) -> Recor
 
 def evaluation(*leaves: int) -> Record:
     low = asked("freq_hz < 59.4 for 60 s at bus X")
-    return Evaluation(low, leaves, 20, bytes(32), Found(Truth.TRUE)).record(EAST, START)
+    return Evaluation(low, Leaves(20, leaves), bytes(32), Found(Truth.TRUE)).record(EAST, START)
 
 
 def test_a_decision_leads_to_each_observation_once():
@@ -146,7 +147,7 @@ def test_an_operation_is_its_sequence_of_events():
     ],
 )
 def test_a_body_of_another_shape_is_refused(place: int, wrong: object):
-    value = [BREAKER, "52-1", None, "zone 1", [[0, 1, "tripped"]]]
+    value: list[object] = [BREAKER, "52-1", None, "zone 1", [[0, 1, "tripped"]]]
     assert decision.read_operation(cbor.encode(value)).mw is None
     value[place] = wrong
     with pytest.raises(EvidenceError) as caught:

@@ -10,6 +10,7 @@ import pytest
 from evidence.code import Open, Reason, Truth
 from evidence.joint import evaluation
 from evidence.joint import record as joint
+from evidence.joint.leaf import Leaves
 from evidence.joint.predicate import Place
 from evidence.joint.truth import Cause, Found
 from record.cli import main
@@ -33,6 +34,9 @@ def test_a_condition_is_evaluated_over_the_leaves_that_are_named(filled: Filled)
     store = open_reader(filled.path)
     assert found(store, filled.leaves) == TRUE
     assert found(store, filled.leaves, START + NANOSECONDS) == TRUE
+    above = volts("volts < 60 for 500 ms at bus North")
+    late = evaluated(store, Known(store), above, filled.leaves, store.size(), START + NANOSECONDS)
+    assert late == FALSE  # the last of 60 is 60 V
     assert found(store, filled.leaves, text="volts < 20 for 500 ms at bus North") == FALSE
     without = [leaf for leaf in filled.leaves if leaf != filled.leaves[5]]
     missing = found(store, without)
@@ -57,6 +61,18 @@ def test_another_channel_or_unit_is_not_there(filled: Filled, changes: dict[str,
     store.close()
 
 
+def test_a_frequency_is_that_of_the_device_at_the_bus(filled: Filled):
+    """No channel places it: the device that measures V0 at North does."""
+    store = open_reader(filled.path)
+    freq = {"quantity": 2, "phase": 0, "part": 0, "unit": "Hz", "name": "freq_hz"}
+    first = 25  # of 12 phasors, two values each, and STAT: FREQ of frame 0
+    # Sample 48 is 32 ns before the instant, and known to 1 us: it may lie before or after.
+    for last, truth in ((48, Truth.TRUE), (47, Truth.UNDETERMINED), (46, Truth.FALSE)):
+        text = f"freq_hz < {first + last + 0.5} for 500 ms at bus North"
+        assert found(store, filled.leaves, text=text, **freq).truth == truth
+    store.close()
+
+
 def test_a_part_that_would_take_a_cosine_is_not_there(filled: Filled):
     store = open_reader(filled.path)
     text = "volts > 0 at bus North"
@@ -71,9 +87,9 @@ def test_a_part_that_would_take_a_cosine_is_not_there(filled: Filled):
 def test_the_leaves_are_found_where_none_are_named(filled: Filled):
     store = open_reader(filled.path)
     made = evaluation_of(store, Known(store), volts(), AT)
-    assert set(filled.leaves[2:9]) <= set(made.leaves) <= set(filled.leaves)
+    assert set(filled.leaves[2:9]) <= set(made.leaves.indexes) <= set(filled.leaves)
     assert made.found == TRUE
-    assert made.root == Log(store).root_at(made.size)
+    assert made.root == Log(store).root_at(made.leaves.tree_size)
     with pytest.raises(NotFoundError, match="no leaf holds"):
         evaluation_of(store, Known(store), volts(mrid=OTHER_BUS), AT)
     with pytest.raises(NotFoundError, match="is no batch"):
@@ -109,12 +125,13 @@ def test_what_is_found_later_changes_no_evaluation(writing: Writing):
 def test_an_evaluation_that_does_not_hold_is_named(writing: Writing):
     upstream, leaves, store = writing.upstream, writing.leaves, writing.upstream.store
     true = evaluation_of(store, Known(store), volts(), AT, leaves)
+    size = true.leaves.tree_size
     gone = (Cause(Open.MISSING, 0, 1, 2),)
     wrong = {
         Reason.PREDICATE: replace(true, found=FALSE),
         Reason.ROOT: replace(true, root=bytes(32)),
-        Reason.TREE_SIZE: replace(true, size=true.size + 100),
-        Reason.PARENT: replace(true, leaves=(0, *true.leaves)),
+        Reason.TREE_SIZE: replace(true, leaves=Leaves(size + 100, true.leaves.indexes)),
+        Reason.PARENT: replace(true, leaves=Leaves(size, (0, *true.leaves.indexes))),
     }
     for one in wrong.values():
         say(upstream, one.record(EAST, AT))

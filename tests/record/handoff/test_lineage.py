@@ -1,6 +1,7 @@
 """From a decision in a record to its observations, and from an observation to what rests on it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +9,9 @@ from evidence.code import Matter
 from evidence.joint.decision import Decision
 from evidence.joint.record import Observed
 from record.cli import main
-from tests.evidence.joint.sharing import name_of
+from tests.evidence.joint.sharing import founders_text, name_of
 from tests.record.handoff.conftest import Filled, Writing, said, say
+from tests.record.test_audit import anchors_text
 
 Printed = pytest.CaptureFixture[str]
 
@@ -86,3 +88,10 @@ def test_what_is_not_there_is_one_line(filled: Filled, name: str, told: str, cap
     said = capsys.readouterr().err
     assert told in said
     assert said.count("\n") == 1
+
+
+def test_the_whole_record_holds_when_it_is_run_again(filled: Filled, tmp_path: Path):
+    """Flags, steps and states are found again by the audit."""
+    anchors = tmp_path / "anchors.toml"
+    anchors.write_text(anchors_text() + founders_text())
+    assert main(["verify", str(filled.path), "--anchors", str(anchors)]) == 0

@@ -104,7 +104,7 @@ def test_too_little_teaches_nothing():
     with pytest.raises(LearnError, match="60 are needed"):
         learn(SIDES, taught()[:10])  # type: ignore[arg-type]
     same = [taught()[0]] * 80
-    with pytest.raises(LearnError, match="300 s are needed"):
+    with pytest.raises(LearnError, match="60 s are needed"):
         learn(SIDES, same)  # type: ignore[arg-type]
 
 

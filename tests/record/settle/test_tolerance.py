@@ -41,7 +41,7 @@ def bound(volts: str, amps: str, line_share: float = 0.0) -> float:
     if not volts:
         perfect = replace(PERFECT, rated=RATED_A)
         own = replace(own, volts=(PERFECT,) * 3, amps=((perfect,) * 3,))
-    one = LINE._replace(z_share=line_share, y_share=line_share)
+    one = LINE._replace(z_share=line_share, y_share=0.0)
     allowed = tolerance.volts(one, (own, own), state(), 0)
     assert not allowed.unpromised
     return total(allowed.terms)

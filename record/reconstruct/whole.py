@@ -1,0 +1,69 @@
+"""The whole check of a bundle, beyond what the lone verifier can do: evaluations and settlements
+computed again, and documents written again.
+
+It is done once all else holds: what does not hold is not computed with.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from evidence.bundle import manifest
+from evidence.bundle.verifier import DOCUMENTS
+from evidence.code import Matter, Reason, Typ
+from evidence.joint import record
+from evidence.refusal import EvidenceError
+from evidence.trust import Anchors
+from record.reconstruct import again, check, document, holding
+from record.reconstruct.check import Checked
+from record.reconstruct.holding import Holding
+
+Say = Callable[[str], None]
+_COMPUTED = (Matter.EVALUATION, Matter.SETTLEMENT)
+
+
+def verify(path: Path, anchors: Anchors, every: bool, say: Say) -> Checked:
+    """Checks the bundle in a folder; `say` gets each reason why it does not hold. Raises
+    StoreError."""
+    checked = check.check(path, anchors, every, say)
+    found = checked.found
+    if checked.reasons or found is None:
+        return checked
+    said = (one.message for one in found.said if one.message.typ == Typ.RECORD)
+    computed = any(record.read(message.payload).matter in _COMPUTED for message in said)
+    if not computed and not found.documents and not document.DOCUMENTS:
+        return checked
+    reasons: list[str] = []
+    lines: list[str] = []
+    try:
+        held = holding.load(path, anchors)
+        try:
+            lines += again.run(held, reasons.append).lines()
+            lines += _documents(path, held, reasons.append)
+        finally:
+            held.store.close()
+    except EvidenceError as fault:
+        reasons.append(str(fault))
+    for reason in reasons:
+        say(reason)
+    return Checked(len(reasons), (*checked.told, *lines), found)
+
+
+def _documents(path: Path, held: Holding, say: Say) -> list[str]:
+    """Writes the documents again, and compares."""
+    rows = manifest.read((path / manifest.PATH).read_bytes())
+    there = {row.path: row for row in rows if row.path.startswith(DOCUMENTS)}
+    count = len(there)
+    for one in document.files(held):
+        name, digest, size = f"{DOCUMENTS}{one.name}", hashlib.sha256(), 0
+        for chunk in one.chunks:
+            digest.update(chunk)
+            size += len(chunk)
+        row = there.pop(name, None)
+        if row is None:
+            say(f"{name}: {EvidenceError(Reason.BUNDLE, 'is missing')}")
+        elif (row.size, row.digest) != (size, digest.digest()):
+            say(f"{name}: {EvidenceError(Reason.BUNDLE, 'is not what the evidence makes it')}")
+    for name in there:
+        say(f"{name}: {EvidenceError(Reason.BUNDLE, 'is no document that follows from it')}")
+    return [f"documents  {count} files, written again: the same bytes"] if count else []
