@@ -96,8 +96,8 @@ def _told(found: Evaluation) -> Told:
     return {
         "truth": found.found.truth.name.lower(),
         "predicate": found.predicate.text,
-        "leaves": list(found.leaves.indexes),
-        "size": found.leaves.tree_size,
+        "leaves": list(found.leaves),
+        "size": found.size,
         "root": found.root.hex(),
         "causes": [
             {

@@ -64,7 +64,7 @@ def test_another_channel_or_unit_is_not_there(filled: Filled, changes: dict[str,
 def test_a_frequency_is_that_of_the_device_at_the_bus(filled: Filled):
     """No channel places it: the device that measures V0 at North does."""
     store = open_reader(filled.path)
-    freq = {"quantity": 2, "phase": 0, "part": 0, "unit": "Hz", "name": "freq_hz"}
+    freq: dict[str, Any] = {"quantity": 2, "phase": 0, "part": 0, "unit": "Hz", "name": "freq_hz"}
     first = 25  # of 12 phasors, two values each, and STAT: FREQ of frame 0
     # Sample 48 is 32 ns before the instant, and known to 1 us: it may lie before or after.
     for last, truth in ((48, Truth.TRUE), (47, Truth.UNDETERMINED), (46, Truth.FALSE)):
@@ -87,9 +87,9 @@ def test_a_part_that_would_take_a_cosine_is_not_there(filled: Filled):
 def test_the_leaves_are_found_where_none_are_named(filled: Filled):
     store = open_reader(filled.path)
     made = evaluation_of(store, Known(store), volts(), AT)
-    assert set(filled.leaves[2:9]) <= set(made.leaves.indexes) <= set(filled.leaves)
+    assert set(filled.leaves[2:9]) <= set(made.leaves) <= set(filled.leaves)
     assert made.found == TRUE
-    assert made.root == Log(store).root_at(made.leaves.tree_size)
+    assert made.root == Log(store).root_at(made.size)
     with pytest.raises(NotFoundError, match="no leaf holds"):
         evaluation_of(store, Known(store), volts(mrid=OTHER_BUS), AT)
     with pytest.raises(NotFoundError, match="is no batch"):
@@ -125,13 +125,13 @@ def test_what_is_found_later_changes_no_evaluation(writing: Writing):
 def test_an_evaluation_that_does_not_hold_is_named(writing: Writing):
     upstream, leaves, store = writing.upstream, writing.leaves, writing.upstream.store
     true = evaluation_of(store, Known(store), volts(), AT, leaves)
-    size = true.leaves.tree_size
+    size = true.size
     gone = (Cause(Open.MISSING, 0, 1, 2),)
     wrong = {
         Reason.PREDICATE: replace(true, found=FALSE),
         Reason.ROOT: replace(true, root=bytes(32)),
-        Reason.TREE_SIZE: replace(true, leaves=Leaves(size + 100, true.leaves.indexes)),
-        Reason.PARENT: replace(true, leaves=Leaves(size, (0, *true.leaves.indexes))),
+        Reason.TREE_SIZE: replace(true, over=Leaves(size + 100, true.leaves)),
+        Reason.PARENT: replace(true, over=Leaves(size, (0, *true.leaves))),
     }
     for one in wrong.values():
         say(upstream, one.record(EAST, AT))
