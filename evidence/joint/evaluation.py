@@ -34,27 +34,17 @@ CAUSES_MAX = len(Open) * (QUANTITIES_MAX + 1)
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluation. `root`: of the tree that the leaves are in."""
+    """One evaluation. `root`: of the tree that `leaves` are in."""
 
     predicate: Predicate
-    over: Leaves
+    leaves: Leaves
     root: bytes
     found: Found
-
-    @property
-    def leaves(self) -> tuple[int, ...]:
-        """Indexes, rising."""
-        return self.over.indexes
-
-    @property
-    def size(self) -> int:
-        """Of the tree."""
-        return self.over.tree_size
 
     def body(self) -> bytes:
         """Raises EvidenceError where `read` would."""
         causes = [[int(one.cause), one.row, one.first, one.end] for one in self.found.causes]
-        value = [self.predicate.array(), self.over.array(), self.root, int(self.found.truth)]
+        value = [self.predicate.array(), self.leaves.array(), self.root, int(self.found.truth)]
         encoded = cbor.encode([*value, causes])
         read(encoded)
         return encoded

@@ -116,7 +116,7 @@ def _met(depth: int, one: Parent, source: Source) -> Kin:
 
 def _leaves(depth: int, record: Record, source: Source) -> Iterator[Kin]:
     if record.matter == Matter.EVALUATION:
-        leaves = evaluation.read(record.body).leaves
+        leaves = evaluation.read(record.body).leaves.indexes
         yield Kin(depth, leaves, None, max(source.leaf(idx) for idx in leaves))
 
 

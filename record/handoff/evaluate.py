@@ -63,8 +63,8 @@ def evaluation_of(
     if not named:
         raise NotFoundError("no leaf holds what the predicate asks for")
     found = evaluated(store, known, predicate, named, whole, at)
-    over = joint_leaf.Leaves(whole, tuple(named))
-    return Evaluation(predicate, over, Log(store).root_at(whole), found)
+    leaves_of = joint_leaf.Leaves(whole, tuple(named))
+    return Evaluation(predicate, leaves_of, Log(store).root_at(whole), found)
 
 
 def wanted(predicate: Predicate) -> tuple[Wanted, ...]:
@@ -142,7 +142,7 @@ def again(store: Store, known: Known, log: Log) -> Iterator[Again]:
 
 def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx: int) -> None:
     """Raises EvidenceError(TREE_SIZE, ROOT, PARENT, PREDICATE)."""
-    size = says.size
+    size = says.leaves.tree_size
     if size > idx:
         raise EvidenceError(
             Reason.TREE_SIZE, f"of a tree of {size} entries, said when there were {idx}"
@@ -150,7 +150,7 @@ def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx:
     if log.root_at(size) != says.root:
         raise EvidenceError(Reason.ROOT, f"another root at {size} entries")
     try:
-        found = evaluated(store, known, says.predicate, says.leaves, size, at)
+        found = evaluated(store, known, says.predicate, says.leaves.indexes, size, at)
     except NotFoundError as fault:
         raise EvidenceError(Reason.PARENT, str(fault)) from fault
     text = evaluation.differs(says, found)

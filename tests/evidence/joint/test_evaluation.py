@@ -35,8 +35,8 @@ def test_it_is_read_back():
 
 def test_an_hour_of_a_gateway_has_room_in_an_entry():
     """Four batches a second, each 200 entries after the last."""
-    one = replace(ONE, over=Leaves(3_000_000, tuple(range(10, 2_880_010, 200))))
-    assert len(one.leaves) == 4 * 3600
+    one = replace(ONE, leaves=Leaves(3_000_000, tuple(range(10, 2_880_010, 200))))
+    assert len(one.leaves.indexes) == 4 * 3600
     assert len(signed(one.record(EAST, START))) < ENTRY_BYTES_MAX
 
 

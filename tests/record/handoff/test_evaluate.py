@@ -9,10 +9,10 @@ import pytest
 
 from evidence.code import Open, Reason, Truth
 from evidence.joint import evaluation
-from evidence.joint import record as joint
 from evidence.joint.leaf import Leaves
 from evidence.joint.predicate import Place
 from evidence.joint.truth import Cause, Found
+from record import draft
 from record.cli import main
 from record.handoff.evaluate import again, evaluated, evaluation_of
 from record.known import Known
@@ -87,9 +87,9 @@ def test_a_part_that_would_take_a_cosine_is_not_there(filled: Filled):
 def test_the_leaves_are_found_where_none_are_named(filled: Filled):
     store = open_reader(filled.path)
     made = evaluation_of(store, Known(store), volts(), AT)
-    assert set(filled.leaves[2:9]) <= set(made.leaves) <= set(filled.leaves)
+    assert set(filled.leaves[2:9]) <= set(made.leaves.indexes) <= set(filled.leaves)
     assert made.found == TRUE
-    assert made.root == Log(store).root_at(made.size)
+    assert made.root == Log(store).root_at(made.leaves.tree_size)
     with pytest.raises(NotFoundError, match="no leaf holds"):
         evaluation_of(store, Known(store), volts(mrid=OTHER_BUS), AT)
     with pytest.raises(NotFoundError, match="is no batch"):
@@ -125,13 +125,13 @@ def test_what_is_found_later_changes_no_evaluation(writing: Writing):
 def test_an_evaluation_that_does_not_hold_is_named(writing: Writing):
     upstream, leaves, store = writing.upstream, writing.leaves, writing.upstream.store
     true = evaluation_of(store, Known(store), volts(), AT, leaves)
-    size = true.size
+    size = true.leaves.tree_size
     gone = (Cause(Open.MISSING, 0, 1, 2),)
     wrong = {
         Reason.PREDICATE: replace(true, found=FALSE),
         Reason.ROOT: replace(true, root=bytes(32)),
-        Reason.TREE_SIZE: replace(true, over=Leaves(size + 100, true.leaves)),
-        Reason.PARENT: replace(true, over=Leaves(size, (0, *true.leaves))),
+        Reason.TREE_SIZE: replace(true, leaves=Leaves(size + 100, true.leaves.indexes)),
+        Reason.PARENT: replace(true, leaves=Leaves(size, (0, *true.leaves.indexes))),
     }
     for one in wrong.values():
         say(upstream, one.record(EAST, AT))
@@ -176,13 +176,13 @@ def test_one_that_does_not_hold_is_exit_1(writing: Writing, capsys: pytest.Captu
 def test_a_condition_is_typed_and_its_record_written(
     filled: Filled, condition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    out = tmp_path / "evaluation.cbor"
+    out = tmp_path / "evaluation.json"
     at = "2026-09-21T14:13:20.8Z"
-    assert typed(filled.path, condition, "--at", at, "--out", out, "--author", EAST) == 0
+    assert typed(filled.path, condition, "--at", at, "--out", out) == 0
     assert capsys.readouterr().out.startswith("true: volts at bus North < 60.5 for 500 ms\nover ")
-    says = joint.read(out.read_bytes())
+    says = draft.read(out, EAST)
     assert evaluation.read_record(says).predicate == volts()
-    assert says.author == EAST
+    assert (says.author, says.ends) == (EAST, AT)
     leaves = f"{filled.leaves[0]}-{filled.leaves[4]},{filled.leaves[6]}"
     assert typed(filled.path, condition, "--at", at, "--leaves", leaves, "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -226,7 +226,6 @@ def test_a_condition_that_cannot_be_read_is_one_line(
         (["--at", "2026-09-21T14:13:20Z", "--leaves", "9-5"], "--leaves: '9-5' is no range"),
         (["--at", "2026-09-21T14:13:20Z", "--leaves", "0"], "entry 0 is no batch"),
         (["--at", "2026-09-21T14:13:20Z", "--size", "0"], "entries, not 0"),
-        (["--at", "2026-09-21T14:13:20Z", "--out", "x"], "--out FILE and --author NAME go"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(
