@@ -1,10 +1,13 @@
 """What of the site plan and of a device's own words is signed in a descriptor, and how hidden."""
 
+import pytest
+
 from agent import description
 from agent.description import Place
 from drivers.line import Block, Channel, Setup
 from evidence import cbor, descriptor, disclosure, position, siteplan
 from evidence.code import Kind
+from evidence.config import ConfigError
 from evidence.descriptor import Descriptor
 from evidence.disclosure import Discloser
 from evidence.position import Position
@@ -139,3 +142,17 @@ def test_a_plan_that_says_nothing_signs_nothing() -> None:
     assert (made.position, made.survey, made.antenna) == (None, None, None)
     assert {one.node for one in made.channels} == {None}
     assert len(told) == 2 + 2 + 1 + 5  # source, configuration; stations, a position; channels
+
+
+def test_a_stream_that_no_entry_of_the_log_can_describe_is_refused() -> None:
+    """Before it is heard, and with its size: the record would refuse it, and all that it rules."""
+    plan = siteplan.read(PLAN, "site.toml")
+
+    def setup(count: int) -> Setup:
+        channels = tuple(Channel(f"V{at}", "voltage", "V") for at in range(count))
+        block = Block("NORTH", 7, "M", None, None, channels)
+        return Setup("7", int(Kind.C37118), b"CFG-3", (50, 1), (block,))
+
+    description.check("pmu", setup(200), plan)
+    with pytest.raises(ConfigError, match=r"source pmu: its descriptor has \d+ bytes for 2000"):
+        description.check("pmu", setup(2000), plan)

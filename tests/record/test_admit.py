@@ -62,6 +62,15 @@ def test_credential_with_an_authoritys_kid_but_not_its_signature_is_refused(upst
     assert refused_statement(upstream, Statement(bytes(forged))) == Reason.SIGNATURE
 
 
+def test_statement_that_no_bundle_of_entries_holds_is_refused(upstream: Upstream, run: GatewayRun):
+    """C2SP tlog-tiles: the length of an entry has 16 bits."""
+    channels = [(0, f"V{at}") for at in range(995)]
+    just, over = (run.describe(5, None, channels=channels[:count]) for count in (980, 995))
+    assert len(just.encoded) <= 65535 < len(over.encoded)
+    upstream.send(just)
+    assert refused_statement(upstream, over) == Reason.TOO_LONG
+
+
 def test_run_by_another_device_key_is_refused(upstream: Upstream, gateway: Gateway):
     run = GatewayRun("thief", key("device thief"), gateway.statement.name)
     assert refused_statement(upstream, run.statement) == Reason.KID

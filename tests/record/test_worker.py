@@ -13,12 +13,13 @@ from evidence import cbor
 from evidence.anchor import Anchors
 from evidence.batch import BATCH_BYTES_MAX
 from evidence.merkle import HASH_BYTES
-from record import pipe, verdict
+from record import pipe, publishing, verdict
 from record.broker import Broker, BrokerError, Request
 from record.config import RecordConfig
 from record.database import StoreError
 from record.known import Known
 from record.pipe import Ask, Checked, Pipe, PipeError, Reply
+from record.publishing import LogTable
 from record.question import BODY_BYTES_MAX, Said
 from record.region import NatsTable, checked
 from record.worker import ENDED, Checker, Worker
@@ -134,8 +135,10 @@ def test_a_body_that_fits_no_frame_is_answered(upstream: Upstream):
         ]
         for request in requests:
             broker.asked.put_nowait(request)
+        anchors = Anchors(LOG.public, AUTHORITIES)
+        alone = publishing.checked(LogTable(), [], anchors, "record.toml")
         config = RecordConfig(
-            *("", 0, Path(), "", Path(), Anchors(LOG.public, AUTHORITIES), False, 600, None, region)
+            *("", 0, Path(), "", Path(), anchors, False, 600, None, region, alone)
         )
         working = asyncio.create_task(Worker(Checker(upstream.store, config), broker, ours).run())
         number, asked = await theirs.told()
