@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, provision, replay, sim, faults, fuzz, bench.
+"""`gridseal-hil`: demo, provision, run, replay, sim, faults, fuzz, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -93,6 +93,10 @@ def _run(argv: Sequence[str]) -> int:
         from hil import provision
 
         return provision.main(asked.json, asked.keep)
+    if asked.command == "run":
+        from hil.scenario import command as scenario
+
+        return scenario.main(asked.name, asked.begins, asked.ends, asked.report, asked.json)
     if asked.command == "replay":
         from hil.replay import command
 
@@ -115,12 +119,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
         dest="command",
-        metavar="demo | provision | replay | sim | faults | fuzz | bench",
+        metavar="demo | provision | run | replay | sim | faults | fuzz | bench",
         required=True,
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "provision": "a gateway from nothing to its first receipted sample, as it is typed",
+        "run": "play a scenario, to a bundle and a page that a person can read",
         "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
@@ -131,11 +136,12 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, provision, replay, sim, faults, fuzz, bench = commands.values()
+    demo, provision, run, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
+    _scenario(run)
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
     _simulation(sim)
     _fuzzing(fuzz)
@@ -158,6 +164,17 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
     return parser, commands
+
+
+def _scenario(run: _Parser) -> None:
+    run.epilog = "Scenarios: uri-2021, ac-seam; or a file of your own, NAME.toml."
+    run.add_argument("name", metavar="NAME", help="of a scenario, or its file")
+    part = "play from there on; an instant such as 2021-02-15T01:00-06:00"
+    run.add_argument("--from", dest="begins", metavar="INSTANT", help=part)
+    run.add_argument("--to", dest="ends", metavar="INSTANT", help="and until there")
+    run.add_argument(
+        "--report", type=Path, metavar="DIR", help="leave it there; default: a folder of its own"
+    )
 
 
 def _simulation(sim: _Parser) -> None:

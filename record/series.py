@@ -33,8 +33,9 @@ from record.lookup import NotFoundError
 from record.schema import INT_MAX, Entry
 from record.standing import Worth, Worths
 from record.store import Store, StoreError
-from record.wanted import Give, channels_for, frames_of
+from record.wanted import Give, channels_for
 from record.wanted import Wanted as Wanted
+from record.wanted import frames_of as frames_of
 
 RULINGS_MAX = 1024  # kept, one a descriptor
 _NONE = -1  # where a bound is not known

@@ -1,13 +1,14 @@
 """What a bundle is of: what was asked for, and at which size of the log. `scope.json`.
 
 1. It is the word of whoever made the bundle. What it claims is held against what is there: the
-   interval against the streams' chains, the size against the checkpoint, the withheld against what
-   is not there.
+   interval against the streams' chains, the size against the checkpoint, the seam against those
+   in force; what is withheld is counted by what is not there.
 2. `anchors` is the SHA-256 of the trust anchors by which seams and states were read when it was
    made: whoever has others knows why documents differ. They are not in the bundle.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from evidence.bundle import canonical
 from evidence.code import Reason
@@ -16,6 +17,7 @@ from evidence.refusal import EvidenceError
 PATH = "scope.json"
 FORM = "gridseal bundle 1"
 WITHHELD_MAX = 4096
+WORDS_CHARS_MAX = 1024
 _MEMBERS = frozenset({"begins", "ends", "seam", "size", "withheld", "anchors", "software"})
 
 
@@ -66,9 +68,17 @@ def read(data: bytes) -> Scope:
     return Scope(
         begins,
         ends,
-        None if found["seam"] is None else canonical.text(found["seam"], "seam"),
+        None if found["seam"] is None else _words(found["seam"], "seam"),
         canonical.whole(found["size"], "size"),
-        tuple(canonical.text(one, "withheld") for one in withheld),
+        tuple(_words(one, "withheld") for one in withheld),
         canonical.digest(found["anchors"], "anchors"),
-        canonical.text(found["software"], "software"),
+        _words(found["software"], "software"),
     )
+
+
+def _words(value: Any, field: str) -> str:
+    """What is shown to people. Raises EvidenceError(SHAPE)."""
+    text = canonical.text(value, field)
+    if not text.isprintable() or len(text) > WORDS_CHARS_MAX:
+        raise EvidenceError(Reason.SHAPE, f"{field} is not {WORDS_CHARS_MAX} printable characters")
+    return text

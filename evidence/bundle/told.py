@@ -48,7 +48,10 @@ def _device(found: Found, device: Device) -> Iterator[str]:
     tally = device.tally
     if tally is None:
         return
-    yield f"gateway    {device.gateway} of {device.issuer}: {tally.batches} batches"
+    gateway, issuer = (
+        name if name.isprintable() else ascii(name) for name in (device.gateway, device.issuer)
+    )
+    yield f"gateway    {gateway} of {issuer}: {tally.batches} batches"
     if device.seen is not None:
         first, last = (instant.words(tai) for tai in device.seen)
         yield f"           seen by the log from {first} to {last}"

@@ -105,6 +105,9 @@ class _Check:
         self._guarded(CLOCK, lambda: self._clock(places))
         books = Books()
         self._guarded(ENTRIES, lambda: self._entries(found, places, books))
+        if scope.seam is not None and scope.seam not in found.docket.seams:
+            fault = EvidenceError(Reason.SEAM_UNKNOWN, f"{scope.seam!r} is not in force")
+            self.say(f"{scopes.PATH}: {fault}")
         self._devices(found, places, books)
         if files.has(REST):
             self._guarded(REST, lambda: self._rest(places))

@@ -5,13 +5,13 @@ the earliest and latest instant at which it may begin.
    value is a finite number, true or false, or a whole number up to 2^53. Any other is as if it were
    not there, and is remembered only to say why nothing is known.
 2. Samples of one claimed instant are one step: equal values count once, different ones are all
-   possible; the widest of their bounds rules. -0.0 is 0.0.
+   possible; the widest of their bounds rules.
 3. Steps are in the order of their claimed instants, and so are the true instants behind them: a
    clock that is off by up to its bound still counts up. So a step begins no earlier than any before
    it may, and no later than any after it may.
 4. A step lasts until the next. Where the next is claimed more than `hole` later, a step without
-   values begins `hole` after the claimed instant. There is one before the first sample, and one
-   `hole` after the last.
+   values begins `hole` after the claimed instant, or from where the next may begin, if that is
+   earlier. There is one before the first sample, and one `hole` after the last.
 5. The order in which samples come changes nothing.
 
 It compares nothing, and keeps at most what it was given.
@@ -104,23 +104,24 @@ def trace(samples: Iterable[Sample], hole: int, most: int) -> Trace | None:
 def number(value: Any) -> float | None:
     """The binary64 of a value; None where it has none that is finite and exact."""
     if type(value) is float:
-        return value + 0.0 if isfinite(value) else None
+        return value if isfinite(value) else None
     if type(value) in (bool, int) and -WHOLE_MAX <= value <= WHOLE_MAX:
         return float(value)
     return None
 
 
 def _lay(found: Trace, steps: dict[int, tuple[int, set[float]]], hole: int) -> None:
-    _add(found, _EVER, 0, ())
+    _add(found, _EVER, _EVER, ())
     until = None
     for tai in sorted(steps):
-        if until is not None and tai > until:
-            _add(found, until, 0, ())
         bound, values = steps[tai]
-        _add(found, tai, bound, tuple(sorted(values)))
+        if until is not None and tai > until:
+            # The next may have begun already, within its bound: it is not held back by the hole.
+            _add(found, min(until, tai - bound), until, ())
+        _add(found, tai - bound, tai + bound, tuple(sorted(values)))
         until = tai + hole
     if until is not None:
-        _add(found, until, 0, ())
+        _add(found, until, until, ())
     earliest, latest = found.earliest, found.latest
     for at in range(1, len(earliest)):
         earliest[at] = max(earliest[at], earliest[at - 1])
@@ -128,7 +129,7 @@ def _lay(found: Trace, steps: dict[int, tuple[int, set[float]]], hole: int) -> N
         latest[at] = min(latest[at], latest[at + 1])
 
 
-def _add(found: Trace, tai: int, bound: int, values: tuple[float, ...]) -> None:
-    found.earliest.append(tai - bound)
-    found.latest.append(tai + bound)
+def _add(found: Trace, earliest: int, latest: int, values: tuple[float, ...]) -> None:
+    found.earliest.append(earliest)
+    found.latest.append(latest)
     found.values.append(values)

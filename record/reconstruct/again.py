@@ -86,10 +86,10 @@ def _check(held: Holding, known: Known, says: Record, idx: int) -> None:
             )
         return
     of = evaluation.read_record(says)
-    if held.tree.root_at(of.size) != of.root:
-        raise EvidenceError(Reason.ROOT, f"another root at {of.size} entries")
-    text = evaluation.differs(
-        of, evaluated(held.store, known, of.predicate, of.leaves, of.size, says.ends)
-    )
+    size = of.leaves.tree_size
+    if held.tree.root_at(size) != of.root:
+        raise EvidenceError(Reason.ROOT, f"another root at {size} entries")
+    again = evaluated(held.store, known, of.predicate, of.leaves.indexes, size, says.ends)
+    text = evaluation.differs(of, again)
     if text:
         raise EvidenceError(Reason.PREDICATE, text)

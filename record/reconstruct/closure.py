@@ -21,7 +21,7 @@ from record.store import Store
 def leaves_of(says: Record) -> tuple[int, ...]:
     """The batches from which a record was computed, by their indexes. Raises EvidenceError."""
     if says.matter == Matter.EVALUATION:
-        return evaluation.read(says.body).leaves
+        return evaluation.read(says.body).leaves.indexes
     if says.matter == Matter.SETTLEMENT:
         one, other = settlement.read(says.body).leaves
         return (*one.indexes, *other.indexes)
@@ -31,7 +31,7 @@ def leaves_of(says: Record) -> tuple[int, ...]:
 def sizes_of(says: Record) -> tuple[int, ...]:
     """The sizes of the tree as at which it was computed. Raises EvidenceError."""
     if says.matter == Matter.EVALUATION:
-        return (evaluation.read(says.body).size,)
+        return (evaluation.read(says.body).leaves.tree_size,)
     if says.matter == Matter.SETTLEMENT:
         return tuple(one.tree_size for one in settlement.read(says.body).leaves)
     return ()
@@ -45,22 +45,18 @@ class Closure:
         self.leaves: set[int] = set()
         self.sizes: set[int] = set()
         self._met: set[bytes] = set()
-        for idx, says in self._records():
-            if says.begins >= ends or says.ends <= begins:
+        for row in store.joints():
+            if row.idx >= size or row.begins >= ends or row.ends <= begins:
                 continue
+            says = self._record(row.idx)
             if seam is None or seam in says.elements:
-                self._follow(idx, says)
-
-    def _records(self) -> Iterator[tuple[int, Record]]:
-        for row in self._store.joints():
-            if row.idx < self._size:
-                yield row.idx, self._record(row.idx)
+                self._follow(says)
 
     def _record(self, idx: int) -> Record:
         found = self._store.entry(idx)
         return record.read(cose.read(found.encoded if found else b"").payload)
 
-    def _follow(self, idx: int, says: Record) -> None:
+    def _follow(self, says: Record) -> None:
         waiting = [says]
         while waiting:
             one = waiting.pop()

@@ -50,7 +50,7 @@ class DiskFolder:
         except OSError as fault:
             raise _fault(under or str(folder), fault.strerror or "cannot be read") from fault
         for entry in rows:
-            path = under + os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+            path = under + ascii(entry.name)[1:-1]  # a bundle's own names stay as they are
             if entry.is_dir(follow_symlinks=False) and path.count("/") < PARTS_MAX:
                 self._list(folder / entry.name, f"{path}/", found)
             elif entry.is_file(follow_symlinks=False):

@@ -195,6 +195,7 @@ def test_a_bundle_that_brings_its_own_anchors_is_not_believed(
     assert "a bundle names none of its own" in capsys.readouterr().out
 
 
+@pytest.mark.timeout(240)  # some 15 s, alone on a core
 def test_each_byte_counts(tmp_path: Path, judge: Judge):
     """Ten thousand changes of one byte, anywhere in a bundle, one after another: all are found by
     a copy of the lone verifier that lies outside of it."""

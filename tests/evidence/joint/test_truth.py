@@ -106,6 +106,33 @@ def test_what_a_bound_leaves_open_is_undetermined():
     assert truth("freq_hz < 60 at bus X", samples, 10 * NS, wide) == TRUE
 
 
+@pytest.mark.parametrize("early", range(1, 6))
+def test_steps_begin_in_the_order_of_their_claims_whatever_their_bounds(early: int):
+    """However wide the bound of one, it does not begin before the one before it did, nor after the
+    one after it."""
+    samples = [sample(0, 1.0), sample(50, 2.0), sample(51, 3.0, 40 + early), sample(52, 4.0)]
+    wide = quantity(hole=1000)
+    for instant, value in ((0, 1), (9, 1), (30, 1), (49, 1), (52, 4), (60, 4), (95, 4)):
+        assert truth(f"freq_hz == {value} at bus X", samples, instant + 1, wide) == TRUE
+    assert truth("freq_hz == 2 at bus X", samples, 51, wide) == UNDETERMINED
+    assert (
+        truth(
+            "freq_hz >= 2 and freq_hz < 4 at bus X".replace(" and", " at bus X and"),
+            samples,
+            51,
+            wide,
+        )
+        == TRUE
+    )
+
+
+def test_what_follows_a_hole_may_have_begun_within_its_bound():
+    samples = [sample(1, 3.0), sample(7, 1.0, 2)]
+    five = quantity(hole=5)
+    assert truth("freq_hz == 3 at bus X", samples, 5, five) == TRUE
+    assert truth("freq_hz == 3 at bus X", samples, 6, five) == UNDETERMINED
+
+
 def test_two_gateways_on_one_pmu_that_say_the_same_count_once():
     twice = [*low(), *low()]
     assert truth(LOW, twice, 60 * NS) == TRUE

@@ -20,7 +20,7 @@ from record.settle.job import settled
 from record.settle.learning import learned
 from tests.evidence.joint.sharing import EAST, WEST, founders_text, word
 from tests.record.gateway import NANOSECONDS, START, Statement
-from tests.record.settle.shared import HOUR, LINE, RATE, TIE, Pmu, Say, Shared
+from tests.record.settle.border import HOUR, LINE, RATE, TIE, Pmu, Say, Shared
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.settle.test_job import I1, I2, V1, V2, fill, settle
 from tests.record.test_program import served
@@ -122,13 +122,14 @@ def test_a_standing_residual_is_learned_agreed_on_and_used(
     """Two ends that differ by 2.5 %, for ever: within their classes. Then it is 4.5 %."""
     pmus = [Pmu(shared, side, accuracy=("3P", "5P20")) for side in LINE.sides]
     values = (V1, I1), (1.025 * V2, -I2)
-    until = START + 61 * NANOSECONDS
+    until = START + 310 * NANOSECONDS
     for pmu, (volt, amp) in zip(pmus, values, strict=True):
-        fill(pmu, volt, amp, 61)
+        for second in range(0, 310, 5):
+            fill(pmu, volt, amp, 1, second)
     asked = ("--seam", LINE.name, "--from", FROM, "--to", instant.words(until))
-    assert main(typed(tmp_path, *asked, "--every", "10s", "--learn")) == 0
+    assert main(typed(tmp_path, *asked, "--every", "31s", "--learn")) == 0
     assert "standing residual: " in capsys.readouterr().out
-    some = [settle(shared, LINE, stretch) for stretch in cut(START, until, 10 * NANOSECONDS)]
+    some = [settle(shared, LINE, stretch) for stretch in cut(START, until, 31 * NANOSECONDS)]
     learned_of = learned(shared.store, some, WEST)
     shared.say(learned_of)
     assert settle(shared, LINE).body.standing is None  # one side's word
@@ -137,8 +138,8 @@ def test_a_standing_residual_is_learned_agreed_on_and_used(
     assert usual.outcome.verdict == Agreement.AGREED_WITH_RESIDUAL, usual.outcome.why
     assert usual.body.standing is not None
     for pmu, (volt, amp) in zip(pmus, ((V1, I1), (1.045 * V2, -I2)), strict=True):
-        fill(pmu, volt, amp, first=100)
-    later = Stretch(START + 100 * NANOSECONDS, START + 104 * NANOSECONDS)
+        fill(pmu, volt, amp, first=400)
+    later = Stretch(START + 400 * NANOSECONDS, START + 404 * NANOSECONDS)
     changed = settle(shared, LINE, later)
     assert changed.outcome.verdict == Agreement.DISPUTED
     assert "change of voltage" in changed.outcome.why

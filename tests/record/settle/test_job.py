@@ -20,7 +20,7 @@ from record.settle.interval import Stretch
 from record.settle.job import Job, Settled, named, proposed, settled
 from tests.evidence.joint.sharing import EAST, WEST, record, says_seam
 from tests.record.gateway import NANOSECONDS, START
-from tests.record.settle.shared import BUS, HOUR, LINE, RATE, SIDES, TIE, Pmu, Shared
+from tests.record.settle.border import BUS, HOUR, LINE, RATE, SIDES, TIE, Pmu, Shared
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.upstream import BOTH
 

@@ -1,111 +1,30 @@
-"""A mirror: that it has all of a log before it says so, and what it finds of one that is not
-honest. The log is files behind a server of files; what it does wrong is written by the test.
+"""A mirror: that it has all of a log before it says so, whatever is served and wherever it is
+killed. The log is files behind a server of files.
 """
 
-import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from drivers.c37118.wire import Layout
 from evidence import cbor, cose
-from evidence import checkpoint as logged
 from evidence.code import Reason
 from evidence.key import Ed25519Key
 from evidence.refusal import EvidenceError
 from evidence.tlog import checkpoint, cosignature, note, policy, tile
 from evidence.tlog.note import COSIGNATURE, Verifier
-from evidence.tlog.policy import Policy
 from evidence.tlog.tile import Tile
 from record.database import StoreError
-from record.witness import check, show, source, state
-from record.witness.copy import Copy
-from record.witness.mirror import Mirror, Watched, nth
+from record.witness.mirror import nth
 from record.witness.source import SourceError
-from record.witness.witness import Cosigner
 from tests.record.gateway import Gateway, frame, id_of
 from tests.record.upstream import AUTHORITY
-from tests.record.witness.shown import NOW, NS, StaticLog, files
+from tests.record.witness.rig import MIRRORS_KEY, NAME, Rig
+from tests.record.witness.shown import NOW, NS, StaticLog
 from tests.record.witness.watched import LOGS_KEY, ORIGIN, ROOT, WAIT_S
-
-NAME = "mirror.example/1"
-KEY = Ed25519Key(b"M" * 32)
-MIRRORS_KEY = Verifier(NAME, COSIGNATURE, KEY.public)
-LATE_NS = 60 * NS
-_numbers = count()
-
-
-class Rig:
-    """A log in a folder, and a mirror of it that is asked to pull. `now`: its clock."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        here = f"log{next(_numbers)}"
-        self.log = StaticLog(folder / here)
-        self._url, self._store = f"{url}/{here}", folder / f"{here}.db"
-        self.now = NOW
-        self.policy: Policy | None = None
-        state.make(self._store, KEY.public.raw, NAME)
-        self.copy = Copy(folder / f"{here}.copy", ORIGIN)
-        self.restart()
-
-    def restart(self) -> None:
-        """A new process, as far as anything is remembered."""
-        self.state = state.open_state(self._store, KEY.public.raw, NAME)
-        self._mirror: Mirror | None = None
-
-    def pull(self) -> int:
-        async def once() -> int:
-            async with source.opened(self._url, None) as asked:
-                watched = Watched(ORIGIN, [LOGS_KEY], LATE_NS, self.policy)
-                by = Cosigner(NAME, KEY, self.state, lambda: self.now)
-                if self._mirror is None:
-                    self._mirror = Mirror(by, watched, asked, self.copy)
-                self._mirror._source = asked  # a session is of one loop
-                return await self._mirror.pull()
-
-        return asyncio.run(asyncio.wait_for(once(), WAIT_S))
-
-    def held(self) -> int:
-        held = self.state.held(ORIGIN)
-        return 0 if held is None else held.size
-
-    def found(self) -> list[tuple[Reason, str]]:
-        return [(one.reason, show.standing(self.state, one)) for one in self.state.exhibits()]
-
-    def whole(self) -> list[str]:
-        held = self.state.held(ORIGIN)
-        assert held is not None
-        return check.faults(self.copy, held)
-
-    def refuses(self, reason: Reason, words: str = "") -> None:
-        """The pull fails so, and nothing more is signed or shown than before."""
-        before = (self.held(), self.copy.published())
-        with pytest.raises(EvidenceError) as fault:
-            self.pull()
-        assert fault.value.reason == reason, fault.value
-        assert words in fault.value.text, fault.value
-        assert (self.held(), self.copy.published()) == before
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    folder = tmp_path_factory.mktemp("logs")
-    with files(folder) as url:
-        yield folder, url
-
-
-@pytest.fixture
-def rig(base: tuple[Path, str]) -> Iterator[Rig]:
-    found = Rig(*base)
-    yield found
-    found.state.close()
 
 
 def test_it_has_all_of_it_before_it_says_so(rig: Rig):
@@ -156,109 +75,6 @@ def test_observations_are_taken_with_their_head_or_not_at_all(rig: Rig, cfg: byt
     assert rig.whole() == []
 
 
-@settings(max_examples=10)
-@given(st.integers(0, 299), st.integers(1, 300))
-def test_a_fork_is_found_and_its_first_entry_named(base: tuple[Path, str], index: int, more: int):
-    rig = Rig(*base)
-    rig.log.grow(300)
-    rig.log.show()
-    rig.pull()
-    before = rig.copy.published()
-    rig.log.twist(index)
-    rig.log.grow(more)
-    rig.log.show()
-    rig.refuses(Reason.FORK, f"entry {index} is another than before")
-    (exhibit,) = rig.state.exhibits()
-    assert show.standing(rig.state, exhibit) == show.PROVEN
-    assert exhibit.note == rig.log.note()
-    assert note.read(exhibit.held).text == note.read(before or b"").text
-    assert checkpoint.check(exhibit.held, [LOGS_KEY]) and checkpoint.check(exhibit.note, [LOGS_KEY])
-    rig.state.close()
-
-
-def test_a_fork_is_found_though_its_entries_are_kept_back(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
-    rig.log.twist(2)
-    rig.log.grow(3)
-    rig.log.show()
-    for path in rig.log.folder.glob("tile/entries/**/*"):
-        if path.is_file():
-            path.unlink()
-    rig.refuses(Reason.FORK, "entry 2")
-
-
-def test_another_root_of_the_same_size_is_a_fork(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
-    rig.log.twist(4)
-    rig.log.show()
-    rig.refuses(Reason.FORK, "another root than before for the tree of 5")
-    assert rig.found() == [(Reason.FORK, show.PROVEN)]
-
-
-def test_a_truncation_is_found_and_stands_until_the_log_is_back(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
-    rig.log.grow(4)
-    rig.log.show()
-    rig.pull()
-    whole = list(rig.log.entries)
-    rig.log.cut(5)
-    rig.log.show()
-    rig.refuses(Reason.TRUNCATED, "a tree of 5 is served after one of 9")
-    assert rig.found() == [(Reason.TRUNCATED, show.ACCUSES)]
-    rig.log.grow(5, word="other")  # and has gone on from there
-    rig.log.show()
-    rig.refuses(Reason.FORK, "entry 5 is another")
-    assert rig.found()[-1] == (Reason.TRUNCATED, show.ACCUSES)
-    rig.log.cut(0)
-    rig.log.commits.clear()
-    rig.log.commit(*whole[:5])
-    rig.log.commit(*whole[5:])
-    rig.log.grow(1)
-    rig.log.show()
-    assert rig.pull() == 1
-    assert rig.found() == [(Reason.FORK, show.PROVEN), (Reason.TRUNCATED, show.ANSWERED)]
-
-
-def test_a_smaller_tree_with_another_history_is_a_fork(rig: Rig):
-    rig.log.grow(9)
-    rig.log.show()
-    rig.pull()
-    rig.log.cut(5)
-    rig.log.twist(3)
-    rig.log.show()
-    rig.refuses(Reason.FORK, "tree of 5")
-
-
-@pytest.mark.parametrize("path", ["tile/0/000", "tile/entries/001", "tile/1/000.p/2"])
-def test_a_changed_byte_of_an_old_tile_is_named(rig: Rig, path: str):
-    rig.log.grow(512)
-    rig.log.show()
-    rig.pull()
-    rig.log.spoil(path, 40)
-    with pytest.raises(EvidenceError, match=f"root: {path}: byte 40 is another than before"):
-        for _ in range(3):
-            rig.pull()
-    assert rig.found() == [(Reason.ROOT, show.PROVEN)]
-    rig.log.spoil(path, 40)
-    assert rig.pull() == 0
-
-
-def test_a_changed_byte_of_a_bundle_that_grows_is_named(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
-    rig.log.grow(1)
-    rig.log.show()
-    rig.log.spoil("tile/entries/000.p/6", 4)
-    rig.refuses(Reason.ROOT, "tile/entries/000.p/6")
-
-
 def test_new_entries_must_lead_to_the_root(rig: Rig):
     rig.log.grow(5)
     rig.log.show()
@@ -281,76 +97,6 @@ def test_tiles_must_lead_to_the_root(rig: Rig):
     rig.log.spoil("tile/0/000.p/8", 7)
     rig.refuses(Reason.ROOT, "do not lead to the root that it signed")
     assert rig.found() == []
-
-
-def test_a_back_dated_entry_is_found(rig: Rig):
-    """It was not there at noon, and the log says it was logged before."""
-    rig.log.grow(5, NOW)
-    rig.log.show()
-    rig.pull()
-    rig.now = NOW + 600 * NS
-    assert rig.pull() == 0  # nothing came in ten minutes
-    rig.now = NOW + 700 * NS
-    rig.log.grow(2, NOW + 500 * NS)
-    rig.log.grow(1, NOW + 650 * NS)
-    rig.log.show()
-    assert rig.pull() == 3
-    (exhibit,) = rig.state.exhibits()
-    assert show.standing(rig.state, exhibit) == show.PROVEN
-    assert exhibit.reason == Reason.BACK_DATED
-    assert exhibit.words.startswith("entries 5 to 6 were logged at ")
-    assert exhibit.words.endswith("their place was empty 100 s later")
-    said = logged.read(cose.read(exhibit.proof).payload)
-    assert (said.size, said.tai) == (7, NOW + 500 * NS)
-    assert rig.whole() == []  # it is in the signed tree
-
-
-def test_a_back_dated_entry_is_found_after_a_restart(rig: Rig):
-    rig.log.grow(5, NOW)
-    rig.log.show()
-    rig.pull()
-    rig.state.close()
-    rig.restart()
-    rig.now = NOW + 3600 * NS
-    rig.log.grow(1, NOW - 61 * NS)
-    rig.log.show()
-    rig.pull()
-    assert rig.found() == [(Reason.BACK_DATED, show.PROVEN)]
-
-
-def test_within_the_bound_nothing_is_back_dated(rig: Rig):
-    rig.log.grow(5, NOW - 900 * NS)  # how old a log is when it is first seen says nothing
-    rig.log.show()
-    rig.pull()
-    rig.now = NOW + 100 * NS
-    rig.log.grow(1, NOW - 60 * NS)
-    rig.log.grow(1, NOW + 160 * NS)
-    rig.log.show()
-    rig.pull()
-    assert rig.found() == []
-
-
-def test_times_that_fall_or_run_ahead_are_found(rig: Rig):
-    rig.log.grow(2, NOW)
-    rig.log.grow(2, NOW - 1)
-    rig.log.grow(2, NOW + 61 * NS)
-    rig.log.show()
-    rig.pull()
-    reasons = {one.reason: one.words for one in rig.state.exhibits()}
-    assert reasons.keys() == {Reason.BACK_DATED, Reason.CLOCK_SUSPECTED}
-    assert reasons[Reason.BACK_DATED].startswith("entries 2 to 3 ")
-    assert reasons[Reason.CLOCK_SUSPECTED].startswith("entries 4 to 5 ")
-
-
-def test_two_roots_in_two_renderings_are_a_fork(rig: Rig):
-    rig.log.grow(2)
-    rig.log.grow(3)
-    rig.log.show()
-    other = rig.log.stated(2, NOW, bytes(32))
-    both = [other, rig.log.stated(5, NOW)]
-    rig.log.put("v1/checkpoints/0", cbor.encode(both))
-    rig.refuses(Reason.FORK, "its own checkpoint over 2 entries has another root")
-    assert rig.state.exhibits()[0].proof == other
 
 
 def test_what_is_no_answer_is_refused_and_nothing_is_taken(rig: Rig):

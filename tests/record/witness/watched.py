@@ -27,6 +27,8 @@ ORIGIN = "log.example/seam"
 NAME = "witness.example/1"
 LOG = Ed25519Key(b"L" * 32)
 LOGS_KEY = Verifier(ORIGIN, ED25519, LOG.public)
+KEY = Ed25519Key(b"W" * 32)  # of a witness in this process
+NOW = 1_790_000_000_000_000_000  # ns TAI
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -61,6 +63,7 @@ class GrownLog:
 
 
 HONEST, FORKED = GrownLog(), GrownLog(twist=3)
+STRANGER = GrownLog(key=Ed25519Key(b"s" * 32))
 
 
 def witness_files(folder: Path, more: str = "", name: str = NAME) -> tuple[Path, Verifier]:

@@ -1,0 +1,162 @@
+"""`gridseal-hil run NAME`: a scenario from its script to a bundle and a page.
+
+1. What it leaves lies in one folder: the record, the anchors, the bundle, the page, a report. A
+   folder that is not empty is refused; nothing is written elsewhere.
+2. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
+   the scenario cannot be played, in one line.
+3. What agents would log goes into a file of that folder: it is theirs, and not the outcome.
+
+The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hil
+import record
+from evidence import config
+from evidence.config import ConfigError
+from hil.scenario import figures, play, report, script
+from hil.scenario.figures import Hours
+from hil.scenario.play import Part
+from hil.scenario.script import Script
+from hil.scenario.verdict import Finding
+from record.store import StoreError
+
+SCENARIOS = Path(hil.__file__).parent / "scenarios"
+POLICY = Path(record.__file__).parent / "policy.toml"
+DOES_NOT_HOLD, WRONG = 1, 2
+LOG = "gateways.log"
+SCRIPT_BYTES_MAX = 1024 * 1024
+
+
+def main(name: str, begins: str | None, ends: str | None, folder: Path | None, told: bool) -> int:
+    """`begins`, `ends`: a part of it; `folder`: where to leave what comes of it; `told`: a JSON
+    object at the end."""
+    started = time.monotonic()
+    try:
+        file = found(name)
+        of, hours, policy_text = read(file)
+        part = part_of(of, begins, ends)
+        folder = made(folder, of.scenario.name)
+        with _logged(folder / LOG):
+            came = asyncio.run(
+                report.made(of, hours, policy_text, part, folder, lambda text: say(text, told))
+            )
+    except (ConfigError, StoreError, OSError) as fault:
+        print(f"gridseal-hil run: {fault}", file=sys.stderr)
+        return WRONG
+    failed = [one for one in came.findings if one.held is False]
+    for one in came.findings:
+        say(line_of(one), told)
+    say(f"{time.monotonic() - started:.0f} s; look at {came.page}", told)
+    if told:
+        print(json.dumps(_object(came, failed)))
+    for one in failed:
+        print(f"gridseal-hil run: {one.kind}: {one.text}: {one.why}", file=sys.stderr)
+    return DOES_NOT_HOLD if failed else 0
+
+
+def found(name: str) -> Path:
+    """The script of a scenario, by its name or path. Raises ConfigError."""
+    if name.endswith(".toml"):
+        return Path(name)
+    known = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
+    if name not in known:
+        raise ConfigError(f"scenario {name!r}", "", config.nearest(name, known))
+    return SCENARIOS / f"{name}.toml"
+
+
+def read(file: Path) -> tuple[Script, Hours | None, str]:
+    """A script, its figures and its policy. Raises ConfigError."""
+    of = script.read(_text(file), file.name)
+    data = of.scenario.data
+    hours = figures.read(_text(file.parent / data), data) if data else None
+    if hours is not None:
+        script.check_columns(of, hours, _text(file), file.name)
+    policy = of.scenario.policy
+    return of, hours, _text(file.parent / policy if policy else POLICY)
+
+
+def part_of(of: Script, begins: str | None, ends: str | None) -> Part:
+    """All of it, or from one instant to another. Raises ConfigError."""
+    whole = play.whole(of)
+    part = Part(_instant("--from", begins, whole.begins), _instant("--to", ends, whole.ends))
+    if not whole.begins <= part.begins < part.ends <= whole.ends:
+        text = f"{of.scenario.begins} to {of.scenario.ends} is all that there is"
+        raise ConfigError("--from, --to", "", text)
+    return part
+
+
+def made(folder: Path | None, name: str) -> Path:
+    """An empty folder. Raises ConfigError, OSError."""
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix=f"gridseal-{name}-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigError(f"--report {folder}", "", "is not empty")
+    return folder
+
+
+def line_of(one: Finding) -> str:
+    word = {True: "holds", False: "DOES NOT HOLD", None: "not asked of this part"}[one.held]
+    return f"{one.kind:<8} {word:<22} {one.text}" + (f" ({one.why})" if one.why else "")
+
+
+def say(text: str, told: bool) -> None:
+    """Progress, for people: beside the object, not before it."""
+    print(text, file=sys.stderr if told else sys.stdout, flush=True)
+
+
+def _object(came: "report.Came", failed: list[Finding]) -> dict[str, Any]:
+    return {
+        **came.figures,
+        "report": str(came.folder),
+        "expectations": len(came.findings),
+        "not_asked": sum(one.held is None for one in came.findings),
+        "failed": [f"{one.kind}: {one.text}: {one.why}" for one in failed],
+    }
+
+
+def _instant(option: str, text: str | None, otherwise: int) -> int:
+    if text is None:
+        return otherwise
+    try:
+        return figures.tai_of(datetime.fromisoformat(text))
+    except ValueError as fault:
+        expected = "an instant such as 2021-02-15T01:00-06:00 expected"
+        raise ConfigError(option, "", f"{text!r}: {expected}: {fault}") from fault
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > SCRIPT_BYTES_MAX:
+            raise ConfigError(str(path), "", f"over {SCRIPT_BYTES_MAX} bytes")
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(str(path), "", "not UTF-8 text") from fault
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """What the agents' code says goes there."""
+    log, handler = logging.getLogger("gridseal"), logging.FileHandler(path, encoding="utf-8")
+    before, log.propagate = log.propagate, False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = before
+        handler.close()

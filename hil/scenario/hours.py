@@ -1,0 +1,71 @@
+"""What is settled and what is published interval by interval, as acts of a play.
+
+1. A settlement is computed over the record as it stands then, by the record's own code
+   (record.settle.job), and said by an authority as a record that the other side signs.
+2. The interchange of an hour is the published figure, with what it was rounded to: its sign is
+   EIA-930's. It is for both ties together, as it was published.
+3. Only intervals that lie whole in the part that is played are settled; they are counted from the
+   scenario's beginning.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from evidence.code import Matter, Reason
+from evidence.joint.claim import Claim, Figure
+from evidence.joint.record import Record
+from evidence.leap import NS
+from hil.scenario import sheet
+from hil.scenario.figures import HOUR_NS, Hours, tai_of
+from hil.scenario.marks import names
+from hil.scenario.play import Play
+from record.lookup import NotFoundError
+from record.settle import agreed, job
+from record.settle.interval import Stretch
+
+NET = "net interchange"  # MWh, of both ties together
+
+
+def put_settlement(play: Play, row: sheet.Settlement) -> None:
+    for stretch in _stretches(play, row.every_s * NS):
+        for seam in row.seams:
+            at = stretch.ends + row.after_s * NS
+            play.at(at, partial(_settle, row=row, seam=seam, stretch=stretch))
+
+
+def put_interchange(play: Play, row: sheet.Interchange, hours: Hours) -> None:
+    for stretch in _stretches(play, HOUR_NS):
+        at = stretch.ends + row.after_s * NS
+        value = hours.of(row.column, stretch.begins)
+        play.at(at, partial(_exchange, row=row, stretch=stretch, value=value))
+
+
+def _stretches(play: Play, every_ns: int) -> Iterator[Stretch]:
+    origin = tai_of(play.script.scenario.begins)
+    first = -(-(play.part.begins - origin) // every_ns)
+    begins = origin + first * every_ns
+    while begins + every_ns <= play.part.ends:
+        yield Stretch(begins, begins + every_ns)
+        begins += every_ns
+
+
+async def _settle(play: Play, row: sheet.Settlement, seam: str, stretch: Stretch) -> None:
+    store, known, size = play.reader.store, play.reader.known, play.reader.size
+    key = f"{row.name} of {seam} until {play.clock(stretch.ends)}"
+    try:
+        of = agreed.seam_called(store, seam, size)
+    except NotFoundError:
+        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN))
+        return
+    found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
+    await play.tell(key, found.record(row.author), row.assent, topic=row.name)
+
+
+async def _exchange(play: Play, row: sheet.Interchange, stretch: Stretch, value: int) -> None:
+    figure = Figure(NET, "MWh", float(value), row.rounded)
+    record = Record(
+        *(Matter.INTERCHANGE, row.author, (), names(row.elements), (), *stretch, ()),
+        Claim("Over both ties; an export is positive.", row.source, (figure,)).body(),
+    )
+    key = f"{row.name} until {play.clock(stretch.ends)}"
+    await play.tell(key, record, row.assent, "published", row.name)

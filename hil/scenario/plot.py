@@ -1,0 +1,117 @@
+"""Plots as SVG, for a page that is one file: lines and bars over time, with marks.
+
+1. All text goes through `escaped`; nothing else comes from outside.
+2. Colours are of one style sheet (hil.scenario.page); a line has a class, not a colour.
+
+It reads no record.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import NamedTuple
+
+WIDTH, HEIGHT = 900, 260
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
+POINTS_MAX = 2000  # of one line: more than there are pixels
+
+
+class Line(NamedTuple):
+    """One line: its name, its class in the style sheet, and its points (ns TAI, value)."""
+
+    name: str
+    style: str
+    points: Sequence[tuple[int, float]]
+
+
+class Mark(NamedTuple):
+    """An instant, or a level, with a word."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One plot over [begins, ends), ns TAI, and [low, high]. `clock`: an instant in words."""
+
+    title: str
+    unit: str
+    begins: int
+    ends: int
+    low: float
+    high: float
+    clock: Callable[[int], str]
+
+    def svg(
+        self, lines: Sequence[Line], marks: Sequence[Mark] = (), levels: Sequence[Mark] = ()
+    ) -> str:
+        parts = [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(self.title)}">',
+            *self._axes(),
+            *(self._level(one) for one in levels),
+            *(self._mark(number, one) for number, one in enumerate(marks)),
+            *(self._line(one) for one in lines),
+            *self._legend(lines),
+            "</svg>",
+        ]
+        return "\n".join(parts)
+
+    def _x(self, tai: float) -> float:
+        share = (tai - self.begins) / (self.ends - self.begins)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def _y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+    def _axes(self) -> list[str]:
+        found = []
+        for number in range(5):
+            value = self.low + (self.high - self.low) * number / 4
+            y = self._y(value)
+            found.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+            found.append(_text(LEFT - 6, y + 4, f"{value:.4g}", "end"))
+        for number in range(7):
+            tai = self.begins + (self.ends - self.begins) * number // 6
+            place = ("start", "middle", "end")[(number > 0) + (number == 6)]
+            found.append(_text(self._x(tai), HEIGHT - 8, self.clock(tai), place))
+        found.append(_text(LEFT, TOP - 3, self.unit, "start"))
+        return found
+
+    def _level(self, level: Mark) -> str:
+        y = self._y(level.at)
+        path = f'<path class="level" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
+        return path + _text(WIDTH - RIGHT - 4, y - 4, level.text, "end")
+
+    def _mark(self, number: int, mark: Mark) -> str:
+        x = self._x(mark.at)
+        path = f'<path class="mark" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+        return path + _text(x + 3, TOP + 12 + 13 * (number % 4), mark.text, "start")
+
+    def _line(self, line: Line) -> str:
+        stride = max(len(line.points) // POINTS_MAX, 1)
+        some = line.points[::stride]
+        path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in some)
+        return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
+
+    def _legend(self, lines: Sequence[Line]) -> list[str]:
+        found = []
+        for number, line in enumerate(lines):
+            x, y = LEFT + 10 + 210 * number, HEIGHT - BOTTOM - 8
+            found.append(f'<path class="line {line.style}" d="M{x} {y - 4}h22"/>')
+            found.append(_text(x + 28, y, line.name, "start"))
+        return found
+
+
+def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:
+    """A line that is flat within each [begins, ends)."""
+    return [point for begins, ends, value in points for point in ((begins, value), (ends, value))]
+
+
+def escaped(text: str) -> str:
+    return escape(text, quote=True)
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escaped(text)}</text>'
