@@ -70,7 +70,8 @@ class Sheet:
         self._analog = len(analog)
         self.mult = max(-(-(span[1] - span[0]) // (_US * TICKS_MAX)), 1)
         self.rows, self._base, self._last = 0, 0, 0
-        self._regular, self._quality, self._worst = True, None, ""
+        self._regular, self._worst = True, ""
+        self._quality: Quality | None = None
         self._leap_unknown = False
         self._analog_rows, self._word_rows = _described(known, frames.slots, analog, words)
         self._rate = known.descriptor.rate

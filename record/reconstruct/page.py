@@ -66,9 +66,7 @@ def document(material: Material) -> Iterator[File]:
 def _chunks(material: Material) -> Iterator[bytes]:
     scope = material.held.scope
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -159,7 +157,10 @@ def _claims(some: Sequence[Said]) -> str:
     for topic, claims in sorted(topics.items()):
         differ = _differing(claims)
         rows = [
-            ["claimed for", *(escaped(_span(one.record.begins, one.record.ends)) for one in claims)],
+            [
+                "claimed for",
+                *(escaped(_span(one.record.begins, one.record.ends)) for one in claims),
+            ],
             ["in the log", *(escaped(_logged(one)) for one in claims)],
             ["what", *(_claimed(one, differ) for one in claims)],
             ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],

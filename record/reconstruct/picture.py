@@ -101,9 +101,7 @@ def handoffs(material: Material, records: Sequence[Said]) -> str:
     return _figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note)
 
 
-def _bar(
-    material: Material, number: int, taken: Sequence[tuple[int, Step, Said]]
-) -> Iterator[str]:
+def _bar(material: Material, number: int, taken: Sequence[tuple[int, Step, Said]]) -> Iterator[str]:
     y, scope = 4 + number * _ROW, material.held.scope
     ends = [begins for begins, _, _ in taken[1:]] + [scope.ends]
     for (begins, step, _), end in zip(taken, ends, strict=True):

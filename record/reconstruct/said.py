@@ -20,7 +20,6 @@ from evidence.joint import (
     evaluation,
     handoff,
     policy,
-    record,
     registry,
     seam,
     settlement,

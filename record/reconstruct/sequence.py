@@ -84,8 +84,9 @@ def _noticed(material: Material) -> Iterator[Row]:
             state = f"{spaced(noticed.event.name)}: {noticed.text}".rstrip(": ")
             yield Row(
                 *(noticed.first, one.idx, one.place, one.known.run.credential.subject),
-                *(named(one.known), state, "", None, "", "gateway", gateway(one.known)),
-                clock(one.idx),
+                *(named(one.known), state, ""),
+                None,
+                *("", "gateway", gateway(one.known), clock(one.idx)),
             )
 
 
@@ -99,7 +100,6 @@ def _operations(material: Material) -> Iterator[Row]:
         for event in says.events or ():
             if scope.begins <= event.tai < scope.ends:
                 yield Row(
-                    *(event.tai, one.idx, None, substation, says.name, event.text),
-                    *(spaced(one.state.name), None, uuid(says.equipment), "record"),
+    X(one.state.name), None, uuid(says.equipment), "record"),
                     *(one.record.author, one.by),
                 )

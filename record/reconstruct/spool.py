@@ -15,7 +15,7 @@ class Spool:
     """Files by a key. Raises OSError."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this)
         self._fresh: dict[bytes, bytearray] = {}
         self._places: dict[bytes, list[tuple[int, int]]] = {}
         self._size = self._held = 0

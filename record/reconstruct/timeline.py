@@ -97,9 +97,12 @@ def of_record(one: Said) -> Row:
     return Row(
         *(says.begins, says.ends, None, one.after, one.by, spaced(says.matter.name)),
         *(says.author, ", ".join((*says.elements, *says.footprints)), said.text_of(says)),
-        *(one.idx, None, spaced(worth.state.name), said.parties(worth.signed)),
-        *(said.parties(worth.dissent), said.parties(worth.missing)),
-        ", ".join(spaced(flag.name) for flag in one.flags),
+        one.idx,
+        state=spaced(worth.state.name),
+        signed=said.parties(worth.signed),
+        dissent=said.parties(worth.dissent),
+        missing=said.parties(worth.missing),
+        flags=", ".join(spaced(flag.name) for flag in one.flags),
     )
 
 
