@@ -46,6 +46,8 @@ svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #2c3844 }
 .three { stroke: #2f6b28 } .four { stroke: #8a2f86 } .five { stroke: #6a5a00 }
 .six { stroke: #00707a } .seven { stroke: #5a3fc0 } .eight { stroke: #555 }
 .level { stroke: #b3261e; stroke-dasharray: 4 3 }
+.legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
+  gap: .1rem 1.2rem; font-size: .85rem } .legend svg { width: 1.6rem; height: .6rem }
 .requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
 .joint { color: #1d5c25 } .disputed, .differs { color: #a01b14; font-weight: 600 }
 code { font-size: .85em; overflow-wrap: anywhere }

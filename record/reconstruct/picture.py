@@ -21,7 +21,10 @@ RESIDUALS_MAX = 24  # plots of residuals: a seam has a few, each of a few measur
 BARS_MAX = 100  # handoffs
 MARKS_MAX = 12  # on one plot
 _ROOM = 0.06  # above and below what is drawn
+_FLAT = 1e-3  # of a value: what is drawn of a line that does not move
 _BAR, _ROW = 16, 24
+_PREFIXES = ((1e10, 1e-9, "G"), (1e7, 1e-6, "M"), (1e4, 1e-3, "k"))
+_PREFIXED = ("V", "A", "W", "var")  # units that begin so may have one
 
 
 def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
@@ -32,13 +35,15 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
         if not ranges:
             continue
         low, high = _room(min(low for low, _ in ranges), max(high for _, high in ranges))
-        title = f"{one.quantity.capitalize()}{f', {one.unit}' if one.unit else ''}"
-        plot = Plot(title, one.unit, scope.begins, scope.ends, low, high, clock)
+        factor, unit = _scaled(max(abs(low), abs(high)), one.unit)
+        title = f"{one.quantity.capitalize()}{f', {unit}' if unit else ''}"
+        edges = (low * factor, high * factor)
+        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock, False)
         lines = [
-            Line(line.name, style, line.curve.points())
+            Line(line.name, style, [(tai, y * factor) for tai, y in line.curve.points()])
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
-        yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one))
+        yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
 
 
 def _note(one: Sketch) -> str:
@@ -62,12 +67,12 @@ def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
         rows.sort()
         _, high = _room(0.0, max(max(row[2], row[3]) for row in rows))
         title = f"{seam}: residual of {name}"
-        plot = Plot(title, unit, scope.begins, scope.ends, 0.0, high, clock)
+        plot = Plot(title, unit, scope.begins, scope.ends, 0.0, high, clock, False)
         lines = [
             Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
             Line("tolerance", "level", steps([_clipped(material, row, row[3]) for row in rows])),
         ]
-        yield _figure(title, plot.svg(lines), f"{len(rows)} settlements.")
+        yield _figure(title, plot.svg(lines), f"Settlements: {len(rows)}.", lines)
 
 
 def handoffs(material: Material, records: Sequence[Said]) -> str:
@@ -140,11 +145,25 @@ def _clipped(
 
 def _room(low: float, high: float) -> tuple[float, float]:
     """With some above and below; never nothing between them."""
-    room = max(high - low, 1e-6 * max(abs(high), abs(low)), 1e-6) * _ROOM
+    room = max((high - low) * _ROOM, _FLAT * max(abs(high), abs(low)), _FLAT * _FLAT)
     return low - room, high + room
 
 
-def _figure(title: str, svg: str, note: str) -> str:
-    return (
-        f"<figure><figcaption><h3>{escaped(title)}</h3>{escaped(note)}</figcaption>\n{svg}</figure>"
+def _scaled(most: float, unit: str) -> tuple[float, str]:
+    """What values are multiplied with, and the unit then: kV for V."""
+    if unit.startswith(_PREFIXED):
+        for least, factor, prefix in _PREFIXES:
+            if most >= least:
+                return factor, prefix + unit
+    return 1.0, unit
+
+
+def _figure(title: str, svg: str, note: str, lines: Sequence[Line] = ()) -> str:
+    legend = "".join(
+        '<li><svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">'
+        f'<path class="line {line.style}" d="M0 4h24"/></svg> {escaped(line.name)}</li>'
+        for line in lines
     )
+    told = f'<ul class="legend">{legend}</ul>' if legend else ""
+    caption = f"<figcaption><h3>{escaped(title)}</h3>{escaped(note)}{told}</figcaption>"
+    return f"<figure>{caption}\n{svg}</figure>"

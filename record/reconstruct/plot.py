@@ -14,7 +14,6 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
 POINTS_MAX = 2000  # of one line: more than there are pixels
-LEGEND_WIDTH, LEGEND_HEIGHT = 210, 14
 
 
 class Line(NamedTuple):
@@ -43,6 +42,7 @@ class Plot:
     low: float
     high: float
     clock: Callable[[int], str]
+    legend: bool = True  # inside, with room for four lines; else whoever draws says which is which
 
     def svg(
         self, lines: Sequence[Line], marks: Sequence[Mark] = (), levels: Sequence[Mark] = ()
@@ -54,7 +54,7 @@ class Plot:
             *(self._level(one) for one in levels),
             *(self._mark(number, one) for number, one in enumerate(marks)),
             *(self._line(one) for one in lines),
-            *self._legend(lines),
+            *(self._legend(lines) if self.legend else ()),
             "</svg>",
         ]
         return "\n".join(parts)
@@ -100,9 +100,7 @@ class Plot:
     def _legend(self, lines: Sequence[Line]) -> list[str]:
         found = []
         for number, line in enumerate(lines):
-            row, column = divmod(number, (WIDTH - LEFT - RIGHT) // LEGEND_WIDTH)
-            x = LEFT + 10 + LEGEND_WIDTH * column
-            y = HEIGHT - BOTTOM - 8 - LEGEND_HEIGHT * row
+            x, y = LEFT + 10 + 210 * number, HEIGHT - BOTTOM - 8
             found.append(f'<path class="line {line.style}" d="M{x} {y - 4}h22"/>')
             found.append(_text(x + 28, y, line.name, "start"))
         return found

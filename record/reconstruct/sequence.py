@@ -100,6 +100,8 @@ def _operations(material: Material) -> Iterator[Row]:
         for event in says.events or ():
             if scope.begins <= event.tai < scope.ends:
                 yield Row(
-    X(one.state.name), None, uuid(says.equipment), "record"),
-                    *(one.record.author, one.by),
+                    *(event.tai, one.idx, None, substation, says.name, event.text),
+                    spaced(one.state.name),
+                    None,
+                    *(uuid(says.equipment), "record", one.record.author, one.by),
                 )
