@@ -86,7 +86,8 @@ def _noticed(material: Material) -> Iterator[Row]:
                 *(noticed.first, one.idx, one.place, one.known.run.credential.subject),
                 *(named(one.known), state, ""),
                 None,
-                *("", "gateway", gateway(one.known), clock(one.idx)),
+                *("", "gateway", gateway(one.known)),
+                clock(one.idx),
             )
 
 
