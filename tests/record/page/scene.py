@@ -11,17 +11,16 @@ from evidence.code import Matter, Step, Word
 from evidence.joint.handoff import Request, Taken
 from evidence.joint.record import Record
 from evidence.leap import NS
-from evidence.merkle import leaf_hash
 from record.settle.interval import Stretch
 from tests.evidence.joint.sharing import (
     EAST,
-    STATE,
     WEST,
     founders_text,
     handoff_parts,
     interchange,
     name_of,
     record,
+    signed,
     word,
 )
 from tests.record.gateway import START, Statement
@@ -31,6 +30,7 @@ from tests.record.settle.test_job import I1, I2, V1, V2, fill, settle
 from tests.record.upstream import LOG
 
 ODD = '"><script>document.title = "taken"</script>'  # what a hostile authority calls something
+OBSERVATION = "gw-1/pmu/1/50"  # the last of the line's first end
 LAST_S = 3600  # the log's clock stands an hour after START (tests.record.upstream)
 
 
@@ -101,11 +101,6 @@ def _handoff(shared: Shared) -> None:
 
 
 def _step(shared: Shared, of: Record, now: int, *others: str) -> None:
-    from tests.evidence.joint.sharing import signed
-
     shared.upstream.send(Statement(signed(of)), now=now)
     for other in others:
         shared.upstream.send(Statement(word(of, other)), now=now)
-
-
-__all__ = ["STATE", "leaf_hash"]
