@@ -116,7 +116,7 @@ def test_the_log_and_what_of_it_is_published(site: Site):
 
 def verify(site: Site, **files: Path) -> str:
     """Opens the page for one observation, opens these files in it, and says what comes of it."""
-    site.shown.open(f"{site.url}/?sample={OBSERVATION}#verify")
+    site.shown.open(f"{site.url}/?sample={OBSERVATION}")
     for name, path in files.items():
         site.shown.one(f"#{name}").send_keys(str(path))
     return pressed(site)
@@ -134,7 +134,7 @@ def test_one_observation_is_verified_in_the_browser(site: Site):
     assert told.count("\u2713 holds") == 11 and "\u2717" not in told and "? not" not in told
     site.shown.both("verified", sound)
     # By what is typed instead.
-    site.shown.open(f"{site.url}/?sample={OBSERVATION}#verify")
+    site.shown.open(f"{site.url}/?sample={OBSERVATION}")
     site.shown.one("#log-key").send_keys(LOG.public.raw.hex())
     site.shown.one("#authority-key").send_keys(KEYS[WEST].public.raw.hex())
     assert pressed(site).startswith(HOLDS)
