@@ -220,7 +220,7 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
         counts = Counts(0, alone[0], alone[1], 0)
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why="; ".join(texts)))
     try:
-        # Nobody but the seam says which branches there are: those that are measured are all.
+        # `measured` is a Trouble without all the branches that the seam names.
         rule = law.of(of, complete=of.kind == SeamKind.SUM)
     except LawError as fault:
         counts = Counts(0, len(one.samples), len(other.samples), 0)

@@ -3,12 +3,13 @@ it names."""
 
 import cmath
 import math
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from evidence.code import Agreement, Matter, Reason
+from evidence.code import Agreement, Matter, Reason, SeamKind
 from evidence.joint import settlement
 from evidence.joint.claim import NET_ENERGY, Claim, Figure
 from evidence.joint.record import Record
@@ -24,6 +25,7 @@ from tests.record.settle.border import BUS, HOUR, LINE, RATE, SIDES, TIE, Pmu, S
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.upstream import BOTH
 
+FIFTH, SIXTH = (bytes([number]) * 16 for number in (5, 6))
 SECONDS = 4
 STRETCH = Stretch(START, START + SECONDS * NANOSECONDS)
 VOLT = 345_000 / math.sqrt(3)
@@ -210,3 +212,33 @@ def test_the_seam_in_force_at_the_size_rules(shared: Shared):
     assert agreed.seam_called(shared.store, TIE.name, shared.size).seam == changed
     with pytest.raises(NotFoundError, match="no seam 'Nowhere' is in force; there are: Border"):
         agreed.seam_called(shared.store, "Nowhere", size)
+
+
+def star(shared: Shared) -> Seam:
+    """A bus: the first side's two branches bring what the second's one takes."""
+    one, other = BUS.sides
+    found = replace(
+        BUS, name="Star", kind=SeamKind.SUM,
+        sides=(
+            replace(one, branches=(one.terminal or b"", FIFTH)),
+            replace(other, branches=(other.terminal or b"",)),
+        ),
+    )  # fmt: skip
+    shared.agree(says_seam(found), EAST)
+    return found
+
+
+def test_a_sum_of_currents_takes_all_the_branches_that_its_seam_names(shared: Shared):
+    of = star(shared)
+    one, other = of.sides
+    fill(Pmu(shared, one, direction=-1), V1, 0.4 * I1)
+    fill(Pmu(shared, other), V1, I1)
+    found = settle(shared, of)
+    # 0.4 of what the other takes is no contradiction: a branch is missing.
+    assert found.outcome.verdict == Agreement.NOT_COMPARABLE
+    assert f"first: the branch at terminal {uuid.UUID(bytes=FIFTH)} is not" in found.outcome.why
+    fill(Pmu(shared, replace(one, terminal=FIFTH), direction=-1, idcode=8), V1, 0.6 * I1)
+    assert settle(shared, of).outcome.verdict == Agreement.AGREED
+    # And one that the seam does not name is no branch of its.
+    fill(Pmu(shared, replace(one, terminal=SIXTH), direction=-1, idcode=9), V1, I1)
+    assert settle(shared, of).outcome.verdict == Agreement.AGREED
