@@ -25,6 +25,7 @@ from evidence.credential import Terminal
 from evidence.descriptor import Channel
 from evidence.joint.record import Record
 from evidence.joint.seam import Dc, Line, Seam, Side
+from evidence.trust import Authority
 from record.database import Place
 from record.known import Known
 from record.schema import Entry
@@ -35,6 +36,7 @@ from tests.evidence.joint.sharing import (
     KEYS,
     STATE,
     WEST,
+    listing,
     says_policy,
     says_seam,
     signed,
@@ -63,6 +65,9 @@ LINE = Seam("South Line", SeamKind.LINE, SIDES, Line(3.5, 35.0, 4.2e-4, 80.0))
 BUS = Seam("Border Bus", SeamKind.BUS, (SIDES[0], replace(SIDES[1], node=SIDES[0].node)))
 RATE = 10
 PHASES = "ABC"
+HEIR = "East Successor"  # whose credentials the anchors know, and who has no role in them
+HEIR_LISTED = listing(HEIR, successor_of=EAST)
+HEIR_ISSUES = Authority(HEIR, KEYS[HEIR].public)
 NAMES = tuple(f"{quantity}{phase}" for quantity in "VI" for phase in PHASES)
 Say = Callable[[float], tuple[float, ...]]  # what registers say at a minute
 
@@ -71,7 +76,7 @@ class Shared:
     """The record. `agree`: what a side says, and all have signed."""
 
     def __init__(self, place: Place, *seams: Seam) -> None:
-        self.upstream = Upstream(place, authorities=by_kid(FOUNDERS))
+        self.upstream = Upstream(place, authorities=by_kid((*FOUNDERS, HEIR_ISSUES)))
         self.store = self.upstream.store
         self.agree(says_policy(), EAST, STATE)
         for seam in seams:

@@ -13,15 +13,27 @@ from evidence.code import Agreement, Matter, Reason, SeamKind
 from evidence.joint import settlement
 from evidence.joint.claim import NET_ENERGY, Claim, Figure
 from evidence.joint.record import Record
+from evidence.joint.registry import Key
 from evidence.joint.seam import Seam
 from record.database import Place
 from record.lookup import NotFoundError
 from record.settle import agreed
 from record.settle.interval import Stretch
 from record.settle.job import Job, Settled, named, proposed, settled
-from tests.evidence.joint.sharing import EAST, WEST, record, says_seam
+from tests.evidence.joint.sharing import EAST, KEYS, STATE, WEST, lists, record, says_seam
 from tests.record.gateway import NANOSECONDS, START
-from tests.record.settle.border import BUS, HOUR, LINE, RATE, SIDES, TIE, Pmu, Shared
+from tests.record.settle.border import (
+    BUS,
+    HEIR,
+    HEIR_LISTED,
+    HOUR,
+    LINE,
+    RATE,
+    SIDES,
+    TIE,
+    Pmu,
+    Shared,
+)
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.upstream import BOTH
 
@@ -242,3 +254,48 @@ def test_a_sum_of_currents_takes_all_the_branches_that_its_seam_names(shared: Sh
     # And one that the seam does not name is no branch of its.
     fill(Pmu(shared, replace(one, terminal=SIXTH), direction=-1, idcode=9), V1, I1)
     assert settle(shared, of).outcome.verdict == Agreement.AGREED
+
+
+def test_a_successor_speaks_for_a_side_from_where_it_succeeded(shared: Shared):
+    """The seam names the authority that it was agreed with; another took its place since."""
+    fill(Pmu(shared, LINE.sides[0]), V1, I1)
+    early = Pmu(shared, LINE.sides[1], issuer=HEIR)  # it succeeds nobody yet
+    fill(early, V2, -I2)
+    assert "second: no voltage" in settle(shared, LINE).outcome.why
+    shared.agree(lists(HEIR_LISTED), EAST, STATE)
+    assert "second: no voltage" in settle(shared, LINE).outcome.why
+    before = settle(shared, LINE).record(WEST)
+    shared.say(before)
+    fill(Pmu(shared, LINE.sides[1], issuer=HEIR), V2, -I2)
+    assert settle(shared, LINE).outcome.verdict == Agreement.AGREED
+    assert again(shared, before) == before.payload()
+    # What the predecessor's gateways measured goes on being that side's word.
+    later = replace(LINE, name="Next Line", sides=(SIDES[0], replace(SIDES[1], authority=HEIR)))
+    shared.agree(says_seam(later), HEIR)
+    fill(Pmu(shared, LINE.sides[1]), V2, -I2)
+    assert settle(shared, later).outcome.counts.compared == SECONDS * RATE
+
+
+def test_a_claim_of_a_successor_is_the_side(shared: Shared):
+    shared.play(shared.meter(TIE.sides[0]), flowing(SENT))
+    claim = Claim("HE01", "Form EIA-930", (Figure(NET_ENERGY, "MWh", -GAINED, 1.0),))
+    shared.agree(lists(HEIR_LISTED), EAST, STATE)
+    of = record(
+        Matter.CLAIM, HEIR, elements=(TIE.name,), begins=HOUR.begins, ends=HOUR.ends,
+        body=claim.body(),
+    )  # fmt: skip
+    shared.say(of)
+    found = settle(shared, TIE, HOUR)
+    assert found.outcome.verdict == Agreement.AGREED
+    says = found.record(WEST)
+    assert again(shared, says) == says.payload()
+
+
+def test_nobody_confirms_itself_at_a_bus_that_both_sides_measure(shared: Shared):
+    both(shared, BUS, (V1, I1), (V1, I1))
+    assert settle(shared, BUS).outcome.verdict == Agreement.AGREED
+    merged = replace(HEIR_LISTED, name=WEST, keys=(Key(KEYS[WEST].public, 0, None),))
+    shared.agree(lists(merged), EAST, STATE)
+    found = settle(shared, BUS).outcome
+    assert found.verdict == Agreement.NOT_COMPARABLE
+    assert "speaks for both sides" in found.why
