@@ -56,7 +56,16 @@ class InForce(NamedTuple):
 
 def in_force(store: Store, name: bytes, of: Seam, sizes: tuple[int, int]) -> InForce:
     """A seam with who speaks for each side, as in trees of these sizes."""
-    members = Docket((), Shelf(store)).registry.members
+    return _in_force(_members(store), name, of, sizes)
+
+
+def _members(store: Store) -> Mapping[str, Member]:
+    return Docket((), Shelf(store)).registry.members
+
+
+def _in_force(
+    members: Mapping[str, Member], name: bytes, of: Seam, sizes: tuple[int, int]
+) -> InForce:
     one, other = (
         _heirs(members, side.authority, size) for side, size in zip(of.sides, sizes, strict=True)
     )
@@ -89,7 +98,8 @@ def seams(store: Store, size: int) -> dict[str, InForce]:
         if law.place < size and law.whole and law.record.matter == Matter.SEAM:
             says = seam.read(law.record.body)
             laws[says.name] = cose.name(law.record.payload()), says
-    return {name: in_force(store, of, says, (size, size)) for name, (of, says) in laws.items()}
+    members = _members(store)
+    return {name: _in_force(members, of, says, (size, size)) for name, (of, says) in laws.items()}
 
 
 def seam_called(store: Store, name: str, size: int) -> InForce:

@@ -23,8 +23,10 @@ from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
 from evidence.joint import claim as claims
 from evidence.joint import settlement
 from evidence.joint.leaf import Leaves
-from evidence.joint.record import Record
+from evidence.joint.measure import Measure
+from evidence.joint.record import NAME_BYTES_MAX, Record
 from evidence.joint.settlement import Counts, Settlement
+from evidence.shape import TEXT_BYTES_MAX
 from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
@@ -95,7 +97,7 @@ def proposed(store: Store, known: Known, of: InForce, stretch: Stretch, size: in
     finder = leaf.Leaves(store, known, size)
     sides = []
     for at in (0, 1):
-        sought = [*_wanted(of, at), *_strangers(of, at)]
+        sought = [*wanted_of(of, at), *_strangers(of, at)]
         sides.append(Leaves(size, tuple(finder.of(sought, *stretch))))
     leaves = (sides[0], sides[1])
     if of.seam.kind != SeamKind.DC_TIE:
@@ -131,26 +133,40 @@ def settled(store: Store, known: Known, job: Job) -> Settled:
     """What the sides come to. Raises NotFoundError for leaves that are not there, StoreError."""
     series = [_series(store, known, job, at) for at in (0, 1)]
     others = [text for at in (0, 1) if (text := _told_of_others(job.of, at, series[at]))]
-    own = tuple(one[: len(_wanted(job.of, at))] for at, one in enumerate(series))
+    own = tuple(one[: len(wanted_of(job.of, at))] for at, one in enumerate(series))
     if job.of.seam.kind == SeamKind.DC_TIE:
         found = Settled(job, _by_energy(job, own))
     else:
         found = _by_phasors(job, own)
-    if not others:
-        return found
     why = "; ".join(filter(None, (found.outcome.why, *others)))
-    return found._replace(outcome=replace(found.outcome, why=why))
+    measures = tuple(map(_plain_measure, found.outcome.measures))
+    plain = replace(found.outcome, why=_plain(why, TEXT_BYTES_MAX), measures=measures)
+    return found._replace(outcome=plain)
+
+
+def _plain_measure(one: Measure) -> Measure:
+    terms = tuple([term._replace(source=_plain(term.source, NAME_BYTES_MAX)) for term in one.terms])
+    return one if terms == one.terms else replace(one, terms=terms)
+
+
+def _plain(text: str, most: int) -> str:
+    """A text as a record takes it, and a terminal: names in it are those that a technician typed,
+    in whatever script and length, and nobody's name keeps a settlement from being said."""
+    found = text.strip() if text.isprintable() else ascii(text.strip())
+    if len(found.encode()) <= most:
+        return found
+    return found.encode()[: most - 3].decode(errors="ignore").rstrip() + "..."
 
 
 def _series(store: Store, known: Known, job: Job, at: int) -> list[Series]:
-    sought = [*_wanted(job.of, at), *_strangers(job.of, at)]
+    sought = [*wanted_of(job.of, at), *_strangers(job.of, at)]
     leaves, kind = job.leaves[at], job.of.seam.kind
     # Registers are read about the edges, too.
     within = ALWAYS if kind == SeamKind.DC_TIE else job.stretch
     return collected(store, known, leaves.indexes, leaves.tree_size, sought, within)
 
 
-def _wanted(of: InForce, at: int) -> tuple[Wanted, ...]:
+def wanted_of(of: InForce, at: int) -> tuple[Wanted, ...]:
     side, kind = of.seam.sides[at], of.seam.kind
     found = (energy.wanted(side),) if kind == SeamKind.DC_TIE else wanted(side, kind)
     return tuple(one._replace(heirs=of.heirs[at]) for one in found)
@@ -163,13 +179,15 @@ def _strangers(of: InForce, at: int) -> tuple[Wanted, ...]:
     if own.node == other.node or other.authority in names:
         return ()
     heirs = tuple(row for row in of.heirs[1 - at] if row[0] not in names)
-    return tuple(one._replace(issuer=other.authority, heirs=heirs) for one in _wanted(of, at))
+    return tuple(one._replace(issuer=other.authority, heirs=heirs) for one in wanted_of(of, at))
 
 
 def _told_of_others(of: InForce, at: int, series: Sequence[Series]) -> str:
     """Which gateways of the other side claim a side's node; empty: none."""
     names = {
-        one.origin.run.credential.subject for each in series[len(_wanted(of, at)) :] for one in each
+        one.origin.run.credential.subject
+        for each in series[len(wanted_of(of, at)) :]
+        for one in each
     }
     if not names:
         return ""

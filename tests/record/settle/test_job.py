@@ -299,3 +299,15 @@ def test_nobody_confirms_itself_at_a_bus_that_both_sides_measure(shared: Shared)
     found = settle(shared, BUS).outcome
     assert found.verdict == Agreement.NOT_COMPARABLE
     assert "speaks for both sides" in found.why
+
+
+def test_no_name_that_somebody_typed_keeps_a_settlement_from_being_said(shared: Shared):
+    classes = ("0.3\x1b[2J" + 300 * "\u00e9", "0.3")
+    fill(Pmu(shared, LINE.sides[0], accuracy=classes), V1, I1)
+    fill(Pmu(shared, LINE.sides[1]), V2, -I2)
+    found = settle(shared, LINE)
+    assert found.outcome.verdict == Agreement.NOT_COMPARABLE
+    assert found.outcome.why.isprintable()
+    says = found.record(WEST)
+    shared.say(says)
+    assert again(shared, says) == says.payload()
