@@ -221,7 +221,13 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
             primary = float(channel.ratio[0])
             if place.quantity == "voltage" and primary > _LINE_TO_LINE * rated:
                 primary /= math.sqrt(3.0)
-        found.append(Instrument(channel.accuracy if channel else "", primary))
+        if channel is None:
+            found.append(Instrument("", primary))
+            continue
+        connected, on_file = channel.burden, channel.correction
+        found.append(
+            Instrument(channel.accuracy, primary, connected=connected, on_file=on_file),
+        )
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
 
 

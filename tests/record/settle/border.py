@@ -136,6 +136,7 @@ class Pmu:
     def __init__(
         self, shared: Shared, side: Side, *, run: GatewayRun | None = None, issuer: str = "",
         accuracy: tuple[str, str] = ("0.3", "0.3"), direction: int = 1, idcode: int = 7,
+        burden: str = "", correction: bytes | None = None,
     ) -> None:  # fmt: skip
         self.shared, self.side = shared, side
         self.run = run or shared.gateway(side, issuer)
@@ -144,6 +145,7 @@ class Pmu:
         station = Station("PMU", idcode, form, rows)
         self.layout = Layout(Configuration(FrameType.CFG2, 7, 1_000_000, (station,), RATE))
         self._accuracy, self._direction = accuracy, direction
+        self._burden, self._correction = burden, correction
         names = (*NAMES, "FREQ", "DFREQ")
         statement = self.run.describe(
             1, cfg_bytes(self.layout.configuration), channels=[(0, name) for name in names],
@@ -167,6 +169,8 @@ class Pmu:
             direction=self._direction if current else 0,
             ratio=(1000, 5) if current else (199_186, 66),
             accuracy=self._accuracy[current],
+            burden=self._burden if current else "",
+            correction=self._correction if current else None,
         )
 
     def say(

@@ -311,3 +311,26 @@ def test_no_name_that_somebody_typed_keeps_a_settlement_from_being_said(shared: 
     says = found.record(WEST)
     shared.say(says)
     assert again(shared, says) == says.payload()
+
+
+def test_a_correction_and_a_burden_that_are_not_disclosed_are_said_so(shared: Shared):
+    """And another correction on file is another instrument: what was learned is not of it."""
+    fill(Pmu(shared, LINE.sides[1]), V2, -I2)
+    chains = []
+    for second, (burden, correction) in enumerate((("", None), ("2.5 VA", b"\xab" * 32))):
+        fill(
+            Pmu(shared, LINE.sides[0], burden=burden, correction=correction),
+            *(V1, I1, 1, second),
+        )
+        stretch = Stretch(START + second * NANOSECONDS, START + (second + 1) * NANOSECONDS)
+        found = settle(shared, LINE, stretch)
+        assert found.outcome.verdict == Agreement.AGREED, found.outcome.why
+        assert found.sides is not None
+        chains.append(found.sides[0].chain())
+    assert chains[0] != chains[1]
+    sources = {term.source for one in found.outcome.measures for term in one.terms}
+    assert any(
+        "0.3, burden of 2.5 VA, its rated one not disclosed, correction abababab not disclosed"
+        in source
+        for source in sources
+    )
