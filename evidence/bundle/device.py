@@ -70,13 +70,13 @@ class Device:
     seen: tuple[int, int] | None = None  # by the log: its first batch, its last, ns TAI
 
     def open(self, scope: Scope) -> Iterator[tuple[int, str]]:
-        """Where nothing proves that a stream has no more: the stream, and which end."""
+        """Where nothing proves that a stream has no more: the stream, and which end. Where all of a
+        stream is withheld nothing tells when it was."""
         for number, reach in sorted(self.streams.items()):
-            if reach.first is None or reach.last is None:
-                continue
-            if reach.first >= scope.begins and not reach.begins:
+            before = reach.first is not None and reach.first < scope.begins
+            if not before and not reach.begins:
                 yield number, "begin"
-            if reach.last < scope.ends:
+            if reach.last is None or reach.last < scope.ends:
                 yield number, "end"
 
 

@@ -6,7 +6,9 @@ anybody who took part in it.
    of the same tree is cosigned as it asks. Every entry is in that tree.
 3. Records, countersignatures, books and findings are signed, and stand where they stood in the
    log; observations hold as evidence.bundle.device has it.
-4. What fails is said with file, place and reason, and the rest is checked on.
+4. Of a log of up to WHOLE_MAX entries every one is there: who leaves a dissent, a finding or a
+   revocation out of a short log is found by that.
+5. What fails is said with file, place and reason, and the rest is checked on.
 
 What a bundle does not show is said by whoever tells the result: evidence.bundle.told. It opens no
 file and asks no clock; nothing in the bundle makes anybody believed.
@@ -24,6 +26,7 @@ from evidence.bundle.device import Books, Checker, Device
 from evidence.bundle.file import Files, Folder
 from evidence.bundle.place import Places
 from evidence.bundle.scope import Scope
+from evidence.checkpoint import Checkpoint
 from evidence.code import Reason, Typ
 from evidence.edge import Say
 from evidence.joint.record import ENTRY_BYTES_MAX
@@ -40,6 +43,7 @@ CHECKPOINT, NOTE, TREE = "checkpoint.cose", "checkpoint.note", "tree.bin"
 CLOCK, ENTRIES, REST = "clock.bin", "entries.bin", "rest.bin"
 DEVICES, DOCUMENTS = "devices/", "documents/"
 CHECKPOINT_BYTES_MAX = 4096
+WHOLE_MAX = 1 << 16  # entries of a log that is so short that a bundle has all of it: some MiB
 ITEM_BYTES_MAX = cose.STATEMENT_BYTES_MAX + 2 * ENTRY_BYTES_MAX  # an entry and its receipt
 _FIXED = frozenset({scopes.PATH, CHECKPOINT, NOTE, TREE, CLOCK, ENTRIES, REST})
 _SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
@@ -96,7 +100,7 @@ class _Check:
         found = Found(files.name, scope, Docket(founders, Memory()))
         tree = trees.read(files.whole(TREE, trees.TREE_BYTES_MAX))
         places = Places(tree, self._anchors.log_key)
-        last = places.see(files.whole(CHECKPOINT, CHECKPOINT_BYTES_MAX))
+        last = self._checkpoint(places)
         found.tai = last.tai
         if not last.size == tree.size == scope.size:
             text = f"a scope of {scope.size}, a tree of {tree.size}, a checkpoint of {last.size}"
@@ -114,11 +118,22 @@ class _Check:
         if places.unmet():
             self.say(f"{TREE}: {EvidenceError(Reason.INCLUSION, 'proves what is not there')}")
         found.entries, found.whole = len(tree), places.whole()
+        if not found.whole and scope.size <= WHOLE_MAX:
+            text = f"has {len(tree)} of {scope.size} entries; of so short a log all go in"
+            self.say(f"{TREE}: {EvidenceError(Reason.BUNDLE, text)}")
         for row in files.rows:
             if row.path not in _FIXED and not row.path.startswith((DEVICES, DOCUMENTS)):
                 self.say(f"{row.path}: {EvidenceError(Reason.BUNDLE, 'no file of a bundle')}")
         found.documents = files.rest()
         return found
+
+    def _checkpoint(self, places: Places) -> Checkpoint:
+        """What all else is held against. Raises EvidenceError, for nothing holds without."""
+        try:
+            return places.see(self._files.whole(CHECKPOINT, CHECKPOINT_BYTES_MAX))
+        except EvidenceError as fault:
+            text = f"{fault.text} ({CHECKPOINT}, by the log's key of the anchors)"
+            raise EvidenceError(fault.reason, text) from fault
 
     def say(self, reason: str) -> None:
         self._say(reason)

@@ -39,7 +39,6 @@ from record.reconstruct.withholding import Withholding, veiled
 from record.schema import Entry, HeadRow
 from record.store import Store, StoreError
 
-REST_MAX = 1 << 16  # entries of a log that is so short that a bundle has all of it
 _SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
 
 
@@ -82,7 +81,7 @@ class Writer:
             self.written.devices += 1
         with target.file(verifier.ENTRIES) as put:
             self._entries(put)
-        if self._scope.size <= REST_MAX:
+        if self._scope.size <= verifier.WHOLE_MAX:
             with target.file(verifier.REST) as put:
                 self._rest(put)
         last = self._checkpoint(self._scope.size)
@@ -122,7 +121,7 @@ class Writer:
     def _shared(self) -> Iterator[Entry]:
         """Records, words, books and findings, in the order of the log; of a log that is not here
         whole those that have an effect, and findings about the runs that are here."""
-        if self._scope.size <= REST_MAX:
+        if self._scope.size <= verifier.WHOLE_MAX:
             for found in self._store.entries():
                 if found.idx < self._scope.size and found.typ in _SHARED:
                     yield found
