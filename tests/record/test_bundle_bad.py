@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evidence import anchor, export
-from evidence.bundle import manifest
+from evidence.bundle import manifest, verifier
 from evidence.export import Sealed
 from record.cli import main
 from record.reconstruct import check
@@ -189,10 +189,25 @@ def test_a_bundle_that_brings_its_own_anchors_is_not_believed(
     sealed_anew(tmp_path / "bundle")
     capsys.readouterr()
     assert verify(tmp_path / "bundle", bundles / "anchors.toml") == 1
-    assert "kid: signed by key" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "kid: signed by key" in told and "(checkpoint.cose, by the log's key" in told
     assert judge.main(tmp_path / "bundle", "--anchors", bundles / "anchors.toml")[0] == 1
     assert main(["verify", str(tmp_path / "bundle")]) == 3
     assert "a bundle names none of its own" in capsys.readouterr().out
+
+
+def test_a_short_log_of_which_something_is_left_out_is_refused(
+    tmp_path: Path, judge: Judge, monkeypatch, capsys
+):
+    """Each entry in it is proved, and whoever made it left the others out: a dissent, perhaps."""
+    store = fill(tmp_path, seconds=1, rate=2)
+    monkeypatch.setattr(verifier, "WHOLE_MAX", 0)
+    assert reconstruct(store, tmp_path / "some", first=0, last=2) == 0
+    monkeypatch.undo()
+    assert not (tmp_path / "some" / "rest.bin").exists()
+    assert verify(tmp_path / "some", tmp_path / "anchors.toml") == 1
+    assert " of 19 entries; of so short a log all go in" in capsys.readouterr().out
+    assert judge.main(tmp_path / "some", "--anchors", tmp_path / "anchors.toml")[0] == 1
 
 
 @pytest.mark.timeout(240)  # some 15 s, alone on a core

@@ -82,6 +82,21 @@ def test_a_seam_is_its_sides_and_its_settlement_is_computed_again(
     assert "in force: Border Bus, South Line" in capsys.readouterr().err
 
 
+def test_a_side_of_which_nothing_is_in_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shared = Shared(tmp_path / "record.db", LINE)
+    fill(Pmu(shared, SIDES[0]), V1, I1)
+    shared.upstream.close()
+    _anchors(tmp_path)
+    more = ("--seam", LINE.name)
+    assert reconstruct(tmp_path / "record.db", tmp_path / "one", *more, first=0, last=SECONDS) == 0
+    assert verify(tmp_path / "one", tmp_path / "anchors.toml") == 0
+    told = capsys.readouterr().out
+    assert f"open       no gateway of {SIDES[1].authority}, a side of the seam, is in it" in told
+    assert f"no gateway of {SIDES[0].authority}" not in told
+
+
 def test_what_is_withheld_cannot_be_computed_again(
     seam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
