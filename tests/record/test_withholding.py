@@ -17,10 +17,12 @@ def _word(first: float, last: float, stream: str = "gw-1/pmu/1") -> str:
 
 
 def _kept(bundle: Path, stream: int) -> list[int]:
-    """Instants of one stream of the first gateway, in s after the start, and -1 for a gap."""
+    """Instants of one stream of the first gateway, in quarters of a second, and -1 for a gap."""
     found = []
     for item in export.read([device(bundle).read_bytes()]):
-        for link in observation.split(item.body or b"") if isinstance(item, Sealed | Veiled) else ():
+        for link in (
+            observation.split(item.body or b"") if isinstance(item, Sealed | Veiled) else ()
+        ):
             sample, _, _ = observation.read_at(link, 0)
             if sample.stream == stream:
                 is_gap = sample.kind == Kind.GAP
