@@ -111,6 +111,8 @@ def _records(found: Found) -> Iterator[str]:
 def _not_shown(found: Found) -> Iterator[str]:
     if found.whole:
         yield f"whole      each entry of the log up to {found.scope.size} is in it"
+        if found.aside:
+            yield f"           {found.aside} batches by their heads alone: other gateways or times"
     else:
         left = found.scope.size - found.entries
         yield (

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from evidence import book, cbor, classification, cose, shape
+from evidence import book, cbor, classification, cose, head, shape
 from evidence.bundle import scope as scopes
 from evidence.bundle import tree as trees
 from evidence.bundle.canonical import FILE_BYTES_MAX
@@ -69,6 +69,7 @@ class Found:
     findings: int = 0
     entries: int = 0
     whole: bool = False
+    aside: int = 0  # batches of which the head alone is there
     tai: int = 0  # of the checkpoint
     origin: str = ""  # of the published note; empty: there is none
     witnessed: dict[str, int] = field(default_factory=dict)  # by whom, POSIX s
@@ -114,7 +115,7 @@ class _Check:
             self.say(f"{scopes.PATH}: {fault}")
         self._devices(found, places, books)
         if files.has(REST):
-            self._guarded(REST, lambda: self._rest(places))
+            self._guarded(REST, lambda: self._rest(found, places))
         if places.unmet():
             self.say(f"{TREE}: {EvidenceError(Reason.INCLUSION, 'proves what is not there')}")
         found.entries, found.whole = len(tree), places.whole()
@@ -211,18 +212,29 @@ class _Check:
             path = row.path
             try:
                 device = checker.check(path, self._files.chunks(path), self._under(path))
+                if device.key is not None and any(device.key == one.key for one in found.devices):
+                    text = "of a device that has another file: a hole may lie between them"
+                    self.say(f"{path}: {EvidenceError(Reason.BUNDLE, text)}")
                 found.devices.append(device)
             except EvidenceError as fault:
                 self.say(f"{path}: {fault}")
 
-    def _rest(self, places: Places) -> None:
+    def _rest(self, found: Found, places: Places) -> None:
         """All other entries of a log that is here whole: nothing of them is believed but that they
-        are none of those that count."""
+        are none of those that count, and no batch beside those of the same run that are here."""
+        runs = {name: ends for device in found.devices for name, ends in device.runs.items()}
         for content in self._items(REST, cose.STATEMENT_BYTES_MAX):
-            places.meet(content)
-            typ = cose.read(content).typ
-            if typ in _SHARED:
-                raise EvidenceError(Reason.TYP, f"an entry of typ {typ} among those left aside")
+            idx, message = places.meet(content), cose.read(content)
+            if message.typ in _SHARED:
+                text = f"entry {idx} of typ {message.typ} among those left aside"
+                raise EvidenceError(Reason.TYP, text)
+            if message.typ == Typ.HEAD:
+                found.aside += 1
+                of = head.read(message.payload)
+                first, last = runs.get(of.run, (of.number + 1, of.number))
+                if first <= of.number <= last:
+                    text = f"batch {of.number} of run {of.run.hex()[:16]}, entry {idx}, is left out"
+                    self.say(f"{REST}: {EvidenceError(Reason.HEAD_CHAIN, text)}")
 
     def _items(self, path: str, most: int) -> Iterator[bytes]:
         source = Source(self._files.chunks(path))
