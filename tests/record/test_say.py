@@ -85,6 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (found / "seam.toml").write_text(SEAM)
     (found / "hour.toml").write_text(hour())
+    (found / "emergency.toml").write_text(hour().replace("interchange", "dc_tie_emergency"))
     return found
 
 
@@ -120,6 +121,12 @@ def test_from_a_file_to_a_joint_record(
     store = str(folder / "record.db")
     assert main(["records", store, "--missing", NAMES["east"], "--json"]) == 0
     waiting = told(capsys)
+    assert main(["records", store, "--notified", NAMES["state"], "--json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert typed(folder, url, "west", "say", str(folder / "emergency.toml")) == 0
+    emergency = told(capsys)["name"]
+    assert main(["records", store, "--notified", NAMES["state"], "--json"]) == 0
+    assert told(capsys)["name"] == emergency
     assert (waiting["name"], waiting["state"]) == (names["hour"], "pending")
     # Who is offline signs into a file, by the record's own, and another carries it there.
     out = tmp_path / "hour.cose"
