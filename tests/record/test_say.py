@@ -326,6 +326,7 @@ from = 2026-11-26T08:00:00Z
         (CLAIM, "600 }", "600, unti = 1 }", "claim.figure[0].unti: unknown"),
         (CLAIM, "2026-11-26T09:00:00Z", "2026-11-26", "to: found datetime.date"),
         (CLAIM, "2026-11-26T09:00:00Z", "2026-11-26T07:00:00Z", "later than from"),
+        (CLAIM, "2026-11-26T09:00:00Z", "0001-01-01T00:00:00+14:00", "to: found '0001-01-01"),
         (CLAIM, 'author = "West"', "", "author: missing; or say it by --author"),
         (CLAIM, 'author = "West"', 'author = "West"\nparents = ["11"]', "64 hex digits"),
         (CLAIM, 'author = "West"', 'author = "West"\nparts = { ownr = "x" }', "parts.ownr"),
