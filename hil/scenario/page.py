@@ -158,7 +158,7 @@ def _decisions(facts: Facts, clock: Clock) -> str:
             ]
         )
     rows.sort(key=lambda row: row[0])
-    names = ("CST", "", "by", "what, and why", "rests on", "worth")
+    names = ("when", "", "by", "what, and why", "rests on", "worth")
     return _table("What was decided, and on what it rests", names, rows)
 
 

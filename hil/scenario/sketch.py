@@ -53,7 +53,15 @@ def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterato
         f"Energy over {seam.name}", "MWh of the hour", done.part.begins, done.part.ends,
         0.0, most * (1 + _ROOM), lambda tai: done.clock(tai, "%d %H:%M"),
     )  # fmt: skip
-    yield f"<h2>Energy over {escaped(seam.name)}</h2>\n{plot.svg(lines)}"
+    buses = {side.bus for side in seam.sides}
+    feeds = {row.feed for row in done.script.device if row.bus in buses and row.kind == "meter"}
+    yield f"<h2>Energy over {escaped(seam.name)} {_badges(done, feeds)}</h2>\n{plot.svg(lines)}"
+
+
+def _badges(done: Play, feeds: set[str]) -> str:
+    """What of these feeds is not published."""
+    marks = sorted({feed.mark for feed in done.script.feed if feed.name in feeds})
+    return " ".join(f'<span class="badge">{escaped(mark)}</span>' for mark in marks)
 
 
 def _of_hour(hour: int) -> int:
@@ -84,9 +92,7 @@ def _frequency(done: Play, store: Store, known: Known, pace: sheet.Pace) -> Iter
         if begins <= tai_of(order.begins) < ends
     ]
     levels = [Mark(59.4, "59.4 Hz")] if low < 59.4 else []
-    badges = {feed.name: feed.mark for feed in done.script.feed}
-    told = {badges[rows[name].feed] for name in pace.devices if rows[name].feed in badges}
-    words = " ".join(f'<span class="badge">{escaped(word)}</span>' for word in sorted(told))
+    words = _badges(done, {rows[name].feed for name in pace.devices})
     yield f"<h2>Frequency {words}</h2>\n{plot.svg(lines, marks, levels)}"
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from evidence import instant
+from evidence import cbor, instant
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.leaf import LEAVES_MAX
 from record import config
@@ -36,10 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="INSTANT", help="of what was before it")
     parser.add_argument("--leaves", metavar="5,7-9", help="these alone; else all that may hold it")
     parser.add_argument("--size", type=int, metavar="N", help="as the log was; else as it is")
-    parser.add_argument("--author", metavar="NAME", help="with --out: who says it")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="the record's payload, to be signed"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="a draft, for `say` to sign")
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -63,8 +60,6 @@ def _check(store: Store, as_json: bool) -> int:
 def _evaluate(store: Store, asked: argparse.Namespace) -> int:
     if asked.at is None:
         raise NotFoundError("--at INSTANT: a condition is evaluated at one")
-    if (asked.out is None) != (asked.author is None):
-        raise NotFoundError("--out FILE and --author NAME go together")
     try:
         at = instant.read(asked.at)
     except ValueError as fault:
@@ -73,10 +68,27 @@ def _evaluate(store: Store, asked: argparse.Namespace) -> int:
     leaves = [] if asked.leaves is None else _leaves(asked.leaves)
     found = evaluation_of(store, Known(store), predicate, at, leaves, asked.size)
     if asked.out is not None:
-        asked.out.write_bytes(found.record(asked.author, at).payload())
+        asked.out.write_text(json.dumps(_draft(found, at)), encoding="utf-8")
     told = _told(found)
     _print(json.dumps(told) if asked.json else "\n".join(_words(told)))
     return 0
+
+
+def _draft(found: Evaluation, at: int) -> Told:
+    """The record of it, as record.draft reads it; who says it, `say --author` does."""
+    says = found.record("", at)
+    return {
+        "matter": says.matter.name.lower(),
+        "from": instant.words(says.begins),
+        "to": instant.words(says.ends),
+        "body": _plain(cbor.decode(says.body)),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return f"hex:{value.hex()}" if isinstance(value, bytes) else value
 
 
 def _leaves(text: str) -> list[int]:

@@ -33,7 +33,7 @@ from tests.record.bundling import device, files, reconstruct, rewritten, sealed_
 from tests.record.gateway import START, Statement, id_of, key
 from tests.record.handoff.conftest import begin, decide, measure, volts
 from tests.record.judge import Judge
-from tests.record.settle.shared import BUS, LINE, SIDES, Pmu, Shared
+from tests.record.settle.border import BUS, LINE, SIDES, Pmu, Shared
 from tests.record.settle.test_job import I1, I2, SECONDS, V1, V2, both, fill, settle
 from tests.record.upstream import AUTHORITIES, LOG, Upstream
 

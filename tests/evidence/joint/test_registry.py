@@ -110,6 +110,16 @@ def test_an_authority_revokes_its_own_key_at_once_and_another_waits_for_all():
     assert log.state(of) == State.DISPUTED
 
 
+def test_an_authority_revokes_nobody_elses_key():
+    log = ruled()
+    others = frozenset({fingerprint(KEYS[EAST])})
+    own = listing(WEST, Role.BA, Role.DP, at=["WEST"], revoked=others)
+    log.agree(lists(own), EAST, STATE)
+    of = interchange()
+    log.agree(of, EAST)
+    assert log.state(of) == State.JOINT
+
+
 def test_who_lost_its_only_key_is_not_waited_for_to_have_another():
     log = ruled()
     log.add(signed(lists(east(revoked=frozenset({fingerprint(KEYS[EAST])})), author=EAST)))

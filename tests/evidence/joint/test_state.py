@@ -203,6 +203,17 @@ def test_an_author_can_dispute_its_own():
     assert log.state(of) == State.DISPUTED
 
 
+def test_what_is_joint_does_not_expire_and_no_second_assent_moves_it():
+    log = ruled()
+    of = interchange()
+    log.agree(of, EAST)
+    joint, end = len(log.entries), log.tai + 169 * HOUR
+    for who in (WEST, EAST):
+        log.add(word(of, who, text="once more"), tai=end)
+        found = log.found(of, tai=end)
+        assert (found.state, found.since) == (State.JOINT, joint - 1)
+
+
 def test_what_is_pending_too_long_expires_by_the_logs_clock():
     log = ruled()
     of = interchange()

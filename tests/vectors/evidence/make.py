@@ -297,6 +297,24 @@ def record(matter: int, body: Any, full: bool = False) -> Vector:
     return statement("record", AUTHORITY, 65315, payload, fields)
 
 
+def conditions() -> dict[str, Vector]:
+    """A handoff with its condition, a step of it, what the condition came to, and what was done."""
+    text = "freq_hz at bus X < 59.4 for 60 s"
+    row = ["freq_hz", 0, "X", BUSES[0], 2, 0, 0, "Hz", "Utility A", 100_000_000]
+    takers = [[2, 3], [2, 3], [3], [3], [2, 3], [2]]
+    limits = [["import", 600.0, "MW"]]
+    asked = record(12, [1, "North Tie", [[text, [row]]], limits, 60 * 10**9, takers, T0 + 10**15])
+    first = sha256(asked["payload"])
+    root, gone = seeded("root"), [1, 0, T0, T0 + 10**9]
+    return {
+        "record_handoff": asked,
+        "record_step": record(12, [2, first, first, "agreed"], full=True),
+        "record_evaluation": record(13, [[text, [row]], [20, [3, 1, 5]], root, 2, [gone]]),
+        "record_shed": record(11, [None, "rotating outages", 1000.0, "under-frequency"], full=True),
+        "record_operation": record(8, [BUSES[1], "52-1", None, "zone 1", [[1, T0, "tripped"]]]),
+    }
+
+
 def records() -> dict[str, Vector]:
     """One of each matter whose body has a form that others rely on."""
     sides = [
@@ -311,6 +329,7 @@ def records() -> dict[str, Vector]:
         "record_registry": record(2, ["CER", [1, 12], ["WEST"], [key], [gone], "NEB"]),
         "record_seam": record(3, ["North Tie", 4, *sides, None, [2.0, 0.015]]),
         "record_line": record(3, ["Line 1", 2, *sides, [3.5, 35.0, 0.0004, 112.5], None]),
+        **conditions(),
         "record_der": record(7, ["Roofs", "energy", [["roof 1", 60.0], ["roof 2", 62.5]]]),
     }
     of = sha256(made["record_hour"]["payload"])
