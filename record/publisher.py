@@ -68,7 +68,7 @@ class Publisher:
             self._restore(last)
         self._session = aiohttp.ClientSession()
         offers = {
-            name: Offer(self._told.urls[name], holder.key, self._proof)
+            name: Offer(self._told.urls[name], holder.key, self._proof, self._last_of(name))
             for name, holder in self._told.policy.witnesses.items()
         }
         runs = [self._publish(), *(self._offer(*each) for each in offers.items())]
@@ -98,6 +98,10 @@ class Publisher:
         self._pending[last.size] = signed
         if self._told.policy.satisfied(self._had):
             self.published = last.size
+
+    def _last_of(self, name: str) -> tuple[int, Note] | None:
+        """The note that it begins with, if this witness cosigned it."""
+        return self._newest if name in self._had else None
 
     async def _publish(self) -> None:
         """Signs the tree whenever it has grown."""
@@ -133,11 +137,8 @@ class Publisher:
 
     async def _offer(self, name: str, offer: Offer) -> None:
         """Has one witness cosign the newest note, and the next one once there is one."""
-        done, wait_s = 0, AGAIN_S
-        if self._newest is not None and name in policy.cosigners(
-            self._told.policy, self._newest[1]
-        ):
-            done = self._newest[0]
+        last, wait_s = self._last_of(name), AGAIN_S
+        done = 0 if last is None else last[0]
         while True:
             grown = self._grown
             if self._newest is None or self._newest[0] <= done or self._session is None:
