@@ -59,9 +59,7 @@ def test_witnesses_that_are_slower_than_the_log_cosign_one_tree(tmp_path: Path, 
         kept: list[int] = []
         sizes = count(1)
         watched = [watching(tmp_path, at) for at in range(len(SLOW_S))]
-        opened = [
-            await slow(one, wait_s) for (one, _), wait_s in zip(watched, SLOW_S, strict=True)
-        ]
+        opened = [await slow(one, wait_s) for (one, _), wait_s in zip(watched, SLOW_S, strict=True)]
         urls = {key.name: url for (_, key), (_, url) in zip(watched, opened, strict=True)}
         holders = {key.name: Holder(key) for _, key in watched}
         group = Group(least, tuple(holders))
@@ -73,8 +71,12 @@ def test_witnesses_that_are_slower_than_the_log_cosign_one_tree(tmp_path: Path, 
             trees[0].append(merkle.leaf_hash(b"%d" % size))
             return size, checkpoint.sign(Checkpoint(origin, size, trees[0].root()), LOG)
 
+        enough = asyncio.Event()
+
         async def keep(row: NoteRow) -> None:
             kept.append(row.size)
+            if len(set(kept)) == 3:
+                enough.set()
 
         async def proof(old: int, size: int) -> tuple[bytes, ...]:
             def fetch(level: int, position: int) -> bytes:
@@ -87,8 +89,7 @@ def test_witnesses_that_are_slower_than_the_log_cosign_one_tree(tmp_path: Path, 
         publisher = Publisher(told, lambda: 1 << 40, signed, keep, proof)
         publisher.start()
         try:
-            while len(set(kept)) < 3:
-                await asyncio.sleep(0.01)
+            await enough.wait()
         finally:
             await publisher.close()
             for runner, _ in opened:
