@@ -23,7 +23,8 @@ It judges no value: what a frame is worth is in timeline.csv and in the receipts
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
+from itertools import count
+from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
 from drivers.c37118.wire import decode_configuration
@@ -69,7 +70,7 @@ class Sheet:
         self._struct = struct.Struct(f"<II{len(analog)}f{len(words)}H")
         self._analog = len(analog)
         self.mult = max(-(-(span[1] - span[0]) // (_US * TICKS_MAX)), 1)
-        self.rows, self._base, self._last = 0, 0, 0
+        self.count, self._base, self._last = 0, 0, 0
         self._regular, self._worst = True, ""
         self._quality: Quality | None = None
         self._leap_unknown = False
@@ -83,23 +84,36 @@ class Sheet:
         parts = (slug(run.credential.subject), slug(stream), self.known.name.hex()[:16])
         return f"comtrade/{'-'.join(parts)}"
 
-    def row(self, tai: int, quality: Quality, values: Values) -> bytes:
-        """One row of the .dat."""
-        if not self.rows:
-            self._base = tai // _US * _US
-        self.rows, self._last = self.rows + 1, tai
+    def rows(self, tais: Sequence[int], quality: Quality, values: Sequence[Values]) -> bytes:
+        """Rows of the .dat, of one quality, as many as values."""
+        if not self.count:
+            self._base = tais[0] // _US * _US
         if quality != self._quality:
             self._note(quality)
-        ticks = (tai - self._base + _US * self.mult // 2) // (_US * self.mult)
+        half, step = _US * self.mult // 2 - self._base, _US * self.mult
+        ticks = [(tai + half) // step for tai in tais]
+        first, self.count = self.count, self.count + len(values)
+        self._last = max(self._last, tais[-1])
         if self._regular:
-            self._regular = self._is_due(ticks)
+            frames, seconds = self._rate
+            a_second, of = seconds * 1_000_000, frames * self.mult
+            due = [number * a_second // of for number in range(first, self.count)]
+            self._regular = max(map(abs, map(sub, ticks, due))) <= 1
         if self._rectangular:
-            values = self._turned(values)
-        picked = self._pick(values)
+            values = [self._turned(one) for one in values]
+        pack, pick = self._struct.pack, self._pick
         try:
-            return self._struct.pack(self.rows, ticks, *picked)
+            return b"".join(
+                [
+                    pack(number, tick, *pick(one))
+                    for number, tick, one in zip(count(first + 1), ticks, values, strict=False)
+                ]
+            )
         except (struct.error, OverflowError, TypeError):
-            return self._struct.pack(self.rows, ticks, *self._fitted(picked))
+            return b"".join(
+                pack(number, tick, *self._fitted(pick(one)))
+                for number, tick, one in zip(count(first + 1), ticks, values, strict=False)
+            )
 
     def cfg(self) -> bytes:
         """The whole .cfg; after the last row."""
@@ -115,7 +129,7 @@ class Sheet:
             f"{number},{row.name},{row.phase},{row.bus},0"
             for number, row in enumerate(self._word_rows, 1)
         ]
-        rate = f"{_number(self._rate)},{self.rows}" if self._regular else f"0,{self.rows}"
+        rate = f"{_number(self._rate)},{self.count}" if self._regular else f"0,{self.count}"
         lines = [
             f"{_plain(station, STATION_CHARS_MAX)},{_plain(device, STATION_CHARS_MAX)},2013",
             f"{len(analog) + len(status)},{len(analog)}A,{len(status)}D",
@@ -139,7 +153,7 @@ class Sheet:
             f"Gateway {run.credential.subject} of {run.credential.issuer}, run {run.name.hex()}",
             f"Stream {self.known.descriptor.stream} ({named(self.known)}), descriptor"
             f" {self.known.name.hex()}",
-            f"{self.rows} frames, {instant.words(self._base)} to {instant.words(self._last)},"
+            f"{self.count} frames, {instant.words(self._base)} to {instant.words(self._last)},"
             f" from entries {first_idx} to {last_idx} of the log",
             "Phasors, no waveforms: a phasor is two channels, mag (V or A) and ang (rad). NaN: the"
             " device gave no value. Time stamps are UTC.",
@@ -149,11 +163,6 @@ class Sheet:
         return "".join(f"{_plain(line, 4096)}\r\n" for line in lines).encode()
 
     # --- beneath ------------------------------------------------------------------------------
-
-    def _is_due(self, ticks: int) -> bool:
-        frames, seconds = self._rate
-        due = (self.rows - 1) * seconds * 1_000_000 // (frames * self.mult)
-        return abs(ticks - due) <= 1
 
     def _note(self, quality: Quality) -> None:
         self._quality = quality

@@ -7,6 +7,9 @@ next.
 
 from collections.abc import Sequence
 from math import isfinite
+from typing import Any
+
+from drivers.values import Value
 
 COLUMNS = 800  # of a plot: more than its pixels
 
@@ -24,14 +27,21 @@ class Curve:
     def column(self, tai: int) -> int:
         return (tai - self._begins) * COLUMNS // (self._ends - self._begins)
 
-    def add(self, column: int, values: Sequence[float]) -> None:
-        """Values of one column. What is not finite is left out."""
-        low, high = min(values), max(values)
-        if not isfinite(low + high):
-            values = [value for value in values if isfinite(value)]
-            if not values:
+    def add(self, column: int, values: Sequence[Value]) -> None:
+        """Values of one column. What is no finite number is left out."""
+        numbers: Sequence[Any] = values
+        try:
+            # A NaN is neither less nor greater than anything: one that is not the first is passed
+            # over, and the first comes out.
+            low, high = min(numbers), max(numbers)
+            told = isfinite(low + high)
+        except TypeError:
+            told = False
+        if not told:
+            numbers = [one for one in values if isinstance(one, int | float) and isfinite(one)]
+            if not numbers:
                 return
-            low, high = min(values), max(values)
+            low, high = min(numbers), max(numbers)
         self._low[column] = min(low, self._low.get(column, low))
         self._high[column] = max(high, self._high.get(column, high))
 

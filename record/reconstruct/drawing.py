@@ -10,6 +10,7 @@ count, at the sides of the seam that was asked for; of a bundle of no seam, at e
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import nan, sqrt
+from operator import itemgetter
 from typing import NamedTuple
 
 from drivers.values import Compiled, Slot, Value, Values
@@ -27,7 +28,7 @@ PLOTS_MAX = 16
 _FIRST = ("frequency", "voltage", "current", "power")  # then what else is measured, by name
 _LEFT_OUT = ("stat", "digital", "other", "rocof")
 _SECOND = ("angle", "imaginary")
-Give = Callable[[Values], float]
+Give = Callable[[Values], Value]
 
 
 class Drawn(NamedTuple):
@@ -51,20 +52,26 @@ class Sketch:
 class Pen:
     """Draws the lines of one stream, column by column."""
 
-    __slots__ = ("_curves", "_give", "_column", "_held", "_next", "_first")
+    __slots__ = ("_curves", "_give", "_column", "_held", "_first")
 
     def __init__(self, curves: Sequence[Curve], gives: Sequence[Give]) -> None:
         self._curves, self._first = tuple(curves), curves[0]
         self._give = tuple(gives)
-        self._column, self._next = -1, 0
+        self._column = -1
         self._held: list[Values] = []
 
-    def take(self, tai: int, values: Values) -> None:
-        column = self._first.column(tai)
-        if column != self._column:
-            self.lift()
-            self._column = column
-        self._held.append(values)
+    def take(self, tais: Sequence[int], values: Sequence[Values]) -> None:
+        """Values of rising instants."""
+        column = self._first.column
+        if column(tais[0]) == column(tais[-1]) == self._column:
+            self._held += values
+            return
+        for tai, one in zip(tais, values, strict=True):
+            at = column(tai)
+            if at != self._column:
+                self.lift()
+                self._column = at
+            self._held.append(one)
 
     def lift(self) -> None:
         """Draws what is held."""
@@ -160,7 +167,7 @@ def _giver(at: int, slot: Slot) -> Give:
             return sqrt(real * real + imaginary * imaginary)
 
         return magnitude
-    return lambda values: _number(values[at])
+    return itemgetter(at)
 
 
 def _number(value: Value) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from drivers.line import FrameError
-from drivers.values import Compiled
+from drivers.values import Compiled, Values
 from evidence import event, gap
 from evidence.code import SILENT, Class, Kind
 from evidence.event import Noticed
@@ -25,7 +25,7 @@ from record.reconstruct import comtrade
 from record.reconstruct.comtrade import Sheet
 from record.reconstruct.drawing import Drawing, Pen
 from record.reconstruct.holding import Holding
-from record.reconstruct.passage import Passage, Passages, Sighted
+from record.reconstruct.passage import Passage, Passages, Stretch
 from record.reconstruct.spool import Spool
 from record.reconstruct.switching import Change, Switching
 from record.standing import Worths
@@ -67,6 +67,14 @@ class Stream:
     bound: int | None = 0  # the widest; None: one is not known
     indexes: tuple[int, int] = (0, 0)  # of the first batch and the last
 
+    def measured(self, one: Stretch) -> None:
+        """Notes when, and how well the clock was known."""
+        first, last = one.found[0][0], one.found[-1][0]
+        self.first = min(self.first or first, first)
+        self.last = max(self.last, last)
+        bound = one.quality[0]
+        self.bound = None if self.bound is None or bound is None else max(self.bound, bound)
+
 
 @dataclass(slots=True)
 class Gathered:
@@ -83,7 +91,7 @@ class Gathered:
     def sheets(self) -> Iterator[Stream]:
         """The streams that COMTRADE is written of."""
         for one in self.streams.values():
-            if one.sheet is not None and one.sheet.rows:
+            if one.sheet is not None and one.sheet.count:
                 yield one
 
 
@@ -129,83 +137,104 @@ class _Gathering:
         found.indexes = (found.indexes[0], passage.entry.idx)
         return found
 
-    def _said(self, passage: Passage, stream: Stream) -> list[Sighted]:
+    def _said(self, passage: Passage, stream: Stream) -> list[Stretch]:
         """Notes what measures nothing, and counts; what measures, within the interval."""
-        measured: list[Sighted] = []
-        first = passage.part.first_seq
-        for seen in passage.found:
-            if seen.kind in SILENT:
-                self._silent(passage, seen, passage.place + seen.seq - first)
-            elif self._begins <= seen.tai < self._ends:
-                measured.append(seen)
-            else:
-                stream.outside += 1
+        measured: list[Stretch] = []
+        place = passage.place - passage.part.first_seq  # of a seq in the batch, less the seq
+        for one in passage.stretches:
+            if one.kind in SILENT:
+                for seq, (_, raw) in enumerate(one.found, one.first_seq):
+                    self._silent(passage, one.kind, raw, place + seq)
+                continue
+            for part in self._inside(one):
+                measured.append(part)
+                stream.measured(part)
+            stream.outside += len(one.found)
+        stream.outside -= sum(len(one.found) for one in measured)
         if measured:
-            stream.first = stream.first or measured[0].tai
-            stream.last = max(stream.last, measured[-1].tai)
-            if stream.bound is not None:
-                bounds = {seen.quality[0] for seen in measured}
-                known = [bound for bound in bounds if bound is not None]
-                stream.bound = None if None in bounds else max(stream.bound, *known)
             self._count(passage, stream, measured)
         return measured
 
-    def _count(self, passage: Passage, stream: Stream, measured: Sequence[Sighted]) -> None:
+    def _inside(self, one: Stretch) -> Iterator[Stretch]:
+        """What of a stretch is within the interval: all of it, nearly always."""
+        begins, ends = self._begins, self._ends
+        if begins <= min(one.found)[0] and max(one.found)[0] < ends:
+            yield one
+            return
+        for seq, pair in enumerate(one.found, one.first_seq):
+            if begins <= pair[0] < ends:
+                yield one._replace(first_seq=seq, found=[pair])
+
+    def _count(self, passage: Passage, stream: Stream, measured: Sequence[Stretch]) -> None:
         worths = self._worths.of(passage.entry, passage.head, passage.at, passage.known.run)
         if len(worths) == 1:
-            stream.counts[Class(worths[0].grade[0])] += len(measured)
+            count = sum(len(one.found) for one in measured)
+            stream.counts[Class(worths[0].grade[0])] += count
             return
         at = 0
-        for seen in measured:
-            while worths[at].last_seq < seen.seq:
-                at += 1
-            stream.counts[Class(worths[at].grade[0])] += 1
+        for one in measured:
+            for seq in range(one.first_seq, one.first_seq + len(one.found)):
+                while worths[at].last_seq < seq:
+                    at += 1
+                stream.counts[Class(worths[at].grade[0])] += 1
 
-    def _silent(self, passage: Passage, seen: Sighted, place: int) -> None:
+    def _silent(self, passage: Passage, kind: int, raw: bytes, place: int) -> None:
         try:
-            if seen.kind == Kind.GAP:
-                hole = gap.read(seen.raw)
+            if kind == Kind.GAP:
+                hole = gap.read(raw)
                 if hole.last >= self._begins and hole.first < self._ends:
                     row = Hole(passage.known, hole, passage.entry.idx, place)
                     self._keep(self.found.holes, row)
-            elif seen.kind == Kind.EVENT:
-                noticed = event.read(seen.raw)
+            elif kind == Kind.EVENT:
+                noticed = event.read(raw)
                 if noticed.last >= self._begins and noticed.first < self._ends:
                     happening = Happening(passage.known, noticed, passage.entry.idx, place)
                     self._keep(self.found.happenings, happening)
         except EvidenceError:
             pass  # nothing that the gateway should have sealed; verify tells of it
 
-    def _switched(self, passage: Passage, stream: Stream, measured: Sequence[Sighted]) -> None:
+    def _switched(self, passage: Passage, stream: Stream, measured: Sequence[Stretch]) -> None:
         key = (stream.known.run.device, stream.known.descriptor.stream)
         switching = self._switching.setdefault(key, Switching())
-        first = passage.part.first_seq
-        for seen in measured:
-            place = passage.place + seen.seq - first
-            for change in switching.changes(passage, seen, place, stream.frames):
-                self._keep(self.found.changes, change)
+        place = passage.place - passage.part.first_seq
+        for one in measured:
+            for seq, (tai, raw) in enumerate(one.found, one.first_seq):
+                at = (tai, one.quality[0], passage.entry.idx, place + seq)
+                for change in switching.changes(passage.known, at, raw, stream.frames):
+                    self._keep(self.found.changes, change)
 
-    def _measured(self, stream: Stream, measured: Sequence[Sighted]) -> None:
+    def _measured(self, stream: Stream, measured: Sequence[Stretch]) -> None:
         frames, sheet, pen = stream.frames, stream.sheet, stream.pen
         if frames is None:
             return
-        decode, kind, rows = frames.decode, stream.known.descriptor.kind, []
-        for _, tai, of, quality, raw in measured:
-            if of != kind:
+        for one in measured:
+            if one.kind != stream.known.descriptor.kind:
                 continue
-            try:
-                values = decode(raw)
-            except FrameError:
-                continue  # its receipt says so
-            if sheet is not None:
-                rows.append(sheet.row(tai, quality, values))
-            if pen is not None:
-                pen.take(tai, values)
-        if rows:
-            self.found.spool.add(stream.known.name, b"".join(rows))
+            tais, values = _decoded(frames, one)
+            if values and sheet is not None:
+                self.found.spool.add(stream.known.name, sheet.rows(tais, one.quality, values))
+            if values and pen is not None:
+                pen.take(tais, values)
 
     def _keep(self, rows: list, row: object) -> None:  # type: ignore[type-arg]
         if len(rows) < OCCURRENCES_MAX:
             rows.append(row)
         else:
             self.found.beyond += 1
+
+
+def _decoded(frames: Compiled, one: Stretch) -> tuple[list[int], list[Values]]:
+    """Instants and values; without the frames that are none: their receipts say so."""
+    decode = frames.decode
+    try:
+        return [tai for tai, _ in one.found], [decode(raw) for _, raw in one.found]
+    except FrameError:
+        tais: list[int] = []
+        values: list[Values] = []
+        for tai, raw in one.found:
+            try:
+                values.append(decode(raw))
+            except FrameError:
+                continue
+            tais.append(tai)
+        return tais, values

@@ -17,10 +17,10 @@ from drivers.line import FrameError
 from drivers.values import Compiled, Value, Values
 from record.channel import channels_of
 from record.known import KnownDescriptor
-from record.reconstruct.passage import Passage, Sighted
 from record.reconstruct.words import named, uuid
 
 _DBPOS = {"00": "intermediate", "01": "open", "10": "closed", "11": "bad"}
+_VALIDITY = {"00": "good", "01": "invalid", "10": "reserved", "11": "questionable"}
 _ASIDE = ("quality", "time")  # parts of a value, and no state
 
 
@@ -48,19 +48,22 @@ class Switching:
         self._before: dict[tuple[str, int], str] = {}
 
     def changes(
-        self, passage: Passage, seen: Sighted, place: int, frames: Compiled | None
+        self,
+        known: KnownDescriptor,
+        at: tuple[int, int | None, int, int],
+        raw: bytes,
+        frames: Compiled | None,
     ) -> Iterator[Change]:
-        known = passage.known
-        for slot, name, bus, state, quality in _states(known, frames, seen.raw):
+        """Those that a frame brings; `at`: its instant and bound, its leaf and place."""
+        tai, bound, idx, place = at
+        gateway, stream = known.run.credential.subject, named(known)
+        for slot, name, bus, state, quality in _states(known, frames, raw):
             key = (name, slot)
             was = self._before.get(key)
             if was != state:
                 self._before[key] = state
-                yield Change(
-                    *(seen.tai, seen.quality[0], known.run.credential.subject, named(known)),
-                    *(name, state, "" if was is None else was, bus, quality),
-                    *(passage.entry.idx, place),
-                )
+                told = (name, state, was or "", bus, quality)
+                yield Change(tai, bound, gateway, stream, *told, idx, place)
 
 
 def _states(
@@ -78,7 +81,7 @@ def _states(
         return
     channels, rows = channels_of(known, frames.slots), known.descriptor.channels
     found = zip(frames.slots, values, strict=True)
-    words = [worded(value) for slot, value in found if slot.part == "quality"]
+    words = [_validity(value) for slot, value in found if slot.part == "quality"]
     quality = " ".join(dict.fromkeys(words))
     for at, (slot, value) in enumerate(zip(frames.slots, values, strict=True)):
         if slot.part in _ASIDE:
@@ -86,6 +89,13 @@ def _states(
         place = channels[at]
         bus = "" if place is None else uuid(rows[place].node)
         yield at, slot.name, bus, worded(value, getattr(slot, "btype", "")), quality
+
+
+def _validity(value: Value) -> str:
+    """IEC 61850-7-3 6.2.1: the first two bits."""
+    if isinstance(value, str):
+        return _VALIDITY.get(value[:2], value)
+    return worded(value)
 
 
 def worded(value: Value, btype: str = "") -> str:

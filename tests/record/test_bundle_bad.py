@@ -14,7 +14,7 @@ from evidence import anchor, cbor, export
 from evidence.bundle import manifest, verifier
 from evidence.export import Sealed
 from record.cli import main
-from record.reconstruct import check
+from record.reconstruct import check, whole
 from tests.record.bundling import (
     Seam,
     device,
@@ -291,7 +291,10 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
         if path.suffix == ".json":
             continue
         data = path.read_bytes()
-        for _ in range(FORGED):
+        # No signature is over a document: it is written again, and compared.
+        made = "documents" in path.relative_to(bundle).parts
+        judge = whole.verify if made else check.check
+        for _ in range(2 if made else FORGED):
             bad = bytearray(data)
             begin, end = (0, len(bad))
             if path.suffix == ".gsx":  # the opening is the maker's own word
@@ -303,7 +306,7 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
                 bad[-32:] = hashlib.sha256(bad[:-CLOSING]).digest()
             path.write_bytes(bad)
             sealed_anew(bundle)
-            assert check.check(bundle, anchors, True, lambda _: None).reasons, path
+            assert judge(bundle, anchors, True, lambda _: None).reasons, path
         path.write_bytes(data)
     sealed_anew(bundle)
     assert check.check(bundle, anchors, True, lambda _: None).reasons == 0
