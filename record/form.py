@@ -204,7 +204,10 @@ def moment(row: Table, key: str) -> int:
     """An instant, ns TAI: of TOML's own kind, or a text. Raises TomlError."""
     value = row.value(key)
     if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        try:
+            value = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except OverflowError:  # in UTC it is before the year 1, or after 9999
+            row.fail(key, value.isoformat(), f"an instant such as {instant.EXAMPLE}")
     if not isinstance(value, str):
         row.fail(key, value, f"an instant in UTC, such as {instant.EXAMPLE}")
     try:

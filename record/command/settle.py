@@ -26,9 +26,10 @@ from record.command.show import STORE
 from record.known import Known
 from record.lookup import NotFoundError
 from record.settle import agreed, neighbour
+from record.settle.choice import left_out
 from record.settle.integral import beside
 from record.settle.interval import Stretch, cut
-from record.settle.job import SIDES, Job, Settled, named, proposed, settled
+from record.settle.job import Settled, named, proposed, settled
 from record.settle.learning import learned
 from record.settle.neighbour import Beside
 from record.settle.standing import LearnError
@@ -231,24 +232,7 @@ def _differs(store: Store, known: Known, idx: int, says: Record) -> str:
     except (NotFoundError, EvidenceError) as fault:
         return str(fault)
     if made.payload() == says.payload():
-        return _left_out(store, known, job)
+        return left_out(store, known, job)
     if (made.elements, made.parents) != (says.elements, says.parents):
         return "its seam or its claims are not those that it names elsewhere"
     return f"settled again: {line(told(found))}"
-
-
-def _left_out(store: Store, known: Known, job: Job) -> str:
-    """What the log had at that size, and the settlement does not name. A choice of leaves is a
-    choice of results."""
-    size = job.leaves[0].tree_size
-    of = agreed.seams(store, size).get(job.of.seam.name)
-    if of is None or of.name != job.of.name:
-        return "its seam was not in force then"
-    whole = proposed(store, known, of, job.stretch, size)
-    for name, there, here in zip(SIDES, whole.leaves, job.leaves, strict=True):
-        lacks = set(there.indexes) - set(here.indexes)
-        if lacks:
-            return f"{name}: leaves out {len(lacks)} of {len(there.indexes)} leaves of the log"
-    if job.standing is not None and whole.standing != job.standing:
-        return "the standing residual that it names was not the agreed one then"
-    return ""

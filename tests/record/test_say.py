@@ -86,6 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (found / "seam.toml").write_text(SEAM)
     (found / "hour.toml").write_text(hour())
+    (found / "emergency.toml").write_text(hour().replace("interchange", "dc_tie_emergency"))
     return found
 
 
@@ -121,6 +122,12 @@ def test_from_a_file_to_a_joint_record(
     store = str(folder / "record.db")
     assert main(["records", store, "--missing", NAMES["east"], "--json"]) == 0
     waiting = told(capsys)
+    assert main(["records", store, "--notified", NAMES["state"], "--json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert typed(folder, url, "west", "say", str(folder / "emergency.toml")) == 0
+    emergency = told(capsys)["name"]
+    assert main(["records", store, "--notified", NAMES["state"], "--json"]) == 0
+    assert told(capsys)["name"] == emergency
     assert (waiting["name"], waiting["state"]) == (names["hour"], "pending")
     # Who is offline signs into a file, by the record's own, and another carries it there.
     out = tmp_path / "hour.cose"
@@ -328,6 +335,7 @@ from = 2026-11-26T08:00:00Z
         (CLAIM, "600 }", "600, unti = 1 }", "claim.figure[0].unti: unknown"),
         (CLAIM, "2026-11-26T09:00:00Z", "2026-11-26", "to: found datetime.date"),
         (CLAIM, "2026-11-26T09:00:00Z", "2026-11-26T07:00:00Z", "later than from"),
+        (CLAIM, "2026-11-26T09:00:00Z", "0001-01-01T00:00:00+14:00", "to: found '0001-01-01"),
         (CLAIM, 'author = "West"', "", "author: missing; or say it by --author"),
         (CLAIM, 'author = "West"', 'author = "West"\nparents = ["11"]', "64 hex digits"),
         (CLAIM, 'author = "West"', 'author = "West"\nparts = { ownr = "x" }', "parts.ownr"),
