@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drivers.keystore.uri import open_signer
 from evidence import cose, instant
-from evidence.code import Matter, Reason, Typ
+from evidence.code import Matter, Reason, SeamKind, Typ
 from evidence.config import ConfigError
 from evidence.joint.record import ENTRY_BYTES_MAX, Record
 from evidence.leap import NS
@@ -37,6 +37,7 @@ from record.settle.told import line, told
 from record.store import Store, open_reader
 
 DOES_NOT_HOLD = 1
+PHASORS_NS = 900 * NS  # 125 MiB of two PMUs at 60/s, however long the whole is
 INTERVALS_MAX = 10_000  # of one run: more than a year by the hour
 _SPAN = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -48,7 +49,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seam", metavar="NAME", help="the seam, as its record names it")
     add("--from", dest="begins", metavar="INSTANT", help=f"such as {instant.EXAMPLE}")
     add("--to", dest="ends", metavar="INSTANT", help="up to before then")
-    add("--every", metavar="SPAN", help="in intervals of 1h, 15m, 10s; else in one")
+    add(
+        "--every",
+        metavar="SPAN",
+        help="in intervals of 1h, 15m, 10s; else a tie in one, phasors by 15m",
+    )
     add("--size", type=int, metavar="N", help="as the log was when it had N entries; else as it is")
     add("--check", action="store_true", help="settle again what settlements in the record say")
     add("--pmu", action="store_true", help="a tie: integrate PMUs beside the meters, as a check")
@@ -92,7 +97,7 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
     of = agreed.seam_called(store, asked.seam, size)
     found: list[Settled] = []
     says: list[Record] = []
-    for stretch in _stretches(asked):
+    for stretch in _stretches(asked, of.seam.kind):
         one = settled(store, known, proposed(store, known, of, stretch, size))
         row = told(one)
         checks = list(beside(store, known, one.job)) if asked.pmu else []
@@ -136,7 +141,7 @@ def _learned(store: Store, found: Sequence[Settled], asked: argparse.Namespace) 
     yield made
 
 
-def _stretches(asked: argparse.Namespace) -> Iterator[Stretch]:
+def _stretches(asked: argparse.Namespace, kind: SeamKind) -> Iterator[Stretch]:
     """Raises NotFoundError."""
     edges = []
     for what, text in (("--from", asked.begins), ("--to", asked.ends)):
@@ -148,6 +153,8 @@ def _stretches(asked: argparse.Namespace) -> Iterator[Stretch]:
     if begins >= ends:
         raise NotFoundError("--to: expected an instant later than --from")
     every = _span(asked.every) if asked.every is not None else ends - begins
+    if asked.every is None and kind != SeamKind.DC_TIE:
+        every = min(every, PHASORS_NS)
     if (ends - begins) // every >= INTERVALS_MAX:
         raise NotFoundError(f"--every: more than {INTERVALS_MAX} intervals")
     return cut(begins, ends, every)

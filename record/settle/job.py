@@ -46,6 +46,7 @@ from record.settle.standing import Standing
 from record.store import Store
 
 SIDES = ("first", "second")
+PHASORS_NS_MAX = 60 * MINUTE_NS  # of one settlement: two PMUs at 60/s take 500 MiB by then
 Told = tuple[Claimed | None, Claimed | None]
 
 
@@ -131,6 +132,10 @@ def named(store: Store, says: Record) -> Job:
 
 def settled(store: Store, known: Known, job: Job) -> Settled:
     """What the sides come to. Raises NotFoundError for leaves that are not there, StoreError."""
+    length = job.stretch.ends - job.stretch.begins
+    if job.of.seam.kind != SeamKind.DC_TIE and length > PHASORS_NS_MAX:
+        why = f"phasors of more than {PHASORS_NS_MAX // MINUTE_NS} min at once: settle by intervals"
+        return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
     series = [_series(store, known, job, at) for at in (0, 1)]
     others = [text for at in (0, 1) if (text := _told_of_others(job.of, at, series[at]))]
     own = tuple(one[: len(wanted_of(job.of, at))] for at, one in enumerate(series))

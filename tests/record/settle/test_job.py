@@ -334,3 +334,13 @@ def test_a_correction_and_a_burden_that_are_not_disclosed_are_said_so(shared: Sh
         in source
         for source in sources
     )
+
+
+def test_phasors_of_a_long_stretch_are_not_held_at_once(shared: Shared):
+    both(shared, LINE, (V1, I1), (V2, -I2))
+    found = settle(shared, LINE, Stretch(START, START + 3600 * NANOSECONDS + 1))
+    assert found.outcome.verdict == Agreement.NOT_COMPARABLE
+    assert "settle by intervals" in found.outcome.why
+    says = found.record(WEST)
+    shared.say(says)
+    assert again(shared, says) == says.payload()
