@@ -19,8 +19,8 @@ from evidence.joint.record import Observed
 from hil.scenario import sketch
 from hil.scenario.fact import Facts, Said
 from hil.scenario.play import Play
-from hil.scenario.plot import escaped
 from hil.scenario.verdict import Finding
+from record.reconstruct.plot import escaped
 from record.store import Store
 
 STYLE = """

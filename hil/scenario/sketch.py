@@ -12,9 +12,9 @@ from hil.scenario import sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import HOUR_NS, tai_of
 from hil.scenario.play import Play
-from hil.scenario.plot import Line, Mark, Plot, escaped, steps
 from record.known import Known
 from record.leaf import Leaves
+from record.reconstruct.plot import Line, Mark, Plot, escaped, steps
 from record.series import Wanted, series
 from record.store import Store
 

@@ -25,12 +25,13 @@ from record import config, posting
 from record.command.show import STORE
 from record.known import Known
 from record.lookup import NotFoundError
-from record.settle import agreed
+from record.settle import agreed, neighbour
 from record.settle.choice import left_out
 from record.settle.integral import beside
 from record.settle.interval import Stretch, cut
 from record.settle.job import Settled, named, proposed, settled
 from record.settle.learning import learned
+from record.settle.neighbour import Beside
 from record.settle.standing import LearnError
 from record.settle.told import line, told
 from record.store import Store, open_reader
@@ -95,12 +96,15 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
         one = settled(store, known, proposed(store, known, of, stretch, size))
         row = told(one)
         checks = list(beside(store, known, one.job)) if asked.pmu else []
+        if checks:
+            row["pmu"] = [each._asdict() for each in checks]
+        near = neighbour.beside(store, known, one)
+        row["beside"] = near and _told_beside(near)
         if asked.json:
-            print(
-                json.dumps(row | ({"pmu": [each._asdict() for each in checks]} if checks else {}))
-            )
+            print(json.dumps(row))
         else:
-            print("\n".join([line(row), *(f"  {each.side}: {each.text}" for each in checks)]))
+            texts = [f"{each.side}: {each.text}" for each in checks]
+            print("\n  ".join([line(row), *texts, *(near.lines if near else ())]))
         if asked.author is not None:
             says.append(one.record(asked.author))
         if asked.learn:
@@ -108,6 +112,17 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
     if asked.learn:
         says += _learned(store, found, asked)
     return _sent(asked, says) if asked.key is not None else 0
+
+
+def _told_beside(near: Beside) -> dict[str, object]:
+    found = near.suspicion
+    return {
+        "seams": {name: verdict.name.lower() for name, verdict in near.verdicts.items()},
+        "wrong": found.wrong,
+        "explanations": found.explanations,
+        "accomplices": found.accomplices,
+        "left_out": near.left_out,
+    }
 
 
 def _learned(store: Store, found: Sequence[Settled], asked: argparse.Namespace) -> Iterator[Record]:

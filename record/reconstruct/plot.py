@@ -1,7 +1,7 @@
 """Plots as SVG, for a page that is one file: lines and bars over time, with marks.
 
 1. All text goes through `escaped`; nothing else comes from outside.
-2. Colours are of one style sheet (hil.scenario.page); a line has a class, not a colour.
+2. Colours are of the style sheet of the page; a line has a class, not a colour.
 
 It reads no record.
 """
@@ -42,17 +42,19 @@ class Plot:
     low: float
     high: float
     clock: Callable[[int], str]
+    legend: bool = True  # inside, with room for four lines; else whoever draws says which is which
 
     def svg(
         self, lines: Sequence[Line], marks: Sequence[Mark] = (), levels: Sequence[Mark] = ()
     ) -> str:
         parts = [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(self.title)}">',
+            f"<title>{escaped(self.title)}</title>",
             *self._axes(),
             *(self._level(one) for one in levels),
             *(self._mark(number, one) for number, one in enumerate(marks)),
             *(self._line(one) for one in lines),
-            *self._legend(lines),
+            *(self._legend(lines) if self.legend else ()),
             "</svg>",
         ]
         return "\n".join(parts)
