@@ -10,11 +10,13 @@ same way; typed configuration with lines is evidence.config's.
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 KEY_PARTS_MAX = 32  # of a dotted key: ours have 3; an object identifier in a text has 20
+INT_BITS_SHOWN = 256  # 78 digits: what is longer nobody reads
 _KEY_PART = r"""\.[ \t]*(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*"""
 DEEP = re.compile(f"(?:{_KEY_PART}){{{KEY_PARTS_MAX}}}", re.ASCII)
 Steps = tuple[str | int, ...]
@@ -78,7 +80,7 @@ class Table:
 
     def number(self, key: str) -> float:
         value = self.value(key)
-        if type(value) not in (int, float) or not abs(value) < float("inf"):
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
             self.fail(key, value, "a number")
         return float(value)
 
@@ -142,4 +144,8 @@ def nearest(found: str, known: Collection[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"a {type(value).__name__}" if isinstance(value, dict | list) else repr(value)[:80]
+    if isinstance(value, dict | list):
+        return f"a {type(value).__name__}"
+    if type(value) is int and value.bit_length() > INT_BITS_SHOWN:
+        return f"an integer of {value.bit_length()} bits"  # repr refuses 4,300 digits
+    return repr(value)[:80]

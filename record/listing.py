@@ -30,13 +30,15 @@ PREFIX_MIN = 8  # digits of a name: one record in four thousand million has them
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which records are asked for; None: any. `missing`: for whose signature they wait."""
+    """Which records are asked for; None: any. `missing`: for whose signature they wait;
+    `notified`: whom the policy tells of them."""
 
     state: State | None = None
     matter: Matter | None = None
     author: str | None = None
     missing: str | None = None
     element: str | None = None
+    notified: str | None = None
 
 
 class Listing:
@@ -119,6 +121,7 @@ class Listing:
             and (wanted.matter is None or case.matter == wanted.matter)
             and (wanted.author is None or case.author == wanted.author)
             and (wanted.missing is None or wanted.missing in map(_authority, found.missing))
+            and (wanted.notified is None or wanted.notified in case.notified)
             and (wanted.element is None or wanted.element in self._says(found).elements)
         )
 

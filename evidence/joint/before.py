@@ -15,7 +15,7 @@ from evidence.joint.registry import Registry
 class Sold(NamedTuple):
     """An asset's service, in an aggregation that is neither disputed nor expired."""
 
-    aggregation: bytes  # SHA-256 over the aggregator and the aggregation's name
+    aggregation: bytes  # SHA-256 over aggregator, RTO and the aggregation's name
     begins: int
     ends: int
 
@@ -28,6 +28,10 @@ class Before(Protocol):
 
     @property
     def policy(self) -> Policy | None: ...
+
+    @property
+    def size(self) -> int:
+        """How many entries the log had."""
 
     @property
     def tai(self) -> int:

@@ -8,7 +8,7 @@ matter DER_AGGREGATION.
    policy in force (FERC Order 2222, 85 FR 67094: no more than 100 kW may be asked for).
 3. The same asset for the same service at the same time in two aggregations is found where the later
    one is logged, and flagged there; both are kept. The next record of one aggregation, of the same
-   aggregator and name, is no second one.
+   aggregator, RTO and name, is no second one.
 
 What an asset is called is between the utility that hosts it and its aggregator.
 """
@@ -75,8 +75,8 @@ def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
 
 def sold_by(record: Record, found: Aggregation) -> Sold:
     """Whose the assets of a record are, and when."""
-    by = record.who(Part.AGGREGATOR) or record.author
-    name = hashlib.sha256(cbor.encode([by, found.name])).digest()
+    by, rto = record.who(Part.AGGREGATOR) or record.author, record.who(Part.RTO)
+    name = hashlib.sha256(cbor.encode([by, rto, found.name])).digest()
     return Sold(name, record.begins, record.ends)
 
 

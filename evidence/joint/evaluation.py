@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 from evidence import cbor, shape
-from evidence.code import Matter, Open, Truth
+from evidence.code import Matter, Open, Reason, Truth
 from evidence.joint import grammar, leaf
 from evidence.joint.before import Before, Looked
 from evidence.joint.leaf import Leaves
@@ -28,6 +28,7 @@ from evidence.joint.predicate import QUANTITIES_MAX, Predicate
 from evidence.joint.record import TAI_MAX, Record
 from evidence.joint.truth import Cause, Found
 from evidence.merkle import HASH_BYTES
+from evidence.refusal import EvidenceError
 
 CAUSES_MAX = len(Open) * (QUANTITIES_MAX + 1)
 
@@ -92,8 +93,11 @@ def read_record(record: Record) -> Evaluation:
 
 
 def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
-    """An evaluation where it is logged. Raises EvidenceError."""
-    read_record(record)
+    """An evaluation where it is logged. Raises EvidenceError(SHAPE, TREE_SIZE)."""
+    size = read_record(record).leaves.tree_size
+    if size > before.size:
+        text = f"of a tree of {size} entries, said when there were {before.size}"
+        raise EvidenceError(Reason.TREE_SIZE, text)
     return Looked()
 
 

@@ -20,7 +20,9 @@
    CONDITION_FALSE, CONDITION_OPEN. It is known by an EVALUATION of that very predicate that the
    step, or one before it, names as a parent, asked from `fresh` before the step's begin until its
    end, and joint; the latest that was asked rules; of several at one instant that differ, none.
-6. Whether an evaluation holds is found by evaluating again, by anyone: a step is flagged by what
+6. Requested, accepted and active touch no footprint that neither side has: two alone hand nothing
+   of a third's over.
+7. Whether an evaluation holds is found by evaluating again, by anyone: a step is flagged by what
    the evaluation says.
 
 Where a handoff stands at a place of the log is evidence.joint.custody's. Nothing here acts on
@@ -166,8 +168,8 @@ def _checked(value: list[Any]) -> bytes:
 
 
 def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
-    """A step, where it is logged: what is flagged of it. Raises EvidenceError(STEP, PARTY, PARENT),
-    as what refuses it."""
+    """A step, where it is logged: what is flagged of it. Raises EvidenceError(STEP, PARTY, PARENT,
+    FOOTPRINT), as what refuses it."""
     says = read(record.body)
     if isinstance(says, Request):
         _check_parties(record)
@@ -179,6 +181,8 @@ def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
         path = [record, *_path(says, record, before)]
         request = _requested(path[-1])
         _check_order(says, path, request, before)
+    if says.step in CONDITIONED:
+        _check_reach(record, touches, before)
     return Looked(says.step, tuple(_flags(request, path, says.step, before)))
 
 
@@ -188,6 +192,15 @@ def _check_parties(record: Record) -> None:
         raise EvidenceError(Reason.PARTY, "a handoff has one who releases and another who accepts")
     if record.author not in parties:
         raise EvidenceError(Reason.PARTY, f"{record.author!r} neither releases nor accepts")
+
+
+def _check_reach(record: Record, touches: frozenset[str], before: Before) -> None:
+    """Rule 6."""
+    names = (record.who(Part.RELEASING), record.who(Part.ACCEPTING))
+    own = frozenset[str]().union(*(before.registry.footprints(name) for name in names if name))
+    if not touches <= own:
+        text = f"neither side has {', '.join(sorted(touches - own))}"
+        raise EvidenceError(Reason.FOOTPRINT, text)
 
 
 def _path(says: Taken, record: Record, before: Before) -> Iterator[Record]:

@@ -86,15 +86,16 @@ def lineage(name: Parent, source: Source) -> Lineage:
 
 def _walk(name: Parent, source: Source) -> Iterator[Kin]:
     met: set[Parent] = set()
-    above: list[Parent] = []  # from what was asked for down to where the walk is
+    above: dict[Parent, None] = {}  # from what was asked for down to where the walk is
     waiting: list[tuple[int, Parent]] = [(0, name)]
     count = 0
     while waiting:
         depth, one = waiting.pop()
-        del above[depth:]
+        while len(above) > depth:
+            above.popitem()
         if one in above:
             raise EvidenceError(Reason.PARENT, f"{words(one)} is given as its own ancestor")
-        above.append(one)
+        above[one] = None
         count += 1
         if count > LINKS_MAX:
             raise EvidenceError(Reason.TOO_LONG, f"more than {LINKS_MAX} parents to follow")

@@ -41,6 +41,7 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.STANDING_RESIDUAL: residual.read,
 }
 EXAMINERS: Mapping[Matter, Examiner] = {
+    Matter.SETTLEMENT: settlement.look,
     Matter.DER_AGGREGATION: der.look,
     Matter.RELAY_OPERATION: decision.look,
     Matter.DISPATCH: decision.look,
@@ -48,4 +49,5 @@ EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.LOAD_SHED: decision.look,
     Matter.HANDOFF: handoff.look,
     Matter.EVALUATION: evaluation.look,
+    Matter.STANDING_RESIDUAL: residual.look,
 }

@@ -11,6 +11,7 @@ STANDING_RESIDUAL.
 3. `learned`: the mean of each measure, the root mean square about it, and of how many windows.
 4. `before`: the name of the STANDING_RESIDUAL record that this one drifted from; null for the first
    of a chain. How far it may drift is record/settle's.
+5. `seam` is the one that the record names as its element, as of a settlement.
 
 It learns nothing.
 """
@@ -20,10 +21,11 @@ from typing import Any, NamedTuple
 
 from evidence import cbor, shape
 from evidence.code import VERSION
+from evidence.joint.before import Before, Looked
 from evidence.joint.leaf import Leaves
 from evidence.joint.measure import MEASURES_MAX, read_amount, read_complex
-from evidence.joint.record import read_name
-from evidence.joint.settlement import METHOD, read_sides
+from evidence.joint.record import Record, read_name
+from evidence.joint.settlement import METHOD, check_seam, read_sides
 from evidence.merkle import HASH_BYTES
 
 
@@ -81,6 +83,12 @@ def read(body: bytes) -> Residual:
         before=shape.optional(value[6], shape.blob, "before", HASH_BYTES),
         method=shape.uint(value[1], "method"),
     )
+
+
+def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
+    """A standing residual where it is logged. Raises EvidenceError(SEAM_UNKNOWN)."""
+    check_seam(record, read(record.body).seam, touches, before)
+    return Looked()
 
 
 def _learned(value: Any) -> Learned:

@@ -13,6 +13,8 @@
    a verdict other than AGREED rests on.
 4. A verdict that compares has measures; NOT_COMPARABLE may have none, and says why.
 5. `standing`: the name of the STANDING_RESIDUAL record against which changes were judged.
+6. `seam` is the one that the record names as its element: else two could settle, and sign alone,
+   what a third has a side of.
 
 It computes nothing.
 """
@@ -21,11 +23,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from evidence import cbor, shape
-from evidence.code import VERSION, Agreement, Disagreement
-from evidence.joint import leaf, measure
+from evidence.code import VERSION, Agreement, Disagreement, Matter, Reason
+from evidence.joint import leaf, measure, seam
+from evidence.joint.before import Before, Looked
 from evidence.joint.leaf import Leaves
 from evidence.joint.measure import MEASURES_MAX, Measure
+from evidence.joint.record import Record
 from evidence.merkle import HASH_BYTES
+from evidence.refusal import EvidenceError
 
 METHOD = 1  # of record/settle as it is; another rule or limit there is another number here
 _JUDGED = frozenset({Agreement.AGREED, Agreement.AGREED_WITH_RESIDUAL})
@@ -93,6 +98,22 @@ def read(body: bytes) -> Settlement:
         standing=shape.optional(value[9], shape.blob, "standing", HASH_BYTES),
         method=shape.uint(value[1], "method"),
     )
+
+
+def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
+    """A settlement where it is logged. Raises EvidenceError(SEAM_UNKNOWN)."""
+    check_seam(record, read(record.body).seam, touches, before)
+    return Looked()
+
+
+def check_seam(of: Record, name: bytes, touches: frozenset[str], before: Before) -> None:
+    """Whether the seam that a body is about is the one that its record names, so that whoever has a
+    side of it is asked. Raises EvidenceError(SEAM_UNKNOWN)."""
+    says = before.record(name)
+    found = None if says is None or says.matter != Matter.SEAM else seam.read(says.body)
+    if found is None or of.elements != (found.name,) or not found.footprints <= touches:
+        text = f"{name.hex()[:16]}, which its body is about, is no seam that the record names"
+        raise EvidenceError(Reason.SEAM_UNKNOWN, text)
 
 
 def read_sides(value: Any) -> tuple[Leaves, Leaves]:

@@ -281,7 +281,7 @@ class _Before:
     """What an examiner may ask."""
 
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
-        self._docket, self._shelf, self._size, self.tai = docket, shelf, size, tai
+        self._docket, self._shelf, self.size, self.tai = docket, shelf, size, tai
         self.registry, self.policy = docket.registry, docket.policy
         self.record, self.children = shelf.record, shelf.children
 
@@ -296,7 +296,7 @@ class _Before:
         return [sold for name, sold in rows if not self.is_gone(name)]
 
     def _state(self, name: bytes) -> State | None:
-        found = self._docket.standing(name, self._size, self.tai)
+        found = self._docket.standing(name, self.size, self.tai)
         return None if found is None else found.state
 
 

@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--matter", choices=MATTERS, metavar="MATTER", help="such as interchange")
     add("--author", metavar="AUTHORITY", help="those that it said")
     add("--missing", metavar="AUTHORITY", help="those that wait for its signature")
+    add("--notified", metavar="AUTHORITY", help="those that the policy tells it of")
     add("--element", metavar="NAME", help="those about it, such as a seam")
     add("--json", action="store_true", help="one JSON object a line")
 
@@ -34,7 +35,7 @@ def run(asked: argparse.Namespace) -> int:
                 return 0
             wanted = Filter(
                 STATES.get(asked.state), MATTERS.get(asked.matter),
-                asked.author, asked.missing, asked.element,
+                asked.author, asked.missing, asked.element, asked.notified,
             )  # fmt: skip
             for told in listing.rows(wanted):
                 print(json.dumps(told) if asked.json else line(told))

@@ -25,11 +25,13 @@ from record import config, posting
 from record.command.show import STORE
 from record.known import Known
 from record.lookup import NotFoundError
-from record.settle import agreed
+from record.settle import agreed, neighbour
+from record.settle.choice import left_out
 from record.settle.integral import beside
 from record.settle.interval import Stretch, cut
-from record.settle.job import SIDES, Job, Settled, named, proposed, settled
+from record.settle.job import Settled, named, proposed, settled
 from record.settle.learning import learned
+from record.settle.neighbour import Beside
 from record.settle.standing import LearnError
 from record.settle.told import line, told
 from record.store import Store, open_reader
@@ -94,12 +96,15 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
         one = settled(store, known, proposed(store, known, of, stretch, size))
         row = told(one)
         checks = list(beside(store, known, one.job)) if asked.pmu else []
+        if checks:
+            row["pmu"] = [each._asdict() for each in checks]
+        near = neighbour.beside(store, known, one)
+        row["beside"] = near and _told_beside(near)
         if asked.json:
-            print(
-                json.dumps(row | ({"pmu": [each._asdict() for each in checks]} if checks else {}))
-            )
+            print(json.dumps(row))
         else:
-            print("\n".join([line(row), *(f"  {each.side}: {each.text}" for each in checks)]))
+            texts = [f"{each.side}: {each.text}" for each in checks]
+            print("\n  ".join([line(row), *texts, *(near.lines if near else ())]))
         if asked.author is not None:
             says.append(one.record(asked.author))
         if asked.learn:
@@ -107,6 +112,17 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
     if asked.learn:
         says += _learned(store, found, asked)
     return _sent(asked, says) if asked.key is not None else 0
+
+
+def _told_beside(near: Beside) -> dict[str, object]:
+    found = near.suspicion
+    return {
+        "seams": {name: verdict.name.lower() for name, verdict in near.verdicts.items()},
+        "wrong": found.wrong,
+        "explanations": found.explanations,
+        "accomplices": found.accomplices,
+        "left_out": near.left_out,
+    }
 
 
 def _learned(store: Store, found: Sequence[Settled], asked: argparse.Namespace) -> Iterator[Record]:
@@ -209,24 +225,7 @@ def _differs(store: Store, known: Known, idx: int, says: Record) -> str:
     except (NotFoundError, EvidenceError) as fault:
         return str(fault)
     if made.payload() == says.payload():
-        return _left_out(store, known, job)
+        return left_out(store, known, job)
     if (made.elements, made.parents) != (says.elements, says.parents):
         return "its seam or its claims are not those that it names elsewhere"
     return f"settled again: {line(told(found))}"
-
-
-def _left_out(store: Store, known: Known, job: Job) -> str:
-    """What the log had at that size, and the settlement does not name. A choice of leaves is a
-    choice of results."""
-    size = job.leaves[0].tree_size
-    of = agreed.seams(store, size).get(job.of.seam.name)
-    if of is None or of.name != job.of.name:
-        return "its seam was not in force then"
-    whole = proposed(store, known, of, job.stretch, size)
-    for name, there, here in zip(SIDES, whole.leaves, job.leaves, strict=True):
-        lacks = set(there.indexes) - set(here.indexes)
-        if lacks:
-            return f"{name}: leaves out {len(lacks)} of {len(there.indexes)} leaves of the log"
-    if job.standing is not None and whole.standing != job.standing:
-        return "the standing residual that it names was not the agreed one then"
-    return ""

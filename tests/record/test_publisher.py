@@ -53,7 +53,9 @@ def test_a_witness_that_is_away_holds_up_nothing(tmp_path: Path):
         with record_served(configured(tmp_path, place, 2, *both)) as (_, url):
             assert get(url, "checkpoint").status == 200  # the last one, at once
             last = push(url, runs, 1)[0]
-            assert checkpoint.read(note.read(get(url, "checkpoint").body).text).size == 6
+            for _ in range(10):  # as many intervals, in which one of the two has cosigned
+                assert checkpoint.read(note.read(get(url, "checkpoint").body).text).size == 6
+                time.sleep(0.05)
             assert get(url, f"v1/proof/{id_of(last).hex()}").status == 503
             with witness(tmp_path / "w2", log, W2, away.removeprefix("http://")):
                 assert seen_by(url, log, 7, one, two).checkpoint.size == 7

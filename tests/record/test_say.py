@@ -2,6 +2,7 @@
 over TLS, to the program as it is started."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from drivers.keystore import file as keystore
 from evidence import instant
 from evidence.code import Matter, Part, Step
 from evidence.config import ConfigError
-from evidence.joint import decision, handoff, record
+from evidence.joint import decision, handoff, record, seam
 from evidence.leap import NS
 from record import draft
 from record.cli import main, now
@@ -85,6 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (found / "seam.toml").write_text(SEAM)
     (found / "hour.toml").write_text(hour())
+    (found / "emergency.toml").write_text(hour().replace("interchange", "dc_tie_emergency"))
     return found
 
 
@@ -120,6 +122,12 @@ def test_from_a_file_to_a_joint_record(
     store = str(folder / "record.db")
     assert main(["records", store, "--missing", NAMES["east"], "--json"]) == 0
     waiting = told(capsys)
+    assert main(["records", store, "--notified", NAMES["state"], "--json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert typed(folder, url, "west", "say", str(folder / "emergency.toml")) == 0
+    emergency = told(capsys)["name"]
+    assert main(["records", store, "--notified", NAMES["state"], "--json"]) == 0
+    assert told(capsys)["name"] == emergency
     assert (waiting["name"], waiting["state"]) == (names["hour"], "pending")
     # Who is offline signs into a file, by the record's own, and another carries it there.
     out = tmp_path / "hour.cose"
@@ -205,6 +213,14 @@ def test_a_seam_is_drafted_as_it_is_signed(folder: Path):
     assert (found.matter, found.author) == (Matter.SEAM, NAMES["west"])
     assert found.body == TIE.body()
     assert found.ends - found.begins == 3600 * NS
+    star = SEAM.replace(
+        'kind = "dc_tie"\ndc = { fixed_loss_mw = 2, loss_share = 0.015 }', "kind = 'sum'"
+    )
+    halves = star.split("rated_a")
+    one, other = (f"branches = ['{mrid}']\nrated_a" for mrid in (uuid.UUID(int=7), "ab" * 16))
+    (folder / "star.toml").write_text(f"{halves[0]}{one}{halves[1]}{other}{halves[2]}")
+    sides = seam.read(draft.read(folder / "star.toml", NAMES["west"]).body).sides
+    assert [side.branches for side in sides] == [(bytes(15) + b"\x07",), (b"\xab" * 16,)]
 
 
 def test_json_says_the_same_as_toml(tmp_path: Path):
@@ -319,6 +335,7 @@ from = 2026-11-26T08:00:00Z
         (CLAIM, "600 }", "600, unti = 1 }", "claim.figure[0].unti: unknown"),
         (CLAIM, "2026-11-26T09:00:00Z", "2026-11-26", "to: found datetime.date"),
         (CLAIM, "2026-11-26T09:00:00Z", "2026-11-26T07:00:00Z", "later than from"),
+        (CLAIM, "2026-11-26T09:00:00Z", "0001-01-01T00:00:00+14:00", "to: found '0001-01-01"),
         (CLAIM, 'author = "West"', "", "author: missing; or say it by --author"),
         (CLAIM, 'author = "West"', 'author = "West"\nparents = ["11"]', "64 hex digits"),
         (CLAIM, 'author = "West"', 'author = "West"\nparts = { ownr = "x" }', "parts.ownr"),

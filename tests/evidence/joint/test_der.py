@@ -93,6 +93,24 @@ def test_the_next_record_of_one_aggregation_is_no_second_one(log):
     assert flags(log, again) == ()
 
 
+def test_one_name_with_two_rtos_is_two_aggregations(log):
+    log.agree(lists(listing("South RTO", Role.RC, Role.DP, at=["WEST"])), EAST, STATE)
+    one = aggregation(author=HUB)
+    log.agree(one, WEST)
+    parts = ((Part.RTO, "South RTO"), (Part.HOST, WEST), (Part.AGGREGATOR, HUB))
+    other = aggregation(author=HUB, parts=parts)
+    log.add(signed(other))
+    assert (flags(log, one), flags(log, other)) == ((), (Reason.AGGREGATED_TWICE,))
+
+
+def test_a_host_is_of_the_footprint_that_the_aggregation_touches(log):
+    log.agree(lists(listing("Far Utility", Role.DP, at=["EAST"])), EAST, STATE)
+    parts = ((Part.RTO, WEST), (Part.HOST, "Far Utility"), (Part.AGGREGATOR, HUB))
+    with pytest.raises(EvidenceError) as caught:
+        log.add(signed(aggregation(author=HUB, parts=parts)))
+    assert caught.value.reason == Reason.PARTY
+
+
 def test_who_sells_it_afterwards_sells_it_once(log):
     log.agree(aggregation(author=HUB), WEST)
     after = aggregation(author=RIVAL, begins=START, ends=START + HOUR)

@@ -57,11 +57,24 @@ def test_a_body_of_another_shape_is_refused(place: int, wrong: object):
 
 
 def test_its_interval_is_what_it_looked_at():
-    log, says = ruled(), ONE.record(EAST, START)
+    log, says = ruled(), replace(ONE, leaves=Leaves(4, (1, 2))).record(EAST, START)
     assert (says.begins, says.ends) == (START - 60 * NS, START)
     log.add(signed(says))
     with pytest.raises(EvidenceError, match="60000000000 ns before to"):
         log.add(signed(replace(says, begins=START - 59 * NS)))
+
+
+def test_none_is_of_a_tree_that_is_not_there_yet():
+    log = ruled()
+    there = len(log.entries)
+    for size in (there + 1, there):
+        of = replace(ONE, leaves=Leaves(size, (1, 2))).record(EAST, START)
+        if size == there:
+            log.add(signed(of))
+            continue
+        with pytest.raises(EvidenceError) as caught:
+            log.add(signed(of))
+        assert caught.value.reason == Reason.TREE_SIZE
 
 
 def test_what_is_found_again_is_compared_whole():

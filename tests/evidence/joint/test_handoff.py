@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evidence import cbor
-from evidence.code import Matter, Open, Part, Reason, Step, Truth, Word
+from evidence.code import Matter, Open, Part, Reason, Role, Step, Truth, Word
 from evidence.joint import handoff
 from evidence.joint.custody import Stands, stands
 from evidence.joint.evaluation import Evaluation
@@ -27,6 +27,8 @@ from tests.evidence.joint.sharing import (
     WEST,
     Log,
     handoff_parts,
+    listing,
+    lists,
     name_of,
     record,
     ruled,
@@ -62,7 +64,7 @@ def after(before: Record, to: Step, author: str, **changes: Any) -> Record:
 def evaluated(truth: Truth, at: int = START, author: str = EAST) -> Record:
     """What LOW came to at an instant, as somebody says."""
     causes = (Cause(Open.MISSING, 0, at - NS, at),) if truth == Truth.UNDETERMINED else ()
-    return Evaluation(LOW, Leaves(9, (4, 7)), bytes(32), Found(truth, causes)).record(author, at)
+    return Evaluation(LOW, Leaves(4, (1, 2)), bytes(32), Found(truth, causes)).record(author, at)
 
 
 def refusal(log: Log, of: Record) -> EvidenceError:
@@ -233,6 +235,16 @@ def test_a_request_is_of_two_who_are_parties_to_it():
     assert refusal(log, requested(author=EAST, parts=handoff_parts(WEST, STATE))).reason == (
         Reason.PARTY
     )
+
+
+def test_two_hand_nothing_of_a_third_over():
+    log = ruled()
+    log.agree(lists(listing("South", Role.BA, at=["SOUTH"])), EAST, STATE)
+    theirs = {"parts": handoff_parts("South", WEST), "author": WEST}
+    assert refusal(log, requested(**theirs)).reason == Reason.FOOTPRINT
+    by_seam = requested(footprints=("SOUTH",), elements=("North Tie",), **theirs)
+    assert refusal(log, by_seam).reason == Reason.FOOTPRINT
+    log.add(signed(requested(footprints=("SOUTH", "WEST"), **theirs)))
 
 
 @pytest.mark.parametrize(

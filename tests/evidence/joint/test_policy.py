@@ -85,6 +85,8 @@ def test_a_minimum_is_the_greatest_that_applies():
         ('[[tarif]]\nservice = "x"', "tarif: unknown; did you mean 'tariff'?"),
         ('[[tariff]]\nservice = "x"\nminimum_kw = -1', "tariff[0].minimum_kw"),
         ('[[tariff]]\nservice = "x"\nminimum_kw = nan', "tariff[0].minimum_kw"),
+        (f'[[tariff]]\nservice = "x"\nminimum_kw = 1{"0" * 400}', "tariff[0].minimum_kw: found"),
+        (f"footprints_min = 0x1{'0' * 5000}", "found an integer of 20001 bits; expected"),
         ('[[tariff]]\nservice = " "\nminimum_kw = 1', "tariff[0].service"),
         ("x = ", "not TOML"),
         ("x." * 40 + "x = 1", "parts or more"),

@@ -8,13 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import cbor
-from evidence.code import Agreement, Disagreement, Reason
+from evidence.code import Agreement, Disagreement, Matter, Reason, Role
 from evidence.joint import leaf, residual, settlement
 from evidence.joint.leaf import Leaves
 from evidence.joint.measure import Change, Measure, Term
 from evidence.joint.residual import Learned, Residual
 from evidence.joint.settlement import Counts, Settlement
 from evidence.refusal import EvidenceError
+from tests.evidence.joint.sharing import (
+    EAST,
+    STATE,
+    TIE,
+    WEST,
+    listing,
+    lists,
+    name_of,
+    record,
+    ruled,
+    says_seam,
+    signed,
+)
 
 TERMS = (Term("first: PMU, 1 % TVE", 0.01), Term("line: charging, good to 5 %", 0.001))
 MEASURE = Measure("voltage A", "1", 0.002 - 0.001j, 0.0005, 0.003, TERMS)
@@ -156,6 +169,30 @@ def test_nothing_is_written_that_would_not_be_read():
     ):
         with pytest.raises(EvidenceError):
             wrong.body()
+
+
+@pytest.mark.parametrize("matter", [Matter.SETTLEMENT, Matter.STANDING_RESIDUAL])
+def test_two_settle_nothing_that_a_third_has_a_side_of(matter: Matter):
+    log, south = ruled(), "South"
+    log.agree(lists(listing(south, Role.BA, at=["SOUTH"])), EAST, STATE)
+    side = replace(TIE.sides[1], footprint="SOUTH", authority=south)
+    beside = says_seam(replace(TIE, name="South Tie", sides=(TIE.sides[0], side)))
+    log.agree(beside, south)
+    of = {Matter.SETTLEMENT: AGREED, Matter.STANDING_RESIDUAL: STANDING}[matter]
+
+    def about(seam: bytes, element: str) -> bytes:
+        body = replace(of, seam=seam).body()
+        return signed(record(matter, WEST, elements=(element,), body=body))
+
+    for seam, element in (
+        (name_of(says_seam()), "South Tie"),  # East is not asked
+        (name_of(beside), TIE.name),
+        (bytes(32), TIE.name),
+    ):
+        with pytest.raises(EvidenceError) as caught:
+            log.add(about(seam, element))
+        assert caught.value.reason == Reason.SEAM_UNKNOWN
+    log.add(about(name_of(beside), "South Tie"))
 
 
 @given(st.binary(max_size=200))

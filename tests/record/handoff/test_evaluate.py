@@ -12,6 +12,7 @@ from evidence.joint import evaluation
 from evidence.joint.leaf import Leaves
 from evidence.joint.predicate import Place
 from evidence.joint.truth import Cause, Found
+from evidence.refusal import EvidenceError
 from record import draft
 from record.cli import main
 from record.handoff.evaluate import again, evaluated, evaluation_of
@@ -130,11 +131,14 @@ def test_an_evaluation_that_does_not_hold_is_named(writing: Writing):
     wrong = {
         Reason.PREDICATE: replace(true, found=FALSE),
         Reason.ROOT: replace(true, root=bytes(32)),
-        Reason.TREE_SIZE: replace(true, leaves=Leaves(size + 100, true.leaves.indexes)),
         Reason.PARENT: replace(true, leaves=Leaves(size, (0, *true.leaves.indexes))),
     }
     for one in wrong.values():
         say(upstream, one.record(EAST, AT))
+    later = replace(true, leaves=Leaves(size + 100, true.leaves.indexes))
+    with pytest.raises(EvidenceError) as caught:
+        say(upstream, later.record(EAST, AT))
+    assert caught.value.reason == Reason.TREE_SIZE
     say(upstream, replace(true, found=Found(Truth.UNDETERMINED, gone)).record(EAST, AT))
     rows = list(again(store, Known(store), Log(store)))
     assert [one.reason for one in rows] == [*wrong, Reason.PREDICATE]
