@@ -70,8 +70,8 @@ class Sqlite:
 
 
 def open_writer(path: Path, durable: bool = True) -> Sqlite:
-    """The record at this path, made when there is none. Not `durable`: what a machine that loses its
-    power loses may be all of it. Raises StoreError."""
+    """The record at this path, made when there is none. Not `durable`: what a machine loses that
+    loses its power may be all of it. Raises StoreError."""
     try:
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:

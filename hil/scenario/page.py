@@ -15,6 +15,7 @@ from evidence.code import Matter
 from evidence.joint import claim, decision, evaluation, handoff, settlement
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.handoff import Request
+from evidence.joint.measure import Measure
 from evidence.joint.record import Observed
 from hil.scenario import sketch
 from hil.scenario.fact import Facts, Said
@@ -195,7 +196,7 @@ def _settlements(facts: Facts, clock: Clock) -> str:
     return _table("What both sides of a seam come to", names, rows)
 
 
-def _measure(one: settlement.Measure) -> str:
+def _measure(one: Measure) -> str:
     if one.unit == "1":
         of = f"{abs(one.residual):.3%} of {one.tolerance:.2%} of the rated"
     else:

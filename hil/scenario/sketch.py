@@ -56,7 +56,8 @@ def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterato
     )  # fmt: skip
     buses = {side.bus for side in seam.sides}
     feeds = {row.feed for row in done.script.device if row.bus in buses and row.kind == "meter"}
-    yield f"<h2>Energy over {escaped(seam.name)} {_badges(done, feeds)}</h2>\n{_wide(plot.svg(lines))}"
+    title = f"<h2>Energy over {escaped(seam.name)} {_badges(done, feeds)}</h2>"
+    yield f"{title}\n{_wide(plot.svg(lines))}"
 
 
 def _badges(done: Play, feeds: set[str]) -> str:

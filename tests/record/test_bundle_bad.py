@@ -234,8 +234,9 @@ def test_a_device_in_two_files_is_refused(tmp_path: Path, judge: Judge, capsys):
     opening, *items = export.read([path.read_bytes()])
     is_new = [getattr(item, "encoded", b"") == gateway.statement.encoded for item in items]
     at = is_new.index(True)
-    assert isinstance(items[at - 1], Sealed)
-    _aside(bad, items[at - 1])
+    before = items[at - 1]
+    assert isinstance(before, Sealed)
+    _aside(bad, before)
     shutil.copy(path, other := path.with_name("f" * 32 + ".gsx"))
     rewritten(path, lambda items: items.__delitem__(slice(at - 1, None)))
     rewritten(other, lambda items: items.__delitem__(slice(0, at)))

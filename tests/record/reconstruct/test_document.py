@@ -63,7 +63,8 @@ def test_the_angle_is_that_of_the_platform_but_for_its_last_bits():
     for number in range(360):
         turn = math.radians(number - 179.5)
         magnitude, angle = polar(7 * math.cos(turn), 7 * math.sin(turn))
-        assert (magnitude, angle) == (pytest.approx(7), pytest.approx(turn, abs=1e-10))
+        assert magnitude == pytest.approx(7)
+        assert angle == pytest.approx(turn, abs=1e-10)
 
 
 def test_a_spike_of_one_sample_is_drawn():
