@@ -61,7 +61,9 @@ def timeline(rows: Sequence[Told], until: int) -> Html:
         y = TOP_PX + ROW_PX * at
         parts.append(tag("text", str(at + 1), x="0", y=y + 5, class_="words"))
         parts += _handoff(row, y, lambda tai: 5 + 92 * (tai - begins) / span, ends)
-    return _svg("timeline", "Handoffs over time, by the log's clock", ROW_PX * len(rows) + 12, parts)
+    return _svg(
+        "timeline", "Handoffs over time, by the log's clock", ROW_PX * len(rows) + 12, parts
+    )
 
 
 def _handoff(row: Told, y: int, x: Any, ends: int) -> list[Html]:

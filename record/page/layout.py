@@ -107,7 +107,7 @@ def _side(at: int, side: Told) -> Html:
         for one in side["now"]
     ]
     name = f"{('First', 'Second')[at]} side: {side['footprint']}"
-    told = [f"by {side['authority']}", "nothing was measured"][not side["leaves"]]
+    told = f"by {side['authority']}" if side["leaves"] else "nothing was measured"
     if side["claim"] is not None:
         told = f"a claim of {side['authority']}"
     last = side["observation"]
@@ -125,12 +125,20 @@ def _measures(rows: Sequence[Told]) -> Html | None:
             _amount(one["size"], one["unit"]),
             _amount(one["tolerance"], one["unit"]),
             _share(one["size"], one["tolerance"]),
-            "; ".join(f"{source} {_amount(amount, one['unit'])}" for source, amount in one["terms"]),
+            _terms(at, one),
         ]
-        for one in rows
+        for at, one in enumerate(rows)
     ]
     headings = ["what", "residual", "tolerance", "of the tolerance", "tolerance made of"]
     return table("Residual against tolerance", headings, cells)
+
+
+def _terms(at: int, one: Told) -> Html:
+    lines = [
+        tag("span", f"{source}: {_amount(amount, one['unit'])}", class_="line")
+        for source, amount in sorted(one["terms"], key=lambda term: -abs(term[1]))
+    ]
+    return tag("details", tag("summary", f"{len(lines)} parts"), *lines, id=f"terms-{at}")
 
 
 def _share(size: float, tolerance: float) -> Html:
@@ -156,7 +164,7 @@ def _history(told: Told) -> Html | None:
         return _section("settlements", "Settlements", tag("p", hint))
     cells = [
         [
-            f"{row['from']} to {row['to']}",
+            _between(row),
             word(row["verdict"].replace("_", " ")),
             "\u2013" if row["share"] is None else _share(row["share"], 1.0),
             f"{row['author']}, {row['state']}",
@@ -187,9 +195,9 @@ def _records(told: Told) -> Html:
 def _records_of(state: str, rows: Sequence[Told]) -> Html:
     cells = [
         [
-            tag("code", row["name"][:16]),
+            tag("code", row["name"][:16], class_="whole"),
             joined(row["matter"].replace("_", " "), " by ", row["author"]),
-            f"{row['from']} to {row['to']}",
+            _between(row),
             _names(row["signed"]),
             _names(row["dissented"]) if state == "disputed" else _names(row["missing"]),
             ", ".join(flag.replace("_", " ") for flag in row["flags"]) or "\u2013",
@@ -202,6 +210,11 @@ def _records_of(state: str, rows: Sequence[Told]) -> Html:
     if state == "joint":
         return tag("details", tag("summary", f"Joint: the latest {len(rows)}"), found, id="joint")
     return found
+
+
+def _between(row: Told) -> Html:
+    begins = tag("span", f"{row['from']} to", class_="line whole")
+    return joined(begins, " ", tag("span", row["to"], class_="line whole"))
 
 
 def _names(rows: Sequence[Told]) -> str:
@@ -219,8 +232,8 @@ def _handoffs(told: Told) -> Html:
             word(row["stands"]),
             row["holder"] or "\u2013",
             joined(*(
-                tag("span", f"{step['step']} by {step['author']} ({step['state']}),"
-                            f" {step['logged']}", class_="line")
+                tag("span", f"{step['step']} by {step['author']} ({step['state']}), ",
+                    tag("span", step["logged"], class_="whole"), class_="line")
                 for step in row["steps"]
             )),
             row["expires"] or "\u2013",

@@ -6,14 +6,22 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
 from drivers.keystore import file as keystore
-from evidence.code import Matter, Step, Word
+from evidence.code import ALG_ESP256, Matter, Step, Word
+from evidence.credential import Terminal
 from evidence.joint.handoff import Request, Taken
 from evidence.joint.record import Record
+from evidence.joint.seam import Side
+from evidence.key import PublicKey
 from evidence.leap import NS
 from record.settle.interval import Stretch
 from tests.evidence.joint.sharing import (
     EAST,
+    KEYS,
     WEST,
     founders_text,
     handoff_parts,
@@ -23,7 +31,7 @@ from tests.evidence.joint.sharing import (
     signed,
     word,
 )
-from tests.record.gateway import START, Statement
+from tests.record.gateway import START, Gateway, GatewayRun, Statement
 from tests.record.settle.border import HOUR, LINE, MINUTE, TIE, Pmu, Shared
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.settle.test_job import I1, I2, V1, V2, fill, settle
@@ -31,7 +39,21 @@ from tests.record.upstream import LOG
 
 ODD = '"><script>document.title = "taken"</script>'  # what a hostile authority calls something
 OBSERVATION = "gw-1/pmu/1/50"  # the last of the line's first end
+OF_A_CHIP = "gw-chip/pmu/1/50"  # of its second, whose device key is of P-256
 LAST_S = 3600  # the log's clock stands an hour after START (tests.record.upstream)
+
+
+class Chip:
+    """A device key as chips have it: ECDSA over P-256."""
+
+    def __init__(self) -> None:
+        self._private = ec.derive_private_key(0xC417, ec.SECP256R1())
+        at = self._private.public_key().public_numbers()
+        self.public = PublicKey(ALG_ESP256, at.x.to_bytes(32, "big") + at.y.to_bytes(32, "big"))
+
+    def sign(self, message: bytes) -> bytes:
+        parts = decode_dss_signature(self._private.sign(message, ec.ECDSA(hashes.SHA256())))
+        return b"".join(part.to_bytes(32, "big") for part in parts)
 
 
 def configured(folder: Path, more: str = "") -> Path:
@@ -49,14 +71,32 @@ def configured(folder: Path, more: str = "") -> Path:
 def filled(folder: Path) -> None:
     """The record."""
     shared = Shared(folder / "record.db", LINE, TIE)
-    for side, values in zip(LINE.sides, ((V1, I1), (V2, -I2)), strict=True):
-        fill(Pmu(shared, side), *values, seconds=5, first=LAST_S - 5)
-    for side, say in zip(TIE.sides, (flowing(SENT), leaving(GAINED)), strict=True):
-        shared.play(shared.meter(side), say)
+    fill(Pmu(shared, LINE.sides[0]), V1, I1, seconds=5, first=LAST_S - 5)
+    run = _of_a_chip(shared, LINE.sides[1])
+    fill(Pmu(shared, LINE.sides[1], run=run), V2, -I2, seconds=5, first=LAST_S - 5)
+    shared.play(shared.meter(TIE.sides[0]), flowing(SENT))
+    shared.play(shared.meter(TIE.sides[1]), _counting_more)
     _settlements(shared)
     _waiting(shared)
     _handoff(shared)
     shared.upstream.close()
+
+
+def _counting_more(minute: float) -> tuple[float, ...]:
+    """45 MWh more than there were, within the third quarter of the hour."""
+    return 7, leaving(GAINED)(minute)[1] + round(4500 * min(max(minute - 30, 0), 10))
+
+
+def _of_a_chip(shared: Shared, side: Side) -> GatewayRun:
+    chip, place = Chip(), Terminal(side.terminal or b"", side.node, 1)
+    made = Gateway(
+        "gw-chip", KEYS[side.authority], issuer=side.authority, key=chip.public,
+        buses=(side.node,), terminals=(place,),
+    )  # fmt: skip
+    made.device = chip  # type: ignore[assignment]
+    run = made.start()
+    shared.upstream.send(made.statement, run.statement)
+    return run
 
 
 def _settlements(shared: Shared) -> None:

@@ -17,7 +17,7 @@ from record.page.answer import POLICY
 from tests.evidence.joint.sharing import KEYS, WEST
 from tests.provisioning.page.audit import sound
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser, until
-from tests.record.page.scene import OBSERVATION, ODD, configured, filled
+from tests.record.page.scene import OBSERVATION, ODD, OF_A_CHIP, configured, filled
 from tests.record.test_program import served
 from tests.record.upstream import LOG, STRANGER
 
@@ -77,7 +77,9 @@ def test_a_tie_by_energy_and_its_settlements_as_a_strip(site: Site):
     site.shown.open(f"{site.url}/?seam=North%20Tie")
     site.shown.says("150.000 MWh", "-148.000 MWh")
     kinds = [one.get_attribute("class") for one in site.shown.all("#settlements .bar")]
-    assert kinds == ["bar is-agreed"] * 4 + ["bar is-not-comparable"]
+    assert [kind.removeprefix("bar is-") for kind in kinds] == [
+        *("agreed", "agreed", "disputed", "agreed", "not-comparable")
+    ]
     site.shown.run("document.querySelector('#each-settlement').open = true")
     site.shown.says("not comparable", "West Balancing, joint", "East Pool, pending")
     site.shown.both("tie", sound)
@@ -114,9 +116,9 @@ def test_the_log_and_what_of_it_is_published(site: Site):
 # --- verifying ------------------------------------------------------------------------------------
 
 
-def verify(site: Site, **files: Path) -> str:
+def verify(site: Site, sample: str = OBSERVATION, **files: Path) -> str:
     """Opens the page for one observation, opens these files in it, and says what comes of it."""
-    site.shown.open(f"{site.url}/?sample={OBSERVATION}")
+    site.shown.open(f"{site.url}/?sample={sample}")
     for name, path in files.items():
         site.shown.one(f"#{name}").send_keys(str(path))
     return pressed(site)
@@ -138,6 +140,14 @@ def test_one_observation_is_verified_in_the_browser(site: Site):
     site.shown.one("#log-key").send_keys(LOG.public.raw.hex())
     site.shown.one("#authority-key").send_keys(KEYS[WEST].public.raw.hex())
     assert pressed(site).startswith(HOLDS)
+
+
+def test_a_device_key_of_a_chip_is_verified_as_well(site: Site):
+    told = verify(site, OF_A_CHIP, anchors=site.folder / "anchors.toml")
+    assert told.startswith(HOLDS), told
+    assert "The device key signed the run: gw-chip, P-256" in told
+    other = verify(site, "gw-chip/pmu/1/7", anchors=site.folder / "anchors.toml")
+    assert "seq 7 of stream 1 of gw-chip" in other
 
 
 def test_keys_of_this_server_are_no_trust(site: Site):
