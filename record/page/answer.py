@@ -34,7 +34,7 @@ from record.page import layout
 from record.page.state import Look, Told
 from record.proving import sample_proof
 from record.publishing import Publishing
-from record.shelf import FOR_EVER, TEXT, Shown
+from record.shelf import TEXT, Shown
 from record.store import Store, StoreError, open_reader
 
 WAITING_MAX = 128  # questions at once

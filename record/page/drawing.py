@@ -42,8 +42,11 @@ def _bar(at: int, row: Told) -> list[Html]:
     )  # fmt: skip
     if verdict != "disputed":
         return [bar]
-    where = {"x": f"{left + width / 2:.3f}%", "y": max(top - 5.0, 14.0), "text_anchor": "middle"}
-    return [bar, tag("text", "\u2717", class_="cross", aria_hidden="true", **where)]
+    x, y = f"{left + width / 2:.3f}%", max(top - 5.0, 14.0)
+    cross = tag(
+        "text", "\u2717", x=x, y=y, text_anchor="middle", class_="cross", aria_hidden="true"
+    )
+    return [bar, cross]
 
 
 def _height(share: float) -> float:

@@ -18,8 +18,15 @@ from record.page.published import seconds
 
 Told = Mapping[str, Any]
 RENEW_S = 5  # without script
-MARKS = {"agreed": "\u2713", "agreed with residual": "\u2713", "disputed": "\u2717",
-         "not comparable": "?", "joint": "\u2713", "pending": "\u2026", "expired": "\u2717"}  # fmt: skip
+MARKS = {
+    "agreed": "\u2713",
+    "agreed with residual": "\u2713",
+    "disputed": "\u2717",
+    "not comparable": "?",
+    "joint": "\u2713",
+    "pending": "\u2026",
+    "expired": "\u2717",
+}
 
 
 def document(told: Told, statics: Mapping[str, str], sample: str) -> Html:

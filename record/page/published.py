@@ -14,8 +14,8 @@ from evidence.checkpoint import Checkpoint
 from evidence.instant import words
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
-from evidence.tlog import cosignature
 from evidence.tlog import checkpoint as published_checkpoint
+from evidence.tlog import cosignature
 from evidence.tlog.note import Note, Verifier
 from record.publishing import Publishing
 from record.shelf import published

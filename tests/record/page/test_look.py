@@ -102,9 +102,14 @@ def test_what_waits_is_shown_whatever_came_since(tmp_path: Path):
 def test_a_hundred_browsers_cost_as_much_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shared = Shared(tmp_path / "record.db", BUS)
     shared.upstream.close()
-    looks = []
+    looks: list[int] = []
     told = Look.told
-    monkeypatch.setattr(Look, "told", lambda *asked: looks.append(1) or told(*asked))
+
+    def counted(*asked: Any) -> Any:
+        looks.append(1)
+        return told(*asked)
+
+    monkeypatch.setattr(Look, "told", counted)
     clock = [0.0]
     page = Page(tmp_path / "record.db", TOLD, lambda: clock[0])
 
@@ -129,8 +134,8 @@ def test_a_hundred_browsers_cost_as_much_as_one(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_strip_of_nothing_comparable_and_of_what_is_beyond_is_drawn():
-    row = {"from": "a", "to": "b"}
-    rows = [
+    row: dict[str, Any] = {"from": "a", "to": "b"}
+    rows: list[dict[str, Any]] = [
         row | {"share": None, "verdict": "not_comparable"},
         row | {"share": 80.0, "verdict": "disputed"},
     ]

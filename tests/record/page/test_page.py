@@ -77,7 +77,7 @@ def test_a_tie_by_energy_and_its_settlements_as_a_strip(site: Site):
     site.shown.open(f"{site.url}/?seam=North%20Tie")
     site.shown.says("150.000 MWh", "-148.000 MWh")
     kinds = [one.get_attribute("class") for one in site.shown.all("#settlements .bar")]
-    assert [kind.removeprefix("bar is-") for kind in kinds] == [
+    assert [(kind or "").removeprefix("bar is-") for kind in kinds] == [
         *("agreed", "agreed", "disputed", "agreed", "not-comparable")
     ]
     site.shown.run("document.querySelector('#each-settlement').open = true")
