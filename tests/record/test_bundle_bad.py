@@ -288,7 +288,7 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
     assert reconstruct(seam.place, bundle, first=0, last=2) == 0
     rng = random.Random(2)
     for path in files(bundle):
-        if path.suffix == ".json":
+        if path.suffix == ".json" or "documents" in path.parts:  # no evidence
             continue
         data = path.read_bytes()
         for _ in range(FORGED):

@@ -23,7 +23,8 @@ from evidence.tlog.note import COSIGNATURE, Verifier
 from record.handoff.evaluate import evaluation_of
 from record.known import Known
 from record.reconstruct import document
-from record.reconstruct.document import File, Holding
+from record.reconstruct.document import File
+from record.reconstruct.material import Material
 from record.schema import NoteRow
 from record.settle.job import settled
 from record.store import open_writer
@@ -276,8 +277,9 @@ def test_what_came_after_its_key_was_revoked_says_so_or_the_log_is_refused(
 # --- documents ------------------------------------------------------------------------------------
 
 
-def _count(held: Holding) -> Iterator[File]:
+def _count(material: Material) -> Iterator[File]:
     """A document: how many batches, and when the log saw the first entry."""
+    held = material.held
     heads = sum(entry.typ == Typ.HEAD for entry in held.store.entries())
     first = next(iter(held.store.entries())).idx
     text = f"{heads} batches; {instant.words(held.clock(first))}\n"
