@@ -14,7 +14,7 @@ from evidence import anchor, cbor, export
 from evidence.bundle import manifest, verifier
 from evidence.export import Sealed
 from record.cli import main
-from record.reconstruct import check, whole
+from record.reconstruct import check
 from tests.record.bundling import (
     Seam,
     device,
@@ -289,13 +289,10 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
     assert reconstruct(seam.place, bundle, first=0, last=2) == 0
     rng = random.Random(2)
     for path in files(bundle):
-        if path.suffix == ".json" or path.parent.name == "documents":  # no evidence
+        if path.suffix == ".json" or "documents" in path.parts:  # no evidence
             continue
         data = path.read_bytes()
-        # No signature is over a document: it is written again, and compared.
-        made = "documents" in path.relative_to(bundle).parts
-        judge = whole.verify if made else check.check
-        for _ in range(2 if made else FORGED):
+        for _ in range(FORGED):
             bad = bytearray(data)
             begin, end = (0, len(bad))
             if path.suffix == ".gsx":  # the opening is the maker's own word
@@ -307,7 +304,7 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
                 bad[-32:] = hashlib.sha256(bad[:-CLOSING]).digest()
             path.write_bytes(bad)
             sealed_anew(bundle)
-            assert judge(bundle, anchors, True, lambda _: None).reasons, path
+            assert check.check(bundle, anchors, True, lambda _: None).reasons, path
         path.write_bytes(data)
     sealed_anew(bundle)
     assert check.check(bundle, anchors, True, lambda _: None).reasons == 0
