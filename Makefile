@@ -27,8 +27,8 @@ PIP_INSTALL := $(PIP) --require-hashes
 MADE_FROM = cat lock/*.txt pyproject.toml; sed '/^\[tool:pytest\]/,$$d' setup.cfg; echo $(CURDIR)
 MADE := made-$(shell { $(MADE_FROM); } | sha256sum | cut -c1-16)
 
-.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench lock \
-    clean
+.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench \
+    verifier lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -113,6 +113,12 @@ bench: venv ## The benchmarks, one after the other, a line of JSON each
 	@for what in seal admit verify decode modbus latency drain flash capture; do
 	    $(BIN)/gridseal-hil bench $$what --json $(ARGS)
 	done
+
+verifier: venv ## The lone verifier of bundles, and its SHA-256 to publish with a release, in dist
+	@mkdir -p dist
+	cd dist
+	../$(BIN)/gridseal-record verifier --out verify.py > verify.py.sha256
+	sha256sum --check verify.py.sha256
 
 # Keeps what is pinned; UPGRADE=--upgrade takes the newest. Only the public index counts: what a
 # machine's own configuration of pip adds stays out of the locks.

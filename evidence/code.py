@@ -424,3 +424,4 @@ class Reason(IntEnum):
     CONDITION_FALSE = 145  # a handoff's, where a step of it is taken
     CONDITION_OPEN = 146  # undetermined, or not evaluated
     UNFOUNDED = 147  # a decision that names nothing it rests on
+    SET_BACK = 148  # a memory that is older than what was signed from it

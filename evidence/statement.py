@@ -67,7 +67,7 @@ class Statements:
         self._runs: dict[bytes, Run] = {}
         self._rulings: dict[bytes, Ruling] = {}
         self._reached = 0
-        self._device: bytes | None = None
+        self.device: bytes | None = None
 
     def add(self, item: Stated) -> cose.Sign1:
         """The next statement, once it holds. Raises EvidenceError."""
@@ -116,13 +116,13 @@ class Statements:
         cose.check(message, under.key)
         value.check_possession(under.key)
         self._disclosed(pairs, ())
-        if self._device not in (None, device):
+        if self.device not in (None, device):
             raise EvidenceError(Reason.RUN, f"run {message.name.hex()[:16]} is another device's")
         self._reached += len(value.reached)
         if self._reached > REACHED_MAX:
             raise EvidenceError(Reason.TOO_LONG, f"runs continue more than {REACHED_MAX} streams")
         _bounded(self._runs, RUNS_MAX)
-        self._device = device
+        self.device = device
         self._runs[message.name] = Run(
             *(message.name, value.public, under, self._places.get(value.credential)),
             *({one.stream: one for one in value.reached}, value.uncertain),

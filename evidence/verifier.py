@@ -92,6 +92,11 @@ class Verifier:
         except EvidenceError as fault:
             self._say(f"{place}: {fault}")
 
+    @property
+    def device(self) -> bytes | None:
+        """Whose file it is: the first key of the device."""
+        return self._statements.device
+
     def end(self) -> Tally:
         """Says what is missing between what was there; what was checked."""
         self._edges.end()

@@ -90,7 +90,7 @@ class _Waiting(NamedTuple):
 
 class Desk:
     """One record. `now()`: ns TAI; `random()`: a float in [0, 1). `appraise_s`: how often it looks
-    at the values of what it admitted; None: never."""
+    at the values of what it admitted; None: never. Not `durable`: see record.store.open_writer."""
 
     def __init__(
         self,
@@ -101,7 +101,9 @@ class Desk:
         random: Callable[[], float],
         every: bool = False,
         appraise_s: float | None = None,
+        durable: bool = True,
     ) -> None:
+        self._durable = durable
         self._appraise_s = appraise_s
         self._looking: asyncio.Task[None] | None = None
         self.place, self._signer, self._now = place, signer, now
@@ -266,7 +268,7 @@ class Desk:
     # --- in the working thread: appending -----------------------------------------------------
 
     def _open_writer(self) -> None:
-        store = open_writer(self.place)
+        store = open_writer(self.place, self._durable)
         try:
             signature.own(store, self._signer.public)
             self._log = Log(store)

@@ -4,7 +4,8 @@
     [registry]           name, roles, footprints, revoked, successor_of
     [[registry.key]]     key (hex), from, until
     [seam]               name, kind = "bus" | "line" | "sum" | "dc_tie"
-    [[seam.side]]        footprint, authority, node, terminal, rated_kv, rated_a: twice
+    [[seam.side]]        footprint, authority, node, terminal, rated_kv, rated_a: twice;
+                         branches = [TERMINAL, ...] of kind sum: all that the bus has
     [seam.line]          r_ohm, x_ohm, b_siemens, km
     [seam.dc]            fixed_loss_mw, loss_share
     [der_aggregation]    name, service; [[der_aggregation.asset]] name, kw
@@ -94,9 +95,10 @@ def _seam(row: Table, _: Path) -> bytes:
 
 def _side(row: Table) -> Side:
     terminal = digits(row, "terminal", dashed=True) if row.has("terminal") else None
+    branches = [_bytes(row, "branches", text, True) for text in texts(row, "branches")]
     made = Side(
         row.text("footprint"), row.text("authority"), digits(row, "node", dashed=True), terminal,
-        row.number("rated_kv"), row.number("rated_a"),
+        row.number("rated_kv"), row.number("rated_a"), tuple(sorted(branches)),
     )  # fmt: skip
     row.end()
     return made
@@ -216,7 +218,10 @@ def moment(row: Table, key: str) -> int:
 
 def digits(row: Table, key: str, dashed: bool = False) -> bytes:
     """Bytes in hex; a UUID may have its dashes. Raises TomlError."""
-    text = row.text(key)
+    return _bytes(row, key, row.text(key), dashed)
+
+
+def _bytes(row: Table, key: str, text: str, dashed: bool) -> bytes:
     try:
         return bytes.fromhex(text.replace("-", "") if dashed else text)
     except ValueError:

@@ -7,7 +7,9 @@ the quorum is there.
    of its own, that offers the newest note and waits longer after each failure.
 3. Published is the largest tree whose note the quorum cosigned; a cosignature that comes later is
    added to the note. Until then the one before stays, and its age is said.
-4. The log's key signs in the desk's working thread, one thing at a time, and never in the loop.
+4. The next tree is signed once the last one has its quorum, or QUORUM_S later: offered a new one
+   whenever they are free, slow witnesses would each cosign trees of their own, and none together.
+5. The log's key signs in the desk's working thread, one thing at a time, and never in the loop.
 
 It runs beside the desk: nothing that is admitted waits for it.
 """
@@ -23,13 +25,14 @@ from evidence.refusal import EvidenceError
 from evidence.tlog import policy
 from evidence.tlog.note import Line, Note
 from record.database import StoreError
-from record.offer import ForkError, Offer, OfferError
+from record.offer import OFFER_S, ForkError, Offer, OfferError
 from record.publishing import Publishing
 from record.schema import NoteRow
 from record.shelf import published
 
 AGAIN_S, AGAIN_S_MAX = 1.0, 60.0  # after a failure, and after many
-PENDING_MAX = 64  # notes that wait for a quorum: a minute of them, at one a second
+PENDING_MAX = 64  # notes that wait for a quorum: ten minutes of them
+QUORUM_S = OFFER_S  # for the quorum of one tree; longer than that no answer is awaited
 LINE_S = 60.0  # how often its state is logged while the quorum is missing
 Signed = Callable[[str], Awaitable[tuple[int, Note] | None]]
 log = logging.getLogger("gridseal.record.publisher")
@@ -51,6 +54,7 @@ class Publisher:
         self._sign, self._keep = signed, keep
         self._pending: dict[int, Note] = {}  # by size, rising
         self._newest: tuple[int, Note] | None = None
+        self._signed_s = 0.0  # when, by the loop's clock
         self._had: Mapping[str, int] = {}  # who cosigned the note that it began with
         self._grown = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -64,7 +68,7 @@ class Publisher:
             self._restore(last)
         self._session = aiohttp.ClientSession()
         offers = {
-            name: Offer(self._told.urls[name], holder.key, self._proof)
+            name: Offer(self._told.urls[name], holder.key, self._proof, self._last_of(name))
             for name, holder in self._told.policy.witnesses.items()
         }
         runs = [self._publish(), *(self._offer(*each) for each in offers.items())]
@@ -95,12 +99,19 @@ class Publisher:
         if self._told.policy.satisfied(self._had):
             self.published = last.size
 
+    def _last_of(self, name: str) -> tuple[int, Note] | None:
+        """The note that it begins with, if this witness cosigned it."""
+        return self._newest if name in self._had else None
+
     async def _publish(self) -> None:
         """Signs the tree whenever it has grown."""
         loop = asyncio.get_running_loop()
         said = loop.time()
         while True:
-            if self._size() > (0 if self._newest is None else self._newest[0]):
+            newest = 0 if self._newest is None else self._newest[0]
+            waits = newest > self.published and loop.time() < self._signed_s + QUORUM_S
+            if self._size() > newest and not waits:
+                self._signed_s = loop.time()
                 try:
                     await self._sign_next()
                 except StoreError as fault:
@@ -126,11 +137,8 @@ class Publisher:
 
     async def _offer(self, name: str, offer: Offer) -> None:
         """Has one witness cosign the newest note, and the next one once there is one."""
-        done, wait_s = 0, AGAIN_S
-        if self._newest is not None and name in policy.cosigners(
-            self._told.policy, self._newest[1]
-        ):
-            done = self._newest[0]
+        last, wait_s = self._last_of(name), AGAIN_S
+        done = 0 if last is None else last[0]
         while True:
             grown = self._grown
             if self._newest is None or self._newest[0] <= done or self._session is None:

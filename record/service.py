@@ -15,6 +15,7 @@ from aiohttp import web
 from record import question
 from record.config import TlsFiles
 from record.desk import Desk
+from record.page.answer import Page
 from record.question import BODY_BYTES_MAX, Said
 from record.shelf import Shelf, Shown
 
@@ -26,10 +27,10 @@ _TOO_MANY = Said(503, b"too many bodies at once\n", text=True, later_s=1)
 
 
 class Door:
-    """The handler over one desk, and what its log shows."""
+    """The handler over one desk, what its log shows, and a page of it, if there is one."""
 
-    def __init__(self, desk: Desk, shelf: Shelf) -> None:
-        self._desk, self._shelf = desk, shelf
+    def __init__(self, desk: Desk, shelf: Shelf, page: Page | None = None) -> None:
+        self._desk, self._shelf, self._page = desk, shelf, page
         self._pending = 0  # bytes of bodies, until they are answered
 
     def app(self) -> web.Application:
@@ -55,6 +56,8 @@ class Door:
             body = b"".join(parts)
             parts.clear()
             shown = await self._shelf.answered(request.method, request.path)
+            if shown is None and self._page is not None:
+                shown = await self._page.answered(request.method, request.path_qs)
             if shown is not None:
                 return _shown(shown)
             asked = (request.method, request.path_qs, body)
@@ -70,19 +73,24 @@ def _response(said: Said) -> web.Response:
 
 
 def _shown(shown: Shown) -> web.Response:
-    headers = {"Cache-Control": shown.cache, "Content-Type": shown.kind}
+    headers = {"Cache-Control": shown.cache, "Content-Type": shown.kind, **dict(shown.more)}
     if shown.status == 503:
         headers["Retry-After"] = "1"
     return web.Response(status=shown.status, body=shown.body, headers=headers)
 
 
 async def start(
-    desk: Desk, host: str, port: int, tls: TlsFiles | None, shelf: Shelf | None = None
+    desk: Desk,
+    host: str,
+    port: int,
+    tls: TlsFiles | None,
+    shelf: Shelf | None = None,
+    page: Page | None = None,
 ) -> tuple[web.AppRunner, str]:
     """Opens the door; what to close, and the address. A shelf of its own is closed with it. Raises
     OSError."""
     own = shelf or Shelf(desk.place)
-    app = Door(desk, own).app()
+    app = Door(desk, own, page).app()
     if shelf is None:
         app.on_cleanup.append(lambda _: own.close())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)

@@ -54,12 +54,13 @@ T = TypeVar("T")
 
 
 class Shown(NamedTuple):
-    """A whole answer. `cache`: as Cache-Control says it."""
+    """A whole answer. `cache`: as Cache-Control says it; `more`: other headers."""
 
     status: int
     body: bytes
     kind: str = TEXT
     cache: str = "no-store"
+    more: tuple[tuple[str, str], ...] = ()
 
 
 class Shelf:

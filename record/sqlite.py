@@ -1,7 +1,7 @@
 """A record in one SQLite file, by apsw: no server, and whoever has the file has the record.
 
 1. One writer at a time, by a lock on a file beside it; readers see whole commits only.
-2. Durable when `commit` returns: WAL, synchronous=FULL.
+2. Durable when `commit` returns: WAL, synchronous=FULL. Only who plays a record asks for less.
 3. `application_id` and `user_version` of the file's header say whose it is, and of which version.
 """
 
@@ -69,8 +69,9 @@ class Sqlite:
             self._lock = None
 
 
-def open_writer(path: Path) -> Sqlite:
-    """The record at this path, made when there is none. Raises StoreError."""
+def open_writer(path: Path, durable: bool = True) -> Sqlite:
+    """The record at this path, made when there is none. Not `durable`: what a machine loses that
+    loses its power may be all of it. Raises StoreError."""
     try:
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
@@ -82,7 +83,10 @@ def open_writer(path: Path) -> Sqlite:
         raise StoreError(f"{path} is open in another process") from fault
     try:
         db = apsw.Connection(str(path))
-        return Sqlite(_set_up(db), lock)
+        _set_up(db)
+        if not durable:
+            db.execute("PRAGMA synchronous = OFF")
+        return Sqlite(db, lock)
     except apsw.Error as fault:
         os.close(lock)
         raise StoreError(f"{path}: {fault}") from fault

@@ -354,10 +354,11 @@ class Store(Rows):
         self._run(query.ADD_EXHIBIT, *row)
 
 
-def open_writer(place: Place) -> Store:
-    """The record at this place, made when there is none. Raises StoreError."""
+def open_writer(place: Place, durable: bool = True) -> Store:
+    """The record at this place, made when there is none. Not `durable`: a file that is played, and
+    is worth nothing after a loss of power. Raises StoreError."""
     if isinstance(place, Path):
-        return Store(sqlite.open_writer(place))
+        return Store(sqlite.open_writer(place, durable))
     return Store(_postgresql(place, writes=True))
 
 

@@ -33,8 +33,9 @@ class Wanted(NamedTuple):
     """Channels, by what their descriptors say. What is None or empty leaves open.
 
     `part`: magnitude, angle, real or imaginary of a phasor; empty: a phasor as one complex number,
-    V or A, and of anything else its value. `issuer`: of the gateway's credential; `gateway`: its
-    name there; `stream`: as record.lookup names it.
+    V or A, and of anything else its value. `issuer`: of the gateway's credential; `heirs`: others
+    whose word is the issuer's, each in runs from a place of the log on; `gateway`: its name in the
+    credential; `stream`: as record.lookup names it.
     """
 
     node: bytes | None = None
@@ -47,11 +48,15 @@ class Wanted(NamedTuple):
     issuer: str = ""
     gateway: str = ""
     stream: str = ""
+    heirs: tuple[tuple[str, int], ...] = ()
 
     def of_run(self, run: KnownRun) -> bool:
         """Whether a run's gateway may be meant."""
         says = run.credential
-        return self.issuer in ("", says.issuer) and self.gateway in ("", says.subject)
+        known = self.issuer in ("", says.issuer) or any(
+            name == says.issuer and run.id >= since for name, since in self.heirs
+        )
+        return known and self.gateway in ("", says.subject)
 
     def at(self, channel: Channel) -> bool:
         """Whether a channel is at the place."""

@@ -59,7 +59,8 @@ class Reach:
 
 @dataclass(slots=True)
 class Device:
-    """What was found of one gateway. `batches`: log index of each batch, the log's instant."""
+    """What was found of one gateway. `key`: its first one, which tells the device; `runs`: the
+    first and the last batch of each, by number."""
 
     path: str
     gateway: str = ""
@@ -68,15 +69,17 @@ class Device:
     streams: dict[int, Reach] = field(default_factory=dict)
     revoked: int = 0  # batches that came after their key was revoked
     seen: tuple[int, int] | None = None  # by the log: its first batch, its last, ns TAI
+    key: bytes | None = None
+    runs: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
     def open(self, scope: Scope) -> Iterator[tuple[int, str]]:
-        """Where nothing proves that a stream has no more: the stream, and which end."""
+        """Where nothing proves that a stream has no more: the stream, and which end. Where all of a
+        stream is withheld nothing tells when it was."""
         for number, reach in sorted(self.streams.items()):
-            if reach.first is None or reach.last is None:
-                continue
-            if reach.first >= scope.begins and not reach.begins:
+            before = reach.first is not None and reach.first < scope.begins
+            if not before and not reach.begins:
                 yield number, "begin"
-            if reach.last < scope.ends:
+            if reach.last is None or reach.last < scope.ends:
                 yield number, "end"
 
 
@@ -96,6 +99,9 @@ class _Watch:
         device = self._device
         first = device.seen[0] if device.seen else placed.tai
         device.seen = min(first, placed.tai), max(first, placed.tai)
+        number = held.head.number
+        low, high = device.runs.get(held.head.run, (number, number))
+        device.runs[held.head.run] = min(low, number), max(high, number)
         says = held.run.credential
         device.gateway, device.issuer = says.subject, says.issuer
         self._revoke(held, placed)
@@ -168,7 +174,7 @@ class Checker:
                     check.take(item)
         except EvidenceError as fault:
             say(f"file: {fault}")
-        device.tally = check.end()
+        device.tally, device.key = check.end(), check.device
         if device.tally.open:
             text = f"{device.tally.open} chains lead through runs that are not here"
             say(str(EvidenceError(Reason.LINK, text)))

@@ -26,6 +26,7 @@ def lines(found: Found, every: bool) -> Iterator[str]:
     yield f"checked    {found.entries} entries in one tree; {batches} batches by {own}"
     for device in found.devices:
         yield from _device(found, device)
+    yield from _lacking(found, batches)
     yield from _records(found)
     for word in scope.withheld:
         yield f"withheld   {word}, by the word of who made the bundle"
@@ -82,6 +83,17 @@ def _device(found: Found, device: Device) -> Iterator[str]:
         yield f"withheld   {tally.hidden} values: their salted hashes stand in"
 
 
+def _lacking(found: Found, batches: int) -> Iterator[str]:
+    """What somebody who reads the rest might take for granted."""
+    if not batches:
+        yield "open       no observations are in it: it shows nothing of what was measured"
+    seam = found.docket.seams.get(found.scope.seam) if found.scope.seam else None
+    there = {device.issuer for device in found.devices}
+    for side in seam.sides if seam and batches else ():
+        if side.authority not in there:
+            yield f"open       no gateway of {side.authority}, a side of the seam, is in it"
+
+
 def _records(found: Found) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for _, standing in found.standings():
@@ -99,6 +111,8 @@ def _records(found: Found) -> Iterator[str]:
 def _not_shown(found: Found) -> Iterator[str]:
     if found.whole:
         yield f"whole      each entry of the log up to {found.scope.size} is in it"
+        if found.aside:
+            yield f"           {found.aside} batches by their heads alone: other gateways or times"
     else:
         left = found.scope.size - found.entries
         yield (

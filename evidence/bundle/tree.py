@@ -17,7 +17,6 @@ Neighbouring entries cost 32 bytes each; a single one in a log of 10 million 24 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from evidence import cbor, merkle, shape
 from evidence.code import VERSION, Reason
@@ -27,6 +26,8 @@ from evidence.refusal import EvidenceError
 SIZE_MAX = (1 << 63) - 1
 LEAVES_MAX = 1 << 21  # entries of one bundle: a week of ten gateways with a batch in 3 s
 TREE_BYTES_MAX = 1 << 28  # of the file: that many leaves, and what stands beside them
+_FIELDS = 6
+_UINT, _ARRAY = 0, 4  # major types (RFC 8949 3.1)
 _Node = tuple[int, int]  # from leaf to leaf
 
 
@@ -120,11 +121,8 @@ def read(data: bytes) -> Tree:
     """The tree in a file. Raises EvidenceError."""
     if len(data) > TREE_BYTES_MAX:
         raise EvidenceError(Reason.TOO_LONG, f"a tree of {len(data)} bytes")
-    value = shape.versioned(cbor.decode(data), "tree", 6)
-    size = shape.uint(value[1], "size", SIZE_MAX)
-    indexes = _rising(value[2], "indexes", size - 1)
-    seen = _rising(value[4], "seen sizes", size)
-    leaves, nodes = _hashes(value[3], "leaves"), _hashes(value[5], "nodes")
+    size, indexes, hashes, seen, given = _fields(data)
+    leaves, nodes = _hashes(hashes, "leaves"), _hashes(given, "nodes")
     if not indexes or len(leaves) != len(indexes) or len(set(leaves)) != len(leaves):
         shape.fail("leaves", len(leaves), "one of its own for each index, and one at least")
     taken = iter(nodes)
@@ -141,17 +139,51 @@ def read(data: bytes) -> Tree:
     return tree
 
 
-def _rising(value: Any, field: str, most: int) -> list[int]:
-    found = [shape.uint(item, field) for item in shape.array(value, field)]
-    if len(found) > LEAVES_MAX:
-        shape.fail(field, len(found), f"at most {LEAVES_MAX}")
+def _fields(data: bytes) -> tuple[int, list[int], bytes, list[int], bytes]:
+    """Field by field, for a list of a few hundred million is refused before it is in memory."""
+    _, at = _head(data, 0, _ARRAY, "tree", _FIELDS)
+    version, at = _head(data, at, _UINT, "tree's version")
+    if version != VERSION:
+        text = f"tree is of version {version}; this reads {VERSION}"
+        raise EvidenceError(Reason.VERSION, text)
+    size, at = _head(data, at, _UINT, "size")
+    shape.uint(size, "size", SIZE_MAX)
+    indexes, at = _rising(data, at, "indexes", size - 1)
+    hashes, at = _bytes(data, at, "leaves")
+    seen, at = _rising(data, at, "seen sizes", size)
+    nodes, at = _bytes(data, at, "nodes")
+    if at != len(data):
+        raise EvidenceError(Reason.ENCODING, f"{len(data) - at} bytes after the tree")
+    return size, indexes, hashes, seen, nodes
+
+
+def _head(data: bytes, at: int, kind: int, field: str, count: int | None = None) -> tuple[int, int]:
+    """A head's argument, and where it ends. Raises EvidenceError."""
+    major, found, end = cbor.head_at(data, at)
+    if major != kind or count not in (None, found):
+        shape.fail(field, found, f"of major type {kind}" + (f", and {count}" if count else ""))
+    return found, end
+
+
+def _bytes(data: bytes, at: int, field: str) -> tuple[bytes, int]:
+    value, end = cbor.decode_at(data, at) if data[at : at + 1] < b"\x60" else (None, at)
+    return shape.blob(value, field), end
+
+
+def _rising(data: bytes, at: int, field: str, most: int) -> tuple[list[int], int]:
+    count, at = _head(data, at, _ARRAY, field)
+    if count > LEAVES_MAX:
+        shape.fail(field, count, f"at most {LEAVES_MAX}")
+    found = []
+    for _ in range(count):
+        one, at = _head(data, at, _UINT, field)
+        found.append(one)
     if any(one >= after for one, after in pairwise(found)) or (found and found[-1] > most):
         shape.fail(field, len(found), f"numbers up to {most}, rising")
-    return found
+    return found, at
 
 
-def _hashes(value: Any, field: str) -> list[bytes]:
-    data = shape.blob(value, field)
+def _hashes(data: bytes, field: str) -> list[bytes]:
     if len(data) % HASH_BYTES:
         shape.fail(field, len(data), f"hashes of {HASH_BYTES} bytes")
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]

@@ -6,7 +6,9 @@ anybody who took part in it.
    of the same tree is cosigned as it asks. Every entry is in that tree.
 3. Records, countersignatures, books and findings are signed, and stand where they stood in the
    log; observations hold as evidence.bundle.device has it.
-4. What fails is said with file, place and reason, and the rest is checked on.
+4. Of a log of up to WHOLE_MAX entries every one is there: who leaves a dissent, a finding or a
+   revocation out of a short log is found by that.
+5. What fails is said with file, place and reason, and the rest is checked on.
 
 What a bundle does not show is said by whoever tells the result: evidence.bundle.told. It opens no
 file and asks no clock; nothing in the bundle makes anybody believed.
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from evidence import book, cbor, classification, cose, shape
+from evidence import book, cbor, classification, cose, head, shape
 from evidence.bundle import scope as scopes
 from evidence.bundle import tree as trees
 from evidence.bundle.canonical import FILE_BYTES_MAX
@@ -24,6 +26,7 @@ from evidence.bundle.device import Books, Checker, Device
 from evidence.bundle.file import Files, Folder
 from evidence.bundle.place import Places
 from evidence.bundle.scope import Scope
+from evidence.checkpoint import Checkpoint
 from evidence.code import Reason, Typ
 from evidence.edge import Say
 from evidence.joint.record import ENTRY_BYTES_MAX
@@ -40,6 +43,7 @@ CHECKPOINT, NOTE, TREE = "checkpoint.cose", "checkpoint.note", "tree.bin"
 CLOCK, ENTRIES, REST = "clock.bin", "entries.bin", "rest.bin"
 DEVICES, DOCUMENTS = "devices/", "documents/"
 CHECKPOINT_BYTES_MAX = 4096
+WHOLE_MAX = 1 << 16  # entries of a log that is so short that a bundle has all of it: some MiB
 ITEM_BYTES_MAX = cose.STATEMENT_BYTES_MAX + 2 * ENTRY_BYTES_MAX  # an entry and its receipt
 _FIXED = frozenset({scopes.PATH, CHECKPOINT, NOTE, TREE, CLOCK, ENTRIES, REST})
 _SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
@@ -65,6 +69,7 @@ class Found:
     findings: int = 0
     entries: int = 0
     whole: bool = False
+    aside: int = 0  # batches of which the head alone is there
     tai: int = 0  # of the checkpoint
     origin: str = ""  # of the published note; empty: there is none
     witnessed: dict[str, int] = field(default_factory=dict)  # by whom, POSIX s
@@ -96,7 +101,7 @@ class _Check:
         found = Found(files.name, scope, Docket(founders, Memory()))
         tree = trees.read(files.whole(TREE, trees.TREE_BYTES_MAX))
         places = Places(tree, self._anchors.log_key)
-        last = places.see(files.whole(CHECKPOINT, CHECKPOINT_BYTES_MAX))
+        last = self._checkpoint(places)
         found.tai = last.tai
         if not last.size == tree.size == scope.size:
             text = f"a scope of {scope.size}, a tree of {tree.size}, a checkpoint of {last.size}"
@@ -110,15 +115,26 @@ class _Check:
             self.say(f"{scopes.PATH}: {fault}")
         self._devices(found, places, books)
         if files.has(REST):
-            self._guarded(REST, lambda: self._rest(places))
+            self._guarded(REST, lambda: self._rest(found, places))
         if places.unmet():
             self.say(f"{TREE}: {EvidenceError(Reason.INCLUSION, 'proves what is not there')}")
         found.entries, found.whole = len(tree), places.whole()
+        if not found.whole and scope.size <= WHOLE_MAX:
+            text = f"has {len(tree)} of {scope.size} entries; of so short a log all go in"
+            self.say(f"{TREE}: {EvidenceError(Reason.BUNDLE, text)}")
         for row in files.rows:
             if row.path not in _FIXED and not row.path.startswith((DEVICES, DOCUMENTS)):
                 self.say(f"{row.path}: {EvidenceError(Reason.BUNDLE, 'no file of a bundle')}")
         found.documents = files.rest()
         return found
+
+    def _checkpoint(self, places: Places) -> Checkpoint:
+        """What all else is held against. Raises EvidenceError, for nothing holds without."""
+        try:
+            return places.see(self._files.whole(CHECKPOINT, CHECKPOINT_BYTES_MAX))
+        except EvidenceError as fault:
+            text = f"{fault.text} ({CHECKPOINT}, by the log's key of the anchors)"
+            raise EvidenceError(fault.reason, text) from fault
 
     def say(self, reason: str) -> None:
         self._say(reason)
@@ -196,18 +212,29 @@ class _Check:
             path = row.path
             try:
                 device = checker.check(path, self._files.chunks(path), self._under(path))
+                if device.key is not None and any(device.key == one.key for one in found.devices):
+                    text = "of a device that has another file: a hole may lie between them"
+                    self.say(f"{path}: {EvidenceError(Reason.BUNDLE, text)}")
                 found.devices.append(device)
             except EvidenceError as fault:
                 self.say(f"{path}: {fault}")
 
-    def _rest(self, places: Places) -> None:
+    def _rest(self, found: Found, places: Places) -> None:
         """All other entries of a log that is here whole: nothing of them is believed but that they
-        are none of those that count."""
+        are none of those that count, and no batch beside those of the same run that are here."""
+        runs = {name: ends for device in found.devices for name, ends in device.runs.items()}
         for content in self._items(REST, cose.STATEMENT_BYTES_MAX):
-            places.meet(content)
-            typ = cose.read(content).typ
-            if typ in _SHARED:
-                raise EvidenceError(Reason.TYP, f"an entry of typ {typ} among those left aside")
+            idx, message = places.meet(content), cose.read(content)
+            if message.typ in _SHARED:
+                text = f"entry {idx} of typ {message.typ} among those left aside"
+                raise EvidenceError(Reason.TYP, text)
+            if message.typ == Typ.HEAD:
+                found.aside += 1
+                of = head.read(message.payload)
+                first, last = runs.get(of.run, (of.number + 1, of.number))
+                if first <= of.number <= last:
+                    text = f"batch {of.number} of run {of.run.hex()[:16]}, entry {idx}, is left out"
+                    self.say(f"{REST}: {EvidenceError(Reason.HEAD_CHAIN, text)}")
 
     def _items(self, path: str, most: int) -> Iterator[bytes]:
         source = Source(self._files.chunks(path))

@@ -2,7 +2,7 @@
 SEAM.
 
     seam = [name, kind, side, side, line / null, dc / null]
-    side = [footprint, authority, node: mRID, terminal: mRID / null, kV, A]
+    side = [footprint, authority, node: mRID, terminal: mRID / null, kV, A, [* branch: mRID]]
     line = [r ohm, x ohm, b siemens, km / null]
     dc = [fixed loss MW, loss share]
 
@@ -11,12 +11,16 @@ SEAM.
    gateway says is not that side's word.
 3. A line's constants are those of the whole pi section between the nodes (CIM ACLineSegment r, x,
    bch); a DC tie loses its fixed part while it is blocked, too, and its share of what goes in.
-4. Ratings are what per cents are of: kV between phases, A of a phase (of a pole, of a DC tie).
+4. `branches`, of a sum of currents and of nothing else: the terminals of the bus that a side
+   measures. Both sides' together are all that the bus has, each once: Kirchhoff says nothing of
+   some of them. They rise.
+5. Ratings are what per cents are of: kV between phases, A of a phase (of a pole, of a DC tie).
 
 It settles nothing: what the two sides come to is evidence.joint.settlement's.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from evidence import cbor, shape
@@ -24,11 +28,13 @@ from evidence.code import SeamKind
 from evidence.joint.record import read_name
 
 MRID_BYTES = 16  # a CIM mRID is a UUID
+BRANCHES_MAX = 28  # of a side: a term each of both sides', with the PMUs', below TERMS_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side. `node`: where it measures; `terminal`: the equipment's end, for currents."""
+    """One side. `node`: where it measures; `terminal`: the equipment's end, for currents;
+    `branches`: of a sum, the ends that it has to measure, all of them."""
 
     footprint: str
     authority: str
@@ -36,6 +42,7 @@ class Side:
     terminal: bytes | None
     rated_kv: float
     rated_a: float
+    branches: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ def read(body: bytes) -> Seam:
     sides = _read_side(one), _read_side(other)
     if sides[0].footprint == sides[1].footprint:
         shape.fail("footprint", sides[1].footprint, "another on each side")
+    _check_branches(kind, sides)
     return Seam(
         read_name(name, "seam"),
         kind,
@@ -123,11 +131,12 @@ def _rated(value: Any, field: str) -> float:
 def _side(side: Side) -> list[object]:
     return [
         *(side.footprint, side.authority, side.node, side.terminal, side.rated_kv, side.rated_a),
+        side.branches,
     ]
 
 
 def _read_side(value: Any) -> Side:
-    footprint, authority, node, terminal, kv, amperes = shape.array(value, "side", 6)
+    footprint, authority, node, terminal, kv, amperes, branches = shape.array(value, "side", 7)
     return Side(
         read_name(footprint, "footprint"),
         read_name(authority, "authority"),
@@ -135,7 +144,27 @@ def _read_side(value: Any) -> Side:
         shape.optional(terminal, shape.blob, "terminal", MRID_BYTES),
         _rated(kv, "rated kV"),
         _rated(amperes, "rated A"),
+        _read_branches(branches),
     )
+
+
+def _read_branches(value: Any) -> tuple[bytes, ...]:
+    if len(shape.array(value, "branches")) > BRANCHES_MAX:
+        shape.fail("branches", len(value), f"at most {BRANCHES_MAX}")
+    found = tuple(shape.blob(item, "branch", MRID_BYTES) for item in value)
+    if any(one >= after for one, after in pairwise(found)):
+        shape.fail("branches", [one.hex() for one in found], "sorted, each once")
+    return found
+
+
+def _check_branches(kind: SeamKind, sides: tuple[Side, Side]) -> None:
+    for side in sides:
+        if bool(side.branches) != (kind == SeamKind.SUM):
+            shape.fail(
+                "branches", len(side.branches), "those of a sum, on both sides, and no other"
+            )
+    if both := set(sides[0].branches) & set(sides[1].branches):
+        shape.fail("branches", min(both).hex(), "each on one side")
 
 
 def _read_line(value: Any, field: str) -> Line:

@@ -3,6 +3,7 @@
 1. Everything goes in by the desk's own door, and comes back as its receipt, which is believed as an
    agent believes it: signed by the log's key, and proved. What is refused is told by its reason.
 2. `now` is set by whoever plays; the record's clock is never the machine's.
+3. No commit waits for the disk: a play that loses its power is played again.
 
 It is no server: what speaks HTTP here is started beside it, by whoever needs it.
 """
@@ -35,7 +36,8 @@ class Archive:
     def __init__(self, path: Path, key: Ed25519Key, anchors: Anchors, now: int) -> None:
         self.path, self.now = path, now
         self._key = key
-        self.desk = Desk(path, key, anchors.authorities, lambda: self.now, lambda: 1.0, EVERY)
+        how = (lambda: self.now, lambda: 1.0, EVERY)
+        self.desk = Desk(path, key, anchors.authorities, *how, durable=False)
         self.refusals: list[tuple[str, Reason]] = []
 
     async def open(self) -> None:

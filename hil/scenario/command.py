@@ -27,6 +27,7 @@ from evidence import config
 from evidence.config import ConfigError
 from hil.scenario import figures, play, report, script
 from hil.scenario.figures import Hours
+from hil.scenario.loop import Loop
 from hil.scenario.play import Part
 from hil.scenario.script import Script
 from hil.scenario.verdict import Finding
@@ -48,8 +49,8 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
         of, hours, policy_text = read(file)
         part = part_of(of, begins, ends)
         folder = made(folder, of.scenario.name)
-        with _logged(folder / LOG):
-            came = asyncio.run(
+        with _logged(folder / LOG), asyncio.Runner(loop_factory=Loop) as runner:
+            came = runner.run(
                 report.made(of, hours, policy_text, part, folder, lambda text: say(text, told))
             )
     except (ConfigError, StoreError, OSError) as fault:

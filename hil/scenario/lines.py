@@ -84,8 +84,9 @@ async def _seam(play: Play, row: sheet.Seam) -> None:
     name, one, other = play.script.scenario.name, *row.sides
     line = row.line and Line(row.line.r_ohm, row.line.x_ohm, row.line.b_siemens, row.line.km)
     dc = row.dc and Dc(row.dc.fixed_mw, row.dc.share)
-    sides = (_side(name, one), _side(name, other))
-    found = Seam(row.name, SeamKind[row.kind.upper()], sides, line or None, dc or None)
+    kind = SeamKind[row.kind.upper()]
+    sides = (_side(name, one, kind), _side(name, other, kind))
+    found = Seam(row.name, kind, sides, line or None, dc or None)
     begins, ends = play.part.begins, play.part.ends
     footprints = tuple(sorted(found.footprints))
     record = Record(
@@ -94,10 +95,12 @@ async def _seam(play: Play, row: sheet.Seam) -> None:
     await play.tell(f"seam {row.name}", record, [side.authority for side in row.sides])
 
 
-def _side(scenario: str, row: sheet.Side) -> Side:
+def _side(scenario: str, row: sheet.Side, kind: SeamKind) -> Side:
     node = mrid(scenario, f"bus {row.bus}").bytes
     terminal = mrid(scenario, f"terminal {row.bus}").bytes
-    return Side(row.footprint, row.authority, node, terminal, row.kv, row.amperes)
+    # A scenario's bus has one terminal.
+    branches = (terminal,) if kind == SeamKind.SUM else ()
+    return Side(row.footprint, row.authority, node, terminal, row.kv, row.amperes, branches)
 
 
 async def _claim(play: Play, row: sheet.Claim, number: int) -> None:

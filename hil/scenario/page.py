@@ -15,12 +15,13 @@ from evidence.code import Matter
 from evidence.joint import claim, decision, evaluation, handoff, settlement
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.handoff import Request
+from evidence.joint.measure import Measure
 from evidence.joint.record import Observed
 from hil.scenario import sketch
 from hil.scenario.fact import Facts, Said
 from hil.scenario.play import Play
-from hil.scenario.plot import escaped
 from hil.scenario.verdict import Finding
+from record.reconstruct.plot import escaped
 from record.store import Store
 
 STYLE = """
@@ -30,6 +31,7 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; width: 100%; font-size: .87rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
   border-bottom: 1px solid #dde3e9 }
+.wide { overflow-x: auto } .wide svg { min-width: 40rem }
 svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #45525f }
 .grid { stroke: #e6ebf0 } .level { stroke: #b3261e; stroke-dasharray: 4 3 }
 .mark { stroke: #8a97a5; stroke-dasharray: 2 3 }
@@ -40,6 +42,9 @@ svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #45525f }
   color: #45525f; white-space: nowrap }
 .flag { border-color: #b3261e; color: #b3261e }
 code { font-size: .85em; overflow-wrap: anywhere } .note { color: #45525f }
+@media (max-width: 40rem) { body { margin: 1rem auto } .wide table { min-width: 34rem } }
+@media print { body { margin: 0; max-width: none; font-size: 11px } h2 { break-after: avoid }
+  tr, svg { break-inside: avoid } .wide { overflow: visible } .wide svg { min-width: 0 } }
 """
 Clock = Callable[..., str]
 _HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked here")}
@@ -60,16 +65,17 @@ def text(
         f" published with {len(done.cast.witness_keys)} witnesses.</p>",
         _found(findings),
         *sketch.plots(done, store),
+        _marks(done),
         _claims(facts, clock),
         _handoffs(facts, clock),
         _decisions(facts, clock),
-        _settlements(facts, clock),
-        _marks(done),
         _authorities(done),
         _files(),
+        _settlements(facts, clock),
     ]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escaped(head.title)}</title><style>{STYLE}</style></head><body>\n"
         + "\n".join(filter(None, parts))
         + "\n</body></html>\n"
@@ -174,24 +180,28 @@ def _settlements(facts: Facts, clock: Clock) -> str:
         if one.record is None:
             continue
         says = settlement.read(one.record.body)
-        measures = "<br>".join(
-            f"{escaped(item.name)}: {abs(item.residual):.3g} of {item.tolerance:.3g}"
-            f" {escaped(item.unit if item.unit != '1' else 'of the rated')}"
-            for item in says.measures[:4]
-        )
+        measures = "<br>".join(map(_measure, says.measures))
         like = f", {one.words['disagreement']}" if "disagreement" in one.words else ""
         rows.append(
             [
                 _span(one, clock),
                 escaped(", ".join(one.record.elements)),
-                escaped(f"{one.words['verdict']}{like}".replace("_", " ")),
+                escaped(f"{one.words['verdict']}{like}".replace("_", " "))
+                + (f"<br>{escaped(says.why)}" if says.why else ""),
                 measures,
-                escaped(says.why),
                 _state(one),
             ]
         )
-    names = ("until", "seam", "verdict", "residual, of what is explained", "why", "worth")
+    names = ("until", "seam", "verdict", "residual, of what is explained", "worth")
     return _table("What both sides of a seam come to", names, rows)
+
+
+def _measure(one: Measure) -> str:
+    if one.unit == "1":
+        of = f"{abs(one.residual):.3%} of {one.tolerance:.2%} of the rated"
+    else:
+        of = f"{abs(one.residual):.3g} of {one.tolerance:.3g} {escaped(one.unit)}"
+    return f"{escaped(one.name)}: {of}"
 
 
 def _marks(done: Play) -> str:
@@ -259,4 +269,6 @@ def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> s
     if not body:
         return ""
     head = "".join(f"<th>{escaped(name)}</th>" for name in names)
-    return f"<h2>{escaped(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>"
+    head = f"<thead><tr>{head}</tr></thead>\n" if any(names) else ""
+    table = f"<table>{head}<tbody>{body}</tbody></table>"
+    return f'<h2>{escaped(title)}</h2>\n<div class="wide">{table}</div>'

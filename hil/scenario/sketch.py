@@ -11,10 +11,10 @@ from evidence.leap import BUILT_IN
 from hil.scenario import sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import HOUR_NS, tai_of
-from hil.scenario.play import Play
-from hil.scenario.plot import Line, Mark, Plot, escaped, steps
+from hil.scenario.play import Part, Play
 from record.known import Known
 from record.leaf import Leaves
+from record.reconstruct.plot import Line, Mark, Plot, escaped, steps
 from record.series import Wanted, series
 from record.store import Store
 
@@ -31,9 +31,10 @@ def plots(done: Play, store: Store) -> Iterator[str]:
         if seam.kind == "dc_tie":
             yield from _energy(done, store, known, seam)
     for pace in done.script.pace:
-        begins, ends = tai_of(pace.begins), tai_of(pace.ends)
-        if done.part.begins <= begins and ends <= done.part.ends:
-            yield from _frequency(done, store, known, pace)
+        begins = max(tai_of(pace.begins), done.part.begins)
+        ends = min(tai_of(pace.ends), done.part.ends)
+        if begins < ends:
+            yield from _frequency(done, store, known, pace, Part(begins, ends))
 
 
 def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterator[str]:
@@ -55,7 +56,8 @@ def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterato
     )  # fmt: skip
     buses = {side.bus for side in seam.sides}
     feeds = {row.feed for row in done.script.device if row.bus in buses and row.kind == "meter"}
-    yield f"<h2>Energy over {escaped(seam.name)} {_badges(done, feeds)}</h2>\n{plot.svg(lines)}"
+    title = f"<h2>Energy over {escaped(seam.name)} {_badges(done, feeds)}</h2>"
+    yield f"{title}\n{_wide(plot.svg(lines))}"
 
 
 def _badges(done: Play, feeds: set[str]) -> str:
@@ -68,8 +70,11 @@ def _of_hour(hour: int) -> int:
     return BUILT_IN.tai_ns(hour * 3600)
 
 
-def _frequency(done: Play, store: Store, known: Known, pace: sheet.Pace) -> Iterator[str]:
-    begins, ends = tai_of(pace.begins), tai_of(pace.ends)
+def _frequency(
+    done: Play, store: Store, known: Known, pace: sheet.Pace, part: Part
+) -> Iterator[str]:
+    """What was measured fast of a part."""
+    begins, ends = part.begins, part.ends
     lines, low, high = [], 60.0, 60.0
     rows = {row.name: row for row in done.script.device}
     gateways = {row.name: row.authority for row in done.script.gateway}
@@ -93,7 +98,12 @@ def _frequency(done: Play, store: Store, known: Known, pace: sheet.Pace) -> Iter
     ]
     levels = [Mark(59.4, "59.4 Hz")] if low < 59.4 else []
     words = _badges(done, {rows[name].feed for name in pace.devices})
-    yield f"<h2>Frequency {words}</h2>\n{plot.svg(lines, marks, levels)}"
+    yield f"<h2>Frequency {words}</h2>\n{_wide(plot.svg(lines, marks, levels))}"
+
+
+def _wide(svg: str) -> str:
+    """On a narrow screen it is moved, not shrunk until nobody reads it."""
+    return f'<div class="wide">{svg}</div>'
 
 
 def _values(

@@ -55,6 +55,7 @@ class _Placed:
     spans: list[Span]
     faults: list[sheet.Fault] = field(default_factory=list)
     pace: int = 0  # that it is set to, ns
+    wrong: dict[str, float] = field(default_factory=dict)  # of its faults, those that it has now
     begun: bool = False
 
 
@@ -110,17 +111,20 @@ def _measured(placed: _Placed, tai: int, period_ns: int) -> list[Frame | Setup]:
             placed.begun = True
             items += device.setups
         return [*items, *device.poll(tai)]
-    _spoil(device, placed.faults, tai)
+    _spoil(placed, device, tai)
     if placed.pace != period_ns:
         placed.pace = period_ns
         items += device.pace(period_ns, tai)
     return [*items, *device.frame(tai)]
 
 
-def _spoil(device: Pmu, faults: list[sheet.Fault], tai: int) -> None:
+def _spoil(placed: _Placed, device: Pmu, tai: int) -> None:
     """What is wrong with it at an instant, and nothing else."""
-    now = [one for one in faults if tai_of(one.begins) <= tai < tai_of(one.ends)]
-    kinds = {one.kind: one.value for one in now}
+    now = [one for one in placed.faults if tai_of(one.begins) <= tai < tai_of(one.ends)]
+    kinds: dict[str, float] = {one.kind: one.value for one in now}
+    if kinds == placed.wrong:
+        return
+    placed.wrong = kinds
     reversed_ = NEUTRAL if "polarity" in kinds else ""
     device.wire(Wiring(ct=kinds.get("ratio", 1.0), reversed=reversed_))
     device.off_ns = round(kinds.get("shift", 0.0) * 1000)

@@ -21,6 +21,7 @@ from record.store import open_reader
 
 WITHHOLD = (
     "leave out, again and again: GATEWAY/STREAM or GATEWAY/* (observations: their hashes stand in),"
+    " GATEWAY/STREAM@FROM..TO (those of an interval: what was said before may still tell it),"
     " others (with --seam: of all streams but the seam's), names, places, configurations,"
     " disclosures (values: their salted hashes stand in)"
 )

@@ -62,6 +62,7 @@ def _crew(desk: Desk, file: Path, processes: int) -> "Crew":
 
 async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> int:
     from record import service
+    from record.page.answer import Page
     from record.publisher import Publisher
     from record.shelf import Shelf
 
@@ -73,10 +74,11 @@ async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> i
     runner = None
     shelf = Shelf(desk.place)
     told = found.publishing
+    page = Page(desk.place, told, loop.time)
     publisher = Publisher(told, lambda: desk.size, desk.note, desk.keep_note, shelf.consistency)
     try:
         try:
-            where = (found.host, found.port, found.tls, shelf)
+            where = (found.host, found.port, found.tls, shelf, page)
             runner, address = await service.start(desk, *where)
         except OSError as fault:
             if fault.errno != errno.EADDRINUSE:
@@ -97,6 +99,7 @@ async def _run(desk: Desk, found: config.RecordConfig, crew: "Crew | None") -> i
         if runner is not None:
             await runner.cleanup()
         await publisher.close()
+        await page.close()
         await shelf.close()
         await desk.close()
     return 0

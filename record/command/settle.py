@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drivers.keystore.uri import open_signer
 from evidence import cose, instant
-from evidence.code import Matter, Reason, Typ
+from evidence.code import Matter, Reason, SeamKind, Typ
 from evidence.config import ConfigError
 from evidence.joint.record import ENTRY_BYTES_MAX, Record
 from evidence.leap import NS
@@ -25,16 +25,19 @@ from record import config, posting
 from record.command.show import STORE
 from record.known import Known
 from record.lookup import NotFoundError
-from record.settle import agreed
+from record.settle import agreed, neighbour
+from record.settle.choice import left_out
 from record.settle.integral import beside
 from record.settle.interval import Stretch, cut
-from record.settle.job import SIDES, Job, Settled, named, proposed, settled
+from record.settle.job import Settled, named, proposed, settled
 from record.settle.learning import learned
+from record.settle.neighbour import Beside
 from record.settle.standing import LearnError
 from record.settle.told import line, told
 from record.store import Store, open_reader
 
 DOES_NOT_HOLD = 1
+PHASORS_NS = 900 * NS  # 125 MiB of two PMUs at 60/s, however long the whole is
 INTERVALS_MAX = 10_000  # of one run: more than a year by the hour
 _SPAN = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -46,7 +49,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seam", metavar="NAME", help="the seam, as its record names it")
     add("--from", dest="begins", metavar="INSTANT", help=f"such as {instant.EXAMPLE}")
     add("--to", dest="ends", metavar="INSTANT", help="up to before then")
-    add("--every", metavar="SPAN", help="in intervals of 1h, 15m, 10s; else in one")
+    add(
+        "--every",
+        metavar="SPAN",
+        help="in intervals of 1h, 15m, 10s; else a tie in one, phasors by 15m",
+    )
     add("--size", type=int, metavar="N", help="as the log was when it had N entries; else as it is")
     add("--check", action="store_true", help="settle again what settlements in the record say")
     add("--pmu", action="store_true", help="a tie: integrate PMUs beside the meters, as a check")
@@ -90,16 +97,19 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
     of = agreed.seam_called(store, asked.seam, size)
     found: list[Settled] = []
     says: list[Record] = []
-    for stretch in _stretches(asked):
+    for stretch in _stretches(asked, of.seam.kind):
         one = settled(store, known, proposed(store, known, of, stretch, size))
         row = told(one)
         checks = list(beside(store, known, one.job)) if asked.pmu else []
+        if checks:
+            row["pmu"] = [each._asdict() for each in checks]
+        near = neighbour.beside(store, known, one)
+        row["beside"] = near and _told_beside(near)
         if asked.json:
-            print(
-                json.dumps(row | ({"pmu": [each._asdict() for each in checks]} if checks else {}))
-            )
+            print(json.dumps(row))
         else:
-            print("\n".join([line(row), *(f"  {each.side}: {each.text}" for each in checks)]))
+            texts = [f"{each.side}: {each.text}" for each in checks]
+            print("\n  ".join([line(row), *texts, *(near.lines if near else ())]))
         if asked.author is not None:
             says.append(one.record(asked.author))
         if asked.learn:
@@ -107,6 +117,17 @@ def _settle(store: Store, asked: argparse.Namespace) -> int:
     if asked.learn:
         says += _learned(store, found, asked)
     return _sent(asked, says) if asked.key is not None else 0
+
+
+def _told_beside(near: Beside) -> dict[str, object]:
+    found = near.suspicion
+    return {
+        "seams": {name: verdict.name.lower() for name, verdict in near.verdicts.items()},
+        "wrong": found.wrong,
+        "explanations": found.explanations,
+        "accomplices": found.accomplices,
+        "left_out": near.left_out,
+    }
 
 
 def _learned(store: Store, found: Sequence[Settled], asked: argparse.Namespace) -> Iterator[Record]:
@@ -120,7 +141,7 @@ def _learned(store: Store, found: Sequence[Settled], asked: argparse.Namespace) 
     yield made
 
 
-def _stretches(asked: argparse.Namespace) -> Iterator[Stretch]:
+def _stretches(asked: argparse.Namespace, kind: SeamKind) -> Iterator[Stretch]:
     """Raises NotFoundError."""
     edges = []
     for what, text in (("--from", asked.begins), ("--to", asked.ends)):
@@ -132,6 +153,8 @@ def _stretches(asked: argparse.Namespace) -> Iterator[Stretch]:
     if begins >= ends:
         raise NotFoundError("--to: expected an instant later than --from")
     every = _span(asked.every) if asked.every is not None else ends - begins
+    if asked.every is None and kind != SeamKind.DC_TIE:
+        every = min(every, PHASORS_NS)
     if (ends - begins) // every >= INTERVALS_MAX:
         raise NotFoundError(f"--every: more than {INTERVALS_MAX} intervals")
     return cut(begins, ends, every)
@@ -209,24 +232,7 @@ def _differs(store: Store, known: Known, idx: int, says: Record) -> str:
     except (NotFoundError, EvidenceError) as fault:
         return str(fault)
     if made.payload() == says.payload():
-        return _left_out(store, known, job)
+        return left_out(store, known, job)
     if (made.elements, made.parents) != (says.elements, says.parents):
         return "its seam or its claims are not those that it names elsewhere"
     return f"settled again: {line(told(found))}"
-
-
-def _left_out(store: Store, known: Known, job: Job) -> str:
-    """What the log had at that size, and the settlement does not name. A choice of leaves is a
-    choice of results."""
-    size = job.leaves[0].tree_size
-    of = agreed.seams(store, size).get(job.of.seam.name)
-    if of is None or of.name != job.of.name:
-        return "its seam was not in force then"
-    whole = proposed(store, known, of, job.stretch, size)
-    for name, there, here in zip(SIDES, whole.leaves, job.leaves, strict=True):
-        lacks = set(there.indexes) - set(here.indexes)
-        if lacks:
-            return f"{name}: leaves out {len(lacks)} of {len(there.indexes)} leaves of the log"
-    if job.standing is not None and whole.standing != job.standing:
-        return "the standing residual that it names was not the agreed one then"
-    return ""

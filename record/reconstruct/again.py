@@ -5,8 +5,8 @@ predicates, and settlements.
    for bit, or it is a reason why the bundle does not hold.
 2. What leans on a batch that is not in the bundle, or of which something is withheld, cannot be
    computed again: that is told, and is no reason.
-3. That a record leaves out leaves which the log had is not found here: a bundle may not have them.
-   `settle --check` finds it over a record.
+3. A settlement that leaves out leaves which the bundle has does not hold. What the bundle has not
+   is not found: `settle --check` finds it over a record.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ from record.lookup import NotFoundError
 from record.reconstruct.closure import leaves_of, sizes_of
 from record.reconstruct.holding import Holding, lacking
 from record.settle import job
+from record.settle.choice import left_out
 from record.store import StoreError
 
 
@@ -84,6 +85,9 @@ def _check(held: Holding, known: Known, says: Record, idx: int) -> None:
             raise NotFoundError(
                 f"it says {was}; settled again its leaves come to {now}, or to other figures"
             )
+        lacks = left_out(held.store, known, named, whole=len(held.tree) == held.tree.size)
+        if lacks:
+            raise NotFoundError(lacks)
         return
     of = evaluation.read_record(says)
     size = of.leaves.tree_size

@@ -72,6 +72,12 @@ class Clock:
             raise StoreError(f"no checkpoint over entry {idx}")
         return self._instants[self._sizes[place]]
 
+    def before(self, idx: int) -> int | None:
+        """When the log last said that it had not seen this entry, ns TAI: its checkpoint before;
+        None where the bundle has none."""
+        place = bisect_right(self._sizes, idx)
+        return self._instants[self._sizes[place - 1]] if place else None
+
 
 def load(path: Path, anchors: Anchors) -> Holding:
     """The bundle in a folder, which holds by these anchors. Raises EvidenceError, StoreError."""

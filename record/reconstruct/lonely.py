@@ -110,6 +110,11 @@ as they are in its source; the last lines start {START}.
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+if sys.version_info < (3, 11) or find_spec("nacl") is None:
+    print("verify.py: it needs Python 3.11 or later, and PyNaCl", file=sys.stderr)
+    sys.exit(2)
 
 _MODULES = {{}}
 

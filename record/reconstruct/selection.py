@@ -24,6 +24,7 @@ from record.known import Known, KnownRun
 from record.leaf import Leaves
 from record.schema import INT_MAX, HeadRow, RunRow, SpanRow
 from record.series import Wanted
+from record.settle.agreed import in_force
 from record.store import Store, StoreError
 
 FENCE_MAX = 256  # batches: a minute of a gateway that cuts four a second
@@ -80,7 +81,11 @@ class Selection:
         """Those that are asked for."""
         if seam is None:
             return {row.device for row in self._rows.values()}
-        sides = [Wanted(node=side.node, issuer=side.authority) for side in seam.sides]
+        heirs = in_force(self._store, b"", seam, (self._size, self._size)).heirs
+        sides = [
+            Wanted(node=side.node, issuer=side.authority, heirs=own)
+            for side, own in zip(seam.sides, heirs, strict=True)
+        ]
         leaves = Leaves(self._store, self._known, self._size)
         found = leaves.of(sides, self._begins, self._ends)
         return {self._rows[self._head(idx)[0]].device for idx in found}

@@ -1,6 +1,7 @@
 """What is left out of a bundle, and what stands in for it.
 
     GATEWAY/STREAM, GATEWAY/*     observations: the leaf hash of each (evidence.veil)
+    GATEWAY/STREAM@FROM..TO       those with an instant from one on and before the other
     others                        those of streams in which nothing is of the seam's
     names, places, configurations, disclosures
                                   values that statements hide: their salted hashes, which statements
@@ -8,14 +9,15 @@
 
 1. A gap statement is never withheld: it tells of no value, and without it a hole would be one that
    nobody states.
-2. What is withheld is whole: observations of a whole stream, values of a whole kind. Of two
-   observations that say the same, one would tell the other.
+2. What is withheld is whole: whole observations, values of a whole kind. Of two observations that
+   say the same, one would tell the other: whoever names an interval answers for its ends.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from evidence import disclosure, merkle, observation
+from evidence import disclosure, instant, merkle, observation
 from evidence.code import Kind
 from evidence.credential import Credential
 from evidence.descriptor import Descriptor
@@ -29,9 +31,20 @@ NAMES, PLACES, CONFIGURATIONS, DISCLOSURES = "names", "places", "configurations"
 _VALUES = (NAMES, PLACES, CONFIGURATIONS, DISCLOSURES)
 
 
-class _Stream(NamedTuple):
+_ALWAYS = (0, 1 << 64)
+_INTERVAL = re.compile(r"(.+)@([^@]+)\.\.([^@]+)")
+
+
+class Hidden(NamedTuple):
+    """Observations that a word means. `time`: from instant until before instant, ns TAI."""
+
+    word: str
     gateway: str
     stream: str  # * for all
+    time: tuple[int, int]
+
+
+_OTHERS = Hidden(OTHERS, "", "", _ALWAYS)
 
 
 class Withholding:
@@ -45,25 +58,60 @@ class Withholding:
         if OTHERS in self.words and nodes is None:
             raise NotFoundError("--withhold others goes with --seam")
         rest = [word for word in self.words if word not in (*_VALUES, OTHERS)]
-        self._streams = [_Stream(*read_stream(word)[:2]) for word in rest]
-        self._met: set[_Stream] = set()
+        self._streams = [_stream(word) for word in rest]
+        self._met: set[Hidden] = set()
 
     def unmet(self) -> list[str]:
         """What was named, and is not there."""
-        return ["/".join(one) for one in self._streams if one not in self._met]
+        return [one.word for one in self._streams if one not in self._met]
 
-    def hides(self, known: KnownDescriptor) -> bool:
-        """Whether the observations under a descriptor are withheld."""
+    def hides(self, known: KnownDescriptor) -> tuple[Hidden, ...]:
+        """What means observations under a descriptor."""
         says, of = known.run.credential, known.descriptor
-        found = False
+        found = []
         for one in self._streams:
             meant = one.stream in ("*", str(of.stream), name_of(known))
             if one.gateway == says.subject and meant:
-                self._met.add(one)
-                found = True
-        if self._nodes is not None:
-            found |= not any(row.node in self._nodes for row in of.channels)
-        return found
+                found.append(one)
+                if one.time == _ALWAYS:
+                    self._met.add(one)
+        if self._nodes is not None and not any(row.node in self._nodes for row in of.channels):
+            found.append(_OTHERS)
+        return tuple(found)
+
+    def veiled(
+        self, item: Sealed, ranges: Sequence[Range], hidden: Sequence[tuple[Hidden, ...]]
+    ) -> Sealed | Veiled:
+        """A batch without the observations that are meant; `hidden`: of each range."""
+        if item.body is None or not any(hidden):
+            return item
+        links = observation.split(item.body)
+        turns: list[list[int]] = [[0, 0]]
+        leaves: list[bytes] = []
+        body: list[bytes] = []
+        for part, meant in zip(ranges, hidden, strict=True):
+            for _ in range(part.count):
+                link = next(links)
+                if meant and self._is_hidden(link, meant):
+                    turns[-1][1] += 1
+                    leaves.append(merkle.leaf_hash(link))
+                    continue
+                if turns[-1][1]:
+                    turns.append([0, 0])
+                turns[-1][0] += 1
+                body.append(link)
+        if not leaves:
+            return item
+        pairs = tuple((kept, withheld) for kept, withheld in turns)
+        return Veiled(item.head, item.answer, pairs, b"".join(leaves), b"".join(body))
+
+    def _is_hidden(self, link: bytes, meant: Sequence[Hidden]) -> bool:
+        sample = observation.read_at(link, 0)[0]
+        found = [one for one in meant if one.time[0] <= sample.tai < one.time[1]]
+        if sample.kind == Kind.GAP or not found:
+            return False
+        self._met.update(found)
+        return True
 
     def told(self, value: object, pairs: Pairs) -> Pairs:
         """What is disclosed beside a statement."""
@@ -94,26 +142,14 @@ class Withholding:
         return [digest for word in self._values for digest in groups.get(word, ())]
 
 
-def veiled(item: Sealed, ranges: Sequence[Range], hidden: Sequence[bool]) -> Sealed | Veiled:
-    """A batch without the observations of the hidden ranges."""
-    if item.body is None or not any(hidden):
-        return item
-    links = observation.split(item.body)
-    turns: list[list[int]] = [[0, 0]]
-    leaves: list[bytes] = []
-    body: list[bytes] = []
-    for part, hide in zip(ranges, hidden, strict=True):
-        for _ in range(part.count):
-            link = next(links)
-            if not hide or observation.read_at(link, 0)[0].kind == Kind.GAP:
-                if turns[-1][1]:
-                    turns.append([0, 0])
-                turns[-1][0] += 1
-                body.append(link)
-            else:
-                turns[-1][1] += 1
-                leaves.append(merkle.leaf_hash(link))
-    if not leaves:
-        return item
-    pairs = tuple((kept, withheld) for kept, withheld in turns)
-    return Veiled(item.head, item.answer, pairs, b"".join(leaves), b"".join(body))
+def _stream(word: str) -> Hidden:
+    """Raises NotFoundError."""
+    found = _INTERVAL.fullmatch(word)
+    try:
+        time = _ALWAYS if found is None else (instant.read(found[2]), instant.read(found[3]))
+    except ValueError as fault:
+        raise NotFoundError(f"--withhold {word}: {fault}") from fault
+    if time[0] >= time[1]:
+        raise NotFoundError(f"--withhold {word}: its end is not later than its begin")
+    gateway, stream, *_ = read_stream(word if found is None else found[1])
+    return Hidden(word, gateway, stream, time)

@@ -28,18 +28,17 @@ from evidence.bundle.scope import Scope
 from evidence.code import Typ
 from evidence.credential import Credential
 from evidence.credential import read as read_credential
-from evidence.export import Opening, Sealed, Stated
+from evidence.export import Opening, Sealed, Stated, Veiled
 from evidence.head import Head, Range
 from evidence.head import read as read_head
 from record.known import Known, KnownDescriptor, KnownRun
 from record.log import stored_node
 from record.reconstruct.selection import Selection, Stretch
 from record.reconstruct.target import Put, Target
-from record.reconstruct.withholding import Withholding, veiled
+from record.reconstruct.withholding import Hidden, Withholding
 from record.schema import Entry, HeadRow
 from record.store import Store, StoreError
 
-REST_MAX = 1 << 16  # entries of a log that is so short that a bundle has all of it
 _SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
 
 
@@ -82,7 +81,7 @@ class Writer:
             self.written.devices += 1
         with target.file(verifier.ENTRIES) as put:
             self._entries(put)
-        if self._scope.size <= REST_MAX:
+        if self._scope.size <= verifier.WHOLE_MAX:
             with target.file(verifier.REST) as put:
                 self._rest(put)
         last = self._checkpoint(self._scope.size)
@@ -122,7 +121,7 @@ class Writer:
     def _shared(self) -> Iterator[Entry]:
         """Records, words, books and findings, in the order of the log; of a log that is not here
         whole those that have an effect, and findings about the runs that are here."""
-        if self._scope.size <= REST_MAX:
+        if self._scope.size <= verifier.WHOLE_MAX:
             for found in self._store.entries():
                 if found.idx < self._scope.size and found.typ in _SHARED:
                     yield found
@@ -187,8 +186,11 @@ class Writer:
         of = read_head(cose.read(found.encoded).payload)
         return of, Sealed(found.encoded, found.receipt, body)
 
-    def hides(self, known: KnownDescriptor) -> bool:
+    def hides(self, known: KnownDescriptor) -> tuple[Hidden, ...]:
         return self._withholding.hides(known)
+
+    def veiled(self, head: Head, item: Sealed, hidden: list[tuple[Hidden, ...]]) -> Sealed | Veiled:
+        return self._withholding.veiled(item, head.ranges, hidden)
 
     def opening(self) -> Opening:
         return Opening(self._scope.begins, self._scope.ends, None, self._scope.software)
@@ -228,16 +230,16 @@ class _Device:
 
     def _batch(self, head: Head, item: Sealed) -> None:
         hidden = [self._range(part) for part in head.ranges]
-        out = veiled(item, head.ranges, hidden)
+        out = self._bundle.veiled(head, item, hidden)
         self._out.add(out)
         written = self._bundle.written
         written.batches += 1
-        left = len(out.leaves) // merkle.HASH_BYTES if isinstance(out, export.Veiled) else 0
+        left = len(out.leaves) // merkle.HASH_BYTES if isinstance(out, Veiled) else 0
         written.withheld += left
         written.observations += head.count - left
 
-    def _range(self, part: Range) -> bool:
-        """States what a range needs; whether its observations are withheld."""
+    def _range(self, part: Range) -> tuple[Hidden, ...]:
+        """States what a range needs; what means its observations."""
         known = self._bundle.descriptor(part.descriptor)
         run, place = known.run, (known.run.id, part.stream)
         self._state_run(run)

@@ -175,8 +175,11 @@ def metered(side: Side, series: Series) -> Metered | Trouble:
     found: dict[tuple[object, ...], Register] = {}
     terminals: set[bytes | None] = set()
     several: dict[tuple[object, ...], set[str]] = {}
+    keys: dict[int, tuple[Origin, tuple[object, ...]]] = {}  # by identity: a point map is dear
     for one in series:
-        key = _key(one.origin)
+        if id(one.origin) not in keys:
+            keys[id(one.origin)] = one.origin, _key(one.origin)
+        key = keys[id(one.origin)][1]
         register = found.get(key)
         if register is None:
             register = found[key] = _register(one.origin)

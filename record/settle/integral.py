@@ -23,8 +23,8 @@ from record.series import collected, series
 from record.settle import energy
 from record.settle.energy import Flow
 from record.settle.interval import Stretch
-from record.settle.job import SIDES, Job
-from record.settle.measured import Measured, measured, wanted
+from record.settle.job import SIDES, Job, wanted_of
+from record.settle.measured import Measured, measured
 from record.settle.register import Trouble
 from record.settle.side import Phases, Sample, Side
 from record.settle.window import total
@@ -58,10 +58,10 @@ def beside(store: Store, known: Known, job: Job) -> Iterator[Check]:
     branch = replace(of, kind=SeamKind.LINE)
     for at, (name, side) in enumerate(zip(SIDES, of.sides, strict=True)):
         leaves, size = job.leaves[at], job.leaves[at].tree_size
-        registers = series(store, known, leaves.indexes, size, energy.wanted(side))
+        registers = series(store, known, leaves.indexes, size, wanted_of(job.of, at)[0])
         metered = energy.metered(side, registers)
         flow = metered if isinstance(metered, Trouble) else metered.flow(job.stretch)
-        sought = wanted(side, SeamKind.LINE)
+        sought = wanted_of(job.of._replace(seam=branch), at)
         there = Leaves(store, known, size).of(sought, *job.stretch)
         found = measured(branch, at, collected(store, known, there, size, sought, job.stretch))
         if isinstance(found, Measured) and isinstance(flow, Flow):

@@ -22,18 +22,18 @@ from drivers.pmu.beside import Finding
 from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
 from evidence.joint import claim as claims
 from evidence.joint import settlement
-from evidence.joint.claim import Claim
 from evidence.joint.leaf import Leaves
-from evidence.joint.record import Record
-from evidence.joint.seam import Seam
+from evidence.joint.measure import Measure
+from evidence.joint.record import NAME_BYTES_MAX, Record
 from evidence.joint.settlement import Counts, Settlement
+from evidence.shape import TEXT_BYTES_MAX
 from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
 from record.series import ALWAYS, Series, Wanted, collected
 from record.settle import agreed, energy, law, outcome, tie
 from record.settle import standing as standings
-from record.settle.agreed import InForce
+from record.settle.agreed import Claimed, InForce
 from record.settle.clock import Clocks
 from record.settle.interval import Stretch
 from record.settle.law import LawError
@@ -46,7 +46,8 @@ from record.settle.standing import Standing
 from record.store import Store
 
 SIDES = ("first", "second")
-Told = tuple[tuple[bytes, Claim] | None, tuple[bytes, Claim] | None]
+PHASORS_NS_MAX = 60 * MINUTE_NS  # of one settlement: two PMUs at 60/s take 500 MiB by then
+Told = tuple[Claimed | None, Claimed | None]
 
 
 class Job(NamedTuple):
@@ -97,34 +98,33 @@ def proposed(store: Store, known: Known, of: InForce, stretch: Stretch, size: in
     finder = leaf.Leaves(store, known, size)
     sides = []
     for at in (0, 1):
-        sought = [*_wanted(of.seam, at), *_strangers(of.seam, at)]
+        sought = [*wanted_of(of, at), *_strangers(of, at)]
         sides.append(Leaves(size, tuple(finder.of(sought, *stretch))))
     leaves = (sides[0], sides[1])
     if of.seam.kind != SeamKind.DC_TIE:
         return Job(of, stretch, leaves, standing=agreed.standing_of(store, of, size))
-    there = agreed.claims_of(store, of.seam, *stretch, size)
-    told = [
-        None if side.indexes else there.get(own.authority)
-        for side, own in zip(leaves, of.seam.sides, strict=True)
-    ]
+    there = agreed.claims_of(store, of, *stretch, size)
+    told = [None if side.indexes else said for side, said in zip(leaves, there, strict=True)]
     return Job(of, stretch, leaves, (told[0], told[1]))
 
 
 def named(store: Store, says: Record) -> Job:
     """The job that a SETTLEMENT record names. Raises NotFoundError, EvidenceError."""
     body = settlement.read(says.body)
-    of = InForce(body.seam, agreed.seam_of(store, body.seam))
+    one, other = (side.tree_size for side in body.leaves)
+    of = agreed.in_force(store, body.seam, agreed.seam_of(store, body.seam), (one, other))
     standing = None
     if body.standing is not None:
         standing = standings.of(agreed.residual_of(store, body.standing), body.standing)
-    told: list[tuple[bytes, Claim] | None] = [None, None]
+    told: list[Claimed | None] = [None, None]
     for parent in says.parents:
         if isinstance(parent, bytes):
             claim = agreed.record_of(store, parent, Matter.CLAIM)
             if (claim.begins, claim.ends) != (says.begins, says.ends):
                 raise NotFoundError(f"claim {parent.hex()[:16]} is over another interval")
-            for at, side in enumerate(of.seam.sides):
-                if side.authority == claim.author:
+            place = agreed.place_of(store, parent)
+            for at in (0, 1):
+                if of.speaks(at, claim.author, place):
                     told[at] = parent, claims.read(claim.body)
     stretch = Stretch(says.begins, says.ends)
     return Job(of, stretch, body.leaves, (told[0], told[1]), standing)
@@ -132,49 +132,71 @@ def named(store: Store, says: Record) -> Job:
 
 def settled(store: Store, known: Known, job: Job) -> Settled:
     """What the sides come to. Raises NotFoundError for leaves that are not there, StoreError."""
+    length = job.stretch.ends - job.stretch.begins
+    if job.of.seam.kind != SeamKind.DC_TIE and length > PHASORS_NS_MAX:
+        why = f"phasors of more than {PHASORS_NS_MAX // MINUTE_NS} min at once: settle by intervals"
+        return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
     series = [_series(store, known, job, at) for at in (0, 1)]
-    others = [text for at in (0, 1) if (text := _told_of_others(job.of.seam, at, series[at]))]
-    own = tuple(one[: len(_wanted(job.of.seam, at))] for at, one in enumerate(series))
+    others = [text for at in (0, 1) if (text := _told_of_others(job.of, at, series[at]))]
+    own = tuple(one[: len(wanted_of(job.of, at))] for at, one in enumerate(series))
     if job.of.seam.kind == SeamKind.DC_TIE:
         found = Settled(job, _by_energy(job, own))
     else:
         found = _by_phasors(job, own)
-    if not others:
-        return found
     why = "; ".join(filter(None, (found.outcome.why, *others)))
-    return found._replace(outcome=replace(found.outcome, why=why))
+    measures = tuple(map(_plain_measure, found.outcome.measures))
+    plain = replace(found.outcome, why=_plain(why, TEXT_BYTES_MAX), measures=measures)
+    return found._replace(outcome=plain)
+
+
+def _plain_measure(one: Measure) -> Measure:
+    terms = tuple([term._replace(source=_plain(term.source, NAME_BYTES_MAX)) for term in one.terms])
+    return one if terms == one.terms else replace(one, terms=terms)
+
+
+def _plain(text: str, most: int) -> str:
+    """A text as a record takes it, and a terminal: names in it are those that a technician typed,
+    in whatever script and length, and nobody's name keeps a settlement from being said."""
+    found = text.strip() if text.isprintable() else ascii(text.strip())
+    if len(found.encode()) <= most:
+        return found
+    return found.encode()[: most - 3].decode(errors="ignore").rstrip() + "..."
 
 
 def _series(store: Store, known: Known, job: Job, at: int) -> list[Series]:
-    sought = [*_wanted(job.of.seam, at), *_strangers(job.of.seam, at)]
+    sought = [*wanted_of(job.of, at), *_strangers(job.of, at)]
     leaves, kind = job.leaves[at], job.of.seam.kind
     # Registers are read about the edges, too.
     within = ALWAYS if kind == SeamKind.DC_TIE else job.stretch
     return collected(store, known, leaves.indexes, leaves.tree_size, sought, within)
 
 
-def _wanted(of: Seam, at: int) -> tuple[Wanted, ...]:
-    if of.kind == SeamKind.DC_TIE:
-        return (energy.wanted(of.sides[at]),)
-    return wanted(of.sides[at], of.kind)
+def wanted_of(of: InForce, at: int) -> tuple[Wanted, ...]:
+    side, kind = of.seam.sides[at], of.seam.kind
+    found = (energy.wanted(side),) if kind == SeamKind.DC_TIE else wanted(side, kind)
+    return tuple(one._replace(heirs=of.heirs[at]) for one in found)
 
 
-def _strangers(of: Seam, at: int) -> tuple[Wanted, ...]:
+def _strangers(of: InForce, at: int) -> tuple[Wanted, ...]:
     """Whatever the other side's gateways claim to measure at this one's node."""
-    own, other = of.sides[at], of.sides[1 - at]
-    if own.node == other.node or own.authority == other.authority:
+    own, other = of.seam.sides[at], of.seam.sides[1 - at]
+    names = {own.authority, *(name for name, _ in of.heirs[at])}
+    if own.node == other.node or other.authority in names:
         return ()
-    return tuple(one._replace(issuer=other.authority) for one in _wanted(of, at))
+    heirs = tuple(row for row in of.heirs[1 - at] if row[0] not in names)
+    return tuple(one._replace(issuer=other.authority, heirs=heirs) for one in wanted_of(of, at))
 
 
-def _told_of_others(of: Seam, at: int, series: Sequence[Series]) -> str:
+def _told_of_others(of: InForce, at: int, series: Sequence[Series]) -> str:
     """Which gateways of the other side claim a side's node; empty: none."""
     names = {
-        one.origin.run.credential.subject for each in series[len(_wanted(of, at)) :] for one in each
+        one.origin.run.credential.subject
+        for each in series[len(wanted_of(of, at)) :]
+        for one in each
     }
     if not names:
         return ""
-    reason, other = Reason.OTHER_SIDE.name.lower(), of.sides[1 - at].authority
+    reason, other = Reason.OTHER_SIDE.name.lower(), of.seam.sides[1 - at].authority
     return f"{reason}: {', '.join(sorted(names))} of {other} at the {SIDES[at]} side's node"
 
 
@@ -208,6 +230,9 @@ def _flow_of(
 
 def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     of = job.of.seam
+    if _is_one_voice(job.of):
+        why = f"{of.sides[0].authority} speaks for both sides of this bus: nobody confirms itself"
+        return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
     sides = [measured(of, at, series[at]) for at in (0, 1)]
     one, other = sides
     if isinstance(one, Trouble) or isinstance(other, Trouble):
@@ -220,7 +245,7 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
         counts = Counts(0, alone[0], alone[1], 0)
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why="; ".join(texts)))
     try:
-        # Nobody but the seam says which branches there are: those that are measured are all.
+        # `measured` is a Trouble without all the branches that the seam names.
         rule = law.of(of, complete=of.kind == SeamKind.SUM)
     except LawError as fault:
         counts = Counts(0, len(one.samples), len(other.samples), 0)
@@ -229,6 +254,18 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     clocks = _clocks(rule, both, (one, other))
     found = outcome.settle(rule, both, samples, job.standing, clocks)
     return Settled(job, _with_sides(found, (one, other)), both)
+
+
+def _is_one_voice(of: InForce) -> bool:
+    """Whether both sides of a bus would be the same samples."""
+    one, other = of.seam.sides
+    if of.seam.kind != SeamKind.BUS or one.node != other.node:
+        return False
+    names, others = (
+        {side.authority, *(name for name, _ in heirs)}
+        for side, heirs in zip(of.seam.sides, of.heirs, strict=True)
+    )
+    return bool(names & others)
 
 
 def _clocks(rule: law.Law, both: tuple[Side, Side], sides: tuple[Measured, Measured]) -> Finding:

@@ -5,15 +5,18 @@ instruments that they stand behind.
    others claim there is told by name, and is not that side's word.
 2. One voltage of each phase, of the node; of each branch one current of each phase, by its terminal
    and with its direction. Where several PMUs tell of one of them, the one that tells most speaks.
-3. Where a PMU says only the positive sequence its phases are those of a balanced one: of what is
+3. Of a sum all branches count that the seam names, and no other; without one of them nothing is
+   compared.
+4. Where a PMU says only the positive sequence its phases are those of a balanced one: of what is
    not balanced it says nothing.
-4. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason.
+5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason.
 
 It compares no sides.
 """
 
 import hashlib
 import math
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -105,10 +108,11 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
         return Trouble(_told("no voltage of three phases is there", aside), True)
     branches: list[tuple[Trio, float]] = []
     if of.kind in (SeamKind.LINE, SeamKind.SUM):
-        for terminal in sorted(
-            {place.terminal for _, one in rows for place in one.origins} - {b""}
-        ):
+        for terminal in _terminals(of.kind, side, rows):
             trio = _trio(rows, "current", terminal)
+            if trio is None and of.kind == SeamKind.SUM:
+                what = f"the branch at terminal {uuid.UUID(bytes=terminal)} is not measured"
+                return Trouble(_told(what, aside), True)
             if trio is None:
                 continue
             sign = _sign(of.kind, at, sources[trio[0]].origins[trio[1][0]])
@@ -120,6 +124,15 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
     chain = _chain(side, sources, volts, [trio for trio, _ in branches])
     samples = tuple(_samples(sources, volts, branches))
     return Measured(chain, samples, tuple(disputes), aside)
+
+
+def _terminals(
+    kind: SeamKind, side: seam.Side, rows: Sequence[tuple[Pmu, _Source]]
+) -> Sequence[bytes]:
+    """Of the currents that count."""
+    if kind == SeamKind.SUM:
+        return side.branches
+    return sorted({place.terminal for _, one in rows for place in one.origins} - {b""})
 
 
 def _sources(side: seam.Side, series: Sequence[Series], aside: Counter[str]) -> dict[Pmu, _Source]:
@@ -208,7 +221,13 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
             primary = float(channel.ratio[0])
             if place.quantity == "voltage" and primary > _LINE_TO_LINE * rated:
                 primary /= math.sqrt(3.0)
-        found.append(Instrument(channel.accuracy if channel else "", primary))
+        if channel is None:
+            found.append(Instrument("", primary))
+            continue
+        connected, on_file = channel.burden, channel.correction
+        found.append(
+            Instrument(channel.accuracy, primary, connected=connected, on_file=on_file),
+        )
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
 
 

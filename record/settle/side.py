@@ -58,7 +58,8 @@ class Correction(NamedTuple):
 class Instrument:
     """The transformer of one channel. `rated`: primary V line to ground, or A; `accuracy`: its
     class (evidence.accuracy); `burden`: of the rated one; `upto`: share of the rated to which its
-    plate extends the class.
+    plate extends the class. `connected`: its burden as the site plan words it; `on_file`: SHA-256
+    of its correction: both are signed, and neither the rated burden nor the file is.
     """
 
     accuracy: str
@@ -66,6 +67,8 @@ class Instrument:
     burden: float | None = None
     upto: float | None = None
     correction: Correction | None = None
+    connected: str = ""
+    on_file: bytes | None = None
 
     def share_off(self, quantity: str, value: float) -> float | None:
         """What it may be off at an actual value, as a share of that; None: nobody says."""
@@ -77,12 +80,20 @@ class Instrument:
     def source(self, quantity: str) -> str:
         if self.correction is not None:
             return f"calibration {self.correction.source}"
-        return instrument.source(self.accuracy, quantity) or f"class {self.accuracy!r}"
+        told = instrument.source(self.accuracy, quantity) or f"class {self.accuracy!r}"
+        if self.connected and self.burden is None:
+            told += f", burden of {self.connected}, its rated one not disclosed"
+        if self.on_file is not None:
+            told += f", correction {self.on_file.hex()[:8]} not disclosed"
+        return told
 
     def array(self) -> list[object]:
         own = self.correction
         told = own and [own.error.real, own.error.imag, own.share, own.source]
-        return [self.accuracy, self.rated, self.burden, self.upto, told]
+        return [
+            *(self.accuracy, self.rated, self.burden, self.upto, told),
+            *(self.connected, self.on_file),
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ server of files can show it, below the SHA-256 of its origin (C2SP tlog-mirror).
 
 1. What is new lies in a folder of its own (`.pending`) until the root over it was verified; then it
    is moved into its place, synced file by file and folder by folder, before anybody signs for it.
+   Of a copy that was interrupted the files whose content follows from their name are taken up.
 2. A name is replaced whole or not at all.
 3. A partial tile goes when the full one is there.
 4. Nothing of a copy is believed for being there: who reads it checks it against a signed root.
@@ -27,7 +28,7 @@ from evidence.tlog.tile import Tile
 from record.database import StoreError
 
 CHECKPOINT = "checkpoint"
-_PENDING = ".pending"
+_PENDING, _PART = ".pending", ".part"
 
 
 def origin_hash(origin: str) -> str:
@@ -62,12 +63,27 @@ class Copy:
                 shutil.rmtree(self._pending)
             self._pending.mkdir(parents=True)
 
+    def begin(self) -> None:
+        """A new attempt: nothing is pending but what it puts."""
+        self._new.clear()
+
+    def left(self, path: str) -> bytes | None:
+        """What an earlier attempt left pending under a name; to be verified like an answer."""
+        try:
+            return (self._pending / path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            raise StoreError(f"{self._pending / path}: {fault.strerror}") from fault
+
     def put(self, path: str, data: bytes) -> None:
         """Something new, on the disk when it returns."""
         at = self._pending / path
         with _explained(at):
             at.parent.mkdir(parents=True, exist_ok=True)
-            _write(at, data)
+            part = self._pending / _PART
+            _write(part, data)
+            os.replace(part, at)
         self._new.add(path)
 
     def settle(self) -> None:
@@ -83,7 +99,7 @@ class Copy:
                 _sync(folder)
             for path in self._new:
                 self._drop_partial(path)
-            self._new.clear()
+            self.clear()  # of what an earlier attempt left for another tree
 
     def publish(self, data: bytes) -> None:
         """The checkpoint, in place of the one before; durable when it returns."""

@@ -6,20 +6,25 @@
    one; each commit's root is that of the log's own checkpoint.
 3. Then each head's observations must be the head's. All of it is pending in the copy until the
    caller settles it.
+4. Full bundles and observations that an interrupted attempt left are taken as if they were served.
+   Where the whole does not hold then, they are forgotten, and the log is not accused of it.
 
 It asks the log and writes the copy; what follows from a fault is mirror.py's.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from evidence import merkle
 from evidence.code import Reason
+from evidence.head import Head
 from evidence.merkle import Frontier
 from evidence.refusal import EvidenceError
 from evidence.tlog import tile
 from evidence.tlog.note import Verifier
 from evidence.tlog.tile import ENTRIES, Tile, Tiles
+from record.database import StoreError
 from record.witness import body, times
 from record.witness.copy import Copy, body_path
 from record.witness.source import AbsentError, Source
@@ -55,13 +60,32 @@ class Growth:
         self._size, self._root = tree.says.size, tree.says.root
         self._keys = keys
         self.doubts: list[Doubt] = []
+        self._resumed = False  # a bundle was there already
         self._other: ForkError | None = None  # told once the entries are known to be the tree's
 
     async def run(self) -> None:
         """All that is new, pending in the copy. Raises ForkError, EvidenceError, SourceError,
         StoreError."""
-        await asyncio.to_thread(self._copy.clear)
+        self._copy.begin()
         await self._check_continues()
+        try:
+            await self._copied()
+        except EvidenceError as fault:
+            await asyncio.to_thread(self._copy.clear)
+            if not self._resumed:
+                raise
+            words = "what an interrupted copy left is not of this tree; it begins anew"
+            raise StoreError(f"{self._copy.folder}: {words}") from fault
+        if self._other is not None:
+            raise self._other
+        for above in tile.tiles(self._size, self._held.size):
+            if above.level >= 1:
+                await asyncio.to_thread(self._above, above)
+        for bundle in self._new(ENTRIES):
+            await self._bodies(bundle)
+
+    async def _copied(self) -> None:
+        """Entries, and the log's own checkpoints. Raises EvidenceError(INCLUSION) and others."""
         said = times.pulled(
             *(self._source, self._copy, self._held.size, self._size), keys=self._keys
         )
@@ -72,13 +96,6 @@ class Growth:
         if edge.root() != self._root:
             text = "the entries that are served do not lead to the root that the log signed"
             raise EvidenceError(Reason.INCLUSION, text)
-        if self._other is not None:
-            raise self._other
-        for above in tile.tiles(self._size, self._held.size):
-            if above.level >= 1:
-                await asyncio.to_thread(self._above, above)
-        for bundle in self._new(ENTRIES):
-            await self._bodies(bundle)
 
     def _new(self, level: int) -> Iterator[Tile]:
         return (one for one in tile.tiles(self._size, self._held.size) if one.level == level)
@@ -110,7 +127,13 @@ class Growth:
     ) -> Said | None:
         """Hashes one bundle, up to the last of the log's own checkpoints that it reaches; which
         comes next."""
-        data = await fetched(self._source, bundle)
+        data = None
+        if bundle.width == tile.WIDTH:
+            data = await asyncio.to_thread(self._copy.left, bundle.path())
+        if data is None:
+            data = await fetched(self._source, bundle)
+        else:
+            self._resumed = True
         entries = tile.read_entries(bundle, data)
         hashes = tile.leaves(entries)
         known = max(0, min(self._held.size - bundle.start, bundle.width))
@@ -139,13 +162,25 @@ class Growth:
             head = body.head_in(entry)
             if head is None or bundle.start + at < self._held.size:
                 continue
-            observations = await self._source.get(body.path_of(entry), body.BYTES_MAX)
+            observations = await asyncio.to_thread(self._left, entry, head)
+            if observations is None:
+                observations = await self._source.get(body.path_of(entry), body.BYTES_MAX)
             try:
                 await asyncio.to_thread(body.check, head, observations)
             except EvidenceError as fault:
                 text = f"{body.path_of(entry)}, of entry {bundle.start + at}: {fault.text}"
                 raise EvidenceError(fault.reason, text) from fault
-            await asyncio.to_thread(self._copy.put, body_path(body.subject(entry)), observations)
+            kept = body_path(body.subject(entry))
+            await asyncio.to_thread(self._copy.put, kept, observations)
+
+    def _left(self, entry: bytes, head: Head) -> bytes | None:
+        """The observations that an interrupted attempt left, if they are the head's."""
+        observations = self._copy.left(body_path(body.subject(entry)))
+        if observations is not None:
+            with contextlib.suppress(EvidenceError):
+                body.check(head, observations)
+                return observations
+        return None
 
     def _above(self, asked: Tile) -> None:
         """A tile above level 0, from what was there and the full tiles below it that are new."""

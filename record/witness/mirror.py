@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from evidence.code import Reason
 from evidence.merkle import EMPTY_ROOT
 from evidence.refusal import EvidenceError
-from evidence.tlog import checkpoint, note, policy, tile
+from evidence.tlog import checkpoint, cosignature, note, policy, tile
 from evidence.tlog.note import Note, Verifier
 from evidence.tlog.policy import Policy
 from evidence.tlog.tile import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
@@ -92,6 +92,7 @@ class Mirror:
         """The tree of the copy, if this one may continue it. Raises EvidenceError(FORK, TRUNCATED),
         StoreError."""
         says, held = tree.says, self._by.state.held(tree.says.origin)
+        self._check_remembers(held)
         if held is None:
             return Held(0, EMPTY_ROOT, b"", 0)
         if self._root(held.size) != held.root:
@@ -103,6 +104,18 @@ class Mirror:
             words = f"a tree of {says.size} is served after one of {held.size}"
             raise self._accused(Reason.TRUNCATED, tree, held, asked, words)
         return held
+
+    def _check_remembers(self, held: Held | None) -> None:
+        """What the copy shows was remembered first. Raises StoreError."""
+        data, size = self._copy.published(), 0 if held is None else held.size
+        try:
+            shown = note.read(data or b"")
+            ours = cosignature.times(shown, self._by.key)
+        except EvidenceError:
+            return  # nothing yet, or damaged: to be written again
+        if ours and (more := checkpoint.read(shown.text).size) > size:
+            text = f"the copy shows a tree of {more}, the memory ends at {size}: it was set back"
+            raise StoreError(f"{self._copy.folder}: {text}; bring the later one back")
 
     def _accused(
         self, reason: Reason, tree: Tree, held: Held, tai: int, words: str, proof: bytes = b""

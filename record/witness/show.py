@@ -1,11 +1,13 @@
 """What a witness or a mirror remembers, for people and as one JSON object, and whether any of it
 accuses a log.
 
-1. Two roots for one size, signed by one log, prove a fork; so does an entry that was logged before
-   the mirror had seen its place empty, beyond the bound.
+1. Two roots for one size, signed by one log, prove a fork.
 2. A smaller tree accuses for as long as the log has not gone on from the larger one: anybody may
    have sent an old note again. So does a proof that did not hold, unless the tree it came with was
    cosigned later.
+3. What the mirror's clock says of the log's times, and what it was served under one name, is its
+   own word: it accuses, and who was not there has to believe it.
+4. A memory that was set back accuses whoever keeps it.
 
 It reads, and checks no signature again: the notes are there for whoever wants to.
 """
@@ -18,11 +20,17 @@ from evidence.leap import BUILT_IN
 from record.witness.state import Exhibit, State
 
 PROVEN, ACCUSES, ANSWERED, OPEN = "proven", "accuses", "answered", "open"
+ITS_WORD, FORGOT = "its word", "forgot"
+_ITS_WORD = (Reason.BACK_DATED, Reason.CLOCK_SUSPECTED, Reason.ROOT)
 
 
 def standing(state: State, exhibit: Exhibit) -> str:
     """What an exhibit is worth now. Raises StoreError."""
-    if exhibit.reason not in (Reason.TRUNCATED, Reason.CONSISTENCY):
+    if exhibit.reason == Reason.SET_BACK:
+        return FORGOT
+    if exhibit.reason in _ITS_WORD:
+        return ITS_WORD
+    if exhibit.reason == Reason.FORK:
         return PROVEN
     same = state.seen(exhibit.origin, exhibit.size)
     if same is not None and same.root != exhibit.root:
@@ -36,8 +44,9 @@ def standing(state: State, exhibit: Exhibit) -> str:
 
 
 def accused(found: dict[str, Any]) -> bool:
-    """Whether anything in a summary accuses a log."""
-    return any(row["standing"] in (PROVEN, ACCUSES) for row in found["exhibits"])
+    """Whether anything in a summary accuses a log, or whoever remembers it."""
+    worth = (PROVEN, ACCUSES, ITS_WORD, FORGOT)
+    return any(row["standing"] in worth for row in found["exhibits"])
 
 
 def summary(state: State) -> dict[str, Any]:

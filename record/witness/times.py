@@ -3,8 +3,8 @@
 1. The log's own checkpoints say it: one over each commit, COSE, signed by its key, with its time.
    They are taken for the copy as they are, without a gap up to the published tree.
 2. Entries that come after one that was seen to be the last, at an instant of the mirror's, cannot
-   have been logged before that, but for what the bound allows: publishing takes a while, and two
-   clocks differ. The bound is one for both.
+   have been published before that. That they were not logged either follows only as far as the log
+   publishes within the bound, which is for two clocks that differ as well.
 3. Times rise with the tree.
 
 What a record claims of its own past is no business of the log's time, nor of this.
@@ -58,7 +58,7 @@ class Clock:
         what = f"entries {first} to {said.size - 1} were logged at {instant.words(said.tai)}"
         if said.tai < self._empty - self._late:
             late_s = (self._empty - said.tai) // NS
-            words = f"{what}, it says, and their place was empty {late_s} s later"
+            words = f"{what}, it says, and {late_s} s later it did not show them"
             return Doubt(Reason.BACK_DATED, words, said.encoded)
         if said.tai < before:
             words = f"{what}, it says, and those before them later, at {instant.words(before)}"

@@ -11,10 +11,13 @@ must not cosign. C2SP tlog-witness.
    answered. What proves nothing by itself (a smaller tree: perhaps somebody sent an old note again;
    a proof that does not hold: perhaps somebody spoiled it) is kept as such, and said so by show.py.
 4. Times of cosignatures never go back: each says what the largest tree was then.
+5. A note that has a cosignature of its own over a larger tree than it remembers shows that its
+   memory was set back: it is brought forward to that tree, and what happened is kept.
 
 It blocks, on the disk and on the key store: never called from a loop. It knows no HTTP.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,7 +30,7 @@ from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from evidence.tlog import checkpoint, cosignature, note, submission
 from evidence.tlog.checkpoint import Checkpoint
-from evidence.tlog.note import Line, Note, Verifier
+from evidence.tlog.note import COSIGNATURE, Line, Note, Verifier
 from evidence.tlog.submission import Submission
 from record.database import StoreError
 from record.witness.state import Exhibit, Held, State
@@ -69,6 +72,10 @@ class Cosigner:
     state: State
     now: Callable[[], int]
 
+    @property
+    def key(self) -> Verifier:
+        return Verifier(self.name, COSIGNATURE, self.signer.public)
+
     def cosign(self, tree: Tree, old: int, proof: Sequence[bytes], seen: int | None = None) -> Line:
         """The cosignature, once it is durable that this is now the largest tree; `proof`: from the
         tree of size `old`; `seen`: since when it is known, ns TAI, where that is not now.
@@ -98,6 +105,23 @@ class Cosigner:
             raise fault
         return line
 
+    def recall(self, tree: Tree, signed: Note) -> None:
+        """Remembers what was cosigned here and is forgotten, as after a restore: `signed`, with the
+        lines of whoever cosigned it. Nobody else makes such a line. Raises StoreError."""
+        says = tree.says
+        with contextlib.suppress(EvidenceError):  # by a line that does not hold
+            times = cosignature.times(signed, self.key)
+            if not times:
+                return
+            with self.state.deciding():
+                held = self.state.held(says.origin) or Held(0, merkle.EMPTY_ROOT, b"", 0)
+                if says.size > held.size:
+                    tai = self.now()
+                    words = f"cosigned here, and forgotten: the memory was set back to {held.size}"
+                    self.state.show(exhibit_of(Reason.SET_BACK, tree, held, tai, words))
+                    since = Held(says.size, says.root, tree.note.encode(), times[-1], tai)
+                    self.state.hold(says.origin, since)
+
     def _time(self, held: Held, tai: int) -> int:
         time_s = BUILT_IN.utc_ns(tai) // NS
         if time_s < held.time_s - TIME_BACK_MAX_S:
@@ -124,6 +148,7 @@ class Witness:
         except EvidenceError as fault:
             return _words(400, fault)
         try:
+            self.by.recall(tree, note.read(asked.note))
             line = self.by.cosign(tree, asked.old, asked.proof)
         except NotCosignedError as fault:
             if fault.status == 409:
@@ -156,7 +181,8 @@ def tree_of(signed: Note, says: Checkpoint, keys: Sequence[Verifier]) -> Tree:
     by = note.signed_by(signed, keys)
     if not by:
         raise EvidenceError(Reason.SIGNATURE, f"no trusted key of {says.origin} signed this")
-    return Tree(says, Note(signed.text, tuple(line for key in by for line in key.lines_of(signed))))
+    lines = (line for key in by for line in key.lines_of(signed))
+    return Tree(says, Note(signed.text, tuple(dict.fromkeys(lines))))
 
 
 def keep_contradictions(state: State, tree: Tree, held: Held, tai: int) -> None:

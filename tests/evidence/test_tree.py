@@ -1,6 +1,7 @@
 """Many leaves and earlier sizes of one tree, under one root; and CBOR without a library."""
 
 import hashlib
+import tracemalloc
 
 import cbor2
 import pytest
@@ -65,6 +66,25 @@ def test_what_is_no_tree_is_refused(change: str):
     with pytest.raises(EvidenceError) as fault:
         tree.read(cbor.encode(row))
     assert fault.value.reason in (Reason.INCLUSION, Reason.SHAPE)
+
+
+@pytest.mark.parametrize("place", ["a list", "a list in a list", "the version", "the leaves"])
+def test_a_list_of_millions_is_refused_before_it_is_in_memory(place: str):
+    many = b"\x9a" + (1 << 22).to_bytes(4, "big") + bytes(1 << 22)
+    data = {
+        "a list": b"\x86\x01\x0a" + many + b"\x40\x80\x40",
+        "a list in a list": b"\x86\x01\x0a\x81" + many + b"\x40\x80\x40",
+        "the version": b"\x86" + many + b"\x0a\x81\x00\x40\x80\x40",
+        "the leaves": b"\x86\x01\x0a\x81\x00" + many + b"\x80\x40",
+    }[place]
+    tracemalloc.start()
+    try:
+        with pytest.raises(EvidenceError) as fault:
+            tree.read(data)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert fault.value.reason == Reason.SHAPE
 
 
 _VALUES = st.recursive(

@@ -4,6 +4,8 @@ gone, only the bundle's folder and the anchors are there.
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from evidence import export, observation
@@ -46,7 +48,7 @@ def test_twice_the_same_bytes(bundles: Path):
         {path.relative_to(bundles / name): path.read_bytes() for path in files(bundles / name)}
         for name in ("whole", "again")
     )
-    assert len(whole) == 9 and whole == again
+    assert len(whole) == 22 and whole == again
 
 
 def test_the_lone_verifier_needs_python_and_pynacl_alone(judge: Judge, bundles: Path):
@@ -69,6 +71,21 @@ def test_the_lone_verifier_is_the_same_whenever_it_is_made(tmp_path: Path, judge
     assert capsys.readouterr().out == f"{digest}  {tmp_path / 'verify.py'}\n"
 
 
+def test_the_lone_verifier_says_what_it_needs(judge: Judge, bundles: Path):
+    """Where PyNaCl is not there it answers 2: it was not checked, and not: it does not hold."""
+    argv = [sys.executable, "-I", "-S", str(judge.file), str(bundles / "whole")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    told = "verify.py: it needs Python 3.11 or later, and PyNaCl\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_bundle_of_nothing_says_so(tmp_path: Path, capsys):
+    store = fill(tmp_path, seconds=1, rate=2)
+    assert reconstruct(store, tmp_path / "empty", first=-9, last=-8) == 0
+    assert verify(tmp_path / "empty", tmp_path / "anchors.toml") == 0
+    assert "open       no observations are in it" in capsys.readouterr().out
+
+
 # --- what is withheld -----------------------------------------------------------------------------
 
 
@@ -77,6 +94,7 @@ def test_what_is_withheld_is_told_and_still_proved(bundles: Path, capsys):
     told = capsys.readouterr().out
     assert "stream 2   0 observations; 7 withheld" in told
     assert "withheld   gw-1/relay, by the word of who made the bundle" in told
+    assert "open       stream 2: nothing in it shows what there is beyond its end" in told
     assert "salted hashes stand in" in told and "pmu/1" not in told
 
 

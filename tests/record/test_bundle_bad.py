@@ -5,15 +5,16 @@ import json
 import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from evidence import anchor, export
-from evidence.bundle import manifest
+from evidence import anchor, cbor, export
+from evidence.bundle import manifest, verifier
 from evidence.export import Sealed
 from record.cli import main
-from record.reconstruct import check
+from record.reconstruct import check, whole
 from tests.record.bundling import (
     Seam,
     device,
@@ -118,6 +119,23 @@ def _batch_left_out(path: Path) -> None:
     sealed_anew(path)
 
 
+def _aside(path: Path, batch: Sealed) -> None:
+    """Puts the head of a batch among what is only counted."""
+    with (path / "rest.bin").open("ab") as file:
+        file.write(cbor.bytes_head(len(batch.head)) + batch.head)
+
+
+def _batch_set_aside(path: Path) -> None:
+    def drop(items: list[export.Item]) -> None:
+        at = [number for number, item in enumerate(items) if isinstance(item, Sealed)][1]
+        item = items.pop(at)
+        assert isinstance(item, Sealed)
+        _aside(path, item)
+
+    rewritten(device(path), drop)
+    sealed_anew(path)
+
+
 def _receipts_swapped(path: Path) -> None:
     def swap(items: list[export.Item]) -> None:
         one, other = [number for number, item in enumerate(items) if isinstance(item, Sealed)][:2]
@@ -155,6 +173,7 @@ BAD = {
     "a size beyond all": (_bomb, "the manifest says"),
     "another form of the manifest": (_other_order, "in another form than its own"),
     "a batch left out": (_batch_left_out, "is not in this file, and no statement in it says why"),
+    "a batch set aside": (_batch_set_aside, "rest.bin: head_chain: batch 1 of run"),
     "receipts swapped": (_receipts_swapped, "other_subject: a receipt for"),
     "another interval": (_other_interval, "of another interval than the bundle"),
 }
@@ -189,10 +208,58 @@ def test_a_bundle_that_brings_its_own_anchors_is_not_believed(
     sealed_anew(tmp_path / "bundle")
     capsys.readouterr()
     assert verify(tmp_path / "bundle", bundles / "anchors.toml") == 1
-    assert "kid: signed by key" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "kid: signed by key" in told and "(checkpoint.cose, by the log's key" in told
     assert judge.main(tmp_path / "bundle", "--anchors", bundles / "anchors.toml")[0] == 1
     assert main(["verify", str(tmp_path / "bundle")]) == 3
     assert "a bundle names none of its own" in capsys.readouterr().out
+
+
+def test_a_device_in_two_files_is_refused(tmp_path: Path, judge: Judge, capsys):
+    """Each is a chain without a hole, and what was between them is set aside. It takes a credential
+    anew, for no statement may be there twice."""
+    pair = Seam(tmp_path, rate=2, gateways=1)
+    pair.go(2)
+    gateway = pair.gateways[0]
+    gateway._grant(replace(gateway.credential, expires_s=gateway.credential.expires_s + 1))
+    pair.send(gateway.statement)
+    pair.restart()
+    pair.go(2)
+    pair.close()
+    (tmp_path / "anchors.toml").write_text(pair.anchors())
+    bad = tmp_path / "bad"
+    assert reconstruct(pair.place, bad, first=0, last=4) == 0
+    assert verify(bad, tmp_path / "anchors.toml") == 0
+    path = device(bad)
+    opening, *items = export.read([path.read_bytes()])
+    is_new = [getattr(item, "encoded", b"") == gateway.statement.encoded for item in items]
+    at = is_new.index(True)
+    before = items[at - 1]
+    assert isinstance(before, Sealed)
+    _aside(bad, before)
+    shutil.copy(path, other := path.with_name("f" * 32 + ".gsx"))
+    rewritten(path, lambda items: items.__delitem__(slice(at - 1, None)))
+    rewritten(other, lambda items: items.__delitem__(slice(0, at)))
+    sealed_anew(bad)
+    capsys.readouterr()
+    assert verify(bad, tmp_path / "anchors.toml") == 1
+    told = capsys.readouterr().out
+    assert "of a device that has another file" in told and "1 reasons" in told
+    assert judge.main(bad, "--anchors", tmp_path / "anchors.toml")[0] == 1
+
+
+def test_a_short_log_of_which_something_is_left_out_is_refused(
+    tmp_path: Path, judge: Judge, monkeypatch, capsys
+):
+    """Each entry in it is proved, and whoever made it left the others out: a dissent, perhaps."""
+    store = fill(tmp_path, seconds=1, rate=2)
+    monkeypatch.setattr(verifier, "WHOLE_MAX", 0)
+    assert reconstruct(store, tmp_path / "some", first=0, last=2) == 0
+    monkeypatch.undo()
+    assert not (tmp_path / "some" / "rest.bin").exists()
+    assert verify(tmp_path / "some", tmp_path / "anchors.toml") == 1
+    assert " of 19 entries; of so short a log all go in" in capsys.readouterr().out
+    assert judge.main(tmp_path / "some", "--anchors", tmp_path / "anchors.toml")[0] == 1
 
 
 @pytest.mark.timeout(240)  # some 15 s, alone on a core
@@ -222,10 +289,13 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
     assert reconstruct(seam.place, bundle, first=0, last=2) == 0
     rng = random.Random(2)
     for path in files(bundle):
-        if path.suffix == ".json":
+        if path.suffix == ".json" or path.parent.name == "documents":  # no evidence
             continue
         data = path.read_bytes()
-        for _ in range(FORGED):
+        # No signature is over a document: it is written again, and compared.
+        made = "documents" in path.relative_to(bundle).parts
+        judge = whole.verify if made else check.check
+        for _ in range(2 if made else FORGED):
             bad = bytearray(data)
             begin, end = (0, len(bad))
             if path.suffix == ".gsx":  # the opening is the maker's own word
@@ -237,7 +307,7 @@ def test_a_byte_that_is_changed_by_whoever_writes_all_digests_anew_is_found(tmp_
                 bad[-32:] = hashlib.sha256(bad[:-CLOSING]).digest()
             path.write_bytes(bad)
             sealed_anew(bundle)
-            assert check.check(bundle, anchors, True, lambda _: None).reasons, path
+            assert judge(bundle, anchors, True, lambda _: None).reasons, path
         path.write_bytes(data)
     sealed_anew(bundle)
     assert check.check(bundle, anchors, True, lambda _: None).reasons == 0

@@ -23,8 +23,10 @@ from evidence.tlog.note import COSIGNATURE, Verifier
 from record.handoff.evaluate import evaluation_of
 from record.known import Known
 from record.reconstruct import document
-from record.reconstruct.document import File, Holding
+from record.reconstruct.document import File
+from record.reconstruct.material import Material
 from record.schema import NoteRow
+from record.settle.job import settled
 from record.store import open_writer
 from tests.evidence.joint.sharing import EAST, FOUNDERS, WEST, founders_text, signed, word
 from tests.record.authority import Book
@@ -34,7 +36,7 @@ from tests.record.gateway import START, Statement, id_of, key
 from tests.record.handoff.conftest import begin, decide, measure, volts
 from tests.record.judge import Judge
 from tests.record.settle.border import BUS, LINE, SIDES, Pmu, Shared
-from tests.record.settle.test_job import I1, I2, SECONDS, V1, V2, both, fill, settle
+from tests.record.settle.test_job import I1, I2, SECONDS, V1, V2, both, fill, job_of, settle
 from tests.record.upstream import AUTHORITIES, LOG, Upstream
 
 AWAY = replace(SIDES[0], node=b"\x09" * 16, terminal=b"\x0a" * 16)
@@ -82,6 +84,21 @@ def test_a_seam_is_its_sides_and_its_settlement_is_computed_again(
     assert "in force: Border Bus, South Line" in capsys.readouterr().err
 
 
+def test_a_side_of_which_nothing_is_in_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shared = Shared(tmp_path / "record.db", LINE)
+    fill(Pmu(shared, SIDES[0]), V1, I1)
+    shared.upstream.close()
+    _anchors(tmp_path)
+    more = ("--seam", LINE.name)
+    assert reconstruct(tmp_path / "record.db", tmp_path / "one", *more, first=0, last=SECONDS) == 0
+    assert verify(tmp_path / "one", tmp_path / "anchors.toml") == 0
+    told = capsys.readouterr().out
+    assert f"open       no gateway of {SIDES[1].authority}, a side of the seam, is in it" in told
+    assert f"no gateway of {SIDES[0].authority}" not in told
+
+
 def test_what_is_withheld_cannot_be_computed_again(
     seam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -121,6 +138,25 @@ def test_a_settlement_that_its_leaves_do_not_come_to_is_found(
     assert "it says not_comparable; settled again" in capsys.readouterr().out
     code, told = judge.main(tmp_path / "bad", "--anchors", tmp_path / "anchors.toml")
     assert code == 0 and "`gridseal-record verify` makes them again" in told
+
+
+def test_a_settlement_that_chose_its_leaves_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Two meters of one side, and the one that fits is named: what it comes to is right."""
+    shared = Shared(tmp_path / "record.db", LINE)
+    both(shared, LINE, (V1, I1), (V2, I2))
+    fill(Pmu(shared, SIDES[0]), 1.2 * V1, I1)
+    whole = job_of(shared, LINE)
+    first = replace(whole.leaves[0], indexes=whole.leaves[0].indexes[:1])
+    chosen = settled(shared.store, shared.known(), whole._replace(leaves=(first, whole.leaves[1])))
+    shared.agree(chosen.record(WEST), EAST)
+    shared.upstream.close()
+    _anchors(tmp_path)
+    assert reconstruct(tmp_path / "record.db", tmp_path / "bad", first=0, last=SECONDS) == 0
+    assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 1
+    told = capsys.readouterr().out
+    assert "settlement of West Balancing: first: leaves out 1 of 2 leaves of the log" in told
 
 
 def test_a_handoff_its_condition_and_its_states(
@@ -241,8 +277,9 @@ def test_what_came_after_its_key_was_revoked_says_so_or_the_log_is_refused(
 # --- documents ------------------------------------------------------------------------------------
 
 
-def _count(held: Holding) -> Iterator[File]:
+def _count(material: Material) -> Iterator[File]:
     """A document: how many batches, and when the log saw the first entry."""
+    held = material.held
     heads = sum(entry.typ == Typ.HEAD for entry in held.store.entries())
     first = next(iter(held.store.entries())).idx
     text = f"{heads} batches; {instant.words(held.clock(first))}\n"

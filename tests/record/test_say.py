@@ -2,6 +2,7 @@
 over TLS, to the program as it is started."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from drivers.keystore import file as keystore
 from evidence import instant
 from evidence.code import Matter, Part, Step
 from evidence.config import ConfigError
-from evidence.joint import decision, handoff, record
+from evidence.joint import decision, handoff, record, seam
 from evidence.leap import NS
 from record import draft
 from record.cli import main, now
@@ -212,6 +213,14 @@ def test_a_seam_is_drafted_as_it_is_signed(folder: Path):
     assert (found.matter, found.author) == (Matter.SEAM, NAMES["west"])
     assert found.body == TIE.body()
     assert found.ends - found.begins == 3600 * NS
+    star = SEAM.replace(
+        'kind = "dc_tie"\ndc = { fixed_loss_mw = 2, loss_share = 0.015 }', "kind = 'sum'"
+    )
+    halves = star.split("rated_a")
+    one, other = (f"branches = ['{mrid}']\nrated_a" for mrid in (uuid.UUID(int=7), "ab" * 16))
+    (folder / "star.toml").write_text(f"{halves[0]}{one}{halves[1]}{other}{halves[2]}")
+    sides = seam.read(draft.read(folder / "star.toml", NAMES["west"]).body).sides
+    assert [side.branches for side in sides] == [(bytes(15) + b"\x07",), (b"\xab" * 16,)]
 
 
 def test_json_says_the_same_as_toml(tmp_path: Path):

@@ -2,6 +2,7 @@
 at each place of the log."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -240,11 +241,11 @@ def test_a_request_is_of_two_who_are_parties_to_it():
 def test_two_hand_nothing_of_a_third_over():
     log = ruled()
     log.agree(lists(listing("South", Role.BA, at=["SOUTH"])), EAST, STATE)
-    theirs = {"parts": handoff_parts("South", WEST), "author": WEST}
-    assert refusal(log, requested(**theirs)).reason == Reason.FOOTPRINT
-    by_seam = requested(footprints=("SOUTH",), elements=("North Tie",), **theirs)
+    theirs = partial(requested, parts=handoff_parts("South", WEST), author=WEST)
+    assert refusal(log, theirs()).reason == Reason.FOOTPRINT
+    by_seam = theirs(footprints=("SOUTH",), elements=("North Tie",))
     assert refusal(log, by_seam).reason == Reason.FOOTPRINT
-    log.add(signed(requested(footprints=("SOUTH", "WEST"), **theirs)))
+    log.add(signed(theirs(footprints=("SOUTH", "WEST"))))
 
 
 @pytest.mark.parametrize(

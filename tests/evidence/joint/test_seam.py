@@ -1,5 +1,7 @@
 """A seam's body says one thing in one way, and nothing that a line or a tie has not."""
 
+from dataclasses import replace
+
 import pytest
 
 from evidence import cbor
@@ -10,10 +12,15 @@ from evidence.refusal import EvidenceError
 
 WEST = Side("WEST", "West Utility", b"\x01" * 16, b"\x02" * 16, 345.0, 2000.0)
 EAST = Side("EAST", "East Utility", b"\x03" * 16, None, 345.0, 2000.0)
+BRANCHES = tuple(bytes([number]) * 16 for number in (2, 5, 6))
 SEAMS = {
     SeamKind.BUS: Seam("Border 345", SeamKind.BUS, (WEST, EAST)),
     SeamKind.LINE: Seam("Line 1", SeamKind.LINE, (WEST, EAST), Line(3.5, 35.0, 4.2e-4, 112.5)),
-    SeamKind.SUM: Seam("Star", SeamKind.SUM, (WEST, EAST)),
+    SeamKind.SUM: Seam(
+        "Star",
+        SeamKind.SUM,
+        (replace(WEST, branches=BRANCHES[:2]), replace(EAST, branches=BRANCHES[2:])),
+    ),
     SeamKind.DC_TIE: Seam("East Tie", SeamKind.DC_TIE, (WEST, EAST), None, Dc(4.0, 0.015)),
 }
 LINE = [3.5, 35.0, 4.2e-4, 112.5]
@@ -34,6 +41,13 @@ def _with(kind, **changed):
     return cbor.encode(value)
 
 
+def _east(branches):
+    return ["EAST", "Other", b"\x04" * 16, None, 345.0, 1.0, list(branches)]
+
+
+MANY = tuple(bytes([100 + number]) * 16 for number in range(seam.BRANCHES_MAX + 1))
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
@@ -49,9 +63,18 @@ def _with(kind, **changed):
         (_with(SeamKind.DC_TIE, at5=None), "dc"),
         (_with(SeamKind.DC_TIE, at5=[4.0, 1.0]), "loss share"),
         (_with(SeamKind.DC_TIE, at5=[-4.0, 0.1]), "fixed loss"),
-        (_with(SeamKind.BUS, at3=["WEST", "Other", b"\x04" * 16, None, 345.0, 1.0]), "footprint"),
-        (_with(SeamKind.BUS, at3=["EAST", "Other", b"\x04" * 15, None, 345.0, 1.0]), "node"),
-        (_with(SeamKind.BUS, at3=["EAST", "Other", b"\x04" * 16, None, 0.0, 1.0]), "rated kV"),
+        (
+            _with(SeamKind.BUS, at3=["WEST", "Other", b"\x04" * 16, None, 345.0, 1.0, []]),
+            "footprint",
+        ),
+        (_with(SeamKind.BUS, at3=["EAST", "Other", b"\x04" * 15, None, 345.0, 1.0, []]), "node"),
+        (_with(SeamKind.BUS, at3=["EAST", "Other", b"\x04" * 16, None, 0.0, 1.0, []]), "rated kV"),
+        (_with(SeamKind.BUS, at3=_east(BRANCHES[:1])), "branches"),
+        (_with(SeamKind.SUM, at3=_east(())), "branches"),
+        (_with(SeamKind.SUM, at3=_east(BRANCHES[:0:-1])), "branches"),
+        (_with(SeamKind.SUM, at3=_east(BRANCHES[1:])), "each on one side"),
+        (_with(SeamKind.SUM, at3=_east((b"\x06" * 15,))), "branch"),
+        (_with(SeamKind.SUM, at3=_east(MANY)), "branches"),
         (cbor.encode([1, 2, 3]), "seam"),
     ],
 )

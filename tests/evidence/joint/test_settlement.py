@@ -178,10 +178,10 @@ def test_two_settle_nothing_that_a_third_has_a_side_of(matter: Matter):
     side = replace(TIE.sides[1], footprint="SOUTH", authority=south)
     beside = says_seam(replace(TIE, name="South Tie", sides=(TIE.sides[0], side)))
     log.agree(beside, south)
-    of = {Matter.SETTLEMENT: AGREED, Matter.STANDING_RESIDUAL: STANDING}[matter]
 
     def about(seam: bytes, element: str) -> bytes:
-        body = replace(of, seam=seam).body()
+        settles = matter == Matter.SETTLEMENT
+        body = (replace(AGREED, seam=seam) if settles else replace(STANDING, seam=seam)).body()
         return signed(record(matter, WEST, elements=(element,), body=body))
 
     for seam, element in (

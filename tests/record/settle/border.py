@@ -25,6 +25,7 @@ from evidence.credential import Terminal
 from evidence.descriptor import Channel
 from evidence.joint.record import Record
 from evidence.joint.seam import Dc, Line, Seam, Side
+from evidence.trust import Authority
 from record.database import Place
 from record.known import Known
 from record.schema import Entry
@@ -35,6 +36,7 @@ from tests.evidence.joint.sharing import (
     KEYS,
     STATE,
     WEST,
+    listing,
     says_policy,
     says_seam,
     signed,
@@ -63,6 +65,9 @@ LINE = Seam("South Line", SeamKind.LINE, SIDES, Line(3.5, 35.0, 4.2e-4, 80.0))
 BUS = Seam("Border Bus", SeamKind.BUS, (SIDES[0], replace(SIDES[1], node=SIDES[0].node)))
 RATE = 10
 PHASES = "ABC"
+HEIR = "East Successor"  # whose credentials the anchors know, and who has no role in them
+HEIR_LISTED = listing(HEIR, successor_of=EAST)
+HEIR_ISSUES = Authority(HEIR, KEYS[HEIR].public)
 NAMES = tuple(f"{quantity}{phase}" for quantity in "VI" for phase in PHASES)
 Say = Callable[[float], tuple[float, ...]]  # what registers say at a minute
 
@@ -71,7 +76,7 @@ class Shared:
     """The record. `agree`: what a side says, and all have signed."""
 
     def __init__(self, place: Place, *seams: Seam) -> None:
-        self.upstream = Upstream(place, authorities=by_kid(FOUNDERS))
+        self.upstream = Upstream(place, authorities=by_kid((*FOUNDERS, HEIR_ISSUES)))
         self.store = self.upstream.store
         self.agree(says_policy(), EAST, STATE)
         for seam in seams:
@@ -131,6 +136,7 @@ class Pmu:
     def __init__(
         self, shared: Shared, side: Side, *, run: GatewayRun | None = None, issuer: str = "",
         accuracy: tuple[str, str] = ("0.3", "0.3"), direction: int = 1, idcode: int = 7,
+        burden: str = "", correction: bytes | None = None,
     ) -> None:  # fmt: skip
         self.shared, self.side = shared, side
         self.run = run or shared.gateway(side, issuer)
@@ -139,6 +145,7 @@ class Pmu:
         station = Station("PMU", idcode, form, rows)
         self.layout = Layout(Configuration(FrameType.CFG2, 7, 1_000_000, (station,), RATE))
         self._accuracy, self._direction = accuracy, direction
+        self._burden, self._correction = burden, correction
         names = (*NAMES, "FREQ", "DFREQ")
         statement = self.run.describe(
             1, cfg_bytes(self.layout.configuration), channels=[(0, name) for name in names],
@@ -162,6 +169,8 @@ class Pmu:
             direction=self._direction if current else 0,
             ratio=(1000, 5) if current else (199_186, 66),
             accuracy=self._accuracy[current],
+            burden=self._burden if current else "",
+            correction=self._correction if current else None,
         )
 
     def say(

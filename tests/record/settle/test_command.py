@@ -212,3 +212,11 @@ def test_what_cannot_be_done_as_asked_is_one_line(
         err = capsys.readouterr().err
         assert text in err
         assert err.count("\n") == 1
+
+
+def test_phasors_are_settled_a_quarter_of_an_hour_at_a_time(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    until = instant.words(START + 1000 * NANOSECONDS)
+    assert main(typed(tmp_path, "--seam", LINE.name, "--from", FROM, "--to", until)) == 0
+    assert capsys.readouterr().out.count(" not_comparable ") == 2

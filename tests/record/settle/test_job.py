@@ -3,27 +3,41 @@ it names."""
 
 import cmath
 import math
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from evidence.code import Agreement, Matter, Reason
+from evidence.code import Agreement, Matter, Reason, SeamKind
 from evidence.joint import settlement
 from evidence.joint.claim import NET_ENERGY, Claim, Figure
 from evidence.joint.record import Record
+from evidence.joint.registry import Key
 from evidence.joint.seam import Seam
 from record.database import Place
 from record.lookup import NotFoundError
 from record.settle import agreed
 from record.settle.interval import Stretch
 from record.settle.job import Job, Settled, named, proposed, settled
-from tests.evidence.joint.sharing import EAST, WEST, record, says_seam
+from tests.evidence.joint.sharing import EAST, KEYS, STATE, WEST, lists, record, says_seam
 from tests.record.gateway import NANOSECONDS, START
-from tests.record.settle.border import BUS, HOUR, LINE, RATE, SIDES, TIE, Pmu, Shared
+from tests.record.settle.border import (
+    BUS,
+    HEIR,
+    HEIR_LISTED,
+    HOUR,
+    LINE,
+    RATE,
+    SIDES,
+    TIE,
+    Pmu,
+    Shared,
+)
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.upstream import BOTH
 
+FIFTH, SIXTH = (bytes([number]) * 16 for number in (5, 6))
 SECONDS = 4
 STRETCH = Stretch(START, START + SECONDS * NANOSECONDS)
 VOLT = 345_000 / math.sqrt(3)
@@ -210,3 +224,123 @@ def test_the_seam_in_force_at_the_size_rules(shared: Shared):
     assert agreed.seam_called(shared.store, TIE.name, shared.size).seam == changed
     with pytest.raises(NotFoundError, match="no seam 'Nowhere' is in force; there are: Border"):
         agreed.seam_called(shared.store, "Nowhere", size)
+
+
+def star(shared: Shared) -> Seam:
+    """A bus: the first side's two branches bring what the second's one takes."""
+    one, other = BUS.sides
+    found = replace(
+        BUS, name="Star", kind=SeamKind.SUM,
+        sides=(
+            replace(one, branches=(one.terminal or b"", FIFTH)),
+            replace(other, branches=(other.terminal or b"",)),
+        ),
+    )  # fmt: skip
+    shared.agree(says_seam(found), EAST)
+    return found
+
+
+def test_a_sum_of_currents_takes_all_the_branches_that_its_seam_names(shared: Shared):
+    of = star(shared)
+    one, other = of.sides
+    fill(Pmu(shared, one, direction=-1), V1, 0.4 * I1)
+    fill(Pmu(shared, other), V1, I1)
+    found = settle(shared, of)
+    # 0.4 of what the other takes is no contradiction: a branch is missing.
+    assert found.outcome.verdict == Agreement.NOT_COMPARABLE
+    assert f"first: the branch at terminal {uuid.UUID(bytes=FIFTH)} is not" in found.outcome.why
+    fill(Pmu(shared, replace(one, terminal=FIFTH), direction=-1, idcode=8), V1, 0.6 * I1)
+    assert settle(shared, of).outcome.verdict == Agreement.AGREED
+    # And one that the seam does not name is no branch of its.
+    fill(Pmu(shared, replace(one, terminal=SIXTH), direction=-1, idcode=9), V1, I1)
+    assert settle(shared, of).outcome.verdict == Agreement.AGREED
+
+
+def test_a_successor_speaks_for_a_side_from_where_it_succeeded(shared: Shared):
+    """The seam names the authority that it was agreed with; another took its place since."""
+    fill(Pmu(shared, LINE.sides[0]), V1, I1)
+    early = Pmu(shared, LINE.sides[1], issuer=HEIR)  # it succeeds nobody yet
+    fill(early, V2, -I2)
+    assert "second: no voltage" in settle(shared, LINE).outcome.why
+    shared.agree(lists(HEIR_LISTED), EAST, STATE)
+    assert "second: no voltage" in settle(shared, LINE).outcome.why
+    before = settle(shared, LINE).record(WEST)
+    shared.say(before)
+    fill(Pmu(shared, LINE.sides[1], issuer=HEIR), V2, -I2)
+    assert settle(shared, LINE).outcome.verdict == Agreement.AGREED
+    assert again(shared, before) == before.payload()
+    # What the predecessor's gateways measured goes on being that side's word.
+    later = replace(LINE, name="Next Line", sides=(SIDES[0], replace(SIDES[1], authority=HEIR)))
+    shared.agree(says_seam(later), HEIR)
+    fill(Pmu(shared, LINE.sides[1]), V2, -I2)
+    assert settle(shared, later).outcome.counts.compared == SECONDS * RATE
+
+
+def test_a_claim_of_a_successor_is_the_side(shared: Shared):
+    shared.play(shared.meter(TIE.sides[0]), flowing(SENT))
+    claim = Claim("HE01", "Form EIA-930", (Figure(NET_ENERGY, "MWh", -GAINED, 1.0),))
+    shared.agree(lists(HEIR_LISTED), EAST, STATE)
+    of = record(
+        Matter.CLAIM, HEIR, elements=(TIE.name,), begins=HOUR.begins, ends=HOUR.ends,
+        body=claim.body(),
+    )  # fmt: skip
+    shared.say(of)
+    found = settle(shared, TIE, HOUR)
+    assert found.outcome.verdict == Agreement.AGREED
+    says = found.record(WEST)
+    assert again(shared, says) == says.payload()
+
+
+def test_nobody_confirms_itself_at_a_bus_that_both_sides_measure(shared: Shared):
+    both(shared, BUS, (V1, I1), (V1, I1))
+    assert settle(shared, BUS).outcome.verdict == Agreement.AGREED
+    merged = replace(HEIR_LISTED, name=WEST, keys=(Key(KEYS[WEST].public, 0, None),))
+    shared.agree(lists(merged), EAST, STATE)
+    found = settle(shared, BUS).outcome
+    assert found.verdict == Agreement.NOT_COMPARABLE
+    assert "speaks for both sides" in found.why
+
+
+def test_no_name_that_somebody_typed_keeps_a_settlement_from_being_said(shared: Shared):
+    classes = ("0.3\x1b[2J" + 300 * "\u00e9", "0.3")
+    fill(Pmu(shared, LINE.sides[0], accuracy=classes), V1, I1)
+    fill(Pmu(shared, LINE.sides[1]), V2, -I2)
+    found = settle(shared, LINE)
+    assert found.outcome.verdict == Agreement.NOT_COMPARABLE
+    assert found.outcome.why.isprintable()
+    says = found.record(WEST)
+    shared.say(says)
+    assert again(shared, says) == says.payload()
+
+
+def test_a_correction_and_a_burden_that_are_not_disclosed_are_said_so(shared: Shared):
+    """And another correction on file is another instrument: what was learned is not of it."""
+    fill(Pmu(shared, LINE.sides[1]), V2, -I2)
+    chains = []
+    for second, (burden, correction) in enumerate((("", None), ("2.5 VA", b"\xab" * 32))):
+        fill(
+            Pmu(shared, LINE.sides[0], burden=burden, correction=correction),
+            *(V1, I1, 1, second),
+        )
+        stretch = Stretch(START + second * NANOSECONDS, START + (second + 1) * NANOSECONDS)
+        found = settle(shared, LINE, stretch)
+        assert found.outcome.verdict == Agreement.AGREED, found.outcome.why
+        assert found.sides is not None
+        chains.append(found.sides[0].chain())
+    assert chains[0] != chains[1]
+    sources = {term.source for one in found.outcome.measures for term in one.terms}
+    assert any(
+        "0.3, burden of 2.5 VA, its rated one not disclosed, correction abababab not disclosed"
+        in source
+        for source in sources
+    )
+
+
+def test_phasors_of_a_long_stretch_are_not_held_at_once(shared: Shared):
+    both(shared, LINE, (V1, I1), (V2, -I2))
+    found = settle(shared, LINE, Stretch(START, START + 3600 * NANOSECONDS + 1))
+    assert found.outcome.verdict == Agreement.NOT_COMPARABLE
+    assert "settle by intervals" in found.outcome.why
+    says = found.record(WEST)
+    shared.say(says)
+    assert again(shared, says) == says.payload()

@@ -318,8 +318,8 @@ def conditions() -> dict[str, Vector]:
 def records() -> dict[str, Vector]:
     """One of each matter whose body has a form that others rely on."""
     sides = [
-        ["WEST", "Utility A", BUSES[0], TERMINALS[0][0], 345.0, 500.0],
-        ["EAST", "Utility B", BUSES[1], None, 345.0, 500.0],
+        ["WEST", "Utility A", BUSES[0], TERMINALS[0][0], 345.0, 500.0, []],
+        ["EAST", "Utility B", BUSES[1], None, 345.0, 500.0, []],
     ]
     gone = sha256(DEVICE.raw)
     key = [AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18]

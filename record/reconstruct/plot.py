@@ -1,11 +1,12 @@
 """Plots as SVG, for a page that is one file: lines and bars over time, with marks.
 
 1. All text goes through `escaped`; nothing else comes from outside.
-2. Colours are of one style sheet (hil.scenario.page); a line has a class, not a colour.
+2. Colours are of the style sheet of the page; a line has a class, not a colour.
 
 It reads no record.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -42,17 +43,19 @@ class Plot:
     low: float
     high: float
     clock: Callable[[int], str]
+    legend: bool = True  # inside, with room for four lines; else whoever draws says which is which
 
     def svg(
         self, lines: Sequence[Line], marks: Sequence[Mark] = (), levels: Sequence[Mark] = ()
     ) -> str:
         parts = [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(self.title)}">',
+            f"<title>{escaped(self.title)}</title>",
             *self._axes(),
             *(self._level(one) for one in levels),
             *(self._mark(number, one) for number, one in enumerate(marks)),
             *(self._line(one) for one in lines),
-            *self._legend(lines),
+            *(self._legend(lines) if self.legend else ()),
             "</svg>",
         ]
         return "\n".join(parts)
@@ -67,11 +70,10 @@ class Plot:
 
     def _axes(self) -> list[str]:
         found = []
-        for number in range(5):
-            value = self.low + (self.high - self.low) * number / 4
+        for value in _round(self.low, self.high):
             y = self._y(value)
             found.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-            found.append(_text(LEFT - 6, y + 4, f"{value:.4g}", "end"))
+            found.append(_text(LEFT - 6, y + 4, f"{value:.6g}", "end"))
         for number in range(7):
             tai = self.begins + (self.ends - self.begins) * number // 6
             place = ("start", "middle", "end")[(number > 0) + (number == 6)]
@@ -87,7 +89,10 @@ class Plot:
     def _mark(self, number: int, mark: Mark) -> str:
         x = self._x(mark.at)
         path = f'<path class="mark" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
-        return path + _text(x + 3, TOP + 12 + 13 * (number % 4), mark.text, "start")
+        y = TOP + 12 + 13 * (number % 4)
+        if x < WIDTH * 0.8:  # there is room to its right
+            return path + _text(x + 3, y, mark.text, "start")
+        return path + _text(x - 3, y, mark.text, "end")
 
     def _line(self, line: Line) -> str:
         stride = max(len(line.points) // POINTS_MAX, 1)
@@ -107,6 +112,14 @@ class Plot:
 def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:
     """A line that is flat within each [begins, ends)."""
     return [point for begins, ends, value in points for point in ((begins, value), (ends, value))]
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Some three to eight values between two that people read easily: 1, 2 or 5 times a power of
+    ten apart."""
+    power = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(power * times for times in (1, 2, 5, 10) if (high - low) / (power * times) <= 8)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def escaped(text: str) -> str:

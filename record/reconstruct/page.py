@@ -1,0 +1,338 @@
+"""`timeline.html`: what happened, for people: one file, without script and without anything from
+elsewhere.
+
+1. All text goes through `escaped`; what it may load is nothing (Content-Security-Policy), and its
+   one style is named there by its hash.
+2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
+   side by side, and none is preferred; figures that differ by more than they were rounded are
+   marked.
+3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv.
+
+It judges nothing: states and verdicts are the records' own.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from evidence import instant
+from evidence.code import Matter
+from evidence.joint import claim, handoff
+from evidence.joint.handoff import Request
+from record.reconstruct import picture, timeline
+from record.reconstruct import said as records_of
+from record.reconstruct.file import File
+from record.reconstruct.gathering import Stream
+from record.reconstruct.material import Material
+from record.reconstruct.plot import Mark, escaped
+from record.reconstruct.said import Said
+from record.reconstruct.timeline import Row
+from record.reconstruct.words import bounded, gateway, named, spaced
+
+ROWS_MAX = 1000  # of one table
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
+  padding: 0 1rem; color: #14202b; background: #fff }
+h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
+.wide { overflow-x: auto } figure { margin: 1.5rem 0 } figcaption, .note { color: #3d4a57 }
+table { border-collapse: collapse; width: 100%; font-size: .87rem }
+caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
+th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
+  border-bottom: 1px solid #d5dce3 }
+svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #2c3844 }
+.grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
+.line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8 } .two { stroke: #b3500a }
+.three { stroke: #2f6b28 } .four { stroke: #8a2f86 } .five { stroke: #6a5a00 }
+.six { stroke: #00707a } .seven { stroke: #5a3fc0 } .eight { stroke: #555 }
+.level { stroke: #b3261e; stroke-dasharray: 4 3 }
+.legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
+  gap: .1rem 1.2rem; font-size: .85rem } .legend svg { width: 1.6rem; height: .6rem }
+.requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
+.joint { color: #1d5c25 } .disputed, .differs { color: #a01b14; font-weight: 600 }
+code { font-size: .85em; overflow-wrap: anywhere }
+@media print { body { margin: 0; max-width: none; font-size: 10pt } .wide { overflow: visible }
+  figure, tr { break-inside: avoid } }
+@media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem } }
+"""
+_MARKED = (
+    *(Matter.RELAY_OPERATION, Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DC_TIE_EMERGENCY),
+)
+
+
+def document(material: Material) -> Iterator[File]:
+    """Raises StoreError, EvidenceError."""
+    yield File("timeline.html", _chunks(material))
+
+
+def _chunks(material: Material) -> Iterator[bytes]:
+    scope = material.held.scope
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
+    yield (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escaped(title)}</title><style>{STYLE}</style></head><body>\n<main>\n"
+        f"<h1>{escaped(title)}</h1>\n{_about(material)}\n"
+    ).encode()
+    for part in _parts(material):
+        yield f"{part}\n".encode()
+    yield b"</main></body></html>\n"
+
+
+def _parts(material: Material) -> Iterator[str]:
+    scope = material.held.scope
+    every = list(records_of.records(material.held))
+    some = [
+        one
+        for one in every
+        if (one.record.begins < scope.ends and one.record.ends > scope.begins)
+        or scope.begins <= one.by < scope.ends
+    ]
+    marks = [
+        Mark(one.record.begins, spaced(one.record.matter.name))
+        for one in some
+        if one.record.matter in _MARKED and scope.begins <= one.record.begins < scope.ends
+    ]
+    yield "<h2>What was measured</h2>"
+    yield from picture.sketches(material, marks)
+    yield _streams(material.gathered.streams.values())
+    residuals = list(picture.residuals(material, some))
+    if residuals:
+        yield "<h2>What both sides come to</h2>"
+        yield from residuals
+    yield _claims(some)
+    bars = picture.handoffs(material, some)
+    if bars:
+        yield f"<h2>Handoffs</h2>\n{bars}"
+        yield _handoffs(some)
+    yield _records(some)
+    yield _gaps(material)
+    yield _timeline(timeline.rows(material))
+
+
+def _about(material: Material) -> str:
+    scope, held = material.held.scope, material.held
+    withheld = f" Withheld: {', '.join(scope.withheld)}." if scope.withheld else ""
+    beyond = ""
+    if material.gathered.beyond:
+        beyond = f" {material.gathered.beyond} gaps, events or changes are not told here."
+    text = (
+        f"Made from a log of {scope.size} entries, as it stood at"
+        f" {instant.words(held.clock(scope.size - 1))} by its own clock. Times are UTC. What is"
+        " claimed is its author's word; when the log had it is the log's, and its witnesses'."
+        " Whether a record is joint says that it is signed by every authority the policy names,"
+        f" and nothing more.{withheld}{beyond}"
+    )
+    return f'<p class="note">{escaped(text)}</p>'
+
+
+def _streams(streams: Iterable[Stream]) -> str:
+    rows = []
+    for one in streams:
+        if not sum(one.counts.values()):
+            continue
+        classes = ", ".join(
+            f"{spaced(klass.name)}: {count}" for klass, count in sorted(one.counts.items())
+        )
+        rows.append(
+            [
+                *(escaped(gateway(one.known)), escaped(named(one.known))),
+                str(sum(one.counts.values())),
+                *(escaped(_span(one.first, one.last)), escaped(bounded(one.bound))),
+                *(escaped(classes), f"{one.indexes[0]} to {one.indexes[1]}"),
+            ]
+        )
+    names = ("gateway", "stream", "samples", "measured", "bound, at most", "worth", "leaves")
+    return _table("Streams", names, rows, "Samples within the interval, and what they are worth.")
+
+
+def _claims(some: Sequence[Said]) -> str:
+    """Side by side, where they are about one thing."""
+    topics: dict[tuple[str, ...], list[Said]] = {}
+    for one in some:
+        if one.record.matter == Matter.CLAIM:
+            topics.setdefault((*one.record.elements, *one.record.footprints), []).append(one)
+    parts = []
+    for topic, claims in sorted(topics.items()):
+        differ = _differing(claims)
+        rows = [
+            [
+                "claimed for",
+                *(escaped(_span(one.record.begins, one.record.ends)) for one in claims),
+            ],
+            ["in the log", *(escaped(_logged(one)) for one in claims)],
+            ["what", *(_claimed(one, differ) for one in claims)],
+            ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],
+            ["worth", *(_state(one) for one in claims)],
+            ["leaf", *(str(one.idx) for one in claims)],
+        ]
+        names = ("", *(one.record.author for one in claims))
+        told = "Figures marked differ by more than they were rounded." if differ else ""
+        parts.append(_table(", ".join(topic) or "of no element", names, rows, told, "h3"))
+    return "\n".join(["<h2>Claims, side by side</h2>", *parts]) if parts else ""
+
+
+def _claimed(one: Said, differ: frozenset[str]) -> str:
+    says = claim.read(one.record.body)
+    figures = [
+        f'<span class="{"differs" if item.name in differ else ""}">{escaped(item.name)}'
+        f" {escaped(records_of.number(item.value))} {escaped(item.unit)}"
+        f"{' (differs)' if item.name in differ else ''}</span>"
+        for item in says.figures
+    ]
+    return "<br>".join(filter(None, (escaped(says.text), *figures)))
+
+
+def _differing(claims: Sequence[Said]) -> frozenset[str]:
+    """Names of figures of which two claims about overlapping times say other values."""
+    found: set[str] = set()
+    rows = [(one.record, item) for one in claims for item in claim.read(one.record.body).figures]
+    for at, (of, item) in enumerate(rows[:ROWS_MAX]):
+        for other_of, other in rows[at + 1 : ROWS_MAX]:
+            same = (item.name, item.unit) == (other.name, other.unit)
+            overlap = of.begins < other_of.ends and other_of.begins < of.ends
+            room = ((item.rounded or 0.0) + (other.rounded or 0.0)) / 2
+            if same and overlap and abs(item.value - other.value) > room:
+                found.add(item.name)
+    return frozenset(found)
+
+
+def _handoffs(some: Sequence[Said]) -> str:
+    rows = []
+    for one in some:
+        if one.record.matter != Matter.HANDOFF:
+            continue
+        says = handoff.read(one.record.body)
+        text = says.scope if isinstance(says, Request) else says.text
+        parts = ", ".join(f"{spaced(part.name)} {name}" for part, name in one.record.parts)
+        rows.append(
+            [
+                *(escaped(_span(one.record.begins, one.record.ends)), escaped(_logged(one))),
+                *(escaped(spaced(says.step.name)), escaped(one.record.author), escaped(parts)),
+                *(escaped(text), _state(one), str(one.idx)),
+            ]
+        )
+    names = ("claimed", "in the log", "step", "by", "between", "scope", "worth", "leaf")
+    return _table("Steps of handoffs", names, rows, level="h3")
+
+
+def _records(some: Sequence[Said]) -> str:
+    rows = [
+        [
+            *(escaped(_span(one.record.begins, one.record.ends)), escaped(_logged(one))),
+            *(escaped(spaced(one.record.matter.name)), escaped(one.record.author)),
+            escaped(records_of.text_of(one.record)),
+            *(_state(one), escaped(records_of.parties(one.worth.signed))),
+            escaped(
+                "; ".join(
+                    f"{word}: {records_of.parties(needs)}"
+                    for word, needs in (
+                        ("missing", one.worth.missing),
+                        ("dissent", one.worth.dissent),
+                    )
+                    if needs
+                )
+            ),
+            *(escaped(", ".join(spaced(flag.name) for flag in one.flags)), str(one.idx)),
+        ]
+        for one in some
+    ]
+    names = (
+        *("claimed", "in the log", "matter", "by", "what", "worth", "signed"),
+        *("not signed", "flags", "leaf"),
+    )
+    return _table("Records, and who signed", names, rows)
+
+
+def _gaps(material: Material) -> str:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    samples: Counter[tuple[str, str, str]] = Counter()
+    unknown: set[tuple[str, str, str]] = set()
+    for one in material.gathered.holes:
+        key = (gateway(one.known), named(one.known), spaced(one.gap.cause.name))
+        counts[key] += 1
+        samples[key] += one.gap.count or 0
+        if one.gap.count is None:
+            unknown.add(key)
+    rows = [
+        [
+            *map(escaped, key),
+            str(count),
+            f"{samples[key]}{' and an unknown number' if key in unknown else ''}",
+        ]
+        for key, count in sorted(counts.items())
+    ]
+    names = ("gateway", "stream", "cause", "gaps", "samples missing")
+    return _table("Gaps, by cause", names, rows, "As gateways stated them, signed.")
+
+
+def _timeline(rows: Sequence[Row]) -> str:
+    cells = []
+    for row in rows[:ROWS_MAX]:
+        bound = "" if row.bound is None else f"<br>within {escaped(bounded(row.bound))}"
+        state = f" ({escaped(row.state)})" if row.state else ""
+        cells.append(
+            [
+                escaped(_span(row.begins, row.ends)) + bound,
+                escaped(_between(row.after, row.by)),
+                escaped(row.what) + state,
+                *(escaped(row.who), escaped(row.about), escaped(row.text), escaped(row.leaf)),
+            ]
+        )
+    names = ("claimed", "in the log", "what", "by", "about", "text", "leaf")
+    return _table("Everything, in order", names, cells, _more(len(rows)))
+
+
+def _more(count: int) -> str:
+    if count <= ROWS_MAX:
+        return "The same rows are in timeline.csv."
+    return f"The first {ROWS_MAX} of {count} rows; all are in timeline.csv."
+
+
+def _state(one: Said) -> str:
+    word = spaced(one.state.name)
+    return f'<span class="{word}">{word}</span>'
+
+
+def _logged(one: Said) -> str:
+    return _between(one.after, one.by)
+
+
+def _between(after: int | None, by: int | None) -> str:
+    if by is None:
+        return ""
+    if after is None:
+        return f"by {instant.words(by)}"
+    return f"after {instant.words(after)}, by {instant.words(by)}"
+
+
+def _span(begins: int, ends: int) -> str:
+    if begins == ends:
+        return instant.words(begins)
+    return f"{instant.words(begins)} to {instant.words(ends)}"
+
+
+def _table(
+    title: str,
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    note: str = "",
+    level: str = "h2",
+) -> str:
+    """Cells are HTML; title, names and note are text."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
+    body = "\n".join(
+        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows[:ROWS_MAX]
+    )
+    if len(rows) > ROWS_MAX:
+        note = f"{note} The first {ROWS_MAX} of {len(rows)}."
+    caption = f"<caption>{escaped(note)}</caption>" if note else ""
+    return (
+        f'<{level}>{escaped(title)}</{level}>\n<div class="wide"><table>{caption}'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,169 @@
+"""The plots of a bundle's page: what was measured, residuals against their tolerances, handoffs as
+bars.
+
+It draws what the bundle holds, and judges nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from evidence import instant
+from evidence.code import Matter, Step
+from evidence.joint import handoff, settlement
+from evidence.joint.handoff import Request, Taken
+from record.reconstruct.drawing import Sketch
+from record.reconstruct.material import Material
+from record.reconstruct.plot import LEFT, RIGHT, WIDTH, Line, Mark, Plot, escaped, steps
+from record.reconstruct.said import Said
+from record.reconstruct.words import spaced
+
+STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+RESIDUALS_MAX = 24  # plots of residuals: a seam has a few, each of a few measures
+BARS_MAX = 100  # handoffs
+MARKS_MAX = 12  # on one plot
+_ROOM = 0.06  # above and below what is drawn
+_FLAT = 1e-3  # of a value: what is drawn of a line that does not move
+_BAR, _ROW = 16, 24
+_PREFIXES = ((1e10, 1e-9, "G"), (1e7, 1e-6, "M"), (1e4, 1e-3, "k"))
+_PREFIXED = ("V", "A", "W", "var")  # units that begin so may have one
+
+
+def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
+    """What was measured."""
+    scope = material.held.scope
+    for one in material.gathered.drawing.sketches():
+        ranges = [found for line in one.lines if (found := line.curve.range()) is not None]
+        if not ranges:
+            continue
+        low, high = _room(min(low for low, _ in ranges), max(high for _, high in ranges))
+        factor, unit = _scaled(max(abs(low), abs(high)), one.unit)
+        title = f"{one.quantity.capitalize()}{f', {unit}' if unit else ''}"
+        edges = (low * factor, high * factor)
+        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock, False)
+        lines = [
+            Line(line.name, style, [(tai, y * factor) for tai, y in line.curve.points()])
+            for style, line in zip(STYLES, one.lines, strict=False)
+        ]
+        yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+
+
+def _note(one: Sketch) -> str:
+    more = f" {one.more} more are not drawn." if one.more else ""
+    return f"Least and greatest value of each stretch of time, as devices sent them.{more}"
+
+
+def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
+    """Of settlements: seam by seam and measure by measure. Raises EvidenceError."""
+    found: dict[tuple[str, str, str], list[tuple[int, int, float, float]]] = {}
+    for one in records:
+        if one.record.matter != Matter.SETTLEMENT:
+            continue
+        says, of = settlement.read(one.record.body), one.record
+        for item in says.measures:
+            key = (", ".join(of.elements), item.name, item.unit)
+            row = (of.begins, of.ends, abs(item.residual), item.tolerance)
+            found.setdefault(key, []).append(row)
+    scope = material.held.scope
+    for (seam, name, unit), rows in sorted(found.items())[:RESIDUALS_MAX]:
+        rows.sort()
+        _, high = _room(0.0, max(max(row[2], row[3]) for row in rows))
+        title = f"{seam}: residual of {name}"
+        plot = Plot(title, unit, scope.begins, scope.ends, 0.0, high, clock, False)
+        lines = [
+            Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
+            Line("tolerance", "level", steps([_clipped(material, row, row[3]) for row in rows])),
+        ]
+        yield _figure(title, plot.svg(lines), f"Settlements: {len(rows)}.", lines)
+
+
+def handoffs(material: Material, records: Sequence[Said]) -> str:
+    """As bars, from step to step; empty where there is none. Raises EvidenceError."""
+    rows: dict[bytes, list[tuple[int, Step, Said]]] = {}
+    for one in records:
+        if one.record.matter == Matter.HANDOFF:
+            says = handoff.read(one.record.body)
+            request = says.request if isinstance(says, Taken) else one.name
+            rows.setdefault(request, []).append((one.record.begins, says.step, one))
+    if not rows:
+        return ""
+    some = list(rows.items())[:BARS_MAX]
+    height = _ROW * len(some) + 30
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Handoffs of authority">',
+        "<title>Handoffs of authority</title>",
+    ]
+    for number, (_, taken) in enumerate(some):
+        parts += _bar(material, number, sorted(taken, key=lambda row: (row[0], row[1])))
+    for number in range(7):
+        scope = material.held.scope
+        tai = scope.begins + (scope.ends - scope.begins) * number // 6
+        place = ("start", "middle", "end")[(number > 0) + (number == 6)]
+        parts.append(
+            f'<text x="{_x(material, tai):.1f}" y="{height - 6}"'
+            f' text-anchor="{place}">{escaped(clock(tai))}</text>'
+        )
+    more = f" {len(rows) - len(some)} more are not drawn." if len(rows) > len(some) else ""
+    note = f"Each bar: requested, accepted, active; the words beside it are its last step.{more}"
+    return _figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note)
+
+
+def _bar(material: Material, number: int, taken: Sequence[tuple[int, Step, Said]]) -> Iterator[str]:
+    y, scope = 4 + number * _ROW, material.held.scope
+    ends = [begins for begins, _, _ in taken[1:]] + [scope.ends]
+    for (begins, step, _), end in zip(taken, ends, strict=True):
+        left, right = _x(material, begins), _x(material, end)
+        if step in (Step.REQUESTED, Step.ACCEPTED, Step.ACTIVE) and right > left:
+            yield (
+                f'<rect class="step {step.name.lower()}" x="{left:.1f}" y="{y}"'
+                f' width="{right - left:.1f}" height="{_BAR}"/>'
+            )
+    request = next((handoff.read(one.record.body) for _, _, one in taken), None)
+    scope_of = request.scope if isinstance(request, Request) else ""
+    last = taken[-1][2]
+    text = f"{scope_of}: {spaced(taken[-1][1].name)} ({spaced(last.state.name)})"
+    yield f'<text x="{LEFT + 6}" y="{y + 12}">{escaped(text[:120])}</text>'
+
+
+def clock(tai: int) -> str:
+    """An instant on an axis: the time of day, UTC."""
+    day, _, time = instant.words(tai).rstrip("Z").partition("T")
+    return f"{day[8:10]}. {time[:8]}"
+
+
+def _x(material: Material, tai: int) -> float:
+    scope = material.held.scope
+    share = (min(max(tai, scope.begins), scope.ends) - scope.begins) / (scope.ends - scope.begins)
+    return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+
+def _clipped(
+    material: Material, row: tuple[int, int, float, float], value: float
+) -> tuple[int, int, float]:
+    scope = material.held.scope
+    begins = min(max(row[0], scope.begins), scope.ends)
+    return begins, max(min(row[1], scope.ends), begins), value
+
+
+def _room(low: float, high: float) -> tuple[float, float]:
+    """With some above and below; never nothing between them."""
+    room = max((high - low) * _ROOM, _FLAT * max(abs(high), abs(low)), _FLAT * _FLAT)
+    return low - room, high + room
+
+
+def _scaled(most: float, unit: str) -> tuple[float, str]:
+    """What values are multiplied with, and the unit then: kV for V."""
+    if unit.startswith(_PREFIXED):
+        for least, factor, prefix in _PREFIXES:
+            if most >= least:
+                return factor, prefix + unit
+    return 1.0, unit
+
+
+def _figure(title: str, svg: str, note: str, lines: Sequence[Line] = ()) -> str:
+    legend = "".join(
+        '<li><svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">'
+        f'<path class="line {line.style}" d="M0 4h24"/></svg> {escaped(line.name)}</li>'
+        for line in lines
+    )
+    told = f'<ul class="legend">{legend}</ul>' if legend else ""
+    caption = f"<figcaption><h3>{escaped(title)}</h3>{escaped(note)}{told}</figcaption>"
+    return f"<figure>{caption}\n{svg}</figure>"

@@ -1,0 +1,56 @@
+"""Bytes of many files that are made at once and read one after the other, in one temporary file.
+
+Memory does not grow with them: what is not yet on the disk is SPOOL_BYTES_MAX at most.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from types import TracebackType
+
+SPOOL_BYTES_MAX = 32 << 20  # of all files together, before they are put down
+PIECE_BYTES = 1 << 20  # read at a time
+
+
+class Spool:
+    """Files by a key. Raises OSError."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this)
+        self._fresh: dict[bytes, bytearray] = {}
+        self._places: dict[bytes, list[tuple[int, int]]] = {}
+        self._size = self._held = 0
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, key: bytes, data: bytes) -> None:
+        self._fresh.setdefault(key, bytearray()).extend(data)
+        self._held += len(data)
+        if self._held >= SPOOL_BYTES_MAX:
+            self._put()
+
+    def read(self, key: bytes) -> Iterator[bytes]:
+        """What was added under a key, in its order."""
+        self._put()
+        for at, size in self._places.get(key, ()):
+            while size:
+                self._file.seek(at)
+                data = self._file.read(min(size, PIECE_BYTES))
+                yield data
+                at, size = at + len(data), size - len(data)
+
+    def _put(self) -> None:
+        self._file.seek(self._size)
+        for key, data in self._fresh.items():
+            self._file.write(data)
+            self._places.setdefault(key, []).append((self._size, len(data)))
+            self._size += len(data)
+        self._fresh, self._held = {}, 0

@@ -1,0 +1,108 @@
+"""Whoever else measures at the buses of a seam, and what that says of its two ends: seams in force
+that share a node with it, settled over the same stretch, and put together by record.settle.third.
+
+1. A neighbour is found by the log alone, as at a size of the tree: a seam by phasors, at one of the
+   two nodes. Energy and phasors are of other instruments: a DC tie is no neighbour, and has none.
+2. A side is who speaks for it at a node: the same in two seams is one. Of two seams between the
+   same two a dispute counts.
+3. At most NEIGHBOURS_MAX are settled, by name, and no more than record.settle.third takes; what is
+   left out is counted.
+
+It settles nothing into a record: a suspicion is for people.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from evidence.code import Agreement, SeamKind
+from record.known import Known
+from record.settle import agreed, third
+from record.settle.agreed import InForce
+from record.settle.job import Settled, proposed, settled
+from record.settle.third import SIDES_MAX, Edge, Suspicion
+from record.store import Store
+
+NEIGHBOURS_MAX = 8  # each takes as long as the seam itself
+# Of two verdicts on one pair the first counts.
+_ORDER = (
+    Agreement.DISPUTED,
+    Agreement.AGREED_WITH_RESIDUAL,
+    Agreement.AGREED,
+    Agreement.NOT_COMPARABLE,
+)
+
+
+class Beside(NamedTuple):
+    """What neighbours say. `verdicts`: of each, by name; `left_out`: how many were not asked."""
+
+    verdicts: dict[str, Agreement]
+    suspicion: Suspicion
+    left_out: int
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        for name, verdict in self.verdicts.items():
+            yield f"beside it, {name}: {verdict.name.lower()}"
+        found = self.suspicion
+        if found.wrong:
+            yield f"suspected: {', '.join(found.wrong)}"
+        elif found.explanations:
+            either = " or ".join(" with ".join(one) for one in found.explanations)
+            yield f"wrong is one of these, and nobody can say which: {either}"
+        if found.accomplices:
+            yield f"agreed with whoever is suspected: {', '.join(found.accomplices)}"
+        if self.left_out:
+            yield f"neighbours that were not asked: {self.left_out}"
+
+
+def neighbours(store: Store, of: InForce, size: int) -> tuple[list[InForce], int]:
+    """Those that are settled beside a seam, and how many are not."""
+    if of.seam.kind == SeamKind.DC_TIE:
+        return [], 0
+    nodes = {side.node for side in of.seam.sides}
+    near = [
+        one
+        for name, one in sorted(agreed.seams(store, size).items())
+        if name != of.seam.name
+        and one.seam.kind != SeamKind.DC_TIE
+        and nodes & {side.node for side in one.seam.sides}
+    ]
+    found: list[InForce] = []
+    people = set(_edge(of))
+    for one in near:
+        more = people | set(_edge(one))
+        if len(found) < NEIGHBOURS_MAX and len(more) <= SIDES_MAX:
+            found.append(one)
+            people = more
+    return found, len(near) - len(found)
+
+
+def beside(store: Store, known: Known, of: Settled) -> Beside | None:
+    """What the neighbours of a settled seam say, over its stretch and its tree; None: it has none.
+    Raises NotFoundError, StoreError."""
+    job = of.job
+    size = job.leaves[0].tree_size
+    near, left_out = neighbours(store, job.of, size)
+    if not near:
+        return None
+    edges: dict[Edge, Agreement] = {_edge(job.of): of.outcome.verdict}
+    verdicts: dict[str, Agreement] = {}
+    for one in near:
+        verdict = settled(store, known, proposed(store, known, one, job.stretch, size)).outcome
+        verdicts[one.seam.name] = verdict.verdict
+        pair = _edge(one)
+        edges[pair] = min(verdict.verdict, edges.get(pair, verdict.verdict), key=_ORDER.index)
+    return Beside(verdicts, third.suspicion(edges), left_out)
+
+
+def _edge(of: InForce) -> Edge:
+    """Both sides, as whoever speaks for each at its node, sorted."""
+    one, other = sorted(_name(of, at) for at in (0, 1))
+    return one, other
+
+
+def _name(of: InForce, at: int) -> str:
+    side = of.seam.sides[at]
+    names = [side.authority, *(name for name, _ in of.heirs[at])]
+    return f"{min(names)} at {side.node.hex()[:8]}"

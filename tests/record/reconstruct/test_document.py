@@ -1,0 +1,73 @@
+"""The documents of a bundle, read as others read them: COMTRADE by `comtrade`, CSV by csv, the page
+as text; and what may not be in them.
+"""
+
+import csv
+import math
+from pathlib import Path
+
+import comtrade
+import pytest
+
+from evidence.leap import NS
+from record.reconstruct.angle import polar
+from record.reconstruct.curve import Curve
+from record.reconstruct.table import chunks, guarded
+from tests.record.bundling import LAYOUT
+from tests.record.gateway import frame
+
+
+def test_comtrade_has_the_values_of_the_frames(bundles: Path):
+    folder = bundles / "whole" / "documents" / "comtrade"
+    place = next(path for path in folder.glob("gw_2-*.cfg"))
+    found = comtrade.Comtrade(ignore_warnings=True)
+    found.load(str(place), str(place.with_suffix(".dat")))
+    assert found.ft == "FLOAT32" and found.frequency == 60.0
+    assert found.analog_channel_ids[:2] == ["V0 mag", "V0 ang"]
+    assert len(found.status_channel_ids) == 16
+    first = LAYOUT.decode(frame(LAYOUT, 60))  # of the second at which the interval begins
+    assert [row[0] for row in found.analog] == pytest.approx(first[1:])
+    assert list(found.time[:2]) == pytest.approx([0.0, 1 / 60], abs=1e-6)
+    assert place.read_text().split("\n")[-3:-1] == ["0,0", "0,0"]
+
+
+def test_the_page_loads_nothing_and_runs_nothing(bundles: Path):
+    page = (bundles / "whole" / "documents" / "timeline.html").read_text()
+    assert "default-src 'none'" in page and "<script" not in page and "http://" not in page
+    assert "not heard" in page and "Frequency, Hz" in page
+
+
+def test_a_gap_is_a_row_with_its_leaf(bundles: Path):
+    with (bundles / "whole" / "documents" / "timeline.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    gaps = [row for row in rows if row["what"] == "gap"]
+    assert [row["text"] for row in gaps] == ["not heard: 1 samples"] * 2
+    assert all("/" in row["leaf"] for row in gaps)
+
+
+def test_what_nobody_said_is_named(bundles: Path):
+    with (bundles / "whole" / "documents" / "brief-report.csv").open(newline="") as file:
+        rows = {row["Field"]: row for row in csv.DictReader(file)}
+    assert rows["Proposed event categorization"]["Worth"] == "nobody said it in this bundle"
+    assert rows["Frequency"]["Leaf"]
+
+
+def test_no_cell_is_a_formula():
+    assert [guarded(text) for text in ("=1+1", "@x", "-5", "+1.5", "-x")] == [
+        *("'=1+1", "'@x", "-5", "+1.5", "'-x"),
+    ]
+    assert b"".join(chunks(("a",), [('x"y,z',)])) == b'a\r\n"x""y,z"\r\n'
+
+
+def test_the_angle_is_that_of_the_platform_but_for_its_last_bits():
+    for number in range(360):
+        turn = math.radians(number - 179.5)
+        magnitude, angle = polar(7 * math.cos(turn), 7 * math.sin(turn))
+        assert magnitude == pytest.approx(7)
+        assert angle == pytest.approx(turn, abs=1e-10)
+
+
+def test_a_spike_of_one_sample_is_drawn():
+    curve = Curve(0, NS)
+    curve.add(3, [math.nan, 60.0, 59.2, None, 60.0])
+    assert curve.range() == (59.2, 60.0) and len(curve.points()) == 2
