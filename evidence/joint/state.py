@@ -110,7 +110,11 @@ class Docket:
         case = self._shelf.case(name)
         if case is None or case.idx >= size:
             return None
-        return standing(case, self._shelf.words(name), size, tai, self.registry)
+        found = standing(case, self._shelf.words(name), size, tai, self.registry)
+        if found.state in (State.PENDING, State.EXPIRED):  # it came too late when it was joint
+            flags = tuple(flag for flag in case.flags if flag != Reason.SUPERSEDED)
+            found = replace(found, case=replace(case, flags=flags))
+        return found
 
     def judge(self, message: cose.Sign1, idx: int, tai: int) -> Judged:
         """Whether a record or a countersignature may be the next entry, of this place and instant

@@ -247,6 +247,14 @@ def test_nobody_leaves_the_other_side_out_by_not_naming_it():
     assert [need.authority for need in log.found(of).case.needs] == [WEST, EAST]
 
 
+def test_a_dispatch_over_the_other_side_is_the_other_sides_to_sign():
+    log, of = ruled(), decision(Matter.DISPATCH, WEST, footprints=("EAST", "WEST"))
+    log.add(signed(of))
+    assert log.state(of) == State.PENDING
+    log.add(word(of, EAST))
+    assert log.state(of) == State.JOINT
+
+
 def test_a_seam_that_nobody_agreed_on_is_none():
     log = Log()
     log.agree(says_policy(), EAST, STATE)
@@ -327,6 +335,8 @@ def test_of_two_policies_that_wait_the_second_comes_too_late():
     log.add(word(one, EAST), word(other, EAST))
     assert log.found(other).case.flags == (Reason.SUPERSEDED,)
     assert log.state(other) == State.JOINT
+    before = log.found(other, size=len(log.entries) - 1)
+    assert (before.state, before.case.flags) == (State.PENDING, ())
     assert log.docket.policy is not None and log.docket.policy.rule(Matter.INTERCHANGE)
 
 
