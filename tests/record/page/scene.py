@@ -83,8 +83,8 @@ def filled(folder: Path) -> None:
 
 
 def _counting_more(minute: float) -> tuple[float, ...]:
-    """45 MWh more than there were, within the third quarter of the hour."""
-    return 7, leaving(GAINED)(minute)[1] + round(4500 * min(max(minute - 30, 0), 10))
+    """15 MWh more than there were, within the third quarter of the hour."""
+    return 7, leaving(GAINED)(minute)[1] + round(1500 * min(max(minute - 30, 0), 10))
 
 
 def _of_a_chip(shared: Shared, side: Side) -> GatewayRun:
