@@ -22,7 +22,7 @@ from record.publishing import Publishing
 from record.schema import NoteRow
 from tests.evidence.joint.sharing import EAST, interchange, says_seam
 from tests.record.gateway import START, key
-from tests.record.settle.border import BUS, Shared
+from tests.record.settle.border import BUS, TIE, Shared
 from tests.record.upstream import LOG, Upstream
 
 LOG_KEY = Verifier("demo", ED25519, LOG.public)
@@ -66,7 +66,7 @@ def test_an_empty_record_a_record_without_a_seam_and_a_seam_without_data_say_wha
 
 
 def test_who_cosigned_the_published_note_and_who_did_not(tmp_path: Path):
-    shared = Shared(tmp_path / "record.db")
+    shared = Shared(tmp_path / "record.db", TIE)
     size = shared.size
     tree = Checkpoint("demo", size, shared.upstream.log.root())
     signed = checkpoint.sign(tree, LOG)
@@ -86,7 +86,7 @@ def test_who_cosigned_the_published_note_and_who_did_not(tmp_path: Path):
 
 
 def test_what_waits_is_shown_whatever_came_since(tmp_path: Path):
-    shared = Shared(tmp_path / "record.db")
+    shared = Shared(tmp_path / "record.db", TIE)
     look = Look(shared.store, TOLD)
     waits = shared.say(interchange(mwh=1.0))
     look.told(None)
