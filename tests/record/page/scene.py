@@ -75,16 +75,16 @@ def filled(folder: Path) -> None:
     run = _of_a_chip(shared, LINE.sides[1])
     fill(Pmu(shared, LINE.sides[1], run=run), V2, -I2, seconds=5, first=LAST_S - 5)
     shared.play(shared.meter(TIE.sides[0]), flowing(SENT))
-    shared.play(shared.meter(TIE.sides[1]), _counting_more)
+    shared.play(shared.meter(TIE.sides[1]), _counting_less)
     _settlements(shared)
     _waiting(shared)
     _handoff(shared)
     shared.upstream.close()
 
 
-def _counting_more(minute: float) -> tuple[float, ...]:
-    """15 MWh more than there were, within the third quarter of the hour."""
-    return 7, leaving(GAINED)(minute)[1] + round(1500 * min(max(minute - 30, 0), 10))
+def _counting_less(minute: float) -> tuple[float, ...]:
+    """45 MWh fewer than there were, within the third quarter of the hour."""
+    return 7, leaving(GAINED)(minute)[1] - round(4500 * min(max(minute - 30, 0), 10))
 
 
 def _of_a_chip(shared: Shared, side: Side) -> GatewayRun:
