@@ -181,7 +181,8 @@ async def test_bad_bytes_are_frames_with_a_fault():
             fix = await heard.fix(lambda fix: fix.faults > 0)
             assert fix.time_counts
     faults = {frame.fault.fault for frame in heard.frames if frame.fault is not None}
-    assert faults == {"check_word"}
+    # Within a damaged message an octet of the time of day may be a $, and then no sentence.
+    assert "check_word" in faults and faults <= {"check_word", "shape"}
 
 
 @runs

@@ -22,7 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -185,7 +189,8 @@ class Browser:
 
     def text(self) -> str:
         for _ in range(5):
-            with contextlib.suppress(StaleElementReferenceException):
+            # Between two pages an element is gone, or there is no body yet.
+            with contextlib.suppress(StaleElementReferenceException, NoSuchElementException):
                 return self.driver.find_element(By.TAG_NAME, "body").text
         return ""
 
