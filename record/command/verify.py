@@ -6,6 +6,7 @@ compare.
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from evidence.anchor import Anchors
@@ -59,10 +60,7 @@ def _verify_proof(path: Path, anchors: Anchors | None, named: Path | None) -> in
     except EvidenceError as fault:
         print(f"{path}: does not hold: {fault}")
         return DOES_NOT_HOLD
-    for line in lines:
-        print(line)
-    print(f"{path}: everything holds")
-    return 0
+    return _ended(path, lines, 0)
 
 
 def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
@@ -71,13 +69,7 @@ def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
             print(line)
         return NO_ANCHORS
     checked = exported.check(path, anchors, every, print)
-    for line in checked.told:
-        print(line)
-    if checked.reasons:
-        print(f"{path}: does not hold: {checked.reasons} reasons")
-        return DOES_NOT_HOLD
-    print(f"{path}: everything holds")
-    return 0
+    return _ended(path, checked.told, checked.reasons)
 
 
 def _verify_bundle(path: Path, anchors: Anchors | None, every: bool) -> int:
@@ -85,10 +77,15 @@ def _verify_bundle(path: Path, anchors: Anchors | None, every: bool) -> int:
         print("no trust anchors were given (--anchors FILE); a bundle names none of its own")
         return NO_ANCHORS
     checked = whole.verify(path, anchors, every, print)
-    for line in checked.told:
+    return _ended(path, checked.told, checked.reasons)
+
+
+def _ended(path: Path, told: Iterable[str], reasons: int) -> int:
+    """Says what was checked and whether it holds; the exit status."""
+    for line in told:
         print(line)
-    if checked.reasons:
-        print(f"{path}: does not hold: {checked.reasons} reasons")
+    if reasons:
+        print(f"{path}: does not hold: {reasons} reasons")
         return DOES_NOT_HOLD
     print(f"{path}: everything holds")
     return 0
