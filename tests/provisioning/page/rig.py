@@ -23,7 +23,6 @@ from typing import Any
 
 from selenium import webdriver
 from selenium.common.exceptions import (
-    NoSuchElementException,
     StaleElementReferenceException,
     WebDriverException,
 )
@@ -188,11 +187,17 @@ class Browser:
         return self.all(css)[0]
 
     def text(self) -> str:
-        for _ in range(5):
-            # Between two pages an element is gone, or there is no body yet.
-            with contextlib.suppress(StaleElementReferenceException, NoSuchElementException):
-                return self.driver.find_element(By.TAG_NAME, "body").text
-        return ""
+        return "".join(self.words("body"))
+
+    def words(self, css: str) -> list[str]:
+        """What each of these says, in one step: a live page may replace one between two."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(one => one.innerText)"
+        return [str(text) for text in self.run(script, css)]
+
+    def word(self, css: str) -> str:
+        """What the first of these says; waits for one."""
+        until(lambda: bool(self.words(css)), f"{css} on {self.driver.current_url}")
+        return next(iter(self.words(css)), "")
 
     def says(self, *words: str, within_s: float = WAIT_S) -> None:
         """Waits until the page says all of this."""
@@ -219,10 +224,12 @@ class Browser:
 
     def press(self, label: str) -> None:
         """The button, or the link, of these words; waits for the page after it."""
-        found = [one for one in self.all("button, a") if one.text.strip() == label]
+        script = """return [...document.querySelectorAll("button, a")]
+            .find(one => one.innerText.trim() === arguments[0])"""
+        before = self.one("html")
+        found = self.run(script, label)
         assert found, f"no button {label!r} in:\n{self.text()}"
-        before = self.driver.find_element(By.TAG_NAME, "html")
-        found[0].click()
+        found.click()
         until(lambda: _gone(before), f"the page after {label!r}")
 
     def sign_in(self, run: Console | Inside) -> None:

@@ -104,15 +104,15 @@ def test_a_pmu_is_unplugged_and_plugged_in_again(chromium: Browser, tmp_path: Pa
             chromium.run("window.marked = true")
             pmu.kill()
             pulled = time.monotonic()
-            until(lambda: chromium.one(".word").text.endswith("fault"), "word of it", WAIT_S)
+            until(lambda: chromium.word(".word").endswith("fault"), "word of it", WAIT_S)
             assert time.monotonic() - pulled < SECONDS_MAX
             chromium.says("pmu-a: ")  # said aloud, once
-            assert "pmu-a: " in chromium.one("#heard").text
+            assert "pmu-a: " in chromium.word("#heard")
             chromium.both("unplugged", sound)
             pmu = pmus(tmp_path, hosts)
             chromium.says("All sources are heard")
-            before = numbers(chromium.one(".figure").text)
-            until(lambda: numbers(chromium.one(".figure").text) != before, "new figures")
+            before = numbers(chromium.word(".figure"))
+            until(lambda: numbers(chromium.word(".figure")) != before, "new figures")
             assert chromium.run("return window.marked")  # by itself: nothing was loaded anew
     finally:
         pmu.kill()

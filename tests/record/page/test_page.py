@@ -68,7 +68,7 @@ def test_both_sides_live_and_residual_against_tolerance(site: Site):
         "South Line", "First side: WEST", "Second side: EAST", "337.814 MW", "60.010 Hz",
         "agreed", "by the log\u2019s clock", "of the tolerance",
     )  # fmt: skip
-    rows = {row.text.split("\n")[0] for row in site.shown.all("#live table tbody tr")}
+    rows = {row.split("\n")[0] for row in site.shown.words("#live table tbody tr")}
     assert any(row.startswith("voltage") for row in rows)
     site.shown.both("line", sound)
 
@@ -88,10 +88,8 @@ def test_a_tie_by_energy_and_its_settlements_as_a_strip(site: Site):
 def test_records_who_signed_and_who_is_missing(site: Site):
     site.shown.open(site.url)
     site.shown.says("In all: 3 pending, 1 disputed", "Pending: the latest", "Disputed: the latest")
-    tables = {
-        one.text.split("\n")[0].partition(":")[0]: one.text
-        for one in site.shown.all("#records table")
-    }
+    told = site.shown.words("#records table")
+    tables = {one.split("\n")[0].partition(":")[0]: one for one in told}
     assert "interchange by West Balancing" in tables["Pending"]
     assert "East Pool" in tables["Pending"]
     assert "East Pool" in tables["Disputed"]
@@ -127,7 +125,7 @@ def verify(site: Site, sample: str = OBSERVATION, **files: Path) -> str:
 def pressed(site: Site) -> str:
     site.shown.run("document.querySelector('#verify-form button').click()")
     until(lambda: bool(site.shown.all("#verdict .result")), "the verdict")
-    return site.shown.one("#verdict").text
+    return site.shown.word("#verdict")
 
 
 def test_one_observation_is_verified_in_the_browser(site: Site):
