@@ -425,3 +425,8 @@ class Reason(IntEnum):
     CONDITION_OPEN = 146  # undetermined, or not evaluated
     UNFOUNDED = 147  # a decision that names nothing it rests on
     SET_BACK = 148  # a memory that is older than what was signed from it
+    EVALUATED_OTHERWISE = 155  # over its own leaves it comes to something else than was said
+    LENT_TWICE = 156  # a scope that was lent to another, and had not come back
+    OTHER_OWNER = 157  # the owner named is none of what was operated, by seam and registry
+    SERVICE_UNKNOWN = 158  # no row of the tariff has it
+    INTERVAL = 159  # none that its matter is counted in
