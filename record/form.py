@@ -13,6 +13,8 @@
     [dispatch], [curtailment], [load_shed], [relay_operation]    name, reason, equipment, mw
     [[relay_operation.event]]            parent (its place, from 0), at, text
     [handoff]            step = "requested", scope, fresh_s, expires
+    [handoff.takers]     accepted = ["releasing", "accepting"]: who may take which later step, each
+                         alone; of what is not named evidence.joint.handoff's own
     [[handoff.limit]]    name, value, unit
     [[handoff.condition]]                text
     [[handoff.condition.quantity]]       name, place = "bus", label, mrid, quantity, phase, part,
@@ -28,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evidence import instant
-from evidence.code import ALG_ED25519, ALG_ESP256, Matter, SeamKind, Step
+from evidence.code import ALG_ED25519, ALG_ESP256, Matter, Part, SeamKind, Step
 from evidence.descriptor import PHASES, QUANTITIES
 from evidence.joint import claim, der, grammar, handoff, policy, predicate, registry, seam
 from evidence.joint.decision import Decision, Event
@@ -43,6 +45,7 @@ from record.config import read_text
 
 _KINDS = {kind.name.lower(): kind for kind in SeamKind}
 _STEPS = {step.name.lower(): step for step in Step}
+_SIDES = {part.name.lower(): part for part in (Part.RELEASING, Part.ACCEPTING)}
 _ALGS = {32: ALG_ED25519, 64: ALG_ESP256}
 FRESH_S_MAX, HOLE_MS_MAX = 31 * 86_400, 86_400_000  # a month, a day: what is older settles nothing
 PARENTS_MAX = 1024  # as of a record
@@ -158,8 +161,20 @@ def _handoff(row: Table, _: Path) -> bytes:
         tuple(_condition(item) for item in row.tables("condition")),
         tuple(limits),
         row.whole("fresh_s", 0, FRESH_S_MAX) * NS,
-        expires=moment(row, "expires") if row.has("expires") else None,
+        _takers(row),
+        moment(row, "expires") if row.has("expires") else None,
     ).body()
+
+
+def _takers(row: Table) -> tuple[tuple[Part, ...], ...]:
+    found = dict(handoff.TAKERS)
+    if row.has("takers"):
+        of = row.table("takers")
+        for step in (one for one in handoff.LATER if of.has(one.name.lower())):
+            words = of.words(step.name.lower(), _SIDES)
+            found[step] = tuple(sorted(_SIDES[word] for word in words))
+        of.end()
+    return tuple(found[step] for step in handoff.LATER)
 
 
 def _condition(row: Table) -> predicate.Predicate:

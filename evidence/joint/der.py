@@ -69,8 +69,16 @@ def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
         text = f"{found.kw:g} kW of {found.service!r}; the tariff asks for {least:g}"
         raise EvidenceError(Reason.BELOW_MINIMUM, text)
     mine = sold_by(record, found)
-    twice = any(_clashes(mine, other) for digest in found.sold() for other in before.sold(digest))
+    twice = any(
+        _clashes(mine, other) for digest in found.sold() for _, other in before.sold(digest)
+    )
     return Looked(flags=(Reason.AGGREGATED_TWICE,) if twice else ())
+
+
+def rows(record: Record) -> list[tuple[bytes, Sold]]:
+    """What a record sells, to be found again."""
+    found = read(record.body)
+    return [(digest, sold_by(record, found)) for digest in found.sold()]
 
 
 def sold_by(record: Record, found: Aggregation) -> Sold:
@@ -81,7 +89,7 @@ def sold_by(record: Record, found: Aggregation) -> Sold:
 
 
 def _clashes(one: Sold, other: Sold) -> bool:
-    same = one.aggregation == other.aggregation
+    same = one.by == other.by
     return not same and one.begins < other.ends and other.begins < one.ends
 
 

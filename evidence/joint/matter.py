@@ -17,6 +17,7 @@ from evidence.joint import (
     der,
     evaluation,
     handoff,
+    lent,
     policy,
     registry,
     residual,
@@ -47,7 +48,7 @@ EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.DISPATCH: decision.look,
     Matter.CURTAILMENT: decision.look,
     Matter.LOAD_SHED: decision.look,
-    Matter.HANDOFF: handoff.look,
+    Matter.HANDOFF: lent.look,
     Matter.EVALUATION: evaluation.look,
     Matter.STANDING_RESIDUAL: residual.look,
 }

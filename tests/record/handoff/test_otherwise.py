@@ -17,8 +17,8 @@ from record.handoff.otherwise import NAMED_MAX, leaning, told
 from record.known import Known
 from record.store import open_reader
 from tests.evidence.joint.sharing import EAST, WEST, founders_text, handoff_parts, name_of
-from tests.record.handoff.conftest import FALSE, MS, TRUE, Filled, begin, measure, said, say, volts
 from tests.record.gateway import START
+from tests.record.handoff.conftest import FALSE, MS, TRUE, Filled, begin, measure, said, say, volts
 from tests.record.test_audit import anchors_text
 
 Printed = pytest.CaptureFixture[str]
