@@ -15,8 +15,10 @@ from evidence.joint import (
     claim,
     decision,
     der,
+    emergency,
     evaluation,
     handoff,
+    interchange,
     lent,
     policy,
     registry,
@@ -31,6 +33,8 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
     Matter.REGISTRY: registry.read,
     Matter.SEAM: seam.read,
     Matter.SETTLEMENT: settlement.read,
+    Matter.INTERCHANGE: interchange.read,
+    Matter.DC_TIE_EMERGENCY: emergency.read,
     Matter.DER_AGGREGATION: der.read,
     Matter.RELAY_OPERATION: decision.read_operation,
     Matter.DISPATCH: decision.read,
@@ -43,6 +47,8 @@ BODIES: Mapping[Matter, Callable[[bytes], object]] = {
 }
 EXAMINERS: Mapping[Matter, Examiner] = {
     Matter.SETTLEMENT: settlement.look,
+    Matter.INTERCHANGE: interchange.look,
+    Matter.DC_TIE_EMERGENCY: emergency.look,
     Matter.DER_AGGREGATION: der.look,
     Matter.RELAY_OPERATION: decision.look,
     Matter.DISPATCH: decision.look,

@@ -21,7 +21,7 @@ from evidence import checkpoint, cose, instant, observation
 from evidence.code import Kind, Matter, Reason, Step, Typ
 from evidence.head import Head
 from evidence.head import read as read_head
-from evidence.joint import custody, decision, evaluation, handoff, lineage
+from evidence.joint import custody, decision, emergency, evaluation, handoff, interchange, lineage
 from evidence.joint import record as joint
 from evidence.joint.lineage import Kin, Lineage, Presence
 from evidence.joint.record import Observed, Parent, Record
@@ -225,6 +225,10 @@ def _says(record: Record) -> str:
             step = handoff.read(record.body)
             text = step.scope if isinstance(step, handoff.Request) else step.text
             return f"{step.step.name.lower()}: {text}"
+        if record.matter == Matter.INTERCHANGE:
+            return interchange.read(record.body).told()
+        if record.matter == Matter.DC_TIE_EMERGENCY:
+            return emergency.read(record.body).told()
         if record.matter == Matter.RELAY_OPERATION:
             return _decided(decision.read_operation(record.body))
         if record.matter in lineage.DECISIONS:
