@@ -297,7 +297,7 @@ class _Parser:
             _fault(self._text, token.at, f"no time; units are {', '.join(_TIMES)}")
         # In whole numbers: a decimal's context would round what has more digits than it keeps.
         whole, _, part = self._digits(token).partition(".")
-        ns, rest = divmod(int(whole + part) * _TIMES[unit.text], 10 ** len(part))
+        ns, rest = divmod(int(whole + part) * _TIMES[unit.text], int(10 ** len(part)))
         if rest or not 0 < ns <= WINDOW_NS_MAX:
             _fault(self._text, token.at, f"no whole number of ns from 1 to {WINDOW_NS_MAX}")
         return ns

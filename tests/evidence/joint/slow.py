@@ -120,8 +120,8 @@ def _compare(node: Compare, of: _Steps, at: int, instant: int) -> Three:
     if total > MOST:
         return None
     found = set()
-    for values in product(*choices):
-        given = dict(zip(variables, values, strict=True))
+    for way in product(*choices):
+        given = dict(zip(variables, way, strict=True))
         left, right = _term(node.one, given), _term(node.other, given)
         if left is None or right is None:
             return None
