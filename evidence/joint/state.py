@@ -61,7 +61,7 @@ class Shelf(Protocol):
         """About one record, in the order of the log."""
 
     def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
-        """The records that sell an asset's service, by name."""
+        """The records that have what one alone may have (evidence.joint.sold), by name."""
 
     def laws(self) -> Iterable[Law]:
         """In the order of the log."""
@@ -286,7 +286,7 @@ class _Before:
 
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
         self._docket, self._shelf, self.size, self.tai = docket, shelf, size, tai
-        self.registry, self.policy = docket.registry, docket.policy
+        self.registry, self.policy, self.seams = docket.registry, docket.policy, docket.seams
         self.record, self.children = shelf.record, shelf.children
 
     def is_joint(self, name: bytes) -> bool:
@@ -295,9 +295,8 @@ class _Before:
     def is_gone(self, name: bytes) -> bool:
         return self._state(name) in (State.DISPUTED, State.EXPIRED)
 
-    def sold(self, digest: bytes) -> Sequence[Sold]:
-        rows = self._shelf.sellers(digest)
-        return [sold for name, sold in rows if not self.is_gone(name)]
+    def sold(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
+        return [row for row in self._shelf.sellers(digest) if not self.is_gone(row[0])]
 
     def _state(self, name: bytes) -> State | None:
         found = self._docket.standing(name, self.size, self.tai)

@@ -324,13 +324,16 @@ def records() -> dict[str, Vector]:
     gone = sha256(DEVICE.raw)
     key = [AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18]
     made = {
-        "record_hour": record(5, [120.0], full=True),
+        "record_hour": record(
+            5, [2, "WEST", "EAST", 120.0, 1.0, ["WEST_PSE_1_EAST"], ""], full=True
+        ),
+        "record_emergency": record(6, [2, "EAST", 56.0, 10.0, ["WEST", 3], "load is shed", ""]),
         "record_policy": record(1, ['[[rule]]\nmatter = "policy"\nauthor = "BA"\n']),
         "record_registry": record(2, ["CER", [1, 12], ["WEST"], [key], [gone], "NEB"]),
         "record_seam": record(3, ["North Tie", 4, *sides, None, [2.0, 0.015]]),
         "record_line": record(3, ["Line 1", 2, *sides, [3.5, 35.0, 0.0004, 112.5], None]),
         **conditions(),
-        "record_der": record(7, ["Roofs", "energy", [["roof 1", 60.0], ["roof 2", 62.5]]]),
+        "record_der": record(7, ["Roofs", "energy", [[BUSES[0], 60.0], [BUSES[1], 62.5]]]),
     }
     of = sha256(made["record_hour"]["payload"])
     for number, (word, text) in enumerate((("assent", ""), ("dissent", "reversed")), 1):
