@@ -425,3 +425,6 @@ class Reason(IntEnum):
     CONDITION_OPEN = 146  # undetermined, or not evaluated
     UNFOUNDED = 147  # a decision that names nothing it rests on
     SET_BACK = 148  # a memory that is older than what was signed from it
+    LOCKOUT = 149  # after it nobody could change who signs what, or who is who
+    UNANSWERABLE = 150  # a policy with a rule that nobody can meet yet
+    KEYLESS = 151  # somebody who must sign had no key, and was not waited for

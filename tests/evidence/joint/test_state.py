@@ -343,7 +343,7 @@ def test_of_two_policies_that_wait_the_second_comes_too_late():
 def test_a_policy_that_nobody_could_follow_is_refused():
     log = ruled()
     text = FIVE.replace('role = "BA", of = "anywhere"', 'role = "TSP", of = "anywhere"')
-    assert refused(log, signed(says_policy(text))) == Reason.PARTY
+    assert refused(log, signed(says_policy(text))) == Reason.LOCKOUT
 
 
 def test_a_dissent_afterwards_takes_nothing_out_of_force():
