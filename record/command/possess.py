@@ -1,4 +1,4 @@
-"""`gridseal-record possess`: a key agrees to be listed as a draft says, with all that stands in it."""
+"""`gridseal-record possess`: a new key agrees to be listed as a draft says."""
 
 import argparse
 import getpass
