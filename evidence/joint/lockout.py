@@ -7,7 +7,8 @@ could is found before it is in force.
    listing one has a key, now or later: whoever else has lost his can then have another, while a
    role that nobody has, or a rule that is not there, nobody could bring back.
 2. Of a policy whose rules ask for seams, some seam is in force or its own rule can make one.
-3. Any other rule that nobody could meet is named by a flag: who has the role may come.
+3. Any other rule by which somebody may say what nobody could sign is told by a flag: who has the
+   role may come. One by which nobody may say anything yet hinders nobody.
 
 It answers what is necessary, not what suffices: that somebody could is no promise that he will.
 """
@@ -50,7 +51,10 @@ def check_seams(policy: Policy, seams: Collection[str]) -> None:
 
 def flags(policy: Policy, registry: Registry) -> tuple[Reason, ...]:
     """Rule 3."""
-    unmet = any(_unmet(rule, registry) is not None for rule in policy.rules)
+    unmet = any(
+        _holders(rule.author, registry) and _unmet(rule, registry) is not None
+        for rule in policy.rules
+    )
     frozen = policy.rule(Matter.SEAM) is None and any(rule.seam for rule in policy.rules)
     return (Reason.UNANSWERABLE,) if unmet or frozen else ()
 
