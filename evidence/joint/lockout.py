@@ -14,6 +14,7 @@ It answers what is necessary, not what suffices: that somebody could is no promi
 """
 
 from collections.abc import Collection
+from typing import NoReturn
 
 from evidence.code import Matter, Reason, Role
 from evidence.joint.asked import names
@@ -29,16 +30,16 @@ def check(policy: Policy, registry: Registry, tai: int) -> None:
     for matter in _LAW:
         rule, what = policy.rule(matter), matter.name.lower()
         if rule is None:
-            fail(f"no rule of {what}: there could never be another")
+            _fail(f"no rule of {what}: there could never be another")
         if rule.seam:
-            fail(f"the rule of {what} asks for seams, which come and go by it")
+            _fail(f"the rule of {what} asks for seams, which come and go by it")
         why = _unmet(rule, registry)
         if why is not None:
-            fail(f"{why}, whom the rule of {what} asks: there could never be another")
+            _fail(f"{why}, whom the rule of {what} asks: there could never be another")
     listing = policy.rule(Matter.REGISTRY)
     authors = [] if listing is None else _holders(listing.author, registry)
     if not any(registry.will_have_key(name, tai) for name in authors):
-        fail("nobody who may say who is who would have a key")
+        _fail("nobody who may say who is who would have a key")
 
 
 def check_seams(policy: Policy, seams: Collection[str]) -> None:
@@ -46,7 +47,7 @@ def check_seams(policy: Policy, seams: Collection[str]) -> None:
     own = policy.rule(Matter.SEAM)
     wants = [rule.matter.name.lower() for rule in policy.rules if rule.seam]
     if wants and not seams and (own is None or own.seam):
-        fail(f"{wants[0]} asks for a seam: none is in force, and by this policy none could be")
+        _fail(f"{wants[0]} asks for a seam: none is in force, and by this policy none could be")
 
 
 def flags(policy: Policy, registry: Registry) -> tuple[Reason, ...]:
@@ -59,7 +60,7 @@ def flags(policy: Policy, registry: Registry) -> tuple[Reason, ...]:
     return (Reason.UNANSWERABLE,) if unmet or frozen else ()
 
 
-def fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     raise EvidenceError(Reason.LOCKOUT, text)
 
 

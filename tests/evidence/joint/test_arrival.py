@@ -2,6 +2,7 @@
 between, in whatever order."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -56,7 +57,7 @@ class Keys:
     revoked: bool = False
     named: bool = False  # the next one, in a listing that is logged
     agreed: bool = False
-    told: list = field(default_factory=list)
+    told: list[tuple[Any, int]] = field(default_factory=list)
 
     def holds(self, who: str, by, tai: int) -> bool:
         if who != EAST:
