@@ -441,6 +441,9 @@ class Reason(IntEnum):
     CONDITION_OPEN = 146  # undetermined, or not evaluated
     UNFOUNDED = 147  # a decision that names nothing it rests on
     SET_BACK = 148  # a memory that is older than what was signed from it
+    LOCKOUT = 149  # after it nobody could change who signs what, or who is who
+    UNANSWERABLE = 150  # a policy with a rule that nobody can meet yet
+    KEYLESS = 151  # somebody who must sign had no key, and was not waited for
     EVALUATED_OTHERWISE = 155  # over its own leaves it comes to something else than was said
     LENT_TWICE = 156  # a scope that was lent to another, and had not come back
     OTHER_OWNER = 157  # the owner named is none of what was operated, by seam and registry

@@ -154,6 +154,9 @@ class Audit:
             ]
             try:
                 stated = self._checkpoint(size)
+                if stated.tai < sequencer.tai:
+                    gone = sequencer.tai - stated.tai
+                    self._say(f"checkpoint {size}: logged {gone} ns before the one before it")
                 appraised = self._appraised(sequencer.appraised, stated.appraised, readings)
                 self._place(sequencer, items, stated.tai, appraised)
             except (EvidenceError, StoreError) as fault:

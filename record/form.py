@@ -2,7 +2,7 @@
 
     [policy]             file = "policy.toml"
     [registry]           name, roles, footprints, revoked, successor_of
-    [[registry.key]]     key (hex), from, until
+    [[registry.key]]     key (hex), from, until; possession: of a new key, as `possess` prints it
     [seam]               name, kind = "bus" | "line" | "sum" | "dc_tie"
     [[seam.side]]        footprint, authority, node, terminal, rated_kv, rated_a: twice;
                          branches = [TERMINAL, ...] of kind sum: all that the bus has
@@ -104,7 +104,8 @@ def _registry(row: Table, _: Path) -> bytes:
             item.fail("key", item.text("key"), "the hex digits of 32 bytes (Ed25519) or 64 (P-256)")
         since = moment(item, "from") if item.has("from") else 0
         until = moment(item, "until") if item.has("until") else None
-        keys.append(registry.Key(PublicKey(_ALGS[len(raw)], raw), since, until))
+        agreed = digits(item, "possession") if item.has("possession") else None
+        keys.append(registry.Key(PublicKey(_ALGS[len(raw)], raw), since, until, agreed))
         item.end()
     return registry.Listing(
         row.text("name"),

@@ -69,14 +69,15 @@ async def _found(play: Play, text: str) -> None:
 async def _member(play: Play, row: sheet.Authority) -> None:
     """One that the anchors do not have comes into the registry, signed by all who must."""
     begins, ends = play.part.begins, play.part.ends
-    key = Key(play.cast.key(row.name).public, begins, None)
+    signer = play.cast.key(row.name)
+    key = Key(signer.public, begins, None)
     roles = frozenset(Role[role] for role in row.roles)
     listing = Listing(row.name, roles, frozenset(row.footprints), (key,))
     founders = [one for one in play.script.authority if one.founder and one.roles]
     author = next(one.name for one in founders if {*one.footprints} & {*row.footprints})
     record = Record(
         *(Matter.REGISTRY, author, names(row.footprints), (), (), begins, ends, ()),
-        listing.body(),
+        listing.proved(signer).body(),
     )
     await play.tell(f"member {row.name}", record, [one.name for one in founders])
 

@@ -144,6 +144,10 @@ def test_from_a_file_to_a_joint_record(
     assert [(row["author"], row["text"]) for row in found["words"]] == [
         (NAMES["east"], "metered 120.1")
     ]
+    assert typed(folder, url, "state", "countersign", names["hour"], "--dissent", "no") == 0
+    told(capsys)
+    assert main(["records", store, "--state", "joint"]) == 0
+    assert "not asked, and not counted: State Commission (dissent)" in capsys.readouterr().out
     assert typed(folder, url, "east", "countersign", names["hour"], "--dissent", "reversed") == 0
     told(capsys)
     assert main(["records", store, "--state", "disputed"]) == 0
@@ -152,6 +156,41 @@ def test_from_a_file_to_a_joint_record(
     assert main(["records", store, names["hour"]]) == 0
     assert "dissent       East Pool, entry" in capsys.readouterr().out
     assert main(["verify", store, "--anchors", str(folder / "anchors.toml")]) == 0
+
+
+def test_a_new_authority_agrees_to_be_listed_before_anybody_is_asked(
+    folder: Path, url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    """From a draft to a listing that both founders and the commission signed; and what a draft says
+    that was changed after its key had agreed."""
+    key = f"file:{tmp_path / 'third.key'}"
+    public = keystore.create(tmp_path / "third.key").public
+    path = tmp_path / "third.toml"
+    listed = f'[[registry.key]]\nkey = "{public.raw.hex()}"\n'
+    head = f'matter = "registry"\n{INTERVAL}[registry]\nname = "Third"\nroles = ["TO"]\n'
+    path.write_text(head + listed)
+    assert typed(folder, url, "west", "say", str(path)) == 1
+    assert "refused: possession: key " in told(capsys)["text"]
+    assert main(["possess", str(path), "--key", f"file:{folder / 'west.key'}"]) == 2
+    assert "the key that --key names" in capsys.readouterr().err
+    assert main(["possess", str(folder / "hour.toml"), "--key", key]) == 2
+    assert "matter: found interchange; expected registry" in capsys.readouterr().err
+    assert main(["possess", str(path), "--key", key]) == 0
+    agreed = capsys.readouterr().out
+    path.write_text(head.replace("TO", "BA") + listed + agreed)
+    assert typed(folder, url, "west", "say", str(path)) == 2
+    assert "did not sign this listing of 'Third'" in capsys.readouterr().err
+    path.write_text(head + listed + agreed)
+    assert typed(folder, url, "west", "say", str(path)) == 0
+    name = told(capsys)["name"]
+    for who in ("east", "state"):
+        assert typed(folder, url, who, "countersign", name, "--assent") == 0
+        told(capsys)
+    assert main(["records", str(folder / "record.db"), name, "--json"]) == 0
+    assert told(capsys)["state"] == "joint"
+    assert (
+        main(["verify", str(folder / "record.db"), "--anchors", str(folder / "anchors.toml")]) == 0
+    )
 
 
 def test_what_the_record_refuses_is_said_in_its_words(

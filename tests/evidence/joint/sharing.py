@@ -18,7 +18,7 @@ from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Seam, Side
 from evidence.joint.shelf import Memory
 from evidence.joint.state import Docket, Standing, State
-from evidence.key import Ed25519Key
+from evidence.key import Ed25519Key, PublicKey
 from evidence.leap import BUILT_IN
 from evidence.merkle import leaf_hash
 from evidence.trust import Authority
@@ -29,8 +29,12 @@ START = 1_780_000_000 * NS
 SHIPPED = Path(__file__).parents[3] / "record" / "policy.toml"
 
 
+_MADE: dict[PublicKey, Ed25519Key] = {}
+
+
 def key(name: str) -> Ed25519Key:
-    return Ed25519Key(leaf_hash(name.encode()))
+    made = Ed25519Key(leaf_hash(name.encode()))
+    return _MADE.setdefault(made.public, made)
 
 
 WEST, EAST, STATE = "West Balancing", "East Pool", "State Commission"
@@ -150,10 +154,14 @@ def decision(matter: Matter, author: str, **changes: Any) -> Record:
 
 
 def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> Listing:
-    """An authority with one key, named like itself."""
+    """An authority with one key, named like itself; whatever `key` made agrees to be listed so."""
     KEYS.setdefault(name, key(name))
     keys = changes.pop("keys", (Key(KEYS[name].public, 0, None),))
-    return Listing(name, frozenset(roles), frozenset(at), keys, **changes)
+    made = Listing(name, frozenset(roles), frozenset(at), keys, **changes)
+    for one in keys:
+        if one.public in _MADE:
+            made = made.proved(_MADE[one.public])
+    return made
 
 
 def aggregation(
