@@ -9,7 +9,9 @@ instruments that they stand behind.
    compared.
 4. Where a PMU says only the positive sequence its phases are those of a balanced one: of what is
    not balanced it says nothing.
-5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason.
+5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason. Of
+   those whose arrival contradicts their instant (MISHEARD) when they came is kept, without values:
+   that is what tells a clock that is off by more than a period.
 
 It compares no sides.
 """
@@ -31,7 +33,7 @@ from record.grade import late_ns
 from record.series import Origin, Series, Wanted
 from record.settle.corroboration import Heard, Instant, Pmu, pmu_of
 from record.settle.register import Trouble
-from record.settle.side import MISSING, Instrument, Phases, Sample, Side
+from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
@@ -48,6 +50,7 @@ class Place(NamedTuple):
     terminal: bytes = b""
 
 
+MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
 # By which a sample that is set aside is counted, once.
 _COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
 Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
@@ -60,6 +63,11 @@ class _Source:
     heard: Heard
     origins: dict[Place, Origin] = field(default_factory=dict)
     instants: list[Instant] = field(default_factory=list)
+
+    @property
+    def told(self) -> int:
+        """Of how many instants it has any value."""
+        return sum(one.is_told for one in self.instants)
 
     def trio(self, quantity: str, terminal: bytes) -> tuple[Place, ...] | None:
         """Its three phases of a quantity, or what stands for them."""
@@ -102,7 +110,7 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
     disputes = sorted(
         one.text for source in sources.values() for one in source.heard.disputed.values()
     )
-    rows = sorted(sources.items(), key=lambda row: (-len(row[1].instants), row[0]))
+    rows = sorted(sources.items(), key=lambda row: (-row[1].told, row[0]))
     volts = _trio(rows, "voltage", b"")
     if volts is None:
         return Trouble(_told("no voltage of three phases is there", aside), True)
@@ -143,18 +151,21 @@ def _sources(side: seam.Side, series: Sequence[Series], aside: Counter[str]) -> 
         places = [_place(origin, one.wanted.quantity) for origin in one.origins]
         numbers = {id(origin): at for at, origin in enumerate(one.origins)}
         for reading in one:
-            if reading.klass > Class.PLACE_UNCHECKED:
-                if places[numbers[id(reading.origin)]] in _COUNTED:
-                    aside[_reason(reading.reason)] += 1
-                continue
             number = numbers[id(reading.origin)]
-            pmu, place = pmus[number], places[number]
+            pmu, place, value = pmus[number], places[number], reading.value
+            if reading.klass > Class.PLACE_UNCHECKED:
+                if place in _COUNTED:
+                    aside[_reason(reading.reason)] += 1
+                if reading.reason not in MISHEARD:
+                    continue
+                value = None
             source = found.get(pmu)
             if source is None:
                 source = found[pmu] = _Source(Heard(pmu))
             source.origins.setdefault(place, reading.origin)
             name = reading.origin.run.credential.subject
-            source.heard.add(reading.tai, reading.bound, name, place, reading.value)
+            came = Came(reading.heard, reading.heard_bound)
+            source.heard.add((reading.tai, reading.bound), name, place, value, came)
         one.clear()
     return found
 
@@ -252,7 +263,7 @@ def _samples(
             amps.append(MISSING if there is None else read(there))
         yield Sample(
             *(one.tai, one.bound, read_volts(one), tuple(amps)),
-            *(_number(one, frequency), _number(one, rocof)),
+            *(_number(one, frequency), _number(one, rocof), one.came),
         )
 
 

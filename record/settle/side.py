@@ -29,10 +29,18 @@ SIDES_MAX = 256  # whose hashes are remembered
 PMU = "PMU, 1 % TVE (C37.118.1-2011 5.5.5)"
 
 
+class Came(NamedTuple):
+    """When a gateway heard it: ns after the instant, and the bound of the gateway's clock."""
+
+    after: int
+    bound: int | None
+
+
 class Sample(NamedTuple):
     """What a side says of one instant. `bound`: ns, of the clock that stamped; None: unknown.
 
-    `amps`: a branch each: one on a line, as many as it measures at a bus. `heard`: when, ns TAI.
+    `amps`: a branch each: one on a line, as many as it measures at a bus. `came`: when a gateway
+    heard it; None: nobody says.
     """
 
     tai: int
@@ -41,7 +49,16 @@ class Sample(NamedTuple):
     amps: tuple[Phases, ...] = ()
     frequency_hz: float = float("nan")
     rocof_hz_s: float = float("nan")
-    heard: int | None = None
+    came: Came | None = None
+
+    @property
+    def came_within(self) -> tuple[int, int] | None:
+        """How long after its instant it was heard: at least, at most, by both clocks' bounds, ns;
+        None: nobody can say."""
+        if self.came is None or self.came.bound is None or self.bound is None:
+            return None
+        both = self.bound + self.came.bound
+        return self.came.after - both, self.came.after + both
 
 
 class Correction(NamedTuple):
