@@ -25,12 +25,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evidence import cbor
+from evidence.calibration import WHOLE, Figures
 from evidence.code import Class, Reason, SeamKind
 from evidence.descriptor import Channel
 from evidence.joint import seam
 from evidence.joint.seam import Seam
 from record.grade import late_ns
 from record.series import Origin, Series, Wanted
+from record.settle import correction
 from record.settle.corroboration import Heard, Instant, Pmu, pmu_of
 from record.settle.register import Trouble
 from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
@@ -235,11 +237,31 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
         if channel is None:
             found.append(Instrument("", primary))
             continue
-        connected, on_file = channel.burden, channel.correction
-        found.append(
-            Instrument(channel.accuracy, primary, connected=connected, on_file=on_file),
-        )
+        found.append(_instrument(channel, primary))
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
+
+
+def _instrument(channel: Channel, primary: float) -> Instrument:
+    """By what the descriptor says of it."""
+    told, burden, found, unused = channel.figures or Figures(), None, None, ""
+    if told.connected is not None and told.rated_mva is not None:
+        burden = told.connected.mva / told.rated_mva
+    if told.calibration is not None:
+        if channel.phase not in PHASES:
+            unused = "of one transformer, not of a sequence"
+        else:
+            found = correction.of(told.calibration, told.connected)
+            unused = "" if found else "not of the burden that is connected"
+    return Instrument(
+        channel.accuracy,
+        primary,
+        burden,
+        None if told.upto is None else told.upto / WHOLE,
+        found,
+        channel.burden,
+        channel.correction,
+        unused,
+    )
 
 
 def _samples(
