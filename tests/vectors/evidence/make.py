@@ -398,15 +398,16 @@ def descriptor(
             block["position"] = None if at else hidden("place", b"of its CFG-3")
             fields["blocks"].append(block)
         fields["channels"] = [channel(0, True), channel(1, False)]
-        fields["channels"][0]["figures"] = figures
+        fields["channels"][0]["figures"] = figures and told(figures)
     payload = [1, *fields.values()]
     payload[8] = ["direct", "concentrator", "gateway"].index(fields["origin"])
     payload[18] = [list(block.values()) for block in fields["blocks"]]
     payload[19] = []
     for item in fields["channels"]:
         values = list(item.values())
-        if item["figures"] is None:
-            del values[-1]
+        values.pop()
+        if item["figures"] is not None:
+            values.append(figures)
         values[2] = ["voltage", "current"].index(item["quantity"])
         values[4] = ["", "A", "B"].index(item["phase"])
         payload[19].append(values)
@@ -428,6 +429,26 @@ FIGURES = [
         ],
     ],
 ]
+
+
+def told(figures: Any) -> Vector:
+    """By name."""
+    rated, connected, upto, (uncertainty, points) = figures
+
+    def burden(of: list[int]) -> Vector:
+        return {"mva": of[0], "power_factor": of[1]}
+
+    rows = [
+        {"load": load, "burden": burden(of), "ratio_ppm": ratio, "phase_urad": phase}
+        for load, of, ratio, phase in points
+    ]
+    calibration = {"uncertainty": uncertainty, "points": rows}
+    return {
+        "rated_mva": rated,
+        "connected": burden(connected),
+        "upto": upto,
+        "calibration": calibration,
+    }
 
 
 def channel(block: int, planned: bool) -> Vector:
