@@ -21,7 +21,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from evidence import cbor
@@ -32,10 +32,11 @@ from evidence.joint import seam
 from evidence.joint.seam import Seam
 from record.grade import late_ns
 from record.series import Origin, Series, Wanted
-from record.settle import correction
+from record.settle import correction, switchgear
 from record.settle.corroboration import Heard, Instant, Pmu, pmu_of
 from record.settle.register import Trouble
 from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
+from record.settle.switchgear import Said
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
@@ -89,23 +90,30 @@ class Measured:
     samples: tuple[Sample, ...]
     disputes: tuple[str, ...]
     aside: Counter[str]
+    taps: Said = ()
 
 
 def wanted(side: seam.Side, kind: SeamKind) -> tuple[Wanted, ...]:
-    """What a side is asked for, in the order of QUANTITIES."""
+    """What a side is asked for, in the order of QUANTITIES; then its switchgear, where it has a
+    terminal of its own."""
     of = Wanted(node=side.node, issuer=side.authority)
     # Of a sum all branches of the node are measured; of a line the one that leads to the other.
     branch = None if kind == SeamKind.SUM else side.terminal
-    return tuple(
+    found = tuple(
         of._replace(quantity=quantity, terminal=branch if quantity == "current" else None)
         for quantity in QUANTITIES
     )
+    if branch is None:
+        return found
+    return (*found, of._replace(terminal=branch, units=switchgear.UNITS))
 
 
 def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
     """What a side's PMUs said; `at`: 0 for the first side, 1 for the second."""
     side, aside = of.sides[at], Counter[str]()
-    sources = _sources(side, series, aside)
+    phasors, switches = series[: len(QUANTITIES)], series[len(QUANTITIES) :]
+    sources = _sources(side, phasors, aside)
+    said = switchgear.state(reading for one in switches for reading in one)
     for one in sources.values():
         one.instants = list(one.heard.instants())
         one.heard.clear()
@@ -131,9 +139,11 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
             branches.append((trio, sign))
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
-    chain = _chain(side, sources, volts, [trio for trio, _ in branches])
+    chain = replace(
+        _chain(side, sources, volts, [trio for trio, _ in branches]), closed=said.closed
+    )
     samples = tuple(_samples(sources, volts, branches))
-    return Measured(chain, samples, tuple(disputes), aside)
+    return Measured(chain, samples, tuple(disputes), aside, said.taps)
 
 
 def _terminals(
