@@ -77,6 +77,7 @@ class Drawing:
     def channel(self, name):
         placed = self.draw(st.booleans())
         turns = st.integers(1, 10**9)
+        burden = self.draw(st.sampled_from([None, 2.5, 0.125]))
         return Channel(
             name,
             self.draw(st.sampled_from(self.names)),
@@ -91,7 +92,8 @@ class Drawing:
             self.draw(st.sampled_from([None, "wye", "delta", "open-delta", "single"])),
             self.draw(st.none() | st.floats(0.1, 2e6)),
             self.draw(SMALL),
-            *self.draw(st.sampled_from([(None, None), (2.5, 0.8), (0.125, 1.0)])),
+            burden,
+            None if burden is None else 0.8,
             self.draw(st.none() | st.floats(1, 40)),
             self.draw(st.none() | st.integers(0, 65534)),
         )

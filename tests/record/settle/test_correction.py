@@ -66,7 +66,7 @@ def test_of_another_burden_than_the_one_connected_it_says_nothing(connected: Bur
 def exciting(load: float, va: complex) -> complex:
     """What a current core errs by: exciting over all, its impedance rising with its flux."""
     loop = va + 2.0  # of the winding itself, VA
-    shunt = 2500.0 * (1 + (load * abs(loop)) ** 0.3) * complex(0.6, 0.8)
+    shunt = 2500.0 * (1.0 + math.pow(load * abs(loop), 0.3)) * complex(0.6, 0.8)
     return -loop / (shunt + loop)
 
 

@@ -329,6 +329,9 @@ def records() -> dict[str, Vector]:
         "record_registry": record(2, ["CER", [1, 12], ["WEST"], [key], [gone], "NEB"]),
         "record_seam": record(3, ["North Tie", 4, *sides, None, [2.0, 0.015]]),
         "record_line": record(3, ["Line 1", 2, *sides, [3.5, 35.0, 0.0004, 112.5], None]),
+        "record_tap": record(
+            3, ["T 1", 2, *sides, [0.2, 6.0, 0.0, None], None, [0.4, -8, 0, 8, -1.25]]
+        ),
         **conditions(),
         "record_der": record(7, ["Roofs", "energy", [["roof 1", 60.0], ["roof 2", 62.5]]]),
     }
