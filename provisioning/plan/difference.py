@@ -11,7 +11,6 @@ acts on.
 Pure: plans, credential, descriptors and account are brought to it.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -22,10 +21,10 @@ import msgspec
 from agent.config import HeldCredential
 from agent.description import OWN_SOURCE, planned
 from evidence import cbor, disclosure, plant, siteplan
-from evidence.calibration import WHOLE, Figures
 from evidence.credential import Terminal
 from evidence.descriptor import Channel, Descriptor
 from evidence.siteplan import Bus, SitePlan, Stream
+from provisioning.plan import plate
 
 _NONE = "(nothing)"
 
@@ -328,7 +327,7 @@ def _of_signed(channel: Channel, plan: SitePlan) -> dict[str, Any]:
         "core": channel.core,
         "burden": channel.burden,
         "correction": channel.correction.hex() if channel.correction else None,
-        "figures": _figures(channel.figures),
+        "figures": plate.words(channel.figures),
     }
 
 
@@ -343,26 +342,8 @@ def _of_known(known: siteplan.Channel, bus: Bus | None) -> dict[str, Any]:
         "core": known.core,
         "burden": known.burden,
         "correction": known.correction.sha256 if known.correction else None,
-        "figures": _figures(known.figures()),
+        "figures": plate.words(known.figures()),
     }
-
-
-def _figures(told: Figures | None) -> str | None:
-    """Of a transformer, in a line: of a calibration how many points, and by which bytes."""
-    if told is None:
-        return None
-    words = []
-    if told.rated_mva is not None:
-        words.append(f"rated {told.rated_mva / WHOLE:g} VA")
-    if told.connected is not None:
-        mva, factor = told.connected
-        words.append(f"connected {mva / WHOLE:g} VA at {factor / WHOLE:g}")
-    if told.upto is not None:
-        words.append(f"rating factor {told.upto / WHOLE:g}")
-    if told.calibration is not None:
-        name = hashlib.sha256(cbor.encode(told.calibration)).hexdigest()[:8]
-        words.append(f"correction of {len(told.calibration.points)} points ({name})")
-    return ", ".join(words)
 
 
 def _words(
