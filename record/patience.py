@@ -253,6 +253,24 @@ async def opened(
     return runner, f"{'https' if context else 'http'}://{shown}:{bound[1]}"
 
 
+class _Sent(web.StreamResponse):
+    """An answer that went out: nothing is left to do with it. A file would be sent again."""
+
+    def __init__(self, sent: web.StreamResponse) -> None:
+        super().__init__(status=sent.status)
+        self._sent = sent
+
+    @property
+    def keep_alive(self) -> bool | None:
+        return self._sent.keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
 def _in_time(answer_s: float) -> Middleware:
     @web.middleware
     async def answered(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -272,7 +290,7 @@ def _in_time(answer_s: float) -> Middleware:
                 if transport is not None:
                     transport.abort()
                 raise
-            return response
+            return _Sent(response)
         finally:
             if isinstance(connection, _Connection):
                 connection.request = None

@@ -9,7 +9,9 @@ for is never to forget.
    fork. `new` makes one, and never over another.
 4. It belongs to one key, which it names; another key is refused.
 5. Of each tree that was cosigned it keeps size, root, note and time, SEEN_MAX a log; of what
-   contradicts it EXHIBITS_MAX a log and reason. The first stay: nobody drives out an exhibit.
+   contradicts it EXHIBITS_MAX a log and reason. The first stay, but for one that proves nothing and
+   that the log has answered by going on: it gives its place. So nobody drives out a proof, or what
+   accuses the log now; nor do old notes that somebody sends again keep out what comes later.
 
 It judges nothing: witness.py and mirror.py do.
 """
@@ -47,6 +49,16 @@ CREATE TABLE exhibit (
     PRIMARY KEY (origin, reason, size, root, words)
 ) STRICT, WITHOUT ROWID;
 """
+_UNPROVEN = (Reason.TRUNCATED, Reason.CONSISTENCY)
+# The oldest that the log has gone on from, and that no tree of its size contradicts.
+_ANSWERED_GOES = """
+DELETE FROM exhibit WHERE origin = ? AND reason = ? AND (size, root, words) IN (
+    SELECT size, root, words FROM exhibit AS one WHERE origin = ? AND reason = ?
+    AND held_size < (SELECT size FROM held WHERE held.origin = one.origin)
+    AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.origin = one.origin AND seen.size = one.size
+        AND seen.root <> one.root)
+    ORDER BY tai LIMIT 1)
+"""
 
 
 class Held(NamedTuple):
@@ -62,7 +74,8 @@ class Held(NamedTuple):
 
 class Exhibit(NamedTuple):
     """What a log signed, and what it contradicts, both notes as it signed them. `proof`: what else
-    shows it: the proof that came with it, or the log's own checkpoint with its time."""
+    shows it: the proof that came with it, the log's own checkpoint with its time, or of a fork all
+    that shows it to anybody (evidence.tlog.fork)."""
 
     origin: str
     reason: Reason
@@ -118,11 +131,25 @@ class State:
 
     def show(self, exhibit: Exhibit) -> None:
         """Inside `deciding`: keeps what contradicts, once."""
+        of = (exhibit.origin, int(exhibit.reason))
+        if self._count(*of) >= EXHIBITS_MAX and exhibit.reason in _UNPROVEN:
+            self._rows(_ANSWERED_GOES, *of, *of)
+        if self._count(*of) < EXHIBITS_MAX:
+            places = ", ".join("?" * len(exhibit))
+            self._rows(f"INSERT OR IGNORE INTO exhibit VALUES ({places})", *exhibit)
+
+    def shown(self, origin: str, size: int, root: bytes) -> Exhibit | None:
+        """What proves nothing by itself, of this size and another root. Raises StoreError."""
+        found = (
+            "SELECT * FROM exhibit WHERE origin = ? AND reason IN (?, ?) AND size = ? AND root <> ?"
+        )
+        rows = self._rows(found, origin, *map(int, _UNPROVEN), size, root)
+        return _exhibit(rows[0]) if rows else None
+
+    def _count(self, origin: str, reason: int) -> int:
         kept = "SELECT count(*) FROM exhibit WHERE origin = ? AND reason = ?"
-        if self._rows(kept, exhibit.origin, int(exhibit.reason))[0][0] < EXHIBITS_MAX:
-            row = exhibit._replace(reason=Reason(exhibit.reason))
-            places = ", ".join("?" * len(row))
-            self._rows(f"INSERT OR IGNORE INTO exhibit VALUES ({places})", *row)
+        count = self._rows(kept, origin, reason)[0][0]
+        return int(count)
 
     def owner(self) -> tuple[bytes, str]:
         """Raw key and name of whoever cosigns. Raises StoreError."""
@@ -140,7 +167,7 @@ class State:
     def exhibits(self) -> list[Exhibit]:
         """All that contradicts. Raises StoreError."""
         rows = self._rows("SELECT * FROM exhibit ORDER BY origin, tai, reason, size")
-        return [Exhibit(row[0], Reason(row[1]), *row[2:]) for row in rows]
+        return [_exhibit(row) for row in rows]
 
     def read_only(self) -> None:
         """Nothing is written by this one."""
@@ -153,6 +180,10 @@ class State:
     def _rows(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         with _explained(self._path):
             return self._db.execute(sql, values).fetchall()
+
+
+def _exhibit(row: tuple) -> Exhibit:  # type: ignore[type-arg]
+    return Exhibit(row[0], Reason(row[1]), *row[2:])
 
 
 def make(path: Path, key: bytes, name: str) -> None:
