@@ -129,7 +129,7 @@ def _size(store: Store, anchors: Anchors) -> tuple[int, bytes | None]:
     """The size of the log that a bundle is of, and its published note. Raises NotFoundError."""
     rules = policy.read(anchors.witness_policy.encode()) if anchors.witness_policy else None
     log = Verifier(anchors.log, ED25519, anchors.log_key)
-    for row in reversed(list(store.notes())):
+    for row in store.notes_back():
         if store.checkpoint(row.size) is None:
             continue
         try:
