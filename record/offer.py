@@ -64,7 +64,9 @@ class Offer:
                 if status == 409 and kind == submission.SIZE_MEDIA:
                     await self._take_size(session, body, size)
                     status, kind, body = await self._post(session, size, signed)
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+        except TimeoutError as fault:
+            raise OfferError(f"did not answer within {OFFER_S:g} s") from fault
+        except (aiohttp.ClientError, OSError) as fault:
             raise OfferError(f"{type(fault).__name__}: {fault}".rstrip(": ")) from fault
         if status != 200:
             words = " ".join(body[:200].decode("utf-8", "replace").split())

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
 PLACES = 2048  # gateways that push four batches a second keep theirs; some 30 KiB each
@@ -41,8 +42,18 @@ SHUTDOWN_S = 5.0  # for requests that are under way when a door closes
 _BACKLOG = 512
 _V6_PREFIX = 64  # what one customer of a network has at least (RFC 6177): one peer
 
-log = logging.getLogger("gridseal.record.door")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = logging.getLogger("gridseal.record.door")
+_http_log = log.getChild("http")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """What is no HTTP is the peer's doing: answered with 400, and no trace of it fills the log."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, HttpProcessingError | web.RequestPayloadError)
+
+
+_http_log.addFilter(_is_ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +250,8 @@ async def opened(
     how = patience or Patience()
     app.middlewares.append(_in_time(how.answer_s))
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=how.idle_s,
-        auto_decompress=False,
+        app, access_log=None, logger=_http_log, shutdown_timeout=SHUTDOWN_S,
+        keepalive_timeout=how.idle_s, auto_decompress=False,
     )  # fmt: skip
     await runner.setup()
     try:

@@ -47,7 +47,8 @@ class Door:
             return _response(Said(fault.status, fault.text.encode(), text=True, later_s=later_s))
 
     async def _answered(self, request: web.Request, body: bytes) -> web.Response:
-        shown = await self._shelf.answered(request.method, request.path)
+        # As it was asked: another spelling of a name is another name.
+        shown = await self._shelf.answered(request.method, request.rel_url.raw_path)
         if shown is None and self._page is not None:
             shown = await self._page.answered(request.method, request.path_qs)
         if shown is not None:

@@ -7,7 +7,8 @@ for is never to forget.
    got lost would take trees back that were cosigned.
 3. A file that is not there is never made by itself: who has forgotten what it signed could sign a
    fork. `new` makes one, and never over another.
-4. It belongs to one key, which it names; another key is refused.
+4. It belongs to one key, which it names; another key is refused. So is a file that is damaged, or
+   that contradicts itself.
 5. Of each tree that was cosigned it keeps size, root, note and time, SEEN_MAX a log; of what
    contradicts it EXHIBITS_MAX a log and reason. The first stay, but for one that proves nothing and
    that the log has answered by going on: it gives its place. So nobody drives out a proof, or what
@@ -25,6 +26,8 @@ from typing import NamedTuple
 import apsw
 
 from evidence.code import Reason
+from evidence.refusal import EvidenceError
+from evidence.tlog import checkpoint, note
 from record.database import StoreError
 
 APPLICATION_ID = 0x47525754  # "GRWT", in the file's header
@@ -169,6 +172,22 @@ class State:
         rows = self._rows("SELECT * FROM exhibit ORDER BY origin, tai, reason, size")
         return [_exhibit(row) for row in rows]
 
+    def check(self) -> None:
+        """Whether the file is whole, and each largest tree what its note says and the largest that
+        was cosigned: a bit that turned must not lead back. Raises StoreError."""
+        for (words,) in self._rows("PRAGMA integrity_check(1)"):
+            if words != "ok":
+                raise StoreError(f"{self._path}: the memory is damaged: {words}")
+        largest = dict(self._rows("SELECT origin, max(size) FROM seen GROUP BY origin"))
+        held = self.origins()
+        for origin in largest.keys() | held.keys():
+            tree = held.get(origin)
+            if tree is None or not _is_noted(origin, tree) or largest.get(origin) != tree.size:
+                raise StoreError(
+                    f"{self._path}: the memory is damaged: what it has of {origin} contradicts"
+                    " itself; bring the file back as it was when it last signed"
+                )
+
     def read_only(self) -> None:
         """Nothing is written by this one."""
         with _explained(self._path):
@@ -180,6 +199,14 @@ class State:
     def _rows(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         with _explained(self._path):
             return self._db.execute(sql, values).fetchall()
+
+
+def _is_noted(origin: str, tree: Held) -> bool:
+    try:
+        says = checkpoint.read(note.read(tree.note).text)
+    except EvidenceError:
+        return False
+    return (says.origin, says.size, says.root) == (origin, tree.size, tree.root)
 
 
 def _exhibit(row: tuple) -> Exhibit:  # type: ignore[type-arg]
@@ -223,6 +250,11 @@ def open_state(path: Path, key: bytes, name: str) -> State:
     if (owner, named) != (key, name):
         found.close()
         raise StoreError(f"{path}: it is the memory of {named}, key {owner.hex()[:16]}, no other's")
+    try:
+        found.check()
+    except StoreError:
+        found.close()
+        raise
     return found
 
 
