@@ -33,7 +33,7 @@ from record.reconstruct.withholding import Withholding
 from record.reconstruct.writer import Writer, Written, default_out
 from record.store import Store
 
-MISSING_MAX = 20  # lines about batches that are not in the log
+MISSING_MAX = 20  # lines about each thing that is wanting
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Made:
             "bundle": made.name, "folder": str(self.folder), "size": self.scope.size,
             "gateways": made.devices, "batches": made.batches, "observations": made.observations,
             "withheld": made.withheld, "records": made.records, "entries": made.entries,
-            "bytes": made.size, "missing": made.missing,
+            "bytes": made.size, "missing": made.missing, "leaning": made.leaning,
         }  # fmt: skip
 
     def lines(self) -> Iterator[str]:
@@ -78,6 +78,8 @@ class Made:
         )
         for line in made.missing[:MISSING_MAX]:
             yield f"not in the log: {line}: a bundle of these holds no longer than they are missing"
+        for line in made.leaning[:MISSING_MAX]:
+            yield f"leans on what is withheld, and cannot be computed again: {line}"
         yield f"{self.folder}: bundle {made.name}"
 
 
@@ -99,6 +101,7 @@ def write(store: Store, asked: Asked) -> Made:
     try:
         writer = Writer(store, known, scope, withholding)
         writer.write(selection, target, note, closure.sizes)
+        writer.written.leaning += closure.leaning(writer.veiled)
         if withholding.unmet():
             text = f"--withhold: nothing in the bundle is {', '.join(withholding.unmet())}"
             raise NotFoundError(text)
