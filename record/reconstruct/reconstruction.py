@@ -26,6 +26,7 @@ from evidence.trust import Anchors
 from record.known import Known
 from record.lookup import NotFoundError
 from record.reconstruct import document, holding
+from record.reconstruct.arrival import Arrival
 from record.reconstruct.closure import Closure
 from record.reconstruct.selection import Selection
 from record.reconstruct.target import Target
@@ -51,11 +52,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A bundle that was written."""
+    """A bundle that was written. `clocks`: what came within the interval and says another time."""
 
     folder: Path
     scope: Scope
     written: Written
+    clocks: tuple[str, ...]
 
     def told(self) -> dict[str, Any]:
         """As one JSON object."""
@@ -65,6 +67,7 @@ class Made:
             "gateways": made.devices, "batches": made.batches, "observations": made.observations,
             "withheld": made.withheld, "records": made.records, "entries": made.entries,
             "bytes": made.size, "missing": made.missing, "leaning": made.leaning,
+            "clocks": list(self.clocks),
         }  # fmt: skip
 
     def lines(self) -> Iterator[str]:
@@ -78,6 +81,8 @@ class Made:
         )
         for line in made.missing[:MISSING_MAX]:
             yield f"not in the log: {line}: a bundle of these holds no longer than they are missing"
+        for line in self.clocks[:MISSING_MAX]:
+            yield f"another time: {line}"
         for line in made.leaning[:MISSING_MAX]:
             yield f"leans on what is withheld, and cannot be computed again: {line}"
         yield f"{self.folder}: bundle {made.name}"
@@ -95,7 +100,9 @@ def write(store: Store, asked: Asked) -> Made:
     known = Known(store)
     interval = (asked.begins, asked.ends)
     closure = Closure(store, size, *interval, asked.seam)
-    selection = Selection(store, known, size, *interval, seam, closure.leaves)
+    arrival = Arrival(store, known, size, *interval, seam)
+    more = closure.leaves | arrival.indexes
+    selection = Selection(store, known, size, *interval, seam, more)
     folder = asked.out or default_out(scope)
     target, done = Target(folder), False
     try:
@@ -113,7 +120,7 @@ def write(store: Store, asked: Asked) -> Made:
     finally:
         if not done:
             target.drop()
-    return Made(folder, scope, writer.written)
+    return Made(folder, scope, writer.written, tuple(one.words() for one in arrival.came))
 
 
 def _document(target: Target, anchors: Anchors) -> None:
