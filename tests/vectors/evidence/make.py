@@ -642,15 +642,21 @@ def disclosure() -> Vector:
     return {"kind": "disclosure", "encoded": cbor(pairs), "fields": fields}
 
 
-def export(made: dict[str, Vector], run_name: bytes) -> Vector:
+def export(made: dict[str, Vector], run_name: bytes, veiled: bool = False) -> Vector:
     """An export of a device's second key: a batch with its receipt, one without a body, what no
-    head covers, and what was passed over; one of its statements is left without what it hides."""
+    head covers, and what was passed over; one of its statements is left without what it hides.
+    `veiled`: the second and the third observation of that batch are withheld."""
     names = ["credential_first", "rotation_ed25519", "credential_ed25519"]
     names += ["run_ed25519", "descriptor_full"]
     items: list[Any] = [[1, made[name]["encoded"], []] for name in names]
     items[4][2] = None
     one, receipt_of = made["batch_one_range"], made["receipt"]["encoded"]
-    items.append([2, one["head"], receipt_of, b"".join(one["observations"])])
+    first, second, third, last = one["observations"]
+    if veiled:
+        shown, hidden = first + last, leaf(second) + leaf(third)
+        items.append([5, one["head"], receipt_of, [[1, 2], [1, 0]], hidden, shown])
+    else:
+        items.append([2, one["head"], receipt_of, first + second + third + last])
     items += [[2, made["head_two_runs"]["encoded"], None, None], [4, run_name, 1, None]]
     part, links = stretch(RUN, sha256(made["descriptor_full"]["payload"]), 7, 22, 4)
     items.append([3, [list(part.values())], b"".join(links)])
@@ -736,6 +742,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     made |= books(acts_under, first, asked, run_name)
     made |= records()
     made["export"] = export(made, run_name)
+    made["export_veiled"] = export(made, run_name, veiled=True)
     made["handover"] = handover()
     if python is not None:
         device = OracleKey("device p256", python)
