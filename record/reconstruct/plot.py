@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
+from record.reconstruct.words import plain
+
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
 POINTS_MAX = 2000  # of one line: more than there are pixels
@@ -123,7 +125,7 @@ def _round(low: float, high: float) -> list[float]:
 
 
 def escaped(text: str) -> str:
-    return escape(text, quote=True)
+    return escape(plain(text), quote=True)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

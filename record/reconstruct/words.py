@@ -1,4 +1,9 @@
-"""How documents name things: streams, buses, numbers, bounds; the same words in all of them."""
+"""How documents name things: streams, buses, numbers, bounds; the same words in all of them.
+
+Texts come from whoever names devices and signs records. `plain` leaves of them what can be seen: a
+line break would be a row that nobody wrote, and a mark of direction (Unicode Bidi_Control) shows
+words in another order than they were signed in.
+"""
 
 import re
 from uuid import UUID
@@ -22,6 +27,11 @@ def gateway(known: KnownDescriptor) -> str:
 def slug(text: str) -> str:
     """A part of a file's name, of letters and digits alone: two texts may have one."""
     return _ODD.sub("_", text)[:SLUG_CHARS_MAX].strip("_") or "x"
+
+
+def plain(text: str) -> str:
+    """A text of one line, without what is not seen; each such character is a space."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def uuid(mrid: bytes | None) -> str:

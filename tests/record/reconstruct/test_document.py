@@ -28,7 +28,7 @@ def test_comtrade_has_the_values_of_the_frames(bundles: Path):
     first = LAYOUT.decode(frame(LAYOUT, 60))  # of the second at which the interval begins
     assert [row[0] for row in found.analog] == pytest.approx(first[1:])
     assert list(found.time[:2]) == pytest.approx([0.0, 1 / 60], abs=1e-6)
-    assert place.read_text().split("\n")[-3:-1] == ["0,0", "0,0"]
+    assert place.read_text().split("\n")[-3:-1] == ["0,0", "4,0"]
 
 
 def test_the_page_loads_nothing_and_runs_nothing(bundles: Path):
