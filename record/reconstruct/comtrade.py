@@ -41,7 +41,7 @@ from evidence.leap import BUILT_IN, NS
 from record.channel import channels_of
 from record.known import KnownDescriptor
 from record.reconstruct.angle import polar
-from record.reconstruct.words import bounded, named, plain, slug, uuid
+from record.reconstruct.words import bounded, marks, named, plain, slug, uuid
 
 KINDS = frozenset({Kind.C37118, Kind.IEEE1344})
 # C37.111-2013 7.4.2, 7.4.4: of station and device, of a channel, of its phase, of its unit.
@@ -56,7 +56,6 @@ WORD_BITS = 16
 _US = 1000  # ns
 _TICK = struct.Struct("<I")
 _WORDS = ("stat", "digital")
-_MARKED = ((Flag.SIMULATED, "simulated"), (Flag.TEST, "test"))
 # C37.118.2-2011 Table 4 (MSG_TQ): the bound in ns that each code stands for.
 _CODES = tuple((10**power, f"{power + 1:X}") for power in range(11))
 _UNRELIABLE = "F"
@@ -151,7 +150,7 @@ class Sheet:
     def cfg(self) -> bytes:
         """The whole .cfg; after the last row."""
         run = self.known.run.credential
-        mark = "".join(f" {word}" for word in self._marks())
+        mark = "".join(f" {word}" for word in marks(self._flags))
         device = f" {self.known.name.hex()[:16]}{mark}"
         device = _plain(named(self.known), STATION_CHARS_MAX - len(device)) + device
         analog = [
@@ -184,7 +183,7 @@ class Sheet:
         """The .hdr: where it comes from, for people."""
         run = self.known.run
         lines = [
-            *(f"{word.upper()}: the device or its gateway says so." for word in self._marks()),
+            *(f"{word.upper()}: the device or its gateway says so." for word in marks(self._flags)),
             f"Gateway {run.credential.subject} of {run.credential.issuer}, run {run.name.hex()}",
             f"Stream {self.known.descriptor.stream} ({named(self.known)}), descriptor"
             f" {self.known.name.hex()}",
@@ -207,10 +206,6 @@ class Sheet:
         self._locked &= bool(flags & Flag.LOCKED)
         known = self._widest is not None and bound is not None
         self._widest = max(self._widest or 0, bound or 0) if known else None
-
-    def _marks(self) -> list[str]:
-        """What a reader must know before all else."""
-        return [word for one, word in _MARKED if self._flags & one]
 
     def _clock(self) -> str:
         within = "no bound is stated for all of them"

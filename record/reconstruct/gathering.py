@@ -65,6 +65,7 @@ class Stream:
     first: int = 0
     last: int = 0
     bound: int | None = 0  # the widest; None: one is not known
+    flags: int = 0  # all that there were
     indexes: tuple[int, int] = (0, 0)  # of the first batch and the last
 
     def measured(self, one: Stretch) -> None:
@@ -72,7 +73,8 @@ class Stream:
         first, last = one.found[0][0], one.found[-1][0]
         self.first = min(self.first or first, first)
         self.last = max(self.last, last)
-        bound = one.quality[0]
+        bound, _, flags = one.quality
+        self.flags |= flags
         self.bound = None if self.bound is None or bound is None else max(self.bound, bound)
 
 
@@ -199,7 +201,7 @@ class _Gathering:
         place = passage.place - passage.part.first_seq
         for one in measured:
             for seq, (tai, raw) in enumerate(one.found, one.first_seq):
-                at = (tai, one.quality[0], passage.entry.idx, place + seq)
+                at = (tai, one.quality, passage.entry.idx, place + seq)
                 for change in switching.changes(passage.known, at, raw, stream.frames):
                     self._keep(self.found.changes, change)
 

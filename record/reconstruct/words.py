@@ -8,10 +8,12 @@ words in another order than they were signed in.
 import re
 from uuid import UUID
 
+from evidence.code import Flag
 from record.known import KnownDescriptor
 from record.lookup import name_of
 
 SLUG_CHARS_MAX = 32
+_MARKS = ((Flag.SIMULATED, "simulated"), (Flag.TEST, "test"))
 _ODD = re.compile(r"[^A-Za-z0-9_]+", re.ASCII)
 
 
@@ -42,6 +44,11 @@ def uuid(mrid: bytes | None) -> str:
 def spaced(name: str) -> str:
     """A word of evidence.code for people."""
     return name.lower().replace("_", " ")
+
+
+def marks(flags: int) -> list[str]:
+    """What a reader of a figure must know before all else: that nothing of it is the grid's."""
+    return [word for one, word in _MARKS if flags & one]
 
 
 def bounded(ns: int | None) -> str:
