@@ -59,6 +59,18 @@ class _Row(NamedTuple):
     unit: str
 
 
+class State(NamedTuple):
+    """What a sheet keeps of its rows. `base`: of the time stamps; `worst`: of the codes of
+    quality."""
+
+    count: int = 0
+    base: int = 0
+    last: int = 0
+    regular: bool = True
+    worst: str = ""
+    leap_unknown: bool = False
+
+
 class Sheet:
     """One stream under one descriptor, from `begins` to before `ends`, ns TAI."""
 
@@ -83,6 +95,19 @@ class Sheet:
         run, stream = self.known.run, named(self.known)
         parts = (slug(run.credential.subject), slug(stream), self.known.name.hex()[:16])
         return f"comtrade/{'-'.join(parts)}"
+
+    @property
+    def state(self) -> State:
+        """After the last row: it, and what `rows` gave, are all that a sheet has."""
+        return State(
+            *(self.count, self._base, self._last),
+            *(self._regular, self._worst, self._leap_unknown),
+        )
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.count, self._base, self._last = state[:3]
+        self._regular, self._worst, self._leap_unknown = state[3:]
 
     def rows(self, tais: Sequence[int], quality: Quality, values: Sequence[Values]) -> bytes:
         """Rows of the .dat, of one quality, as many as values."""
