@@ -15,7 +15,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from struct import Struct
 from types import TracebackType
 from typing import IO, Any, NoReturn
@@ -159,6 +159,13 @@ def _ended(status: int) -> str:
     if status < 0:
         return f"by {signal.Signals(-status).name}"
     return f"with status {status}"
+
+
+def beside(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What two jobs come to, the second of them in a second process. Raises as `Second.answer`."""
+    here, there = jobs
+    with Second("checks beside", lambda messages: there()) as second:
+        return [here(), second.answer()]
 
 
 def processes() -> int:
