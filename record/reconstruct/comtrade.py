@@ -60,15 +60,15 @@ class _Row(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a sheet keeps of its rows. `base`: of the time stamps; `worst`: of the codes of
-    quality."""
+    """What a sheet keeps of its rows. `number`: of the last of them; `base`: of the time stamps;
+    `worst`: of the codes of quality."""
 
-    count: int = 0
-    base: int = 0
-    last: int = 0
-    regular: bool = True
-    worst: str = ""
-    leap_unknown: bool = False
+    number: int
+    base: int
+    last: int
+    regular: bool
+    worst: str
+    leap_unknown: bool
 
 
 class Sheet:

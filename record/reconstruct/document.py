@@ -49,9 +49,7 @@ DOCUMENTS: tuple[Document, ...] = (
 )
 
 
-def files(
-    held: Holding, documents: Sequence[Document] = (), processes: int = 1
-) -> Iterator[File]:
+def files(held: Holding, documents: Sequence[Document] = (), processes: int = 1) -> Iterator[File]:
     """Every file of every document, of all that there are unless some are named. Each is to be read
     before the next. Raises StoreError, OSError."""
     with Spool() as spool:

@@ -82,7 +82,8 @@ class Made:
 
 
 def write(store: Store, asked: Asked, processes: int = 1) -> Made:
-    """Writes a bundle: the same bytes, however many processes may work. Raises StoreError, NotFoundError, EvidenceError, OSError."""
+    """Writes a bundle: the same bytes, however many processes may work. Raises StoreError,
+    NotFoundError, EvidenceError, OSError."""
     size, note = _size(store, asked.anchors)
     seam = None if asked.seam is None else _seam(store, asked.anchors, size, asked.seam)
     nodes = None if seam is None else frozenset(side.node for side in seam.sides)

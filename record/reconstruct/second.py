@@ -90,7 +90,7 @@ class Second:
         status = self._wait()
         if status or not said:
             raise ChildProcessError(f"the process that {self._name} ended {_ended(status)}")
-        value = pickle.loads(said[1:])  # of our own fork
+        value = pickle.loads(said[1:])  # noqa: S301 (of our own fork)
         if said[:1] == _FAULT:
             raise _fault(*value)
         return value
