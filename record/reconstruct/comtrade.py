@@ -70,6 +70,18 @@ class _Row(NamedTuple):
     unit: str
 
 
+class State(NamedTuple):
+    """What a sheet keeps of its rows. `number`: of the last of them; `base`: of the time stamps;
+    `worst`: of the codes of quality."""
+
+    number: int
+    base: int
+    last: int
+    regular: bool
+    worst: str
+    leap_unknown: bool
+
+
 class Sheet:
     """One stream under one descriptor, from `begins` to before `ends`, ns TAI."""
 
@@ -97,6 +109,19 @@ class Sheet:
         run, stream = self.known.run, named(self.known)
         parts = (slug(run.credential.subject), slug(stream), self.known.name.hex()[:16])
         return f"comtrade/{'-'.join(parts)}"
+
+    @property
+    def state(self) -> State:
+        """After the last row: it, and what `rows` gave, are all that a sheet has."""
+        return State(
+            *(self.count, self._base, self._last),
+            *(self._regular, self._worst, self._leap_unknown),
+        )
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.count, self._base, self._last = state[:3]
+        self._regular, self._worst, self._leap_unknown = state[3:]
 
     def rows(self, tais: Sequence[int], quality: Quality, values: Sequence[Values]) -> bytes:
         """Rows of the .dat, of one quality, as many as values."""
