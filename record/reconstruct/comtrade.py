@@ -72,14 +72,18 @@ class _Row(NamedTuple):
 
 class State(NamedTuple):
     """What a sheet keeps of its rows. `number`: of the last of them; `base`: of the time stamps;
-    `worst`: of the codes of quality."""
+    `least`, `back`: ticks before the first row, and rows at an earlier instant; `widest`: bound,
+    ns, or None where one is not known."""
 
     number: int
     base: int
     last: int
+    least: int
+    back: int
     regular: bool
-    worst: str
-    leap_unknown: bool
+    widest: int | None
+    locked: bool
+    flags: int
 
 
 class Sheet:
@@ -95,11 +99,11 @@ class Sheet:
         # With room for a record that is counted from before an inserted second.
         self.mult = max(-(-(span[1] - span[0] + 2 * NS) // (_US * TICKS_MAX)), 1)
         self.count, self._base, self._last = 0, 0, 0
-        self._least, self._back = 0, 0  # ticks before the first row; rows at an earlier instant
+        self._least, self._back = 0, 0
         self._regular = True
         self._quality: Quality | None = None
-        self._widest: int | None = 0  # bound, ns; None: one is not known
-        self._locked, self._flags = True, Flag(0)
+        self._widest: int | None = 0
+        self._locked, self._flags = True, 0
         self._analog_rows, self._word_rows = _described(known, frames.slots, analog, words)
         self._rate = known.descriptor.rate
 
@@ -114,14 +118,14 @@ class Sheet:
     def state(self) -> State:
         """After the last row: it, and what `rows` gave, are all that a sheet has."""
         return State(
-            *(self.count, self._base, self._last),
-            *(self._regular, self._worst, self._leap_unknown),
+            *(self.count, self._base, self._last, self._least, self._back),
+            *(self._regular, self._widest, self._locked, self._flags),
         )
 
     @state.setter
     def state(self, state: State) -> None:
-        self.count, self._base, self._last = state[:3]
-        self._regular, self._worst, self._leap_unknown = state[3:]
+        self.count, self._base, self._last, self._least, self._back = state[:5]
+        self._regular, self._widest, self._locked, self._flags = state[5:]
 
     def rows(self, tais: Sequence[int], quality: Quality, values: Sequence[Values]) -> bytes:
         """Rows of the .dat, of one quality, as many as values."""
