@@ -77,7 +77,7 @@ def document(material: Material) -> Iterator[File]:
         *_noticed(material),
         *_operations(material, operations),
     ]
-    found.sort(key=lambda row: (row.tai, row.idx, row.place or 0, row.device))
+    found.sort(key=lambda row: (row.tai, row.idx, row.place or 0))  # else as they stand in a frame
     yield File("sequence-of-events.csv", table.chunks(NAMES, (row.cells() for row in found)))
 
 
