@@ -41,9 +41,9 @@ table { border-collapse: collapse; width: 100%; font-size: .87rem }
 caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
   border-bottom: 1px solid #d5dce3 }
-svg { width: 100%; height: auto; font-size: 11px }
+svg { width: 100%; height: auto; font-size: 13px }
 svg text { fill: #2c3844; stroke: #fff; stroke-width: 3px; paint-order: stroke }
-.wide > svg { min-width: 40rem; display: block } .at { white-space: nowrap }
+.wide > svg { min-width: 48rem; display: block } .at { white-space: nowrap }
 .grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
 .line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8; stroke-width: 2.6 }
 .two { stroke: #b3500a; stroke-width: 2.4 } .three { stroke: #2f6b28; stroke-width: 2.2 }
@@ -374,7 +374,7 @@ def _table(
     )
     if len(rows) > ROWS_MAX:
         note = f"{note} The first {ROWS_MAX} of {len(rows)}."
-    caption = f"<caption>{escaped(note)}</caption>" if note else ""
+    caption = f"<caption>{escaped(note or f'{len(rows)} rows.')}</caption>"
     return (
         f'<{level}>{escaped(title)}</{level}>\n<div class="wide"><table>{caption}'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"

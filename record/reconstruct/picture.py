@@ -14,7 +14,7 @@ from record.reconstruct import words
 from record.reconstruct.drawing import Drawn, Sketch
 from record.reconstruct.material import Material
 from record.reconstruct.plot import LEFT, RIGHT, WIDTH, Line, Mark, Plot, axis, escaped, steps
-from record.reconstruct.said import Said
+from record.reconstruct.said import RELATIVE, Said
 from record.reconstruct.words import spaced
 
 STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -27,7 +27,6 @@ _BAR, _ROW = 12, 36
 _BARS = (Step.REQUESTED, Step.ACCEPTED, Step.ACTIVE)
 _SCOPE_CHARS_MAX = 110  # above a bar: what its line has room for
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_RELATIVE = "1"  # the unit of what has none
 _PREFIXES = ((1e10, 1e-9, "G"), (1e7, 1e-6, "M"), (1e4, 1e-3, "k"))
 _PREFIXED = ("V", "A", "W", "var")  # units that begin so may have one
 
@@ -45,13 +44,13 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
         edges = (low * factor, high * factor)
         plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock, False)
         lines = [
-            Line(_told(material, line), style, [(at, y * factor) for at, y in line.curve.points()])
+            Line(told(material, line), style, [(at, y * factor) for at, y in line.curve.points()])
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
         yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
 
 
-def _told(material: Material, line: Drawn) -> str:
+def told(material: Material, line: Drawn) -> str:
     """Its name, and whether it is the grid's."""
     flags = 0
     for name in line.streams:
@@ -80,7 +79,7 @@ def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
         rows.sort()
         _, high = _room(0.0, max(max(row[2], row[3]) for row in rows))
         title = f"{seam}: residual of {name}"
-        shown = "relative" if unit == _RELATIVE else unit
+        shown = "relative" if unit == RELATIVE else unit
         plot = Plot(title, shown, scope.begins, scope.ends, 0.0, high, clock, False)
         lines = [
             Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
