@@ -127,8 +127,8 @@ def test_it_is_read_on_a_wide_and_a_narrow_screen(shown: Browser, page: str):
             ".map(one => one.getBoundingClientRect().height)"
         )
         assert heights and min(heights) >= 8  # px: words on a plot can be read
-        # A document, not a tool in the field: it has no header, a plot its numbers in a CSV, a table
-        # small type. All else holds.
+        # A document, not a tool in the field: it has no header, a plot has its numbers in a CSV, a
+        # table small type. All else holds.
         faults = [one for one in audited(shown.driver)["faults"] if "svg" not in one]
         assert [one for one in faults if "small type" not in one] == ["0 header"]
 
