@@ -48,6 +48,11 @@ _WORDS = ("stat", "digital")
 # C37.118.2-2011 Table 4 (MSG_TQ): the bound in ns that each code stands for.
 _CODES = tuple((10**power, f"{power + 1:X}") for power in range(11))
 _UNRELIABLE = "F"
+# Of a sheet: what follows from its stream, and rows do not change.
+_FIXED = frozenset(
+    ("known", "mult", "_rectangular", "_pick", "_struct", "_analog", "_analog_rows", "_word_rows")
+)
+State = dict[str, Any]
 
 
 class _Row(NamedTuple):
@@ -57,18 +62,6 @@ class _Row(NamedTuple):
     phase: str
     bus: str
     unit: str
-
-
-class State(NamedTuple):
-    """What a sheet keeps of its rows. `number`: of the last of them; `base`: of the time stamps;
-    `worst`: of the codes of quality."""
-
-    number: int
-    base: int
-    last: int
-    regular: bool
-    worst: str
-    leap_unknown: bool
 
 
 class Sheet:
@@ -98,16 +91,12 @@ class Sheet:
 
     @property
     def state(self) -> State:
-        """After the last row: it, and what `rows` gave, are all that a sheet has."""
-        return State(
-            *(self.count, self._base, self._last),
-            *(self._regular, self._worst, self._leap_unknown),
-        )
+        """All that rows change: it, and what `rows` gave, are what there is of them."""
+        return {name: value for name, value in vars(self).items() if name not in _FIXED}
 
     @state.setter
     def state(self, state: State) -> None:
-        self.count, self._base, self._last = state[:3]
-        self._regular, self._worst, self._leap_unknown = state[3:]
+        vars(self).update(state)
 
     def rows(self, tais: Sequence[int], quality: Quality, values: Sequence[Values]) -> bytes:
         """Rows of the .dat, of one quality, as many as values."""

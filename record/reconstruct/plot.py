@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
-POINTS_MAX = 2000  # of one line: more than there are pixels
+POINTS_MAX = 2000  # of one line: more than there are pixels, two of each
 
 
 class Line(NamedTuple):
@@ -95,8 +96,7 @@ class Plot:
         return path + _text(x - 3, y, mark.text, "end")
 
     def _line(self, line: Line) -> str:
-        stride = max(len(line.points) // POINTS_MAX, 1)
-        some = line.points[::stride]
+        some = thinned(line.points, POINTS_MAX)
         path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in some)
         return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
 
@@ -107,6 +107,21 @@ class Plot:
             found.append(f'<path class="line {line.style}" d="M{x} {y - 4}h22"/>')
             found.append(_text(x + 28, y, line.name, "start"))
         return found
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
+    """So many points at most: of each of half as many stretches the least and the greatest, in the
+    order of time. So a spike of one point is drawn."""
+    if len(points) <= most:
+        return points
+    found: list[tuple[int, float]] = []
+    edges = [number * len(points) // (most // 2) for number in range(most // 2 + 1)]
+    for start, end in pairwise(edges):
+        stretch = range(start, end)
+        low = min(stretch, key=lambda at: points[at][1])
+        high = max(stretch, key=lambda at: points[at][1])
+        found += [points[at] for at in sorted({low, high})]
+    return found
 
 
 def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:

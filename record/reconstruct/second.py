@@ -71,7 +71,8 @@ class Second:
         self._hear.close()
 
     def tell(self, message: bytes) -> None:
-        """Waits where it has much to do. Raises as `answer` does, where it has ended."""
+        """A message of a byte or more. Waits where it has much to do. Raises as `answer` does,
+        where it has ended."""
         try:
             self._tell.write(_LENGTH.pack(len(message)))
             self._tell.write(message)

@@ -12,6 +12,7 @@ import pytest
 from evidence.leap import NS
 from record.reconstruct.angle import polar
 from record.reconstruct.curve import Curve
+from record.reconstruct.plot import thinned
 from record.reconstruct.table import chunks, guarded
 from tests.record.bundling import LAYOUT
 from tests.record.gateway import frame
@@ -71,3 +72,19 @@ def test_a_spike_of_one_sample_is_drawn():
     curve = Curve(0, NS)
     curve.add(3, [math.nan, 60.0, 59.2, None, 60.0])
     assert curve.range() == (59.2, 60.0) and len(curve.points()) == 2
+
+
+def test_a_spike_stays_where_columns_are_drawn_as_one():
+    curve = Curve(0, 800 * NS)
+    for column in range(800):
+        curve.add(column, [60.0, 59.1 if column == 417 else 60.0])
+    found = curve.points(100)
+    assert len(found) <= 100 and min(value for _, value in found) == 59.1
+    assert [tai for tai, value in found if value == 59.1] == [pytest.approx(417 * NS, abs=16 * NS)]
+
+
+def test_a_spike_of_one_settlement_is_drawn():
+    points = [(at, float(at == 7_777)) for at in range(20_000)]
+    found = thinned(points, 2000)
+    assert len(found) <= 2000 and (7_777, 1.0) in found
+    assert [tai for tai, _ in found] == sorted(tai for tai, _ in found)
