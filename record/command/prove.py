@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.known import Known
 from record.lookup import EXAMPLE, Lookup, read_name
 from record.proving import sample_proof

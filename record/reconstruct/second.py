@@ -22,7 +22,7 @@ from typing import IO, Any, NoReturn
 
 from evidence.code import Reason
 from evidence.refusal import EvidenceError
-from record.store import StoreError
+from record.database import StoreError
 
 Work = Callable[[Iterator[bytes]], object]
 PIPE_BYTES = 1 << 20  # of messages that wait in the kernel: some batches

@@ -20,7 +20,8 @@ from record.cli import main
 from record.reconstruct import check, document, holding, second
 from record.reconstruct.comtrade import Sheet
 from record.reconstruct.second import Second
-from record.store import StoreError
+from record.schema import INT_MAX
+from record.store import StoreError, open_reader
 from tests.record.bundling import Seam, files, reconstruct, rewritten, sealed_anew
 
 WAIT_S = 30.0
@@ -216,3 +217,18 @@ def test_a_second_process_that_dies_is_one_line_and_leaves_no_bundle(
 def test_verify_holds_by_two(shared: Path, capsys):
     assert main(["verify", str(shared / "bundle"), "--anchors", str(shared / "anchors.toml")]) == 0
     assert "written again: the same bytes" in capsys.readouterr().out
+
+
+def test_a_bundle_as_a_record_has_the_spans_of_the_record(shared: Path):
+    """When each range was heard and measured, read without hashing a link."""
+    anchors = anchor.read((shared / "anchors.toml").read_text(), "anchors.toml")
+    held = holding.load(shared / "bundle", anchors)
+    record = open_reader(shared / "record.db", live=False)
+    try:
+        for run in held.store.runs():
+            for stream in held.store.streams(run.id):
+                mine = held.store.spans_near(run.id, stream, 0, INT_MAX)
+                assert mine and set(mine) <= set(record.spans_near(run.id, stream, 0, INT_MAX))
+    finally:
+        record.close()
+        held.store.close()
