@@ -127,7 +127,7 @@ def test_two_processes_check_a_bundle_in_the_same_words(
     [
         StoreError("the body of entry 7 is missing"),
         EvidenceError(Reason.BUNDLE, "devices/x.gsx is not what the manifest says"),
-        OSError(errno.ENOSPC, "No space left on device", "/tmp/spool"),
+        OSError(errno.ENOSPC, "No space left on device", "spool"),
     ],
 )
 def test_a_fault_there_is_the_same_fault_here(fault: Exception):
