@@ -14,7 +14,7 @@ from pathlib import Path
 from evidence.anchor import Anchors
 from evidence.refusal import EvidenceError
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.reconstruct import check, folder
 from record.reconstruct.second import processes
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 from evidence.leap import BUILT_IN, NS
@@ -22,7 +23,7 @@ TICKS_MAX = 7  # words along the time axis, less one
 EDGE = 40  # from an end of the axis: words there do not reach beyond it
 DAY_S = 86_400
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
-POINTS_MAX = 2000  # of one line: more than there are pixels
+POINTS_MAX = 2000  # of one line: more than there are pixels, two of each
 
 
 class Line(NamedTuple):
@@ -100,8 +101,7 @@ class Plot:
         return path + _text(x - 3, y, mark.text, "end")
 
     def _line(self, line: Line) -> str:
-        stride = max(len(line.points) // POINTS_MAX, 1)
-        some = line.points[::stride]
+        some = thinned(line.points, POINTS_MAX)
         path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in some)
         return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
 
@@ -137,6 +137,21 @@ def instants(begins: int, ends: int) -> list[int]:
     while (tai := BUILT_IN.tai_ns(number * step_s)) <= ends:
         found.append(tai)
         number += 1
+    return found
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
+    """So many points at most: of each of half as many stretches the least and the greatest, in the
+    order of time. So a spike of one point is drawn."""
+    if len(points) <= most:
+        return points
+    found: list[tuple[int, float]] = []
+    edges = [number * len(points) // (most // 2) for number in range(most // 2 + 1)]
+    for start, end in pairwise(edges):
+        stretch = range(start, end)
+        low = min(stretch, key=lambda at: points[at][1])
+        high = max(stretch, key=lambda at: points[at][1])
+        found += [points[at] for at in sorted({low, high})]
     return found
 
 

@@ -15,7 +15,7 @@ from record.reconstruct import sequence, timeline
 from record.reconstruct.angle import polar
 from record.reconstruct.curve import Curve
 from record.reconstruct.picture import clock
-from record.reconstruct.plot import instants
+from record.reconstruct.plot import instants, thinned
 from record.reconstruct.table import chunks, guarded
 from tests.record.bundling import LAYOUT
 from tests.record.gateway import frame
@@ -113,3 +113,19 @@ def test_instants_on_an_axis_are_round_ones_across_it():
     ]
     assert len(instants(begins, begins + NS // 2)) == 5
     assert 4 <= len(instants(begins, begins + 40 * 86_400 * NS)) <= 8
+
+
+def test_a_spike_stays_where_columns_are_drawn_as_one():
+    curve = Curve(0, 800 * NS)
+    for column in range(800):
+        curve.add(column, [60.0, 59.1 if column == 417 else 60.0])
+    found = curve.points(100)
+    assert len(found) <= 100 and min(value for _, value in found) == 59.1
+    assert [tai for tai, value in found if value == 59.1] == [pytest.approx(417 * NS, abs=16 * NS)]
+
+
+def test_a_spike_of_one_settlement_is_drawn():
+    points = [(at, float(at == 7_777)) for at in range(20_000)]
+    found = thinned(points, 2000)
+    assert len(found) <= 2000 and (7_777, 1.0) in found
+    assert [tai for tai, _ in found] == sorted(tai for tai, _ in found)
