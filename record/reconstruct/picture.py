@@ -62,10 +62,17 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
                 told(material, line),
                 style,
                 [(tai, y * factor) for tai, y in line.curve.points(most)],
+                _breaks(material, line),
             )
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
         yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+
+
+def _breaks(material: Material, line: Drawn) -> list[int]:
+    """Where a gateway stated that something is missing."""
+    holes = (one for one in material.gathered.holes if one.known.name in line.streams)
+    return sorted((one.gap.first + one.gap.last) // 2 for one in holes)
 
 
 def told(material: Material, line: Drawn) -> str:
@@ -80,7 +87,7 @@ def _note(one: Sketch) -> str:
     more = f" {one.more} more are not drawn." if one.more else ""
     return (
         "Of each stretch of time the least and the greatest value, as devices sent them: no peak is"
-        f" left out.{more}"
+        f" left out. A line is broken where a gateway stated a gap.{more}"
     )
 
 

@@ -8,10 +8,12 @@ It reads no record.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from evidence.leap import BUILT_IN, NS
@@ -27,11 +29,13 @@ POINTS_MAX = 2000  # of one line: more than there are pixels, two of each
 
 
 class Line(NamedTuple):
-    """One line: its name, its class in the style sheet, and its points (ns TAI, value)."""
+    """One line: its name, its class in the style sheet, and its points (ns TAI, value). `breaks`:
+    rising instants across which nothing is drawn."""
 
     name: str
     style: str
     points: Sequence[tuple[int, float]]
+    breaks: Sequence[int] = ()
 
 
 class Mark(NamedTuple):
@@ -101,9 +105,11 @@ class Plot:
         return path + _text(x - 3, y, mark.text, "end")
 
     def _line(self, line: Line) -> str:
-        some = thinned(line.points, POINTS_MAX)
-        path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in some)
-        return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
+        drawn = ""
+        for piece in pieces(thinned(line.points, POINTS_MAX), line.breaks):
+            path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in piece)
+            drawn += f"M{path}" + ("h0" if len(piece) == 1 else "")  # a dot: its cap is round
+        return f'<path class="line {line.style}" d="{drawn}"/>' if drawn else ""
 
     def _legend(self, lines: Sequence[Line]) -> list[str]:
         found = []
@@ -153,6 +159,14 @@ def thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[in
         high = max(stretch, key=lambda at: points[at][1])
         found += [points[at] for at in sorted({low, high})]
     return found
+
+
+def pieces(
+    points: Sequence[tuple[int, float]], breaks: Sequence[int]
+) -> list[Sequence[tuple[int, float]]]:
+    """Points between breaks, without the pieces that have none."""
+    edges = [0, *(bisect_left(points, tai, key=itemgetter(0)) for tai in breaks), len(points)]
+    return [points[start:end] for start, end in pairwise(edges) if start < end]
 
 
 def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:

@@ -4,6 +4,7 @@ as text; and what may not be in them.
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import comtrade
@@ -15,7 +16,7 @@ from record.reconstruct import sequence, timeline
 from record.reconstruct.angle import polar
 from record.reconstruct.curve import Curve
 from record.reconstruct.picture import clock
-from record.reconstruct.plot import instants, thinned
+from record.reconstruct.plot import instants, pieces, thinned
 from record.reconstruct.table import chunks, guarded
 from tests.record.bundling import LAYOUT
 from tests.record.gateway import frame
@@ -39,6 +40,17 @@ def test_the_page_loads_nothing_and_runs_nothing(bundles: Path):
     page = (bundles / "whole" / "documents" / "timeline.html").read_text()
     assert "default-src 'none'" in page and "<script" not in page and "http://" not in page
     assert "not heard" in page and "Frequency, Hz" in page
+
+
+def test_no_line_is_drawn_across_a_gap(bundles: Path):
+    """gw-1 and gw-2 each missed a sample, and said so; one restarted, which is no gap."""
+    page = (bundles / "whole" / "documents" / "timeline.html").read_text()
+    figure = page[page.index("<h3>Frequency, Hz</h3>") :].split("</figure>")[0]
+    paths = re.findall(r'class="line \w+" d="(M[^"]*L[^"]*)"', figure)
+    assert [path.count("M") for path in paths] == [2, 2]
+    points = [(at, 0.0) for at in range(5)]
+    assert pieces(points, [0, 2, 2, 9]) == [points[:2], points[2:]]
+    assert pieces([], [1]) == []
 
 
 def test_a_gap_is_a_row_with_its_leaf(bundles: Path):
