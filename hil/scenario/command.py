@@ -12,8 +12,10 @@ The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
 import asyncio
 import json
 import logging
+import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +40,8 @@ POLICY = Path(record.__file__).parent / "policy.toml"
 DOES_NOT_HOLD, WRONG = 1, 2
 LOG = "gateways.log"
 SCRIPT_BYTES_MAX = 1024 * 1024
+COLUMNS = 80  # of a terminal that does not say
+FINDING_HANG = 23  # below the words of a finding
 
 
 def main(name: str, begins: str | None, ends: str | None, folder: Path | None, told: bool) -> int:
@@ -58,7 +62,7 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
         return WRONG
     failed = [one for one in came.findings if one.held is False]
     for one in came.findings:
-        say(line_of(one), told)
+        say(line_of(one), told, FINDING_HANG)
     say(f"{time.monotonic() - started:.0f} s; look at {came.page}", told)
     if told:
         print(json.dumps(_object(came, failed)))
@@ -109,13 +113,17 @@ def made(folder: Path | None, name: str) -> Path:
 
 
 def line_of(one: Finding) -> str:
-    word = {True: "holds", False: "DOES NOT HOLD", None: "not asked of this part"}[one.held]
-    return f"{one.kind:<8} {word:<22} {one.text}" + (f" ({one.why})" if one.why else "")
+    word = {True: "holds", False: "DOES NOT HOLD", None: "not asked"}[one.held]
+    return f"{one.kind:<8}{word:<15}{one.text}" + (f" ({one.why})" if one.why else "")
 
 
-def say(text: str, told: bool) -> None:
-    """Progress, for people: beside the object, not before it."""
-    print(text, file=sys.stderr if told else sys.stdout, flush=True)
+def say(text: str, told: bool, hang: int = 2) -> None:
+    """Progress, for people: beside the object, not before it. What is longer than a line of their
+    terminal goes on below, `hang` columns in."""
+    width = max(shutil.get_terminal_size((COLUMNS, 24)).columns, COLUMNS // 2)
+    fit = textwrap.TextWrapper(width - 1, break_long_words=False, break_on_hyphens=False)
+    fit.subsequent_indent = " " * hang
+    print(fit.fill(text), file=sys.stderr if told else sys.stdout, flush=True)
 
 
 def _object(came: "report.Came", failed: list[Finding]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 # What a figure or a trace is worth, as the page and the record say it beside it.
 Mark = Literal["published", "modelled", "synthetic", "reconstructed"]
+AREAS_MARK: Mark = "synthetic"  # of what [areas] is measured of: nobody's grid
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +106,7 @@ class Areas(Row, frozen=True, kw_only=True):
     against each other, once in `sway_s`."""
 
     event: datetime
+    about: Text = ""
     flow_mw: float = 450.0
     lost_mw: float = 200.0
     sway_mw: float = 0.0

@@ -1,8 +1,7 @@
 """`timeline.html`: what happened, for people: one file, without script and without anything from
 elsewhere.
 
-1. All text goes through `escaped`; what it may load is nothing (Content-Security-Policy), and its
-   one style is named there by its hash.
+1. All text goes through `escaped`; what it may load is nothing (record.reconstruct.frame).
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
@@ -11,8 +10,6 @@ elsewhere.
 It judges nothing: states and verdicts are the records' own.
 """
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,7 +17,7 @@ from evidence import instant
 from evidence.code import Matter
 from evidence.joint import claim, handoff
 from evidence.joint.handoff import Request
-from record.reconstruct import picture, timeline
+from record.reconstruct import frame, picture, timeline
 from record.reconstruct import said as records_of
 from record.reconstruct.file import File
 from record.reconstruct.gathering import Stream
@@ -32,28 +29,8 @@ from record.reconstruct.words import bounded, gateway, named, spaced
 
 ROWS_MAX = 1000  # of one table
 STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
-  padding: 0 1rem; color: #14202b; background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
-.wide { overflow-x: auto } figure { margin: 1.5rem 0 } figcaption, .note { color: #3d4a57 }
-table { border-collapse: collapse; width: 100%; font-size: .87rem }
-caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
-th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
-  border-bottom: 1px solid #d5dce3 }
-svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #2c3844 }
-.grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
-.line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8 } .two { stroke: #b3500a }
-.three { stroke: #2f6b28 } .four { stroke: #8a2f86 } .five { stroke: #6a5a00 }
-.six { stroke: #00707a } .seven { stroke: #5a3fc0 } .eight { stroke: #555 }
-.level { stroke: #b3261e; stroke-dasharray: 4 3 }
-.legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
-  gap: .1rem 1.2rem; font-size: .85rem } .legend svg { width: 1.6rem; height: .6rem }
 .requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
 .joint { color: #1d5c25 } .disputed, .differs { color: #a01b14; font-weight: 600 }
-code { font-size: .85em; overflow-wrap: anywhere }
-@media print { body { margin: 0; max-width: none; font-size: 10pt } .wide { overflow: visible }
-  figure, tr { break-inside: avoid } }
-@media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem } }
 """
 _MARKED = (
     *(Matter.RELAY_OPERATION, Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DC_TIE_EMERGENCY),
@@ -67,19 +44,11 @@ def document(material: Material) -> Iterator[File]:
 
 def _chunks(material: Material) -> Iterator[bytes]:
     scope = material.held.scope
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
-    yield (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(title)}</title><style>{STYLE}</style></head><body>\n<main>\n"
-        f"<h1>{escaped(title)}</h1>\n{_about(material)}\n"
-    ).encode()
+    yield f"{frame.head(title, STYLE)}{_about(material)}\n".encode()
     for part in _parts(material):
         yield f"{part}\n".encode()
-    yield b"</main></body></html>\n"
+    yield frame.FOOT.encode()
 
 
 def _parts(material: Material) -> Iterator[str]:
@@ -325,14 +294,7 @@ def _table(
     """Cells are HTML; title, names and note are text."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
-    body = "\n".join(
-        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows[:ROWS_MAX]
-    )
     if len(rows) > ROWS_MAX:
         note = f"{note} The first {ROWS_MAX} of {len(rows)}."
-    caption = f"<caption>{escaped(note)}</caption>" if note else ""
-    return (
-        f'<{level}>{escaped(title)}</{level}>\n<div class="wide"><table>{caption}'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
-    )
+    told = frame.table(title, names, rows[:ROWS_MAX], note)
+    return f"<{level}>{escaped(title)}</{level}>\n{told}"

@@ -11,6 +11,7 @@ from evidence.code import Matter, Step
 from evidence.joint import handoff, settlement
 from evidence.joint.handoff import Request, Taken
 from record.reconstruct.drawing import Sketch
+from record.reconstruct.frame import figure
 from record.reconstruct.material import Material
 from record.reconstruct.plot import LEFT, RIGHT, WIDTH, Line, Mark, Plot, escaped, steps
 from record.reconstruct.said import Said
@@ -38,12 +39,12 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
         factor, unit = _scaled(max(abs(low), abs(high)), one.unit)
         title = f"{one.quantity.capitalize()}{f', {unit}' if unit else ''}"
         edges = (low * factor, high * factor)
-        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock, False)
+        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock)
         lines = [
             Line(line.name, style, [(tai, y * factor) for tai, y in line.curve.points()])
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
-        yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+        yield figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
 
 
 def _note(one: Sketch) -> str:
@@ -67,12 +68,12 @@ def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
         rows.sort()
         _, high = _room(0.0, max(max(row[2], row[3]) for row in rows))
         title = f"{seam}: residual of {name}"
-        plot = Plot(title, unit, scope.begins, scope.ends, 0.0, high, clock, False)
+        plot = Plot(title, unit, scope.begins, scope.ends, 0.0, high, clock)
         lines = [
             Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
             Line("tolerance", "level", steps([_clipped(material, row, row[3]) for row in rows])),
         ]
-        yield _figure(title, plot.svg(lines), f"Settlements: {len(rows)}.", lines)
+        yield figure(title, plot.svg(lines), f"Settlements: {len(rows)}.", lines)
 
 
 def handoffs(material: Material, records: Sequence[Said]) -> str:
@@ -103,7 +104,7 @@ def handoffs(material: Material, records: Sequence[Said]) -> str:
         )
     more = f" {len(rows) - len(some)} more are not drawn." if len(rows) > len(some) else ""
     note = f"Each bar: requested, accepted, active; the words beside it are its last step.{more}"
-    return _figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note)
+    return figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note)
 
 
 def _bar(material: Material, number: int, taken: Sequence[tuple[int, Step, Said]]) -> Iterator[str]:
@@ -156,14 +157,3 @@ def _scaled(most: float, unit: str) -> tuple[float, str]:
             if most >= least:
                 return factor, prefix + unit
     return 1.0, unit
-
-
-def _figure(title: str, svg: str, note: str, lines: Sequence[Line] = ()) -> str:
-    legend = "".join(
-        '<li><svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">'
-        f'<path class="line {line.style}" d="M0 4h24"/></svg> {escaped(line.name)}</li>'
-        for line in lines
-    )
-    told = f'<ul class="legend">{legend}</ul>' if legend else ""
-    caption = f"<figcaption><h3>{escaped(title)}</h3>{escaped(note)}{told}</figcaption>"
-    return f"<figure>{caption}\n{svg}</figure>"
