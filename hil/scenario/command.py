@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import shutil
+import stat
 import sys
 import tempfile
 import textwrap
@@ -27,7 +28,8 @@ import hil
 import record
 from evidence import config
 from evidence.config import ConfigError
-from hil.scenario import figures, play, report, script
+from evidence.refusal import EvidenceError
+from hil.scenario import custody, figures, play, report, script
 from hil.scenario.figures import Hours
 from hil.scenario.loop import Loop
 from hil.scenario.play import Part
@@ -57,7 +59,7 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
             came = runner.run(
                 report.made(of, hours, policy_text, part, folder, lambda text: say(text, told))
             )
-    except (ConfigError, StoreError, OSError) as fault:
+    except (ConfigError, EvidenceError, StoreError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
         return WRONG
     failed = [one for one in came.findings if one.held is False]
@@ -83,11 +85,13 @@ def found(name: str) -> Path:
 
 def read(file: Path) -> tuple[Script, Hours | None, str]:
     """A script, its figures and its policy. Raises ConfigError."""
-    of = script.read(_text(file), file.name)
+    text = _text(file)
+    of = script.read(text, file.name)
+    custody.check(of, text, file.name)
     data = of.scenario.data
     hours = figures.read(_text(file.parent / data), data) if data else None
     if hours is not None:
-        script.check_columns(of, hours, _text(file), file.name)
+        script.check_columns(of, hours, text, file.name)
     policy = of.scenario.policy
     return of, hours, _text(file.parent / policy if policy else POLICY)
 
@@ -148,7 +152,9 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > SCRIPT_BYTES_MAX:
+        if not stat.S_ISREG((found := path.stat()).st_mode):
+            raise ConfigError(str(path), "", "not a file")
+        if found.st_size > SCRIPT_BYTES_MAX:
             raise ConfigError(str(path), "", f"over {SCRIPT_BYTES_MAX} bytes")
         return path.read_text(encoding="utf-8")
     except OSError as fault:

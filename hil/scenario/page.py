@@ -26,10 +26,10 @@ from record.reconstruct.plot import escaped
 from record.store import Store
 
 STYLE = """
-.yes { color: #246b2c } .no { color: #b3261e; font-weight: 600 } .idle { color: #5b6672 }
-.badge { font: .75rem system-ui, sans-serif; border: 1px solid #6b7885; border-radius: .3rem;
+.yes { color: #1d5c25 } .no { color: #8f1a12; font-weight: 600 } .idle { color: #46525e }
+.badge { font: .94rem system-ui, sans-serif; border: 1px solid #6b7885; border-radius: .3rem;
   padding: 0 .3rem; color: #3d4a57; white-space: nowrap }
-.flag { border-color: #b3261e; color: #b3261e }
+.flag { border-color: #8f1a12; color: #8f1a12 }
 """
 Clock = Callable[..., str]
 _HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked here")}
@@ -140,12 +140,16 @@ def _decisions(facts: Facts, clock: Clock) -> str:
                 escaped(str(one.words["what"]).replace("_", " ")),
                 escaped(str(one.words["author"])),
                 escaped(str(one.words["name"])) + f"<br>{escaped(_reason(one))}",
-                f"{observed} observations, {others} records",
+                f"{_many(observed, 'observation')}, {_many(others, 'record')}",
                 _state(one) + (f"<br>told: {escaped(told)}" if told else ""),
             ]
         )
     names = ("when", "matter", "by", "what, and why", "rests on", "worth")
     return _table("What was decided, and on what it rests", names, rows)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _reason(one: Said) -> str:
@@ -160,7 +164,6 @@ def _settlements(facts: Facts, clock: Clock) -> str:
         if one.record is None:
             continue
         says = settlement.read(one.record.body)
-        measures = "<br>".join(map(_measure, says.measures))
         like = f", {one.words['disagreement']}" if "disagreement" in one.words else ""
         rows.append(
             [
@@ -168,12 +171,23 @@ def _settlements(facts: Facts, clock: Clock) -> str:
                 escaped(", ".join(one.record.elements)),
                 escaped(f"{one.words['verdict']}{like}".replace("_", " "))
                 + (f"<br>{escaped(says.why)}" if says.why else ""),
-                measures,
+                _measures(says.measures),
                 _state(one),
             ]
         )
     names = ("until", "seam", "verdict", "residual, of what is explained", "worth")
     return _table("What both sides of a seam come to", names, rows)
+
+
+def _measures(some: Sequence[Measure]) -> str:
+    """The one that is nearest to what is explained, or furthest beyond; the others on demand."""
+    if not some:
+        return ""
+    worst = max(some, key=lambda one: abs(one.residual) / (one.tolerance or 1.0))
+    if len(some) == 1:
+        return _measure(worst)
+    every = "<br>".join(map(_measure, some))
+    return f"<details><summary>{_measure(worst)}</summary><p>{every}</p></details>"
 
 
 def _measure(one: Measure) -> str:

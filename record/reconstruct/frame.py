@@ -3,7 +3,7 @@ its legend.
 
 1. What such a page may load is nothing (Content-Security-Policy); its one style is named there by
    its hash. It has no script.
-2. Every text has a contrast of 4.5:1 or more to what it stands on (WCAG 2.2, 1.4.3); a line has a
+2. Every text has a contrast of 7:1 or more to what it stands on (WCAG 2.2, 1.4.6); a line has a
    class, and its colour stands here alone.
 3. On a narrow screen what is wide is moved within itself, and can be reached by the keyboard; the
    page is not.
@@ -18,24 +18,25 @@ from collections.abc import Sequence
 from record.reconstruct.plot import Line, escaped
 
 STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
+body { font: 1rem/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
   padding: 0 1rem; color: #14202b; background: #fff; overflow-wrap: break-word }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
 .wide { overflow-x: auto } .wide:focus-visible { outline: 3px solid #14202b }
 figure { margin: 1.5rem 0 } figcaption, .note { color: #3d4a57 }
-table { border-collapse: collapse; width: 100%; font-size: .87rem }
+table { border-collapse: collapse; width: 100%; font-size: .94rem }
 caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
   border-bottom: 1px solid #d5dce3 }
-svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #2c3844 }
+svg { width: 100%; height: auto; font-size: 12px } svg text { fill: #2c3844 }
 .grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
 .line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8 } .two { stroke: #b3500a }
 .three { stroke: #2f6b28 } .four { stroke: #8a2f86 } .five { stroke: #6a5a00 }
 .six { stroke: #00707a } .seven { stroke: #5a3fc0 } .eight { stroke: #555 }
 .level { stroke: #b3261e; stroke-dasharray: 4 3 }
 .legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
-  gap: .1rem 1.2rem; font-size: .85rem } .legend svg { width: 1.6rem; height: .6rem }
-code { font-size: .85em; overflow-wrap: anywhere }
+  gap: .1rem 1.2rem; font-size: .94rem } .legend svg { width: 1.6rem; height: .6rem }
+summary { cursor: pointer } details > summary + * { margin: .2rem 0 0 }
+code { font-size: .94em; overflow-wrap: anywhere }
 @media print { body { margin: 0; max-width: none; font-size: 10pt } .wide { overflow: visible }
   figure, tr { break-inside: avoid } h2, h3 { break-after: avoid } }
 @media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem }

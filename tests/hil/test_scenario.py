@@ -97,7 +97,8 @@ def test_the_bundle_is_verified_with_nothing_else_there(uri: Played, tmp_path: P
 
 
 def test_the_page_is_one_file_and_says_what_is_not_real(uri: Played) -> None:
-    assert "<script" not in uri.page and "src=" not in uri.page and "http" not in uri.page
+    assert "<script" not in uri.page and "src=" not in uri.page and "http:" not in uri.page
+    assert "https:" not in uri.page and "default-src 'none'" in uri.page
     for word in ("synthetic", "modelled", "Reconstructed", "59.4 Hz", "nobody signed one then"):
         assert word in uri.page
     assert "legally" not in uri.page
