@@ -55,7 +55,7 @@ async def _settle(play: Play, row: sheet.Settlement, seam: str, stretch: Stretch
     try:
         of = agreed.seam_called(store, seam, size)
     except NotFoundError:
-        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN))
+        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN.name.lower()))
         return
     found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
     await play.tell(key, found.record(row.author), row.assent, topic=row.name)

@@ -82,6 +82,10 @@ def _facts(store: Store, done: Play, anchors: Anchors) -> Facts:
     )
     whole = done.witnesses.published == store.size() and not done.witnesses.faults
     facts.add("published", cosigned="all" if whole else "not all", why=tuple(done.witnesses.faults))
+    if (mirror := done.mirror) is not None:
+        whole = done.copied == done.witnesses.published and not mirror.faults
+        has = "all" if whole else "not all"
+        facts.add("mirror", has=has, why=tuple(mirror.faults))
     return facts
 
 

@@ -31,8 +31,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Head(Row, frozen=True, kw_only=True):
     """[scenario]. `clock`: what the clock of its instants is called; `period_s`: of every device,
     where no [[pace]] says otherwise; `batch_s`: how often a gateway cuts; `publish_s`: how often
-    the log is published, cosigned by `witnesses`; `data`: the CSV beside it; `policy`: a
-    policy.toml beside it, else the one that a record is shipped with."""
+    the log is published, cosigned by `witnesses` and copied by a `mirror`; `data`: the CSV beside
+    it; `policy`: a policy.toml beside it, else the one that a record is shipped with."""
 
     name: Name
     title: Text
@@ -45,6 +45,7 @@ class Head(Row, frozen=True, kw_only=True):
     batch_s: Seconds = 900
     publish_s: Seconds = 3600
     witnesses: Annotated[int, msgspec.Meta(ge=0, le=8)] = 2
+    mirror: bool = True
     data: str = ""
     policy: str = ""
 
