@@ -4,7 +4,9 @@
    folder that is not empty is refused; nothing is written elsewhere.
 2. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    the scenario cannot be played, in one line.
-3. What agents would log goes into a file of that folder: it is theirs, and not the outcome.
+3. Ctrl-C ends the play where it is, and the report is of that part, with exit 130; a second one
+   ends it at once. No process is left.
+4. What agents would log goes into a file of that folder: it is theirs, and not the outcome.
 
 The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
 """
@@ -13,6 +15,7 @@ import asyncio
 import json
 import logging
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -21,7 +24,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from threading import Event
+from types import FrameType
 from typing import Any
 
 import hil
@@ -39,7 +45,7 @@ from record.store import StoreError
 
 SCENARIOS = Path(hil.__file__).parent / "scenarios"
 POLICY = Path(record.__file__).parent / "policy.toml"
-DOES_NOT_HOLD, WRONG = 1, 2
+DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
 LOG = "gateways.log"
 SCRIPT_BYTES_MAX = 1024 * 1024
 COLUMNS = 80  # of a terminal that does not say
@@ -55,10 +61,17 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
         of, hours, policy_text = read(file)
         part = part_of(of, begins, ends)
         folder = made(folder, of.scenario.name)
-        with _logged(folder / LOG), asyncio.Runner(loop_factory=Loop) as runner:
-            came = runner.run(
-                report.made(of, hours, policy_text, part, folder, lambda text: say(text, told))
-            )
+        with (
+            _logged(folder / LOG),
+            _stopping(told) as stop,
+            asyncio.Runner(loop_factory=Loop) as runner,
+        ):
+            tell = partial(say, told=told)
+            how = (of, hours, policy_text, part, folder, tell, stop.is_set)
+            came = runner.run(report.made(*how))
+    except KeyboardInterrupt:
+        print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
+        return STOPPED
     except (ConfigError, EvidenceError, StoreError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
         return WRONG
@@ -70,6 +83,8 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
         print(json.dumps(_object(came, failed)))
     for one in failed:
         print(f"gridseal-hil run: {one.kind}: {one.text}: {one.why}", file=sys.stderr)
+    if stop.is_set():
+        return STOPPED
     return DOES_NOT_HOLD if failed else 0
 
 
@@ -161,6 +176,24 @@ def _text(path: Path) -> str:
         raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(str(path), "", "not UTF-8 text") from fault
+
+
+@contextmanager
+def _stopping(told: bool) -> Iterator[Event]:
+    """Set by the first Ctrl-C; the second is a KeyboardInterrupt."""
+    stop = Event()
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("stopping, with a report of what was played; Ctrl-C again ends it at once", told)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

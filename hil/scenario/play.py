@@ -5,7 +5,8 @@ script says is said when its time has come.
    and the record's clock with it.
 2. What is said is a record signed by its author and admitted by the record's own rules, then signed
    by whom the script names. What is refused is a fact of the outcome, never passed over.
-3. A line of the script outside of the part that is played is not said.
+3. A line of the script outside of the part that is played is not said. A play that is stopped has
+   been one of the part until then.
 
 Who looks at the outcome are hil.scenario.fact and hil.scenario.verdict.
 """
@@ -77,6 +78,7 @@ class Play:
     witnesses: Witnesses
     mirror: Follower | None
     say: Say
+    stopped: Callable[[], bool]  # whether who started it wants it to end here
     clock: Callable[..., str]  # an instant in words, by the scenario's clock
     told: dict[str, Told] = field(default_factory=dict)
     entries: int = 0
@@ -92,7 +94,7 @@ class Play:
         """From the beginning to the end of the part."""
         batch_ns, day = self.script.scenario.batch_s * NS, ""
         ends = self.part.measured(self.script)
-        while self.stage.now < ends or self._due:
+        while (self.stage.now < ends or self._due) and not self.stopped():
             now = self.stage.now
             aligned = now - (now - self.stage.begins) % batch_ns + batch_ns
             due = self._due[0][0] if self._due else ends
@@ -163,9 +165,11 @@ async def played(
     part: Part,
     folder: Path,
     say: Say,
+    stopped: Callable[[], bool],
     lines: Callable[[Play], None],
 ) -> Play:
-    """Plays a part of a scenario into a record in a folder; `lines` puts what is said into it."""
+    """Plays a part of a scenario into a record in a folder; `lines` puts what is said into it. Who
+    stops it has a play of a shorter part."""
     cast = Cast(of)
     witnesses = Witnesses(folder, cast.log_name, cast.log_key, cast.witness_keys)
     policy = witnesses.policy if cast.witness_keys else ""
@@ -187,13 +191,15 @@ async def played(
             mirror = await ends.enter_async_context(following(folder, *how))
         play = Play(
             of, cast, stood, archive, part, folder, Reader(store, of), witnesses, mirror, say,
-            face(of),
+            stopped, face(of),
         )  # fmt: skip
         lines(play)
         publish_ns = of.scenario.publish_s * NS
         for tai in range(part.begins + publish_ns, part.ends, publish_ns):
             play.at(tai, Play.publish)
         await play.run()
+        if stood.now < part.measured(of):
+            play.part = Part(part.begins, max(stood.now - of.scenario.period_s * NS, part.begins))
         await play.publish()
         if mirror is not None:
             play.copied = mirror.check()
