@@ -47,7 +47,8 @@ def text(
         f'<p class="note">Played from {clock(done.part.begins)} to {clock(done.part.ends)}'
         f" {escaped(head.clock)}:"
         f" {figures['observations']:,} observations, {figures['entries']:,} entries of the log,"
-        f" published with {len(done.cast.witness_keys)} witnesses.</p>",
+        f" published with {len(done.cast.witness_keys)} witnesses"
+        f"{' and copied by a mirror' if done.mirror else ''}.</p>",
         _found(findings),
         _marks(done),
         *sketch.plots(done, store),
@@ -230,6 +231,7 @@ def _files() -> str:
         "python3 verify.py bundle --anchors anchors.toml",
         "gridseal-record verify record.db --anchors anchors.toml",
         "gridseal-record show record.db",
+        "gridseal-record mirror --check --config mirror.toml",
     )
     lines = "<br>".join(f"<code>{escaped(line)}</code>" for line in typed)
     note = (

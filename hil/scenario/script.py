@@ -30,6 +30,7 @@ from hil.scenario.sheet import (
     Handoff,
     Head,
     Interchange,
+    Learning,
     Order,
     Pace,
     Row,
@@ -50,7 +51,8 @@ _NAMES = (
     ("handoff", "accepting", "authority"), ("handoff", "evaluator", "authority"),
     ("handoff", "steps.by", "authority"), ("handoff", "quantities.authority", "authority"),
     ("settlement", "seams", "seam"), ("settlement", "author", "authority"),
-    ("settlement", "assent", "authority"), ("interchange", "author", "authority"),
+    ("settlement", "assent", "authority"), ("learning", "seam", "seam"),
+    ("learning", "author", "authority"), ("learning", "assent", "authority"), ("interchange", "author", "authority"),
     ("interchange", "assent", "authority"),
 )  # fmt: skip
 
@@ -71,6 +73,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     order: list[Order] = []
     handoff: list[Handoff] = []
     settlement: list[Settlement] = []
+    learning: list[Learning] = []
     interchange: list[Interchange] = []
     must: list[Expect] = []
     flagged: list[Expect] = []

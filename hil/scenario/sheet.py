@@ -280,6 +280,21 @@ class Settlement(Row, frozen=True, kw_only=True):
     after_s: Seconds = 60
 
 
+class Learning(Row, frozen=True, kw_only=True):
+    """[[learning]]: what the two ends of a seam differ by while nothing is wrong, learned from its
+    settlements by phasors of an interval, cut by `every_s`, once that has ended; said by an
+    authority and signed by others. Changes are judged against it from then on."""
+
+    name: Name
+    seam: Name
+    author: Name
+    assent: list[Name] = []
+    begins: datetime
+    ends: datetime
+    every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 10
+    after_s: Seconds = 1
+
+
 class Interchange(Row, frozen=True, kw_only=True):
     """[[interchange]]: the energy of each hour as published, a record of its author that the other
     side signs. `rounded`: to so many MWh."""
