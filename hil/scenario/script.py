@@ -52,8 +52,8 @@ _NAMES = (
     ("handoff", "steps.by", "authority"), ("handoff", "quantities.authority", "authority"),
     ("settlement", "seams", "seam"), ("settlement", "author", "authority"),
     ("settlement", "assent", "authority"), ("learning", "seam", "seam"),
-    ("learning", "author", "authority"), ("learning", "assent", "authority"), ("interchange", "author", "authority"),
-    ("interchange", "assent", "authority"),
+    ("learning", "author", "authority"), ("learning", "assent", "authority"),
+    ("interchange", "author", "authority"), ("interchange", "assent", "authority"),
 )  # fmt: skip
 
 

@@ -59,7 +59,9 @@ def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterato
     buses = {side.bus for side in seam.sides}
     devices = [row for row in done.script.device if row.bus in buses and row.kind == "meter"]
     note = "Of each hour, by the registers of the meters of both sides."
-    yield frame.figure(plot.title, plot.svg(lines), note, lines, badges(done.script, devices))
+    yield frame.figure(
+        plot.title, plot.svg(lines), note, lines, badges=badges(done.script, devices)
+    )
 
 
 def badges(of: Script, devices: Sequence[sheet.Device]) -> str:
@@ -67,7 +69,7 @@ def badges(of: Script, devices: Sequence[sheet.Device]) -> str:
     is."""
     feeds = {feed.name: feed.mark for feed in of.feed}
     marks = {sheet.AREAS_MARK if row.area else feeds[row.feed] for row in devices}
-    return " ".join(f'<span class="badge">{escaped(mark)}</span>' for mark in sorted(marks))
+    return "".join(f' <span class="badge">{escaped(mark)}</span>' for mark in sorted(marks))
 
 
 def _of_hour(hour: int) -> int:
@@ -105,7 +107,7 @@ def _frequency(
     note = (
         "As devices sent it, with what was ordered meanwhile." if marks else "As devices sent it."
     )
-    yield frame.figure(plot.title, plot.svg(lines, marks, levels), note, lines, words)
+    yield frame.figure(plot.title, plot.svg(lines, marks, levels), note, lines, badges=words)
 
 
 def _values(

@@ -42,6 +42,16 @@ class Curve:
             if not numbers:
                 return
             low, high = min(numbers), max(numbers)
+        self._join(column, low, high)
+
+    def join(self, other: "Curve") -> None:
+        """What another has of the same line."""
+        for column, low in other._low.items():
+            self._join(column, low, other._high[column])
+
+    def _join(self, column: int, low: float, high: float) -> None:
+        # Of two zeros neither is less: adding makes one of them, whichever came first.
+        low, high = low + 0.0, high + 0.0
         self._low[column] = min(low, self._low.get(column, low))
         self._high[column] = max(high, self._high.get(column, high))
 

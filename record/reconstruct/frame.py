@@ -27,20 +27,25 @@ table { border-collapse: collapse; width: 100%; font-size: .94rem }
 caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
   border-bottom: 1px solid #d5dce3 }
-svg { width: 100%; height: auto; font-size: 12px } svg text { fill: #2c3844 }
+svg { width: 100%; height: auto; font-size: 13px }
+svg text { fill: #2c3844; stroke: #fff; stroke-width: 3px; paint-order: stroke }
+.wide > svg { min-width: 48rem; display: block }
 .grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
-.line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8 } .two { stroke: #b3500a }
-.three { stroke: #2f6b28 } .four { stroke: #8a2f86 } .five { stroke: #6a5a00 }
-.six { stroke: #00707a } .seven { stroke: #5a3fc0 } .eight { stroke: #555 }
+.line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8; stroke-width: 2.6 }
+.two { stroke: #b3500a; stroke-width: 2.4 } .three { stroke: #2f6b28; stroke-width: 2.2 }
+.four { stroke: #8a2f86; stroke-width: 2 } .five { stroke: #6a5a00; stroke-width: 1.8 }
+.six { stroke: #00707a; stroke-width: 1.6 } .seven { stroke: #5a3fc0; stroke-width: 1.4 }
+.eight { stroke: #555; stroke-width: 1.2 }
 .level { stroke: #b3261e; stroke-dasharray: 4 3 }
 .legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
   gap: .1rem 1.2rem; font-size: .94rem } .legend svg { width: 1.6rem; height: .6rem }
 summary { cursor: pointer } details > summary + * { margin: .2rem 0 0 }
 code { font-size: .94em; overflow-wrap: anywhere }
 @media print { body { margin: 0; max-width: none; font-size: 10pt } .wide { overflow: visible }
-  figure, tr { break-inside: avoid } h2, h3 { break-after: avoid } }
+  .wide > svg { min-width: 0 } table { font-size: 7.5pt } th, td { padding: .15rem .3rem }
+  figure, tr, h2, h3 { break-inside: avoid } h2, h3 { break-after: avoid } }
 @media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem }
-  .wide > table, .wide > svg { min-width: 38rem } }
+  .wide > table { min-width: 38rem } }
 """
 FOOT = "</main></body></html>\n"
 
@@ -59,15 +64,25 @@ def head(title: str, more: str = "") -> str:
     )
 
 
-def figure(title: str, svg: str, note: str, lines: Sequence[Line] = (), badges: str = "") -> str:
-    """A plot under its title and a note, with which line is which. `badges`: HTML."""
+def figure(
+    title: str,
+    svg: str,
+    note: str,
+    lines: Sequence[Line] = (),
+    keys: Sequence[tuple[str, str]] = (),
+    badges: str = "",
+) -> str:
+    """A plot under its title and a note, with which line is which. `keys`: what else a legend
+    tells, class and words; `badges`: HTML."""
+    shapes = [(f'<path class="line {line.style}" d="M0 4h24"/>', line.name) for line in lines]
+    shapes += [(f'<rect class="{style}" width="24" height="8"/>', name) for style, name in keys]
     told = "".join(
-        '<li><svg viewBox="0 0 24 8" aria-hidden="true">'
-        f'<path class="line {line.style}" d="M0 4h24"/></svg> {escaped(line.name)}</li>'
-        for line in lines
+        f'<li><svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">{shape}</svg>'
+        f" {escaped(name)}</li>"
+        for shape, name in shapes
     )
     which = f'<ul class="legend">{told}</ul>' if told else ""
-    caption = f"<figcaption><h3>{escaped(title)} {badges}</h3>{escaped(note)}{which}</figcaption>"
+    caption = f"<figcaption><h3>{escaped(title)}{badges}</h3>{escaped(note)}{which}</figcaption>"
     return f"<figure>{caption}\n{wide(svg, title)}</figure>"
 
 

@@ -1,8 +1,8 @@
 """A bundle as a record: what it holds, in the tables of a scratch store, so that whatever works
 over a record works over a bundle.
 
-1. It is loaded from a bundle that was checked, against the same manifest once more: what changed in
-   between is a fault.
+1. It is loaded from a bundle that was checked, or was written just now out of a record, against the
+   same manifest once more: what changed in between is a fault. So no link is hashed here again.
 2. Entries stand at their own indexes, with gaps between them. There are no nodes of a tree; roots
    are those that the bundle's own tree proves.
 3. A batch of which an observation is withheld has no body, and what leans on it finds none.
@@ -15,7 +15,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from evidence import book, cbor, checkpoint, classification, cose, export, merkle, shape
+from evidence import (
+    book,
+    cbor,
+    checkpoint,
+    classification,
+    cose,
+    export,
+    merkle,
+    observation,
+    shape,
+)
 from evidence.bundle import tree as trees
 from evidence.bundle import verifier
 from evidence.bundle.file import Files
@@ -32,13 +42,14 @@ from evidence.rotation import read as read_rotation
 from evidence.run import read as read_run
 from evidence.sequence import Source
 from evidence.trust import Anchors
-from record.admit import Admitter, NewStatement, Value
+from record.admit import NewStatement, Value, heard_from, measured
 from record.book import Books
 from record.clone import run_row
 from record.device import Devices
 from record.joint import Shelf
 from record.known import Known, KnownRun, known_run
 from record.reconstruct.folder import DiskFolder
+from record.reconstruct.passage import Walk
 from record.schema import Entry, HeadRow, SpanRow
 from record.store import Store, StoreError, open_scratch
 
@@ -102,7 +113,7 @@ class _Loader:
         self._store, self._anchors, self._files = store, anchors, files
         self._known = Known(store)
         self._books, self._devices = Books(store), Devices(store)
-        self._admitter = Admitter(self._known, anchors.authorities, lambda: 1.0, share=0)
+        self._walk = Walk()
         self._tree = trees.read(files.whole(verifier.TREE, trees.TREE_BYTES_MAX))
         self._cloned: set[bytes] = set()
 
@@ -184,9 +195,8 @@ class _Loader:
 
     def _seal(self, item: Sealed | Veiled) -> None:
         message, idx = cose.read(item.head), self._tree.index(item.head)
-        name = batch_id(item.head)
         self._store.add_entries(
-            [Entry(idx, int(Typ.HEAD), name, None, item.head, item.answer or b"")]
+            [Entry(idx, int(Typ.HEAD), batch_id(item.head), None, item.head, item.answer or b"")]
         )
         of = read_head(message.payload)
         by = self._known.run(of.run)
@@ -200,8 +210,18 @@ class _Loader:
                     self._span(known.run, part, idx, None, None)
             return
         self._store.add_body(idx, item.body)
-        for one in self._admitter.batch(item.head + item.body, name, None).parts:
-            self._span(one.run, one.range, idx, one.heard_from, one.measured)
+        at = 0
+        for part in of.ranges:
+            known = self._known.descriptor(part.descriptor)
+            if known is None:
+                raise StoreError(f"the descriptor of a range of entry {idx} is missing")
+            stretches, last, at = self._walk.range(item.body, at, part)
+            sample = observation.read_at(item.body, last)[0]
+            arrival = (sample.tai, sample.heard, sample.heard_bound)
+            latest = {one.kind: one.found[-1][0] for one in stretches}
+            self._span(known.run, part, idx, heard_from(arrival), measured(latest))
+        if at != len(item.body):
+            raise StoreError(f"the body of entry {idx} is longer than its head says")
 
     def _span(
         self, run: KnownRun, part: Range, idx: int, heard: int | None, measured: int | None

@@ -28,9 +28,11 @@ from record.reconstruct.timeline import Row
 from record.reconstruct.words import bounded, gateway, named, spaced
 
 ROWS_MAX = 1000  # of one table
+CLAIMS_A_TABLE = 4  # side by side: what a printed page has room for
 STYLE = """
 .requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
-.joint { color: #1d5c25 } .disputed, .differs { color: #a01b14; font-weight: 600 }
+.joint { color: #1d5c25 } .disputed, .differs { color: #8f1a12; font-weight: 600 }
+.at { white-space: nowrap } @media print { .at { white-space: normal } }
 """
 _MARKED = (
     *(Matter.RELAY_OPERATION, Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DC_TIE_EMERGENCY),
@@ -110,7 +112,7 @@ def _streams(streams: Iterable[Stream]) -> str:
             [
                 *(escaped(gateway(one.known)), escaped(named(one.known))),
                 str(sum(one.counts.values())),
-                *(escaped(_span(one.first, one.last)), escaped(bounded(one.bound))),
+                *(_when(one.first, one.last), escaped(bounded(one.bound))),
                 *(escaped(classes), f"{one.indexes[0]} to {one.indexes[1]}"),
             ]
         )
@@ -126,30 +128,57 @@ def _claims(some: Sequence[Said]) -> str:
             topics.setdefault((*one.record.elements, *one.record.footprints), []).append(one)
     parts = []
     for topic, claims in sorted(topics.items()):
-        differ = _differing(claims)
-        rows = [
-            [
-                "claimed for",
-                *(escaped(_span(one.record.begins, one.record.ends)) for one in claims),
-            ],
-            ["in the log", *(escaped(_logged(one)) for one in claims)],
-            ["what", *(_claimed(one, differ) for one in claims)],
-            ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],
-            ["worth", *(_state(one) for one in claims)],
-            ["leaf", *(str(one.idx) for one in claims)],
-        ]
-        names = ("", *(one.record.author for one in claims))
+        claims.sort(key=lambda one: (claim.read(one.record.body).text, one.record.begins, one.idx))
+        differ, moved = _differing(claims), _moved(claims)
         told = "Figures marked differ by more than they were rounded." if differ else ""
-        parts.append(_table(", ".join(topic) or "of no element", names, rows, told, "h3"))
+        told += " Times marked differ, of the same words." if moved else ""
+        for first in range(0, len(claims), CLAIMS_A_TABLE):
+            some_of = claims[first : first + CLAIMS_A_TABLE]
+            title = (", ".join(topic) or "of no element") + (", continued" if first else "")
+            parts.append(_side_by_side(title, some_of, differ, moved, told))
     return "\n".join(["<h2>Claims, side by side</h2>", *parts]) if parts else ""
+
+
+def _side_by_side(
+    title: str, claims: Sequence[Said], differ: frozenset[str], moved: frozenset[int], told: str
+) -> str:
+    rows = [
+        ["claimed for", *(_marked(_when_of(one), one.idx in moved) for one in claims)],
+        ["in the log", *(_logged(one) for one in claims)],
+        ["what", *(_claimed(one, differ) for one in claims)],
+        ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],
+        ["worth", *(_state(one) for one in claims)],
+        ["leaf", *(str(one.idx) for one in claims)],
+    ]
+    return _table(title, ("", *(one.record.author for one in claims)), rows, told, "h3")
+
+
+def _when_of(one: Said) -> str:
+    return _when(one.record.begins, one.record.ends)
+
+
+def _marked(told: str, differs: bool) -> str:
+    """HTML, and that it differs."""
+    return f'<span class="differs">{told} (differs)</span>' if differs else told
+
+
+def _moved(claims: Sequence[Said]) -> frozenset[int]:
+    """Leaves of claims that say in the same words that something was at other times."""
+    times: dict[str, set[tuple[int, int]]] = {}
+    for one in claims:
+        span = (one.record.begins, one.record.ends)
+        times.setdefault(claim.read(one.record.body).text, set()).add(span)
+    several = {text for text, spans in times.items() if text and len(spans) > 1}
+    return frozenset(one.idx for one in claims if claim.read(one.record.body).text in several)
 
 
 def _claimed(one: Said, differ: frozenset[str]) -> str:
     says = claim.read(one.record.body)
     figures = [
-        f'<span class="{"differs" if item.name in differ else ""}">{escaped(item.name)}'
-        f" {escaped(records_of.number(item.value))} {escaped(item.unit)}"
-        f"{' (differs)' if item.name in differ else ''}</span>"
+        _marked(
+            escaped(f"{item.name} {records_of.number(item.value)} {item.unit}".rstrip()),
+            item.name in differ,
+        )
         for item in says.figures
     ]
     return "<br>".join(filter(None, (escaped(says.text), *figures)))
@@ -179,7 +208,7 @@ def _handoffs(some: Sequence[Said]) -> str:
         parts = ", ".join(f"{spaced(part.name)} {name}" for part, name in one.record.parts)
         rows.append(
             [
-                *(escaped(_span(one.record.begins, one.record.ends)), escaped(_logged(one))),
+                *(_when(one.record.begins, one.record.ends), _logged(one)),
                 *(escaped(spaced(says.step.name)), escaped(one.record.author), escaped(parts)),
                 *(escaped(text), _state(one), str(one.idx)),
             ]
@@ -191,7 +220,7 @@ def _handoffs(some: Sequence[Said]) -> str:
 def _records(some: Sequence[Said]) -> str:
     rows = [
         [
-            *(escaped(_span(one.record.begins, one.record.ends)), escaped(_logged(one))),
+            *(_when(one.record.begins, one.record.ends), _logged(one)),
             *(escaped(spaced(one.record.matter.name)), escaped(one.record.author)),
             escaped(records_of.text_of(one.record)),
             *(_state(one), escaped(records_of.parties(one.worth.signed))),
@@ -245,8 +274,8 @@ def _timeline(rows: Sequence[Row]) -> str:
         state = f" ({escaped(row.state)})" if row.state else ""
         cells.append(
             [
-                escaped(_span(row.begins, row.ends)) + bound,
-                escaped(_between(row.after, row.by)),
+                _when(row.begins, row.ends) + bound,
+                _between(row.after, row.by),
                 escaped(row.what) + state,
                 *(escaped(row.who), escaped(row.about), escaped(row.text), escaped(row.leaf)),
             ]
@@ -274,8 +303,17 @@ def _between(after: int | None, by: int | None) -> str:
     if by is None:
         return ""
     if after is None:
-        return f"by {instant.words(by)}"
-    return f"after {instant.words(after)}, by {instant.words(by)}"
+        return f"by {_at(by)}"
+    return f"after {_at(after)}, by {_at(by)}"
+
+
+def _at(tai: int) -> str:
+    """An instant as HTML, in one piece."""
+    return f'<span class="at">{escaped(instant.words(tai))}</span>'
+
+
+def _when(begins: int, ends: int) -> str:
+    return _at(begins) if begins == ends else f"{_at(begins)} to {_at(ends)}"
 
 
 def _span(begins: int, ends: int) -> str:
@@ -296,5 +334,5 @@ def _table(
         return ""
     if len(rows) > ROWS_MAX:
         note = f"{note} The first {ROWS_MAX} of {len(rows)}."
-    told = frame.table(title, names, rows[:ROWS_MAX], note)
+    told = frame.table(title, names, rows[:ROWS_MAX], note or f"{len(rows)} rows.")
     return f"<{level}>{escaped(title)}</{level}>\n{told}"

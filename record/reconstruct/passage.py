@@ -66,12 +66,44 @@ class _Form(NamedTuple):
     quality: Quality
 
 
+class Walk:
+    """The way through batches that were checked before."""
+
+    def __init__(self) -> None:
+        self._forms: dict[bytes, _Form | None] = {}  # the last of each descriptor
+
+    def range(self, body: bytes, at: int, part: Range) -> tuple[list[Stretch], int, int]:
+        """What is in a range that begins at a byte, where its last observation begins, and where it
+        ends. Raises EvidenceError."""
+        found: list[Stretch] = []
+        seq, view, name, last = part.first_seq, memoryview(body), part.descriptor, at
+        while seq <= part.last_seq:
+            form = self._forms.get(name)
+            if form is not None:
+                size = form.struct.size
+                most = min(part.last_seq - seq + 1, (len(body) - at) // size)
+                pairs = _alike(form, view[at : at + most * size])
+                if pairs:
+                    found.append(Stretch(seq, form.kind, form.quality, pairs))
+                    seq, at = seq + len(pairs), at + len(pairs) * size
+                    last = at - size
+                if seq > part.last_seq:
+                    break
+            sample, message, end = observation.read_at(body, at)
+            quality = (sample.bound, sample.source, sample.flags)
+            found.append(Stretch(seq, sample.kind, quality, [(sample.tai, sample.raw)]))
+            if len(self._forms) >= FORMS_MAX and name not in self._forms:
+                del self._forms[next(iter(self._forms))]
+            self._forms[name] = _form(sample, message)
+            seq, last, at = seq + 1, at, end
+        return found, last, at
+
+
 class Passages:
     """All ranges of a store."""
 
     def __init__(self, store: Store, known: Known) -> None:
-        self._store, self._known = store, known
-        self._forms: dict[bytes, _Form | None] = {}  # the last of each descriptor
+        self._store, self._known, self._walk = store, known, Walk()
         self._next: dict[tuple[int, int], int] = {}  # seq that is due, of run and stream
 
     def __iter__(self) -> Iterator[Passage]:
@@ -94,7 +126,7 @@ class Passages:
             known = self._known.descriptor(part.descriptor)
             if known is None:
                 raise StoreError(f"descriptor {part.descriptor.hex()[:16]} is missing")
-            stretches, at_byte = self._range(body, at_byte, part)
+            stretches, _, at_byte = self._walk.range(body, at_byte, part)
             key = (known.run.id, part.stream)
             due = self._next.get(key, part.first_seq)
             self._next[key] = max(due, part.last_seq + 1)
@@ -102,30 +134,6 @@ class Passages:
                 stretches = [_since(one, due) for one in stretches]
             yield Passage(entry, head, at, place, known, [one for one in stretches if one.found])
             place += part.count
-
-    def _range(self, body: bytes, at: int, part: Range) -> tuple[list[Stretch], int]:
-        """What is in a range, and where it ends."""
-        found: list[Stretch] = []
-        seq, view, name = part.first_seq, memoryview(body), part.descriptor
-        while seq <= part.last_seq:
-            form = self._forms.get(name)
-            if form is not None:
-                size = form.struct.size
-                most = min(part.last_seq - seq + 1, (len(body) - at) // size)
-                pairs = _alike(form, view[at : at + most * size])
-                if pairs:
-                    found.append(Stretch(seq, form.kind, form.quality, pairs))
-                    seq, at = seq + len(pairs), at + len(pairs) * size
-                if seq > part.last_seq:
-                    break
-            sample, message, end = observation.read_at(body, at)
-            quality = (sample.bound, sample.source, sample.flags)
-            found.append(Stretch(seq, sample.kind, quality, [(sample.tai, sample.raw)]))
-            if len(self._forms) >= FORMS_MAX and name not in self._forms:
-                del self._forms[next(iter(self._forms))]
-            self._forms[name] = _form(sample, message)
-            seq, at = seq + 1, end
-        return found, at
 
 
 def _alike(form: _Form, view: memoryview) -> list[tuple[int, bytes]]:

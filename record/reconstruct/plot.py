@@ -3,6 +3,7 @@
 1. All text goes through `escaped`; nothing else comes from outside.
 2. Colours are of the style sheet of the page; a line has a class, not a colour. Which line is which
    is said beside it: a legend inside would lie over what it explains.
+3. Instants along the axis are round ones of UTC; words stand over lines, never under them.
 
 It reads no record.
 """
@@ -13,8 +14,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
+from evidence.leap import BUILT_IN, NS
+from record.reconstruct.words import plain
+
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
+TICKS_MAX = 7  # words along the time axis, less one
+EDGE = 40  # from an end of the axis: words there do not reach beyond it
+DAY_S = 86_400
+STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
 POINTS_MAX = 2000  # of one line: more than there are pixels
 
 
@@ -53,8 +61,8 @@ class Plot:
             f"<title>{escaped(self.title)}</title>",
             *self._axes(),
             *(self._level(one) for one in levels),
-            *(self._mark(number, one) for number, one in enumerate(marks)),
             *(self._line(one) for one in lines),
+            *(self._mark(number, one) for number, one in enumerate(marks)),
             "</svg>",
         ]
         return "\n".join(parts)
@@ -73,10 +81,7 @@ class Plot:
             y = self._y(value)
             found.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
             found.append(_text(LEFT - 6, y + 4, f"{value:.6g}", "end"))
-        for number in range(7):
-            tai = self.begins + (self.ends - self.begins) * number // 6
-            place = ("start", "middle", "end")[(number > 0) + (number == 6)]
-            found.append(_text(self._x(tai), HEIGHT - 8, self.clock(tai), place))
+        found += axis(self.begins, self.ends, HEIGHT - 8, self.clock)
         found.append(_text(LEFT, TOP - 3, self.unit, "start"))
         return found
 
@@ -100,6 +105,32 @@ class Plot:
         return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
 
 
+def axis(begins: int, ends: int, y: float, clock: Callable[[int], str]) -> list[str]:
+    """Round instants along the time axis."""
+    found = []
+    for tai in instants(begins, ends):
+        x = LEFT + (tai - begins) / (ends - begins) * (WIDTH - LEFT - RIGHT)
+        place = "start" if x < LEFT + EDGE else "end" if x > WIDTH - RIGHT - EDGE else "middle"
+        found.append(_text(x, y, clock(tai), place))
+    return found
+
+
+def instants(begins: int, ends: int) -> list[int]:
+    """Some within [begins, ends], ns TAI, that people read easily; of less than some seconds what
+    divides them."""
+    if ends - begins < TICKS_MAX * NS:
+        return [begins + (ends - begins) * part // 4 for part in range(5)]
+    days = -(-(ends - begins) // (TICKS_MAX * DAY_S * NS))
+    steps_s = (*STEPS_S, days * DAY_S)
+    step_s = next(step for step in steps_s if ends - begins <= TICKS_MAX * step * NS)
+    number = -(-BUILT_IN.utc_ns(begins) // (step_s * NS))
+    found: list[int] = []
+    while (tai := BUILT_IN.tai_ns(number * step_s)) <= ends:
+        found.append(tai)
+        number += 1
+    return found
+
+
 def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:
     """A line that is flat within each [begins, ends)."""
     return [point for begins, ends, value in points for point in ((begins, value), (ends, value))]
@@ -114,7 +145,7 @@ def _round(low: float, high: float) -> list[float]:
 
 
 def escaped(text: str) -> str:
-    return escape(text, quote=True)
+    return escape(plain(text), quote=True)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
