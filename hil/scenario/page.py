@@ -33,7 +33,7 @@ STYLE = """
 """
 Clock = Callable[..., str]
 _HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked here")}
-_WHAT = ("", "worth", "what it is")
+_WHAT = ("feed", "worth", "what it is")
 _DECIDED = (Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DISPATCH, Matter.DC_TIE_EMERGENCY)
 
 
@@ -69,7 +69,7 @@ def _found(findings: list[Finding]) -> str:
         style, word = _HELD[one.held]
         why = f"<br>{escaped(one.why)}" if one.why else ""
         rows.append([one.kind, f'<span class="{style}">{word}</span>', escaped(one.text) + why])
-    return _table("What was expected", ("", "came out", "expected"), rows)
+    return _table("What was expected", ("kind", "came out", "expected"), rows)
 
 
 def _claims(facts: Facts, clock: Clock) -> str:
@@ -264,4 +264,7 @@ def _flags(one: Said) -> str:
 
 
 def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return f"<h2>{escaped(title)}</h2>\n{frame.table(title, names, rows)}" if rows else ""
+    if not rows:
+        return ""
+    many = _many(len(rows), "row")
+    return f"<h2>{escaped(title)}</h2>\n{frame.table(title, names, rows, f'{many}.')}"

@@ -28,6 +28,8 @@ _ROOM = 0.06  # above and below what is drawn
 
 def plots(done: Play, store: Store) -> Iterator[str]:
     """Each as a figure. Raises StoreError."""
+    if done.part.begins == done.part.ends:
+        return  # it was stopped before anything was measured
     known = Known(store)
     for seam in done.script.seam:
         if seam.kind == "dc_tie":
