@@ -12,6 +12,9 @@
    key: from there on, nobody who has the pairing's key alone can have made what came before it.
 4. A boot's number is written to the board's flash before its first frame: no (boot, seq) twice.
 
+5. What a frame tells happened by its ticks, and no earlier than its span before them. Ticks are
+   microseconds of the board's clock since its start.
+
 It knows no protocol of the field: a body of kind TAPPED is a device's own octets.
 """
 
@@ -43,6 +46,7 @@ BY_GAP = 2  # cut where the line was silent, not by a protocol's own length
 RING_FULL = 1
 TOO_LONG = 2  # longer than BODY_MAX_BYTES
 OVERRUN = 3  # the port's own buffer ran over before it was read
+NOISE = 4  # octets that are no frame: each count is one stretch of them
 
 LOST_BODY = ">BIIQ"  # cause, how many, their octets, ticks of the first of them
 HEAD_BODY = ">I32s64s"  # seq of the last frame under the link, the link, the signature
