@@ -14,7 +14,7 @@ from drivers.keystore import file as keystore
 from evidence import instant
 from evidence.code import Matter, Part, Step
 from evidence.config import ConfigError
-from evidence.joint import decision, handoff, record, seam
+from evidence.joint import handoff, record, seam
 from evidence.leap import NS
 from record import draft
 from record.cli import main, now
@@ -299,16 +299,6 @@ def test_a_transformer_between_two_sides_is_drafted_with_its_taps(tmp_path: Path
         draft.read(path, NAMES["west"])
 
 
-def test_a_trip_is_drafted_with_its_events(tmp_path: Path):
-    path = tmp_path / "trip.toml"
-    path.write_text(TRIP)
-    found = decision.read_operation(draft.read(path, "West").body)
-    assert (found.equipment, found.mw) == (b"\x05" * 16, 87.0)
-    assert found.events == (
-        decision.Event(0, instant.read("2026-11-26T08:10:00.004Z"), "86 trips"),
-    )
-
-
 def test_a_handoff_is_drafted_with_its_condition(tmp_path: Path):
     path = tmp_path / "asks.toml"
     path.write_text(ASKS)
@@ -326,21 +316,6 @@ def test_a_handoff_is_drafted_with_its_condition(tmp_path: Path):
     assert accepted == handoff.Taken(Step.ACCEPTED, b"\x11" * 32, b"\x22" * 32, "")
 
 
-TRIP = f"""
-matter = "relay_operation"
-parts = {{ owner = "West" }}
-parents = ["{"22" * 32}/17"]
-{INTERVAL}
-[relay_operation]
-name = "line 1"
-equipment = "05050505-0505-0505-0505-050505050505"
-mw = 87
-reason = "phase A to ground"
-[[relay_operation.event]]
-parent = 0
-at = "2026-11-26T08:10:00.004Z"
-text = "86 trips"
-"""
 ASKS = f"""
 matter = "handoff"
 parts = {{ releasing = "West", accepting = "East" }}
