@@ -180,6 +180,8 @@ class _Check:
     def _clock(self, places: Places) -> None:
         for content in self._items(CLOCK, CHECKPOINT_BYTES_MAX):
             places.see(content)
+        for words in places.set_back():
+            self.say(f"{CLOCK}: {EvidenceError(Reason.BACK_DATED, words)}")
         missing = list(places.unseen())
         if missing:
             text = f"{len(missing)} checkpoints are missing, first that of {missing[0]}"

@@ -315,22 +315,31 @@ def conditions() -> dict[str, Vector]:
     }
 
 
+def listed() -> list[Any]:
+    """An authority with a key that it had before, and one that agrees to be listed so."""
+    keys = [[AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18], [LOG.alg, LOG.raw, T0, None]]
+    rows = ["CER", [1, 12], ["WEST"], keys, [sha256(DEVICE.raw)], "NEB"]
+    agreed = LOG.sign(b"gridseal/1 listing" + cbor(rows))
+    return [*rows[:3], [[*keys[0], None], [*keys[1], agreed]], *rows[4:]]
+
+
 def records() -> dict[str, Vector]:
     """One of each matter whose body has a form that others rely on."""
     sides = [
         ["WEST", "Utility A", BUSES[0], TERMINALS[0][0], 345.0, 500.0, []],
         ["EAST", "Utility B", BUSES[1], None, 345.0, 500.0, []],
     ]
-    gone = sha256(DEVICE.raw)
-    key = [AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18]
     made = {
-        "record_hour": record(5, [120.0], full=True),
+        "record_hour": record(
+            5, [2, "WEST", "EAST", 120.0, 1.0, ["WEST_PSE_1_EAST"], ""], full=True
+        ),
+        "record_emergency": record(6, [2, "EAST", 56.0, 10.0, ["WEST", 3], "load is shed", ""]),
         "record_policy": record(1, ['[[rule]]\nmatter = "policy"\nauthor = "BA"\n']),
-        "record_registry": record(2, ["CER", [1, 12], ["WEST"], [key], [gone], "NEB"]),
+        "record_registry": record(2, listed()),
         "record_seam": record(3, ["North Tie", 4, *sides, None, [2.0, 0.015]]),
         "record_line": record(3, ["Line 1", 2, *sides, [3.5, 35.0, 0.0004, 112.5], None]),
         **conditions(),
-        "record_der": record(7, ["Roofs", "energy", [["roof 1", 60.0], ["roof 2", 62.5]]]),
+        "record_der": record(7, ["Roofs", "energy", [[BUSES[0], 60.0], [BUSES[1], 62.5]]]),
     }
     of = sha256(made["record_hour"]["payload"])
     for number, (word, text) in enumerate((("assent", ""), ("dissent", "reversed")), 1):
