@@ -6,7 +6,8 @@ elsewhere.
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
-3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv.
+3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv. It
+   takes half of what is left of PAGE_BYTES_MAX at most, and says where it ends for that.
 
 It judges nothing: states and verdicts are the records' own.
 """
@@ -32,6 +33,7 @@ from record.reconstruct.words import bounded, gateway, named, spaced
 
 ROWS_MAX = 1000  # of one table
 CLAIMS_A_TABLE = 4  # side by side: what a printed page has room for
+PAGE_BYTES_MAX = 2_000_000  # what a browser on any desk opens at once, and mail carries
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
   padding: 0 1rem; color: #14202b; background: #fff }
@@ -63,6 +65,8 @@ code { font-size: .85em; overflow-wrap: anywhere }
   .at { white-space: normal } }
 @media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem } }
 """
+_ROW_END = b"</tr>"
+_NO_ROOM = "There is more than a page has room for: all rows are in timeline.csv."
 _MARKED = (
     *(Matter.RELAY_OPERATION, Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DC_TIE_EMERGENCY),
 )
@@ -78,16 +82,32 @@ def _chunks(material: Material) -> Iterator[bytes]:
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
-    yield (
+    head = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escaped(title)}</title><style>{STYLE}</style></head><body>\n<main>\n"
         f"<h1>{escaped(title)}</h1>\n{_about(material)}\n"
     ).encode()
+    yield head
+    left = PAGE_BYTES_MAX - len(head)
     for part in _parts(material):
-        yield f"{part}\n".encode()
+        data = fitted(part.encode(), left // 2) + b"\n"
+        left -= len(data)
+        yield data
     yield b"</main></body></html>\n"
+
+
+def fitted(part: bytes, most: int) -> bytes:
+    """A part of a page: of tables so many bytes at most, and a word that there is more. Plots have
+    a bound of their own, in points (record.reconstruct.picture)."""
+    if len(part) <= most or b"<table" not in part:
+        return part
+    end = part.rfind(_ROW_END, 0, max(most, 0))
+    if end < 0:
+        return f'<p class="note">{_NO_ROOM}</p>'.encode()
+    rest = f'</tbody></table></div><p class="note">{_NO_ROOM}</p>'
+    return part[: end + len(_ROW_END)] + rest.encode()
 
 
 def _parts(material: Material) -> Iterator[str]:

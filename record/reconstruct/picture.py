@@ -31,7 +31,7 @@ from record.reconstruct.words import spaced
 STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 RESIDUALS_MAX = 12  # plots of residuals: a seam has a few, each of a few measures
 BARS_MAX = 100  # handoffs
-POINTS_A_PAGE = 60_000  # of lines of what was measured: 0.8 MB
+POINTS_A_PAGE = 60_000  # of lines of what was measured: 0.8 MB; residuals add as much at most
 MARKS_MAX = 12  # on one plot
 _ROOM = 0.06  # above and below what is drawn
 _FLAT = 1e-3  # of a value: what is drawn of a line that does not move

@@ -15,6 +15,7 @@ from evidence.leap import NS
 from record.reconstruct import sequence, timeline
 from record.reconstruct.angle import polar
 from record.reconstruct.curve import Curve
+from record.reconstruct.page import fitted
 from record.reconstruct.picture import clock
 from record.reconstruct.plot import instants, pieces, thinned
 from record.reconstruct.table import chunks, guarded
@@ -141,3 +142,15 @@ def test_a_spike_of_one_settlement_is_drawn():
     found = thinned(points, 2000)
     assert len(found) <= 2000 and (7_777, 1.0) in found
     assert [tai for tai, _ in found] == sorted(tai for tai, _ in found)
+
+
+def test_a_page_ends_a_table_that_has_no_room():
+    rows = "".join(f"<tr><td>{number} ÷</td></tr>\n" for number in range(9000))
+    table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'.encode()
+    found = fitted(table, 50_000)
+    assert 49_000 < len(found) < 50_300 and fitted(table, len(table)) == table
+    assert [found.count(tag) for tag in (b"<table", b"</table>", b"</div>")] == [1, 1, 1]
+    assert found.count(b"<tr>") == found.count(b"</tr>") > 1000
+    assert b"all rows are in timeline.csv" in found
+    figure = b"<svg>" + bytes(100_000)
+    assert fitted(figure, 50_000) == figure
