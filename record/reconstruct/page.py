@@ -6,8 +6,10 @@ elsewhere.
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
-3. A table shows ROWS_MAX (record.reconstruct.cell) rows at most, and says how many there are: all are in timeline.csv. It
-   takes half of what is left of PAGE_BYTES_MAX at most, and says where it ends for that.
+3. A table shows record.reconstruct.cell's ROWS_MAX rows at most, and says how many there are: all
+   are in timeline.csv. It takes half of what is left of PAGE_BYTES_MAX at most, and says where it
+   ends for that.
+4. What is simulated says so in the legend, and claims of the same words at other times are marked.
 
 It judges nothing: states and verdicts are the records' own.
 """
