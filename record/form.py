@@ -8,6 +8,7 @@
                          branches = [TERMINAL, ...] of kind sum: all that the bus has
     [seam.line]          r_ohm, x_ohm, b_siemens, km
     [seam.dc]            fixed_loss_mw, loss_share
+    [seam.tap]           ratio, low, neutral, high, step_percent
     [interchange]        kind = "scheduled" | "actual", from, to (footprints), mwh, rounded, tags,
                          source
     [dc_tie_emergency]   act = "assistance" | "curtailed" | "blocked" | "restored", toward,
@@ -70,7 +71,7 @@ from evidence.joint.emergency import LEVEL_MAX, Alert, TieEmergency
 from evidence.joint.interchange import Interchange
 from evidence.joint.predicate import Quantity
 from evidence.joint.record import TAI_MAX
-from evidence.joint.seam import Dc, Line, Side
+from evidence.joint.seam import Dc, Line, Side, Tap
 from evidence.key import PublicKey
 from evidence.leap import NS
 from evidence.merkle import HASH_BYTES
@@ -123,7 +124,7 @@ def _seam(row: Table, _: Path) -> bytes:
     sides = [_side(item) for item in row.tables("side")]
     if len(sides) != 2:
         row.fail("side", len(sides), "two tables, [[seam.side]]")
-    line = dc = None
+    line = dc = tap = None
     if row.has("line"):
         of = row.table("line")
         km = of.number("km") if of.has("km") else None
@@ -133,8 +134,14 @@ def _seam(row: Table, _: Path) -> bytes:
         of = row.table("dc")
         dc = Dc(of.number("fixed_loss_mw"), of.number("loss_share"))
         of.end()
+    if row.has("tap"):
+        of = row.table("tap")
+        keys = ("low", "neutral", "high")
+        low, neutral, high = (of.whole(key, -seam.TAPS_MAX, seam.TAPS_MAX) for key in keys)
+        tap = Tap(of.number("ratio"), low, neutral, high, of.number("step_percent"))
+        of.end()
     kind = _KINDS[row.word("kind", _KINDS)]
-    return seam.Seam(row.text("name"), kind, (sides[0], sides[1]), line, dc).body()
+    return seam.Seam(row.text("name"), kind, (sides[0], sides[1]), line, dc, tap).body()
 
 
 def _side(row: Table) -> Side:

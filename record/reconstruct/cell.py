@@ -7,6 +7,7 @@
 from collections.abc import Sequence
 
 from evidence import instant
+from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 from record.reconstruct.said import Said
 from record.reconstruct.words import spaced
@@ -50,14 +51,7 @@ def table(
     """Cells are HTML; title, names and note are text."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
-    body = "\n".join(
-        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows[:ROWS_MAX]
-    )
     if len(rows) > ROWS_MAX:
         note = f"{note} The first {ROWS_MAX} of {len(rows)}."
-    caption = f"<caption>{escaped(note or f'{len(rows)} rows.')}</caption>"
-    return (
-        f'<{level}>{escaped(title)}</{level}>\n<div class="wide"><table>{caption}'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
-    )
+    told = frame.table(title, names, rows[:ROWS_MAX], note or f"{len(rows)} rows.")
+    return f"<{level}>{escaped(title)}</{level}>\n{told}"

@@ -1,8 +1,7 @@
 """`timeline.html`: what happened, for people: one file, without script and without anything from
 elsewhere.
 
-1. All text goes through `escaped`; what it may load is nothing (Content-Security-Policy), and its
-   one style is named there by its hash.
+1. All text goes through `escaped`; what it may load is nothing (record.reconstruct.frame).
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
@@ -14,8 +13,6 @@ elsewhere.
 It judges nothing: states and verdicts are the records' own.
 """
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -23,7 +20,7 @@ from evidence import instant
 from evidence.code import Matter
 from evidence.joint import claim, handoff
 from evidence.joint.handoff import Request
-from record.reconstruct import cell, picture, timeline
+from record.reconstruct import cell, frame, picture, timeline
 from record.reconstruct import said as records_of
 from record.reconstruct.file import File
 from record.reconstruct.gathering import Stream
@@ -36,35 +33,9 @@ from record.reconstruct.words import bounded, gateway, named, spaced
 CLAIMS_A_TABLE = 4  # side by side: what a printed page has room for
 PAGE_BYTES_MAX = 2_000_000  # what a browser on any desk opens at once, and mail carries
 STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
-  padding: 0 1rem; color: #14202b; background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
-.wide { overflow-x: auto } figure { margin: 1.5rem 0 } figcaption, .note { color: #3d4a57 }
-table { border-collapse: collapse; width: 100%; font-size: .87rem }
-caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
-th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
-  border-bottom: 1px solid #d5dce3 }
-svg { width: 100%; height: auto; font-size: 13px }
-svg text { fill: #2c3844; stroke: #fff; stroke-width: 3px; paint-order: stroke }
-.wide > svg { min-width: 48rem; display: block } .at { white-space: nowrap }
-.grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
-.line { fill: none; stroke-width: 1.4; stroke-linecap: round }
-.one { stroke: #0b62a8; stroke-width: 2.6 }
-.two { stroke: #b3500a; stroke-width: 2.4 } .three { stroke: #2f6b28; stroke-width: 2.2 }
-.four { stroke: #8a2f86; stroke-width: 2 } .five { stroke: #6a5a00; stroke-width: 1.8 }
-.six { stroke: #00707a; stroke-width: 1.6 } .seven { stroke: #5a3fc0; stroke-width: 1.4 }
-.eight { stroke: #555; stroke-width: 1.2 }
-.level { stroke: #b3261e; stroke-dasharray: 4 3 }
-.legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
-  gap: .1rem 1.2rem; font-size: .85rem } .legend svg { width: 1.6rem; height: .6rem }
 .requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
-.joint { color: #1d5c25 } .disputed, .differs { color: #a01b14; font-weight: 600 }
-code { font-size: .85em; overflow-wrap: anywhere }
-@media print { body { margin: 0; max-width: none; font-size: 10pt } .wide { overflow: visible }
-  .wide > svg { min-width: 0 } table { font-size: 7.5pt } th, td { padding: .15rem .3rem }
-  figure, tr, h2, h3 { break-inside: avoid } h2, h3 { break-after: avoid }
-  .at { white-space: normal } }
-@media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem } }
+.joint { color: #1d5c25 } .disputed, .differs { color: #8f1a12; font-weight: 600 }
+.at { white-space: nowrap } @media print { .at { white-space: normal } }
 """
 _ROW_END = b"</tr>"
 _NO_ROOM = "There is more than a page has room for: all rows are in timeline.csv."
@@ -80,23 +51,15 @@ def document(material: Material) -> Iterator[File]:
 
 def _chunks(material: Material) -> Iterator[bytes]:
     scope = material.held.scope
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
-    head = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(title)}</title><style>{STYLE}</style></head><body>\n<main>\n"
-        f"<h1>{escaped(title)}</h1>\n{_about(material)}\n"
-    ).encode()
+    head = f"{frame.head(title, STYLE)}{_about(material)}\n".encode()
     yield head
     left = PAGE_BYTES_MAX - len(head)
     for part in _parts(material):
         data = fitted(part.encode(), left // 2) + b"\n"
         left -= len(data)
         yield data
-    yield b"</main></body></html>\n"
+    yield frame.FOOT.encode()
 
 
 def fitted(part: bytes, most: int) -> bytes:

@@ -12,6 +12,7 @@ from evidence.joint import handoff, settlement
 from evidence.joint.handoff import Request, Taken
 from record.reconstruct import words
 from record.reconstruct.drawing import Drawn, Sketch
+from record.reconstruct.frame import figure
 from record.reconstruct.material import Material
 from record.reconstruct.plot import (
     LEFT,
@@ -56,7 +57,7 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
         factor, unit = _scaled(max(abs(low), abs(high)), one.unit)
         title = f"{one.quantity.capitalize()}{f', {unit}' if unit else ''}"
         edges = (low * factor, high * factor)
-        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock, False)
+        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock)
         lines = [
             Line(
                 told(material, line),
@@ -66,7 +67,7 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
             )
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
-        yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+        yield figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
 
 
 def _breaks(material: Material, line: Drawn) -> list[int]:
@@ -114,12 +115,12 @@ def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
         _, high = _room(0.0, max(max(row[2], row[3]) for row in rows))
         title = f"{seam}: residual of {name}"
         shown = "relative" if unit == RELATIVE else unit
-        plot = Plot(title, shown, scope.begins, scope.ends, 0.0, high, clock, False)
+        plot = Plot(title, shown, scope.begins, scope.ends, 0.0, high, clock)
         lines = [
             Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
             Line("tolerance", "level", steps([_clipped(material, row, row[3]) for row in rows])),
         ]
-        yield _figure(title, plot.svg(lines), _counted(len(rows)), lines)
+        yield figure(title, plot.svg(lines), _counted(len(rows)), lines)
 
 
 def handoffs(material: Material, records: Sequence[Said]) -> str:
@@ -145,7 +146,7 @@ def handoffs(material: Material, records: Sequence[Said]) -> str:
     more = f" {len(rows) - len(some)} more are not drawn." if len(rows) > len(some) else ""
     note = f"The words above each bar are its scope, its last step and what that is worth.{more}"
     keys = [(f"step {step.name.lower()}", spaced(step.name)) for step in _BARS]
-    return _figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note, keys=keys)
+    return figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note, keys=keys)
 
 
 def _bar(material: Material, number: int, taken: Sequence[tuple[int, Step, Said]]) -> Iterator[str]:
@@ -201,23 +202,3 @@ def _scaled(most: float, unit: str) -> tuple[float, str]:
             if most >= least:
                 return factor, prefix + unit
     return 1.0, unit
-
-
-def _figure(
-    title: str,
-    svg: str,
-    note: str,
-    lines: Sequence[Line] = (),
-    keys: Sequence[tuple[str, str]] = (),
-) -> str:
-    """`keys`: what else a legend tells, class and words."""
-    shapes = [(f'<path class="line {line.style}" d="M0 4h24"/>', line.name) for line in lines]
-    shapes += [(f'<rect class="{style}" width="24" height="8"/>', name) for style, name in keys]
-    legend = "".join(
-        f'<li><svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">{shape}</svg>'
-        f" {escaped(name)}</li>"
-        for shape, name in shapes
-    )
-    told = f'<ul class="legend">{legend}</ul>' if legend else ""
-    caption = f"<figcaption><h3>{escaped(title)}</h3>{escaped(note)}{told}</figcaption>"
-    return f'<figure>{caption}\n<div class="wide">{svg}</div></figure>'

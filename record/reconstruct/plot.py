@@ -1,7 +1,8 @@
 """Plots as SVG, for a page that is one file: lines and bars over time, with marks.
 
 1. All text goes through `escaped`; nothing else comes from outside.
-2. Colours are of the style sheet of the page; a line has a class, not a colour.
+2. Colours are of the style sheet of the page; a line has a class, not a colour. Which line is which
+   is said beside it: a legend inside would lie over what it explains.
 3. Instants along the axis are round ones of UTC; words stand over lines, never under them.
 
 It reads no record.
@@ -56,7 +57,6 @@ class Plot:
     low: float
     high: float
     clock: Callable[[int], str]
-    legend: bool = True  # inside, with room for four lines; else whoever draws says which is which
 
     def svg(
         self, lines: Sequence[Line], marks: Sequence[Mark] = (), levels: Sequence[Mark] = ()
@@ -68,7 +68,6 @@ class Plot:
             *(self._level(one) for one in levels),
             *(self._line(one) for one in lines),
             *(self._mark(number, one) for number, one in enumerate(marks)),
-            *(self._legend(lines) if self.legend else ()),
             "</svg>",
         ]
         return "\n".join(parts)
@@ -110,14 +109,6 @@ class Plot:
             path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in piece)
             drawn += f"M{path}" + ("h0" if len(piece) == 1 else "")  # a dot: its cap is round
         return f'<path class="line {line.style}" d="{drawn}"/>' if drawn else ""
-
-    def _legend(self, lines: Sequence[Line]) -> list[str]:
-        found = []
-        for number, line in enumerate(lines):
-            x, y = LEFT + 10 + 210 * number, HEIGHT - BOTTOM - 8
-            found.append(f'<path class="line {line.style}" d="M{x} {y - 4}h22"/>')
-            found.append(_text(x + 28, y, line.name, "start"))
-        return found
 
 
 def axis(begins: int, ends: int, y: float, clock: Callable[[int], str]) -> list[str]:

@@ -286,6 +286,19 @@ def test_json_says_the_same_as_toml(tmp_path: Path):
     assert draft.read(path, None) == found
 
 
+def test_a_transformer_between_two_sides_is_drafted_with_its_taps(tmp_path: Path):
+    tap = "tap = { ratio = 0.4, low = -8, neutral = 0, high = 8, step_percent = -1.25 }"
+    line = f"line = {{ r_ohm = 0.2, x_ohm = 6, b_siemens = 0 }}\n{tap}"
+    path = tmp_path / "tap.toml"
+    dc = "dc = { fixed_loss_mw = 2, loss_share = 0.015 }"
+    path.write_text(SEAM.replace("dc_tie", "line").replace(dc, line))
+    found = seam.read(draft.read(path, NAMES["west"]).body)
+    assert found.tap == seam.Tap(0.4, -8, 0, 8, -1.25)
+    path.write_text(path.read_text().replace("low = -8", "low = -800"))
+    with pytest.raises(ConfigError, match="low"):
+        draft.read(path, NAMES["west"])
+
+
 def test_a_trip_is_drafted_with_its_events(tmp_path: Path):
     path = tmp_path / "trip.toml"
     path.write_text(TRIP)
