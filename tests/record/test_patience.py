@@ -162,9 +162,12 @@ def test_a_body_that_comes_byte_by_byte_is_cut(
 
 @DOORS
 def test_three_hundred_half_requests_keep_nobody_out(
-    tmp_path: Path, at: Callable[..., contextlib.AbstractAsyncContextManager[str]]
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    at: Callable[..., contextlib.AbstractAsyncContextManager[str]],
 ):
-    """From one address, its half of the places is all that they hold, and they go first."""
+    """From one address, its half of the places is all that they hold, and they go first. The log
+    has a line of it, and not one of each."""
 
     async def what() -> None:
         async with at(tmp_path, ROOMY) as url:
@@ -179,6 +182,8 @@ def test_three_hundred_half_requests_keep_nobody_out(
                 line.close()
 
     played(what)
+    told = [row.getMessage() for row in caplog.records if row.name.startswith(("grid", "aiohttp"))]
+    assert len(told) == 1 and "connections at once" in told[0]
 
 
 def test_a_slow_radio_is_heard_out_beside_them(
