@@ -191,7 +191,7 @@ def test_a_handoff_its_condition_and_its_states(
     again.close()
     assert reconstruct(tmp_path / "record.db", tmp_path / "bad", first=0, last=1) == 0
     assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 1
-    assert "evaluation of East Pool: predicate: " in capsys.readouterr().out
+    assert "evaluation of East Pool: evaluated_otherwise: " in capsys.readouterr().out
     assert judge.main(tmp_path / "bad", "--anchors", tmp_path / "anchors.toml")[0] == 0
 
 
