@@ -3,12 +3,12 @@
 Whoever replays the log answers: evidence.joint.state, over memory or a database.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from evidence.code import Reason, Step
 from evidence.joint.policy import Policy
-from evidence.joint.record import Record
+from evidence.joint.record import TAI_MAX, Record
 from evidence.joint.registry import Registry
 
 
@@ -49,8 +49,9 @@ class Before(Protocol):
     def children(self, name: bytes) -> Sequence[bytes]:
         """The names of the records that have this parent, in the order of the log."""
 
-    def sold(self, digest: bytes) -> Sequence[Sold]:
-        """Who sells an asset's service, by evidence.joint.der."""
+    def sold(self, digest: bytes, begins: int = 0, ends: int = TAI_MAX) -> Iterator[Sold]:
+        """Who sells an asset's service within a time, by evidence.joint.der. Each costs a look at
+        what its record is worth: ask for no more time than is meant, and stop at the first."""
 
 
 class Looked(NamedTuple):

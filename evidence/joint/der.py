@@ -69,7 +69,11 @@ def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
         text = f"{found.kw:g} kW of {found.service!r}; the tariff asks for {least:g}"
         raise EvidenceError(Reason.BELOW_MINIMUM, text)
     mine = sold_by(record, found)
-    twice = any(_clashes(mine, other) for digest in found.sold() for other in before.sold(digest))
+    twice = any(
+        _clashes(mine, other)
+        for digest in found.sold()
+        for other in before.sold(digest, mine.begins, mine.ends)
+    )
     return Looked(flags=(Reason.AGGREGATED_TWICE,) if twice else ())
 
 
