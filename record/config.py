@@ -97,7 +97,7 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
         *(host, port, place(table.store, folder, str(path), "record.store"), table.key, folder),
         *(anchors, table.every, table.appraise_s, tls),
         region.checked(found.nats, folder, str(path)) if found.nats else None,
-        publishing.checked(found.log, found.witness, anchors, str(path)),
+        publishing.checked(found.log, found.witness, anchors, str(path), folder),
     )
 
 

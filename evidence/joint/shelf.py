@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from evidence.code import Matter
-from evidence.joint import der
+from evidence.joint import sold
 from evidence.joint.asked import Need
 from evidence.joint.before import Sold
 from evidence.joint.record import Record
@@ -50,11 +49,8 @@ class Memory:
         for parent in of.parents:
             if isinstance(parent, bytes):
                 self._children.setdefault(parent, []).append(case.name)
-        if of.matter == Matter.DER_AGGREGATION:
-            found = der.read(of.body)
-            for digest in found.sold():
-                row = case.name, der.sold_by(of, found)
-                self._sellers.setdefault(digest, []).append(row)
+        for digest, row in sold.rows(of, self.record):
+            self._sellers.setdefault(digest, []).append((case.name, row))
 
     def add_word(self, said: Said) -> None:
         self._words.setdefault(said.record, []).append(said)

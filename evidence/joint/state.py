@@ -63,7 +63,8 @@ class Shelf(Protocol):
         """About one record, in the order of the log."""
 
     def sellers(self, digest: bytes, begins: int, ends: int) -> Sequence[tuple[bytes, Sold]]:
-        """The records that sell an asset's service within a time, by name."""
+        """The records that have what one alone may have (evidence.joint.sold) within a time, by
+        name."""
 
     def laws(self) -> Iterable[Law]:
         """In the order of the log."""
@@ -308,7 +309,7 @@ class _Before:
 
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
         self._docket, self._shelf, self.size, self.tai = docket, shelf, size, tai
-        self.registry, self.policy = docket.registry, docket.policy
+        self.registry, self.policy, self.seams = docket.registry, docket.policy, docket.seams
         self.record, self.children = shelf.record, shelf.children
 
     def is_joint(self, name: bytes) -> bool:
@@ -317,10 +318,12 @@ class _Before:
     def is_gone(self, name: bytes) -> bool:
         return self._state(name) in (State.DISPUTED, State.EXPIRED)
 
-    def sold(self, digest: bytes, begins: int = 0, ends: int = TAI_MAX) -> Iterator[Sold]:
-        for name, sold in self._shelf.sellers(digest, begins, ends):
-            if not self.is_gone(name):
-                yield sold
+    def sold(
+        self, digest: bytes, begins: int = 0, ends: int = TAI_MAX
+    ) -> Iterator[tuple[bytes, Sold]]:
+        for row in self._shelf.sellers(digest, begins, ends):
+            if not self.is_gone(row[0]):
+                yield row
 
     def _state(self, name: bytes) -> State | None:
         found = self._docket.standing(name, self.size, self.tai)

@@ -85,7 +85,7 @@ def _ended(path: Path, told: Iterable[str], reasons: int) -> int:
     for line in told:
         print(line)
     if reasons:
-        print(f"{path}: does not hold: {reasons} reasons")
+        print(f"{path}: does not hold: {reasons} reason{'s' * (reasons > 1)}")
         return DOES_NOT_HOLD
     print(f"{path}: everything holds")
     return 0

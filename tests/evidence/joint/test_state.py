@@ -284,13 +284,14 @@ def test_a_commission_is_told_of_an_emergency_and_is_not_waited_for():
 
 def test_what_was_logged_long_after_is_flagged_and_never_plain():
     log = ruled()
-    of = interchange(begins=START - 75 * HOUR, ends=START - 72 * HOUR - 1)
+    of, edge = interchange(begins=START - 74 * HOUR), interchange(begins=START - 75 * HOUR)
+    log.tai = of.ends + 72 * HOUR + 1
     log.agree(of, EAST)
     found = log.found(of)
     assert (found.state, found.case.flags, found.plain) == (
         State.JOINT, (Reason.BACK_DATED,), False,
     )  # fmt: skip
-    edge = interchange(begins=START - 75 * HOUR, ends=START - 72 * HOUR)
+    log.tai = edge.ends + 72 * HOUR
     log.agree(edge, EAST)
     assert log.found(edge).plain
 
