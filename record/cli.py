@@ -18,8 +18,8 @@ from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
-from record.lookup import NotFoundError
-from record.store import StoreError
+from record.absence import NotFoundError
+from record.database import StoreError
 
 CANNOT = 2
 NAME = "gridseal-record"

@@ -24,6 +24,7 @@ from record.region import NatsTable, Region, is_loopback
 
 KEY_BYTES = 32
 PORT_MAX = 65535
+STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"  # for people
 
 
 class RecordTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,19 +1,20 @@
-"""Checks proofs that left a record: a sample's tlog-proof, an entry with its COSE receipt, a fork;
-by anchors from outside, without any record.
+"""Checks proofs that left a record: the tlog-proof of a sample or an entry, an entry with its COSE
+receipt, a fork; by anchors from outside, without any record.
 
 It reads one file of bounded length, and says in words what it shows.
 """
 
 from pathlib import Path
 
-from evidence import cose, instant
+from evidence import cose, instant, merkle
 from evidence.anchor import Anchors
 from evidence.code import Reason, Typ
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
 from evidence.tlog import fork, policy, proof, receipt, sample
-from evidence.tlog.policy import Policy
+from evidence.tlog.policy import Policy, Seen
+from evidence.tlog.proof import Proof
 
 
 def is_proof(path: Path) -> bool:
@@ -36,18 +37,16 @@ def check(path: Path, anchors: Anchors, beside: Path) -> list[str]:
     trusted = witness_policy(anchors, beside)
     if found.extra is None:
         raise EvidenceError(Reason.SHAPE, "a proof without its entry: nothing says what was logged")
+    if not sample.is_extra(found.extra):
+        return _entry(found, anchors, trusted)
     shown = sample.check(found, anchors, trusted)
     says, seen = shown.credential, shown.seen
     one = shown.sample
-    witnessed = [
-        f"cosigned by   {policy.printable(name)} {instant.words(BUILT_IN.tai_ns(second, 0))}"
-        for name, second in seen.witnessed.items()
-    ]
     return [
         f"sample        {says.subject}/{one.stream}/{one.seq}, measured {instant.words(one.tai)}",
         f"sealed by     {says.key.kid.hex()}, {says.subject}, for {says.issuer}",
         f"entry         {found.index} of {seen.checkpoint.size} of {seen.checkpoint.origin}",
-        *(witnessed or ["cosigned by   nobody whom the anchors ask for"]),
+        *_witnessed(seen),
         "what it is worth is not in it: the record's receipts and later findings say that",
     ]
 
@@ -67,12 +66,37 @@ def witness_policy(anchors: Anchors, beside: Path) -> Policy:
         raise ConfigError("anchors", "witness_policy", fault.text) from fault
 
 
+def _entry(found: Proof, anchors: Anchors, trusted: Policy) -> list[str]:
+    """An entry that is no sample: a record, a word, a head."""
+    message = cose.read(found.extra or b"")
+    log = sample.log_of(found.signed, anchors)
+    seen = found.check(merkle.leaf_hash(message.encoded), trusted, [log])
+    return [
+        f"entry         {found.index} of {seen.checkpoint.size} of {seen.checkpoint.origin}:"
+        f" {_typ(message.typ)} {message.name.hex()}",
+        *_witnessed(seen),
+        "that it is in the log is shown, and not who signed it, nor what it is worth: the record",
+        "or a bundle says that, and gridseal-record verify checks it",
+    ]
+
+
+def _witnessed(seen: Seen) -> list[str]:
+    found = [
+        f"cosigned by   {policy.printable(name)} {instant.words(BUILT_IN.tai_ns(second, 0))}"
+        for name, second in seen.witnessed.items()
+    ]
+    return found or ["cosigned by   nobody whom the anchors ask for"]
+
+
+def _typ(typ: int | None) -> str:
+    return Typ(typ).name.lower() if typ in list(Typ) else str(typ)
+
+
 def _receipt(data: bytes, anchors: Anchors) -> list[str]:
     statement, encoded = receipt.detach(data)
     found = receipt.read(encoded)
     root = found.check_inclusion(statement, anchors.log_key)
-    typ = cose.read(statement).typ
-    name = Typ(typ).name.lower() if typ in list(Typ) else str(typ)
+    name = _typ(cose.read(statement).typ)
     return [
         f"entry         {found.one} of {found.other} of {found.issuer}: {name} {found.subject}",
         f"root          {root.hex()}",

@@ -11,6 +11,7 @@
 
 import bisect
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -73,6 +74,22 @@ class Places:
             raise EvidenceError(Reason.SHAPE, f"entry {idx} is there twice")
         self._met.add(idx)
         return idx
+
+    def apart(self) -> "Places":
+        """The same log, and no entry that was met."""
+        found = copy(self)
+        found._met = set()
+        return found
+
+    def join(self, others: Iterable["Places"]) -> bool:
+        """Takes what was met apart as met. False, and nothing is taken, where anything was met
+        twice."""
+        met = [self._met, *(other._met for other in others)]
+        together = set().union(*met)
+        if len(together) < sum(map(len, met)):
+            return False
+        self._met = together
+        return True
 
     def answered(self, entry: bytes, answer: bytes) -> Placed:
         """An entry by its receipt. Raises EvidenceError."""

@@ -21,7 +21,9 @@ from hil.scenario.marks import names
 from hil.scenario.play import Play
 from record.lookup import NotFoundError
 from record.settle import agreed, job
-from record.settle.interval import Stretch
+from record.settle.interval import Stretch, cut
+from record.settle.learning import learned
+from record.settle.standing import LearnError
 
 
 def put_settlement(play: Play, row: sheet.Settlement) -> None:
@@ -29,6 +31,14 @@ def put_settlement(play: Play, row: sheet.Settlement) -> None:
         for seam in row.seams:
             at = stretch.ends + row.after_s * NS
             play.at(at, partial(_settle, row=row, seam=seam, stretch=stretch))
+
+
+def put_learning(play: Play, row: sheet.Learning) -> None:
+    """Of one that does not lie in the part whole, nothing."""
+    begins, ends = tai_of(row.begins), tai_of(row.ends)
+    if play.part.begins <= begins and ends <= play.part.ends:
+        stretches = list(cut(begins, ends, row.every_s * NS))
+        play.at(ends + row.after_s * NS, partial(_learn, row=row, stretches=stretches))
 
 
 def put_interchange(play: Play, row: sheet.Interchange, hours: Hours) -> None:
@@ -53,10 +63,25 @@ async def _settle(play: Play, row: sheet.Settlement, seam: str, stretch: Stretch
     try:
         of = agreed.seam_called(store, seam, size)
     except NotFoundError:
-        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN))
+        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN.name.lower()))
         return
     found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
     await play.tell(key, found.record(row.author), row.assent, topic=row.name)
+
+
+async def _learn(play: Play, row: sheet.Learning, stretches: list[Stretch]) -> None:
+    store, known, size = play.reader.store, play.reader.known, play.reader.size
+    try:
+        of = agreed.seam_called(store, row.seam, size)
+        found = [
+            job.settled(store, known, job.proposed(store, known, of, stretch, size))
+            for stretch in stretches
+        ]
+        record = learned(store, found, row.author)
+    except (NotFoundError, LearnError) as fault:
+        play.archive.refusals.append((row.name, str(fault)))
+        return
+    await play.tell(row.name, record, row.assent, topic=row.name)
 
 
 async def _exchange(play: Play, row: sheet.Interchange, stretch: Stretch, value: int) -> None:

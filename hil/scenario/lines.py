@@ -42,6 +42,8 @@ def put(play: Play, policy_text: str, figures: Hours | None) -> None:
         custody.put(play, episode)
     for settlement in play.script.settlement:
         hours.put_settlement(play, settlement)
+    for learning in play.script.learning:
+        hours.put_learning(play, learning)
     for interchange in play.script.interchange:
         if figures is not None:
             hours.put_interchange(play, interchange, figures)

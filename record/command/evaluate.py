@@ -15,7 +15,7 @@ from evidence import cbor, instant
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.leaf import LEAVES_MAX
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.handoff import condition
 from record.handoff.evaluate import Again, again, evaluation_of
 from record.handoff.otherwise import Leaning, leaning

@@ -10,6 +10,7 @@ from pathlib import Path
 from evidence import instant
 from record import config
 from record.command.witness import told as remembered
+from record.config import STORE
 from record.known import Known
 from record.lookup import EXAMPLE, Lookup, NotFoundError, Seen, read_name, read_stream
 from record.sample import told
@@ -17,8 +18,6 @@ from record.show import shown, summary
 from record.store import open_reader
 from record.witness.state import is_state
 from record.words import lines
-
-STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

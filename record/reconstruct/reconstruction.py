@@ -88,8 +88,9 @@ class Made:
         yield f"{self.folder}: bundle {made.name}"
 
 
-def write(store: Store, asked: Asked) -> Made:
-    """Writes a bundle. Raises StoreError, NotFoundError, EvidenceError, OSError."""
+def write(store: Store, asked: Asked, processes: int = 1) -> Made:
+    """Writes a bundle: the same bytes, however many processes may work. Raises StoreError,
+    NotFoundError, EvidenceError, OSError."""
     size, note = _size(store, asked.anchors)
     seam = None if asked.seam is None else _seam(store, asked.anchors, size, asked.seam)
     nodes = None if seam is None else frozenset(side.node for side in seam.sides)
@@ -113,7 +114,7 @@ def write(store: Store, asked: Asked) -> Made:
             text = f"--withhold: nothing in the bundle is {', '.join(withholding.unmet())}"
             raise NotFoundError(text)
         if document.DOCUMENTS:
-            _document(target, asked.anchors)
+            _document(target, asked.anchors, processes)
         writer.written.size = sum(row.size for row in target.rows)
         writer.written.name = target.close()
         done = True
@@ -123,11 +124,11 @@ def write(store: Store, asked: Asked) -> Made:
     return Made(folder, scope, writer.written, tuple(one.words() for one in arrival.came))
 
 
-def _document(target: Target, anchors: Anchors) -> None:
+def _document(target: Target, anchors: Anchors, processes: int) -> None:
     """Writes the documents, out of what the bundle has by now."""
     held = holding.load(target.so_far(), anchors)
     try:
-        for one in document.files(held):
+        for one in document.files(held, processes=processes):
             with target.file(f"{document.FOLDER}/{one.name}") as put:
                 for chunk in one.chunks:
                     put(chunk)

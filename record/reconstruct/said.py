@@ -34,6 +34,7 @@ from record.reconstruct.holding import Holding
 from record.reconstruct.words import spaced
 from record.store import StoreError
 
+RELATIVE = "1"  # the unit of what has none: a share
 DECIDED = (Matter.DISPATCH, Matter.CURTAILMENT, Matter.LOAD_SHED, Matter.RELAY_OPERATION)
 
 
@@ -140,10 +141,14 @@ def _settlement(of: Record) -> str:
     if says.disagreement is not None:
         verdict += f", {spaced(says.disagreement.name)}"
     measures = (
-        f"{one.name} {number(abs(one.residual))} of {number(one.tolerance)} {one.unit}"
+        f"{one.name} {number(abs(one.residual))} of {number(one.tolerance)}{_unit(one.unit)}"
         for one in says.measures
     )
     return "; ".join(filter(None, (verdict, says.why, *measures)))
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == RELATIVE else f" {unit}"
 
 
 def _seam(of: Record) -> str:

@@ -4,6 +4,8 @@ import pytest
 
 from agent import description
 from agent.description import Place
+from agent.health import Health
+from agent.hearing import Hearing
 from drivers.line import Block, Channel, Setup
 from evidence import cbor, descriptor, disclosure, position, siteplan
 from evidence.calibration import Burden, Calibration, Figures, Point
@@ -12,7 +14,8 @@ from evidence.config import ConfigError
 from evidence.descriptor import Descriptor
 from evidence.disclosure import Discloser
 from evidence.position import Position
-from tests.agent.site import START, Randomness
+from tests.agent.listening import begin
+from tests.agent.site import START, Randomness, Time
 
 B1, B2 = "7d8f1b80-0000-4000-8000-000000000001", "7d8f1b80-0000-4000-8000-000000000002"
 T1 = "123e4567-e89b-12d3-a456-426614174000"
@@ -180,3 +183,39 @@ def test_a_stream_that_no_entry_of_the_log_can_describe_is_refused() -> None:
     description.check("pmu", setup(200), plan)
     with pytest.raises(ConfigError, match=r"source pmu: its descriptor has \d+ bytes for 2000"):
         description.check("pmu", setup(2000), plan)
+
+
+SPREAD = """\
+[site]
+name = "North"
+[[stream]]
+source = "meter"
+[[stream.channel]]
+name = "power"
+[[stream.channel]]
+name = "energy"
+[[stream.channel]]
+name = "tariff"
+"""
+
+
+def test_what_a_plan_names_is_missing_where_no_stream_of_the_source_has_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A meter's registers are read in several blocks, each a stream of its own."""
+    plan = siteplan.read(SPREAD, "site.toml")
+
+    def block(name: str) -> Setup:
+        channels = (Channel(name, "power", "MW"),)
+        return Setup(
+            name, int(Kind.MODBUS), b"map", (0, 0), (Block("M", 0, "", None, None, channels),)
+        )
+
+    hearing = Hearing(plan, Time(), Randomness("meter"), Health())
+    hearing.attach(begin())
+    hearing.hear("meter", [block("power"), block("energy")])
+    told = [one.getMessage() for one in caplog.records]
+    assert told == ["meter: the site plan names channel 'tariff', which is not there"]
+    hearing.hear("meter", [block("power"), block("energy")])  # as after a reconnect: nothing new
+    hearing.hear("meter", [block("tariff")])
+    assert len(caplog.records) == 1
