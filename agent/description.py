@@ -182,6 +182,7 @@ def _channel(
         correction=known.correction.digest() if known.correction else None,
         aliases=aliases,
         offset=offset,
+        figures=known.figures(),
     )
 
 

@@ -26,6 +26,7 @@ from evidence.head import Range
 from evidence.head import read as read_head
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
+from record.absence import NotFoundError as NotFoundError
 from record.known import Known, KnownDescriptor, KnownRun
 from record.schema import INT_MAX, Entry, SpanRow
 from record.store import Store, StoreError
@@ -36,10 +37,6 @@ NAMED_MAX = 12  # of what there is, told when something is not
 _FORM = re.compile(r"([^/]+)/(.+)/(\d{1,19})(?:@([0-9a-f]{4,64}))?", re.ASCII)
 _LEAF = re.compile(r"(\d{1,18})(?:/(\d{1,6}))?", re.ASCII)
 _STREAM = re.compile(r"([^/]+)/(.+)", re.ASCII)
-
-
-class NotFoundError(Exception):
-    """What was named is not in the record, in words."""
 
 
 class Sought(NamedTuple):

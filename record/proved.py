@@ -1,5 +1,5 @@
 """Checks proofs that left a record: the tlog-proof of a sample or an entry, an entry with its COSE
-receipt; by anchors from outside, without any record.
+receipt, a fork; by anchors from outside, without any record.
 
 It reads one file of bounded length, and says in words what it shows.
 """
@@ -12,7 +12,7 @@ from evidence.code import Reason, Typ
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
-from evidence.tlog import policy, proof, receipt, sample
+from evidence.tlog import fork, policy, proof, receipt, sample
 from evidence.tlog.policy import Policy, Seen
 from evidence.tlog.proof import Proof
 
@@ -20,13 +20,17 @@ from evidence.tlog.proof import Proof
 def is_proof(path: Path) -> bool:
     """Whether a file is one of these. Raises OSError."""
     data = _read(path)
-    return data is not None and (proof.is_proof(data) or receipt.is_attached(data))
+    if data is None:
+        return False
+    return proof.is_proof(data) or receipt.is_attached(data) or fork.is_fork(data)
 
 
 def check(path: Path, anchors: Anchors, beside: Path) -> list[str]:
     """What the file shows, in words. `beside`: the folder of the anchors. Raises EvidenceError
     where it does not hold, ConfigError, OSError."""
     data = _read(path) or b""
+    if fork.is_fork(data):
+        return _fork(data, anchors)
     if not proof.is_proof(data):
         return _receipt(data, anchors)
     found = proof.read(data)
@@ -97,6 +101,20 @@ def _receipt(data: bytes, anchors: Anchors) -> list[str]:
         f"entry         {found.one} of {found.other} of {found.issuer}: {name} {found.subject}",
         f"root          {root.hex()}",
     ]
+
+
+def _fork(data: bytes, anchors: Anchors) -> list[str]:
+    found = fork.read(data)
+    one, other = found.check(anchors.log_key)
+    origin = one.origin or other.origin
+    lines = [
+        f"log           {policy.printable(origin or anchors.log)}, {anchors.log_key.kid.hex()}",
+        f"signed        a tree of {one.size}, root {one.root.hex()}",
+        f"signed        a tree of {other.size}, root {other.root.hex()}",
+    ]
+    if one.size < other.size:
+        lines.append(f"which has     {found.root.hex()} as the root of its first {one.size}")
+    return [*lines, "fork          no log has both: it showed two histories"]
 
 
 def _read(path: Path) -> bytes | None:

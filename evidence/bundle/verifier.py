@@ -180,6 +180,8 @@ class _Check:
     def _clock(self, places: Places) -> None:
         for content in self._items(CLOCK, CHECKPOINT_BYTES_MAX):
             places.see(content)
+        for words in places.set_back():
+            self.say(f"{CLOCK}: {EvidenceError(Reason.BACK_DATED, words)}")
         missing = list(places.unseen())
         if missing:
             text = f"{len(missing)} checkpoints are missing, first that of {missing[0]}"
@@ -220,9 +222,8 @@ class _Check:
     def _devices(self, found: Found, places: Places, books: Books) -> None:
         rows = [row for row in self._files.rows if row.path.startswith(DEVICES)]
         paths = [row.path for row in rows if self._files.has(row.path)]
-        if self._beside is not None and len(paths) > 1:
-            if self._devices_apart(paths, found, places, books):
-                return
+        if len(paths) > 1 and self._devices_apart(paths, found, places, books):
+            return
         checker = Checker(found.scope, self._anchors, places, books, self._every)
         for path in paths:
             try:
@@ -240,13 +241,15 @@ class _Check:
     def _devices_apart(
         self, paths: Sequence[str], found: Found, places: Places, books: Books
     ) -> bool:
-        """Two halves at a time. False, with nothing done, where anything does not hold: it is said
-        by one check after another."""
+        """Two halves at a time. False, with nothing done, where nobody does, or anything does not
+        hold: that is said by one check after another."""
+        if self._beside is None:
+            return False
         jobs = [
             partial(self._half, half, found.scope, places, books)
             for half in (paths[0::2], paths[1::2])
         ]
-        halves: Sequence[_Half | None] = self._beside(jobs) if self._beside is not None else ()
+        halves: Sequence[_Half | None] = self._beside(jobs)
         held = [half for half in halves if half is not None]
         if len(held) < len(jobs) or not places.join([half.places for half in held]):
             return False

@@ -2,8 +2,8 @@
 
 1. A settlement is computed over the record as it stands then, by the record's own code
    (record.settle.job), and said by an authority as a record that the other side signs.
-2. The interchange of an hour is the published figure, with what it was rounded to: its sign is
-   EIA-930's. It is for both ties together, as it was published.
+2. The interchange of an hour is the published figure, with what it was rounded to: its sign,
+   EIA-930's, is said as a direction. It is for both ties together, as it was published.
 3. Only intervals that lie whole in the part that is played are settled; they are counted from the
    scenario's beginning.
 """
@@ -11,8 +11,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from evidence.code import Matter, Reason
-from evidence.joint.claim import Claim, Figure
+from evidence.code import Exchange, Matter, Reason
+from evidence.joint.interchange import Interchange
 from evidence.joint.record import Record
 from evidence.leap import NS
 from hil.scenario import sheet
@@ -24,8 +24,6 @@ from record.settle import agreed, job
 from record.settle.interval import Stretch, cut
 from record.settle.learning import learned
 from record.settle.standing import LearnError
-
-NET = "net interchange"  # MWh, of both ties together
 
 
 def put_settlement(play: Play, row: sheet.Settlement) -> None:
@@ -87,10 +85,12 @@ async def _learn(play: Play, row: sheet.Learning, stretches: list[Stretch]) -> N
 
 
 async def _exchange(play: Play, row: sheet.Interchange, stretch: Stretch, value: int) -> None:
-    figure = Figure(NET, "MWh", float(value), row.rounded)
+    source, sink = (row.exporter, row.importer) if value >= 0 else (row.importer, row.exporter)
+    energy = float(abs(value))
+    body = Interchange(Exchange.ACTUAL, source, sink, energy, row.rounded, (), row.source)
     record = Record(
         *(Matter.INTERCHANGE, row.author, (), names(row.elements), (), *stretch, ()),
-        Claim("Over both ties; an export is positive.", row.source, (figure,)).body(),
+        body.body(),
     )
     key = f"{row.name} until {play.clock(stretch.ends)}"
     await play.tell(key, record, row.assent, "published", row.name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from evidence.code import Matter
-from evidence.joint import claim, decision, evaluation, handoff, settlement
+from evidence.joint import claim, decision, emergency, evaluation, handoff, settlement
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.handoff import Request
 from evidence.joint.measure import Measure
@@ -154,8 +154,10 @@ def _many(count: int, what: str) -> str:
 
 
 def _reason(one: Said) -> str:
-    if one.record is None or one.record.matter == Matter.DC_TIE_EMERGENCY:
-        return claim.read(one.record.body).text if one.record else ""
+    if one.record is None:
+        return ""
+    if one.record.matter == Matter.DC_TIE_EMERGENCY:
+        return emergency.read(one.record.body).told()
     return decision.read(one.record.body).reason
 
 

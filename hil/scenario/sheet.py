@@ -202,7 +202,8 @@ class Claim(Row, frozen=True, kw_only=True):
 
 class Order(Row, frozen=True, kw_only=True):
     """[[order]]: a decision, as its author's record. `observes`: devices whose last observation
-    before it is its parent; `after`: orders and handoffs that are; `assent`: who signs it too."""
+    before it is its parent; `after`: orders and handoffs that are; `assent`: who signs it too.
+    `act`, `toward`, `ramp_mw_min`: of a DC-tie emergency, whose `mw` is its limit."""
 
     name: Name
     matter: Literal["dispatch", "curtailment", "load_shed", "dc_tie_emergency"]
@@ -213,6 +214,9 @@ class Order(Row, frozen=True, kw_only=True):
     text: Text
     source: Text = ""
     mw: float | None = None
+    act: Literal["assistance", "curtailed", "blocked", "restored"] = "curtailed"
+    toward: Name | None = None
+    ramp_mw_min: Positive | None = None
     footprints: list[Name] = []
     elements: list[Name] = []
     observes: list[Name] = []
@@ -297,12 +301,14 @@ class Learning(Row, frozen=True, kw_only=True):
 
 class Interchange(Row, frozen=True, kw_only=True):
     """[[interchange]]: the energy of each hour as published, a record of its author that the other
-    side signs. `rounded`: to so many MWh."""
+    side signs. A positive figure goes from `exporter` to `importer`. `rounded`: to so many MWh."""
 
     name: Name
     author: Name
     assent: list[Name] = []
     elements: list[Name]
+    exporter: Name
+    importer: Name
     column: Name
     rounded: Positive = 1.0
     source: Text = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evidence.tlog.proof import Proof
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.known import Known
 from record.lookup import EXAMPLE, Lookup, read_leaf, read_name
 from record.proving import entry_proof, sample_proof

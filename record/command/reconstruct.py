@@ -12,8 +12,8 @@ from pathlib import Path
 from evidence import instant
 from evidence.config import ConfigError
 from record import config
-from record.command.show import STORE
 from record.command.verify import NO_ANCHORS
+from record.config import STORE
 from record.lookup import NotFoundError
 from record.reconstruct import check, reconstruction
 from record.reconstruct.reconstruction import Asked

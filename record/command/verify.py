@@ -14,7 +14,7 @@ from pathlib import Path
 from evidence.anchor import Anchors
 from evidence.refusal import EvidenceError
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.reconstruct import check, folder
 from record.reconstruct.second import processes
 
@@ -97,7 +97,7 @@ def _ended(path: Path, told: Iterable[str], reasons: int) -> int:
     for line in told:
         print(line)
     if reasons:
-        print(f"{path}: does not hold: {reasons} reasons")
+        print(f"{path}: does not hold: {reasons} reason{'s' * (reasons > 1)}")
         return DOES_NOT_HOLD
     print(f"{path}: everything holds")
     return 0

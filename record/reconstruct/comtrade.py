@@ -59,6 +59,11 @@ _WORDS = ("stat", "digital")
 # C37.118.2-2011 Table 4 (MSG_TQ): the bound in ns that each code stands for.
 _CODES = tuple((10**power, f"{power + 1:X}") for power in range(11))
 _UNRELIABLE = "F"
+# Of a sheet: what follows from its stream, and rows do not change.
+_FIXED = frozenset(
+    ("known", "mult", "_rectangular", "_pick", "_struct", "_analog", "_analog_rows", "_word_rows")
+)
+State = dict[str, Any]
 
 
 class _Row(NamedTuple):
@@ -68,22 +73,6 @@ class _Row(NamedTuple):
     phase: str
     bus: str
     unit: str
-
-
-class State(NamedTuple):
-    """What a sheet keeps of its rows. `number`: of the last of them; `base`: of the time stamps;
-    `least`, `back`: ticks before the first row, and rows at an earlier instant; `widest`: bound,
-    ns, or None where one is not known."""
-
-    number: int
-    base: int
-    last: int
-    least: int
-    back: int
-    regular: bool
-    widest: int | None
-    locked: bool
-    flags: int
 
 
 class Sheet:
@@ -116,16 +105,12 @@ class Sheet:
 
     @property
     def state(self) -> State:
-        """After the last row: it, and what `rows` gave, are all that a sheet has."""
-        return State(
-            *(self.count, self._base, self._last, self._least, self._back),
-            *(self._regular, self._widest, self._locked, self._flags),
-        )
+        """All that rows change: it, and what `rows` gave, are what there is of them."""
+        return {name: value for name, value in vars(self).items() if name not in _FIXED}
 
     @state.setter
     def state(self, state: State) -> None:
-        self.count, self._base, self._last, self._least, self._back = state[:5]
-        self._regular, self._widest, self._locked, self._flags = state[5:]
+        vars(self).update(state)
 
     def rows(self, tais: Sequence[int], quality: Quality, values: Sequence[Values]) -> bytes:
         """Rows of the .dat, of one quality, as many as values."""

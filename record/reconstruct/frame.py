@@ -31,7 +31,8 @@ svg { width: 100%; height: auto; font-size: 13px }
 svg text { fill: #2c3844; stroke: #fff; stroke-width: 3px; paint-order: stroke }
 .wide > svg { min-width: 48rem; display: block }
 .grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
-.line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8; stroke-width: 2.6 }
+.line { fill: none; stroke-width: 1.4; stroke-linecap: round }
+.one { stroke: #0b62a8; stroke-width: 2.6 }
 .two { stroke: #b3500a; stroke-width: 2.4 } .three { stroke: #2f6b28; stroke-width: 2.2 }
 .four { stroke: #8a2f86; stroke-width: 2 } .five { stroke: #6a5a00; stroke-width: 1.8 }
 .six { stroke: #00707a; stroke-width: 1.6 } .seven { stroke: #5a3fc0; stroke-width: 1.4 }

@@ -23,7 +23,6 @@ from evidence import (
     cose,
     export,
     merkle,
-    observation,
     shape,
 )
 from evidence.bundle import tree as trees
@@ -114,6 +113,7 @@ class _Loader:
         self._known = Known(store)
         self._books, self._devices = Books(store), Devices(store)
         self._walk = Walk()
+        self._due: dict[tuple[int, int], int] = {}  # seq after the last, by run and stream
         self._tree = trees.read(files.whole(verifier.TREE, trees.TREE_BYTES_MAX))
         self._cloned: set[bytes] = set()
 
@@ -180,7 +180,7 @@ class _Loader:
                 raise StoreError(f"entry {idx} cannot be read back")
             of, leaf = known.descriptor, merkle.leaf_hash(item.encoded)
             link = Range(of.stream, known.name, of.seq, of.seq, of.prev, leaf)
-            self._span(known.run, link, idx, None, None)
+            self._store.add_spans([self._span(known.run, link, idx, None, None)])
 
     def _run(self, idx: int, message: cose.Sign1) -> None:
         value = read_run(message.payload)
@@ -207,34 +207,34 @@ class _Loader:
             for part in of.ranges:
                 known = self._known.descriptor(part.descriptor)
                 if known is not None:
-                    self._span(known.run, part, idx, None, None)
+                    self._store.add_spans([self._span(known.run, part, idx, None, None)])
             return
         self._store.add_body(idx, item.body)
-        at = 0
+        at, spans = 0, []
         for part in of.ranges:
             known = self._known.descriptor(part.descriptor)
             if known is None:
                 raise StoreError(f"the descriptor of a range of entry {idx} is missing")
             stretches, last, at = self._walk.range(item.body, at, part)
-            sample = observation.read_at(item.body, last)[0]
-            arrival = (sample.tai, sample.heard, sample.heard_bound)
+            tai, heard = stretches[-1].found[-1][0], self._walk.heard(item.body, last, known.name)
             latest = {one.kind: one.found[-1][0] for one in stretches}
-            self._span(known.run, part, idx, heard_from(arrival), measured(latest))
+            ends = (heard_from((tai, *heard)), measured(latest))
+            spans.append(self._span(known.run, part, idx, *ends))
+        self._store.add_spans(spans)
         if at != len(item.body):
             raise StoreError(f"the body of entry {idx} is longer than its head says")
 
     def _span(
         self, run: KnownRun, part: Range, idx: int, heard: int | None, measured: int | None
-    ) -> None:
-        near = self._store.spans_near(run.id, part.stream, part.first_seq, part.first_seq)
-        copy = sum(span.first_seq == part.first_seq for span in near)
-        self._store.add_spans(
-            [
-                SpanRow(
-                    *(run.id, part.stream, part.first_seq, copy, part.last_seq),
-                    *(part.first_prev, part.last_leaf, idx, heard, measured),
-                )
-            ]
+    ) -> SpanRow:
+        place, copy = (run.id, part.stream), 0
+        if part.first_seq < self._due.get(place, 0):  # else nothing that is there begins with it
+            near = self._store.spans_near(*place, part.first_seq, part.first_seq)
+            copy = sum(span.first_seq == part.first_seq for span in near)
+        self._due[place] = max(self._due.get(place, 0), part.last_seq + 1)
+        return SpanRow(
+            *(*place, part.first_seq, copy, part.last_seq),
+            *(part.first_prev, part.last_leaf, idx, heard, measured),
         )
 
     def _add(self, idx: int, message: cose.Sign1, answer: bytes) -> None:

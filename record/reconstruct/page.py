@@ -5,7 +5,8 @@ elsewhere.
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
-3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv.
+3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv. It
+   takes half of what is left of PAGE_BYTES_MAX at most, and says where it ends for that.
 
 It judges nothing: states and verdicts are the records' own.
 """
@@ -29,11 +30,14 @@ from record.reconstruct.words import bounded, gateway, named, spaced
 
 ROWS_MAX = 1000  # of one table
 CLAIMS_A_TABLE = 4  # side by side: what a printed page has room for
+PAGE_BYTES_MAX = 2_000_000  # what a browser on any desk opens at once, and mail carries
 STYLE = """
 .requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
 .joint { color: #1d5c25 } .disputed, .differs { color: #8f1a12; font-weight: 600 }
 .at { white-space: nowrap } @media print { .at { white-space: normal } }
 """
+_ROW_END = b"</tr>"
+_NO_ROOM = "There is more than a page has room for: all rows are in timeline.csv."
 _MARKED = (
     *(Matter.RELAY_OPERATION, Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DC_TIE_EMERGENCY),
 )
@@ -47,10 +51,26 @@ def document(material: Material) -> Iterator[File]:
 def _chunks(material: Material) -> Iterator[bytes]:
     scope = material.held.scope
     title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
-    yield f"{frame.head(title, STYLE)}{_about(material)}\n".encode()
+    head = f"{frame.head(title, STYLE)}{_about(material)}\n".encode()
+    yield head
+    left = PAGE_BYTES_MAX - len(head)
     for part in _parts(material):
-        yield f"{part}\n".encode()
+        data = fitted(part.encode(), left // 2) + b"\n"
+        left -= len(data)
+        yield data
     yield frame.FOOT.encode()
+
+
+def fitted(part: bytes, most: int) -> bytes:
+    """A part of a page: of tables so many bytes at most, and a word that there is more. Plots have
+    a bound of their own, in points (record.reconstruct.picture)."""
+    if len(part) <= most or b"<table" not in part:
+        return part
+    end = part.rfind(_ROW_END, 0, max(most, 0))
+    if end < 0:
+        return f'<p class="note">{_NO_ROOM}</p>'.encode()
+    rest = f'</tbody></table></div><p class="note">{_NO_ROOM}</p>'
+    return part[: end + len(_ROW_END)] + rest.encode()
 
 
 def _parts(material: Material) -> Iterator[str]:

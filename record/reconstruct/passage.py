@@ -29,7 +29,7 @@ from record.store import Store, StoreError
 FORMS_MAX = 1024  # kept: some of each stream
 _TAI_BYTES = 8
 _VARYING = (2, 3, 7, 8, 9, 11)  # seq, tai, heard, heard_bound, prev, raw: fields of a sample
-_TAI, _RAW = 1, 5  # among those
+_TAI, _HEARD, _RAW = 1, 2, 5  # among those
 
 
 class Stretch(NamedTuple):
@@ -64,6 +64,7 @@ class _Form(NamedTuple):
     fixed: tuple[bytes, ...]
     kind: int
     quality: Quality
+    heard_at: int  # where it begins; its bound follows
 
 
 class Walk:
@@ -97,6 +98,16 @@ class Walk:
             self._forms[name] = _form(sample, message)
             seq, last, at = seq + 1, at, end
         return found, last, at
+
+    def heard(self, body: bytes, at: int, name: bytes) -> tuple[int, int | None]:
+        """When the last observation of a range was heard, after its instant, and the bound of that;
+        of the range under this descriptor that was read last. Raises EvidenceError."""
+        form = self._forms.get(name)
+        if form is None:
+            sample = observation.read_at(body, at)[0]
+            return sample.heard, sample.heard_bound
+        heard, end = cbor.decode_at(body, at + form.heard_at)
+        return heard, cbor.decode_at(body, end)[0]
 
 
 class Passages:
@@ -164,7 +175,8 @@ def _form(sample: Sample, message: cose.Sign1) -> _Form | None:
     rest = len(encoded) - sum(map(len, fixed)) - sum(end - start for start, end in places)
     form = "".join(f"{len(part)}s{code}" for part, code in zip(fixed, (*codes, ""), strict=True))
     quality = (sample.bound, sample.source, sample.flags)
-    return _Form(Struct(f">{form}{rest}x"), fixed, sample.kind, quality)
+    heard_at = places[_HEARD][0] - 1
+    return _Form(Struct(f">{form}{rest}x"), fixed, sample.kind, quality, heard_at)
 
 
 def _places(encoded: bytes, at: int) -> list[tuple[int, int]]:

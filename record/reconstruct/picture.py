@@ -14,13 +14,25 @@ from record.reconstruct import words
 from record.reconstruct.drawing import Drawn, Sketch
 from record.reconstruct.frame import figure
 from record.reconstruct.material import Material
-from record.reconstruct.plot import LEFT, RIGHT, WIDTH, Line, Mark, Plot, axis, escaped, steps
+from record.reconstruct.plot import (
+    LEFT,
+    POINTS_MAX,
+    RIGHT,
+    WIDTH,
+    Line,
+    Mark,
+    Plot,
+    axis,
+    escaped,
+    steps,
+)
 from record.reconstruct.said import RELATIVE, Said
 from record.reconstruct.words import spaced
 
 STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-RESIDUALS_MAX = 24  # plots of residuals: a seam has a few, each of a few measures
+RESIDUALS_MAX = 12  # plots of residuals: a seam has a few, each of a few measures
 BARS_MAX = 100  # handoffs
+POINTS_A_PAGE = 60_000  # of lines of what was measured: 0.8 MB; residuals add as much at most
 MARKS_MAX = 12  # on one plot
 _ROOM = 0.06  # above and below what is drawn
 _FLAT = 1e-3  # of a value: what is drawn of a line that does not move
@@ -35,7 +47,9 @@ _PREFIXED = ("V", "A", "W", "var")  # units that begin so may have one
 def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
     """What was measured."""
     scope = material.held.scope
-    for one in material.gathered.drawing.sketches():
+    drawn = list(material.gathered.drawing.sketches())
+    most = POINTS_A_PAGE // max(sum(len(one.lines) for one in drawn), 1)
+    for one in drawn:
         ranges = [found for line in one.lines if (found := line.curve.range()) is not None]
         if not ranges:
             continue
@@ -45,10 +59,21 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
         edges = (low * factor, high * factor)
         plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock)
         lines = [
-            Line(told(material, line), style, [(at, y * factor) for at, y in line.curve.points()])
+            Line(
+                told(material, line),
+                style,
+                [(tai, y * factor) for tai, y in line.curve.points(most)],
+                _breaks(material, line),
+            )
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
         yield figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+
+
+def _breaks(material: Material, line: Drawn) -> list[int]:
+    """Where a gateway stated that something is missing."""
+    holes = (one for one in material.gathered.holes if one.known.name in line.streams)
+    return sorted((one.gap.first + one.gap.last) // 2 for one in holes)
 
 
 def told(material: Material, line: Drawn) -> str:
@@ -61,7 +86,16 @@ def told(material: Material, line: Drawn) -> str:
 
 def _note(one: Sketch) -> str:
     more = f" {one.more} more are not drawn." if one.more else ""
-    return f"Least and greatest value of each stretch of time, as devices sent them.{more}"
+    return (
+        "Of each stretch of time the least and the greatest value, as devices sent them: no peak is"
+        f" left out. A line is broken where a gateway stated a gap.{more}"
+    )
+
+
+def _counted(count: int) -> str:
+    beyond = 2 * count > POINTS_MAX
+    thin = " Of neighbours the least and the greatest are drawn, no peak is left out."
+    return f"Settlements: {count}.{thin if beyond else ''}"
 
 
 def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
@@ -86,7 +120,7 @@ def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
             Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
             Line("tolerance", "level", steps([_clipped(material, row, row[3]) for row in rows])),
         ]
-        yield figure(title, plot.svg(lines), f"Settlements: {len(rows)}.", lines)
+        yield figure(title, plot.svg(lines), _counted(len(rows)), lines)
 
 
 def handoffs(material: Material, records: Sequence[Said]) -> str:

@@ -9,9 +9,12 @@ It reads no record.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from evidence.leap import BUILT_IN, NS
@@ -23,15 +26,17 @@ TICKS_MAX = 7  # words along the time axis, less one
 EDGE = 40  # from an end of the axis: words there do not reach beyond it
 DAY_S = 86_400
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
-POINTS_MAX = 2000  # of one line: more than there are pixels
+POINTS_MAX = 2000  # of one line: more than there are pixels, two of each
 
 
 class Line(NamedTuple):
-    """One line: its name, its class in the style sheet, and its points (ns TAI, value)."""
+    """One line: its name, its class in the style sheet, and its points (ns TAI, value). `breaks`:
+    rising instants across which nothing is drawn."""
 
     name: str
     style: str
     points: Sequence[tuple[int, float]]
+    breaks: Sequence[int] = ()
 
 
 class Mark(NamedTuple):
@@ -99,10 +104,11 @@ class Plot:
         return path + _text(x - 3, y, mark.text, "end")
 
     def _line(self, line: Line) -> str:
-        stride = max(len(line.points) // POINTS_MAX, 1)
-        some = line.points[::stride]
-        path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in some)
-        return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
+        drawn = ""
+        for piece in pieces(thinned(line.points, POINTS_MAX), line.breaks):
+            path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in piece)
+            drawn += f"M{path}" + ("h0" if len(piece) == 1 else "")  # a dot: its cap is round
+        return f'<path class="line {line.style}" d="{drawn}"/>' if drawn else ""
 
 
 def axis(begins: int, ends: int, y: float, clock: Callable[[int], str]) -> list[str]:
@@ -129,6 +135,29 @@ def instants(begins: int, ends: int) -> list[int]:
         found.append(tai)
         number += 1
     return found
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
+    """So many points at most: of each of half as many stretches the least and the greatest, in the
+    order of time. So a spike of one point is drawn."""
+    if len(points) <= most:
+        return points
+    found: list[tuple[int, float]] = []
+    edges = [number * len(points) // (most // 2) for number in range(most // 2 + 1)]
+    for start, end in pairwise(edges):
+        stretch = range(start, end)
+        low = min(stretch, key=lambda at: points[at][1])
+        high = max(stretch, key=lambda at: points[at][1])
+        found += [points[at] for at in sorted({low, high})]
+    return found
+
+
+def pieces(
+    points: Sequence[tuple[int, float]], breaks: Sequence[int]
+) -> list[Sequence[tuple[int, float]]]:
+    """Points between breaks, without the pieces that have none."""
+    edges = [0, *(bisect_left(points, tai, key=itemgetter(0)) for tai in breaks), len(points)]
+    return [points[start:end] for start, end in pairwise(edges) if start < end]
 
 
 def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:

@@ -17,8 +17,10 @@ from evidence.joint import (
     claim,
     countersignature,
     decision,
+    emergency,
     evaluation,
     handoff,
+    interchange,
     policy,
     registry,
     seam,
@@ -171,7 +173,8 @@ _TELLERS = {
     Matter.SEAM: _seam,
     Matter.POLICY: _policy,
     Matter.REGISTRY: _registry,
-    Matter.DC_TIE_EMERGENCY: _claim,
+    Matter.INTERCHANGE: lambda of: interchange.read(of.body).told(),
+    Matter.DC_TIE_EMERGENCY: lambda of: emergency.read(of.body).told(),
     **dict.fromkeys(DECIDED, _decision),
 }
 

@@ -22,7 +22,7 @@ from typing import IO, Any, NoReturn
 
 from evidence.code import Reason
 from evidence.refusal import EvidenceError
-from record.store import StoreError
+from record.database import StoreError
 
 Work = Callable[[Iterator[bytes]], object]
 PIPE_BYTES = 1 << 20  # of messages that wait in the kernel: some batches
@@ -71,7 +71,8 @@ class Second:
         self._hear.close()
 
     def tell(self, message: bytes) -> None:
-        """Waits where it has much to do. Raises as `answer` does, where it has ended."""
+        """A message of a byte or more. Waits where it has much to do. Raises as `answer` does,
+        where it has ended."""
         try:
             self._tell.write(_LENGTH.pack(len(message)))
             self._tell.write(message)
@@ -120,10 +121,9 @@ def _live(work: Work, messages: IO[bytes], answer: IO[bytes]) -> NoReturn:
         status = 0
     except (_GoneError, BrokenPipeError):
         pass
-    except BaseException:
-        traceback.print_exc()
-        raise
     finally:
+        if sys.exc_info()[0] is not None:  # a bug: told as any is
+            traceback.print_exc()
         os._exit(status)
 
 

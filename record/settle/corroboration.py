@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 from drivers.values import Value
 from record.series import Origin
+from record.settle.side import Came
 
 Told = Value | complex
+_VALUES = 2  # where a row's begin
 
 
 class Pmu(NamedTuple):
@@ -31,11 +33,17 @@ class Pmu(NamedTuple):
 
 class Instant(NamedTuple):
     """What is known of one, from whichever gateway: values by `Heard.places`; None where there is
-    none."""
+    none. `came`: to the first gateway that tells a value, or to the first."""
 
     tai: int
     bound: int | None
     values: Sequence[Told]
+    came: Came | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there is any value."""
+        return any(value is not None for value in self.values)
 
 
 @dataclass(slots=True)
@@ -60,15 +68,21 @@ class Heard:
     pmu: Pmu
     places: dict[Hashable, int] = field(default_factory=dict)
     disputed: dict[tuple[str, ...], Disputed] = field(default_factory=dict)
-    _rows: dict[str, dict[int, list[Any]]] = field(default_factory=dict)  # bound, then values
+    # Bound, Came, then values.
+    _rows: dict[str, dict[int, list[Any]]] = field(default_factory=dict)
 
-    def add(self, tai: int, bound: int | None, gateway: str, place: Hashable, value: Told) -> None:
-        """A value that a gateway heard. None is none; of two of one place the first is taken."""
-        at = self.places.setdefault(place, len(self.places)) + 1
+    def add(
+        self, at_instant: tuple[int, int | None], gateway: str, place: Hashable, value: Told,
+        came: Came | None = None,
+    ) -> None:  # fmt: skip
+        """A value that a gateway heard, of an instant with its bound. None is none; of two of one
+        place the first is taken."""
+        tai, bound = at_instant
+        at = self.places.setdefault(place, len(self.places)) + _VALUES
         rows = self._rows.setdefault(gateway, {})
         row = rows.get(tai)
         if row is None:
-            row = rows[tai] = [bound]
+            row = rows[tai] = [bound, came]
         if len(row) <= at:
             row += [None] * (at + 1 - len(row))
         if row[at] is None:
@@ -80,11 +94,11 @@ class Heard:
         names = sorted(self._rows)
         for tai in sorted(set().union(*self._rows.values())):
             told = [(name, row) for name in names if (row := self._rows[name].get(tai))]
-            one = _joined([row for _, row in told], len(self.places) + 1)
+            one = _joined([row for _, row in told], len(self.places) + _VALUES)
             if one is None:
                 self._differ(tuple(name for name, _ in told), tai)
             else:
-                yield Instant(tai, one[0], one[1:])
+                yield Instant(tai, one[0], one[_VALUES:], one[1])
 
     def clear(self) -> None:
         """Keeps nothing of what was added, once its instants are there."""
@@ -108,13 +122,20 @@ def pmu_of(origin: Origin, node: bytes) -> Pmu:
 def _joined(rows: Sequence[list[Any]], width: int) -> list[Any] | None:
     """The bound and all values; None where two values of one place differ. The clock is the PMU's,
     and so one bound: a gateway that read less of it says more."""
-    found = rows[0] + [None] * (width - len(rows[0]))
-    for row in rows[1:]:
+    first = next((row for row in rows if _has_value(row)), rows[0])
+    found = first + [None] * (width - len(first))
+    for row in rows:
+        if row is first:
+            continue
         bounds = [bound for bound in (found[0], row[0]) if bound is not None]
         found[0] = min(bounds, default=None)
-        for at, value in enumerate(row[1:], 1):
+        for at, value in enumerate(row[_VALUES:], _VALUES):
             if found[at] is None:
                 found[at] = value
             elif value is not None and value != found[at]:
                 return None
     return found
+
+
+def _has_value(row: Sequence[Any]) -> bool:
+    return any(value is not None for value in row[_VALUES:])

@@ -31,7 +31,7 @@ from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
 from record.series import ALWAYS, Series, Wanted, collected
-from record.settle import agreed, energy, law, outcome, tie
+from record.settle import agreed, energy, law, outcome, switchgear, tie
 from record.settle import standing as standings
 from record.settle.agreed import Claimed, InForce
 from record.settle.clock import Clocks
@@ -43,6 +43,7 @@ from record.settle.pairing import paired
 from record.settle.register import MINUTE_NS, Trouble
 from record.settle.side import Side
 from record.settle.standing import Standing
+from record.settle.switchgear import Samples
 from record.store import Store
 
 SIDES = ("first", "second")
@@ -247,11 +248,16 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     try:
         # `measured` is a Trouble without all the branches that the seam names.
         rule = law.of(of, complete=of.kind == SeamKind.SUM)
+        both, samples = (one.side, other.side), _samples_of(one, other)
+        if of.tap is not None:
+            said = tuple(sorted((*one.taps, *other.taps)))
+            rule, both, samples = switchgear.referred(
+                of.tap, said, job.stretch, rule, both, samples
+            )
     except LawError as fault:
         counts = Counts(0, len(one.samples), len(other.samples), 0)
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why=str(fault)))
-    both, samples = (one.side, other.side), (one.samples, other.samples)
-    clocks = _clocks(rule, both, (one, other))
+    clocks = _clocks(rule, both, samples)
     found = outcome.settle(rule, both, samples, job.standing, clocks)
     return Settled(job, _with_sides(found, (one, other)), both)
 
@@ -268,9 +274,13 @@ def _is_one_voice(of: InForce) -> bool:
     return bool(names & others)
 
 
-def _clocks(rule: law.Law, both: tuple[Side, Side], sides: tuple[Measured, Measured]) -> Finding:
+def _samples_of(one: Measured, other: Measured) -> Samples:
+    return one.samples, other.samples
+
+
+def _clocks(rule: law.Law, both: tuple[Side, Side], samples: Samples) -> Finding:
     clocks = Clocks(rule, both)
-    clocks.add(paired(rule, sides[0].samples, sides[1].samples).pairs)
+    clocks.add(paired(rule, *samples).pairs)
     return clocks.finding()
 
 

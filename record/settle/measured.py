@@ -9,7 +9,9 @@ instruments that they stand behind.
    compared.
 4. Where a PMU says only the positive sequence its phases are those of a balanced one: of what is
    not balanced it says nothing.
-5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason.
+5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason. Of
+   those whose arrival contradicts their instant (MISHEARD) when they came is kept, without values:
+   that is what tells a clock that is off by more than a period.
 
 It compares no sides.
 """
@@ -19,19 +21,22 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from evidence import cbor
+from evidence.calibration import WHOLE, Figures
 from evidence.code import Class, Reason, SeamKind
 from evidence.descriptor import Channel
 from evidence.joint import seam
 from evidence.joint.seam import Seam
 from record.grade import late_ns
 from record.series import Origin, Series, Wanted
+from record.settle import correction, switchgear
 from record.settle.corroboration import Heard, Instant, Pmu, pmu_of
 from record.settle.register import Trouble
-from record.settle.side import MISSING, Instrument, Phases, Sample, Side
+from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
+from record.settle.switchgear import Said
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
@@ -48,6 +53,7 @@ class Place(NamedTuple):
     terminal: bytes = b""
 
 
+MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
 # By which a sample that is set aside is counted, once.
 _COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
 Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
@@ -60,6 +66,11 @@ class _Source:
     heard: Heard
     origins: dict[Place, Origin] = field(default_factory=dict)
     instants: list[Instant] = field(default_factory=list)
+
+    @property
+    def told(self) -> int:
+        """Of how many instants it has any value."""
+        return sum(one.is_told for one in self.instants)
 
     def trio(self, quantity: str, terminal: bytes) -> tuple[Place, ...] | None:
         """Its three phases of a quantity, or what stands for them."""
@@ -79,30 +90,37 @@ class Measured:
     samples: tuple[Sample, ...]
     disputes: tuple[str, ...]
     aside: Counter[str]
+    taps: Said = ()
 
 
 def wanted(side: seam.Side, kind: SeamKind) -> tuple[Wanted, ...]:
-    """What a side is asked for, in the order of QUANTITIES."""
+    """What a side is asked for, in the order of QUANTITIES; then its switchgear, where it has a
+    terminal of its own."""
     of = Wanted(node=side.node, issuer=side.authority)
     # Of a sum all branches of the node are measured; of a line the one that leads to the other.
     branch = None if kind == SeamKind.SUM else side.terminal
-    return tuple(
+    found = tuple(
         of._replace(quantity=quantity, terminal=branch if quantity == "current" else None)
         for quantity in QUANTITIES
     )
+    if branch is None:
+        return found
+    return (*found, of._replace(terminal=branch, units=switchgear.UNITS))
 
 
 def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
     """What a side's PMUs said; `at`: 0 for the first side, 1 for the second."""
     side, aside = of.sides[at], Counter[str]()
-    sources = _sources(side, series, aside)
+    phasors, switches = series[: len(QUANTITIES)], series[len(QUANTITIES) :]
+    sources = _sources(side, phasors, aside)
+    said = switchgear.state(reading for one in switches for reading in one)
     for one in sources.values():
         one.instants = list(one.heard.instants())
         one.heard.clear()
     disputes = sorted(
         one.text for source in sources.values() for one in source.heard.disputed.values()
     )
-    rows = sorted(sources.items(), key=lambda row: (-len(row[1].instants), row[0]))
+    rows = sorted(sources.items(), key=lambda row: (-row[1].told, row[0]))
     volts = _trio(rows, "voltage", b"")
     if volts is None:
         return Trouble(_told("no voltage of three phases is there", aside), True)
@@ -121,9 +139,11 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
             branches.append((trio, sign))
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
-    chain = _chain(side, sources, volts, [trio for trio, _ in branches])
+    chain = replace(
+        _chain(side, sources, volts, [trio for trio, _ in branches]), closed=said.closed
+    )
     samples = tuple(_samples(sources, volts, branches))
-    return Measured(chain, samples, tuple(disputes), aside)
+    return Measured(chain, samples, tuple(disputes), aside, said.taps)
 
 
 def _terminals(
@@ -143,18 +163,21 @@ def _sources(side: seam.Side, series: Sequence[Series], aside: Counter[str]) -> 
         places = [_place(origin, one.wanted.quantity) for origin in one.origins]
         numbers = {id(origin): at for at, origin in enumerate(one.origins)}
         for reading in one:
-            if reading.klass > Class.PLACE_UNCHECKED:
-                if places[numbers[id(reading.origin)]] in _COUNTED:
-                    aside[_reason(reading.reason)] += 1
-                continue
             number = numbers[id(reading.origin)]
-            pmu, place = pmus[number], places[number]
+            pmu, place, value = pmus[number], places[number], reading.value
+            if reading.klass > Class.PLACE_UNCHECKED:
+                if place in _COUNTED:
+                    aside[_reason(reading.reason)] += 1
+                if reading.reason not in MISHEARD:
+                    continue
+                value = None
             source = found.get(pmu)
             if source is None:
                 source = found[pmu] = _Source(Heard(pmu))
             source.origins.setdefault(place, reading.origin)
             name = reading.origin.run.credential.subject
-            source.heard.add(reading.tai, reading.bound, name, place, reading.value)
+            came = Came(reading.heard, reading.heard_bound)
+            source.heard.add((reading.tai, reading.bound), name, place, value, came)
         one.clear()
     return found
 
@@ -224,11 +247,31 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
         if channel is None:
             found.append(Instrument("", primary))
             continue
-        connected, on_file = channel.burden, channel.correction
-        found.append(
-            Instrument(channel.accuracy, primary, connected=connected, on_file=on_file),
-        )
+        found.append(_instrument(channel, primary))
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
+
+
+def _instrument(channel: Channel, primary: float) -> Instrument:
+    """By what the descriptor says of it."""
+    told, burden, found, unused = channel.figures or Figures(), None, None, ""
+    if told.connected is not None and told.rated_mva is not None:
+        burden = told.connected.mva / told.rated_mva
+    if told.calibration is not None:
+        if channel.phase not in PHASES:
+            unused = "of one transformer, not of a sequence"
+        else:
+            found = correction.of(told.calibration, told.connected)
+            unused = "" if found else "not of the burden that is connected"
+    return Instrument(
+        channel.accuracy,
+        primary,
+        burden,
+        None if told.upto is None else told.upto / WHOLE,
+        found,
+        channel.burden,
+        channel.correction,
+        unused,
+    )
 
 
 def _samples(
@@ -252,7 +295,7 @@ def _samples(
             amps.append(MISSING if there is None else read(there))
         yield Sample(
             *(one.tai, one.bound, read_volts(one), tuple(amps)),
-            *(_number(one, frequency), _number(one, rocof)),
+            *(_number(one, frequency), _number(one, rocof), one.came),
         )
 
 

@@ -41,7 +41,6 @@ WINDOW_NS = NS
 ROCOF_HZ_S_MAX = 0.05
 UNSTEADY_SHARE = 0.05  # a fault, a large switching; not the swing of a grid
 HALF = 0.5
-EARLY_NS = 100_000_000  # the gateway's own clock is known to that, at worst, while it seals
 _NAMES = ("first", "second")
 
 
@@ -72,7 +71,8 @@ def settle(
         return _silent(why, Counts(0, len(samples[0]), len(samples[1]), 0))
     found = paired(law, *samples, (len(sides[0].amps), len(sides[1].amps)))
     counts = Counts(len(found.pairs), found.alone[0], found.alone[1], found.aside)
-    if (early := _missing(found, counts) or _misheard(sides, found, counts)) is not None:
+    # What its arrival contradicts has no values here: so this is asked first.
+    if (early := _misheard(sides, samples, counts) or _missing(found, counts)) is not None:
         return early
     whole = [window(law, sides, list(some)) for _, some in _split(found, window_ns)]
     steady = [one for one in whole if not _unsteady(one)]
@@ -217,25 +217,23 @@ def _missing(found: Paired, counts: Counts) -> Outcome | None:
     return _silent("no two samples are of one instant", counts)
 
 
-def _misheard(sides: tuple[Side, Side], found: Paired, counts: Counts) -> Outcome | None:
-    """Where SOC contradicts the arrival."""
-    for at, (name, side) in enumerate(zip(_NAMES, sides, strict=True)):
-        took = sorted(
-            pair[at].heard - pair[at].tai  # type: ignore[operator]
-            for pair in found.pairs
-            if pair[at].heard is not None
-        )
+def _misheard(
+    sides: tuple[Side, Side], samples: tuple[Sequence[Sample], Sequence[Sample]], counts: Counts
+) -> Outcome | None:
+    """Where SOC contradicts the arrival of most of what a side says."""
+    for name, side, own in zip(_NAMES, sides, samples, strict=True):
+        took = [within for one in own if (within := one.came_within) is not None]
         if not took:
             continue
-        median = took[len(took) // 2]
-        if median < -EARLY_NS:
-            why = f"the {name} side is heard {-median / NS:.3f} s before the instants it claims"
+        least, most = (sorted(edge)[len(took) // 2] for edge in zip(*took, strict=True))
+        if most < 0:
+            why = f"the {name} side is heard {-most / NS:.3f} s before the instants it claims"
             return Outcome(
                 Agreement.DISPUTED, counts, disagreement=Disagreement.TIME_SHIFT, why=why
             )
-        if side.late_ns is not None and median > side.late_ns:
+        if side.late_ns is not None and least > side.late_ns:
             why = (
-                f"the {name} side is heard {median / NS:.3f} s after the instants it claims,"
+                f"the {name} side is heard {least / NS:.3f} s after the instants it claims,"
                 f" {side.late_ns / NS:.3f} s is what device and path take: shifted, or delayed"
             )
             return Outcome(

@@ -8,6 +8,7 @@ from agent.health import Health
 from agent.hearing import Hearing
 from drivers.line import Block, Channel, Setup
 from evidence import cbor, descriptor, disclosure, position, siteplan
+from evidence.calibration import Burden, Calibration, Figures, Point
 from evidence.code import Kind
 from evidence.config import ConfigError
 from evidence.descriptor import Descriptor
@@ -118,6 +119,29 @@ correction = {{ file = "ct.csv", sha256 = "{"0f" * 32}" }}
     assert (current.ratio, current.accuracy, current.core) == ((1200, 5), "5P20", "2")
     assert (current.burden, current.correction) == ("2.5 VA", b"\x0f" * 32)
     assert b"wye" not in made.payload() and b"ct.csv" not in made.payload()
+
+
+def test_what_a_calibration_found_is_signed_in_whole_numbers() -> None:
+    stated = f"""direction = "out"
+ratio = [1200, 5]
+rated_burden_va = 10.0
+burden_va = 2.5
+burden_power_factor = 0.8
+rating_factor = 1.5
+[stream.channel.correction]
+file = "ct.csv"
+sha256 = "{"0f" * 32}"
+uncertainty_ppm = 150
+point = [
+  {{ load_percent = 120, burden_va = 2.5, power_factor = 0.8, ratio_ppm = 3, phase_urad = -4 }},
+  {{ load_percent = 0.5, burden_va = 2.5, power_factor = 0.8, ratio_ppm = -2100, phase_urad = 7 }},
+]
+"""
+    made, _ = described(PLAN.replace('direction = "out"\n', stated))
+    (figures,) = (one.figures for one in made.channels if one.figures is not None)
+    burden = Burden(2500, 800)
+    points = Point(5, burden, -2100, 7), Point(1200, burden, 3, -4)
+    assert figures == Figures(10_000, burden, 1500, Calibration(150, points))
 
 
 def test_where_it_stands_is_hidden_and_can_be_told() -> None:

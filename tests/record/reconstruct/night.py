@@ -5,13 +5,14 @@ people's implementations sent (the captures), with its owner's record.
 Everything is the shipped code, but for the gateways, which are tests' own.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from drivers.goose.session import Session, Terms
 from drivers.line import Frame, Instant, Setup
 from evidence import cose, instant, observation
-from evidence.code import Kind, Matter, Part, Role, Step
+from evidence.code import Flag, Kind, Matter, Part, Role, Step
 from evidence.joint.claim import Claim, Figure
 from evidence.joint.decision import Decision, Event
 from evidence.joint.handoff import Request, Taken
@@ -31,8 +32,8 @@ from tests.evidence.joint.sharing import (
     record,
     signed,
 )
-from tests.record.gateway import DAY_S, START, Gateway, GatewayRun, Statement, id_of
-from tests.record.settle.border import LINE, SIDES, Shared
+from tests.record.gateway import DAY_S, LOCKED, START, Gateway, GatewayRun, Statement, id_of
+from tests.record.settle.border import LINE, RATE, SIDES, Pmu, Shared
 from tests.record.settle.test_job import I1, I2, SECONDS, V1, V2, both, settle
 
 HEARD = instant.read("2026-11-22T12:48:00Z")  # of the frames; the captures are of that day
@@ -40,6 +41,7 @@ LATER = HEARD + 3600 * NS  # the log's clock when it had them
 RELAY, SIMULATED, OLD = 1, 2, 3  # streams
 HOSTILE = '=HYPERLINK("x"),\r\n<img src=x onerror=alert(1)>\u202e\x00Süd'
 OWNER = "North Wires"
+ELSEWHERE = replace(SIDES[0], node=b"\x09" * 16, terminal=b"\x0a" * 16)
 
 
 class Relay(NamedTuple):
@@ -77,6 +79,7 @@ class Night(NamedTuple):
 def fill(folder: Path, captures: Path) -> Night:
     shared = Shared(folder / "record.db", LINE)
     both(shared, LINE, (V1, I1), (V2, I2))
+    _simulate(shared)
     settled = settle(shared, LINE)
     shared.agree(settled.record(WEST), EAST)
     shared.agree(lists(listing(OWNER, Role.TO, at=("WEST",))), EAST, STATE)
@@ -88,6 +91,14 @@ def fill(folder: Path, captures: Path) -> Night:
     shared.upstream.send(Statement(signed(operation)), now=LATER)
     shared.upstream.close()
     return Night(folder, relay, operation, handed)
+
+
+def _simulate(shared: Shared) -> None:
+    """Half a second of a PMU elsewhere, whose gateway says that it is a simulation."""
+    pmu = Pmu(shared, ELSEWHERE)
+    for number in range(RATE // 2):
+        pmu.say(number, V1, I1, flags=LOCKED | int(Flag.SIMULATED))
+    pmu.push()
 
 
 def said(

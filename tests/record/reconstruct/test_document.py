@@ -4,6 +4,7 @@ as text; and what may not be in them.
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import comtrade
@@ -14,8 +15,9 @@ from evidence.leap import NS
 from record.reconstruct import sequence, timeline
 from record.reconstruct.angle import polar
 from record.reconstruct.curve import Curve
+from record.reconstruct.page import fitted
 from record.reconstruct.picture import clock
-from record.reconstruct.plot import instants
+from record.reconstruct.plot import instants, pieces, thinned
 from record.reconstruct.table import chunks, guarded
 from tests.record.bundling import LAYOUT
 from tests.record.gateway import frame
@@ -39,6 +41,17 @@ def test_the_page_loads_nothing_and_runs_nothing(bundles: Path):
     page = (bundles / "whole" / "documents" / "timeline.html").read_text()
     assert "default-src 'none'" in page and "<script" not in page and "http://" not in page
     assert "not heard" in page and "Frequency, Hz" in page
+
+
+def test_no_line_is_drawn_across_a_gap(bundles: Path):
+    """gw-1 and gw-2 each missed a sample, and said so; one restarted, which is no gap."""
+    page = (bundles / "whole" / "documents" / "timeline.html").read_text()
+    figure = page[page.index("<h3>Frequency, Hz</h3>") :].split("</figure>")[0]
+    paths = re.findall(r'class="line \w+" d="(M[^"]*L[^"]*)"', figure)
+    assert [path.count("M") for path in paths] == [2, 2]
+    points = [(at, 0.0) for at in range(5)]
+    assert pieces(points, [0, 2, 2, 9]) == [points[:2], points[2:]]
+    assert pieces([], [1]) == []
 
 
 def test_a_gap_is_a_row_with_its_leaf(bundles: Path):
@@ -113,3 +126,31 @@ def test_instants_on_an_axis_are_round_ones_across_it():
     ]
     assert len(instants(begins, begins + NS // 2)) == 5
     assert 4 <= len(instants(begins, begins + 40 * 86_400 * NS)) <= 8
+
+
+def test_a_spike_stays_where_columns_are_drawn_as_one():
+    curve = Curve(0, 800 * NS)
+    for column in range(800):
+        curve.add(column, [60.0, 59.1 if column == 417 else 60.0])
+    found = curve.points(100)
+    assert len(found) <= 100 and min(value for _, value in found) == 59.1
+    assert [tai for tai, value in found if value == 59.1] == [pytest.approx(417 * NS, abs=16 * NS)]
+
+
+def test_a_spike_of_one_settlement_is_drawn():
+    points = [(at, float(at == 7_777)) for at in range(20_000)]
+    found = thinned(points, 2000)
+    assert len(found) <= 2000 and (7_777, 1.0) in found
+    assert [tai for tai, _ in found] == sorted(tai for tai, _ in found)
+
+
+def test_a_page_ends_a_table_that_has_no_room():
+    rows = "".join(f"<tr><td>{number} ÷</td></tr>\n" for number in range(9000))
+    table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'.encode()
+    found = fitted(table, 50_000)
+    assert 49_000 < len(found) < 50_300 and fitted(table, len(table)) == table
+    assert [found.count(tag) for tag in (b"<table", b"</table>", b"</div>")] == [1, 1, 1]
+    assert found.count(b"<tr>") == found.count(b"</tr>") > 1000
+    assert b"all rows are in timeline.csv" in found
+    figure = b"<svg>" + bytes(100_000)
+    assert fitted(figure, 50_000) == figure

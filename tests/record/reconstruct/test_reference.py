@@ -87,6 +87,7 @@ def test_every_leaf_is_followed(
     capsys: pytest.CaptureFixture[str],
 ):  # fmt: skip
     folder = night.bundle(f"leaves of {name}", begins, begins + seconds * NS)
+    assert main(["verify", str(folder.parent), "--anchors", str(night.anchors)]) == 0
     leaves = of_csv(folder) | of_page(folder) | of_comtrade(folder)
     leaves.discard("")
     assert len(leaves) > 10

@@ -100,6 +100,19 @@ def test_what_is_simulated_says_so_on_the_page(night: Night):
     assert [told for name, told in worth.items() if name.endswith("simulated")] == ["simulated: 1"]
 
 
+def test_what_is_simulated_says_so_in_every_document(night: Night, page: str):
+    """A PMU elsewhere, in a bundle of no seam; in that of the line nothing is."""
+    folder = night.bundle("page of all", START, START + SECONDS * NS)
+    text = (folder / "timeline.html").read_text()
+    assert "gw-3/pmu/1 FREQ, simulated</li>" in text and "simulated" not in page
+    found = rows(folder, "brief-report.csv")
+    said = [row["Said by"] for row in found if row["Field"] == "Frequency"]
+    assert [one for one in said if "simulated" in one] == ["gw-3/pmu/1 FREQ, simulated, measured"]
+    for path in folder.glob("comtrade/*.cfg"):
+        first = path.read_text().splitlines()[0]
+        assert first.endswith(" simulated,2013") == path.name.startswith("gw_3")
+
+
 # --- as it looks ----------------------------------------------------------------------------------
 
 
