@@ -5,7 +5,8 @@ or a person said is read as markup.
 2. Only what `tag` and `joined` made is Html; every other text is escaped where it enters.
 3. No element has an inline script, an inline style or a handler: the page's policy forbids them.
 
-It knows no page.
+It knows no page. What makes an element is record/page/element.py's as well: neither side may import
+the other, and a test holds the two to each other.
 """
 
 import html

@@ -5,13 +5,16 @@ authority or a file said is read as markup.
 2. Characters that are not printed, or turn what follows (U+202E), are shown as their numbers.
 3. No element has an inline script, an inline style or a handler: the page's policy forbids them.
 
-It knows no page.
+It knows no page. What makes an element is provisioning/page/element.py's as well: neither side may
+import the other, and a test holds the two to each other.
 """
 
 import html
+import re
 from collections.abc import Sequence
 
-VOID = frozenset({"input", "link", "meta"})  # HTML, 13.1.2: no end tag
+VOID = frozenset({"br", "img", "input", "link", "meta"})  # HTML, 13.1.2: no end tag
+_LINES = re.compile(r"[^\r\n\t]+")  # these lay out no text, and turn nothing
 Value = str | int | float | bool | None
 
 
@@ -27,7 +30,8 @@ DOCTYPE = Html("<!doctype html>")
 
 def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
     """One element. In an attribute's name `_` is `-`, and a last one is dropped (`for_`); True is
-    an attribute without a value, False and None are none."""
+    an attribute without a value, False and None are none.
+    """
     told = "".join(_attribute(key, value) for key, value in attributes.items())
     end = "" if name in VOID else f"{joined(*children)}</{name}>"
     return Html(f"<{name}{told}>{end}")
@@ -78,6 +82,10 @@ def _escaped(child: Child) -> str:
 def _printed(text: str) -> str:
     if text.isprintable():
         return text
+    return _LINES.sub(lambda found: _numbered(found[0]), text)
+
+
+def _numbered(text: str) -> str:
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -25,6 +26,7 @@ from hil.scenario.cast import Cast
 from hil.scenario.fact import Fact, Facts, Words
 from hil.scenario.loop import Loop
 from hil.scenario.play import Part
+from hil.scenario.script import Script
 from hil.scenario.verdict import Finding
 from record.desk import Desk
 from tests.conftest import absent
@@ -187,15 +189,15 @@ HOURS = [figures.tai_of(BEGINS + timedelta(hours=at)) for at in range(4)]
 WHOLE = Part(HOURS[0], HOURS[3])
 
 
-def judged(kind: str, part: Part = WHOLE, facts: int = 1, **row: object) -> Finding:
+def judged(kind: str, part: Part = WHOLE, facts: int = 1, **row: Any) -> Finding:
     """An expectation, over one fact an hour from the first on."""
     words: dict[str, Words] = {"what": "settlement", "flags": ("late", "odd"), "verdict": "agreed"}
     some = Facts([Fact(words, HOURS[at], HOURS[at + 1]) for at in range(facts)])
     where = {"what": "settlement"}
     of = command.read(command.found("ac-seam"))[0]
-    expect = sheet.Expect(**{"text": "x", "where": where, **row})  # type: ignore[arg-type]
-    only = {"must": [], "flagged": [], "never": [], kind: [expect]}
-    (found,) = verdict.judged(type(of)(scenario=of.scenario, **only), some, part)
+    expect = sheet.Expect(**{"text": "x", "where": where, **row})
+    only: Any = {kind: [expect]}
+    (found,) = verdict.judged(Script(scenario=of.scenario, **only), some, part)
     assert found.kind == kind
     return found
 
@@ -222,7 +224,7 @@ def test_an_expectation_of_each_hour_wants_one_for_each() -> None:
 
 
 def test_what_lies_outside_of_the_part_is_not_asked() -> None:
-    late = {"begins": BEGINS + timedelta(hours=2), "ends": BEGINS + timedelta(hours=3)}
+    late: Any = {"begins": BEGINS + timedelta(hours=2), "ends": BEGINS + timedelta(hours=3)}
     assert judged("must", Part(HOURS[0], HOURS[2]), **late).held is None
     assert judged("never", Part(HOURS[0], HOURS[2]), **late).held is None
     assert judged("must", facts=2, **late).held is False  # facts of another hour

@@ -55,6 +55,12 @@ class Rig:
 
         return asyncio.run(asyncio.wait_for(once(), WAIT_S))
 
+    def follow(self, more: int, *when: int) -> int:
+        """The log grows, shows it, and is pulled; how many entries that brought."""
+        self.log.grow(more, *when)
+        self.log.show()
+        return self.pull()
+
     def held(self) -> int:
         held = self.state.held(ORIGIN)
         return 0 if held is None else held.size

@@ -24,9 +24,7 @@ from tests.record.witness.watched import LOG, LOGS_KEY
 @given(st.integers(0, 299), st.integers(1, 300))
 def test_a_fork_is_found_and_its_first_entry_named(base: tuple[Path, str], index: int, more: int):
     rig = Rig(*base)
-    rig.log.grow(300)
-    rig.log.show()
-    rig.pull()
+    rig.follow(300)
     before = rig.copy.published()
     rig.log.twist(index)
     rig.log.grow(more)
@@ -41,9 +39,7 @@ def test_a_fork_is_found_and_its_first_entry_named(base: tuple[Path, str], index
 
 
 def test_a_fork_is_found_though_its_entries_are_kept_back(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
     rig.log.twist(2)
     rig.log.grow(3)
     rig.log.show()
@@ -54,9 +50,7 @@ def test_a_fork_is_found_though_its_entries_are_kept_back(rig: Rig):
 
 
 def test_another_root_of_the_same_size_is_a_fork(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
     rig.log.twist(4)
     rig.log.show()
     rig.refuses(Reason.FORK, "another root than before for the tree of 5")
@@ -64,12 +58,8 @@ def test_another_root_of_the_same_size_is_a_fork(rig: Rig):
 
 
 def test_a_truncation_is_found_and_stands_until_the_log_is_back(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
-    rig.log.grow(4)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
+    rig.follow(4)
     whole = list(rig.log.entries)
     rig.log.cut(5)
     rig.log.show()
@@ -83,16 +73,12 @@ def test_a_truncation_is_found_and_stands_until_the_log_is_back(rig: Rig):
     rig.log.commits.clear()
     rig.log.commit(*whole[:5])
     rig.log.commit(*whole[5:])
-    rig.log.grow(1)
-    rig.log.show()
-    assert rig.pull() == 1
+    assert rig.follow(1) == 1
     assert rig.found() == [(Reason.FORK, show.PROVEN), (Reason.TRUNCATED, show.ANSWERED)]
 
 
 def test_a_smaller_tree_with_another_history_is_a_fork(rig: Rig):
-    rig.log.grow(9)
-    rig.log.show()
-    rig.pull()
+    rig.follow(9)
     rig.log.cut(5)
     rig.log.twist(3)
     rig.log.show()
@@ -101,9 +87,7 @@ def test_a_smaller_tree_with_another_history_is_a_fork(rig: Rig):
 
 @pytest.mark.parametrize("path", ["tile/0/000", "tile/entries/001", "tile/1/000.p/2"])
 def test_a_changed_byte_of_an_old_tile_is_named(rig: Rig, path: str):
-    rig.log.grow(512)
-    rig.log.show()
-    rig.pull()
+    rig.follow(512)
     rig.log.spoil(path, 40)
     with pytest.raises(EvidenceError, match=f"root: {path}: byte 40 is another than before"):
         for _ in range(3):
@@ -114,9 +98,7 @@ def test_a_changed_byte_of_an_old_tile_is_named(rig: Rig, path: str):
 
 
 def test_a_changed_byte_of_a_bundle_that_grows_is_named(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
     rig.log.grow(1)
     rig.log.show()
     rig.log.spoil("tile/entries/000.p/6", 4)
@@ -125,16 +107,12 @@ def test_a_changed_byte_of_a_bundle_that_grows_is_named(rig: Rig):
 
 def test_a_back_dated_entry_is_found(rig: Rig):
     """It was not there at noon, and the log says it was logged before."""
-    rig.log.grow(5, NOW)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5, NOW)
     rig.now = NOW + 600 * NS
     assert rig.pull() == 0  # nothing came in ten minutes
     rig.now = NOW + 700 * NS
     rig.log.grow(2, NOW + 500 * NS)
-    rig.log.grow(1, NOW + 650 * NS)
-    rig.log.show()
-    assert rig.pull() == 3
+    assert rig.follow(1, NOW + 650 * NS) == 3
     (exhibit,) = rig.state.exhibits()
     assert show.standing(rig.state, exhibit) == show.ITS_WORD
     assert exhibit.reason == Reason.BACK_DATED
@@ -146,15 +124,11 @@ def test_a_back_dated_entry_is_found(rig: Rig):
 
 
 def test_a_back_dated_entry_is_found_after_a_restart(rig: Rig):
-    rig.log.grow(5, NOW)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5, NOW)
     rig.state.close()
     rig.restart()
     rig.now = NOW + 3600 * NS
-    rig.log.grow(1, NOW - 61 * NS)
-    rig.log.show()
-    rig.pull()
+    rig.follow(1, NOW - 61 * NS)
     assert rig.found() == [(Reason.BACK_DATED, show.ITS_WORD)]
 
 
@@ -164,18 +138,14 @@ def test_within_the_bound_nothing_is_back_dated(rig: Rig):
     rig.pull()
     rig.now = NOW + 100 * NS
     rig.log.grow(1, NOW - 60 * NS)
-    rig.log.grow(1, NOW + 160 * NS)
-    rig.log.show()
-    rig.pull()
+    rig.follow(1, NOW + 160 * NS)
     assert rig.found() == []
 
 
 def test_times_that_fall_or_run_ahead_are_found(rig: Rig):
     rig.log.grow(2, NOW)
     rig.log.grow(2, NOW - 1)
-    rig.log.grow(2, NOW + 61 * NS)
-    rig.log.show()
-    rig.pull()
+    rig.follow(2, NOW + 61 * NS)
     reasons = {one.reason: one.words for one in rig.state.exhibits()}
     assert reasons.keys() == {Reason.BACK_DATED, Reason.CLOCK_SUSPECTED}
     assert reasons[Reason.BACK_DATED].startswith("entries 2 to 3 ")

@@ -32,9 +32,7 @@ def test_it_has_all_of_it_before_it_says_so(rig: Rig):
     sizes = (1, 255, 256, 257, 300, 515)
     for size in sizes:
         more = size - len(rig.log.entries)
-        rig.log.grow(more)
-        rig.log.show()
-        assert rig.pull() == more and rig.pull() == 0
+        assert rig.follow(more) == more and rig.pull() == 0
         shown = note.read(rig.copy.published() or b"")
         assert cosignature.times(shown, MIRRORS_KEY)
         assert checkpoint.check(shown.encode(), [LOGS_KEY])[1].root == rig.log.root()
@@ -76,9 +74,7 @@ def test_observations_are_taken_with_their_head_or_not_at_all(rig: Rig, cfg: byt
 
 
 def test_new_entries_must_lead_to_the_root(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
     rig.log.grow(3)
     rig.log.show()
     rig.log.spoil("tile/entries/000.p/8", -1)
@@ -89,9 +85,7 @@ def test_new_entries_must_lead_to_the_root(rig: Rig):
 
 
 def test_tiles_must_lead_to_the_root(rig: Rig):
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
     rig.log.grow(3)
     rig.log.show()
     rig.log.spoil("tile/0/000.p/8", 7)
@@ -100,9 +94,7 @@ def test_tiles_must_lead_to_the_root(rig: Rig):
 
 
 def test_what_is_no_answer_is_refused_and_nothing_is_taken(rig: Rig):
-    rig.log.grow(3)
-    rig.log.show()
-    rig.pull()
+    rig.follow(3)
     before = rig.copy.published()
     rig.log.grow(2)
     rig.log.show()
@@ -151,9 +143,7 @@ def test_without_the_witnesses_that_are_asked_for_it_takes_nothing(rig: Rig):
 
 
 def test_a_copy_that_lost_a_byte_is_named_and_not_signed_for(rig: Rig, base: tuple[Path, str]):
-    rig.log.grow(300)
-    rig.log.show()
-    rig.pull()
+    rig.follow(300)
     for path, words in (
         ("tile/entries/000", "tile/entries/000: entry 1 is not what tile/0/000 has"),
         ("tile/0/000", "tile/entries/000: entry 0 is not what tile/0/000 has"),
@@ -181,9 +171,7 @@ def test_a_copy_that_lost_a_byte_is_named_and_not_signed_for(rig: Rig, base: tup
 def test_a_crash_anywhere_leaves_a_copy_that_goes_on(rig: Rig, where: str):
     """Killed when the tree is verified and on the disk, before it is signed for; and when that is
     durable, before it is shown."""
-    rig.log.grow(5)
-    rig.log.show()
-    rig.pull()
+    rig.follow(5)
     rig.log.grow(300)
     rig.log.show()
     rig.state.close()
