@@ -124,6 +124,9 @@ def test_a_window_is_half_open_and_a_hole_is_as_long_as_it_is_stated():
     assert truth("a < 2 for 6 ns at bus X", late, 6, a) == OPEN  # instant 5 is in a hole
     assert truth("a < 2 for 5 ns at bus X", late, 5, a) == TRUE
     assert truth("a < 2 for 1 ns at bus X", late, 6, a) == OPEN
+    may = [sample(0, 1.0), sample(5, 9.0, bound=2)]  # from instant 3 on the second may rule
+    assert truth("a < 2 for 3 ns at bus X", may, 3, a) == TRUE
+    assert truth("a < 2 for 3 ns at bus X", may, 5, a) == OPEN
     assert truth("max(a over 1 ns) < 2 at bus X", late, 7, a) == TRUE
     assert truth("max(a over 2 ns) < 2 at bus X", late, 7, a) == OPEN
 
@@ -147,6 +150,7 @@ def test_what_a_processor_could_do_otherwise():
     assert found("sqrt(a) >= 0 at bus X", -5e-324) == OPEN
     assert found("a / 2 == 0 at bus X", 5e-324) == TRUE  # to even
     assert found("a - a == 0 at bus X", math.nan) == OPEN
+    assert found("a > 0 at bus X", 2**53 + 1) == OPEN  # no binary64
 
 
 def test_a_length_of_time_is_exact_whatever_context_a_host_has():
