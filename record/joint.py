@@ -91,8 +91,8 @@ class Shelf:
     def words(self, name: bytes) -> Sequence[Said]:
         return list(map(_said, self._store.words(name)))
 
-    def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
-        rows = self._store.sellers(digest)
+    def sellers(self, digest: bytes, begins: int, ends: int) -> Sequence[tuple[bytes, Sold]]:
+        rows = self._store.sellers(digest, begins, ends)
         return [(name, Sold(by, begins, ends)) for name, by, begins, ends in rows]
 
     def laws(self) -> Iterator[Law]:

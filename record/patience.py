@@ -47,10 +47,14 @@ log = logging.getLogger("gridseal.record.door")
 _http_log = log.getChild("http")
 
 
+_PEERS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+
+
 def _is_ours(record: logging.LogRecord) -> bool:
-    """What is no HTTP is the peer's doing: answered with 400, and no trace of it fills the log."""
+    """What is no HTTP, and who hangs up or is hung up on, is no mistake of ours: a trace of each
+    would fill the log, and hold up the door where nobody reads it."""
     kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or not issubclass(kind, HttpProcessingError | web.RequestPayloadError)
+    return kind is None or not issubclass(kind, _PEERS)
 
 
 _http_log.addFilter(_is_ours)

@@ -221,7 +221,11 @@ CHILDREN = (
 SELLERS = (
     select(JOINT.c.name, SOLD.c.aggregation, SOLD.c.begins, SOLD.c.ends)
     .join(SOLD, SOLD.c.idx == JOINT.c.idx)
-    .where(_is(SOLD.c.digest))
+    .where(
+        _is(SOLD.c.digest),
+        SOLD.c.begins < bindparam("ends"),
+        SOLD.c.ends > bindparam("begins"),
+    )
     .order_by(JOINT.c.idx)
 )
 BATCHES = select(func.count()).select_from(HEAD)

@@ -246,9 +246,10 @@ class Store(Rows):
         """The names of the records that name a parent, in the order of the log."""
         return [bytes(row[0]) for row in self._typed((bytes,), query.CHILDREN, parent)]
 
-    def sellers(self, digest: bytes) -> list[tuple[bytes, bytes, int, int]]:
-        """Record, aggregation and interval of each that sells an asset's service."""
-        rows = self._typed((bytes, bytes, int, int), query.SELLERS, digest)
+    def sellers(self, digest: bytes, begins: int, ends: int) -> list[tuple[bytes, bytes, int, int]]:
+        """Record, aggregation and interval of each that sells an asset's service within a time."""
+        asked = (digest, ends, begins)
+        rows = self._typed((bytes, bytes, int, int), query.SELLERS, *asked)
         return [(name, by, begins, ends) for name, by, begins, ends in rows]
 
     def findings(self) -> Iterator[Entry]:

@@ -86,7 +86,7 @@ def _is_twice(record: Record, found: Aggregation, before: Before) -> bool:
     mine, services = sold_by(record, found), dict[bytes, str]()
     called = _service(found, before)
     for digest in found.sold():
-        for name, other in before.sold(digest):
+        for name, other in before.sold(digest, mine.begins, mine.ends):
             if not _clashes(mine, other):
                 continue
             if name not in services:

@@ -35,8 +35,9 @@ class Memory:
     def words(self, name: bytes) -> Sequence[Said]:
         return tuple(self._words.get(name, ()))
 
-    def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
-        return self._sellers.get(digest, ())
+    def sellers(self, digest: bytes, begins: int, ends: int) -> Sequence[tuple[bytes, Sold]]:
+        rows = self._sellers.get(digest, ())
+        return [row for row in rows if row[1].begins < ends and begins < row[1].ends]
 
     def laws(self) -> Iterable[Law]:
         return tuple(self._laws)

@@ -32,7 +32,7 @@ from evidence.joint.case import standing as standing
 from evidence.joint.countersignature import Countersignature
 from evidence.joint.matter import BODIES, EXAMINERS
 from evidence.joint.policy import Policy, Rule
-from evidence.joint.record import Record
+from evidence.joint.record import TAI_MAX, Record
 from evidence.joint.registry import Listing
 from evidence.joint.seam import Seam
 from evidence.refusal import EvidenceError
@@ -62,8 +62,9 @@ class Shelf(Protocol):
     def words(self, name: bytes) -> Sequence[Said]:
         """About one record, in the order of the log."""
 
-    def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
-        """The records that have what one alone may have (evidence.joint.sold), by name."""
+    def sellers(self, digest: bytes, begins: int, ends: int) -> Sequence[tuple[bytes, Sold]]:
+        """The records that have what one alone may have (evidence.joint.sold) within a time, by
+        name."""
 
     def laws(self) -> Iterable[Law]:
         """In the order of the log."""
@@ -317,8 +318,12 @@ class _Before:
     def is_gone(self, name: bytes) -> bool:
         return self._state(name) in (State.DISPUTED, State.EXPIRED)
 
-    def sold(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
-        return [row for row in self._shelf.sellers(digest) if not self.is_gone(row[0])]
+    def sold(
+        self, digest: bytes, begins: int = 0, ends: int = TAI_MAX
+    ) -> Iterator[tuple[bytes, Sold]]:
+        for row in self._shelf.sellers(digest, begins, ends):
+            if not self.is_gone(row[0]):
+                yield row
 
     def _state(self, name: bytes) -> State | None:
         found = self._docket.standing(name, self.size, self.tai)

@@ -5,8 +5,10 @@ elsewhere.
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
-3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv. It
-   takes half of what is left of PAGE_BYTES_MAX at most, and says where it ends for that.
+3. A table shows record.reconstruct.cell's ROWS_MAX rows at most, and says how many there are: all
+   are in timeline.csv. It takes half of what is left of PAGE_BYTES_MAX at most, and says where it
+   ends for that.
+4. What is simulated says so in the legend, and claims of the same words at other times are marked.
 
 It judges nothing: states and verdicts are the records' own.
 """
@@ -18,7 +20,7 @@ from evidence import instant
 from evidence.code import Matter
 from evidence.joint import claim, handoff
 from evidence.joint.handoff import Request
-from record.reconstruct import frame, picture, timeline
+from record.reconstruct import cell, frame, picture, timeline
 from record.reconstruct import said as records_of
 from record.reconstruct.file import File
 from record.reconstruct.gathering import Stream
@@ -28,7 +30,6 @@ from record.reconstruct.said import Said
 from record.reconstruct.timeline import Row
 from record.reconstruct.words import bounded, gateway, named, spaced
 
-ROWS_MAX = 1000  # of one table
 CLAIMS_A_TABLE = 4  # side by side: what a printed page has room for
 PAGE_BYTES_MAX = 2_000_000  # what a browser on any desk opens at once, and mail carries
 STYLE = """
@@ -132,12 +133,14 @@ def _streams(streams: Iterable[Stream]) -> str:
             [
                 *(escaped(gateway(one.known)), escaped(named(one.known))),
                 str(sum(one.counts.values())),
-                *(_when(one.first, one.last), escaped(bounded(one.bound))),
+                *(cell.when(one.first, one.last), escaped(bounded(one.bound))),
                 *(escaped(classes), f"{one.indexes[0]} to {one.indexes[1]}"),
             ]
         )
     names = ("gateway", "stream", "samples", "measured", "bound, at most", "worth", "leaves")
-    return _table("Streams", names, rows, "Samples within the interval, and what they are worth.")
+    return cell.table(
+        "Streams", names, rows, "Samples within the interval, and what they are worth."
+    )
 
 
 def _claims(some: Sequence[Said]) -> str:
@@ -164,17 +167,17 @@ def _side_by_side(
 ) -> str:
     rows = [
         ["claimed for", *(_marked(_when_of(one), one.idx in moved) for one in claims)],
-        ["in the log", *(_logged(one) for one in claims)],
+        ["in the log", *(cell.logged(one) for one in claims)],
         ["what", *(_claimed(one, differ) for one in claims)],
         ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],
-        ["worth", *(_state(one) for one in claims)],
+        ["worth", *(cell.state(one) for one in claims)],
         ["leaf", *(str(one.idx) for one in claims)],
     ]
-    return _table(title, ("", *(one.record.author for one in claims)), rows, told, "h3")
+    return cell.table(title, ("", *(one.record.author for one in claims)), rows, told, "h3")
 
 
 def _when_of(one: Said) -> str:
-    return _when(one.record.begins, one.record.ends)
+    return cell.when(one.record.begins, one.record.ends)
 
 
 def _marked(told: str, differs: bool) -> str:
@@ -208,8 +211,8 @@ def _differing(claims: Sequence[Said]) -> frozenset[str]:
     """Names of figures of which two claims about overlapping times say other values."""
     found: set[str] = set()
     rows = [(one.record, item) for one in claims for item in claim.read(one.record.body).figures]
-    for at, (of, item) in enumerate(rows[:ROWS_MAX]):
-        for other_of, other in rows[at + 1 : ROWS_MAX]:
+    for at, (of, item) in enumerate(rows[: cell.ROWS_MAX]):
+        for other_of, other in rows[at + 1 : cell.ROWS_MAX]:
             same = (item.name, item.unit) == (other.name, other.unit)
             overlap = of.begins < other_of.ends and other_of.begins < of.ends
             room = ((item.rounded or 0.0) + (other.rounded or 0.0)) / 2
@@ -228,22 +231,22 @@ def _handoffs(some: Sequence[Said]) -> str:
         parts = ", ".join(f"{spaced(part.name)} {name}" for part, name in one.record.parts)
         rows.append(
             [
-                *(_when(one.record.begins, one.record.ends), _logged(one)),
+                *(cell.when(one.record.begins, one.record.ends), cell.logged(one)),
                 *(escaped(spaced(says.step.name)), escaped(one.record.author), escaped(parts)),
-                *(escaped(text), _state(one), str(one.idx)),
+                *(escaped(text), cell.state(one), str(one.idx)),
             ]
         )
     names = ("claimed", "in the log", "step", "by", "between", "scope", "worth", "leaf")
-    return _table("Steps of handoffs", names, rows, level="h3")
+    return cell.table("Steps of handoffs", names, rows, level="h3")
 
 
 def _records(some: Sequence[Said]) -> str:
     rows = [
         [
-            *(_when(one.record.begins, one.record.ends), _logged(one)),
+            *(cell.when(one.record.begins, one.record.ends), cell.logged(one)),
             *(escaped(spaced(one.record.matter.name)), escaped(one.record.author)),
             escaped(records_of.text_of(one.record)),
-            *(_state(one), escaped(records_of.parties(one.worth.signed))),
+            *(cell.state(one), escaped(records_of.parties(one.worth.signed))),
             escaped(
                 "; ".join(
                     f"{word}: {records_of.parties(needs)}"
@@ -262,7 +265,7 @@ def _records(some: Sequence[Said]) -> str:
         *("claimed", "in the log", "matter", "by", "what", "worth", "signed"),
         *("not signed", "flags", "leaf"),
     )
-    return _table("Records, and who signed", names, rows)
+    return cell.table("Records, and who signed", names, rows)
 
 
 def _gaps(material: Material) -> str:
@@ -284,75 +287,33 @@ def _gaps(material: Material) -> str:
         for key, count in sorted(counts.items())
     ]
     names = ("gateway", "stream", "cause", "gaps", "samples missing")
-    return _table("Gaps, by cause", names, rows, "As gateways stated them, signed.")
+    return cell.table("Gaps, by cause", names, rows, "As gateways stated them, signed.")
 
 
 def _timeline(rows: Sequence[Row]) -> str:
     cells = []
-    for row in rows[:ROWS_MAX]:
+    for row in rows[: cell.ROWS_MAX]:
         bound = "" if row.bound is None else f"<br>within {escaped(bounded(row.bound))}"
         state = f" ({escaped(row.state)})" if row.state else ""
         cells.append(
             [
-                _when(row.begins, row.ends) + bound,
-                _between(row.after, row.by),
+                cell.when(row.begins, row.ends) + bound,
+                cell.between(row.after, row.by),
                 escaped(row.what) + state,
                 *(escaped(row.who), escaped(row.about), escaped(row.text), escaped(row.leaf)),
             ]
         )
     names = ("claimed", "in the log", "what", "by", "about", "text", "leaf")
-    return _table("Everything, in order", names, cells, _more(len(rows)))
+    return cell.table("Everything, in order", names, cells, _more(len(rows)))
 
 
 def _more(count: int) -> str:
-    if count <= ROWS_MAX:
+    if count <= cell.ROWS_MAX:
         return "The same rows are in timeline.csv."
-    return f"The first {ROWS_MAX} of {count} rows; all are in timeline.csv."
-
-
-def _state(one: Said) -> str:
-    word = spaced(one.state.name)
-    return f'<span class="{word}">{word}</span>'
-
-
-def _logged(one: Said) -> str:
-    return _between(one.after, one.by)
-
-
-def _between(after: int | None, by: int | None) -> str:
-    if by is None:
-        return ""
-    if after is None:
-        return f"by {_at(by)}"
-    return f"after {_at(after)}, by {_at(by)}"
-
-
-def _at(tai: int) -> str:
-    """An instant as HTML, in one piece."""
-    return f'<span class="at">{escaped(instant.words(tai))}</span>'
-
-
-def _when(begins: int, ends: int) -> str:
-    return _at(begins) if begins == ends else f"{_at(begins)} to {_at(ends)}"
+    return f"The first {cell.ROWS_MAX} of {count} rows; all are in timeline.csv."
 
 
 def _span(begins: int, ends: int) -> str:
     if begins == ends:
         return instant.words(begins)
     return f"{instant.words(begins)} to {instant.words(ends)}"
-
-
-def _table(
-    title: str,
-    names: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    note: str = "",
-    level: str = "h2",
-) -> str:
-    """Cells are HTML; title, names and note are text."""
-    if not rows:
-        return ""
-    if len(rows) > ROWS_MAX:
-        note = f"{note} The first {ROWS_MAX} of {len(rows)}."
-    told = frame.table(title, names, rows[:ROWS_MAX], note or f"{len(rows)} rows.")
-    return f"<{level}>{escaped(title)}</{level}>\n{told}"

@@ -4,6 +4,7 @@ bundle, and what nothing can tell is named.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,15 +32,14 @@ class Off(Seam):
             run.observe(PMU, frame(LAYOUT, number), tai, heard=LIVE_NS + self.heard - self.off)
 
 
-def told(folder: Path, off: int, heard: int, capsys: pytest.CaptureFixture[str]) -> dict:
+def told(folder: Path, off: int, heard: int, capsys: pytest.CaptureFixture[str]) -> Any:
     off_one = Off(folder, rate=4)
     off_one.off, off_one.heard = off, heard
     off_one.go(12)
     off_one.close()
     (folder / "anchors.toml").write_text(off_one.anchors())
     assert reconstruct(off_one.place, folder / "bundle", "--json", first=3, last=7) == 0
-    found: dict = json.loads(capsys.readouterr().out)
-    return found
+    return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from evidence import instant
 from evidence.code import Open, Part, Truth
 from evidence.config import ConfigError
-from evidence.joint import emergency, evaluation, handoff, interchange
+from evidence.joint import decision, emergency, evaluation, handoff, interchange
 from evidence.leap import NS
 from record import draft
-from tests.record.test_say import ASKS, CUT, ENERGY, hour
+from tests.record.test_say import ASKS, CUT, ENERGY, INTERVAL, hour
 
 EVALUATED = f"""
 matter = "evaluation"
@@ -84,3 +85,30 @@ def test_an_assistance_and_an_hour_are_drafted(tmp_path: Path):
     path.write_text(hour(body=f'{ENERGY}rounded = 1\ntags = ["b", "a"]\nsource = "meters"\n'))
     exchanged = interchange.read(draft.read(path, "West").body)
     assert (exchanged.tags, exchanged.rounded, exchanged.text) == (("a", "b"), 1.0, "meters")
+
+
+TRIP = f"""
+matter = "relay_operation"
+parts = {{ owner = "West" }}
+parents = ["{"22" * 32}/17"]
+{INTERVAL}
+[relay_operation]
+name = "line 1"
+equipment = "05050505-0505-0505-0505-050505050505"
+mw = 87
+reason = "phase A to ground"
+[[relay_operation.event]]
+parent = 0
+at = "2026-11-26T08:10:00.004Z"
+text = "86 trips"
+"""
+
+
+def test_a_trip_is_drafted_with_its_events(tmp_path: Path):
+    path = tmp_path / "trip.toml"
+    path.write_text(TRIP)
+    found = decision.read_operation(draft.read(path, "West").body)
+    assert (found.equipment, found.mw) == (b"\x05" * 16, 87.0)
+    assert found.events == (
+        decision.Event(0, instant.read("2026-11-26T08:10:00.004Z"), "86 trips"),
+    )
