@@ -55,9 +55,9 @@ class Rig:
 
         return asyncio.run(asyncio.wait_for(once(), WAIT_S))
 
-    def follow(self, more: int, *when: int) -> int:
+    def follow(self, more: int, tai: int = NOW) -> int:
         """The log grows, shows it, and is pulled; how many entries that brought."""
-        self.log.grow(more, *when)
+        self.log.grow(more, tai)
         self.log.show()
         return self.pull()
 
