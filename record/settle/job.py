@@ -204,25 +204,27 @@ def _told_of_others(of: InForce, at: int, series: Sequence[Series]) -> str:
 
 
 def _by_energy(job: Job, series: Sequence[Sequence[Series]]) -> Outcome:
-    flows = tuple(_flow_of(job, at, series[at]) for at in (0, 1))
+    flows, intervals = zip(*(_flow_of(job, at, series[at]) for at in (0, 1)), strict=True)
     dc = job.of.seam.dc or tie.NO_LOSS
     minutes = 15 if job.stretch.ends - job.stretch.begins > 15 * MINUTE_NS else 5
-    return tie.settle(dc, (flows[0], flows[1]), job.stretch, minutes)
+    # A register that holds an hour says nothing of a quarter.
+    return tie.settle(dc, (flows[0], flows[1]), job.stretch, max(minutes, *intervals))
 
 
 def _flow_of(
     job: Job, at: int, series: Sequence[Series]
-) -> Callable[[Stretch], energy.Flow | Trouble]:
+) -> tuple[Callable[[Stretch], energy.Flow | Trouble], int]:
+    """What a side says of a stretch, and the longest interval, min, that a register of it holds."""
     told = job.claims[at]
     if told is not None:
         flow = energy.claimed(told[1])
         part = Trouble("a claim is of its whole interval", True)
-        return lambda stretch: flow if stretch == job.stretch else part
+        return (lambda stretch: flow if stretch == job.stretch else part), 0
     found = energy.metered(job.of.seam.sides[at], series[0])
     if isinstance(found, Trouble):
         trouble = found
-        return lambda _: trouble
-    return found.flow
+        return (lambda _: trouble), 0
+    return found.flow, max((one.minutes or 0 for one in found.registers), default=0)
 
 
 # --- by phasors -----------------------------------------------------------------------------------
