@@ -15,10 +15,10 @@ It writes nothing.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import NamedTuple
 
-from drivers.pmu.beside import Finding
 from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
 from evidence.joint import claim as claims
 from evidence.joint import settlement
@@ -30,16 +30,15 @@ from evidence.shape import TEXT_BYTES_MAX
 from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
-from record.series import ALWAYS, Series, Wanted, collected
+from record.series import ALWAYS, Series, Wanted, collected, passing
 from record.settle import agreed, energy, law, outcome, tie
 from record.settle import standing as standings
 from record.settle.agreed import Claimed, InForce
 from record.settle.clock import Clocks
 from record.settle.interval import Stretch
 from record.settle.law import LawError
-from record.settle.measured import Measured, measured, wanted
+from record.settle.measured import Gathered, Measured, told_by, wanted
 from record.settle.outcome import Outcome
-from record.settle.pairing import paired
 from record.settle.register import MINUTE_NS, Trouble
 from record.settle.side import Side
 from record.settle.standing import Standing
@@ -98,7 +97,7 @@ def proposed(store: Store, known: Known, of: InForce, stretch: Stretch, size: in
     finder = leaf.Leaves(store, known, size)
     sides = []
     for at in (0, 1):
-        sought = [*wanted_of(of, at), *_strangers(of, at)]
+        sought = sought_of(of, at)
         sides.append(Leaves(size, tuple(finder.of(sought, *stretch))))
     leaves = (sides[0], sides[1])
     if of.seam.kind != SeamKind.DC_TIE:
@@ -130,19 +129,34 @@ def named(store: Store, says: Record) -> Job:
     return Job(of, stretch, body.leaves, (told[0], told[1]), standing)
 
 
-def settled(store: Store, known: Known, job: Job) -> Settled:
-    """What the sides come to. Raises NotFoundError for leaves that are not there, StoreError."""
+class Read(NamedTuple):
+    """What was read of a side, and which gateways of the other side claim to measure there."""
+
+    own: Gathered
+    others: frozenset[str]
+
+
+Reads = Callable[[Store, Known, Job, int], Read]
+
+
+def settled(store: Store, known: Known, job: Job, held: Reads | None = None) -> Settled:
+    """What the sides come to; `held`: what gives what `gathered` does, where somebody has it.
+    Raises NotFoundError for leaves that are not there, StoreError."""
     length = job.stretch.ends - job.stretch.begins
     if job.of.seam.kind != SeamKind.DC_TIE and length > PHASORS_NS_MAX:
         why = f"phasors of more than {PHASORS_NS_MAX // MINUTE_NS} min at once: settle by intervals"
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
-    series = [_series(store, known, job, at) for at in (0, 1)]
-    others = [text for at in (0, 1) if (text := _told_of_others(job.of, at, series[at]))]
-    own = tuple(one[: len(wanted_of(job.of, at))] for at, one in enumerate(series))
+    others: tuple[str, ...]
     if job.of.seam.kind == SeamKind.DC_TIE:
-        found = Settled(job, _by_energy(job, own))
+        series = [_series(store, known, job, at) for at in (0, 1)]
+        found = Settled(job, _by_energy(job, series))
+        others = tuple(
+            _told_of_others(job.of, at, _names(series[at][_count(job.of, at) :])) for at in (0, 1)
+        )
     else:
-        found = _by_phasors(job, own)
+        sides = tuple((held or gathered)(store, known, job, at) for at in (0, 1))
+        found = _by_phasors(job, [one.own for one in sides])
+        others = tuple(_told_of_others(job.of, at, one.others) for at, one in enumerate(sides))
     why = "; ".join(filter(None, (found.outcome.why, *others)))
     measures = tuple(map(_plain_measure, found.outcome.measures))
     plain = replace(found.outcome, why=_plain(why, TEXT_BYTES_MAX), measures=measures)
@@ -164,11 +178,31 @@ def _plain(text: str, most: int) -> str:
 
 
 def _series(store: Store, known: Known, job: Job, at: int) -> list[Series]:
-    sought = [*wanted_of(job.of, at), *_strangers(job.of, at)]
-    leaves, kind = job.leaves[at], job.of.seam.kind
+    sought = sought_of(job.of, at)
+    leaves = job.leaves[at]
     # Registers are read about the edges, too.
-    within = ALWAYS if kind == SeamKind.DC_TIE else job.stretch
-    return collected(store, known, leaves.indexes, leaves.tree_size, sought, within)
+    return collected(store, known, leaves.indexes, leaves.tree_size, sought, ALWAYS)
+
+
+def sought_of(of: InForce, at: int) -> tuple[Wanted, ...]:
+    """What is read of a side: its own, then what others claim there."""
+    return (*wanted_of(of, at), *_strangers(of, at))
+
+
+def gathered(store: Store, known: Known, job: Job, at: int) -> Read:
+    """A side of a seam by phasors, each leaf read once and none kept."""
+    leaves, own = job.leaves[at], Gathered(job.of.seam.sides[at].node)
+    others: set[str] = set()
+    count = _count(job.of, at)
+    sought = sought_of(job.of, at)
+    for some in passing(store, known, leaves.indexes, leaves.tree_size, sought, job.stretch):
+        others |= _names(some[count:])
+        own.take(some[:count])
+    return Read(own, frozenset(others))
+
+
+def _count(of: InForce, at: int) -> int:
+    return len(wanted_of(of, at))
 
 
 def wanted_of(of: InForce, at: int) -> tuple[Wanted, ...]:
@@ -187,13 +221,14 @@ def _strangers(of: InForce, at: int) -> tuple[Wanted, ...]:
     return tuple(one._replace(issuer=other.authority, heirs=heirs) for one in wanted_of(of, at))
 
 
-def _told_of_others(of: InForce, at: int, series: Sequence[Series]) -> str:
+def _names(series: Sequence[Series]) -> set[str]:
+    """The gateways of which there are readings."""
+    places = ((one, {row[-1] for row in one.rows()}) for one in series)
+    return {one.origins[at].run.credential.subject for one, some in places for at in some}
+
+
+def _told_of_others(of: InForce, at: int, names: AbstractSet[str]) -> str:
     """Which gateways of the other side claim a side's node; empty: none."""
-    names = {
-        one.origin.run.credential.subject
-        for each in series[len(wanted_of(of, at)) :]
-        for one in each
-    }
     if not names:
         return ""
     reason, other = Reason.OTHER_SIDE.name.lower(), of.seam.sides[1 - at].authority
@@ -230,12 +265,12 @@ def _flow_of(
 # --- by phasors -----------------------------------------------------------------------------------
 
 
-def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
+def _by_phasors(job: Job, gathered: Sequence[Gathered]) -> Settled:
     of = job.of.seam
     if _is_one_voice(job.of):
         why = f"{of.sides[0].authority} speaks for both sides of this bus: nobody confirms itself"
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
-    sides = [measured(of, at, series[at]) for at in (0, 1)]
+    sides = [told_by(of, at, gathered[at]) for at in (0, 1)]
     one, other = sides
     if isinstance(one, Trouble) or isinstance(other, Trouble):
         texts = [
@@ -253,8 +288,7 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
         counts = Counts(0, len(one.samples), len(other.samples), 0)
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why=str(fault)))
     both, samples = (one.side, other.side), (one.samples, other.samples)
-    clocks = _clocks(rule, both, (one, other))
-    found = outcome.settle(rule, both, samples, job.standing, clocks)
+    found = outcome.settle(rule, both, samples, job.standing, Clocks(rule, both))
     return Settled(job, _with_sides(found, (one, other)), both)
 
 
@@ -268,12 +302,6 @@ def _is_one_voice(of: InForce) -> bool:
         for side, heirs in zip(of.seam.sides, of.heirs, strict=True)
     )
     return bool(names & others)
-
-
-def _clocks(rule: law.Law, both: tuple[Side, Side], sides: tuple[Measured, Measured]) -> Finding:
-    clocks = Clocks(rule, both)
-    clocks.add(paired(rule, sides[0].samples, sides[1].samples).pairs)
-    return clocks.finding()
 
 
 def _with_sides(found: Outcome, sides: tuple[Measured, Measured]) -> Outcome:
