@@ -19,11 +19,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import NamedTuple
 
+from evidence import cbor
 from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
 from evidence.joint import claim as claims
 from evidence.joint import settlement
 from evidence.joint.leaf import Leaves
-from evidence.joint.measure import Measure
+from evidence.joint.measure import Measure, Term, total
 from evidence.joint.record import NAME_BYTES_MAX, Record
 from evidence.joint.settlement import Counts, Settlement
 from evidence.shape import TEXT_BYTES_MAX
@@ -45,7 +46,12 @@ from record.settle.standing import Standing
 from record.store import Store
 
 SIDES = ("first", "second")
-PHASORS_NS_MAX = 60 * MINUTE_NS  # of one settlement: two PMUs at 60/s take 500 MiB by then
+PHASORS_NS_MAX = 60 * MINUTE_NS  # of one settlement: two PMUs at 60/s take 190 MiB by then
+# Of an entry's 65,535: measures with their terms, and words, have the rest (a sum of 28 branches
+# takes 20,000).
+LEAVES_BYTES_MAX = 36_000
+WORDS_BYTES_MAX = 18_000  # of all terms; beyond, each tolerance has NAMED_MAX of them
+NAMED_MAX, NAMED_BYTES_MAX = 6, 96
 Told = tuple[Claimed | None, Claimed | None]
 
 
@@ -90,6 +96,11 @@ class Settled(NamedTuple):
             Matter.SETTLEMENT, author, (), (self.job.of.seam.name,), (), *self.job.stretch,
             tuple(dict.fromkeys(parents)), self.body.body(),
         )  # fmt: skip
+
+
+def leaves_bytes(job: Job) -> int:
+    """What the leaves of a job take in a record."""
+    return sum(len(cbor.encode(side.array())) for side in job.leaves)
 
 
 def proposed(store: Store, known: Known, of: InForce, stretch: Stretch, size: int) -> Job:
@@ -159,6 +170,8 @@ def settled(store: Store, known: Known, job: Job, held: Reads | None = None) -> 
         others = tuple(_told_of_others(job.of, at, one.others) for at, one in enumerate(sides))
     why = "; ".join(filter(None, (found.outcome.why, *others)))
     measures = tuple(map(_plain_measure, found.outcome.measures))
+    if sum(map(_words, measures)) > WORDS_BYTES_MAX:
+        measures = tuple(map(_summed_up, measures))
     plain = replace(found.outcome, why=_plain(why, TEXT_BYTES_MAX), measures=measures)
     return found._replace(outcome=plain)
 
@@ -166,6 +179,29 @@ def settled(store: Store, known: Known, job: Job, held: Reads | None = None) -> 
 def _plain_measure(one: Measure) -> Measure:
     terms = tuple([term._replace(source=_plain(term.source, NAME_BYTES_MAX)) for term in one.terms])
     return one if terms == one.terms else replace(one, terms=terms)
+
+
+def _words(one: Measure) -> int:
+    """Bytes of what the terms of a measure are called."""
+    terms = (*one.terms, *(one.change.terms if one.change else ()))
+    return sum(len(term.source.encode()) for term in terms)
+
+
+def _summed_up(one: Measure) -> Measure:
+    """A measure of so many instruments that an entry of the log does not hold each by its name: its
+    largest terms, and the rest as one."""
+    change = one.change and replace(one.change, terms=_largest(one.change.terms))
+    return replace(one, terms=_largest(one.terms), change=change)
+
+
+def _largest(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    if len(terms) <= NAMED_MAX:
+        return terms
+    least = sorted(range(len(terms)), key=lambda at: (-terms[at].amount, at))[NAMED_MAX - 1 :]
+    named = [term for at, term in enumerate(terms) if at not in least]
+    rest = total([terms[at] for at in sorted(least)])
+    named = [term._replace(source=_plain(term.source, NAMED_BYTES_MAX)) for term in named]
+    return (*named, Term(f"{len(least)} smaller ones", rest))
 
 
 def _plain(text: str, most: int) -> str:

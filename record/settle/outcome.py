@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from drivers.pmu.beside import Finding, State
+from evidence import instant
 from evidence.code import Agreement, Disagreement, SeamKind
 from evidence.joint.measure import Change, Measure, Term, total
 from evidence.joint.settlement import Counts
@@ -359,7 +360,8 @@ def _beyond(disputed: Sequence[_Result], of: int) -> str:
             if new is not None and not (ratio := abs(new.residual) / new.tolerance) <= by:
                 changed = readings[at]._replace(residual=new.residual)
                 worst, by, text = one, ratio, "change of " + _told(changed, new.tolerance)
-    return f"{len(disputed)} of {of} windows; worst at {worst.judged.window.begins}: {text}"
+    when = instant.words(worst.judged.window.begins)
+    return f"{len(disputed)} of {of} windows; worst at {when}: {text}"
 
 
 def _told(reading: Reading, allowed: float) -> str:

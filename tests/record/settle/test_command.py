@@ -17,7 +17,7 @@ from record.cli import main
 from record.settle import told
 from record.settle.interval import Stretch, cut
 from record.settle.job import settled
-from record.settle.learning import learned
+from record.settle.learning import Lessons
 from tests.evidence.joint.sharing import EAST, WEST, founders_text, word
 from tests.record.gateway import NANOSECONDS, START, Statement
 from tests.record.settle.border import HOUR, LINE, RATE, TIE, Pmu, Say, Shared
@@ -130,7 +130,10 @@ def test_a_standing_residual_is_learned_agreed_on_and_used(
     assert main(typed(tmp_path, *asked, "--every", "31s", "--learn")) == 0
     assert "standing residual: " in capsys.readouterr().out
     some = [settle(shared, LINE, stretch) for stretch in cut(START, until, 31 * NANOSECONDS)]
-    learned_of = learned(shared.store, some, WEST)
+    lessons = Lessons()
+    for one in some:
+        lessons.add(one)
+    learned_of = lessons.record(shared.store, WEST)
     shared.say(learned_of)
     assert settle(shared, LINE).body.standing is None  # one side's word
     shared.upstream.send(Statement(word(learned_of, EAST)))
@@ -219,4 +222,4 @@ def test_phasors_are_settled_a_quarter_of_an_hour_at_a_time(
 ):
     until = instant.words(START + 1000 * NANOSECONDS)
     assert main(typed(tmp_path, "--seam", LINE.name, "--from", FROM, "--to", until)) == 0
-    assert capsys.readouterr().out.count(" not_comparable ") == 2
+    assert capsys.readouterr().out.count("  not_comparable\n") == 2

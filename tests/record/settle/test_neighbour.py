@@ -82,7 +82,9 @@ def test_what_is_suspected_stands_beside_the_verdict(
     assert main(asked) == 0
     shown = capsys.readouterr().out.splitlines()
     assert " agreed " in shown[0]
+    # Whoever is disputed by the other side's gateways at its own bus is told first.
     assert shown[1:] == [
+        "  other_side: gw-3 of East Pool at the first side's node",
         "  beside it, Fourth: disputed",
         "  beside it, Third: disputed",
         "  beside it, Two: agreed",
