@@ -25,7 +25,6 @@ from record.settle.job import (
     gathered,
     proposed,
     settled,
-    sought_of,
     wanted_of,
 )
 from record.settle.third import SIDES_MAX, Edge, Suspicion
@@ -93,8 +92,9 @@ def has_any(store: Store, of: InForce, size: int) -> bool:
 
 
 class Reads:
-    """What was read of the two sides of a seam, for whoever has one of them, too: each leaf of
-    these is read once, however many neighbours there are. It is kept as long as this is."""
+    """What was read of the two sides of a proposed settlement, for whoever has one of them, too:
+    each leaf of these is read once, however many neighbours there are. It is kept as long as this
+    is."""
 
     def __init__(self, job: Job, own: Sequence[Read]) -> None:
         self._own = {_asks(job, at): one for at, one in enumerate(own)}
@@ -106,8 +106,9 @@ class Reads:
 
 
 def _asks(job: Job, at: int) -> tuple[object, ...]:
-    """What is read of a side depends on this alone."""
-    return sought_of(job.of, at), wanted_of(job.of, at), job.leaves[at], job.stretch
+    """What a side measured depends on this alone, where all that there is was proposed; who else
+    claims its node is of another seam's concern."""
+    return wanted_of(job.of, at), job.leaves[at].tree_size, job.stretch
 
 
 def beside(store: Store, known: Known, of: Settled, reads: Reads | None = None) -> Beside | None:
