@@ -273,3 +273,23 @@ def test_a_record_that_is_empty_has_no_seam(tmp_path: Path, capsys: pytest.Captu
     )
     assert main(typed(tmp_path, "--check")) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ((), "the following arguments are required: STORE"),
+        (("x.db", "--size", "many"), "argument --size: invalid int value: 'many'"),
+        (("x.db", "--numbered", "twice"), "argument --numbered: invalid choice: 'twice'"),
+        (("x.db", "--evry", "1h"), "unrecognized arguments: --evry 1h"),
+    ],
+)
+def test_what_was_typed_wrongly_is_one_line(
+    more: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as fault:
+        main(["settle", *more])
+    assert fault.value.code == 2
+    err = capsys.readouterr().err
+    assert text in err
+    assert err.count("\n") == 1

@@ -63,8 +63,15 @@ def test_a_meter_that_corrects_itself_has_two_words_for_an_interval(seam: Shared
 
 def test_two_values_elsewhere_are_another_hours_trouble(seam: Shared):
     meter = seam.meter(WEST)
-    seam.play(meter, flowing(SENT), range(-2, 80))
-    seam.play(meter, flowing(SENT + 1), [79])
+    corrected = {79: flowing(SENT + 1)}
+    once = set[float]()
+
+    def say(minute: float) -> tuple[float, ...]:
+        again = minute in once
+        once.add(minute)
+        return (corrected[79] if again else flowing(SENT))(minute)
+
+    seam.play(meter, say, [*range(-2, 80), 79])  # all of one batch
     seam.play(seam.meter(EAST), leaving(GAINED))
     assert settled(seam).verdict == Agreement.AGREED
 
