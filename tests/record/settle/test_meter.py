@@ -2,6 +2,7 @@
 that turns about, a tie that is switched off; and the laws that hold whatever flowed."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,13 +16,12 @@ from record.settle.interval import Stretch, cut
 from record.settle.register import Register
 from tests.evidence.joint.sharing import EAST as EAST_AUTHORITY
 from tests.evidence.joint.sharing import says_seam
-from tests.record.settle.border import HOUR, MINUTE, TIE, Say, Shared
+from tests.record.settle.border import HOUR, MINUTE, SIDES, TIE, Say, Shared
 from tests.record.settle.test_energy import (
     DISPUTED,
     EAST,
     GAINED,
     SENT,
-    SIDES,
     WEST,
     flowing,
     gained,
@@ -35,6 +35,10 @@ from tests.record.settle.test_energy import (
 __all__ = ["seam"]
 
 
+def hourly(megawatts: float) -> Say:
+    return lambda _: held(megawatts, 60)
+
+
 def test_two_meters_that_differ_by_what_both_may_be_off_count_once(seam: Shared):
     seam.play(seam.meter(WEST), flowing(SENT))
     seam.play(seam.meter(WEST, source="check"), flowing(SENT * 1.001))
@@ -45,7 +49,7 @@ def test_two_meters_that_differ_by_what_both_may_be_off_count_once(seam: Shared)
 def test_two_gateways_that_tell_other_values_of_one_instant_dispute_it(seam: Shared):
     """Of registers that hold an interval: each is its own instant's."""
     for megawatts in (SENT, SENT + 40):
-        seam.play(seam.meter(WEST, unit="kWh/60min"), lambda _, mw=megawatts: held(mw, 60), [60])
+        seam.play(seam.meter(WEST, unit="kWh/60min"), hourly(megawatts), [60])
     seam.play(seam.meter(EAST, unit="kWh/60min"), lambda _: held(GAINED, 60)[::-1], [60])
     found = settled(seam)
     assert (found.verdict, found.disagreement) == DISPUTED
@@ -54,7 +58,7 @@ def test_two_gateways_that_tell_other_values_of_one_instant_dispute_it(seam: Sha
 def test_a_meter_that_corrects_itself_has_two_words_for_an_interval(seam: Shared):
     meter = seam.meter(WEST, unit="kWh/60min")
     for megawatts in (SENT, SENT, SENT - 1):
-        seam.play(meter, lambda _, mw=megawatts: held(mw, 60), [60])
+        seam.play(meter, hourly(megawatts), [60])
     seam.play(seam.meter(EAST, unit="kWh/60min"), lambda _: held(GAINED, 60)[::-1], [60])
     found = settled(seam)
     assert (found.verdict, found.disagreement) == DISPUTED
@@ -63,13 +67,12 @@ def test_a_meter_that_corrects_itself_has_two_words_for_an_interval(seam: Shared
 
 def test_two_values_elsewhere_are_another_hours_trouble(seam: Shared):
     meter = seam.meter(WEST)
-    corrected = {79: flowing(SENT + 1)}
     once = set[float]()
 
     def say(minute: float) -> tuple[float, ...]:
         again = minute in once
         once.add(minute)
-        return (corrected[79] if again else flowing(SENT))(minute)
+        return flowing(SENT + again)(minute)
 
     seam.play(meter, say, [*range(-2, 80), 79])  # all of one batch
     seam.play(seam.meter(EAST), leaving(GAINED))
@@ -89,7 +92,7 @@ def test_a_net_that_contradicts_its_two_directions_disputes_the_side(seam: Share
 def test_a_flow_that_turned_about_has_lost_both_ways(seam: Shared):
     """Half an hour of 600 MW each way, by registers that count down as well: their net is small,
     and what the tie lost of the flow is not."""
-    net = {"names": ("net",), "directions": (1,), "type": "s32"}
+    net: dict[str, Any] = {"names": ("net",), "directions": (1,), "type": "s32"}
 
     def there_and_back(one: float, other: float) -> Say:
         half = 500 * one
