@@ -9,7 +9,7 @@ It signs nothing: the sealer does, when it gives the descriptor its place in the
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -93,10 +93,8 @@ def describe(
 
 
 def check(source: str, setup: Setup, plan: SitePlan) -> None:
-    """Says what the plan names and the device lacks. Raises ConfigError for a stream that no
-    descriptor can describe: the record would refuse it, and all that it rules."""
-    for name in missing(source, setup, plan):
-        log.warning("%s: the site plan names channel %r, which is not there", source, name)
+    """Raises ConfigError for a stream that no descriptor can describe: the record would refuse it,
+    and all that it rules."""
     latest = (1 << 63) - 1  # wherever it will stand, no number in it is longer
     place = Place(ZERO, latest, latest, ZERO, latest)
     size = len(describe(place, source, setup, plan, Discloser(bytes)).payload()) + AROUND_BYTES
@@ -109,10 +107,18 @@ def check(source: str, setup: Setup, plan: SitePlan) -> None:
         raise ConfigError(f"source {source}", "", text)
 
 
-def missing(source: str, setup: Setup, plan: SitePlan) -> list[str]:
-    """Channels that the plan names for this source and the device does not have."""
+def compare(source: str, setups: Iterable[Setup], plan: SitePlan) -> None:
+    """Says what the plan names for a source and none of its streams has."""
+    for name in missing(source, setups, plan):
+        log.warning("%s: the site plan names channel %r, which is not there", source, name)
+
+
+def missing(source: str, setups: Iterable[Setup], plan: SitePlan) -> list[str]:
+    """Channels that the plan names for a source and that are in none of these streams of it: a
+    meter's channels are spread over several."""
     stream = plan.stream_of(source)
-    there = {(block.idcode, channel.name) for block in setup.blocks for channel in block.channels}
+    blocks = [block for setup in setups for block in setup.blocks]
+    there = {(block.idcode, channel.name) for block in blocks for channel in block.channels}
     names = {name for _, name in there}
     wanted = stream.channel if stream else []
     return [
@@ -176,6 +182,7 @@ def _channel(
         correction=known.correction.digest() if known.correction else None,
         aliases=aliases,
         offset=offset,
+        figures=known.figures(),
     )
 
 

@@ -203,7 +203,7 @@ class Hearing:
         """
         health, self._room = self._health.source(source), room
         lane: Lane | None = None
-        setups = 0
+        setups, new = 0, False
         alike: list[Frame] = []  # of one lane, with nothing to state between them
         for item in items:
             if type(item) is Frame and item.fault is None and 0 <= item.tai <= TAI_MAX:
@@ -229,12 +229,15 @@ class Hearing:
                 alike = self._flush(lane, alike)
             if isinstance(item, Setup):
                 setups += 1
-                self._set_up(source, item)
+                new |= self._set_up(source, item)
             else:
                 self._refuse(source, item)
         if lane is not None:
             health.last_tai = alike[-1].tai if alike else health.last_tai
             self._flush(lane, alike)
+        if new:
+            setups_of = (one.setup for one in self.lanes(source) if one.setup is not None)
+            description.compare(source, setups_of, self._plan)
         health.heard += len(items) - setups
 
     def _flush(self, lane: Lane, frames: list[Frame]) -> list[Frame]:
@@ -268,8 +271,7 @@ class Hearing:
 
     def lanes(self, source: str) -> list[Lane]:
         """Of a source, those of which it is known what they are."""
-        lanes = self._lanes.values()
-        return [one for one in lanes if one.source == source and one.setup is not None]
+        return [x for x in self._lanes.values() if x.source == source and x.setup is not None]
 
     def _refuse(self, source: str, frame: Frame) -> None:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
@@ -357,10 +359,8 @@ class Hearing:
             self._state(lane, hole)
 
     def _lane(self, source: str, key: str, most: int = STREAMS_MAX) -> Lane | None:
-        """The stream of a source's key; its number is given at first sight and never reused.
-
-        None when there are `most`.
-        """
+        """The stream of a source's key, numbered at first sight for good; None when there are
+        `most`."""
         lane = self._lanes.get((source, key))
         if lane is None:
             number = self.numbers.get((source, key))
@@ -378,21 +378,22 @@ class Hearing:
             self._lanes[source, key] = lane
         return lane
 
-    def _set_up(self, source: str, setup: Setup) -> None:
+    def _set_up(self, source: str, setup: Setup) -> bool:
         lane = self._lane(source, setup.key)
         if lane is None:
             fault = _too_many(setup.key)
             now = self._clock.now().tai
             self._health.bad_frame(source, fault.fault, str(fault), setup.configuration, now)
-            return
+            return False
         if lane.setup == setup:
-            return  # the same again, as after a reconnect: its descriptor rules still
+            return False  # the same again, as after a reconnect: its descriptor rules still
         description.check(source, setup, self._plan)
         lane.set_up(setup)
         self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
         self._health.source(source).place(setup)
         survey.check(self.checks, self._plan, source, setup)
+        return True
 
 
 def _too_many(key: str) -> FrameError:

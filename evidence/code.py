@@ -67,7 +67,7 @@ class Matter(IntEnum):
     SEAM = 3  # a bus, line or tie that two authorities share: its sides, its parameters
     SETTLEMENT = 4  # what two sides of a seam come to
     INTERCHANGE = 5  # the energy of an interval over a tie
-    DC_TIE_EMERGENCY = 6
+    DC_TIE_EMERGENCY = 6  # assistance, curtailment, blocking of a DC tie
     DER_AGGREGATION = 7
     RELAY_OPERATION = 8
     DISPATCH = 9
@@ -167,6 +167,22 @@ class Disagreement(IntEnum):
     SCALING = 5
     MISSING_DATA = 6
     WRONG_TOPOLOGY = 7
+
+
+class Exchange(IntEnum):
+    """What an energy between two areas is."""
+
+    SCHEDULED = 1  # Confirmed Interchange
+    ACTUAL = 2  # as the ties' meters read
+
+
+class Emergency(IntEnum):
+    """What is done about a DC tie in an emergency."""
+
+    ASSISTANCE = 1  # energy asked for, and given
+    CURTAILED = 2
+    BLOCKED = 3
+    RESTORED = 4
 
 
 class SeamKind(IntEnum):
@@ -425,3 +441,11 @@ class Reason(IntEnum):
     CONDITION_OPEN = 146  # undetermined, or not evaluated
     UNFOUNDED = 147  # a decision that names nothing it rests on
     SET_BACK = 148  # a memory that is older than what was signed from it
+    LOCKOUT = 149  # after it nobody could change who signs what, or who is who
+    UNANSWERABLE = 150  # a policy with a rule that nobody can meet yet
+    KEYLESS = 151  # somebody who must sign had no key, and was not waited for
+    EVALUATED_OTHERWISE = 155  # over its own leaves it comes to something else than was said
+    LENT_TWICE = 156  # a scope that was lent to another, and had not come back
+    OTHER_OWNER = 157  # the owner named is none of what was operated, by seam and registry
+    SERVICE_UNKNOWN = 158  # no row of the tariff has it
+    INTERVAL = 159  # none that its matter is counted in

@@ -21,7 +21,7 @@ from evidence.credential import TERMINALS_MAX
 from evidence.plant import Device, Line
 
 if TYPE_CHECKING:
-    from evidence.siteplan import Bus, Channel, SitePlan, Stream
+    from evidence.siteplan import Bus, Channel, Correction, SitePlan, Stream
 
 Steps = tuple[str | int, ...]
 Fault = tuple[Steps, str]
@@ -172,10 +172,29 @@ def _channel_faults(plan: "SitePlan", steps: Steps, channel: "Channel") -> Itera
         yield (*steps, "phase"), f"{channel.phase!r} is {config.nearest(channel.phase, known)}"
     if channel.accuracy and (wrong := accuracy.fault(channel.accuracy)):
         yield (*steps, "accuracy"), wrong
-    correction = channel.correction
-    if correction is not None and not _SHA256.fullmatch(correction.sha256):
+    if (channel.burden_va is None) != (channel.burden_power_factor is None):
+        key = "burden_va" if channel.burden_va is not None else "burden_power_factor"
+        text = "one without the other; expected: burden_va and burden_power_factor"
+        yield (*steps, key), text
+    if channel.correction is not None:
+        yield from _correction_faults((*steps, "correction"), channel.correction)
+
+
+def _correction_faults(steps: Steps, correction: "Correction") -> Iterator[Fault]:
+    if not _SHA256.fullmatch(correction.sha256):
         text = f"{correction.sha256[:80]!r} is no SHA-256; expected 64 of 0-9 and a-f"
-        yield (*steps, "correction", "sha256"), text
+        yield (*steps, "sha256"), text
+    stated = correction.uncertainty_ppm
+    if (stated is None) != (not correction.point):
+        text = f"{stated} with {len(correction.point)} points; expected: both, or neither"
+        yield (*steps, "uncertainty_ppm"), text
+        return
+    points = [point.value() for point in correction.point]
+    if len({(point.load, point.burden) for point in points}) < len(points):
+        yield (*steps, "point"), "two points of one load and burden; expected each once"
+    if points and len({point.load for point in points}) < 2:
+        text = "points of one load say nothing of any other; expected: of two at least"
+        yield (*steps, "point"), text
 
 
 def _repeats(table: str, key: str, values: Sequence[str | int | None]) -> Iterator[Fault]:

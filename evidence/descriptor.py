@@ -8,14 +8,17 @@ key, typ DESCRIPTOR.
    hashes (evidence.disclosure); mRIDs are not.
 4. A bound that the device does not state itself is told openly, with the document that states it:
    whoever relies on the bound of a sample reads here where it came from.
-5. Float channels of C37.118 are already in engineering units; PHUNIT and ANUNIT scale integers
+5. A channel's figures stand at its end where there are any, and nothing stands there where there
+   are none. Values of a correction come with the hash of its file, and not without.
+6. Float channels of C37.118 are already in engineering units; PHUNIT and ANUNIT scale integers
    only. `decode` knows.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from evidence import cbor, shape
+from evidence import calibration, cbor, shape
+from evidence.calibration import Figures
 from evidence.code import VERSION
 from evidence.credential import MRID_BYTES, Terminal, read_direction
 from evidence.merkle import HASH_BYTES
@@ -26,6 +29,7 @@ PHASES = ("", "A", "B", "C", "N", "AB", "BC", "CA", "0", "1", "2")
 ORIGINS = ("direct", "concentrator", "gateway")
 CHANNELS_MAX = 4096
 BLOCKS_MAX = 1024
+_CHANNEL_FIELDS = (15, 16)  # without figures, with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Channel:
     correction: bytes | None  # SHA-256 of the correction on file
     aliases: bytes | None  # digest of what the bus is called
     offset: bytes | None = None  # digest of where the bus is, from the antenna
+    figures: Figures | None = None  # plate, burden and correction, as numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +176,12 @@ def _block_array(block: Block) -> list[Any]:
 
 
 def _channel_array(channel: Channel) -> list[Any]:
+    figures = () if channel.figures is None else (channel.figures,)
     return [
         *(channel.block, channel.name, QUANTITIES.index(channel.quantity), channel.unit),
         *(PHASES.index(channel.phase), channel.node, channel.terminal, channel.direction),
         *(channel.ratio, channel.accuracy, channel.core),
-        *(channel.burden, channel.correction, channel.aliases, channel.offset),
+        *(channel.burden, channel.correction, channel.aliases, channel.offset, *figures),
     ]
 
 
@@ -196,7 +202,13 @@ def _read_block(value: Any) -> Block:
 
 
 def _read_channel(value: Any, blocks: int) -> Channel:
-    item = shape.array(value, "channel", 15)
+    item = shape.array(value, "channel")
+    if len(item) not in _CHANNEL_FIELDS:
+        shape.fail("channel", len(item), "an array of 15, or of 16 with figures")
+    correction = _read_digest(item[12], "correction")
+    figures = calibration.read(item[15], "figures") if len(item) > 15 else None
+    if figures is not None and figures.calibration is not None and correction is None:
+        shape.fail("calibration", figures.calibration.uncertainty, "one of a correction on file")
     return Channel(
         shape.uint(item[0], "block", blocks - 1),
         shape.blob(item[1], "name", HASH_BYTES),
@@ -210,9 +222,10 @@ def _read_channel(value: Any, blocks: int) -> Channel:
         shape.text(item[9], "class"),
         shape.text(item[10], "core"),
         shape.text(item[11], "burden"),
-        _read_digest(item[12], "correction"),
+        correction,
         _read_digest(item[13], "aliases"),
         _read_digest(item[14], "offset"),
+        figures,
     )
 
 

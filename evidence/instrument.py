@@ -1,14 +1,18 @@
 """How far an instrument transformer of an accuracy class may be off, as its standard has it, and
 what that makes of a phasor.
 
-Sources: IEC 61869-2 5.6 (current: Tables 201 and 202 of measuring classes, 205 of P and PR, 206 of
-TPX, TPY and TPZ), IEC 61869-3 5.6 (voltage: Tables 301, 302), IEEE C57.13 5.3 and 6.3 (metering),
-6.4 (relaying), IEEE C57.13.6 (0.15, 0.15S).
+Sources: IEC 61869-2:2012 5.6.201.3 (current: Tables 201 and 202 of measuring classes, at 1, 5, 20,
+100 and 120 % of rated current, 25 to 100 % of rated burden), 5.6.202 (205 of P and PR, 206 of TPX,
+TPY, TPZ), 5.6.201.5 (extended currents); IEC 61869-3:2011 5.6.301.3 (voltage: Table 301, 80 to
+120 %), 5.6.302.3 (302: 3P, 6P at 2 and 5 %, and up to the voltage factor); IEEE C57.13-2016 5.3
+and 6.3 (metering), 6.4 (relaying), IEEE C57.13.6-2005 (0.15, 0.15S from 5 % of rated current).
+evidence/README.md says which figures were checked against what.
 
 1. A class limits the ratio error and the phase displacement from stated points on. Between two of
    them the wider rules: no standard draws a line between them.
-2. Below the lowest point the error is at most what it may be there in amperes or volts, since the
-   exciting current of a core falls with its flux: so its share grows as the current falls.
+2. Below the lowest point no standard says anything. The error is taken as what it may be there in
+   amperes or volts, since the exciting current of a core falls with its flux: so its share grows as
+   the current falls, and is never that of the point itself.
 3. Above its range a class promises nothing, nor outside of its burdens, nor of a phase that it does
    not limit (3, 5, 10P, PX, T): None. What is nobody's promise settles nothing.
 4. C57.13 limits a corrected ratio (TCF) for power factors of 0.6 to 1: a corner of its
@@ -159,11 +163,11 @@ def _current(word: str) -> Class | None:
 def _metering(per_cent: float, kind: str, word: str) -> Class:
     """C57.13: at 10 % of the rated current twice the limit; C57.13.6: at 5 %, and S has no second.
 
-    0.15N is read as 0.15, which is wider at low currents.
+    0.15N is tested at 10 %, as what C57.13 had before C57.13.6: below, it is the wider of the two.
     """
     minutes = _TCF_MINUTES * 2 * per_cent / 100
     whole = (per_cent, minutes)
-    low = 0.05 if per_cent < 0.3 or kind else 0.1
+    low = 0.05 if kind == "S" or (per_cent < 0.3 and not kind) else 0.1
     rows = [(low, *whole)] if kind == "S" else [(low, 2 * per_cent, 2 * minutes), (1.0, *whole)]
     return Class(_rows(*rows), 1.0, _ANY_BURDEN, f"IEEE C57.13 {word}")
 

@@ -31,7 +31,8 @@ _FIELDS = 12
 SIGNATURE_HEAD = cbor.bytes_head(SIGNATURE_BYTES)
 _dumps = cbor2.dumps
 # Bytes of an integer by the first of them (RFC 8949 3).
-_WIDTHS = bytes([1] * 24 + [2, 3, 5, 9] + [1] * 228)
+_WIDTHS = bytes(([1] * 24 + [2, 3, 5, 9] + [1] * 4) * 2 + [1] * 192)
+_NULL = 0xF6
 _heads = tuple(cbor.bytes_head(length) for length in range(1024))
 
 
@@ -190,6 +191,29 @@ def split(links: bytes) -> Iterator[bytes]:
 
 def instants(links: bytes) -> Iterator[int]:
     """The instant of each observation of a sequence that was read strictly before, ns TAI."""
+    for field in _tai_fields(links):
+        yield _number(links, field)
+
+
+def arrivals(links: bytes) -> Iterator[tuple[int, int, int | None]]:
+    """The instant of each, ns TAI; how long after it the gateway heard it, and that clock's bound,
+    ns. Of a sequence that was read strictly before."""
+    for field in _tai_fields(links):
+        heard = field
+        for _ in range(4):  # tai, bound, source, flags
+            heard += _WIDTHS[links[heard]]
+        bound = heard + _WIDTHS[links[heard]]
+        after = _number(links, heard)
+        # RFC 8949 3.1: major type 1 is -1 - n; null (major type 7) is of one byte.
+        yield (
+            _number(links, field),
+            -1 - after if links[heard] >> 5 else after,
+            None if links[bound] == _NULL else _number(links, bound),
+        )
+
+
+def _tai_fields(links: bytes) -> Iterator[int]:
+    """Where the instant of each observation stands."""
     at, size = 0, len(links)
     while at < size:
         # 18([ protected, {}, payload, signature ]): the tag and the array's head take two bytes.
@@ -199,9 +223,13 @@ def instants(links: bytes) -> Iterator[int]:
         field = content + 2
         field += _WIDTHS[links[field]]
         field += _WIDTHS[links[field]]
-        width = _WIDTHS[links[field]]
-        if width == 1:
-            yield links[field]
-        else:
-            yield int.from_bytes(links[field + 1 : field + width], "big")
         at = content + length + len(SIGNATURE_HEAD) + SIGNATURE_BYTES
+        yield field
+
+
+def _number(links: bytes, at: int) -> int:
+    """Of an integer, what stands after its major type."""
+    width = _WIDTHS[links[at]]
+    if width == 1:
+        return links[at] & 0x1F
+    return int.from_bytes(links[at + 1 : at + width], "big")

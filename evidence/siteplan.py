@@ -12,8 +12,9 @@ by the agent.
 5. Whatever a channel claims of its place (bus, terminal, direction) the credential has to grant; so
    the plan says it without gaps: no terminal without its bus, no direction without its terminal.
 6. Signed into descriptors: bus, terminal, phase, direction, ratio, accuracy class, core, burden,
-   correction; survey, antenna; time bound, path, wait. Not signed, for people and pre-flight:
-   voltage level, rotation, wiring, rated values; lines, ties, equipment, devices (evidence.plant).
+   rated burden, rating factor, correction and what it found; survey, antenna; time bound, path,
+   wait. Not signed, for people and pre-flight: voltage level, rotation, wiring, rated values;
+   lines, ties, equipment, devices (evidence.plant).
 
 What must not contradict each other in a plan is evidence.consistency's.
 """
@@ -23,7 +24,7 @@ from uuid import UUID
 
 import msgspec
 
-from evidence import cbor, config, consistency, plant
+from evidence import calibration, cbor, config, consistency, plant
 from evidence.credential import BUSES_MAX, Terminal
 from evidence.plant import Device, Equipment, Kilovolts, Line, Name, Text
 from evidence.position import Position
@@ -45,7 +46,12 @@ Epoch = Annotated[float, msgspec.Meta(ge=1984, le=2200)]
 Hertz = Annotated[float, msgspec.Meta(ge=15, le=400)]  # as far as IEC 61869-1 goes
 # V or A, primary: a machine's lead carries 50 kA, and no line has 2 MV.
 Rated = Annotated[float, msgspec.Meta(gt=0, le=2_000_000)]
-Voltamperes = Annotated[float, msgspec.Meta(gt=0, le=1000)]
+Voltamperes = Annotated[float, msgspec.Meta(ge=0.001, le=calibration.MVA_MAX / 1000)]
+TestBurden = Annotated[float, msgspec.Meta(ge=0, le=calibration.MVA_MAX / 1000)]  # 0: no load
+PowerFactor = Annotated[float, msgspec.Meta(ge=0, le=1)]  # lagging: nobody burdens with a capacitor
+RatingFactor = Annotated[float, msgspec.Meta(ge=1, le=calibration.LOAD_MAX / 1000)]
+LoadPercent = Annotated[float, msgspec.Meta(ge=0.1, le=calibration.LOAD_MAX / 10)]
+Millionths = Annotated[int, msgspec.Meta(ge=-calibration.PPM_MAX, le=calibration.PPM_MAX)]
 PsseNumber = Annotated[int, msgspec.Meta(ge=1, le=999_997)]  # of a bus in a PSS/E case
 _DIRECTION = {"unknown": 0, "in": 1, "out": -1}
 
@@ -129,22 +135,51 @@ class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.offset_mm is None else cbor.encode(self.offset_mm)
 
 
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a calibration found at one load and burden; signs as in evidence.calibration."""
+
+    load_percent: LoadPercent  # of the rated primary
+    burden_va: TestBurden
+    power_factor: PowerFactor
+    ratio_ppm: Millionths
+    phase_urad: Millionths
+
+    def value(self) -> calibration.Point:
+        """As it is signed."""
+        burden = _burden(self.burden_va, self.power_factor)
+        load = round(self.load_percent * 10)
+        return calibration.Point(load, burden, self.ratio_ppm, self.phase_urad)
+
+
 class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A calibration on file: where it lies, and the hash by which it is signed."""
+    """A calibration on file: where it lies, and the hash by which it is signed; what it found, so
+    that whoever settles can apply it. `uncertainty_ppm`: the most that its points are off.
+    """
 
     file: Name
     sha256: str  # 64 hexadecimal digits, in small letters
+    uncertainty_ppm: Annotated[int, msgspec.Meta(ge=1, le=calibration.PPM_MAX)] | None = None
+    point: Annotated[list[Point], msgspec.Meta(max_length=calibration.POINTS_MAX)] = []
 
     def digest(self) -> bytes:
         """As it is signed."""
         return bytes.fromhex(self.sha256)
+
+    def values(self) -> calibration.Calibration | None:
+        """As they are signed; None: not stated."""
+        if self.uncertainty_ppm is None:
+            return None
+        points = tuple(sorted(point.value() for point in self.point))
+        return calibration.Calibration(self.uncertainty_ppm, points)
 
 
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the plan knows of one channel of a device, found by the device's own name for it.
 
     `ratio`: primary and secondary, V or A; `accuracy`: the class (evidence.accuracy); `burden`: as
-    it is connected; `rated`: primary V or A that the class holds at, `rated_burden_va`: up to.
+    it is connected, in words, `burden_va` and its power factor in figures; `rated`: primary V or A
+    that the class holds at, `rated_burden_va`: up to; `rating_factor`: how many times the rated
+    value it holds to (IEC: extended current, voltage factor).
     """
 
     name: Text
@@ -160,11 +195,35 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wiring: Wiring | None = None
     rated: Rated | None = None
     rated_burden_va: Voltamperes | None = None
+    burden_va: Voltamperes | None = None
+    burden_power_factor: PowerFactor | None = None
+    rating_factor: RatingFactor | None = None
     idcode: int | None = None  # which PMU of a concentrator's frame; None: any
 
     def sense(self) -> int:
         """The positive direction, as it is signed."""
         return _DIRECTION[self.direction]
+
+    def figures(self) -> calibration.Figures | None:
+        """As they are signed; None: none is stated."""
+        rated, connected, factor = self.rated_burden_va, None, self.rating_factor
+        if self.burden_va is not None and self.burden_power_factor is not None:
+            connected = _burden(self.burden_va, self.burden_power_factor)
+        found = calibration.Figures(
+            None if rated is None else _thousandths(rated),
+            connected,
+            None if factor is None else _thousandths(factor),
+            None if self.correction is None else self.correction.values(),
+        )
+        return None if found == calibration.Figures() else found
+
+
+def _burden(va: float, power_factor: float) -> calibration.Burden:
+    return calibration.Burden(_thousandths(va), _thousandths(power_factor))
+
+
+def _thousandths(value: float) -> int:
+    return round(value * calibration.WHOLE)
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

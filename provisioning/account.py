@@ -59,7 +59,7 @@ _PLANT = ("line", "tie", "equipment", "device")
 _BUS = ("mrid", "nominal_kv", "nominal_hz", "rotation")
 _CHANNEL = (
     *("terminal", "phase", "direction", "ratio", "accuracy", "core", "burden", "wiring", "rated"),
-    *("rated_burden_va", "idcode"),
+    *("rated_burden_va", "burden_va", "burden_power_factor", "rating_factor", "idcode"),
 )
 # A line of the agent's log, as agent.cli has them; what a journal puts before it is cut off.
 _OURS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ gridseal\.\w+: .*")

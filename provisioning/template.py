@@ -52,6 +52,14 @@ _MORE_OF_STREAMS = """
 #   ratio = [1200, 5]              # of its transformer, primary and secondary
 #   accuracy = "0.2S"              # its class; burden and core are signed too
 #   burden = "2.5 VA"
+#   burden_va = 2.5                # the same in figures, with its power factor: a class holds from
+#   burden_power_factor = 1.0      # 25 % of the rated burden on, and a correction at what it was
+#   rated_burden_va = 10           # tested at
+#   rating_factor = 1.2            # how many times the rated value the class holds to
+#   correction = { file = "ct.pdf", sha256 = "...", uncertainty_ppm = 200, point = [
+#     { load_percent = 5, burden_va = 2.5, power_factor = 1, ratio_ppm = -1200, phase_urad = 900 },
+#     { load_percent = 120, burden_va = 2.5, power_factor = 1, ratio_ppm = -300, phase_urad = 250 },
+#   ] }
 #   wiring = "wye"                 # or "delta", "open-delta", "single"; for the pre-flight, as is
 #   rated = 1200                   # A or V, primary
 # A channel may also have its own bus, its terminal (the CIM mRID) and direction: "in", positive

@@ -18,7 +18,7 @@ that others share are the sequencer's: there the place in the log counts.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from evidence import (
@@ -45,7 +45,7 @@ from evidence.joint.countersignature import Countersignature
 from evidence.joint.matter import BODIES
 from evidence.joint.record import Record
 from evidence.key import PublicKey
-from evidence.layout import Span
+from evidence.layout import Arrival, Span
 from evidence.receipt import Classed
 from evidence.refusal import EvidenceError
 from evidence.rotation import Rotation
@@ -327,15 +327,24 @@ def _out_of_force(part: Part, now: int) -> bool:
 
 def _part(place: Range, ruling: Ruling, span: Span) -> Part:
     classed = tuple(classed_by(ruling, place, span))
-    first, (tai, after, bound) = span.first, span.last
-    heard = (first[0] + first[1], tai + after)
-    heard_from = None if bound is None else min(max(heard[1] - bound, 0), INT_MAX)
-    measured = None
-    for kind, latest in span.latest.items():
-        if kind not in SILENT and (measured is None or latest > measured) and latest <= INT_MAX:
-            measured = latest
+    first, last = span.first, span.last
+    heard = (first[0] + first[1], last[0] + last[1])
     run = ruling.known.run
-    return Part(place, run, span.leaves, classed, heard, heard_from, measured)
+    ends = (heard_from(last), measured(span.latest))
+    return Part(place, run, span.leaves, classed, heard, *ends)
+
+
+def heard_from(last: Arrival) -> int | None:
+    """When the last of a range was heard at the earliest, ns TAI; None when nobody can say."""
+    tai, after, bound = last
+    return None if bound is None else min(max(tai + after - bound, 0), INT_MAX)
+
+
+def measured(latest: Mapping[int, int]) -> int | None:
+    """The instant of the last observation of a range that measures, ns TAI, by the last of each
+    kind."""
+    found = [tai for kind, tai in latest.items() if kind not in SILENT and tai <= INT_MAX]
+    return max(found, default=None)
 
 
 def _check_range(place: Range, known: KnownDescriptor, by: KnownRun) -> None:

@@ -7,7 +7,9 @@ file derived.
    tree, classes, findings, receipts and checkpoints must come out the same, and carry the log's
    signature. What was found by value is found again, over the stretches that checkpoints name.
 3. Every table that follows from the evidence is compared with what came out, row by row.
-4. The record is only read, whatever it holds; a damaged one gives reasons, never an exception.
+4. Every evaluation is evaluated again over the leaves that it names, once all else holds: who said
+   another value is named, and what leans on it.
+5. The record is only read, whatever it holds; a damaged one gives reasons, never an exception.
 
 Derived rows of the second run go into a temporary file: about a tenth of the record's size.
 """
@@ -28,8 +30,10 @@ from record.admit import Admitter, NewStatement
 from record.appraisal import Readings
 from record.database import NotARecordError, Place, StoreError
 from record.exhibit import exhibit_seal
+from record.handoff import otherwise
 from record.known import Known, MissingError
 from record.log import Log, stored_node
+from record.lookup import NotFoundError
 from record.round import Round
 from record.schema import DERIVED, INT_MAX, Entry
 from record.sequencer import Appraised, Item, Sequencer
@@ -103,7 +107,7 @@ class Audit:
         )
         return (
             f"{self._size} entries, each receipt, the signature of each statement and head,"
-            f" {own}, each table"
+            f" {own}, each table, each evaluation over its leaves"
         )
 
     # --- the second run -----------------------------------------------------------------------
@@ -128,6 +132,8 @@ class Audit:
             scratch.close()
         self._check_exhibits()
         self._check_notes()
+        if not self._reasons:
+            self._check_evaluations()
 
     def _replay(self, scratch: Store, anchors: Anchors) -> None:
         admitter = Admitter(
@@ -148,6 +154,9 @@ class Audit:
             ]
             try:
                 stated = self._checkpoint(size)
+                if stated.tai < sequencer.tai:
+                    gone = sequencer.tai - stated.tai
+                    self._say(f"checkpoint {size}: logged {gone} ns before the one before it")
                 appraised = self._appraised(sequencer.appraised, stated.appraised, readings)
                 self._place(sequencer, items, stated.tai, appraised)
             except (EvidenceError, StoreError) as fault:
@@ -286,6 +295,13 @@ class Audit:
             if row.seal != exhibit_seal(row.digest, row.device, row.refusal):
                 self._say(f"{place}: device or refusal was changed")
             self._check_signed(Typ.REFUSAL, row.refusal, None, place)
+
+    def _check_evaluations(self) -> None:
+        try:
+            for reason in otherwise.reasons(self._store, Known(self._store), Log(self._store)):
+                self._say(reason)
+        except (EvidenceError, NotFoundError) as fault:
+            self._say(f"evaluations: {fault}")
 
     def _check_notes(self) -> None:
         """Each published tree is one of this log's own, signed by its key; cosignatures are judged

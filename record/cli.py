@@ -19,8 +19,8 @@ from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
-from record.lookup import NotFoundError
-from record.store import StoreError
+from record.absence import NotFoundError
+from record.database import StoreError
 
 CANNOT = 2
 NAME = "gridseal-record"
@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("record.command.show", "what a record holds"),
     "say": ("record.command.say", "sign a record that others share, and send it"),
     "countersign": ("record.command.countersign", "assent to another's record, or dissent"),
+    "possess": ("record.command.possess", "a new key agrees to a draft that lists it"),
     "settle": ("record.command.settle", "what two sides of a seam come to"),
     "records": ("record.command.records", "what authorities said, who signed it, who did not"),
     "verify": ("record.command.verify", "check a record, an export, a proof or a bundle, offline"),

@@ -24,6 +24,7 @@ from record.region import NatsTable, Region, is_loopback
 
 KEY_BYTES = 32
 PORT_MAX = 65535
+STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"  # for people
 
 
 class RecordTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +98,7 @@ def read_record(path: Path, listen: str | None = None) -> RecordConfig:
         *(host, port, place(table.store, folder, str(path), "record.store"), table.key, folder),
         *(anchors, table.every, table.appraise_s, tls),
         region.checked(found.nats, folder, str(path)) if found.nats else None,
-        publishing.checked(found.log, found.witness, anchors, str(path)),
+        publishing.checked(found.log, found.witness, anchors, str(path), folder),
     )
 
 

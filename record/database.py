@@ -8,10 +8,11 @@ record.postgresql are the two that there are.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from sqlalchemy.engine import Dialect
+if TYPE_CHECKING:  # it takes a while to load, and a proof needs no database
+    from sqlalchemy.engine import Dialect
 
 Place = Path | str  # an SQLite file, or the URL of a PostgreSQL database
 URL_SCHEMES = ("postgresql://", "postgres://")
@@ -30,7 +31,7 @@ class NotARecordError(StoreError):
 class Database(Protocol):
     """One connection. Give each thread its own, or hand it over while nothing runs."""
 
-    dialect: Dialect
+    dialect: "Dialect"
     errors: tuple[type[Exception], ...]
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> Iterable[Row]:

@@ -2,17 +2,28 @@
 
     [policy]             file = "policy.toml"
     [registry]           name, roles, footprints, revoked, successor_of
-    [[registry.key]]     key (hex), from, until
+    [[registry.key]]     key (hex), from, until; possession: of a new key, as `possess` prints it
     [seam]               name, kind = "bus" | "line" | "sum" | "dc_tie"
     [[seam.side]]        footprint, authority, node, terminal, rated_kv, rated_a: twice;
                          branches = [TERMINAL, ...] of kind sum: all that the bus has
     [seam.line]          r_ohm, x_ohm, b_siemens, km
     [seam.dc]            fixed_loss_mw, loss_share
-    [der_aggregation]    name, service; [[der_aggregation.asset]] name, kw
+    [seam.tap]           ratio, low, neutral, high, step_percent
+    [interchange]        kind = "scheduled" | "actual", from, to (footprints), mwh, rounded, tags,
+                         source
+    [dc_tie_emergency]   act = "assistance" | "curtailed" | "blocked" | "restored", toward,
+                         limit_mw, ramp_mw_min, reason, under; [dc_tie_emergency.eea] footprint,
+                         level
+    [der_aggregation]    name, service; [[der_aggregation.asset]] mrid, kw
+    [evaluation]         text, tree_size, leaves = "5,7-9", root, truth = "undetermined"
+    [[evaluation.quantity]]              as of [[handoff.condition]]
+    [[evaluation.cause]] cause = "missing", quantity (its name), first, end
     [claim]              text, source; [[claim.figure]] name, unit, value, rounded
     [dispatch], [curtailment], [load_shed], [relay_operation]    name, reason, equipment, mw
     [[relay_operation.event]]            parent (its place, from 0), at, text
     [handoff]            step = "requested", scope, fresh_s, expires
+    [handoff.takers]     accepted = ["releasing", "accepting"]: who may take which later step, each
+                         alone; of what is not named evidence.joint.handoff's own
     [[handoff.limit]]    name, value, unit
     [[handoff.condition]]                text
     [[handoff.condition.quantity]]       name, place = "bus", label, mrid, quantity, phase, part,
@@ -23,17 +34,44 @@
 2. Instants are TOML's own or texts, in UTC; names of records and keys are hex digits.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from evidence import instant
-from evidence.code import ALG_ED25519, ALG_ESP256, Matter, SeamKind, Step
+from evidence.code import (
+    ALG_ED25519,
+    ALG_ESP256,
+    Emergency,
+    Exchange,
+    Matter,
+    Open,
+    Part,
+    SeamKind,
+    Step,
+    Truth,
+)
 from evidence.descriptor import PHASES, QUANTITIES
-from evidence.joint import claim, der, grammar, handoff, policy, predicate, registry, seam
+from evidence.joint import (
+    claim,
+    der,
+    evaluation,
+    grammar,
+    handoff,
+    leaf,
+    policy,
+    predicate,
+    registry,
+    seam,
+    truth,
+)
 from evidence.joint.decision import Decision, Event
+from evidence.joint.emergency import LEVEL_MAX, Alert, TieEmergency
+from evidence.joint.interchange import Interchange
 from evidence.joint.predicate import Quantity
-from evidence.joint.seam import Dc, Line, Side
+from evidence.joint.record import TAI_MAX
+from evidence.joint.seam import Dc, Line, Side, Tap
 from evidence.key import PublicKey
 from evidence.leap import NS
 from evidence.merkle import HASH_BYTES
@@ -43,6 +81,12 @@ from record.config import read_text
 
 _KINDS = {kind.name.lower(): kind for kind in SeamKind}
 _STEPS = {step.name.lower(): step for step in Step}
+_EXCHANGES = {kind.name.lower(): kind for kind in Exchange}
+_ACTS = {act.name.lower(): act for act in Emergency}
+_TRUTHS = {one.name.lower(): one for one in Truth}
+_OPEN = {one.name.lower(): one for one in Open}
+LEAVES = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)  # an index of a leaf, or a range
+_SIDES = {part.name.lower(): part for part in (Part.RELEASING, Part.ACCEPTING)}
 _ALGS = {32: ALG_ED25519, 64: ALG_ESP256}
 FRESH_S_MAX, HOLE_MS_MAX = 31 * 86_400, 86_400_000  # a month, a day: what is older settles nothing
 PARENTS_MAX = 1024  # as of a record
@@ -61,7 +105,8 @@ def _registry(row: Table, _: Path) -> bytes:
             item.fail("key", item.text("key"), "the hex digits of 32 bytes (Ed25519) or 64 (P-256)")
         since = moment(item, "from") if item.has("from") else 0
         until = moment(item, "until") if item.has("until") else None
-        keys.append(registry.Key(PublicKey(_ALGS[len(raw)], raw), since, until))
+        agreed = digits(item, "possession") if item.has("possession") else None
+        keys.append(registry.Key(PublicKey(_ALGS[len(raw)], raw), since, until, agreed))
         item.end()
     return registry.Listing(
         row.text("name"),
@@ -79,7 +124,7 @@ def _seam(row: Table, _: Path) -> bytes:
     sides = [_side(item) for item in row.tables("side")]
     if len(sides) != 2:
         row.fail("side", len(sides), "two tables, [[seam.side]]")
-    line = dc = None
+    line = dc = tap = None
     if row.has("line"):
         of = row.table("line")
         km = of.number("km") if of.has("km") else None
@@ -89,8 +134,14 @@ def _seam(row: Table, _: Path) -> bytes:
         of = row.table("dc")
         dc = Dc(of.number("fixed_loss_mw"), of.number("loss_share"))
         of.end()
+    if row.has("tap"):
+        of = row.table("tap")
+        keys = ("low", "neutral", "high")
+        low, neutral, high = (of.whole(key, -seam.TAPS_MAX, seam.TAPS_MAX) for key in keys)
+        tap = Tap(of.number("ratio"), low, neutral, high, of.number("step_percent"))
+        of.end()
     kind = _KINDS[row.word("kind", _KINDS)]
-    return seam.Seam(row.text("name"), kind, (sides[0], sides[1]), line, dc).body()
+    return seam.Seam(row.text("name"), kind, (sides[0], sides[1]), line, dc, tap).body()
 
 
 def _side(row: Table) -> Side:
@@ -107,9 +158,62 @@ def _side(row: Table) -> Side:
 def _aggregation(row: Table, _: Path) -> bytes:
     assets = []
     for item in row.tables("asset"):
-        assets.append((item.text("name"), item.number("kw")))
+        assets.append((digits(item, "mrid", dashed=True), item.number("kw")))
         item.end()
     return der.Aggregation(row.text("name"), row.text("service"), tuple(sorted(assets))).body()
+
+
+def _interchange(row: Table, _: Path) -> bytes:
+    return Interchange(
+        _EXCHANGES[row.word("kind", _EXCHANGES)],
+        *(row.text("from"), row.text("to"), row.number("mwh")),
+        row.number("rounded") if row.has("rounded") else None,
+        *(names(row, "tags"), row.text("source") if row.has("source") else ""),
+    ).body()
+
+
+def _emergency(row: Table, _: Path) -> bytes:
+    def number(key: str) -> float | None:
+        return row.number(key) if row.has(key) else None
+
+    alert = None
+    if row.has("eea"):
+        of = row.table("eea")
+        alert = Alert(of.text("footprint"), of.whole("level", 0, LEVEL_MAX))
+        of.end()
+    return TieEmergency(
+        _ACTS[row.word("act", _ACTS)],
+        row.text("toward") if row.has("toward") else None,
+        *(number("limit_mw"), number("ramp_mw_min"), alert, row.text("reason")),
+        row.text("under") if row.has("under") else "",
+    ).body()
+
+
+def _evaluation(row: Table, _: Path) -> bytes:
+    rows = [_quantity(item) for item in row.tables("quantity")]
+    asked = grammar.predicate(row.text("text"), rows)
+    named = [one.name for one in asked.quantities]
+    causes = []
+    for item in row.tables("cause"):
+        of = named.index(item.word("quantity", named)) if item.has("quantity") else None
+        kind = _OPEN[item.word("cause", _OPEN)]
+        causes.append(truth.Cause(kind, of, moment(item, "first"), moment(item, "end")))
+        item.end()
+    found = truth.Found(_TRUTHS[row.word("truth", _TRUTHS)], tuple(causes))
+    leaves = leaf.Leaves(row.whole("tree_size", 1, TAI_MAX), _leaves(row))
+    root = hash_of(row, "root", row.text("root"))
+    return evaluation.Evaluation(asked, leaves, root, found).body()
+
+
+def _leaves(row: Table) -> tuple[int, ...]:
+    text, found = row.text("leaves"), set[int]()
+    for part in text.split(","):
+        match = LEAVES.fullmatch(part.strip())
+        first, last = (0, -1) if match is None else (int(match[1]), int(match[2] or match[1]))
+        if not 0 <= last - first < leaf.LEAVES_MAX:
+            row.fail("leaves", part, f"an index, or a range such as 7-9 of {leaf.LEAVES_MAX}")
+        found.update(range(first, last + 1))
+    return tuple(sorted(found))
 
 
 def _claim(row: Table, _: Path) -> bytes:
@@ -158,8 +262,20 @@ def _handoff(row: Table, _: Path) -> bytes:
         tuple(_condition(item) for item in row.tables("condition")),
         tuple(limits),
         row.whole("fresh_s", 0, FRESH_S_MAX) * NS,
-        expires=moment(row, "expires") if row.has("expires") else None,
+        _takers(row),
+        moment(row, "expires") if row.has("expires") else None,
     ).body()
+
+
+def _takers(row: Table) -> tuple[tuple[Part, ...], ...]:
+    found = dict(handoff.TAKERS)
+    if row.has("takers"):
+        of = row.table("takers")
+        for step in (one for one in handoff.LATER if of.has(one.name.lower())):
+            words = of.words(step.name.lower(), _SIDES)
+            found[step] = tuple(sorted(_SIDES[word] for word in words))
+        of.end()
+    return tuple(found[step] for step in handoff.LATER)
 
 
 def _condition(row: Table) -> predicate.Predicate:
@@ -190,6 +306,9 @@ FORMS: Mapping[Matter, Form] = {
     Matter.POLICY: _policy,
     Matter.REGISTRY: _registry,
     Matter.SEAM: _seam,
+    Matter.INTERCHANGE: _interchange,
+    Matter.DC_TIE_EMERGENCY: _emergency,
+    Matter.EVALUATION: _evaluation,
     Matter.DER_AGGREGATION: _aggregation,
     Matter.CLAIM: _claim,
     Matter.DISPATCH: _decision,

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from evidence import cbor, cose, shape
 from evidence.anchor import Authorities
 from evidence.code import Matter, Reason, Typ, Word
-from evidence.joint import der, record
+from evidence.joint import record
+from evidence.joint import sold as once
 from evidence.joint.asked import Need
 from evidence.joint.before import Sold
 from evidence.joint.countersignature import Countersignature
@@ -111,10 +112,9 @@ class Shelf:
             item if isinstance(item, bytes) else item.batch for item in of.parents
         )
         self._store.add_parents([ParentRow(parent, case.idx) for parent in parents])
-        if of.matter == Matter.DER_AGGREGATION:
-            found = der.read(of.body)
-            sold = der.sold_by(of, found)
-            self._store.add_sold([SoldRow(one, case.idx, *sold) for one in found.sold()])
+        sold = once.rows(of, self.record)
+        if sold:
+            self._store.add_sold([SoldRow(one, case.idx, *row) for one, row in sold])
 
     def add_word(self, said: Said) -> None:
         author = said.author.encode()

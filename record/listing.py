@@ -15,7 +15,7 @@ from evidence.code import Matter, Part, Reason, Word
 from evidence.joint import countersignature
 from evidence.joint.asked import Need
 from evidence.joint.record import Record
-from evidence.joint.state import Docket, Standing, State
+from evidence.joint.state import Docket, Said, Standing, State
 from evidence.merkle import HASH_BYTES
 from record.joint import Shelf
 from record.lookup import NotFoundError
@@ -141,6 +141,7 @@ class Listing:
             "signed": list(map(_need, found.signed)),
             "dissented": list(map(_need, found.dissent)),
             "missing": list(map(_need, found.missing)),
+            "unasked": list(map(_unasked, found.unasked)),
             "notified": list(case.notified),
             "flags": [Reason(flag).name.lower() for flag in case.flags],
         }
@@ -169,6 +170,8 @@ def line(told: Told) -> str:
         text += f"; against it: {_names(told['dissented'])}"
     if told["missing"]:
         text += f"; missing: {_names(told['missing'])}"
+    if told["unasked"]:
+        text += f"; not asked, and not counted: {_names(told['unasked'])}"
     return text
 
 
@@ -184,7 +187,7 @@ def lines(told: Told) -> list[str]:
         *((name, ", ".join(told[name])) for name in ("footprints", "elements", "notified")),
         *(("part", f"{part}: {who}") for part, who in told["parts"].items()),
         *((kind, f"{row['authority']} ({row['as']})")
-          for kind in ("signed", "dissented", "missing") for row in told[kind]),
+          for kind in ("signed", "dissented", "missing", "unasked") for row in told[kind]),
         *((row["word"], f"{row['author']}, entry {row['entry']}, {row['logged']}"
            + (f": {row['text']}" if row["text"] else "")) for row in told["words"]),
         *(("parent", name) for name in told["parents"]),
@@ -200,6 +203,10 @@ def _names(rows: list[Told]) -> str:
 
 def _need(need: Need) -> Told:
     return {"authority": need.authority, "as": need.why}
+
+
+def _unasked(said: Said) -> Told:
+    return {"authority": said.author, "as": Word(said.word).name.lower()}
 
 
 def _authority(need: Need) -> str:

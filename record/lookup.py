@@ -3,6 +3,8 @@
     GATEWAY/STREAM/SEQ          of the latest run that has it, those last whose key was revoked then
     GATEWAY/STREAM/SEQ@RUN      of that run: a run counts its links from 0
     GATEWAY/STREAM and an instant: the first sample measured then or later
+    ENTRY/PLACE                 by its leaf, as documents of a bundle name it: of the batch that is
+                                this entry of the log, the observation with this place in it, from 0
 
 1. GATEWAY is what its credential calls it, or the first digits of the kid of one of its device
    keys; STREAM its number, or its source as the gateway's configuration names it, with its key
@@ -15,6 +17,7 @@ It reads; whether what it finds holds is `verify`'s.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from evidence import cbor, cose, observation
@@ -23,6 +26,7 @@ from evidence.head import Range
 from evidence.head import read as read_head
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
+from record.absence import NotFoundError as NotFoundError
 from record.known import Known, KnownDescriptor, KnownRun
 from record.schema import INT_MAX, Entry, SpanRow
 from record.store import Store, StoreError
@@ -31,11 +35,8 @@ EXAMPLE = "gw-1/relay/1234"
 DIGITS_MIN = 4  # of a kid, or of a run's name
 NAMED_MAX = 12  # of what there is, told when something is not
 _FORM = re.compile(r"([^/]+)/(.+)/(\d{1,19})(?:@([0-9a-f]{4,64}))?", re.ASCII)
+_LEAF = re.compile(r"(\d{1,18})(?:/(\d{1,6}))?", re.ASCII)
 _STREAM = re.compile(r"([^/]+)/(.+)", re.ASCII)
-
-
-class NotFoundError(Exception):
-    """What was named is not in the record, in words."""
 
 
 class Sought(NamedTuple):
@@ -81,6 +82,14 @@ def read_stream(text: str) -> Sought:
     return Sought(found[1], found[2])
 
 
+def read_leaf(text: str) -> tuple[int, int | None]:
+    """An entry, and a place in it or None. Raises NotFoundError."""
+    found = _LEAF.fullmatch(text)
+    if found is None:
+        raise NotFoundError(f"{text!r} names no leaf; expected ENTRY or ENTRY/PLACE: 17/3")
+    return int(found[1]), None if found[2] is None else int(found[2])
+
+
 class Lookup:
     """One record."""
 
@@ -114,6 +123,23 @@ class Lookup:
         if not found:
             raise NotFoundError(f"nothing of {sought.gateway}/{sought.stream} was measured then")
         return min(found, key=lambda one: (one.sample.tai, one.run.id))
+
+    def leaf(self, idx: int, place: int) -> Seen:
+        """The observation with this place in the batch that is this entry. Raises NotFoundError,
+        StoreError."""
+        entry, body = self._store.entry(idx), self._store.body(idx)
+        if entry is None or entry.typ != Typ.HEAD or body is None:
+            raise NotFoundError(f"entry {idx} is no batch of this record")
+        ranges = read_head(cose.read(entry.encoded).payload).ranges
+        first = 0
+        for at, part in enumerate(ranges):
+            known = self._known.descriptor(part.descriptor)
+            if known is not None and first <= place < first + part.count:
+                link = next(islice(observation.split(body), place, None))
+                sample, _, _ = observation.read_at(link, 0)
+                return Seen(known.run, known, entry, ranges, at, sample)
+            first += part.count
+        raise NotFoundError(f"entry {idx} has {first} observations, and none at {place}")
 
     def last_before(
         self, run: KnownRun, stream: int, kind: int, until: int, most: int

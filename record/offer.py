@@ -16,6 +16,7 @@ It keeps nothing but the note that the witness cosigned last.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -42,11 +43,17 @@ class Offer:
     """One witness at one address."""
 
     def __init__(
-        self, url: str, key: Verifier, proof: Proof, last: tuple[int, Note] | None = None
+        self,
+        url: str,
+        key: Verifier,
+        proof: Proof,
+        last: tuple[int, Note] | None = None,
+        trust: ssl.SSLContext | bool = True,
     ) -> None:
-        """`last`: the size and the note that it is known to have cosigned."""
+        """`last`: the size and the note that it is known to have cosigned; `trust`: whom to believe
+        for its certificate, True: whom the machine does."""
         self._url, self._key, self._proof = url + submission.PATH, key, proof
-        self._last = last
+        self._last, self._trust = last, trust
         self._size = 0 if last is None else last[0]  # of the tree that it is thought to have
 
     async def cosigned(self, session: aiohttp.ClientSession, size: int, signed: Note) -> list[Line]:
@@ -57,7 +64,9 @@ class Offer:
                 if status == 409 and kind == submission.SIZE_MEDIA:
                     await self._take_size(session, body, size)
                     status, kind, body = await self._post(session, size, signed)
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+        except TimeoutError as fault:
+            raise OfferError(f"did not answer within {OFFER_S:g} s") from fault
+        except (aiohttp.ClientError, OSError) as fault:
             raise OfferError(f"{type(fault).__name__}: {fault}".rstrip(": ")) from fault
         if status != 200:
             words = " ".join(body[:200].decode("utf-8", "replace").split())
@@ -76,7 +85,8 @@ class Offer:
         old = min(self._size, size)
         proof = await self._proof(old, size)
         body = submission.Submission(old, proof, signed.encode()).encode()
-        async with session.post(self._url, data=body, allow_redirects=False) as answer:
+        asked = session.post(self._url, data=body, allow_redirects=False, ssl=self._trust)
+        async with asked as answer:
             told = await answer.content.read(ANSWER_BYTES_MAX + 1)
             while len(told) <= ANSWER_BYTES_MAX and not answer.content.at_eof():
                 told += await answer.content.read(ANSWER_BYTES_MAX + 1 - len(told))

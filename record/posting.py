@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from evidence import cbor, cose, receipt, shape
-from evidence.code import Typ
+from evidence.code import Reason, Typ
 from evidence.config import ConfigError
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
@@ -37,10 +37,11 @@ PATH = "/v1/statement?size=0"
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the record answered. `index`: the place in the log; None where it was not taken, and
-    the text says why."""
+    the text says why. `reason`: of a signed refusal."""
 
     index: int | None
     text: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,11 @@ def door(asked: argparse.Namespace) -> Door:
 
 def posted(at: Door, statements: Sequence[bytes]) -> list[Told]:
     """What became of each; the first that is not taken ends it."""
-    return asyncio.run(_posted(at, statements))
+    return asyncio.run(offered(at, statements))
 
 
-async def _posted(at: Door, statements: Sequence[bytes]) -> list[Told]:
+async def offered(at: Door, statements: Sequence[bytes]) -> list[Told]:
+    """As `posted`, within a loop."""
     import aiohttp  # what is written to a file needs none
 
     timeout = aiohttp.ClientTimeout(total=ASK_S)
@@ -138,7 +140,8 @@ def _told(at: Door, encoded: bytes, status: int, said: bytes) -> Told:
         return Told(found.index, "" if at.key else "not checked: no anchors")
     if status == 422:
         refusal = receipt.read_refusal(_signed(at, said, Typ.REFUSAL))
-        return Told(None, f"refused: {refusal.reason.name.lower()}: {refusal.text}")
+        text = f"refused: {refusal.reason.name.lower()}: {refusal.text}"
+        return Told(None, text, refusal.reason)
     return Told(None, f"status {status}: {' '.join(said[:200].decode(errors='replace').split())}")
 
 

@@ -47,6 +47,15 @@ def sample_proof(store: Store, seen: Seen) -> Proof:
     return found
 
 
+def entry_proof(store: Store, idx: int) -> Proof:
+    """The proof of one entry, with the entry. Raises StoreError, NotFoundError."""
+    entry = store.entry(idx)
+    found = None if entry is None else proof_of(store, entry.subject, entry.encoded)
+    if found is None:
+        raise NotFoundError(f"entry {idx} is in no published tree, or not yet")
+    return found
+
+
 def cose_receipt(store: Store, subject: bytes, origin: str, signer: Signer) -> tuple[Entry, bytes]:
     """An entry, and its COSE receipt. `signer` may block. Raises NotFoundError, StoreError,
     EvidenceError."""

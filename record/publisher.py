@@ -68,7 +68,10 @@ class Publisher:
             self._restore(last)
         self._session = aiohttp.ClientSession()
         offers = {
-            name: Offer(self._told.urls[name], holder.key, self._proof, self._last_of(name))
+            name: Offer(
+                *(self._told.urls[name], holder.key, self._proof, self._last_of(name)),
+                self._told.trusts.get(name, True),
+            )
             for name, holder in self._told.policy.witnesses.items()
         }
         runs = [self._publish(), *(self._offer(*each) for each in offers.items())]

@@ -5,11 +5,13 @@ it, and how many of them it takes.
    vouch for itself.
 2. More than half of the witnesses are asked for, unless `quorum` says another number.
 
-It opens nothing.
+It opens nothing but the certificates that are named.
 """
 
+import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -37,20 +39,24 @@ class LogTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WitnessTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[[witness]]. `url`: what add-checkpoint is asked under; `vkey`: its key."""
+    """[[witness]]. `url`: what add-checkpoint is asked under; `vkey`: its key; `ca`: a PEM file, if
+    the machine does not know its certificate's issuer."""
 
     url: str
     vkey: str
+    ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
-    """What is published, and with whom. `urls`: of the policy's witnesses, by name."""
+    """What is published, and with whom. `urls`: of the policy's witnesses, by name; `trusts`: whom
+    to believe for the certificates of some, by name, instead of the machine's own."""
 
     log: Verifier
     every_s: float
     policy: Policy
     urls: Mapping[str, str]
+    trusts: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
 
     @property
     def least(self) -> int:
@@ -69,9 +75,14 @@ def default_origin(anchors: Anchors) -> str:
 
 
 def checked(
-    table: LogTable, witnesses: Sequence[WitnessTable], anchors: Anchors, file: str
+    table: LogTable,
+    witnesses: Sequence[WitnessTable],
+    anchors: Anchors,
+    file: str,
+    folder: Path = Path(),
 ) -> Publishing:
-    """What two tables say of the anchors' log. Raises ConfigError."""
+    """What two tables say of the anchors' log; `folder`: what certificates are relative to. Raises
+    ConfigError."""
     key = anchors.log_key
     try:
         log = Verifier(table.origin or default_origin(anchors), ED25519, key)
@@ -80,6 +91,7 @@ def checked(
     if len(witnesses) > WITNESSES_MAX:
         raise ConfigError(file, "witness", f"found {len(witnesses)}; at most {WITNESSES_MAX}")
     holders: dict[str, Holder] = {}
+    trusts: dict[str, ssl.SSLContext] = {}
     keys = {key.raw: "the log"}
     for at, row in enumerate(witnesses):
         holder = _holder(row, f"witness[{at}]", file)
@@ -90,12 +102,24 @@ def checked(
         if name in holders:
             raise ConfigError(file, f"witness[{at}].vkey", f"found a second witness {name!r}")
         holders[name], keys[raw] = holder, f"witness {name}"
+        if row.ca:
+            trusts[name] = _trust(folder / row.ca, row.url, f"witness[{at}].ca", file)
     least = len(holders) // 2 + bool(holders) if table.quorum is None else table.quorum
     if least > len(holders):
         text = f"found {least}; expected at most {len(holders)}, as many as there are witnesses"
         raise ConfigError(file, "log.quorum", text)
     urls = {name: holder.url or "" for name, holder in holders.items()}
-    return Publishing(log, table.publish_s, _policy(log, holders, least), urls)
+    return Publishing(log, table.publish_s, _policy(log, holders, least), urls, trusts)
+
+
+def _trust(ca: Path, url: str, place: str, file: str) -> ssl.SSLContext:
+    if urlsplit(url).scheme != "https":
+        raise ConfigError(file, place, "found a certificate authority for an address without TLS")
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as fault:  # ssl.SSLError is one
+        text = f"{ca}: no certificates in PEM: {fault.strerror or fault}"
+        raise ConfigError(file, place, text) from fault
 
 
 def _policy(log: Verifier, holders: dict[str, Holder], least: int) -> Policy:

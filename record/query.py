@@ -117,6 +117,7 @@ NODES = (
 )
 BUNDLE = select(ENTRY.c.encoded).where(_between(ENTRY.c.idx)).order_by(ENTRY.c.idx)
 NOTES = select(NOTE).order_by(NOTE.c.size)
+NOTES_BACK = select(NOTE).order_by(NOTE.c.size.desc())
 LAST_NOTE = select(NOTE).order_by(NOTE.c.size.desc()).limit(ONE).offset(ZERO)
 # The first published tree of at least this size.
 NOTE_OVER = (

@@ -126,7 +126,7 @@ WORD = _keyed(
 # Policies, listings and seams that came into force; `whole` 0: by the keys they revoke, alone.
 LAW = _keyed("law", _int("place", key=True), _int("record"), _int("whole"))
 PARENT = _keyed("parent", _blob("parent", key=True), _int("idx", key=True))
-# What aggregations sell, each once: see evidence.joint.der.
+# What one alone may have at a time, and who has it: see evidence.joint.sold.
 SOLD = _keyed(
     "sold",
     *(_blob("digest", key=True), _int("idx", key=True), _blob("aggregation")),
@@ -255,7 +255,7 @@ class ParentRow(NamedTuple):
 
 
 class SoldRow(NamedTuple):
-    """An asset's service, by the record that sells it."""
+    """An asset's service or a scope of authority, by the record that has it."""
 
     digest: bytes
     idx: int

@@ -3,7 +3,8 @@
 1. One transaction a group: idempotence, continuity, twins, clones, append, receipts, checkpoint,
    commit. An answer is given after the commit, never before.
 2. Known by subject: the same bytes get the same receipt, for ever.
-3. All receipts of a group name one tree; the checkpoint says when, by the log's clock.
+3. All receipts of a group name one tree; the checkpoint says when, by the log's clock, which is the
+   machine's and never goes back: while that one is behind, the log's stands still.
 4. What contradicts is logged, classed in the receipt of what came later, and told of what was there
    before by a classification in the same group: arrival decides what is said where, not who is
    right. Refused is only what the place in the log refuses: an entry that forks a book or comes
@@ -17,6 +18,7 @@ It signs by the callable that it was given, so record.audit runs the very same c
 once signed.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from evidence.classification import Classification, Finding
 from evidence.code import Class, Reason, Typ
 from evidence.descriptor import Descriptor
 from evidence.head import batch_id
+from evidence.leap import NS
 from evidence.receipt import Classed, Receipt
 from evidence.refusal import EvidenceError
 from evidence.run import Run
@@ -54,6 +57,7 @@ _REVOKED = (int(Class.KEY_DOUBTFUL), int(Reason.CREDENTIAL_REVOKED))
 _HEAD_CHAIN = (int(Class.KEY_DOUBTFUL), int(Reason.HEAD_CHAIN))
 _SETTLEABLE = (int(Class.SETTLEABLE), 0)
 LAST_HEADS_MAX = 65536  # kept in memory: as many runs that are alive
+log = logging.getLogger("gridseal.record.sequencer")
 
 
 @dataclass(slots=True)
@@ -96,6 +100,7 @@ class Sequencer:
         # What a store holds when it is opened again may only be more, and must begin with this.
         self._committed, self._root = log.size, log.root()
         self._sound = True  # memory is what the store holds
+        self._stands = False  # the log's clock, for the machine's is behind
         self._reset()
 
     def _reset(self) -> None:
@@ -103,7 +108,9 @@ class Sequencer:
         self._last_heads: dict[int, tuple[int, bytes]] = {}
         self._counts: Counter[tuple[int, int]] = Counter()
         signed = self._store.checkpoint(self._log.size)
-        self.appraised = checkpoint.read(cose.read(signed).payload).appraised if signed else 0
+        last = checkpoint.read(cose.read(signed).payload) if signed else None
+        self.appraised = last.appraised if last else 0
+        self.tai = last.tai if last else 0  # of the log's clock, at its last entry
 
     def commit(
         self,
@@ -131,12 +138,12 @@ class Sequencer:
         kept: Sequence[Exhibit | NoteRow] = (),
         appraised: Appraised | None = None,
     ) -> list[Placed]:
-        """The entry of each item, as it will be, or why it gets none. Nothing counts before
-        `finish`, which must follow. Raises StoreError.
+        """The entry of each item, as it will be, or why it gets none. `tai`: of the machine's
+        clock. Nothing counts before `finish`, which must follow. Raises StoreError.
         """
         if not self._sound:
             self.restore()
-        done = False
+        tai, done = self._never_back(tai), False
         try:
             self._store.begin()
             entries = self._append_all(items, tai, appraised)
@@ -147,6 +154,18 @@ class Sequencer:
             if not done:
                 self._give_up()
         return entries
+
+    def _never_back(self, tai: int) -> int:
+        """The log's clock, by the machine's."""
+        behind = self.tai - tai
+        if (behind > 0) != self._stands:
+            self._stands = behind > 0
+            if behind > 0:
+                text = "this machine's clock is %.3f s behind the log's, which stands still"
+                log.error(text, behind / NS)
+            else:
+                log.warning("this machine's clock has caught up with the log's, which goes on")
+        return max(tai, self.tai)
 
     def finish(self) -> None:
         """Makes durable what was appended. It waits for the disk, and for nothing else: whoever has
@@ -234,6 +253,7 @@ class Sequencer:
         self._counts.clear()
         told = checkpoint.Checkpoint(size, root, tai, self.appraised).payload()
         self._store.add_checkpoint(size, self._sign(Typ.CHECKPOINT, told))
+        self.tai = tai
         return entries
 
     def _append(self, item: Item, tai: int) -> _Pending:

@@ -24,7 +24,7 @@ from evidence import batch, cose, observation
 from evidence.code import SILENT, Typ
 from evidence.head import Head, Range
 from evidence.head import read as read_head
-from evidence.layout import Reader, Span
+from evidence.layout import Arrival, Reader, Span
 from evidence.observation import Binding
 from evidence.refusal import EvidenceError
 from record.appraisal import is_in
@@ -56,7 +56,7 @@ class Origin(NamedTuple):
 
 class Reading(NamedTuple):
     """One value of one sample. `idx` and `place`: the leaf of its batch, and where it stands in the
-    batch, from 0."""
+    batch, from 0. `heard`: ns after `tai`, by the gateway's clock, and the bound of that."""
 
     tai: int
     bound: int | None
@@ -67,6 +67,8 @@ class Reading(NamedTuple):
     idx: int
     place: int
     seq: int
+    heard: int
+    heard_bound: int | None
 
 
 @dataclass(slots=True)
@@ -86,22 +88,22 @@ class Series:
     def __iter__(self) -> Iterator[Reading]:
         """In order of time."""
         for at in self._ordered():
-            bound, klass, reason, origin, idx, place, seq = self._rest[
-                at * _REST : (at + 1) * _REST
-            ]
+            row = self._rest[at * _REST : (at + 1) * _REST]
+            bound, klass, reason, origin, idx, place, seq, heard, heard_bound = row
             known = None if bound == _NONE else bound
             yield Reading(
                 *(self._tai[at], known, klass, reason, self._values[at], self.origins[origin]),
-                *(idx, place, seq),
+                *(idx, place, seq, heard, None if heard_bound == _NONE else heard_bound),
             )
 
-    def rows(self) -> Iterator[tuple[int, int, int, int, Value | complex, int]]:
-        """Instant, bound (below 0: not known), class, reason, value, and the place of its origin in
-        `origins`; as they were read, which is the fastest way through them."""
+    def rows(self) -> Iterator[tuple[int, int, int, int, int, int, Value | complex, int]]:
+        """Instant, bound (below 0: not known), class, reason, when it was heard and that bound (the
+        same), value, and the place of its origin in `origins`; as they were read, which is the
+        fastest way through them."""
         rest = self._rest
         return zip(
             *(self._tai, rest[0::_REST], rest[1::_REST], rest[2::_REST]),
-            *(self._values, rest[3::_REST]),
+            *(rest[7::_REST], rest[8::_REST], self._values, rest[3::_REST]),
             strict=True,
         )
 
@@ -128,7 +130,8 @@ class Series:
         return self._order
 
 
-_REST = 7  # bound, class, reason, place of the origin, leaf, place in the batch, seq
+# Bound, class, reason, place of the origin, leaf, place in the batch, seq, heard, its bound.
+_REST = 9
 
 
 class _Taken(NamedTuple):
@@ -186,8 +189,8 @@ class _Walk:
         for at, (part, ruling, span) in enumerate(zip(head.ranges, rulings, spans, strict=True)):
             if ruling.taken and ruling.frames is not None:
                 worths = self._worths.of(entry, head, at, ruling.known.run)
-                tais = observation.instants(body[start : span.end])
-                self._range(entry, part, ruling, span, (place, tais, worths))
+                arrivals = observation.arrivals(body[start : span.end])
+                self._range(entry, part, ruling, span, (place, arrivals, worths))
             start, place = span.end, place + part.count
 
     def _range(
@@ -196,25 +199,26 @@ class _Walk:
         part: Range,
         ruling: _Ruling,
         span: Span,
-        said: tuple[int, Iterator[int], Sequence[Worth]],
+        said: tuple[int, Iterator[Arrival], Sequence[Worth]],
     ) -> None:
-        place, tais, worths = said
+        place, arrivals, worths = said
         kind, key = ruling.known.descriptor.kind, (ruling.known.run.id, part.stream)
         before = self._done.get(key, [])
         at = 0
         for segment in span.segments:
             values = _decoded(ruling.frames, segment.marks[0]) if segment.kind == kind else None
-            bound = segment.quality[0]
-            bound = _NONE if bound is None else min(bound, INT_MAX)
+            bound = _signed(segment.quality[0])
             for seq in range(segment.first_seq, segment.last_seq + 1):
-                tai = next(tais)
+                tai, heard, heard_bound = next(arrivals)
                 while worths[at].last_seq < seq:
                     at += 1
                 if not self._begins <= tai < self._ends:
                     continue
                 if segment.kind in SILENT or is_in(seq, before):
                     continue
-                rest = (bound, entry.idx, place + seq - part.first_seq, seq)
+                at_batch = (entry.idx, place + seq - part.first_seq, seq)
+                after = max(-INT_MAX, min(heard, INT_MAX))
+                rest = (bound, *at_batch, after, _signed(heard_bound))
                 self._take(ruling, tai, values, worths[at], rest)
         self._done[key] = _joined([*before, range(part.first_seq, part.last_seq + 1)])
 
@@ -224,15 +228,15 @@ class _Walk:
         tai: int,
         values: Values | None,
         worth: Worth,
-        rest: tuple[int, int, int, int],
+        rest: tuple[int, ...],
     ) -> None:
-        bound, idx, place, seq = rest
+        bound, *others = rest
         for one in ruling.taken:
             grade = worth.grade
             if one.channel is not None and one.channel in worth.channels:
                 grade = max(grade, worth.channels[one.channel], key=lambda grade: grade[0])
             value = None if values is None else one.give(values)
-            row = (bound, *grade, one.origin, idx, place, seq)
+            row = (bound, *grade, one.origin, *others)
             self.found[one.series].add(tai, value, row)
 
     def _ruling(self, name: bytes) -> _Ruling:
@@ -299,6 +303,10 @@ def passing(
 def series(store: Store, known: Known, leaves: Iterable[int], size: int, wanted: Wanted) -> Series:
     """What these leaves hold of one. Raises as `collected`."""
     return collected(store, known, leaves, size, (wanted,))[0]
+
+
+def _signed(bound: int | None) -> int:
+    return _NONE if bound is None else min(bound, INT_MAX)
 
 
 def _decoded(frames: Compiled | None, raw: bytes) -> Values | None:

@@ -3,8 +3,8 @@ other.
 
 1. What may be asked, and what the answers mean, is theirs.
 2. 413 is a body that is never taken, with that length; 503 means "later".
-3. Bodies are bounded each, and together: by what has come, not by what was announced, so that who
-   announces much and sends nothing keeps nobody out.
+3. How long a body may take, how much of them there may be, and how many may ask at once is
+   bounded (record.intake, record.patience): who sends half of a request keeps nobody out.
 """
 
 import asyncio
@@ -15,15 +15,14 @@ from aiohttp import web
 from record import question
 from record.config import TlsFiles
 from record.desk import Desk
+from record.intake import BodyError, Intake
 from record.page.answer import Page
+from record.patience import Patience, opened
 from record.question import BODY_BYTES_MAX, Said
 from record.shelf import Shelf, Shown
 
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # of bodies in memory, all requests together
-SHUTDOWN_S = 5.0  # for requests that are under way when the record ends
 CBOR = "application/cbor"
-_TOO_LONG = Said(413, b"a longer body than any is\n", text=True)
-_TOO_MANY = Said(503, b"too many bodies at once\n", text=True, later_s=1)
 
 
 class Door:
@@ -31,7 +30,7 @@ class Door:
 
     def __init__(self, desk: Desk, shelf: Shelf, page: Page | None = None) -> None:
         self._desk, self._shelf, self._page = desk, shelf, page
-        self._pending = 0  # bytes of bodies, until they are answered
+        self._intake = Intake(BODY_BYTES_MAX, PENDING_BYTES_MAX)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -40,30 +39,22 @@ class Door:
 
     async def ask(self, request: web.Request) -> web.Response:
         """Any request."""
-        parts: list[bytes] = []
-        size = 0
         try:
-            if (request.content_length or 0) > BODY_BYTES_MAX:
-                return _response(_TOO_LONG)
-            async for part in request.content.iter_any():
-                size += len(part)
-                self._pending += len(part)
-                if size > BODY_BYTES_MAX:
-                    return _response(_TOO_LONG)
-                if self._pending > PENDING_BYTES_MAX and self._pending > size:
-                    return _response(_TOO_MANY)
-                parts.append(part)
-            body = b"".join(parts)
-            parts.clear()
-            shown = await self._shelf.answered(request.method, request.path)
-            if shown is None and self._page is not None:
-                shown = await self._page.answered(request.method, request.path_qs)
-            if shown is not None:
-                return _shown(shown)
-            asked = (request.method, request.path_qs, body)
-            return _response(await question.answered(self._desk, *asked))
-        finally:
-            self._pending -= size
+            async with self._intake.body(request) as body:
+                return await self._answered(request, body)
+        except BodyError as fault:
+            later_s = 1 if fault.status == 503 else None
+            return _response(Said(fault.status, fault.text.encode(), text=True, later_s=later_s))
+
+    async def _answered(self, request: web.Request, body: bytes) -> web.Response:
+        # As it was asked: another spelling of a name is another name.
+        shown = await self._shelf.answered(request.method, request.rel_url.raw_path)
+        if shown is None and self._page is not None:
+            shown = await self._page.answered(request.method, request.path_qs)
+        if shown is not None:
+            return _shown(shown)
+        asked = (request.method, request.path_qs, body)
+        return _response(await question.answered(self._desk, *asked))
 
 
 def _response(said: Said) -> web.Response:
@@ -86,6 +77,7 @@ async def start(
     tls: TlsFiles | None,
     shelf: Shelf | None = None,
     page: Page | None = None,
+    patience: Patience | None = None,
 ) -> tuple[web.AppRunner, str]:
     """Opens the door; what to close, and the address. A shelf of its own is closed with it. Raises
     OSError."""
@@ -93,18 +85,8 @@ async def start(
     app = Door(desk, own, page).app()
     if shelf is None:
         app.on_cleanup.append(lambda _: own.close())
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
     context = None if tls is None else await asyncio.to_thread(tls_context, tls)
-    site = web.TCPSite(runner, host, port, ssl_context=context)
-    try:
-        await site.start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    bound = runner.addresses[0]
-    shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-    return runner, f"{'https' if context else 'http'}://{shown}:{bound[1]}"
+    return await opened(app, host, port, context, patience)
 
 
 def tls_context(files: TlsFiles) -> ssl.SSLContext:

@@ -8,13 +8,15 @@ It checks nothing: that is `verify`.
 """
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
-from evidence import checkpoint, classification, cose, receipt
+from evidence import checkpoint, classification, cose, instant, receipt
 from evidence.code import ALG_ED25519, Class, Matter, Reason
 from evidence.joint.state import State
 from evidence.key import SIGNATURE_BYTES, PublicKey
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS
 from evidence.tlog import checkpoint as tlog_checkpoint
 from evidence.tlog.note import ED25519, Verifier
 from record.booked import books
@@ -23,14 +25,15 @@ from record.shelf import published
 from record.store import Store
 
 COSIGNATURE_BYTES = 8 + SIGNATURE_BYTES  # its time, and what Ed25519 makes
+NOTES_MAX = 512  # eight minutes of a log that grows each second
 _CLASSES = {int(item): item.name.lower() for item in Class}
 _MATTERS = {int(item): item.name.lower() for item in Matter}
 _STATES = {int(item): item.name.lower() for item in State}
 _REASONS = {int(item): item.name.lower() for item in Reason}
 
 
-def summary(store: Store) -> dict[str, Any]:
-    """The record in numbers and hex."""
+def summary(store: Store, asked: Sequence[str] = ()) -> dict[str, Any]:
+    """The record in numbers and hex. `asked`: the witnesses' names, where somebody knows them."""
     log = Log(store)
     tallies = store.tallies()
     classes: Counter[str] = Counter()
@@ -63,7 +66,26 @@ def summary(store: Store) -> dict[str, Any]:
         "refusals": dict(sorted(refusals.items())),
         "exhibits": exhibits,
         "published": _published(store, log.size),
+        "witnesses": _witnesses(store, asked),
     }
+
+
+def _witnesses(store: Store, asked: Sequence[str]) -> list[dict[str, Any]]:
+    """Which tree each cosigned last, of the NOTES_MAX published last, and how far that is behind
+    the published one: those that are asked, then whoever else did."""
+    found: dict[str, dict[str, Any]] = {}
+    newest = 0
+    for row in islice(store.notes_back(), NOTES_MAX):
+        newest = max(newest, row.size)
+        for line in published(row).lines:
+            if len(line.signature) == COSIGNATURE_BYTES and line.name not in found:
+                time_s = int.from_bytes(line.signature[:8], "big")
+                found[line.name] = {"size": row.size, "behind": newest - row.size, "time": time_s}
+        if asked and found.keys() >= set(asked):
+            break
+    nothing = {"size": None, "behind": newest, "time": None}
+    names = dict.fromkeys((*asked, *sorted(found)))
+    return [{"name": name, **found.get(name, nothing)} for name in names]
 
 
 def _published(store: Store, size: int) -> dict[str, Any] | None:
@@ -134,6 +156,7 @@ def shown(found: dict[str, Any], now: int) -> str:
         f"observations  {found['observations']}",
     ]
     lines += _told(found["published"], found["entries"], now)
+    lines += [f"witness       {row['name']}: {_cosigned(row)}" for row in found["witnesses"]]
     for device in found["devices"]:
         before = f", before it {', '.join(device['before'])}" if device["before"] else ""
         count = f"{device['runs']} runs, {device['streams']} streams"
@@ -154,6 +177,18 @@ def shown(found: dict[str, Any], now: int) -> str:
     for title in ("classes", "findings", "refusals"):
         lines += [f"{title:<13} {name}: {count}" for name, count in found[title].items()]
     return "\n".join(lines)
+
+
+def _cosigned(row: dict[str, Any]) -> str:
+    if row["size"] is None:
+        return f"AWAY: it cosigned none of the {NOTES_MAX} trees that were published last"
+    if not row["behind"]:
+        return "cosigned the published tree"
+    try:
+        last = instant.words(BUILT_IN.tai_ns(row["time"], 0))
+    except (OverflowError, ValueError):
+        last = f"{row['time']} s after 1970"
+    return f"BEHIND by {row['behind']} entries: it cosigned {row['size']} last, at {last}"
 
 
 def _told(found: dict[str, Any] | None, entries: int, now: int) -> list[str]:

@@ -74,12 +74,23 @@ class Worth(NamedTuple):
     channels: dict[int, Grade]
 
 
+class _Batch(NamedTuple):
+    """What a receipt says, for each range of its head; of the batch that was asked for last."""
+
+    entry: Entry
+    rows: list[list[Classed]]
+
+
 class Worths:
-    """What ranges are worth by what a log says below a size: the same rules, a range at a time."""
+    """What ranges are worth by what a log says below a size: the same rules, a range at a time.
+
+    A batch has many ranges and one receipt, which is read once where they are asked for one after
+    another."""
 
     def __init__(self, store: Store, known: Known, size: int) -> None:
         self._store, self._known = store, known
         self._vouchings = Vouchings(store, size)
+        self._batch: _Batch | None = None
         self._findings: dict[bytes, list[Finding]] = {}  # by run, in the order of the log
         for entry in store.findings():
             if entry.idx >= size:
@@ -91,8 +102,7 @@ class Worths:
         """Of a range of a batch, by its place in the head; `run`: its descriptor's. They rise, and
         leave nothing out. Raises StoreError, EvidenceError."""
         part = of.ranges[at]
-        classed = receipt.read(cose.read(entry.receipt).payload).classed
-        rows = by_range(of.ranges, classed)[at] if classed else []
+        rows = self._by_receipt(entry, of)[at]
         findings = [one for one in self._findings.get(run.name, ()) if _touches(one, entry, part)]
         if not rows and not findings:
             return [Worth(part.first_seq, part.last_seq, (int(Class.SETTLEABLE), 0), {})]
@@ -102,6 +112,13 @@ class Worths:
         if any(row.reason in lifted for row in rows):
             without = by_range(of.ranges, unrevoked(self._known, self._store, entry, of))[at]
         return _worths(part, rows, without, findings, lifted)
+
+    def _by_receipt(self, entry: Entry, of: Head) -> list[list[Classed]]:
+        """Its classes, for each range of its head."""
+        if self._batch is None or self._batch.entry is not entry:
+            classed = receipt.read(cose.read(entry.receipt).payload).classed
+            self._batch = _Batch(entry, by_range(of.ranges, classed))
+        return self._batch.rows
 
     def _lifted(
         self, entry: Entry, of: Head, run: KnownRun, doubts: AbstractSet[int]

@@ -86,6 +86,10 @@ class Store(Rows):
     def notes(self) -> Iterator[NoteRow]:
         return self._each(NoteRow, query.NOTES)
 
+    def notes_back(self) -> Iterator[NoteRow]:
+        """The last one first."""
+        return self._each(NoteRow, query.NOTES_BACK)
+
     def last_note(self) -> NoteRow | None:
         return self._one(NoteRow, query.LAST_NOTE)
 

@@ -37,7 +37,7 @@ COLUMNS_MAX = 100
 
 # Where the operating system's clock may be asked. Elsewhere time comes in by argument.
 CLOCK_OWNERS = re.compile(
-    r"agent/clock\.py"
+    r"agent/clock\.py|firmware_bridge/shim/ticks\.py"
     r"|(agent|record|provisioning)/cli\.py"  # hands it to what runs
     r"|(hil|tests)/.*"  # the bench measures
 )

@@ -9,6 +9,7 @@ Where the files lie is a Folder's; it follows no link.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Protocol
 
 from evidence.bundle import manifest
@@ -78,6 +79,16 @@ class Files:
             yield chunk
         if size != row.size or digest.digest() != row.digest:
             self._fault(path, "is not what the manifest says")
+
+    def apart(self, say: Say) -> "Files":
+        """The same files, of which reading leaves these as they are."""
+        found = copy(self)
+        found._say, found._left = say, dict(self._left)
+        return found
+
+    def read_apart(self, path: str) -> None:
+        """A file was read apart, and is what the manifest says."""
+        del self._left[path]
 
     def whole(self, path: str, most: int) -> bytes:
         """A short file. Raises EvidenceError(BUNDLE, TOO_LONG)."""

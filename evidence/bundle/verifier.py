@@ -14,9 +14,10 @@ What a bundle does not show is said by whoever tells the result: evidence.bundle
 file and asks no clock; nothing in the bundle makes anybody believed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from evidence import book, cbor, classification, cose, head, shape
 from evidence.bundle import scope as scopes
@@ -47,6 +48,8 @@ WHOLE_MAX = 1 << 16  # entries of a log that is so short that a bundle has all o
 ITEM_BYTES_MAX = cose.STATEMENT_BYTES_MAX + 2 * ENTRY_BYTES_MAX  # an entry and its receipt
 _FIXED = frozenset({scopes.PATH, CHECKPOINT, NOTE, TREE, CLOCK, ENTRIES, REST})
 _SHARED = (Typ.RECORD, Typ.COUNTERSIGNATURE, Typ.BOOK, Typ.CLASSIFICATION)
+
+Beside = Callable[[Sequence[Callable[[], Any]]], Sequence[Any]]
 
 
 class Said(NamedTuple):
@@ -86,11 +89,21 @@ class Found:
                     yield said, found
 
 
+class _Half(NamedTuple):
+    """Some devices that hold, and what of the log was met in them."""
+
+    devices: list[Device]
+    places: Places
+
+
 class _Check:
     """One check."""
 
-    def __init__(self, files: Files, anchors: Anchors, every: bool, say: Say) -> None:
+    def __init__(
+        self, files: Files, anchors: Anchors, every: bool, say: Say, beside: Beside | None
+    ) -> None:
         self._files, self._anchors, self._every = files, anchors, every
+        self._beside = beside
         self._say, self._reasons = say, 0
 
     def run(self) -> Found:
@@ -167,6 +180,8 @@ class _Check:
     def _clock(self, places: Places) -> None:
         for content in self._items(CLOCK, CHECKPOINT_BYTES_MAX):
             places.see(content)
+        for words in places.set_back():
+            self.say(f"{CLOCK}: {EvidenceError(Reason.BACK_DATED, words)}")
         missing = list(places.unseen())
         if missing:
             text = f"{len(missing)} checkpoints are missing, first that of {missing[0]}"
@@ -205,19 +220,61 @@ class _Check:
             raise EvidenceError(Reason.TYP, f"typ {message.typ} among records")
 
     def _devices(self, found: Found, places: Places, books: Books) -> None:
+        rows = [row for row in self._files.rows if row.path.startswith(DEVICES)]
+        paths = [row.path for row in rows if self._files.has(row.path)]
+        if len(paths) > 1 and self._devices_apart(paths, found, places, books):
+            return
         checker = Checker(found.scope, self._anchors, places, books, self._every)
-        for row in self._files.rows:
-            if not row.path.startswith(DEVICES) or not self._files.has(row.path):
-                continue
-            path = row.path
+        for path in paths:
             try:
                 device = checker.check(path, self._files.chunks(path), self._under(path))
-                if device.key is not None and any(device.key == one.key for one in found.devices):
-                    text = "of a device that has another file: a hole may lie between them"
-                    self.say(f"{path}: {EvidenceError(Reason.BUNDLE, text)}")
-                found.devices.append(device)
+                self._device(found, device)
             except EvidenceError as fault:
                 self.say(f"{path}: {fault}")
+
+    def _device(self, found: Found, device: Device) -> None:
+        if device.key is not None and any(device.key == one.key for one in found.devices):
+            text = "of a device that has another file: a hole may lie between them"
+            self.say(f"{device.path}: {EvidenceError(Reason.BUNDLE, text)}")
+        found.devices.append(device)
+
+    def _devices_apart(
+        self, paths: Sequence[str], found: Found, places: Places, books: Books
+    ) -> bool:
+        """Two halves at a time. False, with nothing done, where nobody does, or anything does not
+        hold: that is said by one check after another."""
+        if self._beside is None:
+            return False
+        jobs = [
+            partial(self._half, half, found.scope, places, books)
+            for half in (paths[0::2], paths[1::2])
+        ]
+        halves: Sequence[_Half | None] = self._beside(jobs)
+        held = [half for half in halves if half is not None]
+        if len(held) < len(jobs) or not places.join([half.places for half in held]):
+            return False
+        devices = {device.path: device for half in held for device in half.devices}
+        for path in paths:
+            self._files.read_apart(path)
+            self._device(found, devices[path])
+        return True
+
+    def _half(
+        self, paths: Sequence[str], scope: Scope, places: Places, books: Books
+    ) -> "_Half | None":
+        """Some of the devices; None where anything does not hold."""
+        said: list[str] = []
+        files, places = self._files.apart(said.append), places.apart()
+        checker = Checker(scope, self._anchors, places, books, self._every)
+        devices = []
+        for path in paths:
+            try:
+                devices.append(checker.check(path, files.chunks(path), said.append))
+            except EvidenceError:
+                return None
+            if said:
+                return None
+        return _Half(devices, places)
 
     def _rest(self, found: Found, places: Places) -> None:
         """All other entries of a log that is here whole: nothing of them is believed but that they
@@ -247,8 +304,11 @@ def read_scope(files: Files) -> Scope:
     return scopes.read(files.whole(scopes.PATH, FILE_BYTES_MAX))
 
 
-def verify(folder: Folder, anchors: Anchors, every: bool, say: Say) -> Found:
-    """Checks a bundle; `say` gets each reason why it does not hold.
+def verify(
+    folder: Folder, anchors: Anchors, every: bool, say: Say, beside: Beside | None = None
+) -> Found:
+    """Checks a bundle; `say` gets each reason why it does not hold. `beside`: does jobs, some
+    perhaps at a time, and gives what each came to.
 
     Raises EvidenceError where it cannot be gone on with, which is a reason too.
     """
@@ -259,6 +319,6 @@ def verify(folder: Folder, anchors: Anchors, every: bool, say: Say) -> Found:
         reasons += 1
         say(reason)
 
-    found = _Check(Files(folder, count), anchors, every, count).run()
+    found = _Check(Files(folder, count), anchors, every, count, beside).run()
     found.reasons = reasons
     return found

@@ -6,16 +6,15 @@
    left out for not being named.
 3. An author is asked like the others; its record is its assent.
 4. Of a registry record the authority that it is about is not asked while it has no key in force: or
-   who lost its only key could never have another.
+   who lost its only key could never have another. Nor is anybody else then who has none: or of two
+   that have lost theirs each would wait for the other for ever. Whom it was not asked of is said.
 5. Where the rule asks for somebody whom nobody is, the record is refused: it could never be joint,
    and must not be joint without.
-
-6. A policy whose rule of policies asks for a role that nobody has is refused.
 
 It asks no log; the place is the caller's.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from evidence.code import Reason, Role
@@ -34,10 +33,11 @@ class Need(NamedTuple):
 
 
 class Parties(NamedTuple):
-    """Who must sign, the author first; and who is told."""
+    """Who must sign, the author first; who is told; and who would have to sign and has no key."""
 
     needs: tuple[Need, ...]
     notified: tuple[str, ...]
+    keyless: frozenset[str] = frozenset()
 
 
 def touched(record: Record, seams: Mapping[str, Seam], more: Collection[str]) -> frozenset[str]:
@@ -51,20 +51,23 @@ def parties(
     record: Record,
     touches: frozenset[str],
     registry: Registry,
-    subjects: Collection[str],
+    subjects: Sequence[str],
     tai: int,
 ) -> Parties:
     """Raises EvidenceError(ROLE, FOOTPRINT or PARTY). `subjects`: whom a registry record is
-    about."""
+    about, the one that it lists first."""
     _check_author(rule, record, touches, registry)
     if len(touches) < rule.footprints_min:
         text = f"touches {len(touches)} footprints; the policy asks for {rule.footprints_min}"
         raise EvidenceError(Reason.FOOTPRINT, text)
-    silent = {name for name in subjects if not registry.has_key(name, tai)}
+    lost = _lost(subjects, registry, tai)
+    silent: set[str] = set()
     why: dict[str, list[str]] = {record.author: ["author"]}
     for asked in rule.sign:
         for need in _meant(asked, record, touches, registry, subjects, strict=True):
-            if need.authority not in silent:
+            if need.authority in lost:
+                silent.add(need.authority)
+            else:
                 why.setdefault(need.authority, []).append(need.why)
     told = dict.fromkeys(
         need.authority
@@ -73,23 +76,21 @@ def parties(
         if need.authority not in why
     )
     needs = tuple(Need(name, ", ".join(dict.fromkeys(words))) for name, words in why.items())
-    return Parties(needs, tuple(told))
+    return Parties(needs, tuple(told), frozenset(silent))
 
 
-def check_answerable(rule: Rule, registry: Registry) -> None:
-    """Whether somebody could follow a rule, as the authorities are now: a policy after which there
-    could never be another is none. Raises EvidenceError(PARTY)."""
-    wanted = [rule.author]
-    wanted += [one.roles for one in rule.sign if one.part is None and not one.subject]
-    for roles in wanted:
-        if not any(registry.with_role(role) for role in roles):
-            raise EvidenceError(Reason.PARTY, f"nobody is {_names(roles)}: no policy could follow")
+def _lost(subjects: Sequence[str], registry: Registry, tai: int) -> set[str]:
+    """Rule 4. A subject that was succeeded stands for nobody else's key."""
+    lost = {name for name in subjects if not registry.has_key(name, tai)}
+    if subjects and subjects[0] in lost and registry.roles(subjects[0]):
+        lost |= {name for name in registry.members if not registry.has_key(name, tai)}
+    return lost
 
 
 def _check_author(rule: Rule, record: Record, touches: frozenset[str], registry: Registry) -> None:
     author, matter = record.author, record.matter.name.lower()
     if not registry.roles(author) & rule.author:
-        text = f"{author!r} is no {_names(rule.author)}, who may say {matter}"
+        text = f"{author!r} is no {names(rule.author)}, who may say {matter}"
         raise EvidenceError(Reason.ROLE, text)
     if touches and not rule.author_anywhere and not registry.footprints(author) & touches:
         text = f"{author!r} has none of {', '.join(sorted(touches))}"
@@ -115,13 +116,13 @@ def _meant(
         for footprint in sorted(touches):
             found = _holders(asked.roles, footprint, registry)
             if strict and not found:
-                text = f"nobody is {_names(asked.roles)} of {footprint!r}"
+                text = f"nobody is {names(asked.roles)} of {footprint!r}"
                 raise EvidenceError(Reason.FOOTPRINT, text)
             yield from (Need(name, f"{role.name} of {footprint}") for name, role in found)
     else:
         everywhere = [(name, role) for role in asked.roles for name in registry.with_role(role)]
         if strict and not everywhere:
-            raise EvidenceError(Reason.PARTY, f"nobody is {_names(asked.roles)}")
+            raise EvidenceError(Reason.PARTY, f"nobody is {names(asked.roles)}")
         yield from (Need(name, role.name) for name, role in sorted(everywhere))
 
 
@@ -138,7 +139,7 @@ def _part(
     if name not in registry.members:
         raise EvidenceError(Reason.PARTY, f"{word}: nobody knows {name!r}")
     if asked.roles and not registry.roles(name) & asked.roles:
-        raise EvidenceError(Reason.PARTY, f"{word}: {name!r} is no {_names(asked.roles)}")
+        raise EvidenceError(Reason.PARTY, f"{word}: {name!r} is no {names(asked.roles)}")
     if asked.reach is Reach.EACH and not touches <= registry.footprints(name):
         lacks = ", ".join(sorted(touches - registry.footprints(name)))
         raise EvidenceError(Reason.PARTY, f"{word}: {name!r} has not {lacks}")
@@ -149,5 +150,6 @@ def _holders(roles: frozenset[Role], footprint: str, registry: Registry) -> list
     return [(name, role) for role in sorted(roles) for name in registry.holders(role, footprint)]
 
 
-def _names(roles: frozenset[Role]) -> str:
+def names(roles: frozenset[Role]) -> str:
+    """Roles, in words."""
     return " or ".join(role.name for role in sorted(roles))

@@ -3,19 +3,20 @@
 Whoever replays the log answers: evidence.joint.state, over memory or a database.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from evidence.code import Reason, Step
 from evidence.joint.policy import Policy
 from evidence.joint.record import Record
 from evidence.joint.registry import Registry
+from evidence.joint.seam import Seam
 
 
 class Sold(NamedTuple):
-    """An asset's service, in an aggregation that is neither disputed nor expired."""
+    """What one alone may have at a time: see evidence.joint.sold."""
 
-    aggregation: bytes  # SHA-256 over aggregator, RTO and the aggregation's name
+    by: bytes  # of an asset: SHA-256 over aggregator, RTO and aggregation; of a scope its request
     begins: int
     ends: int
 
@@ -28,6 +29,10 @@ class Before(Protocol):
 
     @property
     def policy(self) -> Policy | None: ...
+
+    @property
+    def seams(self) -> Mapping[str, Seam]:
+        """Those in force, by name."""
 
     @property
     def size(self) -> int:
@@ -49,8 +54,8 @@ class Before(Protocol):
     def children(self, name: bytes) -> Sequence[bytes]:
         """The names of the records that have this parent, in the order of the log."""
 
-    def sold(self, digest: bytes) -> Sequence[Sold]:
-        """Who sells an asset's service, by evidence.joint.der."""
+    def sold(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
+        """Who has it, by evidence.joint.sold: records that are neither disputed nor expired."""
 
 
 class Looked(NamedTuple):

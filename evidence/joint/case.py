@@ -14,6 +14,8 @@
 3. A word logged after the time is over neither makes a record joint nor disputes what expired. One
    logged after it was joint disputes it, at any time.
 4. An author's record is its assent; a dissent of its own disputes it.
+5. The word of somebody who need not sign is told apart: it counts for nothing, makes nothing joint
+   and disputes nothing.
 
 Whose word it is, and what may be logged at all, is evidence.joint.state's.
 """
@@ -68,6 +70,7 @@ class Case:
 class Standing:
     """What a record is worth. `since`: the place of the entry that made it so; of what expired the
     record's own. Of those who must sign: who has assented, who dissented, of whom nothing is here.
+    `unasked`: the words of others.
     """
 
     case: Case
@@ -76,6 +79,7 @@ class Standing:
     signed: tuple[Need, ...]
     dissent: tuple[Need, ...]
     missing: tuple[Need, ...]
+    unasked: tuple[Said, ...] = ()
 
     @property
     def plain(self) -> bool:
@@ -87,11 +91,12 @@ def standing(case: Case, words: Sequence[Said], size: int, tai: int, known: Regi
     """What a record is worth in a log of so many entries, whose clock says so."""
     yes: dict[str, tuple[int, int]] = {case.author: (case.idx, case.tai)}
     no: dict[str, tuple[int, int]] = {}
+    here = [said for said in words if said.idx < size]
+    aside = dict.fromkeys(here)
     for need in case.needs:
-        for said in words:
-            if said.idx >= size:
-                continue
+        for said in here:
             if known.stands_for(said.author, need.authority, said.idx, case.idx):
+                aside.pop(said, None)
                 # What came before its record says nothing of anything until that is here.
                 at = max(said.idx, case.idx), max(said.tai, case.tai)
                 of = yes if said.word == Word.ASSENT else no
@@ -102,6 +107,7 @@ def standing(case: Case, words: Sequence[Said], size: int, tai: int, known: Regi
         tuple(need for need in case.needs if need.authority in yes and need.authority not in no),
         tuple(need for need in case.needs if need.authority in no),
         tuple(need for need in case.needs if need.authority not in {*yes, *no}),
+        tuple(aside),
     )  # fmt: skip
 
 

@@ -14,6 +14,12 @@ LOAD_SHED and RELAY_OPERATION.
    record, by its place among them. So a trip leads to its record, and the record to each frame.
    Instants are what the record's author makes of them; those of the frames are theirs.
 
+4. An operation is its owner's word, whom its record names and the policy asks. Where that is none
+   of the owners that seam and registry know, it is flagged OTHER_OWNER: equipment that is a node,
+   terminal or branch of a seam's side is that side's; else it is of either side of the seams among
+   its elements; else of a footprint that it touches. Of a side is its `authority`, and whoever has
+   its footprint. So what touches two footprints is not joint by a stranger's word unseen.
+
 It opens no frame.
 """
 
@@ -22,7 +28,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from evidence import cbor, shape
-from evidence.code import Matter, Reason
+from evidence.code import Matter, Part, Reason
 from evidence.joint.before import Before, Looked
 from evidence.joint.record import PARENTS_MAX, TAI_MAX, Observed, Record
 
@@ -86,7 +92,30 @@ def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
             shape.fail("event", event.parent, f"one of {len(record.parents)} parents")
         if not isinstance(record.parents[event.parent], Observed):
             shape.fail("event", event.parent, "the place of an observation among the parents")
-    return Looked(flags=() if record.parents else (Reason.UNFOUNDED,))
+    flags = [] if record.parents else [Reason.UNFOUNDED]
+    owner = record.who(Part.OWNER) if operation else None  # that there is one the policy asks
+    if owner is not None and not _owns(owner, says.equipment, record, touches, before):
+        flags.append(Reason.OTHER_OWNER)
+    return Looked(flags=tuple(flags))
+
+
+def _owns(
+    owner: str,
+    equipment: bytes | None,
+    record: Record,
+    touches: frozenset[str],
+    before: Before,
+) -> bool:
+    """Rule 4."""
+    own = before.registry.footprints(owner)
+    sides = [side for seam in before.seams.values() for side in seam.sides]
+    sides = [side for side in sides if equipment in (side.node, side.terminal, *side.branches)]
+    if equipment is None or not sides:
+        named = (before.seams[name] for name in record.elements if name in before.seams)
+        sides = [side for seam in named for side in seam.sides]
+    if sides:
+        return any(owner == side.authority or side.footprint in own for side in sides)
+    return not touches or bool(touches & own)
 
 
 def _decision(value: tuple[Any, ...], events: tuple[Event, ...] | None = None) -> Decision:

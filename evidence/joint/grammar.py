@@ -24,7 +24,6 @@ It reads no samples.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn, cast
 
 from evidence import shape
@@ -296,10 +295,12 @@ class _Parser:
         token, unit = self._take(), self._take()
         if token.kind != "number" or unit.text not in _TIMES:
             _fault(self._text, token.at, f"no time; units are {', '.join(_TIMES)}")
-        ns = Decimal(self._digits(token)) * _TIMES[unit.text]
-        if ns != int(ns) or not 0 < ns <= WINDOW_NS_MAX:
+        # In whole numbers: a decimal's context would round what has more digits than it keeps.
+        whole, _, part = self._digits(token).partition(".")
+        ns, rest = divmod(int(whole + part) * _TIMES[unit.text], int(10 ** len(part)))
+        if rest or not 0 < ns <= WINDOW_NS_MAX:
             _fault(self._text, token.at, f"no whole number of ns from 1 to {WINDOW_NS_MAX}")
-        return int(ns)
+        return ns
 
     # --- beneath --------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@
 1. Who releases and who accepts stands in the parts of the request; each step has the same parts,
    footprints and elements as its request. `before` is one of its parents.
 2. Who may take each step after the request is stated in it, by part, for steps 2 to 7. Nobody
-   accepts or refuses what itself requested.
+   accepts or refuses what itself requested. Whose signatures it takes beside is the policy's; as
+   that is shipped, of REVOKED nobody's: whoever may take it does so alone, and at once.
 3. A step follows one that is joint; expired and revoked may follow one that is pending. What has
    been followed is followed by nothing else, unless that was disputed or expired unsigned.
 4. From `expires` on, by the log's clock, a handoff is EXPIRED whether or not somebody says so, and

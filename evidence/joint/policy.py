@@ -14,6 +14,7 @@
 
     [[tariff]]
     service = "frequency response"  # what an aggregation sells
+    also = ["PFR"]                  # what else it is called; case and punctuation are nothing
     minimum_kw = 100.0              # it has so much at least
     footprint = "ERCOT"             # there alone; absent: everywhere
 
@@ -25,7 +26,9 @@
 3. `each footprint` of none, or one where nobody has the role, names nobody: no record can come of
    it, and it is refused rather than joint without them. So `footprints_min` is 1 where it stands.
 4. One rule a matter, of handoff one a step beside it. What has no rule may not be said.
-5. Nothing here knows what a matter means: that is its own file's.
+5. A service is one of the tariff's names in one spelling (evidence.joint.spelling); no name is of
+   two services.
+6. Nothing here knows what a matter means: that is its own file's.
 
 It reads; who is meant is evidence.joint.asked's, by the registry.
 """
@@ -36,6 +39,7 @@ from enum import Enum
 from evidence import cbor, shape, toml
 from evidence.code import Matter, Part, Reason, Role, Step
 from evidence.joint.record import NAMES_MAX, read_name
+from evidence.joint.spelling import folded
 from evidence.refusal import EvidenceError
 from evidence.toml import Table, TomlError
 from evidence.trust import ROLES
@@ -92,6 +96,12 @@ class Tariff:
     service: str
     minimum_kw: float
     footprint: str | None
+    also: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of its service, in one spelling."""
+        return frozenset(map(folded, (self.service, *self.also)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +116,23 @@ class Policy:
         of = {rule.step: rule for rule in self.rules if rule.matter == matter}
         return of.get(step, of.get(None))
 
+    def service(self, text: str) -> str:
+        """What the tariff calls a service, in one spelling; else how it is spelled itself."""
+        name = folded(text)
+        return next((folded(row.service) for row in self.tariffs if name in row.names), name)
+
+    def has_service(self, text: str) -> bool:
+        """Whether the tariff has it."""
+        return any(folded(text) in row.names for row in self.tariffs)
+
     def minimum_kw(self, service: str, footprints: frozenset[str]) -> float | None:
         """The greatest minimum of a service in these footprints; None: the tariff has none."""
+        name = self.service(service)
         found = [
             row.minimum_kw
             for row in self.tariffs
-            if row.service == service and (row.footprint is None or row.footprint in footprints)
+            if folded(row.service) == name
+            and (row.footprint is None or row.footprint in footprints)
         ]
         return max(found, default=None)
 
@@ -142,6 +163,7 @@ def parse(text: str) -> Policy:
     rules = tuple(_rule(row) for row in _few(document, "rule"))
     tariffs = tuple(_tariff(row) for row in _few(document, "tariff"))
     document.end()
+    _check_services(tariffs)
     seen: set[tuple[Matter, Step | None]] = set()
     for at, rule in enumerate(rules):
         if (rule.matter, rule.step) in seen:
@@ -152,6 +174,15 @@ def parse(text: str) -> Policy:
     if (Matter.POLICY, None) not in seen:
         raise TomlError(("rule",), "none of policy: there could never be another one")
     return Policy(rules, tariffs)
+
+
+def _check_services(tariffs: tuple[Tariff, ...]) -> None:
+    """Rule 5."""
+    of: dict[str, str] = {}
+    for at, row in enumerate(tariffs):
+        for name in sorted(row.names):
+            if of.setdefault(name, folded(row.service)) != folded(row.service):
+                raise TomlError(("tariff", at), f"{name!r} is another row's: {of[name]!r}")
 
 
 def _few(of: Table, key: str) -> list[Table]:
@@ -209,8 +240,12 @@ def _tariff(row: Table) -> Tariff:
     if least < 0.0:
         row.fail("minimum_kw", least, "0 or more")
     footprint = _named(row, "footprint") if row.has("footprint") else None
+    also = row.words("also") if row.has("also") else ()
+    for name in (service, *also):
+        if not folded(name):
+            row.fail("service", name, "names with a letter or a digit")
     row.end()
-    return Tariff(service, least, footprint)
+    return Tariff(service, least, footprint, also)
 
 
 def _roles(row: Table, key: str) -> frozenset[Role]:

@@ -2,7 +2,7 @@
 record of matter REGISTRY, and what its bodies come to.
 
     registry = [name, [* role], [* footprint], [* key], [* revoked: hash], successor of / null]
-    key = [alg, raw key, from: tai, until: tai / null]
+    key = [alg, raw key, from: tai, until: tai / null, possession: signature / null]
 
 1. A body is all that holds of one authority from the place where it comes into force: roles,
    footprints and keys replace those before; a key that was revoked stays revoked. What was signed
@@ -15,6 +15,10 @@ record of matter REGISTRY, and what its bodies come to.
 4. A key is one authority's, for ever, and is named by its kid: two keys with one kid do not both
    come in.
 5. A key holds from its `from` to before its `until`, by the log's clock where its signature came.
+6. A key that the registry does not have as this authority's comes with `possession`: its own
+   signature over all of this listing but such signatures. A key that is mistyped, of small order,
+   somebody else's, or that agreed to another listing has none, so that nobody is asked for what
+   nobody can sign. Beside another key a signature may stand, and then holds as well.
 
 Bodies are read and followed here; whether one has come into force is evidence.joint.state's.
 """
@@ -27,7 +31,7 @@ from typing import Any, NamedTuple
 from evidence import cbor, cose, shape
 from evidence.code import Reason, Role
 from evidence.joint.record import NAMES_MAX, TAI_MAX, read_name
-from evidence.key import PublicKey
+from evidence.key import SIGNATURE_BYTES, PublicKey, Signer
 from evidence.merkle import HASH_BYTES
 from evidence.refusal import EvidenceError
 from evidence.trust import Authority
@@ -36,11 +40,13 @@ KEYS_MAX = 64  # of one body: an authority has a few at a time
 
 
 class Key(NamedTuple):
-    """A key and when it holds, ns TAI; `until` None: until it is replaced or revoked."""
+    """A key and when it holds, ns TAI; `until` None: until it is replaced or revoked. `possession`:
+    its signature over `Listing.stated`."""
 
     public: PublicKey
     since: int
     until: int | None
+    possession: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,37 @@ class Listing:
 
     def body(self) -> bytes:
         """Raises EvidenceError where `read` would."""
-        keys = [[key.public.alg, key.public.raw, key.since, key.until] for key in self.keys]
-        encoded = cbor.encode(
-            [
-                *(self.name, sorted(map(int, self.roles)), sorted(self.footprints), keys),
-                *(sorted(self.revoked), self.successor_of),
-            ]
-        )
+        keys = [[*_terms(key), key.possession] for key in self.keys]
+        encoded = cbor.encode(self._rows(keys))
         read(encoded)
         return encoded
+
+    def stated(self) -> bytes:
+        """What a key signs that agrees to be listed so."""
+        return b"gridseal/1 listing" + cbor.encode(self._rows(list(map(_terms, self.keys))))
+
+    def proved(self, signer: Signer) -> "Listing":
+        """The listing with the possession of a key that is in it, once the others are as they
+        will be."""
+        said = signer.sign(self.stated())
+        keys = (
+            key._replace(possession=said) if key.public == signer.public else key
+            for key in self.keys
+        )
+        return replace(self, keys=tuple(keys))
+
+    def check_possession(self) -> None:
+        """Whether each signature of a key beside itself holds. Raises EvidenceError."""
+        for key in self.keys:
+            if key.possession is not None and not key.public.verify(self.stated(), key.possession):
+                text = f"key {key.public.kid.hex()} did not sign this listing of {self.name!r}"
+                raise EvidenceError(Reason.POSSESSION, text)
+
+    def _rows(self, keys: list[list[object]]) -> list[object]:
+        return [
+            *(self.name, sorted(map(int, self.roles)), sorted(self.footprints), keys),
+            *(sorted(self.revoked), self.successor_of),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +171,13 @@ class Registry:
             self._holds(member, key, tai) for key in member.listing.keys
         )
 
+    def will_have_key(self, name: str, tai: int) -> bool:
+        """Whether it could at this instant or later, as it is listed."""
+        member = self.members.get(name)
+        return member is not None and any(
+            self._holds(member, key, max(tai, key.since)) for key in member.listing.keys
+        )
+
     def roles(self, name: str) -> frozenset[Role]:
         """What an authority is now."""
         member = self._acting(name)
@@ -175,6 +210,20 @@ class Registry:
         return self._follows(asked, author, said) or self._follows(author, asked, asked_at)
 
     # --- following ----------------------------------------------------------------------------
+
+    def after(self, listing: Listing, place: int) -> "Registry":
+        """Another registry: this one with a listing that would come into force."""
+        found = Registry(dict(self.members), self.founding, dict(self._keys), dict(self._revoked))
+        found.follow(listing, place)
+        return found
+
+    def check_possession(self, listing: Listing) -> None:
+        """Rule 6. Raises EvidenceError(POSSESSION)."""
+        for key in listing.keys:
+            if key.possession is None and key.public.kid not in self._keys:
+                text = f"key {key.public.kid.hex()} is new, and has not signed its listing"
+                raise EvidenceError(Reason.POSSESSION, text)
+        listing.check_possession()
 
     def check(self, listing: Listing) -> None:
         """Whether a listing can be followed. Raises EvidenceError(TWIN or UNKNOWN_AUTHORITY)."""
@@ -297,13 +346,18 @@ def _within(key: Key, tai: int) -> bool:
     return key.since <= tai and (key.until is None or tai < key.until)
 
 
+def _terms(key: Key) -> list[object]:
+    return [key.public.alg, key.public.raw, key.since, key.until]
+
+
 def _key(value: Any) -> Key:
-    alg, raw, since, until = shape.array(value, "key", 4)
+    alg, raw, since, until, possession = shape.array(value, "key", 5)
     public = PublicKey(shape.integer(alg, "alg"), shape.blob(raw, "raw key"))
     found = Key(
         public,
         shape.uint(since, "from", TAI_MAX),
         shape.optional(until, shape.uint, "until", TAI_MAX),
+        shape.optional(possession, shape.blob, "possession", SIGNATURE_BYTES),
     )
     if found.until is not None and found.until <= found.since:
         shape.fail("until", until, "later than from")

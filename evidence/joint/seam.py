@@ -1,10 +1,11 @@
 """A seam: what two authorities share, and each meters from its own side. Body of a record of matter
 SEAM.
 
-    seam = [name, kind, side, side, line / null, dc / null]
+    seam = [name, kind, side, side, line / null, dc / null, ? tap]
     side = [footprint, authority, node: mRID, terminal: mRID / null, kV, A, [* branch: mRID]]
     line = [r ohm, x ohm, b siemens, km / null]
     dc = [fixed loss MW, loss share]
+    tap = [ratio, lowest, neutral, highest, step %]
 
 1. What flows from the first side to the second is positive.
 2. `authority` issues the credentials of the gateways that measure for a side: what another's
@@ -14,7 +15,10 @@ SEAM.
 4. `branches`, of a sum of currents and of nothing else: the terminals of the bus that a side
    measures. Both sides' together are all that the bus has, each once: Kirchhoff says nothing of
    some of them. They rise.
-5. Ratings are what per cents are of: kV between phases, A of a phase (of a pole, of a DC tie).
+5. `tap`, of a line alone: a transformer without phase displacement at its second end, whose leakage
+   is part of the line's constants, referred to the first side. Its ratio is the second side's
+   voltage over the first's at the neutral position; a step up adds that much of it.
+6. Ratings are what per cents are of: kV between phases, A of a phase (of a pole, of a DC tie).
 
 It settles nothing: what the two sides come to is evidence.joint.settlement's.
 """
@@ -28,6 +32,8 @@ from evidence.code import SeamKind
 from evidence.joint.record import read_name
 
 MRID_BYTES = 16  # a CIM mRID is a UUID
+TAPS_MAX = 128  # of a changer: 17 to 35 are usual
+_FIELDS = (6, 7)  # without a tap, with one
 BRANCHES_MAX = 28  # of a side: a term each of both sides', with the PMUs', below TERMS_MAX
 
 
@@ -64,6 +70,21 @@ class Dc:
 
 
 @dataclass(frozen=True, slots=True)
+class Tap:
+    """A transformer with an on-load tap changer: its ratio at `neutral`, its positions, and what a
+    step adds, in per cent of that ratio (negative: takes)."""
+
+    ratio: float
+    low: int
+    neutral: int
+    high: int
+    step_percent: float
+
+    def ratio_at(self, position: float) -> float:
+        return self.ratio * (1 + self.step_percent / 100 * (position - self.neutral))
+
+
+@dataclass(frozen=True, slots=True)
 class Seam:
     """One seam, under the name that records have for it as an element."""
 
@@ -72,6 +93,7 @@ class Seam:
     sides: tuple[Side, Side]
     line: Line | None = None
     dc: Dc | None = None
+    tap: Tap | None = None
 
     @property
     def footprints(self) -> frozenset[str]:
@@ -80,12 +102,14 @@ class Seam:
 
     def body(self) -> bytes:
         """Raises EvidenceError where `read` would."""
-        line, dc = self.line, self.dc
+        line, dc, tap = self.line, self.dc, self.tap
+        fields = tap and [tap.ratio, tap.low, tap.neutral, tap.high, tap.step_percent]
         encoded = cbor.encode(
             [
                 *(self.name, int(self.kind), *map(_side, self.sides)),
                 line and [line.r_ohm, line.x_ohm, line.b_siemens, line.km],
                 dc and [dc.fixed_loss_mw, dc.loss_share],
+                *([fields] if fields else []),
             ]
         )
         read(encoded)
@@ -94,7 +118,10 @@ class Seam:
 
 def read(body: bytes) -> Seam:
     """The seam in a body. Raises EvidenceError."""
-    name, number, one, other, line, dc = shape.array(cbor.decode(body), "seam", 6)
+    value = shape.array(cbor.decode(body), "seam")
+    if len(value) not in _FIELDS:
+        shape.fail("seam", len(value), "an array of 6, or of 7 with a tap")
+    name, number, one, other, line, dc, *tap = value
     if shape.uint(number, "kind") not in list(SeamKind):
         shape.fail("kind", number, "a kind of seam")
     kind = SeamKind(number)
@@ -102,6 +129,8 @@ def read(body: bytes) -> Seam:
         shape.fail("line", line, "the constants of a line, and of nothing else")
     if (dc is not None) != (kind == SeamKind.DC_TIE):
         shape.fail("dc", dc, "the losses of a DC tie, and of nothing else")
+    if tap and kind != SeamKind.LINE:
+        shape.fail("tap", tap[0], "a transformer of a line, and of nothing else")
     sides = _read_side(one), _read_side(other)
     if sides[0].footprint == sides[1].footprint:
         shape.fail("footprint", sides[1].footprint, "another on each side")
@@ -112,6 +141,7 @@ def read(body: bytes) -> Seam:
         sides,
         shape.optional(line, _read_line, "line"),
         shape.optional(dc, _read_dc, "dc"),
+        _read_tap(tap[0], "tap") if tap else None,
     )
 
 
@@ -177,6 +207,22 @@ def _read_line(value: Any, field: str) -> Line:
         figure(b, "b siemens", 0.0),
         shape.optional(km, _rated, "km"),
     )
+
+
+def _read_tap(value: Any, field: str) -> Tap:
+    ratio, low, neutral, high, step = shape.array(value, field, 5)
+    made = Tap(
+        _rated(ratio, "tap ratio"),
+        shape.integer(low, "lowest tap"),
+        shape.integer(neutral, "neutral tap"),
+        shape.integer(high, "highest tap"),
+        figure(step, "tap step"),
+    )
+    if not (low <= neutral <= high and low < high and high - low < TAPS_MAX):
+        shape.fail("tap", (low, neutral, high), f"rising, of at most {TAPS_MAX} positions")
+    if step == 0.0 or min(made.ratio_at(low), made.ratio_at(high)) <= 0.0:
+        shape.fail("tap step", step, "other than 0, and a ratio above 0 at each position")
+    return made
 
 
 def _read_dc(value: Any, field: str) -> Dc:

@@ -1,9 +1,10 @@
 """What is remembered of records and words, in memory: for a verifier, which has the whole log."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from evidence.code import Matter
-from evidence.joint import der
+from evidence.joint import sold
+from evidence.joint.asked import Need
 from evidence.joint.before import Sold
 from evidence.joint.record import Record
 from evidence.joint.state import Case, Law, Said, State
@@ -20,6 +21,7 @@ class Memory:
         self._children: dict[bytes, list[bytes]] = {}
         self._sellers: dict[bytes, list[tuple[bytes, Sold]]] = {}
         self._laws: list[Law] = []
+        self._needs: dict[tuple[Need, ...], tuple[Need, ...]] = {}  # alike in most: kept once
 
     def case(self, name: bytes) -> Case | None:
         return self._cases.get(name)
@@ -40,16 +42,14 @@ class Memory:
         return tuple(self._laws)
 
     def add_case(self, case: Case, of: Record, state: State) -> None:
+        case = replace(case, needs=self._needs.setdefault(case.needs, case.needs))
         self._cases[case.name], self._records[case.name] = case, of
         self.states[case.name] = state, case.idx
         for parent in of.parents:
             if isinstance(parent, bytes):
                 self._children.setdefault(parent, []).append(case.name)
-        if of.matter == Matter.DER_AGGREGATION:
-            found = der.read(of.body)
-            for digest in found.sold():
-                row = case.name, der.sold_by(of, found)
-                self._sellers.setdefault(digest, []).append(row)
+        for digest, row in sold.rows(of, self.record):
+            self._sellers.setdefault(digest, []).append((case.name, row))
 
     def add_word(self, said: Said) -> None:
         self._words.setdefault(said.record, []).append(said)
@@ -61,5 +61,5 @@ class Memory:
         self._laws.append(Law(place, self._records[of.name], whole))
 
     def change(self, case: Case, state: State, since: int) -> None:
-        self._cases[case.name] = case
+        self._cases[case.name] = replace(self._cases[case.name], flags=case.flags)
         self.states[case.name] = state, since

@@ -3,8 +3,9 @@
 1. What one record is worth follows from the words about it: evidence.joint.case.
 2. What rules others (policy, registry, seam) comes into force at the place where it is joint, if
    what it replaces is still what it replaced when it was logged; else it is joint, SUPERSEDED, and
-   without effect. A dissent afterwards disputes the record, and takes nothing out of force: what
-   was decided by it stands until another is joint.
+   without effect; and so it is, LOCKOUT, where nobody could change the law after it any more
+   (evidence.joint.lockout). A dissent afterwards disputes the record, and takes nothing out of
+   force: what was decided by it stands until another is joint.
 3. A key that its own authority revokes signs nothing more from that record on, joint or not.
 4. A record logged later after its interval than the policy lets it is BACK_DATED: joint it may
    become, with that flag beside it.
@@ -20,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from evidence import cose
 from evidence.code import Matter, Reason, Typ
-from evidence.joint import asked, countersignature, policy, record, registry, seam
+from evidence.joint import asked, countersignature, lockout, policy, record, registry, seam
 from evidence.joint.asked import Need, Parties
 from evidence.joint.before import Looked, Sold
 from evidence.joint.case import Case as Case
@@ -32,6 +33,7 @@ from evidence.joint.countersignature import Countersignature
 from evidence.joint.matter import BODIES, EXAMINERS
 from evidence.joint.policy import Policy, Rule
 from evidence.joint.record import Record
+from evidence.joint.registry import Listing
 from evidence.joint.seam import Seam
 from evidence.refusal import EvidenceError
 from evidence.trust import Authority
@@ -61,7 +63,7 @@ class Shelf(Protocol):
         """About one record, in the order of the log."""
 
     def sellers(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
-        """The records that sell an asset's service, by name."""
+        """The records that have what one alone may have (evidence.joint.sold), by name."""
 
     def laws(self) -> Iterable[Law]:
         """In the order of the log."""
@@ -166,25 +168,34 @@ class Docket:
         found = standing(case, self._shelf.words(case.name), idx + 1, tai, self.registry)
         comes_in = found.state == State.JOINT and before != State.JOINT
         if comes_in and case.matter in RULING:
-            case = self._rule(case, idx)
+            case = self._rule(case, idx, tai)
         self._shelf.change(case, found.state, found.since)
 
-    def _rule(self, case: Case, idx: int) -> Case:
-        """Rule 2: brings a record into force, or flags that it came too late."""
+    def _rule(self, case: Case, idx: int, tai: int) -> Case:
+        """Rule 2: brings a record into force, or flags why it does not come in."""
         says = self._shelf.record(case.name)
         if says is None:
             return case
-        late = self._places.get(_ruled(says), NOWHERE) != case.base
-        if says.matter == Matter.REGISTRY and not late:
-            try:
-                self.registry.check(registry.read(says.body))
-            except EvidenceError:
-                late = True
-        if late:
-            return replace(case, flags=(*case.flags, Reason.SUPERSEDED))
+        why = self._hindrance(says, case.base, idx, tai)
+        if why is not None:
+            return replace(case, flags=(*case.flags, why))
         self._shelf.add_law(idx, case, True)
         self._follow(Law(idx, says, True))
         return case
+
+    def _hindrance(self, says: Record, base: int, idx: int, tai: int) -> Reason | None:
+        """Why a joint record does not come into force: the law is another than when it was logged.
+        Its keys need not sign again."""
+        if self._places.get(_ruled(says), NOWHERE) != base:
+            return Reason.SUPERSEDED
+        try:
+            if says.matter == Matter.REGISTRY:
+                self._check_listing(registry.read(says.body), idx, tai)
+            elif says.matter == Matter.POLICY:
+                self._check_policy(policy.read(says.body), tai)
+        except EvidenceError as fault:
+            return Reason.LOCKOUT if fault.reason == Reason.LOCKOUT else Reason.SUPERSEDED
+        return None
 
     def _follow(self, law: Law) -> None:
         body = law.record.body
@@ -206,9 +217,8 @@ class Docket:
         reader = BODIES.get(says.matter)
         if reader is not None:
             reader(says.body)
-        if says.matter == Matter.POLICY:
-            self._check_next(policy.read(says.body))
-        touches, subjects = self._touches(says), self._subjects(says)
+        flags = self._check_law(says, idx, tai)
+        touches, subjects = self._touches(says), _subjects(says)
         looked = self._looked(says, touches, idx, tai)
         rule = self._rule_of(says, looked)
         found = self._parties(rule, says, touches, subjects, tai)
@@ -218,7 +228,11 @@ class Docket:
             name, idx, tai, says.matter, says.author, says.begins, says.ends,
             None if rule is None or rule.expires is None else tai + rule.expires,
             found.needs, found.notified,
-            (*((Reason.BACK_DATED,) if late else ()), *looked.flags),
+            (
+                *((Reason.BACK_DATED,) if late else ()),
+                *((Reason.KEYLESS,) if found.keyless else ()),
+                *(*flags, *looked.flags),
+            ),
             self._places.get(_ruled(says), NOWHERE) if says.matter in RULING else NOWHERE,
         )  # fmt: skip
 
@@ -258,11 +272,27 @@ class Docket:
             raise EvidenceError(Reason.SEAM_UNKNOWN, text)
         return asked.parties(rule, says, touches, self.registry, subjects, tai)
 
-    def _check_next(self, found: Policy) -> None:
-        """Raises EvidenceError for a policy that could never be followed by another."""
-        rule = found.rule(Matter.POLICY)
-        if rule is not None:
-            asked.check_answerable(rule, self.registry)
+    def _check_law(self, says: Record, idx: int, tai: int) -> tuple[Reason, ...]:
+        """What is flagged of a record that would rule others. Raises EvidenceError where it can
+        never come in, or nobody could change the law after it."""
+        if says.matter == Matter.POLICY:
+            found = policy.read(says.body)
+            self._check_policy(found, tai)
+            return lockout.flags(found, self.registry)
+        if says.matter == Matter.REGISTRY:
+            listing = registry.read(says.body)
+            self._check_listing(listing, idx, tai)
+            self.registry.check_possession(listing)
+        return ()
+
+    def _check_policy(self, found: Policy, tai: int) -> None:
+        lockout.check(found, self.registry, tai)
+        lockout.check_seams(found, self.seams)
+
+    def _check_listing(self, listing: Listing, idx: int, tai: int) -> None:
+        self.registry.check(listing)
+        if self.policy is not None:
+            lockout.check(self.policy, self.registry.after(listing, idx), tai)
 
     def _touches(self, says: Record) -> frozenset[str]:
         more = frozenset[str]()
@@ -272,21 +302,13 @@ class Docket:
             more = found.footprints | (known.footprints if known else frozenset())
         return asked.touched(says, self.seams, more)
 
-    def _subjects(self, says: Record) -> tuple[str, ...]:
-        """Whom a registry record is about. Raises EvidenceError where it can never be followed."""
-        if says.matter != Matter.REGISTRY:
-            return ()
-        listing = registry.read(says.body)
-        self.registry.check(listing)
-        return (listing.name, *filter(None, (listing.successor_of,)))
-
 
 class _Before:
     """What an examiner may ask."""
 
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
         self._docket, self._shelf, self.size, self.tai = docket, shelf, size, tai
-        self.registry, self.policy = docket.registry, docket.policy
+        self.registry, self.policy, self.seams = docket.registry, docket.policy, docket.seams
         self.record, self.children = shelf.record, shelf.children
 
     def is_joint(self, name: bytes) -> bool:
@@ -295,9 +317,8 @@ class _Before:
     def is_gone(self, name: bytes) -> bool:
         return self._state(name) in (State.DISPUTED, State.EXPIRED)
 
-    def sold(self, digest: bytes) -> Sequence[Sold]:
-        rows = self._shelf.sellers(digest)
-        return [sold for name, sold in rows if not self.is_gone(name)]
+    def sold(self, digest: bytes) -> Sequence[tuple[bytes, Sold]]:
+        return [row for row in self._shelf.sellers(digest) if not self.is_gone(row[0])]
 
     def _state(self, name: bytes) -> State | None:
         found = self._docket.standing(name, self.size, self.tai)
@@ -309,6 +330,14 @@ def _ruled(says: Record) -> tuple[Matter, str]:
     if says.matter == Matter.REGISTRY:
         return says.matter, registry.read(says.body).name
     return says.matter, seam.read(says.body).name if says.matter == Matter.SEAM else ""
+
+
+def _subjects(says: Record) -> tuple[str, ...]:
+    """Whom a registry record is about, the one that it lists first."""
+    if says.matter != Matter.REGISTRY:
+        return ()
+    listing = registry.read(says.body)
+    return (listing.name, *filter(None, (listing.successor_of,)))
 
 
 def _check_author(author: str, by: str) -> None:

@@ -89,6 +89,11 @@ def read(data: bytes) -> Extra:
     )
 
 
+def is_extra(data: bytes) -> bool:
+    """By how it begins: an entry's own bytes are a tagged COSE_Sign1, this is an array."""
+    return data[:1] == b"\x86"
+
+
 def check(proof: Proof, anchors: Anchors, policy: Policy) -> Shown:
     """What a proof shows, if all of it holds. Raises EvidenceError."""
     extra = read(proof.extra or b"")

@@ -142,7 +142,12 @@ def for_consistency(first: int, second: int) -> tuple[Tile, ...]:
 
 def for_root(size: int) -> tuple[Tile, ...]:
     """The tiles that `root` asks for: the right edge of the tree."""
-    return needed(lambda fetch: merkle.subtree(0, size, fetch), size) if size else ()
+    return for_beginning(size, size)
+
+
+def for_beginning(first: int, size: int) -> tuple[Tile, ...]:
+    """The tiles that the root of the first entries of a tree is made from."""
+    return needed(lambda fetch: merkle.subtree(0, first, fetch), size) if first else ()
 
 
 # --- what is in them --------------------------------------------------------------------------
@@ -232,8 +237,10 @@ class Tiles:
             hashes = self._have[tile] = read_hashes(tile, self._get(tile))
         return merkle.root(hashes[start:end])
 
-    def root(self) -> bytes:
-        return merkle.subtree(0, self.size, self.fetch) if self.size else merkle.EMPTY_ROOT
+    def root(self, first: int | None = None) -> bytes:
+        """Of the whole tree, or of its first entries."""
+        size = self.size if first is None else first
+        return merkle.subtree(0, size, self.fetch) if size else merkle.EMPTY_ROOT
 
     def inclusion(self, index: int) -> list[bytes]:
         """Raises ValueError past the size."""

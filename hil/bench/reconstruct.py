@@ -6,8 +6,10 @@ the same libsodium on the same machine.
    are 4.3 million samples.
 2. The record is audited before, each observation by its own signature, and that rate is told.
 3. Writing and checking are the programs as they are started, each in a process of its own, whose
-   most memory is what the kernel says (VmHWM). The record is gone before the bundle is checked.
-4. The reference verifies signed bytes of the same samples, right before and after what is compared
+   most memory is what the kernel says (VmHWM); that of a second process which it starts is added,
+   pages that both share counted twice. The record is gone before the bundle is checked.
+4. Each gateway seals in a process of its own, beside the admission of what they sealed.
+5. The reference verifies signed bytes of the same samples, right before and after what is compared
    with it.
 """
 
@@ -17,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -214,8 +218,7 @@ def _fill(place: Path, log: Ed25519Key, gateways: Sequence[Gateway], seconds: in
         for one in gateways:
             for encoded, pairs in one.statements:
                 sequencer.commit([admitter.statement(encoded, pairs)], START)
-        for second, frames in enumerate(_frames(seconds + 2 * MARGIN_S)):
-            cut = [one.second(frames, second) for one in gateways]
+        for second, cut in enumerate(_sealed(gateways, seconds + 2 * MARGIN_S)):
             now = START + (second + 1) * NS
             items: list[Item] = []
             for batch in cut:
@@ -225,6 +228,39 @@ def _fill(place: Path, log: Ed25519Key, gateways: Sequence[Gateway], seconds: in
     finally:
         _put_back(thresholds)
         store.close()
+
+
+def _sealed(gateways: Sequence[Gateway], seconds: int) -> Iterator[list[bytes]]:
+    """The batches of each second, a process a gateway. Raises BenchError."""
+    context = get_context("fork")
+    pipes = [context.Pipe(duplex=False) for _ in gateways]
+    processes = [
+        context.Process(target=_seal, args=(one, giving, seconds), daemon=True)
+        for one, (_, giving) in zip(gateways, pipes, strict=True)
+    ]
+    try:
+        for process, (_, giving) in zip(processes, pipes, strict=True):
+            process.start()
+            giving.close()
+        for one, (taking, _) in zip(gateways, pipes, strict=True):
+            one.messages = taking.recv()
+        for _ in range(seconds):
+            yield [taking.recv_bytes() for taking, _ in pipes]
+    except EOFError as fault:
+        raise BenchError("a process that seals ended early") from fault
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _seal(one: Gateway, giving: Connection, seconds: int) -> None:
+    """In a process of its own: the first messages as they were signed, then all batches."""
+    for second, frames in enumerate(_frames(seconds)):
+        cut = one.second(frames, second)
+        if not second:
+            giving.send(one.messages)
+        giving.send_bytes(cut)
 
 
 def _frames(seconds: int) -> Iterator[list[bytes]]:
@@ -258,19 +294,20 @@ def _timed(argv: Sequence[str]) -> tuple[float, int]:
     )  # fmt: skip
     if done.returncode:
         raise BenchError(f"{argv[:2]}: {(done.stdout + done.stderr)[-300:]}")
-    return time.perf_counter() - begun, int(done.stderr.split()[-2])
+    return time.perf_counter() - begun, int(done.stderr.split()[-1])
 
 
 # ru_maxrss would be the bench's own where that is more: the kernel hands it on through an exec.
 _WATCHED = """
-import runpy, sys
+import resource, runpy, sys
 sys.argv = sys.argv[1:]
 run = runpy.run_path if sys.argv[0].endswith(".py") else runpy.run_module
 try:
     run(sys.argv[0], run_name="__main__")
 finally:
     with open("/proc/self/status") as file:
-        print(next(line for line in file if line.startswith("VmHWM")), file=sys.stderr)
+        most = int(next(line for line in file if line.startswith("VmHWM")).split()[1])
+    print(most + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 """
 
 

@@ -15,6 +15,7 @@ from evidence.code import Typ, Word
 from evidence.joint.countersignature import Countersignature
 from evidence.joint.record import Record
 from evidence.key import Ed25519Key
+from evidence.tlog.note import ED25519, Verifier
 from hil.scenario.gateway import Issuer, seeded
 from hil.scenario.script import Script
 from hil.scenario.sheet import Authority
@@ -23,7 +24,7 @@ MADE_HERE = uuid5(NAMESPACE_DNS, "scenario.gridseal.invalid")  # RFC 2606: nobod
 
 
 class Cast:
-    """The authorities of a script, by name, and the log."""
+    """The authorities of a script, by name, the log, and who looks at it."""
 
     def __init__(self, script: Script) -> None:
         head = script.scenario
@@ -32,6 +33,8 @@ class Cast:
         self._keys = {name: self._key(f"authority {name}") for name in self.rows}
         self.log_name = f"{head.name}.scenario.gridseal.invalid"
         self.log_key = self._key("log")
+        self.log = Verifier(self.log_name, ED25519, self.log_key.public)
+        self.mirror_key = self._key("mirror")
         self.witness_keys = {
             f"witness-{at}.{head.name}.scenario.gridseal.invalid": self._key(f"witness {at}")
             for at in range(1, head.witnesses + 1)

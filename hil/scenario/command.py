@@ -4,7 +4,9 @@
    folder that is not empty is refused; nothing is written elsewhere.
 2. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    the scenario cannot be played, in one line.
-3. What agents would log goes into a file of that folder: it is theirs, and not the outcome.
+3. Ctrl-C ends the play where it is, and the report is of that part, with exit 130; a second one
+   ends it at once. No process is left.
+4. What agents would log goes into a file of that folder: it is theirs, and not the outcome.
 
 The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
 """
@@ -12,20 +14,28 @@ The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
 import asyncio
 import json
 import logging
+import shutil
+import signal
+import stat
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from threading import Event
+from types import FrameType
 from typing import Any
 
 import hil
 import record
 from evidence import config
 from evidence.config import ConfigError
-from hil.scenario import figures, play, report, script
+from evidence.refusal import EvidenceError
+from hil.scenario import custody, figures, play, report, script
 from hil.scenario.figures import Hours
 from hil.scenario.loop import Loop
 from hil.scenario.play import Part
@@ -35,9 +45,11 @@ from record.store import StoreError
 
 SCENARIOS = Path(hil.__file__).parent / "scenarios"
 POLICY = Path(record.__file__).parent / "policy.toml"
-DOES_NOT_HOLD, WRONG = 1, 2
+DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
 LOG = "gateways.log"
 SCRIPT_BYTES_MAX = 1024 * 1024
+COLUMNS = 80  # of a terminal that does not say
+FINDING_HANG = 23  # below the words of a finding
 
 
 def main(name: str, begins: str | None, ends: str | None, folder: Path | None, told: bool) -> int:
@@ -49,21 +61,30 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
         of, hours, policy_text = read(file)
         part = part_of(of, begins, ends)
         folder = made(folder, of.scenario.name)
-        with _logged(folder / LOG), asyncio.Runner(loop_factory=Loop) as runner:
-            came = runner.run(
-                report.made(of, hours, policy_text, part, folder, lambda text: say(text, told))
-            )
-    except (ConfigError, StoreError, OSError) as fault:
+        with (
+            _logged(folder / LOG),
+            _stopping(told) as stop,
+            asyncio.Runner(loop_factory=Loop) as runner,
+        ):
+            tell = partial(say, told=told)
+            how = (of, hours, policy_text, part, folder, tell, stop.is_set)
+            came = runner.run(report.made(*how))
+    except KeyboardInterrupt:
+        print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
+        return STOPPED
+    except (ConfigError, EvidenceError, StoreError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
         return WRONG
     failed = [one for one in came.findings if one.held is False]
     for one in came.findings:
-        say(line_of(one), told)
+        say(line_of(one), told, FINDING_HANG)
     say(f"{time.monotonic() - started:.0f} s; look at {came.page}", told)
     if told:
         print(json.dumps(_object(came, failed)))
     for one in failed:
         print(f"gridseal-hil run: {one.kind}: {one.text}: {one.why}", file=sys.stderr)
+    if stop.is_set():
+        return STOPPED
     return DOES_NOT_HOLD if failed else 0
 
 
@@ -79,11 +100,13 @@ def found(name: str) -> Path:
 
 def read(file: Path) -> tuple[Script, Hours | None, str]:
     """A script, its figures and its policy. Raises ConfigError."""
-    of = script.read(_text(file), file.name)
+    text = _text(file)
+    of = script.read(text, file.name)
+    custody.check(of, text, file.name)
     data = of.scenario.data
     hours = figures.read(_text(file.parent / data), data) if data else None
     if hours is not None:
-        script.check_columns(of, hours, _text(file), file.name)
+        script.check_columns(of, hours, text, file.name)
     policy = of.scenario.policy
     return of, hours, _text(file.parent / policy if policy else POLICY)
 
@@ -109,13 +132,17 @@ def made(folder: Path | None, name: str) -> Path:
 
 
 def line_of(one: Finding) -> str:
-    word = {True: "holds", False: "DOES NOT HOLD", None: "not asked of this part"}[one.held]
-    return f"{one.kind:<8} {word:<22} {one.text}" + (f" ({one.why})" if one.why else "")
+    word = {True: "holds", False: "DOES NOT HOLD", None: "not asked"}[one.held]
+    return f"{one.kind:<8}{word:<15}{one.text}" + (f" ({one.why})" if one.why else "")
 
 
-def say(text: str, told: bool) -> None:
-    """Progress, for people: beside the object, not before it."""
-    print(text, file=sys.stderr if told else sys.stdout, flush=True)
+def say(text: str, told: bool, hang: int = 2) -> None:
+    """Progress, for people: beside the object, not before it. What is longer than a line of their
+    terminal goes on below, `hang` columns in."""
+    width = max(shutil.get_terminal_size((COLUMNS, 24)).columns, COLUMNS // 2)
+    fit = textwrap.TextWrapper(width - 1, break_long_words=False, break_on_hyphens=False)
+    fit.subsequent_indent = " " * hang
+    print(fit.fill(text), file=sys.stderr if told else sys.stdout, flush=True)
 
 
 def _object(came: "report.Came", failed: list[Finding]) -> dict[str, Any]:
@@ -140,13 +167,33 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > SCRIPT_BYTES_MAX:
+        if not stat.S_ISREG((found := path.stat()).st_mode):
+            raise ConfigError(str(path), "", "not a file")
+        if found.st_size > SCRIPT_BYTES_MAX:
             raise ConfigError(str(path), "", f"over {SCRIPT_BYTES_MAX} bytes")
         return path.read_text(encoding="utf-8")
     except OSError as fault:
         raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(str(path), "", "not UTF-8 text") from fault
+
+
+@contextmanager
+def _stopping(told: bool) -> Iterator[Event]:
+    """Set by the first Ctrl-C; the second is a KeyboardInterrupt."""
+    stop = Event()
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("stopping, with a report of what was played; Ctrl-C again ends it at once", told)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

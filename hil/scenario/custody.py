@@ -12,12 +12,14 @@ that rest on it.
 from functools import partial
 
 from evidence.code import Matter, Part, Step
+from evidence.config import fault_at
 from evidence.descriptor import PHASES, QUANTITIES
 from evidence.joint import grammar
 from evidence.joint.handoff import CONDITIONED, Limit, Request, Taken
 from evidence.joint.predicate import Place, Predicate, Quantity
 from evidence.joint.record import Record
 from evidence.leap import NS
+from evidence.refusal import EvidenceError
 from hil.scenario import script, sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import tai_of
@@ -35,6 +37,15 @@ def put(play: Play, row: sheet.Handoff) -> None:
     for number, step in enumerate(row.steps):
         if play.part.holds(tai_of(step.at)):
             play.at(tai_of(step.at), partial(_step, row=row, number=number))
+
+
+def check(of: script.Script, text: str, file: str) -> None:
+    """Whether each condition can be read. Raises ConfigError."""
+    for at, row in enumerate(of.handoff):
+        try:
+            condition(of, row)
+        except EvidenceError as fault:
+            raise fault_at(text, file, ("handoff", at, "condition"), fault.text) from fault
 
 
 def condition(of: script.Script, row: sheet.Handoff) -> Predicate:

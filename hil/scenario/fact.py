@@ -68,7 +68,7 @@ def collected(
     store: Store,
     authorities: Authorities,
     told: dict[str, Told],
-    refusals: list[tuple[str, Reason]],
+    refusals: list[tuple[str, str]],
     now: int,
 ) -> Facts:
     """The facts of a record as it stands. Raises StoreError, EvidenceError."""
@@ -85,8 +85,8 @@ def collected(
             "reason": Reason(reason).name.lower() if reason else "",
         }
         facts.all.append(Fact(words, count=count))
-    for of, reason in refusals:
-        facts.add("refused", of=of, reason=reason.name.lower())
+    for of, why in refusals:
+        facts.add("refused", of=of, reason=why)
     return facts
 
 

@@ -2,8 +2,8 @@
 
 1. A settlement is computed over the record as it stands then, by the record's own code
    (record.settle.job), and said by an authority as a record that the other side signs.
-2. The interchange of an hour is the published figure, with what it was rounded to: its sign is
-   EIA-930's. It is for both ties together, as it was published.
+2. The interchange of an hour is the published figure, with what it was rounded to: its sign,
+   EIA-930's, is said as a direction. It is for both ties together, as it was published.
 3. Only intervals that lie whole in the part that is played are settled; they are counted from the
    scenario's beginning.
 """
@@ -11,8 +11,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from evidence.code import Matter, Reason
-from evidence.joint.claim import Claim, Figure
+from evidence.code import Exchange, Matter, Reason
+from evidence.joint.interchange import Interchange
 from evidence.joint.record import Record
 from evidence.leap import NS
 from hil.scenario import sheet
@@ -21,9 +21,9 @@ from hil.scenario.marks import names
 from hil.scenario.play import Play
 from record.lookup import NotFoundError
 from record.settle import agreed, job
-from record.settle.interval import Stretch
-
-NET = "net interchange"  # MWh, of both ties together
+from record.settle.interval import Stretch, cut
+from record.settle.learning import learned
+from record.settle.standing import LearnError
 
 
 def put_settlement(play: Play, row: sheet.Settlement) -> None:
@@ -31,6 +31,14 @@ def put_settlement(play: Play, row: sheet.Settlement) -> None:
         for seam in row.seams:
             at = stretch.ends + row.after_s * NS
             play.at(at, partial(_settle, row=row, seam=seam, stretch=stretch))
+
+
+def put_learning(play: Play, row: sheet.Learning) -> None:
+    """Of one that does not lie in the part whole, nothing."""
+    begins, ends = tai_of(row.begins), tai_of(row.ends)
+    if play.part.begins <= begins and ends <= play.part.ends:
+        stretches = list(cut(begins, ends, row.every_s * NS))
+        play.at(ends + row.after_s * NS, partial(_learn, row=row, stretches=stretches))
 
 
 def put_interchange(play: Play, row: sheet.Interchange, hours: Hours) -> None:
@@ -55,17 +63,34 @@ async def _settle(play: Play, row: sheet.Settlement, seam: str, stretch: Stretch
     try:
         of = agreed.seam_called(store, seam, size)
     except NotFoundError:
-        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN))
+        play.archive.refusals.append((key, Reason.SEAM_UNKNOWN.name.lower()))
         return
     found = job.settled(store, known, job.proposed(store, known, of, stretch, size))
     await play.tell(key, found.record(row.author), row.assent, topic=row.name)
 
 
+async def _learn(play: Play, row: sheet.Learning, stretches: list[Stretch]) -> None:
+    store, known, size = play.reader.store, play.reader.known, play.reader.size
+    try:
+        of = agreed.seam_called(store, row.seam, size)
+        found = [
+            job.settled(store, known, job.proposed(store, known, of, stretch, size))
+            for stretch in stretches
+        ]
+        record = learned(store, found, row.author)
+    except (NotFoundError, LearnError) as fault:
+        play.archive.refusals.append((row.name, str(fault)))
+        return
+    await play.tell(row.name, record, row.assent, topic=row.name)
+
+
 async def _exchange(play: Play, row: sheet.Interchange, stretch: Stretch, value: int) -> None:
-    figure = Figure(NET, "MWh", float(value), row.rounded)
+    source, sink = (row.exporter, row.importer) if value >= 0 else (row.importer, row.exporter)
+    energy = float(abs(value))
+    body = Interchange(Exchange.ACTUAL, source, sink, energy, row.rounded, (), row.source)
     record = Record(
         *(Matter.INTERCHANGE, row.author, (), names(row.elements), (), *stretch, ()),
-        Claim("Over both ties; an export is positive.", row.source, (figure,)).body(),
+        body.body(),
     )
     key = f"{row.name} until {play.clock(stretch.ends)}"
     await play.tell(key, record, row.assent, "published", row.name)

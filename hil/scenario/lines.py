@@ -10,10 +10,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-from evidence.code import Matter, Role, SeamKind
+from evidence.code import Emergency, Matter, Role, SeamKind
 from evidence.joint import policy
 from evidence.joint.claim import Claim, Figure
 from evidence.joint.decision import Decision
+from evidence.joint.emergency import TieEmergency
 from evidence.joint.record import Parent, Record
 from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Line, Seam, Side
@@ -41,6 +42,8 @@ def put(play: Play, policy_text: str, figures: Hours | None) -> None:
         custody.put(play, episode)
     for settlement in play.script.settlement:
         hours.put_settlement(play, settlement)
+    for learning in play.script.learning:
+        hours.put_learning(play, learning)
     for interchange in play.script.interchange:
         if figures is not None:
             hours.put_interchange(play, interchange, figures)
@@ -68,14 +71,15 @@ async def _found(play: Play, text: str) -> None:
 async def _member(play: Play, row: sheet.Authority) -> None:
     """One that the anchors do not have comes into the registry, signed by all who must."""
     begins, ends = play.part.begins, play.part.ends
-    key = Key(play.cast.key(row.name).public, begins, None)
+    signer = play.cast.key(row.name)
+    key = Key(signer.public, begins, None)
     roles = frozenset(Role[role] for role in row.roles)
     listing = Listing(row.name, roles, frozenset(row.footprints), (key,))
     founders = [one for one in play.script.authority if one.founder and one.roles]
     author = next(one.name for one in founders if {*one.footprints} & {*row.footprints})
     record = Record(
         *(Matter.REGISTRY, author, names(row.footprints), (), (), begins, ends, ()),
-        listing.body(),
+        listing.proved(signer).body(),
     )
     await play.tell(f"member {row.name}", record, [one.name for one in founders])
 
@@ -137,10 +141,10 @@ async def _order(play: Play, row: sheet.Order) -> None:
 
 
 def _decided(row: sheet.Order, text: str) -> bytes:
-    """The body of a decision. A DC-tie emergency has none of its own: it is told as a claim is."""
-    if row.matter == "dc_tie_emergency":
-        return Claim(text, row.source).body()
     reason = f"{text} Source: {row.source}." if row.source else text
+    if row.matter == "dc_tie_emergency":
+        act = Emergency[row.act.upper()]
+        return TieEmergency(act, row.toward, row.mw, row.ramp_mw_min, None, reason).body()
     return Decision(None, row.name, row.mw, reason).body()
 
 

@@ -1,7 +1,8 @@
 """The loop in which a scenario is played: jobs of executors run in it, one after another.
 
-1. Nothing of a play waits for anything outside, so a job gains nothing by a thread of its own;
-   three threads that hand each entry of the log to and fro cost more than what they do.
+1. Nothing of a play waits for anything outside: whoever speaks over loopback does so with this
+   very loop. So a job gains nothing by a thread of its own; three threads that hand each entry of
+   the log to and fro cost more than what they do.
 2. What a job raises is raised where it is awaited, as ever.
 
 It has no clock of its own: a scenario's is that of its play.

@@ -3,51 +3,37 @@
 1. What is shown of measurements is read back from the record; of what was said, from the records.
    Beside each claimed instant stands when the log had it.
 2. What is modelled, synthetic or reconstructed says so wherever it is shown.
-3. All text goes through `escaped`.
+3. All text goes through `escaped`; it loads nothing (record.reconstruct.frame).
 
 It judges nothing; the findings come with it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from evidence.code import Matter
-from evidence.joint import claim, decision, evaluation, handoff, settlement
+from evidence.joint import claim, decision, emergency, evaluation, handoff, settlement
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.handoff import Request
 from evidence.joint.measure import Measure
 from evidence.joint.record import Observed
-from hil.scenario import sketch
+from hil.scenario import sheet, sketch
 from hil.scenario.fact import Facts, Said
 from hil.scenario.play import Play
 from hil.scenario.verdict import Finding
+from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 from record.store import Store
 
 STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem;
-  color: #1b2530; background: #fff }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
-table { border-collapse: collapse; width: 100%; font-size: .87rem }
-th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
-  border-bottom: 1px solid #dde3e9 }
-.wide { overflow-x: auto } .wide svg { min-width: 40rem }
-svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #45525f }
-.grid { stroke: #e6ebf0 } .level { stroke: #b3261e; stroke-dasharray: 4 3 }
-.mark { stroke: #8a97a5; stroke-dasharray: 2 3 }
-.line { fill: none; stroke-width: 1.6 } .one { stroke: #0b62a8 } .two { stroke: #c2570c }
-.three { stroke: #3b7d34 }
-.yes { color: #246b2c } .no { color: #b3261e; font-weight: 600 } .idle { color: #6b7885 }
-.badge { font-size: .75rem; border: 1px solid #8a97a5; border-radius: .3rem; padding: 0 .3rem;
-  color: #45525f; white-space: nowrap }
-.flag { border-color: #b3261e; color: #b3261e }
-code { font-size: .85em; overflow-wrap: anywhere } .note { color: #45525f }
-@media (max-width: 40rem) { body { margin: 1rem auto } .wide table { min-width: 34rem } }
-@media print { body { margin: 0; max-width: none; font-size: 11px } h2 { break-after: avoid }
-  tr, svg { break-inside: avoid } .wide { overflow: visible } .wide svg { min-width: 0 } }
+.yes { color: #1d5c25 } .no { color: #8f1a12; font-weight: 600 } .idle { color: #46525e }
+.badge { font: .94rem system-ui, sans-serif; border: 1px solid #6b7885; border-radius: .3rem;
+  padding: 0 .3rem; color: #3d4a57; white-space: nowrap }
+.flag { border-color: #8f1a12; color: #8f1a12 }
 """
 Clock = Callable[..., str]
 _HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked here")}
+_WHAT = ("feed", "worth", "what it is")
 _DECIDED = (Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DISPATCH, Matter.DC_TIE_EMERGENCY)
 
 
@@ -57,15 +43,15 @@ def text(
     """The whole page. Raises StoreError."""
     head, clock = done.script.scenario, done.clock
     parts = [
-        f"<h1>{escaped(head.title)}</h1>",
         f"<p>{escaped(' '.join(head.about.split()))}</p>",
         f'<p class="note">Played from {clock(done.part.begins)} to {clock(done.part.ends)}'
         f" {escaped(head.clock)}:"
         f" {figures['observations']:,} observations, {figures['entries']:,} entries of the log,"
-        f" published with {len(done.cast.witness_keys)} witnesses.</p>",
+        f" published with {len(done.cast.witness_keys)} witnesses"
+        f"{' and copied by a mirror' if done.mirror else ''}.</p>",
         _found(findings),
-        *sketch.plots(done, store),
         _marks(done),
+        *sketch.plots(done, store),
         _claims(facts, clock),
         _handoffs(facts, clock),
         _decisions(facts, clock),
@@ -73,13 +59,8 @@ def text(
         _files(),
         _settlements(facts, clock),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(head.title)}</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(filter(None, parts))
-        + "\n</body></html>\n"
-    )
+    content = "\n".join(filter(None, parts))
+    return f"{frame.head(head.title, STYLE)}{content}\n{frame.FOOT}"
 
 
 def _found(findings: list[Finding]) -> str:
@@ -88,7 +69,7 @@ def _found(findings: list[Finding]) -> str:
         style, word = _HELD[one.held]
         why = f"<br>{escaped(one.why)}" if one.why else ""
         rows.append([one.kind, f'<span class="{style}">{word}</span>', escaped(one.text) + why])
-    return _table("What was expected", ("", "", ""), rows)
+    return _table("What was expected", ("kind", "came out", "expected"), rows)
 
 
 def _claims(facts: Facts, clock: Clock) -> str:
@@ -147,7 +128,8 @@ def _handoffs(facts: Facts, clock: Clock) -> str:
 
 def _decisions(facts: Facts, clock: Clock) -> str:
     rows = []
-    for one in (said for matter in _DECIDED for said in facts.said(matter)):
+    decided = [said for matter in _DECIDED for said in facts.said(matter)]
+    for one in sorted(decided, key=lambda said: said.begins or 0):
         if one.record is None:
             continue
         observed = sum(isinstance(parent, Observed) for parent in one.record.parents)
@@ -159,18 +141,23 @@ def _decisions(facts: Facts, clock: Clock) -> str:
                 escaped(str(one.words["what"]).replace("_", " ")),
                 escaped(str(one.words["author"])),
                 escaped(str(one.words["name"])) + f"<br>{escaped(_reason(one))}",
-                f"{observed} observations, {others} records",
+                f"{_many(observed, 'observation')}, {_many(others, 'record')}",
                 _state(one) + (f"<br>told: {escaped(told)}" if told else ""),
             ]
         )
-    rows.sort(key=lambda row: row[0])
-    names = ("when", "", "by", "what, and why", "rests on", "worth")
+    names = ("when", "matter", "by", "what, and why", "rests on", "worth")
     return _table("What was decided, and on what it rests", names, rows)
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _reason(one: Said) -> str:
-    if one.record is None or one.record.matter == Matter.DC_TIE_EMERGENCY:
-        return claim.read(one.record.body).text if one.record else ""
+    if one.record is None:
+        return ""
+    if one.record.matter == Matter.DC_TIE_EMERGENCY:
+        return emergency.read(one.record.body).told()
     return decision.read(one.record.body).reason
 
 
@@ -180,7 +167,6 @@ def _settlements(facts: Facts, clock: Clock) -> str:
         if one.record is None:
             continue
         says = settlement.read(one.record.body)
-        measures = "<br>".join(map(_measure, says.measures))
         like = f", {one.words['disagreement']}" if "disagreement" in one.words else ""
         rows.append(
             [
@@ -188,12 +174,23 @@ def _settlements(facts: Facts, clock: Clock) -> str:
                 escaped(", ".join(one.record.elements)),
                 escaped(f"{one.words['verdict']}{like}".replace("_", " "))
                 + (f"<br>{escaped(says.why)}" if says.why else ""),
-                measures,
+                _measures(says.measures),
                 _state(one),
             ]
         )
     names = ("until", "seam", "verdict", "residual, of what is explained", "worth")
     return _table("What both sides of a seam come to", names, rows)
+
+
+def _measures(some: Sequence[Measure]) -> str:
+    """The one that is nearest to what is explained, or furthest beyond; the others on demand."""
+    if not some:
+        return ""
+    worst = max(some, key=lambda one: abs(one.residual) / (one.tolerance or 1.0))
+    if len(some) == 1:
+        return _measure(worst)
+    every = "<br>".join(map(_measure, some))
+    return f"<details><summary>{_measure(worst)}</summary><p>{every}</p></details>"
 
 
 def _measure(one: Measure) -> str:
@@ -209,7 +206,10 @@ def _marks(done: Play) -> str:
         [escaped(row.name), f'<span class="badge">{row.mark}</span>', escaped(row.about)]
         for row in done.script.feed
     ]
-    return _table("What was measured: what is published, and what is not", ("", "", ""), rows)
+    if (areas := done.script.areas) is not None:
+        badge = f'<span class="badge">{sheet.AREAS_MARK}</span>'
+        rows.append(["areas", badge, escaped(areas.about or "two areas and the tie between them")])
+    return _table("What was measured: what is published, and what is not", _WHAT, rows)
 
 
 def _authorities(done: Play) -> str:
@@ -223,7 +223,7 @@ def _authorities(done: Play) -> str:
         ]
         for name, row in done.cast.rows.items()
     ]
-    names = ("", "roles", "footprints", "", "key, made for this scenario")
+    names = ("name", "roles", "footprints", "who", "key, made for this scenario")
     return _table("Authorities", names, rows)
 
 
@@ -233,6 +233,7 @@ def _files() -> str:
         "python3 verify.py bundle --anchors anchors.toml",
         "gridseal-record verify record.db --anchors anchors.toml",
         "gridseal-record show record.db",
+        "gridseal-record mirror --check --config mirror.toml",
     )
     lines = "<br>".join(f"<code>{escaped(line)}</code>" for line in typed)
     note = (
@@ -264,11 +265,8 @@ def _flags(one: Said) -> str:
     return " ".join(f'<span class="badge flag">{escaped(flag)}</span>' for flag in flags)
 
 
-def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    if not body:
+def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
         return ""
-    head = "".join(f"<th>{escaped(name)}</th>" for name in names)
-    head = f"<thead><tr>{head}</tr></thead>\n" if any(names) else ""
-    table = f"<table>{head}<tbody>{body}</tbody></table>"
-    return f'<h2>{escaped(title)}</h2>\n<div class="wide">{table}</div>'
+    many = _many(len(rows), "row")
+    return f"<h2>{escaped(title)}</h2>\n{frame.table(title, names, rows, f'{many}.')}"

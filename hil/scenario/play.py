@@ -5,16 +5,17 @@ script says is said when its time has come.
    and the record's clock with it.
 2. What is said is a record signed by its author and admitted by the record's own rules, then signed
    by whom the script names. What is refused is a fact of the outcome, never passed over.
-3. A line of the script outside of the part that is played is not said.
+3. A line of the script outside of the part that is played is not said. A play that is stopped has
+   been one of the part until then.
 
 Who looks at the outcome are hil.scenario.fact and hil.scenario.verdict.
 """
 
 import heapq
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -23,15 +24,15 @@ from evidence.code import Word
 from evidence.joint.record import Record
 from evidence.leap import BUILT_IN, NS
 from hil.scenario import stage
-from hil.scenario.archive import Archive, Placed
+from hil.scenario.archive import Archive
 from hil.scenario.cast import Cast
 from hil.scenario.figures import Hours, tai_of
+from hil.scenario.follower import Follower, following
 from hil.scenario.gateway import Stated
 from hil.scenario.observed import Reader
 from hil.scenario.script import Script
 from hil.scenario.stage import HEARD_NS, Stage
 from hil.scenario.witnesses import Witnesses
-from record.store import Store
 
 ANCHORS, STORE = "anchors.toml", "record.db"
 Say = Callable[[str], None]
@@ -59,7 +60,6 @@ class Told:
 
     record: Record
     name: bytes
-    placed: Placed | None
     mark: str = ""
     topic: str = ""
 
@@ -76,10 +76,13 @@ class Play:
     folder: Path
     reader: Reader
     witnesses: Witnesses
+    mirror: Follower | None
     say: Say
+    stopped: Callable[[], bool]  # whether who started it wants it to end here
     clock: Callable[..., str]  # an instant in words, by the scenario's clock
     told: dict[str, Told] = field(default_factory=dict)
     entries: int = 0
+    copied: int = 0  # entries, by the mirror
     _due: list[tuple[int, int, Act]] = field(default_factory=list)
     _count: "count[int]" = field(default_factory=count)
 
@@ -91,7 +94,7 @@ class Play:
         """From the beginning to the end of the part."""
         batch_ns, day = self.script.scenario.batch_s * NS, ""
         ends = self.part.measured(self.script)
-        while self.stage.now < ends or self._due:
+        while (self.stage.now < ends or self._due) and not self.stopped():
             now = self.stage.now
             aligned = now - (now - self.stage.begins) % batch_ns + batch_ns
             due = self._due[0][0] if self._due else ends
@@ -119,24 +122,29 @@ class Play:
                 else:
                     await self.archive.batch(item.encoded, item.id, gateway.name)
 
+    async def publish(self) -> None:
+        """The log as it stands is cosigned, and copied."""
+        await self.witnesses.publish(self.archive, self.reader.store)
+        if self.mirror is not None:
+            await self.mirror.pull()
+
     async def tell(
         self, key: str, record: Record, assent: list[str], mark: str = "", topic: str = ""
     ) -> Told:
         """Says a record, under a name of the script, and has it signed."""
         encoded, name = self.cast.record(record)
-        placed = await self.archive.state(encoded, (), key)
-        told = self.told[key] = Told(record, name, placed, mark, topic)
-        self.entries += placed is not None
+        taken = await self.archive.say(encoded, key)
+        told = self.told[key] = Told(record, name, mark, topic)
+        self.entries += taken
         for author in assent:
-            if placed is not None and author != record.author:
+            if taken and author != record.author:
                 await self.word(author, key, Word.ASSENT)
         return told
 
     async def word(self, author: str, key: str, word: Word, text: str = "") -> None:
         """What another says of a record that was said before."""
         encoded = self.cast.word(author, self.told[key].name, word, text)
-        placed = await self.archive.state(encoded, (), f"{author} of {key}")
-        self.entries += placed is not None
+        self.entries += await self.archive.say(encoded, f"{author} of {key}")
 
 
 def face(of: Script) -> Callable[..., str]:
@@ -157,38 +165,45 @@ async def played(
     part: Part,
     folder: Path,
     say: Say,
+    stopped: Callable[[], bool],
     lines: Callable[[Play], None],
 ) -> Play:
-    """Plays a part of a scenario into a record in a folder; `lines` puts what is said into it."""
+    """Plays a part of a scenario into a record in a folder; `lines` puts what is said into it. Who
+    stops it has a play of a shorter part."""
     cast = Cast(of)
     witnesses = Witnesses(folder, cast.log_name, cast.log_key, cast.witness_keys)
-    text = cast.anchors(witnesses.policy if cast.witness_keys else "")
+    policy = witnesses.policy if cast.witness_keys else ""
+    text = cast.anchors(policy)
     (folder / ANCHORS).write_text(text, encoding="utf-8")
     anchors = anchor.read(text, ANCHORS)
-    archive = Archive(folder / STORE, cast.log_key, anchors, part.begins)
     stood = stage.built(of, cast, hours, part.begins, part.measured(of))
-    await archive.open()
-    store = archive.reader()
-    witnesses.open(lambda: archive.now)
-    try:
+    async with AsyncExitStack() as ends:
+        archive = Archive(folder / STORE, cast.log_key, anchors, part.begins)
+        ends.push_async_callback(archive.close)
+        await archive.open()
+        store = archive.reader()
+        ends.callback(store.close)
+        ends.callback(witnesses.close)
+        witnesses.open(lambda: archive.now)
+        mirror = None
+        if of.scenario.mirror:
+            how = (cast.log, cast.mirror_key, policy, lambda: archive.now, archive.url)
+            mirror = await ends.enter_async_context(following(folder, *how))
         play = Play(
-            of, cast, stood, archive, part, folder, Reader(store, of), witnesses, say, face(of)
-        )
+            of, cast, stood, archive, part, folder, Reader(store, of), witnesses, mirror, say,
+            stopped, face(of),
+        )  # fmt: skip
         lines(play)
         publish_ns = of.scenario.publish_s * NS
         for tai in range(part.begins + publish_ns, part.ends, publish_ns):
-            play.at(tai, partial(_publish, store=store))
+            play.at(tai, Play.publish)
         await play.run()
-        await witnesses.publish(archive, store)
-    finally:
-        witnesses.close()
-        store.close()
-        await archive.close()
+        if stood.now < part.measured(of):
+            play.part = Part(part.begins, max(stood.now - of.scenario.period_s * NS, part.begins))
+        await play.publish()
+        if mirror is not None:
+            play.copied = mirror.check()
     return play
-
-
-async def _publish(play: Play, store: Store) -> None:
-    await play.witnesses.publish(play.archive, store)
 
 
 def whole(of: Script) -> Part:

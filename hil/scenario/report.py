@@ -48,15 +48,25 @@ class Came:
 
 
 async def made(
-    of: Script, hours: Hours | None, policy_text: str, part: Part, folder: Path, say: Say
+    of: Script,
+    hours: Hours | None,
+    policy_text: str,
+    part: Part,
+    folder: Path,
+    say: Say,
+    stopped: Callable[[], bool],
 ) -> Came:
-    """Plays a part of a scenario, and leaves all of it in a folder. Raises StoreError, OSError."""
+    """Plays a part of a scenario, and leaves all of it in a folder. Raises EvidenceError,
+    StoreError, OSError."""
     (folder / POLICY).write_text(policy_text, encoding="utf-8")
     clock = play.face(of)
     say(f"{of.scenario.title}: {clock(part.begins)} to {clock(part.ends)} {of.scenario.clock}")
     done = await play.played(
-        of, hours, part, folder, say, lambda one: lines.put(one, policy_text, hours)
+        of, hours, part, folder, say, stopped, lambda one: lines.put(one, policy_text, hours)
     )
+    if done.part != part:
+        say(f"stopped: what is left is of {clock(part.begins)} to {clock(done.part.ends)}")
+        part = done.part
     say(f"{done.stage.samples:,} observations, {done.entries:,} entries of the log")
     anchors = anchor.read((folder / ANCHORS).read_text(encoding="utf-8"), ANCHORS)
     store = open_reader(folder / STORE)
@@ -82,6 +92,10 @@ def _facts(store: Store, done: Play, anchors: Anchors) -> Facts:
     )
     whole = done.witnesses.published == store.size() and not done.witnesses.faults
     facts.add("published", cosigned="all" if whole else "not all", why=tuple(done.witnesses.faults))
+    if (mirror := done.mirror) is not None:
+        whole = done.copied == done.witnesses.published and not mirror.faults
+        has = "all" if whole else "not all"
+        facts.add("mirror", has=has, why=tuple(mirror.faults))
     return facts
 
 
@@ -110,8 +124,9 @@ def _lone(folder: Path) -> list[str]:
     argv = [sys.executable, "-I", VERIFIER, BUNDLE, "--anchors", ANCHORS]
     try:
         done = subprocess.run(
-            argv, cwd=folder, capture_output=True, text=True, timeout=VERIFY_S, check=False
-        )
+            argv, cwd=folder, capture_output=True, text=True, timeout=VERIFY_S, check=False,
+            process_group=0,
+        )  # fmt: skip  # a Ctrl-C is for whoever plays
     except subprocess.TimeoutExpired:
         return [f"it took more than {VERIFY_S:.0f} s"]
     if done.returncode == 0:

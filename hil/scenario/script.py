@@ -3,14 +3,15 @@
 1. Every table is an array of rows with names, so that a new kind of thing (a device, a grid, a step
    of the timeline, an expectation) is a row or a new array, and never another meaning of an old
    one. Unknown keys are refused with the nearest known one.
-2. Instants carry their offset from UTC. Names that rows give each other must be there.
+2. Instants carry their offset from UTC, and what ends does so after it began. Names that rows give
+   each other must be there. What is wrong is told with file, line and key.
 3. What is not published is marked: a feed says what it is, and a record of it says so too.
 
 It opens no file: texts are brought to it. What a row does is hil/scenario/play.py's.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -29,6 +30,7 @@ from hil.scenario.sheet import (
     Handoff,
     Head,
     Interchange,
+    Learning,
     Order,
     Pace,
     Row,
@@ -37,6 +39,22 @@ from hil.scenario.sheet import (
 )
 
 ROWS_MAX = 4096  # of one array
+YEARS = range(1972, 2262)  # UTC has leap seconds since; ns TAI have 63 bits until
+# Who names whom: an array, a key of its rows (of rows in its rows), and what is named there.
+_NAMES = (
+    ("gateway", "authority", "authority"), ("device", "gateway", "gateway"),
+    ("device", "feed", "feed"), ("pace", "devices", "device"), ("fault", "device", "device"),
+    ("seam", "sides.authority", "authority"), ("seam", "sides.bus", "bus"),
+    ("claim", "author", "authority"), ("order", "author", "authority"),
+    ("order", "assent", "authority"), ("order", "observes", "device"),
+    ("order", "after", "decision"), ("handoff", "releasing", "authority"),
+    ("handoff", "accepting", "authority"), ("handoff", "evaluator", "authority"),
+    ("handoff", "steps.by", "authority"), ("handoff", "quantities.authority", "authority"),
+    ("settlement", "seams", "seam"), ("settlement", "author", "authority"),
+    ("settlement", "assent", "authority"), ("learning", "seam", "seam"),
+    ("learning", "author", "authority"), ("learning", "assent", "authority"),
+    ("interchange", "author", "authority"), ("interchange", "assent", "authority"),
+)  # fmt: skip
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +73,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     order: list[Order] = []
     handoff: list[Handoff] = []
     settlement: list[Settlement] = []
+    learning: list[Learning] = []
     interchange: list[Interchange] = []
     must: list[Expect] = []
     flagged: list[Expect] = []
@@ -85,14 +104,15 @@ def check_columns(of: Script, hours: Hours, text: str, file: str) -> None:
 
 def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     """What contradicts itself, row by row."""
-    for name in msgspec.structs.fields(Script)[1:]:
-        rows = getattr(of, name.name)
+    for name in Script.__struct_fields__:
+        rows = getattr(of, name)
         if not isinstance(rows, list):
             continue
         if len(rows) > ROWS_MAX:
-            yield (name.name,), f"{len(rows)} rows; at most {ROWS_MAX}"
-        yield from _twice(name.name, rows)
-    yield from _times(of)
+            yield (name,), f"{len(rows)} rows; at most {ROWS_MAX}"
+        yield from _twice(name, rows)
+    yield from _instants(of)
+    yield from _fed(of)
     yield from _named(of)
 
 
@@ -105,55 +125,76 @@ def _twice(array: str, rows: Iterable[Row]) -> Iterable[tuple[Steps, str]]:
         seen.add(name)
 
 
-def _times(of: Script) -> Iterable[tuple[Steps, str]]:
-    spans: list[tuple[Steps, datetime, datetime]] = [
-        (("scenario",), of.scenario.begins, of.scenario.ends)
-    ]
-    spans += [(("pace", at), row.begins, row.ends) for at, row in enumerate(of.pace)]
-    spans += [(("fault", at), row.begins, row.ends) for at, row in enumerate(of.fault)]
-    for steps, begins, ends in spans:
-        for key, at in (("begins", begins), ("ends", ends)):
-            if at.tzinfo is None:
-                yield (*steps, key), f"{at.isoformat()} says no offset from UTC, such as -06:00"
-                return
-        if tai_of(begins) >= tai_of(ends):
-            yield (*steps, "ends"), "not later than it begins"
+def _instants(row: msgspec.Struct, steps: Steps = ()) -> Iterable[tuple[Steps, str]]:
+    """Every instant, however deep it stands: with an offset, in the years that can be signed; and
+    of every row that has an end, the end after the beginning."""
+    times: dict[str, int] = {}
+    for name in row.__struct_fields__:
+        for more, value in _leaves(getattr(row, name), (*steps, name)):
+            if isinstance(value, Row):
+                yield from _instants(value, more)
+            elif isinstance(value, datetime):
+                if value.tzinfo is None:
+                    text = f"{value.isoformat()} says no offset from UTC, such as -06:00"
+                    yield more, text
+                elif value.astimezone(UTC).year not in YEARS:
+                    yield more, f"found the year {value.year}; expected {YEARS[0]} to {YEARS[-1]}"
+                else:
+                    times[name] = tai_of(value)
+    if "begins" in times and "ends" in times and times["begins"] >= times["ends"]:
+        yield (*steps, "ends"), "not later than it begins"
+
+
+def _leaves(value: object, steps: Steps) -> Iterable[tuple[Steps, object]]:
+    """A value, or those of an array."""
+    if isinstance(value, list | tuple):
+        for at, one in enumerate(value):
+            yield from _leaves(one, (*steps, at))
+    else:
+        yield steps, value
+
+
+def _fed(of: Script) -> Iterable[tuple[Steps, str]]:
+    """Whether each feed has what it is made of, and each device one feed or an area."""
+    before: list[str] = []
+    for at, feed in enumerate(of.feed):
+        if feed.kind == "trace" and not feed.points:
+            yield ("feed", at, "points"), "a trace without points"
+        elif feed.kind != "trace" and not of.scenario.data:
+            yield ("feed", at, "kind"), f"{feed.kind} needs the data of [scenario], a CSV beside it"
+        elif feed.kind == "beyond" and feed.of not in before:
+            near = config.nearest(feed.of, before)
+            yield ("feed", at, "of"), f"{feed.of!r} is {near}, among the feeds before this one"
+        before.append(feed.name)
+    for at, device in enumerate(of.device):
+        if device.area and of.areas is None:
+            yield ("device", at, "area"), "there are no [areas]"
+        elif bool(device.area) == bool(device.feed):
+            yield ("device", at, "feed"), "a feed or an area, and not both"
 
 
 def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     """Whether the names that rows give each other are there."""
+    steps = [f"{row.name}: {step.step}" for row in of.handoff for step in row.steps]
     known = {
         "authority": [row.name for row in of.authority],
         "gateway": [row.name for row in of.gateway],
         "feed": [row.name for row in of.feed],
         "device": [row.name for row in of.device],
         "bus": sorted({row.bus for row in of.device}),
+        "seam": [row.name for row in of.seam],
+        "decision": [*(row.name for row in of.order), *steps],
     }
-    said: list[tuple[Steps, str, str]] = []
-    for at, gateway in enumerate(of.gateway):
-        said.append((("gateway", at, "authority"), "authority", gateway.authority))
-    for at, feed in enumerate(of.feed):
-        if feed.kind == "beyond":
-            said.append((("feed", at, "of"), "feed", feed.of))
-    for at, device in enumerate(of.device):
-        said.append((("device", at, "gateway"), "gateway", device.gateway))
-        if device.area and of.areas is None:
-            yield ("device", at, "area"), "there are no [areas]"
-        elif bool(device.area) == bool(device.feed):
-            yield ("device", at, "feed"), "a feed or an area, and not both"
-        if device.feed:
-            said.append((("device", at, "feed"), "feed", device.feed))
-    for at, pace in enumerate(of.pace):
-        said += [
-            (("pace", at, "devices", n), "device", name) for n, name in enumerate(pace.devices)
-        ]
-    for at, fault in enumerate(of.fault):
-        said.append((("fault", at, "device"), "device", fault.device))
-    for at, seam in enumerate(of.seam):
-        for number, side in enumerate(seam.sides):
-            steps = ("seam", at, "sides", number)
-            said.append(((*steps, "authority"), "authority", side.authority))
-            said.append(((*steps, "bus"), "bus", side.bus))
-    for where, what, name in said:
-        if name not in known[what]:
-            yield where, f"{name!r} is {config.nearest(name, known[what])}"
+    for array, path, what in _NAMES:
+        for at, row in enumerate(getattr(of, array)):
+            for where, name in _names(row, (array, at), path.split(".")):
+                if name and name not in known[what]:
+                    yield where, f"{name!r} is {config.nearest(name, known[what])}"
+
+
+def _names(row: Row, steps: Steps, path: list[str]) -> Iterable[tuple[Steps, str]]:
+    for where, value in _leaves(getattr(row, path[0]), (*steps, path[0])):
+        if isinstance(value, Row):
+            yield from _names(value, where, path[1:])
+        else:
+            yield where, str(value)

@@ -21,6 +21,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 # What a figure or a trace is worth, as the page and the record say it beside it.
 Mark = Literal["published", "modelled", "synthetic", "reconstructed"]
+AREAS_MARK: Mark = "synthetic"  # of what [areas] is measured of: nobody's grid
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,8 +31,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Head(Row, frozen=True, kw_only=True):
     """[scenario]. `clock`: what the clock of its instants is called; `period_s`: of every device,
     where no [[pace]] says otherwise; `batch_s`: how often a gateway cuts; `publish_s`: how often
-    the log is published, cosigned by `witnesses`; `data`: the CSV beside it; `policy`: a
-    policy.toml beside it, else the one that a record is shipped with."""
+    the log is published, cosigned by `witnesses` and copied by a `mirror`; `data`: the CSV beside
+    it; `policy`: a policy.toml beside it, else the one that a record is shipped with."""
 
     name: Name
     title: Text
@@ -44,6 +45,7 @@ class Head(Row, frozen=True, kw_only=True):
     batch_s: Seconds = 900
     publish_s: Seconds = 3600
     witnesses: Annotated[int, msgspec.Meta(ge=0, le=8)] = 2
+    mirror: bool = True
     data: str = ""
     policy: str = ""
 
@@ -105,6 +107,7 @@ class Areas(Row, frozen=True, kw_only=True):
     against each other, once in `sway_s`."""
 
     event: datetime
+    about: Text = ""
     flow_mw: float = 450.0
     lost_mw: float = 200.0
     sway_mw: float = 0.0
@@ -199,7 +202,8 @@ class Claim(Row, frozen=True, kw_only=True):
 
 class Order(Row, frozen=True, kw_only=True):
     """[[order]]: a decision, as its author's record. `observes`: devices whose last observation
-    before it is its parent; `after`: orders and handoffs that are; `assent`: who signs it too."""
+    before it is its parent; `after`: orders and handoffs that are; `assent`: who signs it too.
+    `act`, `toward`, `ramp_mw_min`: of a DC-tie emergency, whose `mw` is its limit."""
 
     name: Name
     matter: Literal["dispatch", "curtailment", "load_shed", "dc_tie_emergency"]
@@ -210,6 +214,9 @@ class Order(Row, frozen=True, kw_only=True):
     text: Text
     source: Text = ""
     mw: float | None = None
+    act: Literal["assistance", "curtailed", "blocked", "restored"] = "curtailed"
+    toward: Name | None = None
+    ramp_mw_min: Positive | None = None
     footprints: list[Name] = []
     elements: list[Name] = []
     observes: list[Name] = []
@@ -277,14 +284,31 @@ class Settlement(Row, frozen=True, kw_only=True):
     after_s: Seconds = 60
 
 
+class Learning(Row, frozen=True, kw_only=True):
+    """[[learning]]: what the two ends of a seam differ by while nothing is wrong, learned from its
+    settlements by phasors of an interval, cut by `every_s`, once that has ended; said by an
+    authority and signed by others. Changes are judged against it from then on."""
+
+    name: Name
+    seam: Name
+    author: Name
+    assent: list[Name] = []
+    begins: datetime
+    ends: datetime
+    every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 10
+    after_s: Seconds = 1
+
+
 class Interchange(Row, frozen=True, kw_only=True):
     """[[interchange]]: the energy of each hour as published, a record of its author that the other
-    side signs. `rounded`: to so many MWh."""
+    side signs. A positive figure goes from `exporter` to `importer`. `rounded`: to so many MWh."""
 
     name: Name
     author: Name
     assent: list[Name] = []
     elements: list[Name]
+    exporter: Name
+    importer: Name
     column: Name
     rounded: Positive = 1.0
     source: Text = ""

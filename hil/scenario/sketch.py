@@ -5,15 +5,17 @@ It draws what the record holds, and knows nothing of what the stage meant to mea
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from evidence.leap import BUILT_IN
 from hil.scenario import sheet
 from hil.scenario.cast import mrid
 from hil.scenario.figures import HOUR_NS, tai_of
 from hil.scenario.play import Part, Play
+from hil.scenario.script import Script
 from record.known import Known
 from record.leaf import Leaves
+from record.reconstruct import frame
 from record.reconstruct.plot import Line, Mark, Plot, escaped, steps
 from record.series import Wanted, series
 from record.store import Store
@@ -25,7 +27,9 @@ _ROOM = 0.06  # above and below what is drawn
 
 
 def plots(done: Play, store: Store) -> Iterator[str]:
-    """Each with its heading. Raises StoreError."""
+    """Each as a figure. Raises StoreError."""
+    if done.part.begins == done.part.ends:
+        return  # it was stopped before anything was measured
     known = Known(store)
     for seam in done.script.seam:
         if seam.kind == "dc_tie":
@@ -55,15 +59,19 @@ def _energy(done: Play, store: Store, known: Known, seam: sheet.Seam) -> Iterato
         0.0, most * (1 + _ROOM), lambda tai: done.clock(tai, "%d %H:%M"),
     )  # fmt: skip
     buses = {side.bus for side in seam.sides}
-    feeds = {row.feed for row in done.script.device if row.bus in buses and row.kind == "meter"}
-    title = f"<h2>Energy over {escaped(seam.name)} {_badges(done, feeds)}</h2>"
-    yield f"{title}\n{_wide(plot.svg(lines))}"
+    devices = [row for row in done.script.device if row.bus in buses and row.kind == "meter"]
+    note = "Of each hour, by the registers of the meters of both sides."
+    yield frame.figure(
+        plot.title, plot.svg(lines), note, lines, badges=badges(done.script, devices)
+    )
 
 
-def _badges(done: Play, feeds: set[str]) -> str:
-    """What of these feeds is not published."""
-    marks = sorted({feed.mark for feed in done.script.feed if feed.name in feeds})
-    return " ".join(f'<span class="badge">{escaped(mark)}</span>' for mark in marks)
+def badges(of: Script, devices: Sequence[sheet.Device]) -> str:
+    """What is worth what these devices measure: as their feeds are marked, and the model of areas
+    is."""
+    feeds = {feed.name: feed.mark for feed in of.feed}
+    marks = {sheet.AREAS_MARK if row.area else feeds[row.feed] for row in devices}
+    return "".join(f' <span class="badge">{escaped(mark)}</span>' for mark in sorted(marks))
 
 
 def _of_hour(hour: int) -> int:
@@ -97,13 +105,11 @@ def _frequency(
         if begins <= tai_of(order.begins) < ends
     ]
     levels = [Mark(59.4, "59.4 Hz")] if low < 59.4 else []
-    words = _badges(done, {rows[name].feed for name in pace.devices})
-    yield f"<h2>Frequency {words}</h2>\n{_wide(plot.svg(lines, marks, levels))}"
-
-
-def _wide(svg: str) -> str:
-    """On a narrow screen it is moved, not shrunk until nobody reads it."""
-    return f'<div class="wide">{svg}</div>'
+    words = badges(done.script, [rows[name] for name in pace.devices])
+    note = (
+        "As devices sent it, with what was ordered meanwhile." if marks else "As devices sent it."
+    )
+    yield frame.figure(plot.title, plot.svg(lines, marks, levels), note, lines, badges=words)
 
 
 def _values(

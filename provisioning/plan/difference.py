@@ -24,6 +24,7 @@ from evidence import cbor, disclosure, plant, siteplan
 from evidence.credential import Terminal
 from evidence.descriptor import Channel, Descriptor
 from evidence.siteplan import Bus, SitePlan, Stream
+from provisioning.plan import plate
 
 _NONE = "(nothing)"
 
@@ -62,7 +63,11 @@ _STREAM = {
     "time_bound_ns": (_DESCRIPTOR, Consequence.LINE),  # the driver is handed it
 }
 _CHANNEL = dict.fromkeys(
-    ("bus", "phase", "ratio", "accuracy", "core", "burden", "correction"), (_DESCRIPTOR,)
+    (
+        *("bus", "phase", "ratio", "accuracy", "core", "burden", "correction"),
+        *("rated_burden_va", "burden_va", "burden_power_factor", "rating_factor", "figures"),
+    ),
+    (_DESCRIPTOR,),
 )
 _PLACED = ("terminal", "direction")
 
@@ -322,6 +327,7 @@ def _of_signed(channel: Channel, plan: SitePlan) -> dict[str, Any]:
         "core": channel.core,
         "burden": channel.burden,
         "correction": channel.correction.hex() if channel.correction else None,
+        "figures": plate.words(channel.figures),
     }
 
 
@@ -336,6 +342,7 @@ def _of_known(known: siteplan.Channel, bus: Bus | None) -> dict[str, Any]:
         "core": known.core,
         "burden": known.burden,
         "correction": known.correction.sha256 if known.correction else None,
+        "figures": plate.words(known.figures()),
     }
 
 

@@ -145,8 +145,9 @@ def _configured(scene: Scene, heard: Heard) -> Outcome:
     except FrameError as unread:
         todo = "take another type of configuration: prefer = [2, 3, 1]"
         return fault("configuration", of, str(unread), todo)
-    there = [channel.name for block in setup.blocks for channel in block.channels]
-    absent = description.missing(name, setup, scene.plan)
+    setups = [one.setup for one in _of(scene, name)]  # a meter's channels are spread over several
+    there = [channel.name for one in setups for block in one.blocks for channel in block.channels]
+    absent = description.missing(name, setups, scene.plan)
     if absent:
         nearest = "; ".join(f"{one!r} is {config.nearest(one, there)}" for one in absent)
         todo = f"name them in site.toml as the device does: {', '.join(map(repr, there))}"
@@ -161,8 +162,9 @@ def _configured(scene: Scene, heard: Heard) -> Outcome:
         f"{block.station.strip() or '-'} (IDCODE {block.idcode})" if block.idcode else block.station
         for block in setup.blocks
     )
-    planned = len(stream.channel)
-    figure = f"{stations}: {len(there)} channels, {planned} of the plan's {planned} among them"
+    here, planned = sum(len(block.channels) for block in setup.blocks), len(stream.channel)
+    found = planned - len(description.missing(name, [setup], scene.plan))
+    figure = f"{stations}: {here} channels, {found} of the plan's {planned} among them"
     return ok("configuration", of, figure)
 
 

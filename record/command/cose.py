@@ -8,7 +8,7 @@ from drivers.keystore.uri import open_signer
 from evidence.config import ConfigError
 from evidence.tlog import receipt
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.lookup import NotFoundError
 from record.proving import cose_consistency, cose_receipt, published_origin
 from record.store import open_reader

@@ -15,9 +15,11 @@ from evidence import cbor, instant
 from evidence.joint.evaluation import Evaluation
 from evidence.joint.leaf import LEAVES_MAX
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.handoff import condition
 from record.handoff.evaluate import Again, again, evaluation_of
+from record.handoff.otherwise import Leaning, leaning
+from record.handoff.otherwise import told as told_of
 from record.known import Known
 from record.log import Log
 from record.lookup import NotFoundError
@@ -53,7 +55,9 @@ def run(asked: argparse.Namespace) -> int:
 
 def _check(store: Store, as_json: bool) -> int:
     found = list(again(store, Known(store), Log(store)))
-    _print(json.dumps([_row(one) for one in found]) if as_json else _lines(found))
+    leans = {one.name: leaning(store, one.name) for one in found if one.reason is not None}
+    rows = [_row(one, leans.get(one.name, [])) for one in found]
+    _print(json.dumps(rows) if as_json else _lines(found, leans))
     return DOES_NOT_HOLD if any(one.reason is not None for one in found) else 0
 
 
@@ -134,17 +138,19 @@ def _words(told: Told) -> list[str]:
     return lines
 
 
-def _row(one: Again) -> Told:
+def _row(one: Again, leans: list[Leaning]) -> Told:
     reason = None if one.reason is None else one.reason.name.lower()
     row = {"entry": one.idx, "record": one.name.hex(), "author": one.author}
-    return row | _told(one.says) | {"reason": reason, "text": one.text}
+    on_it = [{"entry": of.idx, "record": of.name.hex(), "what": of.what} for of in leans]
+    return row | _told(one.says) | {"reason": reason, "text": one.text, "leaning": on_it}
 
 
-def _lines(found: list[Again]) -> str:
+def _lines(found: list[Again], leans: dict[bytes, list[Leaning]]) -> str:
     lines = []
     for one in found:
         told = f"{one.says.found.truth.name.lower()}: {one.says.predicate.text}"
         holds = "holds" if one.reason is None else f"{one.reason.name.lower()}: {one.text}"
+        holds += told_of(leans.get(one.name, []))
         lines.append(f"entry {one.idx}, {one.name.hex()[:16]} by {one.author}: {told}: {holds}")
     return "\n".join([*lines, f"{len(found)} evaluations"])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from evidence.joint.lineage import words
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.handoff.kin import Kindred, lines
 from record.known import Known
 from record.store import open_reader

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from drivers.keystore.uri import KeyStoreError, open_signer
 from evidence.refusal import EvidenceError
-from record.command.witness import told
+from record.command.witness import show_arguments, told
 from record.database import StoreError
 from record.witness import check, config, show, state
 from record.witness.config import MirrorConfig
@@ -38,13 +38,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--once", action="store_true", help="pull once, serve nothing, and end")
     which.add_argument("--check", action="store_true", help="check the whole copy, and end")
     which.add_argument("--show", action="store_true", help="what it remembers, and end")
-    parser.add_argument("--json", action="store_true", help="with --show: as one JSON object")
+    show_arguments(parser)
 
 
 def run(asked: argparse.Namespace) -> int:
     found = config.read_mirror(asked.config, asked.listen)
     if asked.show:
-        return told(found.store, asked.json)
+        return told(found.store, asked.json, asked.forks)
     if asked.check:
         return _check(found)
     signer = open_signer(found.key, found.folder, often=True)

@@ -12,11 +12,12 @@ from pathlib import Path
 from evidence import instant
 from evidence.config import ConfigError
 from record import config
-from record.command.show import STORE
 from record.command.verify import NO_ANCHORS
+from record.config import STORE
 from record.lookup import NotFoundError
 from record.reconstruct import check, reconstruction
 from record.reconstruct.reconstruction import Asked
+from record.reconstruct.second import processes
 from record.store import open_reader
 
 WITHHOLD = (
@@ -53,7 +54,7 @@ def run(asked: argparse.Namespace) -> int:
     store = open_reader(config.place(asked.store), live=True)
     try:
         store.snapshot()
-        made = reconstruction.write(store, wanted)
+        made = reconstruction.write(store, wanted, processes())
     finally:
         store.close()
     if asked.json:

@@ -5,7 +5,7 @@ import contextlib
 import json
 
 from record import config
-from record.command.show import STORE
+from record.config import STORE
 from record.listing import MATTERS, STATES, Filter, Listing, line, lines
 from record.store import open_reader
 

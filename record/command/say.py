@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from evidence import cose
-from evidence.code import Typ
+from evidence.code import Matter, Typ
+from evidence.joint import registry
 from record import draft, sending
 
 
@@ -18,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     sending.check(asked)
     says = draft.read(asked.draft, asked.author)
+    if says.matter == Matter.REGISTRY:  # a draft that was changed after its keys agreed to it
+        registry.read(says.body).check_possession()
     payload = says.payload()
     what = f"{says.matter.name.lower()} of {says.author}"
     return sending.sent(asked, Typ.RECORD, payload, what, cose.name(payload))

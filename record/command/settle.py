@@ -23,7 +23,7 @@ from evidence.joint.record import ENTRY_BYTES_MAX, Record
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
 from record import config, posting
-from record.command.show import STORE
+from record.config import STORE
 from record.known import Known
 from record.lookup import NotFoundError
 from record.settle import agreed, neighbour

@@ -10,6 +10,7 @@ from pathlib import Path
 from evidence import instant
 from record import config
 from record.command.witness import told as remembered
+from record.config import STORE
 from record.known import Known
 from record.lookup import EXAMPLE, Lookup, NotFoundError, Seen, read_name, read_stream
 from record.sample import told
@@ -18,12 +19,13 @@ from record.store import open_reader
 from record.witness.state import is_state
 from record.words import lines
 
-STORE = "a file, such as record.db, or a URL: postgresql://USER@HOST/DATABASE"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help=STORE)
     parser.add_argument("--json", action="store_true", help="as one JSON object")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="record.toml: which witnesses are asked"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--sample", metavar="GATEWAY/STREAM/SEQ[@RUN]", help=f"one sample, such as {EXAMPLE}"
@@ -37,11 +39,12 @@ def run(asked: argparse.Namespace) -> int:
         raise NotFoundError("--at INSTANT and --stream GATEWAY/STREAM go together")
     if is_state(Path(asked.store)):
         return remembered(Path(asked.store), asked.json)
+    names = [] if asked.config is None else list(config.read_record(asked.config).publishing.urls)
     store = open_reader(config.place(asked.store))
     try:
         store.snapshot()
         if asked.sample is None and asked.at is None:
-            found = summary(store)
+            found = summary(store, names)
             text = shown(found, asked.now())
         else:
             known = Known(store)

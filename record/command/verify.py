@@ -3,6 +3,8 @@ bundle, offline.
 
 Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
 compare.
+
+What reads each kind is loaded when it is needed: a proof takes no database.
 """
 
 import argparse
@@ -11,10 +13,10 @@ from pathlib import Path
 
 from evidence.anchor import Anchors
 from evidence.refusal import EvidenceError
-from record import config, exported, proved
-from record.audit import Audit
-from record.command.show import STORE
-from record.reconstruct import check, folder, whole
+from record import config
+from record.config import STORE
+from record.reconstruct import check, folder
+from record.reconstruct.second import processes
 
 DOES_NOT_HOLD, NO_ANCHORS = 1, 3
 
@@ -33,10 +35,14 @@ def run(asked: argparse.Namespace) -> int:
         if anchors is not None:
             anchors = check.witnessed(anchors, asked.anchors.parent)
         return _verify_bundle(Path(asked.store), anchors, asked.every)
+    from record import exported, proved
+
     if exported.is_export(Path(asked.store)):
         return _verify_export(Path(asked.store), anchors, asked.every)
     if proved.is_proof(Path(asked.store)):
         return _verify_proof(Path(asked.store), anchors, asked.anchors)
+    from record.audit import Audit
+
     audit = Audit(config.place(asked.store), anchors, asked.every)
     if anchors is None:
         for line in audit.fingerprints():
@@ -55,6 +61,8 @@ def _verify_proof(path: Path, anchors: Anchors | None, named: Path | None) -> in
     if anchors is None or named is None:
         print("no trust anchors were given (--anchors FILE), and a proof names none to compare")
         return NO_ANCHORS
+    from record import proved
+
     try:
         lines = proved.check(path, anchors, named.parent)
     except EvidenceError as fault:
@@ -64,6 +72,8 @@ def _verify_proof(path: Path, anchors: Anchors | None, named: Path | None) -> in
 
 
 def _verify_export(path: Path, anchors: Anchors | None, every: bool) -> int:
+    from record import exported
+
     if anchors is None:
         for line in exported.fingerprints(path):
             print(line)
@@ -76,7 +86,9 @@ def _verify_bundle(path: Path, anchors: Anchors | None, every: bool) -> int:
     if anchors is None:
         print("no trust anchors were given (--anchors FILE); a bundle names none of its own")
         return NO_ANCHORS
-    checked = whole.verify(path, anchors, every, print)
+    from record.reconstruct import whole
+
+    checked = whole.verify(path, anchors, every, print, processes())
     return _ended(path, checked.told, checked.reasons)
 
 
@@ -85,7 +97,7 @@ def _ended(path: Path, told: Iterable[str], reasons: int) -> int:
     for line in told:
         print(line)
     if reasons:
-        print(f"{path}: does not hold: {reasons} reasons")
+        print(f"{path}: does not hold: {reasons} reason{'s' * (reasons > 1)}")
         return DOES_NOT_HOLD
     print(f"{path}: everything holds")
     return 0

@@ -7,6 +7,7 @@ key that never signed.
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import signal
 from pathlib import Path
@@ -28,13 +29,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--new", action="store_true", help="make the memory first, for a key that never signed"
     )
     which.add_argument("--show", action="store_true", help="what it remembers, and end")
+    show_arguments(parser)
+
+
+def show_arguments(parser: argparse.ArgumentParser) -> None:
+    """What goes with --show, of a witness and of a mirror."""
     parser.add_argument("--json", action="store_true", help="with --show: as one JSON object")
+    parser.add_argument(
+        "--forks", type=Path, metavar="FOLDER", help="with --show: what proves each fork, to verify"
+    )
 
 
 def run(asked: argparse.Namespace) -> int:
     found = config.read_witness(asked.config, asked.listen)
     if asked.show:
-        return told(found.store, asked.json)
+        return told(found.store, asked.json, asked.forks)
     signer = open_signer(found.key, found.folder, often=True)
     logs = [key for keys in found.logs.values() for key in keys]
     me = config.own(found.file, "witness", found.name, signer.public, [*logs, *found.others])
@@ -48,13 +57,19 @@ def run(asked: argparse.Namespace) -> int:
         kept.close()
 
 
-def told(store: Path, as_json: bool) -> int:
-    """Prints a memory; 1 where it accuses a log. Raises StoreError."""
+def told(store: Path, as_json: bool, folder: Path | None = None) -> int:
+    """Prints a memory, and writes its forks into a folder; 1 where it accuses a log. Raises
+    StoreError, OSError."""
     kept = state.open_reader(store)
     try:
         found = show.summary(kept)
+        forks = [] if folder is None else list(show.forks(kept))
     finally:
         kept.close()
+    for data in forks:
+        name = f"fork-{hashlib.sha256(data).hexdigest()[:16]}.cbor"
+        (folder or Path()).mkdir(parents=True, exist_ok=True)
+        ((folder or Path()) / name).write_bytes(data)
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(found) if as_json else show.shown(found))
     return int(show.accused(found))

@@ -125,23 +125,27 @@ class Again(NamedTuple):
 def again(store: Store, known: Known, log: Log) -> Iterator[Again]:
     """Every evaluation of a store, in the order of its log. Raises StoreError."""
     for row in store.joints():
-        if row.matter != Matter.EVALUATION:
-            continue
-        entry = store.entry(row.idx)
-        if entry is None:
-            raise NotFoundError(f"entry {row.idx} is missing")
-        record = joint.read(cose.stated(cose.read(entry.encoded), Typ.RECORD).payload)
-        says = evaluation.read_record(record)
-        try:
-            _check(store, known, log, says, record.ends, row.idx)
-        except EvidenceError as fault:
-            yield Again(row.idx, row.name, record.author, says, fault.reason, fault.text)
-        else:
-            yield Again(row.idx, row.name, record.author, says, None, "")
+        if row.matter == Matter.EVALUATION:
+            yield again_of(store, known, log, row.idx)
+
+
+def again_of(store: Store, known: Known, log: Log, idx: int) -> Again:
+    """The evaluation that is this entry. Raises StoreError."""
+    entry = store.entry(idx)
+    if entry is None:
+        raise NotFoundError(f"entry {idx} is missing")
+    message = cose.stated(cose.read(entry.encoded), Typ.RECORD)
+    record = joint.read(message.payload)
+    says = evaluation.read_record(record)
+    try:
+        _check(store, known, log, says, record.ends, idx)
+    except EvidenceError as fault:
+        return Again(idx, message.name, record.author, says, fault.reason, fault.text)
+    return Again(idx, message.name, record.author, says, None, "")
 
 
 def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx: int) -> None:
-    """Raises EvidenceError(TREE_SIZE, ROOT, PARENT, PREDICATE)."""
+    """Raises EvidenceError(TREE_SIZE, ROOT, PARENT, EVALUATED_OTHERWISE)."""
     size = says.leaves.tree_size
     if size > idx:
         raise EvidenceError(
@@ -155,4 +159,4 @@ def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx:
         raise EvidenceError(Reason.PARENT, str(fault)) from fault
     text = evaluation.differs(says, found)
     if text:
-        raise EvidenceError(Reason.PREDICATE, text)
+        raise EvidenceError(Reason.EVALUATED_OTHERWISE, text)

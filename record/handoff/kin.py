@@ -4,7 +4,9 @@ evidence.joint.lineage, and each thing met as one object for JSON and as a line 
 1. An observation is here when its batch's head and body are, and the body has that place.
 2. What a record is worth is told as at the log's last checkpoint; of a request for a handoff, where
    that stands, too.
-3. What names an observation is told for it: so a GOOSE trip leads to the record of its sequence of
+3. An evaluation is evaluated again: where it does not hold, it and what leans on it are told with
+   `evaluated_otherwise` beside the log's own flags.
+4. What names an observation is told for it: so a GOOSE trip leads to the record of its sequence of
    events.
 
 It checks no signature: that is `verify`.
@@ -16,15 +18,16 @@ from typing import Any
 from uuid import UUID
 
 from evidence import checkpoint, cose, instant, observation
-from evidence.code import Kind, Matter, Step, Typ
+from evidence.code import Kind, Matter, Reason, Step, Typ
 from evidence.head import Head
 from evidence.head import read as read_head
-from evidence.joint import custody, decision, evaluation, handoff, lineage
+from evidence.joint import custody, decision, emergency, evaluation, handoff, interchange, lineage
 from evidence.joint import record as joint
 from evidence.joint.lineage import Kin, Lineage, Presence
 from evidence.joint.record import Observed, Parent, Record
 from evidence.joint.state import Standing, State
 from evidence.refusal import EvidenceError
+from record.handoff.otherwise import LEANS, Doubts
 from record.joint import Shelf, case_of
 from record.known import Known
 from record.lookup import Lookup, NotFoundError, Seen, name_of, read_name
@@ -43,7 +46,7 @@ class Kindred:
 
     def __init__(self, store: Store, known: Known) -> None:
         self._store, self._known = store, known
-        self._shelf = Shelf(store)
+        self._shelf, self._doubts = Shelf(store), Doubts(store, known)
         self._met: dict[Observed, Seen | None] = {}  # lineage.LINKS_MAX at most
         encoded = store.checkpoint(store.size())
         self._tai = 0 if encoded is None else checkpoint.read(cose.read(encoded).payload).tai
@@ -127,7 +130,7 @@ class Kindred:
             "from": instant.words(record.begins),
             "to": instant.words(record.ends),
             "state": None if standing is None else standing.state.name.lower(),
-            "flags": [] if standing is None else [one.name.lower() for one in standing.case.flags],
+            "flags": self._flags(name, record, standing),
             "says": _says(record),
         }
         found = custody.stands(name, self.record, self._store.children, self._standing, self._tai)
@@ -136,6 +139,13 @@ class Kindred:
             row["holder"] = found.holder
             row["steps"] = [_step(step, of) for step, of in found.steps]
         return row
+
+    def _flags(self, name: bytes, record: Record, standing: Standing | None) -> list[str]:
+        flags = [] if standing is None else list(standing.case.flags)
+        evaluated = record.matter == Matter.EVALUATION or record.matter in LEANS
+        if evaluated and self._doubts.of(name):
+            flags.append(Reason.EVALUATED_OTHERWISE)
+        return [one.name.lower() for one in flags]
 
     def _standing(self, name: bytes) -> Standing | None:
         """What it is worth after the word that came last, and the time that is over since."""
@@ -215,6 +225,10 @@ def _says(record: Record) -> str:
             step = handoff.read(record.body)
             text = step.scope if isinstance(step, handoff.Request) else step.text
             return f"{step.step.name.lower()}: {text}"
+        if record.matter == Matter.INTERCHANGE:
+            return interchange.read(record.body).told()
+        if record.matter == Matter.DC_TIE_EMERGENCY:
+            return emergency.read(record.body).told()
         if record.matter == Matter.RELAY_OPERATION:
             return _decided(decision.read_operation(record.body))
         if record.matter in lineage.DECISIONS:

@@ -17,6 +17,7 @@ from evidence.code import Matter, Reason
 from evidence.joint import evaluation, record, settlement
 from evidence.joint.record import Record
 from evidence.refusal import EvidenceError
+from record.handoff import otherwise
 from record.handoff.evaluate import evaluated
 from record.known import Known
 from record.lookup import NotFoundError
@@ -58,7 +59,8 @@ def run(held: Holding, say: Callable[[str], None]) -> Again:
         try:
             _check(held, known, says, row.idx)
         except (EvidenceError, NotFoundError) as fault:
-            say(f"entry {row.idx}: {says.matter.name.lower()} of {says.author}: {fault}")
+            leans = otherwise.told(otherwise.leaning(held.store, row.name))
+            say(f"entry {row.idx}: {says.matter.name.lower()} of {says.author}: {fault}{leans}")
     return found
 
 
@@ -96,4 +98,4 @@ def _check(held: Holding, known: Known, says: Record, idx: int) -> None:
     again = evaluated(held.store, known, of.predicate, of.leaves.indexes, size, says.ends)
     text = evaluation.differs(of, again)
     if text:
-        raise EvidenceError(Reason.PREDICATE, text)
+        raise EvidenceError(Reason.EVALUATED_OTHERWISE, text)

@@ -1,8 +1,10 @@
 """The fields of NERC's Brief Report, `brief-report.csv`: what the record says of each, with a leaf
 reference, and which of them nobody said.
 
-The fields are those of the ERO Event Analysis Process, Appendix C, Brief Report Template, by its
-own numbers where its instructions give them (items 1, 4, 5, 6 to 12); of the rest it gives names.
+The fields are those of the ERO Event Analysis Process, Appendix C, Brief Report Template. Its
+instructions number items 1, 4, 5, 6, 11 and 12, and say of 6 to 12 that they are of generation,
+frequency, transmission facilities and load: so the last three stand at 7-10 (sources: README.md).
+Items 2 and 3 stand between 1 and 4 in its form; what comes after 12 has names and no numbers here.
 
 1. Several authorities say several things: each is a row of its own, with who said it, for which
    time, and what the record of it is worth. None is preferred, and nothing is added up.
@@ -19,7 +21,7 @@ from typing import NamedTuple
 from evidence import instant
 from evidence.code import Matter
 from evidence.joint import claim, decision
-from record.reconstruct import said, table
+from record.reconstruct import picture, said, table
 from record.reconstruct.file import File
 from record.reconstruct.material import Material
 from record.reconstruct.said import Said
@@ -129,7 +131,8 @@ def _frequency(material: Material, some: list[Said]) -> Iterator[Value]:
                 spread = (material.gathered.streams[name].indexes for name in line.streams)
                 leaves = " ".join(f"{first}-{last}" for first, last in dict.fromkeys(spread))
                 text = f"least {low}, greatest {high} {sketch.unit}"
-                yield Value(text, f"{line.name}, measured", spans, "", leaves)
+                marked = picture.told(material, line)
+                yield Value(text, f"{marked}, measured", spans, "", leaves)
 
 
 def _sequence(material: Material, some: list[Said]) -> Iterator[Value]:
@@ -154,9 +157,9 @@ FIELDS: tuple[tuple[str, str, Find], ...] = (
     ("4", "Brief description of event", _claims),
     ("5", "Proposed event categorization", _nobody),
     ("6", "Generation tripped off-line: MW (gross), units", _nobody),
-    ("6-12", "Frequency", _frequency),
-    ("6-12", "Transmission facilities tripped", _decided(Matter.RELAY_OPERATION)),
-    ("6-12", "Demand tripped", _decided(Matter.LOAD_SHED)),
+    ("7-10", "Frequency", _frequency),
+    ("7-10", "Transmission facilities tripped", _decided(Matter.RELAY_OPERATION)),
+    ("7-10", "Demand tripped", _decided(Matter.LOAD_SHED)),
     (
         *("11", "Emergency actions required to maintain reliability of the BES"),
         _decided(Matter.DC_TIE_EMERGENCY, Matter.CURTAILMENT, Matter.DISPATCH, Matter.LOAD_SHED),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evidence.bundle import told, verifier
-from evidence.bundle.verifier import Found
+from evidence.bundle.verifier import Beside, Found
 from evidence.refusal import EvidenceError
 from evidence.trust import Anchors
 from record.reconstruct.folder import DiskFolder
@@ -35,7 +35,13 @@ def witnessed(anchors: Anchors, beside: Path) -> Anchors:
     return replace(anchors, witness_policy=(beside / policy).read_text(encoding="utf-8"))
 
 
-def check(path: Path, anchors: Anchors, every: bool, say: Callable[[str], None]) -> Checked:
+def check(
+    path: Path,
+    anchors: Anchors,
+    every: bool,
+    say: Callable[[str], None],
+    beside: Beside | None = None,
+) -> Checked:
     """Checks the bundle in a folder; `say` gets each reason why it does not hold."""
     reasons = 0
 
@@ -46,7 +52,7 @@ def check(path: Path, anchors: Anchors, every: bool, say: Callable[[str], None])
             say(" ".join(reason.split()))
 
     try:
-        found = verifier.verify(DiskFolder(path), anchors, every, count)
+        found = verifier.verify(DiskFolder(path), anchors, every, count, beside)
     except EvidenceError as fault:
         count(str(fault))
         return Checked(reasons, (), None)

@@ -9,7 +9,7 @@
 What is named and not in the log is left to whoever checks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from evidence import cose
 from evidence.code import Matter, Typ
@@ -43,6 +43,7 @@ class Closure:
     def __init__(self, store: Store, size: int, begins: int, ends: int, seam: str | None) -> None:
         self._store, self._size = store, size
         self.leaves: set[int] = set()
+        self._computed: dict[int, tuple[Matter, frozenset[int]]] = {}  # by the record's index
         self.sizes: set[int] = set()
         self._met: set[bytes] = set()
         for row in store.joints():
@@ -50,17 +51,27 @@ class Closure:
                 continue
             says = self._record(row.idx)
             if seam is None or seam in says.elements:
-                self._follow(says)
+                self._follow(row.idx, says)
+
+    def leaning(self, withheld: Collection[int]) -> Iterator[str]:
+        """Of each record that was computed from batches of which something is withheld: who has the
+        bundle cannot compute it again."""
+        for idx, (matter, leaves) in sorted(self._computed.items()):
+            if lacking := len(leaves.intersection(withheld)):
+                name = matter.name.lower()
+                yield f"{name}, entry {idx}: of {lacking} of its {len(leaves)} batches"
 
     def _record(self, idx: int) -> Record:
         found = self._store.entry(idx)
         return record.read(cose.read(found.encoded if found else b"").payload)
 
-    def _follow(self, says: Record) -> None:
-        waiting = [says]
+    def _follow(self, at: int, says: Record) -> None:
+        waiting = [(at, says)]
         while waiting:
-            one = waiting.pop()
-            self.leaves.update(self._batches(leaves_of(one)))
+            idx, one = waiting.pop()
+            if leaves := frozenset(self._batches(leaves_of(one))):
+                self._computed[idx] = one.matter, leaves
+                self.leaves |= leaves
             self.sizes.update(size for size in sizes_of(one) if size <= self._size)
             for parent in one.parents:
                 name = parent.batch if isinstance(parent, Observed) else parent
@@ -74,7 +85,7 @@ class Closure:
                     continue
                 case = self._store.joint(name)
                 if case is not None and case.idx < self._size:
-                    waiting.append(self._record(case.idx))
+                    waiting.append((case.idx, self._record(case.idx)))
 
     def _batches(self, indexes: tuple[int, ...]) -> Iterator[int]:
         """Those that are batches of the log."""

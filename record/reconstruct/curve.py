@@ -42,15 +42,33 @@ class Curve:
             if not numbers:
                 return
             low, high = min(numbers), max(numbers)
+        self._join(column, low, high)
+
+    def join(self, other: "Curve") -> None:
+        """What another has of the same line."""
+        for column, low in other._low.items():
+            self._join(column, low, other._high[column])
+
+    def _join(self, column: int, low: float, high: float) -> None:
+        # Of two zeros neither is less: adding makes one of them, whichever came first.
+        low, high = low + 0.0, high + 0.0
         self._low[column] = min(low, self._low.get(column, low))
         self._high[column] = max(high, self._high.get(column, high))
 
-    def points(self) -> list[tuple[int, float]]:
-        """Two a column, or one where all its values are one."""
+    def points(self, most: int = 2 * COLUMNS) -> list[tuple[int, float]]:
+        """So many at most: two a column, or one where all its values are one; of neighbouring
+        columns together, where there are too many."""
+        wide = -(-2 * COLUMNS // max(most, 2))  # columns that are drawn as one
+        low_of, high_of = dict[int, float](), dict[int, float]()
+        for column, low in self._low.items():
+            at, high = column // wide, self._high[column]
+            low_of[at] = min(low, low_of.get(at, low))
+            high_of[at] = max(high, high_of.get(at, high))
         found: list[tuple[int, float]] = []
-        for column in sorted(self._low):
-            tai = self._begins + (2 * column + 1) * (self._ends - self._begins) // (2 * COLUMNS)
-            low, high = self._low[column], self._high[column]
+        for at in sorted(low_of):
+            middle = min((2 * at + 1) * wide, 2 * COLUMNS - 1)
+            tai = self._begins + middle * (self._ends - self._begins) // (2 * COLUMNS)
+            low, high = low_of[at], high_of[at]
             found.append((tai, low))
             if high != low:
                 found.append((tai, high))

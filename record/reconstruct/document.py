@@ -49,10 +49,10 @@ DOCUMENTS: tuple[Document, ...] = (
 )
 
 
-def files(held: Holding, documents: Sequence[Document] = ()) -> Iterator[File]:
+def files(held: Holding, documents: Sequence[Document] = (), processes: int = 1) -> Iterator[File]:
     """Every file of every document, of all that there are unless some are named. Each is to be read
-    before the next. Raises StoreError."""
+    before the next. Raises StoreError, OSError."""
     with Spool() as spool:
-        material = Material(held, gathered(held, spool))
+        material = Material(held, gathered(held, spool, processes))
         for document in documents or DOCUMENTS:
             yield from document(material)

@@ -123,6 +123,12 @@ class Drawing:
 
         yield from sorted(self._sketches.values(), key=key)[:PLOTS_MAX]
 
+    def curves(self) -> Iterator[Curve]:
+        """Of all lines, in the order in which they were met."""
+        for sketch in self._sketches.values():
+            for line in sketch.lines:
+                yield line.curve
+
     def _curve(self, slot: Slot, known: KnownDescriptor, name: str) -> Curve | None:
         kind = (slot.quantity, slot.unit)
         sketch = self._sketches.setdefault(kind, Sketch(*kind))

@@ -13,23 +13,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from drivers.line import FrameError
-from drivers.values import Compiled, Values
+from drivers.values import Compiled
 from evidence import event, gap
 from evidence.code import SILENT, Class, Kind
 from evidence.event import Noticed
 from evidence.gap import Gap
 from evidence.refusal import EvidenceError
 from record.known import Known, KnownDescriptor
-from record.reconstruct import comtrade
 from record.reconstruct.comtrade import Sheet
+from record.reconstruct.draft import Draft, Shared
 from record.reconstruct.drawing import Drawing, Pen
 from record.reconstruct.holding import Holding
 from record.reconstruct.passage import Passage, Passages, Stretch
 from record.reconstruct.spool import Spool
 from record.reconstruct.switching import Change, Switching
 from record.standing import Worths
-from record.wanted import frames_of
 
 OCCURRENCES_MAX = 100_000  # of each kind: some tens of MiB
 
@@ -60,11 +58,13 @@ class Stream:
     frames: Compiled | None
     sheet: Sheet | None
     pen: Pen | None
+    number: int = 0  # in the draft
     counts: Counter[Class] = field(default_factory=Counter)
     outside: int = 0
     first: int = 0
     last: int = 0
     bound: int | None = 0  # the widest; None: one is not known
+    flags: int = 0  # all that there were
     indexes: tuple[int, int] = (0, 0)  # of the first batch and the last
 
     def measured(self, one: Stretch) -> None:
@@ -72,7 +72,8 @@ class Stream:
         first, last = one.found[0][0], one.found[-1][0]
         self.first = min(self.first or first, first)
         self.last = max(self.last, last)
-        bound = one.quality[0]
+        bound, _, flags = one.quality
+        self.flags |= flags
         self.bound = None if self.bound is None or bound is None else max(self.bound, bound)
 
 
@@ -95,18 +96,24 @@ class Gathered:
                 yield one
 
 
-def gathered(held: Holding, spool: Spool) -> Gathered:
-    """Reads all. Raises StoreError."""
-    return _Gathering(held, spool).run()
+def gathered(held: Holding, spool: Spool, processes: int = 1) -> Gathered:
+    """Reads all; by two processes, where so many may work. Raises StoreError, OSError."""
+    drawing, span = Drawing(held), (held.scope.begins, held.scope.ends)
+    if processes < 2:
+        return _Gathering(held, spool, drawing, Draft(drawing, spool, span)).run()
+    shared = Shared(drawing, spool, span)
+    with shared.second:
+        return _Gathering(held, spool, drawing, shared).run()
 
 
 class _Gathering:
-    def __init__(self, held: Holding, spool: Spool) -> None:
+    def __init__(self, held: Holding, spool: Spool, drawing: Drawing, draft: Draft) -> None:
         self._held, self._known = held, Known(held.store)
         self._begins, self._ends = held.scope.begins, held.scope.ends
         self._worths = Worths(held.store, self._known, held.scope.size)
         self._switching: dict[tuple[bytes, int], Switching] = {}
-        self.found = Gathered(spool, Drawing(held))
+        self._draft = draft
+        self.found = Gathered(spool, drawing)
 
     def run(self) -> Gathered:
         for passage in Passages(self._held.store, self._known):
@@ -116,22 +123,15 @@ class _Gathering:
                 self._switched(passage, stream, measured)
             elif measured and (stream.sheet is not None or stream.pen is not None):
                 self._measured(stream, measured)
-        for stream in self.found.streams.values():
-            if stream.pen is not None:
-                stream.pen.lift()
+        self._draft.close()
         return self.found
 
     def _stream(self, passage: Passage) -> Stream:
         known = passage.known
         found = self.found.streams.get(known.name)
         if found is None:
-            frames = frames_of(known)
-            sheet = pen = None
-            if frames is not None and known.descriptor.kind != Kind.GOOSE:
-                pen = self.found.drawing.pen(known, frames)
-            if frames is not None and known.descriptor.kind in comtrade.KINDS:
-                sheet = Sheet(known, frames, (self._begins, self._ends))
-            found = Stream(known, frames, sheet, pen)
+            number, opened = self._draft.open(known)
+            found = Stream(known, opened.frames, opened.sheet, opened.pen, number)
             found.indexes = (passage.entry.idx, passage.entry.idx)
             self.found.streams[known.name] = found
         found.indexes = (found.indexes[0], passage.entry.idx)
@@ -199,42 +199,17 @@ class _Gathering:
         place = passage.place - passage.part.first_seq
         for one in measured:
             for seq, (tai, raw) in enumerate(one.found, one.first_seq):
-                at = (tai, one.quality[0], passage.entry.idx, place + seq)
+                at = (tai, one.quality, passage.entry.idx, place + seq)
                 for change in switching.changes(passage.known, at, raw, stream.frames):
                     self._keep(self.found.changes, change)
 
     def _measured(self, stream: Stream, measured: Sequence[Stretch]) -> None:
-        frames, sheet, pen = stream.frames, stream.sheet, stream.pen
-        if frames is None:
-            return
         for one in measured:
-            if one.kind != stream.known.descriptor.kind:
-                continue
-            tais, values = _decoded(frames, one)
-            if values and sheet is not None:
-                self.found.spool.add(stream.known.name, sheet.rows(tais, one.quality, values))
-            if values and pen is not None:
-                pen.take(tais, values)
+            if one.kind == stream.known.descriptor.kind:
+                self._draft.take(stream.number, one)
 
     def _keep(self, rows: list, row: object) -> None:  # type: ignore[type-arg]
         if len(rows) < OCCURRENCES_MAX:
             rows.append(row)
         else:
             self.found.beyond += 1
-
-
-def _decoded(frames: Compiled, one: Stretch) -> tuple[list[int], list[Values]]:
-    """Instants and values; without the frames that are none: their receipts say so."""
-    decode = frames.decode
-    try:
-        return [tai for tai, _ in one.found], [decode(raw) for _, raw in one.found]
-    except FrameError:
-        tais: list[int] = []
-        values: list[Values] = []
-        for tai, raw in one.found:
-            try:
-                values.append(decode(raw))
-            except FrameError:
-                continue
-            tais.append(tai)
-        return tais, values

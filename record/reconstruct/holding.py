@@ -1,8 +1,8 @@
 """A bundle as a record: what it holds, in the tables of a scratch store, so that whatever works
 over a record works over a bundle.
 
-1. It is loaded from a bundle that was checked, against the same manifest once more: what changed in
-   between is a fault.
+1. It is loaded from a bundle that was checked, or was written just now out of a record, against the
+   same manifest once more: what changed in between is a fault. So no link is hashed here again.
 2. Entries stand at their own indexes, with gaps between them. There are no nodes of a tree; roots
    are those that the bundle's own tree proves.
 3. A batch of which an observation is withheld has no body, and what leans on it finds none.
@@ -15,7 +15,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from evidence import book, cbor, checkpoint, classification, cose, export, merkle, shape
+from evidence import (
+    book,
+    cbor,
+    checkpoint,
+    classification,
+    cose,
+    export,
+    merkle,
+    shape,
+)
 from evidence.bundle import tree as trees
 from evidence.bundle import verifier
 from evidence.bundle.file import Files
@@ -32,13 +41,14 @@ from evidence.rotation import read as read_rotation
 from evidence.run import read as read_run
 from evidence.sequence import Source
 from evidence.trust import Anchors
-from record.admit import Admitter, NewStatement, Value
+from record.admit import NewStatement, Value, heard_from, measured
 from record.book import Books
 from record.clone import run_row
 from record.device import Devices
 from record.joint import Shelf
 from record.known import Known, KnownRun, known_run
 from record.reconstruct.folder import DiskFolder
+from record.reconstruct.passage import Walk
 from record.schema import Entry, HeadRow, SpanRow
 from record.store import Store, StoreError, open_scratch
 
@@ -102,7 +112,8 @@ class _Loader:
         self._store, self._anchors, self._files = store, anchors, files
         self._known = Known(store)
         self._books, self._devices = Books(store), Devices(store)
-        self._admitter = Admitter(self._known, anchors.authorities, lambda: 1.0, share=0)
+        self._walk = Walk()
+        self._due: dict[tuple[int, int], int] = {}  # seq after the last, by run and stream
         self._tree = trees.read(files.whole(verifier.TREE, trees.TREE_BYTES_MAX))
         self._cloned: set[bytes] = set()
 
@@ -169,7 +180,7 @@ class _Loader:
                 raise StoreError(f"entry {idx} cannot be read back")
             of, leaf = known.descriptor, merkle.leaf_hash(item.encoded)
             link = Range(of.stream, known.name, of.seq, of.seq, of.prev, leaf)
-            self._span(known.run, link, idx, None, None)
+            self._store.add_spans([self._span(known.run, link, idx, None, None)])
 
     def _run(self, idx: int, message: cose.Sign1) -> None:
         value = read_run(message.payload)
@@ -184,9 +195,8 @@ class _Loader:
 
     def _seal(self, item: Sealed | Veiled) -> None:
         message, idx = cose.read(item.head), self._tree.index(item.head)
-        name = batch_id(item.head)
         self._store.add_entries(
-            [Entry(idx, int(Typ.HEAD), name, None, item.head, item.answer or b"")]
+            [Entry(idx, int(Typ.HEAD), batch_id(item.head), None, item.head, item.answer or b"")]
         )
         of = read_head(message.payload)
         by = self._known.run(of.run)
@@ -197,24 +207,34 @@ class _Loader:
             for part in of.ranges:
                 known = self._known.descriptor(part.descriptor)
                 if known is not None:
-                    self._span(known.run, part, idx, None, None)
+                    self._store.add_spans([self._span(known.run, part, idx, None, None)])
             return
         self._store.add_body(idx, item.body)
-        for one in self._admitter.batch(item.head + item.body, name, None).parts:
-            self._span(one.run, one.range, idx, one.heard_from, one.measured)
+        at, spans = 0, []
+        for part in of.ranges:
+            known = self._known.descriptor(part.descriptor)
+            if known is None:
+                raise StoreError(f"the descriptor of a range of entry {idx} is missing")
+            stretches, last, at = self._walk.range(item.body, at, part)
+            tai, heard = stretches[-1].found[-1][0], self._walk.heard(item.body, last, known.name)
+            latest = {one.kind: one.found[-1][0] for one in stretches}
+            ends = (heard_from((tai, *heard)), measured(latest))
+            spans.append(self._span(known.run, part, idx, *ends))
+        self._store.add_spans(spans)
+        if at != len(item.body):
+            raise StoreError(f"the body of entry {idx} is longer than its head says")
 
     def _span(
         self, run: KnownRun, part: Range, idx: int, heard: int | None, measured: int | None
-    ) -> None:
-        near = self._store.spans_near(run.id, part.stream, part.first_seq, part.first_seq)
-        copy = sum(span.first_seq == part.first_seq for span in near)
-        self._store.add_spans(
-            [
-                SpanRow(
-                    *(run.id, part.stream, part.first_seq, copy, part.last_seq),
-                    *(part.first_prev, part.last_leaf, idx, heard, measured),
-                )
-            ]
+    ) -> SpanRow:
+        place, copy = (run.id, part.stream), 0
+        if part.first_seq < self._due.get(place, 0):  # else nothing that is there begins with it
+            near = self._store.spans_near(*place, part.first_seq, part.first_seq)
+            copy = sum(span.first_seq == part.first_seq for span in near)
+        self._due[place] = max(self._due.get(place, 0), part.last_seq + 1)
+        return SpanRow(
+            *(*place, part.first_seq, copy, part.last_seq),
+            *(part.first_prev, part.last_leaf, idx, heard, measured),
         )
 
     def _add(self, idx: int, message: cose.Sign1, answer: bytes) -> None:

@@ -54,7 +54,7 @@ def told(path: Path, anchors: Anchors, every: bool) -> int:
     for line in checked.told:
         print(line)
     if checked.reasons:
-        print(f"{path}: does not hold: {checked.reasons} reasons")
+        print(f"{path}: does not hold: {checked.reasons} reason{'s' * (checked.reasons > 1)}")
         return DOES_NOT_HOLD
     print(NOT_AGAIN)
     print(f"{path}: everything holds")

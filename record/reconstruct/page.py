@@ -1,18 +1,16 @@
 """`timeline.html`: what happened, for people: one file, without script and without anything from
 elsewhere.
 
-1. All text goes through `escaped`; what it may load is nothing (Content-Security-Policy), and its
-   one style is named there by its hash.
+1. All text goes through `escaped`; what it may load is nothing (record.reconstruct.frame).
 2. Beside what is claimed stands between which instants the log had it. Claims about one thing stand
    side by side, and none is preferred; figures that differ by more than they were rounded are
    marked.
-3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv.
+3. A table shows ROWS_MAX rows at most, and says how many there are: all are in timeline.csv. It
+   takes half of what is left of PAGE_BYTES_MAX at most, and says where it ends for that.
 
 It judges nothing: states and verdicts are the records' own.
 """
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,7 +18,7 @@ from evidence import instant
 from evidence.code import Matter
 from evidence.joint import claim, handoff
 from evidence.joint.handoff import Request
-from record.reconstruct import picture, timeline
+from record.reconstruct import frame, picture, timeline
 from record.reconstruct import said as records_of
 from record.reconstruct.file import File
 from record.reconstruct.gathering import Stream
@@ -31,30 +29,15 @@ from record.reconstruct.timeline import Row
 from record.reconstruct.words import bounded, gateway, named, spaced
 
 ROWS_MAX = 1000  # of one table
+CLAIMS_A_TABLE = 4  # side by side: what a printed page has room for
+PAGE_BYTES_MAX = 2_000_000  # what a browser on any desk opens at once, and mail carries
 STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 64rem;
-  padding: 0 1rem; color: #14202b; background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem }
-.wide { overflow-x: auto } figure { margin: 1.5rem 0 } figcaption, .note { color: #3d4a57 }
-table { border-collapse: collapse; width: 100%; font-size: .87rem }
-caption { text-align: left; color: #3d4a57; padding: .3rem .5rem }
-th, td { text-align: left; vertical-align: top; padding: .25rem .5rem;
-  border-bottom: 1px solid #d5dce3 }
-svg { width: 100%; height: auto; font-size: 11px } svg text { fill: #2c3844 }
-.grid { stroke: #e2e8ee } .mark { stroke: #6b7885; stroke-dasharray: 2 3 }
-.line { fill: none; stroke-width: 1.4 } .one { stroke: #0b62a8 } .two { stroke: #b3500a }
-.three { stroke: #2f6b28 } .four { stroke: #8a2f86 } .five { stroke: #6a5a00 }
-.six { stroke: #00707a } .seven { stroke: #5a3fc0 } .eight { stroke: #555 }
-.level { stroke: #b3261e; stroke-dasharray: 4 3 }
-.legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap;
-  gap: .1rem 1.2rem; font-size: .85rem } .legend svg { width: 1.6rem; height: .6rem }
 .requested { fill: #e6edf4 } .accepted { fill: #bcd3e8 } .active { fill: #7fb0da }
-.joint { color: #1d5c25 } .disputed, .differs { color: #a01b14; font-weight: 600 }
-code { font-size: .85em; overflow-wrap: anywhere }
-@media print { body { margin: 0; max-width: none; font-size: 10pt } .wide { overflow: visible }
-  figure, tr { break-inside: avoid } }
-@media (max-width: 40rem) { body { padding: 0 .6rem } h1 { font-size: 1.25rem } }
+.joint { color: #1d5c25 } .disputed, .differs { color: #8f1a12; font-weight: 600 }
+.at { white-space: nowrap } @media print { .at { white-space: normal } }
 """
+_ROW_END = b"</tr>"
+_NO_ROOM = "There is more than a page has room for: all rows are in timeline.csv."
 _MARKED = (
     *(Matter.RELAY_OPERATION, Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DC_TIE_EMERGENCY),
 )
@@ -67,19 +50,27 @@ def document(material: Material) -> Iterator[File]:
 
 def _chunks(material: Material) -> Iterator[bytes]:
     scope = material.held.scope
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"{scope.seam or 'The record'}, {_span(scope.begins, scope.ends)}"
-    yield (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(title)}</title><style>{STYLE}</style></head><body>\n<main>\n"
-        f"<h1>{escaped(title)}</h1>\n{_about(material)}\n"
-    ).encode()
+    head = f"{frame.head(title, STYLE)}{_about(material)}\n".encode()
+    yield head
+    left = PAGE_BYTES_MAX - len(head)
     for part in _parts(material):
-        yield f"{part}\n".encode()
-    yield b"</main></body></html>\n"
+        data = fitted(part.encode(), left // 2) + b"\n"
+        left -= len(data)
+        yield data
+    yield frame.FOOT.encode()
+
+
+def fitted(part: bytes, most: int) -> bytes:
+    """A part of a page: of tables so many bytes at most, and a word that there is more. Plots have
+    a bound of their own, in points (record.reconstruct.picture)."""
+    if len(part) <= most or b"<table" not in part:
+        return part
+    end = part.rfind(_ROW_END, 0, max(most, 0))
+    if end < 0:
+        return f'<p class="note">{_NO_ROOM}</p>'.encode()
+    rest = f'</tbody></table></div><p class="note">{_NO_ROOM}</p>'
+    return part[: end + len(_ROW_END)] + rest.encode()
 
 
 def _parts(material: Material) -> Iterator[str]:
@@ -141,7 +132,7 @@ def _streams(streams: Iterable[Stream]) -> str:
             [
                 *(escaped(gateway(one.known)), escaped(named(one.known))),
                 str(sum(one.counts.values())),
-                *(escaped(_span(one.first, one.last)), escaped(bounded(one.bound))),
+                *(_when(one.first, one.last), escaped(bounded(one.bound))),
                 *(escaped(classes), f"{one.indexes[0]} to {one.indexes[1]}"),
             ]
         )
@@ -157,30 +148,57 @@ def _claims(some: Sequence[Said]) -> str:
             topics.setdefault((*one.record.elements, *one.record.footprints), []).append(one)
     parts = []
     for topic, claims in sorted(topics.items()):
-        differ = _differing(claims)
-        rows = [
-            [
-                "claimed for",
-                *(escaped(_span(one.record.begins, one.record.ends)) for one in claims),
-            ],
-            ["in the log", *(escaped(_logged(one)) for one in claims)],
-            ["what", *(_claimed(one, differ) for one in claims)],
-            ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],
-            ["worth", *(_state(one) for one in claims)],
-            ["leaf", *(str(one.idx) for one in claims)],
-        ]
-        names = ("", *(one.record.author for one in claims))
+        claims.sort(key=lambda one: (claim.read(one.record.body).text, one.record.begins, one.idx))
+        differ, moved = _differing(claims), _moved(claims)
         told = "Figures marked differ by more than they were rounded." if differ else ""
-        parts.append(_table(", ".join(topic) or "of no element", names, rows, told, "h3"))
+        told += " Times marked differ, of the same words." if moved else ""
+        for first in range(0, len(claims), CLAIMS_A_TABLE):
+            some_of = claims[first : first + CLAIMS_A_TABLE]
+            title = (", ".join(topic) or "of no element") + (", continued" if first else "")
+            parts.append(_side_by_side(title, some_of, differ, moved, told))
     return "\n".join(["<h2>Claims, side by side</h2>", *parts]) if parts else ""
+
+
+def _side_by_side(
+    title: str, claims: Sequence[Said], differ: frozenset[str], moved: frozenset[int], told: str
+) -> str:
+    rows = [
+        ["claimed for", *(_marked(_when_of(one), one.idx in moved) for one in claims)],
+        ["in the log", *(_logged(one) for one in claims)],
+        ["what", *(_claimed(one, differ) for one in claims)],
+        ["where it was said", *(escaped(claim.read(one.record.body).source) for one in claims)],
+        ["worth", *(_state(one) for one in claims)],
+        ["leaf", *(str(one.idx) for one in claims)],
+    ]
+    return _table(title, ("", *(one.record.author for one in claims)), rows, told, "h3")
+
+
+def _when_of(one: Said) -> str:
+    return _when(one.record.begins, one.record.ends)
+
+
+def _marked(told: str, differs: bool) -> str:
+    """HTML, and that it differs."""
+    return f'<span class="differs">{told} (differs)</span>' if differs else told
+
+
+def _moved(claims: Sequence[Said]) -> frozenset[int]:
+    """Leaves of claims that say in the same words that something was at other times."""
+    times: dict[str, set[tuple[int, int]]] = {}
+    for one in claims:
+        span = (one.record.begins, one.record.ends)
+        times.setdefault(claim.read(one.record.body).text, set()).add(span)
+    several = {text for text, spans in times.items() if text and len(spans) > 1}
+    return frozenset(one.idx for one in claims if claim.read(one.record.body).text in several)
 
 
 def _claimed(one: Said, differ: frozenset[str]) -> str:
     says = claim.read(one.record.body)
     figures = [
-        f'<span class="{"differs" if item.name in differ else ""}">{escaped(item.name)}'
-        f" {escaped(records_of.number(item.value))} {escaped(item.unit)}"
-        f"{' (differs)' if item.name in differ else ''}</span>"
+        _marked(
+            escaped(f"{item.name} {records_of.number(item.value)} {item.unit}".rstrip()),
+            item.name in differ,
+        )
         for item in says.figures
     ]
     return "<br>".join(filter(None, (escaped(says.text), *figures)))
@@ -210,7 +228,7 @@ def _handoffs(some: Sequence[Said]) -> str:
         parts = ", ".join(f"{spaced(part.name)} {name}" for part, name in one.record.parts)
         rows.append(
             [
-                *(escaped(_span(one.record.begins, one.record.ends)), escaped(_logged(one))),
+                *(_when(one.record.begins, one.record.ends), _logged(one)),
                 *(escaped(spaced(says.step.name)), escaped(one.record.author), escaped(parts)),
                 *(escaped(text), _state(one), str(one.idx)),
             ]
@@ -222,7 +240,7 @@ def _handoffs(some: Sequence[Said]) -> str:
 def _records(some: Sequence[Said]) -> str:
     rows = [
         [
-            *(escaped(_span(one.record.begins, one.record.ends)), escaped(_logged(one))),
+            *(_when(one.record.begins, one.record.ends), _logged(one)),
             *(escaped(spaced(one.record.matter.name)), escaped(one.record.author)),
             escaped(records_of.text_of(one.record)),
             *(_state(one), escaped(records_of.parties(one.worth.signed))),
@@ -276,8 +294,8 @@ def _timeline(rows: Sequence[Row]) -> str:
         state = f" ({escaped(row.state)})" if row.state else ""
         cells.append(
             [
-                escaped(_span(row.begins, row.ends)) + bound,
-                escaped(_between(row.after, row.by)),
+                _when(row.begins, row.ends) + bound,
+                _between(row.after, row.by),
                 escaped(row.what) + state,
                 *(escaped(row.who), escaped(row.about), escaped(row.text), escaped(row.leaf)),
             ]
@@ -305,8 +323,17 @@ def _between(after: int | None, by: int | None) -> str:
     if by is None:
         return ""
     if after is None:
-        return f"by {instant.words(by)}"
-    return f"after {instant.words(after)}, by {instant.words(by)}"
+        return f"by {_at(by)}"
+    return f"after {_at(after)}, by {_at(by)}"
+
+
+def _at(tai: int) -> str:
+    """An instant as HTML, in one piece."""
+    return f'<span class="at">{escaped(instant.words(tai))}</span>'
+
+
+def _when(begins: int, ends: int) -> str:
+    return _at(begins) if begins == ends else f"{_at(begins)} to {_at(ends)}"
 
 
 def _span(begins: int, ends: int) -> str:
@@ -325,14 +352,7 @@ def _table(
     """Cells are HTML; title, names and note are text."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
-    body = "\n".join(
-        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows[:ROWS_MAX]
-    )
     if len(rows) > ROWS_MAX:
         note = f"{note} The first {ROWS_MAX} of {len(rows)}."
-    caption = f"<caption>{escaped(note)}</caption>" if note else ""
-    return (
-        f'<{level}>{escaped(title)}</{level}>\n<div class="wide"><table>{caption}'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
-    )
+    told = frame.table(title, names, rows[:ROWS_MAX], note or f"{len(rows)} rows.")
+    return f"<{level}>{escaped(title)}</{level}>\n{told}"

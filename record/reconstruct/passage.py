@@ -29,7 +29,7 @@ from record.store import Store, StoreError
 FORMS_MAX = 1024  # kept: some of each stream
 _TAI_BYTES = 8
 _VARYING = (2, 3, 7, 8, 9, 11)  # seq, tai, heard, heard_bound, prev, raw: fields of a sample
-_TAI, _RAW = 1, 5  # among those
+_TAI, _HEARD, _RAW = 1, 2, 5  # among those
 
 
 class Stretch(NamedTuple):
@@ -64,14 +64,57 @@ class _Form(NamedTuple):
     fixed: tuple[bytes, ...]
     kind: int
     quality: Quality
+    heard_at: int  # where it begins; its bound follows
+
+
+class Walk:
+    """The way through batches that were checked before."""
+
+    def __init__(self) -> None:
+        self._forms: dict[bytes, _Form | None] = {}  # the last of each descriptor
+
+    def range(self, body: bytes, at: int, part: Range) -> tuple[list[Stretch], int, int]:
+        """What is in a range that begins at a byte, where its last observation begins, and where it
+        ends. Raises EvidenceError."""
+        found: list[Stretch] = []
+        seq, view, name, last = part.first_seq, memoryview(body), part.descriptor, at
+        while seq <= part.last_seq:
+            form = self._forms.get(name)
+            if form is not None:
+                size = form.struct.size
+                most = min(part.last_seq - seq + 1, (len(body) - at) // size)
+                pairs = _alike(form, view[at : at + most * size])
+                if pairs:
+                    found.append(Stretch(seq, form.kind, form.quality, pairs))
+                    seq, at = seq + len(pairs), at + len(pairs) * size
+                    last = at - size
+                if seq > part.last_seq:
+                    break
+            sample, message, end = observation.read_at(body, at)
+            quality = (sample.bound, sample.source, sample.flags)
+            found.append(Stretch(seq, sample.kind, quality, [(sample.tai, sample.raw)]))
+            if len(self._forms) >= FORMS_MAX and name not in self._forms:
+                del self._forms[next(iter(self._forms))]
+            self._forms[name] = _form(sample, message)
+            seq, last, at = seq + 1, at, end
+        return found, last, at
+
+    def heard(self, body: bytes, at: int, name: bytes) -> tuple[int, int | None]:
+        """When the last observation of a range was heard, after its instant, and the bound of that;
+        of the range under this descriptor that was read last. Raises EvidenceError."""
+        form = self._forms.get(name)
+        if form is None:
+            sample = observation.read_at(body, at)[0]
+            return sample.heard, sample.heard_bound
+        heard, end = cbor.decode_at(body, at + form.heard_at)
+        return heard, cbor.decode_at(body, end)[0]
 
 
 class Passages:
     """All ranges of a store."""
 
     def __init__(self, store: Store, known: Known) -> None:
-        self._store, self._known = store, known
-        self._forms: dict[bytes, _Form | None] = {}  # the last of each descriptor
+        self._store, self._known, self._walk = store, known, Walk()
         self._next: dict[tuple[int, int], int] = {}  # seq that is due, of run and stream
 
     def __iter__(self) -> Iterator[Passage]:
@@ -94,7 +137,7 @@ class Passages:
             known = self._known.descriptor(part.descriptor)
             if known is None:
                 raise StoreError(f"descriptor {part.descriptor.hex()[:16]} is missing")
-            stretches, at_byte = self._range(body, at_byte, part)
+            stretches, _, at_byte = self._walk.range(body, at_byte, part)
             key = (known.run.id, part.stream)
             due = self._next.get(key, part.first_seq)
             self._next[key] = max(due, part.last_seq + 1)
@@ -102,30 +145,6 @@ class Passages:
                 stretches = [_since(one, due) for one in stretches]
             yield Passage(entry, head, at, place, known, [one for one in stretches if one.found])
             place += part.count
-
-    def _range(self, body: bytes, at: int, part: Range) -> tuple[list[Stretch], int]:
-        """What is in a range, and where it ends."""
-        found: list[Stretch] = []
-        seq, view, name = part.first_seq, memoryview(body), part.descriptor
-        while seq <= part.last_seq:
-            form = self._forms.get(name)
-            if form is not None:
-                size = form.struct.size
-                most = min(part.last_seq - seq + 1, (len(body) - at) // size)
-                pairs = _alike(form, view[at : at + most * size])
-                if pairs:
-                    found.append(Stretch(seq, form.kind, form.quality, pairs))
-                    seq, at = seq + len(pairs), at + len(pairs) * size
-                if seq > part.last_seq:
-                    break
-            sample, message, end = observation.read_at(body, at)
-            quality = (sample.bound, sample.source, sample.flags)
-            found.append(Stretch(seq, sample.kind, quality, [(sample.tai, sample.raw)]))
-            if len(self._forms) >= FORMS_MAX and name not in self._forms:
-                del self._forms[next(iter(self._forms))]
-            self._forms[name] = _form(sample, message)
-            seq, at = seq + 1, end
-        return found, at
 
 
 def _alike(form: _Form, view: memoryview) -> list[tuple[int, bytes]]:
@@ -156,7 +175,8 @@ def _form(sample: Sample, message: cose.Sign1) -> _Form | None:
     rest = len(encoded) - sum(map(len, fixed)) - sum(end - start for start, end in places)
     form = "".join(f"{len(part)}s{code}" for part, code in zip(fixed, (*codes, ""), strict=True))
     quality = (sample.bound, sample.source, sample.flags)
-    return _Form(Struct(f">{form}{rest}x"), fixed, sample.kind, quality)
+    heard_at = places[_HEARD][0] - 1
+    return _Form(Struct(f">{form}{rest}x"), fixed, sample.kind, quality, heard_at)
 
 
 def _places(encoded: bytes, at: int) -> list[tuple[int, int]]:

@@ -10,19 +10,36 @@ from evidence import instant
 from evidence.code import Matter, Step
 from evidence.joint import handoff, settlement
 from evidence.joint.handoff import Request, Taken
-from record.reconstruct.drawing import Sketch
+from record.reconstruct import words
+from record.reconstruct.drawing import Drawn, Sketch
+from record.reconstruct.frame import figure
 from record.reconstruct.material import Material
-from record.reconstruct.plot import LEFT, RIGHT, WIDTH, Line, Mark, Plot, escaped, steps
-from record.reconstruct.said import Said
+from record.reconstruct.plot import (
+    LEFT,
+    POINTS_MAX,
+    RIGHT,
+    WIDTH,
+    Line,
+    Mark,
+    Plot,
+    axis,
+    escaped,
+    steps,
+)
+from record.reconstruct.said import RELATIVE, Said
 from record.reconstruct.words import spaced
 
 STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-RESIDUALS_MAX = 24  # plots of residuals: a seam has a few, each of a few measures
+RESIDUALS_MAX = 12  # plots of residuals: a seam has a few, each of a few measures
 BARS_MAX = 100  # handoffs
+POINTS_A_PAGE = 60_000  # of lines of what was measured: 0.8 MB; residuals add as much at most
 MARKS_MAX = 12  # on one plot
 _ROOM = 0.06  # above and below what is drawn
 _FLAT = 1e-3  # of a value: what is drawn of a line that does not move
-_BAR, _ROW = 16, 24
+_BAR, _ROW = 12, 36
+_BARS = (Step.REQUESTED, Step.ACCEPTED, Step.ACTIVE)
+_SCOPE_CHARS_MAX = 110  # above a bar: what its line has room for
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PREFIXES = ((1e10, 1e-9, "G"), (1e7, 1e-6, "M"), (1e4, 1e-3, "k"))
 _PREFIXED = ("V", "A", "W", "var")  # units that begin so may have one
 
@@ -30,7 +47,9 @@ _PREFIXED = ("V", "A", "W", "var")  # units that begin so may have one
 def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
     """What was measured."""
     scope = material.held.scope
-    for one in material.gathered.drawing.sketches():
+    drawn = list(material.gathered.drawing.sketches())
+    most = POINTS_A_PAGE // max(sum(len(one.lines) for one in drawn), 1)
+    for one in drawn:
         ranges = [found for line in one.lines if (found := line.curve.range()) is not None]
         if not ranges:
             continue
@@ -38,17 +57,45 @@ def sketches(material: Material, marks: Sequence[Mark]) -> Iterator[str]:
         factor, unit = _scaled(max(abs(low), abs(high)), one.unit)
         title = f"{one.quantity.capitalize()}{f', {unit}' if unit else ''}"
         edges = (low * factor, high * factor)
-        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock, False)
+        plot = Plot(title, unit, scope.begins, scope.ends, *edges, clock)
         lines = [
-            Line(line.name, style, [(tai, y * factor) for tai, y in line.curve.points()])
+            Line(
+                told(material, line),
+                style,
+                [(tai, y * factor) for tai, y in line.curve.points(most)],
+                _breaks(material, line),
+            )
             for style, line in zip(STYLES, one.lines, strict=False)
         ]
-        yield _figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+        yield figure(title, plot.svg(lines, marks[:MARKS_MAX]), _note(one), lines)
+
+
+def _breaks(material: Material, line: Drawn) -> list[int]:
+    """Where a gateway stated that something is missing."""
+    holes = (one for one in material.gathered.holes if one.known.name in line.streams)
+    return sorted((one.gap.first + one.gap.last) // 2 for one in holes)
+
+
+def told(material: Material, line: Drawn) -> str:
+    """Its name, and whether it is the grid's."""
+    flags = 0
+    for name in line.streams:
+        flags |= material.gathered.streams[name].flags
+    return ", ".join((line.name, *words.marks(flags)))
 
 
 def _note(one: Sketch) -> str:
     more = f" {one.more} more are not drawn." if one.more else ""
-    return f"Least and greatest value of each stretch of time, as devices sent them.{more}"
+    return (
+        "Of each stretch of time the least and the greatest value, as devices sent them: no peak is"
+        f" left out. A line is broken where a gateway stated a gap.{more}"
+    )
+
+
+def _counted(count: int) -> str:
+    beyond = 2 * count > POINTS_MAX
+    thin = " Of neighbours the least and the greatest are drawn, no peak is left out."
+    return f"Settlements: {count}.{thin if beyond else ''}"
 
 
 def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
@@ -67,12 +114,13 @@ def residuals(material: Material, records: Sequence[Said]) -> Iterator[str]:
         rows.sort()
         _, high = _room(0.0, max(max(row[2], row[3]) for row in rows))
         title = f"{seam}: residual of {name}"
-        plot = Plot(title, unit, scope.begins, scope.ends, 0.0, high, clock, False)
+        shown = "relative" if unit == RELATIVE else unit
+        plot = Plot(title, shown, scope.begins, scope.ends, 0.0, high, clock)
         lines = [
             Line("residual", "one", steps([_clipped(material, row, row[2]) for row in rows])),
             Line("tolerance", "level", steps([_clipped(material, row, row[3]) for row in rows])),
         ]
-        yield _figure(title, plot.svg(lines), f"Settlements: {len(rows)}.", lines)
+        yield figure(title, plot.svg(lines), _counted(len(rows)), lines)
 
 
 def handoffs(material: Material, records: Sequence[Said]) -> str:
@@ -93,25 +141,20 @@ def handoffs(material: Material, records: Sequence[Said]) -> str:
     ]
     for number, (_, taken) in enumerate(some):
         parts += _bar(material, number, sorted(taken, key=lambda row: (row[0], row[1])))
-    for number in range(7):
-        scope = material.held.scope
-        tai = scope.begins + (scope.ends - scope.begins) * number // 6
-        place = ("start", "middle", "end")[(number > 0) + (number == 6)]
-        parts.append(
-            f'<text x="{_x(material, tai):.1f}" y="{height - 6}"'
-            f' text-anchor="{place}">{escaped(clock(tai))}</text>'
-        )
+    scope = material.held.scope
+    parts += axis(scope.begins, scope.ends, height - 6, clock)
     more = f" {len(rows) - len(some)} more are not drawn." if len(rows) > len(some) else ""
-    note = f"Each bar: requested, accepted, active; the words beside it are its last step.{more}"
-    return _figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note)
+    note = f"The words above each bar are its scope, its last step and what that is worth.{more}"
+    keys = [(f"step {step.name.lower()}", spaced(step.name)) for step in _BARS]
+    return figure("Handoffs of authority", "\n".join([*parts, "</svg>"]), note, keys=keys)
 
 
 def _bar(material: Material, number: int, taken: Sequence[tuple[int, Step, Said]]) -> Iterator[str]:
-    y, scope = 4 + number * _ROW, material.held.scope
+    y, scope = 18 + number * _ROW, material.held.scope
     ends = [begins for begins, _, _ in taken[1:]] + [scope.ends]
     for (begins, step, _), end in zip(taken, ends, strict=True):
         left, right = _x(material, begins), _x(material, end)
-        if step in (Step.REQUESTED, Step.ACCEPTED, Step.ACTIVE) and right > left:
+        if step in _BARS and right > left:
             yield (
                 f'<rect class="step {step.name.lower()}" x="{left:.1f}" y="{y}"'
                 f' width="{right - left:.1f}" height="{_BAR}"/>'
@@ -119,14 +162,17 @@ def _bar(material: Material, number: int, taken: Sequence[tuple[int, Step, Said]
     request = next((handoff.read(one.record.body) for _, _, one in taken), None)
     scope_of = request.scope if isinstance(request, Request) else ""
     last = taken[-1][2]
+    if len(scope_of) > _SCOPE_CHARS_MAX:
+        scope_of = f"{scope_of[:_SCOPE_CHARS_MAX]}..."
     text = f"{scope_of}: {spaced(taken[-1][1].name)} ({spaced(last.state.name)})"
-    yield f'<text x="{LEFT + 6}" y="{y + 12}">{escaped(text[:120])}</text>'
+    yield f'<text x="{LEFT}" y="{y - 4}">{escaped(text)}</text>'
 
 
 def clock(tai: int) -> str:
-    """An instant on an axis: the time of day, UTC."""
+    """An instant on an axis: day and time of day, UTC."""
     day, _, time = instant.words(tai).rstrip("Z").partition("T")
-    return f"{day[8:10]}. {time[:8]}"
+    shown = time[:5] if time[5:] == ":00" else time[:12]
+    return f"{day[8:10]} {_MONTHS[int(day[5:7]) - 1]} {shown}"
 
 
 def _x(material: Material, tai: int) -> float:
@@ -156,14 +202,3 @@ def _scaled(most: float, unit: str) -> tuple[float, str]:
             if most >= least:
                 return factor, prefix + unit
     return 1.0, unit
-
-
-def _figure(title: str, svg: str, note: str, lines: Sequence[Line] = ()) -> str:
-    legend = "".join(
-        '<li><svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">'
-        f'<path class="line {line.style}" d="M0 4h24"/></svg> {escaped(line.name)}</li>'
-        for line in lines
-    )
-    told = f'<ul class="legend">{legend}</ul>' if legend else ""
-    caption = f"<figcaption><h3>{escaped(title)}</h3>{escaped(note)}{told}</figcaption>"
-    return f"<figure>{caption}\n{svg}</figure>"

@@ -1,28 +1,42 @@
 """Plots as SVG, for a page that is one file: lines and bars over time, with marks.
 
 1. All text goes through `escaped`; nothing else comes from outside.
-2. Colours are of the style sheet of the page; a line has a class, not a colour.
+2. Colours are of the style sheet of the page; a line has a class, not a colour. Which line is which
+   is said beside it: a legend inside would lie over what it explains.
+3. Instants along the axis are round ones of UTC; words stand over lines, never under them.
 
 It reads no record.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
+
+from evidence.leap import BUILT_IN, NS
+from record.reconstruct.words import plain
 
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
-POINTS_MAX = 2000  # of one line: more than there are pixels
+TICKS_MAX = 7  # words along the time axis, less one
+EDGE = 40  # from an end of the axis: words there do not reach beyond it
+DAY_S = 86_400
+STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
+POINTS_MAX = 2000  # of one line: more than there are pixels, two of each
 
 
 class Line(NamedTuple):
-    """One line: its name, its class in the style sheet, and its points (ns TAI, value)."""
+    """One line: its name, its class in the style sheet, and its points (ns TAI, value). `breaks`:
+    rising instants across which nothing is drawn."""
 
     name: str
     style: str
     points: Sequence[tuple[int, float]]
+    breaks: Sequence[int] = ()
 
 
 class Mark(NamedTuple):
@@ -43,7 +57,6 @@ class Plot:
     low: float
     high: float
     clock: Callable[[int], str]
-    legend: bool = True  # inside, with room for four lines; else whoever draws says which is which
 
     def svg(
         self, lines: Sequence[Line], marks: Sequence[Mark] = (), levels: Sequence[Mark] = ()
@@ -53,9 +66,8 @@ class Plot:
             f"<title>{escaped(self.title)}</title>",
             *self._axes(),
             *(self._level(one) for one in levels),
-            *(self._mark(number, one) for number, one in enumerate(marks)),
             *(self._line(one) for one in lines),
-            *(self._legend(lines) if self.legend else ()),
+            *(self._mark(number, one) for number, one in enumerate(marks)),
             "</svg>",
         ]
         return "\n".join(parts)
@@ -74,10 +86,7 @@ class Plot:
             y = self._y(value)
             found.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
             found.append(_text(LEFT - 6, y + 4, f"{value:.6g}", "end"))
-        for number in range(7):
-            tai = self.begins + (self.ends - self.begins) * number // 6
-            place = ("start", "middle", "end")[(number > 0) + (number == 6)]
-            found.append(_text(self._x(tai), HEIGHT - 8, self.clock(tai), place))
+        found += axis(self.begins, self.ends, HEIGHT - 8, self.clock)
         found.append(_text(LEFT, TOP - 3, self.unit, "start"))
         return found
 
@@ -95,18 +104,60 @@ class Plot:
         return path + _text(x - 3, y, mark.text, "end")
 
     def _line(self, line: Line) -> str:
-        stride = max(len(line.points) // POINTS_MAX, 1)
-        some = line.points[::stride]
-        path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in some)
-        return f'<path class="line {line.style}" d="M{path}"/>' if some else ""
+        drawn = ""
+        for piece in pieces(thinned(line.points, POINTS_MAX), line.breaks):
+            path = "L".join(f"{self._x(tai):.1f} {self._y(value):.1f}" for tai, value in piece)
+            drawn += f"M{path}" + ("h0" if len(piece) == 1 else "")  # a dot: its cap is round
+        return f'<path class="line {line.style}" d="{drawn}"/>' if drawn else ""
 
-    def _legend(self, lines: Sequence[Line]) -> list[str]:
-        found = []
-        for number, line in enumerate(lines):
-            x, y = LEFT + 10 + 210 * number, HEIGHT - BOTTOM - 8
-            found.append(f'<path class="line {line.style}" d="M{x} {y - 4}h22"/>')
-            found.append(_text(x + 28, y, line.name, "start"))
-        return found
+
+def axis(begins: int, ends: int, y: float, clock: Callable[[int], str]) -> list[str]:
+    """Round instants along the time axis."""
+    found = []
+    for tai in instants(begins, ends):
+        x = LEFT + (tai - begins) / (ends - begins) * (WIDTH - LEFT - RIGHT)
+        place = "start" if x < LEFT + EDGE else "end" if x > WIDTH - RIGHT - EDGE else "middle"
+        found.append(_text(x, y, clock(tai), place))
+    return found
+
+
+def instants(begins: int, ends: int) -> list[int]:
+    """Some within [begins, ends], ns TAI, that people read easily; of less than some seconds what
+    divides them."""
+    if ends - begins < TICKS_MAX * NS:
+        return [begins + (ends - begins) * part // 4 for part in range(5)]
+    days = -(-(ends - begins) // (TICKS_MAX * DAY_S * NS))
+    steps_s = (*STEPS_S, days * DAY_S)
+    step_s = next(step for step in steps_s if ends - begins <= TICKS_MAX * step * NS)
+    number = -(-BUILT_IN.utc_ns(begins) // (step_s * NS))
+    found: list[int] = []
+    while (tai := BUILT_IN.tai_ns(number * step_s)) <= ends:
+        found.append(tai)
+        number += 1
+    return found
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
+    """So many points at most: of each of half as many stretches the least and the greatest, in the
+    order of time. So a spike of one point is drawn."""
+    if len(points) <= most:
+        return points
+    found: list[tuple[int, float]] = []
+    edges = [number * len(points) // (most // 2) for number in range(most // 2 + 1)]
+    for start, end in pairwise(edges):
+        stretch = range(start, end)
+        low = min(stretch, key=lambda at: points[at][1])
+        high = max(stretch, key=lambda at: points[at][1])
+        found += [points[at] for at in sorted({low, high})]
+    return found
+
+
+def pieces(
+    points: Sequence[tuple[int, float]], breaks: Sequence[int]
+) -> list[Sequence[tuple[int, float]]]:
+    """Points between breaks, without the pieces that have none."""
+    edges = [0, *(bisect_left(points, tai, key=itemgetter(0)) for tai in breaks), len(points)]
+    return [points[start:end] for start, end in pairwise(edges) if start < end]
 
 
 def steps(points: Sequence[tuple[int, int, float]]) -> list[tuple[int, float]]:
@@ -123,7 +174,7 @@ def _round(low: float, high: float) -> list[float]:
 
 
 def escaped(text: str) -> str:
-    return escape(text, quote=True)
+    return escape(plain(text), quote=True)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

@@ -26,6 +26,7 @@ from evidence.trust import Anchors
 from record.known import Known
 from record.lookup import NotFoundError
 from record.reconstruct import document, holding
+from record.reconstruct.arrival import Arrival
 from record.reconstruct.closure import Closure
 from record.reconstruct.selection import Selection
 from record.reconstruct.target import Target
@@ -33,7 +34,7 @@ from record.reconstruct.withholding import Withholding
 from record.reconstruct.writer import Writer, Written, default_out
 from record.store import Store
 
-MISSING_MAX = 20  # lines about batches that are not in the log
+MISSING_MAX = 20  # lines about each thing that is wanting
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A bundle that was written."""
+    """A bundle that was written. `clocks`: what came within the interval and says another time."""
 
     folder: Path
     scope: Scope
     written: Written
+    clocks: tuple[str, ...]
 
     def told(self) -> dict[str, Any]:
         """As one JSON object."""
@@ -64,7 +66,8 @@ class Made:
             "bundle": made.name, "folder": str(self.folder), "size": self.scope.size,
             "gateways": made.devices, "batches": made.batches, "observations": made.observations,
             "withheld": made.withheld, "records": made.records, "entries": made.entries,
-            "bytes": made.size, "missing": made.missing,
+            "bytes": made.size, "missing": made.missing, "leaning": made.leaning,
+            "clocks": list(self.clocks),
         }  # fmt: skip
 
     def lines(self) -> Iterator[str]:
@@ -78,11 +81,16 @@ class Made:
         )
         for line in made.missing[:MISSING_MAX]:
             yield f"not in the log: {line}: a bundle of these holds no longer than they are missing"
+        for line in self.clocks[:MISSING_MAX]:
+            yield f"another time: {line}"
+        for line in made.leaning[:MISSING_MAX]:
+            yield f"leans on what is withheld, and cannot be computed again: {line}"
         yield f"{self.folder}: bundle {made.name}"
 
 
-def write(store: Store, asked: Asked) -> Made:
-    """Writes a bundle. Raises StoreError, NotFoundError, EvidenceError, OSError."""
+def write(store: Store, asked: Asked, processes: int = 1) -> Made:
+    """Writes a bundle: the same bytes, however many processes may work. Raises StoreError,
+    NotFoundError, EvidenceError, OSError."""
     size, note = _size(store, asked.anchors)
     seam = None if asked.seam is None else _seam(store, asked.anchors, size, asked.seam)
     nodes = None if seam is None else frozenset(side.node for side in seam.sides)
@@ -93,31 +101,34 @@ def write(store: Store, asked: Asked) -> Made:
     known = Known(store)
     interval = (asked.begins, asked.ends)
     closure = Closure(store, size, *interval, asked.seam)
-    selection = Selection(store, known, size, *interval, seam, closure.leaves)
+    arrival = Arrival(store, known, size, *interval, seam)
+    more = closure.leaves | arrival.indexes
+    selection = Selection(store, known, size, *interval, seam, more)
     folder = asked.out or default_out(scope)
     target, done = Target(folder), False
     try:
         writer = Writer(store, known, scope, withholding)
         writer.write(selection, target, note, closure.sizes)
+        writer.written.leaning += closure.leaning(writer.veiled)
         if withholding.unmet():
             text = f"--withhold: nothing in the bundle is {', '.join(withholding.unmet())}"
             raise NotFoundError(text)
         if document.DOCUMENTS:
-            _document(target, asked.anchors)
+            _document(target, asked.anchors, processes)
         writer.written.size = sum(row.size for row in target.rows)
         writer.written.name = target.close()
         done = True
     finally:
         if not done:
             target.drop()
-    return Made(folder, scope, writer.written)
+    return Made(folder, scope, writer.written, tuple(one.words() for one in arrival.came))
 
 
-def _document(target: Target, anchors: Anchors) -> None:
+def _document(target: Target, anchors: Anchors, processes: int) -> None:
     """Writes the documents, out of what the bundle has by now."""
     held = holding.load(target.so_far(), anchors)
     try:
-        for one in document.files(held):
+        for one in document.files(held, processes=processes):
             with target.file(f"{document.FOLDER}/{one.name}") as put:
                 for chunk in one.chunks:
                     put(chunk)
@@ -129,7 +140,7 @@ def _size(store: Store, anchors: Anchors) -> tuple[int, bytes | None]:
     """The size of the log that a bundle is of, and its published note. Raises NotFoundError."""
     rules = policy.read(anchors.witness_policy.encode()) if anchors.witness_policy else None
     log = Verifier(anchors.log, ED25519, anchors.log_key)
-    for row in reversed(list(store.notes())):
+    for row in store.notes_back():
         if store.checkpoint(row.size) is None:
             continue
         try:

@@ -17,8 +17,10 @@ from evidence.joint import (
     claim,
     countersignature,
     decision,
+    emergency,
     evaluation,
     handoff,
+    interchange,
     policy,
     registry,
     seam,
@@ -32,6 +34,7 @@ from record.reconstruct.holding import Holding
 from record.reconstruct.words import spaced
 from record.store import StoreError
 
+RELATIVE = "1"  # the unit of what has none: a share
 DECIDED = (Matter.DISPATCH, Matter.CURTAILMENT, Matter.LOAD_SHED, Matter.RELAY_OPERATION)
 
 
@@ -138,10 +141,14 @@ def _settlement(of: Record) -> str:
     if says.disagreement is not None:
         verdict += f", {spaced(says.disagreement.name)}"
     measures = (
-        f"{one.name} {number(abs(one.residual))} of {number(one.tolerance)} {one.unit}"
+        f"{one.name} {number(abs(one.residual))} of {number(one.tolerance)}{_unit(one.unit)}"
         for one in says.measures
     )
     return "; ".join(filter(None, (verdict, says.why, *measures)))
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == RELATIVE else f" {unit}"
 
 
 def _seam(of: Record) -> str:
@@ -166,7 +173,8 @@ _TELLERS = {
     Matter.SEAM: _seam,
     Matter.POLICY: _policy,
     Matter.REGISTRY: _registry,
-    Matter.DC_TIE_EMERGENCY: _claim,
+    Matter.INTERCHANGE: lambda of: interchange.read(of.body).told(),
+    Matter.DC_TIE_EMERGENCY: lambda of: emergency.read(of.body).told(),
     **dict.fromkeys(DECIDED, _decision),
 }
 

@@ -9,6 +9,7 @@ from types import TracebackType
 
 SPOOL_BYTES_MAX = 32 << 20  # of all files together, before they are put down
 PIECE_BYTES = 1 << 20  # read at a time
+Places = dict[bytes, list[tuple[int, int]]]  # by key: where in the file, and how many bytes
 
 
 class Spool:
@@ -17,7 +18,8 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this)
         self._fresh: dict[bytes, bytearray] = {}
-        self._places: dict[bytes, list[tuple[int, int]]] = {}
+        self._places: Places = {}
+        self._others: list[Spool] = []
         self._size = self._held = 0
 
     def __enter__(self) -> "Spool":
@@ -30,6 +32,8 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        for other in self._others:
+            other._file.close()
 
     def add(self, key: bytes, data: bytes) -> None:
         self._fresh.setdefault(key, bytearray()).extend(data)
@@ -37,8 +41,23 @@ class Spool:
         if self._held >= SPOOL_BYTES_MAX:
             self._put()
 
+    def places(self) -> Places:
+        """What is in the file; of a process that shares it, after the last that was added."""
+        self._put()
+        self._file.flush()
+        return self._places
+
+    def join(self, other: "Spool", places: Places) -> None:
+        """Also gives what another process put into the file of another one: other keys."""
+        other._places = places
+        self._others.append(other)
+
     def read(self, key: bytes) -> Iterator[bytes]:
         """What was added under a key, in its order."""
+        for other in self._others:
+            if key in other._places:
+                yield from other.read(key)
+                return
         self._put()
         for at, size in self._places.get(key, ()):
             while size:

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from drivers.line import FrameError
 from drivers.values import Compiled, Value, Values
+from evidence.layout import Quality
 from record.channel import channels_of
 from record.known import KnownDescriptor
-from record.reconstruct.words import named, uuid
+from record.reconstruct.words import marks, named, uuid
 
 _DBPOS = {"00": "intermediate", "01": "open", "10": "closed", "11": "bad"}
 _VALIDITY = {"00": "good", "01": "invalid", "10": "reserved", "11": "questionable"}
@@ -25,8 +26,8 @@ _ASIDE = ("quality", "time")  # parts of a value, and no state
 
 
 class Change(NamedTuple):
-    """One value that changed. `bus`: CIM mRID in words; `place`: of the observation in its batch,
-    whose leaf is `idx`."""
+    """One value that changed. `bus`: CIM mRID in words; `quality`: of the value, and what the
+    observation is flagged with; `place`: of the observation in its batch, whose leaf is `idx`."""
 
     tai: int
     bound: int | None
@@ -50,19 +51,20 @@ class Switching:
     def changes(
         self,
         known: KnownDescriptor,
-        at: tuple[int, int | None, int, int],
+        at: tuple[int, Quality, int, int],
         raw: bytes,
         frames: Compiled | None,
     ) -> Iterator[Change]:
-        """Those that a frame brings; `at`: its instant and bound, its leaf and place."""
-        tai, bound, idx, place = at
+        """Those that a frame brings; `at`: its instant and quality, its leaf and place."""
+        tai, (bound, _, flags), idx, place = at
+        marked = marks(flags)
         gateway, stream = known.run.credential.subject, named(known)
         for slot, name, bus, state, quality in _states(known, frames, raw):
             key = (name, slot)
             was = self._before.get(key)
             if was != state:
                 self._before[key] = state
-                told = (name, state, was or "", bus, quality)
+                told = (name, state, was or "", bus, ", ".join(filter(None, (quality, *marked))))
                 yield Change(tai, bound, gateway, stream, *told, idx, place)
 
 

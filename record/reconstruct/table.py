@@ -1,8 +1,8 @@
 """Rows as CSV for whatever reads it: RFC 4180, UTF-8, CRLF, a line of names first.
 
-A cell that a spreadsheet would take for a formula begins with an apostrophe: =, +, - or @, a tab or
-a carriage return, unless it is a plain number (OWASP, CSV Injection). Texts here come from whoever
-signs records and names devices.
+1. A row is a line: what cannot be seen, a line break too, is a space (record.reconstruct.words).
+2. A cell that a spreadsheet would take for a formula begins with an apostrophe: =, +, - or @, also
+   in full width, behind whatever spaces, unless it is a plain number (OWASP, CSV Injection).
 """
 
 import csv
@@ -10,8 +10,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII)
+from record.reconstruct.words import plain
+
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", re.ASCII)
 ROWS_A_CHUNK = 1000
 
 
@@ -29,9 +31,10 @@ def chunks(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[byte
 
 def guarded(cell: str) -> str:
     """A cell that no spreadsheet computes."""
-    if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    shown = plain(cell)
+    if shown.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(shown):
+        return f"'{shown}"
+    return shown
 
 
 def _taken(out: io.StringIO) -> bytes:

@@ -162,6 +162,7 @@ def _of_change(material: Material, one: Change) -> Row:
     return Row(
         *(one.tai, one.tai, one.bound, clock.before(one.idx), clock(one.idx), "change"),
         *(one.gateway, about, text, one.idx, one.place),
+        flags=one.quality,
     )
 
 

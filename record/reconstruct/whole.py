@@ -17,15 +17,16 @@ from evidence.trust import Anchors
 from record.reconstruct import again, check, document, holding
 from record.reconstruct.check import Checked
 from record.reconstruct.holding import Holding
+from record.reconstruct.second import beside
 
 Say = Callable[[str], None]
 _COMPUTED = (Matter.EVALUATION, Matter.SETTLEMENT)
 
 
-def verify(path: Path, anchors: Anchors, every: bool, say: Say) -> Checked:
+def verify(path: Path, anchors: Anchors, every: bool, say: Say, processes: int = 1) -> Checked:
     """Checks the bundle in a folder; `say` gets each reason why it does not hold. Raises
-    StoreError."""
-    checked = check.check(path, anchors, every, say)
+    StoreError, OSError."""
+    checked = check.check(path, anchors, every, say, beside if processes > 1 else None)
     found = checked.found
     if checked.reasons or found is None:
         return checked
@@ -39,7 +40,7 @@ def verify(path: Path, anchors: Anchors, every: bool, say: Say) -> Checked:
         held = holding.load(path, anchors)
         try:
             lines += again.run(held, reasons.append).lines()
-            lines += _documents(path, held, reasons.append)
+            lines += _documents(path, held, reasons.append, processes)
         finally:
             held.store.close()
     except EvidenceError as fault:
@@ -49,12 +50,12 @@ def verify(path: Path, anchors: Anchors, every: bool, say: Say) -> Checked:
     return Checked(len(reasons), (*checked.told, *lines), found)
 
 
-def _documents(path: Path, held: Holding, say: Say) -> list[str]:
+def _documents(path: Path, held: Holding, say: Say, processes: int) -> list[str]:
     """Writes the documents again, and compares."""
     rows = manifest.read((path / manifest.PATH).read_bytes())
     there = {row.path: row for row in rows if row.path.startswith(DOCUMENTS)}
     count = len(there)
-    for one in document.files(held):
+    for one in document.files(held, processes=processes):
         name, digest, size = f"{DOCUMENTS}{one.name}", hashlib.sha256(), 0
         for chunk in one.chunks:
             digest.update(chunk)

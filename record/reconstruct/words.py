@@ -1,12 +1,19 @@
-"""How documents name things: streams, buses, numbers, bounds; the same words in all of them."""
+"""How documents name things: streams, buses, numbers, bounds; the same words in all of them.
+
+Texts come from whoever names devices and signs records. `plain` leaves of them what can be seen: a
+line break would be a row that nobody wrote, and a mark of direction (Unicode Bidi_Control) shows
+words in another order than they were signed in.
+"""
 
 import re
 from uuid import UUID
 
+from evidence.code import Flag
 from record.known import KnownDescriptor
 from record.lookup import name_of
 
 SLUG_CHARS_MAX = 32
+_MARKS = ((Flag.SIMULATED, "simulated"), (Flag.TEST, "test"))
 _ODD = re.compile(r"[^A-Za-z0-9_]+", re.ASCII)
 
 
@@ -24,6 +31,11 @@ def slug(text: str) -> str:
     return _ODD.sub("_", text)[:SLUG_CHARS_MAX].strip("_") or "x"
 
 
+def plain(text: str) -> str:
+    """A text of one line, without what is not seen; each such character is a space."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
 def uuid(mrid: bytes | None) -> str:
     """A CIM mRID as people write it."""
     return "" if mrid is None or len(mrid) != 16 else str(UUID(bytes=mrid))
@@ -32,6 +44,11 @@ def uuid(mrid: bytes | None) -> str:
 def spaced(name: str) -> str:
     """A word of evidence.code for people."""
     return name.lower().replace("_", " ")
+
+
+def marks(flags: int) -> list[str]:
+    """What a reader of a figure must know before all else: that nothing of it is the grid's."""
+    return [word for one, word in _MARKS if flags & one]
 
 
 def bounded(ns: int | None) -> str:

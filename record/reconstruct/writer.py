@@ -55,6 +55,7 @@ class Written:
     entries: int = 0
     size: int = 0  # bytes of all files
     missing: list[str] = field(default_factory=list)  # batches that are not in the log
+    leaning: list[str] = field(default_factory=list)  # records computed from what is withheld
 
 
 class Writer:
@@ -66,6 +67,7 @@ class Writer:
         self._leaves: dict[int, bytes] = {}
         self._seen: set[int] = set()  # sizes of commits
         self._runs: set[bytes] = set()
+        self.veiled: set[int] = set()  # batches of which something is withheld
         self.written = Written()
 
     def write(
@@ -189,7 +191,9 @@ class Writer:
     def hides(self, known: KnownDescriptor) -> tuple[Hidden, ...]:
         return self._withholding.hides(known)
 
-    def veiled(self, head: Head, item: Sealed, hidden: list[tuple[Hidden, ...]]) -> Sealed | Veiled:
+    def redacted(
+        self, head: Head, item: Sealed, hidden: list[tuple[Hidden, ...]]
+    ) -> Sealed | Veiled:
         return self._withholding.veiled(item, head.ranges, hidden)
 
     def opening(self) -> Opening:
@@ -225,16 +229,18 @@ class _Device:
                     run = stretch.run.name.hex()[:16]
                     written.missing.append(f"run {run}: batches {due} to {row.number - 1}")
                 due = row.number + 1
-                self._batch(*self._bundle.sealed(row))
+                self._batch(row.idx, *self._bundle.sealed(row))
         self._out.close()
 
-    def _batch(self, head: Head, item: Sealed) -> None:
+    def _batch(self, idx: int, head: Head, item: Sealed) -> None:
         hidden = [self._range(part) for part in head.ranges]
-        out = self._bundle.veiled(head, item, hidden)
+        out = self._bundle.redacted(head, item, hidden)
         self._out.add(out)
         written = self._bundle.written
         written.batches += 1
         left = len(out.leaves) // merkle.HASH_BYTES if isinstance(out, Veiled) else 0
+        if left:
+            self._bundle.veiled.add(idx)
         written.withheld += left
         written.observations += head.count - left
 

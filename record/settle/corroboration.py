@@ -19,13 +19,16 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from math import nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from drivers.values import Value
 from record.series import Origin
+from record.settle.side import Came
 
 Told = Value | complex
 _NONE = -1  # where a bound is not known
+_NEVER = -(1 << 63)  # where nobody says when it came
+_VALUES = 2  # where a row's begin
 
 
 class Pmu(NamedTuple):
@@ -39,11 +42,17 @@ class Pmu(NamedTuple):
 
 class Instant(NamedTuple):
     """What is known of one, from whichever gateway: values by `Heard.places`; None where there is
-    none."""
+    none. `came`: to the first gateway that tells a value, or to the first."""
 
     tai: int
     bound: int | None
     values: Sequence[Told]
+    came: Came | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there is any value."""
+        return any(value is not None for value in self.values)
 
 
 @dataclass(slots=True)
@@ -61,7 +70,8 @@ class Disputed:
         return f"{names} {tell} different values of the PMU {self.idcode}, of {self.count} instants"
 
 
-Row = list[Told]  # its bound, then a value a place; shorter where the last ones are none
+# Its bound, when it came, then a value a place; shorter where the last ones are none.
+Row = list[Any]
 
 
 @dataclass(slots=True)
@@ -72,13 +82,21 @@ class _Packed:
     tai: "array[int]" = field(default_factory=lambda: array("q"))
     bound: "array[int]" = field(default_factory=lambda: array("q"))
     columns: "list[array[float]]" = field(default_factory=list)
+    after: "array[int]" = field(default_factory=lambda: array("q"))
+    after_bound: "array[int]" = field(default_factory=lambda: array("q"))
+    told: int = 0  # rows with any value
 
     def extend(self, rows: dict[int, Row], width: int) -> None:
         while len(self.columns) < width:
             self.columns.append(array("d", [nan, nan]) * len(self.tai))
         self.tai.extend(rows)
-        self.bound.extend([_NONE if row[0] is None else row[0] for row in rows.values()])  # type: ignore[misc]
-        for at, column in enumerate(self.columns, 1):
+        self.bound.extend([_NONE if row[0] is None else row[0] for row in rows.values()])
+        for row in rows.values():
+            after, bound = row[1] or (_NEVER, None)
+            self.after.append(after)
+            self.after_bound.append(_NONE if bound is None else bound)
+            self.told += _has_value(row)
+        for at, column in enumerate(self.columns, _VALUES):
             for row in rows.values():
                 value = row[at] if at < len(row) else None
                 if isinstance(value, complex):
@@ -88,10 +106,15 @@ class _Packed:
                     column.append(_number(value))
                     column.append(nan)
 
+    def came(self, at: int) -> Came | None:
+        after, bound = self.after[at], self.after_bound[at]
+        return None if after == _NEVER else Came(after, None if bound == _NONE else bound)
+
     def row(self, at: int) -> Row:
         bound = self.bound[at]
         return [
             None if bound == _NONE else bound,
+            self.came(at),
             *(_value(column[2 * at], column[2 * at + 1]) for column in self.columns),
         ]
 
@@ -111,16 +134,20 @@ class Heard:
 
     def place(self, place: Hashable) -> int:
         """Where a place's values stand in a row."""
-        return self.places.setdefault(place, len(self.places)) + 1
+        return self.places.setdefault(place, len(self.places)) + _VALUES
 
     def rows(self, gateway: str) -> dict[int, Row]:
         """What a gateway told since the last `pack`, by instant: for whoever adds many."""
         return self._rows.setdefault(gateway, {})
 
-    def add(self, tai: int, bound: int | None, gateway: str, place: Hashable, value: Told) -> None:
-        """A value that a gateway heard; None is none."""
+    def add(
+        self, at_instant: tuple[int, int | None], gateway: str, place: Hashable, value: Told,
+        came: Came | None = None,
+    ) -> None:  # fmt: skip
+        """A value that a gateway heard, of an instant with its bound; None is none."""
+        tai, bound = at_instant
         at, rows = self.place(place), self.rows(gateway)
-        row = rows.setdefault(tai, [bound])
+        row = rows.setdefault(tai, [bound, came])
         row += [None] * (at + 1 - len(row))
         self.put(gateway, tai, row, at, value)
 
@@ -129,7 +156,7 @@ class Heard:
         if row[at] is None:
             row[at] = value
         elif value is not None and value != row[at]:
-            other: Row = [row[0], *[None] * (at - 1), value]
+            other: Row = [row[0], row[1], *[None] * (at - _VALUES), value]
             self._twice.setdefault(gateway, []).append((tai, other))
 
     def pack(self) -> None:
@@ -148,8 +175,8 @@ class Heard:
 
     def at(self, number: int) -> Instant:
         """The instants, in order of time, each once, and those left out that are disputed."""
-        bound, *values = self.joined.row(number)
-        return Instant(self.joined.tai[number], bound, values)  # type: ignore[arg-type]
+        bound, came, *values = self.joined.row(number)
+        return Instant(self.joined.tai[number], bound, values, came)
 
     def instants(self) -> Iterator[Instant]:
         """All of them."""
@@ -176,7 +203,7 @@ class Heard:
         found.extend({}, len(self.places))
         for tai, some in groupby(keys, key=lambda key: key[0]):
             told = [(name, self._packed[name].row(at)) for _, name, at in some]
-            one = _joined([row for _, row in told], len(self.places) + 1)
+            one = _joined([row for _, row in told], len(self.places) + _VALUES)
             if one is None:
                 self._differ(tuple(dict.fromkeys(name for name, _ in told)), tai)
             else:
@@ -214,13 +241,20 @@ def _value(first: float, second: float) -> float | complex | None:
 def _joined(rows: Sequence[Row], width: int) -> Row | None:
     """The bound and all values; None where two values of one place differ. The clock is the PMU's,
     and so one bound: a gateway that read less of it says more."""
-    found = rows[0] + [None] * (width - len(rows[0]))
-    for row in rows[1:]:
+    first = next((row for row in rows if _has_value(row)), rows[0])
+    found = first + [None] * (width - len(first))
+    for row in rows:
+        if row is first:
+            continue
         bounds = [bound for bound in (found[0], row[0]) if isinstance(bound, int)]
         found[0] = min(bounds, default=None)
-        for at, value in enumerate(row[1:], 1):
+        for at, value in enumerate(row[_VALUES:], _VALUES):
             if found[at] is None:
                 found[at] = value
             elif value is not None and value != found[at]:
                 return None
     return found
+
+
+def _has_value(row: Sequence[Any]) -> bool:
+    return any(value is not None for value in row[_VALUES:])

@@ -32,7 +32,7 @@ from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
 from record.series import ALWAYS, Series, Wanted, collected, passing
-from record.settle import agreed, energy, law, outcome, tie
+from record.settle import agreed, energy, law, outcome, switchgear, tie
 from record.settle import standing as standings
 from record.settle.agreed import Claimed, InForce
 from record.settle.clock import Clocks
@@ -320,10 +320,16 @@ def _by_phasors(job: Job, gathered: Sequence[Gathered]) -> Settled:
     try:
         # `measured` is a Trouble without all the branches that the seam names.
         rule = law.of(of, complete=of.kind == SeamKind.SUM)
+        both = one.side, other.side
+        samples: switchgear.Samples = one.samples, other.samples
+        if of.tap is not None:
+            said = tuple(sorted((*one.taps, *other.taps)))
+            rule, both, samples = switchgear.referred(
+                of.tap, said, job.stretch, rule, both, samples
+            )
     except LawError as fault:
         counts = Counts(0, len(one.samples), len(other.samples), 0)
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why=str(fault)))
-    both, samples = (one.side, other.side), (one.samples, other.samples)
     found = outcome.settle(rule, both, samples, job.standing, Clocks(rule, both))
     return Settled(job, _with_sides(found, (one, other)), both)
 

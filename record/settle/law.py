@@ -44,6 +44,8 @@ class Law(NamedTuple):
     y_share: float = 0.0
     volts: bool = True  # whether voltages are compared
     amps: bool = True
+    tap_share: float = 0.0  # what the ratio of a transformer between the sides may be off
+    tap: str = ""  # why, for people
 
     def predict(self, volt: complex, amp: complex) -> tuple[complex, complex]:
         """V2 and I2 of a phase."""

@@ -9,7 +9,9 @@ instruments that they stand behind.
    compared.
 4. Where a PMU says only the positive sequence its phases are those of a balanced one: of what is
    not balanced it says nothing.
-5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason.
+5. Samples that are worth less than PLACE_UNCHECKED are set aside, and counted by their reason. Of
+   those whose arrival contradicts their instant (MISHEARD) when they came is kept, without values:
+   that is what tells a clock that is off by more than a period.
 
 It compares no sides.
 """
@@ -21,19 +23,22 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, overload
 
 from evidence import cbor
+from evidence.calibration import WHOLE, Figures
 from evidence.code import Class, Reason, SeamKind
 from evidence.descriptor import Channel
 from evidence.joint import seam
 from evidence.joint.seam import Seam
 from record.grade import late_ns
-from record.series import Origin, Series, Wanted
+from record.series import Origin, Reading, Series, Wanted
+from record.settle import correction, switchgear
 from record.settle.corroboration import Heard, Pmu, pmu_of
 from record.settle.register import Trouble
-from record.settle.side import MISSING, Instrument, Phases, Sample, Side
+from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
+from record.settle.switchgear import Said
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
@@ -50,6 +55,7 @@ class Place(NamedTuple):
     terminal: bytes = b""
 
 
+MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
 # By which a sample that is set aside is counted, once.
 _COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
 Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
@@ -61,6 +67,11 @@ class _Source:
 
     heard: Heard
     origins: dict[Place, Origin] = field(default_factory=dict)
+
+    @property
+    def told(self) -> int:
+        """Of how many instants it has any value."""
+        return self.heard.joined.told
 
     def trio(self, quantity: str, terminal: bytes) -> tuple[Place, ...] | None:
         """Its three phases of a quantity, or what stands for them."""
@@ -80,17 +91,22 @@ class Measured:
     samples: Sequence[Sample]
     disputes: tuple[str, ...]
     aside: Counter[str]
+    taps: Said = ()
 
 
 def wanted(side: seam.Side, kind: SeamKind) -> tuple[Wanted, ...]:
-    """What a side is asked for, in the order of QUANTITIES."""
+    """What a side is asked for, in the order of QUANTITIES; then its switchgear, where it has a
+    terminal of its own."""
     of = Wanted(node=side.node, issuer=side.authority)
     # Of a sum all branches of the node are measured; of a line the one that leads to the other.
     branch = None if kind == SeamKind.SUM else side.terminal
-    return tuple(
+    found = tuple(
         of._replace(quantity=quantity, terminal=branch if quantity == "current" else None)
         for quantity in QUANTITIES
     )
+    if branch is None:
+        return found
+    return (*found, of._replace(terminal=branch, units=switchgear.UNITS))
 
 
 def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
@@ -107,11 +123,15 @@ class Gathered:
         self._node = node
         self.aside: Counter[str] = Counter()
         self.sources: dict[Pmu, _Source] = {}
+        self.switches: list[Reading] = []
         self._ways: dict[int, list[tuple[Origin, Place, _Source, bool]]] = {}  # by series
 
     def take(self, series: Sequence[Series]) -> None:
         """More of what was read, and clears it."""
-        for number, one in enumerate(series):
+        for one in series[len(QUANTITIES) :]:
+            self.switches += one
+            one.clear()
+        for number, one in enumerate(series[: len(QUANTITIES)]):
             ways = self._ways.setdefault(number, [])
             for origin in one.origins[len(ways) :]:
                 ways.append(self._way(one, origin))
@@ -131,17 +151,20 @@ class Gathered:
             for origin, place, source, _ in ways
         ]
         beside, said = _beside(ways), dict[tuple[int, int, int], int]()
-        for tai, bound, klass, reason, value, number in series.rows():
+        for tai, bound, klass, reason, heard, heard_bound, value, number in series.rows():
             origin, place, source, counted = ways[number]
             if klass > Class.PLACE_UNCHECKED:
                 if counted:
                     self.aside[_reason(reason)] += 1
-                continue
+                if reason not in MISHEARD:
+                    continue
+                value = None
             source.origins.setdefault(place, origin)
             rows, at = into[number]
             row = rows.get(tai)
             if row is None:
-                row = rows[tai] = [bound if bound >= 0 else None]
+                came = Came(heard, heard_bound if heard_bound >= 0 else None)
+                row = rows[tai] = [bound if bound >= 0 else None, came]
             if len(row) <= at:
                 row += [None] * (at + 1 - len(row))
             if number in beside:
@@ -164,7 +187,8 @@ def told_by(of: Seam, at: int, gathered: Gathered) -> Measured | Trouble:
     """What was gathered, as a side of a seam."""
     side, aside = of.sides[at], gathered.aside
     sources = {pmu: one for pmu, one in gathered.sources.items() if one.origins}
-    lengths = {pmu: len(one.heard) for pmu, one in sources.items()}
+    said = switchgear.state(sorted(gathered.switches, key=lambda one: one.tai))
+    lengths = {pmu: one.told for pmu, one in sources.items()}
     disputes = sorted(
         one.text for source in sources.values() for one in source.heard.disputed.values()
     )
@@ -187,9 +211,11 @@ def told_by(of: Seam, at: int, gathered: Gathered) -> Measured | Trouble:
             branches.append((trio, sign))
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
-    chain = _chain(side, sources, volts, [trio for trio, _ in branches])
+    chain = replace(
+        _chain(side, sources, volts, [trio for trio, _ in branches]), closed=said.closed
+    )
     samples = Samples(sources, volts, branches)
-    return Measured(chain, samples, tuple(disputes), aside)
+    return Measured(chain, samples, tuple(disputes), aside, said.taps)
 
 
 def _terminals(
@@ -266,11 +292,31 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
         if channel is None:
             found.append(Instrument("", primary))
             continue
-        connected, on_file = channel.burden, channel.correction
-        found.append(
-            Instrument(channel.accuracy, primary, connected=connected, on_file=on_file),
-        )
+        found.append(_instrument(channel, primary))
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
+
+
+def _instrument(channel: Channel, primary: float) -> Instrument:
+    """By what the descriptor says of it."""
+    told, burden, found, unused = channel.figures or Figures(), None, None, ""
+    if told.connected is not None and told.rated_mva is not None:
+        burden = told.connected.mva / told.rated_mva
+    if told.calibration is not None:
+        if channel.phase not in PHASES:
+            unused = "of one transformer, not of a sequence"
+        else:
+            found = correction.of(told.calibration, told.connected)
+            unused = "" if found else "not of the burden that is connected"
+    return Instrument(
+        channel.accuracy,
+        primary,
+        burden,
+        None if told.upto is None else told.upto / WHOLE,
+        found,
+        channel.burden,
+        channel.correction,
+        unused,
+    )
 
 
 class Samples(Sequence[Sample]):
@@ -317,7 +363,8 @@ class Samples(Sequence[Sample]):
             math.nan if at is None else _number(rows.columns[at], number) for at in self._numbers
         )
         known = None if bound < 0 else bound
-        return Sample(tai, known, self._volts(number), tuple(amps), frequency, rocof)
+        came = rows.came(number)
+        return Sample(tai, known, self._volts(number), tuple(amps), frequency, rocof, came)
 
 
 def _reader(heard: Heard, trio: Sequence[Place], sign: float) -> Callable[[int], Phases]:

@@ -43,7 +43,6 @@ WINDOW_NS = NS
 ROCOF_HZ_S_MAX = 0.05
 UNSTEADY_SHARE = 0.05  # a fault, a large switching; not the swing of a grid
 HALF = 0.5
-EARLY_NS = 100_000_000  # the gateway's own clock is known to that, at worst, while it seals
 _NAMES = ("first", "second")
 
 
@@ -84,7 +83,8 @@ def settle(
             results.append(_Result.of(law, sides, judged(law, sides, one), known))
     found = watch.paired
     counts = Counts(watch.pairs, found.alone[0], found.alone[1], found.aside)
-    early = _missing(found, counts) or _misheard(sides, watch.took, counts)
+    # What its arrival contradicts has no values here: so this is asked first.
+    early = _misheard(sides, samples, counts) or _missing(found, counts)
     if early is not None:
         return early
     if not results:
@@ -99,7 +99,6 @@ class _Watch:
     def __init__(self, clocks: Clocks | None) -> None:
         self._clocks = clocks
         self.paired, self.pairs = Paired(), 0
-        self.took = (array("q"), array("q"))  # to be heard, ns, of each side
 
     def over(self, some: Iterable[Paired]) -> Iterator[Pair]:
         for found in some:
@@ -107,11 +106,6 @@ class _Watch:
             self.pairs += len(found.pairs)
             if self._clocks is not None:
                 self._clocks.add(found.pairs)
-            for at, took in enumerate(self.took):
-                took.extend(
-                    [pair[at].heard - pair[at].tai for pair in found.pairs  # type: ignore[operator]
-                     if pair[at].heard is not None]
-                )  # fmt: skip
             yield from found.pairs
 
 
@@ -252,22 +246,26 @@ def _missing(found: Paired, counts: Counts) -> Outcome | None:
 
 
 def _misheard(
-    sides: tuple[Side, Side], heard: Sequence[Sequence[int]], counts: Counts
+    sides: tuple[Side, Side], samples: tuple[Sequence[Sample], Sequence[Sample]], counts: Counts
 ) -> Outcome | None:
-    """Where SOC contradicts the arrival."""
-    for at, (name, side) in enumerate(zip(_NAMES, sides, strict=True)):
-        took = sorted(heard[at])
-        if not took:
+    """Where SOC contradicts the arrival of most of what a side says."""
+    for name, side, own in zip(_NAMES, sides, samples, strict=True):
+        edges = array("q"), array("q")
+        for one in own:
+            if (within := one.came_within) is not None:
+                edges[0].append(within[0])
+                edges[1].append(within[1])
+        if not edges[0]:
             continue
-        median = took[len(took) // 2]
-        if median < -EARLY_NS:
-            why = f"the {name} side is heard {-median / NS:.3f} s before the instants it claims"
+        least, most = (sorted(edge)[len(edge) // 2] for edge in edges)
+        if most < 0:
+            why = f"the {name} side is heard {-most / NS:.3f} s before the instants it claims"
             return Outcome(
                 Agreement.DISPUTED, counts, disagreement=Disagreement.TIME_SHIFT, why=why
             )
-        if side.late_ns is not None and median > side.late_ns:
+        if side.late_ns is not None and least > side.late_ns:
             why = (
-                f"the {name} side is heard {median / NS:.3f} s after the instants it claims,"
+                f"the {name} side is heard {least / NS:.3f} s after the instants it claims,"
                 f" {side.late_ns / NS:.3f} s is what device and path take: shifted, or delayed"
             )
             return Outcome(

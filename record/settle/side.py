@@ -2,7 +2,8 @@
 
 1. A phasor is primary, RMS, phase A, B, C; voltages line to ground in V, currents in A and counted
    from the first side of the seam to the second, on both sides. NaN stands where none was given.
-2. A channel errs as its transformer's class, or its correction on file, and as a PMU.
+2. A channel errs as what its correction on file leaves, elsewhere as its transformer's class, and
+   as a PMU.
    TVE_SHARE of a PMU contains what its clock may be off: nothing is added for that.
 3. The hash of a side's chain changes with whatever makes its standing error: device, transformers,
    ratings, burdens, corrections.
@@ -16,6 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from evidence import cbor, instrument
+from record.settle.correction import Correction
 
 Phases = tuple[complex, complex, complex]
 MISSING: Phases = (complex("nan"), complex("nan"), complex("nan"))
@@ -29,10 +31,18 @@ SIDES_MAX = 256  # whose hashes are remembered
 PMU = "PMU, 1 % TVE (C37.118.1-2011 5.5.5)"
 
 
+class Came(NamedTuple):
+    """When a gateway heard it: ns after the instant, and the bound of the gateway's clock."""
+
+    after: int
+    bound: int | None
+
+
 class Sample(NamedTuple):
     """What a side says of one instant. `bound`: ns, of the clock that stamped; None: unknown.
 
-    `amps`: a branch each: one on a line, as many as it measures at a bus. `heard`: when, ns TAI.
+    `amps`: a branch each: one on a line, as many as it measures at a bus. `came`: when a gateway
+    heard it; None: nobody says.
     """
 
     tai: int
@@ -41,25 +51,26 @@ class Sample(NamedTuple):
     amps: tuple[Phases, ...] = ()
     frequency_hz: float = float("nan")
     rocof_hz_s: float = float("nan")
-    heard: int | None = None
+    came: Came | None = None
 
-
-class Correction(NamedTuple):
-    """Of a calibration on file: the transformer gives 1 + `error` of what there is, good to
-    `share` (of both together, a worst case). `source`: the file, for people.
-    """
-
-    error: complex
-    share: float
-    source: str
+    @property
+    def came_within(self) -> tuple[int, int] | None:
+        """How long after its instant it was heard: at least, at most, by both clocks' bounds, ns;
+        None: nobody can say."""
+        if self.came is None or self.came.bound is None or self.bound is None:
+            return None
+        both = self.bound + self.came.bound
+        return self.came.after - both, self.came.after + both
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """The transformer of one channel. `rated`: primary V line to ground, or A; `accuracy`: its
     class (evidence.accuracy); `burden`: of the rated one; `upto`: share of the rated to which its
-    plate extends the class. `connected`: its burden as the site plan words it; `on_file`: SHA-256
-    of its correction: both are signed, and neither the rated burden nor the file is.
+    plate extends the class. `correction`: what a calibration found at that burden, which rules
+    within the loads that it was made at; beyond them the class does. `connected`: the burden as the
+    site plan words it; `on_file`: SHA-256 of the correction; `unused`: why its figures are not
+    `correction`.
     """
 
     accuracy: str
@@ -69,30 +80,35 @@ class Instrument:
     correction: Correction | None = None
     connected: str = ""
     on_file: bytes | None = None
+    unused: str = ""
 
     def share_off(self, quantity: str, value: float) -> float | None:
         """What it may be off at an actual value, as a share of that; None: nobody says."""
-        if self.correction is not None:
-            return self.correction.share
         load = value / self.rated
+        found = None if self.correction is None else self.correction.at(load)
+        if found is not None:
+            return found.share
         return instrument.share_off(self.accuracy, quantity, load, self.burden, self.upto)
 
     def source(self, quantity: str) -> str:
-        if self.correction is not None:
-            return f"calibration {self.correction.source}"
         told = instrument.source(self.accuracy, quantity) or f"class {self.accuracy!r}"
-        if self.connected and self.burden is None:
+        if self.burden is not None:
+            told += f", at {self.burden:.0%} of its burden"
+        elif self.connected:
             told += f", burden of {self.connected}, its rated one not disclosed"
-        if self.on_file is not None:
-            told += f", correction {self.on_file.hex()[:8]} not disclosed"
-        return told
+        if self.on_file is None:
+            return told
+        name = f"correction {self.on_file.hex()[:8]}"
+        if self.correction is not None:
+            low, high = self.correction.loads
+            return f"{name} from {low:.0%} to {high:.0%} of its rating, beyond {told}"
+        return f"{told}, {name} {self.unused or 'not disclosed'}"
 
     def array(self) -> list[object]:
-        own = self.correction
-        told = own and [own.error.real, own.error.imag, own.share, own.source]
+        told = self.correction and self.correction.array()
         return [
             *(self.accuracy, self.rated, self.burden, self.upto, told),
-            *(self.connected, self.on_file),
+            *(self.connected, self.on_file, self.unused),
         ]
 
 

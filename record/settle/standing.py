@@ -161,6 +161,8 @@ def changes(
             Term(_SPREAD, SPREADS * learned.spread),
             *_moved(standing, law, sides, now, reading.name, of.window.bound_ns),
             Term(_WANDER, WANDER_SHARE * whole),
+            # A tap that nobody measured may have moved since.
+            *(term for term in reading.allowed.terms if law.tap and term.source == law.tap),
         )
         less = total(terms) < whole
         found.append(Change(reading.residual - learned.mean, terms) if less else None)

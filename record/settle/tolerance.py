@@ -67,6 +67,8 @@ def volts(law: Law, sides: tuple[Side, Side], state: State, phase: int) -> Allow
         parts.append((_line("series impedance", law.z_share), law.z_share * (series + shunt)))
         parts.append((_line("charging", law.y_share), law.y_share * shunt))
         parts.append((_ZERO, ZERO_SEQUENCE * abs(law.z * sum(flow)) / 3))
+    if law.tap_share:
+        parts.append((law.tap, law.tap_share * abs(state.v2[phase])))
     return _shares(parts, sides[1].rated_v, why)
 
 
@@ -79,6 +81,8 @@ def amps(law: Law, sides: tuple[Side, Side], state: State, phase: int) -> Allowe
         parts.append((_line("series impedance", law.z_share), law.z_share * shunt))
         parts.append((_line("charging", law.y_share), law.y_share * (charging + shunt)))
         parts.append((_ZERO, abs(law.y * sum(state.v1)) / 3))
+    if law.tap_share:
+        parts.append((law.tap, law.tap_share * abs(total(state.i2)[phase])))
     return _shares(parts, sides[1].rated_a, why)
 
 

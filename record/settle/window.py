@@ -5,7 +5,8 @@ what the first leads to.
    current where it measures no other): a frequency off nominal would turn them about otherwise.
 2. The law is linear: what it leaves of the means is the mean of what it leaves. Squares and largest
    are of each instant.
-3. Corrections on file are applied: what is compared is what the transformers had to transform.
+3. Corrections on file are applied, each at the mean that its channel measured: what is compared is
+   what the transformers had to transform.
 4. ROCOF is the slope of FREQ over the window: DFREQ of a real PMU has noise of 2 Hz/s, and says
    nothing of a second. `drift_hz`: how fast the angle between the sides turns, less what their
    frequencies differ by: 0, whatever the seam is, unless a device contradicts itself.
@@ -77,7 +78,7 @@ def window(law: Law, sides: tuple[Side, Side], pairs: Sequence[Pair]) -> Window:
     turns = _turns(law, pairs)
     volts = [_columns([pair[at].volts for pair in pairs]) for at in (0, 1)] if law.volts else []
     amps = [_branches(pairs, at) for at in (0, 1)] if law.amps else []
-    _correct(sides, volts, amps)
+    _correct(sides, volts, amps, turns)
     means = [_mean(columns, turns) for columns in volts] or [MISSING, MISSING]
     flows = [tuple(_mean(branch, turns) for branch in side) for side in amps] or [(), ()]
     left_volts, left_amps = _left(law, volts, [_summed(side) for side in amps])
@@ -136,19 +137,27 @@ def _mean(columns: Columns, turns: Sequence[complex]) -> Phases:
 
 
 def _correct(
-    sides: tuple[Side, Side], volts: Sequence[Columns], amps: Sequence[list[Columns]]
+    sides: tuple[Side, Side],
+    volts: Sequence[Columns],
+    amps: Sequence[list[Columns]],
+    turns: Sequence[complex],
 ) -> None:
     for side, columns in zip(sides, volts, strict=False):
-        _divide(columns, side.volts)
+        _divide(columns, side.volts, turns)
     for side, branches in zip(sides, amps, strict=False):
         for branch, instruments in zip(branches, side.amps, strict=True):
-            _divide(branch, instruments)
+            _divide(branch, instruments, turns)
 
 
-def _divide(columns: Columns, instruments: Sequence[Instrument]) -> None:
+def _divide(columns: Columns, instruments: Sequence[Instrument], turns: Sequence[complex]) -> None:
     for phase, one in enumerate(instruments):
-        if one.correction is not None:
-            factor = 1 / (1 + one.correction.error)
+        if one.correction is None:
+            continue
+        # The same mean that the tolerance is asked for: where it finds no correction, none is made.
+        mean = abs(sum(map(mul, columns[phase], turns))) / len(turns)
+        found = one.correction.at(mean / one.rated)
+        if found is not None:
+            factor = 1 / (1 + found.error)
             columns[phase] = [value * factor for value in columns[phase]]
 
 

@@ -21,7 +21,7 @@ from evidence.code import Reason
 from evidence.head import Head
 from evidence.merkle import Frontier
 from evidence.refusal import EvidenceError
-from evidence.tlog import tile
+from evidence.tlog import fork, tile
 from evidence.tlog.note import Verifier
 from evidence.tlog.tile import ENTRIES, Tile, Tiles
 from record.database import StoreError
@@ -36,9 +36,10 @@ _HASHES_MAX = tile.WIDTH * merkle.HASH_BYTES
 
 
 class ForkError(Exception):
-    """A tree that is signed and does not continue the copy's. `proof`: what else shows it."""
+    """A tree that is signed and does not continue the copy's. `proof`: what shows it to anybody
+    (evidence.tlog.fork)."""
 
-    def __init__(self, words: str, proof: bytes = b"") -> None:
+    def __init__(self, words: str, proof: bytes) -> None:
         super().__init__(words)
         self.words, self.proof = words, proof
 
@@ -57,11 +58,11 @@ class Growth:
         clock: Clock,
     ) -> None:
         self._source, self._copy, self._held, self._clock = source, copy, held, clock
-        self._size, self._root = tree.says.size, tree.says.root
+        self._size, self._root, self._note = tree.says.size, tree.says.root, tree.note.encode()
         self._keys = keys
         self.doubts: list[Doubt] = []
         self._resumed = False  # a bundle was there already
-        self._other: ForkError | None = None  # told once the entries are known to be the tree's
+        self._other: Said | None = None  # told once the entries are known to be the tree's
 
     async def run(self) -> None:
         """All that is new, pending in the copy. Raises ForkError, EvidenceError, SourceError,
@@ -76,11 +77,11 @@ class Growth:
                 raise
             words = "what an interrupted copy left is not of this tree; it begins anew"
             raise StoreError(f"{self._copy.folder}: {words}") from fault
-        if self._other is not None:
-            raise self._other
         for above in tile.tiles(self._size, self._held.size):
             if above.level >= 1:
                 await asyncio.to_thread(self._above, above)
+        if self._other is not None:
+            raise await asyncio.to_thread(self._otherwise, self._other)
         for bundle in self._new(ENTRIES):
             await self._bodies(bundle)
 
@@ -120,7 +121,21 @@ class Growth:
             if first is None:
                 raise
             words = f"entry {first} is another than before, in the tree of {self._size}"
-            raise ForkError(words) from fault
+            raise ForkError(words, await self._forked(old)) from fault
+
+    async def _forked(self, old: int) -> bytes:
+        """What the log's tiles have of the copy's size; they lead to its signed root."""
+        asked = {*tile.for_consistency(old, self._size), *tile.for_beginning(old, self._size)}
+        theirs = await self._fetched(asked)
+        proof = theirs.consistency(old)
+        return fork.of(self._held.note, self._note, theirs.root(old), proof)
+
+    def _otherwise(self, said: Said) -> ForkError:
+        """The log's own checkpoint against its published tree, by the entries."""
+        mine = Tiles(self._size, self._copy.tile)
+        words = f"its own checkpoint over {said.size} entries has another root"
+        proof = mine.consistency(said.size)
+        return ForkError(words, fork.of(said.encoded, self._note, mine.root(said.size), proof))
 
     async def _bundle(
         self, bundle: Tile, edge: Frontier, said: AsyncIterator[Said], due: Said | None
@@ -146,8 +161,7 @@ class Growth:
             edge.append(hashes[32 * at : 32 * at + 32])
             if due is not None and edge.size == due.size:
                 if edge.root() != due.root and self._other is None:
-                    words = f"its own checkpoint over {due.size} entries has another root"
-                    self._other = ForkError(words, due.encoded)
+                    self._other = due
                 if doubt := self._clock.doubt(due):
                     self.doubts.append(doubt)
                 due = await anext(said, None)

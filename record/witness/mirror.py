@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from evidence.code import Reason
 from evidence.merkle import EMPTY_ROOT
 from evidence.refusal import EvidenceError
-from evidence.tlog import checkpoint, cosignature, note, policy, tile
+from evidence.tlog import checkpoint, cosignature, fork, note, policy, tile
 from evidence.tlog.note import Note, Verifier
 from evidence.tlog.policy import Policy
 from evidence.tlog.tile import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
@@ -99,7 +99,12 @@ class Mirror:
             raise StoreError(f"{self._copy.folder}: the copy is damaged; --check says where")
         if says.size <= held.size and self._root(says.size) != says.root:
             words = f"another root than before for the tree of {says.size}"
-            raise self._accused(Reason.FORK, tree, held, asked, words)
+            tiles, shorter = self._tiles(held.size), tree.note.encode()
+            how = (tiles.root(says.size), tiles.consistency(says.size))
+            if says.size == held.size:
+                how = (says.root, [])
+            proof = fork.of(shorter, held.note, *how) if says.size else b""
+            raise self._accused(Reason.FORK, tree, held, asked, words, proof)
         if says.size < held.size:
             words = f"a tree of {says.size} is served after one of {held.size}"
             raise self._accused(Reason.TRUNCATED, tree, held, asked, words)

@@ -54,7 +54,7 @@ class Shelf:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """One question."""
-        found = _PATH.fullmatch(request.path)
+        found = _PATH.fullmatch(request.rel_url.raw_path)  # another spelling is another name
         named = None if found is None else place(found[2])
         if found is None or named is None:
             raise web.HTTPNotFound(text="no such place\n")

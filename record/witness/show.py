@@ -12,11 +12,13 @@ accuses a log.
 It reads, and checks no signature again: the notes are there for whoever wants to.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from evidence import instant
 from evidence.code import Reason
 from evidence.leap import BUILT_IN
+from evidence.tlog import fork
 from record.witness.state import Exhibit, State
 
 PROVEN, ACCUSES, ANSWERED, OPEN = "proven", "accuses", "answered", "open"
@@ -47,6 +49,20 @@ def accused(found: dict[str, Any]) -> bool:
     """Whether anything in a summary accuses a log, or whoever remembers it."""
     worth = (PROVEN, ACCUSES, ITS_WORD, FORGOT)
     return any(row["standing"] in worth for row in found["exhibits"])
+
+
+def forks(state: State) -> Iterator[bytes]:
+    """The file of each fork that is proven (evidence.tlog.fork). Raises StoreError."""
+    for one in state.exhibits():
+        if standing(state, one) != PROVEN:
+            continue
+        same = state.seen(one.origin, one.size)
+        if fork.is_fork(one.proof):
+            yield one.proof
+        elif one.reason == Reason.FORK and one.held_size == one.size:
+            yield fork.of(one.held, one.note, one.held_root)
+        elif same is not None and same.root != one.root:
+            yield fork.of(same.note, one.note, same.root)
 
 
 def summary(state: State) -> dict[str, Any]:

@@ -54,7 +54,9 @@ class Source:
                     if size > most:
                         raise SourceError(f"{where}: over {most} bytes")
                 return b"".join(parts)
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+        except TimeoutError as fault:
+            raise SourceError(f"{where}: did not answer within {ANSWER_S:g} s") from fault
+        except (aiohttp.ClientError, OSError) as fault:
             words = f"{where}: {type(fault).__name__}: {fault}"
             raise SourceError(words.rstrip(": ")) from fault
 

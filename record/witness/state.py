@@ -7,9 +7,12 @@ for is never to forget.
    got lost would take trees back that were cosigned.
 3. A file that is not there is never made by itself: who has forgotten what it signed could sign a
    fork. `new` makes one, and never over another.
-4. It belongs to one key, which it names; another key is refused.
+4. It belongs to one key, which it names; another key is refused. So is a file that is damaged, or
+   that contradicts itself.
 5. Of each tree that was cosigned it keeps size, root, note and time, SEEN_MAX a log; of what
-   contradicts it EXHIBITS_MAX a log and reason. The first stay: nobody drives out an exhibit.
+   contradicts it EXHIBITS_MAX a log and reason. The first stay, but for one that proves nothing and
+   that the log has answered by going on: it gives its place. So nobody drives out a proof, or what
+   accuses the log now; nor do old notes that somebody sends again keep out what comes later.
 
 It judges nothing: witness.py and mirror.py do.
 """
@@ -23,6 +26,8 @@ from typing import NamedTuple
 import apsw
 
 from evidence.code import Reason
+from evidence.refusal import EvidenceError
+from evidence.tlog import checkpoint, note
 from record.database import StoreError
 
 APPLICATION_ID = 0x47525754  # "GRWT", in the file's header
@@ -47,6 +52,16 @@ CREATE TABLE exhibit (
     PRIMARY KEY (origin, reason, size, root, words)
 ) STRICT, WITHOUT ROWID;
 """
+_UNPROVEN = (Reason.TRUNCATED, Reason.CONSISTENCY)
+# The oldest that the log has gone on from, and that no tree of its size contradicts.
+_ANSWERED_GOES = """
+DELETE FROM exhibit WHERE origin = ? AND reason = ? AND (size, root, words) IN (
+    SELECT size, root, words FROM exhibit AS one WHERE origin = ? AND reason = ?
+    AND held_size < (SELECT size FROM held WHERE held.origin = one.origin)
+    AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.origin = one.origin AND seen.size = one.size
+        AND seen.root <> one.root)
+    ORDER BY tai LIMIT 1)
+"""
 
 
 class Held(NamedTuple):
@@ -62,7 +77,8 @@ class Held(NamedTuple):
 
 class Exhibit(NamedTuple):
     """What a log signed, and what it contradicts, both notes as it signed them. `proof`: what else
-    shows it: the proof that came with it, or the log's own checkpoint with its time."""
+    shows it: the proof that came with it, the log's own checkpoint with its time, or of a fork all
+    that shows it to anybody (evidence.tlog.fork)."""
 
     origin: str
     reason: Reason
@@ -118,11 +134,25 @@ class State:
 
     def show(self, exhibit: Exhibit) -> None:
         """Inside `deciding`: keeps what contradicts, once."""
+        of = (exhibit.origin, int(exhibit.reason))
+        if self._count(*of) >= EXHIBITS_MAX and exhibit.reason in _UNPROVEN:
+            self._rows(_ANSWERED_GOES, *of, *of)
+        if self._count(*of) < EXHIBITS_MAX:
+            places = ", ".join("?" * len(exhibit))
+            self._rows(f"INSERT OR IGNORE INTO exhibit VALUES ({places})", *exhibit)
+
+    def shown(self, origin: str, size: int, root: bytes) -> Exhibit | None:
+        """What proves nothing by itself, of this size and another root. Raises StoreError."""
+        found = (
+            "SELECT * FROM exhibit WHERE origin = ? AND reason IN (?, ?) AND size = ? AND root <> ?"
+        )
+        rows = self._rows(found, origin, *map(int, _UNPROVEN), size, root)
+        return _exhibit(rows[0]) if rows else None
+
+    def _count(self, origin: str, reason: int) -> int:
         kept = "SELECT count(*) FROM exhibit WHERE origin = ? AND reason = ?"
-        if self._rows(kept, exhibit.origin, int(exhibit.reason))[0][0] < EXHIBITS_MAX:
-            row = exhibit._replace(reason=Reason(exhibit.reason))
-            places = ", ".join("?" * len(row))
-            self._rows(f"INSERT OR IGNORE INTO exhibit VALUES ({places})", *row)
+        count = self._rows(kept, origin, reason)[0][0]
+        return int(count)
 
     def owner(self) -> tuple[bytes, str]:
         """Raw key and name of whoever cosigns. Raises StoreError."""
@@ -140,7 +170,23 @@ class State:
     def exhibits(self) -> list[Exhibit]:
         """All that contradicts. Raises StoreError."""
         rows = self._rows("SELECT * FROM exhibit ORDER BY origin, tai, reason, size")
-        return [Exhibit(row[0], Reason(row[1]), *row[2:]) for row in rows]
+        return [_exhibit(row) for row in rows]
+
+    def check(self) -> None:
+        """Whether the file is whole, and each largest tree what its note says and the largest that
+        was cosigned: a bit that turned must not lead back. Raises StoreError."""
+        for (words,) in self._rows("PRAGMA integrity_check(1)"):
+            if words != "ok":
+                raise StoreError(f"{self._path}: the memory is damaged: {words}")
+        largest = dict(self._rows("SELECT origin, max(size) FROM seen GROUP BY origin"))
+        held = self.origins()
+        for origin in largest.keys() | held.keys():
+            tree = held.get(origin)
+            if tree is None or not _is_noted(origin, tree) or largest.get(origin) != tree.size:
+                raise StoreError(
+                    f"{self._path}: the memory is damaged: what it has of {origin} contradicts"
+                    " itself; bring the file back as it was when it last signed"
+                )
 
     def read_only(self) -> None:
         """Nothing is written by this one."""
@@ -153,6 +199,18 @@ class State:
     def _rows(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         with _explained(self._path):
             return self._db.execute(sql, values).fetchall()
+
+
+def _is_noted(origin: str, tree: Held) -> bool:
+    try:
+        says = checkpoint.read(note.read(tree.note).text)
+    except EvidenceError:
+        return False
+    return (says.origin, says.size, says.root) == (origin, tree.size, tree.root)
+
+
+def _exhibit(row: tuple) -> Exhibit:  # type: ignore[type-arg]
+    return Exhibit(row[0], Reason(row[1]), *row[2:])
 
 
 def make(path: Path, key: bytes, name: str) -> None:
@@ -192,6 +250,11 @@ def open_state(path: Path, key: bytes, name: str) -> State:
     if (owner, named) != (key, name):
         found.close()
         raise StoreError(f"{path}: it is the memory of {named}, key {owner.hex()[:16]}, no other's")
+    try:
+        found.check()
+    except StoreError:
+        found.close()
+        raise
     return found
 
 

@@ -100,7 +100,7 @@ class Cosigner:
             elif fault.status == 422 and held.size < tree.says.size:
                 words = "the proof that came with it does not lead from the one to the other"
                 hashes = b"".join(proof)
-                self.state.show(exhibit_of(Reason.CONSISTENCY, tree, held, tai, words, hashes))
+                _keep(self.state, exhibit_of(Reason.CONSISTENCY, tree, held, tai, words, hashes))
         if fault is not None:
             raise fault
         return line
@@ -193,10 +193,20 @@ def keep_contradictions(state: State, tree: Tree, held: Held, tai: int) -> None:
     same = held if says.size == held.size else state.seen(says.origin, says.size)
     if same is None:
         words = f"a tree of {says.size} was shown after one of {held.size}"
-        state.show(exhibit_of(Reason.TRUNCATED, tree, held, tai, words))
+        _keep(state, exhibit_of(Reason.TRUNCATED, tree, held, tai, words))
     elif same.root != says.root:
         words = f"two roots for the tree of {says.size}"
         state.show(exhibit_of(Reason.FORK, tree, same, tai, words))
+
+
+def _keep(state: State, shown: Exhibit) -> None:
+    """What proves nothing by itself, and the fork where another like it does."""
+    before = state.shown(shown.origin, shown.size, shown.root)
+    if before is not None:
+        words = f"two roots for the tree of {shown.size}, which was not cosigned"
+        both = shown._replace(reason=Reason.FORK, words=words, proof=b"")
+        state.show(both._replace(held_size=before.size, held_root=before.root, held=before.note))
+    state.show(shown)
 
 
 def exhibit_of(

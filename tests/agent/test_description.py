@@ -4,14 +4,18 @@ import pytest
 
 from agent import description
 from agent.description import Place
+from agent.health import Health
+from agent.hearing import Hearing
 from drivers.line import Block, Channel, Setup
 from evidence import cbor, descriptor, disclosure, position, siteplan
+from evidence.calibration import Burden, Calibration, Figures, Point
 from evidence.code import Kind
 from evidence.config import ConfigError
 from evidence.descriptor import Descriptor
 from evidence.disclosure import Discloser
 from evidence.position import Position
-from tests.agent.site import START, Randomness
+from tests.agent.listening import begin
+from tests.agent.site import START, Randomness, Time
 
 B1, B2 = "7d8f1b80-0000-4000-8000-000000000001", "7d8f1b80-0000-4000-8000-000000000002"
 T1 = "123e4567-e89b-12d3-a456-426614174000"
@@ -117,6 +121,29 @@ correction = {{ file = "ct.csv", sha256 = "{"0f" * 32}" }}
     assert b"wye" not in made.payload() and b"ct.csv" not in made.payload()
 
 
+def test_what_a_calibration_found_is_signed_in_whole_numbers() -> None:
+    stated = f"""direction = "out"
+ratio = [1200, 5]
+rated_burden_va = 10.0
+burden_va = 2.5
+burden_power_factor = 0.8
+rating_factor = 1.5
+[stream.channel.correction]
+file = "ct.csv"
+sha256 = "{"0f" * 32}"
+uncertainty_ppm = 150
+point = [
+  {{ load_percent = 120, burden_va = 2.5, power_factor = 0.8, ratio_ppm = 3, phase_urad = -4 }},
+  {{ load_percent = 0.5, burden_va = 2.5, power_factor = 0.8, ratio_ppm = -2100, phase_urad = 7 }},
+]
+"""
+    made, _ = described(PLAN.replace('direction = "out"\n', stated))
+    (figures,) = (one.figures for one in made.channels if one.figures is not None)
+    burden = Burden(2500, 800)
+    points = Point(5, burden, -2100, 7), Point(1200, burden, 3, -4)
+    assert figures == Figures(10_000, burden, 1500, Calibration(150, points))
+
+
 def test_where_it_stands_is_hidden_and_can_be_told() -> None:
     made, told = described()
     survey = siteplan.read(PLAN, "site.toml").site.survey
@@ -156,3 +183,39 @@ def test_a_stream_that_no_entry_of_the_log_can_describe_is_refused() -> None:
     description.check("pmu", setup(200), plan)
     with pytest.raises(ConfigError, match=r"source pmu: its descriptor has \d+ bytes for 2000"):
         description.check("pmu", setup(2000), plan)
+
+
+SPREAD = """\
+[site]
+name = "North"
+[[stream]]
+source = "meter"
+[[stream.channel]]
+name = "power"
+[[stream.channel]]
+name = "energy"
+[[stream.channel]]
+name = "tariff"
+"""
+
+
+def test_what_a_plan_names_is_missing_where_no_stream_of_the_source_has_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A meter's registers are read in several blocks, each a stream of its own."""
+    plan = siteplan.read(SPREAD, "site.toml")
+
+    def block(name: str) -> Setup:
+        channels = (Channel(name, "power", "MW"),)
+        return Setup(
+            name, int(Kind.MODBUS), b"map", (0, 0), (Block("M", 0, "", None, None, channels),)
+        )
+
+    hearing = Hearing(plan, Time(), Randomness("meter"), Health())
+    hearing.attach(begin())
+    hearing.hear("meter", [block("power"), block("energy")])
+    told = [one.getMessage() for one in caplog.records]
+    assert told == ["meter: the site plan names channel 'tariff', which is not there"]
+    hearing.hear("meter", [block("power"), block("energy")])  # as after a reconnect: nothing new
+    hearing.hear("meter", [block("tariff")])
+    assert len(caplog.records) == 1

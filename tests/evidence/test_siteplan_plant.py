@@ -12,6 +12,7 @@ from evidence.config import ConfigError
 B1, B2, L1, L2, T1, T2, T3, T4, E1 = (
     f"7d8f1b80-0000-4000-8000-{number:012x}" for number in range(1, 10)
 )
+POINT = "{ load_percent = 5, burden_va = 2.5, power_factor = 1, ratio_ppm = -9, phase_urad = 9 }"
 PLAN = f"""\
 [site]
 name = "North"
@@ -160,6 +161,30 @@ def test_what_is_not_stated_is_not_assumed():
         ("rated = 1200", "rated = 0", "stream[0].channel[0].rated", "> 0"),
         ("abab", "ABAB", "stream[0].channel[0].correction.sha256", "64 of 0-9 and a-f"),
         ("ct-12a.csv", "", "stream[0].channel[0].correction.file", ">= 1"),
+        (
+            "rated_burden_va = 10",
+            "burden_va = 10",
+            "stream[0].channel[0].burden_va",
+            "expected: burden_va and burden_power_factor",
+        ),
+        (
+            'sha256 = "abab',
+            'uncertainty_ppm = 200, sha256 = "abab',
+            "stream[0].channel[0].correction.uncertainty_ppm",
+            "200 with 0 points",
+        ),
+        (
+            'sha256 = "abab',
+            f'uncertainty_ppm = 9, point = [{POINT}], sha256 = "abab',
+            "stream[0].channel[0].correction.point",
+            "points of one load",
+        ),
+        (
+            'sha256 = "abab',
+            f'uncertainty_ppm = 9, point = [{POINT}, {POINT}], sha256 = "abab',
+            "stream[0].channel[0].correction.point",
+            "each once",
+        ),
         ("sessions_free = 1", "sessions_free = 5", "device[0].sessions_free", "5 free of 4"),
         ('source = "pmu-a"\nmake', 'source = "pmu-b"\nmake', "device[0].source", "mean 'pmu-a'?"),
         (

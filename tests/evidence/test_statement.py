@@ -1,10 +1,22 @@
 """Statements: what is well encoded and yet no statement, and limits that fit each other."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from evidence import cbor, cose, credential, descriptor, disclosure, heads, receipt, run
+from evidence import (
+    calibration,
+    cbor,
+    cose,
+    credential,
+    descriptor,
+    disclosure,
+    heads,
+    receipt,
+    run,
+)
+from evidence.calibration import Burden, Calibration, Figures, Point
 from evidence.code import Reason, Typ
 from evidence.credential import Named, Terminal
 from evidence.descriptor import Block, Channel
@@ -16,6 +28,7 @@ from evidence.run import Reached
 from tests.evidence import vector
 
 KEY = Ed25519Key(bytes(32))
+HALF = Burden(2500, 1000)
 
 
 def read(name: str):
@@ -134,6 +147,41 @@ def test_more_than_a_statement_holds_is_refused():
     assert refused(replace(made, heads=many_heads), "heads") == Reason.TOO_LONG
     with pytest.raises(EvidenceError, match="shape: disclosures"):
         disclosure.read_pairs(((bytes(16), b""),) * (disclosure.DISCLOSURES_MAX + 1))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rated_mva": 0},
+        {"rated_mva": calibration.MVA_MAX + 1},
+        {"upto": 0},
+        {"connected": Burden(2500, 1001)},
+        {"calibration": Calibration(100, ())},
+        {"calibration": Calibration(100, (Point(50, HALF, 0, 0), Point(50, Burden(5, 0), 0, 0)))},
+        {"calibration": Calibration(100, (Point(60, HALF, 0, 0), Point(50, HALF, 0, 0)))},
+        {"calibration": Calibration(100, (Point(50, HALF, 0, 0),) * 2)},
+        {"calibration": Calibration(100, (Point(0, HALF, 0, 0), Point(50, HALF, 0, 0)))},
+        {"calibration": Calibration(100, (Point(50, HALF, 0, 200_001), Point(60, HALF, 0, 0)))},
+        {"calibration": Calibration(200_001, (Point(50, HALF, 0, 0), Point(60, HALF, 0, 0)))},
+        {
+            "calibration": Calibration(
+                100, tuple(Point(at + 1, HALF, 0, 0) for at in range(calibration.POINTS_MAX + 1))
+            )
+        },
+        dict.fromkeys(Figures._fields),
+    ],
+)
+def test_figures_of_a_transformer_that_say_nothing_or_too_much(changed: dict[str, Any]):
+    full = read("descriptor_figures")
+    channel = full.channels[0]
+    wrong = replace(channel, figures=channel.figures._replace(**changed))
+    assert refused(replace(full, channels=(wrong,)), "descriptor") == Reason.SHAPE
+
+
+def test_values_of_a_correction_stand_with_the_hash_of_its_file():
+    full = read("descriptor_figures")
+    bare = replace(full.channels[0], correction=None)
+    assert refused(replace(full, channels=(bare,)), "descriptor") == Reason.SHAPE
 
 
 def test_statements_that_contradict_themselves():

@@ -47,6 +47,14 @@ def test_each_vector_has_its_parts(name):
     assert (message.alg, message.kid) == (vector.key_of(name).alg, vector.key_of(name).kid)
 
 
+def test_what_is_told_of_arrival_by_lengths_alone_is_what_each_observation_says():
+    whole = b"".join(vector.raw(name, "encoded") for name in vector.OBSERVATIONS)
+    read = [observation.read_sample(vector.raw(name, "payload")) for name in vector.OBSERVATIONS]
+    told = [(sample.tai, sample.heard, sample.heard_bound) for sample in read]
+    assert list(observation.arrivals(whole)) == told
+    assert list(observation.instants(whole)) == [sample.tai for sample in read]
+
+
 @pytest.mark.parametrize("name", vector.STATEMENTS)
 def test_each_statement_is_written_as_it_was_read(name):
     value = vector.accept(name, vector.raw(name, "encoded"))

@@ -2,24 +2,38 @@
 what cannot be played is told by name.
 """
 
+import asyncio
 import json
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evidence.code import Matter
 from evidence.config import ConfigError
+from evidence.joint.decision import Decision
+from evidence.joint.record import Record
 from evidence.leap import BUILT_IN, NS
 from hil.cli import main
-from hil.scenario import command, figures, pmu, script
+from hil.scenario import command, figures, page, pmu, script
+from hil.scenario.cast import Cast
+from hil.scenario.fact import Facts, Said
 from hil.scenario.feed import Beyond, Hourly, Trace
+from hil.scenario.follower import following
+from hil.scenario.play import face
+from record.cli import main as record_main
 from record.settle.interval import Convention
+from tests.provisioning.page.audit import audited
+from tests.provisioning.page.rig import NARROW, WIDE, browser
 
 PART = ("--from", "2021-02-15T01:00-06:00", "--to", "2021-02-15T02:30-06:00")
+SECONDS = ("--from", "2026-11-26T12:00:00+00:00", "--to", "2026-11-26T12:00:10+00:00")
 CST = Convention(60, -360)
 # The sums of what EIA-930 has for ERCO with SWPP, with CEN, and in all, day by day: MWh.
 PUBLISHED = {14: (-19507, -9161, -28662), 15: (-18652, -2189, -20845), 16: (-15114, 0, -15114)}
@@ -97,10 +111,65 @@ def test_the_bundle_is_verified_with_nothing_else_there(uri: Played, tmp_path: P
 
 
 def test_the_page_is_one_file_and_says_what_is_not_real(uri: Played) -> None:
-    assert "<script" not in uri.page and "src=" not in uri.page and "http" not in uri.page
+    assert "<script" not in uri.page and "src=" not in uri.page and "http:" not in uri.page
+    assert "https:" not in uri.page and "default-src 'none'" in uri.page
     for word in ("synthetic", "modelled", "Reconstructed", "59.4 Hz", "nobody signed one then"):
         assert word in uri.page
     assert "legally" not in uri.page
+
+
+def test_each_plot_says_what_it_is_worth_and_which_line_is_which_beside_it(
+    uri: Played, seam: Played
+) -> None:
+    marks = {"Frequency": {"synthetic"}} | {
+        f"Energy over {tie}": {"modelled", "synthetic"} for tie in ("Oklaunion", "Monticello")
+    }
+    for whole, wanted in ((uri.page, marks), (seam.page, {"Frequency": {"synthetic"}})):
+        found = {}
+        for figure in re.findall(r"<figure>.*?</figure>", whole, re.DOTALL):
+            caption, plot = figure.split("</figcaption>")
+            title = re.findall(r"<h3>(.*?)<", caption)[0].strip()
+            found[title] = set(re.findall(r'<span class="badge">(.*?)</span>', caption))
+            names = re.findall(r"</svg> (.*?)</li>", caption)
+            assert names and not any(name in plot for name in names)
+        assert found == wanted
+
+
+def test_decisions_stand_in_order_of_time_not_of_its_words(uri: Played) -> None:
+    """1 March comes after 28 February."""
+    facts, clock = Facts(), face(command.read(command.found("uri-2021"))[0])
+    for day in ("2021-03-01", "2021-02-28"):
+        tai = figures.tai_of(datetime.fromisoformat(f"{day}T12:00-06:00"))
+        body = Decision(None, f"of {day}", 1.0, "").body()
+        record = Record(Matter.LOAD_SHED, "SPP", (), (), (), tai, tai + NS, (), body)
+        words: dict[str, Any] = dict.fromkeys(("author", "name", "state"), "")
+        words |= {"what": "load_shed", "notified": ()}
+        facts.all.append(Said(words, tai, tai + NS, 1, record))
+    told = page._decisions(facts, clock)
+    assert re.findall(r"<td>(\d+ \w+) 12:00", told) == ["28 Feb", "01 Mar"]
+
+
+def test_every_claim_and_decision_says_where_it_was_said() -> None:
+    of, _, _ = command.read(command.found("uri-2021"))
+    assert [row.topic for row in of.claim if not row.source] == []
+    assert [row.name for row in of.order if not row.source] == []
+
+
+def test_the_page_is_read_wide_and_narrow_and_loads_nothing(
+    uri: Played, seam: Played, program: Callable[[str], Path], tmp_path: Path
+) -> None:
+    with browser(program("chromium"), program("chromedriver"), tmp_path / "scenario") as shown:
+        for of in (uri, seam):
+            shown.open((of.folder / "index.html").as_uri())
+            for size in (WIDE, NARROW):
+                shown.resize(size)
+                shown.shot("scenario")
+                faults = audited(shown.driver)["faults"]
+                kept = [one for one in faults if "svg" not in one and "small type" not in one]
+                assert kept == ["0 header"]  # a document: its plots have their numbers in a CSV
+            assert not shown.run("return performance.getEntriesByType('resource').length")
+            style = shown.run("return getComputedStyle(document.querySelector('td')).textAlign")
+            assert style == "left", "the policy allows its own style"
 
 
 def test_the_phasors_of_the_ac_seam_agree_and_each_fault_is_named(seam: Played) -> None:
@@ -108,11 +177,67 @@ def test_the_phasors_of_the_ac_seam_agree_and_each_fault_is_named(seam: Played) 
     found = [(one["verdict"], one.get("disagreement")) for one in seam.of("settlement")]
     assert found[:4] == [("agreed", None)] * 4
     assert [like for verdict, like in found if verdict == "disputed"] == [
-        "polarity",
-        "ratio",
-        "time_shift",
+        *("polarity", "ratio", "time_shift", "ratio")
     ]
     assert found[-1] == ("agreed", None)
+
+
+def test_what_the_classes_allow_is_seen_by_what_was_learned(seam: Played) -> None:
+    (learned,) = seam.of("standing_residual")
+    assert learned["state"] == "joint"
+    last = [one for one in seam.of("settlement") if one["verdict"] == "disputed"][-1]
+    changed, allowed = re.findall(r"change of current \w (\S+)%, (\S+)% allowed", last["why"])[0]
+    assert float(allowed) < 0.5 < float(changed) < 1.7  # what the classes allow at this load
+    assert "1.03 times" in last["why"]
+
+
+# --- what is said by HTTP, and who follows --------------------------------------------------------
+
+
+def test_the_mirror_has_all_of_it_and_finds_a_byte_that_changed(
+    seam: Played, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [one["has"] for one in seam.of("mirror")] == ["all"]
+    mine = tmp_path / "copied"
+    shutil.copytree(seam.folder, mine)
+    asked = ["mirror", "--check", "--config", str(mine / "mirror.toml")]
+    assert record_main(asked) == 0
+    assert re.search(r"all \d+ entries of ac-seam.scenario", capsys.readouterr().out)
+    partial = (mine / "mirror").glob("*/tile/entries/**/*.p/*")
+    bundle = max(partial, key=lambda path: int(path.name))
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    bundle.write_bytes(data)
+    assert record_main(asked) == 1
+
+
+def test_a_mirror_that_lacks_something_is_told(tmp_path: Path) -> None:
+    """As when the record does not answer what the mirror asks for."""
+
+    async def deaf() -> list[str]:
+        cast = Cast(command.read(command.found("ac-seam"))[0])
+        how = (cast.log, cast.mirror_key, "", lambda: NS, "http://127.0.0.1:9")
+        async with following(tmp_path, *how) as mirror:
+            await mirror.pull()
+            assert mirror.check() == 0
+            return mirror.faults
+
+    refused, nothing = asyncio.run(deaf())
+    assert "127.0.0.1:9/checkpoint" in refused and nothing == "nothing was copied"
+
+
+def test_what_the_record_refuses_is_a_fact_with_its_reason(tmp_path: Path) -> None:
+    """Somebody without a role signs before West does."""
+    text = (command.SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
+    text = text.replace('assent = ["West"]', 'assent = ["Nobody", "West"]')
+    text += '\n[[authority]]\nname = "Nobody"\n'
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    of = Played(str(tmp_path / "mine.toml"), tmp_path / "report", *SECONDS)
+    assert of.code == 1
+    assert [(one["of"], one["reason"]) for one in of.of("refused")] == [
+        (f"Nobody of {one['name']}", "unknown_authority") for one in of.of("settlement")
+    ]
+    assert {one["state"] for one in of.of("settlement")} == {"joint"}, "the others' words count"
 
 
 def test_hours_are_those_that_end_at_their_name(hours: figures.Hours) -> None:
@@ -177,8 +302,7 @@ def test_an_expectation_that_fails_is_told_and_is_exit_1(
     text += 'where = { what = "settlement", verdict = "agreed" }\n'
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     report = tmp_path / "report"
-    part = ("--from", "2026-11-26T12:00:00+00:00", "--to", "2026-11-26T12:00:10+00:00")
-    code = main(["run", str(tmp_path / "mine.toml"), *part, "--report", str(report), "--json"])
+    code = main(["run", str(tmp_path / "mine.toml"), *SECONDS, "--report", str(report), "--json"])
     out, err = capsys.readouterr()
     assert code == 1
     told = json.loads(out)
@@ -211,7 +335,7 @@ BROKEN = {
     "unknown key": ("period_s = 1\n", "period_ss = 1\n", "did you mean 'period_s'?"),
     "unknown name": ('gateway = "west-gateway"', 'gateway = "west"', "gateway"),
     "no offset": ("begins = 2026-11-26T12:00:00+00:00", "begins = 2026-11-26T12:00:00", "offset"),
-    "ends before": ("ends = 2026-11-26T12:02:20+00:00", "ends = 2026-11-26T11:00:00Z", "later"),
+    "ends before": ("ends = 2026-11-26T12:02:50+00:00", "ends = 2026-11-26T11:00:00Z", "later"),
     "no TOML": ("[scenario]", "[scenario", "not TOML"),
     "twice": ('name = "west-pmu"', 'name = "east-pmu"', "twice"),
 }

@@ -93,19 +93,26 @@ class Judge:
         code, text = self._ask([str(one) for one in argv])
         return code, text
 
-    def passed(self, **asked: Any) -> list[Any]:
+    def mutate(self, **asked: Any) -> None:
+        """Begins to try mutations of a bundle, of which `passed` tells."""
+        self._tell(asked)
+
+    def passed(self) -> list[Any]:
         """The mutations that were not found."""
-        found: list[Any] = self._ask(asked)
+        found: list[Any] = self._answer()
         return found
 
     def close(self) -> None:
         self._child.communicate(timeout=WAIT_S)
 
     def _ask(self, asked: Any) -> Any:
+        self._tell(asked)
+        return self._answer()
+
+    def _tell(self, asked: Any) -> None:
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(asked) + "\n")
         self._child.stdin.flush()
-        return self._answer()
 
     def _answer(self) -> Any:
         assert self._child.stdout is not None

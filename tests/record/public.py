@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -51,6 +52,34 @@ CACHE = "Cache-Control"
 
 def got(url: str, *paths: str) -> list[Answer]:
     return asyncio.run(_got(url, list(paths)))
+
+
+# Names that no tile has, in a log of 257 to 511 entries, as they are sent: nobody's client tidies.
+NO_TILES = (
+    "tile/0/x000/000", "tile/0/x001/000", "tile/0/x001/../000", "tile/0/../0/000", "tile/./0/000",
+    "tile/0/0", "tile/0/00", "tile/0/0000", "tile/0/000/", "tile//0/000", "/tile/0/000",
+    "tile/00/000", "tile/-1/000", "tile/2/000", "tile/8/000", "tile/64/000", "tile/0/002",
+    "tile/0/X001/000", "TILE/0/000", "Tile/0/000", "tile/Entries/000", "tile/data/000",
+    "tile/0/000.p", "tile/0/000.p/", "tile/0/000.p/0", "tile/0/000.p/00", "tile/0/000.p/256",
+    "tile/0/000.p/257", "tile/0/000.p/-1", "tile/0/000.P/1", "tile/0/000.p/05", "tile/0/000.p/1/2",
+    "tile/0/001.p/256", "tile/0/001", "tile/1/000", "tile/entries/001",
+    "tile/0/%30%30%30", "tile/%30/000", "tile%2f0%2f000", "tile/0/x001/%2e%2e/000", "%74ile/0/000",
+    "tile/0/000%00", "tile/0/000%0a", "tile/0/\u0660\u0660\u0660", "tile/0/000;x",
+    "tile/0/" + "x999/" * 6 + "999", "tile/0/" + "x999/" * 7 + "999", "tile/0/" + "x001/" * 500,
+    "tile/entries/../../checkpoint", "checkpoint/", "checkpoint%00", "v1/body/../../checkpoint",
+)  # fmt: skip
+
+
+def no_tile_is_shown(url: str) -> None:
+    """Each is 404 or no question at all, and the place goes on answering."""
+    place = urlsplit(url)
+    for name in NO_TILES:
+        head = f"GET {place.path}/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        with socket.create_connection((place.hostname or "", place.port or 0), WAIT_S) as line:
+            line.sendall(head.encode())
+            status = line.makefile("rb").readline().split()[1]
+        assert status in (b"404", b"400"), (name, status)
+    assert get(url, "tile/0/000").status == 200
 
 
 def get(url: str, path: str) -> Answer:

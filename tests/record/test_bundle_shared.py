@@ -104,6 +104,11 @@ def test_what_is_withheld_cannot_be_computed_again(
 ):
     more = ("--seam", LINE.name, "--withhold", "gw-1/*")
     assert reconstruct(seam / "record.db", tmp_path / "less", *more, first=0, last=SECONDS) == 0
+    told = capsys.readouterr().out
+    assert "leans on what is withheld, and cannot be computed again: settlement, entry " in told
+    assert ": of 1 of its 2 batches\n" in told
+    assert reconstruct(seam / "record.db", tmp_path / "all", *more[:2], first=0, last=SECONDS) == 0
+    assert "leans" not in capsys.readouterr().out
     assert verify(tmp_path / "less", seam / "anchors.toml") == 0
     told = capsys.readouterr().out
     assert "1 lean on batches that are not in it, or not whole" in told
@@ -186,7 +191,7 @@ def test_a_handoff_its_condition_and_its_states(
     again.close()
     assert reconstruct(tmp_path / "record.db", tmp_path / "bad", first=0, last=1) == 0
     assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 1
-    assert "evaluation of East Pool: predicate: " in capsys.readouterr().out
+    assert "evaluation of East Pool: evaluated_otherwise: " in capsys.readouterr().out
     assert judge.main(tmp_path / "bad", "--anchors", tmp_path / "anchors.toml")[0] == 0
 
 

@@ -13,6 +13,7 @@ from evidence.key import Ed25519Key
 from evidence.tlog import checkpoint, note, policy, proof, tile
 from evidence.tlog.note import COSIGNATURE, ED25519, Verifier
 from record import config
+from record.cli import main
 from record.database import Place
 from tests.record.gateway import GatewayRun, id_of
 from tests.record.public import (
@@ -35,7 +36,9 @@ from tests.record.test_service import WAIT_S
 from tests.record.upstream import BOTH, LOG
 
 
-def test_a_witness_that_is_away_holds_up_nothing(tmp_path: Path):
+def test_a_witness_that_is_away_holds_up_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     """Another's cosignatures go on without it. Once both are asked for, the checkpoint stays where
     it was, and admission does not; then it comes back."""
     place, runs = tmp_path / "record.db", list[GatewayRun]()
@@ -50,6 +53,10 @@ def test_a_witness_that_is_away_holds_up_nothing(tmp_path: Path):
             process.terminate()
             _, err = process.communicate(timeout=WAIT_S)
             assert f"witness {W2} does not cosign: Client" in err and W1 not in err
+        assert main(["show", str(place), "--config", str(tmp_path / "record.toml")]) == 0
+        told = capsys.readouterr().out
+        assert f"witness       {W1}: cosigned the published tree\n" in told
+        assert f"witness       {W2}: AWAY: it cosigned none of the" in told
         with record_served(configured(tmp_path, place, 2, *both)) as (_, url):
             assert get(url, "checkpoint").status == 200  # the last one, at once
             last = push(url, runs, 1)[0]

@@ -33,6 +33,11 @@ CLONE = (Class.KEY_DOUBTFUL, Reason.CLONE)
 TWIN = (Class.KEY_DOUBTFUL, Reason.TWIN)
 
 
+@pytest.fixture(autouse=True)
+def before_it_was_revoked(upstream: Upstream) -> None:
+    upstream.now = START + 90 * NS
+
+
 def heard(run: GatewayRun, layout: Layout, *seconds: int, **changes: Any) -> bytes:
     """A batch of frames that the gateway heard so many seconds after START, 20 ms after each."""
     for second in seconds:

@@ -18,13 +18,15 @@ from evidence.joint import decision, handoff, record, seam
 from evidence.leap import NS
 from record import draft
 from record.cli import main, now
-from tests.evidence.joint.sharing import SHIPPED, TIE
+from tests.evidence.joint.sharing import SHIPPED, TIE, hour_of
 from tests.record.test_program import served
 
 NAMES = {"west": "West Balancing", "east": "East Pool", "state": "State Commission"}
 ROLES = {"west": '["BA"]', "east": '["BA", "RC"]', "state": '["COMMISSION"]'}
 PLACES = {"west": '["WEST"]', "east": '["EAST"]', "state": '["WEST", "EAST"]'}
 INTERVAL = 'from = "2026-11-26T08:00:00Z"\nto = 2026-11-26T09:00:00Z\n'
+ENERGY = 'kind = "actual"\nfrom = "WEST"\nto = "EAST"\nmwh = 120\n'
+CUT = 'act = "curtailed"\nlimit_mw = 0\nreason = "load is shed"\n'
 SEAM = f"""
 matter = "seam"
 {INTERVAL}
@@ -51,12 +53,12 @@ rated_a = 500.0
 """
 
 
-def hour() -> str:
-    """An hour that ended an hour ago."""
-    end = now() // NS * NS - 3600 * NS
+def hour(matter: str = "interchange", body: str = ENERGY) -> str:
+    """The last hour of the clock but one."""
+    begins, ends = hour_of(now() - 7200 * NS)
     return (
-        f'matter = "interchange"\nelements = ["North Tie"]\nbody = [120.0]\n'
-        f'from = "{instant.words(end - 3600 * NS)}"\nto = "{instant.words(end)}"\n'
+        f'matter = "{matter}"\nelements = ["North Tie"]\n'
+        f'from = "{instant.words(begins)}"\nto = "{instant.words(ends)}"\n[{matter}]\n{body}'
     )
 
 
@@ -86,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (found / "seam.toml").write_text(SEAM)
     (found / "hour.toml").write_text(hour())
-    (found / "emergency.toml").write_text(hour().replace("interchange", "dc_tie_emergency"))
+    (found / "emergency.toml").write_text(hour("dc_tie_emergency", CUT))
     return found
 
 
@@ -142,6 +144,10 @@ def test_from_a_file_to_a_joint_record(
     assert [(row["author"], row["text"]) for row in found["words"]] == [
         (NAMES["east"], "metered 120.1")
     ]
+    assert typed(folder, url, "state", "countersign", names["hour"], "--dissent", "no") == 0
+    told(capsys)
+    assert main(["records", store, "--state", "joint"]) == 0
+    assert "not asked, and not counted: State Commission (dissent)" in capsys.readouterr().out
     assert typed(folder, url, "east", "countersign", names["hour"], "--dissent", "reversed") == 0
     told(capsys)
     assert main(["records", store, "--state", "disputed"]) == 0
@@ -150,6 +156,41 @@ def test_from_a_file_to_a_joint_record(
     assert main(["records", store, names["hour"]]) == 0
     assert "dissent       East Pool, entry" in capsys.readouterr().out
     assert main(["verify", store, "--anchors", str(folder / "anchors.toml")]) == 0
+
+
+def test_a_new_authority_agrees_to_be_listed_before_anybody_is_asked(
+    folder: Path, url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    """From a draft to a listing that both founders and the commission signed; and what a draft says
+    that was changed after its key had agreed."""
+    key = f"file:{tmp_path / 'third.key'}"
+    public = keystore.create(tmp_path / "third.key").public
+    path = tmp_path / "third.toml"
+    listed = f'[[registry.key]]\nkey = "{public.raw.hex()}"\n'
+    head = f'matter = "registry"\n{INTERVAL}[registry]\nname = "Third"\nroles = ["TO"]\n'
+    path.write_text(head + listed)
+    assert typed(folder, url, "west", "say", str(path)) == 1
+    assert "refused: possession: key " in told(capsys)["text"]
+    assert main(["possess", str(path), "--key", f"file:{folder / 'west.key'}"]) == 2
+    assert "the key that --key names" in capsys.readouterr().err
+    assert main(["possess", str(folder / "hour.toml"), "--key", key]) == 2
+    assert "matter: found interchange; expected registry" in capsys.readouterr().err
+    assert main(["possess", str(path), "--key", key]) == 0
+    agreed = capsys.readouterr().out
+    path.write_text(head.replace("TO", "BA") + listed + agreed)
+    assert typed(folder, url, "west", "say", str(path)) == 2
+    assert "did not sign this listing of 'Third'" in capsys.readouterr().err
+    path.write_text(head + listed + agreed)
+    assert typed(folder, url, "west", "say", str(path)) == 0
+    name = told(capsys)["name"]
+    for who in ("east", "state"):
+        assert typed(folder, url, who, "countersign", name, "--assent") == 0
+        told(capsys)
+    assert main(["records", str(folder / "record.db"), name, "--json"]) == 0
+    assert told(capsys)["state"] == "joint"
+    assert (
+        main(["verify", str(folder / "record.db"), "--anchors", str(folder / "anchors.toml")]) == 0
+    )
 
 
 def test_what_the_record_refuses_is_said_in_its_words(
@@ -229,7 +270,7 @@ def test_json_says_the_same_as_toml(tmp_path: Path):
         "matter": "dc_tie_emergency", "author": "West", "parts": {"owner": "West"},
         "from": "2026-11-26T08:00:00.25Z", "to": "2026-11-26T08:00:00.5Z",
         "footprints": ["WEST"], "elements": ["tie 2", "line 1"],
-        "parents": ["11" * 32, f"{'22' * 32}/17"], "body": ["hex:0102", 1, None, [2.5]],
+        "parents": ["11" * 32, f"{'22' * 32}/17"], "body": [4, None, None, 2.5, None, "", ""],
     }  # fmt: skip
     path.write_text(json.dumps(value))
     found = draft.read(path, None)
@@ -238,7 +279,24 @@ def test_json_says_the_same_as_toml(tmp_path: Path):
     assert found.parents == (b"\x11" * 32, record.Observed(b"\x22" * 32, 17))
     assert found.ends - found.begins == NS // 4
     assert record.read(found.payload()) == found
-    assert found.body == bytes.fromhex("8442010201f681fb4004000000000000")
+    assert found.body == bytes.fromhex("8704f6f6fb4004000000000000f66060")
+    table = {"act": "restored", "ramp_mw_min": 2.5, "reason": ""}
+    del value["body"]
+    path.write_text(json.dumps(value | {"dc_tie_emergency": table}))
+    assert draft.read(path, None) == found
+
+
+def test_a_transformer_between_two_sides_is_drafted_with_its_taps(tmp_path: Path):
+    tap = "tap = { ratio = 0.4, low = -8, neutral = 0, high = 8, step_percent = -1.25 }"
+    line = f"line = {{ r_ohm = 0.2, x_ohm = 6, b_siemens = 0 }}\n{tap}"
+    path = tmp_path / "tap.toml"
+    dc = "dc = { fixed_loss_mw = 2, loss_share = 0.015 }"
+    path.write_text(SEAM.replace("dc_tie", "line").replace(dc, line))
+    found = seam.read(draft.read(path, NAMES["west"]).body)
+    assert found.tap == seam.Tap(0.4, -8, 0, 8, -1.25)
+    path.write_text(path.read_text().replace("low = -8", "low = -800"))
+    with pytest.raises(ConfigError, match="low"):
+        draft.read(path, NAMES["west"])
 
 
 def test_a_trip_is_drafted_with_its_events(tmp_path: Path):

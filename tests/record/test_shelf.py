@@ -28,6 +28,7 @@ from tests.record.public import (
     got,
     key_of,
     log_of,
+    no_tile_is_shown,
     nobody,
     push,
     seen_by,
@@ -74,6 +75,10 @@ def test_every_tile_of_the_published_tree_is_served(public: Public):
     smaller = [Tile(0, 0, 7), Tile(ENTRIES, 1, 2), Tile(ENTRIES, 0, 255)]
     for one, answer in zip(smaller, got(public.url, *(t.path() for t in smaller)), strict=True):
         assert (answer.status, answer.body) == (200, expected(entries, one))
+
+
+def test_a_name_has_one_spelling(public: Public):
+    no_tile_is_shown(public.url)
 
 
 def test_proofs_follow_from_the_tiles_alone(public: Public):

@@ -27,6 +27,11 @@ from tests.record.upstream import BOTH, Upstream, classes
 pytestmark = BOTH
 
 
+@pytest.fixture(autouse=True)
+def before_it_was_revoked(upstream: Upstream) -> None:
+    upstream.now = START + 90 * NS
+
+
 @pytest.fixture
 def honest(
     upstream: Upstream, gateway: Gateway, run: GatewayRun, cfg: bytes, layout: Layout

@@ -27,7 +27,10 @@ AUTHORITIES = by_kid([Authority("Utility A", AUTHORITY.public)])
 
 
 class Upstream:
-    """One record. Restart it by making another in the same place."""
+    """One record. Restart it by making another in the same place. `now`: its machine's clock, where
+    a test says no other."""
+
+    now = NOW
 
     def __init__(
         self, place: Place, every: bool = False, authorities: Authorities = AUTHORITIES
@@ -41,38 +44,39 @@ class Upstream:
         )
         self.admitter = Admitter(Known(self.store), authorities, random.Random(1).random, every)
 
-    def send(self, *statements: Statement, now: int = NOW) -> list[Entry]:
+    def send(self, *statements: Statement, now: int | None = None) -> list[Entry]:
         """Statements, one commit each."""
         found = []
         for one in statements:
             new = self.admitter.statement(one.encoded, one.pairs)
-            found += self.sequencer.commit([new], now)
+            found += self.sequencer.commit([new], self.now if now is None else now)
         return found
 
-    def push(self, batch: bytes, now: int = NOW) -> Entry:
+    def push(self, batch: bytes, now: int | None = None) -> Entry:
         """One batch, in a commit of its own."""
         return self.push_all([batch], now)[0]
 
-    def push_all(self, batches: list[bytes], now: int = NOW) -> list[Entry]:
+    def push_all(self, batches: list[bytes], now: int | None = None) -> list[Entry]:
         """Batches in one commit."""
+        now = self.now if now is None else now
         new = [self.admitter.batch(batch, id_of(batch), now) for batch in batches]
         return self.sequencer.commit(new, now)
 
     def commit_together(self, batches: list[bytes], statements: list[Statement]) -> list[Entry]:
         """Batches, then statements, in one commit."""
-        new: list[Item] = [self.admitter.batch(batch, id_of(batch), NOW) for batch in batches]
+        new: list[Item] = [self.admitter.batch(batch, id_of(batch), self.now) for batch in batches]
         new += [self.admitter.statement(one.encoded, one.pairs) for one in statements]
-        return self.sequencer.commit(new, NOW)
+        return self.sequencer.commit(new, self.now)
 
     def start(self, run: GatewayRun, cfg: bytes | None, *streams: int) -> None:
         """A run and its first descriptors."""
         self.send(run.statement, *(run.describe(stream, cfg) for stream in streams))
 
-    def appraise(self, now: int = NOW) -> None:
+    def appraise(self, now: int | None = None) -> None:
         """Looks at the values of all that was admitted since it last did."""
         start, readings = self.sequencer.appraised, Readings(Known(self.store))
         found = Round(self.store, readings, start, self.log.size).run()
-        self.sequencer.commit([], now, (), found)
+        self.sequencer.commit([], self.now if now is None else now, (), found)
 
     def findings(self) -> list[Finding]:
         """All that the log says later of what it had."""

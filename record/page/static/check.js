@@ -8,7 +8,7 @@
 //    findings and `gridseal-record verify` do.
 
 import {Fault, ascii, blob, decode, hex, joined, same} from './cbor.js';
-import {ED25519, ESP256, Unable, check, checkInclusion, key, leafHash, read, signed, stated} from './cose.js';
+import {ED25519, ESP256, Incapable, Unable, check, checkInclusion, key, leafHash, read, signed, stated} from './cose.js';
 import {checkNote, cosigned, readProof} from './note.js';
 
 const TYP = {credential: 65301n, run: 65302n, descriptor: 65303n, head: 65304n};
@@ -124,7 +124,8 @@ class Steps {
       return true;
     } catch (fault) {
       if (!(fault instanceof Fault) && !(fault instanceof Unable)) throw fault;
-      this.rows.push({name, state: fault instanceof Unable ? OPEN : FAILED, told: fault.message});
+      const state = fault instanceof Unable ? OPEN : FAILED;
+      this.rows.push({name, state, told: fault.message, incapable: fault instanceof Incapable});
       return false;
     }
   }
@@ -285,6 +286,8 @@ async function takeAuthority(one, anchors) {
 export function verdict(rows, anchors) {
   const bad = rows.find(one => one.state === FAILED);
   if (bad) return {like: 'is-bad', text: `Does not hold: ${bad.name.toLowerCase()}. ${bad.told}.`};
+  const lacks = rows.find(one => one.incapable);
+  if (lacks) return {like: 'is-doubt', lacks: lacks.told, text: `Not verified: ${lacks.told}.`};
   const open = rows.filter(one => one.state === OPEN && !one.name.startsWith('Witness '));
   if (anchors.source !== 'you')
     return {like: 'is-doubt', text: 'It is consistent, as this server says: no key of yours was compared. Give your anchors.'};

@@ -7,6 +7,8 @@
 import {Fault, ascii, blob, bytesAt, bytesHead, decode, hex, joined, same} from './cbor.js';
 
 export class Unable extends Error {}
+// What this browser lacks, whatever the proof.
+export class Incapable extends Unable {}
 
 export const ED25519 = -19n, ESP256 = -9n;
 const LENGTHS = new Map([[ED25519, 32], [ESP256, 64]]);
@@ -15,7 +17,7 @@ const STATEMENT_BYTES_MAX = 65536;
 
 export async function sha256(...parts) {
   if (!globalThis.crypto || !crypto.subtle)
-    throw new Unable('this browser checks nothing on a page without TLS: open it by https or on this machine');
+    throw new Incapable('it checks nothing on a page without TLS: open it by https or on this machine');
   return new Uint8Array(await crypto.subtle.digest('SHA-256', joined(...parts)));
 }
 
@@ -34,7 +36,7 @@ export async function signed(by, message, signature) {
     made = await crypto.subtle.importKey('raw', raw, how, false, ['verify']);
   } catch (fault) {
     if (fault.name === 'NotSupportedError' || fault.name === 'SyntaxError')
-      throw new Unable(`this browser has no ${NAMES.get(by.alg)}`);
+      throw new Incapable(`this browser has no ${NAMES.get(by.alg)}`);
     return false; // no point of the curve
   }
   return crypto.subtle.verify(how, made, signature, message);

@@ -4,6 +4,7 @@
 import {Fault, hex} from './cbor.js';
 import {fromHex, readAnchors} from './anchors.js';
 import {checked, verdict} from './check.js';
+import {Incapable} from './cose.js';
 
 const ANCHORS_BYTES_MAX = 1 << 20, PROOF_BYTES_MAX = 1 << 21;
 const form = document.getElementById('verify-form');
@@ -51,11 +52,24 @@ function row(one) {
   return item;
 }
 
+// Where this browser cannot: the same checks by a program.
+function elsewhere() {
+  const how = made('p', 'The same is checked without a browser, by an installation of your own: ');
+  const address = document.createElement('a');
+  const sample = field('sample').value.trim();
+  address.href = `page/proof?sample=${encodeURIComponent(sample)}`;
+  address.download = 'observation.proof';
+  address.textContent = 'download the proof';
+  how.append(address, ' (or, beside the record, ', made('code', `gridseal-record prove STORE --sample ${sample} --out observation.proof`),
+    '), and ', made('code', 'gridseal-record verify observation.proof --anchors anchors.toml'), '.');
+  return [how];
+}
+
 function show(found, anchors) {
-  const {like, text} = verdict(found.steps, anchors);
+  const {like, lacks, text} = verdict(found.steps, anchors);
   const list = document.createElement('ol');
   list.append(...found.steps.map(row));
-  const parts = [made('p', text, `result ${like}`), list];
+  const parts = [made('p', text, `result ${like}`), ...(lacks ? elsewhere() : []), list];
   if (found.sample) {
     const {tai, kind, raw} = found.sample;
     const of = `Measured at ${tai} ns TAI by ${found.by.subject} (${found.by.role}); kind ${kind}, ${raw.length} bytes: `;
@@ -75,6 +89,10 @@ form.addEventListener('submit', async event => {
     const [raw, asked] = await proofOf(field('sample').value.trim());
     show(await checked(raw, anchors, asked), anchors);
   } catch (fault) {
+    if (fault instanceof Incapable) {
+      shown.replaceChildren(made('p', `Not verified: ${fault.message}.`, 'result is-doubt'), ...elsewhere());
+      return;
+    }
     const known = fault instanceof Fault || fault instanceof TypeError;
     shown.replaceChildren(made('p', known ? `Not checked: ${fault.message}` : `A mistake of this page: ${fault}`, 'result is-bad'));
   }

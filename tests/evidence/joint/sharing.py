@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from evidence import cbor, cose
-from evidence.code import Matter, Part, Role, SeamKind, Typ, Word
+from evidence.code import Emergency, Exchange, Matter, Part, Role, SeamKind, Typ, Word
 from evidence.joint import policy
 from evidence.joint.countersignature import Countersignature
 from evidence.joint.decision import Decision
 from evidence.joint.der import Aggregation
+from evidence.joint.emergency import TieEmergency
+from evidence.joint.interchange import Interchange
 from evidence.joint.record import Record
 from evidence.joint.registry import Key, Listing
 from evidence.joint.seam import Dc, Seam, Side
 from evidence.joint.shelf import Memory
 from evidence.joint.state import Docket, Standing, State
-from evidence.key import Ed25519Key
+from evidence.key import Ed25519Key, PublicKey
+from evidence.leap import BUILT_IN
 from evidence.merkle import leaf_hash
 from evidence.trust import Authority
 
@@ -26,8 +29,12 @@ START = 1_780_000_000 * NS
 SHIPPED = Path(__file__).parents[3] / "record" / "policy.toml"
 
 
+_MADE: dict[PublicKey, Ed25519Key] = {}
+
+
 def key(name: str) -> Ed25519Key:
-    return Ed25519Key(leaf_hash(name.encode()))
+    made = Ed25519Key(leaf_hash(name.encode()))
+    return _MADE.setdefault(made.public, made)
 
 
 WEST, EAST, STATE = "West Balancing", "East Pool", "State Commission"
@@ -37,7 +44,14 @@ FOUNDERS = (
     Authority(EAST, KEYS[EAST].public, frozenset({Role.BA, Role.RC}), frozenset({"EAST"})),
     Authority(STATE, KEYS[STATE].public, frozenset({Role.COMMISSION}), frozenset({"WEST", "EAST"})),
 )
-ROOFS = (("roof 1", 60.0), ("roof 2", 60.0))
+
+
+def roof(number: int) -> bytes:
+    """The mRID of a roof."""
+    return number.to_bytes(16)
+
+
+ROOFS = ((roof(1), 60.0), (roof(2), 60.0))
 TIE = Seam(
     "North Tie", SeamKind.DC_TIE,
     (
@@ -52,6 +66,9 @@ DECIDED = Decision(None, "unit 1", 100.0, "ordered")
 PLAIN = {
     **dict.fromkeys((Matter.DISPATCH, Matter.CURTAILMENT, Matter.LOAD_SHED), DECIDED.body()),
     Matter.RELAY_OPERATION: replace(DECIDED, events=()).body(),
+    Matter.DC_TIE_EMERGENCY: TieEmergency(
+        Emergency.CURTAILED, None, 0.0, None, None, "ordered"
+    ).body(),
 }
 
 
@@ -108,8 +125,20 @@ def lists(listing: Listing, author: str = WEST, **changes: Any) -> Record:
     return record(Matter.REGISTRY, author, body=listing.body(), **changes)
 
 
+def hour_of(tai: int) -> tuple[int, int]:
+    """The hour of the clock in which an instant lies."""
+    into = BUILT_IN.utc_ns(tai) % HOUR
+    return tai - into, tai - into + HOUR
+
+
 def interchange(author: str = WEST, mwh: float = 120.0, **changes: Any) -> Record:
-    fields: dict[str, Any] = {"elements": (TIE.name,), "body": cbor.encode([mwh])}
+    """Of the hour of the clock in which its interval would begin."""
+    begins, ends = hour_of(changes.pop("begins", START - HOUR))
+    changes.pop("ends", None)
+    body = Interchange(Exchange.ACTUAL, "WEST", "EAST", mwh).body()
+    fields: dict[str, Any] = {
+        "elements": (TIE.name,), "body": body, "begins": begins, "ends": ends,
+    }  # fmt: skip
     return record(Matter.INTERCHANGE, author, **(fields | changes))
 
 
@@ -125,14 +154,18 @@ def decision(matter: Matter, author: str, **changes: Any) -> Record:
 
 
 def listing(name: str, *roles: Role, at: Iterable[str] = (), **changes: Any) -> Listing:
-    """An authority with one key, named like itself."""
+    """An authority with one key, named like itself; whatever `key` made agrees to be listed so."""
     KEYS.setdefault(name, key(name))
     keys = changes.pop("keys", (Key(KEYS[name].public, 0, None),))
-    return Listing(name, frozenset(roles), frozenset(at), keys, **changes)
+    made = Listing(name, frozenset(roles), frozenset(at), keys, **changes)
+    for one in keys:
+        if one.public in _MADE:
+            made = made.proved(_MADE[one.public])
+    return made
 
 
 def aggregation(
-    name: str = "Roofs", assets: tuple[tuple[str, float], ...] = ROOFS,
+    name: str = "Roofs", assets: tuple[tuple[bytes, float], ...] = ROOFS,
     author: str = WEST, service: str = "energy", **changes: Any,
 ) -> Record:  # fmt: skip
     """Of an aggregator in WEST's footprint, whose host and RTO West Balancing is as well."""

@@ -10,6 +10,7 @@ from evidence.refusal import EvidenceError
 from tests.evidence.joint.sharing import (
     EAST,
     HOUR,
+    SHIPPED,
     START,
     STATE,
     WEST,
@@ -17,7 +18,9 @@ from tests.evidence.joint.sharing import (
     aggregation,
     listing,
     lists,
+    roof,
     ruled,
+    says_policy,
     signed,
     word,
 )
@@ -61,11 +64,42 @@ def test_a_part_without_its_role_is_refused(log, parts, reason):
 
 
 def test_less_than_the_tariff_asks_for_is_refused(log):
-    small = aggregation(author=HUB, assets=(("roof 1", 99.9),))
+    small = aggregation(author=HUB, assets=((roof(1), 99.9),))
     with pytest.raises(EvidenceError) as caught:
         log.add(signed(small))
     assert caught.value.reason == Reason.BELOW_MINIMUM
-    log.add(signed(aggregation(author=HUB, assets=(("roof 1", 0.1),), service="no tariff")))
+    odd = aggregation(author=HUB, assets=((roof(1), 0.1),), service="no tariff")
+    log.add(signed(odd))
+    assert flags(log, odd) == (Reason.SERVICE_UNKNOWN,)
+
+
+@pytest.mark.parametrize("spelled", ["Reg-Up", "REG  UP", "Regulation_Up", "regup"])
+def test_a_service_that_is_spelled_otherwise_is_the_same(log, spelled):
+    log.agree(aggregation(author=HUB, service="regulation up"), WEST)
+    other = aggregation(author=RIVAL, service=spelled)
+    log.add(signed(other))
+    assert flags(log, other) == (Reason.AGGREGATED_TWICE,)
+    small = aggregation(author=HUB, assets=((roof(7), 99.9),), service=spelled)
+    with pytest.raises(EvidenceError) as caught:
+        log.add(signed(small))
+    assert caught.value.reason == Reason.BELOW_MINIMUM
+
+
+def test_two_that_no_tariff_names_are_one_where_they_are_spelled_alike(log):
+    log.agree(aggregation(author=HUB, service="Black-Start"), WEST)
+    other = aggregation(author=RIVAL, service="black start")
+    log.add(signed(other))
+    assert flags(log, other) == (Reason.SERVICE_UNKNOWN, Reason.AGGREGATED_TWICE)
+
+
+def test_a_synonym_that_comes_into_the_tariff_later_holds_of_what_was_sold_before(log):
+    log.agree(aggregation(author=HUB, service="black start"), WEST)
+    row = '[[tariff]]\nservice = "restoration"\nalso = ["black start"]\nminimum_kw = 1.0\n'
+    text = f"{SHIPPED.read_text(encoding='utf-8')}\n{row}"
+    log.agree(says_policy(text, ends=START + 1), EAST, STATE)
+    other = aggregation(author=RIVAL, service="Restoration")
+    log.add(signed(other))
+    assert flags(log, other) == (Reason.AGGREGATED_TWICE,)
 
 
 def test_the_same_asset_and_service_in_two_is_flagged_on_the_later_and_both_stay(log):
@@ -78,7 +112,7 @@ def test_the_same_asset_and_service_in_two_is_flagged_on_the_later_and_both_stay
 
 def test_one_asset_in_common_is_enough_and_another_service_is_none(log):
     log.agree(aggregation(author=HUB), WEST)
-    both = aggregation(author=RIVAL, assets=(("roof 0", 80.0), ("roof 2", 80.0)))
+    both = aggregation(author=RIVAL, assets=((roof(2), 80.0), (roof(9), 80.0)))
     log.add(signed(both))
     assert flags(log, both) == (Reason.AGGREGATED_TWICE,)
     other = aggregation(author=RIVAL, service="frequency response")
@@ -88,7 +122,7 @@ def test_one_asset_in_common_is_enough_and_another_service_is_none(log):
 
 def test_the_next_record_of_one_aggregation_is_no_second_one(log):
     log.agree(aggregation(author=HUB), WEST)
-    again = aggregation(author=HUB, assets=(("roof 1", 60.0), ("roof 3", 60.0)))
+    again = aggregation(author=HUB, assets=((roof(1), 60.0), (roof(3), 60.0)))
     log.add(signed(again))
     assert flags(log, again) == ()
 
@@ -128,8 +162,19 @@ def test_what_was_disputed_sells_nothing(log):
 
 
 def test_a_body_is_written_and_read_again():
-    of = der.Aggregation("Roofs", "energy", (("roof 1", 60.0), ("roof 2", 60.0)))
+    of = der.Aggregation("Roofs", "energy", ((roof(1), 60.0), (roof(2), 60.0)))
     assert der.read(of.body()) == of and of.kw == 120.0
-    for rows in ([], [["b", 1.0], ["a", 1.0]], [["a", 1]], [["a", -1.0]], [["a", 1.0]] * 2):
+    a, b = roof(1), roof(2)
+    wrong: tuple[object, ...] = (
+        [],
+        [[b, 1.0], [a, 1.0]],
+        [[a, 1]],
+        [[a, -1.0]],
+        [[a, 1.0]] * 2,
+        [[bytes(16), 1.0]],
+    )
+    for rows in (*wrong, [["roof 1", 1.0]], [[a[1:], 1.0]]):
         with pytest.raises(EvidenceError):
             der.read(cbor.encode(["Roofs", "energy", rows]))
+    with pytest.raises(EvidenceError):
+        der.read(cbor.encode(["Roofs", "--", [[a, 1.0]]]))

@@ -126,12 +126,6 @@ def test_where_it_stood_is_found_at_each_place_of_the_log_whatever_came_since():
     assert stands(name_of(first), log.shelf.record, log.shelf.children, lambda _: None, 0) is None
 
 
-def test_who_lent_it_takes_it_away():
-    log, (first, _, begun) = active()
-    log.agree(after(begun, Step.REVOKED, WEST), EAST)
-    assert (where(log, first).step, where(log, first).holder) == (Step.REVOKED, WEST)
-
-
 def test_it_is_refused_by_one_word_and_goes_no_further():
     log, first = ruled(), requested()
     log.agree(first)

@@ -71,6 +71,7 @@ def test_a_predicate_has_one_spelling(text: str):
         ("(a < 1) + 2 < 3 at bus X", "line 1, column 1: a truth where a number should be"),
         ("a < 1 for 60 at bus X", "line 1, column 11: no time; units are ns, us, ms, s, min, h"),
         ("a < 1 for 0.5 ns at bus X", "line 1, column 11: no whole number of ns"),
+        (f"a < 1 for 1.{'0' * 28}1 s at bus X", "line 1, column 11: no whole number of ns"),
         ("a < 1 for 25 h at bus X", "line 1, column 11: no whole number of ns from 1 to"),
         ("a < 1 for 0 s at bus X", "line 1, column 11: no whole number of ns"),
         ("min(a over 5 s) < 1 for 3 s at bus X", "line 1, column 1: a window within what is held"),

@@ -1,12 +1,16 @@
 """Authorities as the log makes them: keys and their time, revocations, roles, successors."""
 
+from dataclasses import replace
+
 import pytest
 
-from evidence import cbor
-from evidence.code import Matter, Reason, Role, Word
+from evidence import cbor, p256
+from evidence.code import ALG_ED25519, ALG_ESP256, Matter, Reason, Role, Word
 from evidence.joint import registry
-from evidence.joint.registry import Key
-from evidence.joint.state import State
+from evidence.joint.registry import Key, Listing
+from evidence.joint.shelf import Memory
+from evidence.joint.state import Docket, State, replayed
+from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
 from tests.evidence.joint.sharing import (
     EAST,
@@ -22,6 +26,7 @@ from tests.evidence.joint.sharing import (
     listing,
     lists,
     ruled,
+    says_policy,
     signed,
     word,
 )
@@ -58,9 +63,11 @@ def test_a_body_is_written_and_read_again():
         (1, [2, 1], "roles"),
         (1, [99], "roles"),
         (2, ["B", "A"], "footprints"),
-        (3, [[-19, bytes(31), 0, None]], "alg"),
-        (3, [[-19, bytes(32), 5, 5]], "until"),
-        (3, [[-19, bytes(32), 0, None]] * 2, "keys"),
+        (3, [[-19, bytes(31), 0, None, None]], "alg"),
+        (3, [[-19, bytes(32), 5, 5, None]], "until"),
+        (3, [[-19, bytes(32), 0, None, bytes(63)]], "possession"),
+        (3, [[-19, bytes(32), 0, None]], "key"),
+        (3, [[-19, bytes(32), 0, None, None]] * 2, "keys"),
         (4, [bytes(31)], "revoked"),
         (5, "X", "successor of"),
     ],
@@ -70,6 +77,122 @@ def test_what_no_authority_is_is_refused_by_name(place, value, named):
     rows[place] = value
     with pytest.raises(EvidenceError, match=named):
         registry.read(cbor.encode(rows))
+
+
+# --- possession -------------------------------------------------------------------------------
+
+NEXT = Key(key("next").public, 0, None)
+_P = p256.P.to_bytes(32, "big")
+NOBODYS = {
+    "mistyped": PublicKey(
+        ALG_ED25519, bytes((key("next").public.raw[0] ^ 1,)) + NEXT.public.raw[1:]
+    ),
+    "zero": PublicKey(ALG_ED25519, bytes(32)),  # of order 4: RFC 8032 5.1.3 decodes it
+    "one": PublicKey(ALG_ED25519, bytes((1,)) + bytes(31)),  # the neutral element
+    "zero of P-256": PublicKey(ALG_ESP256, bytes(64)),
+    "not on P-256": PublicKey(ALG_ESP256, _P + _P),
+}
+
+
+def agreed(name: str, possession: bytes | None, public: PublicKey, **changes) -> Listing:
+    keys = (Key(public, 0, None, possession),)
+    return Listing(name, frozenset({Role.BA}), frozenset({"SOUTH"}), keys, **changes)
+
+
+@pytest.mark.parametrize("public", NOBODYS.values(), ids=NOBODYS)
+def test_a_key_that_nobody_has_is_never_listed(public):
+    """With no signature, with one of a key that is like it, and with those that say nothing."""
+    log = ruled()
+    bare = agreed("Third", None, public)
+    by_another = key("next").sign(bare.stated())
+    null = bytes(64)
+    neutral = bytes((1,)) + bytes(63)  # R the neutral element, S = 0: good under a weak verifier
+    for possession in (None, by_another, null, neutral):
+        of = lists(agreed("Third", possession, public))
+        assert refused(log, signed(of)) == Reason.POSSESSION
+    assert log.state(says_policy()) == State.JOINT
+    log.agree(says_policy(begins=START - 2 * HOUR), EAST, STATE)  # nothing is locked
+
+
+def test_somebody_elses_key_is_not_listed_and_no_signature_of_his_serves():
+    """Not by copying the key, nor with what he signed elsewhere, another listing of it included."""
+    log = ruled()
+    his = agreed("Fourth", None, NEXT.public)
+    theirs = key("next").sign(his.stated())
+    log.agree(lists(agreed("Fourth", theirs, NEXT.public)), EAST, STATE)
+    other = key("other")
+    for changed, reason in {
+        agreed("Third", theirs, NEXT.public): Reason.TWIN,
+        agreed("Third", other.sign(his.stated()), other.public): Reason.POSSESSION,
+    }.items():
+        assert refused(log, signed(lists(changed))) == reason
+    bare = agreed("Third", None, other.public)
+    good = other.sign(bare.stated())
+    for changed in (
+        replace(bare, name="Fifth"),
+        replace(bare, roles=frozenset({Role.COMMISSION})),
+        replace(bare, footprints=frozenset({"NORTH"})),
+        replace(bare, successor_of="Fourth"),
+        replace(bare, revoked=frozenset({bytes(32)})),
+        replace(bare, keys=(Key(other.public, 1, None),)),
+        replace(bare, keys=(Key(other.public, 0, START),)),
+        replace(bare, keys=(*bare.keys, *lists_key("more", bare))),
+    ):
+        keys = tuple(
+            one._replace(possession=good) if one.public == other.public else one
+            for one in changed.keys
+        )
+        of = lists(replace(changed, keys=keys))
+        assert refused(log, signed(of)) == Reason.POSSESSION
+    for elsewhere in (bare.stated()[len(b"gridseal/1 listing") :], signed(lists(bare))):
+        of = lists(agreed("Third", other.sign(elsewhere), other.public))
+        assert refused(log, signed(of)) == Reason.POSSESSION
+    third = lists(agreed("Third", good, other.public))
+    log.agree(third, EAST, STATE)
+    log.add(word(third, "Fourth", by=key("next")))
+    assert log.docket.registry.roles("Third") == {Role.BA}
+
+
+def lists_key(name: str, of: Listing) -> tuple[Key, ...]:
+    """A second key that has agreed to be listed beside those of a listing."""
+    with_it = replace(of, keys=(*of.keys, Key(key(name).public, 0, None)))
+    return with_it.proved(key(name)).keys[-1:]
+
+
+def test_a_rotation_and_a_successor_take_the_new_keys_word_and_a_known_key_needs_none():
+    log = ruled()
+    rotated = Listing(
+        EAST, frozenset({Role.BA, Role.RC}), frozenset({"EAST"}),
+        (Key(KEYS[EAST].public, 0, START + HOUR), NEXT),
+    )  # fmt: skip
+    assert refused(log, signed(lists(rotated, author=EAST))) == Reason.POSSESSION
+    log.agree(lists(rotated.proved(key("next")), author=EAST), WEST, STATE)
+    assert log.docket.registry.has_key(EAST, START + HOUR)
+    after = agreed(NEW, None, key(NEW).public, successor_of=EAST)
+    assert refused(log, signed(lists(after))) == Reason.POSSESSION
+    assert refused(log, signed(lists(after.proved(key("next"))))) == Reason.POSSESSION
+    log.agree(lists(after.proved(key(NEW))), EAST, STATE)
+    assert Role.RC in log.docket.registry.roles(NEW)
+
+
+def test_a_signature_beside_a_known_key_holds_or_the_listing_is_refused():
+    log = ruled()
+    of = east()
+    spoilt = replace(of, keys=(of.keys[0]._replace(possession=bytes(64)),))
+    assert refused(log, signed(lists(spoilt, author=EAST))) == Reason.POSSESSION
+
+
+def test_whoever_replays_the_log_asks_for_the_signature_again():
+    """As a lone verifier does: it believes no record that took a listing without."""
+    log = ruled()
+    entry = signed(lists(agreed("Third", None, NEXT.public)))
+    entries = [(idx, tai, one) for idx, (tai, one) in enumerate(log.entries)]
+    docket = Docket(log.founders, Memory())
+    *_, (_, fault) = replayed(docket, [*entries, (len(entries), START, entry)])
+    assert fault is not None and fault.reason == Reason.POSSESSION
+
+
+# --- keys and their time ----------------------------------------------------------------------
 
 
 def test_a_key_holds_by_the_logs_clock_where_its_signature_comes():

@@ -7,7 +7,7 @@ import pytest
 from evidence import cbor
 from evidence.code import Reason, SeamKind
 from evidence.joint import seam
-from evidence.joint.seam import Dc, Line, Seam, Side
+from evidence.joint.seam import Dc, Line, Seam, Side, Tap
 from evidence.refusal import EvidenceError
 
 WEST = Side("WEST", "West Utility", b"\x01" * 16, b"\x02" * 16, 345.0, 2000.0)
@@ -45,6 +45,20 @@ def _east(branches):
     return ["EAST", "Other", b"\x04" * 16, None, 345.0, 1.0, list(branches)]
 
 
+def _tapped(kind, **changed):
+    tap = Tap(0.4, 1, 9, 17, 1.25)
+    fields = {name: changed.get(name, getattr(tap, name)) for name in Tap.__slots__}
+    return cbor.encode([*cbor.decode(SEAMS[kind].body()), list(fields.values())])
+
+
+def test_a_tap_is_written_where_there_is_one_and_nothing_where_there_is_none():
+    found = replace(SEAMS[SeamKind.LINE], tap=Tap(0.4, -8, 0, 8, -1.25))
+    assert seam.read(found.body()) == found
+    assert len(cbor.decode(found.body())) == len(cbor.decode(SEAMS[SeamKind.LINE].body())) + 1
+    assert found.tap is not None
+    assert found.tap.ratio_at(-8) == pytest.approx(0.44)
+
+
 MANY = tuple(bytes([100 + number]) * 16 for number in range(seam.BRANCHES_MAX + 1))
 
 
@@ -76,6 +90,16 @@ MANY = tuple(bytes([100 + number]) * 16 for number in range(seam.BRANCHES_MAX + 
         (_with(SeamKind.SUM, at3=_east((b"\x06" * 15,))), "branch"),
         (_with(SeamKind.SUM, at3=_east(MANY)), "branches"),
         (cbor.encode([1, 2, 3]), "seam"),
+        (_tapped(SeamKind.BUS), "tap"),
+        (_tapped(SeamKind.LINE, ratio=0.0), "tap ratio"),
+        (_tapped(SeamKind.LINE, low=12), "rising"),
+        (_tapped(SeamKind.LINE, high=200), "at most 128"),
+        (_tapped(SeamKind.LINE, step_percent=0.0), "tap step"),
+        (_tapped(SeamKind.LINE, step_percent=-15.0), "above 0"),
+        (
+            _with(SeamKind.LINE)[:1].replace(b"\x86", b"\x87") + _with(SeamKind.LINE)[1:] + b"\xf6",
+            "tap",
+        ),
     ],
 )
 def test_what_no_seam_says_is_refused_by_name(body, named):

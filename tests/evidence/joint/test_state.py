@@ -227,13 +227,22 @@ def test_what_is_pending_too_long_expires_by_the_logs_clock():
     assert log.state(of, tai=end + 2) == State.EXPIRED
 
 
-def test_a_word_of_nobody_who_must_sign_counts_for_nothing():
+def test_a_word_of_nobody_who_must_sign_counts_for_nothing_and_is_told_apart():
+    """Before the record, after it, and after it is joint, which stays plain."""
     log = ruled()
     of = interchange()
-    log.agree(of, STATE)
+    log.add(word(of, STATE))
+    log.agree(of)
     log.add(word(of, STATE, DISSENT))
     found = log.found(of)
     assert (found.state, [need.authority for need in found.missing]) == (State.PENDING, [EAST])
+    assert [(said.author, said.word) for said in found.unasked] == [(STATE, w) for w in Word]
+    joint = len(log.entries) + 1
+    log.add(word(of, EAST), word(of, EAST, text="again"))
+    found = log.found(of)
+    assert (found.state, found.plain, len(found.unasked)) == (State.JOINT, True, 2)
+    assert {need.authority for need in found.signed} == {WEST, EAST}
+    assert len(log.found(of, size=joint - 2).unasked) == 1  # what came later is not there yet
 
 
 # --- who must sign ----------------------------------------------------------------------------
@@ -275,13 +284,14 @@ def test_a_commission_is_told_of_an_emergency_and_is_not_waited_for():
 
 def test_what_was_logged_long_after_is_flagged_and_never_plain():
     log = ruled()
-    of = interchange(begins=START - 75 * HOUR, ends=START - 72 * HOUR - 1)
+    of, edge = interchange(begins=START - 74 * HOUR), interchange(begins=START - 75 * HOUR)
+    log.tai = of.ends + 72 * HOUR + 1
     log.agree(of, EAST)
     found = log.found(of)
     assert (found.state, found.case.flags, found.plain) == (
         State.JOINT, (Reason.BACK_DATED,), False,
     )  # fmt: skip
-    edge = interchange(begins=START - 75 * HOUR, ends=START - 72 * HOUR)
+    log.tai = edge.ends + 72 * HOUR
     log.agree(edge, EAST)
     assert log.found(edge).plain
 
@@ -343,7 +353,7 @@ def test_of_two_policies_that_wait_the_second_comes_too_late():
 def test_a_policy_that_nobody_could_follow_is_refused():
     log = ruled()
     text = FIVE.replace('role = "BA", of = "anywhere"', 'role = "TSP", of = "anywhere"')
-    assert refused(log, signed(says_policy(text))) == Reason.PARTY
+    assert refused(log, signed(says_policy(text))) == Reason.LOCKOUT
 
 
 def test_a_dissent_afterwards_takes_nothing_out_of_force():

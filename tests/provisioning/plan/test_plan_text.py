@@ -7,12 +7,24 @@ from hypothesis import strategies as st
 
 from evidence import descriptor, siteplan
 from evidence.plant import At, Base, Device, End, Equipment, Line
-from evidence.siteplan import Antenna, Bus, Channel, Correction, Site, SitePlan, Stream, Survey
+from evidence.siteplan import (
+    Antenna,
+    Bus,
+    Channel,
+    Correction,
+    Point,
+    Site,
+    SitePlan,
+    Stream,
+    Survey,
+)
 from provisioning.plan import text
 
 SIGNS = st.characters(codec="utf-8")
 NAMES = st.text(SIGNS, min_size=1, max_size=20)
 WORDS = st.text(SIGNS, max_size=12)
+POINTS = [Point(5.0, 2.5, 0.8, -1200, 900), Point(120.0, 2.5, 0.8, 300, -250)]
+CALIBRATED = st.builds(Correction, NAMES, st.just("0f" * 32), st.just(200), st.just(POINTS))
 FIGURES = st.none() | st.floats(-1e6, 1e6)
 COUNTS = st.integers(0, 8)
 SMALL = st.none() | st.floats(0.001, 1000)
@@ -65,6 +77,7 @@ class Drawing:
     def channel(self, name):
         placed = self.draw(st.booleans())
         turns = st.integers(1, 10**9)
+        burden = self.draw(st.sampled_from([None, 2.5, 0.125]))
         return Channel(
             name,
             self.draw(st.sampled_from(self.names)),
@@ -75,10 +88,13 @@ class Drawing:
             self.draw(st.sampled_from(["", "0.2S", "5P20", "0.5/3P"])),
             self.draw(WORDS),
             self.draw(WORDS),
-            self.draw(st.none() | st.builds(Correction, NAMES, st.just("0f" * 32))),
+            self.draw(st.none() | st.builds(Correction, NAMES, st.just("0f" * 32)) | CALIBRATED),
             self.draw(st.sampled_from([None, "wye", "delta", "open-delta", "single"])),
             self.draw(st.none() | st.floats(0.1, 2e6)),
             self.draw(SMALL),
+            burden,
+            None if burden is None else 0.8,
+            self.draw(st.none() | st.floats(1, 40)),
             self.draw(st.none() | st.integers(0, 65534)),
         )
 

@@ -129,7 +129,7 @@ def test_an_evaluation_that_does_not_hold_is_named(writing: Writing):
     size = true.leaves.tree_size
     gone = (Cause(Open.MISSING, 0, 1, 2),)
     wrong = {
-        Reason.PREDICATE: replace(true, found=FALSE),
+        Reason.EVALUATED_OTHERWISE: replace(true, found=FALSE),
         Reason.ROOT: replace(true, root=bytes(32)),
         Reason.PARENT: replace(true, leaves=Leaves(size, (0, *true.leaves.indexes))),
     }
@@ -141,7 +141,7 @@ def test_an_evaluation_that_does_not_hold_is_named(writing: Writing):
     assert caught.value.reason == Reason.TREE_SIZE
     say(upstream, replace(true, found=Found(Truth.UNDETERMINED, gone)).record(EAST, AT))
     rows = list(again(store, Known(store), Log(store)))
-    assert [one.reason for one in rows] == [*wrong, Reason.PREDICATE]
+    assert [one.reason for one in rows] == [*wrong, Reason.EVALUATED_OTHERWISE]
     assert "false, and true when evaluated again" in rows[0].text
 
 
@@ -174,7 +174,7 @@ def test_one_that_does_not_hold_is_exit_1(writing: Writing, capsys: pytest.Captu
     made = evaluation_of(upstream.store, Known(upstream.store), volts(), AT, leaves)
     say(upstream, replace(made, found=FALSE).record(EAST, AT))
     assert typed(writing.path, "--check") == 1
-    assert "predicate: false, and true when evaluated again" in capsys.readouterr().out
+    assert "evaluated_otherwise: false, and true when evaluated again" in capsys.readouterr().out
 
 
 def test_a_condition_is_typed_and_its_record_written(

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
 
 from evidence.tlog.proof import Proof
 from evidence.tlog.proof import read as read_proof
@@ -198,6 +200,64 @@ def read_extra(proof: Proof) -> Any:
     from evidence.tlog import sample
 
     return sample.read(proof.extra or b"")
+
+
+# As in browsers of before 2023 to 2025: WebCrypto, and no Ed25519 in it.
+_OLDER = """
+const real = SubtleCrypto.prototype.importKey;
+SubtleCrypto.prototype.importKey = function (form, data, how, ...more) {
+  if (how.name === 'Ed25519') return Promise.reject(new DOMException('', 'NotSupportedError'));
+  return real.call(this, form, data, how, ...more);
+};
+"""
+# As on a page without TLS that is not this machine's.
+_PLAIN = "Object.defineProperty(Crypto.prototype, 'subtle', {get: () => undefined});"
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [(_OLDER, "this browser has no Ed25519"), (_PLAIN, "it checks nothing on a page without TLS")],
+    ids=["no Ed25519", "no TLS"],
+)
+def test_a_browser_that_cannot_says_so_and_how_it_is_done_elsewhere(
+    site: Site, script: str, why: str
+):
+    page = site.shown.driver
+    added = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        told = verify(site, anchors=site.folder / "anchors.toml")
+        assert told.startswith(f"Not verified: {why}"), told
+        assert "Holds" not in told and "mistake" not in told
+        prove = f"gridseal-record prove STORE --sample {OBSERVATION} --out observation.proof"
+        assert prove in told
+        assert "gridseal-record verify observation.proof --anchors anchors.toml" in told
+        link = site.shown.one("#verdict a[download]").get_attribute("href")
+        assert link and urllib.request.urlopen(link, timeout=40).read() == site.proof()
+        site.shown.both("cannot", sound)
+    finally:
+        gone = {"identifier": added["identifier"]}
+        page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", gone)
+
+
+def test_it_is_used_by_keyboard_alone(site: Site):
+    """From the address bar on: past the navigation, into the form, and the verdict is told."""
+    site.shown.open(f"{site.url}/?sample={OBSERVATION}")
+    active = "return document.activeElement"
+
+    def typed(*keys: str) -> None:
+        webdriver.ActionChains(site.shown.driver).send_keys(*keys).perform()
+
+    typed(Keys.TAB)
+    assert site.shown.run(f"{active}.getAttribute('href')") == "#content"
+    assert site.shown.run(f"{active}.getBoundingClientRect().left") >= 0, "seen once it is reached"
+    for _ in range(60):
+        typed(Keys.TAB)
+        if site.shown.run(f"{active}.id") == "log-key":
+            break
+    typed(LOG.public.raw.hex(), Keys.TAB, KEYS[WEST].public.raw.hex(), Keys.ENTER)
+    until(lambda: bool(site.shown.all("#verdict .result")), "the verdict")
+    assert site.shown.word("#verdict").startswith(HOLDS)
+    assert site.shown.run("return document.getElementById('verdict').ariaLive") == "polite"
 
 
 _MANY = """

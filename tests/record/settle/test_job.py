@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from evidence.code import Agreement, Matter, Reason, SeamKind
+from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
 from evidence.joint import settlement
 from evidence.joint.claim import NET_ENERGY, Claim, Figure
 from evidence.joint.record import Record
@@ -183,6 +183,45 @@ def test_what_is_doubtful_is_no_word_of_a_side(shared: Shared):
     found = settle(shared, LINE).outcome
     assert found.verdict == Agreement.NOT_COMPARABLE
     assert f"{SECONDS * RATE} bound_unknown" in found.why
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "disagreement", "told"),
+    [
+        (-0.98, Disagreement.TIME_SHIFT, "heard 0.979 s before the instants it claims"),
+        (2.02, Disagreement.NOT_SEPARABLE, "heard 2.019 s after the instants it claims, 1.300 s"),
+    ],
+)
+def test_a_time_shift_that_the_arrival_tells(
+    shared: Shared, heard_s: float, disagreement: Disagreement, told: str
+):
+    """At 60.00 Hz sharp a whole second turns no phasor: only the gateway's clock tells."""
+    fill(Pmu(shared, LINE.sides[0]), V1, I1)
+    pmu = Pmu(shared, LINE.sides[1])
+    for number in range(SECONDS * RATE):
+        pmu.say(number, V2, -I2, heard=round(heard_s * NANOSECONDS))
+    pmu.push()
+    found = settle(shared, LINE)
+    assert found.outcome.verdict == Agreement.DISPUTED
+    assert found.outcome.disagreement == disagreement
+    assert told in found.outcome.why and "the second side" in found.outcome.why
+    says = found.record(WEST)
+    assert again(shared, says) == says.payload()
+
+
+def test_a_few_samples_that_came_late_are_set_aside_and_no_more(shared: Shared):
+    fill(Pmu(shared, LINE.sides[0]), V1, I1)
+    pmu = Pmu(shared, LINE.sides[1])
+    hz = 60.01
+    for number in range(SECONDS * RATE):
+        turn = cmath.exp(2j * math.pi * (hz - 60.0) * number / RATE)
+        late = {"heard": 5 * NANOSECONDS} if number % 10 == 3 else {}
+        # What came late says something else: it is no word of the side.
+        pmu.say(number, V2 * turn * (2 if late else 1), -I2 * turn, hz, **late)
+    pmu.push()
+    found = settle(shared, LINE).outcome
+    assert found.verdict == Agreement.AGREED, found.why
+    assert found.counts == (SECONDS * RATE - SECONDS, 0, 0, SECONDS)
 
 
 def test_a_tie_settles_by_energy_and_says_so_in_a_record(shared: Shared):

@@ -17,7 +17,7 @@ from evidence.leap import NS
 from record.settle import law as laws
 from record.settle.law import BUS
 from record.settle.outcome import Outcome, settle
-from record.settle.side import Phases, Sample, Side
+from record.settle.side import Came, Phases, Sample, Side
 from tests.record.settle.ends import Samples, Scene, done_to, law, measured, side, times
 
 SCENE = Scene()
@@ -189,7 +189,7 @@ def test_a_phase_without_a_value_is_missing():
 
 
 def heard(samples: list[Sample], after_s: float) -> list[Sample]:
-    return [one._replace(heard=one.tai + round(after_s * NS)) for one in samples]
+    return [one._replace(came=Came(round(after_s * NS), 1_000_000)) for one in samples]
 
 
 def test_soc_is_held_against_the_arrival():
@@ -207,7 +207,7 @@ def test_soc_is_held_against_the_arrival():
         Agreement.DISPUTED,
         Disagreement.NOT_SEPARABLE,
     )
-    assert "the first side is heard 1.2" in late.why
+    assert "the first side is heard 1.199 s" in late.why
 
 
 def test_a_device_that_contradicts_its_own_angle_is_disputed():

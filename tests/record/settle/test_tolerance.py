@@ -10,13 +10,21 @@ import pytest
 
 from evidence.joint.measure import total
 from record.settle import law, tolerance
-from record.settle.side import PMU, Correction, Instrument
+from record.settle.correction import Correction, Row
+from record.settle.side import PMU, Instrument
 from record.settle.window import State
 from tests.record.settle.ends import RATED_A, VOLT, Y_KM, Z_KM, admittances, side
 
 KM, ANGLE_DEG, TVE = 100.0, 6.0, 0.01
 LINE = law.line(Z_KM * KM, Y_KM * KM, KM)
-PERFECT = Instrument("", VOLT, correction=Correction(0j, 0.0, "none"))
+
+
+def flat(error: complex, share: float) -> Correction:
+    """The same at all loads."""
+    return Correction((Row(0.01, error, 0.0), Row(2.0, error, 0.0)), share)
+
+
+PERFECT = Instrument("", VOLT, correction=flat(0j, 0.0))
 
 
 def truth() -> tuple[complex, complex, complex, complex]:
@@ -108,14 +116,13 @@ def test_each_term_names_its_source_and_the_clock_is_in_the_pmu():
 
 def test_a_correction_on_file_takes_the_place_of_the_class():
     own = side("3P", "1")
-    corrected = replace(
-        own, volts=(Instrument("3P", VOLT, correction=Correction(0.01j, 0.001, "cal-7")),) * 3
-    )
+    plate = Instrument("3P", VOLT, correction=flat(0.01j, 0.001), on_file=b"\xca" * 32)
+    corrected = replace(own, volts=(plate,) * 3)
     before, after = (
         tolerance.volts(LINE, (one, one), state(), 0).terms for one in (own, corrected)
     )
     assert total(after) < total(before) - 0.08
-    assert any("calibration cal-7" in term.source for term in after)
+    assert any("correction cacacaca from 1% to 200% of" in term.source for term in after)
 
 
 @pytest.mark.parametrize(

@@ -315,22 +315,34 @@ def conditions() -> dict[str, Vector]:
     }
 
 
+def listed() -> list[Any]:
+    """An authority with a key that it had before, and one that agrees to be listed so."""
+    keys = [[AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18], [LOG.alg, LOG.raw, T0, None]]
+    rows = ["CER", [1, 12], ["WEST"], keys, [sha256(DEVICE.raw)], "NEB"]
+    agreed = LOG.sign(b"gridseal/1 listing" + cbor(rows))
+    return [*rows[:3], [[*keys[0], None], [*keys[1], agreed]], *rows[4:]]
+
+
 def records() -> dict[str, Vector]:
     """One of each matter whose body has a form that others rely on."""
     sides = [
         ["WEST", "Utility A", BUSES[0], TERMINALS[0][0], 345.0, 500.0, []],
         ["EAST", "Utility B", BUSES[1], None, 345.0, 500.0, []],
     ]
-    gone = sha256(DEVICE.raw)
-    key = [AUTHORITY.alg, AUTHORITY.raw, T0, T0 + 10**18]
     made = {
-        "record_hour": record(5, [120.0], full=True),
+        "record_hour": record(
+            5, [2, "WEST", "EAST", 120.0, 1.0, ["WEST_PSE_1_EAST"], ""], full=True
+        ),
+        "record_emergency": record(6, [2, "EAST", 56.0, 10.0, ["WEST", 3], "load is shed", ""]),
         "record_policy": record(1, ['[[rule]]\nmatter = "policy"\nauthor = "BA"\n']),
-        "record_registry": record(2, ["CER", [1, 12], ["WEST"], [key], [gone], "NEB"]),
+        "record_registry": record(2, listed()),
         "record_seam": record(3, ["North Tie", 4, *sides, None, [2.0, 0.015]]),
         "record_line": record(3, ["Line 1", 2, *sides, [3.5, 35.0, 0.0004, 112.5], None]),
+        "record_tap": record(
+            3, ["T 1", 2, *sides, [0.2, 6.0, 0.0, None], None, [0.4, -8, 0, 8, -1.25]]
+        ),
         **conditions(),
-        "record_der": record(7, ["Roofs", "energy", [["roof 1", 60.0], ["roof 2", 62.5]]]),
+        "record_der": record(7, ["Roofs", "energy", [[BUSES[0], 60.0], [BUSES[1], 62.5]]]),
     }
     of = sha256(made["record_hour"]["payload"])
     for number, (word, text) in enumerate((("assent", ""), ("dissent", "reversed")), 1):
@@ -367,7 +379,9 @@ def run(device: Key, key: Key, name: bytes, first: bool) -> Vector:
     return statement("run", device, 65302, payload, fields)
 
 
-def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> Vector:
+def descriptor(
+    key: Key, run_name: bytes, stream: int, seq: int, full: bool, figures: Any = None
+) -> Vector:
     fields: Vector = {
         "run": run_name,
         "stream": stream,
@@ -396,16 +410,57 @@ def descriptor(key: Key, run_name: bytes, stream: int, seq: int, full: bool) -> 
             block["position"] = None if at else hidden("place", b"of its CFG-3")
             fields["blocks"].append(block)
         fields["channels"] = [channel(0, True), channel(1, False)]
+        fields["channels"][0]["figures"] = figures and told(figures)
     payload = [1, *fields.values()]
     payload[8] = ["direct", "concentrator", "gateway"].index(fields["origin"])
     payload[18] = [list(block.values()) for block in fields["blocks"]]
     payload[19] = []
     for item in fields["channels"]:
         values = list(item.values())
+        values.pop()
+        if item["figures"] is not None:
+            values.append(figures)
         values[2] = ["voltage", "current"].index(item["quantity"])
         values[4] = ["", "A", "B"].index(item["phase"])
         payload[19].append(values)
     return statement("descriptor", key, 65303, payload, fields)
+
+
+# 25 VA rated, 5 VA at 0.8 connected, voltage factor 1.9; a calibration at two loads and burdens.
+FIGURES = [
+    25_000,
+    [5000, 800],
+    1900,
+    [
+        150,
+        [
+            [800, [6250, 800], 900, -250],
+            [800, [25_000, 800], -1100, 310],
+            [1200, [6250, 800], 850, -240],
+            [1200, [25_000, 800], -1200, 330],
+        ],
+    ],
+]
+
+
+def told(figures: Any) -> Vector:
+    """By name."""
+    rated, connected, upto, (uncertainty, points) = figures
+
+    def burden(of: list[int]) -> Vector:
+        return {"mva": of[0], "power_factor": of[1]}
+
+    rows = [
+        {"load": load, "burden": burden(of), "ratio_ppm": ratio, "phase_urad": phase}
+        for load, of, ratio, phase in points
+    ]
+    calibration = {"uncertainty": uncertainty, "points": rows}
+    return {
+        "rated_mva": rated,
+        "connected": burden(connected),
+        "upto": upto,
+        "calibration": calibration,
+    }
 
 
 def channel(block: int, planned: bool) -> Vector:
@@ -425,6 +480,7 @@ def channel(block: int, planned: bool) -> Vector:
         "correction": seeded("correction") if planned else None,
         "aliases": NAMES if planned else None,
         "offset": OFFSET if planned else None,
+        "figures": None,
     }
 
 
@@ -586,15 +642,21 @@ def disclosure() -> Vector:
     return {"kind": "disclosure", "encoded": cbor(pairs), "fields": fields}
 
 
-def export(made: dict[str, Vector], run_name: bytes) -> Vector:
+def export(made: dict[str, Vector], run_name: bytes, veiled: bool = False) -> Vector:
     """An export of a device's second key: a batch with its receipt, one without a body, what no
-    head covers, and what was passed over; one of its statements is left without what it hides."""
+    head covers, and what was passed over; one of its statements is left without what it hides.
+    `veiled`: the second and the third observation of that batch are withheld."""
     names = ["credential_first", "rotation_ed25519", "credential_ed25519"]
     names += ["run_ed25519", "descriptor_full"]
     items: list[Any] = [[1, made[name]["encoded"], []] for name in names]
     items[4][2] = None
     one, receipt_of = made["batch_one_range"], made["receipt"]["encoded"]
-    items.append([2, one["head"], receipt_of, b"".join(one["observations"])])
+    first, second, third, last = one["observations"]
+    if veiled:
+        shown, hidden = first + last, leaf(second) + leaf(third)
+        items.append([5, one["head"], receipt_of, [[1, 2], [1, 0]], hidden, shown])
+    else:
+        items.append([2, one["head"], receipt_of, first + second + third + last])
     items += [[2, made["head_two_runs"]["encoded"], None, None], [4, run_name, 1, None]]
     part, links = stretch(RUN, sha256(made["descriptor_full"]["payload"]), 7, 22, 4)
     items.append([3, [list(part.values())], b"".join(links)])
@@ -660,6 +722,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     run_name = sha256(made["run_ed25519"]["payload"])
     made["descriptor_minimal"] = descriptor(RUN, run_name, 8, 0, full=False)
     made["descriptor_full"] = descriptor(RUN, run_name, 7, 21, full=True)
+    made["descriptor_figures"] = descriptor(RUN, run_name, 9, 0, full=True, figures=FIGURES)
     before = descriptor(RUN_BEFORE, seeded("predecessor"), 7, 0, full=True)
     names = [made["descriptor_full"], made["descriptor_minimal"], before]
     hashes = [sha256(item["payload"]) for item in names]
@@ -679,6 +742,7 @@ def vectors(python: str | None) -> dict[str, Vector]:
     made |= books(acts_under, first, asked, run_name)
     made |= records()
     made["export"] = export(made, run_name)
+    made["export_veiled"] = export(made, run_name, veiled=True)
     made["handover"] = handover()
     if python is not None:
         device = OracleKey("device p256", python)

@@ -1,0 +1,105 @@
+"""A serial port: read what there is, write what fits, wait for more; nothing else.
+
+1. Nothing blocks but `Wait.until`, and that for no longer than it is told.
+2. A line that is gone gives nothing and takes nothing: whoever listens says what that means.
+3. A port opened `listening` is never written to: on a board its transmitter gets no pin.
+
+Three of them: a board's UART (machine.UART), and a terminal of the system, under MicroPython and
+under CPython, which is what a bench and tests have.
+"""
+
+import select
+import sys
+
+_BUFFER_BYTES = 2048  # of a board's UART: 40 ms at 460,800 bits a second
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Port:
+    """One line. `place`: a number of the board's UART, or the path of a terminal.
+
+    `pins`: of receiver and transmitter, where the board lets them be chosen.
+    """
+
+    def __init__(
+        self, place: int | str, baud: int, listening: bool, pins: tuple[int | None, int | None]
+    ) -> None:
+        self._listening = listening
+        self._line: Any
+        if isinstance(place, int):
+            self._line = _uart(place, baud, listening, pins)
+            self.polled = self._line
+        else:
+            self._line = _terminal(place)
+            self.polled = self._line
+        self.baud = baud
+
+    def readinto(self, view: memoryview) -> int:
+        """Into the view, as much as there is; how much that was."""
+        try:
+            return self._line.readinto(view) or 0
+        except OSError:
+            return 0
+
+    def write(self, view: memoryview) -> int:
+        """As much of it as the line takes now. ValueError: the port only listens."""
+        if self._listening:
+            raise ValueError("this port only listens")
+        try:
+            return self._line.write(view) or 0
+        except OSError:
+            return 0
+
+    def rate(self, baud: int) -> None:
+        """Another rate from now on; a terminal's is whoever's who paces it."""
+        self.baud = baud
+        if hasattr(self._line, "init"):
+            self._line.init(baudrate=baud)
+
+
+class Wait:
+    """Waits until one of some ports has something."""
+
+    def __init__(self, ports: list[Port]) -> None:
+        self._poll = select.poll()
+        for port in ports:
+            self._poll.register(port.polled, select.POLLIN)
+
+    def until(self, milliseconds: int) -> None:
+        """For so long at most."""
+        self._poll.poll(milliseconds)
+
+
+def _uart(number: int, baud: int, listening: bool, pins: tuple[int | None, int | None]) -> "Any":
+    from machine import UART  # type: ignore[import-not-found]
+
+    chosen = {"rx": pins[0]} if pins[0] is not None else {}
+    if pins[1] is not None and not listening:
+        chosen["tx"] = pins[1]
+    return UART(number, baudrate=baud, timeout=0, rxbuf=_BUFFER_BYTES, **chosen)
+
+
+def _terminal(path: str) -> "Any":
+    """The system's terminal, raw, whose reads give what there is."""
+    import termios
+
+    line: Any
+    if sys.implementation.name == "micropython":
+        line = open(path, "r+b")  # noqa: SIM115  # open for as long as the program runs
+        termios.setraw(line.fileno())  # type: ignore[attr-defined]
+    else:
+        import io
+        import os
+        import tty
+
+        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(descriptor)
+        line = io.FileIO(descriptor, "r+")
+    fields = termios.tcgetattr(line.fileno())
+    for which in (5, 6):  # VTIME and VMIN of Linux: a read waits for nothing
+        fields[6][which] = 0
+    termios.tcsetattr(line.fileno(), termios.TCSANOW, fields)
+    return line

@@ -1,0 +1,248 @@
+"""The link: over a line that loses, flips, doubles and invents octets, and through both resets."""
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_bridge import link
+from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain
+from firmware_bridge.packet import Packer
+from firmware_bridge.ring import Ring
+
+NAME, FIRMWARE = b"boardone", (1, 2, 3)
+STEP_NS = 5_000_000
+CREDIT = 4096
+
+
+class Line:
+    """One direction: octets as they went in, and what a bad line made of them."""
+
+    def __init__(self, noise: random.Random, bad: float) -> None:
+        self._noise, self._bad = noise, bad
+        self.cut = False
+
+    def through(self, octets: bytes) -> bytes:
+        if self.cut:
+            return b""
+        if self._noise.random() >= self._bad or not octets:
+            return octets
+        at = self._noise.randrange(len(octets))
+        what = self._noise.randrange(5)
+        made = (
+            octets[:at],  # the cable came out
+            octets[:at] + bytes([octets[at] ^ 0x10]) + octets[at + 1 :],
+            octets[:at] + octets[at + 1 :],
+            octets[: at + 1] + octets[at:],
+            self._noise.randbytes(30) + octets,
+        )
+        return made[what]
+
+
+class World:
+    """A board that seals a frame at each step, a gateway, and the line between them."""
+
+    def __init__(self, seed: int = 0, bad: float = 0.0) -> None:
+        noise = random.Random(seed)
+        self.up, self.down = Line(noise, bad), Line(noise, bad)
+        self.now_ns = 1_000_000_000
+        self.sealed: list[bytes] = []
+        self.lost = 0
+        self.arrived: list[bytes] = []
+        self._sessions = itertools.count(1)
+        self.boots = 0
+        self.start_board()
+        self.start_gateway()
+
+    def start_board(self) -> None:
+        self.boots += 1
+        self.ring = Ring(4096)
+        self.chain = Chain(bytes(32), bytes(32), self.boots)
+        self.board = link.Board(self.ring, self.boots, NAME, FIRMWARE, 115_200)
+        self.started_ns = self.now_ns
+
+    def start_gateway(self) -> None:
+        self.gateway = link.Gateway(lambda: next(self._sessions), CREDIT, 200)
+
+    @property
+    def ticks_us(self) -> int:
+        return (self.now_ns - self.started_ns) // 1000
+
+    def seal(self) -> None:
+        if not self.ring.fits(HEADER_BYTES + 100 + TAG_BYTES):
+            self.lost += 1
+            return
+        buffer = bytearray(200)
+        size = self.chain.seal(buffer, TAPPED, 0, 0, self.ticks_us, 0, 100)
+        assert self.ring.put(memoryview(buffer)[:size])
+        self.sealed.append(bytes(buffer[:size]))
+
+    def step(self, seal: bool = True) -> None:
+        self.now_ns += STEP_NS
+        if seal:
+            self.seal()
+        self.board.receive(self.down.through(self.gateway.output(self.now_ns)), self.ticks_us)
+        for _ in range(4):
+            size = self.board.output(self.ticks_us)
+            octets = self.up.through(bytes(self.board.packer.buffer[:size]))
+            self.arrived += self.gateway.receive(octets, self.now_ns)
+
+    def steps(self, count: int, seal: bool = True) -> None:
+        for _ in range(count):
+            self.step(seal)
+
+    def settle(self) -> None:
+        """A good line, and nothing new, for as long as anything is resent."""
+        self.up._bad = self.down._bad = 0.0
+        self.steps(400, seal=False)
+
+
+@given(st.integers(0, 2**32), st.sampled_from((0.0, 0.01, 0.2)))
+@settings(max_examples=10)
+def test_every_frame_arrives_once_and_in_order_over_a_bad_line(seed, bad):
+    world = World(seed, bad)
+    world.steps(150)
+    world.settle()
+    assert world.arrived == world.sealed
+    assert world.gateway.holes == []
+    assert world.ring.first == world.ring.next  # all of it acknowledged, and forgotten
+
+
+def test_a_damaged_frame_is_there_again_before_the_next_but_one():
+    world = World()
+    world.steps(200)
+    before = len(world.arrived)
+    world.up._bad = 1.0
+    world.step()
+    world.up._bad = 0.0
+    world.steps(3)
+    assert len(world.arrived) == before + 4
+
+
+def test_a_cable_pulled_in_a_frame_and_put_back():
+    world = World()
+    world.steps(200)
+    world.up.cut = world.down.cut = True
+    world.steps(20)
+    world.up.cut = world.down.cut = False
+    world.settle()
+    assert world.arrived == world.sealed and world.lost == 0
+
+
+def test_a_board_that_was_reset_is_heard_anew_and_what_it_forgot_is_a_hole():
+    world = World()
+    world.steps(200)
+    world.up.cut = True  # so that something is forgotten
+    world.steps(3)
+    world.up.cut = False
+    forgotten = len(world.sealed) - len(world.arrived)
+    kept = len(world.arrived)
+    world.start_board()
+    fresh = len(world.sealed)
+    world.steps(300)
+    world.settle()
+    assert forgotten == 3
+    assert world.arrived[kept:] == world.sealed[fresh:]
+    assert [(hole.boot, hole.seq, hole.count) for hole in world.gateway.holes] == [(1, kept, None)]
+
+
+def test_a_gateway_that_was_restarted_gets_all_that_it_had_not_acknowledged():
+    world = World()
+    world.steps(203)
+    acknowledged = world.ring.first
+    world.start_gateway()
+    world.arrived.clear()
+    world.steps(50)
+    world.settle()
+    assert world.arrived == world.sealed[acknowledged:]
+    assert [(hole.boot, hole.seq, hole.count) for hole in world.gateway.holes] == [
+        (1, 0, acknowledged)
+    ]
+
+
+def test_while_the_gateway_is_away_the_ring_fills_and_nothing_sealed_is_dropped():
+    world = World()
+    world.steps(100)
+    world.up.cut = world.down.cut = True
+    world.steps(100)
+    assert world.lost > 0
+    world.up.cut = world.down.cut = False
+    world.settle()
+    assert world.arrived == world.sealed
+
+
+def test_no_more_is_under_way_than_the_gateway_takes():
+    world = World()
+    world.steps(150)
+    world.down.cut = True
+    world.steps(100)
+    assert world.ring.ahead <= CREDIT + 200
+
+
+def test_a_board_of_another_version_is_named_and_not_heard():
+    world = World()
+    packet = Packer(64)
+    size = packet.pack(link.HELLO, bytes([2, 3]) + bytes(6))
+    world.board.receive(bytes(packet.buffer[:size]), 0)
+    told = [world.board.output(0) for _ in range(1)]  # that it started
+    size = world.board.output(0)
+    world.gateway.receive(bytes(world.board.packer.buffer[:size]), 0)
+    assert told and world.gateway.refused == link.VERSIONS
+    assert world.board.output(0) == 0
+
+
+def test_a_rate_is_changed_and_changed_back_where_nobody_is_heard_at_it():
+    world = World()
+    world.steps(200)
+    for cut, rate in ((False, 460_800), (True, 115_200)):
+        world.board.receive(world.gateway.propose(460_800 if not cut else 921_600), world.ticks_us)
+        world.steps(2)
+        assert world.gateway.baud == world.board.baud == (460_800 if not cut else 921_600)
+        world.up.cut = world.down.cut = cut
+        world.steps(300)
+        assert world.board.baud == (rate if not cut else 460_800)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9_000_000), st.integers(0, 9_000_000)), min_size=1),
+       st.integers(-90, 90))  # fmt: skip
+def test_the_bound_holds_whatever_the_way_there_and_back_took(delays, drift):
+    """The board's clock runs wrong by `drift` ppm, the line as it likes: the truth is inside."""
+    start, offset = 5_000_000_000, link.Offset(100)
+
+    def ticks(now: int) -> int:
+        return int((now - start) * (1_000_000 + drift) // 1_000_000 // 1000)
+
+    now = start
+    for there, back in delays:
+        said = now + 1_000_000_000
+        heard = said + there
+        now = heard + 2_000_000 + back
+        offset.told(said, ticks(heard), ticks(heard + 2_000_000), now)
+        for later in (0, 500_000_000):
+            found = offset.of(ticks(now + later))
+            assert found is not None
+            assert abs(found[0] - (now + later)) <= found[1]
+    assert offset.steps == 0
+
+
+def test_a_clock_that_stepped_is_counted_and_followed():
+    offset = link.Offset(100)
+    for second in range(10):
+        said = second * 1_000_000_000
+        offset.told(said, said // 1000, said // 1000, said + 1_000_000)
+    offset.told(10**10, 10**7 + 5_000_000, 10**7 + 5_000_000, 10**10 + 1_000_000)
+    assert offset.steps == 1
+    found = offset.of(10**7 + 5_000_000)
+    assert found is not None and abs(found[0] - 10**10) <= found[1]
+
+
+@pytest.mark.parametrize("octets", [b"", b"\0" * 500, bytes(range(256)) * 20])
+def test_garbage_is_nothing_to_either_end(octets):
+    world = World()
+    assert world.gateway.receive(octets, 0) == []
+    world.board.receive(octets, 0)
+    world.steps(200)
+    world.settle()
+    assert world.arrived == world.sealed
