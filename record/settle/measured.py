@@ -56,8 +56,7 @@ class Place(NamedTuple):
 
 
 MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
-# By which a sample that is set aside is counted, once.
-_COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
+_COUNTED = (PHASES[0], POSITIVE)  # by whose voltage a sample that is set aside is counted, once
 Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
 
 
@@ -143,7 +142,7 @@ class Gathered:
     def _way(self, series: Series, origin: Origin) -> tuple[Origin, Place, _Source, bool]:
         place, pmu = _place(origin, series.wanted.quantity), pmu_of(origin, self._node)
         source = self.sources.setdefault(pmu, _Source(Heard(pmu)))
-        return origin, place, source, place in _COUNTED
+        return origin, place, source, place.quantity == "voltage" and _counts(series, origin)
 
     def _taken(self, series: Series, ways: list[tuple[Origin, Place, _Source, bool]]) -> None:
         into = [
@@ -173,6 +172,15 @@ class Gathered:
                 if by in beside[number]:
                     continue
             source.heard.put(origin.run.credential.subject, tai, row, at, value)
+
+
+def _counts(series: Series, origin: Origin) -> bool:
+    """Whether it is by this channel, of all that its PMU tells in a frame, that one is counted."""
+    of = origin.known.name, origin.block
+    same = [one for one in series.origins if (one.known.name, one.block) == of]
+    phases = [_place(one, "voltage").phase for one in same]
+    best = next((phase for phase in _COUNTED if phase in phases), phases[0])
+    return same[phases.index(best)].name == origin.name
 
 
 def _beside(ways: Sequence[tuple[Origin, Place, _Source, bool]]) -> dict[int, set[int]]:
@@ -211,11 +219,9 @@ def told_by(of: Seam, at: int, gathered: Gathered) -> Measured | Trouble:
             branches.append((trio, sign))
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
-    chain = replace(
-        _chain(side, sources, volts, [trio for trio, _ in branches]), closed=said.closed
-    )
-    samples = Samples(sources, volts, branches)
-    return Measured(chain, samples, tuple(disputes), aside, said.taps)
+    chain = _chain(side, sources, volts, [trio for trio, _ in branches])
+    both = replace(chain, closed=said.closed), Samples(sources, volts, branches)
+    return Measured(*both, tuple(disputes), aside, said.taps)
 
 
 def _terminals(
@@ -231,9 +237,8 @@ def _place(origin: Origin, quantity: str) -> Place:
     channel = _channel(origin)
     if channel is None or quantity in ("frequency", "rocof"):
         return Place(quantity)
-    return Place(
-        quantity, channel.phase, (channel.terminal or b"") if quantity == "current" else b""
-    )
+    terminal = channel.terminal if quantity == "current" else None
+    return Place(quantity, channel.phase, terminal or b"")
 
 
 def _channel(origin: Origin) -> Channel | None:
@@ -289,10 +294,7 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
             primary = float(channel.ratio[0])
             if place.quantity == "voltage" and primary > _LINE_TO_LINE * rated:
                 primary /= math.sqrt(3.0)
-        if channel is None:
-            found.append(Instrument("", primary))
-            continue
-        found.append(_instrument(channel, primary))
+        found.append(Instrument("", primary) if channel is None else _instrument(channel, primary))
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
 
 
@@ -362,9 +364,8 @@ class Samples(Sequence[Sample]):
         frequency, rocof = (
             math.nan if at is None else _number(rows.columns[at], number) for at in self._numbers
         )
-        known = None if bound < 0 else bound
-        came = rows.came(number)
-        return Sample(tai, known, self._volts(number), tuple(amps), frequency, rocof, came)
+        said = self._volts(number), tuple(amps), frequency, rocof, rows.came(number)
+        return Sample(tai, None if bound < 0 else bound, *said)
 
 
 def _reader(heard: Heard, trio: Sequence[Place], sign: float) -> Callable[[int], Phases]:
@@ -391,8 +392,7 @@ def _number(column: "array[float]", number: int) -> float:
 
 
 def _reason(number: int) -> str:
-    known = number in list(Reason)
-    return Reason(number).name.lower() if known else str(number)
+    return Reason(number).name.lower() if number in list(Reason) else str(number)
 
 
 def _told(what: str, aside: Counter[str]) -> str:
