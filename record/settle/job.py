@@ -47,7 +47,7 @@ from record.settle.standing import Standing
 from record.store import Store
 
 SIDES = ("first", "second")
-# Of one settlement: two PMUs at 60/s take 190 MiB by then. An hour with a leap second is one.
+# Of one settlement: two PMUs at 60/s take 200 MiB by then. An hour with a leap second is one.
 PHASORS_NS_MAX = 60 * MINUTE_NS + NS
 # Of an entry's 65,535: measures with their terms, and words, have the rest (a sum of 28 branches
 # takes 20,000).

@@ -19,12 +19,9 @@ It compares no sides.
 import hashlib
 import math
 import uuid
-from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, overload
 
 from evidence import cbor
 from evidence.calibration import WHOLE, Figures
@@ -37,27 +34,18 @@ from record.series import Origin, Reading, Series, Wanted
 from record.settle import correction, switchgear
 from record.settle.corroboration import Heard, Pmu, pmu_of
 from record.settle.register import Trouble
-from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
+from record.settle.sample import Place, Samples, Trio
+from record.settle.side import Came, Instrument, Sample, Side
 from record.settle.switchgear import Said
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
-_TURNS = (1 + 0j, complex(-0.5, -math.sqrt(0.75)), complex(-0.5, math.sqrt(0.75)))
 _LINE_TO_LINE = 1.3  # a voltage transformer's primary above so much of line to ground is of phases
 QUANTITIES = ("voltage", "current", "frequency", "rocof")
 
 
-class Place(NamedTuple):
-    """One channel as a side needs it. `terminal`: of a current; empty of all else."""
-
-    quantity: str
-    phase: str = ""
-    terminal: bytes = b""
-
-
 MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
 _COUNTED = (PHASES[0], POSITIVE)  # by whose voltage a sample that is set aside is counted, once
-Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
 
 
 @dataclass(slots=True)
@@ -220,8 +208,9 @@ def told_by(of: Seam, at: int, gathered: Gathered) -> Measured | Trouble:
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
     chain = _chain(side, sources, volts, [trio for trio, _ in branches])
-    both = replace(chain, closed=said.closed), Samples(sources, volts, branches)
-    return Measured(*both, tuple(disputes), aside, said.taps)
+    samples = Samples({pmu: one.heard for pmu, one in sources.items()}, volts, branches)
+    chain = replace(chain, closed=said.closed)
+    return Measured(chain, samples, tuple(disputes), aside, said.taps)
 
 
 def _terminals(
@@ -319,76 +308,6 @@ def _instrument(channel: Channel, primary: float) -> Instrument:
         channel.correction,
         unused,
     )
-
-
-class Samples(Sequence[Sample]):
-    """At the instants of the voltages; each is made when it is asked for."""
-
-    def __init__(
-        self, sources: dict[Pmu, _Source], volts: Trio, branches: Sequence[tuple[Trio, float]]
-    ) -> None:
-        own = sources[volts[0]].heard
-        self._rows, places = own.joined, own.places
-        self._volts = _reader(own, volts[1], 1.0)
-        self._amps = [
-            (None if pmu == volts[0] else sources[pmu].heard.joined.tai,
-             _reader(sources[pmu].heard, of, sign))
-            for (pmu, of), sign in branches
-        ]  # fmt: skip
-        self._numbers = [places.get(Place(name)) for name in ("frequency", "rocof")]
-
-    def __len__(self) -> int:
-        return len(self._rows.tai)
-
-    @overload
-    def __getitem__(self, number: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Sample]: ...
-
-    def __getitem__(self, number: int | slice) -> Sample | Sequence[Sample]:
-        there = range(len(self))[number]
-        return self._made(there) if isinstance(there, int) else list(map(self._made, there))
-
-    def __iter__(self) -> Iterator[Sample]:
-        return map(self._made, range(len(self)))
-
-    def _made(self, number: int) -> Sample:
-        rows = self._rows
-        tai, bound = rows.tai[number], rows.bound[number]
-        amps = []
-        for others, read in self._amps:
-            at = number if others is None else bisect_left(others, tai)
-            there = others is None or (at < len(others) and others[at] == tai)
-            amps.append(read(at) if there else MISSING)
-        frequency, rocof = (
-            math.nan if at is None else _number(rows.columns[at], number) for at in self._numbers
-        )
-        said = self._volts(number), tuple(amps), frequency, rocof, rows.came(number)
-        return Sample(tai, None if bound < 0 else bound, *said)
-
-
-def _reader(heard: Heard, trio: Sequence[Place], sign: float) -> Callable[[int], Phases]:
-    """What gives three phasors of an instant."""
-    columns = [heard.joined.columns[heard.places[place]] for place in trio]
-    turns = _TURNS if len(columns) == 1 else None
-
-    def of(number: int) -> Phases:
-        at = 2 * number
-        found = [complex(column[at], column[at + 1]) * sign for column in columns]
-        if any(value != value for value in found):  # a part of it is NaN: no phasor
-            return MISSING
-        if turns is not None:
-            found = [found[0] * turn for turn in turns]
-        a, b, c = found
-        return a, b, c
-
-    return of
-
-
-def _number(column: "array[float]", number: int) -> float:
-    """A number; NaN where there is none, or a phasor."""
-    return column[2 * number] if math.isnan(column[2 * number + 1]) else math.nan
 
 
 def _reason(number: int) -> str:

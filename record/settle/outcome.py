@@ -74,7 +74,7 @@ def settle(
     if known is not None and known.chains != (sides[0].chain(), sides[1].chain()):
         known = None
     watch, came = _Watch(clocks if isinstance(clocks, Clocks) else None), (_Came(), _Came())
-    heard = (one.over(own) for one, own in zip(came, samples, strict=True))
+    heard = came[0].over(samples[0]), came[1].over(samples[1])
     results, unsteady = [], ""
     for pairs in _split(watch.over(paired(law, *heard, _branches(sides))), window_ns):
         one = window(law, sides, pairs)
