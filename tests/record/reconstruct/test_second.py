@@ -172,7 +172,7 @@ def test_who_gives_it_up_leaves_nothing_behind():
     assert not Path(f"/proc/{pid}").exists()
 
 
-ORPHAN = """
+LISTENS = """
 import os, signal
 from record.reconstruct.second import Second
 def work(messages):
@@ -182,18 +182,42 @@ with Second("listens", work) as other:
     print(other._pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
+CHECKS = """
+import os, signal, time
+from record.reconstruct.second import beside
+said, saying = os.pipe()
+def here():
+    print(os.read(said, 16).decode(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+def there():
+    os.write(saying, str(os.getpid()).encode())
+    time.sleep(600)
+beside([here, there])
+"""
 
 
-def test_it_does_not_outlive_who_started_it():
-    done = subprocess.run(
-        [sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False, timeout=WAIT_S
-    )
-    assert done.returncode == -signal.SIGKILL
-    place = Path(f"/proc/{int(done.stdout)}/stat")
+@pytest.mark.parametrize("program", [LISTENS, CHECKS], ids=["listens", "checks"])
+def test_it_does_not_outlive_who_started_it(program: str):
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        pid = int(first.stdout.readline())
+        assert first.wait(WAIT_S) == -signal.SIGKILL
     until = time.monotonic() + WAIT_S
-    while place.exists() and place.read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    try:
+        while _lives(pid):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)
+        raise
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_a_second_process_that_dies_is_one_line_and_leaves_no_bundle(
