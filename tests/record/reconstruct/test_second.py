@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from evidence.refusal import EvidenceError
 from record.cli import main
 from record.reconstruct import check, document, holding, second
 from record.reconstruct.comtrade import Sheet
+from record.reconstruct.drawing import Drawing
 from record.reconstruct.second import Second
 from record.schema import INT_MAX
 from record.store import StoreError, open_reader
@@ -256,3 +258,43 @@ def test_a_bundle_as_a_record_has_the_spans_of_the_record(shared: Path):
     finally:
         record.close()
         held.store.close()
+
+
+def test_a_bundle_that_became_another_after_its_check_does_not_hold(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """It holds as well, and is not the one of which the check told."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(shared / "bundle", bundle)
+    assert reconstruct(shared / "record.db", tmp_path / "other", first=0, last=3) == 0
+    load = holding.load
+
+    def late(path: Path, *more: Any) -> holding.Holding:
+        shutil.rmtree(path)
+        (tmp_path / "other").rename(path)
+        return load(path, *more)
+
+    anchors = ["--anchors", str(shared / "anchors.toml")]
+    monkeypatch.setattr(holding, "load", late)
+    assert main(["verify", str(bundle), *anchors]) == 1
+    monkeypatch.setattr(holding, "load", load)
+    assert "changed while it was read: it is bundle " in capsys.readouterr().out
+    assert main(["verify", str(bundle), *anchors]) == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_disk_names_where_temporary_files_lie(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: open("/dev/full", "w+b"))  # noqa: SIM115
+    with pytest.raises(OSError, match=f"No space left on device: '{tempfile.gettempdir()}'"):
+        _written(shared, processes)
+
+
+def test_ctrl_c_is_no_traceback(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def stopped(*args: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Drawing, "pen", stopped)
+    assert reconstruct(shared / "record.db", tmp_path / "bundle", first=0, last=4) == 130
+    assert list(tmp_path.iterdir()) == []
