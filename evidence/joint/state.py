@@ -32,7 +32,7 @@ from evidence.joint.case import standing as standing
 from evidence.joint.countersignature import Countersignature
 from evidence.joint.matter import BODIES, EXAMINERS
 from evidence.joint.policy import Policy, Rule
-from evidence.joint.record import TAI_MAX, Record
+from evidence.joint.record import Record
 from evidence.joint.registry import Listing
 from evidence.joint.seam import Seam
 from evidence.refusal import EvidenceError
@@ -318,9 +318,7 @@ class _Before:
     def is_gone(self, name: bytes) -> bool:
         return self._state(name) in (State.DISPUTED, State.EXPIRED)
 
-    def sold(
-        self, digest: bytes, begins: int = 0, ends: int = TAI_MAX
-    ) -> Iterator[tuple[bytes, Sold]]:
+    def sold(self, digest: bytes, begins: int, ends: int) -> Iterator[tuple[bytes, Sold]]:
         for row in self._shelf.sellers(digest, begins, ends):
             if not self.is_gone(row[0]):
                 yield row
