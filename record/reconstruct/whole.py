@@ -39,7 +39,7 @@ def verify(path: Path, anchors: Anchors, every: bool, say: Say, processes: int =
     try:
         held = holding.load(path, anchors)
         try:
-            lines += again.run(held, reasons.append).lines()
+            lines += again.run(held, reasons.append, every).lines()
             lines += _documents(path, held, reasons.append, processes)
         finally:
             held.store.close()
