@@ -86,7 +86,9 @@ def _lent(mine: _Lending, before: Before) -> Iterator[tuple[bytes, Sold]]:
     known, size = before.registry, before.size
     for name in sorted({mine.lender, *known.members}):
         if known.stands_for(mine.lender, name, size, size):
-            yield from before.sold(mine.digest(name), mine.sold.begins, mine.sold.ends)
+            for row in before.sold(mine.digest(name), mine.sold.begins, mine.sold.ends):
+                if not before.is_gone(row[0]):
+                    yield row
 
 
 def _others(mine: _Lending, before: Before) -> Iterator[tuple[bytes, _Lending]]:
