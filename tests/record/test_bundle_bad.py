@@ -211,7 +211,7 @@ BAD = {
     "a size beyond all": (_bomb, "the manifest says"),
     "another form of the manifest": (_other_order, "in another form than its own"),
     "a batch left out": (_batch_left_out, "is not in this file, and no statement in it says why"),
-    "a batch replayed": (_batch_replayed, "is there twice"),
+    "a batch replayed": (_batch_replayed, "head_chain: batch 0 where "),
     "a batch set aside": (_batch_set_aside, "rest.bin: head_chain: batch 1 of run"),
     "receipts swapped": (_receipts_swapped, "other_subject: a receipt for"),
     "another interval": (_other_interval, "of another interval than the bundle"),
