@@ -11,6 +11,7 @@ import getpass
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -44,7 +45,7 @@ from record.settle.job import (
 from record.settle.learning import Lessons
 from record.settle.neighbour import Beside
 from record.settle.standing import LearnError
-from record.settle.told import line, lines, told
+from record.settle.told import WIDTH, line, lines, told
 from record.store import Store, open_reader
 
 DOES_NOT_HOLD = 1
@@ -322,7 +323,11 @@ def _check(store: Store, asked: argparse.Namespace) -> int:
         }  # fmt: skip
         what = f"does not hold: {reason}" if reason else "holds"
         words = f"entry {row.idx}, {says.author}, {told_of['from']} to {told_of['to']}: {what}"
-        print(json.dumps(told_of) if asked.json else words)
+        print(
+            json.dumps(told_of)
+            if asked.json
+            else textwrap.fill(words, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        )
     return DOES_NOT_HOLD if wrong else 0
 
 

@@ -118,9 +118,8 @@ class _Came:
         self._least, self._most = array("q"), array("q")
 
     def over(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        for one in samples:
-            self._samples += 1
-            if (within := one.came_within) is not None:
+        for self._samples, one in enumerate(samples, 1):
+            if one.came is not None and (within := one.came_within) is not None:
                 self._least.append(within[0])
                 self._most.append(within[1])
             yield one

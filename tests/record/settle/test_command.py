@@ -114,6 +114,10 @@ def test_what_was_said_is_settled_again_and_a_choice_of_leaves_is_found(
     assert "first: leaves out 1 of 2 leaves" in rows[1]["reason"]
     assert "settled again: " in rows[2]["reason"]
     assert " agreed " in rows[2]["reason"]
+    assert main(typed(tmp_path, "--check")) == 1
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()).count("does not hold: ") == 2
+    assert all(len(row) <= 80 for row in shown.splitlines()), shown
 
 
 def test_a_standing_residual_is_learned_agreed_on_and_used(
