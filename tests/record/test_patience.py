@@ -253,8 +253,10 @@ def test_who_takes_nothing_of_many_answers_loses_them(
     """One address asks for twelve of 8 MiB where four have room: the last of them stay, and what
     another one asked for before them all."""
     monkeypatch.setattr(patience, "LEAVING_BYTES_MAX", 32 << 20)
+    come = asyncio.Semaphore(0)
 
     async def answered(_: web.Request) -> web.Response:
+        come.release()
         return web.Response(body=bytes(8 << 20))
 
     async def what() -> None:
@@ -262,11 +264,10 @@ def test_who_takes_nothing_of_many_answers_loses_them(
         app.router.add_get("/", answered)
         runner, url = await patience.opened(app, "127.0.0.1", 0, None, ROOMY)
         ask = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        lines = [await Line.to(url, ask, "127.0.0.2")]
-        await asyncio.sleep(0.2)
-        for _ in range(12):
-            lines.append(await Line.to(url, ask))
-            await asyncio.sleep(0.02)
+        lines = []
+        for of in ("127.0.0.2", *["127.0.0.1"] * 12):
+            lines.append(await Line.to(url, ask, of))
+            await come.acquire()
         whole = [len(await line.ended()) > 8 << 20 for line in lines]
         assert whole == [True] + [False] * 9 + [True] * 3
         for line in lines:
