@@ -38,7 +38,7 @@ def verify(path: Path, anchors: Anchors, every: bool, say: Say, processes: int =
     try:
         held = holding.load(path, anchors, found.name)
         try:
-            lines += again.run(held, reasons.append).lines()
+            lines += again.run(held, reasons.append, every).lines()
             lines += _documents(held, reasons.append, processes)
         finally:
             held.store.close()
