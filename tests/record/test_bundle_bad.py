@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -232,6 +233,7 @@ def test_what_does_not_hold_is_refused_by_both(
     assert own.err == "" and words in own.out
     lines = [line for line in told.splitlines() if not line.startswith("not again")]
     assert own.out.splitlines() == lines
+    assert not re.search(r"has (\d+) of \1 entries|other 0 entries", told)
 
 
 @pytest.mark.parametrize("what", ["files", "folders", "folders in folders"])

@@ -120,6 +120,7 @@ def test_two_processes_check_a_bundle_in_the_same_words(
     two = check.check(tmp_path / "bundle", anchors, True, words[1].append, beside)
     assert words[0] == words[1]
     assert (one.reasons, one.told) == (two.reasons, two.told)
+    assert one.found and two.found and one.found.documents == two.found.documents
     assert bool(one.reasons) == (change is not _nothing)
     assert len(come) == 1 and (None not in come[0]) == (change in (_nothing, _copied))
 
