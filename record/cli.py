@@ -1,7 +1,7 @@
 """`gridseal-record`: the record as people and scripts start it.
 
 1. Exit 0: done; 1: what was checked does not hold; 2: cannot be done as asked; 3: verify was given
-   no trust anchors.
+   no trust anchors; 130: Ctrl-C.
 2. What goes wrong is one line that says what to mend; never a traceback for a file or an argument.
 
 A command is a row here and a module with `arguments(parser)` and `run(asked)`, which is loaded when
@@ -23,6 +23,7 @@ from record.absence import NotFoundError
 from record.database import StoreError
 
 CANNOT = 2
+INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 NAME = "gridseal-record"
 # A command, its module, and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _CANNOT as fault:
         print(f"{NAME}: {fault}", file=sys.stderr)
         return CANNOT
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
 
 
