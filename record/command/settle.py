@@ -192,6 +192,7 @@ def _told_beside(near: Beside) -> dict[str, object]:
         "wrong": found.wrong,
         "explanations": found.explanations,
         "accomplices": found.accomplices,
+        "alone": found.alone,
         "left_out": near.left_out,
     }
 

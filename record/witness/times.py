@@ -96,7 +96,7 @@ async def pulled(
     since = old
     while since < size:
         path = times_path(since)
-        found = _read(await source.get(path, STEP_BYTES_MAX), since, size, keys)
+        found = read(await source.get(path, STEP_BYTES_MAX), since, size, keys)
         if not found:
             raise SourceError(f"{path}: the log's own checkpoints end there, the tree at {size}")
         copy.put(path, cbor.encode([one.encoded for one in found]))
@@ -105,7 +105,7 @@ async def pulled(
             yield one
 
 
-def _read(data: bytes, since: int, size: int, keys: Sequence[Verifier]) -> list[Said]:
+def read(data: bytes, since: int, size: int, keys: Sequence[Verifier]) -> list[Said]:
     """Those up to a size: the log may have grown since. Raises EvidenceError."""
     found: list[Said] = []
     for item in shape.array(cbor.decode(data), "checkpoints"):

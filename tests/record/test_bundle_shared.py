@@ -206,11 +206,11 @@ def test_a_handoff_its_condition_and_its_states(
 # --- witnesses ------------------------------------------------------------------------------------
 
 
-def witnessed(place: Path, *witnesses: Ed25519Key) -> None:
-    """Publishes the last checkpoint of a record, cosigned."""
+def witnessed(place: Path, *witnesses: Ed25519Key, root: bytes | None = None) -> None:
+    """Publishes the last checkpoint of a record, cosigned; `root`: in place of its own."""
     store = open_writer(place)
     size = store.checkpoints()[-1]
-    root = read_checkpoint(cose.read(store.checkpoint(size) or b"").payload).root
+    root = root or read_checkpoint(cose.read(store.checkpoint(size) or b"").payload).root
     note = checkpoint.sign(checkpoint.Checkpoint("demo", size, root), LOG)
     for number, one in enumerate(witnesses):
         line = cosignature.sign(note.text, f"w{number}", one, 1_790_000_100)
@@ -251,6 +251,24 @@ def test_cosignatures_are_those_that_the_anchors_ask_for(
         assert words in capsys.readouterr().out
         found, told = judge.main(tmp_path / name, "--anchors", anchors)
         assert (found, words in told) == (code, True)
+
+
+def test_a_bundle_of_another_tree_than_was_published_is_a_fork(
+    tmp_path: Path, judge: Judge, capsys: pytest.CaptureFixture[str]
+):
+    """The log's key signed both, of one size: one for the witnesses, one for whoever asks."""
+    pair = Pair(tmp_path, rate=2)
+    pair.go(2)
+    pair.close()
+    (tmp_path / "anchors.toml").write_text(pair.anchors())
+    witnessed(pair.place, WITNESS, root=bytes(range(32)))
+    assert reconstruct(pair.place, tmp_path / "forked", first=0, last=2) == 0
+    capsys.readouterr()
+    said = "checkpoint.note: fork: of a tree of"
+    assert verify(tmp_path / "forked", tmp_path / "anchors.toml") == 1
+    assert said in capsys.readouterr().out
+    code, told = judge.main(tmp_path / "forked", "--anchors", tmp_path / "anchors.toml")
+    assert code == 1 and said in told
 
 
 # --- revocation -----------------------------------------------------------------------------------

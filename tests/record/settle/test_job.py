@@ -114,20 +114,27 @@ def test_a_bus_agrees_and_a_shifted_clock_does_not(shared: Shared):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "told"),
+    ("one", "other", "name", "told"),
     [
-        ((V1, I1), (V2, I2), "current"),
-        ((V1, I1), (V2, -2 * I2), "current"),
+        ((V1, I1), (V2, I2), Disagreement.NOT_SEPARABLE, "current"),
+        ((V1, I1), (V2, -2 * I2), Disagreement.NOT_SEPARABLE, "current"),
         # The first side's gateway is at another bus than it says: swapped.
-        ((cmath.rect(0.9 * VOLT, 0.3), I1 * cmath.exp(1j)), (V2, -I2), "at another bus"),
+        (
+            (cmath.rect(0.9 * VOLT, 0.3), I1 * cmath.exp(1j)), (V2, -I2),
+            Disagreement.WRONG_TOPOLOGY, "at another bus",
+        ),
     ],
-)
+)  # fmt: skip
 def test_what_contradicts_the_line_is_disputed(
-    shared: Shared, one: tuple[complex, complex], other: tuple[complex, complex], told: str
+    shared: Shared,
+    one: tuple[complex, complex],
+    other: tuple[complex, complex],
+    name: Disagreement,
+    told: str,
 ):
     both(shared, LINE, one, other)
     found = settle(shared, LINE).outcome
-    assert found.verdict == Agreement.DISPUTED
+    assert (found.verdict, found.disagreement) == (Agreement.DISPUTED, name)
     assert told in found.why
 
 
