@@ -165,14 +165,14 @@ def again(store: Store, known: Known, log: Log, effort: Effort | None = None) ->
     StoreError."""
     for row in store.joints():
         if row.matter == Matter.EVALUATION and (
-            effort is None or effort.spend(row.idx, *_read(store, row.idx)[1:])
+            effort is None or effort.spend(row.idx, *said_in(store, row.idx)[1:])
         ):
             yield again_of(store, known, log, row.idx)
 
 
 def again_of(store: Store, known: Known, log: Log, idx: int) -> Again:
     """The evaluation that is this entry. Raises StoreError."""
-    name, record, says = _read(store, idx)
+    name, record, says = said_in(store, idx)
     try:
         _check(store, known, log, says, record.ends, idx)
     except EvidenceError as fault:
@@ -180,7 +180,8 @@ def again_of(store: Store, known: Known, log: Log, idx: int) -> Again:
     return Again(idx, name, record.author, says, None, "")
 
 
-def _read(store: Store, idx: int) -> tuple[bytes, joint.Record, Evaluation]:
+def said_in(store: Store, idx: int) -> tuple[bytes, joint.Record, Evaluation]:
+    """Name, record and body of the evaluation that is this entry. Raises StoreError."""
     entry = store.entry(idx)
     if entry is None:
         raise NotFoundError(f"entry {idx} is missing")

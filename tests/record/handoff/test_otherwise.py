@@ -119,12 +119,17 @@ def test_what_would_take_long_is_told_and_every_is_every(
     assert main([*asked, "--every"]) == 1
     assert "evaluated_otherwise" in capsys.readouterr().out
     assert main(["evaluate", str(lied.path), "--check"]) == 1
+    capsys.readouterr()
+    assert main(["lineage", str(lied.path), name_of(lied.shed).hex()]) == 0
+    said = capsys.readouterr().out
+    assert "not evaluated again, for it would take long: entries " in said
+    assert "evaluated_otherwise" not in said
 
 
 def test_who_names_much_uses_up_its_own_share(lied: Lied, monkeypatch: pytest.MonkeyPatch):
     store = open_reader(lied.path)
     row = next(row for row in store.joints() if row.matter == Matter.EVALUATION)
-    _, of, says = evaluate._read(store, row.idx)
+    _, of, says = evaluate.said_in(store, row.idx)
     store.close()
     cost = len(says.leaves.indexes) * 2  # volts < 20, held: what they are made of is more
     monkeypatch.setattr(evaluate, "EFFORT_MAX", 4 * cost)
