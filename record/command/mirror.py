@@ -69,7 +69,7 @@ def _check(found: MirrorConfig) -> int:
         kept.close()
     if held is None:
         raise StoreError(f"{found.store}: nothing of {found.origin} was copied yet")
-    faults = check.faults(Copy(found.copies, found.origin), held)
+    faults = check.faults(Copy(found.copies, found.origin), held, [found.log])
     for line in faults:
         print(line)
     if not faults:

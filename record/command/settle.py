@@ -171,7 +171,7 @@ def _shown(
     one = settled(store, known, job, reads)
     row = told(one)
     if convention is not None:
-        row["interval"] = convention.label(job.stretch)
+        row["interval"] = _label(convention, job.stretch) or None
     checks = list(beside(store, known, job)) if asked.pmu else []
     if checks:
         row["pmu"] = [each._asdict() for each in checks]
@@ -218,11 +218,16 @@ def _convention(asked: argparse.Namespace) -> Convention | None:
     if asked.clock is None:
         return None
     try:
-        found = clock(asked.clock)._replace(numbered=asked.numbered)
+        return clock(asked.clock)._replace(numbered=asked.numbered)
     except ValueError as fault:
         raise NotFoundError(f"--clock: {fault}") from fault
-    every = _span(asked.every or "1h") // NS // 60
-    return found._replace(minutes=every if every in MINUTES else MINUTES[0])
+
+
+def _label(convention: Convention, stretch: Stretch) -> str:
+    """Its name, by as many minutes as it has: a part of an hour that an entry does not hold is no
+    hour. Empty: no market's interval is so long."""
+    names = (convention._replace(minutes=one).label(stretch) for one in MINUTES)
+    return next(filter(None, names), "")
 
 
 def _day(asked: argparse.Namespace, convention: Convention) -> Stretch:

@@ -16,12 +16,11 @@ from evidence import cose
 from evidence.code import Matter
 from evidence.joint import handoff, record
 from evidence.joint.lineage import DECISIONS, LINKS_MAX
-from record.handoff.evaluate import Again, again, again_of
+from record.handoff.evaluate import NAMED_MAX, Again, Effort, again, again_of
 from record.known import Known
 from record.log import Log
 from record.store import Store, StoreError
 
-NAMED_MAX = 16  # records in one line; of more the number is told
 LEANS = frozenset({Matter.HANDOFF, *DECISIONS})
 
 
@@ -80,10 +79,10 @@ def told(found: list[Leaning]) -> str:
     return f"; on it lean: {'; '.join(rows)}{more}"
 
 
-def reasons(store: Store, known: Known, log: Log) -> Iterator[str]:
-    """Of every evaluation of a store that does not hold, in the order of its log. Raises
-    StoreError, EvidenceError."""
-    for one in again(store, known, log):
+def reasons(store: Store, known: Known, log: Log, effort: Effort | None) -> Iterator[str]:
+    """Of every evaluation of a store that does not hold, as far as an effort allows, in the order
+    of its log. Raises StoreError, EvidenceError."""
+    for one in again(store, known, log, effort):
         if one.reason is not None:
             yield reason_of(store, one)
 

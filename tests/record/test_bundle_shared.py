@@ -20,6 +20,7 @@ from evidence.key import Ed25519Key
 from evidence.leap import NS
 from evidence.tlog import checkpoint, cosignature
 from evidence.tlog.note import COSIGNATURE, Verifier
+from record.handoff import evaluate
 from record.handoff.evaluate import evaluation_of
 from record.known import Known
 from record.reconstruct import document
@@ -165,7 +166,10 @@ def test_a_settlement_that_chose_its_leaves_is_found(
 
 
 def test_a_handoff_its_condition_and_its_states(
-    tmp_path: Path, judge: Judge, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    judge: Judge,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     upstream, run = begin(tmp_path / "record.db")
     leaves = measure(upstream, run)
@@ -193,6 +197,10 @@ def test_a_handoff_its_condition_and_its_states(
     assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 1
     assert "evaluation of East Pool: evaluated_otherwise: " in capsys.readouterr().out
     assert judge.main(tmp_path / "bad", "--anchors", tmp_path / "anchors.toml")[0] == 0
+    monkeypatch.setattr(evaluate, "EFFORT_MAX", 0)
+    assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 0
+    assert "not evaluated again, for it would take long: entries " in capsys.readouterr().out
+    assert verify(tmp_path / "bad", tmp_path / "anchors.toml", "--every") == 1
 
 
 # --- witnesses ------------------------------------------------------------------------------------
