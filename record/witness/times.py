@@ -79,7 +79,7 @@ def latest(copy: Copy, size: int, keys: Sequence[Verifier]) -> int:
         return 0
     path = times_path(since)
     try:
-        found = _read(copy.read(path), since, size, keys)
+        found = read(copy.read(path), since, size, keys)
     except EvidenceError as fault:
         raise StoreError(f"{copy.folder / path}: the copy is damaged: {fault}") from fault
     return max((one.tai for one in found), default=0)
