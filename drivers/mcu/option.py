@@ -71,9 +71,7 @@ class Options(SerialLine, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def terms(self, name: str, key: bytes, files: Sequence[bytes]) -> Terms:
         """What the session needs. `key`, `files`: what stands in them. Raises ConfigError."""
         taps = [self._tap(name, port, content) for port, content in enumerate(files)]
-        return Terms(
-            self.public(), _key_in(key, name), tuple(taps), self.drift_ppm, self.simulated
-        )
+        return Terms(self.public(), _key_in(key, name), tuple(taps), self.drift_ppm, self.simulated)
 
     def _tap(self, name: str, port: int, content: bytes) -> Tap:
         if self.taps[port] != "c37118":
@@ -94,9 +92,7 @@ class Options(SerialLine, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return Tap("c37118", inner)
 
 
-def on_file_of(
-    options: Options, name: str, files: Sequence[bytes]
-) -> Iterator[tuple[int, Ruling]]:
+def on_file_of(options: Options, name: str, files: Sequence[bytes]) -> Iterator[tuple[int, Ruling]]:
     """The configurations in the ports' files, each with its port. Raises ConfigError."""
     for port, content in enumerate(files):
         if options.file_of(port):

@@ -67,9 +67,7 @@ class Board:
         self._cable = Cable(baud)
         keys = {"seed": seed.hex(), "public": self.public.hex(), "key": self.key.hex()}
         told = {
-            "taps": [
-                {"place": tap.path, "baud": tap.baud, "framing": tap.framing} for tap in taps
-            ],
+            "taps": [{"place": tap.path, "baud": tap.baud, "framing": tap.framing} for tap in taps],
             "link": {"place": self._cable.far, "baud": baud},
             "ring_bytes": 32_768,
             "head_seconds": head_seconds,
