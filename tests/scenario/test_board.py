@@ -125,7 +125,7 @@ def test_from_the_tap_to_the_record(tmp_path: Path, capsys: pytest.CaptureFixtur
     # What the PMU's clock says, and what the board's ticks say of the arrival, agree.
     assert all(-5_000_000 < one.heard < 1_000_000_000 for one in data)
     assert f"board {site.board.public.hex()[:16]} (gw-1/{NAME})" in verified
-    print(verified)
+    capsys.readouterr()
     covered = int(verified.split(f"(gw-1/{NAME}): ")[1].split()[0].replace(",", ""))
     assert covered > 100
     store, seq = str(tmp_path / "site" / "record.db"), data[-1].seq
