@@ -163,10 +163,8 @@ def filled(path: Path, frames: Sequence[bytes]) -> tuple[str, ...]:
     run = gateway.start()
     cfg = cfg_bytes(configuration(3))
     tap = run.describe(1, cfg, kind=Kind.MCU_C37118, source=("relay", "tap=0,idcode=7"))
-    own = run.describe(
-        *(2, BOARD.public.raw, None),
-        **{"kind": Kind.MCU_INFO, "source": ("relay", "board"), "channels": ()},
-    )
+    source = ("relay", "board")
+    own = run.describe(2, BOARD.public.raw, None, Kind.MCU_INFO, channels=(), source=source)
     upstream.send(run.statement, tap, own)
     for raw in frames:
         run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw)
