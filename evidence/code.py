@@ -447,13 +447,13 @@ class Reason(IntEnum):
     LOCKOUT = 149  # after it nobody could change who signs what, or who is who
     UNANSWERABLE = 150  # a policy with a rule that nobody can meet yet
     KEYLESS = 151  # somebody who must sign had no key, and was not waited for
-    EVALUATED_OTHERWISE = 155  # over its own leaves it comes to something else than was said
-    LENT_TWICE = 156  # a scope that was lent to another, and had not come back
-    OTHER_OWNER = 157  # the owner named is none of what was operated, by seam and registry
-    SERVICE_UNKNOWN = 158  # no row of the tariff has it
-    INTERVAL = 159  # none that its matter is counted in
+    EVALUATED_OTHERWISE = 152  # over its own leaves it comes to something else than was said
+    LENT_TWICE = 153  # a scope that was lent to another, and had not come back
+    OTHER_OWNER = 154  # the owner named is none of what was operated, by seam and registry
+    SERVICE_UNKNOWN = 155  # no row of the tariff has it
+    INTERVAL = 156  # none that its matter is counted in
     # A board's frames, under the heads that it signed itself
-    BOARD_SIGNATURE = 160  # a head that the board's own key did not sign
-    BOARD_LINK = 161  # frames before a signed head are not those that the board chained
-    BOARD_TWIN = 162  # two frames of one number
-    BOARD_FRAME = 163  # not a frame of a board
+    BOARD_SIGNATURE = 157  # a head that the board's own key did not sign
+    BOARD_LINK = 158  # frames before a signed head are not those that the board chained
+    BOARD_TWIN = 159  # two frames of one number
+    BOARD_FRAME = 160  # not a frame of a board

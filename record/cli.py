@@ -13,6 +13,7 @@ import importlib
 import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
@@ -63,8 +64,15 @@ def now() -> int:
     return BUILT_IN.tai_ns(second, ns)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose complaints are one line, without all that might have been typed instead."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(CANNOT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser(typed: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(NAME, description="The record that several utilities share.")
+    parser = _Parser(NAME, description="The record that several utilities share.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (place, what) in COMMANDS.items():
         command = commands.add_parser(name, help=what, description=what)
