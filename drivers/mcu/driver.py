@@ -4,7 +4,9 @@
    out goes through drivers.asks.
 2. A board answers each second, whatever its ports say: one that does not for silence_s is a
    LinkError, as is one with another key. A board that starts anew is heard on without a break.
-3. Waking up costs more than a frame: what has arrived is read together.
+3. What was taken of a board is known for as long as the process lives, though each opening has a
+   driver of its own: what is played again once the line is back is no news.
+4. Waking up costs more than a frame: what has arrived is read together.
 
 It retries nothing and logs nothing; nothing is said at close.
 """
@@ -22,7 +24,7 @@ from drivers.keystore import private
 from drivers.keystore.uri import KeyStoreError
 from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.mcu.option import KEY_FILE_BYTES_MAX, Options, on_file_of
-from drivers.mcu.session import Item, Session, Terms
+from drivers.mcu.session import Item, Past, Session, Terms
 from drivers.mcu.wire import FRAMING_BYTES, key_of
 from drivers.pmu.driver import CONFIGURATION_FILE_BYTES_MAX
 from drivers.serial.line import SerialPort, open_line
@@ -30,6 +32,8 @@ from evidence.code import Kind
 from evidence.config import ConfigError, convert
 
 SESSION_BYTES = 4
+PASTS_MAX = 64  # boards of one process; the one that was opened longest ago is forgotten first
+_pasts: dict[tuple[bytes, bytes], Past] = {}  # by the board's key and the pairing's
 
 
 class McuDriver:
@@ -78,7 +82,8 @@ class McuDriver:
         """
         await self.close()
         self._queue.clear()
-        self._session = Session(self._terms(), _session_number, self._clock.table)
+        terms = self._terms()
+        self._session = Session(terms, _past(terms), _session_number, self._clock.table)
         port = self._port = open_line(self._options, self._clock)
         setups = self._session.begin()
         ends_ns = time.monotonic_ns() + int(self._options.answer_s * 1e9)
@@ -158,6 +163,15 @@ class McuDriver:
         trouble = port.trouble(0)
         words = f"no board answers for {for_s:g} s"
         return f"{words}: {trouble}" if trouble else words
+
+
+def _past(terms: Terms) -> Past:
+    """What this process has taken of a board."""
+    name = (terms.public, terms.key)
+    _pasts[name] = found = _pasts.pop(name, None) or Past(terms)
+    if len(_pasts) > PASTS_MAX:
+        del _pasts[next(iter(_pasts))]
+    return found
 
 
 def _session_number() -> int:

@@ -7,8 +7,9 @@
    ticks tell when they arrived, with a bound, and stamp what has no clock.
 3. A frame with another tag, of another board or played again is a Frame with its fault: counted,
    never sealed, and nothing of the chain moves by it.
-4. What the link or the board says is missing is a gap: in the board's stream with its count, or in
-   those of the port that it is of.
+4. What is missing between two frames that hold is a gap of the board's stream, with its count but
+   for the end of a boot; what the board says is lost is one of the port's streams. Before the first
+   frame of a `Past` nothing is known to be missing: whoever acknowledged it may have sealed it.
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
@@ -68,16 +69,26 @@ class Terms:
         return f"Terms(public={self.public.hex()})"  # a key is never printed
 
 
+class Past:
+    """What was taken of a board, however often its line was opened since: what is played again is
+    known by it, and what is missing. `last`: when it was last heard, ns TAI."""
+
+    __slots__ = ("follower", "last")
+
+    def __init__(self, terms: Terms) -> None:
+        self.follower = board.Follower(terms.key, terms.public)
+        self.last = 0
+
+
 class Session:
     """Feed it what the line brings. `counts` tells what happened, by name."""
 
     def __init__(
-        self, terms: Terms, sessions: Callable[[], int], table: LeapTable = BUILT_IN
+        self, terms: Terms, past: Past, sessions: Callable[[], int], table: LeapTable = BUILT_IN
     ) -> None:
         """`sessions`: 32 bits, different every time. Raises FrameError for a bad configuration."""
-        self._terms = terms
+        self._terms, self._past = terms, past
         self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm)
-        self._follower = board.Follower(terms.key, terms.public)
         self._pmus = [
             None if tap.inner is None else PmuSession(tap.inner, table) for tap in terms.taps
         ]
@@ -85,7 +96,6 @@ class Session:
         self._held: deque[bytes] = deque()
         self._held_ns = 0  # since when the first of them waits
         self._flags = int(Flag.AGENT_STAMPED) | (int(Flag.SIMULATED) if terms.simulated else 0)
-        self._last: int | None = None  # ns TAI: when the board was last heard
         self._steps = 0
         self._said = True
         self.counts: Counter[str] = Counter()
@@ -139,7 +149,6 @@ class Session:
         self._said = self._said and not raws
         if link.greeting is not None and link.greeting.boot != boot:
             out += self._released(mono_ns, now)  # of the boot before: its clock is gone
-        out += self._holes(now)
         for raw in raws:
             if not self._held:
                 self._held_ns = mono_ns
@@ -157,6 +166,7 @@ class Session:
         return out
 
     def _count(self) -> None:
+        self._link.holes.clear()  # what is missing, the frames themselves tell
         if self._link.damaged:
             self.counts["packets_damaged"] = self._link.damaged
         if self._link.offset.steps != self._steps:
@@ -166,16 +176,22 @@ class Session:
     def _take(self, raw: bytes, mono_ns: int, now: Instant) -> list[Item]:
         if self.stranger:
             return [self._refused(raw, FrameError("other_board", self.stranger), now)]
+        past = self._past
+        boot = past.follower.boot
         try:
-            fields = self._follower.take(raw)
+            fields = past.follower.take(raw)
         except board.FrameError as fault:
             return [self._refused(raw, FrameError(_fault_of(str(fault)), str(fault)), now)]
         at = self._instant(fields.boot, fields.ticks_us, mono_ns, now)
         heard = _within(at, fields.span_us * 1000)
-        self._last = heard.tai
+        out: list[Item] = []
+        if boot and (fields.boot != boot or past.follower.missed):
+            count = past.follower.missed if fields.boot == boot else None  # of its end nobody knows
+            out.append(self._hole(past.last, count, heard))
+        past.last = max(heard.tai, 0)
         if fields.kind == board.TAPPED and fields.port < len(self._pmus):
-            return self._tapped(raw, fields, heard)
-        out: list[Item] = [self._own(raw, heard)]
+            return out + self._tapped(raw, fields, heard)
+        out.append(self._own(raw, heard))
         if fields.kind == board.LOST:
             out += self._lost(fields, (mono_ns, now), at)
         elif fields.kind == board.BOOT:
@@ -247,18 +263,12 @@ class Session:
         hole = Gap(known, max(min(first.tai, upto.tai), 0), max(upto.tai, 0), alone)
         return [self._stated(key, Kind.GAP, hole.raw(), upto) for key in keys or [BOARD]]
 
-    def _holes(self, now: Instant) -> list[Frame]:
-        """Frames that the link will not bring: nobody knows of which ports."""
-        holes, self._link.holes = self._link.holes, []
-        out: list[Frame] = []
-        for hole in holes:
-            if self._last is None:
-                continue  # before this line was open: what the record has tells
-            self.counts["holes"] += 1
-            first = min(max(self._last, 0), now.tai)
-            gap = Gap(Cause.NOT_HEARD, first, now.tai, hole.count)
-            out.append(self._stated(BOARD, Kind.GAP, gap.raw(), now))
-        return out
+    def _hole(self, first: int, count: int | None, upto: Instant) -> Frame:
+        """Frames that did not come, or did not hold: nobody knows of which ports."""
+        self.counts["holes"] += 1
+        last = max(upto.tai, 0)
+        hole = Gap(Cause.NOT_HEARD, min(first, last), last, count)
+        return self._stated(BOARD, Kind.GAP, hole.raw(), upto)
 
     def _stated(self, key: str, kind: Kind, raw: bytes, at: Instant) -> Frame:
         return Frame(key, int(kind), raw, at.tai, at.bound, _UNKNOWN, self._flags, at)

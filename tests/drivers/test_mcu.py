@@ -14,7 +14,7 @@ from drivers.decode import compiled, decode
 from drivers.line import Frame, FrameError, Instant, Setup, Source
 from drivers.mcu import wire
 from drivers.mcu.driver import McuDriver
-from drivers.mcu.session import Session, Tap, Terms
+from drivers.mcu.session import Past, Session, Tap, Terms
 from evidence import event, gap
 from evidence.code import Cause, Class, Event, Flag, Kind, Reason, TimeSource
 from evidence.config import ConfigError
@@ -49,9 +49,16 @@ class World:
         self.said: list[bytes] = []
         taps = (Tap("c37118", PmuTerms(None, False, file)), Tap("raw", None))
         sessions = itertools.count(1)
-        self.session = Session(Terms(PUBLIC, KEY, taps, 100), lambda: next(sessions))
-        self.items: list[Frame | Setup] = list(self.session.begin())
+        self.terms, self._number = Terms(PUBLIC, KEY, taps, 100), lambda: next(sessions)
+        self.past = Past(self.terms)
+        self.items: list[Frame | Setup] = []
+        self.open()
         self.start()
+
+    def open(self) -> None:
+        """The gateway opens the line, anew."""
+        self.session = Session(self.terms, self.past, self._number)
+        self.items += self.session.begin()
 
     def start(self) -> None:
         """The board begins a boot."""
@@ -249,6 +256,46 @@ def test_a_reset_of_the_board_is_told_and_what_it_had_is_a_gap():
     told = [event.read(one.raw) for one in world.frames(BOARD_KEY, Kind.EVENT)]
     assert [one.event for one in told] == [Event.RESTARTED] * 2
     assert told[1].text == "the board started: boot 2, firmware 0.1.0"
+
+
+def test_a_reset_while_the_line_was_away_is_told_too():
+    """As with USB, whose device is gone while the board starts."""
+    world = World().go()
+    world.say(data(LAYOUT, 1))
+    world.go()
+    world.now_ns += 5 * NS
+    world.start()
+    world.open()
+    world.go()
+    (one,) = world.frames(BOARD_KEY, Kind.GAP)
+    hole = gap.read(one.raw)
+    assert hole.count is None and 4 * NS < hole.last - hole.first < 6 * NS
+
+
+def test_what_did_not_hold_is_missing_by_its_count():
+    world = World().go()
+    key, world.chain._hmac = world.chain._hmac, board.Chain(bytes(32), PUBLIC, 1)._hmac
+    for number in range(3):
+        world.say(data(LAYOUT, number))
+    world.chain._hmac = key
+    world.say(data(LAYOUT, 3))
+    world.go()
+    assert world.faults() == ["board_tag"] * 3
+    (one,) = world.frames(BOARD_KEY, Kind.GAP)
+    assert gap.read(one.raw).count == 3
+
+
+def test_what_is_played_again_once_the_line_is_back_is_not_sealed():
+    world = World().go()
+    raws = [world.say(data(LAYOUT, number)) for number in range(3)]
+    world.go()
+    world.open()
+    world.go()
+    world.session._link._next = 1
+    for raw in raws:
+        world.inject(raw)
+    assert world.faults() == ["board_replayed"] * 3
+    assert len(world.frames(PMU_KEY, Kind.MCU_C37118)) == 3
 
 
 def test_all_that_is_said_to_a_board_stands_in_both_tables():
