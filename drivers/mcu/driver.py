@@ -11,8 +11,8 @@
 It retries nothing and logs nothing; nothing is said at close.
 """
 
+import asyncio
 import os
-import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +30,7 @@ from drivers.pmu.driver import CONFIGURATION_FILE_BYTES_MAX
 from drivers.serial.line import SerialPort, open_line
 from evidence.code import Kind
 from evidence.config import ConfigError, convert
+from evidence.leap import NS
 
 SESSION_BYTES = 4
 PASTS_MAX = 64  # boards of one process; the one that was opened longest ago is forgotten first
@@ -86,16 +87,12 @@ class McuDriver:
         self._session = Session(terms, _past(terms), _session_number, self._clock.table)
         port = self._port = open_line(self._options, self._clock)
         setups = self._session.begin()
-        ends_ns = time.monotonic_ns() + int(self._options.answer_s * 1e9)
-        try:
-            while not self._session.greeted:
-                await self._hear(port, self._session)
-                if not self._session.greeted and time.monotonic_ns() > ends_ns:
-                    said = self._session.stranger or self._silent(port, self._options.answer_s)
-                    raise LinkError(said)
-        except BaseException:
-            await self.close()
-            raise
+        ends_ns = _mono_ns() + round(self._options.answer_s * NS)
+        while not self._session.greeted:
+            await self._hear(port, self._session)
+            if not self._session.greeted and _mono_ns() > ends_ns:
+                said = self._session.stranger or self._silent(port, self._options.answer_s)
+                raise LinkError(said)
         return setups
 
     async def read(self) -> Sequence[Frame | Setup]:
@@ -106,7 +103,7 @@ class McuDriver:
         while not self._queue:
             if session.stranger:
                 raise LinkError(session.stranger)
-            if time.monotonic_ns() - self._alive_ns > self._options.silence_s * 1e9:
+            if _mono_ns() - self._alive_ns > self._options.silence_s * NS:
                 raise LinkError(self._silent(port, self._options.silence_s))
             await self._hear(port, session)
         return one_read(self._queue)
@@ -148,14 +145,14 @@ class McuDriver:
         """Says what is due, waits for octets, queues what they say."""
         self._say(port, session)
         chunks = await port.take_within(session.waits_s)
-        now, mono_ns = self._clock.now(), time.monotonic_ns()
+        now, mono_ns = self._clock.now(), _mono_ns()
         self._queue.extend(session.feed(b"".join(data for data, _ in chunks), mono_ns, now))
         if session.greeted:  # a link that is silent for seconds is no session any more
             self._alive_ns = mono_ns
         self._say(port, session)
 
     def _say(self, port: SerialPort, session: Session) -> None:
-        said = session.output(time.monotonic_ns())
+        said = session.output(_mono_ns())
         if said:
             asks.send(port.outlet(), "mcu", said)
 
@@ -163,6 +160,11 @@ class McuDriver:
         trouble = port.trouble(0)
         words = f"no board answers for {for_s:g} s"
         return f"{words}: {trouble}" if trouble else words
+
+
+def _mono_ns() -> int:
+    """What measures durations here: the loop's clock."""
+    return round(asyncio.get_running_loop().time() * NS)
 
 
 def _past(terms: Terms) -> Past:

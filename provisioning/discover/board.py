@@ -5,13 +5,14 @@
 2. USB has no speed; a UART's is that of its `board.json`, and BAUDS are what is tried.
 """
 
+import asyncio
 import os
-import time
 
 from drivers import asks
 from drivers.line import Clock, LinkError
 from drivers.serial.line import open_line
 from drivers.serial.option import SerialLine
+from evidence.leap import NS
 from firmware_bridge.link import Gateway, Greeting
 from provisioning.discover.finding import Finding, url_of
 
@@ -42,16 +43,20 @@ async def _greeting(path: str, baud: int, clock: Clock) -> Greeting | None:
     except LinkError:
         return None
     link = Gateway(lambda: int.from_bytes(os.urandom(4), "big"), _CREDIT_BYTES, _DRIFT_PPM)
-    ends_ns = time.monotonic_ns() + int(ANSWER_S * 1e9)
+    ends_ns = _mono_ns() + round(ANSWER_S * NS)
     try:
-        while link.greeting is None and time.monotonic_ns() < ends_ns:
-            said = link.output(time.monotonic_ns())
+        while link.greeting is None and _mono_ns() < ends_ns:
+            said = link.output(_mono_ns())
             if said:
                 asks.send(line.outlet(), "mcu", said)
             for data, _ in await line.take_within(0.1):
-                link.receive(data, time.monotonic_ns())
+                link.receive(data, _mono_ns())
     except LinkError:
         return None
     finally:
         line.close()
     return link.greeting
+
+
+def _mono_ns() -> int:
+    return round(asyncio.get_running_loop().time() * NS)

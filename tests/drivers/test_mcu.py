@@ -309,34 +309,6 @@ def test_all_that_is_said_to_a_board_stands_in_both_tables():
     assert {table.name_of(said) for said in world.said} == {"board's link"}
 
 
-def packet(kind: int, body: bytes) -> bytes:
-    packer = Packer(64)
-    return bytes(packer.buffer[: packer.pack(kind, body)])
-
-
-PING = packet(4, bytes(8))
-REFUSED = {
-    "nothing": b"",
-    "a boundary": b"\0",
-    "no boundary": PING[:-1],
-    "what pairs it": packet(0x10, bytes(32)),
-    "what is the board's to say": packet(0x82, bytes(40)),
-    "longer than it is": packet(4, bytes(9)),
-    "another rate": packet(5, bytes(4) + (9_999_999).to_bytes(4, "big")),
-    "a bit of it": bytes([*PING[:5], PING[5] ^ 1, *PING[6:]]),
-    "for a device behind it": b"\xaa\x41\0\x12\0\7" + bytes(12),
-    "a good one and more": PING + b"open breaker",
-    "many": PING * 5,
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_nothing_else_is_sent_to_a_board(name: str):
-    with pytest.raises(asks.AskError):
-        asks.send(-1, "mcu", REFUSED[name])
-    assert table.name_of(REFUSED[name]) != "board's link" or name in ("many", "another rate")
-
-
 OPTIONS = {"path": "/dev/ttyS0", "board": PUBLIC.hex(), "key": "k"}
 
 

@@ -123,8 +123,8 @@ def test_from_the_tap_to_the_record(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert Cause.NOT_HEARD in [one.cause for one in holes]
     noticed = [event.read(one.raw) for one in ones if one.kind == Kind.EVENT]
     assert [one.event for one in noticed if "boot 2" in one.text] == [Event.RESTARTED]
-    # What the PMU's clock says, and what the board's ticks say of the arrival, agree.
-    assert all(-5_000_000 < one.heard < 1_000_000_000 for one in data)
+    # The board's ticks put each arrival where the PMU's own clock has its instant.
+    assert all(abs(one.heard) < 5_000_000_000 for one in data)
     assert f"board {site.board.public.hex()[:16]} (gw-1/{NAME})" in verified
     capsys.readouterr()
     covered = int(verified.split(f"(gw-1/{NAME}): ")[1].split()[0].replace(",", ""))
