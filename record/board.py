@@ -6,14 +6,15 @@
 2. After a hole nobody can tell the link, until a signed head names one: what stands between is
    under no head, and is counted so, as what comes after the last head is.
 3. A frame that was sealed twice is one frame; two of one number are a fault.
-4. Memory is bounded: REORDER_MAX frames wait for one that is late, HELD_MAX for a head.
+4. Memory is bounded: REORDER_MAX frames wait for one that is late; HELD_MAX links wait for a head,
+   and of RAWS_MAX frames the octets are kept, so that a chain can be taken up again from a head.
 
 It reads no store (see boarded.py), and knows nothing of what was tapped.
 """
 
 import hashlib
 import struct
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 
 from evidence.code import ALG_ED25519, Reason
@@ -21,9 +22,10 @@ from evidence.key import PublicKey
 from firmware_bridge import frame
 
 REORDER_MAX = 1024  # frames, before the one they wait for counts as missing
-HELD_MAX = 16_384  # frames without a head over them: a minute of two full ports
+HELD_MAX = 500_000  # without a head over them: an hour of two ports, and 16 MB of links
+RAWS_MAX = 4096  # while a head is being signed: a minute of a port
 RECENT_MAX = 4096  # of whose content is known, should one come again
-BOOTS_MAX = 8  # of one board that are open at one time
+BOOTS_MAX = 4  # of one board that are open at one time: they follow each other
 _ORDER_BYTES = 8
 
 Say = Callable[[Reason, str], None]
@@ -71,16 +73,17 @@ class Chain:
 
 
 class _Boot:
-    """One boot of a board. `_link`: after the last frame that was taken; None where nobody knows.
+    """One boot of a board. Held are its frames from `_first` to before `_next`: under no head yet.
 
-    `_held`: frames taken, by number, under no head yet, each with the link after it.
+    `_link`: after the last of them; None where nobody knows. `_links`: after each, then.
     """
 
     def __init__(self, number: int, public: PublicKey, counts: Counts, say: Say) -> None:
         self._number, self._public, self._counts, self._tell = number, public, counts, say
-        self._next = 0
+        self._first = self._next = 0
         self._link: bytes | None = frame.link_before(public.raw, number)
-        self._held: OrderedDict[int, tuple[bytes | None, bytes]] = OrderedDict()
+        self._links = bytearray()
+        self._raws: deque[bytes] = deque(maxlen=RAWS_MAX)  # the last that were taken
         self._waiting: dict[int, bytes] = {}
         self._recent: OrderedDict[int, bytes] = OrderedDict()
 
@@ -103,17 +106,17 @@ class _Boot:
     def finish(self) -> None:
         while self._waiting:
             self._skip()
-        self._counts.open += len(self._held)
-        self._held.clear()
+        self._counts.open += self._drop(self._next)
 
     def _go_on(self) -> None:
         while (raw := self._waiting.pop(self._next, None)) is not None:
-            self._link = None if self._link is None else frame.link_after(self._link, raw)
-            self._held[self._next] = (self._link, raw)
             self._next += 1
-            if len(self._held) > HELD_MAX:
-                self._held.popitem(last=False)
-                self._counts.open += 1
+            self._raws.append(raw)
+            if self._link is not None:
+                self._link = frame.link_after(self._link, raw)
+                self._links += self._link
+            if self._next - self._first > HELD_MAX:
+                self._counts.open += self._drop(self._first + HELD_MAX // 2)
             fields = frame.Fields(raw)
             if fields.kind == frame.HEAD:
                 self._head(fields)
@@ -123,9 +126,10 @@ class _Boot:
         first = min(self._waiting)
         self._counts.holes += 1
         self._counts.missing += first - self._next
-        self._counts.open += len(self._held)
-        self._held.clear()
-        self._next, self._link = first, None
+        self._counts.open += self._drop(self._next)
+        self._first = self._next = first
+        self._link = None
+        self._raws.clear()
         self._go_on()
 
     def _head(self, fields: frame.Fields) -> None:
@@ -138,37 +142,40 @@ class _Boot:
         message = frame.head_message(self._public.raw, self._number, seq, link)
         if not self._public.verify(message, signature):
             self._say(Reason.BOARD_SIGNATURE, f"{place}: not signed by the board")
-            return
-        if seq not in self._held:
-            if seq >= self._next:
-                self._say(Reason.BOARD_LINK, f"{place}: over frame {seq}, which is not before it")
+        elif seq >= fields.seq:
+            self._say(Reason.BOARD_LINK, f"{place}: over frame {seq}, which is not before it")
+        elif self._link is None:
+            if seq >= self._first - 1:
+                self._counts.open += self._drop(seq + 1)
+                self._resume(link)
+        elif seq >= self._first:
+            at = (seq - self._first) * frame.LINK_BYTES
+            if self._links[at : at + frame.LINK_BYTES] == link:
+                self._counts.covered += self._drop(seq + 1)
                 return
-            if seq + 1 not in self._held or self._link is not None:
-                return  # over what has a head, or over the other side of a hole
-        elif self._held[seq][0] == link:
-            self._counts.covered += self._drop(seq)
-            return
-        elif self._link is not None:
-            first = next(iter(self._held))
-            text = f"{place}: frames {first} to {seq} are not those that the board chained"
-            self._say(Reason.BOARD_LINK, text)
-            self._counts.refuted += self._drop(seq)
-        else:
-            self._counts.open += self._drop(seq)
-        self._resume(link)
+            text = f"frames {self._first} to {seq} are not those that the board chained"
+            self._say(Reason.BOARD_LINK, f"{place}: {text}")
+            self._counts.refuted += self._drop(seq + 1)
+            self._resume(link)
 
     def _drop(self, upto: int) -> int:
-        """Forgets the held frames up to this one; how many."""
-        before = len(self._held)
-        while self._held and next(iter(self._held)) <= upto:
-            self._held.popitem(last=False)
-        return before - len(self._held)
+        """Holds nothing below this number any more; how many that were."""
+        many = max(upto - self._first, 0)
+        del self._links[: many * frame.LINK_BYTES]
+        self._first += many
+        return many
 
     def _resume(self, link: bytes) -> None:
         """The link before the first held frame is known: from there on all are."""
-        for seq, (_, raw) in self._held.items():
+        self._links.clear()
+        many = self._next - self._first
+        if many > len(self._raws):
+            self._counts.open += self._drop(self._next)
+            self._link = None
+            return
+        for raw in list(self._raws)[len(self._raws) - many :]:
             link = frame.link_after(link, raw)
-            self._held[seq] = (link, raw)
+            self._links += link
         self._link = link
 
     def _say(self, reason: Reason, text: str) -> None:
