@@ -22,6 +22,8 @@ REFUSED = {
     "longer than it is": packet(4, bytes(9)),
     "another rate": packet(5, bytes(4) + (9_999_999).to_bytes(4, "big")),
     "a bit of it": bytes([*PING[:5], PING[5] ^ 1, *PING[6:]]),
+    "another check word": bytes([*PING[:-2], PING[-2] ^ 0x80, 0]),
+    "another encoding of it": bytes([*PING[:-6], PING[-6] + 1, *PING[-5:]]),
     "for a device behind it": b"\xaa\x41\0\x12\0\7" + bytes(12),
     "a good one and more": PING + b"open breaker",
     "many": PING * 5,

@@ -10,7 +10,7 @@ from drivers.c37118.wire import Layout
 from evidence.code import Kind, Reason
 from evidence.key import Ed25519Key
 from firmware_bridge import frame as board
-from record.board import Chain
+from record.board import REORDER_MAX, Chain
 from record.cli import main
 from tests.record.gateway import Gateway, cfg_bytes, configuration, frame, key
 from tests.record.test_audit import anchors_text
@@ -188,6 +188,19 @@ def test_verify_tells_what_boards_signed(tmp_path: Path, capsys: pytest.CaptureF
     name = f"board {BOARD.public.raw.hex()[:16]} (gw-1/relay)"
     said = capsys.readouterr().out
     assert f"{name}: 4 frames under heads that it signed, 1 under no head\n" in said
+
+
+def test_the_streams_of_a_long_batch_are_put_in_the_boards_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A batch has one stream after the other, and more than a frame that is late is waited for."""
+    made = Sealed()
+    for number in range(REORDER_MAX + 200):
+        made.say(TAPPED[number % 4])
+        if number % 100 == 99:
+            made.head()
+    assert main(filled(tmp_path / "record.db", made.frames)) == 0
+    assert "missing" not in capsys.readouterr().out
 
 
 def test_verify_finds_what_a_gateway_made_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
