@@ -109,12 +109,12 @@ def _records(found: Found) -> Iterator[str]:
 
 
 def _not_shown(found: Found) -> Iterator[str]:
+    left = found.scope.size - found.entries
     if found.whole:
         yield f"whole      each entry of the log up to {found.scope.size} is in it"
         if found.aside:
             yield f"           {found.aside} batches by their heads alone: other gateways or times"
-    else:
-        left = found.scope.size - found.entries
+    elif left:
         yield (
             f"not shown  that none of the other {left} entries of the log is a word, a finding or a"
             " revocation that belongs here: ask the log, or a mirror of it"

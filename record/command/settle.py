@@ -11,6 +11,7 @@ import getpass
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -44,7 +45,7 @@ from record.settle.job import (
 from record.settle.learning import Lessons
 from record.settle.neighbour import Beside
 from record.settle.standing import LearnError
-from record.settle.told import line, lines, told
+from record.settle.told import WIDTH, line, lines, told
 from record.store import Store, open_reader
 
 DOES_NOT_HOLD = 1
@@ -171,7 +172,7 @@ def _shown(
     one = settled(store, known, job, reads)
     row = told(one)
     if convention is not None:
-        row["interval"] = convention.label(job.stretch)
+        row["interval"] = _label(convention, job.stretch) or None
     checks = list(beside(store, known, job)) if asked.pmu else []
     if checks:
         row["pmu"] = [each._asdict() for each in checks]
@@ -192,6 +193,7 @@ def _told_beside(near: Beside) -> dict[str, object]:
         "wrong": found.wrong,
         "explanations": found.explanations,
         "accomplices": found.accomplices,
+        "alone": found.alone,
         "left_out": near.left_out,
     }
 
@@ -217,11 +219,16 @@ def _convention(asked: argparse.Namespace) -> Convention | None:
     if asked.clock is None:
         return None
     try:
-        found = clock(asked.clock)._replace(numbered=asked.numbered)
+        return clock(asked.clock)._replace(numbered=asked.numbered)
     except ValueError as fault:
         raise NotFoundError(f"--clock: {fault}") from fault
-    every = _span(asked.every or "1h") // NS // 60
-    return found._replace(minutes=every if every in MINUTES else MINUTES[0])
+
+
+def _label(convention: Convention, stretch: Stretch) -> str:
+    """Its name, by as many minutes as it has: a part of an hour that an entry does not hold is no
+    hour. Empty: no market's interval is so long."""
+    names = (convention._replace(minutes=one).label(stretch) for one in MINUTES)
+    return next(filter(None, names), "")
 
 
 def _day(asked: argparse.Namespace, convention: Convention) -> Stretch:
@@ -316,7 +323,11 @@ def _check(store: Store, asked: argparse.Namespace) -> int:
         }  # fmt: skip
         what = f"does not hold: {reason}" if reason else "holds"
         words = f"entry {row.idx}, {says.author}, {told_of['from']} to {told_of['to']}: {what}"
-        print(json.dumps(told_of) if asked.json else words)
+        print(
+            json.dumps(told_of)
+            if asked.json
+            else textwrap.fill(words, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        )
     return DOES_NOT_HOLD if wrong else 0
 
 

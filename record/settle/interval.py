@@ -73,8 +73,12 @@ class Convention(NamedTuple):
         return Stretch(*(BUILT_IN.tai_ns(edge) for edge in edges))
 
     def label(self, stretch: Stretch) -> str:
-        """Its end on that clock: 2021-02-15 HE07, or 2021-02-15 06:15 of a shorter one."""
-        ends_s = BUILT_IN.utc_ns(stretch.ends) // NS
+        """Its end on that clock: 2021-02-15 HE07, or 2021-02-15 06:15 of a shorter one; empty for
+        what is no interval of this convention, which has no such name."""
+        begins_ns, ends_ns = map(BUILT_IN.utc_ns, stretch)
+        if ends_ns - begins_ns != 60 * self.minutes * NS or ends_ns % (60 * NS):
+            return ""
+        ends_s = ends_ns // NS
         # What has just ended: 24:00 is of the day that it ends, and where the clock goes back HE02
         # ends at 01:00.
         ended = datetime.fromtimestamp(ends_s - 60, UTC).astimezone(self._clock())

@@ -27,6 +27,7 @@ from evidence.joint.leaf import Leaves
 from evidence.joint.measure import Measure, Term, total
 from evidence.joint.record import NAME_BYTES_MAX, Record
 from evidence.joint.settlement import Counts, Settlement
+from evidence.leap import NS
 from evidence.shape import TEXT_BYTES_MAX
 from record import leaf
 from record.known import Known
@@ -46,7 +47,8 @@ from record.settle.standing import Standing
 from record.store import Store
 
 SIDES = ("first", "second")
-PHASORS_NS_MAX = 60 * MINUTE_NS  # of one settlement: two PMUs at 60/s take 190 MiB by then
+# Of one settlement: two PMUs at 60/s take 200 MiB by then. An hour with a leap second is one.
+PHASORS_NS_MAX = 60 * MINUTE_NS + NS
 # Of an entry's 65,535: measures with their terms, and words, have the rest (a sum of 28 branches
 # takes 20,000).
 LEAVES_BYTES_MAX = 36_000

@@ -19,12 +19,9 @@ It compares no sides.
 import hashlib
 import math
 import uuid
-from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, overload
 
 from evidence import cbor
 from evidence.calibration import WHOLE, Figures
@@ -37,28 +34,18 @@ from record.series import Origin, Reading, Series, Wanted
 from record.settle import correction, switchgear
 from record.settle.corroboration import Heard, Pmu, pmu_of
 from record.settle.register import Trouble
-from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
+from record.settle.sample import Place, Samples, Trio
+from record.settle.side import Came, Instrument, Sample, Side
 from record.settle.switchgear import Said
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
-_TURNS = (1 + 0j, complex(-0.5, -math.sqrt(0.75)), complex(-0.5, math.sqrt(0.75)))
 _LINE_TO_LINE = 1.3  # a voltage transformer's primary above so much of line to ground is of phases
 QUANTITIES = ("voltage", "current", "frequency", "rocof")
 
 
-class Place(NamedTuple):
-    """One channel as a side needs it. `terminal`: of a current; empty of all else."""
-
-    quantity: str
-    phase: str = ""
-    terminal: bytes = b""
-
-
 MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
-# By which a sample that is set aside is counted, once.
-_COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
-Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
+_COUNTED = (PHASES[0], POSITIVE)  # by whose voltage a sample that is set aside is counted, once
 
 
 @dataclass(slots=True)
@@ -143,7 +130,7 @@ class Gathered:
     def _way(self, series: Series, origin: Origin) -> tuple[Origin, Place, _Source, bool]:
         place, pmu = _place(origin, series.wanted.quantity), pmu_of(origin, self._node)
         source = self.sources.setdefault(pmu, _Source(Heard(pmu)))
-        return origin, place, source, place in _COUNTED
+        return origin, place, source, place.quantity == "voltage" and _counts(series, origin)
 
     def _taken(self, series: Series, ways: list[tuple[Origin, Place, _Source, bool]]) -> None:
         into = [
@@ -173,6 +160,15 @@ class Gathered:
                 if by in beside[number]:
                     continue
             source.heard.put(origin.run.credential.subject, tai, row, at, value)
+
+
+def _counts(series: Series, origin: Origin) -> bool:
+    """Whether it is by this channel, of all that its PMU tells in a frame, that one is counted."""
+    of = origin.known.name, origin.block
+    same = [one for one in series.origins if (one.known.name, one.block) == of]
+    phases = [_place(one, "voltage").phase for one in same]
+    best = next((phase for phase in _COUNTED if phase in phases), phases[0])
+    return same[phases.index(best)].name == origin.name
 
 
 def _beside(ways: Sequence[tuple[Origin, Place, _Source, bool]]) -> dict[int, set[int]]:
@@ -211,10 +207,9 @@ def told_by(of: Seam, at: int, gathered: Gathered) -> Measured | Trouble:
             branches.append((trio, sign))
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
-    chain = replace(
-        _chain(side, sources, volts, [trio for trio, _ in branches]), closed=said.closed
-    )
-    samples = Samples(sources, volts, branches)
+    chain = _chain(side, sources, volts, [trio for trio, _ in branches])
+    samples = Samples({pmu: one.heard for pmu, one in sources.items()}, volts, branches)
+    chain = replace(chain, closed=said.closed)
     return Measured(chain, samples, tuple(disputes), aside, said.taps)
 
 
@@ -231,9 +226,8 @@ def _place(origin: Origin, quantity: str) -> Place:
     channel = _channel(origin)
     if channel is None or quantity in ("frequency", "rocof"):
         return Place(quantity)
-    return Place(
-        quantity, channel.phase, (channel.terminal or b"") if quantity == "current" else b""
-    )
+    terminal = channel.terminal if quantity == "current" else None
+    return Place(quantity, channel.phase, terminal or b"")
 
 
 def _channel(origin: Origin) -> Channel | None:
@@ -289,10 +283,7 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
             primary = float(channel.ratio[0])
             if place.quantity == "voltage" and primary > _LINE_TO_LINE * rated:
                 primary /= math.sqrt(3.0)
-        if channel is None:
-            found.append(Instrument("", primary))
-            continue
-        found.append(_instrument(channel, primary))
+        found.append(Instrument("", primary) if channel is None else _instrument(channel, primary))
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
 
 
@@ -319,80 +310,8 @@ def _instrument(channel: Channel, primary: float) -> Instrument:
     )
 
 
-class Samples(Sequence[Sample]):
-    """At the instants of the voltages; each is made when it is asked for."""
-
-    def __init__(
-        self, sources: dict[Pmu, _Source], volts: Trio, branches: Sequence[tuple[Trio, float]]
-    ) -> None:
-        own = sources[volts[0]].heard
-        self._rows, places = own.joined, own.places
-        self._volts = _reader(own, volts[1], 1.0)
-        self._amps = [
-            (None if pmu == volts[0] else sources[pmu].heard.joined.tai,
-             _reader(sources[pmu].heard, of, sign))
-            for (pmu, of), sign in branches
-        ]  # fmt: skip
-        self._numbers = [places.get(Place(name)) for name in ("frequency", "rocof")]
-
-    def __len__(self) -> int:
-        return len(self._rows.tai)
-
-    @overload
-    def __getitem__(self, number: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Sample]: ...
-
-    def __getitem__(self, number: int | slice) -> Sample | Sequence[Sample]:
-        there = range(len(self))[number]
-        return self._made(there) if isinstance(there, int) else list(map(self._made, there))
-
-    def __iter__(self) -> Iterator[Sample]:
-        return map(self._made, range(len(self)))
-
-    def _made(self, number: int) -> Sample:
-        rows = self._rows
-        tai, bound = rows.tai[number], rows.bound[number]
-        amps = []
-        for others, read in self._amps:
-            at = number if others is None else bisect_left(others, tai)
-            there = others is None or (at < len(others) and others[at] == tai)
-            amps.append(read(at) if there else MISSING)
-        frequency, rocof = (
-            math.nan if at is None else _number(rows.columns[at], number) for at in self._numbers
-        )
-        known = None if bound < 0 else bound
-        came = rows.came(number)
-        return Sample(tai, known, self._volts(number), tuple(amps), frequency, rocof, came)
-
-
-def _reader(heard: Heard, trio: Sequence[Place], sign: float) -> Callable[[int], Phases]:
-    """What gives three phasors of an instant."""
-    columns = [heard.joined.columns[heard.places[place]] for place in trio]
-    turns = _TURNS if len(columns) == 1 else None
-
-    def of(number: int) -> Phases:
-        at = 2 * number
-        found = [complex(column[at], column[at + 1]) * sign for column in columns]
-        if any(value != value for value in found):  # a part of it is NaN: no phasor
-            return MISSING
-        if turns is not None:
-            found = [found[0] * turn for turn in turns]
-        a, b, c = found
-        return a, b, c
-
-    return of
-
-
-def _number(column: "array[float]", number: int) -> float:
-    """A number; NaN where there is none, or a phasor."""
-    return column[2 * number] if math.isnan(column[2 * number + 1]) else math.nan
-
-
 def _reason(number: int) -> str:
-    known = number in list(Reason)
-    return Reason(number).name.lower() if known else str(number)
+    return Reason(number).name.lower() if number in list(Reason) else str(number)
 
 
 def _told(what: str, aside: Counter[str]) -> str:

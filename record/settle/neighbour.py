@@ -60,6 +60,8 @@ class Beside(NamedTuple):
             yield f"wrong is one of these, and nobody can say which: {either}"
         if found.accomplices:
             yield f"agreed with whoever is suspected: {', '.join(found.accomplices)}"
+        for one, other in found.alone:
+            yield f"no neighbour bears this out: {one}, {other}"
         if self.left_out:
             yield f"neighbours that were not asked: {self.left_out}"
 

@@ -73,9 +73,10 @@ def settle(
         return _silent(why, Counts(0, len(samples[0]), len(samples[1]), 0))
     if known is not None and known.chains != (sides[0].chain(), sides[1].chain()):
         known = None
-    watch = _Watch(clocks if isinstance(clocks, Clocks) else None)
+    watch, came = _Watch(clocks if isinstance(clocks, Clocks) else None), (_Came(), _Came())
+    heard = came[0].over(samples[0]), came[1].over(samples[1])
     results, unsteady = [], ""
-    for pairs in _split(watch.over(paired(law, *samples, _branches(sides))), window_ns):
+    for pairs in _split(watch.over(paired(law, *heard, _branches(sides))), window_ns):
         one = window(law, sides, pairs)
         if why := _unsteady(one):
             unsteady = unsteady or why
@@ -84,7 +85,7 @@ def settle(
     found = watch.paired
     counts = Counts(watch.pairs, found.alone[0], found.alone[1], found.aside)
     # What its arrival contradicts has no values here: so this is asked first.
-    early = _misheard(sides, samples, counts) or _missing(found, counts)
+    early = _misheard(sides, came, counts) or _missing(found, counts)
     if early is not None:
         return early
     if not results:
@@ -107,6 +108,30 @@ class _Watch:
             if self._clocks is not None:
                 self._clocks.add(found.pairs)
             yield from found.pairs
+
+
+class _Came:
+    """When the samples of a side were heard, noted as they go by, so that each is made once."""
+
+    def __init__(self) -> None:
+        self._samples = 0
+        self._least, self._most = array("q"), array("q")
+
+    def over(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for self._samples, one in enumerate(samples, 1):
+            if one.came is not None and (within := one.came_within) is not None:
+                self._least.append(within[0])
+                self._most.append(within[1])
+            yield one
+
+    @property
+    def most_within(self) -> tuple[int, int] | None:
+        """How long after their instants half of those that tell it were heard: at least, at most.
+        None where half of all samples do not tell it: a few speak for no side."""
+        if 2 * len(self._least) <= self._samples:
+            return None
+        least, most = (sorted(edge)[len(edge) // 2] for edge in (self._least, self._most))
+        return least, most
 
 
 def _branches(sides: tuple[Side, Side]) -> tuple[int, int]:
@@ -246,18 +271,14 @@ def _missing(found: Paired, counts: Counts) -> Outcome | None:
 
 
 def _misheard(
-    sides: tuple[Side, Side], samples: tuple[Sequence[Sample], Sequence[Sample]], counts: Counts
+    sides: tuple[Side, Side], came: tuple["_Came", "_Came"], counts: Counts
 ) -> Outcome | None:
     """Where SOC contradicts the arrival of most of what a side says."""
-    for name, side, own in zip(_NAMES, sides, samples, strict=True):
-        edges = array("q"), array("q")
-        for one in own:
-            if (within := one.came_within) is not None:
-                edges[0].append(within[0])
-                edges[1].append(within[1])
-        if not edges[0]:
+    for name, side, own in zip(_NAMES, sides, came, strict=True):
+        edges = own.most_within
+        if edges is None:
             continue
-        least, most = (sorted(edge)[len(edge) // 2] for edge in edges)
+        least, most = edges
         if most < 0:
             why = f"the {name} side is heard {-most / NS:.3f} s before the instants it claims"
             return Outcome(

@@ -202,6 +202,11 @@ class Register:
         for one, after in zip(self.counts[low:high], self.counts[low + 1 : high + 1], strict=True):
             hours = (after.tai - one.tai + one.bound + after.bound) / (60 * MINUTE_NS)
             most = rated_mw * RATED_MAX * hours / self.factor + self.step
+            if self.range is not None and most >= self.range / 2:
+                return Trouble(
+                    f"{self.name} may go round its {self.range:g} {self.unit} unseen"
+                    f" within {hours * 60:.3g} min"
+                )
             gone = self._gone(one.value, after.value, most)
             if gone is None:
                 return Trouble(
@@ -215,8 +220,6 @@ class Register:
         """What was counted between two readings; None where nobody can say. `most`: what can have
         flowed."""
         gone = after - before
-        if self.range is not None and most >= self.range / 2:
-            return None  # it may have gone round unseen
         if self.signed:
             if self.range is not None and abs(gone) > self.range / 2:
                 gone -= math.copysign(self.range, gone)

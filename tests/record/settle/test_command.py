@@ -114,6 +114,10 @@ def test_what_was_said_is_settled_again_and_a_choice_of_leaves_is_found(
     assert "first: leaves out 1 of 2 leaves" in rows[1]["reason"]
     assert "settled again: " in rows[2]["reason"]
     assert " agreed " in rows[2]["reason"]
+    assert main(typed(tmp_path, "--check")) == 1
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()).count("does not hold: ") == 2
+    assert all(len(row) <= 80 for row in shown.splitlines()), shown
 
 
 def test_a_standing_residual_is_learned_agreed_on_and_used(
@@ -245,9 +249,14 @@ def test_a_day_is_settled_by_the_hours_of_a_market(
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows[-1]["interval"] == "2026-11-01 HE25"
     assert rows[-1]["to"] == "2026-11-02T06:00:00Z"
-    quarters = ("--from", FROM, "--to", TO, "--every", "15m", "--clock", "UTC-05:00")
-    assert main(typed(tmp_path, "--seam", TIE.name, *quarters)) == 0
-    assert capsys.readouterr().out.startswith("2026-09-21 09:28  agreed  energy: ")
+    between = ("--from", "2026-09-21T14:15:00Z", "--to", "2026-09-21T15:00:00Z")
+    asked = typed(tmp_path, "--seam", TIE.name, *between, "--clock", "UTC-05:00", "--every")
+    assert main([*asked, "15m"]) == 0
+    assert capsys.readouterr().out.startswith("2026-09-21 09:30  agreed  energy: ")
+    # What no market has is told by both ends, and not by the name of something else.
+    for every, until in (("45m", "15:00:00"), ("9m", "14:24:00")):
+        assert main([*asked, every]) == 0
+        assert capsys.readouterr().out.startswith(f"2026-09-21T14:15:00Z to {until}Z  ")
 
 
 def test_what_people_are_told_fits_their_terminal(

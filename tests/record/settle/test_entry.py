@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence import instant
 from evidence.code import Agreement
 from evidence.joint import record
 from evidence.joint.measure import Measure, Term
@@ -163,11 +164,11 @@ def test_gateways_that_differ_dispute_an_instant_and_so_does_one_with_itself():
     two = heard(("a", 1, 1j), ("b", 1, 2j), ("a", 2, 1j), ("b", 2, 1j))
     assert [one.tai for one in two.instants()] == [2]
     assert [one.text for one in two.disputed.values()] == [
-        "a and b tell different values of the PMU 7, of 1 instants"
+        f"a and b tell different values of the PMU 7, of 1 instant, {instant.words(1)}"
     ]
     for told in ([("a", 1, 1j), ("a", 1, 2j)], [("a", 2, 1j), ("a", 2, 2j)]):
         alone = heard(*told)
         assert len(alone) == 0
         assert [one.text for one in alone.disputed.values()] == [
-            "a tells different values of the PMU 7, of 1 instants"
+            f"a tells different values of the PMU 7, of 1 instant, {instant.words(told[0][1])}"
         ]

@@ -59,6 +59,16 @@ def test_a_day_has_23_hours_in_spring_and_25_in_autumn():
     assert quarters[-1] == "24:00"
 
 
+@pytest.mark.parametrize("seconds", [10, 60, 3599, 7200, 86_400])
+def test_what_is_no_interval_of_a_market_has_no_name(seconds: int):
+    """Two hours are not the second of them, and ten seconds are not the minute they are in."""
+    ends = ERCOT.ending(date(2026, 7, 1), 7).ends
+    for minutes in (5, 15, 30, 60):
+        of = ERCOT._replace(minutes=minutes)
+        assert of.label(Stretch(ends - seconds * SECOND, ends)) == ""
+        assert of.label(Stretch(ends - (60 * minutes - 1) * SECOND, ends + SECOND)) == ""
+
+
 def test_the_hour_that_is_there_twice_are_two_stretches():
     first, again = (ERCOT.ending(AUTUMN, number) for number in (2, 3))
     assert [instant.words(edge) for edge in (*first, *again)] == [

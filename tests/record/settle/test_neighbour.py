@@ -61,6 +61,16 @@ def test_two_colluding_ends_agree_and_nobody_finds_it(shared: Shared):
     assert found(shared) is None
 
 
+def test_two_that_no_neighbour_bears_out_are_told_so(shared: Shared):
+    """A third shares the bus, and measured nothing."""
+    shared.agree(says_seam(THIRD), EAST)
+    near = found(shared)
+    assert near is not None
+    assert near.verdicts == {"Third": Agreement.NOT_COMPARABLE}
+    pair = ", ".join(sorted((at(WEST), at(EAST, SIDES[1].node))))
+    assert list(near.lines)[1:] == [f"no neighbour bears this out: {pair}"]
+
+
 def test_a_third_disputes_one_of_them_and_a_fourth_says_which(shared: Shared):
     stands(shared, EAST_HERE, THIRD)
     near = found(shared)
@@ -97,6 +107,7 @@ def test_what_is_suspected_stands_beside_the_verdict(
     assert main([*asked, "--json"]) == 0
     (row,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert row["beside"]["wrong"] == [at(WEST)]
+    assert row["beside"]["alone"] == []
     assert main([*asked, "--alone"]) == 0
     assert "beside it" not in capsys.readouterr().out
 

@@ -186,3 +186,14 @@ def test_an_hour_with_a_leap_second_has_its_quarters():
     found = register.energy(hour, RATED_MW)
     assert isinstance(found, Energy)
     assert found.mwh == pytest.approx(0.4)
+
+
+def test_one_that_may_have_gone_round_unseen_says_that_it_is_read_too_seldom():
+    """16 bits of kWh read each five minutes, where 600 MW turn half of them in less."""
+    found = Register("m", "kWh", 1, "0.2S", range=65536.0, step=1.0)
+    for minute in range(-5, 70, 5):
+        found.add(minute * 60_000_000_000 + 10**18, 1000, 0, 7)
+    found.settle()
+    told = found.energy(Stretch(10**18, 10**18 + 3_600_000_000_000), 600.0)
+    assert isinstance(told, Trouble)
+    assert told.text == "m may go round its 65536 kWh unseen within 5 min"
