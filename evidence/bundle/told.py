@@ -73,6 +73,8 @@ def _device(found: Found, device: Device) -> Iterator[str]:
         )
     for cause, count in sorted(tally.gaps.items()):
         yield f"gaps       {cause}: {count}, which count {tally.missed[cause]} samples"
+    if tally.unreadable:
+        yield f"           {tally.unreadable} that nobody can read, and that state nothing"
     if tally.given_up:
         yield f"           {tally.given_up} holes in chains, each named by gap statements"
     for klass, count in sorted(tally.classes.items()):
