@@ -1,6 +1,8 @@
 """A board's source: its own end of the link is the firmware's, with no line in between."""
 
+import asyncio
 import itertools
+import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from drivers import asks, registry
 from drivers.c37118.session import Terms as PmuTerms
 from drivers.c37118.wire import FrameType, Layout, Stamp, encode_configuration
 from drivers.decode import compiled, decode
-from drivers.line import Frame, FrameError, Instant, Setup, Source
+from drivers.line import Frame, FrameError, Instant, LinkError, Setup, Source
 from drivers.mcu import wire
 from drivers.mcu.driver import McuDriver
 from drivers.mcu.session import Past, Session, Tap, Terms
@@ -375,3 +377,24 @@ def test_a_board_frame_cut_anywhere_is_a_named_fault():
     for one in cut:
         with pytest.raises(FrameError, match="board_"):
             decode(Kind.MCU_C37118, CFG, one)
+
+
+def test_a_line_on_which_no_board_answers_fails_with_what_is_known(tmp_path: Path):
+    (tmp_path / "k").write_text(KEY.hex())
+    (tmp_path / "k").chmod(0o600)
+    near, far = os.openpty()
+
+    async def play() -> None:
+        made = driver(tmp_path, path=os.ttyname(far), answer_s=0.2)
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(LinkError, match=r"no board answers for 0\.2 s: not one byte"):
+                    await made.open()
+        finally:
+            await made.close()
+
+    try:
+        asyncio.run(play())
+    finally:
+        os.close(near)
+        os.close(far)
