@@ -6,9 +6,6 @@
 2. A version is on trial until a gateway has been heard under it (`update.Update.reported`). It has
    `TRIAL_STARTS` starts for that, and `TRIAL_MS` at each of them.
 3. `slot` is replaced by one rename, and is all that decides: half a folder is never started.
-4. With keys on the flash no ctrl-C stops the board, and whatever ends is a reset, never a prompt.
-   The prompt is reopened by its jumper alone (file `jumper`: the number of a pin that is held low at
-   the start), and the keys are wiped first.
 
 It lies beside the folders, is what no update changes, and so leans on nothing in them. A board runs
 it by its main.py; a bench runs it as a program, with a folder for the flash:
@@ -25,7 +22,6 @@ TRIAL_MS = (
 )
 FOLDERS = ("a", "b")
 NONE = "-"
-KEYS = "/keys.json"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +36,9 @@ def other(name: str) -> str:
 def slot(folder: str) -> "Slot | None":
     """What the file says; where it says nothing, the first folder with a manifest, or None."""
     told = _read(folder + "/slot").split()
-    if len(told) == 3 and told[0] in FOLDERS and told[2].isdigit():
-        if told[1] == NONE or told[1] == other(told[0]):
-            return told[0], told[1], int(told[2])
+    good = len(told) == 3 and told[0] in FOLDERS and told[2].isdigit()
+    if good and told[1] in (NONE, other(told[0])):
+        return told[0], told[1], int(told[2])
     for name in FOLDERS:
         if _read(folder + "/" + name + "/manifest"):
             return name, NONE, 0
@@ -72,12 +68,6 @@ def chosen(folder: str) -> "tuple[str, bool] | None":
 
 def start(folder: str) -> None:
     """Starts what is to be started. It returns where there is nothing, or where it was stopped."""
-    paired = bool(_read(folder + KEYS))
-    if paired and _jumper(folder):
-        wipe(folder)
-        return
-    if paired:
-        _close()
     found = chosen(folder)
     if found is None:
         print("no firmware is here")
@@ -87,21 +77,12 @@ def start(folder: str) -> None:
     if trial:
         _deadline(folder)
     try:
-        from firmware_bridge.firmware.main import main
+        from firmware_bridge.firmware.main import run
 
-        main(folder)
+        run(folder)
     finally:
-        if paired or trial:
+        if trial:
             reset()
-
-
-def wipe(folder: str) -> None:
-    """The keys are gone before anybody has a prompt."""
-    path = folder + KEYS
-    length = len(_read(path))
-    with open(path, "wb") as file:  # over themselves first, as far as a flash does that
-        file.write(bytes(length))
-    os.remove(path)
 
 
 def reset() -> None:
@@ -131,25 +112,6 @@ def _replace(path: str, data: bytes) -> None:
     if hasattr(os, "sync"):
         os.sync()
     os.rename(path + ".new", path)
-
-
-def _close() -> None:
-    try:
-        from micropython import kbd_intr
-    except ImportError:
-        return
-    kbd_intr(-1)
-
-
-def _jumper(folder: str) -> bool:
-    told = _read(folder + "/jumper").strip()
-    if not told.isdigit():
-        return False
-    try:
-        from machine import Pin
-    except ImportError:  # a bench has no pins: the file itself is the jumper
-        return True
-    return not Pin(int(told), Pin.IN, Pin.PULL_UP).value()
 
 
 def _deadline(folder: str) -> None:

@@ -6,7 +6,7 @@
    process is killed is there at the next start. Nothing of the machine's own files is to be seen.
 2. A piece is a line with its length and then its octets. What it prints is followed by 0x04, then
    whatever came out of it, then 0x04 again (MicroPython's raw REPL).
-3. The names that a piece defines are there for the next, until a soft reset, which is a new process.
+3. The names that a piece defines are there for the next, until a soft reset: a new process.
 """
 
 import os
@@ -63,9 +63,9 @@ def pieces() -> None:
         except KeyboardInterrupt:
             continue  # ctrl-C at a prompt
         try:
-            exec(source, NAMES)
+            exec(source, NAMES)  # noqa: S102  # that is what a prompt does
             sys.stdout.write(END)
-        except BaseException as fault:
+        except BaseException as fault:  # noqa: BLE001  # and says whatever comes out
             sys.stdout.write(END)
             sys.print_exception(fault, sys.stdout)  # type: ignore[attr-defined]
         sys.stdout.write(END)

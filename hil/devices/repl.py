@@ -1,8 +1,8 @@
 """A board at a serial line: MicroPython's prompt, and its raw REPL, on a pseudo-terminal.
 
 MicroPython for Linux has no raw REPL of its own; here its protocol is spoken (MicroPython's
-documentation, "The MicroPython Interactive Interpreter Mode", raw mode), and each piece of code runs in
-a real MicroPython (`prompt.py`), whose flash is a littlefs in a file.
+documentation, "The MicroPython Interactive Interpreter Mode", raw mode), and each piece of code
+runs in a real MicroPython (`prompt.py`), whose flash is a littlefs in a file.
 
 1. Ctrl-A is the raw REPL, ctrl-B the friendly one, ctrl-D ends a piece or, where there is none, is
    a soft reset: a new process, boot.py, and in the friendly REPL main.py. Raw paste is refused, as
@@ -27,6 +27,7 @@ from pathlib import Path
 BLOCKS = 192  # of 4 KiB: what small boards leave for files
 CLOSE_S = 10.0
 PIECE_MAX_BYTES = 1 << 16  # a board's memory is the limit; a piece of a technician's is far below
+WAITING_MAX_BYTES = 256  # a UART's own buffer
 _PROMPT = Path(__file__).with_name("prompt.py")
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 _FRIENDLY = b'\r\nMicroPython on a bench\r\nType "help()" for more information.\r\n>>> '
@@ -48,6 +49,7 @@ class Board:
         self._left: int | None = None  # octets until it is unplugged
         self._raw = False
         self._typed = bytearray()
+        self._waiting = bytearray()  # typed while something ran
         self._due: list[str] = []  # files to be run before the prompt
         self._ends: int | None = None  # how many ends of the piece that runs were seen
 
@@ -135,7 +137,8 @@ class Board:
             self._typed.clear()
             self._interrupt()
         elif self._ends is not None:
-            return  # something runs, and does not read
+            if len(self._waiting) < WAITING_MAX_BYTES:
+                self._waiting.append(octet)  # what runs does not read it
         elif self._raw and octet == 0x01 and self._typed == b"\x05A":
             self._typed.clear()
             self._say(b"R\x00")  # understood, and not to be had
@@ -188,6 +191,12 @@ class Board:
                     self._next()
                 elif self._raw:
                     self._say(b">")
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """What was typed while something ran."""
+        while self._waiting and self._ends is None:
+            self._key(self._waiting.pop(0))
 
     def _next(self) -> None:
         if self._due:
