@@ -5,8 +5,9 @@
     file 3111 9f86d081...0a08 firmware_bridge/frame.py
     signed 92a009a9...300c
 
-1. The signature is Ed25519's (RFC 8032) over every octet before its line: nothing is left out, and
-   nothing is put together anew to be checked.
+1. The signature is Ed25519's (RFC 8032) over `SIGNED` and the SHA-256 of every octet before its
+   line: nothing is left out, and nothing is put together anew to be checked. (Of the octets
+   themselves there are more than a board hashes by SHA-512 in a second.)
 2. There is one way to write it: what is read is written again, and must come out the same.
 3. A path lies in firmware_bridge/ and is made of small letters, digits and `_`: it cannot lead out
    of the folder that it is written to.
@@ -18,6 +19,7 @@ It checks no file, and says nothing of whose key it is.
 from binascii import hexlify, unhexlify
 
 from firmware_bridge.ed25519 import SIGNATURE_BYTES, verified
+from firmware_bridge.shim.digest import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     Version = tuple[int, int, int]
     File = tuple[str, int, bytes]  # path, length, SHA-256
 
-FIRST = "gridseal board manifest 1\n"  # no other thing that is signed begins so
+FIRST = "gridseal board manifest 1\n"
+SIGNED = b"gridseal board manifest 1\x00"  # no other thing that is signed begins so
 MANIFEST_MAX_BYTES = 8192  # it is held in the board's memory, whole
 FILES_MAX = 60
 FILE_MAX_BYTES = 0xFFFF  # a module is compiled in the board's memory: far less, in truth
@@ -54,14 +57,15 @@ class Manifest:
         if len(octets) > MANIFEST_MAX_BYTES:
             raise ManifestError("longer than a board holds")
         self.octets = octets
-        self.message = octets[:-_SIGNED_BYTES]
+        before = octets[:-_SIGNED_BYTES]
         last = octets[-_SIGNED_BYTES:]
         if not octets.startswith(FIRST.encode()):
             raise ManifestError("not a manifest")
-        if last[: len(_SIGNED)] != _SIGNED.encode() or not self.message.endswith(b"\n"):
+        if last[: len(_SIGNED)] != _SIGNED.encode() or not before.endswith(b"\n"):
             raise ManifestError("not signed")
         self.signature = _hex(last[len(_SIGNED) : -1])
-        self.version, self.files = _lines(self.message)
+        self.version, self.files = _lines(before)
+        self.message = message(before)
         if signed(text(self.version, self.files), self.signature) != octets:
             raise ManifestError("not written in the one way there is")
 
@@ -73,16 +77,16 @@ class Manifest:
 
 
 def text(version: "Version", files: "list[File]") -> bytes:
-    """What is to be signed. Raises ManifestError: a path or a number that cannot be."""
+    """All but the signature. Raises ManifestError: a path or a number that cannot be."""
     lines = [FIRST, "version %d.%d.%d\n" % version]  # noqa: UP031
-    before = ""
+    last = ""
     for path, length, digest in files:
         _path(path)
-        if path <= before:
+        if path <= last:
             raise ManifestError("files not in their order: " + path)
-        if not 0 < length <= FILE_MAX_BYTES:
-            raise ManifestError("an empty file, or one too long: " + path)
-        before = path
+        if not 0 <= length <= FILE_MAX_BYTES:
+            raise ManifestError("a file that is too long: " + path)
+        last = path
         lines.append("file %d %s %s\n" % (length, hexlify(digest).decode(), path))  # noqa: UP031
     if not 0 < len(files) <= FILES_MAX:
         raise ManifestError("no file, or more than %d" % FILES_MAX)  # noqa: UP031
@@ -92,9 +96,14 @@ def text(version: "Version", files: "list[File]") -> bytes:
     return "".join(lines).encode()
 
 
-def signed(message: bytes, signature: bytes) -> bytes:
-    """The whole manifest."""
-    return message + _SIGNED.encode() + hexlify(signature) + b"\n"
+def message(before: bytes) -> bytes:
+    """What is signed for this text."""
+    return SIGNED + sha256(before)
+
+
+def signed(before: bytes, signature: bytes) -> bytes:
+    """The whole manifest, of its text and the signature."""
+    return before + _SIGNED.encode() + hexlify(signature) + b"\n"
 
 
 def numbers(told: str) -> "Version":
@@ -103,16 +112,16 @@ def numbers(told: str) -> "Version":
     if len(parts) != 3:
         raise ManifestError("a version is three numbers, such as 0.2.0")
     for part in parts:
-        if not part.isdigit() or len(part) > 3:
+        if not _digits(part, 3):
             raise ManifestError("a version is three numbers, such as 0.2.0")
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-def _lines(message: bytes) -> "tuple[Version, list[File]]":
-    for octet in message:
+def _lines(before: bytes) -> "tuple[Version, list[File]]":
+    for octet in before:
         if octet > 0x7E:
             raise ManifestError("not plain text")
-    lines = message.decode().split("\n")[1:-1]
+    lines = before.decode().split("\n")[1:-1]
     if not lines or not lines[0].startswith("version "):
         raise ManifestError("no version")
     files = []
@@ -120,7 +129,7 @@ def _lines(message: bytes) -> "tuple[Version, list[File]]":
         parts = line.split(" ")
         if len(parts) != 4 or parts[0] != "file" or len(parts[2]) != 64:
             raise ManifestError("a line that is none")
-        if not parts[1].isdigit() or len(parts[1]) > 5:
+        if not _digits(parts[1], 5):
             raise ManifestError("a length that is none")
         files.append((parts[3], int(parts[1]), _hex(parts[2].encode())))
     return numbers(lines[0][len("version ") :]), files
@@ -146,3 +155,10 @@ def _hex(digits: bytes) -> bytes:
         return unhexlify(digits)
     except ValueError:
         raise ManifestError("digits that are none") from None
+
+
+def _digits(told: str, most: int) -> bool:
+    for letter in told:
+        if letter not in "0123456789":
+            return False
+    return 0 < len(told) <= most

@@ -89,10 +89,12 @@ class Update:
         self._into = self._folder + "/" + boot.other(found[0])
         _clear(self._into, 0)
         _folder(self._into)
-        for path, _, _ in manifest.files:
+        for path, length, _ in manifest.files:
             parts = path.split("/")
             for deep in range(1, len(parts)):
                 _folder(self._into + "/" + "/".join(parts[:deep]))
+            if not length:
+                open(self._into + "/" + path, "wb").close()  # nobody sends nothing
             yield
         self._written = [0] * len(manifest.files)
         self._manifest = manifest
