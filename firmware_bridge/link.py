@@ -10,8 +10,8 @@
 4. PING and PONG tell how the board's clock stands against the gateway's, with a bound that no
    asymmetry of the line can break (see `Offset`).
 5. A rate is changed by BAUD and AGREED. A board that hears nothing of the gateway within
-   `BAUD_TRIAL_US` after the change, or for `BAUD_SILENT_US` later on, goes back to the rate that its
-   settings say: that is where a gateway that starts looks for it.
+   `BAUD_TRIAL_US` after the change, or for `BAUD_SILENT_US` later on, goes back to the rate of its
+   settings: that is where a gateway that starts looks for it.
 6. A board that has keys answers the OFFER of a pairing by KEYED, and by nothing else.
 
 Both ends are here, so that they cannot come to differ. Of a frame they know its boot and its seq.
@@ -100,7 +100,7 @@ class Board:
         return self._session is not None
 
     def receive(self, octets: bytes, now_us: int) -> None:
-        """What came from the gateway, and the ticks when it came."""
+        """What came from the gateway, and ticks not before it came."""
         for kind, body in self.unpacker.feed(octets):
             if kind == HELLO:
                 self._hello(_opened(_HELLO, body), now_us)
@@ -116,10 +116,13 @@ class Board:
                 self._rate(_opened(_BAUD, body), now_us)
 
     def output(self, now_us: int) -> int:
-        """Makes the next packet in `packer.buffer`: its octets; 0 where nothing is to be said."""
-        if self.baud != self._baud_home:
-            if since(now_us, self._baud_us) > (BAUD_TRIAL_US if self._trial else BAUD_SILENT_US):
-                self.baud, self._session = self._baud_home, None
+        """Makes the next packet in `packer.buffer`: its octets; 0 where nothing is to be said.
+
+        `now_us`: ticks not after it is said.
+        """
+        patience_us = BAUD_TRIAL_US if self._trial else BAUD_SILENT_US
+        if self.baud != self._baud_home and since(now_us, self._baud_us) > patience_us:
+            self.baud, self._session = self._baud_home, None
         if self._answers:
             return self.packer.pack(*self._answers.pop(0))
         if self._baud_next:
@@ -131,7 +134,9 @@ class Board:
         if self._ping is not None:
             number, ticks = self._ping
             self._ping = None
-            return self.packer.pack(PONG, struct.pack(_PONG, self._session, number, ticks, self.wide(now_us)))
+            return self.packer.pack(
+                PONG, struct.pack(_PONG, self._session, number, ticks, self.wide(now_us))
+            )
         ring = self._ring
         if ring.cursor > ring.first and since(now_us, self._acked_us) > RESEND_US:
             ring.rewind(ring.first)

@@ -81,6 +81,12 @@ class Wire:
         self.passed += sum(map(len, found))
         return b"".join(found)
 
+    def back(self, octets: bytes) -> None:
+        """What whoever stands at the end did not take: it comes out again, before all else."""
+        if octets:
+            self._waiting.appendleft((0, octets))
+            self.passed -= len(octets)
+
     def _damaged(self, octets: bytes) -> bytes:
         if not self.damage_every:
             return octets
@@ -151,12 +157,17 @@ class Station:
         self.start_gateway()
         self.start_board()
 
-    def start_gateway(self) -> None:
+    @property
+    def far(self) -> int:
+        """The gateway's end of the link, for who speaks there instead of `step`."""
+        return self._up[0]
+
+    def start_gateway(self, key: bytes = KEY, public: bytes = PUBLIC) -> None:
         """A gateway that knows nothing of the one before it."""
         self.gateway = link.Gateway(
             lambda: int.from_bytes(os.urandom(4), "big"), CREDIT_BYTES, DRIFT_PPM
         )
-        self.follower = frame.Follower(KEY, PUBLIC)
+        self.follower = frame.Follower(key, public)
 
     def start_board(self) -> None:
         """The firmware, from its beginning."""
@@ -193,11 +204,11 @@ class Station:
         self._poll.poll(wait_ms)
         now = time.monotonic_ns()
         for wire, (far, _) in zip(self.taps, self._taps, strict=True):
-            _write(far, wire.out(now))
+            wire.back(_write(far, wire.out(now)))
         self.up.put(_read(self._up[0]), now)
         frames = self.gateway.receive(self.up.out(now), now)
         self.down.put(self.gateway.output(now), now)
-        _write(self._up[0], self.down.out(now))
+        self.down.back(_write(self._up[0], self.down.out(now)))
         found = [Heard(raw, now, self.follower) for raw in frames]
         self.heard += found
         return found
@@ -228,12 +239,12 @@ def cpython() -> list[str]:
     return [sys.executable]
 
 
-def _write(descriptor: int, octets: bytes) -> None:
+def _write(descriptor: int, octets: bytes) -> bytes:
+    """What of it the terminal did not take: it holds a few thousand octets that nobody has read."""
     try:
-        if octets:
-            os.write(descriptor, octets)
+        return octets[os.write(descriptor, octets) :] if octets else b""
     except BlockingIOError:
-        pass  # nobody has read for so long that it is full: then it is lost, as on a line
+        return octets
 
 
 def _read(descriptor: int) -> bytes:

@@ -9,7 +9,7 @@
 4. A turn in which nothing came and nothing is due allocates nothing: its ticks are short ones
    (shim/ticks.py), and wide where they are sealed.
 
-It opens no port, reads no file, and knows the time only as it is told.
+It opens no port and reads no file.
 """
 
 import struct
@@ -19,27 +19,26 @@ from firmware_bridge.firmware.tap import CAUSES, Tap
 from firmware_bridge.frame import FRAME_MAX_BYTES, HEADER_BYTES, TAG_BYTES, Chain
 from firmware_bridge.link import Board
 from firmware_bridge.ring import Ring
-from firmware_bridge.shim.ticks import since
+from firmware_bridge.shim.ticks import Ticks, since
 from firmware_bridge.shim.uart import Port
 
 FIRMWARE = (0, 2, 0)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from firmware_bridge.ed25519 import Signer
     from firmware_bridge.firmware.input import Input
 
 _LOST_BYTES = HEADER_BYTES + struct.calcsize(frame.LOST_BODY) + TAG_BYTES
-_LOST_EVERY_US = 1_000_000  # so that a noisy line does not fill the ring with its own counts
 _HEARD_BYTES = 256  # of the gateway in one turn: it says little
 
 
 class Bridge:
     """The board's taps, inputs, chain, ring and link, put together.
 
-    `wide`: of short ticks. `losing`: something did not fit into the ring, and is not said yet.
+    `losing`: something did not fit into the ring, and is not said yet.
     """
 
     def __init__(
@@ -50,17 +49,17 @@ class Bridge:
         ring: Ring,
         chain: Chain,
         board: Board,
-        wide: "Callable[[int], int]",
+        ticks: Ticks,
     ) -> None:
         self._taps, self._inputs, self._uplink = taps, inputs, uplink
-        self._ring, self._chain, self._board, self._wide = ring, chain, board, wide
-        board.wide = wide
+        self._ring, self._chain, self._board = ring, chain, board
+        self._ticks, self._wide = ticks, ticks.wide
+        board.wide = ticks.wide
         self._buffer = bytearray(FRAME_MAX_BYTES)
         self._view = memoryview(self._buffer)
         self._heard = memoryview(bytearray(_HEARD_BYTES))
         self._out = memoryview(board.packer.buffer)
         self._sent = self._size = 0
-        self._lost_us = 0
         self._signer: Signer | None = None
         self._head_us = 0
         self._signing: Generator[None, None, bytes] | None = None
@@ -88,12 +87,12 @@ class Bridge:
                 busy = self._take(tap) or busy
             if tap.port.overran():
                 tap.losses.add(frame.OVERRUN, 1, 0, self._wide(now_us))
-            if tap.losses.any and since(now_us, self._lost_us) >= _LOST_EVERY_US:
+            if tap.losses.any and tap.losses.due(now_us):
                 self._say_losses(tap, now_us)
         for one in self._inputs:
             if one.look(now_us):
                 self.say(one.kind, one.number, one.body(), self._wide(one.ticks_us), one.span_us)
-        self._listen(now_us)
+        self._listen()
         busy = self._send(now_us) or busy
         return self._sign(now_us) or busy
 
@@ -107,9 +106,7 @@ class Bridge:
             tap.passed(length, ticks_us)
             return True
         self._view[HEADER_BYTES : HEADER_BYTES + length] = tap.view[:length]
-        if not self._seal(
-            frame.TAPPED, tap.number, tap.cut.flags, ticks_us, tap.span_us, length
-        ):
+        if not self._seal(frame.TAPPED, tap.number, tap.cut.flags, ticks_us, tap.span_us, length):
             tap.losses.add(frame.RING_FULL, 1, length, ticks_us)
             self.losing = True
         tap.took(length)
@@ -128,7 +125,6 @@ class Bridge:
         return True
 
     def _say_losses(self, tap: Tap, now_us: int) -> None:
-        self._lost_us = now_us
         losses = tap.losses
         for cause in CAUSES:
             if losses.counts[cause] or losses.octets[cause]:
@@ -140,10 +136,11 @@ class Bridge:
         for one in self._taps:
             self.losing = self.losing or one.losses.counts[frame.RING_FULL] > 0
 
-    def _listen(self, now_us: int) -> None:
+    def _listen(self) -> None:
         got = self._uplink.readinto(self._heard)
         if got:
-            self._board.receive(bytes(self._heard[:got]), now_us)
+            # After the read: a ping heard before it was said would break the bound (link.Offset).
+            self._board.receive(bytes(self._heard[:got]), self._ticks.now())
 
     def _send(self, now_us: int) -> bool:
         if self._sent == self._size:

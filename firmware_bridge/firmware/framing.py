@@ -93,9 +93,9 @@ class Cut:
                     self.flags |= CHECKED
 
     def _c37118(self, view: memoryview, held: int, silent: bool) -> None:
-        if view[0] != _SYNC or (held > 1 and not _second(view[1])):
+        if not _begins(view, 0, held):
             self.length, self.cause = 1, NOISE
-            while self.length < held and view[self.length] != _SYNC:
+            while self.length < held and not _begins(view, self.length, held):
                 self.length += 1
             return
         if held >= _HEAD_BYTES:
@@ -114,6 +114,11 @@ class Cut:
             self.length, self.cause = 1, NOISE
 
 
-def _second(octet: int) -> bool:
-    """Whether it can follow the sync octet. The top bit is the 2024 version's own."""
-    return octet >> 4 & 7 <= _TYPE_MAX and 1 <= octet & 0xF <= _VERSION_MAX
+def _begins(view: memoryview, at: int, held: int) -> bool:
+    """Whether a frame may begin there. Its second octet's top bit is the 2024 version's."""
+    if view[at] != _SYNC:
+        return False
+    if at + 1 == held:
+        return True
+    second = view[at + 1]
+    return second >> 4 & 7 <= _TYPE_MAX and 1 <= second & 0xF <= _VERSION_MAX

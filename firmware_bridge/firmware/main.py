@@ -70,7 +70,7 @@ def started(
 ) -> tuple[Bridge, list[Tap], Board]:
     """The board of this folder, its first frame sealed. ValueError, OSError: it cannot be."""
     taps = [
-        Tap(number, Port(line.place, line.baud, True, (line.rx, None)), line.framing)
+        Tap(number, Port(line.place, line.baud, True, (line.rx, None)), line.framing, ticks)
         for number, line in enumerate(settings.taps)
     ]
     inputs = _inputs(settings)
@@ -78,7 +78,7 @@ def started(
     boot = next_boot(folder)
     chain = Chain(keys["key"], keys["public"], boot)
     board = Board(ring, boot, keys["public"][:8], FIRMWARE, settings.link.baud)
-    bridge = Bridge(taps, inputs, uplink, ring, chain, board, ticks.wide)
+    bridge = Bridge(taps, inputs, uplink, ring, chain, board, ticks)
     body = struct.pack(frame.BOOT_BODY, *FIRMWARE, settings.digest, os.urandom(16))
     bridge.say(frame.BOOT, 0, body, ticks.wide(ticks.now()))
     return bridge, taps, board

@@ -1,6 +1,7 @@
 """The board's part in a pairing: what it hears on its link before it has any keys.
 
-1. It answers an OFFER, and what follows from one; nothing else that a gateway could say.
+1. It answers an OFFER, and what follows from one; nothing else that a gateway could say. Whoever
+   did not hear an answer may ask the same again: the same OFFER has the same ANSWER.
 2. The code is flashed and printed from REVEAL to CONFIRM. The keys are on the flash, whole, before
    PAIRED is said; whoever did not hear that may say CONFIRM again for `LINGER_US`.
 3. Long arithmetic is done in slices; what is said meanwhile waits, as far as the port keeps it.
@@ -54,7 +55,7 @@ class Pairer:
         self._sent = self._size = 0
         self._heard = memoryview(bytearray(_HEARD_BYTES))
         self._end: BoardEnd | None = None
-        self._seed = self._public = b""
+        self._seed = self._public = self._offer = self._answer = b""
         self._working: Sliced | None = None
         self._kept_us: int | None = None
         self.done = False
@@ -78,7 +79,9 @@ class Pairer:
     def _told(self, kind: int, body: bytes, now_us: int) -> None:
         """One packet. Of several at once, the last that asks for work is the one that counts."""
         try:
-            if kind == OFFER and self._kept_us is None:
+            if kind == OFFER and self._end is not None and body == self._offer:
+                self._say(ANSWER, self._answer)
+            elif kind == OFFER and self._kept_us is None:
                 self._working = self._offered(body)
             elif kind == REVEAL and self._end is not None and self._kept_us is None:
                 self._working = self._revealed(self._end, body)
@@ -104,9 +107,9 @@ class Pairer:
         self._seed = entropy.draw()
         self._public = yield from Signer(self._seed).prepared()
         end = BoardEnd(entropy.draw(), entropy.draw()[:16], self._public)
-        answer = yield from end.offered(body)
-        self._end = end
-        self._say(ANSWER, answer)
+        self._answer = yield from end.offered(body)
+        self._end, self._offer = end, body
+        self._say(ANSWER, self._answer)
         return b""
 
     def _revealed(self, end: BoardEnd, body: bytes) -> "Sliced":

@@ -34,11 +34,12 @@ INPUTS_MAX = 4
 DIGITAL, ANALOG = "digital", "analog"
 EVERY_MS_MIN, EVERY_MS_MAX = 10, 300_000
 
-_KNOWN = ("taps", "link", "ring_bytes", "head_seconds", "led", "watchdog_seconds") + (
-    "open_pin",
-    "pulse",
-    "inputs",
+# fmt: off
+_KNOWN = (
+    "taps", "link", "ring_bytes", "head_seconds",
+    "led", "watchdog_seconds", "open_pin", "pulse", "inputs",
 )
+# fmt: on
 _TAP_KNOWN = ("place", "baud", "framing", "rx")
 _LINK_KNOWN = ("place", "baud", "rx", "tx")
 _INPUT_KNOWN = ("kind", "pin", "every_ms")

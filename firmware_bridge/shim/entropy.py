@@ -1,12 +1,12 @@
 """Randomness for keys, from the one source that each port has, by its name.
 
     port       os.urandom is
-    rp2        on RP2350 its true random number generator; on RP2040 the ring oscillator's bit, some
-               entropy an octet and no certified source: pair such a board with nothing else at stake
-    esp32      esp_random: the hardware's generator, which is one only while its radio or SAR ADC
-               entropy source runs; ESP-IDF's bootloader seeds it at start
-    stm32      the RNG peripheral, where the chip has one; where it has none, MicroPython's is a
-               pseudo-random generator, and `source` refuses
+    rp2        on RP2350 its true random number generator; on RP2040 the ring oscillator's bits,
+               which its maker does not vouch for
+    esp32      esp_random: the hardware's generator, fed by noise only while the radio runs; else
+               what the boot loader seeded it with
+    stm32      the RNG peripheral; on chips without one MicroPython's pseudo-random generator, which
+               `source` refuses
     unix       the kernel's getrandom(2), and so CPython's
 
 1. Where the source is none for keys, nothing is drawn: EntropyError, by the port's name.

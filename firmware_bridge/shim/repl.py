@@ -10,8 +10,8 @@ What a port allows (MicroPython 1.25):
                 every chip's boot loader or debug port reads the whole flash, keys and all, unless
                 its maker's read protection is set. Nothing in Python can close those.
 
-1. `wipe` comes before `reset` into a REPL: it overwrites the file of keys before it removes it. What
-   the flash's own levelling still holds of it, only erasing the chip takes away.
+1. `wipe` comes before a REPL: it overwrites the file of keys before it removes it. What the flash's
+   own levelling still holds of it, only erasing the chip takes away.
 """
 
 import os

@@ -13,7 +13,7 @@ SHORT_US = 1 << 29
 _MASK = SHORT_US - 1
 
 if hasattr(time, "ticks_us"):  # MicroPython: they wrap at a power of two above SHORT_US
-    _ticks = time.ticks_us  # type: ignore[attr-defined]
+    _ticks = time.ticks_us
 else:
 
     def _ticks() -> int:
@@ -31,8 +31,8 @@ class Ticks:
     __slots__ = ("_last", "_before")
 
     def __init__(self) -> None:
-        self._last = _ticks() & _MASK
-        self._before = -self._last  # what is to be added to short ticks
+        self._last: int = _ticks() & _MASK
+        self._before: int = -self._last  # what is to be added to short ticks
 
     def now(self) -> int:
         """Short ticks."""

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Pins = tuple[int | str | None, int | str | None]
+
 
 class Port:
     """One line. `place`: a number of the board's UART, or the path of a terminal.
@@ -24,9 +26,7 @@ class Port:
     `pins`: of receiver and transmitter, where the board lets them be chosen.
     """
 
-    def __init__(
-        self, place: int | str, baud: int, listening: bool, pins: tuple[int | None, int | None]
-    ) -> None:
+    def __init__(self, place: int | str, baud: int, listening: bool, pins: "Pins") -> None:
         self._listening = listening
         self._line: Any
         if isinstance(place, int):
@@ -84,7 +84,7 @@ class Wait:
         self._poll.poll(milliseconds)
 
 
-def _uart(number: int, baud: int, listening: bool, pins: tuple[int | None, int | None]) -> "Any":
+def _uart(number: int, baud: int, listening: bool, pins: "Pins") -> "Any":
     from machine import UART  # type: ignore[import-not-found]
 
     chosen = {"rx": pins[0]} if pins[0] is not None else {}
