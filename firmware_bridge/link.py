@@ -88,6 +88,7 @@ class Board:
         self._answers: list[tuple[int, bytes]] = [(STARTED, name)]
         self._ping: tuple[int, int] | None = None  # number, ticks
         self.wide: Callable[[int], int] = _wide
+        self.besides: Callable[[int, bytes], None] | None = None  # hears other kinds of packets
         self._acked_us = 0
         self.baud = self._baud_home = baud
         self._baud_next = 0  # once what was said before is out
@@ -114,6 +115,8 @@ class Board:
                 self._answer(KEYED, b"")
             elif kind == BAUD:
                 self._rate(_opened(_BAUD, body), now_us)
+            elif self.besides is not None:
+                self.besides(kind, body)
 
     def output(self, now_us: int) -> int:
         """Makes the next packet in `packer.buffer`: its octets; 0 where nothing is to be said.
@@ -167,6 +170,10 @@ class Board:
                 *self._firmware,
             ),
         )
+
+    def answer(self, kind: int, body: bytes) -> None:
+        """Of who hears `besides`: is said when the line is free; too much at once is not."""
+        self._answer(kind, body)
 
     def _answer(self, kind: int, body: bytes) -> None:
         if len(self._answers) < 4:  # of what is asked faster than it can be answered, the rest

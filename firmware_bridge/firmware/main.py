@@ -19,6 +19,7 @@ from binascii import unhexlify
 
 from firmware_bridge import frame
 from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
+from firmware_bridge.firmware.renewal import Renewal
 from firmware_bridge.firmware.settings import ANALOG, Settings
 from firmware_bridge.firmware.tap import Tap
 from firmware_bridge.frame import Chain
@@ -123,7 +124,7 @@ def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
 
 
 def main(folder: str) -> None:
-    """Turns until it is stopped. ValueError, OSError: what it was told cannot be."""
+    """Turns until it is stopped, or a new version is to start. ValueError, OSError: what it was told cannot be."""
     ticks = Ticks()
     settings = Settings(flash.read(folder + "/board.json") or b"")
     if settings.open_pin is not None and not pin.digital(settings.open_pin)():
@@ -142,13 +143,15 @@ def main(folder: str) -> None:
     signer = _signer(settings, keys)
     preparing = signer.prepared() if signer else None
     keys = {}
+    renewal = Renewal(folder, board)
     ports = [tap.port for tap in taps]
     ports.append(uplink)
     wait = Wait(ports)
     gc.collect()
-    while True:
+    while not renewal.over:
         now = ticks.now()
         busy = bridge.turn(now)
+        busy = renewal.turn(now) or busy
         light.show(led.LOSING if bridge.losing else led.WELL if board.open else led.ALONE)
         light.turn(now)
         dog.feed()

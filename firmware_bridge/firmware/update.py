@@ -60,6 +60,11 @@ class Update:
         self._now = b""  # the answer to what is being worked at
         self.done = False  # a new version is to be tried: the board may start anew
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is worked at."""
+        return self._work is not None
+
     def reported(self) -> None:
         """A gateway was heard: what was on trial is known to work from now on."""
         if self._trial:
