@@ -124,18 +124,21 @@ def _keys(path: Path | None) -> tuple[str, bytes | None]:
 
 def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
     """A session; None: it is a board without keys. Raises BoardError."""
-    session = secrets.randbits(32)
-    body = struct.pack(">BBIH", *link.VERSIONS, session, CREDIT)
-    kinds = (link.WELCOME, link.REFUSED)
-    heard = line.asked(link.HELLO, body, kinds, _HELLO_NS, _HELLOS)
-    if heard is not None and heard[0] == link.REFUSED:
-        raise BoardError(f"{port}: the board speaks another version of the link: update it")
     form = ">BI8sIII3B"
-    if heard is not None and len(heard[1]) == struct.calcsize(form):
-        return Glance(struct.unpack(form, heard[1]), key)
-    if heard is None:
-        kinds = (pairing.ANSWER, pairing.FAILED)
-        if line.asked(pairing.OFFER, bytes(32), kinds, _OFFER_NS, 1) is not None:
+    for _ in range(2):
+        body = struct.pack(">BBIH", *link.VERSIONS, secrets.randbits(32), CREDIT)
+        kinds = (link.WELCOME, link.REFUSED)
+        heard = line.asked(link.HELLO, body, kinds, _HELLO_NS, _HELLOS)
+        if heard is not None and heard[0] == link.REFUSED:
+            raise BoardError(f"{port}: the board speaks another version of the link: update it")
+        if heard is not None and len(heard[1]) == struct.calcsize(form):
+            return Glance(struct.unpack(form, heard[1]), key)
+        # Without keys it answers an OFFER alone; and one that starts this moment says so.
+        kinds = (pairing.ANSWER, pairing.FAILED, pairing.KEYED, link.STARTED)
+        answer = line.asked(pairing.OFFER, bytes(32), kinds, _OFFER_NS, 1)
+        if answer is None:
+            break
+        if answer[0] in (pairing.ANSWER, pairing.FAILED):
             return None
     what = "nothing was heard" if not line.octets else "what was heard is no board"
     raise BoardError(f"{port}: {what}; is it the board's link, at its rate (--baud)?")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drivers.keystore import private
 from drivers.keystore.uri import KeyStoreError
-from firmware_bridge import pairing
+from firmware_bridge import link, pairing
 from firmware_bridge.curve25519 import run as driven
 from firmware_bridge.pairing import GatewayEnd, PairingError
 from provisioning.argument import Now, Parser, UsageError, only, whole
@@ -102,12 +102,13 @@ def _paired(line: Line, path: Path, port: str, code: str, terminal: Terminal) ->
 
 def _asked(line: Line, port: str, kind: int, body: bytes, wanted: int) -> bytes:
     """The answer of this kind. Raises BoardError."""
-    kinds = (wanted, pairing.KEYED, pairing.FAILED)
+    # A board that was paired this moment hears no OFFER until it starts, which it says.
+    kinds = (wanted, pairing.KEYED, pairing.FAILED, link.STARTED)
     heard = line.asked(kind, body, kinds, _STEP_NS, _STEPS if kind == pairing.CONFIRM else 1)
     if heard is None:
         what = "no board answers there" if line.octets == 0 else "what answers there is no board"
         raise BoardError(f"{port}: {what}; nothing was kept")
-    if heard[0] == pairing.KEYED:
+    if heard[0] in (pairing.KEYED, link.STARTED):
         raise BoardError(f"{port}: this board is paired already: {_LEFT}")
     if heard[0] == pairing.FAILED:
         why = heard[1].decode("ascii", "replace")
