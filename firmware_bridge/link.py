@@ -112,7 +112,7 @@ class Board:
             elif kind == PING:
                 self._pinged(_opened(_PING, body), now_us)
             elif kind == OFFER:
-                self._answer(KEYED, b"")
+                self.answer(KEYED, b"")
             elif kind == BAUD:
                 self._rate(_opened(_BAUD, body), now_us)
             elif self.besides is not None:
@@ -156,14 +156,14 @@ class Board:
         oldest, newest, session, credit = fields
         version = min(newest, VERSIONS[1])
         if version < max(oldest, VERSIONS[0]):
-            self._answer(REFUSED, struct.pack(_REFUSED, *VERSIONS))
+            self.answer(REFUSED, struct.pack(_REFUSED, *VERSIONS))
             return
         self._answers.clear()
         self._session, self._credit, self._ping = session, credit, None
         self._ring.rewind(self._ring.first)
         self._acked_us = now_us
         ring = self._ring
-        self._answer(
+        self.answer(
             WELCOME,
             struct.pack(
                 *(_WELCOME, version, session, self._name, self._boot, ring.first, ring.next),
@@ -172,10 +172,6 @@ class Board:
         )
 
     def answer(self, kind: int, body: bytes) -> None:
-        """Of who hears `besides`: is said when the line is free; too much at once is not."""
-        self._answer(kind, body)
-
-    def _answer(self, kind: int, body: bytes) -> None:
         if len(self._answers) < 4:  # of what is asked faster than it can be answered, the rest
             self._answers.append((kind, body))
 
@@ -206,7 +202,7 @@ class Board:
         if fields is None or not RATES[0] <= fields[1] <= RATES[1]:
             return
         if self._current(fields[0], now_us):
-            self._answer(AGREED, struct.pack(_BAUD, self._session, fields[1]))
+            self.answer(AGREED, struct.pack(_BAUD, self._session, fields[1]))
             self._baud_next = fields[1]
 
 

@@ -88,7 +88,7 @@ def start(folder: str) -> None:
 def reset() -> None:
     """A board starts anew; elsewhere there is nothing to reset, and the program ends."""
     try:
-        from machine import reset as again
+        from machine import reset as again  # type: ignore[import-not-found]
     except ImportError:
         return
     again()

@@ -2,8 +2,8 @@
 
 1. `update.py` is loaded when it is needed: a board that only bridges has its memory to itself.
 2. A version on trial is known to work when a gateway has opened a session under it, not before.
-3. When a new version is to be tried, the board goes on for `REST_US`, so that what was asked last is
-   answered, also twice; then it is to start anew.
+3. When a new version is to be tried, the board goes on for `REST_US`, so that what was asked last
+   is answered, also twice; then it is to start anew.
 """
 
 from firmware_bridge.link import Board

@@ -26,7 +26,7 @@ class Flash:
 
     def readblocks(self, block: int, into: bytearray, offset: int = 0) -> None:
         self._file.seek(block * BLOCK_BYTES + offset)
-        self._file.readinto(into)  # type: ignore[attr-defined]
+        self._file.readinto(into)
 
     def writeblocks(self, block: int, octets: bytes, offset: int = 0) -> None:
         self._file.seek(block * BLOCK_BYTES + offset)
@@ -63,9 +63,9 @@ def pieces() -> None:
         except KeyboardInterrupt:
             continue  # ctrl-C at a prompt
         try:
-            exec(source, NAMES)  # noqa: S102  # that is what a prompt does
+            exec(source, NAMES)  # that is what a prompt does
             sys.stdout.write(END)
-        except BaseException as fault:  # noqa: BLE001  # and says whatever comes out
+        except BaseException as fault:  # and says whatever comes out
             sys.stdout.write(END)
             sys.print_exception(fault, sys.stdout)  # type: ignore[attr-defined]
         sys.stdout.write(END)

@@ -127,8 +127,8 @@ def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
     form = ">BI8sIII3B"
     for _ in range(2):
         body = struct.pack(">BBIH", *link.VERSIONS, secrets.randbits(32), CREDIT)
-        kinds = (link.WELCOME, link.REFUSED)
-        heard = line.asked(link.HELLO, body, kinds, _HELLO_NS, _HELLOS)
+        welcome = (link.WELCOME, link.REFUSED)
+        heard = line.asked(link.HELLO, body, welcome, _HELLO_NS, _HELLOS)
         if heard is not None and heard[0] == link.REFUSED:
             raise BoardError(f"{port}: the board speaks another version of the link: update it")
         if heard is not None and len(heard[1]) == struct.calcsize(form):

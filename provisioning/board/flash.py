@@ -2,8 +2,8 @@
 
 1. Nothing is copied before the release holds here, and is newer than what runs there.
 2. It goes to the folder that does not run; the board itself checks it there, manifest and files;
-   then `slot` is replaced, which is what starts. Until then the board starts what it started before:
-   whatever was cut short is done again from the beginning.
+   then `slot` is replaced, which says what starts. Until then that is what it was before: whatever
+   was cut short is done again from the beginning.
 3. A board that has keys is not flashed at its prompt: it is updated over its link, or wiped first.
 """
 

@@ -18,8 +18,10 @@ from provisioning.board.release import BoardError
 BAUD = 460_800  # of the link, in the board.json that the firmware's page shows
 NS = 1_000_000_000
 KINDS = frozenset(
-    (link.HELLO, link.PING, pairing.OFFER, pairing.REVEAL, pairing.CONFIRM)
-    + (update.MANIFEST, update.FILE, update.FINISH)
+    (
+        *(link.HELLO, link.PING, pairing.OFFER, pairing.REVEAL, pairing.CONFIRM),
+        *(update.MANIFEST, update.FILE, update.FINISH),
+    )
 )
 _READ_S = 0.02
 _SAID_MAX_BYTES = 64  # of a body: what a board's end holds

@@ -139,5 +139,3 @@ def _parser() -> Parser:
     parser.add_argument("--code", default="", metavar="DIGITS", help=told)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     return parser
-
-

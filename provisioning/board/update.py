@@ -36,7 +36,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     finally:
         line.close()
     terminal.say(
-        f"The board checked release {held.version}, and tries it, {boot.TRIAL_STARTS} times at most.",
+        f"The board checked release {held.version}; it tries it {boot.TRIAL_STARTS} times at most.",
         "It stays once a gateway is heard under it.",
         f"Next: gridseal-provision board check {asked.port}",
     )

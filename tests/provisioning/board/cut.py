@@ -47,7 +47,7 @@ class Memory:
 
 
 def powered(memory):
-    os.mount(os.VfsLfs2(memory), FLASH)
+    os.mount(os.VfsLfs2(memory), FLASH)  # type: ignore[attr-defined]
 
 
 def put(path, octets):
@@ -57,7 +57,7 @@ def put(path, octets):
 
 def first(memory, told):
     """A board with the old release, and nothing else."""
-    os.VfsLfs2.mkfs(memory)
+    os.VfsLfs2.mkfs(memory)  # type: ignore[attr-defined]
     powered(memory)
     for place in ("/a", "/a/firmware_bridge", "/a/firmware_bridge/firmware"):
         os.mkdir(FLASH + place)
@@ -66,7 +66,7 @@ def first(memory, told):
     put(FLASH + "/a/manifest", unhexlify(told["old"]["manifest"]))
     put(FLASH + "/release", told["release"].encode())
     put(FLASH + "/slot", b"a - 0\n")
-    os.umount(FLASH)
+    os.umount(FLASH)  # type: ignore[attr-defined]
 
 
 def updated(told):
@@ -111,7 +111,7 @@ def at(image, told, reporting):
         updated(told)  # whoever was sending begins anew
         if starts(told, False) != (True, "new"):
             raise ValueError("the update cannot be done again")
-    os.umount(FLASH)
+    os.umount(FLASH)  # type: ignore[attr-defined]
     return one
 
 
@@ -130,7 +130,7 @@ def main():
     end.reported()
     steps, seen = memory.done, {"old": 0, "new": 0}
     starts(told, True)
-    os.umount(FLASH)
+    os.umount(FLASH)  # type: ignore[attr-defined]
     for number, (place, octets) in enumerate(steps):
         half = bytearray(image)
         half[place : place + len(octets) // 2] = octets[: len(octets) // 2]

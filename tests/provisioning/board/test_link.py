@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,9 @@ def paired(bench: Bench, gateway: Path) -> Path:
     return path
 
 
-def seen(bench: Bench, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, dict]:
+def seen(
+    bench: Bench, capsys: pytest.CaptureFixture[str], *more: str
+) -> tuple[int, dict[str, Any]]:
     done = cli.main(["board", "check", bench.port, "--seconds", "1", "--json", *more])
     return done, json.loads(capsys.readouterr().out)
 
@@ -171,8 +174,8 @@ def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_p
 
 
 def test_what_is_no_board_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr(check, "_OFFER_NS", check.NS // 10)
-    monkeypatch.setattr(check, "_HELLO_NS", check.NS // 10)
+    monkeypatch.setattr(check, "_OFFER_NS", 100_000_000)
+    monkeypatch.setattr(check, "_HELLO_NS", 100_000_000)
     master, slave = os.openpty()
     for port in (os.ttyname(slave), "/dev/null", "/dev/ttyACM99"):
         assert cli.main(["board", "check", port, "--json"]) == 2

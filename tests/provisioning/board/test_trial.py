@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import firmware_bridge
+from firmware_bridge import manifest
 from firmware_bridge.curve25519 import run as driven
 from firmware_bridge.firmware import boot, update
 from firmware_bridge.firmware.update import Update, UpdateError
@@ -154,7 +155,7 @@ def test_a_manifest_that_is_not_to_be_used_changes_nothing(board, manifest, why)
 def test_a_path_that_leads_elsewhere_cannot_be_signed_nor_read(path):
     files = [("firmware_bridge/q.py", 1, bytes(32)), (path, 1, bytes(32))]
     with pytest.raises(ManifestError, match="a path that cannot be"):
-        material.manifest.text((1, 0, 0), sorted(files))
+        manifest.text((1, 0, 0), sorted(files))
 
 
 def test_one_changed_file_is_named_and_the_old_version_runs_on(board):
