@@ -1,16 +1,16 @@
-"""A board's firmware under MicroPython: how late a gateway has a frame, what it costs, what it needs.
+"""A board's firmware under MicroPython: how late a gateway has a frame, what it costs and needs.
 
-1. Latency: tap at TAP_BAUD and link at LINK_BAUD, octet by octet at 11 and 10 bits (hil/station), as
-   no pseudo-terminal paces; C37.118 with ten phasors at 60 frames/s; one packet in DAMAGED broken on
-   the link. From the last bit of a frame on the tap until the gateway's end of the link has it. It
-   begins when a session is open.
+1. Latency: tap at TAP_BAUD and link at LINK_BAUD, octet by octet at 11 and 10 bits (hil/station),
+   for no pseudo-terminal paces; C37.118 with ten phasors at 60 frames/s; one packet in DAMAGED
+   broken on the link. From the last bit of a frame on the tap until the gateway's end of the link
+   has it. It begins when a session is open.
 2. The firmware is compiled by mpy-cross, as a board has it, and runs in HEAP_BYTES.
 3. Rates are each interpreter's own (probe.py), on this machine. Those of boards are estimates: the
-   rates of MicroPython here, divided by how much slower a board is in a public benchmark (see
-   SLOWER). Nobody has measured them.
-4. Heap is what a build with words of 32 bits says (WebAssembly's), as most boards have: live after a
-   collection, and the most that was in use after any turn. With the code in it, as mip puts it there;
-   a firmware with the code frozen in (manifest.py) needs some 40 KiB less.
+   rates of MicroPython here by SLOWER. Nobody has measured them.
+4. Heap is what a build with words of 32 bits says (WebAssembly's), as most boards have: live after
+   a collection, and the most that was in use after any turn. The code is in it, as mip puts it
+   there; where it is frozen into the firmware (manifest.py), some 35 KiB of that are not.
+5. A machine that does other things shows in the latency first: nothing here corrects for it.
 """
 
 import json
@@ -45,9 +45,9 @@ WAIT_S = 30.0
 PROBE_S = 120.0
 # How many times slower than MicroPython on this machine a board is taken to be: some 18 times fewer
 # clocks a second, and for each some five times less done (no second issue, flash with wait states).
-# ESP32 has more clocks, and code in a flash behind a cache: MicroPython's own suite has it at 0.6 to
-# 0.95 of a pyboard (micropython/micropython, pull request 4858 and issue 6565: 1,848 pystones to
-# 1,166 and 1,732).
+# An ESP32 has more clocks, and code in a flash behind a cache: MicroPython's own suite has it at
+# 0.6 to 0.95 of a pyboard (micropython/micropython, pull request 4858 and issue 6565: pystones of
+# 1,166 and 1,732 to 1,848).
 SLOWER: Final = {"cortex_m4_168mhz": 100, "esp32_240mhz": 130}
 FIGURES_OF_RATE = ("hmac_per_s", "seal_per_s", "pack_per_s")
 FIGURES_OF_TIME = ("sign_ms", "prepare_ms", "x25519_ms", "longest_slice_us")
@@ -67,15 +67,15 @@ def measure(seconds: float = 30.0) -> dict[str, Any]:
         except TimeoutError as fault:
             raise BenchError(str(fault)) from fault
         rates = {
-            "cpython": _told([sys.executable, str(PROBE), "rates"], SOURCE),
-            "micropython": _told([*_unix(1024), str(PROBE), "rates"], files),
-            "webassembly": _told([*_wasm(files), "rates"], files),
+            "cpython": told([sys.executable, str(PROBE), "rates"], SOURCE),
+            "micropython": told([*unix(1024), str(PROBE), "rates"], files),
+            "webassembly": told([*wasm(files), "rates"], files),
         }
         heap = {
-            name: _told([*_wasm(files), "heap", seconds], files)
+            name: told([*wasm(files), "heap", seconds], files)
             for name, seconds in (("unsigned", "0"), ("signed", "1"))
         }
-        idle = _told([*_unix(1024), str(PROBE), "heap", "0"], files)["idle_bytes"]
+        idle = told([*unix(1024), str(PROBE), "heap", "0"], files)["idle_bytes"]
     figures = {**latency, "heap": heap, "idle_bytes": idle, "rates": rates}
     figures["estimates"] = {name: _estimate(rates["micropython"], name) for name in SLOWER}
     return {**figures, "seconds": seconds, "reasons": _reasons(figures)}
@@ -100,7 +100,7 @@ def compiled(into: Path) -> Path:
 
 
 def _latency(folder: Path, files: Path, seconds: float) -> dict[str, Any]:
-    station = Station(folder, _unix(HEAP_BYTES // 1024), files=files, bauds=(TAP_BAUD, LINK_BAUD))
+    station = Station(folder, unix(HEAP_BYTES // 1024), files=files, bauds=(TAP_BAUD, LINK_BAUD))
     try:
         station.until(lambda: station.gateway.greeting is not None, WAIT_S)
         station.up.damage_every = DAMAGED
@@ -137,11 +137,13 @@ def pmu_frame(number: int) -> bytes:
     return octets + struct.pack(">H", crc_hqx(octets, 0xFFFF))
 
 
-def _unix(kib: int) -> list[str]:
+def unix(kib: int) -> list[str]:
+    """The interpreter with so much heap."""
     return [str(MICROPYTHON / "run"), "-X", f"heapsize={kib}k"]
 
 
-def _wasm(files: Path) -> list[str]:
+def wasm(files: Path) -> list[str]:
+    """The probe under the WebAssembly build. Raises BenchError."""
     node = shutil.which("node")
     if node is None:
         raise BenchError("no node")
@@ -149,7 +151,8 @@ def _wasm(files: Path) -> list[str]:
     return [node, str(PROBE.with_suffix(".mjs")), str(build), str(PROBE), str(files)]
 
 
-def _told(command: list[str], files: Path) -> dict[str, Any]:
+def told(command: list[str], files: Path) -> dict[str, Any]:
+    """What the probe says. Raises BenchError."""
     paths = {"MICROPYPATH": f"{files}:.frozen", "PYTHONPATH": str(SOURCE)}
     done = subprocess.run(
         command,
@@ -161,8 +164,8 @@ def _told(command: list[str], files: Path) -> dict[str, Any]:
     )
     if done.returncode:
         raise BenchError(f"{Path(command[0]).name}: {(done.stderr or done.stdout).strip()[-300:]}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def _estimate(rates: dict[str, Any], name: str) -> dict[str, float]:

@@ -1,8 +1,7 @@
 """What the firmware costs an interpreter: its rates, its heap. Run by MicroPython and by CPython.
 
     micropython probe.py rates           a JSON object of figures
-    micropython probe.py heap SECONDS    the firmware between lines in memory; heads so far apart, or
-                                         0: none are signed
+    micropython probe.py heap 0 | 1      the firmware between lines in memory, without or with heads
 
 Under the WebAssembly build garbage is collected only between two scripts: probe.mjs calls `begin`,
 and `step` for each turn. It is imported by nothing.
@@ -19,33 +18,40 @@ TURNS = 400
 FRAME_EVERY = 8  # turns
 RUNS = 4
 _MS_A_RATE = 300
+board: "Firmware"
 _QUIET_US = 20_000  # the last frame is cut, and sealed
 
-try:
-    _now_us = time.ticks_us
-    _since_us = time.ticks_diff
-except AttributeError:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
 
-    def _now_us():
+if hasattr(time, "ticks_us"):  # MicroPython
+    _now_us, _since_us = time.ticks_us, time.ticks_diff  # type: ignore[attr-defined]
+else:
+
+    def _now_us() -> int:
         return time.monotonic_ns() // 1000
 
-    def _since_us(later, earlier):
+    def _since_us(later: int, earlier: int) -> int:
         return later - earlier
 
 
-def _per_s(what):
+def _per_s(what: "Callable[[], Any]") -> int:
     """How often a second, over some time."""
     count, start = 0, _now_us()
     while _since_us(_now_us(), start) < _MS_A_RATE * 1000:
         for _ in range(8):
             what()
         count += 8
-    return round(count * 1_000_000 / _since_us(_now_us(), start))
+    took_us: int = _since_us(_now_us(), start)
+    return round(count * 1_000_000 / took_us)
 
 
-def _driven(made):
+def _driven(made: "Callable[[], Generator[None, None, Any]]") -> tuple[float, int]:
     """How long all slices took, in ms, and the longest in us: the best of its turn in some runs."""
-    best, wholes = [], []
+    best: list[int] = []
+    wholes: list[int] = []
     for run in range(RUNS):
         sliced, at, begun = made(), 0, _now_us()
         while True:
@@ -65,7 +71,8 @@ def _driven(made):
     return (sum(best) or min(wholes)) / 1000, max(best)
 
 
-def rates():
+def rates() -> "dict[str, float]":
+    """Of what a board does for each frame, and of what it does now and then."""
     from firmware_bridge import frame
     from firmware_bridge.curve25519 import x25519
     from firmware_bridge.ed25519 import Signer
@@ -78,10 +85,10 @@ def rates():
     buffer[frame.HEADER_BYTES : frame.HEADER_BYTES + FRAME_BYTES] = body
     sealed = memoryview(buffer)[: frame.HEADER_BYTES + FRAME_BYTES + frame.TAG_BYTES]
 
-    def seal():
+    def seal() -> None:
         chain.seal(buffer, frame.TAPPED, 0, 0, 0, 0, FRAME_BYTES)
 
-    told = {
+    told: dict[str, float] = {
         "sha256_per_s": _per_s(lambda: sha256(body)),
         "hmac_per_s": _per_s(lambda: hmac.tag(body)),
         "seal_per_s": _per_s(seal),
@@ -100,30 +107,30 @@ def rates():
 class Line:
     """A port in memory: what is put into it is read, what is written is gone."""
 
-    def __init__(self, baud):
-        self.baud, self.octets, self.bits = baud, b"", 0
+    def __init__(self, baud: int) -> None:
+        self.baud, self.octets = baud, b""
 
-    def readinto(self, view):
+    def readinto(self, view: memoryview) -> int:
         got = min(len(view), len(self.octets))
         if got:
             view[:got] = self.octets[:got]
             self.octets = self.octets[got:]
         return got
 
-    def write(self, view):
+    def write(self, view: memoryview) -> int:
         return len(view)
 
-    def overran(self):
+    def overran(self) -> bool:
         return False
 
-    def rate(self, baud):
+    def rate(self, baud: int) -> None:
         self.baud = baud
 
 
 class Firmware:
     """The firmware as main.py puts it together, between such lines."""
 
-    def __init__(self, head_seconds):
+    def __init__(self, head_seconds: int) -> None:
         import firmware_bridge.firmware.main  # noqa: F401  # all that it loads
         from firmware_bridge import frame, link
         from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
@@ -132,21 +139,22 @@ class Firmware:
         from firmware_bridge.shim.ticks import Ticks
 
         self.ticks, self.line, self.uplink = Ticks(), Line(115_200), Line(460_800)
-        tap = Tap(0, self.line, "raw", self.ticks)
+        tap = Tap(0, self.line, "raw", self.ticks)  # type: ignore[arg-type]
         chain = frame.Chain(bytes(range(32)), bytes(32), 1)
         self.ring = Ring(RING_BYTES)
         board = link.Board(self.ring, 1, bytes(8), FIRMWARE, 460_800)
-        self.bridge = Bridge([tap], [], self.uplink, self.ring, chain, board, self.ticks)
+        taps, uplink, ticks = [tap], self.uplink, self.ticks
+        self.bridge = Bridge(taps, [], uplink, self.ring, chain, board, ticks)  # type: ignore[arg-type]
         self.octets = bytes(2048)
         self.peak = self.idle = self.turns = 0
-        self.preparing = None
+        self.preparing: Generator[None, None, bytes] | None = None
         if head_seconds:
             from firmware_bridge.ed25519 import Signer
 
             self.signer = Signer(bytes(range(32)))
             self.preparing = self.signer.prepared()
 
-    def step(self):
+    def step(self) -> None:
         """One turn; a frame comes now and then."""
         self.turns += 1
         if self.turns % FRAME_EVERY == 1:
@@ -158,33 +166,35 @@ class Firmware:
             except StopIteration:
                 self.preparing = None
                 self.bridge.sign_with(self.signer, 1)
-        self.peak = max(self.peak, gc.mem_alloc())
+        self.peak = max(self.peak, gc.mem_alloc())  # type: ignore[attr-defined]
 
-    def quiet(self):
+    def quiet(self) -> int:
         """What so many turns allocate in which nothing comes: octets, all together."""
         self.line.octets = b""
         start = _now_us()
         while _since_us(_now_us(), start) < _QUIET_US:
             self.bridge.turn(self.ticks.now())
         gc.collect()
-        before = gc.mem_alloc()
+        before = gc.mem_alloc()  # type: ignore[attr-defined]
         for _ in range(TURNS):
             self.bridge.turn(self.ticks.now())
-        return gc.mem_alloc() - before
+        return gc.mem_alloc() - before  # type: ignore[attr-defined,no-any-return]
 
 
-def begin(head_seconds):
+def begin(head_seconds: int) -> None:
+    """Puts one together; `board` from then on."""
     global board
     board = Firmware(head_seconds)
 
 
-def live():
+def live() -> int:
     """What is in use after a collection, in octets."""
     gc.collect()
-    return gc.mem_alloc()
+    return gc.mem_alloc()  # type: ignore[attr-defined,no-any-return]
 
 
-def heap(head_seconds):
+def heap(head_seconds: int) -> "dict[str, int]":
+    """Some turns, collected after each."""
     gc.collect()
     begin(head_seconds)
     gc.collect()
