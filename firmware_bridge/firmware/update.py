@@ -23,7 +23,7 @@ import os
 import struct
 
 from firmware_bridge.firmware import boot
-from firmware_bridge.manifest import MANIFEST_MAX_BYTES, Manifest, ManifestError
+from firmware_bridge.release import MANIFEST_MAX_BYTES, Manifest, ManifestError
 from firmware_bridge.shim import flash
 
 TYPE_CHECKING = False

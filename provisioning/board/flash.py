@@ -55,7 +55,7 @@ _CHECK = """
 import sys, gc
 sys.path.insert(0, '/{0}')
 from firmware_bridge.firmware import update
-from firmware_bridge.manifest import Manifest
+from firmware_bridge.release import Manifest
 with open('/{0}/manifest', 'rb') as file: m = Manifest(file.read())
 for _ in m.checked(update.release('')): pass
 for _ in update.whole('/{0}', m): pass

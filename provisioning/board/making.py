@@ -14,8 +14,8 @@ from pathlib import Path
 import firmware_bridge
 from drivers.keystore import private, uri
 from evidence.code import ALG_ED25519
-from firmware_bridge import manifest
-from firmware_bridge.manifest import ManifestError
+from firmware_bridge import release as manifest
+from firmware_bridge.release import ManifestError
 from provisioning.argument import Now, Parser, only
 from provisioning.board import release
 from provisioning.board.release import BoardError

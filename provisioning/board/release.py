@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from evidence.code import ALG_ED25519
 from evidence.key import PublicKey
-from firmware_bridge.manifest import (
+from firmware_bridge.release import (
     ENDINGS,
     FILE_MAX_BYTES,
     MANIFEST_MAX_BYTES,
@@ -25,6 +25,7 @@ from firmware_bridge.manifest import (
 from provisioning.source import RequestError
 
 MANIFEST = "manifest"
+_FREEZING = f"{TOP}/manifest.py"  # for MicroPython's build: a board has no use for it
 _VERSION = f"{TOP}/firmware/bridge.py"
 _SAYS = re.compile(rb"^FIRMWARE = \((\d+), (\d+), (\d+)\)$", re.MULTILINE)
 
@@ -82,7 +83,7 @@ def sources(folder: Path) -> dict[str, bytes]:
         path
         for ending in ENDINGS
         for path in (folder / TOP).rglob(f"*.{ending}")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and path.relative_to(folder).as_posix() != _FREEZING
     )
     if not paths:
         raise BoardError(f"{folder}: holds no {TOP} folder with files")

@@ -1,4 +1,4 @@
-"""A pairing at the board itself: its firmware under a real MicroPython, its link a pseudo-terminal."""
+"""A pairing at the board itself: the firmware under a real MicroPython, its link a terminal."""
 
 import json
 import os

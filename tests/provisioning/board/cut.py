@@ -16,7 +16,7 @@ sys.path.insert(0, sys.argv[1])
 
 from firmware_bridge.curve25519 import run
 from firmware_bridge.firmware import boot, update
-from firmware_bridge.manifest import Manifest
+from firmware_bridge.release import Manifest
 
 BLOCK_BYTES, BLOCKS = 512, 128
 FLASH = "/flash"

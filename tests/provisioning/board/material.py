@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from evidence.key import Ed25519Key
-from firmware_bridge import manifest
+from firmware_bridge import release as manifest
 from tests.conftest import ROOT, absent
 
 KEY = Ed25519Key(bytes(range(32)))

@@ -17,7 +17,7 @@ from tests.provisioning.board import material
 from tests.provisioning.board.material import KEY, MAIN, OTHER, PUBLIC, micropython, small
 
 UPDATE = (
-    *("manifest.py", "ed25519.py", "curve25519.py", "sha512.py", "shim/__init__.py"),
+    *("release.py", "ed25519.py", "curve25519.py", "sha512.py", "shim/__init__.py"),
     *("shim/digest.py", "shim/flash.py", "firmware/boot.py", "firmware/update.py"),
 )
 SOURCE = Path(prompt.__file__).resolve().parents[2] / "firmware_bridge"

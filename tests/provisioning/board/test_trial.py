@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import firmware_bridge
-from firmware_bridge import manifest
+from firmware_bridge import release as manifest
 from firmware_bridge.curve25519 import run as driven
 from firmware_bridge.firmware import boot, update
 from firmware_bridge.firmware.update import Update, UpdateError
-from firmware_bridge.manifest import ManifestError
+from firmware_bridge.release import ManifestError
 from tests.provisioning.board import material
 from tests.provisioning.board.material import MAIN, OTHER, PUBLIC, micropython, signed, small
 
