@@ -3,11 +3,10 @@
 1. It takes nothing away: what is heard is not acknowledged, so the board keeps it for its gateway.
 2. What it says of losses and damage is what was seen in so many seconds; what the board has lost is
    what its own LOST frames say, as far as they still wait in its ring.
-3. Frames are checked where the gateway's file of the board is named; elsewhere they are believed,
+3. Frames are checked where the gateway's key of the board is named; elsewhere they are believed,
    and it says so.
 """
 
-import json
 import secrets
 import struct
 from collections.abc import Sequence
@@ -32,7 +31,8 @@ DRIFT_PPM = 200  # of a board's oscillator against this machine's
 PING_NS = NS // 5
 _HELLO_NS, _HELLOS = NS // 2, 4
 _OFFER_NS = 15 * NS  # it draws a key first, which takes seconds
-_FILE_MAX_BYTES = 4096
+KEY_FILE_BYTES_MAX = 128  # 64 digits, and how a line ends
+KEY_BYTES = 32
 
 
 class Glance:
@@ -93,7 +93,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     seconds = whole("--seconds", asked.seconds)
     if not 1 <= seconds <= SECONDS_MAX:
         raise UsageError(f"{PROG}: --seconds {seconds}: from 1 to {SECONDS_MAX}")
-    public, key = _keys(asked.keys)
+    key = _key(asked.key)
     line = Line(asked.port, whole("--baud", asked.baud))
     try:
         glance = _opened(line, asked.port, key)
@@ -105,21 +105,23 @@ def run(argv: Sequence[str], now: Now) -> int:
     faults = ["this board is not paired: type gridseal-provision board pair"]
     if glance is not None:
         told |= _told(glance, line, seconds, key is not None)
-        faults = _faults(told, public)
+        faults = _faults(told)
     _say(terminal, told, faults)
     terminal.object(told | {"faults": faults})
     return WRONG if faults else DONE
 
 
-def _keys(path: Path | None) -> tuple[str, bytes | None]:
-    """The board's public key in hex, and its key. Raises BoardError, KeyStoreError."""
+def _key(path: Path | None) -> bytes | None:
+    """The key of a pairing. Raises BoardError, KeyStoreError."""
     if path is None:
-        return "", None
+        return None
     try:
-        told = json.loads(private.content(path, _FILE_MAX_BYTES))
-        return str(told["board"]), bytes.fromhex(told["key"])
-    except (ValueError, KeyError, TypeError) as fault:
+        key = bytes.fromhex(private.content(path, KEY_FILE_BYTES_MAX).decode("ascii"))
+    except ValueError as fault:
         raise BoardError(f"{path}: not what `board pair` writes") from fault
+    if len(key) != KEY_BYTES:
+        raise BoardError(f"{path}: not what `board pair` writes")
+    return key
 
 
 def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
@@ -174,13 +176,11 @@ def _told(glance: Glance, line: Line, seconds: int, checked: bool) -> dict[str, 
     }
 
 
-def _faults(told: dict[str, Any], public: str) -> list[str]:
+def _faults(told: dict[str, Any]) -> list[str]:
     """What is wrong, a line each."""
     found = []
-    if public and not public.startswith(told["name"]):
-        found.append("this is another board than the one of that file")
     if told["foreign_frames"]:
-        found.append(f"{told['foreign_frames']} frames are not this board's")
+        found.append(f"{told['foreign_frames']} frames are not of the board with this key")
     if told["damaged_packets"] or told["missed_frames"]:
         found.append("packets came damaged, or not at all: look at the cable")
     if told["pongs"] * 2 < told["pings"]:
@@ -207,7 +207,7 @@ def _parser() -> Parser:
     parser.add_argument("port", metavar="PORT", help="the board's link, such as /dev/ttyUSB0")
     parser.add_argument("--baud", default=str(BAUD), help=f"default: {BAUD}")
     parser.add_argument("--seconds", default="3", help="how long to listen; default: 3")
-    told = "boards/NAME.json of the gateway's folder: whether it is that board, and its frames"
-    parser.add_argument("--keys", type=Path, metavar="FILE", help=told)
+    told = "boards/NAME.key of the gateway's folder: whether the frames are that board's"
+    parser.add_argument("--key", type=Path, metavar="FILE", help=told)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     return parser

@@ -1,13 +1,12 @@
 """`gridseal-provision board pair`: a board and a gateway come to a key, and a person makes sure.
 
-1. The key stands in `boards/NAME.json` of the gateway's folder, mode 0600, and nowhere else; it is
-   never printed. What is printed is the board's public key, for the site plan.
+1. The key stands in `boards/NAME.key` of the gateway's folder, mode 0600, and nowhere else; it is
+   never printed. What is printed is the board's public key, and the source that names both.
 2. It is written, under another name, before the board is told to keep its own; it gets its name
    when the board has said that it has. A file that is there is never overwritten.
 3. A board that has keys refuses: they are wiped at its prompt, by who is there with its jumper.
 """
 
-import json
 import os
 import re
 import secrets
@@ -45,7 +44,7 @@ def run(argv: Sequence[str], now: Now) -> int:
     terminal.say(
         f"Paired. The key is in {path}, mode 0600.",
         f"Board's public key  {public.hex()}",
-        "Next: put the public key beside the board's source in the site plan.",
+        f"Source              mcu+serial://{asked.port}?board={public.hex()}&key={path}",
     )
     terminal.object({"board": public.hex(), "file": str(path)})
     return 0
@@ -57,7 +56,7 @@ def _place(folder: Path, name: str) -> Path:
         raise UsageError(f"{PROG}: --name {name!r}: small letters, digits, - and _; at most 32")
     if not folder.is_dir():
         raise BoardError(f"{folder}: no folder of a gateway; name the one with gateway.toml")
-    path = folder / BOARDS / f"{name}.json"
+    path = folder / BOARDS / f"{name}.key"
     if os.path.lexists(path):
         raise BoardError(f"{path} is there already: name another board, or move it away")
     try:
@@ -83,10 +82,9 @@ def _paired(line: Line, path: Path, port: str, code: str, terminal: Terminal) ->
         raise BoardError(f"{port}: nothing was agreed")
     _compared(agreed.code, code, terminal)
     part = path.with_name(f".{path.name}.part")
-    told = json.dumps({"board": end.board_public.hex(), "key": agreed.key.hex()}) + "\n"
     try:
         part.unlink(missing_ok=True)  # what a pairing left that came to no end
-        private.create(part, told.encode())
+        private.create(part, f"{agreed.key.hex()}\n".encode())
         try:
             end.paired(_asked(line, port, pairing.CONFIRM, end.confirm(), pairing.PAIRED))
             os.link(part, path)  # never over another
@@ -133,7 +131,7 @@ def _parser() -> Parser:
     parser = Parser(prog=PROG, description=about, allow_abbrev=False)
     parser.add_argument("port", metavar="PORT", help="the board's link, such as /dev/ttyUSB0")
     parser.add_argument("dir", type=Path, metavar="DIR", help="the gateway's folder")
-    parser.add_argument("--name", required=True, help="the board's name: boards/NAME.json")
+    parser.add_argument("--name", required=True, help="the board's name: boards/NAME.key")
     parser.add_argument("--baud", default=str(BAUD), help=f"default: {BAUD}")
     told = "the six digits that the board shows, instead of being asked"
     parser.add_argument("--code", default="", metavar="DIGITS", help=told)

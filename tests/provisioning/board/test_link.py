@@ -82,7 +82,7 @@ def typed(bench: Bench, gateway: Path, answer: str) -> tuple[int, str]:
 
 
 def paired(bench: Bench, gateway: Path) -> Path:
-    path = gateway / "boards" / "bay-7.json"
+    path = gateway / "boards" / "bay-7.key"
     if not path.exists():
         assert typed(bench, gateway, "yes")[0] == 0
     return path
@@ -105,7 +105,7 @@ def test_codes_that_differ_leave_nothing_at_either_end(bench, gateway):
 
 
 def test_a_pairing_leaves_one_private_file_and_prints_no_key(bench, gateway, capsys):
-    path = gateway / "boards" / "bay-7.json"
+    path = gateway / "boards" / "bay-7.key"
     if path.exists():
         path.unlink()
         (bench.folder / "keys.json").unlink()
@@ -114,9 +114,10 @@ def test_a_pairing_leaves_one_private_file_and_prints_no_key(bench, gateway, cap
     assert done == 0, said
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in path.parent.iterdir()] == [path.name]
-    told, board = json.loads(path.read_text()), json.loads((bench.folder / "keys.json").read_text())
-    assert told == {"board": board["public"], "key": board["key"]}
-    assert told["board"] in said and told["key"] not in said
+    board = json.loads((bench.folder / "keys.json").read_text())
+    assert path.read_text() == board["key"] + "\n"
+    assert f"board={board['public']}&key={path}" in said
+    assert board["key"] not in said and board["seed"] not in said
     command = ["board", "pair", bench.port, str(gateway), "--name"]
     assert cli.main([*command, "bay-7"]) == 2
     assert "is there already" in capsys.readouterr().err
@@ -133,20 +134,21 @@ def test_a_look_says_what_it_is_and_takes_nothing_away(bench, gateway, capsys):
     path = paired(bench, gateway)
     bench.hears(b"a device speaks")
     for _ in range(2):
-        done, told = seen(bench, capsys, "--keys", str(path))
+        done, told = seen(bench, capsys, "--key", str(path))
         assert done == 0, told
         assert told["paired"] and told["firmware"].startswith("0.2.")
-        assert json.loads(path.read_text())["board"].startswith(told["name"])
+        board = json.loads((bench.folder / "keys.json").read_text())
+        assert board["public"].startswith(told["name"])
         assert told["waiting_frames"] >= 1 and told["foreign_frames"] == 0
         assert told["pongs"] > 1 and 0 < told["offset_bound_ns"] < 1_000_000_000
         waiting = told["waiting_frames"]
     assert seen(bench, capsys)[1]["waiting_frames"] >= waiting
-    other = path.with_name("other.json")
-    other.write_text(json.dumps({"board": "00" * 32, "key": "11" * 32}))
+    other = path.with_name("other.key")
+    other.write_text("11" * 32)
     other.chmod(0o600)
-    done, told = seen(bench, capsys, "--keys", str(other))
+    done, told = seen(bench, capsys, "--key", str(other))
     other.unlink()
-    assert done == 1 and "another board" in told["faults"][0]
+    assert done == 1 and "not of the board with this key" in told["faults"][0]
 
 
 def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_path, capsys):
