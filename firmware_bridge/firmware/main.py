@@ -124,7 +124,7 @@ def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
 
 
 def main(folder: str) -> None:
-    """Turns until it is stopped, or to start anew. ValueError, OSError: it was told what cannot be."""
+    """Turns until it is stopped, or to start anew. ValueError, OSError: what cannot be was told."""
     ticks = Ticks()
     settings = Settings(flash.read(folder + "/board.json") or b"")
     if settings.open_pin is not None and not pin.digital(settings.open_pin)():
