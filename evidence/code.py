@@ -444,8 +444,8 @@ class Reason(IntEnum):
     LOCKOUT = 149  # after it nobody could change who signs what, or who is who
     UNANSWERABLE = 150  # a policy with a rule that nobody can meet yet
     KEYLESS = 151  # somebody who must sign had no key, and was not waited for
-    EVALUATED_OTHERWISE = 155  # over its own leaves it comes to something else than was said
-    LENT_TWICE = 156  # a scope that was lent to another, and had not come back
-    OTHER_OWNER = 157  # the owner named is none of what was operated, by seam and registry
-    SERVICE_UNKNOWN = 158  # no row of the tariff has it
-    INTERVAL = 159  # none that its matter is counted in
+    EVALUATED_OTHERWISE = 152  # over its own leaves it comes to something else than was said
+    LENT_TWICE = 153  # a scope that was lent to another, and had not come back
+    OTHER_OWNER = 154  # the owner named is none of what was operated, by seam and registry
+    SERVICE_UNKNOWN = 155  # no row of the tariff has it
+    INTERVAL = 156  # none that its matter is counted in

@@ -47,6 +47,7 @@ class Tally:
     given_up: int = 0  # holes that a gap statement stands for
     refused: Counter[str] = field(default_factory=Counter)  # batches, by reason
     gaps: Counter[str] = field(default_factory=Counter)  # by cause
+    unreadable: int = 0  # gap statements that are none
     missed: Counter[str] = field(default_factory=Counter)  # samples that they count
     classes: Counter[str] = field(default_factory=Counter)  # observations
     streams: dict[int, Seen] = field(default_factory=dict)
@@ -116,6 +117,8 @@ class Tally:
         yield from self._streams()
         for cause, count in sorted(self.gaps.items()):
             yield f"gaps       {cause}: {count}, which count {self.missed[cause]} samples"
+        if self.unreadable:
+            yield f"           {self.unreadable} that nobody can read, and that state nothing"
         if self.given_up:
             yield f"           {self.given_up} holes in chains, each named by gap statements"
         for klass, count in sorted(self.classes.items()):

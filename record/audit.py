@@ -7,8 +7,9 @@ file derived.
    tree, classes, findings, receipts and checkpoints must come out the same, and carry the log's
    signature. What was found by value is found again, over the stretches that checkpoints name.
 3. Every table that follows from the evidence is compared with what came out, row by row.
-4. Every evaluation is evaluated again over the leaves that it names, once all else holds: who said
-   another value is named, and what leans on it.
+4. Evaluations are evaluated again over the leaves that they name, once all else holds: who said
+   another value is named, and what leans on it. As many of each author's as its share allows; with
+   `every` all.
 5. The record is only read, whatever it holds; a damaged one gives reasons, never an exception.
 
 Derived rows of the second run go into a temporary file: about a tenth of the record's size.
@@ -31,6 +32,7 @@ from record.appraisal import Readings
 from record.database import NotARecordError, Place, StoreError
 from record.exhibit import exhibit_seal
 from record.handoff import otherwise
+from record.handoff.evaluate import Effort
 from record.known import Known, MissingError
 from record.log import Log, stored_node
 from record.lookup import NotFoundError
@@ -40,6 +42,7 @@ from record.sequencer import Appraised, Item, Sequencer
 from record.shelf import published
 from record.store import Store, open_reader, open_scratch
 
+_EACH = "each evaluation over its leaves"
 REASONS_MAX = 100  # lines; a file with more has no need of them
 _SENT = (  # by others
     *(Typ.CREDENTIAL, Typ.ROTATION, Typ.RUN, Typ.DESCRIPTOR),
@@ -54,6 +57,7 @@ class Audit:
         self._store = open_reader(place)
         self._anchors = anchors
         self._every = every
+        self._effort = None if every else Effort()
         self._reasons: list[str] = []
         self._opaque: set[int] = set()  # entries that were not admitted again
         self._group: dict[int, Entry] = {}
@@ -105,9 +109,11 @@ class Audit:
             if self._every
             else "observations by their heads (--every: each one's own signature too)"
         )
+        left = "" if self._effort is None else self._effort.told()
         return (
             f"{self._size} entries, each receipt, the signature of each statement and head,"
-            f" {own}, each table, each evaluation over its leaves"
+            f" {own}, each table, "
+            + (f"evaluations over their leaves: {left} (--every: all)" if left else _EACH)
         )
 
     # --- the second run -----------------------------------------------------------------------
@@ -298,7 +304,8 @@ class Audit:
 
     def _check_evaluations(self) -> None:
         try:
-            for reason in otherwise.reasons(self._store, Known(self._store), Log(self._store)):
+            of = self._store, Known(self._store), Log(self._store)
+            for reason in otherwise.reasons(*of, self._effort):
                 self._say(reason)
         except (EvidenceError, NotFoundError) as fault:
             self._say(f"evaluations: {fault}")

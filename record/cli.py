@@ -1,8 +1,9 @@
 """`gridseal-record`: the record as people and scripts start it.
 
 1. Exit 0: done; 1: what was checked does not hold; 2: cannot be done as asked; 3: verify was given
-   no trust anchors.
-2. What goes wrong is one line that says what to mend; never a traceback for a file or an argument.
+   no trust anchors; 130: Ctrl-C.
+2. What goes wrong is one line that says what to mend; never a traceback for a file or an argument,
+   nor for who reads only its first lines.
 
 A command is a row here and a module with `arguments(parser)` and `run(asked)`, which is loaded when
 it is asked for; `asked.now()` is the machine's clock.
@@ -10,9 +11,11 @@ it is asked for; `asked.now()` is the machine's clock.
 
 import argparse
 import importlib
+import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from drivers.keystore.uri import KeyStoreError
 from evidence.config import ConfigError
@@ -22,6 +25,7 @@ from record.absence import NotFoundError
 from record.database import StoreError
 
 CANNOT = 2
+INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 NAME = "gridseal-record"
 # A command, its module, and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -48,12 +52,19 @@ _CANNOT = (ConfigError, EvidenceError, KeyStoreError, NotFoundError, StoreError,
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     typed = sys.argv[1:] if argv is None else argv
-    asked = _parser(typed).parse_args(typed)
     try:
+        asked = _parser(typed).parse_args(typed)
         status: int = asked.run(asked)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has gone; nothing more is said, and not by the interpreter's end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except _CANNOT as fault:
         print(f"{NAME}: {fault}", file=sys.stderr)
         return CANNOT
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
 
 
@@ -63,8 +74,15 @@ def now() -> int:
     return BUILT_IN.tai_ns(second, ns)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose complaints are one line, without all that might have been typed instead."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(CANNOT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser(typed: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(NAME, description="The record that several utilities share.")
+    parser = _Parser(NAME, description="The record that several utilities share.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (place, what) in COMMANDS.items():
         command = commands.add_parser(name, help=what, description=what)

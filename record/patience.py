@@ -8,7 +8,8 @@ witness's and a mirror's door.
    holds connections open loses them, and an honest one is answered.
 3. A request that is there whole and is worked on gives way to nobody; where all are, the newcomer
    is hung up on.
-4. A peer that takes nothing of what was sent to it is dropped by the kernel after STALL_S.
+4. A peer that takes nothing of what was sent to it is dropped by the kernel after STALL_S. What is
+   being sent is bounded in memory, all answers together (outgo.py).
 
 It reads nothing of what is asked.
 """
@@ -28,6 +29,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
+from record.outgo import Outgo
+
 PLACES = 2048  # gateways that push four batches a second keep theirs; some 30 KiB each
 FILES_SPARE = 128  # of the process's open files: store, log, witnesses, a reader's tiles
 IDLE_S = 30.0  # a gateway hangs up by itself after 15 s (agent.http)
@@ -35,6 +38,7 @@ HANDSHAKE_S = 30.0  # two certificates at 9600 baud take 10 s
 STALL_S = 60.0
 ANSWER_S = 120.0  # a receipt of 64 KiB at 9600 baud takes 70 s
 ANSWER_BYTES_S = 8192  # of the long answers that mirrors and auditors read: 16 MiB in 35 minutes
+LEAVING_BYTES_MAX = 64 * 1024 * 1024  # of answers in memory, of one door: four of the longest
 CLOSING_S = 5.0  # TLS: for the peer's last word
 AGAIN_S = 0.1  # when the system has no file for another connection
 LINE_S = 60.0  # between two lines of the log that somebody gave way
@@ -287,28 +291,30 @@ class _Sent(web.StreamResponse):
 
 
 def _in_time(answer_s: float) -> Middleware:
+    outgo = Outgo(LEAVING_BYTES_MAX)
+
     @web.middleware
     async def answered(request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Sends the answer itself, so that sending it is bounded."""
-        transport = request.transport
-        connection = None if transport is None else transport.get_protocol()
-        if isinstance(connection, _Connection):
-            connection.request = request
+        connection = None if request.transport is None else request.transport.get_protocol()
+        if not isinstance(connection, _Connection):
+            raise ConnectionResetError("it hung up before it was answered")
+        connection.request = request
         try:
             response = await handler(request)
-            bound = answer_s + (response.content_length or 0) / ANSWER_BYTES_S
-            try:
-                async with asyncio.timeout(bound):
-                    await response.prepare(request)
-                    await response.write_eof()
-            except TimeoutError:
-                if transport is not None:
-                    transport.abort()
-                raise
+            length = response.content_length or 0
+            held = length if isinstance(response, web.Response) else 0  # a file stays on the disk
+            with outgo.answer(connection.peer, held, connection.hang_up):
+                try:
+                    async with asyncio.timeout(answer_s + length / ANSWER_BYTES_S):
+                        await response.prepare(request)
+                        await response.write_eof()
+                except TimeoutError:
+                    connection.hang_up()
+                    raise
             return _Sent(response)
         finally:
-            if isinstance(connection, _Connection):
-                connection.request = None
+            connection.request = None
 
     return answered
 

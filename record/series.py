@@ -38,6 +38,7 @@ from record.wanted import Wanted as Wanted
 from record.wanted import frames_of as frames_of
 
 RULINGS_MAX = 1024  # kept, one a descriptor
+READINGS_MAX = 50_000  # at a time, of those who do not need all: 5 MB
 _NONE = -1  # where a bound is not known
 Within = tuple[int, int]  # ns TAI
 ALWAYS: Within = (0, INT_MAX)  # no clock counts further, though it may be signed
@@ -94,6 +95,17 @@ class Series:
                 *(self._tai[at], known, klass, reason, self._values[at], self.origins[origin]),
                 *(idx, place, seq, heard, None if heard_bound == _NONE else heard_bound),
             )
+
+    def rows(self) -> Iterator[tuple[int, int, int, int, int, int, Value | complex, int]]:
+        """Instant, bound (below 0: not known), class, reason, when it was heard and that bound (the
+        same), value, and the place of its origin in `origins`; as they were read, which is the
+        fastest way through them."""
+        rest = self._rest
+        return zip(
+            *(self._tai, rest[0::_REST], rest[1::_REST], rest[2::_REST]),
+            *(rest[7::_REST], rest[8::_REST], self._values, rest[3::_REST]),
+            strict=True,
+        )
 
     def clear(self) -> None:
         """Keeps nothing of what was read: an hour of phasors takes much memory."""
@@ -266,6 +278,26 @@ def collected(
     for idx in sorted(set(leaves)):
         walk.leaf(idx)
     return walk.found
+
+
+def passing(
+    store: Store,
+    known: Known,
+    leaves: Iterable[int],
+    size: int,
+    wanted: Sequence[Wanted],
+    within: Within = ALWAYS,
+) -> Iterator[list[Series]]:
+    """The same, READINGS_MAX at a time, leaf by leaf: each list stands until the next one is asked
+    for. Raises as `collected`."""
+    walk = _Walk(store, known, size, wanted, within)
+    for idx in sorted(set(leaves)):
+        walk.leaf(idx)
+        if sum(map(len, walk.found)) >= READINGS_MAX:
+            yield walk.found
+            for one in walk.found:
+                one.clear()
+    yield walk.found
 
 
 def series(store: Store, known: Known, leaves: Iterable[int], size: int, wanted: Wanted) -> Series:

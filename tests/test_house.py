@@ -78,6 +78,10 @@ PACKAGE_HOSTS = re.compile(
 )
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|NotImplemented" + r"Error)\b")
 
+# What nothing of ours claims, of itself or of anybody. An authority may certify a TLS key.
+CLAIMS = re.compile(r"\b(?:legal|complian|certif(?:ied|ication)\b|court)", re.IGNORECASE)
+CLAIMS_DENIED = ("says nothing about anybody's compliance",)
+
 
 @cache
 def sources() -> tuple[str, ...]:
@@ -307,6 +311,19 @@ def test_texts_tell_of_no_machine_and_no_unfinished_business(found: re.Pattern[s
         for name in texts()
         for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), 1)
         if (hit := found.search(line))
+    ]
+    assert not places
+
+
+def test_nothing_claims_validity_compliance_or_certification():
+    shipped = [ROOT / name for name in texts() if not name.startswith("tests/")]
+    for top in PACKAGES:
+        shipped += [path for kind in ("html", "js") for path in (ROOT / top).rglob(f"*.{kind}")]
+    places = [
+        f"{path.relative_to(ROOT)}:{number} {hit.group()}"
+        for path in shipped
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (hit := CLAIMS.search(line)) and not any(one in line for one in CLAIMS_DENIED)
     ]
     assert not places
 

@@ -73,6 +73,8 @@ def _device(found: Found, device: Device) -> Iterator[str]:
         )
     for cause, count in sorted(tally.gaps.items()):
         yield f"gaps       {cause}: {count}, which count {tally.missed[cause]} samples"
+    if tally.unreadable:
+        yield f"           {tally.unreadable} that nobody can read, and that state nothing"
     if tally.given_up:
         yield f"           {tally.given_up} holes in chains, each named by gap statements"
     for klass, count in sorted(tally.classes.items()):
@@ -109,12 +111,12 @@ def _records(found: Found) -> Iterator[str]:
 
 
 def _not_shown(found: Found) -> Iterator[str]:
+    left = found.scope.size - found.entries
     if found.whole:
         yield f"whole      each entry of the log up to {found.scope.size} is in it"
         if found.aside:
             yield f"           {found.aside} batches by their heads alone: other gateways or times"
-    else:
-        left = found.scope.size - found.entries
+    elif left:
         yield (
             f"not shown  that none of the other {left} entries of the log is a word, a finding or a"
             " revocation that belongs here: ask the log, or a mirror of it"

@@ -132,7 +132,7 @@ class _Check:
         if places.unmet():
             self.say(f"{TREE}: {EvidenceError(Reason.INCLUSION, 'proves what is not there')}")
         found.entries, found.whole = len(tree), places.whole()
-        if not found.whole and scope.size <= WHOLE_MAX:
+        if len(tree) < scope.size <= WHOLE_MAX:
             text = f"has {len(tree)} of {scope.size} entries; of so short a log all go in"
             self.say(f"{TREE}: {EvidenceError(Reason.BUNDLE, text)}")
         for row in files.rows:

@@ -3,12 +3,12 @@
 Whoever replays the log answers: evidence.joint.state, over memory or a database.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from evidence.code import Reason, Step
 from evidence.joint.policy import Policy
-from evidence.joint.record import TAI_MAX, Record
+from evidence.joint.record import Record
 from evidence.joint.registry import Registry
 from evidence.joint.seam import Seam
 
@@ -54,12 +54,9 @@ class Before(Protocol):
     def children(self, name: bytes) -> Sequence[bytes]:
         """The names of the records that have this parent, in the order of the log."""
 
-    def sold(
-        self, digest: bytes, begins: int = 0, ends: int = TAI_MAX
-    ) -> Iterator[tuple[bytes, Sold]]:
-        """Who has it within a time, by evidence.joint.sold: records that are neither disputed nor
-        expired. Each costs a look at what it is worth: ask for no more time than is meant, and stop
-        at the first."""
+    def sold(self, digest: bytes, begins: int, ends: int) -> Sequence[tuple[bytes, Sold]]:
+        """Who has it within a time, by evidence.joint.sold: records, whatever they are worth. Ask
+        for no more time than is meant."""
 
 
 class Looked(NamedTuple):

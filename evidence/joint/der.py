@@ -10,6 +10,8 @@ matter DER_AGGREGATION.
 3. The same asset for the same service at the same time in two aggregations is found where the later
    one is logged, and flagged there; both are kept. The next record of one aggregation, of the same
    aggregator, RTO and name, is no second one.
+   Whoever would have more than LOOKED_MAX earlier sales of its assets looked at, a row each, is
+   flagged without it: so nobody holds up the record by selling all he has again and again.
 4. A service is what the tariff calls it: of the names and synonyms there, in one spelling. One that
    the tariff does not have is flagged: SERVICE_UNKNOWN, for it could be any of them.
 
@@ -29,6 +31,8 @@ from evidence.joint.record import Record, read_name
 from evidence.joint.seam import MRID_BYTES, figure
 from evidence.joint.spelling import folded
 from evidence.refusal import EvidenceError
+
+LOOKED_MAX = 20_000  # of one time: a thousand assets, each said twenty times
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,14 @@ def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
 def _is_twice(record: Record, found: Aggregation, before: Before) -> bool:
     """Rule 3; services as the policy in force calls them now, of what was logged before, too."""
     mine, services = sold_by(record, found), dict[bytes, str]()
-    called = _service(found, before)
+    called, looked = _service(found, before), 0
     for digest in found.sold():
-        for name, other in before.sold(digest, mine.begins, mine.ends):
-            if not _clashes(mine, other):
+        there = before.sold(digest, mine.begins, mine.ends)
+        looked += len(there)
+        if looked > LOOKED_MAX:
+            return True
+        for name, other in there:
+            if not _clashes(mine, other) or before.is_gone(name):
                 continue
             if name not in services:
                 of = before.record(name)

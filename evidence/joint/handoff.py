@@ -277,10 +277,12 @@ def _known(condition: Predicate, path: Sequence[Record], fresh: int, before: Bef
     begins, ends = path[0].begins - fresh, path[0].ends
     for name in {parent for step in path for parent in step.parents if isinstance(parent, bytes)}:
         record = before.record(name)
-        if record is None or record.matter != Matter.EVALUATION or not before.is_joint(name):
+        if record is None or record.matter != Matter.EVALUATION:
+            continue
+        if not begins <= record.ends <= ends or not before.is_joint(name):
             continue
         says = evaluation.read(record.body)
-        if says.predicate == condition and begins <= record.ends <= ends:
+        if says.predicate == condition:
             found.setdefault(record.ends, set()).add(says.found.truth)
     truths = found[max(found)] if found else set()
     return truths.pop() if len(truths) == 1 else Truth.UNDETERMINED

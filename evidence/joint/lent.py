@@ -39,8 +39,12 @@ class _Lending(NamedTuple):
     asks: Request
 
     @property
-    def digest(self) -> bytes:
-        return hashlib.sha256(cbor.encode(["lent", folded(self.asks.scope)])).digest()
+    def lender(self) -> str:
+        return self.record.who(Part.RELEASING) or ""
+
+    def digest(self, lender: str) -> bytes:
+        """What the scope is found by, as somebody's."""
+        return hashlib.sha256(cbor.encode(["lent", lender, folded(self.asks.scope)])).digest()
 
     @property
     def sold(self) -> Sold:
@@ -51,7 +55,7 @@ class _Lending(NamedTuple):
 def rows(of: Record, record_of: Records) -> list[tuple[bytes, Sold]]:
     """What a step of a handoff lends, to be found again: of ACTIVE its scope, of others nothing."""
     found = _lending(of, record_of)
-    return [] if found is None else [(found.digest, found.sold)]
+    return [] if found is None else [(found.digest(found.lender), found.sold)]
 
 
 def look(record: Record, touches: frozenset[str], before: Before) -> Looked:
@@ -77,9 +81,19 @@ def _lending(of: Record, record_of: Records) -> _Lending | None:
     return _Lending(of, says, request, asks)
 
 
+def _lent(mine: _Lending, before: Before) -> Iterator[tuple[bytes, Sold]]:
+    """The scope, as lent within its time by the same authority, or one that it stands for."""
+    known, size = before.registry, before.size
+    for name in sorted({mine.lender, *known.members}):
+        if known.stands_for(mine.lender, name, size, size):
+            for row in before.sold(mine.digest(name), mine.sold.begins, mine.sold.ends):
+                if not before.is_gone(row[0]):
+                    yield row
+
+
 def _others(mine: _Lending, before: Before) -> Iterator[tuple[bytes, _Lending]]:
     """Steps that lend the scope in another handoff, and on which one may rely."""
-    for name, sold in before.sold(mine.digest):
+    for name, sold in _lent(mine, before):
         record = before.record(name)
         if record is None or record.matter != Matter.HANDOFF or sold.by == mine.says.request:
             continue
@@ -106,10 +120,6 @@ def _twice(
     mine: _Lending, touches: frozenset[str], name: bytes, other: _Lending, before: Before
 ) -> bool:
     one, two = mine.record, other.record
-    releasing = [of.who(Part.RELEASING) or "" for of in (one, two)]
-    size = before.size
-    if not before.registry.stands_for(releasing[0], releasing[1], size, size):
-        return False
     if one.elements and two.elements:
         if not set(one.elements) & set(two.elements):
             return False

@@ -32,7 +32,7 @@ from evidence.joint.case import standing as standing
 from evidence.joint.countersignature import Countersignature
 from evidence.joint.matter import BODIES, EXAMINERS
 from evidence.joint.policy import Policy, Rule
-from evidence.joint.record import TAI_MAX, Record
+from evidence.joint.record import Record
 from evidence.joint.registry import Listing
 from evidence.joint.seam import Seam
 from evidence.refusal import EvidenceError
@@ -310,7 +310,8 @@ class _Before:
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
         self._docket, self._shelf, self.size, self.tai = docket, shelf, size, tai
         self.registry, self.policy, self.seams = docket.registry, docket.policy, docket.seams
-        self.record, self.children = shelf.record, shelf.children
+        self.record, self.children, self.sold = shelf.record, shelf.children, shelf.sellers
+        self._states: dict[bytes, State | None] = {}
 
     def is_joint(self, name: bytes) -> bool:
         return self._state(name) == State.JOINT
@@ -318,16 +319,11 @@ class _Before:
     def is_gone(self, name: bytes) -> bool:
         return self._state(name) in (State.DISPUTED, State.EXPIRED)
 
-    def sold(
-        self, digest: bytes, begins: int = 0, ends: int = TAI_MAX
-    ) -> Iterator[tuple[bytes, Sold]]:
-        for row in self._shelf.sellers(digest, begins, ends):
-            if not self.is_gone(row[0]):
-                yield row
-
     def _state(self, name: bytes) -> State | None:
-        found = self._docket.standing(name, self.size, self.tai)
-        return None if found is None else found.state
+        if name not in self._states:
+            found = self._docket.standing(name, self.size, self.tai)
+            self._states[name] = None if found is None else found.state
+        return self._states[name]
 
 
 def _ruled(says: Record) -> tuple[Matter, str]:

@@ -47,7 +47,7 @@ url = "{url}"
 class Follower:
     """`pull` whenever the log was published; `check` in the end."""
 
-    origin: str
+    log: Verifier
     _mirror: Mirror
     _kept: State
     _copy: Copy
@@ -62,11 +62,11 @@ class Follower:
 
     def check(self) -> int:
         """Reads the whole copy; how many entries it has. Raises StoreError."""
-        held = self._kept.held(self.origin)
+        held = self._kept.held(self.log.name)
         if held is None:
             self.faults.append("nothing was copied")
             return 0
-        self.faults += check.faults(self._copy, held)
+        self.faults += check.faults(self._copy, held, [self.log])
         if show.accused(told := show.summary(self._kept)):
             self.faults += [row["words"] for row in told["exhibits"]]
         return held.size
@@ -93,6 +93,6 @@ async def following(
     watched = Watched(log.name, [log], LATE_S * NS, wanted)
     try:
         async with source.opened(url, None) as asked:
-            yield Follower(log.name, Mirror(by, watched, asked, copy), kept, copy)
+            yield Follower(log, Mirror(by, watched, asked, copy), kept, copy)
     finally:
         kept.close()

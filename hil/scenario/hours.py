@@ -22,7 +22,7 @@ from hil.scenario.play import Play
 from record.lookup import NotFoundError
 from record.settle import agreed, job
 from record.settle.interval import Stretch, cut
-from record.settle.learning import learned
+from record.settle.learning import Lessons
 from record.settle.standing import LearnError
 
 
@@ -73,11 +73,11 @@ async def _learn(play: Play, row: sheet.Learning, stretches: list[Stretch]) -> N
     store, known, size = play.reader.store, play.reader.known, play.reader.size
     try:
         of = agreed.seam_called(store, row.seam, size)
-        found = [
-            job.settled(store, known, job.proposed(store, known, of, stretch, size))
-            for stretch in stretches
-        ]
-        record = learned(store, found, row.author)
+        lessons = Lessons()
+        for stretch in stretches:
+            proposed = job.proposed(store, known, of, stretch, size)
+            lessons.add(job.settled(store, known, proposed))
+        record = lessons.record(store, row.author)
     except (NotFoundError, LearnError) as fault:
         play.archive.refusals.append((row.name, str(fault)))
         return

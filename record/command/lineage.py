@@ -40,12 +40,14 @@ def run(asked: argparse.Namespace) -> int:
             "missing": [words(one.of) for one in found.missing],
             "unfounded": [words(one.of) for one in found.unfounded],
         }
+        told["skipped"] = kindred.effort.skipped
     finally:
         store.close()
     text = [*lines(told["lineage"])]
     text += [f"named by {line}" for line in lines(told["named_by"])]
     text += [f"missing: {one}" for one in told["missing"]]
     text += [f"names nothing that it rests on: {one}" for one in told["unfounded"]]
+    text += filter(None, [kindred.effort.told()])
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(told) if asked.json else "\n".join(text))
     return DOES_NOT_HOLD if told["missing"] else 0

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.keystore.uri import KeyStoreError, open_signer
+from evidence.config import ConfigError
 from evidence.refusal import EvidenceError
-from record.command.witness import show_arguments, told
+from record.command.witness import check_show, show_arguments, told
 from record.database import StoreError
 from record.witness import check, config, show, state
 from record.witness.config import MirrorConfig
@@ -42,6 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> int:
+    check_show(asked)
+    if asked.new and (asked.show or asked.check):
+        raise ConfigError("--new", "", "goes with a mirror that pulls")
     found = config.read_mirror(asked.config, asked.listen)
     if asked.show:
         return told(found.store, asked.json, asked.forks)
@@ -69,7 +73,7 @@ def _check(found: MirrorConfig) -> int:
         kept.close()
     if held is None:
         raise StoreError(f"{found.store}: nothing of {found.origin} was copied yet")
-    faults = check.faults(Copy(found.copies, found.origin), held)
+    faults = check.faults(Copy(found.copies, found.origin), held, [found.log])
     for line in faults:
         print(line)
     if not faults:

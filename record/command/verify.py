@@ -26,7 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "store", metavar="STORE", help=f"{STORE}; an export's or a proof's file; a bundle's folder"
     )
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="whom to believe")
-    parser.add_argument("--every", action="store_true", help="each observation's own signature too")
+    also = "each observation's own signature too, and evaluations that take long"
+    parser.add_argument("--every", action="store_true", help=also)
 
 
 def run(asked: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import signal
 from pathlib import Path
 
 from drivers.keystore.uri import open_signer
+from evidence.config import ConfigError
 from evidence.tlog.note import Verifier
 from record.witness import config, show, state
 from record.witness.config import WitnessConfig
@@ -40,7 +41,14 @@ def show_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_show(asked: argparse.Namespace) -> None:
+    """Raises ConfigError for what goes with --show alone."""
+    if not asked.show and (asked.json or asked.forks):
+        raise ConfigError("--json" if asked.json else "--forks", "", "goes with --show")
+
+
 def run(asked: argparse.Namespace) -> int:
+    check_show(asked)
     found = config.read_witness(asked.config, asked.listen)
     if asked.show:
         return told(found.store, asked.json, asked.forks)

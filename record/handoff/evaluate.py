@@ -7,6 +7,9 @@
    differ in their last bit from machine to machine.
 3. What was said of a leaf that is no batch here, or of a root that this log does not have, is
    refused by name: nothing is made of less than was named.
+4. Leaves are read some at a time, and no more samples are kept than evidence.joint.truth bears.
+5. Anybody may name all leaves in an evaluation a minute. What each author's take to evaluate again
+   is bounded where somebody waits (Effort): who names much uses up its own share, nobody else's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,19 +22,23 @@ from evidence.joint import evaluation
 from evidence.joint import leaf as joint_leaf
 from evidence.joint import record as joint
 from evidence.joint.evaluation import Evaluation
-from evidence.joint.predicate import PARTS, Predicate, Quantity
+from evidence.joint.predicate import PARTS, Predicate, Quantity, nodes
 from evidence.joint.trace import Sample
-from evidence.joint.truth import Found
+from evidence.joint.truth import SAMPLES_MAX, Found
 from evidence.joint.truth import evaluate as judged
 from evidence.refusal import EvidenceError
 from record.known import Known
 from record.leaf import Leaves
 from record.log import Log
 from record.lookup import NotFoundError
-from record.series import Origin, Series, collected
+from record.series import Origin, Series, passing
 from record.store import Store
 from record.wanted import Wanted, frames_of
 
+# Leaves times nodes: a leaf takes some ms, and a node of the predicate a look at all that it holds.
+# 200 evaluations over 120 leaves of a condition such as "freq_hz < 59.4 for 60 s".
+EFFORT_MAX = 100_000
+NAMED_MAX = 16  # in one line; of more the number is told
 # A part, and the part that a device sends from which a root alone leads to it.
 _ROOTED = {"magnitude": "real"}
 
@@ -41,10 +48,13 @@ def evaluated(
 ) -> Found:
     """What it comes to at an instant, ns TAI. Raises NotFoundError for a leaf that is no batch
     below `size`, and StoreError."""
-    found = collected(store, known, leaves, size, wanted(predicate))
-    samples = [
-        _samples(series, row) for series, row in zip(found, predicate.quantities, strict=True)
-    ]
+    samples: list[list[Sample]] = [[] for _ in predicate.quantities]
+    for part in passing(store, known, leaves, size, wanted(predicate)):
+        left = SAMPLES_MAX
+        for kept, series, row in zip(samples, part, predicate.quantities, strict=True):
+            kept += _samples(series, row)
+            del kept[left + 1 :]  # one more than it bears: it is too many, whatever follows
+            left = max(left - len(kept), -1)
     return judged(predicate, samples, at)
 
 
@@ -122,26 +132,62 @@ class Again(NamedTuple):
     text: str
 
 
-def again(store: Store, known: Known, log: Log) -> Iterator[Again]:
-    """Every evaluation of a store, in the order of its log. Raises StoreError."""
+class Effort:
+    """What evaluating again may take: of each author EFFORT_MAX. `skipped`: the entries that would
+    have taken more."""
+
+    def __init__(self) -> None:
+        self.skipped: list[int] = []
+        self._left: dict[str, int] = {}
+
+    def spend(self, idx: int, of: joint.Record, says: Evaluation) -> bool:
+        """Whether there is enough left for one more."""
+        cost = len(says.leaves.indexes) * sum(1 for _ in nodes(says.predicate.claim))
+        left = self._left.get(of.author, EFFORT_MAX) - cost
+        if left < 0:
+            self.skipped.append(idx)
+            return False
+        self._left[of.author] = left
+        return True
+
+    def told(self) -> str:
+        """What was not evaluated again; empty where all was."""
+        if not self.skipped:
+            return ""
+        some = ", ".join(map(str, self.skipped[:NAMED_MAX]))
+        more = len(self.skipped) - NAMED_MAX
+        rest = f" and {more} more" if more > 0 else ""
+        return f"not evaluated again, for it would take long: entries {some}{rest}"
+
+
+def again(store: Store, known: Known, log: Log, effort: Effort | None = None) -> Iterator[Again]:
+    """Every evaluation of a store, in the order of its log, or those that an effort allows. Raises
+    StoreError."""
     for row in store.joints():
-        if row.matter == Matter.EVALUATION:
+        if row.matter == Matter.EVALUATION and (
+            effort is None or effort.spend(row.idx, *said_in(store, row.idx)[1:])
+        ):
             yield again_of(store, known, log, row.idx)
 
 
 def again_of(store: Store, known: Known, log: Log, idx: int) -> Again:
     """The evaluation that is this entry. Raises StoreError."""
+    name, record, says = said_in(store, idx)
+    try:
+        _check(store, known, log, says, record.ends, idx)
+    except EvidenceError as fault:
+        return Again(idx, name, record.author, says, fault.reason, fault.text)
+    return Again(idx, name, record.author, says, None, "")
+
+
+def said_in(store: Store, idx: int) -> tuple[bytes, joint.Record, Evaluation]:
+    """Name, record and body of the evaluation that is this entry. Raises StoreError."""
     entry = store.entry(idx)
     if entry is None:
         raise NotFoundError(f"entry {idx} is missing")
     message = cose.stated(cose.read(entry.encoded), Typ.RECORD)
     record = joint.read(message.payload)
-    says = evaluation.read_record(record)
-    try:
-        _check(store, known, log, says, record.ends, idx)
-    except EvidenceError as fault:
-        return Again(idx, message.name, record.author, says, fault.reason, fault.text)
-    return Again(idx, message.name, record.author, says, None, "")
+    return message.name, record, evaluation.read_record(record)
 
 
 def _check(store: Store, known: Known, log: Log, says: Evaluation, at: int, idx: int) -> None:

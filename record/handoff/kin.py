@@ -4,8 +4,8 @@ evidence.joint.lineage, and each thing met as one object for JSON and as a line 
 1. An observation is here when its batch's head and body are, and the body has that place.
 2. What a record is worth is told as at the log's last checkpoint; of a request for a handoff, where
    that stands, too.
-3. An evaluation is evaluated again: where it does not hold, it and what leans on it are told with
-   `evaluated_otherwise` beside the log's own flags.
+3. An evaluation is evaluated again, as far as its author's share allows: where it does not hold,
+   it and what leans on it are told with `evaluated_otherwise` beside the log's own flags.
 4. What names an observation is told for it: so a GOOSE trip leads to the record of its sequence of
    events.
 
@@ -27,6 +27,7 @@ from evidence.joint.lineage import Kin, Lineage, Presence
 from evidence.joint.record import Observed, Parent, Record
 from evidence.joint.state import Standing, State
 from evidence.refusal import EvidenceError
+from record.handoff.evaluate import Effort
 from record.handoff.otherwise import LEANS, Doubts
 from record.joint import Shelf, case_of
 from record.known import Known
@@ -69,6 +70,11 @@ class Kindred:
         return Presence.HERE if entry is not None and entry.typ == Typ.HEAD else Presence.MISSING
 
     # --- asking -------------------------------------------------------------------------------
+
+    @property
+    def effort(self) -> Effort:
+        """What was not evaluated again for what was told so far."""
+        return self._doubts.effort
 
     def named(self, text: str) -> Parent:
         """What people mean: a record by 8 digits of its name or more, an observation as

@@ -16,12 +16,11 @@ from evidence import cose
 from evidence.code import Matter
 from evidence.joint import handoff, record
 from evidence.joint.lineage import DECISIONS, LINKS_MAX
-from record.handoff.evaluate import Again, again, again_of
+from record.handoff.evaluate import NAMED_MAX, Again, Effort, again, again_of, said_in
 from record.known import Known
 from record.log import Log
 from record.store import Store, StoreError
 
-NAMED_MAX = 16  # records in one line; of more the number is told
 LEANS = frozenset({Matter.HANDOFF, *DECISIONS})
 
 
@@ -80,19 +79,21 @@ def told(found: list[Leaning]) -> str:
     return f"; on it lean: {'; '.join(rows)}{more}"
 
 
-def reasons(store: Store, known: Known, log: Log) -> Iterator[str]:
-    """Of every evaluation of a store that does not hold, in the order of its log. Raises
-    StoreError, EvidenceError."""
-    for one in again(store, known, log):
+def reasons(store: Store, known: Known, log: Log, effort: Effort | None) -> Iterator[str]:
+    """Of every evaluation of a store that does not hold, as far as an effort allows, in the order
+    of its log. Raises StoreError, EvidenceError."""
+    for one in again(store, known, log, effort):
         if one.reason is not None:
             yield reason_of(store, one)
 
 
 class Doubts:
-    """Which records lean on an evaluation that does not hold, or are one; each evaluated once."""
+    """Which records lean on an evaluation that does not hold, or are one; each evaluated once, as
+    far as `effort` allows: what is beyond it is taken to hold."""
 
     def __init__(self, store: Store, known: Known) -> None:
         self._store, self._known, self._log = store, known, Log(store)
+        self.effort = Effort()
         self._holds: dict[bytes, bool] = {}  # evaluations; LINKS_MAX of one walk at most
 
     def of(self, name: bytes) -> bool:
@@ -114,6 +115,8 @@ class Doubts:
 
     def _is_held(self, name: bytes, idx: int) -> bool:
         if name not in self._holds:
-            found = again_of(self._store, self._known, self._log, idx)
-            self._holds[name] = found.reason is None
+            self._holds[name] = (
+                not self.effort.spend(idx, *said_in(self._store, idx)[1:])
+                or again_of(self._store, self._known, self._log, idx).reason is None
+            )
         return self._holds[name]

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from evidence.refusal import EvidenceError
 from record.database import Place
@@ -92,19 +92,19 @@ class Page:
 
     async def answered(self, method: str, path_qs: str) -> Shown | None:
         """None: nothing of the page is asked for."""
-        parts = urlsplit(path_qs)
-        if parts.path != "/" and not parts.path.startswith("/page/"):
+        path, _, query = path_qs.partition("?")
+        if path != "/" and not path.startswith("/page/"):
             return None
         if method not in ("GET", "HEAD"):
             return _words(405, f"{method} is not asked here")
-        if parts.path.startswith(_STATIC):
-            return self._file(parts.path.removeprefix(_STATIC))
-        make = self._makers().get(parts.path)
+        if path.startswith(_STATIC):
+            return self._file(path.removeprefix(_STATIC))
+        make = self._makers().get(path)
         if make is None:
             return _words(404, "there is no such page")
-        if len(parts.query) > QUERY_CHARS_MAX:
+        if len(query) > QUERY_CHARS_MAX:
             return _words(414, "longer than any name")
-        return await self._answer(parts.path, parts.query, make)
+        return await self._answer(path, query, make)
 
     def _makers(self) -> "Mapping[str, Callable[[Mapping[str, str]], Shown]]":
         return {

@@ -7,6 +7,8 @@ predicates, and settlements.
    computed again: that is told, and is no reason.
 3. A settlement that leaves out leaves which the bundle has does not hold. What the bundle has not
    is not found: `settle --check` finds it over a record.
+4. Of each author as many evaluations as its share allows (record.handoff.evaluate); the rest is
+   told.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from evidence.joint import evaluation, record, settlement
 from evidence.joint.record import Record
 from evidence.refusal import EvidenceError
 from record.handoff import otherwise
-from record.handoff.evaluate import evaluated
+from record.handoff.evaluate import Effort, evaluated
 from record.known import Known
 from record.lookup import NotFoundError
 from record.reconstruct.closure import leaves_of, sizes_of
@@ -30,21 +32,24 @@ from record.store import StoreError
 
 @dataclass(slots=True)
 class Again:
-    """How many were computed again, and how many could not be."""
+    """How many were computed again, and how many could not be, or would have taken long."""
 
     done: int = 0
     left: int = 0
+    effort: Effort | None = None  # of evaluations; None: all that it takes
 
     def lines(self) -> Iterator[str]:
-        if self.done or self.left:
+        if self.done or self.left or (self.effort is not None and self.effort.skipped):
             yield f"again      {self.done} evaluations and settlements, from the observations"
         if self.left:
             yield f"           {self.left} lean on batches that are not in it, or not whole"
+        if self.effort is not None and self.effort.skipped:
+            yield f"           {self.effort.told()}"
 
 
-def run(held: Holding, say: Callable[[str], None]) -> Again:
-    """Computes all again; `say` gets each reason. Raises StoreError."""
-    found, known = Again(), Known(held.store)
+def run(held: Holding, say: Callable[[str], None], every: bool = False) -> Again:
+    """Computes all again, or what rule 4 allows; `say` gets each reason. Raises StoreError."""
+    found, known = Again(effort=None if every else Effort()), Known(held.store)
     for row in held.store.joints():
         if row.matter not in (Matter.EVALUATION, Matter.SETTLEMENT):
             continue
@@ -55,6 +60,8 @@ def run(held: Holding, say: Callable[[str], None]) -> Again:
         if _lacks(held, known, says) or not _proved(held, says):
             found.left += 1
             continue
+        if not _is_allowed(found.effort, says, row.idx):
+            continue
         found.done += 1
         try:
             _check(held, known, says, row.idx)
@@ -62,6 +69,13 @@ def run(held: Holding, say: Callable[[str], None]) -> Again:
             leans = otherwise.told(otherwise.leaning(held.store, row.name))
             say(f"entry {row.idx}: {says.matter.name.lower()} of {says.author}: {fault}{leans}")
     return found
+
+
+def _is_allowed(effort: Effort | None, says: Record, idx: int) -> bool:
+    """Rule 4."""
+    if effort is None or says.matter != Matter.EVALUATION:
+        return True
+    return effort.spend(idx, says, evaluation.read_record(says))
 
 
 def _lacks(held: Holding, known: Known, says: Record) -> bool:

@@ -1,8 +1,9 @@
 """A bundle as a record: what it holds, in the tables of a scratch store, so that whatever works
 over a record works over a bundle.
 
-1. It is loaded from a bundle that was checked, or was written just now out of a record, against the
-   same manifest once more: what changed in between is a fault. So no link is hashed here again.
+1. It is loaded from a bundle that was checked, or was written just now out of a record, against its
+   manifest once more, which is the one that was checked: what changed in between is a fault. So no
+   link is hashed here again.
 2. Entries stand at their own indexes, with gaps between them. There are no nodes of a tree; roots
    are those that the bundle's own tree proves.
 3. A batch of which an observation is withheld has no body, and what leans on it finds none.
@@ -28,6 +29,7 @@ from evidence import (
 from evidence.bundle import tree as trees
 from evidence.bundle import verifier
 from evidence.bundle.file import Files
+from evidence.bundle.manifest import Row
 from evidence.bundle.scope import Scope
 from evidence.bundle.tree import Tree
 from evidence.code import Act, Reason, Typ
@@ -57,7 +59,7 @@ class Holding(NamedTuple):
     """What a bundle holds.
 
     `store`: see above. `clock`: when the log saw the entry of an index, ns TAI. `anchors`: those of
-    whoever makes or checks the bundle: what depends on them says so.
+    whoever makes or checks the bundle: what depends on them says so. `rows`: of its manifest.
     """
 
     scope: Scope
@@ -65,6 +67,7 @@ class Holding(NamedTuple):
     store: Store
     tree: Tree
     clock: "Clock"
+    rows: Sequence[Row]
 
 
 class Clock:
@@ -89,11 +92,15 @@ class Clock:
         return self._instants[self._sizes[place - 1]] if place else None
 
 
-def load(path: Path, anchors: Anchors) -> Holding:
-    """The bundle in a folder, which holds by these anchors. Raises EvidenceError, StoreError."""
+def load(path: Path, anchors: Anchors, name: str | None = None) -> Holding:
+    """The bundle in a folder, which holds by these anchors; of this name, where one was checked.
+    Raises EvidenceError, StoreError."""
     store, done = open_scratch(), False
     try:
-        found = _Loader(store, anchors, Files(DiskFolder(path), _refuse)).run()
+        files = Files(DiskFolder(path), _refuse)
+        if name not in (None, files.name):
+            _refuse(f"it is bundle {files.name} now")
+        found = _Loader(store, anchors, files).run()
         done = True
         return found
     finally:
@@ -134,7 +141,7 @@ class _Loader:
                     elif isinstance(item, Sealed | Veiled):
                         self._seal(item)
         self._store.commit()
-        return Holding(scope, self._anchors, self._store, self._tree, clock)
+        return Holding(scope, self._anchors, self._store, self._tree, clock, files.rows)
 
     def _checkpoints(self) -> Iterator[tuple[int, int]]:
         signed = [self._files.whole(verifier.CHECKPOINT, verifier.CHECKPOINT_BYTES_MAX)]

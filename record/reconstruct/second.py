@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from struct import Struct
@@ -25,7 +26,7 @@ from evidence.refusal import EvidenceError
 from record.database import StoreError
 
 Work = Callable[[Iterator[bytes]], object]
-PIPE_BYTES = 1 << 20  # of messages that wait in the kernel: some batches
+HELD_BYTES = 1 << 20  # of messages, before the pipe is given them: some batches
 _LENGTH = Struct(">I")
 _ANSWER, _FAULT = b"\x00", b"\x01"
 _KILLED = 1  # exit status of one that nobody waits for
@@ -51,7 +52,7 @@ class Second:
             _live(work, open(theirs, "rb"), open(answering, "wb"))  # noqa: SIM115
         os.close(theirs)
         os.close(answering)
-        self._tell = open(ours, "wb", buffering=PIPE_BYTES)  # noqa: SIM115
+        self._tell = open(ours, "wb", buffering=HELD_BYTES)  # noqa: SIM115
         self._hear = open(answer, "rb")  # noqa: SIM115
 
     def __enter__(self) -> "Second":
@@ -164,8 +165,22 @@ def _ended(status: int) -> str:
 def beside(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
     """What two jobs come to, the second of them in a second process. Raises as `Second.answer`."""
     here, there = jobs
-    with Second("checks beside", lambda messages: there()) as second:
+
+    def work(messages: Iterator[bytes]) -> Any:
+        threading.Thread(target=_ends_with, args=(messages,), daemon=True).start()
+        return there()
+
+    with Second("checks beside", work) as second:
         return [here(), second.answer()]
+
+
+def _ends_with(messages: Iterator[bytes]) -> None:
+    """Of work that reads no message: ends this process where the first has ended."""
+    try:
+        for _ in messages:
+            pass
+    except _GoneError:
+        os._exit(_KILLED)
 
 
 def processes() -> int:

@@ -5,6 +5,7 @@ Memory does not grow with them: what is not yet on the disk is SPOOL_BYTES_MAX a
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 
 SPOOL_BYTES_MAX = 32 << 20  # of all files together, before they are put down
@@ -13,7 +14,7 @@ Places = dict[bytes, list[tuple[int, int]]]  # by key: where in the file, and ho
 
 
 class Spool:
-    """Files by a key. Raises OSError."""
+    """Files by a key. Raises OSError, which names where temporary files lie."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this)
@@ -31,9 +32,9 @@ class Spool:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        for other in self._others:
-            other._file.close()
+        for one in (self, *self._others):
+            with suppress(OSError):  # what was not put down by now is read by nobody
+                one._file.close()
 
     def add(self, key: bytes, data: bytes) -> None:
         self._fresh.setdefault(key, bytearray()).extend(data)
@@ -44,7 +45,6 @@ class Spool:
     def places(self) -> Places:
         """What is in the file; of a process that shares it, after the last that was added."""
         self._put()
-        self._file.flush()
         return self._places
 
     def join(self, other: "Spool", places: Places) -> None:
@@ -67,9 +67,13 @@ class Spool:
                 at, size = at + len(data), size - len(data)
 
     def _put(self) -> None:
-        self._file.seek(self._size)
-        for key, data in self._fresh.items():
-            self._file.write(data)
-            self._places.setdefault(key, []).append((self._size, len(data)))
-            self._size += len(data)
+        try:
+            self._file.seek(self._size)
+            for key, data in self._fresh.items():
+                self._file.write(data)
+                self._places.setdefault(key, []).append((self._size, len(data)))
+                self._size += len(data)
+            self._file.flush()
+        except OSError as fault:
+            raise OSError(fault.errno, fault.strerror, tempfile.gettempdir()) from fault
         self._fresh, self._held = {}, 0

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from evidence.bundle import manifest
 from evidence.bundle.verifier import DOCUMENTS
 from evidence.code import Matter, Reason, Typ
 from evidence.joint import record
@@ -37,10 +36,10 @@ def verify(path: Path, anchors: Anchors, every: bool, say: Say, processes: int =
     reasons: list[str] = []
     lines: list[str] = []
     try:
-        held = holding.load(path, anchors)
+        held = holding.load(path, anchors, found.name)
         try:
-            lines += again.run(held, reasons.append).lines()
-            lines += _documents(path, held, reasons.append, processes)
+            lines += again.run(held, reasons.append, every).lines()
+            lines += _documents(held, reasons.append, processes)
         finally:
             held.store.close()
     except EvidenceError as fault:
@@ -50,10 +49,9 @@ def verify(path: Path, anchors: Anchors, every: bool, say: Say, processes: int =
     return Checked(len(reasons), (*checked.told, *lines), found)
 
 
-def _documents(path: Path, held: Holding, say: Say, processes: int) -> list[str]:
+def _documents(held: Holding, say: Say, processes: int) -> list[str]:
     """Writes the documents again, and compares."""
-    rows = manifest.read((path / manifest.PATH).read_bytes())
-    there = {row.path: row for row in rows if row.path.startswith(DOCUMENTS)}
+    there = {row.path: row for row in held.rows if row.path.startswith(DOCUMENTS)}
     count = len(there)
     for one in document.files(held, processes=processes):
         name, digest, size = f"{DOCUMENTS}{one.name}", hashlib.sha256(), 0

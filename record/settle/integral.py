@@ -12,25 +12,25 @@ never settles.
 import cmath
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 from evidence.code import SeamKind
 from evidence.leap import NS
 from record.known import Known
 from record.leaf import Leaves
-from record.series import collected, series
+from record.series import passing, series
 from record.settle import energy
 from record.settle.energy import Flow
-from record.settle.interval import Stretch
+from record.settle.interval import Stretch, cut
 from record.settle.job import SIDES, Job, wanted_of
-from record.settle.measured import Measured, measured
+from record.settle.measured import Gathered, Measured, told_by
 from record.settle.register import Trouble
 from record.settle.side import Phases, Sample, Side
 from record.settle.window import total
 from record.store import Store
 
 HOLE_PERIODS = 5
+PART_NS = 300 * NS  # read at a time, however long the whole is
 COVERED_MIN = 0.99
 _W_NS_OF_MWH = 1e6 * 3600 * NS
 
@@ -61,16 +61,25 @@ def beside(store: Store, known: Known, job: Job) -> Iterator[Check]:
         registers = series(store, known, leaves.indexes, size, wanted_of(job.of, at)[0])
         metered = energy.metered(side, registers)
         flow = metered if isinstance(metered, Trouble) else metered.flow(job.stretch)
+        if isinstance(flow, Trouble):
+            continue
+        sums = Sums()
         sought = wanted_of(job.of._replace(seam=branch), at)
-        there = Leaves(store, known, size).of(sought, *job.stretch)
-        found = measured(branch, at, collected(store, known, there, size, sought, job.stretch))
-        if isinstance(found, Measured) and isinstance(flow, Flow):
-            yield checked(name, found, flow, job.stretch, 1.0 if at == 0 else -1.0)
+        for part in cut(*job.stretch, PART_NS):
+            gathered = Gathered(side.node)
+            there = Leaves(store, known, size).of(sought, *part)
+            for some in passing(store, known, there, size, sought, part):
+                gathered.take(some)
+            found = told_by(branch, at, gathered)
+            if isinstance(found, Measured):
+                sums.add(found)
+        if sums.any:
+            yield checked(name, sums, flow, job.stretch, 1.0 if at == 0 else -1.0)
 
 
-def checked(name: str, found: Measured, flow: Flow, stretch: Stretch, sign: float) -> Check:
+def checked(name: str, sums: "Sums", flow: Flow, stretch: Stretch, sign: float) -> Check:
     """A side's PMU beside its meters; `sign`: -1 where its currents count out of the equipment."""
-    made = integral(found, stretch)
+    made = sums.integral(stretch)
     if made.covered < COVERED_MIN:
         return Check(name, None, f"PMUs cover {made.covered:.1%} of it: nothing to compare")
     mwh = sign * made.mwh
@@ -81,23 +90,37 @@ def checked(name: str, found: Measured, flow: Flow, stretch: Stretch, sign: floa
     return Check(name, deviates, f"PMU integration {word}: {told}")
 
 
-def integral(found: Measured, stretch: Stretch) -> Integral:
-    """Of the samples within a stretch, as currents of the side are counted."""
-    frames, seconds = found.side.rate
-    hole = HOLE_PERIODS * seconds * NS // frames if frames else 0
-    samples = [one for one in found.samples if stretch.begins <= one.tai < stretch.ends]
-    powers = [_power(one) for one in samples]
-    whole = apparent = 0.0
-    covered = 0
-    for at, (one, after) in enumerate(pairwise(samples)):
-        apart, mean = after.tai - one.tai, (powers[at] + powers[at + 1]) / 2
-        if apart <= hole and cmath.isfinite(mean):
-            covered += apart
-            whole += mean.real * apart
-            apparent += abs(mean) * apart
-    off = _share_off(found.side, samples) * apparent
-    share = covered / (stretch.ends - stretch.begins)
-    return Integral(whole / _W_NS_OF_MWH, off / _W_NS_OF_MWH, share)
+class Sums:
+    """Energy as it adds up, part after part: nothing of a part stays but its last sample."""
+
+    def __init__(self) -> None:
+        self.any = False
+        self._mwh = self._off = 0.0
+        self._covered = 0
+        self._last: tuple[int, complex] | None = None  # instant, power
+
+    def add(self, found: Measured) -> None:
+        """The next part, as currents of the side are counted."""
+        frames, seconds = found.side.rate
+        hole = HOLE_PERIODS * seconds * NS // frames if frames else 0
+        apparent = 0.0
+        for one in found.samples:
+            power, before = _power(one), self._last
+            self._last = one.tai, power
+            if before is None:
+                continue
+            apart, mean = one.tai - before[0], (before[1] + power) / 2
+            if 0 < apart <= hole and cmath.isfinite(mean):
+                self._covered += apart
+                self._mwh += mean.real * apart
+                apparent += abs(mean) * apart
+        self._off += _share_off(found.side, found.samples) * apparent
+        self.any = True
+
+    def integral(self, stretch: Stretch) -> Integral:
+        """All of it."""
+        share = self._covered / (stretch.ends - stretch.begins)
+        return Integral(self._mwh / _W_NS_OF_MWH, self._off / _W_NS_OF_MWH, share)
 
 
 def _power(one: Sample) -> complex:

@@ -15,39 +15,45 @@ It writes nothing.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import NamedTuple
 
-from drivers.pmu.beside import Finding
+from evidence import cbor
 from evidence.code import Agreement, Disagreement, Matter, Reason, SeamKind
 from evidence.joint import claim as claims
 from evidence.joint import settlement
 from evidence.joint.leaf import Leaves
-from evidence.joint.measure import Measure
+from evidence.joint.measure import Measure, Term, total
 from evidence.joint.record import NAME_BYTES_MAX, Record
 from evidence.joint.settlement import Counts, Settlement
+from evidence.leap import NS
 from evidence.shape import TEXT_BYTES_MAX
 from record import leaf
 from record.known import Known
 from record.lookup import NotFoundError
-from record.series import ALWAYS, Series, Wanted, collected
+from record.series import ALWAYS, Series, Wanted, collected, passing
 from record.settle import agreed, energy, law, outcome, switchgear, tie
 from record.settle import standing as standings
 from record.settle.agreed import Claimed, InForce
 from record.settle.clock import Clocks
 from record.settle.interval import Stretch
 from record.settle.law import LawError
-from record.settle.measured import Measured, measured, wanted
+from record.settle.measured import Gathered, Measured, told_by, wanted
 from record.settle.outcome import Outcome
-from record.settle.pairing import paired
 from record.settle.register import MINUTE_NS, Trouble
 from record.settle.side import Side
 from record.settle.standing import Standing
-from record.settle.switchgear import Samples
 from record.store import Store
 
 SIDES = ("first", "second")
-PHASORS_NS_MAX = 60 * MINUTE_NS  # of one settlement: two PMUs at 60/s take 500 MiB by then
+# Of one settlement: two PMUs at 60/s take 200 MiB by then. An hour with a leap second is one.
+PHASORS_NS_MAX = 60 * MINUTE_NS + NS
+# Of an entry's 65,535: measures with their terms, and words, have the rest (a sum of 28 branches
+# takes 20,000).
+LEAVES_BYTES_MAX = 36_000
+WORDS_BYTES_MAX = 18_000  # of all terms; beyond, each tolerance has NAMED_MAX of them
+NAMED_MAX, NAMED_BYTES_MAX = 6, 96
 Told = tuple[Claimed | None, Claimed | None]
 
 
@@ -94,12 +100,17 @@ class Settled(NamedTuple):
         )  # fmt: skip
 
 
+def leaves_bytes(job: Job) -> int:
+    """What the leaves of a job take in a record."""
+    return sum(len(cbor.encode(side.array())) for side in job.leaves)
+
+
 def proposed(store: Store, known: Known, of: InForce, stretch: Stretch, size: int) -> Job:
     """A job over what a record holds. Raises StoreError."""
     finder = leaf.Leaves(store, known, size)
     sides = []
     for at in (0, 1):
-        sought = [*wanted_of(of, at), *_strangers(of, at)]
+        sought = sought_of(of, at)
         sides.append(Leaves(size, tuple(finder.of(sought, *stretch))))
     leaves = (sides[0], sides[1])
     if of.seam.kind != SeamKind.DC_TIE:
@@ -131,21 +142,38 @@ def named(store: Store, says: Record) -> Job:
     return Job(of, stretch, body.leaves, (told[0], told[1]), standing)
 
 
-def settled(store: Store, known: Known, job: Job) -> Settled:
-    """What the sides come to. Raises NotFoundError for leaves that are not there, StoreError."""
+class Read(NamedTuple):
+    """What was read of a side, and which gateways of the other side claim to measure there."""
+
+    own: Gathered
+    others: frozenset[str]
+
+
+Reads = Callable[[Store, Known, Job, int], Read]
+
+
+def settled(store: Store, known: Known, job: Job, held: Reads | None = None) -> Settled:
+    """What the sides come to; `held`: what gives what `gathered` does, where somebody has it.
+    Raises NotFoundError for leaves that are not there, StoreError."""
     length = job.stretch.ends - job.stretch.begins
     if job.of.seam.kind != SeamKind.DC_TIE and length > PHASORS_NS_MAX:
         why = f"phasors of more than {PHASORS_NS_MAX // MINUTE_NS} min at once: settle by intervals"
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
-    series = [_series(store, known, job, at) for at in (0, 1)]
-    others = [text for at in (0, 1) if (text := _told_of_others(job.of, at, series[at]))]
-    own = tuple(one[: len(wanted_of(job.of, at))] for at, one in enumerate(series))
+    others: tuple[str, ...]
     if job.of.seam.kind == SeamKind.DC_TIE:
-        found = Settled(job, _by_energy(job, own))
+        series = [_series(store, known, job, at) for at in (0, 1)]
+        found = Settled(job, _by_energy(job, series))
+        others = tuple(
+            _told_of_others(job.of, at, _names(series[at][_count(job.of, at) :])) for at in (0, 1)
+        )
     else:
-        found = _by_phasors(job, own)
+        sides = tuple((held or gathered)(store, known, job, at) for at in (0, 1))
+        found = _by_phasors(job, [one.own for one in sides])
+        others = tuple(_told_of_others(job.of, at, one.others) for at, one in enumerate(sides))
     why = "; ".join(filter(None, (found.outcome.why, *others)))
     measures = tuple(map(_plain_measure, found.outcome.measures))
+    if sum(map(_words, measures)) > WORDS_BYTES_MAX:
+        measures = tuple(map(_summed_up, measures))
     plain = replace(found.outcome, why=_plain(why, TEXT_BYTES_MAX), measures=measures)
     return found._replace(outcome=plain)
 
@@ -153,6 +181,29 @@ def settled(store: Store, known: Known, job: Job) -> Settled:
 def _plain_measure(one: Measure) -> Measure:
     terms = tuple([term._replace(source=_plain(term.source, NAME_BYTES_MAX)) for term in one.terms])
     return one if terms == one.terms else replace(one, terms=terms)
+
+
+def _words(one: Measure) -> int:
+    """Bytes of what the terms of a measure are called."""
+    terms = (*one.terms, *(one.change.terms if one.change else ()))
+    return sum(len(term.source.encode()) for term in terms)
+
+
+def _summed_up(one: Measure) -> Measure:
+    """A measure of so many instruments that an entry of the log does not hold each by its name: its
+    largest terms, and the rest as one."""
+    change = one.change and replace(one.change, terms=_largest(one.change.terms))
+    return replace(one, terms=_largest(one.terms), change=change)
+
+
+def _largest(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    if len(terms) <= NAMED_MAX:
+        return terms
+    least = sorted(range(len(terms)), key=lambda at: (-terms[at].amount, at))[NAMED_MAX - 1 :]
+    named = [term for at, term in enumerate(terms) if at not in least]
+    rest = total([terms[at] for at in sorted(least)])
+    named = [term._replace(source=_plain(term.source, NAMED_BYTES_MAX)) for term in named]
+    return (*named, Term(f"{len(least)} smaller ones", rest))
 
 
 def _plain(text: str, most: int) -> str:
@@ -165,11 +216,31 @@ def _plain(text: str, most: int) -> str:
 
 
 def _series(store: Store, known: Known, job: Job, at: int) -> list[Series]:
-    sought = [*wanted_of(job.of, at), *_strangers(job.of, at)]
-    leaves, kind = job.leaves[at], job.of.seam.kind
+    sought = sought_of(job.of, at)
+    leaves = job.leaves[at]
     # Registers are read about the edges, too.
-    within = ALWAYS if kind == SeamKind.DC_TIE else job.stretch
-    return collected(store, known, leaves.indexes, leaves.tree_size, sought, within)
+    return collected(store, known, leaves.indexes, leaves.tree_size, sought, ALWAYS)
+
+
+def sought_of(of: InForce, at: int) -> tuple[Wanted, ...]:
+    """What is read of a side: its own, then what others claim there."""
+    return (*wanted_of(of, at), *_strangers(of, at))
+
+
+def gathered(store: Store, known: Known, job: Job, at: int) -> Read:
+    """A side of a seam by phasors, each leaf read once and none kept."""
+    leaves, own = job.leaves[at], Gathered(job.of.seam.sides[at].node)
+    others: set[str] = set()
+    count = _count(job.of, at)
+    sought = sought_of(job.of, at)
+    for some in passing(store, known, leaves.indexes, leaves.tree_size, sought, job.stretch):
+        others |= _names(some[count:])
+        own.take(some[:count])
+    return Read(own, frozenset(others))
+
+
+def _count(of: InForce, at: int) -> int:
+    return len(wanted_of(of, at))
 
 
 def wanted_of(of: InForce, at: int) -> tuple[Wanted, ...]:
@@ -188,13 +259,14 @@ def _strangers(of: InForce, at: int) -> tuple[Wanted, ...]:
     return tuple(one._replace(issuer=other.authority, heirs=heirs) for one in wanted_of(of, at))
 
 
-def _told_of_others(of: InForce, at: int, series: Sequence[Series]) -> str:
+def _names(series: Sequence[Series]) -> set[str]:
+    """The gateways of which there are readings."""
+    places = ((one, {row[-1] for row in one.rows()}) for one in series)
+    return {one.origins[at].run.credential.subject for one, some in places for at in some}
+
+
+def _told_of_others(of: InForce, at: int, names: AbstractSet[str]) -> str:
     """Which gateways of the other side claim a side's node; empty: none."""
-    names = {
-        one.origin.run.credential.subject
-        for each in series[len(wanted_of(of, at)) :]
-        for one in each
-    }
     if not names:
         return ""
     reason, other = Reason.OTHER_SIDE.name.lower(), of.seam.sides[1 - at].authority
@@ -205,36 +277,38 @@ def _told_of_others(of: InForce, at: int, series: Sequence[Series]) -> str:
 
 
 def _by_energy(job: Job, series: Sequence[Sequence[Series]]) -> Outcome:
-    flows = tuple(_flow_of(job, at, series[at]) for at in (0, 1))
+    flows, intervals = zip(*(_flow_of(job, at, series[at]) for at in (0, 1)), strict=True)
     dc = job.of.seam.dc or tie.NO_LOSS
     minutes = 15 if job.stretch.ends - job.stretch.begins > 15 * MINUTE_NS else 5
-    return tie.settle(dc, (flows[0], flows[1]), job.stretch, minutes)
+    # A register that holds an hour says nothing of a quarter.
+    return tie.settle(dc, (flows[0], flows[1]), job.stretch, max(minutes, *intervals))
 
 
 def _flow_of(
     job: Job, at: int, series: Sequence[Series]
-) -> Callable[[Stretch], energy.Flow | Trouble]:
+) -> tuple[Callable[[Stretch], energy.Flow | Trouble], int]:
+    """What a side says of a stretch, and the longest interval, min, that a register of it holds."""
     told = job.claims[at]
     if told is not None:
         flow = energy.claimed(told[1])
         part = Trouble("a claim is of its whole interval", True)
-        return lambda stretch: flow if stretch == job.stretch else part
+        return (lambda stretch: flow if stretch == job.stretch else part), 0
     found = energy.metered(job.of.seam.sides[at], series[0])
     if isinstance(found, Trouble):
         trouble = found
-        return lambda _: trouble
-    return found.flow
+        return (lambda _: trouble), 0
+    return found.flow, max((one.minutes or 0 for one in found.registers), default=0)
 
 
 # --- by phasors -----------------------------------------------------------------------------------
 
 
-def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
+def _by_phasors(job: Job, gathered: Sequence[Gathered]) -> Settled:
     of = job.of.seam
     if _is_one_voice(job.of):
         why = f"{of.sides[0].authority} speaks for both sides of this bus: nobody confirms itself"
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, Counts(0, 0, 0, 0), why=why))
-    sides = [measured(of, at, series[at]) for at in (0, 1)]
+    sides = [told_by(of, at, gathered[at]) for at in (0, 1)]
     one, other = sides
     if isinstance(one, Trouble) or isinstance(other, Trouble):
         texts = [
@@ -248,7 +322,8 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     try:
         # `measured` is a Trouble without all the branches that the seam names.
         rule = law.of(of, complete=of.kind == SeamKind.SUM)
-        both, samples = (one.side, other.side), _samples_of(one, other)
+        both = one.side, other.side
+        samples: switchgear.Samples = one.samples, other.samples
         if of.tap is not None:
             said = tuple(sorted((*one.taps, *other.taps)))
             rule, both, samples = switchgear.referred(
@@ -257,8 +332,7 @@ def _by_phasors(job: Job, series: Sequence[Sequence[Series]]) -> Settled:
     except LawError as fault:
         counts = Counts(0, len(one.samples), len(other.samples), 0)
         return Settled(job, Outcome(Agreement.NOT_COMPARABLE, counts, why=str(fault)))
-    clocks = _clocks(rule, both, samples)
-    found = outcome.settle(rule, both, samples, job.standing, clocks)
+    found = outcome.settle(rule, both, samples, job.standing, Clocks(rule, both))
     return Settled(job, _with_sides(found, (one, other)), both)
 
 
@@ -272,16 +346,6 @@ def _is_one_voice(of: InForce) -> bool:
         for side, heirs in zip(of.seam.sides, of.heirs, strict=True)
     )
     return bool(names & others)
-
-
-def _samples_of(one: Measured, other: Measured) -> Samples:
-    return one.samples, other.samples
-
-
-def _clocks(rule: law.Law, both: tuple[Side, Side], samples: Samples) -> Finding:
-    clocks = Clocks(rule, both)
-    clocks.add(paired(rule, *samples).pairs)
-    return clocks.finding()
 
 
 def _with_sides(found: Outcome, sides: tuple[Measured, Measured]) -> Outcome:

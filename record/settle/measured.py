@@ -20,9 +20,8 @@ import hashlib
 import math
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from evidence import cbor
 from evidence.calibration import WHOLE, Figures
@@ -31,32 +30,22 @@ from evidence.descriptor import Channel
 from evidence.joint import seam
 from evidence.joint.seam import Seam
 from record.grade import late_ns
-from record.series import Origin, Series, Wanted
+from record.series import Origin, Reading, Series, Wanted
 from record.settle import correction, switchgear
-from record.settle.corroboration import Heard, Instant, Pmu, pmu_of
+from record.settle.corroboration import Heard, Pmu, pmu_of
 from record.settle.register import Trouble
-from record.settle.side import MISSING, Came, Instrument, Phases, Sample, Side
+from record.settle.sample import Place, Samples, Trio
+from record.settle.side import Came, Instrument, Sample, Side
 from record.settle.switchgear import Said
 
 PHASES = ("A", "B", "C")
 POSITIVE = "1"
-_TURNS = (1 + 0j, complex(-0.5, -math.sqrt(0.75)), complex(-0.5, math.sqrt(0.75)))
 _LINE_TO_LINE = 1.3  # a voltage transformer's primary above so much of line to ground is of phases
 QUANTITIES = ("voltage", "current", "frequency", "rocof")
 
 
-class Place(NamedTuple):
-    """One channel as a side needs it. `terminal`: of a current; empty of all else."""
-
-    quantity: str
-    phase: str = ""
-    terminal: bytes = b""
-
-
 MISHEARD = (Reason.ARRIVAL_EARLY, Reason.ARRIVAL_LATE)
-# By which a sample that is set aside is counted, once.
-_COUNTED = (Place("voltage", PHASES[0]), Place("voltage", POSITIVE))
-Trio = tuple[Pmu, tuple[Place, ...]]  # three phases of one PMU, or its positive sequence
+_COUNTED = (PHASES[0], POSITIVE)  # by whose voltage a sample that is set aside is counted, once
 
 
 @dataclass(slots=True)
@@ -65,12 +54,11 @@ class _Source:
 
     heard: Heard
     origins: dict[Place, Origin] = field(default_factory=dict)
-    instants: list[Instant] = field(default_factory=list)
 
     @property
     def told(self) -> int:
         """Of how many instants it has any value."""
-        return sum(one.is_told for one in self.instants)
+        return self.heard.joined.told
 
     def trio(self, quantity: str, terminal: bytes) -> tuple[Place, ...] | None:
         """Its three phases of a quantity, or what stands for them."""
@@ -87,7 +75,7 @@ class Measured:
     `aside`: samples that are not fit, by why."""
 
     side: Side
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     disputes: tuple[str, ...]
     aside: Counter[str]
     taps: Said = ()
@@ -110,17 +98,97 @@ def wanted(side: seam.Side, kind: SeamKind) -> tuple[Wanted, ...]:
 
 def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
     """What a side's PMUs said; `at`: 0 for the first side, 1 for the second."""
-    side, aside = of.sides[at], Counter[str]()
-    phasors, switches = series[: len(QUANTITIES)], series[len(QUANTITIES) :]
-    sources = _sources(side, phasors, aside)
-    said = switchgear.state(reading for one in switches for reading in one)
-    for one in sources.values():
-        one.instants = list(one.heard.instants())
-        one.heard.clear()
+    gathered = Gathered(of.sides[at].node)
+    gathered.take(series)
+    return told_by(of, at, gathered)
+
+
+class Gathered:
+    """What the PMUs of a node said, as it is read: all of it is kept, as numbers."""
+
+    def __init__(self, node: bytes) -> None:
+        self._node = node
+        self.aside: Counter[str] = Counter()
+        self.sources: dict[Pmu, _Source] = {}
+        self.switches: list[Reading] = []
+        self._ways: dict[int, list[tuple[Origin, Place, _Source, bool]]] = {}  # by series
+
+    def take(self, series: Sequence[Series]) -> None:
+        """More of what was read, and clears it."""
+        for one in series[len(QUANTITIES) :]:
+            self.switches += one
+            one.clear()
+        for number, one in enumerate(series[: len(QUANTITIES)]):
+            ways = self._ways.setdefault(number, [])
+            for origin in one.origins[len(ways) :]:
+                ways.append(self._way(one, origin))
+            self._taken(one, ways)
+            one.clear()
+        for source in self.sources.values():
+            source.heard.pack()
+
+    def _way(self, series: Series, origin: Origin) -> tuple[Origin, Place, _Source, bool]:
+        place, pmu = _place(origin, series.wanted.quantity), pmu_of(origin, self._node)
+        source = self.sources.setdefault(pmu, _Source(Heard(pmu)))
+        return origin, place, source, place.quantity == "voltage" and _counts(series, origin)
+
+    def _taken(self, series: Series, ways: list[tuple[Origin, Place, _Source, bool]]) -> None:
+        into = [
+            (source.heard.rows(origin.run.credential.subject), source.heard.place(place))
+            for origin, place, source, _ in ways
+        ]
+        beside, said = _beside(ways), dict[tuple[int, int, int], int]()
+        for tai, bound, klass, reason, heard, heard_bound, value, number in series.rows():
+            origin, place, source, counted = ways[number]
+            if klass > Class.PLACE_UNCHECKED:
+                if counted:
+                    self.aside[_reason(reason)] += 1
+                if reason not in MISHEARD:
+                    continue
+                value = None
+            source.origins.setdefault(place, origin)
+            rows, at = into[number]
+            row = rows.get(tai)
+            if row is None:
+                came = Came(heard, heard_bound if heard_bound >= 0 else None)
+                row = rows[tai] = [bound if bound >= 0 else None, came]
+            if len(row) <= at:
+                row += [None] * (at + 1 - len(row))
+            if number in beside:
+                # Of several channels of one place in one frame the first that has a value speaks.
+                by = said.setdefault((id(rows), at, tai), number) if value is not None else number
+                if by in beside[number]:
+                    continue
+            source.heard.put(origin.run.credential.subject, tai, row, at, value)
+
+
+def _counts(series: Series, origin: Origin) -> bool:
+    """Whether it is by this channel, of all that its PMU tells in a frame, that one is counted."""
+    of = origin.known.name, origin.block
+    same = [one for one in series.origins if (one.known.name, one.block) == of]
+    phases = [_place(one, "voltage").phase for one in same]
+    best = next((phase for phase in _COUNTED if phase in phases), phases[0])
+    return same[phases.index(best)].name == origin.name
+
+
+def _beside(ways: Sequence[tuple[Origin, Place, _Source, bool]]) -> dict[int, set[int]]:
+    """Of each channel the others that the same descriptor has at its place."""
+    found: dict[tuple[bytes, int, Place], set[int]] = {}
+    for number, (origin, place, source, _) in enumerate(ways):
+        found.setdefault((origin.known.name, id(source), place), set()).add(number)
+    return {number: some - {number} for some in found.values() if len(some) > 1 for number in some}
+
+
+def told_by(of: Seam, at: int, gathered: Gathered) -> Measured | Trouble:
+    """What was gathered, as a side of a seam."""
+    side, aside = of.sides[at], gathered.aside
+    sources = {pmu: one for pmu, one in gathered.sources.items() if one.origins}
+    said = switchgear.state(sorted(gathered.switches, key=lambda one: one.tai))
+    lengths = {pmu: one.told for pmu, one in sources.items()}
     disputes = sorted(
         one.text for source in sources.values() for one in source.heard.disputed.values()
     )
-    rows = sorted(sources.items(), key=lambda row: (-row[1].told, row[0]))
+    rows = sorted(sources.items(), key=lambda row: (-lengths[row[0]], row[0]))
     volts = _trio(rows, "voltage", b"")
     if volts is None:
         return Trouble(_told("no voltage of three phases is there", aside), True)
@@ -139,10 +207,9 @@ def measured(of: Seam, at: int, series: Sequence[Series]) -> Measured | Trouble:
             branches.append((trio, sign))
         if not branches:
             return Trouble(_told("no current of three phases is there", aside), True)
-    chain = replace(
-        _chain(side, sources, volts, [trio for trio, _ in branches]), closed=said.closed
-    )
-    samples = tuple(_samples(sources, volts, branches))
+    chain = _chain(side, sources, volts, [trio for trio, _ in branches])
+    samples = Samples({pmu: one.heard for pmu, one in sources.items()}, volts, branches)
+    chain = replace(chain, closed=said.closed)
     return Measured(chain, samples, tuple(disputes), aside, said.taps)
 
 
@@ -155,40 +222,12 @@ def _terminals(
     return sorted({place.terminal for _, one in rows for place in one.origins} - {b""})
 
 
-def _sources(side: seam.Side, series: Sequence[Series], aside: Counter[str]) -> dict[Pmu, _Source]:
-    """The PMUs of a side, with all that they said."""
-    found: dict[Pmu, _Source] = {}
-    for one in series:
-        pmus = [pmu_of(origin, side.node) for origin in one.origins]
-        places = [_place(origin, one.wanted.quantity) for origin in one.origins]
-        numbers = {id(origin): at for at, origin in enumerate(one.origins)}
-        for reading in one:
-            number = numbers[id(reading.origin)]
-            pmu, place, value = pmus[number], places[number], reading.value
-            if reading.klass > Class.PLACE_UNCHECKED:
-                if place in _COUNTED:
-                    aside[_reason(reading.reason)] += 1
-                if reading.reason not in MISHEARD:
-                    continue
-                value = None
-            source = found.get(pmu)
-            if source is None:
-                source = found[pmu] = _Source(Heard(pmu))
-            source.origins.setdefault(place, reading.origin)
-            name = reading.origin.run.credential.subject
-            came = Came(reading.heard, reading.heard_bound)
-            source.heard.add((reading.tai, reading.bound), name, place, value, came)
-        one.clear()
-    return found
-
-
 def _place(origin: Origin, quantity: str) -> Place:
     channel = _channel(origin)
     if channel is None or quantity in ("frequency", "rocof"):
         return Place(quantity)
-    return Place(
-        quantity, channel.phase, (channel.terminal or b"") if quantity == "current" else b""
-    )
+    terminal = channel.terminal if quantity == "current" else None
+    return Place(quantity, channel.phase, terminal or b"")
 
 
 def _channel(origin: Origin) -> Channel | None:
@@ -244,10 +283,7 @@ def _instruments(source: _Source, places: Sequence[Place], rated: float) -> tupl
             primary = float(channel.ratio[0])
             if place.quantity == "voltage" and primary > _LINE_TO_LINE * rated:
                 primary /= math.sqrt(3.0)
-        if channel is None:
-            found.append(Instrument("", primary))
-            continue
-        found.append(_instrument(channel, primary))
+        found.append(Instrument("", primary) if channel is None else _instrument(channel, primary))
     return (found[0],) * 3 if len(found) == 1 else tuple(found)
 
 
@@ -274,55 +310,8 @@ def _instrument(channel: Channel, primary: float) -> Instrument:
     )
 
 
-def _samples(
-    sources: dict[Pmu, _Source], volts: Trio, branches: Sequence[tuple[Trio, float]]
-) -> Iterator[Sample]:
-    """At the instants of the voltages."""
-    own = sources[volts[0]]
-    places = own.heard.places
-    frequency, rocof = (places.get(Place(name)) for name in ("frequency", "rocof"))
-    others = {
-        pmu: {one.tai: one for one in sources[pmu].instants}
-        for (pmu, _), _ in branches
-        if pmu != volts[0]
-    }
-    read_volts = _reader(own, volts[1], 1.0)
-    reads = [(pmu, _reader(sources[pmu], of, sign)) for (pmu, of), sign in branches]
-    for one in own.instants:
-        amps = []
-        for pmu, read in reads:
-            there = one if pmu == volts[0] else others[pmu].get(one.tai)
-            amps.append(MISSING if there is None else read(there))
-        yield Sample(
-            *(one.tai, one.bound, read_volts(one), tuple(amps)),
-            *(_number(one, frequency), _number(one, rocof), one.came),
-        )
-
-
-def _reader(source: _Source, trio: Sequence[Place], sign: float) -> Callable[[Instant], Phases]:
-    """What gives three phasors of an instant."""
-    at = [source.heard.places[place] for place in trio]
-
-    def of(one: Instant) -> Phases:
-        found = [one.values[place] for place in at]
-        if not all(isinstance(value, complex) for value in found):
-            return MISSING
-        if len(found) == 1:
-            found = [found[0] * turn for turn in _TURNS]  # type: ignore[operator]
-        a, b, c = (value * sign for value in found)  # type: ignore[operator]
-        return a, b, c
-
-    return of
-
-
-def _number(one: Instant, at: int | None) -> float:
-    value = None if at is None else one.values[at]
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
 def _reason(number: int) -> str:
-    known = number in list(Reason)
-    return Reason(number).name.lower() if known else str(number)
+    return Reason(number).name.lower() if number in list(Reason) else str(number)
 
 
 def _told(what: str, aside: Counter[str]) -> str:

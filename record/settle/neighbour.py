@@ -11,18 +11,26 @@ that share a node with it, settled over the same stretch, and put together by re
 It settles nothing into a record: a suspicion is for people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from evidence.code import Agreement, SeamKind
 from record.known import Known
 from record.settle import agreed, third
 from record.settle.agreed import InForce
-from record.settle.job import Settled, proposed, settled
+from record.settle.job import (
+    Job,
+    Read,
+    Settled,
+    gathered,
+    proposed,
+    settled,
+    wanted_of,
+)
 from record.settle.third import SIDES_MAX, Edge, Suspicion
 from record.store import Store
 
-NEIGHBOURS_MAX = 8  # each takes as long as the seam itself
+NEIGHBOURS_MAX = 8  # each takes as long as its side that is not the seam's own
 # Of two verdicts on one pair the first counts.
 _ORDER = (
     Agreement.DISPUTED,
@@ -52,6 +60,8 @@ class Beside(NamedTuple):
             yield f"wrong is one of these, and nobody can say which: {either}"
         if found.accomplices:
             yield f"agreed with whoever is suspected: {', '.join(found.accomplices)}"
+        for one, other in found.alone:
+            yield f"no neighbour bears this out: {one}, {other}"
         if self.left_out:
             yield f"neighbours that were not asked: {self.left_out}"
 
@@ -78,9 +88,34 @@ def neighbours(store: Store, of: InForce, size: int) -> tuple[list[InForce], int
     return found, len(near) - len(found)
 
 
-def beside(store: Store, known: Known, of: Settled) -> Beside | None:
+def has_any(store: Store, of: InForce, size: int) -> bool:
+    """Whether anybody is to be asked."""
+    return bool(neighbours(store, of, size)[0])
+
+
+class Reads:
+    """What was read of the two sides of a proposed settlement, for whoever has one of them, too:
+    each leaf of these is read once, however many neighbours there are. It is kept as long as this
+    is."""
+
+    def __init__(self, job: Job, own: Sequence[Read]) -> None:
+        self._own = {_asks(job, at): one for at, one in enumerate(own)}
+
+    def __call__(self, store: Store, known: Known, job: Job, at: int) -> Read:
+        """As record.settle.job.gathered."""
+        found = self._own.get(_asks(job, at))
+        return gathered(store, known, job, at) if found is None else found
+
+
+def _asks(job: Job, at: int) -> tuple[object, ...]:
+    """What a side measured depends on this alone, where all that there is was proposed; who else
+    claims its node is of another seam's concern."""
+    return wanted_of(job.of, at), job.leaves[at].tree_size, job.stretch
+
+
+def beside(store: Store, known: Known, of: Settled, reads: Reads | None = None) -> Beside | None:
     """What the neighbours of a settled seam say, over its stretch and its tree; None: it has none.
-    Raises NotFoundError, StoreError."""
+    `reads`: what was read of its sides. Raises NotFoundError, StoreError."""
     job = of.job
     size = job.leaves[0].tree_size
     near, left_out = neighbours(store, job.of, size)
@@ -89,7 +124,8 @@ def beside(store: Store, known: Known, of: Settled) -> Beside | None:
     edges: dict[Edge, Agreement] = {_edge(job.of): of.outcome.verdict}
     verdicts: dict[str, Agreement] = {}
     for one in near:
-        verdict = settled(store, known, proposed(store, known, one, job.stretch, size)).outcome
+        asked = proposed(store, known, one, job.stretch, size)
+        verdict = settled(store, known, asked, reads).outcome
         verdicts[one.seam.name] = verdict.verdict
         pair = _edge(one)
         edges[pair] = min(verdict.verdict, edges.get(pair, verdict.verdict), key=_ORDER.index)

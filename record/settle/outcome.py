@@ -19,7 +19,8 @@ Two sides that are wrong together agree: record.settle.third.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -30,9 +31,10 @@ from evidence.joint.measure import Change, Measure, Term, total
 from evidence.joint.settlement import Counts
 from evidence.leap import NS
 from record.settle import cause, standing
+from record.settle.clock import Clocks
 from record.settle.judged import FREQUENCY, SHARE, Judged, Reading, judged
 from record.settle.law import Law
-from record.settle.pairing import Paired, paired
+from record.settle.pairing import Pair, Paired, paired
 from record.settle.side import PMU, Sample, Side
 from record.settle.standing import Standing
 from record.settle.window import PAIRS_MIN, Window, window
@@ -61,28 +63,79 @@ def settle(
     sides: tuple[Side, Side],
     samples: tuple[Sequence[Sample], Sequence[Sample]],
     known: Standing | None = None,
-    clocks: Finding | None = None,
+    clocks: Clocks | Finding | None = None,
     window_ns: int = WINDOW_NS,
 ) -> Outcome:
     """What they come to. Samples in order of time; `known`: what this pair was learned to differ
-    by; `clocks`: what was found of the two clocks over the last minutes.
+    by; `clocks`: what was found of the two clocks over the last minutes, or what finds it.
     """
     if why := _unlike(law, sides):
         return _silent(why, Counts(0, len(samples[0]), len(samples[1]), 0))
-    found = paired(law, *samples, (len(sides[0].amps), len(sides[1].amps)))
-    counts = Counts(len(found.pairs), found.alone[0], found.alone[1], found.aside)
-    # What its arrival contradicts has no values here: so this is asked first.
-    if (early := _misheard(sides, samples, counts) or _missing(found, counts)) is not None:
-        return early
-    whole = [window(law, sides, list(some)) for _, some in _split(found, window_ns)]
-    steady = [one for one in whole if not _unsteady(one)]
-    if not steady:
-        why = _unsteady(whole[0]) if whole else f"fewer than {PAIRS_MIN} instants in any window"
-        return _silent(why, counts)
     if known is not None and known.chains != (sides[0].chain(), sides[1].chain()):
         known = None
-    results = [_Result.of(law, sides, judged(law, sides, one), known) for one in steady]
-    return _concluded(law, sides, results, known, clocks, counts)
+    watch, came = _Watch(clocks if isinstance(clocks, Clocks) else None), (_Came(), _Came())
+    heard = came[0].over(samples[0]), came[1].over(samples[1])
+    results, unsteady = [], ""
+    for pairs in _split(watch.over(paired(law, *heard, _branches(sides))), window_ns):
+        one = window(law, sides, pairs)
+        if why := _unsteady(one):
+            unsteady = unsteady or why
+        else:
+            results.append(_Result.of(law, sides, judged(law, sides, one), known))
+    found = watch.paired
+    counts = Counts(watch.pairs, found.alone[0], found.alone[1], found.aside)
+    # What its arrival contradicts has no values here: so this is asked first.
+    early = _misheard(sides, came, counts) or _missing(found, counts)
+    if early is not None:
+        return early
+    if not results:
+        return _silent(unsteady or f"fewer than {PAIRS_MIN} instants in any window", counts)
+    told = clocks.finding() if isinstance(clocks, Clocks) else clocks
+    return _concluded(law, sides, results, known, told, counts)
+
+
+class _Watch:
+    """What is counted of pairs as they go by, so that none has to stay."""
+
+    def __init__(self, clocks: Clocks | None) -> None:
+        self._clocks = clocks
+        self.paired, self.pairs = Paired(), 0
+
+    def over(self, some: Iterable[Paired]) -> Iterator[Pair]:
+        for found in some:
+            self.paired = found
+            self.pairs += len(found.pairs)
+            if self._clocks is not None:
+                self._clocks.add(found.pairs)
+            yield from found.pairs
+
+
+class _Came:
+    """When the samples of a side were heard, noted as they go by, so that each is made once."""
+
+    def __init__(self) -> None:
+        self._samples = 0
+        self._least, self._most = array("q"), array("q")
+
+    def over(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for self._samples, one in enumerate(samples, 1):
+            if one.came is not None and (within := one.came_within) is not None:
+                self._least.append(within[0])
+                self._most.append(within[1])
+            yield one
+
+    @property
+    def most_within(self) -> tuple[int, int] | None:
+        """How long after their instants half of those that tell it were heard: at least, at most.
+        None where half of all samples do not tell it: a few speak for no side."""
+        if 2 * len(self._least) <= self._samples:
+            return None
+        least, most = (sorted(edge)[len(edge) // 2] for edge in (self._least, self._most))
+        return least, most
+
+
+def _branches(sides: tuple[Side, Side]) -> tuple[int, int]:
+    return len(sides[0].amps), len(sides[1].amps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +263,7 @@ def _missing(found: Paired, counts: Counts) -> Outcome | None:
     if said[less] < HALF * said[1 - less]:
         why = f"the {_NAMES[less]} side has {said[less]} of {said[1 - less]} instants"
         return Outcome(Agreement.DISPUTED, counts, disagreement=Disagreement.MISSING_DATA, why=why)
-    if found.pairs:
+    if counts.compared:
         return None
     if max(found.doubted):
         return _silent("the bounds of the clocks are unknown, or too wide for phasors", counts)
@@ -218,14 +271,14 @@ def _missing(found: Paired, counts: Counts) -> Outcome | None:
 
 
 def _misheard(
-    sides: tuple[Side, Side], samples: tuple[Sequence[Sample], Sequence[Sample]], counts: Counts
+    sides: tuple[Side, Side], came: tuple["_Came", "_Came"], counts: Counts
 ) -> Outcome | None:
     """Where SOC contradicts the arrival of most of what a side says."""
-    for name, side, own in zip(_NAMES, sides, samples, strict=True):
-        took = [within for one in own if (within := one.came_within) is not None]
-        if not took:
+    for name, side, own in zip(_NAMES, sides, came, strict=True):
+        edges = own.most_within
+        if edges is None:
             continue
-        least, most = (sorted(edge)[len(took) // 2] for edge in zip(*took, strict=True))
+        least, most = edges
         if most < 0:
             why = f"the {name} side is heard {-most / NS:.3f} s before the instants it claims"
             return Outcome(
@@ -242,11 +295,11 @@ def _misheard(
     return None
 
 
-def _split(found: Paired, window_ns: int) -> Iterator[tuple[int, list[tuple[Sample, Sample]]]]:
-    for number, some in groupby(found.pairs, key=lambda pair: pair[0].tai // window_ns):
+def _split(found: Iterable[Pair], window_ns: int) -> Iterator[list[Pair]]:
+    for _, some in groupby(found, key=lambda pair: pair[0].tai // window_ns):
         pairs = list(some)
         if len(pairs) >= PAIRS_MIN:
-            yield number, pairs
+            yield pairs
 
 
 def _unsteady(one: Window) -> str:
@@ -326,8 +379,8 @@ def _beyond(disputed: Sequence[_Result], of: int) -> str:
             if new is not None and not (ratio := abs(new.residual) / new.tolerance) <= by:
                 changed = readings[at]._replace(residual=new.residual)
                 worst, by, text = one, ratio, "change of " + _told(changed, new.tolerance)
-    since = instant.words(worst.judged.window.begins)
-    return f"{len(disputed)} of {of} windows; worst at {since}: {text}"
+    when = instant.words(worst.judged.window.begins)
+    return f"{len(disputed)} of {of} windows; worst at {when}: {text}"
 
 
 def _told(reading: Reading, allowed: float) -> str:

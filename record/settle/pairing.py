@@ -11,20 +11,21 @@ Both sides come in order of time. It compares no phasor.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from drivers.values import PHASOR_BOUND_NS_MAX
 from record.settle.law import Law
 from record.settle.side import Sample
 
+PAIRS_MAX = 600  # at a time: ten seconds at 60/s
 VALUE_MAX = 1e15  # V or A: beyond any, a million times too large; and squares stay finite
 Pair = tuple[Sample, Sample]
 
 
 @dataclass(slots=True)
 class Paired:
-    """Pairs, and what became of the others. Of each side: alone, doubted (bound), incomplete."""
+    """Some pairs, and what became of others. Of each side: alone, doubted (bound), incomplete."""
 
     pairs: list[Pair] = field(default_factory=list)
     alone: list[int] = field(default_factory=lambda: [0, 0])  # of the first side, of the second
@@ -39,34 +40,38 @@ class Paired:
 
 def paired(
     law: Law,
-    first: Sequence[Sample],
-    second: Sequence[Sample],
+    first: Iterable[Sample],
+    second: Iterable[Sample],
     branches: tuple[int, int] = (0, 0),
-) -> Paired:
-    """The samples of one instant. `branches`: how many each side measures the currents of; 0: as
-    many as a sample has.
+) -> Iterator[Paired]:
+    """The samples of one instant, PAIRS_MAX at a time: the counts of what is given grow, the pairs
+    are the next ones. It is given once at least. `branches`: how many each side measures the
+    currents of; 0: as many as a sample has.
     """
     found = Paired()
-    one, other, ones, others = 0, 0, len(first), len(second)
     pairs = found.pairs
-    while one < ones and other < others:
-        here, there = first[one], second[other]
+    ones, others = iter(first), iter(second)
+    here, there = next(ones, None), next(others, None)
+    while here is not None and there is not None:
         if apart := here.tai - there.tai:
             within = (here.bound or 0) + (there.bound or 0)
             if apart > within:
                 found.alone[1] += 1
-                other += 1
+                there = next(others, None)
                 continue
             if apart < -within:
                 found.alone[0] += 1
-                one += 1
+                here = next(ones, None)
                 continue
-        one, other = one + 1, other + 1
         if _is_fit(found, law, here, 0, branches) & _is_fit(found, law, there, 1, branches):
             pairs.append((here, there))
-    found.alone[0] += ones - one
-    found.alone[1] += others - other
-    return found
+            if len(pairs) >= PAIRS_MAX:
+                yield found
+                pairs = found.pairs = []
+        here, there = next(ones, None), next(others, None)
+    found.alone[0] += (here is not None) + sum(1 for _ in ones)
+    found.alone[1] += (there is not None) + sum(1 for _ in others)
+    yield found
 
 
 def _is_fit(found: Paired, law: Law, sample: Sample, side: int, branches: tuple[int, int]) -> bool:

@@ -4,25 +4,32 @@
    interval by kWh/15min. An interval's is of the interval that ends at its instant. Multipliers of
    transformers are in the point map's scale, which the gateway signed.
 2. A count that goes down has wrapped, where it is within what can have flowed of the end of its
-   range (that of its type; a power of ten, as dials have it); else it was reset, and what flowed is
-   not known. What could not have flowed has not flowed, and a hole in which a whole range may have
-   gone by is a hole.
+   range: that of its type, or a power of ten, as dials have it, that no reading reached. Else it
+   was reset, or the meter exchanged, and what flowed is not known. Where half of a range may have
+   gone by between two readings it is no range: anything would have wrapped. What could not have
+   flowed has not flowed.
 3. Between two readings a count is not known: at an edge of the stretch it is drawn from one to the
-   other, and may be off by as much as the further of both is.
+   other, and may be off by as much as the further of both is. A reading at the edge itself, as far
+   as its clock tells, is off by all that can have flowed for as long as its clock may be off.
 4. A sample that is worth less than PLACE_UNCHECKED is set aside and counted. Nothing is filled in:
    what is missing is told (Trouble).
+5. Readings of one instant, or of one interval, that are equal count once; of several values nobody
+   knows which was read: they contradict each other, and so does their side.
+6. Nobody says whether a device rounds or cuts off: each figure that it tells may be off by a whole
+   step.
 
 Which register counts in which direction is record.settle.tie's.
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from evidence.code import Class
-from record.settle.interval import Stretch
+from record.settle.interval import Stretch, whole_parts
 
 _MWH: Final = {"Wh": 1e-6, "kWh": 1e-3, "MWh": 1.0, "GWh": 1e3}
 _MINUTES: Final = (5, 15, 30, 60)
@@ -36,18 +43,22 @@ DIALS = range(4, 13)  # digits of a register that counts in tens
 
 
 class Trouble(NamedTuple):
-    """Why a stretch has no energy. `missing`: there is no data, rather than doubtful data."""
+    """Why a stretch has no energy. `missing`: there is no data, rather than doubtful data;
+    `contradicts`: there is, and it contradicts itself."""
 
     text: str
     missing: bool = False
+    contradicts: bool = False
 
 
 class Energy(NamedTuple):
-    """What one register counted, MWh; and what it may be off for its step and at the edges."""
+    """What one register counted, MWh; and what it may be off for its step and at the edges.
+    `turned`: all that went by it, up and down: more than `mwh` where a flow turned about."""
 
     mwh: float
     step: float
     edges: float
+    turned: float = 0.0
 
 
 class Count(NamedTuple):
@@ -84,7 +95,8 @@ class Register:
     transformers: tuple[Transformer, ...] = ()
     counts: list[Count] = field(default_factory=list)
     aside: int = 0
-    clashes: int = 0  # readings of one instant and several values
+    clashes: list[int] = field(default_factory=list)  # instants with several values, rising
+    top: float = 0.0  # the most that any reading says
 
     @property
     def minutes(self) -> int | None:
@@ -111,15 +123,19 @@ class Register:
         for one in sorted(self.counts):
             if found and found[-1].tai == one.tai:
                 if found[-1].value != one.value:
-                    self.clashes += 1
+                    self.clashes.append(one.tai)
                 continue
             found.append(one)
         self.counts = found
+        self.top = max((one.value for one in found), default=0.0)
 
     def energy(self, stretch: Stretch, rated_mw: float) -> Energy | Trouble:
         """What it counted in a stretch; `rated_mw`: of the equipment."""
-        if self.clashes:
-            return Trouble(f"{self.name} has two values for one instant")
+        # One elsewhere in the leaves is another stretch's trouble.
+        beside = (stretch.ends - stretch.begins) // HOLES
+        at = bisect_left(self.clashes, stretch.begins - beside)
+        if at < len(self.clashes) and self.clashes[at] <= stretch.ends + beside:
+            return Trouble(f"{self.name} has two values for one instant", contradicts=True)
         if not self.counts:
             return Trouble(f"{self.name} has no reading that is fit to be settled", True)
         if self.minutes is not None:
@@ -129,28 +145,31 @@ class Register:
     # --- one that holds the energy of an interval ---------------------------------------------
 
     def _held(self, stretch: Stretch, minutes: int) -> Energy | Trouble:
-        length = minutes * MINUTE_NS
-        many, rest = divmod(stretch.ends - stretch.begins, length)
-        if rest or not many:
-            return Trouble(f"{self.name} tells {minutes} min at a time, which do not fit")
-        found, missing = [], []
-        for number in range(1, many + 1):
-            ends = stretch.begins + number * length
-            one = self._near(ends)
-            if one is None:
-                missing.append(number)
-            else:
-                found.append(one.value)
-        if missing:
-            return Trouble(f"{self.name} lacks {len(missing)} of {many} intervals", True)
-        return Energy(math.fsum(found) * self.factor, many * self.step / 2 * self.factor, 0.0)
+        parts = whole_parts(stretch, minutes * MINUTE_NS)
+        if not parts:
+            return Trouble(f"{self.name} tells {minutes} min at a time, which do not fit", True)
+        near = [self._near(part.ends) for part in parts]
+        if any(len(values) > 1 for values in near):
+            return Trouble(f"{self.name} has two values for one interval", contradicts=True)
+        found = [value for values in near for value in values]
+        many, lacks = len(parts), len(parts) - len(found)
+        if lacks:
+            return Trouble(f"{self.name} lacks {lacks} of {many} intervals", True)
+        turned = math.fsum(map(abs, found)) * self.factor
+        return Energy(math.fsum(found) * self.factor, many * self.step * self.factor, 0.0, turned)
 
-    def _near(self, tai: int) -> Count | None:
-        """The reading whose instant is this one, as far as its clock tells."""
-        at = bisect_left(self.counts, (tai,))
-        beside = self.counts[max(at - 1, 0) : at + 1]
-        near = [one for one in beside if abs(one.tai - tai) <= one.bound]
-        return min(near, key=lambda one: abs(one.tai - tai), default=None)
+    def _near(self, tai: int) -> set[float]:
+        """What the readings say whose instant is this one, as far as their clock tells."""
+        found = set()
+        for some in (
+            self.counts[_first(self.counts, tai) :],
+            reversed(self.counts[: _first(self.counts, tai)]),
+        ):
+            for one in some:
+                if abs(one.tai - tai) > one.bound:
+                    break
+                found.add(one.value)
+        return found
 
     # --- one that counts for ever -------------------------------------------------------------
 
@@ -163,14 +182,19 @@ class Register:
             return walked
         some = self.counts[low : high + 1]
         ends = []
+        most_ns = rated_mw * RATED_MAX / self.factor / (60 * MINUTE_NS)
         for what, tai in (("from", stretch.begins), ("to", stretch.ends)):
-            edge = _edge(some, walked, tai, hole)
+            edge = _edge(some, walked, tai, hole, most_ns)
             if edge is None:
                 return Trouble(f"{self.name} was not read about '{what}'", True)
             ends.append(edge)
         (first, off), (last, also) = ends
+        inner = walked[_first(some, stretch.begins + 1) : _first(some, stretch.ends)]
+        turned = math.fsum(abs(after - one) for one, after in pairwise([first, *inner, last]))
         factor = self.factor
-        return Energy((last - first) * factor, self.step * factor, (off + also) * factor)
+        return Energy(
+            (last - first) * factor, self.step * factor, (off + also) * factor, turned * factor
+        )
 
     def _walk(self, low: int, high: int, rated_mw: float) -> list[float] | Trouble:
         """The counts from one reading to another as of a register without an end."""
@@ -178,6 +202,11 @@ class Register:
         for one, after in zip(self.counts[low:high], self.counts[low + 1 : high + 1], strict=True):
             hours = (after.tai - one.tai + one.bound + after.bound) / (60 * MINUTE_NS)
             most = rated_mw * RATED_MAX * hours / self.factor + self.step
+            if self.range is not None and most >= self.range / 2:
+                return Trouble(
+                    f"{self.name} may go round its {self.range:g} {self.unit} unseen"
+                    f" within {hours * 60:.3g} min"
+                )
             gone = self._gone(one.value, after.value, most)
             if gone is None:
                 return Trouble(
@@ -191,8 +220,6 @@ class Register:
         """What was counted between two readings; None where nobody can say. `most`: what can have
         flowed."""
         gone = after - before
-        if self.range is not None and most >= self.range / 2:
-            return None  # it may have gone round unseen
         if self.signed:
             if self.range is not None and abs(gone) > self.range / 2:
                 gone -= math.copysign(self.range, gone)
@@ -201,16 +228,17 @@ class Register:
             return gone if gone <= most else None
         tens = [self.step * 10.0**digits for digits in DIALS] if self.dials else []
         for whole in (*([self.range] if self.range else []), *tens):
-            if before < whole and 0.0 <= whole + gone <= most:
+            if most < whole / 2 and self.top < whole and 0.0 <= whole + gone <= most:
                 return whole + gone
         return None
 
 
 def _edge(
-    counts: Sequence[Count], walked: Sequence[float], tai: int, hole: int
+    counts: Sequence[Count], walked: Sequence[float], tai: int, hole: int, most_ns: float
 ) -> tuple[float, float] | None:
     """What a register stands at then, and what that may be off; None where it was not read about
-    then. What stands between two readings lies between them, but for their clocks."""
+    then. What stands between two readings lies between them, but for their clocks. `most_ns`: what
+    can flow a ns."""
     low, high = _before(counts, tai), _after(counts, tai)
     found: list[tuple[float, float]] = []
     if low >= 0 and high < len(counts) and counts[high].tai - counts[low].tai <= hole:
@@ -221,29 +249,31 @@ def _edge(
     # A reading at the very instant, as far as its clock tells: off by what flows meanwhile.
     for at in range(max(low, 0), min(high + 1, len(counts))):
         off_ns = abs(counts[at].tai - tai) + counts[at].bound
-        slope = _slope(counts, walked, at)
-        if slope is not None and abs(counts[at].tai - tai) <= counts[at].bound:
-            found.append((walked[at], slope * off_ns))
+        if abs(counts[at].tai - tai) <= counts[at].bound:
+            found.append((walked[at], most_ns * off_ns))
     return min(found, key=lambda one: one[1], default=None)
+
+
+def _first(counts: Sequence[Count], tai: int) -> int:
+    """The place of the first that was read then, or later."""
+    return bisect_left(counts, tai, key=_tai)
 
 
 def _before(counts: Sequence[Count], tai: int) -> int:
     """The last that was read before then for certain; -1: none was."""
-    certain = (at for at, one in enumerate(counts) if one.tai + one.bound <= tai)
-    return max(certain, default=-1)
+    at = bisect_right(counts, tai, key=_tai) - 1
+    while at >= 0 and counts[at].tai + counts[at].bound > tai:
+        at -= 1
+    return at
 
 
 def _after(counts: Sequence[Count], tai: int) -> int:
     """The first that was read after then for certain; beyond the last where none was."""
-    certain = (at for at, one in enumerate(counts) if one.tai - one.bound >= tai)
-    return min(certain, default=len(counts))
+    at = _first(counts, tai)
+    while at < len(counts) and counts[at].tai - counts[at].bound < tai:
+        at += 1
+    return at
 
 
-def _slope(counts: Sequence[Count], walked: Sequence[float], at: int) -> float | None:
-    """What is counted a ns beside a reading, the more of both sides; None where it stands alone."""
-    slopes = [
-        abs(walked[after] - walked[one]) / (counts[after].tai - counts[one].tai)
-        for one, after in ((at - 1, at), (at, at + 1))
-        if one >= 0 and after < len(counts)
-    ]
-    return max(slopes, default=None)
+def _tai(one: Count) -> int:
+    return one.tai

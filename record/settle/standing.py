@@ -19,6 +19,7 @@ It signs and stores nothing.
 """
 
 import math
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,22 +82,65 @@ def learn(
 
     Raises LearnError: disputed or not comparable, too little, of other chains, or drifted.
     """
-    windows: list[Judged] = []
+    found: list[Taught] = []
     for verdict, some in settled:
         if verdict not in (Agreement.AGREED, Agreement.AGREED_WITH_RESIDUAL):
             raise LearnError(f"a settlement that is {verdict.name.lower()} teaches nothing")
-        windows += some
-    if len(windows) < WINDOWS_MIN:
-        raise LearnError(f"{len(windows)} windows; {WINDOWS_MIN} are needed")
-    begins, ends = min(w.window.begins for w in windows), max(w.window.ends for w in windows)
+        taught = Taught()
+        taught.add(some)
+        found.append(taught)
+    return learned(sides, found, first)
+
+
+class Taught:
+    """What windows of agreed settlements teach, as numbers: 300 bytes a window."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+        self.begins = self.ends = 0
+        # By name and unit: real and imaginary part in turn; by name: the tolerances.
+        self.values: dict[tuple[str, str], array[float]] = defaultdict(_numbers)
+        self.allowed: dict[str, array[float]] = defaultdict(_numbers)
+
+    def add(self, some: Iterable[Judged]) -> None:
+        """More windows."""
+        for one in some:
+            window = one.window
+            self.begins = min(self.begins, window.begins) if self.windows else window.begins
+            self.ends = max(self.ends, window.ends)
+            self.windows += 1
+            for reading in one.readings:
+                self.allowed[reading.name].append(total(reading.allowed.terms))
+                if reading.name != FREQUENCY:
+                    self._value(reading.name, reading.unit, reading.residual)
+            for name, value in one.operating:
+                self._value(name, SHARE, value)
+
+    def _value(self, name: str, unit: str, value: complex) -> None:
+        self.values[name, unit].extend((value.real, value.imag))
+
+
+def _numbers() -> "array[float]":
+    return array("d")
+
+
+def learned(
+    sides: tuple[Side, Side], taught: Sequence[Taught], first: Standing | None = None
+) -> tuple[Learned, ...]:
+    """What that comes to, as `learn`. Raises LearnError."""
+    some = [one for one in taught if one.windows]
+    windows = sum(one.windows for one in some)
+    if windows < WINDOWS_MIN:
+        raise LearnError(f"{windows} windows; {WINDOWS_MIN} are needed")
+    begins, ends = min(one.begins for one in some), max(one.ends for one in some)
     if ends - begins < LEARN_NS_MIN:
         raise LearnError(f"{(ends - begins) // NS} s; {LEARN_NS_MIN // NS} s are needed")
-    learned = tuple(_learned(windows))
+    found = tuple(_learned(some))
     if first is not None:
         if first.chains != (sides[0].chain(), sides[1].chain()):
             raise LearnError("of other instruments than the first of its line")
-        _check_drift(learned, first, windows)
-    return learned
+        _check_drift(found, first, some)
+    return found
 
 
 def changes(
@@ -125,25 +169,24 @@ def changes(
     return tuple(found)
 
 
-def _learned(windows: Sequence[Judged]) -> Iterable[Learned]:
-    values: dict[tuple[str, str], list[complex]] = defaultdict(list)
-    for one in windows:
-        for reading in one.readings:
-            if reading.name != FREQUENCY:
-                values[reading.name, reading.unit].append(reading.residual)
-        for name, value in one.operating:
-            values[name, SHARE].append(value)
-    for (name, unit), many in values.items():
+def _learned(taught: Sequence[Taught]) -> Iterable[Learned]:
+    for name, unit in dict.fromkeys(key for one in taught for key in one.values):
+        many = [value for one in taught if (name, unit) in one.values
+                for value in _complex(one.values[name, unit])]  # fmt: skip
         mean = sum(many) / len(many)
         squared = sum(abs(value - mean) ** 2 for value in many) / len(many)
         yield Learned(name, unit, mean, math.sqrt(squared), len(many))
 
 
-def _check_drift(learned: Iterable[Learned], first: Standing, windows: Sequence[Judged]) -> None:
+def _complex(numbers: "array[float]") -> Iterator[complex]:
+    return map(complex, numbers[0::2], numbers[1::2])
+
+
+def _check_drift(learned: Iterable[Learned], first: Standing, taught: Sequence[Taught]) -> None:
     allowed: dict[str, list[float]] = defaultdict(list)
-    for one in windows:
-        for reading in one.readings:
-            allowed[reading.name].append(total(reading.allowed.terms))
+    for one in taught:
+        for name, some in one.allowed.items():
+            allowed[name] += some
     for now in learned:
         then, most = first.learned.get(now.name), allowed.get(now.name)
         if then is None or most is None:

@@ -13,10 +13,10 @@ closed, where the tap changer stands.
 A transformer that turns phasors (a star to a delta, a phase shifter) is no such seam.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from evidence.code import Class
 from evidence.joint.seam import Tap
@@ -81,7 +81,7 @@ def referred(
         volts=_rated(side.volts, 1 / middle),
         amps=tuple(_rated(branch, middle) for branch in side.amps),
     )
-    return law, (sides[0], second), (samples[0], [_sample(one, middle) for one in samples[1]])
+    return law, (sides[0], second), (samples[0], _Referred(samples[1], middle))
 
 
 def _positions(said: Said, stretch: Stretch) -> tuple[float, float] | None:
@@ -95,6 +95,30 @@ def _positions(said: Said, stretch: Stretch) -> tuple[float, float] | None:
 
 def _rated(instruments: Sequence[Instrument], by: float) -> tuple[Instrument, ...]:
     return tuple(replace(one, rated=one.rated * by) for one in instruments)
+
+
+class _Referred(Sequence[Sample]):
+    """Samples by a ratio; each is made when it is asked for."""
+
+    def __init__(self, samples: Sequence[Sample], ratio: float) -> None:
+        self._samples, self._ratio = samples, ratio
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, number: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Sample]: ...
+
+    def __getitem__(self, number: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(number, int):
+            return _sample(self._samples[number], self._ratio)
+        return _Referred(self._samples[number], self._ratio)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (_sample(one, self._ratio) for one in self._samples)
 
 
 def _sample(one: Sample, ratio: float) -> Sample:

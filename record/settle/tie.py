@@ -2,20 +2,23 @@
 and the tie lost.
 
 1. The tie loses its fixed part for as long as there is one, and its share of what goes in on either
-   side (evidence.joint.seam.Dc); a bus loses nothing. Never is an angle compared across it.
+   side (evidence.joint.seam.Dc); a bus loses nothing. Where no register of either side moved it was
+   switched off, and lost nothing. Never is an angle compared across it.
 2. The residual is what the second side gained less what the first leads to. It is AGREED within
    what the meters alone may be off (of a claim: what it was rounded to), AGREED_WITH_RESIDUAL
    within what transformers and the loss add to that; beyond it DISPUTED.
 3. Where a stretch is missing or doubtful on a side nothing is filled in: it is NOT_COMPARABLE, and
-   says for which parts it could be compared, and what they come to.
-4. A difference of energy has many causes and one number. It is told as POLARITY or SCALING where
+   says for which parts it could be compared, and what they come to. Where a side contradicts
+   itself it is DISPUTED: two words of one flow are no less than two of one phasor.
+4. Which side stands first changes no residual: what both took in, less the loss, is the same.
+5. A difference of energy has many causes and one number. It is told as POLARITY or SCALING where
    the second side, turned about or multiplied, is what the first leads to; else NOT_SEPARABLE.
 
 It reads no record.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evidence.code import Agreement, Disagreement
 from evidence.joint.measure import TERMS_MAX, Measure, Term, total
@@ -47,6 +50,8 @@ class _Part:
     def loss(self, dc: Dc) -> float:
         """MWh."""
         went_in = self.first.into + self.second.into
+        if not went_in + self.first.out + self.second.out:
+            return 0.0
         return dc.fixed_loss_mw * self.stretch.hours + dc.loss_share * went_in
 
     def expected(self, dc: Dc) -> float:
@@ -68,7 +73,11 @@ def settle(dc: Dc, sides: tuple[FlowOf, FlowOf], stretch: Stretch, minutes: int)
         for name, flow in zip(_SIDES, (first, second), strict=True)
         if isinstance(flow, Trouble)
     ]
-    return _partial(dc, sides, list(cut(*stretch, minutes * MINUTE_NS)), "; ".join(troubles))
+    found = _partial(dc, sides, list(cut(*stretch, minutes * MINUTE_NS)), "; ".join(troubles))
+    if not any(isinstance(flow, Trouble) and flow.contradicts for flow in (first, second)):
+        return found
+    like = Disagreement.NOT_SEPARABLE
+    return replace(found, verdict=Agreement.DISPUTED, disagreement=like)
 
 
 def _judged(dc: Dc, part: _Part) -> Outcome:
@@ -98,7 +107,7 @@ def _partial(
 ) -> Outcome:
     """What can be told where not all can."""
     parts: list[_Part] = []
-    alone, aside = [0, 0], 0
+    alone = [0, 0]
     for stretch in stretches if len(stretches) > 1 else ():
         first, second = (side(stretch) for side in sides)
         if isinstance(first, Flow) and isinstance(second, Flow):
@@ -106,6 +115,7 @@ def _partial(
         else:
             alone[0] += isinstance(first, Flow)
             alone[1] += isinstance(second, Flow)
+    aside = max((part.first.aside + part.second.aside for part in parts), default=0)
     counts = Counts(len(parts), alone[0], alone[1], aside)
     if not parts:
         return Outcome(Agreement.NOT_COMPARABLE, counts, why=why)
@@ -157,5 +167,8 @@ def _disagreement(dc: Dc, part: _Part, tolerance: float) -> tuple[Disagreement, 
             if abs(second.net) <= tolerance / max(times, 1.0):
                 continue  # nothing times as much is still nothing
             if explains(second.into / times, second.out / times, tolerance):
-                return Disagreement.SCALING, f"the second side says {times:g} times what it should"
+                return (
+                    Disagreement.SCALING,
+                    f"the second side says {times:g} times what the first does",
+                )
     return Disagreement.NOT_SEPARABLE, ""

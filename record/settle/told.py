@@ -3,6 +3,8 @@
 Residuals stand beside their tolerance, in their own unit; nothing is rounded but in words.
 """
 
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from evidence import instant
@@ -14,6 +16,7 @@ from record.settle.interval import Stretch
 from record.settle.job import Settled, proposed, settled
 from record.store import Store
 
+WIDTH = 80  # of a terminal
 Told = dict[str, Any]
 
 
@@ -46,7 +49,7 @@ def told(found: Settled) -> Told:
 
 def line(one: Told) -> str:
     """For people."""
-    head = f"{one['from']} to {one['to']}  {one['verdict']}"
+    head = f"{_when(one)}  {one['verdict']}"
     if one["disagreement"]:
         head += f" ({one['disagreement']})"
     worst = max(one["measures"], key=_share, default=None)
@@ -56,6 +59,31 @@ def line(one: Told) -> str:
             f" of {_amount(worst['tolerance'], worst['unit'])}"
         )
     return f"{head}  {one['why']}".rstrip()
+
+
+def lines(one: Told, more: Sequence[str] = (), width: int = WIDTH) -> list[str]:
+    """For people at a terminal: the verdict and what is worst, then why and whatever else, a line
+    or some each."""
+    head, why = line({**one, "why": ""}), one["why"]
+    first = textwrap.wrap(head, width, subsequent_indent="  ", break_on_hyphens=False)
+    rest = (
+        textwrap.wrap(
+            text, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
+        for text in (*why.split("; "), *more)
+        if text
+    )
+    return [*first, *(row for some in rest for row in some)]
+
+
+def _when(one: Told) -> str:
+    """The interval: by its name on a clock, or both ends; the day of the second where it is
+    another."""
+    if one.get("interval"):
+        return f"{one['interval']}"
+    begins, ends = one["from"], one["to"]
+    day, _, rest = ends.partition("T")
+    return f"{begins} to {rest if rest and begins.startswith(day + 'T') else ends}"
 
 
 def live(store: Store, known: Known, name: str, ends: int, span_ns: int) -> Told:

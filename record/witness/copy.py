@@ -129,6 +129,13 @@ class Copy:
         """Whether it is pending, or in its place."""
         return path in self._new or (self.folder / path).is_file()
 
+    def times(self) -> list[int]:
+        """After which sizes the log's own checkpoints are in their place."""
+        at = (self.folder / times_path(0)).parent
+        with _explained(at):
+            names = os.listdir(at) if at.is_dir() else []
+        return [int(name) for name in names if name.isdecimal()]
+
     def tile(self, asked: Tile) -> bytes:
         """A tile, or the beginning of a wider one in its place. Raises EvidenceError(SHAPE) too."""
         if asked.width == tile.WIDTH or self.has(asked.path()):

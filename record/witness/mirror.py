@@ -26,6 +26,7 @@ from evidence.tlog.note import Note, Verifier
 from evidence.tlog.policy import Policy
 from evidence.tlog.tile import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
 from record.database import StoreError
+from record.witness import times
 from record.witness.copy import CHECKPOINT, Copy
 from record.witness.growth import ForkError, Growth, difference, fetched
 from record.witness.source import Source
@@ -55,6 +56,7 @@ class Mirror:
     def __init__(self, by: Cosigner, watched: Watched, source: Source, copy: Copy) -> None:
         self._by, self._watched, self._source, self._copy = by, watched, source, copy
         self._empty = (0, 0)  # a size, and when it was the log's the last time, ns TAI
+        self._latest = (0, 0)  # a size, and when its last entries were logged, as the log says
         self._next = 0  # of the tiles to compare
 
     async def pull(self) -> int:
@@ -132,7 +134,9 @@ class Mirror:
 
     async def _grow(self, tree: Tree, held: Held, asked: int) -> None:
         """Brings the copy to this tree. Raises EvidenceError, SourceError, StoreError."""
-        clock = Clock(held.size, self._empty_since(held), self._by.now(), self._watched.late_ns)
+        latest = await asyncio.to_thread(self._logged, held)
+        seen = self._empty_since(held), self._by.now()
+        clock = Clock(held.size, *seen, self._watched.late_ns, latest)
         growth = Growth(
             source=self._source, copy=self._copy, held=held, tree=tree,
             keys=self._watched.keys, clock=clock,
@@ -143,10 +147,18 @@ class Mirror:
             how = (Reason.FORK, tree, held, asked, fault.words, fault.proof)
             raise await asyncio.to_thread(self._accused, *how) from fault
         await asyncio.to_thread(self._copy.settle)
+        self._latest = (tree.says.size, clock.latest)
         for doubt in growth.doubts:
             log.error("%s: %s", doubt.reason.name.lower(), doubt.words)
             how = (doubt.reason, tree, held, asked, doubt.words, doubt.encoded)
             await asyncio.to_thread(self._accused, *how)
+
+    def _logged(self, held: Held) -> int:
+        """When the copy's last entries were logged, as the log says, ns TAI. Raises StoreError."""
+        size, tai = self._latest
+        if size == held.size:
+            return tai
+        return times.latest(self._copy, held.size, self._watched.keys)
 
     def _empty_since(self, held: Held) -> int:
         """Until when the place after the copy's last entry was seen to be empty, ns TAI; 0: not at

@@ -7,7 +7,7 @@ accuses a log.
    cosigned later.
 3. What the mirror's clock says of the log's times, and what it was served under one name, is its
    own word: it accuses, and who was not there has to believe it.
-4. A memory that was set back accuses whoever keeps it.
+4. A memory that was set back, or that contradicts itself, accuses whoever keeps it.
 
 It reads, and checks no signature again: the notes are there for whoever wants to.
 """
@@ -48,7 +48,7 @@ def standing(state: State, exhibit: Exhibit) -> str:
 def accused(found: dict[str, Any]) -> bool:
     """Whether anything in a summary accuses a log, or whoever remembers it."""
     worth = (PROVEN, ACCUSES, ITS_WORD, FORGOT)
-    return any(row["standing"] in worth for row in found["exhibits"])
+    return bool(found["damage"]) or any(row["standing"] in worth for row in found["exhibits"])
 
 
 def forks(state: State) -> Iterator[bytes]:
@@ -93,12 +93,15 @@ def summary(state: State) -> dict[str, Any]:
         }
         for one in state.exhibits()
     ]
-    return {"name": name, "key": key.hex(), "logs": logs, "exhibits": exhibits}
+    told = {"name": name, "key": key.hex(), "damage": state.damage()}
+    return told | {"logs": logs, "exhibits": exhibits}
 
 
 def shown(found: dict[str, Any]) -> str:
     """The summary as lines."""
     lines = [f"name      {found['name']}", f"key       {found['key']}"]
+    if found["damage"]:
+        lines.append(f"damage    {found['damage']}")
     for row in found["logs"]:
         lines.append(f"log       {row['origin']}: {row['size']} entries, root {row['root']}")
         lines.append(f"          cosigned {row['cosigned']}")

@@ -178,15 +178,22 @@ class State:
         for (words,) in self._rows("PRAGMA integrity_check(1)"):
             if words != "ok":
                 raise StoreError(f"{self._path}: the memory is damaged: {words}")
-        largest = dict(self._rows("SELECT origin, max(size) FROM seen GROUP BY origin"))
-        held = self.origins()
-        for origin in largest.keys() | held.keys():
+        if damage := self.damage():
+            raise StoreError(f"{self._path}: {damage}")
+
+    def damage(self) -> str:
+        """How the memory contradicts itself; empty where it does not. Raises StoreError."""
+        with _explained(self._path), self._db:  # as of one instant: somebody may be signing
+            largest = dict(self._rows("SELECT origin, max(size) FROM seen GROUP BY origin"))
+            held = self.origins()
+        for origin in sorted(largest.keys() | held.keys()):
             tree = held.get(origin)
             if tree is None or not _is_noted(origin, tree) or largest.get(origin) != tree.size:
-                raise StoreError(
-                    f"{self._path}: the memory is damaged: what it has of {origin} contradicts"
-                    " itself; bring the file back as it was when it last signed"
+                return (
+                    f"the memory is damaged: what it has of {origin} contradicts itself; bring the"
+                    " file back as it was when it last signed"
                 )
+        return ""
 
     def read_only(self) -> None:
         """Nothing is written by this one."""

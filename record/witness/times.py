@@ -5,7 +5,7 @@
 2. Entries that come after one that was seen to be the last, at an instant of the mirror's, cannot
    have been published before that. That they were not logged either follows only as far as the log
    publishes within the bound, which is for two clocks that differ as well.
-3. Times rise with the tree.
+3. Times rise with the tree, from pull to pull, too.
 
 What a record claims of its own past is no business of the log's time, nor of this.
 """
@@ -19,6 +19,7 @@ from evidence.code import Reason, Typ
 from evidence.leap import NS
 from evidence.refusal import EvidenceError
 from evidence.tlog.note import Verifier
+from record.database import StoreError
 from record.witness.copy import Copy, times_path
 from record.witness.source import Source, SourceError
 
@@ -45,16 +46,16 @@ class Doubt(NamedTuple):
 class Clock:
     """What the mirror's clock says of the entries after `size`, ns TAI. `empty`: when their place
     was seen to be empty last, 0 where it never was; `seen`: when they were there; `late`: the
-    bound."""
+    bound; `latest`: when those up to `size` were logged, as the log says."""
 
-    def __init__(self, size: int, empty: int, seen: int, late: int) -> None:
+    def __init__(self, size: int, empty: int, seen: int, late: int, latest: int) -> None:
         self._size, self._empty, self._seen, self._late = size, empty, seen, late
-        self._before = 0
+        self.latest = latest
 
     def doubt(self, said: Said) -> Doubt | None:
         """Of the checkpoints of one pull, in their order."""
         first, self._size = self._size, said.size
-        before, self._before = self._before, max(self._before, said.tai)
+        before, self.latest = self.latest, max(self.latest, said.tai)
         what = f"entries {first} to {said.size - 1} were logged at {instant.words(said.tai)}"
         if said.tai < self._empty - self._late:
             late_s = (self._empty - said.tai) // NS
@@ -70,6 +71,20 @@ class Clock:
         return None
 
 
+def latest(copy: Copy, size: int, keys: Sequence[Verifier]) -> int:
+    """When the last entries of a copy of so many were logged, as the log says, ns TAI; 0: nothing
+    tells. Raises StoreError."""
+    since = max((at for at in copy.times() if at < size), default=None)
+    if since is None:
+        return 0
+    path = times_path(since)
+    try:
+        found = read(copy.read(path), since, size, keys)
+    except EvidenceError as fault:
+        raise StoreError(f"{copy.folder / path}: the copy is damaged: {fault}") from fault
+    return max((one.tai for one in found), default=0)
+
+
 async def pulled(
     source: Source, copy: Copy, old: int, size: int, keys: Sequence[Verifier]
 ) -> AsyncIterator[Said]:
@@ -81,7 +96,7 @@ async def pulled(
     since = old
     while since < size:
         path = times_path(since)
-        found = _read(await source.get(path, STEP_BYTES_MAX), since, size, keys)
+        found = read(await source.get(path, STEP_BYTES_MAX), since, size, keys)
         if not found:
             raise SourceError(f"{path}: the log's own checkpoints end there, the tree at {size}")
         copy.put(path, cbor.encode([one.encoded for one in found]))
@@ -90,7 +105,7 @@ async def pulled(
             yield one
 
 
-def _read(data: bytes, since: int, size: int, keys: Sequence[Verifier]) -> list[Said]:
+def read(data: bytes, since: int, size: int, keys: Sequence[Verifier]) -> list[Said]:
     """Those up to a size: the log may have grown since. Raises EvidenceError."""
     found: list[Said] = []
     for item in shape.array(cbor.decode(data), "checkpoints"):

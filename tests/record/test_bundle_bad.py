@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -143,6 +144,17 @@ def _batch_left_out(path: Path) -> None:
     sealed_anew(path)
 
 
+def _batch_replayed(path: Path) -> None:
+    """At the end of what its gateway says, with the receipt that it has."""
+
+    def replay(items: list[export.Item]) -> None:
+        sealed = [item for item in items if isinstance(item, Sealed)]
+        items.insert(items.index(sealed[-1]) + 1, sealed[0])
+
+    rewritten(device(path), replay)
+    sealed_anew(path)
+
+
 def _aside(path: Path, batch: Sealed) -> None:
     """Puts the head of a batch among what is only counted."""
     with (path / "rest.bin").open("ab") as file:
@@ -200,6 +212,7 @@ BAD = {
     "a size beyond all": (_bomb, "the manifest says"),
     "another form of the manifest": (_other_order, "in another form than its own"),
     "a batch left out": (_batch_left_out, "is not in this file, and no statement in it says why"),
+    "a batch replayed": (_batch_replayed, "head_chain: batch 0 where "),
     "a batch set aside": (_batch_set_aside, "rest.bin: head_chain: batch 1 of run"),
     "receipts swapped": (_receipts_swapped, "other_subject: a receipt for"),
     "another interval": (_other_interval, "of another interval than the bundle"),
@@ -220,6 +233,7 @@ def test_what_does_not_hold_is_refused_by_both(
     assert own.err == "" and words in own.out
     lines = [line for line in told.splitlines() if not line.startswith("not again")]
     assert own.out.splitlines() == lines
+    assert not re.search(r"has (\d+) of \1 entries|other 0 entries", told)
 
 
 @pytest.mark.parametrize("what", ["files", "folders", "folders in folders"])

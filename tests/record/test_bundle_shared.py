@@ -20,6 +20,7 @@ from evidence.key import Ed25519Key
 from evidence.leap import NS
 from evidence.tlog import checkpoint, cosignature
 from evidence.tlog.note import COSIGNATURE, Verifier
+from record.handoff import evaluate
 from record.handoff.evaluate import evaluation_of
 from record.known import Known
 from record.reconstruct import document
@@ -165,7 +166,10 @@ def test_a_settlement_that_chose_its_leaves_is_found(
 
 
 def test_a_handoff_its_condition_and_its_states(
-    tmp_path: Path, judge: Judge, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    judge: Judge,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     upstream, run = begin(tmp_path / "record.db")
     leaves = measure(upstream, run)
@@ -193,16 +197,20 @@ def test_a_handoff_its_condition_and_its_states(
     assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 1
     assert "evaluation of East Pool: evaluated_otherwise: " in capsys.readouterr().out
     assert judge.main(tmp_path / "bad", "--anchors", tmp_path / "anchors.toml")[0] == 0
+    monkeypatch.setattr(evaluate, "EFFORT_MAX", 0)
+    assert verify(tmp_path / "bad", tmp_path / "anchors.toml") == 0
+    assert "not evaluated again, for it would take long: entries " in capsys.readouterr().out
+    assert verify(tmp_path / "bad", tmp_path / "anchors.toml", "--every") == 1
 
 
 # --- witnesses ------------------------------------------------------------------------------------
 
 
-def witnessed(place: Path, *witnesses: Ed25519Key) -> None:
-    """Publishes the last checkpoint of a record, cosigned."""
+def witnessed(place: Path, *witnesses: Ed25519Key, root: bytes | None = None) -> None:
+    """Publishes the last checkpoint of a record, cosigned; `root`: in place of its own."""
     store = open_writer(place)
     size = store.checkpoints()[-1]
-    root = read_checkpoint(cose.read(store.checkpoint(size) or b"").payload).root
+    root = root or read_checkpoint(cose.read(store.checkpoint(size) or b"").payload).root
     note = checkpoint.sign(checkpoint.Checkpoint("demo", size, root), LOG)
     for number, one in enumerate(witnesses):
         line = cosignature.sign(note.text, f"w{number}", one, 1_790_000_100)
@@ -243,6 +251,24 @@ def test_cosignatures_are_those_that_the_anchors_ask_for(
         assert words in capsys.readouterr().out
         found, told = judge.main(tmp_path / name, "--anchors", anchors)
         assert (found, words in told) == (code, True)
+
+
+def test_a_bundle_of_another_tree_than_was_published_is_a_fork(
+    tmp_path: Path, judge: Judge, capsys: pytest.CaptureFixture[str]
+):
+    """The log's key signed both, of one size: one for the witnesses, one for whoever asks."""
+    pair = Pair(tmp_path, rate=2)
+    pair.go(2)
+    pair.close()
+    (tmp_path / "anchors.toml").write_text(pair.anchors())
+    witnessed(pair.place, WITNESS, root=bytes(range(32)))
+    assert reconstruct(pair.place, tmp_path / "forked", first=0, last=2) == 0
+    capsys.readouterr()
+    said = "checkpoint.note: fork: of a tree of"
+    assert verify(tmp_path / "forked", tmp_path / "anchors.toml") == 1
+    assert said in capsys.readouterr().out
+    code, told = judge.main(tmp_path / "forked", "--anchors", tmp_path / "anchors.toml")
+    assert code == 1 and said in told
 
 
 # --- revocation -----------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from evidence.config import ConfigError
 from evidence.joint import decision, emergency, evaluation, handoff, interchange
 from evidence.leap import NS
 from record import draft
-from tests.record.test_draft import ASKS, CUT, ENERGY, INTERVAL, hour
+from tests.record.test_draft import ASKS
+from tests.record.test_say import CUT, ENERGY, INTERVAL, hour
 
 EVALUATED = f"""
 matter = "evaluation"

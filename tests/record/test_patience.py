@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import trustme
+from aiohttp import web
 
 from drivers.c37118.wire import Layout
 from evidence.tlog import submission
@@ -83,9 +84,10 @@ class Line:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def to(cls, url: str, sent: bytes = b"") -> "Line":
+    async def to(cls, url: str, sent: bytes = b"", of: str = "127.0.0.1") -> "Line":
         parts = urlsplit(url)
-        line = cls(*await asyncio.open_connection(parts.hostname, parts.port))
+        opened = asyncio.open_connection(parts.hostname, parts.port, local_addr=(of, 0))
+        line = cls(*await opened)
         line.writer.write(sent)
         return line
 
@@ -240,6 +242,36 @@ def test_an_answer_that_nobody_takes_is_not_waited_for(
             for _ in range(3):  # on one connection: nothing came behind the file
                 async with session.get(path) as answer:
                     assert len(await answer.read()) == 16 << 20
+        await runner.cleanup()
+
+    played(what)
+
+
+def test_who_takes_nothing_of_many_answers_loses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One address asks for twelve of 8 MiB where four have room: the last of them stay, and what
+    another one asked for before them all."""
+    monkeypatch.setattr(patience, "LEAVING_BYTES_MAX", 32 << 20)
+    come = asyncio.Semaphore(0)
+
+    async def answered(_: web.Request) -> web.Response:
+        come.release()
+        return web.Response(body=bytes(8 << 20))
+
+    async def what() -> None:
+        app = web.Application()
+        app.router.add_get("/", answered)
+        runner, url = await patience.opened(app, "127.0.0.1", 0, None, ROOMY)
+        ask = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        lines = []
+        for of in ("127.0.0.2", *["127.0.0.1"] * 12):
+            lines.append(await Line.to(url, ask, of))
+            await come.acquire()
+        whole = [len(await line.ended()) > 8 << 20 for line in lines]
+        assert whole == [True] + [False] * 9 + [True] * 3
+        for line in lines:
+            line.close()
         await runner.cleanup()
 
     played(what)

@@ -25,7 +25,7 @@ from record.store import open_reader
 from tests.record.gateway import GatewayRun, frame
 from tests.record.test_audit import anchors_text
 from tests.record.test_service import WAIT_S, Client, begin, over_http
-from tests.record.upstream import BOTH, LOG
+from tests.record.upstream import BOTH, LOG, Upstream
 
 
 def written(folder: Path, more: str = "", listen: str = "127.0.0.1:0") -> Path:
@@ -227,6 +227,27 @@ def _status(arguments: list[str]) -> int:
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
     sys.stderr.write(done.stderr)
     return done.returncode
+
+
+def test_who_ends_a_command_or_reads_a_line_of_it_is_told_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    def ended(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("record.command.show.run", ended)
+    assert main(["show", str(tmp_path / "record.db")]) == 130
+    assert capfd.readouterr() == ("", "")
+    Upstream(tmp_path / "record.db").close()
+    command = [sys.executable, "-m", "record.cli", "verify", str(tmp_path / "record.db")]
+    root = Path(__file__).resolve().parents[2]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        found = subprocess.run(command, cwd=root, stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    assert found.stderr == b""
 
 
 def test_anchors_are_read_strictly(tmp_path: Path):

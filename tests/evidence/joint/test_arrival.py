@@ -78,6 +78,7 @@ def base() -> Log:
 
 
 @given(st.lists(st.tuples(st.sampled_from(ROWS), st.integers(0, 25)), max_size=9))
+@example([(SAID, 0), (SAID, 11), (SAID, 25), (SAID, 25)])  # nobody says anything, and it expires
 @example([(SAID, 0), (RENEWS, 0), ((EAST, Word.ASSENT, KEYS[EAST]), 0)])
 @example([(SAID, 0), ((STATE, Word.ASSENT, KEYS[STATE]), 0), ((EAST, Word.ASSENT, KEYS[EAST]), 30)])
 @example([(RENEWS, 0), ((EAST, Word.ASSENT, NEW), 0), ((STATE, Word.ASSENT, KEYS[STATE]), 0),

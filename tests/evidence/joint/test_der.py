@@ -10,6 +10,7 @@ from evidence.refusal import EvidenceError
 from tests.evidence.joint.sharing import (
     EAST,
     HOUR,
+    ROOFS,
     SHIPPED,
     START,
     STATE,
@@ -178,3 +179,18 @@ def test_a_body_is_written_and_read_again():
             der.read(cbor.encode(["Roofs", "energy", rows]))
     with pytest.raises(EvidenceError):
         der.read(cbor.encode(["Roofs", "--", [[a, 1.0]]]))
+
+
+def test_who_would_have_too_much_looked_at_is_flagged_without_it(
+    log, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(der, "LOOKED_MAX", 2 * len(ROOFS))
+    found = []
+    for count in range(4):
+        of = aggregation(author=HUB, begins=START - HOUR - count)
+        log.add(signed(of))
+        found.append(flags(log, of))
+    assert found == [(), (), (), (Reason.AGGREGATED_TWICE,)]
+    later = aggregation(author=HUB, begins=START, ends=START + HOUR)  # another time
+    log.add(signed(later))
+    assert flags(log, later) == ()

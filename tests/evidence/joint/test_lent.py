@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evidence.code import Part, Reason, Role, Step, Word
+from evidence.joint import lent
 from evidence.joint.record import Record
 from evidence.joint.spelling import folded
 from evidence.joint.state import State
@@ -181,6 +182,33 @@ def test_a_successor_lends_what_its_predecessor_lent(log: Log):
     log.agree(lists(heir, WEST), EAST, STATE, SOUTH)
     parts = handoff_parts(HEIR, SOUTH)
     assert flags(log, lend(log, SOUTH, parts=parts, begins=START + 7)) == TWICE
+
+
+def test_who_borrows_takes_its_steps_in_a_footprint_of_the_lender_alone(log: Log):
+    """By the policy that is shipped: it asks, begins and gives back where it has no footprint."""
+    fields: dict[str, Any] = {"parts": handoff_parts(WEST, SOUTH), "footprints": ("WEST",)}
+    first = take(log, requested(PLAIN, SOUTH, **fields))
+    accepted = take(log, after(first, Step.ACCEPTED, WEST, **fields))
+    active = take(log, after(accepted, Step.ACTIVE, SOUTH, **fields))
+    take(log, after(active, Step.RETURNED, SOUTH, **fields))
+
+
+def test_another_lenders_scopes_are_not_looked_at(log: Log, monkeypatch: pytest.MonkeyPatch):
+    """Two who lend each other a scope of the same words cost a third nothing."""
+    for count in range(5):
+        lend(log, SOUTH, parts=handoff_parts(EAST, SOUTH), begins=START + count)
+    looked: list[bytes] = []
+    monkeypatch.setattr(lent, "_is_broken", lambda says, _: looked.append(says.request))
+    assert flags(log, lend(log, SOUTH)) == ()
+    assert looked == []
+
+
+def test_what_was_over_before_is_not_looked_at(log: Log, monkeypatch: pytest.MonkeyPatch):
+    lend(log, expires=START + HOUR)
+    looked: list[bytes] = []
+    monkeypatch.setattr(lent, "_is_broken", lambda says, _: looked.append(says.request))
+    assert flags(log, lend(log, SOUTH, begins=START + HOUR)) == ()
+    assert looked == []
 
 
 def test_one_spelling():

@@ -18,6 +18,7 @@ from tests.evidence.joint.sharing import (
     lists,
     record,
     ruled,
+    says_seam,
     signed,
     word,
 )
@@ -79,3 +80,14 @@ def test_equipment_of_a_seam_is_its_side_s_whatever_the_record_names(entries):
     assert flags(entries, NORTH, EAST_END, footprints=("WEST",)) == OTHER
     assert flags(entries, NORTH, ELSEWHERE, footprints=("WEST",)) == ()
     assert flags(entries, NORTH, ELSEWHERE, footprints=("EAST", "WEST")) == ()
+
+
+def test_a_side_s_authority_owns_what_is_at_its_end_without_a_footprint(entries):
+    log = Log()
+    for tai, encoded in entries:
+        log.add(encoded, tai=tai)
+    end = b"\x55" * 16
+    sides = replace(TIE.sides[0], authority=FAR, terminal=end), TIE.sides[1]
+    log.agree(says_seam(replace(TIE, name="Far Tie", sides=sides)), EAST)
+    assert flags(log.entries, FAR, end, author=NORTH, footprints=("WEST",)) == ()
+    assert flags(log.entries, SOUTH, end, author=NORTH, footprints=("WEST",)) == OTHER

@@ -9,12 +9,15 @@ import pytest
 
 from evidence.code import Open, Reason, Truth
 from evidence.joint import evaluation
+from evidence.joint import truth as truths
+from evidence.joint.grammar import predicate
 from evidence.joint.leaf import Leaves
 from evidence.joint.predicate import Place
 from evidence.joint.truth import Cause, Found
 from evidence.refusal import EvidenceError
-from record import draft
+from record import draft, series
 from record.cli import main
+from record.handoff import evaluate
 from record.handoff.evaluate import again, evaluated, evaluation_of
 from record.known import Known
 from record.log import Log
@@ -82,6 +85,31 @@ def test_a_part_that_would_take_a_cosine_is_not_there(filled: Filled):
     for part in (0, 3, 4):
         (cause,) = found(store, filled.leaves, text=text, part=part).causes
         assert cause.cause == Open.MISSING
+    store.close()
+
+
+@pytest.mark.parametrize("most", [5, 6, 7, 60, 90, 119, 120, 1000])
+def test_no_more_samples_are_kept_than_count(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, most: int
+):
+    """Leaves are read some at a time, and what comes to too many is the same as of all at once."""
+    monkeypatch.setattr(truths, "SAMPLES_MAX", most)
+    store = open_reader(filled.path)
+    known, size, (row,) = Known(store), store.size(), volts().quantities
+    asks = predicate("more + volts > -1 at bus North", [replace(row, name="more"), row])
+    whole = evaluated(store, known, asks, filled.leaves, size, AT)
+    assert (whole == TRUE) == (most >= 120)
+    kept: list[int] = []
+
+    def judged(of, samples, at):
+        kept.append(sum(map(len, samples)))
+        return truths.evaluate(of, samples, at)
+
+    monkeypatch.setattr(evaluate, "SAMPLES_MAX", most)
+    monkeypatch.setattr(series, "READINGS_MAX", 2)
+    monkeypatch.setattr(evaluate, "judged", judged)
+    assert evaluated(store, known, asks, filled.leaves, size, AT) == whole
+    assert kept[0] <= most + 1
     store.close()
 
 

@@ -12,8 +12,9 @@ from evidence.joint.decision import Decision
 from evidence.joint.handoff import Request, Taken
 from evidence.joint.record import Record
 from record.cli import main
-from record.handoff.evaluate import evaluation_of
-from record.handoff.otherwise import NAMED_MAX, leaning, told
+from record.handoff import evaluate
+from record.handoff.evaluate import NAMED_MAX, Effort, evaluation_of
+from record.handoff.otherwise import leaning, told
 from record.known import Known
 from record.store import open_reader
 from tests.evidence.joint.sharing import EAST, WEST, founders_text, handoff_parts, name_of
@@ -104,3 +105,37 @@ def test_a_line_names_so_many_and_counts_the_rest(lied: Lied):
     line = told(found * NAMED_MAX)
     assert (line.count("entry "), line[-13:]) == (NAMED_MAX, f"; and {2 * NAMED_MAX} more")
     assert told([]) == ""
+
+
+def test_what_would_take_long_is_told_and_every_is_every(
+    lied: Lied, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(evaluate, "EFFORT_MAX", 1)
+    asked = ["verify", str(lied.path), "--anchors", str(lied.anchors)]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "not evaluated again, for it would take long: entries " in said
+    assert "(--every: all)" in said and "each evaluation" not in said
+    assert main([*asked, "--every"]) == 1
+    assert "evaluated_otherwise" in capsys.readouterr().out
+    assert main(["evaluate", str(lied.path), "--check"]) == 1
+    capsys.readouterr()
+    assert main(["lineage", str(lied.path), name_of(lied.shed).hex()]) == 0
+    said = capsys.readouterr().out
+    assert "not evaluated again, for it would take long: entries " in said
+    assert "evaluated_otherwise" not in said
+
+
+def test_who_names_much_uses_up_its_own_share(lied: Lied, monkeypatch: pytest.MonkeyPatch):
+    store = open_reader(lied.path)
+    row = next(row for row in store.joints() if row.matter == Matter.EVALUATION)
+    _, of, says = evaluate.said_in(store, row.idx)
+    store.close()
+    cost = len(says.leaves.indexes) * 2  # volts < 20, held: what they are made of is more
+    monkeypatch.setattr(evaluate, "EFFORT_MAX", 4 * cost)
+    effort = Effort()
+    mine = [effort.spend(at, of, says) for at in range(40)]
+    assert mine[0] and not mine[-1]
+    assert effort.spend(40, replace(of, author=WEST), says)
+    assert effort.skipped == [at for at, could in enumerate(mine) if not could]
+    assert effort.told().endswith(f" and {len(effort.skipped) - NAMED_MAX} more")

@@ -6,17 +6,12 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
 from drivers.keystore import file as keystore
-from evidence.code import ALG_ESP256, Matter, Step, Word
+from evidence.code import Matter, Step, Word
 from evidence.credential import Terminal
 from evidence.joint.handoff import Request, Taken
 from evidence.joint.record import Record
 from evidence.joint.seam import Side
-from evidence.key import PublicKey
 from evidence.leap import NS
 from record.settle.interval import Stretch
 from tests.evidence.joint.sharing import (
@@ -31,6 +26,7 @@ from tests.evidence.joint.sharing import (
     signed,
     word,
 )
+from tests.record.chip import Chip
 from tests.record.gateway import START, Gateway, GatewayRun, Statement
 from tests.record.settle.border import HOUR, LINE, MINUTE, TIE, Pmu, Shared
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
@@ -41,19 +37,6 @@ ODD = '"><script>document.title = "taken"</script>'  # what a hostile authority 
 OBSERVATION = "gw-1/pmu/1/50"  # the last of the line's first end
 OF_A_CHIP = "gw-chip/pmu/1/50"  # of its second, whose device key is of P-256
 LAST_S = 3600  # the log's clock stands an hour after START (tests.record.upstream)
-
-
-class Chip:
-    """A device key as chips have it: ECDSA over P-256."""
-
-    def __init__(self) -> None:
-        self._private = ec.derive_private_key(0xC417, ec.SECP256R1())
-        at = self._private.public_key().public_numbers()
-        self.public = PublicKey(ALG_ESP256, at.x.to_bytes(32, "big") + at.y.to_bytes(32, "big"))
-
-    def sign(self, message: bytes) -> bytes:
-        parts = decode_dss_signature(self._private.sign(message, ec.ECDSA(hashes.SHA256())))
-        return b"".join(part.to_bytes(32, "big") for part in parts)
 
 
 def configured(folder: Path, more: str = "") -> Path:

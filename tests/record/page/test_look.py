@@ -133,6 +133,19 @@ def test_a_hundred_browsers_cost_as_much_as_one(tmp_path: Path, monkeypatch: pyt
     asyncio.run(run())
 
 
+def test_what_is_no_page_is_said_so_however_it_is_spelled(tmp_path: Path):
+    async def asked() -> None:
+        page = Page(tmp_path / "none.db", TOLD, lambda: 1.0)
+        for path in ("//[x/", "//[/page/now?seam=x", "//host/page/now", "/pages", "/v1/checkpoint"):
+            assert await page.answered("GET", path) is None
+        for path, status in (("/page/x", 404), ("/page/static/../page.css", 404)):
+            shown = await page.answered("GET", path)
+            assert shown is not None and shown.status == status
+        await page.close()
+
+    asyncio.run(asked())
+
+
 def test_a_strip_of_nothing_comparable_and_of_what_is_beyond_is_drawn():
     row: dict[str, Any] = {"from": "a", "to": "b"}
     rows: list[dict[str, Any]] = [

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from evidence.refusal import EvidenceError
 from record.cli import main
 from record.reconstruct import check, document, holding, second
 from record.reconstruct.comtrade import Sheet
+from record.reconstruct.drawing import Drawing
 from record.reconstruct.second import Second
 from record.schema import INT_MAX
 from record.store import StoreError, open_reader
@@ -118,6 +120,7 @@ def test_two_processes_check_a_bundle_in_the_same_words(
     two = check.check(tmp_path / "bundle", anchors, True, words[1].append, beside)
     assert words[0] == words[1]
     assert (one.reasons, one.told) == (two.reasons, two.told)
+    assert one.found and two.found and one.found.documents == two.found.documents
     assert bool(one.reasons) == (change is not _nothing)
     assert len(come) == 1 and (None not in come[0]) == (change in (_nothing, _copied))
 
@@ -172,7 +175,7 @@ def test_who_gives_it_up_leaves_nothing_behind():
     assert not Path(f"/proc/{pid}").exists()
 
 
-ORPHAN = """
+LISTENS = """
 import os, signal
 from record.reconstruct.second import Second
 def work(messages):
@@ -182,18 +185,42 @@ with Second("listens", work) as other:
     print(other._pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
+CHECKS = """
+import os, signal, time
+from record.reconstruct.second import beside
+said, saying = os.pipe()
+def here():
+    print(os.read(said, 16).decode(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+def there():
+    os.write(saying, str(os.getpid()).encode())
+    time.sleep(600)
+beside([here, there])
+"""
 
 
-def test_it_does_not_outlive_who_started_it():
-    done = subprocess.run(
-        [sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False, timeout=WAIT_S
-    )
-    assert done.returncode == -signal.SIGKILL
-    place = Path(f"/proc/{int(done.stdout)}/stat")
+@pytest.mark.parametrize("program", [LISTENS, CHECKS], ids=["listens", "checks"])
+def test_it_does_not_outlive_who_started_it(program: str):
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        pid = int(first.stdout.readline())
+        assert first.wait(WAIT_S) == -signal.SIGKILL
     until = time.monotonic() + WAIT_S
-    while place.exists() and place.read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    try:
+        while _lives(pid):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)
+        raise
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_a_second_process_that_dies_is_one_line_and_leaves_no_bundle(
@@ -232,3 +259,43 @@ def test_a_bundle_as_a_record_has_the_spans_of_the_record(shared: Path):
     finally:
         record.close()
         held.store.close()
+
+
+def test_a_bundle_that_became_another_after_its_check_does_not_hold(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """It holds as well, and is not the one of which the check told."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(shared / "bundle", bundle)
+    assert reconstruct(shared / "record.db", tmp_path / "other", first=0, last=3) == 0
+    load = holding.load
+
+    def late(path: Path, *more: Any) -> holding.Holding:
+        shutil.rmtree(path)
+        (tmp_path / "other").rename(path)
+        return load(path, *more)
+
+    anchors = ["--anchors", str(shared / "anchors.toml")]
+    monkeypatch.setattr(holding, "load", late)
+    assert main(["verify", str(bundle), *anchors]) == 1
+    monkeypatch.setattr(holding, "load", load)
+    assert "changed while it was read: it is bundle " in capsys.readouterr().out
+    assert main(["verify", str(bundle), *anchors]) == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_disk_names_where_temporary_files_lie(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: open("/dev/full", "w+b"))  # noqa: SIM115
+    with pytest.raises(OSError, match=f"No space left on device: '{tempfile.gettempdir()}'"):
+        _written(shared, processes)
+
+
+def test_ctrl_c_is_no_traceback(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def stopped(*args: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Drawing, "pen", stopped)
+    assert reconstruct(shared / "record.db", tmp_path / "bundle", first=0, last=4) == 130
+    assert list(tmp_path.iterdir()) == []

@@ -136,17 +136,20 @@ class Pmu:
     def __init__(
         self, shared: Shared, side: Side, *, run: GatewayRun | None = None, issuer: str = "",
         accuracy: tuple[str, str] = ("0.3", "0.3"), direction: int = 1, idcode: int = 7,
-        burden: str = "", correction: bytes | None = None,
+        burden: str = "", correction: bytes | None = None, phases: str = PHASES,
     ) -> None:  # fmt: skip
-        self.shared, self.side = shared, side
+        """`phases`: of its voltages; of one after the third the frame says what A is."""
+        self.shared, self.side, self._phases = shared, side, phases
         self.run = run or shared.gateway(side, issuer)
         form = Format.PHASOR_FLOAT | Format.FREQ_FLOAT
-        rows = tuple(Phasor(name, name.startswith("I")) for name in NAMES)
+        more = [f"V{phase}" for phase in phases[len(PHASES) :]]
+        self._names = (*NAMES, *more)
+        rows = tuple(Phasor(name, name.startswith("I")) for name in self._names)
         station = Station("PMU", idcode, form, rows)
         self.layout = Layout(Configuration(FrameType.CFG2, 7, 1_000_000, (station,), RATE))
         self._accuracy, self._direction = accuracy, direction
         self._burden, self._correction = burden, correction
-        names = (*NAMES, "FREQ", "DFREQ")
+        names = (*self._names, "FREQ", "DFREQ")
         statement = self.run.describe(
             1, cfg_bytes(self.layout.configuration), channels=[(0, name) for name in names],
             placed=self._placed, rate=(RATE, 1),
@@ -155,15 +158,15 @@ class Pmu:
 
     def _placed(self, at: int, row: Channel) -> Channel:
         side = self.side
-        if at >= len(NAMES):
-            quantity = ("frequency", "rocof")[at - len(NAMES)]
+        if at >= len(self._names):
+            quantity = ("frequency", "rocof")[at - len(self._names)]
             return replace(row, quantity=quantity, unit="", phase="", node=side.node)
-        current = at >= 3
+        current = self._names[at].startswith("I")
         return replace(
             row,
             quantity="current" if current else "voltage",
             unit="A" if current else "V",
-            phase=PHASES[at % 3],
+            phase=self._phases[at % 3 if at < len(NAMES) else at - len(PHASES)],
             node=side.node,
             terminal=side.terminal if current else None,
             direction=self._direction if current else 0,
@@ -184,6 +187,7 @@ class Pmu:
             for phase in range(3):
                 turned = phasor * cmath.exp(-2j * math.pi * phase / 3)
                 values += [turned.real, turned.imag]
+        values += [volt.real, volt.imag] * (len(self._names) - len(NAMES))
         raw = encode_values(
             self.layout,
             Stamp(START_S + soc, place * 1_000_000 // RATE),

@@ -24,7 +24,8 @@ def ends(shift_ns: int) -> Samples:
 
 def finding(samples: Samples) -> Finding:
     clocks = Clocks(law(), SIDES)
-    clocks.add(paired(law(), *samples).pairs)
+    for found in paired(law(), *samples):
+        clocks.add(found.pairs)
     return clocks.finding()
 
 

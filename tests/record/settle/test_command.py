@@ -17,14 +17,14 @@ from record.cli import main
 from record.settle import told
 from record.settle.interval import Stretch, cut
 from record.settle.job import settled
-from record.settle.learning import learned
+from record.settle.learning import Lessons
 from tests.evidence.joint.sharing import EAST, WEST, founders_text, word
 from tests.record.gateway import NANOSECONDS, START, Statement
 from tests.record.settle.border import HOUR, LINE, RATE, TIE, Pmu, Say, Shared
 from tests.record.settle.test_energy import GAINED, SENT, flowing, leaving
 from tests.record.settle.test_job import I1, I2, V1, V2, fill, settle
 from tests.record.test_program import served
-from tests.record.upstream import LOG
+from tests.record.upstream import LOG, Upstream
 
 FROM, TO = instant.words(HOUR.begins), instant.words(HOUR.ends)
 
@@ -114,6 +114,10 @@ def test_what_was_said_is_settled_again_and_a_choice_of_leaves_is_found(
     assert "first: leaves out 1 of 2 leaves" in rows[1]["reason"]
     assert "settled again: " in rows[2]["reason"]
     assert " agreed " in rows[2]["reason"]
+    assert main(typed(tmp_path, "--check")) == 1
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()).count("does not hold: ") == 2
+    assert all(len(row) <= 80 for row in shown.splitlines()), shown
 
 
 def test_a_standing_residual_is_learned_agreed_on_and_used(
@@ -130,7 +134,10 @@ def test_a_standing_residual_is_learned_agreed_on_and_used(
     assert main(typed(tmp_path, *asked, "--every", "31s", "--learn")) == 0
     assert "standing residual: " in capsys.readouterr().out
     some = [settle(shared, LINE, stretch) for stretch in cut(START, until, 31 * NANOSECONDS)]
-    learned_of = learned(shared.store, some, WEST)
+    lessons = Lessons()
+    for one in some:
+        lessons.add(one)
+    learned_of = lessons.record(shared.store, WEST)
     shared.say(learned_of)
     assert settle(shared, LINE).body.standing is None  # one side's word
     shared.upstream.send(Statement(word(learned_of, EAST)))
@@ -207,6 +214,11 @@ def test_what_cannot_be_done_as_asked_is_one_line(
         ((*hour, "--learn"), "nothing to learn"),
         (("--check", "--key", "file:k"), "--key, --author, --record"),
         (("--check", "--learn"), "--learn, --check"),
+        (("--seam", TIE.name, "--day", "2026-11-01"), "--day, --clock"),
+        ((*hour, "--day", "2026-11-01"), "--day, --from, --to"),
+        ((*hour, "--clock", "Mars/Olympus"), "install tzdata, or name the offset"),
+        (("--seam", TIE.name, "--day", "today", "--clock", "UTC"), "--day: 'today'"),
+        (("--seam", TIE.name, "--day", "9999-12-31", "--clock", "UTC"), "--day"),
     ):
         assert main(typed(tmp_path, *more)) == 2, more
         err = capsys.readouterr().err
@@ -219,4 +231,74 @@ def test_phasors_are_settled_a_quarter_of_an_hour_at_a_time(
 ):
     until = instant.words(START + 1000 * NANOSECONDS)
     assert main(typed(tmp_path, "--seam", LINE.name, "--from", FROM, "--to", until)) == 0
-    assert capsys.readouterr().out.count(" not_comparable ") == 2
+    assert capsys.readouterr().out.count("  not_comparable\n") == 2
+
+
+def test_a_day_is_settled_by_the_hours_of_a_market(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The day on which the clock goes back has 25; what was measured is in another."""
+    shared.play(shared.meter(TIE.sides[0]), flowing(SENT))
+    shared.play(shared.meter(TIE.sides[1]), leaving(GAINED))
+    day = ("--seam", TIE.name, "--day", "2026-11-01", "--clock", "America/Chicago")
+    assert main(typed(tmp_path, *day)) == 0
+    heads = [row for row in capsys.readouterr().out.splitlines() if row.startswith("2026-")]
+    assert [row.split("  ")[0][11:] for row in heads[:4]] == ["HE01", "HE02", "HE02*", "HE03"]
+    assert len(heads) == 25
+    assert main(typed(tmp_path, *day, "--numbered", "through", "--json")) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[-1]["interval"] == "2026-11-01 HE25"
+    assert rows[-1]["to"] == "2026-11-02T06:00:00Z"
+    between = ("--from", "2026-09-21T14:15:00Z", "--to", "2026-09-21T15:00:00Z")
+    asked = typed(tmp_path, "--seam", TIE.name, *between, "--clock", "UTC-05:00", "--every")
+    assert main([*asked, "15m"]) == 0
+    assert capsys.readouterr().out.startswith("2026-09-21 09:30  agreed  energy: ")
+    # What no market has is told by both ends, and not by the name of something else.
+    for every, until in (("45m", "15:00:00"), ("9m", "14:24:00")):
+        assert main([*asked, every]) == 0
+        assert capsys.readouterr().out.startswith(f"2026-09-21T14:15:00Z to {until}Z  ")
+
+
+def test_what_people_are_told_fits_their_terminal(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shared.play(shared.meter(TIE.sides[0], accuracy="3P"), flowing(SENT))
+    fill(Pmu(shared, LINE.sides[0]), V1, I1)
+    fill(Pmu(shared, LINE.sides[1]), V1, 2 * I1)
+    until = instant.words(START + 4 * NANOSECONDS)
+    for seam, ends in ((TIE.name, TO), (LINE.name, until)):
+        assert main(typed(tmp_path, "--seam", seam, "--from", FROM, "--to", ends)) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert len(shown) > 2
+        assert all(len(row) <= 80 for row in shown), shown
+    assert "worst at 2026-09-21T14:13:2" in "".join(shown)
+
+
+def test_a_record_that_is_empty_has_no_seam(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    Upstream(tmp_path / "record.db").close()
+    assert main(typed(tmp_path, "--seam", "X", "--from", FROM, "--to", TO)) == 2
+    assert capsys.readouterr().err == (
+        "gridseal-record: no seam 'X' is in force; there are: none\n"
+    )
+    assert main(typed(tmp_path, "--check")) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ((), "the following arguments are required: STORE"),
+        (("x.db", "--size", "many"), "argument --size: invalid int value: 'many'"),
+        (("x.db", "--numbered", "twice"), "argument --numbered: invalid choice: 'twice'"),
+        (("x.db", "--evry", "1h"), "unrecognized arguments: --evry 1h"),
+    ],
+)
+def test_what_was_typed_wrongly_is_one_line(
+    more: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as fault:
+        main(["settle", *more])
+    assert fault.value.code == 2
+    err = capsys.readouterr().err
+    assert text in err
+    assert err.count("\n") == 1

@@ -23,6 +23,7 @@ from tests.record.upstream import BOTH
 
 DC = Dc(2.0, 0.01)
 WEST, EAST = SIDES
+DISPUTED = Agreement.DISPUTED, Disagreement.NOT_SEPARABLE
 
 
 def side_of(seam: Shared, side: Side, stretch: Stretch = HOUR) -> Metered:
@@ -210,13 +211,13 @@ def test_two_gateways_at_one_meter_count_once(seam: Shared):
     assert gained(settled(seam)) == pytest.approx(0.0, abs=0.01)
 
 
-def test_two_meters_of_one_side_that_differ_make_it_doubtful(seam: Shared):
+def test_two_meters_of_one_side_that_differ_dispute_it(seam: Shared):
     seam.play(seam.meter(WEST), flowing(SENT))
     seam.play(seam.meter(WEST, source="check"), flowing(SENT * 1.1))
     seam.play(seam.meter(EAST), leaving(GAINED))
     found = settled(seam)
-    assert found.verdict == Agreement.NOT_COMPARABLE
-    assert "differ by" in found.why
+    assert (found.verdict, found.disagreement) == DISPUTED
+    assert "differ by 60.000 MWh" in found.why
 
 
 def test_one_direction_alone_says_nothing(seam: Shared):

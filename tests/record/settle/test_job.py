@@ -114,20 +114,27 @@ def test_a_bus_agrees_and_a_shifted_clock_does_not(shared: Shared):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "told"),
+    ("one", "other", "name", "told"),
     [
-        ((V1, I1), (V2, I2), "current"),
-        ((V1, I1), (V2, -2 * I2), "current"),
+        ((V1, I1), (V2, I2), Disagreement.NOT_SEPARABLE, "current"),
+        ((V1, I1), (V2, -2 * I2), Disagreement.NOT_SEPARABLE, "current"),
         # The first side's gateway is at another bus than it says: swapped.
-        ((cmath.rect(0.9 * VOLT, 0.3), I1 * cmath.exp(1j)), (V2, -I2), "at another bus"),
+        (
+            (cmath.rect(0.9 * VOLT, 0.3), I1 * cmath.exp(1j)), (V2, -I2),
+            Disagreement.WRONG_TOPOLOGY, "at another bus",
+        ),
     ],
-)
+)  # fmt: skip
 def test_what_contradicts_the_line_is_disputed(
-    shared: Shared, one: tuple[complex, complex], other: tuple[complex, complex], told: str
+    shared: Shared,
+    one: tuple[complex, complex],
+    other: tuple[complex, complex],
+    name: Disagreement,
+    told: str,
 ):
     both(shared, LINE, one, other)
     found = settle(shared, LINE).outcome
-    assert found.verdict == Agreement.DISPUTED
+    assert (found.verdict, found.disagreement) == (Agreement.DISPUTED, name)
     assert told in found.why
 
 
@@ -174,15 +181,17 @@ def test_a_direction_out_of_the_equipment_turns_the_current(shared: Shared):
     assert settle(shared, LINE).outcome.verdict == Agreement.AGREED
 
 
-def test_what_is_doubtful_is_no_word_of_a_side(shared: Shared):
+@pytest.mark.parametrize("phases", ["ABC", "ABC1", "BAC"])
+def test_what_is_doubtful_is_no_word_of_a_side(shared: Shared, phases: str):
+    """A frame is counted once, whatever voltages are in it."""
     fill(Pmu(shared, LINE.sides[0]), V1, I1)
-    pmu = Pmu(shared, LINE.sides[1])
+    pmu = Pmu(shared, LINE.sides[1], phases=phases)
     for number in range(SECONDS * RATE):
         pmu.say(number, V2, -I2, bound=None)
     pmu.push()
     found = settle(shared, LINE).outcome
     assert found.verdict == Agreement.NOT_COMPARABLE
-    assert f"{SECONDS * RATE} bound_unknown" in found.why
+    assert f"set aside: {SECONDS * RATE} bound_unknown" in found.why
 
 
 @pytest.mark.parametrize(
@@ -377,7 +386,9 @@ def test_a_correction_and_a_burden_that_are_not_disclosed_are_said_so(shared: Sh
 
 def test_phasors_of_a_long_stretch_are_not_held_at_once(shared: Shared):
     both(shared, LINE, (V1, I1), (V2, -I2))
-    found = settle(shared, LINE, Stretch(START, START + 3600 * NANOSECONDS + 1))
+    leap = Stretch(START, START + 3601 * NANOSECONDS)  # an hour with a leap second
+    assert settle(shared, LINE, leap).outcome.verdict == Agreement.AGREED
+    found = settle(shared, LINE, leap._replace(ends=leap.ends + 1))
     assert found.outcome.verdict == Agreement.NOT_COMPARABLE
     assert "settle by intervals" in found.outcome.why
     says = found.record(WEST)

@@ -12,7 +12,10 @@ from evidence import instant
 from evidence.code import Agreement
 from evidence.joint.seam import Seam, Side
 from record.cli import main
-from record.settle import neighbour
+from record.known import Known
+from record.settle import job, neighbour
+from record.settle.job import Job
+from record.store import Store
 from tests.evidence.joint.sharing import EAST, STATE, WEST, says_seam
 from tests.record.settle.border import BUS, LINE, SIDES, TIE, Pmu, Shared
 from tests.record.settle.test_job import I2, STRETCH, V1, V2, fill, flows, settle
@@ -58,6 +61,16 @@ def test_two_colluding_ends_agree_and_nobody_finds_it(shared: Shared):
     assert found(shared) is None
 
 
+def test_two_that_no_neighbour_bears_out_are_told_so(shared: Shared):
+    """A third shares the bus, and measured nothing."""
+    shared.agree(says_seam(THIRD), EAST)
+    near = found(shared)
+    assert near is not None
+    assert near.verdicts == {"Third": Agreement.NOT_COMPARABLE}
+    pair = ", ".join(sorted((at(WEST), at(EAST, SIDES[1].node))))
+    assert list(near.lines)[1:] == [f"no neighbour bears this out: {pair}"]
+
+
 def test_a_third_disputes_one_of_them_and_a_fourth_says_which(shared: Shared):
     stands(shared, EAST_HERE, THIRD)
     near = found(shared)
@@ -82,7 +95,9 @@ def test_what_is_suspected_stands_beside_the_verdict(
     assert main(asked) == 0
     shown = capsys.readouterr().out.splitlines()
     assert " agreed " in shown[0]
+    # Whoever is disputed by the other side's gateways at its own bus is told first.
     assert shown[1:] == [
+        "  other_side: gw-3 of East Pool at the first side's node",
         "  beside it, Fourth: disputed",
         "  beside it, Third: disputed",
         "  beside it, Two: agreed",
@@ -92,6 +107,28 @@ def test_what_is_suspected_stands_beside_the_verdict(
     assert main([*asked, "--json"]) == 0
     (row,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert row["beside"]["wrong"] == [at(WEST)]
+    assert row["beside"]["alone"] == []
+    assert main([*asked, "--alone"]) == 0
+    assert "beside it" not in capsys.readouterr().out
+
+
+def test_a_side_that_neighbours_share_is_read_once(shared: Shared, monkeypatch: pytest.MonkeyPatch):
+    """Three seams at one bus have six sides, and there are three that measure and the other end."""
+    stands(shared, EAST_HERE, THIRD)
+    stands(shared, STATE_HERE, FOURTH)
+    of, read = settle(shared, LINE), []
+    real = job.gathered
+
+    def counting(store: Store, known: Known, asked: Job, at: int) -> job.Read:
+        read.append((asked.of.seam.name, at))
+        return real(store, known, asked, at)
+
+    monkeypatch.setattr(neighbour, "gathered", counting)
+    own = [real(shared.store, shared.known(), of.job, at) for at in (0, 1)]
+    near = neighbour.beside(shared.store, shared.known(), of, neighbour.Reads(of.job, own))
+    assert near == neighbour.beside(shared.store, shared.known(), of)
+    assert ("Third", 1) in read and ("Fourth", 1) in read
+    assert ("Third", 0) not in read and ("Fourth", 0) not in read
 
 
 def test_no_more_neighbours_are_settled_than_are_stated(shared: Shared):

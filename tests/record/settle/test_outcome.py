@@ -208,6 +208,11 @@ def test_soc_is_held_against_the_arrival():
         Disagreement.NOT_SEPARABLE,
     )
     assert "the first side is heard 1.199 s" in late.why
+    # A gateway that knew the time for a moment speaks for no hour.
+    few = of((first, [*heard(second[:5], -0.9), *second[5:]]), sides)
+    assert few.verdict is not Agreement.DISPUTED
+    most = of((first, [*heard(second[:-5], -0.9), *second[-5:]]), sides)
+    assert most.disagreement is Disagreement.TIME_SHIFT
 
 
 def test_a_device_that_contradicts_its_own_angle_is_disputed():

@@ -10,6 +10,7 @@ from evidence.joint.seam import Tap
 from record.database import Place
 from record.settle import law, switchgear
 from record.settle.interval import Stretch
+from record.settle.side import Sample
 from tests.evidence.joint.sharing import WEST
 from tests.record.gateway import NANOSECONDS
 from tests.record.settle.border import LINE, Pmu, Shared
@@ -75,6 +76,30 @@ def test_a_tap_that_nobody_knows_widens_what_is_allowed(
     (voltage,) = (one for one in found.measures if one.name == "voltage A")
     amounts = {one.source: one.amount for one in voltage.terms}
     assert amounts[term] == pytest.approx(0.006 if values else 0.1, rel=0.1)
+
+
+def test_phasors_are_referred_as_they_are_asked_for():
+    """An hour of samples behind a transformer takes no more than one of a line."""
+    made: list[int] = []
+
+    class Counted(list[Sample]):
+        def __iter__(self) -> Iterator[Sample]:
+            for one in super().__iter__():
+                made.append(one.tai)
+                yield one
+
+    said = Counted(Sample(tai, 1000, (2j, 2j, 2j), ((1j, 1j, 1j),)) for tai in range(5))
+    tap = replace(TAP, ratio=2.0)
+    law_of = line_law(80.0)
+    stretch = Stretch(0, 5)
+    _, _, (first, second) = switchgear.referred(
+        tap, ((0, 9.0), (4, 9.0)), stretch, law_of, (side(), side()), (said, said)
+    )
+    assert first is said and not made
+    one = next(iter(second))
+    assert (one.volts, one.amps) == ((1j, 1j, 1j), ((2j, 2j, 2j),))
+    assert made == [0]
+    assert [len(second), second[-1].tai, second[2:][0].volts[0]] == [5, 4, 1j]
 
 
 def test_a_position_that_the_changer_has_not_is_told(shared: Shared):

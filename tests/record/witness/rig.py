@@ -71,7 +71,7 @@ class Rig:
     def whole(self) -> list[str]:
         held = self.state.held(ORIGIN)
         assert held is not None
-        return check.faults(self.copy, held)
+        return check.faults(self.copy, held, [LOGS_KEY])
 
     def refuses(self, reason: Reason, words: str = "") -> None:
         """The pull fails so, and nothing more is signed or shown than before."""

@@ -163,3 +163,17 @@ def test_two_roots_in_two_renderings_are_a_fork(rig: Rig):
     found = fork.read(rig.state.exhibits()[0].proof)
     assert found.smaller == other
     assert found.check(LOG.public)[0].root == bytes(32)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_times_that_fall_from_one_pull_to_the_next_are_found(rig: Rig, restarts: bool):
+    rig.follow(2, NOW - 10 * NS)
+    rig.follow(2, NOW)
+    if restarts:
+        rig.state.close()
+        rig.restart()
+    rig.follow(2, NOW - NS)  # within the bound of when they were seen
+    (exhibit,) = rig.state.exhibits()
+    assert exhibit.reason == Reason.BACK_DATED
+    assert exhibit.words.startswith("entries 4 to 5 were logged at ")
+    assert rig.whole() == []

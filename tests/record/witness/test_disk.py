@@ -14,7 +14,7 @@ import pytest
 
 from evidence.tlog import checkpoint, cosignature
 from record.database import StoreError
-from record.witness import state
+from record.witness import show, state
 from record.witness.copy import Copy
 from record.witness.witness import Cosigner, Witness
 from tests.conftest import absent
@@ -165,7 +165,10 @@ def test_a_memory_that_is_damaged_says_so(tmp_path: Path):
     witness = Witness(Cosigner(NAME, KEY, kept, lambda: NOW), {ORIGIN: [LOGS_KEY]})
     for old, size in ((0, 5), (5, 9)):
         assert witness.add_checkpoint(HONEST.body(old, size)).status == 200
+    assert not show.accused(show.summary(kept))
     kept._db.execute("UPDATE held SET size = 5")
+    found = show.summary(kept)
+    assert show.accused(found) and f"what it has of {ORIGIN}" in show.shown(found)
     kept.close()
     with pytest.raises(StoreError, match=f"what it has of {ORIGIN} contradicts itself"):
         state.open_state(path, KEY.public.raw, NAME)

@@ -148,6 +148,8 @@ def test_a_copy_that_lost_a_byte_is_named_and_not_signed_for(rig: Rig, base: tup
         ("tile/entries/000", "tile/entries/000: entry 1 is not what tile/0/000 has"),
         ("tile/0/000", "tile/entries/000: entry 0 is not what tile/0/000 has"),
         ("tile/1/000.p/1", "tile/1/000.p/1: byte 12 is another than before"),
+        ("checkpoint", "checkpoint: "),
+        ("v1/checkpoints/0", "v1/checkpoints/0: "),
     ):
         at = rig.copy.folder / path
         good = at.read_bytes()

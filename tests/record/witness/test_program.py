@@ -161,6 +161,9 @@ def test_a_mirror_tells_what_it_cannot_do(tmp_path: Path, capsys: pytest.Capture
     assert "127.0.0.1:1/checkpoint" in capsys.readouterr().err
     assert main([*asked, "--check"]) == 2
     assert "nothing of log.example/seam was copied yet" in capsys.readouterr().err
+    for wrong in (["--once", "--json"], ["--once", "--forks", "x"], ["--new", "--check"]):
+        assert main([*asked, *wrong]) == 2
+        assert re.search(r"^gridseal-record: --\w+: goes with", capsys.readouterr().err)
     assert main([*asked, "--show", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["exhibits"] == []
     own = key_of(tmp_path / "m", "witness.example/7")
