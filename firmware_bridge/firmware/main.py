@@ -27,7 +27,7 @@ from firmware_bridge.link import Board
 from firmware_bridge.ring import Ring
 from firmware_bridge.shim import flash, led, pin, repl
 from firmware_bridge.shim.led import Led
-from firmware_bridge.shim.ticks import Ticks
+from firmware_bridge.shim.ticks import Ticks, since
 from firmware_bridge.shim.uart import Port, Wait
 from firmware_bridge.shim.watchdog import Watchdog
 
@@ -115,6 +115,15 @@ def _paired(folder: str, uplink: Port, light: Led, ticks: Ticks, dog: Watchdog) 
             wait.until(_TURN_MS)
 
 
+def _wrong(light: Led, ticks: Ticks, dog: Watchdog) -> None:
+    """Shows it for a while, on a board; elsewhere whoever started the program sees why it ended."""
+    begun = ticks.now()
+    light.show(led.WRONG)
+    while repl.BOARD and since(ticks.now(), begun) < _WRONG_US:
+        light.turn(ticks.now())
+        dog.feed()
+
+
 def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
     if not settings.head_seconds:
         return None
@@ -139,7 +148,11 @@ def main(folder: str) -> None:
         repl.reset()
         keys = keys_of(folder) or {}
     repl.close()
-    bridge, taps, board = started(folder, settings, keys, uplink, ticks)
+    try:
+        bridge, taps, board = started(folder, settings, keys, uplink, ticks)
+    except (ValueError, OSError):
+        _wrong(light, ticks, dog)
+        raise
     signer = _signer(settings, keys)
     preparing = signer.prepared() if signer else None
     keys = {}

@@ -83,7 +83,7 @@ def test_nothing_is_lost_or_made_up_whatever_stands_between_frames(said, step):
         binascii.crc_hqx(one[:-2], 0xFFFF) == int.from_bytes(one[-2:], "big") for one in frames
     )
     if all(isinstance(one, int) for one in said):
-        assert frames == [good(one, one) for one in said] and not counted  # type: ignore[arg-type]
+        assert frames == [good(one, one) for one in said] and not counted
 
 
 @given(
