@@ -126,7 +126,12 @@ def _deadline(folder: str) -> None:
         if found and found[1] != NONE:
             reset()
 
-    Timer(-1).init(mode=Timer.ONE_SHOT, period=TRIAL_MS, callback=over)
+    for number in (-1, 0):  # a virtual one, where the port has them; else the first of its own
+        try:
+            Timer(number).init(mode=Timer.ONE_SHOT, period=TRIAL_MS, callback=over)
+            return
+        except ValueError:
+            continue
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:

@@ -12,6 +12,8 @@ runs in a real MicroPython (`prompt.py`), whose flash is a littlefs in a file.
    and its flash stays as it is.
 
 It knows nothing of what the board is for.
+
+    python -m hil.devices.repl .debian/micropython/run IMAGE      until Enter
 """
 
 import contextlib
@@ -19,6 +21,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import tty
 from collections.abc import Iterator
@@ -225,3 +228,17 @@ def _parts(octets: bytes) -> Iterator[bytes]:
             yield b"\x04"
         if part:
             yield part
+
+
+def main(argv: list[str]) -> None:
+    """Says its terminal, and is there until its own input ends."""
+    board = Board(Path(argv[0]), Path(argv[1]))
+    print(board.open(), flush=True)
+    try:
+        sys.stdin.readline()
+    finally:
+        board.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

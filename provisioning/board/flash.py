@@ -159,18 +159,20 @@ def _placed(
     """The board checks; then what starts is changed. Raises BoardError."""
     files = {name: octets for (name, _, _), octets in
              zip(held.manifest.files, held.contents, strict=True)}  # fmt: skip
-    beside = {"release": public.hex().encode(), "main.py": _MAIN}
-    if _BOOT in files:
-        beside["boot.py"] = files[_BOOT]
-    if settings is not None:
-        beside["board.json"] = settings
-    for name, octets in beside.items():
-        prompt.put(f"/{name}.new", octets)
-        prompt.run(_REPLACE.format(name))
+    _replaced(prompt, "release", public.hex().encode())
     if prompt.run(_CHECK.format(into)) != "holds":
         raise BoardError("the board does not find the release whole; nothing of it starts")
-    prompt.put("/slot.new", boot.written((into, boot.NONE, 0)))
-    prompt.run(_REPLACE.format("slot"))
+    if settings is not None:
+        _replaced(prompt, "board.json", settings)
+    if _BOOT in files:
+        _replaced(prompt, "boot.py", files[_BOOT])
+    _replaced(prompt, "main.py", _MAIN)
+    _replaced(prompt, "slot", boot.written((into, boot.NONE, 0)))
+
+
+def _replaced(prompt: Prompt, name: str, octets: bytes) -> None:
+    prompt.put(f"/{name}.new", octets)
+    prompt.run(_REPLACE.format(name))
 
 
 def _parser() -> Parser:
