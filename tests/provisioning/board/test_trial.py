@@ -73,23 +73,51 @@ def whole_of(board: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_power_cut_at_every_write_of_an_update_leaves_one_version_that_starts(tmp_path):
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two releases, for what runs on MicroPython."""
     told: dict[str, object] = {"release": PUBLIC}
     for name, version in (("old", "1.0.0"), ("new", "1.1.0")):
         files = small(version)
-        manifest = signed(version, files).hex()
-        told[name] = {"manifest": manifest, "files": {path: files[path].hex() for path in files}}
-    (tmp_path / "material.json").write_text(json.dumps(told))
-    done = subprocess.run(
-        [str(micropython()), str(HERE / "cut.py"), str(SOURCE.parent), tmp_path / "material.json"],
+        whole = signed(version, files).hex()
+        told[name] = {"manifest": whole, "files": {path: files[path].hex() for path in files}}
+    path = tmp_path_factory.mktemp("told") / "material.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+def program(name: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(micropython()), str(HERE / name), str(SOURCE.parent), *more],
         capture_output=True, text=True, timeout=RUN_S, check=False,
     )  # fmt: skip
+
+
+def test_a_power_cut_at_every_write_and_erase_of_a_littlefs_leaves_one_that_starts(told):
+    done = program("cut.py", str(told))
     assert done.returncode == 0, done.stdout + done.stderr
     words = done.stdout.split()
     steps, old, new = int(words[1]), int(words[3]), int(words[5])
     assert steps > 40
     assert old + new == 2 * steps + 1
     assert old > 40 and new > 4  # and both came to start
+
+
+def test_a_kill_at_every_step_of_an_update_in_a_folder_leaves_one_that_starts(
+    board, told, tmp_path
+):
+    said = []
+    for step in range(100):
+        folder = tmp_path / "killed"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(board, folder)
+        done = program("kill.py", str(folder), str(told), str(step))
+        said.append(starts(folder))
+        if done.returncode == 0:
+            break
+    assert done.stdout == f"steps {step}\n" and step > 20
+    assert set(said) == {"version 1.0.0", "version 1.1.0"}
+    assert said == sorted(said)  # once the new one may start, it does
 
 
 def test_a_new_version_is_tried_three_times_and_then_the_old_one_is_back(board):
