@@ -165,6 +165,16 @@ def test_a_full_ring_keeps_what_is_sealed_and_counts_what_is_not(board):
     assert station.gateway.holes == []
 
 
+def test_a_rate_is_agreed_and_nothing_is_lost_at_the_change(board):
+    station = board()
+    say(station, [data(number) for number in range(5)])
+    os.write(station.far, station.gateway.propose(921_600))
+    station.until(lambda: station.gateway.baud == 921_600, WAIT_S)
+    say(station, [data(number) for number in range(5, 10)])
+    station.until(lambda: len(station.bodies()) == 10, WAIT_S)
+    assert station.bodies() == [data(number) for number in range(10)]
+
+
 def test_a_board_that_is_killed_comes_back_under_a_new_number_and_the_hole_is_named(board):
     station = board()
     say(station, [data(number) for number in range(10)])
