@@ -39,6 +39,7 @@ BODY_MAX_BYTES = 2096  # a frame of the board's, and some
 HELLO, ACK, WANT, PING, BAUD = 0x01, 0x02, 0x03, 0x04, 0x05
 STARTED, WELCOME, DATA, PONG, AGREED, REFUSED = 0x80, 0x81, 0x82, 0x83, 0x84, 0x85
 OFFER, KEYED = 0x10, 0x92  # of a pairing (pairing.py, which a paired board does not load)
+RENEWAL = (0x20, 0x21, 0x22)  # of an update (firmware/update.py, loaded when one comes)
 RATES = (9600, 3_000_000)  # the lowest and the highest that a board agrees to
 
 _HELLO = ">BBIH"  # oldest and newest version, session, credit
@@ -88,7 +89,7 @@ class Board:
         self._answers: list[tuple[int, bytes]] = [(STARTED, name)]
         self._ping: tuple[int, int] | None = None  # number, ticks
         self.wide: Callable[[int], int] = _wide
-        self.besides: Callable[[int, bytes], None] | None = None  # hears other kinds of packets
+        self.renewal: tuple[int, bytes] | None = None  # the last packet of an update
         self._acked_us = 0
         self.baud = self._baud_home = baud
         self._baud_next = 0  # once what was said before is out
@@ -115,8 +116,8 @@ class Board:
                 self.answer(KEYED, b"")
             elif kind == BAUD:
                 self._rate(_opened(_BAUD, body), now_us)
-            elif self.besides is not None:
-                self.besides(kind, body)
+            elif kind in RENEWAL:
+                self.renewal = (kind, body)
 
     def output(self, now_us: int) -> int:
         """Makes the next packet in `packer.buffer`: its octets; 0 where nothing is to be said.

@@ -19,7 +19,6 @@ from binascii import unhexlify
 
 from firmware_bridge import frame
 from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
-from firmware_bridge.firmware.renewal import Renewal
 from firmware_bridge.firmware.settings import ANALOG, Settings
 from firmware_bridge.firmware.tap import Tap
 from firmware_bridge.frame import Chain
@@ -35,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firmware_bridge.ed25519 import Signer
     from firmware_bridge.firmware.input import Input
+    from firmware_bridge.firmware.renewal import Renewal
 
 _TURN_MS = 1  # what a turn may wait where nothing is to be done
 _WRONG_US = 30_000_000  # how long a board shows that its settings are wrong, before it tries anew
@@ -132,6 +132,18 @@ def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
     return Signer(keys["seed"])
 
 
+def on_trial(folder: str) -> bool:
+    """Whether this version is (see boot.py)."""
+    return b" - " not in (flash.read(folder + "/slot") or b" - ")
+
+
+def _renewal(folder: str, board: Board) -> "Renewal":
+    """Loaded when there is something to it."""
+    from firmware_bridge.firmware.renewal import Renewal
+
+    return Renewal(folder, board)
+
+
 def main(folder: str) -> None:
     """Turns until it is stopped, or to start anew. ValueError, OSError: what cannot be was told."""
     ticks = Ticks()
@@ -156,15 +168,20 @@ def main(folder: str) -> None:
     signer = _signer(settings, keys)
     preparing = signer.prepared() if signer else None
     keys = {}
-    renewal = Renewal(folder, board)
+    renewal = _renewal(folder, board) if on_trial(folder) else None
     ports = [tap.port for tap in taps]
     ports.append(uplink)
     wait = Wait(ports)
     gc.collect()
-    while not renewal.over:
+    while True:
         now = ticks.now()
         busy = bridge.turn(now)
-        busy = renewal.turn(now) or busy
+        if renewal is not None:
+            busy = renewal.turn(now) or busy
+            if renewal.over:
+                return
+        elif board.renewal is not None:
+            renewal = _renewal(folder, board)
         light.show(led.LOSING if bridge.losing else led.WELL if board.open else led.ALONE)
         light.turn(now)
         dog.feed()

@@ -93,7 +93,7 @@ class Disk:
 def main():
     builtins.open = opening  # type: ignore[assignment]
     for module in (boot, update, flash):
-        module.os = Disk  # type: ignore[assignment,attr-defined]
+        module.os = Disk  # type: ignore[attr-defined]
     with opened(sys.argv[3]) as file:
         told = json.load(file)
     end = update.Update(sys.argv[2])
