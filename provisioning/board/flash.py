@@ -7,6 +7,8 @@
 3. A board that has keys is not flashed at its prompt: it is updated over its link, or wiped first.
 """
 
+import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,21 +18,21 @@ from provisioning.argument import Now, Parser, only
 from provisioning.board import release
 from provisioning.board.making import arguments
 from provisioning.board.prompt import Prompt
-from provisioning.board.release import BoardError, Release
+from provisioning.board.release import BoardError, Release, dotted
 from provisioning.terminal import Terminal
 
 PROG = "gridseal-provision board flash"
 _SETTINGS_MAX_BYTES = 16_384
 _MAIN = b'import boot\n\nboot.start("")\n'
 _BOOT = "firmware_bridge/firmware/boot.py"
+MICROPYTHON_MIN = (1, 25)  # what the firmware is tested with
+_PYTHON = "import sys\nprint(sys.implementation[0], *sys.implementation[1][:2])"
 # What the board is asked: its slot, and whether it has keys; and the text of a file.
 _STATE = """
 def text(path):
     try:
         with open(path) as file: return file.read()
     except OSError: return ''
-import sys
-print(sys.implementation.name)
 print(text('/slot').strip() or '-')
 print(1 if text('/keys.json') else 0)
 print(text('/release').strip() or '-')
@@ -111,20 +113,42 @@ def _settings(path: Path | None) -> bytes | None:
 def _into(prompt: Prompt, held: Release, public: bytes, asked: object) -> str:
     """The folder to write to. Raises BoardError: the board is not to have this release."""
     port = getattr(asked, "port", "")
-    said = prompt.run(_STATE).split("\n")
-    if len(said) != 4 or said[0].strip() != "micropython":
+    version = prompt.run(_PYTHON).split(" ")
+    if len(version) != 3 or version[0] != "micropython":
         raise BoardError(f"{port}: what answers there is no board with MicroPython")
-    slot, keys, trusted = (line.strip() for line in said[1:])
-    if keys == "1":
-        if not getattr(asked, "wipe_keys", False):
-            raise BoardError(
-                f"{port}: this board is paired; update it over its link, or type --wipe-keys"
-            )
-        prompt.run(_WIPE)
+    if tuple(int(part) for part in version[1:]) < MICROPYTHON_MIN:
+        text = (
+            f"MicroPython {'.'.join(version[1:])} is too old; put {dotted(MICROPYTHON_MIN)} on it"
+        )
+        raise BoardError(f"{port}: {text}, as its maker says how")
+    said = prompt.run(_STATE).split("\n")
+    if len(said) != 3:
+        raise BoardError(f"{port}: what answers there is no board with MicroPython")
+    slot, keys, trusted = (line.strip() for line in said)
+    if keys == "1" and not asked.wipe_keys:
+        text = "this board is paired; update it over its link, or type --wipe-keys"
+        raise BoardError(f"{port}: {text}")
     if trusted not in ("-", public.hex()):
         raise BoardError(f"{port}: this board takes releases of another key, {trusted}")
-    if slot == "-":
-        return boot.FOLDERS[0]
+    into = boot.FOLDERS[0] if slot == "-" else _beside(prompt, held, slot, port)
+    if keys == "1":
+        prompt.run(_WIPE)
+    return into
+
+
+def _check_python(said: str, port: str) -> None:
+    """Raises BoardError where the firmware would not run."""
+    found = re.fullmatch(r"micropython (\d{1,3}) (\d{1,3})", said)
+    if not found:
+        raise BoardError(f"{port}: what answers there is no board with MicroPython")
+    version = (int(found[1]), int(found[2]))
+    if version < MICROPYTHON_MIN:
+        text = f"MicroPython {dotted(version)} is too old; put {dotted(MICROPYTHON_MIN)} on it"
+        raise BoardError(f"{port}: {text}, as its maker says how")
+
+
+def _beside(prompt: Prompt, held: Release, slot: str, port: str) -> str:
+    """The folder that does not run. Raises BoardError: what runs is as new."""
     works = slot.split(" ")[0]
     if works not in boot.FOLDERS:
         raise BoardError(f"{port}: the board's slot says {slot!r}; erase its flash")

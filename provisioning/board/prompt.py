@@ -26,12 +26,13 @@ class Prompt:
     """An open prompt; `run` has code run, `put` copies a file. Each raises BoardError."""
 
     def __init__(self, port: str) -> None:
-        from mpremote.transport import TransportError
+        from mpremote.transport import TransportError, TransportExecError
         from mpremote.transport_serial import SerialTransport
 
         self._port = port
         # ValueError: octets that are no text, no literal, or not as many as the protocol says.
         self._faults = (TransportError, OSError, ValueError, SyntaxError, struct.error)
+        self._said = TransportExecError  # code ran, and failed
         check_there(port)
         with self._told("cannot be opened"):
             self._board = SerialTransport(port, 115_200, exclusive=True, timeout=_READ_S)
@@ -78,7 +79,8 @@ class Prompt:
                 yield
         except self._faults as fault:
             last = (str(fault).strip() or type(fault).__name__).splitlines()[-1]
-            raise BoardError(f"{self._port}: {what}: {last[:120]}") from fault
+            said = "the board says" if isinstance(fault, self._said) else what
+            raise BoardError(f"{self._port}: {said}: {last[:120]}") from fault
 
 
 def check_there(port: str) -> None:

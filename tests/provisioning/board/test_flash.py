@@ -125,6 +125,9 @@ def test_a_board_of_another_release_key_and_a_paired_one_are_left_alone(board, r
     on(board, "import os\nos.remove('/release')\nwith open('/keys.json', 'w') as f: f.write('{}')")
     assert flash(board.path, releases["1.0.0"]) == 2
     assert "--wipe-keys" in capsys.readouterr().err
+    on(board, f"with open('/release', 'w') as f: f.write({OTHER.public.raw.hex()!r})")
+    assert flash(board.path, releases["1.0.0"], "--wipe-keys") == 2  # and nothing was wiped
+    on(board, "import os\nos.remove('/release')")
     assert on(board, "import os\nprint(os.listdir('/'))") == "['keys.json']"
 
 
