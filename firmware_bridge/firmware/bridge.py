@@ -62,6 +62,7 @@ class Bridge:
         self._sent = self._size = 0
         self._signer: Signer | None = None
         self._head_us = 0
+        self._due = False
         self._signing: Generator[None, None, bytes] | None = None
         self._covered = (0, b"")
         self._signed_us = self._signed_seq = 0
@@ -76,8 +77,8 @@ class Bridge:
         return self._seal(kind, port, 0, ticks_us, span_us, len(body))
 
     def sign_with(self, signer: "Signer", every_us: int) -> None:
-        """From now on heads are signed, so long apart. The signer is prepared."""
-        self._signer, self._head_us = signer, every_us
+        """Heads are signed, so long apart, the first at once. The signer is prepared."""
+        self._signer, self._head_us, self._due = signer, every_us, True
 
     def turn(self, now_us: int) -> bool:
         """One look at everything. Whether there is more to do at once."""
@@ -157,8 +158,9 @@ class Bridge:
         if self._signer is None:
             return False
         if self._signing is None:
-            due = since(now_us, self._signed_us) >= self._head_us
-            if not due or self._chain.seq == self._signed_seq:
+            # Kept: after a long silence short ticks no longer tell how long it is since the last.
+            self._due = self._due or since(now_us, self._signed_us) >= self._head_us
+            if not self._due or self._chain.seq == self._signed_seq:
                 return False
             seq, link = self._chain.seq - 1, self._chain.link
             self._covered = (seq, link)
@@ -171,4 +173,5 @@ class Bridge:
             self._signing = None
             if self.say(frame.HEAD, 0, body, self._wide(now_us)):
                 self._signed_us, self._signed_seq = now_us, self._chain.seq
+                self._due = False
         return True

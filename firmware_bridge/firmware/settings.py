@@ -27,12 +27,12 @@ TAPS_MAX = 2
 FRAMINGS = (C37118, MODBUS, RAW)
 BAUD_MIN, BAUD_MAX = 300, 3_000_000
 RING_MIN_BYTES = 4096  # more than the longest frame, and a LOST beside it
-HEAD_SECONDS_MAX = 300  # below what short ticks tell apart
+HEAD_SECONDS_MAX = 240  # below what short ticks tell apart
 PIN_MAX = 255
 PIN_NAME_MAX = 32
 INPUTS_MAX = 4
 DIGITAL, ANALOG = "digital", "analog"
-EVERY_MS_MIN, EVERY_MS_MAX = 10, 300_000
+EVERY_MS_MIN, EVERY_MS_MAX = 10, 240_000
 
 # fmt: off
 _KNOWN = (

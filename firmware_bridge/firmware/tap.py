@@ -12,7 +12,7 @@
 It writes nothing to its port, and keeps nothing of what it gave.
 """
 
-from firmware_bridge.firmware.framing import Cut
+from firmware_bridge.firmware.framing import Cut, prepare
 from firmware_bridge.frame import BODY_MAX_BYTES, NOISE, OVERRUN, RING_FULL, TOO_LONG
 from firmware_bridge.shim.ticks import Ticks, since
 from firmware_bridge.shim.uart import Port
@@ -74,6 +74,7 @@ class Tap:
         self._silent = False
         self.ticks_us = 0  # when the last octets had come, at the latest
         self.span_us = 0  # how much earlier they may have come
+        prepare(framing)
         self.cut = Cut()
         self.losses = Losses()
         self._passing = 0  # the cause of the stretch that is being passed over

@@ -43,7 +43,7 @@ class Led:
 
     def turn(self, now_us: int) -> None:
         """Moves on, where it is time."""
-        if self._value is None or not self._steps or since(now_us, self._since_us) < _STEP_US:
+        if self._value is None or not self._steps or 0 <= since(now_us, self._since_us) < _STEP_US:
             return
         self._since_us = now_us
         self._value(self._steps[self._at])

@@ -2,8 +2,9 @@
 
 1. Short ticks have 29 bits, so that they, and what is computed of them, are no objects on a board
    (a small integer there has 31 bits): a loop that looks at the time allocates nothing.
-2. `since` holds for what lies less than `SHORT_US` (some nine minutes) apart. What may be longer
-   ago is kept wide.
+2. `since` holds for what lies less than half of `SHORT_US` (some four minutes) apart, on either
+   side: ticks that were taken a little later are a little negative. What may be longer ago is kept
+   wide.
 3. A board's loop looks thousands of times a second; it must look once in `SHORT_US`.
 """
 
@@ -11,6 +12,7 @@ import time
 
 SHORT_US = 1 << 29
 _MASK = SHORT_US - 1
+_HALF = SHORT_US >> 1
 
 if hasattr(time, "ticks_us"):  # MicroPython: they wrap at a power of two above SHORT_US
     _ticks = time.ticks_us
@@ -21,8 +23,8 @@ else:
 
 
 def since(later_us: int, earlier_us: int) -> int:
-    """What passed between two ticks, short or wide."""
-    return (later_us - earlier_us) & _MASK
+    """What passed between two ticks, short or wide; negative where they are the other way round."""
+    return ((later_us - earlier_us + _HALF) & _MASK) - _HALF
 
 
 class Ticks:

@@ -38,6 +38,7 @@ TAP_BAUD, LINK_BAUD = 115_200, 460_800
 RATE, PHASORS = 60, 10
 DAMAGED = 1000
 P99_MS_MOST = 20.0
+RING_BYTES = 8192  # as in probe.py
 HEAP_BYTES = 131_072  # with signing, on a machine of 64-bit words, whose objects are twice as large
 UNSIGNED_BYTES_MOST, SIGNED_BYTES_MOST = 64 * 1024, 128 * 1024
 SLICE_US_MOST = 2000
@@ -100,7 +101,13 @@ def compiled(into: Path) -> Path:
 
 
 def _latency(folder: Path, files: Path, seconds: float) -> dict[str, Any]:
-    station = Station(folder, unix(HEAP_BYTES // 1024), files=files, bauds=(TAP_BAUD, LINK_BAUD))
+    station = Station(
+        folder,
+        unix(HEAP_BYTES // 1024),
+        files=files,
+        bauds=(TAP_BAUD, LINK_BAUD),
+        settings={"ring_bytes": RING_BYTES},
+    )
     try:
         station.until(lambda: station.gateway.greeting is not None, WAIT_S)
         station.up.damage_every = DAMAGED

@@ -40,6 +40,7 @@ def test_compiled_and_in_that_heap_it_loses_nothing_at_the_rates_of_its_lines(fi
         board.unix(board.HEAP_BYTES // 1024),
         files=files,
         bauds=(board.TAP_BAUD, board.LINK_BAUD),
+        settings={"ring_bytes": board.RING_BYTES},
     )
     try:
         station.until(lambda: station.gateway.greeting is not None, WAIT_S)

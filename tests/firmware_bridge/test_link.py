@@ -237,6 +237,20 @@ def test_what_was_agreed_is_said_at_the_rate_that_the_gateway_still_hears():
     assert world.board.output(world.ticks_us) == 0 and world.board.baud == 460_800
 
 
+def test_what_came_after_the_turn_began_is_no_long_silence():
+    """A board hears with ticks taken after its read, and answers with those of the turn before."""
+    world = World()
+    world.steps(200)
+    world.settle()
+    world.board.receive(world.gateway.propose(460_800), world.ticks_us)
+    world.board.output(world.ticks_us)
+    world.board.output(world.ticks_us)
+    world.now_ns += 2_000_000_000
+    world.board.receive(world.gateway.output(world.now_ns), world.ticks_us)
+    world.board.output(world.ticks_us - 50)
+    assert world.board.open and world.board.baud == 460_800
+
+
 @pytest.mark.parametrize("baud", [0, 1, 9599, 3_000_001, 2**32 - 1])
 def test_a_rate_that_no_port_has_is_not_agreed_to(baud):
     world = World()

@@ -103,7 +103,7 @@ def test_short_ticks_wrap_and_wide_ones_do_not(monkeypatch):
     first = ticks.now()
     now[0] += 25
     second = ticks.now()
-    assert second < first and since(second, first) == 25
+    assert second < first and (since(second, first), since(first, second)) == (25, -25)
     assert (ticks.wide(first), ticks.wide(second)) == (0, 25)
 
 
