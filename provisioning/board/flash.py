@@ -110,17 +110,10 @@ def _settings(path: Path | None) -> bytes | None:
     return found
 
 
-def _into(prompt: Prompt, held: Release, public: bytes, asked: object) -> str:
+def _into(prompt: Prompt, held: Release, public: bytes, asked: argparse.Namespace) -> str:
     """The folder to write to. Raises BoardError: the board is not to have this release."""
-    port = getattr(asked, "port", "")
-    version = prompt.run(_PYTHON).split(" ")
-    if len(version) != 3 or version[0] != "micropython":
-        raise BoardError(f"{port}: what answers there is no board with MicroPython")
-    if tuple(int(part) for part in version[1:]) < MICROPYTHON_MIN:
-        text = (
-            f"MicroPython {'.'.join(version[1:])} is too old; put {dotted(MICROPYTHON_MIN)} on it"
-        )
-        raise BoardError(f"{port}: {text}, as its maker says how")
+    port = asked.port
+    _check_python(prompt.run(_PYTHON), port)
     said = prompt.run(_STATE).split("\n")
     if len(said) != 3:
         raise BoardError(f"{port}: what answers there is no board with MicroPython")
