@@ -26,7 +26,7 @@ _Y = 0x6666666666666666666666666666666666666666666666666666666666666658
 BASE = (_X, _Y, 1, _X * _Y % P)
 NEUTRAL = (0, 1, 1, 0)
 
-_SQUARES_A_SLICE = 8
+_SQUARES_A_SLICE = 4
 
 
 def add(one: "Point", other: "Point") -> "Point":

@@ -48,8 +48,11 @@ class Signer:
         """The 64 octets over the message."""
         first = yield from sha512(self._prefix + message)
         r = int.from_bytes(first, "little") % ORDER
+        yield
         point = yield from encoded((yield from self._base_times(r)))
+        yield
         second = yield from sha512(point + self.public + message)
+        yield
         s = (r + int.from_bytes(second, "little") % ORDER * self._scalar) % ORDER
         return point + s.to_bytes(32, "little")
 
@@ -57,6 +60,7 @@ class Signer:
         result = NEUTRAL
         for column in range(_STEP - 1, -1, -1):
             result = double(result)
+            yield
             index = 0
             for row in range(_ROWS):
                 index |= (scalar >> (row * _STEP + column) & 1) << row

@@ -41,18 +41,24 @@ PULSE = 6  # an edge of the time pulse
 # Flags of a TAPPED frame.
 CHECKED = 1  # its protocol's own check word fits
 BY_GAP = 2  # cut where the line was silent, not by a protocol's own length
+# Neither: the line was not silent, and the next frame of this port goes on with it.
 
 # Causes of a LOST frame.
 RING_FULL = 1
-TOO_LONG = 2  # longer than BODY_MAX_BYTES
+TOO_LONG = 2  # by its own length longer than BODY_MAX_BYTES
 OVERRUN = 3  # the port's own buffer ran over before it was read
 NOISE = 4  # octets that are no frame: each count is one stretch of them
 
-LOST_BODY = ">BIIQ"  # cause, how many, their octets, ticks of the first of them
+# Cause, how many (of 0, there are more octets of what the one before counted), their octets (of
+# OVERRUN nobody knows them: 0), ticks of the first of them.
+LOST_BODY = ">BIIQ"
 HEAD_BODY = ">I32s64s"  # seq of the last frame under the link, the link, the signature
 BOOT_BODY = (
     ">BBB32s16s"  # the firmware's version, SHA-256 of its settings, octets never said before
 )
+LEVEL_BODY = ">BH"  # what of: DIGITAL or ANALOG; 0 or 1, or of 65,535. `port`: which input
+DIGITAL, ANALOG = 1, 2
+PULSE_BODY = ">I"  # which edge it is, from 1 at the boot's first; those between were not kept
 
 LINK = b"gridseal board chain 1\x00"
 HEAD_SIGNED = b"gridseal board head 1\x00"

@@ -9,8 +9,10 @@
    between the two.
 4. PING and PONG tell how the board's clock stands against the gateway's, with a bound that no
    asymmetry of the line can break (see `Offset`).
-5. A rate is changed by BAUD and AGREED; who hears nothing of the other within `BAUD_TRIAL_US` after
-   the change goes back to the rate at which the session began.
+5. A rate is changed by BAUD and AGREED. A board that hears nothing of the gateway within
+   `BAUD_TRIAL_US` after the change, or for `BAUD_SILENT_US` later on, goes back to the rate of its
+   settings: that is where a gateway that starts looks for it.
+6. A board that has keys answers the OFFER of a pairing by KEYED, and by nothing else.
 
 Both ends are here, so that they cannot come to differ. Of a frame they know its boot and its seq.
 Nothing here is authenticated: who can speak on the line can make frames be lost, which the chain
@@ -21,6 +23,7 @@ import struct
 
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.ring import Ring
+from firmware_bridge.shim.ticks import since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +38,9 @@ BODY_MAX_BYTES = 2096  # a frame of the board's, and some
 # Kinds of packets: from the gateway, and from the board.
 HELLO, ACK, WANT, PING, BAUD = 0x01, 0x02, 0x03, 0x04, 0x05
 STARTED, WELCOME, DATA, PONG, AGREED, REFUSED = 0x80, 0x81, 0x82, 0x83, 0x84, 0x85
+OFFER, KEYED = 0x10, 0x92  # of a pairing (pairing.py, which a paired board does not load)
+RENEWAL = (0x20, 0x21, 0x22)  # of an update (firmware/update.py, loaded when one comes)
+RATES = (9600, 3_000_000)  # the lowest and the highest that a board agrees to
 
 _HELLO = ">BBIH"  # oldest and newest version, session, credit
 _WELCOME = ">BI8sIII3B"  # version, session, board, boot, first seq, next seq, firmware's version
@@ -48,6 +54,7 @@ _REFUSED = ">BB"  # the oldest and newest version that the board speaks
 
 RESEND_US = 100_000  # an acknowledgement that is away for longer is taken for lost
 BAUD_TRIAL_US = 1_000_000
+BAUD_SILENT_US = 5_000_000  # five pings
 ACK_FRAMES = 8  # acknowledged at the latest after so many
 ACK_NS = 20_000_000  # or after this time
 HELLO_NS = 500_000_000
@@ -61,10 +68,15 @@ def _opened(form: str, body: bytes) -> "Fields":
     return struct.unpack(form, body) if len(body) == struct.calcsize(form) else None
 
 
+def _wide(ticks_us: int) -> int:
+    return ticks_us
+
+
 class Board:
     """The board's end. `firmware`: three numbers; `name`: eight octets of its public key.
 
-    `baud`: the rate at which the line is to run, once what was said before is out.
+    `baud`: the rate at which the line is to run from the next packet on. `wide`: makes of the ticks
+    that it is told those that the gateway is told, where they differ.
     """
 
     def __init__(
@@ -76,12 +88,21 @@ class Board:
         self._credit = 0
         self._answers: list[tuple[int, bytes]] = [(STARTED, name)]
         self._ping: tuple[int, int] | None = None  # number, ticks
-        self._heard_us = self._acked_us = 0
-        self.baud = self._baud_before = baud
-        self._trial_end_us: int | None = None
+        self.wide: Callable[[int], int] = _wide
+        self.renewal: tuple[int, bytes] | None = None  # the last packet of an update
+        self._acked_us = 0
+        self.baud = self._baud_home = baud
+        self._baud_next = 0  # once what was said before is out
+        self._baud_us = 0  # when the gateway was last heard, or the rate changed
+        self._trial = False  # until the gateway is heard at this rate
+
+    @property
+    def open(self) -> bool:
+        """Whether a gateway has a session with it."""
+        return self._session is not None
 
     def receive(self, octets: bytes, now_us: int) -> None:
-        """What came from the gateway, and the ticks when it came."""
+        """What came from the gateway, and ticks not before it came."""
         for kind, body in self.unpacker.feed(octets):
             if kind == HELLO:
                 self._hello(_opened(_HELLO, body), now_us)
@@ -91,23 +112,37 @@ class Board:
                 self._want(_opened(_WANT, body), now_us)
             elif kind == PING:
                 self._pinged(_opened(_PING, body), now_us)
+            elif kind == OFFER:
+                self.answer(KEYED, b"")
             elif kind == BAUD:
                 self._rate(_opened(_BAUD, body), now_us)
+            elif kind in RENEWAL:
+                self.renewal = (kind, body)
 
     def output(self, now_us: int) -> int:
-        """Makes the next packet in `packer.buffer`: its octets; 0 where nothing is to be said."""
-        if self._trial_end_us is not None and now_us > self._trial_end_us:
-            self.baud, self._trial_end_us, self._session = self._baud_before, None, None
+        """Makes the next packet in `packer.buffer`: its octets; 0 where nothing is to be said.
+
+        `now_us`: ticks not after it is said.
+        """
+        patience_us = BAUD_TRIAL_US if self._trial else BAUD_SILENT_US
+        if self.baud != self._baud_home and since(now_us, self._baud_us) > patience_us:
+            self.baud, self._session = self._baud_home, None
         if self._answers:
             return self.packer.pack(*self._answers.pop(0))
+        if self._baud_next:
+            self.baud, self._baud_next = self._baud_next, 0
+            self._trial, self._baud_us = True, now_us
+            return 0
         if self._session is None:
             return 0
         if self._ping is not None:
             number, ticks = self._ping
             self._ping = None
-            return self.packer.pack(PONG, struct.pack(_PONG, self._session, number, ticks, now_us))
+            return self.packer.pack(
+                PONG, struct.pack(_PONG, self._session, number, ticks, self.wide(now_us))
+            )
         ring = self._ring
-        if ring.cursor > ring.first and now_us - self._acked_us > RESEND_US:
+        if ring.cursor > ring.first and since(now_us, self._acked_us) > RESEND_US:
             ring.rewind(ring.first)
             self._acked_us = now_us
         if ring.cursor == ring.next or ring.ahead >= self._credit:
@@ -122,14 +157,14 @@ class Board:
         oldest, newest, session, credit = fields
         version = min(newest, VERSIONS[1])
         if version < max(oldest, VERSIONS[0]):
-            self._answer(REFUSED, struct.pack(_REFUSED, *VERSIONS))
+            self.answer(REFUSED, struct.pack(_REFUSED, *VERSIONS))
             return
         self._answers.clear()
         self._session, self._credit, self._ping = session, credit, None
         self._ring.rewind(self._ring.first)
         self._acked_us = now_us
         ring = self._ring
-        self._answer(
+        self.answer(
             WELCOME,
             struct.pack(
                 *(_WELCOME, version, session, self._name, self._boot, ring.first, ring.next),
@@ -137,14 +172,14 @@ class Board:
             ),
         )
 
-    def _answer(self, kind: int, body: bytes) -> None:
+    def answer(self, kind: int, body: bytes) -> None:
         if len(self._answers) < 4:  # of what is asked faster than it can be answered, the rest
             self._answers.append((kind, body))
 
     def _current(self, session: int, now_us: int) -> bool:
         if session != self._session:
             return False
-        self._trial_end_us = None  # the gateway is heard at this rate
+        self._trial, self._baud_us = False, now_us
         return True
 
     def _ack(self, fields: "Fields", now_us: int) -> None:
@@ -162,13 +197,14 @@ class Board:
 
     def _pinged(self, fields: "Fields", now_us: int) -> None:
         if fields and self._current(fields[0], now_us):
-            self._ping = (fields[1], now_us)
+            self._ping = (fields[1], self.wide(now_us))
 
     def _rate(self, fields: "Fields", now_us: int) -> None:
-        if fields and self._current(fields[0], now_us):
-            self._answer(AGREED, struct.pack(_BAUD, self._session, fields[1]))
-            self._baud_before, self.baud = self.baud, fields[1]
-            self._trial_end_us = now_us + BAUD_TRIAL_US
+        if fields is None or not RATES[0] <= fields[1] <= RATES[1]:
+            return
+        if self._current(fields[0], now_us):
+            self.answer(AGREED, struct.pack(_BAUD, self._session, fields[1]))
+            self._baud_next = fields[1]
 
 
 class Hole:

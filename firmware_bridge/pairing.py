@@ -5,6 +5,8 @@
     REVEAL   gateway -> board   the gateway's point and nonce, which must hash to the offer
     CONFIRM  gateway -> board   a tag, once a person has said that both show the same code
     PAIRED   board -> gateway   a tag: the keys are on the board's flash
+    KEYED    board -> gateway   nothing: it has keys already, and answers no OFFER otherwise
+    FAILED   board -> gateway   why it goes no further, as text
 
 1. Points are of X25519 (RFC 7748); the key, the code and the tags are HMAC-SHA256 of the agreed
    secret and of everything said (HKDF, RFC 5869). All of it is new at each pairing.
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 OFFER, REVEAL, CONFIRM = 0x10, 0x11, 0x12
-ANSWER, PAIRED = 0x90, 0x91
+ANSWER, PAIRED, KEYED, FAILED = 0x90, 0x91, 0x92, 0x93
 NONCE_BYTES = 16
 POINT_BYTES = 32
 BASE_POINT = b"\x09" + bytes(31)  # RFC 7748, 4.1

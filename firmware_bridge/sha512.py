@@ -72,6 +72,7 @@ def _block(state: list[int], block: bytes) -> "Generator[None, None, None]":
         one = h + _turned(e, 14, 18, 41) + ((e & f) ^ (~e & g)) + _K[turn] + word
         two = _turned(a, 28, 34, 39) + ((a & b) ^ (a & c) ^ (b & c))
         a, b, c, d, e, f, g, h = (one + two) & _MASK, a, b, c, (d + one) & _MASK, e, f, g
+    yield
     for index, word in enumerate((a, b, c, d, e, f, g, h)):
         state[index] = (state[index] + word) & _MASK
 

@@ -48,6 +48,7 @@ BENCHES = {
     "clock": ("what time and place cost a gateway", ("seconds",)),
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
+    "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
 

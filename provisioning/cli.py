@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provisioning.preflight.command",
         "check a gateway, its lines and its wiring before it is left alone",
     ),
+    "board": ("provisioning.board.command", "flash, pair, check or update a board at a device"),
     "test-mode": ("provisioning.trial", "flag what a source says while it is being tested"),
     "report": ("provisioning.report.command", "make the hand-over report: a PDF, signed"),
     "verify-report": ("provisioning.report.verifying", "say whether a hand-over report holds"),

@@ -45,7 +45,7 @@ CLOCKS = ("time", "clock_gettime", "monotonic", "perf_counter")
 CLOCK_NAMES = {name + ns for name in CLOCKS for ns in ("", "_ns")}
 BROAD = {"Exception", "BaseException"}
 # One supervised loop, and what looks for whatever comes out; nothing else.
-BROAD_OWNERS = ("agent/runner.py", "hil/fuzz/trial.py")
+BROAD_OWNERS = ("agent/runner.py", "hil/devices/prompt.py", "hil/fuzz/trial.py")
 IO_MODULES = {
     "asyncio",
     "multiprocessing",

@@ -1,13 +1,16 @@
 """Starts the board: reads what it was told, opens its ports, and turns for ever.
 
 1. The boot's number is on the flash before anything is sealed under it.
-2. A board without keys hears nothing but a pairing.
+2. A board without keys hears nothing but a pairing; with keys, its REPL is closed first.
+3. However it ends on a board, the board is reset: nobody is left at a prompt beside its keys. Only
+   who holds `open_pin` low at the start gets one, after the keys are wiped.
 
 On a board it is run by boot.py; a bench and tests run it as a program, with a folder for the flash:
 
     micropython -m firmware_bridge.firmware.main FOLDER
 """
 
+import gc
 import json
 import os
 import struct
@@ -15,19 +18,29 @@ import sys
 from binascii import unhexlify
 
 from firmware_bridge import frame
-from firmware_bridge.ed25519 import Signer
 from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
-from firmware_bridge.firmware.settings import Settings
+from firmware_bridge.firmware.settings import ANALOG, Settings
 from firmware_bridge.firmware.tap import Tap
 from firmware_bridge.frame import Chain
 from firmware_bridge.link import Board
 from firmware_bridge.ring import Ring
-from firmware_bridge.shim import flash
-from firmware_bridge.shim.ticks import Ticks
+from firmware_bridge.shim import flash, led, pin, repl
+from firmware_bridge.shim.led import Led
+from firmware_bridge.shim.ticks import Ticks, since
 from firmware_bridge.shim.uart import Port, Wait
+from firmware_bridge.shim.watchdog import Watchdog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from firmware_bridge.ed25519 import Signer
+    from firmware_bridge.firmware.input import Input
+    from firmware_bridge.firmware.renewal import Renewal
 
 _TURN_MS = 1  # what a turn may wait where nothing is to be done
+_WRONG_US = 30_000_000  # how long a board shows that its settings are wrong, before it tries anew
 _BOOT_MAX = 0xFFFFFFFF
+_KEYS = ("seed", "public", "key")
+_KEY_BYTES = 32
 
 
 def next_boot(folder: str) -> int:
@@ -40,49 +53,158 @@ def next_boot(folder: str) -> int:
     return boot
 
 
-def started(folder: str, ticks: Ticks) -> tuple[Bridge, Wait, Signer]:
+def keys_of(folder: str) -> "dict[str, bytes] | None":
+    """What was kept at pairing; None: this board is not paired. ValueError: the file is broken."""
+    told = json.loads(flash.read(folder + "/keys.json") or b"null")
+    if told is None:
+        return None
+    if not isinstance(told, dict):
+        raise ValueError("keys.json: an object of names")
+    keys = {name: unhexlify(str(told.get(name, ""))) for name in _KEYS}
+    if any(len(key) != _KEY_BYTES for key in keys.values()):
+        raise ValueError("keys.json: three keys of 32 octets")
+    return keys
+
+
+def started(
+    folder: str, settings: Settings, keys: "dict[str, bytes]", uplink: Port, ticks: Ticks
+) -> tuple[Bridge, list[Tap], Board]:
     """The board of this folder, its first frame sealed. ValueError, OSError: it cannot be."""
-    settings = Settings(flash.read(folder + "/board.json") or b"")
-    keys = json.loads(flash.read(folder + "/keys.json") or b"null")
-    if not keys:
-        raise ValueError("this board is not paired")
-    signer = Signer(unhexlify(keys["seed"]))
-    public = unhexlify(keys["public"])
-    boot = next_boot(folder)
     taps = [
-        Tap(number, Port(line.place, line.baud, True, (line.rx, None)), line.framing)
+        Tap(number, Port(line.place, line.baud, True, (line.rx, None)), line.framing, ticks)
         for number, line in enumerate(settings.taps)
     ]
-    link = settings.link
-    uplink = Port(link.place, link.baud, False, (link.rx, link.tx))
+    inputs = _inputs(settings)
     ring = Ring(settings.ring_bytes)
-    chain = Chain(unhexlify(keys["key"]), public, boot)
-    board = Board(ring, boot, public[:8], FIRMWARE, link.baud)
-    bridge = Bridge(taps, uplink, ring, chain, board, settings.head_seconds * 1_000_000)
+    boot = next_boot(folder)
+    chain = Chain(keys["key"], keys["public"], boot)
+    board = Board(ring, boot, keys["public"][:8], FIRMWARE, settings.link.baud)
+    bridge = Bridge(taps, inputs, uplink, ring, chain, board, ticks)
     body = struct.pack(frame.BOOT_BODY, *FIRMWARE, settings.digest, os.urandom(16))
-    bridge.say(frame.BOOT, 0, body, ticks.now())
-    ports = [tap.port for tap in taps]
-    ports.append(uplink)
-    return bridge, Wait(ports), signer
+    bridge.say(frame.BOOT, 0, body, ticks.wide(ticks.now()))
+    return bridge, taps, board
+
+
+def _inputs(settings: Settings) -> "list[Input]":
+    """Of no inputs, nothing is loaded."""
+    made: list[Input] = []
+    if settings.inputs or settings.pulse is not None:
+        from firmware_bridge.firmware.input import Analog, Digital, Pulse
+
+        for number, one in enumerate(settings.inputs):
+            if one.kind == ANALOG:
+                made.append(Analog(number, one.pin, one.every_ms * 1000))
+            else:
+                made.append(Digital(number, one.pin))
+        if settings.pulse is not None:
+            made.append(Pulse(0, settings.pulse))
+    return made
+
+
+def _paired(folder: str, uplink: Port, light: Led, ticks: Ticks, dog: Watchdog) -> None:
+    """Returns when this board has keys."""
+    from firmware_bridge.firmware.pair import Pairer
+
+    pairer, wait = Pairer(uplink, light, folder + "/keys.json"), Wait([uplink])
+    while not pairer.done:
+        now = ticks.now()
+        busy = pairer.turn(now)
+        light.turn(now)
+        dog.feed()
+        if not busy:
+            wait.until(_TURN_MS)
+
+
+def _wrong(light: Led, ticks: Ticks, dog: Watchdog) -> None:
+    """Shows it for a while, on a board; elsewhere whoever started the program sees why it ended."""
+    begun = ticks.now()
+    light.show(led.WRONG)
+    while repl.BOARD and since(ticks.now(), begun) < _WRONG_US:
+        light.turn(ticks.now())
+        dog.feed()
+
+
+def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
+    if not settings.head_seconds:
+        return None
+    from firmware_bridge.ed25519 import Signer
+
+    return Signer(keys["seed"])
+
+
+def on_trial(folder: str) -> bool:
+    """Whether this version is (see boot.py)."""
+    return b" - " not in (flash.read(folder + "/slot") or b" - ")
+
+
+def _renewal(folder: str, board: Board) -> "Renewal":
+    """Loaded when there is something to it."""
+    from firmware_bridge.firmware.renewal import Renewal
+
+    return Renewal(folder, board)
 
 
 def main(folder: str) -> None:
-    """Turns until it is stopped."""
+    """Turns until it is stopped, or to start anew. ValueError, OSError: what cannot be was told."""
     ticks = Ticks()
-    bridge, wait, signer = started(folder, ticks)
-    preparing = signer.prepared()
-    prepared = False
+    settings = Settings(flash.read(folder + "/board.json") or b"")
+    if settings.open_pin is not None and not pin.digital(settings.open_pin)():
+        repl.wipe(folder + "/keys.json")
+        return
+    light, dog = Led(settings.led), Watchdog(settings.watchdog_seconds)
+    told = settings.link
+    uplink = Port(told.place, told.baud, False, (told.rx, told.tx))
+    keys = keys_of(folder)
+    if keys is None:
+        _paired(folder, uplink, light, ticks, dog)
+        repl.reset()
+        keys = keys_of(folder) or {}
+    repl.close()
+    try:
+        bridge, taps, board = started(folder, settings, keys, uplink, ticks)
+    except (ValueError, OSError):
+        _wrong(light, ticks, dog)
+        raise
+    signer = _signer(settings, keys)
+    preparing = signer.prepared() if signer else None
+    keys = {}
+    renewal = _renewal(folder, board) if on_trial(folder) else None
+    ports = [tap.port for tap in taps]
+    ports.append(uplink)
+    wait = Wait(ports)
+    gc.collect()
     while True:
-        busy = bridge.turn(ticks.now())
-        if not prepared:
+        now = ticks.now()
+        busy = bridge.turn(now)
+        if renewal is not None:
+            busy = renewal.turn(now) or busy
+            if renewal.over:
+                return
+        elif board.renewal is not None:
+            renewal = _renewal(folder, board)
+        light.show(led.LOSING if bridge.losing else led.WELL if board.open else led.ALONE)
+        light.turn(now)
+        dog.feed()
+        if signer is not None and preparing is not None:
             try:
                 next(preparing)
             except StopIteration:
-                prepared = True
-                bridge.sign_with(signer)
-            continue
-        if not busy:
+                preparing = None
+                bridge.sign_with(signer, settings.head_seconds * 1_000_000)
+        elif not busy:
             wait.until(_TURN_MS)
+
+
+def run(folder: str) -> None:
+    """`main`, on a board: which is reset when it ends, unless its keys are gone."""
+    try:
+        main(folder)
+    except (ValueError, OSError) as fault:
+        print("cannot start:", fault)
+        raise
+    finally:
+        if flash.read(folder + "/keys.json") is not None:
+            repl.reset()
 
 
 if __name__ == "__main__":

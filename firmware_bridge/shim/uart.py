@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Pins = tuple[int | str | None, int | str | None]
+
 
 class Port:
     """One line. `place`: a number of the board's UART, or the path of a terminal.
@@ -24,9 +26,7 @@ class Port:
     `pins`: of receiver and transmitter, where the board lets them be chosen.
     """
 
-    def __init__(
-        self, place: int | str, baud: int, listening: bool, pins: tuple[int | None, int | None]
-    ) -> None:
+    def __init__(self, place: int | str, baud: int, listening: bool, pins: "Pins") -> None:
         self._listening = listening
         self._line: Any
         if isinstance(place, int):
@@ -36,6 +36,15 @@ class Port:
             self._line = _terminal(place)
             self.polled = self._line
         self.baud = baud
+        self._any = getattr(self._line, "any", None)
+
+    def overran(self) -> bool:
+        """Whether the port's own buffer is full, so that what came since may be gone.
+
+        No port of MicroPython tells that octets were lost, nor how many. A terminal has no such
+        buffer here: never.
+        """
+        return self._any is not None and self._any() >= _BUFFER_BYTES - 1
 
     def readinto(self, view: memoryview) -> int:
         """Into the view, as much as there is; how much that was."""
@@ -54,9 +63,11 @@ class Port:
             return 0
 
     def rate(self, baud: int) -> None:
-        """Another rate from now on; a terminal's is whoever's who paces it."""
+        """Another rate, when what was written is out; a terminal's is whoever's who paces it."""
         self.baud = baud
         if hasattr(self._line, "init"):
+            if hasattr(self._line, "flush"):
+                self._line.flush()
             self._line.init(baudrate=baud)
 
 
@@ -73,7 +84,7 @@ class Wait:
         self._poll.poll(milliseconds)
 
 
-def _uart(number: int, baud: int, listening: bool, pins: tuple[int | None, int | None]) -> "Any":
+def _uart(number: int, baud: int, listening: bool, pins: "Pins") -> "Any":
     from machine import UART  # type: ignore[import-not-found]
 
     chosen = {"rx": pins[0]} if pins[0] is not None else {}

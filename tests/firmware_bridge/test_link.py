@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge import link
+from firmware_bridge import link, pairing
 from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain
-from firmware_bridge.packet import Packer
+from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.ring import Ring
 
 NAME, FIRMWARE = b"boardone", (1, 2, 3)
@@ -193,16 +193,82 @@ def test_a_board_of_another_version_is_named_and_not_heard():
     assert world.board.output(0) == 0
 
 
-def test_a_rate_is_changed_and_changed_back_where_nobody_is_heard_at_it():
+def agreed(world: World, baud: int) -> None:
+    world.board.receive(world.gateway.propose(baud), world.ticks_us)
+    world.steps(2)
+    assert world.gateway.baud == world.board.baud == baud
+
+
+def test_a_rate_is_changed_and_kept_while_the_gateway_is_heard_at_it():
     world = World()
     world.steps(200)
-    for cut, rate in ((False, 460_800), (True, 115_200)):
-        world.board.receive(world.gateway.propose(460_800 if not cut else 921_600), world.ticks_us)
-        world.steps(2)
-        assert world.gateway.baud == world.board.baud == (460_800 if not cut else 921_600)
-        world.up.cut = world.down.cut = cut
-        world.steps(300)
-        assert world.board.baud == (rate if not cut else 460_800)
+    agreed(world, 460_800)
+    world.steps(600)
+    assert world.board.baud == 460_800 and world.gateway.greeting
+
+
+@pytest.mark.parametrize("heard", [0, 300])
+def test_a_board_that_hears_nobody_goes_back_to_the_rate_of_its_settings(heard):
+    """At once where nobody is heard after the change; later where the gateway went away."""
+    world = World()
+    world.steps(200)
+    world.down.cut = not heard
+    agreed(world, 460_800)
+    world.steps(heard)
+    world.up.cut = world.down.cut = True
+    world.steps(150)
+    assert world.board.baud == 460_800
+    world.steps(1050 if heard else 150)
+    assert world.board.baud == 115_200
+    world.up.cut = world.down.cut = False
+    world.settle()
+    assert world.arrived == world.sealed
+
+
+def test_what_was_agreed_is_said_at_the_rate_that_the_gateway_still_hears():
+    world = World()
+    world.steps(200)
+    world.settle()
+    world.board.receive(world.gateway.propose(460_800), world.ticks_us)
+    size = world.board.output(world.ticks_us)
+    assert world.board.baud == 115_200
+    world.gateway.receive(bytes(world.board.packer.buffer[:size]), world.now_ns)
+    assert world.gateway.baud == 460_800
+    assert world.board.output(world.ticks_us) == 0 and world.board.baud == 460_800
+
+
+def test_what_came_after_the_turn_began_is_no_long_silence():
+    """A board hears with ticks taken after its read, and answers with those of the turn before."""
+    world = World()
+    world.steps(200)
+    world.settle()
+    world.board.receive(world.gateway.propose(460_800), world.ticks_us)
+    world.board.output(world.ticks_us)
+    world.board.output(world.ticks_us)
+    world.now_ns += 2_000_000_000
+    world.board.receive(world.gateway.output(world.now_ns), world.ticks_us)
+    world.board.output(world.ticks_us - 50)
+    assert world.board.open and world.board.baud == 460_800
+
+
+@pytest.mark.parametrize("baud", [0, 1, 9599, 3_000_001, 2**32 - 1])
+def test_a_rate_that_no_port_has_is_not_agreed_to(baud):
+    world = World()
+    world.steps(200)
+    world.board.receive(world.gateway.propose(baud), world.ticks_us)
+    world.steps(2)
+    assert world.gateway.baud is None and world.board.baud == 115_200
+
+
+def test_a_board_with_keys_answers_an_offer_by_that_alone():
+    board = World().board
+    packer, unpacker = Packer(64), Unpacker(64)
+    board.output(0)  # that it started
+    board.receive(bytes(packer.buffer[: packer.pack(pairing.OFFER, bytes(32))]), 0)
+    size = board.output(0)
+    assert unpacker.feed(bytes(board.packer.buffer[:size])) == [(pairing.KEYED, b"")]
+    assert (link.OFFER, link.KEYED) == (pairing.OFFER, pairing.KEYED)
+    assert board.output(0) == 0 and not board.open
 
 
 @given(st.lists(st.tuples(st.integers(0, 9_000_000), st.integers(0, 9_000_000)), min_size=1),

