@@ -39,7 +39,7 @@ from evidence.siteplan import SitePlan, Stream
 MEMBERS_MAX = 8  # of one bus: 28 pairs
 HOLD = 100  # readings, ten seconds: longer than a concentrator waits
 EVERY_NS = 10 * NS  # between two looks at what a pair says
-_KINDS = frozenset({Kind.C37118, Kind.IEEE1344})
+_KINDS = frozenset({Kind.C37118, Kind.IEEE1344, Kind.MCU_C37118})
 _PHASES = ("1", "A", "")  # of the voltages, best first
 log = logging.getLogger("gridseal.beside")
 

@@ -14,7 +14,10 @@
    the messages that are read here, on the port that asks, in RAM: what is lost with power. No rate
    of 0, no other item of configuration, no other layer.
 6. gpsd: to be told what it hears, its devices untouched.
-7. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
+7. A board of ours: the link's own packets, HELLO, ACK, WANT, PING and BAUD, each in its one
+   encoding (firmware_bridge.link, .packet); nothing that pairs it, and nothing for a device behind
+   it, whose line it cannot write to.
+8. An ask refused is a mistake of ours, never of the peer: AskError, for which nobody retries.
 
 It opens nothing and waits for nothing: the line is non-blocking, and an ask is a few bytes. Through
 TLS an ask is checked as it is, just before it is encrypted.
@@ -23,7 +26,7 @@ TLS an ask is checked as it is, just before it is encrypted.
 import os
 import re
 import socket
-from binascii import crc_hqx
+from binascii import crc32, crc_hqx
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -92,6 +95,17 @@ _UBX_KEYS = frozenset(
 _GPSD_WATCH = re.compile(
     rb'\?WATCH=\{"enable":true,"json":true,"raw":2(?:,"device":"[\w./:@+-]{1,128}")?\};\n', re.ASCII
 )
+
+BOARD_PACKETS: Final = {  # kind: name, and octets of its body
+    0x01: ("HELLO", 8),
+    0x02: ("ACK", 14),
+    0x03: ("WANT", 12),
+    0x04: ("PING", 8),
+    0x05: ("BAUD", 8),
+}
+BOARD_BAUDS: Final = range(300, 3_000_001)  # what a board's UART can be set to
+_BOARD_AT_ONCE_MAX = 4  # packets of one ask
+_BOARD_CRC_BYTES = 4
 
 
 class Outlet(Protocol):
@@ -216,6 +230,33 @@ def _gpsd(encoded: bytes) -> str:
     return "watch"
 
 
+def _board(encoded: bytes) -> str:
+    """The names of the packets of the link that a board of ours may be sent."""
+    packets = encoded.split(b"\0")
+    if packets.pop() or not 1 <= len(packets) <= _BOARD_AT_ONCE_MAX:
+        raise AskError(f"not whole packets of the board's link: {encoded[:20].hex()}")
+    return ", ".join(_board_packet(each) for each in packets)
+
+
+def _board_packet(stuffed: bytes) -> str:
+    plain, at = bytearray(), 0
+    while at < len(stuffed):  # COBS; all of these are shorter than its longest run
+        code = stuffed[at]
+        plain += stuffed[at + 1 : at + code]
+        at += code
+        if at < len(stuffed):
+            plain.append(0)
+    name, size = BOARD_PACKETS.get(plain[0], ("", 0)) if plain else ("", 0)
+    if not name or at != len(stuffed) or len(plain) != 1 + size + _BOARD_CRC_BYTES:
+        raise AskError(f"a board is not sent {stuffed[:20].hex()}")
+    body = plain[:-_BOARD_CRC_BYTES]
+    if crc32(body) != int.from_bytes(plain[-_BOARD_CRC_BYTES:], "big"):
+        raise AskError(f"the CRC of {name} is wrong: {stuffed.hex()}")
+    if name == "BAUD" and int.from_bytes(body[-4:], "big") not in BOARD_BAUDS:
+        raise AskError(f"a board is not set to {int.from_bytes(body[-4:], 'big')} baud")
+    return name
+
+
 _PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {
     "c37118": _c37118,
     "ieee1344": _ieee1344,
@@ -223,4 +264,5 @@ _PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {
     "modbus-rtu": _modbus_rtu,
     "ubx": _ubx,
     "gpsd": _gpsd,
+    "mcu": _board,
 }

@@ -28,6 +28,7 @@ WIRES: Mapping[Kind, str] = {
     Kind.MODBUS: "drivers.modbus.wire",
     Kind.GOOSE: "drivers.goose.wire",
     Kind.SV: "drivers.sv.wire",
+    Kind.MCU_C37118: "drivers.mcu.wire",
 }
 
 

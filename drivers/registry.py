@@ -62,6 +62,7 @@ _PMU_HINT = "is idcode the PMU's own, and does it send? With commands=none only 
 _MODBUS_HINT = "is unit the device's own, and does it have what the map reads?"
 _RTU_HINT = "is unit the device's own, and do baud and parity match?"
 _ETHERNET_HINT = "does the switch hand the group and the VLAN on to this interface?"
+_BOARD_HINT = "is the board paired, and does the device on its port send?"
 _RECEIVER_HINT = "is baud the receiver's, and is its antenna connected?"
 SCHEMES: Mapping[str, Scheme] = {
     "c37118+tcp": Scheme(
@@ -107,6 +108,10 @@ SCHEMES: Mapping[str, Scheme] = {
     "sv": Scheme(
         *("drivers.sv.driver", "SvDriver", "drivers.sv.option", "SvOptions"),
         *(False, INTERFACE, _ETHERNET_HINT),
+    ),
+    "mcu+serial": Scheme(
+        *("drivers.mcu.driver", "McuDriver", "drivers.mcu.option", "Options"),
+        *(True, FILE, _BOARD_HINT),
     ),
     "ublox": Scheme(
         *("drivers.gnss.driver", "UbloxDriver", "drivers.gnss.option", "UbloxOptions"),

@@ -11,7 +11,7 @@ What a path adds that nobody declared, and what bounds allow, is for whoever jud
 from evidence.code import Kind
 from evidence.leap import NS
 
-TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV})
+TIMED = frozenset({Kind.C37118, Kind.IEEE1344, Kind.SV, Kind.MCU_C37118})
 PERIODS = 7  # C37.118.1-2011 Table 11: PMU reporting latency, class M: 7/Fs
 RATE_UNKNOWN_NS = NS  # in place of 7/Fs
 # Of a concentrator that does not say how long it waits: they are set to 1 to 4 s.

@@ -209,13 +209,16 @@ class Kind(IntEnum):
     MODBUS = 24  # one exchange: request and response, each with its instant
     GOOSE = 32  # one Ethernet frame, or one datagram of R-GOOSE, that brought a change of state
     SV = 40  # a block of Sampled Values: the frames of some milliseconds, as they arrived
+    # A board's frame, header, body and tag (firmware_bridge.frame): it measures what its body does.
+    MCU_C37118 = 48  # one C37.118.2 data frame, as a board heard it on a port
+    MCU_INFO = 49  # one that gives no values: what the board itself says, or raw octets of a port
 
 
 # What measures nothing: there is nothing in it to settle, and nothing is missing without it.
 SILENT = frozenset(
     {
         *(Kind.GAP, Kind.FIX, Kind.VERDICT, Kind.EVENT, Kind.PAYLOAD),
-        *(Kind.C37118_INFO, Kind.IEEE1344_INFO),
+        *(Kind.C37118_INFO, Kind.IEEE1344_INFO, Kind.MCU_INFO),
     }
 )
 
@@ -449,3 +452,8 @@ class Reason(IntEnum):
     OTHER_OWNER = 154  # the owner named is none of what was operated, by seam and registry
     SERVICE_UNKNOWN = 155  # no row of the tariff has it
     INTERVAL = 156  # none that its matter is counted in
+    # A board's frames, under the heads that it signed itself
+    BOARD_SIGNATURE = 157  # a head that the board's own key did not sign
+    BOARD_LINK = 158  # frames before a signed head are not those that the board chained
+    BOARD_TWIN = 159  # two frames of one number
+    BOARD_FRAME = 160  # not a frame of a board

@@ -55,7 +55,7 @@ def stated(kind: int, configuration: bytes) -> tuple[tuple[str, ...], ...]:
     """By device of a frame, the phase of each of its phasors as the configuration states it, in
     order; nothing where it cannot.
     """
-    if kind != Kind.C37118 or not configuration:
+    if kind not in (Kind.C37118, Kind.MCU_C37118) or not configuration:
         return ()
     from drivers.c37118.wire import COMPONENTS, FrameType, decode_configuration
     from drivers.line import FrameError

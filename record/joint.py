@@ -85,8 +85,8 @@ class Shelf:
         found = self._store.statement(name, Typ.RECORD)
         return None if found is None else record.read(cose.read(found.encoded).payload)
 
-    def children(self, name: bytes) -> Sequence[bytes]:
-        return self._store.children(name)
+    def steps(self, name: bytes) -> Sequence[bytes]:
+        return self._store.steps(name)
 
     def words(self, name: bytes) -> Sequence[Said]:
         return list(map(_said, self._store.words(name)))

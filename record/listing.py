@@ -72,7 +72,7 @@ class Listing:
             "elements": list(says.elements),
             "parts": {Part(part).name.lower(): who for part, who in says.parts},
             "parents": [_parent(item) for item in says.parents],
-            "children": [child.hex() for child in self._shelf.children(standing.case.name)],
+            "children": [child.hex() for child in self._store.children(standing.case.name)],
             "body": says.body.hex(),
             "words": self._words(standing.case.name),
         }

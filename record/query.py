@@ -218,6 +218,7 @@ CHILDREN = (
     .where(_is(PARENT.c.parent))
     .order_by(JOINT.c.idx)
 )
+CHILDREN_OF = CHILDREN.where(_is(JOINT.c.matter))
 SELLERS = (
     select(JOINT.c.name, SOLD.c.aggregation, SOLD.c.begins, SOLD.c.ends)
     .join(SOLD, SOLD.c.idx == JOINT.c.idx)

@@ -20,7 +20,7 @@ from drivers.gnss.fix import Fix
 from drivers.line import FrameError
 from drivers.values import Value, missing
 from evidence import cbor, event, gap, instant, position
-from evidence.code import Act, Check, Class, Flag, Kind, Reason, TimeSource
+from evidence.code import SILENT, Act, Check, Class, Flag, Kind, Reason, TimeSource
 from evidence.leap import BUILT_IN
 from evidence.refusal import EvidenceError
 from evidence.verdict import Verdict
@@ -141,7 +141,7 @@ def _own_words(kind: int, raw: bytes) -> str | None:
             return f"{hole.cause.name.lower()}, {first} to {last}"
     except EvidenceError as fault:
         return f"nobody can read it: {fault}"
-    if kind in (Kind.FIX, Kind.VERDICT, Kind.PAYLOAD, Kind.C37118_INFO, Kind.IEEE1344_INFO):
+    if kind in SILENT:
         return "it measures nothing"
     return None
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from evidence.code import Matter
 from record import query, sqlite
 from record.database import Database, Place
 from record.database import NotARecordError as NotARecordError
@@ -242,9 +243,18 @@ class Store(Rows):
         """What came into force, in the order of the log."""
         return self._all(LawRow, query.LAWS)
 
-    def children(self, parent: bytes) -> list[bytes]:
-        """The names of the records that name a parent, in the order of the log."""
-        return [bytes(row[0]) for row in self._typed((bytes,), query.CHILDREN, parent)]
+    def children(self, parent: bytes, matter: int | None = None) -> list[bytes]:
+        """The names of the records, or of those of a matter, that name a parent, in the order of
+        the log."""
+        if matter is None:
+            rows = self._typed((bytes,), query.CHILDREN, parent)
+        else:
+            rows = self._typed((bytes,), query.CHILDREN_OF, parent, matter)
+        return [bytes(row[0]) for row in rows]
+
+    def steps(self, before: bytes) -> list[bytes]:
+        """Those of a handoff that name the step before them."""
+        return self.children(before, Matter.HANDOFF)
 
     def sellers(self, digest: bytes, begins: int, ends: int) -> list[tuple[bytes, bytes, int, int]]:
         """Record, aggregation and interval of each that sells an asset's service within a time."""

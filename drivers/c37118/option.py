@@ -59,7 +59,7 @@ class Options(LineOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def terms(self, name: str, content: bytes = b"") -> Terms:
         """What the session needs. `content`: of the configuration file. Raises ConfigError."""
-        raw = _frames_in(content, self.configuration, name) if self.configuration else b""
+        raw = frames_in(content, self.configuration, name) if self.configuration else b""
         stated = (self.idcode,) if self.idcode is not None else self.idcodes
         idcodes = stated or tuple(on_file(raw, name))
         for found in on_file(raw, name):
@@ -112,7 +112,7 @@ class SerialOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rts_on_send: RtsLevel = "high"
 
 
-def _frames_in(content: bytes, path: str, name: str) -> bytes:
+def frames_in(content: bytes, path: str, name: str) -> bytes:
     if content[:1] == b"\xaa":
         return content
     try:

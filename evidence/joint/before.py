@@ -51,8 +51,9 @@ class Before(Protocol):
     def is_gone(self, name: bytes) -> bool:
         """Whether it is disputed, or expired before it was joint."""
 
-    def children(self, name: bytes) -> Sequence[bytes]:
-        """The names of the records that have this parent, in the order of the log."""
+    def steps(self, name: bytes) -> Sequence[bytes]:
+        """The names of the steps of a handoff that have this parent, in the order of the log. What
+        else names it, anybody may say: nothing here may cost more for it."""
 
     def sold(self, digest: bytes, begins: int, ends: int) -> Sequence[tuple[bytes, Sold]]:
         """Who has it within a time, by evidence.joint.sold: records, whatever they are worth. Ask

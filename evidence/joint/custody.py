@@ -42,7 +42,7 @@ class Stands(NamedTuple):
 def stands(
     name: bytes,
     record_of: Callable[[bytes], Record | None],
-    children: Callable[[bytes], Sequence[bytes]],
+    followers: Callable[[bytes], Sequence[bytes]],
     standing: Callable[[bytes], Standing | None],
     tai: int,
 ) -> Stands | None:
@@ -53,7 +53,7 @@ def stands(
     if first is None or worth is None or not isinstance(request, Request):
         return None
     steps = [(Step.REQUESTED, worth)]
-    while len(steps) <= STEPS_MAX and (after := _after(name, record_of, children, standing)):
+    while len(steps) <= STEPS_MAX and (after := _after(name, record_of, followers, standing)):
         name, step, worth = after
         steps.append((step, worth))
     joint = [step for step, of in steps if of.state == State.JOINT]
@@ -66,10 +66,10 @@ def stands(
 def _after(
     name: bytes,
     record_of: Callable[[bytes], Record | None],
-    children: Callable[[bytes], Sequence[bytes]],
+    followers: Callable[[bytes], Sequence[bytes]],
     standing: Callable[[bytes], Standing | None],
 ) -> tuple[bytes, Step, Standing] | None:
-    for child in children(name):
+    for child in followers(name):
         record, worth = record_of(child), standing(child)
         if record is None or worth is None or record.matter != Matter.HANDOFF:
             continue

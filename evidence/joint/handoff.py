@@ -248,9 +248,9 @@ def _check_order(says: Taken, path: Sequence[Record], request: Request, before: 
         _out_of_order(f"what is before it, {last.name.lower()}, is not joint")
     if before.is_gone(says.before):
         _out_of_order(f"what is before it, {last.name.lower()}, is disputed or expired")
-    for child in before.children(says.before):
+    for child in before.steps(says.before):
         other = before.record(child)
-        if other is not None and other.matter == Matter.HANDOFF and not before.is_gone(child):
+        if other is not None and not before.is_gone(child):
             after = read(other.body)
             if isinstance(after, Taken) and after.before == says.before:
                 _out_of_order(f"{last.name.lower()} is followed by {after.step.name.lower()}")

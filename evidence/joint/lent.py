@@ -134,9 +134,9 @@ def _twice(
 def _ended(name: bytes, before: Before) -> int:
     """Where the step that ended it says so."""
     found = [TAI_MAX]
-    for child in before.children(name):
+    for child in before.steps(name):
         record = before.record(child)
-        if record is None or record.matter != Matter.HANDOFF or not before.is_joint(child):
+        if record is None or not before.is_joint(child):
             continue
         says = handoff.read(record.body)
         if isinstance(says, Taken) and says.before == name and says.step in ENDS:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from evidence.code import Matter
 from evidence.joint import sold
 from evidence.joint.asked import Need
 from evidence.joint.before import Sold
@@ -18,7 +19,7 @@ class Memory:
         self._cases: dict[bytes, Case] = {}
         self._records: dict[bytes, Record] = {}
         self._words: dict[bytes, list[Said]] = {}
-        self._children: dict[bytes, list[bytes]] = {}
+        self._steps: dict[bytes, list[bytes]] = {}
         self._sellers: dict[bytes, list[tuple[bytes, Sold]]] = {}
         self._laws: list[Law] = []
         self._needs: dict[tuple[Need, ...], tuple[Need, ...]] = {}  # alike in most: kept once
@@ -29,8 +30,8 @@ class Memory:
     def record(self, name: bytes) -> Record | None:
         return self._records.get(name)
 
-    def children(self, name: bytes) -> Sequence[bytes]:
-        return self._children.get(name, ())
+    def steps(self, name: bytes) -> Sequence[bytes]:
+        return self._steps.get(name, ())
 
     def words(self, name: bytes) -> Sequence[Said]:
         return tuple(self._words.get(name, ()))
@@ -47,8 +48,8 @@ class Memory:
         self._cases[case.name], self._records[case.name] = case, of
         self.states[case.name] = state, case.idx
         for parent in of.parents:
-            if isinstance(parent, bytes):
-                self._children.setdefault(parent, []).append(case.name)
+            if of.matter == Matter.HANDOFF and isinstance(parent, bytes):
+                self._steps.setdefault(parent, []).append(case.name)
         for digest, row in sold.rows(of, self.record):
             self._sellers.setdefault(digest, []).append((case.name, row))
 

@@ -57,7 +57,7 @@ class Shelf(Protocol):
 
     def record(self, name: bytes) -> Record | None: ...
 
-    def children(self, name: bytes) -> Sequence[bytes]: ...
+    def steps(self, name: bytes) -> Sequence[bytes]: ...
 
     def words(self, name: bytes) -> Sequence[Said]:
         """About one record, in the order of the log."""
@@ -310,7 +310,7 @@ class _Before:
     def __init__(self, docket: Docket, shelf: Shelf, size: int, tai: int) -> None:
         self._docket, self._shelf, self.size, self.tai = docket, shelf, size, tai
         self.registry, self.policy, self.seams = docket.registry, docket.policy, docket.seams
-        self.record, self.children, self.sold = shelf.record, shelf.children, shelf.sellers
+        self.record, self.steps, self.sold = shelf.record, shelf.steps, shelf.sellers
         self._states: dict[bytes, State | None] = {}
 
     def is_joint(self, name: bytes) -> bool:

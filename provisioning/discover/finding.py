@@ -27,7 +27,7 @@ class Finding:
     state of it. `needs`: what its source lacks before it can run.
     """
 
-    kind: str  # c37118, modbus, goose, sv, receiver, serial
+    kind: str  # c37118, modbus, goose, sv, receiver, board, serial
     where: str
     what: str  # in words
     url: str = ""

@@ -1,7 +1,8 @@
 """Serial ports: which there are, and what is heard on each at the usual speeds and framings.
 
-1. Nothing is sent, unless `ask` says so: then a CFG-2 request of C37.118 and u-blox's poll of what
-   it is, each through drivers.asks, on lines on which nothing else was understood.
+1. Nothing is sent, unless `ask` says so: then the HELLO of a board's link, a CFG-2 request of
+   C37.118 and u-blox's poll of what it is, each through drivers.asks, on lines on which nothing
+   else was understood.
 2. A port that somebody else has open is told, and left alone. Opening one raises its DTR and RTS,
    as any program that opens it does.
 3. Speeds are tried until frames with a good check word come. On a line that is silent at the first
@@ -26,7 +27,7 @@ from drivers.line import Clock, FrameError, LinkError, Setup
 from drivers.serial import device
 from drivers.serial.line import SerialPort, open_line
 from drivers.serial.option import Parity, SerialLine
-from provisioning.discover import pmu
+from provisioning.discover import board, pmu
 from provisioning.discover.finding import Finding, Found, SearchError, short, url_of
 
 if TYPE_CHECKING:
@@ -159,6 +160,11 @@ async def search(
             return
         if best or not ear.heard:
             break
+    if ask:
+        answered = await board.search(port.path, clock, adapter)
+        if answered is not None:
+            found.add(answered)
+            return
     if ask and not bytes_heard:
         for baud, parity in SETTINGS:
             if await _asked(port, baud, parity, idcodes, clock, found, adapter):

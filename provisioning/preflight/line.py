@@ -136,6 +136,8 @@ def _unheard(scene: Scene, source: Source) -> Outcome:
 def _configured(scene: Scene, heard: Heard) -> Outcome:
     setup, name = heard.setup, heard.source
     of = f"{name}/{setup.key}"
+    if setup.kind in SILENT:
+        return ok("configuration", of, "it tells no values")
     if not setup.configuration:
         figure = "it sends data, and does not say what they are"
         todo = "have it answer for its configuration, or name a file: configuration = FILE"

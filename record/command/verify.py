@@ -1,5 +1,5 @@
 """`gridseal-record verify`: a record run once more over its evidence, or an export, a proof or a
-bundle, offline.
+bundle, offline. Of a record that holds, what boards signed themselves is told and checked, too.
 
 Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
 compare.
@@ -50,6 +50,13 @@ def run(asked: argparse.Namespace) -> int:
             print(line)
         return NO_ANCHORS
     reasons = audit.run()
+    if not reasons:  # what a damaged record holds of a board, nobody can tell
+        from record import boarded
+
+        boards = boarded.check(config.place(asked.store))
+        reasons = boards.reasons
+        for line in boards.told:
+            print(line)
     for line in reasons:
         print(line)
     if reasons:

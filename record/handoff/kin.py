@@ -139,7 +139,7 @@ class Kindred:
             "flags": self._flags(name, record, standing),
             "says": _says(record),
         }
-        found = custody.stands(name, self.record, self._store.children, self._standing, self._tai)
+        found = custody.stands(name, self.record, self._store.steps, self._standing, self._tai)
         if found is not None:
             row["stands"] = found.step.name.lower()
             row["holder"] = found.holder

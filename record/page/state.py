@@ -156,7 +156,7 @@ class Look:
         docket, shelf = self._docket()
         for name in self._requests:
             found = custody.stands(
-                name, shelf.record, shelf.children,
+                name, shelf.record, shelf.steps,
                 lambda each: docket.standing(each, size, tai), tai,
             )  # fmt: skip
             if found is None:

@@ -43,7 +43,7 @@ from record.known import KnownDescriptor
 from record.reconstruct.angle import polar
 from record.reconstruct.words import bounded, marks, named, plain, slug, uuid
 
-KINDS = frozenset({Kind.C37118, Kind.IEEE1344})
+KINDS = frozenset({Kind.C37118, Kind.IEEE1344, Kind.MCU_C37118})
 # C37.111-2013 7.4.2, 7.4.4: of station and device, of a channel, of its phase, of its unit.
 STATION_CHARS_MAX, CHANNEL_CHARS_MAX, PHASE_CHARS_MAX, UNIT_CHARS_MAX = 64, 64, 2, 32
 NO_UNIT = "NONE"  # 7.4.4: a unit has one character at least

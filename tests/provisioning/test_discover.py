@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from agent import config
+from hil.devices import board
 from hil.namespace import Namespace
 from provisioning.cli import main
 from provisioning.discover import pmu
@@ -329,3 +330,17 @@ def test_ctrl_c_gives_what_was_found() -> None:
     assert process.returncode == 1
     assert "stopped" in rest and "?idcode=2'" in rest
     assert any("listening" in line or "asking" in line for line in said)
+
+
+def test_a_board_says_which_it_is_when_it_is_asked(tmp_path: Path) -> None:
+    tap, far = os.openpty()
+    try:
+        with board.Board(tmp_path, [board.Line(os.ttyname(far))]) as one:
+            (found,) = typed("--serial", one.link, "--ask", "--seconds", "0.3")["found"]
+            name = one.public[:8].hex()
+            assert (found["kind"], found["facts"]["board"]) == ("board", name)
+            assert found["url"] == f"mcu+serial://{one.link}?baud=460800"
+            assert "its public key" in found["needs"]
+    finally:
+        os.close(tap)
+        os.close(far)

@@ -7,7 +7,9 @@ whatever code under drivers/ wrote in a test must stand here.
 3. MODBUS Application Protocol V1.1b3 6.1 to 6.4: functions 1 to 4, over TCP or on a serial line.
 4. u-blox F9 interface description (UBX-22008968), CFG-MSG, CFG-VALSET, MON-VER: message rates of
    this port, in RAM; polls of what it is and of its time mode. gpsd_json(5): ?WATCH, and no more.
-5. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
+5. firmware_bridge/README.md and link.py: a board's link, packets 1 to 5 of the gateway's in COBS
+   with CRC-32 (IEEE 802.3), each of its one length.
+6. Records of TLS (RFC 8446 5.1) around what was seen before it was encrypted.
 
 It knows nothing of drivers.asks.
 """
@@ -19,7 +21,7 @@ _RECORDS = range(20, 24)  # RFC 8446 5.1: change cipher spec, alert, handshake, 
 
 def name_of(data: bytes) -> str:
     """What is asked by these bytes; empty where nothing that may be."""
-    for known in (_c37118, _ieee1344, _modbus_tcp, _modbus_rtu, _ublox, _gpsd, _tls):
+    for known in (_c37118, _ieee1344, _modbus_tcp, _modbus_rtu, _ublox, _gpsd, _board, _tls):
         name = known(data)
         if name:
             return name
@@ -95,6 +97,36 @@ def _gpsd(data: bytes) -> str:
     inside = rest[:-3]
     plain = inside.startswith(b',"device":"') and inside.endswith(b'"') and inside.count(b'"') == 4
     return "gpsd watch" if not inside or plain else ""
+
+
+_PACKETS = {1: 8, 2: 14, 3: 12, 4: 8, 5: 8}
+
+
+def _board(data: bytes) -> str:
+    packets = data.split(b"\0")
+    known = [_packet(each) for each in packets[:-1]]
+    return "board's link" if known and all(known) and not packets[-1] else ""
+
+
+def _packet(stuffed: bytes) -> bool:
+    """COBS (Cheshire and Baker 1999), an octet at a time."""
+    plain, left = [], 0
+    for at, octet in enumerate(stuffed):
+        if left == 0:
+            if at:
+                plain.append(0)
+            left = octet
+        else:
+            plain.append(octet)
+        left -= 1
+    if left or len(plain) < 5 or len(plain) - 5 != _PACKETS.get(plain[0]):
+        return False
+    word = 0xFFFFFFFF
+    for octet in plain[:-4]:
+        word ^= octet
+        for _ in range(8):
+            word = (word >> 1) ^ (0xEDB88320 if word & 1 else 0)
+    return list(struct.pack(">I", word ^ 0xFFFFFFFF)) == plain[-4:]
 
 
 def _tls(data: bytes) -> str:

@@ -77,7 +77,7 @@ def refusal(log: Log, of: Record) -> EvidenceError:
 def where(log: Log, of: Record, size: int | None = None, tai: int | None = None) -> Stands:
     size, tai = len(log.entries) if size is None else size, log.tai if tai is None else tai
     found = stands(
-        name_of(of), log.shelf.record, log.shelf.children,
+        name_of(of), log.shelf.record, log.shelf.steps,
         lambda name: log.docket.standing(name, size, tai), tai,
     )  # fmt: skip
     assert found is not None
@@ -123,7 +123,7 @@ def test_where_it_stood_is_found_at_each_place_of_the_log_whatever_came_since():
     for size in range(base, len(log.entries) + 1):
         told.append(where(log, first, size=size).step)
     assert told == [Step.REQUESTED] * 2 + [Step.ACCEPTED] * 2 + [Step.ACTIVE]
-    assert stands(name_of(first), log.shelf.record, log.shelf.children, lambda _: None, 0) is None
+    assert stands(name_of(first), log.shelf.record, log.shelf.steps, lambda _: None, 0) is None
 
 
 def test_it_is_refused_by_one_word_and_goes_no_further():

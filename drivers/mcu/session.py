@@ -1,0 +1,287 @@
+"""One conversation with one board: octets in, `Frame | Setup` out, and what is to be said to it.
+
+1. Each frame of the board is sealed once and whole, in one stream: what a PMU said on a port in the
+   PMU's own, raw octets in their port's, all else in the board's. So whoever has all streams of the
+   source has the board's chain.
+2. A PMU's own clock rules the instant of its frames, as where it is heard directly; the board's
+   ticks tell when they arrived, with a bound, and stamp what has no clock.
+3. A frame with another tag, of another board or played again is a Frame with its fault: counted,
+   never sealed, and nothing of the chain moves by it.
+4. What is missing between two frames that hold is a gap of the board's stream, with its count but
+   for the end of a boot; what the board says is lost is one of the port's streams. Before the first
+   frame of a `Past` nothing is known to be missing: whoever acknowledged it may have sealed it.
+5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
+
+It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
+"""
+
+import struct
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drivers.c37118.session import Session as PmuSession
+from drivers.c37118.session import Terms as PmuTerms
+from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
+from drivers.mcu.wire import BOARD, key_of
+from evidence.code import Cause, Event, Flag, Kind, TimeSource
+from evidence.event import Noticed
+from evidence.gap import Gap
+from evidence.leap import BUILT_IN, LeapTable
+from firmware_bridge import frame as board
+from firmware_bridge.link import Gateway
+
+CREDIT_BYTES = 8192  # under way from the board: 0.2 s of a link at 460,800
+HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
+HELD_NS = 1_000_000_000  # a time exchange takes milliseconds; without one the bound is unknown
+NAME_BYTES = 8  # of the board's public key, as it greets
+
+Item = Frame | Setup
+_DATA, _INFO = int(Kind.C37118), int(Kind.MCU_INFO)
+_UNKNOWN = int(TimeSource.UNKNOWN)
+_CAUSES = {  # of a LOST frame; whether its count is of frames
+    board.RING_FULL: (Cause.NOT_KEPT, True),
+    board.TOO_LONG: (Cause.NOT_KEPT, True),
+    board.OVERRUN: (Cause.NOT_HEARD, False),
+    board.NOISE: (Cause.NOT_HEARD, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What a port carries: a word of the options, and of a PMU what the site says of it."""
+
+    protocol: str
+    inner: PmuTerms | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the site says of a board."""
+
+    public: bytes
+    key: bytes
+    taps: tuple[Tap, ...]
+    drift_ppm: int
+    simulated: bool = False
+
+    def __repr__(self) -> str:
+        return f"Terms(public={self.public.hex()})"  # a key is never printed
+
+
+class Past:
+    """What was taken of a board, however often its line was opened since: what is played again is
+    known by it, and what is missing. `last`: when it was last heard, ns TAI."""
+
+    __slots__ = ("follower", "last")
+
+    def __init__(self, terms: Terms) -> None:
+        self.follower = board.Follower(terms.key, terms.public)
+        self.last = 0
+
+
+class Session:
+    """Feed it what the line brings. `counts` tells what happened, by name."""
+
+    def __init__(
+        self, terms: Terms, past: Past, sessions: Callable[[], int], table: LeapTable = BUILT_IN
+    ) -> None:
+        """`sessions`: 32 bits, different every time. Raises FrameError for a bad configuration."""
+        self._terms, self._past = terms, past
+        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm)
+        self._pmus = [
+            None if tap.inner is None else PmuSession(tap.inner, table) for tap in terms.taps
+        ]
+        self._keys: dict[int, list[str]] = {}  # by port: the streams that there are
+        self._held: deque[bytes] = deque()
+        self._held_ns = 0  # since when the first of them waits
+        self._flags = int(Flag.AGENT_STAMPED) | (int(Flag.SIMULATED) if terms.simulated else 0)
+        self._steps = 0
+        self._said = True
+        self.counts: Counter[str] = Counter()
+
+    def begin(self) -> list[Setup]:
+        """A Setup for the board, for each port of raw octets, for each configuration on file."""
+        found = [Setup(BOARD, _INFO, self._terms.public, (0, 0), ())]
+        for port, pmu in enumerate(self._pmus):
+            if pmu is None:
+                self._keys[port] = [key_of(port)]
+                found.append(Setup(key_of(port), _INFO, b"", (0, 0), ()))
+            else:
+                found += [self._ruled(port, setup) for setup in pmu.begin()]
+        return found
+
+    @property
+    def greeted(self) -> bool:
+        """Whether a session is open, with this board."""
+        return self._link.greeting is not None and not self.stranger
+
+    @property
+    def stranger(self) -> str:
+        """What is wrong with who answers, in words; empty while nothing is."""
+        if self._link.refused is not None:
+            oldest, newest = self._link.refused
+            return f"the board speaks the link's versions {oldest} to {newest}: update it"
+        greeting = self._link.greeting
+        if greeting is None or greeting.name == self._terms.public[:NAME_BYTES]:
+            return ""
+        return f"another board answers: its key begins with {greeting.name.hex()}"
+
+    @property
+    def waits_s(self) -> float:
+        """How long until `output` may have something that nothing heard brings about."""
+        return 0.25 if self._said else 0.02  # HELLO_NS and PING_NS; ACK_NS
+
+    def output(self, mono_ns: int) -> bytes:
+        """What is to be said to the board now."""
+        said = self._link.output(mono_ns)
+        if said:
+            self._said = True
+        return said
+
+    # --- what is heard
+
+    def feed(self, data: bytes, mono_ns: int, now: Instant) -> list[Item]:
+        """Octets of the line: `mono_ns` and `now` are of one moment, after they came."""
+        link, out = self._link, list[Item]()
+        boot = link.greeting.boot if link.greeting else None
+        raws = link.receive(data, mono_ns)
+        self._said = self._said and not raws
+        if link.greeting is not None and link.greeting.boot != boot:
+            out += self._released(mono_ns, now)  # of the boot before: its clock is gone
+        for raw in raws:
+            if not self._held:
+                self._held_ns = mono_ns
+            self._held.append(raw)
+        late = mono_ns - self._held_ns > HELD_NS or len(self._held) > HELD_MAX
+        if link.offset.at_ns is not None or late:
+            out += self._released(mono_ns, now)
+        self._count()
+        return out
+
+    def _released(self, mono_ns: int, now: Instant) -> list[Item]:
+        out: list[Item] = []
+        while self._held:
+            out += self._take(self._held.popleft(), mono_ns, now)
+        return out
+
+    def _count(self) -> None:
+        self._link.holes.clear()  # what is missing, the frames themselves tell
+        if self._link.damaged:
+            self.counts["packets_damaged"] = self._link.damaged
+        if self._link.offset.steps != self._steps:
+            self.counts["clock_steps"] += max(self._link.offset.steps - self._steps, 0)
+            self._steps = self._link.offset.steps
+
+    def _take(self, raw: bytes, mono_ns: int, now: Instant) -> list[Item]:
+        if self.stranger:
+            return [self._refused(raw, FrameError("other_board", self.stranger), now)]
+        past = self._past
+        boot = past.follower.boot
+        try:
+            fields = past.follower.take(raw)
+        except board.FrameError as fault:
+            return [self._refused(raw, FrameError(_fault_of(str(fault)), str(fault)), now)]
+        at = self._instant(fields.boot, fields.ticks_us, mono_ns, now)
+        heard = _within(at, fields.span_us * 1000)
+        out: list[Item] = []
+        if boot and (fields.boot != boot or past.follower.missed):
+            count = past.follower.missed if fields.boot == boot else None  # of its end nobody knows
+            out.append(self._hole(past.last, count, heard))
+        past.last = max(heard.tai, 0)
+        if fields.kind == board.TAPPED and fields.port < len(self._pmus):
+            return out + self._tapped(raw, fields, heard)
+        out.append(self._own(raw, heard))
+        if fields.kind == board.LOST:
+            out += self._lost(fields, (mono_ns, now), at)
+        elif fields.kind == board.BOOT:
+            out.append(self._started(fields, heard))
+        return out
+
+    def _tapped(self, raw: bytes, fields: board.Fields, heard: Instant) -> list[Item]:
+        """What a device said on a port."""
+        pmu, port = self._pmus[fields.port], fields.port
+        if pmu is None:
+            return [self._own(raw, heard, key_of(port))]
+        items = pmu.datagram(fields.body, heard)
+        found = [item for item in items if isinstance(item, Frame)]
+        out: list[Item] = [self._ruled(port, item) for item in items if isinstance(item, Setup)]
+        if len(found) == 1 and found[0].fault is None:
+            one = found[0]
+            kind = int(Kind.MCU_C37118) if one.kind == _DATA else _INFO
+            return [*out, one._replace(key=key_of(port, one.key), kind=kind, raw=raw)]
+        # The board's own frame is good, and its chain needs it, whatever is in it.
+        bad = [one for one in found if one.fault is not None]
+        out += [one._replace(key=key_of(port), kind=_INFO, raw=raw) for one in bad]
+        return [*out, self._own(raw, heard)]
+
+    def _ruled(self, port: int, setup: Setup) -> Setup:
+        """A PMU's Setup, of its frames as the board wraps them."""
+        key, keys = key_of(port, setup.key), self._keys.setdefault(port, [])
+        if key not in keys and len(keys) < STREAMS_MAX:
+            keys.append(key)
+        return Setup(key, int(Kind.MCU_C37118), setup.configuration, setup.rate, setup.blocks)
+
+    def _instant(self, boot: int, ticks_us: int, mono_ns: int, now: Instant) -> Instant:
+        """These ticks by the gateway's clock; now, without a bound, where nobody can tell."""
+        greeting = self._link.greeting
+        told = self._link.offset.of(ticks_us) if greeting and greeting.boot == boot else None
+        if told is None:
+            return Instant(now.tai, None)
+        at_ns, width = told
+        bound = None if now.bound is None else now.bound + width
+        return Instant(min(now.tai - (mono_ns - at_ns), now.tai), bound)
+
+    # --- what the board itself says
+
+    def _own(self, raw: bytes, heard: Instant, key: str = BOARD) -> Frame:
+        place = (heard.tai, heard.bound, _UNKNOWN, self._flags, heard)
+        return Frame(key, _INFO, raw, *place)
+
+    def _refused(self, raw: bytes, fault: FrameError, now: Instant) -> Frame:
+        return Frame(BOARD, _INFO, raw, now.tai, None, _UNKNOWN, self._flags, now, fault)
+
+    def _started(self, fields: board.Fields, heard: Instant) -> Frame:
+        text = f"the board started: boot {fields.boot}"
+        if len(fields.body) == struct.calcsize(board.BOOT_BODY):
+            text += f", firmware {'.'.join(map(str, fields.body[:3]))}"
+        told = Noticed(Event.RESTARTED, heard.tai, heard.tai, 1, text)
+        return self._stated(BOARD, Kind.EVENT, told.raw(), heard)
+
+    def _lost(
+        self, fields: board.Fields, moment: tuple[int, Instant], upto: Instant
+    ) -> list[Frame]:
+        """What the board could not keep of a port: a gap in each stream of it."""
+        if len(fields.body) != struct.calcsize(board.LOST_BODY):
+            return []
+        cause, count, _, ticks = struct.unpack(board.LOST_BODY, fields.body)
+        first = self._instant(fields.boot, min(ticks, fields.ticks_us), *moment)
+        known, of_frames = _CAUSES.get(cause, (Cause.NOT_HEARD, False))
+        self.counts[f"lost_{known.name.lower()}"] += count
+        keys = self._keys.get(fields.port, [])
+        alone = count if of_frames and len(keys) == 1 else None  # of several nobody knows whose
+        hole = Gap(known, max(min(first.tai, upto.tai), 0), max(upto.tai, 0), alone)
+        return [self._stated(key, Kind.GAP, hole.raw(), upto) for key in keys or [BOARD]]
+
+    def _hole(self, first: int, count: int | None, upto: Instant) -> Frame:
+        """Frames that did not come, or did not hold: nobody knows of which ports."""
+        self.counts["holes"] += 1
+        last = max(upto.tai, 0)
+        hole = Gap(Cause.NOT_HEARD, min(first, last), last, count)
+        return self._stated(BOARD, Kind.GAP, hole.raw(), upto)
+
+    def _stated(self, key: str, kind: Kind, raw: bytes, at: Instant) -> Frame:
+        return Frame(key, int(kind), raw, at.tai, at.bound, _UNKNOWN, self._flags, at)
+
+
+def _within(at: Instant, span_ns: int) -> Instant:
+    """Some time in the span before an instant: its middle, with the half of it in the bound."""
+    half = -(-span_ns // 2)
+    return Instant(at.tai - half, None if at.bound is None else at.bound + half)
+
+
+def _fault_of(text: str) -> str:
+    """The name of what a Follower refuses."""
+    if text.startswith("its tag"):
+        return "board_tag"
+    return "board_replayed" if text.startswith("replayed") else "board_frame"

@@ -1,0 +1,213 @@
+"""What a board signed, against a gateway that has the key of its tags and makes frames up."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from drivers.c37118.wire import Layout
+from evidence.code import Kind, Reason
+from evidence.key import Ed25519Key
+from firmware_bridge import frame as board
+from record.board import REORDER_MAX, Chain
+from record.cli import main
+from tests.record.gateway import Gateway, cfg_bytes, configuration, frame, key
+from tests.record.test_audit import anchors_text
+from tests.record.upstream import AUTHORITY, Upstream
+
+HMAC_KEY = bytes(range(32))
+BOARD, OTHER = key("board"), key("another board")
+TAPPED = [frame(Layout(configuration(3)), number) for number in range(4)]
+Found = tuple[Chain, list[Reason]]
+
+
+class Sealed:
+    """One boot of a board; `frames` is what it sealed."""
+
+    def __init__(self, signer: Ed25519Key = BOARD, boot: int = 1, of: bytes = b"") -> None:
+        self.public = of or signer.public.raw
+        self.signer, self.chain = signer, board.Chain(HMAC_KEY, self.public, boot)
+        self.frames: list[bytes] = []
+
+    def say(self, body: bytes, kind: int = board.TAPPED) -> bytes:
+        into = bytearray(board.FRAME_MAX_BYTES)
+        into[board.HEADER_BYTES : board.HEADER_BYTES + len(body)] = body
+        size = self.chain.seal(into, kind, 0, board.CHECKED, 1000, 0, len(body))
+        self.frames.append(bytes(into[:size]))
+        return self.frames[-1]
+
+    def head(self, seq: int | None = None, link: bytes | None = None) -> bytes:
+        """Of the link after its newest frame, where a test says no other."""
+        seq = self.chain.seq - 1 if seq is None else seq
+        link = self.chain.link if link is None else link
+        message = board.head_message(self.public, self.chain.boot, seq, link)
+        body = struct.pack(board.HEAD_BODY, seq, link, self.signer.sign(message))
+        return self.say(body, board.HEAD)
+
+    def rounds(self, many: int) -> "Sealed":
+        """So many frames, a head after every fourth."""
+        for number in range(many):
+            self.say(b"%d" % number)
+            if number % 4 == 3:
+                self.head()
+        return self
+
+
+def checked(frames: Sequence[bytes], public: bytes = BOARD.public.raw) -> Found:
+    reasons: list[Reason] = []
+    chain = Chain(public, lambda reason, _: reasons.append(reason))
+    for raw in frames:
+        chain.take(raw)
+    chain.finish()
+    return chain, reasons
+
+
+def test_what_a_board_sealed_is_under_its_heads():
+    chain, reasons = checked(Sealed().rounds(13).frames)
+    assert reasons == []
+    # Twelve and the two heads before the last one; the last head, and one frame after it.
+    assert (chain.counts.covered, chain.counts.open, chain.counts.holes) == (14, 2, 0)
+
+
+def test_a_head_is_made_while_frames_go_on():
+    made = Sealed()
+    made.say(b"0")
+    seq, link = made.chain.seq - 1, made.chain.link
+    for body in (b"1", b"2"):
+        made.say(body)
+    made.head(seq, link)
+    chain, reasons = checked(made.frames)
+    assert (reasons, chain.counts.covered, chain.counts.open) == ([], 1, 3)
+
+
+def test_a_frame_that_the_gateway_made_up_is_found():
+    """It has the key of the tags, and so can make a frame whose tag is good."""
+    made = Sealed().rounds(8)
+    forged = Sealed().rounds(2)
+    forged.say(b"a load that never was")
+    board.Follower(HMAC_KEY, BOARD.public.raw).take(forged.frames[2])  # its tag holds
+    frames = [*made.frames[:2], forged.frames[2], *made.frames[3:]]
+    chain, reasons = checked(frames)
+    assert reasons == [Reason.BOARD_LINK]
+    # What the next head covers is the board's again.
+    assert (chain.counts.refuted, chain.counts.covered) == (4, 5)
+
+
+def test_a_head_by_another_key_does_not_hold():
+    """Who makes up the chain as well must sign it, and has not the board's key."""
+    made = Sealed(OTHER, of=BOARD.public.raw).rounds(4)
+    chain, reasons = checked(made.frames)
+    assert (reasons, chain.counts.covered) == ([Reason.BOARD_SIGNATURE], 0)
+
+
+def test_after_a_hole_the_next_head_is_the_ground():
+    made = Sealed().rounds(12)
+    del made.frames[5:7]  # the second and third after the first head
+    chain, reasons = checked(made.frames)
+    assert reasons == []
+    of = chain.counts
+    assert (of.holes, of.missing) == (1, 2)
+    # Under no head: the first head, up to the hole, and from it to the second head's last frame.
+    assert (of.covered, of.open) == (4 + 5, 1 + 2 + 1)
+
+
+def test_a_frame_left_out_and_the_rest_numbered_anew_is_found():
+    made = Sealed().rounds(4)
+    thief = Sealed()
+    for body in (b"0", b"1", b"3"):
+        thief.say(body)
+    chain, reasons = checked([*thief.frames, *made.frames[3:]])
+    assert (reasons, chain.counts.covered) == ([Reason.BOARD_LINK], 0)
+
+
+def test_two_frames_of_one_number_are_found():
+    made, forged = Sealed().rounds(4), Sealed()
+    forged.say(b"another")
+    chain, reasons = checked([*made.frames, *forged.frames])
+    assert (reasons, chain.counts.covered) == ([Reason.BOARD_TWIN], 4)
+
+
+def test_sealed_twice_and_out_of_order_is_no_fault():
+    frames = Sealed().rounds(8).frames
+    chain, reasons = checked([*frames[1:5], frames[0], *frames[3:]])
+    assert (reasons, chain.counts.repeated, chain.counts.covered) == ([], 2, 9)
+
+
+def test_two_boots_are_two_chains():
+    frames = Sealed().rounds(4).frames + Sealed(boot=2).rounds(4).frames
+    chain, reasons = checked(frames)
+    assert (reasons, chain.counts.covered) == ([], 8)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\1" * 42, bytes(500)])
+def test_what_is_no_frame_is_named(raw: bytes):
+    assert checked([raw])[1] == [Reason.BOARD_FRAME]
+
+
+def test_no_flipped_bit_goes_unnoticed():
+    frames = Sealed().rounds(4).frames
+    for at in range(0, 8 * len(frames[1]), 7):
+        flipped = bytearray(frames[1])
+        flipped[at // 8] ^= 1 << at % 8
+        chain, reasons = checked([frames[0], bytes(flipped), *frames[2:]])
+        assert reasons or chain.counts.covered < 4, at
+
+
+def filled(path: Path, frames: Sequence[bytes]) -> tuple[str, ...]:
+    """A record in which a gateway sealed these, the tapped ones in a stream of their own; how it is
+    verified."""
+    upstream = Upstream(path)
+    gateway = Gateway("gw-1", AUTHORITY)
+    upstream.send(gateway.statement)
+    run = gateway.start()
+    cfg = cfg_bytes(configuration(3))
+    tap = run.describe(1, cfg, kind=Kind.MCU_C37118, source=("relay", "tap=0,idcode=7"))
+    source = ("relay", "board")
+    own = run.describe(2, BOARD.public.raw, None, Kind.MCU_INFO, channels=(), source=source)
+    upstream.send(run.statement, tap, own)
+    for raw in frames:
+        run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw)
+    upstream.push(run.cut())
+    upstream.close()
+    anchors = path.with_name("anchors.toml")
+    anchors.write_text(anchors_text())
+    return "verify", str(path), "--anchors", str(anchors)
+
+
+def tapped() -> Sealed:
+    made = Sealed()
+    for body in TAPPED:
+        made.say(body)
+    made.head()
+    return made
+
+
+def test_verify_tells_what_boards_signed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(filled(tmp_path / "record.db", tapped().frames)) == 0
+    name = f"board {BOARD.public.raw.hex()[:16]} (gw-1/relay)"
+    said = capsys.readouterr().out
+    assert f"{name}: 4 frames under heads that it signed, 1 under no head\n" in said
+
+
+def test_the_streams_of_a_long_batch_are_put_in_the_boards_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A batch has one stream after the other, and more than a frame that is late is waited for."""
+    made = Sealed()
+    for number in range(REORDER_MAX + 200):
+        made.say(TAPPED[number % 4])
+        if number % 100 == 99:
+            made.head()
+    assert main(filled(tmp_path / "record.db", made.frames)) == 0
+    assert "missing" not in capsys.readouterr().out
+
+
+def test_verify_finds_what_a_gateway_made_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    made, forged = tapped(), Sealed()
+    forged.say(TAPPED[3])
+    frames = [forged.frames[0], *made.frames[1:]]
+    assert main(filled(tmp_path / "record.db", frames)) == 1
+    said = capsys.readouterr().out
+    assert "board_link: boot 1, head in frame 4: frames 0 to 3 are not those" in said
+    assert "everything holds" not in said
