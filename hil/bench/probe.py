@@ -13,7 +13,7 @@ import sys
 import time
 
 FRAME_BYTES = 126
-RING_BYTES = 8192
+RING_BYTES = 6144
 TURNS = 400
 FRAME_EVERY = 8  # turns
 RUNS = 4
