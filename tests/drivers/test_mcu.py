@@ -257,7 +257,7 @@ def test_a_reset_of_the_board_is_told_and_what_it_had_is_a_gap():
     assert (hole.cause, hole.count) == (Cause.NOT_HEARD, None)
     told = [event.read(one.raw) for one in world.frames(BOARD_KEY, Kind.EVENT)]
     assert [one.event for one in told] == [Event.RESTARTED] * 2
-    assert told[1].text == "the board started: boot 2, firmware %d.%d.%d" % FIRMWARE
+    assert told[1].text == "the board started: boot 2, firmware {}.{}.{}".format(*FIRMWARE)
 
 
 def test_a_reset_while_the_line_was_away_is_told_too():
