@@ -110,7 +110,7 @@ soak: venv ## Ten minutes of memory, 10,000 simulated runs, fuzzing; SECONDS=60 
 	    $(addprefix --from ,$(wildcard $(or $(GRIDSEAL_CAPTURES),../shared/captures)))
 
 bench: venv ## The benchmarks, one after the other, a line of JSON each
-	@for what in seal admit verify decode modbus latency drain flash capture; do
+	@for what in seal admit tiles settle verify decode modbus latency drain flash capture board; do
 	    $(BIN)/gridseal-hil bench $$what --json $(ARGS)
 	done
 
