@@ -56,12 +56,16 @@ _MORE_OF_STREAMS = """
 #   burden_power_factor = 1.0      # 25 % of the rated burden on, and a correction at what it was
 #   rated_burden_va = 10           # tested at
 #   rating_factor = 1.2            # how many times the rated value the class holds to
-#   correction = { file = "ct.pdf", sha256 = "...", uncertainty_ppm = 200, point = [
-#     { load_percent = 5, burden_va = 2.5, power_factor = 1, ratio_ppm = -1200, phase_urad = 900 },
-#     { load_percent = 120, burden_va = 2.5, power_factor = 1, ratio_ppm = -300, phase_urad = 250 },
-#   ] }
 #   wiring = "wye"                 # or "delta", "open-delta", "single"; for the pre-flight, as is
 #   rated = 1200                   # A or V, primary
+#   [stream.channel.correction]    # on file, and in figures: what was tested, at which burden
+#   file = "ct.pdf"
+#   sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#   uncertainty_ppm = 200
+#   point = [
+#     { load_percent = 5, burden_va = 2.5, power_factor = 1, ratio_ppm = -1200, phase_urad = 900 },
+#     { load_percent = 120, burden_va = 2.5, power_factor = 1, ratio_ppm = -300, phase_urad = 250 },
+#   ]
 # A channel may also have its own bus, its terminal (the CIM mRID) and direction: "in", positive
 # into the terminal's equipment, or "out". A bus, terminal or direction that is added needs a new
 # credential: gridseal-provision authority renew --help

@@ -47,6 +47,7 @@ class Glance:
         self.seen: set[int] = set()
         self.missed = 0  # frames that did not come when their turn was
         self.lost = [0, 0, 0, 0, 0]  # by cause, and all
+        self.damaged = 0  # packets, before this session: a port may be opened in the middle of one
         self._hmac = Hmac(key) if key else None
         self._said_ns = 0
 
@@ -134,7 +135,9 @@ def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
         if heard is not None and heard[0] == link.REFUSED:
             raise BoardError(f"{port}: the board speaks another version of the link: update it")
         if heard is not None and len(heard[1]) == struct.calcsize(form):
-            return Glance(struct.unpack(form, heard[1]), key)
+            glance = Glance(struct.unpack(form, heard[1]), key)
+            glance.damaged = line.damaged
+            return glance
         # Without keys it answers an OFFER alone; and one that starts this moment says so.
         kinds = (pairing.ANSWER, pairing.FAILED, pairing.KEYED, link.STARTED)
         answer = line.asked(pairing.OFFER, bytes(32), kinds, _OFFER_NS, 1)
@@ -167,7 +170,7 @@ def _told(glance: Glance, line: Line, seconds: int, checked: bool) -> dict[str, 
             zip(("all", "ring_full", "too_long", "overrun", "noise"), glance.lost, strict=True)
         ),
         "seconds": seconds,
-        "damaged_packets": line.damaged,
+        "damaged_packets": line.damaged - glance.damaged,
         "missed_frames": glance.missed,
         "foreign_frames": glance.foreign,
         "pings": glance.pings,

@@ -5,6 +5,7 @@
 3. A port is ours alone while it is open: a gateway that reads the board is to be stopped first.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterator
 
 from agent.clock import Linux
@@ -37,6 +38,7 @@ class Line:
         self._port = port
         self._faults = (serial.SerialException, OSError, ValueError)
         self._packer, self._unpacker = Packer(_SAID_MAX_BYTES), Unpacker(link.BODY_MAX_BYTES)
+        self._heard: deque[tuple[int, bytes]] = deque()  # and not taken yet
         self.octets = 0  # heard
         check_there(port)
         try:
@@ -62,19 +64,25 @@ class Line:
             raise BoardError(f"{self._port}: the line went away") from fault
 
     def hear(self, until_ns: int) -> Iterator[tuple[int, bytes]]:
-        """What comes until then."""
+        """What comes until then; what came beside what was taken last, first."""
+        while self._heard:
+            yield self._heard.popleft()
         while CLOCK.monotonic_ns() < until_ns:
             try:
                 octets = self._line.read(max(1, self._line.in_waiting))
             except self._faults as fault:
                 raise BoardError(f"{self._port}: the line went away") from fault
             self.octets += len(octets)
-            yield from self._unpacker.feed(octets)
+            self._heard.extend(self._unpacker.feed(octets))
+            while self._heard:
+                yield self._heard.popleft()
 
     def asked(
         self, kind: int, body: bytes, wanted: Collection[int], every_ns: int, times: int
     ) -> tuple[int, bytes] | None:
         """The first answer of a kind that is wanted; None: it was asked so often, for nothing."""
+        # An answer that was heard before it was asked for is another's.
+        self._heard = deque(one for one in self._heard if one[0] not in wanted)
         for _ in range(times):
             self.say(kind, body)
             for heard, told in self.hear(CLOCK.monotonic_ns() + every_ns):
