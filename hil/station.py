@@ -5,7 +5,7 @@
 2. Nothing of it is a thread: `step` does what is due. Every wait is bounded by who calls it.
 3. The board's flash is a folder, which outlives the program: a restarted board finds its keys.
 
-The gateway's end here is link.Gateway and frame.Follower alone, so that what is measured is the
+The gateway's end here is gateway.Gateway and frame.Follower alone, so that what is measured is the
 board; the driver that a gateway has is not.
 """
 
@@ -25,7 +25,8 @@ from typing import Any, Final
 from nacl import bindings
 
 import firmware_bridge
-from firmware_bridge import frame, link
+from firmware_bridge import frame
+from firmware_bridge.gateway import Gateway
 
 SOURCE: Final = Path(firmware_bridge.__file__).resolve().parent.parent
 TAP_BITS, LINK_BITS = 11, 10  # an octet: start, eight, parity or a second stop, stop; without
@@ -147,6 +148,7 @@ class Station:
         if paired:
             keys = {"seed": SEED.hex(), "public": PUBLIC.hex(), "key": KEY.hex()}
             (folder / "keys.json").write_text(json.dumps(keys))
+            (folder / "boot").write_text("0")
         self.taps = [Wire(bauds[0], TAP_BITS) for _ in framings]
         self.up, self.down = Wire(bauds[1], LINK_BITS), Wire(bauds[1], LINK_BITS)
         self._poll = select.poll()
@@ -164,7 +166,7 @@ class Station:
 
     def start_gateway(self, key: bytes = KEY, public: bytes = PUBLIC) -> None:
         """A gateway that knows nothing of the one before it."""
-        self.gateway = link.Gateway(
+        self.gateway = Gateway(
             lambda: int.from_bytes(os.urandom(4), "big"), CREDIT_BYTES, DRIFT_PPM
         )
         self.follower = frame.Follower(key, public)

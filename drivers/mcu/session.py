@@ -29,7 +29,7 @@ from evidence.event import Noticed
 from evidence.gap import Gap
 from evidence.leap import BUILT_IN, LeapTable
 from firmware_bridge import frame as board
-from firmware_bridge.link import Gateway
+from firmware_bridge.gateway import Gateway
 
 CREDIT_BYTES = 8192  # under way from the board: 0.2 s of a link at 460,800
 HELD_MAX = 256  # frames of one credit, the shortest of 42 octets

@@ -140,7 +140,7 @@ class Bridge:
     def _listen(self) -> None:
         got = self._uplink.readinto(self._heard)
         if got:
-            # After the read: a ping heard before it was said would break the bound (link.Offset).
+            # After the read: a ping heard before it was said would break gateway.Offset's bound.
             self._board.receive(bytes(self._heard[:got]), self._ticks.now())
 
     def _send(self, now_us: int) -> bool:

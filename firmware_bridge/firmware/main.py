@@ -44,9 +44,15 @@ _KEY_BYTES = 32
 
 
 def next_boot(folder: str) -> int:
-    """The number of this start, one more than the last, on the flash when it returns."""
+    """The number of this start, one more than the last, on the flash when it returns.
+
+    ValueError: the flash has lost it. Begun again at 1, two frames would have one place under one
+    key; so a board that has keys and no number is to be paired anew.
+    """
     told = flash.read(folder + "/boot")
-    boot = int(told) + 1 if told else 1
+    if told is None:
+        raise ValueError("boot: the number of starts is lost: wipe the keys, and pair it anew")
+    boot = int(told) + 1
     if boot > _BOOT_MAX:
         raise ValueError("this board has started too often: pair it anew")
     flash.replace(folder + "/boot", str(boot).encode())
@@ -105,7 +111,7 @@ def _paired(folder: str, uplink: Port, light: Led, ticks: Ticks, dog: Watchdog) 
     """Returns when this board has keys."""
     from firmware_bridge.firmware.pair import Pairer
 
-    pairer, wait = Pairer(uplink, light, folder + "/keys.json"), Wait([uplink])
+    pairer, wait = Pairer(uplink, light, folder), Wait([uplink])
     while not pairer.done:
         now = ticks.now()
         busy = pairer.turn(now)

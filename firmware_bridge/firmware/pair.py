@@ -43,13 +43,13 @@ _HEARD_BYTES = 256
 
 
 class Pairer:
-    """The link of a board that has no keys. `path` of the file that it will have them in.
+    """The link of a board that has no keys. `folder`: the flash, which will have them.
 
     `done`: it has them, and nobody asks again: the board may start.
     """
 
-    def __init__(self, uplink: Port, led: Led, path: str) -> None:
-        self._uplink, self._led, self._path = uplink, led, path
+    def __init__(self, uplink: Port, led: Led, folder: str) -> None:
+        self._uplink, self._led, self._folder = uplink, led, folder
         self._packer, self._unpacker = Packer(_BODY_MAX_BYTES), Unpacker(_BODY_MAX_BYTES)
         self._out = memoryview(self._packer.buffer)
         self._sent = self._size = 0
@@ -123,7 +123,8 @@ class Pairer:
         if self._kept_us is None:
             keys = {"seed": self._seed, "public": self._public, "key": key}
             told = {name: hexlify(octets).decode() for name, octets in keys.items()}
-            flash.replace(self._path, json.dumps(told).encode())
+            flash.replace(self._folder + "/boot", b"0")  # first: keys without it do not start
+            flash.replace(self._folder + "/keys.json", json.dumps(told).encode())
             self._kept_us = now_us
         self._say(PAIRED, end.paired())
 

@@ -73,6 +73,7 @@ class Board:
             "head_seconds": head_seconds,
         }
         (folder / "keys.json").write_text(json.dumps(keys))
+        (folder / "boot").write_text("0")
         (folder / "board.json").write_text(json.dumps(told))
 
     @property

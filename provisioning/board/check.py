@@ -16,7 +16,7 @@ from typing import Any
 from drivers.keystore import private
 from firmware_bridge import frame, link, pairing
 from firmware_bridge.frame import Fields, FrameError
-from firmware_bridge.link import Offset
+from firmware_bridge.gateway import Offset
 from firmware_bridge.shim.digest import Hmac, same
 from provisioning.argument import Now, Parser, UsageError, only, whole
 from provisioning.board.line import BAUD, CLOCK, NS, Line

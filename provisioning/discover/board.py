@@ -13,7 +13,7 @@ from drivers.line import Clock, LinkError
 from drivers.serial.line import open_line
 from drivers.serial.option import SerialLine
 from evidence.leap import NS
-from firmware_bridge.link import Gateway, Greeting
+from firmware_bridge.gateway import Gateway, Greeting
 from provisioning.discover.finding import Finding, url_of
 
 BAUDS = (460_800, 115_200)

@@ -13,6 +13,7 @@ sys.path.insert(0, sys.argv[1])
 
 from firmware_bridge import curve25519, ed25519, frame, link, ring
 from firmware_bridge.curve25519 import run
+from firmware_bridge.gateway import Gateway
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.sha512 import sha512
 
@@ -82,7 +83,7 @@ def session(told):
     for one in told["frames"]:
         equal("put", kept.put(memoryview(octets(one["raw"]))), True)
     board = link.Board(kept, told["boot"], octets(told["public"])[:8], (1, 2, 3), 460_800)
-    gateway = link.Gateway(lambda: 9, 4096, 100)
+    gateway = Gateway(lambda: 9, 4096, 100)
     arrived = []
     for turn in range(1, 40):
         board.receive(gateway.output(turn * 30_000_000 + 500_000_000), turn * 30_000)

@@ -273,9 +273,19 @@ def test_what_it_was_told_and_cannot_be_is_named(tmp_path, told, why):
     try:
         assert station.program and station.program.wait(WAIT_S) == 1
         assert why in station.said()
-        assert not (tmp_path / "boot").exists()
+        assert (tmp_path / "boot").read_text() == "0"
     finally:
         station.close()
+
+
+def test_keys_without_the_number_of_starts_do_not_start(board, tmp_path):
+    station = board()
+    station.until(lambda: len(station.heard) > 0, WAIT_S)
+    station.kill_board()
+    (tmp_path / "boot").unlink()
+    station.start_board()
+    assert station.program and station.program.wait(WAIT_S) == 1
+    assert "the number of starts is lost" in station.said()
 
 
 def test_the_counts_of_starts_go_on_from_what_the_flash_says(board):

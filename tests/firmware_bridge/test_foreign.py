@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from firmware_bridge import frame, link
 from firmware_bridge.curve25519 import run
 from firmware_bridge.frame import Chain, Fields, Follower, FrameError
+from firmware_bridge.gateway import Gateway
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.pairing import BoardEnd, GatewayEnd, PairingError
 from firmware_bridge.ring import Ring
@@ -57,7 +58,7 @@ def test_a_board_answers_any_packets_and_never_forgets_what_it_has_not_sent(said
 @given(PACKETS)
 @settings(max_examples=60)
 def test_a_gateway_takes_no_frame_from_whoever_has_no_session(said):
-    gateway = link.Gateway(itertools.count(1_000_000).__next__, 4096, 100)
+    gateway = Gateway(itertools.count(1_000_000).__next__, 4096, 100)
     for index, (kind, body) in enumerate(said):
         if kind == link.WELCOME:  # of another session
             body = body[:1] + bytes(4) + body[5:]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge import link, pairing
 from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain
+from firmware_bridge.gateway import Gateway, Offset
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.ring import Ring
 
@@ -64,7 +65,7 @@ class World:
         self.started_ns = self.now_ns
 
     def start_gateway(self) -> None:
-        self.gateway = link.Gateway(lambda: next(self._sessions), CREDIT, 200)
+        self.gateway = Gateway(lambda: next(self._sessions), CREDIT, 200)
 
     @property
     def ticks_us(self) -> int:
@@ -275,7 +276,7 @@ def test_a_board_with_keys_answers_an_offer_by_that_alone():
        st.integers(-90, 90))  # fmt: skip
 def test_the_bound_holds_whatever_the_way_there_and_back_took(delays, drift):
     """The board's clock runs wrong by `drift` ppm, the line as it likes: the truth is inside."""
-    start, offset = 5_000_000_000, link.Offset(100)
+    start, offset = 5_000_000_000, Offset(100)
 
     def ticks(now: int) -> int:
         return int((now - start) * (1_000_000 + drift) // 1_000_000 // 1000)
@@ -294,7 +295,7 @@ def test_the_bound_holds_whatever_the_way_there_and_back_took(delays, drift):
 
 
 def test_a_clock_that_stepped_is_counted_and_followed():
-    offset = link.Offset(100)
+    offset = Offset(100)
     for second in range(10):
         said = second * 1_000_000_000
         offset.told(said, said // 1000, said // 1000, said + 1_000_000)

@@ -1,0 +1,245 @@
+"""The gateway's end of the link, without any line, and how the board's clock stands to its own.
+
+1. It gives each frame once, in order; what it misses it wants again, and what it will not get is a
+   Hole.
+2. It asks nothing of a frame but its boot and its seq: whether one holds is frame.Follower's.
+
+The packets and their rules are in `link.py`. It opens no line and asks no clock.
+"""
+
+import struct
+
+from firmware_bridge.link import (
+    ACK,
+    ACK_BODY,
+    AGREED,
+    BAUD,
+    BAUD_BODY,
+    BODY_MAX_BYTES,
+    DATA,
+    HELLO,
+    HELLO_BODY,
+    PING,
+    PING_BODY,
+    PONG,
+    PONG_BODY,
+    REFUSED,
+    REFUSED_BODY,
+    STARTED,
+    VERSIONS,
+    WANT,
+    WANT_BODY,
+    WELCOME,
+    WELCOME_BODY,
+    opened,
+)
+from firmware_bridge.packet import Packer, Unpacker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from firmware_bridge.link import Fields
+
+ACK_FRAMES = 8  # acknowledged at the latest after so many
+ACK_NS = 20_000_000  # or after this time
+HELLO_NS = 500_000_000
+WANT_NS = 40_000_000  # a gap is asked for again after this time
+PING_NS = 1_000_000_000
+SILENT_NS = 3_000_000_000  # no packet of the board's for longer: the session begins anew
+_ORDER = ">II"  # of a frame: its boot and its seq, after its first four octets
+
+
+class Hole:
+    """Frames that the gateway will not get: how many, or None where nobody can tell."""
+
+    __slots__ = ("boot", "seq", "count")
+
+    def __init__(self, boot: int, seq: int, count: int | None) -> None:
+        self.boot, self.seq, self.count = boot, seq, count  # seq: of the first of them
+
+
+class Greeting:
+    """What a board says of itself at the start of a session."""
+
+    __slots__ = ("version", "name", "boot", "first", "next", "firmware")
+
+    def __init__(self, fields: "tuple[Any, ...]") -> None:
+        self.version, _, self.name, self.boot, self.first, self.next, *firmware = fields
+        self.firmware = tuple(firmware)
+
+
+class Offset:
+    """What to add to the board's ticks to have the gateway's clock: an interval, in nanoseconds.
+
+    A ping cannot have been heard before it was said, nor its answer said after it was heard: that
+    bounds the offset on both sides, however long either way took. Between two answers the interval
+    grows by `drift_ppm` of both clocks together; each answer narrows it to what both allow. `steps`
+    counts answers that contradict all before them: then one of the clocks has stepped.
+    """
+
+    __slots__ = ("drift_ppm", "low", "high", "at_ns", "steps")
+
+    def __init__(self, drift_ppm: int) -> None:
+        self.drift_ppm = drift_ppm
+        self.low = self.high = self.steps = 0
+        self.at_ns: int | None = None  # by the gateway's clock
+
+    def told(self, said_ns: int, heard_us: int, answered_us: int, back_ns: int) -> None:
+        """One exchange: said and back by the gateway's clock, heard and answered by the board's."""
+        within = self._drift(back_ns - said_ns)  # what the clocks may have parted meanwhile
+        low = said_ns - (heard_us + 1) * 1000 - within  # a tick is cut, not rounded
+        high = back_ns - answered_us * 1000 + within
+        if low > high:
+            return  # the board cannot have answered before it heard
+        if self.at_ns is not None:
+            grown = self._drift(back_ns - self.at_ns)
+            if low > self.high + grown or high < self.low - grown:
+                self.steps += 1
+            else:
+                low, high = max(low, self.low - grown), min(high, self.high + grown)
+        self.low, self.high, self.at_ns = low, high, back_ns
+
+    def of(self, ticks_us: int) -> tuple[int, int] | None:
+        """The gateway's clock at these ticks and its bound, both in ns; None before any answer."""
+        if self.at_ns is None:
+            return None
+        grown = self._drift(ticks_us * 1000 + self.high - self.at_ns)
+        width = self.high - self.low + 1000 + 2 * grown
+        return ticks_us * 1000 + (self.low + self.high + 1000) // 2, width // 2 + 1
+
+    def _drift(self, over_ns: int) -> int:
+        return abs(over_ns) * self.drift_ppm // 1_000_000 + 1
+
+
+class Gateway:
+    """The gateway's end. `sessions` gives the number of each session, different every time.
+
+    `greeting`: of the board, while a session is open. `holes`: since they were last taken.
+    `refused`: the versions of a board that speaks none of ours. `baud`: agreed, or None.
+    """
+
+    def __init__(self, sessions: "Callable[[], int]", credit: int, drift_ppm: int) -> None:
+        self._packer, self._unpacker = Packer(64), Unpacker(BODY_MAX_BYTES)
+        self._sessions, self._credit = sessions, credit
+        self._session = sessions()
+        self._boot, self._next = 0, 0
+        self._unacked = 0
+        self._acked_ns = self._hello_ns = self._want_ns = self._ping_ns = self._heard_ns = 0
+        self._wants = False
+        self._pinged: tuple[int, int] | None = None  # number, when
+        self._pings = 0
+        self.greeting: Greeting | None = None
+        self.offset = Offset(drift_ppm)
+        self.holes: list[Hole] = []
+        self.refused: tuple[int, int] | None = None
+        self.baud: int | None = None
+
+    @property
+    def damaged(self) -> int:
+        """Packets that came damaged, since it was made."""
+        return self._unpacker.damaged
+
+    def receive(self, octets: bytes, now_ns: int) -> list[bytes]:
+        """What came from the board, and when: the frames in it, in their order, none twice."""
+        frames: list[bytes] = []
+        damaged = self._unpacker.damaged
+        for kind, body in self._unpacker.feed(octets):
+            self._heard_ns = now_ns
+            if kind == DATA:
+                self._data(body, frames)
+            elif kind == WELCOME:
+                self._welcome(opened(WELCOME_BODY, body))
+            elif kind == PONG:
+                self._pong(opened(PONG_BODY, body), now_ns)
+            elif kind == STARTED:
+                self._begin()
+            elif kind == AGREED:
+                fields = opened(BAUD_BODY, body)
+                if fields and fields[0] == self._session:
+                    self.baud = fields[1]
+            elif kind == REFUSED:
+                self.refused = opened(REFUSED_BODY, body)
+        if self._unpacker.damaged > damaged:
+            self._wants = True
+        return frames
+
+    def output(self, now_ns: int) -> bytes:
+        """What is to be said to the board now; to be asked often, at least every `ACK_NS`."""
+        said = b""
+        if self.greeting and now_ns - self._heard_ns > SILENT_NS:
+            self._begin()
+        if self.greeting is None:
+            if now_ns - self._hello_ns >= HELLO_NS:
+                self._hello_ns = now_ns
+                said = self._packed(
+                    HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
+                )
+            return said
+        if self._wants and now_ns - self._want_ns >= WANT_NS:
+            self._wants, self._want_ns = False, now_ns
+            said += self._packed(
+                WANT, struct.pack(WANT_BODY, self._session, self._boot, self._next)
+            )
+        late = now_ns - self._acked_ns >= ACK_NS
+        if self._unacked >= ACK_FRAMES or (self._unacked and late):
+            self._unacked, self._acked_ns = 0, now_ns
+            said += self._packed(
+                ACK, struct.pack(ACK_BODY, self._session, self._boot, self._next, self._credit)
+            )
+        if now_ns - self._ping_ns >= PING_NS:
+            self._ping_ns, self._pings = now_ns, self._pings + 1
+            self._pinged = (self._pings, now_ns)
+            said += self._packed(PING, struct.pack(PING_BODY, self._session, self._pings))
+        return said
+
+    def propose(self, baud: int) -> bytes:
+        """What asks for another rate; once `baud` is that, the line is to be changed."""
+        self.baud = None
+        return self._packed(BAUD, struct.pack(BAUD_BODY, self._session, baud))
+
+    def _packed(self, kind: int, body: bytes) -> bytes:
+        return bytes(self._packer.buffer[: self._packer.pack(kind, body)])
+
+    def _begin(self) -> None:
+        self._session, self.greeting = self._sessions(), None
+        self._hello_ns = self._heard_ns - HELLO_NS
+
+    def _welcome(self, fields: "Fields") -> None:
+        if fields is None or fields[1] != self._session or self.greeting:
+            return
+        greeting = Greeting(fields)
+        if greeting.boot != self._boot:
+            if self._boot:
+                self.holes.append(Hole(self._boot, self._next, None))
+            if greeting.first:
+                self.holes.append(Hole(greeting.boot, 0, greeting.first))
+            self._next = greeting.first
+            self.offset = Offset(self.offset.drift_ppm)
+        elif greeting.first > self._next:
+            self.holes.append(Hole(self._boot, self._next, greeting.first - self._next))
+            self._next = greeting.first
+        self._boot, self.greeting, self.refused = greeting.boot, greeting, None
+        self._unacked, self._wants, self._ping_ns = 1, False, self._heard_ns - PING_NS
+
+    def _data(self, frame: bytes, frames: list[bytes]) -> None:
+        if self.greeting is None or len(frame) < 12:
+            return
+        boot, seq = struct.unpack_from(_ORDER, frame, 4)
+        if boot != self._boot:
+            return
+        self._unacked += 1
+        if seq == self._next:
+            self._next += 1
+            frames.append(frame)
+        elif seq > self._next:
+            self._wants = True
+
+    def _pong(self, fields: "Fields", now_ns: int) -> None:
+        if fields is None or self._pinged is None or self.greeting is None:
+            return
+        session, number, heard_us, answered_us = fields
+        if session == self._session and number == self._pinged[0]:
+            self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)
+            self._pinged = None
