@@ -1,6 +1,6 @@
 """SHA-512 (FIPS 180-4, 6.4) in slices, for boards whose hashlib has SHA-256 only.
 
-1. It yields after every four rounds, so that whoever drives it can look after its lines between.
+1. It yields after every two rounds, so that whoever drives it can look after its lines between.
 2. A message has at most 1,024 octets: what is signed here is short.
 
 It is for signing a chain's head now and then; what is hashed at a rate is hashed elsewhere.
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MESSAGE_MAX_BYTES = 1024
 
 _MASK = 0xFFFFFFFFFFFFFFFF
-_ROUNDS_A_SLICE = 4
+_ROUNDS_A_SLICE = 2
 
 # fmt: off
 # The first 64 bits of the fractional parts of the square roots of the first eight primes (5.3.5).
