@@ -5,6 +5,8 @@
 """
 
 import argparse
+import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -40,6 +42,35 @@ def check_command(parser: Parser, commands: Mapping[str, Parser], argv: Sequence
     """Whether the first word is a command, or an option. Raises UsageError."""
     if not argv[0].startswith("-") and argv[0] not in commands:
         raise UsageError(f"{parser.prog}: {argv[0]!r} is {config.nearest(argv[0], list(commands))}")
+
+
+def handed_on(
+    parser: Parser,
+    rows: Mapping[str, tuple[str, str]],
+    package: str,
+    argv: Sequence[str],
+    now: Now,
+) -> int:
+    """Runs the command that was typed first: the one module of its row that is loaded.
+
+    `rows`: of each command its module in the package, which ends in a dot, and what it does. Raises
+    UsageError, and whatever the command raises.
+    """
+    several = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = {
+        name: several.add_parser(name, help=text, add_help=False)
+        for name, (_, text) in rows.items()
+    }
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
+    check_command(parser, commands, argv)
+    if argv[0].startswith("-"):
+        parser.parse_args(argv)
+        return 2
+    module = importlib.import_module(package + rows[argv[0]][0])
+    done: int = module.run(argv[1:], now)
+    return done
 
 
 def parsed(

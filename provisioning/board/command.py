@@ -3,11 +3,9 @@
 A command is a module with `run(argv, now)`, loaded when it is asked for.
 """
 
-import importlib
-import sys
 from collections.abc import Sequence
 
-from provisioning.argument import Now, Parser, check_command
+from provisioning.argument import Now, Parser, handed_on
 
 PROG = "gridseal-provision board"
 # A command, its module, and what it does.
@@ -25,18 +23,4 @@ def run(argv: Sequence[str], now: Now) -> int:
     """What was typed after `board`. Raises whatever the command raises."""
     parser = Parser(prog=PROG, description="A board: firmware, pairing, health.",
                     allow_abbrev=False)  # fmt: skip
-    several = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    commands = {
-        name: several.add_parser(name, help=text, add_help=False)
-        for name, (_, text) in COMMANDS.items()
-    }
-    if not argv:
-        parser.print_help(sys.stderr)
-        return 2
-    check_command(parser, commands, argv)
-    if argv[0].startswith("-"):
-        parser.parse_args(argv)
-        return 2
-    module = importlib.import_module(_MODULES + COMMANDS[argv[0]][0])
-    done: int = module.run(argv[1:], now)
-    return done
+    return handed_on(parser, COMMANDS, _MODULES, argv, now)
