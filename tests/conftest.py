@@ -9,7 +9,9 @@ It starts nothing.
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -65,6 +67,20 @@ def absent(what: str, remedy: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(text, pytrace=False)
     pytest.skip(text)
+
+
+@contextmanager
+def small_disk(place: Path, size: int | str) -> Iterator[Path]:
+    """An empty disk in memory of so many bytes, at a folder that is made for it."""
+    if os.geteuid() != 0:
+        absent("the right to mount a small disk", "run the tests as root")
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={size}", "tmpfs"]
+    subprocess.run(["mount", *options, place], check=True, timeout=10)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True, timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from hil.scenario.play import Part
 from hil.scenario.script import Script
 from hil.scenario.verdict import Finding
 from record.desk import Desk
-from tests.conftest import absent
+from tests.conftest import small_disk
 
 WAIT_S = 60.0  # for anything: others may have the machine
 DISK = "3m"  # less than a play leaves
@@ -90,16 +90,8 @@ def test_ctrl_c_twice_ends_it_at_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        absent("the right to mount a small disk", "run the tests as root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={DISK}", "tmpfs"]
-    subprocess.run(["mount", *options, disk], check=True, timeout=10)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True, timeout=10)
+    with small_disk(tmp_path / "disk", DISK) as place:
+        yield place
 
 
 def test_a_full_disk_is_told_in_a_line(small: Path) -> None:

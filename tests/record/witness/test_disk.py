@@ -6,7 +6,6 @@ The disks are small ones of the test's own (tmpfs).
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from record.database import StoreError
 from record.witness import show, state
 from record.witness.copy import Copy
 from record.witness.witness import Cosigner, Witness
-from tests.conftest import absent
+from tests.conftest import small_disk
 from tests.record.witness import rig as rigs
 from tests.record.witness.rig import Rig
 from tests.record.witness.watched import (
@@ -40,16 +39,8 @@ PAGE_BYTES = 4096  # of tmpfs
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        absent("the right to mount a small disk", "run the tests as root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs"]
-    subprocess.run(["mount", *options, place], check=True, timeout=10)
-    try:
+    with small_disk(tmp_path / "disk", DISK_BYTES) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", place], check=True, timeout=10)
 
 
 def fill(disk: Path, free: int = 0) -> Path:
