@@ -45,7 +45,8 @@ class Ticks:
         return now
 
     def wide(self, short_us: int) -> int:
-        """Of short ticks not after the last `now`, and less than `SHORT_US` before it."""
-        if short_us > self._last:
-            return self._before + short_us - SHORT_US
-        return self._before + short_us
+        """Of short ticks less than half of `SHORT_US` away from the last `now`, on either side.
+
+        Those of an interrupt may be later than it.
+        """
+        return self._before + self._last + since(short_us, self._last)

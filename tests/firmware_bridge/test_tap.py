@@ -107,6 +107,18 @@ def test_short_ticks_wrap_and_wide_ones_do_not(monkeypatch):
     assert (ticks.wide(first), ticks.wide(second)) == (0, 25)
 
 
+def test_ticks_of_an_interrupt_after_the_turn_began_are_not_minutes_early(monkeypatch):
+    """Over a wrap, too: an edge may be later than the last that the loop asked."""
+    now = [SHORT_US - 20]
+    monkeypatch.setattr("firmware_bridge.shim.ticks._ticks", lambda: now[0])
+    ticks = Ticks()
+    edges = [(now[0] + later) % SHORT_US for later in (5, 30)]
+    assert [ticks.wide(edge) for edge in edges] == [5, 30]
+    now[0] += 40
+    ticks.now()
+    assert [ticks.wide(edge) for edge in edges] == [5, 30]
+
+
 class Pins(types.ModuleType):
     """A `machine` whose pins are numbers in a table."""
 
