@@ -1,8 +1,9 @@
 """One port that is listened to: its octets as they come, cut into frames, each with its ticks.
 
-1. A frame's ticks are taken after the read that brought its last octet; its span goes back to where
-   the read before that began. The octet came between the two: a bound, whatever buffers lie before
-   this code.
+1. A frame's ticks are taken after the last read before it was cut; its span goes back to where the
+   read before the one that brought its last octet began, or an earlier one. The octet came between
+   the two: a bound, whatever buffers lie before this code, and however long something that looked
+   like a frame has kept the true one behind it waiting.
 2. What is not a frame is passed over, in stretches: from the first octet that is none to the next
    frame that is one. Each stretch counts once, by the cause that it begins with.
 3. Nothing is read before all that can be taken is taken: else a frame would be stamped by a read
@@ -73,7 +74,10 @@ class Tap:
         self._read_us = ticks.now()  # before the last read
         self._silent = False
         self.ticks_us = 0  # when the last octets had come, at the latest
-        self.span_us = 0  # how much earlier they may have come
+        self.span_us = 0  # how much earlier what `next` found may have come
+        self._newest_us = 0  # the same, of what the last read brought
+        self._oldest_us = 0  # and of the first octet that is held
+        self._earlier = 0  # octets that were held before the last read
         prepare(framing)
         self.cut = Cut()
         self.losses = Losses()
@@ -87,10 +91,15 @@ class Tap:
             return True
         got = self.port.readinto(self._free)
         if got:
+            read_us = self._ticks.now()
+            self._newest_us = since(read_us, self._read_us)
+            if self._held:
+                self._oldest_us += since(read_us, self.ticks_us)
+            else:
+                self._oldest_us = self._newest_us
+            self.ticks_us, self._earlier = read_us, self._held
             self._held += got
             self._free = self.view[self._held :]
-            self.ticks_us = self._ticks.now()
-            self.span_us = since(self.ticks_us, self._read_us)
         self._silent = not got and since(now_us, self.ticks_us) > self._gap_us
         self._read_us = now_us
         return self._held > 0
@@ -99,6 +108,8 @@ class Tap:
         """The length of the frame, or of what is none, at the start of `view`; 0: none yet."""
         self.cut.of(self.framing, self.view, self._held, self._silent)
         self._more = self.cut.length > 0
+        whole = self.cut.length <= self._earlier
+        self.span_us = self._oldest_us if whole else self._newest_us
         return self.cut.length
 
     def took(self, length: int) -> None:
@@ -119,4 +130,7 @@ class Tap:
         if rest:
             self.view[:rest] = self.view[length : self._held]
         self._held = rest
+        self._earlier = max(self._earlier - length, 0)
+        if not self._earlier:
+            self._oldest_us = self._newest_us
         self._free = self.view[rest:] if rest else self.view

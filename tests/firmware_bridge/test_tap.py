@@ -86,6 +86,33 @@ def test_nothing_is_lost_or_made_up_whatever_stands_between_frames(said, step):
         assert frames == [good(one, one) for one in said] and not counted
 
 
+def test_a_frame_that_waited_behind_what_looked_like_one_came_no_later_than_its_span_says():
+    """One flipped bit in FRAMESIZE: the next frames are cut when a length has come that is none."""
+    line, clock = Line(), Clock()
+    tap = Tap(0, line, "c37118", clock)  # type: ignore[arg-type]
+    broken = bytearray(good(0, 100))
+    broken[2] |= 0x04  # FRAMESIZE is 1,124
+    sent: dict[bytes, int] = {}
+    told: dict[bytes, tuple[int, int]] = {}
+    for number in range(14):
+        clock.us += 16_000
+        tap.look(clock.us)  # nothing yet
+        piece = bytes(broken) if not number else good(number, 100)
+        sent[piece] = clock.us
+        line.octets += piece
+        clock.us += 667
+        while tap.look(clock.us) and (length := tap.next()):
+            if tap.cut.cause:
+                tap.passed(length, clock.us)
+            else:
+                told[bytes(tap.view[:length])] = (tap.ticks_us, tap.span_us)
+                tap.took(length)
+    assert len(told) == 13
+    for piece, (ticks_us, span_us) in told.items():
+        assert ticks_us - span_us <= sent[piece] <= ticks_us
+    assert told[good(13, 100)][1] == 667  # and what came by itself is known as well as before
+
+
 @given(
     st.lists(st.binary(min_size=1, max_size=3000), max_size=6), st.sampled_from(("raw", "modbus"))
 )
