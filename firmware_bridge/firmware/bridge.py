@@ -84,10 +84,10 @@ class Bridge:
         """One look at everything. Whether there is more to do at once."""
         busy = False
         for tap in self._taps:
+            if tap.port.overran():  # asked before the read, after which nobody can tell
+                tap.losses.add(frame.OVERRUN, 1, 0, self._wide(now_us))
             if tap.look(now_us):
                 busy = self._take(tap) or busy
-            if tap.port.overran():
-                tap.losses.add(frame.OVERRUN, 1, 0, self._wide(now_us))
             if tap.losses.any and tap.losses.due(now_us):
                 self._say_losses(tap, now_us)
         for one in self._inputs:

@@ -1,0 +1,86 @@
+"""A board's turns, with its lines, ticks and ring in our hands: what it then seals."""
+
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from firmware_bridge import frame
+from firmware_bridge.ed25519 import Signer
+from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
+from firmware_bridge.firmware.tap import Tap
+from firmware_bridge.frame import Chain, Fields
+from firmware_bridge.link import Board
+from firmware_bridge.ring import Ring
+from firmware_bridge.shim.ticks import Ticks
+
+KEY, PUBLIC = bytes(32), bytes(range(32))
+
+
+class Line:
+    """A port in memory. `full`: its buffer ran over, until it is read."""
+
+    def __init__(self, baud: int) -> None:
+        self.baud, self.octets, self.full = baud, b"", False
+        self.written: list[int] = []
+        self.highest = 10_000_000  # the fastest that it can
+
+    def readinto(self, view: memoryview) -> int:
+        got = min(len(view), len(self.octets))
+        view[:got] = self.octets[:got]
+        self.octets, self.full = self.octets[got:], False
+        return got
+
+    def write(self, view: memoryview) -> int:
+        self.written.append(len(view))
+        return len(view)
+
+    def overran(self) -> bool:
+        return self.full
+
+    def rate(self, baud: int) -> None:
+        self.baud = baud if baud <= self.highest else self.baud
+
+
+class Bench:
+    """A board of one raw tap, whose turns are 5 ms apart."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ring: int = 4096, inputs: Any = ()) -> None:
+        self.us = 1_000_000
+        monkeypatch.setattr("firmware_bridge.shim.ticks._ticks", lambda: self.us)
+        self.ticks, self.line, self.uplink = Ticks(), Line(115_200), Line(460_800)
+        self.ring, self.chain = Ring(ring), Chain(KEY, PUBLIC, 1)
+        self.board = Board(self.ring, 1, PUBLIC[:8], FIRMWARE, 460_800)
+        tap: Any = Tap(0, self.line, "raw", self.ticks)  # type: ignore[arg-type]
+        parts: Any = ([tap], list(inputs), self.uplink, self.ring, self.chain, self.board)
+        self.bridge, self.tap = Bridge(*parts, self.ticks), tap
+
+    def turns(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.us += 5000
+            self.bridge.turn(self.ticks.now())
+
+    def fill(self) -> None:
+        """The ring, until nothing more fits."""
+        while not self.bridge.losing:
+            self.line.octets = bytes(500)
+            self.turns(2)
+
+    def sealed(self, kind: int) -> list[Fields]:
+        """What is in the ring, of a kind; all of it is acknowledged then."""
+        found = []
+        while self.ring.cursor < self.ring.next:
+            found.append(Fields(bytes(self.ring.send())))
+        self.ring.acknowledge(self.ring.next)
+        return [one for one in found if one.kind == kind]
+
+
+def test_a_buffer_that_ran_over_while_the_loop_stood_is_said_though_the_next_read_empties_it(
+    monkeypatch,
+):
+    bench = Bench(monkeypatch)
+    bench.line.octets, bench.line.full = bytes(2048), True
+    bench.turns(80)
+    causes = [struct.unpack(frame.LOST_BODY, one.body)[0] for one in bench.sealed(frame.LOST)]
+    assert causes == [frame.OVERRUN]
