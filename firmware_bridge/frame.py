@@ -50,8 +50,9 @@ OVERRUN = 3  # the port's own buffer ran over before it was read
 NOISE = 4  # octets that are no frame: each count is one stretch of them
 
 # Cause, how many (of 0, there are more octets of what the one before counted), their octets (of
-# OVERRUN nobody knows them: 0), ticks of the first of them.
+# OVERRUN nobody knows them: 0), ticks not after the first of them.
 LOST_BODY = ">BIIQ"
+LOST_MAX = 0xFFFFFFFF  # of each in one body: what is more is in the next
 HEAD_BODY = ">I32s64s"  # seq of the last frame under the link, the link, the signature
 BOOT_BODY = (
     ">BBB32s16s"  # the firmware's version, SHA-256 of its settings, octets never said before

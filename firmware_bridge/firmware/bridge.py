@@ -104,11 +104,11 @@ class Bridge:
             return False
         ticks_us = self._wide(tap.ticks_us)
         if tap.cut.cause:
-            tap.passed(length, ticks_us)
+            tap.passed(length, ticks_us - tap.span_us)
             return True
         self._view[HEADER_BYTES : HEADER_BYTES + length] = tap.view[:length]
         if not self._seal(frame.TAPPED, tap.number, tap.cut.flags, ticks_us, tap.span_us, length):
-            tap.losses.add(frame.RING_FULL, 1, length, ticks_us)
+            tap.losses.add(frame.RING_FULL, 1, length, ticks_us - tap.span_us)
             self.losing = True
         tap.took(length)
         return True
@@ -129,10 +129,11 @@ class Bridge:
         losses = tap.losses
         for cause in CAUSES:
             if losses.counts[cause] or losses.octets[cause]:
-                told = (cause, losses.counts[cause], losses.octets[cause], losses.first_us[cause])
-                body = struct.pack(frame.LOST_BODY, *told)
+                count = min(losses.counts[cause], frame.LOST_MAX)
+                octets = min(losses.octets[cause], frame.LOST_MAX)
+                body = struct.pack(frame.LOST_BODY, cause, count, octets, losses.first_us[cause])
                 if self.say(frame.LOST, tap.number, body, self._wide(now_us)):
-                    losses.clear(cause)
+                    losses.said(cause, count, octets)
         self.losing = False
         for one in self._taps:
             self.losing = self.losing or one.losses.counts[frame.RING_FULL] > 0

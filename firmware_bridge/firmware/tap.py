@@ -55,9 +55,10 @@ class Losses:
         self.octets[cause] += octets
         self.any = True
 
-    def clear(self, cause: int) -> None:
-        """It is said."""
-        self.counts[cause] = self.octets[cause] = 0
+    def said(self, cause: int, count: int, octets: int) -> None:
+        """So much of it is."""
+        self.counts[cause] -= count
+        self.octets[cause] -= octets
         self.any = any(self.counts) or any(self.octets)
         self._waits = False
 

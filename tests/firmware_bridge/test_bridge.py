@@ -84,3 +84,14 @@ def test_a_buffer_that_ran_over_while_the_loop_stood_is_said_though_the_next_rea
     bench.turns(80)
     causes = [struct.unpack(frame.LOST_BODY, one.body)[0] for one in bench.sealed(frame.LOST)]
     assert causes == [frame.OVERRUN]
+
+
+def test_what_was_lost_in_weeks_is_said_to_the_last_octet(monkeypatch):
+    """More octets than a LOST frame has digits for: they are in several, and nothing falls over."""
+    bench = Bench(monkeypatch)
+    lost = (600_000, 5 * 10**9)
+    bench.tap.losses.add(frame.RING_FULL, *lost, 77)
+    bench.turns(200)
+    said = [struct.unpack(frame.LOST_BODY, one.body) for one in bench.sealed(frame.LOST)]
+    assert len(said) == 2 and {first for *_, first in said} == {77}
+    assert (sum(one[1] for one in said), sum(one[2] for one in said)) == lost
