@@ -12,8 +12,9 @@
    key: from there on, nobody who has the pairing's key alone can have made what came before it.
 4. A boot's number is written to the board's flash before its first frame: no (boot, seq) twice.
 
-5. What a frame tells happened by its ticks, and no earlier than its span before them. Ticks are
-   microseconds of the board's clock since its start.
+5. What a frame tells happened by its ticks, and no earlier than its span before them, but for a
+   span of `SPAN_MAX_US`: of that, nobody knows. Ticks are microseconds of the board's clock since
+   its start.
 
 It knows no protocol of the field: a body of kind TAPPED is a device's own octets.
 """
@@ -29,6 +30,8 @@ TAG_BYTES = 16
 LINK_BYTES = 32
 BODY_MAX_BYTES = 2048  # a C37.118 configuration of some fifty PMUs; longer ones come by file
 FRAME_MAX_BYTES = HEADER_BYTES + BODY_MAX_BYTES + TAG_BYTES
+
+SPAN_MAX_US = 0xFFFFFFFF
 
 # Kinds.
 TAPPED = 1  # what a device said on a port

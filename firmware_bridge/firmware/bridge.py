@@ -92,7 +92,9 @@ class Bridge:
                 self._say_losses(tap, now_us)
         for one in self._inputs:
             if one.look(now_us):
-                self.say(one.kind, one.number, one.body(), self._wide(one.ticks_us), one.span_us)
+                ticks_us = self._wide(one.ticks_us)
+                if self.say(one.kind, one.number, one.body(), ticks_us, one.span_us):
+                    one.said()
         self._listen()
         busy = self._send(now_us) or busy
         return self._sign(now_us) or busy

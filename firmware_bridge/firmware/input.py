@@ -6,6 +6,8 @@
    turns the newer is kept; the number that each carries tells that there was one before.
 3. Its span goes back to what the level was last known by, or, of a pulse, by what an interrupt may
    be late.
+4. A change for which there is no room is said as soon as there is, unless it has changed back. An
+   analog value, or a pulse, is not: its ticks, or its number, tell that one is missing.
 
 It seals nothing: what it has is taken by whoever looks.
 """
@@ -31,6 +33,9 @@ class Input:
         """Whether there is something to be said, at `ticks_us`, `body`."""
         raise ValueError("an input of no kind")
 
+    def said(self) -> None:
+        """What there was is sealed."""
+
     def body(self) -> bytes:
         """Of the frame."""
         raise ValueError("an input of no kind")
@@ -42,20 +47,23 @@ class Digital(Input):
     def __init__(self, number: int, line: int | str) -> None:
         Input.__init__(self, number)
         self._level = pin.digital(line)
-        self._was = -1
+        self._is = self._said = -1
 
     def look(self, now_us: int) -> bool:
-        is_now = self._level()
-        self.span_us, self.ticks_us = since(now_us, self.ticks_us), now_us
-        if is_now == self._was:
-            return False
-        if self._was < 0:
+        self._is = self._level()
+        passed, self.ticks_us = since(now_us, self.ticks_us), now_us
+        if self._is == self._said:
             self.span_us = 0
-        self._was = is_now
+            return False
+        if self._said >= 0:
+            self.span_us = min(self.span_us + passed, frame.SPAN_MAX_US)
         return True
 
+    def said(self) -> None:
+        self._said, self.span_us = self._is, 0
+
     def body(self) -> bytes:
-        return struct.pack(frame.LEVEL_BODY, frame.DIGITAL, self._was)
+        return struct.pack(frame.LEVEL_BODY, frame.DIGITAL, self._is)
 
 
 class Analog(Input):

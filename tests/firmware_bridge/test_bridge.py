@@ -1,6 +1,7 @@
 """A board's turns, with its lines, ticks and ring in our hands: what it then seals."""
 
 import struct
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from firmware_bridge import frame
 from firmware_bridge.ed25519 import Signer
 from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
+from firmware_bridge.firmware.input import Digital
 from firmware_bridge.firmware.tap import Tap
 from firmware_bridge.frame import Chain, Fields
 from firmware_bridge.link import Board
@@ -95,3 +97,22 @@ def test_what_was_lost_in_weeks_is_said_to_the_last_octet(monkeypatch):
     said = [struct.unpack(frame.LOST_BODY, one.body) for one in bench.sealed(frame.LOST)]
     assert len(said) == 2 and {first for *_, first in said} == {77}
     assert (sum(one[1] for one in said), sum(one[2] for one in said)) == lost
+
+
+def test_a_level_that_changed_while_the_ring_was_full_is_said_when_there_is_room(monkeypatch):
+    levels = {5: 0}
+    pins = SimpleNamespace(IN=0, OUT=1)
+    pins.Pin = lambda line, mode: SimpleNamespace(value=lambda: levels[line])
+    pins.Pin.IN, pins.Pin.OUT = 0, 1
+    monkeypatch.setitem(sys.modules, "machine", pins)
+    bench = Bench(monkeypatch, inputs=[Digital(0, 5)])
+    bench.turns()
+    bench.fill()
+    levels[5], changed_us = 1, bench.us
+    bench.turns(100)
+    assert [one.body[-1] for one in bench.sealed(frame.LEVEL)] == [0]
+    bench.turns(3)
+    (said,) = bench.sealed(frame.LEVEL)
+    assert said.body == struct.pack(frame.LEVEL_BODY, frame.DIGITAL, 1)
+    start_us = 1_000_000
+    assert said.ticks_us - said.span_us <= changed_us - start_us <= said.ticks_us
