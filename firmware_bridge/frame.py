@@ -31,7 +31,7 @@ LINK_BYTES = 32
 BODY_MAX_BYTES = 2048  # a C37.118 configuration of some fifty PMUs; longer ones come by file
 FRAME_MAX_BYTES = HEADER_BYTES + BODY_MAX_BYTES + TAG_BYTES
 
-SPAN_MAX_US = 0xFFFFFFFF
+SEQ_MAX = SPAN_MAX_US = 0xFFFFFFFF
 
 # Kinds.
 TAPPED = 1  # what a device said on a port
@@ -119,10 +119,13 @@ class Chain:
     ) -> int:
         """Makes a frame of the body that stands in `into` after the header; its length.
 
-        `ticks` and `span` in microseconds. ValueError: the body is longer than a frame holds.
+        `ticks` and `span` in microseconds. ValueError: the body is longer than a frame holds, or
+        the boot has no number left (at 60 frames/s, after two years): the board is to start anew.
         """
         if length > BODY_MAX_BYTES:
             raise ValueError("a body longer than a frame holds")
+        if self.seq > SEQ_MAX:
+            raise ValueError("this boot has no number left for another frame")
         struct.pack_into(
             HEADER, into, 0, VERSION, kind, port, flags, self.boot, self.seq, ticks, span, length
         )

@@ -65,6 +65,7 @@ class Bridge:
         self._due = False
         self._signing: Generator[None, None, bytes] | None = None
         self._covered = (0, b"")
+        self._head = b""  # made, and not sealed yet: there was no room
         self._signed_us = self._signed_seq = 0
         self.losing = False
 
@@ -160,6 +161,9 @@ class Bridge:
         """One slice of a signature, where there is one to be made."""
         if self._signer is None:
             return False
+        if self._head:
+            self._say_head(now_us)
+            return False
         if self._signing is None:
             # Kept: after a long silence short ticks no longer tell how long it is since the last.
             self._due = self._due or since(now_us, self._signed_us) >= self._head_us
@@ -172,9 +176,12 @@ class Bridge:
         try:
             next(self._signing)
         except StopIteration as end:
-            body = struct.pack(frame.HEAD_BODY, self._covered[0], self._covered[1], end.value)
+            self._head = struct.pack(frame.HEAD_BODY, self._covered[0], self._covered[1], end.value)
             self._signing = None
-            if self.say(frame.HEAD, 0, body, self._wide(now_us)):
-                self._signed_us, self._signed_seq = now_us, self._chain.seq
-                self._due = False
+            self._say_head(now_us)
         return True
+
+    def _say_head(self, now_us: int) -> None:
+        if self.say(frame.HEAD, 0, self._head, self._wide(now_us)):
+            self._signed_us, self._signed_seq = now_us, self._chain.seq
+            self._head, self._due = b"", False

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from firmware_bridge import frame
-from firmware_bridge.ed25519 import Signer
+from firmware_bridge.curve25519 import run
+from firmware_bridge.ed25519 import Signer, verified
 from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
 from firmware_bridge.firmware.input import Digital
 from firmware_bridge.firmware.tap import Tap
@@ -116,3 +117,26 @@ def test_a_level_that_changed_while_the_ring_was_full_is_said_when_there_is_room
     assert said.body == struct.pack(frame.LEVEL_BODY, frame.DIGITAL, 1)
     start_us = 1_000_000
     assert said.ticks_us - said.span_us <= changed_us - start_us <= said.ticks_us
+
+
+def test_a_head_waits_for_room_and_is_not_made_again_and_again(monkeypatch):
+    bench, made = Bench(monkeypatch), []
+
+    class Counting(Signer):
+        def signed(self, message: bytes) -> Any:
+            made.append(message)
+            return super().signed(message)
+
+    signer = Counting(bytes(32))
+    run(signer.prepared())
+    bench.fill()
+    bench.bridge.sign_with(signer, 1_000_000)
+    bench.turns(5000)  # ten signatures' worth
+    assert len(made) == 1
+    assert not bench.bridge.turn(bench.ticks.now())  # a board may sleep
+    bench.sealed(frame.HEAD)
+    bench.turns(2)
+    (head,) = bench.sealed(frame.HEAD)
+    seq, link, signature = struct.unpack(frame.HEAD_BODY, head.body)
+    assert made[0] == frame.head_message(signer.public, 1, seq, link)
+    assert run(verified(signer.public, made[0], signature))

@@ -94,6 +94,18 @@ def test_a_body_longer_than_a_frame_holds_is_refused():
     assert chain.seal(buffer, frame.TAPPED, 0, 0, 0, 0, longest) == frame.FRAME_MAX_BYTES
 
 
+def test_no_number_is_given_twice_in_a_boot():
+    chain, follower = frame.Chain(KEY, PUBLIC, 1), frame.Follower(KEY, PUBLIC)
+    buffer = bytearray(frame.FRAME_MAX_BYTES)
+    chain.seq = frame.SEQ_MAX
+    size = chain.seal(buffer, frame.TAPPED, 0, 0, 0, 0, 4)
+    assert follower.take(bytes(buffer[:size])).seq == frame.SEQ_MAX
+    link = chain.link
+    with pytest.raises(ValueError, match="no number left"):
+        chain.seal(buffer, frame.TAPPED, 0, 0, 0, 0, 4)
+    assert chain.link == link
+
+
 def test_a_length_that_lies_is_refused_before_anything_is_read():
     raw = bytearray(sealed(1)[0])
     struct.pack_into(">H", raw, frame.HEADER_BYTES - 2, 0xFFFF)
