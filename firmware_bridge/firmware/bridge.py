@@ -1,7 +1,7 @@
 """What the board does all day: listens, seals, sends, and signs the head of its chain now and then.
 
-1. A turn looks at every port first; then it sends one packet, and does one slice of a signature.
-   Nothing in a turn waits.
+1. A turn looks at every port first; then it sends a piece of a packet, and does one slice of a
+   signature. Nothing in a turn waits but for that piece, a millisecond.
 2. Before a frame is sealed there is room for it and for one LOST after it: what then does not fit
    is counted, and the count is sealed as soon as there is room.
 3. A HEAD is made of the link after the newest frame at its start; what is sealed meanwhile is the
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _LOST_BYTES = HEADER_BYTES + struct.calcsize(frame.LOST_BODY) + TAG_BYTES
 _HEARD_BYTES = 256  # of the gateway in one turn: it says little
+# So many octets are written in a turn as pass in a millisecond: a stm32 has no buffer to write to,
+# and an ESP32 a small one; both wait until all of it is in.
+_BITS_A_PIECE = 10 * 1000
 
 
 class Bridge:
@@ -152,9 +155,11 @@ class Bridge:
             self._size, self._sent = self._board.output(now_us), 0
             if self._uplink.baud != self._board.baud:
                 self._uplink.rate(self._board.baud)
+                self._board.baud = self._uplink.baud  # of a board that does not have that rate
         if not self._size:
             return False
-        self._sent += self._uplink.write(self._out[self._sent : self._size])
+        end = min(self._size, self._sent + max(self._uplink.baud // _BITS_A_PIECE, 1))
+        self._sent += self._uplink.write(self._out[self._sent : end])
         return True
 
     def _sign(self, now_us: int) -> bool:

@@ -2,7 +2,9 @@
 
 1. Nothing blocks but `Wait.until`, and that for no longer than it is told.
 2. A line that is gone gives nothing and takes nothing: whoever listens says what that means.
-3. A port opened `listening` is never written to: on a board its transmitter gets no pin.
+3. A port opened `listening` is never written to. On a board its transmitter has a pin all the same,
+   the UART's own, which nothing in Python takes away: that one stays without a wire.
+4. A full buffer of a port is found by what is in it: an ESP32 puts in all of its FIFO or none.
 
 Three of them: a board's UART (machine.UART), and a terminal of the system, under MicroPython and
 under CPython, which is what a bench and tests have.
@@ -11,7 +13,8 @@ under CPython, which is what a bench and tests have.
 import select
 import sys
 
-_BUFFER_BYTES = 2048  # of a board's UART: 40 ms at 460,800 bits a second
+_BUFFER_BYTES = 2048  # of a board's UART: 44 ms at 460,800 bits a second
+_FULL_BYTES = _BUFFER_BYTES - 128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,22 +32,22 @@ class Port:
     def __init__(self, place: int | str, baud: int, listening: bool, pins: "Pins") -> None:
         self._listening = listening
         self._line: Any
+        self._told: dict[str, Any] = {"timeout": 0, "rxbuf": _BUFFER_BYTES}
         if isinstance(place, int):
-            self._line = _uart(place, baud, listening, pins)
-            self.polled = self._line
+            self._line = _uart(place, baud, self._told, listening, pins)
         else:
             self._line = _terminal(place)
-            self.polled = self._line
+        self.polled = self._line
         self.baud = baud
         self._any = getattr(self._line, "any", None)
 
     def overran(self) -> bool:
-        """Whether the port's own buffer is full, so that what came since may be gone.
+        """Whether the port's own buffer is full or nearly so: what came since may be gone.
 
         No port of MicroPython tells that octets were lost, nor how many. A terminal has no such
         buffer here: never.
         """
-        return self._any is not None and self._any() >= _BUFFER_BYTES - 1
+        return self._any is not None and self._any() >= _FULL_BYTES
 
     def readinto(self, view: memoryview) -> int:
         """Into the view, as much as there is; how much that was."""
@@ -63,12 +66,18 @@ class Port:
             return 0
 
     def rate(self, baud: int) -> None:
-        """Another rate, when what was written is out; a terminal's is whoever's who paces it."""
-        self.baud = baud
+        """Another rate, when what was written is out; a terminal's is whoever's who paces it.
+
+        A board that does not have the rate keeps the one it had: `baud` tells.
+        """
         if hasattr(self._line, "init"):
-            if hasattr(self._line, "flush"):
+            try:
                 self._line.flush()
-            self._line.init(baudrate=baud)
+                self._line.init(baudrate=baud, **self._told)  # else stm32, rp2: a small buffer
+            except (ValueError, OSError):
+                self._line.init(baudrate=self.baud, **self._told)
+                return
+        self.baud = baud
 
 
 class Wait:
@@ -84,13 +93,15 @@ class Wait:
         self._poll.poll(milliseconds)
 
 
-def _uart(number: int, baud: int, listening: bool, pins: "Pins") -> "Any":
+def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins: "Pins") -> "Any":
     from machine import UART  # type: ignore[import-not-found]
 
-    chosen = {"rx": pins[0]} if pins[0] is not None else {}
+    chosen = dict(told)
+    if pins[0] is not None:
+        chosen["rx"] = pins[0]
     if pins[1] is not None and not listening:
         chosen["tx"] = pins[1]
-    return UART(number, baudrate=baud, timeout=0, rxbuf=_BUFFER_BYTES, **chosen)
+    return UART(number, baudrate=baud, **chosen)
 
 
 def _terminal(path: str) -> "Any":

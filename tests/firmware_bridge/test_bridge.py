@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge import frame
+from firmware_bridge import frame, link
 from firmware_bridge.curve25519 import run
 from firmware_bridge.ed25519 import Signer, verified
 from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
@@ -15,6 +15,7 @@ from firmware_bridge.firmware.input import Digital
 from firmware_bridge.firmware.tap import Tap
 from firmware_bridge.frame import Chain, Fields
 from firmware_bridge.link import Board
+from firmware_bridge.packet import Packer
 from firmware_bridge.ring import Ring
 from firmware_bridge.shim.ticks import Ticks
 
@@ -46,6 +47,11 @@ class Line:
         self.baud = baud if baud <= self.highest else self.baud
 
 
+def packed(kind: int, body: bytes) -> bytes:
+    packer = Packer(64)
+    return bytes(packer.buffer[: packer.pack(kind, body)])
+
+
 class Bench:
     """A board of one raw tap, whose turns are 5 ms apart."""
 
@@ -66,9 +72,8 @@ class Bench:
 
     def fill(self) -> None:
         """The ring, until nothing more fits."""
-        while not self.bridge.losing:
-            self.line.octets = bytes(500)
-            self.turns(2)
+        while self.bridge.say(frame.PULSE, 0, bytes(4), 0):
+            pass
 
     def sealed(self, kind: int) -> list[Fields]:
         """What is in the ring, of a kind; all of it is acknowledged then."""
@@ -140,3 +145,24 @@ def test_a_head_waits_for_room_and_is_not_made_again_and_again(monkeypatch):
     seq, link, signature = struct.unpack(frame.HEAD_BODY, head.body)
     assert made[0] == frame.head_message(signer.public, 1, seq, link)
     assert run(verified(signer.public, made[0], signature))
+
+
+def test_a_packet_is_written_in_pieces_that_a_line_takes_in_a_millisecond(monkeypatch):
+    bench = Bench(monkeypatch)
+    bench.bridge.say(frame.TAPPED, 0, bytes(2000), 0)
+    hello = struct.pack(link.HELLO_BODY, *link.VERSIONS, 7, 8192)
+    bench.board.receive(packed(link.HELLO, hello), bench.ticks.now())
+    bench.turns(60)
+    assert sum(bench.uplink.written) > 2000 and max(bench.uplink.written) == 46
+
+
+def test_a_board_that_does_not_have_a_rate_stays_and_is_heard(monkeypatch):
+    bench = Bench(monkeypatch)
+    bench.uplink.highest = 2_000_000
+    for kind, body in (
+        (link.HELLO, struct.pack(link.HELLO_BODY, *link.VERSIONS, 7, 8192)),
+        (link.BAUD, struct.pack(link.BAUD_BODY, 7, 3_000_000)),
+    ):
+        bench.board.receive(packed(kind, body), bench.ticks.now())
+    bench.turns(20)
+    assert bench.uplink.baud == bench.board.baud == 460_800
