@@ -5,20 +5,25 @@
 """
 
 import os
+from errno import ENOENT
+
+BESIDE = ".new"  # what a file is called until it is renamed
 
 
 def read(path: str) -> bytes | None:
-    """What the file holds; None where there is none."""
+    """What the file holds; None where there is none. OSError: it cannot be told."""
     try:
         with open(path, "rb") as file:
             return file.read()
-    except OSError:
-        return None
+    except OSError as fault:
+        if fault.args[0] == ENOENT:
+            return None
+        raise
 
 
 def replace(path: str, data: bytes) -> None:
     """Puts this into the place of the file. OSError: the flash is full, or broken."""
-    beside = path + ".new"
+    beside = path + BESIDE
     with open(beside, "wb") as file:
         file.write(data)
         file.flush()

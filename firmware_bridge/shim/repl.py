@@ -4,7 +4,8 @@ What a port allows (MicroPython 1.25):
 
     every port  `micropython.kbd_intr(-1)`: Ctrl-C no longer stops what runs, and what runs never
                 ends: it resets the board instead. No REPL without a reset.
-    stm32       `os.dupterm(None)` detaches USB and the REPL's UART as well
+    stm32       USB is in the second slot of `os.dupterm`, a UART of the REPL's in `pyb.repl_uart`:
+                both are detached
     rp2, esp32  the REPL's own USB or UART cannot be detached; nobody reads it while this runs
     all         from reset to `close` is a window of some 100 ms in which Ctrl-C still counts, and
                 every chip's boot loader or debug port reads the whole flash, keys and all, unless
@@ -31,19 +32,29 @@ def close() -> None:
     micropython.kbd_intr(-1)
     if hasattr(os, "dupterm"):
         os.dupterm(None)
+        try:
+            os.dupterm(None, 1)
+        except (ValueError, IndexError):  # a port with one slot
+            pass
+    if sys.platform == "pyboard":
+        import pyb  # type: ignore[import-not-found]
+
+        pyb.repl_uart(None)
 
 
 def wipe(path: str) -> None:
-    """Overwrites and removes a file of keys; there may be none. OSError: the flash is broken."""
-    told = flash.read(path)
-    if told is None:
-        return
-    with open(path, "r+b") as file:
-        file.write(bytes(len(told)))
-        file.flush()
-    if hasattr(os, "sync"):
-        os.sync()
-    os.remove(path)
+    """Overwrites and removes a file of keys, and what a power cut left beside it; there may be
+    none. OSError: the flash is broken."""
+    for one in (path, path + flash.BESIDE):
+        told = flash.read(one)
+        if told is None:
+            continue
+        with open(one, "r+b") as file:
+            file.write(bytes(len(told)))
+            file.flush()
+        if hasattr(os, "sync"):
+            os.sync()
+        os.remove(one)
 
 
 def reset() -> None:

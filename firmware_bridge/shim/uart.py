@@ -105,8 +105,11 @@ def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins:
 
 
 def _terminal(path: str) -> "Any":
-    """The system's terminal, raw, whose reads give what there is."""
-    import termios
+    """The system's terminal, raw, whose reads give what there is. ValueError: a board has none."""
+    try:
+        import termios
+    except ImportError:
+        raise ValueError("no terminal " + path + ": a board's ports are numbers") from None
 
     line: Any
     if sys.implementation.name == "micropython":
