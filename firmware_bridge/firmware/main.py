@@ -2,8 +2,9 @@
 
 1. The boot's number is on the flash before anything is sealed under it.
 2. A board without keys hears nothing but a pairing; with keys, its REPL is closed first.
-3. However it ends on a board, the board is reset: nobody is left at a prompt beside its keys. Only
-   who holds `open_pin` low at the start gets one, after the keys are wiped.
+3. However it ends on a board with keys, the board is reset: nobody is left at a prompt beside them.
+   Only who holds `open_pin` low at the start gets one, after the keys are wiped.
+4. What keeps it from starting is shown by the LED, as soon as the settings say where that is.
 
 On a board it is run by boot.py; a bench and tests run it as a program, with a folder for the flash:
 
@@ -107,8 +108,8 @@ def _inputs(settings: Settings) -> "list[Input]":
     return made
 
 
-def _paired(folder: str, uplink: Port, light: Led, ticks: Ticks, dog: Watchdog) -> None:
-    """Returns when this board has keys."""
+def _paired(folder: str, uplink: Port, light: Led, ticks: Ticks) -> None:
+    """Returns when this board has keys. Nobody guards it: a technician may be at its prompt."""
     from firmware_bridge.firmware.pair import Pairer
 
     pairer, wait = Pairer(uplink, light, folder), Wait([uplink])
@@ -116,7 +117,6 @@ def _paired(folder: str, uplink: Port, light: Led, ticks: Ticks, dog: Watchdog) 
         now = ticks.now()
         busy = pairer.turn(now)
         light.turn(now)
-        dog.feed()
         if not busy:
             wait.until(_TURN_MS)
 
@@ -128,6 +128,14 @@ def _wrong(light: Led, ticks: Ticks, dog: Watchdog) -> None:
     while repl.BOARD and since(ticks.now(), begun) < _WRONG_US:
         light.turn(ticks.now())
         dog.feed()
+
+
+def _has_keys(folder: str) -> bool:
+    """Or may have: a flash that cannot be read is not one without."""
+    try:
+        return flash.read(folder + "/keys.json") is not None
+    except OSError:
+        return True
 
 
 def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
@@ -152,23 +160,26 @@ def _renewal(folder: str, board: Board) -> "Renewal":
 
 def main(folder: str) -> None:
     """Turns until it is stopped, or to start anew. ValueError, OSError: what cannot be was told."""
-    ticks = Ticks()
-    settings = Settings(flash.read(folder + "/board.json") or b"")
-    if settings.open_pin is not None and not pin.digital(settings.open_pin)():
-        repl.wipe(folder + "/keys.json")
-        return
-    light, dog = Led(settings.led), Watchdog(settings.watchdog_seconds)
-    told = settings.link
-    uplink = Port(told.place, told.baud, False, (told.rx, told.tx))
-    keys = keys_of(folder)
-    if keys is None:
-        _paired(folder, uplink, light, ticks, dog)
-        repl.reset()
-        keys = keys_of(folder) or {}
-    repl.close()
+    ticks, light, dog = Ticks(), Led(None), Watchdog()
     try:
+        settings = Settings(flash.read(folder + "/board.json") or b"")
+        light = Led(settings.led)
+        if settings.open_pin is not None and pin.held(settings.open_pin):
+            repl.wipe(folder + "/keys.json")
+            return
+        told = settings.link
+        uplink = Port(told.place, told.baud, False, (told.rx, told.tx))
+        keys = keys_of(folder)
+        if keys is None:
+            _paired(folder, uplink, light, ticks)
+            repl.reset()
+            keys = keys_of(folder) or {}
+        repl.close()
+        dog.begin(settings.watchdog_seconds)
         bridge, taps, board = started(folder, settings, keys, uplink, ticks)
     except (ValueError, OSError):
+        if _has_keys(folder):
+            repl.close()
         _wrong(light, ticks, dog)
         raise
     signer = _signer(settings, keys)
@@ -209,7 +220,7 @@ def run(folder: str) -> None:
         print("cannot start:", fault)
         raise
     finally:
-        if flash.read(folder + "/keys.json") is not None:
+        if _has_keys(folder):
             repl.reset()
 
 

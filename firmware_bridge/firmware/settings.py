@@ -103,6 +103,9 @@ class Settings:
             raise SettingsError("inputs: four of them at most")
         self.taps = [Line(tap, "taps", True) for tap in taps]
         self.link = Line(known.get("link"), "link", False)
+        places = [line.place for line in self.taps] + [self.link.place]
+        if len(set(places)) < len(places):
+            raise SettingsError("taps.place, link.place: two ports in one place")
         self.inputs = [Level(one) for one in inputs]
         self.ring_bytes = _number(known, "ring_bytes", "", RING_MIN_BYTES, SIZE_MAX_BYTES)
         self.head_seconds = _number(known, "head_seconds", "", 0, HEAD_SECONDS_MAX)

@@ -7,9 +7,10 @@
                what the boot loader seeded it with
     stm32      the RNG peripheral; on chips without one MicroPython's pseudo-random generator, which
                `source` refuses
-    unix       the kernel's getrandom(2), and so CPython's
+    unix       the kernel's getrandom(2), and so CPython's; of WebAssembly, its host's
 
-1. Where the source is none for keys, nothing is drawn: EntropyError, by the port's name.
+1. Where the source is none for keys, or nobody here knows it, nothing is drawn: EntropyError, by
+   the port's name.
 2. What is drawn is hashed with what was drawn before: one weak draw among good ones does no harm,
    and a source that repeats itself is found.
 """
@@ -20,6 +21,12 @@ import sys
 from firmware_bridge.shim.digest import sha256
 
 _DRAWS = 4  # of 32 octets, for each 32 that are given
+_NAMES = {
+    "esp32": "esp_random",
+    "linux": "the system's getrandom",
+    "darwin": "the system's getentropy",
+    "webassembly": "the host's crypto.getRandomValues",
+}
 
 
 class EntropyError(RuntimeError):
@@ -39,7 +46,9 @@ def source() -> str:
     if sys.platform == "rp2":
         rp2350 = "RP2350" in os.uname().machine
         return "the true random number generator" if rp2350 else "the ring oscillator"
-    return {"esp32": "esp_random"}.get(sys.platform, "the system's getrandom")
+    if sys.platform not in _NAMES:
+        raise EntropyError(sys.platform + ": where its os.urandom comes from is not known here")
+    return _NAMES[sys.platform]
 
 
 def draw() -> bytes:

@@ -1,7 +1,8 @@
 """The watchdog: a board whose loop stands still starts anew.
 
-Once begun it cannot be ended, on any port; elsewhere than on a board there is none. It watches the
-loop alone: whether what turns is right is not its business.
+Once begun it cannot be ended, on any port, not even by a technician at the prompt: so it is begun
+when a board has keys, and no prompt. Elsewhere than on a board there is none. It watches the loop
+alone: whether what turns is right is not its business.
 """
 
 SECONDS_MAX = 8  # RP2040's counts to 8.3 s; the others' go further
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class Watchdog:
-    """`seconds` without `feed`, and the board is reset. 0: never."""
+    """Does nothing until it is begun."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self) -> None:
         self._dog: Any = None
+
+    def begin(self, seconds: int) -> None:
+        """So long without `feed`, and the board is reset. 0: never."""
         if seconds:
             try:
                 from machine import WDT  # type: ignore[import-not-found]

@@ -41,6 +41,7 @@ def test_the_example_holds_and_its_digest_is_of_its_octets():
     (("link", "place"), True, "link.place"), (("ring_bytes",), 65_536, "ring_bytes"),
     (("head_seconds",), 241, "head_seconds"), (("watchdog_seconds",), 9, "watchdog_seconds"),
     (("led",), -1, "led"), (("open_pin",), "", "open_pin"),
+    (("link", "place"), 1, "two ports in one place"),
     (("inputs",), [{"kind": "digital"}], "inputs.pin"),
     (("inputs",), [{"kind": "digital", "pin": 1, "every_ms": 10}], "inputs.every_ms"),
     (("inputs",), [{"kind": "analog", "pin": 1}], "inputs.every_ms"),

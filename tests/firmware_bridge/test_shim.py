@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.shim import flash, repl
+from firmware_bridge.firmware import main
+from firmware_bridge.shim import entropy, flash, pin, repl
 from firmware_bridge.shim.uart import Port
 
 
@@ -103,3 +104,113 @@ def test_what_is_wiped_leaves_nothing_beside_it_either(tmp_path: Path):
     repl.wipe(str(path))
     assert list(tmp_path.iterdir()) == []
     repl.wipe(str(path))
+
+
+@pytest.mark.parametrize("platform", ["samd", "nrf", "mimxrt"])
+def test_a_source_that_nobody_knows_makes_no_keys(monkeypatch, platform):
+    assert "getrandom" in entropy.source() or sys.platform != "linux"
+    monkeypatch.setattr(sys, "platform", platform)
+    with pytest.raises(entropy.EntropyError, match=platform):
+        entropy.draw()
+
+
+@pytest.mark.parametrize(("levels", "held"), [
+    ("0" * 60, True), ("1", False), ("0" * 30 + "1" + "0" * 60, False),
+])  # fmt: skip
+def test_keys_are_wiped_for_who_holds_the_pin_and_not_by_noise(machine, monkeypatch, levels, held):
+    opened: list[tuple[object, ...]] = []
+    left = iter(levels)
+
+    class Pin:
+        IN, OUT, PULL_UP = 0, 1, 2
+
+        def __init__(self, *told: object) -> None:
+            opened.append(told)
+
+        def value(self) -> int:
+            return int(next(left))
+
+    machine.Pin = Pin  # type: ignore[attr-defined]
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert pin.held(7) is held
+    assert opened == [(7, Pin.IN, Pin.PULL_UP)]  # one that has no wire is not held
+
+
+class Board(types.ModuleType):
+    """What `machine` has to do with a start: it says what was begun, and when."""
+
+    def __init__(self) -> None:
+        super().__init__("machine")
+        self.said: list[str] = []
+        said = self.said
+
+        class WDT:
+            def __init__(self, timeout: int) -> None:
+                said.append("guarded")
+
+            def feed(self) -> None:
+                pass
+
+        class Pin:
+            IN, OUT = 0, 1
+
+            def __init__(self, line: object, *_: object) -> None:
+                if line != 25:
+                    raise ValueError("no such pin")
+
+            def value(self, *_: int) -> int:
+                return 1
+
+        self.WDT, self.Pin, self.UART = WDT, Pin, Uart
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Starts what the flash holds, as on a board; what was done until it ended, or turned."""
+    board = Board()
+    monkeypatch.setitem(sys.modules, "machine", board)
+    monkeypatch.setattr(repl, "close", lambda: board.said.append("closed"))
+    monkeypatch.setattr(repl, "reset", lambda: board.said.append("reset"))
+    monkeypatch.setattr(main, "_wrong", lambda light, *_: board.said.append(shown(light)))
+
+    def paired(*_: object) -> None:
+        board.said.append("pairs")
+        raise KeyboardInterrupt
+
+    def shown(light: Any) -> str:
+        return "wrong" if light._value is not None else "wrong, unseen"
+
+    monkeypatch.setattr(main, "_paired", paired)
+
+    def start(settings: str, keys: str | None) -> list[str]:
+        (tmp_path / "board.json").write_text(settings)
+        if keys is not None:
+            (tmp_path / "keys.json").write_text(keys)
+        with pytest.raises((ValueError, KeyboardInterrupt)):
+            main.run(str(tmp_path))
+        return board.said
+
+    return start
+
+
+SETTINGS = """{"taps": [{"place": 1, "baud": 115200, "framing": "raw"}], "ring_bytes": 4096,
+    "link": {"place": 2, "baud": %d}, "head_seconds": 0, "led": 25%s}"""
+KEYS = '{"seed": "%s", "public": "%s", "key": "%s"}' % (3 * ("11" * 32,))
+
+
+def test_a_technician_at_the_prompt_of_a_board_without_keys_is_not_reset(started):
+    assert started(SETTINGS % (460_800, ""), None) == ["pairs"]
+
+
+@pytest.mark.parametrize(("settings", "keys", "said"), [
+    (SETTINGS % (460_800, ""), "no keys", ["closed", "wrong", "reset"]),
+    (SETTINGS % (2_999_999, ""), KEYS, ["closed", "wrong", "reset"]),  # no such rate there
+    (SETTINGS % (460_800, ', "open_pin": 3'), KEYS, ["closed", "wrong", "reset"]),
+    (SETTINGS % (460_800, ', "pulse": 3'), KEYS, ["closed", "guarded", "closed", "wrong", "reset"]),
+    ("{", KEYS, ["closed", "wrong, unseen", "reset"]),
+    (SETTINGS % (2_999_999, ""), None, ["wrong"]),
+])  # fmt: skip
+def test_what_keeps_a_board_from_starting_is_shown_and_no_prompt_is_beside_keys(
+    started, settings, keys, said
+):
+    assert started(settings, keys) == said
