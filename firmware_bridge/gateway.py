@@ -232,6 +232,7 @@ class Gateway:
         self._unacked += 1
         if seq == self._next:
             self._next += 1
+            self._wants = False  # what came out of turn came before this
             frames.append(frame)
         elif seq > self._next:
             self._wants = True

@@ -10,8 +10,8 @@
 4. PING and PONG tell how the board's clock stands against the gateway's, with a bound that no
    asymmetry of the line can break (`gateway.Offset`).
 5. A rate is changed by BAUD and AGREED. A board that hears nothing of the gateway within
-   `BAUD_TRIAL_US` after the change, or for `BAUD_SILENT_US` later on, goes back to the rate of its
-   settings: that is where a gateway that starts looks for it.
+   `BAUD_TRIAL_US` after the change, or for `SILENT_US` at any other time, has no session any more,
+   and is at the rate of its settings: that is where a gateway that starts looks for it.
 6. A board that has keys answers the OFFER of a pairing by KEYED, and by nothing else.
 
 What both ends say is here, and the board's end; the gateway's is in `gateway.py`, which no board
@@ -55,7 +55,7 @@ REFUSED_BODY = ">BB"  # the oldest and newest version that the board speaks
 
 RESEND_US = 100_000  # an acknowledgement that is away for longer is taken for lost
 BAUD_TRIAL_US = 1_000_000
-BAUD_SILENT_US = 5_000_000  # five pings
+SILENT_US = 5_000_000  # five pings
 
 
 def opened(form: str, body: bytes) -> "Fields":
@@ -88,7 +88,7 @@ class Board:
         self._acked_us = 0
         self.baud = self._baud_home = baud
         self._baud_next = 0  # once what was said before is out
-        self._baud_us = 0  # when the gateway was last heard, or the rate changed
+        self._heard_us = 0  # when the gateway was last heard, or the rate changed
         self._trial = False  # until the gateway is heard at this rate
 
     @property
@@ -119,14 +119,15 @@ class Board:
 
         `now_us`: ticks not after it is said.
         """
-        patience_us = BAUD_TRIAL_US if self._trial else BAUD_SILENT_US
-        if self.baud != self._baud_home and since(now_us, self._baud_us) > patience_us:
+        patience_us = BAUD_TRIAL_US if self._trial else SILENT_US
+        if self._session is not None and since(now_us, self._heard_us) > patience_us:
             self.baud, self._session = self._baud_home, None
+            self._baud_next, self._trial = 0, False
         if self._answers:
             return self.packer.pack(*self._answers.pop(0))
         if self._baud_next:
             self.baud, self._baud_next = self._baud_next, 0
-            self._trial, self._baud_us = True, now_us
+            self._trial, self._heard_us = True, now_us
             return 0
         if self._session is None:
             return 0
@@ -155,7 +156,9 @@ class Board:
             self.answer(REFUSED, struct.pack(REFUSED_BODY, *VERSIONS))
             return
         self._answers.clear()
+        self._baud_next = 0  # of the session before: its AGREED is not said any more
         self._session, self._credit, self._ping = session, credit, None
+        self._trial, self._heard_us = False, now_us
         self._ring.rewind(self._ring.first)
         self._acked_us = now_us
         ring = self._ring
@@ -174,7 +177,7 @@ class Board:
     def _current(self, session: int, now_us: int) -> bool:
         if session != self._session:
             return False
-        self._trial, self._baud_us = False, now_us
+        self._trial, self._heard_us = False, now_us
         return True
 
     def _ack(self, fields: "Fields", now_us: int) -> None:

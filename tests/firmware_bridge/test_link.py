@@ -226,6 +226,52 @@ def test_a_board_that_hears_nobody_goes_back_to_the_rate_of_its_settings(heard):
     assert world.arrived == world.sealed
 
 
+def test_a_board_whose_cable_is_out_has_no_session_and_takes_it_up_again():
+    """Its LED says so: whoever put it there looks at that."""
+    world = World()
+    world.steps(200)
+    assert world.board.open
+    world.up.cut = world.down.cut = True
+    world.steps(1050, seal=False)
+    assert not world.board.open
+    world.up.cut = world.down.cut = False
+    world.settle()
+    assert world.board.open and world.arrived == world.sealed and world.gateway.holes == []
+
+
+def test_a_gateway_that_starts_anew_before_it_heard_of_a_rate_finds_the_one_of_the_settings():
+    world = World()
+    world.steps(200)
+    world.settle()
+    world.board.receive(world.gateway.propose(921_600), world.ticks_us)
+    world.start_gateway()
+    world.board.receive(world.gateway.output(world.now_ns), world.ticks_us)
+    for _ in range(5):
+        world.board.output(world.ticks_us)
+        assert world.board.baud == 115_200 and world.board.open
+
+
+def test_what_was_under_way_when_a_frame_was_wanted_does_not_have_it_wanted_again():
+    world = World()
+    world.steps(200)
+    world.settle()
+    packets = []
+    for _ in range(3):
+        world.seal()
+        size = world.board.output(world.ticks_us)
+        packets.append(bytes(world.board.packer.buffer[:size]))
+
+    def said() -> list[int]:
+        world.now_ns += 50_000_000
+        return [kind for kind, _ in Unpacker(64).feed(world.gateway.output(world.now_ns))]
+
+    gateway, now = world.gateway, world.now_ns
+    assert gateway.receive(packets[1], now) == [] and link.WANT in said()
+    assert gateway.receive(packets[2], now) == []  # said before the board heard it
+    assert gateway.receive(b"".join(packets), now) == world.sealed[-3:]
+    assert link.WANT not in said()
+
+
 def test_what_was_agreed_is_said_at_the_rate_that_the_gateway_still_hears():
     world = World()
     world.steps(200)
