@@ -84,13 +84,15 @@ class Wait:
     """Waits until one of some ports has something."""
 
     def __init__(self, ports: list[Port]) -> None:
-        self._poll = select.poll()
+        poll = select.poll()
         for port in ports:
-            self._poll.register(port.polled, select.POLLIN)
+            poll.register(port.polled, select.POLLIN)
+        # MicroPython's poll makes a list each time; its ipoll makes none.
+        self._wait: Any = getattr(poll, "ipoll", poll.poll)
 
     def until(self, milliseconds: int) -> None:
-        """For so long at most."""
-        self._poll.poll(milliseconds)
+        """For so long at most. It allocates nothing on MicroPython."""
+        self._wait(milliseconds)
 
 
 def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins: "Pins") -> "Any":

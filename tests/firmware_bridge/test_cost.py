@@ -24,6 +24,27 @@ def test_turns_in_which_nothing_comes_allocate_nothing(files):
     assert board.told([*board.unix(1024), str(board.PROBE), "heap", "0"], files)["idle_bytes"] == 0
 
 
+WAITING = """
+import gc, sys
+from firmware_bridge.shim.uart import Wait
+class Port:
+    polled = sys.stdin
+def waits(wait):
+    before = gc.mem_alloc()
+    for _ in range(100):
+        wait.until(0)
+    return gc.mem_alloc() - before
+made = Wait([Port])
+waits(made)
+gc.collect()
+print('{"bytes": %d}' % waits(made))
+"""
+
+
+def test_the_wait_after_such_a_turn_allocates_nothing_either(files):
+    assert board.told([*board.unix(1024), "-c", WAITING], files)["bytes"] == 0
+
+
 @pytest.mark.parametrize(("seconds", "most"), [
     ("0", board.UNSIGNED_BYTES_MOST), ("1", board.SIGNED_BYTES_MOST),
 ])  # fmt: skip
