@@ -54,6 +54,7 @@ BAUD_BODY = ">II"  # session, bits a second
 REFUSED_BODY = ">BB"  # the oldest and newest version that the board speaks
 
 RESEND_US = 100_000  # an acknowledgement that is away for longer is taken for lost
+ANSWERS_MAX = 4
 BAUD_TRIAL_US = 1_000_000
 SILENT_US = 5_000_000  # five pings
 
@@ -170,9 +171,12 @@ class Board:
             ),
         )
 
-    def answer(self, kind: int, body: bytes) -> None:
-        if len(self._answers) < 4:  # of what is asked faster than it can be answered, the rest
+    def answer(self, kind: int, body: bytes) -> bool:
+        """Says it next. False: more is asked than can be answered, and this is not."""
+        room = len(self._answers) < ANSWERS_MAX
+        if room:
             self._answers.append((kind, body))
+        return room
 
     def _current(self, session: int, now_us: int) -> bool:
         if session != self._session:
@@ -200,6 +204,7 @@ class Board:
     def _rate(self, fields: "Fields", now_us: int) -> None:
         if fields is None or not RATES[0] <= fields[1] <= RATES[1]:
             return
-        if self._current(fields[0], now_us):
-            self.answer(AGREED, struct.pack(BAUD_BODY, self._session, fields[1]))
+        if self._current(fields[0], now_us) and self.answer(
+            AGREED, struct.pack(BAUD_BODY, self._session, fields[1])
+        ):
             self._baud_next = fields[1]

@@ -6,7 +6,9 @@
    turns the newer is kept; the number that each carries tells that there was one before.
 3. Its span goes back to what the level was last known by, or, of a pulse, by what an interrupt may
    be late.
-4. A change for which there is no room is said as soon as there is, unless it has changed back. An
+4. What was said is followed by nothing of the same input for `REST_US`: a contact that bounces, or
+   a pin without a wire, does not fill the ring.
+5. A change for which there is no room is said as soon as there is, unless it has changed back. An
    analog value, or a pulse, is not: its ticks, or its number, tell that one is missing.
 
 It seals nothing: what it has is taken by whoever looks.
@@ -19,6 +21,8 @@ from firmware_bridge.shim import pin
 from firmware_bridge.shim.pps import Edges
 from firmware_bridge.shim.ticks import since
 
+REST_US = 10_000
+
 
 class Input:
     """One of them. `kind`: of the frames it makes. Ticks are short ones."""
@@ -28,6 +32,13 @@ class Input:
     def __init__(self, number: int) -> None:
         self.number = number
         self.ticks_us = self.span_us = 0
+        self._rests, self._said_us = False, 0
+
+    def rests(self, now_us: int) -> bool:
+        """Whether it spoke just now; to be asked in each turn."""
+        if self._rests and since(now_us, self._said_us) >= REST_US:
+            self._rests = False
+        return self._rests
 
     def look(self, now_us: int) -> bool:
         """Whether there is something to be said, at `ticks_us`, `body`."""
@@ -35,6 +46,7 @@ class Input:
 
     def said(self) -> None:
         """What there was is sealed."""
+        self._rests, self._said_us = True, self.ticks_us
 
     def body(self) -> bytes:
         """Of the frame."""
@@ -57,9 +69,10 @@ class Digital(Input):
             return False
         if self._said >= 0:
             self.span_us = min(self.span_us + passed, frame.SPAN_MAX_US)
-        return True
+        return not self.rests(now_us)
 
     def said(self) -> None:
+        Input.said(self)
         self._said, self.span_us = self._is, 0
 
     def body(self) -> bytes:
@@ -97,7 +110,7 @@ class Pulse(Input):
 
     def look(self, now_us: int) -> bool:
         count = self._edges.count
-        if count == self._said:
+        if count == self._said or self.rests(now_us):
             return False
         self.ticks_us = self._edges.ticks_us
         if self._edges.count != count:

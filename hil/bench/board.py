@@ -10,7 +10,8 @@
 4. Heap is what a build with words of 32 bits says (WebAssembly's), as most boards have: live after
    a collection, and the most that was in use after any turn. The code is in it, as mip puts it
    there; where it is frozen into the firmware (manifest.py), some 35 KiB of that are not.
-5. A machine that does other things shows in the latency first: nothing here corrects for it.
+5. The longest slice of a signature is held against SLICE_US_MOST by the estimates.
+6. A machine that does other things shows in the latency first: nothing here corrects for it.
 """
 
 import json
@@ -192,4 +193,8 @@ def _reasons(figures: dict[str, Any]) -> list[str]:
     for name, most in (("unsigned", UNSIGNED_BYTES_MOST), ("signed", SIGNED_BYTES_MOST)):
         if figures["heap"][name]["peak_bytes"] > most:
             reasons.append(f"{name}: {figures['heap'][name]['peak_bytes']} octets; at most {most}")
+    for name, figures_of in figures["estimates"].items():
+        if figures_of["longest_slice_us"] > SLICE_US_MOST:
+            slice_us = figures_of["longest_slice_us"]
+            reasons.append(f"{name}: a slice of {slice_us} us, by the estimate")
     return reasons

@@ -134,18 +134,23 @@ class Firmware:
         import firmware_bridge.firmware.main  # noqa: F401  # all that it loads
         from firmware_bridge import frame, link
         from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
+        from firmware_bridge.firmware.framing import crc_ccitt
         from firmware_bridge.firmware.tap import Tap
         from firmware_bridge.ring import Ring
         from firmware_bridge.shim.ticks import Ticks
 
         self.ticks, self.line, self.uplink = Ticks(), Line(115_200), Line(460_800)
-        tap = Tap(0, self.line, "raw", self.ticks)  # type: ignore[arg-type]
+        tap = Tap(0, self.line, "c37118", self.ticks)  # type: ignore[arg-type]
         chain = frame.Chain(bytes(range(32)), bytes(32), 1)
         self.ring = Ring(RING_BYTES)
         board = link.Board(self.ring, 1, bytes(8), FIRMWARE, 460_800)
         taps, uplink, ticks = [tap], self.uplink, self.ticks
         self.bridge = Bridge(taps, [], uplink, self.ring, chain, board, ticks)  # type: ignore[arg-type]
-        self.octets = bytes(2048)
+        octets = bytearray(FRAME_BYTES)
+        octets[:4] = bytes((0xAA, 0x01, 0, FRAME_BYTES))
+        check = crc_ccitt(memoryview(octets), FRAME_BYTES - 2)
+        octets[FRAME_BYTES - 2 :] = bytes((check >> 8, check & 0xFF))
+        self.octets = bytes(octets)
         self.peak = self.idle = self.turns = 0
         self.preparing: Generator[None, None, bytes] | None = None
         if head_seconds:
@@ -158,7 +163,7 @@ class Firmware:
         """One turn; a frame comes now and then."""
         self.turns += 1
         if self.turns % FRAME_EVERY == 1:
-            self.line.octets = self.octets[:FRAME_BYTES]
+            self.line.octets = self.octets
         self.bridge.turn(self.ticks.now())
         if self.preparing is not None:
             try:

@@ -52,6 +52,20 @@ def packed(kind: int, body: bytes) -> bytes:
     return bytes(packer.buffer[: packer.pack(kind, body)])
 
 
+def pins(monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
+    """A `machine` with one pin, 5; its level."""
+    levels: dict[object, int] = {5: 0}
+
+    class Pin:
+        IN, OUT = 0, 1
+
+        def __init__(self, line: object, mode: int) -> None:
+            self.value = lambda: levels[line]
+
+    monkeypatch.setitem(sys.modules, "machine", SimpleNamespace(Pin=Pin))
+    return levels
+
+
 class Bench:
     """A board of one raw tap, whose turns are 5 ms apart."""
 
@@ -106,11 +120,7 @@ def test_what_was_lost_in_weeks_is_said_to_the_last_octet(monkeypatch):
 
 
 def test_a_level_that_changed_while_the_ring_was_full_is_said_when_there_is_room(monkeypatch):
-    levels = {5: 0}
-    pins = SimpleNamespace(IN=0, OUT=1)
-    pins.Pin = lambda line, mode: SimpleNamespace(value=lambda: levels[line])
-    pins.Pin.IN, pins.Pin.OUT = 0, 1
-    monkeypatch.setitem(sys.modules, "machine", pins)
+    levels = pins(monkeypatch)
     bench = Bench(monkeypatch, inputs=[Digital(0, 5)])
     bench.turns()
     bench.fill()
@@ -166,3 +176,21 @@ def test_a_board_that_does_not_have_a_rate_stays_and_is_heard(monkeypatch):
         bench.board.receive(packed(kind, body), bench.ticks.now())
     bench.turns(20)
     assert bench.uplink.baud == bench.board.baud == 460_800
+
+
+def test_a_contact_that_bounces_does_not_take_the_ring_from_the_tap(monkeypatch):
+    levels = pins(monkeypatch)
+    bench = Bench(monkeypatch, inputs=[Digital(0, 5)])
+    for turn in range(1000):  # for a second
+        bench.us += 1000
+        levels[5] = turn & 1
+        if turn == 500:
+            bench.line.octets = b"a frame"
+        bench.bridge.turn(bench.ticks.now())
+        if turn % 50 == 49:
+            found = bench.sealed(frame.LEVEL)
+            assert len(found) <= 5
+    levels[5] = 1 - found[-1].body[-1]
+    bench.turns(4)
+    assert bench.sealed(frame.LEVEL)[-1].body[-1] == levels[5]  # and what it comes to is said
+    assert not bench.tap.losses.any

@@ -217,9 +217,9 @@ def test_levels_are_said_when_they_change_and_pulses_by_their_interrupt(pins):
     door, battery, pulse = Digital(0, 5), Analog(1, 26, 1_000_000), Pulse(0, 4)
     assert door.look(10) and door.body() == struct.pack(frame.LEVEL_BODY, frame.DIGITAL, 0)
     door.said()
-    assert not door.look(20)
+    assert not door.look(20_020)
     pins.levels[5] = 1
-    assert door.look(50) and (door.ticks_us, door.span_us) == (50, 30)
+    assert door.look(20_050) and (door.ticks_us, door.span_us) == (20_050, 30)
     assert door.body() == struct.pack(frame.LEVEL_BODY, frame.DIGITAL, 1)
     assert [battery.look(us) for us in (0, 999_999, 1_000_000, 1_000_001)] == [
         True,
