@@ -11,7 +11,8 @@
 1. Points are of X25519 (RFC 7748); the key, the code and the tags are HMAC-SHA256 of the agreed
    secret and of everything said (HKDF, RFC 5869). All of it is new at each pairing.
 2. The gateway's point is bound before the board's is known: who sits between the two has one try
-   in a million at a code of six digits, and no way to search for one.
+   in a million at a code of six digits, for each OFFER that a board answers. He knows what the code
+   will be before he reveals, so the board answers few (firmware/pair.py).
 3. Nothing is kept at either end before the other's tag holds; a board that has keys refuses.
 
 It makes no randomness, shows nothing and stores nothing: whoever drives it does.

@@ -5,7 +5,9 @@
 2. The code is flashed and printed from REVEAL to CONFIRM. The keys are on the flash, whole, before
    PAIRED is said; whoever did not hear that may say CONFIRM again for `LINGER_US`.
 3. Long arithmetic is done in slices; what is said meanwhile waits, as far as the port keeps it.
-4. Its own Ed25519 seed, and everything random, is drawn at each OFFER: a pairing that did not come
+4. Who sends OFFER after OFFER until the code is one that he wants has `OFFERS_MAX` of them: the
+   board then has to be started anew, which takes a person.
+5. Its own Ed25519 seed, and everything random, is drawn at each OFFER: a pairing that did not come
    to its end leaves nothing.
 
 It is not loaded by a board that has keys.
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     Sliced = Generator[None, None, bytes]
 
 LINGER_US = 3_000_000
+OFFERS_MAX = 8
 _BODY_MAX_BYTES = 128
 _HEARD_BYTES = 256
 
@@ -56,6 +59,7 @@ class Pairer:
         self._heard = memoryview(bytearray(_HEARD_BYTES))
         self._end: BoardEnd | None = None
         self._seed = self._public = self._offer = self._answer = b""
+        self._offers = 0
         self._working: Sliced | None = None
         self._kept_us: int | None = None
         self.done = False
@@ -82,6 +86,9 @@ class Pairer:
             if kind == OFFER and self._end is not None and body == self._offer:
                 self._say(ANSWER, self._answer)
             elif kind == OFFER and self._kept_us is None:
+                if self._offers == OFFERS_MAX:
+                    raise PairingError("offered too often: start the board anew")
+                self._offers += 1
                 self._working = self._offered(body)
             elif kind == REVEAL and self._end is not None and self._kept_us is None:
                 self._working = self._revealed(self._end, body)

@@ -12,6 +12,7 @@ from nacl import bindings
 
 from firmware_bridge import link, pairing
 from firmware_bridge.curve25519 import run
+from firmware_bridge.firmware.pair import OFFERS_MAX
 from firmware_bridge.packet import Packer, Unpacker
 from hil.station import Station
 from tests.firmware_bridge.test_firmware import WAIT_S, data, interpreter
@@ -128,3 +129,19 @@ def test_a_forged_answer_fails_by_name_and_leaves_no_keys(unpaired, tmp_path, fo
     assert why in person.hears(pairing.FAILED)
     assert not (tmp_path / "keys.json").exists()
     agreed(unpaired, person)  # and another may begin
+
+
+def test_nobody_offers_until_the_code_is_one_that_he_wants(unpaired):
+    person = Technician(unpaired)
+    answers: set[bytes] = set()
+    for one in range(OFFERS_MAX):
+        answer = offered(person, bytes([one]) * 32)
+        while answer in answers:  # said twice, of the one before
+            answer = person.hears(pairing.ANSWER)
+        answers.add(answer)
+    for _ in range(2):
+        person.say(pairing.OFFER, bytes([OFFERS_MAX]) * 32)
+        assert b"too often" in person.hears(pairing.FAILED)
+    unpaired.kill_board()
+    unpaired.start_board()
+    agreed(unpaired, person)
