@@ -89,7 +89,7 @@ class Bridge:
         busy = False
         for tap in self._taps:
             if tap.port.overran():  # asked before the read, after which nobody can tell
-                tap.losses.add(frame.OVERRUN, 1, 0, self._wide(now_us))
+                tap.losses.add(frame.OVERRUN, 1, 0, self._wide(tap.read_us))
             if tap.look(now_us):
                 busy = self._take(tap) or busy
             if tap.losses.any and tap.losses.due(now_us):

@@ -72,7 +72,7 @@ class Tap:
         self._free = self.view  # what follows the octets that are held
         self._held = 0
         self._more = False  # there may be another frame in what is held
-        self._read_us = ticks.now()  # before the last read
+        self.read_us = ticks.now()  # before the last read, which may have left octets behind
         self._silent = False
         self.ticks_us = 0  # when the last octets had come, at the latest
         self.span_us = 0  # how much earlier what `next` found may have come
@@ -93,7 +93,7 @@ class Tap:
         got = self.port.readinto(self._free)
         if got:
             read_us = self._ticks.now()
-            self._newest_us = since(read_us, self._read_us)
+            self._newest_us = since(read_us, self.read_us)
             if self._held:
                 self._oldest_us += since(read_us, self.ticks_us)
             else:
@@ -102,7 +102,7 @@ class Tap:
             self._held += got
             self._free = self.view[self._held :]
         self._silent = not got and since(now_us, self.ticks_us) > self._gap_us
-        self._read_us = now_us
+        self.read_us = now_us
         return self._held > 0
 
     def next(self) -> int:
