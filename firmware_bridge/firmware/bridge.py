@@ -96,9 +96,7 @@ class Bridge:
                 self._say_losses(tap, now_us)
         for one in self._inputs:
             if one.look(now_us):
-                ticks_us = self._wide(one.ticks_us)
-                if self.say(one.kind, one.number, one.body(), ticks_us, one.span_us):
-                    one.said()
+                self._told(one)
         self._listen()
         busy = self._send(now_us) or busy
         return self._sign(now_us) or busy
@@ -118,6 +116,15 @@ class Bridge:
             self.losing = True
         tap.took(length)
         return True
+
+    def _told(self, one: "Input") -> None:
+        """Seals what an input has, if there is room."""
+        body, ticks_us, span_us = one.body(), one.ticks_us, one.span_us
+        if one.kind == frame.LEVEL:  # read after the turn began; a pulse has its interrupt's
+            ticks_us = self._ticks.now()
+            span_us = min(span_us + since(ticks_us, one.ticks_us), frame.SPAN_MAX_US)
+        if self.say(one.kind, one.number, body, self._wide(ticks_us), span_us):
+            one.said()
 
     def _seal(
         self, kind: int, port: int, flags: int, ticks_us: int, span_us: int, length: int

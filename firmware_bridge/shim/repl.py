@@ -36,10 +36,12 @@ def close() -> None:
             os.dupterm(None, 1)
         except (ValueError, IndexError):  # a port with one slot
             pass
-    if sys.platform == "pyboard":
+    try:
         import pyb  # type: ignore[import-not-found]
 
         pyb.repl_uart(None)
+    except (ImportError, AttributeError):  # not a stm32, or one built without
+        pass
 
 
 def wipe(path: str) -> None:

@@ -197,3 +197,21 @@ def test_a_contact_that_bounces_does_not_take_the_ring_from_the_tap(monkeypatch)
     bench.turns(4)
     assert bench.sealed(frame.LEVEL)[-1].body[-1] == levels[5]  # and what it comes to is said
     assert not bench.tap.losses.any
+
+
+def test_a_level_was_what_it_is_by_its_ticks(monkeypatch):
+    """It is read some time after the turn began: what comes between the two is no earlier."""
+    bench = Bench(monkeypatch)
+
+    class Slow(Digital):
+        def look(self, now_us: int) -> bool:
+            bench.us += 700  # what the taps took
+            levels[5] = 1 if bench.us > 1_022_400 else 0
+            return Digital.look(self, now_us)
+
+    levels = pins(monkeypatch)
+    bench.bridge._inputs.append(Slow(0, 5))
+    bench.turns(10)
+    low, high = bench.sealed(frame.LEVEL)
+    assert (low.body[-1], high.body[-1]) == (0, 1)
+    assert high.ticks_us - high.span_us <= 22_400 < high.ticks_us
