@@ -8,8 +8,9 @@
 3. Rates are each interpreter's own (probe.py), on this machine. Those of boards are estimates: the
    rates of MicroPython here by SLOWER. Nobody has measured them.
 4. Heap is what a build with words of 32 bits says (WebAssembly's), as most boards have: live after
-   a collection, and the most that was in use after any turn. The code is in it, as mip puts it
-   there; where it is frozen into the firmware (manifest.py), some 35 KiB of that are not.
+   a collection, and the most that was in use after any turn. The code is in it, compiled: sources,
+   as mip copies them, need more while they load; where it is frozen into the firmware
+   (manifest.py), some 35 KiB of that are not.
 5. The longest slice of a signature is held against SLICE_US_MOST by the estimates.
 6. A machine that does other things shows in the latency first: nothing here corrects for it.
 """
