@@ -11,8 +11,7 @@
    a collection, and the most that was in use after any turn. The code is in it, compiled: sources,
    as mip copies them, need more while they load; where it is frozen into the firmware
    (manifest.py), some 35 KiB of that are not.
-5. The longest slice of a signature is held against SLICE_US_MOST by the estimates.
-6. A machine that does other things shows in the latency first: nothing here corrects for it.
+5. A machine that does other things shows in the latency first: nothing here corrects for it.
 """
 
 import json
@@ -43,7 +42,6 @@ P99_MS_MOST = 20.0
 RING_BYTES = 6144  # as in probe.py
 HEAP_BYTES = 131_072  # with signing, on a machine of 64-bit words, whose objects are twice as large
 UNSIGNED_BYTES_MOST, SIGNED_BYTES_MOST = 64 * 1024, 128 * 1024
-SLICE_US_MOST = 2000
 WAIT_S = 30.0
 PROBE_S = 120.0
 # How many times slower than MicroPython on this machine a board is taken to be: some 18 times fewer
@@ -194,8 +192,4 @@ def _reasons(figures: dict[str, Any]) -> list[str]:
     for name, most in (("unsigned", UNSIGNED_BYTES_MOST), ("signed", SIGNED_BYTES_MOST)):
         if figures["heap"][name]["peak_bytes"] > most:
             reasons.append(f"{name}: {figures['heap'][name]['peak_bytes']} octets; at most {most}")
-    for name, figures_of in figures["estimates"].items():
-        if figures_of["longest_slice_us"] > SLICE_US_MOST:
-            slice_us = figures_of["longest_slice_us"]
-            reasons.append(f"{name}: a slice of {slice_us} us, by the estimate")
     return reasons

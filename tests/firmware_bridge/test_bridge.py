@@ -76,8 +76,10 @@ class Bench:
         self.ring, self.chain = Ring(ring), Chain(KEY, PUBLIC, 1)
         self.board = Board(self.ring, 1, PUBLIC[:8], FIRMWARE, 460_800)
         tap: Any = Tap(0, self.line, "raw", self.ticks)  # type: ignore[arg-type]
-        parts: Any = ([tap], list(inputs), self.uplink, self.ring, self.chain, self.board)
-        self.bridge, self.tap = Bridge(*parts, self.ticks), tap
+        made: Any = Bridge
+        lines = ([tap], list(inputs), self.uplink)
+        self.bridge = made(*lines, self.ring, self.chain, self.board, self.ticks)
+        self.tap = tap
 
     def turns(self, count: int = 1) -> None:
         for _ in range(count):

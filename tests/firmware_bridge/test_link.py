@@ -230,13 +230,17 @@ def test_a_board_whose_cable_is_out_has_no_session_and_takes_it_up_again():
     """Its LED says so: whoever put it there looks at that."""
     world = World()
     world.steps(200)
-    assert world.board.open
+    shown = [world.board.open]
     world.up.cut = world.down.cut = True
     world.steps(1050, seal=False)
-    assert not world.board.open
+    shown.append(world.board.open)
     world.up.cut = world.down.cut = False
     world.settle()
-    assert world.board.open and world.arrived == world.sealed and world.gateway.holes == []
+    assert (
+        [*shown, world.board.open] == [True, False, True]
+        and world.arrived == world.sealed
+        and world.gateway.holes == []
+    )
 
 
 def test_a_gateway_that_starts_anew_before_it_heard_of_a_rate_finds_the_one_of_the_settings():

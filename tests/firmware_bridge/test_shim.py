@@ -18,7 +18,8 @@ class Uart:
     """As stm32 and rp2 have it: what `init` is not told is what the port has of its own."""
 
     def __init__(self, number: int, **told: Any) -> None:
-        self.number, self.told, self.waiting = number, {}, 0
+        self.number, self.waiting = number, 0
+        self.told: dict[str, Any] = {}
         self.init(**told)
 
     def init(self, **told: Any) -> None:
@@ -130,7 +131,7 @@ def test_keys_are_wiped_for_who_holds_the_pin_and_not_by_noise(machine, monkeypa
         def value(self) -> int:
             return int(next(left))
 
-    machine.Pin = Pin  # type: ignore[attr-defined]
+    machine.Pin = Pin
     monkeypatch.setattr("time.sleep", lambda _: None)
     assert pin.held(7) is held
     assert opened == [(7, Pin.IN, Pin.PULL_UP)]  # one that has no wire is not held
