@@ -103,7 +103,12 @@ def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins:
         chosen["rx"] = pins[0]
     if pins[1] is not None and not listening:
         chosen["tx"] = pins[1]
-    return UART(number, baudrate=baud, **chosen)
+    try:
+        return UART(number, baudrate=baud, **chosen)
+    except TypeError:  # a stm32, whose UARTs have pins of their own
+        raise ValueError(
+            "the pins of this board's UARTs cannot be chosen: rx, tx are null"
+        ) from None
 
 
 def _terminal(path: str) -> "Any":

@@ -62,6 +62,16 @@ def test_a_buffer_into_which_a_fifo_no_longer_fits_has_run_over(machine, waiting
     assert port.overran() is full
 
 
+def test_pins_that_a_board_does_not_let_be_chosen_are_refused(machine):
+    def uart(number: int, *, baudrate: int, timeout: int, rxbuf: int) -> Uart:
+        return Uart(number, baudrate=baudrate)
+
+    machine.UART = uart
+    assert Port(1, 115_200, True, (None, None)).baud == 115_200
+    with pytest.raises(ValueError, match="cannot be chosen"):
+        Port(1, 115_200, True, (5, None))
+
+
 def test_a_place_that_is_no_uart_is_refused_on_a_board(monkeypatch):
     monkeypatch.setitem(sys.modules, "termios", None)
     with pytest.raises(ValueError, match="no terminal usb"):
