@@ -6,6 +6,8 @@
 2. A version is on trial until a gateway has been heard under it (`update.Update.reported`). It has
    `TRIAL_STARTS` starts for that, and `TRIAL_MS` at each of them.
 3. `slot` is replaced by one rename, and is all that decides: half a folder is never started.
+4. A board with keys hears no Ctrl-C before anything is loaded, and is reset where nothing can be:
+   it ends at no prompt.
 
 It lies beside the folders, is what no update changes, and so leans on nothing in them. A board runs
 it by its main.py; a bench runs it as a program, with a folder for the flash:
@@ -76,12 +78,14 @@ def start(folder: str) -> None:
     sys.path.insert(0, folder + "/" + name)
     if trial:
         _deadline(folder)
+    if _read(folder + "/keys.json"):
+        _close()
     try:
         from firmware_bridge.firmware.main import run
 
         run(folder)
     finally:
-        if trial:
+        if trial or _read(folder + "/keys.json"):
             reset()
 
 
@@ -92,6 +96,15 @@ def reset() -> None:
     except ImportError:
         return
     again()
+
+
+def _close() -> None:
+    """No Ctrl-C from now on: to load the firmware may take a second."""
+    try:
+        from micropython import kbd_intr  # type: ignore[import-not-found]
+    except ImportError:
+        return
+    kbd_intr(-1)
 
 
 def _read(path: str) -> str:

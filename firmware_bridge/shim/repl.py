@@ -7,9 +7,9 @@ What a port allows (MicroPython 1.25):
     stm32       USB is in the second slot of `os.dupterm`, a UART of the REPL's in `pyb.repl_uart`:
                 both are detached
     rp2, esp32  the REPL's own USB or UART cannot be detached; nobody reads it while this runs
-    all         from reset to `close` is a window of some 100 ms in which Ctrl-C still counts, and
-                every chip's boot loader or debug port reads the whole flash, keys and all, unless
-                its maker's read protection is set. Nothing in Python can close those.
+    all         from reset until boot.py forbids Ctrl-C is a window of some 100 ms, and every chip's
+                boot loader or debug port reads the whole flash, keys and all, unless its maker's
+                read protection is set. Nothing in Python can close those.
 
 1. `wipe` comes before a REPL: it overwrites the file of keys before it removes it. What the flash's
    own levelling still holds of it, only erasing the chip takes away.
