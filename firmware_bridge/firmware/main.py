@@ -147,15 +147,16 @@ def _signer(settings: Settings, keys: "dict[str, bytes]") -> "Signer | None":
 
 
 def on_trial(folder: str) -> bool:
-    """Whether this version is (see boot.py)."""
-    return b" - " not in (flash.read(folder + "/slot") or b" - ")
+    """Whether what runs is what `slot` has on trial: boot.py put its folder first."""
+    told = (flash.read(folder + "/slot") or b"").split()
+    return len(told) == 3 and sys.path[0].encode() == (folder + "/").encode() + told[1]
 
 
-def _renewal(folder: str, board: Board) -> "Renewal":
+def _renewal(folder: str, board: Board, trial: bool) -> "Renewal":
     """Loaded when there is something to it."""
     from firmware_bridge.firmware.renewal import Renewal
 
-    return Renewal(folder, board)
+    return Renewal(folder, board, trial)
 
 
 def main(folder: str) -> None:
@@ -185,7 +186,7 @@ def main(folder: str) -> None:
     signer = _signer(settings, keys)
     preparing = signer.prepared() if signer else None
     keys = {}
-    renewal = _renewal(folder, board) if on_trial(folder) else None
+    renewal = _renewal(folder, board, True) if on_trial(folder) else None
     ports = [tap.port for tap in taps]
     ports.append(uplink)
     wait = Wait(ports)
@@ -198,7 +199,7 @@ def main(folder: str) -> None:
             if renewal.over:
                 return
         elif board.renewal is not None:
-            renewal = _renewal(folder, board)
+            renewal = _renewal(folder, board, False)
         light.show(led.LOSING if bridge.losing else led.WELL if board.open else led.ALONE)
         light.turn(now)
         dog.feed()

@@ -11,14 +11,14 @@ from firmware_bridge.firmware.update import Update
 from firmware_bridge.link import Board
 from firmware_bridge.shim.ticks import since
 
-REST_US = 1_000_000
+REST_US = 3_000_000  # asked again each second
 
 
 class Renewal:
-    """`over`: the board is to start anew."""
+    """`over`: the board is to start anew. `trial`: the version that runs is on trial."""
 
-    def __init__(self, folder: str, board: Board) -> None:
-        self._board, self._update = board, Update(folder)
+    def __init__(self, folder: str, board: Board, trial: bool) -> None:
+        self._board, self._update = board, Update(folder, trial)
         self._done_us: int | None = None
         self.over = False
 

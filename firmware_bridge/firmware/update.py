@@ -29,6 +29,7 @@ from firmware_bridge.shim import flash
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from typing import BinaryIO, Literal
 
 MANIFEST, FILE, FINISH = 0x20, 0x21, 0x22
 TAKEN, REFUSES = 0xA0, 0xA1
@@ -44,17 +45,22 @@ class UpdateError(ValueError):
     """What cannot be done with this board now: its argument says why."""
 
 
-class Update:
-    """`folder`: of the flash. Made once, at the start: it remembers whether that was a trial."""
+_FAULTS = (ManifestError, UpdateError, OSError, MemoryError)
 
-    def __init__(self, folder: str) -> None:
+
+class Update:
+    """`folder`: of the flash. `trial`: what runs is what `slot` has on trial."""
+
+    def __init__(self, folder: str, trial: bool = False) -> None:
         self._folder = folder
-        found = boot.slot(folder)
+        found = boot.slot(folder) if trial else None
         self._trial = found[1] if found and found[1] != boot.NONE else ""
         self._manifest: Manifest | None = None
         self._into = ""
         self._parts = bytearray()
         self._written: list[int] = []
+        self._file: BinaryIO | None = None  # what is being written, and its index
+        self._index = 0
         self._work: Generator[None, None, None] | None = None
         self._answer: tuple[int, bytes] | None = None
         self._now = b""  # the answer to what is being worked at
@@ -71,18 +77,12 @@ class Update:
             flash.replace(self._folder + "/slot", boot.written((self._trial, boot.NONE, 0)))
             self._trial = ""
 
-    def abandon(self) -> None:
-        """Ends a trial without its end, at the prompt: what was known to work starts next."""
-        found = boot.slot(self._folder)
-        if found and found[1] != boot.NONE:
-            flash.replace(self._folder + "/slot", boot.written((found[0], boot.NONE, 0)))
-        self._trial = ""
-
     def begin(self, octets: bytes) -> "Generator[None, None, None]":
         """Checks a manifest and clears its place. Raises ManifestError, UpdateError, OSError."""
         if self._trial or self.done:
             raise UpdateError("a version is on trial: no gateway has been heard under it yet")
         self._manifest = None
+        self._shut()
         found = boot.slot(self._folder)
         if found is None:
             raise UpdateError("nothing runs here yet: flash it")
@@ -91,8 +91,10 @@ class Update:
         if manifest.version <= runs:
             raise UpdateError("not newer than %d.%d.%d, which runs" % runs)  # noqa: UP031
         yield from manifest.checked(release(self._folder))
+        if found[1] != boot.NONE:  # it could not be started; nor may it be, half of it
+            flash.replace(self._folder + "/slot", boot.written((found[0], boot.NONE, 0)))
         self._into = self._folder + "/" + boot.other(found[0])
-        _clear(self._into, 0)
+        yield from _clear(self._into, 0)
         _folder(self._into)
         for path, length, _ in manifest.files:
             parts = path.split("/")
@@ -109,6 +111,7 @@ class Update:
         manifest, self._manifest = self._manifest, None
         if manifest is None:
             raise UpdateError("no manifest was given")
+        self._shut()
         yield from whole(self._into, manifest)
         flash.replace(self._into + "/manifest", manifest.octets)
         found = boot.slot(self._folder)
@@ -126,10 +129,8 @@ class Update:
         if self._work is None:  # what comes while something is worked at comes again
             try:
                 self._packet(kind, body)
-            except (ManifestError, UpdateError) as fault:
-                self._refuse(str(fault))
-            except OSError:
-                self._refuse("the flash is full, or broken")
+            except _FAULTS as fault:
+                self._refuse(fault)
         return True
 
     def turn(self) -> tuple[int, bytes] | None:
@@ -139,14 +140,17 @@ class Update:
                 next(self._work)
             except StopIteration:
                 self._work, self._answer = None, (TAKEN, self._now)
-            except (ManifestError, UpdateError) as fault:
-                self._refuse(str(fault))
-            except OSError:
-                self._refuse("the flash is full, or broken")
+            except _FAULTS as fault:
+                self._refuse(fault)
         answer, self._answer = self._answer, None
         return answer
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, fault: Exception) -> None:
+        why = str(fault)
+        if isinstance(fault, OSError):
+            why = "the flash is full, or broken"
+        elif isinstance(fault, MemoryError):
+            why = "not enough memory"
         self._work, self._answer = None, (REFUSES, why.encode())
 
     def _packet(self, kind: int, body: bytes) -> None:
@@ -191,10 +195,25 @@ class Update:
         if offset == self._written[index]:
             if offset + len(octets) > length:
                 raise UpdateError("more than the manifest says: " + path)
-            with open(self._into + "/" + path, "ab" if offset else "wb") as file:
-                file.write(octets)
+            self._opened(index, path).write(octets)
             self._written[index] += len(octets)
+            if self._written[index] == length:
+                self._shut()
         return self._written[index]
+
+    def _opened(self, index: int, path: str) -> "BinaryIO":
+        """Kept from piece to piece: to append after a close, littlefs copies a block each time."""
+        if self._file is None or self._index != index:
+            self._shut()
+            mode: Literal["ab", "wb"] = "ab" if self._written[index] else "wb"
+            self._file = open(self._into + "/" + path, mode)  # noqa: SIM115  # until its end
+            self._index = index
+        return self._file
+
+    def _shut(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def release(folder: str) -> bytes:
@@ -254,8 +273,8 @@ def _files(place: str, below: str, deep: int) -> list[str]:
     return found
 
 
-def _clear(place: str, deep: int) -> None:
-    """Removes what is in a folder, its manifest first."""
+def _clear(place: str, deep: int) -> "Generator[None, None, None]":
+    """Removes what is in a folder, its manifest first, a name a slice."""
     if deep > _DEEP_MAX:
         raise UpdateError("folders too deep in each other: flash it anew")
     try:
@@ -266,10 +285,11 @@ def _clear(place: str, deep: int) -> None:
     for name in names:
         path = place + "/" + name
         if _is_folder(path):
-            _clear(path, deep + 1)
+            yield from _clear(path, deep + 1)
             os.rmdir(path)
         else:
             os.remove(path)
+        yield
 
 
 def _is_folder(path: str) -> bool:

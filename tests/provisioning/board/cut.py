@@ -125,7 +125,7 @@ def main():
     powered(memory)
     updated(told)
     starts(told, False)
-    end = update.Update(FLASH)  # that of the new release, on trial
+    end = update.Update(FLASH, True)  # that of the new release, on trial
     before = len(memory.done)
     end.reported()
     steps, seen = memory.done, {"old": 0, "new": 0}

@@ -104,7 +104,7 @@ def main():
             end._file_part(index, 0, unhexlify(told["new"]["files"][path]))
     run(end.finish())
     boot.chosen(sys.argv[2])
-    update.Update(sys.argv[2]).reported()
+    update.Update(sys.argv[2], True).reported()
     print("steps", done)
 
 

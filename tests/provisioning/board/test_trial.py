@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import firmware_bridge
 from firmware_bridge import release as manifest
 from firmware_bridge.curve25519 import run as driven
-from firmware_bridge.firmware import boot, update
+from firmware_bridge.firmware import boot, main, update
 from firmware_bridge.firmware.update import Update, UpdateError
 from firmware_bridge.release import ManifestError
 from tests.provisioning.board import material
@@ -128,7 +129,7 @@ def test_a_new_version_is_tried_three_times_and_then_the_old_one_is_back(board):
 def test_a_new_version_stays_once_a_gateway_was_heard_under_it(board):
     sent(board, signed("1.1.0", small("1.1.0")), small("1.1.0"))
     assert starts(board) == "version 1.1.0"
-    Update(str(board)).reported()
+    Update(str(board), True).reported()
     assert [starts(board) for _ in range(4)] == ["version 1.1.0"] * 4
 
 
@@ -214,3 +215,57 @@ def test_a_trial_that_cannot_be_counted_is_not_started(board):
     sent(board, signed("1.1.0", small("1.1.0")), small("1.1.0"))
     (board / "slot.new").mkdir()
     assert starts(board) == "version 1.0.0"
+    (board / "slot.new").rmdir()
+    end = Update(str(board))  # the old one's, under which a gateway is heard now
+    end.reported()
+    assert (board / "slot").read_text() == "a b 3\n"
+    work = end.begin(signed("1.2.0", small("1.2.0")))
+    while (board / "b" / "manifest").exists():
+        next(work)
+    assert (board / "slot").read_text() == "a - 0\n"  # before anything of it is gone
+
+
+@pytest.mark.parametrize(
+    ("slot", "trial"), [("a b 2", True), ("b a 0", False), ("b - 0", False), ("", False)]
+)
+def test_only_what_started_on_trial_is_on_trial(board, monkeypatch, slot, trial):
+    (board / "slot").write_text(f"{slot}\n")
+    monkeypatch.setattr("sys.path", [f"{board}/b", *sys.path])
+    assert main.on_trial(str(board)) is trial
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_board_with_keys_is_left_at_no_prompt_where_nothing_can_be_loaded(board, paired):
+    (board / "a" / MAIN).write_text("def run(folder:\n")
+    (board / "machine.py").write_text("def reset():\n    print('reset')\n")
+    if paired:
+        (board / "keys.json").write_text("{}")
+    done = subprocess.run(
+        [str(micropython()), str(board / "boot.py"), str(board)],
+        capture_output=True, text=True, timeout=RUN_S, check=False,
+    )  # fmt: skip
+    assert done.stdout == ("reset\n" if paired else "")
+
+
+def test_a_file_is_opened_once_whatever_it_comes_in(board, monkeypatch):
+    modes = []
+
+    def opening(path, mode="r"):
+        modes.append(mode)
+        return open(path, mode)
+
+    monkeypatch.setattr(update, "open", opening, raising=False)
+    files = small("1.1.0")
+    sent(board, signed("1.1.0", files), files)
+    assert modes.count("ab") == 0 and modes.count("wb") == len(files)
+    assert starts(board) == "version 1.1.0"
+
+
+def test_a_board_without_memory_for_it_says_so(board, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Update, "_packet", full)
+    end = Update(str(board))
+    assert end.take(update.FINISH, b"")
+    assert end.turn() == (update.REFUSES, b"not enough memory")
