@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "support-bundle": ("provisioning.support", "what whoever helps needs, and no secret"),
 }
 # What a module is missing where the extra was not installed.
-EXTRA = frozenset({"aiohttp", "cryptography", "reportlab", "rich", "segno"})
+EXTRA = frozenset({"aiohttp", "cryptography", "mpremote", "reportlab", "rich", "segno"})
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,9 +1,10 @@
 """A board's interpreter, run by MicroPython for `repl.py`: a flash in a file, and pieces of code.
 
-    micropython prompt.py IMAGE BLOCKS
+    micropython prompt.py IMAGE BLOCKS PLACE
 
-1. The flash is littlefs, as a board's is, in the octets of one file; what was written before the
-   process is killed is there at the next start. Nothing of the machine's own files is to be seen.
+1. The flash is littlefs, as a board's is, in the octets of one file (or FAT, where it was made so);
+   what was written before the process is killed is there at the next start. Nothing of the
+   machine's own files is to be seen.
 2. A piece is a line with its length and then its octets. What it prints is followed by 0x04, then
    whatever came out of it, then 0x04 again (MicroPython's raw REPL).
 3. The names that a piece defines are there for the next, until a soft reset: a new process.
@@ -36,18 +37,20 @@ class Flash:
         return {4: self._blocks, 5: BLOCK_BYTES}.get(what, 0)
 
 
-def mounted(path: str, blocks: int) -> None:
-    """Puts the flash where a board has it."""
-    flash = Flash(path, blocks)
+def mounted(path: str, blocks: int, place: str) -> None:
+    """Puts the flash where a board has it: / (rp2, esp32) or /flash (stm32)."""
+    flash, ends = Flash(path, blocks), bytearray(2)
+    flash.readblocks(0, ends, 510)  # of the first sector
+    kind = "VfsFat" if ends == b"\x55\xaa" else "VfsLfs2"
     try:
-        disk = os.VfsLfs2(flash)  # type: ignore[attr-defined]
+        disk = getattr(os, kind)(flash)
     except OSError:
         os.VfsLfs2.mkfs(flash)  # type: ignore[attr-defined]
         disk = os.VfsLfs2(flash)  # type: ignore[attr-defined]
     os.umount("/")  # type: ignore[attr-defined]
-    os.mount(disk, "/")  # type: ignore[attr-defined]
-    os.chdir("/")
-    sys.path[:] = ["", ".frozen", "/lib"]
+    os.mount(disk, place)  # type: ignore[attr-defined]
+    os.chdir(place)
+    sys.path[:] = ["", ".frozen", place.rstrip("/") + "/lib"]
     while sys.argv:
         sys.argv.pop()
 
@@ -72,5 +75,5 @@ def pieces() -> None:
 
 
 if __name__ == "__main__":
-    mounted(sys.argv[1], int(sys.argv[2]))
+    mounted(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     pieces()

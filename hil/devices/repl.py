@@ -35,15 +35,18 @@ _PROMPT = Path(__file__).with_name("prompt.py")
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 _FRIENDLY = b'\r\nMicroPython on a bench\r\nType "help()" for more information.\r\n>>> '
 _SOFT = b"\r\nMPY: soft reboot\r\n"
-_RUN = "import os\nif {0!r} in os.listdir('/'):\n exec(open({0!r}).read())\n"
+_RUN = "import os\nif {0!r} in os.listdir():\n exec(open({0!r}).read())\n"
 _SIGINT = 1 << (signal.SIGINT - 1)
 
 
 class Board:
-    """`interpreter`: MicroPython for Linux; `image`: its flash, made where there is none."""
+    """`interpreter`: MicroPython for Linux; `image`: its flash, made where there is none.
 
-    def __init__(self, interpreter: Path, image: Path) -> None:
-        self._interpreter, self._image = interpreter, image
+    `place`: where the port has its flash.
+    """
+
+    def __init__(self, interpreter: Path, image: Path, place: str = "/") -> None:
+        self._interpreter, self._image, self._place = interpreter, image, place
         self.path = ""  # of the terminal
         self._line = self._keep = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +92,8 @@ class Board:
 
     def _start(self, files: list[str]) -> None:
         self._kill()
-        command = [str(self._interpreter), str(_PROMPT), str(self._image), str(BLOCKS)]
+        told = [str(self._image), str(BLOCKS), self._place]
+        command = [str(self._interpreter), str(_PROMPT), *told]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )

@@ -5,6 +5,9 @@
    then `slot` is replaced, which says what starts. Until then that is what it was before: whatever
    was cut short is done again from the beginning.
 3. A board that has keys is not flashed at its prompt: it is updated over its link, or wiped first.
+4. Every path is one from where the board starts: / on some ports, /flash on others (stm32).
+5. A board is refused whose flash is FAT, where a power cut may leave neither the old file nor the
+   new; and one that would start without settings.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from pathlib import Path
 
 from firmware_bridge.firmware import boot
 from firmware_bridge.firmware.settings import Settings, SettingsError
+from firmware_bridge.release import TOP, ManifestError, numbers
 from provisioning.argument import Now, Parser, only
 from provisioning.board import release
 from provisioning.board.making import arguments
@@ -23,21 +27,27 @@ from provisioning.terminal import Terminal
 
 PROG = "gridseal-provision board flash"
 _SETTINGS_MAX_BYTES = 16_384
-_MAIN = b'import boot\n\nboot.start("")\n'
-_BOOT = "firmware_bridge/firmware/boot.py"
+_MAIN = b'import os\n\nimport boot\n\nboot.start(os.getcwd().rstrip("/"))\n'
+_BOOTS = ("boot.py", "boot.mpy")  # the first is the one that `import` takes
 MICROPYTHON_MIN = (1, 25)  # what the firmware is tested with
 _PYTHON = "import sys\nprint(sys.implementation[0], *sys.implementation[1][:2])"
-# What the board is asked: its slot, and whether it has keys; and the text of a file.
+# What the board is asked: its slot, whether it has keys and settings, and whether it takes capital
+# letters for small ones, as FAT does; and the text of a file.
 _STATE = """
+import os
 def text(path):
     try:
         with open(path) as file: return file.read()
     except OSError: return ''
-print(text('/slot').strip() or '-')
-print(1 if text('/keys.json') else 0)
-print(text('/release').strip() or '-')
+print(text('slot').strip() or '-')
+print(1 if text('keys.json') else 0)
+print(text('release').strip() or '-')
+print(1 if text('board.json') else 0)
+with open('case.new', 'w') as file: file.write('?')
+print(1 if text('CASE.NEW') else 0)
+os.remove('case.new')
 """
-_VERSION = "print((text('/{}/manifest').split('\\n') + ['', ''])[1])"
+_VERSION = "print((text('{}/manifest').split('\\n') + ['', ''])[1])"
 _CLEAR = """
 import os
 def clear(place):
@@ -50,24 +60,32 @@ def clear(place):
 def folder(path):
     try: os.mkdir(path)
     except OSError: pass
-clear('/{0}')
-folder('/{0}')
+clear('{0}')
+folder('{0}')
 """
+# Dots: mpremote waits 10 s for something to be said, and a slow board checks for longer.
 _CHECK = """
-import sys, gc
-sys.path.insert(0, '/{0}')
+import sys
+sys.path.insert(0, '{0}')
 from firmware_bridge.firmware import update
 from firmware_bridge.release import Manifest
-with open('/{0}/manifest', 'rb') as file: m = Manifest(file.read())
-for _ in m.checked(update.release('')): pass
-for _ in update.whole('/{0}', m): pass
+with open('{0}/manifest', 'rb') as file: m = Manifest(file.read())
+def slices():
+    yield from m.checked(update.release('.'))
+    yield from update.whole('{0}', m)
+for number, _ in enumerate(slices()):
+    if not number % 50: print('.', end='')
 print('holds')
 """
-_REPLACE = "os.rename('/{0}.new', '/{0}')"
+_REMOVE = """
+try: os.remove('{0}')
+except OSError: pass
+"""
+_REPLACE = "os.rename('{0}.new', '{0}')"
 _WIPE = """
-with open('/keys.json', 'r+b') as file: file.write(bytes(256))
+with open('keys.json', 'r+b') as file: file.write(bytes(256))
 import os
-os.remove('/keys.json')
+os.remove('keys.json')
 """
 
 
@@ -77,22 +95,32 @@ def run(argv: Sequence[str], now: Now) -> int:
     terminal = Terminal(asked.json)
     public = release.key(asked.release_key)
     held = release.opened(asked.release, public)
+    chooses = _boot(held)
     settings = _settings(asked.settings)
     prompt = Prompt(asked.port)
     try:
         prompt.open()
         into = _into(prompt, held, public, asked)
         _copied(prompt, into, held, terminal)
-        _placed(prompt, into, public, held, settings)
+        _placed(prompt, into, public, chooses, settings)
         prompt.restart()
     finally:
         prompt.close()
     terminal.say(
         f"The board checked release {held.version} itself, and starts it.",
-        f"Next: gridseal-provision board pair {asked.port} DIR --name NAME",
+        "Next, over its link: gridseal-provision board pair PORT DIR --name NAME",
     )
     terminal.object({"port": asked.port, "version": held.version, "folder": into})
     return 0
+
+
+def _boot(held: Release) -> tuple[str, bytes]:
+    """The release's file that chooses what starts. Raises BoardError where there is none."""
+    for (name, _, _), octets in zip(held.manifest.files, held.contents, strict=True):
+        for boots in _BOOTS:
+            if name == f"{TOP}/firmware/{boots}":
+                return boots, octets
+    raise BoardError(f"release {held.version} has no {_BOOTS[0]}: a board would start nothing")
 
 
 def _settings(path: Path | None) -> bytes | None:
@@ -115,14 +143,18 @@ def _into(prompt: Prompt, held: Release, public: bytes, asked: argparse.Namespac
     port = asked.port
     _check_python(prompt.run(_PYTHON), port)
     said = prompt.run(_STATE).split("\n")
-    if len(said) != 3:
+    if len(said) != 5:
         raise BoardError(f"{port}: what answers there is no board with MicroPython")
-    slot, keys, trusted = (line.strip() for line in said)
+    slot, keys, trusted, settings, fat = (line.strip() for line in said)
     if keys == "1" and not asked.wipe_keys:
         text = "this board is paired; update it over its link, or type --wipe-keys"
         raise BoardError(f"{port}: {text}")
     if trusted not in ("-", public.hex()):
-        raise BoardError(f"{port}: this board takes releases of another key, {trusted}")
+        raise BoardError(f"{port}: this board takes releases of another key, {trusted[:64]}")
+    if fat == "1":
+        raise BoardError(f"{port}: this board's flash is FAT; format it as littlefs")
+    if settings == "0" and asked.settings is None:
+        raise BoardError(f"{port}: this board has no board.json yet; name one by --settings")
     into = boot.FOLDERS[0] if slot == "-" else _beside(prompt, held, slot, port)
     if keys == "1":
         prompt.run(_WIPE)
@@ -146,12 +178,13 @@ def _beside(prompt: Prompt, held: Release, slot: str, port: str) -> str:
     if works not in boot.FOLDERS:
         raise BoardError(f"{port}: the board's slot says {slot!r}; erase its flash")
     runs = prompt.run(_VERSION.format(works)).removeprefix("version ").strip()
-    parts = runs.split(".")
-    if len(parts) == 3 and all(part.isdigit() for part in parts):
-        there = tuple(int(part) for part in parts)
-        if held.manifest.version <= there:
-            text = f"{held.version} is not newer than {runs}, which is on the board"
-            raise BoardError(f"{port}: {text}; nothing was changed")
+    try:
+        there = numbers(runs)
+    except ManifestError:
+        return boot.other(works)  # what is there cannot run
+    if held.manifest.version <= there:
+        text = f"{held.version} is not newer than {runs}, which is on the board"
+        raise BoardError(f"{port}: {text}; nothing was changed")
     return boot.other(works)
 
 
@@ -163,32 +196,32 @@ def _copied(prompt: Prompt, into: str, held: Release, terminal: Terminal) -> Non
         for deep in range(1, len(parts)):
             folder = "/".join(parts[:deep])
             if folder not in made:
-                prompt.run(f"folder('/{into}/{folder}')")
+                prompt.run(f"folder('{into}/{folder}')")
                 made.add(folder)
-        prompt.put(f"/{into}/{name}", octets)
+        prompt.put(f"{into}/{name}", octets)
         terminal.say(f"  {name}")
-    prompt.put(f"/{into}/manifest", held.manifest.octets)
+    prompt.put(f"{into}/manifest", held.manifest.octets)
 
 
 def _placed(
-    prompt: Prompt, into: str, public: bytes, held: Release, settings: bytes | None
+    prompt: Prompt, into: str, public: bytes, chooses: tuple[str, bytes], settings: bytes | None
 ) -> None:
     """The board checks; then what starts is changed. Raises BoardError."""
-    files = {name: octets for (name, _, _), octets in
-             zip(held.manifest.files, held.contents, strict=True)}  # fmt: skip
     _replaced(prompt, "release", public.hex().encode())
-    if prompt.run(_CHECK.format(into)) != "holds":
+    if prompt.run(_CHECK.format(into)).lstrip(".") != "holds":
         raise BoardError("the board does not find the release whole; nothing of it starts")
     if settings is not None:
         _replaced(prompt, "board.json", settings)
-    if _BOOT in files:
-        _replaced(prompt, "boot.py", files[_BOOT])
+    _replaced(prompt, *chooses)
+    for boots in _BOOTS:
+        if boots != chooses[0]:
+            prompt.run(_REMOVE.format(boots))  # its maker's, or an older release's
     _replaced(prompt, "main.py", _MAIN)
     _replaced(prompt, "slot", boot.written((into, boot.NONE, 0)))
 
 
 def _replaced(prompt: Prompt, name: str, octets: bytes) -> None:
-    prompt.put(f"/{name}.new", octets)
+    prompt.put(f"{name}.new", octets)
     prompt.run(_REPLACE.format(name))
 
 
@@ -197,7 +230,7 @@ def _parser() -> Parser:
     parser = Parser(prog=PROG, description=about, allow_abbrev=False)
     parser.add_argument("port", metavar="PORT", help="a serial port, such as /dev/ttyACM0")
     arguments(parser)
-    told = "board.json: its ports, ring, pins"
+    told = "board.json: its ports, ring, pins; a board that has one needs none"
     parser.add_argument("--settings", type=Path, metavar="FILE", help=told)
     told = "the board is paired: its keys are to go"
     parser.add_argument("--wipe-keys", action="store_true", help=told)

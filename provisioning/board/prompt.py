@@ -39,7 +39,7 @@ class Prompt:
 
     def open(self) -> None:
         """At its raw REPL, with nothing of ours running."""
-        with self._told("no board's prompt answers there"):
+        with self._told("no board's prompt answers there (a paired board has none)"):
             self._board.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S)
             self._board.exec("pass")
             self._board.exit_raw_repl()
@@ -78,7 +78,8 @@ class Prompt:
             with contextlib.redirect_stdout(io.StringIO()):  # where the library prints its surprise
                 yield
         except self._faults as fault:
-            last = (str(fault).strip() or type(fault).__name__).splitlines()[-1]
+            words = os.strerror(fault.errno) if isinstance(fault, OSError) and fault.errno else ""
+            last = words or (str(fault).strip() or type(fault).__name__).splitlines()[-1]
             said = "the board says" if isinstance(fault, self._said) else what
             raise BoardError(f"{self._port}: {said}: {last[:120]}") from fault
 

@@ -26,7 +26,7 @@ from provisioning.source import RequestError
 
 MANIFEST = "manifest"
 # For MicroPython's build, and the other end of the link: a board has no use for them.
-_ELSEWHERE = (f"{TOP}/manifest.py", f"{TOP}/gateway.py")
+_ELSEWHERE = (f"{TOP}/manifest", f"{TOP}/gateway")
 _VERSION = f"{TOP}/firmware/bridge.py"
 _SAYS = re.compile(rb"^FIRMWARE = \((\d+), (\d+), (\d+)\)$", re.MULTILINE)
 
@@ -84,7 +84,7 @@ def sources(folder: Path) -> dict[str, bytes]:
         path
         for ending in ENDINGS
         for path in (folder / TOP).rglob(f"*.{ending}")
-        if path.is_file() and path.relative_to(folder).as_posix() not in _ELSEWHERE
+        if path.is_file() and path.relative_to(folder).with_suffix("").as_posix() not in _ELSEWHERE
     )
     if not paths:
         raise BoardError(f"{folder}: holds no {TOP} folder with files")

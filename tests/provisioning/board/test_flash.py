@@ -4,22 +4,36 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hil.devices import repl
 from hil.devices.repl import Board
 from provisioning import cli
 from provisioning.board import prompt
+from provisioning.board.flash import _beside
+from provisioning.board.release import BoardError, opened, sources
 from tests.provisioning.board import material
-from tests.provisioning.board.material import KEY, MAIN, OTHER, PUBLIC, micropython, small
+from tests.provisioning.board.material import (
+    KEY,
+    MAIN,
+    OTHER,
+    PUBLIC,
+    compiled,
+    micropython,
+    small,
+)
 
 UPDATE = (
     *("release.py", "ed25519.py", "curve25519.py", "sha512.py", "shim/__init__.py"),
     *("shim/digest.py", "shim/flash.py", "firmware/boot.py", "firmware/update.py"),
 )
+RUN_S = 50.0
 SOURCE = Path(prompt.__file__).resolve().parents[2] / "firmware_bridge"
 
 
@@ -69,8 +83,8 @@ def flashed(board: Board, tmp_path: Path, releases: dict[str, Path]) -> Board:
 
 
 def flash(port: str, release: Path, *more: str) -> int:
-    command = ["board", "flash", port, "--release", str(release), "--release-key", PUBLIC, *more]
-    return cli.main(command)
+    command = ["board", "flash", port, "--release", str(release), "--release-key", PUBLIC]
+    return cli.main([*command, "--settings", str(SOURCE / "board.json"), *more])
 
 
 def on(board: Board, code: str) -> str:
@@ -85,7 +99,7 @@ def on(board: Board, code: str) -> str:
 
 def started(board: Board) -> str:
     """What main.py's start prints."""
-    return on(board, "import sys\nsys.path[:] = ['', '.frozen']\nimport boot\nboot.start('')")
+    return on(board, "import sys\nsys.path[:] = ['', '.frozen']\nexec(open('main.py').read())")
 
 
 SLOT = "print(open('/slot').read())"
@@ -129,6 +143,74 @@ def test_a_board_of_another_release_key_and_a_paired_one_are_left_alone(board, r
     assert flash(board.path, releases["1.0.0"], "--wipe-keys") == 2  # and nothing was wiped
     on(board, "import os\nos.remove('/release')")
     assert on(board, "import os\nprint(os.listdir('/'))") == "['keys.json']"
+
+
+def test_a_compiled_release_starts_though_its_maker_left_a_boot_py(board, tmp_path):
+    on(board, "with open('/boot.py', 'w') as f: f.write('# of its maker')")
+    release = material.release(
+        tmp_path / "compiled", "1.0.0", compiled(firmware("1.0.0"), tmp_path / "work")
+    )
+    assert flash(board.path, release) == 0
+    assert started(board) == "version 1.0.0"
+    newer = material.release(tmp_path / "newer", "1.1.0", firmware("1.1.0"))
+    assert flash(board.path, newer) == 0
+    assert started(board) == "version 1.1.0"
+    assert on(board, "import os\nprint('boot.mpy' in os.listdir('/'))") == "False"
+
+
+def test_a_board_that_has_its_flash_elsewhere_is_flashed_and_starts(tmp_path, releases):
+    board = Board(micropython(), tmp_path / "image", "/flash")
+    board.open()
+    try:
+        assert flash(board.path, releases["1.0.0"]) == 0
+        assert started(board) == "version 1.0.0"
+        assert on(board, "import os\nprint(os.listdir('/'))") == "['flash']"
+    finally:
+        board.close()
+
+
+def test_a_board_that_would_start_without_settings_is_not_flashed(board, releases, capsys):
+    command = ["board", "flash", board.path, "--release", str(releases["1.0.0"])]
+    assert cli.main([*command, "--release-key", PUBLIC]) == 2
+    assert "no board.json yet" in capsys.readouterr().err
+    assert on(board, "import os\nprint(os.listdir('/'))") == "[]"
+
+
+def test_a_flash_that_is_fat_is_refused(board, releases, tmp_path, capsys):
+    board.close()
+    made = (
+        f"import os, sys\nsys.path.insert(0, {str(Path(repl.__file__).parent)!r})\n"
+        f"import prompt\nos.VfsFat.mkfs(prompt.Flash({str(tmp_path / 'image')!r}, {repl.BLOCKS}))"
+    )
+    subprocess.run([str(micropython()), "-c", made], check=True, timeout=RUN_S)
+    board.open()
+    assert flash(board.path, releases["1.0.0"]) == 2
+    assert "is FAT" in capsys.readouterr().err
+    assert on(board, "import os\nprint(os.listdir('/'))") == "[]"
+
+
+def test_a_paired_board_is_not_stopped_from_its_start(board, tmp_path, monkeypatch):
+    files = firmware("1.0.0") | {MAIN: b"def run(folder):\n    while True: pass\n"}
+    assert flash(board.path, material.release(tmp_path / "release", "1.0.0", files)) == 0
+    time.sleep(1)  # of its start
+    assert on(board, "print(1)") == "1"
+    on(board, "with open('/keys.json', 'w') as f: f.write('{}')")
+    board.close()
+    board.open()
+    time.sleep(1)
+    monkeypatch.setattr(prompt, "ANSWER_S", 0.5)
+    with pytest.raises(BoardError, match="a paired board has none"):
+        on(board, "print(1)")
+
+
+def test_a_version_on_a_board_that_is_none_is_no_fault_of_ours(releases):
+    class Odd:
+        @staticmethod
+        def run(_):
+            return "version 1.0.\u00b2"
+
+    held = opened(releases["1.0.0"], KEY.public.raw)
+    assert _beside(Odd, held, "a - 0", "/dev/ttyX") == "b"
 
 
 @pytest.mark.parametrize("changed", ["file", "version", "key", "gone"])
@@ -175,6 +257,13 @@ def test_settings_a_board_would_not_start_with_are_refused_first(releases, tmp_p
     settings = str(tmp_path / "board.json")
     assert flash("/dev/null", releases["1.0.0"], "--settings", settings) == 2
     assert "board.json" in capsys.readouterr().err
+
+
+def test_what_no_board_runs_is_in_no_release_compiled_or_not(tmp_path):
+    (tmp_path / "firmware_bridge").mkdir()
+    for name in ("frame.py", "gateway.py", "manifest.py", "gateway.mpy", "manifest.mpy"):
+        (tmp_path / "firmware_bridge" / name).write_text("")
+    assert list(sources(tmp_path)) == ["firmware_bridge/frame.py"]
 
 
 def test_a_release_of_the_firmware_itself_is_made_and_holds(tmp_path, capsys):
