@@ -2,7 +2,8 @@
 
 1. It takes nothing away: what is heard is not acknowledged, so the board keeps it for its gateway.
 2. What it says of losses and damage is what was seen in so many seconds; what the board has lost is
-   what its own LOST frames say, as far as they still wait in its ring.
+   what its own LOST frames say, as far as they were seen. A board that is not acknowledged begins
+   anew ten times a second: of a ring that needs longer only the beginning is seen, which is said.
 3. Frames are checked where the gateway's key of the board is named; elsewhere they are believed,
    and it says so.
 """
@@ -39,7 +40,9 @@ class Glance:
     """What is seen of one board."""
 
     def __init__(self, greeting: tuple[Any, ...], key: bytes | None) -> None:
-        _, self.session, name, self.boot, self.first, self.next, *firmware = greeting
+        _, self.session, name, self.boot, self.first, after, *firmware = greeting
+        self.waiting = max(after - self.first, 0)  # frames, at the greeting
+        self._next = self.first
         self.name: str = name.hex()
         self.firmware: str = dotted(tuple(firmware))
         self.offset = Offset(DRIFT_PPM)
@@ -77,8 +80,8 @@ class Glance:
             return
         if fields.seq in self.seen:
             return
-        expected = max(self.seen, default=self.first - 1) + 1
-        self.missed += max(fields.seq - expected, 0)
+        self.missed += max(fields.seq - self._next, 0)
+        self._next = max(self._next, fields.seq + 1)
         self.seen.add(fields.seq)
         if fields.kind == frame.LOST and len(fields.body) == struct.calcsize(frame.LOST_BODY):
             cause, count, _, _ = struct.unpack(frame.LOST_BODY, fields.body)
@@ -164,7 +167,8 @@ def _told(glance: Glance, line: Line, seconds: int, checked: bool) -> dict[str, 
         "name": glance.name,
         "boot": glance.boot,
         "uptime_s": glance.uptime_us // 1_000_000 if known else None,
-        "waiting_frames": len(glance.seen),
+        "waiting_frames": glance.waiting,
+        "seen_frames": len(glance.seen),
         "frames_checked": checked,
         "lost": dict(
             zip(("all", "ring_full", "too_long", "overrun", "noise"), glance.lost, strict=True)
@@ -200,6 +204,8 @@ def _say(terminal: Terminal, told: dict[str, Any], faults: list[str]) -> None:
         if key != "lost"
     ]
     terminal.table(("what", "is"), rows)
+    if told.get("seen_frames", 0) < told.get("waiting_frames", 0):
+        terminal.say("More waits on the board than was seen: what it lost is told of that alone.")
     for fault in faults:
         terminal.say(fault, style="fault")
 

@@ -27,27 +27,34 @@ PROG = "gridseal-provision board pair"
 BOARDS = "boards"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # A board draws its own key at an offer, and multiplies at each step: seconds, each of them.
-_STEP_NS, _STEPS = 20 * NS, 3
+_STEP_NS = 20 * NS
+# It answers CONFIRM at once, and again for a few seconds (firmware/pair.py, LINGER_US).
+_CONFIRM_NS, _CONFIRMS = NS, 60
 _LEFT = "hold its jumper while it starts, which wipes its keys, and pair anew"
 
 
 def run(argv: Sequence[str], now: Now) -> int:
     """What was typed after `board pair`. Raises BoardError, KeyStoreError, UsageError."""
     asked = only(_parser(), argv)
-    terminal = Terminal(asked.json)
+    terminal = Terminal()
     path = _place(asked.dir, asked.name)
     line = Line(asked.port, whole("--baud", asked.baud))
     try:
-        public = _paired(line, path, asked.port, asked.code, terminal)
+        public = _paired(line, path, asked.port, terminal)
     finally:
         line.close()
     terminal.say(
         f"Paired. The key is in {path}, mode 0600.",
         f"Board's public key  {public.hex()}",
-        f"Source              mcu+serial://{asked.port}?board={public.hex()}&key={path}",
+        f"Source              {_source(asked.port, asked.baud, public, path)}",
     )
-    terminal.object({"board": public.hex(), "file": str(path)})
     return 0
+
+
+def _source(port: str, baud: str, public: bytes, path: Path) -> str:
+    """For gateway.toml, which names files from its own folder."""
+    more = "" if baud == str(BAUD) else f"&baud={baud}"
+    return f"mcu+serial://{port}?board={public.hex()}&key={BOARDS}/{path.name}{more}"
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -66,7 +73,7 @@ def _place(folder: Path, name: str) -> Path:
     return path
 
 
-def _paired(line: Line, path: Path, port: str, code: str, terminal: Terminal) -> bytes:
+def _paired(line: Line, path: Path, port: str, terminal: Terminal) -> bytes:
     """The board's public key, once its key is in the file."""
     end = GatewayEnd(secrets.token_bytes(32), secrets.token_bytes(pairing.NONCE_BYTES))
     offer = driven(end.offer())
@@ -80,7 +87,7 @@ def _paired(line: Line, path: Path, port: str, code: str, terminal: Terminal) ->
     agreed = end.agreed
     if agreed is None:
         raise BoardError(f"{port}: nothing was agreed")
-    _compared(agreed.code, code, terminal)
+    _compared(agreed.code, terminal)
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)  # what a pairing left that came to no end
@@ -102,7 +109,11 @@ def _asked(line: Line, port: str, kind: int, body: bytes, wanted: int) -> bytes:
     """The answer of this kind. Raises BoardError."""
     # A board that was paired this moment hears no OFFER until it starts, which it says.
     kinds = (wanted, pairing.KEYED, pairing.FAILED, link.STARTED)
-    heard = line.asked(kind, body, kinds, _STEP_NS, _STEPS if kind == pairing.CONFIRM else 1)
+    every_ns, times = (_CONFIRM_NS, _CONFIRMS) if kind == pairing.CONFIRM else (_STEP_NS, 1)
+    heard = line.asked(kind, body, kinds, every_ns, times)
+    if heard is None and kind == pairing.CONFIRM:
+        text = "whether the board has kept its keys cannot be told; type this again, and it says"
+        raise BoardError(f"{port}: {text}")
     if heard is None:
         what = "no board answers there" if line.octets == 0 else "what answers there is no board"
         raise BoardError(f"{port}: {what}; nothing was kept")
@@ -114,15 +125,12 @@ def _asked(line: Line, port: str, kind: int, body: bytes, wanted: int) -> bytes:
     return heard[1]
 
 
-def _compared(code: str, typed: str, terminal: Terminal) -> None:
+def _compared(code: str, terminal: Terminal) -> None:
     """Raises BoardError where the board shows another code."""
-    if typed:
-        same = secrets.compare_digest(typed.encode(), code.encode())
-    else:
-        terminal.say(f"Here: {code[:3]} {code[3:]}", style="head")
-        said = terminal.ask("Does the board show the same six digits, yes or no", "--code", "no")
-        same = said.lower() in ("y", "yes")
-    if not same:
+    terminal.say(f"Here: {code[:3]} {code[3:]}", style="head")
+    question = "Does the board show the same six digits, yes or no"
+    said = terminal.ask(question, "typing it at a terminal", "no")
+    if said.lower() not in ("y", "yes"):
         raise BoardError("the codes differ: somebody may sit on the line; nothing was kept")
 
 
@@ -133,7 +141,4 @@ def _parser() -> Parser:
     parser.add_argument("dir", type=Path, metavar="DIR", help="the gateway's folder")
     parser.add_argument("--name", required=True, help="the board's name: boards/NAME.key")
     parser.add_argument("--baud", default=str(BAUD), help=f"default: {BAUD}")
-    told = "the six digits that the board shows, instead of being asked"
-    parser.add_argument("--code", default="", metavar="DIGITS", help=told)
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     return parser

