@@ -27,9 +27,8 @@ PROG = "gridseal-provision board pair"
 BOARDS = "boards"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # A board draws its own key at an offer, and multiplies at each step: seconds, each of them.
-_STEP_NS = 20 * NS
-# It answers CONFIRM at once, and again for a few seconds (firmware/pair.py, LINGER_US).
-_CONFIRM_NS, _CONFIRMS = NS, 60
+# It answers the same OFFER again, and CONFIRM at once, again for a few seconds (firmware/pair.py).
+_EVERY = {pairing.OFFER: (5 * NS, 8), pairing.CONFIRM: (NS, 60)}
 _LEFT = "hold its jumper while it starts, which wipes its keys, and pair anew"
 
 
@@ -109,8 +108,7 @@ def _asked(line: Line, port: str, kind: int, body: bytes, wanted: int) -> bytes:
     """The answer of this kind. Raises BoardError."""
     # A board that was paired this moment hears no OFFER until it starts, which it says.
     kinds = (wanted, pairing.KEYED, pairing.FAILED, link.STARTED)
-    every_ns, times = (_CONFIRM_NS, _CONFIRMS) if kind == pairing.CONFIRM else (_STEP_NS, 1)
-    heard = line.asked(kind, body, kinds, every_ns, times)
+    heard = line.asked(kind, body, kinds, *_EVERY[kind])
     if heard is None and kind == pairing.CONFIRM:
         text = "whether the board has kept its keys cannot be told; type this again, and it says"
         raise BoardError(f"{port}: {text}")
