@@ -106,9 +106,10 @@ class Bench:
                     self._left -= len(octets)
                     if self._left < 0:
                         self._left = None
-                        os.close(self._near)
-                        os.close(self._near_keep)
-                        self._plug()
+                        before = self._near, self._near_keep
+                        self._plug()  # first: whoever sees the line go looks for `port`
+                        for one in before:
+                            os.close(one)
 
 
 def _terminal() -> tuple[int, int]:
