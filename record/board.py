@@ -5,7 +5,8 @@
    the key of their tags: a gateway that makes one up, changes one or leaves one out is found.
 2. After a hole nobody can tell the link, until a signed head names one: what stands between is
    under no head, and is counted so, as what comes after the last head is.
-3. A frame that was sealed twice is one frame; two of one number are a fault.
+3. A frame that was sealed twice is one frame; two of one number are a fault. One whose number is
+   long past, or whose boot, is compared with nothing, and counted so: a ring has no such frames.
 4. Memory is bounded: REORDER_MAX frames wait for one that is late; HELD_MAX links wait for a head,
    and of RAWS_MAX frames the octets are kept, so that a chain can be taken up again from a head.
 
@@ -24,8 +25,8 @@ from firmware_bridge import frame
 REORDER_MAX = 1024  # frames, before the one they wait for counts as missing
 HELD_MAX = 500_000  # without a head over them: an hour of two ports, and 16 MB of links
 RAWS_MAX = 4096  # while a head is being signed: a minute of a port
-RECENT_MAX = 4096  # of whose content is known, should one come again
-BOOTS_MAX = 4  # of one board that are open at one time: they follow each other
+RECENT_MAX = 4096  # of whose content is known, should one come again: four times a board's ring
+BOOTS_MAX = 4  # of one board that are open at one time: they follow each other; the lowest closes
 _ORDER_BYTES = 8
 
 Say = Callable[[Reason, str], None]
@@ -34,11 +35,11 @@ Say = Callable[[Reason, str], None]
 class Counts:
     """Of one board, in frames; `holes` in stretches of them."""
 
-    __slots__ = ("covered", "holes", "missing", "open", "refuted", "repeated")
+    __slots__ = ("covered", "holes", "late", "missing", "open", "refuted", "repeated")
 
     def __init__(self) -> None:
         self.covered = self.open = self.missing = self.holes = 0
-        self.refuted = self.repeated = 0
+        self.refuted = self.repeated = self.late = 0
 
 
 class Chain:
@@ -47,7 +48,8 @@ class Chain:
     def __init__(self, public: bytes, say: Say) -> None:
         self.counts = Counts()
         self._public, self._say = PublicKey(ALG_ED25519, public), say
-        self._boots: OrderedDict[int, _Boot] = OrderedDict()
+        self._boots: dict[int, _Boot] = {}
+        self._closed = -1  # no boot up to this one is opened again
 
     def take(self, raw: bytes) -> None:
         """One frame, in whatever order it was sealed."""
@@ -58,11 +60,14 @@ class Chain:
             return
         boot = self._boots.get(fields.boot)
         if boot is None:
-            boot = self._boots[fields.boot] = _Boot(
-                fields.boot, self._public, self.counts, self._say
-            )
-            if len(self._boots) > BOOTS_MAX:
-                self._boots.popitem(last=False)[1].finish()
+            if fields.boot <= self._closed:
+                self.counts.late += 1
+                return
+            if len(self._boots) == BOOTS_MAX:
+                self._closed = min(self._boots)
+                self._boots.pop(self._closed).finish()
+            boot = _Boot(fields.boot, self._public, self.counts, self._say)
+            self._boots[fields.boot] = boot
         boot.take(fields.seq, raw)
 
     def finish(self) -> None:
@@ -90,10 +95,13 @@ class _Boot:
     def take(self, seq: int, raw: bytes) -> None:
         digest = hashlib.sha256(raw).digest()
         before = self._recent.get(seq)
-        if before is not None or seq < self._next:
+        if before is not None:
             self._counts.repeated += 1
-            if before is not None and before != digest:
+            if before != digest:
                 self._say(Reason.BOARD_TWIN, f"frame {seq}: sealed with two contents")
+            return
+        if seq < self._next:
+            self._counts.late += 1
             return
         self._recent[seq] = digest
         if len(self._recent) > RECENT_MAX:

@@ -1,26 +1,28 @@
 """The boards whose frames a record holds, and what their own signed heads say of them: the part of
 `verify` that looks behind the gateway.
 
-1. A board is known by the key that the descriptor of its own stream names; its frames are those of
-   all streams of that source, and are found by their kinds.
-2. Only batches with such streams are read. The frames of one batch are put in the board's order;
-   batches come in the log's.
+1. A board is known by the key that the descriptor of its own stream names, whenever in the run that
+   came; its frames are those of all streams of that source, and are found by their kinds. A run in
+   which its stream says nothing is of the board before; a source that never names one is told.
+2. Only batches of devices with such streams are read. They are taken as the gateway sealed them,
+   run after run, by number, and not as the log has them: a backlog comes after what is live. The
+   frames of one batch are put in the board's order.
 
 It checks no tag: the record does not have the pairing's key, and needs none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from drivers.mcu.wire import BOARD, PUBLIC_BYTES
 from evidence import cbor, cose, observation
 from evidence.code import Kind, Reason, Typ
-from evidence.head import Range
 from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
 from record.board import Chain, ordered
 from record.database import NotARecordError, Place, StoreError
 from record.known import Known, KnownDescriptor
+from record.schema import INT_MAX, RunRow
 from record.store import Store, open_reader
 
 KINDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO})
@@ -38,10 +40,10 @@ class Boards(NamedTuple):
 
 
 class _Stream(NamedTuple):
-    """Of a descriptor: whose stream it rules. `public`: where it is the board's own."""
+    """Of a descriptor: whose stream it rules, and in which run (by its id)."""
 
     source: Source
-    public: bytes | None
+    run: int
 
 
 class Walk:
@@ -50,7 +52,11 @@ class Walk:
     def __init__(self, store: Store) -> None:
         self._store, self._known = store, Known(store)
         self._streams: dict[bytes, _Stream] = {}
-        self._publics: dict[Source, bytes] = {}  # by source: the board that is there now
+        self._subjects: dict[Source, str] = {}  # as people call them
+        self._publics: dict[_Stream, bytes] = {}  # the board of a source in a run
+        self._first: dict[Source, bytes] = {}  # the board that was named first
+        self._last: dict[Source, bytes] = {}  # the board of the run before
+        self._unnamed: dict[Source, int] = {}  # frames of boards that nobody names
         self._chains: dict[bytes, Chain] = {}
         self._names: dict[bytes, str] = {}  # of boards, for people
         self._reasons: list[str] = []
@@ -60,13 +66,18 @@ class Walk:
         for entry in self._store.entries():
             if entry.typ == Typ.DESCRIPTOR and entry.name is not None:
                 self._descriptor(entry.name)
-            elif entry.typ == Typ.HEAD and self._streams:
-                ranges = read_head(cose.read(entry.encoded).payload).ranges
-                if any(part.descriptor in self._streams for part in ranges):
-                    self._batch(entry.idx, ranges)
+        devices = {stream.source[0] for stream in self._streams.values()}
+        for row in in_order(self._store.runs()):
+            if row.device in devices:
+                for head in self._store.heads_up(row.id, 0, INT_MAX):
+                    self._batch(head.idx)
         for chain in self._chains.values():
             chain.finish()
         told = [_words(self._names[public], chain) for public, chain in self._chains.items()]
+        told += [
+            f"{self._subjects[source]}: {count:,} frames of a board whose key no descriptor names"
+            for source, count in self._unnamed.items()
+        ]
         return Boards(told, self._reasons)
 
     def _descriptor(self, name: bytes) -> None:
@@ -74,42 +85,61 @@ class Walk:
         words = _source_of(known) if known and known.descriptor.kind in KINDS else ()
         if known is None or len(words) != 2:
             return
-        public = known.configuration if words[1] == BOARD else None
         source = (known.run.device, words[0])
-        self._streams[name] = _Stream(source, public)
-        if public is not None and len(public) == PUBLIC_BYTES and public not in self._names:
-            of = f"{known.run.credential.subject}/{words[0]}"
-            self._names[public] = f"board {public.hex()[:_DIGITS]} ({of})"
+        stream = self._streams[name] = _Stream(source, known.run.id)
+        subject = self._subjects[source] = f"{known.run.credential.subject}/{words[0]}"
+        public = known.configuration if words[1] == BOARD else None
+        if public is None or len(public) != PUBLIC_BYTES:
+            return
+        self._names.setdefault(public, f"board {public.hex()[:_DIGITS]} ({subject})")
+        self._first.setdefault(source, public)
+        if self._publics.setdefault(stream, public) != public:
+            self._say(subject, Reason.BOARD_FRAME, "names two boards in one run")
 
-    def _batch(self, idx: int, ranges: tuple[Range, ...]) -> None:
+    def _batch(self, idx: int) -> None:
+        entry = self._store.entry(idx)
+        if entry is None:
+            raise StoreError(f"entry {idx} is missing")
+        ranges = read_head(cose.read(entry.encoded).payload).ranges
+        if not any(part.descriptor in self._streams for part in ranges):
+            return
         body = self._store.body(idx)
         if body is None:
             raise StoreError(f"the body of entry {idx} is missing")
-        found: dict[Source, list[bytes]] = {}
+        found: dict[_Stream, list[bytes]] = {}
         at = 0
         for part in ranges:
             stream = self._streams.get(part.descriptor)
-            if stream is not None and stream.public in self._names:
-                self._publics[stream.source] = stream.public or b""
             for _ in range(part.count):
                 sample, _, at = observation.read_at(body, at)
                 if stream is not None and sample.kind in KINDS:
-                    found.setdefault(stream.source, []).append(sample.raw)
-        for source, raws in found.items():
-            self._take(source, raws)
+                    found.setdefault(stream, []).append(sample.raw)
+        taken: dict[bytes, list[bytes]] = {}
+        for of, raws in found.items():
+            public = self._public(of)
+            if public is None:
+                self._unnamed[of.source] = self._unnamed.get(of.source, 0) + len(raws)
+            else:
+                taken.setdefault(public, []).extend(raws)
+        for public, raws in taken.items():
+            for raw in ordered(raws):
+                self._chain(public).take(raw)
 
-    def _take(self, source: Source, raws: list[bytes]) -> None:
-        public = self._publics.get(source)
-        if public is None:
-            self._say(f"source {source[1]!r}", Reason.BOARD_FRAME, "no descriptor names its board")
-            return
+    def _public(self, stream: _Stream) -> bytes | None:
+        """The key of the board that was there."""
+        source = stream.source
+        public = self._publics.get(stream) or self._last.get(source) or self._first.get(source)
+        if public is not None:
+            self._last[source] = public
+        return public
+
+    def _chain(self, public: bytes) -> Chain:
         chain = self._chains.get(public)
         if chain is None:
             name = self._names[public]
             chain = Chain(public, lambda reason, text: self._say(name, reason, text))
             self._chains[public] = chain
-        for raw in ordered(raws):
-            chain.take(raw)
+        return chain
 
     def _say(self, name: str, reason: Reason, text: str) -> None:
         line = f"{name}: {reason.name.lower()}: {text}"
@@ -132,6 +162,18 @@ def check(place: Place) -> Boards:
         store.close()
 
 
+def in_order(rows: Iterable[RunRow]) -> Iterator[RunRow]:
+    """By when they began, as far as they say so; but each after the one that it continues."""
+    waiting = {row.name: row for row in sorted(rows, key=lambda row: (row.began or 0, row.id))}
+    for name in [*waiting]:
+        line: list[RunRow] = []
+        before: bytes | None = name
+        while before is not None and (row := waiting.pop(before, None)) is not None:
+            line.append(row)
+            before = row.predecessor
+        yield from reversed(line)
+
+
 def _source_of(known: KnownDescriptor) -> tuple[str, ...]:
     """The source and the key that a descriptor discloses."""
     try:
@@ -151,6 +193,7 @@ def _words(name: str, chain: Chain) -> str:
             (of.open, "under no head"),
             (of.missing, f"missing in {of.holes} hole{'s' * (of.holes != 1)}"),
             (of.repeated, "sealed again"),
+            (of.late, "too late to be checked"),
         )
         if count
     )

@@ -10,9 +10,19 @@ from drivers.c37118.wire import Layout
 from evidence.code import Kind, Reason
 from evidence.key import Ed25519Key
 from firmware_bridge import frame as board
-from record.board import REORDER_MAX, Chain
+from record.board import BOOTS_MAX, RECENT_MAX, REORDER_MAX, Chain
 from record.cli import main
-from tests.record.gateway import Gateway, cfg_bytes, configuration, frame, key
+from tests.record.gateway import (
+    NANOSECONDS,
+    START,
+    Gateway,
+    GatewayRun,
+    Statement,
+    cfg_bytes,
+    configuration,
+    frame,
+    key,
+)
 from tests.record.test_audit import anchors_text
 from tests.record.upstream import AUTHORITY, Upstream
 
@@ -140,6 +150,26 @@ def test_two_boots_are_two_chains():
     assert (reasons, chain.counts.covered) == ([], 8)
 
 
+def test_a_frame_of_a_number_long_past_is_not_called_the_same_again():
+    """Nobody knows any more what stood there: a gateway could have made it up."""
+    made, forged = Sealed(), Sealed()
+    for number in range(RECENT_MAX + 2):
+        made.say(b"%d" % number)
+    made.head()
+    forged.say(b"a load that never was")
+    chain, reasons = checked([*made.frames, *forged.frames])
+    assert reasons == []
+    of = chain.counts
+    assert (of.covered, of.repeated, of.late) == (RECENT_MAX + 2, 0, 1)
+
+
+def test_a_boot_long_past_counts_once():
+    boots = [Sealed(boot=boot).rounds(4).frames for boot in range(1, BOOTS_MAX + 3)]
+    chain, reasons = checked([raw for frames in (*boots, boots[0]) for raw in frames])
+    assert reasons == []
+    assert (chain.counts.covered, chain.counts.late) == (4 * len(boots), len(boots[0]))
+
+
 @pytest.mark.parametrize("raw", [b"", b"\1" * 42, bytes(500)])
 def test_what_is_no_frame_is_named(raw: bytes):
     assert checked([raw])[1] == [Reason.BOARD_FRAME]
@@ -154,25 +184,50 @@ def test_no_flipped_bit_goes_unnoticed():
         assert reasons or chain.counts.covered < 4, at
 
 
-def filled(path: Path, frames: Sequence[bytes]) -> tuple[str, ...]:
-    """A record in which a gateway sealed these, the tapped ones in a stream of their own; how it is
-    verified."""
-    upstream = Upstream(path)
-    gateway = Gateway("gw-1", AUTHORITY)
-    upstream.send(gateway.statement)
-    run = gateway.start()
-    cfg = cfg_bytes(configuration(3))
-    tap = run.describe(1, cfg, kind=Kind.MCU_C37118, source=("relay", "tap=0,idcode=7"))
-    source = ("relay", "board")
-    own = run.describe(2, BOARD.public.raw, None, Kind.MCU_INFO, channels=(), source=source)
-    upstream.send(run.statement, tap, own)
-    for raw in frames:
-        run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw)
-    upstream.push(run.cut())
-    upstream.close()
-    anchors = path.with_name("anchors.toml")
-    anchors.write_text(anchors_text())
-    return "verify", str(path), "--anchors", str(anchors)
+class Kept:
+    """A record in which a gateway seals a board's frames, the tapped ones in a stream of their own.
+
+    Batches reach it in the order of `push`, and not of `cut`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.upstream = path, Upstream(path)
+        self.gateway = Gateway("gw-1", AUTHORITY)
+        self.upstream.send(self.gateway.statement)
+
+    def run(self, after: GatewayRun | None = None) -> GatewayRun:
+        run = self.gateway.start(after)
+        self.upstream.send(run.statement)
+        return run
+
+    def tap(self, run: GatewayRun) -> Statement:
+        cfg = cfg_bytes(configuration(3))
+        return run.describe(1, cfg, kind=Kind.MCU_C37118, source=("relay", "tap=0,idcode=7"))
+
+    def own(self, run: GatewayRun) -> Statement:
+        source = ("relay", "board")
+        return run.describe(2, BOARD.public.raw, None, Kind.MCU_INFO, (), source)
+
+    def cut(self, run: GatewayRun, frames: Sequence[bytes], tai: int = START) -> bytes:
+        for raw in frames:
+            run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw, tai=tai)
+        return run.cut()
+
+    def verify(self) -> int:
+        """What the program ends with, once all is there."""
+        self.upstream.close()
+        anchors = self.path.with_name("anchors.toml")
+        anchors.write_text(anchors_text())
+        return main(["verify", str(self.path), "--anchors", str(anchors)])
+
+
+def filled(path: Path, frames: Sequence[bytes]) -> Kept:
+    """All of them in one batch."""
+    kept = Kept(path)
+    run = kept.run()
+    kept.upstream.send(kept.tap(run), kept.own(run))
+    kept.upstream.push(kept.cut(run, frames))
+    return kept
 
 
 def tapped() -> Sealed:
@@ -184,7 +239,7 @@ def tapped() -> Sealed:
 
 
 def test_verify_tells_what_boards_signed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(filled(tmp_path / "record.db", tapped().frames)) == 0
+    assert filled(tmp_path / "record.db", tapped().frames).verify() == 0
     name = f"board {BOARD.public.raw.hex()[:16]} (gw-1/relay)"
     said = capsys.readouterr().out
     assert f"{name}: 4 frames under heads that it signed, 1 under no head\n" in said
@@ -194,12 +249,7 @@ def test_the_streams_of_a_long_batch_are_put_in_the_boards_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     """A batch has one stream after the other, and more than a frame that is late is waited for."""
-    made = Sealed()
-    for number in range(REORDER_MAX + 200):
-        made.say(TAPPED[number % 4])
-        if number % 100 == 99:
-            made.head()
-    assert main(filled(tmp_path / "record.db", made.frames)) == 0
+    assert filled(tmp_path / "record.db", long(REORDER_MAX + 200)).verify() == 0
     assert "missing" not in capsys.readouterr().out
 
 
@@ -207,7 +257,76 @@ def test_verify_finds_what_a_gateway_made_up(tmp_path: Path, capsys: pytest.Capt
     made, forged = tapped(), Sealed()
     forged.say(TAPPED[3])
     frames = [forged.frames[0], *made.frames[1:]]
-    assert main(filled(tmp_path / "record.db", frames)) == 1
+    assert filled(tmp_path / "record.db", frames).verify() == 1
     said = capsys.readouterr().out
     assert "board_link: boot 1, head in frame 4: frames 0 to 3 are not those" in said
     assert "everything holds" not in said
+
+
+def long(many: int) -> list[bytes]:
+    """So many tapped frames, and a head after every hundredth."""
+    made = Sealed()
+    for number in range(many):
+        made.say(TAPPED[number % 4])
+        if number % 100 == 99:
+            made.head()
+    return made.frames
+
+
+def test_a_backlog_that_comes_after_what_is_live_is_no_hole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As after every time that the record was away for some seconds."""
+    kept, frames = Kept(tmp_path / "record.db"), long(REORDER_MAX + 500)
+    run = kept.run()
+    kept.upstream.send(kept.tap(run), kept.own(run))
+    first, *live = [kept.cut(run, frames[at : at + 303]) for at in range(0, len(frames), 303)]
+    for batch in (*live, first):
+        kept.upstream.push(batch)
+    assert kept.verify() == 0
+    said = capsys.readouterr().out
+    assert "missing" not in said and "too late" not in said and "again" not in said
+    assert f"{len(frames) - 25:,} frames under heads" in said
+
+
+def test_a_run_that_comes_before_the_one_that_it_continues_is_no_hole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As where the agent was started anew while the record was away: what was there is backlog."""
+    kept, frames = Kept(tmp_path / "record.db"), long(REORDER_MAX + 500)
+    before = kept.gateway.start()
+    described = (kept.tap(before), kept.own(before))
+    backlog = kept.cut(before, frames[:303])
+    run = kept.run(before)
+    kept.upstream.send(kept.tap(run), kept.own(run))
+    kept.upstream.push(kept.cut(run, frames[303:], START + 5 * NANOSECONDS))
+    kept.upstream.send(before.statement, *described)
+    kept.upstream.push(backlog)
+    assert kept.verify() == 0
+    said = capsys.readouterr().out
+    assert "missing" not in said and "too late" not in said
+    assert f"{len(frames) - 25:,} frames under heads" in said
+
+
+def test_a_board_that_says_nothing_at_first_is_known_by_what_it_says_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As where the agent begins while the board has long been there: until its next head."""
+    kept, frames = Kept(tmp_path / "record.db"), tapped().frames
+    run = kept.run()
+    kept.upstream.send(kept.tap(run))
+    kept.upstream.push(kept.cut(run, frames[:4]))
+    kept.upstream.send(kept.own(run))
+    kept.upstream.push(kept.cut(run, frames[4:]))
+    assert kept.verify() == 0
+    assert "4 frames under heads that it signed, 1 under no head\n" in capsys.readouterr().out
+
+
+def test_a_board_that_nobody_names_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    kept = Kept(tmp_path / "record.db")
+    run = kept.run()
+    kept.upstream.send(kept.tap(run))
+    kept.upstream.push(kept.cut(run, tapped().frames[:4]))
+    assert kept.verify() == 0
+    told = "gw-1/relay: 4 frames of a board whose key no descriptor names\n"
+    assert told in capsys.readouterr().out
