@@ -7,6 +7,9 @@
 3. What was taken of a board is known for as long as the process lives, though each opening has a
    driver of its own: what is played again once the line is back is no news.
 4. Waking up costs more than a frame: what has arrived is read together.
+5. What was brought before the line failed is given first: it was taken, and is never taken again.
+6. An acknowledgement goes out with the next read: of what whoever reads has had, and no other. A
+   time in which nobody reads is no silence of the board's.
 
 It retries nothing and logs nothing; nothing is said at close.
 """
@@ -49,6 +52,8 @@ class McuDriver:
         self._session: Session | None = None
         self._queue: deque[Item] = deque()
         self._alive_ns = 0  # when a session with the board was last open
+        self._read_ns: int | None = None  # when the last read gave something
+        self._failure: LinkError | None = None  # to be told once the queue is given
 
     @property
     def counts(self) -> Counter[str]:
@@ -83,6 +88,7 @@ class McuDriver:
         """
         await self.close()
         self._queue.clear()
+        self._read_ns = self._failure = None
         terms = self._terms()
         self._session = Session(terms, _past(terms), _session_number, self._clock.table)
         port = self._port = open_line(self._options, self._clock)
@@ -100,12 +106,18 @@ class McuDriver:
         port, session = self._port, self._session
         if port is None or session is None:
             raise LinkError("not open")
+        if self._read_ns is not None:
+            self._alive_ns += _mono_ns() - self._read_ns
+            self._read_ns = None
         while not self._queue:
+            if self._failure is not None:
+                raise self._failure
             if session.stranger:
                 raise LinkError(session.stranger)
             if _mono_ns() - self._alive_ns > self._options.silence_s * NS:
                 raise LinkError(self._silent(port, self._options.silence_s))
             await self._hear(port, session)
+        self._read_ns = _mono_ns()
         return one_read(self._queue)
 
     async def close(self) -> None:
@@ -142,14 +154,18 @@ class McuDriver:
         return content
 
     async def _hear(self, port: SerialPort, session: Session) -> None:
-        """Says what is due, waits for octets, queues what they say."""
-        self._say(port, session)
+        """Says what is due, waits for octets, queues what they say. Raises LinkError."""
+        try:
+            self._say(port, session)
+        except LinkError as fault:
+            if not port.untaken():
+                raise
+            self._failure = fault
         chunks = await port.take_within(session.waits_s)
         now, mono_ns = self._clock.now(), _mono_ns()
         self._queue.extend(session.feed(b"".join(data for data, _ in chunks), mono_ns, now))
         if session.greeted:  # a link that is silent for seconds is no session any more
             self._alive_ns = mono_ns
-        self._say(port, session)
 
     def _say(self, port: SerialPort, session: Session) -> None:
         said = session.output(_mono_ns())

@@ -255,6 +255,8 @@ class Session:
         if len(fields.body) != struct.calcsize(board.LOST_BODY):
             return []
         cause, count, _, ticks = struct.unpack(board.LOST_BODY, fields.body)
+        if not count:
+            return []  # more octets of what the LOST before this one counted
         first = self._instant(fields.boot, min(ticks, fields.ticks_us), *moment)
         known, of_frames = _CAUSES.get(cause, (Cause.NOT_HEARD, False))
         self.counts[f"lost_{known.name.lower()}"] += count

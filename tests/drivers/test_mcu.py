@@ -1,25 +1,19 @@
-"""A board's source: its own end of the link is the firmware's, with no line in between."""
+"""A board's session: its own end of the link is the firmware's, with no line in between."""
 
-import asyncio
 import itertools
-import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
-from drivers import asks, registry
+from drivers import asks
 from drivers.c37118.session import Terms as PmuTerms
 from drivers.c37118.wire import FrameType, Layout, Stamp, encode_configuration
 from drivers.decode import compiled, decode
-from drivers.line import Frame, FrameError, Instant, LinkError, Setup, Source
-from drivers.mcu import wire
-from drivers.mcu.driver import McuDriver
+from drivers.line import Frame, FrameError, Instant, Setup
 from drivers.mcu.session import Past, Session, Tap, Terms
 from evidence import event, gap
 from evidence.code import Cause, Class, Event, Flag, Kind, Reason, TimeSource
-from evidence.config import ConfigError
 from evidence.leap import NS
 from firmware_bridge import frame as board
 from firmware_bridge.firmware.bridge import FIRMWARE
@@ -27,7 +21,6 @@ from firmware_bridge.link import Board
 from firmware_bridge.packet import Packer
 from firmware_bridge.ring import Ring
 from tests.drivers.pmu import SOC, configuration, data
-from tests.drivers.scenario import Clock
 from tests.recorder import table
 
 KEY, PUBLIC = bytes(range(32)), bytes(range(32, 64))
@@ -242,6 +235,16 @@ def test_what_the_board_lost_is_a_gap_of_its_port(cause: int, said: Cause, count
     assert raw in [one.raw for one in world.frames(BOARD_KEY, Kind.MCU_INFO)]
 
 
+def test_more_octets_of_what_was_counted_are_no_gap_of_their_own():
+    world = World().go()
+    world.say(data(LAYOUT, 1))
+    told = struct.pack(board.LOST_BODY, board.TOO_LONG, 0, 900, world.ticks_us)
+    raw = world.say(told, board.LOST)
+    world.go()
+    assert not world.frames(PMU_KEY, Kind.GAP)
+    assert raw in [one.raw for one in world.frames(BOARD_KEY, Kind.MCU_INFO)]
+
+
 def test_a_reset_of_the_board_is_told_and_what_it_had_is_a_gap():
     world = World().go()
     world.say(data(LAYOUT, 1))
@@ -311,63 +314,6 @@ def test_all_that_is_said_to_a_board_stands_in_both_tables():
     assert {table.name_of(said) for said in world.said} == {"board's link"}
 
 
-OPTIONS = {"path": "/dev/ttyS0", "board": PUBLIC.hex(), "key": "k"}
-
-
-def driver(folder: Path, **options: object) -> McuDriver:
-    made = registry.open_driver(
-        Source("relay", "mcu+serial", OPTIONS | options, str(folder)), Clock()
-    )
-    assert isinstance(made, McuDriver)
-    return made
-
-
-def test_a_file_makes_the_setups_and_the_load(tmp_path: Path):
-    (tmp_path / "cfg").write_text(CFG.hex())
-    made = driver(tmp_path, configurations=["cfg"])
-    (setup,) = made.on_file()
-    assert (setup.key, setup.kind, setup.configuration) == (PMU_KEY, Kind.MCU_C37118, CFG)
-    size = LAYOUT.size + wire.FRAMING_BYTES
-    assert made.expected() == (size * 50, (1, 1))
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"board": "abc"}, "board"),
-        ({"taps": []}, "taps"),
-        ({"taps": ["goose"]}, "taps"),
-        ({"idcodes": [7, 8]}, "idcodes names more ports than taps"),
-        ({"taps": ["raw"], "configurations": ["cfg"]}, "port 0 carries raw"),
-        ({"drift": 3}, "did you mean 'drift_ppm'"),
-    ],
-)
-def test_options_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, object], words: str):
-    with pytest.raises(ConfigError, match=words):
-        driver(tmp_path, **options)
-
-
-@pytest.mark.parametrize(
-    ("content", "mode", "words"),
-    [
-        ("", 0o600, "not a pairing's key: 64 hexadecimal digits expected"),
-        ("00" * 31, 0o600, "not a pairing's key"),
-        ("zz" * 32, 0o600, "not a pairing's key"),
-        ("5e" * 32 + "\n", 0o644, "others"),
-    ],
-)
-def test_the_key_is_only_its_owners_and_never_shown(
-    tmp_path: Path, content: str, mode: int, words: str
-):
-    path = tmp_path / "k"
-    path.write_text(content)
-    path.chmod(mode)
-    with pytest.raises(ConfigError, match=words) as refused:
-        driver(tmp_path)._terms()
-    assert "5e5e" not in str(refused.value) and "zz" not in str(refused.value)
-    assert KEY.hex()[:8] not in repr(Terms(PUBLIC, KEY, (), 1))
-
-
 def test_a_board_frame_cut_anywhere_is_a_named_fault():
     raw = World().say(data(LAYOUT, 1))
     for size in range(len(raw)):
@@ -377,24 +323,3 @@ def test_a_board_frame_cut_anywhere_is_a_named_fault():
     for one in cut:
         with pytest.raises(FrameError, match="board_"):
             decode(Kind.MCU_C37118, CFG, one)
-
-
-def test_a_line_on_which_no_board_answers_fails_with_what_is_known(tmp_path: Path):
-    (tmp_path / "k").write_text(KEY.hex())
-    (tmp_path / "k").chmod(0o600)
-    near, far = os.openpty()
-
-    async def play() -> None:
-        made = driver(tmp_path, path=os.ttyname(far), answer_s=0.2)
-        try:
-            async with asyncio.timeout(20):
-                with pytest.raises(LinkError, match=r"no board answers for 0\.2 s: not one byte"):
-                    await made.open()
-        finally:
-            await made.close()
-
-    try:
-        asyncio.run(play())
-    finally:
-        os.close(near)
-        os.close(far)
