@@ -103,7 +103,7 @@ BOARD_PACKETS: Final = {  # kind: name, and octets of its body
     0x04: ("PING", 8),
     0x05: ("BAUD", 8),
 }
-BOARD_BAUDS: Final = range(300, 3_000_001)  # what a board's UART can be set to
+BOARD_BAUDS: Final = range(9600, 3_000_001)  # what a board agrees to (firmware_bridge.link)
 _BOARD_AT_ONCE_MAX = 4  # packets of one ask
 _BOARD_CRC_BYTES = 4
 
