@@ -39,6 +39,7 @@ class AuthorityRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AnchorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: NamedKey
     authority: list[AuthorityRow] = []
+    board: list[NamedKey] = []
     witness_policy: str = ""
 
 

@@ -457,3 +457,4 @@ class Reason(IntEnum):
     BOARD_LINK = 158  # frames before a signed head are not those that the board chained
     BOARD_TWIN = 159  # two frames of one number
     BOARD_FRAME = 160  # not a frame of a board
+    BOARD_UNKNOWN = 161  # by a key that the anchors, which name boards, do not name

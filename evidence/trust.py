@@ -1,17 +1,19 @@
 """Whom to believe, once it is read: the log's key, the authorities, and which of them found what
-they share; and whether an authority signed a credential.
+they share, the boards; and whether an authority signed a credential.
 
 1. Trust anchors come from outside whatever is checked with them.
 2. An authority signs in its own name only, and may have several keys; a key is one authority's.
 3. An authority with a role founds the shared record (evidence.joint.registry). One without signs
    credentials and its book, and no records.
+4. A board's key is known from its pairing, and not from the gateway that hears it. Where any board
+   is named, all are.
 
 It needs no more than the standard library and a signature's check: evidence.anchor reads the same
 document with the lines of its faults.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evidence import cose, credential, toml
@@ -41,12 +43,14 @@ Authorities = Mapping[bytes, Authority]  # by kid
 @dataclass(frozen=True, slots=True)
 class Anchors:
     """The log's key, and the authorities by kid. `log`: its name, that of its checkpoints;
-    `witness_policy`: the text of a C2SP tlog-policy, or where that lies; empty: none is asked."""
+    `witness_policy`: the text of a C2SP tlog-policy, or where that lies; empty: none is asked.
+    `boards`: their names, by raw key."""
 
     log_key: PublicKey
     authorities: Authorities
     log: str = ""
     witness_policy: str = ""
+    boards: Mapping[bytes, str] = field(default_factory=dict)
 
 
 def read(text: str) -> Anchors:
@@ -66,8 +70,9 @@ def found(document: Table) -> Anchors:
             raise TomlError((*row.steps, "key"), "the same key as another authority's")
         rows[one.key.kid] = one
     policy = document.text("witness_policy") if document.has("witness_policy") else ""
+    boards = _boards(document)
     document.end()
-    return Anchors(key, rows, name, policy)
+    return Anchors(key, rows, name, policy, boards)
 
 
 def vouched(message: cose.Sign1, authorities: Authorities) -> Credential:
@@ -90,6 +95,17 @@ def signer(message: cose.Sign1, authorities: Authorities) -> Authority:
         raise EvidenceError(Reason.UNKNOWN_AUTHORITY, f"nobody knows key {message.kid.hex()}")
     cose.check(message, by.key)
     return by
+
+
+def _boards(document: Table) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    for row in document.tables("board"):
+        name, key = row.text("name"), _key(row)
+        row.end()
+        if key.raw in found:
+            raise TomlError((*row.steps, "key"), "the same key as another board's")
+        found[key.raw] = name
+    return found
 
 
 def _authority(row: Table) -> Authority:

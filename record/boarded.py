@@ -4,6 +4,7 @@
 1. A board is known by the key that the descriptor of its own stream names, whenever in the run that
    came; its frames are those of all streams of that source, and are found by their kinds. A run in
    which its stream says nothing is of the board before; a source that never names one is told.
+   Where the anchors name boards, it must be one of them.
 2. Only batches of devices with such streams are read. They are taken as the gateway sealed them,
    run after run, by number, and not as the log has them: a backlog comes after what is live. The
    frames of one batch are put in the board's order.
@@ -11,7 +12,7 @@
 It checks no tag: the record does not have the pairing's key, and needs none.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from drivers.mcu.wire import BOARD, PUBLIC_BYTES
@@ -19,6 +20,7 @@ from evidence import cbor, cose, observation
 from evidence.code import Kind, Reason, Typ
 from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
+from evidence.trust import Anchors
 from record.board import Chain, ordered
 from record.database import NotARecordError, Place, StoreError
 from record.known import Known, KnownDescriptor
@@ -49,8 +51,9 @@ class _Stream(NamedTuple):
 class Walk:
     """One reading of one record."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._known = store, Known(store)
+    def __init__(self, store: Store, named: Mapping[bytes, str]) -> None:
+        """`named`: boards by key, as the anchors have them; nothing: nobody was told of any."""
+        self._store, self._known, self._named = store, Known(store), named
         self._streams: dict[bytes, _Stream] = {}
         self._subjects: dict[Source, str] = {}  # as people call them
         self._publics: dict[_Stream, bytes] = {}  # the board of a source in a run
@@ -91,7 +94,10 @@ class Walk:
         public = known.configuration if words[1] == BOARD else None
         if public is None or len(public) != PUBLIC_BYTES:
             return
-        self._names.setdefault(public, f"board {public.hex()[:_DIGITS]} ({subject})")
+        called = self._named.get(public) or public.hex()[:_DIGITS]
+        self._names.setdefault(public, f"board {called} ({subject})")
+        if self._named and public not in self._named:
+            self._say(subject, Reason.BOARD_UNKNOWN, f"no board of the anchors' has {public.hex()}")
         self._first.setdefault(source, public)
         if self._publics.setdefault(stream, public) != public:
             self._say(subject, Reason.BOARD_FRAME, "names two boards in one run")
@@ -147,7 +153,7 @@ class Walk:
             self._reasons.append(line)
 
 
-def check(place: Place) -> Boards:
+def check(place: Place, anchors: Anchors) -> Boards:
     """All boards of a record. Raises NotARecordError where there is none."""
     try:
         store = open_reader(place)
@@ -155,7 +161,7 @@ def check(place: Place) -> Boards:
         raise NotARecordError(f"{place}: {fault}") from fault
     try:
         store.snapshot()
-        return Walk(store).run()
+        return Walk(store, anchors.boards).run()
     except (StoreError, EvidenceError) as fault:
         return Boards([], [f"boards: {fault}"])
     finally:

@@ -53,7 +53,7 @@ def run(asked: argparse.Namespace) -> int:
     if not reasons:  # what a damaged record holds of a board, nobody can tell
         from record import boarded
 
-        boards = boarded.check(config.place(asked.store))
+        boards = boarded.check(config.place(asked.store), anchors)
         reasons = boards.reasons
         for line in boards.told:
             print(line)

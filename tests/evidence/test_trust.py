@@ -13,14 +13,16 @@ from tests.evidence.joint.sharing import FOUNDERS, founders_text, key
 
 MANY = [f"x{n}" for n in range(65)]
 LOG = f'[log]\nname = "log"\nkey = "{key("log").public.raw.hex()}"\n'
+BOARD = f"[[board]]\nname = 'bay 7'\nkey = '{key('board').public.raw.hex()}'\n"
 
 
 def test_founders_are_read_alike_with_lines_and_without():
-    text = f'witness_policy = "log ..."\n{LOG}{founders_text()}'
+    text = f'witness_policy = "log ..."\n{LOG}{founders_text()}{BOARD}'
     found = trust.read(text)
     assert found == anchor.read(text, "anchors.toml")
     assert set(found.authorities.values()) == set(FOUNDERS)
     assert (found.log, found.witness_policy) == ("log", "log ...")
+    assert found.boards == {key("board").public.raw: "bay 7"}
     assert found.authorities[FOUNDERS[0].key.kid].roles == {Role.BA, Role.DP}
 
 
@@ -34,10 +36,12 @@ def test_founders_are_read_alike_with_lines_and_without():
         ("roles = ['BA', 'DP']", f"footprints = {MANY}", "footprints"),
         (FOUNDERS[1].key.raw.hex(), FOUNDERS[0].key.raw.hex(), "authority[1].key: the same key"),
         (FOUNDERS[1].key.raw.hex(), "00", "authority[1].key: is no Ed25519 key"),
+        ("[[board]]\n", f"{BOARD}[[board]]\n", "board[1].key: the same key"),
+        ("'bay 7'", "'bay 7'\nsite = 'A'", "board[0].site: unknown"),
     ],
 )
 def test_what_no_anchors_say_is_named_by_both(wrong, by, said):
-    text = (LOG + founders_text()).replace(wrong, by)
+    text = (LOG + founders_text() + BOARD).replace(wrong, by)
     if by.startswith("footprints"):
         text = text.replace("footprints = ['WEST']", "", 1)
     with pytest.raises(TomlError) as bare:

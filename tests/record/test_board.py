@@ -213,11 +213,11 @@ class Kept:
             run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw, tai=tai)
         return run.cut()
 
-    def verify(self) -> int:
-        """What the program ends with, once all is there."""
+    def verify(self, boards: str = "") -> int:
+        """What the program ends with, once all is there. `boards`: more of the anchors."""
         self.upstream.close()
         anchors = self.path.with_name("anchors.toml")
-        anchors.write_text(anchors_text())
+        anchors.write_text(anchors_text() + boards)
         return main(["verify", str(self.path), "--anchors", str(anchors)])
 
 
@@ -329,4 +329,24 @@ def test_a_board_that_nobody_names_is_told(tmp_path: Path, capsys: pytest.Captur
     kept.upstream.push(kept.cut(run, tapped().frames[:4]))
     assert kept.verify() == 0
     told = "gw-1/relay: 4 frames of a board whose key no descriptor names\n"
+    assert told in capsys.readouterr().out
+
+
+def named(signer: Ed25519Key) -> str:
+    return f'[[board]]\nname = "bay 7"\nkey = "{signer.public.raw.hex()}"\n'
+
+
+def test_a_board_of_the_anchors_is_called_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert filled(tmp_path / "record.db", tapped().frames).verify(named(BOARD)) == 0
+    assert "board bay 7 (gw-1/relay): 4 frames under heads" in capsys.readouterr().out
+
+
+def test_a_board_that_a_gateway_made_up_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """It has a key of its own for it, and all its heads hold."""
+    assert filled(tmp_path / "record.db", tapped().frames).verify(named(OTHER)) == 1
+    told = f"gw-1/relay: board_unknown: no board of the anchors' has {BOARD.public.raw.hex()}\n"
     assert told in capsys.readouterr().out

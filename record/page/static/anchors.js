@@ -22,7 +22,7 @@ export function readAnchors(text) {
   for (const [number, line] of text.split(/\r?\n/).entries()) {
     const bare = line.trim();
     if (!bare || bare.startsWith('#')) continue;
-    const head = /^(\[\[authority\]\]|\[log\])\s*(#.*)?$/.exec(bare);
+    const head = /^(\[\[authority\]\]|\[\[board\]\]|\[log\])\s*(#.*)?$/.exec(bare);
     if (head) {
       table = {of: head[1]};
       tables.push(table);
@@ -36,6 +36,7 @@ export function readAnchors(text) {
   for (const one of tables) {
     if (typeof one.key !== 'string' || typeof one.name !== 'string') throw new Fault(`${one.of} without name or key`);
     const raw = fromHex(one.key, `the key of ${one.name}`);
+    if (one.of === '[[board]]') continue; // whose heads this page does not check
     if (one.of !== '[log]') found.authorities.push({name: one.name, raw});
     else if (found.log) throw new Fault('two logs in the anchors');
     else found.log = raw;
