@@ -8,8 +8,10 @@
 3. A frame with another tag, of another board or played again is a Frame with its fault: counted,
    never sealed, and nothing of the chain moves by it.
 4. What is missing between two frames that hold is a gap of the board's stream, with its count but
-   for the end of a boot; what the board says is lost is one of the port's streams. Before the first
-   frame of a `Past` nothing is known to be missing: whoever acknowledged it may have sealed it.
+   for the end of a boot. What the board says is lost is one of the port's streams, but for those
+   that have a rate: of them the runner knows which are missing, and noise between two frames is no
+   hole. Before the first frame of a `Past` nothing is known to be missing: whoever acknowledged it
+   may have sealed it.
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
@@ -93,6 +95,7 @@ class Session:
             None if tap.inner is None else PmuSession(tap.inner, table) for tap in terms.taps
         ]
         self._keys: dict[int, list[str]] = {}  # by port: the streams that there are
+        self._rated: set[str] = set()  # those that have a rate
         self._held: deque[bytes] = deque()
         self._held_ns = 0  # since when the first of them waits
         self._flags = int(Flag.AGENT_STAMPED) | (int(Flag.SIMULATED) if terms.simulated else 0)
@@ -220,6 +223,7 @@ class Session:
         key, keys = key_of(port, setup.key), self._keys.setdefault(port, [])
         if key not in keys and len(keys) < STREAMS_MAX:
             keys.append(key)
+        (self._rated.add if all(setup.rate) else self._rated.discard)(key)
         return Setup(key, int(Kind.MCU_C37118), setup.configuration, setup.rate, setup.blocks)
 
     def _instant(self, boot: int, ticks_us: int, mono_ns: int, now: Instant) -> Instant:
@@ -251,19 +255,20 @@ class Session:
     def _lost(
         self, fields: board.Fields, moment: tuple[int, Instant], upto: Instant
     ) -> list[Frame]:
-        """What the board could not keep of a port: a gap in each stream of it."""
+        """What the board could not keep of a port: a gap in each stream of it without a rate."""
         if len(fields.body) != struct.calcsize(board.LOST_BODY):
             return []
         cause, count, _, ticks = struct.unpack(board.LOST_BODY, fields.body)
-        if not count:
-            return []  # more octets of what the LOST before this one counted
-        first = self._instant(fields.boot, min(ticks, fields.ticks_us), *moment)
         known, of_frames = _CAUSES.get(cause, (Cause.NOT_HEARD, False))
         self.counts[f"lost_{known.name.lower()}"] += count
         keys = self._keys.get(fields.port, [])
+        bare = [key for key in keys or [BOARD] if key not in self._rated]
+        if not count or not bare:
+            return []  # a count of 0: more octets of what the LOST before this one counted
+        first = self._instant(fields.boot, min(ticks, fields.ticks_us), *moment)
         alone = count if of_frames and len(keys) == 1 else None  # of several nobody knows whose
         hole = Gap(known, max(min(first.tai, upto.tai), 0), max(upto.tai, 0), alone)
-        return [self._stated(key, Kind.GAP, hole.raw(), upto) for key in keys or [BOARD]]
+        return [self._stated(key, Kind.GAP, hole.raw(), upto) for key in bare]
 
     def _hole(self, first: int, count: int | None, upto: Instant) -> Frame:
         """Frames that did not come, or did not hold: nobody knows of which ports."""

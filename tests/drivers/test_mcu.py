@@ -222,12 +222,12 @@ def test_another_board_is_called_so():
 )
 def test_what_the_board_lost_is_a_gap_of_its_port(cause: int, said: Cause, count: int | None):
     world = World().go()
-    world.say(data(LAYOUT, 1))
+    world.say(b"\x01\x03\x00\x00", port=1)
     first_ns, first_us = world.now_ns, world.ticks_us
     world.go(100)
-    raw = world.say(struct.pack(board.LOST_BODY, cause, 12, 900, first_us), board.LOST)
+    raw = world.say(struct.pack(board.LOST_BODY, cause, 12, 900, first_us), board.LOST, port=1)
     world.go()
-    (one,) = world.frames(PMU_KEY, Kind.GAP)
+    (one,) = world.frames("tap=1", Kind.GAP)
     hole = gap.read(one.raw)
     assert (hole.cause, hole.count) == (said, count)
     assert abs(hole.first - TAI0 - first_ns) < 2_000_000
@@ -239,10 +239,24 @@ def test_more_octets_of_what_was_counted_are_no_gap_of_their_own():
     world = World().go()
     world.say(data(LAYOUT, 1))
     told = struct.pack(board.LOST_BODY, board.TOO_LONG, 0, 900, world.ticks_us)
+    raw = world.say(told, board.LOST, port=1)
+    world.go()
+    assert not world.frames("tap=1", Kind.GAP)
+    assert raw in [one.raw for one in world.frames(BOARD_KEY, Kind.MCU_INFO)]
+
+
+@pytest.mark.parametrize("cause", [board.RING_FULL, board.NOISE])
+def test_of_a_stream_that_has_a_rate_the_runner_states_what_is_missing(cause: int):
+    """Twice would be two holes; and noise between two frames is none, though it spans both."""
+    world = World().go()
+    for number in range(3):
+        world.say(data(LAYOUT, number))
+    told = struct.pack(board.LOST_BODY, cause, 2, 900, world.ticks_us)
     raw = world.say(told, board.LOST)
     world.go()
     assert not world.frames(PMU_KEY, Kind.GAP)
     assert raw in [one.raw for one in world.frames(BOARD_KEY, Kind.MCU_INFO)]
+    assert sum(world.session.counts[f"lost_{name}"] for name in ("not_kept", "not_heard")) == 2
 
 
 def test_a_reset_of_the_board_is_told_and_what_it_had_is_a_gap():
