@@ -24,9 +24,9 @@ from firmware_bridge import frame
 
 REORDER_MAX = 1024  # frames, before the one they wait for counts as missing
 HELD_MAX = 500_000  # without a head over them: an hour of two ports, and 16 MB of links
-RAWS_MAX = 4096  # while a head is being signed: a minute of a port
-RECENT_MAX = 4096  # of whose content is known, should one come again: four times a board's ring
-BOOTS_MAX = 4  # of one board that are open at one time: they follow each other; the lowest closes
+RAWS_MAX = 2048  # while a head is being signed, which takes seconds: half a minute of a port
+RECENT_MAX = 2048  # of whose content is known, should one come again: twice a board's ring
+BOOTS_MAX = 2  # of one board that are open at one time: they follow each other; the lowest closes
 _ORDER_BYTES = 8
 
 Say = Callable[[Reason, str], None]
