@@ -13,6 +13,8 @@
    hole. Before the first frame of a `Past` nothing is known to be missing: whoever acknowledged it
    may have sealed it.
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
+6. Who sits on the link can answer a PING with any ticks: an arrival that is beyond AGO_NS_MAX or
+   WIDTH_NS_MAX is now, without a bound, and no number of a frame becomes one that nobody can read.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
 """
@@ -29,13 +31,15 @@ from drivers.mcu.wire import BOARD, key_of
 from evidence.code import Cause, Event, Flag, Kind, TimeSource
 from evidence.event import Noticed
 from evidence.gap import Gap
-from evidence.leap import BUILT_IN, LeapTable
+from evidence.leap import BUILT_IN, NS, LeapTable
 from firmware_bridge import frame as board
 from firmware_bridge.gateway import Gateway
 
 CREDIT_BYTES = 8192  # under way from the board: 0.2 s of a link at 460,800
 HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
 HELD_NS = 1_000_000_000  # a time exchange takes milliseconds; without one the bound is unknown
+AGO_NS_MAX = 30 * 86_400 * NS  # a ring that a slow line fills, on a board that nobody fetched from
+WIDTH_NS_MAX = 3600 * NS  # what is known no better is not known
 NAME_BYTES = 8  # of the board's public key, as it greets
 
 Item = Frame | Setup
@@ -233,6 +237,8 @@ class Session:
         if told is None:
             return Instant(now.tai, None)
         at_ns, width = told
+        if mono_ns - at_ns > AGO_NS_MAX or width > WIDTH_NS_MAX:
+            return Instant(now.tai, None)
         bound = None if now.bound is None else now.bound + width
         return Instant(min(now.tai - (mono_ns - at_ns), now.tai), bound)
 

@@ -97,10 +97,10 @@ class World:
             self.now_ns += STEP_NS
         return self
 
-    def inject(self, raw: bytes) -> None:
-        """A frame on the link that the ring never had, where the next one is due."""
-        packer = Packer(len(raw))
-        self.hear(bytes(packer.buffer[: packer.pack(0x82, raw)]))
+    def inject(self, body: bytes, kind: int = 0x82) -> None:
+        """A packet that the board never sent: DATA is a frame where the next one is due."""
+        packer = Packer(len(body))
+        self.hear(bytes(packer.buffer[: packer.pack(kind, body)]))
 
     def frames(self, key: str, kind: Kind) -> list[Frame]:
         return [
@@ -155,6 +155,25 @@ def test_ticks_tell_when_it_arrived_however_late_it_is_brought():
     off_ns = one.heard.tai - (TAI0 + at_ns - 1_500_000)  # the middle of its span
     assert one.heard.bound is not None and abs(off_ns) <= one.heard.bound < 3_000_000
     assert one.heard.bound >= 500 + 1_500_000, "the gateway's clock, and half of the span"
+
+
+@pytest.mark.parametrize("ticks", [0, 2**63, 2**64 - 1])
+def test_who_answers_a_ping_for_the_board_makes_no_instant_that_nobody_can_sign(ticks: int):
+    """One sample with a number beyond 64 bits, and a whole batch is refused."""
+    world = World().go()
+    world.now_ns += 2 * NS
+    world.session.output(world.now_ns)
+    told = struct.pack(
+        ">IIQQ", world.session._link._session, world.session._link._pings, *[ticks] * 2
+    )
+    world.inject(told, 0x83)
+    world.say(data(LAYOUT, 1))
+    world.say(b"\x01\x03\x00\x00", port=1)
+    world.go()
+    found = world.frames(PMU_KEY, Kind.MCU_C37118) + world.frames("tap=1", Kind.MCU_INFO)
+    assert len(found) == 2
+    assert all(abs(one.heard.tai - TAI0 - world.now_ns) < 10 * NS for one in found)
+    assert all(one.heard.bound is None or one.heard.bound < 2**62 for one in found)
 
 
 def test_raw_octets_are_stamped_by_the_boards_ticks():
