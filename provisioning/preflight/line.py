@@ -15,7 +15,7 @@ from drivers.decode import compiled
 from drivers.line import FrameError, Source
 from evidence import config, siteplan
 from evidence.arrival import TIMED
-from evidence.code import SILENT
+from evidence.code import SILENT, Kind
 from provisioning.preflight.outcome import Outcome, cannot_tell, fault, ok
 from provisioning.preflight.scene import Heard, Scene
 from provisioning.snapshot import Snapshot
@@ -138,14 +138,17 @@ def _configured(scene: Scene, heard: Heard) -> Outcome:
     of = f"{name}/{setup.key}"
     if setup.kind in SILENT:
         return ok("configuration", of, "it tells no values")
+    tapped = setup.kind == Kind.MCU_C37118  # a board hears it, and asks nothing
     if not setup.configuration:
         figure = "it sends data, and does not say what they are"
         todo = "have it answer for its configuration, or name a file: configuration = FILE"
+        todo = "name a file, by port: configurations = [FILE]" if tapped else todo
         return fault("configuration", of, figure, todo)
     try:
         compiled(setup.kind, setup.configuration)
     except FrameError as unread:
         todo = "take another type of configuration: prefer = [2, 3, 1]"
+        todo = "name a file with another type of configuration" if tapped else todo
         return fault("configuration", of, str(unread), todo)
     setups = [one.setup for one in _of(scene, name)]  # a meter's channels are spread over several
     there = [channel.name for one in setups for block in one.blocks for channel in block.channels]
