@@ -8,8 +8,9 @@
    driver of its own: what is played again once the line is back is no news.
 4. Waking up costs more than a frame: what has arrived is read together.
 5. What was brought before the line failed is given first: it was taken, and is never taken again.
-6. An acknowledgement goes out with the next read: of what whoever reads has had, and no other. A
-   time in which nobody reads is no silence of the board's.
+6. An acknowledgement goes out with the next read, of what whoever reads has had by then (but for
+   what waits for the first time exchange). A time in which nobody reads is no silence of the
+   board's.
 
 It retries nothing and logs nothing; nothing is said at close.
 """
