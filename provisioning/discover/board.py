@@ -1,7 +1,8 @@
 """Whether a board of ours answers on a serial line: the link's HELLO is all that it is asked.
 
-1. Any board answers, paired with this gateway or not: it says which it is by the first octets of
-   its public key. Nothing it has sealed is acknowledged, so nothing is lost by asking.
+1. A paired board answers, whoever it is paired with: it says which it is by the first octets of its
+   public key. Nothing it has sealed is acknowledged, so nothing is lost by asking. One without keys
+   answers to what pairs it alone, which is not asked here: it is not found.
 2. USB has no speed; a UART's is that of its `board.json`, and BAUDS are what is tried.
 """
 
