@@ -45,8 +45,9 @@ class Counts:
 class Chain:
     """The frames of one board, as they come; `say` is told what does not hold."""
 
-    def __init__(self, public: bytes, say: Say) -> None:
-        self.counts = Counts()
+    def __init__(self, public: bytes, say: Say, part: bool = False) -> None:
+        """`part`: before the first frame of a boot none is missing."""
+        self.counts, self._part = Counts(), part
         self._public, self._say = PublicKey(ALG_ED25519, public), say
         self._boots: dict[int, _Boot] = {}
         self._closed = -1  # no boot up to this one is opened again
@@ -66,7 +67,7 @@ class Chain:
             if len(self._boots) == BOOTS_MAX:
                 self._closed = min(self._boots)
                 self._boots.pop(self._closed).finish()
-            boot = _Boot(fields.boot, self._public, self.counts, self._say)
+            boot = _Boot(fields.boot, self._public, self.counts, self._say, self._part)
             self._boots[fields.boot] = boot
         boot.take(fields.seq, raw)
 
@@ -83,7 +84,10 @@ class _Boot:
     `_link`: after the last of them; None where nobody knows. `_links`: after each, then.
     """
 
-    def __init__(self, number: int, public: PublicKey, counts: Counts, say: Say) -> None:
+    def __init__(
+        self, number: int, public: PublicKey, counts: Counts, say: Say, part: bool
+    ) -> None:
+        self._from_anywhere = part  # nothing has come yet, and it may begin anywhere
         self._number, self._public, self._counts, self._tell = number, public, counts, say
         self._first = self._next = 0
         self._link: bytes | None = frame.link_before(public.raw, number)
@@ -118,7 +122,7 @@ class _Boot:
 
     def _go_on(self) -> None:
         while (raw := self._waiting.pop(self._next, None)) is not None:
-            self._next += 1
+            self._next, self._from_anywhere = self._next + 1, False
             self._raws.append(raw)
             if self._link is not None:
                 self._link = frame.link_after(self._link, raw)
@@ -132,8 +136,9 @@ class _Boot:
     def _skip(self) -> None:
         """What is waited for does not come: a hole."""
         first = min(self._waiting)
-        self._counts.holes += 1
-        self._counts.missing += first - self._next
+        if not self._from_anywhere:
+            self._counts.holes += 1
+            self._counts.missing += first - self._next
         self._counts.open += self._drop(self._next)
         self._first = self._next = first
         self._link = None

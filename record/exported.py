@@ -1,6 +1,7 @@
 """Checks an export of a gateway's archive: reads the file; what holds in it is evidence.verifier's.
 
-1. The file is only read, once, and never whole: memory does not grow with it.
+1. The file is only read, and never whole: memory does not grow with it. Once it holds, what boards
+   signed in it is looked at (record.boards).
 2. A damaged one gives reasons, never an exception; what is no export at all is an EvidenceError.
 """
 
@@ -8,9 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from evidence import claim, export, verifier
+from evidence import claim, cose, credential, descriptor, disclosure, export, run, verifier
 from evidence.anchor import Anchors
+from evidence.code import Typ
+from evidence.export import Loose, Sealed, Stated
+from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
+from record.boards import Boards, Walk
 
 CHUNK_BYTES = 1 << 20
 REASONS_MAX = 100  # lines; a file with more has no need of them
@@ -42,7 +47,44 @@ def check(path: Path, anchors: Anchors, every: bool, say: Callable[[str], None])
             say(" ".join(reason.split()))
 
     tally = verifier.verify(_chunks(path), anchors, every, count)
-    return Checked(reasons, tuple(tally.lines(every)))
+    told = [*tally.lines(every)]
+    if not reasons:
+        boards = _boards(path, anchors)
+        told += boards.told
+        for reason in boards.reasons:
+            count(reason)
+    return Checked(reasons, tuple(told))
+
+
+def _boards(path: Path, anchors: Anchors) -> Boards:
+    """Those of an export that holds. Raises EvidenceError, OSError."""
+    walk = Walk(anchors, part=True)
+    subjects: dict[bytes, str] = {}  # by the name of a credential, and of a run
+    for item in export.read(_chunks(path)):
+        if isinstance(item, Stated):
+            _describe(item, walk, subjects)
+    for item in export.read(_chunks(path)) if walk.devices else ():
+        if isinstance(item, Sealed):
+            ranges, body = read_head(cose.read(item.head).payload).ranges, item.body or b""
+        elif isinstance(item, Loose):
+            ranges, body = item.ranges, item.body
+        else:
+            continue
+        if body and walk.has(ranges):
+            walk.take(ranges, body)
+    return walk.end()
+
+
+def _describe(item: Stated, walk: Walk, subjects: dict[bytes, str]) -> None:
+    message = cose.read(item.encoded)
+    if message.typ == Typ.CREDENTIAL:
+        subjects[message.name] = credential.read(message.payload).subject
+    elif message.typ == Typ.RUN:
+        subjects[message.name] = subjects.get(run.read(message.payload).credential, "")
+    elif message.typ == Typ.DESCRIPTOR:
+        of = descriptor.read(message.payload)
+        told = disclosure.match(item.pairs or (), of.digests)
+        walk.describe(message.name, of, told, b"", subjects.get(of.run, ""))
 
 
 def fingerprints(path: Path) -> Iterator[str]:

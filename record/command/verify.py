@@ -1,5 +1,6 @@
 """`gridseal-record verify`: a record run once more over its evidence, or an export, a proof or a
-bundle, offline. Of a record that holds, what boards signed themselves is told and checked, too.
+bundle, offline. Of a record or an export that holds, what boards signed themselves is told and
+checked, too.
 
 Exit 0 when everything holds, 1 with a reason a line, 3 without anchors, with the fingerprints to
 compare.

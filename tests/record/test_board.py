@@ -12,6 +12,7 @@ from evidence.key import Ed25519Key
 from firmware_bridge import frame as board
 from record.board import BOOTS_MAX, RECENT_MAX, REORDER_MAX, Chain
 from record.cli import main
+from tests.evidence.exporting import Story, written
 from tests.record.gateway import (
     NANOSECONDS,
     START,
@@ -184,11 +185,34 @@ def test_no_flipped_bit_goes_unnoticed():
         assert reasons or chain.counts.covered < 4, at
 
 
-class Kept:
-    """A record in which a gateway seals a board's frames, the tapped ones in a stream of their own.
+def tap(run: GatewayRun) -> Statement:
+    """What describes the tapped PMU's stream."""
+    cfg = cfg_bytes(configuration(3))
+    return run.describe(1, cfg, kind=Kind.MCU_C37118, source=("relay", "tap=0,idcode=7"))
 
-    Batches reach it in the order of `push`, and not of `cut`.
-    """
+
+def own(run: GatewayRun) -> Statement:
+    """What describes the board's own."""
+    source = ("relay", "board")
+    return run.describe(2, BOARD.public.raw, None, Kind.MCU_INFO, (), source)
+
+
+def observe(run: GatewayRun, frames: Sequence[bytes], tai: int = START) -> GatewayRun:
+    for raw in frames:
+        run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw, tai=tai)
+    return run
+
+
+def verify(path: Path, boards: str = "") -> int:
+    """What the program ends with. `boards`: more of the anchors."""
+    anchors = path.with_name("anchors.toml")
+    anchors.write_text(anchors_text() + boards)
+    return main(["verify", str(path), "--anchors", str(anchors)])
+
+
+class Kept:
+    """A record in which a gateway seals a board's frames: batches reach it in the order of `push`,
+    and not of `cut`."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.upstream = path, Upstream(path)
@@ -200,33 +224,18 @@ class Kept:
         self.upstream.send(run.statement)
         return run
 
-    def tap(self, run: GatewayRun) -> Statement:
-        cfg = cfg_bytes(configuration(3))
-        return run.describe(1, cfg, kind=Kind.MCU_C37118, source=("relay", "tap=0,idcode=7"))
-
-    def own(self, run: GatewayRun) -> Statement:
-        source = ("relay", "board")
-        return run.describe(2, BOARD.public.raw, None, Kind.MCU_INFO, (), source)
-
-    def cut(self, run: GatewayRun, frames: Sequence[bytes], tai: int = START) -> bytes:
-        for raw in frames:
-            run.observe(1 if board.Fields(raw).kind == board.TAPPED else 2, raw, tai=tai)
-        return run.cut()
-
     def verify(self, boards: str = "") -> int:
         """What the program ends with, once all is there. `boards`: more of the anchors."""
         self.upstream.close()
-        anchors = self.path.with_name("anchors.toml")
-        anchors.write_text(anchors_text() + boards)
-        return main(["verify", str(self.path), "--anchors", str(anchors)])
+        return verify(self.path, boards)
 
 
 def filled(path: Path, frames: Sequence[bytes]) -> Kept:
     """All of them in one batch."""
     kept = Kept(path)
     run = kept.run()
-    kept.upstream.send(kept.tap(run), kept.own(run))
-    kept.upstream.push(kept.cut(run, frames))
+    kept.upstream.send(tap(run), own(run))
+    kept.upstream.push(observe(run, frames).cut())
     return kept
 
 
@@ -279,8 +288,8 @@ def test_a_backlog_that_comes_after_what_is_live_is_no_hole(
     """As after every time that the record was away for some seconds."""
     kept, frames = Kept(tmp_path / "record.db"), long(REORDER_MAX + 500)
     run = kept.run()
-    kept.upstream.send(kept.tap(run), kept.own(run))
-    first, *live = [kept.cut(run, frames[at : at + 303]) for at in range(0, len(frames), 303)]
+    kept.upstream.send(tap(run), own(run))
+    first, *live = [observe(run, frames[at : at + 303]).cut() for at in range(0, len(frames), 303)]
     for batch in (*live, first):
         kept.upstream.push(batch)
     assert kept.verify() == 0
@@ -295,11 +304,11 @@ def test_a_run_that_comes_before_the_one_that_it_continues_is_no_hole(
     """As where the agent was started anew while the record was away: what was there is backlog."""
     kept, frames = Kept(tmp_path / "record.db"), long(REORDER_MAX + 500)
     before = kept.gateway.start()
-    described = (kept.tap(before), kept.own(before))
-    backlog = kept.cut(before, frames[:303])
+    described = (tap(before), own(before))
+    backlog = observe(before, frames[:303]).cut()
     run = kept.run(before)
-    kept.upstream.send(kept.tap(run), kept.own(run))
-    kept.upstream.push(kept.cut(run, frames[303:], START + 5 * NANOSECONDS))
+    kept.upstream.send(tap(run), own(run))
+    kept.upstream.push(observe(run, frames[303:], START + 5 * NANOSECONDS).cut())
     kept.upstream.send(before.statement, *described)
     kept.upstream.push(backlog)
     assert kept.verify() == 0
@@ -314,10 +323,10 @@ def test_a_board_that_says_nothing_at_first_is_known_by_what_it_says_later(
     """As where the agent begins while the board has long been there: until its next head."""
     kept, frames = Kept(tmp_path / "record.db"), tapped().frames
     run = kept.run()
-    kept.upstream.send(kept.tap(run))
-    kept.upstream.push(kept.cut(run, frames[:4]))
-    kept.upstream.send(kept.own(run))
-    kept.upstream.push(kept.cut(run, frames[4:]))
+    kept.upstream.send(tap(run))
+    kept.upstream.push(observe(run, frames[:4]).cut())
+    kept.upstream.send(own(run))
+    kept.upstream.push(observe(run, frames[4:]).cut())
     assert kept.verify() == 0
     assert "4 frames under heads that it signed, 1 under no head\n" in capsys.readouterr().out
 
@@ -325,8 +334,8 @@ def test_a_board_that_says_nothing_at_first_is_known_by_what_it_says_later(
 def test_a_board_that_nobody_names_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     kept = Kept(tmp_path / "record.db")
     run = kept.run()
-    kept.upstream.send(kept.tap(run))
-    kept.upstream.push(kept.cut(run, tapped().frames[:4]))
+    kept.upstream.send(tap(run))
+    kept.upstream.push(observe(run, tapped().frames[:4]).cut())
     assert kept.verify() == 0
     told = "gw-1/relay: 4 frames of a board whose key no descriptor names\n"
     assert told in capsys.readouterr().out
@@ -350,3 +359,31 @@ def test_a_board_that_a_gateway_made_up_is_found(
     assert filled(tmp_path / "record.db", tapped().frames).verify(named(OTHER)) == 1
     told = f"gw-1/relay: board_unknown: no board of the anchors' has {BOARD.public.raw.hex()}\n"
     assert told in capsys.readouterr().out
+
+
+def export_of(path: Path, frames: Sequence[bytes]) -> Path:
+    story = Story()
+    for one in (tap(story.run), own(story.run)):
+        story.state(one)
+    observe(story.run, frames)
+    story.cut()
+    path.write_bytes(written(story.items))
+    return path
+
+
+def test_an_export_that_begins_amid_a_boot_misses_nothing_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert verify(export_of(tmp_path / "part.gsx", long(300)[150:])) == 0
+    said = capsys.readouterr().out
+    # From the first head on that it has, all are under one but the last head itself.
+    assert "(gw-1/relay): 101 frames under heads that it signed, 52 under no head\n" in said
+
+
+def test_an_export_with_a_frame_that_a_gateway_made_up_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    made, forged = tapped(), Sealed()
+    forged.say(TAPPED[3])
+    assert verify(export_of(tmp_path / "part.gsx", [forged.frames[0], *made.frames[1:]])) == 1
+    assert "board_link: boot 1, head in frame 4" in capsys.readouterr().out
