@@ -40,6 +40,7 @@ HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
 HELD_NS = 1_000_000_000  # a time exchange takes milliseconds; without one the bound is unknown
 AGO_NS_MAX = 30 * 86_400 * NS  # a ring that a slow line fills, on a board that nobody fetched from
 WIDTH_NS_MAX = 3600 * NS  # what is known no better is not known
+SPAN_MAX_US = 0xFFFFFFFF  # of a frame that waited longer than its field tells
 NAME_BYTES = 8  # of the board's public key, as it greets
 
 Item = Frame | Setup
@@ -190,7 +191,7 @@ class Session:
         except board.FrameError as fault:
             return [self._refused(raw, FrameError(_fault_of(str(fault)), str(fault)), now)]
         at = self._instant(fields.boot, fields.ticks_us, mono_ns, now)
-        heard = _within(at, fields.span_us * 1000)
+        heard = _within(at, fields.span_us)
         out: list[Item] = []
         if boot and (fields.boot != boot or past.follower.missed):
             count = past.follower.missed if fields.boot == boot else None  # of its end nobody knows
@@ -287,9 +288,11 @@ class Session:
         return Frame(key, int(kind), raw, at.tai, at.bound, _UNKNOWN, self._flags, at)
 
 
-def _within(at: Instant, span_ns: int) -> Instant:
+def _within(at: Instant, span_us: int) -> Instant:
     """Some time in the span before an instant: its middle, with the half of it in the bound."""
-    half = -(-span_ns // 2)
+    if span_us == SPAN_MAX_US:
+        return Instant(at.tai, None)
+    half = span_us * 500
     return Instant(at.tai - half, None if at.bound is None else at.bound + half)
 
 

@@ -157,6 +157,14 @@ def test_ticks_tell_when_it_arrived_however_late_it_is_brought():
     assert one.heard.bound >= 500 + 1_500_000, "the gateway's clock, and half of the span"
 
 
+def test_a_span_as_long_as_its_field_is_no_bound():
+    world = World().go()
+    world.say(data(LAYOUT, 1), span_us=0xFFFFFFFF)
+    at_ns = world.now_ns
+    (one,) = world.go().frames(PMU_KEY, Kind.MCU_C37118)
+    assert one.heard.bound is None and abs(one.heard.tai - TAI0 - at_ns) < 1_000_000
+
+
 @pytest.mark.parametrize("ticks", [0, 2**63, 2**64 - 1])
 def test_who_answers_a_ping_for_the_board_makes_no_instant_that_nobody_can_sign(ticks: int):
     """One sample with a number beyond 64 bits, and a whole batch is refused."""
