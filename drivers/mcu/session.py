@@ -40,7 +40,7 @@ HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
 HELD_NS = 1_000_000_000  # a time exchange takes milliseconds; without one the bound is unknown
 AGO_NS_MAX = 30 * 86_400 * NS  # a ring that a slow line fills, on a board that nobody fetched from
 WIDTH_NS_MAX = 3600 * NS  # what is known no better is not known
-SPAN_MAX_US = 0xFFFFFFFF  # of a frame that waited longer than its field tells
+
 NAME_BYTES = 8  # of the board's public key, as it greets
 
 Item = Frame | Setup
@@ -290,7 +290,7 @@ class Session:
 
 def _within(at: Instant, span_us: int) -> Instant:
     """Some time in the span before an instant: its middle, with the half of it in the bound."""
-    if span_us == SPAN_MAX_US:
+    if span_us == board.SPAN_MAX_US:
         return Instant(at.tai, None)
     half = span_us * 500
     return Instant(at.tai - half, None if at.bound is None else at.bound + half)
