@@ -95,9 +95,7 @@ def _run(argv: Sequence[str]) -> int:
 
         return provision.main(asked.json, asked.keep)
     if asked.command == "run":
-        from hil.scenario import command as scenario
-
-        return scenario.main(asked.name, asked.begins, asked.ends, asked.report, asked.json)
+        return _play(asked)
     if asked.command == "replay":
         from hil.replay import command
 
@@ -168,14 +166,27 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
 
 def _scenario(run: _Parser) -> None:
-    run.epilog = "Scenarios: uri-2021, ac-seam; or a file of your own, NAME.toml."
-    run.add_argument("name", metavar="NAME", help="of a scenario, or its file")
-    part = "play from there on; an instant such as 2021-02-15T01:00-06:00"
+    run.epilog = "Scenarios: hil/scenarios/*.toml, by name; or a file of your own, NAME.toml."
+    run.add_argument("names", metavar="SCENARIO", nargs="+", help="by name, or its file")
+    run.add_argument(
+        "--place", default="fake", metavar="NAME", help="where; of hil/places, or a file, NAME.toml"
+    )
+    run.add_argument(
+        "--short", action="store_true", help="shorten the stretches in which nothing happens"
+    )
+    part = "of one in simulated time: from there on; an instant such as 2021-02-15T01:00-06:00"
     run.add_argument("--from", dest="begins", metavar="INSTANT", help=part)
     run.add_argument("--to", dest="ends", metavar="INSTANT", help="and until there")
     run.add_argument(
         "--report", type=Path, metavar="DIR", help="leave it there; default: a folder of its own"
     )
+
+
+def _play(asked: argparse.Namespace) -> int:
+    from hil.live import command
+
+    how = (asked.place, asked.report, asked.short, asked.begins, asked.ends, asked.json)
+    return command.main(command.Asked(asked.names, *how))
 
 
 def _simulation(sim: _Parser) -> None:

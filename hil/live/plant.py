@@ -1,0 +1,202 @@
+"""The plant of a live scenario: all simulated devices, on one grid, in one process.
+
+    python -m hil.live.plant FOLDER
+
+1. FOLDER/plant.json says what there is; the first line printed says where each is heard, or why it
+   is not there: one that does not come up keeps none of the others.
+2. A line of the standard input asks for an act, {"n": 1, "device": "pmu-a", "do": "skip", "with":
+   {...}}; the answer is a line with the same `n`: `at`, ns TAI, or `refused`, in words. Without a
+   device it is the plant's: `silence`, or what the grid does.
+3. Each data frame that goes out is a line of FOLDER/sent-NAME as it goes: IDCODE, ns TAI, ns by
+   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI, ns wrong, then as it stood at
+   the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V, A), Hz, Hz/s.
+4. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
+   device here too, by the name of the gateway.
+
+It starts no agent and judges nothing.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from hil.devices.pace import tai_now
+from hil.live import kind, model
+from hil.live.stand.stand import Asked, Stand
+from hil.live.wire import Wire
+
+PLAN = "plant.json"
+READ_BYTES = 65_536
+
+
+class Uplink:
+    """The cable from a gateway to the record, as the plant has it among its devices."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.wire = Wire(host, port)
+
+    def cut(self, is_cut: bool) -> None:
+        self.wire.cut(is_cut)
+
+
+class Plant:
+    """What FOLDER/plant.json asks for."""
+
+    def __init__(self, folder: Path, plan: dict[str, Any], held: ExitStack) -> None:
+        self._folder, self._plan, self._held = folder, plan, held
+        of = model.MODELS[plan["grid"]["model"]]
+        settings = msgspec.convert(plan["grid"]["with"], of.settings)
+        self._events = of.events
+        self._grid = of.make(settings, plan["seed"])
+        self._stands: dict[str, Stand] = {}
+        self._uplinks: dict[str, Uplink] = {}
+
+    async def open(self) -> dict[str, Any]:
+        """Opens all of it; where each is heard, or why not."""
+        devices, uplinks = {}, {}
+        for number, row in enumerate(self._plan["devices"], 1):
+            try:
+                stand = self._made(number, row)
+                devices[row["name"]] = await stand.open()
+                self._stands[row["name"]] = stand
+            except (OSError, ValueError) as fault:
+                devices[row["name"]] = {"fault": str(fault)}
+        for row in self._plan["uplinks"]:
+            uplink = Uplink(*row["to"])
+            uplinks[row["name"]] = await uplink.wire.open()
+            self._uplinks[row["name"]] = uplink
+        return {"devices": devices, "uplinks": uplinks}
+
+    def start(self) -> None:
+        for stand in self._stands.values():
+            stand.start()
+
+    async def close(self) -> dict[str, Any]:
+        """All of it; what was counted."""
+        for uplink in self._uplinks.values():
+            await uplink.wire.close()
+        for stand in self._stands.values():
+            await stand.close()
+        return {name: stand.report() for name, stand in self._stands.items()}
+
+    def done(self, said: dict[str, Any]) -> int:
+        """Does an act; when, ns TAI. Raises ValueError."""
+        device, do, told = said.get("device"), str(said.get("do")), said.get("with", {})
+        at = tai_now()
+        if device is None and do == "silence":
+            for stand in self._stands.values():
+                stand.silence()
+        elif device is None:
+            if do not in self._events:
+                raise ValueError(f"the grid does not know {do!r}")
+            self._grid.happen(do, msgspec.convert(told, self._events[do]), at)
+        elif do == "cut" and device in (*self._stands, *self._uplinks):
+            cable = self._stands.get(device) or self._uplinks[device]
+            cable.cut(bool(told["cut"]))
+        elif device in self._stands and do in self._stands[device].acts:
+            self._stands[device].acts[do](**told)
+        else:
+            raise ValueError(f"{device} cannot {do}")
+        return at
+
+    # --- its parts
+
+    def _made(self, number: int, row: dict[str, Any]) -> Stand:
+        of = kind.KINDS[row["kind"]]
+        module = importlib.import_module(f"hil.live.stand.{of.stand}")
+        asked = Asked(
+            *(row["name"], row["kind"], number, row["bus"]),
+            *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
+            self._journal(row["name"], row["bus"]) if of.frames else _nobody,
+            row["cable"],
+        )
+        stand: Stand = module.make(asked)
+        return stand
+
+    def _journal(self, name: str, bus: int) -> Any:
+        sent, truth = (self._file(f"{what}-{name}") for what in ("sent", "truth"))
+
+        def tell(idcode: int, tai: int, off_ns: int) -> None:
+            sent.write(b"%d %d %d\n" % (idcode, tai, off_ns))
+            reading = self._grid.truth(tai - off_ns, bus)
+            parts = [part for one in (*reading.voltages, *reading.currents) for part in _parts(one)]
+            figures = (*parts, reading.frequency_hz, reading.rocof_hz_s)
+            text = " ".join(f"{value:.9g}" for value in figures)
+            truth.write(f"{tai} {off_ns} {text}\n".encode("ascii"))
+
+        return tell
+
+    def _file(self, name: str) -> BinaryIO:
+        return self._held.enter_context((self._folder / name).open("wb", buffering=0))
+
+
+def _parts(value: complex) -> tuple[float, float]:
+    return value.real, value.imag
+
+
+def _nobody(idcode: int, tai: int, off_ns: int) -> None:
+    """Of a kind whose frames are not accounted for one by one."""
+
+
+def _hear(plant: Plant) -> None:
+    """Acts, from the standard input, in the running loop."""
+    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
+    rest = b""
+
+    def readable() -> None:
+        nonlocal rest
+        data = os.read(number, READ_BYTES)
+        if not data:
+            loop.remove_reader(number)
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            said = json.loads(line)
+            try:
+                answer: dict[str, Any] = {"at": plant.done(said)}
+            except (ValueError, TypeError) as fault:
+                answer = {"refused": str(fault)}
+            print(json.dumps({"n": said.get("n"), **answer}), flush=True)
+
+    loop.add_reader(number, readable)
+
+
+async def _run(folder: Path, held: ExitStack) -> None:
+    plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    plant = Plant(folder, plan, held)
+    try:
+        where = await plant.open()
+        plant.start()
+        _hear(plant)
+        print(json.dumps(where), flush=True)
+        await stopped.wait()
+    finally:
+        counted = await plant.close()
+    print(json.dumps(counted), flush=True)
+
+
+def main() -> int:
+    """0, or 2 with a line on the standard error where there is no plan."""
+    try:
+        with ExitStack() as held:
+            asyncio.run(_run(Path(sys.argv[1]), held))
+    except (OSError, ValueError, IndexError) as fault:
+        print(f"the plant does not start: {fault}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
