@@ -167,9 +167,8 @@ async def _power_off(stage: Stage, _: Fault, __: Nothing) -> None:
 async def _power_on(stage: Stage, _: Fault, __: Nothing) -> None:
     for gateway in stage.gateways.values():
         gateway.start()
-    await stage.serve()
-    for gateway in stage.gateways.values():
-        await gateway.running()
+    running = [gateway.running() for gateway in stage.gateways.values()]
+    await asyncio.gather(stage.serve(), *running)
 
 
 async def _kill_record(stage: Stage, _: Fault, __: Nothing) -> None:

@@ -156,7 +156,7 @@ async def _done(play: Play, deed: Deed, begins: bool) -> None:
     if begins:
         deed.began = now
     else:
-        deed.over = tai_now()
+        deed.over = now
 
 
 async def _end(play: Play, say: Say) -> None:
