@@ -1,9 +1,10 @@
-"""How fast a power system runs: the 39-bus model at 120 steps a second with the readings of PMUS PMUs
-at each step, as a share of one core.
+"""How fast a power system runs: the 39-bus model at 120 steps a second with the readings of PMUS
+PMUs at each step, as a share of one core.
 
-1. All that a bench does in real time is in it: the swing, the loads' noise, each PMU's estimate over
-   its window. What is switched costs apart, `switch_ms`, and is told.
-2. Rounds alternate with nothing, and the least of them counts: what else the machine does only adds.
+1. All that a bench does in real time is in it: the swing, the loads' noise, each PMU's estimate
+   over its window. What is switched costs apart, `switch_ms`, and is told.
+2. Rounds alternate with nothing, and the least of them counts: what else the machine does only
+   adds.
 
 The other cases are timed as well, without PMUs.
 """
@@ -64,7 +65,9 @@ def _points(model: Model) -> list[Point]:
 
 def _least(model: Model, readings: Readings, seconds: float) -> tuple[float, float]:
     """Seconds a step, without and with readings: of the least round."""
-    plain, read, step = [], [], WARM_STEPS
+    plain: list[float] = []
+    read: list[float] = []
+    step = WARM_STEPS
     model.state(step)
     ends = time.process_time() + seconds
     while not read or time.process_time() < ends:

@@ -165,10 +165,12 @@ def read(text: str, file: str) -> Case:
         twice = {name for name in rows if rows.count(name) > 1}
         if twice:
             raise ConfigError(file, table, f"{min(twice)!r} is there twice")
-    ends = [end for row in (*case.branch, *case.dc) for end in (row.begin, row.end)]
+    ends = [end for row in case.branch for end in (row.begin, row.end)]
+    ends += [end for row in case.dc for end in (row.begin, row.end)]
     _there(file, "slack", [case.slack], [row.bus for row in case.machine])
     _there(file, "branch, dc", ends, buses)
-    _there(file, "machine, load", [row.bus for row in (*case.machine, *case.load)], buses)
+    _there(file, "machine", [row.bus for row in case.machine], buses)
+    _there(file, "load", [row.bus for row in case.load], buses)
     machines = [row.name for row in case.machine]
     _there(file, "governor", [row.machine for row in case.governor], machines)
     areas = [EVERYWHERE, *(row.area for row in case.bus)]

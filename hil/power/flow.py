@@ -1,7 +1,7 @@
 """The power flow of a case: Newton and Raphson in polar coordinates.
 
-1. The slack bus keeps its published angle, each machine's bus its voltage; loads take what their row
-   says, whatever the voltage. DC ties are loads at one end and sources at the other.
+1. The slack bus keeps its published angle, each machine's bus its voltage; loads take what their
+   row says, whatever the voltage. DC ties are loads at one end and sources at the other.
 2. It ends when no bus is off by more than MISMATCH_MOST, or is refused by FlowError.
 
 Limits of reactive power are not kept: a case that needs them states other voltages.

@@ -1,13 +1,13 @@
 """What lies between a bus and what a device says of it: transformers, wiring, filter, noise, clock.
 
-1. Transformers are off by a constant of each phase, within the tightest limit of their accuracy class
-   (IEC 61869-2 and -3, IEEE C57.13; the limits are evidence.instrument's), drawn by seed.
+1. Transformers are off by a constant of each phase, within the tightest limit of their accuracy
+   class (IEC 61869-2 and -3, IEEE C57.13; the limits are evidence.instrument's), drawn by seed.
 2. The estimate is of a symmetric window around its instant: P a triangle of two cycles, M a Hamming
    window over a sinc, of as many cycles as are set (in the manner of IEC/IEEE 60255-118-1 annex D,
-   not its figures). Such an estimate has no delay of angle; it can be had half a window later, which
-   is `delay_ns`.
-3. Frequency is the slope of the estimated angle, ROCOF its curvature, as a PMU has them: a jump of the
-   angle when something is switched is a jump of both.
+   not its figures). Such an estimate has no delay of angle; it can be had half a window later,
+   which is `delay_ns`.
+3. Frequency is the slope of the estimated angle, ROCOF its curvature, as a PMU has them: a jump of
+   the angle when something is switched is a jump of both.
 4. The clock is ahead by an offset and a drift: the instant is that much earlier, and angles turn.
 5. Noise follows from seed, instant and device. Its table is finite, so its largest value is known.
 

@@ -19,7 +19,7 @@ class SingularError(ArithmeticError):
 def solved(matrix: list[list[Number]], right: list[list[Number]]) -> list[list[Number]]:
     """X of matrix X = right, by Gauss and Jordan. Raises SingularError."""
     size = len(matrix)
-    rows = [[*left, *rest] for left, rest in zip(matrix, right, strict=True)]
+    rows = [one + other for one, other in zip(matrix, right, strict=True)]
     for at in range(size):
         best = max(range(at, size), key=lambda row: abs(rows[row][at]))
         pivot = rows[best][at]

@@ -1,12 +1,13 @@
-"""A power system in time: its states by step, what stands at a bus at any instant, and what happens.
+"""A power system in time: its states by step, what stands at a bus at any instant, and what
+happens.
 
 1. Everything is a function of case, seed, timeline and instant (integer ns TAI), never of the order
    of asking. States are computed as they are asked for, in real time or faster; what was asked long
    ago is computed anew from the last state kept before it, to the same bits.
 2. Before `begins` the system stands still at nominal frequency.
 3. Between two steps bus voltages are the mean of both, each turned to the instant by its island's
-   mean angle: Kirchhoff's laws hold exactly at every instant, and the angle is good to some urad in a
-   swing of 1 Hz/s.
+   mean angle: Kirchhoff's laws hold exactly at every instant, and the angle is good to some urad in
+   a swing of 1 Hz/s.
 4. The frequency at a bus is the slope of its voltage's angle over a step, without the jumps that
    switching makes; ROCOF is the slope of that. A dead bus is said to have nominal frequency.
 5. An event comes at a step that was not computed yet, or is refused: the past stays as it was read.

@@ -1,7 +1,8 @@
 """The network of a case as it is switched at some moment, reduced to what swings and what draws.
 
-1. V = K E + Z I: bus voltages by machines' inner voltages, and by what loads and DC ties inject beside
-   the constant admittance that stands in the matrix for them. K and Z are made once a topology.
+1. V = K E + Z I: bus voltages by machines' inner voltages, and by what loads and DC ties inject
+   beside the constant admittance that stands in the matrix for them. K and Z are made once a
+   topology.
 2. Islands are the sets of buses that branches in service connect. One without a machine is dead: no
    voltage, whatever hangs there.
 3. A bolted fault holds its bus, or its point of a branch, at 0 exactly.

@@ -1,7 +1,7 @@
 """A power system from step to step: what it is at one, what it is at the next.
 
-1. `advanced` is a function of a state, of the events due and of nothing else: the same ones give the
-   same bits, whoever asks in whatever order.
+1. `advanced` is a function of a state, of the events due and of nothing else: the same ones give
+   the same bits, whoever asks in whatever order.
 2. A state is whole: what went before it need not be known. It has the voltages at the end of the
    step before (`before`) and, after what was switched then, its own (`volts`).
 3. Nothing is switched within a step. Relays act at its end, events at its beginning.
@@ -88,17 +88,26 @@ class Plant:
         """Step 0: as the power flow has it, and steady but for the noise of loads."""
         count, loads = len(self.machines), len(self.case.load)
         dc = tuple(row.mw / self.case.base_mva for row in self.case.dc)
-        topology = Topology(scale=(1.0,) * loads)
         nothing = (0.0,) * count
         # No stator resistance: what goes through the reactance is what arrives.
         powers = tuple(one.real for one in self._given())
         state = State(
-            *(0, tuple(cmath.phase(one) for one in self._first), nothing, nothing, nothing),
-            *(powers, topology, (1.0,) * loads, (0.0,) * loads, dc, dc, self.relays.first),
-            (0j,) * (loads + 2 * len(dc)),
-            self.flow.volts,
-            (),
-            self.flow.volts,
+            step=0,
+            angle=tuple(cmath.phase(one) for one in self._first),
+            speed=nothing,
+            gate=nothing,
+            lag=nothing,
+            reference=powers,
+            topology=Topology(scale=(1.0,) * loads),
+            times=(1.0,) * loads,
+            shed=(0.0,) * loads,
+            dc=dc,
+            goal=dc,
+            watched=self.relays.first,
+            injected=(0j,) * (loads + 2 * len(dc)),
+            before=self.flow.volts,
+            injected_before=(),
+            volts=self.flow.volts,
         )
         injected, volts = self._stands(state, Drive(self._noise.levels(0), dc))
         return replace(

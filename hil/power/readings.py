@@ -1,10 +1,10 @@
-"""A power system as simulated devices have it: numbered points, each a bus and what the current goes
-into.
+"""A power system as simulated devices have it: numbered points, each a bus and what the current
+goes into.
 
-1. It is a hil.measurand.Measurand: in the place of hil.grid.Grid for every device, a "bus" being the
-   number of a point, from 1 on.
-2. `truth` is without errors: what stands there at that instant. `measured` is through the instrument
-   of the device, or through the one for all.
+1. It is a hil.measurand.Measurand: in the place of hil.grid.Grid for every device, a "bus" being
+   the number of a point, from 1 on.
+2. `truth` is without errors: what stands there at that instant. `measured` is through the
+   instrument of the device, or through the one for all.
 3. Phases differ by a constant share over the whole grid, so that the equations of each branch hold
    in each phase.
 
@@ -23,6 +23,7 @@ from hil.power.point import Point, Tap
 
 POINTS_MAX = 9999
 ESTIMATORS_MAX = 4096
+IDEAL = Instrument(service="")  # but for noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Readings:
         model: Model,
         points: Sequence[Point],
         instruments: Mapping[int, Instrument] | None = None,
-        instrument: Instrument = Instrument(service=""),
+        instrument: Instrument = IDEAL,
         unbalance: float = 0.004,
     ) -> None:
         """`instruments`: by device. Raises ValueError for a point that is not there."""

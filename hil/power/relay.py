@@ -1,7 +1,7 @@
 """Under-frequency relays: at each load, in steps.
 
-1. A relay sees the frequency of its own bus, smoothed over SEEN_S; below SEEN_LEAST of the voltage at
-   first it sees nothing and waits (the voltage inhibit of such relays).
+1. A relay sees the frequency of its own bus, smoothed over SEEN_S; below SEEN_LEAST of the voltage
+   at first it sees nothing and waits (the voltage inhibit of such relays).
 2. Below the threshold of a stage for its delay without a break, the stage sheds its share, once.
 
 It opens nothing itself: it says what is shed.

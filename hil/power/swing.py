@@ -1,9 +1,9 @@
 """How machines swing: the classical model, with a governor.
 
-1. d angle / dt = w0 * speed;  2 H d speed / dt = Pm - Pe - D (speed - mean of its island), per unit.
+1. d angle / dt = w0 * speed; 2 H d speed / dt = Pm - Pe - D (speed - mean of its island), per unit.
    Damping stands for damper windings, which see the slip against the network, not against nominal.
-2. A governor is a valve behind a droop, and a lead and lag behind the valve; the power it gives stays
-   between 0 and the most of its row.
+2. A governor is a valve behind a droop, and a lead and lag behind the valve; the power it gives
+   stays between 0 and the most of its row.
 3. The inner voltage keeps its size: there is no exciter. Integrated by Runge and Kutta's fourth
    order, with the network solved at each stage.
 

@@ -2,8 +2,8 @@
 
 1. Names are looked up once, by `known`, when an event comes into a model: a name that is not there
    is a ValueError then.
-2. A breaker that is to close with a synchronism check does so within CHECK_DEG and CHECK_HZ, or where
-   one side is dead; else nothing is closed, and that is told.
+2. A breaker that is to close with a synchronism check does so within CHECK_DEG and CHECK_HZ, or
+   where one side is dead; else nothing is closed, and that is told.
 3. What was done is told in the state, in order.
 
 It solves nothing: voltages are the plant's.
