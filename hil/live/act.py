@@ -40,8 +40,8 @@ class Stage(Protocol):
     @property
     def gateways(self) -> Mapping[str, Gateway]: ...
 
-    async def tell(self, device: str, do: str, **told: Any) -> None:
-        """Asks a device to do something. Raises ActError, ChildError."""
+    async def tell(self, device: str, do: str, **told: Any) -> int:
+        """Asks a device to do something; when it did, ns TAI. Raises ActError, ChildError."""
         ...
 
     async def cut(self, name: str, is_cut: bool) -> None:

@@ -51,10 +51,8 @@ class FakeRig(Programs):
             "grid": {"model": of.grid.model, "with": of.grid.with_},
             "devices": [
                 {
-                    "name": one.name,
-                    "kind": one.kind,
-                    "bus": one.bus,
-                    "with": one.with_,
+                    "name": one.name, "kind": one.kind, "with": one.with_,
+                    "bus": one.bus, "into": one.into,
                     "cable": cables.get(one.name, ("", ""))[0],
                 }
                 for one in cast.devices
@@ -64,7 +62,8 @@ class FakeRig(Programs):
         (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
         self._plant = self.start_child("plant", "hil.live.plant", [str(folder)], told=True)
         told = await first_line(self._plant)
-        found = Found(uplinks={name: (at[0], at[1]) for name, at in told["uplinks"].items()})
+        found = Found(begins=told["begins"])
+        found.uplinks = {name: (at[0], at[1]) for name, at in told["uplinks"].items()}
         for name, at in told["devices"].items():
             if "fault" in at:
                 found.faults[name] = at["fault"]

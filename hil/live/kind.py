@@ -30,8 +30,9 @@ _MAPS = Path(hil.__file__).parent / "devices" / "modbus"
 
 
 class PmuSettings(Row, frozen=True, kw_only=True):
-    """A PMU by C37.118, or IEEE 1344. `phasors`: 3 or 10 channels of them; `ct`, `pt`: measured
-    over true; `latency_us`: what filters and the device itself take."""
+    """A PMU by C37.118. `phasors`: of three phases, or also the sequences; `ct`, `pt`: measured
+    over true; `latency_us`: what filters and the device take, else what its window does. Classes
+    are those of its transformers, of `ct_rated_a` amperes; a grid without instruments has none."""
 
     idcode: Idcode
     rate: Rate = 60
@@ -39,7 +40,10 @@ class PmuSettings(Row, frozen=True, kw_only=True):
     analogs: tuple[str, ...] = ()
     version: Literal[1, 2] = 2
     pmu_tq: Annotated[int, msgspec.Meta(ge=0, le=7)] = 2
-    latency_us: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    latency_us: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    vt_class: str = ""
+    ct_class: str = ""
+    ct_rated_a: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
     off_ns: int = 0
     ct: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     pt: Annotated[float, msgspec.Meta(gt=0)] = 1.0

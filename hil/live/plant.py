@@ -22,14 +22,17 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
+from evidence.leap import NS
 from hil.devices.pace import tai_now
 from hil.live import kind, model
+from hil.live.model import Measuring
 from hil.live.stand.stand import Asked, Stand
 from hil.live.wire import Wire
 
@@ -55,7 +58,10 @@ class Plant:
         of = model.MODELS[plan["grid"]["model"]]
         settings = msgspec.convert(plan["grid"]["with"], of.settings)
         self._events = of.events
-        self._grid = of.make(settings, plan["seed"])
+        # A whole second, before any device measures.
+        self.begins = tai_now() // NS * NS
+        self._made = of.make(settings, plan["seed"], self.begins, _measuring(plan["devices"]))
+        self._grid = self._made.grid
         self._stands: dict[str, Stand] = {}
         self._uplinks: dict[str, Uplink] = {}
 
@@ -64,7 +70,7 @@ class Plant:
         devices, uplinks = {}, {}
         for number, row in enumerate(self._plan["devices"], 1):
             try:
-                stand = self._made(number, row)
+                stand = self._stand(number, row)
                 devices[row["name"]] = await stand.open()
                 self._stands[row["name"]] = stand
             except (OSError, ValueError) as fault:
@@ -73,7 +79,7 @@ class Plant:
             uplink = Uplink(*row["to"])
             uplinks[row["name"]] = await uplink.wire.open()
             self._uplinks[row["name"]] = uplink
-        return {"devices": devices, "uplinks": uplinks}
+        return {"devices": devices, "uplinks": uplinks, "begins": self.begins}
 
     def start(self) -> None:
         for stand in self._stands.values():
@@ -97,7 +103,8 @@ class Plant:
         elif device is None:
             if do not in self._events:
                 raise ValueError(f"the grid does not know {do!r}")
-            self._grid.happen(do, msgspec.convert(told, self._events[do]), at)
+            if self._made.happen is not None:
+                at = self._made.happen(do, msgspec.convert(told, self._events[do]), at)
         elif do == "cut" and device in (*self._stands, *self._uplinks):
             cable = self._stands.get(device) or self._uplinks[device]
             cable.cut(bool(told["cut"]))
@@ -109,14 +116,15 @@ class Plant:
 
     # --- its parts
 
-    def _made(self, number: int, row: dict[str, Any]) -> Stand:
+    def _stand(self, number: int, row: dict[str, Any]) -> Stand:
         of = kind.KINDS[row["kind"]]
         module = importlib.import_module(f"hil.live.stand.{of.stand}")
+        bus = self._made.points[number]
         asked = Asked(
-            *(row["name"], row["kind"], number, row["bus"]),
+            *(row["name"], row["kind"], number, bus),
             *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
-            self._journal(row["name"], row["bus"]) if of.frames else _nobody,
-            row["cable"],
+            self._journal(row["name"], bus) if of.frames else _nobody,
+            *(self._made.delays_us.get(number, 0), row["cable"]),
         )
         stand: Stand = module.make(asked)
         return stand
@@ -136,6 +144,17 @@ class Plant:
 
     def _file(self, name: str) -> BinaryIO:
         return self._held.enter_context((self._folder / name).open("wb", buffering=0))
+
+
+def _measuring(rows: Sequence[dict[str, Any]]) -> list[Measuring]:
+    """All devices, as the grid must know them."""
+    return [
+        Measuring(
+            *(number, row["bus"], row["into"]),
+            msgspec.convert(row["with"], kind.KINDS[row["kind"]].settings),
+        )
+        for number, row in enumerate(rows, 1)
+    ]
 
 
 def _parts(value: complex) -> tuple[float, float]:

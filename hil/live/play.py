@@ -143,7 +143,7 @@ async def _done(play: Play, deed: Deed, begins: bool) -> None:
     now = tai_now()
     try:
         if isinstance(row, Event):
-            await stage.tell("", row.do, **row.with_)
+            now = await stage.tell("", row.do, **row.with_)
         else:
             of = act.ACTS[row.act]
             do = of.do if begins else of.undo

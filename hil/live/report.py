@@ -59,7 +59,10 @@ def written(play: Play, account: Account, findings: list[Finding], short: bool) 
             "seed": head.seed,
             "length_s": head.length_s,
             "short": short,
-            "grid": play.of.grid.model,
+        },
+        "grid": {
+            "model": play.of.grid.model, "with": play.of.grid.with_,
+            "begins_tai_ns": play.stage.found.begins,
         },
         "place": {"name": play.place.name, "kind": play.place.file.place.kind},
         "holds": not came.reasons,

@@ -31,6 +31,7 @@ class Found:
     devices: dict[str, dict[str, Any]] = field(default_factory=dict)
     uplinks: dict[str, Endpoint] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    begins: int = 0  # the grid's first instant, ns TAI
 
 
 class Rig(Protocol):

@@ -19,7 +19,7 @@ Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=7 * 86_400.0)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0, le=7 * 86_400.0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-Bus = Annotated[int, msgspec.Meta(ge=1, le=9999)]
+Bus = Annotated[int, msgspec.Meta(ge=1, le=9999)] | Name  # as the grid knows it
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,12 +55,14 @@ class Gateway(Row, frozen=True, kw_only=True):
 
 
 class Device(Row, frozen=True, kw_only=True):
-    """[[device]]: at a bus, heard by one gateway. `kind`: hil.live.kind."""
+    """[[device]]: at a bus, heard by one gateway. `kind`: hil.live.kind; `into`: what its current
+    goes into there, where the grid has a choice."""
 
     name: Name
     gateway: Name
     kind: Name
     bus: Bus = 1
+    into: str = ""
     with_: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
 
 

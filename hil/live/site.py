@@ -86,7 +86,7 @@ def _survey(devices: Sequence[Device]) -> Survey | None:
     return None
 
 
-def bus_name(number: int) -> str:
+def bus_name(number: int | str) -> str:
     return f"Bus {number}"
 
 

@@ -115,9 +115,9 @@ class Stage:
         if self._record is not None:
             self._record.kill()
 
-    async def tell(self, device: str, do: str, **told: Any) -> None:
+    async def tell(self, device: str, do: str, **told: Any) -> int:
         try:
-            await self.rig.tell(device or None, do, told)
+            return await self.rig.tell(device or None, do, told)
         except RigError as fault:
             raise ActError(str(fault)) from fault
 

@@ -31,7 +31,7 @@ class PmuStand:
         of = self._of = asked.settings
         self._asked = asked
         self._plant = Plant(asked.grid, asked.sent, Watch(tai_now, off_ns=of.off_ns))
-        self._pmu: Pmu = self._plant.pmu(_profile(asked), of.latency_us)
+        self._pmu: Pmu = self._plant.pmu(_profile(asked), _latency_us(asked))
         self._port: TcpPort | UdpPort | LinePort
         self._wire: Wire | None = None
         self._link: Path | None = None
@@ -118,6 +118,11 @@ def _profile(asked: Asked) -> Profile:
         pmu_tq=of.pmu_tq,
         wiring=Wiring(ct=of.ct, pt=of.pt),
     )
+
+
+def _latency_us(asked: Asked) -> int:
+    told: int | None = asked.settings.latency_us
+    return asked.delay_us if told is None else told
 
 
 def _parts(text: str) -> tuple[str, int]:

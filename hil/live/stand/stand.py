@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hil.measurand import Measurand
+
 Act = Callable[..., None]
 Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the plant is asked to make. `number`: of the device, from 1; `cable`: the interface it
+    """What the plant is asked to make. `number`: of the device, from 1; `bus`: the grid's number of
+    what it measures; `delay_us`: until its instrument has an estimate; `cable`: the interface it
     sends on, where it has one."""
 
     name: str
@@ -25,9 +28,10 @@ class Asked:
     number: int
     bus: int
     settings: Any
-    grid: Any
+    grid: Measurand
     folder: Path
     sent: Sent
+    delay_us: int = 0
     cable: str = ""
 
 
