@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, provision, run, replay, sim, faults, fuzz, bench.
+"""`gridseal-hil`: demo, provision, run, places, replay, sim, faults, fuzz, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -96,6 +96,10 @@ def _run(argv: Sequence[str]) -> int:
         return provision.main(asked.json, asked.keep)
     if asked.command == "run":
         return _play(asked)
+    if asked.command == "places":
+        from hil.live import listing
+
+        return listing.main(asked.place, asked.json)
     if asked.command == "replay":
         from hil.replay import command
 
@@ -118,13 +122,14 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
         dest="command",
-        metavar="demo | provision | run | replay | sim | faults | fuzz | bench",
+        metavar="demo | provision | run | places | replay | sim | faults | fuzz | bench",
         required=True,
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "provision": "a gateway from nothing to its first receipted sample, as it is typed",
-        "run": "play a scenario, to a bundle and a page that a person can read",
+        "run": "play scenarios, live at a place or in simulated time, and judge what came of them",
+        "places": "what a place has, and which scenarios can be played there",
         "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
@@ -135,12 +140,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, provision, run, replay, sim, faults, fuzz, bench = commands.values()
+    demo, provision, run, places, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
     _scenario(run)
+    places.add_argument("place", nargs="?", metavar="NAME", help="one, or its file; else all")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
     _simulation(sim)
     _fuzzing(fuzz)

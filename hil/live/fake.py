@@ -30,6 +30,8 @@ ANSWER_S, END_S, ASK_S = 10.0, 10.0, 0.01
 class FakeRig(Programs):
     """One of them, for one play."""
 
+    silent = True
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._chamber: Chamber | None = None
@@ -51,8 +53,11 @@ class FakeRig(Programs):
             "grid": {"model": of.grid.model, "with": of.grid.with_},
             "devices": [
                 {
-                    "name": one.name, "kind": one.kind, "with": one.with_,
-                    "bus": one.bus, "into": one.into,
+                    "name": one.name,
+                    "kind": one.kind,
+                    "with": one.with_,
+                    "bus": one.bus,
+                    "into": one.into,
                     "cable": cables.get(one.name, ("", ""))[0],
                 }
                 for one in cast.devices

@@ -23,7 +23,7 @@ from evidence.config import ConfigError, fault_at
 from hil.faults import need
 from hil.live import ability, act, kind
 from hil.live.script import Script
-from hil.live.sheet import Device, Fault, Name, Row, Text
+from hil.live.sheet import Device, Event, Fault, Name, Row, Text
 
 PLACES = Path(hil.__file__).parent / "places"
 FAKE = "fake"
@@ -97,6 +97,7 @@ class Cast:
 
     devices: list[Device]
     resources: Mapping[str, Resource]  # by the name of the device
+    events: list[Event]
     faults: list[Fault]
     lacks: list[Lack]
     whole: bool  # nothing that the scenario as a whole needs is missing
@@ -129,9 +130,12 @@ class Place:
         devices, resources = self._devices(of, lacks)
         names = {one.name for one in devices}
         faults = [one for one in of.fault if self._can(one, names, resources, lacks)]
-        return Cast(
-            devices, resources, faults, lacks, not any(one.what == "scenario" for one in lacks)
-        )
+        events = list(of.event)
+        if why := self.why_not((ability.GRID,)):
+            lacks += [Lack("event", one.name, why) for one in events]
+            events = []
+        whole = not any(one.what == "scenario" for one in lacks)
+        return Cast(devices, resources, events, faults, lacks, whole)
 
     def _devices(self, of: Script, lacks: list[Lack]) -> tuple[list[Device], dict[str, Resource]]:
         left = list(self.file.resource)

@@ -104,7 +104,7 @@ async def played(
 
 
 async def _timeline(play: Play, say: Say, stop: asyncio.Event) -> None:
-    rows: list[Event | Fault] = [*play.of.event, *play.cast.faults]
+    rows: list[Event | Fault] = [*play.cast.events, *play.cast.faults]
     play.deeds = [Deed(row) for row in rows]
     steps: list[tuple[float, Deed, bool]] = []
     for deed in play.deeds:

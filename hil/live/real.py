@@ -19,6 +19,8 @@ from hil.live.script import Script
 class RealRig(Programs):
     """One of them, for one play."""
 
+    silent = False
+
     def __init__(self, folder: Path, place: Place) -> None:
         super().__init__(folder)
         self._place = place

@@ -61,7 +61,8 @@ def written(play: Play, account: Account, findings: list[Finding], short: bool) 
             "short": short,
         },
         "grid": {
-            "model": play.of.grid.model, "with": play.of.grid.with_,
+            "model": play.of.grid.model,
+            "with": play.of.grid.with_,
             "begins_tai_ns": play.stage.found.begins,
         },
         "place": {"name": play.place.name, "kind": play.place.file.place.kind},

@@ -35,7 +35,9 @@ class Found:
 
 
 class Rig(Protocol):
-    """One of them, for one play."""
+    """One of them, for one play. `silent`: its devices fall silent when they are told so."""
+
+    silent: bool
 
     async def prepare(self, of: Script, cast: Cast, record: Endpoint) -> Found:
         """Raises ChildError, ChamberError, RigError, OSError."""

@@ -176,6 +176,11 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
 def _times(of: Script) -> Iterable[tuple[Steps, str]]:
     """Whether all of it lies within the length, and stretches hold nothing."""
     end_s = of.live.length_s
+    before = 0.0
+    for at, stretch in enumerate(of.stretch):
+        if not before <= stretch.begins_s < stretch.ends_s <= end_s:
+            yield ("stretch", at), "stretches follow each other, within the scenario's length"
+        before = stretch.ends_s
     marks = [(("event", at, "at_s"), row.at_s) for at, row in enumerate(of.event)]
     for at, fault in enumerate(of.fault):
         marks.append((("fault", at, "at_s"), fault.at_s))
@@ -186,11 +191,6 @@ def _times(of: Script) -> Iterable[tuple[Steps, str]]:
         for stretch in of.stretch:
             if stretch.begins_s < at_s < stretch.ends_s:
                 yield steps, f"at {at_s:g} s, within a stretch in which nothing happens"
-    before = 0.0
-    for at, stretch in enumerate(of.stretch):
-        if not before <= stretch.begins_s < stretch.ends_s <= end_s:
-            yield ("stretch", at), "stretches follow each other, within the scenario's length"
-        before = stretch.ends_s
     for array in ("must", "flagged", "never"):
         for at, row in enumerate(getattr(of, array)):
             if row.begins_s is not None and row.ends_s is not None and row.begins_s >= row.ends_s:
