@@ -23,7 +23,7 @@ from evidence.config import ConfigError, fault_at
 from hil.faults import need
 from hil.live import ability, act, kind
 from hil.live.script import Script
-from hil.live.sheet import Device, Event, Fault, Name, Row, Text
+from hil.live.sheet import Device, Event, Fault, Name, Positive, Row, Text
 
 PLACES = Path(hil.__file__).parent / "places"
 FAKE = "fake"
@@ -31,11 +31,12 @@ FAKE = "fake"
 
 class Head(Row, frozen=True, kw_only=True):
     """[place]. `kind`: fake, or real; `has`: further abilities (hil.live.ability) that a real one
-    vouches for."""
+    vouches for; `patience_s`: how long a device may take to come up."""
 
     name: Name
     kind: Literal["fake", "real"]
     about: Text = ""
+    patience_s: Positive = 10.0
     has: tuple[Name, ...] = ()
 
 

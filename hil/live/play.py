@@ -88,7 +88,7 @@ async def played(
     cast = place.cast(of)
     rig: Rig = FakeRig(folder) if place.fake else RealRig(folder, place)
     timeline = Timeline(of.live.length_s, of.stretch if short else ())
-    stage = Stage(of, cast, rig, folder)
+    stage = Stage(of, cast, rig, folder, place.file.place.patience_s)
     play = Play(of, place, cast, timeline, stage)
     try:
         say(f"{place.name} is made ready: {len(of.gateway)} gateways, {len(cast.devices)} devices")

@@ -28,7 +28,6 @@ from provisioning.init import ANCHORS, RECORD, InitResult
 
 STORE = "record.db"
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 120.0
-HEARD_S = 10.0  # for a device to come up, once its gateway runs
 SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; without a frame more
 POLL_S = 0.05
 
@@ -36,7 +35,9 @@ POLL_S = 0.05
 class Stage:
     """One of them, in a folder that is there and empty."""
 
-    def __init__(self, of: Script, cast: Cast, rig: Rig, folder: Path) -> None:
+    def __init__(self, of: Script, cast: Cast, rig: Rig, folder: Path, patience_s: float) -> None:
+        """`patience_s`: for a device to come up, once its gateway runs."""
+        self._patience_s = patience_s
         self.of, self.cast, self.rig, self.folder = of, cast, rig, folder
         self.gateways: dict[str, Gateway] = {}
         self.made: dict[str, InitResult] = {}
@@ -79,7 +80,7 @@ class Stage:
     async def _heard(self, gateway: Gateway) -> None:
         """Until each of its devices was heard, or for so long."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + HEARD_S
+        until = loop.time() + self._patience_s
         wanted = {one.name for one in self.devices() if one.gateway == gateway.name}
         states: dict[str, Any] = {}
         while loop.time() < until:
@@ -92,7 +93,9 @@ class Stage:
             await asyncio.sleep(POLL_S)
         for name in sorted(wanted):
             state = states.get(name, {}).get("state", "not known to its gateway")
-            self.absent[name] = f"not heard in {HEARD_S:g} s: {state}; {self._look_at(name)}"
+            self.absent[name] = (
+                f"not heard in {self._patience_s:g} s: {state}; {self._look_at(name)}"
+            )
 
     def devices(self) -> list[Any]:
         """Those that are there."""
@@ -151,6 +154,8 @@ class Stage:
     async def silence(self) -> None:
         """No device says more, and what was said has been heard, or for SILENCE_S."""
         await self.rig.silence()
+        if not self.rig.silent:
+            return
         frames = {one.name for one in self.devices() if kind.KINDS[one.kind].frames}
         before = -1
         for _ in range(int(SILENCE_S / SILENT_S)):

@@ -2,8 +2,9 @@
 
 1. An expectation picks facts by their words and counts them (hil.fact). `must` and `flagged` hold
    when there are as many as stated; `never` when there are none.
-2. `after` counts facts that begin at or after an event or a fault; `within_s` only those within so
-   long, by the wall's clock: what a gateway must notice it must notice in real time.
+2. `begins_s` and `ends_s` count facts of that interval; `after` those that begin at or after an
+   event or a fault, and `within_s` only those within so long, by the wall's clock: what a gateway
+   must notice it must notice in real time.
 3. What rests on a device that is not there, an act that was not done or an instant that was not
    played was not asked, and is told so, never as held.
 4. Asked of every play: no frame is lost, none is there twice, none that nobody sent; the record
@@ -60,7 +61,7 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
     found = [
         fact
         for fact in account.facts
-        if fits(fact, row.where) and (not bounded or _is_within(fact, begins, ends))
+        if fits(fact, row.where) and (not bounded or _is_within(fact, begins, ends, row.after))
     ]
     count = sum(fact.count for fact in found)
     after_s = None
@@ -113,13 +114,14 @@ def _interval(play: Play, row: Expect) -> tuple[int, int]:
     return begins, ends
 
 
-def _is_within(fact: Fact, begins: int, ends: int) -> bool:
-    """Whether it begins there: what began before is no answer to it, and what goes on is one. But
-    a gap begins with the last frame before what made it: it counts where it ends there or later.
+def _is_within(fact: Fact, begins: int, ends: int, after: str) -> bool:
+    """Whether it is there in that interval, wholly or in part. After something it is to begin in
+    it, as what began before is no answer; but a gap begins with the last frame before what made it,
+    and is to end there.
     """
     if fact.begins is None or fact.ends is None:
         return False
-    since = fact.ends if fact.what == "gap" else fact.begins
+    since = fact.begins if after and fact.what != "gap" else fact.ends
     return begins <= since and fact.begins <= ends
 
 
