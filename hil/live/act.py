@@ -48,6 +48,10 @@ class Stage(Protocol):
         """Pulls the cable of a device, or between a gateway and its record; or plugs it in."""
         ...
 
+    async def set_clock(self, gateway: str, offset_s: int) -> None:
+        """A gateway's wall clock is off by so much from now on. Raises ActError, ChildError."""
+        ...
+
     async def serve(self) -> None:
         """Starts the record."""
         ...
@@ -85,6 +89,32 @@ class Off(Row, frozen=True, kw_only=True):
     """By how much a device's clock is ahead."""
 
     off_ns: int
+
+
+class Stepped(Row, frozen=True, kw_only=True):
+    """By how much a gateway's wall clock is set off."""
+
+    offset_s: Annotated[int, msgspec.Meta(ge=-86_400, le=86_400)]
+
+
+class Lie(Row, frozen=True, kw_only=True):
+    """What a chronyd's reference says (hil.faults.reference): behind by so much, running away by so
+    much from now on, or nothing any more."""
+
+    behind_ns: int = 0
+    pull_ppb: int = 0
+    silent: bool = False
+
+
+class Says(Row, frozen=True, kw_only=True):
+    """What a grandmaster says of itself (hil.devices.grandmaster)."""
+
+    ahead_ns: int = 0
+    drift_ns: int = 0
+    clock_class: Annotated[int, msgspec.Meta(ge=0, le=255)] = 6
+    accuracy: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0x21
+    traceable: bool = True
+    silent: bool = False
 
 
 class Wired(Row, frozen=True, kw_only=True):
@@ -179,6 +209,14 @@ async def _start_record(stage: Stage, _: Fault, __: Nothing) -> None:
     await stage.serve()
 
 
+async def _step(stage: Stage, fault: Fault, row: Stepped) -> None:
+    await stage.set_clock(fault.gateway or "", row.offset_s)
+
+
+async def _right(stage: Stage, fault: Fault, _: Stepped) -> None:
+    await stage.set_clock(fault.gateway or "", 0)
+
+
 async def _fill_disk(stage: Stage, fault: Fault, _: Nothing) -> None:
     stage.task(fault.name, _filled(_other(stage, fault)))
 
@@ -228,6 +266,17 @@ ACTS: Mapping[str, Act] = {
     "disk-full": Act(
         *("another file takes all of its disk", Nothing, _fill_disk, _free_disk),
         *(_GATEWAY, (ability.DISK,)),
+    ),
+    "clock-step": Act(
+        *("its wall clock is set off", Stepped, _step, _right, _GATEWAY, (ability.CLOCK,)),
+    ),
+    "chrony": Act(
+        *("a reference clock is wrong", Lie, _tell("lie"), _back("right")),
+        *(("device",), _SPOIL, ("chrony",)),
+    ),
+    "ptp": Act(
+        *("a grandmaster is wrong", Says, _tell("says"), _back("right")),
+        *(("device",), _SPOIL, ("ptp",)),
     ),
     "clock": Act(
         *("its clock is wrong", Off, _tell("clock"), _back("clock", off_ns=0)),

@@ -77,6 +77,10 @@ class ReceiverSettings(Row, frozen=True, kw_only=True):
     surveyed: bool = True
 
 
+class ClockSettings(Row, frozen=True):
+    """A reference of the gateway's clock: what is wrong with it is an act."""
+
+
 Told = tuple[str, dict[str, Option]]  # scheme, options
 Source = Callable[[Any, Address], Told]
 
@@ -84,15 +88,19 @@ Source = Callable[[Any, Address], Told]
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind. `stand`: the module of hil.live.stand that plays it; `needs`: abilities of a place;
-    `cable`: it wants an Ethernet cable of its own; `frames`: each frame sent is accounted for."""
+    `programs`: of others, that a fake place starts for it; `cable`: it wants an Ethernet cable of
+    its own; `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
+    clock is measured by."""
 
     text: str
     settings: type[Row]
     stand: str
     source: Source
     needs: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     cable: bool = False
     frames: bool = False
+    clock: bool = False
 
 
 def _pmu_tcp(of: PmuSettings, at: Address) -> Told:
@@ -128,6 +136,10 @@ def _receiver(_: ReceiverSettings, at: Address) -> Told:
     return "ublox", {"path": str(at["path"])}
 
 
+def _clock(_: ClockSettings, at: Address) -> Told:
+    return str(at["clock"]), {}
+
+
 def _host(at: Address) -> dict[str, Option]:
     return {"host": str(at["host"]), "port": int(at["port"])}
 
@@ -149,5 +161,16 @@ KINDS: Mapping[str, Kind] = {
     "modbus-tcp": Kind("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp),
     "modbus-rtu": Kind("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu),
     "goose-breaker": Kind("a breaker by GOOSE", GooseSettings, "goose", _goose, _RAW, cable=True),
+    "chrony": Kind(
+        *("a chronyd with a reference clock", ClockSettings, "chrony", _clock),
+        programs=("chronyd", "chronyc"),
+        clock=True,
+    ),
+    "ptp": Kind(
+        *("a PTP grandmaster, and a ptp4l", ClockSettings, "ptp", _clock, _RAW),
+        programs=("ptp4l", "pmc"),
+        cable=True,
+        clock=True,
+    ),
     "gnss-receiver": Kind("a GNSS receiver", ReceiverSettings, "receiver", _receiver),
 }

@@ -67,14 +67,11 @@ class Plant:
 
     async def open(self) -> dict[str, Any]:
         """Opens all of it; where each is heard, or why not."""
-        devices, uplinks = {}, {}
-        for number, row in enumerate(self._plan["devices"], 1):
-            try:
-                stand = self._stand(number, row)
-                devices[row["name"]] = await stand.open()
-                self._stands[row["name"]] = stand
-            except (OSError, ValueError) as fault:
-                devices[row["name"]] = {"fault": str(fault)}
+        uplinks = {}
+        rows = self._plan["devices"]
+        opened = [self._opened(number, row) for number, row in enumerate(rows, 1)]
+        told = await asyncio.gather(*opened)
+        devices = {row["name"]: at for row, at in zip(rows, told, strict=True)}
         for row in self._plan["uplinks"]:
             uplink = Uplink(*row["to"])
             uplinks[row["name"]] = await uplink.wire.open()
@@ -116,6 +113,16 @@ class Plant:
 
     # --- its parts
 
+    async def _opened(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
+        """Where a device is heard, or why not."""
+        try:
+            stand = self._stand(number, row)
+            at = await stand.open()
+        except (OSError, ValueError) as fault:
+            return {"fault": str(fault)}
+        self._stands[row["name"]] = stand
+        return at
+
     def _stand(self, number: int, row: dict[str, Any]) -> Stand:
         of = kind.KINDS[row["kind"]]
         module = importlib.import_module(f"hil.live.stand.{of.stand}")
@@ -124,7 +131,7 @@ class Plant:
             *(row["name"], row["kind"], number, bus),
             *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
             self._journal(row["name"], bus) if of.frames else _nobody,
-            *(self._made.delays_us.get(number, 0), row["cable"]),
+            *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"]),
         )
         stand: Stand = module.make(asked)
         return stand

@@ -14,6 +14,7 @@ from hil.live.place import Cable, Cast, Place
 from hil.live.relay import DRIVERS
 from hil.live.rig import Endpoint, Found, Programs, RigError
 from hil.live.script import Script
+from hil.live.sheet import Gateway
 
 
 class RealRig(Programs):
@@ -43,6 +44,12 @@ class RealRig(Programs):
 
     async def disk(self, folder: Path, mib: int) -> None:
         raise RigError(f"{self._place.name} makes no disks")
+
+    def clock(self, gateway: Gateway) -> dict[str, str]:
+        return {}
+
+    def set_clock(self, gateway: str, offset_s: int) -> None:
+        raise RigError(f"nobody sets the clock of {gateway}: play it at the fake place")
 
     async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:
         raise RigError(f"nobody tells a real {device or 'grid'} to {do}")

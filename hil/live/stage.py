@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
+from evidence.leap import NS
 from hil.child import Child, ChildError
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
@@ -65,6 +66,7 @@ class Stage:
         self.made = await asyncio.to_thread(site.make, self.of, *where)
         for row in self.of.gateway:
             gateway = Gateway(row.name, self.folder / row.name, self.rig.start_child, self.rig.seen)
+            gateway.environment = self.rig.clock(row)
             gateway.place_spool()
             if row.disk_mib:
                 await self.rig.disk(gateway.disk, row.disk_mib)
@@ -81,7 +83,11 @@ class Stage:
         """Until each of its devices was heard, or for so long."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience_s
-        wanted = {one.name for one in self.devices() if one.gateway == gateway.name}
+        wanted = {
+            one.name
+            for one in self.devices()
+            if one.gateway == gateway.name and not kind.KINDS[one.kind].clock
+        }
         states: dict[str, Any] = {}
         while loop.time() < until:
             gateway.agent.check()
@@ -128,6 +134,16 @@ class Stage:
             await self.rig.cut(name, is_cut)
         except (RigError, OSError) as fault:
             raise ActError(str(fault)) from fault
+
+    async def set_clock(self, gateway: str, offset_s: int) -> None:
+        try:
+            self.rig.set_clock(gateway, offset_s)
+        except (RigError, OSError) as fault:
+            raise ActError(str(fault)) from fault
+        for one in self.devices():
+            if one.gateway == gateway and one.kind == "chrony":
+                # Its chronyd goes by the same clock; its reference does not.
+                await self.tell(one.name, "lie", shown_ns=offset_s * NS)
 
     def task(self, name: str, work: Awaitable[None]) -> None:
         self._tasks[name] = asyncio.ensure_future(work)
