@@ -27,6 +27,7 @@ from hil.live.sheet import Count, Fault, Row
 FILL_S = 0.2  # what the agent gives up, the other program takes as well
 PMUS = ("pmu-tcp", "pmu-udp", "pmu-serial")
 BREAKERS = ("goose-breaker", "modbus-tcp", "modbus-rtu")
+SERIAL = ("pmu-serial", "modbus-rtu")
 MODBUS = ("modbus-tcp", "modbus-rtu")
 
 
@@ -50,6 +51,11 @@ class Stage(Protocol):
 
     async def set_clock(self, gateway: str, offset_s: int) -> None:
         """A gateway's wall clock is off by so much from now on. Raises ActError, ChildError."""
+        ...
+
+    async def typed(self, gateway: str, *argv: str) -> None:
+        """A command of gridseal-provision; {folder} in it is the gateway's, which is its
+        authority's, too. Raises ActError with what it said."""
         ...
 
     async def serve(self) -> None:
@@ -177,6 +183,14 @@ async def _plug(stage: Stage, fault: Fault, _: Nothing) -> None:
     await stage.cut(fault.device or fault.gateway or "", False)
 
 
+async def _pull_out(stage: Stage, fault: Fault, _: Nothing) -> None:
+    await stage.tell(fault.device or "", "plug", plugged=False)
+
+
+async def _put_in(stage: Stage, fault: Fault, _: Nothing) -> None:
+    await stage.tell(fault.device or "", "plug", plugged=True)
+
+
 async def _kill(stage: Stage, fault: Fault, _: Nothing) -> None:
     stage.gateways[fault.gateway or ""].kill()
 
@@ -260,6 +274,10 @@ _EITHER, _GATEWAY = ("device", "gateway"), ("gateway",)
 _KILL = (ability.KILL,)
 ACTS: Mapping[str, Act] = {
     "cut": Act("its cable is pulled", Nothing, _cut, _plug, _EITHER, (ability.CABLES,)),
+    "unplug": Act(
+        *("its serial adapter is pulled out", Nothing, _pull_out, _put_in),
+        *(("device",), _SPOIL, SERIAL),
+    ),
     "kill": Act("kill -9 of its agent", Nothing, _kill, _start, _GATEWAY, _KILL),
     "power-cut": Act("kill -9 of agents and record", Nothing, _power_off, _power_on, (), _KILL),
     "kill-record": Act("kill -9 of it", Nothing, _kill_record, _start_record, (), _KILL),

@@ -90,7 +90,7 @@ class Plant:
             await stand.close()
         return {name: stand.report() for name, stand in self._stands.items()}
 
-    def done(self, said: dict[str, Any]) -> int:
+    async def done(self, said: dict[str, Any]) -> int:
         """Does an act; when, ns TAI. Raises ValueError."""
         device, do, told = said.get("device"), str(said.get("do")), said.get("with", {})
         at = tai_now()
@@ -106,7 +106,9 @@ class Plant:
             cable = self._stands.get(device) or self._uplinks[device]
             cable.cut(bool(told["cut"]))
         elif device in self._stands and do in self._stands[device].acts:
-            self._stands[device].acts[do](**told)
+            working = self._stands[device].acts[do](**told)
+            if working is not None:
+                await working
         else:
             raise ValueError(f"{device} cannot {do}")
         return at
@@ -172,9 +174,10 @@ def _nobody(idcode: int, tai: int, off_ns: int) -> None:
     """Of a kind whose frames are not accounted for one by one."""
 
 
-def _hear(plant: Plant) -> None:
-    """Acts, from the standard input, in the running loop."""
+def _hear(plant: Plant) -> asyncio.Task[None]:
+    """Acts, from the standard input, in the running loop, one after the other."""
     loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
     rest = b""
 
     def readable() -> None:
@@ -185,14 +188,20 @@ def _hear(plant: Plant) -> None:
             return
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            said = json.loads(line)
-            try:
-                answer: dict[str, Any] = {"at": plant.done(said)}
-            except (ValueError, TypeError) as fault:
-                answer = {"refused": str(fault)}
-            print(json.dumps({"n": said.get("n"), **answer}), flush=True)
+            asked.put_nowait(line)
 
     loop.add_reader(number, readable)
+    return loop.create_task(_answer(plant, asked))
+
+
+async def _answer(plant: Plant, asked: "asyncio.Queue[bytes]") -> None:
+    while True:
+        said = json.loads(await asked.get())
+        try:
+            answer: dict[str, Any] = {"at": await plant.done(said)}
+        except (ValueError, TypeError, OSError) as fault:
+            answer = {"refused": str(fault)}
+        print(json.dumps({"n": said.get("n"), **answer}), flush=True)
 
 
 async def _run(folder: Path, held: ExitStack) -> None:
@@ -202,13 +211,16 @@ async def _run(folder: Path, held: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     plant = Plant(folder, plan, held)
+    hearing: asyncio.Task[None] | None = None
     try:
         where = await plant.open()
         plant.start()
-        _hear(plant)
+        hearing = _hear(plant)
         print(json.dumps(where), flush=True)
         await stopped.wait()
     finally:
+        if hearing is not None:
+            hearing.cancel()
         counted = await plant.close()
     print(json.dumps(counted), flush=True)
 

@@ -29,6 +29,7 @@ from provisioning.init import ANCHORS, RECORD, InitResult
 
 STORE = "record.db"
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 120.0
+TYPED_S = 30.0  # for a command that takes half a second
 SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; without a frame more
 POLL_S = 0.05
 
@@ -134,6 +135,14 @@ class Stage:
             await self.rig.cut(name, is_cut)
         except (RigError, OSError) as fault:
             raise ActError(str(fault)) from fault
+
+    async def typed(self, gateway: str, *argv: str) -> None:
+        folder = self.gateways[gateway].folder
+        told = [one.replace("{folder}", str(folder)) for one in argv]
+        child = self.rig.start_child(f"typed-{gateway}", "provisioning.cli", told)
+        code = await child.ended(TYPED_S)
+        if code != 0:
+            raise ActError(f"{' '.join(argv[:2])} ended with {code}: {child.last_line()}")
 
     async def set_clock(self, gateway: str, offset_s: int) -> None:
         try:

@@ -6,14 +6,14 @@
 3. An act that cannot be done is refused by ValueError, in words; nothing is half done.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from hil.measurand import Measurand
 
-Act = Callable[..., None]
+Act = Callable[..., Awaitable[None] | None]
 Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
 
 
