@@ -172,7 +172,16 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
         must("a gap", '{ what = "gap", device = "pmu" }') + 'after = "late"\n',
         length_s=1000,
     )  # fmt: skip
-    argv = [sys.executable, "-u", "-m", "hil.cli", "run", file, "--report", tmp_path / "out"]
+    argv = [
+        sys.executable,
+        "-u",
+        "-m",
+        "hil.cli",
+        "run",
+        str(file),
+        "--report",
+        str(tmp_path / "out"),
+    ]
     play = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     bound = threading.Timer(PLAY_S, play.kill)
     bound.start()
