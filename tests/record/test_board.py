@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from drivers.c37118.wire import Layout
+from evidence.board.chain import BOOTS_MAX, RECENT_MAX, REORDER_MAX, Chain
 from evidence.code import Kind, Reason
 from evidence.key import Ed25519Key
 from firmware_bridge import frame as board
-from record.board import BOOTS_MAX, RECENT_MAX, REORDER_MAX, Chain
 from record.cli import main
 from tests.evidence.exporting import Story, written
 from tests.record.gateway import (
@@ -67,7 +67,7 @@ class Sealed:
 
 def checked(frames: Sequence[bytes], public: bytes = BOARD.public.raw) -> Found:
     reasons: list[Reason] = []
-    chain = Chain(public, lambda reason, _: reasons.append(reason))
+    chain = Chain(public, lambda fault: reasons.append(fault.reason))
     for raw in frames:
         chain.take(raw)
     chain.finish()
