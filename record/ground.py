@@ -1,0 +1,214 @@
+"""From which batch to which a board's frames must be there, so that its own heads tell of those of
+a stretch: back to a head whose link is the ground they stand on, forward to one that is over them.
+
+1. A head names the link after a frame of a lower number. It is ground where every frame after that
+   one is there up to the stretch; it is over the stretch where it names its last frame or a later.
+2. Looked at are BATCHES_MAX batches on either side, through the runs that the gateway's runs name
+   as the ones before them. What is found depends on the log below a size alone.
+3. Of a board that signs none there, or of which a frame is lost, nothing is added.
+
+It checks no signature: whoever follows the frames does (evidence.board).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from evidence import cose, observation
+from evidence.board import frame
+from evidence.board.walk import KINDS, pieces, source_of
+from evidence.code import Typ
+from evidence.head import Range
+from evidence.head import read as read_head
+from evidence.refusal import EvidenceError
+from record.known import Known
+from record.schema import HeadRow, RunRow
+from record.store import Store, StoreError
+
+# The longest that a board takes to sign one, 240 s, and another 60, at the four batches a second
+# that a gateway cuts.
+BATCHES_MAX = 1200
+_STEP = 64  # batches that are asked for at a time
+_Place = tuple[RunRow, int]  # a batch, by its number
+
+
+class Said(NamedTuple):
+    """A frame of a board. `over`: of a head, the number of the frame whose link it names."""
+
+    source: str
+    boot: int
+    seq: int
+    over: int | None
+
+
+class Grounds:
+    """Of the boards of one log, below a size. Raises StoreError."""
+
+    def __init__(self, store: Store, known: Known, size: int) -> None:
+        self._store, self._known, self._size = store, known, size
+
+    def back(self, row: RunRow, number: int) -> _Place:
+        """The batch from which on the frames of this one, and of those after it, have ground."""
+        first: dict[str, Said] = {}
+        least: dict[str, tuple[int, int]] = {}
+        waiting, found = self.sources(row), (row, number)
+        for place, said in self._read(self._before(row, number), waiting):
+            inside = place == (row, number)
+            for one in reversed(said):
+                at = (one.boot, one.seq)
+                least[one.source] = min(at, least.get(one.source, at))
+                if inside:
+                    first[one.source] = one
+            for one in said:
+                if one.source in waiting and _is_ground(one, first, least):
+                    waiting.discard(one.source)
+                    found = place
+            if not waiting:
+                break
+        return found
+
+    def forth(self, row: RunRow, number: int) -> _Place:
+        """The batch up to which on there are heads over the frames of this one, and before."""
+        last: dict[str, tuple[int, int]] = {}
+        waiting, found = self.sources(row), (row, number)
+        for place, said in self._read(self._after(row, number), waiting):
+            inside = place == (row, number)
+            for one in said:
+                at = (one.boot, one.seq)
+                if inside and one.over is None:
+                    last[one.source] = max(at, last.get(one.source, at))
+                elif one.source not in last:
+                    last[one.source] = (one.boot, one.seq - 1)
+            for one in said:
+                if one.source in waiting and _is_over(one, last):
+                    waiting.discard(one.source)
+                    found = place
+            if not waiting:
+                break
+        return found
+
+    def line(self, first: RunRow, last: RunRow) -> list[RunRow]:
+        """The runs from one to another that continues it; the last alone where it does not."""
+        found = [last]
+        while found[-1].id != first.id:
+            before = self._run_before(found[-1])
+            if before is None or before in found:
+                return [last]
+            found.append(before)
+        return found[::-1]
+
+    def sources(self, row: RunRow) -> set[str]:
+        """The boards that a run hears."""
+        found = set()
+        for stream in self._store.streams(row.id):
+            for span in self._store.spans_near(row.id, stream, 0, 0):
+                entry = self._store.entry(span.idx)
+                if entry is not None and entry.idx < self._size and entry.typ == Typ.DESCRIPTOR:
+                    source = self._source(entry.name or b"")
+                    found |= {source} if source else set()
+        return found
+
+    def ranges(self, idx: int) -> tuple[Range, ...]:
+        entry = self._store.entry(idx)
+        if entry is None:
+            raise StoreError(f"entry {idx} is missing")
+        return read_head(cose.read(entry.encoded).payload).ranges
+
+    def is_of_boards(self, part: Range) -> bool:
+        return self._source(part.descriptor) is not None
+
+    def _source(self, name: bytes) -> str | None:
+        known = self._known.descriptor(name)
+        if known is None or known.descriptor.kind not in KINDS:
+            return None
+        words = source_of(known.told.get(known.descriptor.source, b""))
+        return words[0] if words else None
+
+    def _read(
+        self, places: Iterator[tuple[RunRow, HeadRow]], waiting: set[str]
+    ) -> Iterator[tuple[_Place, list[Said]]]:
+        """What boards said in batches, one after another; nothing where none is waited for."""
+        if not waiting:
+            return
+        for _, (row, head) in zip(range(BATCHES_MAX + 1), places, strict=False):
+            yield (row, head.number), sorted(self._said(head.idx), key=lambda one: one[:3])
+
+    def _said(self, idx: int) -> Iterator[Said]:
+        ranges = self.ranges(idx)
+        sources = {part.descriptor: self._source(part.descriptor) for part in ranges}
+        if not any(sources.values()):
+            return
+        body = self._store.body(idx)
+        if body is None:
+            raise StoreError(f"the body of entry {idx} is missing")
+        for piece in pieces(ranges, body):
+            source, at = sources[piece.descriptor], piece.at
+            for _ in range(piece.many if source else 0):
+                sample, _, at = observation.read_at(body, at)
+                said = _said(source or "", sample.raw) if sample.kind in KINDS else None
+                if said is not None:
+                    yield said
+
+    def _before(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
+        """This batch, and those before it."""
+        at: RunRow | None = row
+        after = number + 1
+        while at is not None:
+            while after > 0:
+                low = max(after - _STEP, 0)
+                for head in reversed([*self._store.heads_up(at.id, low, after - 1)]):
+                    if head.idx < self._size:
+                        yield at, head
+                after = low
+            at = self._run_before(at)
+            after = 0 if at is None else self._end(at)
+
+    def _after(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
+        """This batch, and those after it."""
+        at: RunRow | None = row
+        while at is not None:
+            end = self._end(at)
+            while number < end:
+                for head in self._store.heads_up(at.id, number, min(number + _STEP, end) - 1):
+                    if head.idx < self._size:
+                        yield at, head
+                number += _STEP
+            at, number = self._run_after(at), 0
+
+    def _end(self, row: RunRow) -> int:
+        """One more than the number of a run's last batch."""
+        return max((head.number + 1 for head in self._store.last_heads(row.id)), default=0)
+
+    def _run_before(self, row: RunRow) -> RunRow | None:
+        found = None if row.predecessor is None else self._store.run(row.predecessor)
+        same = found is not None and found.device == row.device and found.id < self._size
+        return found if same else None
+
+    def _run_after(self, row: RunRow) -> RunRow | None:
+        """The only one: of two, nobody knows which is genuine."""
+        found = [one for one in self._store.runs_after(row.name) if one.device == row.device]
+        found = [one for one in found if one.id < self._size]
+        return found[0] if len(found) == 1 else None
+
+
+def _is_ground(one: Said, first: dict[str, Said], least: dict[str, tuple[int, int]]) -> bool:
+    """Whether a frame is ground for the first of the stretch, with all after it there."""
+    start = first.get(one.source)
+    if one.seq == 0 and (start is None or one.boot == start.boot):
+        return True  # a boot begins: what is before its first frame is known
+    if one.over is None or (start is not None and (one.boot != start.boot)):
+        return False
+    below = start is None or one.over < start.seq
+    return below and (one.boot, one.over + 1) >= least[one.source]
+
+
+def _is_over(one: Said, last: dict[str, tuple[int, int]]) -> bool:
+    return one.over is not None and (one.boot, one.over) >= last[one.source]
+
+
+def _said(source: str, raw: bytes) -> Said | None:
+    try:
+        fields = frame.read(raw)
+        over = frame.read_head(fields).seq if fields.kind == frame.HEAD else None
+    except EvidenceError:
+        return None
+    return Said(source, fields.boot, fields.seq, over)
