@@ -7,10 +7,11 @@ a stretch: back to a head whose link is the ground they stand on, forward to one
    as the ones before them. What is found depends on the log below a size alone.
 3. Of a board that signs none there, or of which a frame is lost, nothing is added.
 
-It checks no signature: whoever follows the frames does (evidence.board).
+A step is one batch that is read: whoever has other work does it in between. It checks no signature:
+whoever follows the frames does (evidence.board).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from evidence import cose, observation
@@ -21,14 +22,16 @@ from evidence.head import Range
 from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
 from record.known import Known
-from record.schema import HeadRow, RunRow
+from record.schema import INT_MAX, HeadRow, RunRow
 from record.store import Store, StoreError
 
 # The longest that a board takes to sign one, 240 s, and another 60, at the four batches a second
 # that a gateway cuts.
 BATCHES_MAX = 1200
 _STEP = 64  # batches that are asked for at a time
-_Place = tuple[RunRow, int]  # a batch, by its number
+_LOOKS_MAX = 2 * BATCHES_MAX // _STEP  # also where numbers have gaps
+Place = tuple[RunRow, int]  # a batch, by its number
+Steps = Generator[None, None, Place]
 
 
 class Said(NamedTuple):
@@ -46,12 +49,13 @@ class Grounds:
     def __init__(self, store: Store, known: Known, size: int) -> None:
         self._store, self._known, self._size = store, known, size
 
-    def back(self, row: RunRow, number: int) -> _Place:
+    def back(self, row: RunRow, number: int) -> Steps:
         """The batch from which on the frames of this one, and of those after it, have ground."""
         first: dict[str, Said] = {}
         least: dict[str, tuple[int, int]] = {}
         waiting, found = self.sources(row), (row, number)
         for place, said in self._read(self._before(row, number), waiting):
+            yield None
             inside = place == (row, number)
             for one in reversed(said):
                 at = (one.boot, one.seq)
@@ -66,11 +70,12 @@ class Grounds:
                 break
         return found
 
-    def forth(self, row: RunRow, number: int) -> _Place:
+    def forth(self, row: RunRow, number: int) -> Steps:
         """The batch up to which on there are heads over the frames of this one, and before."""
         last: dict[str, tuple[int, int]] = {}
         waiting, found = self.sources(row), (row, number)
         for place, said in self._read(self._after(row, number), waiting):
+            yield None
             inside = place == (row, number)
             for one in said:
                 at = (one.boot, one.seq)
@@ -86,7 +91,7 @@ class Grounds:
                 break
         return found
 
-    def line(self, first: RunRow, last: RunRow) -> list[RunRow]:
+    def _line(self, first: RunRow, last: RunRow) -> list[RunRow]:
         """The runs from one to another that continues it; the last alone where it does not."""
         found = [last]
         while found[-1].id != first.id:
@@ -107,14 +112,21 @@ class Grounds:
                     found |= {source} if source else set()
         return found
 
+    def batches(self, first: Place, last: Place) -> Iterator[int]:
+        """What lies from one to the other, run after run: indexes of the log."""
+        line = self._line(first[0], last[0])
+        for row in line:
+            low = first[1] if row == first[0] else 0
+            high = last[1] if row == last[0] else INT_MAX
+            for head in self._store.heads_up(row.id, low, high):
+                if head.idx < self._size:
+                    yield head.idx
+
     def ranges(self, idx: int) -> tuple[Range, ...]:
         entry = self._store.entry(idx)
         if entry is None:
             raise StoreError(f"entry {idx} is missing")
         return read_head(cose.read(entry.encoded).payload).ranges
-
-    def is_of_boards(self, part: Range) -> bool:
-        return self._source(part.descriptor) is not None
 
     def _source(self, name: bytes) -> str | None:
         known = self._known.descriptor(name)
@@ -125,14 +137,15 @@ class Grounds:
 
     def _read(
         self, places: Iterator[tuple[RunRow, HeadRow]], waiting: set[str]
-    ) -> Iterator[tuple[_Place, list[Said]]]:
+    ) -> Iterator[tuple[Place, list[Said]]]:
         """What boards said in batches, one after another; nothing where none is waited for."""
         if not waiting:
             return
         for _, (row, head) in zip(range(BATCHES_MAX + 1), places, strict=False):
-            yield (row, head.number), sorted(self._said(head.idx), key=lambda one: one[:3])
+            yield (row, head.number), sorted(self.said(head.idx), key=lambda one: one[:3])
 
-    def _said(self, idx: int) -> Iterator[Said]:
+    def said(self, idx: int) -> Iterator[Said]:
+        """The frames of boards in a batch."""
         ranges = self.ranges(idx)
         sources = {part.descriptor: self._source(part.descriptor) for part in ranges}
         if not any(sources.values()):
@@ -149,30 +162,35 @@ class Grounds:
                     yield said
 
     def _before(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
-        """This batch, and those before it."""
+        """This batch, and those before it; a gateway may number them as it likes."""
         at: RunRow | None = row
         after = number + 1
-        while at is not None:
-            while after > 0:
-                low = max(after - _STEP, 0)
-                for head in reversed([*self._store.heads_up(at.id, low, after - 1)]):
-                    if head.idx < self._size:
-                        yield at, head
-                after = low
-            at = self._run_before(at)
-            after = 0 if at is None else self._end(at)
+        for _ in range(_LOOKS_MAX):
+            if at is None:
+                return
+            low = max(after - _STEP, 0)
+            for head in reversed([*self._store.heads_up(at.id, low, after - 1)]):
+                if head.idx < self._size:
+                    yield at, head
+            after = low
+            if after == 0:
+                at = self._run_before(at)
+                after = 0 if at is None else self._end(at)
 
     def _after(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
         """This batch, and those after it."""
         at: RunRow | None = row
-        while at is not None:
-            end = self._end(at)
-            while number < end:
-                for head in self._store.heads_up(at.id, number, min(number + _STEP, end) - 1):
-                    if head.idx < self._size:
-                        yield at, head
-                number += _STEP
-            at, number = self._run_after(at), 0
+        end = self._end(row)
+        for _ in range(_LOOKS_MAX):
+            if at is None:
+                return
+            for head in self._store.heads_up(at.id, number, min(number + _STEP, end) - 1):
+                if head.idx < self._size:
+                    yield at, head
+            number += _STEP
+            if number >= end:
+                at, number = self._run_after(at), 0
+                end = 0 if at is None else self._end(at)
 
     def _end(self, row: RunRow) -> int:
         """One more than the number of a run's last batch."""
@@ -212,3 +230,13 @@ def _said(source: str, raw: bytes) -> Said | None:
     except EvidenceError:
         return None
     return Said(source, fields.boot, fields.seq, over)
+
+
+def at_once(steps: Steps) -> Place:
+    """All steps, for whoever has no other work."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            place: Place = end.value
+            return place

@@ -20,7 +20,7 @@ from evidence import cose, observation
 from evidence.code import Typ
 from evidence.head import read as read_head
 from evidence.joint.seam import Seam
-from record.ground import Grounds
+from record.ground import Grounds, at_once
 from record.known import Known, KnownRun
 from record.leaf import Leaves
 from record.schema import INT_MAX, HeadRow, RunRow, SpanRow
@@ -168,7 +168,8 @@ class Selection:
         order = self._ordered(self._rows[next(iter(stretches))].device)
         order = [row for row in order if row.id in stretches]
         begins, ends = stretches[order[0].id][0], stretches[order[-1].id][1]
-        for row, number in (grounds.back(order[0], begins), grounds.forth(order[-1], ends)):
+        for steps in (grounds.back(order[0], begins), grounds.forth(order[-1], ends)):
+            row, number = at_once(steps)
             stretches[row.id] = _spanned(stretches.get(row.id), number)
 
     def _joined(self, stretches: dict[int, _Numbers]) -> list[Stretch]:

@@ -387,3 +387,58 @@ def test_an_export_with_a_frame_that_a_gateway_made_up_does_not_hold(
     forged.say(TAPPED[3])
     assert verify(export_of(tmp_path / "part.gsx", [forged.frames[0], *made.frames[1:]])) == 1
     assert "board_link: boot 1, head in frame 4" in capsys.readouterr().out
+
+
+def heard_long(path: Path, seconds: int, head_every: int = 0, pause: int = 0) -> Path:
+    """A record of a board that a gateway heard so long, a frame in ten seconds. `pause`: seconds in
+    the middle in which it did not."""
+    kept, made = Kept(path), Sealed()
+    run = kept.run()
+    kept.upstream.send(tap(run), own(run))
+    for second in range(0, seconds, 10):
+        before = len(made.frames)
+        made.say(TAPPED[second // 10 % 4])
+        if head_every and second % head_every == 0:
+            made.head()
+        late = pause if second > seconds // 2 else 0
+        observe(run, made.frames[before:], START + (second + late) * NANOSECONDS)
+    kept.upstream.push(run.cut())
+    kept.upstream.close()
+    return path
+
+
+def test_an_anchored_board_without_its_heads_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A gateway that takes out all heads, so that nothing can be held against it."""
+    place = heard_long(tmp_path / "record.db", 700)
+    assert verify(place, named(BOARD)) == 1
+    said = capsys.readouterr().out
+    assert "board bay 7 (gw-1/relay): board_headless: heard for 610 s up to frame 61 without" in said
+    assert said.count("board_headless") == 1
+    assert verify(place) == 0  # whom nobody anchored promised nothing
+
+
+@pytest.mark.parametrize(
+    ("seconds", "head_every", "pause"),
+    [(600, 0, 0), (1500, 240, 0), (1500, 480, 0), (1100, 0, 300)],
+    ids=["not due", "each 240 s", "one lost", "away in between"],
+)
+def test_an_anchored_board_whose_head_is_not_due_holds(
+    tmp_path: Path, seconds: int, head_every: int, pause: int
+):
+    place = heard_long(tmp_path / "record.db", seconds, head_every, pause)
+    assert verify(place, named(BOARD)) == 0
+
+
+def test_where_boards_are_anchored_one_that_nobody_names_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A gateway that leaves out what its board says of itself, and its heads with it."""
+    kept = Kept(tmp_path / "record.db")
+    run = kept.run()
+    kept.upstream.send(tap(run))
+    kept.upstream.push(observe(run, tapped().frames[:4]).cut())
+    assert kept.verify(named(BOARD)) == 1
+    told = "gw-1/relay: board_unknown: 4 frames of a board whose key no descriptor names\n"
+    assert told in capsys.readouterr().out
