@@ -8,11 +8,11 @@ import pytest
 
 from evidence.leap import NS
 from firmware_bridge import frame as board
+from tests.record.boarding import BOARD, OTHER, TAPPED, Sealed, named, own, tap
 from tests.record.bundling import reconstruct, verify
 from tests.record.gateway import START, Gateway
 from tests.record.judge import Judge
 from tests.record.test_audit import anchors_text
-from tests.record.test_board import BOARD, OTHER, TAPPED, Sealed, named, own, tap
 from tests.record.upstream import AUTHORITY, Upstream
 
 SECONDS, RATE, EVERY = 40, 4, 10  # a head each ten seconds

@@ -11,8 +11,8 @@ from evidence.code import Class, Reason
 from evidence.leap import NS
 from firmware_bridge import frame as board
 from record.cli import main
+from tests.record.boarding import BOARD, OTHER, TAPPED, Sealed, own, tap, verify
 from tests.record.gateway import START, Gateway, GatewayRun
-from tests.record.test_board import BOARD, OTHER, TAPPED, Sealed, own, tap, verify
 from tests.record.upstream import AUTHORITY, Upstream
 
 LINK = (Class.KEY_DOUBTFUL, Reason.BOARD_LINK)
