@@ -31,6 +31,7 @@ from record.ground import Grounds, Place
 from record.known import Known
 from record.store import Store, StoreError
 
+HEADS_STEP = 64  # heads of batches that are read in one step
 RANGES_MAX = 64
 FRAMES_MAX = 1 << 16  # 18 minutes of one port at 60 a second: 20 MB, while a run is followed
 _TELLING = frozenset({Reason.BOARD_SIGNATURE, Reason.BOARD_LINK, Reason.BOARD_TWIN})
@@ -82,9 +83,11 @@ class Refuted:
 
     def _follow(self, first: Place, last: Place) -> Iterator[None]:
         found = _Following(self._known)
-        for idx in self._grounds.batches(first, last):
+        for at, idx in enumerate(self._grounds.batches(first, last)):
             for part in self._grounds.ranges(idx):
                 found.describe(part.descriptor)
+            if at % HEADS_STEP == 0:
+                yield None
         for idx in self._grounds.batches(first, last):
             body = self._store.body(idx)
             if body is None:

@@ -39,6 +39,7 @@ REASONS_MAX = 100  # lines; a record with more has no need of them
 HEAD_EVERY_NS = 240 * NS
 HEAD_DUE_NS = 2 * HEAD_EVERY_NS + 120 * NS
 _DIGITS = 16  # of a board's key, for people
+_NAME_MAX = 160  # characters of a gateway and its source
 
 Source = tuple[bytes, str]  # a gateway's device, and its source
 
@@ -109,7 +110,7 @@ class Walk:
             return
         source = (device, words[0])
         stream = self._streams[name] = _Stream(source, of.run)
-        called = self._subjects[source] = f"{subject}/{words[0]}"
+        called = self._subjects[source] = _shown(f"{subject}/{words[0]}")
         public = told.get(of.configuration or b"", b"") if words[1] == frame.BOARD else b""
         if len(public) != frame.PUBLIC_BYTES:
             return
@@ -282,6 +283,11 @@ def source_of(told: bytes) -> tuple[str, str] | None:
         return None
     source, key = words
     return (source, key) if type(source) is str and type(key) is str else None
+
+
+def _shown(name: str) -> str:
+    """A gateway's word, for people: as it is where all of it can be seen."""
+    return name[:_NAME_MAX] if name.isprintable() else ascii(name[:_NAME_MAX])
 
 
 def _seq(raw: bytes) -> int:

@@ -1,4 +1,4 @@
-"""A board that seals and signs, and a record in which a gateway has its frames: what tests share."""
+"""A board that seals and signs, and a record that has its frames: what tests share."""
 
 import struct
 from collections.abc import Sequence
