@@ -3,8 +3,8 @@ a stretch: back to a head whose link is the ground they stand on, forward to one
 
 1. A head names the link after a frame of a lower number. It is ground where every frame after that
    one is there up to the stretch; it is over the stretch where it names its last frame or a later.
-2. Looked at are BATCHES_MAX batches on either side, through the runs that the gateway's runs name
-   as the ones before them. What is found depends on the log below a size alone.
+2. Looked at are BATCHES_MAX batches on either side, through RUNS_MAX runs that name one another as
+   the run before. What is found depends on the log below a size alone.
 3. Of a board that signs none there, or of which a frame is lost, nothing is added.
 
 A step is one batch that is read: whoever has other work does it in between. It checks no signature:
@@ -28,8 +28,7 @@ from record.store import Store, StoreError
 # The longest that a board takes to sign one, 240 s, and another 60, at the four batches a second
 # that a gateway cuts.
 BATCHES_MAX = 1200
-_STEP = 64  # batches that are asked for at a time
-_LOOKS_MAX = 2 * BATCHES_MAX // _STEP  # also where numbers have gaps
+RUNS_MAX = 16  # a gateway that starts anew each few seconds
 Place = tuple[RunRow, int]  # a batch, by its number
 Steps = Generator[None, None, Place]
 
@@ -79,7 +78,7 @@ class Grounds:
             inside = place == (row, number)
             for one in said:
                 at = (one.boot, one.seq)
-                if inside and one.over is None:
+                if inside:
                     last[one.source] = max(at, last.get(one.source, at))
                 elif one.source not in last:
                     last[one.source] = (one.boot, one.seq - 1)
@@ -114,13 +113,10 @@ class Grounds:
 
     def batches(self, first: Place, last: Place) -> Iterator[int]:
         """What lies from one to the other, run after run: indexes of the log."""
-        line = self._line(first[0], last[0])
-        for row in line:
-            low = first[1] if row == first[0] else 0
-            high = last[1] if row == last[0] else INT_MAX
-            for head in self._store.heads_up(row.id, low, high):
-                if head.idx < self._size:
-                    yield head.idx
+        for row in self._line(first[0], last[0]):
+            low = first[1] if row.id == first[0].id else 0
+            high = last[1] if row.id == last[0].id else INT_MAX
+            yield from [head.idx for head in self._heads(row, low, high)]
 
     def ranges(self, idx: int) -> tuple[Range, ...]:
         entry = self._store.entry(idx)
@@ -162,39 +158,41 @@ class Grounds:
                     yield said
 
     def _before(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
-        """This batch, and those before it; a gateway may number them as it likes."""
+        """This batch, and those before it."""
         at: RunRow | None = row
-        after = number + 1
-        for _ in range(_LOOKS_MAX):
+        for _ in range(RUNS_MAX):
             if at is None:
                 return
-            low = max(after - _STEP, 0)
-            for head in reversed([*self._store.heads_up(at.id, low, after - 1)]):
-                if head.idx < self._size:
-                    yield at, head
-            after = low
-            if after == 0:
-                at = self._run_before(at)
-                after = 0 if at is None else self._end(at)
+            for head in reversed(self._heads(at, max(number - BATCHES_MAX, 0), number)):
+                yield at, head
+            if number >= BATCHES_MAX:
+                return
+            at = self._run_before(at)
+            number = -1 if at is None else self._last(at)
 
     def _after(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
         """This batch, and those after it."""
         at: RunRow | None = row
-        end = self._end(row)
-        for _ in range(_LOOKS_MAX):
+        for _ in range(RUNS_MAX):
             if at is None:
                 return
-            for head in self._store.heads_up(at.id, number, min(number + _STEP, end) - 1):
-                if head.idx < self._size:
-                    yield at, head
-            number += _STEP
-            if number >= end:
-                at, number = self._run_after(at), 0
-                end = 0 if at is None else self._end(at)
+            last = min(number + BATCHES_MAX, INT_MAX)
+            for head in self._heads(at, number, last):
+                yield at, head
+            if self._last(at) > last:
+                return
+            at, number = self._run_after(at), 0
 
-    def _end(self, row: RunRow) -> int:
-        """One more than the number of a run's last batch."""
-        return max((head.number + 1 for head in self._store.last_heads(row.id)), default=0)
+    def _heads(self, row: RunRow, first: int, last: int) -> list[HeadRow]:
+        """Of a run, as the log has them below the size."""
+        return [one for one in self._store.heads_up(row.id, first, last) if one.idx < self._size]
+
+    def _last(self, row: RunRow) -> int:
+        """The number of a run's last batch, likewise; -1: it has none."""
+        for number, idx, *_ in self._store.heads_down(row.id, INT_MAX):
+            if idx < self._size:
+                return int(number)
+        return -1
 
     def _run_before(self, row: RunRow) -> RunRow | None:
         found = None if row.predecessor is None else self._store.run(row.predecessor)

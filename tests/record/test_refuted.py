@@ -135,6 +135,26 @@ def test_a_gateway_that_starts_anew_hides_nothing(heard: Heard, capsys):
     ran_again(heard, capsys)
 
 
+def test_a_backlog_of_the_run_before_comes_late(heard: Heard, capsys):
+    """What was found while it was away is found again by who has all of the log."""
+    before, seconds = heard.start(), made_up(12, 7)
+    batches = [heard.cut(before, frames) for frames in seconds[:6]]
+    run = heard.start(before)
+    for batch in (*batches[:2], *(heard.cut(run, frames) for frames in seconds[6:9])):
+        heard.upstream.push(batch)
+        heard.upstream.appraise()
+    assert heard.found() == []  # no ground: the head in frame 25 is not there
+    for batch in batches[2:]:
+        heard.upstream.push(batch)
+    heard.upstream.appraise()
+    assert sorted(heard.found()) == [(1, 1, 12, *LINK), (2, 2, 2, *LINK)]
+    for frames in seconds[9:]:
+        heard.upstream.push(heard.cut(run, frames))
+        heard.upstream.appraise()
+    assert len(heard.found()) == 2
+    ran_again(heard, capsys)
+
+
 def test_a_head_of_another_board_makes_what_it_stands_over_doubtful(heard: Heard, capsys):
     run, made = heard.start(), Sealed(OTHER, of=BOARD.public.raw)
     for raw in TAPPED:
