@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from drivers.mcu.wire import BOARD, PUBLIC_BYTES
+from drivers.line import FrameError
+from drivers.mcu.wire import BOARD, PUBLIC_BYTES, chained
 from evidence import cbor, observation
 from evidence.code import Kind, Reason
 from evidence.descriptor import Descriptor
@@ -25,7 +26,7 @@ from evidence.refusal import EvidenceError
 from evidence.trust import Anchors
 from record.board import Chain, ordered
 
-KINDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO})
+KINDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO, Kind.MCU_MODBUS, Kind.MCU_INPUT})
 REASONS_MAX = 100  # lines; a record with more has no need of them
 _DIGITS = 16  # of a board's key, for people
 
@@ -102,7 +103,7 @@ class Walk:
             for _ in range(part.count):
                 sample, _, at = observation.read_at(body, at)
                 if stream is not None and sample.kind in KINDS:
-                    found.setdefault(stream, []).append(sample.raw)
+                    found.setdefault(stream, []).append(_chained(sample.kind, sample.raw))
         taken: dict[bytes, list[bytes]] = {}
         for of, raws in found.items():
             public = self._public(of)
@@ -146,6 +147,14 @@ class Walk:
         line = f"{name}: {reason.name.lower()}: {text}"
         if len(self._reasons) < REASONS_MAX and line not in self._reasons:
             self._reasons.append(line)
+
+
+def _chained(kind: int, raw: bytes) -> bytes:
+    """What a sample adds to the chain; where nobody can tell, all of it, which is then refused."""
+    try:
+        return chained(kind, raw)
+    except FrameError:
+        return raw
 
 
 def _words_of(told: bytes) -> tuple[str, ...]:

@@ -140,12 +140,9 @@ class Conversation(ABC):
         layout, block = target.layout, target.layout.block
         response = response[:RESPONSE_BYTES_MAX]
         found = answer(self.framing, pending.request, layout.request, response)
-        made = stamp.by_gateway(block, pending.asked, heard)
-        if block.stamp is not None and found.name == ANSWERED:
-            measured_ms = layout.measured_ms(found.data)
-            if measured_ms is not None:
-                made = stamp.by_device(block, measured_ms, self._terms.table, heard) or made
-                self._judge(block.key, made, heard)
+        made = stamp.of_exchange(layout, found, pending.asked, heard, self._terms.table)
+        if made.source != _UNKNOWN:
+            self._judge(block.key, made, heard)
         raw = Exchange(self.framing, pending.asked.tai, heard.tai, pending.request, response).raw()
         flags = made.flags | (int(Flag.SIMULATED) if self._terms.simulated else 0)
         self.items.append(
