@@ -51,14 +51,12 @@ class World:
     ) -> None:
         """`tap`: what port 1 carries."""
         self.key, self.public = key, public
-        self.now_ns, self.boots = 100 * NS, 0
+        self.now_ns, self.boots, self.flags = 100 * NS, 0, board.CHECKED
         self.said: list[bytes] = []
         taps = (Tap("c37118", PmuTerms(None, False, file)), tap)
         sessions = itertools.count(1)
-        self.terms, self._number = (
-            Terms(PUBLIC, KEY, taps, 100, inputs=inputs),
-            lambda: next(sessions),
-        )
+        self.terms = Terms(PUBLIC, KEY, taps, 100, inputs=inputs)
+        self._number = lambda: next(sessions)
         self.past = Past(self.terms)
         self.items: list[Frame | Setup] = []
         self.open()
@@ -85,7 +83,7 @@ class World:
         into = bytearray(board.FRAME_MAX_BYTES)
         into[board.HEADER_BYTES : board.HEADER_BYTES + len(body)] = body
         ticks = self.ticks_us
-        size = self.chain.seal(into, kind, port, board.CHECKED, ticks, span_us, len(body))
+        size = self.chain.seal(into, kind, port, self.flags, ticks, span_us, len(body))
         return bytes(into[:size])
 
     def say(self, body: bytes, kind: int = board.TAPPED, port: int = 0, span_us: int = 0) -> bytes:
