@@ -15,7 +15,7 @@ from drivers.mcu.bus import LATE_NS, READS_MAX, Unit
 from drivers.mcu.session import Tap
 from drivers.mcu.wire import chained
 from drivers.modbus import map, plan
-from drivers.modbus.adu import Framing
+from drivers.modbus.adu import Framing, Request
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.wire import compiled
 from evidence.code import Class, Flag, Kind, Reason
@@ -212,10 +212,9 @@ def test_a_master_that_asks_for_everything_makes_no_more_streams_than_there_may_
 def test_a_frame_with_another_ones_request_behind_it_is_refused():
     line = world()
     asked, answered = say(line, READ, answer())
-    configuration = plan.heard(
-        plan.Request(17, 3, 98, 8), "", map.read_map(MAP, "meter.toml")
-    ).encoded()  # type: ignore[union-attr]
-    ready = decode.compiled(Kind.MCU_MODBUS, configuration)
+    block = plan.heard(Request(17, 3, 98, 8), "", map.read_map(MAP, "meter.toml"))
+    assert block is not None
+    ready = decode.compiled(Kind.MCU_MODBUS, block.encoded())
     other = line.seal(READ, port=0)
     bad = [
         b"",

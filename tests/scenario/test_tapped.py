@@ -16,11 +16,10 @@ import struct
 import sys
 import time
 import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import comtrade
 import pytest
@@ -54,7 +53,7 @@ from tests.record.gateway import DAY_S, START, Gateway
 from tests.record.settle.border import RATE, SIDES, Pmu, Shared
 from tests.record.test_bundle_shared import witnessed
 from tests.record.upstream import LOG, Upstream
-from tests.scenario.test_kill import END_S, Site
+from tests.scenario.test_kill import Site
 
 FRAMES = 20  # two seconds
 NAME, BUS, SEAM = "bay-3", "Bus 1", "Border Bus"
@@ -117,7 +116,7 @@ class Tapped(Site):
 
     async def start(self) -> None:
         self.board.start()
-        options = {
+        options: dict[str, Any] = {
             "path": self.board.link,
             "board": self.board.public.hex(),
             "key": self.file("bay-3.board", self.board.key.hex()),
@@ -249,20 +248,20 @@ def test_a_board_settles_as_one_end_of_a_seam(
     told: Told, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Upstream, "now", tai_now())
-    sides = tuple(replace(side, node=told.node) for side in SIDES)
-    shared = Shared(told.store, Seam(SEAM, SeamKind.BUS, sides))
+    west, other = (replace(side, node=told.node) for side in SIDES)
+    shared = Shared(told.store, Seam(SEAM, SeamKind.BUS, (west, other)))
     start_s = int(time.time())
     east = Gateway(
         *("gw-east", KEYS[EAST]),
         issuer=EAST,
         buses=(told.node,),
-        terminals=(Terminal(sides[1].terminal or b"", told.node, 1),),
+        terminals=(Terminal(other.terminal or b"", told.node, 1),),
         not_before_s=start_s - DAY_S,
         expires_s=start_s + DAY_S,
     )
     run = east.start(started=tai_now())
     shared.upstream.send(east.statement, run.statement)
-    pmu = Pmu(shared, sides[1], run=run)
+    pmu = Pmu(shared, other, run=run)
     for one in told.said:
         pmu.say(one.number, volts(one.number) * 0.999, 0j, 60.01)
     pmu.push()
@@ -272,9 +271,11 @@ def test_a_board_settles_as_one_end_of_a_seam(
     (line,) = ran(capsys, "settle", str(told.store), *asked).splitlines()
     found = json.loads(line)
     assert found["verdict"] == "agreed", line
+    assert found["counts"]["compared"] == FRAMES, line
     # What the other side says is a thousandth less, and that is what they come to.
-    (measure,) = [one for one in found["measures"] if one["quantity"] == "voltage"]
-    assert measure["size"] == pytest.approx(1e-3, rel=0.01)
+    sizes = {one["name"]: one["size"] for one in found["measures"]}
+    for phase in "ABC":
+        assert sizes[f"voltage {phase}"] == pytest.approx(1e-3, rel=0.01)
 
 
 def test_the_bundle_has_the_values_that_went_over_the_wires(
@@ -295,5 +296,12 @@ def test_the_bundle_has_the_values_that_went_over_the_wires(
         angle = found.analog[found.analog_channel_ids.index(f"{name} ang")]
         assert len(magnitude) == FRAMES
         for values, mag, ang in zip(sent, magnitude, angle, strict=True):
-            phasor = complex(values[place], values[place + 1])  # type: ignore[arg-type]
+            phasor = complex(values[place], values[place + 1])
             assert cmath.rect(mag, ang) == pytest.approx(phasor, rel=1e-5)
+    (path,) = (out / "documents" / "readings").glob("gw_1-bay_3*.csv")
+    with path.open(newline="") as file:
+        names, *rows = csv.reader(file)
+    assert names == ["Instant (UTC)", "Bound (ns)", "Marks", "VM (V)"]
+    assert [float(row[3]) for row in rows] == [one.volts / 100 for one in told.said]
+    for row, one in zip(rows, told.said, strict=True):
+        assert abs(instant.read(row[0]) - (START + one.number * NS // RATE)) < NS // 2
