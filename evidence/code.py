@@ -225,6 +225,10 @@ SILENT = frozenset(
 )
 
 
+# What a board sealed: `raw` begins with its frame.
+OF_BOARDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO, Kind.MCU_MODBUS, Kind.MCU_INPUT})
+
+
 class Flag(IntFlag):
     """What is known of the clock that stamped the sample, and of the sample itself."""
 
