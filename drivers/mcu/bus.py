@@ -31,6 +31,7 @@ from drivers.modbus.adu import (
     answer,
     read_request,
 )
+from drivers.modbus.disagreement import Disagreements
 from drivers.modbus.map import PointMap
 from drivers.modbus.plan import PlanError, heard
 from drivers.modbus.stream import setup_of
@@ -69,6 +70,7 @@ class Bus:
         self, port: int, units: Mapping[int, Unit], table: LeapTable, counts: Counter[str]
     ) -> None:
         self._port, self._units, self._table, self._counts = port, units, table, counts
+        self._disagreements = Disagreements(table, counts)
         self._asked: _Asked | None = None
         self._left: _Asked | None = None  # what nobody answered
         self._layouts: dict[Request, Layout | None] = {}
@@ -133,7 +135,9 @@ class Bus:
         made = stamp.of_exchange(layout, found, asked.at, at, self._table)
         self._counts[f"modbus_{found.name}"] += 1
         place = (made.tai, made.bound, made.source, made.flags | flags, at)
-        items.append(Frame(key_of(self._port, layout.block.key), int(Kind.MCU_MODBUS), raw, *place))
+        key = key_of(self._port, layout.block.key)
+        items += self._disagreements.judge(key, made, at)
+        items.append(Frame(key, int(Kind.MCU_MODBUS), raw, *place))
         return items
 
     def _named(self, request: Request) -> list[Item]:

@@ -18,10 +18,13 @@ from drivers.modbus import map, plan
 from drivers.modbus.adu import Framing, Request
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.wire import compiled
-from evidence.code import Class, Flag, Kind, Reason
+from evidence import event
+from evidence.code import Class, Event, Flag, Kind, Reason
+from evidence.leap import NS
 from firmware_bridge import frame as board
 from tests.drivers.make_modbus import rtu
-from tests.drivers.test_mcu import CFG, KEY, PUBLIC, STEP_NS, World
+from tests.drivers.pmu import SOC
+from tests.drivers.test_mcu import CFG, KEY, PUBLIC, STEP_NS, TAI0, World
 
 MAP = """
 station = "feeder meter"
@@ -199,6 +202,28 @@ def test_a_refusal_and_a_sentinel_are_facts_without_values():
     assert words(samples(line)[0].raw) == "exception 2 (illegal data address)"
 
 
+def test_a_registers_own_time_rules_and_a_clock_that_was_never_set_is_an_event():
+    """As of a device that is asked: the same stamps, the same event, once."""
+    text = MAP + (
+        '[[point]]\nname = "measured"\ntable = "input"\naddress = 202\ntype = "time_s"\n'
+        'stamps = true\nbound_us = 5000\ndocument = "manual, 7.1"\n'
+    )
+    units = {17: Unit("", map.read_map(text, "meter.toml"))}
+    line = World(KEY, PUBLIC, CFG, Tap("modbus", None, units)).go()
+    read, at_s = rtu(17, struct.pack(">BHH", 4, 200, 4)), SOC + 90
+    for second in (at_s, 946_684_800, 946_684_801):  # the last two: of January 2000
+        say(line, read, rtu(17, struct.pack(">BBII", 4, 8, 12_345, second)))
+    first, *others = samples(line)
+    assert (first.tai, first.bound) == (TAI0 + 90 * NS, 5_000_000)
+    assert [one.bound for one in others] == [None, None]
+    (said,) = [
+        event.read(one.raw).event
+        for one in line.items
+        if isinstance(one, Frame) and one.kind == Kind.EVENT and one.key == first.key
+    ]
+    assert said is Event.CLOCK_DISAGREES
+
+
 def test_a_master_that_asks_for_everything_makes_no_more_streams_than_there_may_be():
     line = world()
     for at in range(READS_MAX + 8):
@@ -223,6 +248,7 @@ def test_a_frame_with_another_ones_request_behind_it_is_refused():
         answered + answered,
         asked + answered,
         answered + asked[:-1],
+        answered + line.seal(READ, port=1),  # asked after it was answered
     ]
     bad += [answered[:at] for at in (1, 26, 40)]
     for raw in bad:
