@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from drivers.line import FrameError
-from drivers.mcu.wire import BOARD, PUBLIC_BYTES, chained
+from drivers.mcu.wire import BOARD, PUBLIC_BYTES
 from evidence import cbor, observation
 from evidence.code import OF_BOARDS, Reason
 from evidence.descriptor import Descriptor
 from evidence.head import Range
 from evidence.refusal import EvidenceError
+from evidence.tapped import chained
 from evidence.trust import Anchors
 from record.board import Chain, ordered
 
@@ -102,7 +102,7 @@ class Walk:
             for _ in range(part.count):
                 sample, _, at = observation.read_at(body, at)
                 if stream is not None and sample.kind in OF_BOARDS:
-                    found.setdefault(stream, []).append(_chained(sample.kind, sample.raw))
+                    found.setdefault(stream, []).append(chained(sample.kind, sample.raw))
         taken: dict[bytes, list[bytes]] = {}
         for of, raws in found.items():
             public = self._public(of)
@@ -146,14 +146,6 @@ class Walk:
         line = f"{name}: {reason.name.lower()}: {text}"
         if len(self._reasons) < REASONS_MAX and line not in self._reasons:
             self._reasons.append(line)
-
-
-def _chained(kind: int, raw: bytes) -> bytes:
-    """What a sample adds to the chain; where nobody can tell, all of it, which is then refused."""
-    try:
-        return chained(kind, raw)
-    except FrameError:
-        return raw
 
 
 def _words_of(told: bytes) -> tuple[str, ...]:

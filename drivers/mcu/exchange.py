@@ -3,7 +3,7 @@
 1. `raw` is the board's whole frame that completes the exchange and, where the request was a frame
    of its own, a copy of that one behind it: what a response answers it does not say itself, and
    the copy lets whoever has this sample alone read it. The request's frame is sealed for itself in
-   its port's stream; the chain counts it there and here the first one alone (`chained`).
+   its port's stream; the chain counts it there and here the first one alone (evidence.tapped).
 2. Both are of one port and one boot, the request before its answer. What is inside is decoded and
    judged by drivers.modbus, under the same encoding of points.
 3. Whatever the bytes, the only exception is FrameError.
@@ -12,12 +12,13 @@ It pairs nothing (bus.py does), and checks no tag.
 """
 
 from drivers.line import FrameError
-from drivers.mcu.wire import chained, fields
+from drivers.mcu.wire import fields
 from drivers.modbus import wire as modbus
 from drivers.modbus.adu import RTU_REQUEST_BYTES, Framing
 from drivers.modbus.exchange import Exchange
 from drivers.values import WHOLE, Compiled, Judge, Values, Verdict
 from evidence.code import Class, Kind, Reason
+from evidence.tapped import chained
 from firmware_bridge import frame as board
 
 

@@ -11,20 +11,17 @@ input.py's.
 It opens nothing, checks no tag and no signature.
 """
 
-import struct
 from typing import NamedTuple
 
 from drivers.c37118 import wire as c37118
 from drivers.line import FrameError
 from drivers.values import Compiled, Judge, Values, Verdict
-from evidence.code import Kind
 from firmware_bridge import frame as board
 
 BOARD = "board"  # the key of the board's own stream
 PUBLIC_BYTES = 32
 # What a frame of a device costs beside itself: header and tag; kind, CRC, COBS and the zero.
 FRAMING_BYTES = board.HEADER_BYTES + board.TAG_BYTES + 8
-_LENGTH = struct.Struct(board.HEADER[0] + board.HEADER[-1])  # of the body: last in the header
 
 
 def key_of(port: int, inner: str = "") -> str:
@@ -46,18 +43,6 @@ def tapped(raw: bytes) -> bytes:
     if found.kind != board.TAPPED:
         raise FrameError("board_kind", f"a frame of kind {found.kind} has nothing of a device's")
     return found.body
-
-
-def chained(kind: int, raw: bytes) -> bytes:
-    """The frame that an observation adds to its board's chain: all of `raw`, but of an exchange,
-    which has a copy of its request's frame behind it. Raises FrameError.
-    """
-    if kind != Kind.MCU_MODBUS:
-        return raw
-    if len(raw) < board.HEADER_BYTES:
-        raise FrameError("board_frame", "too short for a frame")
-    (length,) = _LENGTH.unpack_from(raw, board.HEADER_BYTES - _LENGTH.size)
-    return raw[: board.HEADER_BYTES + length + board.TAG_BYTES]
 
 
 class _Inside(NamedTuple):

@@ -13,7 +13,6 @@ from drivers import decode
 from drivers.line import Frame, FrameError, Setup
 from drivers.mcu.bus import LATE_NS, READS_MAX, Unit
 from drivers.mcu.session import Tap
-from drivers.mcu.wire import chained
 from drivers.modbus import map, plan
 from drivers.modbus.adu import Framing, Request
 from drivers.modbus.exchange import Exchange
@@ -21,6 +20,7 @@ from drivers.modbus.wire import compiled
 from evidence import event
 from evidence.code import Class, Event, Flag, Kind, Reason
 from evidence.leap import NS
+from evidence.tapped import HEADER_BYTES, LENGTH_BYTES, TAG_BYTES, chained
 from firmware_bridge import frame as board
 from tests.drivers.make_modbus import rtu
 from tests.drivers.pmu import SOC
@@ -111,6 +111,11 @@ def test_an_exchange_that_passes_has_the_values_of_one_that_is_asked():
     begun, ended = one.heard.tai - STEP_NS - 20_000_000, one.heard.tai
     assert one.bound is not None and one.flags == Flag.AGENT_STAMPED
     assert one.tai - one.bound <= begun and ended <= one.tai + one.bound < ended + STEP_NS
+
+
+def test_the_layout_by_which_the_chains_frame_is_found_is_the_boards():
+    assert (HEADER_BYTES, TAG_BYTES) == (board.HEADER_BYTES, board.TAG_BYTES)
+    assert struct.calcsize(board.HEADER[-1]) == LENGTH_BYTES
 
 
 def test_a_read_of_the_masters_own_brings_what_lies_whole_in_it():
