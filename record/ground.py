@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 from evidence import cose, observation
 from evidence.board import frame
-from evidence.board.walk import KINDS, pieces, source_of
-from evidence.code import Typ
+from evidence.board.walk import pieces, source_of
+from evidence.code import OF_BOARDS, Typ
 from evidence.head import Range
 from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
+from evidence.tapped import chained
 from record.known import Known
 from record.schema import INT_MAX, HeadRow, RunRow
 from record.store import Store, StoreError
@@ -126,7 +127,7 @@ class Grounds:
 
     def _source(self, name: bytes) -> str | None:
         known = self._known.descriptor(name)
-        if known is None or known.descriptor.kind not in KINDS:
+        if known is None or known.descriptor.kind not in OF_BOARDS:
             return None
         words = source_of(known.told.get(known.descriptor.source, b""))
         return words[0] if words else None
@@ -153,9 +154,10 @@ class Grounds:
             source, at = sources[piece.descriptor], piece.at
             for _ in range(piece.many if source else 0):
                 sample, _, at = observation.read_at(body, at)
-                said = _said(source or "", sample.raw) if sample.kind in KINDS else None
-                if said is not None:
-                    yield said
+                if sample.kind in OF_BOARDS:
+                    said = _said(source or "", chained(sample.kind, sample.raw))
+                    if said is not None:
+                        yield said
 
     def _before(self, row: RunRow, number: int) -> Iterator[tuple[RunRow, HeadRow]]:
         """This batch, and those before it."""

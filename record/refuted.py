@@ -26,6 +26,7 @@ from evidence.code import Class, Reason
 from evidence.head import Head
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
+from evidence.tapped import chained
 from record.continuity import Doubt
 from record.ground import Grounds, Place
 from record.known import Known
@@ -150,7 +151,7 @@ class _Following:
 
     def met(self, public: bytes, sample: Sample, descriptor: bytes) -> None:
         try:
-            fields = frame.read(sample.raw)
+            fields = frame.read(chained(sample.kind, sample.raw))
         except EvidenceError:
             return  # a receipt says of it what it is
         at = _At(self._described[descriptor], sample.stream, sample.seq, self.idx)

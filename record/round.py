@@ -16,8 +16,7 @@ from collections.abc import Iterator
 
 from drivers.line import FrameError
 from evidence import cose, head, observation
-from evidence.board.walk import KINDS
-from evidence.code import Class, Typ
+from evidence.code import OF_BOARDS, Class, Typ
 from evidence.observation import Sample
 from record.appraisal import Looked, Readings, Values, is_in, looked_at
 from record.neighbour import Neighbours, is_compared
@@ -80,7 +79,7 @@ class Round:
             reading = self._readings.of(part.descriptor)
             if reading is not None and reading.places:
                 self._neighbours.meet(reading.known)
-            if reading is not None and reading.known.descriptor.kind in KINDS:
+            if reading is not None and reading.known.descriptor.kind in OF_BOARDS:
                 self._refuted.meet(of)
 
     def _compare(self, looked: Looked) -> None:

@@ -23,15 +23,15 @@ from typing import NamedTuple, Protocol
 from evidence import cbor, cose, credential, descriptor, disclosure, observation, run
 from evidence.board import frame
 from evidence.board.chain import Chain, Fault, ordered
-from evidence.code import Kind, Reason, Typ
+from evidence.code import OF_BOARDS, Reason, Typ
 from evidence.descriptor import Descriptor
 from evidence.export import Pairs
 from evidence.head import Range
 from evidence.leap import NS
 from evidence.observation import Sample
 from evidence.refusal import EvidenceError
+from evidence.tapped import chained
 
-KINDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO})
 REASONS_MAX = 100  # lines; a record with more has no need of them
 # A board signs a head each 240 s at the least (firmware_bridge/firmware/settings.py,
 # HEAD_SECONDS_MAX). One may be lost with the link, so it is the second that is due, and what the
@@ -102,7 +102,7 @@ class Walk:
         self, name: bytes, of: Descriptor, told: Mapping[bytes, bytes], device: bytes, subject: str
     ) -> None:
         """A descriptor, by its name, and what it hides, by digest."""
-        if of.kind not in KINDS:
+        if of.kind not in OF_BOARDS:
             return
         words = source_of(told.get(of.source, b""))
         if not words:
@@ -162,7 +162,7 @@ class Walk:
             at, found = piece.at, []
             for _ in range(piece.many):
                 sample, _, at = observation.read_at(body, at)
-                if sample.kind in KINDS:
+                if sample.kind in OF_BOARDS:
                     found.append(sample)
             public = self._public(stream)
             if public is None:
@@ -171,7 +171,9 @@ class Walk:
             if self._watch is not None:
                 for sample in found:
                     self._watch.met(public, sample, piece.descriptor)
-            taken.setdefault(public, []).extend((sample.raw, sample) for sample in found)
+            taken.setdefault(public, []).extend(
+                (chained(sample.kind, sample.raw), sample) for sample in found
+            )
         for public, samples in taken.items():
             for raw, sample in ordered(samples):
                 self._follow(public, raw, sample.tai + sample.heard)
