@@ -94,6 +94,17 @@ class Chain:
             self._boots[fields.boot] = boot
         boot.take(fields.seq, raw)
 
+    def compare(self, raw: bytes) -> None:
+        """A copy of an earlier frame, beside another: it must be that frame, if that is known."""
+        try:
+            fields = frame.read(raw)
+        except EvidenceError as fault:
+            self._say(Fault(fault.reason, f"a copy beside a frame: {fault.text}"))
+            return
+        boot = self._boots.get(fields.boot)
+        if boot is not None:
+            boot.compare(fields.seq, raw)
+
     def finish(self) -> None:
         """Nothing more comes."""
         for boot in self._boots.values():
@@ -138,6 +149,11 @@ class _Boot:
         self._go_on()
         if len(self._waiting) > REORDER_MAX:
             self._skip()
+
+    def compare(self, seq: int, raw: bytes) -> None:
+        before = self._recent.get(seq)
+        if before is not None and before != hashlib.sha256(raw).digest():
+            self._say(Reason.BOARD_TWIN, f"frame {seq}: a copy has another content", (seq, seq))
 
     def finish(self) -> None:
         while self._waiting:

@@ -176,7 +176,7 @@ class Walk:
             )
         for public, samples in taken.items():
             for raw, sample in ordered(samples):
-                self._follow(public, raw, sample.tai + sample.heard)
+                self._follow(public, raw, sample)
 
     def end(self) -> Boards:
         """Nothing more comes."""
@@ -198,18 +198,20 @@ class Walk:
             told.append(f"{self._hidden} descriptors of boards do not tell whose: none is followed")
         return Boards(told, self._reasons)
 
-    def _follow(self, public: bytes, raw: bytes, heard: int) -> None:
-        """One frame of a board's. `heard`: when, ns TAI."""
+    def _follow(self, public: bytes, raw: bytes, sample: Sample) -> None:
+        """One frame of a board's, in its observation: a copy of another may stand behind it."""
         chain = self._chain(public)
         heads, holes = chain.counts.heads, chain.counts.holes
         chain.take(raw)
+        if len(sample.raw) > len(raw):
+            chain.compare(sample.raw[len(raw) :])
         if public not in self._named or self._withheld:
             return
         due = self._due.get(public)
         if due is None:
             due = self._due[public] = _Due()
         holds = chain.counts.heads > heads or (self._part and chain.counts.holes > holes)
-        waited = due.hear(heard, holds)
+        waited = due.hear(sample.tai + sample.heard, holds)
         if waited is not None:
             text = f"heard for {waited // NS} s up to frame {_seq(raw)} without a head"
             self._say(self._names[public], Fault(Reason.BOARD_HEADLESS, text))

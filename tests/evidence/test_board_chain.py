@@ -135,3 +135,18 @@ def test_no_flipped_bit_goes_unnoticed():
         flipped[at // 8] ^= 1 << at % 8
         chain, reasons = checked([frames[0], bytes(flipped), *frames[2:]])
         assert reasons or chain.counts.covered < 4, at
+
+
+def test_a_copy_beside_a_frame_is_that_frame():
+    """As an exchange has its request: a gateway cannot put another in its place."""
+    frames = Sealed().rounds(2).frames
+    reasons: list[Reason] = []
+    chain = Chain(BOARD.public.raw, lambda fault: reasons.append(fault.reason))
+    for raw in frames:
+        chain.take(raw)
+    chain.compare(frames[0])
+    assert reasons == []
+    chain.compare(frames[0][:-1] + bytes([frames[0][-1] ^ 1]))
+    chain.compare(b"no frame")
+    assert reasons == [Reason.BOARD_TWIN, Reason.BOARD_FRAME]
+    assert chain.counts.repeated == 0
