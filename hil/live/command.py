@@ -134,8 +134,10 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
     stop, task = asyncio.Event(), asyncio.current_task()
 
     def told() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()  # told twice: no more patience
+        if stop.is_set():
+            if task is not None:
+                task.cancel()  # told twice: no more patience
+            return
         stop.set()
         simulated.say("stopping, with a report of what was played; again ends it now", asked.told)
 

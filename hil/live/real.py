@@ -3,7 +3,7 @@ run on this machine.
 
 1. A device is where its resource says; whether it is there, the gateway finds out by hearing it.
 2. Nothing is asked of a device but what a gateway asks. Cables are pulled by a board's contacts;
-   all are whole again when the play is over, however it ends.
+   all are whole when a play begins, and again when it is over.
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,8 @@ class RealRig(Programs):
                 self._cables[name] = one.cable
         uplinks = zip(of.gateway, self._place.file.uplink, strict=False)
         self._cables |= {gateway.name: one.cable for gateway, one in uplinks}
+        for cable in self._cables.values():  # whatever a bench that was killed has left
+            self._pull(cable, False)
         return Found(
             {name: dict(one.options) for name, one in cast.resources.items()},
             {one.name: record for one in of.gateway},

@@ -161,7 +161,7 @@ def test_at_a_real_place_a_device_that_never_comes_up_is_named_and_a_board_pulls
         assert done.returncode == 1, done.stderr
         assert "pmu-b does not come up: not heard in 4 s" in done.stderr
         assert "is it powered, and reached at host 127.0.0.1" in done.stderr
-        assert heard(far, 8) == bytes.fromhex("A00301A4 A00300A3")
+        assert heard(far, 12) == bytes.fromhex("A00300A3 A00301A4 A00300A3")
     finally:
         os.close(far)
         os.close(near)
