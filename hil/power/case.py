@@ -165,10 +165,9 @@ def read(text: str, file: str) -> Case:
         twice = {name for name in rows if rows.count(name) > 1}
         if twice:
             raise ConfigError(file, table, f"{min(twice)!r} is there twice")
-    ends = [end for row in case.branch for end in (row.begin, row.end)]
-    ends += [end for row in case.dc for end in (row.begin, row.end)]
     _there(file, "slack", [case.slack], [row.bus for row in case.machine])
-    _there(file, "branch, dc", ends, buses)
+    _there(file, "branch", [end for row in case.branch for end in (row.begin, row.end)], buses)
+    _there(file, "dc", [end for row in case.dc for end in (row.begin, row.end)], buses)
     _there(file, "machine", [row.bus for row in case.machine], buses)
     _there(file, "load", [row.bus for row in case.load], buses)
     machines = [row.name for row in case.machine]
