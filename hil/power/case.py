@@ -96,7 +96,7 @@ class Dc(Row, frozen=True):
 
 
 class Stage(Row, frozen=True):
-    """Under-frequency relays of an area: below `hz` for `delay_s` each sheds `share` of its load."""
+    """Under-frequency relays of an area: below `hz` for `delay_s` each sheds `share`."""
 
     area: str
     hz: float

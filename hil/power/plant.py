@@ -74,7 +74,7 @@ class Plant:
         self._swing = lru_cache(NETWORKS_KEPT)(self._swings)
 
     def _given(self) -> list[complex]:
-        """What each machine gives at first: what is fed in at its bus, and what loads take there."""
+        """What each machine gives at first: what is fed in at its bus, and what is drawn there."""
         given = dict(enumerate(self.flow.fed))
         base = self.case.base_mva
         for load, at in zip(self.case.load, self.place.load, strict=True):

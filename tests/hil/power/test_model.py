@@ -81,7 +81,8 @@ def test_at_each_bus_all_currents_come_to_nothing_at_every_instant(part: float) 
     model = Model(loaded, T0, timeline=TROUBLE["two-utilities"])
     for bus in loaded.bus:
         into = [row.name for row in loaded.branch if bus.name in (row.begin, row.end)]
-        into += [row.name for row in (*loaded.machine, *loaded.load) if row.bus == bus.name]
+        into += [row.name for row in loaded.machine if row.bus == bus.name]
+        into += [row.name for row in loaded.load if row.bus == bus.name]
         into += [row.name for row in loaded.dc if bus.name in (row.begin, row.end)]
         taps = [Tap(model, Point(bus.name, name)) for name in into]
         for step in (10, 59, 60, 119, 121, 300):
@@ -100,7 +101,7 @@ def test_both_ends_of_a_line_obey_its_pi() -> None:
         assert abs(a * v - b * i - w) < 1e-12
 
 
-# --- the books -------------------------------------------------------------------------------------
+# --- the books ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "machine"), [("ieee9", "G3"), ("ieee39", "G3")])
@@ -190,7 +191,7 @@ def test_finer_integration_comes_to_the_same() -> None:
     assert fine < coarse / 8  # of the fourth order: 16
 
 
-# --- what happens ----------------------------------------------------------------------------------
+# --- what happens -------------------------------------------------------------------------------
 
 
 def test_a_fault_takes_the_voltage_and_machines_run_ahead() -> None:
@@ -325,7 +326,7 @@ def test_what_is_not_there_is_refused_before_its_time(one: event.Event, said: st
         Model(case.load("ieee9"), T0, timeline=[At(T0 + NS, one)])
 
 
-# --- time ------------------------------------------------------------------------------------------
+# --- time ---------------------------------------------------------------------------------------
 
 
 def _read(model: Model, steps: Iterable[int]) -> dict[int, tuple[complex, ...]]:

@@ -2,7 +2,6 @@
 
 import cmath
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -58,12 +57,13 @@ def test_a_pmu_sends_what_stands_at_its_bus_and_flows_into_its_line() -> None:
         for frame in (0, 59, 61, 100):
             tai = T0 + frame * NS // 60
             raw = pmu.frame(Instant(tai, SOC + frame // 60, frame % 60))
-            (block,) = layout.decode(raw).blocks
+            values = layout.decode(raw)
             true = measurand.truth(tai, number)
-            said = [cmath.rect(*pair) for pair in block.phasors]
-            for one, other in zip(said, (*true.voltages, *true.currents), strict=True):
+            wanted = (*true.voltages, *true.currents)
+            for one, other in zip(layout.phasors(values), wanted, strict=True):
                 assert abs(one - other) < 1e-3 * abs(other)
-            assert block.frequency == pytest.approx(true.frequency_hz, abs=2e-3)
+            named = {one.quantity: value for one, value in zip(layout.slots, values, strict=True)}
+            assert named["frequency"] == pytest.approx(true.frequency_hz, abs=2e-3)
 
 
 def test_volts_and_amperes_are_those_of_the_buses() -> None:
@@ -115,8 +115,8 @@ def test_devices_at_a_dead_bus_say_nothing_flows() -> None:
     assert Relay(measurand, 3).values(tai)["va"] == 0
     profile = Profile(rate=60, bus=3)
     raw = Pmu(profile, measurand, lambda: T0).frame(Instant(tai, SOC + 2, 0))
-    (block,) = Layout(profile.configuration(FrameType.CFG2)).decode(raw).blocks
-    assert {size for size, _ in block.phasors} == {0.0}
+    layout = Layout(profile.configuration(FrameType.CFG2))
+    assert set(layout.phasors(layout.decode(raw))) == {0}
 
 
 @pytest.mark.parametrize(
