@@ -83,7 +83,8 @@ class Load(Row, frozen=True):
 
 
 class Dc(Row, frozen=True):
-    """A DC tie: what leaves `begin`, and all but `loss` of it arrives at `end`."""
+    """A DC tie: what is sent from `begin` to `end` (below 0: the other way); all but `loss` of it
+    arrives."""
 
     name: str
     begin: str
@@ -93,6 +94,12 @@ class Dc(Row, frozen=True):
     mw_max: float
     loss: float
     ramp_mw_s: float
+
+    def drawn(self, power: float) -> tuple[float, float]:
+        """What it draws at its begin and at its end, when so much is sent, in the same unit."""
+        if power >= 0:
+            return power, -power * (1 - self.loss)
+        return power * (1 - self.loss), -power
 
 
 class Stage(Row, frozen=True):
@@ -190,6 +197,7 @@ def _positive(case: Case, file: str) -> None:
         ("base_mva, nominal_hz", [case.base_mva, case.nominal_hz]),
         ("bus", [row.kv for row in case.bus]),
         ("branch", [abs(complex(row.r, row.x)) for row in case.branch]),
+        ("dc", [min(1 - row.loss, row.ramp_mw_s) for row in case.dc]),
         ("machine", [min(one.mva, one.h_s, one.x_transient, one.v) for one in case.machine]),
         (
             "governor",

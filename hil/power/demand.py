@@ -58,7 +58,7 @@ class Demand:
         place, response = Place.of(case), case.response
         self._frequency_p = response.frequency_p
         self._squares = [abs(v) ** 2 for v in flow.volts]
-        self._loss = [row.loss for row in case.dc]
+        self._dc = case.dc
         self._dc_squares = [(self._squares[f], self._squares[t]) for f, t in place.dc]
         self._loads = []
         for row, at in zip(case.load, place.load, strict=True):
@@ -112,8 +112,8 @@ class Demand:
             squares = [v.real * v.real + v.imag * v.imag for v in ends]
             least = min(s / was for s, was in zip(squares, self._dc_squares[n], strict=True))
             carried = power * min(1.0, least / _LOW_2)
-            for v, square, out in zip(ends, squares, (1.0, self._loss[n] - 1), strict=True):
-                found.append(-carried * out / square * v if square else 0j)
+            for v, square, drawn in zip(ends, squares, self._dc[n].drawn(carried), strict=True):
+                found.append(-drawn / square * v if square else 0j)
         return found
 
 

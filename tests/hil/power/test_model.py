@@ -209,6 +209,16 @@ def test_a_fault_takes_the_voltage_and_machines_run_ahead() -> None:
     assert near.at(131)[1] == 0
 
 
+def test_a_machine_whose_own_bus_is_faulted_gives_nothing_to_others() -> None:
+    model = Model(case.load("ieee9"), T0, noise=0.0, timeline=[At(T0 + NS, event.FaultBus("2"))])
+    books, gone = Books(model), Tap(model, Point("2", "G2"))
+    assert abs(books.at(125).balance) < 1e-9
+    volt, amp = gone.at(125)
+    assert volt == 0
+    assert abs(amp) == pytest.approx(model.plant.machines[1].inner / 0.1198)
+    assert all(abs(v) < 1 for v in model.state(125).volts)
+
+
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
 def test_a_fault_on_a_line_is_seen_from_both_ends(at: float) -> None:
     timeline = [At(T0 + NS, event.FaultBranch("7-8", at))]
