@@ -24,7 +24,8 @@ from hil.power.network import Network, Place, Topology
 LOW = 0.7  # of the first voltage
 _LOW_2 = LOW * LOW
 TOLERANCE = 1e-9  # per unit of current
-ITERATIONS_MAX = 200  # three to ten in ordinary states
+DAMPED_FROM = 20  # iterations; two to ten do in ordinary states
+ITERATIONS_MAX = 400
 _TONES = 6
 _TONES_HZ = (1 / 200, 0.3)  # slowest and fastest of what loads do by themselves
 
@@ -92,16 +93,18 @@ class Demand:
             for load, times, level, island in own
         ]
         now = list(guess)
-        for _ in range(ITERATIONS_MAX):
+        for number in range(ITERATIONS_MAX):
             volts = [
                 one + sum(map(mul, row, now)) for one, row in zip(base, net.drawn_z, strict=True)
             ]
             new = _loads(levels, volts)
             new += self._ties(drive.dc, volts[len(new) :])
             off = max(map(_off, new, now), default=0.0)
-            now = new
             if off < TOLERANCE:
-                return now
+                return new
+            # Near a collapse, and where a load becomes an admittance, it may go to and fro.
+            damped = number >= DAMPED_FROM
+            now = [(a + b) / 2 for a, b in zip(new, now, strict=True)] if damped else new
         raise VoltageError(f"no voltage carries the loads, off by {off:.1e} per unit")
 
     def _ties(self, powers: Sequence[float], volts: list[complex]) -> list[complex]:

@@ -308,6 +308,22 @@ def test_a_dc_tie_follows_its_orders_by_its_ramp_and_loses_its_share() -> None:
     assert mw(got, 3) == pytest.approx(-0.98 * 180, abs=1e-3)
 
 
+def test_a_dc_tie_is_curtailed_whatever_it_is_ordered_and_may_turn_round() -> None:
+    timeline = [
+        At(T0 + NS, event.Curtail("DC", 170.0)), At(T0 + 5 * NS, event.Order("DC", 220.0)),
+        At(T0 + 7 * NS, event.Order("DC", -100.0, False)),
+        At(T0 + 8 * NS, event.Curtail("DC", None)),
+    ]  # fmt: skip
+    model = Model(case.load("two-utilities"), T0, noise=0.0, rate=60, timeline=timeline)
+    sent, got = Tap(model, Point("7", "DC")), Tap(model, Point("9", "DC"))
+    for second, west, east in ((2, 190, -186.2), (6.5, 170, -166.6), (7.5, -98, 100)):
+        for tap, mw in ((sent, west), (got, east)):
+            volt, amp = tap.at(round(second * 60))
+            assert 100 * (volt * amp.conjugate()).real == pytest.approx(mw, abs=1e-3)
+    assert abs(Books(model).at(450).balance) < 1e-9
+    assert [one.what for one in model.happened] == ["curtail", "order", "order"]
+
+
 def test_a_dc_tie_carries_nothing_into_a_fault() -> None:
     timeline = [At(T0 + NS, event.FaultBus("9")), At(T0 + NS + 100 * MS, event.Clear("9"))]
     model = Model(case.load("two-utilities"), T0, timeline=timeline)
@@ -328,6 +344,7 @@ def test_a_dc_tie_carries_nothing_into_a_fault() -> None:
         (event.Scale("A", 99.0), "times 99"),
         (event.Scale("Z", 1.0), "no load 'Z'"),
         (event.Order("DC", 1.0), "no dc 'DC'"),
+        (event.Curtail("DC", 1.0), "no dc 'DC'"),
         (event.Clear("nowhere"), "no bus or branch"),
     ],
 )
