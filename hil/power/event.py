@@ -85,8 +85,17 @@ class Order:
     ramp: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Curtail:
+    """A DC tie carries so many MW at most, either way, whatever it is ordered; it gets there by its
+    ramp. None lifts it."""
+
+    dc: str
+    mw: float | None
+
+
 Event = (
-    Open | Close | FaultBus | FaultBranch | Clear | Trip | Dispatch | Scale | Order
+    Open | Close | FaultBus | FaultBranch | Clear | Trip | Dispatch | Scale | Order | Curtail
 )  # an order of 0 MW without a ramp blocks a DC tie
 
 

@@ -68,6 +68,10 @@ class Switch:
                 row = self._case.dc[self._dc[name]]
                 if not row.mw_min <= mw <= row.mw_max:
                     raise ValueError(f"{mw} MW; {row.mw_min} to {row.mw_max} expected")
+            case event.Curtail(name, cap):
+                self._there("dc", name, self._dc)
+                if cap is not None and cap < 0:
+                    raise ValueError(f"curtailed to {cap} MW; 0 or more expected")
 
     def _there(self, what: str, name: str, names: dict[str, int]) -> None:
         if name not in names:
@@ -127,6 +131,10 @@ class Switch:
                 goal[n] = mw / base
                 now[n] = now[n] if ramp else goal[n]
                 return replace(state, goal=tuple(goal), dc=tuple(now)), ("order", name, mw)
+            case event.Curtail(name, cap):
+                caps, most = list(state.cap), math.inf if cap is None else cap
+                caps[self._dc[name]] = most / base
+                return replace(state, cap=tuple(caps)), ("curtail", name, most)
 
     def _closed(
         self, state: State, name: str, check: bool, hertz: Sequence[float]
