@@ -198,8 +198,10 @@ class Runner:
         tells = source.scheme in registry.RECEIVERS
         if tells:
             cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
+        bookmarks = self._keeper.bookmarks
         try:
             health.state = "opening"
+            bookmarks.opened(source.name, driver)
             self._heard(source, await driver.open())
             health.state, health.text = "up", ""
             health.opened += 1
@@ -211,6 +213,7 @@ class Runner:
                 if not tells and not room.is_set():
                     await room.wait()
         finally:
+            bookmarks.closed(source.name)
             await driver.close()
 
     def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:

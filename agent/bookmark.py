@@ -1,0 +1,61 @@
+"""Where devices that keep what they said stand: told them when it is durable, kept with what it is of.
+
+1. A bookmark is committed with all that was heard up to it, or later: whoever goes on behind one
+   misses nothing of which it is not known here.
+2. A device is told once the commit is through, as far as `durability` promises: with "spill" that
+   it is held in memory. It never waits for a receipt.
+3. What was heard and could not be kept is counted and stated as that, and asked for no more.
+
+Of a source whose driver is no Keeping it knows nothing, and nothing is done for it.
+"""
+
+from collections.abc import Iterable
+
+from drivers.line import Driver, Keeping
+
+
+class Bookmarks:
+    """By source: what was heard of it up to, and what is durable."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, Keeping] = {}
+        self._heard: dict[str, bytes] = {}
+        self._durable: dict[str, bytes] = {}
+
+    def find(self, durable: dict[str, bytes]) -> None:
+        """What an earlier run made durable."""
+        self._heard, self._durable = dict(durable), dict(durable)
+
+    def opened(self, source: str, driver: Driver) -> None:
+        """To be called before a driver is opened: it goes on where its source was left."""
+        if isinstance(driver, Keeping):
+            driver.resume(self._heard.get(source, b""))
+            driver.kept(self._durable.get(source, b""))
+            self._drivers[source] = driver
+
+    def closed(self, source: str) -> None:
+        """Its line is down: what it gave is still to be committed."""
+        driver = self._drivers.pop(source, None)
+        if driver is not None:
+            self._look([(source, driver)])
+
+    def taken(self) -> dict[str, bytes]:
+        """A commit takes all that was heard: what is new since the last that was durable."""
+        if not self._drivers and self._heard == self._durable:
+            return {}
+        self._look(self._drivers.items())
+        durable = self._durable
+        return {source: at for source, at in self._heard.items() if durable.get(source) != at}
+
+    def durable(self, committed: dict[str, bytes]) -> None:
+        """A commit with these is through."""
+        for source, at in committed.items():
+            self._durable[source] = at
+            if source in self._drivers:
+                self._drivers[source].kept(at)
+
+    def _look(self, drivers: Iterable[tuple[str, Keeping]]) -> None:
+        for source, driver in drivers:
+            at = driver.bookmark()
+            if at:
+                self._heard[source] = at
