@@ -1,9 +1,9 @@
-"""Where devices that keep what they said stand: told them when it is durable, kept with what it is of.
+"""Bookmarks: how far devices were heard that keep what they said until it is kept here.
 
-1. A bookmark is committed with all that was heard up to it, or later: whoever goes on behind one
-   misses nothing of which it is not known here.
-2. A device is told once the commit is through, as far as `durability` promises: with "spill" that
-   it is held in memory. It never waits for a receipt.
+1. A bookmark is committed with all that was heard up to it: the next agent goes on behind it, and
+   has none twice. That the commit is through is what the device is told.
+2. A device is told what `durability` promises: with "spill", that it is held in memory, and then no
+   bookmark is written (agent.shelf). None waits for a receipt.
 3. What was heard and could not be kept is counted and stated as that, and asked for no more.
 
 Of a source whose driver is no Keeping it knows nothing, and nothing is done for it.

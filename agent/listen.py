@@ -8,8 +8,8 @@ or record. The technician's first tool.
    frame within `timeout_s` it ends with a hint, exit 1. With a count it ends also where the line
    stays silent for so long amid it.
 3. Nothing is sealed, kept or forwarded, and nothing is taken from a device that keeps what it said
-   for its gateway (drivers.line.Keeping): what it has no room for meanwhile is not heard. So of a receiver each epoch is shown, and not the frames
-   in which a gateway keeps every tenth.
+   for its gateway (drivers.line.Keeping): what it has no room for meanwhile is not heard. Of a
+   receiver each epoch is shown, and not the frames in which a gateway keeps every tenth.
 4. What is said of the line's trouble goes to the standard error, whatever form the rest has.
 
 It knows no protocol.

@@ -273,9 +273,7 @@ class Gateway:
         session, nonce, heard_us, answered_us, tag = fields
         if self._hmac is None or session != self._session or nonce != self._pinged[0]:
             return
-        if not same(
-            ticks_tag(self._hmac, self._boot, session, nonce, heard_us, answered_us), tag
-        ):
+        if not same(ticks_tag(self._hmac, self._boot, session, nonce, heard_us, answered_us), tag):
             self.forged += 1
             return
         self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)

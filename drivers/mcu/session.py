@@ -15,8 +15,8 @@
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
 6. An arrival that is beyond AGO_NS_MAX or WIDTH_NS_MAX, whatever a board says, is now, without a
    bound, and no number of a frame becomes one that nobody can read.
-7. The board is told what is kept, and forgets nothing before. Where it stands (a bookmark) is kept with
-   what was sealed, so that the next agent goes on behind it.
+7. The board is told what is kept, and forgets nothing before. Where it stands (a bookmark) is kept
+   with what was sealed, so that the next agent goes on behind it.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
 """
@@ -86,8 +86,8 @@ class Past:
     """What was taken of a board, by whichever agent: what is played again is known by it, and what
     is missing. `last`: when it was last heard, ns TAI.
 
-    A bookmark is eight octets of whose it is (the board's key and the pairing's), boot, seq, and when
-    that frame was heard.
+    A bookmark is eight octets of whose it is (the board's key and the pairing's), boot, seq, and
+    when that frame was heard.
     """
 
     __slots__ = ("follower", "last", "_of")

@@ -43,6 +43,7 @@ class World:
         self.key, self.public = key, public
         self.now_ns, self.boots = 100 * NS, 0
         self.said: list[bytes] = []
+        self.heard: list[bytes] = []
         taps = (Tap("c37118", PmuTerms(None, False, file)), Tap("raw", None))
         sessions = itertools.count(1)
         self.terms, self._number = Terms(PUBLIC, KEY, taps, 100), lambda: next(sessions)
@@ -84,6 +85,7 @@ class World:
         return Instant(TAI0 + self.now_ns, 500)
 
     def hear(self, octets: bytes) -> None:
+        self.heard.append(octets)
         self.items += self.session.feed(octets, self.now_ns, self.now())
 
     def go(self, steps: int = 20) -> "World":
@@ -203,17 +205,14 @@ def test_who_sits_on_the_link_moves_no_arrival_by_answering_for_the_board():
 
 
 def test_what_the_board_answered_once_is_no_answer_again():
-    world = World()
-    heard: list[bytes] = []
-    world.hear, hear = (lambda octets: (heard.append(octets), hear(octets))[1]), world.hear
-    world.go(450)
-    pongs = [one for one in heard if Unpacker(4096).feed(one)[0][0] == PONG]
+    world = World().go(450)
+    pongs = [one for one in world.heard if Unpacker(4096).feed(one)[0][0] == PONG]
     assert len(pongs) == 3
     low, high = world.session._link.offset.low, world.session._link.offset.high
     world.now_ns += 2 * NS
     world.session.output(world.now_ns)
     for one in pongs:
-        hear(one)
+        world.hear(one)
     assert (world.session._link.offset.low, world.session._link.offset.high) == (low, high)
 
 

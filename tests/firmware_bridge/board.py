@@ -102,7 +102,9 @@ def session(told):
     kept = ring.Ring(4096)
     for one in told["frames"]:
         equal("put", kept.put(memoryview(octets(one["raw"]))), True)
-    board = link.Board(kept, told["boot"], octets(told["public"])[:8], (1, 2, 3), 460_800, octets(told["key"]))
+    board = link.Board(
+        kept, told["boot"], octets(told["public"])[:8], (1, 2, 3), 460_800, octets(told["key"])
+    )
     gateway = Gateway(lambda: 9, 4096, 100, octets(told["key"]))
     arrived = []
     for turn in range(1, 40):

@@ -1,4 +1,4 @@
-"""The ring: against a list, whatever the order of puts, sends, what is heard and kept, and rewinds."""
+"""The ring: against a list, whatever is put, sent, heard, kept and set back, in any order."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
