@@ -4,12 +4,11 @@
    has none twice. That the commit is through is what the device is told.
 2. A device is told what `durability` promises: with "spill", that it is held in memory, and then no
    bookmark is written (agent.shelf). None waits for a receipt.
-3. What was heard and could not be kept is counted and stated as that, and asked for no more.
+3. Of such a device nothing is heard that cannot be sealed: it waits where it is. What was sealed
+   and had no room on a failing disk is stated as that, and asked for no more.
 
 Of a source whose driver is no Keeping it knows nothing, and nothing is done for it.
 """
-
-from collections.abc import Iterable
 
 from drivers.line import Driver, Keeping
 
@@ -26,24 +25,28 @@ class Bookmarks:
         """What an earlier run made durable."""
         self._heard, self._durable = dict(durable), dict(durable)
 
-    def opened(self, source: str, driver: Driver) -> None:
-        """To be called before a driver is opened: it goes on where its source was left."""
-        if isinstance(driver, Keeping):
-            driver.resume(self._heard.get(source, b""))
-            driver.kept(self._durable.get(source, b""))
-            self._drivers[source] = driver
+    def opened(self, source: str, driver: Driver) -> Keeping | None:
+        """To be called before a driver is opened: it goes on where its source was left. None of one
+        that has no bookmarks."""
+        if not isinstance(driver, Keeping):
+            return None
+        driver.resume(self._heard.get(source, b""))
+        driver.kept(self._durable.get(source, b""))
+        self._drivers[source] = driver
+        return driver
+
+    def heard(self, source: str) -> None:
+        """All that its driver gave was sealed."""
+        at = self._drivers[source].bookmark()
+        if at:
+            self._heard[source] = at
 
     def closed(self, source: str) -> None:
-        """Its line is down: what it gave is still to be committed."""
-        driver = self._drivers.pop(source, None)
-        if driver is not None:
-            self._look([(source, driver)])
+        """Its line is down; what was heard is still to be committed."""
+        self._drivers.pop(source, None)
 
     def taken(self) -> dict[str, bytes]:
         """A commit takes all that was heard: what is new since the last that was durable."""
-        if not self._drivers and self._heard == self._durable:
-            return {}
-        self._look(self._drivers.items())
         durable = self._durable
         return {source: at for source, at in self._heard.items() if durable.get(source) != at}
 
@@ -53,9 +56,3 @@ class Bookmarks:
             self._durable[source] = at
             if source in self._drivers:
                 self._drivers[source].kept(at)
-
-    def _look(self, drivers: Iterable[tuple[str, Keeping]]) -> None:
-        for source, driver in drivers:
-            at = driver.bookmark()
-            if at:
-                self._heard[source] = at
