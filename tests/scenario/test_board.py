@@ -146,7 +146,7 @@ def test_an_agent_that_is_killed_loses_no_frame_of_a_board_and_seals_none_twice(
         faults = []
         async with running(tmp_path) as site:
             for unheard_s in (0.0, 0.3):
-                await site.more(15)
+                await site.more(10)
                 assert site.agent is not None
                 site.board.cable.cut(unheard_s > 0)  # it commits, and the board does not hear so
                 await asyncio.sleep(unheard_s)
@@ -155,7 +155,7 @@ def test_an_agent_that_is_killed_loses_no_frame_of_a_board_and_seals_none_twice(
                 await site.seal()
                 told = await site.until(lambda told: True)
                 faults.append(told["sources"][NAME]["faults"])
-            await site.more(15)
+            await site.more(10)
             await site.end()
         return faults
 
