@@ -209,8 +209,8 @@ class Runner:
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
-                while keeping is not None and not self._hearing.sealing:
-                    await asyncio.sleep(UNSEALED_S)  # it has them still: agent.bookmark
+                if keeping is not None:
+                    await self._sealing()
                 self._heard(source, items, room.is_set() or not tells)
                 self._keeper.heard()
                 if keeping is not None:
@@ -220,6 +220,11 @@ class Runner:
         finally:
             bookmarks.closed(source.name)
             await driver.close()
+
+    async def _sealing(self) -> None:
+        """Waits while the disk takes nothing: a device that keeps what it said has it still."""
+        while not self._hearing.sealing:  # noqa: ASYNC110 - seldom, and for no other device
+            await asyncio.sleep(UNSEALED_S)
 
     def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:
         """Sealed first, and then looked at."""

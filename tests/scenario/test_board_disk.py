@@ -50,7 +50,7 @@ def test_a_disk_that_takes_nothing_for_a_while_costs_no_frame_of_a_board(
 
     async def sealed(frames: int) -> None:
         upto = runner.health.durable + frames
-        while runner.health.durable < upto:
+        while runner.health.durable < upto:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
     async def play() -> None:
