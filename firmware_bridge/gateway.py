@@ -6,6 +6,8 @@
 3. What it heard it says at once; that a board may forget it, only once it was told that it is kept
    (`keep`). Who never tells it takes nothing from a board that somebody else will want.
 4. Ticks are believed by their tag alone, and for the one PING that is open.
+5. A greeting has no tag: what it leaves out is a Hole once the frame after that is there, and where
+   neither such a frame nor ticks that hold come, the session begins anew.
 
 The packets and their rules are in `link.py`. It opens no line and asks no clock.
 """
@@ -52,7 +54,7 @@ ACK_NS = 20_000_000  # or after this time
 HELLO_NS = 500_000_000
 WANT_NS = 40_000_000  # a gap is asked for again after this time
 PING_NS = 1_000_000_000
-SILENT_NS = 3_000_000_000  # no packet of the board's for longer: the session begins anew
+SILENT_NS = 3_000_000_000  # no frame of the boot, and no ticks, for longer: a session anew
 _ORDER = ">II"  # of a frame: its boot and its seq, after its first four octets
 
 
@@ -139,6 +141,7 @@ class Gateway:
         self._hmac = None if key is None else Hmac(key)
         self._session = numbers()
         self._boot, self._next, self._kept = 0, 0, 0
+        self._first = 0  # by the greeting: what the board has none before
         self._unacked = 0
         self._acked_ns = self._hello_ns = self._want_ns = self._ping_ns = self._heard_ns = 0
         self._wants = False
@@ -160,15 +163,14 @@ class Gateway:
         frames: list[bytes] = []
         damaged = self._unpacker.damaged
         for kind, body in self._unpacker.feed(octets):
-            self._heard_ns = now_ns
             if kind == DATA:
-                self._data(body, frames)
+                self._data(body, frames, now_ns)
             elif kind == WELCOME:
-                self._welcome(opened(WELCOME_BODY, body))
+                self._welcome(opened(WELCOME_BODY, body), now_ns)
             elif kind == PONG:
                 self._pong(opened(PONG_BODY, body), now_ns)
             elif kind == STARTED:
-                self._begin()
+                self._begin(now_ns)
             elif kind == AGREED:
                 fields = opened(BAUD_BODY, body)
                 if fields and fields[0] == self._session:
@@ -183,7 +185,7 @@ class Gateway:
         """What is to be said to the board now; to be asked often, at least every `ACK_NS`."""
         said = b""
         if self.greeting and now_ns - self._heard_ns > SILENT_NS:
-            self._begin()
+            self._begin(now_ns)
         if self.greeting is None:
             if now_ns - self._hello_ns >= HELLO_NS:
                 self._hello_ns = now_ns
@@ -232,34 +234,33 @@ class Gateway:
     def _packed(self, kind: int, body: bytes) -> bytes:
         return bytes(self._packer.buffer[: self._packer.pack(kind, body)])
 
-    def _begin(self) -> None:
+    def _begin(self, now_ns: int) -> None:
         self._session, self.greeting = self._numbers(), None
-        self._hello_ns = self._heard_ns - HELLO_NS
+        self._hello_ns = now_ns - HELLO_NS
 
-    def _welcome(self, fields: "Fields") -> None:
+    def _welcome(self, fields: "Fields", now_ns: int) -> None:
         if fields is None or fields[1] != self._session or self.greeting:
             return
         greeting = Greeting(fields)
         if greeting.boot != self._boot:
             if self._boot:
                 self.holes.append(Hole(self._boot, self._next, None))
-            if greeting.first:
-                self.holes.append(Hole(greeting.boot, 0, greeting.first))
-            self._next = self._kept = greeting.first
+            self._next = self._kept = 0
             self.offset = Offset(self.offset.drift_ppm)
-        elif greeting.first > self._next:
-            self.holes.append(Hole(self._boot, self._next, greeting.first - self._next))
-            self._next = greeting.first
+        self._first, self._heard_ns = greeting.first, now_ns
         self._boot, self.greeting, self.refused = greeting.boot, greeting, None
-        self._unacked, self._wants, self._ping_ns = 1, False, self._heard_ns - PING_NS
+        self._unacked, self._wants, self._ping_ns = 1, False, now_ns - PING_NS
 
-    def _data(self, frame: bytes, frames: list[bytes]) -> None:
+    def _data(self, frame: bytes, frames: list[bytes], now_ns: int) -> None:
         if self.greeting is None or len(frame) < 12:
             return
         boot, seq = struct.unpack_from(_ORDER, frame, 4)
         if boot != self._boot:
             return
-        self._unacked += 1
+        self._unacked, self._heard_ns = self._unacked + 1, now_ns
+        if seq == self._first > self._next:
+            self.holes.append(Hole(boot, self._next, seq - self._next))
+            self._next = seq
         if seq == self._next:
             self._next += 1
             self._wants = False  # what came out of turn came before this
@@ -277,4 +278,4 @@ class Gateway:
             self.forged += 1
             return
         self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)
-        self._pinged = None
+        self._pinged, self._heard_ns = None, now_ns

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -367,6 +368,26 @@ def test_a_clock_that_stepped_is_counted_and_followed():
     assert offset.steps == 1
     found = offset.of(10**7 + 5_000_000)
     assert found is not None and abs(found[0] - 10**10) <= found[1]
+
+
+@pytest.mark.parametrize(("boot", "first"), [(1, 2**32 - 1), (2**32 - 1, 0), (7, 2**32 - 1)])
+def test_who_greets_in_the_boards_place_makes_nobody_deaf(boot, first):
+    """One packet, and the gateway would have waited for what never comes."""
+    world = World()
+    world.now_ns += 1_000_000_000
+    said = world.gateway.output(world.now_ns)
+    ((_, hello),) = Unpacker(64).feed(said)
+    session = struct.unpack(link.HELLO_BODY, hello)[2]
+    told = (1, session, NAME, boot, first, first, *FIRMWARE)
+    packer = Packer(64)
+    size = packer.pack(link.WELCOME, struct.pack(link.WELCOME_BODY, *told))
+    world.gateway.receive(bytes(packer.buffer[:size]), world.now_ns)
+    world.board.receive(said, world.ticks_us)
+    world.seal()
+    world.steps(800, seal=False)
+    world.seal()
+    world.steps(20, seal=False)
+    assert world.arrived == world.sealed and len(world.sealed) == 2
 
 
 @pytest.mark.parametrize("octets", [b"", b"\0" * 500, bytes(range(256)) * 20])
