@@ -28,7 +28,8 @@ from drivers.keystore import private
 from drivers.keystore.uri import KeyStoreError
 from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.mcu.option import KEY_FILE_BYTES_MAX, Options, on_file_of
-from drivers.mcu.session import Item, Past, Session, Terms
+from drivers.mcu.past import Past
+from drivers.mcu.session import Item, Session, Terms
 from drivers.mcu.wire import FRAMING_BYTES, key_of
 from drivers.pmu.driver import CONFIGURATION_FILE_BYTES_MAX
 from drivers.serial.line import SerialPort, open_line
@@ -104,7 +105,7 @@ class McuDriver:
         self._queue.clear()
         self._read_ns = self._failure = None
         terms = self._terms()
-        self._past = Past(terms, self._bookmark)
+        self._past = Past(terms.public, terms.key, self._bookmark)
         self._session = Session(terms, self._past, _number, self._clock.table)
         self._session.keep(self._kept)
         port = self._port = open_line(self._options, self._clock)
@@ -150,13 +151,14 @@ class McuDriver:
             key = private.content(path, KEY_FILE_BYTES_MAX)
         except KeyStoreError as fault:
             raise ConfigError(self._name, "key", str(fault)) from fault
-        return self._options.terms(self._name, key, self._files())
+        maps = {name: self._content(name, "map") for name in self._options.maps}
+        return self._options.terms(self._name, key, self._files(), maps)
 
     def _files(self) -> list[bytes]:
         """What stands in each port's configuration file; nothing where none is named."""
         return [self._content(self._options.file_of(at)) for at in range(len(self._options.taps))]
 
-    def _content(self, name: str) -> bytes:
+    def _content(self, name: str, option: str = "configurations") -> bytes:
         if not name:
             return b""
         path = Path(self._source.folder, name)
@@ -165,10 +167,10 @@ class McuDriver:
                 content = file.read(CONFIGURATION_FILE_BYTES_MAX + 1)
         except OSError as fault:
             text = f"{path}: {fault.strerror}"
-            raise ConfigError(self._name, "configurations", text) from fault
+            raise ConfigError(self._name, option, text) from fault
         if len(content) > CONFIGURATION_FILE_BYTES_MAX:
             text = f"{path}: longer than {CONFIGURATION_FILE_BYTES_MAX} bytes"
-            raise ConfigError(self._name, "configurations", text)
+            raise ConfigError(self._name, option, text)
         return content
 
     async def _hear(self, port: SerialPort, session: Session) -> None:
