@@ -46,23 +46,29 @@ class Glance:
         self.name: str = name.hex()
         self.firmware: str = dotted(tuple(firmware))
         self.offset = Offset(DRIFT_PPM)
-        self.pings = self.pongs = self.uptime_us = self.foreign = 0
+        self.pings = self.pongs = self.uptime_us = self.foreign = self.forged = 0
         self.seen: set[int] = set()
         self.missed = 0  # frames that did not come when their turn was
         self.lost = [0, 0, 0, 0, 0]  # by cause, and all
         self.damaged = 0  # packets, before this session: a port may be opened in the middle of one
         self._hmac = Hmac(key) if key else None
         self._said_ns = 0
+        self._nonce = b""
 
     def ping(self, line: Line) -> None:
         self.pings += 1
         self._said_ns = CLOCK.monotonic_ns()
-        line.say(link.PING, struct.pack(">II", self.session, self.pings))
+        self._nonce = secrets.token_bytes(8)
+        line.say(link.PING, struct.pack(link.PING_BODY, self.session, self._nonce))
 
     def hear(self, kind: int, body: bytes) -> None:
-        if kind == link.PONG and len(body) == 24:
-            session, number, heard_us, said_us = struct.unpack(">IIQQ", body)
-            if session == self.session and number == self.pings and self._said_ns:
+        if kind == link.PONG and len(body) == struct.calcsize(link.PONG_BODY):
+            session, nonce, heard_us, said_us, tag = struct.unpack(link.PONG_BODY, body)
+            if session == self.session and nonce == self._nonce and self._said_ns:
+                told = (self.boot, session, nonce, heard_us, said_us)
+                if self._hmac and not same(link.ticks_tag(self._hmac, *told), tag):
+                    self.forged += 1
+                    return
                 self.offset.told(self._said_ns, heard_us, said_us, CLOCK.monotonic_ns())
                 self.pongs, self._said_ns, self.uptime_us = self.pongs + 1, 0, said_us
         elif kind == link.DATA:
@@ -179,6 +185,7 @@ def _told(glance: Glance, line: Line, seconds: int, checked: bool) -> dict[str, 
         "foreign_frames": glance.foreign,
         "pings": glance.pings,
         "pongs": glance.pongs,
+        "forged_pongs": glance.forged,
         "offset_bound_ns": (glance.offset.high - glance.offset.low) // 2 if known else None,
     }
 
@@ -190,6 +197,8 @@ def _faults(told: dict[str, Any]) -> list[str]:
         found.append(f"{told['foreign_frames']} frames are not of the board with this key")
     if told["damaged_packets"] or told["missed_frames"]:
         found.append("packets came damaged, or not at all: look at the cable")
+    if told["forged_pongs"]:
+        found.append(f"{told['forged_pongs']} answers are not of the board with this key")
     if told["pongs"] * 2 < told["pings"]:
         found.append("less than half of what was asked was answered")
     if told["lost"]["all"]:
