@@ -280,7 +280,7 @@ def test_a_release_of_the_firmware_itself_is_made_and_holds(tmp_path, capsys):
     assert cli.main([*make, "--version", version]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["files"] > 20
-    held = (out / "firmware_bridge/frame.py").read_bytes()
+    held = (out / "firmware_bridge/frame.mpy").read_bytes()
     assert hashlib.sha256(held).hexdigest() in (out / "manifest").read_text()
     assert cli.main([*make, "--version", version]) == 2
     assert "is not overwritten" in capsys.readouterr().err
