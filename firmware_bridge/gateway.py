@@ -194,6 +194,15 @@ class Gateway:
             said += self._packed(PING, struct.pack(PING_BODY, self._session, self._pings))
         return said
 
+    @property
+    def heard_ns(self) -> int:
+        """When a packet of the board's was last heard."""
+        return self._heard_ns
+
+    def again(self) -> None:
+        """The session begins anew, with what `output` says next."""
+        self._begin()
+
     def propose(self, baud: int) -> bytes:
         """What asks for another rate; once `baud` is that, the line is to be changed."""
         self.baud = None

@@ -24,7 +24,7 @@ from evidence.config import ConfigError
 TAPS_MAX = 2  # of a board: firmware_bridge.firmware.settings
 KEY_BYTES = 32  # of the pairing, HMAC-SHA256
 KEY_FILE_BYTES_MAX = 128  # 64 digits, and how a line ends
-BAUD_DEFAULT = 460_800  # of the link; USB has none, and takes any
+BAUD_DEFAULT = 460_800  # that a board is asked for; USB has none, and takes any
 
 Idcode = Annotated[int, msgspec.Meta(ge=0, le=65534)]
 Protocol = Literal["c37118", "modbus", "raw"]

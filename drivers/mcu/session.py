@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from drivers.c37118.session import Session as PmuSession
 from drivers.c37118.session import Terms as PmuTerms
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
+from drivers.mcu.rate import Rate, Step
 from drivers.mcu.wire import BOARD, key_of
 from evidence.code import Cause, Event, Flag, Kind, TimeSource
 from evidence.event import Noticed
@@ -146,6 +147,19 @@ class Session:
         if said:
             self._said = True
         return said
+
+    def rated(self, rate: Rate, mono_ns: int) -> Step:
+        """What is to be done about the line's rate now."""
+        link = self._link
+        return rate.turn(mono_ns, self.greeted, link.heard_ns, link.baud)
+
+    def again(self) -> None:
+        """The session begins anew: the line has changed under it."""
+        self._link.again()
+
+    def proposal(self, rate: Rate) -> bytes:
+        """What asks the board for another rate."""
+        return self._link.propose(rate.wanted)
 
     # --- what is heard
 

@@ -11,7 +11,6 @@ under CPython, which is what a bench and tests have.
 """
 
 import select
-import sys
 
 _BUFFER_BYTES = 2048  # of a board's UART: 44 ms at 460,800 bits a second
 _FULL_BYTES = _BUFFER_BYTES - 128
@@ -30,13 +29,15 @@ class Port:
     """
 
     def __init__(self, place: int | str, baud: int, listening: bool, pins: "Pins") -> None:
-        self._listening = listening
+        self._listening, self._terminal = listening, isinstance(place, str)
         self._line: Any
         self._told: dict[str, Any] = {"timeout": 0, "rxbuf": _BUFFER_BYTES}
         if isinstance(place, int):
             self._line = _uart(place, baud, self._told, listening, pins)
         else:
-            self._line = _terminal(place)
+            from firmware_bridge.shim import terminal  # a board has none, and does not load it
+
+            self._line = terminal.opened(place, baud)
         self.polled = self._line
         self.baud = baud
         self._any = getattr(self._line, "any", None)
@@ -66,11 +67,16 @@ class Port:
             return 0
 
     def rate(self, baud: int) -> None:
-        """Another rate, when what was written is out; a terminal's is whoever's who paces it.
+        """Another rate, when what was written is out.
 
-        A board that does not have the rate keeps the one it had: `baud` tells.
+        A port that does not have the rate keeps the one it had: `baud` tells.
         """
-        if hasattr(self._line, "init"):
+        if self._terminal:
+            from firmware_bridge.shim import terminal
+
+            if not terminal.changed(self._line, baud):
+                return
+        else:
             try:
                 self._line.flush()
                 self._line.init(baudrate=baud, **self._told)  # else stm32, rp2: a small buffer
@@ -109,29 +115,3 @@ def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins:
         raise ValueError(
             "the pins of this board's UARTs cannot be chosen: rx, tx are null"
         ) from None
-
-
-def _terminal(path: str) -> "Any":
-    """The system's terminal, raw, whose reads give what there is. ValueError: a board has none."""
-    try:
-        import termios
-    except ImportError:
-        raise ValueError("no terminal " + path + ": a board's ports are numbers") from None
-
-    line: Any
-    if sys.implementation.name == "micropython":
-        line = open(path, "r+b")  # noqa: SIM115  # open for as long as the program runs
-        termios.setraw(line.fileno())  # type: ignore[attr-defined]
-    else:
-        import io
-        import os
-        import tty
-
-        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(descriptor)
-        line = io.FileIO(descriptor, "r+")
-    fields = termios.tcgetattr(line.fileno())
-    for which in (5, 6):  # VTIME and VMIN of Linux: a read waits for nothing
-        fields[6][which] = 0
-    termios.tcsetattr(line.fileno(), termios.TCSANOW, fields)
-    return line

@@ -77,7 +77,7 @@ def test_a_compiled_release_is_flashed_runs_in_a_small_heap_and_reports_in(
     assert cli.main([*command, "--settings", str(tmp_path / "board.json")]) == 0
     at = prompt.Prompt(board.path)
     at.open()
-    keys = {name: "11" * 32 for name in ("seed", "public", "key")}
+    keys = dict.fromkeys(("seed", "public", "key"), "11" * 32)
     at.put("keys.json", json.dumps(keys).encode())
     at.put("boot", b"0")
     at.close()
