@@ -26,6 +26,8 @@ from firmware_bridge.link import (
     REFUSED,
     REFUSED_BODY,
     STARTED,
+    UNPAIRED,
+    UNPAIRED_BODY,
     VERSIONS,
     WANT,
     WANT_BODY,
@@ -48,6 +50,8 @@ HELLO_NS = 500_000_000
 WANT_NS = 40_000_000  # a gap is asked for again after this time
 PING_NS = 1_000_000_000
 SILENT_NS = 3_000_000_000  # no packet of the board's for longer: the session begins anew
+_CTRL_C = b"\x03"
+_HELLO_TRIES = 8  # one in twenty numbers has one in it
 _ORDER = ">II"  # of a frame: its boot and its seq, after its first four octets
 
 
@@ -117,7 +121,8 @@ class Gateway:
     """The gateway's end. `sessions` gives the number of each session, different every time.
 
     `greeting`: of the board, while a session is open. `holes`: since they were last taken.
-    `refused`: the versions of a board that speaks none of ours. `baud`: agreed, or None.
+    `refused`: the versions of a board that speaks none of ours. `unpaired`: the firmware of one
+    without keys. `baud`: agreed, or None.
     """
 
     def __init__(self, sessions: "Callable[[], int]", credit: int, drift_ppm: int) -> None:
@@ -134,6 +139,7 @@ class Gateway:
         self.offset = Offset(drift_ppm)
         self.holes: list[Hole] = []
         self.refused: tuple[int, int] | None = None
+        self.unpaired: tuple[int, int, int] | None = None
         self.baud: int | None = None
 
     @property
@@ -161,6 +167,8 @@ class Gateway:
                     self.baud = fields[1]
             elif kind == REFUSED:
                 self.refused = opened(REFUSED_BODY, body)
+            elif kind == UNPAIRED:
+                self.unpaired = opened(UNPAIRED_BODY, body)
         if self._unpacker.damaged > damaged:
             self._wants = True
         return frames
@@ -173,9 +181,7 @@ class Gateway:
         if self.greeting is None:
             if now_ns - self._hello_ns >= HELLO_NS:
                 self._hello_ns = now_ns
-                said = self._packed(
-                    HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
-                )
+                said = self._hello()
             return said
         if self._wants and now_ns - self._want_ns >= WANT_NS:
             self._wants, self._want_ns = False, now_ns
@@ -211,6 +217,16 @@ class Gateway:
     def _packed(self, kind: int, body: bytes) -> bytes:
         return bytes(self._packer.buffer[: self._packer.pack(kind, body)])
 
+    def _hello(self) -> bytes:
+        """Without Ctrl-C in it: what starts on a board's USB is stopped by one until it forbids it."""
+        for _ in range(_HELLO_TRIES):
+            body = struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
+            said = self._packed(HELLO, body)
+            if _CTRL_C not in said:
+                return said
+            self._session = self._sessions()
+        return self._packed(HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit))
+
     def _begin(self) -> None:
         self._session, self.greeting = self._sessions(), None
         self._hello_ns = self._heard_ns - HELLO_NS
@@ -230,6 +246,7 @@ class Gateway:
             self.holes.append(Hole(self._boot, self._next, greeting.first - self._next))
             self._next = greeting.first
         self._boot, self.greeting, self.refused = greeting.boot, greeting, None
+        self.unpaired = None
         self._unacked, self._wants, self._ping_ns = 1, False, self._heard_ns - PING_NS
 
     def _data(self, frame: bytes, frames: list[bytes]) -> None:

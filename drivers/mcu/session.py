@@ -131,6 +131,8 @@ class Session:
         if self._link.refused is not None:
             oldest, newest = self._link.refused
             return f"the board speaks the link's versions {oldest} to {newest}: update it"
+        if self._link.unpaired is not None:
+            return "a board answers that is not paired: type gridseal-provision board pair"
         greeting = self._link.greeting
         if greeting is None or greeting.name == self._terms.public[:NAME_BYTES]:
             return ""

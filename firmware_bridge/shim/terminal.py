@@ -31,21 +31,30 @@ def opened(path: str, baud: int) -> "Any":
     line: Any
     if sys.implementation.name == "micropython":
         line = open(path, "r+b")  # noqa: SIM115  # open for as long as the program runs
-        termios.setraw(line.fileno())  # type: ignore[attr-defined]
     else:
         import io
         import os
-        import tty
 
-        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(descriptor)
-        line = io.FileIO(descriptor, "r+")
+        line = io.FileIO(os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK), "r+")
+    made_raw(line.fileno())
     fields = termios.tcgetattr(line.fileno())
     for which in _VTIME_VMIN:
         fields[_CONTROL][which] = 0
     termios.tcsetattr(line.fileno(), termios.TCSANOW, fields)
     rated(line, baud)
     return line
+
+
+def made_raw(descriptor: int) -> None:
+    """Every octet as it is: none ends what runs, none is said back."""
+    if sys.implementation.name == "micropython":
+        import termios
+
+        termios.setraw(descriptor)  # type: ignore[attr-defined]
+    else:
+        import tty
+
+        tty.setraw(descriptor)
 
 
 def changed(line: "Any", baud: int) -> bool:

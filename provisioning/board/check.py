@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.keystore import private
-from firmware_bridge import frame, link, pairing
+from firmware_bridge import frame, link
 from firmware_bridge.frame import Fields, FrameError
 from firmware_bridge.gateway import Offset
 from firmware_bridge.shim.digest import Hmac, same
@@ -30,8 +30,8 @@ SECONDS_MAX = 60
 CREDIT = 0xFFFF  # octets: all that a ring holds
 DRIFT_PPM = 200  # of a board's oscillator against this machine's
 PING_NS = NS // 5
-_HELLO_NS, _HELLOS = NS // 2, 4
-_OFFER_NS = 15 * NS  # it draws a key first, which takes seconds
+# Longer than link.SILENT_US: until then it is at the rate of the gateway that was stopped.
+_HELLO_NS, _HELLOS = NS // 2, 14
 KEY_FILE_BYTES_MAX = 128  # 64 digits, and how a line ends
 KEY_BYTES = 32
 
@@ -130,24 +130,17 @@ def _key(path: Path | None) -> bytes | None:
 
 def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
     """A session; None: it is a board without keys. Raises BoardError."""
-    form = ">BI8sIII3B"
-    for _ in range(2):
-        body = struct.pack(">BBIH", *link.VERSIONS, secrets.randbits(32), CREDIT)
-        welcome = (link.WELCOME, link.REFUSED)
-        heard = line.asked(link.HELLO, body, welcome, _HELLO_NS, _HELLOS)
-        if heard is not None and heard[0] == link.REFUSED:
-            raise BoardError(f"{port}: the board speaks another version of the link: update it")
-        if heard is not None and len(heard[1]) == struct.calcsize(form):
-            glance = Glance(struct.unpack(form, heard[1]), key)
-            glance.damaged = line.damaged
-            return glance
-        # Without keys it answers an OFFER alone; and one that starts this moment says so.
-        kinds = (pairing.ANSWER, pairing.FAILED, pairing.KEYED, link.STARTED)
-        answer = line.asked(pairing.OFFER, bytes(32), kinds, _OFFER_NS, 1)
-        if answer is None:
-            break
-        if answer[0] in (pairing.ANSWER, pairing.FAILED):
-            return None
+    body = struct.pack(link.HELLO_BODY, *link.VERSIONS, secrets.randbits(32), CREDIT)
+    answers = (link.WELCOME, link.REFUSED, link.UNPAIRED)
+    heard = line.asked(link.HELLO, body, answers, _HELLO_NS, _HELLOS)
+    if heard is not None and heard[0] == link.REFUSED:
+        raise BoardError(f"{port}: the board speaks another version of the link: update it")
+    if heard is not None and heard[0] == link.UNPAIRED:
+        return None
+    if heard is not None and len(heard[1]) == struct.calcsize(link.WELCOME_BODY):
+        glance = Glance(struct.unpack(link.WELCOME_BODY, heard[1]), key)
+        glance.damaged = line.damaged
+        return glance
     what = "nothing was heard" if not line.octets else "what was heard is no board"
     raise BoardError(f"{port}: {what}; is it the board's link, at its rate (--baud)?")
 

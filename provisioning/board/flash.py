@@ -7,7 +7,8 @@
 3. A board that has keys is not flashed at its prompt: it is updated over its link, or wiped first.
 4. Every path is one from where the board starts: / on some ports, /flash on others (stm32).
 5. A board is refused whose flash is FAT, where a power cut may leave neither the old file nor the
-   new; one that would start without settings; and one that cannot load the files as they are.
+   new; one that would start without settings, or with its USB as link and no way back; and one that
+   cannot load the files as they are.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 from firmware_bridge.firmware import boot
 from firmware_bridge.firmware.settings import Settings, SettingsError
 from firmware_bridge.release import TOP, ManifestError, numbers
+from firmware_bridge.shim.uart import USB
 from provisioning.argument import Now, Parser, only
 from provisioning.board import compiler, release
 from provisioning.board.making import arguments
@@ -132,11 +134,14 @@ def _settings(path: Path | None) -> bytes | None:
     try:
         with path.open("rb") as file:
             found = file.read(_SETTINGS_MAX_BYTES)
-        Settings(found)
+        held = Settings(found)
     except OSError as fault:
         raise BoardError(f"{path}: cannot be read: {fault.strerror}") from fault
     except SettingsError as fault:
         raise BoardError(f"{path}: {fault}") from fault
+    if held.link.place == USB and None in (held.led, held.open_pin):
+        text = "a link on USB takes the prompt's place: name led, which shows a pairing's code, and"
+        raise BoardError(f"{path}: {text} open_pin, which alone opens a prompt again")
     return found
 
 

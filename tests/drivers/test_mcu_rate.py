@@ -9,7 +9,6 @@ from pathlib import Path
 
 from drivers import registry
 from drivers.line import Frame, Source
-from drivers.mcu import rate
 from drivers.mcu.driver import McuDriver
 from drivers.mcu.rate import ASK_NS, ASKS_MAX, LOOK_NS, LOST_NS, TRY_NS, Rate, Step
 from evidence.code import Kind
@@ -109,4 +108,4 @@ def test_a_board_is_looked_for_at_both_rates_and_where_it_is_it_stays():
     assert one.now == FAST  # a gateway that starts finds a board that had one a moment ago
     assert turned(one, 6 * NS) == Step()
     assert one.turn(9 * NS, True, 9 * NS - LOST_NS - 1, None) == Step(again=True)
-    assert rate.START_BAUD == 115_200
+    assert START_BAUD == 115_200

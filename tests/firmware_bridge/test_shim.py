@@ -74,8 +74,8 @@ def test_pins_that_a_board_does_not_let_be_chosen_are_refused(machine):
 
 def test_a_place_that_is_no_uart_is_refused_on_a_board(monkeypatch):
     monkeypatch.setitem(sys.modules, "termios", None)
-    with pytest.raises(ValueError, match="no terminal usb"):
-        Port("usb", 460_800, False, (None, None))
+    with pytest.raises(ValueError, match="no terminal /dev/ttyS0"):
+        Port("/dev/ttyS0", 460_800, False, (None, None))
 
 
 def test_a_paired_board_has_no_repl_on_usb_or_a_uart(monkeypatch):

@@ -11,9 +11,10 @@ import sys
 
 sys.path.append(sys.argv[3])
 
-from prompt import Flash
+from prompt import Flash  # type: ignore[import-not-found]
 
-os.mount(os.VfsLfs2(Flash(sys.argv[1], int(sys.argv[2]))), "/flash")
+disk = os.VfsLfs2(Flash(sys.argv[1], int(sys.argv[2])))  # type: ignore[attr-defined]
+os.mount(disk, "/flash")  # type: ignore[attr-defined]
 os.chdir("/flash")
 sys.path[:] = ["", ".frozen"]
 with open("main.py") as file:

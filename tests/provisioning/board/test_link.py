@@ -190,8 +190,7 @@ def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_p
 
 
 def test_what_is_no_board_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr(check, "_OFFER_NS", 100_000_000)
-    monkeypatch.setattr(check, "_HELLO_NS", 100_000_000)
+    monkeypatch.setattr(check, "_HELLO_NS", 10_000_000)
     master, slave = os.openpty()
     for port in (os.ttyname(slave), "/dev/null", "/dev/ttyACM99"):
         assert cli.main(["board", "check", port, "--json"]) == 2
