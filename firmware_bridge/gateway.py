@@ -218,7 +218,7 @@ class Gateway:
         return bytes(self._packer.buffer[: self._packer.pack(kind, body)])
 
     def _hello(self) -> bytes:
-        """Without Ctrl-C in it: what starts on a board's USB is stopped by one until it forbids it."""
+        """Without Ctrl-C in it: one stops what starts on a board's USB, until that forbids it."""
         for _ in range(_HELLO_TRIES):
             body = struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
             said = self._packed(HELLO, body)

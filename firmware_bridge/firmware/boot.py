@@ -6,8 +6,8 @@
 2. A version is on trial until a gateway has been heard under it (`update.Update.reported`). It has
    `TRIAL_STARTS` starts for that, and `TRIAL_MS` at each of them.
 3. `slot` is replaced by one rename, and is all that decides: half a folder is never started.
-4. A board with keys hears no Ctrl-C from the first line of `start` on, before anything is loaded, and is reset where nothing can be:
-   it ends at no prompt.
+4. A board with keys hears no Ctrl-C from the first line of `start` on, before anything is loaded,
+   and is reset where nothing can be: it ends at no prompt.
 
 It lies beside the folders, is what no update changes, and so leans on nothing in them. A board runs
 it by its main.py; a bench runs it as a program, with a folder for the flash:

@@ -21,7 +21,7 @@ from firmware_bridge.curve25519 import run
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.shim import usb
 from hil.devices.board import ROOT, Cable
-from hil.station import KEY, PUBLIC, SEED
+from hil.station import PUBLIC, SEED
 from tests.drivers.scenario import Clock
 from tests.firmware_bridge.test_firmware import interpreter
 
@@ -32,7 +32,7 @@ class Plugged:
     """The firmware with a terminal as its USB, controlling it as a login's does."""
 
     def __init__(self, folder: Path, command: list[str], paired: bool = True) -> None:
-        self.cable = Cable(921_600)
+        self.cable, self.key = Cable(921_600), os.urandom(32)
         self.tap, self._far = os.openpty()
         tty.setraw(self._far)
         told = {
@@ -43,7 +43,7 @@ class Plugged:
         }
         (folder / "board.json").write_text(json.dumps(told))
         if paired:
-            keys = {"seed": SEED.hex(), "public": PUBLIC.hex(), "key": KEY.hex()}
+            keys = {"seed": SEED.hex(), "public": PUBLIC.hex(), "key": self.key.hex()}
             (folder / "keys.json").write_text(json.dumps(keys))
             (folder / "boot").write_text("0")
         line = os.open(self.cable.far, os.O_RDWR | os.O_NOCTTY)
@@ -86,7 +86,7 @@ def plugged(tmp_path: Path, command: list[str]) -> Iterator[Plugged]:
 
 
 def test_a_driver_opens_it_as_any_line_and_no_octet_ends_what_runs(plugged, tmp_path):
-    (tmp_path / "k").write_text(KEY.hex())
+    (tmp_path / "k").write_text(plugged.key.hex())
     (tmp_path / "k").chmod(0o600)
     path = plugged.cable.near
     options = {"path": path, "board": PUBLIC.hex(), "key": "k", "taps": ["raw"]}
