@@ -341,6 +341,13 @@ def test_a_board_says_which_it_is_when_it_is_asked(tmp_path: Path) -> None:
             assert (found["kind"], found["facts"]["board"]) == ("board", name)
             assert found["url"] == f"mcu+serial://{one.link}"
             assert "its public key" in found["needs"]
+            one.stop()
+            (tmp_path / "keys.json").unlink()
+            one.start()
+            (found,) = typed("--serial", one.link, "--ask", "--seconds", "0.3")["found"]
+            assert (found["kind"], found["facts"]["board"]) == ("board", None)
+            assert "a board, unpaired, firmware " in found["what"]
+            assert f"board pair {one.link} " in found["needs"]
     finally:
         os.close(tap)
         os.close(far)

@@ -20,10 +20,11 @@ from provisioning.board import check, pair
 from provisioning.board.release import BoardError
 from tests.provisioning.board import material
 from tests.provisioning.board.cable import WAIT_S, Bench
-from tests.provisioning.board.material import PUBLIC, compiled
+from tests.provisioning.board.material import PUBLIC, compiled, small
 
 SOURCE = Path(firmware_bridge.__file__).resolve().parent
 BRIDGE = "firmware_bridge/firmware/bridge.py"
+RENEWAL = "firmware_bridge/firmware/renewal.py"
 SAYS = re.compile(rb"FIRMWARE = \(.*\)")
 
 
@@ -159,9 +160,13 @@ def test_a_pairing_that_loses_its_end_claims_nothing():
             asked_ns.append(every_ns)
             return None
 
-    for kind, words in ((pairing.OFFER, "nothing was kept"), (pairing.CONFIRM, "cannot be told")):
+    for kind, words in (
+        (pairing.OFFER, "nothing was kept"),
+        (pairing.REVEAL, "does not say that it shows a code; nothing was kept"),
+        (pairing.CONFIRM, "cannot be told"),
+    ):
         with pytest.raises(BoardError, match=words):
-            pair._asked(Line, "/dev/ttyX", kind, b"", pairing.ANSWER)
+            pair._asked(Line, "/dev/ttyX", kind, b"", pairing.ANSWER)  # type: ignore[arg-type]
     assert 2 * asked_ns[-1] < LINGER_US * 1000  # its answer was lost, and it says it again
 
 
@@ -187,6 +192,34 @@ def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_p
     command = ["--release", str(old), "--release-key", PUBLIC]
     assert cli.main(["board", "update", bench.port, *command]) == 2
     assert "the board refuses: not newer than 0.2.1" in capsys.readouterr().err
+
+
+def test_a_board_without_memory_for_an_update_says_so_and_runs_on(tmp_path, capsys):
+    """Where the code that takes one cannot be loaded: half of a module is left of it."""
+    folder = tmp_path / "flash"
+    files = firmware("0.2.0")
+    files[RENEWAL] = b"half = 1\nraise MemoryError\n"
+    material.release(folder / "a", "0.2.0", files)
+    (folder / "release").write_text(PUBLIC)
+    (folder / "slot").write_text("a - 0\n")
+    keys = dict.fromkeys(("seed", "public", "key"), "11" * 32)
+    (folder / "keys.json").write_text(json.dumps(keys))
+    (folder / "boot").write_text("0")
+    shutil.copy(SOURCE / "firmware" / "boot.py", folder / "boot.py")
+    new = material.release(tmp_path / "new", "0.2.1", small("0.2.1"))
+    bench = Bench(folder)
+    try:
+        bench.start()
+        command = ["--release", str(new), "--release-key", PUBLIC]
+        for _ in range(2):
+            assert cli.main(["board", "update", bench.port, *command]) == 2
+            said = capsys.readouterr().err
+            assert "the board refuses: not enough memory" in said and "runs on as before" in said
+        _, told = seen(bench, capsys)
+        assert (told["firmware"], told["boot"]) == ("0.2.0", 1)  # it was not even started anew
+    finally:
+        bench.close()
+    assert json.loads((folder / "keys.json").read_text()) == keys
 
 
 def test_what_is_no_board_is_one_line(capsys, monkeypatch):
