@@ -7,9 +7,9 @@ gateway and its devices stand say the same.
    of the lines themselves.
 2. Beyond three sigma and 10 m it is a contradiction, and exit 1. What nobody can check is said, and
    is no fault.
-3. --open opens PMUs of C37.118 and receivers, as `listen` and the gateway do, and sends nothing
-   that those would not; it opens nothing while an agent answers, whose lines they are. Nor does it
-   open a board's: what it heard would be gone from there.
+3. --open opens PMUs of C37.118, boards and receivers, as `listen` and the gateway do, and sends
+   nothing that those would not; it opens nothing while an agent answers, whose lines they are. Of a
+   board it says of no frame that it is kept: the agent gets all of them.
 
 It changes nothing on either side.
 """
@@ -184,7 +184,7 @@ async def _opened(gateway: Gateway, clock: Clock, open_s: float) -> dict[str, li
     asked = [
         source
         for source in gateway.sources
-        if source.scheme.startswith(PMUS) or source.scheme in registry.RECEIVERS
+        if source.scheme.startswith((PMUS, BOARDS)) or source.scheme in registry.RECEIVERS
     ]
     found = await asyncio.gather(*(_open(gateway, source, clock, open_s) for source in asked))
     return {source.name: lines for source, lines in zip(asked, found, strict=True)}

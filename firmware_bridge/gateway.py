@@ -3,6 +3,9 @@
 1. It gives each frame once, in order; what it misses it wants again, and what it will not get is a
    Hole.
 2. It asks nothing of a frame but its boot and its seq: whether one holds is frame.Follower's.
+3. What it heard it says at once; that a board may forget it, only once it was told that it is kept
+   (`keep`). Who never tells it takes nothing from a board that somebody else will want.
+4. Ticks are believed by their tag alone, and for the one PING that is open.
 
 The packets and their rules are in `link.py`. It opens no line and asks no clock.
 """
@@ -34,8 +37,10 @@ from firmware_bridge.link import (
     WELCOME,
     WELCOME_BODY,
     opened,
+    ticks_tag,
 )
 from firmware_bridge.packet import Packer, Unpacker
+from firmware_bridge.shim.digest import Hmac, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,29 +123,37 @@ class Offset:
 
 
 class Gateway:
-    """The gateway's end. `sessions` gives the number of each session, different every time.
+    """The gateway's end. `numbers` gives 32 bits, different every time and not to be foreseen;
+    `key` is the pairing's: without it no ticks are believed.
 
     `greeting`: of the board, while a session is open. `holes`: since they were last taken.
     `refused`: the versions of a board that speaks none of ours. `unpaired`: the firmware of one
-    without keys. `baud`: agreed, or None.
+    without keys. `baud`: agreed, or None. `forged`: answers to a PING whose tag is not the board's.
     """
 
-    def __init__(self, sessions: "Callable[[], int]", credit: int, drift_ppm: int) -> None:
+    def __init__(
+        self,
+        numbers: "Callable[[], int]",
+        credit: int,
+        drift_ppm: int,
+        key: bytes | None = None,
+    ) -> None:
         self._packer, self._unpacker = Packer(64), Unpacker(BODY_MAX_BYTES)
-        self._sessions, self._credit = sessions, credit
-        self._session = sessions()
-        self._boot, self._next = 0, 0
+        self._numbers, self._credit = numbers, credit
+        self._hmac = None if key is None else Hmac(key)
+        self._session = numbers()
+        self._boot, self._next, self._kept = 0, 0, 0
         self._unacked = 0
         self._acked_ns = self._hello_ns = self._want_ns = self._ping_ns = self._heard_ns = 0
         self._wants = False
-        self._pinged: tuple[int, int] | None = None  # number, when
-        self._pings = 0
+        self._pinged: tuple[bytes, int] | None = None  # nonce, when
         self.greeting: Greeting | None = None
         self.offset = Offset(drift_ppm)
         self.holes: list[Hole] = []
         self.refused: tuple[int, int] | None = None
         self.unpaired: tuple[int, int, int] | None = None
         self.baud: int | None = None
+        self.forged = 0
 
     @property
     def damaged(self) -> int:
@@ -192,12 +205,15 @@ class Gateway:
         if self._unacked >= ACK_FRAMES or (self._unacked and late):
             self._unacked, self._acked_ns = 0, now_ns
             said += self._packed(
-                ACK, struct.pack(ACK_BODY, self._session, self._boot, self._next, self._credit)
+                ACK,
+                struct.pack(
+                    ACK_BODY, self._session, self._boot, self._next, self._kept, self._credit
+                ),
             )
         if now_ns - self._ping_ns >= PING_NS:
-            self._ping_ns, self._pings = now_ns, self._pings + 1
-            self._pinged = (self._pings, now_ns)
-            said += self._packed(PING, struct.pack(PING_BODY, self._session, self._pings))
+            nonce = struct.pack(">II", self._numbers(), self._numbers())
+            self._ping_ns, self._pinged = now_ns, (nonce, now_ns)
+            said += self._packed(PING, struct.pack(PING_BODY, self._session, nonce))
         return said
 
     @property
@@ -208,6 +224,19 @@ class Gateway:
     def again(self) -> None:
         """The session begins anew, with what `output` says next."""
         self._begin()
+
+    def resume(self, boot: int, seq: int) -> None:
+        """What was taken of the board before this gateway began: up to this frame.
+
+        To be called before anything is received.
+        """
+        self._boot, self._next = boot, seq + 1
+
+    def keep(self, boot: int, seq: int) -> None:
+        """This frame, and every one before it, is kept: the board may forget them."""
+        if boot == self._boot and self._kept <= seq < self._next:
+            self._kept = seq + 1
+            self._unacked = max(self._unacked, 1)
 
     def propose(self, baud: int) -> bytes:
         """What asks for another rate; once `baud` is that, the line is to be changed."""
@@ -224,11 +253,11 @@ class Gateway:
             said = self._packed(HELLO, body)
             if _CTRL_C not in said:
                 return said
-            self._session = self._sessions()
+            self._session = self._numbers()
         return self._packed(HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit))
 
     def _begin(self) -> None:
-        self._session, self.greeting = self._sessions(), None
+        self._session, self.greeting = self._numbers(), None
         self._hello_ns = self._heard_ns - HELLO_NS
 
     def _welcome(self, fields: "Fields") -> None:
@@ -240,7 +269,7 @@ class Gateway:
                 self.holes.append(Hole(self._boot, self._next, None))
             if greeting.first:
                 self.holes.append(Hole(greeting.boot, 0, greeting.first))
-            self._next = greeting.first
+            self._next = self._kept = greeting.first
             self.offset = Offset(self.offset.drift_ppm)
         elif greeting.first > self._next:
             self.holes.append(Hole(self._boot, self._next, greeting.first - self._next))
@@ -266,7 +295,11 @@ class Gateway:
     def _pong(self, fields: "Fields", now_ns: int) -> None:
         if fields is None or self._pinged is None or self.greeting is None:
             return
-        session, number, heard_us, answered_us = fields
-        if session == self._session and number == self._pinged[0]:
-            self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)
-            self._pinged = None
+        session, nonce, heard_us, answered_us, tag = fields
+        if self._hmac is None or session != self._session or nonce != self._pinged[0]:
+            return
+        if not same(ticks_tag(self._hmac, self._boot, session, nonce, heard_us, answered_us), tag):
+            self.forged += 1
+            return
+        self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)
+        self._pinged = None

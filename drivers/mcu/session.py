@@ -10,18 +10,20 @@
 4. What is missing between two frames that hold is a gap of the board's stream, with its count but
    for the end of a boot. What the board says is lost is one of the port's streams, but for those
    that have a rate: of them the runner knows which are missing, and noise between two frames is no
-   hole. Before the first frame of a `Past` nothing is known to be missing: whoever acknowledged it
-   may have sealed it.
+   hole. Before the first frame of a `Past` that knows of none, nothing is known to be missing:
+   whoever said that it is kept may have sealed it.
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
-6. Who sits on the link can answer a PING with any ticks: an arrival that is beyond AGO_NS_MAX or
-   WIDTH_NS_MAX is now, without a bound, and no number of a frame becomes one that nobody can read.
+6. An arrival that is beyond AGO_NS_MAX or WIDTH_NS_MAX, whatever a board says, is now, without a
+   bound, and no number of a frame becomes one that nobody can read.
+7. The board is told what is kept, and forgets nothing before. Where it stands (a bookmark) is kept
+   with what was sealed, so that the next agent goes on behind it.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
 """
 
 import struct
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from drivers.c37118.session import Session as PmuSession
@@ -35,6 +37,7 @@ from evidence.gap import Gap
 from evidence.leap import BUILT_IN, NS, LeapTable
 from firmware_bridge import frame as board
 from firmware_bridge.gateway import Gateway
+from firmware_bridge.shim.digest import sha256
 
 CREDIT_BYTES = 8192  # under way from the board: 0.2 s of a link at 460,800
 HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
@@ -46,6 +49,9 @@ NAME_BYTES = 8  # of the board's public key, as it greets
 
 Item = Frame | Setup
 _DATA, _INFO = int(Kind.C37118), int(Kind.MCU_INFO)
+_RAW = (int(Kind.MCU_C37118), _INFO)  # kinds of which `raw` is a board's frame
+_BOOKMARK = ">8sIIQ"
+_BOOKMARK_OF = b"gridseal board bookmark 1\x00"
 _UNKNOWN = int(TimeSource.UNKNOWN)
 _CAUSES = {  # of a LOST frame; whether its count is of frames
     board.RING_FULL: (Cause.NOT_KEPT, True),
@@ -78,14 +84,43 @@ class Terms:
 
 
 class Past:
-    """What was taken of a board, however often its line was opened since: what is played again is
-    known by it, and what is missing. `last`: when it was last heard, ns TAI."""
+    """What was taken of a board, by whichever agent: what is played again is known by it, and what
+    is missing. `last`: when it was last heard, ns TAI.
 
-    __slots__ = ("follower", "last")
+    A bookmark is eight octets of whose it is (the board's key and the pairing's), boot, seq, and
+    when that frame was heard.
+    """
 
-    def __init__(self, terms: Terms) -> None:
+    __slots__ = ("follower", "last", "_of")
+
+    def __init__(self, terms: Terms, bookmark: bytes = b"") -> None:
+        """`bookmark`: where it begins; one that is of nobody here is none."""
         self.follower = board.Follower(terms.key, terms.public)
         self.last = 0
+        self._of = sha256(_BOOKMARK_OF, terms.public, terms.key)[:NAME_BYTES]
+        told = _bookmark(bookmark, self._of)
+        if told is not None:
+            self.follower.boot, self.follower.seq, self.last = told
+
+    def upto(self, items: Sequence[Item]) -> bytes:
+        """The bookmark at which these items end; empty where none of them is the board's."""
+        for one in reversed(items):
+            if isinstance(one, Frame) and one.fault is None and one.kind in _RAW:
+                boot, seq = struct.unpack_from(">II", one.raw, 4)
+                return struct.pack(_BOOKMARK, self._of, boot, seq, max(one.heard.tai, 0))
+        return b""
+
+    def frame_at(self, bookmark: bytes) -> tuple[int, int] | None:
+        """The boot and the seq of a bookmark of this board's."""
+        told = _bookmark(bookmark, self._of)
+        return None if told is None else told[:2]
+
+
+def _bookmark(bookmark: bytes, of: bytes) -> tuple[int, int, int] | None:
+    if len(bookmark) != struct.calcsize(_BOOKMARK):
+        return None
+    whose, boot, seq, last = struct.unpack(_BOOKMARK, bookmark)
+    return (boot, seq, last) if whose == of else None
 
 
 class Session:
@@ -94,9 +129,11 @@ class Session:
     def __init__(
         self, terms: Terms, past: Past, sessions: Callable[[], int], table: LeapTable = BUILT_IN
     ) -> None:
-        """`sessions`: 32 bits, different every time. Raises FrameError for a bad configuration."""
+        """`sessions`: 32 bits, not to be foreseen. Raises FrameError for a bad configuration."""
         self._terms, self._past = terms, past
-        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm)
+        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm, terms.key)
+        if past.follower.boot:
+            self._link.resume(past.follower.boot, past.follower.seq)
         self._pmus = [
             None if tap.inner is None else PmuSession(tap.inner, table) for tap in terms.taps
         ]
@@ -150,6 +187,12 @@ class Session:
             self._said = True
         return said
 
+    def keep(self, bookmark: bytes) -> None:
+        """What was given up to there is durable."""
+        told = self._past.frame_at(bookmark)
+        if told is not None:
+            self._link.keep(*told)
+
     def rated(self, rate: Rate, mono_ns: int) -> Step:
         """What is to be done about the line's rate now."""
         link = self._link
@@ -193,6 +236,8 @@ class Session:
         self._link.holes.clear()  # what is missing, the frames themselves tell
         if self._link.damaged:
             self.counts["packets_damaged"] = self._link.damaged
+        if self._link.forged:
+            self.counts["times_forged"] = self._link.forged
         if self._link.offset.steps != self._steps:
             self.counts["clock_steps"] += max(self._link.offset.steps - self._steps, 0)
             self._steps = self._link.offset.steps

@@ -86,7 +86,8 @@ def started(
     ring = Ring(settings.ring_bytes)
     boot = next_boot(folder)
     chain = Chain(keys["key"], keys["public"], boot)
-    board = Board(ring, boot, keys["public"][:8], FIRMWARE, settings.link.baud)
+    name, key = keys["public"][:8], keys["key"]
+    board = Board(ring, boot, name, FIRMWARE, settings.link.baud, key)
     bridge = Bridge(taps, inputs, uplink, ring, chain, board, ticks)
     body = struct.pack(frame.BOOT_BODY, *FIRMWARE, settings.digest, os.urandom(16))
     bridge.say(frame.BOOT, 0, body, ticks.wide(ticks.now()))

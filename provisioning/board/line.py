@@ -20,7 +20,7 @@ BAUD = link.START_BAUD  # of the link, in the board.json that the firmware's pag
 NS = 1_000_000_000
 KINDS = frozenset(
     (
-        *(link.HELLO, link.PING, pairing.OFFER, pairing.REVEAL, pairing.CONFIRM),
+        *(link.HELLO, link.ACK, link.PING, pairing.OFFER, pairing.REVEAL, pairing.CONFIRM),
         *(update.MANIFEST, update.FILE, update.FINISH),
     )
 )

@@ -17,9 +17,10 @@ from evidence.code import Cause, Class, Event, Flag, Kind, Reason, TimeSource
 from evidence.leap import NS
 from firmware_bridge import frame as board
 from firmware_bridge.firmware.bridge import FIRMWARE
-from firmware_bridge.link import Board
-from firmware_bridge.packet import Packer
+from firmware_bridge.link import PONG, PONG_BODY, Board, ticks_tag
+from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.ring import Ring
+from firmware_bridge.shim.digest import Hmac
 from tests.drivers.pmu import SOC, configuration, data
 from tests.recorder import table
 
@@ -42,6 +43,7 @@ class World:
         self.key, self.public = key, public
         self.now_ns, self.boots = 100 * NS, 0
         self.said: list[bytes] = []
+        self.heard: list[bytes] = []
         taps = (Tap("c37118", PmuTerms(None, False, file)), Tap("raw", None))
         sessions = itertools.count(1)
         self.terms, self._number = Terms(PUBLIC, KEY, taps, 100), lambda: next(sessions)
@@ -60,7 +62,7 @@ class World:
         self.boots += 1
         self.began_ns, self.ring = self.now_ns, Ring(16_384)
         self.chain = board.Chain(self.key, self.public, self.boots)
-        self.board = Board(self.ring, self.boots, self.public[:8], FIRMWARE, 460_800)
+        self.board = Board(self.ring, self.boots, self.public[:8], FIRMWARE, 460_800, self.key)
         self.say(struct.pack(board.BOOT_BODY, *FIRMWARE, bytes(32), bytes(16)), board.BOOT)
 
     @property
@@ -83,6 +85,7 @@ class World:
         return Instant(TAI0 + self.now_ns, 500)
 
     def hear(self, octets: bytes) -> None:
+        self.heard.append(octets)
         self.items += self.session.feed(octets, self.now_ns, self.now())
 
     def go(self, steps: int = 20) -> "World":
@@ -165,16 +168,22 @@ def test_a_span_as_long_as_its_field_is_no_bound():
     assert one.heard.bound is None and abs(one.heard.tai - TAI0 - at_ns) < 1_000_000
 
 
-@pytest.mark.parametrize("ticks", [0, 2**63, 2**64 - 1])
-def test_who_answers_a_ping_for_the_board_makes_no_instant_that_nobody_can_sign(ticks: int):
-    """One sample with a number beyond 64 bits, and a whole batch is refused."""
-    world = World().go()
+def pong(world: World, ticks: int, key: bytes) -> None:
+    """An answer to the PING that is open, in the board's place."""
     world.now_ns += 2 * NS
     world.session.output(world.now_ns)
-    told = struct.pack(
-        ">IIQQ", world.session._link._session, world.session._link._pings, *[ticks] * 2
-    )
-    world.inject(told, 0x83)
+    link = world.session._link
+    assert link._pinged is not None
+    said = (link._session, link._pinged[0], ticks, ticks)
+    tag = ticks_tag(Hmac(key), world.boots, *said)
+    world.inject(struct.pack(PONG_BODY, *said, tag), PONG)
+
+
+@pytest.mark.parametrize("ticks", [0, 2**63, 2**64 - 1])
+def test_ticks_that_cannot_be_make_no_instant_that_nobody_can_sign(ticks: int):
+    """One sample with a number beyond 64 bits, and a whole batch is refused."""
+    world = World().go()
+    pong(world, ticks, KEY)
     world.say(data(LAYOUT, 1))
     world.say(b"\x01\x03\x00\x00", port=1)
     world.go()
@@ -182,6 +191,29 @@ def test_who_answers_a_ping_for_the_board_makes_no_instant_that_nobody_can_sign(
     assert len(found) == 2
     assert all(abs(one.heard.tai - TAI0 - world.now_ns) < 10 * NS for one in found)
     assert all(one.heard.bound is None or one.heard.bound < 2**62 for one in found)
+
+
+def test_who_sits_on_the_link_moves_no_arrival_by_answering_for_the_board():
+    """Half a second: nothing that a limit of ours would find."""
+    world = World().go()
+    pong(world, world.ticks_us + 1_500_000, bytes(32))
+    world.say(b"\x01\x03\x00\x00", port=1)
+    at_ns = world.now_ns
+    (one,) = world.go().frames("tap=1", Kind.MCU_INFO)
+    assert abs(one.heard.tai - TAI0 - at_ns) < 5_000_000
+    assert world.session.counts["times_forged"] == 1 and not world.session.counts["clock_steps"]
+
+
+def test_what_the_board_answered_once_is_no_answer_again():
+    world = World().go(450)
+    pongs = [one for one in world.heard if Unpacker(4096).feed(one)[0][0] == PONG]
+    assert len(pongs) == 3
+    low, high = world.session._link.offset.low, world.session._link.offset.high
+    world.now_ns += 2 * NS
+    world.session.output(world.now_ns)
+    for one in pongs:
+        world.hear(one)
+    assert (world.session._link.offset.low, world.session._link.offset.high) == (low, high)
 
 
 def test_raw_octets_are_stamped_by_the_boards_ticks():
@@ -227,8 +259,8 @@ def test_what_is_not_the_boards_is_named_and_moves_nothing():
 def test_a_frame_under_another_key_is_never_sealed():
     world = World(key=bytes(32)).go()
     world.say(data(LAYOUT, 1))
-    world.go()
-    assert world.faults() == ["board_tag", "board_tag"]
+    world.go(250)
+    assert world.faults() == ["board_tag", "board_tag"] and world.session.counts["times_forged"]
     assert not [one for one in world.items if isinstance(one, Frame) and one.fault is None]
 
 

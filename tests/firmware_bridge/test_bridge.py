@@ -74,7 +74,7 @@ class Bench:
         monkeypatch.setattr("firmware_bridge.shim.ticks._ticks", lambda: self.us)
         self.ticks, self.line, self.uplink = Ticks(), Line(115_200), Line(460_800)
         self.ring, self.chain = Ring(ring), Chain(KEY, PUBLIC, 1)
-        self.board = Board(self.ring, 1, PUBLIC[:8], FIRMWARE, 460_800)
+        self.board = Board(self.ring, 1, PUBLIC[:8], FIRMWARE, 460_800, KEY)
         tap: Any = Tap(0, self.line, "raw", self.ticks)  # type: ignore[arg-type]
         made: Any = Bridge
         lines = ([tap], list(inputs), self.uplink)
@@ -92,11 +92,12 @@ class Bench:
             pass
 
     def sealed(self, kind: int) -> list[Fields]:
-        """What is in the ring, of a kind; all of it is acknowledged then."""
+        """What is in the ring, of a kind; all of it is kept elsewhere then."""
         found = []
         while self.ring.cursor < self.ring.next:
             found.append(Fields(bytes(self.ring.send())))
-        self.ring.acknowledge(self.ring.next)
+        self.ring.hear(self.ring.next)
+        self.ring.forget(self.ring.next)
         return [one for one in found if one.kind == kind]
 
 

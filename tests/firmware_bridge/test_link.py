@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge import link, pairing
-from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain
+from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain, Fields
 from firmware_bridge.gateway import Gateway, Offset
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.ring import Ring
 
-NAME, FIRMWARE = b"boardone", (1, 2, 3)
+NAME, FIRMWARE, KEY = b"boardone", (1, 2, 3), bytes(range(32))
 STEP_NS = 5_000_000
+COMMIT_STEPS = 10
 CREDIT = 4096
 
 
@@ -43,7 +44,8 @@ class Line:
 
 
 class World:
-    """A board that seals a frame at each step, a gateway, and the line between them."""
+    """A board that seals a frame at each step, a gateway, and the line between them. What arrived
+    is kept by the commit that begins after it, each COMMIT_STEPS."""
 
     def __init__(self, seed: int = 0, bad: float = 0.0) -> None:
         noise = random.Random(seed)
@@ -59,13 +61,15 @@ class World:
 
     def start_board(self) -> None:
         self.boots += 1
-        self.ring = Ring(4096)
-        self.chain = Chain(bytes(32), bytes(32), self.boots)
-        self.board = link.Board(self.ring, self.boots, NAME, FIRMWARE, 115_200)
+        self.ring = Ring(6144)
+        self.chain = Chain(KEY, bytes(32), self.boots)
+        self.board = link.Board(self.ring, self.boots, NAME, FIRMWARE, 115_200, KEY)
         self.started_ns = self.now_ns
 
     def start_gateway(self) -> None:
-        self.gateway = Gateway(lambda: next(self._sessions), CREDIT, 200)
+        self.gateway = Gateway(lambda: next(self._sessions), CREDIT, 200, KEY)
+        self.committing = (0, -1)
+        self.until_commit = COMMIT_STEPS
 
     @property
     def ticks_us(self) -> int:
@@ -89,6 +93,16 @@ class World:
             size = self.board.output(self.ticks_us)
             octets = self.up.through(bytes(self.board.packer.buffer[:size]))
             self.arrived += self.gateway.receive(octets, self.now_ns)
+        self.until_commit -= 1
+        if not self.until_commit:
+            self.commit()
+
+    def commit(self) -> None:
+        self.gateway.keep(*self.committing)
+        self.until_commit = COMMIT_STEPS
+        if self.arrived:
+            last = Fields(self.arrived[-1])
+            self.committing = (last.boot, last.seq)
 
     def steps(self, count: int, seal: bool = True) -> None:
         for _ in range(count):

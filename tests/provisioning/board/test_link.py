@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,23 @@ def test_a_look_says_what_it_is_and_takes_nothing_away(bench, gateway, capsys):
     done, told = seen(bench, capsys, "--key", str(other))
     other.unlink()
     assert done == 1 and "not of the board with this key" in told["faults"][0]
+
+
+def test_a_ring_that_ran_full_is_seen_to_its_end_and_that_it_did_is_wrong(bench, gateway, capsys):
+    """16 KiB without a gateway: the frame that says so is the last."""
+    path = paired(bench, gateway)
+    bench.start()
+    seen(bench, capsys)
+    for number in range(45):  # longer than the ring's 16 KiB, each whole at the tap
+        bench.hears(bytes([number]) * 500)
+        time.sleep(0.02)
+    time.sleep(0.4)  # until it is said what was lost
+    for _ in range(2):
+        done, told = seen(bench, capsys, "--key", str(path))
+        assert done == 1 and told["lost"]["ring_full"] >= 1, told
+        assert any("its ring ran full" in fault for fault in told["faults"])
+        assert told["seen_frames"] >= told["waiting_frames"] > 20 and not told["missed_frames"]
+    bench.start()
 
 
 def test_of_a_ring_of_which_little_is_seen_all_is_counted():
