@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -130,7 +130,7 @@ def test_a_pmu_behind_a_board_is_held_against_the_plan(
     filed(tmp_path, place)
     (tmp_path / "k").write_text("11" * 32)
     (tmp_path / "k").chmod(0o600)
-    options = {
+    options: dict[str, str | list[Any]] = {
         "path": str(tmp_path / "nothing"),
         "board": "22" * 32,
         "key": str(tmp_path / "k"),
