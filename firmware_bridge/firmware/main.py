@@ -188,13 +188,13 @@ def main(folder: str) -> None:
             keys = keys_of(folder) or {}
         repl.close()
         dog.begin(settings.watchdog_seconds)
+        signer = _signer(settings, keys)  # code first: between buffers there is little room for it
         bridge, taps, board = started(folder, settings, keys, uplink, ticks)
     except (ValueError, OSError):
         if _has_keys(folder):
             repl.close()
         _wrong(light, ticks, dog)
         raise
-    signer = _signer(settings, keys)
     preparing = signer.prepared() if signer else None
     keys = {}
     renewal = _renewal(folder, board, True) if on_trial(folder) else None
