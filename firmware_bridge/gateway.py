@@ -31,6 +31,8 @@ from firmware_bridge.link import (
     REFUSED,
     REFUSED_BODY,
     STARTED,
+    UNPAIRED,
+    UNPAIRED_BODY,
     VERSIONS,
     WANT,
     WANT_BODY,
@@ -55,6 +57,8 @@ HELLO_NS = 500_000_000
 WANT_NS = 40_000_000  # a gap is asked for again after this time
 PING_NS = 1_000_000_000
 SILENT_NS = 3_000_000_000  # no frame of the boot, and no ticks, for longer: a session anew
+_CTRL_C = b"\x03"
+_HELLO_TRIES = 8  # one in twenty numbers has one in it
 _ORDER = ">II"  # of a frame: its boot and its seq, after its first four octets
 
 
@@ -125,8 +129,8 @@ class Gateway:
     `key` is the pairing's: without it no ticks are believed.
 
     `greeting`: of the board, while a session is open. `holes`: since they were last taken.
-    `refused`: the versions of a board that speaks none of ours. `baud`: agreed, or None. `forged`:
-    answers to a PING whose tag is not the board's.
+    `refused`: the versions of a board that speaks none of ours. `unpaired`: the firmware of one
+    without keys. `baud`: agreed, or None. `forged`: answers to a PING whose tag is not the board's.
     """
 
     def __init__(
@@ -150,6 +154,7 @@ class Gateway:
         self.offset = Offset(drift_ppm)
         self.holes: list[Hole] = []
         self.refused: tuple[int, int] | None = None
+        self.unpaired: tuple[int, int, int] | None = None
         self.baud: int | None = None
         self.forged = 0
 
@@ -177,6 +182,8 @@ class Gateway:
                     self.baud = fields[1]
             elif kind == REFUSED:
                 self.refused = opened(REFUSED_BODY, body)
+            elif kind == UNPAIRED:
+                self.unpaired = opened(UNPAIRED_BODY, body)
         if self._unpacker.damaged > damaged:
             self._wants = True
         return frames
@@ -189,9 +196,7 @@ class Gateway:
         if self.greeting is None:
             if now_ns - self._hello_ns >= HELLO_NS:
                 self._hello_ns = now_ns
-                said = self._packed(
-                    HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
-                )
+                said = self._hello()
             return said
         if self._wants and now_ns - self._want_ns >= WANT_NS:
             self._wants, self._want_ns = False, now_ns
@@ -212,6 +217,15 @@ class Gateway:
             self._ping_ns, self._pinged = now_ns, (nonce, now_ns)
             said += self._packed(PING, struct.pack(PING_BODY, self._session, nonce))
         return said
+
+    @property
+    def heard_ns(self) -> int:
+        """When a frame of the boot, or its ticks, were last heard."""
+        return self._heard_ns
+
+    def again(self, now_ns: int) -> None:
+        """The session begins anew, with what `output` says next."""
+        self._begin(now_ns)
 
     def resume(self, boot: int, seq: int) -> None:
         """What was taken of the board before this gateway began: up to this frame.
@@ -234,6 +248,16 @@ class Gateway:
     def _packed(self, kind: int, body: bytes) -> bytes:
         return bytes(self._packer.buffer[: self._packer.pack(kind, body)])
 
+    def _hello(self) -> bytes:
+        """Without Ctrl-C in it: one stops what starts on a board's USB, until that forbids it."""
+        for _ in range(_HELLO_TRIES):
+            body = struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
+            said = self._packed(HELLO, body)
+            if _CTRL_C not in said:
+                return said
+            self._session = self._numbers()
+        return self._packed(HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit))
+
     def _begin(self, now_ns: int) -> None:
         self._session, self.greeting = self._numbers(), None
         self._hello_ns = now_ns - HELLO_NS
@@ -249,6 +273,7 @@ class Gateway:
             self.offset = Offset(self.offset.drift_ppm)
         self._first, self._heard_ns = greeting.first, now_ns
         self._boot, self.greeting, self.refused = greeting.boot, greeting, None
+        self.unpaired = None
         self._unacked, self._wants, self._ping_ns = 1, False, now_ns - PING_NS
 
     def _data(self, frame: bytes, frames: list[bytes], now_ns: int) -> None:

@@ -14,7 +14,8 @@
 5. A rate is changed by BAUD and AGREED. A board that hears nothing of the gateway within
    `BAUD_TRIAL_US` after the change, or for `SILENT_US` at any other time, has no session any more,
    and is at the rate of its settings: that is where a gateway that starts looks for it.
-6. A board that has keys answers the OFFER of a pairing by KEYED, and by nothing else.
+6. A board that has keys answers the OFFER of a pairing by KEYED, and by nothing else. One without
+   answers HELLO by UNPAIRED, and has no session with anybody.
 
 What both ends say is here, and the board's end; the gateway's is in `gateway.py`, which no board
 loads. Of a frame they know its boot and its seq. But for PONG nothing here is authenticated: who
@@ -42,9 +43,13 @@ BODY_MAX_BYTES = 2096  # a frame of the board's, and some
 # Kinds of packets: from the gateway, and from the board.
 HELLO, ACK, WANT, PING, BAUD = 0x01, 0x02, 0x03, 0x04, 0x05
 STARTED, WELCOME, DATA, PONG, AGREED, REFUSED = 0x80, 0x81, 0x82, 0x83, 0x84, 0x85
+# What a board without keys says to HELLO: its firmware's version. (firmware/pair.py)
+UNPAIRED, UNPAIRED_BODY = 0x94, ">3B"
 OFFER, KEYED = 0x10, 0x92  # of a pairing (pairing.py, which a paired board does not load)
 RENEWAL = (0x20, 0x21, 0x22)  # of an update (firmware/update.py, loaded when one comes)
+RENEWAL_REFUSED = 0xA1  # the same: what is said where there is no memory to load it
 RATES = (9600, 3_000_000)  # the lowest and the highest that a board agrees to
+START_BAUD = 115_200  # where a gateway begins, and a board whose settings say nothing else
 
 HELLO_BODY = ">BBIH"  # oldest and newest version, session, credit
 WELCOME_BODY = (
@@ -237,4 +242,5 @@ class Board:
         if self._current(fields[0], now_us) and self.answer(
             AGREED, struct.pack(BAUD_BODY, self._session, fields[1])
         ):
-            self._baud_next = fields[1]
+            # What it has already is no change, on trial once more: the gateway asks for the proof.
+            self._baud_next = fields[1] if fields[1] != self.baud else 0

@@ -11,6 +11,8 @@
 6. A board may forget what is kept, which only whoever reads can say; it goes out with a read. Who
    never says it takes nothing: the board has it still, for the agent that will. A time in which
    nobody reads is no silence of the board's.
+7. The line begins at START_BAUD and is changed to `baud` where both ends can do it (rate.py); where
+   not, that is counted, and the line is good for what it carries.
 
 It retries nothing and logs nothing; nothing is said at close.
 """
@@ -21,6 +23,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from drivers import asks
 from drivers.c37118.stream import key_of as pmu_key
 from drivers.c37118.stream import setup_of
@@ -29,6 +33,7 @@ from drivers.keystore.uri import KeyStoreError
 from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.mcu.option import KEY_FILE_BYTES_MAX, Options, on_file_of
 from drivers.mcu.past import Past
+from drivers.mcu.rate import Rate
 from drivers.mcu.session import Item, Session, Terms
 from drivers.mcu.wire import FRAMING_BYTES, key_of
 from drivers.pmu.driver import CONFIGURATION_FILE_BYTES_MAX
@@ -50,6 +55,7 @@ class McuDriver:
         self._options = convert(dict(source.options), Options, self._name)
         self._port: SerialPort | None = None
         self._session: Session | None = None
+        self._rate = Rate(self._options.baud)
         self._past: Past | None = None
         self._bookmark = b""  # where what was given ends
         self._kept = b""  # and what of it is durable
@@ -108,7 +114,9 @@ class McuDriver:
         self._past = Past(terms.public, terms.key, self._bookmark)
         self._session = Session(terms, self._past, _number, self._clock.table)
         self._session.keep(self._kept)
-        port = self._port = open_line(self._options, self._clock)
+        self._rate = Rate(self._options.baud)
+        begins = msgspec.structs.replace(self._options, baud=self._rate.now)
+        port = self._port = open_line(begins, self._clock)
         setups = self._session.begin()
         ends_ns = _mono_ns() + round(self._options.answer_s * NS)
         while not self._session.greeted:
@@ -176,6 +184,7 @@ class McuDriver:
     async def _hear(self, port: SerialPort, session: Session) -> None:
         """Says what is due, waits for octets, queues what they say. Raises LinkError."""
         try:
+            self._tune(port, session)
             self._say(port, session)
         except LinkError as fault:
             if not port.untaken():
@@ -186,6 +195,23 @@ class McuDriver:
         self._queue.extend(session.feed(b"".join(data for data, _ in chunks), mono_ns, now))
         if session.greeted:  # a link that is silent for seconds is no session any more
             self._alive_ns = mono_ns
+
+    def _tune(self, port: SerialPort, session: Session) -> None:
+        """What is due about the line's rate. Raises LinkError."""
+        rate, gave_up = self._rate, self._rate.given_up
+        step = session.rated(rate, _mono_ns())
+        if step.change:
+            try:
+                port.rate(rate.now)
+            except LinkError:  # the adapter cannot: where it began, it can
+                step = rate.give_up(_mono_ns())
+                port.rate(rate.now)
+        if step.again:
+            session.again(_mono_ns())
+        if step.propose:
+            asks.send(port.outlet(), "mcu", session.proposal(rate))
+        if rate.given_up and not gave_up:
+            session.counts["rate_given_up"] += 1
 
     def _say(self, port: SerialPort, session: Session) -> None:
         said = session.output(_mono_ns())

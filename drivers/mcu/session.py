@@ -32,6 +32,7 @@ from drivers.c37118.session import Session as PmuSession
 from drivers.c37118.session import Terms as PmuTerms
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
 from drivers.mcu.past import NAME_BYTES, Past
+from drivers.mcu.rate import Rate, Step
 from drivers.mcu.wire import BOARD, key_of
 from evidence.code import Cause, Event, Flag, Kind, TimeSource
 from evidence.event import Noticed
@@ -138,6 +139,8 @@ class Session:
         if self._link.refused is not None:
             oldest, newest = self._link.refused
             return f"the board speaks the link's versions {oldest} to {newest}: update it"
+        if self._link.unpaired is not None:
+            return "a board answers that is not paired: type gridseal-provision board pair"
         greeting = self._link.greeting
         if greeting is None or greeting.name == self._terms.public[:NAME_BYTES]:
             return ""
@@ -160,6 +163,19 @@ class Session:
         told = self._past.frame_at(bookmark)
         if told is not None:
             self._link.keep(*told)
+
+    def rated(self, rate: Rate, mono_ns: int) -> Step:
+        """What is to be done about the line's rate now."""
+        link = self._link
+        return rate.turn(mono_ns, self.greeted, link.heard_ns, link.baud)
+
+    def again(self, mono_ns: int) -> None:
+        """The session begins anew: the line has changed under it."""
+        self._link.again(mono_ns)
+
+    def proposal(self, rate: Rate) -> bytes:
+        """What asks the board for another rate."""
+        return self._link.propose(rate.wanted)
 
     # --- what is heard
 

@@ -120,6 +120,22 @@ def test_a_buffer_that_ran_over_while_the_loop_stood_is_said_though_the_next_rea
     assert said[0] == frame.OVERRUN and said[-1] <= stood_us
 
 
+@pytest.mark.parametrize(("stood_us", "lost"), [(2_000, 0), (50_000, 1)])
+def test_a_tap_that_stood_still_while_the_flash_was_written_says_that_octets_may_be_gone(
+    monkeypatch, stood_us, lost
+):
+    """At 115,200 a UART's own 32 octets hold 2.8 ms; a sector is erased in some 50."""
+    bench = Bench(monkeypatch)
+    bench.turns(3)
+    from_us = bench.us - 1_000_000  # since the start
+    short_us = bench.ticks.now()
+    bench.us += stood_us
+    bench.bridge.stood_still(short_us, bench.ticks.now())
+    bench.turns(80)
+    said = [struct.unpack(frame.LOST_BODY, one.body) for one in bench.sealed(frame.LOST)]
+    assert [(cause, ticks) for cause, _, _, ticks in said] == [(frame.OVERRUN, from_us)] * lost
+
+
 def test_what_was_lost_in_weeks_is_said_to_the_last_octet(monkeypatch):
     """More octets than a LOST frame has digits for: they are in several, and nothing falls over."""
     bench = Bench(monkeypatch)

@@ -25,7 +25,8 @@ MODULES = {
 }
 # And what the terminal of a system takes, where the firmware runs on a bench; what one port has.
 ELSEWHERE = {
-    "shim/uart.py": {"termios", "tty"},
+    "shim/terminal.py": {"termios", "tty"},
+    "shim/usb.py": {"pyb"},
     "shim/entropy.py": {"pyb"},
     "shim/repl.py": {"pyb"},
 }
