@@ -1,6 +1,7 @@
 """A merging unit in the plant: Sampled Values of what it measures, on an Ethernet cable of its
 own.
 """
+
 import asyncio
 from collections.abc import Mapping
 from typing import Any
