@@ -139,7 +139,7 @@ def test_at_a_real_place_a_device_that_never_comes_up_is_named_and_a_board_pulls
     port = free_port()
     rack = tmp_path / "rack.toml"
     rack.write_text(
-        '[place]\nname = "rack"\nkind = "real"\npatience_s = 3\n'
+        '[place]\nname = "rack"\nkind = "real"\npatience_s = 6\n'
         f'[[resource]]\nname = "left"\nkind = "pmu-tcp"\ncable = {{ board = "b", channel = 3 }}\n'
         f'options = {{ host = "127.0.0.1", port = {port}, idcode = 11 }}\n'
         f'[[resource]]\nname = "right"\nkind = "pmu-tcp"\n'
@@ -159,7 +159,7 @@ def test_at_a_real_place_a_device_that_never_comes_up_is_named_and_a_board_pulls
         with pmu(port):
             done = typed(file, "--place", rack, "--report", tmp_path / "out")
         assert done.returncode == 1, done.stderr
-        assert "pmu-b does not come up: not heard in 3 s" in done.stderr
+        assert "pmu-b does not come up: not heard in 6 s" in done.stderr
         assert "is it powered, and reached at host 127.0.0.1" in done.stderr
         assert heard(far, 12) == bytes.fromhex("A00300A3 A00301A4 A00300A3")
     finally:
