@@ -2,6 +2,8 @@
 
 import pytest
 
+from evidence import config
+from evidence.config import ConfigError
 from evidence.leap import NS
 from hil.power import case, event
 from hil.power.event import At
@@ -169,3 +171,31 @@ def test_a_dc_tie_carries_nothing_into_a_fault() -> None:
 def test_what_is_not_there_is_refused_before_its_time(one: event.Event, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Model(case.load("ieee9"), T0, timeline=[At(T0 + NS, one)])
+
+
+@pytest.mark.parametrize(
+    ("row", "one"),
+    [
+        ({"what": "open", "branch": "7-8/1"}, event.Open("7-8/1")),
+        ({"what": "close", "branch": "7-8/1", "check": False}, event.Close("7-8/1", False)),
+        ({"what": "fault-branch", "branch": "5-7", "at": 0.2}, event.FaultBranch("5-7", 0.2)),
+        ({"what": "curtail", "dc": "DC", "mw": 100.0}, event.Curtail("DC", 100.0)),
+    ],
+)
+def test_an_event_is_read_as_it_is_written(row: dict[str, object], one: event.Event) -> None:
+    assert config.convert(row, event.Event, "timeline.toml") == one  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"what": "opens", "branch": "5-7"}, "timeline.toml: what: .*'opens'"),
+        ({"what": "open", "line": "5-7"}, "timeline.toml: line: unknown; known: branch"),
+        ({"what": "fault-bus", "bus": 7}, "timeline.toml: bus"),
+    ],
+)
+def test_an_event_that_is_written_wrong_is_refused_by_name(
+    row: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.convert(row, event.Event, "timeline.toml")  # type: ignore[arg-type]
