@@ -146,14 +146,14 @@ def test_at_a_real_place_a_device_that_never_comes_up_is_named_and_a_board_pulls
         f'options = {{ host = "127.0.0.1", port = {free_port()}, idcode = 12 }}\n'
         f'[[board]]\nname = "b"\ndriver = "lcus"\npath = "{os.ttyname(near)}"\n'
     )
-    pulled = '[[fault]]\nname = "pulled"\nat_s = 1\nact = "cut"\ndevice = "pmu-a"\nfor_s = 1\n'
+    pulled = '[[fault]]\nname = "pulled"\nat_s = 0.5\nact = "cut"\ndevice = "pmu-a"\nfor_s = 1\n'
     file = written(
         tmp_path, "two",
         device("pmu-a", "pmu-tcp", "{ idcode = 1 }"), device("pmu-b", "pmu-tcp", "{ idcode = 2 }"),
         pulled,
         must("the one is there", '{ what = "sealed", device = "pmu-a" }'),
         must("the other is there", '{ what = "sealed", device = "pmu-b" }'),
-        length_s=3,
+        length_s=2,
     )  # fmt: skip
     try:
         with pmu(port):
@@ -198,7 +198,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
     try:
         assert play.stdout is not None
         assert any("soon: begins" in line for line in play.stdout)
-        time.sleep(1.5)
+        time.sleep(0.3)
         play.send_signal(signal.SIGINT)
         said, why = play.communicate()
     finally:
