@@ -51,6 +51,8 @@ class Spread:
         return 0.0
 
     def told(self) -> dict[str, float]:
-        """Mean, p95, max."""
-        mean = self._sum / self.count if self.count else 0.0
+        """Mean, p95, max; nothing of none."""
+        if not self.count:
+            return {}
+        mean = self._sum / self.count
         return {"mean": mean, "p95": self.percentile(0.95), "max": self.most}

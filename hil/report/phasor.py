@@ -1,14 +1,16 @@
 """Phasor diagrams: what each PMU said before, during and after what was done, side by side.
 
-1. All of a row are turned alike, so that the first voltage of the row's first frame points to the
-   right: what turns between them is seen. Longest is 1 of voltages and of currents each, in all of
-   a row: what shrinks is seen as well.
+1. In the first of a row the first voltage points to the right. The others are turned by what
+   another PMU turned by meanwhile, where there is one: what is seen to turn did so against the
+   grid, which itself turns for ever where it is off nominal. The longest of a row is the ring, of
+   voltages and of currents each: what shrinks is seen as well.
 2. Voltages are whole lines, currents dashed; a phase has its colour, and its name at its end.
 3. Of what was done to one device that device is drawn; else the first DEVICES_MAX.
 """
 
 import cmath
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from hil.live.play import Deed
 from hil.report.compared import Compared, around, chosen
@@ -18,7 +20,14 @@ from record.reconstruct.plot import escaped
 SIZE, RADIUS = 220, 84
 DEVICES_MAX = 2  # of what was done to all of them
 PHASES = ("VA", "VB", "VC", "IA", "IB", "IC")
-Row = tuple[str, str, list[tuple[str, tuple[Arrow, ...]]]]
+
+
+class _Moment(NamedTuple):
+    """What a PMU said, and another beside it."""
+
+    when: str
+    arrows: tuple[Arrow, ...]
+    other: tuple[Arrow, ...]
 
 
 def diagrams(deeds: Sequence[Deed], compared: Compared) -> Iterable[str]:
@@ -27,12 +36,12 @@ def diagrams(deeds: Sequence[Deed], compared: Compared) -> Iterable[str]:
     for number, deed in numbered(deeds):
         to = getattr(deed.row, "device", None)
         for name in [to] if to in names else names[:DEVICES_MAX] if not to else []:
-            moments = around(deed)
+            other = next((one for one in names if one != name), name)
             some = [
-                (when, tuple(one for one in compared.moments.at(at, name) if one.name in PHASES))
-                for when, at in moments.items()
+                _Moment(when, _phases(compared, at, name), _phases(compared, at, other))
+                for when, at in around(deed).items()
             ]
-            if any(arrows for _, arrows in some):
+            if any(one.arrows for one in some):
                 yield _row(f"{number}. {deed.name}: {name}", some)
 
 
@@ -42,22 +51,33 @@ def numbered(deeds: Sequence[Deed]) -> Iterable[tuple[int, Deed]]:
     return ((number, deed) for number, deed in enumerate(deeds, 1) if deed in drawn)
 
 
-def _row(title: str, some: Sequence[tuple[str, tuple[Arrow, ...]]]) -> str:
+def _phases(compared: Compared, at: int, name: str) -> tuple[Arrow, ...]:
+    return tuple(one for one in compared.moments.at(at, name) if one.name in PHASES)
+
+
+def _row(title: str, some: Sequence[_Moment]) -> str:
     longest = {
         current: max(
-            (abs(one.value) for _, arrows in some for one in arrows if one.current is current),
+            (abs(one.value) for of in some for one in of.arrows if one.current is current),
             default=0.0,
         )
         for current in (False, True)
     }
-    first = next((one.value for _, arrows in some for one in arrows if not one.current), 1 + 0j)
-    turn = cmath.rect(1.0, -cmath.phase(first)) if first else 1 + 0j
-    items = "".join(
-        f"<li>{_diagram(f'{title}, {when}', arrows, longest, turn)}"
-        f"{escaped(_caption(when, arrows))}</li>"
-        for when, arrows in some
-    )
-    return f'<h3>{escaped(title)}</h3>\n<ul class="diagrams">{items}</ul>'
+    first = next((of for of in some if of.arrows), some[0])
+    start = -_angle(first.arrows)
+    items = []
+    for of in some:
+        meanwhile = _angle(of.other) - _angle(first.other) if of.other and first.other else 0.0
+        svg = _diagram(
+            f"{title}, {of.when}", of.arrows, longest, cmath.rect(1.0, start - meanwhile)
+        )
+        items.append(f"<li>{svg}{escaped(_caption(of.when, of.arrows))}</li>")
+    return f'<h3>{escaped(title)}</h3>\n<ul class="diagrams">{"".join(items)}</ul>'
+
+
+def _angle(arrows: Sequence[Arrow]) -> float:
+    """Of the first voltage, rad."""
+    return next((cmath.phase(one.value) for one in arrows if not one.current), 0.0)
 
 
 def _caption(when: str, arrows: Sequence[Arrow]) -> str:

@@ -83,6 +83,10 @@ class _Maker:
         ]
         self._marks = [Mark(axis.of(at), str(number)) for number, at in done[:MARKS_MAX]]
 
+    def part(self, name: str | None) -> None:
+        """From now on lines end at this device's gaps, too."""
+        self._other = self._breaks[name] if name else []
+
     def figure(
         self,
         title: str,
