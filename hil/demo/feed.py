@@ -2,7 +2,8 @@
 
 1. A line names who it is about, when it was found, and the entry of the log that says it, where one
    does. LINES_MAX are kept; how many there were is counted.
-2. The same line said again within AGAIN_S counts up instead of filling the feed.
+2. What is alike (`like`, or the very words) and comes again within AGAIN_S counts up, with the
+   newest words, instead of filling the feed.
 """
 
 from collections import deque
@@ -24,10 +25,11 @@ class Line:
     about: str
     text: str
     entry: int | None
+    like: str
     times: int = 1
 
     def told(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "like"}
 
 
 class Feed:
@@ -37,16 +39,25 @@ class Feed:
         self._lines: deque[Line] = deque(maxlen=LINES_MAX)
         self.version = 0
 
-    def say(self, kind: str, at_s: float, about: str, text: str, entry: int | None = None) -> None:
+    def say(
+        self,
+        kind: str,
+        at_s: float,
+        about: str,
+        text: str,
+        entry: int | None = None,
+        like: str = "",
+    ) -> None:
         self.version += 1
+        like = like or text
         text = text[:TEXT_MAX]
         for line in reversed(self._lines):
             if at_s - line.at_s > AGAIN_S:
                 break
-            if (line.kind, line.about, line.text) == (kind, about, text):
-                line.times, line.at_s, line.entry = line.times + 1, at_s, entry
+            if (line.kind, line.about, line.like) == (kind, about, like):
+                line.times, line.text, line.at_s, line.entry = line.times + 1, text, at_s, entry
                 return
-        self._lines.append(Line(self.version, kind, at_s, about, text, entry))
+        self._lines.append(Line(self.version, kind, at_s, about, text, entry, like))
 
     def lines(self) -> list[Line]:
         """The oldest first."""

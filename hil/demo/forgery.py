@@ -1,8 +1,9 @@
 """A forged sample: the newest batch of a gateway, taken from the record, with one sample changed,
 and offered to the record's door as a gateway offers it.
 
-1. The first byte of the sample's own measurement after its header is another; head and all other
-   samples are as they were signed. Whoever has no key of the gateway cannot do better.
+1. One byte of a voltage is another, with the frame's own check word made to fit, and the head's root
+   made to fit the changed batch. What cannot be made is the signature of the run key: that of the
+   true head stands where it stood.
 2. What the record answers is told as it is: a signed refusal by its reason.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from drivers.c37118.frame import CRC_START
-from evidence import cose, head, observation, receipt
+from evidence import cose, head, merkle, observation, receipt
 from evidence.code import Kind, Typ
 from evidence.key import PublicKey
 from evidence.refusal import EvidenceError
@@ -46,27 +47,37 @@ def forged(store: Path) -> Forged | None:
                 continue
             found = _changed(entry.encoded, reader.body(idx) or b"")
             if found is not None:
-                body, what = found
-                return Forged(entry.subject, entry.encoded + body, f"{what}, of entry {idx}")
+                made, body, what = found
+                return Forged(head.batch_id(made), made + body, f"{what}, of entry {idx}")
     finally:
         reader.close()
     return None
 
 
-def _changed(encoded: bytes, body: bytes) -> tuple[bytes, str] | None:
-    at = 0
-    for part in head.read(cose.read(encoded).payload).ranges:
+def _changed(encoded: bytes, body: bytes) -> tuple[bytes, bytes, str] | None:
+    """Head and body with one sample changed, and which; None where no PMU's frame is in it."""
+    says = head.read(cose.read(encoded).payload)
+    leaves, made, what, at = list[bytes](), b"", "", 0
+    for part in says.ranges:
         for _ in range(part.count):
             sample, _, end = observation.read_at(body, at)
-            if sample.kind == Kind.C37118:
-                raw = bytearray(sample.raw)
-                raw[_AT] ^= 0x40  # a voltage that is another
-                raw[-_CHK:] = crc_hqx(bytes(raw[:-_CHK]), CRC_START).to_bytes(_CHK)
-                begins = body.index(sample.raw, at, end)
-                made = body[:begins] + bytes(raw) + body[begins + len(raw) :]
-                return made, f"voltage A of seq {sample.seq}, stream {sample.stream}, changed"
+            one = body[at:end]
+            if sample.kind == Kind.C37118 and not what:
+                one = one.replace(sample.raw, _frame(sample.raw))
+                what = f"voltage A of seq {sample.seq}, stream {sample.stream}"
+            leaves.append(merkle.leaf_hash(one))
+            made += one
             at = end
-    return None
+    if not what:
+        return None
+    return encoded.replace(says.root, merkle.root(leaves)), made, what
+
+
+def _frame(raw: bytes) -> bytes:
+    """With another voltage, and the check word that fits it."""
+    data = bytearray(raw[:-_CHK])
+    data[_AT + 1] ^= 0x40
+    return bytes(data) + crc_hqx(bytes(data), CRC_START).to_bytes(_CHK)
 
 
 async def offered(url: str, of: Forged, log: PublicKey) -> str:

@@ -31,7 +31,7 @@ LASTS_NS = NS  # for which a class must stand to be told
 STREAMS_MAX = 512
 Grade = tuple[int, int]  # class, reason
 GOOD: Grade = (0, 0)
-Say = Callable[[str, str, int | None], None]  # about whom, words, the entry
+Say = Callable[[str, str, int | None, str], None]  # about whom, words, the entry, what it is like
 
 
 class Held(NamedTuple):
@@ -122,7 +122,7 @@ class Reading:
         self.runs[gateway] = self.runs.get(gateway, 0) + 1
         cause = Cause(says.cause).name.lower().replace("_", " ")
         doubt = "; it cannot say what it missed" if says.uncertain else ""
-        self._say(gateway, f"run {self.runs[gateway]} begins: {cause}{doubt}", entry.idx)
+        self._say(gateway, f"run {self.runs[gateway]} begins: {cause}{doubt}", entry.idx, "")
 
     def _found(self, entry: Entry, one: classification.Finding, known: Known) -> None:
         found = known.run(one.run)
@@ -130,7 +130,7 @@ class Reading:
         stream = self.streams.get((gateway, one.stream)) if one.stream is not None else None
         where = f"{one.first_seq} to {one.last_seq}" if one.first_seq is not None else "all"
         who = stream.name if stream else gateway
-        self._say(who, f"found later: {words((one.klass, one.reason))}, of {where}", entry.idx)
+        self._say(who, f"found later: {words((one.klass, one.reason))}, of {where}", entry.idx, "")
 
     def _batch(self, entry: Entry, body: bytes, known: Known) -> None:
         self.batches += 1
@@ -189,7 +189,7 @@ class Reading:
             stream.since, stream.begun = (one.grade, tai), True
         if one.grade != stream.told and tai - stream.since[1] >= LASTS_NS:
             stream.told = one.grade
-            self._say(stream.source, f"its samples are {words(one.grade)}", one.entry)
+            self._say(stream.source, f"its samples are {words(one.grade)}", one.entry, "")
 
     def _gap(self, stream: Stream, one: Held) -> None:
         hole = gap.read(one.sample.raw)
@@ -197,7 +197,7 @@ class Reading:
         many = "so many that nobody knows" if hole.count is None else str(hole.count)
         length = span(hole.last - hole.first)
         text = f"a gap is stated: {cause}, {length}, samples: {many}"
-        self._say(stream.source or stream.gateway, text, one.entry)
+        self._say(stream.source or stream.gateway, text, one.entry, f"gap {cause}")
 
     def _event(self, stream: Stream, one: Held) -> None:
         noticed = event.read(one.sample.raw)
@@ -206,7 +206,7 @@ class Reading:
         check = f" {noticed.check.name.lower().replace('_', ' ')}" if noticed.check else ""
         what = noticed.event.name.lower().replace("_", " ")
         text = f"{what}{check}: {noticed.text}"
-        self._say(stream.source or stream.gateway, text, one.entry)
+        self._say(stream.source or stream.gateway, text, one.entry, what if not check else "")
 
 
 def words(grade: Grade) -> str:

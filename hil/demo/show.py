@@ -43,7 +43,7 @@ class Show:
         self.look: Told = {"seams": [], "log": None}
         self.count = 0
         self.began_s = time.monotonic()
-        self._lines: list[tuple[str, str, int | None]] = []
+        self._lines: list[tuple[str, str, int | None, str]] = []
         self._next = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -133,8 +133,8 @@ class Show:
             self.reading.look()
         self.moment = view.told(self.reading, tai_now()) | {"elapsed_s": round(self.elapsed_s, 1)}
 
-    def _found(self, about: str, text: str, entry: int | None) -> None:
-        self._lines.append((about, text, entry))
+    def _found(self, about: str, text: str, entry: int | None, like: str) -> None:
+        self._lines.append((about, text, entry, like))
 
     def _tell(self) -> None:
         lines, self._lines = self._lines, []
