@@ -43,7 +43,8 @@ def lying(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
         parts += [
             _text(360, y - 30, one.seam, "seam-name"),
             _seam(360, y - 12, one.seam, "verdict"),
-            _seam(360, y + 24, one.seam, "residual"),
+            _seam(360, y + 24, one.seam, "measure"),
+            _seam(360, y + 42, one.seam, "share"),
         ]
     return _drawn("lying", 720, height, parts, "one-line-lying")
 
@@ -64,7 +65,8 @@ def standing(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
         parts += [
             _text(x + 8, 270, one.seam, "seam-name", "start"),
             _seam(x + 8, 290, one.seam, "verdict", "start"),
-            _seam(x + 8, 310, one.seam, "share", "start"),
+            _seam(x + 8, 310, one.seam, "measure", "start"),
+            _seam(x + 8, 330, one.seam, "share", "start"),
         ]
     return _drawn("standing", 340, 620, parts, "one-line-standing")
 

@@ -201,16 +201,15 @@ class Page:
 
 def _seam(one: Mapping[str, Any]) -> dict[str, str]:
     """What the diagram says of a seam."""
+    told = {"seam": one["seam"], "verdict": "cannot be settled", "measure": "", "share": ""}
     if "fault" in one:
-        return {"seam": one["seam"], "verdict": "cannot be settled", "residual": "", "share": ""}
+        return told
+    told["verdict"] = one["verdict"].replace("_", " ")
     worst = layout.worst_of(one)
-    residual = share = ""
     if worst is not None:
         size, most = (layout.amount(worst[key], worst["unit"]) for key in ("size", "tolerance"))
-        residual = f"{worst['name']} {size} of {most}"
-        share = f"{size} of {most}"
-    verdict = one["verdict"].replace("_", " ")
-    return {"seam": one["seam"], "verdict": verdict, "residual": residual, "share": share}
+        told |= {"measure": worst["name"], "share": f"{size} of {most}"}
+    return told
 
 
 def _sent(name: str, told: Mapping[str, Any]) -> bytes:

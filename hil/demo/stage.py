@@ -25,7 +25,9 @@ from hil.live.place import Cast
 from hil.live.rig import Endpoint
 from hil.live.script import Script
 from hil.live.stage import READY_S, Stage
-from provisioning.init import ANCHORS, RECORD
+from provisioning.init import RECORD
+from record import config as record_config
+from record.publishing import Publishing
 
 YEAR_NS = 366 * 86_400 * NS  # for which policy and seams are said
 POLICY = Path(__file__).parent / "policy.toml"
@@ -49,9 +51,9 @@ class DemoStage(Stage):
         """record.toml."""
         return self.folder / site.RECORD_DIR / RECORD
 
-    @property
-    def anchors(self) -> Path:
-        return self.folder / site.RECORD_DIR / ANCHORS
+    def publishing(self) -> Publishing:
+        """Who cosigns what the record publishes."""
+        return record_config.read_record(self.config).publishing
 
     def make(self, record: Endpoint, now_s: int) -> None:
         super().make(record, now_s)

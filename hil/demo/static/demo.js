@@ -109,7 +109,7 @@ function now(told) {
 
 function slow(told) {
   for (const seam of told.seams) {
-    for (const what of ['verdict', 'residual', 'share'])
+    for (const what of ['verdict', 'measure', 'share'])
       for (const node of all('[data-seam]'))
         if (node.dataset.seam === `${seam.seam}.${what}`) put(node, seam[what] || '\u2013');
   }
