@@ -143,5 +143,3 @@ class Panel:
             if isinstance(deed.row, Fault) and deed.began is not None and deed.over is None:
                 await done(self._play, deed, False)
         return [f"{deed.name}: {deed.why}" for deed in deeds if deed.why]
-
-

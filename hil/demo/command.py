@@ -10,19 +10,21 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import shutil
 import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from hil.demo import account
 from hil.demo.button import BUTTONS
 from hil.demo.drawing import Circuit
-from hil.demo.page import Page
+from hil.demo.page import HOST, Page
 from hil.demo.screen import Keys, Screen
 from hil.demo.show import Show
 from hil.demo.stage import DemoStage
@@ -95,9 +97,9 @@ class Demo:
             show.close()
 
 
-async def _unless(stop: asyncio.Event, work: "asyncio.Future[None] | object") -> None:
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
     """Work, unless it is told to stop before."""
-    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -153,12 +155,13 @@ def main(seconds: float | None, as_json: bool, keep: Path | None, port: int = 0)
     """0: nothing was lost, the record verifies; 1: not, and why; 2: the folder cannot be used."""
     stream = _stream_for(as_json)
     try:
+        _check_port(port)
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
             _check_empty(keep)
         folder = keep or Path(tempfile.mkdtemp(prefix="gridseal-demo-"))
     except OSError as fault:
-        stream.write(f"gridseal-hil demo: {fault}\n")
+        stream.write(f"gridseal-hil demo: {fault.strerror or fault}\n")
         return 2
     screen = Screen(stream)
     try:
@@ -179,6 +182,18 @@ def main(seconds: float | None, as_json: bool, keep: Path | None, port: int = 0)
 def _stream_for(as_json: bool) -> TextIO:
     """With JSON on the standard output, people read the standard error."""
     return sys.stderr if as_json else sys.stdout
+
+
+def _check_port(port: int) -> None:
+    """Raises OSError: before anything is started."""
+    try:
+        with socket.create_server((HOST, port)):
+            pass
+    except OSError as fault:
+        if fault.errno != errno.EADDRINUSE:
+            raise
+        text = f"port {port} is in use; name another: --port N, or none for any that is free"
+        raise OSError(fault.errno, text) from fault
 
 
 def _check_empty(folder: Path) -> None:

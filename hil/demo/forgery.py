@@ -97,4 +97,3 @@ async def offered(url: str, of: Forged, log: PublicKey) -> str:
                 return f"answered {answer.status}, and did not refuse it"
     except (aiohttp.ClientError, TimeoutError, OSError, EvidenceError) as fault:
         return f"the record does not answer: {fault}"
-

@@ -142,9 +142,7 @@ def _channels(terminal: str, said: Mapping[str, object]) -> str:
     return "".join(rows)
 
 
-def _channel(
-    name: str, phase: str, ratio: tuple[int, int], accuracy: object, where: str
-) -> str:
+def _channel(name: str, phase: str, ratio: tuple[int, int], accuracy: object, where: str) -> str:
     text = f'[[stream.channel]]\nname = "{name}"\nphase = "{phase}"\nratio = {list(ratio)}\n'
     return text + (f'accuracy = "{accuracy}"\n' if accuracy else "") + where
 
@@ -165,7 +163,9 @@ def _share(done: Founded, folder: Path) -> None:
         (at / "witness.key").touch(mode=keyfile.MODE)
         (at / "witness.key").write_bytes(keyfile.encode(seed))
         name, listen = f"witness-{number}.demo.invalid", f"127.0.0.1:{free_port()}"
-        told = f'[witness]\nname = "{name}"\nlisten = "{listen}"\n\n[[log]]\nvkey = "{log.vkey()}"\n'
+        told = (
+            f'[witness]\nname = "{name}"\nlisten = "{listen}"\n\n[[log]]\nvkey = "{log.vkey()}"\n'
+        )
         (at / WITNESS_FILE).write_text(told, encoding="utf-8")
         vkey = Verifier(name, COSIGNATURE, Ed25519Key(seed).public).vkey()
         done.witnesses.append(WitnessAt(name, at, f"http://{listen}"))

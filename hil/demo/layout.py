@@ -73,7 +73,9 @@ def _state(show: Told) -> str:
 def state_line(moment: Told, slow: Told) -> str:
     """The log in a line."""
     log = slow.get("log") or {}
-    cosigners = [one["name"].partition(".")[0] for one in log.get("cosigners", ()) if one["cosigned"]]
+    cosigners = [
+        one["name"].partition(".")[0] for one in log.get("cosigners", ()) if one["cosigned"]
+    ]
     published = (log.get("published") or {}).get("size", 0)
     by = f", cosigned by {' and '.join(cosigners)}" if cosigners else ""
     return (
@@ -134,7 +136,9 @@ def seams(slow: Told) -> Html:
         ])  # fmt: skip
     if not rows:
         return tag("p", "No seam has been looked at yet.")
-    return table("What the ends differ by", ["seam", "verdict", "residual", "tolerance", "why"], rows)
+    return table(
+        "What the ends differ by", ["seam", "verdict", "residual", "tolerance", "why"], rows
+    )
 
 
 def worst_of(seam: Told) -> Told | None:

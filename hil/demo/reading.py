@@ -213,5 +213,3 @@ def words(grade: Grade) -> str:
     """A class and why, for people."""
     klass = Class(grade[0]).name.lower().replace("_", " ")
     return klass + (f": {Reason(grade[1]).name.lower().replace('_', ' ')}" if grade[1] else "")
-
-

@@ -61,7 +61,9 @@ class Show:
 
     # --- what goes on
 
-    async def run(self, seconds: float | None, stop: asyncio.Event, see: Callable[[], None]) -> None:
+    async def run(
+        self, seconds: float | None, stop: asyncio.Event, see: Callable[[], None]
+    ) -> None:
         """Until `stop`, or for so long. `see`: called after each moment. Raises one of
         hil.live.play.FAULTS where record or settling ended by themselves."""
         ours, theirs = socket.socketpair()
@@ -164,5 +166,3 @@ class Show:
         why = f"; {one['why']}" if one["why"] else ""
         text = f"settled: {one['line']}; {signed}{why}"
         self.feed.say("record", time.time(), one["seam"], text, one["entry"])
-
-
