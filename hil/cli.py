@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+PORT_MAX = 65_535
 SEED_MAX = (1 << 32) - 1
 RUNS_MAX = 10_000_000  # of the simulation, and cases of each target of the fuzzing
 JOBS_MAX = 256
@@ -88,9 +89,9 @@ def _run(argv: Sequence[str]) -> int:
         _check_bench(argv[1])
     asked = parsed(parser, commands, argv)
     if asked.command == "demo":
-        from hil import demo
+        from hil.demo import command as demo
 
-        return demo.main(asked.seconds, asked.json, asked.keep)
+        return demo.main(asked.seconds, asked.json, asked.keep, asked.port)
     if asked.command == "provision":
         from hil import provision
 
@@ -127,7 +128,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         required=True,
     )
     helps = {
-        "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
+        "demo": "two utilities, their tie and one record, with a page to look at, until Ctrl-C",
         "provision": "a gateway from nothing to its first receipted sample, as it is typed",
         "run": "play scenarios, live at a place or in simulated time, and judge what came of them",
         "places": "what a place has, and which scenarios can be played there",
@@ -143,6 +144,9 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     }
     demo, provision, run, places, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
+    demo.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="of the page; default: any free one"
+    )
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
@@ -248,6 +252,10 @@ def _duration(text: str) -> float:
 
 def _streams(text: str) -> int:
     return _number(text, 1, STREAMS_MAX)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, PORT_MAX)
 
 
 def _runs(text: str) -> int:
