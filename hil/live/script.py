@@ -17,7 +17,18 @@ import msgspec
 from evidence import config
 from evidence.config import Steps, fault_at
 from hil.live import act, kind, model
-from hil.live.sheet import Device, Event, Expect, Fault, Gateway, Grid, Head, Row, Stretch
+from hil.live.sheet import (
+    Device,
+    Event,
+    Expect,
+    Fault,
+    Gateway,
+    Grid,
+    Head,
+    Level,
+    Row,
+    Stretch,
+)
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
@@ -33,6 +44,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     event: list[Event] = []
     fault: list[Fault] = []
     stretch: list[Stretch] = []
+    level: list[Level] = []
     must: list[Expect] = []
     flagged: list[Expect] = []
     never: list[Expect] = []
@@ -161,10 +173,16 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     for at, fault in enumerate(of.fault):
         names.append((("fault", at, "device"), fault.device, devices))
         names.append((("fault", at, "gateway"), fault.gateway, gateways))
+    levels = [row.name for row in of.level]
+    for at, level in enumerate(of.level):
+        names += [(("level", at, "device"), one, devices) for one in level.device]
+        if level.above is None and level.below is None:
+            yield ("level", at), "above or below what?"
     for array in ("must", "flagged", "never"):
         for at, expect in enumerate(getattr(of, array)):
             names.append(((array, at, "after"), expect.after or None, done))
-            for what, known in (("device", devices), ("gateway", gateways)):
+            of_facts = (("device", devices), ("gateway", gateways), ("level", levels))
+            for what, known in of_facts:
                 wanted = expect.where.get(what, [])
                 for one in [wanted] if isinstance(wanted, str) else wanted:
                     names.append(((array, at, "where"), one, known))

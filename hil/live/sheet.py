@@ -10,7 +10,7 @@
 What contradicts itself between rows is hil.live.script's to say.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -100,6 +100,19 @@ class Stretch(Row, frozen=True, kw_only=True):
     begins_s: Seconds
     ends_s: Seconds
     short_s: Positive
+
+
+class Level(Row, frozen=True, kw_only=True):
+    """[[level]]: readings above, below, or between, of each device; each stretch of them is a fact.
+    `of`: of a PMU, its three phases together (Hz, Hz/s, kV between phases, A, MW into where its
+    current goes). `channel`: of any device, by its name instead."""
+
+    name: Name
+    device: Annotated[list[Name], msgspec.Meta(min_length=1)]
+    of: Literal["frequency", "rocof", "voltage", "current", "power"] = "frequency"
+    channel: str = ""
+    above: float | None = None
+    below: float | None = None
 
 
 class Expect(Row, frozen=True, kw_only=True):
