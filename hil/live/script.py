@@ -27,6 +27,7 @@ from hil.live.sheet import (
     Head,
     Level,
     Row,
+    Seam,
     Stretch,
 )
 
@@ -45,6 +46,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     fault: list[Fault] = []
     stretch: list[Stretch] = []
     level: list[Level] = []
+    seam: list[Seam] = []
     must: list[Expect] = []
     flagged: list[Expect] = []
     never: list[Expect] = []
@@ -173,7 +175,9 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     for at, fault in enumerate(of.fault):
         names.append((("fault", at, "device"), fault.device, devices))
         names.append((("fault", at, "gateway"), fault.gateway, gateways))
-    levels = [row.name for row in of.level]
+    levels, seams = ([row.name for row in rows] for rows in (of.level, of.seam))
+    for at, seam in enumerate(of.seam):
+        names += [(("seam", at, "sides"), one, devices) for one in seam.sides]
     for at, level in enumerate(of.level):
         names += [(("level", at, "device"), one, devices) for one in level.device]
         if level.above is None and level.below is None:
@@ -181,7 +185,8 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     for array in ("must", "flagged", "never"):
         for at, expect in enumerate(getattr(of, array)):
             names.append(((array, at, "after"), expect.after or None, done))
-            of_facts = (("device", devices), ("gateway", gateways), ("level", levels))
+            of_facts = (("device", devices), ("gateway", gateways))
+            of_facts = (*of_facts, ("level", levels), ("seam", seams))
             for what, known in of_facts:
                 wanted = expect.where.get(what, [])
                 for one in [wanted] if isinstance(wanted, str) else wanted:

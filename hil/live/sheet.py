@@ -115,6 +115,29 @@ class Level(Row, frozen=True, kw_only=True):
     below: float | None = None
 
 
+class Line(Row, frozen=True, kw_only=True):
+    """A pi section, whole. `km`: where somebody states it."""
+
+    r_ohm: float
+    x_ohm: float
+    b_siemens: float
+    km: Positive | None = None
+
+
+class Seam(Row, frozen=True, kw_only=True):
+    """[[seam]]: a line between two authorities, with a PMU of each at its ends (`sides`: what flows
+    from the first to the second is positive). Settled each `every_s`, by the clock on the wall,
+    from `begins_s` on. `kv`, `amperes`: the primaries of their transformers."""
+
+    name: Name
+    sides: Annotated[list[Name], msgspec.Meta(min_length=2, max_length=2)]
+    kv: Positive
+    amperes: Positive
+    line: Line
+    begins_s: Seconds = 0.0
+    every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 10
+
+
 class Expect(Row, frozen=True, kw_only=True):
     """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted. `after`: an
     event or a fault, from whose beginning on facts count; `within_s`: and for so long, by the clock
