@@ -13,7 +13,6 @@ It starts nothing and says nothing to the record.
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
