@@ -38,8 +38,8 @@ def report(play: Play, reasons: list[str]) -> Told:
         for name, text in WRONG.items():
             if row[name]:
                 reasons.append(f"{row['device']}: {row[name]} frames {text}")
-        if row["sent"] == 0 and row["up"]:
-            reasons.append(f"{row['device']}: no frame was sent")
+    if play.ended and not total["sent"]:
+        reasons.append("no frame was sent")
     code, says = play.verify
     if play.ended and code != 0:
         reasons.append(f"verify ended with {code}: {says}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 60.0  # for anything: another's tests may have the machine
+WAIT_S = 120.0  # for anything: another's tests may have the machine
 
 
 def command(*arguments: str) -> list[str]:

@@ -17,7 +17,7 @@ from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
 from hil.demo.screen import WIDTH
 from tests.hil.demo.rig import WAIT_S, Running, command, demo, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 OURS = ("agent.cli", "record.cli", "hil.live.plant", "hil.demo.settling", "hil.demo.door")
 
 

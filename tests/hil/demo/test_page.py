@@ -19,7 +19,7 @@ from tests.hil.demo.rig import Running, demo, until
 from tests.provisioning.page.audit import sound
 from tests.provisioning.page.rig import Browser, browser
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 
 class Site(NamedTuple):
