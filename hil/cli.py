@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+GATEWAYS_MAX = 64  # processes of this machine, 40 MiB each
 SEED_MAX = (1 << 32) - 1
 RUNS_MAX = 10_000_000  # of the simulation, and cases of each target of the fuzzing
 JOBS_MAX = 256
@@ -49,6 +50,14 @@ BENCHES = {
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),
+    "seam": (
+        "two gateways with 20 PMUs each and their record: loss, arrival to admitted, memory",
+        ("seconds", "streams", "gateways"),
+    ),
+    "scale": (
+        "what a stream costs as streams and gateways grow in number",
+        ("seconds", "streams", "gateways"),
+    ),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
 
@@ -150,7 +159,10 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
     _seconds(bench, "how long to measure")
     bench.add_argument(
-        "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
+        "--streams", type=_streams, metavar="N", help=f"of a gateway, 1 to {STREAMS_MAX}"
+    )
+    bench.add_argument(
+        "--gateways", type=_gateways, metavar="N", help=f"before a record, 1 to {GATEWAYS_MAX}"
     )
     bench.add_argument(
         "--broker", action="store_true", default=None, help="of verify: behind a broker, too"
@@ -232,6 +244,10 @@ def _streams(text: str) -> int:
     return _number(text, 1, STREAMS_MAX)
 
 
+def _gateways(text: str) -> int:
+    return _number(text, 1, GATEWAYS_MAX)
+
+
 def _runs(text: str) -> int:
     return _number(text, 1, RUNS_MAX)
 
@@ -288,7 +304,7 @@ def _check_bench(name: str) -> None:
 def _bench(asked: argparse.Namespace) -> int:
     _check_bench(asked.what)
     takes = BENCHES[asked.what][1]
-    given = {name: getattr(asked, name) for name in ("seconds", "streams", "broker")}
+    given = {name: getattr(asked, name) for name in ("seconds", "streams", "gateways", "broker")}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in takes:

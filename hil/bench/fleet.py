@@ -3,8 +3,9 @@ own: what they cost, how late samples are admitted, what is lost.
 
 1. All PMUs are one process beside them, spread over their period. Its cost is told apart from what
    is measured. Where it falls behind, the machine carries no more, and that is said.
-2. Counted is a stretch in which everything runs, after WARM_S. What was sent in all of the run is
-   compared with what the record holds at its end, frame by frame.
+2. Counted is a stretch in which everything runs, WARM_S after what waited from the start is gone:
+   many gateways start at once here, and at no site. `settled_s` is how long that took, null where
+   it never was gone. What was sent in all of the run is compared with what the record holds at its end, frame by frame.
 3. Admitted is when the record logged it (hil.bench.admitted). Arrival to durable is the agents' own
    account, of all of the run.
 4. Memory is the most that the kernel saw of each process (VmHWM), its start included.
@@ -32,6 +33,9 @@ RATE = 60
 PHASORS = 10
 WARM_S = 3.0
 START_S = 60.0  # until every PMU is heard: twenty agents start on two cores in half of it
+SETTLED_S = 60.0  # until the start's backlog is gone
+SETTLED_WAITING_S = 0.5  # two batches of a stream: what waits in the middle of everything
+LATE_NS = 500_000_000  # behind its PMUs: frames are read, and not kept for later
 DRAINED_S = 60.0  # until all that was sent is receipted
 POLL_S = 0.1
 MS = 1_000_000
@@ -57,8 +61,10 @@ class Spent(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """What was measured while all ran. `most`: MiB of each agent, then of the record."""
+    """What was measured while all ran. `most`: MiB of each agent, then of the record; `settled`:
+    seconds from the first start of an agent until nothing waited from then."""
 
+    settled: float | None
     begins: int
     ends: int
     seconds: float
@@ -67,7 +73,10 @@ class Stretch(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """Everything that runs. `spools`: of each agent, by which it is asked."""
+    """Everything that runs. `spools`: of each agent, by which it is asked; `since`: when the first
+    of them was started, by time.monotonic."""
+
+    since: float
 
     devices: "subprocess.Popen[bytes]"
     agents: "list[subprocess.Popen[bytes]]"
@@ -91,7 +100,7 @@ def carried(load: Load, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gridseal-bench-") as name:
         folder = Path(name)
         with _running(folder, load) as programs:
-            stretch = _stretch(programs, seconds)
+            stretch = _stretch(programs, load, seconds)
             programs.devices.send_signal(signal.SIGUSR1)
             told = _drained(programs)
             programs.devices.terminate()
@@ -107,7 +116,7 @@ def carried(load: Load, seconds: float) -> dict[str, Any]:
         "streams": load.streams,
         "pmus": load.pmus,
         **_shares(load, stretch),
-        **_latency(heard, stretch, told),
+        **_latency(load, heard, stretch, told),
         **_accounted(sent, heard, told),
     }
 
@@ -125,6 +134,7 @@ def _running(folder: Path, load: Load) -> Iterator[Programs]:
         serve = ["record.cli", "serve", "--config", str(tomls[0].with_name("record.toml"))]
         record = on.enter_context(process(serve, folder / "record.log"))
         first_line(folder / "record.log")
+        since = time.monotonic()
         agents = [
             on.enter_context(
                 process(["agent.cli", "run", "--config", str(toml)], folder / f"agent-{at}.log")
@@ -133,7 +143,8 @@ def _running(folder: Path, load: Load) -> Iterator[Programs]:
         ]
         for at in range(load.gateways):
             first_line(folder / f"agent-{at}.log")
-        programs = Programs(pmus, agents, record, [toml.with_name("spool.db") for toml in tomls])
+        spools = [toml.with_name("spool.db") for toml in tomls]
+        programs = Programs(since, pmus, agents, record, spools)
         _until("hear every PMU", START_S, lambda: _hear(programs, load))
         yield programs
 
@@ -151,14 +162,30 @@ def _hear(programs: Programs, load: Load) -> bool:
     return len(sealed) == load.pmus and min(sealed) > 1
 
 
-def _stretch(programs: Programs, seconds: float) -> Stretch:
+def _stretch(programs: Programs, load: Load, seconds: float) -> Stretch:
+    took = _settled(programs, load)
     time.sleep(WARM_S)
     before, begins, start = programs.spent(), tai_now(), time.perf_counter()
     time.sleep(seconds)
     after, ends, elapsed = programs.spent(), tai_now(), time.perf_counter() - start
     spent = Spent(*(late - early for early, late in zip(before, after, strict=True)))
     most = [most_mib(one.pid) for one in (*programs.agents, programs.record)]
-    return Stretch(begins, ends, elapsed, spent, most)
+    return Stretch(took, begins, ends, elapsed, spent, most)
+
+
+def _settled(programs: Programs, load: Load) -> float | None:
+    """Seconds from the first start until every agent is abreast of its PMUs and the record of it;
+    None: this machine does not carry as much, and that shows in what is measured."""
+    most = max(SETTLED_WAITING_S * RATE * load.streams, 1)
+    until, since = time.monotonic() + SETTLED_S, programs.since
+    while time.monotonic() < until:
+        late = tai_now() - LATE_NS
+        told = programs.told()
+        last = [one["last_tai"] or 0 for agent in told for one in agent["sources"].values()]
+        if min(last) > late and all(one["waiting"] <= most for one in told):
+            return round(time.monotonic() - since, 1)
+        time.sleep(POLL_S)
+    return None
 
 
 def _drained(programs: Programs) -> list[dict[str, Any]]:
@@ -186,14 +213,13 @@ def _until(what: str, most_s: float, done: Callable[[], bool]) -> None:
 
 
 def _shares(load: Load, stretch: Stretch) -> dict[str, Any]:
-    """Shares of a core, and what a stream takes of one: us a frame is the same times 1e6 / RATE."""
+    """Shares of a core, and what each stream takes of one."""
     spent, seconds = stretch.spent, stretch.seconds
-    a_frame = 1e6 / (RATE * load.pmus)
     return {
         "agent_cpu_share": round(spent.agents / seconds / load.gateways, 4),
         "record_cpu_share": round(spent.record / seconds, 4),
-        "agent_us_a_frame": round(spent.agents / seconds * a_frame, 1),
-        "record_us_a_frame": round(spent.record / seconds * a_frame, 1),
+        "agent_cpu_a_stream": round(spent.agents / seconds / load.pmus, 5),
+        "record_cpu_a_stream": round(spent.record / seconds / load.pmus, 5),
         "devices_cpu_share": round(spent.devices / seconds, 4),
         "agent_mib": max(stretch.most[:-1]),
         "record_mib": stretch.most[-1],
@@ -201,15 +227,20 @@ def _shares(load: Load, stretch: Stretch) -> dict[str, Any]:
 
 
 def _latency(
-    heard: Sequence[admitted.Heard], stretch: Stretch, told: Sequence[dict[str, Any]]
+    load: Load,
+    heard: Sequence[admitted.Heard],
+    stretch: Stretch,
+    told: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Of the data frames that arrived in the stretch."""
+    """Of the data frames that arrived in the stretch; `pace`: of those that were due in it."""
     waits = sorted(
         one.logged - one.arrived for one in heard if stretch.begins <= one.arrived < stretch.ends
     )
     if not waits:
         raise BenchError(f"nothing was admitted in {stretch.seconds:.1f} s")
     return {
+        "settled_s": stretch.settled,
+        "pace": round(len(waits) / (RATE * load.pmus * stretch.seconds), 3),
         "admitted_p50_ms": _percentile(waits, 50),
         "admitted_p99_ms": _percentile(waits, 99),
         "admitted_most_ms": round(waits[-1] / MS, 1),
@@ -244,20 +275,23 @@ def _accounted(
 
 def short(figures: dict[str, Any]) -> list[str]:
     """Why a run is not as it should be, whatever is asked of its speed."""
-    reasons = []
+    reasons = lost(figures)
     if figures["behind"]:
-        text = f"the simulated devices left out {figures['behind']} instants"
+        text = f"the simulated PMUs left out {figures['behind']} instants"
         reasons.append(f"{text}: this machine carries no more")
-    for name, what in (
-        ("lost", "frames were sent and are not in the record"),
-        ("twice", "frames are in the record a second time"),
-        ("refused", "observations were refused"),
-    ):
-        if figures[name]:
-            reasons.append(f"{figures[name]} {what}")
-    if figures["holes"] and not figures["behind"]:
+    elif figures["holes"]:
         reasons.append(f"{figures['holes']} holes were stated in what was sent without one")
     return reasons
+
+
+def lost(figures: dict[str, Any]) -> list[str]:
+    """What may never be, however busy the machine is."""
+    never = {
+        "lost": "frames were sent and are not in the record",
+        "twice": "frames are in the record a second time",
+        "refused": "observations were refused",
+    }
+    return [f"{figures[name]} {what}" for name, what in never.items() if figures[name]]
 
 
 def _last_line(output: Path) -> str:

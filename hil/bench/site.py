@@ -23,8 +23,7 @@ def make_sites(folder: Path, gateways: Sequence[list[SourceRequest]], port: int)
     believes all of them: its record.toml lies in the first one's folder. Returns each gateway.toml.
     """
     made = [
-        _made(folder / f"site-{at}", sources, port, at)
-        for at, sources in enumerate(gateways, 1)
+        _made(folder / f"site-{at}", sources, port, at) for at, sources in enumerate(gateways, 1)
     ]
     log = (LOG, made[0].log)
     rows = "".join(
