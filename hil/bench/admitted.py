@@ -18,10 +18,10 @@ from record.store import Store
 
 
 class Logged(NamedTuple):
-    """One batch: when it was logged, ns TAI, and its observations as they are kept."""
+    """One batch: when it was logged, ns TAI, how many observations it has, and those as they are kept."""
 
     tai: int
-    count: int
+    many: int
     body: bytes
 
 
@@ -56,7 +56,7 @@ def frames(store: Store) -> Iterator[Heard]:
     """Every C37.118 data frame of a record. What is no data frame is passed over."""
     for batch in batches(store):
         at = 0
-        for _ in range(batch.count):
+        for _ in range(batch.many):
             sample, _, at = observation.read_at(batch.body, at)
             if sample.kind != Kind.C37118:
                 continue

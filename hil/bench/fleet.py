@@ -164,7 +164,6 @@ def _hear(programs: Programs, load: Load) -> bool:
 
 def _stretch(programs: Programs, load: Load, seconds: float) -> Stretch:
     took = _settled(programs, load)
-    time.sleep(WARM_S)
     before, begins, start = programs.spent(), tai_now(), time.perf_counter()
     time.sleep(seconds)
     after, ends, elapsed = programs.spent(), tai_now(), time.perf_counter() - start
@@ -177,13 +176,18 @@ def _settled(programs: Programs, load: Load) -> float | None:
     """Seconds from the first start until every agent is abreast of its PMUs and the record of it;
     None: this machine does not carry as much, and that shows in what is measured."""
     most = max(SETTLED_WAITING_S * RATE * load.streams, 1)
-    until, since = time.monotonic() + SETTLED_S, programs.since
+    until = time.monotonic() + SETTLED_S
+    since: float | None = None
     while time.monotonic() < until:
         late = tai_now() - LATE_NS
         told = programs.told()
         last = [one["last_tai"] or 0 for agent in told for one in agent["sources"].values()]
-        if min(last) > late and all(one["waiting"] <= most for one in told):
-            return round(time.monotonic() - since, 1)
+        if min(last) < late or any(one["waiting"] > most for one in told):
+            since = None
+        elif since is None:
+            since = time.monotonic()
+        elif time.monotonic() - since >= WARM_S:
+            return round(since - programs.since, 1)
         time.sleep(POLL_S)
     return None
 
