@@ -18,7 +18,7 @@ from record.store import Store
 
 
 class Logged(NamedTuple):
-    """One batch: when it was logged, ns TAI, how many observations it has, and those as they are kept."""
+    """One batch: when it was logged, ns TAI; how many observations; those, as they are kept."""
 
     tai: int
     many: int

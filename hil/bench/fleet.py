@@ -3,9 +3,10 @@ own: what they cost, how late samples are admitted, what is lost.
 
 1. All PMUs are one process beside them, spread over their period. Its cost is told apart from what
    is measured. Where it falls behind, the machine carries no more, and that is said.
-2. Counted is a stretch in which everything runs, WARM_S after what waited from the start is gone:
-   many gateways start at once here, and at no site. `settled_s` is how long that took, null where
-   it never was gone. What was sent in all of the run is compared with what the record holds at its end, frame by frame.
+2. Counted is a stretch in which everything runs, once no agent has been late for WARM_S: many
+   gateways start at once here, and at no site. `settled_s` is how long that took, null where it
+   never was so. What was sent in all of the run is compared with what the record holds at its end,
+   frame by frame.
 3. Admitted is when the record logged it (hil.bench.admitted). Arrival to durable is the agents' own
    account, of all of the run.
 4. Memory is the most that the kernel saw of each process (VmHWM), its start included.
