@@ -85,9 +85,19 @@ def _disk(folder: Path) -> str:
         words = line.split()
         if len(words) >= _MOUNT_FIELDS and words[2] == number and "-" in words:
             system = words[words.index("-") + 1]
-    turns = _text(f"/sys/dev/block/{number}/queue/rotational").strip()
-    kind = _KINDS.get(turns)
-    return f"{system}, {kind}" if kind else system
+    return f"{system}, {_kind(Path(f'/sys/dev/block/{number}').resolve())}"
+
+
+def _kind(device: Path) -> str:
+    """Of a block device, or of the disk that a partition is on. sysfs: a virtual one says that it
+    turns, whatever is below."""
+    if "/virtio" in str(device):
+        return "virtual"
+    for one in (device, device.parent):
+        kind = _KINDS.get(_text(f"{one}/queue/rotational").strip())
+        if kind is not None:
+            return kind
+    return UNKNOWN
 
 
 def _syncs(folder: Path) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hil.suite import curve
+from hil.suite.catalogue import TIMES
 from hil.suite.row import Row, number
 from hil.suite.svg import MUTED, WIDTH, box, line, text, whole
 from hil.suite.table import asked, measured
@@ -25,7 +26,7 @@ LEAST, MOST = 0.25, 64.0  # of the axis
 TICKS: Final = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 HELD, SHORT, BESIDE = "#1d6b3a", "#a3231b", "#ffffff"
 BAR: Final = 11
-CHARACTERS_MAX = 46  # of a figure's text in its column
+CHARACTERS_MAX, ASKED_CHARACTERS_MAX = 46, 32  # of a text in its column
 
 
 def drawn(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
@@ -73,13 +74,20 @@ def _row(found: Sequence[Row], at: int, row: Row) -> Iterator[str]:
     if first:
         yield line(NAME_X, y - 4, WIDTH - NAME_X, y - 4, "#e3e7eb", 1)
         yield text(NAME_X, y + 10, row.bench, size=12, weight=600)
-    yield text(TEXT_X, y + 10, _cut(row.text), size=12)
+    yield text(TEXT_X, y + 10, _cut(row.text, CHARACTERS_MAX), size=12)
     yield from _bar(y, row)
     yield text(VALUE_X, y + 10, measured(row), size=12, weight=600 if row.held is False else 400)
-    said = asked(row)
+    said = asked(row) or _cut(_beside(row), ASKED_CHARACTERS_MAX)
     if row.slower:
         said = f"{said} since earlier {abs(row.worse or 0):.0%} worse".strip()
     yield text(ASKED_X, y + 10, said, size=12, fill=SHORT if row.held is False else MUTED)
+
+
+def _beside(row: Row) -> str:
+    """The reference, where the value is no ratio to it already."""
+    if row.reference is None or row.unit == TIMES:
+        return ""
+    return f"{number(row.reference)}, {row.against}"
 
 
 def _bar(y: int, row: Row) -> Iterator[str]:
@@ -106,5 +114,5 @@ def _x(margin: float) -> float:
     return BAR_X + share * (BAR_END - BAR_X)
 
 
-def _cut(said: str) -> str:
-    return said if len(said) <= CHARACTERS_MAX else said[: CHARACTERS_MAX - 1] + "\u2026"
+def _cut(said: str, most: int) -> str:
+    return said if len(said) <= most else said[: most - 1] + "\u2026"

@@ -55,18 +55,20 @@ class Row:
     @property
     def margin(self) -> float | None:
         """How many times better than what is asked; where nothing is, how many times the reference
-        of the same unit. None where there is nothing to compare with."""
+        of the same unit. None where there is nothing to compare with, as with none of none."""
+        if self.asked == 0:
+            return 0.0 if self.value else None
         if self.asked is not None:
-            good, bad = (
-                (self.value, self.asked) if self.better == MORE else (self.asked, self.value)
-            )
-            return _ratio(good, bad) if self.asked else (math.inf if not self.value else 0.0)
+            return self._times(self.asked)
         if self.unit == TIMES:
             return self.value
         if self.reference is None:
             return None
-        good, bad = self.value, self.reference
-        return _ratio(good, bad) if self.better == MORE else _ratio(bad, good)
+        return self._times(self.reference)
+
+    def _times(self, other: float) -> float:
+        good, bad = (other, self.value) if self.better == LESS else (self.value, other)
+        return good / bad if bad else math.inf
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -174,7 +176,3 @@ def _compared(row: Row, before: float | None) -> Row:
     worse = round(change / before, 4) if before else (1.0 if change > 0 else 0.0)
     kept = {name: getattr(row, name) for name in Row.__dataclass_fields__}
     return Row(**{**kept, "earlier": before, "worse": worse})
-
-
-def _ratio(good: float, bad: float) -> float:
-    return good / bad if bad else math.inf
