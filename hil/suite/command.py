@@ -58,6 +58,7 @@ class Suite:
         loop = asyncio.get_running_loop()
         since = loop.time()
         work = Path(tempfile.mkdtemp(prefix="gridseal-bench-"))
+        work.chmod(0o711)  # a PostgreSQL server of root's runs as somebody else, within it
         try:
             self._begin(machine.look(work))
             for at, one in enumerate(benchmarks, 1):

@@ -36,7 +36,9 @@ def text(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
 def _about(outcome: Mapping[str, Any]) -> str:
     said = f"Begun {outcome['begun']} UTC, {outcome['took_s']:g} s."
     if outcome["quick"]:
-        said += " A quick run: it shows that all work; its figures are rough, and judged by nobody."
+        said += (
+            " A quick run: it shows that all work. Its figures are rough, and none makes it fail."
+        )
     if outcome["stopped"]:
         said += " It was stopped: what follows was done before."
     return said

@@ -63,7 +63,8 @@ async def take(
                 break
     finally:
         child.kill()
-    return _judged(state, code, child.said(), round(loop.time() - since, 1), most_s)
+    said = child.said().replace(f"{folder}/", "")  # a path of this run's says nothing
+    return _judged(state, code, said, round(loop.time() - since, 1), most_s)
 
 
 def _judged(state: str, code: int | None, said: str, took_s: float, most_s: float) -> Turn:
@@ -77,7 +78,7 @@ def _judged(state: str, code: int | None, said: str, took_s: float, most_s: floa
         why = lines[-1] if lines else f"it ended with {code} and said nothing"
         return Turn(FAILED, why[-WHY_CHARACTERS_MAX:], {}, [], took_s)
     reasons = found.pop("reasons", None)
-    told = [str(one) for one in reasons] if isinstance(reasons, list) else []
+    told = [" ".join(str(one).split()) for one in reasons] if isinstance(reasons, list) else []
     return Turn(DONE, "", found, told, took_s)
 
 
