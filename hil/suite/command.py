@@ -57,8 +57,7 @@ class Suite:
         """All of them, in turn. Raises OSError when the folder cannot be written."""
         loop = asyncio.get_running_loop()
         since = loop.time()
-        work = Path(tempfile.mkdtemp(prefix="gridseal-bench-"))
-        work.chmod(0o711)  # a PostgreSQL server of root's runs as somebody else, within it
+        work = _work()
         try:
             self._begin(machine.look(work))
             for at, one in enumerate(benchmarks, 1):
@@ -137,6 +136,13 @@ class Suite:
 
     def _say(self, said: str) -> None:
         print(said, file=self._stream, flush=True)
+
+
+def _work() -> Path:
+    """A folder for what benchmarks write."""
+    folder = Path(tempfile.mkdtemp(prefix="gridseal-bench-"))
+    folder.chmod(0o711)  # a PostgreSQL server of root's runs as somebody else, within it
+    return folder
 
 
 def differs(before: Earlier, now: Mapping[str, Any], quick: bool) -> list[str]:
