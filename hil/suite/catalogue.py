@@ -57,8 +57,7 @@ def _admit(key: str, text: str, asked: float | None = None) -> Figure:
 def _decode(name: str, peer: str, what: str) -> tuple[Figure, Figure]:
     own = Figure(f"{name}_per_s", f"{what}, decoded", "/s")
     prefix = peer if name == "c37118" else f"{peer}_{name}"
-    told = f"{what}, decoded"
-    return own, Figure(f"{prefix}_ratio", told, TIMES, MORE, None, f"{prefix}_per_s", peer)
+    return own, Figure(f"{prefix}_ratio", "the same", TIMES, MORE, None, f"{prefix}_per_s", peer)
 
 
 def _brokered(store: str, named: str) -> Figure:
@@ -89,9 +88,9 @@ ALL: Final = (
         *("seal", 6.0, 1.0),
         (
             Figure("samples_per_s", "sealing and keeping, one core", "samples/s"),
-            _seal("ratio_one_core", "sealing and keeping, one core"),
-            _seal("ratio_two_instances", "the same, two instances on two cores"),
-            _seal("ratio_30_a_commit", "the same, 30 samples a commit"),
+            _seal("ratio_one_core", "the same"),
+            _seal("ratio_two_instances", "two instances on two cores"),
+            _seal("ratio_30_a_commit", "one core, 30 samples a commit"),
             Figure("overhead_bytes", "an observation beyond its frame", "bytes", LESS),
         ),
     ),
@@ -99,7 +98,7 @@ ALL: Final = (
         *("admit", 6.0, 1.0),
         (
             Figure("head_per_s", "admitting, 600 a batch", "samples/s"),
-            _admit("head_ratio", "admitting, 600 a batch", 8.0),
+            _admit("head_ratio", "the same", 8.0),
             _admit("live_ratio", "admitting as agents cut live"),
             _admit("every_ratio", "admitting, every signature checked"),
         ),
@@ -133,7 +132,7 @@ ALL: Final = (
         *("capture", 10.0, 2.0),
         (
             Figure("goose_lost", "GOOSE lost of 1,000/s amid 100,000/s", "frames", LESS, 0.0),
-            Figure("goose_cpu_share", "hearing those", "of a core", LESS),
+            Figure("goose_cpu_share", "hearing them", "of a core", LESS),
             Figure("sv_cpu_share", "gateway that hears Sampled Values, 4,800/s", "of a core", LESS),
         ),
     ),

@@ -32,6 +32,7 @@ INTERRUPTED = 130  # as a shell has it
 FOLDER: Final = Path("bench")
 FIGURES, TABLE, PICTURE = "bench.json", "bench.md", "bench.svg"
 LEFT_OUT: Final = "left out"
+WORDS_MAX: Final = 80  # characters of what an earlier file says of its machine
 FEW: Final = 3  # figures of a benchmark that are told while it runs
 
 
@@ -153,7 +154,7 @@ def differs(before: Earlier, now: Mapping[str, Any], quick: bool) -> list[str]:
     for name in ("processor", "cores", "kernel", "python", "sqlite", "libsodium", "disk"):
         was, is_now = before.machine.get(name), now.get(name)
         if was != is_now:
-            found.append(f"{name} was {was}, is {is_now}")
+            found.append(f"{name} was {was!s:.{WORDS_MAX}}, is {is_now}")
     return found
 
 

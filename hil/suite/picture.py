@@ -6,7 +6,8 @@
    there nothing is asked. The axis is logarithmic, and an arrow says that a bar goes on.
 2. What is asked stands in figures beside each bar. Colour says nothing that shape and words do not:
    it can be printed without.
-3. It loads nothing: system fonts, no script, no link. All text is escaped.
+3. What was not measured has a line with the reason.
+4. It loads nothing: system fonts, no script, no link. All text is escaped.
 """
 
 import math
@@ -27,6 +28,7 @@ TICKS: Final = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 HELD, SHORT, BESIDE = "#1d6b3a", "#a3231b", "#ffffff"
 BAR: Final = 11
 CHARACTERS_MAX, ASKED_CHARACTERS_MAX = 46, 32  # of a text in its column
+WHY_CHARACTERS_MAX = 150  # of a line
 
 
 def drawn(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
@@ -34,7 +36,10 @@ def drawn(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
     bars_end = TOP + ROW * (len(found) + 1)
     parts = [*_head(outcome), *_axis(bars_end)]
     parts += [part for at, row in enumerate(found) for part in _row(found, at, row)]
-    bottom = bars_end + 24
+    absent = list(_absent(outcome))
+    for at, said in enumerate(absent):
+        parts.append(text(NAME_X, bars_end + 20 + 16 * at, said, size=11, fill=MUTED))
+    bottom = bars_end + 24 + 16 * len(absent)
     scale = outcome["benchmarks"].get("scale", {}).get("figures", {})
     curves, height = curve.drawn(scale, bottom)
     return whole("Benchmarks of Gridseal", [*parts, *curves], bottom + height + 12)
@@ -81,6 +86,13 @@ def _row(found: Sequence[Row], at: int, row: Row) -> Iterator[str]:
     if row.slower:
         said = f"{said} since earlier {abs(row.worse or 0):.0%} worse".strip()
     yield text(ASKED_X, y + 10, said, size=12, fill=SHORT if row.held is False else MUTED)
+
+
+def _absent(outcome: Mapping[str, Any]) -> Iterator[str]:
+    """What has no row, and why."""
+    for name, one in outcome["benchmarks"].items():
+        if one["why"]:
+            yield _cut(f"{name} {one['state']}: {one['why']}", WHY_CHARACTERS_MAX)
 
 
 def _beside(row: Row) -> str:

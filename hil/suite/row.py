@@ -23,6 +23,7 @@ from hil.suite.turn import DONE, Turn
 FORMAT: Final = "gridseal-bench/1"
 WORSE: Final = 0.1
 OUTCOME_BYTES_MAX: Final = 8 << 20  # of a file with an earlier one; ours have some 40 KiB
+VALUE_MAX: Final = 1e18  # beyond any unit of ours, and not infinite
 FIGURES_MAX: Final = 12  # shown of a benchmark that is in no catalogue
 
 
@@ -92,7 +93,8 @@ def rows(of: Benchmark, turn: Turn, before: Earlier | None) -> list[Row]:
         return []
     figures = of.figures or tuple(_unknown(turn.figures))
     found = [_row(of.name, figure, turn.figures) for figure in figures]
-    known = {(one.bench, one.key): one.value for one in before.rows} if before else {}
+    told = before.rows if before else []
+    known = {(one.bench, one.key): one.value for one in told if abs(one.value) <= VALUE_MAX}
     return [_compared(one, known.get((one.bench, one.key))) for one in found if one is not None]
 
 
@@ -156,11 +158,13 @@ def _row(bench: str, figure: Figure, figures: Mapping[str, Any]) -> Row | None:
 
 
 def _value(figures: Mapping[str, Any], path: str) -> float | None:
-    """A number by its path."""
+    """A number by its path; what is none, or no finite one, is not there."""
     at: Any = figures
     for part in path.split("."):
         at = at.get(part) if isinstance(at, dict) else None
-    return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
+    if isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) <= VALUE_MAX:
+        return None
+    return float(at)
 
 
 def _unknown(figures: Mapping[str, Any]) -> list[Figure]:

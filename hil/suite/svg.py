@@ -1,6 +1,6 @@
 """The few elements of SVG that the picture is made of.
 
-1. All text goes through `text`, which escapes it.
+1. All text goes through `text`, which escapes it, and leaves out what no XML may hold.
 2. Figures of the drawing are rounded to a tenth of a pixel.
 """
 
@@ -41,8 +41,9 @@ def text(
     """One line of text; nothing when it is empty."""
     if not said:
         return ""
+    shown = escape("".join(one if one.isprintable() else " " for one in said))
     style = f'font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" fill="{fill}"'
-    return f'<text x="{_at(x)}" y="{_at(y)}" {style}>{escape(said)}</text>'
+    return f'<text x="{_at(x)}" y="{_at(y)}" {style}>{shown}</text>'
 
 
 def box(x: float, y: float, width: float, height: float, fill: str, stroke: str = "none") -> str:

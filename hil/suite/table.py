@@ -117,7 +117,7 @@ def _slower(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
     if not before:
         return ""
     lines = ["## Since the earlier run", ""]
-    lines += [f"- {one}" for one in before["differs"]]
+    lines += [_note(f"- {one}") for one in before["differs"]]
     slower = [one for one in found if one.slower]
     lines += [
         f"- {one.bench}, {one.text}: {number(one.earlier)} became {number(one.value)} {one.unit}"

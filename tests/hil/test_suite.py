@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -38,6 +38,7 @@ def test_the_rest_goes_on_where_a_part_is_missing(
     assert [one["bench"] for one in found["rows"]] == ["guard", "guard"]
     assert "[2/2] guard" in told.err and "apt-get install" in told.err.splitlines()[-1]
     assert "capture failed: " in (out / "bench.md").read_text()
+    assert "capture failed: " in (out / "bench.svg").read_text()
     assert not list(out.glob("*.part"))
 
 
@@ -48,14 +49,17 @@ def test_ctrl_c_leaves_what_was_done(tmp_path: Path):
         [sys.executable, "-m", "hil.cli", "bench", *asked],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+    watchdog = threading.Timer(WAIT_S, running.kill)
     try:
-        _until(lambda: (out / "bench.json").exists())
-        time.sleep(0.5)  # amid the second one
+        watchdog.start()
+        said = iter(running.stdout or ())
+        assert any(line.startswith("[2/2] soak: ") for line in said)
         running.send_signal(signal.SIGINT)
-        said, _ = running.communicate(timeout=WAIT_S)
+        told = list(said)
+        assert running.wait(WAIT_S) == 130, told
     finally:
+        watchdog.cancel()
         running.kill()
-    assert running.returncode == 130, said
     found = json.loads((out / "bench.json").read_text())
     assert found["stopped"]
     assert {name: one["state"] for name, one in found["benchmarks"].items()} == {
@@ -149,9 +153,12 @@ def test_table_and_picture_say_what_is_asked_and_what_falls_short():
 
 
 def test_what_is_not_told_is_named_and_what_cannot_be_drawn_is_not():
-    outcome, found = _outcome({"rate": True, "late_ms": "5", "in": [1]})
+    told = {"rate": True, "late_ms": "5", "lost": float("nan"), "in": [1]}
+    outcome, found = _outcome(told)
     assert found == []
     assert "- it did not tell: samples <sealed>" in table.text(outcome, found)
+    outcome["benchmarks"]["it"]["why"] = "\x1b[31m<no> \0"
+    assert "it done:  [31m&lt;no&gt;" in picture.drawn(outcome, found)
     ElementTree.fromstring(picture.drawn(outcome, found))
 
 
@@ -229,10 +236,3 @@ def test_figures_are_the_last_object_that_was_said():
 )  # fmt: skip
 def test_figures_for_people(value: float | None, said: str):
     assert row.number(value) == said
-
-
-def _until(done: Any) -> None:
-    until = time.monotonic() + WAIT_S
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.05)
