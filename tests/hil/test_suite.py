@@ -162,6 +162,15 @@ def test_what_is_not_told_is_named_and_what_cannot_be_drawn_is_not():
     ElementTree.fromstring(picture.drawn(outcome, found))
 
 
+def test_a_benchmark_in_no_catalogue_is_shown_as_it_tells():
+    told = {"cost_us": 2.5, "held": True, "of": {"each": 1}, "name": "x", "count": 7}
+    found = row.rows(Benchmark("new"), Turn(DONE, "", told, [], 1.0), None)
+    assert [(one.text, one.value, one.held) for one in found] == [
+        ("cost us", 2.5, None),
+        ("count", 7.0, None),
+    ]
+
+
 def test_the_curves_of_scale_are_drawn():
     outcome, found = _outcome({})
     load = {"agent_cpu_a_stream": 0.01, "record_cpu_a_stream": 0.002, "carried": True}
