@@ -5,7 +5,7 @@
    not hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hil.suite.catalogue import LESS, TIMES
@@ -25,11 +25,29 @@ MACHINE = {
     "sync_p99_ms": "the same, p99, ms",
 }
 
+LOADS = {
+    "gateways": "gateways",
+    "streams": "PMUs of each",
+    "agent_cpu_a_stream": "agent, a stream",
+    "record_cpu_a_stream": "record, a stream",
+    "agent_cpu_share": "each agent",
+    "record_cpu_share": "record",
+    "devices_cpu_share": "simulated PMUs",
+    "agent_mib": "agent, MiB",
+    "record_mib": "record, MiB",
+    "admitted_p50_ms": "admitted p50, ms",
+    "admitted_p99_ms": "p99, ms",
+    "lost": "lost",
+    "pace": "heard of what was due",
+    "carried": "carried",
+}
+
 
 def text(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
     """The whole of it."""
     parts = ["# Benchmarks", _about(outcome), _machine(outcome["machine"]), _figures(found)]
-    parts += [part for part in (_notes(outcome), _slower(outcome, found)) if part]
+    more = (_loads(outcome), _notes(outcome), _slower(outcome, found))
+    parts += [part for part in more if part]
     return "\n\n".join(parts) + "\n"
 
 
@@ -102,6 +120,28 @@ def since(row: Row) -> str:
     return f"{abs(row.worse):.0%} {way}{' SLOWER' if row.slower else ''}"
 
 
+def _loads(outcome: Mapping[str, Any]) -> str:
+    """What `bench scale` measured, load by load; empty where it did not."""
+    scale = outcome["benchmarks"].get("scale", {}).get("figures", {})
+    loads = [
+        load
+        for group in ("by_streams", "by_gateways")
+        if isinstance(scale.get(group), dict)
+        for load in scale[group].values()
+    ]
+    if not loads:
+        return ""
+    lines = ["## As there are more", "", _line(LOADS.values()), _line(["---"] * len(LOADS))]
+    lines += [_line([_load(load, key) for key in LOADS]) for load in loads]
+    lines += ["", "Shares are of a core; the simulated PMUs' own is in no other figure."]
+    return "\n".join(lines)
+
+
+def _load(load: Mapping[str, Any], key: str) -> str:
+    value = load.get(key)
+    return ("yes" if value else "no") if isinstance(value, bool) else _told(value)
+
+
 def _notes(outcome: Mapping[str, Any]) -> str:
     lines = []
     for name, one in outcome["benchmarks"].items():
@@ -128,7 +168,7 @@ def _slower(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _line(cells: Sequence[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(map(_cell, cells))} |"
 
 

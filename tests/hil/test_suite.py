@@ -185,6 +185,9 @@ def test_the_curves_of_scale_are_drawn():
     assert "200*" in said and "PMUs on one gateway" in said
     assert "gateways before one record, four PMUs each" not in said  # one load is no curve
     assert len(list(drawn.iter(f"{SVG}polyline"))) == 4
+    told = table.text(outcome, found)
+    assert told.count(" | 0.01 | 0.002 |") == 3
+    assert told.count(" | no |") == 1 and told.count(" | yes |") == 2
 
 
 def test_what_became_worse_by_a_tenth_is_marked():
