@@ -18,7 +18,7 @@ import pytest
 
 from drivers.c37118.wire import Command, FrameType, Stamp, encode_command, encode_configuration
 from drivers.decode import decode
-from evidence import event, gap
+from evidence import event, gap, instant
 from evidence.code import Cause, Event, Kind
 from firmware_bridge import frame
 from hil.devices.board import Board, Line
@@ -135,3 +135,17 @@ def test_from_the_tap_to_the_record(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [one["name"] for one in shown["values"]] and all(
         not one["missing"] for one in shown["values"]
     )
+    told = bundled(tmp_path, data[0].tai, data[-1].tai, capsys)
+    under = told.split(f"board      {site.board.public.hex()[:16]} (gw-1/{NAME}): ")[1].split()[0]
+    assert int(under.replace(",", "")) > 60
+
+
+def bundled(folder: Path, begins: int, ends: int, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a check of a bundle of this interval tells."""
+    store, anchors = folder / "site" / "record.db", str(folder / "site" / "anchors.toml")
+    bundle, interval = str(folder / "bundle"), [instant.words(tai) for tai in (begins, ends)]
+    asked = ["--anchors", anchors, "--from", interval[0], "--to", interval[1], "--out", bundle]
+    assert record_main(["reconstruct", str(store), *asked]) == 0
+    capsys.readouterr()
+    assert record_main(["verify", bundle, "--anchors", anchors]) == 0
+    return capsys.readouterr().out
