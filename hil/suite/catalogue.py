@@ -165,6 +165,7 @@ ALL: Final = (
             Figure("record_cpu_a_stream", "record, a stream of the largest", "of a core", LESS),
         ),
         quick_options=("--streams", "20", "--gateways", "2"),
+        most_s=1800.0,
     ),
     Benchmark(
         *("drain", 120.0, None),
