@@ -10,6 +10,7 @@ SPOIL = "spoil"  # devices do on request what they should not
 KILL = "kill"  # programs of the gateways can be killed and started
 DISK = "disk"  # a gateway's spool can have a disk of its own
 RAW = "raw-sockets"  # Ethernet is sent and heard: GOOSE, Sampled Values
+CLOCK = "gateway-clock"  # a gateway's wall clock can be set, and nobody else's
 GRID = "grid"  # what there is to measure can be told to do something
 
 TEXTS = {
@@ -18,5 +19,6 @@ TEXTS = {
     KILL: "gateways' programs can be killed and started",
     DISK: "a gateway can have a disk of its own",
     RAW: "Ethernet frames can be sent and heard",
+    CLOCK: "a gateway's wall clock can be set",
     GRID: "the grid can be told what to do",
 }

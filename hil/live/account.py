@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 
 from evidence import cose, run
 from evidence.code import Cause, Class, Flag, Reason, Typ
+from evidence.leap import NS
 from hil.fact import Fact, Words
 from hil.faults.course import Course
 from hil.faults.doubt import Told
 from hil.faults.holding import Lines, RecordFile, SpoolFile, line_name
 from hil.faults.judge import Held, Hole, Place, Seen, judge
+from hil.faults.rig import STEPPED_NS
 from hil.live import kind
 from hil.live.play import Play
+from hil.live.sheet import Fault
 from record.store import open_reader
 
 DATAGRAMS = "pmu-udp"
@@ -58,6 +61,26 @@ class Began(NamedTuple):
     uncertain: bool
 
 
+class Truth:
+    """When it was by the bench's clock that a gateway's showed an instant, where that was set."""
+
+    def __init__(self, play: Play) -> None:
+        self._steps: dict[str, list[tuple[int, int, int]]] = {}  # from, to, by how much
+        for deed in play.deeds:
+            row = deed.row
+            if isinstance(row, Fault) and row.act == "clock-step" and deed.began is not None:
+                off_ns = int(row.with_["offset_s"]) * NS
+                step = (deed.began, deed.over or play.ended, off_ns)
+                self._steps.setdefault(row.gateway or "", []).append(step)
+
+    def ns(self, line: str, shown: int) -> int:
+        """`line`: or the gateway alone."""
+        for begun, ended, off_ns in self._steps.get(line.partition(" ")[0], ()):
+            if begun <= shown - off_ns <= ended + STEPPED_NS:
+                return shown - off_ns
+        return shown
+
+
 @dataclass(slots=True)
 class Account:
     """All that is known of a play."""
@@ -86,11 +109,12 @@ def read(play: Play) -> Account:
             disk.frames += held.frames
             disk.holes += held.holes
             disk.runs |= held.runs
-    told = _told(play, lines, found)
+    true = Truth(play)
+    told = _told(play, lines, found, true)
     holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
     _streams(play, of_record, disk, told, found)
     found.facts += [_gap(hole) for hole in holes]
-    found.facts += [_began(one) for one in runs.values()]
+    found.facts += [_began(one, true) for one in runs.values()]
     return found
 
 
@@ -109,11 +133,11 @@ def _runs(play: Play) -> dict[bytes, Began]:
     return found
 
 
-def _told(play: Play, lines: SourceLines, found: Account) -> list[Told]:
+def _told(play: Play, lines: SourceLines, found: Account, true: Truth) -> list[Told]:
     """Every measurement with its class; events go among the facts."""
     with closing(Course(play.stage.store, "?", None, lines)) as course:
         course.look(live=False)
-        told = course.told()
+        told = [one._replace(arrived=true.ns(one.line, one.arrived)) for one in course.told()]
         for event in course.events:
             noticed = event.noticed
             words = {
@@ -122,7 +146,8 @@ def _told(play: Play, lines: SourceLines, found: Account) -> list[Told]:
                 "check": noticed.check.name.lower() if noticed.check else "",
                 "text": noticed.text,
             }
-            found.facts.append(Fact(words, event.at, event.at, noticed.count))
+            at = true.ns(event.line, event.at)
+            found.facts.append(Fact(words, at, at, noticed.count))
     found.facts += _spans(told)
     return told
 
@@ -163,14 +188,15 @@ def _gap(hole: Hole) -> Fact:
     return Fact(words, hole.first, hole.last)
 
 
-def _began(of: Began) -> Fact:
+def _began(of: Began, true: Truth) -> Fact:
     words: dict[str, Words] = {
         "what": "run",
         "gateway": of.gateway,
         "cause": Cause(of.cause).name.lower(),
         "uncertain": "yes" if of.uncertain else "no",
     }
-    return Fact(words, of.started, of.started)
+    started = true.ns(of.gateway, of.started)
+    return Fact(words, started, started)
 
 
 def _where(what: str, line: str) -> dict[str, Words]:
@@ -184,6 +210,8 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
     for one in told:
         sealed[one.line] = sealed.get(one.line, 0) + 1
     for device in play.cast.devices:
+        if kind.KINDS[device.kind].clock:
+            continue
         line = line_name(device.gateway, device.name)
         stream: dict[str, Any] = {
             "device": device.name,

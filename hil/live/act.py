@@ -27,6 +27,7 @@ from hil.live.sheet import Count, Fault, Row
 FILL_S = 0.2  # what the agent gives up, the other program takes as well
 PMUS = ("pmu-tcp", "pmu-udp", "pmu-serial")
 BREAKERS = ("goose-breaker", "modbus-tcp", "modbus-rtu")
+SERIAL = ("pmu-serial", "modbus-rtu")
 MODBUS = ("modbus-tcp", "modbus-rtu")
 
 
@@ -46,6 +47,15 @@ class Stage(Protocol):
 
     async def cut(self, name: str, is_cut: bool) -> None:
         """Pulls the cable of a device, or between a gateway and its record; or plugs it in."""
+        ...
+
+    async def set_clock(self, gateway: str, offset_s: int) -> None:
+        """A gateway's wall clock is off by so much from now on. Raises ActError, ChildError."""
+        ...
+
+    async def typed(self, gateway: str, *argv: str) -> None:
+        """A command of gridseal-provision; {folder} in it is the gateway's, which is its
+        authority's, too. Raises ActError with what it said."""
         ...
 
     async def serve(self) -> None:
@@ -87,6 +97,32 @@ class Off(Row, frozen=True, kw_only=True):
     off_ns: int
 
 
+class Stepped(Row, frozen=True, kw_only=True):
+    """By how much a gateway's wall clock is set off."""
+
+    offset_s: Annotated[int, msgspec.Meta(ge=-86_400, le=86_400)]
+
+
+class Lie(Row, frozen=True, kw_only=True):
+    """What a chronyd's reference says (hil.faults.reference): behind by so much, running away by so
+    much from now on, or nothing any more."""
+
+    behind_ns: int = 0
+    pull_ppb: int = 0
+    silent: bool = False
+
+
+class Says(Row, frozen=True, kw_only=True):
+    """What a grandmaster says of itself (hil.devices.grandmaster)."""
+
+    ahead_ns: int = 0
+    drift_ns: int = 0
+    clock_class: Annotated[int, msgspec.Meta(ge=0, le=255)] = 6
+    accuracy: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0x21
+    traceable: bool = True
+    silent: bool = False
+
+
 class Wired(Row, frozen=True, kw_only=True):
     """How a PMU is wired (hil.devices.wiring). `reversed`: phases whose CT looks the other way;
     `ct`, `pt`: measured over true; `volts`, `amps`: the phases at inputs A, B, C."""
@@ -122,6 +158,12 @@ class Storm(Row, frozen=True, kw_only=True):
     a_second: Annotated[float, msgspec.Meta(gt=0, le=2000)]
 
 
+class Synch(Row, frozen=True, kw_only=True):
+    """smpSynch of a merging unit: 0 none, 1 local, 2 global (IEC 61850-9-2)."""
+
+    smp_synch: Annotated[int, msgspec.Meta(ge=0, le=254)]
+
+
 class Plight(Row, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong with a receiver's sky (hil.devices.gnss.Plight)."""
 
@@ -145,6 +187,14 @@ async def _cut(stage: Stage, fault: Fault, _: Nothing) -> None:
 
 async def _plug(stage: Stage, fault: Fault, _: Nothing) -> None:
     await stage.cut(fault.device or fault.gateway or "", False)
+
+
+async def _pull_out(stage: Stage, fault: Fault, _: Nothing) -> None:
+    await stage.tell(fault.device or "", "plug", plugged=False)
+
+
+async def _put_in(stage: Stage, fault: Fault, _: Nothing) -> None:
+    await stage.tell(fault.device or "", "plug", plugged=True)
 
 
 async def _kill(stage: Stage, fault: Fault, _: Nothing) -> None:
@@ -177,6 +227,14 @@ async def _kill_record(stage: Stage, _: Fault, __: Nothing) -> None:
 
 async def _start_record(stage: Stage, _: Fault, __: Nothing) -> None:
     await stage.serve()
+
+
+async def _step(stage: Stage, fault: Fault, row: Stepped) -> None:
+    await stage.set_clock(fault.gateway or "", row.offset_s)
+
+
+async def _right(stage: Stage, fault: Fault, _: Stepped) -> None:
+    await stage.set_clock(fault.gateway or "", 0)
 
 
 async def _fill_disk(stage: Stage, fault: Fault, _: Nothing) -> None:
@@ -222,12 +280,27 @@ _EITHER, _GATEWAY = ("device", "gateway"), ("gateway",)
 _KILL = (ability.KILL,)
 ACTS: Mapping[str, Act] = {
     "cut": Act("its cable is pulled", Nothing, _cut, _plug, _EITHER, (ability.CABLES,)),
+    "unplug": Act(
+        *("its serial adapter is pulled out", Nothing, _pull_out, _put_in),
+        *(("device",), _SPOIL, SERIAL),
+    ),
     "kill": Act("kill -9 of its agent", Nothing, _kill, _start, _GATEWAY, _KILL),
     "power-cut": Act("kill -9 of agents and record", Nothing, _power_off, _power_on, (), _KILL),
     "kill-record": Act("kill -9 of it", Nothing, _kill_record, _start_record, (), _KILL),
     "disk-full": Act(
         *("another file takes all of its disk", Nothing, _fill_disk, _free_disk),
         *(_GATEWAY, (ability.DISK,)),
+    ),
+    "clock-step": Act(
+        *("its wall clock is set off", Stepped, _step, _right, _GATEWAY, (ability.CLOCK,)),
+    ),
+    "chrony": Act(
+        *("a reference clock is wrong", Lie, _tell("lie"), _back("right")),
+        *(("device",), _SPOIL, ("chrony",)),
+    ),
+    "ptp": Act(
+        *("a grandmaster is wrong", Says, _tell("says"), _back("right")),
+        *(("device",), _SPOIL, ("ptp",)),
     ),
     "clock": Act(
         *("its clock is wrong", Off, _tell("clock"), _back("clock", off_ns=0)),
@@ -254,6 +327,10 @@ ACTS: Mapping[str, Act] = {
     "storm": Act(
         *("its contact bounces", Storm, _tell("storm"), None, ("device",), _SPOIL),
         ("goose-breaker",),
+    ),
+    "synch": Act(
+        *("its clock is not what it was", Synch, _tell("synch"), _back("synch", smp_synch=2)),
+        *(("device",), _SPOIL, ("merging-unit",)),
     ),
     "sky": Act(
         *("something is wrong with its sky", Plight, _tell("plight"), _back("well")),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.child import Child
-from hil.faults import need
+from hil.faults import clock, need
 from hil.faults.chamber import Chamber
 from hil.faults.outfit import first_line
 from hil.live import kind
@@ -23,6 +23,7 @@ from hil.live.place import Cast
 from hil.live.plant import PLAN
 from hil.live.rig import Endpoint, Found, Programs, RigError
 from hil.live.script import Script
+from hil.live.sheet import Gateway
 
 ANSWER_S, END_S, ASK_S = 10.0, 10.0, 0.01
 
@@ -46,6 +47,7 @@ class FakeRig(Programs):
             await self._chamber.ready()
             self.within = self._chamber.within
         cables = await self._cables(cast)
+        clocks = {one.name: self.clock(one) for one in of.gateway}
         folder = self.folder / "plant"
         folder.mkdir()
         plan = {
@@ -58,7 +60,8 @@ class FakeRig(Programs):
                     "with": one.with_,
                     "bus": one.bus,
                     "into": one.into,
-                    "cable": cables.get(one.name, ("", ""))[0],
+                    "cable": cables.get(one.name, ("", "")),
+                    "environment": clocks.get(one.gateway, {}),
                 }
                 for one in cast.devices
             ],
@@ -85,6 +88,16 @@ class FakeRig(Programs):
             raise RigError("a disk of its own needs namespaces: run it by sudo")
         options = f"size={mib}m,mode=700"
         await self._chamber.run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
+
+    def clock(self, gateway: Gateway) -> dict[str, str]:
+        if not gateway.own_clock or not need.have(("faketime",)):
+            return {}
+        folder = self.folder / f"clock-{gateway.name}"
+        folder.mkdir(exist_ok=True)
+        return clock.environment(folder)
+
+    def set_clock(self, gateway: str, offset_s: int) -> None:
+        clock.set_offset(self.folder / f"clock-{gateway}", offset_s)
 
     async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:
         plant = self._there()

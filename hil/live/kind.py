@@ -70,11 +70,25 @@ class GooseSettings(Row, frozen=True, kw_only=True):
     st_val: Literal["open", "closed"] = "closed"
 
 
+class SvSettings(Row, frozen=True, kw_only=True):
+    """A merging unit: one stream of Sampled Values (9-2LE, or IEC 61869-9 with more ASDUs a frame).
+    `smp_synch`: 2 is global."""
+
+    svid: Annotated[str, msgspec.Meta(min_length=1, max_length=34)] = "AA1J1Q01MU0101"
+    rate: Literal[4000, 4800] = 4800
+    asdus: Literal[1, 2, 8] = 2
+    smp_synch: Annotated[int, msgspec.Meta(ge=0, le=254)] = 2
+
+
 class ReceiverSettings(Row, frozen=True, kw_only=True):
     """A GNSS receiver of a good sky. `surveyed`: its antenna's place is in the gateway's plan."""
 
     rate: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
     surveyed: bool = True
+
+
+class ClockSettings(Row, frozen=True):
+    """A reference of the gateway's clock: what is wrong with it is an act."""
 
 
 Told = tuple[str, dict[str, Option]]  # scheme, options
@@ -84,15 +98,19 @@ Source = Callable[[Any, Address], Told]
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind. `stand`: the module of hil.live.stand that plays it; `needs`: abilities of a place;
-    `cable`: it wants an Ethernet cable of its own; `frames`: each frame sent is accounted for."""
+    `programs`: of others, that a fake place starts for it; `cable`: it wants an Ethernet cable of
+    its own; `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
+    clock is measured by."""
 
     text: str
     settings: type[Row]
     stand: str
     source: Source
     needs: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     cable: bool = False
     frames: bool = False
+    clock: bool = False
 
 
 def _pmu_tcp(of: PmuSettings, at: Address) -> Told:
@@ -124,8 +142,16 @@ def _goose(of: GooseSettings, at: Address) -> Told:
     return "goose", {"interface": str(at["interface"]), "gocbref": of.gocbref}
 
 
+def _sv(of: SvSettings, at: Address) -> Told:
+    return "sv", {"interface": str(at["interface"]), "svid": of.svid}
+
+
 def _receiver(_: ReceiverSettings, at: Address) -> Told:
     return "ublox", {"path": str(at["path"])}
+
+
+def _clock(_: ClockSettings, at: Address) -> Told:
+    return str(at["clock"]), {}
 
 
 def _host(at: Address) -> dict[str, Option]:
@@ -149,5 +175,17 @@ KINDS: Mapping[str, Kind] = {
     "modbus-tcp": Kind("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp),
     "modbus-rtu": Kind("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu),
     "goose-breaker": Kind("a breaker by GOOSE", GooseSettings, "goose", _goose, _RAW, cable=True),
+    "merging-unit": Kind("Sampled Values", SvSettings, "sv", _sv, _RAW, cable=True),
+    "chrony": Kind(
+        *("a chronyd with a reference clock", ClockSettings, "chrony", _clock),
+        programs=("chronyd", "chronyc"),
+        clock=True,
+    ),
+    "ptp": Kind(
+        *("a PTP grandmaster, and a ptp4l", ClockSettings, "ptp", _clock, _RAW),
+        programs=("ptp4l", "pmc"),
+        cable=True,
+        clock=True,
+    ),
     "gnss-receiver": Kind("a GNSS receiver", ReceiverSettings, "receiver", _receiver),
 }

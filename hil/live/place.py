@@ -123,6 +123,17 @@ class Place:
         """Why one of these abilities is not there; empty where all are."""
         return next((self.missing[name] for name in needs if name in self.missing), "")
 
+    def _why_no(self, of: kind.Kind) -> str:
+        """Why there is no device of a kind; empty where one may be."""
+        why = self.why_not(of.needs)
+        if why or not self.fake:
+            return why
+        try:
+            need.check(of.programs)
+        except need.NeedError as fault:
+            return str(fault)
+        return ""
+
     def cast(self, of: Script) -> Cast:
         """What of a scenario can be played here."""
         lacks: list[Lack] = []
@@ -143,7 +154,7 @@ class Place:
         found: list[Device] = []
         resources: dict[str, Resource] = {}
         for device in of.device:
-            if why := self.why_not(kind.KINDS[device.kind].needs):
+            if why := self._why_no(kind.KINDS[device.kind]):
                 lacks.append(Lack("device", device.name, why))
                 continue
             if not self.fake:
@@ -242,14 +253,20 @@ def _check_cable(
 
 def _fake_missing() -> dict[str, str]:
     """What this machine does not let a fake place do."""
-    try:
-        need.check(need.CHAMBER)
-    except need.NeedError as fault:
-        return {name: f"{ability.TEXTS[name]}: not here: {fault}" for name in _CHAMBERED}
-    return {}
+    missing: dict[str, str] = {}
+    for needs, names in _FAKE_NEEDS:
+        try:
+            need.check(needs)
+        except need.NeedError as fault:
+            missing |= {name: f"{ability.TEXTS[name]}: not here: {fault}" for name in names}
+    return missing
 
 
-_CHAMBERED = (ability.RAW, ability.DISK)
+# Programs of others and rights, and what cannot be without them.
+_FAKE_NEEDS = (
+    (need.CHAMBER, (ability.RAW, ability.DISK)),
+    (("faketime",), (ability.CLOCK,)),
+)
 
 
 def _real_missing(of: File) -> dict[str, str]:
@@ -257,10 +274,14 @@ def _real_missing(of: File) -> dict[str, str]:
     missing = {
         ability.SPOIL: f"{of.place.name} has real devices, and they do only what they should",
         ability.GRID: f"{of.place.name} measures a real grid, and nobody tells it what to do",
+        ability.CLOCK: f"nobody sets the clock of {of.place.name}: play it at the fake place",
         ability.DISK: f"{of.place.name} makes no disks: play it at the fake place",
     }
     if not of.board:
         missing[ability.CABLES] = f"{of.place.name} has no [[board]] that pulls cables: add one"
+    for board in of.board:
+        if not Path(board.path).exists():
+            missing[ability.CABLES] = f"board {board.name!r} is not at {board.path}: plug it in"
     if not _may_hear():
         missing[ability.RAW] = "raw sockets need root, or CAP_NET_RAW: run it by sudo"
     return {name: why for name, why in missing.items() if name not in of.place.has}

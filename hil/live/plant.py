@@ -17,6 +17,7 @@ It starts no agent and judges nothing.
 """
 
 import asyncio
+import errno
 import importlib
 import json
 import os
@@ -67,14 +68,11 @@ class Plant:
 
     async def open(self) -> dict[str, Any]:
         """Opens all of it; where each is heard, or why not."""
-        devices, uplinks = {}, {}
-        for number, row in enumerate(self._plan["devices"], 1):
-            try:
-                stand = self._stand(number, row)
-                devices[row["name"]] = await stand.open()
-                self._stands[row["name"]] = stand
-            except (OSError, ValueError) as fault:
-                devices[row["name"]] = {"fault": str(fault)}
+        uplinks = {}
+        rows = self._plan["devices"]
+        opened = [self._opened(number, row) for number, row in enumerate(rows, 1)]
+        told = await asyncio.gather(*opened)
+        devices = {row["name"]: at for row, at in zip(rows, told, strict=True)}
         for row in self._plan["uplinks"]:
             uplink = Uplink(*row["to"])
             uplinks[row["name"]] = await uplink.wire.open()
@@ -93,7 +91,7 @@ class Plant:
             await stand.close()
         return {name: stand.report() for name, stand in self._stands.items()}
 
-    def done(self, said: dict[str, Any]) -> int:
+    async def done(self, said: dict[str, Any]) -> int:
         """Does an act; when, ns TAI. Raises ValueError."""
         device, do, told = said.get("device"), str(said.get("do")), said.get("with", {})
         at = tai_now()
@@ -109,12 +107,26 @@ class Plant:
             cable = self._stands.get(device) or self._uplinks[device]
             cable.cut(bool(told["cut"]))
         elif device in self._stands and do in self._stands[device].acts:
-            self._stands[device].acts[do](**told)
+            working = self._stands[device].acts[do](**told)
+            if working is not None:
+                await working
         else:
             raise ValueError(f"{device} cannot {do}")
         return at
 
     # --- its parts
+
+    async def _opened(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
+        """Where a device is heard, or why not."""
+        try:
+            stand = self._stand(number, row)
+            at = await stand.open()
+        except OSError as fault:
+            return {"fault": f"{fault}{_todo(fault, row['with'])}"}
+        except ValueError as fault:
+            return {"fault": str(fault)}
+        self._stands[row["name"]] = stand
+        return at
 
     def _stand(self, number: int, row: dict[str, Any]) -> Stand:
         of = kind.KINDS[row["kind"]]
@@ -124,7 +136,7 @@ class Plant:
             *(row["name"], row["kind"], number, bus),
             *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
             self._journal(row["name"], bus) if of.frames else _nobody,
-            *(self._made.delays_us.get(number, 0), row["cable"]),
+            *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"]),
         )
         stand: Stand = module.make(asked)
         return stand
@@ -157,6 +169,15 @@ def _measuring(rows: Sequence[dict[str, Any]]) -> list[Measuring]:
     ]
 
 
+def _todo(fault: OSError, said: dict[str, Any]) -> str:
+    """What to do about it, where that is known."""
+    if fault.errno == errno.EADDRINUSE:
+        return f"; port {said.get('port')} is somebody else's: name another, or none for any"
+    if fault.errno == errno.EPERM:
+        return "; run it by sudo"
+    return ""
+
+
 def _parts(value: complex) -> tuple[float, float]:
     return value.real, value.imag
 
@@ -165,9 +186,10 @@ def _nobody(idcode: int, tai: int, off_ns: int) -> None:
     """Of a kind whose frames are not accounted for one by one."""
 
 
-def _hear(plant: Plant) -> None:
-    """Acts, from the standard input, in the running loop."""
+def _hear(plant: Plant) -> asyncio.Task[None]:
+    """Acts, from the standard input, in the running loop, one after the other."""
     loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
     rest = b""
 
     def readable() -> None:
@@ -178,14 +200,20 @@ def _hear(plant: Plant) -> None:
             return
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            said = json.loads(line)
-            try:
-                answer: dict[str, Any] = {"at": plant.done(said)}
-            except (ValueError, TypeError) as fault:
-                answer = {"refused": str(fault)}
-            print(json.dumps({"n": said.get("n"), **answer}), flush=True)
+            asked.put_nowait(line)
 
     loop.add_reader(number, readable)
+    return loop.create_task(_answer(plant, asked))
+
+
+async def _answer(plant: Plant, asked: "asyncio.Queue[bytes]") -> None:
+    while True:
+        said = json.loads(await asked.get())
+        try:
+            answer: dict[str, Any] = {"at": await plant.done(said)}
+        except (ValueError, TypeError, OSError) as fault:
+            answer = {"refused": str(fault)}
+        print(json.dumps({"n": said.get("n"), **answer}), flush=True)
 
 
 async def _run(folder: Path, held: ExitStack) -> None:
@@ -195,13 +223,16 @@ async def _run(folder: Path, held: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     plant = Plant(folder, plan, held)
+    hearing: asyncio.Task[None] | None = None
     try:
         where = await plant.open()
         plant.start()
-        _hear(plant)
+        hearing = _hear(plant)
         print(json.dumps(where), flush=True)
         await stopped.wait()
     finally:
+        if hearing is not None:
+            hearing.cancel()
         counted = await plant.close()
     print(json.dumps(counted), flush=True)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from hil.child import Child, Program
 from hil.live.place import Cast
 from hil.live.script import Script
+from hil.live.sheet import Gateway
 
 Endpoint = tuple[str, int]
 
@@ -60,6 +61,14 @@ class Rig(Protocol):
 
     async def disk(self, folder: Path, mib: int) -> None:
         """A disk of its own there. Raises ChamberError, RigError."""
+        ...
+
+    def clock(self, gateway: Gateway) -> dict[str, str]:
+        """The environment of an agent that has a clock of its own. Raises OSError, NeedError."""
+        ...
+
+    def set_clock(self, gateway: str, offset_s: int) -> None:
+        """That clock is off by so much from now on. Raises OSError."""
         ...
 
     async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:

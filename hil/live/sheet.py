@@ -46,12 +46,14 @@ class Grid(Row, frozen=True, kw_only=True):
 
 
 class Gateway(Row, frozen=True, kw_only=True):
-    """[[gateway]]. `disk_mib`: a disk of its own for the spool, so large; 0: the folder's."""
+    """[[gateway]]. `disk_mib`: a disk of its own for the spool, so large; 0: the folder's.
+    `own_clock`: its wall clock is not the machine's, so that it can be set."""
 
     name: Name
     authority: Name
     site: Name = "Site"
     disk_mib: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
+    own_clock: bool = False
 
 
 class Device(Row, frozen=True, kw_only=True):

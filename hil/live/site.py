@@ -17,12 +17,13 @@ import msgspec
 
 from evidence.siteplan import Survey
 from hil.devices.gnss import Truth
+from hil.faults.outfit import tell_clocks
 from hil.live import kind
 from hil.live.rig import Endpoint, Found
 from hil.live.script import Script, told
 from hil.live.sheet import Device, Gateway
 from provisioning import template
-from provisioning.init import ANCHORS, LOG_KEY, RECORD, InitRequest, InitResult, initialise
+from provisioning.init import ANCHORS, GATEWAY, LOG_KEY, RECORD, InitRequest, InitResult, initialise
 from provisioning.source import SourceRequest
 
 RECORD_DIR = "record"
@@ -40,10 +41,15 @@ def make(
     made: dict[str, InitResult] = {}
     for row in of.gateway:
         its = [one for one in devices if one.gateway == row.name and one.name in found.devices]
+        clocks = [one for one in its if kind.KINDS[one.kind].clock]
+        sources = [one for one in its if one not in clocks]
         made[row.name] = initialise(
-            _request(row, its, found.devices, folder / row.name, found.uplinks[row.name]),
+            _request(row, sources, found.devices, folder / row.name, found.uplinks[row.name]),
             *(now_s, os.urandom),
         )
+        if clocks:
+            told_clocks = [str(found.devices[one.name]["clock"]) for one in clocks]
+            tell_clocks(folder / row.name / GATEWAY, told_clocks, {})
     _share(of.gateway, folder, record)
     return made
 

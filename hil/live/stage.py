@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
+from evidence.leap import NS
 from hil.child import Child, ChildError
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
@@ -28,6 +29,7 @@ from provisioning.init import ANCHORS, RECORD, InitResult
 
 STORE = "record.db"
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 120.0
+TYPED_S = 30.0  # for a command that takes half a second
 SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; without a frame more
 POLL_S = 0.05
 
@@ -64,6 +66,7 @@ class Stage:
         await asyncio.to_thread(self.make, record, now_s)
         for row in self.of.gateway:
             gateway = Gateway(row.name, self.folder / row.name, self.rig.start_child, self.rig.seen)
+            gateway.environment = self.rig.clock(row)
             gateway.place_spool()
             if row.disk_mib:
                 await self.rig.disk(gateway.disk, row.disk_mib)
@@ -85,7 +88,11 @@ class Stage:
         """Until each of its devices was heard, or for so long."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience_s
-        wanted = {one.name for one in self.devices() if one.gateway == gateway.name}
+        wanted = {
+            one.name
+            for one in self.devices()
+            if one.gateway == gateway.name and not kind.KINDS[one.kind].clock
+        }
         states: dict[str, Any] = {}
         while loop.time() < until:
             gateway.agent.check()
@@ -132,6 +139,24 @@ class Stage:
             await self.rig.cut(name, is_cut)
         except (RigError, OSError) as fault:
             raise ActError(str(fault)) from fault
+
+    async def typed(self, gateway: str, *argv: str) -> None:
+        folder = self.gateways[gateway].folder
+        told = [one.replace("{folder}", str(folder)) for one in argv]
+        child = self.rig.start_child(f"typed-{gateway}", "provisioning.cli", told)
+        code = await child.ended(TYPED_S)
+        if code != 0:
+            raise ActError(f"{' '.join(argv[:2])} ended with {code}: {child.last_line()}")
+
+    async def set_clock(self, gateway: str, offset_s: int) -> None:
+        try:
+            self.rig.set_clock(gateway, offset_s)
+        except (RigError, OSError) as fault:
+            raise ActError(str(fault)) from fault
+        for one in self.devices():
+            if one.gateway == gateway and one.kind == "chrony":
+                # Its chronyd goes by the same clock; its reference does not.
+                await self.tell(one.name, "lie", shown_ns=offset_s * NS)
 
     def task(self, name: str, work: Awaitable[None]) -> None:
         self._tasks[name] = asyncio.ensure_future(work)

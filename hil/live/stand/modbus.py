@@ -30,7 +30,11 @@ class ModbusStand:
             self._line = LinePort(self._rack, of.baud, asked.folder / f"tty-{asked.name}")
         else:
             self._tcp = TcpPort(self._rack)
-        self.acts: Mapping[str, Act] = {"spoil-answers": self._spoil, "mend": self._rack.mend}
+        self.acts: Mapping[str, Act] = {
+            "spoil-answers": self._spoil,
+            "mend": self._rack.mend,
+            "plug": self._plug,
+        }
         if isinstance(self._content, Relay):
             relay = self._content
             self.acts = {**self.acts, "trip": relay.trip, "operate": relay.operate}
@@ -65,6 +69,14 @@ class ModbusStand:
 
     def report(self) -> dict[str, Any]:
         return {**self._rack.report(), "sent": self._unit.counts.answered}
+
+    async def _plug(self, plugged: bool) -> None:
+        """The device file is gone, as with a USB adapter that is pulled out, or there again."""
+        if self._line is None:
+            raise ValueError("only a serial line is pulled out")
+        self._line.pull()
+        if plugged:
+            await self._line.open()
 
     def _spoil(self, fault: str, argument: float = 0.0, times: int = 1) -> None:
         self._rack.fault(self._of.unit, fault, argument, times)

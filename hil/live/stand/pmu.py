@@ -43,15 +43,15 @@ class PmuStand:
             "skip": self._pmu.skip,
             "spoil": self._pmu.spoil,
             "hang-up": self._pmu.hang_up,
+            "plug": self._plug,
         }
 
     async def open(self) -> dict[str, Any]:
         of, kind = self._of, self._asked.kind
         if kind == "pmu-serial":
             self._port = LinePort([self._pmu], of.baud)
-            path = await self._plant.place("pty", self._port, [self._pmu])
             self._link = self._asked.folder / f"tty-{self._asked.name}"
-            self._link.symlink_to(path)
+            self._link.symlink_to(await self._plant.place("pty", self._port, [self._pmu]))
             return {"path": str(self._link)}
         if kind == "pmu-udp":
             self._port = UdpPort([self._pmu], ("127.0.0.1", of.port))
@@ -85,6 +85,15 @@ class PmuStand:
         return self._pmu.report()
 
     # --- acts
+
+    async def _plug(self, plugged: bool) -> None:
+        """The device file is gone, as with a USB adapter that is pulled out, or there again."""
+        if self._link is None or not isinstance(self._port, LinePort):
+            raise ValueError("only a serial line is pulled out")
+        self._link.unlink(missing_ok=True)
+        await self._port.close()
+        if plugged:
+            self._link.symlink_to(await self._port.open())
 
     def _rewire(self, **told: Any) -> None:
         """Ratios, polarity and phases, from the next frame on; the configuration says nothing."""

@@ -6,14 +6,14 @@
 3. An act that cannot be done is refused by ValueError, in words; nothing is half done.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from hil.measurand import Measurand
 
-Act = Callable[..., None]
+Act = Callable[..., Awaitable[None] | None]
 Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
 
 
@@ -21,7 +21,8 @@ Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock 
 class Asked:
     """What the plant is asked to make. `number`: of the device, from 1; `bus`: the grid's number of
     what it measures; `delay_us`: until its instrument has an estimate; `cable`: the interface it
-    sends on, where it has one."""
+    sends on, where it has one, and `far`: the gateway's end; `environment`: of programs that share
+    the gateway's clock."""
 
     name: str
     kind: str
@@ -33,6 +34,8 @@ class Asked:
     sent: Sent
     delay_us: int = 0
     cable: str = ""
+    far: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stand(Protocol):
