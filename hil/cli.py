@@ -60,6 +60,7 @@ BENCHES = {
         "what a stream costs as streams and gateways grow in number",
         ("seconds", "streams", "gateways"),
     ),
+    "page": ("how often the demo's page renews with forty PMUs", ("seconds",)),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
 ALL = "all"

@@ -41,8 +41,7 @@ SCENARIO = Path(__file__).parent / "two-utilities.toml"
 class Demo:
     """One run, in one folder. `run` is all of it."""
 
-    def __init__(self, folder: Path, screen: Screen, port: int) -> None:
-        of = script.read(SCENARIO.read_text(encoding="utf-8"), SCENARIO.name)
+    def __init__(self, folder: Path, screen: Screen, port: int, of: Script) -> None:
         where = place.found(place.FAKE)
         cast = where.cast(of)
         self._screen, self._port = screen, port
@@ -51,6 +50,7 @@ class Demo:
         timeline = Timeline(of.live.length_s, ())
         self.play = Play(of, where, cast, timeline, self.stage)
         self.reasons: list[str] = []
+        self.url = ""  # of the page, while there is one
 
     async def run(self, seconds: float | None, stop: asyncio.Event) -> None:
         """Until `stop`, or for so many seconds after the start."""
@@ -87,6 +87,7 @@ class Demo:
         keys = Keys(pressed)
         try:
             await page.start(self._port)
+            self.url = page.url
             self._screen.say(f"look at {page.url}")
             self._screen.draw()
             keys.open()
@@ -111,16 +112,20 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
     await task
 
 
+def scenario() -> Script:
+    """The demo's own. Raises ConfigError."""
+    return script.read(SCENARIO.read_text(encoding="utf-8"), SCENARIO.name)
+
+
 def circuits(of: Script, stage: DemoStage) -> list[Circuit]:
     """What the diagram has between its buses."""
     found = []
     for seam in stage.seams:
         into = seam.name.removeprefix("Tie ")
-        ends = {
-            row.gateway: row.name
-            for row in of.device
-            if row.into == into and kind.KINDS[row.kind].frames
-        }
+        ends: dict[str, str] = {}
+        for row in of.device:
+            if row.into == into and kind.KINDS[row.kind].frames:
+                ends.setdefault(row.gateway, row.name)
         first, second = (ends[row.name] for row in of.gateway)
         found.append(Circuit(seam.name, first, second))
     return found
@@ -136,7 +141,7 @@ def buses(of: Script) -> tuple[str, str]:
 
 
 async def _run(folder: Path, screen: Screen, seconds: float | None, port: int) -> Demo:
-    demo = Demo(folder, screen, port)
+    demo = Demo(folder, screen, port, scenario())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

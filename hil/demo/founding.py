@@ -115,10 +115,12 @@ def _renewed(
     for one in devices:
         if not kind.KINDS[one.kind].frames or not one.into:
             continue
+        known = ends.setdefault(one.into, {})
+        if str(one.bus) in known:
+            continue  # a second PMU of this end: of its bus, and of no terminal
         terminal = uuid4()
         node = UUID(buses[site.bus_name(one.bus)]).bytes
-        end = End(held.says.issuer, node, terminal.bytes)
-        ends.setdefault(one.into, {})[str(one.bus)] = end
+        known[str(one.bus)] = End(held.says.issuer, node, terminal.bytes)
         block = f'[[stream]]\nsource = "{one.name}"\nbus = "{site.bus_name(one.bus)}"\n'
         text = text.replace(block, block + _channels(str(terminal), one.with_))
     path.write_text(text, encoding="utf-8")
