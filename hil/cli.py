@@ -156,9 +156,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     }
     demo, provision, run, places, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
-    demo.add_argument(
-        "--port", type=_port, default=0, metavar="N", help="of the page; default: any free one"
-    )
+    demo.add_argument("--port", type=_port, default=0, metavar="N", help="of the page; else any")
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
@@ -181,12 +179,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     _suite(bench)
     faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
-    faults.add_argument(
-        "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
-    )
-    faults.add_argument(
-        "--keep", type=Path, metavar="DIR", help="a folder a fault here, and leave it"
-    )
+    faults.add_argument("--seed", type=_seed, metavar="N", help="of when they strike")
+    faults.add_argument("--keep", type=Path, metavar="DIR", help="a folder a fault, left there")
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
     return parser, commands

@@ -51,6 +51,7 @@ class Demo:
         self.play = Play(of, where, cast, timeline, self.stage)
         self.reasons: list[str] = []
         self.url = ""  # of the page, while there is one
+        self.show: Show | None = None
 
     async def run(self, seconds: float | None, stop: asyncio.Event) -> None:
         """Until `stop`, or for so many seconds after the start."""
@@ -74,7 +75,7 @@ class Demo:
             stage.close()
 
     async def _show(self, seconds: float | None, stop: asyncio.Event) -> None:
-        show = Show(self.play, self.stage)
+        show = self.show = Show(self.play, self.stage)
         page = Page(show, circuits(self.play.of, self.stage), buses(self.play.of))
 
         def pressed(key: str) -> None:
