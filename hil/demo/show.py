@@ -23,9 +23,11 @@ from hil.demo.feed import Feed
 from hil.demo.reading import Reading
 from hil.demo.stage import DemoStage
 from hil.devices.pace import tai_now
+from hil.live import kind
 from hil.live.play import FAULTS, Play
 from record.store import StoreError
 
+ARRIVED_S = 30.0  # for a PMU to be in the record once it came up; a second is usual
 MOMENT_S = 1 / 12  # ten a second, on a machine that does other things, too
 LINE_BYTES_MAX = 1 << 20  # of what the settling process says
 Told = dict[str, Any]
@@ -64,7 +66,7 @@ class Show:
     async def run(
         self, seconds: float | None, stop: asyncio.Event, see: Callable[[], None]
     ) -> None:
-        """Until `stop`, or for so long. `see`: called after each moment. Raises one of
+        """Until `stop`, or for so long once every PMU that came up is in the record. `see`: called after each moment. Raises one of
         hil.live.play.FAULTS where record or settling ended by themselves."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -72,8 +74,11 @@ class Show:
         listening = asyncio.ensure_future(self._listen(ours))
         try:
             due = time.monotonic()
-            end = None if seconds is None else due + seconds
+            end = None if seconds is None else due + ARRIVED_S + seconds
+            arrived = False
             while not stop.is_set() and (end is None or time.monotonic() < end):
+                if seconds is not None and not arrived and self._arrived():
+                    arrived, end = True, time.monotonic() + seconds
                 child.check()
                 await asyncio.to_thread(self._read)
                 self._tell()
@@ -128,6 +133,11 @@ class Show:
         log = self.stage.made[self.stage.of.gateway[0].name].log
         said = await forgery.offered(self.stage.url, found, log)
         self.feed.say("refused", time.time(), "record", said)
+
+    def _arrived(self) -> bool:
+        """Whether every PMU that came up has a sample in the record."""
+        there = {one.source for one in self.reading.streams.values() if one.samples}
+        return all(one.name in there for one in self.stage.devices() if kind.KINDS[one.kind].frames)
 
     def _read(self) -> None:
         """In a thread."""
