@@ -66,8 +66,8 @@ class Show:
     async def run(
         self, seconds: float | None, stop: asyncio.Event, see: Callable[[], None]
     ) -> None:
-        """Until `stop`, or for so long once every PMU that came up is in the record. `see`: called after each moment. Raises one of
-        hil.live.play.FAULTS where record or settling ended by themselves."""
+        """Until `stop`, or for so long once every PMU that came up is in the record. `see`: called
+        after each moment. Raises one of hil.live.play.FAULTS where the settling process ended."""
         ours, theirs = socket.socketpair()
         with theirs:
             child = self.stage.settling(theirs)
