@@ -61,6 +61,9 @@ class Demo:
             await _unless(stop, stage.start())
             if stop.is_set():
                 return
+            for lack in play.cast.lacks:
+                if lack.what == "device":
+                    say(f"{lack.name} is left out: {lack.why}")
             for name, why in stage.absent.items():
                 say(f"{name} does not come up: {why}")
             await stage.establish(tai_now())
