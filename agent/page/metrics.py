@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agent.health import Health
+from evidence.code import Cause
 from evidence.leap import NS, LeapTable
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -101,7 +102,9 @@ def _kept(report: Told) -> Iterable[Family]:
         ("given_up", "Observations that went without a receipt, or are damaged on disk."),
     ):
         yield _count(f"observations_{name}_total", told, report[name])
-    gaps = [((("cause", cause),), many) for cause, many in report["gaps"].items()]
+    said = report["gaps"]
+    causes = [cause.name.lower() for cause in Cause]  # all: what is absent is never counted
+    gaps = [((("cause", cause),), said.get(cause, 0)) for cause in causes]
     yield _counter("gaps_total", "Signed statements of what is missing, by cause.", gaps)
     yield _one("spool_bytes", "Bytes that the spool holds.", report["bytes_kept"])
     told = "Bytes that the agent had written to disk."
@@ -129,6 +132,8 @@ def _sent(report: Told) -> Iterable[Family]:
     yield _one("uplink_oldest_age_seconds", told, oldest["age_s"] if oldest else None)
     told = "Until nothing waits, as it is going; none where no end is in sight."
     yield _one("uplink_drain_seconds", told, None if days is None else days * 86_400)
+    told = "Whether the record answers."
+    yield _one("record_up", told, int(report["record"].startswith("up")))
     told = "Entries of the record's log, as this gateway last believed."
     yield _one("record_tree_entries", told, report["tree_size"])
     told = "Trees of the record's that did not continue the one before."

@@ -28,10 +28,10 @@ from agent.page import document, metrics
 from agent.page.request import Asked, Reader, RefusedError
 from agent.page.view import View
 
-ASK_S = 5.0  # for a whole question: a tunnel over a modem takes a second
+ASK_S = 3.0  # for a whole question: a tunnel over a modem takes a second
 SEND_S = 2.0  # for one event, or one answer
 LISTENERS_MAX = 8  # at once, of all who ask
-SEND_BYTES = 64 * 1024  # that the kernel holds of what is sent: some events of 40 streams
+SEND_BYTES = 16 * 1024  # that the kernel holds of what is sent; it doubles that (socket(7))
 READ_BYTES = 4096
 LINGER_S, LINGER_BYTES = 0.5, 64 * 1024  # for what a peer says that is not heard any more
 EVERY_MS = (50, 80, 10_000)  # least, default and most between two events: 12.5 a second
@@ -138,9 +138,9 @@ class Service:
                 parts.append(view.setup())
                 told = number
             parts.append(view.live())
-            if loop.time() >= account_due:
+            if loop.time() + every_s / 2 >= account_due:
                 parts.append(view.account())
-                account_due = loop.time() + ACCOUNT_S
+                account_due = max(account_due + ACCOUNT_S, loop.time())
             await _send(line, _chunk(http, b"".join(parts)))
             due = max(due + every_s, loop.time())
             await asyncio.sleep(due - loop.time())

@@ -82,10 +82,16 @@ def events(spool: Path, every_ms: int) -> Iterator[tuple[str, Told]]:
     with status.connected(spool, SUFFIX) as line:
         # HTTP/1.0: the answer lasts as long as the connection, and is not cut into chunks.
         asked = f"GET /events?every={every_ms} HTTP/1.0\r\nHost: localhost\r\n\r\n"
-        line.sendall(asked.encode("ascii"))
+        try:
+            line.sendall(asked.encode("ascii"))
+        except BrokenPipeError as fault:  # of this line, and of nobody who reads us
+            raise ConnectionResetError("it hung up") from fault
         parts = _parts(line)
         first = next(parts, "").split("\r\n", 1)[0]
-        if first.split(" ")[1:2] != ["200"]:
+        code = "".join(first.split(" ")[1:2])
+        if code == "503":
+            raise ValueError("as many look at it already as may")
+        if code != "200":
             raise ValueError(f"what answers is no agent of this version: {first[:80]!r}")
         for part in parts:
             yield from _event(part)
@@ -172,30 +178,33 @@ def _streams(streams: Sequence[Told], live: Told) -> list[str]:
     for stream, said in zip(streams, live["streams"], strict=False):
         name = f"{stream['source']} {stream['key']}"
         if not said:
-            rows.append(f"{name}: nothing yet")
+            rows.append((name, "nothing yet"))
             continue
         for at, device in enumerate(stream["devices"]):
-            values = said.get("devices", [])[at : at + 1]
-            rows.append(f"{device['name'] or name}: {_device(device, *values)}; {_clock(said)}")
-        rows += [f"{name}: {row}" for row in said.get("rows", ())]
-    return rows
+            found = said.get("devices", [])[at : at + 1]
+            values = found[0] if found else [None, None]
+            hz = "no frequency" if values[0] is None else f"{values[0]:.4f} Hz"
+            words = [hz, *_clock(said), *_phasors(device["phasors"], values)]
+            rows.append((device["name"] or name, "  ".join(words)))
+        rows += [(name, row) for row in said.get("rows", ())]
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name.ljust(width)}  {words}" for name, words in rows]
 
 
-def _device(device: Told, values: Sequence[float | None] = ()) -> str:
-    hz = values[0] if values else None
-    words = ["no frequency" if hz is None else f"{hz:.4f} Hz"]
-    for at, (name, _, unit) in enumerate(device["phasors"][:PHASORS_SHOWN]):
-        size, angle = [*values[2 + 2 * at : 4 + 2 * at], None, None][:2]
-        if size is not None and angle is not None:
-            words.append(f"{name} {size:.5g} {unit} {degrees(angle):.1f}\u00b0")
-    more = len(device["phasors"]) - PHASORS_SHOWN
-    return "  ".join([*words, f"and {more} more"] if more > 0 else words)
-
-
-def _clock(said: Told) -> str:
+def _clock(said: Told) -> list[str]:
     bound = "no bound" if said["bound_ns"] is None else f"within {words_ns(said['bound_ns'])}"
-    heard = f"heard after {words_ns(said['late_us'] * 1000)}"
+    heard = f"after {words_ns(said['late_us'] * 1000)}"
     if said["quiet"]:
         heard = f"QUIET for {said['age_ms'] // 1000} s"
     quality = ", ".join(said["quality"]).replace("_", " ") or "nothing said"
-    return f"{heard}, {bound} by {said['clock']}, {quality}"
+    return [heard, f"{bound} by {said['clock']}", quality]
+
+
+def _phasors(phasors: Sequence[Sequence[str]], values: Sequence[float | None]) -> list[str]:
+    words = []
+    for at, (name, _, unit) in enumerate(phasors[:PHASORS_SHOWN]):
+        size, angle = [*values[2 + 2 * at : 4 + 2 * at], None, None][:2]
+        if size is not None and angle is not None:
+            words.append(f"{name} {size:.1f} {unit} {degrees(angle):.1f}\u00b0")
+    more = len(phasors) - PHASORS_SHOWN
+    return [*words, f"and {more} more"] if more > 0 else words
