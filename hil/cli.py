@@ -47,6 +47,7 @@ BENCHES = {
     "guard": ("what it costs to doubt a device's clock", ()),
     "clock": ("what time and place cost a gateway", ("seconds",)),
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
+    "page": ("what it costs an agent to be looked at", ("seconds", "streams")),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
@@ -150,7 +151,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
     _seconds(bench, "how long to measure")
     bench.add_argument(
-        "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
+        "--streams", type=_streams, metavar="N", help=f"of latency and page, 1 to {STREAMS_MAX}"
     )
     bench.add_argument(
         "--broker", action="store_true", default=None, help="of verify: behind a broker, too"

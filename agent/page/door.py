@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from agent.page.service import Service
 
 CONNECTIONS_MAX = 24  # at each: some browsers, each with six, and a Prometheus
-AGAIN_S = 3.0  # before an address that is in use is tried again
+AGAIN_S = 2.0  # before an address that is in use is tried again
 FULL_S = 1.0  # before asking the system for a socket again
 SUFFIX = ".page"
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

@@ -107,10 +107,10 @@ def test_a_pipe_gets_lines(gateway: Gateway) -> None:
     )
     assert running.stdout is not None and running.stderr is not None
     try:
-        lines = [running.stdout.readline() for _ in range(3)]
+        lines = [running.stdout.readline() for _ in range(2)]
         assert all("2 of 2 sources up, clock" in line for line in lines), lines
         counts = [int(re.findall(r"heard (\d+)", line)[0]) for line in lines]
-        assert counts[0] < counts[1] < counts[2]
+        assert counts[0] < counts[1]
         assert not any("\x1b" in line for line in lines)
         running.stdout.close()  # as `head` does
         assert running.wait(WAIT_S) == 0
