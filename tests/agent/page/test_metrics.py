@@ -92,7 +92,7 @@ def test_units_are_seconds_and_bytes_and_what_is_not_known_is_not_there() -> Non
     assert found[late].value(f"{late}_bucket", le="0.05") == 3
     assert found[late].value(f"{late}_bucket", le="1.5") == 3
     assert found[late].value(f"{late}_bucket", le="+Inf") == 4
-    time_ = {"bound_ns": None, "holdover_s": 5, "sources": []}
+    time_: dict[str, Any] = {"bound_ns": None, "holdover_s": 5, "sources": []}
     assert not exposed(health, time=time_)["gridseal_clock_bound_seconds"].samples
 
 
