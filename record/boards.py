@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 from drivers.mcu.wire import BOARD, PUBLIC_BYTES
 from evidence import cbor, observation
-from evidence.code import Kind, Reason
+from evidence.code import OF_BOARDS, Reason
 from evidence.descriptor import Descriptor
 from evidence.head import Range
 from evidence.refusal import EvidenceError
+from evidence.tapped import chained
 from evidence.trust import Anchors
 from record.board import Chain, ordered
 
-KINDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO})
 REASONS_MAX = 100  # lines; a record with more has no need of them
 _DIGITS = 16  # of a board's key, for people
 
@@ -66,7 +66,7 @@ class Walk:
         self, name: bytes, of: Descriptor, told: Mapping[bytes, bytes], device: bytes, subject: str
     ) -> None:
         """A descriptor, by its name, and what it hides, by digest."""
-        words = _words_of(told.get(of.source, b"")) if of.kind in KINDS else ()
+        words = _words_of(told.get(of.source, b"")) if of.kind in OF_BOARDS else ()
         if len(words) != 2:
             return
         source = (device, words[0])
@@ -101,8 +101,8 @@ class Walk:
             stream = self._streams.get(part.descriptor)
             for _ in range(part.count):
                 sample, _, at = observation.read_at(body, at)
-                if stream is not None and sample.kind in KINDS:
-                    found.setdefault(stream, []).append(sample.raw)
+                if stream is not None and sample.kind in OF_BOARDS:
+                    found.setdefault(stream, []).append(chained(sample.kind, sample.raw))
         taken: dict[bytes, list[bytes]] = {}
         for of, raws in found.items():
             public = self._public(of)

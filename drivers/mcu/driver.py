@@ -133,13 +133,14 @@ class McuDriver:
             key = private.content(path, KEY_FILE_BYTES_MAX)
         except KeyStoreError as fault:
             raise ConfigError(self._name, "key", str(fault)) from fault
-        return self._options.terms(self._name, key, self._files())
+        maps = {name: self._content(name, "map") for name in self._options.maps}
+        return self._options.terms(self._name, key, self._files(), maps)
 
     def _files(self) -> list[bytes]:
         """What stands in each port's configuration file; nothing where none is named."""
         return [self._content(self._options.file_of(at)) for at in range(len(self._options.taps))]
 
-    def _content(self, name: str) -> bytes:
+    def _content(self, name: str, option: str = "configurations") -> bytes:
         if not name:
             return b""
         path = Path(self._source.folder, name)
@@ -148,10 +149,10 @@ class McuDriver:
                 content = file.read(CONFIGURATION_FILE_BYTES_MAX + 1)
         except OSError as fault:
             text = f"{path}: {fault.strerror}"
-            raise ConfigError(self._name, "configurations", text) from fault
+            raise ConfigError(self._name, option, text) from fault
         if len(content) > CONFIGURATION_FILE_BYTES_MAX:
             text = f"{path}: longer than {CONFIGURATION_FILE_BYTES_MAX} bytes"
-            raise ConfigError(self._name, "configurations", text)
+            raise ConfigError(self._name, option, text)
         return content
 
     async def _hear(self, port: SerialPort, session: Session) -> None:

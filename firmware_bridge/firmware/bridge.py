@@ -15,6 +15,7 @@ It opens no port and reads no file.
 import struct
 
 from firmware_bridge import frame
+from firmware_bridge.firmware.framing import MODBUS
 from firmware_bridge.firmware.tap import CAUSES, Tap
 from firmware_bridge.frame import FRAME_MAX_BYTES, HEADER_BYTES, TAG_BYTES, Chain
 from firmware_bridge.link import Board
@@ -111,7 +112,10 @@ class Bridge:
             tap.passed(length, ticks_us - tap.span_us)
             return True
         self._view[HEADER_BYTES : HEADER_BYTES + length] = tap.view[:length]
-        if not self._seal(frame.TAPPED, tap.number, tap.cut.flags, ticks_us, tap.span_us, length):
+        flags = tap.cut.flags
+        if tap.losses.any and tap.framing == MODBUS:  # what follows a request may answer another
+            flags |= frame.AFTER_LOSS
+        if not self._seal(frame.TAPPED, tap.number, flags, ticks_us, tap.span_us, length):
             tap.losses.add(frame.RING_FULL, 1, length, ticks_us - tap.span_us)
             self.losing = True
         tap.took(length)

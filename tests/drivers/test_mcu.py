@@ -2,7 +2,8 @@
 
 import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pytest
 
@@ -11,6 +12,7 @@ from drivers.c37118.session import Terms as PmuTerms
 from drivers.c37118.wire import FrameType, Layout, Stamp, encode_configuration
 from drivers.decode import compiled, decode
 from drivers.line import Frame, FrameError, Instant, Setup
+from drivers.mcu.input import Input
 from drivers.mcu.session import Past, Session, Tap, Terms
 from evidence import event, gap
 from evidence.code import Cause, Class, Event, Flag, Kind, Reason, TimeSource
@@ -30,6 +32,7 @@ TAI0 = (SOC + 37) * NS
 STEP_NS = 5_000_000
 BOARD_KEY = "board"
 PMU_KEY = "tap=0,idcode=7"
+RAW = Tap("raw", None)
 
 
 class World:
@@ -38,13 +41,22 @@ class World:
     The board's ticks are the time since it started; the line takes no time.
     """
 
-    def __init__(self, key: bytes = KEY, public: bytes = PUBLIC, file: bytes = CFG) -> None:
+    def __init__(
+        self,
+        key: bytes = KEY,
+        public: bytes = PUBLIC,
+        file: bytes = CFG,
+        tap: Tap = RAW,
+        inputs: Mapping[tuple[int, int], Input] = MappingProxyType({}),
+    ) -> None:
+        """`tap`: what port 1 carries."""
         self.key, self.public = key, public
-        self.now_ns, self.boots = 100 * NS, 0
+        self.now_ns, self.boots, self.flags = 100 * NS, 0, board.CHECKED
         self.said: list[bytes] = []
-        taps = (Tap("c37118", PmuTerms(None, False, file)), Tap("raw", None))
+        taps = (Tap("c37118", PmuTerms(None, False, file)), tap)
         sessions = itertools.count(1)
-        self.terms, self._number = Terms(PUBLIC, KEY, taps, 100), lambda: next(sessions)
+        self.terms = Terms(PUBLIC, KEY, taps, 100, inputs=inputs)
+        self._number = lambda: next(sessions)
         self.past = Past(self.terms)
         self.items: list[Frame | Setup] = []
         self.open()
@@ -71,7 +83,7 @@ class World:
         into = bytearray(board.FRAME_MAX_BYTES)
         into[board.HEADER_BYTES : board.HEADER_BYTES + len(body)] = body
         ticks = self.ticks_us
-        size = self.chain.seal(into, kind, port, board.CHECKED, ticks, span_us, len(body))
+        size = self.chain.seal(into, kind, port, self.flags, ticks, span_us, len(body))
         return bytes(into[:size])
 
     def say(self, body: bytes, kind: int = board.TAPPED, port: int = 0, span_us: int = 0) -> bytes:

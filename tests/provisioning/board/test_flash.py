@@ -9,6 +9,7 @@ import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -210,7 +211,7 @@ def test_a_version_on_a_board_that_is_none_is_no_fault_of_ours(releases):
             return "version 1.0.\u00b2"
 
     held = opened(releases["1.0.0"], KEY.public.raw)
-    assert _beside(Odd, held, "a - 0", "/dev/ttyX") == "b"
+    assert _beside(cast(prompt.Prompt, Odd), held, "a - 0", "/dev/ttyX") == "b"
 
 
 @pytest.mark.parametrize("changed", ["file", "version", "key", "gone"])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,7 @@ import firmware_bridge
 from firmware_bridge import pairing
 from firmware_bridge.firmware.pair import LINGER_US
 from provisioning import cli
-from provisioning.board import check, pair
+from provisioning.board import check, line, pair
 from provisioning.board.release import BoardError
 from tests.provisioning.board import material
 from tests.provisioning.board.cable import WAIT_S, Bench
@@ -161,7 +161,7 @@ def test_a_pairing_that_loses_its_end_claims_nothing():
 
     for kind, words in ((pairing.OFFER, "nothing was kept"), (pairing.CONFIRM, "cannot be told")):
         with pytest.raises(BoardError, match=words):
-            pair._asked(Line, "/dev/ttyX", kind, b"", pairing.ANSWER)
+            pair._asked(cast(line.Line, Line), "/dev/ttyX", kind, b"", pairing.ANSWER)
     assert 2 * asked_ns[-1] < LINGER_US * 1000  # its answer was lost, and it says it again
 
 
