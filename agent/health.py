@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from drivers.line import Setup
 
 LATENCY_BUCKETS = 2000  # 1 ms each; the last holds all that is later
-ANSWERED_MAX = 8  # of the record's answers, the last ones: each a KiB or so
+ANSWERED_MAX = 8  # of the record's answers, the last ones
+ANSWER_BYTES_MAX = 8192  # of each; most have one KiB, and a record may send a thousand
 RING_FRAMES = 64  # bad frames kept for a look
 RING_BYTES = 512  # of each
 FAULT_NAMES_MAX = 64  # of one source: names are ours, yet a counter without a bound is a leak
@@ -34,7 +35,7 @@ class BadFrame(NamedTuple):
 class Answered(NamedTuple):
     """What the record said of a batch: a receipt, or a refusal. `at`: ns TAI."""
 
-    encoded: bytes
+    encoded: bytes  # empty where it is longer than ANSWER_BYTES_MAX
     observations: int
     size: int
     at: int
@@ -156,6 +157,11 @@ class Health:
 
     def source(self, name: str) -> SourceHealth:
         return self.sources.setdefault(name, SourceHealth())
+
+    def answer(self, encoded: bytes, observations: int, size: int, tai: int) -> None:
+        """What the record said of a batch, for a look."""
+        kept = encoded if len(encoded) <= ANSWER_BYTES_MAX else b""
+        self.answered.append(Answered(kept, observations, size, tai))
 
     def bad_frame(self, source: str, fault: str, text: str, raw: bytes, tai: int) -> None:
         self.source(source).fault(fault)

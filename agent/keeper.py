@@ -28,7 +28,7 @@ from agent.commit import KEEP_ALL_DAYS, Commit, Found, State
 from agent.config import Gateway
 from agent.cutter import Cut, Cutter, Limits
 from agent.disk import Disk
-from agent.health import Answered, Health
+from agent.health import Health
 from agent.hearing import NOTHING, Hearing
 from agent.relief import Relief
 from agent.room import Room
@@ -185,7 +185,7 @@ class Keeper:
         Said again before that, as when the disk hangs, it is no news.
         """
         if self.said.answer(Told(row, state, encoded, count, size)):
-            self._health.answered.append(Answered(encoded, count, size, self._clock.now().tai))
+            self._health.answer(encoded, count, size, self._clock.now().tai)
             self._give_room()
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:

@@ -9,7 +9,7 @@
 1. A connection is for one question, which has ASK_S to come whole.
 2. Who listens has one event under way and no queue: the next is made when that is gone, and who
    does not take one within SEND_S is dropped. So a slow reader gets fewer events, and none of them
-   is old; the kernel holds SEND_BYTES at most.
+   is old; the kernel holds SEND_BYTES at most. A slow machine makes fewer, too (REST).
 3. No script, style, picture or connection but the page's own, and in nobody's frame
    (Content-Security-Policy); no answer is kept by anybody.
 
@@ -35,6 +35,10 @@ SEND_BYTES = 16 * 1024  # that the kernel holds of what is sent; it doubles that
 READ_BYTES = 4096
 LINGER_S, LINGER_BYTES = 0.5, 64 * 1024  # for what a peer says that is not heard any more
 EVERY_MS = (50, 80, 10_000)  # least, default and most between two events: 12.5 a second
+# Between two events it rests so many times as long as one takes to make: a sixteenth of a core at
+# most for each who looks, however many streams there are and however slow the machine is.
+REST = 16
+DEARER = 1.5  # at once, at most: what took long because another had the processor is no measure
 ACCOUNT_S = 1.0  # between two accounts of the agent
 AGAIN_MS = 2000  # before a browser comes back
 HTML, PLAIN = "text/html; charset=utf-8", "text/plain; charset=utf-8"
@@ -131,9 +135,9 @@ class Service:
     async def _events(self, line: socket.socket, http: h11.Connection, every_s: float) -> None:
         loop, view = asyncio.get_running_loop(), self._view
         due = account_due = loop.time()
-        told = 0
+        told, cost_s = 0, 1.0
         while True:
-            parts = []
+            begun, parts = loop.time(), []
             if (number := view.streams()) != told:
                 parts.append(view.setup())
                 told = number
@@ -141,8 +145,9 @@ class Service:
             if loop.time() + every_s / 2 >= account_due:
                 parts.append(view.account())
                 account_due = max(account_due + ACCOUNT_S, loop.time())
+            cost_s = min(loop.time() - begun, cost_s * DEARER)
             await _send(line, _chunk(http, b"".join(parts)))
-            due = max(due + every_s, loop.time())
+            due = max(due + every_s, begun + cost_s * REST, loop.time())
             await asyncio.sleep(due - loop.time())
 
 

@@ -135,6 +135,8 @@ def _sources(sources: Mapping[str, Told]) -> list[list[str]]:
 def _answer_row(one: Answered, table: LeapTable) -> list[str]:
     """When, what, how many, where in the log, what is not plainly settleable."""
     when = instant.words(one.at, table)
+    if not one.encoded:
+        return [when, "answer", str(one.observations), "", "too long to be kept for a look"]
     try:
         message = cose.read(one.encoded)
         if message.typ == Typ.REFUSAL:

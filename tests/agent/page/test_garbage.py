@@ -10,7 +10,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
+
 from agent import config, http
+from agent import runner as runner_module
 from agent.clock import SystemClock
 from agent.page.door import SUFFIX
 from agent.runner import Runner
@@ -85,7 +88,11 @@ async def hands_frames_on_while_somebody_looks(site: Site, runner: Runner) -> No
     await until(lambda: runner._door.look is None)
 
 
-def test_an_agent_that_is_asked_stays_as_it_was(tmp_path: Path) -> None:
+def test_an_agent_that_is_asked_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "DRAIN_S", 0.1)  # for a record that there is none
+
     async def play() -> None:
         site = Site(tmp_path)
         async with agent(site) as runner:
