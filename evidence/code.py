@@ -464,3 +464,4 @@ class Reason(IntEnum):
     BOARD_TWIN = 159  # two frames of one number
     BOARD_FRAME = 160  # not a frame of a board
     BOARD_UNKNOWN = 161  # by a key that the anchors, which name boards, do not name
+    BOARD_HEADLESS = 162  # of one that the anchors name, and no head when one was due
