@@ -38,7 +38,7 @@ EVERY_MS = (50, 80, 10_000)  # least, default and most between two events: 12.5 
 # Between two events it rests so many times as long as one takes to make: a sixteenth of a core at
 # most for each who looks, however many streams there are and however slow the machine is.
 REST = 16
-DEARER = 1.5  # at once, at most: what took long because another had the processor is no measure
+DEARER = 1.05  # at once, at most: what another had the processor for is no measure
 ACCOUNT_S = 1.0  # between two accounts of the agent
 AGAIN_MS = 2000  # before a browser comes back
 HTML, PLAIN = "text/html; charset=utf-8", "text/plain; charset=utf-8"
