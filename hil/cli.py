@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, provision, run, replay, sim, faults, fuzz, bench.
+"""`gridseal-hil`: demo, provision, run, places, replay, sim, faults, fuzz, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -47,6 +47,7 @@ BENCHES = {
     "bound": ("whether the bound of the clock holds, over a simulated day", ("seconds",)),
     "guard": ("what it costs to doubt a device's clock", ()),
     "clock": ("what time and place cost a gateway", ("seconds",)),
+    "grid": ("how many steps of a power system with PMUs a core takes", ("seconds",)),
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
     "page": ("what it costs an agent to be looked at", ("seconds", "streams")),
     "flash": ("what is written to disk for each byte that is kept", ()),
@@ -107,9 +108,11 @@ def _run(argv: Sequence[str]) -> int:
 
         return provision.main(asked.json, asked.keep)
     if asked.command == "run":
-        from hil.scenario import command as scenario
+        return _play(asked)
+    if asked.command == "places":
+        from hil.live import listing
 
-        return scenario.main(asked.name, asked.begins, asked.ends, asked.report, asked.json)
+        return listing.main(asked.place, asked.json)
     if asked.command == "replay":
         from hil.replay import command
 
@@ -132,13 +135,14 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
         dest="command",
-        metavar="demo | provision | run | replay | sim | faults | fuzz | bench",
+        metavar="demo | provision | run | places | replay | sim | faults | fuzz | bench",
         required=True,
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "provision": "a gateway from nothing to its first receipted sample, as it is typed",
-        "run": "play a scenario, to a bundle and a page that a person can read",
+        "run": "play scenarios, live at a place or in simulated time, and judge what came of them",
+        "places": "what a place has, and which scenarios can be played there",
         "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
@@ -149,12 +153,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, provision, run, replay, sim, faults, fuzz, bench = commands.values()
+    demo, provision, run, places, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
     _scenario(run)
+    places.add_argument("place", nargs="?", metavar="NAME", help="one, or its file; else all")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
     _simulation(sim)
     _fuzzing(fuzz)
@@ -199,14 +204,27 @@ def _suite(bench: _Parser) -> None:
 
 
 def _scenario(run: _Parser) -> None:
-    run.epilog = "Scenarios: uri-2021, ac-seam; or a file of your own, NAME.toml."
-    run.add_argument("name", metavar="NAME", help="of a scenario, or its file")
-    part = "play from there on; an instant such as 2021-02-15T01:00-06:00"
+    run.epilog = "Scenarios: hil/scenarios/*.toml, by name; or a file of your own, NAME.toml."
+    run.add_argument("names", metavar="SCENARIO", nargs="+", help="by name, or its file")
+    run.add_argument(
+        "--place", default="fake", metavar="NAME", help="where; of hil/places, or a file, NAME.toml"
+    )
+    run.add_argument(
+        "--short", action="store_true", help="shorten the stretches in which nothing happens"
+    )
+    part = "of one in simulated time: from there on; an instant such as 2021-02-15T01:00-06:00"
     run.add_argument("--from", dest="begins", metavar="INSTANT", help=part)
     run.add_argument("--to", dest="ends", metavar="INSTANT", help="and until there")
     run.add_argument(
         "--report", type=Path, metavar="DIR", help="leave it there; default: a folder of its own"
     )
+
+
+def _play(asked: argparse.Namespace) -> int:
+    from hil.live import command
+
+    how = (asked.place, asked.report, asked.short, asked.begins, asked.ends, asked.json)
+    return command.main(command.Asked(asked.names, *how))
 
 
 def _simulation(sim: _Parser) -> None:
