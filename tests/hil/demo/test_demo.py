@@ -14,8 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from hil.demo.button import Panel
+from hil.demo.command import scenario
 from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
 from hil.demo.screen import WIDTH
+from hil.demo.stage import DemoStage
+from hil.live import ability, place
+from hil.live.fake import FakeRig
+from hil.live.play import Play
+from hil.live.timeline import Timeline
 from tests.hil.demo.rig import WAIT_S, Running, command, demo, until
 
 pytestmark = pytest.mark.timeout(400)
@@ -159,6 +166,21 @@ def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stdout
     assert not again.exists()
+
+
+def test_a_button_that_a_place_cannot_do_says_why(tmp_path: Path) -> None:
+    of, here = scenario(), place.found(place.FAKE)
+    why = "these devices do only what they should"
+    cast = place.Place(here.file, {**here.missing, ability.SPOIL: why}).cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    try:
+        panel = Panel(Play(of, here, cast, Timeline(of.live.length_s, ()), stage))
+        told = {one["name"]: one["why_not"] for one in panel.told()}
+    finally:
+        stage.close()
+    assert told.keys() == {"trip", "link", "antenna", "move", "agent", "forge"}
+    assert {name for name, reason in told.items() if reason} == {"antenna", "move"}
+    assert why in str(told["antenna"])
 
 
 def test_the_feed_is_bounded_and_says_again_by_a_count() -> None:
