@@ -7,6 +7,7 @@ twice; and why it does not hold.
    program ended well, and `gridseal-record verify` says so.
 """
 
+import textwrap
 from typing import Any
 
 from hil.live import account
@@ -20,6 +21,7 @@ WRONG = {
     "unsent": "are in the record, and nobody sent them",
     "on_disk": "wait on a gateway's disk",
 }
+WIDTH = 80  # of a terminal
 Told = dict[str, Any]
 
 
@@ -38,8 +40,8 @@ def report(play: Play, reasons: list[str]) -> Told:
         for name, text in WRONG.items():
             if row[name]:
                 reasons.append(f"{row['device']}: {row[name]} frames {text}")
-        if row["sent"] == 0 and row["up"]:
-            reasons.append(f"{row['device']}: no frame was sent")
+    if play.ended and not total["sent"]:
+        reasons.append("no frame was sent")
     code, says = play.verify
     if play.ended and code != 0:
         reasons.append(f"verify ended with {code}: {says}")
@@ -75,4 +77,4 @@ def summary(told: Told) -> str:
     lines += [f"gridseal-hil demo: {reason}" for reason in told["reasons"]]
     if not told["reasons"]:
         lines.append("everything holds")
-    return "\n".join(lines)
+    return "\n".join(row for line in lines for row in textwrap.wrap(line, WIDTH))

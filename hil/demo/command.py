@@ -41,8 +41,7 @@ SCENARIO = Path(__file__).parent / "two-utilities.toml"
 class Demo:
     """One run, in one folder. `run` is all of it."""
 
-    def __init__(self, folder: Path, screen: Screen, port: int) -> None:
-        of = script.read(SCENARIO.read_text(encoding="utf-8"), SCENARIO.name)
+    def __init__(self, folder: Path, screen: Screen, port: int, of: Script) -> None:
         where = place.found(place.FAKE)
         cast = where.cast(of)
         self._screen, self._port = screen, port
@@ -51,6 +50,8 @@ class Demo:
         timeline = Timeline(of.live.length_s, ())
         self.play = Play(of, where, cast, timeline, self.stage)
         self.reasons: list[str] = []
+        self.url = ""  # of the page, while there is one
+        self.show: Show | None = None
 
     async def run(self, seconds: float | None, stop: asyncio.Event) -> None:
         """Until `stop`, or for so many seconds after the start."""
@@ -60,6 +61,9 @@ class Demo:
             await _unless(stop, stage.start())
             if stop.is_set():
                 return
+            for lack in play.cast.lacks:
+                if lack.what == "device":
+                    say(f"{lack.name} is left out: {lack.why}")
             for name, why in stage.absent.items():
                 say(f"{name} does not come up: {why}")
             await stage.establish(tai_now())
@@ -74,7 +78,7 @@ class Demo:
             stage.close()
 
     async def _show(self, seconds: float | None, stop: asyncio.Event) -> None:
-        show = Show(self.play, self.stage)
+        show = self.show = Show(self.play, self.stage)
         page = Page(show, circuits(self.play.of, self.stage), buses(self.play.of))
 
         def pressed(key: str) -> None:
@@ -87,6 +91,7 @@ class Demo:
         keys = Keys(pressed)
         try:
             await page.start(self._port)
+            self.url = page.url
             self._screen.say(f"look at {page.url}")
             self._screen.draw()
             keys.open()
@@ -111,16 +116,20 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
     await task
 
 
+def scenario() -> Script:
+    """The demo's own. Raises ConfigError."""
+    return script.read(SCENARIO.read_text(encoding="utf-8"), SCENARIO.name)
+
+
 def circuits(of: Script, stage: DemoStage) -> list[Circuit]:
     """What the diagram has between its buses."""
     found = []
     for seam in stage.seams:
         into = seam.name.removeprefix("Tie ")
-        ends = {
-            row.gateway: row.name
-            for row in of.device
-            if row.into == into and kind.KINDS[row.kind].frames
-        }
+        ends: dict[str, str] = {}
+        for row in of.device:
+            if row.into == into and kind.KINDS[row.kind].frames:
+                ends.setdefault(row.gateway, row.name)
         first, second = (ends[row.name] for row in of.gateway)
         found.append(Circuit(seam.name, first, second))
     return found
@@ -136,7 +145,7 @@ def buses(of: Script) -> tuple[str, str]:
 
 
 async def _run(folder: Path, screen: Screen, seconds: float | None, port: int) -> Demo:
-    demo = Demo(folder, screen, port)
+    demo = Demo(folder, screen, port, scenario())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

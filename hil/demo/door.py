@@ -3,8 +3,8 @@
     python -m hil.demo.door NUMBER HOST PORT
 
 1. NUMBER is a listening socket that the demo opened and passes on: a socket stays in the network
-   namespace in which it was made, whoever has it. So the page, a browser and `gridseal-record` reach
-   a record that listens in another one.
+   namespace in which it was made, whoever has it. So a browser reaches a record that listens in
+   another one.
 2. It carries bytes, both ways, and looks at none. It ends with who started it (hil.child).
 """
 

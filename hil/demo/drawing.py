@@ -56,7 +56,7 @@ def standing(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
     for y in (140, 480):
         parts.append(_line(6, y, 334, y, "bar"))
     for number, one in enumerate(circuits):
-        x = step // 2 + 5 + step * number
+        x = 52 + step * number  # what it says stands at its right
         parts += _wire(one, (x, 140), (x, 480))
         parts += [_dial(one.first, x, 80), _dial(one.second, x, 540)]
         for device, y in ((one.first, 162), (one.second, 432)):

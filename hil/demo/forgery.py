@@ -1,9 +1,9 @@
 """A forged sample: the newest batch of a gateway, taken from the record, with one sample changed,
 and offered to the record's door as a gateway offers it.
 
-1. One byte of a voltage is another, with the frame's own check word made to fit, and the head's root
-   made to fit the changed batch. What cannot be made is the signature of the run key: that of the
-   true head stands where it stood.
+1. One byte of a voltage is another, with the frame's own check word made to fit, and the head's
+   root made to fit the changed batch. What cannot be made is the signature of the run key: that of
+   the true head stands where it stood.
 2. What the record answers is told as it is: a signed refusal by its reason.
 """
 
@@ -85,15 +85,17 @@ async def offered(url: str, of: Forged, log: PublicKey) -> str:
     timeout = aiohttp.ClientTimeout(total=ASK_S)
     path = f"{url}/v1/batch/{of.batch_id.hex()}?size=0"
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            async with session.post(path, data=of.encoded) as answer:
-                said = await answer.content.read(ANSWER_BYTES_MAX)
-                if answer.status == 422:
-                    message = cose.read_statement(said, Typ.REFUSAL)
-                    cose.check(message, log)
-                    refusal = receipt.read_refusal(message.payload)
-                    name = refusal.reason.name.lower().replace("_", " ")
-                    return f"refused: {name}: {refusal.text}"
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(path, data=of.encoded) as answer,
+        ):
+            said = await answer.content.read(ANSWER_BYTES_MAX)
+            if answer.status != 422:
                 return f"answered {answer.status}, and did not refuse it"
+            message = cose.read_statement(said, Typ.REFUSAL)
+            cose.check(message, log)
+            refusal = receipt.read_refusal(message.payload)
+            name = refusal.reason.name.lower().replace("_", " ")
+            return f"refused: {name}: {refusal.text}"
     except (aiohttp.ClientError, TimeoutError, OSError, EvidenceError) as fault:
         return f"the record does not answer: {fault}"

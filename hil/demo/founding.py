@@ -60,7 +60,9 @@ def found(
     done = Founded(dict(made), {}, [])
     for name, one in made.items():
         its = [device for device in devices if device.gateway == name]
-        placed = [row for row in its if kind.KINDS[row.kind].frames and row.into]
+        frames = [row for row in its if kind.KINDS[row.kind].frames and row.into]
+        # A second PMU of an end is of its bus, and of no terminal.
+        placed = list({(row.into, str(row.bus)): row for row in reversed(frames)}.values())
         rated = dict.fromkeys((row.name for row in placed), RATED)
         credential = terminal.placed(folder / name, placed, rated, now_s)
         done.made[name] = replace(one, credential=credential)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from drivers.decode import compiled
+from drivers.line import FrameError
 from evidence import classification, cose, event, gap, head, observation, receipt, run
 from evidence.code import SILENT, Cause, Class, Event, Kind, Reason, Typ
 from evidence.leap import NS
@@ -29,6 +31,8 @@ from record.words import span
 HELD_NS = 3 * NS  # of samples: page and terminal show an instant that is a second old
 LASTS_NS = NS  # for which a class must stand to be told
 STREAMS_MAX = 512
+STATED = frozenset({int(Kind.GOOSE), int(Kind.MODBUS)})  # devices that say what is on or off
+STATE_CHARS, CHANGES_MAX = 8, 6  # a double point is two bits; names of one line
 Grade = tuple[int, int]  # class, reason
 GOOD: Grade = (0, 0)
 Say = Callable[[str, str, int | None, str], None]  # about whom, words, the entry, what it is like
@@ -56,6 +60,7 @@ class Stream:
     told: Grade = GOOD  # what the feed has said of it
     since: tuple[Grade, int] = (GOOD, 0)  # the class that stands, and from when on
     begun: bool = False
+    states: dict[str, str] = field(default_factory=dict)  # of what is on or off, as it said last
 
     @property
     def source(self) -> str:
@@ -185,11 +190,31 @@ class Reading:
         held.append(one)
         while held[0].sample.tai < tai - HELD_NS:
             held.popleft()
+        if one.sample.kind in STATED:
+            self._states(stream, one)
         if one.grade != stream.since[0] or not stream.begun:
             stream.since, stream.begun = (one.grade, tai), True
         if one.grade != stream.told and tai - stream.since[1] >= LASTS_NS:
             stream.told = one.grade
             self._say(stream.source, f"its samples are {words(one.grade)}", one.entry, "")
+
+    def _states(self, stream: Stream, one: Held) -> None:
+        """What is on or off, where it changed."""
+        try:
+            frames = compiled(one.sample.kind, stream.known.configuration or b"")
+            values = frames.decode(one.sample.raw)
+        except FrameError:
+            return  # the page says so beside the stream
+        found = {
+            slot.name: str(value)
+            for slot, value in zip(frames.slots, values, strict=True)
+            if isinstance(value, bool) or (isinstance(value, str) and len(value) <= STATE_CHARS)
+        }
+        changed = [f"{name} {value}" for name, value in found.items()
+                   if stream.states.get(name, value) != value]  # fmt: skip
+        stream.states = found
+        if changed:
+            self._say(stream.source, f"changed: {', '.join(changed[:CHANGES_MAX])}", one.entry, "")
 
     def _gap(self, stream: Stream, one: Held) -> None:
         hole = gap.read(one.sample.raw)

@@ -1,5 +1,5 @@
-"""The demo in a terminal: a compact table that renews itself, the feed beneath it, keys that do what
-the buttons do; plain lines anywhere else.
+"""The demo in a terminal: a compact table that renews itself, the feed beneath it, keys that do
+what the buttons do; plain lines anywhere else.
 
 1. What is shown is what the page shows (hil.demo.show), and comes from the record.
 2. Keys are read only where standard input is a terminal; it is given back as it was found.

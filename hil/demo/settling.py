@@ -19,7 +19,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from evidence import instant
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from hil.demo.authority import Authorities

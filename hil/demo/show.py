@@ -23,10 +23,12 @@ from hil.demo.feed import Feed
 from hil.demo.reading import Reading
 from hil.demo.stage import DemoStage
 from hil.devices.pace import tai_now
+from hil.live import kind
 from hil.live.play import FAULTS, Play
 from record.store import StoreError
 
-MOMENT_S = 0.1  # ten a second
+ARRIVED_S = 30.0  # for a PMU to be in the record once it came up; a second is usual
+MOMENT_S = 1 / 12  # ten a second, on a machine that does other things, too
 LINE_BYTES_MAX = 1 << 20  # of what the settling process says
 Told = dict[str, Any]
 
@@ -64,23 +66,26 @@ class Show:
     async def run(
         self, seconds: float | None, stop: asyncio.Event, see: Callable[[], None]
     ) -> None:
-        """Until `stop`, or for so long. `see`: called after each moment. Raises one of
-        hil.live.play.FAULTS where record or settling ended by themselves."""
+        """Until `stop`, or for so long once every PMU that came up is in the record. `see`: called
+        after each moment. Raises one of hil.live.play.FAULTS where the settling process ended."""
         ours, theirs = socket.socketpair()
         with theirs:
             child = self.stage.settling(theirs)
         listening = asyncio.ensure_future(self._listen(ours))
         try:
-            end = None if seconds is None else time.monotonic() + seconds
+            due = time.monotonic()
+            end = None if seconds is None else due + ARRIVED_S + seconds
+            arrived = False
             while not stop.is_set() and (end is None or time.monotonic() < end):
-                begun = time.monotonic()
+                if seconds is not None and not arrived and self._arrived():
+                    arrived, end = True, time.monotonic() + seconds
                 child.check()
                 await asyncio.to_thread(self._read)
                 self._tell()
                 see()
-                left_s = MOMENT_S - (time.monotonic() - begun)
-                if end is not None:
-                    left_s = min(left_s, end - time.monotonic())
+                # Where it is behind, it goes on from now: nobody wants what was.
+                due = max(due + MOMENT_S, time.monotonic())
+                left_s = (due if end is None else min(due, end)) - time.monotonic()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(left_s, 0.005)):
                         await stop.wait()
@@ -128,6 +133,11 @@ class Show:
         log = self.stage.made[self.stage.of.gateway[0].name].log
         said = await forgery.offered(self.stage.url, found, log)
         self.feed.say("refused", time.time(), "record", said)
+
+    def _arrived(self) -> bool:
+        """Whether every PMU that came up has a sample in the record."""
+        there = {one.source for one in self.reading.streams.values() if one.samples}
+        return all(one.name in there for one in self.stage.devices() if kind.KINDS[one.kind].frames)
 
     def _read(self) -> None:
         """In a thread."""

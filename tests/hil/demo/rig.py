@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 60.0  # for anything: another's tests may have the machine
+WAIT_S = 120.0  # for anything: another's tests may have the machine
 
 
 def command(*arguments: str) -> list[str]:
@@ -78,6 +78,19 @@ def demo(folder: Path, *arguments: str) -> Iterator[Running]:
     finally:
         process.kill()
         process.communicate(timeout=WAIT_S)
+
+
+def children(pid: int) -> set[int]:
+    """Processes of ours that run."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.add(int(path.parent.name))
+    return found
 
 
 def until(true: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:

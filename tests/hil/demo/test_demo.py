@@ -7,17 +7,25 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from hil.demo.button import Panel
+from hil.demo.command import scenario
 from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
 from hil.demo.screen import WIDTH
+from hil.demo.stage import DemoStage
+from hil.live import ability, place
+from hil.live.fake import FakeRig
+from hil.live.play import Play
+from hil.live.timeline import Timeline
 from tests.hil.demo.rig import WAIT_S, Running, command, demo, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 OURS = ("agent.cli", "record.cli", "hil.live.plant", "hil.demo.settling", "hil.demo.door")
 
 
@@ -145,11 +153,11 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:
-    with demo(tmp_path) as one:
-        port = one.url().rstrip("/").rpartition(":")[2]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
         again = tmp_path / "again"
         done = subprocess.run(
-            command("--keep", str(again), "--port", port),
+            command("--keep", str(again), "--port", str(port)),
             capture_output=True,
             text=True,
             timeout=WAIT_S,
@@ -157,7 +165,22 @@ def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stdout
-    assert not programs(str(again))
+    assert not again.exists()
+
+
+def test_a_button_that_a_place_cannot_do_says_why(tmp_path: Path) -> None:
+    of, here = scenario(), place.found(place.FAKE)
+    why = "these devices do only what they should"
+    cast = place.Place(here.file, {**here.missing, ability.SPOIL: why}).cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    try:
+        panel = Panel(Play(of, here, cast, Timeline(of.live.length_s, ()), stage))
+        told = {one["name"]: one["why_not"] for one in panel.told()}
+    finally:
+        stage.close()
+    assert told.keys() == {"trip", "link", "antenna", "move", "agent", "forge"}
+    assert {name for name, reason in told.items() if reason} == {"antenna", "move"}
+    assert why in str(told["antenna"])
 
 
 def test_the_feed_is_bounded_and_says_again_by_a_count() -> None:

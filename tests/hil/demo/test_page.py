@@ -19,7 +19,7 @@ from tests.hil.demo.rig import Running, demo, until
 from tests.provisioning.page.audit import sound
 from tests.provisioning.page.rig import Browser, browser
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 
 class Site(NamedTuple):
@@ -83,6 +83,10 @@ def test_both_sides_live_and_the_tie_settled_by_the_record(site: Site):
     site.feeds(r"Tie 8-9/1: settled: .*signed by both")
     site.shown.says("cosigned by witness-1 and witness-2")
     site.shown.both("healthy", sound)
+    for scheme in ("dark", "light"):
+        told = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        site.shown.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", told)
+        site.shown.both(scheme, sound)
 
 
 def test_a_sample_its_seal_time_and_place(site: Site):
@@ -108,6 +112,8 @@ def test_a_forged_sample_is_refused_by_name(site: Site):
 
 def test_the_line_trips_and_closes(site: Site):
     site.press("trip")
+    site.feeds(r"relay-w2: changed: .*breaker_open True")
+    site.feeds(r"breaker-e2: changed: ")
     until(lambda: "open" in site.figure("pmu-w2.flow"), "an open circuit")
     until(lambda: float(site.figure("pmu-w1.flow").split()[0]) > 120, "circuit 1 carries all")
     site.shown.both("tripped", sound)
