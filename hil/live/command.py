@@ -156,7 +156,7 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
     for reason in came.reasons:
         print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
     code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
-    return code, _object(of, came)
+    return code, object_of(of, came)
 
 
 async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
@@ -175,10 +175,10 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
         simulated.say(text, asked.told)
 
     done = await play.played(of, place, folder, asked.short, say, stop)
-    return await asyncio.to_thread(_reported, done, asked.short)
+    return await asyncio.to_thread(reported, done, asked.short)
 
 
-def _reported(done: Play, short: bool) -> Came:
+def reported(done: Play, short: bool) -> Came:
     """Reads what the play left, and writes the report of it. Raises one of FAULTS."""
     found = account.read(done)
     measured = compared.read(done, found)
@@ -195,7 +195,8 @@ def _show(came: Came, told: bool) -> None:
         simulated.say(simulated.line_of(one), told, simulated.FINDING_HANG)
 
 
-def _object(of: Script, came: Came) -> dict[str, Any]:
+def object_of(of: Script, came: Came) -> dict[str, Any]:
+    """What `--json` has of one."""
     return {
         "scenario": of.live.name,
         "report": str(came.folder),

@@ -326,8 +326,8 @@ def _told(play: Play, gauge: Gauge) -> Iterable[str]:
         at_s = play.timeline.scenario_s((one.first - play.began) / NS)
         yield (
             f"{gauge.device.name}: {words} {one.error * times:.4g} {unit} at worst, beyond what its"
-            f" instrument may be off, {one.allowed * times:.4g} {unit}: {one.frames} times, first"
-            f" at {at_s:.2f} s"
+            f" instrument may be off, {one.allowed * times:.4g} {unit}: in {one.frames}"
+            f" frame{'' if one.frames == 1 else 's'}, first at {at_s:.2f} s"
         )
 
 
