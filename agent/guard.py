@@ -61,7 +61,7 @@ _CYCLES_NS = ((60, NS // 60), (50, NS // 50))
 OF_ARRIVAL = (Check.EARLY, Check.LATE, Check.ARRIVAL_STEPPED)
 OF_CLOCK = (*OF_ARRIVAL, Check.PAIR_ANGLE, Check.PAIR_RATE)
 _STAMPED, _LOCKED, _LEAP = int(Flag.AGENT_STAMPED), int(Flag.LOCKED), int(Flag.LEAP)
-_LOOKED_AT = TIMED | {Kind.GOOSE, Kind.MODBUS}
+_LOOKED_AT = TIMED | {Kind.GOOSE, Kind.MODBUS, Kind.MCU_MODBUS}
 
 
 class Change(NamedTuple):

@@ -29,6 +29,8 @@ WIRES: Mapping[Kind, str] = {
     Kind.GOOSE: "drivers.goose.wire",
     Kind.SV: "drivers.sv.wire",
     Kind.MCU_C37118: "drivers.mcu.wire",
+    Kind.MCU_MODBUS: "drivers.mcu.exchange",
+    Kind.MCU_INPUT: "drivers.mcu.input",
 }
 
 

@@ -14,8 +14,8 @@ CLASSIFICATION.
    a range begins and ends.
 4. A finding about channels, by their place in the descriptor that rules the range, leaves the
    others alone; null: all of the sample. Such a range lies under one descriptor.
-5. What the record finds of values and clocks (LOWERING) makes nothing better: it rules where it is
-   the lesser class. It says what was found, and not that all else is well.
+5. What the record finds of values, clocks and boards (LOWERING) makes nothing better: it rules
+   where it is the lesser class. It says what was found, and not that all else is well.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,12 @@ from evidence.merkle import HASH_BYTES
 
 FINDINGS_MAX = 256  # of one statement: stays far below 64 KiB; more findings are more statements
 BECAUSE_MAX = 2 * FINDINGS_MAX
-LOWERING = frozenset({Reason.VALUE_INVALID, Reason.TIME_CONTRADICTED, Reason.NOT_SEPARABLE})
+LOWERING = frozenset(
+    {
+        *(Reason.VALUE_INVALID, Reason.TIME_CONTRADICTED, Reason.NOT_SEPARABLE),
+        *(Reason.BOARD_SIGNATURE, Reason.BOARD_LINK, Reason.BOARD_TWIN),
+    }
+)
 
 
 class Finding(NamedTuple):

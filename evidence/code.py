@@ -212,6 +212,8 @@ class Kind(IntEnum):
     # A board's frame, header, body and tag (firmware_bridge.frame): it measures what its body does.
     MCU_C37118 = 48  # one C37.118.2 data frame, as a board heard it on a port
     MCU_INFO = 49  # one that gives no values: what the board itself says, or raw octets of a port
+    MCU_MODBUS = 50  # one that completes an exchange, and a copy of the one that it answers
+    MCU_INPUT = 51  # a level or a pulse of the board's own inputs
 
 
 # What measures nothing: there is nothing in it to settle, and nothing is missing without it.
@@ -221,6 +223,10 @@ SILENT = frozenset(
         *(Kind.C37118_INFO, Kind.IEEE1344_INFO, Kind.MCU_INFO),
     }
 )
+
+
+# What a board sealed: `raw` begins with its frame.
+OF_BOARDS = frozenset({Kind.MCU_C37118, Kind.MCU_INFO, Kind.MCU_MODBUS, Kind.MCU_INPUT})
 
 
 class Flag(IntFlag):
@@ -458,3 +464,4 @@ class Reason(IntEnum):
     BOARD_TWIN = 159  # two frames of one number
     BOARD_FRAME = 160  # not a frame of a board
     BOARD_UNKNOWN = 161  # by a key that the anchors, which name boards, do not name
+    BOARD_HEADLESS = 162  # of one that the anchors name, and no head when one was due

@@ -22,7 +22,7 @@ from evidence import batch, cose, export, gap, head, layout, observation, receip
 from evidence.code import Kind, Reason, Typ
 from evidence.credential import Credential
 from evidence.edge import Edges, Say
-from evidence.export import Damaged, Loose, Opening, Passed, Sealed, Stated, Veiled
+from evidence.export import Damaged, Loose, Opening, Pairs, Passed, Sealed, Stated, Veiled
 from evidence.head import Head, Range
 from evidence.key import PublicKey
 from evidence.layout import Span
@@ -53,7 +53,7 @@ class Watch(Protocol):
     """Whoever knows more than one file does: is told what held in it, and may raise
     EvidenceError."""
 
-    def stated(self, message: cose.Sign1) -> None: ...
+    def stated(self, message: cose.Sign1, pairs: Pairs | None) -> None: ...
 
     def sealed(self, held: Held) -> None: ...
 
@@ -82,7 +82,7 @@ class Verifier:
             if isinstance(item, Stated):
                 message = self._statements.add(item)
                 if self._watch is not None:
-                    self._watch.stated(message)
+                    self._watch.stated(message, item.pairs)
             elif isinstance(item, Sealed | Veiled):
                 self._seal(item)
             elif isinstance(item, Loose):

@@ -45,6 +45,7 @@ PULSE = 6  # an edge of the time pulse
 CHECKED = 1  # its protocol's own check word fits
 BY_GAP = 2  # cut where the line was silent, not by a protocol's own length
 # Neither: the line was not silent, and the next frame of this port goes on with it.
+AFTER_LOSS = 4  # octets of this port were lost before it, and no LOST frame has said so yet
 
 # Causes of a LOST frame.
 RING_FULL = 1

@@ -46,6 +46,7 @@ BENCHES = {
     "bound": ("whether the bound of the clock holds, over a simulated day", ("seconds",)),
     "guard": ("what it costs to doubt a device's clock", ()),
     "clock": ("what time and place cost a gateway", ("seconds",)),
+    "grid": ("how many steps of a power system with PMUs a core takes", ("seconds",)),
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),

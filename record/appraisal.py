@@ -73,14 +73,14 @@ class Readings:
     """Readers of the streams of one record, kept across stretches."""
 
     def __init__(self, known: Known) -> None:
-        self._known = known
+        self.known = known
         self._kept: dict[bytes, Reading] = {}
 
     def of(self, name: bytes) -> Reading | None:
         """Under this descriptor; None where the record does not have it."""
         if name in self._kept:
             return self._kept[name]
-        known = self._known.descriptor(name)
+        known = self.known.descriptor(name)
         if known is None:
             return None
         found = _reading(known)

@@ -1,4 +1,4 @@
-"""The boards whose frames a record holds (boards.py), read out of its database.
+"""The boards whose frames a record holds (evidence.board), read out of its database.
 
 1. Only batches of devices with boards are read. They are taken run after run, by number, and not as
    the log has them: a backlog comes after what is live.
@@ -7,11 +7,11 @@
 from collections.abc import Iterable, Iterator
 
 from evidence import cose
+from evidence.board.walk import Boards, Walk, pieces
 from evidence.code import Typ
 from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
 from evidence.trust import Anchors
-from record.boards import Boards, Walk
 from record.database import NotARecordError, Place, StoreError
 from record.known import Known
 from record.schema import INT_MAX, RunRow
@@ -26,7 +26,7 @@ def check(place: Place, anchors: Anchors) -> Boards:
         raise NotARecordError(f"{place}: {fault}") from fault
     try:
         store.snapshot()
-        return _recorded(store, Walk(anchors))
+        return _recorded(store, Walk(anchors.boards))
     except (StoreError, EvidenceError) as fault:
         return Boards([], [f"boards: {fault}"])
     finally:
@@ -61,7 +61,7 @@ def _recorded_batch(store: Store, idx: int, walk: Walk) -> None:
     body = store.body(idx)
     if body is None:
         raise StoreError(f"the body of entry {idx} is missing")
-    walk.take(ranges, body)
+    walk.take(pieces(ranges, body), body)
 
 
 def in_order(rows: Iterable[RunRow]) -> Iterator[RunRow]:

@@ -137,8 +137,8 @@ class Desk:
             await self._idle.wait()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            # An appraisal is nobody's request: its commit may be under way, in the other thread.
-            await self._in(self._syncing, int)
+            # A note, or what a round found, may be in the middle of its commit: nobody waits there.
+            await self._in(self._working, self._syncing.shutdown)
             await self._in(self._working, self._reader.close)
             await self._in(self._working, self._store.close)
         self._working.shutdown()

@@ -1,7 +1,7 @@
 """Checks an export of a gateway's archive: reads the file; what holds in it is evidence.verifier's.
 
 1. The file is only read, and never whole: memory does not grow with it. Once it holds, what boards
-   signed in it is looked at (record.boards).
+   signed in it is looked at (evidence.board).
 2. A damaged one gives reasons, never an exception; what is no export at all is an EvidenceError.
 """
 
@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from evidence import claim, cose, credential, descriptor, disclosure, export, run, verifier
+from evidence import claim, cose, export, verifier
 from evidence.anchor import Anchors
-from evidence.code import Typ
+from evidence.board.walk import Boards, Walk, pieces
 from evidence.export import Loose, Sealed, Stated
 from evidence.head import read as read_head
 from evidence.refusal import EvidenceError
-from record.boards import Boards, Walk
 
 CHUNK_BYTES = 1 << 20
 REASONS_MAX = 100  # lines; a file with more has no need of them
@@ -58,11 +57,10 @@ def check(path: Path, anchors: Anchors, every: bool, say: Callable[[str], None])
 
 def _boards(path: Path, anchors: Anchors) -> Boards:
     """Those of an export that holds. Raises EvidenceError, OSError."""
-    walk = Walk(anchors, part=True)
-    subjects: dict[bytes, str] = {}  # by the name of a credential, and of a run
+    walk = Walk(anchors.boards, part=True)
     for item in export.read(_chunks(path)):
         if isinstance(item, Stated):
-            _describe(item, walk, subjects)
+            walk.state(cose.read(item.encoded), item.pairs)
     for item in export.read(_chunks(path)) if walk.devices else ():
         if isinstance(item, Sealed):
             ranges, body = read_head(cose.read(item.head).payload).ranges, item.body or b""
@@ -71,20 +69,8 @@ def _boards(path: Path, anchors: Anchors) -> Boards:
         else:
             continue
         if body and walk.has(ranges):
-            walk.take(ranges, body)
+            walk.take(pieces(ranges, body), body)
     return walk.end()
-
-
-def _describe(item: Stated, walk: Walk, subjects: dict[bytes, str]) -> None:
-    message = cose.read(item.encoded)
-    if message.typ == Typ.CREDENTIAL:
-        subjects[message.name] = credential.read(message.payload).subject
-    elif message.typ == Typ.RUN:
-        subjects[message.name] = subjects.get(run.read(message.payload).credential, "")
-    elif message.typ == Typ.DESCRIPTOR:
-        of = descriptor.read(message.payload)
-        told = disclosure.match(item.pairs or (), of.digests)
-        walk.describe(message.name, of, told, b"", subjects.get(of.run, ""))
 
 
 def fingerprints(path: Path) -> Iterator[str]:

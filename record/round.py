@@ -3,9 +3,11 @@ time.
 
 1. What is found depends on the entries from `start` until before `upto`, and on nothing else:
    record.audit makes the same round again, and must come to the same.
-2. First the heads, for which streams share a bus; then the bodies; then pairs of streams. A step is
-   HEADS_STEP heads, one body, or some readings of a pair: whoever has other work does it in
-   between.
+   What boards signed (record.refuted) may tell of entries before `start`, and is told once: in the
+   round in which the last of what shows it stands.
+2. First the heads, for which streams share a bus; then the bodies; then pairs of streams, and what
+   boards signed. A step is HEADS_STEP heads, one body, or some readings of a pair: whoever has
+   other work does it in between.
 
 It writes nothing: the sequencer does (Appraised).
 """
@@ -14,10 +16,11 @@ from collections.abc import Iterator
 
 from drivers.line import FrameError
 from evidence import cose, head, observation
-from evidence.code import Class, Typ
+from evidence.code import OF_BOARDS, Class, Typ
 from evidence.observation import Sample
 from record.appraisal import Looked, Readings, Values, is_in, looked_at
 from record.neighbour import Neighbours, is_compared
+from record.refuted import Refuted
 from record.schema import Entry
 from record.sequencer import Appraised
 from record.store import Store, StoreError
@@ -34,13 +37,15 @@ class Round:
         self._store, self._readings = store, readings
         self._start, self._upto = start, upto
         self._values, self._neighbours = Values(), Neighbours()
+        self._refuted = Refuted(store, readings.known, start, upto)
         self._work = self._steps()
 
     def step(self) -> Appraised | None:
         """Goes on; what was found, when that was the last. Raises StoreError."""
         if next(self._work, self) is None:
             return None
-        return Appraised(self._upto, [*self._values.doubts(), *self._neighbours.doubts()])
+        found = (self._values, self._neighbours, self._refuted)
+        return Appraised(self._upto, [doubt for one in found for doubt in one.doubts()])
 
     def run(self) -> Appraised:
         """All of it at once. Raises StoreError."""
@@ -64,14 +69,18 @@ class Round:
                 yield None
         while self._neighbours.step():
             yield None
+        yield from self._refuted.steps()
 
     def _meet(self, entry: Entry) -> None:
         if entry.typ != Typ.HEAD:
             return
-        for part in head.read(cose.read(entry.encoded).payload).ranges:
+        of = head.read(cose.read(entry.encoded).payload)
+        for part in of.ranges:
             reading = self._readings.of(part.descriptor)
             if reading is not None and reading.places:
                 self._neighbours.meet(reading.known)
+            if reading is not None and reading.known.descriptor.kind in OF_BOARDS:
+                self._refuted.meet(of)
 
     def _compare(self, looked: Looked) -> None:
         """Gives what is worth it to the comparison."""

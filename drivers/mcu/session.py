@@ -1,8 +1,9 @@
 """One conversation with one board: octets in, `Frame | Setup` out, and what is to be said to it.
 
 1. Each frame of the board is sealed once and whole, in one stream: what a PMU said on a port in the
-   PMU's own, raw octets in their port's, all else in the board's. So whoever has all streams of the
-   source has the board's chain.
+   PMU's own, a Modbus answer in that of its read, a level or a pulse in its input's, other octets
+   in their port's, all else in the board's. So whoever has all streams of the source has the
+   board's chain. (A request is there twice: its exchange has a copy of it, as exchange.py says.)
 2. A PMU's own clock rules the instant of its frames, as where it is heard directly; the board's
    ticks tell when they arrived, with a bound, and stamp what has no clock.
 3. A frame with another tag, of another board or played again is a Frame with its fault: counted,
@@ -10,23 +11,28 @@
 4. What is missing between two frames that hold is a gap of the board's stream, with its count but
    for the end of a boot. What the board says is lost is one of the port's streams, but for those
    that have a rate: of them the runner knows which are missing, and noise between two frames is no
-   hole. Before the first frame of a `Past` nothing is known to be missing: whoever acknowledged it
-   may have sealed it.
+   hole. Before the first frame of a `Past` that knows of none, nothing is known to be missing:
+   whoever said that it is kept may have sealed it.
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
-6. Who sits on the link can answer a PING with any ticks: an arrival that is beyond AGO_NS_MAX or
-   WIDTH_NS_MAX is now, without a bound, and no number of a frame becomes one that nobody can read.
+6. An arrival that is beyond AGO_NS_MAX or WIDTH_NS_MAX, whatever a board says, is now, without a
+   bound, and no number of a frame becomes one that nobody can read.
+7. The board is told what is kept, and forgets nothing before. Where it stands (a bookmark) is kept
+   with what was sealed, so that the next agent goes on behind it.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
 """
 
 import struct
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from drivers.c37118.session import Session as PmuSession
 from drivers.c37118.session import Terms as PmuTerms
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
+from drivers.mcu.past import NAME_BYTES, Past
+from drivers.mcu.rate import Rate, Step
 from drivers.mcu.wire import BOARD, key_of
 from evidence.code import Cause, Event, Flag, Kind, TimeSource
 from evidence.event import Noticed
@@ -35,13 +41,15 @@ from evidence.leap import BUILT_IN, NS, LeapTable
 from firmware_bridge import frame as board
 from firmware_bridge.gateway import Gateway
 
+if TYPE_CHECKING:
+    from drivers.mcu.bus import Bus, Unit
+    from drivers.mcu.input import Input
+
 CREDIT_BYTES = 8192  # under way from the board: 0.2 s of a link at 460,800
 HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
 HELD_NS = 1_000_000_000  # a time exchange takes milliseconds; without one the bound is unknown
 AGO_NS_MAX = 30 * 86_400 * NS  # a ring that a slow line fills, on a board that nobody fetched from
 WIDTH_NS_MAX = 3600 * NS  # what is known no better is not known
-
-NAME_BYTES = 8  # of the board's public key, as it greets
 
 Item = Frame | Setup
 _DATA, _INFO = int(Kind.C37118), int(Kind.MCU_INFO)
@@ -56,10 +64,12 @@ _CAUSES = {  # of a LOST frame; whether its count is of frames
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """What a port carries: a word of the options, and of a PMU what the site says of it."""
+    """What a port carries: a word of the options, and what the site says of a PMU, or of the units
+    of a Modbus line."""
 
     protocol: str
     inner: PmuTerms | None
+    units: "Mapping[int, Unit]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +81,10 @@ class Terms:
     taps: tuple[Tap, ...]
     drift_ppm: int
     simulated: bool = False
+    inputs: "Mapping[tuple[int, int], Input]" = field(default_factory=dict)  # by frame and number
 
     def __repr__(self) -> str:
         return f"Terms(public={self.public.hex()})"  # a key is never printed
-
-
-class Past:
-    """What was taken of a board, however often its line was opened since: what is played again is
-    known by it, and what is missing. `last`: when it was last heard, ns TAI."""
-
-    __slots__ = ("follower", "last")
-
-    def __init__(self, terms: Terms) -> None:
-        self.follower = board.Follower(terms.key, terms.public)
-        self.last = 0
 
 
 class Session:
@@ -93,12 +93,20 @@ class Session:
     def __init__(
         self, terms: Terms, past: Past, sessions: Callable[[], int], table: LeapTable = BUILT_IN
     ) -> None:
-        """`sessions`: 32 bits, different every time. Raises FrameError for a bad configuration."""
+        """`sessions`: 32 bits, not to be foreseen. Raises FrameError for a bad configuration."""
         self._terms, self._past = terms, past
-        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm)
+        self.counts: Counter[str] = Counter()
+        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm, terms.key)
+        if past.follower.boot:
+            self._link.resume(past.follower.boot, past.follower.seq)
         self._pmus = [
             None if tap.inner is None else PmuSession(tap.inner, table) for tap in terms.taps
         ]
+        self._buses = {
+            port: _bus(port, tap.units, table, self.counts)
+            for port, tap in enumerate(terms.taps)
+            if tap.units
+        }
         self._keys: dict[int, list[str]] = {}  # by port: the streams that there are
         self._rated: set[str] = set()  # those that have a rate
         self._held: deque[bytes] = deque()
@@ -106,11 +114,12 @@ class Session:
         self._flags = int(Flag.AGENT_STAMPED) | (int(Flag.SIMULATED) if terms.simulated else 0)
         self._steps = 0
         self._said = True
-        self.counts: Counter[str] = Counter()
 
     def begin(self) -> list[Setup]:
-        """A Setup for the board, for each port of raw octets, for each configuration on file."""
+        """A Setup for the board, for each of its inputs that has a name, for each port of octets,
+        for each configuration on file."""
         found = [Setup(BOARD, _INFO, self._terms.public, (0, 0), ())]
+        found += [one.setup for one in self._terms.inputs.values()]
         for port, pmu in enumerate(self._pmus):
             if pmu is None:
                 self._keys[port] = [key_of(port)]
@@ -130,6 +139,8 @@ class Session:
         if self._link.refused is not None:
             oldest, newest = self._link.refused
             return f"the board speaks the link's versions {oldest} to {newest}: update it"
+        if self._link.unpaired is not None:
+            return "a board answers that is not paired: type gridseal-provision board pair"
         greeting = self._link.greeting
         if greeting is None or greeting.name == self._terms.public[:NAME_BYTES]:
             return ""
@@ -146,6 +157,25 @@ class Session:
         if said:
             self._said = True
         return said
+
+    def keep(self, bookmark: bytes) -> None:
+        """What was given up to there is durable."""
+        told = self._past.frame_at(bookmark)
+        if told is not None:
+            self._link.keep(*told)
+
+    def rated(self, rate: Rate, mono_ns: int) -> Step:
+        """What is to be done about the line's rate now."""
+        link = self._link
+        return rate.turn(mono_ns, self.greeted, link.heard_ns, link.baud)
+
+    def again(self, mono_ns: int) -> None:
+        """The session begins anew: the line has changed under it."""
+        self._link.again(mono_ns)
+
+    def proposal(self, rate: Rate) -> bytes:
+        """What asks the board for another rate."""
+        return self._link.propose(rate.wanted)
 
     # --- what is heard
 
@@ -177,6 +207,8 @@ class Session:
         self._link.holes.clear()  # what is missing, the frames themselves tell
         if self._link.damaged:
             self.counts["packets_damaged"] = self._link.damaged
+        if self._link.forged:
+            self.counts["times_forged"] = self._link.forged
         if self._link.offset.steps != self._steps:
             self.counts["clock_steps"] += max(self._link.offset.steps - self._steps, 0)
             self._steps = self._link.offset.steps
@@ -196,9 +228,14 @@ class Session:
         if boot and (fields.boot != boot or past.follower.missed):
             count = past.follower.missed if fields.boot == boot else None  # of its end nobody knows
             out.append(self._hole(past.last, count, heard))
+            for bus in self._buses.values():
+                bus.forget()
         past.last = max(heard.tai, 0)
         if fields.kind == board.TAPPED and fields.port < len(self._pmus):
             return out + self._tapped(raw, fields, heard)
+        known = self._terms.inputs.get((fields.kind, fields.port))
+        if known is not None:
+            return [*out, self._input(known, raw, heard)]
         out.append(self._own(raw, heard))
         if fields.kind == board.LOST:
             out += self._lost(fields, (mono_ns, now), at)
@@ -210,7 +247,7 @@ class Session:
         """What a device said on a port."""
         pmu, port = self._pmus[fields.port], fields.port
         if pmu is None:
-            return [self._own(raw, heard, key_of(port))]
+            return self._metered(raw, fields, heard) or [self._own(raw, heard, key_of(port))]
         items = pmu.datagram(fields.body, heard)
         found = [item for item in items if isinstance(item, Frame)]
         out: list[Item] = [self._ruled(port, item) for item in items if isinstance(item, Setup)]
@@ -222,6 +259,27 @@ class Session:
         bad = [one for one in found if one.fault is not None]
         out += [one._replace(key=key_of(port), kind=_INFO, raw=raw) for one in bad]
         return [*out, self._own(raw, heard)]
+
+    def _metered(self, raw: bytes, fields: board.Fields, heard: Instant) -> list[Item]:
+        """What a frame of a Modbus line makes beside octets; nothing where it makes none."""
+        bus = self._buses.get(fields.port)
+        if bus is None:
+            return []
+        if fields.flags & board.AFTER_LOSS:
+            bus.forget()
+        items = bus.take(raw, fields.body, heard, self._flags)
+        keys = self._keys.setdefault(fields.port, [])
+        keys += [one.key for one in items if isinstance(one, Setup)]
+        return items
+
+    def _input(self, known: "Input", raw: bytes, heard: Instant) -> Frame:
+        """A level or a pulse; the board's own where it is not what its map says."""
+        try:
+            known.read(raw)
+        except FrameError as fault:
+            self.counts[fault.fault] += 1
+            return self._own(raw, heard)
+        return known.frame(raw, heard, self._flags)
 
     def _ruled(self, port: int, setup: Setup) -> Setup:
         """A PMU's Setup, of its frames as the board wraps them."""
@@ -265,6 +323,8 @@ class Session:
         """What the board could not keep of a port: a gap in each stream of it without a rate."""
         if len(fields.body) != struct.calcsize(board.LOST_BODY):
             return []
+        if fields.port in self._buses:
+            self._buses[fields.port].forget()
         cause, count, _, ticks = struct.unpack(board.LOST_BODY, fields.body)
         known, of_frames = _CAUSES.get(cause, (Cause.NOT_HEARD, False))
         self.counts[f"lost_{known.name.lower()}"] += count
@@ -286,6 +346,13 @@ class Session:
 
     def _stated(self, key: str, kind: Kind, raw: bytes, at: Instant) -> Frame:
         return Frame(key, int(kind), raw, at.tai, at.bound, _UNKNOWN, self._flags, at)
+
+
+def _bus(port: int, units: "Mapping[int, Unit]", table: LeapTable, counts: Counter[str]) -> "Bus":
+    """Loaded where a line of Modbus has a map: a gateway without one has no room for it."""
+    from drivers.mcu.bus import Bus
+
+    return Bus(port, units, table, counts)
 
 
 def _within(at: Instant, span_us: int) -> Instant:

@@ -1,5 +1,6 @@
 """A board's frame as an observation carries it, and what of it others read: the name by which they
-know it. The frame itself is firmware_bridge.frame's.
+know it. The frame itself is firmware_bridge.frame's, an exchange of Modbus exchange.py's, an input
+input.py's.
 
 1. `raw` is the board's whole frame: header, body, tag. What was tapped is its body, and is read by
    its own protocol's code under the device's own configuration: that is the descriptor's.

@@ -21,21 +21,19 @@ from typing import Final, NamedTuple
 from drivers.line import Clock, Frame, FrameError, Instant
 from drivers.modbus import stamp
 from drivers.modbus.adu import ANSWERED, REFUSED, TARGET_SILENT, Answer, Framing, answer
+from drivers.modbus.disagreement import Disagreements
 from drivers.modbus.exchange import RESPONSE_BYTES_MAX, Exchange
 from drivers.modbus.poll import Came, Poll, Schedule
 from drivers.modbus.splitter import Bad, RtuSplitter, TcpSplitter, heads
 from drivers.modbus.value import Layout
-from evidence import misset
-from evidence.code import Event, Flag, Kind, TimeSource
-from evidence.event import Noticed
-from evidence.leap import NS, LeapTable
+from evidence.code import Flag, Kind, TimeSource
+from evidence.leap import LeapTable
 
 TRANSACTIONS = 1 << 16
 OTHERS = ("wrong_function", "wrong_size")  # a whole answer, to another request
 GIVEN_UP_MAX = 256  # transactions remembered, so that a late answer is not called a stray one
 KIND: Final = int(Kind.MODBUS)
 _UNKNOWN: Final = int(TimeSource.UNKNOWN)
-_AGE_NS: Final = 60 * NS  # of what a device says it measured; to name what its clock was set to
 
 
 class Target(NamedTuple):
@@ -88,7 +86,7 @@ class Conversation(ABC):
         polls = [Poll(block.request.unit, stamp.period_ns(block)) for block in blocks]
         self._schedule = Schedule(polls, now_ns)
         self._counts: Counter[str] = Counter()
-        self._disagreeing: set[str] = set()  # blocks whose device's clock was never set, or lost
+        self._disagreements = Disagreements(terms.table, self._counts)
         self.items: list[Frame] = []
         self._good_ns = now_ns  # when somebody answered last
 
@@ -140,12 +138,8 @@ class Conversation(ABC):
         layout, block = target.layout, target.layout.block
         response = response[:RESPONSE_BYTES_MAX]
         found = answer(self.framing, pending.request, layout.request, response)
-        made = stamp.by_gateway(block, pending.asked, heard)
-        if block.stamp is not None and found.name == ANSWERED:
-            measured_ms = layout.measured_ms(found.data)
-            if measured_ms is not None:
-                made = stamp.by_device(block, measured_ms, self._terms.table, heard) or made
-                self._judge(block.key, made, heard)
+        made = stamp.of_exchange(layout, found, pending.asked, heard, self._terms.table)
+        self.items += self._disagreements.judge(block.key, made, heard)
         raw = Exchange(self.framing, pending.asked.tai, heard.tai, pending.request, response).raw()
         flags = made.flags | (int(Flag.SIMULATED) if self._terms.simulated else 0)
         self.items.append(
@@ -162,19 +156,6 @@ class Conversation(ABC):
         hold_ns = 0 if came in (Came.GOOD, Came.ABSENT) or begun else self._terms.hold_ns
         self._schedule.done(pending.number, now_ns, came, hold_ns)
         return found
-
-    def _judge(self, key: str, made: stamp.Stamped, heard: Instant) -> None:
-        """An event, once, where a device's clock begins to disagree."""
-        if made.agrees:
-            self._disagreeing.discard(key)
-        elif key not in self._disagreeing:
-            self._disagreeing.add(key)
-            self._counts[Event.CLOCK_DISAGREES.name.lower()] += 1
-            off = misset.name(made.tai, made.tai - heard.tai, _AGE_NS, self._terms.table)
-            text = f"the device's clock is {off.text}"
-            noticed = Noticed(Event.CLOCK_DISAGREES, heard.tai, heard.tai, 1, text, None)
-            place = (heard.tai, heard.bound, _UNKNOWN, int(Flag.AGENT_STAMPED), heard)
-            self.items.append(Frame(key, int(Kind.EVENT), noticed.raw(), *place))
 
     def _bad(self, raw: bytes, name: str, text: str, heard: Instant) -> None:
         """Bytes that belong to no exchange."""

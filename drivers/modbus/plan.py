@@ -45,6 +45,25 @@ def blocks(unit: int, station: str, found: PointMap) -> tuple[Block, ...]:
     return tuple(made)
 
 
+def heard(request: Request, station: str, found: PointMap) -> Block | None:
+    """What somebody else's read brings of a map: the points that lie in it whole. None: no point.
+
+    In whose rhythm it is read nobody knows: its period is 0. Raises PlanError.
+    """
+    end = request.address + request.length
+    part = [
+        entry
+        for entry in found.entries
+        if entry.function == request.function
+        and request.address <= _extent(entry)[0]
+        and _extent(entry)[1] <= end
+    ]
+    if not part:
+        return None
+    name = station or found.station or f"unit {request.unit}"
+    return _made(request, name, Group("", 0), sorted(part, key=_extent))
+
+
 def _extent(entry: Entry) -> tuple[int, int]:
     """From where to where a point reaches, its exponent included."""
     point = entry.point
@@ -75,7 +94,10 @@ def _parts(heap: Sequence[Entry], gap: int, most: int) -> Iterable[list[Entry]]:
 
 def _block(unit: int, station: str, function: int, group: Group, part: list[Entry]) -> Block:
     low, high = _extent(part[0])[0], max(_extent(entry)[1] for entry in part)
-    request = Request(unit, function, low, high - low)
+    return _made(Request(unit, function, low, high - low), station, group, part)
+
+
+def _made(request: Request, station: str, group: Group, part: list[Entry]) -> Block:
     points = tuple(entry.point for entry in part)
     for point in points:
         reason = misfit(point, request)

@@ -17,7 +17,9 @@ It reads no clock.
 from typing import NamedTuple
 
 from drivers.line import Instant
+from drivers.modbus.adu import ANSWERED, Answer
 from drivers.modbus.point import Block
+from drivers.modbus.value import Layout
 from evidence.code import Flag, TimeSource
 from evidence.leap import NS, LeapTable
 
@@ -64,6 +66,18 @@ def by_device(block: Block, utc_ms: int, table: LeapTable, heard: Instant) -> St
         return None
     agrees = heard.tai - tai <= OLD_NS
     return Stamped(tai, bound if agrees else None, int(TimeSource.DEVICE), flags, agrees)
+
+
+def of_exchange(
+    layout: Layout, found: Answer, asked: Instant, heard: Instant, table: LeapTable
+) -> Stamped:
+    """By the device where its answer says when it measured, else by the gateway: rules 1 to 4."""
+    made = by_gateway(layout.block, asked, heard)
+    if layout.block.stamp is not None and found.name == ANSWERED:
+        measured_ms = layout.measured_ms(found.data)
+        if measured_ms is not None:
+            made = by_device(layout.block, measured_ms, table, heard) or made
+    return made
 
 
 def period_ns(block: Block) -> int:

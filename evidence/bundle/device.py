@@ -8,18 +8,21 @@ and that has no hole but those that a gap statement names.
    is by its receipt worth KEY_DOUBTFUL at the most (record/README.md, what a revocation does).
 3. How far each stream reaches is told by the observations themselves. One before the interval and
    one after it prove that nothing is left out at its ends; without them the end is told as open.
+4. What boards signed themselves is followed (evidence.board): what they show not to be theirs does
+   not hold, though the gateway sealed it.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from evidence import cose, export
+from evidence.board.walk import Piece, Walk
 from evidence.book import Entry, Revoked
 from evidence.bundle.place import Placed, Places
 from evidence.bundle.scope import Scope
 from evidence.code import Class, Reason
 from evidence.edge import Say
-from evidence.export import Loose, Opening, Passed
+from evidence.export import Loose, Opening, Pairs, Passed
 from evidence.refusal import EvidenceError
 from evidence.statement import Ruling
 from evidence.tally import Tally
@@ -71,6 +74,7 @@ class Device:
     seen: tuple[int, int] | None = None  # by the log: its first batch, its last, ns TAI
     key: bytes | None = None
     runs: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    boards: list[str] = field(default_factory=list)  # what each signed, in words
 
     def open(self, scope: Scope) -> Iterator[tuple[int, str]]:
         """Where nothing proves that a stream has no more: the stream, and which end. Where all of a
@@ -86,11 +90,13 @@ class Device:
 class _Watch:
     """Told by evidence.verifier what held."""
 
-    def __init__(self, device: Device, places: Places, books: Books) -> None:
+    def __init__(self, device: Device, places: Places, books: Books, walk: Walk) -> None:
         self._device, self._places, self._books = device, places, books
+        self._walk = walk
 
-    def stated(self, message: cose.Sign1) -> None:
+    def stated(self, message: cose.Sign1, pairs: Pairs | None) -> None:
         self._places.meet(message.encoded)
+        self._walk.state(message, pairs)
 
     def sealed(self, held: Held) -> None:
         if held.receipt is None:
@@ -114,6 +120,20 @@ class _Watch:
             reach.withheld += part.count
         for kept in held.kept:
             _reach(device.streams[kept.piece.range.stream], kept)
+        if self._walk.has(held.head.ranges):
+            self._follow(held)
+
+    def _follow(self, held: Held) -> None:
+        """What a board said, as far as it is shown."""
+        left = {part: part.count for part in held.head.ranges}
+        for kept in held.kept:
+            left[kept.piece.range] -= kept.piece.count
+        for part, many in left.items():
+            self._walk.withhold(part, many)
+        shown = (
+            Piece(kept.piece.range.descriptor, kept.piece.count, kept.at) for kept in held.kept
+        )
+        self._walk.take(shown, held.body)
 
     def _revoke(self, held: Held, placed: Placed) -> None:
         """Holds the log to what a revocation means. Raises EvidenceError(CREDENTIAL_REVOKED)."""
@@ -164,7 +184,8 @@ class Checker:
         asked = (self._scope.begins, self._scope.ends, None)
         if opening[:3] != asked:
             say(f"opening: {EvidenceError(Reason.BUNDLE, 'of another interval than the bundle')}")
-        watch = _Watch(device, self._places, self._books)
+        walk = Walk(self._anchors.boards, part=True)
+        watch = _Watch(device, self._places, self._books, walk)
         check = Verifier(opening, self._anchors, self._every, say, watch)
         try:
             for item in items:
@@ -178,4 +199,7 @@ class Checker:
         if device.tally.open:
             text = f"{device.tally.open} chains lead through runs that are not here"
             say(str(EvidenceError(Reason.LINK, text)))
+        device.boards, reasons = walk.end()
+        for reason in reasons:
+            say(reason)
         return device

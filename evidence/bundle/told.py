@@ -79,6 +79,8 @@ def _device(found: Found, device: Device) -> Iterator[str]:
         yield f"           {tally.given_up} holes in chains, each named by gap statements"
     for klass, count in sorted(tally.classes.items()):
         yield f"class      {klass}: {count}, by the receipts"
+    for line in device.boards:
+        yield f"board      {line.removeprefix('board ')}"
     if device.revoked:
         yield f"revoked    {device.revoked} batches came after their key was revoked, and say so"
     if tally.hidden:

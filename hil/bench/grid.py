@@ -27,7 +27,7 @@ SHARE_MOST = 0.20  # of a core: a bench of two cores has all else to run
 ROUND_STEPS = 120
 WARM_STEPS = 30  # until windows are full
 BEGINS = BUILT_IN.tai_ns(1_790_000_000)
-SWITCHES = 6
+SWITCHES = 3
 
 
 def measure(seconds: float = 8.0) -> dict[str, Any]:

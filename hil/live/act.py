@@ -158,6 +158,12 @@ class Storm(Row, frozen=True, kw_only=True):
     a_second: Annotated[float, msgspec.Meta(gt=0, le=2000)]
 
 
+class Synch(Row, frozen=True, kw_only=True):
+    """smpSynch of a merging unit: 0 none, 1 local, 2 global (IEC 61850-9-2)."""
+
+    smp_synch: Annotated[int, msgspec.Meta(ge=0, le=254)]
+
+
 class Plight(Row, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong with a receiver's sky (hil.devices.gnss.Plight)."""
 
@@ -321,6 +327,10 @@ ACTS: Mapping[str, Act] = {
     "storm": Act(
         *("its contact bounces", Storm, _tell("storm"), None, ("device",), _SPOIL),
         ("goose-breaker",),
+    ),
+    "synch": Act(
+        *("its clock is not what it was", Synch, _tell("synch"), _back("synch", smp_synch=2)),
+        *(("device",), _SPOIL, ("merging-unit",)),
     ),
     "sky": Act(
         *("something is wrong with its sky", Plight, _tell("plight"), _back("well")),

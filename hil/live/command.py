@@ -26,7 +26,7 @@ from typing import Any
 from evidence.config import ConfigError
 from hil.live import account, play, report, script, verdict
 from hil.live import place as places
-from hil.live.place import Place
+from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS, Play
 from hil.live.report import Came
 from hil.live.script import Script
@@ -105,6 +105,8 @@ def _one(asked: Asked, name: str, several: bool) -> tuple[int, dict[str, Any]]:
             simulated.say(f"--- {file.stem}", asked.told)
         if is_live(text):
             return _live(asked, file, text, folder)
+        if asked.place != FAKE:
+            simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
         return simulated.played(name, asked.begins, asked.ends, folder, asked.told)
     except (ConfigError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
@@ -163,8 +165,10 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
     stop, task = asyncio.Event(), asyncio.current_task()
 
     def told() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()  # told twice: no more patience
+        if stop.is_set():
+            if task is not None:
+                task.cancel()  # told twice: no more patience
+            return
         stop.set()
         simulated.say("stopping, with a report of what was played; again ends it now", asked.told)
 

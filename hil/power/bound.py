@@ -15,6 +15,7 @@ import math
 from itertools import pairwise
 from typing import NamedTuple
 
+from evidence.leap import NS
 from hil.power.instrument import Estimator, class_limit, noise
 from hil.power.model import Spot
 
@@ -29,22 +30,25 @@ class Bound(NamedTuple):
 
 
 def bound(estimator: Estimator, tai: int, worst_phase: float = 1.0) -> Bound:
-    """Of what it says of an instant. `worst_phase`: the largest current of the three over the mean."""
+    """Of what it says of an instant. `worst_phase`: the largest current of the three over the
+    mean."""
     one, model, tap = estimator.instrument, estimator.model, estimator.tap
     ahead = one.ahead_ns(tai, model.begins)
     there, spot = model.spot(tai), model.spot(tai - ahead)
-    volt, amp = tap.phasors(there)
-    volts, amps = estimator.window(spot, estimator.half + 2)
+    # What is without a filter and without an offset is the truth of its instant.
+    reach = estimator.half + 2 if one.service or ahead else 0
+    volts, amps = estimator.window(spot, reach)
     gain = sum(map(abs, estimator.weights))
     most = max(map(abs, noise(one.seed)))
-    turn = 2 * math.pi * model.case.nominal_hz * abs(ahead) / 1e9
-    jitter = one.noise * most * math.sqrt(2)
+    turn = min(2 * math.pi * model.case.nominal_hz * abs(ahead) / NS, 2.0)
+    known = (1 + one.noise * most * math.sqrt(2)) * (1 + turn)
+    volt, amp = tap.phasors(there)
+    around = (_relative(volts, volt), _relative(amps, amp))
     load = abs(amp) * tap.amp_base * worst_phase / one.ct_rated_a
     limits = (class_limit(one.vt_class, "voltage", 1.0), class_limit(one.ct_class, "current", load))
-    turned = min(2.0, turn)
     tve = [
-        (1 + limit) * (1 + jitter) * (1 + turned) * (1 + gain * _spread(around, at)) - 1
-        for limit, around, at in zip(limits, (volts, amps), (volt, amp), strict=True)
+        (1 + limit) * known * (1 + gain * _bent(values) + abs(values[len(values) // 2] - 1)) - 1
+        for limit, values in zip(limits, around, strict=True)
     ]
     fe, rfe = _slopes(estimator, volts, there, gain)
     return Bound(
@@ -52,11 +56,18 @@ def bound(estimator: Estimator, tai: int, worst_phase: float = 1.0) -> Bound:
     )
 
 
-def _spread(values: list[complex], at: complex) -> float:
-    """How far they are from one of them, as a share of it."""
-    if not at:
-        return math.inf
-    return max(abs(value - at) for value in values) / abs(at)
+def _relative(values: list[complex], at: complex) -> list[complex]:
+    """Against what is there; where nothing is, nothing can be said."""
+    return [value / at if at else complex(math.inf) for value in values]
+
+
+def _bent(values: list[complex]) -> float:
+    """How far the mean of two that lie alike to either side may be from the middle: what a
+    symmetric window makes of them at most."""
+    middle = len(values) // 2
+    pairs = zip(values[: middle + 1], reversed(values[middle:]), strict=True)
+    found = max(abs((a + b) / 2 - values[middle]) for a, b in pairs)
+    return math.inf if math.isnan(found) else found
 
 
 def _slopes(
@@ -74,6 +85,6 @@ def _slopes(
     # A window weighs by size, too: where sizes differ, the larger ones count for more.
     sizes = [abs(one) for one in volts]
     gain *= max(sizes) / min(sizes)
-    fe = gain * max(abs(one - hz) for one in hertz)
-    rfe = gain * max(abs(one - rocof) for one in rises)
+    fe = gain * max((abs(one - hz) for one in hertz), default=0.0)
+    rfe = gain * max((abs(one - rocof) for one in rises), default=0.0)
     return fe, rfe

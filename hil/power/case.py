@@ -83,7 +83,8 @@ class Load(Row, frozen=True):
 
 
 class Dc(Row, frozen=True):
-    """A DC tie: what leaves `begin`, and all but `loss` of it arrives at `end`."""
+    """A DC tie: what is sent from `begin` to `end` (below 0: the other way); all but `loss` of it
+    arrives."""
 
     name: str
     begin: str
@@ -94,9 +95,15 @@ class Dc(Row, frozen=True):
     loss: float
     ramp_mw_s: float
 
+    def drawn(self, power: float) -> tuple[float, float]:
+        """What it draws at its begin and at its end, when so much is sent, in the same unit."""
+        if power >= 0:
+            return power, -power * (1 - self.loss)
+        return power * (1 - self.loss), -power
+
 
 class Stage(Row, frozen=True):
-    """Under-frequency relays of an area: below `hz` for `delay_s` each sheds `share` of its load."""
+    """Under-frequency relays of an area: below `hz` for `delay_s` each sheds `share`."""
 
     area: str
     hz: float
@@ -165,10 +172,9 @@ def read(text: str, file: str) -> Case:
         twice = {name for name in rows if rows.count(name) > 1}
         if twice:
             raise ConfigError(file, table, f"{min(twice)!r} is there twice")
-    ends = [end for row in case.branch for end in (row.begin, row.end)]
-    ends += [end for row in case.dc for end in (row.begin, row.end)]
     _there(file, "slack", [case.slack], [row.bus for row in case.machine])
-    _there(file, "branch, dc", ends, buses)
+    _there(file, "branch", [end for row in case.branch for end in (row.begin, row.end)], buses)
+    _there(file, "dc", [end for row in case.dc for end in (row.begin, row.end)], buses)
     _there(file, "machine", [row.bus for row in case.machine], buses)
     _there(file, "load", [row.bus for row in case.load], buses)
     machines = [row.name for row in case.machine]
@@ -191,6 +197,7 @@ def _positive(case: Case, file: str) -> None:
         ("base_mva, nominal_hz", [case.base_mva, case.nominal_hz]),
         ("bus", [row.kv for row in case.bus]),
         ("branch", [abs(complex(row.r, row.x)) for row in case.branch]),
+        ("dc", [min(1 - row.loss, row.ramp_mw_s) for row in case.dc]),
         ("machine", [min(one.mva, one.h_s, one.x_transient, one.v) for one in case.machine]),
         (
             "governor",

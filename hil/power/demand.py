@@ -24,7 +24,8 @@ from hil.power.network import Network, Place, Topology
 LOW = 0.7  # of the first voltage
 _LOW_2 = LOW * LOW
 TOLERANCE = 1e-9  # per unit of current
-ITERATIONS_MAX = 200  # three to ten in ordinary states
+DAMPED_FROM = 20  # iterations; two to ten do in ordinary states
+ITERATIONS_MAX = 400
 _TONES = 6
 _TONES_HZ = (1 / 200, 0.3)  # slowest and fastest of what loads do by themselves
 
@@ -58,7 +59,7 @@ class Demand:
         place, response = Place.of(case), case.response
         self._frequency_p = response.frequency_p
         self._squares = [abs(v) ** 2 for v in flow.volts]
-        self._loss = [row.loss for row in case.dc]
+        self._dc = case.dc
         self._dc_squares = [(self._squares[f], self._squares[t]) for f, t in place.dc]
         self._loads = []
         for row, at in zip(case.load, place.load, strict=True):
@@ -92,16 +93,18 @@ class Demand:
             for load, times, level, island in own
         ]
         now = list(guess)
-        for _ in range(ITERATIONS_MAX):
+        for number in range(ITERATIONS_MAX):
             volts = [
                 one + sum(map(mul, row, now)) for one, row in zip(base, net.drawn_z, strict=True)
             ]
             new = _loads(levels, volts)
             new += self._ties(drive.dc, volts[len(new) :])
             off = max(map(_off, new, now), default=0.0)
-            now = new
             if off < TOLERANCE:
-                return now
+                return new
+            # Near a collapse, and where a load becomes an admittance, it may go to and fro.
+            damped = number >= DAMPED_FROM
+            now = [(a + b) / 2 for a, b in zip(new, now, strict=True)] if damped else new
         raise VoltageError(f"no voltage carries the loads, off by {off:.1e} per unit")
 
     def _ties(self, powers: Sequence[float], volts: list[complex]) -> list[complex]:
@@ -112,8 +115,8 @@ class Demand:
             squares = [v.real * v.real + v.imag * v.imag for v in ends]
             least = min(s / was for s, was in zip(squares, self._dc_squares[n], strict=True))
             carried = power * min(1.0, least / _LOW_2)
-            for v, square, out in zip(ends, squares, (1.0, self._loss[n] - 1), strict=True):
-                found.append(-carried * out / square * v if square else 0j)
+            for v, square, drawn in zip(ends, squares, self._dc[n].drawn(carried), strict=True):
+                found.append(-drawn / square * v if square else 0j)
         return found
 
 

@@ -90,8 +90,8 @@ def _wanted(case: Case, at: dict[str, int]) -> list[complex]:
     for load in case.load:
         fed[at[load.bus]] -= complex(load.mw, load.mvar)
     for dc in case.dc:
-        fed[at[dc.begin]] -= dc.mw
-        fed[at[dc.end]] += dc.mw * (1 - dc.loss)
+        for end, drawn in zip((dc.begin, dc.end), dc.drawn(dc.mw), strict=True):
+            fed[at[end]] -= drawn
     return [one / case.base_mva for one in fed]
 
 

@@ -121,7 +121,7 @@ def weights(service: Service, cycles: int, rate: int, nominal_hz: int) -> tuple[
 
 
 class Estimator:
-    """One instrument at one point of a model. `phases`: of the whole grid, measured over balanced."""
+    """One instrument at one point of a model. `phases`: of the whole grid, over balanced."""
 
     def __init__(
         self, tap: Tap, instrument: Instrument, phases: tuple[float, ...], device: int
@@ -194,7 +194,7 @@ class Estimator:
 
 @cache
 def noise(seed: int) -> Sequence[float]:
-    """A table of normal deviates, and the first of them again for readings that start at its end."""
+    """A table of normal deviates, and its first again for readings that start at its end."""
     rng = random.Random(seed)
     table = [rng.gauss(0.0, 1.0) for _ in range(NOISE_ROWS)]
     return (*table, *table[:16])

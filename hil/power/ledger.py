@@ -1,7 +1,8 @@
 """Where power goes: what machines give at a step, and what becomes of it.
 
 1. Given = drawn by loads + lost on branches + lost in faults + drawn by DC ties, exactly, since all
-   are of one solution of the network; what turbines bring beyond that is in what swings.
+   are of one solution of the network; what turbines bring beyond that, and beyond
+   what damping takes, swings.
 2. Each figure is computed from voltages and currents, not from what the others leave.
 
 It measures nothing of the model's inside but angles and voltages.
@@ -22,6 +23,7 @@ class Ledger(NamedTuple):
     faults: float
     dc: float  # drawn less fed in
     driven: float  # by turbines
+    damped: float  # by what damping stands for
 
     @property
     def balance(self) -> float:
@@ -56,11 +58,14 @@ class Books:
             for one in state.topology.faults
             if not one.on_branch and one.resistance
         )
-        driven = sum(
-            wanted + lag + own.lead * gate
-            for n, (own, wanted, gate, lag) in enumerate(
-                zip(self._model.plant.machines, state.reference, state.gate, state.lag, strict=True)
-            )
-            if n not in state.topology.lost
+        driven = damped = 0.0
+        plant, topology = self._model.plant, state.topology
+        means, island = plant.means(topology, state.speed), plant.network(topology).machine_island
+        rows = zip(plant.machines, state.reference, state.gate, state.lag, strict=True)
+        for n, (own, wanted, gate, lag) in enumerate(rows):
+            if n not in topology.lost:
+                driven += wanted + lag + own.lead * gate
+                damped += own.damping * (state.speed[n] - means[island[n]])
+        return Ledger(
+            *(-into["machine"], into["load"], into["branch"], faults, into["dc"], driven, damped)
         )
-        return Ledger(-into["machine"], into["load"], into["branch"], faults, into["dc"], driven)

@@ -150,7 +150,7 @@ class Model:
         return self.between(spot, bus, state.volts[bus], self.state(spot.step + 1).before[bus])
 
     def between(self, spot: Spot, bus: int, one: complex, two: complex) -> complex:
-        """A phasor between its values at both ends of a step; `bus`: of the island it turns with."""
+        """A phasor between its values at both ends of a step, turning with the bus's island."""
         if self._turn[0] != spot.step:
             self._turn = (spot.step, self._turned(spot.step))
         topology = self.state(spot.step).topology

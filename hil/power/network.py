@@ -81,13 +81,14 @@ class Network:
             y[place.machine[n]][place.machine[n]] += 1 / (1j * reactance[n])
         for at, own, times in zip(place.load, admittances, topology.scale, strict=True):
             y[at][at] += own * times
-        for n, live in enumerate(self.live):
-            if not live or n in grounded:
-                y[n] = [complex(n == k) for k in range(len(y))]
+        still = [n for n, live in enumerate(self.live) if not live or n in grounded]
+        for n in still:
+            y[n] = [complex(n == k) for k in range(len(y))]
         z = inverse(y)
-        for n, live in enumerate(self.live):
-            if not live or n in grounded:
-                z[n] = [0j] * len(z)
+        for n in still:  # neither has it a voltage nor has what is injected there an effect
+            z[n] = [0j] * len(z)
+            for row in z:
+                row[n] = 0j
         drawn = [*place.load, *(end for ends in place.dc for end in ends)]
         inner = [(place.machine[n], 1 / (1j * reactance[n])) for n in machines]
         self.machines = tuple(machines)

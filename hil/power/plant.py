@@ -42,6 +42,7 @@ class State:
     shed: tuple[float, ...]  # of loads, by relays
     dc: tuple[float, ...]
     goal: tuple[float, ...]  # of DC ties
+    cap: tuple[float, ...]  # of what they carry, either way
     watched: tuple[Watched, ...]
     injected: tuple[complex, ...]
     before: tuple[complex, ...]
@@ -74,14 +75,14 @@ class Plant:
         self._swing = lru_cache(NETWORKS_KEPT)(self._swings)
 
     def _given(self) -> list[complex]:
-        """What each machine gives at first: what is fed in at its bus, and what loads take there."""
+        """What each machine gives at first: what is fed in at its bus, and what is drawn there."""
         given = dict(enumerate(self.flow.fed))
         base = self.case.base_mva
         for load, at in zip(self.case.load, self.place.load, strict=True):
             given[at] += complex(load.mw, load.mvar) / base
-        for tie, (begin, end) in zip(self.case.dc, self.place.dc, strict=True):
-            given[begin] += tie.mw / base
-            given[end] -= tie.mw * (1 - tie.loss) / base
+        for tie, ends in zip(self.case.dc, self.place.dc, strict=True):
+            for at, drawn in zip(ends, tie.drawn(tie.mw), strict=True):
+                given[at] += drawn / base
         return [given[at] for at in self.place.machine]
 
     def first(self) -> State:
@@ -103,6 +104,7 @@ class Plant:
             shed=(0.0,) * loads,
             dc=dc,
             goal=dc,
+            cap=(math.inf,) * len(dc),
             watched=self.relays.first,
             injected=(0j,) * (loads + 2 * len(dc)),
             before=self.flow.volts,
@@ -116,7 +118,7 @@ class Plant:
 
     def advanced(self, state: State, events: Sequence[Event], tai_ns: int) -> State:
         """The next state: a step on, and then, at `tai_ns`, these events."""
-        dc = tuple(map(_ramped, state.dc, state.goal, self._ramp))
+        dc = tuple(map(_ramped, state.dc, state.goal, state.cap, self._ramp))
         level, then = self._noise.levels(state.step), self._noise.levels(state.step + 1)
         end = self._integrated(replace(state, step=state.step + 1), (level, then), dc)
         end = replace(end, dc=dc)
@@ -220,8 +222,9 @@ def _between(one: Sequence[float], two: Sequence[float], part: float) -> list[fl
     return [a + (b - a) * part for a, b in zip(one, two, strict=True)]
 
 
-def _ramped(now: float, goal: float, most: float) -> float:
-    return now + min(max(goal - now, -most), most)
+def _ramped(now: float, goal: float, cap: float, most: float) -> float:
+    wanted = min(max(goal, -cap), cap)
+    return now + min(max(wanted - now, -most), most)
 
 
 def _merged(

@@ -26,7 +26,7 @@ from hil.power.network import Fault, Place, Topology
 if TYPE_CHECKING:
     from hil.power.plant import State
 
-CHECK_DEG = 30.0  # IEEE C37.104 leaves it to the user; 20 to 40 degrees are usual
+CHECK_DEG = 30.0  # of function 25: a setting of the user's; this is in the middle of what is usual
 CHECK_HZ = 0.1
 CHECK_LEAST = 0.1  # per unit: below, a side is dead
 OHMS_MOST = 1000.0
@@ -68,6 +68,10 @@ class Switch:
                 row = self._case.dc[self._dc[name]]
                 if not row.mw_min <= mw <= row.mw_max:
                     raise ValueError(f"{mw} MW; {row.mw_min} to {row.mw_max} expected")
+            case event.Curtail(name, cap):
+                self._there("dc", name, self._dc)
+                if cap is not None and cap < 0:
+                    raise ValueError(f"curtailed to {cap} MW; 0 or more expected")
 
     def _there(self, what: str, name: str, names: dict[str, int]) -> None:
         if name not in names:
@@ -127,6 +131,10 @@ class Switch:
                 goal[n] = mw / base
                 now[n] = now[n] if ramp else goal[n]
                 return replace(state, goal=tuple(goal), dc=tuple(now)), ("order", name, mw)
+            case event.Curtail(name, cap):
+                caps, most = list(state.cap), math.inf if cap is None else cap
+                caps[self._dc[name]] = most / base
+                return replace(state, cap=tuple(caps)), ("curtail", name, most)
 
     def _closed(
         self, state: State, name: str, check: bool, hertz: Sequence[float]

@@ -19,10 +19,12 @@ To add one: a module in this folder with a function of Material, and a row in DO
 from collections.abc import Callable, Iterator, Sequence
 
 from record.reconstruct import brief, comtrade, page, sequence, timeline
+from record.reconstruct.comtrade import Sheet
 from record.reconstruct.file import File as File
 from record.reconstruct.gathering import gathered
 from record.reconstruct.holding import Holding as Holding
 from record.reconstruct.material import Material
+from record.reconstruct.reading import Readings
 from record.reconstruct.spool import Spool
 
 FOLDER = "documents"
@@ -34,10 +36,18 @@ Document = Callable[[Material], Iterator[File]]
 def _comtrade(material: Material) -> Iterator[File]:
     """A PMU's streams, three files each."""
     for stream in material.gathered.sheets():
-        if stream.sheet is not None:
+        if isinstance(stream.sheet, Sheet):
             data = material.gathered.spool.read(stream.known.name)
             for name, chunks in comtrade.files_of(stream.sheet, stream.indexes, data):
                 yield File(name, chunks)
+
+
+def _readings(material: Material) -> Iterator[File]:
+    """A meter's streams, or a board's inputs: a file each."""
+    for stream in material.gathered.sheets():
+        if isinstance(stream.sheet, Readings):
+            rows = material.gathered.spool.read(stream.known.name)
+            yield File(stream.sheet.name, stream.sheet.data(rows))
 
 
 DOCUMENTS: tuple[Document, ...] = (
@@ -46,6 +56,7 @@ DOCUMENTS: tuple[Document, ...] = (
     sequence.document,
     brief.document,
     _comtrade,
+    _readings,
 )
 
 

@@ -1,4 +1,4 @@
-"""What is made of the frames of streams: rows of COMTRADE, and the lines of plots.
+"""What is made of the frames of streams: rows of COMTRADE or of readings, and the lines of plots.
 
 1. A frame is decoded once. What is made of a stream depends on nothing but its own frames, in their
    order; so streams may be drafted in two processes, and come to the same bytes.
@@ -19,12 +19,13 @@ from drivers.line import FrameError
 from drivers.values import Compiled, Values
 from evidence.code import Kind
 from record.known import KnownDescriptor
-from record.reconstruct import comtrade
+from record.reconstruct import comtrade, reading
 from record.reconstruct.comtrade import Sheet
 from record.reconstruct.comtrade import State as SheetState
 from record.reconstruct.curve import Curve
 from record.reconstruct.drawing import Drawing, Pen
 from record.reconstruct.passage import Stretch
+from record.reconstruct.reading import Readings
 from record.reconstruct.second import Second
 from record.reconstruct.spool import Places, Spool
 from record.wanted import frames_of
@@ -38,7 +39,7 @@ class Stream(NamedTuple):
 
     known: KnownDescriptor
     frames: Compiled | None
-    sheet: Sheet | None
+    sheet: Sheet | Readings | None
     pen: Pen | None
 
 
@@ -60,11 +61,14 @@ class Draft:
     def open(self, known: KnownDescriptor) -> tuple[int, Stream]:
         """The next stream, and its number."""
         frames = frames_of(known)
-        sheet = pen = None
+        pen = None
+        sheet: Sheet | Readings | None = None
         if frames is not None and known.descriptor.kind != Kind.GOOSE:
             pen = self._drawing.pen(known, frames)
         if frames is not None and known.descriptor.kind in comtrade.KINDS:
             sheet = Sheet(known, frames, self._span)
+        elif frames is not None and known.descriptor.kind in reading.KINDS:
+            sheet = Readings(known, frames)
         self._streams.append(Stream(known, frames, sheet, pen))
         return len(self._streams) - 1, self._streams[-1]
 

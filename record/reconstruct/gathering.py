@@ -1,6 +1,6 @@
 """One reading of all observations of a bundle, for every document that tells of them.
 
-1. Each frame is decoded once; its row of COMTRADE goes to a spool on the disk, what a plot shows of
+1. Each frame is decoded once; its row of values goes to a spool on the disk, what a plot shows of
    it into a curve, and neither takes memory by the number of frames.
 2. A document is of the interval that was asked for: observations before and after it, which a
    bundle has for the chains, are counted with the streams and told nowhere else.
@@ -25,6 +25,7 @@ from record.reconstruct.draft import Draft, Shared
 from record.reconstruct.drawing import Drawing, Pen
 from record.reconstruct.holding import Holding
 from record.reconstruct.passage import Passage, Passages, Stretch
+from record.reconstruct.reading import Readings
 from record.reconstruct.spool import Spool
 from record.reconstruct.switching import Change, Switching
 from record.standing import Worths
@@ -56,7 +57,7 @@ class Stream:
 
     known: KnownDescriptor
     frames: Compiled | None
-    sheet: Sheet | None
+    sheet: Sheet | Readings | None
     pen: Pen | None
     number: int = 0  # in the draft
     counts: Counter[Class] = field(default_factory=Counter)
@@ -90,7 +91,7 @@ class Gathered:
     beyond: int = 0  # occurrences that are not kept
 
     def sheets(self) -> Iterator[Stream]:
-        """The streams that COMTRADE is written of."""
+        """The streams of which a file of values is written."""
         for one in self.streams.values():
             if one.sheet is not None and one.sheet.count:
                 yield one

@@ -20,6 +20,7 @@ from evidence import cose, observation
 from evidence.code import Typ
 from evidence.head import read as read_head
 from evidence.joint.seam import Seam
+from record.ground import Grounds, at_once
 from record.known import Known, KnownRun
 from record.leaf import Leaves
 from record.schema import INT_MAX, HeadRow, RunRow, SpanRow
@@ -69,6 +70,9 @@ class Selection:
             stretches = found.get(self._rows[run].device, {})
             if run in stretches and _is_near(stretches[run], number):
                 stretches[run] = _spanned(stretches[run], number)
+        grounds = Grounds(store, known, size)
+        for stretches in found.values():
+            self._ground(grounds, stretches)
         self.devices = {device: self._joined(found[device]) for device in sorted(found)}
 
     def heads(self, stretch: Stretch) -> Iterator[HeadRow]:
@@ -158,6 +162,15 @@ class Selection:
         if row is None:
             raise StoreError(f"the run of entry {idx} is missing")
         return row.id, head.number
+
+    def _ground(self, grounds: Grounds, stretches: dict[int, _Numbers]) -> None:
+        """Reaches on, at both ends of a device's batches, to the heads of boards."""
+        order = self._ordered(self._rows[next(iter(stretches))].device)
+        order = [row for row in order if row.id in stretches]
+        begins, ends = stretches[order[0].id][0], stretches[order[-1].id][1]
+        for steps in (grounds.back(order[0], begins), grounds.forth(order[-1], ends)):
+            row, number = at_once(steps)
+            stretches[row.id] = _spanned(stretches.get(row.id), number)
 
     def _joined(self, stretches: dict[int, _Numbers]) -> list[Stretch]:
         """Of one device, from its first batch to its last, run after run."""

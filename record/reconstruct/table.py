@@ -29,6 +29,15 @@ def chunks(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[byte
     yield _taken(out)
 
 
+def lines(rows: Iterable[Sequence[str]]) -> bytes:
+    """Rows of a file whose names stand elsewhere."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerows(
+        [guarded(cell) for cell in row] for row in rows
+    )
+    return out.getvalue().encode()
+
+
 def guarded(cell: str) -> str:
     """A cell that no spreadsheet computes."""
     shown = plain(cell)

@@ -46,6 +46,9 @@ _WORDS = {INTO: "into", OUT: "out of"}
 LOAD_LEAST = 1e-3  # of a transformer's rated current: below it, as there
 TENS = range(10, -11, -1)  # powers of ten that a step may be: SunSpec's scale factors
 STEP_SHARE_MAX = 0.1  # as register.HOLES has it of what lies between two readings
+# Those whose channels are points of a map. The count of a board's pulse is none: it begins again at
+# each boot, wherever it was, and no range of its registers explains that.
+POINTED = frozenset({Kind.MODBUS, Kind.MCU_MODBUS})
 _Key = tuple[object, ...]  # what tells a register
 _BITS = {"f32": 24, "f64": 53}  # of a significand, IEEE 754-2019 3.6, Table 3.5
 
@@ -286,7 +289,7 @@ def _channel(origin: Origin) -> Channel:
 
 def _point(origin: Origin) -> Point | None:
     """The point of the map that a channel is; None of another protocol."""
-    if origin.known.descriptor.kind != Kind.MODBUS:
+    if origin.known.descriptor.kind not in POINTED:
         return None
     try:
         block = read_block(origin.known.configuration or b"")

@@ -67,15 +67,21 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
 
 
 class Bench:
-    """A board of one raw tap, whose turns are 5 ms apart."""
+    """A board of one tap, whose turns are 5 ms apart."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, ring: int = 4096, inputs: Any = ()) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        ring: int = 4096,
+        inputs: Any = (),
+        framing: str = "raw",
+    ) -> None:
         self.us = 1_000_000
         monkeypatch.setattr("firmware_bridge.shim.ticks._ticks", lambda: self.us)
         self.ticks, self.line, self.uplink = Ticks(), Line(115_200), Line(460_800)
         self.ring, self.chain = Ring(ring), Chain(KEY, PUBLIC, 1)
-        self.board = Board(self.ring, 1, PUBLIC[:8], FIRMWARE, 460_800)
-        tap: Any = Tap(0, self.line, "raw", self.ticks)  # type: ignore[arg-type]
+        self.board = Board(self.ring, 1, PUBLIC[:8], FIRMWARE, 460_800, KEY)
+        tap: Any = Tap(0, self.line, framing, self.ticks)  # type: ignore[arg-type]
         made: Any = Bridge
         lines = ([tap], list(inputs), self.uplink)
         self.bridge = made(*lines, self.ring, self.chain, self.board, self.ticks)
@@ -92,11 +98,12 @@ class Bench:
             pass
 
     def sealed(self, kind: int) -> list[Fields]:
-        """What is in the ring, of a kind; all of it is acknowledged then."""
+        """What is in the ring, of a kind; all of it is kept elsewhere then."""
         found = []
         while self.ring.cursor < self.ring.next:
             found.append(Fields(bytes(self.ring.send())))
-        self.ring.acknowledge(self.ring.next)
+        self.ring.hear(self.ring.next)
+        self.ring.forget(self.ring.next)
         return [one for one in found if one.kind == kind]
 
 
@@ -113,6 +120,22 @@ def test_a_buffer_that_ran_over_while_the_loop_stood_is_said_though_the_next_rea
     assert said[0] == frame.OVERRUN and said[-1] <= stood_us
 
 
+@pytest.mark.parametrize(("stood_us", "lost"), [(2_000, 0), (50_000, 1)])
+def test_a_tap_that_stood_still_while_the_flash_was_written_says_that_octets_may_be_gone(
+    monkeypatch, stood_us, lost
+):
+    """At 115,200 a UART's own 32 octets hold 2.8 ms; a sector is erased in some 50."""
+    bench = Bench(monkeypatch)
+    bench.turns(3)
+    from_us = bench.us - 1_000_000  # since the start
+    short_us = bench.ticks.now()
+    bench.us += stood_us
+    bench.bridge.stood_still(short_us, bench.ticks.now())
+    bench.turns(80)
+    said = [struct.unpack(frame.LOST_BODY, one.body) for one in bench.sealed(frame.LOST)]
+    assert [(cause, ticks) for cause, _, _, ticks in said] == [(frame.OVERRUN, from_us)] * lost
+
+
 def test_what_was_lost_in_weeks_is_said_to_the_last_octet(monkeypatch):
     """More octets than a LOST frame has digits for: they are in several, and nothing falls over."""
     bench = Bench(monkeypatch)
@@ -122,6 +145,31 @@ def test_what_was_lost_in_weeks_is_said_to_the_last_octet(monkeypatch):
     said = [struct.unpack(frame.LOST_BODY, one.body) for one in bench.sealed(frame.LOST)]
     assert len(said) == 2 and {first for *_, first in said} == {77}
     assert (sum(one[1] for one in said), sum(one[2] for one in said)) == lost
+
+
+@pytest.mark.parametrize(("framing", "flag"), [("modbus", frame.AFTER_LOSS), ("raw", 0)])
+def test_what_follows_a_loss_on_a_modbus_line_says_so_until_the_count_is_said(
+    monkeypatch: pytest.MonkeyPatch, framing: str, flag: int
+):
+    """Who pairs answers with requests must not pair over it."""
+    bench = Bench(monkeypatch, framing=framing)
+
+    def say(octets: bytes) -> None:
+        bench.line.octets = octets
+        bench.turns(3)
+
+    say(b"before")
+    bench.fill()
+    say(b"lost")
+    assert [one.flags & frame.AFTER_LOSS for one in bench.sealed(frame.TAPPED)] == [0]
+    say(b"after")
+    bench.turns(100)
+    say(b"then")
+    found = bench.sealed(frame.TAPPED)
+    assert [(one.body, one.flags & frame.AFTER_LOSS) for one in found] == [
+        (b"after", flag),
+        (b"then", 0),
+    ]
 
 
 def test_a_level_that_changed_while_the_ring_was_full_is_said_when_there_is_room(monkeypatch):

@@ -7,13 +7,14 @@ import struct
 from dataclasses import replace
 from typing import Any
 
-from drivers.modbus import map, plan
+from drivers.modbus import crc, map, plan
 from drivers.modbus.adu import Framing
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.request import encode
 from evidence.code import Flag, Kind
 from evidence.credential import Terminal
 from evidence.descriptor import Channel
+from firmware_bridge import frame as board
 from tests.record.gateway import GatewayRun, Statement
 
 POINT = """
@@ -44,7 +45,9 @@ class Meter:
         directions: tuple[int, ...] = (1, -1),
         accuracy: str = "0.2S",
         source: str = "meter",
+        tapped: bool = False,
     ) -> None:
+        """`tapped`: a board hears it on a serial line, where somebody else asks."""
         self.run, self.stream = run, stream
         rows = (
             POINT.format(name=name, address=at * SIZES[type], type=type, unit=unit, scale=scale)
@@ -52,7 +55,8 @@ class Meter:
         )
         (block,) = plan.blocks(1, "meter", map.read_map("refresh_ms = 100\n" + "".join(rows), "m"))
         self._code = f">{len(names)}{CODES[type]}"
-        self._request = encode(Framing.TCP, [block.request])[0]
+        self._chain = board.Chain(bytes(32), bytes(32), 1) if tapped else None
+        self._request = encode(Framing.RTU if tapped else Framing.TCP, [block.request])[0]
         self._cfg, self._unit, self._place = block.encoded(), unit, place
         self._names, self._directions, self._accuracy = names, directions, accuracy
         self._source = source
@@ -62,11 +66,11 @@ class Meter:
         return self.run.describe(
             self.stream,
             self._cfg,
-            kind=Kind.MODBUS,
+            kind=Kind.MCU_MODBUS if self._chain else Kind.MODBUS,
             channels=[(0, name) for name in self._names],
             source=(self._source, "unit=1"),
             placed=self._placed,
-            rate=(1, 60),
+            rate=(0, 0) if self._chain else (1, 60),
         )
 
     def _placed(self, at: int, row: Channel) -> Channel:
@@ -86,7 +90,20 @@ class Meter:
         """One exchange, sealed, as a driver stamps it."""
         data = struct.pack(self._code, *counts)
         said = bytes((1, 3, len(data))) + data
-        answer = self._request[:4] + len(said).to_bytes(2, "big") + said if answered else b""
-        raw = Exchange(Framing.TCP, tai - 20_000_000, tai + 20_000_000, self._request, answer).raw()
+        if self._chain is not None:
+            asked = self._sealed(self._chain, self._request)
+            raw = self._sealed(self._chain, said + crc.crc(said)) + asked
+        else:
+            answer = self._request[:4] + len(said).to_bytes(2, "big") + said if answered else b""
+            times = (tai - 20_000_000, tai + 20_000_000)
+            raw = Exchange(Framing.TCP, *times, self._request, answer).raw()
         fields = {"bound": 70_000_000, "flags": int(Flag.AGENT_STAMPED), "heard": 20_000_000}
         self.run.observe(self.stream, raw, tai, **(fields | changes))
+
+    @staticmethod
+    def _sealed(chain: board.Chain, body: bytes) -> bytes:
+        """The board's frame around what passed."""
+        into = bytearray(board.FRAME_MAX_BYTES)
+        into[board.HEADER_BYTES : board.HEADER_BYTES + len(body)] = body
+        size = chain.seal(into, board.TAPPED, 0, board.CHECKED, 1000, 0, len(body))
+        return bytes(into[:size])

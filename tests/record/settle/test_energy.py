@@ -64,6 +64,17 @@ def gained(outcome: Outcome) -> float:
     return measure.residual.real
 
 
+def test_a_tapped_meter_settles_as_one_that_is_asked(seam: Shared):
+    """Its register begins again within the hour, which its map explains."""
+    turning = flowing(SENT, (1 << 32) / 1000 - 200)
+    say: Say = lambda minute: tuple(count % (1 << 32) for count in turning(minute))  # noqa: E731
+    seam.play(seam.meter(WEST, tapped=True), say)
+    seam.play(seam.meter(EAST), leaving(GAINED))
+    found = settled(seam)
+    assert (found.verdict, found.counts) == (Agreement.AGREED, (1, 0, 0, 0))
+    assert gained(found) == pytest.approx(0.0, abs=0.002)
+
+
 @BOTH
 def test_what_a_tie_loses_is_no_disagreement(seam: Shared):
     seam.play(seam.meter(WEST), flowing(SENT))

@@ -10,36 +10,59 @@
 4. Memory is bounded: REORDER_MAX frames wait for one that is late; HELD_MAX links wait for a head,
    and of RAWS_MAX frames the octets are kept, so that a chain can be taken up again from a head.
 
-It reads no store (see boarded.py), and knows nothing of what was tapped.
+It knows nothing of what was tapped.
 """
 
 import hashlib
-import struct
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
+from evidence.board import frame
 from evidence.code import ALG_ED25519, Reason
 from evidence.key import PublicKey
-from firmware_bridge import frame
+from evidence.refusal import EvidenceError
 
 REORDER_MAX = 1024  # frames, before the one they wait for counts as missing
 HELD_MAX = 500_000  # without a head over them: an hour of two ports, and 16 MB of links
 RAWS_MAX = 2048  # while a head is being signed, which takes seconds: half a minute of a port
 RECENT_MAX = 2048  # of whose content is known, should one come again: twice a board's ring
 BOOTS_MAX = 2  # of one board that are open at one time: they follow each other; the lowest closes
+HOLES_NAMED_MAX = 4  # of one board, for people
 _ORDER_BYTES = 8
+T = TypeVar("T")
 
-Say = Callable[[Reason, str], None]
+
+class Fault(NamedTuple):
+    """What does not hold. `frames`: of its boot, from one number to another; none where what was
+    sealed is no frame. `head`: the number of the head that shows it."""
+
+    reason: Reason
+    text: str
+    boot: int = 0
+    frames: tuple[int, int] | None = None
+    head: int | None = None
+
+    def words(self) -> str:
+        return self.text if self.frames is None else f"boot {self.boot}, {self.text}"
+
+
+Say = Callable[[Fault], None]
 
 
 class Counts:
-    """Of one board, in frames; `holes` in stretches of them."""
+    """Of one board, in frames; `holes` in stretches of them, of which the first are `named`;
+    `heads`: that it signed."""
 
-    __slots__ = ("covered", "holes", "late", "missing", "open", "refuted", "repeated")
+    __slots__ = (
+        *("covered", "heads", "holes", "late", "missing"),
+        *("named", "open", "refuted", "repeated"),
+    )
 
     def __init__(self) -> None:
         self.covered = self.open = self.missing = self.holes = 0
-        self.refuted = self.repeated = self.late = 0
+        self.refuted = self.repeated = self.late = self.heads = 0
+        self.named: list[str] = []
 
 
 class Chain:
@@ -55,9 +78,9 @@ class Chain:
     def take(self, raw: bytes) -> None:
         """One frame, in whatever order it was sealed."""
         try:
-            fields = frame.Fields(raw)
-        except frame.FrameError as fault:
-            self._say(Reason.BOARD_FRAME, str(fault))
+            fields = frame.read(raw)
+        except EvidenceError as fault:
+            self._say(Fault(fault.reason, fault.text))
             return
         boot = self._boots.get(fields.boot)
         if boot is None:
@@ -70,6 +93,17 @@ class Chain:
             boot = _Boot(fields.boot, self._public, self.counts, self._say, self._part)
             self._boots[fields.boot] = boot
         boot.take(fields.seq, raw)
+
+    def compare(self, raw: bytes) -> None:
+        """A copy of an earlier frame, beside another: it must be that frame, if that is known."""
+        try:
+            fields = frame.read(raw)
+        except EvidenceError as fault:
+            self._say(Fault(fault.reason, f"a copy beside a frame: {fault.text}"))
+            return
+        boot = self._boots.get(fields.boot)
+        if boot is not None:
+            boot.compare(fields.seq, raw)
 
     def finish(self) -> None:
         """Nothing more comes."""
@@ -102,7 +136,8 @@ class _Boot:
         if before is not None:
             self._counts.repeated += 1
             if before != digest:
-                self._say(Reason.BOARD_TWIN, f"frame {seq}: sealed with two contents")
+                text = f"frame {seq}: sealed with two contents"
+                self._say(Reason.BOARD_TWIN, text, (seq, seq))
             return
         if seq < self._next:
             self._counts.late += 1
@@ -114,6 +149,11 @@ class _Boot:
         self._go_on()
         if len(self._waiting) > REORDER_MAX:
             self._skip()
+
+    def compare(self, seq: int, raw: bytes) -> None:
+        before = self._recent.get(seq)
+        if before is not None and before != hashlib.sha256(raw).digest():
+            self._say(Reason.BOARD_TWIN, f"frame {seq}: a copy has another content", (seq, seq))
 
     def finish(self) -> None:
         while self._waiting:
@@ -129,7 +169,7 @@ class _Boot:
                 self._links += self._link
             if self._next - self._first > HELD_MAX:
                 self._counts.open += self._drop(self._first + HELD_MAX // 2)
-            fields = frame.Fields(raw)
+            fields = frame.read(raw)
             if fields.kind == frame.HEAD:
                 self._head(fields)
 
@@ -137,39 +177,56 @@ class _Boot:
         """What is waited for does not come: a hole."""
         first = min(self._waiting)
         if not self._from_anywhere:
-            self._counts.holes += 1
-            self._counts.missing += first - self._next
+            self._miss(self._next, first - 1)
         self._counts.open += self._drop(self._next)
         self._first = self._next = first
         self._link = None
         self._raws.clear()
         self._go_on()
 
+    def _miss(self, first: int, last: int) -> None:
+        counts = self._counts
+        counts.holes += 1
+        counts.missing += last - first + 1
+        if len(counts.named) < HOLES_NAMED_MAX:
+            what = f"frames {first} to {last}" if last > first else f"frame {first}"
+            counts.named.append(f"boot {self._number}, {what}")
+
     def _head(self, fields: frame.Fields) -> None:
         """A signed link: what it covers, and what it shows not to be the board's."""
-        place = f"head in frame {fields.seq}"
-        if len(fields.body) != struct.calcsize(frame.HEAD_BODY):
-            self._say(Reason.BOARD_FRAME, f"{place}: not as long as a head")
+        place, at = f"head in frame {fields.seq}", fields.seq
+        try:
+            head = frame.read_head(fields)
+        except EvidenceError as fault:
+            self._say(fault.reason, f"{place}: {fault.text}", (at, at), at)
             return
-        seq, link, signature = struct.unpack(frame.HEAD_BODY, fields.body)
-        message = frame.head_message(self._public.raw, self._number, seq, link)
-        if not self._public.verify(message, signature):
-            self._say(Reason.BOARD_SIGNATURE, f"{place}: not signed by the board")
-        elif seq >= fields.seq:
-            self._say(Reason.BOARD_LINK, f"{place}: over frame {seq}, which is not before it")
-        elif self._link is None:
-            if seq >= self._first - 1:
-                self._counts.open += self._drop(seq + 1)
-                self._resume(link)
-        elif seq >= self._first:
-            at = (seq - self._first) * frame.LINK_BYTES
-            if self._links[at : at + frame.LINK_BYTES] == link:
-                self._counts.covered += self._drop(seq + 1)
-                return
-            text = f"frames {self._first} to {seq} are not those that the board chained"
-            self._say(Reason.BOARD_LINK, f"{place}: {text}")
-            self._counts.refuted += self._drop(seq + 1)
-            self._resume(link)
+        if not frame.is_signed(head, self._public, self._number):
+            text = f"{place}: not signed by the board"
+            self._say(Reason.BOARD_SIGNATURE, text, (self._first, at), at)
+            return
+        if head.seq >= at:
+            text = f"{place}: over frame {head.seq}, which is not before it"
+            self._say(Reason.BOARD_LINK, text, (self._first, at), at)
+            return
+        self._counts.heads += 1
+        if self._link is None:
+            if head.seq >= self._first - 1:
+                self._counts.open += self._drop(head.seq + 1)
+                self._resume(head.link)
+        elif head.seq >= self._first:
+            self._hold(head, place, at)
+
+    def _hold(self, head: frame.Signed, place: str, at: int) -> None:
+        """The frames that are held against the head over them."""
+        start = (head.seq - self._first) * frame.LINK_BYTES
+        if self._links[start : start + frame.LINK_BYTES] == head.link:
+            self._counts.covered += self._drop(head.seq + 1)
+            return
+        frames = (self._first, head.seq)
+        text = f"frames {self._first} to {head.seq} are not those that the board chained"
+        self._say(Reason.BOARD_LINK, f"{place}: {text}", frames, at)
+        self._counts.refuted += self._drop(head.seq + 1)
+        self._resume(head.link)
 
     def _drop(self, upto: int) -> int:
         """Holds nothing below this number any more; how many that were."""
@@ -191,10 +248,12 @@ class _Boot:
             self._links += link
         self._link = link
 
-    def _say(self, reason: Reason, text: str) -> None:
-        self._tell(reason, f"boot {self._number}, {text}")
+    def _say(
+        self, reason: Reason, text: str, frames: tuple[int, int], head: int | None = None
+    ) -> None:
+        self._tell(Fault(reason, text, self._number, frames, head))
 
 
-def ordered(raws: list[bytes]) -> Iterator[bytes]:
+def ordered(raws: list[tuple[bytes, T]]) -> Iterator[tuple[bytes, T]]:
     """By boot and number, as far as they say any: what is no frame comes as it is."""
-    yield from sorted(raws, key=lambda raw: raw[4 : 4 + _ORDER_BYTES])
+    yield from sorted(raws, key=lambda one: one[0][4 : 4 + _ORDER_BYTES])
