@@ -212,8 +212,9 @@ def test_all_that_is_to_be_seen_is_there(seen: Seen, shown: Browser):
     ends = [complex(*map(float, one.split("L")[1].split())) - (110 + 110j) for one in angles]
     assert ends[0].real > 0 > ends[1].real
     assert ends[2].real > 0
-    # Frames that were not sent: nobody sent them, and so no cell is short of any.
-    assert not shown.all("svg rect.none")
+    # Frames that were not sent are missed by nobody.
+    assert shown.all(".wide rect.idlecell")
+    assert not shown.all(".wide rect.none")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
