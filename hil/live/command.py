@@ -58,9 +58,11 @@ class _Outcome:
     objects: dict[str, Any] = field(default_factory=dict)
     gathered: Gathered = field(default_factory=Gathered)
 
-    def written(self) -> bool:
-        """Whether any of them left something: a folder that was refused is not written to."""
-        return len(self.codes) > 1 or any("report" in one for one in self.objects.values())
+    def may_write(self, root: Path) -> bool:
+        """Whether what is of all of them goes there: not into a folder that was refused."""
+        if len(self.codes) > 1 or any("report" in one for one in self.objects.values()):
+            return True
+        return not root.exists() or (root.is_dir() and not any(root.iterdir()))
 
     def code(self) -> int:
         """The worst of them."""
@@ -81,7 +83,7 @@ def main(asked: Asked) -> int:
         if code == STOPPED:
             break
     root = _root(asked, next(iter(outcome.objects.values())))
-    if root is not None and (asked.folder is None or outcome.written()):
+    if root is not None and outcome.may_write(root):
         try:
             outcome.gathered.write(root, several, STOPPED in outcome.codes)
         except OSError as fault:

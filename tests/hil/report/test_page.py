@@ -254,7 +254,7 @@ def test_the_page_is_named_by_the_index_and_by_junit(seen: Seen, tmp_path: Path)
     gathered.write(tmp_path, several=True, stopped=False)
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert '<a href="out/index.html">seen</a>' in index
-    assert "1 of 1 scenario do not hold. 1 was left out." in index
+    assert "1 of 1 scenario does not hold. 1 was left out." in index
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     cases = [(one.get("tests"), one.get("failures"), one.get("skipped")) for one in root]
     assert cases == [("6", "1", "0"), ("1", "0", "1")]
