@@ -58,9 +58,11 @@ class _Outcome:
     objects: dict[str, Any] = field(default_factory=dict)
     gathered: Gathered = field(default_factory=Gathered)
 
-    def written(self) -> bool:
-        """Whether any of them left something: a folder that was refused is not written to."""
-        return len(self.codes) > 1 or any("report" in one for one in self.objects.values())
+    def may_write(self, root: Path) -> bool:
+        """Whether what is of all of them goes there: not into a folder that was refused."""
+        if len(self.codes) > 1 or any("report" in one for one in self.objects.values()):
+            return True
+        return not root.exists() or (root.is_dir() and not any(root.iterdir()))
 
     def code(self) -> int:
         """The worst of them."""
@@ -81,7 +83,7 @@ def main(asked: Asked) -> int:
         if code == STOPPED:
             break
     root = _root(asked, next(iter(outcome.objects.values())))
-    if root is not None and (asked.folder is None or outcome.written()):
+    if root is not None and outcome.may_write(root):
         try:
             outcome.gathered.write(root, several, STOPPED in outcome.codes)
         except OSError as fault:
@@ -158,7 +160,7 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
     for reason in came.reasons:
         print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
     code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
-    return code, _object(of, came)
+    return code, object_of(of, came)
 
 
 async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
@@ -179,10 +181,10 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
         simulated.say(text, asked.told)
 
     done = await play.played(of, place, folder, asked.short, say, stop)
-    return await asyncio.to_thread(_reported, done, asked.short)
+    return await asyncio.to_thread(reported, done, asked.short)
 
 
-def _reported(done: Play, short: bool) -> Came:
+def reported(done: Play, short: bool) -> Came:
     """Reads what the play left, and writes the report of it. Raises one of FAULTS."""
     found = account.read(done)
     measured = compared.read(done, found)
@@ -199,7 +201,8 @@ def _show(came: Came, told: bool) -> None:
         simulated.say(simulated.line_of(one), told, simulated.FINDING_HANG)
 
 
-def _object(of: Script, came: Came) -> dict[str, Any]:
+def object_of(of: Script, came: Came) -> dict[str, Any]:
+    """What `--json` has of one."""
     return {
         "scenario": of.live.name,
         "report": str(came.folder),

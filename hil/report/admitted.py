@@ -8,6 +8,7 @@ decodes: descriptor, disclosed configuration, raw.
 It checks no signature: `gridseal-record verify` does.
 """
 
+import cmath
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -157,9 +158,9 @@ def number(values: Values, at: int | None) -> float | None:
 
 def phasor(values: Values, of: Phasor) -> complex | None:
     """A phasor among the values; None where the device gave none."""
-    one, two = number(values, of.at), number(values, of.at + 1)
-    if one is None or two is None:
+    one, two = values[of.at], values[of.at + 1]
+    if not isinstance(one, int | float) or not isinstance(two, int | float):
         return None
-    if of.polar:
-        return complex(one * math.cos(two), one * math.sin(two))
-    return complex(one, two)
+    if not math.isfinite(one + two):
+        return None
+    return cmath.rect(one, two) if of.polar else complex(one, two)

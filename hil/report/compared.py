@@ -28,10 +28,11 @@ from hil.live.account import Account
 from hil.live.kind import PmuSettings
 from hil.live.play import Deed, Play
 from hil.live.sheet import Device, Fault
+from hil.power import case
 from hil.power.bound import Bound
 from hil.report import promise
 from hil.report.admitted import Admission, Admitted, Contents, number, phasor
-from hil.report.error import Spread
+from hil.report.error import Spread, tve
 from hil.report.promise import Promises
 from hil.report.trace import CELLS, LINES_MAX, Arrow, Axis, Drawn, Moments
 from hil.report.truth import Stood, Truth
@@ -47,7 +48,7 @@ _WORDS = {
     "fe_hz": ("FE", 1000.0, "mHz"),
     "rfe_hz_s": ("RFE", 1.0, "Hz/s"),
 }
-_PHASES = ("A", "B", "C")
+_PHASES = {"A": 0, "B": 1, "C": 2}
 _MS = 1e-6  # of a nanosecond
 MOMENT_NS = NS // 2  # before something begins, and after it is over
 DURING_NS = NS // 10  # after it began
@@ -167,8 +168,8 @@ def _gauge(play: Play, device: Device, axis: Axis, drawn: bool) -> Gauge:
 
 
 def _nominal_hz(play: Play) -> int:
-    """Of a grid that says it; those of hil/power/cases are of 60 Hz."""
-    return int(play.of.grid.with_.get("nominal_hz", 60))
+    told = play.of.grid.with_
+    return case.load(told["case"]).nominal_hz if "case" in told else told.get("nominal_hz", 60)
 
 
 def _promises(play: Play, found: Compared) -> Promises | None:
@@ -263,17 +264,17 @@ def _compare(
     spreads = gauge.spoiled_errors if apart else gauge.errors
     found: list[tuple[str, float]] = []
     for one in arrows:
-        parts = weights(one.name)
-        if parts is None:
-            continue
         three = true.currents if one.current else true.voltages
-        at = sum((w * value for w, value in zip(parts, three, strict=True)), 0j)
-        unit = sum(abs(w) * abs(value) for w, value in zip(parts, three, strict=True))
         name = "tve_amps" if one.current else "tve_volts"
-        if unit:
-            found.append((name, abs(one.value - at) / unit))
-            if one.name[1:] in _PHASES:
-                spreads[name].add(found[-1][1])
+        phase = _PHASES.get(one.name[1:])
+        if phase is None:
+            error = _of_several(one, three)
+        else:
+            error = tve(one.value, three[phase]) if three[phase] else None
+            if error is not None:
+                spreads[name].add(error)
+        if error is not None:
+            found.append((name, error))
     shape, values = frame.shape, frame.values or ()
     for name, place, there in (
         ("fe_hz", shape.hz if shape else None, true.frequency_hz),
@@ -285,6 +286,17 @@ def _compare(
             spreads[name].add(value - there)
     if promises is not None and not apart:
         _bound(gauge, tai, stood, found, promises)
+
+
+def _of_several(one: Arrow, three: tuple[complex, complex, complex]) -> float | None:
+    """The error of a phasor that is made of several phases, as a share of theirs; None of one that
+    is not known, or where there is nothing."""
+    parts = weights(one.name)
+    if parts is None:
+        return None
+    pairs = list(zip(parts, three, strict=True))
+    unit = sum(abs(w) * abs(value) for w, value in pairs)
+    return abs(one.value - sum(w * value for w, value in pairs)) / unit if unit else None
 
 
 def _bound(
@@ -328,8 +340,8 @@ def _told(play: Play, gauge: Gauge) -> Iterable[str]:
         at_s = play.timeline.scenario_s((one.first - play.began) / NS)
         yield (
             f"{gauge.device.name}: {words} {one.error * times:.4g} {unit} at worst, beyond what its"
-            f" instrument may be off, {one.allowed * times:.4g} {unit}: {one.frames} times, first"
-            f" at {at_s:.2f} s"
+            f" instrument may be off, {one.allowed * times:.4g} {unit}: in {one.frames}"
+            f" frame{'' if one.frames == 1 else 's'}, first at {at_s:.2f} s"
         )
 
 

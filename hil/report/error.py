@@ -10,7 +10,6 @@ Pure: it reads nothing.
 """
 
 import math
-from collections import Counter
 
 STEP = 1.02  # from one bin to the next: a percentile is so near, as a share
 _PER = 1 / math.log(STEP)
@@ -29,17 +28,19 @@ class Spread:
 
     def __init__(self) -> None:
         self.count, self.most, self._sum = 0, 0.0, 0.0
-        self._bins: Counter[int] = Counter()
+        self._bins: dict[int, int] = {}
 
     def add(self, value: float) -> None:
         """Its size. What is no finite number is left out."""
         value = abs(value)
-        if not math.isfinite(value):
+        if not value < math.inf:
             return
         self.count += 1
         self._sum += value
-        self.most = max(self.most, value)
-        self._bins[math.floor(math.log(max(value, _TINY)) * _PER)] += 1
+        if value > self.most:
+            self.most = value
+        at = math.floor(math.log(value if value > _TINY else _TINY) * _PER)
+        self._bins[at] = self._bins.get(at, 0) + 1
 
     def percentile(self, share: float) -> float:
         """What so many of them do not exceed, to within STEP; 0 of none."""

@@ -28,7 +28,8 @@ def text(lines: Sequence[Line], stopped: bool) -> str:
     played = [one for one in lines if one.held is not None]
     style = "no" if failed else "yes"
     words = (
-        f"{len(failed)} of {many(len(played), 'scenario')} do not hold."
+        f"{len(failed)} of {many(len(played), 'scenario')} {'does' if len(failed) == 1 else 'do'}"
+        " not hold."
         if failed
         else f"All {many(len(played), 'scenario')} that were played hold."
     )

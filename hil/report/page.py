@@ -8,6 +8,7 @@ It judges nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from evidence.leap import BUILT_IN, NS
@@ -103,7 +104,7 @@ def _played(told: Row) -> str:
     head, timeline = told["scenario"], told["timeline"]
     began_ns = timeline["began_tai_ns"]
     short = ", its dull stretches shortened" if head["short"] and timeline["stretches"] else ""
-    when = f" on {_utc(began_ns)}" if began_ns else ""
+    when = f", on {_utc(began_ns)}" if began_ns else ""
     words = (
         f"{clocked(head['length_s'])} of the scenario's clock, played in"
         f" {timeline['played_s']:.0f} s{short}{when}, at the place {told['place']['name']}"
@@ -113,8 +114,6 @@ def _played(told: Row) -> str:
 
 
 def _utc(tai: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(BUILT_IN.utc_ns(tai) // NS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -183,7 +182,8 @@ def _measured(told: Row) -> Iterable[str]:
 
 
 def _three(of: Mapping[str, float], scale: float) -> str:
-    return " / ".join(f"{value * scale:.3g}" for value in of.values())
+    values = (value * scale for value in of.values())
+    return " / ".join(f"{one:,.0f}" if one >= 1000 else f"{one:.3g}" for one in values)
 
 
 def _late(told: Row) -> str:
