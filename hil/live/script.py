@@ -182,11 +182,10 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
         names += [(("level", at, "device"), one, devices) for one in level.device]
         if level.above is None and level.below is None:
             yield ("level", at), "above or below what?"
+    of_facts = [("device", devices), ("gateway", gateways), ("level", levels), ("seam", seams)]
     for array in ("must", "flagged", "never"):
         for at, expect in enumerate(getattr(of, array)):
             names.append(((array, at, "after"), expect.after or None, done))
-            of_facts = (("device", devices), ("gateway", gateways))
-            of_facts = (*of_facts, ("level", levels), ("seam", seams))
             for what, known in of_facts:
                 wanted = expect.where.get(what, [])
                 for one in [wanted] if isinstance(wanted, str) else wanted:
