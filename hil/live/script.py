@@ -90,6 +90,7 @@ def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
             yield from _twice(name, rows)
     yield from _tables(of)
     yield from _named(of)
+    yield from _seams(of)
     yield from _times(of)
 
 
@@ -193,6 +194,18 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     for steps, wants, known in names:
         if wants is not None and wants not in known:
             yield steps, f"{wants!r} is {config.nearest(wants, known)}"
+
+
+def _seams(of: Script) -> Iterable[tuple[Steps, str]]:
+    """Whether two authorities measure the ends."""
+    devices = {row.name: row for row in of.device}
+    for at, seam in enumerate(of.seam):
+        sides = [devices[name] for name in seam.sides if name in devices]
+        for one in sides:
+            if one.kind in kind.KINDS and not kind.KINDS[one.kind].frames:
+                yield ("seam", at, "sides"), f"{one.name!r} is no PMU"
+        if len({one.gateway for one in sides}) < len(sides):
+            yield ("seam", at, "sides"), "both ends are heard by one gateway: say another"
 
 
 def _times(of: Script) -> Iterable[tuple[Steps, str]]:

@@ -32,10 +32,11 @@ UNSAID = bytes(32)  # the name of a seam that no record says
 
 def facts(play: Play) -> Iterator[Fact]:
     """Of all seams. Raises StoreError, EvidenceError, NotFoundError, ConfigError, OSError."""
+    there = {one.name for one in play.cast.devices} - play.stage.absent.keys()
     with closing(open_reader(play.stage.store)) as store:
         known, size = Known(store), store.size()
         for row in play.of.seam:
-            if any(name in play.stage.absent for name in row.sides):
+            if not set(row.sides) <= there:
                 continue
             of = InForce(UNSAID, _seam(play, row))
             for stretch in _stretches(play, row):
