@@ -183,11 +183,11 @@ class Keeper:
         self._hearing.release(before)
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
-        """What the record said of a batch; the next commit makes it durable.
-
-        Said again before that, as when the disk hangs, it is no news.
+        """What the record said of a batch; the next commit makes it durable. Said again before
+        that, as when the disk hangs, it is no news.
         """
         if self.said.answer(Told(row, state, encoded, count, size)):
+            self._health.answer(encoded, count, size, self._clock.now().tai)
             self._give_room()
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:

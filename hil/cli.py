@@ -1,4 +1,4 @@
-"""`gridseal-hil`: demo, provision, run, replay, sim, faults, fuzz, bench.
+"""`gridseal-hil`: demo, provision, run, places, replay, sim, faults, fuzz, bench.
 
 1. Exit 0: it holds. 1: it was done and does not hold, with a reason a line. 2: told something
    wrong, or a file that cannot be read, in one line that says what to type instead.
@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+GATEWAYS_MAX = 64  # processes of this machine, 40 MiB each
 SEED_MAX = (1 << 32) - 1
 RUNS_MAX = 10_000_000  # of the simulation, and cases of each target of the fuzzing
 JOBS_MAX = 256
@@ -46,11 +47,23 @@ BENCHES = {
     "bound": ("whether the bound of the clock holds, over a simulated day", ("seconds",)),
     "guard": ("what it costs to doubt a device's clock", ()),
     "clock": ("what time and place cost a gateway", ("seconds",)),
+    "grid": ("how many steps of a power system with PMUs a core takes", ("seconds",)),
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
+    "page": ("what it costs an agent to be looked at", ("seconds", "streams")),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),
+    "seam": (
+        "two gateways with 20 PMUs each and their record: loss, arrival to admitted, memory",
+        ("seconds", "streams", "gateways"),
+    ),
+    "scale": (
+        "what a stream costs as streams and gateways grow in number",
+        ("seconds", "streams", "gateways"),
+    ),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
+ALL = "all"
+ALL_TOLD = "all: every one of them, with a table and a picture of what they come to"
 
 
 class _Parser(argument.Parser):
@@ -95,9 +108,11 @@ def _run(argv: Sequence[str]) -> int:
 
         return provision.main(asked.json, asked.keep)
     if asked.command == "run":
-        from hil.scenario import command as scenario
+        return _play(asked)
+    if asked.command == "places":
+        from hil.live import listing
 
-        return scenario.main(asked.name, asked.begins, asked.ends, asked.report, asked.json)
+        return listing.main(asked.place, asked.json)
     if asked.command == "replay":
         from hil.replay import command
 
@@ -120,13 +135,14 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="gridseal-hil", description=about, allow_abbrev=False)
     several = parser.add_subparsers(
         dest="command",
-        metavar="demo | provision | run | replay | sim | faults | fuzz | bench",
+        metavar="demo | provision | run | places | replay | sim | faults | fuzz | bench",
         required=True,
     )
     helps = {
         "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
         "provision": "a gateway from nothing to its first receipted sample, as it is typed",
-        "run": "play a scenario, to a bundle and a page that a person can read",
+        "run": "play scenarios, live at a place or in simulated time, and judge what came of them",
+        "places": "what a place has, and which scenarios can be played there",
         "replay": "seal and admit what a capture holds of our protocols, and compare",
         "sim": "a gateway over a disk, a wire and clocks that fail: nothing may be lost",
         "faults": "make faults around real programs, and account for every frame",
@@ -137,24 +153,29 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         name: several.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in helps.items()
     }
-    demo, provision, run, replay, sim, faults, fuzz, bench = commands.values()
+    demo, provision, run, places, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
     _scenario(run)
+    places.add_argument("place", nargs="?", metavar="NAME", help="one, or its file; else all")
     replay.add_argument("file", type=Path, metavar="FILE", help="pcap, pcapng, hex text, bytes")
     _simulation(sim)
     _fuzzing(fuzz)
     listed = "; ".join(f"{name}: {text}" for name, (text, _) in BENCHES.items())
-    bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
+    bench.add_argument("what", metavar=" | ".join((*BENCHES, ALL)), help=f"{listed}; {ALL_TOLD}")
     _seconds(bench, "how long to measure")
     bench.add_argument(
-        "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
+        "--streams", type=_streams, metavar="N", help=f"of a gateway, 1 to {STREAMS_MAX}"
+    )
+    bench.add_argument(
+        "--gateways", type=_gateways, metavar="N", help=f"before a record, 1 to {GATEWAYS_MAX}"
     )
     bench.add_argument(
         "--broker", action="store_true", default=None, help="of verify: behind a broker, too"
     )
+    _suite(bench)
     faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
     faults.add_argument(
         "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
@@ -167,15 +188,43 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     return parser, commands
 
 
+def _suite(bench: _Parser) -> None:
+    """What `bench all` takes."""
+    of_all = bench.add_argument_group(f"of {ALL}")
+    of_all.add_argument("--only", metavar="NAME,...", help="these, and not all")
+    of_all.add_argument(
+        "--quick", action="store_true", help="a few seconds each; nothing is judged"
+    )
+    of_all.add_argument(
+        "--out", type=Path, metavar="DIR", help="for table, picture and figures; default: bench"
+    )
+    of_all.add_argument(
+        "--against", type=Path, metavar="FILE", help="an earlier bench.json, to be compared with"
+    )
+
+
 def _scenario(run: _Parser) -> None:
-    run.epilog = "Scenarios: uri-2021, ac-seam; or a file of your own, NAME.toml."
-    run.add_argument("name", metavar="NAME", help="of a scenario, or its file")
-    part = "play from there on; an instant such as 2021-02-15T01:00-06:00"
+    run.epilog = "Scenarios: hil/scenarios/*.toml, by name; or a file of your own, NAME.toml."
+    run.add_argument("names", metavar="SCENARIO", nargs="+", help="by name, or its file")
+    run.add_argument(
+        "--place", default="fake", metavar="NAME", help="where; of hil/places, or a file, NAME.toml"
+    )
+    run.add_argument(
+        "--short", action="store_true", help="shorten the stretches in which nothing happens"
+    )
+    part = "of one in simulated time: from there on; an instant such as 2021-02-15T01:00-06:00"
     run.add_argument("--from", dest="begins", metavar="INSTANT", help=part)
     run.add_argument("--to", dest="ends", metavar="INSTANT", help="and until there")
     run.add_argument(
         "--report", type=Path, metavar="DIR", help="leave it there; default: a folder of its own"
     )
+
+
+def _play(asked: argparse.Namespace) -> int:
+    from hil.live import command
+
+    how = (asked.place, asked.report, asked.short, asked.begins, asked.ends, asked.json)
+    return command.main(command.Asked(asked.names, *how))
 
 
 def _simulation(sim: _Parser) -> None:
@@ -232,6 +281,10 @@ def _streams(text: str) -> int:
     return _number(text, 1, STREAMS_MAX)
 
 
+def _gateways(text: str) -> int:
+    return _number(text, 1, GATEWAYS_MAX)
+
+
 def _runs(text: str) -> int:
     return _number(text, 1, RUNS_MAX)
 
@@ -281,14 +334,19 @@ def _chosen(command: str, only: str | None, known: Collection[str]) -> list[str]
 
 
 def _check_bench(name: str) -> None:
-    if name not in BENCHES:
-        raise UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, list(BENCHES))}")
+    if name not in (*BENCHES, ALL):
+        raise UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, [*BENCHES, ALL])}")
 
 
 def _bench(asked: argparse.Namespace) -> int:
     _check_bench(asked.what)
+    if asked.what == ALL:
+        return _bench_all(asked)
+    for name in ("only", "quick", "out", "against"):
+        if getattr(asked, name):
+            raise UsageError(f"gridseal-hil bench {asked.what}: takes no --{name}")
     takes = BENCHES[asked.what][1]
-    given = {name: getattr(asked, name) for name in ("seconds", "streams", "broker")}
+    given = {name: getattr(asked, name) for name in ("seconds", "streams", "gateways", "broker")}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in takes:
@@ -309,6 +367,17 @@ def _bench(asked: argparse.Namespace) -> int:
     for reason in figures.get("reasons", ()):
         print(f"gridseal-hil bench {asked.what}: {reason}", file=sys.stderr)
     return 1 if figures.get("reasons") else 0
+
+
+def _bench_all(asked: argparse.Namespace) -> int:
+    from hil.suite import command
+
+    for name in ("seconds", "streams", "gateways", "broker"):
+        if getattr(asked, name) is not None:
+            raise UsageError(f"gridseal-hil bench {ALL}: takes no --{name}")
+    only = None if asked.only is None else _chosen("bench", asked.only, BENCHES)
+    known = {name: text for name, (text, _) in BENCHES.items()}
+    return command.main(known, only, asked.out, asked.against, asked.quick, asked.json)
 
 
 def _table(figures: dict[str, Any], within: str = "") -> str:

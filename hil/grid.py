@@ -122,7 +122,9 @@ class Grid:
         self._now: tuple[Reading, Reading] | None = None
 
     def truth(self, tai_ns: int, bus: int) -> Reading:
-        """What stands at bus 1 or 2 at an instant."""
+        """What stands at bus 1 or 2 at an instant. Raises ValueError for another."""
+        if bus not in (1, 2):
+            raise ValueError(f"bus {bus}; 1 or 2 expected")
         if self._now is None or self._at != tai_ns:
             # Only the last instant is kept: PMUs in step ask for the same one.
             self._now = self._solve(tai_ns)

@@ -135,6 +135,7 @@ class Outlet:
         self._held: list[bytes] | None = None
         self._last: tuple[bytes, ...] = ()
         self.counts: Counter[str] = Counter()
+        self.cut = False  # nothing goes out
 
     def send(self, several: Iterable[bytes]) -> None:
         """A frame, or its two copies."""
@@ -177,5 +178,8 @@ class Outlet:
 
     def _put(self, several: Iterable[bytes]) -> None:
         for frame in several:
+            if self.cut:
+                self.counts["cut"] += 1
+                continue
             self._socket.send(frame)
             self.counts["sent"] += 1

@@ -28,7 +28,7 @@ from hil.devices.profile import PHASORS_3, Profile, turned
 from hil.devices.speech import IEEE1344
 from hil.devices.unit import Client, Instant, Pmu
 from hil.devices.watch import Watch
-from hil.grid import Grid
+from hil.measurand import Measurand
 
 SAMPLES_MAX = 8192  # SMPCNT has 13 bits
 PROFILE = Profile(
@@ -45,7 +45,7 @@ class Ieee1344Pmu(Pmu):
     def __init__(
         self,
         profile: Profile,
-        grid: Grid,
+        grid: Measurand,
         now: Callable[[], int],
         tell: Callable[[int, int, int], None] | None = None,
         watch: Watch | None = None,

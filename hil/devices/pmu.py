@@ -43,6 +43,7 @@ from hil.devices.udp import Address, SplitPort, UdpPort
 from hil.devices.unit import Client, Counts, Instant, Pmu
 from hil.devices.watch import Watch
 from hil.grid import Grid, Plan
+from hil.measurand import Measurand
 
 __all__ = [
     "FLOAT_POLAR",
@@ -90,7 +91,7 @@ class Plant:
 
     def __init__(
         self,
-        grid: Grid,
+        grid: Measurand,
         tell: Callable[[int, int, int], None] | None = None,
         watch: Watch | None = None,
     ) -> None:

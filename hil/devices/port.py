@@ -112,6 +112,7 @@ class LinePort:
         self._master = self._slave = -1
         self._timer: asyncio.TimerHandle | None = None
         self._free_s = 0.0  # when the line has sent what it was given, by the loop's clock
+        self.cut = False  # what it sends arrives nowhere, and nothing reaches it
 
     async def open(self) -> str:
         """Makes the pseudo-terminal; the path of the end that a reader opens. Raises OSError."""
@@ -164,7 +165,8 @@ class LinePort:
         piece, gone = self._queue.popleft()
         self._queued -= len(piece)
         try:
-            os.write(self._master, piece)
+            if not self.cut:
+                os.write(self._master, piece)
         except BlockingIOError:
             pass  # nobody reads, the kernel is full: on a wire these bytes would be gone too
         if gone is not None:
@@ -178,5 +180,5 @@ class LinePort:
             data = os.read(self._master, 4096)
         except BlockingIOError:
             return
-        for found in self._splitter.feed(data):
+        for found in self._splitter.feed(b"" if self.cut else data):
             self._listener.heard(found)

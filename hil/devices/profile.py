@@ -29,6 +29,7 @@ from hil.grid import NS, Reading
 DIGITAL_BITS = 16  # of one status word
 PHUNIT_STEP = 1e-5  # V or A a bit: C37.118.2-2011 Table 9
 RATE_MAX = 120  # frames a second: C37.118.1a-2014 5.4.1 asks for 60, allows 120
+BUSES_MAX = 9999  # of what is measured, which says if it has no such bus
 PHASORS_MAX = 64  # of one simulated PMU
 WORDS_MAX = 64  # analogs or digital words of one simulated PMU
 FLOAT_POLAR = Format.POLAR | Format.PHASOR_FLOAT | Format.ANALOG_FLOAT | Format.FREQ_FLOAT
@@ -88,7 +89,7 @@ class Profile:
     def __post_init__(self) -> None:
         _within("rate", self.rate, 1, RATE_MAX)
         _within("idcode", self.idcode, 1, IDCODE_MAX)
-        _within("bus", self.bus, 1, 2)
+        _within("bus", self.bus, 1, BUSES_MAX)
         _within("time_base", self.time_base, self.rate, 0xFFFFFF)
         _within("time_quality", self.time_quality, 0, 0xFF)
         _within("pmu_tq", self.pmu_tq, 0, 7)

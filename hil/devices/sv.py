@@ -30,6 +30,7 @@ from hil.devices.ether import Addressing, Outlet, frames, tlv
 from hil.devices.goose import utc_octets
 from hil.devices.pace import tai_now
 from hil.grid import Grid, Plan
+from hil.measurand import Measurand
 
 ETHERTYPE = 0x88BA
 CHANNELS = 8
@@ -66,7 +67,7 @@ class SvProfile:
 class SvPublisher:
     """The frames of one stream, by number: frame n has the samples n * asdus and on of TAI."""
 
-    def __init__(self, profile: SvProfile, grid: Grid) -> None:
+    def __init__(self, profile: SvProfile, grid: Measurand) -> None:
         self.profile, self.grid = profile, grid
         self.quality = [0] * CHANNELS  # of every channel from now on
         self.smp_synch = profile.smp_synch

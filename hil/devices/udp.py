@@ -34,6 +34,7 @@ class UdpPort(asyncio.DatagramProtocol):
         self._pmus, self._local, self._to, self._interface = pmus, local, to, interface
         self._transport: asyncio.DatagramTransport | None = None
         self._listeners: dict[Address, Listener] = {}
+        self.cut = False  # what it sends arrives nowhere, and nothing reaches it
 
     async def open(self) -> Address:
         """Listens; the address it has. Raises OSError."""
@@ -74,7 +75,7 @@ class UdpPort(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[object, ...]) -> None:
-        if not self._pmus:
+        if not self._pmus or self.cut:
             return
         listener = self._seat(self._to or (str(address[0]), cast(int, address[1])))
         if listener is not None:
@@ -88,7 +89,8 @@ class UdpPort(asyncio.DatagramProtocol):
         """One datagram."""
         if self._transport is None:
             return
-        self._transport.sendto(raw, to)
+        if not self.cut:
+            self._transport.sendto(raw, to)
         if gone is not None:
             gone()
 

@@ -34,7 +34,7 @@ from evidence.leap import NS
 from hil.devices.profile import Profile, turned
 from hil.devices.speech import C37118, Speech
 from hil.devices.watch import Watch
-from hil.grid import Grid
+from hil.measurand import Measurand
 
 CLIENTS_MAX = 16  # of one PMU; real ones serve 2 to 8
 INSTANTS_MAX = 36_000  # kept for comparison: ten minutes at 60 frames a second
@@ -90,7 +90,7 @@ class Pmu:
     def __init__(
         self,
         profile: Profile,
-        grid: Grid,
+        grid: Measurand,
         now: Callable[[], int],
         tell: Callable[[int, int, int], None] | None = None,
         watch: Watch | None = None,

@@ -28,7 +28,7 @@ STEPPED = Outfit(chrony=True, meter=True)
 
 def environment(folder: Path) -> dict[str, str]:
     """What lets an agent's clock be set: libfaketime, told at every reading by a file."""
-    _set(folder, 0)
+    set_offset(folder, 0)
     return {
         "LD_PRELOAD": faketime_library(),
         "FAKETIME_TIMESTAMP_FILE": str(folder / OFFSET),
@@ -45,7 +45,7 @@ async def step(rig: Rig, scale: Scale) -> dict[str, Any]:
     for offset_s in _STEPS:
         await asyncio.sleep(scale.spell_s / len(_STEPS))
         now = rig.note(f"the clock is off by {offset_s} s")
-        _set(rig.folder, offset_s)
+        set_offset(rig.folder, offset_s)
         gear.reference.lie.shown_ns = offset_s * NS  # chronyd's clock is the same one
         if before_s:
             steps.append((begun, now, before_s * NS))
@@ -66,7 +66,7 @@ async def step(rig: Rig, scale: Scale) -> dict[str, Any]:
     return {"steps_s": list(_STEPS)}
 
 
-def _set(folder: Path, offset_s: int) -> None:
+def set_offset(folder: Path, offset_s: int) -> None:
     """By a rename: the file is read at any moment."""
     new = folder / f"{OFFSET}.new"
     new.write_text(f"{offset_s:+d}\n", encoding="ascii")

@@ -19,9 +19,11 @@ from drivers.c37118.stream import key_of
 from evidence import classification, cose, descriptor, event, head, observation, receipt
 from evidence.classification import Finding
 from evidence.code import SILENT, Event, Kind, Typ
+from evidence.event import Noticed
 from evidence.observation import Sample
 from hil.faults.doubt import Change, Told
-from hil.faults.holding import line_name
+from hil.faults.holding import Lines, line_name
+from hil.faults.judge import Place
 from record.schema import Entry
 from record.store import Store, open_reader
 
@@ -41,13 +43,30 @@ class _Read(NamedTuple):
     reason: int
 
 
+class Happened(NamedTuple):
+    """Something that a gateway noticed. `at`: when it was sealed, ns TAI."""
+
+    line: str
+    at: int
+    noticed: Noticed
+
+
 class Course:
     """One record. `keys`: of the gateway's streams by number, where they are known; a PMU's frames
-    say it themselves. `close` lets go of the file.
+    say it themselves. `lines`: of all gateways, where there are several. `close` lets go of the
+    file.
     """
 
-    def __init__(self, path: Path, gateway: str, keys: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        gateway: str,
+        keys: Mapping[int, str] | None = None,
+        lines: Lines | None = None,
+    ) -> None:
         self.changes: list[tuple[Change, str]] = []  # with the words
+        self.events: list[Happened] = []
+        self._lines = lines
         self._path, self._gateway = path, gateway
         self._keys = dict(keys or {})
         self._store: Store | None = None
@@ -130,19 +149,25 @@ class Course:
                 grade = next(
                     (row[3:5] for row in rows if row.first_seq <= seq <= row.last_seq), _PLAIN
                 )
+                run = self._runs[part.descriptor]
                 if sample.kind == Kind.EVENT:
-                    self._event(sample)
+                    self._event(sample, run)
                 elif sample.kind not in SILENT:
-                    run, line = self._runs[part.descriptor], self._line(sample)
+                    line = self._line(sample, run)
                     self._reads.append(_Read(run, entry.subject, sample, line, *grade))
 
-    def _line(self, sample: Sample) -> str:
+    def _line(self, sample: Sample, run: bytes) -> str:
+        if self._lines is not None:
+            return self._lines.of(Place(run, sample.stream, sample.seq))
         if sample.kind == Kind.C37118:
             self._keys.setdefault(sample.stream, key_of(parse_header(sample.raw).idcode))
         return line_name(self._gateway, self._keys.get(sample.stream, "?"))
 
-    def _event(self, sample: Sample) -> None:
+    def _event(self, sample: Sample, run: bytes) -> None:
         noticed = event.read(sample.raw)
+        if self._lines is not None:
+            where = self._lines.of(Place(run, sample.stream, sample.seq))
+            self.events.append(Happened(where, sample.tai, noticed))
         if noticed.check is None:
             return
         key = self._keys.get(sample.stream, "") if sample.stream else ""

@@ -30,11 +30,11 @@ async def full(rig: Rig, scale: Scale) -> dict[str, Any]:
     """Another file takes all that is left, and is removed."""
     other = rig.gateway.spool.parent / "other"
     rig.note("another file fills the disk")
-    took = _fill(other)
+    took = fill(other)
     until = asyncio.get_running_loop().time() + scale.spell_s
     while asyncio.get_running_loop().time() < until:
         await asyncio.sleep(0.2)
-        took += _fill(other)  # what the agent gives up, the other program takes as well
+        took += fill(other)  # what the agent gives up, the other program takes as well
     other.unlink()
     rig.over("the other file is removed")
     return {"filled_bytes": took}
@@ -117,7 +117,7 @@ async def _remounted(chamber: Chamber, options: str, disk: str) -> None:
         await asyncio.sleep(0.02)
 
 
-def _fill(path: Path) -> int:
+def fill(path: Path) -> int:
     """Appends to a file until nothing more fits; how many bytes did. Raises OSError."""
     took = 0
     with path.open("ab", buffering=0) as file:

@@ -155,6 +155,10 @@ class SpoolFile:
         """The keys of the streams, by their numbers. Raises HoldingError."""
         return dict(self._rows("SELECT number, key FROM stream"))
 
+    def sources(self) -> dict[int, str]:
+        """The sources of the streams, by their numbers. Raises HoldingError."""
+        return dict(self._rows("SELECT number, source FROM stream"))
+
     def runs(self) -> set[bytes]:
         """The runs that left something here. Raises HoldingError."""
         return {name for (name,) in self._rows("SELECT name FROM run")}

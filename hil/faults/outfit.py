@@ -46,7 +46,7 @@ unit = "V"
 """
 _POINTS = {"va": 3006, "vb": 3008, "vc": 3010}
 # As IEC/IEEE 61850-9-3 has it: peer delay over Ethernet, everything each second.
-_SLAVE = """[global]
+SLAVE = """[global]
 uds_address {socket}
 time_stamping software
 network_transport L2
@@ -153,14 +153,8 @@ class Gear:
 
     def configure(self, site: Path) -> None:
         """Tells the gateway of its clocks. Raises OSError, ChildError."""
-        path = site / GATEWAY
-        told = f"[clock]\nsources = {json.dumps(self._clock)}\n"
-        if self._era is not None:
-            told += f"leap_seconds = {json.dumps(str(self._era.file))}\n"
-        text, count = _CLOCK.subn(told + "\n", path.read_text(encoding="utf-8"))
-        if count != 1:
-            raise ChildError(f"{path} has no [clock]")
-        path.write_text(text, encoding="utf-8")
+        more = {"leap_seconds": str(self._era.file)} if self._era is not None else {}
+        tell_clocks(site / GATEWAY, self._clock, more)
 
     # --- what faults are done to
 
@@ -204,7 +198,7 @@ class Gear:
         )
         await first_line(self._grandmaster)
         file, where = self._folder / "ptp4l.conf", self._folder / "ptp4l.sock"
-        file.write_text(_SLAVE.format(socket=where), encoding="ascii")
+        file.write_text(SLAVE.format(socket=where), encoding="ascii")
         argv = [found("ptp4l"), "-f", str(file), "-i", _NEAR, "-m"]
         program = self._starts.start_program("ptp4l", argv, within=True)
         await program.says("new foreign master", READY_S)
@@ -227,6 +221,16 @@ class Gear:
 
     def _add(self, name: str, scheme: str, options: Mapping[str, str | int], bus: str) -> None:
         self.sources.append(SourceRequest(name, scheme, dict(options), bus))
+
+
+def tell_clocks(path: Path, sources: Sequence[str], more: Mapping[str, str]) -> None:
+    """Puts the clocks of a gateway into its gateway.toml. Raises OSError, ChildError."""
+    told = f"[clock]\nsources = {json.dumps(list(sources))}\n"
+    told += "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
+    text, count = _CLOCK.subn(told + "\n", path.read_text(encoding="utf-8"))
+    if count != 1:
+        raise ChildError(f"{path} has no [clock]")
+    path.write_text(text, encoding="utf-8")
 
 
 def _there(child: Child | None, what: str) -> Child:

@@ -1,4 +1,4 @@
-"""`gridseal-hil run NAME`: a scenario from its script to a bundle and a page.
+"""`gridseal-hil run NAME` in simulated time: a scenario from its script to a bundle and a page.
 
 1. What it leaves lies in one folder: the record, the anchors, the bundle, the page, a report. A
    folder that is not empty is refused; nothing is written elsewhere.
@@ -12,7 +12,6 @@ The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
 """
 
 import asyncio
-import json
 import logging
 import shutil
 import signal
@@ -28,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import hil
 import record
@@ -52,9 +51,24 @@ COLUMNS = 80  # of a terminal that does not say
 FINDING_HANG = 23  # below the words of a finding
 
 
-def main(name: str, begins: str | None, ends: str | None, folder: Path | None, told: bool) -> int:
-    """`begins`, `ends`: a part of it; `folder`: where to leave what comes of it; `told`: a JSON
-    object at the end."""
+class Findable(Protocol):
+    """What is told of an expectation."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def held(self) -> bool | None: ...
+    @property
+    def why(self) -> str: ...
+
+
+def played(
+    name: str, begins: str | None, ends: str | None, folder: Path | None, told: bool
+) -> tuple[int, dict[str, Any]]:
+    """Plays one: its exit code, and its object. `begins`, `ends`: a part of it; `folder`: where to
+    leave what comes of it; `told`: that object goes to the standard output."""
     started = time.monotonic()
     try:
         file = found(name)
@@ -71,21 +85,18 @@ def main(name: str, begins: str | None, ends: str | None, folder: Path | None, t
             came = runner.run(report.made(*how))
     except KeyboardInterrupt:
         print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
-        return STOPPED
+        return STOPPED, {"stopped": True}
     except (ConfigError, EvidenceError, StoreError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
-        return WRONG
+        return WRONG, {"failed": [str(fault)]}
     failed = [one for one in came.findings if one.held is False]
     for one in came.findings:
         say(line_of(one), told, FINDING_HANG)
     say(f"{time.monotonic() - started:.0f} s; look at {came.page}", told)
-    if told:
-        print(json.dumps(_object(came, failed)))
     for one in failed:
         print(f"gridseal-hil run: {one.kind}: {one.text}: {one.why}", file=sys.stderr)
-    if stop.is_set():
-        return STOPPED
-    return DOES_NOT_HOLD if failed else 0
+    code = STOPPED if stop.is_set() else DOES_NOT_HOLD if failed else 0
+    return code, _object(came, failed)
 
 
 def found(name: str) -> Path:
@@ -100,15 +111,15 @@ def found(name: str) -> Path:
 
 def read(file: Path) -> tuple[Script, Hours | None, str]:
     """A script, its figures and its policy. Raises ConfigError."""
-    text = _text(file)
+    text = text_of(file)
     of = script.read(text, file.name)
     custody.check(of, text, file.name)
     data = of.scenario.data
-    hours = figures.read(_text(file.parent / data), data) if data else None
+    hours = figures.read(text_of(file.parent / data), data) if data else None
     if hours is not None:
         script.check_columns(of, hours, text, file.name)
     policy = of.scenario.policy
-    return of, hours, _text(file.parent / policy if policy else POLICY)
+    return of, hours, text_of(file.parent / policy if policy else POLICY)
 
 
 def part_of(of: Script, begins: str | None, ends: str | None) -> Part:
@@ -131,7 +142,7 @@ def made(folder: Path | None, name: str) -> Path:
     return folder
 
 
-def line_of(one: Finding) -> str:
+def line_of(one: Findable) -> str:
     word = {True: "holds", False: "DOES NOT HOLD", None: "not asked"}[one.held]
     return f"{one.kind:<8}{word:<15}{one.text}" + (f" ({one.why})" if one.why else "")
 
@@ -165,7 +176,7 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
         raise ConfigError(option, "", f"{text!r}: {expected}: {fault}") from fault
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     try:
         if not stat.S_ISREG((found := path.stat()).st_mode):
             raise ConfigError(str(path), "", "not a file")

@@ -17,25 +17,10 @@ from evidence.joint.handoff import Taken
 from evidence.joint.record import Record
 from evidence.joint.state import Case, Docket, Standing, standing
 from evidence.trust import Authorities
+from hil.fact import Fact, Words
 from hil.scenario.play import Told
 from record.joint import Shelf, case_of
 from record.store import Store
-
-Words = str | tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One fact. `words`: by name; `count`: of how many it is one (observations of a class)."""
-
-    words: dict[str, Words]
-    begins: int | None = None
-    ends: int | None = None
-    count: int = 1
-
-    @property
-    def what(self) -> Words:
-        return self.words["what"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ It reads facts, and looks at no record.
 
 from dataclasses import dataclass
 
+from hil.fact import Fact, closest, fits, named
 from hil.scenario import sheet
-from hil.scenario.fact import Fact, Facts
+from hil.scenario.fact import Facts
 from hil.scenario.figures import HOUR_NS, tai_of
 from hil.scenario.play import Part
 from hil.scenario.script import Script
@@ -44,14 +45,14 @@ def _judged(kind: str, row: sheet.Expect, facts: Facts, part: Part) -> Finding:
     if begins < part.begins or ends > part.ends:
         return Finding(kind, row.text, None)
     bounded = row.begins is not None or row.ends is not None
-    fits = [
+    found = [
         fact
         for fact in facts.all
-        if _has(fact, row.where) and (not bounded or _is_within(fact, begins, ends))
+        if fits(fact, row.where) and (not bounded or _is_within(fact, begins, ends))
     ]
-    count = sum(fact.count for fact in fits)
+    count = sum(fact.count for fact in found)
     if kind == "never":
-        why = f"{count}: {_named(fits)}" if count else ""
+        why = f"{count}: {named(found)}" if count else ""
         return Finding(kind, row.text, not count, count, why)
     hours = (ends - begins) // HOUR_NS if row.every_hour else 1
     least = row.least * hours
@@ -59,23 +60,9 @@ def _judged(kind: str, row: sheet.Expect, facts: Facts, part: Part) -> Finding:
     if count >= least and (most is None or count <= most):
         return Finding(kind, row.text, True, count)
     wanted = f"{least}" if most == least else f"{least} to {'any' if most is None else most}"
-    return Finding(kind, row.text, False, count, f"{count} of {wanted}{_closest(facts, row.where)}")
-
-
-def _has(fact: Fact, where: dict[str, list[str] | str]) -> bool:
-    """Whether each named word of a fact is one of those listed; of several words one is enough, and
-    an empty list wants none."""
-    for name, wanted in where.items():
-        words = fact.words.get(name)
-        if words is None:
-            return False
-        some = {words} if isinstance(words, str) else set(words)
-        if wanted == []:
-            if some:
-                return False
-        elif not some & ({wanted} if isinstance(wanted, str) else set(wanted)):
-            return False
-    return True
+    return Finding(
+        kind, row.text, False, count, f"{count} of {wanted}{closest(facts.all, row.where)}"
+    )
 
 
 def _is_within(fact: Fact, begins: int, ends: int) -> bool:
@@ -85,22 +72,3 @@ def _is_within(fact: Fact, begins: int, ends: int) -> bool:
         and begins <= fact.begins
         and fact.ends <= ends
     )
-
-
-def _named(facts: list[Fact]) -> str:
-    """The first few, in words."""
-    return "; ".join(
-        " ".join(f"{name}={_word(word)}" for name, word in fact.words.items() if word)[:160]
-        for fact in facts[:3]
-    )
-
-
-def _closest(facts: Facts, where: dict[str, list[str] | str]) -> str:
-    """What there is of that kind, where there is not enough."""
-    kind = where.get("what")
-    some = [fact for fact in facts.all if fact.what == kind]
-    return f"; of {kind} there is: {_named(some)}" if some else f"; of {kind} there is nothing"
-
-
-def _word(word: str | tuple[str, ...]) -> str:
-    return word if isinstance(word, str) else "+".join(word)

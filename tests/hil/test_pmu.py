@@ -125,7 +125,8 @@ def test_each_format_says_what_the_grid_is(form: Format, kind: FrameType) -> Non
 
 def test_two_pmus_at_the_ends_of_the_line_satisfy_its_equations() -> None:
     async def talk() -> None:
-        plant = Plant(Grid())
+        grid = Grid()
+        plant = Plant(grid)
         try:
             _, one = await plant.add_tcp(Profile(idcode=1, bus=1, device=1))
             _, two = await plant.add_line(Profile(idcode=2, bus=2, device=2))
@@ -139,7 +140,7 @@ def test_two_pmus_at_the_ends_of_the_line_satisfy_its_equations() -> None:
             ends = [dict(zip(one.instants(), one.data(), strict=True)) for one in (first, second)]
             both = ends[0].keys() & ends[1].keys()
             assert len(both) >= 20
-            a, b, _ = plant.grid.line
+            a, b, _ = grid.line
             for instant in both:
                 near, far = (layout.phasors(layout.decode(end[instant])) for end in ends)
                 assert abs(a * near[0] - b * near[3] - far[0]) < 0.005 * abs(far[0])

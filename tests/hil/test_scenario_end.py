@@ -20,10 +20,11 @@ import pytest
 from evidence import anchor
 from evidence.config import ConfigError
 from hil.cli import main
+from hil.fact import Fact, Words
 from hil.scenario import command, figures, sheet, verdict
 from hil.scenario.archive import Archive
 from hil.scenario.cast import Cast
-from hil.scenario.fact import Fact, Facts, Words
+from hil.scenario.fact import Facts
 from hil.scenario.loop import Loop
 from hil.scenario.play import Part
 from hil.scenario.script import Script

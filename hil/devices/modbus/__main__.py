@@ -36,8 +36,9 @@ from hil.devices.modbus.sunspec import SunSpecMeter
 from hil.devices.modbus.unit import Sent, Unit
 from hil.devices.pace import tai_now
 from hil.grid import Grid, Plan
+from hil.measurand import Measurand
 
-KINDS: Final[dict[str, Callable[[Grid, int, int], Content]]] = {
+KINDS: Final[dict[str, Callable[[Measurand, int, int], Content]]] = {
     "meter": Meter,
     "relay": Relay,
     "sunspec": SunSpecMeter,
@@ -73,7 +74,7 @@ def rack_of(
     kinds: Sequence[str],
     units: int = 1,
     first: int = 1,
-    grid: Grid | None = None,
+    grid: Measurand | None = None,
     now: Callable[[], int] = tai_now,
     tell: Callable[[Sent], None] | None = None,
 ) -> Rack:

@@ -11,7 +11,8 @@
 from collections.abc import Mapping
 
 from hil.devices.modbus.bank import HOLDING, INPUT, Run, Value, utc_ms
-from hil.grid import NS, Grid
+from hil.grid import NS
+from hil.measurand import Measurand
 
 REFRESH_NS = 200_000_000
 WH_START = (81_234_567_000, 1_234_000)  # imported and exported, when the meter is made
@@ -40,12 +41,12 @@ RUNS = (
 
 
 class Meter:
-    """One meter at bus 1 or 2 of a grid."""
+    """One meter at a bus of a grid."""
 
     refresh_ns = REFRESH_NS
     runs = RUNS
 
-    def __init__(self, grid: Grid, bus: int = 1, device: int = 2, ahead_ns: int = 0) -> None:
+    def __init__(self, grid: Measurand, bus: int = 1, device: int = 2, ahead_ns: int = 0) -> None:
         self._grid = grid
         self._bus = bus
         self._device = device
@@ -73,7 +74,7 @@ class Meter:
             "power": flow.real,
             "reactive": flow.imag,
             "apparent": abs(flow),
-            "factor": flow.real / abs(flow),
+            "factor": flow.real / abs(flow) if flow else 1.0,  # nothing flows at a dead bus
             "frequency": reading.frequency_hz,
             "imported_wh": self._wh[0],
             "exported_wh": self._wh[1],

@@ -122,6 +122,7 @@ class LinePort:
         self._queue: deque[bytes] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._free_s = 0.0  # when the line has carried what it was given, by the loop's clock
+        self.cut = False  # what it sends arrives nowhere, and nothing reaches it
 
     async def open(self) -> str:
         """Plugs the line in; the path that a reader opens. Raises OSError."""
@@ -184,7 +185,8 @@ class LinePort:
     def _write(self) -> None:
         piece = self._queue.popleft()
         try:
-            os.write(self._far, piece)
+            if not self.cut:
+                os.write(self._far, piece)
         except BlockingIOError:
             pass  # nobody reads, and the kernel is full: on a wire these bytes would be gone too
 
@@ -193,6 +195,8 @@ class LinePort:
         try:
             data = os.read(self._far, 4096)
         except BlockingIOError:
+            return
+        if self.cut:
             return
         now_s = loop.time()
         if self._rest and now_s - self._heard_s > FORGET_S:

@@ -12,7 +12,7 @@
 from collections.abc import Mapping
 
 from hil.devices.modbus.bank import COILS, DISCRETE, HOLDING, INPUT, BitRun, Run, Value, cp56
-from hil.grid import Grid
+from hil.measurand import Measurand
 
 REFRESH_NS = 100_000_000  # of the measurements of a relay; its own status is no faster here
 VOLT, AMP, WATT, HZ = 10.0, 1.0, 100_000.0, 0.001  # of one count
@@ -54,12 +54,12 @@ RUNS = (
 
 
 class Relay:
-    """One relay at bus 1 or 2 of a grid."""
+    """One relay at a bus of a grid."""
 
     refresh_ns = REFRESH_NS
     runs = RUNS
 
-    def __init__(self, grid: Grid, bus: int = 1, device: int = 1) -> None:
+    def __init__(self, grid: Measurand, bus: int = 1, device: int = 1) -> None:
         self._grid = grid
         self._bus = bus
         self._device = device

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hil.devices.modbus.bank import HOLDING, TYPES, Run, Value
-from hil.grid import Grid
+from hil.measurand import Measurand
 
 BASE = 40000
 REFRESH_NS = 500_000_000
@@ -61,12 +61,12 @@ _A_SF, _V_SF, _HZ_SF, _W_SF, _PF_SF, _WH_SF = -1, 2, -2, 5, -2, 3
 
 
 class SunSpecMeter:
-    """One SunSpec meter at bus 1 or 2 of a grid."""
+    """One SunSpec meter at a bus of a grid."""
 
     refresh_ns = REFRESH_NS
     runs = RUNS
 
-    def __init__(self, grid: Grid, bus: int = 1, device: int = 3) -> None:
+    def __init__(self, grid: Measurand, bus: int = 1, device: int = 3) -> None:
         self._grid = grid
         self._bus = bus
         self._device = device
@@ -128,5 +128,5 @@ def _power(where: str, flow: complex) -> dict[str, Value]:
         f"W{where}": flow.real / 10**_W_SF,
         f"VA{where}": abs(flow) / 10**_W_SF,
         f"VAR{where}": flow.imag / 10**_W_SF,
-        f"PF{where}": 100 * flow.real / abs(flow) / 10**_PF_SF,  # Pct,
+        f"PF{where}": 100 * (flow.real / abs(flow) if flow else 1.0) / 10**_PF_SF,  # Pct,
     }

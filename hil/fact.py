@@ -1,0 +1,67 @@
+"""Facts of a play, and how an expectation picks them: by their words.
+
+1. A fact is some words under names: what kind of thing it is (`what`), and what is known of it; how
+   many of it there are, and from when to when.
+2. An expectation names words, each with those that it takes. Of several words of a fact one is
+   enough, and an empty list wants none.
+3. An instant is ns TAI. Facts of an interval have `begins` and `ends`.
+
+It says nothing of what should be.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+Words = str | tuple[str, ...]
+Where = Mapping[str, list[str] | str]
+SHOWN_MAX, SHOWN_CHARACTERS_MAX = 3, 160  # facts that are named, and of each
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One of them."""
+
+    words: dict[str, Words]
+    begins: int | None = None
+    ends: int | None = None
+    count: int = 1
+
+    @property
+    def what(self) -> Words:
+        return self.words["what"]
+
+
+def fits(fact: Fact, where: Where) -> bool:
+    """Whether each named word of a fact is one of those listed."""
+    for name, wanted in where.items():
+        words = fact.words.get(name)
+        if words is None:
+            return False
+        some = {words} if isinstance(words, str) else set(words)
+        if wanted == []:
+            if some:
+                return False
+        elif not some & ({wanted} if isinstance(wanted, str) else set(wanted)):
+            return False
+    return True
+
+
+def named(facts: Iterable[Fact]) -> str:
+    """The first few, in words."""
+    return "; ".join(
+        " ".join(f"{name}={_word(word)}" for name, word in fact.words.items() if word)[
+            :SHOWN_CHARACTERS_MAX
+        ]
+        for fact in list(facts)[:SHOWN_MAX]
+    )
+
+
+def closest(facts: Iterable[Fact], where: Where) -> str:
+    """What there is of that kind, where there is not enough."""
+    kind = where.get("what")
+    some = [fact for fact in facts if fact.what == kind]
+    return f"; of {kind} there is: {named(some)}" if some else f"; of {kind} there is nothing"
+
+
+def _word(word: Words) -> str:
+    return word if isinstance(word, str) else "+".join(word)

@@ -1,0 +1,237 @@
+"""What a play left, read from the files of record and spools: facts, and figures of each stream.
+
+1. No program's own word goes in: frames are those that devices wrote down as they sent them, and
+   what is committed in the files (hil.faults.holding, judge, course). Those of a real device are
+   not known, and so neither is what was lost of them: its gaps are.
+2. A line is one device at one gateway, by the names of the scenario.
+3. Instants are ns TAI; who shows them puts them on the scenario's clock.
+
+It judges nothing: hil.live.verdict does.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from evidence import cose, run
+from evidence.code import Cause, Class, Flag, Reason, Typ
+from evidence.leap import NS
+from hil.fact import Fact, Words
+from hil.faults.course import Course
+from hil.faults.doubt import Told
+from hil.faults.holding import Lines, RecordFile, SpoolFile, line_name
+from hil.faults.judge import Held, Hole, Place, Seen, judge
+from hil.faults.rig import STEPPED_NS
+from hil.live import kind
+from hil.live.play import Play
+from hil.live.sheet import Fault
+from record.store import open_reader
+
+APART_NS = 1_000_000_000  # samples that belong to one stretch
+_FIGURES = ("sent", "in_record", "on_disk", "in_gaps", "lost", "duplicated", "unsent")
+
+
+class SourceLines(Lines):
+    """Lines by the names that gateways give their sources."""
+
+    def __init__(self) -> None:
+        super().__init__("?", {})
+        self._runs: dict[bytes, str] = {}
+
+    def add(self, gateway: str, keys: dict[int, str], runs: Iterable[bytes]) -> None:
+        self._keys[gateway] = keys
+        self._runs.update(dict.fromkeys(runs, gateway))
+
+    def of(self, place: Place, key: str | None = None) -> str:
+        gateway = self._runs.get(place.run, "?")
+        return line_name(gateway, self._keys.get(gateway, {}).get(place.stream, ""))
+
+    def gateway(self, run_name: bytes) -> str:
+        return self._runs.get(run_name, "?")
+
+
+class Began(NamedTuple):
+    """A run, as the record has it."""
+
+    gateway: str
+    started: int
+    cause: int
+    uncertain: bool
+
+
+class Truth:
+    """When it was by the bench's clock that a gateway's showed an instant, where that was set."""
+
+    def __init__(self, play: Play) -> None:
+        self._steps: dict[str, list[tuple[int, int, int]]] = {}  # from, to, by how much
+        for deed in play.deeds:
+            row = deed.row
+            if isinstance(row, Fault) and row.act == "clock-step" and deed.began is not None:
+                off_ns = int(row.with_["offset_s"]) * NS
+                step = (deed.began, deed.over or play.ended, off_ns)
+                self._steps.setdefault(row.gateway or "", []).append(step)
+
+    def ns(self, line: str, shown: int) -> int:
+        """`line`: or the gateway alone."""
+        for begun, ended, off_ns in self._steps.get(line.partition(" ")[0], ()):
+            if begun <= shown - off_ns <= ended + STEPPED_NS:
+                return shown - off_ns
+        return shown
+
+
+@dataclass(slots=True)
+class Account:
+    """All that is known of a play."""
+
+    facts: list[Fact] = field(default_factory=list)
+    streams: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(play: Play) -> Account:
+    """Raises StoreError, HoldingError, EvidenceError, OSError."""
+    found = Account()
+    lines = SourceLines()
+    with ExitStack() as stack:
+        record = stack.enter_context(closing(RecordFile(play.stage.store)))
+        spools = {}
+        for name, path in play.spools.items():
+            copy = play.stage.folder / f"read-{name}"
+            spools[name] = stack.enter_context(closing(SpoolFile(path, copy)))
+        runs = _runs(play)
+        for name, spool in spools.items():
+            its = [key for key, one in runs.items() if one.gateway == name]
+            lines.add(name, spool.sources(), {*its, *spool.runs()})
+        of_record, disk = record.held(lines), Held()
+        for spool in spools.values():
+            held = spool.held(lines)
+            disk.frames += held.frames
+            disk.holes += held.holes
+            disk.runs |= held.runs
+    true = Truth(play)
+    told = _told(play, lines, found, true)
+    holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
+    _streams(play, of_record, disk, told, found)
+    found.facts += [_gap(hole) for hole in holes]
+    found.facts += [_began(one, true) for one in runs.values()]
+    return found
+
+
+def _runs(play: Play) -> dict[bytes, Began]:
+    """Of the record, by name; whose each is, by the credential that it acts under."""
+    credentials = {made.credential: name for name, made in play.stage.made.items()}
+    found: dict[bytes, Began] = {}
+    with closing(open_reader(play.stage.store)) as store:
+        for entry in store.entries():
+            if entry.typ == Typ.RUN:
+                message = cose.read(entry.encoded)
+                says = run.read(message.payload)
+                before = found.get(says.predecessor or b"")
+                gateway = credentials.get(says.credential) or (before.gateway if before else "?")
+                found[message.name] = Began(gateway, says.started, says.cause, says.uncertain)
+    return found
+
+
+def _told(play: Play, lines: SourceLines, found: Account, true: Truth) -> list[Told]:
+    """Every measurement with its class; events go among the facts."""
+    with closing(Course(play.stage.store, "?", None, lines)) as course:
+        course.look(live=False)
+        told = [one._replace(arrived=true.ns(one.line, one.arrived)) for one in course.told()]
+        for event in course.events:
+            noticed = event.noticed
+            words = {
+                **_where("event", event.line),
+                "event": noticed.event.name.lower(),
+                "check": noticed.check.name.lower() if noticed.check else "",
+                "text": noticed.text,
+            }
+            at = true.ns(event.line, event.at)
+            found.facts.append(Fact(words, at, at, noticed.count))
+    found.facts += _spans(told)
+    return told
+
+
+def _spans(told: Iterable[Told]) -> Iterator[Fact]:
+    """Samples of one line, class and flags, one soon after the other, as a fact each."""
+    open_: dict[str, list[Told]] = {}
+    for one in sorted(told, key=lambda one: one.arrived):
+        before = open_.get(one.line)
+        if before and _alike(before[-1], one):
+            before.append(one)
+            continue
+        if before:
+            yield _span(before)
+        open_[one.line] = [one]
+    for rest in open_.values():
+        yield _span(rest)
+
+
+def _alike(one: Told, other: Told) -> bool:
+    same = (one.klass, one.reason, one.flags) == (other.klass, other.reason, other.flags)
+    return same and other.arrived - one.arrived < APART_NS
+
+
+def _span(of: list[Told]) -> Fact:
+    first = of[0]
+    words: dict[str, Words] = {
+        **_where("samples", first.line),
+        "class": Class(first.klass).name.lower(),
+        "reason": Reason(first.reason).name.lower() if first.reason else "",
+        "flags": tuple(flag.name.lower() for flag in Flag(first.flags) if flag.name),
+    }
+    return Fact(words, first.arrived, of[-1].arrived, len(of))
+
+
+def _gap(hole: Hole) -> Fact:
+    words = {**_where("gap", hole.line), "cause": Cause(hole.cause).name.lower()}
+    return Fact(words, hole.first, hole.last)
+
+
+def _began(of: Began, true: Truth) -> Fact:
+    words: dict[str, Words] = {
+        "what": "run",
+        "gateway": of.gateway,
+        "cause": Cause(of.cause).name.lower(),
+        "uncertain": "yes" if of.uncertain else "no",
+    }
+    started = true.ns(of.gateway, of.started)
+    return Fact(words, started, started)
+
+
+def _where(what: str, line: str) -> dict[str, Words]:
+    gateway, _, device = line.partition(" ")
+    return {"what": what, "gateway": gateway, "device": device}
+
+
+def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: Account) -> None:
+    """The figures of each device; those that can be counted are facts, too."""
+    sealed: dict[str, int] = {}
+    for one in told:
+        sealed[one.line] = sealed.get(one.line, 0) + 1
+    for device in play.cast.devices:
+        if kind.KINDS[device.kind].clock:
+            continue
+        line = line_name(device.gateway, device.name)
+        stream: dict[str, Any] = {
+            "device": device.name,
+            "gateway": device.gateway,
+            "kind": device.kind,
+            "bus": device.bus,
+            "sealed": sealed.get(line, 0),
+            "up": device.name not in play.stage.absent,
+        }
+        claims = play.stage.rig.claims(device.name) if kind.KINDS[device.kind].frames else None
+        if claims is not None:
+            sent = {line: [tai for tai, _ in claims]}
+            verdict = judge(sent, _of_line(record, line), _of_line(disk, line))
+            stream |= {name: getattr(verdict, name) for name in _FIGURES}
+            stream["gaps"] = verdict.gaps
+        found.streams.append(stream)
+        for name in ("sealed", *_FIGURES):
+            if count := stream.get(name):
+                found.facts.append(Fact(_where(name, line), count=count))
+
+
+def _of_line(held: Held, line: str) -> Held:
+    frames: list[Seen] = [one for one in held.frames if one.line == line]
+    return Held(frames, [one for one in held.holes if one.line == line], held.runs)

@@ -1,0 +1,171 @@
+"""`gridseal-hil run SCENARIO...`: one after the other, live or in simulated time, each in a folder
+of its own.
+
+1. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
+   one cannot be played, in one line that says what to do, 130 when it was stopped; of several the
+   worst, and one that cannot be played keeps none of the others.
+2. Ctrl-C ends the play where it is, with a report of that part, and plays no other; a second one
+   ends it at once. No process is left.
+3. What is left out of a scenario because the place lacks something is named, with what to do.
+
+It judges nothing: hil.live.verdict and hil.scenario.verdict do.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evidence.config import ConfigError
+from hil.live import account, play, report, script, verdict
+from hil.live import place as places
+from hil.live.place import FAKE, Place
+from hil.live.play import FAULTS
+from hil.live.report import Came
+from hil.live.script import Script
+from hil.scenario import command as simulated
+
+DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed. `told`: a JSON object at the end."""
+
+    names: Sequence[str]
+    place: str = "fake"
+    folder: Path | None = None
+    short: bool = False
+    begins: str | None = None
+    ends: str | None = None
+    told: bool = False
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Of all that was played."""
+
+    codes: list[int] = field(default_factory=list)
+    objects: dict[str, Any] = field(default_factory=dict)
+
+    def code(self) -> int:
+        """The worst of them."""
+        return max(self.codes, default=0)
+
+
+def main(asked: Asked) -> int:
+    """The exit code."""
+    outcome = _Outcome()
+    several = len(asked.names) > 1
+    for name in asked.names:
+        try:
+            file = simulated.found(name)
+            text = simulated.text_of(file)
+            folder = asked.folder
+            if several and folder is not None:
+                folder = folder / file.stem
+            if several:
+                simulated.say(f"--- {file.stem}", asked.told)
+            if is_live(text):
+                code, told = _live(asked, file, text, folder)
+            else:
+                if asked.place != FAKE:
+                    simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
+                code, told = simulated.played(name, asked.begins, asked.ends, folder, asked.told)
+        except (ConfigError, OSError) as fault:
+            print(f"gridseal-hil run: {fault}", file=sys.stderr)
+            code, told = WRONG, {"failed": [str(fault)]}
+        outcome.codes.append(code)
+        outcome.objects[Path(name).stem] = told
+        if code == STOPPED:
+            break
+    if asked.told:
+        only = next(iter(outcome.objects.values()))
+        print(json.dumps(outcome.objects if several else only), flush=True)
+    return outcome.code()
+
+
+def is_live(text: str) -> bool:
+    """Whether a file is of a scenario that runs live: by its head. One that is no TOML is told so
+    by whoever reads it."""
+    try:
+        return script.HEAD in tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int, dict[str, Any]]:
+    """Plays one; its exit code, and its object. Raises ConfigError, OSError."""
+    if asked.begins or asked.ends:
+        raise ConfigError("--from, --to", "", f"{file.stem} runs live, from its beginning on")
+    of = script.read(text, file.name)
+    place = places.found(asked.place)
+    cast = place.cast(of)
+    for lack in cast.lacks:
+        simulated.say(f"left out: {lack.what} {lack.name}: {lack.why}", asked.told)
+    if not cast.whole or not cast.devices:
+        why = next((lack.why for lack in cast.lacks), "it has no devices")
+        simulated.say(f"{of.live.name} is not played: {why}", asked.told)
+        return 0, {"scenario": of.live.name, "skipped": why, "failed": []}
+    folder = simulated.made(folder, of.live.name).absolute()
+    started = time.monotonic()
+    simulated.say(f"{of.live.title}: {of.live.about}", asked.told)
+    try:
+        came = asyncio.run(_played(of, place, folder, asked))
+    except asyncio.CancelledError:
+        print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
+        return STOPPED, {"scenario": of.live.name, "stopped": True, "report": str(folder)}
+    except FAULTS as fault:
+        print(f"gridseal-hil run: {of.live.name}: {fault}", file=sys.stderr)
+        return WRONG, {"scenario": of.live.name, "failed": [str(fault)], "report": str(folder)}
+    _show(came, asked.told)
+    simulated.say(f"{time.monotonic() - started:.0f} s; it lies in {folder}", asked.told)
+    for reason in came.reasons:
+        print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
+    code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
+    return code, _object(of, came)
+
+
+async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
+    stop, task = asyncio.Event(), asyncio.current_task()
+
+    def told() -> None:
+        if stop.is_set():
+            if task is not None:
+                task.cancel()  # told twice: no more patience
+            return
+        stop.set()
+        simulated.say("stopping, with a report of what was played; again ends it now", asked.told)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, told)
+
+    def say(text: str) -> None:
+        simulated.say(text, asked.told)
+
+    done = await play.played(of, place, folder, asked.short, say, stop)
+    found = await asyncio.to_thread(account.read, done)
+    findings = verdict.judged(done, found)
+    return report.written(done, found, findings, asked.short)
+
+
+def _show(came: Came, told: bool) -> None:
+    for one in came.findings:
+        simulated.say(simulated.line_of(one), told, simulated.FINDING_HANG)
+
+
+def _object(of: Script, came: Came) -> dict[str, Any]:
+    return {
+        "scenario": of.live.name,
+        "report": str(came.folder),
+        "expectations": len(came.findings),
+        "not_asked": sum(one.held is None for one in came.findings),
+        "failed": came.reasons,
+        "stopped": came.stopped,
+    }

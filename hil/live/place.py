@@ -1,0 +1,295 @@
+"""A place: what is plugged in, how it is used, and what a scenario that is played there lacks.
+
+1. A place is a file of hil/places, or any other: resources (what there is), boards (what pulls
+   cables), and of which kind it is. `fake` has every kind of device, made for the play.
+2. A scenario names kinds and abilities; the place resolves them. It never knows which it has.
+3. What is lacking is one Lack, by name, with what to do. What a device or an act lacks leaves it
+   out, and what is expected of it; what the scenario as a whole needs leaves out all of it.
+
+It starts nothing: hil.live.fake and hil.live.real do.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+import hil
+from evidence import config
+from evidence.config import ConfigError, fault_at
+from hil.faults import need
+from hil.live import ability, act, kind
+from hil.live.script import Script
+from hil.live.sheet import Device, Event, Fault, Name, Positive, Row, Text
+
+PLACES = Path(hil.__file__).parent / "places"
+FAKE = "fake"
+
+
+class Head(Row, frozen=True, kw_only=True):
+    """[place]. `kind`: fake, or real; `has`: further abilities (hil.live.ability) that a real one
+    vouches for; `patience_s`: how long a device may take to come up."""
+
+    name: Name
+    kind: Literal["fake", "real"]
+    about: Text = ""
+    patience_s: Positive = 10.0
+    has: tuple[Name, ...] = ()
+
+
+class Cable(Row, frozen=True, kw_only=True):
+    """Which contact of which board interrupts it."""
+
+    board: Name
+    channel: Annotated[int, msgspec.Meta(ge=1, le=64)]
+
+
+class Resource(Row, frozen=True, kw_only=True):
+    """[[resource]]: a device that is there. `options`: how it is reached, and what it is: host and
+    port, a serial port by its id, an interface, IDCODE, unit and map."""
+
+    name: Name
+    kind: Name
+    about: Text = ""
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    cable: Cable | None = None
+
+
+class Board(Row, frozen=True, kw_only=True):
+    """[[board]]: relays that pull cables. `driver`: hil.live.relay."""
+
+    name: Name
+    driver: Literal["lcus"]
+    path: Name
+    channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+
+
+class Uplink(Row, frozen=True, kw_only=True):
+    """[[uplink]]: the cable between a gateway of a scenario and its record, by number."""
+
+    cable: Cable
+
+
+class File(Row, frozen=True, kw_only=True):
+    """The whole file."""
+
+    place: Head
+    resource: tuple[Resource, ...] = ()
+    board: tuple[Board, ...] = ()
+    uplink: tuple[Uplink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What is not there. `what`: device, fault, event or scenario; `todo`: what to do."""
+
+    what: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """What of a scenario is played here: devices, each with its resource on a real place, and what
+    is done; and what is left out."""
+
+    devices: list[Device]
+    resources: Mapping[str, Resource]  # by the name of the device
+    events: list[Event]
+    faults: list[Fault]
+    lacks: list[Lack]
+    whole: bool  # nothing that the scenario as a whole needs is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place, as its file says."""
+
+    file: File
+    missing: Mapping[str, str]  # abilities that are not there, and why: with what to do
+
+    @property
+    def name(self) -> str:
+        return self.file.place.name
+
+    @property
+    def fake(self) -> bool:
+        return self.file.place.kind == FAKE
+
+    def why_not(self, needs: Iterable[str]) -> str:
+        """Why one of these abilities is not there; empty where all are."""
+        return next((self.missing[name] for name in needs if name in self.missing), "")
+
+    def _why_no(self, of: kind.Kind) -> str:
+        """Why there is no device of a kind; empty where one may be."""
+        why = self.why_not(of.needs)
+        if why or not self.fake:
+            return why
+        try:
+            need.check(of.programs)
+        except need.NeedError as fault:
+            return str(fault)
+        return ""
+
+    def cast(self, of: Script) -> Cast:
+        """What of a scenario can be played here."""
+        lacks: list[Lack] = []
+        if why := self.why_not(of.live.needs):
+            lacks.append(Lack("scenario", of.live.name, why))
+        devices, resources = self._devices(of, lacks)
+        names = {one.name for one in devices}
+        faults = [one for one in of.fault if self._can(one, names, resources, lacks)]
+        events = list(of.event)
+        if why := self.why_not((ability.GRID,)):
+            lacks += [Lack("event", one.name, why) for one in events]
+            events = []
+        whole = not any(one.what == "scenario" for one in lacks)
+        return Cast(devices, resources, events, faults, lacks, whole)
+
+    def _devices(self, of: Script, lacks: list[Lack]) -> tuple[list[Device], dict[str, Resource]]:
+        left = list(self.file.resource)
+        found: list[Device] = []
+        resources: dict[str, Resource] = {}
+        for device in of.device:
+            if why := self._why_no(kind.KINDS[device.kind]):
+                lacks.append(Lack("device", device.name, why))
+                continue
+            if not self.fake:
+                one = next((one for one in left if one.kind == device.kind), None)
+                if one is None:
+                    why = (
+                        f"no {device.kind} is left in {self.name}: add a [[resource]] of that kind"
+                    )
+                    lacks.append(Lack("device", device.name, why))
+                    continue
+                left.remove(one)
+                resources[device.name] = one
+            found.append(device)
+        return found, resources
+
+    def _can(
+        self,
+        fault: Fault,
+        devices: set[str],
+        resources: Mapping[str, Resource],
+        lacks: list[Lack],
+    ) -> bool:
+        """Whether a fault can be done here; if not, why."""
+        why = self.why_not(act.ACTS[fault.act].needs)
+        if not why and fault.device and fault.device not in devices:
+            why = f"its device {fault.device!r} is not there"
+        if not why and not self.fake and fault.act == "cut" and fault.device:
+            why = _uncut(resources[fault.device])
+        if why:
+            lacks.append(Lack("fault", fault.name, why))
+        return not why
+
+
+def _uncut(resource: Resource) -> str:
+    """Why its cable cannot be pulled; empty where it can."""
+    if resource.cable is not None:
+        return ""
+    return f"nothing pulls the cable of {resource.name}: say its `cable`, a board and a channel"
+
+
+def found(name: str) -> Place:
+    """A place by its name or its file. Raises ConfigError."""
+    if name.endswith(".toml"):
+        path = Path(name)
+    else:
+        known = sorted(path.stem for path in PLACES.glob("*.toml"))
+        if name not in known:
+            raise ConfigError(f"place {name!r}", "", config.nearest(name, known))
+        path = PLACES / f"{name}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(str(path), "", "not UTF-8 text") from fault
+    return read(text, path.name)
+
+
+def read(text: str, file: str) -> Place:
+    """The place in a text. Raises ConfigError."""
+    of = config.read(text, File, file)
+    if of.place.kind == FAKE:
+        for name in ("resource", "board", "uplink"):
+            if getattr(of, name):
+                raise fault_at(
+                    text, file, (name,), "a fake place has all there is, and no such rows"
+                )
+        return Place(of, _fake_missing())
+    boards = {one.name: one.channels for one in of.board}
+    for at, resource in enumerate(of.resource):
+        if resource.kind not in kind.KINDS:
+            near = config.nearest(resource.kind, list(kind.KINDS))
+            raise fault_at(text, file, ("resource", at, "kind"), f"{resource.kind!r} is {near}")
+        _check_cable(resource.cable, boards, text, file, ("resource", at, "cable"))
+    for at, uplink in enumerate(of.uplink):
+        _check_cable(uplink.cable, boards, text, file, ("uplink", at, "cable"))
+    for name in of.place.has:
+        if name not in ability.TEXTS:
+            near = config.nearest(name, list(ability.TEXTS))
+            raise fault_at(text, file, ("place", "has"), f"{name!r} is {near}")
+    return Place(of, _real_missing(of))
+
+
+def _check_cable(
+    cable: Cable | None, boards: Mapping[str, int], text: str, file: str, steps: config.Steps
+) -> None:
+    if cable is None:
+        return
+    if cable.board not in boards:
+        near = config.nearest(cable.board, list(boards))
+        raise fault_at(text, file, (*steps, "board"), f"{cable.board!r} is {near}")
+    if cable.channel > boards[cable.board]:
+        reason = f"{cable.board!r} has {boards[cable.board]} channels"
+        raise fault_at(text, file, (*steps, "channel"), reason)
+
+
+def _fake_missing() -> dict[str, str]:
+    """What this machine does not let a fake place do."""
+    missing: dict[str, str] = {}
+    for needs, names in _FAKE_NEEDS:
+        try:
+            need.check(needs)
+        except need.NeedError as fault:
+            missing |= {name: f"{ability.TEXTS[name]}: not here: {fault}" for name in names}
+    return missing
+
+
+# Programs of others and rights, and what cannot be without them.
+_FAKE_NEEDS = (
+    (need.CHAMBER, (ability.RAW, ability.DISK)),
+    (("faketime",), (ability.CLOCK,)),
+)
+
+
+def _real_missing(of: File) -> dict[str, str]:
+    """What a real place has no part for, or this user no right to."""
+    missing = {
+        ability.SPOIL: f"{of.place.name} has real devices, and they do only what they should",
+        ability.GRID: f"{of.place.name} measures a real grid, and nobody tells it what to do",
+        ability.CLOCK: f"nobody sets the clock of {of.place.name}: play it at the fake place",
+        ability.DISK: f"{of.place.name} makes no disks: play it at the fake place",
+    }
+    if not of.board:
+        missing[ability.CABLES] = f"{of.place.name} has no [[board]] that pulls cables: add one"
+    for board in of.board:
+        if not Path(board.path).exists():
+            missing[ability.CABLES] = f"board {board.name!r} is not at {board.path}: plug it in"
+    if not _may_hear():
+        missing[ability.RAW] = "raw sockets need root, or CAP_NET_RAW: run it by sudo"
+    return {name: why for name, why in missing.items() if name not in of.place.has}
+
+
+def _may_hear() -> bool:
+    """Whether this process may open raw sockets (capabilities(7): CAP_NET_RAW is 13)."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> 13 & 1)
+    return os.geteuid() == 0

@@ -1,0 +1,96 @@
+"""A real place: devices that are plugged in, and boards that pull their cables. Gateways and record
+run on this machine.
+
+1. A device is where its resource says; whether it is there, the gateway finds out by hearing it.
+2. Nothing is asked of a device but what a gateway asks. Cables are pulled by a board's contacts;
+   all are whole when a play begins, and again when it is over.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hil.live import ability
+from hil.live.place import Cable, Cast, Place
+from hil.live.relay import DRIVERS
+from hil.live.rig import Endpoint, Found, Programs, RigError
+from hil.live.script import Script
+from hil.live.sheet import Gateway
+
+
+class RealRig(Programs):
+    """One of them, for one play."""
+
+    silent = False
+
+    def __init__(self, folder: Path, place: Place) -> None:
+        super().__init__(folder)
+        self._place = place
+        self._cables: dict[str, Cable] = {}
+        self._cut: dict[str, Cable] = {}
+
+    async def prepare(self, of: Script, cast: Cast, record: Endpoint) -> Found:
+        for name, one in cast.resources.items():
+            if one.cable is not None:
+                self._cables[name] = one.cable
+        uplinks = zip(of.gateway, self._place.file.uplink, strict=False)
+        self._cables |= {gateway.name: one.cable for gateway, one in uplinks}
+        if not self._place.why_not((ability.CABLES,)):
+            for cable in self._cables.values():  # whatever a bench that was killed has left
+                self._pull(cable, False)
+        return Found(
+            {name: dict(one.options) for name, one in cast.resources.items()},
+            {one.name: record for one in of.gateway},
+        )
+
+    def seen(self, path: Path) -> Path:
+        return path
+
+    async def disk(self, folder: Path, mib: int) -> None:
+        raise RigError(f"{self._place.name} makes no disks")
+
+    def clock(self, gateway: Gateway) -> dict[str, str]:
+        return {}
+
+    def set_clock(self, gateway: str, offset_s: int) -> None:
+        raise RigError(f"nobody sets the clock of {gateway}: play it at the fake place")
+
+    async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:
+        raise RigError(f"nobody tells a real {device or 'grid'} to {do}")
+
+    async def cut(self, name: str, is_cut: bool) -> None:
+        cable = self._cables.get(name)
+        if cable is None:
+            raise RigError(
+                f"nothing pulls the cable of {name}: say its `cable` in the place's file"
+            )
+        self._pull(cable, is_cut)
+        if is_cut:
+            self._cut[name] = cable
+        else:
+            self._cut.pop(name, None)
+
+    async def silence(self) -> None:
+        """Real devices never fall silent: what is heard until the end counts."""
+
+    def claims(self, device: str) -> list[tuple[int, int]] | None:
+        return None
+
+    async def ended(self) -> dict[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        for name, cable in tuple(self._cut.items()):
+            self._pull(cable, False)
+            del self._cut[name]
+        self.kill()
+
+    def _pull(self, cable: Cable, is_cut: bool) -> None:
+        board = next(one for one in self._place.file.board if one.name == cable.board)
+        try:
+            DRIVERS[board.driver](Path(board.path)).cut(cable.channel, is_cut)
+        except OSError as fault:
+            text = (
+                f"board {board.name!r} at {board.path}: {fault.strerror}: may this user write it?"
+            )
+            raise RigError(text) from fault

@@ -1,0 +1,118 @@
+"""A breaker in the plant that publishes its position by GOOSE, on an Ethernet cable of its own.
+
+The data set: XCBR.Pos.stVal, a double point of IEC 61850-7-3 (01 open, 10 closed, 00 between),
+its quality, its time; and whether protection tripped it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hil.devices.ether import Addressing, Outlet
+from hil.devices.goose import (
+    ETHERTYPE,
+    GooseProfile,
+    GoosePublisher,
+    bit_string,
+    boolean,
+    utc_time,
+)
+from hil.devices.pace import tai_now
+from hil.live.stand.stand import Act, Asked
+
+GOOD = "0" * 13  # quality: IEC 61850-7-3 6.2
+_POSITIONS = {"open": "01", "closed": "10", "between": "00"}
+
+
+class GooseStand:
+    """One of them."""
+
+    def __init__(self, asked: Asked) -> None:
+        of = asked.settings
+        self._cable = asked.cable
+        profile = GooseProfile(
+            gocb_ref=of.gocbref, steady_ms=of.steady_ms, to=Addressing(ETHERTYPE, of.appid)
+        )
+        self._position, self._tripped = of.st_val, False
+        self._publisher = GoosePublisher(profile, self._entries())
+        self._outlet: Outlet | None = None
+        self._running: asyncio.Task[None] | None = None
+        self.acts: Mapping[str, Act] = {
+            "trip": self._trip,
+            "operate": self._operate,
+            "storm": self._storm,
+            "simulate": self._simulate,
+        }
+        self._storms: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> dict[str, Any]:
+        self._outlet = Outlet(self._cable)
+        return {}
+
+    def start(self) -> None:
+        if self._outlet is not None:
+            self._running = asyncio.ensure_future(self._publisher.run(self._outlet))
+
+    def silence(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            self._running = None
+
+    def cut(self, is_cut: bool) -> None:
+        """The publisher goes on, and nothing of it goes out."""
+        if self._outlet is not None:
+            self._outlet.cut = is_cut
+
+    async def close(self) -> None:
+        self.silence()
+        for task in tuple(self._storms):
+            task.cancel()
+        if self._outlet is not None:
+            self._outlet.close()
+
+    def report(self) -> dict[str, Any]:
+        counts = dict(self._outlet.counts) if self._outlet else {}
+        return {"sent": 0, **counts, "st_num": self._publisher.st_num}
+
+    # --- acts
+
+    def _trip(self) -> None:
+        """Protection opens the breaker."""
+        self._tripped = True
+        self._operate(False)
+
+    def _operate(self, closed: bool) -> None:
+        self._position = "closed" if closed else "open"
+        self._tripped = self._tripped and not closed
+        self._changed()
+
+    def _simulate(self, simulation: bool = True) -> None:
+        """The bit for simulated values (IEC 61850-8-1 Annex A)."""
+        self._publisher.profile = replace(self._publisher.profile, simulation=simulation)
+        self._changed()
+
+    def _storm(self, changes: int, a_second: float) -> None:
+        """The position changes so often, one after the other, as a loose contact has it."""
+        task = asyncio.ensure_future(self._stormed(changes, a_second))
+        self._storms.add(task)
+        task.add_done_callback(self._storms.discard)
+
+    async def _stormed(self, changes: int, a_second: float) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            for _ in range(changes):
+                self._operate(self._position != "closed")
+                await asyncio.sleep(1 / a_second)
+
+    def _changed(self) -> None:
+        self._publisher.change(self._entries())
+        self._publisher.wake()
+
+    def _entries(self) -> tuple[bytes, ...]:
+        position = bit_string(_POSITIONS[self._position])
+        return position, bit_string(GOOD), utc_time(tai_now()), boolean(self._tripped)
+
+
+def make(asked: Asked) -> GooseStand:
+    return GooseStand(asked)

@@ -1,0 +1,66 @@
+"""A device of a scenario as it stands in the plant: what the plant asks of whatever plays it.
+
+1. It is opened, then started; it has an address that a gateway is told, and acts by name that a
+   scenario may ask for while it runs. `cut` and `silence` every one of them has.
+2. `sent` is told of each data frame as it goes out, for those kinds whose frames are accounted for.
+3. An act that cannot be done is refused by ValueError, in words; nothing is half done.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hil.measurand import Measurand
+
+Act = Callable[..., Awaitable[None] | None]
+Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the plant is asked to make. `number`: of the device, from 1; `bus`: the grid's number of
+    what it measures; `delay_us`: until its instrument has an estimate; `cable`: the interface it
+    sends on, where it has one, and `far`: the gateway's end; `environment`: of programs that share
+    the gateway's clock."""
+
+    name: str
+    kind: str
+    number: int
+    bus: int
+    settings: Any
+    grid: Measurand
+    folder: Path
+    sent: Sent
+    delay_us: int = 0
+    cable: str = ""
+    far: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stand(Protocol):
+    """One device. Made by its module's `make(asked)`."""
+
+    acts: Mapping[str, Act]
+
+    async def open(self) -> dict[str, Any]:
+        """Its address, as hil.live.kind reads it. Raises OSError."""
+        ...
+
+    def start(self) -> None:
+        """It measures from the next instant on."""
+        ...
+
+    def silence(self) -> None:
+        """It says no more of the grid; what it sent leaves its lines."""
+        ...
+
+    def cut(self, is_cut: bool) -> None:
+        """Its cable is pulled, or plugged in again."""
+        ...
+
+    async def close(self) -> None: ...
+
+    def report(self) -> dict[str, Any]:
+        """What it counted."""
+        ...

@@ -1,0 +1,139 @@
+"""Whether a play came to what its scenario expects.
+
+1. An expectation picks facts by their words and counts them (hil.fact). `must` and `flagged` hold
+   when there are as many as stated; `never` when there are none.
+2. `begins_s` and `ends_s` count facts of that interval; `after` those that begin at or after an
+   event or a fault, and `within_s` only those within so long, by the wall's clock: what a gateway
+   must notice it must notice in real time.
+3. What rests on a device that is not there, an act that was not done or an instant that was not
+   played was not asked, and is told so, never as held.
+4. Asked of every play: no frame is lost, none is there twice, none that nobody sent; the record
+   verifies.
+
+It reads facts, and looks at no file.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from evidence.leap import NS
+from hil.fact import Fact, closest, fits, named
+from hil.live.account import Account
+from hil.live.play import Play
+from hil.live.sheet import Expect
+
+# Of whatever is played.
+ALWAYS = (
+    Expect(text="no frame is lost", where={"what": "lost"}),
+    Expect(text="no frame is there twice", where={"what": "duplicated"}),
+    Expect(text="no frame is there that nobody sent", where={"what": "unsent"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One expectation, and what came of it. `held`: None where it was not asked. `why`: in words,
+    where it does not hold or was not asked. `after_s`: how long after what it waits for."""
+
+    kind: str  # must, flagged, never
+    text: str
+    held: bool | None
+    count: int = 0
+    why: str = ""
+    after: str = ""
+    after_s: float | None = None
+
+
+def judged(play: Play, account: Account) -> list[Finding]:
+    """Every expectation of a scenario, and those of every play."""
+    found = [_judged(play, account, kind, row) for kind, row in play.of.expected]
+    found += [_judged(play, account, "never", row) for row in ALWAYS]
+    code, says = play.verify
+    why = "" if code == 0 else f"exit {code}: {says}"
+    return [*found, Finding("must", "the record verifies", code == 0, int(code == 0), why)]
+
+
+def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
+    if why := _unasked(play, row):
+        return Finding(kind, row.text, None, why=why, after=row.after)
+    begins, ends = _interval(play, row)
+    bounded = row.after or row.begins_s is not None or row.ends_s is not None
+    found = [
+        fact
+        for fact in account.facts
+        if fits(fact, row.where) and (not bounded or _is_within(fact, begins, ends, row.after))
+    ]
+    count = sum(fact.count for fact in found)
+    after_s = None
+    if row.after and found:
+        after_s = round((min(fact.begins or 0 for fact in found) - begins) / NS, 3)
+    if kind == "never":
+        why = f"{count}: {named(found)}" if count else ""
+        return Finding(kind, row.text, not count, count, why, row.after, after_s)
+    if count >= row.least and (row.most is None or count <= row.most):
+        return Finding(kind, row.text, True, count, "", row.after, after_s)
+    most = "any" if row.most is None else row.most
+    wanted = f"{row.least}" if row.most == row.least else f"{row.least} to {most}"
+    why = f"{count} of {wanted}{_late(play, account, row)}{closest(account.facts, row.where)}"
+    return Finding(kind, row.text, False, count, why, row.after, after_s)
+
+
+def _unasked(play: Play, row: Expect) -> str:
+    """Why it is not asked; empty where it is."""
+    lacking = {lack.name: lack.why for lack in play.cast.lacks} | play.stage.absent
+    wanted = row.where.get("device", [])
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if names and all(name in lacking for name in names):
+        return f"{names[0]}: {lacking[names[0]]}"
+    if row.after:
+        if row.after in lacking:
+            return f"{row.after}: {lacking[row.after]}"
+        deed = next((one for one in play.deeds if one.name == row.after), None)
+        if deed is None or deed.began is None or (row.over and deed.over is None):
+            return f"{row.after} was not played"
+    if play.stopped:
+        last_s = play.timeline.scenario_s(play.played_s)
+        if (row.ends_s or play.of.live.length_s) > last_s:
+            return f"stopped after {last_s:.0f} s"
+    return ""
+
+
+def _interval(play: Play, row: Expect) -> tuple[int, int]:
+    """In which facts count, ns TAI."""
+
+    def at(scenario_s: float) -> int:
+        return play.began + round(play.timeline.played_s(scenario_s) * NS)
+
+    begins = 0 if row.begins_s is None else at(row.begins_s)
+    ends = (1 << 63) - 1 if row.ends_s is None else at(row.ends_s)
+    if row.after:
+        deed = next(one for one in play.deeds if one.name == row.after)
+        begins = (deed.over if row.over else deed.began) or 0
+        if row.within_s is not None:
+            ends = begins + round(row.within_s * NS)
+    return begins, ends
+
+
+def _is_within(fact: Fact, begins: int, ends: int, after: str) -> bool:
+    """Whether it is there in that interval, wholly or in part. After something it is to begin in
+    it, as what began before is no answer; but a gap begins with the last frame before what made it,
+    and is to end there.
+    """
+    if fact.begins is None or fact.ends is None:
+        return False
+    since = fact.begins if after and fact.what != "gap" else fact.ends
+    return begins <= since and fact.begins <= ends
+
+
+def _late(play: Play, account: Account, row: Expect) -> str:
+    """When it came, where it came too late."""
+    if row.within_s is None:
+        return ""
+    begins, _ = _interval(play, row)
+    later = _first(account.facts, row, begins)
+    return "" if later is None else f"; the first came {(later - begins) / NS:.2f} s after"
+
+
+def _first(facts: Iterable[Fact], row: Expect, begins: int) -> int | None:
+    found = [fact.begins for fact in facts if fits(fact, row.where) and fact.begins is not None]
+    return min((at for at in found if at >= begins), default=None)

@@ -1,0 +1,1 @@
+"""A power system behind the devices: machines that swing, lines that trip, relays that shed."""

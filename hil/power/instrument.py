@@ -1,0 +1,208 @@
+"""What lies between a bus and what a device says of it: transformers, wiring, filter, noise, clock.
+
+1. Transformers are off by a constant of each phase, within the tightest limit of their accuracy
+   class (IEC 61869-2 and -3, IEEE C57.13; the limits are evidence.instrument's), drawn by seed.
+2. The estimate is of a symmetric window around its instant: P a triangle of two cycles, M a Hamming
+   window over a sinc, of as many cycles as are set (in the manner of IEC/IEEE 60255-118-1 annex D,
+   not its figures). Such an estimate has no delay of angle; it can be had half a window later,
+   which is `delay_ns`.
+3. Frequency is the slope of the estimated angle, ROCOF its curvature, as a PMU has them: a jump of
+   the angle when something is switched is a jump of both.
+4. The clock is ahead by an offset and a drift: the instant is that much earlier, and angles turn.
+5. Noise follows from seed, instant and device. Its table is finite, so its largest value is known.
+
+What an instrument may be off is hil/power/bound.py's.
+"""
+
+import cmath
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from operator import mul
+from typing import Literal
+
+from evidence.instrument import share_off
+from evidence.leap import NS
+from hil.devices.profile import turned
+from hil.devices.wiring import Wiring
+from hil.grid import NOISE_ROWS, Reading
+from hil.power.model import Model, Spot
+from hil.power.point import Tap
+
+Service = Literal["", "P", "M"]
+CYCLES_MAX = 120
+OFFSET_NS_MAX = 3600 * NS
+DRIFT_PPB_MAX = 1_000_000
+_USED = 0.8  # of a class's limit, at most: instruments are made with some margin
+_MASK = (1 << 64) - 1
+_WIRED = Wiring()
+_A = cmath.rect(1.0, 2 * math.pi / 3)
+PHASES = (1 + 0j, _A.conjugate(), _A)  # B lags A: C37.118.1-2011, positive sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One device's instruments. Classes: "" for none, which is ideal; `ct_rated_a`: of its primary;
+    `noise`: of each phasor, as TVE, a component; `wiring`: ratios, polarity, phases gone wrong."""
+
+    vt_class: str = ""
+    ct_class: str = ""
+    ct_rated_a: float = 1000.0
+    wiring: Wiring = _WIRED
+    service: Service = "M"
+    cycles: int = 10  # of the window of M
+    noise: float = 0.0001
+    noise_mhz: float = 0.2
+    noise_mhz_s: float = 4.0
+    offset_ns: int = 0
+    drift_ppb: int = 0
+    seed: int = 1
+    _errors: tuple[complex, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.cycles <= CYCLES_MAX:
+            raise ValueError(f"a window of {self.cycles} cycles; 2 to {CYCLES_MAX} expected")
+        if abs(self.offset_ns) > OFFSET_NS_MAX or abs(self.drift_ppb) > DRIFT_PPB_MAX:
+            raise ValueError("a clock an hour or 1 ms a second off at most, expected")
+        rng = random.Random(self.seed)
+        errors = []
+        for word, quantity in ((self.vt_class, "voltage"), (self.ct_class, "current")):
+            limit = class_limit(word, quantity, 1.0)
+            if math.isinf(limit):
+                raise ValueError(f"class {word!r} limits no phasor of {quantity}")
+            for _ in range(3):
+                size = limit * _USED * math.sqrt(rng.random())
+                errors.append(1 + cmath.rect(size, rng.uniform(0.0, 2 * math.pi)))
+        object.__setattr__(self, "_errors", tuple(errors))
+
+    @property
+    def errors(self) -> tuple[complex, ...]:
+        """Of the voltages of phases A, B, C and of the currents: measured over true."""
+        return self._errors
+
+    def delay_ns(self, nominal_hz: int) -> int:
+        """From an instant until its estimate can be had: half of the window."""
+        cycles = {"": 0, "P": 2, "M": self.cycles}[self.service]
+        return cycles * NS // (2 * nominal_hz)
+
+    def ahead_ns(self, tai: int, since: int) -> int:
+        """How far its clock is ahead at an instant; it was set at `since`."""
+        return self.offset_ns + (tai - since) * self.drift_ppb // NS
+
+
+def class_limit(word: str, quantity: str, load: float) -> float:
+    """What a phasor may be off, as a share; infinite where the class promises nothing."""
+    if not word:
+        return 0.0
+    share = share_off(word, quantity, load)
+    return math.inf if share is None else share
+
+
+@cache
+def weights(service: Service, cycles: int, rate: int, nominal_hz: int) -> tuple[float, ...]:
+    """Of the steps around an instant, which is in the middle; they come to 1."""
+    if not service:
+        return (1.0,)
+    half = (2 if service == "P" else cycles) * rate / nominal_hz / 2  # steps
+    found = []
+    for at in range(-math.ceil(half) + 1, math.ceil(half)):
+        if service == "P":
+            found.append(1 - abs(at) / half)
+            continue
+        # The sinc's first zeros are at half of the window's ends: it passes what is slower than
+        # 2 / window Hz, and stops what the reporting rate would fold.
+        x = 2 * math.pi * at / half
+        sinc = math.sin(x) / x if x else 1.0
+        found.append(sinc * (0.54 + 0.46 * math.cos(math.pi * at / half)))
+    whole = sum(found)
+    return tuple(one / whole for one in found)
+
+
+class Estimator:
+    """One instrument at one point of a model. `phases`: of the whole grid, over balanced."""
+
+    def __init__(
+        self, tap: Tap, instrument: Instrument, phases: tuple[float, ...], device: int
+    ) -> None:
+        self.tap, self.instrument, self._device = tap, instrument, device
+        model = tap.model
+        self.model: Model = model
+        self.weights = weights(
+            instrument.service, instrument.cycles, model.rate, model.case.nominal_hz
+        )
+        self.half = len(self.weights) // 2
+        rotors = [share * one for share, one in zip(phases, PHASES, strict=True)]
+        errors = instrument.errors
+        self._volts = [tap.volt_base * r * e for r, e in zip(rotors, errors[:3], strict=True)]
+        self._amps = [tap.amp_base * r * e for r, e in zip(rotors, errors[3:], strict=True)]
+        self._noise = noise(instrument.seed)
+
+    def measured(self, tai: int) -> Reading:
+        """What it says of an instant by its own clock."""
+        instrument, nominal = self.instrument, self.model.case.nominal_hz
+        ahead = instrument.ahead_ns(tai, self.model.begins)
+        volt, amp, hz, rocof = self.estimate(self.model.spot(tai - ahead))
+        row = _mix(tai, self._device, instrument.seed) % NOISE_ROWS
+        drawn, share = self._noise[row : row + 14], instrument.noise
+        v = [
+            volt * own * complex(1 + share * one, share * two)
+            for own, one, two in zip(self._volts, drawn[0:6:2], drawn[1:6:2], strict=True)
+        ]
+        i = [
+            amp * own * complex(1 + share * one, share * two)
+            for own, one, two in zip(self._amps, drawn[6:12:2], drawn[7:12:2], strict=True)
+        ]
+        reading = Reading(
+            (v[0], v[1], v[2]),
+            (i[0], i[1], i[2]),
+            nominal + hz + instrument.noise_mhz / 1000 * drawn[12],
+            rocof + instrument.noise_mhz_s / 1000 * drawn[13],
+        )
+        if instrument.wiring is not _WIRED:
+            reading = instrument.wiring.measured(reading)
+        return turned(reading, nominal, ahead) if ahead else reading
+
+    def estimate(self, spot: Spot) -> tuple[complex, complex, float, float]:
+        """Voltage and current per unit, Hz off nominal, Hz/s: filtered, without errors."""
+        if not self.instrument.service:
+            volt, amp = self.tap.phasors(spot)
+            hz, rocof = self.model.frequency(spot, self.tap.bus)
+            return volt, amp, hz - self.model.case.nominal_hz, rocof
+        volts, amps = self.window(spot, self.half + 1)
+        before, here, after = (sum(map(mul, self.weights, volts[at:])) for at in range(3))
+        amp = sum(map(mul, self.weights, amps[1:]))
+        if not before or not here or not after:
+            return here, amp, 0.0, 0.0  # a dead bus has no frequency
+        gone, coming = cmath.phase(here / before), cmath.phase(after / here)
+        per = self.model.rate / (2 * math.pi)
+        return here, amp, (gone + coming) / 2 * per, (coming - gone) * per * self.model.rate
+
+    def window(self, spot: Spot, reach: int) -> tuple[list[complex], list[complex]]:
+        """Voltages and currents so many steps to either side of an instant."""
+        tap, step = self.tap, spot.step
+        if not spot.part:
+            pairs = [tap.at(at) for at in range(step - reach, step + reach + 1)]
+        else:
+            pairs = [
+                tap.phasors(Spot(at, spot.part)) if at >= 0 else tap.at(0)
+                for at in range(step - reach, step + reach + 1)
+            ]
+        return [volt for volt, _ in pairs], [amp for _, amp in pairs]
+
+
+@cache
+def noise(seed: int) -> Sequence[float]:
+    """A table of normal deviates, and its first again for readings that start at its end."""
+    rng = random.Random(seed)
+    table = [rng.gauss(0.0, 1.0) for _ in range(NOISE_ROWS)]
+    return (*table, *table[:16])
+
+
+def _mix(tai: int, device: int, seed: int) -> int:
+    """Spreads instant, device and seed over 64 bits (the finaliser of splitmix64)."""
+    x = (tai + device * 0x9E3779B97F4A7C15 + seed * 0xD1B54A32D192ED03) & _MASK
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
+    return x ^ (x >> 31)

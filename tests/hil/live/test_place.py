@@ -1,0 +1,114 @@
+"""Places: what a scenario lacks there is said by name, with what to do; a board pulls cables."""
+
+import os
+import select
+import tty
+from pathlib import Path
+
+import pytest
+
+from evidence.config import ConfigError
+from hil.live import place, script
+from hil.live.relay import Lcus, command
+
+SCENARIOS = Path(script.__file__).parent.parent / "scenarios"
+REAL = """
+[place]
+name = "rack"
+kind = "real"
+
+[[resource]]
+name = "left"
+kind = "pmu-tcp"
+options = { host = "192.0.2.11", port = 4712, idcode = 11 }
+
+[[board]]
+name = "relays"
+driver = "lcus"
+path = "/dev/null"
+channels = 4
+"""
+HEARD_S = 5.0  # for octets that were written already
+CABLE = 'idcode = 11 }\ncable = { board = "relays", channel = 4 }'
+
+
+def scenario(name: str) -> script.Script:
+    return script.read((SCENARIOS / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def test_the_places_that_are_shipped_can_be_read():
+    assert not place.found("bench").fake
+    assert place.found("fake").fake
+
+
+def test_a_device_without_a_resource_is_left_out_and_the_rest_is_cast():
+    cast = place.read(REAL.replace("idcode = 11 }", CABLE), "rack.toml").cast(scenario("link-loss"))
+    assert [one.name for one in cast.devices] == ["pmu-a"]
+    assert cast.resources["pmu-a"].name == "left"
+    assert ("device", "pmu-b") in [(one.what, one.name) for one in cast.lacks]
+    assert "add a [[resource]] of that kind" in cast.lacks[0].why
+    assert [one.name for one in cast.faults] == ["the link is cut", "the PMU's cable is pulled"]
+
+
+def test_a_cable_that_nothing_pulls_leaves_the_fault_out():
+    cast = place.read(REAL, "rack.toml").cast(scenario("link-loss"))
+    assert cast.faults[0].gateway == "north-1"
+    assert [(one.name, "say its `cable`" in one.why) for one in cast.lacks[1:]] == [
+        ("the PMU's cable is pulled", True)
+    ]
+
+
+def test_a_board_that_is_not_there_leaves_out_what_pulls_cables():
+    gone = REAL.replace("/dev/null", "/dev/serial/by-id/none").replace("idcode = 11 }", CABLE)
+    cast = place.read(gone, "rack.toml").cast(scenario("link-loss"))
+    assert cast.faults == []
+    assert "board 'relays' is not at /dev/serial/by-id/none: plug it in" in cast.lacks[-1].why
+
+
+def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
+    cast = place.read(REAL, "rack.toml").cast(scenario("disk-full"))
+    assert not cast.whole
+    assert "play it at the fake place" in cast.lacks[0].why
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('kind = "pmu-tcp"', 'kind = "pmu-tpc"', r"rack.toml:\d+: resource\[0\].kind: .*'pmu-tcp'"),
+        ("idcode = 11 }", CABLE.replace("relays", "relas"), r"cable.board: 'relas' .*'relays'"),
+        ("idcode = 11 }", CABLE.replace("4 }", "5 }"), r"channel: 'relays' has 4 channels"),
+        ('kind = "real"', 'kind = "real"\nhas = ["gird"]', r"rack.toml:\d+: place.has: .*'grid'"),
+        ('kind = "real"', 'kind = "fake"', r"resource: a fake place has all there is"),
+        ('kind = "real"', 'knd = "real"', r"place.knd: .*'kind'"),
+    ],
+)
+def test_what_is_wrong_in_a_place_is_told(old: str, new: str, says: str):
+    with pytest.raises(ConfigError, match=says):
+        place.read(REAL.replace(old, new, 1), "rack.toml")
+
+
+def test_a_place_that_is_not_there_is_told_by_the_nearest():
+    with pytest.raises(ConfigError, match="'bench'"):
+        place.found("bensh")
+
+
+def heard(far: int, count: int) -> bytes:
+    """So many octets of a pseudo-terminal, or what there is when none come for a while."""
+    data = b""
+    while len(data) < count and select.select([far], [], [], HEARD_S)[0]:
+        data += os.read(far, count + 1 - len(data))
+    return data
+
+
+def test_a_board_is_told_four_octets_and_nothing_else():
+    far, near = os.openpty()
+    tty.setraw(near)
+    try:
+        board = Lcus(Path(os.ttyname(near)))
+        board.cut(1, True)
+        board.cut(8, False)
+        assert heard(far, 8) == bytes.fromhex("A00101A2 A00800A8")
+    finally:
+        os.close(far)
+        os.close(near)
+    assert command(2, True) == bytes.fromhex("A00201A3")

@@ -1,0 +1,239 @@
+"""Plays from the command line on: what does not come up, what is in use, what nobody may do is said
+by name, and the rest goes on; a real place; Ctrl-C.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil import cli
+from hil.loopback import free_port
+from tests.conftest import absent
+
+HEARD_S = 5.0  # for octets that were written already
+PLAY_S = 120.0  # a play of some seconds, on a loaded machine
+HEAD = '[live]\nname = "{name}"\ntitle = "{name}"\nlength_s = {length_s}\n'
+GATEWAY = '[[gateway]]\nname = "north-1"\nauthority = "north"\n'
+DEVICE = '[[device]]\nname = "{name}"\ngateway = "north-1"\nkind = "{kind}"\nwith = {told}\n'
+
+
+def written(folder: Path, name: str, *rows: str, length_s: float = 2) -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text("\n".join([HEAD.format(name=name, length_s=length_s), GATEWAY, *rows]))
+    return path
+
+
+def device(name: str, kind: str, told: str = "{}") -> str:
+    return DEVICE.format(name=name, kind=kind, told=told)
+
+
+def must(text: str, where: str) -> str:
+    return f'[[must]]\ntext = "{text}"\nwhere = {where}\n'
+
+
+def typed(*argv: object, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*before, sys.executable, "-m", "hil.cli", "run", *map(str, argv)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=PLAY_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def told(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "verdict.json").read_text(encoding="utf-8")))
+
+
+def findings(verdict: dict[str, Any]) -> dict[str, bool | None]:
+    return {one["text"]: one["held"] for one in verdict["findings"]}
+
+
+def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_path: Path):
+    """Root without a capability has no namespaces and no raw sockets."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        absent("setpriv", "apt-get install util-linux")
+    port = free_port()
+    bad = written(tmp_path, "bad", device("pmu", "pmu-tcp", "{ idcod = 1 }"))
+    odd = written(
+        tmp_path, "odd",
+        device("pmu", "pmu-tcp", f"{{ idcode = 1, port = {port} }}"),
+        device("other", "pmu-tcp", f"{{ idcode = 2, port = {port} }}"),
+        device("breaker", "goose-breaker"),
+        must("the PMU is there", '{ what = "in_record", device = "pmu" }'),
+        must("the other is there", '{ what = "in_record", device = "other" }'),
+        must("the breaker is there", '{ what = "sealed", device = "breaker" }'),
+    )  # fmt: skip
+    none = (setpriv, "--bounding-set=-all", "--inh-caps=-all")
+    done = typed(bad, odd, "--json", "--report", tmp_path / "out", before=none)
+    assert done.returncode == 2, done.stderr  # one of them cannot be played
+    assert f"bad.toml:{line_of(bad, 'with')}: device[0].with: 'idcod' is unknown" in done.stderr
+    assert "odd: other does not come up" in done.stderr
+    assert f"port {port} is somebody else's: name another" in done.stderr
+    left_out = " ".join(done.stderr.split())  # as folded for a terminal
+    assert "left out: device breaker" in left_out
+    assert "run it by sudo" in left_out
+    verdict = told(tmp_path / "out" / "odd")
+    assert findings(verdict) == {
+        "the PMU is there": True,
+        "the other is there": None,
+        "the breaker is there": None,
+        "no frame is lost": True,
+        "no frame is there twice": True,
+        "no frame is there that nobody sent": True,
+        "the record verifies": True,
+    }
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert sorted(last) == ["bad", "odd"]
+    assert last["odd"]["not_asked"] == 2
+
+
+def line_of(path: Path, word: str) -> int:
+    lines = path.read_text().splitlines()
+    return next(at for at, line in enumerate(lines, 1) if line.startswith(word))
+
+
+@contextmanager
+def pmu(port: int) -> Iterator[None]:
+    """A PMU in a process of its own, as a device on a bench is."""
+    argv = ["-m", "hil.devices.pmu", "--tcp", f"127.0.0.1:{port}", "--idcode", "11"]
+    device = subprocess.Popen([sys.executable, *argv], stdout=subprocess.PIPE)
+    try:
+        assert device.stdout is not None
+        device.stdout.readline()
+        yield
+    finally:
+        device.terminate()
+        device.wait(20)
+
+
+def heard(far: int, count: int) -> bytes:
+    """So many octets of a pseudo-terminal, or what there is when none come for a while."""
+    data = b""
+    while len(data) < count and select.select([far], [], [], HEARD_S)[0]:
+        data += os.read(far, count + 1 - len(data))
+    return data
+
+
+def test_at_a_real_place_a_device_that_never_comes_up_is_named_and_a_board_pulls_cables(
+    tmp_path: Path,
+):
+    far, near = os.openpty()
+    tty.setraw(near)
+    port = free_port()
+    rack = tmp_path / "rack.toml"
+    rack.write_text(
+        '[place]\nname = "rack"\nkind = "real"\npatience_s = 6\n'
+        f'[[resource]]\nname = "left"\nkind = "pmu-tcp"\ncable = {{ board = "b", channel = 3 }}\n'
+        f'options = {{ host = "127.0.0.1", port = {port}, idcode = 11 }}\n'
+        f'[[resource]]\nname = "right"\nkind = "pmu-tcp"\n'
+        f'options = {{ host = "127.0.0.1", port = {free_port()}, idcode = 12 }}\n'
+        f'[[board]]\nname = "b"\ndriver = "lcus"\npath = "{os.ttyname(near)}"\n'
+    )
+    pulled = '[[fault]]\nname = "pulled"\nat_s = 0.5\nact = "cut"\ndevice = "pmu-a"\nfor_s = 1\n'
+    file = written(
+        tmp_path, "two",
+        device("pmu-a", "pmu-tcp", "{ idcode = 1 }"), device("pmu-b", "pmu-tcp", "{ idcode = 2 }"),
+        pulled,
+        must("the one is there", '{ what = "sealed", device = "pmu-a" }'),
+        must("the other is there", '{ what = "sealed", device = "pmu-b" }'),
+        length_s=2,
+    )  # fmt: skip
+    try:
+        with pmu(port):
+            done = typed(file, "--place", rack, "--report", tmp_path / "out")
+        assert done.returncode == 1, done.stderr
+        assert "pmu-b does not come up: not heard in 6 s" in done.stderr
+        assert "is it powered, and reached at host 127.0.0.1" in done.stderr
+        assert heard(far, 12) == bytes.fromhex("A00300A3 A00301A4 A00300A3")
+    finally:
+        os.close(far)
+        os.close(near)
+    verdict = told(tmp_path / "out")
+    assert findings(verdict)["the one is there"] is True
+    assert findings(verdict)["the other is there"] is None
+    assert verdict["problems"] == [one for one in verdict["problems"] if "pmu-b" in one]
+    assert [one["over_tai_ns"] is not None for one in verdict["deeds"]] == [True]
+
+
+def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
+    cut = '[[fault]]\nname = "{}"\nat_s = {}\nact = "cut"\ndevice = "pmu"\nfor_s = {}\n'
+    file = written(
+        tmp_path, "long",
+        device("pmu", "pmu-tcp", "{ idcode = 1 }"),
+        cut.format("soon", 1, 500), cut.format("late", 900, 9),
+        must("it is heard", '{ what = "samples", device = "pmu" }') + "begins_s = 0\nends_s = 1\n",
+        must("a gap", '{ what = "gap", device = "pmu" }') + 'after = "late"\n',
+        length_s=1000,
+    )  # fmt: skip
+    argv = [
+        sys.executable,
+        "-u",
+        "-m",
+        "hil.cli",
+        "run",
+        str(file),
+        "--report",
+        str(tmp_path / "out"),
+    ]
+    play = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    bound = threading.Timer(PLAY_S, play.kill)
+    bound.start()
+    try:
+        assert play.stdout is not None
+        assert any("soon: begins" in line for line in play.stdout)
+        time.sleep(0.3)
+        play.send_signal(signal.SIGINT)
+        said, why = play.communicate()
+    finally:
+        bound.cancel()
+        play.kill()
+    assert play.returncode == 130, why
+    assert "stopping, with a report" in said
+    verdict = told(tmp_path / "out")
+    assert verdict["stopped"]
+    assert verdict["timeline"]["played_s"] < 60
+    assert findings(verdict)["it is heard"] is True
+    assert findings(verdict)["a gap"] is None
+    assert findings(verdict)["the record verifies"] is True
+    assert [one["over_tai_ns"] is not None for one in verdict["deeds"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["healty-day"], "'healthy-day'"),
+        (["healthy-day", "--place", "bensh"], "'bench'"),
+        (["healthy-day", "--from", "2021-02-15T01:00-06:00"], "runs live"),
+    ],
+)
+def test_what_cannot_be_played_is_told_in_a_line(
+    asked: list[str], says: str, capsys: pytest.CaptureFixture[str]
+):
+    assert cli.main(["run", *asked]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+def test_places_are_listed_with_what_they_lack(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["places", "bench"]) == 0
+    said = capsys.readouterr().out
+    assert "cannot: a gateway can have a disk of its own: bench makes no disks" in said
+    assert "disk-full: not at all" in said
+    assert "healthy-day: without device meter" in said

@@ -1,0 +1,151 @@
+"""What is expected of a play, on facts made by hand: what counts as an answer, and what was not
+asked.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence.leap import NS
+from hil.fact import Fact
+from hil.live import place, script, verdict
+from hil.live.account import Account
+from hil.live.place import Lack
+from hil.live.play import Deed, Play
+from hil.live.real import RealRig
+from hil.live.stage import Stage
+from hil.live.timeline import Timeline
+
+BEGAN = 1_000_000 * NS
+RACK = '[place]\nname = "rack"\nkind = "real"\n[[resource]]\nname = "one"\nkind = "pmu-tcp"\n'
+TEXT = """
+[live]
+name = "made"
+title = "Made by hand"
+length_s = 100
+
+[[gateway]]
+name = "north-1"
+authority = "north"
+
+[[device]]
+name = "pmu"
+gateway = "north-1"
+kind = "pmu-tcp"
+with = { idcode = 1 }
+
+[[fault]]
+name = "killed"
+at_s = 10
+act = "kill"
+gateway = "north-1"
+for_s = 20
+
+[[must]]
+text = "asked"
+"""
+
+
+def fact(what: str, begins_s: float, ends_s: float | None = None, **words: str) -> Fact:
+    ends_s = begins_s if ends_s is None else ends_s
+    begins, ends = (BEGAN + round(at * NS) for at in (begins_s, ends_s))
+    return Fact({"what": what, "device": "pmu", **words}, begins, ends)
+
+
+def found(
+    folder: Path, row: str, facts: list[Fact], kind: str = "must", **changed: Any
+) -> verdict.Finding:
+    """Of one expectation, on a play that was played whole unless it is changed."""
+    of = script.read(TEXT.replace("[[must]]", f"[[{kind}]]") + row, "made.toml")
+    rack = place.read(RACK, "rack.toml")
+    cast = rack.cast(of)
+    stage = Stage(of, cast, RealRig(folder, rack), folder, 1.0)
+    deed = Deed(of.fault[0], BEGAN + 10 * NS, BEGAN + 30 * NS)
+    play = Play(of, rack, cast, Timeline(100), stage, BEGAN, BEGAN + 100 * NS, 100.0, [deed])
+    for name, value in changed.items():
+        setattr(play, name, value)
+    return verdict.judged(play, Account(facts))[0]
+
+
+AFTER = 'where = { what = "event" }\nafter = "killed"\n'
+
+
+@pytest.mark.parametrize(
+    ("row", "facts", "held"),
+    [
+        (AFTER, [fact("event", 10.5)], True),
+        (AFTER, [fact("event", 9.5)], False),
+        (AFTER + "within_s = 2\n", [fact("event", 11.9)], True),
+        (AFTER + "within_s = 2\n", [fact("event", 12.1)], False),
+        (AFTER + "over = true\n", [fact("event", 29.0)], False),
+        (AFTER + "over = true\n", [fact("event", 31.0)], True),
+        (AFTER + "most = 1\n", [fact("event", 11), fact("event", 12)], False),
+        (AFTER + "least = 2\n", [fact("event", 11)], False),
+        # What began before is no answer; but a gap begins with the last frame before its cause.
+        (AFTER.replace("event", "samples"), [fact("samples", 9.5, 40)], False),
+        (AFTER.replace("event", "gap"), [fact("gap", 9.98, 31)], True),
+        (AFTER.replace("event", "gap"), [fact("gap", 5, 9)], False),
+        ('where = { what = "event" }\nbegins_s = 5\nends_s = 9\n', [fact("event", 7)], True),
+        ('where = { what = "samples" }\nbegins_s = 5\nends_s = 9\n', [fact("samples", 0, 6)], True),
+        ('where = { what = "event" }\nbegins_s = 5\nends_s = 9\n', [fact("event", 9.5)], False),
+        ('where = { what = "event", check = "late" }\n', [fact("event", 1, check="early")], False),
+    ],
+)  # fmt: skip
+def test_what_counts(row: str, facts: list[Fact], held: bool, tmp_path: Path):
+    assert found(tmp_path, row, facts).held is held
+
+
+def test_never_holds_where_there_is_nothing_and_names_what_there_is(tmp_path: Path):
+    row = 'where = { what = "event" }\n'
+    assert found(tmp_path, row, [fact("gap", 1)], "never").held
+    broken = found(tmp_path, row, [fact("event", 1, check="late")], "never")
+    assert (broken.held, broken.count) == (False, 1)
+    assert "check=late" in broken.why
+
+
+def test_it_says_how_late_an_answer_came(tmp_path: Path):
+    row = AFTER + "within_s = 2\n"
+    assert found(tmp_path, row, [fact("event", 11.25)]).after_s == 1.25
+    assert "the first came 3.50 s after" in found(tmp_path, row, [fact("event", 13.5)]).why
+
+
+@pytest.mark.parametrize(
+    ("row", "changed", "why"),
+    [
+        (AFTER, {"deeds": []}, "killed was not played"),
+        ('where = { what = "event" }\n', {"stopped": True, "played_s": 50.0}, "stopped after 50 s"),
+        (
+            'where = { what = "sealed", device = "pmu" }\n',
+            {"cast": "without"},
+            "pmu: add a [[resource]]",
+        ),
+    ],
+)
+def test_what_was_not_played_was_not_asked(
+    row: str, changed: dict[str, Any], why: str, tmp_path: Path
+):
+    if "cast" in changed:
+        of = script.read(TEXT + row, "made.toml")
+        cast = place.read(RACK, "rack.toml").cast(of)
+        cast.lacks.append(Lack("device", "pmu", "add a [[resource]]"))
+        changed = {"cast": cast}
+    finding = found(tmp_path, row, [fact("event", 11)], **changed)
+    assert (finding.held, finding.why) == (None, why)
+
+
+def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
+    of = script.read(TEXT + 'where = { what = "event" }\n', "made.toml")
+    rack = place.read(RACK, "rack.toml")
+    cast = rack.cast(of)
+    stage = Stage(of, cast, RealRig(tmp_path, rack), tmp_path, 1.0)
+    play = Play(of, rack, cast, Timeline(100), stage, BEGAN, verify=(1, "no"))
+    facts = [Fact({"what": what}, count=3) for what in ("lost", "duplicated", "unsent")]
+    failed = [one.text for one in verdict.judged(play, Account(facts)) if one.held is False]
+    assert failed == [
+        "asked",
+        "no frame is lost",
+        "no frame is there twice",
+        "no frame is there that nobody sent",
+        "the record verifies",
+    ]
