@@ -6,7 +6,8 @@ of its own.
    worst, and one that cannot be played keeps none of the others.
 2. Ctrl-C ends the play where it is, with a report of that part, and plays no other; a second one
    ends it at once. No process is left.
-3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index.
+3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
+   alone that cannot be played leaves nothing.
 4. What is left out of a scenario because the place lacks something is named, with what to do.
 
 It judges nothing: hil.live.verdict and hil.scenario.verdict do.
@@ -58,11 +59,10 @@ class _Outcome:
     objects: dict[str, Any] = field(default_factory=dict)
     gathered: Gathered = field(default_factory=Gathered)
 
-    def may_write(self, root: Path) -> bool:
-        """Whether what is of all of them goes there: not into a folder that was refused."""
-        if len(self.codes) > 1 or any("report" in one for one in self.objects.values()):
-            return True
-        return not root.exists() or (root.is_dir() and not any(root.iterdir()))
+    def has_left(self) -> bool:
+        """Whether there is something to be told in a file. One alone that could not be played
+        leaves nothing, so that it can be played into the same folder once it is mended."""
+        return len(self.codes) > 1 or any("report" in one for one in self.objects.values())
 
     def code(self) -> int:
         """The worst of them."""
@@ -83,7 +83,7 @@ def main(asked: Asked) -> int:
         if code == STOPPED:
             break
     root = _root(asked, next(iter(outcome.objects.values())))
-    if root is not None and outcome.may_write(root):
+    if root is not None and outcome.has_left():
         try:
             outcome.gathered.write(root, several, STOPPED in outcome.codes)
         except OSError as fault:
