@@ -53,7 +53,16 @@ def runs(one: Running) -> None:
     one.finds(r"\d MW ")
 
 
-def test_two_side_by_side_each_told_to_end_and_each_holds(tmp_path: Path) -> None:
+def agent(of: Running, gateway: str) -> int:
+    (number,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"agent.cli\0run\0--config\0{of.folder}/{gateway}/".encode() in path.read_bytes()
+    )
+    return number
+
+
+def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
@@ -62,7 +71,10 @@ def test_two_side_by_side_each_told_to_end_and_each_holds(tmp_path: Path) -> Non
         runs(other)
         assert one.url() != other.url()
         assert len(programs(str(one.folder))) > 5
-        holds(one.ended(signal.SIGTERM))
+        os.kill(agent(one, "west-1"), signal.SIGKILL)
+        told = one.ended(signal.SIGTERM)
+        assert any("west-1 ended with -9" in reason for reason in told["reasons"])
+        assert one.process.returncode == 1
         assert not programs(str(one.folder))
         until(lambda: other.get()["moment"]["elapsed_s"] > 0, "the other goes on")
         holds(other.ended(signal.SIGINT))
@@ -122,20 +134,6 @@ def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path:
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert not programs(str(kept))
-
-
-def test_an_agent_that_somebody_else_kills_is_a_reason(tmp_path: Path) -> None:
-    with demo(tmp_path) as one:
-        runs(one)
-        (number,) = (
-            int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if f"agent.cli\0run\0--config\0{one.folder}/west-1/".encode() in path.read_bytes()
-        )
-        os.kill(number, signal.SIGKILL)
-        told = one.ended()
-    assert any("west-1 ended with -9" in reason for reason in told["reasons"])
-    assert one.process.returncode == 1
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
