@@ -314,7 +314,7 @@ class Keeper:
         self.said.into(commit)
         if not self._hearing.size:  # this piece has all that was stated
             self.relief.join(commit)
-            commit.bookmarks = self.bookmarks.taken()
+            commit.bookmarks = self.bookmarks.taken() if self._hearing.sealing else {}
         self._committing = piece.stretches
         self._cut(commit, last)
         if not commit.empty or self._disk.low:
