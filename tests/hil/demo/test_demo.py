@@ -2,7 +2,6 @@
 ends.
 """
 
-import json
 import os
 import pty
 import re
@@ -66,7 +65,7 @@ def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
-    with demo(folders[0]) as one, demo(folders[1]) as other:
+    with demo(folders[0]) as one, demo(folders[1], "--seconds", "8") as other:
         runs(one)
         runs(other)
         assert one.url() != other.url()
@@ -76,8 +75,7 @@ def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_
         assert any("west-1 ended with -9" in reason for reason in told["reasons"])
         assert one.process.returncode == 1
         assert not programs(str(one.folder))
-        until(lambda: other.get()["moment"]["elapsed_s"] > 0, "the other goes on")
-        holds(other.ended(signal.SIGINT))
+        holds(other.account())  # by itself
     assert not programs(str(tmp_path))
     said = other.said()
     assert "everything holds" in said and re.search(r"look at http://127\.0\.0\.1:\d+/", said)
@@ -90,20 +88,6 @@ def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_
     assert subprocess.run([*verify, *anchors], timeout=WAIT_S, check=False).returncode == 0
 
 
-def test_it_ends_by_itself_and_leaves_no_folder(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command("--seconds", "2", "--json"),
-        capture_output=True,
-        text=True,
-        timeout=2 * WAIT_S,
-        check=False,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
-    assert done.returncode == 0, done.stderr
-    holds(json.loads(done.stdout.splitlines()[-1]))
-    assert not list(tmp_path.iterdir())
-
-
 def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
     with demo(tmp_path) as one:
         until(lambda: len(programs(str(one.folder))) > 5, "its programs")
@@ -111,11 +95,11 @@ def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
 
 
 def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ |= {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-        os.execv(sys.executable, command("--keep", str(kept)))
+        told = {"TERM": "xterm", "COLUMNS": "100", "LINES": "40", "TMPDIR": str(tmp_path)}
+        os.environ |= told
+        os.execv(sys.executable, command())
     said = ""
 
     def says(pattern: str) -> bool:
@@ -133,7 +117,8 @@ def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path:
         os.close(terminal)  # the kernel tells it so: SIGHUP
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert not programs(str(kept))
+    assert not programs(str(tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
