@@ -6,7 +6,9 @@ of its own.
    worst, and one that cannot be played keeps none of the others.
 2. Ctrl-C ends the play where it is, with a report of that part, and plays no other; a second one
    ends it at once. No process is left.
-3. What is left out of a scenario because the place lacks something is named, with what to do.
+3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
+   alone that cannot be played leaves nothing.
+4. What is left out of a scenario because the place lacks something is named, with what to do.
 
 It judges nothing: hil.live.verdict and hil.scenario.verdict do.
 """
@@ -17,7 +19,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,11 @@ from evidence.config import ConfigError
 from hil.live import account, play, report, script, verdict
 from hil.live import place as places
 from hil.live.place import FAKE, Place
-from hil.live.play import FAULTS
+from hil.live.play import FAULTS, Play
 from hil.live.report import Came
 from hil.live.script import Script
+from hil.report import compared, page
+from hil.report.gathered import INDEX, Gathered
 from hil.scenario import command as simulated
 
 DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
@@ -53,6 +57,12 @@ class _Outcome:
 
     codes: list[int] = field(default_factory=list)
     objects: dict[str, Any] = field(default_factory=dict)
+    gathered: Gathered = field(default_factory=Gathered)
+
+    def has_left(self) -> bool:
+        """Whether there is something to be told in a file. One alone that could not be played
+        leaves nothing, so that it can be played into the same folder once it is mended."""
+        return len(self.codes) > 1 or any("report" in one for one in self.objects.values())
 
     def code(self) -> int:
         """The worst of them."""
@@ -64,31 +74,52 @@ def main(asked: Asked) -> int:
     outcome = _Outcome()
     several = len(asked.names) > 1
     for name in asked.names:
-        try:
-            file = simulated.found(name)
-            text = simulated.text_of(file)
-            folder = asked.folder
-            if several and folder is not None:
-                folder = folder / file.stem
-            if several:
-                simulated.say(f"--- {file.stem}", asked.told)
-            if is_live(text):
-                code, told = _live(asked, file, text, folder)
-            else:
-                if asked.place != FAKE:
-                    simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
-                code, told = simulated.played(name, asked.begins, asked.ends, folder, asked.told)
-        except (ConfigError, OSError) as fault:
-            print(f"gridseal-hil run: {fault}", file=sys.stderr)
-            code, told = WRONG, {"failed": [str(fault)]}
+        started = time.monotonic()
+        code, told = _one(asked, name, several)
+        root = _root(asked, told)
+        outcome.gathered.add(Path(name).stem, told, time.monotonic() - started, root)
         outcome.codes.append(code)
         outcome.objects[Path(name).stem] = told
         if code == STOPPED:
             break
+    root = _root(asked, next(iter(outcome.objects.values())))
+    if root is not None and outcome.has_left():
+        try:
+            outcome.gathered.write(root, several, STOPPED in outcome.codes)
+        except OSError as fault:
+            print(f"gridseal-hil run: --report {root}: {fault}", file=sys.stderr)
+            outcome.codes.append(WRONG)
     if asked.told:
         only = next(iter(outcome.objects.values()))
         print(json.dumps(outcome.objects if several else only), flush=True)
     return outcome.code()
+
+
+def _one(asked: Asked, name: str, several: bool) -> tuple[int, dict[str, Any]]:
+    """Plays one, live or in simulated time: its exit code, and its object."""
+    try:
+        file = simulated.found(name)
+        text = simulated.text_of(file)
+        folder = asked.folder
+        if several and folder is not None:
+            folder = folder / file.stem
+        if several:
+            simulated.say(f"--- {file.stem}", asked.told)
+        if is_live(text):
+            return _live(asked, file, text, folder)
+        if asked.place != FAKE:
+            simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
+        return simulated.played(name, asked.begins, asked.ends, folder, asked.told)
+    except (ConfigError, OSError) as fault:
+        print(f"gridseal-hil run: {fault}", file=sys.stderr)
+        return WRONG, {"failed": [str(fault)]}
+
+
+def _root(asked: Asked, told: Mapping[str, Any]) -> Path | None:
+    """Where what is of all scenarios goes: the folder that was asked for, or the only one's."""
+    if asked.folder is not None:
+        return asked.folder.absolute()
+    return Path(told["report"]) if len(asked.names) == 1 and "report" in told else None
 
 
 def is_live(text: str) -> bool:
@@ -125,11 +156,11 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
         print(f"gridseal-hil run: {of.live.name}: {fault}", file=sys.stderr)
         return WRONG, {"scenario": of.live.name, "failed": [str(fault)], "report": str(folder)}
     _show(came, asked.told)
-    simulated.say(f"{time.monotonic() - started:.0f} s; it lies in {folder}", asked.told)
+    simulated.say(f"{time.monotonic() - started:.0f} s; look at {folder / INDEX}", asked.told)
     for reason in came.reasons:
         print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
     code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
-    return code, _object(of, came)
+    return code, object_of(of, came)
 
 
 async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
@@ -150,9 +181,19 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
         simulated.say(text, asked.told)
 
     done = await play.played(of, place, folder, asked.short, say, stop)
-    found = await asyncio.to_thread(account.read, done)
+    return await asyncio.to_thread(reported, done, asked.short)
+
+
+def reported(done: Play, short: bool) -> Came:
+    """Reads what the play left, and writes the report of it. Raises one of FAULTS."""
+    found = account.read(done)
+    measured = compared.read(done, found)
     findings = verdict.judged(done, found)
-    return report.written(done, found, findings, asked.short)
+    came = report.written(done, found, findings, measured, short)
+    clock = done.timeline.scenario_s
+    text = page.text(came.told, came.facts, measured, done.deeds, clock)
+    (came.folder / INDEX).write_text(text, encoding="utf-8")
+    return came
 
 
 def _show(came: Came, told: bool) -> None:
@@ -160,7 +201,8 @@ def _show(came: Came, told: bool) -> None:
         simulated.say(simulated.line_of(one), told, simulated.FINDING_HANG)
 
 
-def _object(of: Script, came: Came) -> dict[str, Any]:
+def object_of(of: Script, came: Came) -> dict[str, Any]:
+    """What `--json` has of one."""
     return {
         "scenario": of.live.name,
         "report": str(came.folder),
@@ -168,4 +210,11 @@ def _object(of: Script, came: Came) -> dict[str, Any]:
         "not_asked": sum(one.held is None for one in came.findings),
         "failed": came.reasons,
         "stopped": came.stopped,
+        "findings": came.told["findings"],
+        "problems": came.problems,
+        "place": came.told["place"]["name"],
+        "grid": of.grid.model,
+        "seed": of.live.seed,
+        "played_s": came.told["timeline"]["played_s"],
+        "began_tai_ns": came.told["timeline"]["began_tai_ns"],
     }
