@@ -75,6 +75,8 @@ def summary(told: Told) -> str:
     if told["verify"] is not None:
         lines.append(f"verify: exit {told['verify']}, {told['verify_says']}")
     lines += [f"gridseal-hil demo: {reason}" for reason in told["reasons"]]
+    if told["verify"] is None and not told["reasons"]:
+        return "stopped before it had begun"
     if not told["reasons"]:
         lines.append("everything holds")
     return "\n".join(row for line in lines for row in textwrap.wrap(line, WIDTH))

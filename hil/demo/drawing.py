@@ -51,7 +51,7 @@ def lying(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
 
 def standing(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
     """340 wide."""
-    step = 330 // max(len(circuits), 1)
+    step = 300 // max(len(circuits), 1)
     parts = [_text(170, 18, buses[0], "bus-name"), _text(170, 610, buses[1], "bus-name")]
     for y in (140, 480):
         parts.append(_line(6, y, 334, y, "bar"))

@@ -58,6 +58,10 @@ class Running:
     def ended(self, number: signal.Signals = signal.SIGINT) -> dict[str, Any]:
         """Told to end; its account."""
         self.process.send_signal(number)
+        return self.account()
+
+    def account(self) -> dict[str, Any]:
+        """What it says once it has ended."""
         out, _ = self.process.communicate(timeout=2 * WAIT_S)
         return dict(json.loads(out.splitlines()[-1]))
 

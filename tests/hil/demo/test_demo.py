@@ -2,7 +2,6 @@
 ends.
 """
 
-import json
 import os
 import pty
 import re
@@ -53,19 +52,30 @@ def runs(one: Running) -> None:
     one.finds(r"\d MW ")
 
 
-def test_two_side_by_side_each_told_to_end_and_each_holds(tmp_path: Path) -> None:
+def agent(of: Running, gateway: str) -> int:
+    (number,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"agent.cli\0run\0--config\0{of.folder}/{gateway}/".encode() in path.read_bytes()
+    )
+    return number
+
+
+def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
-    with demo(folders[0]) as one, demo(folders[1]) as other:
+    with demo(folders[0]) as one, demo(folders[1], "--seconds", "8") as other:
         runs(one)
         runs(other)
         assert one.url() != other.url()
         assert len(programs(str(one.folder))) > 5
-        holds(one.ended(signal.SIGTERM))
+        os.kill(agent(one, "west-1"), signal.SIGKILL)
+        told = one.ended(signal.SIGTERM)
+        assert any("west-1 ended with -9" in reason for reason in told["reasons"])
+        assert one.process.returncode == 1
         assert not programs(str(one.folder))
-        until(lambda: other.get()["moment"]["elapsed_s"] > 0, "the other goes on")
-        holds(other.ended(signal.SIGINT))
+        holds(other.account())  # by itself
     assert not programs(str(tmp_path))
     said = other.said()
     assert "everything holds" in said and re.search(r"look at http://127\.0\.0\.1:\d+/", said)
@@ -78,20 +88,6 @@ def test_two_side_by_side_each_told_to_end_and_each_holds(tmp_path: Path) -> Non
     assert subprocess.run([*verify, *anchors], timeout=WAIT_S, check=False).returncode == 0
 
 
-def test_it_ends_by_itself_and_leaves_no_folder(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command("--seconds", "2", "--json"),
-        capture_output=True,
-        text=True,
-        timeout=2 * WAIT_S,
-        check=False,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
-    assert done.returncode == 0, done.stderr
-    holds(json.loads(done.stdout.splitlines()[-1]))
-    assert not list(tmp_path.iterdir())
-
-
 def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
     with demo(tmp_path) as one:
         until(lambda: len(programs(str(one.folder))) > 5, "its programs")
@@ -99,11 +95,11 @@ def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
 
 
 def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ |= {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-        os.execv(sys.executable, command("--keep", str(kept)))
+        told = {"TERM": "xterm", "COLUMNS": "100", "LINES": "40", "TMPDIR": str(tmp_path)}
+        os.environ |= told
+        os.execv(sys.executable, command())
     said = ""
 
     def says(pattern: str) -> bool:
@@ -121,21 +117,8 @@ def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path:
         os.close(terminal)  # the kernel tells it so: SIGHUP
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert not programs(str(kept))
-
-
-def test_an_agent_that_somebody_else_kills_is_a_reason(tmp_path: Path) -> None:
-    with demo(tmp_path) as one:
-        runs(one)
-        (number,) = (
-            int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if f"agent.cli\0run\0--config\0{one.folder}/west-1/".encode() in path.read_bytes()
-        )
-        os.kill(number, signal.SIGKILL)
-        told = one.ended()
-    assert any("west-1 ended with -9" in reason for reason in told["reasons"])
-    assert one.process.returncode == 1
+    assert not programs(str(tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
