@@ -80,7 +80,7 @@ debian: ## The Debian packages that the environment and the tests need (as root)
 	.ci/debian tpm
 	.ci/debian test
 
-demo: venv ## The main job: two PMUs, a gateway, a record; SECONDS=15, or until Ctrl-C
+demo: venv ## Two utilities, their tie, one record, a page; SECONDS=15, or until Ctrl-C
 	@$(BIN)/gridseal-hil demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 demo-provision: venv ## A gateway from nothing to its first receipted sample, typed for you

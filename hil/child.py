@@ -42,8 +42,10 @@ class Program:
         log: Path,
         environment: Mapping[str, str],
         told: bool = False,
+        passed: Sequence[int] = (),
     ) -> None:
-        """`told`: it listens to its standard input (`tell`)."""
+        """`told`: it listens to its standard input (`tell`); `passed`: descriptors of ours that it
+        has too, by their numbers."""
         parent = os.getpid()
 
         def die_with_parent() -> None:
@@ -62,6 +64,7 @@ class Program:
                 env={**os.environ, **environment},
                 process_group=0,
                 preexec_fn=die_with_parent,
+                pass_fds=passed,
             )
 
     @property
@@ -146,10 +149,11 @@ class Child(Program):
         within: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         told: bool = False,
+        passed: Sequence[int] = (),
     ) -> None:
         # -P: what lies in the folder that we are started in must not pass for our modules.
         home = str(Path(hil.__file__).resolve().parent.parent)
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         ours = {"PYTHONPATH": os.pathsep.join(paths)}
         argv = [*within, sys.executable, "-P", "-m", module, *arguments]
-        super().__init__(name, argv, log, {**ours, **(environment or {})}, told)
+        super().__init__(name, argv, log, {**ours, **(environment or {})}, told, passed)

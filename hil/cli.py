@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+PORT_MAX = 65_535
 GATEWAYS_MAX = 64  # processes of this machine, 40 MiB each
 SEED_MAX = (1 << 32) - 1
 RUNS_MAX = 10_000_000  # of the simulation, and cases of each target of the fuzzing
@@ -60,6 +61,7 @@ BENCHES = {
         "what a stream costs as streams and gateways grow in number",
         ("seconds", "streams", "gateways"),
     ),
+    "demo": ("how often the demo's page renews with forty PMUs", ("seconds",)),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
 ALL = "all"
@@ -100,9 +102,9 @@ def _run(argv: Sequence[str]) -> int:
         _check_bench(argv[1])
     asked = parsed(parser, commands, argv)
     if asked.command == "demo":
-        from hil import demo
+        from hil.demo import command as demo
 
-        return demo.main(asked.seconds, asked.json, asked.keep)
+        return demo.main(asked.seconds, asked.json, asked.keep, asked.port)
     if asked.command == "provision":
         from hil import provision
 
@@ -139,7 +141,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         required=True,
     )
     helps = {
-        "demo": "two simulated PMUs, a gateway and a record, until Ctrl-C",
+        "demo": "two utilities, their tie and one record, with a page to look at, until Ctrl-C",
         "provision": "a gateway from nothing to its first receipted sample, as it is typed",
         "run": "play scenarios, live at a place or in simulated time, and judge what came of them",
         "places": "what a place has, and which scenarios can be played there",
@@ -155,6 +157,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     }
     demo, provision, run, places, replay, sim, faults, fuzz, bench = commands.values()
     _seconds(demo, "default: until Ctrl-C")
+    demo.add_argument("--port", type=_port, default=0, metavar="N", help="of the page; else any")
     for command in (demo, provision):
         told = "make everything here, and leave it"
         command.add_argument("--keep", type=Path, metavar="DIR", help=told)
@@ -177,12 +180,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     _suite(bench)
     faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
-    faults.add_argument(
-        "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
-    )
-    faults.add_argument(
-        "--keep", type=Path, metavar="DIR", help="a folder a fault here, and leave it"
-    )
+    faults.add_argument("--seed", type=_seed, metavar="N", help="of when they strike")
+    faults.add_argument("--keep", type=Path, metavar="DIR", help="a folder a fault, left there")
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
     return parser, commands
@@ -279,6 +278,10 @@ def _duration(text: str) -> float:
 
 def _streams(text: str) -> int:
     return _number(text, 1, STREAMS_MAX)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, PORT_MAX)
 
 
 def _gateways(text: str) -> int:

@@ -14,6 +14,7 @@
 import asyncio
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +32,6 @@ from evidence.head import batch_id
 from evidence.refusal import EvidenceError
 from hil import typist
 from hil.child import Child, ChildError
-from hil.screen import stream_for
 from hil.typist import Done
 from hil.utility import Utility
 
@@ -281,7 +281,7 @@ def _words(name: str, said: str, last: str) -> str:
 
 def main(as_json: bool, keep: Path | None) -> int:
     """0: within its limits; 1: not, and why; 2: the folder cannot be used."""
-    stream = stream_for(as_json)
+    stream = sys.stderr if as_json else sys.stdout  # with JSON on the one, people read the other
 
     def say(text: str) -> None:
         print(text, file=stream, flush=True)

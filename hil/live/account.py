@@ -28,6 +28,7 @@ from hil.live.play import Play
 from hil.live.sheet import Fault
 from record.store import open_reader
 
+DATAGRAMS = "pmu-udp"
 APART_NS = 1_000_000_000  # samples that belong to one stretch
 _FIGURES = ("sent", "in_record", "on_disk", "in_gaps", "lost", "duplicated", "unsent")
 
@@ -224,14 +225,25 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
         }
         claims = play.stage.rig.claims(device.name) if kind.KINDS[device.kind].frames else None
         if claims is not None:
-            sent = {line: [tai for tai, _ in claims]}
-            verdict = judge(sent, _of_line(record, line), _of_line(disk, line))
+            held = _of_line(record, line), _of_line(disk, line)
+            sent = {line: _heard(device.kind, [tai for tai, _ in claims], held)}
+            verdict = judge(sent, *held)
             stream |= {name: getattr(verdict, name) for name in _FIGURES}
             stream["gaps"] = verdict.gaps
         found.streams.append(stream)
         for name in ("sealed", *_FIGURES):
             if count := stream.get(name):
                 found.facts.append(Fact(_where(name, line), count=count))
+
+
+def _heard(name: str, sent: list[int], held: tuple[Held, Held]) -> list[int]:
+    """What a device sent; of datagrams from the first on that was heard: who asked and asked anew
+    at another port never had those before, and nobody can know of them.
+    """
+    if name != DATAGRAMS:
+        return sent
+    first = min((one.tai for side in held for one in side.frames), default=0)
+    return [tai for tai in sent if tai >= first]
 
 
 def _of_line(held: Held, line: str) -> Held:

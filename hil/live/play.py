@@ -97,7 +97,7 @@ async def played(
             say(f"{name} does not come up: {why}")
         say(f"all is heard; {timeline.whole_s:g} s to play")
         await _timeline(play, say, stop)
-        await _end(play, say)
+        await ended(play, say)
     finally:
         stage.close()
     return play
@@ -119,7 +119,7 @@ async def _timeline(play: Play, say: Say, stop: asyncio.Event) -> None:
         await _until(play, zero + play.timeline.played_s(at_s), zero, say, stop)
         if stop.is_set():
             break
-        await _done(play, deed, begins)
+        await done(play, deed, begins)
         said = "over" if not begins else f"not done: {deed.why}" if deed.why else "begins"
         say(f"{clock(at_s)}  {deed.name}: {said}")
     await _until(play, zero + play.timeline.whole_s, zero, say, stop)
@@ -138,7 +138,8 @@ async def _until(play: Play, at: float, zero: float, say: Say, stop: asyncio.Eve
             say(f"{clock(play.timeline.scenario_s(loop.time() - zero))}  ...")
 
 
-async def _done(play: Play, deed: Deed, begins: bool) -> None:
+async def done(play: Play, deed: Deed, begins: bool) -> None:
+    """Does what a row says, or takes it back; why not stands in the deed."""
     row, stage = deed.row, play.stage
     now = tai_now()
     try:
@@ -159,11 +160,12 @@ async def _done(play: Play, deed: Deed, begins: bool) -> None:
         deed.over = now
 
 
-async def _end(play: Play, say: Say) -> None:
+async def ended(play: Play, say: Say) -> None:
+    """Takes back what is undone, and ends all of it in order. Raises one of FAULTS."""
     for deed in play.deeds:
         row = deed.row
         if isinstance(row, Fault) and row.for_s and deed.began is not None and deed.over is None:
-            await _done(play, deed, False)
+            await done(play, deed, False)
     stage = play.stage
     down = {
         deed.row.gateway

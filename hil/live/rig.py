@@ -114,10 +114,15 @@ class Programs:
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
         told: bool = False,
+        passed: Sequence[int] = (),
     ) -> Child:
         log = self.folder / f"{name}-{len(self._programs)}.log"
         child = Child(
-            name, module, arguments, log, within=self.within, environment=environment, told=told
+            *(name, module, arguments, log),
+            within=self.within,
+            environment=environment,
+            told=told,
+            passed=passed,
         )
         self._programs.append(child)
         return child

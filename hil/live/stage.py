@@ -22,7 +22,7 @@ from hil.faults.holding import copy_spool
 from hil.live import kind, site
 from hil.live.act import ActError
 from hil.live.place import Cast
-from hil.live.rig import Found, Rig, RigError
+from hil.live.rig import Endpoint, Found, Rig, RigError
 from hil.live.script import Script
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitResult
@@ -63,8 +63,7 @@ class Stage:
         self.found = await self.rig.prepare(self.of, self.cast, record)
         self.absent.update(self.found.faults)
         now_s = int(time.time())
-        where = (self.cast.devices, self.found, self.folder, record, now_s)
-        self.made = await asyncio.to_thread(site.make, self.of, *where)
+        await asyncio.to_thread(self.make, record, now_s)
         for row in self.of.gateway:
             gateway = Gateway(row.name, self.folder / row.name, self.rig.start_child, self.rig.seen)
             gateway.environment = self.rig.clock(row)
@@ -79,6 +78,11 @@ class Stage:
         for gateway in self.gateways.values():
             await gateway.running()
         await asyncio.gather(*(self._heard(one) for one in self.gateways.values()))
+
+    def make(self, record: Endpoint, now_s: int) -> None:
+        """The files of gateways and record. Raises one of hil.live.play.FAULTS."""
+        where = (self.cast.devices, self.found, self.folder, record, now_s)
+        self.made = site.make(self.of, *where)
 
     async def _heard(self, gateway: Gateway) -> None:
         """Until each of its devices was heard, or for so long."""

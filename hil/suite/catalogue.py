@@ -261,6 +261,15 @@ ALL: Final = (
         late=_SLOW,
     ),
     Benchmark(
+        *("demo", 20.0, None),
+        (
+            Figure("updates_s", "the demo's page with forty PMUs, updates", "/s", MORE, 10.0),
+            Figure("longest_ms", "the longest between two", "ms", LESS),
+            Figure("own_core_share", "of a core that the page takes", "", LESS),
+        ),
+        late=_SLOW,
+    ),
+    Benchmark(
         *("soak", 300.0, 4.0),
         (
             Figure("rss_mib", "an agent with two PMUs", "MiB", LESS, 40.0),

@@ -11,7 +11,7 @@ import pytest
 
 from hil import provision, typist
 from hil.child import ChildError
-from tests.hil.test_demo import children
+from tests.hil.demo.rig import children
 
 WAIT_S = 240.0  # a machine that does other things too
 

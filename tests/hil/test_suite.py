@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hil import cli
-from hil.bench import admit, board, bound, clock, guard, page, seam, settle, soak, tiles
+from hil.bench import admit, board, bound, clock, demo, guard, page, seam, settle, soak, tiles
 from hil.suite import catalogue, command, machine, picture, row, table
 from hil.suite.catalogue import Benchmark, Figure
 from hil.suite.turn import DONE, FAILED, LATE, Turn, last_object
@@ -94,6 +94,7 @@ def test_every_bound_is_the_one_that_the_benchmark_judges_by():
         "bound.sources.ptp.holdover.ratio": bound.MOST["holdover"],
         "clock.cpu_share": clock.CPU_SHARE_MOST,
         "clock.memory_mib": clock.MEMORY_MIB_MOST,
+        "demo.updates_s": demo.UPDATES_MIN,
         "guard.guard_us_a_frame": guard.GUARD_US_MOST,
         "guard.pair_core_share": guard.PAIR_SHARE_MOST,
         "page.updates_a_second": page.UPDATES_LEAST,

@@ -1,0 +1,201 @@
+"""The page of the demo as HTML: the diagram, buttons, what the record makes of it, every stream,
+and all that is known of one sample.
+
+1. It is whole without script, as of one moment; the script renews what is in it.
+2. Landmarks, one h1, a caption for each table, a word beside each colour; text is escaped in
+   record.page.element.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from hil.demo.drawing import Circuit, both
+from record.page.element import DOCTYPE, Child, Html, joined, table, tag
+
+Told = Mapping[str, Any]
+RENEW_S = 5  # without script
+FEED_SHOWN = 60
+
+
+def document(
+    show: Told, circuits: Sequence[Circuit], buses: tuple[str, str], statics: Mapping[str, str],
+    token: str, sample: Html | None,
+) -> Html:  # fmt: skip
+    """`show`: `moment`, `slow`, `feed`, `title`."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{show['title']} \u2013 Gridseal demo"),
+        tag("link", rel="stylesheet", href=statics["demo.css"]),
+        tag("link", rel="icon", href="data:,"),
+        tag("script", src=statics["demo.js"], type="module"),
+        tag("noscript", tag("meta", http_equiv="refresh", content=RENEW_S)),
+    )
+    record = show["slow"]["record"]
+    body = tag(
+        "body",
+        tag("a", "Skip to the content", href="#content", class_="skip"),
+        tag(
+            "header",
+            tag("p", "Gridseal", tag("span", " demo"), class_="brand"),
+            tag("p", tag("a", "The record\u2019s own page", href=f"{record}/")),
+        ),
+        tag(
+            "main",
+            tag("h1", show["title"]),
+            tag("p", _state(show), role="status", id="state", class_="state"),
+            tag("div", buttons(show["slow"]["buttons"], token), id="buttons", class_="buttons"),
+            _diagram(show, circuits, buses),
+            tag("section", tag("h2", "What the record makes of it"),
+                tag("div", feed(show["feed"]), id="feed", tabindex="0", role="region",
+                    aria_label="Findings, the newest first")),
+            tag("section", tag("h2", "One sample"),
+                tag("div", sample or tag("p", "Choose a sample of a stream: its seal, its time and"
+                                              " its place are shown here."), id="sample")),
+            tag("section", tag("h2", "Every stream"),
+                tag("div", streams(show["moment"]), id="streams")),
+            id="content", tabindex="-1",
+        ),
+        tag("footer", tag("p", "Everything here is simulated, runs on this machine, and is shown as"
+                               " the record has admitted it.")),
+    )  # fmt: skip
+    return joined(DOCTYPE, tag("html", head, body, lang="en"))
+
+
+def _state(show: Told) -> str:
+    return state_line(show["moment"], show["slow"])
+
+
+def state_line(moment: Told, slow: Told) -> str:
+    """The log in a line."""
+    log = slow.get("log") or {}
+    cosigners = [
+        one["name"].partition(".")[0] for one in log.get("cosigners", ()) if one["cosigned"]
+    ]
+    published = (log.get("published") or {}).get("size", 0)
+    by = f", cosigned by {' and '.join(cosigners)}" if cosigners else ""
+    return (
+        f"{moment.get('instant', '')} UTC, as the record has it: {moment.get('observations', 0)}"
+        f" observations in {moment.get('batches', 0)} batches; {published} of"
+        f" {moment.get('size', 0)} entries published{by}."
+    )
+
+
+def buttons(rows: Sequence[Told], token: str) -> Html:
+    """One form a button: it works without script, too."""
+    return joined(*(_button(one, token) for one in rows))
+
+
+def _button(one: Told, token: str) -> Html:
+    name = one["name"]
+    why = f"Not on this machine: {one['why_not']}" if one["why_not"] else one["text"]
+    state = "under way" if one["busy"] else "done" if one["done"] else ""
+    return tag(
+        "form",
+        tag("input", type="hidden", name="token", value=token),
+        tag("input", type="hidden", name="button", value=name),
+        tag("button", one["label"], tag("span", f" ({state})") if state else None,
+            type="submit", id=f"do-{name}", disabled=bool(one["why_not"]),
+            class_="is-done" if one["done"] else None, aria_describedby=f"about-{name}"),
+        tag("p", why, id=f"about-{name}", class_="about"),
+        method="post", action="do",
+    )  # fmt: skip
+
+
+def _diagram(show: Told, circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
+    return tag(
+        "section",
+        tag("h2", "The tie"),
+        tag("div", both(circuits, buses), tag("div", seams(show["slow"]), id="seams"),
+            class_="tie"),
+        tag("p", "Solid: voltages; dashed: currents, of phases A, B and C, against the first"
+                 " voltage shown. What the ends differ by is settled by the record\u2019s own"
+                 " rules, over five seconds.", class_="small"),
+    )  # fmt: skip
+
+
+def seams(slow: Told) -> Html:
+    """Residual against tolerance, of each seam."""
+    rows: list[list[Child]] = []
+    for one in slow.get("seams", ()):
+        if "fault" in one:
+            rows.append([one["seam"], "cannot be settled", "\u2013", "\u2013", one["fault"]])
+            continue
+        worst = worst_of(one)
+        rows.append([
+            one["seam"],
+            one["verdict"].replace("_", " "),
+            "\u2013" if worst is None else amount(worst["size"], worst["unit"]),
+            "\u2013" if worst is None else
+            f"{amount(worst['tolerance'], worst['unit'])} ({worst['name']})",
+            one["why"] or "\u2013",
+        ])  # fmt: skip
+    if not rows:
+        return tag("p", "No seam has been looked at yet.")
+    return table(
+        "What the ends differ by", ["seam", "verdict", "residual", "tolerance", "why"], rows
+    )
+
+
+def worst_of(seam: Told) -> Told | None:
+    """The measure that takes the largest share of its tolerance."""
+    return max(
+        seam.get("measures", ()),
+        key=lambda one: one["size"] / one["tolerance"] if one["tolerance"] else 0.0,
+        default=None,
+    )
+
+
+def amount(value: float, unit: str) -> str:
+    return f"{value:.3%}" if unit == "1" else f"{value:,.3f} {unit}"
+
+
+def feed(lines: Sequence[Told]) -> Html:
+    """The newest first."""
+    if not lines:
+        return tag("p", "Nothing yet.")
+    return tag("ol", *(_line(one) for one in lines[:FEED_SHOWN]), class_="feed")
+
+
+def _line(one: Told) -> Html:
+    at = time.strftime("%H:%M:%S", time.gmtime(one["at_s"]))
+    where = "" if one["entry"] is None else f" (entry {one['entry']})"
+    times = f" \u00d7{one['times']}" if one["times"] > 1 else ""
+    return tag(
+        "li",
+        tag("span", at, class_="when"),
+        tag("span", f" {one['about']}: ", class_="whom"),
+        tag("span", f"{one['text']}{times}{where}"),
+        class_=f"is-{one['kind']}",
+    )
+
+
+def streams(moment: Told) -> Html:
+    """Every stream, with its sample of this moment."""
+    rows: list[list[Child]] = []
+    for one in moment.get("streams", ()):
+        link = tag("a", one["sample"], href=f"?sample={quote(one['sample'], safe='')}#sample",
+                   data_sample=one["sample"])  # fmt: skip
+        rows.append([
+            one["stream"] or "its own", one["gateway"], values(one), one["grade"], link,
+            f"{one['samples']} samples, {one['gaps']} gaps",
+        ])  # fmt: skip
+    if not rows:
+        return tag("p", "Nothing is in the record yet.")
+    headings = ["stream", "gateway", "values", "class", "sample", "in the record"]
+    return table("Streams, as the record has them", headings, rows)
+
+
+def values(one: Told) -> str:
+    """A stream's values in a line."""
+    if "v" not in one:
+        return str(one.get("says", ""))
+    late = f", {one['age_s']} s before the others" if one["stale"] else ""
+    return (
+        f"{one['v'][0][0] / 1000:.1f} kV, {one['i'][0][0] if 'i' in one else 0:.0f} A,"
+        f" {one.get('mw', 0):.1f} MW, {one.get('hz', 0):.3f} Hz{late}"
+    )

@@ -1,0 +1,181 @@
+"""The demo in a terminal: a compact table that renews itself, the feed beneath it, keys that do
+what the buttons do; plain lines anywhere else.
+
+1. What is shown is what the page shows (hil.demo.show), and comes from the record.
+2. Keys are read only where standard input is a terminal; it is given back as it was found.
+3. A terminal that is slow or gone stops nothing.
+
+rich is loaded only where there is a terminal to draw on.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
+
+from hil.demo import layout
+from hil.demo.show import Show
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+LINE_S, DRAWN_S = 1.0, 0.25  # between two plain lines; between two pictures
+WIDTH = 80
+FEED_LINES = 8
+Told = dict[str, Any]
+
+
+class Screen:
+    """On one stream. `close` it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live: Live | None = None
+        self._next_s = 0.0
+        self._told = 0  # lines of the feed that were said
+
+    def draw(self) -> None:
+        """From now on pictures, where the stream is a terminal."""
+        if self._stream.isatty():
+            self._live = _drawn_on(self._stream)
+
+    def show(self, show: Show) -> None:
+        now = show.elapsed_s
+        if now < self._next_s:
+            return
+        try:
+            if self._live is not None:
+                self._next_s = now + DRAWN_S
+                self._live.update(_picture(show), refresh=True)
+            else:
+                self._next_s = now + LINE_S
+                self._lines(show)
+        except OSError:
+            self._next_s = float("inf")  # it is gone
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        with contextlib.suppress(OSError):
+            print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Idempotent; what was shown last stays."""
+        live, self._live = self._live, None
+        if live is not None:
+            with contextlib.suppress(OSError):
+                live.stop()
+
+    def _lines(self, show: Show) -> None:
+        new = [one for one in show.feed.lines() if one.number > self._told]
+        for one in new:
+            self._told = one.number
+            self.say(_cut(f"  {one.about}: {one.text}"))
+        self.say(_cut(_line(show)))
+
+
+def _drawn_on(stream: TextIO) -> "Live":
+    from rich.console import Console
+    from rich.live import Live
+
+    # Drawn by us alone: a thread of rich's own would be one more to end.
+    live = Live(console=Console(file=stream), auto_refresh=False)
+    live.start()
+    return live
+
+
+def _line(show: Show) -> str:
+    moment = show.moment
+    parts = [f"{moment.get('elapsed_s', 0):6.1f} s"]
+    for one in moment.get("streams", ()):
+        if "v" in one:
+            parts.append(f"{one['name'].removeprefix('pmu-')} {one.get('mw', 0):.0f} MW")
+    pmus = [one for one in moment.get("streams", ()) if "hz" in one]
+    if pmus:
+        parts.append(f"{pmus[0]['hz']:.3f} Hz")
+    verdicts = [one.get("verdict", "not settled") for one in show.look["seams"]]
+    if verdicts:
+        parts.append("ties " + "/".join(verdicts).replace("_", " "))
+    parts.append(f"log {moment.get('size', 0)}")
+    return "  ".join(parts)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "\u2026"
+
+
+def _picture(show: Show) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    streams = Table(title=_cut(layout.state_line(show.moment, show.slow())), title_justify="left")
+    for name in ("stream", "values", "class"):
+        streams.add_column(name, overflow="ellipsis", no_wrap=True)
+    for one in show.moment.get("streams", ()):
+        if "v" in one or one["kind"] != "modbus":
+            streams.add_row(one["name"], layout.values(one), one["grade"])
+    rows: list[Any] = [streams]
+    for seam in show.look["seams"]:
+        rows.append(Text(_cut(_seam(seam))))
+    keys = []
+    for button in show.panel.told():
+        mark = "*" if button["done"] else ""
+        keys.append(f"{button['key']} {button['label']}{mark}" if not button["why_not"] else "")
+    rows.append(Text("   ".join(filter(None, keys)) + "   q End"))
+    for line in show.feed.lines()[-FEED_LINES:]:
+        at = time.strftime("%H:%M:%S", time.gmtime(line.at_s))
+        rows.append(Text(f"{at} {line.about}: {line.text}", overflow="ellipsis", no_wrap=True))
+    return Group(*rows)
+
+
+def _seam(seam: Told) -> str:
+    if "fault" in seam:
+        return f"{seam['seam']}: {seam['fault']}"
+    worst = layout.worst_of(seam)
+    if worst is None:
+        return f"{seam['seam']}: {seam['verdict'].replace('_', ' ')}: {seam['why']}"
+    size, most = (layout.amount(worst[key], worst["unit"]) for key in ("size", "tolerance"))
+    verdict = seam["verdict"].replace("_", " ")
+    return f"{seam['seam']}: {verdict}, {worst['name']} {size} of {most}"
+
+
+class Keys:
+    """Keys of a terminal, one by one, in the running loop. `close` gives it back."""
+
+    def __init__(self, pressed: Callable[[str], None]) -> None:
+        self._pressed = pressed
+        self._number = -1
+        self._before: list[Any] = []
+
+    def open(self) -> None:
+        if not sys.stdin.isatty():
+            return
+        self._number = sys.stdin.fileno()
+        self._before = termios.tcgetattr(self._number)
+        tty.setcbreak(self._number)
+        asyncio.get_running_loop().add_reader(self._number, self._read)
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._number < 0:
+            return
+        asyncio.get_running_loop().remove_reader(self._number)
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcsetattr(self._number, termios.TCSADRAIN, self._before)
+        self._number = -1
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._number, 64)
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._number)
+            return
+        for key in data.decode("ascii", "ignore"):
+            self._pressed(key)

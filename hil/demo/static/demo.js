@@ -1,0 +1,154 @@
+// What renews itself: figures of the diagram ten times a second, tables and the feed when they
+// change; buttons without leaving the page. All words come from the server.
+
+const all = css => [...document.querySelectorAll(css)];
+const one = id => document.getElementById(id);
+const RADIUS = 40;
+const DEAD_A = 5; // of a circuit that carries nothing but noise
+
+function put(node, text) {
+  if (node && node.textContent !== text) node.textContent = text;
+}
+
+// --- the diagram
+
+function hands(stream) {
+  const most = {V: Math.max(...stream.v.map(p => p[0]), 1), I: 0};
+  if (stream.i) most.I = Math.max(...stream.i.map(p => p[0]), most.V / 1000, 1);
+  for (const [letter, trio, share] of [['V', stream.v, 1], ['I', stream.i, 0.75]]) {
+    if (!trio) continue;
+    trio.forEach(([size, degrees], at) => {
+      const name = `${stream.name}.${letter}${'ABC'[at]}`;
+      const turn = degrees * Math.PI / 180;
+      const length = RADIUS * share * size / most[letter];
+      const x = (length * Math.cos(turn)).toFixed(1), y = (-length * Math.sin(turn)).toFixed(1);
+      for (const hand of all(`[data-hand="${name}"]`)) {
+        hand.setAttribute('x2', x);
+        hand.setAttribute('y2', y);
+      }
+      for (const tip of all(`[data-tip="${name}"]`)) {
+        tip.setAttribute('x', (1.18 * x).toFixed(1));
+        tip.setAttribute('y', (1.18 * y + 4).toFixed(1));
+      }
+    });
+  }
+}
+
+function end(stream) {
+  if (!stream.v) return;
+  const amps = stream.i ? stream.i[0][0] : 0;
+  const late = stream.stale ? ` (${stream.age_s} s late)` : '';
+  const figures = {
+    flow: `${amps < DEAD_A ? 'open, ' : ''}${(stream.mw || 0).toFixed(1)} MW`,
+    level: `${(stream.v[0][0] / 1000).toFixed(1)} kV ${amps.toFixed(0)} A`,
+    hz: `${(stream.hz || 0).toFixed(3)} Hz${late}`,
+  };
+  for (const [what, text] of Object.entries(figures))
+    for (const node of all(`[data-at="${stream.name}.${what}"]`)) put(node, text);
+  for (const dial of all(`[data-dial="${stream.name}"]`))
+    dial.classList.toggle('is-stale', stream.stale);
+  for (const wire of all('[data-ends]'))
+    if (wire.dataset.ends.split(' ').includes(stream.name))
+      wire.classList.toggle('is-open', amps < DEAD_A);
+  hands(stream);
+}
+
+// --- streams: cells of the table that is there; a new one asks for the page's own
+
+const SEEN = new Map();
+
+function values(stream) {
+  if (!stream.v) return stream.says || '';
+  const late = stream.stale ? `, ${stream.age_s} s before the others` : '';
+  const amps = stream.i ? stream.i[0][0] : 0;
+  return `${(stream.v[0][0] / 1000).toFixed(1)} kV, ${amps.toFixed(0)} A, ` +
+    `${(stream.mw || 0).toFixed(1)} MW, ${(stream.hz || 0).toFixed(3)} Hz${late}`;
+}
+
+async function rows(streams) {
+  const names = streams.map(stream => `${stream.gateway} ${stream.stream}`).join('\n');
+  const table = document.querySelector('#streams table');
+  if (!table || table.dataset.names !== names) {
+    if (SEEN.get('asked') === names) return;
+    SEEN.set('asked', names);
+    const text = await (await fetch('.', {cache: 'no-store'})).text();
+    const found = new DOMParser().parseFromString(text, 'text/html').querySelector('#streams table');
+    if (!found || found.tBodies[0].rows.length !== streams.length) {
+      SEEN.delete('asked');
+      return;
+    }
+    found.dataset.names = names;
+    one('streams').replaceChildren(found);
+    return;
+  }
+  streams.forEach((stream, at) => {
+    const cells = table.tBodies[0].rows[at].cells;
+    put(cells[2].firstElementChild, values(stream));
+    put(cells[3].firstElementChild, stream.grade);
+    const link = cells[4].querySelector('a');
+    if (link && link.dataset.sample !== stream.sample) {
+      link.dataset.sample = stream.sample;
+      link.href = `?sample=${encodeURIComponent(stream.sample)}#sample`;
+      put(link, stream.sample);
+    }
+    put(cells[5].firstElementChild, `${stream.samples} samples, ${stream.gaps} gaps`);
+  });
+}
+
+// --- events
+
+let moments = 0;
+
+function now(told) {
+  moments += 1;
+  document.body.dataset.moments = moments;
+  put(one('state'), told.state);
+  told.streams.forEach(end);
+  if (moments % 5 === 1) rows(told.streams);
+}
+
+function slow(told) {
+  for (const seam of told.seams) {
+    for (const what of ['verdict', 'measure', 'share'])
+      for (const node of all('[data-seam]'))
+        if (node.dataset.seam === `${seam.seam}.${what}`) put(node, seam[what] || '\u2013');
+  }
+  const seams = one('seams');
+  if (seams.dataset.told !== told.table) {
+    seams.dataset.told = told.table;
+    seams.innerHTML = told.table;
+  }
+  for (const button of told.buttons) {
+    const node = one(`do-${button.name}`);
+    const state = button.busy ? ' (under way)' : button.done ? ' (done)' : '';
+    put(node, button.label + state);
+    node.classList.toggle('is-done', button.done);
+    node.disabled = button.busy || Boolean(button.why_not);
+  }
+}
+
+const events = new EventSource('events');
+events.addEventListener('now', event => now(JSON.parse(event.data)));
+events.addEventListener('slow', event => slow(JSON.parse(event.data)));
+events.addEventListener('feed', event => { one('feed').innerHTML = JSON.parse(event.data).html; });
+events.addEventListener('error', () => put(one('state'), 'The demo does not answer: it has ended, or is about to.'));
+
+// --- buttons and samples
+
+for (const form of all('#buttons form'))
+  form.addEventListener('submit', event => {
+    event.preventDefault();
+    fetch(form.action, {
+      method: 'POST', body: new URLSearchParams(new FormData(form)),
+      headers: {Accept: 'application/json'},
+    });
+  });
+
+document.addEventListener('click', async event => {
+  const link = event.target.closest('a[data-sample]');
+  if (!link || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const answer = await fetch(`sample?name=${encodeURIComponent(link.dataset.sample)}`);
+  one('sample').innerHTML = await answer.text();
+  one('sample').scrollIntoView({block: 'nearest'});
+});

@@ -1,0 +1,183 @@
+"""The demo as people start it: it accounts for every frame, and leaves nothing running, however it
+ends.
+"""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hil.demo.button import Panel
+from hil.demo.command import scenario
+from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
+from hil.demo.screen import WIDTH
+from hil.demo.stage import DemoStage
+from hil.live import ability, place
+from hil.live.fake import FakeRig
+from hil.live.play import Play
+from hil.live.timeline import Timeline
+from tests.hil.demo.rig import WAIT_S, Running, command, demo, until
+
+pytestmark = pytest.mark.timeout(400)
+OURS = ("agent.cli", "record.cli", "hil.live.plant", "hil.demo.settling", "hil.demo.door")
+
+
+def programs(of: str) -> list[str]:
+    """Command lines of what runs of a demo, by the folder in them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if of in line and any(name in line for name in OURS):
+            found.append(line)
+    return found
+
+
+def holds(told: dict[str, object]) -> None:
+    assert told["reasons"] == []
+    assert told["verify"] == 0
+    assert told["lost"] == told["duplicated"] == told["unsent"] == told["on_disk"] == 0
+    assert told["sent"] == int(str(told["in_record"])) + int(str(told["in_gaps"])) != 0
+
+
+def runs(one: Running) -> None:
+    one.finds(r"\d MW ")
+
+
+def agent(of: Running, gateway: str) -> int:
+    (number,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"agent.cli\0run\0--config\0{of.folder}/{gateway}/".encode() in path.read_bytes()
+    )
+    return number
+
+
+def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    with demo(folders[0]) as one, demo(folders[1], "--seconds", "8") as other:
+        runs(one)
+        runs(other)
+        assert one.url() != other.url()
+        assert len(programs(str(one.folder))) > 5
+        os.kill(agent(one, "west-1"), signal.SIGKILL)
+        told = one.ended(signal.SIGTERM)
+        assert any("west-1 ended with -9" in reason for reason in told["reasons"])
+        assert one.process.returncode == 1
+        assert not programs(str(one.folder))
+        holds(other.account())  # by itself
+    assert not programs(str(tmp_path))
+    said = other.said()
+    assert "everything holds" in said and re.search(r"look at http://127\.0\.0\.1:\d+/", said)
+    shown = said.partition("look at")[2].partition("the devices fall silent")[0]
+    assert all(len(line) <= WIDTH for line in shown.splitlines())
+    # What was kept verifies again.
+    record = other.folder / "record"
+    verify = [sys.executable, "-m", "record.cli", "verify", str(record / "record.db")]
+    anchors = ["--anchors", str(record / "anchors.toml")]
+    assert subprocess.run([*verify, *anchors], timeout=WAIT_S, check=False).returncode == 0
+
+
+def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
+    with demo(tmp_path) as one:
+        until(lambda: len(programs(str(one.folder))) > 5, "its programs")
+    until(lambda: not programs(str(one.folder)), "the end of its programs")
+
+
+def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        told = {"TERM": "xterm", "COLUMNS": "100", "LINES": "40", "TMPDIR": str(tmp_path)}
+        os.environ |= told
+        os.execv(sys.executable, command())
+    said = ""
+
+    def says(pattern: str) -> bool:
+        nonlocal said
+        said += os.read(terminal, 65_536).decode("utf-8", "replace")
+        return re.search(pattern, said) is not None
+
+    try:
+        until(lambda: says(r"look at http://"), "where to look")
+        until(lambda: says(r"\d MW"), "flows")
+        assert "f Forge a sample" in said
+        os.write(terminal, b"f")
+        until(lambda: says(r"refused: signature"), "a refusal")
+    finally:
+        os.close(terminal)  # the kernel tells it so: SIGHUP
+        _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not programs(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    done = subprocess.run(
+        command("--keep", str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "mine is there already" in done.stdout
+    assert [one.name for one in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        again = tmp_path / "again"
+        done = subprocess.run(
+            command("--keep", str(again), "--port", str(port)),
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert f"port {port} is in use" in done.stdout
+    assert not again.exists()
+
+
+def test_a_button_that_a_place_cannot_do_says_why(tmp_path: Path) -> None:
+    of, here = scenario(), place.found(place.FAKE)
+    why = "these devices do only what they should"
+    cast = place.Place(here.file, {**here.missing, ability.SPOIL: why}).cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    try:
+        panel = Panel(Play(of, here, cast, Timeline(of.live.length_s, ()), stage))
+        told = {one["name"]: one["why_not"] for one in panel.told()}
+    finally:
+        stage.close()
+    assert told.keys() == {"trip", "link", "antenna", "move", "agent", "forge"}
+    assert {name for name, reason in told.items() if reason} == {"antenna", "move"}
+    assert why in str(told["antenna"])
+
+
+def test_the_feed_is_bounded_and_says_again_by_a_count() -> None:
+    feed = Feed()
+    for at in range(5):
+        feed.say("record", at, "pmu-a", f"a gap of {at}", at, "gap")
+    feed.say("record", 5, "pmu-b", "a gap of 5", 5, "gap")
+    assert [(one.about, one.text, one.times) for one in feed.lines()] == [
+        ("pmu-a", "a gap of 4", 5),
+        ("pmu-b", "a gap of 5", 1),
+    ]
+    feed.say("record", 5 + 2 * AGAIN_S, "pmu-a", "a gap of 6", 6, "gap")
+    assert len(feed.lines()) == 3
+    for at in range(2 * LINES_MAX):
+        feed.say("record", 1000 + at, "pmu-a", f"line {at}")
+    assert len(feed.lines()) == LINES_MAX
+    assert feed.told()[0]["text"] == f"line {2 * LINES_MAX - 1}"

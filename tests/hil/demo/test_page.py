@@ -1,0 +1,190 @@
+"""The demo in a browser: every button pressed, its effect seen in the page and in the record; one
+demo and one browser for the whole file, ended in order, with an account that holds.
+"""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from evidence import cose
+from evidence.code import Typ
+from record.store import open_reader
+from tests.hil.demo.rig import Running, demo, until
+from tests.provisioning.page.audit import sound
+from tests.provisioning.page.rig import Browser, browser
+
+pytestmark = pytest.mark.timeout(400)
+
+
+class Site(NamedTuple):
+    demo: Running
+    shown: Browser
+
+    def press(self, name: str) -> None:
+        until(lambda: not self.busy(name), f"{name} is free")
+        self.shown.run(f"document.getElementById('do-{name}').click()")
+
+    def busy(self, name: str) -> bool:
+        return bool(self.shown.run(f"return document.getElementById('do-{name}').disabled"))
+
+    def feeds(self, pattern: str) -> str:
+        """Waits until the page's feed says this, and gives the line."""
+        found = ""
+
+        def there() -> bool:
+            nonlocal found
+            lines = self.shown.words("#feed li")
+            found = next((line for line in lines if re.search(pattern, line)), "")
+            return bool(found)
+
+        try:
+            until(there, pattern)
+        except AssertionError:
+            raise AssertionError(f"{pattern!r} not in\n{self.shown.words('#feed')}") from None
+        return found
+
+    def figure(self, at: str) -> str:
+        return str(
+            self.shown.run(f"return document.querySelector('[data-at=\"{at}\"]').textContent")
+        )
+
+
+@pytest.fixture(scope="module")
+def site(
+    program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("demo")
+    with demo(folder) as running:
+        url = running.url()
+        with browser(program("chromium"), program("chromedriver"), folder / "browser") as shown:
+            shown.open(url)
+            site = Site(running, shown)
+            until(lambda: "MW" in site.figure("pmu-w2.flow"), "flows on the diagram")
+            until(lambda: "MW" in site.figure("pmu-e1.flow"), "flows on the diagram")
+            yield site
+        told = running.ended()
+        assert told["reasons"] == [], running.said()
+        assert told["lost"] == told["duplicated"] == told["unsent"] == told["on_disk"] == 0
+        assert told["sent"] == told["in_record"] + told["in_gaps"] > 0
+        assert told["verify"] == 0
+
+
+def test_both_sides_live_and_what_they_differ_by(site: Site):
+    before = site.figure("pmu-w1.hz")
+    until(lambda: site.figure("pmu-w1.hz") != before, "a figure that moves")
+    assert re.fullmatch(r"13\d\.\d kV \d+ A", site.figure("pmu-e2.level"))
+    until(lambda: "Tie 8-9/1" in site.shown.word("#seams"), "the seams")
+    site.shown.says("cosigned by witness-1 and witness-2")
+    site.shown.both("healthy", sound)
+    told = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    site.shown.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", told)
+    site.shown.shot("dark")
+    sound(site.shown.driver)
+    site.shown.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_sample_its_seal_time_and_place(site: Site):
+    site.shown.run("document.querySelector('#streams a[data-sample*=\"west-1\"]').click()")
+    until(lambda: "Seal" in site.shown.word("#sample"), "the sample")
+    told = site.shown.word("#sample")
+    for word in ("run key", "batch", "leaf", "witnesses", "whose clock", "bound", "antenna"):
+        assert word in told, told
+    link = str(site.shown.run("return document.querySelector('#sample a').href"))
+    with urllib.request.urlopen(link, timeout=40) as answer:
+        assert b"verify" in answer.read()
+    site.shown.shot("sample")
+
+
+def test_a_forged_sample_is_refused_by_name(site: Site):
+    size = site.demo.get()["moment"]["observations"]
+    site.press("forge")
+    line = site.feeds(r"record: refused: ")
+    assert "signature" in line
+    assert site.demo.get()["moment"]["observations"] >= size
+    site.shown.shot("forged")
+
+
+def test_the_line_trips_and_closes(site: Site):
+    site.press("trip")
+    site.feeds(r"relay-w2: changed: .*breaker_open True")
+    site.feeds(r"breaker-e2: changed: ")
+    until(lambda: "open" in site.figure("pmu-w2.flow"), "an open circuit")
+    until(lambda: float(site.figure("pmu-w1.flow").split()[0]) > 120, "circuit 1 carries all")
+    site.shown.both("tripped", sound)
+    until(lambda: "Close the line" in site.shown.word("#do-trip"), "the button")
+    site.press("trip")
+    until(lambda: "open" not in site.figure("pmu-w2.flow"), "a closed circuit")
+
+
+def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
+    site.press("link")
+    until(lambda: "late" in site.figure("pmu-w1.hz"), "West is away")
+    site.shown.shot("link-cut")
+    site.press("link")
+    until(lambda: "late" not in site.figure("pmu-w1.hz"), "West is back")
+
+
+def test_without_its_antenna_a_place_is_unchecked(site: Site):
+    site.press("antenna")
+    site.feeds(r"fix lost")
+    site.feeds(r"pmu-w\d: its samples are place unchecked")
+    site.shown.shot("antenna")
+    site.press("antenna")
+
+
+def test_a_gateway_that_is_moved_is_doubted(site: Site):
+    site.press("move")
+    site.feeds(r"moved: gnss-e: \d+ m from the survey")
+    site.feeds(r"pmu-e\d: its samples are place doubtful")
+    site.shown.shot("moved")
+    site.press("move")
+
+
+def test_a_killed_agent_starts_anew_and_states_what_is_missing(site: Site):
+    site.press("agent")
+    site.feeds(r"east-1: run 2 begins: restart")
+    site.feeds(r"pmu-e\d: a gap is stated: restart")
+    site.shown.both("killed", sound)
+    reader = open_reader(site.demo.store, live=True)
+    try:
+        runs = [one for one in reader.entries() if one.typ == Typ.RUN]
+    finally:
+        reader.close()
+    assert len(runs) == 3
+    assert all(cose.read(one.encoded).name for one in runs)
+
+
+def test_a_button_is_pressed_on_this_page_alone(site: Site):
+    url = site.demo.url()
+    for headers in (
+        {},
+        {"Origin": "http://elsewhere.invalid"},
+        {"Origin": url.rstrip("/")},  # and no token
+        {"Host": "elsewhere.invalid", "Origin": url.rstrip("/")},
+    ):
+        asked = urllib.request.Request(f"{url}do", b"button=forge", headers, method="POST")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=40)
+        assert refused.value.code == 403
+    with urllib.request.urlopen(url, timeout=40) as answer:
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_tie_is_settled_and_both_sign(site: Site):
+    site.feeds(r"Tie 8-9/1: settled: .*signed by both")
+
+
+def test_it_renews_ten_times_a_second(site: Site):
+    script = "return [Number(document.body.dataset.moments), performance.now()]"
+    count, at_ms = site.shown.run(script)
+    until(lambda: site.shown.run(script)[0] >= count + 40, "forty moments")
+    later, then_ms = site.shown.run(script)
+    rate = (later - count) / (then_ms - at_ms) * 1000
+    print(json.dumps({"updates_a_second": round(rate, 1)}))
+    assert rate > 5  # ten of a machine that does nothing else
