@@ -7,8 +7,9 @@ gateway and its devices stand say the same.
    of the lines themselves.
 2. Beyond three sigma and 10 m it is a contradiction, and exit 1. What nobody can check is said, and
    is no fault.
-3. --open opens PMUs of C37.118 and receivers, as `listen` and the gateway do, and sends nothing
-   that those would not; it opens nothing while an agent answers, whose lines they are.
+3. --open opens PMUs of C37.118, boards and receivers, as `listen` and the gateway do, and sends
+   nothing that those would not; it opens nothing while an agent answers, whose lines they are. Of a
+   board it says of no frame that it is kept: the agent gets all of them.
 
 It changes nothing on either side.
 """
@@ -29,6 +30,7 @@ from evidence.config import ConfigError
 from evidence.position import Position
 
 PMUS = "c37118"
+BOARDS = "mcu"  # that PMUs stand behind
 E7, MM = 1e7, 1000
 
 
@@ -66,7 +68,7 @@ def places(gateway: Gateway, clock: Clock, open_s: float) -> list[Line]:
     if account is None and open_s:
         heard = asyncio.run(_opened(gateway, clock, open_s))
     for source in gateway.sources:
-        if source.scheme.startswith(PMUS):
+        if source.scheme.startswith((PMUS, BOARDS)):
             lines += _of_pmu(gateway, source, clock, account, heard.get(source.name))
         elif source.scheme in registry.RECEIVERS and account is None:
             lines += heard.get(source.name) or [Line(source.name, _unasked(open_s))]
@@ -111,6 +113,10 @@ def _of_pmu(
         lines += _of_account(gateway, source.name, account)
     elif heard is not None:
         lines += heard
+    if source.scheme.startswith(BOARDS):
+        return lines or [
+            Line(source.name, "behind a board; the agent that runs says what it heard")
+        ]
     return lines or [Line(source.name, _unasked(0))]
 
 
@@ -178,7 +184,7 @@ async def _opened(gateway: Gateway, clock: Clock, open_s: float) -> dict[str, li
     asked = [
         source
         for source in gateway.sources
-        if source.scheme.startswith(PMUS) or source.scheme in registry.RECEIVERS
+        if source.scheme.startswith((PMUS, BOARDS)) or source.scheme in registry.RECEIVERS
     ]
     found = await asyncio.gather(*(_open(gateway, source, clock, open_s) for source in asked))
     return {source.name: lines for source, lines in zip(asked, found, strict=True)}

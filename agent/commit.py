@@ -108,6 +108,7 @@ class Commit:
     keep_days: int = KEEP_ALL_DAYS
     gives_up: list[int] = field(default_factory=list)  # batch rows; the piece states what is gone
     sets_aside: list[int] = field(default_factory=list)  # damaged pieces; likewise
+    bookmarks: dict[str, bytes] = field(default_factory=dict)  # by source: agent.bookmark
     frees: bool = False  # space is needed: free what may be, however lately it was written
 
     @property
@@ -147,6 +148,7 @@ class Found:
     damaged: tuple[int, ...]  # pieces that cannot be read, and were under no head
     holes: tuple[tuple[int, int, Gap], ...]  # what they leave out: stream, kind, hole
     kept: Kept
+    bookmarks: dict[str, bytes]
     forks: tuple[Fork, ...]
     waiting_batches: int
     waiting: int  # observations in batches that wait

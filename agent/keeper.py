@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from agent.answers import Answers, Told
 from agent.beginning import Before, Due, commit_of, sealer_of
+from agent.bookmark import Bookmarks
 from agent.clock import RunClock, Watch
 from agent.commit import KEEP_ALL_DAYS, Commit, Found, State
 from agent.config import Gateway
@@ -79,6 +80,7 @@ class Keeper:
         self._committing: tuple[Stretch, ...] = ()  # of the commit under way
         self._run = b""
         self.said = Answers(health)
+        self.bookmarks = Bookmarks()
         self._runs: set[bytes] = set()
         self._ends: dict[int, bytes | None] = {}  # by stream: the run of its last link at the start
         # Stream, run: the seq that the disk had at the start.
@@ -93,6 +95,7 @@ class Keeper:
         found = await self._disk.open()
         found.check_owner(self._device.public, self.keys_before)
         self.said.find(found)
+        self.bookmarks.find(found.bookmarks)
         self._hearing.resume(found.came)
         late = found.run if found.late else None  # it has links there that are on no disk
         self._ends = dict.fromkeys(found.came, late)
@@ -211,9 +214,7 @@ class Keeper:
         self._piece_id, self._reached = found.next_piece, found.reached
         self._runs |= found.runs | {item.run for item in found.reached}
         late = found.run if found.late else None  # the record may be ahead of it
-        self._found = {
-            (item.stream, item.run): item.seq for item in found.reached if item.run != late
-        }
+        self._found = {(one.stream, one.run): one.seq for one in found.reached if one.run != late}
         await self.on_disk(partial(self.said.count, self.spool, found))
         await self.relief.recall()
         lost = None
@@ -313,6 +314,7 @@ class Keeper:
         self.said.into(commit)
         if not self._hearing.size:  # this piece has all that was stated
             self.relief.join(commit)
+            commit.bookmarks = self.bookmarks.taken()
         self._committing = piece.stretches
         self._cut(commit, last)
         if not commit.empty or self._disk.low:
@@ -346,6 +348,7 @@ class Keeper:
         self._piece_id += 1
         self.said.durable(commit)
         self.relief.durable(commit)
+        self.bookmarks.durable(commit.bookmarks)
         now = self._clock.now().tai
         self._health.durable += commit.piece.observations
         self._health.in_memory = self.spool.held

@@ -7,8 +7,9 @@ or record. The technician's first tool.
 2. A line that fails is opened again, for ever and in words, as the gateway does; without one good
    frame within `timeout_s` it ends with a hint, exit 1. With a count it ends also where the line
    stays silent for so long amid it.
-3. Nothing is sealed, kept or forwarded. So of a receiver each epoch is shown, and not the frames
-   in which a gateway keeps every tenth.
+3. Nothing is sealed, kept or forwarded, and nothing is taken from a device that keeps what it said
+   for its gateway (drivers.line.Keeping): what it has no room for meanwhile is not heard. Of a
+   receiver each epoch is shown, and not the frames in which a gateway keeps every tenth.
 4. What is said of the line's trouble goes to the standard error, whatever form the rest has.
 
 It knows no protocol.
@@ -28,7 +29,7 @@ from agent.reading import Stream, noticed_words, printable
 from agent.timing.assembly import by_kernel
 from drivers import registry, url
 from drivers.gnss.fix import KEY, Fix
-from drivers.line import STREAMS_MAX, Driver, Frame, LinkError, Setup, Source
+from drivers.line import STREAMS_MAX, Driver, Frame, Keeping, LinkError, Setup, Source
 
 if TYPE_CHECKING:
     from drivers.gnss.driver import ReceiverDriver
@@ -67,6 +68,7 @@ class Listening:
         self.unplaced = Counter[str]()  # faults of streams beyond those that are told apart
         self._noticed = Counter[str]()  # of connections that are over
         self._driver: Driver | None = None  # of the one that is not
+        self._bookmark = b""  # of a device that says again what nobody keeps
         self.troubles = Counter[str]()
         self.opened = 0
         self.trouble = ""  # the last
@@ -150,6 +152,9 @@ class Listening:
         driver = self._driver = registry.open_driver(self._source, self._clock)
         if self._receiver:
             cast("ReceiverDriver", driver).tell = self._take_epoch
+        keeping = driver if isinstance(driver, Keeping) else None
+        if keeping is not None:
+            keeping.resume(self._bookmark)
         try:
             setups = await driver.open()
             self.opened += 1
@@ -161,6 +166,8 @@ class Listening:
         finally:
             self._noticed.update(driver.counts)
             self._driver = None
+            if keeping is not None:
+                self._bookmark = keeping.bookmark()
             await driver.close()
 
     def _take(self, items: Any) -> None:

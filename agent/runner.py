@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 BACKOFF_S = (0.5, 30.0)  # first and longest wait before a source is opened again
 STEADY_S = 60.0  # a source that held this long starts again with the first wait
+UNSEALED_S = 0.05  # between two looks whether the disk takes anything again
 DRAIN_S = 3.0  # for the last batches' receipts; what is not receipted waits on disk
 _M_ARENA_MAX = -8  # of malloc.h
 log = logging.getLogger("gridseal.runner")
@@ -198,20 +199,32 @@ class Runner:
         tells = source.scheme in registry.RECEIVERS
         if tells:
             cast("ReceiverDriver", driver).tell = partial(self._fix, source.name)
+        bookmarks = self._keeper.bookmarks
         try:
             health.state = "opening"
+            keeping = bookmarks.opened(source.name, driver)
             self._heard(source, await driver.open())
             health.state, health.text = "up", ""
             health.opened += 1
             log.info("%s: open", source.name)
             while True:
                 items = await driver.read()
+                if keeping is not None:
+                    await self._sealing()
                 self._heard(source, items, room.is_set() or not tells)
                 self._keeper.heard()
+                if keeping is not None:
+                    bookmarks.heard(source.name)
                 if not tells and not room.is_set():
                     await room.wait()
         finally:
+            bookmarks.closed(source.name)
             await driver.close()
+
+    async def _sealing(self) -> None:
+        """Waits while the disk takes nothing: a device that keeps what it said has it still."""
+        while not self._hearing.sealing:  # noqa: ASYNC110 - seldom, and for no other device
+            await asyncio.sleep(UNSEALED_S)
 
     def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:
         """Sealed first, and then looked at."""

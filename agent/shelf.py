@@ -7,7 +7,9 @@
 3. How far each stream came is written up to the oldest that is held, every MARK_NS: a power cut
    ends what was held without a receipt, and the next run states it from there, or from what the
    record says it has.
-4. What is held outlives a disk that fails: the Shelf is handed to the spool that is opened next.
+4. A bookmark (agent.bookmark) is never written: what is before it may be on no disk, or in the
+   record alone. A run that writes late forgets those of the run before.
+5. What is held outlives a disk that fails: the Shelf is handed to the spool that is opened next.
 
 It decides what is written when; how is agent.spool's.
 """
@@ -130,6 +132,7 @@ class LateSpool(Spool):
             commit,
             piece=commit.piece._replace(stretches=(), observations=0, size=0),
             cut=None,
+            bookmarks={},
             answers=[row for row in commit.answers if writes or row not in answered],
         )
         if writes:

@@ -37,6 +37,7 @@ from evidence.run import Reached
 SNAPSHOT_PIECES = 64
 FREE_AFTER_PIECES = 60  # freed pages that were just written cost a second write
 FREE_BATCHES_MAX = 64  # of one commit: freeing must not delay sealing
+_BOOKMARK = "bookmark "  # before the name of its source
 DAY_NS = 86_400 * 1_000_000_000
 _UNSIGNED = "SELECT payload FROM run WHERE name NOT IN (SELECT name FROM statement)"
 # Runs, each with where its batches may lie (behind what was under a head when it began) and its
@@ -127,6 +128,11 @@ class Spool(Queries):
             kept=Kept(*cbor.decode(marks["kept"]))
             if "kept" in marks
             else Kept(0, merkle.EMPTY_ROOT),
+            bookmarks={
+                name.removeprefix(_BOOKMARK): cbor.decode(value)
+                for name, value in marks.items()
+                if name.startswith(_BOOKMARK)
+            },
             forks=read_forks(marks),
             waiting_batches=waiting[0],
             waiting=waiting[1],
@@ -253,7 +259,11 @@ class Spool(Queries):
             self._mark("reached", [commit.piece_id, piece.reached, list(self._came.items())])
             self._mark("run", [commit.run, commit.taken, commit.ends, self.late])
             self._free(commit)
+        for source, at in commit.bookmarks.items():
+            self._mark(_BOOKMARK + source, at)
         if commit.begins is not None:
+            if self.late:
+                run("DELETE FROM mark WHERE name GLOB ?", (_BOOKMARK + "*",))
             self._forget_runs(commit.run)
         return row
 

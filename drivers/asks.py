@@ -98,9 +98,9 @@ _GPSD_WATCH = re.compile(
 
 BOARD_PACKETS: Final = {  # kind: name, and octets of its body
     0x01: ("HELLO", 8),
-    0x02: ("ACK", 14),
+    0x02: ("ACK", 18),
     0x03: ("WANT", 12),
-    0x04: ("PING", 8),
+    0x04: ("PING", 12),
     0x05: ("BAUD", 8),
 }
 BOARD_BAUDS: Final = range(9600, 3_000_001)  # what a board agrees to (firmware_bridge.link)

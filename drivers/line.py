@@ -153,6 +153,28 @@ class Filed(Protocol):
         ...
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """A driver whose device keeps what it said until it is told that it is kept elsewhere, and says
+    the rest again. A bookmark is where a device stands in what it says, in the driver's own form.
+
+    Who opens such a driver and never calls `kept` takes nothing from the device.
+    """
+
+    def resume(self, bookmark: bytes) -> None:
+        """Before it is opened: what was given up to there is no news. One that is none of this
+        device's, as after another pairing, says nothing."""
+        ...
+
+    def bookmark(self) -> bytes:
+        """Where all that `read` gave by now ends; empty while that is nowhere. Cheap."""
+        ...
+
+    def kept(self, bookmark: bytes) -> None:
+        """All that was given up to there is durable, as the spool promises it. Cheap."""
+        ...
+
+
 class Driver(Protocol):
     """One connection to one source, of one or more streams.
 

@@ -3,6 +3,11 @@
 1. It gives each frame once, in order; what it misses it wants again, and what it will not get is a
    Hole.
 2. It asks nothing of a frame but its boot and its seq: whether one holds is frame.Follower's.
+3. What it heard it says at once; that a board may forget it, only once it was told that it is kept
+   (`keep`). Who never tells it takes nothing from a board that somebody else will want.
+4. Ticks are believed by their tag alone, and for the one PING that is open.
+5. A greeting has no tag: what it leaves out is a Hole once the frame after that is there, and where
+   neither such a frame nor ticks that hold come, the session begins anew.
 
 The packets and their rules are in `link.py`. It opens no line and asks no clock.
 """
@@ -26,14 +31,18 @@ from firmware_bridge.link import (
     REFUSED,
     REFUSED_BODY,
     STARTED,
+    UNPAIRED,
+    UNPAIRED_BODY,
     VERSIONS,
     WANT,
     WANT_BODY,
     WELCOME,
     WELCOME_BODY,
     opened,
+    ticks_tag,
 )
 from firmware_bridge.packet import Packer, Unpacker
+from firmware_bridge.shim.digest import Hmac, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +56,9 @@ ACK_NS = 20_000_000  # or after this time
 HELLO_NS = 500_000_000
 WANT_NS = 40_000_000  # a gap is asked for again after this time
 PING_NS = 1_000_000_000
-SILENT_NS = 3_000_000_000  # no packet of the board's for longer: the session begins anew
+SILENT_NS = 3_000_000_000  # no frame of the boot, and no ticks, for longer: a session anew
+_CTRL_C = b"\x03"
+_HELLO_TRIES = 8  # one in twenty numbers has one in it
 _ORDER = ">II"  # of a frame: its boot and its seq, after its first four octets
 
 
@@ -114,27 +125,38 @@ class Offset:
 
 
 class Gateway:
-    """The gateway's end. `sessions` gives the number of each session, different every time.
+    """The gateway's end. `numbers` gives 32 bits, different every time and not to be foreseen;
+    `key` is the pairing's: without it no ticks are believed.
 
     `greeting`: of the board, while a session is open. `holes`: since they were last taken.
-    `refused`: the versions of a board that speaks none of ours. `baud`: agreed, or None.
+    `refused`: the versions of a board that speaks none of ours. `unpaired`: the firmware of one
+    without keys. `baud`: agreed, or None. `forged`: answers to a PING whose tag is not the board's.
     """
 
-    def __init__(self, sessions: "Callable[[], int]", credit: int, drift_ppm: int) -> None:
+    def __init__(
+        self,
+        numbers: "Callable[[], int]",
+        credit: int,
+        drift_ppm: int,
+        key: bytes | None = None,
+    ) -> None:
         self._packer, self._unpacker = Packer(64), Unpacker(BODY_MAX_BYTES)
-        self._sessions, self._credit = sessions, credit
-        self._session = sessions()
-        self._boot, self._next = 0, 0
+        self._numbers, self._credit = numbers, credit
+        self._hmac = None if key is None else Hmac(key)
+        self._session = numbers()
+        self._boot, self._next, self._kept = 0, 0, 0
+        self._first = 0  # by the greeting: what the board has none before
         self._unacked = 0
         self._acked_ns = self._hello_ns = self._want_ns = self._ping_ns = self._heard_ns = 0
         self._wants = False
-        self._pinged: tuple[int, int] | None = None  # number, when
-        self._pings = 0
+        self._pinged: tuple[bytes, int] | None = None  # nonce, when
         self.greeting: Greeting | None = None
         self.offset = Offset(drift_ppm)
         self.holes: list[Hole] = []
         self.refused: tuple[int, int] | None = None
+        self.unpaired: tuple[int, int, int] | None = None
         self.baud: int | None = None
+        self.forged = 0
 
     @property
     def damaged(self) -> int:
@@ -146,21 +168,22 @@ class Gateway:
         frames: list[bytes] = []
         damaged = self._unpacker.damaged
         for kind, body in self._unpacker.feed(octets):
-            self._heard_ns = now_ns
             if kind == DATA:
-                self._data(body, frames)
+                self._data(body, frames, now_ns)
             elif kind == WELCOME:
-                self._welcome(opened(WELCOME_BODY, body))
+                self._welcome(opened(WELCOME_BODY, body), now_ns)
             elif kind == PONG:
                 self._pong(opened(PONG_BODY, body), now_ns)
             elif kind == STARTED:
-                self._begin()
+                self._begin(now_ns)
             elif kind == AGREED:
                 fields = opened(BAUD_BODY, body)
                 if fields and fields[0] == self._session:
                     self.baud = fields[1]
             elif kind == REFUSED:
                 self.refused = opened(REFUSED_BODY, body)
+            elif kind == UNPAIRED:
+                self.unpaired = opened(UNPAIRED_BODY, body)
         if self._unpacker.damaged > damaged:
             self._wants = True
         return frames
@@ -169,13 +192,11 @@ class Gateway:
         """What is to be said to the board now; to be asked often, at least every `ACK_NS`."""
         said = b""
         if self.greeting and now_ns - self._heard_ns > SILENT_NS:
-            self._begin()
+            self._begin(now_ns)
         if self.greeting is None:
             if now_ns - self._hello_ns >= HELLO_NS:
                 self._hello_ns = now_ns
-                said = self._packed(
-                    HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
-                )
+                said = self._hello()
             return said
         if self._wants and now_ns - self._want_ns >= WANT_NS:
             self._wants, self._want_ns = False, now_ns
@@ -186,13 +207,38 @@ class Gateway:
         if self._unacked >= ACK_FRAMES or (self._unacked and late):
             self._unacked, self._acked_ns = 0, now_ns
             said += self._packed(
-                ACK, struct.pack(ACK_BODY, self._session, self._boot, self._next, self._credit)
+                ACK,
+                struct.pack(
+                    ACK_BODY, self._session, self._boot, self._next, self._kept, self._credit
+                ),
             )
         if now_ns - self._ping_ns >= PING_NS:
-            self._ping_ns, self._pings = now_ns, self._pings + 1
-            self._pinged = (self._pings, now_ns)
-            said += self._packed(PING, struct.pack(PING_BODY, self._session, self._pings))
+            nonce = struct.pack(">II", self._numbers(), self._numbers())
+            self._ping_ns, self._pinged = now_ns, (nonce, now_ns)
+            said += self._packed(PING, struct.pack(PING_BODY, self._session, nonce))
         return said
+
+    @property
+    def heard_ns(self) -> int:
+        """When a frame of the boot, or its ticks, were last heard."""
+        return self._heard_ns
+
+    def again(self, now_ns: int) -> None:
+        """The session begins anew, with what `output` says next."""
+        self._begin(now_ns)
+
+    def resume(self, boot: int, seq: int) -> None:
+        """What was taken of the board before this gateway began: up to this frame.
+
+        To be called before anything is received.
+        """
+        self._boot, self._next = boot, seq + 1
+
+    def keep(self, boot: int, seq: int) -> None:
+        """This frame, and every one before it, is kept: the board may forget them."""
+        if boot == self._boot and self._kept <= seq < self._next:
+            self._kept = seq + 1
+            self._unacked = max(self._unacked, 1)
 
     def propose(self, baud: int) -> bytes:
         """What asks for another rate; once `baud` is that, the line is to be changed."""
@@ -202,34 +248,44 @@ class Gateway:
     def _packed(self, kind: int, body: bytes) -> bytes:
         return bytes(self._packer.buffer[: self._packer.pack(kind, body)])
 
-    def _begin(self) -> None:
-        self._session, self.greeting = self._sessions(), None
-        self._hello_ns = self._heard_ns - HELLO_NS
+    def _hello(self) -> bytes:
+        """Without Ctrl-C in it: one stops what starts on a board's USB, until that forbids it."""
+        for _ in range(_HELLO_TRIES):
+            body = struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit)
+            said = self._packed(HELLO, body)
+            if _CTRL_C not in said:
+                return said
+            self._session = self._numbers()
+        return self._packed(HELLO, struct.pack(HELLO_BODY, *VERSIONS, self._session, self._credit))
 
-    def _welcome(self, fields: "Fields") -> None:
+    def _begin(self, now_ns: int) -> None:
+        self._session, self.greeting = self._numbers(), None
+        self._hello_ns = now_ns - HELLO_NS
+
+    def _welcome(self, fields: "Fields", now_ns: int) -> None:
         if fields is None or fields[1] != self._session or self.greeting:
             return
         greeting = Greeting(fields)
         if greeting.boot != self._boot:
             if self._boot:
                 self.holes.append(Hole(self._boot, self._next, None))
-            if greeting.first:
-                self.holes.append(Hole(greeting.boot, 0, greeting.first))
-            self._next = greeting.first
+            self._next = self._kept = 0
             self.offset = Offset(self.offset.drift_ppm)
-        elif greeting.first > self._next:
-            self.holes.append(Hole(self._boot, self._next, greeting.first - self._next))
-            self._next = greeting.first
+        self._first, self._heard_ns = greeting.first, now_ns
         self._boot, self.greeting, self.refused = greeting.boot, greeting, None
-        self._unacked, self._wants, self._ping_ns = 1, False, self._heard_ns - PING_NS
+        self.unpaired = None
+        self._unacked, self._wants, self._ping_ns = 1, False, now_ns - PING_NS
 
-    def _data(self, frame: bytes, frames: list[bytes]) -> None:
+    def _data(self, frame: bytes, frames: list[bytes], now_ns: int) -> None:
         if self.greeting is None or len(frame) < 12:
             return
         boot, seq = struct.unpack_from(_ORDER, frame, 4)
         if boot != self._boot:
             return
-        self._unacked += 1
+        self._unacked, self._heard_ns = self._unacked + 1, now_ns
+        if seq == self._first > self._next:
+            self.holes.append(Hole(boot, self._next, seq - self._next))
+            self._next = seq
         if seq == self._next:
             self._next += 1
             self._wants = False  # what came out of turn came before this
@@ -240,7 +296,11 @@ class Gateway:
     def _pong(self, fields: "Fields", now_ns: int) -> None:
         if fields is None or self._pinged is None or self.greeting is None:
             return
-        session, number, heard_us, answered_us = fields
-        if session == self._session and number == self._pinged[0]:
-            self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)
-            self._pinged = None
+        session, nonce, heard_us, answered_us, tag = fields
+        if self._hmac is None or session != self._session or nonce != self._pinged[0]:
+            return
+        if not same(ticks_tag(self._hmac, self._boot, session, nonce, heard_us, answered_us), tag):
+            self.forged += 1
+            return
+        self.offset.told(self._pinged[1], heard_us, answered_us, now_ns)
+        self._pinged, self._heard_ns = None, now_ns

@@ -3,17 +3,22 @@
     OFFER    gateway -> board   SHA-256 over the gateway's point and nonce
     ANSWER   board -> gateway   the board's point, its Ed25519 public key, its nonce
     REVEAL   gateway -> board   the gateway's point and nonce, which must hash to the offer
+    REVEALED board -> gateway   nothing: it shows its code
     CONFIRM  gateway -> board   a tag, once a person has said that both show the same code
     PAIRED   board -> gateway   a tag: the keys are on the board's flash
     KEYED    board -> gateway   nothing: it has keys already, and answers no OFFER otherwise
     FAILED   board -> gateway   why it goes no further, as text
+    UNPAIRED board -> gateway   its firmware's version, to HELLO: it has no keys
 
 1. Points are of X25519 (RFC 7748); the key, the code and the tags are HMAC-SHA256 of the agreed
    secret and of everything said (HKDF, RFC 5869). All of it is new at each pairing.
 2. The gateway's point is bound before the board's is known: who sits between the two has one try
    in a million at a code of six digits, for each OFFER that a board answers. He knows what the code
    will be before he reveals, so the board answers few (firmware/pair.py).
-3. Nothing is kept at either end before the other's tag holds; a board that has keys refuses.
+3. What was not heard is said again: OFFER has one ANSWER, REVEAL one code, however often either
+   comes. Of each OFFER there is one REVEAL that it allows; another ends it. REVEALED says that
+   there is a code, and nothing of it.
+4. Nothing is kept at either end before the other's tag holds; a board that has keys refuses.
 
 It makes no randomness, shows nothing and stores nothing: whoever drives it does.
 """
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 OFFER, REVEAL, CONFIRM = 0x10, 0x11, 0x12
-ANSWER, PAIRED, KEYED, FAILED = 0x90, 0x91, 0x92, 0x93
+ANSWER, PAIRED, KEYED, FAILED, UNPAIRED, REVEALED = 0x90, 0x91, 0x92, 0x93, 0x94, 0x95
 NONCE_BYTES = 16
 POINT_BYTES = 32
 BASE_POINT = b"\x09" + bytes(31)  # RFC 7748, 4.1

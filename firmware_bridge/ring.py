@@ -1,6 +1,7 @@
 """A board's memory of sealed frames: a ring of stated size, from which nothing sealed is dropped.
 
-1. A frame stays until it is acknowledged; one that does not fit is refused, and nothing else moves.
+1. A frame stays until it is kept elsewhere; one that does not fit is refused, and nothing else
+   moves. That it was heard frees nothing: who heard it may lose it.
 2. It is read by a cursor that can be set back, so that what was lost on the way is sent again.
 3. A frame never wraps: it lies in one piece, before the end or at the start.
 
@@ -16,8 +17,9 @@ _SLOT_BYTES = 64  # a slot for each so many octets: shorter frames fill slots be
 class Ring:
     """Frames by their seq, each one more than the one before it.
 
-    `first`: the oldest kept. `cursor`: the next to send. `next`: the next to be put.
-    `ahead`: octets of frames from `first` to before `cursor`: sent, and not acknowledged.
+    `first`: the oldest kept. `heard`: the first that nobody said was heard. `cursor`: the next to
+    send. `next`: the next to be put. `ahead`: octets of frames from `heard` to before `cursor`:
+    under way.
     """
 
     __slots__ = (
@@ -27,6 +29,7 @@ class Ring:
         "_end",
         "_sent",
         "first",
+        "heard",
         "cursor",
         "next",
         "ahead",
@@ -41,7 +44,7 @@ class Ring:
         self._starts = array("H", bytes(2 * slots))
         self._lengths = array("H", bytes(2 * slots))
         self._end = 0  # where the newest frame ends
-        self.first = self.cursor = self.next = self._sent = first
+        self.first = self.heard = self.cursor = self.next = self._sent = first
         self.ahead = 0
 
     def fits(self, length: int) -> bool:
@@ -83,17 +86,24 @@ class Ring:
         start = self._starts[slot]
         return self._view[start : start + self._lengths[slot]]
 
-    def acknowledge(self, seq: int) -> None:
-        """Forgets every frame below `seq`, as far as they were ever sent."""
-        while self.first < min(seq, self._sent):
-            if self.first == self.cursor:  # set back, and now heard to be there
+    def hear(self, seq: int) -> None:
+        """Every frame below `seq` was heard, as far as they were ever sent."""
+        while self.heard < min(seq, self._sent):
+            if self.heard == self.cursor:  # set back, and now heard to be there
                 self.cursor += 1
             else:
-                self.ahead -= self._lengths[self.first % len(self._starts)]
-            self.first += 1
+                self.ahead -= self._lengths[self.heard % len(self._starts)]
+            self.heard += 1
+
+    def forget(self, seq: int) -> None:
+        """Forgets every frame below `seq`, as far as they were heard."""
+        self.first = max(self.first, min(seq, self.heard))
 
     def rewind(self, seq: int) -> None:
         """Sets the cursor back to `seq`, or to the oldest kept; never forward."""
         while self.cursor > seq and self.cursor > self.first:
             self.cursor -= 1
-            self.ahead -= self._lengths[self.cursor % len(self._starts)]
+            if self.cursor < self.heard:
+                self.heard = self.cursor
+            else:
+                self.ahead -= self._lengths[self.cursor % len(self._starts)]

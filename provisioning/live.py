@@ -7,7 +7,9 @@ times a second, `moment` the last of some seconds.
    (drivers.registry): they send what drivers.asks allows, and nothing else. When an agent starts
    meanwhile, they are closed for it.
 3. A line that fails is opened again, for as long as somebody watches; its trouble is told in words.
-4. Receivers are not asked: they say where and when it is, not what is measured.
+4. From a device that keeps what it said for its agent (drivers.line.Keeping) nothing is taken
+   where an agent ever ran. Where none did nobody else wants it, and the device needs the room.
+5. Receivers are not asked: they say where and when it is, not what is measured.
 
 It seals and judges nothing. The clock is the caller's, who also says how good it is.
 """
@@ -23,7 +25,16 @@ from agent.clock import SystemClock, leap_table
 from agent.config import Sketch
 from agent.schema import SpoolError
 from drivers import registry
-from drivers.line import STREAMS_MAX, Clock, Driver, Frame, LinkError, Setup, Source
+from drivers.line import (
+    STREAMS_MAX,
+    Clock,
+    Driver,
+    Frame,
+    Keeping,
+    LinkError,
+    Setup,
+    Source,
+)
 from evidence.config import ConfigError
 from evidence.leap import NS
 from provisioning import look
@@ -111,6 +122,7 @@ class Live:
         self._trouble: dict[str, str] = {}
         self._lines: list[asyncio.Task[None]] = []
         self._drivers: dict[str, Driver] = {}
+        self._bookmarks: dict[str, bytes] = {}
         self._tail: Tail | None = None
         self._before: dict[str, Counter[str]] = {}  # faults that the agent had counted at first
         self._asked_s = -ACCOUNT_S
@@ -219,12 +231,19 @@ class Live:
         """One connection. Raises LinkError, ConfigError."""
         driver = registry.open_driver(source, self._clock)
         self._drivers[source.name] = driver
+        keeping = driver if isinstance(driver, Keeping) else None
+        if keeping is not None:
+            keeping.resume(self._bookmarks.get(source.name, b""))
         try:
             for setup in await driver.open():
                 self._take(source.name, setup)
             while True:
                 for item in await driver.read():
                     self._take(source.name, item)
+                if keeping is not None:
+                    self._bookmarks[source.name] = keeping.bookmark()
+                    if not self._spool.exists():
+                        keeping.kept(keeping.bookmark())
         finally:
             self.noticed[source.name].update(driver.counts)
             del self._drivers[source.name]

@@ -1,16 +1,18 @@
 """A board on a serial line: the driver that the runner opens.
 
-1. It asks for a session until the board answers, acknowledges, and asks for the time; whatever goes
-   out goes through drivers.asks.
+1. It asks for a session until the board answers, says what came, and asks for the time; whatever
+   goes out goes through drivers.asks.
 2. A board answers each second, whatever its ports say: one that does not for silence_s is a
    LinkError, as is one with another key. A board that starts anew is heard on without a break.
-3. What was taken of a board is known for as long as the process lives, though each opening has a
-   driver of its own: what is played again once the line is back is no news.
+3. What was taken of a board is known by the bookmark that whoever opens it resumes: what is played
+   again once the line is back, or the agent, is no news.
 4. Waking up costs more than a frame: what has arrived is read together.
-5. What was brought before the line failed is given first: it was taken, and is never taken again.
-6. An acknowledgement goes out with the next read, of what whoever reads has had by then (but for
-   what waits for the first time exchange). A time in which nobody reads is no silence of the
-   board's.
+5. What was brought before the line failed is given first.
+6. A board may forget what is kept, which only whoever reads can say; it goes out with a read. Who
+   never says it takes nothing: the board has it still, for the agent that will. A time in which
+   nobody reads is no silence of the board's.
+7. The line begins at START_BAUD and is changed to `baud` where both ends can do it (rate.py); where
+   not, that is counted, and the line is good for what it carries.
 
 It retries nothing and logs nothing; nothing is said at close.
 """
@@ -21,6 +23,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from drivers import asks
 from drivers.c37118.stream import key_of as pmu_key
 from drivers.c37118.stream import setup_of
@@ -28,7 +32,9 @@ from drivers.keystore import private
 from drivers.keystore.uri import KeyStoreError
 from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.mcu.option import KEY_FILE_BYTES_MAX, Options, on_file_of
-from drivers.mcu.session import Item, Past, Session, Terms
+from drivers.mcu.past import Past
+from drivers.mcu.rate import Rate
+from drivers.mcu.session import Item, Session, Terms
 from drivers.mcu.wire import FRAMING_BYTES, key_of
 from drivers.pmu.driver import CONFIGURATION_FILE_BYTES_MAX
 from drivers.serial.line import SerialPort, open_line
@@ -37,8 +43,6 @@ from evidence.config import ConfigError, convert
 from evidence.leap import NS
 
 SESSION_BYTES = 4
-PASTS_MAX = 64  # boards of one process; the one that was opened longest ago is forgotten first
-_pasts: dict[tuple[bytes, bytes], Past] = {}  # by the board's key and the pairing's
 
 
 class McuDriver:
@@ -51,6 +55,10 @@ class McuDriver:
         self._options = convert(dict(source.options), Options, self._name)
         self._port: SerialPort | None = None
         self._session: Session | None = None
+        self._rate = Rate(self._options.baud)
+        self._past: Past | None = None
+        self._bookmark = b""  # where what was given ends
+        self._kept = b""  # and what of it is durable
         self._queue: deque[Item] = deque()
         self._alive_ns = 0  # when a session with the board was last open
         self._read_ns: int | None = None  # when the last read gave something
@@ -82,6 +90,18 @@ class McuDriver:
             )
         return made
 
+    def resume(self, bookmark: bytes) -> None:
+        """As drivers.line.Keeping says."""
+        self._bookmark = bookmark
+
+    def bookmark(self) -> bytes:
+        return self._bookmark
+
+    def kept(self, bookmark: bytes) -> None:
+        self._kept = bookmark
+        if self._session is not None:
+            self._session.keep(bookmark)
+
     async def open(self) -> Sequence[Setup]:
         """Opens the line and waits for the board's greeting.
 
@@ -91,8 +111,12 @@ class McuDriver:
         self._queue.clear()
         self._read_ns = self._failure = None
         terms = self._terms()
-        self._session = Session(terms, _past(terms), _session_number, self._clock.table)
-        port = self._port = open_line(self._options, self._clock)
+        self._past = Past(terms.public, terms.key, self._bookmark)
+        self._session = Session(terms, self._past, _number, self._clock.table)
+        self._session.keep(self._kept)
+        self._rate = Rate(self._options.baud)
+        begins = msgspec.structs.replace(self._options, baud=self._rate.now)
+        port = self._port = open_line(begins, self._clock)
         setups = self._session.begin()
         ends_ns = _mono_ns() + round(self._options.answer_s * NS)
         while not self._session.greeted:
@@ -104,8 +128,8 @@ class McuDriver:
 
     async def read(self) -> Sequence[Frame | Setup]:
         """As drivers.line.Driver says."""
-        port, session = self._port, self._session
-        if port is None or session is None:
+        port, session, past = self._port, self._session, self._past
+        if port is None or session is None or past is None:
             raise LinkError("not open")
         if self._read_ns is not None:
             self._alive_ns += _mono_ns() - self._read_ns
@@ -119,7 +143,9 @@ class McuDriver:
                 raise LinkError(self._silent(port, self._options.silence_s))
             await self._hear(port, session)
         self._read_ns = _mono_ns()
-        return one_read(self._queue)
+        items = one_read(self._queue)
+        self._bookmark = past.upto(items) or self._bookmark
+        return items
 
     async def close(self) -> None:
         """Idempotent, never raises."""
@@ -158,6 +184,7 @@ class McuDriver:
     async def _hear(self, port: SerialPort, session: Session) -> None:
         """Says what is due, waits for octets, queues what they say. Raises LinkError."""
         try:
+            self._tune(port, session)
             self._say(port, session)
         except LinkError as fault:
             if not port.untaken():
@@ -168,6 +195,23 @@ class McuDriver:
         self._queue.extend(session.feed(b"".join(data for data, _ in chunks), mono_ns, now))
         if session.greeted:  # a link that is silent for seconds is no session any more
             self._alive_ns = mono_ns
+
+    def _tune(self, port: SerialPort, session: Session) -> None:
+        """What is due about the line's rate. Raises LinkError."""
+        rate, gave_up = self._rate, self._rate.given_up
+        step = session.rated(rate, _mono_ns())
+        if step.change:
+            try:
+                port.rate(rate.now)
+            except LinkError:  # the adapter cannot: where it began, it can
+                step = rate.give_up(_mono_ns())
+                port.rate(rate.now)
+        if step.again:
+            session.again(_mono_ns())
+        if step.propose:
+            asks.send(port.outlet(), "mcu", session.proposal(rate))
+        if rate.given_up and not gave_up:
+            session.counts["rate_given_up"] += 1
 
     def _say(self, port: SerialPort, session: Session) -> None:
         said = session.output(_mono_ns())
@@ -185,14 +229,5 @@ def _mono_ns() -> int:
     return round(asyncio.get_running_loop().time() * NS)
 
 
-def _past(terms: Terms) -> Past:
-    """What this process has taken of a board."""
-    name = (terms.public, terms.key)
-    _pasts[name] = found = _pasts.pop(name, None) or Past(terms)
-    if len(_pasts) > PASTS_MAX:
-        del _pasts[next(iter(_pasts))]
-    return found
-
-
-def _session_number() -> int:
+def _number() -> int:
     return int.from_bytes(os.urandom(SESSION_BYTES), "big")

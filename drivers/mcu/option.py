@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TAPS_MAX = 2  # of a board: firmware_bridge.firmware.settings
 KEY_BYTES = 32  # of the pairing, HMAC-SHA256
 KEY_FILE_BYTES_MAX = 128  # 64 digits, and how a line ends
-BAUD_DEFAULT = 460_800  # of the link; USB has none, and takes any
+BAUD_DEFAULT = 460_800  # that a board is asked for; USB has none, and takes any
 
 DEVICES_MAX = 2 * 247  # of two lines, every unit
 

@@ -11,11 +11,13 @@
 4. What is missing between two frames that hold is a gap of the board's stream, with its count but
    for the end of a boot. What the board says is lost is one of the port's streams, but for those
    that have a rate: of them the runner knows which are missing, and noise between two frames is no
-   hole. Before the first frame of a `Past` nothing is known to be missing: whoever acknowledged it
-   may have sealed it.
+   hole. Before the first frame of a `Past` that knows of none, nothing is known to be missing:
+   whoever said that it is kept may have sealed it.
 5. Frames that come before the first time exchange wait for it: HELD_MAX of them, HELD_NS long.
-6. Who sits on the link can answer a PING with any ticks: an arrival that is beyond AGO_NS_MAX or
-   WIDTH_NS_MAX is now, without a bound, and no number of a frame becomes one that nobody can read.
+6. An arrival that is beyond AGO_NS_MAX or WIDTH_NS_MAX, whatever a board says, is now, without a
+   bound, and no number of a frame becomes one that nobody can read.
+7. The board is told what is kept, and forgets nothing before. Where it stands (a bookmark) is kept
+   with what was sealed, so that the next agent goes on behind it.
 
 It opens nothing and knows the time only as it is told: `mono_ns` measures, `now` stamps.
 """
@@ -29,6 +31,8 @@ from typing import TYPE_CHECKING
 from drivers.c37118.session import Session as PmuSession
 from drivers.c37118.session import Terms as PmuTerms
 from drivers.line import STREAMS_MAX, Frame, FrameError, Instant, Setup
+from drivers.mcu.past import NAME_BYTES, Past
+from drivers.mcu.rate import Rate, Step
 from drivers.mcu.wire import BOARD, key_of
 from evidence.code import Cause, Event, Flag, Kind, TimeSource
 from evidence.event import Noticed
@@ -46,8 +50,6 @@ HELD_MAX = 256  # frames of one credit, the shortest of 42 octets
 HELD_NS = 1_000_000_000  # a time exchange takes milliseconds; without one the bound is unknown
 AGO_NS_MAX = 30 * 86_400 * NS  # a ring that a slow line fills, on a board that nobody fetched from
 WIDTH_NS_MAX = 3600 * NS  # what is known no better is not known
-
-NAME_BYTES = 8  # of the board's public key, as it greets
 
 Item = Frame | Setup
 _DATA, _INFO = int(Kind.C37118), int(Kind.MCU_INFO)
@@ -85,27 +87,18 @@ class Terms:
         return f"Terms(public={self.public.hex()})"  # a key is never printed
 
 
-class Past:
-    """What was taken of a board, however often its line was opened since: what is played again is
-    known by it, and what is missing. `last`: when it was last heard, ns TAI."""
-
-    __slots__ = ("follower", "last")
-
-    def __init__(self, terms: Terms) -> None:
-        self.follower = board.Follower(terms.key, terms.public)
-        self.last = 0
-
-
 class Session:
     """Feed it what the line brings. `counts` tells what happened, by name."""
 
     def __init__(
         self, terms: Terms, past: Past, sessions: Callable[[], int], table: LeapTable = BUILT_IN
     ) -> None:
-        """`sessions`: 32 bits, different every time. Raises FrameError for a bad configuration."""
+        """`sessions`: 32 bits, not to be foreseen. Raises FrameError for a bad configuration."""
         self._terms, self._past = terms, past
         self.counts: Counter[str] = Counter()
-        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm)
+        self._link = Gateway(sessions, CREDIT_BYTES, terms.drift_ppm, terms.key)
+        if past.follower.boot:
+            self._link.resume(past.follower.boot, past.follower.seq)
         self._pmus = [
             None if tap.inner is None else PmuSession(tap.inner, table) for tap in terms.taps
         ]
@@ -146,6 +139,8 @@ class Session:
         if self._link.refused is not None:
             oldest, newest = self._link.refused
             return f"the board speaks the link's versions {oldest} to {newest}: update it"
+        if self._link.unpaired is not None:
+            return "a board answers that is not paired: type gridseal-provision board pair"
         greeting = self._link.greeting
         if greeting is None or greeting.name == self._terms.public[:NAME_BYTES]:
             return ""
@@ -162,6 +157,25 @@ class Session:
         if said:
             self._said = True
         return said
+
+    def keep(self, bookmark: bytes) -> None:
+        """What was given up to there is durable."""
+        told = self._past.frame_at(bookmark)
+        if told is not None:
+            self._link.keep(*told)
+
+    def rated(self, rate: Rate, mono_ns: int) -> Step:
+        """What is to be done about the line's rate now."""
+        link = self._link
+        return rate.turn(mono_ns, self.greeted, link.heard_ns, link.baud)
+
+    def again(self, mono_ns: int) -> None:
+        """The session begins anew: the line has changed under it."""
+        self._link.again(mono_ns)
+
+    def proposal(self, rate: Rate) -> bytes:
+        """What asks the board for another rate."""
+        return self._link.propose(rate.wanted)
 
     # --- what is heard
 
@@ -193,6 +207,8 @@ class Session:
         self._link.holes.clear()  # what is missing, the frames themselves tell
         if self._link.damaged:
             self.counts["packets_damaged"] = self._link.damaged
+        if self._link.forged:
+            self.counts["times_forged"] = self._link.forged
         if self._link.offset.steps != self._steps:
             self.counts["clock_steps"] += max(self._link.offset.steps - self._steps, 0)
             self._steps = self._link.offset.steps

@@ -41,7 +41,7 @@ class SerialPort(Port):
     """The open line: bytes as they arrive, and what the line itself knows when nothing is heard."""
 
     def __init__(self, line: "Serial", clock: Clock, options: LineOptions) -> None:
-        self.options = options
+        self.options, self._line = options, line
         self._before = _counters(line.fileno())
         super().__init__(line.fileno(), clock, line.close)
 
@@ -54,6 +54,14 @@ class SerialPort(Port):
         said = trouble.verdict(self.options, self.heard_bytes, frames, counted)
         others = device.others_with(self.options.path)
         return "; ".join(filter(None, (said, others and f"{others} has it open, too")))
+
+    def rate(self, baud: int) -> None:
+        """Another speed, from the next octet on. Raises LinkError: this machine cannot do it."""
+        try:
+            self._line.baudrate = baud  # pyserial sets all that it knows of
+            _set(self._line, self.options)
+        except (OSError, ValueError, termios.error) as fault:
+            raise LinkError(f"{self.options.path}: {_why_not(self.options, fault)}") from fault
 
     def lost(self, fault: OSError | None) -> LinkError:
         """The kernel hangs a line up when its device is gone."""

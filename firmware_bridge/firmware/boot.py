@@ -6,8 +6,8 @@
 2. A version is on trial until a gateway has been heard under it (`update.Update.reported`). It has
    `TRIAL_STARTS` starts for that, and `TRIAL_MS` at each of them.
 3. `slot` is replaced by one rename, and is all that decides: half a folder is never started.
-4. A board with keys hears no Ctrl-C before anything is loaded, and is reset where nothing can be:
-   it ends at no prompt.
+4. A board with keys hears no Ctrl-C from the first line of `start` on, before anything is loaded,
+   and is reset where nothing can be: it ends at no prompt.
 
 It lies beside the folders, is what no update changes, and so leans on nothing in them. A board runs
 it by its main.py; a bench runs it as a program, with a folder for the flash:
@@ -70,6 +70,8 @@ def chosen(folder: str) -> "tuple[str, bool] | None":
 
 def start(folder: str) -> None:
     """Starts what is to be started. It returns where there is nothing, or where it was stopped."""
+    if _read(folder + "/keys.json"):
+        _close()
     found = chosen(folder)
     if found is None:
         print("no firmware is here")
@@ -78,8 +80,6 @@ def start(folder: str) -> None:
     sys.path.insert(0, folder + "/" + name)
     if trial:
         _deadline(folder)
-    if _read(folder + "/keys.json"):
-        _close()
     try:
         from firmware_bridge.firmware.main import run
 

@@ -37,6 +37,9 @@ _HEARD_BYTES = 256  # of the gateway in one turn: it says little
 # So many octets are written in a turn as pass in a millisecond: a stm32 has no buffer to write to,
 # and an ESP32 a small one; both wait until all of it is in.
 _BITS_A_PIECE = 10 * 1000
+# What a UART holds by itself while nobody takes it: 32 octets on an rp2 (a PL011), more on an
+# ESP32; one on many stm32, which lose sooner than is said here where they write for less than 3 ms.
+_FIFO_BITS = 32 * 10
 
 
 class Bridge:
@@ -101,6 +104,18 @@ class Bridge:
         self._listen()
         busy = self._send(now_us) or busy
         return self._sign(now_us) or busy
+
+    def stood_still(self, from_us: int, to_us: int) -> None:
+        """Nothing ran between these ticks, interrupts neither: the flash was written.
+
+        A tap whose UART may have run over says so, as of a full buffer: nobody knows of how many.
+        """
+        stood_us = since(to_us, from_us)
+        for tap in self._taps:
+            if stood_us * tap.port.baud > _FIFO_BITS * 1_000_000:
+                tap.losses.add(frame.OVERRUN, 1, 0, self._wide(from_us))
+        for one in self._inputs:
+            one.stood_still(stood_us)
 
     def _take(self, tap: Tap) -> bool:
         """Takes out one frame, or some that is none. Whether there was one."""

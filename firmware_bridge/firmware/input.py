@@ -48,6 +48,9 @@ class Input:
         """What there was is sealed."""
         self._rests, self._said_us = True, self.ticks_us
 
+    def stood_still(self, for_us: int) -> None:
+        """No interrupt came through for so long just now."""
+
     def body(self) -> bytes:
         """Of the frame."""
         raise ValueError("an input of no kind")
@@ -117,6 +120,14 @@ class Pulse(Input):
             return False  # one came in between: whose ticks these are is seen in the next turn
         self._said = count
         return True
+
+    def stood_still(self, for_us: int) -> None:
+        # An edge in that time has the ticks of its end.
+        self.span_us = min(self.span_us + for_us, frame.SPAN_MAX_US)
+
+    def said(self) -> None:
+        Input.said(self)
+        self.span_us = self._edges.late_us
 
     def body(self) -> bytes:
         return struct.pack(frame.PULSE_BODY, self._said)

@@ -23,7 +23,7 @@ from firmware_bridge.firmware.bridge import FIRMWARE, Bridge
 from firmware_bridge.firmware.settings import ANALOG, Settings
 from firmware_bridge.firmware.tap import Tap
 from firmware_bridge.frame import Chain
-from firmware_bridge.link import Board
+from firmware_bridge.link import RENEWAL_REFUSED, Board
 from firmware_bridge.ring import Ring
 from firmware_bridge.shim import flash, led, pin, repl
 from firmware_bridge.shim.led import Led
@@ -42,6 +42,7 @@ _WRONG_US = 30_000_000  # how long a board shows that its settings are wrong, be
 _BOOT_MAX = 0xFFFFFFFF
 _KEYS = ("seed", "public", "key")
 _KEY_BYTES = 32
+_RENEWAL = ("firmware.renewal", "firmware.update", "firmware.boot", "release")
 
 
 def next_boot(folder: str) -> int:
@@ -78,14 +79,15 @@ def started(
 ) -> tuple[Bridge, list[Tap], Board]:
     """The board of this folder, its first frame sealed. ValueError, OSError: it cannot be."""
     taps = [
-        Tap(number, Port(line.place, line.baud, True, (line.rx, None)), line.framing, ticks)
+        Tap(number, Port(line.place, line.baud, True, (line.rx, line.tx)), line.framing, ticks)
         for number, line in enumerate(settings.taps)
     ]
     inputs = _inputs(settings)
     ring = Ring(settings.ring_bytes)
     boot = next_boot(folder)
     chain = Chain(keys["key"], keys["public"], boot)
-    board = Board(ring, boot, keys["public"][:8], FIRMWARE, settings.link.baud)
+    name, key = keys["public"][:8], keys["key"]
+    board = Board(ring, boot, name, FIRMWARE, settings.link.baud, key)
     bridge = Bridge(taps, inputs, uplink, ring, chain, board, ticks)
     body = struct.pack(frame.BOOT_BODY, *FIRMWARE, settings.digest, os.urandom(16))
     bridge.say(frame.BOOT, 0, body, ticks.wide(ticks.now()))
@@ -152,11 +154,20 @@ def on_trial(folder: str) -> bool:
     return len(told) == 3 and sys.path[0].encode() == (folder + "/").encode() + told[1]
 
 
-def _renewal(folder: str, board: Board, trial: bool) -> "Renewal":
-    """Loaded when there is something to it."""
-    from firmware_bridge.firmware.renewal import Renewal
+def _renewal(folder: str, board: Board, trial: bool) -> "Renewal | None":
+    """Loaded when there is something to it; None: there is no memory for it. Then what runs goes
+    on, with the keys and the version that it has, and whoever asked is told."""
+    try:
+        from firmware_bridge.firmware.renewal import Renewal
 
-    return Renewal(folder, board, trial)
+        return Renewal(folder, board, trial)
+    except MemoryError:
+        for name in _RENEWAL:  # half a module is none
+            sys.modules.pop("firmware_bridge." + name, None)
+        gc.collect()
+        board.renewal = None
+        board.answer(RENEWAL_REFUSED, b"not enough memory to take a release")
+        return None
 
 
 def main(folder: str) -> None:
@@ -177,13 +188,13 @@ def main(folder: str) -> None:
             keys = keys_of(folder) or {}
         repl.close()
         dog.begin(settings.watchdog_seconds)
+        signer = _signer(settings, keys)  # code first: between buffers there is little room for it
         bridge, taps, board = started(folder, settings, keys, uplink, ticks)
     except (ValueError, OSError):
         if _has_keys(folder):
             repl.close()
         _wrong(light, ticks, dog)
         raise
-    signer = _signer(settings, keys)
     preparing = signer.prepared() if signer else None
     keys = {}
     renewal = _renewal(folder, board, True) if on_trial(folder) else None
@@ -195,7 +206,10 @@ def main(folder: str) -> None:
         now = ticks.now()
         busy = bridge.turn(now)
         if renewal is not None:
+            begun = ticks.now()
             busy = renewal.turn(now) or busy
+            if flash.STILL and renewal.wrote:
+                bridge.stood_still(begun, ticks.now())
             if renewal.over:
                 return
         elif board.renewal is not None:

@@ -1,8 +1,10 @@
 """The board's part in a pairing: what it hears on its link before it has any keys.
 
-1. It answers an OFFER, and what follows from one; nothing else that a gateway could say. Whoever
-   did not hear an answer may ask the same again: the same OFFER has the same ANSWER.
-2. The code is flashed and printed from REVEAL to CONFIRM. The keys are on the flash, whole, before
+1. It answers an OFFER, and what follows from one; and HELLO, by saying that it has no keys.
+   Whoever did not hear an answer may ask the same again: the same OFFER has the same ANSWER, the
+   same REVEAL the same code, which is not made anew.
+2. The code is flashed, and printed unless the link is what it would be printed on, from REVEAL to
+   CONFIRM; a board that could do neither goes no further. The keys are on the flash, whole, before
    PAIRED is said; whoever did not hear that may say CONFIRM again for `LINGER_US`.
 3. Long arithmetic is done in slices; what is said meanwhile waits, as far as the port keeps it.
 4. Who sends OFFER after OFFER until the code is one that he wants has `OFFERS_MAX` of them: the
@@ -14,9 +16,13 @@ It is not loaded by a board that has keys.
 """
 
 import json
+import struct
 from binascii import hexlify
 
+from firmware_bridge import pairing
 from firmware_bridge.ed25519 import Signer
+from firmware_bridge.firmware.bridge import FIRMWARE
+from firmware_bridge.link import HELLO, UNPAIRED_BODY
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.pairing import (
     ANSWER,
@@ -25,6 +31,7 @@ from firmware_bridge.pairing import (
     OFFER,
     PAIRED,
     REVEAL,
+    REVEALED,
     BoardEnd,
     PairingError,
 )
@@ -45,6 +52,9 @@ _BODY_MAX_BYTES = 128
 _HEARD_BYTES = 256
 
 
+_FAULTS = (PairingError, entropy.EntropyError, MemoryError)
+
+
 class Pairer:
     """The link of a board that has no keys. `folder`: the flash, which will have them.
 
@@ -58,7 +68,7 @@ class Pairer:
         self._sent = self._size = 0
         self._heard = memoryview(bytearray(_HEARD_BYTES))
         self._end: BoardEnd | None = None
-        self._seed = self._public = self._offer = self._answer = b""
+        self._seed = self._public = self._offer = self._answer = self._reveal = b""
         self._offers = 0
         self._working: Sliced | None = None
         self._kept_us: int | None = None
@@ -90,11 +100,15 @@ class Pairer:
                     raise PairingError("offered too often: start the board anew")
                 self._offers += 1
                 self._working = self._offered(body)
+            elif kind == REVEAL and self._end is not None and body == self._reveal:
+                self._say(REVEALED, b"")
             elif kind == REVEAL and self._end is not None and self._kept_us is None:
                 self._working = self._revealed(self._end, body)
+            elif kind == HELLO and self._kept_us is None:
+                self._say(pairing.UNPAIRED, struct.pack(UNPAIRED_BODY, *FIRMWARE))
             elif kind == CONFIRM and self._end is not None:
                 self._confirmed(self._end, body, now_us)
-        except (PairingError, entropy.EntropyError) as fault:
+        except _FAULTS as fault:
             self._fail(fault)
 
     def _slice(self) -> bool:
@@ -103,13 +117,13 @@ class Pairer:
                 next(self._working)
         except StopIteration:
             self._working = None
-        except (PairingError, entropy.EntropyError) as fault:
+        except _FAULTS as fault:
             self._working = None
             self._fail(fault)
         return True
 
     def _offered(self, body: bytes) -> "Sliced":
-        self._end = None
+        self._end, self._reveal = None, b""
         self._led.show(UNPAIRED)
         self._seed = entropy.draw()
         self._public = yield from Signer(self._seed).prepared()
@@ -120,9 +134,14 @@ class Pairer:
         return b""
 
     def _revealed(self, end: BoardEnd, body: bytes) -> "Sliced":
+        if not self._uplink.apart and not self._led.there:
+            raise PairingError("its link is its USB, and it has no LED to show a code by")
         code = yield from end.revealed(body)
-        print("pairing code", code)
+        if self._uplink.apart:
+            print("pairing code", code)
         self._led.digits(code)
+        self._reveal = body
+        self._say(REVEALED, b"")
         return b""
 
     def _confirmed(self, end: BoardEnd, body: bytes, now_us: int) -> None:
@@ -140,7 +159,8 @@ class Pairer:
         if self._kept_us is None:
             self._end = None
             self._led.show(UNPAIRED)
-        self._say(FAILED, str(fault).encode()[:_BODY_MAX_BYTES])
+        why = "not enough memory" if isinstance(fault, MemoryError) else str(fault)
+        self._say(FAILED, why.encode()[:_BODY_MAX_BYTES])
 
     def _say(self, kind: int, body: bytes) -> None:
         self._size, self._sent = self._packer.pack(kind, body), 0

@@ -15,16 +15,18 @@ REST_US = 3_000_000  # asked again each second
 
 
 class Renewal:
-    """`over`: the board is to start anew. `trial`: the version that runs is on trial."""
+    """`over`: the board is to start anew. `wrote`: the last turn wrote to the flash. `trial`: the
+    version that runs is on trial."""
 
     def __init__(self, folder: str, board: Board, trial: bool) -> None:
         self._board, self._update = board, Update(folder, trial)
         self._done_us: int | None = None
-        self.over = False
+        self.over = self.wrote = False
 
     def turn(self, now_us: int) -> bool:
         """One slice. Whether there is more to do at once. OSError: of the flash."""
         board, update = self._board, self._update
+        update.wrote = False
         if board.open:
             update.reported()
         if board.renewal is not None:
@@ -38,4 +40,5 @@ class Renewal:
             if self._done_us is None:
                 self._done_us = now_us
             self.over = since(now_us, self._done_us) > REST_US
+        self.wrote = update.wrote
         return update.busy

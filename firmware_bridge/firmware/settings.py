@@ -1,7 +1,7 @@
 """What a board is told of its place: `board.json`, beside the firmware.
 
-    {"taps": [{"place": 1, "baud": 115200, "framing": "c37118", "rx": null}],
-     "link": {"place": 0, "baud": 460800, "rx": null, "tx": null},
+    {"taps": [{"place": 1, "baud": 115200, "framing": "c37118", "rx": null, "tx": null}],
+     "link": {"place": 0, "baud": 115200, "rx": null, "tx": null},
      "ring_bytes": 16384, "head_seconds": 10,
 
 and, where they are there, with what holds where they are not:
@@ -10,8 +10,10 @@ and, where they are there, with what holds where they are not:
      "inputs": [{"kind": "digital", "pin": 5}, {"kind": "analog", "pin": 26, "every_ms": 1000}]}
 
 1. What is wrong is refused by its name, before any port is opened; so is what nobody knows.
-2. Places are numbers of UARTs on a board, paths of terminals elsewhere. Pins are numbers, or names
-   as the port has them.
+2. Places are numbers of UARTs on a board, paths of terminals elsewhere; `"link": "usb"` is the
+   board's own USB. Pins are numbers, or names as the port has them. A tap's `tx` is where its
+   UART's transmitter is put: a pin without a wire. The link begins at its `baud`: gateways look for
+   a board at 115,200 first.
 3. `head_seconds` 0: this board signs nothing, and does not load what would. `open_pin`: whoever
    holds it low when the board starts has its keys wiped, and then its REPL.
 """
@@ -19,8 +21,10 @@ and, where they are there, with what holds where they are not:
 import json
 
 from firmware_bridge.firmware.framing import C37118, MODBUS, RAW
+from firmware_bridge.link import START_BAUD
 from firmware_bridge.ring import SIZE_MAX_BYTES
 from firmware_bridge.shim.digest import sha256
+from firmware_bridge.shim.uart import USB
 from firmware_bridge.shim.watchdog import SECONDS_MAX
 
 TAPS_MAX = 2
@@ -40,7 +44,7 @@ _KNOWN = (
     "led", "watchdog_seconds", "open_pin", "pulse", "inputs",
 )
 # fmt: on
-_TAP_KNOWN = ("place", "baud", "framing", "rx")
+_TAP_KNOWN = ("place", "baud", "framing", "rx", "tx")
 _LINK_KNOWN = ("place", "baud", "rx", "tx")
 _INPUT_KNOWN = ("kind", "pin", "every_ms")
 
@@ -102,7 +106,10 @@ class Settings:
         if not isinstance(inputs, list) or len(inputs) > INPUTS_MAX:
             raise SettingsError("inputs: four of them at most")
         self.taps = [Line(tap, "taps", True) for tap in taps]
-        self.link = Line(known.get("link"), "link", False)
+        link = known.get("link")
+        self.link = Line({"place": USB, "baud": START_BAUD} if link == USB else link, "link", False)
+        if USB in [tap.place for tap in self.taps]:
+            raise SettingsError("taps.place: usb is a link's place, and no tap's")
         places = [line.place for line in self.taps] + [self.link.place]
         if len(set(places)) < len(places):
             raise SettingsError("taps.place, link.place: two ports in one place")

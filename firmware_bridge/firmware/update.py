@@ -65,6 +65,7 @@ class Update:
         self._answer: tuple[int, bytes] | None = None
         self._now = b""  # the answer to what is being worked at
         self.done = False  # a new version is to be tried: the board may start anew
+        self.wrote = False  # to the flash, since whoever looks at it set it back
 
     @property
     def busy(self) -> bool:
@@ -74,6 +75,7 @@ class Update:
     def reported(self) -> None:
         """A gateway was heard: what was on trial is known to work from now on."""
         if self._trial:
+            self.wrote = True
             flash.replace(self._folder + "/slot", boot.written((self._trial, boot.NONE, 0)))
             self._trial = ""
 
@@ -94,7 +96,9 @@ class Update:
         if found[1] != boot.NONE:  # it could not be started; nor may it be, half of it
             flash.replace(self._folder + "/slot", boot.written((found[0], boot.NONE, 0)))
         self._into = self._folder + "/" + boot.other(found[0])
-        yield from _clear(self._into, 0)
+        for _ in _clear(self._into, 0):
+            self.wrote = True
+            yield
         _folder(self._into)
         for path, length, _ in manifest.files:
             parts = path.split("/")
@@ -102,6 +106,7 @@ class Update:
                 _folder(self._into + "/" + "/".join(parts[:deep]))
             if not length:
                 open(self._into + "/" + path, "wb").close()  # nobody sends nothing
+            self.wrote = True
             yield
         self._written = [0] * len(manifest.files)
         self._manifest = manifest
@@ -113,6 +118,7 @@ class Update:
             raise UpdateError("no manifest was given")
         self._shut()
         yield from whole(self._into, manifest)
+        self.wrote = True
         flash.replace(self._into + "/manifest", manifest.octets)
         found = boot.slot(self._folder)
         name = self._into[-1]
@@ -195,6 +201,7 @@ class Update:
         if offset == self._written[index]:
             if offset + len(octets) > length:
                 raise UpdateError("more than the manifest says: " + path)
+            self.wrote = True
             self._opened(index, path).write(octets)
             self._written[index] += len(octets)
             if self._written[index] == length:

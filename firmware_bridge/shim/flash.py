@@ -2,11 +2,16 @@
 
 1. A file is written beside its place and then renamed: a power cut leaves the old one or the new.
    That holds on littlefs and on POSIX; a board with FAT is not one for keys.
+2. Where the program runs from the same flash, nothing runs while it is written, interrupts neither
+   (`STILL`): what a UART's own few octets do not hold is gone. So nothing is written while a tap is
+   open but what an update brings, and then the taps are told (`Bridge.stood_still`).
 """
 
 import os
+import sys
 from errno import ENOENT
 
+STILL = sys.platform in ("rp2", "esp32", "pyboard")
 BESIDE = ".new"  # what a file is called until it is renamed
 
 

@@ -29,6 +29,11 @@ class Led:
         self._steps: tuple[int, ...] = ()
         self._at = self._since_us = 0
 
+    @property
+    def there(self) -> bool:
+        """Whether anybody can see it."""
+        return self._value is not None
+
     def show(self, code: int) -> None:
         """One of the codes above, from now on."""
         if code != self._code:

@@ -6,12 +6,14 @@
    the UART's own, which nothing in Python takes away: that one stays without a wire.
 4. A full buffer of a port is found by what is in it: an ESP32 puts in all of its FIFO or none.
 
-Three of them: a board's UART (machine.UART), and a terminal of the system, under MicroPython and
-under CPython, which is what a bench and tests have.
+Three of them: a board's UART (machine.UART), its USB (usb.py), and a terminal of the system
+(terminal.py), which is what a bench and tests have.
 """
 
 import select
 import sys
+
+USB = "usb"  # the place of a link that is the board's own USB
 
 _BUFFER_BYTES = 2048  # of a board's UART: 44 ms at 460,800 bits a second
 _FULL_BYTES = _BUFFER_BYTES - 128
@@ -24,20 +26,28 @@ if TYPE_CHECKING:
 
 
 class Port:
-    """One line. `place`: a number of the board's UART, or the path of a terminal.
+    """One line. `place`: a number of the board's UART, USB, or the path of a terminal.
 
-    `pins`: of receiver and transmitter, where the board lets them be chosen.
+    `pins`: of receiver and transmitter, where the board lets them be chosen. `apart`: what is
+    printed does not go out on this line.
     """
 
     def __init__(self, place: int | str, baud: int, listening: bool, pins: "Pins") -> None:
-        self._listening = listening
+        self._listening, self._place = listening, place
+        self.apart = place != USB
         self._line: Any
         self._told: dict[str, Any] = {"timeout": 0, "rxbuf": _BUFFER_BYTES}
         if isinstance(place, int):
-            self._line = _uart(place, baud, self._told, listening, pins)
+            self._line = self.polled = _uart(place, baud, self._told, pins)
+        elif place == USB:
+            from firmware_bridge.shim.usb import Usb  # what a board does not use it does not load
+
+            self._line = Usb()
+            self.polled = self._line.polled
         else:
-            self._line = _terminal(place)
-        self.polled = self._line
+            from firmware_bridge.shim import terminal
+
+            self._line = self.polled = terminal.opened(place, baud)
         self.baud = baud
         self._any = getattr(self._line, "any", None)
 
@@ -66,11 +76,18 @@ class Port:
             return 0
 
     def rate(self, baud: int) -> None:
-        """Another rate, when what was written is out; a terminal's is whoever's who paces it.
+        """Another rate, when what was written is out.
 
-        A board that does not have the rate keeps the one it had: `baud` tells.
+        A port that does not have the rate keeps the one it had: `baud` tells. USB has none, and so
+        every one.
         """
-        if hasattr(self._line, "init"):
+        if isinstance(self._place, str):
+            if self._place != USB:
+                from firmware_bridge.shim import terminal
+
+                if not terminal.changed(self._line, baud):
+                    return
+        else:
             try:
                 self._line.flush()
                 self._line.init(baudrate=baud, **self._told)  # else stm32, rp2: a small buffer
@@ -95,13 +112,17 @@ class Wait:
         self._wait(milliseconds)
 
 
-def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins: "Pins") -> "Any":
+def _uart(number: int, baud: int, told: "dict[str, Any]", pins: "Pins") -> "Any":
     from machine import UART  # type: ignore[import-not-found]
 
+    if sys.platform == "esp32" and number == 1 and None in pins:
+        # Left to itself it takes GPIO 9 and 10, where most of these boards have their flash
+        # (MicroPython's ports/esp32/machine_uart.c): the board would stand still, or start anew.
+        raise ValueError("UART 1 of an ESP32 is on its flash's pins: choose rx and tx")
     chosen = dict(told)
     if pins[0] is not None:
         chosen["rx"] = pins[0]
-    if pins[1] is not None and not listening:
+    if pins[1] is not None:
         chosen["tx"] = pins[1]
     try:
         return UART(number, baudrate=baud, **chosen)
@@ -109,29 +130,3 @@ def _uart(number: int, baud: int, told: "dict[str, Any]", listening: bool, pins:
         raise ValueError(
             "the pins of this board's UARTs cannot be chosen: rx, tx are null"
         ) from None
-
-
-def _terminal(path: str) -> "Any":
-    """The system's terminal, raw, whose reads give what there is. ValueError: a board has none."""
-    try:
-        import termios
-    except ImportError:
-        raise ValueError("no terminal " + path + ": a board's ports are numbers") from None
-
-    line: Any
-    if sys.implementation.name == "micropython":
-        line = open(path, "r+b")  # noqa: SIM115  # open for as long as the program runs
-        termios.setraw(line.fileno())  # type: ignore[attr-defined]
-    else:
-        import io
-        import os
-        import tty
-
-        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(descriptor)
-        line = io.FileIO(descriptor, "r+")
-    fields = termios.tcgetattr(line.fileno())
-    for which in (5, 6):  # VTIME and VMIN of Linux: a read waits for nothing
-        fields[6][which] = 0
-    termios.tcsetattr(line.fileno(), termios.TCSANOW, fields)
-    return line

@@ -141,9 +141,10 @@ class Firmware:
 
         self.ticks, self.line, self.uplink = Ticks(), Line(115_200), Line(460_800)
         tap = Tap(0, self.line, "c37118", self.ticks)  # type: ignore[arg-type]
-        chain = frame.Chain(bytes(range(32)), bytes(32), 1)
+        key = bytes(range(32))
+        chain = frame.Chain(key, bytes(32), 1)
         self.ring = Ring(RING_BYTES)
-        board = link.Board(self.ring, 1, bytes(8), FIRMWARE, 460_800)
+        board = link.Board(self.ring, 1, bytes(8), FIRMWARE, 460_800, key)
         taps, uplink, ticks = [tap], self.uplink, self.ticks
         self.bridge = Bridge(taps, [], uplink, self.ring, chain, board, ticks)  # type: ignore[arg-type]
         octets = bytearray(FRAME_BYTES)

@@ -6,7 +6,8 @@ gateway.
 
 1. The folder is the board's flash: what stands in it survives a reset, as the number of its boot.
 2. The cable is two pseudo-terminals with a pump between them, which no octet passes faster than its
-   baud allows (10 bits each); `cut` takes it out, `garble` flips a bit in what comes next.
+   baud allows (10 bits each); `cut` takes it out, `garble` flips a bit in what comes next. A tuned
+   one carries each octet at the rate of the end that said it; at another the other end hears noise.
 3. As a program it prints one JSON object, with the path that the gateway opens, the board's public
    key and the file of the pairing's key; SIGTERM and SIGINT end it, SIGUSR1 resets the board.
 
@@ -14,15 +15,18 @@ Its keys are made here, not agreed: pairing is another's. It judges nothing.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +39,10 @@ BITS_AN_OCTET = 10
 SLICE_BYTES = 256  # moved at one time: 6 ms of the link
 HEAP = "512k"  # of the unix port, which compiles sources into it; a board loads compiled ones
 END_S = 5.0
+BAUDS = {getattr(termios, f"B{baud}"): baud for baud in (38_400, 115_200, 460_800)}
+_SPEED = 5  # of tcgetattr: of what is written
+TUNED_SLICE_BYTES = 64  # read at one time: all of it has the rate of that moment
+_TUNED_LOOK_MS = 1
 _LOOK_MS = 20  # how long the pump may sleep while it is asked to end
 
 
@@ -56,15 +64,16 @@ class Board:
         interpreter: Sequence[str] = (sys.executable,),
         head_seconds: int = 1,
         baud: int = LINK_BAUD,
+        tuned: bool = False,
     ) -> None:
-        """`interpreter`: of Python or MicroPython, by its name."""
+        """`interpreter`: of Python or MicroPython, by its name. `tuned`: of the cable."""
         self._folder, self._command = folder, [*interpreter]
         if Path(interpreter[0]).name in ("run", "micropython"):
             self._command += ["-X", f"heapsize={HEAP}"]
         self._process: subprocess.Popen[bytes] | None = None
         seed = os.urandom(32)
         self.public, self.key = Ed25519Key(seed).public.raw, os.urandom(32)
-        self._cable = Cable(baud)
+        self._cable = TunedCable(baud) if tuned else Cable(baud)
         keys = {"seed": seed.hex(), "public": self.public.hex(), "key": self.key.hex()}
         told = {
             "taps": [{"place": tap.path, "baud": tap.baud, "framing": tap.framing} for tap in taps],
@@ -185,6 +194,38 @@ class Cable:
             except BlockingIOError:
                 pass  # nobody reads: a UART has no more room either
         return len(data)
+
+
+class TunedCable(Cable):
+    """One whose ends have rates of their own, as each has set its terminal's."""
+
+    @property
+    def bauds(self) -> list[int]:
+        """The gateway's and the board's."""
+        return [BAUDS[termios.tcgetattr(pair[1])[_SPEED]] for pair in self._pairs]
+
+    def _pump(self) -> None:
+        masters = [pair[0] for pair in self._pairs]
+        # By who said it: when its last bit has passed, at which rate, and what.
+        under_way: list[deque[tuple[float, int, bytes]]] = [deque(), deque()]
+        free_s = [0.0, 0.0]
+        poll = select.poll()
+        for master in masters:
+            poll.register(master, select.POLLIN)
+        while not self._ended.is_set():
+            poll.poll(_TUNED_LOOK_MS)
+            now_s, bauds = time.monotonic(), self.bauds
+            for at in range(2):
+                with contextlib.suppress(OSError):
+                    said = os.read(masters[at], TUNED_SLICE_BYTES)
+                    passes_s = len(said) * BITS_AN_OCTET / bauds[at]
+                    free_s[at] = max(free_s[at], now_s) + passes_s
+                    under_way[at].append((free_s[at], bauds[at], said))
+                while under_way[at] and under_way[at][0][0] <= now_s:
+                    _, baud, said = under_way[at].popleft()
+                    heard = said if baud == bauds[1 - at] else bytes(one | 0x81 for one in said)
+                    with contextlib.suppress(BlockingIOError):
+                        os.write(masters[1 - at], heard)
 
 
 def main() -> int:

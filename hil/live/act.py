@@ -173,6 +173,12 @@ class Revoked(Row, frozen=True, kw_only=True):
     why: Literal["stolen", "lost", "retired"] = "retired"
 
 
+class Synch(Row, frozen=True, kw_only=True):
+    """smpSynch of a merging unit: 0 none, 1 local, 2 global (IEC 61850-9-2)."""
+
+    smp_synch: Annotated[int, msgspec.Meta(ge=0, le=254)]
+
+
 class Plight(Row, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong with a receiver's sky (hil.devices.gnss.Plight)."""
 
@@ -363,6 +369,10 @@ ACTS: Mapping[str, Act] = {
     ),
     "rotate": Act("its device key is rotated", Rotated, _rotate, None, _GATEWAY),
     "revoke": Act("its first device key is revoked", Revoked, _revoke, None, _GATEWAY),
+    "synch": Act(
+        *("its clock is not what it was", Synch, _tell("synch"), _back("synch", smp_synch=2)),
+        *(("device",), _SPOIL, ("merging-unit",)),
+    ),
     "sky": Act(
         *("something is wrong with its sky", Plight, _tell("plight"), _back("well")),
         *(("device",), _SPOIL, ("gnss-receiver",)),

@@ -25,7 +25,7 @@ from typing import Any
 from evidence.config import ConfigError
 from hil.live import account, play, report, script, verdict
 from hil.live import place as places
-from hil.live.place import Place
+from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS
 from hil.live.report import Came
 from hil.live.script import Script
@@ -75,6 +75,8 @@ def main(asked: Asked) -> int:
             if is_live(text):
                 code, told = _live(asked, file, text, folder)
             else:
+                if asked.place != FAKE:
+                    simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
                 code, told = simulated.played(name, asked.begins, asked.ends, folder, asked.told)
         except (ConfigError, OSError) as fault:
             print(f"gridseal-hil run: {fault}", file=sys.stderr)

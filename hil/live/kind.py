@@ -70,6 +70,16 @@ class GooseSettings(Row, frozen=True, kw_only=True):
     st_val: Literal["open", "closed"] = "closed"
 
 
+class SvSettings(Row, frozen=True, kw_only=True):
+    """A merging unit: one stream of Sampled Values (9-2LE, or IEC 61869-9 with more ASDUs a frame).
+    `smp_synch`: 2 is global."""
+
+    svid: Annotated[str, msgspec.Meta(min_length=1, max_length=34)] = "AA1J1Q01MU0101"
+    rate: Literal[4000, 4800] = 4800
+    asdus: Literal[1, 2, 8] = 2
+    smp_synch: Annotated[int, msgspec.Meta(ge=0, le=254)] = 2
+
+
 class ReceiverSettings(Row, frozen=True, kw_only=True):
     """A GNSS receiver of a good sky. `surveyed`: its antenna's place is in the gateway's plan."""
 
@@ -132,6 +142,10 @@ def _goose(of: GooseSettings, at: Address) -> Told:
     return "goose", {"interface": str(at["interface"]), "gocbref": of.gocbref}
 
 
+def _sv(of: SvSettings, at: Address) -> Told:
+    return "sv", {"interface": str(at["interface"]), "svid": of.svid}
+
+
 def _receiver(_: ReceiverSettings, at: Address) -> Told:
     return "ublox", {"path": str(at["path"])}
 
@@ -161,6 +175,7 @@ KINDS: Mapping[str, Kind] = {
     "modbus-tcp": Kind("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp),
     "modbus-rtu": Kind("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu),
     "goose-breaker": Kind("a breaker by GOOSE", GooseSettings, "goose", _goose, _RAW, cable=True),
+    "merging-unit": Kind("Sampled Values", SvSettings, "sv", _sv, _RAW, cable=True),
     "chrony": Kind(
         *("a chronyd with a reference clock", ClockSettings, "chrony", _clock),
         programs=("chronyd", "chronyc"),

@@ -279,6 +279,9 @@ def _real_missing(of: File) -> dict[str, str]:
     }
     if not of.board:
         missing[ability.CABLES] = f"{of.place.name} has no [[board]] that pulls cables: add one"
+    for board in of.board:
+        if not Path(board.path).exists():
+            missing[ability.CABLES] = f"board {board.name!r} is not at {board.path}: plug it in"
     if not _may_hear():
         missing[ability.RAW] = "raw sockets need root, or CAP_NET_RAW: run it by sudo"
     return {name: why for name, why in missing.items() if name not in of.place.has}

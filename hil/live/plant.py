@@ -17,6 +17,7 @@ It starts no agent and judges nothing.
 """
 
 import asyncio
+import errno
 import importlib
 import json
 import os
@@ -120,7 +121,9 @@ class Plant:
         try:
             stand = self._stand(number, row)
             at = await stand.open()
-        except (OSError, ValueError) as fault:
+        except OSError as fault:
+            return {"fault": f"{fault}{_todo(fault, row['with'])}"}
+        except ValueError as fault:
             return {"fault": str(fault)}
         self._stands[row["name"]] = stand
         return at
@@ -164,6 +167,15 @@ def _measuring(rows: Sequence[dict[str, Any]]) -> list[Measuring]:
         )
         for number, row in enumerate(rows, 1)
     ]
+
+
+def _todo(fault: OSError, said: dict[str, Any]) -> str:
+    """What to do about it, where that is known."""
+    if fault.errno == errno.EADDRINUSE:
+        return f"; port {said.get('port')} is somebody else's: name another, or none for any"
+    if fault.errno == errno.EPERM:
+        return "; run it by sudo"
+    return ""
 
 
 def _parts(value: complex) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hil.live import ability
 from hil.live.place import Cable, Cast, Place
 from hil.live.relay import DRIVERS
 from hil.live.rig import Endpoint, Found, Programs, RigError
@@ -34,8 +35,9 @@ class RealRig(Programs):
                 self._cables[name] = one.cable
         uplinks = zip(of.gateway, self._place.file.uplink, strict=False)
         self._cables |= {gateway.name: one.cable for gateway, one in uplinks}
-        for cable in self._cables.values():  # whatever a bench that was killed has left
-            self._pull(cable, False)
+        if not self._place.why_not((ability.CABLES,)):
+            for cable in self._cables.values():  # whatever a bench that was killed has left
+                self._pull(cable, False)
         return Found(
             {name: dict(one.options) for name, one in cast.resources.items()},
             {one.name: record for one in of.gateway},
@@ -85,4 +87,10 @@ class RealRig(Programs):
 
     def _pull(self, cable: Cable, is_cut: bool) -> None:
         board = next(one for one in self._place.file.board if one.name == cable.board)
-        DRIVERS[board.driver](Path(board.path)).cut(cable.channel, is_cut)
+        try:
+            DRIVERS[board.driver](Path(board.path)).cut(cable.channel, is_cut)
+        except OSError as fault:
+            text = (
+                f"board {board.name!r} at {board.path}: {fault.strerror}: may this user write it?"
+            )
+            raise RigError(text) from fault

@@ -2,26 +2,32 @@
 
 1. An event names what it strikes by its name in the case; a name that is not there is refused when
    the event is put into a model, not when its time comes.
-2. What happens by itself (relays, a synchronism check) is told in the same words as what was asked.
+2. Events are read from TOML as they are, strictly: `evidence.config.convert(row, Event)` makes one
+   of `{ what = "open", branch = "7-8/1" }`.
+3. What happens by itself (relays, a synchronism check) is told in the same words as what was asked.
 
-It changes nothing: hil/power/plant.py does.
+It changes nothing: hil/power/switch.py does.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from evidence.leap import NS
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Word(msgspec.Struct, frozen=True, tag_field="what", forbid_unknown_fields=True):
+    """An event as it may be written, too: a table with `what` and the names below."""
+
+
+class Open(Word, frozen=True, tag="open"):
     """Both breakers of a branch open."""
 
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Word, frozen=True, tag="close"):
     """Both breakers of a branch close; with `check` only within CHECK_DEG and CHECK_HZ, or not at
     all (function 25)."""
 
@@ -29,16 +35,14 @@ class Close:
     check: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FaultBus:
+class FaultBus(Word, frozen=True, tag="fault-bus"):
     """A three-phase fault at a bus, of so many ohms a phase."""
 
     bus: str
     ohm: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class FaultBranch:
+class FaultBranch(Word, frozen=True, tag="fault-branch"):
     """A three-phase fault on a branch, at this share of its length from its begin."""
 
     branch: str
@@ -46,38 +50,33 @@ class FaultBranch:
     ohm: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(Word, frozen=True, tag="clear"):
     """The fault at a bus or on a branch of this name is gone."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trip:
+class Trip(Word, frozen=True, tag="trip"):
     """A machine is lost, for good."""
 
     machine: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(Word, frozen=True, tag="dispatch"):
     """A machine's load reference is moved by so many MW."""
 
     machine: str
     mw: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Word, frozen=True, tag="scale"):
     """A load becomes so many times what it was at first; what relays shed stays off."""
 
     load: str
     times: float
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Word, frozen=True, tag="order"):
     """What a DC tie is to carry from now on, MW; it gets there by its ramp, or at once."""
 
     dc: str
@@ -85,8 +84,7 @@ class Order:
     ramp: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Curtail:
+class Curtail(Word, frozen=True, tag="curtail"):
     """A DC tie carries so many MW at most, either way, whatever it is ordered; it gets there by its
     ramp. None lifts it."""
 

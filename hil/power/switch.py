@@ -26,7 +26,7 @@ from hil.power.network import Fault, Place, Topology
 if TYPE_CHECKING:
     from hil.power.plant import State
 
-CHECK_DEG = 30.0  # IEEE C37.104 leaves it to the user; 20 to 40 degrees are usual
+CHECK_DEG = 30.0  # of function 25: a setting of the user's; this is in the middle of what is usual
 CHECK_HZ = 0.1
 CHECK_LEAST = 0.1  # per unit: below, a side is dead
 OHMS_MOST = 1000.0

@@ -1,9 +1,10 @@
 """`gridseal-provision board check`: what a board is, how it stands, and how good its line is.
 
-1. It takes nothing away: what is heard is not acknowledged, so the board keeps it for its gateway.
+1. It takes nothing away: it says what it has heard, so that the board goes on, and of no frame that
+   it is kept, so that the board keeps all of them for its gateway.
 2. What it says of losses and damage is what was seen in so many seconds; what the board has lost is
-   what its own LOST frames say, as far as they were seen. A board that is not acknowledged begins
-   anew ten times a second: of a ring that needs longer only the beginning is seen, which is said.
+   what its own LOST frames say, as far as they were seen. Of a ring that needs longer (64 KiB: 6 s
+   at 115,200 baud) only the beginning is seen, which is said.
 3. Frames are checked where the gateway's key of the board is named; elsewhere they are believed,
    and it says so.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.keystore import private
-from firmware_bridge import frame, link, pairing
+from firmware_bridge import frame, link
 from firmware_bridge.frame import Fields, FrameError
 from firmware_bridge.gateway import Offset
 from firmware_bridge.shim.digest import Hmac, same
@@ -30,8 +31,9 @@ SECONDS_MAX = 60
 CREDIT = 0xFFFF  # octets: all that a ring holds
 DRIFT_PPM = 200  # of a board's oscillator against this machine's
 PING_NS = NS // 5
-_HELLO_NS, _HELLOS = NS // 2, 4
-_OFFER_NS = 15 * NS  # it draws a key first, which takes seconds
+HEARD_NS = NS // 25  # below link.RESEND_US
+# Longer than link.SILENT_US: until then it is at the rate of the gateway that was stopped.
+_HELLO_NS, _HELLOS = NS // 2, 14
 KEY_FILE_BYTES_MAX = 128  # 64 digits, and how a line ends
 KEY_BYTES = 32
 
@@ -46,23 +48,37 @@ class Glance:
         self.name: str = name.hex()
         self.firmware: str = dotted(tuple(firmware))
         self.offset = Offset(DRIFT_PPM)
-        self.pings = self.pongs = self.uptime_us = self.foreign = 0
+        self.pings = self.pongs = self.uptime_us = self.foreign = self.forged = 0
         self.seen: set[int] = set()
         self.missed = 0  # frames that did not come when their turn was
         self.lost = [0, 0, 0, 0, 0]  # by cause, and all
         self.damaged = 0  # packets, before this session: a port may be opened in the middle of one
         self._hmac = Hmac(key) if key else None
-        self._said_ns = 0
+        self._said_ns = self.asked_ns = 0
+        self._whole = self.first  # all below it were seen
+        self._nonce = b""
 
     def ping(self, line: Line) -> None:
         self.pings += 1
-        self._said_ns = CLOCK.monotonic_ns()
-        line.say(link.PING, struct.pack(">II", self.session, self.pings))
+        self._said_ns = self.asked_ns = CLOCK.monotonic_ns()
+        self._nonce = secrets.token_bytes(8)
+        line.say(link.PING, struct.pack(link.PING_BODY, self.session, self._nonce))
+
+    def heard(self, line: Line) -> None:
+        """Says so: else the board sends the same again, and nothing behind it."""
+        while self._whole in self.seen:
+            self._whole += 1
+        told = (self.session, self.boot, self._whole, self.first, CREDIT)
+        line.say(link.ACK, struct.pack(link.ACK_BODY, *told))
 
     def hear(self, kind: int, body: bytes) -> None:
-        if kind == link.PONG and len(body) == 24:
-            session, number, heard_us, said_us = struct.unpack(">IIQQ", body)
-            if session == self.session and number == self.pings and self._said_ns:
+        if kind == link.PONG and len(body) == struct.calcsize(link.PONG_BODY):
+            session, nonce, heard_us, said_us, tag = struct.unpack(link.PONG_BODY, body)
+            if session == self.session and nonce == self._nonce and self._said_ns:
+                told = (self.boot, session, nonce, heard_us, said_us)
+                if self._hmac and not same(link.ticks_tag(self._hmac, *told), tag):
+                    self.forged += 1
+                    return
                 self.offset.told(self._said_ns, heard_us, said_us, CLOCK.monotonic_ns())
                 self.pongs, self._said_ns, self.uptime_us = self.pongs + 1, 0, said_us
         elif kind == link.DATA:
@@ -130,24 +146,17 @@ def _key(path: Path | None) -> bytes | None:
 
 def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
     """A session; None: it is a board without keys. Raises BoardError."""
-    form = ">BI8sIII3B"
-    for _ in range(2):
-        body = struct.pack(">BBIH", *link.VERSIONS, secrets.randbits(32), CREDIT)
-        welcome = (link.WELCOME, link.REFUSED)
-        heard = line.asked(link.HELLO, body, welcome, _HELLO_NS, _HELLOS)
-        if heard is not None and heard[0] == link.REFUSED:
-            raise BoardError(f"{port}: the board speaks another version of the link: update it")
-        if heard is not None and len(heard[1]) == struct.calcsize(form):
-            glance = Glance(struct.unpack(form, heard[1]), key)
-            glance.damaged = line.damaged
-            return glance
-        # Without keys it answers an OFFER alone; and one that starts this moment says so.
-        kinds = (pairing.ANSWER, pairing.FAILED, pairing.KEYED, link.STARTED)
-        answer = line.asked(pairing.OFFER, bytes(32), kinds, _OFFER_NS, 1)
-        if answer is None:
-            break
-        if answer[0] in (pairing.ANSWER, pairing.FAILED):
-            return None
+    body = struct.pack(link.HELLO_BODY, *link.VERSIONS, secrets.randbits(32), CREDIT)
+    answers = (link.WELCOME, link.REFUSED, link.UNPAIRED)
+    heard = line.asked(link.HELLO, body, answers, _HELLO_NS, _HELLOS)
+    if heard is not None and heard[0] == link.REFUSED:
+        raise BoardError(f"{port}: the board speaks another version of the link: update it")
+    if heard is not None and heard[0] == link.UNPAIRED:
+        return None
+    if heard is not None and len(heard[1]) == struct.calcsize(link.WELCOME_BODY):
+        glance = Glance(struct.unpack(link.WELCOME_BODY, heard[1]), key)
+        glance.damaged = line.damaged
+        return glance
     what = "nothing was heard" if not line.octets else "what was heard is no board"
     raise BoardError(f"{port}: {what}; is it the board's link, at its rate (--baud)?")
 
@@ -155,9 +164,11 @@ def _opened(line: Line, port: str, key: bytes | None) -> Glance | None:
 def _measured(line: Line, glance: Glance, seconds: int) -> None:
     end = CLOCK.monotonic_ns() + seconds * NS
     while (at := CLOCK.monotonic_ns()) < end:
-        glance.ping(line)
-        for kind, body in line.hear(min(end, at + PING_NS)):
+        if at - glance.asked_ns >= PING_NS:
+            glance.ping(line)
+        for kind, body in line.hear(min(end, at + HEARD_NS)):
             glance.hear(kind, body)
+        glance.heard(line)
 
 
 def _told(glance: Glance, line: Line, seconds: int, checked: bool) -> dict[str, Any]:
@@ -179,6 +190,7 @@ def _told(glance: Glance, line: Line, seconds: int, checked: bool) -> dict[str, 
         "foreign_frames": glance.foreign,
         "pings": glance.pings,
         "pongs": glance.pongs,
+        "forged_pongs": glance.forged,
         "offset_bound_ns": (glance.offset.high - glance.offset.low) // 2 if known else None,
     }
 
@@ -190,9 +202,14 @@ def _faults(told: dict[str, Any]) -> list[str]:
         found.append(f"{told['foreign_frames']} frames are not of the board with this key")
     if told["damaged_packets"] or told["missed_frames"]:
         found.append("packets came damaged, or not at all: look at the cable")
+    if told["forged_pongs"]:
+        found.append(f"{told['forged_pongs']} answers are not of the board with this key")
     if told["pongs"] * 2 < told["pings"]:
         found.append("less than half of what was asked was answered")
-    if told["lost"]["all"]:
+    if told["lost"]["ring_full"]:
+        text = f"its ring ran full, and {told['lost']['ring_full']} frames or more are lost"
+        found.append(f"{text}: no gateway fetched them in time")
+    elif told["lost"]["all"]:
         found.append(f"the board says that it lost {told['lost']['all']} frames")
     return found
 

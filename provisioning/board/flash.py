@@ -7,7 +7,8 @@
 3. A board that has keys is not flashed at its prompt: it is updated over its link, or wiped first.
 4. Every path is one from where the board starts: / on some ports, /flash on others (stm32).
 5. A board is refused whose flash is FAT, where a power cut may leave neither the old file nor the
-   new; and one that would start without settings.
+   new; one that would start without settings, or with its USB as link and no way back; and one that
+   cannot load the files as they are.
 """
 
 import argparse
@@ -18,8 +19,9 @@ from pathlib import Path
 from firmware_bridge.firmware import boot
 from firmware_bridge.firmware.settings import Settings, SettingsError
 from firmware_bridge.release import TOP, ManifestError, numbers
+from firmware_bridge.shim.uart import USB
 from provisioning.argument import Now, Parser, only
-from provisioning.board import release
+from provisioning.board import compiler, release
 from provisioning.board.making import arguments
 from provisioning.board.prompt import Prompt
 from provisioning.board.release import BoardError, Release, dotted
@@ -31,6 +33,8 @@ _MAIN = b'import os\n\nimport boot\n\nboot.start(os.getcwd().rstrip("/"))\n'
 _BOOTS = ("boot.py", "boot.mpy")  # the first is the one that `import` takes
 MICROPYTHON_MIN = (1, 25)  # what the firmware is tested with
 _PYTHON = "import sys\nprint(sys.implementation[0], *sys.implementation[1][:2])"
+# The version of compiled files that it loads; 0: none.
+_LOADS = "import sys\nprint(getattr(sys.implementation, '_mpy', 0) & 255)"
 # What the board is asked: its slot, whether it has keys and settings, and whether it takes capital
 # letters for small ones, as FAT does; and the text of a file.
 _STATE = """
@@ -130,11 +134,14 @@ def _settings(path: Path | None) -> bytes | None:
     try:
         with path.open("rb") as file:
             found = file.read(_SETTINGS_MAX_BYTES)
-        Settings(found)
+        held = Settings(found)
     except OSError as fault:
         raise BoardError(f"{path}: cannot be read: {fault.strerror}") from fault
     except SettingsError as fault:
         raise BoardError(f"{path}: {fault}") from fault
+    if held.link.place == USB and None in (held.led, held.open_pin):
+        text = "a link on USB takes the prompt's place: name led, which shows a pairing's code, and"
+        raise BoardError(f"{path}: {text} open_pin, which alone opens a prompt again")
     return found
 
 
@@ -142,6 +149,7 @@ def _into(prompt: Prompt, held: Release, public: bytes, asked: argparse.Namespac
     """The folder to write to. Raises BoardError: the board is not to have this release."""
     port = asked.port
     _check_python(prompt.run(_PYTHON), port)
+    _check_loads(prompt.run(_LOADS), held, port)
     said = prompt.run(_STATE).split("\n")
     if len(said) != 5:
         raise BoardError(f"{port}: what answers there is no board with MicroPython")
@@ -170,6 +178,17 @@ def _check_python(said: str, port: str) -> None:
     if version < MICROPYTHON_MIN:
         text = f"MicroPython {dotted(version)} is too old; put {dotted(MICROPYTHON_MIN)} on it"
         raise BoardError(f"{port}: {text}, as its maker says how")
+
+
+def _check_loads(said: str, held: Release, port: str) -> None:
+    """Raises BoardError where the board would not load what is compiled."""
+    for (name, _, _), octets in zip(held.manifest.files, held.contents, strict=True):
+        if name.endswith(compiler.COMPILED):
+            wants = compiler.form(name, octets).version
+            if said != str(wants):
+                has = f"version {said}" if said != "0" else "none"
+                text = f"{name} is compiled for mpy version {wants}, and the board loads {has}"
+                raise BoardError(f"{port}: {text}; make the release with --sources")
 
 
 def _beside(prompt: Prompt, held: Release, slot: str, port: str) -> str:

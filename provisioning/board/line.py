@@ -16,11 +16,11 @@ from firmware_bridge.packet import Packer, Unpacker
 from provisioning.board.prompt import check_there
 from provisioning.board.release import BoardError
 
-BAUD = 460_800  # of the link, in the board.json that the firmware's page shows
+BAUD = link.START_BAUD  # of the link, in the board.json that the firmware's page shows
 NS = 1_000_000_000
 KINDS = frozenset(
     (
-        *(link.HELLO, link.PING, pairing.OFFER, pairing.REVEAL, pairing.CONFIRM),
+        *(link.HELLO, link.ACK, link.PING, pairing.OFFER, pairing.REVEAL, pairing.CONFIRM),
         *(update.MANIFEST, update.FILE, update.FINISH),
     )
 )

@@ -2,10 +2,15 @@
 
 1. The folder appears by one rename, whole, and over none.
 2. What was made is read back as a technician's end reads it.
+3. Its files are compiled, unless sources are asked for: a board of 64 KiB has no room to compile.
+   Of the files on a board only `main.py` is a source then, which flash.py puts there: MicroPython
+   starts no other.
+4. `package.json` names the same files for `mip`, which checks no signature: it is not signed.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,12 +22,13 @@ from evidence.code import ALG_ED25519
 from firmware_bridge import release as manifest
 from firmware_bridge.release import ManifestError
 from provisioning.argument import Now, Parser, only
-from provisioning.board import release
+from provisioning.board import compiler, release
 from provisioning.board.release import BoardError
 from provisioning.key import asker
 from provisioning.terminal import Terminal
 
 PROG = "gridseal-provision board manifest"
+PACKAGE = "package.json"
 _MODE = 0o644
 
 
@@ -39,20 +45,31 @@ def run(argv: Sequence[str], now: Now) -> int:
     try:
         version = manifest.numbers(asked.version)
         release.check_version(files, version)
+        if not asked.sources:
+            files = compiler.compiled(files)
         listed = [(path, len(held), hashlib.sha256(held).digest()) for path, held in files.items()]
         text = manifest.text(version, listed)
     except ManifestError as fault:
         raise BoardError(str(fault)) from fault
     whole = manifest.signed(text, signer.sign(manifest.message(text)))
-    _write(asked.out, {release.MANIFEST: whole, **files}, signer.public.raw)
+    package = _package(files, asked.version)
+    _write(asked.out, {release.MANIFEST: whole, PACKAGE: package, **files}, signer.public.raw)
     public = signer.public.raw.hex()
+    how = "source" if asked.sources else "compiled"
     terminal.say(
-        f"Release {asked.version} of {len(files)} files is in {asked.out}",
+        f"Release {asked.version} of {len(files)} {how} files is in {asked.out}",
         f"Release key  {public}",
         f"Next: gridseal-provision board flash PORT --release {asked.out} --release-key {public}",
     )
-    terminal.object({"version": asked.version, "files": len(files), "release_key": public})
+    told = {"version": asked.version, "files": len(files), "compiled": not asked.sources}
+    terminal.object(told | {"release_key": public})
     return 0
+
+
+def _package(files: dict[str, bytes], version: str) -> bytes:
+    """For `mpremote mip install package.json`: where each file goes, and where it is."""
+    urls = [[path, path] for path in files]
+    return (json.dumps({"urls": urls, "version": version}, indent=2) + "\n").encode()
 
 
 def _write(out: Path, files: dict[str, bytes], public: bytes) -> None:
@@ -83,6 +100,8 @@ def _parser() -> Parser:
         default=Path(firmware_bridge.__file__).resolve().parent.parent,
         help="where firmware_bridge/ lies; default: this program's own",
     )
+    told = "keep the sources: a board then compiles them at each start, in 256 KiB or more"
+    parser.add_argument("--sources", action="store_true", help=told)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     return parser
 

@@ -28,7 +28,12 @@ BOARDS = "boards"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # A board draws its own key at an offer, and multiplies at each step: seconds, each of them.
 # It answers the same OFFER again, and CONFIRM at once, again for a few seconds (firmware/pair.py).
-_EVERY = {pairing.OFFER: (5 * NS, 8), pairing.CONFIRM: (NS, 60)}
+# OFFER and REVEAL it works at, for seconds, and reads nothing meanwhile.
+_EVERY = {
+    pairing.OFFER: (5 * NS, 8),
+    pairing.REVEAL: (3 * NS, 10),
+    pairing.CONFIRM: (NS, 60),
+}
 _LEFT = "hold its jumper while it starts, which wipes its keys, and pair anew"
 
 
@@ -82,7 +87,7 @@ def _paired(line: Line, path: Path, port: str, terminal: Terminal) -> bytes:
         reveal = driven(end.answered(answer))
     except PairingError as fault:
         raise BoardError(f"{port}: {fault}; nothing was kept") from fault
-    line.say(pairing.REVEAL, reveal)
+    _asked(line, port, pairing.REVEAL, reveal, pairing.REVEALED)
     agreed = end.agreed
     if agreed is None:
         raise BoardError(f"{port}: nothing was agreed")
@@ -112,6 +117,8 @@ def _asked(line: Line, port: str, kind: int, body: bytes, wanted: int) -> bytes:
     if heard is None and kind == pairing.CONFIRM:
         text = "whether the board has kept its keys cannot be told; type this again, and it says"
         raise BoardError(f"{port}: {text}")
+    if heard is None and kind == pairing.REVEAL:
+        raise BoardError(f"{port}: the board does not say that it shows a code; nothing was kept")
     if heard is None:
         what = "no board answers there" if line.octets == 0 else "what answers there is no board"
         raise BoardError(f"{port}: {what}; nothing was kept")

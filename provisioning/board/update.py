@@ -21,7 +21,9 @@ from provisioning.terminal import Terminal
 PROG = "gridseal-provision board update"
 _MANIFEST_BYTES = 56  # of a body of 64
 _FILE_BYTES = 56
-_EVERY_NS, _TIMES = NS, 5  # a packet is lost; or a board is busy at its taps
+# A packet is lost; a board is busy at its taps; or it is still at the rate of the gateway that was
+# stopped, for link.SILENT_US.
+_EVERY_NS, _TIMES = NS, 8
 _CHECK_TIMES = 60  # it checks a signature, in slices: a minute on the slowest board
 
 

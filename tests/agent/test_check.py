@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -121,6 +121,27 @@ def test_a_configuration_on_file_that_agrees(
     )
     assert done.line("place of the antenna: ") == "no receiver; nobody can check it"
     assert done.out.endswith("the configuration can be run\n")
+
+
+@pytest.mark.parametrize(("place", "code"), [(BERN, 0), (FAR, 1)])
+def test_a_pmu_behind_a_board_is_held_against_the_plan(
+    tmp_path: Path, place: tuple[float, float, float], code: int
+) -> None:
+    filed(tmp_path, place)
+    (tmp_path / "k").write_text("11" * 32)
+    (tmp_path / "k").chmod(0o600)
+    options: dict[str, str | list[Any]] = {
+        "path": str(tmp_path / "nothing"),
+        "board": "22" * 32,
+        "key": str(tmp_path / "k"),
+        "configurations": [str(tmp_path / "pmu.cfg3")],
+    }
+    relay = SourceRequest("relay", "mcu+serial", options)
+    done = asyncio.run(check(made(tmp_path / "site", relay), "--open", "5"))
+    assert done.code == code, done
+    told = done.line("place of relay (IDCODE 7, on file): ")
+    assert told.startswith("CONTRADICTS") is (code == 1)
+    assert done.line("place of relay: ").startswith("cannot be asked: ")
 
 
 @pytest.mark.parametrize(

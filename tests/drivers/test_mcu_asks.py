@@ -12,14 +12,14 @@ def packet(kind: int, body: bytes) -> bytes:
     return bytes(packer.buffer[: packer.pack(kind, body)])
 
 
-PING = packet(4, bytes(8))
+PING = packet(4, bytes(12))
 REFUSED = {
     "nothing": b"",
     "a boundary": b"\0",
     "no boundary": PING[:-1],
     "what pairs it": packet(0x10, bytes(32)),
     "what is the board's to say": packet(0x82, bytes(40)),
-    "longer than it is": packet(4, bytes(9)),
+    "longer than it is": packet(4, bytes(13)),
     "another rate": packet(5, bytes(4) + (9_999_999).to_bytes(4, "big")),
     "a rate that no board agrees to": packet(5, bytes(4) + (4800).to_bytes(4, "big")),
     "a bit of it": bytes([*PING[:5], PING[5] ^ 1, *PING[6:]]),

@@ -153,7 +153,9 @@ def test_what_came_before_the_cable_was_out_is_given_and_then_the_failure(tmp_pa
     played(bench, play)
 
 
-def test_a_frame_is_acknowledged_once_whoever_reads_has_it(tmp_path: Path):
+def test_a_board_forgets_a_frame_once_it_is_told_that_it_is_kept_and_not_because_it_was_read(
+    tmp_path: Path,
+):
     bench = Bench(tmp_path)
 
     async def play() -> None:
@@ -161,14 +163,41 @@ def test_a_frame_is_acknowledged_once_whoever_reads_has_it(tmp_path: Path):
         await bench.raws(1)
         bench.world.say(data(LAYOUT, 1))
         assert len(await bench.raws(1)) == 1
-        await asyncio.sleep(0.1)
-        bench.turn()
-        assert bench.world.ring.first < bench.world.ring.next, "nobody reads: it is kept"
+        read, ring = bench.driver.bookmark(), bench.world.ring
+        bench.world.say(data(LAYOUT, 2))
+        await bench.raws(1)
+        assert (ring.first, ring.heard) < (1, ring.next), "read twice, and all of it still there"
+        bench.driver.kept(read)
         reading = asyncio.create_task(bench.driver.read())
-        while bench.world.ring.first < bench.world.ring.next:
+        while ring.first < ring.next - 1:
             bench.turn()
             await asyncio.sleep(0.01)
         reading.cancel()
+        assert ring.heard == ring.next > ring.first
+
+    played(bench, play)
+
+
+def test_the_next_driver_goes_on_where_the_last_was_read_up_to(tmp_path: Path):
+    """None twice, and none missing, though the board still has what was read before."""
+    bench = Bench(tmp_path)
+
+    async def play() -> None:
+        await bench.open()
+        await bench.raws(1)
+        first = [bench.world.say(data(LAYOUT, number)) for number in range(3)]
+        given = await bench.raws(1)
+        at = bench.driver.bookmark()
+        await bench.driver.close()
+        later = [bench.world.say(data(LAYOUT, number)) for number in range(3, 6)]
+        bench.driver.resume(at)
+        await bench.open()
+        given += await bench.raws(1)
+        assert given == [*first, *later] and not bench.driver.counts
+        await bench.driver.close()
+        bench.driver.resume(b"another form" * 2)  # as after another pairing: it is none
+        await bench.open()
+        assert (await bench.raws(1))[-6:] == [*first, *later]
 
     played(bench, play)
 

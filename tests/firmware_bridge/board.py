@@ -6,6 +6,7 @@ ROOT: the folder that has firmware_bridge/ and vectors.json beside each other.
 """
 
 import json
+import struct
 import sys
 from binascii import unhexlify as octets
 
@@ -77,26 +78,52 @@ def packets(told):
     equal("damaged", unpacker.damaged, 0)
 
 
+def pong(told):
+    """A board that is asked, as it would be by a gateway."""
+    one, key = told["pong"], octets(told["key"])
+    board = link.Board(ring.Ring(64), told["boot"], bytes(8), (1, 2, 3), 460_800, key)
+    packer = Packer(64)
+    for kind, body, now in (
+        (link.HELLO, struct.pack(link.HELLO_BODY, 1, 1, one["session"], 0), 0),
+        (
+            link.PING,
+            struct.pack(link.PING_BODY, one["session"], octets(one["nonce"])),
+            one["heard_us"],
+        ),
+    ):
+        board.receive(bytes(packer.buffer[: packer.pack(kind, body)]), now)
+    board.output(one["said_us"])  # WELCOME
+    size = board.output(one["said_us"])
+    equal("pong", bytes(board.packer.buffer[:size]), octets(one["packet"]))
+
+
 def session(told):
-    """Both ends, here: all frames arrive, in order."""
+    """Both ends, here: all frames arrive, in order, are kept, and the time is believed."""
     kept = ring.Ring(4096)
     for one in told["frames"]:
         equal("put", kept.put(memoryview(octets(one["raw"]))), True)
-    board = link.Board(kept, told["boot"], octets(told["public"])[:8], (1, 2, 3), 460_800)
-    gateway = Gateway(lambda: 9, 4096, 100)
+    board = link.Board(
+        kept, told["boot"], octets(told["public"])[:8], (1, 2, 3), 460_800, octets(told["key"])
+    )
+    gateway = Gateway(lambda: 9, 4096, 100, octets(told["key"]))
     arrived = []
     for turn in range(1, 40):
-        board.receive(gateway.output(turn * 30_000_000 + 500_000_000), turn * 30_000)
+        now_ns = turn * 30_000_000 + 500_000_000
+        board.receive(gateway.output(now_ns), turn * 30_000)
         size = board.output(turn * 30_000)
-        arrived += gateway.receive(bytes(board.packer.buffer[:size]), turn * 30_000_000)
+        arrived += gateway.receive(bytes(board.packer.buffer[:size]), now_ns)
     equal("arrived", arrived, [octets(one["raw"]) for one in told["frames"]])
-    equal("acknowledged", kept.first, len(arrived))
+    equal("heard", (kept.first, kept.heard), (0, len(arrived)))
+    gateway.keep(told["boot"], len(arrived) - 1)
+    board.receive(gateway.output(3_000_000_000), 3_000_000)
+    equal("kept", kept.first, len(arrived))
+    equal("time", (gateway.offset.at_ns is not None, gateway.forged), (True, 0))
 
 
 def main():
     with open(sys.argv[1] + "/vectors.json") as file:
         told = json.load(file)
-    for check in (frames, head, agreement, digests, packets, session):
+    for check in (frames, head, agreement, digests, packets, pong, session):
         check(told)
         print("holds", check.__name__ if hasattr(check, "__name__") else "")
 

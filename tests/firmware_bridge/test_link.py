@@ -2,19 +2,21 @@
 
 import itertools
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge import link, pairing
-from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain
+from firmware_bridge.frame import HEADER_BYTES, TAG_BYTES, TAPPED, Chain, Fields
 from firmware_bridge.gateway import Gateway, Offset
 from firmware_bridge.packet import Packer, Unpacker
 from firmware_bridge.ring import Ring
 
-NAME, FIRMWARE = b"boardone", (1, 2, 3)
+NAME, FIRMWARE, KEY = b"boardone", (1, 2, 3), bytes(range(32))
 STEP_NS = 5_000_000
+COMMIT_STEPS = 10
 CREDIT = 4096
 
 
@@ -43,7 +45,8 @@ class Line:
 
 
 class World:
-    """A board that seals a frame at each step, a gateway, and the line between them."""
+    """A board that seals a frame at each step, a gateway, and the line between them. What arrived
+    is kept by the commit that begins after it, each COMMIT_STEPS."""
 
     def __init__(self, seed: int = 0, bad: float = 0.0) -> None:
         noise = random.Random(seed)
@@ -59,13 +62,15 @@ class World:
 
     def start_board(self) -> None:
         self.boots += 1
-        self.ring = Ring(4096)
-        self.chain = Chain(bytes(32), bytes(32), self.boots)
-        self.board = link.Board(self.ring, self.boots, NAME, FIRMWARE, 115_200)
+        self.ring = Ring(6144)
+        self.chain = Chain(KEY, bytes(32), self.boots)
+        self.board = link.Board(self.ring, self.boots, NAME, FIRMWARE, 115_200, KEY)
         self.started_ns = self.now_ns
 
     def start_gateway(self) -> None:
-        self.gateway = Gateway(lambda: next(self._sessions), CREDIT, 200)
+        self.gateway = Gateway(lambda: next(self._sessions), CREDIT, 200, KEY)
+        self.committing = (0, -1)
+        self.until_commit = COMMIT_STEPS
 
     @property
     def ticks_us(self) -> int:
@@ -89,6 +94,16 @@ class World:
             size = self.board.output(self.ticks_us)
             octets = self.up.through(bytes(self.board.packer.buffer[:size]))
             self.arrived += self.gateway.receive(octets, self.now_ns)
+        self.until_commit -= 1
+        if not self.until_commit:
+            self.commit()
+
+    def commit(self) -> None:
+        self.gateway.keep(*self.committing)
+        self.until_commit = COMMIT_STEPS
+        if self.arrived:
+            last = Fields(self.arrived[-1])
+            self.committing = (last.boot, last.seq)
 
     def steps(self, count: int, seal: bool = True) -> None:
         for _ in range(count):
@@ -353,6 +368,26 @@ def test_a_clock_that_stepped_is_counted_and_followed():
     assert offset.steps == 1
     found = offset.of(10**7 + 5_000_000)
     assert found is not None and abs(found[0] - 10**10) <= found[1]
+
+
+@pytest.mark.parametrize(("boot", "first"), [(1, 2**32 - 1), (2**32 - 1, 0), (7, 2**32 - 1)])
+def test_who_greets_in_the_boards_place_makes_nobody_deaf(boot, first):
+    """One packet, and the gateway would have waited for what never comes."""
+    world = World()
+    world.now_ns += 1_000_000_000
+    said = world.gateway.output(world.now_ns)
+    ((_, hello),) = Unpacker(64).feed(said)
+    session = struct.unpack(link.HELLO_BODY, hello)[2]
+    told = (1, session, NAME, boot, first, first, *FIRMWARE)
+    packer = Packer(64)
+    size = packer.pack(link.WELCOME, struct.pack(link.WELCOME_BODY, *told))
+    world.gateway.receive(bytes(packer.buffer[:size]), world.now_ns)
+    world.board.receive(said, world.ticks_us)
+    world.seal()
+    world.steps(800, seal=False)
+    world.seal()
+    world.steps(20, seal=False)
+    assert world.arrived == world.sealed and len(world.sealed) == 2
 
 
 @pytest.mark.parametrize("octets", [b"", b"\0" * 500, bytes(range(256)) * 20])

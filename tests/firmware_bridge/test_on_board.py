@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 SOURCE = Path(firmware_bridge.__file__).resolve().parent
 FILES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 MICROPYTHON = ROOT / ".debian" / "micropython"
-CHECKS = ["frames", "head", "agreement", "digests", "packets", "session"]
+CHECKS = ["frames", "head", "agreement", "digests", "packets", "pong", "session"]
 # What MicroPython's ports for boards have built in (its library reference, 1.25).
 MODULES = {
     *("array", "binascii", "collections", "gc", "hashlib", "json", "machine", "micropython"),
@@ -25,7 +25,8 @@ MODULES = {
 }
 # And what the terminal of a system takes, where the firmware runs on a bench; what one port has.
 ELSEWHERE = {
-    "shim/uart.py": {"termios", "tty"},
+    "shim/terminal.py": {"termios", "tty"},
+    "shim/usb.py": {"pyb"},
     "shim/entropy.py": {"pyb"},
     "shim/repl.py": {"pyb"},
 }

@@ -12,6 +12,7 @@ from nacl import bindings
 
 from firmware_bridge import link, pairing
 from firmware_bridge.curve25519 import run
+from firmware_bridge.firmware.bridge import FIRMWARE
 from firmware_bridge.firmware.pair import OFFERS_MAX
 from firmware_bridge.packet import Packer, Unpacker
 from hil.station import Station
@@ -72,9 +73,13 @@ def offered(person: Technician, body: bytes) -> bytes:
 def agreed(station: Station, person: Technician) -> pairing.GatewayEnd:
     """As far as the code, which both show."""
     end = pairing.GatewayEnd(os.urandom(32), os.urandom(16))
-    person.say(pairing.REVEAL, run(end.answered(offered(person, run(end.offer())))))
+    reveal = run(end.answered(offered(person, run(end.offer()))))
+    for _ in range(2):  # whoever did not hear that it is shown says it again
+        person.say(pairing.REVEAL, reveal)
+        assert person.hears(pairing.REVEALED) == b""
     assert end.agreed
     shows(station, end.agreed.code)
+    assert station.said().count(f"code {end.agreed.code}") == 1
     return end
 
 
@@ -98,13 +103,15 @@ def test_a_board_is_paired_and_from_then_on_heard_and_not_paired_again(unpaired,
     unpaired.until(lambda: unpaired.bodies() == [data(1)], WAIT_S)
 
 
-def test_an_unpaired_board_answers_an_offer_only(unpaired):
+def test_an_unpaired_board_answers_an_offer_and_says_what_it_is(unpaired):
     person = Technician(unpaired)
     agreed(unpaired, person)
     unpaired.kill_board()
     unpaired.start_board()
     time.sleep(0.3)  # what is not answered cannot be waited for
-    for kind in (link.HELLO, link.PING, link.BAUD, pairing.REVEAL, pairing.CONFIRM, 0, 0xFF):
+    person.say(link.HELLO, bytes(8))
+    assert tuple(person.hears(pairing.UNPAIRED)) == FIRMWARE
+    for kind in (link.PING, link.BAUD, pairing.REVEAL, pairing.CONFIRM, 0, 0xFF):
         person.say(kind, bytes(10))
     with pytest.raises(TimeoutError, match=r": \[\]$"):
         person.hears(-1, 0.2)

@@ -1,4 +1,4 @@
-"""The ring: against a list, whatever the order of puts, sends, acknowledgements and rewinds."""
+"""The ring: against a list, whatever is put, sent, heard, kept and set back, in any order."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,17 +9,17 @@ SIZE = 640  # ten slots
 STEPS = st.lists(
     st.tuples(st.just("put"), st.binary(min_size=1, max_size=300))
     | st.tuples(st.just("send"), st.none())
-    | st.tuples(st.sampled_from(("acknowledge", "rewind")), st.integers(-1, 12)),
+    | st.tuples(st.sampled_from(("hear", "forget", "rewind")), st.integers(-1, 12)),
     max_size=60,
 )
 
 
 @given(STEPS)
 @settings(max_examples=300)
-def test_it_keeps_what_is_not_acknowledged_and_sends_it_as_it_was(steps):
+def test_it_keeps_what_is_not_kept_elsewhere_and_sends_it_as_it_was(steps):
     ring = Ring(SIZE, 3)
     frames: dict[int, bytes] = {}
-    first = cursor = sent = 3
+    first = heard = cursor = sent = 3
     for what, value in steps:
         if what == "put" and ring.put(memoryview(value)):
             frames[first + len(frames)] = value
@@ -31,17 +31,22 @@ def test_it_keeps_what_is_not_acknowledged_and_sends_it_as_it_was(steps):
             assert bytes(ring.send()) == frames[cursor]
             cursor += 1
             sent = max(sent, cursor)
-        elif what == "acknowledge":
-            ring.acknowledge(first + value)
-            for seq in range(first, min(first + value, sent)):
+        elif what == "hear":
+            ring.hear(first + value)
+            heard = max(heard, min(first + value, sent))
+            cursor = max(cursor, heard)
+        elif what == "forget":
+            ring.forget(first + value)
+            for seq in range(first, min(first + value, heard)):
                 del frames[seq]
                 first = seq + 1
-            cursor = max(cursor, first)
         elif what == "rewind":
             ring.rewind(first + value)
             cursor = max(first, min(cursor, first + value))
-        assert (ring.first, ring.cursor, ring.next) == (first, cursor, first + len(frames))
-        assert ring.ahead == sum(len(frames[seq]) for seq in range(first, cursor))
+            heard = min(heard, cursor)
+        assert (ring.first, ring.heard, ring.cursor) == (first, heard, cursor)
+        assert ring.next == first + len(frames)
+        assert ring.ahead == sum(len(frames[seq]) for seq in range(heard, cursor))
 
 
 def test_a_frame_longer_than_the_ring_is_refused_and_the_next_is_kept():

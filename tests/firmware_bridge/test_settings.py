@@ -30,14 +30,15 @@ def refused(told: object) -> str:
 def test_the_example_holds_and_its_digest_is_of_its_octets():
     octets = (HERE / "board.json").read_bytes()
     read = Settings(octets)
-    assert read.taps[0].framing == "c37118" and read.link.baud == 460_800
+    assert read.taps[0].framing == "c37118" and read.link.baud == 115_200
     assert len(read.digest) == 32 and read.digest != Settings(octets + b"\n").digest
 
 
 @pytest.mark.parametrize(("path", "value", "why"), [
     (("taps",), [], "taps: one or two"), (("taps",), [1], "taps: an object"),
     (("taps", 0, "framing"), "dnp3", "taps.framing"), (("taps", 0, "baud"), 0, "taps.baud"),
-    (("taps", 0, "tx"), 4, "taps.tx: nobody knows it"), (("link",), None, "link: an object"),
+    (("taps", 0, "cts"), 4, "taps.cts: nobody knows it"),
+    (("taps", 0, "place"), "usb", "usb is a link's place"), (("link",), None, "link: an object"),
     (("link", "place"), True, "link.place"), (("ring_bytes",), 65_536, "ring_bytes"),
     (("head_seconds",), 241, "head_seconds"), (("watchdog_seconds",), 9, "watchdog_seconds"),
     (("led",), -1, "led"), (("open_pin",), "", "open_pin"),

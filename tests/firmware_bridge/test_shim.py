@@ -72,10 +72,20 @@ def test_pins_that_a_board_does_not_let_be_chosen_are_refused(machine):
         Port(1, 115_200, True, (5, None))
 
 
+@pytest.mark.parametrize("pins", [(None, None), (5, None), (None, 4)])
+def test_a_uart_that_would_be_on_its_flashs_pins_is_refused(machine, monkeypatch, pins):
+    monkeypatch.setattr(sys, "platform", "esp32")
+    with pytest.raises(ValueError, match="choose rx and tx"):
+        Port(1, 115_200, True, pins)
+    assert Port(2, 115_200, True, pins).baud == 115_200
+    told = Port(1, 115_200, True, (5, 4)).polled.told
+    assert (told["rx"], told["tx"]) == (5, 4)
+
+
 def test_a_place_that_is_no_uart_is_refused_on_a_board(monkeypatch):
     monkeypatch.setitem(sys.modules, "termios", None)
-    with pytest.raises(ValueError, match="no terminal usb"):
-        Port("usb", 460_800, False, (None, None))
+    with pytest.raises(ValueError, match="no terminal /dev/ttyS0"):
+        Port("/dev/ttyS0", 460_800, False, (None, None))
 
 
 def test_a_paired_board_has_no_repl_on_usb_or_a_uart(monkeypatch):

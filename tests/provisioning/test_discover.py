@@ -339,8 +339,15 @@ def test_a_board_says_which_it_is_when_it_is_asked(tmp_path: Path) -> None:
             (found,) = typed("--serial", one.link, "--ask", "--seconds", "0.3")["found"]
             name = one.public[:8].hex()
             assert (found["kind"], found["facts"]["board"]) == ("board", name)
-            assert found["url"] == f"mcu+serial://{one.link}?baud=460800"
+            assert found["url"] == f"mcu+serial://{one.link}"
             assert "its public key" in found["needs"]
+            one.stop()
+            (tmp_path / "keys.json").unlink()
+            one.start()
+            (found,) = typed("--serial", one.link, "--ask", "--seconds", "0.3")["found"]
+            assert (found["kind"], found["facts"]["board"]) == ("board", None)
+            assert "a board, unpaired, firmware " in found["what"]
+            assert f"board pair {one.link} " in found["needs"]
     finally:
         os.close(tap)
         os.close(far)

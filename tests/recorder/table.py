@@ -99,7 +99,7 @@ def _gpsd(data: bytes) -> str:
     return "gpsd watch" if not inside or plain else ""
 
 
-_PACKETS = {1: 8, 2: 14, 3: 12, 4: 8, 5: 8}
+_PACKETS = {1: 8, 2: 18, 3: 12, 4: 12, 5: 8}
 
 
 def _board(data: bytes) -> str:

@@ -149,3 +149,37 @@ def bundled(folder: Path, begins: int, ends: int, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     assert record_main(["verify", bundle, "--anchors", anchors]) == 0
     return capsys.readouterr().out
+
+
+def test_an_agent_that_is_killed_loses_no_frame_of_a_board_and_seals_none_twice(
+    tmp_path: Path,
+) -> None:
+    """The board has what was heard and not committed; the spool says what was, and not said."""
+
+    async def play() -> list[dict[str, int]]:
+        faults = []
+        async with running(tmp_path) as site:
+            for unheard_s in (0.0, 0.3):
+                await site.more(10)
+                assert site.agent is not None
+                site.board.cable.cut(unheard_s > 0)  # it commits, and the board does not hear so
+                await asyncio.sleep(unheard_s)
+                site.agent.kill()
+                site.board.cable.cut(False)
+                await site.seal()
+                told = await site.until(lambda told: True)
+                faults.append(told["sources"][NAME]["faults"])
+            await site.more(10)
+            await site.end()
+        return faults
+
+    faults = asyncio.run(asyncio.wait_for(play(), 110))
+    assert faults == [{}, {}], "what is said again is known, and no fault"
+    found = graded(tmp_path / "site" / "record.db")
+    ones = [one.sample for stream in found.values() for one in stream]
+    kinds = (Kind.MCU_C37118, Kind.MCU_INFO)
+    frames = [frame.Fields(one.raw) for one in ones if one.kind in kinds]
+    assert sorted((one.boot, one.seq) for one in frames) == [(1, seq) for seq in range(len(frames))]
+    lost = [one for one in frames if one.kind == frame.LOST]
+    holes = [gap.read(one.raw) for one in ones if one.kind == Kind.GAP]
+    assert lost or Cause.NOT_HEARD not in [one.cause for one in holes]

@@ -58,6 +58,13 @@ def test_a_cable_that_nothing_pulls_leaves_the_fault_out():
     ]
 
 
+def test_a_board_that_is_not_there_leaves_out_what_pulls_cables():
+    gone = REAL.replace("/dev/null", "/dev/serial/by-id/none").replace("idcode = 11 }", CABLE)
+    cast = place.read(gone, "rack.toml").cast(scenario("link-loss"))
+    assert cast.faults == []
+    assert "board 'relays' is not at /dev/serial/by-id/none: plug it in" in cast.lacks[-1].why
+
+
 def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
     cast = place.read(REAL, "rack.toml").cast(scenario("disk-full"))
     assert not cast.whole

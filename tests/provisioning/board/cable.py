@@ -71,6 +71,13 @@ class Bench:
                         return line
         raise AssertionError(said)
 
+    def printed(self) -> bytes:
+        """What the board has printed and nobody read; whether it runs."""
+        assert self._process is not None and self._process.stdout is not None
+        ready = select.select([self._process.stdout], [], [], 0)[0]
+        said = os.read(self._process.stdout.fileno(), 4096) if ready else b""
+        return said + f" (ended: {self._process.poll()})".encode()
+
     def unplug_after(self, octets: int) -> None:
         """The cable comes off when so many more octets have gone to the board, and on again."""
         self._left = octets

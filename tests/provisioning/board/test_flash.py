@@ -260,6 +260,25 @@ def test_settings_a_board_would_not_start_with_are_refused_first(releases, tmp_p
     assert "board.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [{}, {"led": 25}, {"open_pin": 3}])
+def test_a_usb_link_without_a_way_to_show_a_code_or_back_is_refused(
+    releases, tmp_path, capsys, more
+):
+    told = {
+        "taps": [{"place": 1, "baud": 9600, "framing": "raw"}],
+        "link": "usb",
+        "ring_bytes": 4096,
+        "head_seconds": 0,
+    }
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps(told | more))
+    assert flash("/dev/null", releases["1.0.0"], "--settings", str(path)) == 2
+    assert "open_pin, which alone opens a prompt again" in capsys.readouterr().err
+    path.write_text(json.dumps(told | {"led": 25, "open_pin": 3}))
+    assert flash("/dev/null", releases["1.0.0"], "--settings", str(path)) == 2
+    assert "open_pin" not in capsys.readouterr().err  # /dev/null is no board
+
+
 def test_what_no_board_runs_is_in_no_release_compiled_or_not(tmp_path):
     (tmp_path / "firmware_bridge").mkdir()
     for name in ("frame.py", "gateway.py", "manifest.py", "gateway.mpy", "manifest.mpy"):
@@ -281,7 +300,7 @@ def test_a_release_of_the_firmware_itself_is_made_and_holds(tmp_path, capsys):
     assert cli.main([*make, "--version", version]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["files"] > 20
-    held = (out / "firmware_bridge/frame.py").read_bytes()
+    held = (out / "firmware_bridge/frame.mpy").read_bytes()
     assert hashlib.sha256(held).hexdigest() in (out / "manifest").read_text()
     assert cli.main([*make, "--version", version]) == 2
     assert "is not overwritten" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -20,10 +21,11 @@ from provisioning.board import check, line, pair
 from provisioning.board.release import BoardError
 from tests.provisioning.board import material
 from tests.provisioning.board.cable import WAIT_S, Bench
-from tests.provisioning.board.material import PUBLIC, compiled
+from tests.provisioning.board.material import PUBLIC, compiled, small
 
 SOURCE = Path(firmware_bridge.__file__).resolve().parent
 BRIDGE = "firmware_bridge/firmware/bridge.py"
+RENEWAL = "firmware_bridge/firmware/renewal.py"
 SAYS = re.compile(rb"FIRMWARE = \(.*\)")
 
 
@@ -142,6 +144,23 @@ def test_a_look_says_what_it_is_and_takes_nothing_away(bench, gateway, capsys):
     assert done == 1 and "not of the board with this key" in told["faults"][0]
 
 
+def test_a_ring_that_ran_full_is_seen_to_its_end_and_that_it_did_is_wrong(bench, gateway, capsys):
+    """16 KiB without a gateway: the frame that says so is the last."""
+    path = paired(bench, gateway)
+    bench.start()
+    seen(bench, capsys)
+    for number in range(45):  # longer than the ring's 16 KiB, each whole at the tap
+        bench.hears(bytes([number]) * 500)
+        time.sleep(0.02)
+    time.sleep(0.4)  # until it is said what was lost
+    for _ in range(2):
+        done, told = seen(bench, capsys, "--key", str(path))
+        assert done == 1 and told["lost"]["ring_full"] >= 1, told
+        assert any("its ring ran full" in fault for fault in told["faults"])
+        assert told["seen_frames"] >= told["waiting_frames"] > 20 and not told["missed_frames"]
+    bench.start()
+
+
 def test_of_a_ring_of_which_little_is_seen_all_is_counted():
     greeting = (1, 7, bytes(8), 2, 300, 1200, 0, 2, 0)
     glance = check.Glance(greeting, None)
@@ -159,7 +178,11 @@ def test_a_pairing_that_loses_its_end_claims_nothing():
             asked_ns.append(every_ns)
             return None
 
-    for kind, words in ((pairing.OFFER, "nothing was kept"), (pairing.CONFIRM, "cannot be told")):
+    for kind, words in (
+        (pairing.OFFER, "nothing was kept"),
+        (pairing.REVEAL, "does not say that it shows a code; nothing was kept"),
+        (pairing.CONFIRM, "cannot be told"),
+    ):
         with pytest.raises(BoardError, match=words):
             pair._asked(cast(line.Line, Line), "/dev/ttyX", kind, b"", pairing.ANSWER)
     assert 2 * asked_ns[-1] < LINGER_US * 1000  # its answer was lost, and it says it again
@@ -189,9 +212,37 @@ def test_an_update_cut_short_is_typed_again_tried_and_kept(bench, gateway, tmp_p
     assert "the board refuses: not newer than 0.2.1" in capsys.readouterr().err
 
 
+def test_a_board_without_memory_for_an_update_says_so_and_runs_on(tmp_path, capsys):
+    """Where the code that takes one cannot be loaded: half of a module is left of it."""
+    folder = tmp_path / "flash"
+    files = firmware("0.2.0")
+    files[RENEWAL] = b"half = 1\nraise MemoryError\n"
+    material.release(folder / "a", "0.2.0", files)
+    (folder / "release").write_text(PUBLIC)
+    (folder / "slot").write_text("a - 0\n")
+    keys = dict.fromkeys(("seed", "public", "key"), "11" * 32)
+    (folder / "keys.json").write_text(json.dumps(keys))
+    (folder / "boot").write_text("0")
+    shutil.copy(SOURCE / "firmware" / "boot.py", folder / "boot.py")
+    new = material.release(tmp_path / "new", "0.2.1", small("0.2.1"))
+    bench = Bench(folder)
+    try:
+        bench.start()
+        command = ["--release", str(new), "--release-key", PUBLIC]
+        for _ in range(2):
+            assert cli.main(["board", "update", bench.port, *command]) == 2
+            said = capsys.readouterr().err
+            assert "the board refuses: not enough memory" in said, bench.printed()
+            assert "runs on as before" in said
+        _, told = seen(bench, capsys)
+        assert (told["firmware"], told["boot"]) == ("0.2.0", 1)  # it was not even started anew
+    finally:
+        bench.close()
+    assert json.loads((folder / "keys.json").read_text()) == keys
+
+
 def test_what_is_no_board_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr(check, "_OFFER_NS", 100_000_000)
-    monkeypatch.setattr(check, "_HELLO_NS", 100_000_000)
+    monkeypatch.setattr(check, "_HELLO_NS", 10_000_000)
     master, slave = os.openpty()
     for port in (os.ttyname(slave), "/dev/null", "/dev/ttyACM99"):
         assert cli.main(["board", "check", port, "--json"]) == 2

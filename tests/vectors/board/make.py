@@ -57,6 +57,16 @@ def frames() -> list[dict[str, object]]:
     return made
 
 
+def pong() -> dict[str, object]:
+    """The octets of a PONG's tag are over what it is for, the boot, and the body before the tag."""
+    session, nonce, heard, said = 0x01020304, bytes(range(0xA0, 0xA8)), 7_000_000, 7_000_100
+    body = struct.pack(">I8sQQ", session, nonce, heard, said)
+    signed = b"gridseal board ticks 1\0" + struct.pack(">I", BOOT) + body
+    body += hmac.digest(KEY, signed, "sha256")[:16]
+    told = {"session": session, "nonce": nonce.hex(), "heard_us": heard, "said_us": said}
+    return told | {"packet": packet(0x83, body).hex()}
+
+
 def vectors() -> dict[str, object]:
     """Everything, by what it is of; octets in hexadecimal."""
     chain = frames()
@@ -79,6 +89,7 @@ def vectors() -> dict[str, object]:
             "point": point.hex(),
             "shared": bindings.crypto_scalarmult(scalar, point).hex(),
         },
+        "pong": pong(),
         "sha512": [
             {"message": plain.hex(), "digest": hashlib.sha512(plain).hexdigest()}
             for plain in plains

@@ -1,0 +1,1 @@
+"""The systems themselves: a file each."""
