@@ -109,10 +109,8 @@ soak: venv ## Ten minutes of memory, 10,000 simulated runs, fuzzing; SECONDS=60 
 	$(BIN)/gridseal-hil fuzz --cases $$((10 * $(or $(RUNS),10000))) --from tests/vectors \
 	    $(addprefix --from ,$(wildcard $(or $(GRIDSEAL_CAPTURES),../shared/captures)))
 
-bench: venv ## The benchmarks, one after the other, a line of JSON each
-	@for what in seal admit tiles settle verify decode modbus latency drain flash capture board; do
-	    $(BIN)/gridseal-hil bench $$what --json $(ARGS)
-	done
+bench: venv ## All benchmarks, to a table and a picture in bench; ARGS="--quick" for a first look
+	@$(BIN)/gridseal-hil bench all $(ARGS)
 
 verifier: venv ## The lone verifier of bundles, and its SHA-256 to publish with a release, in dist
 	@mkdir -p dist

@@ -25,6 +25,7 @@ WRONG = 2
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 SECONDS_MAX = 7 * 86_400
 STREAMS_MAX = 1000
+GATEWAYS_MAX = 64  # processes of this machine, 40 MiB each
 SEED_MAX = (1 << 32) - 1
 RUNS_MAX = 10_000_000  # of the simulation, and cases of each target of the fuzzing
 JOBS_MAX = 256
@@ -50,8 +51,18 @@ BENCHES = {
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),
+    "seam": (
+        "two gateways with 20 PMUs each and their record: loss, arrival to admitted, memory",
+        ("seconds", "streams", "gateways"),
+    ),
+    "scale": (
+        "what a stream costs as streams and gateways grow in number",
+        ("seconds", "streams", "gateways"),
+    ),
     "soak": ("whether an agent with two PMUs grows", ("seconds",)),
 }
+ALL = "all"
+ALL_TOLD = "all: every one of them, with a table and a picture of what they come to"
 
 
 class _Parser(argument.Parser):
@@ -152,14 +163,18 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _simulation(sim)
     _fuzzing(fuzz)
     listed = "; ".join(f"{name}: {text}" for name, (text, _) in BENCHES.items())
-    bench.add_argument("what", metavar=" | ".join(BENCHES), help=listed)
+    bench.add_argument("what", metavar=" | ".join((*BENCHES, ALL)), help=f"{listed}; {ALL_TOLD}")
     _seconds(bench, "how long to measure")
     bench.add_argument(
-        "--streams", type=_streams, metavar="N", help=f"of latency, 1 to {STREAMS_MAX}"
+        "--streams", type=_streams, metavar="N", help=f"of a gateway, 1 to {STREAMS_MAX}"
+    )
+    bench.add_argument(
+        "--gateways", type=_gateways, metavar="N", help=f"before a record, 1 to {GATEWAYS_MAX}"
     )
     bench.add_argument(
         "--broker", action="store_true", default=None, help="of verify: behind a broker, too"
     )
+    _suite(bench)
     faults.add_argument("--only", metavar="NAME,...", help="these, and not all")
     faults.add_argument(
         "--seed", type=_seed, metavar="N", help="of the moments at which they strike"
@@ -170,6 +185,21 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     for command in commands.values():
         command.add_argument("--json", action="store_true", help="last line: one JSON object")
     return parser, commands
+
+
+def _suite(bench: _Parser) -> None:
+    """What `bench all` takes."""
+    of_all = bench.add_argument_group(f"of {ALL}")
+    of_all.add_argument("--only", metavar="NAME,...", help="these, and not all")
+    of_all.add_argument(
+        "--quick", action="store_true", help="a few seconds each; nothing is judged"
+    )
+    of_all.add_argument(
+        "--out", type=Path, metavar="DIR", help="for table, picture and figures; default: bench"
+    )
+    of_all.add_argument(
+        "--against", type=Path, metavar="FILE", help="an earlier bench.json, to be compared with"
+    )
 
 
 def _scenario(run: _Parser) -> None:
@@ -250,6 +280,10 @@ def _streams(text: str) -> int:
     return _number(text, 1, STREAMS_MAX)
 
 
+def _gateways(text: str) -> int:
+    return _number(text, 1, GATEWAYS_MAX)
+
+
 def _runs(text: str) -> int:
     return _number(text, 1, RUNS_MAX)
 
@@ -299,14 +333,19 @@ def _chosen(command: str, only: str | None, known: Collection[str]) -> list[str]
 
 
 def _check_bench(name: str) -> None:
-    if name not in BENCHES:
-        raise UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, list(BENCHES))}")
+    if name not in (*BENCHES, ALL):
+        raise UsageError(f"gridseal-hil bench: {name!r} is {config.nearest(name, [*BENCHES, ALL])}")
 
 
 def _bench(asked: argparse.Namespace) -> int:
     _check_bench(asked.what)
+    if asked.what == ALL:
+        return _bench_all(asked)
+    for name in ("only", "quick", "out", "against"):
+        if getattr(asked, name):
+            raise UsageError(f"gridseal-hil bench {asked.what}: takes no --{name}")
     takes = BENCHES[asked.what][1]
-    given = {name: getattr(asked, name) for name in ("seconds", "streams", "broker")}
+    given = {name: getattr(asked, name) for name in ("seconds", "streams", "gateways", "broker")}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in takes:
@@ -327,6 +366,17 @@ def _bench(asked: argparse.Namespace) -> int:
     for reason in figures.get("reasons", ()):
         print(f"gridseal-hil bench {asked.what}: {reason}", file=sys.stderr)
     return 1 if figures.get("reasons") else 0
+
+
+def _bench_all(asked: argparse.Namespace) -> int:
+    from hil.suite import command
+
+    for name in ("seconds", "streams", "gateways", "broker"):
+        if getattr(asked, name) is not None:
+            raise UsageError(f"gridseal-hil bench {ALL}: takes no --{name}")
+    only = None if asked.only is None else _chosen("bench", asked.only, BENCHES)
+    known = {name: text for name, (text, _) in BENCHES.items()}
+    return command.main(known, only, asked.out, asked.against, asked.quick, asked.json)
 
 
 def _table(figures: dict[str, Any], within: str = "") -> str:

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import status
-from evidence import checkpoint, cose, head, observation
-from evidence.code import Typ
+from evidence import observation
 from evidence.leap import NS
-from hil.bench import BenchError
+from hil.bench import BenchError, admitted
 from hil.bench.process import first_line, process, source_of
 from hil.bench.site import make_site
 from hil.devices.pace import tai_now
@@ -112,15 +111,8 @@ def _percentile(batches: list[Logged], percent: int) -> int | None:
 
 
 def _batches(store: Store) -> list[Logged]:
-    sizes = store.checkpoints()
-    found, at = [], 0
-    for entry in store.entries():
-        while sizes[at] <= entry.idx:
-            at += 1
-        if entry.typ != Typ.HEAD or not head.read(cose.read(entry.encoded).payload).count:
-            continue
-        signed = store.checkpoint(sizes[at]) or b""
-        sample = observation.read_at(store.body(entry.idx) or b"", 0)[0]
-        logged = checkpoint.read(cose.read(signed).payload).tai
-        found.append(Logged(sample.tai + sample.heard, logged))
+    found = []
+    for batch in admitted.batches(store):
+        sample = observation.read_at(batch.body, 0)[0]
+        found.append(Logged(sample.tai + sample.heard, batch.tai))
     return found

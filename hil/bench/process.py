@@ -50,19 +50,27 @@ def process(
 
 
 def first_line(output: Path) -> str:
+    """The first thing that a program says. Raises BenchError when it says nothing."""
     until = time.monotonic() + END_S
     while time.monotonic() < until:
         text = output.read_text(encoding="utf-8")
         if "\n" in text:
             return text.splitlines()[0]
         time.sleep(0.02)
-    raise RuntimeError(f"{output.name}: nothing within {END_S} s")
+    raise BenchError(f"{output.name}: nothing within {END_S} s")
 
 
 def processor_s(pid: int) -> float:
     """Processor time of a running process, in seconds: proc(5), by clock ticks."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def most_mib(pid: int) -> float:
+    """The most memory that a running process had, in MiB: proc(5), VmHWM."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return round(kib / 1024, 1)
 
 
 def written_bytes() -> int:

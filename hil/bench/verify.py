@@ -78,7 +78,10 @@ def measure(seconds: float = 12.0, broker: bool = False) -> dict[str, Any]:
         "batch": BATCH,
     }
     if broker:
-        figures["broker"] = _behind_broker()
+        try:
+            figures["broker"] = _behind_broker()
+        except BenchError as fault:
+            figures |= {"broker": None, "reasons": [str(fault)]}
     return figures
 
 

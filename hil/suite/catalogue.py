@@ -1,0 +1,271 @@
+"""Which benchmarks there are to be run together, how long, and which of their figures are shown.
+
+1. A benchmark's own module measures and judges; `asked` is the bound that it judges by, and a test
+   holds the two together. Where nothing is asked of a figure it has none.
+2. `reference` names the figure of the same run that it stands beside: other people's code, or the
+   bare thing; `against` says what that is. A figure whose unit is TIMES is a ratio to it.
+3. A benchmark that is not in here is run with its own defaults, and shown with whatever numbers it
+   tells first: nothing is left out for being new.
+
+It runs nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+TIMES = "times"
+MORE, LESS = "more", "less"  # which is better
+MOST_S = 600.0  # of a benchmark that says nothing else; a busy machine takes several times as long
+
+
+class Figure(NamedTuple):
+    """One figure: where it stands in what a benchmark tells, the parts of its path parted by dots;
+    what it is, for people; its unit; which is better; what is asked; what it stands beside."""
+
+    key: str
+    text: str
+    unit: str
+    better: str = MORE
+    asked: float | None = None
+    reference: str = ""
+    against: str = ""
+
+
+class Benchmark(NamedTuple):
+    """One of them. `seconds` and `quick`: what it is told, None where it takes none; `late`: why it
+    has no part in a quick run."""
+
+    name: str
+    seconds: float | None = None
+    quick: float | None = None
+    figures: tuple[Figure, ...] = ()
+    options: tuple[str, ...] = ()
+    quick_options: tuple[str, ...] = ()
+    most_s: float = MOST_S
+    late: str = ""
+
+
+def _seal(key: str, text: str) -> Figure:
+    return Figure(key, text, TIMES, MORE, None, "reference_per_s", "libsodium, signing alone")
+
+
+def _admit(key: str, text: str, asked: float | None = None) -> Figure:
+    told = "libsodium, verifying alone"
+    return Figure(key, text, TIMES, MORE, asked, "reference_verify_per_s", told)
+
+
+def _decode(name: str, peer: str, what: str) -> tuple[Figure, Figure]:
+    own = Figure(f"{name}_per_s", f"{what}, decoded", "/s")
+    prefix = peer if name == "c37118" else f"{peer}_{name}"
+    return own, Figure(f"{prefix}_ratio", "the same", TIMES, MORE, None, f"{prefix}_per_s", peer)
+
+
+def _brokered(store: str, named: str) -> Figure:
+    return Figure(
+        f"broker.{store}.bytes_per_s", f"through a broker into {named}", "bytes/s", MORE, None,
+        "broker.bare_bytes_per_s", "bare NATS client, stored",
+    )  # fmt: skip
+
+
+def _modbus(line: str, named: str, peer: str) -> Figure:
+    told = f"Modbus transactions {named}"
+    return Figure(f"{line}_ratio", told, TIMES, MORE, None, f"pymodbus_{line}_per_s", peer)
+
+
+def _of_bound(row: str, state: str, asked: float) -> Figure:
+    source = row.replace("_", ", ")
+    return Figure(
+        f"sources.{row}.{state}.ratio", f"bound of the clock, {source}, {state}",
+        "times the true error", LESS, asked,
+    )  # fmt: skip
+
+
+_A_DAY = "a simulated day takes minutes"
+_SLOW = "its start alone takes longer than a quick run"
+
+ALL: Final = (
+    Benchmark(
+        *("seal", 6.0, 1.0),
+        (
+            Figure("samples_per_s", "sealing and keeping, one core", "samples/s"),
+            _seal("ratio_one_core", "the same"),
+            _seal("ratio_two_instances", "two instances on two cores"),
+            _seal("ratio_30_a_commit", "one core, 30 samples a commit"),
+            Figure("overhead_bytes", "an observation beyond its frame", "bytes", LESS),
+        ),
+    ),
+    Benchmark(
+        *("admit", 6.0, 1.0),
+        (
+            Figure("head_per_s", "admitting, 600 a batch", "samples/s"),
+            _admit("head_ratio", "the same", 8.0),
+            _admit("live_ratio", "admitting as agents cut live"),
+            _admit("every_ratio", "admitting, every signature checked"),
+        ),
+    ),
+    Benchmark(
+        *("verify", 12.0, 1.2),
+        (
+            Figure("ratio", "checking by two processes", "times one process"),
+            _brokered("sqlite", "SQLite"),
+            _brokered("postgresql", "PostgreSQL"),
+        ),
+        ("--broker",),
+    ),
+    Benchmark(
+        *("decode", 18.0, 2.0),
+        (
+            *_decode("c37118", "pypmu", "C37.118 frames"),
+            *_decode("goose", "open61850", "GOOSE frames"),
+            *_decode("sv", "open61850", "Sampled Values"),
+        ),
+    ),
+    Benchmark(
+        *("modbus", 12.0, 3.0),
+        (
+            _modbus("tcp", "over TCP", "pymodbus"),
+            _modbus("rtu", "on a line", "pymodbus, without the silence of 3.5 characters"),
+            Figure("poll_cpu_share", "gateway that polls 20 meters a second", "of a core", LESS),
+        ),
+    ),
+    Benchmark(
+        *("capture", 10.0, 2.0),
+        (
+            Figure("goose_lost", "GOOSE lost of 1,000/s amid 100,000/s", "frames", LESS, 0.0),
+            Figure("goose_cpu_share", "hearing them", "of a core", LESS),
+            Figure("sv_cpu_share", "gateway that hears Sampled Values, 4,800/s", "of a core", LESS),
+        ),
+    ),
+    Benchmark(
+        *("latency", 20.0, 3.0),
+        (
+            Figure("p99_ms", "arrival to disk, 50 PMUs, p99", "ms", LESS),
+            Figure("cpu_share", "gateway with 50 PMUs", "of a core", LESS),
+            Figure("rss_mib", "gateway with 50 PMUs", "MiB", LESS),
+        ),
+    ),
+    Benchmark(
+        *("seam", 60.0, 4.0),
+        (
+            Figure("lost", "two gateways, 40 PMUs, one record: lost", "frames", LESS, 0.0),
+            Figure("admitted_p99_ms", "arrival to admitted, p99", "ms", LESS, 600.0),
+            Figure("admitted_p50_ms", "arrival to admitted, p50", "ms", LESS),
+            Figure("agent_mib", "each agent at its most", "MiB", LESS, 50.0),
+            Figure("record_mib", "the record at its most", "MiB", LESS),
+            Figure("agent_cpu_share", "each agent", "of a core", LESS),
+            Figure("record_cpu_share", "the record", "of a core", LESS),
+        ),
+    ),
+    Benchmark(
+        *("scale", 110.0, 8.0),
+        (
+            Figure("streams_carried", "carried on one gateway", "PMUs"),
+            Figure("gateways_carried", "carried by one record", "gateways"),
+            Figure("agent_cpu_a_stream", "agent, a stream of the largest", "of a core", LESS),
+            Figure("record_cpu_a_stream", "record, a stream of the largest", "of a core", LESS),
+        ),
+        quick_options=("--streams", "20", "--gateways", "2"),
+        most_s=1800.0,
+    ),
+    Benchmark(
+        *("drain", 120.0, None),
+        (
+            Figure("drain_x_real_time", "a backlog drains", "times real time"),
+            Figure(
+                "live_p99_ms_draining", "live samples meanwhile, p99", "ms", LESS, None,
+                "live_p99_ms_undisturbed", "undisturbed",
+            ),
+        ),
+        late=_SLOW,
+    ),
+    Benchmark(
+        *("tiles", 10.0, None),
+        (Figure("p99_ms", "inclusion proof from tile files, cold, p99", "ms", LESS, 5.0),),
+        late=_SLOW,
+    ),
+    Benchmark(
+        *("settle", 8.0, 1.0),
+        (
+            Figure(
+                "settlements_per_minute_core", "settlements checked by a core", "/min", MORE,
+                100_000.0,
+            ),
+        ),
+    ),
+    Benchmark(
+        *("reconstruct", 60.0, 2.0),
+        (
+            Figure("reconstruct_s", "bundle of the interval, written", "s", LESS),
+            Figure("verify_s", "bundle of the interval, verified", "s", LESS),
+            Figure("verify_mib", "verifying it", "MiB", LESS),
+            Figure(
+                "every_ratio", "verified by every signature", TIMES, MORE, None,
+                "raw_verify_per_s", "libsodium, verifying alone",
+            ),
+        ),
+    ),
+    Benchmark(
+        *("guard", None, None),
+        (
+            Figure("guard_us_a_frame", "doubting a device's clock", "us a frame", LESS, 0.2),
+            Figure("pair_core_share", "doubting a pair of PMUs", "of a core", LESS, 0.005),
+        ),
+    ),
+    Benchmark(
+        *("clock", 60.0, None),
+        (
+            Figure("cpu_share", "knowing time and place", "of a core", LESS, 0.02),
+            Figure("memory_mib", "knowing time and place", "MiB", LESS, 4.0),
+        ),
+        late=_SLOW,
+    ),
+    Benchmark(
+        *("bound", 86_400.0, None),
+        (
+            _of_bound("pulse", "locked", 3.0),
+            _of_bound("pulse", "holdover", 10.0),
+            _of_bound("ptp", "locked", 3.0),
+            _of_bound("ptp", "holdover", 10.0),
+        ),
+        most_s=3600.0,
+        late=_A_DAY,
+    ),
+    Benchmark(
+        *("board", 30.0, 4.0),
+        (
+            Figure("p99_ms", "a board's firmware, tap to gateway, p99", "ms", LESS, 20.0),
+            Figure("heap.unsigned.peak_bytes", "its heap", "bytes", LESS, 65_536.0),
+            Figure("heap.signed.peak_bytes", "its heap, signing", "bytes", LESS, 131_072.0),
+        ),
+    ),
+    Benchmark(
+        *("flash", None, None),
+        (
+            Figure(
+                "always.50.written_per_byte_kept", "written for a byte kept, 50 ms a commit",
+                "bytes", LESS,
+            ),
+            Figure(
+                "always.1000.written_per_byte_kept", "written for a byte kept, 1 s a commit",
+                "bytes", LESS,
+            ),
+        ),
+        late=_SLOW,
+    ),
+    Benchmark(
+        *("soak", 300.0, 4.0),
+        (
+            Figure("rss_mib", "an agent with two PMUs", "MiB", LESS, 40.0),
+            Figure("growth_mib", "its growth in five minutes", "MiB", LESS, 0.5),
+        ),
+        most_s=900.0,
+    ),
+)  # fmt: skip
+
+
+def chosen(known: Iterable[str]) -> list[Benchmark]:
+    """All that are known, those of the catalogue in its order, then the rest in theirs."""
+    names = list(known)
+    listed = [one for one in ALL if one.name in names]
+    rest = set(names) - {one.name for one in listed}
+    return listed + [Benchmark(name) for name in names if name in rest]
