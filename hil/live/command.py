@@ -1,5 +1,5 @@
-"""`gridseal-hil run SCENARIO...`: one after the other, live or in simulated time, each in a folder
-of its own.
+"""`gridseal-hil run SCENARIO...`: one after the other or several at once, live or in simulated
+time, each in a folder of its own.
 
 1. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    one cannot be played, in one line that says what to do, 130 when it was stopped; of several the
@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from typing import Any
 from evidence.config import ConfigError
 from hil.live import account, play, report, script, verdict
 from hil.live import place as places
+from hil.live.job import STOPPED, WRONG, Crew, Played
 from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS
 from hil.live.report import Came
 from hil.live.script import Script
 from hil.scenario import command as simulated
 
-DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
+DOES_NOT_HOLD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Asked:
     begins: str | None = None
     ends: str | None = None
     told: bool = False
+    jobs: int = 1  # so many at once, of several
 
 
 @dataclass(slots=True)
@@ -63,32 +65,66 @@ def main(asked: Asked) -> int:
     """The exit code."""
     outcome = _Outcome()
     several = len(asked.names) > 1
-    for name in asked.names:
-        try:
-            file = simulated.found(name)
-            text = simulated.text_of(file)
-            folder = asked.folder
-            if several and folder is not None:
-                folder = folder / file.stem
-            if several:
-                simulated.say(f"--- {file.stem}", asked.told)
-            if is_live(text):
-                code, told = _live(asked, file, text, folder)
-            else:
-                if asked.place != FAKE:
-                    simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
-                code, told = simulated.played(name, asked.begins, asked.ends, folder, asked.told)
-        except (ConfigError, OSError) as fault:
-            print(f"gridseal-hil run: {fault}", file=sys.stderr)
-            code, told = WRONG, {"failed": [str(fault)]}
+    for name, code, told in _all(asked, several):
         outcome.codes.append(code)
         outcome.objects[Path(name).stem] = told
-        if code == STOPPED:
-            break
     if asked.told:
         only = next(iter(outcome.objects.values()))
         print(json.dumps(outcome.objects if several else only), flush=True)
     return outcome.code()
+
+
+def _all(asked: Asked, several: bool) -> Iterable[Played]:
+    """Each as it is played; or all of them once they were, where several are at once."""
+    if not several or asked.jobs == 1:
+        return _in_turn(asked, several)
+    if asked.place != FAKE:
+        fault = ConfigError("--jobs", "", f"{asked.place} is there once: play one at a time")
+        print(f"gridseal-hil run: {fault}", file=sys.stderr)
+        return [(asked.names[0], WRONG, {"failed": [str(fault)]})]
+    folders = {} if asked.folder is None else _folders(asked.names, asked.folder)
+    options = ["--place", asked.place, *(["--short"] if asked.short else [])]
+    for option, value in (("--from", asked.begins), ("--to", asked.ends)):
+        options += [option, value] if value else []
+    crew = Crew(
+        options,
+        folders,
+        lambda text: print(text, file=sys.stderr if asked.told else sys.stdout, flush=True),
+    )
+    return asyncio.run(crew.play(list(dict.fromkeys(asked.names)), asked.jobs))
+
+
+def _in_turn(asked: Asked, several: bool) -> Iterator[Played]:
+    """Until one is stopped."""
+    for name in asked.names:
+        code, told = _one(asked, name, several)
+        yield name, code, told
+        if code == STOPPED:
+            return
+
+
+def _folders(names: Iterable[str], folder: Path) -> dict[str, Path]:
+    return {name: folder.absolute() / Path(name).stem for name in names}
+
+
+def _one(asked: Asked, name: str, several: bool) -> tuple[int, dict[str, Any]]:
+    """Plays one, live or in simulated time: its exit code, and its object."""
+    try:
+        file = simulated.found(name)
+        text = simulated.text_of(file)
+        folder = asked.folder
+        if several and folder is not None:
+            folder = folder / file.stem
+        if several:
+            simulated.say(f"--- {file.stem}", asked.told)
+        if is_live(text):
+            return _live(asked, file, text, folder)
+        if asked.place != FAKE:
+            simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
+        return simulated.played(name, asked.begins, asked.ends, folder, asked.told)
+    except (ConfigError, OSError) as fault:
+        print(f"gridseal-hil run: {fault}", file=sys.stderr)
+        return WRONG, {"failed": [str(fault)]}
 
 
 def is_live(text: str) -> bool:
