@@ -46,7 +46,9 @@ class Bookmarks:
         self._drivers.pop(source, None)
 
     def taken(self) -> dict[str, bytes]:
-        """A commit takes all that was heard: what is new since the last that was durable."""
+        """A commit takes all that was heard: what is new since the last that was durable. Not to be
+        called while nothing is sealed: then what was heard may be in no commit.
+        """
         durable = self._durable
         return {source: at for source, at in self._heard.items() if durable.get(source) != at}
 

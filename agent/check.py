@@ -10,6 +10,8 @@ gateway and its devices stand say the same.
 3. --open opens PMUs of C37.118, boards and receivers, as `listen` and the gateway do, and sends
    nothing that those would not; it opens nothing while an agent answers, whose lines they are. Of a
    board it says of no frame that it is kept: the agent gets all of them.
+4. A board keeps what it said until the disk has it. Where files tell how much that is, and a usual
+   ring does not hold it, that is said, and is no fault: only its own settings say what it has.
 
 It changes nothing on either side.
 """
@@ -31,6 +33,9 @@ from evidence.position import Position
 
 PMUS = "c37118"
 BOARDS = "mcu"  # that PMUs stand behind
+RING_BYTES = 16_384  # of a board, as firmware_bridge/board.json has it
+RING_MAX_BYTES = 65_535  # firmware_bridge/ring.py
+SYNC_MS = 500  # of a slow card, beyond commit_ms
 E7, MM = 1e7, 1000
 
 
@@ -52,7 +57,7 @@ def told(gateway: Gateway, clock: Clock, open_s: float) -> bool:
         lines = places(gateway, clock, open_s)
     except KeyboardInterrupt:  # somebody waits no longer for a line
         return False
-    print("\n".join(map(str, lines)))
+    print("\n".join([*_rings(gateway, clock), *map(str, lines)]))
     wrong = sum(line.contradicts for line in lines)
     if wrong:
         who = "one of them says" if wrong == 1 else f"{wrong} of them say"
@@ -73,6 +78,24 @@ def places(gateway: Gateway, clock: Clock, open_s: float) -> list[Line]:
         elif source.scheme in registry.RECEIVERS and account is None:
             lines += heard.get(source.name) or [Line(source.name, _unasked(open_s))]
     return lines + _of_receivers(gateway, account)
+
+
+def _rings(gateway: Gateway, clock: Clock) -> list[str]:
+    """Of boards whose ring may not outlast a commit. Raises ConfigError."""
+    found = []
+    kept_ms = gateway.file.spool.commit_ms + SYNC_MS
+    for source in gateway.sources:
+        boards = source.scheme.startswith(BOARDS)
+        expected = registry.open_driver(source, clock).expected() if boards else None
+        if expected is None:
+            continue
+        size, (frames, seconds) = expected
+        needed = size * frames * kept_ms // (seconds * 1000)
+        if needed > RING_BYTES:
+            text = f"{needed:,} octets come in {kept_ms} ms (commit_ms, and a slow sync)"
+            more = f"its ring_bytes must be more, at most {RING_MAX_BYTES:,}, or commit_ms less"
+            found.append(f"ring of {source.name}: {text}: {more}; else frames are lost")
+    return found
 
 
 # --- what is on file

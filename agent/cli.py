@@ -91,7 +91,10 @@ def _parser(asked: str) -> argparse.ArgumentParser:
             told = "open lines of PMUs and receivers for up to so many seconds, to compare places"
             command.add_argument("--open", type=_seconds, default=0.0, metavar="S", help=told)
         if name == "status":
-            command.add_argument("--json", action="store_true", help="one JSON object")
+            shape = command.add_mutually_exclusive_group()
+            shape.add_argument("--json", action="store_true", help="one JSON object")
+            told = "what is heard and how it is, renewed until Ctrl-C; a line a second in a pipe"
+            shape.add_argument("--watch", action="store_true", help=told)
         if name == "run":
             command.add_argument(
                 "--log", default="info", choices=("debug", "info", "warning", "error")
@@ -315,12 +318,16 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from agent import status
+    if arguments.watch:
+        from agent.page import watch
+
+        return watch.main(arguments.config)
+    from agent import account, status
 
     gateway = config.load(arguments.config)
     try:
         told = status.ask(gateway.path(gateway.file.spool.path))
-        said = json.dumps(told) if arguments.json else _words(told)
+        said = json.dumps(told) if arguments.json else account.words(told)
     except KeyError as gone:
         print(f"gridseal-agent: what answers says nothing of {gone}", file=sys.stderr)
         return 1
@@ -332,67 +339,6 @@ def _status(arguments: argparse.Namespace) -> int:
         return 1
     print(said)
     return 0
-
-
-def _words(told: dict[str, Any]) -> str:
-    """The account for a terminal."""
-    from agent import telling, trial
-
-    counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
-    lines = [
-        f"run        {told['run'][:16]}",
-        f"record     {told['record'] or 'not asked yet'}, tree size {told['tree_size']}",
-        "  ".join(f"{name} {told[name]}" for name in counts),
-        f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
-        "arrival to durable: p50 {p50} ms, p99 {p99} ms".format(**told["latency_ms"]),
-        *_outlook_words(told),
-        *telling.words(told),
-        *trial.words(told),
-    ]
-    for name, source in told["sources"].items():
-        named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
-        told_of = (source["state"], f"sealed {source['sealed']}", named, source["text"])
-        lines.append(f"{name}: " + "  ".join(word for word in told_of if word))
-    for fork in told["forks"]:
-        sizes = f"{fork['from_size']} to {fork['to_size']} entries"
-        lines.append(f"RECORD ROLLED BACK from {sizes}: {told['offered_again']} offered again")
-    if told["unreadable"]:
-        lines.append(f"DISK DAMAGED: {told['unreadable']} batches cannot be read, and not be sent")
-    if told["disk_low"]:
-        lines.append("DISK NEARLY FULL: no line is read until there is room again")
-    if told["spool_fault"]:
-        lines.append(f"SPOOL FAILED: {told['spool_fault']}")
-    if told["key_fault"]:
-        lines.append(f"KEY STORE AWAY, batches wait: {told['key_fault']}")
-    return "\n".join(lines)
-
-
-def _outlook_words(told: dict[str, Any]) -> list[str]:
-    """What waits, and what will come of it."""
-    queue, oldest, days = told["queue"], told["oldest_unreceipted"], told["days_to_drain"]
-    since = f", the oldest for {_span(oldest['age_s'])}" if oldest else ""
-    drained = "no end in sight" if days is None else "in step"
-    if days:
-        drained = f"all sent in {_span(round(days * 86_400))}"
-    full, written = told["disk_full_s"], told["bytes_written"]
-    return [
-        f"to send    {queue['batches']} batches, {_size(queue['bytes'])}{since};"
-        f" {told['in_flight']} under way; {drained}",
-        f"disk       {_size(told['bytes_kept'])} kept, {_size(written)} written since the start; "
-        + ("not filling up" if full is None else f"full in {_span(full)}"),
-    ]
-
-
-def _span(seconds: int) -> str:
-    """A time in its two largest units."""
-    for unit, size, smaller, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit} {seconds % size // part} {smaller}"
-    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
-
-
-def _size(count: int | None) -> str:
-    return "?" if count is None else f"{count / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":

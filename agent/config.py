@@ -87,6 +87,10 @@ class UplinkSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dscp: Annotated[int, msgspec.Meta(ge=0, le=63)] = 0  # RFC 2474; 0: as any other traffic
 
 
+class PageSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    listen: str = "127.0.0.1:8460"  # of this machine only: agent/page/address.py
+
+
 class SourceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: _Name
     scheme: str
@@ -100,6 +104,7 @@ class GatewayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: ClockSection = ClockSection()
     spool: SpoolSection = SpoolSection()
     uplink: UplinkSection = UplinkSection()
+    page: PageSection | None = None  # at an address; beside the spool it always is
     source: list[SourceSection] = []
 
 
@@ -180,6 +185,7 @@ def sketch(path: Path) -> Sketch:
     found = Sketch(file, folder, plan, vouched, timekeepers)
     _check_names(found, path.name, text)
     _check_sources(found, site)
+    _check_page(path.name, text, file.page)
     return found
 
 
@@ -329,6 +335,17 @@ def _check_sources(of: Sketch, text: str) -> None:
         if stream.time_bound_ns is not None and not _takes_bound(schemes[stream.source]):
             reason = f"a source of {schemes[stream.source]!r} takes no such figure; expected: none"
             raise config.fault_at(text, file, ("stream", at, BOUND), reason)
+
+
+def _check_page(file: str, text: str, page: PageSection | None) -> None:
+    if page is None:
+        return
+    from agent.page import address  # a gateway without a page at an address carries nothing of it
+
+    try:
+        address.read(page.listen)
+    except ValueError as fault:
+        raise config.fault_at(text, file, ("page", "listen"), str(fault)) from fault
 
 
 def _check_granted(gateway: Gateway, text: str) -> None:

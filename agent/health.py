@@ -7,11 +7,14 @@ No secret and no measured value is in it; where devices say that they stand is.
 """
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from drivers.line import Setup
 
 LATENCY_BUCKETS = 2000  # 1 ms each; the last holds all that is later
+ANSWERED_MAX = 8  # of the record's answers, the last ones
+ANSWER_BYTES_MAX = 8192  # of each; most have one KiB, and a record may send a thousand
 RING_FRAMES = 64  # bad frames kept for a look
 RING_BYTES = 512  # of each
 FAULT_NAMES_MAX = 64  # of one source: names are ours, yet a counter without a bound is a leak
@@ -27,6 +30,15 @@ class BadFrame(NamedTuple):
     text: str
     raw: bytes
     tai: int
+
+
+class Answered(NamedTuple):
+    """What the record said of a batch: a receipt, or a refusal. `at`: ns TAI."""
+
+    encoded: bytes  # empty where it is longer than ANSWER_BYTES_MAX
+    observations: int
+    size: int
+    at: int
 
 
 class Latency:
@@ -52,6 +64,14 @@ class Latency:
             if number and seen >= wanted:
                 return bucket + 1
         return None
+
+    def within(self, edges_ms: Sequence[int]) -> list[int]:
+        """How many took no longer than each of these, which rise."""
+        return [sum(self._buckets[:edge]) for edge in edges_ms]
+
+    def sum_ms(self) -> float:
+        """Of all, each taken for the middle of its bucket."""
+        return sum((bucket + 0.5) * number for bucket, number in enumerate(self._buckets))
 
 
 class SourceHealth:
@@ -109,6 +129,7 @@ class Health:
         ),
         *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
         *("waiting_batches", "in_flight", "reopened", "forks", "unread", "key_fault"),
+        "answered",
         *("oldest", "oldest_age_s", "bytes_kept", "bytes_written", "disk_full_s", "days_to_drain"),
     )
 
@@ -128,6 +149,7 @@ class Health:
         self.bytes_written: int | None = None
         self.disk_full_s: int | None = None
         self.days_to_drain: float | None = None
+        self.answered: deque[Answered] = deque(maxlen=ANSWERED_MAX)
         self.in_memory = 0  # of the durable ones: held for a receipt, and on no disk (spill)
         self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.disk_low = False
@@ -135,6 +157,11 @@ class Health:
 
     def source(self, name: str) -> SourceHealth:
         return self.sources.setdefault(name, SourceHealth())
+
+    def answer(self, encoded: bytes, observations: int, size: int, tai: int) -> None:
+        """What the record said of a batch, for a look."""
+        kept = encoded if len(encoded) <= ANSWER_BYTES_MAX else b""
+        self.answered.append(Answered(kept, observations, size, tai))
 
     def bad_frame(self, source: str, fault: str, text: str, raw: bytes, tai: int) -> None:
         self.source(source).fault(fault)

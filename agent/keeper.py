@@ -183,11 +183,11 @@ class Keeper:
         self._hearing.release(before)
 
     def answer(self, row: int, state: State, encoded: bytes, count: int, size: int) -> None:
-        """What the record said of a batch; the next commit makes it durable.
-
-        Said again before that, as when the disk hangs, it is no news.
+        """What the record said of a batch; the next commit makes it durable. Said again before
+        that, as when the disk hangs, it is no news.
         """
         if self.said.answer(Told(row, state, encoded, count, size)):
+            self._health.answer(encoded, count, size, self._clock.now().tai)
             self._give_room()
 
     def knows(self, stream: int, run: bytes, seq: int) -> bool:
@@ -314,7 +314,7 @@ class Keeper:
         self.said.into(commit)
         if not self._hearing.size:  # this piece has all that was stated
             self.relief.join(commit)
-            commit.bookmarks = self.bookmarks.taken()
+            commit.bookmarks = self.bookmarks.taken() if self._hearing.sealing else {}
         self._committing = piece.stretches
         self._cut(commit, last)
         if not commit.empty or self._disk.low:

@@ -30,6 +30,7 @@ from agent.health import Health
 from agent.hearing import Hearing
 from agent.keeper import Keeper
 from agent.outlook import Outlook
+from agent.page.door import Door
 from agent.timing.assembly import timekeeping
 from agent.transport import Transport
 from agent.uplink import Uplink
@@ -107,6 +108,7 @@ class Runner:
         names = (one.name for one in gateway.sources)
         tests = gateway.path(trial.FILE)
         self._trials = trial.Trials(tests, clock, self._hearing, names, trial.boot_id())
+        self._door = Door(gateway, self._hearing, clock, self.health, self.report)
 
     def _fix(self, source: str, fix: Fix) -> bool:
         """Whether a verdict leans on it."""
@@ -133,7 +135,7 @@ class Runner:
             *(self._task(self._uplink.run()), self._task(self._outlook.watch())),
             *(self._task(self._verdicts.watch()), self._task(self._trials.watch())),
         ]
-        telling = self._task(self._tell(spool))
+        telling = [self._task(self._tell(spool)), self._task(self._door.serve())]
         lines = [self._task(self._supervise(source)) for source in self._gateway.sources]
         ready()
         waiting = self._task(stop.wait())
@@ -144,7 +146,7 @@ class Runner:
                 await self._keeper.end_run()
                 await self._keeper.answered(DRAIN_S)
         finally:
-            await _cancelled([waiting, telling, *keeping])
+            await _cancelled([waiting, *telling, *keeping])
             await self._client.close()
             await self._keeper.close()
         for task in done - {waiting}:
@@ -166,6 +168,7 @@ class Runner:
         told = self.health.report() | self._verdicts.report()
         told["time"] = self._timekeeping.report() | {"flags": told.pop("flags")}
         told["pairs"] = self._neighbours.report()
+        told["page"] = self._door.account()
         told["tests"], told["tests_fault"] = self._trials.report(), self._trials.fault
         return told
 
@@ -227,9 +230,11 @@ class Runner:
             await asyncio.sleep(UNSEALED_S)
 
     def _heard(self, source: Source, items: Sequence[Frame | Setup], keep: bool = True) -> None:
-        """Sealed first, and then looked at."""
+        """Sealed first, and then looked at, by whoever looks."""
         self._hearing.hear(source.name, items, keep)
         self._neighbours.hear(source.name, items)
+        if (look := self._door.look) is not None:
+            look(source.name, items)
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

@@ -172,7 +172,7 @@ def words(account: Mapping[str, Any]) -> list[str]:
         error = "" if one["error_ns"] is None else f"+-{words_ns(one['error_ns'])} "
         lines.append(f"           {one['name']}: {off}{error}{face.state(one)}")
     lines.append(f"place      {place['state']}: {place['words']}")
-    lines += [f"{name}: {_receiver_words(one)}" for name, one in account["receivers"].items()]
+    lines += [f"{name}: {receiver_words(one)}" for name, one in account["receivers"].items()]
     for one in account["checks"]:
         where = f" of {one['stream']}" if one["stream"] else ""
         lines.append(f"{_plain(one['check']).upper()}{where} for {one['for_s']} s: {one['words']}")
@@ -183,7 +183,8 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _receiver_words(one: Mapping[str, Any]) -> str:
+def receiver_words(one: Mapping[str, Any]) -> str:
+    """One receiver as status told it."""
     if one["fix"] is None:
         return "nothing heard yet"
     before = f"nothing heard for {one['age_s']} s; before that: " if one["silent"] else ""

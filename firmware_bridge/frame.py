@@ -90,6 +90,11 @@ class Fields:
         self.body = bytes(raw[HEADER_BYTES : HEADER_BYTES + length])
 
 
+def is_tagged(hmac: Hmac, raw: bytes) -> bool:
+    """Whether a frame's tag is of this key; whatever the octets."""
+    return same(hmac.tag(raw[:-TAG_BYTES])[:TAG_BYTES], bytes(raw[-TAG_BYTES:]))
+
+
 def link_before(public: bytes, boot: int) -> bytes:
     """The link before the first frame of a boot."""
     return sha256(LINK, public, struct.pack(">I", boot))
@@ -156,8 +161,12 @@ class Follower:
     def take(self, raw: bytes) -> Fields:
         """The frame, if it holds. FrameError: it does not, and nothing of the state has changed."""
         fields = Fields(raw)
-        if not same(self._hmac.tag(raw[:-TAG_BYTES])[:TAG_BYTES], bytes(raw[-TAG_BYTES:])):
+        if not is_tagged(self._hmac, raw):
             raise FrameError("its tag is not this board's")
+        return self.follow(fields, raw)
+
+    def follow(self, fields: Fields, raw: bytes) -> Fields:
+        """The same of a frame whose tag was looked at (`gateway.Gateway`)."""
         if (fields.boot, fields.seq) <= (self.boot, self.seq):
             raise FrameError("replayed: it is not later than the last")
         after = self.seq + 1 if fields.boot == self.boot else 0

@@ -2,18 +2,22 @@
 
 1. It gives each frame once, in order; what it misses it wants again, and what it will not get is a
    Hole.
-2. It asks nothing of a frame but its boot and its seq: whether one holds is frame.Follower's.
+2. It asks of a frame its boot, its seq and its tag: one that is not the board's takes the place of
+   none. What comes so each time it is asked for, for WRONG_NS, is so in the board itself, and is
+   passed over. All else of it is frame.Follower's.
 3. What it heard it says at once; that a board may forget it, only once it was told that it is kept
-   (`keep`). Who never tells it takes nothing from a board that somebody else will want.
+   (`keep`). Who never tells it takes nothing from a board that somebody else will want. Both are
+   said again with each PING: a board whose ring is full has nothing to send that would be answered.
 4. Ticks are believed by their tag alone, and for the one PING that is open.
 5. A greeting has no tag: what it leaves out is a Hole once the frame after that is there, and where
-   neither such a frame nor ticks that hold come, the session begins anew.
+   neither such a frame nor ticks that hold come, or later frames alone, the session begins anew.
 
 The packets and their rules are in `link.py`. It opens no line and asks no clock.
 """
 
 import struct
 
+from firmware_bridge.frame import is_tagged
 from firmware_bridge.link import (
     ACK,
     ACK_BODY,
@@ -56,7 +60,10 @@ ACK_NS = 20_000_000  # or after this time
 HELLO_NS = 500_000_000
 WANT_NS = 40_000_000  # a gap is asked for again after this time
 PING_NS = 1_000_000_000
-SILENT_NS = 3_000_000_000  # no frame of the boot, and no ticks, for longer: a session anew
+WRONG_NS = 500_000_000  # a dozen times asked for; a ring of 16 KiB holds three times as much
+# No frame of the boot and no ticks for longer, or none but what is out of turn: a session anew.
+SILENT_NS = 3_000_000_000
+_NUMBER_MAX = 0xFFFFFFFF  # of what an ACK says: the last frame of a boot has no next
 _CTRL_C = b"\x03"
 _HELLO_TRIES = 8  # one in twenty numbers has one in it
 _ORDER = ">II"  # of a frame: its boot and its seq, after its first four octets
@@ -126,11 +133,12 @@ class Offset:
 
 class Gateway:
     """The gateway's end. `numbers` gives 32 bits, different every time and not to be foreseen;
-    `key` is the pairing's: without it no ticks are believed.
+    `key` is the pairing's: without it no ticks are believed, and every frame is.
 
     `greeting`: of the board, while a session is open. `holes`: since they were last taken.
     `refused`: the versions of a board that speaks none of ours. `unpaired`: the firmware of one
-    without keys. `baud`: agreed, or None. `forged`: answers to a PING whose tag is not the board's.
+    without keys. `baud`: agreed, or None. `forged`: answers to a PING whose tag is not the board's;
+    `foreign`: frames, in the place of one that was due, since they were last taken.
     """
 
     def __init__(
@@ -149,6 +157,8 @@ class Gateway:
         self._unacked = 0
         self._acked_ns = self._hello_ns = self._want_ns = self._ping_ns = self._heard_ns = 0
         self._wants = False
+        self._wrong_ns: int | None = None  # since when the frame that is due comes with another tag
+        self._stuck_ns: int | None = None  # since when only later ones than that come
         self._pinged: tuple[bytes, int] | None = None  # nonce, when
         self.greeting: Greeting | None = None
         self.offset = Offset(drift_ppm)
@@ -157,6 +167,7 @@ class Gateway:
         self.unpaired: tuple[int, int, int] | None = None
         self.baud: int | None = None
         self.forged = 0
+        self.foreign: list[bytes] = []
 
     @property
     def damaged(self) -> int:
@@ -191,7 +202,8 @@ class Gateway:
     def output(self, now_ns: int) -> bytes:
         """What is to be said to the board now; to be asked often, at least every `ACK_NS`."""
         said = b""
-        if self.greeting and now_ns - self._heard_ns > SILENT_NS:
+        stuck = self._stuck_ns is not None and now_ns - self._stuck_ns > SILENT_NS
+        if self.greeting and (stuck or now_ns - self._heard_ns > SILENT_NS):
             self._begin(now_ns)
         if self.greeting is None:
             if now_ns - self._hello_ns >= HELLO_NS:
@@ -203,8 +215,8 @@ class Gateway:
             said += self._packed(
                 WANT, struct.pack(WANT_BODY, self._session, self._boot, self._next)
             )
-        late = now_ns - self._acked_ns >= ACK_NS
-        if self._unacked >= ACK_FRAMES or (self._unacked and late):
+        late, pings = now_ns - self._acked_ns >= ACK_NS, now_ns - self._ping_ns >= PING_NS
+        if pings or self._unacked >= ACK_FRAMES or (self._unacked and late):
             self._unacked, self._acked_ns = 0, now_ns
             said += self._packed(
                 ACK,
@@ -212,7 +224,7 @@ class Gateway:
                     ACK_BODY, self._session, self._boot, self._next, self._kept, self._credit
                 ),
             )
-        if now_ns - self._ping_ns >= PING_NS:
+        if pings:
             nonce = struct.pack(">II", self._numbers(), self._numbers())
             self._ping_ns, self._pinged = now_ns, (nonce, now_ns)
             said += self._packed(PING, struct.pack(PING_BODY, self._session, nonce))
@@ -261,6 +273,7 @@ class Gateway:
     def _begin(self, now_ns: int) -> None:
         self._session, self.greeting = self._numbers(), None
         self._hello_ns = now_ns - HELLO_NS
+        self._wrong_ns = self._stuck_ns = None
 
     def _welcome(self, fields: "Fields", now_ns: int) -> None:
         if fields is None or fields[1] != self._session or self.greeting:
@@ -280,18 +293,37 @@ class Gateway:
         if self.greeting is None or len(frame) < 12:
             return
         boot, seq = struct.unpack_from(_ORDER, frame, 4)
-        if boot != self._boot:
+        if boot != self._boot or seq == _NUMBER_MAX:
+            return
+        if self._hmac is not None and not is_tagged(self._hmac, frame):
+            self._refuse(frame, seq, now_ns)
             return
         self._unacked, self._heard_ns = self._unacked + 1, now_ns
         if seq == self._first > self._next:
             self.holes.append(Hole(boot, self._next, seq - self._next))
             self._next = seq
         if seq == self._next:
-            self._next += 1
+            self._next, self._wrong_ns, self._stuck_ns = self._next + 1, None, None
             self._wants = False  # what came out of turn came before this
             frames.append(frame)
         elif seq > self._next:
             self._wants = True
+            self._stuck_ns = now_ns if self._stuck_ns is None else self._stuck_ns
+
+    def _refuse(self, frame: bytes, seq: int, now_ns: int) -> None:
+        """A frame with another tag: where its number is due, the one that has it is asked for."""
+        if seq not in (self._next, self._first):
+            return
+        self.foreign.append(frame)
+        self._wants = True
+        if self._wrong_ns is None:
+            self._wrong_ns = now_ns
+        elif now_ns - self._wrong_ns > WRONG_NS:
+            self._wrong_ns = None
+            if seq == self._next:
+                self._next += 1
+            else:
+                self._first += 1
 
     def _pong(self, fields: "Fields", now_ns: int) -> None:
         if fields is None or self._pinged is None or self.greeting is None:

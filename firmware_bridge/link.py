@@ -18,9 +18,9 @@
    answers HELLO by UNPAIRED, and has no session with anybody.
 
 What both ends say is here, and the board's end; the gateway's is in `gateway.py`, which no board
-loads. Of a frame they know its boot and its seq. But for PONG nothing here is authenticated: who
-can speak on the line can make frames be lost, which the chain of what is sealed tells, and can make
-neither a frame nor a time.
+loads. Of a frame they know its boot and its seq, and the gateway its tag. But for that and PONG
+nothing here is authenticated: who can speak on the line can keep frames away, which the chain of
+what is sealed tells, and can make neither a frame nor a time.
 """
 
 import struct

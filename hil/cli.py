@@ -49,6 +49,7 @@ BENCHES = {
     "clock": ("what time and place cost a gateway", ("seconds",)),
     "grid": ("how many steps of a power system with PMUs a core takes", ("seconds",)),
     "settle": ("how many settlements of two ends of a line are checked a minute", ("seconds",)),
+    "page": ("what it costs an agent to be looked at", ("seconds", "streams")),
     "flash": ("what is written to disk for each byte that is kept", ()),
     "board": ("how late, how dear and how large a board's firmware is", ("seconds",)),
     "seam": (

@@ -9,7 +9,8 @@ vouches for but the gateway, and it lied.
 3. A head that the board did not sign tells of the frames that it stands over, and of itself.
 4. A range names the entries in which it begins, and in which the head is. RANGES_MAX of one fault
    and stream are told apart; then the last one takes in what follows.
-5. FRAMES_MAX frames of a run are remembered with their place; of more, the last.
+5. FRAMES_MAX frames of a run are remembered with their place; of more, the last. What was told for
+   one reason is not told again for it: a gateway may seal head after head that nobody signed.
 
 Whom the anchors name as boards has no part in it: another record may name others.
 """
@@ -137,6 +138,7 @@ class _Following:
         self.idx = 0
         self.faults: list[tuple[Reason, _At, list[_At]]] = []
         self._places: dict[tuple[bytes, int, int], list[_At]] = {}
+        self._upto: dict[tuple[bytes, int, Reason], int] = {}  # a frame: what is before it was told
         self._described: dict[bytes, bytes] = {}  # names of descriptors: their runs'
 
     def describe(self, name: bytes) -> None:
@@ -163,12 +165,18 @@ class _Following:
         if fault.reason not in _TELLING or fault.frames is None:
             return
         first, last = fault.frames
+        if fault.reason != Reason.BOARD_TWIN:
+            of = (public, fault.boot, fault.reason)
+            first = max(first, self._upto.get(of, 0))
+            self._upto[of] = max(last + 1, first)
         first = max(first, last - FRAMES_MAX)
         places = [at for seq in range(first, last + 1) for at in self._at(public, fault.boot, seq)]
         shows = last if fault.head is None else fault.head
         heads = self._at(public, fault.boot, shows)
         if places and heads:
             self.faults.append((fault.reason, heads[-1], places))
+        if fault.reason == Reason.BOARD_TWIN:
+            del heads[:-1]  # the next of this number is told beside the last
 
     def _at(self, public: bytes, boot: int, seq: int) -> list[_At]:
         return self._places.get((public, boot, seq), [])

@@ -57,7 +57,8 @@ class Rate:
         proposal."""
         if not greeted:
             return self._look(now_ns)
-        if self.now != START_BAUD and now_ns - heard_ns > LOST_NS:
+        trying = self._state is _State.TRYING  # which ends by itself, and is remembered
+        if self.now != START_BAUD and not trying and now_ns - heard_ns > LOST_NS:
             self._enter(_State.LOOKING, now_ns)
             return Step(again=True)
         if self._state is _State.LOOKING:

@@ -184,6 +184,8 @@ class Session:
         link, out = self._link, list[Item]()
         boot = link.greeting.boot if link.greeting else None
         raws = link.receive(data, mono_ns)
+        out += [self._foreign(raw, now) for raw in link.foreign]
+        link.foreign.clear()
         self._said = self._said and not raws
         if link.greeting is not None and link.greeting.boot != boot:
             out += self._released(mono_ns, now)  # of the boot before: its clock is gone
@@ -219,7 +221,7 @@ class Session:
         past = self._past
         boot = past.follower.boot
         try:
-            fields = past.follower.take(raw)
+            fields = past.follower.follow(board.Fields(raw), raw)  # the link looked at its tag
         except board.FrameError as fault:
             return [self._refused(raw, FrameError(_fault_of(str(fault)), str(fault)), now)]
         at = self._instant(fields.boot, fields.ticks_us, mono_ns, now)
@@ -310,6 +312,13 @@ class Session:
     def _refused(self, raw: bytes, fault: FrameError, now: Instant) -> Frame:
         return Frame(BOARD, _INFO, raw, now.tai, None, _UNKNOWN, self._flags, now, fault)
 
+    def _foreign(self, raw: bytes, now: Instant) -> Frame:
+        """A frame under another key."""
+        fault = FrameError("board_tag", "its tag is not this board's")
+        if self.stranger:
+            fault = FrameError("other_board", self.stranger)
+        return self._refused(raw, fault, now)
+
     def _started(self, fields: board.Fields, heard: Instant) -> Frame:
         text = f"the board started: boot {fields.boot}"
         if len(fields.body) == struct.calcsize(board.BOOT_BODY):
@@ -365,6 +374,4 @@ def _within(at: Instant, span_us: int) -> Instant:
 
 def _fault_of(text: str) -> str:
     """The name of what a Follower refuses."""
-    if text.startswith("its tag"):
-        return "board_tag"
     return "board_replayed" if text.startswith("replayed") else "board_frame"

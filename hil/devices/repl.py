@@ -132,8 +132,10 @@ class Board:
         for octet in octets:
             if self._left is not None:
                 if self._left == 0:
-                    os.close(self._line)
-                    os.close(self._keep)
+                    line, keep = self._line, self._keep
+                    self._line = self._keep = -1  # their numbers are anybody's once they are closed
+                    os.close(line)
+                    os.close(keep)
                     return False
                 self._left -= 1
             self._key(octet)

@@ -239,6 +239,14 @@ ALL: Final = (
         ),
     ),
     Benchmark(
+        *("page", 44.0, 11.0),
+        (
+            Figure("updates_a_second", "a page of 40 streams, updates", "/s", MORE, 10.0),
+            Figure("cpu_share_of_looking", "looking at it", "of a core", LESS, 0.05),
+            Figure("memory_mib_most", "an agent that is looked at", "MiB", LESS, 50.0),
+        ),
+    ),
+    Benchmark(
         *("flash", None, None),
         (
             Figure(

@@ -81,6 +81,25 @@ def test_a_device_is_told_after_the_commit_and_the_next_agent_goes_on_there(
     go(all_of_it())
 
 
+def test_an_end_that_the_disk_was_too_slow_for_leaves_the_bookmark_where_the_disk_is(
+    site: Site,
+) -> None:
+    agent = site.agent()
+
+    async def all_of_it() -> None:
+        device = await opened(agent)
+        agent.hear(setup())
+        says(agent, device, 0)
+        await agent.keeper.commit()
+        says(agent, device, 1)
+        agent.keeper._hearing.detach()  # as `end_run`, after END_S
+        await agent.keeper._commit(ends=True)  # with what was answered since
+        await agent.keeper.close()
+        assert device.told[-1] == b"0" and await resumed(site) == b"0"
+
+    go(all_of_it())
+
+
 def test_with_spill_it_is_told_what_is_held_and_no_later_agent_believes_it_written(
     site: Site,
 ) -> None:

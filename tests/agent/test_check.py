@@ -141,7 +141,10 @@ def test_a_pmu_behind_a_board_is_held_against_the_plan(
     assert done.code == code, done
     told = done.line("place of relay (IDCODE 7, on file): ")
     assert told.startswith("CONTRADICTS") is (code == 1)
-    assert done.line("place of relay: ").startswith("cannot be asked: ")
+    assert done.line("place of relay: ").startswith("cannot be asked: ") and "ring" not in done.out
+    change(tmp_path / "site" / "gateway.toml", "[spool]\n", "[spool]\ncommit_ms = 5000\n")
+    done = asyncio.run(check(tmp_path / "site"))
+    assert " octets come in 5500 ms" in done.line("ring of relay: ") and done.code == code
 
 
 @pytest.mark.parametrize(

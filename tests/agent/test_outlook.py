@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent import cli, outlook
+from agent import account, outlook
 from agent.commit import State
 from agent.health import Health
 from agent.outlook import Outlook, Sample, drain_in, full_in
@@ -102,7 +102,7 @@ def _account(**changes: Any) -> str:
     health = Health()
     for name, value in changes.items():
         setattr(health, name, value)
-    return cli._words(health.report())
+    return account.words(health.report())
 
 
 def test_account_in_words_for_a_technician() -> None:

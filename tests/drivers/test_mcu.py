@@ -220,11 +220,22 @@ def test_what_is_not_the_boards_is_named_and_moves_nothing():
     assert len(world.frames(PMU_KEY, Kind.MCU_C37118)) == 1
 
 
+def test_a_forged_frame_in_the_place_of_one_that_is_due_costs_none():
+    world = World().go()
+    raw = world.say(data(LAYOUT, 1))
+    world.inject(raw[:-1] + bytes([raw[-1] ^ 1]))
+    world.inject(raw[:20])
+    world.go(60)
+    assert world.faults() == ["board_tag"] * 2
+    assert [one.raw for one in world.frames(PMU_KEY, Kind.MCU_C37118)] == [raw]
+    assert not world.frames(BOARD_KEY, Kind.GAP)
+
+
 def test_a_frame_under_another_key_is_never_sealed():
     world = World(key=bytes(32)).go()
     world.say(data(LAYOUT, 1))
     world.go(250)
-    assert world.faults() == ["board_tag", "board_tag"] and world.session.counts["times_forged"]
+    assert set(world.faults()) == {"board_tag"} and world.session.counts["times_forged"]
     assert not [one for one in world.items if isinstance(one, Frame) and one.fault is None]
 
 
@@ -321,8 +332,8 @@ def test_what_did_not_hold_is_missing_by_its_count():
         world.say(data(LAYOUT, number))
     world.chain._hmac = key
     world.say(data(LAYOUT, 3))
-    world.go()
-    assert world.faults() == ["board_tag"] * 3
+    world.go(400)  # each is asked for again until it is plain that the board has no other
+    assert set(world.faults()) == {"board_tag"}
     (one,) = world.frames(BOARD_KEY, Kind.GAP)
     assert gap.read(one.raw).count == 3
 

@@ -92,6 +92,15 @@ def test_a_board_that_does_not_answer_at_the_new_rate_is_fallen_back_to():
     assert TRY_NS < BAUD_TRIAL_US * 1000 and one.now == START_BAUD
 
 
+def test_a_rate_is_given_up_for_good_however_long_the_line_was_quiet_before():
+    one, heard, now = Rate(FAST), 10 * NS, 11 * NS
+    one.turn(now, True, heard, None)
+    assert one.turn(now + 1, True, heard, FAST).change and one.now == FAST
+    now += 1 + TRY_NS
+    assert now - heard > LOST_NS and one.turn(now, True, heard, None) == Step(propose=True)
+    assert one.turn(now + 1, True, heard, None) == Step(change=True, again=True) and one.given_up
+
+
 def test_a_board_that_never_agrees_stays_where_it_is_and_is_not_asked_for_ever():
     one = Rate(FAST)
     said = [turned(one, at * ASK_NS).propose for at in range(1, 3 * ASKS_MAX)]

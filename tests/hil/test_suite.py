@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hil import cli
-from hil.bench import admit, board, bound, clock, guard, seam, settle, soak, tiles
+from hil.bench import admit, board, bound, clock, guard, page, seam, settle, soak, tiles
 from hil.suite import catalogue, command, machine, picture, row, table
 from hil.suite.catalogue import Benchmark, Figure
 from hil.suite.turn import DONE, FAILED, LATE, Turn, last_object
@@ -96,6 +96,9 @@ def test_every_bound_is_the_one_that_the_benchmark_judges_by():
         "clock.memory_mib": clock.MEMORY_MIB_MOST,
         "guard.guard_us_a_frame": guard.GUARD_US_MOST,
         "guard.pair_core_share": guard.PAIR_SHARE_MOST,
+        "page.updates_a_second": page.UPDATES_LEAST,
+        "page.cpu_share_of_looking": page.CPU_SHARE_MOST,
+        "page.memory_mib_most": page.MEMORY_MIB_MOST,
         "seam.admitted_p99_ms": seam.ADMITTED_P99_MS,
         "seam.agent_mib": seam.AGENT_MIB,
         "settle.settlements_per_minute_core": settle.PER_MINUTE_LEAST,

@@ -167,6 +167,39 @@ def test_a_head_of_another_board_makes_what_it_stands_over_doubtful(heard: Heard
     ran_again(heard, capsys)
 
 
+def told_of(heard: Heard) -> list[tuple[int | None, int]]:
+    """Observations, as often as they were told."""
+    return [
+        (stream, seq)
+        for stream, first, last, *_ in heard.found()
+        for seq in range(first or 0, (last or 0) + 1)
+    ]
+
+
+def test_a_frame_is_told_once_however_many_heads_nobody_signed_stand_over_it(heard: Heard, capsys):
+    run, made = heard.start(), Sealed(OTHER, of=BOARD.public.raw)
+    made.say(TAPPED[0])
+    for _ in range(40):
+        made.head()
+    heard.upstream.push(heard.cut(run, made.frames))
+    heard.upstream.appraise()
+    assert sorted(told_of(heard)) == [(1, 1), *((2, seq) for seq in range(1, 41))]
+    ran_again(heard, capsys)
+
+
+def test_of_many_contents_each_is_told_beside_the_one_before(heard: Heard, capsys):
+    run, made = heard.start(), Sealed().rounds(4)
+    whole = made.frames[1]
+    twins = [whole[:-1] + bytes([whole[-1] ^ by]) for by in range(1, 41)]
+    for frames in (made.frames, *([twin] for twin in twins)):
+        heard.upstream.push(heard.cut(run, frames))
+    heard.upstream.appraise()
+    told = told_of(heard)
+    assert set(told) == {(1, 2), *((1, seq) for seq in range(5, 45))}
+    assert len(told) < 2 * len(set(told))
+    ran_again(heard, capsys)
+
+
 def test_of_two_contents_both_are_doubtful(heard: Heard, capsys):
     run, made = heard.start(), Sealed().rounds(4)
     twin = made.frames[1][:-1] + bytes([made.frames[1][-1] ^ 1])

@@ -54,9 +54,10 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(autouse=True)
-def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bench has memory for larger ones than a board."""
+def bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has memory for larger pieces than a board; a loaded machine starts its process late."""
     monkeypatch.setattr(prompt, "PIECE_BYTES", 4096)
+    monkeypatch.setattr(prompt, "ANSWER_S", RUN_S)
 
 
 @pytest.fixture

@@ -1,0 +1,222 @@
+// What the gateway says, put into the page as text: never as markup.
+//
+// 1. Phasors move with every event; figures in tables four times a second, the trace twice: faster
+//    than that nobody reads.
+// 2. When the gateway says nothing, what is shown is marked as old, in words; the browser comes back
+//    by itself.
+
+import {Dial, Trace} from './drawing.js';
+
+const FIGURES_MS = 250, TRACE_MS = 500, OLD_MS = 3000, RATE_MS = 2000;
+const one = id => document.getElementById(id);
+const dial = new Dial(one('dial')), trace = new Trace(one('trace'));
+const COUNT_NAMES = {sources: 1};  // the column of a table that is a state
+let devices = [];  // {name, stream, at, phasors, row}
+let chosen = 0, latest = null, relative = false;
+let figuresAt = 0, traceAt = 0, heardAt = 0, count = 0, countedAt = performance.now();
+
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function cell(row, text, of, bad) {
+  const made = document.createElement(row.childElementCount ? 'td' : 'th');
+  if (made.tagName === 'TH') made.scope = 'row';
+  else made.dataset.of = of;
+  made.textContent = text;
+  if (bad) made.className = 'is-bad';
+  row.append(made);
+  return made;
+}
+
+function headings(table) {
+  return [...table.tHead.rows[0].cells].map(each => each.textContent);
+}
+
+function fill(id, rows, bad) {
+  const table = one(id), body = table.tBodies[0], told = JSON.stringify(rows);
+  if (body.dataset.told === told) return;
+  body.dataset.told = told;
+  const names = headings(table);
+  body.replaceChildren(...rows.map(row => {
+    const made = document.createElement('tr');
+    row.forEach((text, at) => cell(made, text, names[at], bad && bad(row, at)));
+    return made;
+  }));
+  if (!rows.length) {
+    const row = document.createElement('tr');
+    cell(row, 'none', names[0]);
+    body.replaceChildren(row);
+  }
+}
+
+// --- streams and what they measure ----------------------------------------------------------------
+
+function rule(told) {
+  const before = devices[chosen]?.name;
+  devices = [];
+  told.streams.forEach((stream, at) => {
+    const name = `${stream.source} ${stream.key === stream.source ? '' : stream.key}`.trim();
+    if (!stream.devices.length)
+      devices.push({name, stream: at, at: -1, phasors: []});
+    stream.devices.forEach((device, number) => devices.push({
+      name: device.name ? `${stream.source}: ${device.name}` : name,
+      stream: at, at: number, phasors: device.phasors,
+    }));
+  });
+  const table = one('streams'), names = headings(table);
+  table.tBodies[0].replaceChildren(...devices.map((device, at) => {
+    const row = document.createElement('tr'), head = cell(row, '', names[0]);
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = device.name;
+    button.addEventListener('click', () => choose(at));
+    head.append(button);
+    device.button = button;
+    device.cells = names.slice(1).map(each => cell(row, '', each));
+    return row;
+  }));
+  trace.rule(devices.length);
+  choose(Math.max(devices.findIndex(device => device.name === before), 0));
+}
+
+function choose(at) {
+  chosen = at;
+  devices.forEach((device, each) => device.button.setAttribute('aria-pressed', each === at));
+  const device = devices[at];
+  put(one('chosen'), device ? device.name : 'No stream yet');
+  dial.rule(device ? device.phasors : []);
+  one('dial').setAttribute('class', device && device.phasors.length ? '' : 'is-empty');
+  fill('phasors', (device ? device.phasors : []).map(([name]) => [name, '', '']));
+  figuresAt = traceAt = 0;
+  if (latest) move(latest);
+}
+
+function pairs(device, told) {
+  const values = told.devices?.[device.at];
+  if (!values) return [];
+  const found = device.phasors.map((_, at) => [values[2 + 2 * at], values[3 + 2 * at]]);
+  const first = device.phasors.findIndex(([, quantity]) => quantity === 'voltage');
+  const from = relative && first >= 0 ? found[first][1] : 0;
+  return found.map(([size, angle]) => [size, angle === null || from === null ? null : turned(angle - from)]);
+}
+
+function turned(angle) {
+  return Math.atan2(Math.sin(angle), Math.cos(angle));
+}
+
+function move(told) {
+  latest = told;
+  const now = performance.now(), device = devices[chosen];
+  const mine = device ? told.streams[device.stream] ?? {} : {};
+  const found = device ? pairs(device, mine) : [];
+  dial.draw(found);
+  for (let at = 0; at < devices.length; at += 1) {
+    const each = told.streams[devices[at].stream];
+    if (each?.devices) trace.add(at, each.utc_ms, each.devices[devices[at].at]?.[0] ?? null);
+  }
+  if (now - figuresAt >= FIGURES_MS) {
+    figuresAt = now;
+    figures(told, device, mine, found);
+  }
+  if (now - traceAt >= TRACE_MS) {
+    traceAt = now;
+    trace.draw(chosen);
+  }
+}
+
+function figures(told, device, mine, found) {
+  put(one('utc'), `${new Date(told.utc_ms).toISOString().slice(0, 21).replace('T', ' ')} UTC`);
+  const rows = one('phasors').tBodies[0].rows;
+  found.forEach(([size, angle], at) => {
+    if (!rows[at] || rows[at].cells.length < 3) return;
+    put(rows[at].cells[1], size === null ? '\u2013' : `${number(size)} ${device.phasors[at][2]}`);
+    put(rows[at].cells[2], angle === null ? '\u2013' : `${(angle * 180 / Math.PI).toFixed(2)}\u00b0`);
+  });
+  put(one('words'), (mine.rows ?? []).join(' \u00b7 '));
+  for (const each of devices) {
+    const said = told.streams[each.stream] ?? {}, values = said.devices?.[each.at];
+    const quiet = said.quiet || said.age_ms === undefined;
+    put(each.cells[0], values ? unit(values[0], 4, 'Hz') : '');
+    put(each.cells[1], values ? unit(values[1], 3, 'Hz/s') : '');
+    put(each.cells[2], said.age_ms === undefined ? 'nothing yet'
+      : quiet ? `quiet for ${(said.age_ms / 1000).toFixed(0)} s` : `${(said.late_us / 1000).toFixed(1)} ms`);
+    each.cells[2].className = quiet ? 'is-bad' : '';
+    put(each.cells[3], said.clock === undefined ? '' : bound(said));
+    put(each.cells[4], (said.quality ?? []).join(', ').replaceAll('_', ' '));
+  }
+}
+
+function number(value) {
+  return value >= 1000 ? value.toFixed(0) : Number(value.toPrecision(4)).toString();
+}
+
+function unit(value, digits, name) {
+  return value === null || value === undefined ? '\u2013' : `${value.toFixed(digits)} ${name}`;
+}
+
+function bound(said) {
+  const by = said.clock === 'unknown' ? 'nobody' : said.clock.replaceAll('_', ' ');
+  return said.bound_ns === null ? `no bound, by ${by}` : `within ${length(said.bound_ns)} by ${by}`;
+}
+
+function length(ns) {
+  for (const [name, scale] of [['s', 1e9], ['ms', 1e6], ['us', 1e3]])
+    if (ns >= scale) return `${Number((ns / scale).toPrecision(3))} ${name}`;
+  return `${ns} ns`;
+}
+
+// --- how the gateway is ---------------------------------------------------------------------------
+
+function account(told) {
+  put(one('gateway'), told.gateway);
+  document.title = `${told.troubles.length ? `(${told.troubles.length}) ` : ''}${told.gateway} \u2013 Gridseal gateway`;
+  const list = one('troubles'), words = JSON.stringify(told.troubles);
+  if (list.dataset.told !== words) {
+    list.dataset.told = words;
+    list.replaceChildren(...(told.troubles.length ? told.troubles : ['None is known.']).map(text => {
+      const made = document.createElement('li');
+      made.className = told.troubles.length ? 'is-bad' : 'none';
+      made.textContent = text;
+      return made;
+    }));
+  }
+  const facts = one('facts');
+  if (facts.childElementCount !== 2 * told.facts.length)
+    facts.replaceChildren(...told.facts.flatMap(() => ['dt', 'dd'].map(name => document.createElement(name))));
+  told.facts.flat().forEach((text, at) => put(facts.children[at], text));
+  for (const [name, rows] of Object.entries(told.tables))
+    fill(name, rows, (row, at) => at === COUNT_NAMES[name] && row[at] !== 'up');
+}
+
+// --- hearing it -----------------------------------------------------------------------------------
+
+function heard() {
+  heardAt = performance.now();
+  put(one('heard'), '');
+  document.body.classList.remove('is-old');
+}
+
+function counted() {
+  count += 1;
+  const now = performance.now();
+  if (now - countedAt < RATE_MS) return;
+  put(one('rate'), `${(1000 * count / (now - countedAt)).toFixed(1)} updates a second`);
+  count = 0;
+  countedAt = now;
+}
+
+const source = new EventSource('events');
+source.addEventListener('streams', event => rule(JSON.parse(event.data)));
+source.addEventListener('live', event => { heard(); counted(); move(JSON.parse(event.data)); });
+source.addEventListener('account', event => account(JSON.parse(event.data)));
+one('relative').addEventListener('change', event => {
+  relative = event.target.checked;
+  figuresAt = 0;
+  if (latest) move(latest);
+});
+setInterval(() => {
+  if (!heardAt || performance.now() - heardAt < OLD_MS) return;
+  put(one('heard'), 'The gateway does not answer; what is below is old.');
+  document.body.classList.add('is-old');
+}, 1000);

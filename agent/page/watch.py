@@ -1,0 +1,210 @@
+"""`gridseal-agent status --watch`: what the page shows, in a terminal; a line a second in a pipe.
+
+1. The running agent is asked by the socket beside its spool. An agent that goes away is told of
+   once and asked again, until Ctrl-C; where none was there at first, it ends.
+2. A block that renews itself, never higher or wider than the terminal: trouble first, then the
+   gateway, then its streams. Elsewhere lines, each whole.
+3. What an agent sends at a time is bounded: EVENT_BYTES_MAX.
+
+Exit 0: something was shown. 1: nobody answers. 2: wrong words.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from math import degrees
+from pathlib import Path
+from typing import Any
+
+from agent import config, status
+from agent.page.door import SUFFIX
+from agent.panel import Block
+from agent.timing.round import words_ns
+
+EVENT_BYTES_MAX = 4 << 20
+TERMINAL_MS, PIPE_MS = 200, 1000  # between two looks
+AGAIN_S = 1.0  # before an agent that went away is asked again
+READ_BYTES = 65_536
+PHASORS_SHOWN = 3  # of a device, in its line
+Told = Mapping[str, Any]
+
+
+def main(path: Path) -> int:
+    """As the header says. Raises ConfigError."""
+    gateway = config.load(path)
+    spool = gateway.path(gateway.file.spool.path)
+    screen: Show = Terminal() if sys.stdout.isatty() else Pipe()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _watch(spool, screen, str(path))
+    except BrokenPipeError:
+        # Whoever read us has gone; nothing more is said, and not by the interpreter's end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 0
+
+
+def _watch(spool: Path, screen: "Show", configuration: str) -> int:
+    answered = lost = False
+    while True:
+        try:
+            for name, told in events(spool, screen.every_ms):
+                answered, lost = True, False
+                screen.show(name, told)
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError) as fault:
+            absent = isinstance(fault, FileNotFoundError | ConnectionRefusedError)
+            why = f"none runs with {configuration}" if absent else str(fault)
+            if not lost:
+                after = "; it is asked again until Ctrl-C" if answered else ""
+                _say(f"no agent answers for {spool.name}: {why}{after}")
+            lost = True
+        if not answered:
+            return 1
+        time.sleep(AGAIN_S)
+
+
+def _say(text: str) -> None:
+    print(f"gridseal-agent: {text}", file=sys.stderr, flush=True)
+
+
+# --- what the agent says
+
+
+def events(spool: Path, every_ms: int) -> Iterator[tuple[str, Told]]:
+    """Each event by its name. Raises OSError; ValueError for what is no event of ours."""
+    with status.connected(spool, SUFFIX) as line:
+        # HTTP/1.0: the answer lasts as long as the connection, and is not cut into chunks.
+        asked = f"GET /events?every={every_ms} HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        try:
+            line.sendall(asked.encode("ascii"))
+        except BrokenPipeError as fault:  # of this line, and of nobody who reads us
+            raise ConnectionResetError("it hung up") from fault
+        parts = _parts(line)
+        first = next(parts, "").split("\r\n", 1)[0]
+        code = "".join(first.split(" ")[1:2])
+        if code == "503":
+            raise ValueError("as many look at it already as may")
+        if code != "200":
+            raise ValueError(f"what answers is no agent of this version: {first[:80]!r}")
+        for part in parts:
+            yield from _event(part)
+    raise ConnectionResetError("it has ended")
+
+
+def _parts(line: socket.socket) -> Iterator[str]:
+    """The head of the answer, and then what stands between empty lines."""
+    waiting, end = b"", b"\r\n\r\n"
+    while data := line.recv(READ_BYTES):
+        waiting += data
+        while end in waiting:
+            part, waiting = waiting.split(end, 1)
+            yield part.decode("utf-8", "replace")
+            end = b"\n\n"
+        if len(waiting) > EVENT_BYTES_MAX:
+            raise ValueError("what it says is longer than any event of ours")
+
+
+def _event(part: str) -> Iterator[tuple[str, Told]]:
+    fields = dict(row.partition(": ")[::2] for row in part.split("\n"))
+    if "data" in fields:
+        told = json.loads(fields["data"])
+        if not isinstance(told, dict):
+            raise ValueError("what answers is no agent")
+        yield fields.get("event", ""), told
+
+
+# --- how it is shown
+
+
+class Show:
+    """Where events go."""
+
+    every_ms = PIPE_MS
+
+    def show(self, name: str, told: Told) -> None:
+        """One event."""
+
+
+class Pipe(Show):
+    """A line for each account."""
+
+    def show(self, name: str, told: Told) -> None:
+        """One event."""
+        if name == "account":
+            print(told["line"], flush=True)
+
+
+class Terminal(Show):
+    """A block that renews itself."""
+
+    every_ms = TERMINAL_MS
+
+    def __init__(self) -> None:
+        self._block = Block(sys.stdout)
+        self._account: Told | None = None
+        self._streams: Sequence[Told] = ()
+
+    def show(self, name: str, told: Told) -> None:
+        """One event."""
+        if name == "account":
+            self._account = told
+        elif name == "streams":
+            self._streams = told["streams"]
+        elif self._account is not None:
+            self._block.draw([*_gateway(self._account), *_streams(self._streams, told)])
+
+
+def _gateway(told: Told) -> list[str]:
+    rows = [f"{told['gateway']}  {told['utc']}", *(f"TROUBLE  {one}" for one in told["troubles"])]
+    width = max(len(name) for name, _ in told["facts"])
+    rows += [f"{name.ljust(width)}  {words}" for name, words in told["facts"]]
+    tables = told["tables"]
+    if tables["gaps"]:
+        causes = ", ".join(f"{many} {cause}" for cause, many in tables["gaps"])
+        rows.append(f"{'Gaps'.ljust(width)}  {causes}")
+    rows += [f"{'Answer'.ljust(width)}  {', '.join(row[1:])}" for row in tables["receipts"][:1]]
+    return [*rows, ""]
+
+
+def _streams(streams: Sequence[Told], live: Told) -> list[str]:
+    rows = []
+    for stream, said in zip(streams, live["streams"], strict=False):
+        name = f"{stream['source']} {stream['key']}"
+        if not said:
+            rows.append((name, "nothing yet"))
+            continue
+        for at, device in enumerate(stream["devices"]):
+            found = said.get("devices", [])[at : at + 1]
+            values = found[0] if found else [None, None]
+            hz = "no frequency" if values[0] is None else f"{values[0]:.4f} Hz"
+            words = [hz, *_clock(said), *_phasors(device["phasors"], values)]
+            rows.append((device["name"] or name, "  ".join(words)))
+        rows += [(name, row) for row in said.get("rows", ())]
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name.ljust(width)}  {words}" for name, words in rows]
+
+
+def _clock(said: Told) -> list[str]:
+    bound = "no bound" if said["bound_ns"] is None else f"within {words_ns(said['bound_ns'])}"
+    heard = f"after {words_ns(said['late_us'] * 1000)}"
+    if said["quiet"]:
+        heard = f"QUIET for {said['age_ms'] // 1000} s"
+    quality = ", ".join(said["quality"]).replace("_", " ") or "nothing said"
+    return [heard, f"{bound} by {said['clock']}", quality]
+
+
+def _phasors(phasors: Sequence[Sequence[str]], values: Sequence[float | None]) -> list[str]:
+    words = []
+    for at, (name, _, unit) in enumerate(phasors[:PHASORS_SHOWN]):
+        size, angle = [*values[2 + 2 * at : 4 + 2 * at], None, None][:2]
+        if size is not None and angle is not None:
+            words.append(f"{name} {size:.1f} {unit} {degrees(angle):.1f}\u00b0")
+    more = len(phasors) - PHASORS_SHOWN
+    return [*words, f"and {more} more"] if more > 0 else words

@@ -1,0 +1,113 @@
+"""The page as its user meets it: a gateway that hears two PMUs, and Debian's browser in front."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.agent.page.gateway import Gateway
+from tests.provisioning.page.audit import sound
+from tests.provisioning.page.rig import Browser, browser, numbers, until
+
+TIPS = """return [...document.querySelectorAll('#dial .voltage')].map(
+    one => [one.getAttribute('x2'), one.getAttribute('y2')].join(' '))"""
+
+
+class Site(NamedTuple):
+    gateway: Gateway
+    shown: Browser
+
+
+@pytest.fixture(scope="module")
+def site(
+    gateway: Gateway,
+    program: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("status") / "browser"
+    with browser(program("chromium"), program("chromedriver"), folder) as shown:
+        shown.open(gateway.url)
+        yield Site(gateway, shown)
+
+
+def test_phasors_move_and_what_is_said_of_them_is_so(site: Site) -> None:
+    shown = site.shown
+    shown.says("gateway-1", "pmu-1: SIM PMU 1", "locked, traceable, simulated")
+    until(lambda: len(shown.run(TIPS)) == 3, "three voltages")
+    before = shown.run(TIPS)
+    until(lambda: shown.run(TIPS) != before, "that they move")
+    rows = {row.split()[0]: numbers(row) for row in shown.words("#phasors tbody tr")}
+    assert set(rows) == {"VA", "VB", "VC", "IA", "IB", "IC"}
+    assert 150_000 < rows["VA"][-2] < 250_000 and -180 <= rows["VA"][-1] <= 180
+    (first, second) = shown.words("#streams tbody tr")
+    assert "SIM PMU 2" in second and "within 1 us by device" in first
+    assert 59 < numbers(first.partition("Hz")[0])[-1] < 61
+
+
+def test_angles_from_the_first_voltage(site: Site) -> None:
+    shown = site.shown
+    shown.run("document.querySelector('#relative').click()")
+
+    def angles() -> list[float]:
+        return [numbers(row)[-1] for row in shown.words("#phasors tbody tr")[:3]]
+
+    try:
+        until(lambda: angles()[0] == 0, "VA at 0")
+        assert abs(angles()[1] + 120) < 3 and abs(angles()[2] - 120) < 3
+    finally:
+        shown.run("document.querySelector('#relative').click()")
+
+
+def test_another_stream_is_chosen(site: Site) -> None:
+    shown = site.shown
+    shown.run("document.querySelectorAll('#streams button')[1].click()")
+    assert shown.word("#chosen") == "pmu-2: SIM PMU 2"
+    pressed = "return [...document.querySelectorAll('#streams button')].map(x => x.ariaPressed)"
+    assert shown.run(pressed) == ["false", "true"]
+    shown.run("document.querySelectorAll('#streams button')[0].click()")
+    until(lambda: "is-chosen" in str(shown.run(_CLASSES)), "a thick line")
+
+
+_CLASSES = (
+    "return [...document.querySelectorAll('#trace polyline')].map(one => one.className.baseVal)"
+)
+
+
+def test_clocks_spool_uplink_and_receipts_in_words(site: Site) -> None:
+    shown = site.shown
+    shown.says("Clock of the gateway", "Arrival to durable", "batches", "kept", "tree size")
+    until(lambda: len(shown.words("#receipts tbody tr")) >= 3, "receipts")
+    (row, *_) = shown.words("#receipts tbody tr")
+    assert "receipt" in row and " of " in row and "simulated" in row
+    assert shown.words("#sources tbody tr")[0].split()[:2] == ["pmu-1", "up"]
+    assert "kernel" in shown.word("#clocks tbody tr")
+
+
+def test_it_is_updated_ten_times_a_second_or_better(site: Site) -> None:
+    until(lambda: "updates a second" in site.shown.word("#rate"), "a rate")
+    until(lambda: numbers(site.shown.word("#rate"))[0] >= 10, "ten a second")
+
+
+def test_wide_narrow_dark_and_printed(site: Site) -> None:
+    shown = site.shown
+    media = "Emulation.setEmulatedMedia"
+    try:
+        for scheme in ("light", "dark"):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            shown.driver.execute_cdp_cmd(media, {"features": features})
+            shown.both(scheme, sound)
+        shown.driver.execute_cdp_cmd(media, {"media": "print"})
+        style = "return getComputedStyle(document.body)[arguments[0]]"
+        assert shown.run(style, "backgroundColor") == "rgb(255, 255, 255)"
+        assert shown.run(style, "color") == "rgb(0, 0, 0)"
+        shown.shot("print")
+    finally:
+        shown.driver.execute_cdp_cmd(media, {"media": "", "features": []})
+    assert not [one for one in shown.driver.get_log("browser") if one["level"] == "SEVERE"]
+
+
+def test_a_stream_that_says_nothing_is_named_as_quiet(site: Site) -> None:
+    with site.gateway.silent():
+        site.shown.says("quiet for 2 s")
+    until(lambda: "quiet" not in "".join(site.shown.words("#streams")), "that it speaks again")

@@ -1,0 +1,136 @@
+"""`status --watch` as it is typed: in a terminal, in a pipe, without an agent, and until Ctrl-C."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.conftest import Folder
+from tests.agent.page.gateway import Gateway
+
+WAIT_S = 20.0
+
+
+def command(configuration: Path) -> list[str]:
+    words = ["agent.cli", "status", "--watch", "--config", str(configuration)]
+    return [sys.executable, "-m", *words]
+
+
+def _environment() -> dict[str, str]:
+    """Without what would say otherwise how large the terminal is."""
+    return {name: said for name, said in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
+
+class Terminal:
+    """One of so many columns and rows, and what was written to it."""
+
+    def __init__(self, configuration: Path, columns: int, rows: int) -> None:
+        self._near, far = pty.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            command(configuration), stdin=far, stdout=far, stderr=subprocess.PIPE,
+            env=_environment(),
+        )  # fmt: skip
+        os.close(far)
+        self.said = ""
+
+    def until(self, words: str) -> None:
+        end = time.monotonic() + WAIT_S
+        while words not in self.said:
+            assert time.monotonic() < end, f"{words!r} not in {self.said[-3000:]!r}"
+            if select.select([self._near], [], [], 0.2)[0]:
+                with contextlib.suppress(OSError):
+                    self.said += os.read(self._near, 65_536).decode("utf-8", "replace")
+
+    def blocks(self) -> list[list[str]]:
+        """What stood there, each time that it was drawn."""
+        drawn = re.split(r"\x1b\[\d+A\x1b\[J", self.said)
+        return [one.replace("\r", "").splitlines() for one in drawn]
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        os.close(self._near)
+
+
+@contextlib.contextmanager
+def terminal(configuration: Path, columns: int = 160, rows: int = 50) -> Iterator[Terminal]:
+    made = Terminal(configuration, columns, rows)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_terminal_shows_it_all_and_ctrl_c_ends_it_clean(gateway: Gateway) -> None:
+    with terminal(gateway.configuration) as shown:
+        shown.until("Hz  after")
+        shown.until("Clock of the gateway")
+        hz = re.compile(r"SIM PMU 1  (\d+\.\d+) Hz .*  VA (\S+) V (\S+)\u00b0")
+        for _ in range(4):
+            count = len(shown.blocks())
+            while len(shown.blocks()) <= count:
+                shown.until("\x1b")
+                shown.said += os.read(shown._near, 65_536).decode("utf-8", "replace")
+        angles = {found[3] for found in hz.finditer(shown.said)}
+        assert len(angles) > 2, "no phasor moves"
+        assert 59 < float(next(hz.finditer(shown.said))[1]) < 61
+        assert "receipt, " in shown.said and "within 1.00 us by device" in shown.said
+        shown.process.send_signal(signal.SIGINT)
+        assert shown.process.wait(WAIT_S) == 0
+        assert shown.process.stderr is not None and shown.process.stderr.read() == b""
+
+
+def test_a_small_terminal_is_never_overrun(gateway: Gateway) -> None:
+    with terminal(gateway.configuration, columns=40, rows=8) as shown:
+        shown.until("rows more")
+        shown.until("\x1b")
+        for block in shown.blocks()[1:-1]:
+            assert len(block) <= 6 and all(len(row) < 40 for row in block)
+
+
+def test_a_pipe_gets_lines(gateway: Gateway) -> None:
+    running = subprocess.Popen(
+        command(gateway.configuration), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout is not None and running.stderr is not None
+    try:
+        lines = [running.stdout.readline() for _ in range(2)]
+        assert all("2 of 2 sources up, clock" in line for line in lines), lines
+        counts = [int(re.findall(r"heard (\d+)", line)[0]) for line in lines]
+        assert counts[0] < counts[1]
+        assert not any("\x1b" in line for line in lines)
+        running.stdout.close()  # as `head` does
+        assert running.wait(WAIT_S) == 0
+        assert running.stderr.read() == ""
+    finally:
+        running.kill()
+        running.wait()
+        running.stderr.close()
+
+
+def test_where_no_agent_runs_it_says_so(folder: Folder) -> None:
+    done = subprocess.run(command(folder.gateway), capture_output=True, text=True, timeout=WAIT_S)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"gridseal-agent: no agent answers for spool.db: none runs with {folder.gateway}\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("--watch", "--json")])
+def test_both_forms_at_once_are_refused(folder: Folder, words: tuple[str, ...]) -> None:
+    argv = [sys.executable, "-m", "agent.cli", "status", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 2 and "not allowed with" in done.stderr
