@@ -121,6 +121,11 @@ class Grid:
         self._at = -1
         self._now: tuple[Reading, Reading] | None = None
 
+    @property
+    def worst(self) -> float:
+        """The largest deviate of the noise: its table is finite, so there is one."""
+        return max(map(abs, self._noise))
+
     def truth(self, tai_ns: int, bus: int) -> Reading:
         """What stands at bus 1 or 2 at an instant. Raises ValueError for another."""
         if bus not in (1, 2):

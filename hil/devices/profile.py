@@ -153,6 +153,12 @@ class Profile:
         return pairs, analogs
 
 
+def weights(name: str) -> tuple[complex, complex, complex] | None:
+    """Of phases A, B, C in a phasor of this name (VA, V1, IAB); None for another name."""
+    known = _COMPONENTS.get(name[1:]) if name[:1] in _FULL_SCALE else None
+    return None if known is None else known[1]
+
+
 def turned(reading: Reading, nominal_hz: int, off_ns: int) -> Reading:
     """A reading by a clock that is ahead by `off_ns`: its angles are against a cosine that is ahead
     too (C37.118.1-2011 4.2). Whole cycles turn nothing.

@@ -89,12 +89,14 @@ class Account:
 
     facts: list[Fact] = field(default_factory=list)
     streams: list[dict[str, Any]] = field(default_factory=list)
+    lines: SourceLines = field(default_factory=SourceLines)  # which line a link is of
+    true: Truth | None = None  # when it was, where a gateway's clock was set
 
 
 def read(play: Play) -> Account:
     """Raises StoreError, HoldingError, EvidenceError, OSError."""
     found = Account()
-    lines = SourceLines()
+    lines = found.lines
     with ExitStack() as stack:
         record = stack.enter_context(closing(RecordFile(play.stage.store)))
         spools = {}
@@ -111,7 +113,7 @@ def read(play: Play) -> Account:
             disk.frames += held.frames
             disk.holes += held.holes
             disk.runs |= held.runs
-    true = Truth(play)
+    true = found.true = Truth(play)
     told = _told(play, lines, found, true)
     holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
     _streams(play, of_record, disk, told, found)

@@ -6,7 +6,9 @@ time, each in a folder of its own.
    worst, and one that cannot be played keeps none of the others.
 2. Ctrl-C ends the play where it is, with a report of that part, and plays no other; a second one
    ends it at once. No process is left.
-3. What is left out of a scenario because the place lacks something is named, with what to do.
+3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
+   alone that cannot be played leaves nothing.
+4. What is left out of a scenario because the place lacks something is named, with what to do.
 
 It judges nothing: hil.live.verdict and hil.scenario.verdict do.
 """
@@ -17,7 +19,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,11 @@ from hil.live import account, play, report, script, verdict
 from hil.live import place as places
 from hil.live.job import STOPPED, WRONG, Crew, Played
 from hil.live.place import FAKE, Place
-from hil.live.play import FAULTS
+from hil.live.play import FAULTS, Play
 from hil.live.report import Came
 from hil.live.script import Script
+from hil.report import compared, page
+from hil.report.gathered import INDEX, Gathered
 from hil.scenario import command as simulated
 
 DOES_NOT_HOLD = 1
@@ -55,6 +59,12 @@ class _Outcome:
 
     codes: list[int] = field(default_factory=list)
     objects: dict[str, Any] = field(default_factory=dict)
+    gathered: Gathered = field(default_factory=Gathered)
+
+    def has_left(self) -> bool:
+        """Whether there is something to be told in a file. One alone that could not be played
+        leaves nothing, so that it can be played into the same folder once it is mended."""
+        return len(self.codes) > 1 or any("report" in one for one in self.objects.values())
 
     def code(self) -> int:
         """The worst of them."""
@@ -65,9 +75,17 @@ def main(asked: Asked) -> int:
     """The exit code."""
     outcome = _Outcome()
     several = len(asked.names) > 1
-    for name, code, told in _all(asked, several):
+    for name, code, told, seconds in _all(asked, several):
+        outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
         outcome.codes.append(code)
         outcome.objects[Path(name).stem] = told
+    root = _root(asked, next(iter(outcome.objects.values())))
+    if root is not None and outcome.has_left():
+        try:
+            outcome.gathered.write(root, several, STOPPED in outcome.codes)
+        except OSError as fault:
+            print(f"gridseal-hil run: --report {root}: {fault}", file=sys.stderr)
+            outcome.codes.append(WRONG)
     if asked.told:
         only = next(iter(outcome.objects.values()))
         print(json.dumps(outcome.objects if several else only), flush=True)
@@ -81,7 +99,7 @@ def _all(asked: Asked, several: bool) -> Iterable[Played]:
     if asked.place != FAKE:
         fault = ConfigError("--jobs", "", f"{asked.place} is there once: play one at a time")
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
-        return [(asked.names[0], WRONG, {"failed": [str(fault)]})]
+        return [(asked.names[0], WRONG, {"failed": [str(fault)]}, 0.0)]
     folders = {} if asked.folder is None else _folders(asked.names, asked.folder)
     options = ["--place", asked.place, *(["--short"] if asked.short else [])]
     for option, value in (("--from", asked.begins), ("--to", asked.ends)):
@@ -97,8 +115,9 @@ def _all(asked: Asked, several: bool) -> Iterable[Played]:
 def _in_turn(asked: Asked, several: bool) -> Iterator[Played]:
     """Until one is stopped."""
     for name in asked.names:
+        started = time.monotonic()
         code, told = _one(asked, name, several)
-        yield name, code, told
+        yield name, code, told, time.monotonic() - started
         if code == STOPPED:
             return
 
@@ -125,6 +144,13 @@ def _one(asked: Asked, name: str, several: bool) -> tuple[int, dict[str, Any]]:
     except (ConfigError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
         return WRONG, {"failed": [str(fault)]}
+
+
+def _root(asked: Asked, told: Mapping[str, Any]) -> Path | None:
+    """Where what is of all scenarios goes: the folder that was asked for, or the only one's."""
+    if asked.folder is not None:
+        return asked.folder.absolute()
+    return Path(told["report"]) if len(asked.names) == 1 and "report" in told else None
 
 
 def is_live(text: str) -> bool:
@@ -161,11 +187,11 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
         print(f"gridseal-hil run: {of.live.name}: {fault}", file=sys.stderr)
         return WRONG, {"scenario": of.live.name, "failed": [str(fault)], "report": str(folder)}
     _show(came, asked.told)
-    simulated.say(f"{time.monotonic() - started:.0f} s; it lies in {folder}", asked.told)
+    simulated.say(f"{time.monotonic() - started:.0f} s; look at {folder / INDEX}", asked.told)
     for reason in came.reasons:
         print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
     code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
-    return code, _object(of, came)
+    return code, object_of(of, came)
 
 
 async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
@@ -186,9 +212,19 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
         simulated.say(text, asked.told)
 
     done = await play.played(of, place, folder, asked.short, say, stop)
-    found = await asyncio.to_thread(account.read, done)
+    return await asyncio.to_thread(reported, done, asked.short)
+
+
+def reported(done: Play, short: bool) -> Came:
+    """Reads what the play left, and writes the report of it. Raises one of FAULTS."""
+    found = account.read(done)
+    measured = compared.read(done, found)
     findings = verdict.judged(done, found)
-    return report.written(done, found, findings, asked.short)
+    came = report.written(done, found, findings, measured, short)
+    clock = done.timeline.scenario_s
+    text = page.text(came.told, came.facts, measured, done.deeds, clock)
+    (came.folder / INDEX).write_text(text, encoding="utf-8")
+    return came
 
 
 def _show(came: Came, told: bool) -> None:
@@ -196,7 +232,8 @@ def _show(came: Came, told: bool) -> None:
         simulated.say(simulated.line_of(one), told, simulated.FINDING_HANG)
 
 
-def _object(of: Script, came: Came) -> dict[str, Any]:
+def object_of(of: Script, came: Came) -> dict[str, Any]:
+    """What `--json` has of one."""
     return {
         "scenario": of.live.name,
         "report": str(came.folder),
@@ -204,4 +241,11 @@ def _object(of: Script, came: Came) -> dict[str, Any]:
         "not_asked": sum(one.held is None for one in came.findings),
         "failed": came.reasons,
         "stopped": came.stopped,
+        "findings": came.told["findings"],
+        "problems": came.problems,
+        "place": came.told["place"]["name"],
+        "grid": of.grid.model,
+        "seed": of.live.seed,
+        "played_s": came.told["timeline"]["played_s"],
+        "began_tai_ns": came.told["timeline"]["began_tai_ns"],
     }

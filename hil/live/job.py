@@ -27,7 +27,7 @@ WRONG, STOPPED = (
     2,
     130,
 )  # exit codes: of one that says nothing at its end, or was stopped (as a shell tells of SIGINT)
-Played = tuple[str, int, dict[str, Any]]  # name, exit code, object
+Played = tuple[str, int, dict[str, Any], float]  # name, exit code, object, seconds
 Say = Callable[[str], None]
 
 
@@ -61,18 +61,20 @@ class Crew:
     async def _one(self, name: str, log: Path, free: asyncio.Semaphore) -> Played:
         async with free:
             if self.stopped:
-                return name, STOPPED, {"stopped": True, "failed": ["not played"]}
+                return name, STOPPED, {"stopped": True, "failed": ["not played"]}, 0.0
             folder = self.folders.get(name)
             report = ["--report", str(folder)] if folder is not None else []
             arguments = ["run", name, *self.options, *report, "--json"]
             self.say(f"{name} begins")
+            began = asyncio.get_running_loop().time()
             child = self.running[name] = Child(name, "hil.cli", arguments, log)
             code = await child.ended(PLAY_S)
             child.kill()
+            seconds = asyncio.get_running_loop().time() - began
             del self.running[name]
         text, told = _parted(child.said())
         self.say(f"--- {name}\n{text}")
-        return name, WRONG if code is None or code < 0 else code, told
+        return name, WRONG if code is None or code < 0 else code, told, seconds
 
     def _stop(self) -> None:
         again, self.stopped = self.stopped, True

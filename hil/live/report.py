@@ -10,6 +10,7 @@ It decides nothing: hil.live.verdict does.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from hil.live.play import Play, seconds
 from hil.live.sheet import Fault
 from hil.live.stage import STORE
 from hil.live.verdict import Finding
+from hil.report import notice
+from hil.report.compared import Compared
 
 FORM = 1
 VERDICT, FACTS = "verdict.json", "facts.json"
@@ -29,12 +32,14 @@ VERDICT, FACTS = "verdict.json", "facts.json"
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What came of a play."""
+    """What came of a play. `told`, `facts`: as they stand in the files."""
 
     folder: Path
     findings: list[Finding]
     problems: list[str]
     stopped: bool
+    told: dict[str, Any]
+    facts: list[dict[str, Any]]
 
     @property
     def reasons(self) -> list[str]:
@@ -43,15 +48,55 @@ class Came:
         return [*(f"{one.kind}: {one.text}: {one.why}" for one in failed), *self.problems]
 
 
-def written(play: Play, account: Account, findings: list[Finding], short: bool) -> Came:
+def written(
+    play: Play, account: Account, findings: list[Finding], compared: Compared, short: bool
+) -> Came:
     """Writes both files. Raises OSError."""
     problems = [f"{name} does not come up: {why}" for name, why in play.stage.absent.items()]
-    problems += play.problems
+    problems += [*play.problems, *compared.problems]
     folder = play.stage.folder
-    came = Came(folder, findings, problems, play.stopped)
-    head = play.of.live
+    facts = _facts(play, account.facts)
     told: dict[str, Any] = {
         "form": FORM,
+        **_head(play, short),
+        "holds": not problems and all(one.held is not False for one in findings),
+        "stopped": play.stopped,
+        "timeline": {
+            "began_tai_ns": play.began,
+            "ended_tai_ns": play.ended,
+            "played_s": round(play.played_s, 3),
+            "stretches": [asdict_row(one) for one in play.timeline.stretches],
+        },
+        "deeds": [_noticed(play, _deed(one), facts) for one in play.deeds],
+        "findings": [asdict(one) for one in findings],
+        "streams": [_stream(one, compared) for one in account.streams],
+        "bound": compared.bound_text,
+        "record": {
+            "entries": dict(compared.contents.entries),
+            "observations": dict(compared.contents.observations),
+            "not_decoded": compared.contents.undecoded,
+            "classes": _classes(facts),
+        },
+        "devices": play.counted,
+        "left_out": [asdict(one) for one in play.cast.lacks],
+        "problems": problems,
+        "files": {
+            "record": f"{site.RECORD_DIR}/{STORE}",
+            "anchors": f"{site.RECORD_DIR}/anchors.toml",
+            "facts": FACTS,
+            "sent": "plant/sent-NAME",
+            "truth": "plant/truth-NAME",
+        },
+    }
+    (folder / FACTS).write_text(json.dumps(facts, indent=1), "utf-8")
+    (folder / VERDICT).write_text(json.dumps(told, indent=1), "utf-8")
+    return Came(folder, findings, problems, play.stopped, told, facts)
+
+
+def _head(play: Play, short: bool) -> dict[str, Any]:
+    """What was played, and where."""
+    head = play.of.live
+    return {
         "scenario": {
             "name": head.name,
             "title": head.title,
@@ -66,38 +111,33 @@ def written(play: Play, account: Account, findings: list[Finding], short: bool) 
             "begins_tai_ns": play.stage.found.begins,
         },
         "place": {"name": play.place.name, "kind": play.place.file.place.kind},
-        "holds": not came.reasons,
-        "stopped": play.stopped,
-        "timeline": {
-            "began_tai_ns": play.began,
-            "ended_tai_ns": play.ended,
-            "played_s": round(play.played_s, 3),
-            "stretches": [asdict_row(one) for one in play.timeline.stretches],
-        },
-        "deeds": [_deed(play, one) for one in play.deeds],
-        "findings": [asdict(one) for one in findings],
-        "streams": account.streams,
-        "devices": play.counted,
-        "left_out": [asdict(one) for one in play.cast.lacks],
-        "problems": problems,
-        "files": {
-            "record": f"{site.RECORD_DIR}/{STORE}",
-            "anchors": f"{site.RECORD_DIR}/anchors.toml",
-            "facts": FACTS,
-            "sent": "plant/sent-NAME",
-            "truth": "plant/truth-NAME",
-        },
     }
-    (folder / FACTS).write_text(json.dumps(_facts(play, account.facts), indent=1), "utf-8")
-    (folder / VERDICT).write_text(json.dumps(told, indent=1), "utf-8")
-    return came
+
+
+def _stream(of: dict[str, Any], compared: Compared) -> dict[str, Any]:
+    gauge = compared.gauges.get(of["device"])
+    return of if gauge is None else {**of, "measured": gauge.told()}
+
+
+def _classes(facts: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """How many measurements of each class, with its reason."""
+    found: Counter[str] = Counter()
+    for one in facts:
+        if one["what"] == "samples":
+            found[": ".join(filter(None, (one["class"], one["reason"])))] += one["count"]
+    return dict(found)
 
 
 def asdict_row(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__struct_fields__}
 
 
-def _deed(play: Play, deed: Any) -> dict[str, Any]:
+def _noticed(play: Play, deed: dict[str, Any], facts: list[dict[str, Any]]) -> dict[str, Any]:
+    gateways = {one.name: one.gateway for one in play.cast.devices}
+    return {**deed, "noticed": notice.of(deed, facts, gateways)}
+
+
+def _deed(deed: Any) -> dict[str, Any]:
     row = deed.row
     is_fault = isinstance(row, Fault)
     return {

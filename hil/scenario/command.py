@@ -22,6 +22,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -163,6 +164,7 @@ def _object(came: "report.Came", failed: list[Finding]) -> dict[str, Any]:
         "expectations": len(came.findings),
         "not_asked": sum(one.held is None for one in came.findings),
         "failed": [f"{one.kind}: {one.text}: {one.why}" for one in failed],
+        "findings": [asdict(one) for one in came.findings],
     }
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -99,6 +100,12 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
         "no frame is there that nobody sent": True,
         "the record verifies": True,
     }
+    index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="odd/index.html">odd</a>' in index
+    assert "2 of 2 scenarios do not hold." in index
+    suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
+    counts = [[one.get(name) for name in ("tests", "errors", "skipped")] for one in suites]
+    assert counts == [["1", "1", "0"], ["8", "1", "2"]]
     last = json.loads(done.stdout.splitlines()[-1])
     assert sorted(last) == ["bad", "odd"]
     assert last["odd"]["not_asked"] == 2
@@ -206,6 +213,9 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
         play.kill()
     assert play.returncode == 130, why
     assert "stopping, with a report" in said
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "It was stopped after" in page
+    assert ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()[0].get("skipped") == "4"
     verdict = told(tmp_path / "out")
     assert verdict["stopped"]
     assert verdict["timeline"]["played_s"] < 60
@@ -213,6 +223,19 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
     assert findings(verdict)["a gap"] is None
     assert findings(verdict)["the record verifies"] is True
     assert [one["over_tai_ns"] is not None for one in verdict["deeds"]] == [True, False]
+
+
+def test_one_alone_that_cannot_be_played_leaves_nothing_and_a_full_folder_is_left_alone(
+    tmp_path: Path,
+):
+    bad = written(tmp_path, "bad", device("pmu", "pmu-tcp", "{ idcod = 1 }"))
+    assert cli.main(["run", str(bad), "--report", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    good = written(tmp_path, "good", device("pmu", "pmu-tcp", "{ idcode = 1 }"))
+    assert cli.main(["run", str(good), "--report", str(tmp_path / "full")]) == 2
+    assert [one.name for one in (tmp_path / "full").iterdir()] == ["mine"]
 
 
 @pytest.mark.parametrize(

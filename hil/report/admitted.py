@@ -1,0 +1,166 @@
+"""What a record admitted of each line, frame by frame, with the values that anyone with the record
+decodes: descriptor, disclosed configuration, raw.
+
+1. Only what is committed counts, read from the file alone, in the order of the log.
+2. When a frame was admitted is what the checkpoint over it says: the log's own clock.
+3. A frame that cannot be decoded is told without values, and counted by whoever asks.
+
+It checks no signature: `gridseal-record verify` does.
+"""
+
+import cmath
+import math
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from drivers import decode
+from drivers.line import FrameError
+from drivers.values import Compiled, Values
+from evidence import checkpoint, cose, descriptor, head, observation
+from evidence.code import SILENT, Kind, Typ
+from hil.faults.holding import Lines
+from hil.faults.judge import Place
+from record.known import Known
+from record.schema import Entry
+from record.store import Store
+
+PHASOR_PARTS = ("magnitude", "angle"), ("real", "imaginary")
+
+
+class Phasor(NamedTuple):
+    """Where a phasor stands among the values: its first place; the second follows it."""
+
+    name: str
+    current: bool
+    at: int
+    polar: bool
+
+
+class Shape(NamedTuple):
+    """Which of the values are what, of the frames of one descriptor. None: there is none."""
+
+    compiled: Compiled
+    phasors: tuple[Phasor, ...]
+    hz: int | None
+    rocof: int | None
+
+
+class Admitted(NamedTuple):
+    """One measurement. `values`: None where they cannot be had. Instants ns TAI; `arrived` by the
+    gateway's clock, `logged` by the log's."""
+
+    line: str
+    tai: int
+    arrived: int
+    logged: int
+    shape: Shape | None
+    values: Values | None
+
+
+class Contents:
+    """How much of what there is: filled while it is read."""
+
+    def __init__(self) -> None:
+        self.entries: Counter[str] = Counter()
+        self.observations: Counter[str] = Counter()
+        self.undecoded = 0
+
+
+class Admission:
+    """One record."""
+
+    def __init__(self, store: Store, lines: Lines) -> None:
+        self.contents = Contents()
+        self._store, self._lines, self._known = store, lines, Known(store)
+        self._shapes: dict[bytes, Shape | None] = {}
+        self._runs: dict[bytes, bytes] = {}  # by descriptor
+
+    def frames(self) -> Iterator[Admitted]:
+        """Every measurement. Raises StoreError, EvidenceError."""
+        instants = self._instants()
+        size, logged = next(instants, (0, 0))
+        for entry in self._store.entries():
+            while entry.idx >= size:
+                size, logged = next(instants, (entry.idx + 1, logged))
+            self.contents.entries[Typ(entry.typ).name.lower()] += 1
+            if entry.typ == Typ.DESCRIPTOR:
+                message = cose.read(entry.encoded)
+                self._runs[message.name] = descriptor.read(message.payload).run
+            elif entry.typ == Typ.HEAD:
+                yield from self._batch(entry, logged)
+
+    def _instants(self) -> Iterator[tuple[int, int]]:
+        """Sizes of the log, rising, and when it was so large."""
+        for size in self._store.checkpoints():
+            encoded = self._store.checkpoint(size)
+            if encoded is not None:
+                yield size, checkpoint.read(cose.read(encoded).payload).tai
+
+    def _batch(self, entry: Entry, logged: int) -> Iterator[Admitted]:
+        body, at = self._store.body(entry.idx) or b"", 0
+        for part in head.read(cose.read(entry.encoded).payload).ranges:
+            run = self._runs[part.descriptor]
+            line = self._lines.of(Place(run, part.stream, part.first_seq))
+            for _ in range(part.count):
+                sample, _, at = observation.read_at(body, at)
+                self.contents.observations[Kind(sample.kind).name.lower()] += 1
+                if sample.kind in SILENT:
+                    continue
+                shape = self._shape(part.descriptor, sample.kind)
+                values = self._values(shape, sample.raw)
+                arrived = sample.tai + sample.heard
+                yield Admitted(line, sample.tai, arrived, logged, shape, values)
+
+    def _shape(self, name: bytes, kind: int) -> Shape | None:
+        if name not in self._shapes:
+            self._shapes[name] = self._read_shape(name, kind)
+        return self._shapes[name]
+
+    def _read_shape(self, name: bytes, kind: int) -> Shape | None:
+        known = self._known.descriptor(name)
+        try:
+            compiled = decode.compiled(kind, (known.configuration if known else None) or b"")
+        except FrameError:
+            return None
+        return shaped(compiled)
+
+    def _values(self, shape: Shape | None, raw: bytes) -> Values | None:
+        try:
+            return None if shape is None else shape.compiled.decode(raw)
+        except FrameError:
+            self.contents.undecoded += 1
+            return None
+
+
+def shaped(compiled: Compiled) -> Shape:
+    """What stands where. Of several devices in a frame, the first's frequency."""
+    phasors, hz, rocof = [], None, None
+    slots = compiled.slots
+    for at, (slot, after) in enumerate(pairwise(slots)):
+        if (slot.part, after.part) in PHASOR_PARTS and slot.name == after.name:
+            current = slot.quantity == "current"
+            phasors.append(Phasor(slot.name.strip(), current, at, slot.part == "magnitude"))
+    for at, slot in reversed(list(enumerate(slots))):
+        if slot.quantity == "frequency":
+            hz = at
+        elif slot.quantity == "rocof":
+            rocof = at
+    return Shape(compiled, tuple(phasors), hz, rocof)
+
+
+def number(values: Values, at: int | None) -> float | None:
+    """A finite number at a place; None where the device gave none."""
+    value = None if at is None else values[at]
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def phasor(values: Values, of: Phasor) -> complex | None:
+    """A phasor among the values; None where the device gave none."""
+    one, two = values[of.at], values[of.at + 1]
+    if not isinstance(one, int | float) or not isinstance(two, int | float):
+        return None
+    if not math.isfinite(one + two):
+        return None
+    return cmath.rect(one, two) if of.polar else complex(one, two)

@@ -1,0 +1,356 @@
+"""What the record has of each PMU of a simulated place, against what stood at its bus at that
+instant, frame by frame; and how late it was.
+
+1. Values are decoded by the record's own descriptors and disclosures; the truth is the plant's. A
+   frame without its truth (of a real device, say) is counted, and not compared.
+2. An error beyond what the device's own instrument may be off is a problem, told once a device and
+   quantity. What a fault is declared to spoil (SPOILING, and a device that is set wrong) is
+   measured apart, and is none.
+3. A phasor of the sequences is compared by what its phases may be off, together: as a share of its
+   own it may be large, where it is nearly nothing. TVE is told of phases alone.
+4. `heard` is arrival less instant, by the gateway's clock put on the bench's; `admitted` is the
+   log's clock at the checkpoint over it, less arrival.
+
+It writes nothing.
+"""
+
+import math
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from evidence.leap import NS
+from hil.devices.profile import weights
+from hil.faults.holding import line_name
+from hil.live import kind
+from hil.live.account import Account
+from hil.live.kind import PmuSettings
+from hil.live.play import Deed, Play
+from hil.live.sheet import Device, Fault
+from hil.power import case
+from hil.power.bound import Bound
+from hil.report import promise
+from hil.report.admitted import Admission, Admitted, Contents, number, phasor
+from hil.report.error import Spread, tve
+from hil.report.promise import Promises
+from hil.report.trace import CELLS, LINES_MAX, Arrow, Axis, Drawn, Moments
+from hil.report.truth import Stood, Truth
+from record.store import open_reader
+
+SPOILING = ("clock", "wiring")  # acts that are declared to spoil what a PMU says
+SPOILED_NS = NS  # and for so long after they were taken back: an act and a window take less
+ERRORS = ("tve_volts", "tve_amps", "fe_hz", "rfe_hz_s")
+_WORDS = {
+    "tve_volts": ("TVE of a voltage", 100.0, "%"),
+    "tve_amps": ("TVE of a current", 100.0, "%"),
+    "fe_hz": ("FE", 1000.0, "mHz"),
+    "rfe_hz_s": ("RFE", 1.0, "Hz/s"),
+}
+_PHASES = {"A": 0, "B": 1, "C": 2}
+_MS = 1e-6  # of a nanosecond
+MOMENT_NS = NS // 2  # before something begins, and after it is over
+DURING_NS = NS // 10  # after it began
+MOMENTS_MAX = 12  # deeds whose phasors are drawn
+
+
+@dataclass(slots=True)
+class Beyond:
+    """Errors of one quantity beyond what they may be: the first, and the worst by its share."""
+
+    first: int
+    error: float
+    allowed: float
+    frames: int = 1
+
+
+@dataclass(slots=True)
+class Gauge:
+    """One PMU."""
+
+    device: Device
+    truth: Truth | None
+    spoiled: list[tuple[int, int]]  # intervals of instants, ns TAI
+    drawn: Drawn | None
+    arrived: list[int] = field(default_factory=lambda: [0] * CELLS)  # by cell of the heat map
+    frames: int = 0
+    compared: int = 0
+    apart: int = 0  # compared, and spoiled
+    unasked: int = 0  # beyond what is told without the filter, and the filter was not asked
+    used: float = 0.0  # the greatest share of what an error may be
+    errors: dict[str, Spread] = field(default_factory=lambda: _spreads())
+    spoiled_errors: dict[str, Spread] = field(default_factory=lambda: _spreads())
+    beyond: dict[str, Beyond] = field(default_factory=dict)
+    heard_ms: Spread = field(default_factory=Spread)
+    admitted_ms: Spread = field(default_factory=Spread)
+
+    def is_spoiled(self, tai: int) -> bool:
+        return any(begins <= tai <= ends for begins, ends in self.spoiled)
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in `verdict.json`."""
+        found: dict[str, Any] = {
+            "frames": self.frames,
+            "compared": self.compared,
+            "spoiled": self.apart,
+            "not_bounded": self.unasked,
+            "used": _round(self.used),
+            "beyond": {name: one.frames for name, one in self.beyond.items()},
+            "heard_ms": _rounded(self.heard_ms),
+            "admitted_ms": _rounded(self.admitted_ms),
+        }
+        if self.compared:
+            found["errors"] = {name: _rounded(one) for name, one in self.errors.items()}
+        if self.apart:
+            found["spoiled_errors"] = {
+                name: _rounded(one) for name, one in self.spoiled_errors.items()
+            }
+        return found
+
+
+@dataclass(slots=True)
+class Compared:
+    """All of a play."""
+
+    axis: Axis
+    gauges: dict[str, Gauge]
+    moments: Moments
+    contents: Contents
+    sent: dict[str, list[int]] = field(default_factory=dict)  # instants, by device
+    bound_text: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+def read(play: Play, account: Account) -> Compared:
+    """Raises StoreError, EvidenceError, OSError."""
+    axis = Axis(play.began, play.ended)
+    moments = Moments(at for deed in chosen(play.deeds) for at in around(deed).values())
+    with ExitStack() as stack:
+        found = Compared(axis, {}, moments, Contents())
+        for device in play.cast.devices:
+            if issubclass(kind.KINDS[device.kind].settings, PmuSettings):
+                gauge = _gauge(play, device, axis, len(found.gauges) < LINES_MAX)
+                if gauge.truth is not None:
+                    stack.callback(gauge.truth.close)
+                found.gauges[device.name] = gauge
+                claims = play.stage.rig.claims(device.name) or []
+                found.sent[device.name] = [tai for tai, _ in claims]
+        promises = _promises(play, found)
+        by_line = {line_name(one.device.gateway, name): one for name, one in found.gauges.items()}
+        store = stack.enter_context(closing(open_reader(play.stage.store)))
+        admission = Admission(store, account.lines)
+        found.contents = admission.contents
+        true = account.true
+        for frame in admission.frames():
+            of = by_line.get(frame.line)
+            if of is not None:
+                arrived = true.ns(frame.line, frame.arrived) if true else frame.arrived
+                _take(of, frame, arrived, found, promises)
+    found.problems += [text for gauge in found.gauges.values() for text in _told(play, gauge)]
+    return found
+
+
+def _gauge(play: Play, device: Device, axis: Axis, drawn: bool) -> Gauge:
+    path = play.stage.folder / "plant" / f"truth-{device.name}"
+    truth = Truth(path, _nominal_hz(play)) if path.exists() else None
+    of = promise.settings_of(device)
+    spoiled = []
+    if of.ct != 1.0 or of.pt != 1.0:
+        spoiled.append((0, 1 << 63))
+    for deed in play.deeds:
+        row = deed.row
+        if isinstance(row, Fault) and row.act in SPOILING and row.device == device.name:
+            begun = deed.began if deed.began is not None else play.ended
+            spoiled.append((begun, (deed.over or play.ended) + SPOILED_NS))
+    return Gauge(device, truth, spoiled, Drawn(axis) if drawn else None)
+
+
+def _nominal_hz(play: Play) -> int:
+    told = play.of.grid.with_
+    return case.load(told["case"]).nominal_hz if "case" in told else told.get("nominal_hz", 60)
+
+
+def _promises(play: Play, found: Compared) -> Promises | None:
+    try:
+        promises = promise.of(play)
+    except (ValueError, ArithmeticError) as fault:
+        found.bound_text = f"not known: {fault}"
+        return None
+    found.bound_text = promises.text if promises else "not known of this grid"
+    return promises
+
+
+def chosen(deeds: Iterable[Deed]) -> list[Deed]:
+    """Those whose phasors are drawn."""
+    return [deed for deed in deeds if deed.began is not None][:MOMENTS_MAX]
+
+
+def around(deed: Deed) -> dict[str, int]:
+    """Before, during and after something, ns TAI."""
+    began = deed.began or 0
+    over = deed.over
+    lasts = DURING_NS if over is None else min((over - began) // 2, 5 * NS)
+    after = (began + NS if over is None else over) + MOMENT_NS
+    return {"before": began - MOMENT_NS, "during": began + lasts, "after": after}
+
+
+# --- a frame
+
+
+def _take(
+    gauge: Gauge, frame: Admitted, arrived: int, found: Compared, promises: Promises | None
+) -> None:
+    axis, moments = found.axis, found.moments
+    gauge.frames += 1
+    gauge.heard_ms.add((arrived - frame.tai) * _MS)
+    gauge.admitted_ms.add((frame.logged - arrived) * _MS)
+    if (cell := axis.cell(frame.tai)) is not None:
+        gauge.arrived[cell] += 1
+    if frame.values is None or frame.shape is None:
+        return
+    arrows = tuple(
+        Arrow(one.name, one.current, value)
+        for one in frame.shape.phasors
+        if (value := phasor(frame.values, one)) is not None
+    )
+    if gauge.drawn is not None:
+        _draw(gauge, gauge.drawn, frame, arrows)
+        if moments.wants(gauge.device.name, frame.tai):
+            moments.add(gauge.device.name, frame.tai, arrows)
+    stood = gauge.truth.at(frame.tai) if gauge.truth else None
+    if stood is not None:
+        gauge.compared += 1
+        _compare(gauge, frame, arrows, stood, promises)
+
+
+def _draw(gauge: Gauge, drawn: Drawn, frame: Admitted, arrows: tuple[Arrow, ...]) -> None:
+    values, shape = frame.values or (), frame.shape
+    hz = number(values, shape.hz if shape else None)
+    if hz is not None:
+        drawn.traces["hz"].add(frame.tai, hz)
+    first = next((one for one in arrows if not one.current), None)
+    if first is not None:
+        drawn.traces["volts"].add(frame.tai, abs(first.value) / 1000)
+        drawn.turn(frame.tai, math.atan2(first.value.imag, first.value.real))
+    flow = flow_mw(arrows)
+    if flow is not None:
+        drawn.traces["flow"].add(frame.tai, flow)
+
+
+def flow_mw(arrows: Iterable[Arrow]) -> float | None:
+    """Of three phases, from the bus; None where one is missing."""
+    by_name = {one.name: one.value for one in arrows}
+    power = 0.0
+    for phase in _PHASES:
+        volt, amp = by_name.get(f"V{phase}"), by_name.get(f"I{phase}")
+        if volt is None or amp is None:
+            return None
+        power += (volt * amp.conjugate()).real
+    return power / 1e6
+
+
+def _compare(
+    gauge: Gauge,
+    frame: Admitted,
+    arrows: tuple[Arrow, ...],
+    stood: Stood,
+    promises: Promises | None,
+) -> None:
+    tai, true = frame.tai, stood.reading
+    apart = gauge.is_spoiled(tai) or gauge.is_spoiled(tai - stood.off_ns)
+    gauge.apart += apart
+    spreads = gauge.spoiled_errors if apart else gauge.errors
+    found: list[tuple[str, float]] = []
+    for one in arrows:
+        three = true.currents if one.current else true.voltages
+        name = "tve_amps" if one.current else "tve_volts"
+        phase = _PHASES.get(one.name[1:])
+        if phase is None:
+            error = _of_several(one, three)
+        else:
+            error = tve(one.value, three[phase]) if three[phase] else None
+            if error is not None:
+                spreads[name].add(error)
+        if error is not None:
+            found.append((name, error))
+    shape, values = frame.shape, frame.values or ()
+    for name, place, there in (
+        ("fe_hz", shape.hz if shape else None, true.frequency_hz),
+        ("rfe_hz_s", shape.rocof if shape else None, true.rocof_hz_s),
+    ):
+        value = number(values, place)
+        if value is not None:
+            found.append((name, abs(value - there)))
+            spreads[name].add(value - there)
+    if promises is not None and not apart:
+        _bound(gauge, tai, stood, found, promises)
+
+
+def _of_several(one: Arrow, three: tuple[complex, complex, complex]) -> float | None:
+    """The error of a phasor that is made of several phases, as a share of theirs; None of one that
+    is not known, or where there is nothing."""
+    parts = weights(one.name)
+    if parts is None:
+        return None
+    pairs = list(zip(parts, three, strict=True))
+    unit = sum(abs(w) * abs(value) for w, value in pairs)
+    return abs(one.value - sum(w * value for w, value in pairs)) / unit if unit else None
+
+
+def _bound(
+    gauge: Gauge, tai: int, stood: Stood, errors: list[tuple[str, float]], promises: Promises
+) -> None:
+    """Compares each error with what it may be."""
+    name, off_ns = gauge.device.name, stood.off_ns
+    allowed: Bound | None = promises.least(name, stood.reading, off_ns)
+    if not promises.is_whole() and any(error > _of(allowed, what) for what, error in errors):
+        allowed = promises.whole(name, tai, off_ns)
+        if allowed is None:
+            gauge.unasked += 1
+            return
+    for what, error in errors:
+        most = _of(allowed, what)
+        if math.isinf(most) or not most:
+            continue
+        gauge.used = max(gauge.used, error / most)
+        if error > most:
+            _exceed(gauge, what, Beyond(tai, error, most))
+
+
+def _of(allowed: Bound | None, what: str) -> float:
+    return allowed[ERRORS.index(what)] if allowed else math.inf
+
+
+def _exceed(gauge: Gauge, what: str, one: Beyond) -> None:
+    before = gauge.beyond.setdefault(what, one)
+    if before is not one:
+        before.frames += 1
+        if one.error / one.allowed > before.error / before.allowed:
+            before.error, before.allowed = one.error, one.allowed
+
+
+# --- words
+
+
+def _told(play: Play, gauge: Gauge) -> Iterable[str]:
+    for what, one in gauge.beyond.items():
+        words, times, unit = _WORDS[what]
+        at_s = play.timeline.scenario_s((one.first - play.began) / NS)
+        yield (
+            f"{gauge.device.name}: {words} {one.error * times:.4g} {unit} at worst, beyond what its"
+            f" instrument may be off, {one.allowed * times:.4g} {unit}: in {one.frames}"
+            f" frame{'' if one.frames == 1 else 's'}, first at {at_s:.2f} s"
+        )
+
+
+def _spreads() -> dict[str, Spread]:
+    return {name: Spread() for name in ERRORS}
+
+
+def _rounded(of: Spread) -> dict[str, float]:
+    return {name: _round(value) for name, value in of.told().items()}
+
+
+def _round(value: float) -> float:
+    """To what is worth telling."""
+    return float(f"{value:.4g}")

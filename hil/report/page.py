@@ -1,0 +1,249 @@
+"""The page of one play, for people: the verdict in words first, then what was seen, then figures.
+
+1. It is one file, loads nothing and has no script (record.reconstruct.frame); what is told on it
+   stands in `verdict.json` and `facts.json`, or was read from the record.
+2. All text goes through `escaped`.
+
+It judges nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from evidence.leap import BUILT_IN, NS
+from hil.live.play import Deed
+from hil.report import heat, lane, phasor, sketch
+from hil.report.compared import Compared
+from hil.report.style import STYLE, held, many, section
+from hil.report.trace import ZERO
+from record.reconstruct import frame
+from record.reconstruct.plot import escaped
+
+ROWS_MAX = 400  # of one table; what is left out is counted
+Row = Mapping[str, Any]
+_SCALES = (
+    ("tve_volts", "TVE V, %", 100.0),
+    ("tve_amps", "TVE I, %", 100.0),
+    ("fe_hz", "FE, mHz", 1000.0),
+    ("rfe_hz_s", "RFE, Hz/s", 1.0),
+)
+
+
+def text(
+    told: Row,
+    facts: Sequence[Row],
+    compared: Compared,
+    deeds: Sequence[Deed],
+    scenario_s: Callable[[float], float],
+) -> str:
+    """The whole page. `scenario_s`: the scenario's clock of seconds that were played."""
+
+    def clock(at: int) -> str:
+        return clocked(scenario_s((at - ZERO) / NS))
+
+    head = told["scenario"]
+    rows = list(phasor.diagrams(deeds, compared))
+    parts = [
+        verdict(told),
+        f"<p>{escaped(' '.join(head['about'].split()))}</p>" if head["about"] else "",
+        _played(told),
+        _expected(told),
+        _done(told),
+        lane.figure(told, facts, compared.axis, clock),
+        heat.figure(facts, compared, clock),
+        *sketch.plots(told, facts, compared, clock),
+        "<h2>Phasors before, during and after</h2>" if rows else "",
+        *rows,
+        *_measured(told),
+        _late(told),
+        _accounted(told),
+        *_record(told),
+        _left_out(told),
+        _files(told),
+    ]
+    content = "\n".join(filter(None, parts))
+    return f"{frame.head(head['title'], STYLE)}{content}\n{frame.FOOT}"
+
+
+def clocked(at_s: float) -> str:
+    """Seconds of a scenario, as h:mm:ss or m:ss, with a tenth where it is not whole."""
+    tenths = round(at_s * 10)
+    whole, tenth = divmod(tenths, 10)
+    more = f".{tenth}" if tenth else ""
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}{more}"
+    return f"{whole // 60}:{whole % 60:02}{more}"
+
+
+def verdict(told: Row) -> str:
+    """In words: whether it holds, and what does not."""
+    findings = told["findings"]
+    asked = [one for one in findings if one["held"] is not None]
+    failed = [one for one in asked if not one["held"]]
+    rest = len(findings) - len(asked)
+    style = "yes" if told["holds"] else "no"
+    if told["holds"]:
+        words = f"It holds: all {many(len(asked), 'expectation')} that were asked hold."
+    else:
+        words = f"It does not hold: {len(failed)} of {many(len(asked), 'expectation')} fail"
+        count = len(told["problems"])
+        words += f", and {many(count, 'problem')} beside them." if count else "."
+    if rest:
+        words += f" {rest} {'was' if rest == 1 else 'were'} not asked."
+    if told["stopped"]:
+        words += f" It was stopped after {told['timeline']['played_s']:.0f} s."
+    why = [f"{one['kind']}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
+    lines = "".join(f"<li>{escaped(one)}</li>" for one in why[:ROWS_MAX])
+    return f'<p class="verdict {style}">{escaped(words)}</p>' + (
+        f"<ul>{lines}</ul>" if lines else ""
+    )
+
+
+def _played(told: Row) -> str:
+    head, timeline = told["scenario"], told["timeline"]
+    began_ns = timeline["began_tai_ns"]
+    short = ", its dull stretches shortened" if head["short"] and timeline["stretches"] else ""
+    when = f", on {_utc(began_ns)}" if began_ns else ""
+    words = (
+        f"{clocked(head['length_s'])} of the scenario's clock, played in"
+        f" {timeline['played_s']:.0f} s{short}{when}, at the place {told['place']['name']}"
+        f" ({told['place']['kind']}); grid {told['grid']['model']}, seed {head['seed']}."
+    )
+    return f'<p class="note">{escaped(words)}</p>'
+
+
+def _utc(tai: int) -> str:
+    return datetime.fromtimestamp(BUILT_IN.utc_ns(tai) // NS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _expected(told: Row) -> str:
+    rows = []
+    for one in told["findings"]:
+        after = ""
+        if one["after_s"] is not None:
+            # A gap begins with the last frame before what made it.
+            after = f"{max(one['after_s'], 0.0):.2f} s after {one['after']}"
+        why = f"<br>{escaped(one['why'])}" if one["why"] else ""
+        rows.append([one["kind"], held(one["held"]), escaped(one["text"]) + why, escaped(after)])
+    return section("What was expected", ("kind", "came out", "expected", "when"), rows)
+
+
+def _done(told: Row) -> str:
+    rows = []
+    for number, one in enumerate(told["deeds"], 1):
+        noticed = "<br>".join(
+            escaped(f"{row['text']} after {row['after_s']:.2f} s ({row['line']})")
+            for row in one["noticed"].values()
+        )
+        lasts = f"{one['for_s']:g} s" if one["for_s"] else ""
+        to = f" to {one['to']}" if one["to"] else ""
+        rows.append(
+            [
+                str(number),
+                escaped(clocked(one["at_s"])),
+                escaped(one["name"]),
+                escaped(f"{one['act']}{to}"),
+                lasts,
+                escaped(f"not done: {one['why_not']}") if one["why_not"] else noticed,
+            ]
+        )
+    names = ("", "at", "what", "act", "for", "noticed first, and how soon")
+    return section("What was done", names, rows)
+
+
+def _measured(told: Row) -> Iterable[str]:
+    measured = [one for one in told["streams"] if one.get("measured", {}).get("errors")]
+    note = f"As mean / p95 / max, against what stood at the bus. May be off by: {told['bound']}."
+    names = ("device", "frames", *(words for _, words, _ in _SCALES), "of what it may be", "beyond")
+    for key, title in (
+        ("errors", "Measured against the truth"),
+        ("spoiled_errors", "While a fault was declared to spoil it"),
+    ):
+        rows = []
+        for one in measured[:ROWS_MAX]:
+            gauge = one["measured"]
+            if key not in gauge:
+                continue
+            apart = key == "spoiled_errors"
+            frames = gauge["spoiled"] if apart else gauge["compared"] - gauge["spoiled"]
+            beyond = ", ".join(f"{name}: {many}" for name, many in gauge["beyond"].items())
+            rows.append(
+                [
+                    escaped(one["device"]),
+                    f"{frames:,}",
+                    *(_three(gauge[key][name], scale) for name, _, scale in _SCALES),
+                    "" if apart else f"{gauge['used']:.0%}",
+                    "" if apart else escaped(beyond or "none"),
+                ]
+            )
+        yield section(title, names, rows, note)
+        note = "Wired or set wrong, or by a clock that is off: no error of its instrument."
+
+
+def _three(of: Mapping[str, float], scale: float) -> str:
+    values = (value * scale for value in of.values())
+    return " / ".join(f"{one:,.0f}" if one >= 1000 else f"{one:.3g}" for one in values)
+
+
+def _late(told: Row) -> str:
+    rows = [
+        [
+            escaped(one["device"]),
+            _three(one["measured"]["heard_ms"], 1.0),
+            _three(one["measured"]["admitted_ms"], 1.0),
+        ]
+        for one in told["streams"][:ROWS_MAX]
+        if "measured" in one
+    ]
+    names = ("device", "arrival less instant, ms", "admitted less arrival, ms")
+    return section("How late", names, rows, "As mean / p95 / max; admitted by the log's clock.")
+
+
+def _accounted(told: Row) -> str:
+    figures = ("sent", "in_record", "on_disk", "in_gaps", "lost", "duplicated", "unsent")
+    rows = []
+    for one in told["streams"][:ROWS_MAX]:
+        gaps = ", ".join(f"{count} {cause}" for cause, count in one.get("gaps", {}).items())
+        rows.append(
+            [
+                escaped(one["device"]),
+                escaped(one["gateway"]),
+                escaped(one["kind"]) + ("" if one["up"] else ' <span class="no">not up</span>'),
+                f"{one['sealed']:,}",
+                *(f"{one[name]:,}" if name in one else "" for name in figures),
+                escaped(gaps.replace("_", " ")),
+            ]
+        )
+    words = (name.replace("_", " ") for name in figures)
+    names = ("device", "gateway", "kind", "sealed", *words, "gaps by cause")
+    return section("What became of each frame", names, rows)
+
+
+def _record(told: Row) -> Iterable[str]:
+    of = told["record"]
+    for title, key in (
+        ("Entries of the record's log", "entries"),
+        ("Observations in it", "observations"),
+        ("Classes of measurements", "classes"),
+    ):
+        rows = [[escaped(name.replace("_", " ")), f"{count:,}"] for name, count in of[key].items()]
+        yield section(title, ("kind", "how many"), rows)
+
+
+def _left_out(told: Row) -> str:
+    rows = [
+        [escaped(one["what"]), escaped(one["name"]), escaped(one["why"])]
+        for one in told["left_out"][:ROWS_MAX]
+    ]
+    return section("What this place left out", ("what", "name", "why"), rows)
+
+
+def _files(told: Row) -> str:
+    files = told["files"]
+    typed = (
+        f"gridseal-record verify {files['record']} --anchors {files['anchors']}",
+        f"gridseal-record show {files['record']}",
+    )
+    lines = "<br>".join(f"<code>{escaped(line)}</code>" for line in typed)
+    return f"<h2>Look again yourself</h2><p>In this folder:<br>{lines}</p>"

@@ -1,0 +1,260 @@
+"""A report of a play of some seconds, made once with the real programs: what is measured in it, and
+its page as people see it, wide and narrow, in the light and in the dark.
+"""
+
+import asyncio
+import base64
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from hil.live import account, command, place, play, script
+from hil.live.play import Play
+from hil.live.report import Came
+from hil.report import compared
+from hil.report.gathered import Gathered
+from tests.provisioning.page.audit import audited
+from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
+
+pytestmark = pytest.mark.timeout(120)
+PAGE_BYTES_MAX = 1 << 20
+SCENARIO = """
+[live]
+name = "seen"
+title = "Two PMUs, and <b>what</b> becomes of them"
+length_s = 3
+
+[[gateway]]
+name = "north-1"
+authority = "north"
+
+[[device]]
+name = "pmu-a"
+gateway = "north-1"
+kind = "pmu-tcp"
+with = { idcode = 11, phasors = 10 }
+
+[[device]]
+name = "pmu-b"
+gateway = "north-1"
+kind = "pmu-udp"
+bus = 2
+with = { idcode = 12 }
+
+[[fault]]
+name = "frames are not sent"
+at_s = 0.6
+act = "skip"
+device = "pmu-b"
+with = { frames = 40 }
+
+[[fault]]
+name = "a CT looks the other way"
+at_s = 1.5
+act = "wiring"
+device = "pmu-a"
+for_s = 0.5
+with = { reversed = "A" }
+
+[[must]]
+text = "both are in the record"
+where = { what = "in_record", device = ["pmu-a", "pmu-b"] }
+least = 150
+
+[[must]]
+text = "somebody says that a CT looks the other way"
+where = { what = "event", event = "check_tripped", check = "polarity" }
+after = "a CT looks the other way"
+"""
+
+
+class Seen(NamedTuple):
+    """A play, and what was made of it."""
+
+    play: Play
+    came: Came
+
+    @property
+    def page(self) -> str:
+        return (self.came.folder / "index.html").read_text(encoding="utf-8")
+
+    def told(self) -> dict[str, Any]:
+        return dict(json.loads((self.came.folder / "verdict.json").read_text(encoding="utf-8")))
+
+    def measured(self, device: str) -> dict[str, Any]:
+        (one,) = [row for row in self.told()["streams"] if row["device"] == device]
+        return dict(one["measured"])
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    folder = tmp_path_factory.mktemp("seen") / "out"
+    folder.mkdir()
+    of = script.read(SCENARIO, "seen.toml")
+
+    async def played() -> Play:
+        said: list[str] = []
+        where = place.found("fake")
+        return await play.played(of, where, folder, False, said.append, asyncio.Event())
+
+    done = asyncio.run(played())
+    return Seen(done, command.reported(done, short=False))
+
+
+@pytest.fixture(scope="module")
+def shown(
+    program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory, seen: Seen
+) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("browser")
+    with browser(program("chromium"), program("chromedriver"), folder) as found:
+        found.open((seen.came.folder / "index.html").as_uri())
+        yield found
+
+
+# --- what was measured
+
+
+def test_every_frame_that_was_admitted_is_compared_with_the_truth(seen: Seen):
+    for device in ("pmu-a", "pmu-b"):
+        measured = seen.measured(device)
+        assert measured["compared"] == measured["frames"] > 100
+        assert measured["beyond"] == {}
+        # Noise of 0.05 % a component, and a largest deviate of some 3.6.
+        errors = measured["errors"]
+        assert 0.0003 < errors["tve_volts"]["mean"] < 0.001
+        assert errors["tve_volts"]["mean"] < errors["tve_volts"]["p95"] < errors["tve_volts"]["max"]
+        assert 0.3 < measured["used"] <= 1.0
+        assert 0 < measured["heard_ms"]["mean"] < measured["heard_ms"]["max"]
+        assert measured["admitted_ms"]["max"] > 0
+
+
+def test_what_a_fault_is_declared_to_spoil_is_measured_apart(seen: Seen):
+    """A current the other way is off by twice its length, and no error of the instrument."""
+    measured = seen.measured("pmu-a")
+    assert measured["spoiled_errors"]["tve_amps"]["max"] == pytest.approx(2.0, abs=0.01)
+    assert measured["errors"]["tve_amps"]["max"] < 0.003
+    assert 20 < measured["spoiled"] < 180
+    assert seen.measured("pmu-b")["spoiled"] == 0
+
+
+def test_an_error_beyond_what_the_instrument_may_be_off_is_a_problem(seen: Seen):
+    """The same record, beside a truth of which one voltage was a per cent higher."""
+    path = seen.came.folder / "plant" / "truth-pmu-b"
+    before = path.read_bytes()
+    lines = before.splitlines(keepends=True)
+    words = lines[100].split()
+    words[2:4] = [b"%.9g" % (float(word) * 1.01) for word in words[2:4]]
+    lines[100] = b" ".join(words) + b"\n"
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    path.write_bytes(b"".join(lines))
+    try:
+        found = compared.read(seen.play, account.read(seen.play))
+    finally:
+        path.write_bytes(before)
+    (problem,) = found.problems
+    assert re.match(
+        r"pmu-b: TVE of a voltage [01]\.\d+ % at worst, beyond .* in 1 frame, first at", problem
+    )
+
+
+def test_what_the_record_holds_is_counted(seen: Seen):
+    told = seen.told()
+    frames = sum(one["measured"]["frames"] for one in told["streams"])
+    assert told["record"]["observations"]["c37118"] >= frames
+    assert sum(told["record"]["classes"].values()) == frames
+    assert told["record"]["entries"]["head"] > 3
+    assert told["record"]["not_decoded"] == 0
+
+
+# --- the page
+
+
+def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: Browser):
+    assert shown.words("h1") == ["Two PMUs, and <b>what</b> becomes of them"]
+    (verdict,) = shown.words(".verdict")
+    assert verdict == "It does not hold: 1 of 6 expectations fail."
+    (why,) = shown.words(".verdict + ul li")
+    assert why.startswith("must: somebody says that a CT looks the other way: 0 of 1 to any")
+    assert shown.words(".no")[1:] == ["does not hold"]
+
+
+def test_all_that_is_to_be_seen_is_there(seen: Seen, shown: Browser):
+    titles = shown.words("h2, h3")
+    for title in (
+        *("What was expected", "What was done", "What happened", "Frequency", "Voltage"),
+        *("How much of what was sent is in the record", "Angle between buses", "Flow"),
+        *("1. frames are not sent: pmu-b", "2. a CT looks the other way: pmu-a"),
+        *("Measured against the truth", "While a fault was declared to spoil it", "How late"),
+        *("What became of each frame", "Classes of measurements"),
+    ):
+        assert title in titles
+    diagrams = shown.words(".diagrams > li")
+    assert [one.split(":")[0].splitlines()[-1] for one in diagrams[:3]] == [
+        "before",
+        "during",
+        "after",
+    ]
+    # The CT's current of phase A turns by half a turn, and back.
+    angles = [
+        shown.run(
+            "const d = document.querySelectorAll('.diagrams')[1].querySelectorAll('svg');"
+            "return d[arguments[0]].querySelector('.arrow.A.amp').getAttribute('d')",
+            number,
+        )
+        for number in range(3)
+    ]
+    ends = [complex(*map(float, one.split("L")[1].split())) - (110 + 110j) for one in angles]
+    assert ends[0].real > 0 > ends[1].real
+    assert ends[2].real > 0
+    # Frames that were not sent are missed by nobody.
+    assert shown.all(".wide rect.idlecell")
+    assert not shown.all(".wide rect.none")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_telephone_and_can_be_read_in_the_dark(shown: Browser, scheme: str):
+    feature = [{"name": "prefers-color-scheme", "value": scheme}]
+    shown.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    for size in (NARROW, WIDE):
+        shown.resize(size)
+        shown.shot(scheme)
+        assert shown.run("return document.documentElement.scrollWidth <= innerWidth")
+    found = audited(shown.driver)
+    wrong = [
+        one for one in found["faults"] if one.startswith(("contrast", "wider", "inline", "id"))
+    ]
+    assert not wrong
+
+
+def test_it_is_one_file_that_loads_nothing(seen: Seen):
+    page = seen.page
+    assert len(page) < PAGE_BYTES_MAX
+    assert "<script" not in page
+    assert "<b>what" not in page
+    assert not re.search(r"(src|href)=", page)
+    assert "default-src 'none'" in page
+
+
+def test_it_is_printed(seen: Seen, shown: Browser, tmp_path: Path):
+    told = shown.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    assert base64.b64decode(told["data"]).startswith(b"%PDF-")
+
+
+def test_the_page_is_named_by_the_index_and_by_junit(seen: Seen, tmp_path: Path):
+    gathered = Gathered()
+    object_ = command.object_of(seen.play.of, seen.came)
+    gathered.add("seen", object_, 9.0, seen.came.folder.parent)
+    gathered.add("other", {"skipped": "it has no devices", "failed": []}, 0.0, tmp_path)
+    gathered.write(tmp_path, several=True, stopped=False)
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '<a href="out/index.html">seen</a>' in index
+    assert "1 of 1 scenario does not hold. 1 was left out." in index
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    cases = [(one.get("tests"), one.get("failures"), one.get("skipped")) for one in root]
+    assert cases == [("6", "1", "0"), ("1", "0", "1")]
