@@ -27,7 +27,7 @@ PIP_INSTALL := $(PIP) --require-hashes
 MADE_FROM = cat lock/*.txt pyproject.toml; sed '/^\[tool:pytest\]/,$$d' setup.cfg; echo $(CURDIR)
 MADE := made-$(shell { $(MADE_FROM); } | sha256sum | cut -c1-16)
 
-.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench \
+.PHONY: help venv oracle tpm debian python demo demo-provision test lint format soak bench hil \
     verifier lock clean
 
 help: ## This list
@@ -111,6 +111,14 @@ soak: venv ## Ten minutes of memory, 10,000 simulated runs, fuzzing; SECONDS=60 
 
 bench: venv ## All benchmarks, to a table and a picture in bench; ARGS="--quick" for a first look
 	@$(BIN)/gridseal-hil bench all $(ARGS)
+
+# The long ones, which a test shortens, come last.
+LIVE = $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -L '^\[\[stretch\]\]') \
+    $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -l '^\[\[stretch\]\]')
+
+hil: venv ## Live scenarios in real time; SCENARIOS="line-trip" for some, PLACE=bench.toml, ARGS=--short
+	@$(BIN)/gridseal-hil run $(or $(SCENARIOS),$(basename $(notdir $(LIVE)))) \
+	    --place $(or $(PLACE),fake) --report $(or $(REPORT),hil-report) $(ARGS)
 
 verifier: venv ## The lone verifier of bundles, and its SHA-256 to publish with a release, in dist
 	@mkdir -p dist
