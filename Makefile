@@ -116,7 +116,7 @@ bench: venv ## All benchmarks, to a table and a picture in bench; ARGS="--quick"
 LIVE = $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -L '^\[\[stretch\]\]') \
     $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -l '^\[\[stretch\]\]')
 
-hil: venv ## Live scenarios in real time; SCENARIOS="line-trip" for some, PLACE=bench.toml, ARGS=--short
+hil: venv ## Live scenarios in real time; SCENARIOS="line-trip", PLACE=bench.toml, ARGS=--short
 	@$(BIN)/gridseal-hil run $(or $(SCENARIOS),$(basename $(notdir $(LIVE)))) \
 	    --place $(or $(PLACE),fake) --report $(or $(REPORT),hil-report) $(ARGS)
 

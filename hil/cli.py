@@ -217,13 +217,14 @@ def _scenario(run: _Parser) -> None:
     run.add_argument(
         "--report", type=Path, metavar="DIR", help="leave it there; default: a folder of its own"
     )
+    run.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="so many at once")
 
 
 def _play(asked: argparse.Namespace) -> int:
     from hil.live import command
 
     how = (asked.place, asked.report, asked.short, asked.begins, asked.ends, asked.json)
-    return command.main(command.Asked(asked.names, *how))
+    return command.main(command.Asked(asked.names, *how, asked.jobs))
 
 
 def _simulation(sim: _Parser) -> None:

@@ -36,6 +36,7 @@ class _Read(NamedTuple):
     """One measurement, and where it stands."""
 
     run: bytes
+    descriptor: bytes
     subject: bytes
     sample: Sample
     line: str
@@ -109,6 +110,10 @@ class Course:
             found.append(self._told(one, about, claims or {}, true_ns))
         return found
 
+    def frames(self) -> list[tuple[str, bytes, Sample]]:
+        """Every measurement read so far: line, name of its descriptor, sample."""
+        return [(one.line, one.descriptor, one.sample) for one in self._reads]
+
     def _told(
         self,
         one: _Read,
@@ -153,8 +158,8 @@ class Course:
                 if sample.kind == Kind.EVENT:
                     self._event(sample, run)
                 elif sample.kind not in SILENT:
-                    line = self._line(sample, run)
-                    self._reads.append(_Read(run, entry.subject, sample, line, *grade))
+                    of = (entry.subject, sample, self._line(sample, run))
+                    self._reads.append(_Read(run, part.descriptor, *of, *grade))
 
     def _line(self, sample: Sample, run: bytes) -> str:
         if self._lines is not None:

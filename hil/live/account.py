@@ -17,16 +17,19 @@ from typing import Any, NamedTuple
 from evidence import cose, run
 from evidence.code import Cause, Class, Flag, Reason, Typ
 from evidence.leap import NS
+from evidence.observation import Sample
 from hil.fact import Fact, Words
 from hil.faults.course import Course
 from hil.faults.doubt import Told
 from hil.faults.holding import Lines, RecordFile, SpoolFile, line_name
 from hil.faults.judge import Held, Hole, Place, Seen, judge
 from hil.faults.rig import STEPPED_NS
-from hil.live import kind, level, seam
+from hil.live import content, kind, level, seam
+from hil.live.content import Frame
 from hil.live.play import Play
 from hil.live.sheet import Fault
 from hil.report.admitted import Admission
+from record.known import Known
 from record.store import open_reader
 
 DATAGRAMS = "pmu-udp"
@@ -155,8 +158,27 @@ def _told(play: Play, lines: SourceLines, found: Account, true: Truth) -> list[T
             }
             at = true.ns(event.line, event.at)
             found.facts.append(Fact(words, at, at, noticed.count))
+        frames = course.frames()
     found.facts += _spans(told)
+    found.facts += _contents(play, frames, true)
     return told
+
+
+def _contents(play: Play, frames: Iterable[tuple[str, bytes, Sample]], true: Truth) -> list[Fact]:
+    """What frames of PMUs say, and say of each other."""
+    pmus = {
+        (one.gateway, one.name): (one.bus, one.into)
+        for one in play.cast.devices
+        if kind.KINDS[one.kind].frames
+    }
+    lines = {line_name(*one) for one in pmus}
+    their = [
+        Frame(line, name, sample, true.ns(line, sample.tai + sample.heard))
+        for line, name, sample in frames
+        if line in lines
+    ]
+    with closing(open_reader(play.stage.store)) as store:
+        return content.facts(their, Known(store), content.pairs_of(pmus))
 
 
 def _spans(told: Iterable[Told]) -> Iterator[Fact]:

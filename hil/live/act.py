@@ -19,10 +19,13 @@ from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
+from drivers.keystore import uri as keystore
+from drivers.keystore.uri import KeyStoreError
 from hil.faults.disk import fill
 from hil.faults.gateway import Gateway
 from hil.live import ability
 from hil.live.sheet import Count, Fault, Row
+from provisioning.init import DEVICE_KEY
 
 FILL_S = 0.2  # what the agent gives up, the other program takes as well
 PMUS = ("pmu-tcp", "pmu-udp", "pmu-serial")
@@ -158,6 +161,18 @@ class Storm(Row, frozen=True, kw_only=True):
     a_second: Annotated[float, msgspec.Meta(gt=0, le=2000)]
 
 
+class Rotated(Row, frozen=True, kw_only=True):
+    """Where a gateway's next device key is to be, as a URI of drivers.keystore."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "file:next.key"
+
+
+class Revoked(Row, frozen=True, kw_only=True):
+    """Why a key is not to be believed any more (evidence.code.Revocation)."""
+
+    why: Literal["stolen", "lost", "retired"] = "retired"
+
+
 class Synch(Row, frozen=True, kw_only=True):
     """smpSynch of a merging unit: 0 none, 1 local, 2 global (IEC 61850-9-2)."""
 
@@ -257,6 +272,30 @@ def _other(stage: Stage, fault: Fault) -> Path:
     return stage.gateways[fault.gateway or ""].spool.parent / "other"
 
 
+async def _rotate(stage: Stage, fault: Fault, row: Rotated) -> None:
+    """The authority answers at once; the agent goes on with the key before until it is started
+    again."""
+    gateway = fault.gateway or ""
+    request, answer = "{folder}/rotation.gse", "{folder}/answer.gse"
+    authority = ("--authority", "{folder}", "--yes")
+    await stage.typed(gateway, "rotate", "{folder}", "--key", row.key, "--out", request)
+    await stage.typed(gateway, "authority", "issue", request, "--out", answer, *authority)
+    await stage.typed(gateway, "enrol", "accept", "{folder}", answer)
+
+
+async def _revoke(stage: Stage, fault: Fault, row: Revoked) -> None:
+    """It rules from the record's log on, so it is published."""
+    gateway = fault.gateway or ""
+    try:
+        key = keystore.show(f"file:{DEVICE_KEY}", stage.gateways[gateway].folder)
+    except KeyStoreError as lacking:
+        raise ActError(str(lacking)) from lacking
+    authority = ("--authority", "{folder}")
+    told = (key.fingerprint, "--why", row.why, "--yes")
+    await stage.typed(gateway, "authority", "revoke", *told, *authority)
+    await stage.typed(gateway, "authority", "publish", *authority)
+
+
 def _tell(do: str, **always: Any) -> Do:
     """An act of the device itself, with the row as it was told."""
 
@@ -328,6 +367,8 @@ ACTS: Mapping[str, Act] = {
         *("its contact bounces", Storm, _tell("storm"), None, ("device",), _SPOIL),
         ("goose-breaker",),
     ),
+    "rotate": Act("its device key is rotated", Rotated, _rotate, None, _GATEWAY),
+    "revoke": Act("its first device key is revoked", Revoked, _revoke, None, _GATEWAY),
     "synch": Act(
         *("its clock is not what it was", Synch, _tell("synch"), _back("synch", smp_synch=2)),
         *(("device",), _SPOIL, ("merging-unit",)),

@@ -1,5 +1,5 @@
-"""`gridseal-hil run SCENARIO...`: one after the other, live or in simulated time, each in a folder
-of its own.
+"""`gridseal-hil run SCENARIO...`: one after the other or several at once, live or in simulated
+time, each in a folder of its own.
 
 1. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    one cannot be played, in one line that says what to do, 130 when it was stopped; of several the
@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from evidence.config import ConfigError
 from hil.live import account, play, report, script, verdict
 from hil.live import place as places
+from hil.live.job import STOPPED, WRONG, Crew, Played
 from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS, Play
 from hil.live.report import Came
@@ -35,7 +36,7 @@ from hil.report import compared, page
 from hil.report.gathered import INDEX, Gathered
 from hil.scenario import command as simulated
 
-DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
+DOES_NOT_HOLD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Asked:
     begins: str | None = None
     ends: str | None = None
     told: bool = False
+    jobs: int = 1  # so many at once, of several
 
 
 @dataclass(slots=True)
@@ -73,15 +75,10 @@ def main(asked: Asked) -> int:
     """The exit code."""
     outcome = _Outcome()
     several = len(asked.names) > 1
-    for name in asked.names:
-        started = time.monotonic()
-        code, told = _one(asked, name, several)
-        root = _root(asked, told)
-        outcome.gathered.add(Path(name).stem, told, time.monotonic() - started, root)
+    for name, code, told, seconds in _all(asked, several):
+        outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
         outcome.codes.append(code)
         outcome.objects[Path(name).stem] = told
-        if code == STOPPED:
-            break
     root = _root(asked, next(iter(outcome.objects.values())))
     if root is not None and outcome.has_left():
         try:
@@ -93,6 +90,40 @@ def main(asked: Asked) -> int:
         only = next(iter(outcome.objects.values()))
         print(json.dumps(outcome.objects if several else only), flush=True)
     return outcome.code()
+
+
+def _all(asked: Asked, several: bool) -> Iterable[Played]:
+    """Each as it is played; or all of them once they were, where several are at once."""
+    if not several or asked.jobs == 1:
+        return _in_turn(asked, several)
+    if asked.place != FAKE:
+        fault = ConfigError("--jobs", "", f"{asked.place} is there once: play one at a time")
+        print(f"gridseal-hil run: {fault}", file=sys.stderr)
+        return [(asked.names[0], WRONG, {"failed": [str(fault)]}, 0.0)]
+    folders = {} if asked.folder is None else _folders(asked.names, asked.folder)
+    options = ["--place", asked.place, *(["--short"] if asked.short else [])]
+    for option, value in (("--from", asked.begins), ("--to", asked.ends)):
+        options += [option, value] if value else []
+    crew = Crew(
+        options,
+        folders,
+        lambda text: print(text, file=sys.stderr if asked.told else sys.stdout, flush=True),
+    )
+    return asyncio.run(crew.play(list(dict.fromkeys(asked.names)), asked.jobs))
+
+
+def _in_turn(asked: Asked, several: bool) -> Iterator[Played]:
+    """Until one is stopped."""
+    for name in asked.names:
+        started = time.monotonic()
+        code, told = _one(asked, name, several)
+        yield name, code, told, time.monotonic() - started
+        if code == STOPPED:
+            return
+
+
+def _folders(names: Iterable[str], folder: Path) -> dict[str, Path]:
+    return {name: folder.absolute() / Path(name).stem for name in names}
 
 
 def _one(asked: Asked, name: str, several: bool) -> tuple[int, dict[str, Any]]:
