@@ -15,40 +15,24 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from uuid import UUID, uuid4
 
 from agent import config as agent_config
 from drivers.keystore import file as keyfile
-from evidence import cbor, siteplan
 from evidence.code import SeamKind
 from evidence.joint.seam import Line, Seam, Side
 from evidence.key import Ed25519Key
-from evidence.leap import BUILT_IN
 from evidence.tlog.note import COSIGNATURE, Verifier
-from hil.live import kind, site
+from hil.live import kind, site, terminal
 from hil.live.sheet import Device
+from hil.live.terminal import End, Rated
 from hil.loopback import free_port
 from hil.power import case
-from provisioning.authority import folder as authority_folder
-from provisioning.authority import renew
-from provisioning.init import ANCHORS, CREDENTIAL, RECORD, SITE, InitResult
+from provisioning.init import ANCHORS, CREDENTIAL, RECORD, InitResult
 from record import config as record_config
 
 WITNESSES = 2
-VALID_DAYS = 365
-RATED_KV, RATED_A = 230.0, 2000.0
-_PHASES = ("A", "B", "C")
-_PT, _CT = (230_000, 115), (2000, 5)  # primary and secondary
+RATED = Rated(230.0, 2000.0)
 WITNESS_FILE = "witness.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One end of a branch: whose it is, and by which mRIDs its plan calls it."""
-
-    authority: str
-    node: bytes
-    terminal: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +60,14 @@ def found(
     done = Founded(dict(made), {}, [])
     for name, one in made.items():
         its = [device for device in devices if device.gateway == name]
-        done.made[name] = replace(one, credential=_renewed(folder / name, its, done.ends, now_s))
+        frames = [row for row in its if kind.KINDS[row.kind].frames and row.into]
+        # A second PMU of an end is of its bus, and of no terminal.
+        placed = list({(row.into, str(row.bus)): row for row in reversed(frames)}.values())
+        rated = dict.fromkeys((row.name for row in placed), RATED)
+        credential = terminal.placed(folder / name, placed, rated, now_s)
+        done.made[name] = replace(one, credential=credential)
+        for row in placed:
+            done.ends.setdefault(row.into, {})[str(row.bus)] = terminal.end_of(folder / name, row)
     _share(done, folder)
     return done
 
@@ -90,7 +81,7 @@ def seams(case_name: str, ends: Mapping[str, Mapping[str, End]]) -> list[Seam]:
         one, other = of.get(branch.begin), of.get(branch.end)
         if one is None or other is None or one.authority == other.authority:
             continue
-        ohm = RATED_KV**2 / grid.base_mva
+        ohm = RATED.kv**2 / grid.base_mva
         line = Line(branch.r * ohm, branch.x * ohm, branch.b / ohm, None)
         sides = (_side(one), _side(other))
         made.append(Seam(f"Tie {name}", SeamKind.LINE, sides, line))
@@ -98,54 +89,7 @@ def seams(case_name: str, ends: Mapping[str, Mapping[str, End]]) -> list[Seam]:
 
 
 def _side(end: End) -> Side:
-    return Side(end.authority, end.authority, end.node, end.terminal, RATED_KV, RATED_A)
-
-
-# --- a gateway's plan and credential --------------------------------------------------------------
-
-
-def _renewed(
-    folder: Path, devices: Sequence[Device], ends: dict[str, dict[str, End]], now_s: int
-) -> bytes:
-    """The name of the credential that grants what the plan says from now on."""
-    path = folder / SITE
-    text = path.read_text(encoding="utf-8")
-    buses = {bus.name: bus.mrid for bus in siteplan.read(text, SITE).bus}
-    held = agent_config.read_credential(folder / CREDENTIAL)
-    for one in devices:
-        if not kind.KINDS[one.kind].frames or not one.into:
-            continue
-        known = ends.setdefault(one.into, {})
-        if str(one.bus) in known:
-            continue  # a second PMU of this end: of its bus, and of no terminal
-        terminal = uuid4()
-        node = UUID(buses[site.bus_name(one.bus)]).bytes
-        known[str(one.bus)] = End(held.says.issuer, node, terminal.bytes)
-        block = f'[[stream]]\nsource = "{one.name}"\nbus = "{site.bus_name(one.bus)}"\n'
-        text = text.replace(block, block + _channels(str(terminal), one.with_))
-    path.write_text(text, encoding="utf-8")
-    plan = siteplan.read(text, SITE)
-    root = authority_folder.root_signer(folder, None)
-    with authority_folder.writing(folder, root, BUILT_IN.tai_ns(now_s)) as authority:
-        row = renew.renewed(authority, held, plan, root, (now_s, VALID_DAYS), os.urandom)
-    (folder / CREDENTIAL).write_bytes(cbor.encode([row.credential, row.pairs]))
-    return row.name
-
-
-def _channels(terminal: str, said: Mapping[str, object]) -> str:
-    """Three voltages of the bus, three currents into the branch."""
-    rows = []
-    for phase in _PHASES:
-        rows.append(_channel(f"V{phase}", phase, _PT, said.get("vt_class", ""), ""))
-    for phase in _PHASES:
-        where = f'terminal = "{terminal}"\ndirection = "in"\n'
-        rows.append(_channel(f"I{phase}", phase, _CT, said.get("ct_class", ""), where))
-    return "".join(rows)
-
-
-def _channel(name: str, phase: str, ratio: tuple[int, int], accuracy: object, where: str) -> str:
-    text = f'[[stream.channel]]\nname = "{name}"\nphase = "{phase}"\nratio = {list(ratio)}\n'
-    return text + (f'accuracy = "{accuracy}"\n' if accuracy else "") + where
+    return Side(end.authority, end.authority, end.node, end.terminal, RATED.kv, RATED.amperes)
 
 
 # --- record, anchors, witnesses -------------------------------------------------------------------

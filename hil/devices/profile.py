@@ -31,6 +31,9 @@ PHUNIT_STEP = 1e-5  # V or A a bit: C37.118.2-2011 Table 9
 RATE_MAX = 120  # frames a second: C37.118.1a-2014 5.4.1 asks for 60, allows 120
 BUSES_MAX = 9999  # of what is measured, which says if it has no such bus
 PHASORS_MAX = 64  # of one simulated PMU
+# All usual rates' instants are whole counts of it, so that a frame says exactly when it was
+# measured; with microseconds what is switched between both is before the one and after the other.
+WHOLE_TIME_BASE = 1_200_000
 WORDS_MAX = 64  # analogs or digital words of one simulated PMU
 FLOAT_POLAR = Format.POLAR | Format.PHASOR_FLOAT | Format.ANALOG_FLOAT | Format.FREQ_FLOAT
 PHASORS_3 = ("VA", "VB", "VC", "IA", "IB", "IC")

@@ -24,10 +24,11 @@ from drivers.c37118.stream import key_of
 from evidence import cbor, classification, cose, descriptor, gap, head, observation, run
 from evidence.code import Kind, Reason, Typ
 from evidence.leap import BUILT_IN, LeapTable
+from hil.devices.profile import WHOLE_TIME_BASE
 from hil.faults.judge import Continued, Held, Hole, Place, Seen
 from record.store import Store, open_reader
 
-TIME_BASE = 1_000_000  # of the rig's PMUs, to which they are told to keep
+TIME_BASE = WHOLE_TIME_BASE  # of the rig's PMUs, to which they are told to keep
 
 
 class HoldingError(Exception):

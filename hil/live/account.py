@@ -24,10 +24,11 @@ from hil.faults.doubt import Told
 from hil.faults.holding import Lines, RecordFile, SpoolFile, line_name
 from hil.faults.judge import Held, Hole, Place, Seen, judge
 from hil.faults.rig import STEPPED_NS
-from hil.live import content, kind
+from hil.live import content, kind, level, seam
 from hil.live.content import Frame
 from hil.live.play import Play
 from hil.live.sheet import Fault
+from hil.report.admitted import Admission
 from record.known import Known
 from record.store import open_reader
 
@@ -120,6 +121,10 @@ def read(play: Play) -> Account:
     _streams(play, of_record, disk, told, found)
     found.facts += [_gap(hole) for hole in holes]
     found.facts += [_began(one, true) for one in runs.values()]
+    found.facts += seam.facts(play)
+    if play.of.level:
+        with closing(open_reader(play.stage.store)) as store:
+            found.facts += level.facts(play.of.level, Admission(store, lines).frames(), true.ns)
     return found
 
 

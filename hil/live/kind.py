@@ -62,12 +62,15 @@ class ModbusSettings(Row, frozen=True, kw_only=True):
 
 
 class GooseSettings(Row, frozen=True, kw_only=True):
-    """A breaker that publishes its position by GOOSE."""
+    """A breaker that publishes its position by GOOSE. Above `pickup_a` amperes of a phase for
+    `trip_ms` its protection trips it (function 50); 0: it has none."""
 
     gocbref: Annotated[str, msgspec.Meta(min_length=3, max_length=129)] = "IED1LD0/LLN0$GO$gcb1"
     appid: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)] = 1
     steady_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1000
     st_val: Literal["open", "closed"] = "closed"
+    pickup_a: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    trip_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 20
 
 
 class SvSettings(Row, frozen=True, kw_only=True):

@@ -143,6 +143,13 @@ class Ordered(Row, frozen=True, kw_only=True):
     ramp: bool = True
 
 
+class Curtailed(Row, frozen=True, kw_only=True):
+    """What a DC tie carries at most from now on, either way; without `mw` that is lifted."""
+
+    dc: Word
+    mw: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
 def _power(settings: Power, seed: int, begins: int, devices: Sequence[Measuring]) -> Made:
     from hil.power import case
     from hil.power.instrument import Instrument
@@ -195,6 +202,7 @@ def _power_events(name: str, row: Any, at: int, hz: int) -> Sequence[Any]:
         "dispatch": event.Dispatch,
         "scale": event.Scale,
         "order": event.Order,
+        "curtail": event.Curtail,
     }
     return [At(at, kinds[name](**msgspec.structs.asdict(row)))]
 
@@ -212,6 +220,7 @@ MODELS: Mapping[str, Model] = {
             "dispatch": Dispatched,
             "scale": Scaled,
             "order": Ordered,
+            "curtail": Curtailed,
         },
     ),
 }

@@ -17,7 +17,19 @@ import msgspec
 from evidence import config
 from evidence.config import Steps, fault_at
 from hil.live import act, kind, model
-from hil.live.sheet import Device, Event, Expect, Fault, Gateway, Grid, Head, Row, Stretch
+from hil.live.sheet import (
+    Device,
+    Event,
+    Expect,
+    Fault,
+    Gateway,
+    Grid,
+    Head,
+    Level,
+    Row,
+    Seam,
+    Stretch,
+)
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
@@ -33,6 +45,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     event: list[Event] = []
     fault: list[Fault] = []
     stretch: list[Stretch] = []
+    level: list[Level] = []
+    seam: list[Seam] = []
     must: list[Expect] = []
     flagged: list[Expect] = []
     never: list[Expect] = []
@@ -76,6 +90,7 @@ def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
             yield from _twice(name, rows)
     yield from _tables(of)
     yield from _named(of)
+    yield from _seams(of)
     yield from _times(of)
 
 
@@ -161,16 +176,36 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     for at, fault in enumerate(of.fault):
         names.append((("fault", at, "device"), fault.device, devices))
         names.append((("fault", at, "gateway"), fault.gateway, gateways))
+    levels, seams = ([row.name for row in rows] for rows in (of.level, of.seam))
+    for at, seam in enumerate(of.seam):
+        names += [(("seam", at, "sides"), one, devices) for one in seam.sides]
+    for at, level in enumerate(of.level):
+        names += [(("level", at, "device"), one, devices) for one in level.device]
+        if level.above is None and level.below is None:
+            yield ("level", at), "above or below what?"
+    of_facts = [("device", devices), ("gateway", gateways), ("level", levels), ("seam", seams)]
     for array in ("must", "flagged", "never"):
         for at, expect in enumerate(getattr(of, array)):
             names.append(((array, at, "after"), expect.after or None, done))
-            for what, known in (("device", devices), ("gateway", gateways)):
+            for what, known in of_facts:
                 wanted = expect.where.get(what, [])
                 for one in [wanted] if isinstance(wanted, str) else wanted:
                     names.append(((array, at, "where"), one, known))
     for steps, wants, known in names:
         if wants is not None and wants not in known:
             yield steps, f"{wants!r} is {config.nearest(wants, known)}"
+
+
+def _seams(of: Script) -> Iterable[tuple[Steps, str]]:
+    """Whether two authorities measure the ends."""
+    devices = {row.name: row for row in of.device}
+    for at, seam in enumerate(of.seam):
+        sides = [devices[name] for name in seam.sides if name in devices]
+        for one in sides:
+            if one.kind in kind.KINDS and not kind.KINDS[one.kind].frames:
+                yield ("seam", at, "sides"), f"{one.name!r} is no PMU"
+        if len({one.gateway for one in sides}) < len(sides):
+            yield ("seam", at, "sides"), "both ends are heard by one gateway: say another"
 
 
 def _times(of: Script) -> Iterable[tuple[Steps, str]]:

@@ -10,7 +10,7 @@
 What contradicts itself between rows is hil.live.script's to say.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -100,6 +100,42 @@ class Stretch(Row, frozen=True, kw_only=True):
     begins_s: Seconds
     ends_s: Seconds
     short_s: Positive
+
+
+class Level(Row, frozen=True, kw_only=True):
+    """[[level]]: readings above, below, or between, of each device; each stretch of them is a fact.
+    `of`: of a PMU, its three phases together (Hz, Hz/s, kV between phases, A, MW into where its
+    current goes). `channel`: of any device, by its name instead."""
+
+    name: Name
+    device: Annotated[list[Name], msgspec.Meta(min_length=1)]
+    of: Literal["frequency", "rocof", "voltage", "current", "power"] = "frequency"
+    channel: str = ""
+    above: float | None = None
+    below: float | None = None
+
+
+class Line(Row, frozen=True, kw_only=True):
+    """A pi section, whole. `km`: where somebody states it."""
+
+    r_ohm: float
+    x_ohm: float
+    b_siemens: float
+    km: Positive | None = None
+
+
+class Seam(Row, frozen=True, kw_only=True):
+    """[[seam]]: a line between two authorities, with a PMU of each at its ends (`sides`: what flows
+    from the first to the second is positive). Settled each `every_s`, by the clock on the wall,
+    from `begins_s` on. `kv`, `amperes`: the primaries of their transformers."""
+
+    name: Name
+    sides: Annotated[list[Name], msgspec.Meta(min_length=2, max_length=2)]
+    kv: Positive
+    amperes: Positive
+    line: Line
+    begins_s: Seconds = 0.0
+    every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 10
 
 
 class Expect(Row, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from evidence.leap import NS
 from hil.child import Child, ChildError
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
-from hil.live import kind, site
+from hil.live import kind, site, terminal
 from hil.live.act import ActError
 from hil.live.place import Cast
 from hil.live.rig import Endpoint, Found, Rig, RigError
 from hil.live.script import Script
+from hil.live.terminal import Rated
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitResult
 
@@ -83,6 +85,12 @@ class Stage:
         """The files of gateways and record. Raises one of hil.live.play.FAULTS."""
         where = (self.cast.devices, self.found, self.folder, record, now_s)
         self.made = site.make(self.of, *where)
+        rated = {name: Rated(row.kv, row.amperes) for row in self.of.seam for name in row.sides}
+        for name, one in self.made.items():
+            its = [row for row in self.cast.devices if row.gateway == name and row.name in rated]
+            if its:
+                credential = terminal.placed(self.folder / name, its, rated, now_s)
+                self.made[name] = replace(one, credential=credential)
 
     async def _heard(self, gateway: Gateway) -> None:
         """Until each of its devices was heard, or for so long."""

@@ -13,7 +13,7 @@
 It reads facts, and looks at no file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from evidence.leap import NS
@@ -81,10 +81,9 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
 def _unasked(play: Play, row: Expect) -> str:
     """Why it is not asked; empty where it is."""
     lacking = {lack.name: lack.why for lack in play.cast.lacks} | play.stage.absent
-    wanted = row.where.get("device", [])
-    names = [wanted] if isinstance(wanted, str) else wanted
-    if names and all(name in lacking for name in names):
-        return f"{names[0]}: {lacking[names[0]]}"
+    for names in _resting(play, row):
+        if names and all(name in lacking for name in names):
+            return f"{names[0]}: {lacking[names[0]]}"
     if row.after:
         if row.after in lacking:
             return f"{row.after}: {lacking[row.after]}"
@@ -96,6 +95,24 @@ def _unasked(play: Play, row: Expect) -> str:
         if (row.ends_s or play.of.live.length_s) > last_s:
             return f"stopped after {last_s:.0f} s"
     return ""
+
+
+def _resting(play: Play, row: Expect) -> Iterable[Sequence[str]]:
+    """Devices, of each of which lists one has to be there: those that are named; else those of the
+    levels, and the ends of the seams."""
+
+    def words(name: str) -> list[str]:
+        wanted = row.where.get(name, [])
+        return [wanted] if isinstance(wanted, str) else wanted
+
+    if words("device"):
+        yield words("device")
+        return
+    levels = [one for one in play.of.level if one.name in words("level")]
+    yield [name for one in levels for name in one.device]
+    for seam in play.of.seam:
+        if seam.name in words("seam"):
+            yield from ([name] for name in seam.sides)
 
 
 def _interval(play: Play, row: Expect) -> tuple[int, int]:

@@ -39,7 +39,8 @@ from hil.report.truth import Stood, Truth
 from record.store import open_reader
 
 SPOILING = ("clock", "wiring")  # acts that are declared to spoil what a PMU says
-SPOILED_NS = NS  # and for so long after they were taken back: an act and a window take less
+# And for so long before and after: what is sent then was measured before, and an act takes a while.
+SPOILED_NS = NS
 ERRORS = ("tve_volts", "tve_amps", "fe_hz", "rfe_hz_s")
 _WORDS = {
     "tve_volts": ("TVE of a voltage", 100.0, "%"),
@@ -161,7 +162,8 @@ def _gauge(play: Play, device: Device, axis: Axis, drawn: bool) -> Gauge:
         row = deed.row
         if isinstance(row, Fault) and row.act in SPOILING and row.device == device.name:
             begun = deed.began if deed.began is not None else play.ended
-            spoiled.append((begun, (deed.over or play.ended) + SPOILED_NS))
+            ends = deed.over or play.ended
+            spoiled.append((begun - SPOILED_NS, ends + SPOILED_NS))
     return Gauge(device, truth, spoiled, Drawn(axis) if drawn else None)
 
 

@@ -1,7 +1,8 @@
 """A breaker in the plant that publishes its position by GOOSE, on an Ethernet cable of its own.
 
 The data set: XCBR.Pos.stVal, a double point of IEC 61850-7-3 (01 open, 10 closed, 00 between),
-its quality, its time; and whether protection tripped it.
+its quality, its time; and whether protection tripped it. Protection looks at the currents of the
+breaker's own point each LOOK_S, as they stand there: it opens nothing in the grid.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from hil.devices.goose import (
 from hil.devices.pace import tai_now
 from hil.live.stand.stand import Act, Asked
 
+MS = 1_000_000
+LOOK_S = 0.004  # a quarter of a cycle at 60 Hz
 GOOD = "0" * 13  # quality: IEC 61850-7-3 6.2
 _POSITIONS = {"open": "01", "closed": "10", "between": "00"}
 
@@ -31,7 +34,7 @@ class GooseStand:
 
     def __init__(self, asked: Asked) -> None:
         of = asked.settings
-        self._cable = asked.cable
+        self._asked, self._cable = asked, asked.cable
         profile = GooseProfile(
             gocb_ref=of.gocbref, steady_ms=of.steady_ms, to=Addressing(ETHERTYPE, of.appid)
         )
@@ -39,6 +42,7 @@ class GooseStand:
         self._publisher = GoosePublisher(profile, self._entries())
         self._outlet: Outlet | None = None
         self._running: asyncio.Task[None] | None = None
+        self._protecting: asyncio.Task[None] | None = None
         self.acts: Mapping[str, Act] = {
             "trip": self._trip,
             "operate": self._operate,
@@ -54,11 +58,14 @@ class GooseStand:
     def start(self) -> None:
         if self._outlet is not None:
             self._running = asyncio.ensure_future(self._publisher.run(self._outlet))
+            if self._asked.settings.pickup_a:
+                self._protecting = asyncio.ensure_future(self._protect())
 
     def silence(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            self._running = None
+        for task in (self._running, self._protecting):
+            if task is not None:
+                task.cancel()
+        self._running = self._protecting = None
 
     def cut(self, is_cut: bool) -> None:
         """The publisher goes on, and nothing of it goes out."""
@@ -75,6 +82,20 @@ class GooseStand:
     def report(self) -> dict[str, Any]:
         counts = dict(self._outlet.counts) if self._outlet else {}
         return {"sent": 0, **counts, "st_num": self._publisher.st_num}
+
+    async def _protect(self) -> None:
+        """Overcurrent without a break for so long, by the plant's clock, trips the breaker."""
+        of, since = self._asked.settings, 0
+        while True:
+            now = tai_now()
+            amps = self._asked.grid.truth(now, self._asked.bus).currents
+            if max(map(abs, amps)) <= of.pickup_a or self._position != "closed":
+                since = 0
+            elif not since:
+                since = now
+            elif now - since >= of.trip_ms * MS:
+                self._trip()
+            await asyncio.sleep(LOOK_S)
 
     # --- acts
 

@@ -12,7 +12,7 @@ from typing import Any
 from hil.devices.pace import tai_now
 from hil.devices.pmu import Plant
 from hil.devices.port import LinePort, TcpPort
-from hil.devices.profile import PHASORS_3, PHASORS_10, Profile
+from hil.devices.profile import PHASORS_3, PHASORS_10, WHOLE_TIME_BASE, Profile
 from hil.devices.udp import UdpPort
 from hil.devices.unit import Pmu
 from hil.devices.watch import Watch
@@ -20,7 +20,6 @@ from hil.devices.wiring import Wiring
 from hil.live.stand.stand import Act, Asked
 from hil.live.wire import Wire
 
-TIME_BASE = 1_000_000  # a frame's instant is told to the microsecond
 _PHASORS = {3: PHASORS_3, 10: PHASORS_10}
 
 
@@ -120,7 +119,7 @@ def _profile(asked: Asked) -> Profile:
         rate=of.rate,
         nominal_hz=asked.grid.plan.nominal_hz,
         version=of.version,
-        time_base=TIME_BASE,
+        time_base=WHOLE_TIME_BASE,
         phasors=_PHASORS[of.phasors],
         analogs=tuple(of.analogs),
         service_class=of.service_class,

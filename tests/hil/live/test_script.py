@@ -46,6 +46,36 @@ def test_what_is_wrong_is_told_by_its_line(old: str, new: str, says: str):
     assert re.search(says, str(caught.value)), str(caught.value)
 
 
+SEAM = (SCENARIOS / "tie-line-seam.toml").read_text(encoding="utf-8")
+LEVELS = (SCENARIOS / "line-trip.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("good", "old", "new", "says"),
+    [
+        (
+            SEAM,
+            '["pmu-west", "pmu-east"]',
+            '["pmu-west", "pmu-est"]',
+            r"seam\[0\].sides: 'pmu-est'",
+        ),
+        (SEAM, '["pmu-west", "pmu-east"]', '["pmu-west", "pmu-west"]', r"sides: both ends are"),
+        (SEAM, "every_s = 2\n", "every_s = 0\n", r"seam\[0\].every_s"),
+        (SEAM, 'seam = "West-East 1"', 'seam = "West-East"', r"must\[0\].where: .*'West-East 1'"),
+        (LEVELS, "below = 2.0\n", "", r"level\[0\]: above or below what"),
+        (LEVELS, 'level = "as before"', 'level = "as befor"', r"must\[0\].where: .*'as before'"),
+        (LEVELS, 'of = "current"', 'of = "amperes"', r"level\[0\].of"),
+        (LEVELS, 'device = ["relay-5"]', 'device = ["relay-6"]', r"level\[1\].device: .*'relay-5'"),
+        (LEVELS, 'branch = "5-7"', 'brunch = "5-7"', r"event\[0\].with: 'brunch' .*'branch'"),
+    ],
+)
+def test_what_levels_and_seams_contradict_is_told(good: str, old: str, new: str, says: str):
+    assert old in good
+    with pytest.raises(ConfigError) as caught:
+        script.read(good.replace(old, new, 1), "it.toml")
+    assert re.search(says, str(caught.value)), str(caught.value)
+
+
 STRETCHES = [
     Stretch(begins_s=3, ends_s=3601, short_s=4),
     Stretch(begins_s=3604, ends_s=3899, short_s=1),

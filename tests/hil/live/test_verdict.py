@@ -42,6 +42,11 @@ act = "kill"
 gateway = "north-1"
 for_s = 20
 
+[[level]]
+name = "low"
+device = ["pmu"]
+below = 59.3
+
 [[must]]
 text = "asked"
 """
@@ -117,6 +122,11 @@ def test_it_says_how_late_an_answer_came(tmp_path: Path):
         ('where = { what = "event" }\n', {"stopped": True, "played_s": 50.0}, "stopped after 50 s"),
         (
             'where = { what = "sealed", device = "pmu" }\n',
+            {"cast": "without"},
+            "pmu: add a [[resource]]",
+        ),
+        (
+            'where = { what = "level", level = "low" }\n',
             {"cast": "without"},
             "pmu: add a [[resource]]",
         ),
