@@ -185,6 +185,7 @@ def _settlement(standing: Standing, says: record.Record, body: Settlement) -> To
         for one in body.measures
     ]
     share, worst = max(shares, key=lambda pair: pair[0], default=(None, None))
+    like = body.disagreement
     return {
         "name": case.name.hex(),
         "entry": case.idx,
@@ -193,7 +194,7 @@ def _settlement(standing: Standing, says: record.Record, body: Settlement) -> To
         "to": instant.words(says.ends),
         "state": standing.state.name.lower(),
         "verdict": body.verdict.name.lower(),
-        "disagreement": body.disagreement and body.disagreement.name.lower(),
+        "disagreement": None if like is None else like.name.lower(),
         "why": body.why,
         "share": share,
         "measure": worst

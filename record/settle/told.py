@@ -23,13 +23,14 @@ Told = dict[str, Any]
 def told(found: Settled) -> Told:
     """All of it."""
     outcome, job = found.outcome, found.job
+    like = outcome.disagreement
     return {
         "seam": job.of.seam.name,
         "kind": job.of.seam.kind.name.lower(),
         "from": instant.words(job.stretch.begins),
         "to": instant.words(job.stretch.ends),
         "verdict": outcome.verdict.name.lower(),
-        "disagreement": outcome.disagreement and outcome.disagreement.name.lower(),
+        "disagreement": None if like is None else like.name.lower(),
         "why": outcome.why,
         "counts": outcome.counts._asdict(),
         "measures": [_measure(one) for one in outcome.measures],

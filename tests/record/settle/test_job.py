@@ -17,7 +17,7 @@ from evidence.joint.registry import Key
 from evidence.joint.seam import Seam
 from record.database import Place
 from record.lookup import NotFoundError
-from record.settle import agreed
+from record.settle import agreed, told
 from record.settle.interval import Stretch
 from record.settle.job import Job, Settled, named, proposed, settled
 from tests.evidence.joint.sharing import EAST, KEYS, STATE, WEST, lists, record, says_seam
@@ -195,14 +195,14 @@ def test_what_is_doubtful_is_no_word_of_a_side(shared: Shared, phases: str):
 
 
 @pytest.mark.parametrize(
-    ("heard_s", "disagreement", "told"),
+    ("heard_s", "disagreement", "why"),
     [
         (-0.98, Disagreement.TIME_SHIFT, "heard 0.979 s before the instants it claims"),
         (2.02, Disagreement.NOT_SEPARABLE, "heard 2.019 s after the instants it claims, 1.300 s"),
     ],
 )
 def test_a_time_shift_that_the_arrival_tells(
-    shared: Shared, heard_s: float, disagreement: Disagreement, told: str
+    shared: Shared, heard_s: float, disagreement: Disagreement, why: str
 ):
     """At 60.00 Hz sharp a whole second turns no phasor: only the gateway's clock tells."""
     fill(Pmu(shared, LINE.sides[0]), V1, I1)
@@ -213,7 +213,8 @@ def test_a_time_shift_that_the_arrival_tells(
     found = settle(shared, LINE)
     assert found.outcome.verdict == Agreement.DISPUTED
     assert found.outcome.disagreement == disagreement
-    assert told in found.outcome.why and "the second side" in found.outcome.why
+    assert why in found.outcome.why and "the second side" in found.outcome.why
+    assert f"({disagreement.name.lower()})" in told.line(told.told(found))
     says = found.record(WEST)
     assert again(shared, says) == says.payload()
 
