@@ -5,8 +5,9 @@
 1. The flash is littlefs, as a board's is, in the octets of one file (or FAT, where it was made so);
    what was written before the process is killed is there at the next start. Nothing of the
    machine's own files is to be seen.
-2. A piece is a line with its length and then its octets. What it prints is followed by 0x04, then
-   whatever came out of it, then 0x04 again (MicroPython's raw REPL).
+2. A piece is a line with its length and then its octets. 0x05 says that it runs; what it prints is
+   followed by 0x04, then whatever came out of it, then 0x04 again (MicroPython's raw REPL). SIGINT
+   belongs between the first two: while a piece is read it would lose the rest of it.
 3. The names that a piece defines are there for the next, until a soft reset: a new process.
 """
 
@@ -14,7 +15,7 @@ import os
 import sys
 
 BLOCK_BYTES = 4096  # what a NOR flash erases at once
-END = "\x04"
+START, END = "\x05", "\x04"
 NAMES = {"__name__": "__main__"}
 
 
@@ -64,8 +65,9 @@ def pieces() -> None:
                 return
             source = sys.stdin.read(int(line))
         except KeyboardInterrupt:
-            continue  # ctrl-C at a prompt
+            continue  # it came when the last piece had ended
         try:
+            sys.stdout.write(START)
             exec(source, NAMES)  # that is what a prompt does
             sys.stdout.write(END)
         except BaseException as fault:  # and says whatever comes out

@@ -58,6 +58,7 @@ class Board:
         self._waiting = bytearray()  # typed while something ran
         self._due: list[str] = []  # files to be run before the prompt
         self._ends: int | None = None  # how many ends of the piece that runs were seen
+        self._begun = self._stopped = False  # the piece runs; it is to be stopped once it does
 
     def open(self) -> str:
         """Powers it; the terminal it is at. Raises OSError."""
@@ -176,7 +177,7 @@ class Board:
         self._start(["boot.py"] if self._raw else ["boot.py", "main.py"])
 
     def _piece(self, source: str) -> None:
-        self._ends = 0
+        self._ends, self._begun, self._stopped = 0, False, False
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(f"{len(source)}\n{source}".encode())
 
@@ -185,6 +186,10 @@ class Board:
         if not octets:
             self._raw = False
             self._start(["boot.py", "main.py"])
+        if self._ends is not None and not self._begun and octets.startswith(b"\x05"):
+            octets, self._begun = octets[1:], True
+            if self._stopped:
+                self._interrupt()
         for piece in _parts(octets):
             if piece != b"\x04":
                 self._say(piece.replace(b"\n", b"\r\n"))
@@ -214,8 +219,12 @@ class Board:
             self._say(_RAW if self._raw else _FRIENDLY)
 
     def _interrupt(self) -> None:
-        """Where it is caught: a process that forbade it would be ended by it."""
+        """Where it is caught: a process that forbade it would be ended by it. A piece that is still
+        read is stopped when it runs."""
         if self._ends is None or self._process is None:
+            return
+        if not self._begun:
+            self._stopped = True
             return
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
