@@ -9,6 +9,7 @@ It starts nothing.
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ os.environ["PATH"] = os.pathsep.join(
 settings.register_profile("gridseal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gridseal")
 
+# A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 recorder.install()
 # Programs that tests start load the same recorder by themselves.
