@@ -84,6 +84,15 @@ GRANTS: dict[str, dict[str, str]] = {
         "exchange self._writer.write": "to the record",
         "exchange http.send": "h11 makes bytes of an event: no socket is in it",
     },
+    "agent/page/door.py": {"_open line.send": "to a browser, that it is one too many"},
+    "agent/page/service.py": {
+        **{
+            f"{function} http.send": "h11 makes bytes of an event: no socket is in it"
+            for function in ("_chunk", "_tell", "_whole")
+        },
+        "_send asyncio.get_running_loop().sock_sendall": "to whoever looks at the page",
+    },
+    "agent/page/watch.py": {"events line.sendall": "to the agent's own page, on its Unix socket"},
     "agent/panel.py": {
         f"{function} self._out.write": "to the terminal"
         for function in ("said", "heard", "draw", "wipe")

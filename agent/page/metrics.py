@@ -63,10 +63,9 @@ def _agent(gateway: str, report: Told, counted: Counted) -> Iterable[Family]:
     yield _count("agent_bugs_total", "Exceptions that no driver may raise.", report["bugs"])
     yield _one("page_listeners", "Who looks at the page.", counted.listeners)
     yield _count("page_dropped_total", "Who looked and did not keep up.", counted.dropped)
-    took = os.times()
-    processor_s = took.user + took.system
+    user_s, system_s, *_ = os.times()
     told = "Processor time of the agent, user and system."
-    yield Family("process_cpu_seconds_total", "counter", told, [((), processor_s)])
+    yield Family("process_cpu_seconds_total", "counter", told, [((), user_s + system_s)])
     told = "Resident memory of the agent."
     yield Family("process_resident_memory_bytes", "gauge", told, [((), _resident())])
 

@@ -143,7 +143,7 @@ class Gateway:
 
     def copied(self, folder: Path) -> None:
         """Copies all the gateway has but its socket and lock; nobody may write meanwhile."""
-        ignored = shutil.ignore_patterns("*.lock", "*.sock", "*-shm")
+        ignored = shutil.ignore_patterns("*.lock", "*.sock", "*.page", "*-shm")
         shutil.copytree(self.folder, folder, ignore=ignored)
 
 
