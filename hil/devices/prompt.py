@@ -5,9 +5,11 @@
 1. The flash is littlefs, as a board's is, in the octets of one file (or FAT, where it was made so);
    what was written before the process is killed is there at the next start. Nothing of the
    machine's own files is to be seen.
-2. A piece is a line with its length and then its octets. 0x05 says that it runs; what it prints is
-   followed by 0x04, then whatever came out of it, then 0x04 again (MicroPython's raw REPL). SIGINT
-   belongs between the first two: while a piece is read it would lose the rest of it.
+2. A piece is a line with its length and then its octets. 0x05 says that it runs, 0x06 that it has
+   ended, perhaps twice; then it waits for a newline, which answers each. What it prints stands
+   between. SIGINT may come once, and between these two alone: elsewhere it would lose what is read,
+   or end the process. 0x04 follows, then whatever came out of it, then 0x04 again (MicroPython's
+   raw REPL).
 3. The names that a piece defines are there for the next, until a soft reset: a new process.
 """
 
@@ -15,7 +17,7 @@ import os
 import sys
 
 BLOCK_BYTES = 4096  # what a NOR flash erases at once
-START, END = "\x05", "\x04"
+START, OVER, END = "\x05", "\x06", "\x04"
 NAMES = {"__name__": "__main__"}
 
 
@@ -59,21 +61,34 @@ def mounted(path: str, blocks: int, place: str) -> None:
 def pieces() -> None:
     """Runs what comes, until nothing does."""
     while True:
-        try:
-            line = sys.stdin.readline()
-            if not line:
-                return
-            source = sys.stdin.read(int(line))
-        except KeyboardInterrupt:
-            continue  # it came when the last piece had ended
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if line == "\n":
+            continue  # an answer more than was waited for
+        fault = run(sys.stdin.read(int(line)))
+        sys.stdout.write(END)
+        if fault is not None:
+            sys.print_exception(fault, sys.stdout)  # type: ignore[attr-defined]
+        sys.stdout.write(END)
+
+
+def run(source: str) -> "BaseException | None":
+    """Runs a piece; what came out of it. Nothing stops what comes after."""
+    fault, told = None, ""
+    try:
         try:
             sys.stdout.write(START)
             exec(source, NAMES)  # that is what a prompt does
-            sys.stdout.write(END)
-        except BaseException as fault:  # and says whatever comes out
-            sys.stdout.write(END)
-            sys.print_exception(fault, sys.stdout)  # type: ignore[attr-defined]
-        sys.stdout.write(END)
+        except BaseException as found:
+            fault = found
+        sys.stdout.write(OVER)
+        told = sys.stdin.read(1)
+    except KeyboardInterrupt:  # as late as that
+        if not told:
+            sys.stdout.write(OVER)
+            sys.stdin.read(1)
+    return fault
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ class Board:
         self._waiting = bytearray()  # typed while something ran
         self._due: list[str] = []  # files to be run before the prompt
         self._ends: int | None = None  # how many ends of the piece that runs were seen
-        self._begun = self._stopped = False  # the piece runs; it is to be stopped once it does
+        self._runs = self._over = False  # the piece does; it has ended
+        self._stopped = False  # ctrl-C was typed since it was sent
+        self._struck = False  # SIGINT was sent, and nothing was said since
 
     def open(self) -> str:
         """Powers it; the terminal it is at. Raises OSError."""
@@ -177,7 +179,8 @@ class Board:
         self._start(["boot.py"] if self._raw else ["boot.py", "main.py"])
 
     def _piece(self, source: str) -> None:
-        self._ends, self._begun, self._stopped = 0, False, False
+        self._ends, self._runs, self._over = 0, False, False
+        self._stopped = self._struck = False
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(f"{len(source)}\n{source}".encode())
 
@@ -186,10 +189,8 @@ class Board:
         if not octets:
             self._raw = False
             self._start(["boot.py", "main.py"])
-        if self._ends is not None and not self._begun and octets.startswith(b"\x05"):
-            octets, self._begun = octets[1:], True
-            if self._stopped:
-                self._interrupt()
+        elif self._ends is not None:
+            octets = self._marked(octets)
         for piece in _parts(octets):
             if piece != b"\x04":
                 self._say(piece.replace(b"\n", b"\r\n"))
@@ -207,6 +208,28 @@ class Board:
                     self._say(b">")
         self._read_on()
 
+    def _marked(self, octets: bytes) -> bytes:
+        """The same without the marks of `prompt.py`: that the piece runs, that it has ended."""
+        if self._over:
+            rest = octets.lstrip(b"\x06")
+            self._go_on(len(octets) - len(rest))
+            return rest
+        self._struck = False
+        if not self._runs:
+            octets, self._runs = octets.removeprefix(b"\x05"), True
+        rest = octets.rstrip(b"\x06")
+        if rest != octets:
+            self._over = True
+            self._go_on(len(octets) - len(rest))
+        elif self._stopped:
+            self._interrupt()
+        return rest
+
+    def _go_on(self, times: int) -> None:
+        """An answer to each word that the piece has ended: no SIGINT comes from here on."""
+        if times and self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(b"\n" * times)
+
     def _read_on(self) -> None:
         """What was typed while something ran."""
         while self._waiting and self._ends is None:
@@ -220,15 +243,16 @@ class Board:
 
     def _interrupt(self) -> None:
         """Where it is caught: a process that forbade it would be ended by it. A piece that is still
-        read is stopped when it runs."""
-        if self._ends is None or self._process is None:
+        being read is stopped when it runs, and none twice before it says something."""
+        if self._ends is None or self._over or self._struck or self._process is None:
             return
-        if not self._begun:
+        if not self._runs:
             self._stopped = True
             return
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
         if int(caught.split()[1], 16) & _SIGINT:
+            self._struck = True
             self._process.send_signal(signal.SIGINT)
 
     def _say(self, octets: bytes) -> None:
