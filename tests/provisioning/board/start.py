@@ -3,7 +3,7 @@
     micropython start.py IMAGE BLOCKS DEVICES
 
 The flash is littlefs in the file IMAGE, at /flash as a stm32 has it; DEVICES: the folder of the
-bench's prompt.py, whose flash it is.
+bench's nor.py, whose flash it is.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 
 sys.path.append(sys.argv[3])
 
-from prompt import Flash  # type: ignore[import-not-found]
+from nor import Flash  # type: ignore[import-not-found]
 
 disk = os.VfsLfs2(Flash(sys.argv[1], int(sys.argv[2])))  # type: ignore[attr-defined]
 os.mount(disk, "/flash")  # type: ignore[attr-defined]
