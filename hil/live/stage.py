@@ -32,7 +32,8 @@ from provisioning.init import ANCHORS, RECORD, InitResult
 STORE = "record.db"
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 120.0
 TYPED_S = 30.0  # for a command that takes half a second
-SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; without a frame more
+SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; between two looks
+CALM_LOOKS = 3  # without a frame more: an agent that is held up tells the same twice
 POLL_S = 0.05
 
 
@@ -194,13 +195,14 @@ class Stage:
         if not self.rig.silent:
             return
         frames = {one.name for one in self.devices() if kind.KINDS[one.kind].frames}
-        before = -1
+        before, calm = -1, 0
         for _ in range(int(SILENCE_S / SILENT_S)):
             now = 0
             for gateway in self.gateways.values():
                 sources = (await gateway.told() or {}).get("sources", {})
                 now += sum(one["heard"] for name, one in sources.items() if name in frames)
-            if now == before:
+            calm = calm + 1 if now == before else 0
+            if calm == CALM_LOOKS:
                 return
             before = now
             await asyncio.sleep(SILENT_S)
