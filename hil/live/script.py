@@ -30,6 +30,7 @@ from hil.live.sheet import (
     Seam,
     Stretch,
 )
+from hil.scenario.script import arrays
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
@@ -82,25 +83,11 @@ def told(said: Mapping[str, Any], row: type[Row]) -> Row:
 
 def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     """What contradicts itself, row by row."""
-    for name in Script.__struct_fields__:
-        rows = getattr(of, name)
-        if isinstance(rows, list):
-            if len(rows) > ROWS_MAX:
-                yield (name,), f"{len(rows)} rows; at most {ROWS_MAX}"
-            yield from _twice(name, rows)
+    yield from arrays(of, ROWS_MAX)
     yield from _tables(of)
     yield from _named(of)
     yield from _seams(of)
     yield from _times(of)
-
-
-def _twice(array: str, rows: Iterable[Row]) -> Iterable[tuple[Steps, str]]:
-    seen: set[str] = set()
-    for at, row in enumerate(rows):
-        name = getattr(row, "name", "")
-        if name and name in seen:
-            yield (array, at, "name"), f"{name!r} is there twice"
-        seen.add(name)
 
 
 def _tables(of: Script) -> Iterable[tuple[Steps, str]]:

@@ -104,19 +104,24 @@ def check_columns(of: Script, hours: Hours, text: str, file: str) -> None:
 
 def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     """What contradicts itself, row by row."""
-    for name in Script.__struct_fields__:
-        rows = getattr(of, name)
-        if not isinstance(rows, list):
-            continue
-        if len(rows) > ROWS_MAX:
-            yield (name,), f"{len(rows)} rows; at most {ROWS_MAX}"
-        yield from _twice(name, rows)
+    yield from arrays(of, ROWS_MAX)
     yield from _instants(of)
     yield from _fed(of)
     yield from _named(of)
 
 
-def _twice(array: str, rows: Iterable[Row]) -> Iterable[tuple[Steps, str]]:
+def arrays(of: msgspec.Struct, rows_max: int) -> Iterable[tuple[Steps, str]]:
+    """Arrays of a script, of whichever kind: those too long, and names that rows of one share."""
+    for name in of.__struct_fields__:
+        rows = getattr(of, name)
+        if not isinstance(rows, list):
+            continue
+        if len(rows) > rows_max:
+            yield (name,), f"{len(rows)} rows; at most {rows_max}"
+        yield from _twice(name, rows)
+
+
+def _twice(array: str, rows: Iterable[msgspec.Struct]) -> Iterable[tuple[Steps, str]]:
     seen: set[str] = set()
     for at, row in enumerate(rows):
         name = getattr(row, "name", "")
