@@ -219,6 +219,7 @@ def reported(done: Play, short: bool) -> Came:
     """Reads what the play left, and writes the report of it. Raises one of FAULTS."""
     found = account.read(done)
     measured = compared.read(done, found)
+    found.facts += measured.facts()
     findings = verdict.judged(done, found)
     came = report.written(done, found, findings, measured, short)
     clock = done.timeline.scenario_s

@@ -12,13 +12,16 @@ To add one: a Model in MODELS, and its maker.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from hil.live.kind import PmuSettings
 from hil.live.sheet import Row
 from hil.measurand import Measurand
+
+if TYPE_CHECKING:
+    from hil.power.signal import Signal
 
 Amount = Annotated[float, msgspec.Meta(ge=0, le=500)]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -207,6 +210,67 @@ def _power_events(name: str, row: Any, at: int, hz: int) -> Sequence[Any]:
     return [At(at, kinds[name](**msgspec.structs.asdict(row)))]
 
 
+# --- reference signals
+
+
+class SignalRow(Row, frozen=True, kw_only=True):
+    """A signal, and the bus where it stands. `off_hz` is of `steady` alone, `hz_s` and `range_hz`
+    are of `ramp`, the last two of `amplitude` and `phase`: hil.power.signal says what each is."""
+
+    name: Word
+    kind: Literal["steady", "ramp", "amplitude", "phase"] = "steady"
+    magnitude: Annotated[float, msgspec.Meta(ge=0.01, le=2)] = 1.0
+    off_hz: Annotated[float, msgspec.Meta(ge=-10, le=10)] = 0.0
+    hz_s: Annotated[float, msgspec.Meta(ge=0.01, le=10)] = 1.0
+    range_hz: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 2.0
+    depth: Annotated[float, msgspec.Meta(gt=0, le=0.5)] = 0.1
+    modulation_hz: Annotated[float, msgspec.Meta(ge=0.01, le=30)] = 1.0
+
+
+class Signalled(Row, frozen=True, kw_only=True):
+    """Buses are the signals, by name. Nothing happens in it but what they say."""
+
+    nominal_hz: Literal[50, 60] = 60
+    signal: Annotated[list[SignalRow], msgspec.Meta(min_length=1, max_length=64)]
+
+
+def signals(settings: Signalled) -> dict[str, "Signal"]:
+    """By the names of their buses, in their order. Raises ValueError."""
+    from hil.power.signal import Signal
+
+    found: dict[str, Signal] = {}
+    for row in settings.signal:
+        if row.name in found:
+            raise ValueError(f"signal {row.name!r} is there twice")
+        told = msgspec.structs.asdict(row)
+        del told["name"]
+        found[row.name] = Signal(**told)
+    return found
+
+
+def _signal(settings: Signalled, seed: int, begins: int, devices: Sequence[Measuring]) -> Made:
+    from hil.power.instrument import Instrument
+    from hil.power.signal import Signals
+
+    found = signals(settings)
+    buses = {name: number for number, name in enumerate(found, 1)}
+    points: dict[int, int] = {}
+    instruments: dict[int, Instrument] = {}
+    for one in devices:
+        if one.bus not in buses or one.into:
+            into = f" into {one.into!r}" if one.into else ""
+            raise ValueError(f"bus {one.bus!r}{into}; one of {', '.join(buses)} alone, expected")
+        points[one.number] = buses[str(one.bus)]
+        if isinstance(one.settings, PmuSettings):
+            if one.settings.vt_class or one.settings.ct_class:
+                raise ValueError("a reference signal reaches a PMU without transformers: no class")
+            service = one.settings.service_class
+            instruments[one.number] = Instrument(service=service, seed=seed * 1000 + one.number)
+    hz = settings.nominal_hz
+    delays = {number: one.delay_ns(hz) // 1000 for number, one in instruments.items()}
+    return Made(Signals(list(found.values()), hz, begins, instruments), points, delays)
+
+
 MODELS: Mapping[str, Model] = {
     "two-bus": Model("two buses and a line; the frequency wanders", TwoBus, _two_bus),
     "power": Model(
@@ -223,4 +287,5 @@ MODELS: Mapping[str, Model] = {
             "curtail": Curtailed,
         },
     ),
+    "signal": Model("steady states, ramps and modulations, each alone", Signalled, _signal),
 }

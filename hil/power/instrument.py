@@ -33,6 +33,7 @@ from hil.power.point import Tap
 
 Service = Literal["", "P", "M"]
 CYCLES_MAX = 120
+DEVIATES = 14  # of the noise of one reading: six phasors of two parts, frequency, ROCOF
 OFFSET_NS_MAX = 3600 * NS
 DRIFT_PPB_MAX = 1_000_000
 _USED = 0.8  # of a class's limit, at most: instruments are made with some margin
@@ -137,29 +138,16 @@ class Estimator:
         errors = instrument.errors
         self._volts = [tap.volt_base * r * e for r, e in zip(rotors, errors[:3], strict=True)]
         self._amps = [tap.amp_base * r * e for r, e in zip(rotors, errors[3:], strict=True)]
-        self._noise = noise(instrument.seed)
 
     def measured(self, tai: int) -> Reading:
         """What it says of an instant by its own clock."""
         instrument, nominal = self.instrument, self.model.case.nominal_hz
         ahead = instrument.ahead_ns(tai, self.model.begins)
         volt, amp, hz, rocof = self.estimate(self.model.spot(tai - ahead))
-        row = _mix(tai, self._device, instrument.seed) % NOISE_ROWS
-        drawn, share = self._noise[row : row + 14], instrument.noise
-        v = [
-            volt * own * complex(1 + share * one, share * two)
-            for own, one, two in zip(self._volts, drawn[0:6:2], drawn[1:6:2], strict=True)
-        ]
-        i = [
-            amp * own * complex(1 + share * one, share * two)
-            for own, one, two in zip(self._amps, drawn[6:12:2], drawn[7:12:2], strict=True)
-        ]
-        reading = Reading(
-            (v[0], v[1], v[2]),
-            (i[0], i[1], i[2]),
-            nominal + hz + instrument.noise_mhz / 1000 * drawn[12],
-            rocof + instrument.noise_mhz_s / 1000 * drawn[13],
-        )
+        v = [volt * own for own in self._volts]
+        i = [amp * own for own in self._amps]
+        said = Reading((v[0], v[1], v[2]), (i[0], i[1], i[2]), nominal + hz, rocof)
+        reading = noisy(said, instrument, tai, self._device)
         if instrument.wiring is not _WIRED:
             reading = instrument.wiring.measured(reading)
         return turned(reading, nominal, ahead) if ahead else reading
@@ -198,6 +186,25 @@ def noise(seed: int) -> Sequence[float]:
     rng = random.Random(seed)
     table = [rng.gauss(0.0, 1.0) for _ in range(NOISE_ROWS)]
     return (*table, *table[:16])
+
+
+def noisy(said: Reading, of: Instrument, tai: int, device: int) -> Reading:
+    """With the noise that this device has at this instant."""
+    row = _mix(tai, device, of.seed) % NOISE_ROWS
+    drawn, share = noise(of.seed)[row : row + DEVIATES], of.noise
+    v, i = (
+        [
+            one * complex(1 + share * a, share * b)
+            for one, a, b in zip(three, some[0::2], some[1::2], strict=True)
+        ]
+        for three, some in ((said.voltages, drawn[0:6]), (said.currents, drawn[6:12]))
+    )
+    return Reading(
+        (v[0], v[1], v[2]),
+        (i[0], i[1], i[2]),
+        said.frequency_hz + of.noise_mhz / 1000 * drawn[12],
+        said.rocof_hz_s + of.noise_mhz_s / 1000 * drawn[13],
+    )
 
 
 def _mix(tai: int, device: int, seed: int) -> int:

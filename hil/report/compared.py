@@ -8,7 +8,8 @@ instant, frame by frame; and how late it was.
    measured apart, and is none.
 3. A phasor of the sequences is compared by what its phases may be off, together: as a share of its
    own it may be large, where it is nearly nothing. TVE is told of phases alone.
-4. `heard` is arrival less instant, by the gateway's clock put on the bench's; `admitted` is the
+4. What hears a reference signal is held beside the limits for it, too (hil.report.limit).
+5. `heard` is arrival less instant, by the gateway's clock put on the bench's; `admitted` is the
    log's clock at the checkpoint over it, less arrival.
 
 It writes nothing.
@@ -22,6 +23,7 @@ from typing import Any
 
 from evidence.leap import NS
 from hil.devices.profile import weights
+from hil.fact import Fact
 from hil.faults.holding import line_name
 from hil.live import kind
 from hil.live.account import Account
@@ -30,9 +32,10 @@ from hil.live.play import Deed, Play
 from hil.live.sheet import Device, Fault
 from hil.power import case
 from hil.power.bound import Bound
-from hil.report import promise
+from hil.report import limit, promise
 from hil.report.admitted import Admission, Admitted, Contents, number, phasor
 from hil.report.error import Spread, tve
+from hil.report.limit import Beside
 from hil.report.promise import Promises
 from hil.report.trace import CELLS, LINES_MAX, Arrow, Axis, Drawn, Moments
 from hil.report.truth import Stood, Truth
@@ -84,6 +87,7 @@ class Gauge:
     beyond: dict[str, Beyond] = field(default_factory=dict)
     heard_ms: Spread = field(default_factory=Spread)
     admitted_ms: Spread = field(default_factory=Spread)
+    beside: Beside | None = None
 
     def is_spoiled(self, tai: int) -> bool:
         return any(begins <= tai <= ends for begins, ends in self.spoiled)
@@ -102,6 +106,8 @@ class Gauge:
         }
         if self.compared:
             found["errors"] = {name: _rounded(one) for name, one in self.errors.items()}
+        if self.beside is not None:
+            found["limits"] = self.beside.told()
         if self.apart:
             found["spoiled_errors"] = {
                 name: _rounded(one) for name, one in self.spoiled_errors.items()
@@ -120,6 +126,11 @@ class Compared:
     sent: dict[str, list[int]] = field(default_factory=dict)  # instants, by device
     bound_text: str = ""
     problems: list[str] = field(default_factory=list)
+
+    def facts(self) -> list[Fact]:
+        """What of it an expectation may ask for."""
+        some = [(one.device, one.beside.comes()) for one in self.gauges.values() if one.beside]
+        return limit.facts(some)
 
 
 def read(play: Play, account: Account) -> Compared:
@@ -164,7 +175,8 @@ def _gauge(play: Play, device: Device, axis: Axis, drawn: bool) -> Gauge:
             begun = deed.began if deed.began is not None else play.ended
             ends = deed.over or play.ended
             spoiled.append((begun - SPOILED_NS, ends + SPOILED_NS))
-    return Gauge(device, truth, spoiled, Drawn(axis) if drawn else None)
+    own = Drawn(axis) if drawn else None
+    return Gauge(device, truth, spoiled, own, beside=limit.beside(play, device))
 
 
 def _nominal_hz(play: Play) -> int:
@@ -263,6 +275,7 @@ def _compare(
     gauge.apart += apart
     spreads = gauge.spoiled_errors if apart else gauge.errors
     found: list[tuple[str, float]] = []
+    plain: list[tuple[str, float]] = []  # without those of several phases
     for one in arrows:
         three = true.currents if one.current else true.voltages
         name = "tve_amps" if one.current else "tve_volts"
@@ -272,7 +285,7 @@ def _compare(
         else:
             error = tve(one.value, three[phase]) if three[phase] else None
             if error is not None:
-                spreads[name].add(error)
+                plain.append((name, error))
         if error is not None:
             found.append((name, error))
     shape, values = frame.shape, frame.values or ()
@@ -283,7 +296,11 @@ def _compare(
         value = number(values, place)
         if value is not None:
             found.append((name, abs(value - there)))
-            spreads[name].add(value - there)
+            plain.append((name, abs(value - there)))
+    for name, error in plain:
+        spreads[name].add(error)
+    if gauge.beside is not None and not apart:
+        gauge.beside.add(tai, plain)
     if promises is not None and not apart:
         _bound(gauge, tai, stood, found, promises)
 

@@ -21,6 +21,18 @@ from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 
 ROWS_MAX = 400  # of one table; what is left out is counted
+COMES = {
+    "within": '<span class="yes">within</span>',
+    "beyond": '<span class="no">beyond</span>',
+    "too_short": '<span class="idle">too short to say</span>',
+    "": '<span class="idle">not said</span>',
+}
+SIGNALS = {
+    "steady": "steady state",
+    "ramp": "frequency ramp",
+    "amplitude": "amplitude modulated",
+    "phase": "phase modulated",
+}
 Row = Mapping[str, Any]
 _SCALES = (
     ("tve_volts", "TVE V, %", 100.0),
@@ -56,6 +68,7 @@ def text(
         "<h2>Phasors before, during and after</h2>" if rows else "",
         *rows,
         *_measured(told),
+        _limited(told),
         _late(told),
         _accounted(told),
         *_record(told),
@@ -167,18 +180,45 @@ def _measured(told: Row) -> Iterable[str]:
                 continue
             apart = key == "spoiled_errors"
             frames = gauge["spoiled"] if apart else gauge["compared"] - gauge["spoiled"]
-            beyond = ", ".join(f"{name}: {many}" for name, many in gauge["beyond"].items())
+            beyond = ", ".join(f"{name}: {count}" for name, count in gauge["beyond"].items())
+            unasked = f"; {gauge['not_bounded']:,} not bounded" if gauge["not_bounded"] else ""
             rows.append(
                 [
                     escaped(one["device"]),
                     f"{frames:,}",
                     *(_three(gauge[key][name], scale) for name, _, scale in _SCALES),
                     "" if apart else f"{gauge['used']:.0%}",
-                    "" if apart else escaped(beyond or "none"),
+                    "" if apart else escaped((beyond or "none") + unasked),
                 ]
             )
         yield section(title, names, rows, note)
         note = "Wired or set wrong, or by a clock that is off: no error of its instrument."
+
+
+def _limited(told: Row) -> str:
+    rows = []
+    for one in told["streams"][:ROWS_MAX]:
+        of = one.get("measured", {}).get("limits")
+        if of is None:
+            continue
+        cells = []
+        for name, _, scale in _SCALES:
+            limit = of["limits"].get(name)
+            came = COMES[of["comes"].get(name, "")]
+            cells.append(
+                f"{of['max'][name] * scale:.3g} of {limit * scale:.3g} {came}" if limit else ""
+            )
+        none = "" if of["limits"] else ", for which it has none"
+        signal = f"{SIGNALS[of['signal']]}{none}"
+        frames = f"{of['frames']:,}"
+        rows.append([escaped(one["device"]), escaped(of["service_class"]), signal, frames, *cells])
+    note = (
+        "IEC/IEEE 60255-118-1:2018, clause 6, of that class and signal alone; the figures are those"
+        " that public programs have, not read in the standard. Most of all frames, but for those"
+        " around a turn of a ramp."
+    )
+    names = ("device", "class", "signal", "frames", *(words for _, words, _ in _SCALES))
+    return section("Beside the limits for its signal", names, rows, note)
 
 
 def _three(of: Mapping[str, float], scale: float) -> str:

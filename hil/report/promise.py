@@ -6,9 +6,11 @@
    moves within its window. For that the grid is made again from what the play leaves
    (hil.live.model says it comes out the same to the last bit), which takes time: `least` is without
    the filter, and only what exceeds it is asked of `whole`, ASKED_MAX times.
-3. A clock that is ahead turns a phasor by 2 pi f times that, at most twice its length. The wire
+3. Of a reference signal it is what the device's window makes of that signal, and its noise
+   (hil.power.signal): what exceeds the noise is asked of `whole`, however often.
+4. A clock that is ahead turns a phasor by 2 pi f times that, at most twice its length. The wire
    adds what a float of 32 bits and a line of nine digits round off.
-4. What is wired or set wrong is no error of an instrument: hil.report.compared leaves it out.
+5. What is wired or set wrong is no error of an instrument: hil.report.compared leaves it out.
 
 Nothing is taken from the limits of IEC/IEEE 60255-118-1.
 """
@@ -23,12 +25,13 @@ import msgspec
 from evidence.leap import NS
 from hil.grid import Grid, Plan, Reading
 from hil.live import kind, model
-from hil.live.model import Made, Measuring, Power, TwoBus
+from hil.live.model import Made, Measuring, Power, Signalled, TwoBus
 from hil.live.play import Play
 from hil.live.sheet import Device, Event
 from hil.power.bound import Bound
 from hil.power.instrument import class_limit, noise
 from hil.power.readings import Readings
+from hil.power.signal import Signals
 
 ASKED_MAX = 4000  # windows that are looked at again: some 0.2 ms each, and the grid up to there
 PLAYED_S_MAX = 1200.0  # of a grid that is made again: a fifth of real time for the largest case
@@ -122,6 +125,33 @@ class OfInstruments:
         return False
 
 
+class OfSignals:
+    """Of reference signals."""
+
+    text = "noise of each PMU, and what its window makes of its signal"
+
+    def __init__(self, play: Play) -> None:
+        """Raises ValueError where the signals cannot be made again."""
+        made = _again(play)
+        if not isinstance(made.grid, Signals):
+            raise ValueError(f"{play.of.grid.model} has no signals")
+        self._grid, self._points = made.grid, made.points
+        self._numbers = {row.name: at for at, row in enumerate(play.cast.devices, 1)}
+
+    def least(self, device: str, stood: Reading, off_ns: int) -> Bound:
+        found = self._grid.noise_alone(self._numbers[device])
+        return widened(found, stood.frequency_hz, off_ns)
+
+    def whole(self, device: str, tai: int, off_ns: int) -> Bound | None:
+        number = self._numbers[device]
+        point, at = self._points[number], tai - off_ns
+        found = self._grid.bound(at, point, number)
+        return widened(found, self._grid.truth(at, point).frequency_hz, off_ns)
+
+    def is_whole(self) -> bool:
+        return False
+
+
 @cache
 def worst(seed: int) -> float:
     """The largest deviate of an instrument's noise."""
@@ -133,6 +163,8 @@ def of(play: Play) -> Promises | None:
     settings = msgspec.convert(play.of.grid.with_, model.MODELS[play.of.grid.model].settings)
     if isinstance(settings, TwoBus):
         return OfNoise(settings, play.of.live.seed)
+    if isinstance(settings, Signalled):
+        return OfSignals(play)
     return OfInstruments(play) if isinstance(settings, Power) else None
 
 

@@ -1,0 +1,120 @@
+"""Limits of the standard's own signals: which there are, and how a PMU comes out beside them."""
+
+from typing import Any
+
+import pytest
+
+from evidence.leap import NS
+from hil.power.instrument import Instrument
+from hil.power.signal import Signal, Signals
+from hil.report import limit
+from hil.report.error import tve
+from hil.report.limit import Beside
+
+BEGINS = 1_800_000_000 * NS
+STEADY, RAMP = Signal("steady", off_hz=1.0), Signal("ramp")
+
+
+@pytest.mark.parametrize(
+    ("signal", "service", "rate", "figures"),
+    [
+        (STEADY, "P", 60, (0.01, 0.01, 0.005, 0.4)),
+        (STEADY, "M", 60, (0.01, 0.01, 0.005, 0.1)),
+        (Signal("steady", off_hz=-5.0), "M", 25, (0.01, 0.01, 0.005, 0.1)),
+        (Signal("steady", off_hz=4.0), "M", 20, (0.01, 0.01, 0.005, 0.1)),
+        (Signal("steady", magnitude=0.8), "P", 60, (0.01, 0.01)),
+        (Signal("steady", magnitude=0.1), "M", 60, (0.01, 0.01)),
+        (RAMP, "P", 60, (0.01, 0.01, 0.01, 0.4)),
+        (RAMP, "M", 60, (0.01, 0.01, 0.01, 0.2)),
+        (Signal("amplitude", modulation_hz=2.0), "P", 60, (0.03, 0.03, 0.06, 2.262)),
+        (Signal("phase", modulation_hz=5.0), "M", 60, (0.03, 0.03, 0.3, 14.14)),
+        (Signal("phase", modulation_hz=1.0), "P", 10, (0.03, 0.03, 0.03, 0.5655)),
+    ],
+)
+def test_a_signal_of_the_standard_has_limits(
+    signal: Signal, service: str, rate: int, figures: tuple[float, ...]
+):
+    found = limit.of(signal, service, rate)
+    assert list(found) == ["tve_volts", "tve_amps", "fe_hz", "rfe_hz_s"][: len(figures)]
+    assert list(found.values()) == pytest.approx(figures, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("signal", "service", "rate"),
+    [
+        (Signal("steady", off_hz=2.5), "P", 60),
+        (Signal("steady", off_hz=2.5), "M", 10),
+        (Signal("steady", off_hz=4.5), "M", 20),
+        (Signal("steady", off_hz=1.0, magnitude=0.9), "M", 60),  # one at a time
+        (Signal("steady", magnitude=0.7), "P", 60),
+        (Signal("ramp", hz_s=2.0), "M", 60),
+        (Signal("ramp", range_hz=3.0), "P", 60),
+        (Signal("ramp", range_hz=3.0), "M", 10),
+        (Signal("phase", depth=0.2), "M", 60),
+        (Signal("phase", modulation_hz=3.0), "P", 60),
+        (Signal("amplitude", modulation_hz=0.05), "P", 60),
+        (Signal("amplitude", magnitude=0.9), "P", 60),
+    ],
+)
+def test_what_is_none_of_its_signals_has_none(signal: Signal, service: str, rate: int):
+    assert limit.of(signal, service, rate) == {}
+
+
+def came(
+    signal: Signal, service: Any, lasts_s: float, rate: int = 60, spoil: float = 0.0
+) -> dict[str, Any]:
+    """Of a PMU of the bench; `spoil`: a share by which its voltages are off beside."""
+    signals = Signals([signal], 60, BEGINS, {1: Instrument(service=service)})
+    beside = Beside(signal, service, rate, BEGINS)
+    for number in range(round(lasts_s * rate) + 1):
+        tai = BEGINS + number * NS // rate
+        true, said = signals.truth(tai, 1), signals.measured(tai, 1, 1)
+        pairs = zip(true.voltages, said.voltages, strict=True)
+        errors = [("tve_volts", tve(b * (1 + spoil), a)) for a, b in pairs]
+        errors.append(("fe_hz", abs(said.frequency_hz - true.frequency_hz)))
+        errors.append(("rfe_hz_s", abs(said.rocof_hz_s - true.rocof_hz_s)))
+        beside.add(tai, errors)
+    return beside.told()
+
+
+def test_a_pmu_of_the_bench_is_within_and_one_that_is_off_is_beyond():
+    within = {"tve_volts": "within", "fe_hz": "within", "rfe_hz_s": "within"}
+    for service in ("P", "M"):
+        told = came(STEADY, service, 1.0)
+        assert told["comes"] == within  # and nothing of the currents, which it did not say
+        assert 0 < told["max"]["tve_volts"] < told["limits"]["tve_volts"]
+        off = came(STEADY, service, 1.0, spoil=0.02)
+        assert off["comes"] == {**within, "tve_volts": "beyond"}
+
+
+def test_a_window_of_ten_cycles_is_no_class_m_at_five_hertz():
+    """What the limits are there to find: at 60 frames a second M reaches 5 Hz to either side."""
+    told = came(Signal("steady", off_hz=5.0), "M", 0.2)
+    assert told["comes"]["tve_volts"] == "beyond"
+    assert told["max"]["tve_volts"] == pytest.approx(0.048, abs=0.002)
+
+
+def test_frames_around_a_turn_of_a_ramp_are_left_out():
+    """There ROCOF jumps by 2 Hz/s, and no window can follow."""
+    for service, around in (("P", 2), ("M", 7)):
+        told = came(RAMP, service, 8.0)
+        assert set(told["comes"].values()) == {"within"}
+        # The beginning, the middle with both sides, the end.
+        assert told["near_a_turn"] == 4 * around + 3
+        assert told["frames"] + told["near_a_turn"] == 481
+
+
+@pytest.mark.parametrize(
+    ("signal", "short_s", "long_s"),
+    [(RAMP, 4.0, 8.0), (Signal("phase", modulation_hz=2.0), 0.8, 1.1)],
+    ids=["ramp", "phase"],
+)
+def test_within_is_said_of_what_was_seen_whole(signal: Signal, short_s: float, long_s: float):
+    assert set(came(signal, "P", short_s)["comes"].values()) == {"too_short"}
+    assert set(came(signal, "P", long_s)["comes"].values()) == {"within"}
+
+
+def test_of_what_was_never_heard_nothing_is_said():
+    told = Beside(STEADY, "P", 60, BEGINS).told()
+    assert (told["frames"], told["comes"]) == (0, {})
+    assert came(Signal("steady", off_hz=2.5), "P", 0.1)["limits"] == {}
