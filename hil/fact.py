@@ -4,12 +4,14 @@
    many of it there are, and from when to when.
 2. An expectation names words, each with those that it takes. Of several words of a fact one is
    enough, and an empty list wants none.
-3. An instant is ns TAI. Facts of an interval have `begins` and `ends`.
+3. An instant is ns TAI. Facts of an interval have `begins` and `ends`; where it is known when each
+   of them was, `instants`, which rise.
 
 It says nothing of what should be.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Words = str | tuple[str, ...]
@@ -25,10 +27,20 @@ class Fact:
     begins: int | None = None
     ends: int | None = None
     count: int = 1
+    instants: Sequence[int] = ()
 
     @property
     def what(self) -> Words:
         return self.words["what"]
+
+    def within(self, begins: int, ends: int) -> int:
+        """How many of them lie in an interval: where it is not known when each was, all of them
+        that overlap it. 0 of what has no interval."""
+        if self.begins is None or self.ends is None:
+            return 0
+        if self.instants:
+            return bisect_right(self.instants, ends) - bisect_left(self.instants, begins)
+        return self.count if begins <= self.ends and self.begins <= ends else 0
 
 
 def fits(fact: Fact, where: Where) -> bool:
@@ -39,7 +51,7 @@ def fits(fact: Fact, where: Where) -> bool:
             return False
         some = {words} if isinstance(words, str) else set(words)
         if wanted == []:
-            if some:
+            if any(some):
                 return False
         elif not some & ({wanted} if isinstance(wanted, str) else set(wanted)):
             return False

@@ -9,6 +9,7 @@
 It judges nothing: hil.live.verdict does.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -28,13 +29,13 @@ from hil.live import content, kind, level, seam
 from hil.live.content import Frame
 from hil.live.play import Play
 from hil.live.sheet import Fault
+from hil.live.words import FIGURES
 from hil.report.admitted import Admission
 from record.known import Known
 from record.store import open_reader
 
 DATAGRAMS = "pmu-udp"
 APART_NS = 1_000_000_000  # samples that belong to one stretch
-_FIGURES = ("sent", "in_record", "on_disk", "in_gaps", "lost", "duplicated", "unsent")
 
 
 class SourceLines(Lines):
@@ -209,7 +210,8 @@ def _span(of: list[Told]) -> Fact:
         "reason": Reason(first.reason).name.lower() if first.reason else "",
         "flags": tuple(flag.name.lower() for flag in Flag(first.flags) if flag.name),
     }
-    return Fact(words, first.arrived, of[-1].arrived, len(of))
+    instants = array("q", [one.arrived for one in of])
+    return Fact(words, first.arrived, of[-1].arrived, len(of), instants)
 
 
 def _gap(hole: Hole) -> Fact:
@@ -255,10 +257,10 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
             held = _of_line(record, line), _of_line(disk, line)
             sent = {line: _heard(device.kind, [tai for tai, _ in claims], held)}
             verdict = judge(sent, *held)
-            stream |= {name: getattr(verdict, name) for name in _FIGURES}
+            stream |= {name: getattr(verdict, name) for name in FIGURES}
             stream["gaps"] = verdict.gaps
         found.streams.append(stream)
-        for name in ("sealed", *_FIGURES):
+        for name in ("sealed", *FIGURES):
             if count := stream.get(name):
                 found.facts.append(Fact(_where(name, line), count=count))
 

@@ -5,6 +5,8 @@
 2. Names that rows give each other must be there. What is wrong is told with file, line and key.
 3. Everything lies within the scenario's length, and stretches neither meet nor hold an instant at
    which something is done.
+4. An expectation that could never hold, or never fail, is refused: by its words (hil.live.words),
+   or by when it is asked.
 
 It opens no file, and knows no place: what a place lacks is hil.live.place's to say.
 """
@@ -31,9 +33,11 @@ from hil.live.sheet import (
     Stretch,
 )
 from hil.scenario.script import arrays
+from hil.live.words import FACTS, listed
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
+EXPECTED = ("must", "flagged", "never")
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +60,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def expected(self) -> list[tuple[str, Expect]]:
         """All that is expected, each with its kind."""
         found: list[tuple[str, Expect]] = []
-        for name in ("must", "flagged", "never"):
+        for name in EXPECTED:
             found += [(name, row) for row in getattr(self, name)]
         return found
 
@@ -88,6 +92,11 @@ def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     yield from _named(of)
     yield from _seams(of)
     yield from _times(of)
+    for array in EXPECTED:
+        for at, row in enumerate(getattr(of, array)):
+            yield from (((array, at, key), why) for key, why in _picked(row))
+            yield from (((array, at, "where"), why) for why in _of_others(row, of))
+            yield from (((array, at, key), why) for key, why in _asked(array, row, of))
 
 
 def _tables(of: Script) -> Iterable[tuple[Steps, str]]:
@@ -148,7 +157,11 @@ def _read(steps: Steps, said: Mapping[str, Any], row: type[Row]) -> Iterable[tup
 def _named(of: Script) -> Iterable[tuple[Steps, str]]:
     """Whether the names that rows give each other are there."""
     gateways, devices = [row.name for row in of.gateway], [row.name for row in of.device]
-    done = [row.name for row in of.event] + [row.name for row in of.fault]
+    done = [row.name for row in of.event]
+    for at, fault in enumerate(of.fault):
+        if fault.name in done:
+            yield ("fault", at, "name"), f"{fault.name!r} is an event's, too"
+    done += [row.name for row in of.fault]
     for at, name in enumerate(devices):
         if name in gateways:
             yield ("device", at, "name"), f"{name!r} is a gateway's, too"
@@ -171,12 +184,11 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
         if level.above is None and level.below is None:
             yield ("level", at), "above or below what?"
     of_facts = [("device", devices), ("gateway", gateways), ("level", levels), ("seam", seams)]
-    for array in ("must", "flagged", "never"):
+    for array in EXPECTED:
         for at, expect in enumerate(getattr(of, array)):
             names.append(((array, at, "after"), expect.after or None, done))
             for what, known in of_facts:
-                wanted = expect.where.get(what, [])
-                for one in [wanted] if isinstance(wanted, str) else wanted:
+                for one in listed(expect.where.get(what)):
                     names.append(((array, at, "where"), one, known))
     for steps, wants, known in names:
         if wants is not None and wants not in known:
@@ -213,9 +225,68 @@ def _times(of: Script) -> Iterable[tuple[Steps, str]]:
         for stretch in of.stretch:
             if stretch.begins_s < at_s < stretch.ends_s:
                 yield steps, f"at {at_s:g} s, within a stretch in which nothing happens"
-    for array in ("must", "flagged", "never"):
-        for at, row in enumerate(getattr(of, array)):
-            if row.begins_s is not None and row.ends_s is not None and row.begins_s >= row.ends_s:
-                yield (array, at, "ends_s"), "not later than it begins"
-            if row.within_s is not None and not row.after:
-                yield (array, at, "within_s"), "of what? say `after`, a fault or an event"
+
+
+# --- expectations
+
+
+def _picked(row: Expect) -> Iterable[tuple[str, str]]:
+    """Words that no fact has: where they stand, and what is wrong."""
+    whats = listed(row.where.get("what"))
+    if not whats:
+        yield "where", f"of what? say `what`, one of {', '.join(FACTS)}"
+    for what in whats:
+        if what not in FACTS:
+            yield "where", f"{what!r} is {config.nearest(what, list(FACTS))}"
+            continue
+        words = FACTS[what].words
+        for name, wanted in row.where.items():
+            if name != "what" and name not in words:
+                yield "where", f"{name!r} of {what} is {config.nearest(name, list(words))}"
+                continue
+            for one in listed(wanted) if words.get(name) else ():
+                if one not in words[name]:
+                    yield "where", f"{name} {one!r} is {config.nearest(one, list(words[name]))}"
+
+
+def _of_others(row: Expect, of: Script) -> Iterable[str]:
+    """Devices of which there is no such fact."""
+    kinds = {one.name: one.kind for one in of.device}
+    levels = [one for one in of.level if one.name in listed(row.where.get("level"))]
+    for name in listed(row.where.get("device")):
+        for what in listed(row.where.get("what")):
+            of_kind = kind.KINDS.get(kinds.get(name, ""))
+            if what in FACTS and FACTS[what].frames and of_kind and not of_kind.frames:
+                yield f"{name!r} is no PMU, and {what} is of PMUs alone"
+        if levels and not any(name in one.device for one in levels):
+            yield f"level {levels[0].name!r} is not of {name!r}"
+
+
+def _asked(array: str, row: Expect, of: Script) -> Iterable[tuple[str, str]]:
+    """What is asked of no instant, or comes to the same whatever there is."""
+    bounds = ["after"] * bool(row.after)
+    bounds += [name for name in ("begins_s", "ends_s") if getattr(row, name) is not None]
+    for what in listed(row.where.get("what")):
+        if bounds and what in FACTS and not FACTS[what].dated:
+            yield bounds[0], f"{what} is of all that was played: it has no instants"
+    for name in ("over", "within_s"):
+        if getattr(row, name) and not row.after:
+            yield name, "of what? say `after`, a fault or an event"
+    if row.after and row.begins_s is not None:
+        yield "begins_s", f"it begins with {row.after!r} already"
+    if row.within_s is not None and row.ends_s is not None:
+        yield "ends_s", "it ends by `within_s` already"
+    begins_s, ends_s = row.begins_s or 0.0, of.live.length_s if row.ends_s is None else row.ends_s
+    if begins_s >= ends_s:
+        yield "begins_s", f"at {begins_s:g} s, and it ends at {ends_s:g}"
+    if ends_s > of.live.length_s:
+        yield "ends_s", f"at {ends_s:g} s, and the scenario ends at {of.live.length_s:g}"
+    lasting = [one.name for one in of.fault if one.for_s]
+    if row.over and row.after and row.after not in lasting:
+        yield "over", f"{row.after!r} is not over in a play: say `for_s` of a fault"
+    if array == "never" and (row.least != 1 or row.most is not None):
+        yield "least", "of what must never be there is none"
+    if array != "never" and row.least == 0 and row.most is None:
+        yield "least", "there are as many as that, whatever is played"
+    if row.most is not None and row.most < row.least:
+        yield "most", f"{row.most}, and at least {row.least} are asked for"

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+# It names files, and stands in a line before a space.
+Label = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=7 * 86_400.0)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0, le=7 * 86_400.0)]
@@ -49,7 +51,7 @@ class Gateway(Row, frozen=True, kw_only=True):
     """[[gateway]]. `disk_mib`: a disk of its own for the spool, so large; 0: the folder's.
     `own_clock`: its wall clock is not the machine's, so that it can be set."""
 
-    name: Name
+    name: Label
     authority: Name
     site: Name = "Site"
     disk_mib: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
@@ -60,7 +62,7 @@ class Device(Row, frozen=True, kw_only=True):
     """[[device]]: at a bus, heard by one gateway. `kind`: hil.live.kind; `into`: what its current
     goes into there, where the grid has a choice."""
 
-    name: Name
+    name: Label
     gateway: Name
     kind: Name
     bus: Bus = 1
@@ -141,7 +143,8 @@ class Seam(Row, frozen=True, kw_only=True):
 class Expect(Row, frozen=True, kw_only=True):
     """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted. `after`: an
     event or a fault, from whose beginning on facts count; `within_s`: and for so long, by the clock
-    on the wall; `over`: counted from its end instead. `begins_s`, `ends_s`: of the scenario."""
+    on the wall; `over`: counted from its end instead. `begins_s`, `ends_s`: of the scenario. What
+    words there are: hil.live.words."""
 
     text: Text
     where: dict[str, list[str] | str]

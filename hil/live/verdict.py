@@ -2,13 +2,15 @@
 
 1. An expectation picks facts by their words and counts them (hil.fact). `must` and `flagged` hold
    when there are as many as stated; `never` when there are none.
-2. `begins_s` and `ends_s` count facts of that interval; `after` those that begin at or after an
-   event or a fault, and `within_s` only those within so long, by the wall's clock: what a gateway
-   must notice it must notice in real time.
+2. `begins_s` and `ends_s` count what lies in that interval; `after` what comes after an event or a
+   fault, and `within_s` only what comes within so long, by the wall's clock: what a gateway must
+   notice it must notice in real time. What began before is no answer to it, but breaks a `never`
+   where it goes on.
 3. What rests on a device that is not there, an act that was not done or an instant that was not
-   played was not asked, and is told so, never as held.
-4. Asked of every play: no frame is lost, none is there twice, none that nobody sent; the record
-   verifies.
+   played was not asked, and is told so, never as held. What is there and must never be is told
+   however soon a play was stopped.
+4. Asked of every play, stopped or not: no frame is lost, none is there twice, none that nobody
+   sent, no place bears two contents; the record verifies.
 
 It reads facts, and looks at no file.
 """
@@ -21,12 +23,14 @@ from hil.fact import Fact, closest, fits, named
 from hil.live.account import Account
 from hil.live.play import Play
 from hil.live.sheet import Expect
+from hil.live.words import FACTS, listed
 
 # Of whatever is played.
 ALWAYS = (
     Expect(text="no frame is lost", where={"what": "lost"}),
     Expect(text="no frame is there twice", where={"what": "duplicated"}),
     Expect(text="no frame is there that nobody sent", where={"what": "unsent"}),
+    Expect(text="no place bears two contents", where={"what": "twins"}),
 )
 
 
@@ -57,16 +61,21 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
     if why := _unasked(play, row):
         return Finding(kind, row.text, None, why=why, after=row.after)
     begins, ends = _interval(play, row)
-    bounded = row.after or row.begins_s is not None or row.ends_s is not None
-    found = [
-        fact
-        for fact in account.facts
-        if fits(fact, row.where) and (not bounded or _is_within(fact, begins, ends, row.after))
-    ]
-    count = sum(fact.count for fact in found)
+    found: list[Fact] = []
+    count = 0
+    for fact in account.facts:
+        if fits(fact, row.where) and (many := _counted(fact, kind, row, begins, ends)):
+            found.append(fact)
+            count += many
+    if not count and _is_total(row) and not _is_known(account, row):
+        why = "what real devices sent is not known"
+        return Finding(kind, row.text, None, why=why)
+    stopped = _stopped(play, row, ends)
+    if stopped and not (kind == "never" and (count or _is_total(row))):
+        return Finding(kind, row.text, None, count, stopped, row.after)
     after_s = None
     if row.after and found:
-        after_s = round((min(fact.begins or 0 for fact in found) - begins) / NS, 3)
+        after_s = round((min(map(_came, found)) - begins) / NS, 3)
     if kind == "never":
         why = f"{count}: {named(found)}" if count else ""
         return Finding(kind, row.text, not count, count, why, row.after, after_s)
@@ -76,6 +85,23 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
     wanted = f"{row.least}" if row.most == row.least else f"{row.least} to {most}"
     why = f"{count} of {wanted}{_late(play, account, row)}{closest(account.facts, row.where)}"
     return Finding(kind, row.text, False, count, why, row.after, after_s)
+
+
+def _counted(fact: Fact, kind: str, row: Expect, begins: int, ends: int) -> int:
+    """How many of a fact an expectation counts. After something it is to begin then, as what began
+    before is no answer; but a gap begins with the last frame before what made it, and is to end
+    then; and what must never be must not go on, either.
+    """
+    if not row.after and row.begins_s is None and row.ends_s is None:
+        return fact.count
+    if row.after and kind != "never" and fact.what != "gap" and (fact.begins or 0) < begins:
+        return 0
+    return fact.within(begins, ends)
+
+
+def _came(fact: Fact) -> int:
+    """When it was there to be seen: of a gap, once it was over."""
+    return (fact.ends if fact.what == "gap" else fact.begins) or 0
 
 
 def _unasked(play: Play, row: Expect) -> str:
@@ -90,11 +116,30 @@ def _unasked(play: Play, row: Expect) -> str:
         deed = next((one for one in play.deeds if one.name == row.after), None)
         if deed is None or deed.began is None or (row.over and deed.over is None):
             return f"{row.after} was not played"
-    if play.stopped:
-        last_s = play.timeline.scenario_s(play.played_s)
-        if (row.ends_s or play.of.live.length_s) > last_s:
-            return f"stopped after {last_s:.0f} s"
     return ""
+
+
+def _stopped(play: Play, row: Expect, ends: int) -> str:
+    """Where a play was stopped before all of an expectation's interval was played: when."""
+    whole = play.began + round(play.timeline.whole_s * NS)
+    if not play.stopped or play.began + round(play.played_s * NS) >= min(ends, whole):
+        return ""
+    return f"stopped after {play.timeline.scenario_s(play.played_s):.0f} s"
+
+
+def _is_total(row: Expect) -> bool:
+    """Whether it is about what is known once all is over, however soon that was."""
+    return all(not FACTS[what].dated for what in listed(row.where.get("what")))
+
+
+def _is_known(account: Account, row: Expect) -> bool:
+    """Whether one of the devices that it is about was counted."""
+    whats, named_ = listed(row.where.get("what")), listed(row.where.get("device"))
+    return any(
+        what in one and (not named_ or one["device"] in named_)
+        for one in account.streams
+        for what in whats
+    )
 
 
 def _resting(play: Play, row: Expect) -> Iterable[Sequence[str]]:
@@ -102,8 +147,7 @@ def _resting(play: Play, row: Expect) -> Iterable[Sequence[str]]:
     levels, and the ends of the seams."""
 
     def words(name: str) -> list[str]:
-        wanted = row.where.get(name, [])
-        return [wanted] if isinstance(wanted, str) else wanted
+        return listed(row.where.get(name))
 
     if words("device"):
         yield words("device")
@@ -129,17 +173,6 @@ def _interval(play: Play, row: Expect) -> tuple[int, int]:
         if row.within_s is not None:
             ends = begins + round(row.within_s * NS)
     return begins, ends
-
-
-def _is_within(fact: Fact, begins: int, ends: int, after: str) -> bool:
-    """Whether it is there in that interval, wholly or in part. After something it is to begin in
-    it, as what began before is no answer; but a gap begins with the last frame before what made it,
-    and is to end there.
-    """
-    if fact.begins is None or fact.ends is None:
-        return False
-    since = fact.begins if after and fact.what != "gap" else fact.ends
-    return begins <= since and fact.begins <= ends
 
 
 def _late(play: Play, account: Account, row: Expect) -> str:

@@ -76,6 +76,56 @@ def test_what_levels_and_seams_contradict_is_told(good: str, old: str, new: str,
     assert re.search(says, str(caught.value)), str(caught.value)
 
 
+JAM = (SCENARIOS / "gnss-jam.toml").read_text(encoding="utf-8")
+NOISE = (SCENARIOS / "modbus-noise.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("good", "old", "new", "says"),
+    [
+        # A `never` of what there cannot be would hold whatever is played.
+        (GOOD, 'what = "on_disk"', 'what = "on_disc"', r"never\[1\].where: 'on_disc' .*'on_disk'"),
+        (GOOD, 'what = "on_disk"', 'wat = "on_disk"', r"never\[1\].where: of what"),
+        (JAM, ", class = [", ", clas = [", r"never\[0\].where: 'clas' of samples .*'class'"),
+        (JAM, '"place_unchecked"]', '"place_uncheckd"]', r"class 'place_uncheckd' .*'place_unch"),
+        (JAM, 'flags = "jam_suspected"', 'flags = "jammed"', r"flagged\[2\].where: flags 'jammed'"),
+        (JAM, 'check = "jamming"', 'check = "jaming"', r"flagged\[0\].where: .*'jamming'"),
+        (LEVELS, 'level = "no current", device = "pmu-7" }',
+         'level = "no current", device = "relay-5" }', r"'no current' is not of 'relay-5'"),
+        (NOISE, 'what = "in_record", device = "pmu-a"', 'what = "in_record", device = "meter"',
+         r"where: 'meter' is no PMU"),
+        # What is of a whole play has no instants, and is in no interval.
+        (GOOD, '{ what = "on_disk" }', '{ what = "on_disk" }\nafter = "the link is cut"',
+         r"never\[1\].after: on_disk is of all that was played"),
+        (GOOD, 'after = "the PMU', 'over = true\n#', r"must\[1\].over: of what"),
+        (GOOD, 'after = "the PMU', 'begins_s = 9\nafter = "the PMU', r"begins_s: it begins with"),
+        (JAM, "begins_s = 11", "begins_s = 30", r"never\[0\].begins_s: at 30 s, .*ends at 29.9"),
+        (JAM, "ends_s = 29.9", "ends_s = 299", r"never\[0\].ends_s: at 299 s, .*ends at 60"),
+        (GOOD, "least = 1200", "least = 0", r"must\[0\].least: there are as many"),
+        (GOOD, "least = 1200", "least = 12\nmost = 11", r"must\[0\].most: 11, and at least 12"),
+        (GOOD, '{ what = "on_disk" }', '{ what = "on_disk" }\nleast = 3', r"never\[1\].least: of"),
+        # Names are of files, and of lines: a gateway's, a space, a device's.
+        (GOOD, 'name = "pmu-b"', 'name = "../pmu"', r"device\[1\].name"),
+        (GOOD, 'name = "north-1"', 'name = "north 1"', r"gateway\[0\].name"),
+        (LEVELS, 'name = "the line is closed"', 'name = "the line opens"', r"is there twice"),
+    ],
+)  # fmt: skip
+def test_what_would_hold_or_fail_whatever_is_played_is_refused(
+    good: str, old: str, new: str, says: str
+):
+    assert old in good
+    with pytest.raises(ConfigError) as caught:
+        script.read(good.replace(old, new, 1), "it.toml")
+    assert re.search(says, str(caught.value)), str(caught.value)
+
+
+def test_the_end_of_what_is_done_for_good_is_not_waited_for():
+    text = GOOD.replace('after = "the PMU', 'over = true\nafter = "the PMU', 1)
+    assert script.read(text, "it.toml").must[1].over
+    with pytest.raises(ConfigError, match=r"must\[1\].over: .*is not over in a play"):
+        script.read(text.replace("for_s = 10", ""), "it.toml")
+
+
 STRETCHES = [
     Stretch(begins_s=3, ends_s=3601, short_s=4),
     Stretch(begins_s=3604, ends_s=3899, short_s=1),

@@ -18,7 +18,15 @@ from hil.live.stage import Stage
 from hil.live.timeline import Timeline
 
 BEGAN = 1_000_000 * NS
-RACK = '[place]\nname = "rack"\nkind = "real"\n[[resource]]\nname = "one"\nkind = "pmu-tcp"\n'
+RACK = """
+[place]
+name = "rack"
+kind = "real"
+[[resource]]
+name = "one"
+kind = "pmu-tcp"
+options = { host = "192.0.2.1", port = 4712 }
+"""
 TEXT = """
 [live]
 name = "made"
@@ -62,7 +70,19 @@ def found(
     folder: Path, row: str, facts: list[Fact], kind: str = "must", **changed: Any
 ) -> verdict.Finding:
     """Of one expectation, on a play that was played whole unless it is changed."""
-    of = script.read(TEXT.replace("[[must]]", f"[[{kind}]]") + row, "made.toml")
+    text = TEXT.replace("[[must]]", f"[[{kind}]]") + row
+    return judged(folder, facts, [], text, **changed)[0]
+
+
+def judged(
+    folder: Path,
+    facts: list[Fact],
+    streams: list[dict[str, Any]],
+    text: str = TEXT + 'where = { what = "event" }\n',
+    **changed: Any,
+) -> list[verdict.Finding]:
+    """Of all of them."""
+    of = script.read(text, "made.toml")
     rack = place.read(RACK, "rack.toml")
     cast = rack.cast(of)
     stage = Stage(of, cast, RealRig(folder, rack), folder, 1.0)
@@ -70,10 +90,11 @@ def found(
     play = Play(of, rack, cast, Timeline(100), stage, BEGAN, BEGAN + 100 * NS, 100.0, [deed])
     for name, value in changed.items():
         setattr(play, name, value)
-    return verdict.judged(play, Account(facts))[0]
+    return verdict.judged(play, Account(facts, streams))
 
 
 AFTER = 'where = { what = "event" }\nafter = "killed"\n'
+IN_TIME = 'where = { what = "samples" }\nbegins_s = 20\nends_s = 40\n'
 
 
 @pytest.mark.parametrize(
@@ -99,6 +120,35 @@ AFTER = 'where = { what = "event" }\nafter = "killed"\n'
 )  # fmt: skip
 def test_what_counts(row: str, facts: list[Fact], held: bool, tmp_path: Path):
     assert found(tmp_path, row, facts).held is held
+
+
+def stretch(what: str, begins_s: int, ends_s: int, a_second: int = 1) -> Fact:
+    """Of readings, each of which is known."""
+    instants = [BEGAN + at * NS // a_second for at in range(begins_s * a_second, ends_s * a_second)]
+    return Fact({"what": what, "device": "pmu"}, instants[0], instants[-1], len(instants), instants)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "facts", "held"),
+    [
+        # What goes on after it, or within it, breaks a `never`, though it began before.
+        ("never", AFTER.replace("event", "samples"), [stretch("samples", 0, 50)], False),
+        ("never", AFTER.replace("event", "samples"), [stretch("samples", 0, 10)], True),
+        ("never", AFTER.replace("event", "samples"), [fact("samples", 0, 50)], False),
+        ("never", AFTER + "within_s = 5\n", [fact("event", 16)], True),
+        # Readings count that lie within, not those of the same stretch that do not.
+        ("must", IN_TIME + "least = 20\n", [stretch("samples", 10, 25)], False),
+        ("must", IN_TIME + "least = 20\n", [stretch("samples", 10, 100)], True),
+        ("must", IN_TIME + "least = 20\n", [stretch("samples", 0, 25)], False),
+        ("must", AFTER.replace("event", "samples") + "within_s = 5\nleast = 9\n",
+         [stretch("samples", 11, 90)], False),
+        ("never", IN_TIME, [stretch("samples", 0, 20), stretch("samples", 41, 60)], True),
+    ],
+)  # fmt: skip
+def test_of_a_stretch_what_lies_within_counts(
+    kind: str, row: str, facts: list[Fact], held: bool, tmp_path: Path
+):
+    assert found(tmp_path, row, facts, kind).held is held
 
 
 def test_never_holds_where_there_is_nothing_and_names_what_there_is(tmp_path: Path):
@@ -144,18 +194,56 @@ def test_what_was_not_played_was_not_asked(
     assert (finding.held, finding.why) == (None, why)
 
 
+STOPPED = {"stopped": True, "played_s": 50.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "facts", "held"),
+    [
+        ("never", 'where = { what = "event" }\n', [], None),
+        ("never", 'where = { what = "event" }\n', [fact("event", 11)], False),
+        ("never", 'where = { what = "event" }\nends_s = 40\n', [], True),
+        ("never", 'where = { what = "event" }\nends_s = 60\n', [], None),
+        ("must", AFTER + "within_s = 5\n", [fact("event", 11)], True),
+        ("must", AFTER + "within_s = 5\n", [fact("event", 16)], False),
+        ("must", AFTER + "within_s = 45\n", [], None),
+    ],
+)
+def test_of_a_play_that_was_stopped_what_was_played_is_asked(
+    kind: str, row: str, facts: list[Fact], held: bool | None, tmp_path: Path
+):
+    assert found(tmp_path, row, facts, kind, **STOPPED).held is held
+
+
+@pytest.mark.parametrize(
+    ("streams", "facts", "held"),
+    [
+        ([{"device": "pmu", "lost": 0}], [], True),
+        ([{"device": "pmu", "lost": 3}], [Fact({"what": "lost"}, count=3)], False),
+        ([{"device": "pmu", "sealed": 9}], [], None),  # a real one keeps no account
+    ],
+)
+def test_loss_is_asked_where_it_is_known_however_soon_a_play_was_stopped(
+    streams: list[dict[str, Any]], facts: list[Fact], held: bool | None, tmp_path: Path
+):
+    for changed in ({}, STOPPED):
+        of = [one for one in judged(tmp_path, facts, streams, **changed) if "is lost" in one.text]
+        assert [one.held for one in of] == [held]
+
+
 def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
     of = script.read(TEXT + 'where = { what = "event" }\n', "made.toml")
     rack = place.read(RACK, "rack.toml")
     cast = rack.cast(of)
     stage = Stage(of, cast, RealRig(tmp_path, rack), tmp_path, 1.0)
     play = Play(of, rack, cast, Timeline(100), stage, BEGAN, verify=(1, "no"))
-    facts = [Fact({"what": what}, count=3) for what in ("lost", "duplicated", "unsent")]
+    facts = [Fact({"what": what}, count=3) for what in ("lost", "duplicated", "unsent", "twins")]
     failed = [one.text for one in verdict.judged(play, Account(facts)) if one.held is False]
     assert failed == [
         "asked",
         "no frame is lost",
         "no frame is there twice",
         "no frame is there that nobody sent",
+        "no place bears two contents",
         "the record verifies",
     ]
