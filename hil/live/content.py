@@ -1,7 +1,7 @@
 """What PMUs' frames say, as the record has them: channels that came to rule, and PMUs of one bus
 that contradict each other.
 
-1. Values are those that anyone with the record decodes: descriptor, disclosed configuration, raw.
+1. Values are those that anyone with the record decodes (hil.report.admitted).
 2. `configuration`: other channels rule a line, from that frame on.
 3. `apart`: two PMUs that measure the same, at the same instants, differ in a phasor by more than
    both may err. `how`: `polarity`, where it points the other way; `phase`, where it points
@@ -12,29 +12,24 @@ Pure but for what it is given to look descriptors up. It judges nothing.
 
 import cmath
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
-from typing import NamedTuple, Protocol
+from itertools import combinations
+from typing import NamedTuple
 
-from drivers import decode
 from drivers.line import FrameError
-from drivers.values import Compiled, Value
 from evidence.code import Kind
 from evidence.leap import NS
 from evidence.observation import Sample
 from hil.fact import Fact, Words
+from hil.report.admitted import Lookup, Shape, phasor, shape_of
 
 # C37.118.1-2011 5.5.3: 1 % TVE is what a PMU may err by, and there are two of them.
 APART = 0.02
 # Beyond this it is no error of an angle: phases are 120 degrees apart, a reversed CT is 180.
 PHASE_RAD, POLARITY_RAD = math.radians(30), math.radians(150)
 LASTS_NS = NS  # what is not said again for so long is over
-_Made = Callable[[float, float], complex]
-_PARTS: Mapping[tuple[str, str], _Made] = {
-    ("magnitude", "angle"): cmath.rect,
-    ("real", "imaginary"): complex,
-}
 _Phasors = Mapping[str, complex]
 
 
@@ -45,41 +40,6 @@ class Frame(NamedTuple):
     descriptor: bytes
     sample: Sample
     arrived: int
-
-
-class KnownOne(Protocol):
-    """What is asked of a descriptor."""
-
-    @property
-    def configuration(self) -> bytes | None: ...
-
-
-class Lookup(Protocol):
-    """Descriptors by name."""
-
-    def descriptor(self, name: bytes) -> KnownOne | None: ...
-
-
-class Shape:
-    """Where phasors stand among the values of one configuration."""
-
-    def __init__(self, compiled: Compiled) -> None:
-        self._compiled = compiled
-        self.places = [
-            (slot.name.strip(), at, _PARTS[slot.part, after.part])
-            for at, (slot, after) in enumerate(pairwise(compiled.slots))
-            if (slot.part, after.part) in _PARTS and slot.name == after.name
-        ]
-
-    def phasors(self, raw: bytes) -> dict[str, complex]:
-        """By name, those that the device gave. Raises FrameError."""
-        values = self._compiled.decode(raw)
-        found = {}
-        for name, at, made in self.places:
-            one, two = _number(values[at]), _number(values[at + 1])
-            if one is not None and two is not None:
-                found[name] = made(one, two)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +53,8 @@ class Pair:
 
 def facts(frames: Sequence[Frame], known: Lookup, pairs: Sequence[Pair]) -> list[Fact]:
     """All of them. Raises StoreError, EvidenceError of what looks descriptors up."""
-    shapes = {name: _shape(known, name) for name in {one.descriptor for one in frames}}
+    names = {one.descriptor for one in frames}
+    shapes = {name: shape_of(known, name, Kind.C37118) for name in names}
     return [*_configurations(frames, shapes), *_contradictions(frames, shapes, pairs)]
 
 
@@ -105,14 +66,11 @@ def how(one: complex, other: complex) -> str:
     return "polarity" if between > POLARITY_RAD else "phase" if between > PHASE_RAD else "ratio"
 
 
-def _shape(known: Lookup, name: bytes) -> Shape | None:
-    found = known.descriptor(name)
-    if found is None or not found.configuration:
-        return None
-    try:
-        return Shape(decode.compiled(Kind.C37118, found.configuration))
-    except FrameError:
-        return None
+def _phasors(shape: Shape, raw: bytes) -> _Phasors:
+    """By name, those that the device gave. Raises FrameError."""
+    values = shape.compiled.decode(raw)
+    found = ((one.name, phasor(values, one)) for one in shape.phasors)
+    return {name: value for name, value in found if value is not None}
 
 
 def _configurations(
@@ -123,7 +81,7 @@ def _configurations(
         shape = shapes[one.descriptor]
         if shape is None:
             continue
-        channels = [name for name, _, _ in shape.places]
+        channels = [each.name for each in shape.phasors]
         if before.setdefault(one.line, channels) != channels:
             before[one.line] = channels
             gateway, _, device = one.line.partition(" ")
@@ -141,7 +99,7 @@ def _contradictions(
         shape = shapes[one.descriptor]
         if one.line in wanted and shape is not None:
             try:
-                said[one.line][one.sample.tai] = one.arrived, shape.phasors(one.sample.raw)
+                said[one.line][one.sample.tai] = one.arrived, _phasors(shape, one.sample.raw)
             except FrameError:
                 continue  # its class says so
     for pair in pairs:
@@ -173,7 +131,8 @@ def _apart(
 def _span(pair: Pair, channel: str, way: str, arrived: Sequence[int]) -> Fact:
     words: dict[str, Words] = {"what": "apart", "gateway": pair.gateways, "device": pair.devices}
     words |= {"channel": channel, "how": way}
-    return Fact(words, arrived[0], arrived[-1], len(arrived))
+    instants = array("q", sorted(arrived))
+    return Fact(words, instants[0], instants[-1], len(instants), instants)
 
 
 def pairs_of(lines: Mapping[tuple[str, str], object]) -> list[Pair]:
@@ -183,7 +142,3 @@ def pairs_of(lines: Mapping[tuple[str, str], object]) -> list[Pair]:
         for a, b in combinations(lines, 2)
         if lines[a] == lines[b]
     ]
-
-
-def _number(value: Value) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from drivers import decode
 from drivers.line import FrameError
@@ -27,6 +27,19 @@ from record.schema import Entry
 from record.store import Store
 
 PHASOR_PARTS = ("magnitude", "angle"), ("real", "imaginary")
+
+
+class Described(Protocol):
+    """What is asked of a descriptor."""
+
+    @property
+    def configuration(self) -> bytes | None: ...
+
+
+class Lookup(Protocol):
+    """Descriptors by name."""
+
+    def descriptor(self, name: bytes) -> Described | None: ...
 
 
 class Phasor(NamedTuple):
@@ -115,16 +128,8 @@ class Admission:
 
     def _shape(self, name: bytes, kind: int) -> Shape | None:
         if name not in self._shapes:
-            self._shapes[name] = self._read_shape(name, kind)
+            self._shapes[name] = shape_of(self._known, name, kind)
         return self._shapes[name]
-
-    def _read_shape(self, name: bytes, kind: int) -> Shape | None:
-        known = self._known.descriptor(name)
-        try:
-            compiled = decode.compiled(kind, (known.configuration if known else None) or b"")
-        except FrameError:
-            return None
-        return shaped(compiled)
 
     def _values(self, shape: Shape | None, raw: bytes) -> Values | None:
         try:
@@ -132,6 +137,18 @@ class Admission:
         except FrameError:
             self.contents.undecoded += 1
             return None
+
+
+def shape_of(known: Lookup, name: bytes, kind: int) -> Shape | None:
+    """Of the frames of a descriptor; None where its configuration is not there, or is none.
+
+    Raises what the look-up raises.
+    """
+    of = known.descriptor(name)
+    try:
+        return shaped(decode.compiled(kind, (of.configuration if of else None) or b""))
+    except FrameError:
+        return None
 
 
 def shaped(compiled: Compiled) -> Shape:
