@@ -4,8 +4,8 @@ time, each in a folder of its own.
 1. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    one cannot be played, in one line that says what to do, 130 when it was stopped; of several the
    worst, and one that cannot be played keeps none of the others.
-2. Ctrl-C ends the play where it is, with a report of that part, and plays no other; a second one
-   ends it at once. No process is left.
+2. Ctrl-C ends the play where it is, with a report of that part, and plays no other, even where all
+   of this one was played already; a second one ends it at once. No process is left.
 3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
    alone that cannot be played leaves nothing.
 4. What is left out of a scenario because the place lacks something is named, with what to do.
@@ -14,13 +14,16 @@ It judges nothing: hil.live.verdict and hil.scenario.verdict do.
 """
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
+import threading
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +215,37 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
         simulated.say(text, asked.told)
 
     done = await play.played(of, place, folder, asked.short, say, stop)
-    return await asyncio.to_thread(reported, done, asked.short)
+    came = await _aside(partial(reported, done, asked.short))
+    return replace(came, stopped=True) if stop.is_set() else came
+
+
+async def _aside(work: Callable[[], Came]) -> Came:
+    """What comes of work in a thread that nobody waits for once it is given up: asyncio's own are
+    waited for, and reading what an hour left takes minutes."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Came] = loop.create_future()
+
+    def told(came: Came | None, fault: Exception) -> None:
+        if done.cancelled():
+            return
+        if came is None:
+            done.set_exception(fault)
+        else:
+            done.set_result(came)
+
+    def worked() -> None:
+        came: Came | None = None
+        fault: Exception = RuntimeError("a bug of the bench, told above")
+        try:
+            came = work()
+        except FAULTS as failed:
+            fault = failed
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is gone: it was given up
+                loop.call_soon_threadsafe(told, came, fault)
+
+    threading.Thread(target=worked, name="report", daemon=True).start()
+    return await done
 
 
 def reported(done: Play, short: bool) -> Came:

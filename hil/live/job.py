@@ -23,10 +23,8 @@ DAY_S = 86_400.0
 # A scenario may be of a week (hil.live.sheet), and what is around it takes minutes at most.
 PLAY_S = 8 * DAY_S
 STOP_S = 300.0  # for a play that is told to stop: drained, read and reported
-WRONG, STOPPED = (
-    2,
-    130,
-)  # exit codes: of one that says nothing at its end, or was stopped (as a shell tells of SIGINT)
+# Exit codes: of one that says nothing at its end, or was stopped (as a shell tells of SIGINT).
+WRONG, STOPPED = 2, 130
 Played = tuple[str, int, dict[str, Any], float]  # name, exit code, object, seconds
 Say = Callable[[str], None]
 
@@ -74,7 +72,9 @@ class Crew:
             del self.running[name]
         text, told = _parted(child.said())
         self.say(f"--- {name}\n{text}")
-        return name, WRONG if code is None or code < 0 else code, told, seconds
+        if code is None or code < 0:
+            code = STOPPED if self.stopped else WRONG
+        return name, code, told, seconds
 
     def _stop(self) -> None:
         again, self.stopped = self.stopped, True
