@@ -10,7 +10,7 @@ them, else on the machine's loopback.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,7 @@ class FakeRig(Programs):
         until = asyncio.get_running_loop().time() + ANSWER_S
         while asyncio.get_running_loop().time() < until:
             plant.check()
-            for line in reversed(plant.said().splitlines()[1:]):
-                answer = json.loads(line)
+            for answer in _objects(plant.said()):
                 if answer.get("n") == self._asked:
                     if "refused" in answer:
                         raise RigError(answer["refused"])
@@ -133,7 +132,10 @@ class FakeRig(Programs):
         plant = self._there()
         if await plant.end(END_S) != 0:
             raise RigError(f"the plant did not end well: {plant.last_line()}")
-        return dict(json.loads(plant.last_line()))
+        counted = next(_objects(plant.said()), None)
+        if counted is None:
+            raise RigError(f"the plant does not say what it counted: {plant.last_line()}")
+        return counted
 
     def close(self) -> None:
         self.kill()
@@ -157,3 +159,14 @@ class FakeRig(Programs):
             for name in (far, near):
                 await self._chamber.run("ip", "link", "set", name, "addrgenmode", "none", "up")
         return found
+
+
+def _objects(said: str) -> Iterator[dict[str, Any]]:
+    """What a plant said, the last first. Its warnings stand between, and are none."""
+    for line in reversed(said.splitlines()):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
