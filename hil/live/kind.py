@@ -10,7 +10,7 @@ To add one: a row, its settings, and its module in hil/live/stand.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,11 @@ Rate = Annotated[int, msgspec.Meta(ge=1, le=120)]
 Baud = Annotated[int, msgspec.Meta(ge=1200, le=1_000_000)]
 UnitNumber = Annotated[int, msgspec.Meta(ge=1, le=247)]
 Address = Mapping[str, Any]  # of a device, as its place gives it
+Where = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+# How a device is reached, and what each of it has to be.
+_HOST = {"host": Where, "port": Annotated[int, msgspec.Meta(ge=1, le=65535)]}
+_PATH, _INTERFACE, _CLOCK = {"path": Where}, {"interface": Where}, {"clock": Where}
+_MAP = {"map": Where}  # of registers
 _MAPS = Path(hil.__file__).parent / "devices" / "modbus"
 
 
@@ -100,7 +105,8 @@ Source = Callable[[Any, Address], Told]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind. `stand`: the module of hil.live.stand that plays it; `needs`: abilities of a place;
+    """One kind. `stand`: the module of hil.live.stand that plays it; `reached`: how a place says
+    where it is, and `brought`: what else a real one may bring; `needs`: abilities of a place;
     `programs`: of others, that a fake place starts for it; `cable`: it wants an Ethernet cable of
     its own; `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
     clock is measured by."""
@@ -109,6 +115,8 @@ class Kind:
     settings: type[Row]
     stand: str
     source: Source
+    reached: Mapping[str, Any]
+    brought: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     cable: bool = False
@@ -172,23 +180,41 @@ def _map(of: ModbusSettings, at: Address) -> dict[str, Option]:
 
 _RAW = (ability.RAW,)
 KINDS: Mapping[str, Kind] = {
-    "pmu-tcp": Kind("a PMU by TCP", PmuSettings, "pmu", _pmu_tcp, frames=True),
-    "pmu-udp": Kind("a PMU by UDP", PmuSettings, "pmu", _pmu_udp, frames=True),
-    "pmu-serial": Kind("a PMU at a serial line", PmuSettings, "pmu", _pmu_serial, frames=True),
-    "modbus-tcp": Kind("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp),
-    "modbus-rtu": Kind("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu),
-    "goose-breaker": Kind("a breaker by GOOSE", GooseSettings, "goose", _goose, _RAW, cable=True),
-    "merging-unit": Kind("Sampled Values", SvSettings, "sv", _sv, _RAW, cable=True),
+    "pmu-tcp": Kind("a PMU by TCP", PmuSettings, "pmu", _pmu_tcp, _HOST, frames=True),
+    "pmu-udp": Kind("a PMU by UDP", PmuSettings, "pmu", _pmu_udp, _HOST, frames=True),
+    "pmu-serial": Kind(
+        *("a PMU at a serial line", PmuSettings, "pmu", _pmu_serial, _PATH), frames=True
+    ),
+    "modbus-tcp": Kind(
+        *("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp, _HOST, _MAP)
+    ),
+    "modbus-rtu": Kind(
+        *("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu, _PATH, _MAP)
+    ),
+    "goose-breaker": Kind(
+        *("a breaker by GOOSE", GooseSettings, "goose", _goose, _INTERFACE), needs=_RAW, cable=True
+    ),
+    "merging-unit": Kind(
+        *("Sampled Values", SvSettings, "sv", _sv, _INTERFACE), needs=_RAW, cable=True
+    ),
     "chrony": Kind(
-        *("a chronyd with a reference clock", ClockSettings, "chrony", _clock),
+        *("a chronyd with a reference clock", ClockSettings, "chrony", _clock, _CLOCK),
         programs=("chronyd", "chronyc"),
         clock=True,
     ),
     "ptp": Kind(
-        *("a PTP grandmaster, and a ptp4l", ClockSettings, "ptp", _clock, _RAW),
+        *("a PTP grandmaster, and a ptp4l", ClockSettings, "ptp", _clock, _CLOCK),
+        needs=_RAW,
         programs=("ptp4l", "pmc"),
         cable=True,
         clock=True,
     ),
-    "gnss-receiver": Kind("a GNSS receiver", ReceiverSettings, "receiver", _receiver),
+    "gnss-receiver": Kind("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH),
 }
+
+
+def options_of(kind: Kind) -> dict[str, Any]:
+    """What a resource of a kind may say, and what each has to be: how it is reached, and what it
+    is."""
+    settings = {one.encode_name: one.type for one in msgspec.structs.fields(kind.settings)}
+    return {**settings, **kind.brought, **kind.reached}

@@ -141,7 +141,8 @@ class Place:
             lacks.append(Lack("scenario", of.live.name, why))
         devices, resources = self._devices(of, lacks)
         names = {one.name for one in devices}
-        faults = [one for one in of.fault if self._can(one, names, resources, lacks)]
+        uncut = {row.name for row in of.gateway[len(self.file.uplink) :]}
+        faults = [one for one in of.fault if self._can(one, names, resources, uncut, lacks)]
         events = list(of.event)
         if why := self.why_not((ability.GRID,)):
             lacks += [Lack("event", one.name, why) for one in events]
@@ -175,14 +176,17 @@ class Place:
         fault: Fault,
         devices: set[str],
         resources: Mapping[str, Resource],
+        uncut: set[str],
         lacks: list[Lack],
     ) -> bool:
-        """Whether a fault can be done here; if not, why."""
+        """Whether a fault can be done here; if not, why. `uncut`: gateways without an uplink."""
         why = self.why_not(act.ACTS[fault.act].needs)
         if not why and fault.device and fault.device not in devices:
             why = f"its device {fault.device!r} is not there"
         if not why and not self.fake and fault.act == "cut" and fault.device:
             why = _uncut(resources[fault.device])
+        if not why and not self.fake and fault.act == "cut" and fault.gateway in uncut:
+            why = f"nothing pulls the cable of {fault.gateway}: add an [[uplink]], in their order"
         if why:
             lacks.append(Lack("fault", fault.name, why))
         return not why
@@ -224,18 +228,41 @@ def read(text: str, file: str) -> Place:
                 )
         return Place(of, _fake_missing())
     boards = {one.name: one.channels for one in of.board}
+    cables: list[tuple[config.Steps, Cable | None]] = []
     for at, resource in enumerate(of.resource):
         if resource.kind not in kind.KINDS:
             near = config.nearest(resource.kind, list(kind.KINDS))
             raise fault_at(text, file, ("resource", at, "kind"), f"{resource.kind!r} is {near}")
-        _check_cable(resource.cable, boards, text, file, ("resource", at, "cable"))
-    for at, uplink in enumerate(of.uplink):
-        _check_cable(uplink.cable, boards, text, file, ("uplink", at, "cable"))
+        for why in _ill_told(resource):
+            raise fault_at(text, file, ("resource", at, "options"), why)
+        cables.append((("resource", at, "cable"), resource.cable))
+    cables += [(("uplink", at, "cable"), one.cable) for at, one in enumerate(of.uplink)]
+    for at, (steps, cable) in enumerate(cables):
+        _check_cable(cable, boards, text, file, steps)
+        if cable is not None and cable in [other for _, other in cables[:at]]:
+            raise fault_at(text, file, (*steps, "channel"), "another cable runs over this contact")
     for name in of.place.has:
         if name not in ability.TEXTS:
             near = config.nearest(name, list(ability.TEXTS))
             raise fault_at(text, file, ("place", "has"), f"{name!r} is {near}")
     return Place(of, _real_missing(of))
+
+
+def _ill_told(resource: Resource) -> Iterable[str]:
+    """What is wrong in what it says of a device."""
+    of = kind.KINDS[resource.kind]
+    known = kind.options_of(of)
+    for name in of.reached:
+        if name not in resource.options:
+            yield f"a {resource.kind} is reached by {' and '.join(of.reached)}: say its {name}"
+    for name, value in resource.options.items():
+        if name not in known:
+            yield f"{name!r} is {config.nearest(name, list(known))}"
+            continue
+        try:
+            msgspec.convert(value, known[name])
+        except msgspec.ValidationError as fault:
+            yield f"{name}: {fault}"
 
 
 def _check_cable(

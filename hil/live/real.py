@@ -80,10 +80,17 @@ class RealRig(Programs):
         return {}
 
     def close(self) -> None:
+        """Raises RigError where a cable may still be cut: after all else was tried."""
+        faults = []
         for name, cable in tuple(self._cut.items()):
-            self._pull(cable, False)
+            try:
+                self._pull(cable, False)
+            except RigError as fault:
+                faults.append(f"{name} may still be cut: {fault}")
             del self._cut[name]
         self.kill()
+        if faults:
+            raise RigError("; ".join(faults))
 
     def _pull(self, cable: Cable, is_cut: bool) -> None:
         board = next(one for one in self._place.file.board if one.name == cable.board)

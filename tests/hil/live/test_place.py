@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from evidence.config import ConfigError
+from hil.child import ChildError
 from hil.live import place, script
+from hil.live.real import RealRig
 from hil.live.relay import Lcus, command
+from hil.live.rig import RigError
 
 SCENARIOS = Path(script.__file__).parent.parent / "scenarios"
 REAL = """
@@ -27,7 +30,11 @@ name = "relays"
 driver = "lcus"
 path = "/dev/null"
 channels = 4
+
+[[uplink]]
+cable = { board = "relays", channel = 1 }
 """
+BOARDS = (("pmu-a", "gone"), ("north-1", "relays"))
 HEARD_S = 5.0  # for octets that were written already
 CABLE = 'idcode = 11 }\ncable = { board = "relays", channel = 4 }'
 
@@ -58,6 +65,14 @@ def test_a_cable_that_nothing_pulls_leaves_the_fault_out():
     ]
 
 
+def test_a_gateway_without_an_uplink_keeps_its_cable():
+    bare = REAL.partition("[[uplink]]")[0].replace("idcode = 11 }", CABLE)
+    cast = place.read(bare, "rack.toml").cast(scenario("link-loss"))
+    assert [one.name for one in cast.faults] == ["the PMU's cable is pulled"]
+    (why,) = [one.why for one in cast.lacks if one.name == "the link is cut"]
+    assert "nothing pulls the cable of north-1: add an [[uplink]]" in why
+
+
 def test_a_board_that_is_not_there_leaves_out_what_pulls_cables():
     gone = REAL.replace("/dev/null", "/dev/serial/by-id/none").replace("idcode = 11 }", CABLE)
     cast = place.read(gone, "rack.toml").cast(scenario("link-loss"))
@@ -80,6 +95,12 @@ def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
         ('kind = "real"', 'kind = "real"\nhas = ["gird"]', r"rack.toml:\d+: place.has: .*'grid'"),
         ('kind = "real"', 'kind = "fake"', r"resource: a fake place has all there is"),
         ('kind = "real"', 'knd = "real"', r"place.knd: .*'kind'"),
+        ("port = 4712, ", "", r"resource\[0\].options: a pmu-tcp is reached by host and port: say"),
+        ("port = 4712", "port = 4712, prot = 1", r"options: 'prot' .*'port'"),
+        ("port = 4712", 'port = "4712"', r"options: port: Expected `int`"),
+        ("port = 4712", "port = 0", r"options: port: Expected `int` >= 1"),
+        ("idcode = 11", "idcode = 0", r"options: idcode: Expected `int` >= 1"),
+        ("idcode = 11 }", CABLE.replace("4 }", "1 }"), r"uplink\[0\].cable.channel: another cable"),
     ],
 )
 def test_what_is_wrong_in_a_place_is_told(old: str, new: str, says: str):
@@ -90,6 +111,29 @@ def test_what_is_wrong_in_a_place_is_told(old: str, new: str, says: str):
 def test_a_place_that_is_not_there_is_told_by_the_nearest():
     with pytest.raises(ConfigError, match="'bench'"):
         place.found("bensh")
+
+
+def test_every_cable_is_plugged_in_again_whatever_comes_of_one(tmp_path: Path):
+    far, near = os.openpty()
+    tty.setraw(near)
+    gone = f'[[board]]\nname = "gone"\ndriver = "lcus"\npath = "{tmp_path / "gone"}"\n'
+    text = REAL.replace("/dev/null", os.ttyname(near)) + gone
+    text = text.replace("idcode = 11 }", 'idcode = 11 }\ncable = { board = "gone", channel = 2 }')
+    rig = RealRig(tmp_path, place.read(text, "rack.toml"))
+    rig._cables = {one: place.Cable(board=board, channel=2) for one, board in BOARDS}
+    rig._cut = dict(rig._cables)
+    served = ["0", "--bind", "127.0.0.1"]
+    program = rig.start_child("program", "http.server", served)
+    try:
+        with pytest.raises(RigError, match="pmu-a may still be cut: board 'gone'"):
+            rig.close()
+        assert heard(far, 4) == command(2, False)
+        with pytest.raises(ChildError):
+            program.check()
+    finally:
+        rig.kill()
+        os.close(far)
+        os.close(near)
 
 
 def heard(far: int, count: int) -> bytes:
