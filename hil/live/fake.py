@@ -106,7 +106,7 @@ class FakeRig(Programs):
         until = asyncio.get_running_loop().time() + ANSWER_S
         while asyncio.get_running_loop().time() < until:
             plant.check()
-            for answer in _objects(plant.said()):
+            for answer in objects(plant.said()):
                 if answer.get("n") == self._asked:
                     if "refused" in answer:
                         raise RigError(answer["refused"])
@@ -132,7 +132,7 @@ class FakeRig(Programs):
         plant = self._there()
         if await plant.end(END_S) != 0:
             raise RigError(f"the plant did not end well: {plant.last_line()}")
-        counted = next(_objects(plant.said()), None)
+        counted = next(objects(plant.said()), None)
         if counted is None:
             raise RigError(f"the plant does not say what it counted: {plant.last_line()}")
         return counted
@@ -161,7 +161,7 @@ class FakeRig(Programs):
         return found
 
 
-def _objects(said: str) -> Iterator[dict[str, Any]]:
+def objects(said: str) -> Iterator[dict[str, Any]]:
     """What a plant said, the last first. Its warnings stand between, and are none."""
     for line in reversed(said.splitlines()):
         try:

@@ -98,6 +98,7 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
         "no frame is lost": True,
         "no frame is there twice": True,
         "no frame is there that nobody sent": True,
+        "no place bears two contents": True,
         "the record verifies": True,
     }
     index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -105,7 +106,7 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
     assert "2 of 2 scenarios do not hold." in index
     suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
     counts = [[one.get(name) for name in ("tests", "errors", "skipped")] for one in suites]
-    assert counts == [["1", "1", "0"], ["8", "1", "2"]]
+    assert counts == [["1", "1", "0"], ["9", "1", "2"]]
     last = json.loads(done.stdout.splitlines()[-1])
     assert sorted(last) == ["bad", "odd"]
     assert last["odd"]["not_asked"] == 2
@@ -215,14 +216,46 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
     assert "stopping, with a report" in said
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "It was stopped after" in page
-    assert ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()[0].get("skipped") == "4"
+    assert ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()[0].get("skipped") == "1"
     verdict = told(tmp_path / "out")
     assert verdict["stopped"]
     assert verdict["timeline"]["played_s"] < 60
     assert findings(verdict)["it is heard"] is True
     assert findings(verdict)["a gap"] is None
     assert findings(verdict)["the record verifies"] is True
+    assert findings(verdict)["no frame is lost"] is True
     assert [one["over_tai_ns"] is not None for one in verdict["deeds"]] == [True, False]
+
+
+def test_ctrl_c_once_all_was_played_leaves_the_whole_report_and_plays_no_other(tmp_path: Path):
+    names = ("one", "two")
+    heard = must("it is heard", '{ what = "in_record", device = "pmu" }')
+    files = [
+        written(tmp_path, name, device("pmu", "pmu-tcp", "{ idcode = 1 }"), heard, length_s=1)
+        for name in names
+    ]
+    argv = [sys.executable, "-u", "-m", "hil.cli", "run", *map(str, files)]
+    play = subprocess.Popen(
+        [*argv, "--report", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    bound = threading.Timer(PLAY_S, play.kill)
+    bound.start()
+    try:
+        assert play.stdout is not None
+        assert any("the devices fall silent" in line for line in play.stdout)
+        play.send_signal(signal.SIGINT)
+        _, why = play.communicate()
+    finally:
+        bound.cancel()
+        play.kill()
+    assert play.returncode == 130, why
+    assert not (tmp_path / "out" / "two").exists()
+    verdict = told(tmp_path / "out" / "one")
+    assert not verdict["stopped"]
+    assert all(findings(verdict).values())
 
 
 def test_one_alone_that_cannot_be_played_leaves_nothing_and_a_full_folder_is_left_alone(
