@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from drivers.c37118.frame import parse_header
 from drivers.c37118.stream import key_of
-from evidence import classification, cose, descriptor, event, head, observation, receipt
+from evidence import classification, cose, descriptor, event, receipt
 from evidence.classification import Finding
 from evidence.code import SILENT, Event, Kind, Typ
 from evidence.event import Noticed
@@ -24,7 +24,7 @@ from evidence.observation import Sample
 from hil.faults.doubt import Change, Told
 from hil.faults.holding import Lines, line_name
 from hil.faults.judge import Place
-from record.schema import Entry
+from hil.faults.step import Step, steps
 from record.store import Store, open_reader
 
 _CHECKS = {Event.CHECK_TRIPPED: True, Event.CHECK_CLEARED: False}
@@ -82,9 +82,8 @@ class Course:
             self._store = open_reader(self._path, live)
         self._store.snapshot()
         try:
-            for entry in self._store.entries(self._next):
-                self._entry(entry)
-                self._next = entry.idx + 1
+            for step in steps(self._store, self._next):
+                self.take(step)
         finally:
             self._store.rollback()
 
@@ -135,22 +134,23 @@ class Course:
 
     # --- the log
 
-    def _entry(self, entry: Entry) -> None:
-        message = cose.read(entry.encoded)
+    def take(self, step: Step) -> None:
+        """The next entry, by whoever reads the log for several. Raises EvidenceError."""
+        entry, message = step.entry, step.message
         if entry.typ == Typ.DESCRIPTOR:
             self._runs[message.name] = descriptor.read(message.payload).run
         elif entry.typ == Typ.CLASSIFICATION:
             self._findings += classification.read(message.payload).findings
         elif entry.typ == Typ.HEAD:
-            self._batch(entry, message.payload)
+            self._batch(step)
+        self._next = entry.idx + 1
 
-    def _batch(self, entry: Entry, payload: bytes) -> None:
+    def _batch(self, step: Step) -> None:
+        entry = step.entry
         classed = receipt.read(cose.read(entry.receipt).payload).classed
-        body, at = self._store.body(entry.idx) or b"" if self._store else b"", 0
-        for part in head.read(payload).ranges:
+        for part, samples in step.parts:
             rows = [row for row in classed if row.stream == part.stream]
-            for seq in range(part.first_seq, part.last_seq + 1):
-                sample, _, at = observation.read_at(body, at)
+            for seq, (sample, _, _) in enumerate(samples, part.first_seq):
                 grade = next(
                     (row[3:5] for row in rows if row.first_seq <= seq <= row.last_seq), _PLAIN
                 )

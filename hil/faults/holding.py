@@ -21,11 +21,13 @@ import apsw
 from drivers.c37118 import stamp
 from drivers.c37118.frame import parse_header
 from drivers.c37118.stream import key_of
-from evidence import cbor, classification, cose, descriptor, gap, head, observation, run
+from evidence import cbor, classification, cose, descriptor, gap, observation, run
 from evidence.code import Kind, Reason, Typ
 from evidence.leap import BUILT_IN, LeapTable
+from evidence.observation import Sample
 from hil.devices.profile import WHOLE_TIME_BASE
 from hil.faults.judge import Continued, Held, Hole, Place, Seen
+from hil.faults.step import Step, steps
 from record.store import Store, open_reader
 
 TIME_BASE = WHOLE_TIME_BASE  # of the rig's PMUs, to which they are told to keep
@@ -67,6 +69,20 @@ class Holding:
     def __init__(self, lines: Lines) -> None:
         self.held = Held()
         self._lines = lines
+        self._runs: dict[bytes, bytes] = {}  # by descriptor
+
+    def take(self, step: Step) -> None:
+        """An entry of a record's log. Raises EvidenceError, HoldingError."""
+        message = step.message
+        if step.entry.typ == Typ.RUN:
+            self.add_run(message.name, message.payload)
+        elif step.entry.typ == Typ.DESCRIPTOR:
+            self._runs[message.name] = descriptor.read(message.payload).run
+        for of, samples in step.parts:
+            run_name = self._runs[of.descriptor]
+            for seq, (sample, at, end) in enumerate(samples, of.first_seq):
+                place = Place(run_name, of.stream, seq)
+                self._add(place, sample, memoryview(step.body)[at:end])
 
     def add_run(self, name: bytes, payload: bytes) -> None:
         says = run.read(payload)
@@ -78,22 +94,24 @@ class Holding:
         Raises EvidenceError, HoldingError.
         """
         sample, _, end = observation.read_at(data, at)
-        if (sample.stream, sample.seq) != (stream, seq):
-            text = f"stream {sample.stream}, seq {sample.seq} where {stream}, {seq} should be"
-            raise HoldingError(text)
-        place = Place(of, stream, seq)
+        self._add(Place(of, stream, seq), sample, memoryview(data)[at:end])
+        return end
+
+    def _add(self, place: Place, sample: Sample, encoded: memoryview) -> None:
+        if (sample.stream, sample.seq) != place[1:]:
+            should = f"{place.stream}, {place.seq} should be"
+            raise HoldingError(f"stream {sample.stream}, seq {sample.seq} where {should}")
         if sample.kind == Kind.C37118:
             header = parse_header(sample.raw)
             second = stamp.second(header.soc, header.time_quality, self._lines.table)
             tai = second.tai + stamp.fraction_ns(header.fracsec, TIME_BASE)
             line = self._lines.of(place, key_of(header.idcode))
-            content = hashlib.sha256(data[at:end]).digest()
+            content = hashlib.sha256(encoded).digest()
             self.held.frames.append(Seen(line, tai, place, content))
         elif sample.kind == Kind.GAP:
             says = gap.read(sample.raw)
             line = self._lines.of(place)
             self.held.holes.append(Hole(line, says.cause, says.first, says.last, place))
-        return end
 
 
 class RecordFile:
@@ -109,18 +127,8 @@ class RecordFile:
     def held(self, lines: Lines) -> Held:
         """Everything in it. Raises StoreError, EvidenceError, HoldingError."""
         holding = Holding(lines)
-        of: dict[bytes, bytes] = {}  # descriptor: run
-        for entry in self._store.entries():
-            message = cose.read(entry.encoded)
-            if entry.typ == Typ.RUN:
-                holding.add_run(message.name, message.payload)
-            elif entry.typ == Typ.DESCRIPTOR:
-                of[message.name] = descriptor.read(message.payload).run
-            elif entry.typ == Typ.HEAD:
-                body, at = self._store.body(entry.idx) or b"", 0
-                for part in head.read(message.payload).ranges:
-                    for seq in range(part.first_seq, part.last_seq + 1):
-                        at = holding.add(of[part.descriptor], part.stream, seq, body, at)
+        for step in steps(self._store):
+            holding.take(step)
         return holding.held
 
     def clones(self) -> int:

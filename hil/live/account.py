@@ -3,14 +3,15 @@
 1. No program's own word goes in: frames are those that devices wrote down as they sent them, and
    what is committed in the files (hil.faults.holding, judge, course). Those of a real device are
    not known, and so neither is what was lost of them: its gaps are.
-2. A line is one device at one gateway, by the names of the scenario.
-3. Instants are ns TAI; who shows them puts them on the scenario's clock.
+2. The record is read once, for all who count, judge or measure what is in it (hil.faults.step).
+3. A line is one device at one gateway, by the names of the scenario.
+4. Instants are ns TAI; who shows them puts them on the scenario's clock.
 
 It judges nothing: hil.live.verdict does.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,20 +23,22 @@ from evidence.observation import Sample
 from hil.fact import Fact, Words
 from hil.faults.course import Course
 from hil.faults.doubt import Told
-from hil.faults.holding import Lines, RecordFile, SpoolFile, line_name
-from hil.faults.judge import Held, Hole, Place, Seen, judge
+from hil.faults.holding import Holding, Lines, SpoolFile, line_name
+from hil.faults.judge import Held, Hole, Place, judge
 from hil.faults.rig import STEPPED_NS
+from hil.faults.step import steps
 from hil.live import content, kind, level, seam
 from hil.live.content import Frame
 from hil.live.play import Play
 from hil.live.sheet import Fault
 from hil.live.words import FIGURES
-from hil.report.admitted import Admission
+from hil.report.admitted import Admission, Admitted, Contents
 from record.known import Known
 from record.store import open_reader
 
 DATAGRAMS = "pmu-udp"
 APART_NS = 1_000_000_000  # samples that belong to one stretch
+Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by the bench's clock
 
 
 class SourceLines(Lines):
@@ -92,16 +95,17 @@ class Account:
 
     facts: list[Fact] = field(default_factory=list)
     streams: list[dict[str, Any]] = field(default_factory=list)
-    lines: SourceLines = field(default_factory=SourceLines)  # which line a link is of
-    true: Truth | None = None  # when it was, where a gateway's clock was set
+    contents: Contents = field(default_factory=Contents)  # of the record
 
 
-def read(play: Play) -> Account:
-    """Raises StoreError, HoldingError, EvidenceError, OSError."""
-    found = Account()
-    lines = found.lines
+def _unwatched(_: Admitted, __: int) -> None:
+    """Nobody measures."""
+
+
+def read(play: Play, watch: Watch = _unwatched) -> Account:
+    """`watch` is told each measurement. Raises StoreError, HoldingError, EvidenceError, OSError."""
+    found, lines, true = Account(), SourceLines(), Truth(play)
     with ExitStack() as stack:
-        record = stack.enter_context(closing(RecordFile(play.stage.store)))
         spools = {}
         for name, path in play.spools.items():
             copy = play.stage.folder / f"read-{name}"
@@ -110,23 +114,47 @@ def read(play: Play) -> Account:
         for name, spool in spools.items():
             its = [key for key, one in runs.items() if one.gateway == name]
             lines.add(name, spool.sources(), {*its, *spool.runs()})
-        of_record, disk = record.held(lines), Held()
+        disk = Held()
         for spool in spools.values():
             held = spool.held(lines)
             disk.frames += held.frames
             disk.holes += held.holes
             disk.runs |= held.runs
-    true = found.true = Truth(play)
-    told = _told(play, lines, found, true)
+    log = _log(play, lines, true, watch)
+    of_record, found.contents = log.held, log.contents
+    told = _told(play, log.course, found, true)
     holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
     _streams(play, of_record, disk, told, found)
     found.facts += [_gap(hole) for hole in holes]
     found.facts += [_began(one, true) for one in runs.values()]
-    found.facts += seam.facts(play)
-    if play.of.level:
-        with closing(open_reader(play.stage.store)) as store:
-            found.facts += level.facts(play.of.level, Admission(store, lines).frames(), true.ns)
+    found.facts += [*seam.facts(play), *log.levels]
     return found
+
+
+class _Log(NamedTuple):
+    """What the record's log came to, by who read it."""
+
+    held: Held
+    course: Course
+    contents: Contents
+    levels: list[Fact]
+
+
+def _log(play: Play, lines: SourceLines, true: Truth, watch: Watch) -> _Log:
+    holding, course = Holding(lines), Course(play.stage.store, "?", None, lines)
+    with closing(open_reader(play.stage.store)) as store:
+        admission = Admission(store, lines)
+
+        def admitted() -> Iterator[Admitted]:
+            for step in steps(store):
+                holding.take(step)
+                course.take(step)
+                for frame in admission.taken(step):
+                    watch(frame, true.ns(frame.line, frame.arrived))
+                    yield frame
+
+        levels = list(level.facts(play.of.level, admitted(), true.ns))
+    return _Log(holding.held, course, admission.contents, levels)
 
 
 def _runs(play: Play) -> dict[bytes, Began]:
@@ -144,24 +172,21 @@ def _runs(play: Play) -> dict[bytes, Began]:
     return found
 
 
-def _told(play: Play, lines: SourceLines, found: Account, true: Truth) -> list[Told]:
+def _told(play: Play, course: Course, found: Account, true: Truth) -> list[Told]:
     """Every measurement with its class; events go among the facts."""
-    with closing(Course(play.stage.store, "?", None, lines)) as course:
-        course.look(live=False)
-        told = [one._replace(arrived=true.ns(one.line, one.arrived)) for one in course.told()]
-        for event in course.events:
-            noticed = event.noticed
-            words = {
-                **_where("event", event.line),
-                "event": noticed.event.name.lower(),
-                "check": noticed.check.name.lower() if noticed.check else "",
-                "text": noticed.text,
-            }
-            at = true.ns(event.line, event.at)
-            found.facts.append(Fact(words, at, at, noticed.count))
-        frames = course.frames()
+    told = [one._replace(arrived=true.ns(one.line, one.arrived)) for one in course.told()]
+    for event in course.events:
+        noticed = event.noticed
+        words = {
+            **_where("event", event.line),
+            "event": noticed.event.name.lower(),
+            "check": noticed.check.name.lower() if noticed.check else "",
+            "text": noticed.text,
+        }
+        at = true.ns(event.line, event.at)
+        found.facts.append(Fact(words, at, at, noticed.count))
     found.facts += _spans(told)
-    found.facts += _contents(play, frames, true)
+    found.facts += _contents(play, course.frames(), true)
     return told
 
 
@@ -240,6 +265,7 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
     sealed: dict[str, int] = {}
     for one in told:
         sealed[one.line] = sealed.get(one.line, 0) + 1
+    in_record, on_disk = _by_line(record), _by_line(disk)
     for device in play.cast.devices:
         if kind.KINDS[device.kind].clock:
             continue
@@ -254,7 +280,10 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
         }
         claims = play.stage.rig.claims(device.name) if kind.KINDS[device.kind].frames else None
         if claims is not None:
-            held = _of_line(record, line), _of_line(disk, line)
+            held = (
+                in_record.get(line, Held(runs=record.runs)),
+                on_disk.get(line, Held(runs=disk.runs)),
+            )
             sent = {line: _heard(device.kind, [tai for tai, _ in claims], held)}
             verdict = judge(sent, *held)
             stream |= {name: getattr(verdict, name) for name in FIGURES}
@@ -275,6 +304,15 @@ def _heard(name: str, sent: list[int], held: tuple[Held, Held]) -> list[int]:
     return [tai for tai in sent if tai >= first]
 
 
-def _of_line(held: Held, line: str) -> Held:
-    frames: list[Seen] = [one for one in held.frames if one.line == line]
-    return Held(frames, [one for one in held.holes if one.line == line], held.runs)
+def _by_line(held: Held) -> dict[str, Held]:
+    """What is held of each line, with all runs."""
+    found: dict[str, Held] = {}
+
+    def of(line: str) -> Held:
+        return found.setdefault(line, Held(runs=held.runs))
+
+    for frame in held.frames:
+        of(frame.line).frames.append(frame)
+    for hole in held.holes:
+        of(hole.line).holes.append(hole)
+    return found

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from evidence.config import ConfigError
-from hil.live import account, play, report, script, verdict
 from hil.live import place as places
+from hil.live import play, report, script, verdict
 from hil.live.job import STOPPED, WRONG, Crew, Played
 from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS, Play
@@ -250,9 +250,7 @@ async def _aside(work: Callable[[], Came]) -> Came:
 
 def reported(done: Play, short: bool) -> Came:
     """Reads what the play left, and writes the report of it. Raises one of FAULTS."""
-    found = account.read(done)
-    measured = compared.read(done, found)
-    found.facts += measured.facts()
+    found, measured = compared.read(done)
     findings = verdict.judged(done, found)
     came = report.written(done, found, findings, measured, short)
     clock = done.timeline.scenario_s

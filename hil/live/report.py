@@ -72,9 +72,9 @@ def written(
         "streams": [_stream(one, compared) for one in account.streams],
         "bound": compared.bound_text,
         "record": {
-            "entries": dict(compared.contents.entries),
-            "observations": dict(compared.contents.observations),
-            "not_decoded": compared.contents.undecoded,
+            "entries": dict(account.contents.entries),
+            "observations": dict(account.contents.observations),
+            "not_decoded": account.contents.undecoded,
             "classes": _classes(facts),
         },
         "devices": play.counted,

@@ -18,12 +18,12 @@ from typing import NamedTuple, Protocol
 from drivers import decode
 from drivers.line import FrameError
 from drivers.values import Compiled, Values
-from evidence import checkpoint, cose, descriptor, head, observation
+from evidence import checkpoint, cose, descriptor
 from evidence.code import SILENT, Kind, Typ
 from hil.faults.holding import Lines
 from hil.faults.judge import Place
+from hil.faults.step import Step, steps
 from record.known import Known
-from record.schema import Entry
 from record.store import Store
 
 PHASOR_PARTS = ("magnitude", "angle"), ("real", "imaginary")
@@ -89,42 +89,40 @@ class Admission:
         self._store, self._lines, self._known = store, lines, Known(store)
         self._shapes: dict[bytes, Shape | None] = {}
         self._runs: dict[bytes, bytes] = {}  # by descriptor
+        self._instants = self._sizes()
+        self._size, self._logged = next(self._instants, (0, 0))
 
     def frames(self) -> Iterator[Admitted]:
         """Every measurement. Raises StoreError, EvidenceError."""
-        instants = self._instants()
-        size, logged = next(instants, (0, 0))
-        for entry in self._store.entries():
-            while entry.idx >= size:
-                size, logged = next(instants, (entry.idx + 1, logged))
-            self.contents.entries[Typ(entry.typ).name.lower()] += 1
-            if entry.typ == Typ.DESCRIPTOR:
-                message = cose.read(entry.encoded)
-                self._runs[message.name] = descriptor.read(message.payload).run
-            elif entry.typ == Typ.HEAD:
-                yield from self._batch(entry, logged)
+        for step in steps(self._store):
+            yield from self.taken(step)
 
-    def _instants(self) -> Iterator[tuple[int, int]]:
+    def taken(self, step: Step) -> Iterator[Admitted]:
+        """Those of the next entry, by whoever reads the log for several. Raises StoreError,
+        EvidenceError."""
+        idx, typ = step.entry.idx, step.entry.typ
+        while idx >= self._size:
+            self._size, self._logged = next(self._instants, (idx + 1, self._logged))
+        self.contents.entries[Typ(typ).name.lower()] += 1
+        if typ == Typ.DESCRIPTOR:
+            self._runs[step.message.name] = descriptor.read(step.message.payload).run
+        for part, samples in step.parts:
+            run = self._runs[part.descriptor]
+            line = self._lines.of(Place(run, part.stream, part.first_seq))
+            for sample, _, _ in samples:
+                self.contents.observations[Kind(sample.kind).name.lower()] += 1
+                if sample.kind not in SILENT:
+                    shape = self._shape(part.descriptor, sample.kind)
+                    values = self._values(shape, sample.raw)
+                    arrived = sample.tai + sample.heard
+                    yield Admitted(line, sample.tai, arrived, self._logged, shape, values)
+
+    def _sizes(self) -> Iterator[tuple[int, int]]:
         """Sizes of the log, rising, and when it was so large."""
         for size in self._store.checkpoints():
             encoded = self._store.checkpoint(size)
             if encoded is not None:
                 yield size, checkpoint.read(cose.read(encoded).payload).tai
-
-    def _batch(self, entry: Entry, logged: int) -> Iterator[Admitted]:
-        body, at = self._store.body(entry.idx) or b"", 0
-        for part in head.read(cose.read(entry.encoded).payload).ranges:
-            run = self._runs[part.descriptor]
-            line = self._lines.of(Place(run, part.stream, part.first_seq))
-            for _ in range(part.count):
-                sample, _, at = observation.read_at(body, at)
-                self.contents.observations[Kind(sample.kind).name.lower()] += 1
-                if sample.kind in SILENT:
-                    continue
-                shape = self._shape(part.descriptor, sample.kind)
-                values = self._values(shape, sample.raw)
-                arrived = sample.tai + sample.heard
-                yield Admitted(line, sample.tai, arrived, logged, shape, values)
 
     def _shape(self, name: bytes, kind: int) -> Shape | None:
         if name not in self._shapes:

@@ -17,7 +17,7 @@ It writes nothing.
 
 import math
 from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from evidence.leap import NS
 from hil.devices.profile import weights
 from hil.fact import Fact
 from hil.faults.holding import line_name
+from hil.live import account as accounts
 from hil.live import kind
 from hil.live.account import Account
 from hil.live.kind import PmuSettings
@@ -33,13 +34,12 @@ from hil.live.sheet import Device, Fault
 from hil.power import case
 from hil.power.bound import Bound
 from hil.report import limit, promise
-from hil.report.admitted import Admission, Admitted, Contents, number, phasor
+from hil.report.admitted import Admitted, number, phasor
 from hil.report.error import Spread, tve
 from hil.report.limit import Beside
 from hil.report.promise import Promises
 from hil.report.trace import CELLS, LINES_MAX, Arrow, Axis, Drawn, Moments
 from hil.report.truth import Stood, Truth
-from record.store import open_reader
 
 SPOILING = ("clock", "wiring")  # acts that are declared to spoil what a PMU says
 # And for so long before and after: what is sent then was measured before, and an act takes a while.
@@ -122,23 +122,19 @@ class Compared:
     axis: Axis
     gauges: dict[str, Gauge]
     moments: Moments
-    contents: Contents
     sent: dict[str, list[int]] = field(default_factory=dict)  # instants, by device
     bound_text: str = ""
     problems: list[str] = field(default_factory=list)
 
-    def facts(self) -> list[Fact]:
-        """What of it an expectation may ask for."""
-        some = [(one.device, one.beside.comes()) for one in self.gauges.values() if one.beside]
-        return limit.facts(some)
 
+def read(play: Play) -> tuple[Account, Compared]:
+    """What a play left, and its measurements against the truth, of one reading of its record.
 
-def read(play: Play, account: Account) -> Compared:
-    """Raises StoreError, EvidenceError, OSError."""
+    Raises StoreError, HoldingError, EvidenceError, OSError."""
     axis = Axis(play.began, play.ended)
     moments = Moments(at for deed in chosen(play.deeds) for at in around(deed).values())
     with ExitStack() as stack:
-        found = Compared(axis, {}, moments, Contents())
+        found = Compared(axis, {}, moments)
         for device in play.cast.devices:
             if issubclass(kind.KINDS[device.kind].settings, PmuSettings):
                 gauge = _gauge(play, device, axis, len(found.gauges) < LINES_MAX)
@@ -149,17 +145,16 @@ def read(play: Play, account: Account) -> Compared:
                 found.sent[device.name] = [tai for tai, _ in claims]
         promises = _promises(play, found)
         by_line = {line_name(one.device.gateway, name): one for name, one in found.gauges.items()}
-        store = stack.enter_context(closing(open_reader(play.stage.store)))
-        admission = Admission(store, account.lines)
-        found.contents = admission.contents
-        true = account.true
-        for frame in admission.frames():
+
+        def watch(frame: Admitted, arrived: int) -> None:
             of = by_line.get(frame.line)
             if of is not None:
-                arrived = true.ns(frame.line, frame.arrived) if true else frame.arrived
                 _take(of, frame, arrived, found, promises)
+
+        account = accounts.read(play, watch)
+    account.facts += _limited(found)
     found.problems += [text for gauge in found.gauges.values() for text in _told(play, gauge)]
-    return found
+    return account, found
 
 
 def _gauge(play: Play, device: Device, axis: Axis, drawn: bool) -> Gauge:
@@ -349,6 +344,11 @@ def _exceed(gauge: Gauge, what: str, one: Beyond) -> None:
 
 
 # --- words
+
+
+def _limited(found: Compared) -> list[Fact]:
+    some = [(one.device, one.beside.comes()) for one in found.gauges.values() if one.beside]
+    return limit.facts(some)
 
 
 def _told(play: Play, gauge: Gauge) -> Iterable[str]:
