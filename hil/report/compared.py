@@ -2,7 +2,8 @@
 instant, frame by frame; and how late it was.
 
 1. Values are decoded by the record's own descriptors and disclosures; the truth is the plant's. A
-   frame without its truth (of a real device, say) is counted, and not compared.
+   frame without its truth (of a real device, say) is counted, and not compared. That there is a
+   truth and not one frame to compare with it is a problem.
 2. An error beyond what the device's own instrument may be off is a problem, told once a device and
    quantity. What a fault is declared to spoil (SPOILING, and a device that is set wrong) is
    measured apart, and is none.
@@ -352,6 +353,11 @@ def _limited(found: Compared) -> list[Fact]:
 
 
 def _told(play: Play, gauge: Gauge) -> Iterable[str]:
+    if gauge.truth is not None and gauge.frames and not gauge.compared and not gauge.spoiled:
+        yield (
+            f"{gauge.device.name}: none of its {gauge.frames:,} frames in the record can be"
+            " compared with what stood at its bus"
+        )
     for what, one in gauge.beyond.items():
         words, times, unit = _WORDS[what]
         at_s = play.timeline.scenario_s((one.first - play.began) / NS)

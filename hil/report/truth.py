@@ -3,8 +3,10 @@
 1. A file is read once, forwards, as far as it is asked for: what a record has of one device comes
    nearly in the order in which it was sent. What was read and not asked for yet is kept, LINES_MAX
    lines of it, the oldest going first.
-2. A clock that was set back sends an instant twice: the first that is left is taken.
-3. Phasors are put on the instant that was claimed: between it and the instant at which the device
+2. What is not in the file is looked for up to AHEAD_NS further on, and no more: one frame that was
+   never sent must not cost all others their truth.
+3. A clock that was set back sends an instant twice: the first that is left is taken.
+4. Phasors are put on the instant that was claimed: between it and the instant at which the device
    looked they turn by what the frequency is off nominal, which is right to within the rate of
    change of the frequency.
 
@@ -20,6 +22,7 @@ from evidence.leap import NS
 from hil.grid import Reading
 
 LINES_MAX = 65_536  # 18 minutes of 60 a second: what a backlog may be out of order; 250 bytes each
+AHEAD_NS = 60 * NS  # frames are sent in order, but for those that a clock set back makes
 FIGURES = 16  # instant, off, six phasors of two parts, frequency, ROCOF
 OFF_NS_MAX = NS  # of a clock: further off, the turn between is not known well
 
@@ -60,6 +63,8 @@ class Truth:
             self._waiting.setdefault(at, line)
             if len(self._waiting) > LINES_MAX:
                 del self._waiting[next(iter(self._waiting))]
+            if at > tai + AHEAD_NS:
+                break
         return None
 
     def _stood(self, line: bytes) -> Stood | None:

@@ -10,6 +10,7 @@ import pytest
 
 from evidence.leap import NS
 from hil.report import notice
+from hil.report import truth as truth_file
 from hil.report.error import STEP, Spread, tve
 from hil.report.trace import CELLS, ZERO, Arrow, Axis, Moments, Trace
 from hil.report.truth import Truth
@@ -61,6 +62,21 @@ def test_a_truth_is_found_by_its_instant_in_any_order(tmp_path: Path):
     assert truth.at(1000) is None
     assert truth.at(100) is None  # half of a line
     truth.close()
+
+
+def test_a_frame_that_was_never_sent_costs_no_other_its_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(truth_file, "LINES_MAX", 100)
+    path = tmp_path / "truth"
+    path.write_text("".join(line(at * NS, 0, float(at)) for at in range(1, 1000)))
+    truth = Truth(path, 60)
+    assert truth.at(3 * NS) is not None
+    assert truth.at(3 * NS) is None  # a second time
+    assert truth.at(4 * NS + 1) is None  # by an instant that nobody claimed
+    found = [truth.at(at * NS) for at in range(4, 1000)]
+    truth.close()
+    assert [one.reading.voltages[0] for one in found if one] == list(range(4, 1000))
 
 
 def test_a_clock_that_is_off_is_compared_with_what_stood_at_the_instant_it_claimed(tmp_path: Path):

@@ -163,6 +163,20 @@ def test_an_error_beyond_what_the_instrument_may_be_off_is_a_problem(seen: Seen)
     )
 
 
+def test_a_pmu_of_which_nothing_can_be_compared_is_a_problem(seen: Seen):
+    """The same record, beside a truth of other instants."""
+    path = seen.came.folder / "plant" / "truth-pmu-b"
+    before = path.read_bytes()
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    path.write_bytes(b"1" + before.replace(b"\n", b"\n1"))
+    try:
+        _, found = compared.read(seen.play)
+    finally:
+        path.write_bytes(before)
+    (problem,) = found.problems
+    assert re.match(r"pmu-b: none of its \d+ frames in the record can be compared", problem)
+
+
 def test_what_the_record_holds_is_counted(seen: Seen):
     told = seen.told()
     frames = sum(one["measured"]["frames"] for one in told["streams"])
