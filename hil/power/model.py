@@ -90,6 +90,13 @@ class Model:
         """The earliest instant at which something may still happen."""
         return self.tai_of(self._last.step + 1)
 
+    def reach(self, tai: int) -> None:
+        """Computes as far as an instant, however far that is: for whoever has the time. Raises
+        VoltageError; ValueError beyond STEPS_MAX."""
+        step = self.spot(tai).step
+        while self._last.step < step:
+            self.state(min(step, self._last.step + AHEAD_STEPS_MAX))
+
     def put(self, one: At) -> int:
         """An event at an instant; the step at which it takes effect, as an instant. Raises
         ValueError for what is not there, or is over."""

@@ -57,8 +57,12 @@ class Switch:
                     raise ValueError(f"fault of {ohm} ohm; 0 to {OHMS_MOST} expected")
             case event.Clear(name):
                 self._there("bus or branch", name, {**self._place.bus, **self._branch})
-            case event.Trip(name) | event.Dispatch(name):
+            case event.Trip(name):
                 self._there("machine", name, self._machine)
+            case event.Dispatch(name, mw):
+                self._there("machine", name, self._machine)
+                if not math.isfinite(mw):
+                    raise ValueError(f"{mw} MW; a number expected")
             case event.Scale(name, times):
                 self._there("load", name, self._load)
                 if not 0 <= times <= 10:
@@ -70,7 +74,7 @@ class Switch:
                     raise ValueError(f"{mw} MW; {row.mw_min} to {row.mw_max} expected")
             case event.Curtail(name, cap):
                 self._there("dc", name, self._dc)
-                if cap is not None and cap < 0:
+                if cap is not None and not 0 <= cap < math.inf:
                     raise ValueError(f"curtailed to {cap} MW; 0 or more expected")
 
     def _there(self, what: str, name: str, names: dict[str, int]) -> None:

@@ -131,10 +131,12 @@ class Admission:
 
     def _values(self, shape: Shape | None, raw: bytes) -> Values | None:
         try:
-            return None if shape is None else shape.compiled.decode(raw)
+            if shape is not None:
+                return shape.compiled.decode(raw)
         except FrameError:
-            self.contents.undecoded += 1
-            return None
+            pass
+        self.contents.undecoded += 1
+        return None
 
 
 def shape_of(known: Lookup, name: bytes, kind: int) -> Shape | None:

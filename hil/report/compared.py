@@ -3,7 +3,8 @@ instant, frame by frame; and how late it was.
 
 1. Values are decoded by the record's own descriptors and disclosures; the truth is the plant's. A
    frame without its truth (of a real device, say) is counted, and not compared. That there is a
-   truth and not one frame to compare with it is a problem.
+   truth and not one frame to compare with it is a problem, and so is it that the bound of
+   simulated instruments is not known.
 2. An error beyond what the device's own instrument may be off is a problem, told once a device and
    quantity. What a fault is declared to spoil (SPOILING, and a device that is set wrong) is
    measured apart, and is none.
@@ -185,6 +186,8 @@ def _promises(play: Play, found: Compared) -> Promises | None:
         promises = promise.of(play)
     except (ValueError, ArithmeticError) as fault:
         found.bound_text = f"not known: {fault}"
+        if any(gauge.truth for gauge in found.gauges.values()):
+            found.problems.append(f"what instruments may be off is not known: {fault}")
         return None
     found.bound_text = promises.text if promises else "not known of this grid"
     return promises

@@ -118,8 +118,13 @@ class OfInstruments:
         self._asked += 1
         number = self._numbers[device]
         point, at = self._points[number], tai - off_ns
-        found = self._grid.bound(at, point, number)
-        return widened(found, self._grid.truth(at, point).frequency_hz, off_ns)
+        try:
+            self._grid.model.reach(at)
+            found = self._grid.bound(at, point, number)
+            hz = self._grid.truth(at, point).frequency_hz
+        except (ValueError, ArithmeticError):
+            return None  # too far from what there is, or the grid collapses within its window
+        return widened(found, hz, off_ns)
 
     def is_whole(self) -> bool:
         return False

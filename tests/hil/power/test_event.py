@@ -165,6 +165,7 @@ def test_a_dc_tie_carries_nothing_into_a_fault() -> None:
         (event.Scale("Z", 1.0), "no load 'Z'"),
         (event.Order("DC", 1.0), "no dc 'DC'"),
         (event.Curtail("DC", 1.0), "no dc 'DC'"),
+        (event.Dispatch("G1", float("nan")), "a number expected"),
         (event.Clear("nowhere"), "no bus or branch"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from evidence.leap import NS
 from hil.power import case, event
+from hil.power import model as model_file
 from hil.power.event import At
 from hil.power.ledger import Books
 from hil.power.model import STATES_KEPT, Model, Spot
@@ -48,6 +49,19 @@ def test_power_is_given_and_goes_somewhere_at_each_step(name: str) -> None:
     )
     over = [one.driven - one.given - one.damped for one in map(books.at, (200, 201))]
     assert kinetic == pytest.approx(sum(over) / 2, rel=0.01, abs=1e-3)
+
+
+def test_a_long_way_is_refused_in_one_go_and_reached_by_who_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_file, "AHEAD_STEPS_MAX", 50)
+    model = Model(case.load("ieee9"), T0, noise=0.0)
+    with pytest.raises(ValueError, match="too far"):
+        model.state(120)
+    model.reach(T0 + NS)
+    assert model.state(120).step == 120
+    model.reach(T0)  # what is there already
+    assert model.soonest == model.tai_of(121)
 
 
 @pytest.mark.parametrize("part", [0.0, 0.37])
