@@ -116,9 +116,12 @@ bench: venv ## All benchmarks, to a table and a picture in bench; ARGS="--quick"
 LIVE = $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -L '^\[\[stretch\]\]') \
     $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -l '^\[\[stretch\]\]')
 
+# Each time in a folder of its own: a report is never written over another.
+HIL_REPORT = hil-report/$(shell date -u +%Y%m%dT%H%M%SZ)
+
 hil: venv ## Live scenarios in real time; SCENARIOS="line-trip", PLACE=bench.toml, ARGS=--short
 	@$(BIN)/gridseal-hil run $(or $(SCENARIOS),$(basename $(notdir $(LIVE)))) \
-	    --place $(or $(PLACE),fake) --report $(or $(REPORT),hil-report) $(ARGS)
+	    --place $(or $(PLACE),fake) --report $(or $(REPORT),$(HIL_REPORT)) $(ARGS)
 
 verifier: venv ## The lone verifier of bundles, and its SHA-256 to publish with a release, in dist
 	@mkdir -p dist

@@ -125,7 +125,7 @@ def read(play: Play, watch: Watch = _unwatched) -> Account:
     told = _told(play, log.course, found, true)
     holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
     _streams(play, of_record, disk, told, found)
-    found.facts += [_gap(hole) for hole in holes]
+    found.facts += [_gap(hole, true) for hole in holes]
     found.facts += [_began(one, true) for one in runs.values()]
     found.facts += [*seam.facts(play), *log.levels]
     return found
@@ -239,9 +239,9 @@ def _span(of: list[Told]) -> Fact:
     return Fact(words, first.arrived, of[-1].arrived, len(of), instants)
 
 
-def _gap(hole: Hole) -> Fact:
+def _gap(hole: Hole, true: Truth) -> Fact:
     words = {**_where("gap", hole.line), "cause": Cause(hole.cause).name.lower()}
-    return Fact(words, hole.first, hole.last)
+    return Fact(words, true.ns(hole.line, hole.first), true.ns(hole.line, hole.last))
 
 
 def _began(of: Began, true: Truth) -> Fact:

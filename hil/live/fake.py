@@ -26,6 +26,7 @@ from hil.live.script import Script
 from hil.live.sheet import Gateway
 
 ANSWER_S, END_S, ASK_S = 10.0, 10.0, 0.01
+OPEN_S = 60.0  # for the plant: programs that it starts have 30 s, and then it says which did not
 
 
 class FakeRig(Programs):
@@ -69,6 +70,7 @@ class FakeRig(Programs):
         }
         (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
         self._plant = self.start_child("plant", "hil.live.plant", [str(folder)], told=True)
+        await self._plant.says("\n", OPEN_S)
         told = await first_line(self._plant)
         found = Found(begins=told["begins"])
         found.uplinks = {name: (at[0], at[1]) for name, at in told["uplinks"].items()}

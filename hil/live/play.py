@@ -182,7 +182,7 @@ async def ended(play: Play, say: Say) -> None:
     play.counted = await stage.rig.ended()
     play.spools = stage.keep_spools()
     say("the record is verified")
-    play.verify = await stage.verify()
+    play.verify = await stage.verify(play.played_s)
 
 
 def clock(at_s: float) -> str:

@@ -31,11 +31,13 @@ class Lcus:
         self._path = path
 
     def cut(self, channel: int, is_cut: bool) -> None:
-        port = os.open(self._path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        # Not blocking, nor by modem lines: nothing may wait for a carrier, or for CTS.
+        port = os.open(self._path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             tty.setraw(port)
             told = termios.tcgetattr(port)
-            told[2] &= ~termios.HUPCL  # releasing the port must not reset the board
+            # HUPCL: releasing the port must not reset the board.
+            told[2] = told[2] & ~(termios.HUPCL | termios.CRTSCTS) | termios.CLOCAL
             told[4] = told[5] = termios.B9600
             termios.tcsetattr(port, termios.TCSANOW, told)
             os.write(port, command(channel, is_cut))
