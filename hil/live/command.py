@@ -78,10 +78,15 @@ def main(asked: Asked) -> int:
     """The exit code."""
     outcome = _Outcome()
     several = len(asked.names) > 1
-    for name, code, told, seconds in _all(asked, several):
-        outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
-        outcome.codes.append(code)
-        outcome.objects[Path(name).stem] = told
+    try:
+        for name, code, told, seconds in _all(asked, several):
+            outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
+            outcome.codes.append(code)
+            outcome.objects[Path(name).stem] = told
+    except KeyboardInterrupt:  # between two plays
+        outcome.codes.append(STOPPED)
+        if not outcome.objects:
+            return STOPPED
     root = _root(asked, next(iter(outcome.objects.values())))
     if root is not None and outcome.has_left():
         try:

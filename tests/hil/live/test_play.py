@@ -291,5 +291,5 @@ def test_places_are_listed_with_what_they_lack(capsys: pytest.CaptureFixture[str
     assert cli.main(["places", "bench"]) == 0
     said = capsys.readouterr().out
     assert "cannot: a gateway can have a disk of its own: bench makes no disks" in said
-    assert "disk-full: not at all" in said
+    assert "disk-full: not at all: bench makes no disks" in said
     assert "healthy-day: without device meter" in said

@@ -194,7 +194,7 @@ def test_what_was_not_played_was_not_asked(
     assert (finding.held, finding.why) == (None, why)
 
 
-STOPPED = {"stopped": True, "played_s": 50.0}
+STOPPED: dict[str, Any] = {"stopped": True, "played_s": 50.0}
 
 
 @pytest.mark.parametrize(
