@@ -23,7 +23,7 @@ from hil.fact import Fact, closest, fits, named
 from hil.live.account import Account
 from hil.live.play import Play
 from hil.live.sheet import Expect
-from hil.live.words import FACTS, listed
+from hil.live.words import FACTS, FIGURES, listed
 
 # Of whatever is played.
 ALWAYS = (
@@ -67,7 +67,7 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
         if fits(fact, row.where) and (many := _counted(fact, kind, row, begins, ends)):
             found.append(fact)
             count += many
-    if not count and _is_total(row) and not _is_known(account, row):
+    if not count and not _is_known(account, row):
         why = "what real devices sent is not known"
         return Finding(kind, row.text, None, why=why)
     stopped = _stopped(play, row, ends)
@@ -133,13 +133,13 @@ def _is_total(row: Expect) -> bool:
 
 
 def _is_known(account: Account, row: Expect) -> bool:
-    """Whether one of the devices that it is about was counted."""
-    whats, named_ = listed(row.where.get("what")), listed(row.where.get("device"))
-    return any(
-        what in one and (not named_ or one["device"] in named_)
-        for one in account.streams
-        for what in whats
-    )
+    """Whether the frames of one of the devices that it is about were counted, where it is about
+    those."""
+    whats, names = listed(row.where.get("what")), listed(row.where.get("device"))
+    if not set(whats) <= set(FIGURES):
+        return True
+    counted = [one for one in account.streams if not names or one["device"] in names]
+    return any(what in one for one in counted for what in whats)
 
 
 def _resting(play: Play, row: Expect) -> Iterable[Sequence[str]]:

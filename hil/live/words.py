@@ -39,6 +39,11 @@ FIGURES = (
 FACTS: Mapping[str, Sort] = {
     **dict.fromkeys(FIGURES, Sort(_LINE, dated=False, frames=True)),
     "sealed": Sort(_LINE, dated=False),
+    "limit": Sort(
+        {**_LINE, "quantity": ANY, "comes": ("within", "beyond", "too_short")},
+        dated=False,
+        frames=True,
+    ),
     "samples": Sort(
         {**_LINE, "class": _named(Class), "reason": _named(Reason), "flags": _named(Flag)}
     ),

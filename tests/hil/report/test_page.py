@@ -69,7 +69,7 @@ least = 150
 
 [[must]]
 text = "somebody says that a CT looks the other way"
-where = { what = "event", event = "check_tripped", check = "polarity" }
+where = { what = "event", event = "check_tripped", check = "moved" }
 after = "a CT looks the other way"
 """
 
@@ -192,7 +192,7 @@ def test_what_the_record_holds_is_counted(seen: Seen):
 def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: Browser):
     assert shown.words("h1") == ["Two PMUs, and <b>what</b> becomes of them"]
     (verdict,) = shown.words(".verdict")
-    assert verdict == "It does not hold: 1 of 6 expectations fail."
+    assert verdict == "It does not hold: 1 of 7 expectations fail."
     (why,) = shown.words(".verdict + ul li")
     assert why.startswith("must: somebody says that a CT looks the other way: 0 of 1 to any")
     assert shown.words(".no")[1:] == ["does not hold"]
