@@ -21,7 +21,6 @@ import math
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from evidence.leap import NS
 from hil.devices.profile import weights
@@ -37,16 +36,15 @@ from hil.power import case
 from hil.power.bound import Bound
 from hil.report import limit, promise
 from hil.report.admitted import Admitted, number, phasor
-from hil.report.error import Spread, tve
-from hil.report.limit import Beside
+from hil.report.error import tve
+from hil.report.gauge import ERRORS, Beyond, Gauge
 from hil.report.promise import Promises
-from hil.report.trace import CELLS, LINES_MAX, Arrow, Axis, Drawn, Moments
+from hil.report.trace import LINES_MAX, Arrow, Axis, Drawn, Moments
 from hil.report.truth import Stood, Truth
 
 SPOILING = ("clock", "wiring")  # acts that are declared to spoil what a PMU says
 # And for so long before and after: what is sent then was measured before, and an act takes a while.
 SPOILED_NS = NS
-ERRORS = ("tve_volts", "tve_amps", "fe_hz", "rfe_hz_s")
 _WORDS = {
     "tve_volts": ("TVE of a voltage", 100.0, "%"),
     "tve_amps": ("TVE of a current", 100.0, "%"),
@@ -54,67 +52,9 @@ _WORDS = {
     "rfe_hz_s": ("RFE", 1.0, "Hz/s"),
 }
 _PHASES = {"A": 0, "B": 1, "C": 2}
-_MS = 1e-6  # of a nanosecond
 MOMENT_NS = NS // 2  # before something begins, and after it is over
 DURING_NS = NS // 10  # after it began
 MOMENTS_MAX = 12  # deeds whose phasors are drawn
-
-
-@dataclass(slots=True)
-class Beyond:
-    """Errors of one quantity beyond what they may be: the first, and the worst by its share."""
-
-    first: int
-    error: float
-    allowed: float
-    frames: int = 1
-
-
-@dataclass(slots=True)
-class Gauge:
-    """One PMU."""
-
-    device: Device
-    truth: Truth | None
-    spoiled: list[tuple[int, int]]  # intervals of instants, ns TAI
-    drawn: Drawn | None
-    arrived: list[int] = field(default_factory=lambda: [0] * CELLS)  # by cell of the heat map
-    frames: int = 0
-    compared: int = 0
-    apart: int = 0  # compared, and spoiled
-    unasked: int = 0  # beyond what is told without the filter, and the filter was not asked
-    used: float = 0.0  # the greatest share of what an error may be
-    errors: dict[str, Spread] = field(default_factory=lambda: _spreads())
-    spoiled_errors: dict[str, Spread] = field(default_factory=lambda: _spreads())
-    beyond: dict[str, Beyond] = field(default_factory=dict)
-    heard_ms: Spread = field(default_factory=Spread)
-    admitted_ms: Spread = field(default_factory=Spread)
-    beside: Beside | None = None
-
-    def is_spoiled(self, tai: int) -> bool:
-        return any(begins <= tai <= ends for begins, ends in self.spoiled)
-
-    def told(self) -> dict[str, Any]:
-        """As it stands in `verdict.json`."""
-        found: dict[str, Any] = {
-            "frames": self.frames,
-            "compared": self.compared,
-            "spoiled": self.apart,
-            "not_bounded": self.unasked,
-            "used": _round(self.used),
-            "beyond": {name: one.frames for name, one in self.beyond.items()},
-            "heard_ms": _rounded(self.heard_ms),
-            "admitted_ms": _rounded(self.admitted_ms),
-        }
-        if self.compared:
-            found["errors"] = {name: _rounded(one) for name, one in self.errors.items()}
-        if self.beside is not None:
-            found["limits"] = self.beside.told()
-        if self.apart:
-            found["spoiled_errors"] = {
-                name: _rounded(one) for name, one in self.spoiled_errors.items()
-            }
-        return found
 
 
 @dataclass(slots=True)
@@ -215,8 +155,7 @@ def _take(
 ) -> None:
     axis, moments = found.axis, found.moments
     gauge.frames += 1
-    gauge.heard_ms.add((arrived - frame.tai) * _MS)
-    gauge.admitted_ms.add((frame.logged - arrived) * _MS)
+    gauge.late(arrived - frame.tai, frame.logged - arrived)
     if (cell := axis.cell(frame.tai)) is not None:
         gauge.arrived[cell] += 1
     if frame.values is None or frame.shape is None:
@@ -369,16 +308,3 @@ def _told(play: Play, gauge: Gauge) -> Iterable[str]:
             f" instrument may be off, {one.allowed * times:.4g} {unit}: in {one.frames}"
             f" frame{'' if one.frames == 1 else 's'}, first at {at_s:.2f} s"
         )
-
-
-def _spreads() -> dict[str, Spread]:
-    return {name: Spread() for name in ERRORS}
-
-
-def _rounded(of: Spread) -> dict[str, float]:
-    return {name: _round(value) for name, value in of.told().items()}
-
-
-def _round(value: float) -> float:
-    """To what is worth telling."""
-    return float(f"{value:.4g}")

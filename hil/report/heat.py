@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from hil.report.compared import Compared, Gauge
+from hil.report.compared import Compared
+from hil.report.gauge import Gauge
 from hil.report.trace import CELLS, ZERO, Axis
 from record.reconstruct import frame
 from record.reconstruct.plot import LEFT, RIGHT, WIDTH, axis, escaped

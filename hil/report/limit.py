@@ -49,7 +49,7 @@ NEAR = 1e-9  # of a second, a hertz: as much as a float rounds off
 
 
 def of(signal: Signal, service: str, rate: int) -> dict[str, float]:
-    """By error, as hil.report.compared names them: shares, Hz, Hz/s. Empty where there are none."""
+    """By error, as hil.report.gauge names them: shares, Hz, Hz/s. Empty where there are none."""
     nominal = signal.magnitude == 1.0
     if signal.kind == "steady":
         low, high = MAGNITUDES[service]

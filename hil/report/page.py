@@ -68,7 +68,7 @@ def text(
         "<h2>Phasors before, during and after</h2>" if rows else "",
         *rows,
         *_measured(told),
-        _limited(told),
+        limited(told),
         _late(told),
         _accounted(told),
         *_record(told),
@@ -195,7 +195,8 @@ def _measured(told: Row) -> Iterable[str]:
         note = "Wired or set wrong, or by a clock that is off: no error of its instrument."
 
 
-def _limited(told: Row) -> str:
+def limited(told: Row) -> str:
+    """Of PMUs that hear a reference signal: their errors beside its limits. Empty without any."""
     rows = []
     for one in told["streams"][:ROWS_MAX]:
         of = one.get("measured", {}).get("limits")
@@ -232,12 +233,18 @@ def _late(told: Row) -> str:
             escaped(one["device"]),
             _three(one["measured"]["heard_ms"], 1.0),
             _three(one["measured"]["admitted_ms"], 1.0),
+            ", ".join(f"{count:,} {name}" for name, count in _early(one).items()),
         ]
         for one in told["streams"][:ROWS_MAX]
         if "measured" in one
     ]
-    names = ("device", "arrival less instant, ms", "admitted less arrival, ms")
-    return section("How late", names, rows, "As mean / p95 / max; admitted by the log's clock.")
+    names = ("device", "arrival less instant, ms", "admitted less arrival, ms", "below 0")
+    note = "As mean / p95 / max; admitted by the log's clock. Below 0: clocks that disagree."
+    return section("How late", names, rows, note)
+
+
+def _early(of: Row) -> dict[str, int]:
+    return {name: count for name, count in of["measured"]["early"].items() if count}
 
 
 def _accounted(told: Row) -> str:

@@ -11,7 +11,8 @@ It reads no record.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hil.report.compared import Compared, Gauge
+from hil.report.compared import Compared
+from hil.report.gauge import Gauge
 from hil.report.style import STYLES
 from hil.report.trace import ZERO, Axis
 from record.reconstruct import frame

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from evidence.leap import NS
+from hil.live.sheet import Device
 from hil.report import notice
 from hil.report import truth as truth_file
 from hil.report.error import STEP, Spread, tve
+from hil.report.gauge import Gauge
 from hil.report.trace import CELLS, ZERO, Arrow, Axis, Moments, Trace
 from hil.report.truth import Truth
 
@@ -153,3 +155,12 @@ def test_what_is_noticed_first_is_told_with_its_delay():
     assert found["doubt"]["text"] == "3 time doubtful: bound unknown"
     assert notice.of(deed(""), facts, {})["event"]["after_s"] == 1.5
     assert notice.of({**deed("a"), "began_tai_ns": None}, facts, {}) == {}
+
+
+def test_a_frame_before_its_instant_is_counted_and_in_no_lateness():
+    gauge = Gauge(Device(name="a", gateway="gw", kind="pmu-tcp"), None, [], None)
+    for heard_ms, admitted_ms in ((5, 100), (-400, 100), (7, -3)):
+        gauge.late(heard_ms * 1_000_000, admitted_ms * 1_000_000)
+    told = gauge.told()
+    assert (told["heard_ms"]["max"], told["admitted_ms"]["max"]) == (7.0, 100.0)
+    assert told["early"] == {"heard": 1, "admitted": 1}

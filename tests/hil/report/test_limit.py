@@ -1,5 +1,6 @@
 """Limits of the standard's own signals: which there are, and how a PMU comes out beside them."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from evidence.leap import NS
 from hil.power.instrument import Instrument
 from hil.power.signal import Signal, Signals
-from hil.report import limit
+from hil.report import limit, page
 from hil.report.error import tve
 from hil.report.limit import Beside
 
@@ -118,3 +119,21 @@ def test_of_what_was_never_heard_nothing_is_said():
     told = Beside(STEADY, "P", 60, BEGINS).told()
     assert (told["frames"], told["comes"]) == (0, {})
     assert came(Signal("steady", off_hz=2.5), "P", 0.1)["limits"] == {}
+
+
+def test_the_page_has_each_error_beside_its_limit_in_words():
+    told = came(STEADY, "M", 1.0, spoil=0.02)
+    none = came(Signal("steady", off_hz=2.5), "P", 0.1)
+    streams = [
+        {"device": "<m>", "measured": {"limits": told}},
+        {"device": "p", "measured": {"limits": none}},
+        {"device": "other", "measured": {}},
+        {"device": "relay"},
+    ]
+    shown = page.limited({"streams": streams})
+    words = re.sub(r"<[^>]*>", " ", shown)
+    assert re.search(r"&lt;m&gt;\s+M\s+steady state\s+61\s+1\.\d+ of 1\s+beyond", words)
+    assert re.search(r"0 of 1\s+not said\s+0\.\d+ of 5\s+within\s+0\.\d+ of 0\.1\s+within", words)
+    assert "steady state, for which it has none" in words
+    assert "other" not in words
+    assert page.limited({"streams": streams[2:]}) == ""
