@@ -70,9 +70,11 @@ def named(facts: Iterable[Fact]) -> str:
 
 def closest(facts: Iterable[Fact], where: Where) -> str:
     """What there is of that kind, where there is not enough."""
-    kind = where.get("what")
-    some = [fact for fact in facts if fact.what == kind]
-    return f"; of {kind} there is: {named(some)}" if some else f"; of {kind} there is nothing"
+    wanted = where.get("what", [])
+    kinds = [wanted] if isinstance(wanted, str) else wanted
+    some = [fact for fact in facts if fact.what in kinds]
+    what = " or ".join(kinds)
+    return f"; of {what} there is: {named(some)}" if some else f"; of {what} there is nothing"
 
 
 def _word(word: Words) -> str:

@@ -32,7 +32,7 @@ class Head(Row, frozen=True, kw_only=True):
     """[live]. `length_s`: of the scenario's own clock; `needs`: of the place, without which nothing
     of it can be played (hil.live.ability); what single devices and acts need follows from them."""
 
-    name: Name
+    name: Label
     title: Name
     about: Text = ""
     seed: Count = 1
