@@ -227,6 +227,11 @@ def read(text: str, file: str) -> Place:
                     text, file, (name,), "a fake place has all there is, and no such rows"
                 )
         return Place(of, _fake_missing())
+    for array, rows in (("resource", of.resource), ("board", of.board)):
+        names = [one.name for one in rows]
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                raise fault_at(text, file, (array, at, "name"), f"{name!r} is there twice")
     boards = {one.name: one.channels for one in of.board}
     cables: list[tuple[config.Steps, Cable | None]] = []
     for at, resource in enumerate(of.resource):

@@ -34,6 +34,7 @@ channels = 4
 [[uplink]]
 cable = { board = "relays", channel = 1 }
 """
+BOARD = '[[board]]\nname = "relays"\ndriver = "lcus"\npath = "/dev/null"\n'
 BOARDS = (("pmu-a", "gone"), ("north-1", "relays"))
 HEARD_S = 5.0  # for octets that were written already
 CABLE = 'idcode = 11 }\ncable = { board = "relays", channel = 4 }'
@@ -95,6 +96,7 @@ def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
         ('kind = "real"', 'kind = "real"\nhas = ["gird"]', r"rack.toml:\d+: place.has: .*'grid'"),
         ('kind = "real"', 'kind = "fake"', r"resource: a fake place has all there is"),
         ('kind = "real"', 'knd = "real"', r"place.knd: .*'kind'"),
+        ("[[uplink]]", BOARD + "[[uplink]]", r"board\[1\].name: 'relays' is there twice"),
         ("port = 4712, ", "", r"resource\[0\].options: a pmu-tcp is reached by host and port: say"),
         ("port = 4712", "port = 4712, prot = 1", r"options: 'prot' .*'port'"),
         ("port = 4712", 'port = "4712"', r"options: port: Expected `int`"),
