@@ -79,7 +79,8 @@ Do = Callable[[Stage, Fault, Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act. `to`: done to one of these, or to none; `kinds`: of the device, empty for any."""
+    """One act. `to`: done to one of these, or to none; `kinds`: of the device, empty for any;
+    `ends`: it is to be taken back, or no record is there in the end."""
 
     text: str
     arguments: type[Row]
@@ -88,6 +89,7 @@ class Act:
     to: tuple[str, ...] = ("device",)
     needs: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    ends: bool = False
 
 
 class Nothing(Row, frozen=True):
@@ -324,8 +326,12 @@ ACTS: Mapping[str, Act] = {
         *(("device",), _SPOIL, SERIAL),
     ),
     "kill": Act("kill -9 of its agent", Nothing, _kill, _start, _GATEWAY, _KILL),
-    "power-cut": Act("kill -9 of agents and record", Nothing, _power_off, _power_on, (), _KILL),
-    "kill-record": Act("kill -9 of it", Nothing, _kill_record, _start_record, (), _KILL),
+    "power-cut": Act(
+        *("kill -9 of agents and record", Nothing, _power_off, _power_on, (), _KILL), ends=True
+    ),
+    "kill-record": Act(
+        *("kill -9 of it", Nothing, _kill_record, _start_record, (), _KILL), ends=True
+    ),
     "disk-full": Act(
         *("another file takes all of its disk", Nothing, _fill_disk, _free_disk),
         *(_GATEWAY, (ability.DISK,)),

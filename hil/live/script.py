@@ -141,6 +141,9 @@ def _done(at: int, fault: Fault, of: Script) -> Iterable[tuple[Steps, str]]:
         yield ("fault", at, "act"), f"{text}: {'say which one' if row.to else 'name none'}"
     if fault.for_s and row.undo is None:
         yield ("fault", at, "for_s"), f"{fault.act!r} cannot be taken back"
+    if row.ends and not fault.for_s:
+        text = f"{fault.act!r} for good leaves no record to end with: say `for_s`"
+        yield ("fault", at, "act"), text
     kinds = {device.name: device.kind for device in of.device}
     if fault.device in kinds and row.kinds and kinds[fault.device] not in row.kinds:
         text = f"{fault.act!r} is for {', '.join(row.kinds)}, and {fault.device!r} is another kind"

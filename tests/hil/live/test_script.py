@@ -104,6 +104,8 @@ NOISE = (SCENARIOS / "modbus-noise.toml").read_text(encoding="utf-8")
         (GOOD, "least = 1200", "least = 0", r"must\[0\].least: there are as many"),
         (GOOD, "least = 1200", "least = 12\nmost = 11", r"must\[0\].most: 11, and at least 12"),
         (GOOD, '{ what = "on_disk" }', '{ what = "on_disk" }\nleast = 3', r"never\[1\].least: of"),
+        (GOOD, 'act = "cut"\ngateway = "north-1"\nfor_s = 3600', 'act = "kill-record"',
+         r"fault\[0\].act: 'kill-record' for good leaves no record"),
         # Names are of files, and of lines: a gateway's, a space, a device's.
         (GOOD, 'name = "pmu-b"', 'name = "../pmu"', r"device\[1\].name"),
         (GOOD, 'name = "north-1"', 'name = "north 1"', r"gateway\[0\].name"),
