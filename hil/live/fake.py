@@ -103,13 +103,13 @@ class FakeRig(Programs):
 
     async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:
         plant = self._there()
-        self._asked += 1
-        plant.tell(n=self._asked, do=do, **({"device": device} if device else {}), **{"with": told})
+        number = self._asked = self._asked + 1  # others may ask meanwhile
+        plant.tell(n=number, do=do, **({"device": device} if device else {}), **{"with": told})
         until = asyncio.get_running_loop().time() + ANSWER_S
         while asyncio.get_running_loop().time() < until:
             plant.check()
             for answer in objects(plant.said()):
-                if answer.get("n") == self._asked:
+                if answer.get("n") == number:
                     if "refused" in answer:
                         raise RigError(answer["refused"])
                     return int(answer["at"])
