@@ -284,6 +284,8 @@ def _asked(array: str, row: Expect, of: Script) -> Iterable[tuple[str, str]]:
         yield "begins_s", f"at {begins_s:g} s, and it ends at {ends_s:g}"
     if ends_s > of.live.length_s:
         yield "ends_s", f"at {ends_s:g} s, and the scenario ends at {of.live.length_s:g}"
+    if row.each and not listed(row.where.get("device")):
+        yield "each", "of which devices? say `device`"
     lasting = [one.name for one in of.fault if one.for_s]
     if row.over and row.after and row.after not in lasting:
         yield "over", f"{row.after!r} is not over in a play: say `for_s` of a fault"

@@ -143,8 +143,8 @@ class Seam(Row, frozen=True, kw_only=True):
 class Expect(Row, frozen=True, kw_only=True):
     """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted. `after`: an
     event or a fault, from whose beginning on facts count; `within_s`: and for so long, by the clock
-    on the wall; `over`: counted from its end instead. `begins_s`, `ends_s`: of the scenario. What
-    words there are: hil.live.words."""
+    on the wall; `over`: counted from its end instead. `begins_s`, `ends_s`: of the scenario.
+    `each`: asked of each device that it names, one by one. What words there are: hil.live.words."""
 
     text: Text
     where: dict[str, list[str] | str]
@@ -155,3 +155,4 @@ class Expect(Row, frozen=True, kw_only=True):
     ends_s: Seconds | None = None
     least: Count = 1
     most: int | None = None
+    each: bool = False

@@ -18,6 +18,8 @@ It reads facts, and looks at no file.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from evidence.leap import NS
 from hil.fact import Fact, closest, fits, named
 from hil.live.account import Account
@@ -50,11 +52,24 @@ class Finding:
 
 def judged(play: Play, account: Account) -> list[Finding]:
     """Every expectation of a scenario, and those of every play."""
-    found = [_judged(play, account, kind, row) for kind, row in play.of.expected]
+    asked = [(kind, one) for kind, row in play.of.expected for one in _each(row)]
+    found = [_judged(play, account, kind, row) for kind, row in asked]
     found += [_judged(play, account, "never", row) for row in ALWAYS]
     code, says = play.verify
     why = "" if code == 0 else f"exit {code}: {says}"
     return [*found, Finding("must", "the record verifies", code == 0, int(code == 0), why)]
+
+
+def _each(row: Expect) -> list[Expect]:
+    """One for each device that it names, where each is to answer for itself."""
+    if not row.each:
+        return [row]
+    return [
+        msgspec.structs.replace(
+            row, text=f"{row.text}: {name}", where={**row.where, "device": name}, each=False
+        )
+        for name in listed(row.where.get("device"))
+    ]
 
 
 def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:

@@ -26,6 +26,10 @@ kind = "real"
 name = "one"
 kind = "pmu-tcp"
 options = { host = "192.0.2.1", port = 4712 }
+[[resource]]
+name = "two"
+kind = "pmu-udp"
+options = { host = "192.0.2.2", port = 4713 }
 """
 TEXT = """
 [live]
@@ -94,6 +98,15 @@ def judged(
 
 
 AFTER = 'where = { what = "event" }\nafter = "killed"\n'
+ASKED = 'where = { what = "samples", device = ["pmu", "other"] }\n'
+OTHER = """
+[[device]]
+name = "other"
+gateway = "north-1"
+kind = "pmu-udp"
+with = { idcode = 2 }
+
+"""
 IN_TIME = 'where = { what = "samples" }\nbegins_s = 20\nends_s = 40\n'
 
 
@@ -149,6 +162,16 @@ def test_of_a_stretch_what_lies_within_counts(
     kind: str, row: str, facts: list[Fact], held: bool, tmp_path: Path
 ):
     assert found(tmp_path, row, facts, kind).held is held
+
+
+def test_each_device_is_to_answer_for_itself(tmp_path: Path):
+    """Two that are heard do not make up for a third that is not."""
+    text = TEXT.replace("[[fault]]", OTHER + "[[fault]]") + ASKED
+    facts = [stretch("samples", 0, 90)]
+    one, other, *_ = judged(tmp_path, facts, [], text + "each = true\nleast = 50\n")
+    assert (one.text, one.held) == ("asked: pmu", True)
+    assert (other.text, other.held, other.count) == ("asked: other", False, 0)
+    assert judged(tmp_path, facts, [], text + "least = 50\n")[0].held
 
 
 def test_never_holds_where_there_is_nothing_and_names_what_there_is(tmp_path: Path):
