@@ -12,7 +12,7 @@ It says nothing of what should be.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Words = str | tuple[str, ...]
 Where = Mapping[str, list[str] | str]
@@ -27,7 +27,7 @@ class Fact:
     begins: int | None = None
     ends: int | None = None
     count: int = 1
-    instants: Sequence[int] = ()
+    instants: Sequence[int] = field(default=(), kw_only=True)
 
     @property
     def what(self) -> Words:

@@ -236,7 +236,7 @@ def _span(of: list[Told]) -> Fact:
         "flags": tuple(flag.name.lower() for flag in Flag(first.flags) if flag.name),
     }
     instants = array("q", [one.arrived for one in of])
-    return Fact(words, first.arrived, of[-1].arrived, len(of), instants)
+    return Fact(words, first.arrived, of[-1].arrived, len(of), instants=instants)
 
 
 def _gap(hole: Hole, true: Truth) -> Fact:

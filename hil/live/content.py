@@ -132,7 +132,7 @@ def _span(pair: Pair, channel: str, way: str, arrived: Sequence[int]) -> Fact:
     words: dict[str, Words] = {"what": "apart", "gateway": pair.gateways, "device": pair.devices}
     words |= {"channel": channel, "how": way}
     instants = array("q", sorted(arrived))
-    return Fact(words, instants[0], instants[-1], len(instants), instants)
+    return Fact(words, instants[0], instants[-1], len(instants), instants=instants)
 
 
 def pairs_of(lines: Mapping[tuple[str, str], object]) -> list[Pair]:

@@ -54,12 +54,12 @@ def _stretches(line: str, row: Level, readings: Iterable[tuple[int, bool]]) -> I
     lying: list[int] = []
     for at, lies in readings:
         if lying and (not lies or at - lying[-1] > APART_NS):
-            yield Fact(words, lying[0], lying[-1], len(lying), array("q", lying))
+            yield Fact(words, lying[0], lying[-1], len(lying), instants=array("q", lying))
             lying = []
         if lies:
             lying.append(at)
     if lying:
-        yield Fact(words, lying[0], lying[-1], len(lying), array("q", lying))
+        yield Fact(words, lying[0], lying[-1], len(lying), instants=array("q", lying))
 
 
 # --- values ---------------------------------------------------------------------------------------

@@ -138,7 +138,8 @@ def test_what_counts(row: str, facts: list[Fact], held: bool, tmp_path: Path):
 def stretch(what: str, begins_s: int, ends_s: int, a_second: int = 1) -> Fact:
     """Of readings, each of which is known."""
     instants = [BEGAN + at * NS // a_second for at in range(begins_s * a_second, ends_s * a_second)]
-    return Fact({"what": what, "device": "pmu"}, instants[0], instants[-1], len(instants), instants)
+    words = {"what": what, "device": "pmu"}
+    return Fact(words, instants[0], instants[-1], len(instants), instants=instants)
 
 
 @pytest.mark.parametrize(
