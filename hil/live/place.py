@@ -63,7 +63,7 @@ class Board(Row, frozen=True, kw_only=True):
 
     name: Name
     driver: Literal["lcus"]
-    path: Name
+    path: kind.Where
     channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evidence.leap import NS
-from hil.fact import Fact
+from hil.fact import Fact, Words
 from hil.live import place, script, verdict
 from hil.live.account import Account
 from hil.live.place import Lack
@@ -138,7 +138,7 @@ def test_what_counts(row: str, facts: list[Fact], held: bool, tmp_path: Path):
 def stretch(what: str, begins_s: int, ends_s: int, a_second: int = 1) -> Fact:
     """Of readings, each of which is known."""
     instants = [BEGAN + at * NS // a_second for at in range(begins_s * a_second, ends_s * a_second)]
-    words = {"what": what, "device": "pmu"}
+    words: dict[str, Words] = {"what": what, "device": "pmu"}
     return Fact(words, instants[0], instants[-1], len(instants), instants=instants)
 
 
