@@ -271,4 +271,4 @@ def test_the_page_is_named_by_the_index_and_by_junit(seen: Seen, tmp_path: Path)
     assert "1 of 1 scenario does not hold. 1 was left out." in index
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     cases = [(one.get("tests"), one.get("failures"), one.get("skipped")) for one in root]
-    assert cases == [("6", "1", "0"), ("1", "0", "1")]
+    assert cases == [("7", "1", "0"), ("1", "0", "1")]
