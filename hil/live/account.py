@@ -16,6 +16,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
+
 from evidence import cose, run
 from evidence.code import Cause, Class, Flag, Reason, Typ
 from evidence.leap import NS
@@ -24,19 +26,21 @@ from hil.fact import Fact, Words
 from hil.faults.course import Course
 from hil.faults.doubt import Told
 from hil.faults.holding import Holding, Lines, SpoolFile, line_name
-from hil.faults.judge import Held, Hole, Place, judge
+from hil.faults.judge import Held, Hole, Place, beyond, excess_max, judge
 from hil.faults.rig import STEPPED_NS
 from hil.faults.step import steps
 from hil.live import content, kind, level, seam
 from hil.live.content import Frame
 from hil.live.play import Play
-from hil.live.sheet import Fault
+from hil.live.sheet import Device, Fault
 from hil.live.words import FIGURES
 from hil.report.admitted import Admission, Admitted, Contents
 from record.known import Known
 from record.store import open_reader
 
 DATAGRAMS = "pmu-udp"
+EXCESS = "excess"  # frames that gaps state, and that are there
+FSYNC_NS = NS  # that a disk may take: so much a restart may state too many
 APART_NS = 1_000_000_000  # samples that belong to one stretch
 Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by the bench's clock
 
@@ -286,12 +290,20 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
             )
             sent = {line: _heard(device.kind, [tai for tai, _ in claims], held)}
             verdict = judge(sent, *held)
-            stream |= {name: getattr(verdict, name) for name in FIGURES}
+            most = excess_max(
+                _rate(device), play.stage.gateways[device.gateway].commit_ns(), FSYNC_NS
+            )
+            stream |= {name: getattr(verdict, name) for name in FIGURES if name != EXCESS}
+            stream[EXCESS] = sum(one.frames for one in beyond(verdict, most))
             stream["gaps"] = verdict.gaps
         found.streams.append(stream)
         for name in ("sealed", *FIGURES):
             if count := stream.get(name):
                 found.facts.append(Fact(_where(name, line), count=count))
+
+
+def _rate(device: Device) -> int:
+    return int(msgspec.convert(device.with_, kind.KINDS[device.kind].settings).rate)
 
 
 def _heard(name: str, sent: list[int], held: tuple[Held, Held]) -> list[int]:

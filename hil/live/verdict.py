@@ -10,7 +10,7 @@
    played was not asked, and is told so, never as held. What is there and must never be is told
    however soon a play was stopped.
 4. Asked of every play, stopped or not: no frame is lost, none is there twice, none that nobody
-   sent, no place bears two contents; the record verifies.
+   sent, no place bears two contents, no gap states what is there; the record verifies.
 
 It reads facts, and looks at no file.
 """
@@ -33,6 +33,7 @@ ALWAYS = (
     Expect(text="no frame is there twice", where={"what": "duplicated"}),
     Expect(text="no frame is there that nobody sent", where={"what": "unsent"}),
     Expect(text="no place bears two contents", where={"what": "twins"}),
+    Expect(text="no gap states what is there", where={"what": "excess"}),
 )
 
 

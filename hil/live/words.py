@@ -34,7 +34,7 @@ _LINE: Mapping[str, Values] = {"device": ANY, "gateway": ANY}
 # Each frame that a simulated PMU sent is one of the first five's.
 FIGURES = (
     *("sent", "in_record", "on_disk", "in_gaps", "lost"),
-    *("duplicated", "unsent", "twins"),
+    *("duplicated", "unsent", "twins", "excess"),
 )
 FACTS: Mapping[str, Sort] = {
     **dict.fromkeys(FIGURES, Sort(_LINE, dated=False, frames=True)),

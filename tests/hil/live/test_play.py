@@ -99,6 +99,7 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
         "no frame is there twice": True,
         "no frame is there that nobody sent": True,
         "no place bears two contents": True,
+        "no gap states what is there": True,
         "the record verifies": True,
     }
     index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -106,7 +107,7 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
     assert "2 of 2 scenarios do not hold." in index
     suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
     counts = [[one.get(name) for name in ("tests", "errors", "skipped")] for one in suites]
-    assert counts == [["1", "1", "0"], ["9", "1", "2"]]
+    assert counts == [["1", "1", "0"], ["10", "1", "2"]]
     last = json.loads(done.stdout.splitlines()[-1])
     assert sorted(last) == ["bad", "odd"]
     assert last["odd"]["not_asked"] == 2

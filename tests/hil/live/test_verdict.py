@@ -261,7 +261,10 @@ def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
     cast = rack.cast(of)
     stage = Stage(of, cast, RealRig(tmp_path, rack), tmp_path, 1.0)
     play = Play(of, rack, cast, Timeline(100), stage, BEGAN, verify=(1, "no"))
-    facts = [Fact({"what": what}, count=3) for what in ("lost", "duplicated", "unsent", "twins")]
+    facts = [
+        Fact({"what": what}, count=3)
+        for what in ("lost", "duplicated", "unsent", "twins", "excess")
+    ]
     failed = [one.text for one in verdict.judged(play, Account(facts)) if one.held is False]
     assert failed == [
         "asked",
@@ -269,5 +272,6 @@ def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
         "no frame is there twice",
         "no frame is there that nobody sent",
         "no place bears two contents",
+        "no gap states what is there",
         "the record verifies",
     ]
