@@ -303,7 +303,9 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
 
 
 def _rate(device: Device) -> int:
-    return int(msgspec.convert(device.with_, kind.KINDS[device.kind].settings).rate)
+    """Frames a second of a PMU."""
+    of: Any = msgspec.convert(device.with_, kind.KINDS[device.kind].settings)
+    return int(of.rate)
 
 
 def _heard(name: str, sent: list[int], held: tuple[Held, Held]) -> list[int]:
