@@ -39,10 +39,12 @@ class Asked(NamedTuple):
 
 
 class Reader:
-    """Of one connection. `http` answers in what the peer speaks."""
+    """Of one connection. `http` answers in what the peer speaks; `bare`: by a head alone, for HEAD
+    was asked, whose answer has no content (RFC 9110 9.3.2)."""
 
     def __init__(self) -> None:
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
+        self.bare = False
 
     def receive(self, data: bytes) -> Asked | None:
         """None: more is needed. Raises RefusedError; EOFError where nobody asks any more."""
@@ -57,6 +59,7 @@ class Reader:
             return None
         if not isinstance(event, h11.Request):
             raise EOFError
+        self.bare = event.method == b"HEAD"
         return _asked(event)
 
 

@@ -85,22 +85,22 @@ class Service:
             try:
                 async with asyncio.timeout(ASK_S):
                     asked = await _question(line, reader)
-                await self._answer(line, reader.http, asked)
+                await self._answer(line, reader, asked)
             except RefusedError as fault:
                 more = (("Allow", "GET"),) if fault.status == 405 else ()
                 text = f"{fault}\n".encode("ascii", "backslashreplace")
-                await _send(line, _whole(reader.http, fault.status, PLAIN, text, more))
+                await _send(line, _whole(reader, fault.status, PLAIN, text, more))
             await _leave(line)
 
-    async def _answer(self, line: socket.socket, http: h11.Connection, asked: Asked) -> None:
+    async def _answer(self, line: socket.socket, reader: Reader, asked: Asked) -> None:
         """Raises RefusedError, OSError."""
         if asked.path == "/events":
-            await self._tell(line, http, _every_s(asked))
+            await self._tell(line, reader.http, _every_s(asked))
             return
         if asked.options:
             raise RefusedError(404, "only /events takes options")
         kind, body = self._made(asked.path)
-        await _send(line, _whole(http, 200, kind, body))
+        await _send(line, _whole(reader, 200, kind, body))
 
     def _made(self, path: str) -> tuple[str, bytes]:
         view = self._view
@@ -174,15 +174,15 @@ def _heads(kind: str, more: Iterable[tuple[str, str]] = ()) -> list[tuple[str, s
 
 
 def _whole(
-    http: h11.Connection, status: int, kind: str, body: bytes, more: Iterable[tuple[str, str]] = ()
+    reader: Reader, status: int, kind: str, body: bytes, more: Iterable[tuple[str, str]] = ()
 ) -> bytes:
     """An answer, head and body. Nothing where the peer speaks no HTTP that could be answered."""
+    http = reader.http
     if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
         raise EOFError
     heads = _heads(kind, (("Content-Length", str(len(body))), *more))
-    events = (
-        h11.Response(status_code=status, headers=heads), h11.Data(data=body), h11.EndOfMessage()
-    )  # fmt: skip
+    parts = () if reader.bare else (h11.Data(data=body),)
+    events = (h11.Response(status_code=status, headers=heads), *parts, h11.EndOfMessage())
     return b"".join(http.send(event) or b"" for event in events)
 
 

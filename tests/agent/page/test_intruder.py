@@ -36,6 +36,7 @@ def still_seals(gateway: Gateway):
     [
         (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", 405),
         (b"DELETE /metrics " + HEAD, 405),
+        (b"HEAD / " + HEAD, 405),
         (b"GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n", 421),
         (b"GET /../../gateway.toml " + HEAD, 404),
         (b"GET /static/../door.py " + HEAD, 404),
