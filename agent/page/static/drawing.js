@@ -86,7 +86,7 @@ export class Trace {
 
   add(at, ms, hz) {
     const points = this.points[at];
-    if (!points || hz === null) return;
+    if (!points) return;
     const last = points[points.length - 1];
     if (!last || ms > last[0]) points.push([ms, hz]);
     else if (ms < last[0] - SPAN_MS) points.length = 0;  // its clock was set back

@@ -3,11 +3,12 @@
 // 1. Phasors move with every event; figures in tables four times a second, the trace twice: faster
 //    than that nobody reads.
 // 2. When the gateway says nothing, what is shown is marked as old, in words; the browser comes back
-//    by itself.
+//    by itself, and is made to where it gave up: an answer that is no stream ends an EventSource.
+// 3. The trace is drawn by when a frame was heard: a device whose clock is wrong moves no other's.
 
 import {Dial, Trace} from './drawing.js';
 
-const FIGURES_MS = 250, TRACE_MS = 500, OLD_MS = 3000, RATE_MS = 2000;
+const FIGURES_MS = 250, TRACE_MS = 500, OLD_MS = 3000, RATE_MS = 2000, AGAIN_MS = 2000;
 const one = id => document.getElementById(id);
 const dial = new Dial(one('dial')), trace = new Trace(one('trace'));
 const COUNT_NAMES = {sources: 1};  // the column of a table that is a state
@@ -113,7 +114,8 @@ function move(told) {
   dial.draw(found);
   for (let at = 0; at < devices.length; at += 1) {
     const each = told.streams[devices[at].stream];
-    if (each?.devices) trace.add(at, each.utc_ms, each.devices[devices[at].at]?.[0] ?? null);
+    const hz = each?.devices?.[devices[at].at]?.[0] ?? null;
+    if (hz !== null) trace.add(at, each.utc_ms + each.late_us / 1000, hz);
   }
   if (now - figuresAt >= FIGURES_MS) {
     figuresAt = now;
@@ -206,10 +208,18 @@ function counted() {
   countedAt = now;
 }
 
-const source = new EventSource('events');
-source.addEventListener('streams', event => rule(JSON.parse(event.data)));
-source.addEventListener('live', event => { heard(); counted(); move(JSON.parse(event.data)); });
-source.addEventListener('account', event => account(JSON.parse(event.data)));
+function listen() {
+  const source = new EventSource('events');
+  source.addEventListener('streams', event => rule(JSON.parse(event.data)));
+  source.addEventListener('live', event => { heard(); counted(); move(JSON.parse(event.data)); });
+  source.addEventListener('account', event => account(JSON.parse(event.data)));
+  source.addEventListener('error', () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    put(one('heard'), 'The gateway shows itself to no one more just now; it is asked again.');
+    setTimeout(listen, AGAIN_MS);
+  });
+}
+listen();
 one('relative').addEventListener('change', event => {
   relative = event.target.checked;
   figuresAt = 0;

@@ -1,5 +1,6 @@
 """The page as its user meets it: a gateway that hears two PMUs, and Debian's browser in front."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -105,6 +106,24 @@ def test_wide_narrow_dark_and_printed(site: Site) -> None:
     finally:
         shown.driver.execute_cdp_cmd(media, {"media": "", "features": []})
     assert not [one for one in shown.driver.get_log("browser") if one["level"] == "SEVERE"]
+
+
+def test_where_as_many_look_as_may_it_says_so_and_asks_again(site: Site) -> None:
+    shown = site.shown
+    shown.driver.get("about:blank")
+    with contextlib.ExitStack() as held:
+
+        def full() -> bool:
+            line = held.enter_context(site.gateway.line())
+            line.sendall(b"GET /events?every=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return b" 503" in line.recv(12)
+
+        until(full, "that no more may look")
+        shown.open(site.gateway.url)
+        until(lambda: "asked again" in shown.word("#heard"), "why nothing is shown")
+    until(lambda: shown.word("#chosen") == "pmu-1: SIM PMU 1", "that it is shown")
+    assert shown.word("#heard") == ""
+    shown.driver.get_log("browser")  # it has the refusal, and is another test's
 
 
 def test_a_stream_that_says_nothing_is_named_as_quiet(site: Site) -> None:
