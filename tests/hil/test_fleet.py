@@ -26,11 +26,15 @@ def test_what_is_lost_late_or_large_is_told():
     good: dict[str, float] = {"lost": 0, "twice": 0, "refused": 0, "behind": 0, "holes": 0}
     good |= {"admitted_p99_ms": 599.9, "durable_p99_ms": 50, "agent_mib": 49.9}
     good |= {"agent_cpu_share": 0.2, "record_cpu_share": 0.1, "devices_cpu_share": 0.3}
+    good |= {"pace": 1.0, "settled_s": 4.0}
     assert short(good) + seam.slow(good) == []
     bad = {**good, "lost": 3, "twice": 1, "admitted_p99_ms": 600.0, "agent_mib": 50.0}
     told = short(bad) + seam.slow(bad)
     assert [line.split()[0] for line in told] == ["3", "1", "99", "an"]
     assert "50 of them until they are on the gateway's disk" in told[2]
+    assert seam.slow({**good, "pace": 0.98})[0].startswith("98.0% of the frames due")
+    (told_of,) = seam.slow({**good, "settled_s": None})
+    assert "abreast" in told_of
     assert "machine carries no more" in short({**good, "behind": 9, "holes": 2})[0]
     assert "2 holes" in short({**good, "holes": 2})[0]
 
@@ -51,3 +55,14 @@ def test_the_scale_stops_counting_where_a_load_is_not_carried(monkeypatch: pytes
     assert list(found["by_gateways"]) == ["1", "2", "7"]
     assert found["reasons"] == ["5 with 4: too few descriptors"]
     assert lost({"lost": 0, "twice": 0, "refused": 0}) == []
+
+
+def test_a_stated_hole_excuses_what_is_missing_and_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    def carried(load: Load, seconds: float) -> dict[str, float]:
+        told = {"gateways": load.gateways, "streams": load.streams, "admitted_p99_ms": 100.0}
+        told |= {"lost": 9, "twice": load.gateways - 1, "refused": 0, "pace": 1.0}
+        return told | {"holes": 1, "agent_cpu_a_stream": 0.1, "record_cpu_a_stream": 0.2}
+
+    monkeypatch.setattr(scale, "carried", carried)
+    found = scale.measure(1.0, streams=1, gateways=2)
+    assert found["reasons"] == ["2 with 4: 1 frames are in the record a second time"]
