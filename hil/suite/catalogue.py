@@ -184,6 +184,17 @@ ALL: Final = (
         late=_SLOW,
     ),
     Benchmark(
+        *("grid", 8.0, 1.0),
+        (
+            Figure(
+                "core_share_at_120", "39-bus model with 20 PMUs, 120 steps/s", "of a core", LESS,
+                0.2,
+            ),
+            Figure("step_us", "a step of it", "us", LESS),
+            Figure("reading_us", "a PMU's reading", "us", LESS),
+        ),
+    ),
+    Benchmark(
         *("settle", 8.0, 1.0),
         (
             Figure(

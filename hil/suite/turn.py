@@ -4,8 +4,8 @@
    remove. Nothing of it is left, whatever it did.
 2. When its time is over, or somebody stops it, it is interrupted as by Ctrl-C, and killed when it
    has not ended END_S later.
-3. Its figures are the last line that is a JSON object. A benchmark without one has failed, and the
-   last thing that it said is why.
+3. Its figures are the last line that is a JSON object. A benchmark without one has failed, and so
+   has one whose exit code is another than its reasons make it; the last thing that it said is why.
 """
 
 import asyncio
@@ -64,21 +64,25 @@ async def take(
     finally:
         child.kill()
     said = child.said().replace(f"{folder}/", "")  # a path of this run's says nothing
-    return _judged(state, code, said, round(loop.time() - since, 1), most_s)
+    return judged(state, code, said, round(loop.time() - since, 1), most_s)
 
 
-def _judged(state: str, code: int | None, said: str, took_s: float, most_s: float) -> Turn:
+def judged(state: str, code: int | None, said: str, took_s: float, most_s: float) -> Turn:
+    """What came of it. `code`: its exit; `said`: all that it printed."""
     if state == STOPPED:
         return Turn(state, "it was stopped", {}, [], took_s)
     if state == LATE:
         return Turn(state, f"it had not ended after {most_s:g} s", {}, [], took_s)
     found = last_object(said)
+    lines = [line for line in said.splitlines() if line.strip()]
     if found is None:
-        lines = [line for line in said.splitlines() if line.strip()]
         why = lines[-1] if lines else f"it ended with {code} and said nothing"
         return Turn(FAILED, why[-WHY_CHARACTERS_MAX:], {}, [], took_s)
     reasons = found.pop("reasons", None)
     told = [" ".join(str(one).split()) for one in reasons] if isinstance(reasons, list) else []
+    if code != (1 if told else 0):
+        why = f"it ended with {code} after its figures: {lines[-1]}"
+        return Turn(FAILED, why[:WHY_CHARACTERS_MAX], {}, [], took_s)
     return Turn(DONE, "", found, told, took_s)
 
 

@@ -12,10 +12,23 @@ from xml.etree import ElementTree
 import pytest
 
 from hil import cli
-from hil.bench import admit, board, bound, clock, demo, guard, page, seam, settle, soak, tiles
+from hil.bench import (
+    admit,
+    board,
+    bound,
+    clock,
+    demo,
+    grid,
+    guard,
+    page,
+    seam,
+    settle,
+    soak,
+    tiles,
+)
 from hil.suite import catalogue, command, machine, picture, row, table
 from hil.suite.catalogue import Benchmark, Figure
-from hil.suite.turn import DONE, FAILED, LATE, Turn, last_object
+from hil.suite.turn import DONE, FAILED, LATE, Turn, judged, last_object
 
 WAIT_S = 45.0
 SVG = "{http://www.w3.org/2000/svg}"
@@ -95,6 +108,7 @@ def test_every_bound_is_the_one_that_the_benchmark_judges_by():
         "clock.cpu_share": clock.CPU_SHARE_MOST,
         "clock.memory_mib": clock.MEMORY_MIB_MOST,
         "demo.updates_s": demo.UPDATES_MIN,
+        "grid.core_share_at_120": grid.SHARE_MOST,
         "guard.guard_us_a_frame": guard.GUARD_US_MOST,
         "guard.pair_core_share": guard.PAIR_SHARE_MOST,
         "page.updates_a_second": page.UPDATES_LEAST,
@@ -243,6 +257,16 @@ def test_a_machine_is_told_without_its_name_or_a_path(tmp_path: Path):
 def test_figures_are_the_last_object_that_was_said():
     assert last_object('{"a": 1}\nLATE of it\n{"b": 2}\nsome: reason\n{no\n') == {"b": 2}
     assert last_object("nothing\n[1]\n") is None
+
+
+def test_figures_of_a_benchmark_that_broke_afterwards_are_none():
+    command = ["-c", "import os; print('{\"a\": 1}', flush=True); os.abort()"]
+    said = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    broken = judged(DONE, said.returncode, said.stdout, 1.0, 9.0)
+    assert broken.state == FAILED and "ended with -6 after its figures" in broken.why
+    held = '{"reasons": ["too slow"]}\n'
+    assert judged(DONE, 1, held, 1.0, 9.0).reasons == ["too slow"]
+    assert judged(DONE, 0, '{"a": 1}\n', 1.0, 9.0).state == DONE
 
 
 @pytest.mark.parametrize(
