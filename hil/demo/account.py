@@ -27,11 +27,11 @@ Told = dict[str, Any]
 
 def report(play: Play, reasons: list[str]) -> Told:
     """One JSON object. `reasons`: why it did not get that far."""
-    found = Account()
+    found, counted = Account(), False
     reasons = [*reasons, *play.problems]
     if play.ended:
         try:
-            found = account.read(play)
+            found, counted = account.read(play), True
         except FAULTS as fault:
             reasons.append(f"the files cannot be read: {fault}")
     streams = [row for row in found.streams if "sent" in row]
@@ -40,11 +40,12 @@ def report(play: Play, reasons: list[str]) -> Told:
         for name, text in WRONG.items():
             if row[name]:
                 reasons.append(f"{row['device']}: {row[name]} frames {text}")
-    if play.ended and not total["sent"]:
+    if counted and not total["sent"]:
         reasons.append("no frame was sent")
     code, says = play.verify
     if play.ended and code != 0:
-        reasons.append(f"verify ended with {code}: {says}")
+        ended = "did not end" if code is None else f"ended with {code}"
+        reasons.append(f"verify {ended}: {says}" if says else "the record was not verified")
     gaps: dict[str, int] = {}
     for row in streams:
         for cause, count in row["gaps"].items():
@@ -66,10 +67,12 @@ def report(play: Play, reasons: list[str]) -> Told:
 
 def summary(told: Told) -> str:
     """Lines for people."""
-    lines = [
-        f"sent {told['sent']}, in the record {told['in_record']}, in stated gaps"
-        f" {told['in_gaps']}, lost {told['lost']}, twice {told['duplicated']}"
-    ]
+    lines = []
+    if told["sent"]:  # else nothing was counted, and none lost would be no finding
+        lines.append(
+            f"sent {told['sent']}, in the record {told['in_record']}, in stated gaps"
+            f" {told['in_gaps']}, lost {told['lost']}, twice {told['duplicated']}"
+        )
     if told["gaps"]:
         lines.append("gaps: " + ", ".join(f"{cause} {n}" for cause, n in told["gaps"].items()))
     if told["verify"] is not None:

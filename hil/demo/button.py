@@ -3,7 +3,8 @@
 1. A button is a line of BUTTONS: rows of the scenario that are done together, and what takes them
    back. `hold_s`: it takes itself back after so long; else pressing it again does.
 2. What of its rows this place cannot do is left out; a button without any says why, in words.
-3. One thing at a time is done by a button; two buttons do not wait for each other.
+3. One thing at a time is done by a button: pressed meanwhile, it does nothing, and says so. Two
+   buttons do not wait for each other.
 
 What is forged is hil.demo.forgery's.
 """
@@ -78,7 +79,11 @@ class Panel:
         self.version = 0
 
     def why_not(self, button: Button) -> str:
-        """Why it can do nothing here; empty where it can."""
+        """Why it can do nothing here and now; empty where it can."""
+        return "it is under way" if button.name in self._busy else self._never(button)
+
+    def _never(self, button: Button) -> str:
+        """Why this machine cannot do it; empty where it can."""
         if not button.do:
             return ""
         reasons = [self._missing(name) for name in button.do]
@@ -92,28 +97,30 @@ class Panel:
             rows.append({
                 "name": one.name, "key": one.key, "text": one.text,
                 "label": one.undo_label if is_done and one.undo_label else one.label,
-                "done": is_done, "busy": one.name in self._busy, "why_not": self.why_not(one),
+                "done": is_done, "busy": one.name in self._busy, "why_not": self._never(one),
             })  # fmt: skip
         return rows
+
+    def begin(self, button: Button) -> None:
+        """It is under way from now on, until `end`."""
+        self._busy.add(button.name)
+        self.version += 1
+
+    def end(self, button: Button) -> None:
+        """It may be pressed again."""
+        self._busy.discard(button.name)
+        self.version += 1
 
     async def press(self, button: Button) -> list[str]:
         """Does it, or takes it back; what could not be done, in words. Raises what acts do not
         turn into words: nothing else is expected."""
-        if button.name in self._busy:
-            return ["it is under way"]
-        self._busy.add(button.name)
-        self.version += 1
-        try:
-            if button.name in self._deeds:
-                return await self._take_back(button)
-            problems = await self._do(button)
-            if button.hold_s:
-                await asyncio.sleep(button.hold_s)
-                problems += await self._take_back(button)
-            return problems
-        finally:
-            self._busy.discard(button.name)
-            self.version += 1
+        if button.name in self._deeds:
+            return await self._take_back(button)
+        problems = await self._do(button)
+        if button.hold_s:
+            await asyncio.sleep(button.hold_s)
+            problems += await self._take_back(button)
+        return problems
 
     # --- inside
 

@@ -3,7 +3,8 @@
 1. It is drawn twice, lying for a wide page and standing for a narrow one; the style shows one.
 2. Figures are empty here: `data-at` names what goes where, and the page's script puts it there, as
    it puts the same into the tables beside. Without script the tables alone are whole.
-3. A circuit that carries nothing is dashed and its breakers are hollow; the word stands beside it.
+3. A circuit that carries nothing is dashed and the marks at its ends are hollow; the words stand
+   beside it. Whether a breaker is open is its relay's to say: a closed line may carry nothing too.
 """
 
 from collections.abc import Sequence
@@ -95,7 +96,8 @@ def _wire(one: Circuit, begin: tuple[int, int], end: tuple[int, int]) -> list[Ht
 
 
 def _dial(device: str, x: float, y: float) -> Html:
-    """Phasors of one end: solid voltages, dashed currents, each named."""
+    """Phasors of one end: solid voltages, each with its letter; broken currents, each phase in
+    dashes of its own (demo.css)."""
     hands = []
     for letter, kind in (("V", "volts"), ("I", "amps")):
         for phase in PHASES:

@@ -4,7 +4,8 @@ and offered to the record's door as a gateway offers it.
 1. One byte of a voltage is another, with the frame's own check word made to fit, and the head's
    root made to fit the changed batch. What cannot be made is the signature of the run key: that of
    the true head stands where it stood.
-2. What the record answers is told as it is: a signed refusal by its reason.
+2. What the record answers is told as it is: a signed refusal by its reason. Whether it took the
+   batch is told apart: a demo whose record does so does not hold.
 """
 
 from binascii import crc_hqx
@@ -80,8 +81,8 @@ def _frame(raw: bytes) -> bytes:
     return bytes(data) + crc_hqx(bytes(data), CRC_START).to_bytes(_CHK)
 
 
-async def offered(url: str, of: Forged, log: PublicKey) -> str:
-    """What the record says to it."""
+async def offered(url: str, of: Forged, log: PublicKey) -> tuple[str, bool]:
+    """What the record says to it, and whether it took it."""
     timeout = aiohttp.ClientTimeout(total=ASK_S)
     path = f"{url}/v1/batch/{of.batch_id.hex()}?size=0"
     try:
@@ -91,11 +92,11 @@ async def offered(url: str, of: Forged, log: PublicKey) -> str:
         ):
             said = await answer.content.read(ANSWER_BYTES_MAX)
             if answer.status != 422:
-                return f"answered {answer.status}, and did not refuse it"
+                return f"answered {answer.status}, and did not refuse it", answer.status == 200
             message = cose.read_statement(said, Typ.REFUSAL)
             cose.check(message, log)
             refusal = receipt.read_refusal(message.payload)
             name = refusal.reason.name.lower().replace("_", " ")
-            return f"refused: {name}: {refusal.text}"
+            return f"refused: {name}: {refusal.text}", False
     except (aiohttp.ClientError, TimeoutError, OSError, EvidenceError) as fault:
-        return f"the record does not answer: {fault}"
+        return f"the record does not answer: {fault}", False

@@ -16,6 +16,7 @@ from record.page.element import DOCTYPE, Child, Html, joined, table, tag
 
 Told = Mapping[str, Any]
 RENEW_S = 5  # without script
+QUIET_S = 3.0  # a gateway's batches come four times a second
 FEED_SHOWN = 60
 
 
@@ -78,10 +79,15 @@ def state_line(moment: Told, slow: Told) -> str:
     ]
     published = (log.get("published") or {}).get("size", 0)
     by = f", cosigned by {' and '.join(cosigners)}" if cosigners else ""
+    quiet = "".join(
+        f" Nothing of {name} for {age:.0f} s."
+        for name, age in moment.get("heard", {}).items()
+        if age > QUIET_S
+    )
     return (
         f"{moment.get('instant', '')} UTC, as the record has it: {moment.get('observations', 0)}"
         f" observations in {moment.get('batches', 0)} batches; {published} of"
-        f" {moment.get('size', 0)} entries published{by}."
+        f" {moment.get('size', 0)} entries published{by}.{quiet}"
     )
 
 
@@ -112,9 +118,9 @@ def _diagram(show: Told, circuits: Sequence[Circuit], buses: tuple[str, str]) ->
         tag("h2", "The tie"),
         tag("div", both(circuits, buses), tag("div", seams(show["slow"]), id="seams"),
             class_="tie"),
-        tag("p", "Solid: voltages; dashed: currents, of phases A, B and C, against the first"
-                 " voltage shown. What the ends differ by is settled by the record\u2019s own"
-                 " rules, over five seconds.", class_="small"),
+        tag("p", "Solid: voltages; broken: currents, phase A in short dashes, B in long ones, C in"
+                 " dots; all against the first voltage shown. What the ends differ by is settled"
+                 " by the record\u2019s own rules, over five seconds.", class_="small"),
     )  # fmt: skip
 
 
@@ -194,8 +200,15 @@ def values(one: Told) -> str:
     """A stream's values in a line."""
     if "v" not in one:
         return str(one.get("says", ""))
-    late = f", {one['age_s']} s before the others" if one["stale"] else ""
-    return (
-        f"{one['v'][0][0] / 1000:.1f} kV, {one['i'][0][0] if 'i' in one else 0:.0f} A,"
-        f" {one.get('mw', 0):.1f} MW, {one.get('hz', 0):.3f} Hz{late}"
-    )
+    late = f", {one['age_s']} s late" if one["stale"] else ""
+    amps = one["i"][0][0] if "i" in one else None
+    parts = (
+        f"{one['v'][0][0] / 1000:.1f} kV", _figure(amps, 0, "A"),
+        _figure(one.get("mw"), 1, "MW"), _figure(one.get("hz"), 3, "Hz"),
+    )  # fmt: skip
+    return ", ".join(parts) + late
+
+
+def _figure(value: float | None, digits: int, unit: str) -> str:
+    """What was not measured is a dash, and no figure."""
+    return "\u2013" if value is None else f"{value:.{digits}f} {unit}"

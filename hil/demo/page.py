@@ -7,8 +7,8 @@
     POST /do                a button, by name, with the page's token
     GET  /static/NAME
 
-1. A moment is made into an event once and given to all who look; who is slow gets the newest, and
-   nothing waits for him. LOOKING_MAX look at once.
+1. A moment is made into events once and given to all who look; who is slow gets the newest of each
+   kind that he has not had, and nothing waits for him. LOOKING_MAX look at once.
 2. `Host` must be this address or this machine's name for itself: a name elsewhere that leads here
    (DNS rebinding) is not answered. A button is pressed by a POST from this page by `Origin`, with
    the token that stands in it.
@@ -52,9 +52,8 @@ class Page:
         }
         self._runner: web.AppRunner | None = None
         self._looking = 0
-        self._event = b""  # of this moment
-        self._made = (-1, -1, -1)  # moment, feed and panel, as they were made into it
-        self._last: dict[str, bytes] = {}
+        self._made = (-1, -1, -1)  # moment, feed and panel, as they were made into events
+        self._last: dict[str, bytes] = {}  # the newest event of each kind
         self._closing = asyncio.Event()
         self.port = 0
 
@@ -157,14 +156,15 @@ class Page:
         self._looking += 1
         headers = {**_headers("no-store"), "Content-Type": "text/event-stream"}
         answer = web.StreamResponse(headers=headers)
+        had: dict[str, bytes] = {}
         try:
             await answer.prepare(request)
-            self._renew()
-            await answer.write(b"".join(self._last.values()))
             while not self._closing.is_set():
-                await self._show.changed()
                 self._renew()
-                await answer.write(self._event)
+                new = [one for name, one in self._last.items() if had.get(name) is not one]
+                had = dict(self._last)
+                await answer.write(b"".join(new))
+                await self._show.changed()
         except ConnectionError:
             pass  # it went away
         finally:
@@ -172,7 +172,7 @@ class Page:
         return answer
 
     def _renew(self) -> None:
-        """The event of this moment, once for all."""
+        """The events of this moment, once for all."""
         show = self._show
         count, feed, panel = self._made
         if show.count == count:
@@ -183,7 +183,6 @@ class Page:
         if show.panel.version != panel or show.count % SLOW_EVERY == 0 or "slow" not in self._last:
             parts["slow"] = _sent("slow", self._slow())
         self._last |= parts
-        self._event = b"".join(parts.values())
         self._made = (show.count, show.feed.version, show.panel.version)
 
     def _now(self) -> dict[str, Any]:

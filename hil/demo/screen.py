@@ -2,8 +2,10 @@
 what the buttons do; plain lines anywhere else.
 
 1. What is shown is what the page shows (hil.demo.show), and comes from the record.
-2. Keys are read only where standard input is a terminal; it is given back as it was found.
+2. Keys are read only where standard input is a terminal, and this process in its foreground; it is
+   given back as it was found.
 3. A terminal that is slow or gone stops nothing.
+4. What a device or a gateway said is text: no markup of rich's, and nothing that a terminal obeys.
 
 rich is loaded only where there is a terminal to draw on.
 """
@@ -18,6 +20,7 @@ import tty
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
+from agent.reading import printable
 from hil.demo import layout
 from hil.demo.show import Show
 
@@ -59,9 +62,12 @@ class Screen:
             self._next_s = float("inf")  # it is gone
 
     def say(self, text: str) -> None:
-        """A line for people."""
+        """A line for people; above the picture, where there is one."""
         with contextlib.suppress(OSError):
-            print(text, file=self._stream, flush=True)
+            if self._live is not None:
+                self._live.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Idempotent; what was shown last stays."""
@@ -74,7 +80,7 @@ class Screen:
         new = [one for one in show.feed.lines() if one.number > self._told]
         for one in new:
             self._told = one.number
-            self.say(_cut(f"  {one.about}: {one.text}"))
+            self.say(_cut(printable(f"  {one.about}: {one.text}")))
         self.say(_cut(_line(show)))
 
 
@@ -92,8 +98,8 @@ def _line(show: Show) -> str:
     moment = show.moment
     parts = [f"{moment.get('elapsed_s', 0):6.1f} s"]
     for one in moment.get("streams", ()):
-        if "v" in one:
-            parts.append(f"{one['name'].removeprefix('pmu-')} {one.get('mw', 0):.0f} MW")
+        if "mw" in one:
+            parts.append(f"{one['name'].removeprefix('pmu-')} {one['mw']:.0f} MW")
     pmus = [one for one in moment.get("streams", ()) if "hz" in one]
     if pmus:
         parts.append(f"{pmus[0]['hz']:.3f} Hz")
@@ -113,12 +119,14 @@ def _picture(show: Show) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    streams = Table(title=_cut(layout.state_line(show.moment, show.slow())), title_justify="left")
+    state = Text(_cut(layout.state_line(show.moment, show.slow())))
+    streams = Table(title=state, title_justify="left")
     for name in ("stream", "values", "class"):
         streams.add_column(name, overflow="ellipsis", no_wrap=True)
     for one in show.moment.get("streams", ()):
         if "v" in one or one["kind"] != "modbus":
-            streams.add_row(one["name"], layout.values(one), one["grade"])
+            told = (one["name"], layout.values(one), one["grade"])
+            streams.add_row(*(Text(printable(text)) for text in told))
     rows: list[Any] = [streams]
     for seam in show.look["seams"]:
         rows.append(Text(_cut(_seam(seam))))
@@ -129,7 +137,8 @@ def _picture(show: Show) -> Any:
     rows.append(Text("   ".join(filter(None, keys)) + "   q End"))
     for line in show.feed.lines()[-FEED_LINES:]:
         at = time.strftime("%H:%M:%S", time.gmtime(line.at_s))
-        rows.append(Text(f"{at} {line.about}: {line.text}", overflow="ellipsis", no_wrap=True))
+        told = printable(f"{at} {line.about}: {line.text}")
+        rows.append(Text(told, overflow="ellipsis", no_wrap=True))
     return Group(*rows)
 
 
@@ -144,6 +153,14 @@ def _seam(seam: Told) -> str:
     return f"{seam['seam']}: {verdict}, {worst['name']} {size} of {most}"
 
 
+def _in_front(terminal: int) -> bool:
+    """Whether its keys are ours: who sets it from behind is stopped (tcsetattr(3), SIGTTOU)."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+
+
 class Keys:
     """Keys of a terminal, one by one, in the running loop. `close` gives it back."""
 
@@ -153,7 +170,7 @@ class Keys:
         self._before: list[Any] = []
 
     def open(self) -> None:
-        if not sys.stdin.isatty():
+        if not sys.stdin.isatty() or not _in_front(sys.stdin.fileno()):
             return
         self._number = sys.stdin.fileno()
         self._before = termios.tcgetattr(self._number)

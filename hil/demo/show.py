@@ -3,7 +3,9 @@
 1. Everything that is seen comes from the record: a thread reads it ten times a second
    (hil.demo.reading), a process of the authorities looks at the seams and settles them
    (hil.demo.settling). One moment is made once for all who look.
-2. Buttons are pressed one by one; what they do is hil.demo.button's and hil.live.act's.
+2. What a button does is hil.demo.button's and hil.live.act's. At the end none is pressed any more,
+   and what one is doing is done, or given up after DONE_S: a cable that is half pulled would be
+   nobody's to plug in.
 3. Whoever looks reads `moment`, `slow` and `feed` as they are, and may wait for the next.
 
 It draws nothing.
@@ -30,6 +32,7 @@ from record.store import StoreError
 ARRIVED_S = 30.0  # for a PMU to be in the record once it came up; a second is usual
 MOMENT_S = 1 / 12  # ten a second, on a machine that does other things, too
 LINE_BYTES_MAX = 1 << 20  # of what the settling process says
+DONE_S = 15.0  # for what a button is doing: an agent starts in two
 Told = dict[str, Any]
 
 
@@ -48,6 +51,7 @@ class Show:
         self._lines: list[tuple[str, str, int | None, str]] = []
         self._next = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
 
     @property
     def elapsed_s(self) -> float:
@@ -90,6 +94,9 @@ class Show:
                     async with asyncio.timeout(max(left_s, 0.005)):
                         await stop.wait()
         finally:
+            self._over = True
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=DONE_S)
             for task in (*self._tasks, listening):
                 task.cancel()
             await asyncio.gather(*self._tasks, listening, return_exceptions=True)
@@ -100,11 +107,17 @@ class Show:
         button = next((one for one in BUTTONS if one.name == name), None)
         if button is None:
             return f"there is no button {name!r}"
+        if self._over:
+            return "the demo is about to end"
         if why := self.panel.why_not(button):
             return why
+        label = next(one["label"] for one in self.panel.told() if one["name"] == button.name)
+        self.feed.say("you", time.time(), "you", f"{label}.")
+        self.panel.begin(button)  # before anything else can be pressed
         task = asyncio.ensure_future(self._press(button))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self.panel.end(button))
         return ""
 
     def close(self) -> None:
@@ -113,8 +126,6 @@ class Show:
     # --- inside
 
     async def _press(self, button: Button) -> None:
-        label = next(one["label"] for one in self.panel.told() if one["name"] == button.name)
-        self.feed.say("you", time.time(), "you", f"{label}.")
         try:
             if button.name == FORGE:
                 await self._forge()
@@ -131,8 +142,10 @@ class Show:
             return
         self.feed.say("you", time.time(), "you", f"Forged: {found.what}.")
         log = self.stage.made[self.stage.of.gateway[0].name].log
-        said = await forgery.offered(self.stage.url, found, log)
+        said, taken = await forgery.offered(self.stage.url, found, log)
         self.feed.say("refused", time.time(), "record", said)
+        if taken:
+            self.play.problems.append(f"the record took a forged batch: {found.what}")
 
     def _arrived(self) -> bool:
         """Whether every PMU that came up has a sample in the record."""

@@ -1,13 +1,19 @@
 // What renews itself: figures of the diagram ten times a second, tables and the feed when they
-// change; buttons without leaving the page. All words come from the server.
+// change; buttons without leaving the page. What is not measured is a dash, and no figure.
 
 const all = css => [...document.querySelectorAll(css)];
 const one = id => document.getElementById(id);
 const RADIUS = 40;
 const DEAD_A = 5; // of a circuit that carries nothing but noise
+const AGAIN_MS = 2000; // before the demo is asked again where the browser gave up
+const NONE = '\u2013';
 
 function put(node, text) {
   if (node && node.textContent !== text) node.textContent = text;
+}
+
+function figure(value, digits, unit) {
+  return value === undefined ? NONE : `${value.toFixed(digits)} ${unit}`;
 }
 
 // --- the diagram
@@ -36,12 +42,13 @@ function hands(stream) {
 
 function end(stream) {
   if (!stream.v) return;
-  const amps = stream.i ? stream.i[0][0] : 0;
+  const amps = stream.i?.[0][0];
+  const dead = amps < DEAD_A; // whether a breaker is open, its relay says, and no current
   const late = stream.stale ? ` (${stream.age_s} s late)` : '';
   const figures = {
-    flow: `${amps < DEAD_A ? 'open, ' : ''}${(stream.mw || 0).toFixed(1)} MW`,
-    level: `${(stream.v[0][0] / 1000).toFixed(1)} kV ${amps.toFixed(0)} A`,
-    hz: `${(stream.hz || 0).toFixed(3)} Hz${late}`,
+    flow: dead ? 'no current' : figure(stream.mw, 1, 'MW'),
+    level: `${(stream.v[0][0] / 1000).toFixed(1)} kV ${figure(amps, 0, 'A')}`,
+    hz: `${figure(stream.hz, 3, 'Hz')}${late}`,
   };
   for (const [what, text] of Object.entries(figures))
     for (const node of all(`[data-at="${stream.name}.${what}"]`)) put(node, text);
@@ -49,7 +56,7 @@ function end(stream) {
     dial.classList.toggle('is-stale', stream.stale);
   for (const wire of all('[data-ends]'))
     if (wire.dataset.ends.split(' ').includes(stream.name))
-      wire.classList.toggle('is-open', amps < DEAD_A);
+      wire.classList.toggle('is-dead', dead);
   hands(stream);
 }
 
@@ -59,10 +66,11 @@ const SEEN = new Map();
 
 function values(stream) {
   if (!stream.v) return stream.says || '';
-  const late = stream.stale ? `, ${stream.age_s} s before the others` : '';
-  const amps = stream.i ? stream.i[0][0] : 0;
-  return `${(stream.v[0][0] / 1000).toFixed(1)} kV, ${amps.toFixed(0)} A, ` +
-    `${(stream.mw || 0).toFixed(1)} MW, ${(stream.hz || 0).toFixed(3)} Hz${late}`;
+  const late = stream.stale ? `, ${stream.age_s} s late` : '';
+  return [
+    `${(stream.v[0][0] / 1000).toFixed(1)} kV`, figure(stream.i?.[0][0], 0, 'A'),
+    figure(stream.mw, 1, 'MW'), figure(stream.hz, 3, 'Hz'),
+  ].join(', ') + late;
 }
 
 async function rows(streams) {
@@ -103,15 +111,16 @@ function now(told) {
   moments += 1;
   document.body.dataset.moments = moments;
   put(one('state'), told.state);
-  told.streams.forEach(end);
-  if (moments % 5 === 1) rows(told.streams);
+  const streams = told.streams || []; // before the first look there are none
+  streams.forEach(end);
+  if (moments % 5 === 1) rows(streams);
 }
 
 function slow(told) {
   for (const seam of told.seams) {
     for (const what of ['verdict', 'measure', 'share'])
       for (const node of all('[data-seam]'))
-        if (node.dataset.seam === `${seam.seam}.${what}`) put(node, seam[what] || '\u2013');
+        if (node.dataset.seam === `${seam.seam}.${what}`) put(node, seam[what] || NONE);
   }
   const seams = one('seams');
   if (seams.dataset.told !== told.table) {
@@ -127,28 +136,46 @@ function slow(told) {
   }
 }
 
-const events = new EventSource('events');
-events.addEventListener('now', event => now(JSON.parse(event.data)));
-events.addEventListener('slow', event => slow(JSON.parse(event.data)));
-events.addEventListener('feed', event => { one('feed').innerHTML = JSON.parse(event.data).html; });
-events.addEventListener('error', () => put(one('state'), 'The demo does not answer: it has ended, or is about to.'));
+function gone() {
+  put(one('state'), 'The demo does not answer: it has ended, or is about to.');
+}
+
+function listen() {
+  const events = new EventSource('events');
+  events.addEventListener('now', event => now(JSON.parse(event.data)));
+  events.addEventListener('slow', event => slow(JSON.parse(event.data)));
+  events.addEventListener('feed', event => { one('feed').innerHTML = JSON.parse(event.data).html; });
+  events.addEventListener('error', () => {
+    gone();
+    // An answer that is no stream ends an EventSource: as many look already as may.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+  });
+}
+listen();
 
 // --- buttons and samples
 
 for (const form of all('#buttons form'))
-  form.addEventListener('submit', event => {
+  form.addEventListener('submit', async event => {
     event.preventDefault();
-    fetch(form.action, {
-      method: 'POST', body: new URLSearchParams(new FormData(form)),
-      headers: {Accept: 'application/json'},
-    });
+    try {
+      const answer = await fetch(form.action, {
+        method: 'POST', body: new URLSearchParams(new FormData(form)),
+        headers: {Accept: 'application/json'},
+      });
+      // Another demo has the port now, and another token: its page is another one.
+      if (answer.status === 403) location.reload();
+    } catch { gone(); }
   });
 
 document.addEventListener('click', async event => {
   const link = event.target.closest('a[data-sample]');
   if (!link || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  const answer = await fetch(`sample?name=${encodeURIComponent(link.dataset.sample)}`);
-  one('sample').innerHTML = await answer.text();
-  one('sample').scrollIntoView({block: 'nearest'});
+  try {
+    const answer = await fetch(`sample?name=${encodeURIComponent(link.dataset.sample)}`);
+    if (!answer.ok) return gone();
+    one('sample').innerHTML = await answer.text();
+    one('sample').scrollIntoView({block: 'nearest'});
+  } catch { gone(); }
 });

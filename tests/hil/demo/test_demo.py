@@ -2,6 +2,8 @@
 ends.
 """
 
+import contextlib
+import io
 import os
 import pty
 import re
@@ -13,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from hil.demo.button import Panel
+from hil.demo import account, layout
+from hil.demo.button import BUTTONS, Panel
 from hil.demo.command import scenario
 from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
-from hil.demo.screen import WIDTH
+from hil.demo.screen import WIDTH, Screen
+from hil.demo.show import Show
 from hil.demo.stage import DemoStage
 from hil.live import ability, place
 from hil.live.fake import FakeRig
@@ -94,7 +98,10 @@ def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:
     until(lambda: not programs(str(one.folder)), "the end of its programs")
 
 
-def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [True, False])
+def test_in_a_terminal_keys_do_what_buttons_do_and_it_ends_all(
+    tmp_path: Path, closed: bool
+) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         told = {"TERM": "xterm", "COLUMNS": "100", "LINES": "40", "TMPDIR": str(tmp_path)}
@@ -113,6 +120,13 @@ def test_in_a_terminal_keys_do_what_buttons_do_and_closing_it_ends_all(tmp_path:
         assert "f Forge a sample" in said
         os.write(terminal, b"f")
         until(lambda: says(r"refused: signature"), "a refusal")
+        if not closed:
+            # A cable that was being pulled when the end came is plugged in again.
+            os.write(terminal, b"lq")
+            with contextlib.suppress(OSError):  # EIO: it has ended
+                while not says(r"(?!)"):
+                    pass
+            assert "everything holds" in said
     finally:
         os.close(terminal)  # the kernel tells it so: SIGHUP
         _, status = os.waitpid(pid, 0)
@@ -159,11 +173,56 @@ def test_a_button_that_a_place_cannot_do_says_why(tmp_path: Path) -> None:
     try:
         panel = Panel(Play(of, here, cast, Timeline(of.live.length_s, ()), stage))
         told = {one["name"]: one["why_not"] for one in panel.told()}
+        forge = BUTTONS[-1]
+        panel.begin(forge)
+        assert panel.why_not(forge) == "it is under way"
+        panel.end(forge)
+        assert panel.why_not(forge) == ""
     finally:
         stage.close()
     assert told.keys() == {"trip", "link", "antenna", "move", "agent", "forge"}
     assert {name for name, reason in told.items() if reason} == {"antenna", "move"}
     assert why in str(told["antenna"])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_devices_say_is_no_markup_and_nothing_that_a_terminal_obeys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    of, here, seen = scenario(), place.found(place.FAKE), Terminal()
+    cast = here.cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    screen = Screen(seen)
+    try:
+        show = Show(Play(of, here, cast, Timeline(of.live.length_s, ()), stage), stage)
+        row = {"name": "relay", "kind": "goose", "grade": "[/b] settleable", "says": "\x1b[2Jx"}
+        show.moment = {"streams": [row]}
+        show.feed.say("record", 0.0, "relay", "changed: [bold]A\x1b[3J")
+        screen.draw()
+        screen.show(show)
+        screen.say("Trip the line: [red] not here")
+    finally:
+        screen.close()
+        stage.close()
+    shown = seen.getvalue()
+    assert "[/b] settleable" in shown and "[bold]A" in shown and "[red] not here" in shown
+    assert "\x1b[2J" not in shown and "\x1b[3J" not in shown
+
+
+def test_what_is_not_known_is_no_figure() -> None:
+    row = {"v": [[230_000.0, 0.0]] * 3, "stale": False}
+    assert layout.values(row) == "230.0 kV, \u2013, \u2013, \u2013"
+    moment = {"instant": "12:00:00.0", "heard": {"west-1": 12.0, "east-1": 0.4}}
+    assert layout.state_line(moment, {}).endswith(" Nothing of west-1 for 12 s.")
+    nothing = dict.fromkeys(("sent", "in_record", "in_gaps", "lost", "duplicated"), 0)
+    ended = {**nothing, "gaps": {}, "verify": None, "reasons": ["the settling ended with 1"]}
+    assert account.summary(ended) == "gridseal-hil demo: the settling ended with 1"
 
 
 def test_the_feed_is_bounded_and_says_again_by_a_count() -> None:

@@ -114,17 +114,18 @@ def test_the_line_trips_and_closes(site: Site):
     site.press("trip")
     site.feeds(r"relay-w2: changed: .*breaker_open True")
     site.feeds(r"breaker-e2: changed: ")
-    until(lambda: "open" in site.figure("pmu-w2.flow"), "an open circuit")
+    until(lambda: site.figure("pmu-w2.flow") == "no current", "an open circuit")
     until(lambda: float(site.figure("pmu-w1.flow").split()[0]) > 120, "circuit 1 carries all")
     site.shown.both("tripped", sound)
     until(lambda: "Close the line" in site.shown.word("#do-trip"), "the button")
     site.press("trip")
-    until(lambda: "open" not in site.figure("pmu-w2.flow"), "a closed circuit")
+    until(lambda: "MW" in site.figure("pmu-w2.flow"), "a closed circuit")
 
 
 def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
     site.press("link")
     until(lambda: "late" in site.figure("pmu-w1.hz"), "West is away")
+    site.shown.says("Nothing of west-1 for")
     site.shown.shot("link-cut")
     site.press("link")
     until(lambda: "late" not in site.figure("pmu-w1.hz"), "West is back")
