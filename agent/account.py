@@ -17,7 +17,7 @@ def words(told: Mapping[str, Any]) -> str:
         f"record     {told['record'] or 'not asked yet'}, tree size {told['tree_size']}",
         "  ".join(f"{name} {told[name]}" for name in counts),
         f"holes {told['holes']}  faults {told['faults']}  not kept {told['unkept']}",
-        "arrival to durable: p50 {p50} ms, p99 {p99} ms".format(**told["latency_ms"]),
+        f"arrival to durable: {lateness(told)}",
         *outlook(told),
         *telling.words(told),
         *trial.words(told),
@@ -46,6 +46,15 @@ def troubles(told: Mapping[str, Any]) -> list[str]:
     if told.get("page", {}).get("fault"):  # an older agent tells nothing of it
         lines.append(f"NO PAGE: {told['page']['fault']}")
     return lines
+
+
+def lateness(told: Mapping[str, Any]) -> str:
+    """From a frame's arrival until it was durable."""
+    late = told["latency_ms"]
+    if late["p50"] is None:
+        return "nothing yet"
+    rest = "" if late["p99"] is None else f", 99 of 100 in {late['p99']} ms"
+    return f"half in {late['p50']} ms{rest}"
 
 
 def outlook(told: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ from agent.page.view import View
 ASK_S = 3.0  # for a whole question: a tunnel over a modem takes a second
 SEND_S = 2.0  # for one event, or one answer
 LISTENERS_MAX = 8  # at once, of all who ask
+STRANGERS_MAX = 6  # of them by an address: whoever shares the machine keeps no owner out
 SEND_BYTES = 16 * 1024  # that the kernel holds of what is sent; it doubles that (socket(7))
 READ_BYTES = 4096
 LINGER_S, LINGER_BYTES = 0.5, 64 * 1024  # for what a peer says that is not heard any more
@@ -70,7 +71,7 @@ class Service:
 
     def __init__(self, view: View) -> None:
         self._view, self._listeners = view, 0
-        self._dropped = 0
+        self._strangers = self._dropped = 0
 
     @property
     def look(self) -> Callable[[str, Iterable[object]], None] | None:
@@ -117,9 +118,11 @@ class Service:
 
     async def _tell(self, line: socket.socket, http: h11.Connection, every_s: float) -> None:
         """Events, until the peer has gone or is too slow. Raises RefusedError, OSError."""
-        if self._listeners >= LISTENERS_MAX:
-            raise RefusedError(503, f"{LISTENERS_MAX} listen already")
+        strange = line.family != socket.AF_UNIX
+        if self._listeners >= LISTENERS_MAX or (strange and self._strangers >= STRANGERS_MAX):
+            raise RefusedError(503, "as many listen already as may")
         self._listeners += 1
+        self._strangers += strange
         try:
             head = http.send(h11.Response(status_code=200, headers=_heads(EVENTS))) or b""
             await _send(line, head + _chunk(http, b"retry: %d\n\n" % AGAIN_MS))
@@ -129,6 +132,7 @@ class Service:
             raise
         finally:
             self._listeners -= 1
+            self._strangers -= strange
             if not self._listeners:
                 self._view.forget()
 

@@ -79,10 +79,8 @@ def _troubles(said: Told) -> list[str]:
 
 
 def _facts(said: Told) -> list[tuple[str, str]]:
-    time, place, late = said["time"], said["place"], said["latency_ms"]
+    time, place = said["time"], said["place"]
     sending, disk = account.outlook(said)
-    fell = "nothing yet" if late["p50"] is None else f"half in {late['p50']} ms"
-    rest = "" if late["p99"] is None else f", 99 of 100 in {late['p99']} ms"
     counts = ("heard", "sealed", "durable", "receipted", "refused")
     return [
         ("Clock of the gateway", _bound(time)),
@@ -91,7 +89,7 @@ def _facts(said: Told) -> list[tuple[str, str]]:
         ("Record", f"{said['record'] or 'not asked yet'}, tree size {said['tree_size']}"),
         ("To send", _after(sending)),
         ("Disk", _after(disk)),
-        ("Arrival to durable", fell + rest),
+        ("Arrival to durable", account.lateness(said)),
         ("Counted", ", ".join(f"{name} {said[name]}" for name in counts)),
         ("Missing", f"{said['holes']} gaps, {said['faults']} faults, {said['unkept']} not kept"),
     ]

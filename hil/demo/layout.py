@@ -119,8 +119,9 @@ def _diagram(show: Told, circuits: Sequence[Circuit], buses: tuple[str, str]) ->
         tag("div", both(circuits, buses), tag("div", seams(show["slow"]), id="seams"),
             class_="tie"),
         tag("p", "Solid: voltages; broken: currents, phase A in short dashes, B in long ones, C in"
-                 " dots; all against the first voltage shown. What the ends differ by is settled"
-                 " by the record\u2019s own rules, over five seconds.", class_="small"),
+                 " dots; all against the first voltage shown. kV is phase A to ground, A is phase"
+                 " A, MW is of all three, into the circuit. What the ends differ by is settled by"
+                 " the record\u2019s own rules, over five seconds.", class_="small"),
     )  # fmt: skip
 
 

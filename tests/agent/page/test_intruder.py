@@ -2,6 +2,7 @@
 are answered by name or hung up on, and nobody else notices.
 """
 
+import contextlib
 import json
 import socket
 import threading
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from agent.page import door, service
+from agent.page import door, service, watch
 from tests.agent.page.gateway import Gateway, descriptors, resident_kib, said_on
 from tests.provisioning.page.rig import until
 
@@ -88,13 +89,18 @@ def test_half_a_question_and_a_listener_who_never_reads_are_dropped(gateway: Gat
         until(lambda: dropped() == before + 1, "that it is dropped")
 
 
-def test_no_more_listeners_than_there_may_be(gateway: Gateway) -> None:
+def test_no_more_listeners_than_there_may_be_and_the_owner_listens_all_the_same(
+    gateway: Gateway,
+) -> None:
     lines = [socket.create_connection(("127.0.0.1", gateway.port), 10) for _ in range(9)]
     try:
         for line in lines:
             line.sendall(b"GET /events?every=1000 " + HEAD)
         heads = [line.recv(12) for line in lines]
-        assert sorted(heads) == [b"HTTP/1.1 200"] * service.LISTENERS_MAX + [b"HTTP/1.1 503"]
+        heard, refused = service.STRANGERS_MAX, len(lines) - service.STRANGERS_MAX
+        assert sorted(heads) == [b"HTTP/1.1 200"] * heard + [b"HTTP/1.1 503"] * refused
+        with contextlib.closing(watch.events(gateway.spool, 1000)) as told:
+            assert next(told)[0] == "streams"
     finally:
         for line in lines:
             line.close()

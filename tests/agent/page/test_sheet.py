@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agent.account import words
 from agent.health import ANSWER_BYTES_MAX, Answered, Health
 from agent.page import sheet
 from evidence import cose
@@ -43,6 +44,7 @@ def test_a_gateway_that_is_well() -> None:
     assert facts["Clock of the gateway"] == bound
     assert facts["To send"] == "0 batches, 0.0 MB; 0 under way; in step"
     assert facts["Arrival to durable"] == "nothing yet"
+    assert "None" not in words(account(health))
     assert "1 of 1 sources up, clock within 51.0 ms" in found["line"]
 
 
