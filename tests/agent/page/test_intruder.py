@@ -2,7 +2,6 @@
 are answered by name or hung up on, and nobody else notices.
 """
 
-import contextlib
 import json
 import socket
 import threading
@@ -99,8 +98,7 @@ def test_no_more_listeners_than_there_may_be_and_the_owner_listens_all_the_same(
         heads = [line.recv(12) for line in lines]
         heard, refused = service.STRANGERS_MAX, len(lines) - service.STRANGERS_MAX
         assert sorted(heads) == [b"HTTP/1.1 200"] * heard + [b"HTTP/1.1 503"] * refused
-        with contextlib.closing(watch.events(gateway.spool, 1000)) as told:
-            assert next(told)[0] == "streams"
+        assert next(watch.events(gateway.spool, 1000))[0] == "streams"
     finally:
         for line in lines:
             line.close()
