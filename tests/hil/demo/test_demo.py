@@ -2,6 +2,7 @@
 ends.
 """
 
+import asyncio
 import contextlib
 import io
 import os
@@ -183,6 +184,22 @@ def test_a_button_that_a_place_cannot_do_says_why(tmp_path: Path) -> None:
     assert told.keys() == {"trip", "link", "antenna", "move", "agent", "forge"}
     assert {name for name, reason in told.items() if reason} == {"antenna", "move"}
     assert why in str(told["antenna"])
+
+
+def test_two_that_ask_the_devices_at_once_hear_each_its_own_answer(tmp_path: Path) -> None:
+    of, here, rig = scenario(), place.found(place.FAKE), FakeRig(tmp_path)
+
+    async def both() -> list[object]:
+        try:
+            await rig.prepare(of, here.cast(of), ("127.0.0.1", 9))
+            asked = rig.tell("gnss-w", "well", {}), rig.tell("gnss-e", "dance", {})
+            return list(await asyncio.gather(*asked, return_exceptions=True))
+        finally:
+            rig.close()
+
+    well, dance = asyncio.run(both())
+    assert isinstance(well, int), well
+    assert "gnss-e cannot dance" in str(dance)
 
 
 class Terminal(io.StringIO):
