@@ -133,14 +133,15 @@ class Panel:
 
     async def _do(self, button: Button) -> list[str]:
         deeds = [Deed(self._rows[name]) for name in button.do if not self._missing(name)]
-        self._deeds[button.name] = deeds
         self._play.deeds += deeds
         for deed in deeds:
             await done(self._play, deed, True)
+        if any(deed.began is not None for deed in deeds):  # else there is nothing to take back
+            self._deeds[button.name] = deeds
         return [f"{deed.name}: {deed.why}" for deed in deeds if deed.why]
 
     async def _take_back(self, button: Button) -> list[str]:
-        deeds = self._deeds.pop(button.name)
+        deeds = self._deeds.pop(button.name, [])
         for name in button.undo:
             deed = Deed(self._rows[name])
             self._play.deeds.append(deed)
