@@ -6,7 +6,8 @@ where gateway.toml names one.
 2. Whatever happens here, the agent goes on: an address in use is told with what to do, and tried
    again; a bug is logged with its trace, and takes its one connection with it.
 3. CONNECTIONS_MAX at each of the two, so that whoever shares the machine cannot keep its owner out.
-   One more is told so, and closed.
+   One more is told so, and closed. NEXT_S from one to the next: an answer takes milliseconds of the
+   loop that seals, and nobody gets more than a part of it by asking.
 4. The socket is the owner's alone, mode 0600, as the one of agent.status is.
 
 It reads no question and gives no answer: agent.page.service does.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from agent.page.service import Service
 
 CONNECTIONS_MAX = 24  # at each: some browsers, each with six, and a Prometheus
+NEXT_S = 0.02  # a browser asks for five things, and is there after a tenth of a second
 AGAIN_S = 2.0  # before an address that is in use is tried again
 FULL_S = 1.0  # before asking the system for a socket again
 SUFFIX = ".page"
@@ -118,11 +120,12 @@ class Door:
                 if len(tasks) >= CONNECTIONS_MAX:
                     with line, contextlib.suppress(OSError):
                         line.send(_BUSY)
-                    continue
-                task = loop.create_task(self._meet(line))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                task.add_done_callback(_ended)
+                else:
+                    task = loop.create_task(self._meet(line))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                    task.add_done_callback(_ended)
+                await asyncio.sleep(NEXT_S)
         finally:
             for task in tasks:
                 task.cancel()

@@ -121,6 +121,15 @@ def test_the_owner_gets_in_while_strangers_hold_every_connection(gateway: Gatewa
             line.close()
 
 
+def test_who_asks_without_end_gets_a_part_of_the_agent_and_no_more(gateway: Gateway) -> None:
+    begun, answered = time.monotonic(), 0
+    while time.monotonic() < begun + 1.0:
+        with gateway.line() as line:
+            line.sendall(b"GET /metrics " + HEAD)
+            answered += said_on(line).startswith(b"HTTP/1.1 200 ")
+    assert 0 < answered <= 1.0 / door.NEXT_S + 2
+
+
 def test_who_comes_and_goes_leaves_no_memory_behind(gateway: Gateway) -> None:
     """A page that is asked for every 15 s for a year: 40 times at once here, and what is resident
     stays.
