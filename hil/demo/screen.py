@@ -99,8 +99,9 @@ def _line(show: Show) -> str:
     parts = [f"{moment.get('elapsed_s', 0):6.1f} s"]
     for one in moment.get("streams", ()):
         if "mw" in one:
-            parts.append(f"{one['name'].removeprefix('pmu-')} {one['mw']:.0f} MW")
-    pmus = [one for one in moment.get("streams", ()) if "hz" in one]
+            told = "late" if one["stale"] else f"{one['mw']:.0f} MW"
+            parts.append(f"{one['name'].removeprefix('pmu-')} {told}")
+    pmus = [one for one in moment.get("streams", ()) if "hz" in one and not one["stale"]]
     if pmus:
         parts.append(f"{pmus[0]['hz']:.3f} Hz")
     verdicts = [one.get("verdict", "not settled") for one in show.look["seams"]]

@@ -224,6 +224,11 @@ def test_what_devices_say_is_no_markup_and_nothing_that_a_terminal_obeys(
         screen.draw()
         screen.show(show)
         screen.say("Trip the line: [red] not here")
+        old = {"name": "pmu-w1", "mw": 62.0, "hz": 60.0, "stale": True}
+        show.moment = {"streams": [old, {**old, "name": "pmu-w2", "stale": False}]}
+        plain = io.StringIO()
+        Screen(plain).show(show)
+        assert "w1 late  w2 62 MW  60.000 Hz" in plain.getvalue()
     finally:
         screen.close()
         stage.close()
