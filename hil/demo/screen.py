@@ -126,8 +126,8 @@ def _picture(show: Show) -> Any:
         streams.add_column(name, overflow="ellipsis", no_wrap=True)
     for one in show.moment.get("streams", ()):
         if "v" in one or one["kind"] != "modbus":
-            told = (one["name"], layout.values(one), one["grade"])
-            streams.add_row(*(Text(printable(text)) for text in told))
+            cells = (one["name"], layout.values(one), one["grade"])
+            streams.add_row(*(Text(printable(text)) for text in cells))
     rows: list[Any] = [streams]
     for seam in show.look["seams"]:
         rows.append(Text(_cut(_seam(seam))))

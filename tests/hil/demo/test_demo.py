@@ -243,7 +243,12 @@ def test_what_is_not_known_is_no_figure() -> None:
     moment = {"instant": "12:00:00.0", "heard": {"west-1": 12.0, "east-1": 0.4}}
     assert layout.state_line(moment, {}).endswith(" Nothing of west-1 for 12 s.")
     nothing = dict.fromkeys(("sent", "in_record", "in_gaps", "lost", "duplicated"), 0)
-    ended = {**nothing, "gaps": {}, "verify": None, "reasons": ["the settling ended with 1"]}
+    ended: dict[str, object] = {
+        **nothing,
+        "gaps": {},
+        "verify": None,
+        "reasons": ["the settling ended with 1"],
+    }
     assert account.summary(ended) == "gridseal-hil demo: the settling ended with 1"
 
 
