@@ -14,11 +14,13 @@ import cmath
 import math
 from typing import Any
 
+from agent.reading import words_of
 from drivers.decode import compiled
+from drivers.goose.data import UtcTime
 from drivers.line import FrameError
 from evidence import instant
 from evidence.code import Kind
-from evidence.leap import NS
+from evidence.leap import BUILT_IN, NS
 from hil.demo.reading import Held, Reading, Stream, words
 
 SHOWN_AFTER_NS = NS
@@ -124,4 +126,8 @@ def _turned(row: Told, reference: float | None) -> None:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, UtcTime):  # of a GOOSE t
+        return f"{instant.words(BUILT_IN.tai_ns(value.seconds))[11:19]} UTC"
+    if value is None or isinstance(value, tuple | bytes):
+        return words_of(value)
     return f"{value:.5g}" if isinstance(value, float) else str(value)

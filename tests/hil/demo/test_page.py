@@ -114,6 +114,8 @@ def test_the_line_trips_and_closes(site: Site):
     site.press("trip")
     site.feeds(r"relay-w2: changed: .*breaker_open True")
     site.feeds(r"breaker-e2: changed: ")
+    said = " ".join(site.shown.words("#streams tr"))
+    assert re.search(r"item 3 \d\d:\d\d:\d\d UTC", said) and "None" not in said, said
     until(lambda: site.figure("pmu-w2.flow") == "no current", "an open circuit")
     until(lambda: float(site.figure("pmu-w1.flow").split()[0]) > 120, "circuit 1 carries all")
     site.shown.both("tripped", sound)
