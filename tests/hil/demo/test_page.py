@@ -49,6 +49,18 @@ class Site(NamedTuple):
             raise AssertionError(f"{pattern!r} not in\n{self.shown.words('#feed')}") from None
         return found
 
+    def words(self, pattern: str) -> None:
+        """Waits until the streams say this, and nothing as Python would."""
+        said = ""
+
+        def there() -> bool:
+            nonlocal said
+            said = " ".join(self.shown.words("#streams tr"))
+            return re.search(pattern, said) is not None
+
+        until(there, f"{pattern!r} of the streams")
+        assert "None" not in said and "UtcTime" not in said, said
+
     def figure(self, at: str) -> str:
         return str(
             self.shown.run(f"return document.querySelector('[data-at=\"{at}\"]').textContent")
@@ -114,8 +126,7 @@ def test_the_line_trips_and_closes(site: Site):
     site.press("trip")
     site.feeds(r"relay-w2: changed: .*breaker_open True")
     site.feeds(r"breaker-e2: changed: ")
-    said = " ".join(site.shown.words("#streams tr"))
-    assert re.search(r"item 3 \d\d:\d\d:\d\d UTC", said) and "None" not in said, said
+    site.words(r"item 3 \d\d:\d\d:\d\d UTC")
     until(lambda: site.figure("pmu-w2.flow") == "no current", "an open circuit")
     until(lambda: float(site.figure("pmu-w1.flow").split()[0]) > 120, "circuit 1 carries all")
     site.shown.both("tripped", sound)
