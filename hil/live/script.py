@@ -32,8 +32,8 @@ from hil.live.sheet import (
     Seam,
     Stretch,
 )
-from hil.scenario.script import arrays
 from hil.live.words import FACTS, listed
+from hil.scenario.script import arrays
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
