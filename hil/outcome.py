@@ -1,4 +1,5 @@
-"""What a play is to whoever typed it: an exit code, what it says meanwhile, a folder of its own.
+"""What a command of the bench is to whoever typed it: an exit code, what it says, a folder of its
+own.
 
 1. Progress is said beside the JSON object that was asked for, never before it.
 2. A folder that is not empty is refused; nothing is written elsewhere.
@@ -10,13 +11,16 @@ import shutil
 import sys
 import tempfile
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evidence.config import ConfigError
 
 DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
 COLUMNS = 80  # of a terminal that does not say
 _LINES = 24
+_NAME_COLUMNS = 44  # the longest path of a figure
 
 
 def say(text: str, told: bool, hang: int = 2) -> None:
@@ -26,6 +30,15 @@ def say(text: str, told: bool, hang: int = 2) -> None:
     fit = textwrap.TextWrapper(width - 1, break_long_words=False, break_on_hyphens=False)
     fit.subsequent_indent = " " * hang
     print(fit.fill(text), file=sys.stderr if told else sys.stdout, flush=True)
+
+
+def show(figures: Mapping[str, Any], within: str = "") -> None:
+    """One figure a line, nested ones under their path; lists are told otherwise."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            show(value, f"{within}{name}.")
+        elif not isinstance(value, list):
+            print(f"{within + name:<{_NAME_COLUMNS}} {value:,}")
 
 
 def made(folder: Path | None, name: str) -> Path:
