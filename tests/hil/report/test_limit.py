@@ -40,6 +40,57 @@ def test_a_signal_of_the_standard_has_limits(
     assert list(found.values()) == pytest.approx(figures, rel=1e-3)
 
 
+# Of a file each of usnistgov/PMUCalPostProcessing, Specifications/spec_60F0_*Fs_*.csv (2021): rate,
+# class, FE and RFE of FreqRng, of PhaseMod and AmplMod, of RampPos and RampNeg, as rounded there.
+# In all of them TVE is 1 %, of modulation 3 %; FE and RFE of MagRng are "Inf": not limited.
+NIST = [
+    (60, "M", (0.005, 0.1), (0.3, 14.0), (0.01, 0.2)),
+    (60, "P", (0.005, 0.4), (0.06, 2.3), (0.01, 0.4)),
+    (20, "M", (0.005, 0.1), (0.24, 9.0), (0.01, 0.2)),
+    (12, "M", (0.005, 0.1), (0.14, 3.3), (0.01, 0.2)),
+    (12, "P", (0.005, 0.4), (0.04, 0.8), (0.01, 0.4)),
+    (10, "M", (0.005, 0.1), (0.12, 2.3), (0.01, 0.2)),
+    (10, "P", (0.005, 0.4), (0.03, 0.6), (0.01, 0.4)),
+]
+PAIR = tuple[float, float]
+
+
+@pytest.mark.parametrize(("rate", "service", "steady", "modulated", "ramp"), NIST)
+def test_limits_are_those_by_which_nist_reports(
+    rate: int, service: str, steady: PAIR, modulated: PAIR, ramp: PAIR
+):
+    most_hz = min(rate / 10, 2.0) if service == "P" else min(rate / 5, 5.0)
+    for signal, share, (fe_hz, rfe_hz_s), rounded in (
+        (Signal("steady", off_hz=-2.0), 0.01, steady, 0.0),
+        (Signal("ramp", range_hz=2.0), 0.01, ramp, 0.0),
+        # 36 mHz are 40 there, 0.57 Hz/s 0.6, 14.14 Hz/s 14.
+        (Signal("phase", modulation_hz=most_hz), 0.03, modulated, 0.005),
+        (Signal("amplitude", modulation_hz=0.1), 0.03, modulated, 0.005),
+    ):
+        found = limit.of(signal, service, rate)
+        assert found["tve_volts"] == found["tve_amps"] == share
+        assert found["fe_hz"] == pytest.approx(fe_hz, abs=rounded + 1e-12)
+        assert found["rfe_hz_s"] == pytest.approx(rfe_hz_s, abs=10 * rounded, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("magnitude", "service", "limited"),
+    [
+        (0.8, "P", ["tve_volts", "tve_amps"]),
+        (0.7, "P", ["tve_amps"]),
+        (0.1, "M", ["tve_volts", "tve_amps"]),
+        (1.2, "M", ["tve_volts", "tve_amps"]),
+        (2.0, "M", ["tve_amps"]),
+    ],
+)
+def test_voltages_and_currents_have_ranges_of_their_own(
+    magnitude: float, service: str, limited: list[str]
+):
+    """IEC/IEEE 60255-118-1 6.3 by MDPI Sensors 21 (2021) 6133, 2.2.1, and by a program that runs
+    the calibrator of NIST (voltages from 80 or 10 to 120 %, currents from 10 to 200 %)."""
+    assert list(limit.of(Signal("steady", magnitude=magnitude), service, 60)) == limited
+
+
 @pytest.mark.parametrize(
     ("signal", "service", "rate"),
     [
@@ -47,7 +98,8 @@ def test_a_signal_of_the_standard_has_limits(
         (Signal("steady", off_hz=2.5), "M", 10),
         (Signal("steady", off_hz=4.5), "M", 20),
         (Signal("steady", off_hz=1.0, magnitude=0.9), "M", 60),  # one at a time
-        (Signal("steady", magnitude=0.7), "P", 60),
+        (Signal("steady", magnitude=0.05), "M", 60),
+        (Signal("steady", magnitude=2.1), "P", 60),
         (Signal("ramp", hz_s=2.0), "M", 60),
         (Signal("ramp", range_hz=3.0), "P", 60),
         (Signal("ramp", range_hz=3.0), "M", 10),
