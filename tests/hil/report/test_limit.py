@@ -1,5 +1,6 @@
 """Limits of the standard's own signals: which there are, and how a PMU comes out beside them."""
 
+import math
 import re
 from typing import Any
 
@@ -117,7 +118,7 @@ def came(
     signal: Signal, service: Any, lasts_s: float, rate: int = 60, spoil: float = 0.0
 ) -> dict[str, Any]:
     """Of a PMU of the bench; `spoil`: a share by which its voltages are off beside."""
-    signals = Signals([signal], 60, BEGINS, {1: Instrument(service=service)})
+    signals = Signals([signal], 60, BEGINS, {1: Instrument(service=service, rate=rate)})
     beside = Beside(signal, service, rate, BEGINS)
     for number in range(round(lasts_s * rate) + 1):
         tai = BEGINS + number * NS // rate
@@ -140,11 +141,41 @@ def test_a_pmu_of_the_bench_is_within_and_one_that_is_off_is_beyond():
         assert off["comes"] == {**within, "tve_volts": "beyond"}
 
 
-def test_a_window_of_ten_cycles_is_no_class_m_at_five_hertz():
+@pytest.mark.parametrize(
+    ("service", "rate", "reach_hz", "band_hz", "lasts_s"),
+    [
+        ("P", 60, 2.0, 2.0, 8.0),
+        ("P", 10, 2.0, 1.0, 8.0),
+        ("M", 60, 5.0, 5.0, 20.0),
+        ("M", 30, 5.0, 5.0, 20.0),
+        ("M", 10, 2.0, 2.0, 8.0),
+    ],
+)
+def test_pmus_of_the_bench_are_of_their_class_at_each_end_of_its_ranges(
+    service: str, rate: int, reach_hz: float, band_hz: float, lasts_s: float
+):
+    for signal, seconds in (
+        (Signal("steady", off_hz=reach_hz), 0.5),
+        (Signal("steady", off_hz=-reach_hz), 0.5),
+        (Signal("ramp", range_hz=reach_hz), lasts_s),
+        (Signal("amplitude", modulation_hz=band_hz), 2.1),
+        (Signal("phase", modulation_hz=band_hz), 2.1),
+    ):
+        told = came(signal, service, seconds, rate)
+        assert set(told["comes"].values()) == {"within"}, told
+
+
+def test_a_window_of_class_p_is_no_class_m_at_five_hertz():
     """What the limits are there to find: at 60 frames a second M reaches 5 Hz to either side."""
-    told = came(Signal("steady", off_hz=5.0), "M", 0.2)
-    assert told["comes"]["tve_volts"] == "beyond"
-    assert told["max"]["tve_volts"] == pytest.approx(0.048, abs=0.002)
+    signal = Signal("steady", off_hz=5.0)
+    signals = Signals([signal], 60, BEGINS, {1: Instrument(service="P")})
+    true, said = signals.truth(BEGINS, 1), signals.measured(BEGINS, 1, 1)
+    beside = Beside(signal, "M", 60, BEGINS)
+    beside.add(BEGINS, [("tve_volts", tve(said.voltages[0], true.voltages[0]))])
+    assert beside.comes() == {"tve_volts": "beyond"}
+    # A triangle of a cycle to either side passes sinc(5 / 60) squared.
+    passed = (math.sin(math.pi / 12) / (math.pi / 12)) ** 2
+    assert beside.told()["max"]["tve_volts"] == pytest.approx(1 - passed, abs=0.001)
 
 
 def test_frames_around_a_turn_of_a_ramp_are_left_out():
@@ -184,7 +215,7 @@ def test_the_page_has_each_error_beside_its_limit_in_words():
     ]
     shown = page.limited({"streams": streams})
     words = re.sub(r"<[^>]*>", " ", shown)
-    assert re.search(r"&lt;m&gt;\s+M\s+steady state\s+61\s+1\.\d+ of 1\s+beyond", words)
+    assert re.search(r"&lt;m&gt;\s+M\s+steady state\s+61\s+2\.\d+ of 1\s+beyond", words)
     assert re.search(r"0 of 1\s+not said\s+0\.\d+ of 5\s+within\s+0\.\d+ of 0\.1\s+within", words)
     assert "steady state, for which it has none" in words
     assert "other" not in words
