@@ -224,7 +224,7 @@ class Estimator:
         """Voltages and currents so many steps to either side of an instant."""
         tap, step = self.tap, spot.step
         if not spot.part:
-            pairs = [tap.at(at) for at in range(step - reach, step + reach + 1)]
+            pairs = tap.steps(step - reach, step + reach)
         else:
             pairs = [
                 tap.phasors(Spot(at, spot.part)) if at >= 0 else tap.at(0)
