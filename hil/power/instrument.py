@@ -212,15 +212,16 @@ class Estimator:
             hz, rocof = self.model.frequency(spot, self.tap.bus)
             return volt, amp, hz - self.model.case.nominal_hz, rocof
         volts, amps = self.window(spot, self.half + 1)
-        before, here, after = (sum(map(mul, self.weights, volts[at:])) for at in range(3))
-        amp = sum(map(mul, self.weights, amps[1:]))
+        own = self.weights  # a sum ends with them
+        before, here, after = (sum(map(mul, own, some)) for some in (volts, volts[1:], volts[2:]))
+        amp = sum(map(mul, own, amps[1:]))
         if not before or not here or not after:
             return here, amp, 0.0, 0.0  # a dead bus has no frequency
         gone, coming = cmath.phase(here / before), cmath.phase(after / here)
         per = self.model.rate / (2 * math.pi)
         return here, amp, (gone + coming) / 2 * per, (coming - gone) * per * self.model.rate
 
-    def window(self, spot: Spot, reach: int) -> tuple[list[complex], list[complex]]:
+    def window(self, spot: Spot, reach: int) -> tuple[Sequence[complex], Sequence[complex]]:
         """Voltages and currents so many steps to either side of an instant."""
         tap, step = self.tap, spot.step
         if not spot.part:
@@ -230,7 +231,8 @@ class Estimator:
                 tap.phasors(Spot(at, spot.part)) if at >= 0 else tap.at(0)
                 for at in range(step - reach, step + reach + 1)
             ]
-        return [volt for volt, _ in pairs], [amp for _, amp in pairs]
+        volts, amps = zip(*pairs, strict=True)
+        return volts, amps
 
 
 @cache
