@@ -9,8 +9,8 @@ modulated (hil.power.signal); and how far one was.
    A modulation is watched over two of its periods at least, a ramp up and down.
 3. It is one signal at one rate: what is told is beyond or within its limits, and no more.
 
-Where the figures are from: the standard itself was not at hand. Two public sources that do not know
-each other agree in every TVE, FE and RFE below. One is a program that tests estimators by the
+Where the figures are from: the standard itself was not at hand. Two public sources of different
+authors agree in every TVE, FE and RFE below. One is a program that tests estimators by the
 edition of 2018 (D. Tarter, "IEEE C37.118 (2018) Standard PMU Tests": formulas, 6.3 with Tables 2
 and 3 for the steady state, no table for the others). The other are the tables by which the
 calibration service of NIST draws its reports (usnistgov/PMUCalPostProcessing, Specifications/, a
