@@ -7,8 +7,9 @@
    window over a sinc, both those of IEC/IEEE 60255-118-1 annex D, M's by the reporting rate
    (FILTERS). Such an estimate has no delay of angle; it can be had half a window later, which is
    `delay_ns`. P's magnitude is not corrected for the frequency (equation D.6): 0.3 % at 2 Hz.
-3. Frequency is the slope of the estimated angle, ROCOF its curvature, as a PMU has them: a jump of
-   the angle when something is switched is a jump of both.
+3. Frequency is the slope of the estimated angle over the steps before and after, ROCOF its
+   curvature (annex D.4, equations D.3 and D.4), as a PMU has them: a jump of the angle when
+   something is switched is a jump of both.
 4. The clock is ahead by an offset and a drift: the instant is that much earlier, and angles turn.
 5. Noise follows from seed, instant and device. Its table is finite, so its largest value is known.
 
