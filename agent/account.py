@@ -41,6 +41,10 @@ def troubles(told: Mapping[str, Any]) -> list[str]:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
+    if told["record"].startswith("up; "):
+        lines.append(f"RECORD REFUSES SOME: {told['record'].removeprefix('up; ')}")
+    elif told["record"] not in ("", "up"):  # "": not asked yet
+        lines.append(f"NOTHING IS FORWARDED, batches wait: {told['record']}")
     if told["key_fault"]:
         lines.append(f"KEY STORE AWAY, batches wait: {told['key_fault']}")
     if told.get("page", {}).get("fault"):  # an older agent tells nothing of it

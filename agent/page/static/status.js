@@ -46,7 +46,7 @@ function fill(id, rows, bad) {
   }));
   if (!rows.length) {
     const row = document.createElement('tr');
-    cell(row, 'none', names[0]);
+    cell(row, 'none', names[0]).colSpan = names.length;
     body.replaceChildren(row);
   }
 }
@@ -111,7 +111,7 @@ function move(told) {
   const now = performance.now(), device = devices[chosen];
   const mine = device ? told.streams[device.stream] ?? {} : {};
   const found = device ? pairs(device, mine) : [];
-  dial.draw(found);
+  const largest = dial.draw(found);
   for (let at = 0; at < devices.length; at += 1) {
     const each = told.streams[devices[at].stream];
     const hz = each?.devices?.[devices[at].at]?.[0] ?? null;
@@ -120,6 +120,7 @@ function move(told) {
   if (now - figuresAt >= FIGURES_MS) {
     figuresAt = now;
     figures(told, device, mine, found);
+    scale(largest);
   }
   if (now - traceAt >= TRACE_MS) {
     traceAt = now;
@@ -132,7 +133,7 @@ function figures(told, device, mine, found) {
   const rows = one('phasors').tBodies[0].rows;
   found.forEach(([size, angle], at) => {
     if (!rows[at] || rows[at].cells.length < 3) return;
-    put(rows[at].cells[1], size === null ? '\u2013' : `${number(size)} ${device.phasors[at][2]}`);
+    put(rows[at].cells[1], amount(size, device.phasors[at][2]));
     put(rows[at].cells[2], angle === null ? '\u2013' : `${(angle * 180 / Math.PI).toFixed(2)}\u00b0`);
   });
   put(one('words'), (mine.rows ?? []).join(' \u00b7 '));
@@ -142,19 +143,38 @@ function figures(told, device, mine, found) {
     put(each.cells[0], values ? unit(values[0], 4, 'Hz') : '');
     put(each.cells[1], values ? unit(values[1], 3, 'Hz/s') : '');
     put(each.cells[2], said.age_ms === undefined ? 'nothing yet'
-      : quiet ? `quiet for ${(said.age_ms / 1000).toFixed(0)} s` : `${(said.late_us / 1000).toFixed(1)} ms`);
+      : quiet ? `quiet for ${span(said.age_ms / 1000)}` : `${(said.late_us / 1000).toFixed(1)} ms`);
     each.cells[2].className = quiet ? 'is-bad' : '';
     put(each.cells[3], said.clock === undefined ? '' : bound(said));
     put(each.cells[4], (said.quality ?? []).join(', ').replaceAll('_', ' '));
   }
 }
 
-function number(value) {
-  return value >= 1000 ? value.toFixed(0) : Number(value.toPrecision(4)).toString();
+function scale(largest) {
+  const words = [['voltage', 'V', ''], ['current', 'A', ', dashed']]
+    .filter(([kind]) => largest[kind] > 0)
+    .map(([kind, name, more]) => `${amount(largest[kind], name)} (${kind}s${more})`);
+  put(one('scale'), words.length ? `The circle is ${words.join(' and ')}.` : '');
+}
+
+// So that none jumps in width as it moves: five digits, of kV where a bus has them.
+function amount(size, name) {
+  if (size === null || size === undefined) return '\u2013';
+  const [value, prefix] = size >= 10000 && ['V', 'A'].includes(name) ? [size / 1000, 'k'] : [size, ''];
+  const digits = value >= 1000 ? 1 : value >= 100 ? 2 : value >= 1 ? 3 : 4;
+  return `${value.toFixed(digits)} ${prefix}${name}`;
 }
 
 function unit(value, digits, name) {
-  return value === null || value === undefined ? '\u2013' : `${value.toFixed(digits)} ${name}`;
+  if (value === null || value === undefined) return '\u2013';
+  return `${value.toFixed(digits).replace(/^-(?=[0.]*$)/, '')} ${name}`;
+}
+
+function span(seconds) {
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
 }
 
 function bound(said) {
@@ -225,8 +245,10 @@ one('relative').addEventListener('change', event => {
   figuresAt = 0;
   if (latest) move(latest);
 });
+new ResizeObserver(() => trace.draw(chosen)).observe(one('trace'));
 setInterval(() => {
   if (!heardAt || performance.now() - heardAt < OLD_MS) return;
-  put(one('heard'), 'The gateway does not answer; what is below is old.');
+  put(one('heard'), `The gateway does not answer; what is below is as of ${one('utc').textContent}.`);
+  put(one('rate'), 'No update any more');
   document.body.classList.add('is-old');
 }, 1000);
