@@ -8,6 +8,8 @@ from typing import Any
 
 from agent import telling, trial
 
+PASSED_OVER = "up; passed over: "  # how agent.uplink tells of a record that takes the others
+
 
 def words(told: Mapping[str, Any]) -> str:
     """The account for a terminal."""
@@ -41,8 +43,8 @@ def troubles(told: Mapping[str, Any]) -> list[str]:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
-    if told["record"].startswith("up; "):
-        lines.append(f"RECORD REFUSES SOME: {told['record'].removeprefix('up; ')}")
+    if told["record"].startswith(PASSED_OVER):
+        lines.append(f"BATCHES PASSED OVER: {told['record'].removeprefix(PASSED_OVER)}")
     elif told["record"] not in ("", "up"):  # "": not asked yet
         lines.append(f"NOTHING IS FORWARDED, batches wait: {told['record']}")
     if told["key_fault"]:

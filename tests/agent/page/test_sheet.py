@@ -53,14 +53,28 @@ def test_what_is_wrong_comes_first_and_harmless_to_a_terminal() -> None:
     health.source("pmu").state = "down"
     health.source("pmu").text = "refused \x1b[2J"
     health.spool_fault = "no space left"
+    health.record = "192.0.2.1:8470: connection refused"
     check = {"check": "moved", "stream": None, "for_s": 12, "words": "50 m from the survey"}
     found = told(health, checks=[check])
     assert found["troubles"] == [
         "SPOOL FAILED: no space left",
+        "NOTHING IS FORWARDED, batches wait: 192.0.2.1:8470: connection refused",
         "pmu is down: refused \\x1b[2J",
         "moved for 12 s: 50 m from the survey",
     ]
-    assert found["line"].endswith("; SPOOL FAILED: no space left (and 2 more)")
+    assert found["line"].endswith("; SPOOL FAILED: no space left (and 3 more)")
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [("", []), ("up", []), ("up; passed over: too large", ["BATCHES PASSED OVER: too large"])],
+)
+def test_how_the_record_takes_it(record: str, says: list[str]) -> None:
+    health = Health()
+    health.record = record
+    found = told(health)
+    assert found["troubles"] == says
+    assert dict(found["facts"])["Record"] == f"{record or 'not asked yet'}; its log has 0 entries"
 
 
 def test_nobody_to_check_the_place_is_a_fact_and_no_trouble() -> None:
