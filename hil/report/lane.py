@@ -88,7 +88,7 @@ def _lane(number: int, name: str, bars: Iterable[Bar], of: Axis) -> Iterable[str
     wide = WIDTH - LEFT - RIGHT
     yield f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{wide}" height="{LANE}"/>'
     for bar in _apart(bars, of):
-        x, to = _x(of, bar.begins), _x(of, bar.ends)
+        x, to = min(_x(of, bar.begins), WIDTH - RIGHT - LEAST), _x(of, bar.ends)
         yield (
             f'<rect class="{bar.style}" x="{x:.1f}" y="{top + 20}" width="{max(to - x, LEAST):.1f}"'
             f' height="{BAR}"><title>{escaped(bar.text)}</title></rect>'

@@ -28,10 +28,10 @@ STYLE = """
 .diagrams { display: flex; flex-wrap: wrap; gap: 1rem; list-style: none; padding: 0 }
 .diagrams > li { flex: 1 1 14rem; max-width: 20rem; break-inside: avoid }
 .line { stroke-linejoin: round }
-.line.two { stroke-dasharray: 9 3 } .line.three { stroke-dasharray: 4 3 }
-.line.four { stroke-dasharray: 12 3 3 3 } .line.five { stroke-dasharray: 2 3 }
-.line.six { stroke-dasharray: 9 3 2 3 2 3 } .line.seven { stroke-dasharray: 14 4 }
-.line.eight { stroke-dasharray: 6 6 }
+.line.two { stroke-dasharray: 10 6 } .line.three { stroke-dasharray: 4 5 }
+.line.four { stroke-dasharray: 12 5 2 5 } .line.five { stroke-dasharray: 1 5 }
+.line.six { stroke-dasharray: 9 5 1 5 1 5 } .line.seven { stroke-dasharray: 18 6 }
+.line.eight { stroke-dasharray: 6 9 }
 @media (max-width: 40rem) { .wide > table:not(:has(th:nth-child(5))) { min-width: 0 } }
 @media screen and (prefers-color-scheme: dark) {
   body { background: #10161c; color: #e6ebf0 } a { color: #9ccbff }

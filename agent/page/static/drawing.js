@@ -7,7 +7,7 @@
 // 4. A trace is broken where nothing was heard for GAP_MS: a hole is never drawn as if measured.
 
 const SVG = 'http://www.w3.org/2000/svg';
-const RADIUS = 120, ACROSS = 200, DOWN = 150;  // of the middle, from left and top
+const RADIUS = 110, ACROSS = 200, DOWN = 140;  // of the middle, from left and top
 const NAME_CHARS = 7, NEAR_X = 34, NEAR_Y = 15;
 const SPAN_MS = 60000, GAP_MS = 2000, HEIGHT = 220, LEFT = 84, TOP = 12, BOTTOM = 188;
 const RULES = 8;  // lines across at most
