@@ -70,9 +70,10 @@ def outlook(told: Mapping[str, Any]) -> list[str]:
     drained = "no end in sight" if days is None else "in step"
     if days:
         drained = f"all sent in {span(round(days * 86_400))}"
+    batches = "batch" if queue["batches"] == 1 else "batches"
     full, written = told["disk_full_s"], told["bytes_written"]
     return [
-        f"to send    {queue['batches']} batches, {size(queue['bytes'])}{since};"
+        f"to send    {queue['batches']} {batches}, {size(queue['bytes'])}{since};"
         f" {told['in_flight']} under way; {drained}",
         f"disk       {size(told['bytes_kept'])} kept, {size(written)} written since the start; "
         + ("not filling up" if full is None else f"full in {span(full)}"),

@@ -66,6 +66,8 @@ def _agent(gateway: str, report: Told, counted: Counted) -> Iterable[Family]:
     user_s, system_s, *_ = os.times()
     told = "Processor time of the agent, user and system."
     yield Family("process_cpu_seconds_total", "counter", told, [((), user_s + system_s)])
+    told = "When the agent started, since 1970 UTC, by the system's clock."
+    yield Family("process_start_time_seconds", "gauge", told, [((), _started_s())])
     told = "Resident memory of the agent."
     yield Family("process_resident_memory_bytes", "gauge", told, [((), _resident())])
 
@@ -224,6 +226,18 @@ def _seconds(ns: int | None) -> float | None:
 
 def _unix_s(tai: int | None, table: LeapTable) -> float | None:
     return None if tai is None else round(table.utc_ns(tai) / NS, 3)
+
+
+def _started_s() -> float | None:
+    """proc(5): `starttime` of stat, in ticks since the boot, and `btime`; None where nobody says."""
+    try:
+        with open("/proc/self/stat", encoding="ascii") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/stat", encoding="ascii") as file:
+            boot_s = next(int(row.split()[1]) for row in file if row.startswith("btime "))
+        return boot_s + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
 
 
 def _resident() -> int | None:
