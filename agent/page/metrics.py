@@ -229,7 +229,7 @@ def _unix_s(tai: int | None, table: LeapTable) -> float | None:
 
 
 def _started_s() -> float | None:
-    """proc(5): `starttime` of stat, in ticks since the boot, and `btime`; None where nobody says."""
+    """proc(5): `starttime`, in ticks since the boot, and `btime`; None where nobody says."""
     try:
         with open("/proc/self/stat", encoding="ascii") as file:
             ticks = int(file.read().rpartition(")")[2].split()[19])

@@ -177,7 +177,13 @@ def _done(told: Row) -> str:
 def _measured(told: Row) -> Iterable[str]:
     measured = [one for one in told["streams"] if one.get("measured", {}).get("errors")]
     note = f"As mean / p95 / max, against what stood at the bus. May be off by: {told['bound']}."
-    names = ("device", "frames", *(words for _, words, _ in _SCALES), "worst share of that", "beyond it")
+    names = (
+        "device",
+        "frames",
+        *(words for _, words, _ in _SCALES),
+        "worst share of that",
+        "beyond it",
+    )
     for key, title in (
         ("errors", "Measured against the truth"),
         ("spoiled_errors", "While a fault was declared to spoil it"),

@@ -87,7 +87,10 @@ def _caption(when: str, arrows: Sequence[Arrow]) -> str:
         return f"{when}: no frame within a second"
     volt = next((abs(one.value) for one in arrows if not one.current), None)
     amp = next((abs(one.value) for one in arrows if one.current), None)
-    said = [f"{volt / 1000:.2f} kV" if volt is not None else "", f"{amp:.1f} A" if amp is not None else ""]
+    said = [
+        f"{volt / 1000:.2f} kV" if volt is not None else "",
+        f"{amp:.1f} A" if amp is not None else "",
+    ]
     return f"{when}: {', '.join(filter(None, said))}"
 
 

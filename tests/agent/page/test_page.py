@@ -71,9 +71,7 @@ def test_another_stream_is_chosen(site: Site) -> None:
     until(lambda: "is-chosen" in str(shown.run(_CLASSES)), "a thick line")
 
 
-_CLASSES = (
-    "return [...document.querySelectorAll('#trace path')].map(one => one.className.baseVal)"
-)
+_CLASSES = "return [...document.querySelectorAll('#trace path')].map(one => one.className.baseVal)"
 
 
 def test_clocks_spool_uplink_and_receipts_in_words(site: Site) -> None:
@@ -87,11 +85,10 @@ def test_clocks_spool_uplink_and_receipts_in_words(site: Site) -> None:
 
 
 def test_no_name_in_the_diagram_hides_another_or_is_cut_off(site: Site) -> None:
-    """Ten phasors, of which VA and V1 lie on one another, as a PMU sends them; the longest names."""
+    """VA and V1 lie on one another, as PMUs send them; and the longest name stands at the side."""
     shown = site.shown
     shown.run(_CROWD)
-    names = shown.run("return [...document.querySelectorAll('#crowd text')]"
-        ".filter(one => one.getAttribute('visibility') === 'visible').map(one => one.textContent)")  # fmt: skip
+    names = shown.run(_NAMES)
     assert names == ["VA,V1", "VB", "LON\u2026 +1", "I1"]
     assert shown.run(_BOXES) == []
 
@@ -107,6 +104,8 @@ return import('./static/drawing.js').then(({Dial}) => {
   dial.draw([[200, 0], [199, 0.01], [200, -2], [200, Math.PI], [199, 3.14], [5, 1]]);
 });
 """
+_NAMES = """return [...document.querySelectorAll('#crowd text')]
+  .filter(one => one.getAttribute('visibility') === 'visible').map(one => one.textContent);"""
 _BOXES = """
 const all = document.querySelector('#crowd').getBoundingClientRect(), wrong = [];
 const boxes = [...document.querySelectorAll('#crowd text')]
