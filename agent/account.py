@@ -41,6 +41,8 @@ def troubles(told: Mapping[str, Any]) -> list[str]:
         lines.append(f"DISK DAMAGED: {told['unreadable']} batches cannot be read, and not be sent")
     if told["disk_low"]:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
+    if told.get("pending_full"):  # an older agent does not tell
+        lines.append("NO LINE IS READ: as much waits for the record as pending_bytes_max allows")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
     if told["record"].startswith(PASSED_OVER):
@@ -68,6 +70,8 @@ def outlook(told: Mapping[str, Any]) -> list[str]:
     queue, oldest, days = told["queue"], told["oldest_unreceipted"], told["days_to_drain"]
     since = f", the oldest for {span(oldest['age_s'])}" if oldest else ""
     drained = "no end in sight" if days is None else "in step"
+    if told["record"] and not told["record"].startswith("up"):
+        days, drained = None, "no end in sight"  # whatever it was before that
     if days:
         drained = f"all sent in {span(round(days * 86_400))}"
     batches = "batch" if queue["batches"] == 1 else "batches"

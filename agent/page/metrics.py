@@ -112,7 +112,7 @@ def _kept(report: Told) -> Iterable[Family]:
     yield _count("spool_written_bytes_total", told, report["bytes_written"])
     told = "Until no more is taken, as it is going; none while it is not filling up."
     yield _one("spool_full_seconds", told, report["disk_full_s"])
-    told = "Whether lines are not read, for want of room."
+    told = "Whether lines are not read, for want of room on the disk."
     yield _one("spool_low", told, int(report["disk_low"]))
     told = "Whether the disk takes nothing."
     yield _one("spool_failed", told, int(bool(report["spool_fault"])))
@@ -128,6 +128,8 @@ def _sent(report: Told) -> Iterable[Family]:
     for name in ("batches", "observations", "bytes"):
         told = f"{name.capitalize()} that wait for a receipt."
         yield _one(f"uplink_waiting_{name}", told, queue[name])
+    told = "Whether lines are not read, for as much waits as may."
+    yield _one("uplink_full", told, int(report["pending_full"]))
     yield _one("uplink_in_flight_batches", "Batches under way.", report["in_flight"])
     told = "Age of the oldest batch without a receipt; none where none waits."
     yield _one("uplink_oldest_age_seconds", told, oldest["age_s"] if oldest else None)

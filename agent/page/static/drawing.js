@@ -95,11 +95,11 @@ export class Trace {
   constructor(svg) {
     this.svg = svg;
     this.rules = Array.from({length: RULES}, () => ({
-      line: made('line', {x1: LEFT, class: 'soft grid'}),
-      word: made('text', {x: LEFT - 6, 'text-anchor': 'end'}),
+      line: made('line', {x1: LEFT, class: 'soft grid', visibility: 'hidden'}),
+      word: made('text', {x: LEFT - 6, 'text-anchor': 'end', visibility: 'hidden'}),
     }));
     const word = (text, place) => {
-      const one = made('text', {y: HEIGHT - 8, 'text-anchor': place});
+      const one = made('text', {y: HEIGHT - 8, 'text-anchor': place, visibility: 'hidden'});
       one.textContent = text;
       return one;
     };
@@ -164,6 +164,9 @@ export class Trace {
       word.setAttribute('y', (y(hz) + 5).toFixed(1));
       word.textContent = `${hz.toFixed(digits)} Hz`;
     });
-    this.times.forEach((word, at) => word.setAttribute('x', LEFT + (width - LEFT) * at / 2));
+    this.times.forEach((word, at) => {
+      word.setAttribute('visibility', 'visible');
+      word.setAttribute('x', LEFT + (width - LEFT) * at / 2);
+    });
   }
 }

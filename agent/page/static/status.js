@@ -11,6 +11,7 @@ import {Dial, Trace} from './drawing.js';
 const FIGURES_MS = 250, TRACE_MS = 500, OLD_MS = 3000, RATE_MS = 2000, AGAIN_MS = 2000;
 const one = id => document.getElementById(id);
 const dial = new Dial(one('dial')), trace = new Trace(one('trace'));
+const TROUBLES_MOST = 12;  // what is beyond is counted: the page is more than a list of them
 const COUNT_NAMES = {sources: 1};  // the column of a table that is a state
 let devices = [];  // {name, stream, at, phasors, row}
 let chosen = 0, latest = null, relative = false;
@@ -44,11 +45,13 @@ function fill(id, rows, bad) {
     row.forEach((text, at) => cell(made, text, names[at], bad && bad(row, at)));
     return made;
   }));
-  if (!rows.length) {
-    const row = document.createElement('tr');
-    cell(row, 'none', names[0]).colSpan = names.length;
-    body.replaceChildren(row);
-  }
+  if (!rows.length) none(table);
+}
+
+function none(table) {
+  const row = document.createElement('tr'), names = headings(table);
+  cell(row, 'none', names[0]).colSpan = names.length;
+  table.tBodies[0].replaceChildren(row);
 }
 
 // --- streams and what they measure ----------------------------------------------------------------
@@ -77,6 +80,7 @@ function rule(told) {
     device.cells = names.slice(1).map(each => cell(row, '', each));
     return row;
   }));
+  if (!devices.length) none(table);
   trace.rule(devices.length);
   choose(Math.max(devices.findIndex(device => device.name === before), 0));
 }
@@ -120,7 +124,7 @@ function move(told) {
   if (now - figuresAt >= FIGURES_MS) {
     figuresAt = now;
     figures(told, device, mine, found);
-    scale(largest);
+    scale(largest, mine);
   }
   if (now - traceAt >= TRACE_MS) {
     traceAt = now;
@@ -150,11 +154,13 @@ function figures(told, device, mine, found) {
   }
 }
 
-function scale(largest) {
+function scale(largest, mine) {
+  const old = mine.quiet ? `Quiet for ${span(mine.age_ms / 1000)}: this is what it measured last. ` : '';
+  one('scale').className = old ? 'is-bad' : '';
   const words = [['voltage', 'V', ''], ['current', 'A', ', dashed']]
     .filter(([kind]) => largest[kind] > 0)
     .map(([kind, name, more]) => `${amount(largest[kind], name)} (${kind}s${more})`);
-  put(one('scale'), words.length ? `The circle is ${words.join(' and ')}.` : '');
+  put(one('scale'), words.length ? `${old}The circle is ${words.join(' and ')}.` : '');
 }
 
 // So that none jumps in width as it moves: five digits, of kV where a bus has them.
@@ -196,7 +202,9 @@ function account(told) {
   const list = one('troubles'), words = JSON.stringify(told.troubles);
   if (list.dataset.told !== words) {
     list.dataset.told = words;
-    list.replaceChildren(...(told.troubles.length ? told.troubles : ['None is known.']).map(text => {
+    const shown = told.troubles.slice(0, TROUBLES_MOST), more = told.troubles.length - shown.length;
+    if (more) shown.push(`and ${more} more; the sources among them are named below`);
+    list.replaceChildren(...(shown.length ? shown : ['None is known.']).map(text => {
       const made = document.createElement('li');
       made.className = told.troubles.length ? 'is-bad' : 'none';
       made.textContent = text;

@@ -185,7 +185,7 @@ def test_where_as_many_look_as_may_it_says_so_and_asks_again(site: Site) -> None
 
 def test_a_stream_that_says_nothing_is_named_as_quiet(site: Site) -> None:
     with site.gateway.silent():
-        site.shown.says("quiet for 2 s")
+        site.shown.says("quiet for 2 s", "this is what it measured last")
         site.shown.open(site.gateway.url)  # who comes later is told, too
         until(lambda: "quiet for" in site.shown.word("#streams tbody tr"), "for how long")
     until(lambda: "quiet" not in "".join(site.shown.words("#streams")), "that it speaks again")
