@@ -56,7 +56,10 @@ def figure(told: Row, facts: Sequence[Row], of: Axis, clock: Any) -> str:
         parts += _lane(number, name, bars, of)
     parts += [*axis(ZERO, of.ends, height - 6, clock), "</svg>"]
     more = len(lanes) - len(shown)
-    note = f"{more} more lanes are not drawn." if more else "By the clock of the scenario."
+    note = "By the clock of the scenario"
+    if told["scenario"]["short"] and told["timeline"]["stretches"]:
+        note += ", whose dull stretches were played shorter and are drawn so"
+    note += f". {more} more lanes are not drawn." if more else "."
     drawn = {bar.style for _, bars in shown for bar in bars}
     keys = [key for key in KEYS if key[0] in drawn]
     return frame.figure(title, "".join(parts), note, keys=keys)

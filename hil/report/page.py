@@ -158,7 +158,7 @@ def _done(told: Row) -> str:
             escaped(f"{row['text']} after {row['after_s']:.2f} s ({row['line']})")
             for row in one["noticed"].values()
         )
-        lasts = f"{one['for_s']:g} s" if one["for_s"] else ""
+        lasts = _lasts(one["for_s"]) if one["for_s"] else ""
         to = f" to {one['to']}" if one["to"] else ""
         rows.append(
             [
@@ -172,6 +172,10 @@ def _done(told: Row) -> str:
         )
     names = ("", "at", "what", "act", "for", "noticed first, and how soon")
     return section("What was done", names, rows)
+
+
+def _lasts(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else clocked(seconds)
 
 
 def _measured(told: Row) -> Iterable[str]:
