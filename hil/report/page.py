@@ -62,6 +62,7 @@ def text(
     rows = list(phasor.diagrams(deeds, compared))
     parts = [
         verdict(told),
+        behind(told),
         f"<p>{escaped(' '.join(head['about'].split()))}</p>" if head["about"] else "",
         _played(told),
         _done(told),
@@ -115,6 +116,26 @@ def verdict(told: Row) -> str:
     return f'<p class="verdict {style}">{escaped(words)}</p>' + (
         f"<ul>{lines}</ul>" if lines else ""
     )
+
+
+def behind(told: Row) -> str:
+    """That the bench itself was late, where it was: what does not hold then may be its fault, and
+    no gateway's. Empty where it was not.
+    """
+    asked = {one["to"] for one in told["deeds"] if one["act"] == "skip"}
+    late = {
+        name: count["skipped"]
+        for name, count in told["devices"].items()
+        if count.get("skipped") and not asked & {name, ""}
+    }
+    if not late:
+        return ""
+    worst = max(late, key=lambda name: late[name])
+    words = (
+        f"This machine was too slow for its own simulated devices: {worst} left out"
+        f" {many(late[worst], 'instant')}. What does not hold, or was late, may come of that."
+    )
+    return f'<p class="no">{escaped(words)}</p>'
 
 
 def _played(told: Row) -> str:
