@@ -3,7 +3,8 @@
 1. Base units in names: _seconds, _bytes, _meters; _total counts from the agent's start on.
 2. What is not known has no sample: 0 is a value.
 3. A label's value is escaped: backslash, double quote, line feed. Of labels there are as many as
-   sources, faults (bounded by agent.health), causes and checks.
+   sources, faults (bounded by agent.health), causes, and checks of streams (bounded by
+   agent.hearing).
 4. No measured value, and no position: whoever collects figures of machines is not whom a utility
    shows its grid.
 
@@ -12,6 +13,7 @@ The README lists them all; a test holds it to this file.
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from agent.health import Health
@@ -230,6 +232,7 @@ def _unix_s(tai: int | None, table: LeapTable) -> float | None:
     return None if tai is None else round(table.utc_ns(tai) / NS, 3)
 
 
+@cache
 def _started_s() -> float | None:
     """proc(5): `starttime`, in ticks since the boot, and `btime`; None where nobody says."""
     try:
