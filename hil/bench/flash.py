@@ -2,8 +2,8 @@
 
 1. PMUS PMUs at RATE frames a second of FRAME_BYTES, through the shipped Hearing, Keeper and Spool,
    as fast as it goes: the clock is the benchmark's. Frames are heard as they would be, LATER_NS
-   after their instant, however long a commit waits for others. Every batch gets its receipt with the next
-   commit, and is freed FREE_AFTER_PIECES commits later.
+   after their instant, however long a commit waits for others. Every batch gets its receipt with
+   the next commit, and is freed FREE_AFTER_PIECES commits later.
 2. Written is the kernel's account of this process (/proc/self/io, write_bytes); kept are the
    observations as encoded. What comes before the spool reuses what it freed is not counted.
 3. Years are an estimate: an 8 GB eMMC of CYCLES erase cycles, evenly worn, that itself writes no

@@ -25,7 +25,14 @@ from typing import Any
 from agent import status
 from agent.page.door import SUFFIX
 from hil.bench import BenchError
-from hil.bench.process import END_S, first_line, process, processor_s, source_of
+from hil.bench.process import (
+    END_S,
+    all_heard,
+    first_line,
+    process,
+    processor_s,
+    source_of,
+)
 from hil.bench.site import make_site
 from hil.loopback import free_port
 
@@ -79,7 +86,7 @@ def measure(seconds: float = 40.0, streams: int = 40) -> dict[str, Any]:
 
 
 def _turns(pid: int, spool: Path, turn_s: float, streams: int) -> dict[str, Any]:
-    _all_up(spool, streams)
+    all_heard(spool, streams)
     time.sleep(WARM_S)
     before_mib = _mib(pid, "VmRSS")
     alone, looked, rates, gaps, sizes = [_share(pid, turn_s)], [], [], [0.0], [0]
@@ -153,19 +160,6 @@ def _first_came(listener: _Listener) -> None:
         if time.monotonic() > until or not listener.is_alive():
             raise BenchError("no events of the page came")
         time.sleep(0.01)
-
-
-def _all_up(spool: Path, streams: int) -> None:
-    until = time.monotonic() + END_S
-    while time.monotonic() < until:
-        try:
-            sources = status.ask(spool)["sources"].values()
-        except OSError:
-            sources = ()
-        if sum(one["sealed"] > 0 for one in sources) == streams:
-            return
-        time.sleep(0.1)
-    raise BenchError(f"not all of {streams} PMUs were heard within {END_S:g} s")
 
 
 def _share(pid: int, seconds: float) -> float:

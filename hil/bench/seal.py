@@ -247,7 +247,7 @@ def _line(number: int) -> Line:
 
 
 def _moved(frame: bytes) -> bytes:
-    """The same frame a stretch later. C37.118.2-2011 6.2: SOC is octets 6 to 9, CHK the last two."""
+    """A frame a stretch later. C37.118.2-2011 6.2: SOC is octets 6 to 9, CHK the last two."""
     soc = int.from_bytes(frame[6:10]) + STRETCH_S
     body = frame[:6] + soc.to_bytes(4) + frame[10:-2]
     return body + crc_hqx(body, CRC_START).to_bytes(2)

@@ -13,10 +13,10 @@ from evidence.config import ConfigError
 from hil.live import script
 from hil.live.timeline import Timeline
 from hil.scenario import command as simulated
+from hil.span import span
 
 AROUND_S: Final = 20.0
 LONG_S: Final = 600.0  # from here on, of several, each is named
-MINUTE_S, HOUR_S = 60, 3600
 
 
 def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
@@ -44,14 +44,3 @@ def told(of: Mapping[str, float], jobs: int) -> str:
     among = f", of which {', '.join(long)}" if long else ""
     at_once = f", {jobs} at once" if jobs > 1 else ""
     return f"{len(of)} scenarios take about {span(least)}{at_once}{among}"
-
-
-def span(seconds: float) -> str:
-    """For people: "36 s", "8 min", "25 h 10 min"."""
-    if seconds < 2 * MINUTE_S:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE_S)
-    hours, rest = divmod(minutes, HOUR_S // MINUTE_S)
-    if not hours:
-        return f"{minutes} min"
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
