@@ -44,7 +44,7 @@ from record.worker import Checker
 STORE = "record.db"
 BATCH = 600  # observations, as a backlog is cut
 TURNS = 5
-READY_S = 20.0
+READY_S = 60.0  # two interpreters that start on a machine that does other work
 WARM = 8  # batches of each process before it is counted: readers have learned their layouts
 BARE_BYTES, BARE_IN_FLIGHT = 64 * 1024, 16
 BARE_S = 2.0
@@ -126,7 +126,8 @@ async def _alone(folder: Path, processes: int, seconds: float) -> tuple[float, f
             pipes.append(await Pipe.over(ours))
         return await _counted(folder, pipes, seconds)
     except (PipeError, TimeoutError) as fault:
-        raise BenchError(f"a process of {processes} did not work: {fault}") from fault
+        why = str(fault) or f"no {WARM} batches within {READY_S:g} s"
+        raise BenchError(f"a process of {processes} did not work: {why}") from fault
     finally:
         for pipe in pipes:
             pipe.close()
@@ -209,7 +210,8 @@ def _behind_broker() -> dict[str, Any]:
                 places["postgresql"] = database.create_database("bench")
             return asyncio.run(_whole(folder, site, cut, places))
         except (ChildError, TimeoutError, OSError, postgresql.ServerError) as fault:
-            raise BenchError(f"with a broker: {fault}") from fault
+            why = str(fault) or f"no answer within {ANSWERED_S:g} s"
+            raise BenchError(f"with a broker: {why}") from fault
 
 
 async def _whole(
