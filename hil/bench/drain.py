@@ -21,7 +21,7 @@ from agent import status
 from evidence import observation
 from evidence.leap import NS
 from hil.bench import BenchError, admitted
-from hil.bench.process import END_S, first_line, process, source_of
+from hil.bench.process import END_S, all_heard, first_line, process, source_of
 from hil.bench.site import make_site
 from hil.devices.pace import tai_now
 from hil.loopback import free_port
@@ -69,6 +69,7 @@ def _outage(folder: Path, toml: Path, seconds: float) -> tuple[int, int, int, fl
     spool = toml.with_name("spool.db")
     with process(serve, folder / "record-1.log") as record:
         first_line(folder / "record-1.log")
+        all_heard(spool, PMUS)
         time.sleep(WARM_S + CALM_S)
         killed = tai_now()
         record.kill()
