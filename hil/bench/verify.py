@@ -43,7 +43,7 @@ from record.worker import Checker
 
 STORE = "record.db"
 BATCH = 600  # observations, as a backlog is cut
-TURNS = 5
+TURNS, TURN_S = 5, 1.0  # at most; each of so many seconds at least: starting one takes as long
 READY_S = 60.0  # two interpreters that start on a machine that does other work
 WARM = 8  # batches of each process before it is counted: readers have learned their layouts
 BARE_BYTES, BARE_IN_FLIGHT = 64 * 1024, 16
@@ -61,9 +61,10 @@ def measure(seconds: float = 12.0, broker: bool = False) -> dict[str, Any]:
         _write(folder, site, batches(site, BATCH))
         rates: dict[int, list[float]] = {1: [], 2: []}
         shares: dict[int, list[float]] = {1: [], 2: []}
-        for _ in range(TURNS):
+        turns = min(max(int(seconds / TURN_S), 1), TURNS)
+        for _ in range(turns):
             for processes in rates:
-                rate, share = asyncio.run(_alone(folder, processes, seconds / TURNS / 2))
+                rate, share = asyncio.run(_alone(folder, processes, seconds / turns / 2))
                 rates[processes].append(rate)
                 shares[processes].append(share)
     one, two = (statistics.median(rates[processes]) for processes in (1, 2))

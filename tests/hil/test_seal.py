@@ -12,8 +12,9 @@ def test_what_is_sealed_is_the_frames_and_nothing_else(tmp_path: Path, monkeypat
     """Over more than a stretch: frames that came again would be a clock set back."""
     monkeypatch.setattr(seal, "FRAMES", 60)
     monkeypatch.setattr(seal, "STRETCH_S", 1)
-    found = asyncio.run(seal._seal(tmp_path, 0.5, seal.COMMIT))
-    assert found["samples"] > 2 * 60 * seal.STREAMS
+    stretch = 60 * seal.STREAMS  # a commit each: the second one's frames have moved
+    found = asyncio.run(seal._seal(tmp_path, 2.0, stretch))
+    assert found["samples"] >= 2 * stretch
     assert 150 < found["overhead_bytes"] < 165
 
 
