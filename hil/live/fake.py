@@ -21,7 +21,7 @@ from hil.faults.outfit import first_line
 from hil.live import kind
 from hil.live.place import Cast
 from hil.live.plant import PLAN
-from hil.live.rig import Endpoint, Found, Programs, RigError
+from hil.live.rig import Broken, Endpoint, Found, Programs, RigError
 from hil.live.script import Script
 from hil.live.sheet import Gateway
 
@@ -138,6 +138,10 @@ class FakeRig(Programs):
         if counted is None:
             raise RigError(f"the plant does not say what it counted: {plant.last_line()}")
         return counted
+
+    def broken(self) -> list[Broken]:
+        told = [one for one in objects(self._there().said()) if "broke" in one]
+        return [Broken(one["broke"], one["at"], one["grid"], one["why"]) for one in reversed(told)]
 
     def close(self) -> None:
         self.kill()

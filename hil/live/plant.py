@@ -10,7 +10,9 @@
 3. Each data frame that goes out is a line of FOLDER/sent-NAME as it goes: IDCODE, ns TAI, ns by
    which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI, ns wrong, then as it stood at
    the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V, A), Hz, Hz/s.
-4. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
+4. A device that ends by a fault while it runs (a grid that does not hold) is a line once: {"broke":
+   "pmu-a", "at": ns TAI, "grid": whether it was the grid, "why": in words}. The others go on.
+5. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
    device here too, by the name of the gateway.
 
 It starts no agent and judges nothing.
@@ -18,6 +20,7 @@ It starts no agent and judges nothing.
 
 import asyncio
 import errno
+import functools
 import importlib
 import json
 import os
@@ -36,6 +39,7 @@ from hil.live import kind, model
 from hil.live.model import Measuring
 from hil.live.stand.stand import Asked, Stand
 from hil.live.wire import Wire
+from hil.measurand import FAULTS
 
 PLAN = "plant.json"
 READ_BYTES = 65_536
@@ -65,6 +69,7 @@ class Plant:
         self._grid = self._made.grid
         self._stands: dict[str, Stand] = {}
         self._uplinks: dict[str, Uplink] = {}
+        self._broken: set[str] = set()
 
     async def open(self) -> dict[str, Any]:
         """Opens all of it; where each is heard, or why not."""
@@ -114,6 +119,15 @@ class Plant:
             raise ValueError(f"{device} cannot {do}")
         return at
 
+    def broke(self, name: str, fault: BaseException) -> None:
+        """A device ended by a fault."""
+        if name in self._broken:
+            return  # one that is asked goes on being asked
+        self._broken.add(name)
+        at, grid = tai_now(), isinstance(fault, FAULTS)
+        why = str(fault) if grid else f"{type(fault).__name__}: {fault}"
+        print(json.dumps({"broke": name, "at": at, "grid": grid, "why": why}), flush=True)
+
     # --- its parts
 
     async def _opened(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +150,7 @@ class Plant:
             *(row["name"], row["kind"], number, bus),
             *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
             self._journal(row["name"], bus) if of.frames else _nobody,
+            functools.partial(self.broke, row["name"]),
             *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"]),
         )
         stand: Stand = module.make(asked)
@@ -211,9 +226,17 @@ async def _answer(plant: Plant, asked: "asyncio.Queue[bytes]") -> None:
         said = json.loads(await asked.get())
         try:
             answer: dict[str, Any] = {"at": await plant.done(said)}
-        except (ValueError, TypeError, OSError) as fault:
+        except (*FAULTS, TypeError, OSError) as fault:
             answer = {"refused": str(fault)}
         print(json.dumps({"n": said.get("n"), **answer}), flush=True)
+
+
+def _unforeseen(plant: Plant, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A bug, in a timer or a connection of one of them: the play is to fail by it."""
+    loop.default_exception_handler(context)  # with where it came from, for the log
+    fault = context.get("exception")
+    if isinstance(fault, BaseException):
+        plant.broke("", fault)
 
 
 async def _run(folder: Path, held: ExitStack) -> None:
@@ -223,6 +246,7 @@ async def _run(folder: Path, held: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     plant = Plant(folder, plan, held)
+    loop.set_exception_handler(functools.partial(_unforeseen, plant))
     hearing: asyncio.Task[None] | None = None
     try:
         where = await plant.open()

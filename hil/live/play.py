@@ -28,7 +28,7 @@ from hil.live.act import ActError
 from hil.live.fake import FakeRig
 from hil.live.place import Cast, Place
 from hil.live.real import RealRig
-from hil.live.rig import Rig, RigError
+from hil.live.rig import Broken, Rig, RigError
 from hil.live.script import Script, told
 from hil.live.sheet import Event, Fault
 from hil.live.stage import Stage
@@ -180,9 +180,17 @@ async def ended(play: Play, say: Say) -> None:
     await stage.silence()
     play.problems += await stage.end()
     play.counted = await stage.rig.ended()
+    play.problems += [broke(play, one) for one in stage.rig.broken()]
     play.spools = stage.keep_spools()
     say("the record is verified")
     play.verify = await stage.verify(play.played_s)
+
+
+def broke(play: Play, one: Broken) -> str:
+    """Of a device that ended by itself, in words."""
+    who = f"{one.device or 'a device'} measures no more"
+    what = "the grid of this scenario did not hold" if one.grid else "a bug of the plant"
+    return f"{who}: {what}: {one.why}, at {seconds(play, one.at):g} s"
 
 
 def clock(at_s: float) -> str:

@@ -21,7 +21,7 @@ class ModbusStand:
     def __init__(self, asked: Asked) -> None:
         of = self._of = asked.settings
         self._content = KINDS[of.device](asked.grid, asked.bus, asked.number)
-        self._unit = Unit(of.unit, self._content, tai_now)
+        self._unit = Unit(of.unit, self._content, tai_now, broke=asked.broke)
         self._rack = Rack([self._unit])
         self._wire: Wire | None = None
         self._line: LinePort | None = None

@@ -29,7 +29,8 @@ class PmuStand:
     def __init__(self, asked: Asked) -> None:
         of = self._of = asked.settings
         self._asked = asked
-        self._plant = Plant(asked.grid, asked.sent, Watch(tai_now, off_ns=of.off_ns))
+        watch = Watch(tai_now, off_ns=of.off_ns)
+        self._plant = Plant(asked.grid, asked.sent, watch, lambda _, fault: asked.broke(fault))
         self._pmu: Pmu = self._plant.pmu(_profile(asked), _latency_us(asked))
         self._port: TcpPort | UdpPort | LinePort
         self._wire: Wire | None = None

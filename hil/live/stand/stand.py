@@ -4,9 +4,12 @@
    scenario may ask for while it runs. `cut` and `silence` every one of them has.
 2. `sent` is told of each data frame as it goes out, for those kinds whose frames are accounted for.
 3. An act that cannot be done is refused by ValueError, in words; nothing is half done.
+4. What ends a device while it runs is told (`broke`), be it a grid that did not hold or a bug:
+   none falls silent by itself.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +17,7 @@ from typing import Any, Protocol
 from hil.measurand import Measurand
 
 Act = Callable[..., Awaitable[None] | None]
+Broke = Callable[[BaseException], None]
 Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
 
 
@@ -32,10 +36,24 @@ class Asked:
     grid: Measurand
     folder: Path
     sent: Sent
+    broke: Broke
     delay_us: int = 0
     cable: str = ""
     far: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def running(asked: Asked, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A device's own work, in the running loop: invariant 4."""
+
+    def ended(task: "asyncio.Task[None]") -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            asked.broke(fault)
+
+    task = asyncio.get_running_loop().create_task(work)
+    task.add_done_callback(ended)
+    return task
 
 
 class Stand(Protocol):
