@@ -11,7 +11,7 @@ It judges nothing: hil.live.verdict does.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from evidence import cose, run
-from evidence.code import Cause, Class, Flag, Reason, Typ
-from evidence.leap import NS
+from evidence.code import Cause, Class, Event, Flag, Reason, Typ
+from evidence.leap import BUILT_IN, NS, LeapTable
 from evidence.observation import Sample
 from hil.fact import Fact, Words
 from hil.faults.course import Course
@@ -41,6 +41,8 @@ from record.store import open_reader
 DATAGRAMS = "pmu-udp"
 EXCESS = "excess"  # frames that gaps state, and that are there
 FSYNC_NS = NS  # that a disk may take: so much a restart may state too many
+STARTS = (Cause.FIRST_START, Cause.RESTART)
+TRIPPED = Event.CHECK_TRIPPED.name.lower()
 APART_NS = 1_000_000_000  # samples that belong to one stretch
 Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by the bench's clock
 
@@ -48,8 +50,8 @@ Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by
 class SourceLines(Lines):
     """Lines by the names that gateways give their sources."""
 
-    def __init__(self) -> None:
-        super().__init__("?", {})
+    def __init__(self, table: LeapTable = BUILT_IN) -> None:
+        super().__init__("?", {}, table)
         self._runs: dict[bytes, str] = {}
 
     def add(self, gateway: str, keys: dict[int, str], runs: Iterable[bytes]) -> None:
@@ -74,9 +76,11 @@ class Began(NamedTuple):
 
 
 class Truth:
-    """When it was by the bench's clock that a gateway's showed an instant, where that was set."""
+    """When it was by the bench's clock that a gateway's showed an instant, where that was set, or
+    is at another date."""
 
     def __init__(self, play: Play) -> None:
+        self._ahead_ns = play.stage.ahead_ns
         self._steps: dict[str, list[tuple[int, int, int]]] = {}  # from, to, by how much
         for deed in play.deeds:
             row = deed.row
@@ -90,7 +94,7 @@ class Truth:
         for begun, ended, off_ns in self._steps.get(line.partition(" ")[0], ()):
             if begun <= shown - off_ns <= ended + STEPPED_NS:
                 return shown - off_ns
-        return shown
+        return shown - self._ahead_ns
 
 
 @dataclass(slots=True)
@@ -108,7 +112,9 @@ def _unwatched(_: Admitted, __: int) -> None:
 
 def read(play: Play, watch: Watch = _unwatched) -> Account:
     """`watch` is told each measurement. Raises StoreError, HoldingError, EvidenceError, OSError."""
-    found, lines, true = Account(), SourceLines(), Truth(play)
+    era = play.stage.found.era
+    lines = SourceLines(era.table) if era else SourceLines()
+    found, true = Account(), Truth(play)
     with ExitStack() as stack:
         spools = {}
         for name, path in play.spools.items():
@@ -127,6 +133,7 @@ def read(play: Play, watch: Watch = _unwatched) -> Account:
     log = _log(play, lines, true, watch)
     of_record, found.contents = log.held, log.contents
     told = _told(play, log.course, found, true)
+    found.facts += list(_standing(found.facts, runs.values(), true))
     holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
     _streams(play, of_record, disk, told, found)
     found.facts += [_gap(hole, true) for hole in holes]
@@ -192,6 +199,26 @@ def _told(play: Play, course: Course, found: Account, true: Truth) -> list[Told]
     found.facts += _spans(told)
     found.facts += _contents(play, course.frames(), true)
     return told
+
+
+def _standing(facts: Sequence[Fact], runs: Iterable[Began], true: Truth) -> Iterator[Fact]:
+    """Checks that tripped and had not cleared when all ended; of a gateway that was started again,
+    since then: what it found before, it did not live to clear."""
+    begun: dict[Words, int] = {}
+    for one in runs:
+        if one.cause in STARTS:
+            at = true.ns(one.gateway, one.started)
+            begun[one.gateway] = max(begun.get(one.gateway, 0), at)
+    last: dict[tuple[Words, ...], Fact] = {}
+    for fact in facts:
+        words = fact.words
+        if fact.what == "event" and words["check"]:
+            last[words["gateway"], words["device"], words["check"]] = fact
+    for fact in last.values():
+        words, since = fact.words, fact.begins or 0
+        if words["event"] == TRIPPED and since >= begun.get(words["gateway"], 0):
+            kept = {name: words[name] for name in ("gateway", "device", "check", "text")}
+            yield Fact({"what": "standing", **kept})
 
 
 def _contents(play: Play, frames: Iterable[tuple[str, bytes, Sample]], true: Truth) -> list[Fact]:

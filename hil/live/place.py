@@ -137,7 +137,7 @@ class Place:
     def cast(self, of: Script) -> Cast:
         """What of a scenario can be played here."""
         lacks: list[Lack] = []
-        if why := self.why_not(of.live.needs):
+        if why := self.why_not((*of.live.needs, *((ability.ERA,) if of.leap else ()))):
             lacks.append(Lack("scenario", of.live.name, why))
         devices, resources = self._devices(of, lacks)
         names = {one.name for one in devices}

@@ -33,11 +33,12 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from evidence import leap
 from evidence.leap import NS
 from hil.devices.pace import tai_now
 from hil.live import kind, model
 from hil.live.model import Measuring
-from hil.live.stand.stand import Asked, Stand
+from hil.live.stand.stand import Asked, Date, Stand
 from hil.live.wire import Wire
 from hil.measurand import FAULTS
 
@@ -63,8 +64,9 @@ class Plant:
         of = model.MODELS[plan["grid"]["model"]]
         settings = msgspec.convert(plan["grid"]["with"], of.settings)
         self._events = of.events
+        self._date = _date(plan["era"])
         # A whole second, before any device measures.
-        self.begins = tai_now() // NS * NS
+        self.begins = (tai_now() // NS + self._date.ahead_s) * NS
         self._made = of.make(settings, plan["seed"], self.begins, _measuring(plan["devices"]))
         self._grid = self._made.grid
         self._stands: dict[str, Stand] = {}
@@ -151,7 +153,7 @@ class Plant:
             *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
             self._journal(row["name"], bus) if of.frames else _nobody,
             functools.partial(self.broke, row["name"]),
-            *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"]),
+            *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"], self._date),
         )
         stand: Stand = module.make(asked)
         return stand
@@ -171,6 +173,14 @@ class Plant:
 
     def _file(self, name: str) -> BinaryIO:
         return self._held.enter_context((self._folder / name).open("wb", buffering=0))
+
+
+def _date(told: dict[str, Any] | None) -> Date:
+    """Raises OSError, ValueError."""
+    if told is None:
+        return Date()
+    table = leap.parse(Path(told["file"]).read_text(encoding="ascii"))
+    return Date(told["ahead_s"], table, told["pending_s"])
 
 
 def _measuring(rows: Sequence[dict[str, Any]]) -> list[Measuring]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hil.child import Child, Program
+from hil.faults.era import Era
 from hil.live.place import Cast
 from hil.live.script import Script
 from hil.live.sheet import Gateway
@@ -33,6 +34,7 @@ class Found:
     uplinks: dict[str, Endpoint] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     begins: int = 0  # the grid's first instant, ns TAI
+    era: Era | None = None  # the date that all of it is played at, if it is another
 
 
 class Broken(NamedTuple):

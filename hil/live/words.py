@@ -49,6 +49,7 @@ FACTS: Mapping[str, Sort] = {
     ),
     "gap": Sort({**_LINE, "cause": _named(Cause)}),
     "event": Sort({**_LINE, "event": _named(Event), "check": _named(Check), "text": ANY}),
+    "standing": Sort({**_LINE, "check": _named(Check), "text": ANY}, dated=False),
     "run": Sort({"gateway": ANY, "cause": _named(Cause), "uncertain": ("yes", "no")}),
     "level": Sort({**_LINE, "level": ANY}),
     "seam": Sort(

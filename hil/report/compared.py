@@ -84,14 +84,15 @@ def read(play: Play) -> tuple[Account, Compared]:
                     stack.callback(gauge.truth.close)
                 found.gauges[device.name] = gauge
                 claims = play.stage.rig.claims(device.name) or []
-                found.sent[device.name] = [tai for tai, _ in claims]
+                found.sent[device.name] = [tai - play.stage.ahead_ns for tai, _ in claims]
         promises = _promises(play, found)
         by_line = {line_name(one.device.gateway, name): one for name, one in found.gauges.items()}
 
         def watch(frame: Admitted, arrived: int) -> None:
             of = by_line.get(frame.line)
             if of is not None:
-                _take(of, frame, arrived, found, promises)
+                tai = frame.tai - play.stage.ahead_ns  # of the bench, as all that is compared
+                _take(of, frame._replace(tai=tai), arrived, found, promises)
 
         account = accounts.read(play, watch)
     account.facts += _limited(found)

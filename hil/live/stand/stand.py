@@ -12,8 +12,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from evidence.leap import BUILT_IN, NS, LeapTable
+from hil.devices.pace import tai_now
+from hil.devices.watch import PENDING_S, Watch
 from hil.measurand import Measurand
 
 Act = Callable[..., Awaitable[None] | None]
@@ -21,12 +24,21 @@ Broke = Callable[[BaseException], None]
 Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
 
 
+class Date(NamedTuple):
+    """The date of a play: so far ahead of this machine's, with leap seconds by `table`, which
+    devices announce `pending_s` before."""
+
+    ahead_s: int = 0
+    table: LeapTable = BUILT_IN
+    pending_s: int = PENDING_S
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the plant is asked to make. `number`: of the device, from 1; `bus`: the grid's number of
     what it measures; `delay_us`: until its instrument has an estimate; `cable`: the interface it
     sends on, where it has one, and `far`: the gateway's end; `environment`: of programs that share
-    the gateway's clock."""
+    the gateway's clock; `date`: of the play."""
 
     name: str
     kind: str
@@ -41,6 +53,12 @@ class Asked:
     cable: str = ""
     far: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    date: Date = Date()
+
+    def watch(self, off_ns: int = 0) -> Watch:
+        """A clock of its own, at that date, and wrong by so much."""
+        date = self.date
+        return Watch(tai_now, date.table, date.ahead_s * NS, off_ns, date.pending_s)
 
 
 def running(asked: Asked, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

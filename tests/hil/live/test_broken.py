@@ -78,7 +78,7 @@ where = { what = "in_record", device = ["pmu-a", "pmu-b"] }
 def test_a_grid_that_does_not_hold_fails_the_play_and_every_device_is_named(tmp_path: Path):
     scenario, out = tmp_path / "collapse.toml", tmp_path / "out"
     scenario.write_text(SCENARIO, encoding="utf-8")
-    argv = [sys.executable, "-m", "hil.cli", "run", scenario, "--report", out]
+    argv = [sys.executable, "-m", "hil.cli", "run", str(scenario), "--report", str(out)]
     done = subprocess.run(
         argv,
         capture_output=True,
