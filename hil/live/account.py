@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,7 +34,7 @@ from hil.live import content, kind, level, seam
 from hil.live.content import Frame
 from hil.live.play import Play
 from hil.live.sheet import Device, Fault
-from hil.live.words import FIGURES
+from hil.live.words import BACK, FIGURES, INSERTED, MISPLACED
 from hil.report.admitted import Admission, Admitted, Contents
 from record.known import Known
 from record.store import open_reader
@@ -235,7 +236,30 @@ def _contents(play: Play, frames: Iterable[tuple[str, bytes, Sample]], true: Tru
         if line in lines
     ]
     with closing(open_reader(play.stage.store)) as store:
-        return content.facts(their, Known(store), content.pairs_of(pmus))
+        found = content.facts(their, Known(store), content.pairs_of(pmus))
+    return [*found, *_instants(play, their)]
+
+
+def _instants(play: Play, frames: Iterable[Frame]) -> Iterator[Fact]:
+    """The instants that frames were sealed under, in that order, against those that were sent."""
+    era = play.stage.found.era
+    inserted = range(era.inserted_tai, era.inserted_tai + NS) if era else range(0)
+    chains: dict[tuple[str, bytes], list[Sample]] = {}  # a descriptor's are of one run
+    for one in frames:
+        chains.setdefault((one.line, one.descriptor), []).append(one.sample)
+    for (line, _), samples in chains.items():
+        where = _where("instant", line)
+        claims = play.stage.rig.claims(str(where["device"]))
+        sealed = [one.tai for one in sorted(samples, key=lambda one: one.seq)]
+        sent = {tai for tai, _ in claims} if claims is not None else set(sealed)
+        counts = {
+            MISPLACED: sum(tai not in sent for tai in sealed),
+            BACK: sum(after <= before for before, after in pairwise(sealed)),
+            INSERTED: sum(tai in inserted for tai in sealed),
+        }
+        for how, count in counts.items():
+            if count:
+                yield Fact({**where, "how": how}, count=count)
 
 
 def _spans(told: Iterable[Told]) -> Iterator[Fact]:

@@ -29,7 +29,7 @@ from hil.live.sheet import Gateway
 ANSWER_S, END_S, ASK_S = 10.0, 10.0, 0.01
 # Until a play can begin whose leap second has its date already: 6 s on a machine that has nothing
 # else to do, 25 s where four plays share a core. Beyond it is refused.
-MADE_READY_S = 35
+MADE_READY_S = 45
 OPEN_S = 60.0  # for the plant: programs that it starts have 30 s, and then it says which did not
 
 

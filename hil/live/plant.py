@@ -8,8 +8,9 @@
    {...}}; the answer is a line with the same `n`: `at`, ns TAI, or `refused`, in words. Without a
    device it is the plant's: `silence`, or what the grid does.
 3. Each data frame that goes out is a line of FOLDER/sent-NAME as it goes: IDCODE, ns TAI, ns by
-   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI, ns wrong, then as it stood at
-   the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V, A), Hz, Hz/s.
+   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI of this machine's date, ns
+   wrong, then as it stood at the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V,
+   A), Hz, Hz/s.
 4. A device that ends by a fault while it runs (a grid that does not hold) is a line once: {"broke":
    "pmu-a", "at": ns TAI, "grid": whether it was the grid, "why": in words}. The others go on.
 5. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
@@ -38,7 +39,7 @@ from evidence.leap import NS
 from hil.devices.pace import tai_now
 from hil.live import kind, model
 from hil.live.model import Measuring
-from hil.live.stand.stand import Asked, Date, Stand
+from hil.live.stand.stand import TODAY, Asked, Date, Stand
 from hil.live.wire import Wire
 from hil.measurand import FAULTS
 
@@ -159,6 +160,7 @@ class Plant:
         return stand
 
     def _journal(self, name: str, bus: int) -> Any:
+        ahead_ns = self._date.ahead_s * NS
         sent, truth = (self._file(f"{what}-{name}") for what in ("sent", "truth"))
 
         def tell(idcode: int, tai: int, off_ns: int) -> None:
@@ -167,7 +169,7 @@ class Plant:
             parts = [part for one in (*reading.voltages, *reading.currents) for part in _parts(one)]
             figures = (*parts, reading.frequency_hz, reading.rocof_hz_s)
             text = " ".join(f"{value:.9g}" for value in figures)
-            truth.write(f"{tai} {off_ns} {text}\n".encode("ascii"))
+            truth.write(f"{tai - ahead_ns} {off_ns} {text}\n".encode("ascii"))
 
         return tell
 
@@ -178,7 +180,7 @@ class Plant:
 def _date(told: dict[str, Any] | None) -> Date:
     """Raises OSError, ValueError."""
     if told is None:
-        return Date()
+        return TODAY
     table = leap.parse(Path(told["file"]).read_text(encoding="ascii"))
     return Date(told["ahead_s"], table, told["pending_s"])
 

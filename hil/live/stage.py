@@ -20,6 +20,7 @@ from evidence.leap import NS
 from hil.child import Child, ChildError
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
+from hil.faults.need import faketime_by
 from hil.faults.rig import ERA
 from hil.live import kind, site, terminal
 from hil.live.act import ActError
@@ -139,7 +140,10 @@ class Stage:
     async def serve(self) -> None:
         """Starts the record. Raises ChildError."""
         config = str(self.folder / site.RECORD_DIR / RECORD)
-        self._record = self.rig.start_child("record", "record.cli", ["serve", "--config", config])
+        told = ["serve", "--config", config]
+        era = self.found.era
+        shown = faketime_by(era.ahead_s) if era else None
+        self._record = self.rig.start_child("record", "record.cli", told, shown)
         await self._record.says("listens on", READY_S)
 
     def kill_record(self) -> None:

@@ -33,6 +33,9 @@ class Date(NamedTuple):
     pending_s: int = PENDING_S
 
 
+TODAY = Date()
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the plant is asked to make. `number`: of the device, from 1; `bus`: the grid's number of
@@ -53,7 +56,7 @@ class Asked:
     cable: str = ""
     far: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    date: Date = Date()
+    date: Date = TODAY
 
     def watch(self, off_ns: int = 0) -> Watch:
         """A clock of its own, at that date, and wrong by so much."""
