@@ -35,9 +35,9 @@ from hil.power.instrument import class_limit, noise
 from hil.power.readings import Readings
 from hil.power.signal import Signals
 
-# Windows of one device that are looked at again: a minute without a calm frame, at 60 a second. Some
-# 0.2 ms each, so that 20 devices of which all exceeds `least` take 16 s; and the grid up to there,
-# once.
+# Windows of one device that are looked at again: a minute without a calm frame, at 60 a second.
+# Some 0.2 ms each, so that 20 devices of which all exceeds `least` take 16 s; and the grid up to
+# there, once.
 ASKED_MAX = 4000
 PLAYED_S_MAX = 1200.0  # of a grid that is made again: a fifth of real time for the largest case
 WIRE_SHARE = 2e-7  # of a phasor: 24 bits of length and of angle, and nine digits of the truth
