@@ -9,6 +9,7 @@ time, each in a folder of its own.
 3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
    alone that cannot be played leaves nothing.
 4. What is left out of a scenario because the place lacks something is named, with what to do.
+5. How long it takes is said before anything begins.
 
 It judges nothing: hil.live.verdict and hil.scenario.verdict do.
 """
@@ -30,8 +31,8 @@ from typing import Any
 from evidence.config import ConfigError
 from hil import script as files
 from hil.finding import HANG, line_of
+from hil.live import length, play, report, script, verdict
 from hil.live import place as places
-from hil.live import play, report, script, verdict
 from hil.live.job import Crew, Played
 from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS, Play
@@ -79,6 +80,8 @@ def main(asked: Asked) -> int:
     """The exit code."""
     outcome = _Outcome()
     several = len(asked.names) > 1
+    if takes := length.told(length.lengths(asked.names, asked.short), asked.jobs):
+        say(takes, asked.told)
     try:
         for name, code, told, seconds in _all(asked, several):
             outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
