@@ -119,14 +119,6 @@ BUNDLE = select(ENTRY.c.encoded).where(_between(ENTRY.c.idx)).order_by(ENTRY.c.i
 NOTES = select(NOTE).order_by(NOTE.c.size)
 NOTES_BACK = select(NOTE).order_by(NOTE.c.size.desc())
 LAST_NOTE = select(NOTE).order_by(NOTE.c.size.desc()).limit(ONE).offset(ZERO)
-# The first published tree of at least this size.
-NOTE_OVER = (
-    select(NOTE)
-    .where(NOTE.c.size >= bindparam("least"))
-    .order_by(NOTE.c.size)
-    .limit(ONE)
-    .offset(ZERO)
-)
 
 RUN_NAMED = select(RUN).where(_is(RUN.c.name))
 RUNS = select(RUN).order_by(RUN.c.id)

@@ -7,8 +7,9 @@ vouches for but the gateway, and it lied.
 2. What is found is told where the head, or a frame of it, lies in the stretch: in the round that
    has the last of them. A head may come long after its frames, and a backlog after the head.
 3. A head that the board did not sign tells of the frames that it stands over, and of itself.
-4. A range names the entries in which it begins, and in which the head is. RANGES_MAX of one fault
-   and stream are told apart; then the last one takes in what follows.
+4. A range names the entries in which it begins, and in which the head is that shows its beginning.
+   RANGES_MAX of one reason and stream of a run are told apart in a stretch, however many heads show
+   them; then the last one takes in what follows.
 5. FRAMES_MAX frames of a run are remembered with their place; of more, the last. What was told for
    one reason is not told again for it: a gateway may seal head after head that nobody signed.
 
@@ -16,7 +17,7 @@ Whom the anchors name as boards has no part in it: another record may name other
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from evidence.board import frame
@@ -48,6 +49,16 @@ class _At(NamedTuple):
     idx: int
 
 
+class _Shown(NamedTuple):
+    """The entries in which a frame is, and the head that refutes it."""
+
+    idx: int
+    head: int
+
+
+_Of = tuple[bytes, int, Reason]  # a run, a stream of it, and why
+
+
 class Refuted:
     """Of one stretch of a log. `meet` its heads, then `steps`, then `doubts`."""
 
@@ -55,7 +66,7 @@ class Refuted:
         self._store, self._known, self._start = store, known, start
         self._grounds = Grounds(store, known, upto)
         self._met: dict[bytes, tuple[int, int]] = {}  # numbers of batches, by run
-        self._doubts: dict[Finding, Doubt] = {}
+        self._told: defaultdict[_Of, dict[int, _Shown]] = defaultdict(dict)  # by seq
 
     def meet(self, head: Head) -> None:
         """A batch of the stretch, which has a board's frames."""
@@ -81,7 +92,14 @@ class Refuted:
 
     def doubts(self) -> list[Doubt]:
         """What was found."""
-        return [*self._doubts.values()]
+        found = []
+        for (run, stream, reason), told in self._told.items():
+            for begins, ends in _ranges(told):
+                grade = (int(Class.KEY_DOUBTFUL), int(reason))
+                finding = Finding(run, None, stream, begins, ends, *grade)
+                shown = (self._subject(idx) for idx in told[begins])
+                found.append(Doubt(finding, tuple(dict.fromkeys(shown))))
+        return found
 
     def _follow(self, first: Place, last: Place) -> Iterator[None]:
         found = _Following(self._known)
@@ -105,27 +123,26 @@ class Refuted:
                 self._tell(reason, head, places)
 
     def _tell(self, reason: Reason, head: _At, places: list[_At]) -> None:
-        streams: defaultdict[tuple[bytes, int], list[_At]] = defaultdict(list)
-        for place in places:
-            streams[place.run, place.stream].append(place)
-        for (run, stream), ones in streams.items():
-            ranges: list[tuple[_At, int]] = []
-            for one in sorted(ones, key=lambda one: one.seq):
-                if ranges and (one.seq <= ranges[-1][1] + 1 or len(ranges) == RANGES_MAX):
-                    ranges[-1] = (ranges[-1][0], one.seq)
-                else:
-                    ranges.append((one, one.seq))
-            for begins, ends in ranges:
-                grade = (int(Class.KEY_DOUBTFUL), int(reason))
-                finding = Finding(run, None, stream, begins.seq, ends, *grade)
-                shown = (self._subject(begins.idx), self._subject(head.idx))
-                self._doubts.setdefault(finding, Doubt(finding, tuple(dict.fromkeys(shown))))
+        for one in places:
+            told = self._told[one.run, one.stream, reason]
+            told.setdefault(one.seq, _Shown(one.idx, head.idx))
 
     def _subject(self, idx: int) -> bytes:
         entry = self._store.entry(idx)
         if entry is None:
             raise StoreError(f"entry {idx} is missing")
         return entry.subject
+
+
+def _ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    """From one to another; RANGES_MAX at most."""
+    found: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if found and (seq <= found[-1][1] + 1 or len(found) == RANGES_MAX):
+            found[-1] = (found[-1][0], seq)
+        else:
+            found.append((seq, seq))
+    return found
 
 
 class _Following:

@@ -94,10 +94,6 @@ class Store(Rows):
     def last_note(self) -> NoteRow | None:
         return self._one(NoteRow, query.LAST_NOTE)
 
-    def note_over(self, size: int) -> NoteRow | None:
-        """The first that was published of at least this size."""
-        return self._one(NoteRow, query.NOTE_OVER, size)
-
     def checkpoint(self, size: int) -> bytes | None:
         return self._blob(query.CHECKPOINT_AT, size)
 

@@ -12,13 +12,12 @@ import struct
 from typing import Final, NamedTuple
 
 from drivers.line import FrameError
-from drivers.modbus.adu import RTU_BYTES_MAX, TCP_BYTES_MAX, Framing
+from drivers.modbus.adu import TCP_BYTES_MAX, Framing
 
 VERSION = 1
 # Bytes that came instead of an answer: one ADU with as much noise around it. More is cut.
 RESPONSE_BYTES_MAX = 2 * TCP_BYTES_MAX
 REQUEST_BYTES_MAX = 255  # its length is one byte; the longest of the protocol's own is 260 (writes)
-_REQUEST_MAX = {Framing.TCP: REQUEST_BYTES_MAX, Framing.RTU: min(RTU_BYTES_MAX, 255)}
 _HEAD: Final = struct.Struct(">BBQQB")
 HEAD_BYTES = _HEAD.size
 

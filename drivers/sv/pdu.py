@@ -37,7 +37,6 @@ HEADER_BYTES = 8  # APPID, Length, Reserved1, Reserved2: Annex C
 ASDUS_MAX = 64  # of one frame; IEC 61869-9 has 8 at most
 SV_ID_BYTES_MAX = 129  # IEC 61850-7-2: a reference; 9-2LE allows 34
 SAMPLE_BYTES_MAX = 4096  # of one ASDU: a data set that fills a jumbo frame by half
-SMP_CNT_BYTES = 2
 SIMULATED = 0x8000  # Reserved1: IEC 61850-8-1:2011 Annex C
 _FIELDS_MAX = 10
 _SAV_PDU, _NO_ASDU, _SEQ_ASDU, _ASDU = 0x60, 0x80, 0xA2, 0x30

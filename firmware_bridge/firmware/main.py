@@ -42,7 +42,12 @@ _WRONG_US = 30_000_000  # how long a board shows that its settings are wrong, be
 _BOOT_MAX = 0xFFFFFFFF
 _KEYS = ("seed", "public", "key")
 _KEY_BYTES = 32
-_RENEWAL = ("firmware.renewal", "firmware.update", "firmware.boot", "release")
+_RENEWAL = (
+    ("firmware_bridge.firmware", "renewal"),
+    ("firmware_bridge.firmware", "update"),
+    ("firmware_bridge.firmware", "boot"),
+    ("firmware_bridge", "release"),
+)
 
 
 def next_boot(folder: str) -> int:
@@ -162,12 +167,20 @@ def _renewal(folder: str, board: Board, trial: bool) -> "Renewal | None":
 
         return Renewal(folder, board, trial)
     except MemoryError:
-        for name in _RENEWAL:  # half a module is none
-            sys.modules.pop("firmware_bridge." + name, None)
-        gc.collect()
+        _unload()  # half a module is none
         board.renewal = None
         board.answer(RENEWAL_REFUSED, b"not enough memory to take a release")
         return None
+
+
+def _unload() -> None:
+    """Gives back the memory of what takes an update. A module is held by `sys.modules`, and by the
+    package that it is in."""
+    for package, name in _RENEWAL:
+        sys.modules.pop(package + "." + name, None)
+        if hasattr(sys.modules[package], name):
+            delattr(sys.modules[package], name)
+    gc.collect()
 
 
 def main(folder: str) -> None:
@@ -212,6 +225,9 @@ def main(folder: str) -> None:
                 bridge.stood_still(begun, ticks.now())
             if renewal.over:
                 return
+            if renewal.idle:
+                renewal = None
+                _unload()
         elif board.renewal is not None:
             renewal = _renewal(folder, board, False)
         light.show(led.LOSING if bridge.losing else led.WELL if board.open else led.ALONE)

@@ -72,6 +72,11 @@ class Update:
         """Whether something is worked at."""
         return self._work is not None
 
+    @property
+    def trial(self) -> bool:
+        """Whether what runs is not known to work yet."""
+        return bool(self._trial)
+
     def reported(self) -> None:
         """A gateway was heard: what was on trial is known to work from now on."""
         if self._trial:
@@ -84,7 +89,7 @@ class Update:
         if self._trial or self.done:
             raise UpdateError("a version is on trial: no gateway has been heard under it yet")
         self._manifest = None
-        self._shut()
+        self.close()
         found = boot.slot(self._folder)
         if found is None:
             raise UpdateError("nothing runs here yet: flash it")
@@ -116,7 +121,7 @@ class Update:
         manifest, self._manifest = self._manifest, None
         if manifest is None:
             raise UpdateError("no manifest was given")
-        self._shut()
+        self.close()
         yield from whole(self._into, manifest)
         self.wrote = True
         flash.replace(self._into + "/manifest", manifest.octets)
@@ -205,19 +210,19 @@ class Update:
             self._opened(index, path).write(octets)
             self._written[index] += len(octets)
             if self._written[index] == length:
-                self._shut()
+                self.close()
         return self._written[index]
 
     def _opened(self, index: int, path: str) -> "BinaryIO":
         """Kept from piece to piece: to append after a close, littlefs copies a block each time."""
         if self._file is None or self._index != index:
-            self._shut()
+            self.close()
             mode: Literal["ab", "wb"] = "ab" if self._written[index] else "wb"
             self._file = open(self._into + "/" + path, mode)  # noqa: SIM115  # until its end
             self._index = index
         return self._file
 
-    def _shut(self) -> None:
+    def close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             file.close()

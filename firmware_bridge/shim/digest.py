@@ -8,7 +8,6 @@ It holds no key longer than whoever made the object.
 
 import hashlib
 
-SHA256_BYTES = 32
 BLOCK_BYTES = 64
 
 

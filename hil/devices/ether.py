@@ -21,7 +21,6 @@ from scapy.packet import Packet, Raw
 SIMULATED = 0x8000  # of Reserved1
 BYTE_MAX = 0x7F  # of a BER length in its short form
 _LAN_A, _LAN_B = 10, 11
-_SEQUENCE_MODULUS = 1 << 16
 
 
 class Iec61850(Packet):

@@ -4,7 +4,7 @@
    set is refused in a line of JSON on the standard output, whole.
 2. The end of the input is no end of the device.
 
-It knows no device.
+It knows no device. What other lines hold is for whoever asks for `lines`.
 """
 
 import asyncio
@@ -31,6 +31,20 @@ def assign(target: Any, line: str) -> None:
 
 def listen(target: Any, told: Callable[[], None] = lambda: None) -> None:
     """From now on, in the running loop. `told` is called after each line that was taken."""
+
+    def take(line: str) -> None:
+        try:
+            assign(target, line)
+        except ValueError as fault:
+            print(json.dumps({"refused": str(fault)}), flush=True)
+        else:
+            told()
+
+    lines(take)
+
+
+def lines(take: Callable[[str], None]) -> None:
+    """Whatever they hold: each as it comes, from now on, in the running loop."""
     loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
     rest = ""
 
@@ -40,13 +54,8 @@ def listen(target: Any, told: Callable[[], None] = lambda: None) -> None:
         if not data:
             loop.remove_reader(number)
             return
-        *lines, rest = (rest + data.decode("utf-8", "replace"))[-LINE_BYTES_MAX:].split("\n")
-        for line in lines:
-            try:
-                assign(target, line)
-            except ValueError as fault:
-                print(json.dumps({"refused": str(fault)}), flush=True)
-            else:
-                told()
+        *whole, rest = (rest + data.decode("utf-8", "replace"))[-LINE_BYTES_MAX:].split("\n")
+        for line in whole:
+            take(line)
 
     loop.add_reader(number, readable)

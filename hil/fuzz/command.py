@@ -20,6 +20,7 @@ from typing import Any
 
 from hil.fuzz import corpus, mutation, trial
 from hil.fuzz.target import Target
+from hil.outcome import show
 
 CASES = 2_000
 FAILED_MAX = 20  # cases that are told of, of all targets together
@@ -101,7 +102,7 @@ def main(
     if as_json:
         print(json.dumps(figures))
     else:
-        _tell(figures)
+        show(figures)
     for reason in reasons:
         print(f"gridseal-hil fuzz: {reason}", file=sys.stderr)
     return 1 if reasons else 0
@@ -121,11 +122,3 @@ def _reasons(name: str, target: Target, score: Score) -> list[str]:
         shut = [reader for reader in target.readers if not score.good[reader]]
         found += [f"{name}: {reader} took no case: none shows anything of it" for reader in shut]
     return found
-
-
-def _tell(figures: dict[str, Any], within: str = "") -> None:
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            _tell(value, f"{within}{name}.")
-        elif not isinstance(value, list):
-            print(f"{within + name:<44} {value:,}")

@@ -24,7 +24,8 @@ from drivers.keystore.uri import KeyStoreError
 from hil.faults.disk import fill
 from hil.faults.gateway import Gateway
 from hil.live import ability
-from hil.live.sheet import Count, Fault, Row
+from hil.live.sheet import Fault
+from hil.script import Count, Row
 from provisioning.init import DEVICE_KEY
 
 FILL_S = 0.2  # what the agent gives up, the other program takes as well

@@ -29,18 +29,19 @@ from pathlib import Path
 from typing import Any
 
 from evidence.config import ConfigError
+from hil import script as files
+from hil.finding import HANG, line_of
 from hil.live import length, play, report, script, verdict
 from hil.live import place as places
-from hil.live.job import STOPPED, WRONG, Crew, Played
+from hil.live.job import Crew, Played
 from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS, Play
 from hil.live.report import Came
 from hil.live.script import Script
+from hil.outcome import DOES_NOT_HOLD, STOPPED, WRONG, made, say
 from hil.report import compared, page
 from hil.report.gathered import INDEX, Gathered
 from hil.scenario import command as simulated
-
-DOES_NOT_HOLD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def main(asked: Asked) -> int:
     outcome = _Outcome()
     several = len(asked.names) > 1
     if takes := length.told(length.lengths(asked.names, asked.short), asked.jobs):
-        simulated.say(takes, asked.told)
+        say(takes, asked.told)
     try:
         for name, code, told, seconds in _all(asked, several):
             outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
@@ -140,17 +141,17 @@ def _folders(names: Iterable[str], folder: Path) -> dict[str, Path]:
 def _one(asked: Asked, name: str, several: bool) -> tuple[int, dict[str, Any]]:
     """Plays one, live or in simulated time: its exit code, and its object."""
     try:
-        file = simulated.found(name)
-        text = simulated.text_of(file)
+        file = files.path_of(name)
+        text = files.text_of(file)
         folder = asked.folder
         if several and folder is not None:
             folder = folder / file.stem
         if several:
-            simulated.say(f"--- {file.stem}", asked.told)
+            say(f"--- {file.stem}", asked.told)
         if is_live(text):
             return _live(asked, file, text, folder)
         if asked.place != FAKE:
-            simulated.say(f"{file.stem} has a time of its own, and no place", asked.told)
+            say(f"{file.stem} has a time of its own, and no place", asked.told)
         return simulated.played(name, asked.begins, asked.ends, folder, asked.told)
     except (ConfigError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
@@ -181,14 +182,14 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
     place = places.found(asked.place)
     cast = place.cast(of)
     for lack in cast.lacks:
-        simulated.say(f"left out: {lack.what} {lack.name}: {lack.why}", asked.told)
+        say(f"left out: {lack.what} {lack.name}: {lack.why}", asked.told)
     if not cast.whole or not cast.devices:
         why = next((lack.why for lack in cast.lacks), "it has no devices")
-        simulated.say(f"{of.live.name} is not played: {why}", asked.told)
+        say(f"{of.live.name} is not played: {why}", asked.told)
         return 0, {"scenario": of.live.name, "skipped": why, "failed": []}
-    folder = simulated.made(folder, of.live.name).absolute()
+    folder = made(folder, of.live.name).absolute()
     started = time.monotonic()
-    simulated.say(f"{of.live.title}: {of.live.about}", asked.told)
+    say(f"{of.live.title}: {of.live.about}", asked.told)
     try:
         came = asyncio.run(_played(of, place, folder, asked))
     except asyncio.CancelledError:
@@ -198,7 +199,7 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
         print(f"gridseal-hil run: {of.live.name}: {fault}", file=sys.stderr)
         return WRONG, {"scenario": of.live.name, "failed": [str(fault)], "report": str(folder)}
     _show(came, asked.told)
-    simulated.say(f"{time.monotonic() - started:.0f} s; look at {folder / INDEX}", asked.told)
+    say(f"{time.monotonic() - started:.0f} s; look at {folder / INDEX}", asked.told)
     for reason in came.reasons:
         print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
     code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
@@ -214,15 +215,15 @@ async def _played(of: Script, place: Place, folder: Path, asked: Asked) -> Came:
                 task.cancel()  # told twice: no more patience
             return
         stop.set()
-        simulated.say("stopping, with a report of what was played; again ends it now", asked.told)
+        say("stopping, with a report of what was played; again ends it now", asked.told)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, told)
 
-    def say(text: str) -> None:
-        simulated.say(text, asked.told)
+    def tell(text: str) -> None:
+        say(text, asked.told)
 
-    done = await play.played(of, place, folder, asked.short, say, stop)
+    done = await play.played(of, place, folder, asked.short, tell, stop)
     came = await _aside(partial(reported, done, asked.short))
     return replace(came, stopped=True) if stop.is_set() else came
 
@@ -269,7 +270,7 @@ def reported(done: Play, short: bool) -> Came:
 
 def _show(came: Came, told: bool) -> None:
     for one in came.findings:
-        simulated.say(simulated.line_of(one), told, simulated.FINDING_HANG)
+        say(line_of(one), told, HANG)
 
 
 def object_of(of: Script, came: Came) -> dict[str, Any]:

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from hil.child import Child
+from hil.outcome import STOPPED, WRONG
 
 DAY_S = 86_400.0
 # A scenario may be of a week (hil.live.sheet), and what is around it takes minutes at most.
 PLAY_S = 8 * DAY_S
 STOP_S = 300.0  # for a play that is told to stop: drained, read and reported
-# Exit codes: of one that says nothing at its end, or was stopped (as a shell tells of SIGINT).
-WRONG, STOPPED = 2, 130
 Played = tuple[str, int, dict[str, Any], float]  # name, exit code, object, seconds
 Say = Callable[[str], None]
 

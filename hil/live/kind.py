@@ -19,7 +19,7 @@ import msgspec
 import hil
 from drivers.url import Option
 from hil.live import ability
-from hil.live.sheet import Row
+from hil.script import Row
 
 Idcode = Annotated[int, msgspec.Meta(ge=1, le=65534)]
 Rate = Annotated[int, msgspec.Meta(ge=1, le=120)]

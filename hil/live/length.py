@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from evidence.config import ConfigError
+from hil import script as files
 from hil.live import script
 from hil.live.timeline import Timeline
-from hil.scenario import command as simulated
 from hil.span import span
 
 AROUND_S: Final = 20.0
@@ -24,8 +24,8 @@ def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
     found = {}
     for name in names:
         try:
-            file = simulated.found(name)
-            of = script.read(simulated.text_of(file), file.name)
+            file = files.path_of(name)
+            of = script.read(files.text_of(file), file.name)
         except (ConfigError, OSError):
             continue
         found[file.stem] = Timeline(of.live.length_s, of.stretch if short else ()).whole_s

@@ -13,9 +13,8 @@ from hil.live import ability, place, script
 from hil.live.command import is_live
 from hil.live.place import PLACES, Place
 from hil.live.script import Script
-from hil.scenario import command as simulated
-
-WRONG = 2
+from hil.outcome import WRONG
+from hil.script import SCENARIOS, text_of
 
 
 def main(name: str | None, as_json: bool) -> int:
@@ -55,8 +54,8 @@ def _told(of: Place) -> dict[str, Any]:
 def _scenarios() -> list[Script]:
     """The live ones of hil/scenarios. Raises ConfigError."""
     found = []
-    for path in sorted(simulated.SCENARIOS.glob("*.toml")):
-        text = simulated.text_of(path)
+    for path in sorted(SCENARIOS.glob("*.toml")):
+        text = text_of(path)
         if is_live(text):
             found.append(script.read(text, path.name))
     return found

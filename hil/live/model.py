@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from hil.live.kind import PmuSettings
-from hil.live.sheet import Row
 from hil.measurand import Measurand
+from hil.script import Row
 
 if TYPE_CHECKING:
     from hil.power.signal import Signal

@@ -23,7 +23,8 @@ from evidence.config import ConfigError, fault_at
 from hil.faults import need
 from hil.live import ability, act, kind
 from hil.live.script import Script
-from hil.live.sheet import Device, Event, Fault, Name, Positive, Row, Text
+from hil.live.sheet import Device, Event, Fault, Positive
+from hil.script import Name, Row, Text
 
 PLACES = Path(hil.__file__).parent / "places"
 FAKE = "fake"

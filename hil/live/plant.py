@@ -24,7 +24,6 @@ import errno
 import functools
 import importlib
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -36,6 +35,7 @@ import msgspec
 
 from evidence import leap
 from evidence.leap import NS
+from hil.devices import told
 from hil.devices.pace import tai_now
 from hil.live import kind, model
 from hil.live.model import Measuring
@@ -44,7 +44,6 @@ from hil.live.wire import Wire
 from hil.measurand import FAULTS
 
 PLAN = "plant.json"
-READ_BYTES = 65_536
 
 
 class Uplink:
@@ -215,25 +214,12 @@ def _nobody(idcode: int, tai: int, off_ns: int) -> None:
 
 def _hear(plant: Plant) -> asyncio.Task[None]:
     """Acts, from the standard input, in the running loop, one after the other."""
-    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
-    asked: asyncio.Queue[bytes] = asyncio.Queue()
-    rest = b""
-
-    def readable() -> None:
-        nonlocal rest
-        data = os.read(number, READ_BYTES)
-        if not data:
-            loop.remove_reader(number)
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            asked.put_nowait(line)
-
-    loop.add_reader(number, readable)
-    return loop.create_task(_answer(plant, asked))
+    asked: asyncio.Queue[str] = asyncio.Queue()
+    told.lines(asked.put_nowait)
+    return asyncio.get_running_loop().create_task(_answer(plant, asked))
 
 
-async def _answer(plant: Plant, asked: "asyncio.Queue[bytes]") -> None:
+async def _answer(plant: Plant, asked: "asyncio.Queue[str]") -> None:
     while True:
         said = json.loads(await asked.get())
         try:

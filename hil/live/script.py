@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from evidence import config
-from evidence.config import Steps, fault_at
+from evidence.config import Steps
+from hil import script
 from hil.live import act, kind, model
 from hil.live.sheet import (
     Device,
@@ -29,17 +30,15 @@ from hil.live.sheet import (
     Head,
     Leap,
     Level,
-    Row,
     Seam,
     Stretch,
 )
 from hil.live.words import FACTS, listed
-from hil.scenario.script import arrays
+from hil.script import EXPECTED, Faults, Row
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
 DATING = ("clock-step", "power-cut", "kill", "rotate", "revoke")  # by this machine's clock
-EXPECTED = ("must", "flagged", "never")
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,10 +69,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def read(text: str, file: str) -> Script:
     """The scenario in a text. Raises ConfigError."""
-    found = config.read(text, Script, file)
-    for steps, reason in _faults(found):
-        raise fault_at(text, file, steps, reason)
-    return found
+    return script.read(text, Script, file, _faults)
 
 
 def told(said: Mapping[str, Any], row: type[Row]) -> Row:
@@ -88,9 +84,9 @@ def told(said: Mapping[str, Any], row: type[Row]) -> Row:
         raise ValueError(str(fault)) from fault
 
 
-def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
+def _faults(of: Script) -> Faults:
     """What contradicts itself, row by row."""
-    yield from arrays(of, ROWS_MAX)
+    yield from script.arrays(of, ROWS_MAX)
     yield from _tables(of)
     yield from _named(of)
     yield from _seams(of)
@@ -103,7 +99,7 @@ def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
             yield from (((array, at, key), why) for key, why in _asked(array, row, of))
 
 
-def _tables(of: Script) -> Iterable[tuple[Steps, str]]:
+def _tables(of: Script) -> Faults:
     """What names a row of ours, and tells it something."""
     if of.grid.model not in model.MODELS:
         near = config.nearest(of.grid.model, list(model.MODELS))
@@ -133,7 +129,7 @@ def _tables(of: Script) -> Iterable[tuple[Steps, str]]:
             yield from _read(("event", at, "with"), event.with_, grid.events[event.do])
 
 
-def _done(at: int, fault: Fault, of: Script) -> Iterable[tuple[Steps, str]]:
+def _done(at: int, fault: Fault, of: Script) -> Faults:
     """Whether a fault's act can be done so."""
     row = act.ACTS[fault.act]
     yield from _read(("fault", at, "with"), fault.with_, row.arguments)
@@ -154,14 +150,14 @@ def _done(at: int, fault: Fault, of: Script) -> Iterable[tuple[Steps, str]]:
         yield ("fault", at, "device"), text
 
 
-def _read(steps: Steps, said: Mapping[str, Any], row: type[Row]) -> Iterable[tuple[Steps, str]]:
+def _read(steps: Steps, said: Mapping[str, Any], row: type[Row]) -> Faults:
     try:
         told(said, row)
     except ValueError as fault:
         yield steps, str(fault)
 
 
-def _named(of: Script) -> Iterable[tuple[Steps, str]]:
+def _named(of: Script) -> Faults:
     """Whether the names that rows give each other are there."""
     gateways, devices = [row.name for row in of.gateway], [row.name for row in of.device]
     done = [row.name for row in of.event]
@@ -202,7 +198,7 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
             yield steps, f"{wants!r} is {config.nearest(wants, known)}"
 
 
-def _seams(of: Script) -> Iterable[tuple[Steps, str]]:
+def _seams(of: Script) -> Faults:
     """Whether two authorities measure the ends."""
     devices = {row.name: row for row in of.device}
     for at, seam in enumerate(of.seam):
@@ -214,7 +210,7 @@ def _seams(of: Script) -> Iterable[tuple[Steps, str]]:
             yield ("seam", at, "sides"), "both ends are heard by one gateway: say another"
 
 
-def _times(of: Script) -> Iterable[tuple[Steps, str]]:
+def _times(of: Script) -> Faults:
     """Whether all of it lies within the length, and stretches hold nothing."""
     end_s = of.live.length_s
     before = 0.0

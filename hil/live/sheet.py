@@ -10,22 +10,19 @@
 What contradicts itself between rows is hil.live.script's to say.
 """
 
+# ruff: noqa: RUF012  # that these are msgspec's, which makes a list for each row, it cannot see
+
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+from hil.script import Count, Expectation, Name, Row, Text
+
 # It names files, and stands in a line before a space.
 Label = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=7 * 86_400.0)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0, le=7 * 86_400.0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
 Bus = Annotated[int, msgspec.Meta(ge=1, le=9999)] | Name  # as the grid knows it
-
-
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What all rows are."""
 
 
 class Head(Row, frozen=True, kw_only=True):
@@ -149,19 +146,15 @@ class Seam(Row, frozen=True, kw_only=True):
     every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 10
 
 
-class Expect(Row, frozen=True, kw_only=True):
-    """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted. `after`: an
-    event or a fault, from whose beginning on facts count; `within_s`: and for so long, by the clock
-    on the wall; `over`: counted from its end instead. `begins_s`, `ends_s`: of the scenario.
-    `each`: asked of each device that it names, one by one. What words there are: hil.live.words."""
+class Expect(Expectation, frozen=True, kw_only=True):
+    """An expectation. `after`: an event or a fault, from whose beginning on facts count;
+    `within_s`: and for so long, by the clock on the wall; `over`: counted from its end instead.
+    `begins_s`, `ends_s`: of the scenario. `each`: asked of each device that it names, one by one.
+    What words there are: hil.live.words."""
 
-    text: Text
-    where: dict[str, list[str] | str]
     after: str = ""
     over: bool = False
     within_s: Positive | None = None
     begins_s: Seconds | None = None
     ends_s: Seconds | None = None
-    least: Count = 1
-    most: int | None = None
     each: bool = False

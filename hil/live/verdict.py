@@ -1,7 +1,6 @@
 """Whether a play came to what its scenario expects.
 
-1. An expectation picks facts by their words and counts them (hil.fact). `must` and `flagged` hold
-   when there are as many as stated; `never` when there are none.
+1. An expectation picks facts by their words and counts them (hil.fact, hil.finding).
 2. `begins_s` and `ends_s` count what lies in that interval; `after` what comes after an event or a
    fault, and `within_s` only what comes within so long, by the wall's clock: what a gateway must
    notice it must notice in real time. What began before is no answer to it, but breaks a `never`
@@ -21,7 +20,8 @@ from dataclasses import dataclass
 import msgspec
 
 from evidence.leap import NS
-from hil.fact import Fact, closest, fits, named
+from hil import finding
+from hil.fact import Fact, fits
 from hil.live.account import Account
 from hil.live.play import Play
 from hil.live.sheet import Expect
@@ -38,15 +38,9 @@ ALWAYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One expectation, and what came of it. `held`: None where it was not asked. `why`: in words,
-    where it does not hold or was not asked. `after_s`: how long after what it waits for."""
+class Finding(finding.Finding):
+    """`after_s`: how long after what it waits for."""
 
-    kind: str  # must, flagged, never
-    text: str
-    held: bool | None
-    count: int = 0
-    why: str = ""
     after: str = ""
     after_s: float | None = None
 
@@ -92,15 +86,9 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
     after_s = None
     if row.after and found:
         after_s = round((min(map(_came, found)) - begins) / NS, 3)
-    if kind == "never":
-        why = f"{count}: {named(found)}" if count else ""
-        return Finding(kind, row.text, not count, count, why, row.after, after_s)
-    if count >= row.least and (row.most is None or count <= row.most):
-        return Finding(kind, row.text, True, count, "", row.after, after_s)
-    most = "any" if row.most is None else row.most
-    wanted = f"{row.least}" if row.most == row.least else f"{row.least} to {most}"
-    why = f"{count} of {wanted}{_late(play, account, row)}{closest(account.facts, row.where)}"
-    return Finding(kind, row.text, False, count, why, row.after, after_s)
+    late = _late(play, account, row)
+    held, why = finding.judged(kind, row, count, found, account.facts, late=late)
+    return Finding(kind, row.text, held, count, why, row.after, after_s)
 
 
 def _counted(fact: Fact, kind: str, row: Expect, begins: int, ends: int) -> int:

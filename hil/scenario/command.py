@@ -13,12 +13,8 @@ The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
 
 import asyncio
 import logging
-import shutil
 import signal
-import stat
 import sys
-import tempfile
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,41 +24,23 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-import hil
 import record
-from evidence import config
 from evidence.config import ConfigError
 from evidence.refusal import EvidenceError
+from hil.finding import HANG, Finding, line_of
+from hil.outcome import DOES_NOT_HOLD, STOPPED, WRONG, made, say
 from hil.scenario import custody, figures, play, report, script
 from hil.scenario.figures import Hours
 from hil.scenario.loop import Loop
 from hil.scenario.play import Part
 from hil.scenario.script import Script
-from hil.scenario.verdict import Finding
+from hil.script import path_of, text_of
 from record.store import StoreError
 
-SCENARIOS = Path(hil.__file__).parent / "scenarios"
 POLICY = Path(record.__file__).parent / "policy.toml"
-DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
 LOG = "gateways.log"
-SCRIPT_BYTES_MAX = 1024 * 1024
-COLUMNS = 80  # of a terminal that does not say
-FINDING_HANG = 23  # below the words of a finding
-
-
-class Findable(Protocol):
-    """What is told of an expectation."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def held(self) -> bool | None: ...
-    @property
-    def why(self) -> str: ...
 
 
 def played(
@@ -72,7 +50,7 @@ def played(
     leave what comes of it; `told`: that object goes to the standard output."""
     started = time.monotonic()
     try:
-        file = found(name)
+        file = path_of(name)
         of, hours, policy_text = read(file)
         part = part_of(of, begins, ends)
         folder = made(folder, of.scenario.name)
@@ -92,22 +70,12 @@ def played(
         return WRONG, {"failed": [str(fault)]}
     failed = [one for one in came.findings if one.held is False]
     for one in came.findings:
-        say(line_of(one), told, FINDING_HANG)
+        say(line_of(one), told, HANG)
     say(f"{time.monotonic() - started:.0f} s; look at {came.page}", told)
     for one in failed:
         print(f"gridseal-hil run: {one.kind}: {one.text}: {one.why}", file=sys.stderr)
     code = STOPPED if stop.is_set() else DOES_NOT_HOLD if failed else 0
     return code, _object(came, failed)
-
-
-def found(name: str) -> Path:
-    """The script of a scenario, by its name or path. Raises ConfigError."""
-    if name.endswith(".toml"):
-        return Path(name)
-    known = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
-    if name not in known:
-        raise ConfigError(f"scenario {name!r}", "", config.nearest(name, known))
-    return SCENARIOS / f"{name}.toml"
 
 
 def read(file: Path) -> tuple[Script, Hours | None, str]:
@@ -133,30 +101,6 @@ def part_of(of: Script, begins: str | None, ends: str | None) -> Part:
     return part
 
 
-def made(folder: Path | None, name: str) -> Path:
-    """An empty folder. Raises ConfigError, OSError."""
-    if folder is None:
-        return Path(tempfile.mkdtemp(prefix=f"gridseal-{name}-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise ConfigError(f"--report {folder}", "", "is not empty")
-    return folder
-
-
-def line_of(one: Findable) -> str:
-    word = {True: "holds", False: "DOES NOT HOLD", None: "not asked"}[one.held]
-    return f"{one.kind:<8}{word:<15}{one.text}" + (f" ({one.why})" if one.why else "")
-
-
-def say(text: str, told: bool, hang: int = 2) -> None:
-    """Progress, for people: beside the object, not before it. What is longer than a line of their
-    terminal goes on below, `hang` columns in."""
-    width = max(shutil.get_terminal_size((COLUMNS, 24)).columns, COLUMNS // 2)
-    fit = textwrap.TextWrapper(width - 1, break_long_words=False, break_on_hyphens=False)
-    fit.subsequent_indent = " " * hang
-    print(fit.fill(text), file=sys.stderr if told else sys.stdout, flush=True)
-
-
 def _object(came: "report.Came", failed: list[Finding]) -> dict[str, Any]:
     return {
         **came.figures,
@@ -176,19 +120,6 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
     except ValueError as fault:
         expected = "an instant such as 2021-02-15T01:00-06:00 expected"
         raise ConfigError(option, "", f"{text!r}: {expected}: {fault}") from fault
-
-
-def text_of(path: Path) -> str:
-    try:
-        if not stat.S_ISREG((found := path.stat()).st_mode):
-            raise ConfigError(str(path), "", "not a file")
-        if found.st_size > SCRIPT_BYTES_MAX:
-            raise ConfigError(str(path), "", f"over {SCRIPT_BYTES_MAX} bytes")
-        return path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
-    except UnicodeDecodeError as fault:
-        raise ConfigError(str(path), "", "not UTF-8 text") from fault
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from evidence.joint.evaluation import Evaluation
 from evidence.joint.handoff import Request
 from evidence.joint.measure import Measure
 from evidence.joint.record import Observed
+from hil.finding import Finding
 from hil.scenario import sheet, sketch
 from hil.scenario.fact import Facts, Said
 from hil.scenario.play import Play
-from hil.scenario.verdict import Finding
 from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 from record.store import Store

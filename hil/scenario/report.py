@@ -20,12 +20,12 @@ from typing import Any
 
 from evidence import anchor
 from evidence.anchor import Anchors
+from hil.finding import Finding
 from hil.scenario import fact, lines, page, play, verdict
 from hil.scenario.fact import Facts
 from hil.scenario.figures import Hours
 from hil.scenario.play import ANCHORS, STORE, Part, Play
 from hil.scenario.script import Script
-from hil.scenario.verdict import Finding
 from record.reconstruct import check, lonely, reconstruction
 from record.reconstruct.reconstruction import Asked
 from record.store import Store, open_reader

@@ -17,6 +17,7 @@ import msgspec
 
 from evidence import config
 from evidence.config import Steps, fault_at
+from hil import script
 from hil.scenario.figures import Hours, tai_of
 from hil.scenario.sheet import (
     Areas,
@@ -33,10 +34,10 @@ from hil.scenario.sheet import (
     Learning,
     Order,
     Pace,
-    Row,
     Seam,
     Settlement,
 )
+from hil.script import Faults, Row
 
 ROWS_MAX = 4096  # of one array
 YEARS = range(1972, 2262)  # UTC has leap seconds since; ns TAI have 63 bits until
@@ -82,10 +83,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def read(text: str, file: str) -> Script:
     """The scenario in a text. Raises ConfigError."""
-    found = config.read(text, Script, file)
-    for steps, reason in _faults(found):
-        raise fault_at(text, file, steps, reason)
-    return found
+    return script.read(text, Script, file, _faults)
 
 
 def check_columns(of: Script, hours: Hours, text: str, file: str) -> None:
@@ -102,35 +100,15 @@ def check_columns(of: Script, hours: Hours, text: str, file: str) -> None:
             raise fault_at(text, file, steps, f"{column!r} is {config.nearest(column, known)}")
 
 
-def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
+def _faults(of: Script) -> Faults:
     """What contradicts itself, row by row."""
-    yield from arrays(of, ROWS_MAX)
+    yield from script.arrays(of, ROWS_MAX)
     yield from _instants(of)
     yield from _fed(of)
     yield from _named(of)
 
 
-def arrays(of: msgspec.Struct, rows_max: int) -> Iterable[tuple[Steps, str]]:
-    """Arrays of a script, of whichever kind: those too long, and names that rows of one share."""
-    for name in of.__struct_fields__:
-        rows = getattr(of, name)
-        if not isinstance(rows, list):
-            continue
-        if len(rows) > rows_max:
-            yield (name,), f"{len(rows)} rows; at most {rows_max}"
-        yield from _twice(name, rows)
-
-
-def _twice(array: str, rows: Iterable[msgspec.Struct]) -> Iterable[tuple[Steps, str]]:
-    seen: set[str] = set()
-    for at, row in enumerate(rows):
-        name = getattr(row, "name", "")
-        if name and name in seen:
-            yield (array, at, "name"), f"{name!r} is there twice"
-        seen.add(name)
-
-
-def _instants(row: msgspec.Struct, steps: Steps = ()) -> Iterable[tuple[Steps, str]]:
+def _instants(row: msgspec.Struct, steps: Steps = ()) -> Faults:
     """Every instant, however deep it stands: with an offset, in the years that can be signed; and
     of every row that has an end, the end after the beginning."""
     times: dict[str, int] = {}
@@ -159,7 +137,7 @@ def _leaves(value: object, steps: Steps) -> Iterable[tuple[Steps, object]]:
         yield steps, value
 
 
-def _fed(of: Script) -> Iterable[tuple[Steps, str]]:
+def _fed(of: Script) -> Faults:
     """Whether each feed has what it is made of, and each device one feed or an area."""
     before: list[str] = []
     for at, feed in enumerate(of.feed):
@@ -178,7 +156,7 @@ def _fed(of: Script) -> Iterable[tuple[Steps, str]]:
             yield ("device", at, "feed"), "a feed or an area, and not both"
 
 
-def _named(of: Script) -> Iterable[tuple[Steps, str]]:
+def _named(of: Script) -> Faults:
     """Whether the names that rows give each other are there."""
     steps = [f"{row.name}: {step.step}" for row in of.handoff for step in row.steps]
     known = {
@@ -197,7 +175,7 @@ def _named(of: Script) -> Iterable[tuple[Steps, str]]:
                     yield where, f"{name!r} is {config.nearest(name, known[what])}"
 
 
-def _names(row: Row, steps: Steps, path: list[str]) -> Iterable[tuple[Steps, str]]:
+def _names(row: Row, steps: Steps, path: list[str]) -> Faults:
     for where, value in _leaves(getattr(row, path[0]), (*steps, path[0])):
         if isinstance(value, Row):
             yield from _names(value, where, path[1:])

@@ -7,25 +7,22 @@
 What contradicts itself between rows is hil.scenario.script's to say.
 """
 
+# ruff: noqa: RUF012  # that these are msgspec's, which makes a list for each row, it cannot see
+
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
+from hil.script import Count, Expectation, Name, Row, Text
+
 Share = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 PeriodMs = Annotated[int, msgspec.Meta(ge=10, le=3_600_000)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
 # What a figure or a trace is worth, as the page and the record say it beside it.
 Mark = Literal["published", "modelled", "synthetic", "reconstructed"]
 AREAS_MARK: Mark = "synthetic"  # of what [areas] is measured of: nobody's grid
-
-
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What all rows are."""
 
 
 class Head(Row, frozen=True, kw_only=True):
@@ -315,13 +312,10 @@ class Interchange(Row, frozen=True, kw_only=True):
     after_s: Seconds = 120
 
 
-class Expect(Row, frozen=True, kw_only=True):
-    """[[must]], [[flagged]], [[never]]: facts are picked by their words and counted."""
+class Expect(Expectation, frozen=True, kw_only=True):
+    """An expectation. `begins`, `ends`: of facts within, and asked only of a part that holds all of
+    it. `every_hour`: so many of each hour."""
 
-    text: Text
-    where: dict[str, list[str] | str]
     begins: datetime | None = None
     ends: datetime | None = None
-    least: Count = 1
-    most: int | None = None
     every_hour: bool = False

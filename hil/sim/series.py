@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hil.outcome import show
 from hil.sim import backlog, crash, judge, outage, trial
 from hil.sim.trial import Outcome
 from hil.sim.world import Site
@@ -144,7 +145,7 @@ def main(
     if as_json:
         print(json.dumps(figures))
     else:
-        _tell(figures)
+        show(figures)
     for reason in reasons:
         print(f"gridseal-hil sim: {reason}", file=sys.stderr)
     return 1 if reasons else 0
@@ -162,7 +163,7 @@ def _replay(seed: int, as_json: bool) -> int:
     if as_json:
         print(json.dumps(figures))
     else:
-        _tell(figures)
+        show(figures)
     for reason in outcome.reasons:
         print(f"gridseal-hil sim: seed {seed}: {reason}", file=sys.stderr)
     return 1 if outcome.reasons else 0
@@ -183,14 +184,6 @@ def _reasons(figures: dict[str, Any]) -> list[str]:
     if told and told["growth_bytes"] >= told["growth_bytes_max"]:
         found.append(f"memory grew by {told['growth_bytes']:,} bytes in an outage")
     return found
-
-
-def _tell(figures: dict[str, Any], within: str = "") -> None:
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            _tell(value, f"{within}{name}.")
-        elif not isinstance(value, list):
-            print(f"{within + name:<44} {value:,}")
 
 
 def _spans(numbers: list[int]) -> str:

@@ -59,8 +59,14 @@ class Outcome:
     unreadable: bool = False  # the agent says that its spool is no spool: rule 3
 
 
-def shape_of(chance: Random) -> Shape:
-    """How the gateway of a seed is set."""
+def shape_of(seed: int | str) -> Shape:
+    """How the gateway of a seed is set: a share of them writes late."""
+    return _spilling(prompt(seed), Random(f"{seed} spill"))
+
+
+def prompt(seed: int | str) -> Shape:
+    """The same, of a gateway that writes at once."""
+    chance = Random(f"{seed} shape")
     rate, ten = (chance.choice((10, 10, 20, 25)), 1), (10, 1)
     return Shape(
         devices=chance.choice((((1, rate),), ((1, rate), (1, ten)), ((2, ten), (1, rate)))),
@@ -74,8 +80,7 @@ def shape_of(chance: Random) -> Shape:
     )
 
 
-def spilling(shape: Shape, chance: Random) -> Shape:
-    """A quarter of them writes late."""
+def _spilling(shape: Shape, chance: Random) -> Shape:
     if chance.random() >= SPILL_SHARE:
         return shape
     return dataclasses.replace(shape, durability="spill", spill_s=chance.choice((1, 2, 10)))
@@ -156,7 +161,7 @@ def run(
 ) -> Outcome:  # fmt: skip
     """One run. `talk` is told what happens, line by line."""
     with scratch() as folder:
-        made = shape or shape_of(Random(f"{seed} shape"))
+        made = shape or shape_of(seed)
         world = World(site, folder, seed, made, talk or (lambda text: None))
         trial = Trial(world)
         world.loop.set_exception_handler(lambda _, told: None)  # of who was killed

@@ -32,7 +32,6 @@ CODE_BYTES_MAX = 4096  # of who is not let in yet: a code, and no more
 FIELDS_MAX = 500  # a plan's questions are some dozens
 STREAM_S = 300.0  # of one connection that renews a panel; the browser asks again
 KEEPALIVE_S = 30.0
-PANEL_S = 1.0  # between two renewals: what people read
 COOKIE = "__Host-gridseal"  # RFC 6265bis 4.1.3.2: Secure, whole host, no domain
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"

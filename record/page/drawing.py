@@ -16,7 +16,6 @@ Told = Mapping[str, Any]
 SHARE_MAX = 1.5  # of the tolerance: what is beyond is drawn as this, and marked
 BAR_PX, ROW_PX, TOP_PX = 90, 34, 22
 SLOTS = 60  # of the strip, whether filled or not: a new bar moves none of the others' width
-_WORDS_PX = 20
 
 
 def strip(rows: Sequence[Told], of: str) -> Html:

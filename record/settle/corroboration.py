@@ -50,11 +50,6 @@ class Instant(NamedTuple):
     values: Sequence[Told]
     came: Came | None = None
 
-    @property
-    def is_told(self) -> bool:
-        """Whether there is any value."""
-        return any(value is not None for value in self.values)
-
 
 @dataclass(slots=True)
 class Disputed:

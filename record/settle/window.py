@@ -26,7 +26,6 @@ from record.settle.pairing import Pair
 from record.settle.side import MISSING, Instrument, Phases, Side
 
 PAIRS_MIN = 8  # the slope of FREQ is of two halves
-_ONES = (1 + 0j, 1 + 0j, 1 + 0j)
 _NONE = (0.0, 0.0, 0.0)
 
 

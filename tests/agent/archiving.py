@@ -19,7 +19,7 @@ from evidence import export, instant
 from evidence.export import Damaged, Item, Opening, Stated
 from evidence.leap import NS
 from evidence.verifier import verify
-from tests.agent.keeping import WAIT_S, hear
+from tests.agent.keeping import WAIT_S, end, hear
 from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
 
 OTHER = "pmu-b"  # a second source
@@ -41,11 +41,6 @@ async def beat(agent: Agent, first: int, last: int) -> None:
 def hear_other(agent: Agent, first: int, last: int) -> None:
     agent.hear(*(frame(number, "8") for number in range(first, last + 1)), source=OTHER)
     agent.time.go((last - first + 1) * PERIOD)
-
-
-async def end(agent: Agent) -> None:
-    await agent.keeper.end_run()
-    await agent.keeper.close()
 
 
 def receipts(site: Site, record: Record) -> list[tuple[int, bytes, int, int]]:

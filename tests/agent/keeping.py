@@ -12,7 +12,7 @@ from agent.spool import Spool
 from evidence import gap
 from evidence import run as runs
 from evidence.code import Kind
-from tests.agent.site import PERIOD, Agent, Record, Site, frame
+from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
 
 WAIT_S = 10
 
@@ -80,6 +80,35 @@ def last_run(site: Site) -> runs.Run:
 
 def gaps(record: Record, stream: int) -> list[gap.Gap]:
     return [gap.read(one.raw) for _, one in record.links[stream] if one.kind == Kind.GAP]
+
+
+def accounted(record: Record, last: int) -> None:
+    """Every frame is in the record or in a hole, and in one of them only."""
+    there = {one.tai for _, one in record.links[1] if one.kind == Kind.C37118}
+    holes = [(one.first, one.last) for one in gaps(record, 1)]
+    for number in range(last + 1):
+        tai = START + number * PERIOD
+        assert (tai in there) + any(low <= tai <= high for low, high in holes) == 1, number
+
+
+async def running(site: Site) -> Agent:
+    """A gateway that has started, and heard what its source is."""
+    agent = site.agent()
+    await agent.keeper.start()
+    agent.hear(setup())
+    return agent
+
+
+async def tick(agent: Agent) -> None:
+    """One turn of the keeper's own loop."""
+    async with agent.keeper._turn:
+        await agent.keeper._tick()
+
+
+async def end(agent: Agent) -> None:
+    """As a gateway ends that is told to."""
+    await agent.keeper.end_run()
+    await agent.keeper.close()
 
 
 async def keep(agent: Agent, work: Coroutine[Any, Any, None]) -> None:

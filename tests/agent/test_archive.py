@@ -19,7 +19,6 @@ from evidence.export import Sealed
 from tests.agent.archiving import (
     ALL,
     beat,
-    end,
     export_of,
     exported,
     go,
@@ -28,6 +27,7 @@ from tests.agent.archiving import (
     typed,
     verified,
 )
+from tests.agent.keeping import end, running
 from tests.agent.site import Site, setup
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,9 +45,7 @@ def test_a_running_agent_is_read_and_not_disturbed(tmp_path: Path) -> None:
     site = Site(tmp_path / "gateway")
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         agent.hear(setup("8"), source="pmu-b")
         await beat(agent, 0, 19)
         await agent.keeper._signatures.settle()

@@ -20,7 +20,6 @@ from evidence.leap import NS
 from tests.agent.archiving import (
     ALL,
     beat,
-    end,
     export_of,
     exported,
     go,
@@ -30,6 +29,7 @@ from tests.agent.archiving import (
     typed,
     verified,
 )
+from tests.agent.keeping import end, running, tick
 from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
 from tests.evidence.exporting import written
 
@@ -77,9 +77,7 @@ def test_a_stream_brings_the_batches_that_it_is_in(tmp_path: Path) -> None:
     site = Site(tmp_path / "gateway")
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         for number in range(10):
             if number in (3, 7):
                 agent.hear(setup("8"), source="pmu-b")
@@ -149,9 +147,7 @@ def test_what_comes_late_is_found_in_the_batch_that_holds_it(tmp_path: Path) -> 
     site = Site(tmp_path / "gateway")
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         late = [one for number in (50, 51, 10, 52) for one in _frames(number, "7")]
         agent.hear(*late)
         await agent.keeper._commit_last()
@@ -224,9 +220,7 @@ def test_what_was_given_up_is_told_by_its_statement(site: Site, record: Record) 
     site.spool_changes = {"when_full": "drop_oldest", "pending_bytes_max": 60_000}
 
     async def before() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         await one_a_batch(agent, 0, 9)
         await end(agent)
 
@@ -258,8 +252,7 @@ async def one_a_batch(agent: Agent, first: int, last: int) -> None:
     for number in range(first, last + 1):
         agent.hear(frame(number, raw=b"%d " % number + bytes(1000)))
         agent.time.go(PERIOD + 10 * NS)  # a batch is due with each commit
-        async with agent.keeper._turn:
-            await agent.keeper._tick()
+        await tick(agent)
 
 
 def test_a_damaged_batch_that_the_agent_stated_holds(site: Site) -> None:
@@ -267,9 +260,7 @@ def test_a_damaged_batch_that_the_agent_stated_holds(site: Site) -> None:
     for."""
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         await one_a_batch(agent, 0, 11)
         spool = agent.keeper.spool
         row = (await agent.keeper.on_disk(lambda: spool.waiting(0, 100)))[4].row
@@ -287,9 +278,7 @@ def test_a_damaged_batch_that_the_agent_stated_holds(site: Site) -> None:
 
 def test_a_piece_that_was_set_aside_is_named(site: Site) -> None:
     async def killed() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         for at in range(3):
             agent.hear(*(frame(10 * at + number) for number in range(10)))
             await agent.keeper.commit()

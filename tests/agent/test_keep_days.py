@@ -8,8 +8,8 @@ from agent import disk, spool
 from agent.commit import State
 from agent.sealer import Came
 from agent.spool import FREE_AFTER_PIECES, Spool
-from tests.agent.archiving import end, receipts
-from tests.agent.keeping import go
+from tests.agent.archiving import receipts
+from tests.agent.keeping import end, go, running
 from tests.agent.site import PERIOD, Agent, Record, Site, frame, setup
 
 DAY_NS = 86_400 * 10**9
@@ -34,9 +34,7 @@ def receipted(site: Site, record: Record, count: int) -> list[tuple[int, bytes, 
     """Batches on the closed spool, and the record's answers for them."""
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         await one_a_batch(agent, 1, count)
         await end(agent)
 
@@ -79,9 +77,7 @@ def test_where_room_is_needed_the_oldest_receipted_go_first(
     monkeypatch.setattr(spool, "FREE_BATCHES_MAX", 4)
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         await one_a_batch(agent, 100, 102)
         for row, receipt, many, size in answers[1:]:  # the very oldest has none
             agent.keeper.answer(row, State.RECEIPTED, receipt, many, size)

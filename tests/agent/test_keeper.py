@@ -15,7 +15,7 @@ from agent.spool import Spool
 from evidence import cbor, observation
 from evidence.code import Cause
 from evidence.observation import Sample
-from tests.agent.keeping import admitted, gaps, go, hear, keep, last_run, raws, until
+from tests.agent.keeping import admitted, end, gaps, go, hear, keep, last_run, raws, running, until
 from tests.agent.site import Record, Site, frame, setup
 
 
@@ -70,8 +70,7 @@ def test_what_is_heard_while_a_run_turns_is_sealed_under_what_ruled_it(
         await agent.keeper._tick()
         monkeypatch.undo()
         hear(agent, 7, 8)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(turned())
     spool = Spool(site.spool)
@@ -99,12 +98,9 @@ def _raws(links: bytes) -> list[bytes]:
 
 def test_a_clean_stop_leaves_nothing_without_a_head(site: Site, record: Record) -> None:
     async def day(first: int, last: int) -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         hear(agent, first, last)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
         spool = Spool(site.spool)
         found = spool.find()
         spool.close()
@@ -121,9 +117,7 @@ def test_a_clean_stop_leaves_nothing_without_a_head(site: Site, record: Record) 
 
 def test_what_a_killed_agent_left_is_cut_by_the_next(site: Site, record: Record) -> None:
     async def killed(first: int, last: int) -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         hear(agent, first, last)
         await agent.keeper.commit()
         agent.hear(frame(99))  # heard and never committed
@@ -135,8 +129,7 @@ def test_what_a_killed_agent_left_is_cut_by_the_next(site: Site, record: Record)
         hear(agent, 10, 11)  # no Setup: its stream is not described, nothing may be sealed
         agent.hear(setup())
         hear(agent, 12, 14)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(killed(0, 4))
     go(killed(5, 9))
@@ -176,8 +169,7 @@ def test_room_closes_on_unsent_bytes_and_opens_by_answers(site: Site, record: Re
             agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
         await agent.keeper.commit()
         assert (agent.health.waiting, agent.health.waiting_bytes) == (0, 0)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
 
@@ -194,8 +186,7 @@ def test_room_closes_on_unwritten_bytes_and_opens_by_a_commit(site: Site) -> Non
         assert not agent.keeper.room.is_set()
         await agent.keeper.commit()
         assert agent.keeper.room.is_set()
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
 
@@ -251,8 +242,7 @@ def test_a_commit_is_seen_through_by_who_is_cancelled(
         await asyncio.gather(loop, return_exceptions=True)
         assert agent.health.durable == 5
         hear(agent, 5, 9)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(site, record)
@@ -273,8 +263,7 @@ def test_more_configurations_than_a_head_can_name_are_several_batches(
                 agent.hear(setup(key, b"cfg %d" % change), frame(change, key))
             if change == committed:
                 await agent.keeper.commit()
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(site, record)

@@ -13,7 +13,19 @@ from agent.schema import SpoolError
 from agent.spool import Spool
 from evidence import cose, gap
 from evidence.code import Cause, Kind
-from tests.agent.keeping import Fault, admitted, gaps, go, hear, keep, last_run, raws, until
+from tests.agent.keeping import (
+    Fault,
+    admitted,
+    end,
+    gaps,
+    go,
+    hear,
+    keep,
+    last_run,
+    raws,
+    running,
+    until,
+)
 from tests.agent.site import PERIOD, START, Record, Site, frame, setup
 
 
@@ -158,8 +170,7 @@ def test_a_disk_that_fails_once_at_the_end_loses_nothing(
         agent.hear(setup())
         hear(agent, 0, 4)
         fault.before = 1
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(all_of_it())
     assert last_run(site).cause == Cause.COMMIT_FAILED
@@ -236,9 +247,7 @@ def test_a_full_room_opens_while_the_disk_is_down(site: Site, fault: Fault) -> N
 
 def test_closing_without_an_end_does_not_say_that_it_ended(site: Site, record: Record) -> None:
     async def broken_off() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         hear(agent, 0, 4)
         await agent.keeper.close()
 
@@ -268,8 +277,7 @@ def test_a_run_that_began_at_the_end_is_signed_before_the_stop(
         agent.hear(setup())
         hear(agent, 0, 4)
         fault.before = 1
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(all_of_it())
     admitted(site, record)

@@ -14,8 +14,21 @@ from drivers.line import Frame
 from evidence import gap
 from evidence.code import Cause, Kind
 from evidence.gap import Gap
-from tests.agent.keeping import Fault, admitted, gaps, go, hear, keep, last_run, until
-from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
+from tests.agent.keeping import (
+    Fault,
+    accounted,
+    admitted,
+    end,
+    gaps,
+    go,
+    hear,
+    keep,
+    last_run,
+    running,
+    tick,
+    until,
+)
+from tests.agent.site import PERIOD, Agent, Record, Site, frame, setup
 
 
 @pytest.fixture
@@ -35,34 +48,21 @@ async def fill(agent: Agent, first: int, last: int) -> None:
         agent.hear(big(number))
         agent.time.go(PERIOD)
         agent.time.go(10 * 10**9)  # a batch is due with each commit
-        async with agent.keeper._turn:
-            await agent.keeper._tick()
+        await tick(agent)
 
 
 def stated(record: Record, stream: int = 1) -> list[Gap]:
     return [one for one in gaps(record, stream) if one.cause == Cause.NOT_KEPT]
 
 
-def accounted(record: Record, last: int) -> None:
-    """Every frame is in the record or in a hole, and in one of them only."""
-    there = {one.tai for _, one in record.links[1] if one.kind == Kind.C37118}
-    holes = [(one.first, one.last) for one in gaps(record, 1)]
-    for number in range(last + 1):
-        tai = START + number * PERIOD
-        assert (tai in there) + any(low <= tai <= high for low, high in holes) == 1, number
-
-
 def test_the_oldest_go_and_are_stated_once(small: Site, record: Record) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 199)
         assert agent.health.waiting_bytes <= 60_000 + 5_000  # what came since
         assert agent.health.given_up > 100
         assert agent.keeper.room.is_set(), "lines are read on"
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(small, record)
@@ -74,12 +74,9 @@ def test_the_oldest_go_and_are_stated_once(small: Site, record: Record) -> None:
 
 def test_the_chain_closes_over_what_was_given_up(small: Site, record: Record) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 79)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(small, record)
@@ -97,8 +94,7 @@ def test_a_statement_that_is_given_up_itself_is_made_again(small: Site, record: 
         agent.hear(setup(), big(0), big(50))
         agent.time.go(50 * PERIOD)
         await fill(agent, 51, 250)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(small, record)
@@ -109,9 +105,7 @@ def test_what_goes_with_a_commit_that_fails_goes_with_the_next(
     small: Site, record: Record, fault: Fault
 ) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 48)
         while not agent.keeper.relief._going:
             agent.hear(big(49))
@@ -135,9 +129,7 @@ def test_what_goes_with_a_commit_that_fails_goes_with_the_next(
 
 def test_what_came_late_says_nothing_of_what_was_before(small: Site, record: Record) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 1)
         await fill(agent, 3, 8)  # 2 is missing, and comes late
         for row, receipt, count, size in await agent.keeper.on_disk(
@@ -146,8 +138,7 @@ def test_what_came_late_says_nothing_of_what_was_before(small: Site, record: Rec
             agent.keeper.answer(row, State.RECEIPTED, receipt, count, size)
         agent.hear(big(9), big(2))
         await fill(agent, 10, 120)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(small, record)
@@ -158,9 +149,7 @@ def test_nothing_goes_before_its_statement_though_one_commit_cannot_hold_all(
     small: Site, record: Record
 ) -> None:
     async def crash() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 48)
         for number in range(500):  # more stretches than a piece has
             agent.hear(setup(cfg=bytes([number % 2])), frame(49 + number))
@@ -173,8 +162,7 @@ def test_nothing_goes_before_its_statement_though_one_commit_cannot_hold_all(
     async def after() -> None:
         agent = small.agent()
         await agent.keeper.start()
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(crash())
     go(after())
@@ -184,9 +172,7 @@ def test_nothing_goes_before_its_statement_though_one_commit_cannot_hold_all(
 
 def test_refused_ones_go_first(small: Site) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 19)
         spool = agent.keeper.spool
         rows = await agent.keeper.on_disk(lambda: spool.waiting(0, 100))
@@ -204,9 +190,7 @@ def test_refused_ones_go_first(small: Site) -> None:
 
 def test_what_is_on_its_way_is_not_given_up(small: Site) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 9)
         spool = agent.keeper.spool
         first = (await agent.keeper.on_disk(lambda: spool.waiting(0, 1)))[0].row
@@ -223,9 +207,7 @@ def test_without_the_policy_nothing_goes(site: Site) -> None:
     site.spool_changes = {"pending_bytes_max": 60_000}
 
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         await fill(agent, 0, 99)
         assert agent.health.given_up == 0
         assert not agent.keeper.room.is_set(), "lines are read no more"
@@ -256,21 +238,16 @@ def test_a_damaged_piece_without_a_head_is_set_aside_and_stated(
     site: Site, record: Record, which: int
 ) -> None:
     async def killed() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         for at in range(3):
             agent.hear(*(frame(10 * at + number) for number in range(10)))
             await agent.keeper.commit()
         await agent.crash()
 
     async def after() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         hear(agent, 40, 49)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(killed())
     spoil(site.spool, pieces(site.spool)[which])
@@ -287,9 +264,7 @@ def test_a_damaged_piece_without_a_head_is_set_aside_and_stated(
 @pytest.mark.parametrize("part", ["links", "parts", "head"])
 def test_a_damaged_batch_is_stated_and_kept(site: Site, record: Record, part: str) -> None:
     async def work() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         await fill(agent, 0, 11)
         spool = agent.keeper.spool
         rows = await agent.keeper.on_disk(lambda: spool.waiting(0, 100))
@@ -303,8 +278,7 @@ def test_a_damaged_batch_is_stated_and_kept(site: Site, record: Record, part: st
         agent.keeper.relief.damaged(row)
         await fill(agent, 12, 14)
         assert agent.health.given_up == rows[4].observations
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(site, record)
@@ -317,9 +291,7 @@ def test_a_damaged_batch_is_stated_and_kept(site: Site, record: Record, part: st
 @pytest.mark.parametrize("offered", [False, True], ids=["given up", "offered"])
 def test_a_batch_of_which_nothing_can_be_read_stops_nobody(small: Site, offered: bool) -> None:
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 9)
         run, spool = agent.health.run, agent.keeper.spool
         spoiled = "SELECT id FROM batch WHERE state = 0 ORDER BY id LIMIT 1"
@@ -345,9 +317,7 @@ def test_a_batch_that_cannot_be_read_now_begins_no_run(
     real = overflow.given_up
 
     async def work() -> None:
-        agent = small.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(small)
         await fill(agent, 0, 9)
         run, spool = agent.health.run, agent.keeper.spool
         first = (await agent.keeper.on_disk(lambda: spool.waiting(0, 1)))[0].row
@@ -370,18 +340,14 @@ def test_what_a_damaged_piece_leaves_out_is_stated_once_though_a_commit_fails(
     site: Site, record: Record, fault: Fault
 ) -> None:
     async def killed() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         for at in range(3):
             agent.hear(*(frame(10 * at + number) for number in range(10)))
             await agent.keeper.commit()
         await agent.crash()
 
     async def after() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         fault.before = 1
         hear(agent, 30, 49)
         await keep(agent, until(lambda: fault.seen == 1 and agent.hearing.sealing))

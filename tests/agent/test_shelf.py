@@ -8,10 +8,23 @@ import pytest
 
 from agent.commit import Kept, State
 from agent.spool import Spool
-from evidence.code import Cause, Kind
+from evidence.code import Cause
 from evidence.heads import StreamHead
-from tests.agent.keeping import Fault, admitted, gaps, go, keep, last_run, raws, until
-from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
+from tests.agent.keeping import (
+    Fault,
+    accounted,
+    admitted,
+    end,
+    gaps,
+    go,
+    keep,
+    last_run,
+    raws,
+    running,
+    tick,
+    until,
+)
+from tests.agent.site import PERIOD, Agent, Record, Site, frame
 
 SPILL_NS = 10 * 10**9
 
@@ -20,11 +33,6 @@ SPILL_NS = 10 * 10**9
 def flash(site: Site) -> Site:
     site.spool_changes = {"durability": "spill"}
     return site
-
-
-async def tick(agent: Agent) -> None:
-    async with agent.keeper._turn:
-        await agent.keeper._tick()
 
 
 async def hear(agent: Agent, first: int, last: int) -> None:
@@ -52,19 +60,9 @@ def rows(path: Path, table: str) -> int:
     return found
 
 
-def accounted(record: Record, last: int) -> None:
-    there = {one.tai for _, one in record.links[1] if one.kind == Kind.C37118}
-    holes = [(one.first, one.last) for one in gaps(record, 1)]
-    for number in range(last + 1):
-        tai = START + number * PERIOD
-        assert (tai in there) + any(low <= tai <= high for low, high in holes) == 1, number
-
-
 def test_what_gets_its_receipt_soon_is_never_written(flash: Site, record: Record) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         for second in range(30):
             await hear(agent, 50 * second, 50 * second + 49)
             assert await answer(agent, record)
@@ -79,9 +77,7 @@ def test_what_gets_its_receipt_soon_is_never_written(flash: Site, record: Record
 
 def test_what_gets_none_is_written_after_a_while(flash: Site, record: Record) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 300)
         assert agent.health.in_memory == agent.health.durable == 301
         await hear(agent, 301, 700)
@@ -92,13 +88,10 @@ def test_what_gets_none_is_written_after_a_while(flash: Site, record: Record) ->
     assert rows(flash.spool, "batch") > 10
 
     async def after() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         agent.time.go(4 * 10**9)
         await hear(agent, 800, 810)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(after())
     admitted(flash, record)
@@ -108,12 +101,9 @@ def test_what_gets_none_is_written_after_a_while(flash: Site, record: Record) ->
 
 def test_a_clean_stop_writes_everything(flash: Site, record: Record) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 50)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(flash, record)
@@ -124,9 +114,7 @@ def test_a_power_cut_is_stated_from_what_the_record_has(flash: Site, record: Rec
     heads: list[StreamHead] = []
 
     async def cut() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 99)
         await answer(agent, record)
         samples = [(run, one) for run, one in record.links[1]]
@@ -136,14 +124,11 @@ def test_a_power_cut_is_stated_from_what_the_record_has(flash: Site, record: Rec
         await agent.crash()
 
     async def after() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         assert agent.keeper.knows(1, heads[0].run, heads[0].seq), "that is no rollback"
         await hear(agent, 250, 299)
         agent.keeper.compared(heads)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(cut())
     go(after())
@@ -155,9 +140,7 @@ def test_a_power_cut_is_stated_from_what_the_record_has(flash: Site, record: Rec
 
 def test_what_is_held_outlives_a_disk_that_fails(flash: Site, record: Record, fault: Fault) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 100)
         fault.before = 3
         agent.time.go(SPILL_NS)
@@ -178,9 +161,7 @@ def test_what_is_held_outlives_a_disk_that_fails(flash: Site, record: Record, fa
 
 def test_a_refused_one_is_kept_as_an_exhibit(flash: Site) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 60)
         spool = agent.keeper.spool
         first = (await agent.keeper.on_disk(lambda: spool.waiting(0, 1)))[0]
@@ -198,9 +179,7 @@ def test_a_batch_in_memory_is_what_a_record_takes_and_one_on_disk_comes_first(
     flash: Site, record: Record
 ) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 700)
         spool = agent.keeper.spool
         waiting = await agent.keeper.on_disk(lambda: spool.waiting(0, 1000))
@@ -208,8 +187,7 @@ def test_a_batch_in_memory_is_what_a_record_takes_and_one_on_disk_comes_first(
         assert await agent.keeper.on_disk(spool.newest) == waiting[-1].row
         assert await answer(agent, record) == len(waiting)
         assert agent.health.waiting == 0
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(work())
     admitted(flash, record)
@@ -220,9 +198,7 @@ def test_what_was_written_by_a_commit_that_failed_is_not_written_again(
     flash: Site, record: Record, fault: Fault
 ) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         await hear(agent, 0, 100)
         first = agent.health.run
         fault.after = 1
@@ -244,9 +220,7 @@ def test_what_was_written_by_a_commit_that_failed_is_not_written_again(
 
 def test_nothing_is_remembered_of_what_was_let_go(flash: Site, record: Record) -> None:
     async def work() -> None:
-        agent = flash.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(flash)
         for number in range(0, 300, 3):  # answers come between the pieces of the next batch
             await hear(agent, number, number + 1)
             told = await agent.keeper.on_disk(lambda: record.take(agent.keeper.spool))

@@ -11,7 +11,7 @@ import pytest
 from agent import signature
 from drivers.keystore.uri import KeyStoreError
 from evidence.key import PublicKey, Signer
-from tests.agent.keeping import admitted, go, hear, keep, raws, until
+from tests.agent.keeping import admitted, end, go, hear, keep, raws, running, until
 from tests.agent.site import Agent, Record, Site, setup
 
 
@@ -90,12 +90,9 @@ def test_a_run_that_was_never_signed_is_signed_by_the_next_start(
             await agent.crash()
 
     async def ended() -> None:
-        agent = site.agent()
-        await agent.keeper.start()
-        agent.hear(setup())
+        agent = await running(site)
         hear(agent, 5, 9)
-        await agent.keeper.end_run()
-        await agent.keeper.close()
+        await end(agent)
 
     go(killed())
     go(ended())

@@ -9,7 +9,7 @@ from agent.config import UplinkSection
 from agent.http import Client
 from agent.spool import Spool
 from agent.uplink import Uplink
-from tests.agent.keeping import go, hear, until
+from tests.agent.keeping import end, go, hear, running, until
 from tests.agent.server import request_of, serving
 from tests.agent.site import Agent, Site, setup
 from tests.agent.upstream import LOG
@@ -27,13 +27,10 @@ INSERT INTO batch
 
 async def _crowded(site: Site) -> None:
     """A spool on which so many batches wait."""
-    agent = site.agent()
-    await agent.keeper.start()
-    agent.hear(setup())
+    agent = await running(site)
     hear(agent, 0, EACH - 1)
     await agent.keeper.commit()
-    await agent.keeper.end_run()
-    await agent.keeper.close()
+    await end(agent)
     spool = Spool(site.spool)
     ((row, size),) = spool.rows("SELECT id, size FROM batch ORDER BY id LIMIT 1")
     with spool._db:

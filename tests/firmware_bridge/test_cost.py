@@ -45,6 +45,42 @@ def test_the_wait_after_such_a_turn_allocates_nothing_either(files):
     assert board.told([*board.unix(1024), "-c", WAITING], files)["bytes"] == 0
 
 
+GIVEN_UP = """
+import gc, json, sys
+from firmware_bridge.firmware import main
+class Board:
+    renewal, open = (0x22, b""), False
+    def answer(self, kind, body):
+        self.said = bytes(body).decode()
+def live():
+    gc.collect()
+    return gc.mem_alloc()
+made, found = Board(), []
+for _ in range(3):
+    before = live()
+    renewal = main._renewal(sys.argv[1], made, False)
+    made.renewal = (0x22, b"")
+    for seconds in range(59):
+        while renewal.turn(seconds * 1000000):
+            pass
+        assert not renewal.idle
+    taken = live() - before
+    renewal.turn(100000000)
+    assert renewal.idle
+    renewal = None
+    main._unload()
+    found.append((taken, live() - before))
+print(json.dumps({"found": found, "said": made.said}))
+"""
+
+
+def test_what_a_stray_packet_of_an_update_loaded_is_given_back(files, tmp_path):
+    told = board.told([*board.unix(1024), "-c", GIVEN_UP, str(tmp_path)], files)
+    assert told["said"] == "no manifest was given"
+    for taken, kept in told["found"][1:]:  # at first, names are learned that stay
+        assert taken > 10_000 and kept < 200, told
+
+
 @pytest.mark.parametrize(("seconds", "most"), [
     ("0", board.UNSIGNED_BYTES_MOST), ("1", board.SIGNED_BYTES_MOST),
 ])  # fmt: skip

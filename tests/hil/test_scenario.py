@@ -27,6 +27,7 @@ from hil.scenario.fact import Facts, Said
 from hil.scenario.feed import Beyond, Hourly, Trace
 from hil.scenario.follower import following
 from hil.scenario.play import face
+from hil.script import SCENARIOS, path_of
 from record.cli import main as record_main
 from record.settle.interval import Convention
 from tests.provisioning.page.audit import audited
@@ -137,7 +138,7 @@ def test_each_plot_says_what_it_is_worth_and_which_line_is_which_beside_it(
 
 def test_decisions_stand_in_order_of_time_not_of_its_words(uri: Played) -> None:
     """1 March comes after 28 February."""
-    facts, clock = Facts(), face(command.read(command.found("uri-2021"))[0])
+    facts, clock = Facts(), face(command.read(path_of("uri-2021"))[0])
     for day in ("2021-03-01", "2021-02-28"):
         tai = figures.tai_of(datetime.fromisoformat(f"{day}T12:00-06:00"))
         body = Decision(None, f"of {day}", 1.0, "").body()
@@ -150,7 +151,7 @@ def test_decisions_stand_in_order_of_time_not_of_its_words(uri: Played) -> None:
 
 
 def test_every_claim_and_decision_says_where_it_was_said() -> None:
-    of, _, _ = command.read(command.found("uri-2021"))
+    of, _, _ = command.read(path_of("uri-2021"))
     assert [row.topic for row in of.claim if not row.source] == []
     assert [row.name for row in of.order if not row.source] == []
 
@@ -215,7 +216,7 @@ def test_a_mirror_that_lacks_something_is_told(tmp_path: Path) -> None:
     """As when the record does not answer what the mirror asks for."""
 
     async def deaf() -> list[str]:
-        cast = Cast(command.read(command.found("ac-seam"))[0])
+        cast = Cast(command.read(path_of("ac-seam"))[0])
         how = (cast.log, cast.mirror_key, "", lambda: NS, "http://127.0.0.1:9")
         async with following(tmp_path, *how) as mirror:
             await mirror.pull()
@@ -228,7 +229,7 @@ def test_a_mirror_that_lacks_something_is_told(tmp_path: Path) -> None:
 
 def test_what_the_record_refuses_is_a_fact_with_its_reason(tmp_path: Path) -> None:
     """Somebody without a role signs before West does."""
-    text = (command.SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
+    text = (SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
     text = text.replace('assent = ["West"]', 'assent = ["Nobody", "West"]')
     text += '\n[[authority]]\nname = "Nobody"\n'
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
@@ -277,7 +278,7 @@ def test_an_hour_of_a_feed_has_the_energy_that_was_published(hours: figures.Hour
 
 
 def test_the_frequency_is_below_59_4_hz_for_as_long_as_was_published() -> None:
-    of, _, _ = command.read(command.found("uri-2021"))
+    of, _, _ = command.read(path_of("uri-2021"))
     (row,) = [feed for feed in of.feed if feed.name == "ercot-hz"]
     trace = Trace([(figures.tai_of(at), value) for at, value in row.points])
     begins = figures.tai_of(of.pace[0].begins)
@@ -297,7 +298,7 @@ def test_a_pmu_states_its_pace_as_the_standard_has_it() -> None:
 def test_an_expectation_that_fails_is_told_and_is_exit_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (command.SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
+    text = (SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
     text += '\n[[never]]\ntext = "Both ends agree"\n'
     text += 'where = { what = "settlement", verdict = "agreed" }\n'
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
@@ -344,7 +345,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_script_that_is_wrong_is_refused_by_file_and_key(case: str) -> None:
     before, after, told = BROKEN[case]
-    text = (command.SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
+    text = (SCENARIOS / "ac-seam.toml").read_text(encoding="utf-8")
     assert before in text
     with pytest.raises(ConfigError, match=told) as refused:
         script.read(text.replace(before, after, 1), "mine.toml")
@@ -371,7 +372,7 @@ def test_figures_that_are_wrong_are_refused_by_line(case: str) -> None:
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     for name in ("uri-2021.toml", "uri-2021.csv"):
-        text = (command.SCENARIOS / name).read_text(encoding="utf-8")
+        text = (SCENARIOS / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(
             text.replace("total_mwh", "total").replace("cen_mwh,", "cem_mwh,")
         )
@@ -381,6 +382,6 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def hours() -> Iterator[figures.Hours]:
-    _, found, _ = command.read(command.found("uri-2021"))
+    _, found, _ = command.read(path_of("uri-2021"))
     assert found is not None
     yield found

@@ -21,6 +21,8 @@ from evidence import anchor
 from evidence.config import ConfigError
 from hil.cli import main
 from hil.fact import Fact, Words
+from hil.finding import HANG, Finding, line_of
+from hil.outcome import say
 from hil.scenario import command, figures, sheet, verdict
 from hil.scenario.archive import Archive
 from hil.scenario.cast import Cast
@@ -28,7 +30,7 @@ from hil.scenario.fact import Facts
 from hil.scenario.loop import Loop
 from hil.scenario.play import Part
 from hil.scenario.script import Script
-from hil.scenario.verdict import Finding
+from hil.script import SCENARIOS, path_of
 from record.desk import Desk
 from tests.conftest import small_disk
 
@@ -137,10 +139,10 @@ def test_what_could_not_be_played_is_refused_by_file_line_and_key(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after, told = WRONG[case]
-    text = (command.SCENARIOS / "uri-2021.toml").read_text(encoding="utf-8")
+    text = (SCENARIOS / "uri-2021.toml").read_text(encoding="utf-8")
     assert before in text
     (tmp_path / "mine.toml").write_text(text.replace(before, after, 1), encoding="utf-8")
-    (tmp_path / "uri-2021.csv").write_bytes((command.SCENARIOS / "uri-2021.csv").read_bytes())
+    (tmp_path / "uri-2021.csv").write_bytes((SCENARIOS / "uri-2021.csv").read_bytes())
     assert main(["run", str(tmp_path / "mine.toml"), "--report", str(tmp_path / "report")]) == 2
     said = capsys.readouterr().err
     assert re.fullmatch(rf"gridseal-hil run: mine.toml:\d+: {told}.*\n", said), said
@@ -168,7 +170,7 @@ def test_what_is_said_fits_a_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = "The bundle is verified against the anchors, by what is shipped and by the lone verifier"
-    command.say(command.line_of(Finding("must", text, None)), False, command.FINDING_HANG)
+    say(line_of(Finding("must", text, None)), False, HANG)
     first, second = capsys.readouterr().out.splitlines()
     assert len(first) < 80
     assert first.index("The bundle") == len(second) - len(second.lstrip())
@@ -187,7 +189,7 @@ def judged(kind: str, part: Part = WHOLE, facts: int = 1, **row: Any) -> Finding
     words: dict[str, Words] = {"what": "settlement", "flags": ("late", "odd"), "verdict": "agreed"}
     some = Facts([Fact(words, HOURS[at], HOURS[at + 1]) for at in range(facts)])
     where = {"what": "settlement"}
-    of = command.read(command.found("ac-seam"))[0]
+    of = command.read(path_of("ac-seam"))[0]
     expect = sheet.Expect(**{"text": "x", "where": where, **row})
     only: Any = {kind: [expect]}
     (found,) = verdict.judged(Script(scenario=of.scenario, **only), some, part)
@@ -268,7 +270,7 @@ def test_a_play_does_not_wait_for_the_disk_and_a_record_does(
         db.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: asked.append(str(event["sql"])))
 
     monkeypatch.setattr(apsw, "connection_hooks", [*apsw.connection_hooks, traced])
-    cast = Cast(command.read(command.found("ac-seam"))[0])
+    cast = Cast(command.read(path_of("ac-seam"))[0])
     anchors = anchor.read(cast.anchors(""), "anchors.toml")
 
     def rule() -> str:

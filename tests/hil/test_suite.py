@@ -27,6 +27,7 @@ from hil.bench import (
     soak,
     tiles,
 )
+from hil.bench import command as benches
 from hil.suite import catalogue, command, machine, picture, row, table
 from hil.suite.catalogue import Benchmark, Figure
 from hil.suite.row import Row
@@ -147,8 +148,8 @@ def test_every_bound_is_the_one_that_the_benchmark_judges_by():
 
 
 def test_every_benchmark_takes_what_it_is_told():
-    for one in catalogue.chosen(cli.BENCHES):
-        takes = cli.BENCHES[one.name][1]
+    for one in catalogue.chosen(benches.BENCHES):
+        takes = benches.BENCHES[one.name][1]
         told = [*one.options, *one.quick_options]
         named = {word[2:] for word in told if word.startswith("--")}
         named |= {"seconds"} if one.seconds or one.quick else set()

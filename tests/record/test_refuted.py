@@ -11,6 +11,7 @@ from evidence.code import Class, Reason
 from evidence.leap import NS
 from firmware_bridge import frame as board
 from record.cli import main
+from record.refuted import RANGES_MAX
 from tests.record.boarding import BOARD, OTHER, TAPPED, Sealed, own, tap, verify
 from tests.record.gateway import START, Gateway, GatewayRun
 from tests.record.upstream import AUTHORITY, Upstream
@@ -184,6 +185,30 @@ def test_a_frame_is_told_once_however_many_heads_nobody_signed_stand_over_it(hea
     heard.upstream.push(heard.cut(run, made.frames))
     heard.upstream.appraise()
     assert sorted(told_of(heard)) == [(1, 1), *((2, seq) for seq in range(1, 41))]
+    ran_again(heard, capsys)
+
+
+def test_of_a_gateway_that_makes_up_head_after_head_the_record_says_a_bounded_number(
+    heard: Heard, capsys
+):
+    """Between two heads that nobody signed stands one that the board did, with a frame under it.
+    The heads themselves follow each other in their stream: one range."""
+    run, made = heard.start(), Sealed().rounds(1)
+    many = 2 * RANGES_MAX
+    for _ in range(many):
+        made.say(TAPPED[0])
+        made.head()  # ground for the next
+        made.say(TAPPED[1])
+        made.signer = OTHER
+        made.head()
+        made.signer = BOARD
+        made.say(TAPPED[2])
+    heard.upstream.push(heard.cut(run, made.frames))
+    heard.upstream.appraise()
+    found = sorted(heard.found())
+    assert [stream for stream, *_ in found] == [*([1] * RANGES_MAX), 2]
+    told = set(told_of(heard))
+    assert (2, 2 * many) in told and (1, 3 * many) in told  # the last of them is told, too
     ran_again(heard, capsys)
 
 

@@ -18,15 +18,16 @@ It starts no agent and judges nothing.
 import argparse
 import asyncio
 import json
-import os
 import signal
 import ssl
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from hil.devices import told
 from hil.devices.modbus.bank import Content
 from hil.devices.modbus.meter import Meter
 from hil.devices.modbus.port import LinePort, TcpPort
@@ -44,7 +45,6 @@ KINDS: Final[dict[str, Callable[[Measurand, int, int], Content]]] = {
     "sunspec": SunSpecMeter,
 }
 UNITS_MAX = 247  # Serial Line V1.02 2.2
-STDIN_BYTES = 4096
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -146,23 +146,6 @@ def _asked(rack: Rack, line: str) -> None:
         print(f"{line.strip()!r}: {fault}", file=sys.stderr, flush=True)
 
 
-def _hear_faults(rack: Rack) -> None:
-    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
-    rest = ""
-
-    def readable() -> None:
-        nonlocal rest
-        data = os.read(number, STDIN_BYTES)
-        if not data:
-            loop.remove_reader(number)
-            return
-        *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
-        for line in lines:
-            _asked(rack, line)
-
-    loop.add_reader(number, readable)
-
-
 async def _run(options: argparse.Namespace, held: ExitStack) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -178,7 +161,7 @@ async def _run(options: argparse.Namespace, held: ExitStack) -> None:
         found = await port.open()
         address = {"pty": found} if isinstance(found, str) else {"tcp": f"{found[0]}:{found[1]}"}
         if options.stdin:
-            _hear_faults(rack)
+            told.lines(partial(_asked, rack))
         print(json.dumps({**address, "units": list(rack.units)}), flush=True)
         await stopped.wait()
     finally:

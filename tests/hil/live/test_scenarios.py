@@ -10,7 +10,7 @@ import pytest
 from hil.faults import need
 from hil.live import command
 from hil.live.command import Asked
-from hil.scenario.command import SCENARIOS
+from hil.script import SCENARIOS
 from tests.conftest import absent
 
 LIVE = sorted(
