@@ -139,8 +139,9 @@ class FakeRig(Programs):
             raise RigError(f"the plant does not say what it counted: {plant.last_line()}")
         return counted
 
-    def close(self) -> None:
+    def close(self) -> list[str]:
         self.kill()
+        return []
 
     # --- its parts
 

@@ -99,7 +99,9 @@ async def played(
         await _timeline(play, say, stop)
         await ended(play, say)
     finally:
-        stage.close()
+        for why in stage.close():
+            say(why)
+            play.problems.append(why)
     return play
 
 

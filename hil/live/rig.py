@@ -94,8 +94,8 @@ class Rig(Protocol):
         """The devices are done; what each counted."""
         ...
 
-    def close(self) -> None:
-        """At once. Idempotent."""
+    def close(self) -> list[str]:
+        """At once; what of the place may not be as it was before. Idempotent."""
         ...
 
 
