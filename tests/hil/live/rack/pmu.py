@@ -5,8 +5,9 @@
 
 1. Nothing of ours is here: frames, and over TCP the server too, are pypmu's. It writes no account
    of what it sends, as no device does.
-2. pypmu asks for `collections.Sequence`, which Python 3.10 moved, and its server sleeps a whole
-   period besides what it does, so that it falls behind: mended here, and nowhere else.
+2. pypmu asks for `collections.Sequence`, which Python 3.10 moved; its server sleeps a whole period
+   besides what it does, so that it falls behind, and spins where it has nothing to send. All three
+   are mended here, and nowhere else.
 3. At a serial line, where pypmu has no server, it is asked by pypmu's own command frames.
 """
 
@@ -27,7 +28,7 @@ from synchrophasor import pmu as server  # noqa: E402
 RATE = 60
 NOMINAL_60 = 60
 TIME_BASE = 960_000  # whole instants at this rate
-SHARE = 0.9  # of a period that its server may sleep
+LOOK_S = 0.005  # between two looks at what is to be sent: less than a period
 EDITION_2011 = 2  # VERSION of SYNC
 PHASORS = [(132790.0, 0.0), (132790.0, -2.0944), (132790.0, 2.0944)]
 FREQ = 10  # mHz from nominal: pypmu knows no FREQ in Hz
@@ -67,7 +68,8 @@ def instants() -> Iterator[int]:
 
 
 def over_tcp(host: str, port: int, idcode: int) -> None:
-    server.sleep = lambda period_s: time.sleep(SHARE * period_s)
+    server.sleep = lambda _: None
+    server.select = lambda ports, _, __, ___: select.select(ports, [], [], LOOK_S)
     pmu = server.Pmu(idcode, RATE, port, host, set_timestamp=False)
     of = configuration(idcode)
     pmu.set_configuration(of)
