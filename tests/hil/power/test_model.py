@@ -169,6 +169,20 @@ def test_two_areas_swing_against_each_other_at_the_rate_of_kundurs_example() -> 
     assert 1.05 < _hertz(within, 60) < 1.25
 
 
+def test_their_swing_dies_down_as_kundurs_example_does_with_manual_excitation() -> None:
+    """The inter-area mode of Example 12.6 has a damping ratio of 0.032; peaks in a row."""
+    timeline = [At(T0 + NS, event.FaultBus("8")), At(T0 + NS + 100 * MS, event.Clear("8"))]
+    model = Model(case.load("two-area"), T0, rate=60, noise=0.0, timeline=timeline)
+    speeds = [model.state(step).speed for step in range(120, 60 * 14)]
+    between = [a + b - c - d for a, b, c, d in speeds]
+    threes = list(zip(between, between[1:], between[2:], strict=False))
+    peaks = [there for before, there, after in threes if before < there >= after and there > 0]
+    assert len(peaks) >= 5
+    ratio = math.log(peaks[0] / peaks[4]) / (4 * 2 * math.pi)
+    assert 0.028 < ratio < 0.036
+    assert 0.54 < _hertz(between, 60) < 0.57
+
+
 def test_finer_integration_comes_to_the_same() -> None:
     ends = []
     for inner in (1, 2, 8):
