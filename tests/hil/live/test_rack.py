@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,18 @@ authority = "north"
 """
 DEVICE = '[[device]]\nname = "{name}"\ngateway = "north-1"\nkind = "{kind}"\n'
 DEVICES = {"pmu": "pmu-tcp", "line": "pmu-serial", "meter": "modbus-tcp", "breaker": "goose-breaker"}
+NOBODY = """
+[[resource]]
+name = "PMU 9, which nobody has seen"
+kind = "pmu-tcp"
+options = { host = "192.0.2.2", port = 4799, idcode = 39 }
+"""
 FAULT = '[[fault]]\nname = "{name}"\nat_s = {at_s}\nfor_s = {for_s}\nact = "{act}"\n{to}\n'
 MUST = '[[must]]\ntext = "{text}"\nwhere = {where}\n{more}\n'
 NEVER = MUST.replace("must", "never")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def plugged_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     with rack(tmp_path_factory.mktemp("rack")) as found:
         yield found
@@ -40,7 +46,7 @@ def plugged_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
 
 def scenario(folder: Path, name: str, length_s: float, *rows: str, devices: str = "") -> Path:
     wanted = devices.split() or list(DEVICES)
-    told = [DEVICE.format(name=one, kind=DEVICES.get(one, "pmu-udp")) for one in wanted]
+    told = [DEVICE.format(name=one, kind=DEVICES.get(one.partition("-")[0], "pmu-udp")) for one in wanted]
     told = [one + 'with = { idcode = 1 }\n' if 'kind = "pmu' in one else one for one in told]
     path = folder / f"{name}.toml"
     path.write_text("\n".join([HEAD.format(name=name, length_s=length_s), *told, *rows]))
@@ -70,15 +76,14 @@ def told(folder: Path) -> dict[str, Any]:
 def test_what_is_plugged_in_is_heard_cut_and_counted_and_what_is_not_is_named(
     plugged_in: Rack, tmp_path: Path
 ):
-    before = len(plugged_in.moved())
     file = scenario(
-        tmp_path, "rounds", 10,
+        tmp_path, "rounds", 8,
         fault("the serial cable", 1, 2, "cut", 'device = "line"'),
         fault("the PMU's cable", 1, 2, "cut", 'device = "pmu"'),
         fault("the way to the record", 1, 3, "cut", 'gateway = "north-1"'),
-        fault("the power", 6, 1, "power-cut"),
+        fault("the power", 4.5, 1, "power-cut"),
         MUST.format(text="PMUs", where='{ what = "sealed", device = ["pmu", "line"] }',
-                    more="each = true\nleast = 240"),
+                    more="each = true\nleast = 200"),
         MUST.format(text="meter", where='{ what = "sealed", device = "meter" }', more="least = 6"),
         MUST.format(text="breaker", where='{ what = "sealed", device = "breaker" }',
                     more="least = 3"),
@@ -108,9 +113,57 @@ def test_what_is_plugged_in_is_heard_cut_and_counted_and_what_is_not_is_named(
     assert verdict["grid"] is None
     assert verdict["bound"] == "not known of real devices"
     # All are whole at the beginning, and the two that were pulled at the end.
-    moved = plugged_in.moved()[before:]
+    moved = plugged_in.moved()
     assert moved[:4] == ["1 closed", "2 closed", "3 closed", "4 closed"]
     assert sorted(moved[4:]) == ["1 closed", "1 open", "2 closed", "2 open"]
     page = (tmp_path / "out" / "rounds" / "index.html").read_text(encoding="utf-8")
     assert "at the place rack (real); a real grid" in page
     assert "<svg" in page
+
+
+def test_a_device_that_is_not_there_and_a_board_that_comes_off_are_named_and_the_rest_goes_on(
+    plugged_in: Rack, tmp_path: Path
+):
+    """The board is gone while a cable is pulled: nobody can put it back, and the report says so."""
+    text = plugged_in.file.read_text(encoding="utf-8")
+    text = text.replace("patience_s = 20", "patience_s = 6")
+    plugged_in.file.write_text(text + NOBODY, encoding="utf-8")
+    file = scenario(
+        tmp_path, "off", 2,
+        fault("pulled", 0.5, 1, "cut", 'device = "pmu"'),
+        MUST.format(text="the one", where='{ what = "sealed", device = "pmu" }', more=""),
+        MUST.format(text="the other", where='{ what = "sealed", device = "pmu-2" }', more=""),
+        devices="pmu pmu-2",
+    )  # fmt: skip
+    with coming_off(plugged_in, once="1 open"):
+        done = typed(plugged_in, "run", file, "--report", tmp_path / "out")
+    assert done.returncode == 1, done.stderr + done.stdout
+    verdict = told(tmp_path / "out")
+    held = {one["text"]: one["held"] for one in verdict["findings"]}
+    assert (held["the one"], held["the other"], held["the record verifies"]) == (True, None, True)
+    cut, absent, undone = sorted(verdict["problems"])  # each of them once
+    assert "pmu may still be cut: board 'relays' at " in cut
+    assert "pmu-2 does not come up: not heard in 6 s" in absent
+    assert "is it powered, and reached at host 192.0.2.2, port 4799" in absent
+    assert "pulled: board 'relays' at " in undone
+    assert "No such file or directory: is it plugged in?" in undone
+
+
+@contextmanager
+def coming_off(at: Rack, once: str) -> Iterator[None]:
+    """Its board is gone as soon as a contact has moved so."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            if once in at.moved():
+                at.board.kill()
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(PLAY_S)
