@@ -106,7 +106,5 @@ class RealRig(Programs):
         try:
             DRIVERS[board.driver](Path(board.path)).cut(cable.channel, is_cut)
         except OSError as fault:
-            text = (
-                f"board {board.name!r} at {board.path}: {fault.strerror}: is it plugged in?"
-            )
+            text = f"board {board.name!r} at {board.path}: {fault.strerror}: is it plugged in?"
             raise RigError(text) from fault

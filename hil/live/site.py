@@ -81,14 +81,13 @@ def _source(device: Device, at: Mapping[str, Any]) -> SourceRequest:
     return SourceRequest(device.name, scheme, options, bus_name(device.bus))
 
 
-def _survey(
-    devices: Sequence[Device], addresses: Mapping[str, Mapping[str, Any]]
-) -> Survey | None:
+def _survey(devices: Sequence[Device], addresses: Mapping[str, Mapping[str, Any]]) -> Survey | None:
     """Of the antenna, where a receiver of the site is surveyed, and its place is known."""
     for one in devices:
         where = addresses[one.name].get("survey")
         if one.kind == "gnss-receiver" and one.with_.get("surveyed", True) and where:
-            return Survey(*where, SURVEY_ACCURACY_M, "bench")
+            latitude, longitude, height_m = where
+            return Survey(latitude, longitude, height_m, SURVEY_ACCURACY_M, "bench")
     return None
 
 

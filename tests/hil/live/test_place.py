@@ -43,7 +43,9 @@ options = { host = "192.0.2.20", port = 502, unit = 1 }
 CABLE = 'idcode = 11 }\ncable = { board = "relays", channel = 4 }'
 
 
-RIGHT = '\n[[resource]]\nname = "right"\nkind = "pmu-udp"\noptions = { host = "h", port = 1, ' + CABLE
+RIGHT = (
+    '\n[[resource]]\nname = "right"\nkind = "pmu-udp"\noptions = { host = "h", port = 1, ' + CABLE
+)
 LIVE = sorted(
     path.stem for path in SCENARIOS.glob("*.toml") if is_live(path.read_text(encoding="utf-8"))
 )
@@ -91,7 +93,9 @@ def test_a_board_that_is_not_there_leaves_out_what_it_pulls_and_no_other_board_d
     assert "board 'relays' is not at /dev/serial/by-id/none: plug it in" in cast.lacks[-1].why
     other = BOARD.replace("relays", "others")
     found = place.read(gone + other, "rack.toml")
-    assert "the PMU's cable is pulled" in [one.name for one in found.cast(scenario("link-loss")).lacks]
+    assert "the PMU's cable is pulled" in [
+        one.name for one in found.cast(scenario("link-loss")).lacks
+    ]
     assert found.why_not((ability.CABLES,)) == ""
     whole = gone.replace('board = "relays"', 'board = "others"')
     cast = place.read(whole + other, "rack.toml").cast(scenario("link-loss"))

@@ -26,7 +26,12 @@ name = "north-1"
 authority = "north"
 """
 DEVICE = '[[device]]\nname = "{name}"\ngateway = "north-1"\nkind = "{kind}"\n'
-DEVICES = {"pmu": "pmu-tcp", "line": "pmu-serial", "meter": "modbus-tcp", "breaker": "goose-breaker"}
+DEVICES = {
+    "pmu": "pmu-tcp",
+    "line": "pmu-serial",
+    "meter": "modbus-tcp",
+    "breaker": "goose-breaker",
+}
 NOBODY = """
 [[resource]]
 name = "PMU 9, which nobody has seen"
@@ -46,8 +51,11 @@ def plugged_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
 
 def scenario(folder: Path, name: str, length_s: float, *rows: str, devices: str = "") -> Path:
     wanted = devices.split() or list(DEVICES)
-    told = [DEVICE.format(name=one, kind=DEVICES.get(one.partition("-")[0], "pmu-udp")) for one in wanted]
-    told = [one + 'with = { idcode = 1 }\n' if 'kind = "pmu' in one else one for one in told]
+    told = [
+        DEVICE.format(name=one, kind=DEVICES.get(one.partition("-")[0], "pmu-udp"))
+        for one in wanted
+    ]
+    told = [one + "with = { idcode = 1 }\n" if 'kind = "pmu' in one else one for one in told]
     path = folder / f"{name}.toml"
     path.write_text("\n".join([HEAD.format(name=name, length_s=length_s), *told, *rows]))
     return path
@@ -58,9 +66,9 @@ def fault(name: str, at_s: float, for_s: float, act: str, to: str = "") -> str:
 
 
 def typed(at: Rack, *argv: object) -> subprocess.CompletedProcess[str]:
-    command = [*at.within, sys.executable, "-m", "hil.cli", *map(str, argv), "--place", at.file]
+    told_so = ("-m", "hil.cli", *map(str, argv), "--place", str(at.file))
     return subprocess.run(
-        command,
+        [*at.within, sys.executable, *told_so],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -88,7 +96,8 @@ def test_what_is_plugged_in_is_heard_cut_and_counted_and_what_is_not_is_named(
         MUST.format(text="breaker", where='{ what = "sealed", device = "breaker" }',
                     more="least = 3"),
         MUST.format(text="they settle", more="each = true\nleast = 100",
-                    where='{ what = "samples", class = "place_unchecked", device = ["pmu", "line"] }'),
+                    where='{ what = "samples", class = "place_unchecked", device = '
+                    '["pmu", "line"] }'),
         MUST.format(text="the line's gap", more='after = "the serial cable"',
                     where='{ what = "gap", device = "line", cause = "not_heard" }'),
         MUST.format(text="after the power came", more='after = "the power"\nover = true',

@@ -1,5 +1,5 @@
-"""A real place, of things that are not ours: a PMU, a serial PMU, a meter and a breaker IED by other
-people's code behind cables of their own, and a board of relays that really pulls them.
+"""A real place, of things that are not ours: a PMU, a serial PMU, a meter and a breaker IED by
+other people's code behind cables of their own, and a board of relays that really pulls them.
 
 1. Gateways live in one network namespace, devices in another: what is between them are cables
    (veth), and the board's contacts. Neither has a way to anything else.
@@ -112,7 +112,9 @@ def rack(folder: Path) -> Iterator[Rack]:
 
         def started(name: str, within: Namespace, *told: str) -> Program:
             argv = [*within.within, sys.executable, str(HERE / f"{name}.py"), *told]
-            program = Program(name, argv, folder / f"{name}{told[-1].rpartition(chr(47))[2]}.log", {})
+            program = Program(
+                name, argv, folder / f"{name}{told[-1].rpartition(chr(47))[2]}.log", {}
+            )
             held.callback(program.kill)
             return program
 

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 
 collections.Sequence = collections.abc.Sequence  # type: ignore[attr-defined]
 
-from synchrophasor.frame import CommandFrame, CommonFrame, ConfigFrame2, DataFrame  # noqa: E402
 from synchrophasor import pmu as server  # noqa: E402
+from synchrophasor.frame import CommandFrame, CommonFrame, ConfigFrame2, DataFrame  # noqa: E402
 
 RATE = 60
 NOMINAL_60 = 60
@@ -55,7 +55,7 @@ def data(of: ConfigFrame2, idcode: int, number: int) -> bytes:
     frame.set_version(EDITION_2011)
     frame.set_soc(number // RATE)
     frame.set_frasec(number % RATE * (TIME_BASE // RATE))
-    return frame.convert2bytes()
+    return bytes(frame.convert2bytes())
 
 
 def instants() -> Iterator[int]:
