@@ -90,8 +90,8 @@ class SvSettings(Row, frozen=True, kw_only=True):
 
 
 class ReceiverSettings(Row, frozen=True, kw_only=True):
-    """A GNSS receiver of a good sky. `surveyed`: its antenna's place is in the gateway's plan, where
-    the place that it is plugged in at says it (`survey`)."""
+    """A GNSS receiver of a good sky. `surveyed`: where its antenna stands is in the gateway's plan,
+    if the place says it (`survey`)."""
 
     rate: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
     surveyed: bool = True

@@ -2,10 +2,10 @@
 run on this machine.
 
 1. A device is where its resource says; whether it is there, the gateway finds out by hearing it.
-2. Nothing is asked of a device but what a gateway asks. Its cable is pulled by a board's contact; all
-   are whole when a play begins, and again when it is over.
-3. Between a gateway and its record no cable leaves this machine: it is the bench's own (hil.live.
-   wire), as at the fake place, and can always be cut.
+2. Nothing is asked of a device but what a gateway asks. Its cable is pulled by a board's contact;
+   all are whole when a play begins, and again when it is over.
+3. Between a gateway and its record no cable leaves this machine: it is the bench's own, as at the
+   fake place (hil.live.wire), and can always be cut.
 """
 
 from collections.abc import Mapping
