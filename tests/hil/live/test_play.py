@@ -3,7 +3,6 @@ by name, and the rest goes on; Ctrl-C. Real places: test_rack.py.
 """
 
 import json
-import os
 import shutil
 import signal
 import subprocess
