@@ -23,11 +23,11 @@ from evidence.code import Cause, Class, Flag, Reason, Typ
 from evidence.leap import NS
 from evidence.observation import Sample
 from hil.fact import Fact, Words
+from hil.faults import wall
 from hil.faults.course import Course
 from hil.faults.doubt import Told
 from hil.faults.holding import Holding, Lines, SpoolFile, line_name
 from hil.faults.judge import Held, Hole, Place, beyond, excess_max, judge
-from hil.faults.rig import STEPPED_NS
 from hil.faults.step import steps
 from hil.live import content, kind, level, seam
 from hil.live.content import Frame
@@ -77,7 +77,7 @@ class Truth:
     """When it was by the bench's clock that a gateway's showed an instant, where that was set."""
 
     def __init__(self, play: Play) -> None:
-        self._steps: dict[str, list[tuple[int, int, int]]] = {}  # from, to, by how much
+        self._steps: dict[str, list[wall.Step]] = {}
         for deed in play.deeds:
             row = deed.row
             if isinstance(row, Fault) and row.act == "clock-step" and deed.began is not None:
@@ -87,10 +87,7 @@ class Truth:
 
     def ns(self, line: str, shown: int) -> int:
         """`line`: or the gateway alone."""
-        for begun, ended, off_ns in self._steps.get(line.partition(" ")[0], ()):
-            if begun <= shown - off_ns <= ended + STEPPED_NS:
-                return shown - off_ns
-        return shown
+        return wall.true_ns(shown, self._steps.get(line.partition(" ")[0], ()))
 
 
 @dataclass(slots=True)

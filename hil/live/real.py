@@ -14,13 +14,13 @@ from typing import Any
 
 from hil.live.place import Cable, Cast, Place
 from hil.live.relay import DRIVERS
-from hil.live.rig import Endpoint, Found, Programs, RigError
+from hil.live.rig import Endpoint, Found, Rig, RigError
 from hil.live.script import Script
 from hil.live.sheet import Gateway
 from hil.live.wire import Wire
 
 
-class RealRig(Programs):
+class RealRig(Rig):
     """One of them, for one play."""
 
     silent = False
