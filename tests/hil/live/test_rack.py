@@ -91,11 +91,11 @@ def test_what_is_plugged_in_is_heard_cut_and_counted_and_what_is_not_is_named(
         fault("the way to the record", 1, 3, "cut", 'gateway = "north-1"'),
         fault("the power", 4.5, 1, "power-cut"),
         MUST.format(text="PMUs", where='{ what = "sealed", device = ["pmu", "line"] }',
-                    more="each = true\nleast = 200"),
+                    more="each = true\nleast = 100"),
         MUST.format(text="meter", where='{ what = "sealed", device = "meter" }', more="least = 6"),
         MUST.format(text="breaker", where='{ what = "sealed", device = "breaker" }',
                     more="least = 3"),
-        MUST.format(text="they settle", more="each = true\nleast = 100",
+        MUST.format(text="they settle", more="each = true\nleast = 60",
                     where='{ what = "samples", class = "place_unchecked", device = '
                     '["pmu", "line"] }'),
         MUST.format(text="the line's gap", more='after = "the serial cable"',
