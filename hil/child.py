@@ -6,6 +6,7 @@
    things in order.
 3. Every wait is bounded; what does not end is killed.
 4. It runs the same code as the bench, whatever the folder it is started in.
+5. Those of one rig are started by it, each with a log of its own, and end together.
 
 What it says goes into a file, and is quoted when it fails.
 """
@@ -157,3 +158,53 @@ class Child(Program):
         ours = {"PYTHONPATH": os.pathsep.join(paths)}
         argv = [*within, sys.executable, "-P", "-m", module, *arguments]
         super().__init__(name, argv, log, {**ours, **(environment or {})}, told, passed)
+
+
+class Programs:
+    """Those of a rig, with logs in a folder. `within`: what starts one where they run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.within: Sequence[str] = ()
+        self._programs: list[Program] = []
+
+    def start_child(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        told: bool = False,
+        passed: Sequence[int] = (),
+    ) -> Child:
+        """A program of ours, where they run."""
+        child = Child(
+            *(name, module, arguments, self._log(name)),
+            within=self.within,
+            environment=environment,
+            told=told,
+            passed=passed,
+        )
+        self._programs.append(child)
+        return child
+
+    def start_program(
+        self,
+        name: str,
+        argv: Sequence[str],
+        within: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
+        """Somebody else's program; `within`: where they run, else beside the bench."""
+        inside = self.within if within else ()
+        program = Program(name, [*inside, *argv], self._log(name), environment or {})
+        self._programs.append(program)
+        return program
+
+    def kill(self) -> None:
+        """All of them, the last one first. Idempotent."""
+        for program in reversed(self._programs):
+            program.kill()
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}-{len(self._programs)}.log"

@@ -53,7 +53,12 @@ class Namespace:
     @property
     def within(self) -> list[str]:
         """What starts a program inside."""
-        return [found("nsenter"), f"--net=/proc/{os.getpid()}/fd/{self._fd}", "--"]
+        return [found("nsenter"), f"--net={self.path}", "--"]
+
+    @property
+    def path(self) -> str:
+        """Where it is found by other programs, for as long as this process has it."""
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:

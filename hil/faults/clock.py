@@ -1,22 +1,19 @@
 """The agent's wall clock is set, forward and back; the clock of durations runs on."""
 
 import asyncio
-import os
-from pathlib import Path
 from typing import Any
 
 from evidence.code import Check, Flag
 from evidence.leap import NS
+from hil.faults import wall
 from hil.faults.doubt import Injection
 from hil.faults.fault import Scale
 from hil.faults.lookout import Lookout
-from hil.faults.need import FAKETIME, faketime_library
 from hil.faults.outfit import Outfit
 from hil.faults.rig import Rig
 from hil.faults.sky import gear_of
 
 STEP_S = 3600
-OFFSET = "offset"  # the file from which the library reads by how much the clock is off
 _STEPS = (STEP_S, 0, -STEP_S, 0)
 CHECKS = frozenset(
     {Check.CLOCK_STEPPED, Check.UNSYNCHRONISED, Check.SOURCES_APART, Check.SOURCE_JUMPED}
@@ -24,17 +21,6 @@ CHECKS = frozenset(
 CLEARS_NS = 75 * NS  # a step is a contradiction for a minute, and chronyd begins anew
 _TO_CLEAR_S = 2.0
 STEPPED = Outfit(chrony=True, meter=True)
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """What lets an agent's clock be set: libfaketime, told at every reading by a file."""
-    set_offset(folder, 0)
-    return {
-        "LD_PRELOAD": faketime_library(),
-        "FAKETIME_TIMESTAMP_FILE": str(folder / OFFSET),
-        "FAKETIME_NO_CACHE": "1",
-        **FAKETIME,
-    }
 
 
 async def step(rig: Rig, scale: Scale) -> dict[str, Any]:
@@ -45,7 +31,7 @@ async def step(rig: Rig, scale: Scale) -> dict[str, Any]:
     for offset_s in _STEPS:
         await asyncio.sleep(scale.spell_s / len(_STEPS))
         now = rig.note(f"the clock is off by {offset_s} s")
-        set_offset(rig.folder, offset_s)
+        wall.set_offset(rig.folder, offset_s)
         gear.reference.lie.shown_ns = offset_s * NS  # chronyd's clock is the same one
         if before_s:
             steps.append((begun, now, before_s * NS))
@@ -64,10 +50,3 @@ async def step(rig: Rig, scale: Scale) -> dict[str, Any]:
         )
     )
     return {"steps_s": list(_STEPS)}
-
-
-def set_offset(folder: Path, offset_s: int) -> None:
-    """By a rename: the file is read at any moment."""
-    new = folder / f"{OFFSET}.new"
-    new.write_text(f"{offset_s:+d}\n", encoding="ascii")
-    os.replace(new, folder / OFFSET)

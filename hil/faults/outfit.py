@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from evidence.siteplan import Survey
-from hil.child import Child, ChildError, Program
+from hil.child import Child, ChildError, Programs
 from hil.devices.gnss import Truth
 from hil.faults.chamber import Chamber
 from hil.faults.era import Era
@@ -78,35 +78,15 @@ class Outfit:
     announced_s: int = 0  # and PMUs announce it so long before
 
 
-class Starts(Protocol):
-    """What the rig starts programs by."""
-
-    def start_child(
-        self,
-        name: str,
-        module: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        told: bool = False,
-    ) -> Child: ...
-
-    def start_program(
-        self,
-        name: str,
-        argv: Sequence[str],
-        within: bool = False,
-        environment: Mapping[str, str] | None = None,
-    ) -> Program: ...
-
-
 class Gear:
-    """An outfit, running. `environment`: of what shares the gateway's clock."""
+    """An outfit, running. `starts`: what starts its programs, and ends them; `environment`: of what
+    shares the gateway's clock."""
 
     def __init__(
         self,
         outfit: Outfit,
         folder: Path,
-        starts: Starts,
+        starts: Programs,
         environment: Mapping[str, str],
         era: Era | None = None,
     ) -> None:

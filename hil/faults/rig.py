@@ -16,16 +16,17 @@ import os
 import random
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from drivers.c37118.stream import key_of
 from evidence.leap import NS
-from hil.child import Child, ChildError, Program
+from hil import claim
+from hil.child import Child, ChildError, Programs
 from hil.devices.pace import tai_now
-from hil.faults import need
+from hil.faults import need, wall
 from hil.faults.chamber import Chamber
 from hil.faults.doubt import Injection
 from hil.faults.era import Era, begin
@@ -41,7 +42,6 @@ from record.store import StoreError
 
 RATE, BAUD = 60, 115_200
 READY_S, END_S, VERIFY_S = 30.0, 20.0, 60.0
-STEPPED_NS = 100_000_000  # a clock that was set is read a little later
 SILENT_S = 0.3  # without a frame more: what is on a line has been heard
 BUSES = ("Bus 1", "Bus 2")
 GATEWAY_NAME, COPY_NAME = "gateway", "copy"
@@ -69,9 +69,7 @@ class Line:
 
     def claims(self) -> list[tuple[int, int]]:
         """The same, each with the ns by which its clock was wrong."""
-        whole = self.sent.read_bytes().rpartition(b"\n")[0]
-        rows = (line.split() for line in whole.splitlines())
-        return [(int(tai), int(off_ns)) for _, tai, off_ns in rows]
+        return claim.read(self.sent)
 
 
 class Between(Protocol):
@@ -88,7 +86,7 @@ class Between(Protocol):
     def kill(self) -> None: ...
 
 
-class Rig:
+class Rig(Programs):
     """Everything of one trial, in one folder. `disk_bytes`: of a disk for the spool, which needs a
     chamber; 0 leaves it where the folder is."""
 
@@ -102,7 +100,8 @@ class Rig:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """`environment`: of the agent, and of whatever shares its clock."""
-        self.folder, self.site = folder, folder / "site"
+        super().__init__(folder)
+        self.site = folder / "site"
         self.random = random.Random(seed)
         self.port = free_port()
         self.events: list[tuple[int, str]] = []  # ns TAI, what was done
@@ -111,6 +110,8 @@ class Rig:
         self.chamber: Chamber | None = None
         if need.have(need.CHAMBER):
             self.chamber = Chamber(folder / "chamber.log", network=between is None)
+            self._programs.append(self.chamber.holder)
+            self.within = self.chamber.within
         self.gateway = Gateway(GATEWAY_NAME, self.site, self.start_child, self.seen)
         self.gateway.environment = dict(environment or {})
         self.era: Era | None = None
@@ -123,9 +124,8 @@ class Rig:
         self.injections: list[Injection] = []  # what was made wrong of time and place
         self.calm: int | None = None  # since when all is well, ns TAI
         self.ended = 0  # when the PMUs fell silent
-        self.steps: list[tuple[int, int, int]] = []  # of the gateway's clock: from, to, by how much
+        self.steps: list[wall.Step] = []  # of the gateway's clock
         self.gateways = [self.gateway]
-        self._programs: list[Program] = [self.chamber.holder] if self.chamber else []
         self._disk_bytes = disk_bytes
         self._record: Child | None = None
         self._over: tuple[int, float] | None = None  # ns TAI, s of the monotonic clock
@@ -206,8 +206,7 @@ class Rig:
             self.between.kill()
         if self.gear is not None:
             self.gear.close()
-        for program in reversed(self._programs):
-            program.kill()
+        self.kill()
 
     async def verify(self) -> tuple[int | None, str]:
         """What `gridseal-record verify` says of the record: its exit code, and its last line."""
@@ -287,43 +286,6 @@ class Rig:
         if self._record is not None:
             self._record.kill()
 
-    def start_child(
-        self,
-        name: str,
-        module: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        told: bool = False,
-    ) -> Child:
-        """A program of ours, inside the chamber where there is one."""
-        child = Child(
-            name,
-            module,
-            arguments,
-            self._log(name),
-            within=self.chamber.within if self.chamber else (),
-            environment=environment,
-            told=told,
-        )
-        self._programs.append(child)
-        return child
-
-    def start_program(
-        self,
-        name: str,
-        argv: Sequence[str],
-        within: bool = False,
-        environment: Mapping[str, str] | None = None,
-    ) -> Program:
-        """Somebody else's program; `within`: inside of the chamber."""
-        inside = self.chamber.within if self.chamber and within else []
-        program = Program(name, [*inside, *argv], self._log(name), environment or {})
-        self._programs.append(program)
-        return program
-
-    def _log(self, name: str) -> Path:
-        return self.folder / f"{name}-{len(self._programs)}.log"
-
     def seen(self, path: Path) -> Path:
         """A path of its programs, as the bench reaches it."""
         return self.chamber.seen(path) if self.chamber else path
@@ -349,10 +311,7 @@ class Rig:
         """When it was, by the bench's clock, that the gateway's showed this instant; ns TAI."""
         if self.era is not None:
             shown -= self.era.ahead_s * NS
-        for begun, ended, off_ns in self.steps:
-            if begun <= shown - off_ns <= ended + STEPPED_NS:
-                return shown - off_ns
-        return shown
+        return wall.true_ns(shown, self.steps)
 
     async def recovered(self, most_s: float) -> float | None:
         """Seconds from the fault's end until a later sample of every line is in the record and

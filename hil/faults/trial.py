@@ -19,7 +19,7 @@ from evidence.code import Cause
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from hil.child import ChildError
-from hil.faults import account, clock
+from hil.faults import account, wall
 from hil.faults.chamber import ChamberError
 from hil.faults.fault import Fault, Scale
 from hil.faults.gateway import GatewayError
@@ -56,7 +56,7 @@ async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, 
     reasons: list[str] = []
     try:
         between = fault.between(folder / "brokers") if fault.between else None
-        environment = clock.environment(folder) if fault.faketime else {}
+        environment = wall.environment(folder) if fault.faketime else {}
         outfit = fault.outfit
         if outfit is not None and outfit.one_bus:
             outfit = replace(outfit, swing=scale.swing)

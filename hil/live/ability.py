@@ -5,7 +5,7 @@
 2. Why something is not there is one sentence, and it says what to do.
 """
 
-CABLES = "cables"  # of a device or a gateway can be pulled and plugged in
+CABLES = "cables"  # of devices can be pulled and plugged in
 SPOIL = "spoil"  # devices do on request what they should not
 KILL = "kill"  # programs of the gateways can be killed and started
 DISK = "disk"  # a gateway's spool can have a disk of its own
@@ -15,7 +15,7 @@ ERA = "another-date"  # devices and gateways show another date, at which a secon
 GRID = "grid"  # what there is to measure can be told to do something
 
 TEXTS = {
-    CABLES: "cables can be pulled",
+    CABLES: "cables of devices can be pulled",
     SPOIL: "devices do on request what they should not",
     KILL: "gateways' programs can be killed and started",
     DISK: "a gateway can have a disk of its own",

@@ -24,11 +24,11 @@ from evidence.code import Cause, Class, Event, Flag, Reason, Typ
 from evidence.leap import BUILT_IN, NS, LeapTable
 from evidence.observation import Sample
 from hil.fact import Fact, Words
+from hil.faults import wall
 from hil.faults.course import Course
 from hil.faults.doubt import Told
 from hil.faults.holding import Holding, Lines, SpoolFile, line_name
 from hil.faults.judge import Held, Hole, Place, beyond, excess_max, judge
-from hil.faults.rig import STEPPED_NS
 from hil.faults.step import steps
 from hil.live import content, kind, level, seam
 from hil.live.content import Frame
@@ -82,7 +82,7 @@ class Truth:
 
     def __init__(self, play: Play) -> None:
         self._ahead_ns = play.stage.ahead_ns
-        self._steps: dict[str, list[tuple[int, int, int]]] = {}  # from, to, by how much
+        self._steps: dict[str, list[wall.Step]] = {}
         for deed in play.deeds:
             row = deed.row
             if isinstance(row, Fault) and row.act == "clock-step" and deed.began is not None:
@@ -92,10 +92,8 @@ class Truth:
 
     def ns(self, line: str, shown: int) -> int:
         """`line`: or the gateway alone."""
-        for begun, ended, off_ns in self._steps.get(line.partition(" ")[0], ()):
-            if begun <= shown - off_ns <= ended + STEPPED_NS:
-                return shown - off_ns
-        return shown - self._ahead_ns
+        true = wall.true_ns(shown, self._steps.get(line.partition(" ")[0], ()))
+        return true if true != shown else shown - self._ahead_ns
 
 
 @dataclass(slots=True)

@@ -321,7 +321,7 @@ _SPOIL = (ability.SPOIL,)
 _EITHER, _GATEWAY = ("device", "gateway"), ("gateway",)
 _KILL = (ability.KILL,)
 ACTS: Mapping[str, Act] = {
-    "cut": Act("its cable is pulled", Nothing, _cut, _plug, _EITHER, (ability.CABLES,)),
+    "cut": Act("its cable is pulled", Nothing, _cut, _plug, _EITHER),  # which: hil.live.place
     "unplug": Act(
         *("its serial adapter is pulled out", Nothing, _pull_out, _put_in),
         *(("device",), _SPOIL, SERIAL),

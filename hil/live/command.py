@@ -181,8 +181,9 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
     of = script.read(text, file.name)
     place = places.found(asked.place)
     cast = place.cast(of)
-    for lack in cast.lacks:
-        say(f"left out: {lack.what} {lack.name}: {lack.why}", asked.told)
+    if cast.whole:
+        for lack in cast.lacks:
+            say(f"left out: {lack.what} {lack.name}: {lack.why}", asked.told)
     if not cast.whole or not cast.devices:
         why = next((lack.why for lack in cast.lacks), "it has no devices")
         say(f"{of.live.name} is not played: {why}", asked.told)
@@ -285,7 +286,7 @@ def object_of(of: Script, came: Came) -> dict[str, Any]:
         "findings": came.told["findings"],
         "problems": came.problems,
         "place": came.told["place"]["name"],
-        "grid": of.grid.model,
+        "grid": (came.told["grid"] or {"model": "real"})["model"],
         "seed": of.live.seed,
         "played_s": came.told["timeline"]["played_s"],
         "began_tai_ns": came.told["timeline"]["began_tai_ns"],

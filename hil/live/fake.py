@@ -14,15 +14,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hil import claim
 from hil.child import Child
-from hil.faults import clock, need
+from hil.faults import need, wall
 from hil.faults.chamber import Chamber
 from hil.faults.era import Era, begin
 from hil.faults.outfit import first_line
 from hil.live import kind
 from hil.live.place import Cast
 from hil.live.plant import PLAN
-from hil.live.rig import Broken, Endpoint, Found, Programs, RigError
+from hil.live.rig import Broken, Endpoint, Found, Rig, RigError
 from hil.live.script import Script
 from hil.live.sheet import Gateway
 
@@ -33,7 +34,7 @@ MADE_READY_S = 45
 OPEN_S = 60.0  # for the plant: programs that it starts have 30 s, and then it says which did not
 
 
-class FakeRig(Programs):
+class FakeRig(Rig):
     """One of them, for one play."""
 
     silent = True
@@ -102,10 +103,10 @@ class FakeRig(Programs):
             return {}
         folder = self.folder / f"clock-{gateway.name}"
         folder.mkdir(exist_ok=True)
-        return clock.environment(folder)
+        return wall.environment(folder)
 
     def set_clock(self, gateway: str, offset_s: int) -> None:
-        clock.set_offset(self.folder / f"clock-{gateway}", offset_s)
+        wall.set_offset(self.folder / f"clock-{gateway}", offset_s)
 
     async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:
         plant = self._there()
@@ -132,9 +133,7 @@ class FakeRig(Programs):
         path = self.folder / "plant" / f"sent-{device}"
         if not path.exists():
             return None
-        whole = path.read_bytes().rpartition(b"\n")[0]
-        rows = (line.split() for line in whole.splitlines())
-        return [(int(tai), int(off_ns)) for _, tai, off_ns in rows]
+        return claim.read(path)
 
     async def ended(self) -> dict[str, Any]:
         plant = self._there()
@@ -149,8 +148,9 @@ class FakeRig(Programs):
         told = [one for one in objects(self._there().said()) if "broke" in one]
         return [Broken(one["broke"], one["at"], one["grid"], one["why"]) for one in reversed(told)]
 
-    def close(self) -> None:
+    def close(self) -> list[str]:
         self.kill()
+        return []
 
     # --- its parts
 

@@ -31,6 +31,7 @@ Where = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 _HOST = {"host": Where, "port": Annotated[int, msgspec.Meta(ge=1, le=65535)]}
 _PATH, _INTERFACE, _CLOCK = {"path": Where}, {"interface": Where}, {"clock": Where}
 _MAP = {"map": Where}  # of registers
+_SURVEY = {"survey": tuple[float, float, float]}  # of the antenna: degrees N, E; m above WGS 84
 _MAPS = Path(hil.__file__).parent / "devices" / "modbus"
 
 
@@ -89,7 +90,8 @@ class SvSettings(Row, frozen=True, kw_only=True):
 
 
 class ReceiverSettings(Row, frozen=True, kw_only=True):
-    """A GNSS receiver of a good sky. `surveyed`: its antenna's place is in the gateway's plan."""
+    """A GNSS receiver of a good sky. `surveyed`: where its antenna stands is in the gateway's plan,
+    if the place says it (`survey`)."""
 
     rate: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
     surveyed: bool = True
@@ -106,7 +108,8 @@ Source = Callable[[Any, Address], Told]
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind. `stand`: the module of hil.live.stand that plays it; `reached`: how a place says
-    where it is, and `brought`: what else a real one may bring; `needs`: abilities of a place;
+    where it is, and `brought`: what else a real one may bring; `known_by`: of a real one, what no
+    scenario can know, one of each to be said; `needs`: abilities of a place;
     `programs`: of others, that a fake place starts for it; `cable`: it wants an Ethernet cable of
     its own; `dated`: it can be at another date;
     `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
@@ -118,6 +121,7 @@ class Kind:
     source: Source
     reached: Mapping[str, Any]
     brought: Mapping[str, Any] = field(default_factory=dict)
+    known_by: tuple[tuple[str, ...], ...] = ()
     needs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     cable: bool = False
@@ -181,25 +185,26 @@ def _map(of: ModbusSettings, at: Address) -> dict[str, Option]:
 
 
 _RAW = (ability.RAW,)
+_PMU: dict[str, Any] = {"dated": True, "frames": True, "known_by": (("idcode",),)}
+_UNIT: dict[str, Any] = {"dated": True, "brought": _MAP, "known_by": (("unit",), ("map", "device"))}
+_CABLE: dict[str, Any] = {"needs": _RAW, "cable": True}
 KINDS: Mapping[str, Kind] = {
-    "pmu-tcp": Kind("a PMU by TCP", PmuSettings, "pmu", _pmu_tcp, _HOST, dated=True, frames=True),
-    "pmu-udp": Kind("a PMU by UDP", PmuSettings, "pmu", _pmu_udp, _HOST, dated=True, frames=True),
-    "pmu-serial": Kind(
-        *("a PMU at a serial line", PmuSettings, "pmu", _pmu_serial, _PATH), dated=True, frames=True
-    ),
+    "pmu-tcp": Kind("a PMU by TCP", PmuSettings, "pmu", _pmu_tcp, _HOST, **_PMU),
+    "pmu-udp": Kind("a PMU by UDP", PmuSettings, "pmu", _pmu_udp, _HOST, **_PMU),
+    "pmu-serial": Kind("a PMU at a serial line", PmuSettings, "pmu", _pmu_serial, _PATH, **_PMU),
     "modbus-tcp": Kind(
-        *("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp, _HOST, _MAP),
-        dated=True,
+        "a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp, _HOST, **_UNIT
     ),
     "modbus-rtu": Kind(
-        *("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu, _PATH, _MAP),
-        dated=True,
+        "a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu, _PATH, **_UNIT
     ),
     "goose-breaker": Kind(
-        *("a breaker by GOOSE", GooseSettings, "goose", _goose, _INTERFACE), needs=_RAW, cable=True
+        *("a breaker by GOOSE", GooseSettings, "goose", _goose, _INTERFACE),
+        known_by=(("gocbref",),),
+        **_CABLE,
     ),
     "merging-unit": Kind(
-        *("Sampled Values", SvSettings, "sv", _sv, _INTERFACE), needs=_RAW, cable=True
+        *("Sampled Values", SvSettings, "sv", _sv, _INTERFACE), known_by=(("svid",),), **_CABLE
     ),
     "chrony": Kind(
         *("a chronyd with a reference clock", ClockSettings, "chrony", _clock, _CLOCK),
@@ -215,7 +220,7 @@ KINDS: Mapping[str, Kind] = {
         clock=True,
     ),
     "gnss-receiver": Kind(
-        *("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH), dated=True
+        *("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH, _SURVEY), dated=True
     ),
 }
 

@@ -65,4 +65,4 @@ def _lacks(of: Place, scenario: Script) -> list[str]:
     cast = of.cast(scenario)
     if not cast.whole or not cast.devices:
         return [f"not at all: {next((one.why for one in cast.lacks), 'it has no devices')}"]
-    return [f"without {lack.what} {lack.name}" for lack in cast.lacks]
+    return [f"without {lack.what} {lack.name} ({lack.why})" for lack in cast.lacks]

@@ -91,12 +91,14 @@ def _two_bus(settings: TwoBus, seed: int, _: int, devices: Sequence[Measuring]) 
 
 
 class Power(Row, frozen=True, kw_only=True):
-    """`case`: of hil/power/cases; `noise`: of its loads, RMS. Buses are those of the case, by name;
-    `into` of a device is the branch, machine, load or DC tie that its current goes into."""
+    """`case`: of hil/power/cases; `noise`: of its loads, RMS; `rate`: steps a second, on which
+    switching falls. Buses are those of the case, by name; `into` of a device is the branch,
+    machine, load or DC tie that its current goes into."""
 
     case: Word
     noise: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.002
     unbalance: Annotated[float, msgspec.Meta(ge=0, le=0.1)] = 0.004
+    rate: Literal[60, 120] = 120
 
 
 class OpenBranch(Row, frozen=True, kw_only=True):
@@ -160,7 +162,8 @@ def _power(settings: Power, seed: int, begins: int, devices: Sequence[Measuring]
     from hil.power.point import Point
     from hil.power.readings import Readings
 
-    system = System(case.load(settings.case), begins, seed=seed, noise=settings.noise)
+    of_case = case.load(settings.case)
+    system = System(of_case, begins, seed=seed, noise=settings.noise, rate=settings.rate)
     wanted = {one.number: Point(str(one.bus), one.into) for one in devices}
     points = list(dict.fromkeys(wanted.values()))
     instruments = {

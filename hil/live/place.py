@@ -11,7 +11,7 @@ It starts nothing: hil.live.fake and hil.live.real do.
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,14 +31,12 @@ FAKE = "fake"
 
 
 class Head(Row, frozen=True, kw_only=True):
-    """[place]. `kind`: fake, or real; `has`: further abilities (hil.live.ability) that a real one
-    vouches for; `patience_s`: how long a device may take to come up."""
+    """[place]. `kind`: fake, or real; `patience_s`: how long a device may take to come up."""
 
     name: Name
     kind: Literal["fake", "real"]
     about: Text = ""
     patience_s: Positive = 10.0
-    has: tuple[Name, ...] = ()
 
 
 class Cable(Row, frozen=True, kw_only=True):
@@ -68,19 +66,12 @@ class Board(Row, frozen=True, kw_only=True):
     channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
 
 
-class Uplink(Row, frozen=True, kw_only=True):
-    """[[uplink]]: the cable between a gateway of a scenario and its record, by number."""
-
-    cable: Cable
-
-
 class File(Row, frozen=True, kw_only=True):
     """The whole file."""
 
     place: Head
     resource: tuple[Resource, ...] = ()
     board: tuple[Board, ...] = ()
-    uplink: tuple[Uplink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +102,7 @@ class Place:
 
     file: File
     missing: Mapping[str, str]  # abilities that are not there, and why: with what to do
+    idle: Mapping[str, str] = field(default_factory=dict)  # boards that cannot be told, and why
 
     @property
     def name(self) -> str:
@@ -137,19 +129,18 @@ class Place:
 
     def cast(self, of: Script) -> Cast:
         """What of a scenario can be played here."""
+        needs = (*of.live.needs, *((ability.ERA,) if of.leap else ()))
+        if why := self.why_not(needs):
+            return Cast([], {}, [], [], [Lack("scenario", of.live.name, why)], whole=False)
         lacks: list[Lack] = []
-        if why := self.why_not((*of.live.needs, *((ability.ERA,) if of.leap else ()))):
-            lacks.append(Lack("scenario", of.live.name, why))
         devices, resources = self._devices(of, lacks)
         names = {one.name for one in devices}
-        uncut = {row.name for row in of.gateway[len(self.file.uplink) :]}
-        faults = [one for one in of.fault if self._can(one, names, resources, uncut, lacks)]
+        faults = [one for one in of.fault if self._can(one, names, resources, lacks)]
         events = list(of.event)
         if why := self.why_not((ability.GRID,)):
             lacks += [Lack("event", one.name, why) for one in events]
             events = []
-        whole = not any(one.what == "scenario" for one in lacks)
-        return Cast(devices, resources, events, faults, lacks, whole)
+        return Cast(devices, resources, events, faults, lacks, whole=True)
 
     def _devices(self, of: Script, lacks: list[Lack]) -> tuple[list[Device], dict[str, Resource]]:
         left = list(self.file.resource)
@@ -177,27 +168,26 @@ class Place:
         fault: Fault,
         devices: set[str],
         resources: Mapping[str, Resource],
-        uncut: set[str],
         lacks: list[Lack],
     ) -> bool:
-        """Whether a fault can be done here; if not, why. `uncut`: gateways without an uplink."""
+        """Whether a fault can be done here; if not, why."""
         why = self.why_not(act.ACTS[fault.act].needs)
         if not why and fault.device and fault.device not in devices:
             why = f"its device {fault.device!r} is not there"
         if not why and not self.fake and fault.act == "cut" and fault.device:
-            why = _uncut(resources[fault.device])
-        if not why and not self.fake and fault.act == "cut" and fault.gateway in uncut:
-            why = f"nothing pulls the cable of {fault.gateway}: add an [[uplink]], in their order"
+            why = self._uncut(resources[fault.device])
         if why:
             lacks.append(Lack("fault", fault.name, why))
         return not why
 
-
-def _uncut(resource: Resource) -> str:
-    """Why its cable cannot be pulled; empty where it can."""
-    if resource.cable is not None:
-        return ""
-    return f"nothing pulls the cable of {resource.name}: say its `cable`, a board and a channel"
+    def _uncut(self, resource: Resource) -> str:
+        """Why its cable cannot be pulled; empty where it can."""
+        if not self.file.board:
+            return self.missing[ability.CABLES]
+        if resource.cable is None:
+            name = resource.name
+            return f"nothing pulls the cable of {name}: say its `cable`, a board and a channel"
+        return self.idle.get(resource.cable.board, "")
 
 
 def found(name: str) -> Place:
@@ -222,7 +212,7 @@ def read(text: str, file: str) -> Place:
     """The place in a text. Raises ConfigError."""
     of = config.read(text, File, file)
     if of.place.kind == FAKE:
-        for name in ("resource", "board", "uplink"):
+        for name in ("resource", "board"):
             if getattr(of, name):
                 raise fault_at(
                     text, file, (name,), "a fake place has all there is, and no such rows"
@@ -242,16 +232,12 @@ def read(text: str, file: str) -> Place:
         for why in _ill_told(resource):
             raise fault_at(text, file, ("resource", at, "options"), why)
         cables.append((("resource", at, "cable"), resource.cable))
-    cables += [(("uplink", at, "cable"), one.cable) for at, one in enumerate(of.uplink)]
     for at, (steps, cable) in enumerate(cables):
         _check_cable(cable, boards, text, file, steps)
         if cable is not None and cable in [other for _, other in cables[:at]]:
             raise fault_at(text, file, (*steps, "channel"), "another cable runs over this contact")
-    for name in of.place.has:
-        if name not in ability.TEXTS:
-            near = config.nearest(name, list(ability.TEXTS))
-            raise fault_at(text, file, ("place", "has"), f"{name!r} is {near}")
-    return Place(of, _real_missing(of))
+    idle = {one.name: why for one in of.board if (why := _idle(one))}
+    return Place(of, _real_missing(of, idle), idle)
 
 
 def _ill_told(resource: Resource) -> Iterable[str]:
@@ -261,6 +247,9 @@ def _ill_told(resource: Resource) -> Iterable[str]:
     for name in of.reached:
         if name not in resource.options:
             yield f"a {resource.kind} is reached by {' and '.join(of.reached)}: say its {name}"
+    for names in of.known_by:
+        if not any(name in resource.options for name in names):
+            yield f"no scenario knows of a real {resource.kind}: say its {' or '.join(names)}"
     for name, value in resource.options.items():
         if name not in known:
             yield f"{name!r} is {config.nearest(name, list(known))}"
@@ -302,23 +291,33 @@ _FAKE_NEEDS = (
 )
 
 
-def _real_missing(of: File) -> dict[str, str]:
-    """What a real place has no part for, or this user no right to."""
+def _real_missing(of: File, idle: Mapping[str, str]) -> dict[str, str]:
+    """What hil.live.real does not do anywhere, has no part for here, or this user no right to. A
+    place cannot vouch for it: nothing would do it."""
+    name, instead = of.place.name, "play it at the fake place"
     missing = {
-        ability.SPOIL: f"{of.place.name} has real devices, and they do only what they should",
-        ability.GRID: f"{of.place.name} measures a real grid, and nobody tells it what to do",
-        ability.ERA: f"{of.place.name} is at its own date: play it at the fake place",
-        ability.CLOCK: f"nobody sets the clock of {of.place.name}: play it at the fake place",
-        ability.DISK: f"{of.place.name} makes no disks: play it at the fake place",
+        ability.SPOIL: f"{name} has real devices, and they do only what they should: {instead}",
+        ability.GRID: f"{name} measures a real grid, and nobody tells it what to do: {instead}",
+        ability.ERA: f"{name} is at its own date: {instead}",
+        ability.CLOCK: f"nobody sets the clock of {name}: {instead}",
+        ability.DISK: f"{name} makes no disks: {instead}",
     }
     if not of.board:
-        missing[ability.CABLES] = f"{of.place.name} has no [[board]] that pulls cables: add one"
-    for board in of.board:
-        if not Path(board.path).exists():
-            missing[ability.CABLES] = f"board {board.name!r} is not at {board.path}: plug it in"
+        missing[ability.CABLES] = f"{name} has no [[board]] that pulls cables: add one"
+    elif len(idle) == len(of.board):
+        missing[ability.CABLES] = next(iter(idle.values()))
     if not _may_hear():
         missing[ability.RAW] = "raw sockets need root, or CAP_NET_RAW: run it by sudo"
-    return {name: why for name, why in missing.items() if name not in of.place.has}
+    return missing
+
+
+def _idle(board: Board) -> str:
+    """Why a board cannot be told anything; empty where it can."""
+    if not Path(board.path).exists():
+        return f"board {board.name!r} is not at {board.path}: plug it in"
+    if not os.access(board.path, os.R_OK | os.W_OK):
+        return f"board {board.name!r} at {board.path} is not this user's: join the port's group"
+    return ""
 
 
 def _may_hear() -> bool:

@@ -99,7 +99,9 @@ async def played(
         await _timeline(play, say, stop)
         await ended(play, say)
     finally:
-        stage.close()
+        for why in stage.close():
+            say(why)
+            play.problems.append(why)
     return play
 
 
@@ -169,7 +171,9 @@ async def done(play: Play, deed: Deed, begins: bool) -> None:
                 await do(stage, row, told(row.with_, of.arguments))
     except (ActError, ChildError, GatewayError, OSError) as fault:
         deed.why = str(fault)
-        play.problems.append(f"{row.name}: {fault}")
+        problem = f"{row.name}: {fault}"
+        if problem not in play.problems:  # what cannot be taken back is tried again at the end
+            play.problems.append(problem)
         return
     if begins:
         deed.began = now

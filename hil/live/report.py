@@ -105,11 +105,14 @@ def _head(play: Play, short: bool) -> dict[str, Any]:
             "length_s": head.length_s,
             "short": short,
         },
+        # What a real place measures is nobody's model.
         "grid": {
             "model": play.of.grid.model,
             "with": play.of.grid.with_,
             "begins_tai_ns": play.stage.found.begins,
-        },
+        }
+        if play.place.fake
+        else None,
         "place": {"name": play.place.name, "kind": play.place.file.place.kind},
     }
 

@@ -7,12 +7,13 @@ starts programs there, pulls cables, and takes it all down.
 3. What was sent is known for the frames of simulated devices alone: a real one keeps no account.
 """
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from hil.child import Child, Program
+from hil.child import Programs
 from hil.faults.era import Era
 from hil.live.place import Cast
 from hil.live.script import Script
@@ -47,103 +48,59 @@ class Broken(NamedTuple):
     why: str
 
 
-class Rig(Protocol):
-    """One of them, for one play. `silent`: its devices fall silent when they are told so."""
+class Rig(Programs, ABC):
+    """One of them, for one play; programs are started where the place's run. `silent`: its devices
+    fall silent when they are told so."""
 
     silent: bool
 
+    @abstractmethod
     async def prepare(self, of: Script, cast: Cast, record: Endpoint) -> Found:
         """Raises ChildError, ChamberError, RigError, OSError."""
-        ...
 
-    def start_child(
-        self,
-        name: str,
-        module: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        told: bool = False,
-    ) -> Child:
-        """A program of ours, where the place's programs run."""
-        ...
-
+    @abstractmethod
     def seen(self, path: Path) -> Path:
         """A path of its programs, as the bench reaches it."""
-        ...
 
+    @abstractmethod
     async def disk(self, folder: Path, mib: int) -> None:
         """A disk of its own there. Raises ChamberError, RigError."""
-        ...
 
+    @abstractmethod
     def clock(self, gateway: Gateway) -> dict[str, str]:
         """The environment of an agent that has a clock of its own. Raises OSError, NeedError."""
-        ...
 
+    @abstractmethod
     def set_clock(self, gateway: str, offset_s: int) -> None:
         """That clock is off by so much from now on. Raises OSError."""
-        ...
 
+    @abstractmethod
     async def tell(self, device: str | None, do: str, told: Mapping[str, Any]) -> int:
         """Asks a device, or the grid, to do something; when it did, ns TAI.
 
         Raises ChildError, RigError.
         """
-        ...
 
+    @abstractmethod
     async def cut(self, name: str, is_cut: bool) -> None:
         """Raises ChildError, RigError, OSError."""
-        ...
 
+    @abstractmethod
     async def silence(self) -> None:
         """No device says more of the grid, where they can be told so."""
-        ...
 
+    @abstractmethod
     def claims(self, device: str) -> list[tuple[int, int]] | None:
         """ns TAI of each frame that a device sent, and ns by which its clock was wrong."""
-        ...
 
+    @abstractmethod
     async def ended(self) -> dict[str, Any]:
         """The devices are done; what each counted."""
-        ...
 
+    @abstractmethod
     def broken(self) -> list[Broken]:
         """What broke until then, in order."""
-        ...
 
-    def close(self) -> None:
-        """At once. Idempotent."""
-        ...
-
-
-class Programs:
-    """Those of a rig. `within`: what starts one where the place's programs run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.within: list[str] = []
-        self._programs: list[Program] = []
-
-    def start_child(
-        self,
-        name: str,
-        module: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        told: bool = False,
-        passed: Sequence[int] = (),
-    ) -> Child:
-        log = self.folder / f"{name}-{len(self._programs)}.log"
-        child = Child(
-            *(name, module, arguments, log),
-            within=self.within,
-            environment=environment,
-            told=told,
-            passed=passed,
-        )
-        self._programs.append(child)
-        return child
-
-    def kill(self) -> None:
-        """All of them, the last one first. Idempotent."""
-        for program in reversed(self._programs):
-            program.kill()
+    @abstractmethod
+    def close(self) -> list[str]:
+        """At once; what of the place may not be as it was before. Idempotent."""

@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from evidence.siteplan import Survey
-from hil.devices.gnss import Truth
 from hil.faults.outfit import tell_clocks
 from hil.live import kind
 from hil.live.rig import Endpoint, Found
@@ -72,7 +71,7 @@ def _request(
         listen=uplink,
         sources=[_source(one, addresses[one.name]) for one in devices],
         buses=tuple(dict.fromkeys(bus_name(one.bus) for one in devices)),
-        survey=_survey(devices),
+        survey=_survey(devices, addresses),
     )
 
 
@@ -85,13 +84,13 @@ def _source(device: Device, at: Mapping[str, Any]) -> SourceRequest:
     return SourceRequest(device.name, scheme, options, bus_name(device.bus))
 
 
-def _survey(devices: Sequence[Device]) -> Survey | None:
-    """Of the antenna, where a receiver of the site is said to be surveyed."""
+def _survey(devices: Sequence[Device], addresses: Mapping[str, Mapping[str, Any]]) -> Survey | None:
+    """Of the antenna, where a receiver of the site is surveyed, and its place is known."""
     for one in devices:
-        if one.kind == "gnss-receiver" and one.with_.get("surveyed", True):
-            truth = Truth()
-            where = (truth.latitude, truth.longitude, truth.height_m)
-            return Survey(*where, SURVEY_ACCURACY_M, "bench")
+        where = addresses[one.name].get("survey")
+        if one.kind == "gnss-receiver" and one.with_.get("surveyed", True) and where:
+            latitude, longitude, height_m = where
+            return Survey(latitude, longitude, height_m, SURVEY_ACCURACY_M, "bench")
     return None
 
 

@@ -260,11 +260,11 @@ class Stage:
             copy_spool(gateway.spool, found[name])
         return found
 
-    def close(self) -> None:
-        """At once. Idempotent."""
+    def close(self) -> list[str]:
+        """At once; what of the place may not be as it was before. Idempotent."""
         for task in self._tasks.values():
             task.cancel()
-        self.rig.close()
+        return self.rig.close()
 
 
 def _runs(gateway: Gateway) -> bool:

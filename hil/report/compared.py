@@ -135,6 +135,9 @@ def _nominal_hz(play: Play) -> int:
 
 
 def _promises(play: Play, found: Compared) -> Promises | None:
+    if not play.place.fake:
+        found.bound_text = "not known of real devices"
+        return None
     try:
         promises = promise.of(play)
     except (ValueError, ArithmeticError) as fault:

@@ -146,9 +146,13 @@ def _played(told: Row) -> str:
     words = (
         f"{clocked(head['length_s'])} of the scenario's clock, played in"
         f" {timeline['played_s']:.0f} s{short}{when}, at the place {told['place']['name']}"
-        f" ({told['place']['kind']}); grid {told['grid']['model']}, seed {head['seed']}."
+        f" ({told['place']['kind']}); {_grid(told)}, seed {head['seed']}."
     )
     return f'<p class="note">{escaped(words)}</p>'
+
+
+def _grid(told: Mapping[str, Any]) -> str:
+    return f"grid {told['grid']['model']}" if told["grid"] else "a real grid"
 
 
 def _utc(tai: int) -> str:

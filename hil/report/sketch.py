@@ -62,7 +62,7 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
 
 def _apart(told: Row) -> bool:
     """Whether each hears a signal of its own: there is no angle between them."""
-    return bool(told["grid"]["model"] == "signal")
+    return bool(told["grid"] and told["grid"]["model"] == "signal")
 
 
 def _points(gauge: Gauge, name: str) -> list[tuple[int, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hil.devices.gnss import Plight
+from hil.devices.gnss import Plight, Truth
 from hil.devices.pace import Pace
 from hil.devices.receiver import LATENCY_US, Pty, Receiver
 from hil.live.stand.stand import Act, Asked
@@ -26,7 +26,9 @@ class ReceiverStand:
 
     async def open(self) -> dict[str, Any]:
         self._link.symlink_to(self._pty.open())
-        return {"path": str(self._link)}
+        truth = Truth()
+        where = (truth.latitude, truth.longitude, truth.height_m)
+        return {"path": str(self._link), "survey": where}
 
     def start(self) -> None:
         self._pace.start()

@@ -1,6 +1,7 @@
 """Places: what a scenario lacks there is said by name, with what to do; a board pulls cables."""
 
 import os
+import re
 import select
 import tty
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 
 from evidence.config import ConfigError
 from hil.child import ChildError
-from hil.live import place, script
+from hil.live import ability, place, script
+from hil.live.command import is_live
 from hil.live.real import RealRig
 from hil.live.relay import Lcus, command
-from hil.live.rig import RigError
 
 SCENARIOS = Path(script.__file__).parent.parent / "scenarios"
 REAL = """
@@ -30,14 +31,24 @@ name = "relays"
 driver = "lcus"
 path = "/dev/null"
 channels = 4
-
-[[uplink]]
-cable = { board = "relays", channel = 1 }
 """
 BOARD = '[[board]]\nname = "relays"\ndriver = "lcus"\npath = "/dev/null"\n'
-BOARDS = (("pmu-a", "gone"), ("north-1", "relays"))
+BOARDS = (("pmu-a", "gone"), ("pmu-b", "relays"))
 HEARD_S = 5.0  # for octets that were written already
+METER = """[[resource]]
+name = "meter"
+kind = "modbus-tcp"
+options = { host = "192.0.2.20", port = 502, unit = 1 }
+"""
 CABLE = 'idcode = 11 }\ncable = { board = "relays", channel = 4 }'
+
+
+RIGHT = (
+    '\n[[resource]]\nname = "right"\nkind = "pmu-udp"\noptions = { host = "h", port = 1, ' + CABLE
+)
+LIVE = sorted(
+    path.stem for path in SCENARIOS.glob("*.toml") if is_live(path.read_text(encoding="utf-8"))
+)
 
 
 def scenario(name: str) -> script.Script:
@@ -56,6 +67,7 @@ def test_a_device_without_a_resource_is_left_out_and_the_rest_is_cast():
     assert ("device", "pmu-b") in [(one.what, one.name) for one in cast.lacks]
     assert "add a [[resource]] of that kind" in cast.lacks[0].why
     assert [one.name for one in cast.faults] == ["the link is cut", "the PMU's cable is pulled"]
+    assert not any("[[board]]" in one.why for one in cast.lacks)
 
 
 def test_a_cable_that_nothing_pulls_leaves_the_fault_out():
@@ -66,25 +78,41 @@ def test_a_cable_that_nothing_pulls_leaves_the_fault_out():
     ]
 
 
-def test_a_gateway_without_an_uplink_keeps_its_cable():
-    bare = REAL.partition("[[uplink]]")[0].replace("idcode = 11 }", CABLE)
+def test_without_a_board_the_way_to_the_record_is_cut_all_the_same():
+    bare = REAL.partition("[[board]]")[0]
     cast = place.read(bare, "rack.toml").cast(scenario("link-loss"))
-    assert [one.name for one in cast.faults] == ["the PMU's cable is pulled"]
-    (why,) = [one.why for one in cast.lacks if one.name == "the link is cut"]
-    assert "nothing pulls the cable of north-1: add an [[uplink]]" in why
+    assert [one.name for one in cast.faults] == ["the link is cut"]
+    (why,) = [one.why for one in cast.lacks if one.name == "the PMU's cable is pulled"]
+    assert why == "rack has no [[board]] that pulls cables: add one"
 
 
-def test_a_board_that_is_not_there_leaves_out_what_pulls_cables():
+def test_a_board_that_is_not_there_leaves_out_what_it_pulls_and_no_other_board_does():
     gone = REAL.replace("/dev/null", "/dev/serial/by-id/none").replace("idcode = 11 }", CABLE)
     cast = place.read(gone, "rack.toml").cast(scenario("link-loss"))
-    assert cast.faults == []
+    assert [one.name for one in cast.faults] == ["the link is cut"]
     assert "board 'relays' is not at /dev/serial/by-id/none: plug it in" in cast.lacks[-1].why
+    other = BOARD.replace("relays", "others")
+    found = place.read(gone + other, "rack.toml")
+    assert "the PMU's cable is pulled" in [
+        one.name for one in found.cast(scenario("link-loss")).lacks
+    ]
+    assert found.why_not((ability.CABLES,)) == ""
+    whole = gone.replace('board = "relays"', 'board = "others"')
+    cast = place.read(whole + other, "rack.toml").cast(scenario("link-loss"))
+    assert [one.name for one in cast.faults] == ["the link is cut", "the PMU's cable is pulled"]
 
 
 def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
     cast = place.read(REAL, "rack.toml").cast(scenario("disk-full"))
     assert not cast.whole
-    assert "play it at the fake place" in cast.lacks[0].why
+    (lack,) = cast.lacks  # and nothing beside it: none of it is played
+    assert "play it at the fake place" in lack.why
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_what_a_real_place_never_does_is_told_with_what_to_do(name: str):
+    for lack in place.read(REAL, "rack.toml").cast(scenario(name)).lacks:
+        assert re.search(r": (play it|add a|say its|run it|plug it)|its device '", lack.why), lack
 
 
 @pytest.mark.parametrize(
@@ -93,16 +121,18 @@ def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
         ('kind = "pmu-tcp"', 'kind = "pmu-tpc"', r"rack.toml:\d+: resource\[0\].kind: .*'pmu-tcp'"),
         ("idcode = 11 }", CABLE.replace("relays", "relas"), r"cable.board: 'relas' .*'relays'"),
         ("idcode = 11 }", CABLE.replace("4 }", "5 }"), r"channel: 'relays' has 4 channels"),
-        ('kind = "real"', 'kind = "real"\nhas = ["gird"]', r"rack.toml:\d+: place.has: .*'grid'"),
+        ('kind = "real"', 'kind = "real"\nhas = ["grid"]', r"rack.toml:\d+: place.has: .*unknown"),
         ('kind = "real"', 'kind = "fake"', r"resource: a fake place has all there is"),
         ('kind = "real"', 'knd = "real"', r"place.knd: .*'kind'"),
-        ("[[uplink]]", BOARD + "[[uplink]]", r"board\[1\].name: 'relays' is there twice"),
+        ("[[board]]", BOARD + "[[board]]", r"board\[1\].name: 'relays' is there twice"),
         ("port = 4712, ", "", r"resource\[0\].options: a pmu-tcp is reached by host and port: say"),
         ("port = 4712", "port = 4712, prot = 1", r"options: 'prot' .*'port'"),
         ("port = 4712", 'port = "4712"', r"options: port: Expected `int`"),
         ("port = 4712", "port = 0", r"options: port: Expected `int` >= 1"),
         ("idcode = 11", "idcode = 0", r"options: idcode: Expected `int` >= 1"),
-        ("idcode = 11 }", CABLE.replace("4 }", "1 }"), r"uplink\[0\].cable.channel: another cable"),
+        ("idcode = 11 }", CABLE + RIGHT, r"resource\[1\].cable.channel: another cable"),
+        (", idcode = 11", "", r"no scenario knows of a real pmu-tcp: say its idcode"),
+        ("[[board]]", METER + "[[board]]", r"a real modbus-tcp: say its map or device"),
     ],
 )
 def test_what_is_wrong_in_a_place_is_told(old: str, new: str, says: str):
@@ -127,8 +157,8 @@ def test_every_cable_is_plugged_in_again_whatever_comes_of_one(tmp_path: Path):
     served = ["0", "--bind", "127.0.0.1"]
     program = rig.start_child("program", "http.server", served)
     try:
-        with pytest.raises(RigError, match="pmu-a may still be cut: board 'gone'"):
-            rig.close()
+        (why,) = rig.close()
+        assert "pmu-a may still be cut: board 'gone'" in why
         assert heard(far, 4) == command(2, False)
         with pytest.raises(ChildError):
             program.check()

@@ -1,19 +1,14 @@
 """Plays from the command line on: what does not come up, what is in use, what nobody may do is said
-by name, and the rest goes on; a real place; Ctrl-C.
+by name, and the rest goes on; Ctrl-C. Real places: test_rack.py.
 """
 
 import json
-import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,7 +19,6 @@ from hil import cli
 from hil.loopback import free_port
 from tests.conftest import absent
 
-HEARD_S = 5.0  # for octets that were written already
 PLAY_S = 120.0  # a play of some seconds, on a loaded machine
 HEAD = '[live]\nname = "{name}"\ntitle = "{name}"\nlength_s = {length_s}\n'
 GATEWAY = '[[gateway]]\nname = "north-1"\nauthority = "north"\n'
@@ -116,69 +110,6 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
 def line_of(path: Path, word: str) -> int:
     lines = path.read_text().splitlines()
     return next(at for at, line in enumerate(lines, 1) if line.startswith(word))
-
-
-@contextmanager
-def pmu(port: int) -> Iterator[None]:
-    """A PMU in a process of its own, as a device on a bench is."""
-    argv = ["-m", "hil.devices.pmu", "--tcp", f"127.0.0.1:{port}", "--idcode", "11"]
-    device = subprocess.Popen([sys.executable, *argv], stdout=subprocess.PIPE)
-    try:
-        assert device.stdout is not None
-        device.stdout.readline()
-        yield
-    finally:
-        device.terminate()
-        device.wait(20)
-
-
-def heard(far: int, count: int) -> bytes:
-    """So many octets of a pseudo-terminal, or what there is when none come for a while."""
-    data = b""
-    while len(data) < count and select.select([far], [], [], HEARD_S)[0]:
-        data += os.read(far, count + 1 - len(data))
-    return data
-
-
-def test_at_a_real_place_a_device_that_never_comes_up_is_named_and_a_board_pulls_cables(
-    tmp_path: Path,
-):
-    far, near = os.openpty()
-    tty.setraw(near)
-    port = free_port()
-    rack = tmp_path / "rack.toml"
-    rack.write_text(
-        '[place]\nname = "rack"\nkind = "real"\npatience_s = 6\n'
-        f'[[resource]]\nname = "left"\nkind = "pmu-tcp"\ncable = {{ board = "b", channel = 3 }}\n'
-        f'options = {{ host = "127.0.0.1", port = {port}, idcode = 11 }}\n'
-        f'[[resource]]\nname = "right"\nkind = "pmu-tcp"\n'
-        f'options = {{ host = "127.0.0.1", port = {free_port()}, idcode = 12 }}\n'
-        f'[[board]]\nname = "b"\ndriver = "lcus"\npath = "{os.ttyname(near)}"\n'
-    )
-    pulled = '[[fault]]\nname = "pulled"\nat_s = 0.5\nact = "cut"\ndevice = "pmu-a"\nfor_s = 1\n'
-    file = written(
-        tmp_path, "two",
-        device("pmu-a", "pmu-tcp", "{ idcode = 1 }"), device("pmu-b", "pmu-tcp", "{ idcode = 2 }"),
-        pulled,
-        must("the one is there", '{ what = "sealed", device = "pmu-a" }'),
-        must("the other is there", '{ what = "sealed", device = "pmu-b" }'),
-        length_s=2,
-    )  # fmt: skip
-    try:
-        with pmu(port):
-            done = typed(file, "--place", rack, "--report", tmp_path / "out")
-        assert done.returncode == 1, done.stderr
-        assert "pmu-b does not come up: not heard in 6 s" in done.stderr
-        assert "is it powered, and reached at host 127.0.0.1" in done.stderr
-        assert heard(far, 12) == bytes.fromhex("A00300A3 A00301A4 A00300A3")
-    finally:
-        os.close(far)
-        os.close(near)
-    verdict = told(tmp_path / "out")
-    assert findings(verdict)["the one is there"] is True
-    assert findings(verdict)["the other is there"] is None
-    assert verdict["problems"] == [one for one in verdict["problems"] if "pmu-b" in one]
-    assert [one["over_tai_ns"] is not None for one in verdict["deeds"]] == [True]
 
 
 def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):

@@ -25,11 +25,11 @@ kind = "real"
 [[resource]]
 name = "one"
 kind = "pmu-tcp"
-options = { host = "192.0.2.1", port = 4712 }
+options = { host = "192.0.2.1", port = 4712, idcode = 1 }
 [[resource]]
 name = "two"
 kind = "pmu-udp"
-options = { host = "192.0.2.2", port = 4713 }
+options = { host = "192.0.2.2", port = 4713, idcode = 2 }
 """
 TEXT = """
 [live]
