@@ -127,11 +127,14 @@ def circuits(of: Script, stage: DemoStage) -> list[Circuit]:
     for seam in stage.seams:
         into = seam.name.removeprefix("Tie ")
         ends: dict[str, str] = {}
+        breakers: dict[str, str] = {}
         for row in of.device:
-            if row.into == into and kind.KINDS[row.kind].frames:
-                ends.setdefault(row.gateway, row.name)
+            if row.into == into:
+                at = ends if kind.KINDS[row.kind].frames else breakers
+                at.setdefault(row.gateway, row.name)
         first, second = (ends[row.name] for row in of.gateway)
-        found.append(Circuit(seam.name, first, second))
+        says = [breakers.get(row.name, "") for row in of.gateway]
+        found.append(Circuit(seam.name, first, second, *says))
     return found
 
 

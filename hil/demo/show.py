@@ -59,7 +59,9 @@ class Show:
 
     def slow(self) -> Told:
         """What changes now and then: seams, log, buttons."""
-        return {**self.look, "buttons": self.panel.told(), "record": self.stage.url}
+        gateways = [{"name": row.name, "authority": row.authority} for row in self.stage.of.gateway]
+        record = {"record": self.stage.url, "gateways": gateways}
+        return {**self.look, **record, "buttons": self.panel.told()}
 
     async def changed(self) -> None:
         """Until the next moment."""
