@@ -19,7 +19,9 @@ def drawn(moment: Told, slow: Told) -> Html:
     """All of it; the record in the middle."""
     units: list[Html] = []
     for number, one in enumerate(slow["gateways"]):
-        told: Told = next((row for row in moment.get("gateways", ()) if row["name"] == one["name"]), {})
+        told: Told = next(
+            (row for row in moment.get("gateways", ()) if row["name"] == one["name"]), {}
+        )
         link = tag(
             "p", tag("span", link_words(told), data_at=f"{one['name']}.link"),
             class_="link", data_link=one["name"],

@@ -25,9 +25,8 @@ ABOUT = (
     " the record makes of it."
 )
 LEGEND = (
-    "Breaker: a cross, and a blade that lies in the wire when closed and is raised when open, as"
-    " the relay or the breaker itself says; dotted where no device says it. The arrow points where"
-    " the power goes.",
+    "Breakers: closed, the blade lies in the wire; open, it is raised, as relay or breaker say;"
+    " dotted, no device says. The arrow points where the power goes.",
     "Phasors, against the first voltage shown: solid are voltages; broken are currents, phase A in"
     " short dashes, B in long ones, C in dots.",
     "kV is phase A to ground, A is phase A, MW is of all three phases, into the circuit.",
@@ -153,8 +152,9 @@ def _diagram(show: Told, circuits: Sequence[Circuit], buses: tuple[str, str]) ->
         tag("h2", "The tie"),
         tag("div", both(circuits, buses), tag("div", seams(show["slow"]), id="seams"),
             class_="tie"),
-        tag("details", tag("summary", "How to read it"), *(
-            tag("p", text, class_="small") for text in LEGEND)),
+        tag("p", LEGEND[0], class_="small"),
+        tag("details", tag("summary", "How to read the rest"), *(
+            tag("p", text, class_="small") for text in LEGEND[1:])),
     )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def streams(moment: Told) -> Html:
         rows.append([
             joined(tag("span", name or "its own"), tag("span", f" {key}", class_="key")),
             one["gateway"], values(one), graded(one), link,
-            f"{one['samples']} samples, {one['gaps']} gaps",
+            held(one),
         ])  # fmt: skip
     if not rows:
         return tag("p", "Nothing is in the record yet.")
@@ -250,6 +250,15 @@ def streams(moment: Told) -> Html:
 def graded(one: Told) -> Html:
     """Its class; what does not settle is marked, by more than its words."""
     return tag("span", one["grade"], class_=None if one["good"] else "is-odd")
+
+
+def held(one: Told) -> str:
+    """How much of it is in the record."""
+    return f"{_many(one['samples'], 'sample')}, {_many(one['gaps'], 'gap')}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def values(one: Told) -> str:

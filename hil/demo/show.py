@@ -167,24 +167,46 @@ class Show:
         lines, self._lines = self._lines, []
         for line in lines:
             self.feed.say("record", time.time(), *line)
+        there = {one.source for one in self.reading.streams.values()}
+        for name in there.intersection(self.stage.absent):
+            del self.stage.absent[name]  # on a slow machine it takes longer than its patience
+            self.feed.say("record", time.time(), name, "it came up after all")
         self.count += 1
         self._next.set()
         self._next = asyncio.Event()
 
     async def _listen(self, ours: socket.socket) -> None:
-        """What the settling process says."""
+        """What the settling process says, line by line. One that is longer than LINE_BYTES_MAX, or
+        no object, is passed over, and said."""
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES_MAX)
         try:
-            while line := await reader.readline():
-                said = json.loads(line)
-                if "look" in said:
-                    self.look = said["look"]
-                elif "said" in said:
-                    self._settled(said["said"])
-                else:
-                    self.feed.say("record", time.time(), "settling", said["fault"])
+            passed = 0  # bytes of a line that is too long
+            while True:
+                try:
+                    line = await reader.readuntil(b"\n")
+                except asyncio.LimitOverrunError as over:
+                    passed += len(await reader.readexactly(over.consumed))
+                    continue
+                except asyncio.IncompleteReadError:
+                    return
+                self._heard(line if not passed else b"")
+                passed = 0
         finally:
             writer.close()
+
+    def _heard(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            text = f"it said what is no line of JSON below {LINE_BYTES_MAX} bytes"
+            self.feed.say("record", time.time(), "settling", text)
+            return
+        if "look" in said:
+            self.look = said["look"]
+        elif "said" in said:
+            self._settled(said["said"])
+        else:
+            self.feed.say("record", time.time(), "settling", said["fault"])
 
     def _settled(self, one: Told) -> None:
         signed = "signed by both" if one["joint"] else f"not signed by both: {one['text']}"

@@ -100,6 +100,10 @@ function values(stream) {
   ].join(', ') + late;
 }
 
+function many(count, what) {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 async function rows(streams) {
   const names = streams.map(stream => `${stream.gateway} ${stream.stream}`).join('\n');
   const table = document.querySelector('#streams table');
@@ -126,7 +130,7 @@ async function rows(streams) {
       link.href = `?sample=${encodeURIComponent(stream.sample)}#sample`;
       put(link, stream.sample);
     }
-    put(cells[5].firstElementChild, `${stream.samples} samples, ${stream.gaps} gaps`);
+    put(cells[5].firstElementChild, `${many(stream.samples, 'sample')}, ${many(stream.gaps, 'gap')}`);
   });
 }
 
