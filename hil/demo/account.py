@@ -27,11 +27,12 @@ WIDTH = 80  # of a terminal
 Told = dict[str, Any]
 
 
-def report(play: Play, reasons: list[str]) -> Told:
-    """One JSON object. `reasons`: why it did not get that far."""
+def report(play: Play, reasons: list[str], whole: bool = True) -> Told:
+    """One JSON object. `reasons`: why it did not get that far; not `whole`: it was given up amid
+    its end, and what its files lack was not lost."""
     found, counted = Account(), False
-    reasons = [*reasons, *play.problems]
-    if play.ended:
+    reasons = [*reasons, *play.problems] if whole else [*reasons]
+    if play.ended and whole:
         try:
             found, counted = account.read(play), True
         except FAULTS as fault:
@@ -45,7 +46,7 @@ def report(play: Play, reasons: list[str]) -> Told:
     if counted and not total["sent"]:
         reasons.append("no frame was sent")
     code, says = play.verify
-    if play.ended and code != 0:
+    if play.ended and whole and code != 0:
         ended = "did not end" if code is None else f"ended with {code}"
         reasons.append(f"verify {ended}: {says}" if says else "the record was not verified")
     gaps: dict[str, int] = {}

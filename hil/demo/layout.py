@@ -13,12 +13,13 @@ from urllib.parse import quote
 
 from hil.demo import chain
 from hil.demo.drawing import Circuit, both
-from hil.demo.view import QUIET_S
+from hil.demo.view import QUIET_S, why
 from record.page.element import DOCTYPE, Child, Html, joined, table, tag
 
 Told = Mapping[str, Any]
 RENEW_S = 5  # without script
 FEED_SHOWN = 60
+DID_S = 8.0  # for which what somebody did stands before other findings
 ABOUT = (
     "Two utilities meet at two circuits. Each has a gateway of its own, which signs what its"
     " devices say; both send it to one record that neither controls. Press a button, and see what"
@@ -103,8 +104,13 @@ def _findings(show: Told) -> Html:
 
 
 def newest(lines: Sequence[Told]) -> str:
-    """The newest finding, beside the buttons."""
-    return f"{_clock(lines[0])} {lines[0]['about']}: {_words(lines[0])}" if lines else "\u2013"
+    """What is told beside the buttons: for a while what somebody did and what became of it, else
+    the newest finding."""
+    if not lines:
+        return "\u2013"
+    recent = (one for one in lines if lines[0]["at_s"] - one["at_s"] < DID_S)
+    one = next((one for one in recent if one["kind"] != "record"), lines[0])
+    return f"{_clock(one)} {one['about']}: {_words(one)}"
 
 
 def _state(show: Told) -> str:
@@ -172,21 +178,13 @@ def seams(slow: Told) -> Html:
             "\u2013" if worst is None else amount(worst["size"], worst["unit"]),
             "\u2013" if worst is None else
             f"{amount(worst['tolerance'], worst['unit'])} ({worst['name']})",
-            why_of(one) or "\u2013",
+            why(one) or "\u2013",
         ])  # fmt: skip
     if not rows:
         return tag("p", "No seam has been looked at yet.")
     return table(
         "What the ends differ by", ["seam", "verdict", "residual", "tolerance", "why"], rows
     )
-
-
-def why_of(seam: Told) -> str:
-    """The record's words, with the sides by their names."""
-    text = str(seam.get("why") or seam.get("fault") or "")
-    for number, side in zip(("first", "second"), seam.get("sides", ()), strict=False):
-        text = text.replace(f"the {number} side", str(side["authority"]))
-    return text
 
 
 def worst_of(seam: Told) -> Told | None:

@@ -27,7 +27,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hil.demo import chain, layout, sample
+from hil.demo import chain, layout, sample, view
 from hil.demo.drawing import Circuit
 from hil.demo.show import Show
 from record.page.answer import HEADERS
@@ -212,7 +212,7 @@ def _seam(one: Mapping[str, Any]) -> dict[str, str]:
     if "fault" not in one:
         told["verdict"] = one["verdict"].replace("_", " ")
     worst = layout.worst_of(one)
-    lines = textwrap.wrap(layout.why_of(one), WHY_CHARS, max_lines=2, placeholder=" \u2026")
+    lines = textwrap.wrap(view.why(one), WHY_CHARS, max_lines=2, placeholder=" \u2026")
     told |= dict(zip(("measure", "share"), [*lines, "", ""], strict=False))
     if worst is not None:
         size, most = (layout.amount(worst[key], worst["unit"]) for key in ("size", "tolerance"))

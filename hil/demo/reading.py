@@ -219,7 +219,7 @@ class Reading:
         }
         changed = [f"{name} {text}" for name, text in found.items()
                    if stream.states.get(name, text) != text]  # fmt: skip
-        stream.states = found
+        stream.states |= found  # what is not known meanwhile has not changed
         if changed:
             self._say(stream.source, f"changed: {', '.join(changed[:CHANGES_MAX])}", one.entry, "")
 

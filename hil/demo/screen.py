@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from agent.reading import printable
 from hil.demo import layout
 from hil.demo.show import Show
+from hil.demo.view import why
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -148,7 +149,7 @@ def _seam(seam: Told) -> str:
         return f"{seam['seam']}: {seam['fault']}"
     worst = layout.worst_of(seam)
     if worst is None:
-        return f"{seam['seam']}: {seam['verdict'].replace('_', ' ')}: {seam['why']}"
+        return f"{seam['seam']}: {seam['verdict'].replace('_', ' ')}: {why(seam)}"
     size, most = (layout.amount(worst[key], worst["unit"]) for key in ("size", "tolerance"))
     verdict = seam["verdict"].replace("_", " ")
     return f"{seam['seam']}: {verdict}, {worst['name']} {size} of {most}"

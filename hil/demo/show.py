@@ -210,6 +210,7 @@ class Show:
 
     def _settled(self, one: Told) -> None:
         signed = "signed by both" if one["joint"] else f"not signed by both: {one['text']}"
-        why = f"; {one['why']}" if one["why"] else ""
-        text = f"settled: {one['line']}; {signed}{why}"
+        why = f"; {view.why(one)}" if one["why"] else ""
+        line = " ".join(one["line"].replace("_", " ").split())
+        text = f"settled: {line}; {signed}{why}"
         self.feed.say("record", time.time(), one["seam"], text, one["entry"])

@@ -93,6 +93,14 @@ def _place(place: verdict.Place) -> str:
     return (far or "as surveyed") if place.state is PlaceState.CHECKED else "unchecked"
 
 
+def why(seam: Told) -> str:
+    """Of a settlement: the record's words, with the sides by their names."""
+    text = str(seam.get("why") or seam.get("fault") or "").replace("_", " ")
+    for number, side in zip(("first", "second"), seam.get("sides", ()), strict=False):
+        text = text.replace(f"the {number} side", str(side["authority"]))
+    return text
+
+
 def _row(stream: Stream, held: Held, at: int) -> Told:
     sample = held.sample
     age = at - sample.tai

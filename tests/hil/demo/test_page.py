@@ -128,7 +128,7 @@ def test_a_forged_sample_is_refused_by_name(site: Site):
     site.press("forge")
     line = site.feeds(r"record: refused: ")
     assert "signature" in line
-    assert "refused: signature" in site.shown.word("#newest")
+    until(lambda: "refused: signature" in site.shown.word("#newest"), "it stands at the buttons")
     assert site.demo.get()["moment"]["observations"] >= size
     site.shown.shot("forged")
 
