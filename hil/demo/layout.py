@@ -76,7 +76,7 @@ def _body(
             "main",
             tag("h1", show["title"]),
             tag("p", ABOUT, class_="lead"),
-            tag("p", _state(show), id="state", class_="state"),
+            tag("p", state_line(show["moment"]), id="state", class_="state"),
             tag("h2", "Cause something", class_="aside"),
             tag("div", buttons(slow["buttons"], token), id="buttons", class_="buttons"),
             tag("p", newest(show["feed"]), id="newest", role="status", class_="newest"),
@@ -113,11 +113,7 @@ def newest(lines: Sequence[Told]) -> str:
     return f"{_clock(one)} {one['about']}: {_words(one)}"
 
 
-def _state(show: Told) -> str:
-    return state_line(show["moment"], show["slow"])
-
-
-def state_line(moment: Told, slow: Told) -> str:
+def state_line(moment: Told) -> str:
     """The moment in a line."""
     quiet = "".join(
         f" Nothing of {name} for {age:.0f} s."
@@ -126,8 +122,8 @@ def state_line(moment: Told, slow: Told) -> str:
     )
     return (
         f"{moment.get('instant', '')} UTC, a second ago, as the record has it:"
-        f" {moment.get('observations', 0)} observations in {moment.get('batches', 0)} batches;"
-        f" {chain.published(moment, slow)}.{quiet}"
+        f" {moment.get('observations', 0)} observations in {moment.get('batches', 0)} batches."
+        f"{quiet}"
     )
 
 

@@ -195,7 +195,7 @@ class Page:
         figures: dict[str, list[Any]] = {"record.published": [chain.published(moment, slow), True]}
         for one in moment.get("gateways", ()):
             figures |= chain.figures(one)
-        return {**moment, "state": layout.state_line(moment, slow), "figures": figures}
+        return {**moment, "state": layout.state_line(moment), "figures": figures}
 
     def _slow(self) -> dict[str, Any]:
         slow = self._show.slow()

@@ -12,6 +12,7 @@ It decodes what is shown, and no more.
 
 import cmath
 import math
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -93,7 +94,7 @@ def _place(place: verdict.Place) -> str:
     return (far or "as surveyed") if place.state is PlaceState.CHECKED else "unchecked"
 
 
-def why(seam: Told) -> str:
+def why(seam: Mapping[str, Any]) -> str:
     """Of a settlement: the record's words, with the sides by their names."""
     text = str(seam.get("why") or seam.get("fault") or "").replace("_", " ")
     for number, side in zip(("first", "second"), seam.get("sides", ()), strict=False):

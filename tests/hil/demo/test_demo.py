@@ -290,7 +290,7 @@ def test_what_is_not_known_is_no_figure() -> None:
     row = {"v": [[230_000.0, 0.0]] * 3, "stale": False}
     assert layout.values(row) == "230.0 kV, \u2013, \u2013, \u2013"
     moment = {"instant": "12:00:00.0", "heard": {"west-1": 12.0, "east-1": 0.4}}
-    assert layout.state_line(moment, {}).endswith(" Nothing of west-1 for 12 s.")
+    assert layout.state_line(moment).endswith(" Nothing of west-1 for 12 s.")
     nothing = dict.fromkeys(("sent", "in_record", "in_gaps", "lost", "duplicated"), 0)
     ended: dict[str, object] = {
         **nothing,
