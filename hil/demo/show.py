@@ -14,6 +14,7 @@ It draws nothing.
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from record.store import StoreError
 ARRIVED_S = 30.0  # for a PMU to be in the record once it came up; a second is usual
 MOMENT_S = 1 / 12  # ten a second, on a machine that does other things, too
 LINE_BYTES_MAX = 1 << 20  # of what the settling process says
+DATE = re.compile(r"\d{4}-\d\d-\d\dT")  # of an interval that has just ended
 DONE_S = 15.0  # for what a button is doing: an agent starts in two
 Told = dict[str, Any]
 
@@ -211,6 +213,6 @@ class Show:
     def _settled(self, one: Told) -> None:
         signed = "signed by both" if one["joint"] else f"not signed by both: {one['text']}"
         why = f"; {view.why(one)}" if one["why"] else ""
-        line = " ".join(one["line"].replace("_", " ").split())
+        line = DATE.sub("", " ".join(one["line"].replace("_", " ").split()))
         text = f"settled: {line}; {signed}{why}"
         self.feed.say("record", time.time(), one["seam"], text, one["entry"])

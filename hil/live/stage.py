@@ -30,7 +30,7 @@ from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitResult
 
 STORE = "record.db"
-READY_S, END_S, VERIFY_S = 30.0, 20.0, 120.0
+READY_S, END_S, VERIFY_S = 90.0, 20.0, 120.0  # ready in two, and a busy machine takes longer
 TYPED_S = 30.0  # for a command that takes half a second
 SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; between two looks
 CALM_LOOKS = 3  # without a frame more: an agent that is held up tells the same twice
