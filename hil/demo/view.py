@@ -98,7 +98,8 @@ def why(seam: Mapping[str, Any]) -> str:
     """Of a settlement: the record's words, with the sides by their names."""
     text = str(seam.get("why") or seam.get("fault") or "").replace("_", " ")
     for number, side in zip(("first", "second"), seam.get("sides", ()), strict=False):
-        text = text.replace(f"the {number} side", str(side["authority"]))
+        name = str(side["authority"])
+        text = text.replace(f"the {number} side", name).replace(f"{number}: ", f"{name}: ")
     return text
 
 
