@@ -19,7 +19,7 @@ import pytest
 
 from hil.demo import account, layout, wording
 from hil.demo.button import BUTTONS, Panel
-from hil.demo.command import scenario
+from hil.demo.command import HURRIED, scenario
 from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
 from hil.demo.screen import WIDTH, Screen
 from hil.demo.show import LINE_BYTES_MAX, Show
@@ -284,6 +284,20 @@ def test_frames_before_anything_was_heard_are_told_and_no_reason() -> None:
     assert account.strict(row) == {**row, "sent": 8, "lost": 1}
     datagrams = {**row, "kind": "pmu-udp"}  # of which those are not among the lost
     assert account.strict(datagrams) == datagrams
+
+
+def test_what_was_given_up_amid_its_end_accuses_nobody(tmp_path: Path) -> None:
+    of, here = scenario(), place.found(place.FAKE)
+    cast = here.cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    try:
+        play = Play(of, here, cast, Timeline(of.live.length_s, ()), stage)
+        play.ended, play.problems = 1, ["west-1 does not drain"]
+        told = account.report(play, [HURRIED], False)
+    finally:
+        stage.close()
+    assert told["reasons"] == [HURRIED]
+    assert told["sent"] == told["lost"] == 0
 
 
 def test_what_is_not_known_is_no_figure() -> None:
