@@ -110,7 +110,8 @@ soak: venv ## Ten minutes of memory, 10,000 simulated runs, fuzzing; SECONDS=60 
 	    $(addprefix --from ,$(wildcard $(or $(GRIDSEAL_CAPTURES),../shared/captures)))
 
 bench: venv ## All benchmarks, to a table and a picture in bench; ARGS="--quick" for a first look
-	@$(BIN)/gridseal-hil bench all $(ARGS)
+	@.ci/debian test
+	$(BIN)/gridseal-hil bench all $(ARGS)
 
 # The long ones, which a test shortens, come last.
 LIVE = $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -L '^\[\[stretch\]\]') \

@@ -38,7 +38,9 @@ LOOK_S = 0.2  # loss of a fix is told within 2 s, of which 1.6 are the receiver'
 LATE_S = 0.3  # a look that late: it is we who were not there, and epochs wait to be read
 STARTING_NS = 10 * NS  # until what is not there yet is missing
 STEP_NS = 60 * NS  # a step of the wall clock is a contradiction for so long
-LEAP_NS = 5 * NS  # two sources count leap seconds differently for so long around one
+# Two sources count leap seconds differently for so long around one: a receiver says them once in
+# ten epochs (drivers/gnss/session.py).
+LEAP_NS = 15 * NS
 FAR_MM = 1 << 62
 _PLACE_MARKS = {
     PlaceState.UNCHECKED: Flag(0),

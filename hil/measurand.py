@@ -3,13 +3,17 @@ power system (hil/power).
 
 1. A device knows a bus by a number and itself by another, and asks for an instant (ns TAI).
 2. The same question has the same answer, whatever was asked before.
+3. One that has none raises one of FAULTS: a system that collapsed (hil.power.demand.VoltageError),
+   an instant too far from what was computed.
 
 It is a form, and does nothing.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from hil.grid import Reading
+
+FAULTS: Final = (ArithmeticError, ValueError)
 
 
 class Terms(Protocol):

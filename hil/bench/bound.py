@@ -19,6 +19,8 @@ shipped: the sources' opinions (agent/timing) and their chooser.
    could carry on, leaves the clock without a bound (each beyond RARE), or where a ratio is above
    its ceiling, which there is for a pulse and for PTP. `pulse_unstated` has none: it is what a site
    pays that has a fast machine and does not say so.
+5. A run of less than JUDGED_S is judged by `inside` alone, and `judged` says so: it has the shorter
+   losses only, in one part of the day, and a word that comes a second late is more than RARE of it.
 
 One seed, one result, however many processes share the work.
 """
@@ -53,6 +55,7 @@ MOST: Final = {"locked": 3.0, "holdover": 10.0}
 LOSSES_S = (20, 60, 180, 300, 600, 900, 1_800, 2_700, 3_600, 7_200)
 CALM_S = 300  # at least, between two
 WARM_S = 600  # before the first
+JUDGED_S = DAY_S
 SAMPLES_LEAST = 100  # of a state, or its percentile says nothing
 
 
@@ -236,18 +239,22 @@ def measure(
     for name, figures in sources.items():
         figures["oscillator"] = ROWS[name].oscillator
         figures["machines"] = ROWS[name].machines
-    reasons = [reason for name, day in sources.items() for reason in judged(name, day)]
+    whole = seconds >= JUDGED_S
+    reasons = [reason for name, day in sources.items() for reason in judged(name, day, whole)]
     return {
         "seconds": int(seconds), "seed": seed, "sources": sources,
+        "judged": "all of it" if whole else f"inside; the rest from {JUDGED_S} s on",
         "reasons": reasons,
     }  # fmt: skip
 
 
-def judged(name: str, figures: Mapping[str, Any]) -> list[str]:
-    """Why it does not hold."""
+def judged(name: str, figures: Mapping[str, Any], whole: bool = True) -> list[str]:
+    """Why it does not hold. `whole`: it is of a run of JUDGED_S at least."""
     row, reasons = ROWS[name], []
     if figures["inside"] < INSIDE_LEAST:
         reasons.append(f"{name}: the true error lies inside the bound in {figures['inside']:.2%}")
+    if not whole:
+        return reasons
     if figures["doubted"] > RARE:
         reasons.append(f"{name}: sources that say the truth contradict in {figures['doubted']:.2%}")
     if figures["unbounded"] > RARE:

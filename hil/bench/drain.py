@@ -6,6 +6,8 @@
    machine, one clock. Undisturbed are the batches before the outage; live ones during the drain
    those that were heard after the record came back, while older ones were still coming.
 3. Backlog is counted in seconds of all PMUs' samples that waited when the record came back.
+4. A hole that the gateway states is a reason: nothing is to be lost to an outage. Where the
+   simulated PMUs themselves left out instants (`behind`), nobody can tell, and both are told.
 """
 
 import json
@@ -19,7 +21,7 @@ from agent import status
 from evidence import observation
 from evidence.leap import NS
 from hil.bench import BenchError, admitted
-from hil.bench.process import first_line, process, source_of
+from hil.bench.process import END_S, all_heard, first_line, process, source_of
 from hil.bench.site import make_site
 from hil.devices.pace import tai_now
 from hil.loopback import free_port
@@ -50,17 +52,24 @@ def measure(seconds: float = 120.0) -> dict[str, Any]:
             agent = ["agent.cli", "run", "--config", str(toml)]
             with process(agent, folder / "agent.log"):
                 first_line(folder / "agent.log")
-                spans = _outage(folder, toml, seconds)
+                killed, back, drained, waited_s, holes = _outage(folder, toml, seconds)
             pmus.send_signal(signal.SIGTERM)
-        return _figures(toml.with_name("record.db"), *spans)
+            pmus.wait(END_S)
+        counted = json.loads((folder / "pmu.log").read_text(encoding="utf-8").splitlines()[-1])
+        behind = sum(one["skipped"] for one in counted["pmus"])
+        figures = _figures(toml.with_name("record.db"), killed, back, drained, waited_s)
+    lost = [f"{holes} holes were stated over the outage"] if holes and not behind else []
+    return {**figures, "holes": holes, "behind": behind, "reasons": lost}
 
 
-def _outage(folder: Path, toml: Path, seconds: float) -> tuple[int, int, int, float]:
-    """When the record was killed, came back, and had all; and seconds of samples that waited."""
+def _outage(folder: Path, toml: Path, seconds: float) -> tuple[int, int, int, float, int]:
+    """When the record was killed, came back, and had all; seconds of samples that waited; and how
+    many holes the gateway stated."""
     serve = ["record.cli", "serve", "--config", str(toml.with_name("record.toml"))]
     spool = toml.with_name("spool.db")
     with process(serve, folder / "record-1.log") as record:
         first_line(folder / "record-1.log")
+        all_heard(spool, PMUS)
         time.sleep(WARM_S + CALM_S)
         killed = tai_now()
         record.kill()
@@ -76,7 +85,8 @@ def _outage(folder: Path, toml: Path, seconds: float) -> tuple[int, int, int, fl
             time.sleep(0.05)
         drained = tai_now()
         time.sleep(CALM_S)
-    return killed, back, drained, waiting / (PMUS * RATE)
+        holes = status.ask(spool)["holes"]
+    return killed, back, drained, waiting / (PMUS * RATE), holes
 
 
 def _figures(path: Path, killed: int, back: int, drained: int, waited_s: float) -> dict[str, Any]:

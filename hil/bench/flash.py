@@ -1,8 +1,9 @@
 """What a gateway writes to its disk for each byte that it keeps, and what that means for flash.
 
 1. PMUS PMUs at RATE frames a second of FRAME_BYTES, through the shipped Hearing, Keeper and Spool,
-   as fast as it goes: the clock is the benchmark's. Every batch gets its receipt with the next
-   commit, and is freed FREE_AFTER_PIECES commits later.
+   as fast as it goes: the clock is the benchmark's. Frames are heard as they would be, LATER_NS
+   after their instant, however long a commit waits for others. Every batch gets its receipt with
+   the next commit, and is freed FREE_AFTER_PIECES commits later.
 2. Written is the kernel's account of this process (/proc/self/io, write_bytes); kept are the
    observations as encoded. What comes before the spool reuses what it freed is not counted.
 3. Years are an estimate: an 8 GB eMMC of CYCLES erase cycles, evenly worn, that itself writes no
@@ -30,11 +31,13 @@ from drivers.line import Frame, Instant, Setup
 from evidence.code import Flag, Kind, TimeSource
 from evidence.leap import BUILT_IN, NS
 from hil.bench.process import written_bytes
+from hil.bench.seal import in_order
 from hil.bench.site import make_site
 from provisioning.source import SourceRequest
 
 PMUS, RATE, FRAME_BYTES = 10, 60, 126
 OVERHEAD_BYTES = 154  # of an observation: `gridseal-hil bench seal`
+LATER_NS = 10_000_000  # less than a period: heard before the commit that they are in
 COMMIT_MS = (50, 250, 1000)
 WARM_S, MEASURED_S = 90, 180  # of the benchmark's own clock
 RECEIPT_BYTES = 600  # of a log of a million entries
@@ -89,7 +92,7 @@ async def _play(folder: Path, durability: str, commit_ms: int) -> tuple[int, int
     await keeper.start()
     for number in range(PMUS):
         hearing.hear(f"pmu-{number}", [Setup("1", int(Kind.C37118), b"", (RATE, 1), ())])
-    answered = frames = written = kept = 0
+    own, answered, frames, written, kept = health.sealed, 0, 0, 0, 0
     steps = (WARM_S + MEASURED_S) * 1000 // commit_ms
     for step in range(steps):
         if step == WARM_S * 1000 // commit_ms:
@@ -97,10 +100,11 @@ async def _play(folder: Path, durability: str, commit_ms: int) -> tuple[int, int
         clock.go(commit_ms * 1_000_000)
         until = (step + 1) * commit_ms * RATE // 1000
         for number in range(PMUS):
-            hearing.hear(f"pmu-{number}", [_frame(clock, at) for at in range(frames, until)])
+            hearing.hear(f"pmu-{number}", [_frame(at) for at in range(frames, until)])
         frames = until
         await keeper.commit()
         answered = await _answer(keeper, answered)
+    in_order(health, own + PMUS * frames)
     written, kept = written_bytes() - written, _kept(health) - kept
     await keeper.end_run()
     await keeper.close()
@@ -131,8 +135,8 @@ def _gateway(folder: Path, durability: str, commit_ms: int) -> Gateway:
     return dataclasses.replace(found, file=replace(found.file, spool=spool))
 
 
-def _frame(clock: Clock, number: int) -> Frame:
+def _frame(number: int) -> Frame:
     tai = BUILT_IN.tai_ns(START_S) + number * NS // RATE
     raw, flags = os.urandom(FRAME_BYTES), int(Flag.LOCKED)
-    heard = Instant(clock.tai + 20_000_000, 1000)
+    heard = Instant(tai + LATER_NS, 1000)
     return Frame("1", int(Kind.C37118), raw, tai, 1000, int(TimeSource.GNSS), flags, heard)

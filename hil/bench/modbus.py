@@ -32,7 +32,7 @@ from drivers.decode import decode
 from drivers.line import Driver, Frame, Instant, LinkError, Source
 from evidence.leap import BUILT_IN
 from hil.bench import BenchError
-from hil.bench.process import first_line, process, processor_s
+from hil.bench.process import all_heard, first_line, process, processor_s
 from hil.bench.site import make_site
 from hil.devices.modbus.meter import FILLER_ADDRESS
 from hil.devices.pace import tai_now
@@ -231,6 +231,7 @@ async def _driver_share(driver: Driver, seconds: float) -> float:
 
 
 def _gateway_share(pid: int, spool: Path, seconds: float) -> float:
+    all_heard(spool, 1)
     time.sleep(WARM_S)
     heard, spent_s, begun_s = status.ask(spool)["heard"], processor_s(pid), time.perf_counter()
     time.sleep(seconds)

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import outlook
+from agent import outlook, status
 from hil.bench import BenchError
 from provisioning.source import SourceRequest
 
 END_S = 20.0
+HEARD_S = 60.0  # a start on a machine that does other work
 
 
 def source_of(told: dict[str, Any]) -> SourceRequest:
@@ -58,6 +59,20 @@ def first_line(output: Path) -> str:
             return text.splitlines()[0]
         time.sleep(0.02)
     raise BenchError(f"{output.name}: nothing within {END_S} s")
+
+
+def all_heard(spool: Path, streams: int) -> None:
+    """Waits until an agent has sealed something of each of so many sources. Raises BenchError."""
+    until = time.monotonic() + HEARD_S
+    while time.monotonic() < until:
+        try:
+            sources = status.ask(spool)["sources"].values()
+        except (OSError, ValueError):
+            sources = ()
+        if sum(one["sealed"] > 0 for one in sources) == streams:
+            return
+        time.sleep(0.1)
+    raise BenchError(f"not all of {streams} sources were heard within {HEARD_S:g} s")
 
 
 def processor_s(pid: int) -> float:

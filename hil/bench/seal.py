@@ -1,11 +1,13 @@
 """How fast a gateway seals: frames through the shipped session, Hearing, Sealer and Spool, against
 bare signatures.
 
-1. STREAMS streams of 126-byte frames, at most 300 observations a commit, each commit synced; 30 a
-   commit beside it.
+1. STREAMS streams of 126-byte frames at RATE, read READ at a time as their line brings them; 300
+   observations a commit, each commit synced; 30 a commit beside it. All are in order: what a check
+   doubts, or a hole, is no figure but a BenchError.
 2. The reference signs the same bytes with the same library, in slices between ours, on the same
    core.
-3. Two instances are two processes on two cores, each with a spool and a reference of its own.
+3. Between rounds frames move on in time, beside the clock: no instant comes twice.
+4. Two instances are two processes on two cores, each with a spool and a reference of its own.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from binascii import crc_hqx
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +28,14 @@ from agent.health import Health
 from agent.hearing import Hearing
 from agent.keeper import Keeper
 from agent.runner import calm_collector
+from drivers.c37118.frame import CRC_START
 from drivers.c37118.session import Session, Terms
 from drivers.c37118.wire import Block, FrameType, Layout, Stamp, encode_configuration, encode_data
 from drivers.keystore.uri import open_signer
 from drivers.line import Instant
 from evidence import observation
 from evidence.leap import BUILT_IN, NS
+from hil.bench import BenchError
 from hil.bench.process import written_bytes
 from hil.bench.site import make_site
 from hil.bench.sodium import Reference
@@ -39,10 +44,12 @@ from provisioning.source import SourceRequest
 
 STREAMS = 10
 FRAME_BYTES = 126
-FRAMES = 1500  # a stream, encoded beforehand; then the same again, one stretch later
+RATE = 60
+READ = 3  # frames of a stream: of 50 ms, as long as a gateway hears before it commits
+FRAMES = 1500  # a stream, encoded beforehand; then the same again, a stretch later
+STRETCH_S = FRAMES // RATE
 COMMIT, SMALL_COMMIT = 300, 30  # observations a commit
 LATER_NS = 20_000_000  # frames are read so long after the last of them was measured
-RATE = 60
 STAT = 2 << 6  # good data, PMU_TQ: below 1 us
 START_SOC = 1_790_000_000
 TWELVE = (
@@ -80,11 +87,18 @@ class Clock:
 
 
 class Line(NamedTuple):
-    """One stream: its session, and its frames by commit."""
+    """One stream: its session, and its frames by read."""
 
     name: str
     session: Session
     reads: list[bytes]
+
+    def move(self, read: int) -> None:
+        """Has the frames of a read come again, a stretch later."""
+        frames = self.reads[read]
+        self.reads[read] = b"".join(
+            _moved(frames[at : at + FRAME_BYTES]) for at in range(0, len(frames), FRAME_BYTES)
+        )
 
 
 def measure(seconds: float = 6.0) -> dict[str, Any]:
@@ -135,13 +149,15 @@ async def _seal(folder: Path, seconds: float, commit: int) -> dict[str, Any]:
     device = open_signer(gateway.file.gateway.key, gateway.folder)
     keeper = Keeper(gateway, hearing, clock, clock, device, os.urandom, health)
     await keeper.start()
-    lines = [_line(number, commit) for number in range(STREAMS)]
+    lines = [_line(number) for number in range(STREAMS)]
     for line in lines:
         hearing.hear(line.name, line.session.begin())
     await keeper.commit()
     reference = Reference(_messages(commit))
+    before = health.sealed
     try:
         figures = await _measured(hearing, keeper, clock, lines, reference, seconds, commit)
+        in_order(health, figures["samples"] + before)
     finally:
         await keeper.end_run()
         kept = health.waiting_bytes / max(health.waiting, 1)
@@ -153,6 +169,14 @@ async def _seal(folder: Path, seconds: float, commit: int) -> dict[str, Any]:
         "overhead_bytes": round(kept - FRAME_BYTES, 1),
         "write_amplification": round(written / (figures["samples"] * kept), 2),
     }
+
+
+def in_order(health: Health, handed: int) -> None:
+    """Raises BenchError where anything was sealed beside the frames that were handed over, such as
+    a gap or an event of a check: what is measured then is not what it is called."""
+    if health.sealed != handed:
+        gaps = f", gaps {dict(health.gaps)}" if health.gaps else ""
+        raise BenchError(f"{health.sealed} observations of {handed} frames{gaps}")
 
 
 async def _measured(
@@ -167,19 +191,22 @@ async def _measured(
     ours = theirs = 0.0
     rounds = 0
     written, until = written_bytes(), time.perf_counter() + seconds
-    turns = itertools.cycle(range(len(lines[0].reads)))
-    period = commit // STREAMS * NS // RATE
+    reads = itertools.count()
     while time.perf_counter() < until:
-        turn = next(turns)
-        heard = Instant(BUILT_IN.tai_ns(START_SOC) + (turn + 1) * period + LATER_NS, 1_000_000)
-        clock.instant = heard
+        turns = [next(reads) for _ in range(commit // (STREAMS * READ))]
         start = time.perf_counter()
-        for line in lines:
-            hearing.hear(line.name, line.session.feed(line.reads[turn], heard))
+        for turn in turns:
+            at = BUILT_IN.tai_ns(START_SOC) + (turn + 1) * READ * NS // RATE + LATER_NS
+            clock.instant = heard = Instant(at, 1_000_000)
+            for line in lines:
+                data = line.reads[turn % len(line.reads)]
+                hearing.hear(line.name, line.session.feed(data, heard))
         await keeper.commit()
         ours += time.perf_counter() - start
         theirs += reference.sign()
         rounds += 1
+        for turn, line in itertools.product(turns, lines):
+            line.move(turn % len(line.reads))
     samples = rounds * commit
     return {
         "ratio": round(theirs / ours, 3),
@@ -200,8 +227,8 @@ def _source(number: int) -> SourceRequest:
     return SourceRequest(f"pmu-{number}", "c37118+tcp", options, "Bus 1")
 
 
-def _line(number: int, commit: int) -> Line:
-    """A stream whose configuration is known, and FRAMES frames in reads of commit / STREAMS."""
+def _line(number: int) -> Line:
+    """A stream whose configuration is known, and FRAMES frames in reads of READ."""
     name = f"pmu-{number}"
     profile = Profile(station=name, idcode=number + 1, phasors=TWELVE, digitals=2, rate=RATE)
     configuration = profile.configuration(FrameType.CFG2)
@@ -215,9 +242,15 @@ def _line(number: int, commit: int) -> Line:
         frames.append(encode_data(layout, Stamp(soc, fracsec, 0), [block]))
     if len(frames[0]) != FRAME_BYTES:
         raise ValueError(f"frames of {len(frames[0])} bytes")
-    each = commit // STREAMS
-    reads = [b"".join(frames[at : at + each]) for at in range(0, FRAMES, each)]
+    reads = [b"".join(frames[at : at + READ]) for at in range(0, FRAMES, READ)]
     return Line(name, Session(Terms(number + 1, False, file)), reads)
+
+
+def _moved(frame: bytes) -> bytes:
+    """A frame a stretch later. C37.118.2-2011 6.2: SOC is octets 6 to 9, CHK the last two."""
+    soc = int.from_bytes(frame[6:10]) + STRETCH_S
+    body = frame[:6] + soc.to_bytes(4) + frame[10:-2]
+    return body + crc_hqx(body, CRC_START).to_bytes(2)
 
 
 def _messages(count: int) -> list[bytes]:

@@ -34,6 +34,7 @@ from record.witness.copy import Copy
 LEAVES = 10_000_000
 LEAST = 1000
 ASKED_P99_MS = 5.0
+CACHED_MOST = 0.01  # of the files: below, they are not what the 99th percentile is made of
 SEED = 20261126
 
 
@@ -56,6 +57,10 @@ def measure(seconds: float = 10.0, leaves: int = LEAVES) -> dict[str, Any]:
     took.sort()
     busy.sort()
     p99_ms = took[len(took) * 99 // 100] * 1e3
+    cached = log.cached / log.files
+    reasons = []
+    if cached > CACHED_MOST:
+        reasons.append(f"{cached:.1%} of the files were still in memory: that is not cold")
     slow = f"99 of 100 proofs take up to {p99_ms:.1f} ms, asked are {ASKED_P99_MS} ms"
     return {
         "leaves": leaves,
@@ -66,10 +71,10 @@ def measure(seconds: float = 10.0, leaves: int = LEAVES) -> dict[str, Any]:
         "most_ms": round(took[-1] * 1e3, 3),
         "processor_p99_ms": round(busy[len(busy) * 99 // 100] * 1e3, 3),
         "files_a_proof": round(log.files / len(took), 2),
-        "still_cached_share": round(log.cached / log.files, 4),
+        "still_cached_share": round(cached, 4),
         "cold": "posix_fadvise DONTNEED of each file before each proof",
         "built_s": round(built_s, 1),
-        "reasons": [slow] if p99_ms >= ASKED_P99_MS else [],
+        "reasons": [*reasons, slow] if p99_ms >= ASKED_P99_MS else reasons,
     }
 
 

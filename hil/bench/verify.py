@@ -43,8 +43,8 @@ from record.worker import Checker
 
 STORE = "record.db"
 BATCH = 600  # observations, as a backlog is cut
-TURNS = 5
-READY_S = 20.0
+TURNS, TURN_S = 5, 1.0  # at most; each of so many seconds at least: starting one takes as long
+READY_S = 60.0  # two interpreters that start on a machine that does other work
 WARM = 8  # batches of each process before it is counted: readers have learned their layouts
 BARE_BYTES, BARE_IN_FLIGHT = 64 * 1024, 16
 BARE_S = 2.0
@@ -61,9 +61,10 @@ def measure(seconds: float = 12.0, broker: bool = False) -> dict[str, Any]:
         _write(folder, site, batches(site, BATCH))
         rates: dict[int, list[float]] = {1: [], 2: []}
         shares: dict[int, list[float]] = {1: [], 2: []}
-        for _ in range(TURNS):
+        turns = min(max(int(seconds / TURN_S), 1), TURNS)
+        for _ in range(turns):
             for processes in rates:
-                rate, share = asyncio.run(_alone(folder, processes, seconds / TURNS / 2))
+                rate, share = asyncio.run(_alone(folder, processes, seconds / turns / 2))
                 rates[processes].append(rate)
                 shares[processes].append(share)
     one, two = (statistics.median(rates[processes]) for processes in (1, 2))
@@ -126,7 +127,8 @@ async def _alone(folder: Path, processes: int, seconds: float) -> tuple[float, f
             pipes.append(await Pipe.over(ours))
         return await _counted(folder, pipes, seconds)
     except (PipeError, TimeoutError) as fault:
-        raise BenchError(f"a process of {processes} did not work: {fault}") from fault
+        why = str(fault) or f"no {WARM} batches within {READY_S:g} s"
+        raise BenchError(f"a process of {processes} did not work: {why}") from fault
     finally:
         for pipe in pipes:
             pipe.close()
@@ -209,7 +211,8 @@ def _behind_broker() -> dict[str, Any]:
                 places["postgresql"] = database.create_database("bench")
             return asyncio.run(_whole(folder, site, cut, places))
         except (ChildError, TimeoutError, OSError, postgresql.ServerError) as fault:
-            raise BenchError(f"with a broker: {fault}") from fault
+            why = str(fault) or f"no answer within {ANSWERED_S:g} s"
+            raise BenchError(f"with a broker: {why}") from fault
 
 
 async def _whole(

@@ -6,6 +6,8 @@ step.
 2. A program that was held up sends what it missed, late, up to BEHIND_NS_MAX; what is older is told
    to the device as missed.
 3. The clock may step: instants are taken up again from where it then stands.
+4. A device that cannot be given an instant, since what it measures has no answer there
+   (hil.measurand.FAULTS), is paced no more, and whoever made the pace is told. The others go on.
 
 This is the one place in the devices that reads the machine's clock, and only as the default of an
 argument.
@@ -19,6 +21,7 @@ from typing import Protocol
 from evidence.leap import BUILT_IN, NS
 from hil.devices.unit import Instant
 from hil.devices.watch import Watch
+from hil.measurand import FAULTS
 
 BEHIND_NS_MAX = 2 * NS  # as much as a PMU's own buffers would hold
 
@@ -34,6 +37,16 @@ class Device(Protocol):
 
     def tick(self, instant: Instant) -> None: ...
     def late(self, instants: int) -> None: ...
+
+
+Broke = Callable[[Device, Exception], None]
+
+
+def shown(device: Device, fault: Exception) -> None:
+    """What is made of a device that broke where nobody else is told: the loop says it, with where
+    it came from."""
+    text = f"{type(device).__name__} measures no more: {fault}"
+    asyncio.get_running_loop().call_exception_handler({"message": text, "exception": fault})
 
 
 class _Group:
@@ -62,10 +75,16 @@ class _Group:
 class Pace:
     """Ticks devices at their rates. Add, start, stop; all in one asyncio loop."""
 
-    def __init__(self, now: Callable[[], int] = tai_now, watch: Watch | None = None) -> None:
-        """`watch`: of the devices; else theirs shows what `now` does."""
+    def __init__(
+        self,
+        now: Callable[[], int] = tai_now,
+        watch: Watch | None = None,
+        broke: Broke = shown,
+    ) -> None:
+        """`watch`: of the devices; else theirs shows what `now` does. `broke`: invariant 4."""
         self._watch = watch or Watch(now)
         self._now = self._watch.now
+        self._broke = broke
         self._groups: dict[tuple[int, int], _Group] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -115,8 +134,12 @@ class Pace:
                 device.late(max(group.next - missed, 0))
         while group.due_ns() <= now_ns:
             instant = group.instant(self._watch)
-            for device in group.devices:
-                device.tick(instant)
+            for device in tuple(group.devices):
+                try:
+                    device.tick(instant)
+                except FAULTS as fault:
+                    group.devices.remove(device)
+                    self._broke(device, fault)
             group.next += 1
         if self._loop is not None:
             delay_s = (group.due_ns() - now_ns) / NS  # asyncio counts in float seconds

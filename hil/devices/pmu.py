@@ -35,7 +35,7 @@ from pathlib import Path
 from drivers.c37118.wire import Format
 from hil.devices import watch
 from hil.devices.ieee1344 import Ieee1344Pmu
-from hil.devices.pace import Pace, tai_now
+from hil.devices.pace import Broke, Pace, shown, tai_now
 from hil.devices.port import LinePort, TcpPort
 from hil.devices.profile import FLOAT_POLAR, PHASORS_3, PHASORS_10, Profile
 from hil.devices.told import listen
@@ -94,10 +94,12 @@ class Plant:
         grid: Measurand,
         tell: Callable[[int, int, int], None] | None = None,
         watch: Watch | None = None,
+        broke: Broke = shown,
     ) -> None:
+        """`broke` is told of each that measures no more (hil.devices.pace)."""
         self.grid = grid
         self._tell, self._watch = tell, watch or Watch(tai_now)
-        self._pace = Pace(watch=self._watch)
+        self._pace = Pace(watch=self._watch, broke=broke)
         self._places: list[_Place] = []
 
     async def add_tcp(

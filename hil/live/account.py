@@ -11,16 +11,17 @@ It judges nothing: hil.live.verdict does.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
 
 from evidence import cose, run
-from evidence.code import Cause, Class, Flag, Reason, Typ
-from evidence.leap import NS
+from evidence.code import Cause, Class, Event, Flag, Reason, Typ
+from evidence.leap import BUILT_IN, NS, LeapTable
 from evidence.observation import Sample
 from hil.fact import Fact, Words
 from hil.faults.course import Course
@@ -33,7 +34,7 @@ from hil.live import content, kind, level, seam
 from hil.live.content import Frame
 from hil.live.play import Play
 from hil.live.sheet import Device, Fault
-from hil.live.words import FIGURES
+from hil.live.words import BACK, FIGURES, INSERTED, MISPLACED
 from hil.report.admitted import Admission, Admitted, Contents
 from record.known import Known
 from record.store import open_reader
@@ -41,6 +42,8 @@ from record.store import open_reader
 DATAGRAMS = "pmu-udp"
 EXCESS = "excess"  # frames that gaps state, and that are there
 FSYNC_NS = NS  # that a disk may take: so much a restart may state too many
+STARTS = (Cause.FIRST_START, Cause.RESTART)
+TRIPPED = Event.CHECK_TRIPPED.name.lower()
 APART_NS = 1_000_000_000  # samples that belong to one stretch
 Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by the bench's clock
 
@@ -48,8 +51,8 @@ Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by
 class SourceLines(Lines):
     """Lines by the names that gateways give their sources."""
 
-    def __init__(self) -> None:
-        super().__init__("?", {})
+    def __init__(self, table: LeapTable = BUILT_IN) -> None:
+        super().__init__("?", {}, table)
         self._runs: dict[bytes, str] = {}
 
     def add(self, gateway: str, keys: dict[int, str], runs: Iterable[bytes]) -> None:
@@ -74,9 +77,11 @@ class Began(NamedTuple):
 
 
 class Truth:
-    """When it was by the bench's clock that a gateway's showed an instant, where that was set."""
+    """When it was by the bench's clock that a gateway's showed an instant, where that was set, or
+    is at another date."""
 
     def __init__(self, play: Play) -> None:
+        self._ahead_ns = play.stage.ahead_ns
         self._steps: dict[str, list[tuple[int, int, int]]] = {}  # from, to, by how much
         for deed in play.deeds:
             row = deed.row
@@ -90,7 +95,7 @@ class Truth:
         for begun, ended, off_ns in self._steps.get(line.partition(" ")[0], ()):
             if begun <= shown - off_ns <= ended + STEPPED_NS:
                 return shown - off_ns
-        return shown
+        return shown - self._ahead_ns
 
 
 @dataclass(slots=True)
@@ -108,7 +113,9 @@ def _unwatched(_: Admitted, __: int) -> None:
 
 def read(play: Play, watch: Watch = _unwatched) -> Account:
     """`watch` is told each measurement. Raises StoreError, HoldingError, EvidenceError, OSError."""
-    found, lines, true = Account(), SourceLines(), Truth(play)
+    era = play.stage.found.era
+    lines = SourceLines(era.table) if era else SourceLines()
+    found, true = Account(), Truth(play)
     with ExitStack() as stack:
         spools = {}
         for name, path in play.spools.items():
@@ -127,6 +134,7 @@ def read(play: Play, watch: Watch = _unwatched) -> Account:
     log = _log(play, lines, true, watch)
     of_record, found.contents = log.held, log.contents
     told = _told(play, log.course, found, true)
+    found.facts += list(_standing(found.facts, runs.values(), true))
     holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
     _streams(play, of_record, disk, told, found)
     found.facts += [_gap(hole, true) for hole in holes]
@@ -194,6 +202,26 @@ def _told(play: Play, course: Course, found: Account, true: Truth) -> list[Told]
     return told
 
 
+def _standing(facts: Sequence[Fact], runs: Iterable[Began], true: Truth) -> Iterator[Fact]:
+    """Checks that tripped and had not cleared when all ended; of a gateway that was started again,
+    since then: what it found before, it did not live to clear."""
+    begun: dict[Words, int] = {}
+    for one in runs:
+        if one.cause in STARTS:
+            at = true.ns(one.gateway, one.started)
+            begun[one.gateway] = max(begun.get(one.gateway, 0), at)
+    last: dict[tuple[Words, ...], Fact] = {}
+    for fact in facts:
+        words = fact.words
+        if fact.what == "event" and words["check"]:
+            last[words["gateway"], words["device"], words["check"]] = fact
+    for fact in last.values():
+        words, since = fact.words, fact.begins or 0
+        if words["event"] == TRIPPED and since >= begun.get(words["gateway"], 0):
+            kept = {name: words[name] for name in ("gateway", "device", "check", "text")}
+            yield Fact({"what": "standing", **kept})
+
+
 def _contents(play: Play, frames: Iterable[tuple[str, bytes, Sample]], true: Truth) -> list[Fact]:
     """What frames of PMUs say, and say of each other."""
     pmus = {
@@ -208,7 +236,30 @@ def _contents(play: Play, frames: Iterable[tuple[str, bytes, Sample]], true: Tru
         if line in lines
     ]
     with closing(open_reader(play.stage.store)) as store:
-        return content.facts(their, Known(store), content.pairs_of(pmus))
+        found = content.facts(their, Known(store), content.pairs_of(pmus))
+    return [*found, *_instants(play, their)]
+
+
+def _instants(play: Play, frames: Iterable[Frame]) -> Iterator[Fact]:
+    """The instants that frames were sealed under, in that order, against those that were sent."""
+    era = play.stage.found.era
+    inserted = range(era.inserted_tai, era.inserted_tai + NS) if era else range(0)
+    chains: dict[tuple[str, bytes], list[Sample]] = {}  # a descriptor's are of one run
+    for one in frames:
+        chains.setdefault((one.line, one.descriptor), []).append(one.sample)
+    for (line, _), samples in chains.items():
+        where = _where("instant", line)
+        claims = play.stage.rig.claims(str(where["device"]))
+        sealed = [one.tai for one in sorted(samples, key=lambda one: one.seq)]
+        sent = {tai for tai, _ in claims} if claims is not None else set(sealed)
+        counts = {
+            MISPLACED: sum(tai not in sent for tai in sealed),
+            BACK: sum(after <= before for before, after in pairwise(sealed)),
+            INSERTED: sum(tai in inserted for tai in sealed),
+        }
+        for how, count in counts.items():
+            if count:
+                yield Fact({**where, "how": how}, count=count)
 
 
 def _spans(told: Iterable[Told]) -> Iterator[Fact]:

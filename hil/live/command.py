@@ -9,6 +9,7 @@ time, each in a folder of its own.
 3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
    alone that cannot be played leaves nothing.
 4. What is left out of a scenario because the place lacks something is named, with what to do.
+5. How long it takes is said before anything begins.
 
 It judges nothing: hil.live.verdict and hil.scenario.verdict do.
 """
@@ -28,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from evidence.config import ConfigError
+from hil.live import length, play, report, script, verdict
 from hil.live import place as places
-from hil.live import play, report, script, verdict
 from hil.live.job import STOPPED, WRONG, Crew, Played
 from hil.live.place import FAKE, Place
 from hil.live.play import FAULTS, Play
@@ -78,6 +79,8 @@ def main(asked: Asked) -> int:
     """The exit code."""
     outcome = _Outcome()
     several = len(asked.names) > 1
+    if takes := length.told(length.lengths(asked.names, asked.short), asked.jobs):
+        simulated.say(takes, asked.told)
     try:
         for name, code, told, seconds in _all(asked, several):
             outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))

@@ -108,7 +108,8 @@ class Kind:
     """One kind. `stand`: the module of hil.live.stand that plays it; `reached`: how a place says
     where it is, and `brought`: what else a real one may bring; `needs`: abilities of a place;
     `programs`: of others, that a fake place starts for it; `cable`: it wants an Ethernet cable of
-    its own; `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
+    its own; `dated`: it can be at another date;
+    `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
     clock is measured by."""
 
     text: str
@@ -120,6 +121,7 @@ class Kind:
     needs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     cable: bool = False
+    dated: bool = False
     frames: bool = False
     clock: bool = False
 
@@ -180,16 +182,18 @@ def _map(of: ModbusSettings, at: Address) -> dict[str, Option]:
 
 _RAW = (ability.RAW,)
 KINDS: Mapping[str, Kind] = {
-    "pmu-tcp": Kind("a PMU by TCP", PmuSettings, "pmu", _pmu_tcp, _HOST, frames=True),
-    "pmu-udp": Kind("a PMU by UDP", PmuSettings, "pmu", _pmu_udp, _HOST, frames=True),
+    "pmu-tcp": Kind("a PMU by TCP", PmuSettings, "pmu", _pmu_tcp, _HOST, dated=True, frames=True),
+    "pmu-udp": Kind("a PMU by UDP", PmuSettings, "pmu", _pmu_udp, _HOST, dated=True, frames=True),
     "pmu-serial": Kind(
-        *("a PMU at a serial line", PmuSettings, "pmu", _pmu_serial, _PATH), frames=True
+        *("a PMU at a serial line", PmuSettings, "pmu", _pmu_serial, _PATH), dated=True, frames=True
     ),
     "modbus-tcp": Kind(
-        *("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp, _HOST, _MAP)
+        *("a relay or meter by Modbus TCP", ModbusSettings, "modbus", _modbus_tcp, _HOST, _MAP),
+        dated=True,
     ),
     "modbus-rtu": Kind(
-        *("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu, _PATH, _MAP)
+        *("a relay or meter by Modbus RTU", ModbusSettings, "modbus", _modbus_rtu, _PATH, _MAP),
+        dated=True,
     ),
     "goose-breaker": Kind(
         *("a breaker by GOOSE", GooseSettings, "goose", _goose, _INTERFACE), needs=_RAW, cable=True
@@ -200,6 +204,7 @@ KINDS: Mapping[str, Kind] = {
     "chrony": Kind(
         *("a chronyd with a reference clock", ClockSettings, "chrony", _clock, _CLOCK),
         programs=("chronyd", "chronyc"),
+        dated=True,
         clock=True,
     ),
     "ptp": Kind(
@@ -209,7 +214,9 @@ KINDS: Mapping[str, Kind] = {
         cable=True,
         clock=True,
     ),
-    "gnss-receiver": Kind("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH),
+    "gnss-receiver": Kind(
+        *("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH), dated=True
+    ),
 }
 
 

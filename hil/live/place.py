@@ -137,7 +137,7 @@ class Place:
     def cast(self, of: Script) -> Cast:
         """What of a scenario can be played here."""
         lacks: list[Lack] = []
-        if why := self.why_not(of.live.needs):
+        if why := self.why_not((*of.live.needs, *((ability.ERA,) if of.leap else ()))):
             lacks.append(Lack("scenario", of.live.name, why))
         devices, resources = self._devices(of, lacks)
         names = {one.name for one in devices}
@@ -297,7 +297,7 @@ def _fake_missing() -> dict[str, str]:
 # Programs of others and rights, and what cannot be without them.
 _FAKE_NEEDS = (
     (need.CHAMBER, (ability.RAW, ability.DISK)),
-    (("faketime",), (ability.CLOCK,)),
+    (("faketime",), (ability.CLOCK, ability.ERA)),
 )
 
 
@@ -306,6 +306,7 @@ def _real_missing(of: File) -> dict[str, str]:
     missing = {
         ability.SPOIL: f"{of.place.name} has real devices, and they do only what they should",
         ability.GRID: f"{of.place.name} measures a real grid, and nobody tells it what to do",
+        ability.ERA: f"{of.place.name} is at its own date: play it at the fake place",
         ability.CLOCK: f"nobody sets the clock of {of.place.name}: play it at the fake place",
         ability.DISK: f"{of.place.name} makes no disks: play it at the fake place",
     }

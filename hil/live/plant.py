@@ -8,9 +8,12 @@
    {...}}; the answer is a line with the same `n`: `at`, ns TAI, or `refused`, in words. Without a
    device it is the plant's: `silence`, or what the grid does.
 3. Each data frame that goes out is a line of FOLDER/sent-NAME as it goes: IDCODE, ns TAI, ns by
-   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI, ns wrong, then as it stood at
-   the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V, A), Hz, Hz/s.
-4. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
+   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI of this machine's date, ns
+   wrong, then as it stood at the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V,
+   A), Hz, Hz/s.
+4. A device that ends by a fault while it runs (a grid that does not hold) is a line once: {"broke":
+   "pmu-a", "at": ns TAI, "grid": whether it was the grid, "why": in words}. The others go on.
+5. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
    device here too, by the name of the gateway.
 
 It starts no agent and judges nothing.
@@ -18,6 +21,7 @@ It starts no agent and judges nothing.
 
 import asyncio
 import errno
+import functools
 import importlib
 import json
 import os
@@ -30,12 +34,14 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from evidence import leap
 from evidence.leap import NS
 from hil.devices.pace import tai_now
 from hil.live import kind, model
 from hil.live.model import Measuring
-from hil.live.stand.stand import Asked, Stand
+from hil.live.stand.stand import TODAY, Asked, Date, Stand
 from hil.live.wire import Wire
+from hil.measurand import FAULTS
 
 PLAN = "plant.json"
 READ_BYTES = 65_536
@@ -59,12 +65,14 @@ class Plant:
         of = model.MODELS[plan["grid"]["model"]]
         settings = msgspec.convert(plan["grid"]["with"], of.settings)
         self._events = of.events
+        self._date = _date(plan["era"])
         # A whole second, before any device measures.
-        self.begins = tai_now() // NS * NS
+        self.begins = (tai_now() // NS + self._date.ahead_s) * NS
         self._made = of.make(settings, plan["seed"], self.begins, _measuring(plan["devices"]))
         self._grid = self._made.grid
         self._stands: dict[str, Stand] = {}
         self._uplinks: dict[str, Uplink] = {}
+        self._broken: set[str] = set()
 
     async def open(self) -> dict[str, Any]:
         """Opens all of it; where each is heard, or why not."""
@@ -114,6 +122,15 @@ class Plant:
             raise ValueError(f"{device} cannot {do}")
         return at
 
+    def broke(self, name: str, fault: BaseException) -> None:
+        """A device ended by a fault."""
+        if name in self._broken:
+            return  # one that is asked goes on being asked
+        self._broken.add(name)
+        at, grid = tai_now(), isinstance(fault, FAULTS)
+        why = str(fault) if grid else f"{type(fault).__name__}: {fault}"
+        print(json.dumps({"broke": name, "at": at, "grid": grid, "why": why}), flush=True)
+
     # --- its parts
 
     async def _opened(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
@@ -136,12 +153,14 @@ class Plant:
             *(row["name"], row["kind"], number, bus),
             *(msgspec.convert(row["with"], of.settings), self._grid, self._folder),
             self._journal(row["name"], bus) if of.frames else _nobody,
-            *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"]),
+            functools.partial(self.broke, row["name"]),
+            *(self._made.delays_us.get(number, 0), *row["cable"], row["environment"], self._date),
         )
         stand: Stand = module.make(asked)
         return stand
 
     def _journal(self, name: str, bus: int) -> Any:
+        ahead_ns = self._date.ahead_s * NS
         sent, truth = (self._file(f"{what}-{name}") for what in ("sent", "truth"))
 
         def tell(idcode: int, tai: int, off_ns: int) -> None:
@@ -150,12 +169,20 @@ class Plant:
             parts = [part for one in (*reading.voltages, *reading.currents) for part in _parts(one)]
             figures = (*parts, reading.frequency_hz, reading.rocof_hz_s)
             text = " ".join(f"{value:.9g}" for value in figures)
-            truth.write(f"{tai} {off_ns} {text}\n".encode("ascii"))
+            truth.write(f"{tai - ahead_ns} {off_ns} {text}\n".encode("ascii"))
 
         return tell
 
     def _file(self, name: str) -> BinaryIO:
         return self._held.enter_context((self._folder / name).open("wb", buffering=0))
+
+
+def _date(told: dict[str, Any] | None) -> Date:
+    """Raises OSError, ValueError."""
+    if told is None:
+        return TODAY
+    table = leap.parse(Path(told["file"]).read_text(encoding="ascii"))
+    return Date(told["ahead_s"], table, told["pending_s"])
 
 
 def _measuring(rows: Sequence[dict[str, Any]]) -> list[Measuring]:
@@ -211,9 +238,17 @@ async def _answer(plant: Plant, asked: "asyncio.Queue[bytes]") -> None:
         said = json.loads(await asked.get())
         try:
             answer: dict[str, Any] = {"at": await plant.done(said)}
-        except (ValueError, TypeError, OSError) as fault:
+        except (*FAULTS, TypeError, OSError) as fault:
             answer = {"refused": str(fault)}
         print(json.dumps({"n": said.get("n"), **answer}), flush=True)
+
+
+def _unforeseen(plant: Plant, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A bug, in a timer or a connection of one of them: the play is to fail by it."""
+    loop.default_exception_handler(context)  # with where it came from, for the log
+    fault = context.get("exception")
+    if isinstance(fault, BaseException):
+        plant.broke("", fault)
 
 
 async def _run(folder: Path, held: ExitStack) -> None:
@@ -223,6 +258,7 @@ async def _run(folder: Path, held: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     plant = Plant(folder, plan, held)
+    loop.set_exception_handler(functools.partial(_unforeseen, plant))
     hearing: asyncio.Task[None] | None = None
     try:
         where = await plant.open()

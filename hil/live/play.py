@@ -28,7 +28,7 @@ from hil.live.act import ActError
 from hil.live.fake import FakeRig
 from hil.live.place import Cast, Place
 from hil.live.real import RealRig
-from hil.live.rig import Rig, RigError
+from hil.live.rig import Broken, Rig, RigError
 from hil.live.script import Script, told
 from hil.live.sheet import Event, Fault
 from hil.live.stage import Stage
@@ -112,6 +112,7 @@ async def _timeline(play: Play, say: Say, stop: asyncio.Event) -> None:
         if isinstance(deed.row, Fault) and deed.row.for_s:
             steps.append((deed.row.ends_s, deed, False))
     steps.sort(key=lambda step: step[0])
+    await _due(play, say, stop)
     play.began = tai_now()
     loop = asyncio.get_running_loop()
     zero = loop.time()
@@ -125,6 +126,22 @@ async def _timeline(play: Play, say: Say, stop: asyncio.Event) -> None:
     await _until(play, zero + play.timeline.whole_s, zero, say, stop)
     play.played_s = loop.time() - zero
     play.stopped = stop.is_set()
+
+
+async def _due(play: Play, say: Say, stop: asyncio.Event) -> None:
+    """Until second 0, where a second is inserted at its own: its date stands. Raises RigError."""
+    era, leap = play.stage.found.era, play.of.leap
+    if era is None or leap is None:
+        return
+    left_s = (era.due - tai_now()) / NS - leap.at_s
+    if left_s < 0:
+        text = f"all was ready {-left_s:.1f} s too late for the second that is inserted"
+        raise RigError(f"{text}: play it while this machine has less to do")
+    say(f"the leap second has its date: it begins in {left_s:.0f} s")
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(loop.time() + left_s):
+            await stop.wait()
 
 
 async def _until(play: Play, at: float, zero: float, say: Say, stop: asyncio.Event) -> None:
@@ -180,9 +197,17 @@ async def ended(play: Play, say: Say) -> None:
     await stage.silence()
     play.problems += await stage.end()
     play.counted = await stage.rig.ended()
+    play.problems += [broke(play, one) for one in stage.rig.broken()]
     play.spools = stage.keep_spools()
     say("the record is verified")
     play.verify = await stage.verify(play.played_s)
+
+
+def broke(play: Play, one: Broken) -> str:
+    """Of a device that ended by itself, in words."""
+    who = f"{one.device or 'a device'} measures no more"
+    what = "the grid of this scenario did not hold" if one.grid else "a bug of the plant"
+    return f"{who}: {what}: {one.why}, at {seconds(play, one.at):g} s"
 
 
 def clock(at_s: float) -> str:

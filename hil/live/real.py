@@ -13,7 +13,7 @@ from typing import Any
 from hil.live import ability
 from hil.live.place import Cable, Cast, Place
 from hil.live.relay import DRIVERS
-from hil.live.rig import Endpoint, Found, Programs, RigError
+from hil.live.rig import Broken, Endpoint, Found, Programs, RigError
 from hil.live.script import Script
 from hil.live.sheet import Gateway
 
@@ -78,6 +78,9 @@ class RealRig(Programs):
 
     async def ended(self) -> dict[str, Any]:
         return {}
+
+    def broken(self) -> list[Broken]:
+        return []
 
     def close(self) -> None:
         """Raises RigError where a cable may still be cut: after all else was tried."""

@@ -10,9 +10,10 @@ starts programs there, pulls cables, and takes it all down.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hil.child import Child, Program
+from hil.faults.era import Era
 from hil.live.place import Cast
 from hil.live.script import Script
 from hil.live.sheet import Gateway
@@ -33,6 +34,17 @@ class Found:
     uplinks: dict[str, Endpoint] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     begins: int = 0  # the grid's first instant, ns TAI
+    era: Era | None = None  # the date that all of it is played at, if it is another
+
+
+class Broken(NamedTuple):
+    """A simulated device that measures no more. `device`: empty where nobody knows which; `at`: ns
+    TAI; `grid`: since there is nothing left to measure, not by a bug."""
+
+    device: str
+    at: int
+    grid: bool
+    why: str
 
 
 class Rig(Protocol):
@@ -92,6 +104,10 @@ class Rig(Protocol):
 
     async def ended(self) -> dict[str, Any]:
         """The devices are done; what each counted."""
+        ...
+
+    def broken(self) -> list[Broken]:
+        """What broke until then, in order."""
         ...
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from hil.live.sheet import (
     Gateway,
     Grid,
     Head,
+    Leap,
     Level,
     Row,
     Seam,
@@ -37,6 +38,7 @@ from hil.scenario.script import arrays
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
+DATING = ("clock-step", "power-cut", "kill", "rotate", "revoke")  # by this machine's clock
 EXPECTED = ("must", "flagged", "never")
 
 
@@ -45,6 +47,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     live: Head
     grid: Grid = Grid()
+    leap: Leap | None = None
     gateway: list[Gateway] = []
     device: list[Device] = []
     event: list[Event] = []
@@ -92,6 +95,7 @@ def _faults(of: Script) -> Iterable[tuple[Steps, str]]:
     yield from _named(of)
     yield from _seams(of)
     yield from _times(of)
+    yield from _leaps(of)
     for array in EXPECTED:
         for at, row in enumerate(getattr(of, array)):
             yield from (((array, at, key), why) for key, why in _picked(row))
@@ -228,6 +232,26 @@ def _times(of: Script) -> Iterable[tuple[Steps, str]]:
         for stretch in of.stretch:
             if stretch.begins_s < at_s < stretch.ends_s:
                 yield steps, f"at {at_s:g} s, within a stretch in which nothing happens"
+
+
+def _leaps(of: Script) -> Iterable[tuple[Steps, str]]:
+    """Whether all of it can be at another date, and the second comes when it is due."""
+    if of.leap is None:
+        return
+    past_s = of.leap.at_s + 1
+    if past_s > of.live.length_s:
+        yield ("leap", "at_s"), f"it is past at {past_s:g} s, and the scenario ends before"
+    if of.grid.model != "two-bus" or of.event:
+        yield ("leap",), "at another date the grid is 'two-bus', and nothing happens in it"
+    for at, device in enumerate(of.device):
+        if device.kind in kind.KINDS and not kind.KINDS[device.kind].dated:
+            yield ("device", at, "kind"), f"{device.kind!r} cannot be at another date"
+    for at, fault in enumerate(of.fault):
+        if fault.act in DATING:
+            yield ("fault", at, "act"), f"{fault.act!r} is of this machine's date"
+    for at, stretch in enumerate(of.stretch):
+        if stretch.begins_s < past_s:
+            yield ("stretch", at), "before the leap second nothing is shortened: its date stands"
 
 
 # --- expectations

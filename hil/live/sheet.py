@@ -70,6 +70,15 @@ class Device(Row, frozen=True, kw_only=True):
     with_: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
 
 
+class Leap(Row, frozen=True, kw_only=True):
+    """[leap]: a second is inserted at `at_s`, and PMUs announce it so long before (C37.118.2-2011
+    Table 3: a minute at most, a second at least). All of it is played at another date
+    (hil.faults.era): devices, gateways and their lists of leap seconds. Nobody's clock is set."""
+
+    at_s: Positive
+    announced_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 5
+
+
 class Event(Row, frozen=True, kw_only=True):
     """[[event]]: what the grid does by itself. `do`: of its model."""
 

@@ -27,6 +27,7 @@ from provisioning.init import ANCHORS, GATEWAY, LOG_KEY, RECORD, InitRequest, In
 from provisioning.source import SourceRequest
 
 RECORD_DIR = "record"
+KERNEL = "kernel:"  # a source of time that is always there
 SURVEY_ACCURACY_M = 0.5
 _AUTHORITIES = re.compile(r"\[\[authority\]\].*", re.DOTALL)
 
@@ -47,9 +48,11 @@ def make(
             _request(row, sources, found.devices, folder / row.name, found.uplinks[row.name]),
             *(now_s, os.urandom),
         )
-        if clocks:
-            told_clocks = [str(found.devices[one.name]["clock"]) for one in clocks]
-            tell_clocks(folder / row.name / GATEWAY, told_clocks, {})
+        era = found.era
+        if clocks or era is not None:
+            told_clocks = [str(found.devices[one.name]["clock"]) for one in clocks] or [KERNEL]
+            more = {} if era is None else {"leap_seconds": str(era.file)}
+            tell_clocks(folder / row.name / GATEWAY, told_clocks, more)
     _share(of.gateway, folder, record)
     return made
 

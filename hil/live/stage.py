@@ -20,6 +20,8 @@ from evidence.leap import NS
 from hil.child import Child, ChildError
 from hil.faults.gateway import Gateway, GatewayError
 from hil.faults.holding import copy_spool
+from hil.faults.need import faketime_by
+from hil.faults.rig import ERA
 from hil.live import kind, site, terminal
 from hil.live.act import ActError
 from hil.live.place import Cast
@@ -52,6 +54,11 @@ class Stage:
         self._tasks: dict[str, asyncio.Future[None]] = {}
 
     @property
+    def ahead_ns(self) -> int:
+        """By how much the date of all of it is ahead of this machine's."""
+        return self.found.era.ahead_s * NS if self.found.era else 0
+
+    @property
     def store(self) -> Path:
         return self.folder / site.RECORD_DIR / STORE
 
@@ -65,11 +72,14 @@ class Stage:
         record = ("127.0.0.1", free_port())
         self.found = await self.rig.prepare(self.of, self.cast, record)
         self.absent.update(self.found.faults)
-        now_s = int(time.time())
+        era = self.found.era
+        now_s = int(time.time()) if era is None else era.utc_s()
         await asyncio.to_thread(self.make, record, now_s)
         for row in self.of.gateway:
             gateway = Gateway(row.name, self.folder / row.name, self.rig.start_child, self.rig.seen)
             gateway.environment = self.rig.clock(row)
+            if era is not None:
+                gateway.program = (ERA, str(era.file), str(era.ahead_s))
             gateway.place_spool()
             if row.disk_mib:
                 await self.rig.disk(gateway.disk, row.disk_mib)
@@ -130,7 +140,10 @@ class Stage:
     async def serve(self) -> None:
         """Starts the record. Raises ChildError."""
         config = str(self.folder / site.RECORD_DIR / RECORD)
-        self._record = self.rig.start_child("record", "record.cli", ["serve", "--config", config])
+        told = ["serve", "--config", config]
+        era = self.found.era
+        shown = faketime_by(era.ahead_s) if era else None
+        self._record = self.rig.start_child("record", "record.cli", told, shown)
         await self._record.says("listens on", READY_S)
 
     def kill_record(self) -> None:

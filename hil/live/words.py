@@ -36,6 +36,9 @@ FIGURES = (
     *("sent", "in_record", "on_disk", "in_gaps", "lost"),
     *("duplicated", "unsent", "twins", "excess"),
 )
+# Of measurements as they were sealed: of no frame that its device sent; no later than the one
+# before; in a second that was inserted.
+MISPLACED, BACK, INSERTED = INSTANTS = ("misplaced", "back", "inserted")
 FACTS: Mapping[str, Sort] = {
     **dict.fromkeys(FIGURES, Sort(_LINE, dated=False, frames=True)),
     "sealed": Sort(_LINE, dated=False),
@@ -49,6 +52,8 @@ FACTS: Mapping[str, Sort] = {
     ),
     "gap": Sort({**_LINE, "cause": _named(Cause)}),
     "event": Sort({**_LINE, "event": _named(Event), "check": _named(Check), "text": ANY}),
+    "standing": Sort({**_LINE, "check": _named(Check), "text": ANY}, dated=False),
+    "instant": Sort({**_LINE, "how": INSTANTS}, dated=False, frames=True),
     "run": Sort({"gateway": ANY, "cause": _named(Cause), "uncertain": ("yes", "no")}),
     "level": Sort({**_LINE, "level": ANY}),
     "seam": Sort(

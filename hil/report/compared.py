@@ -77,7 +77,7 @@ def read(play: Play) -> tuple[Account, Compared]:
     """What a play left, and its measurements against the truth, of one reading of its record.
 
     Raises StoreError, HoldingError, EvidenceError, OSError."""
-    axis = Axis(play.began, play.ended)
+    axis, ahead_ns = Axis(play.began, play.ended), play.stage.ahead_ns
     moments = Moments(at for deed in chosen(play.deeds) for at in around(deed).values())
     with ExitStack() as stack:
         found = Compared(axis, {}, moments)
@@ -88,14 +88,16 @@ def read(play: Play) -> tuple[Account, Compared]:
                     stack.callback(gauge.truth.close)
                 found.gauges[device.name] = gauge
                 claims = play.stage.rig.claims(device.name) or []
-                found.sent[device.name] = [tai for tai, _ in claims]
+                found.sent[device.name] = [tai - ahead_ns for tai, _ in claims]
         promises = _promises(play, found)
         by_line = {line_name(one.device.gateway, name): one for name, one in found.gauges.items()}
 
         def watch(frame: Admitted, arrived: int) -> None:
             of = by_line.get(frame.line)
             if of is not None:
-                _take(of, frame, arrived, found, promises)
+                # By the bench's date, as all that is compared.
+                tai, logged = frame.tai - ahead_ns, frame.logged - ahead_ns
+                _take(of, frame._replace(tai=tai, logged=logged), arrived, found, promises)
 
         account = accounts.read(play, watch)
     account.facts += _limited(found)

@@ -5,7 +5,8 @@
 2. Of a power system it is hil.power.bound's: class, noise, and what the filter makes of all that
    moves within its window. For that the grid is made again from what the play leaves
    (hil.live.model says it comes out the same to the last bit), which takes time: `least` is without
-   the filter, and only what exceeds it is asked of `whole`, ASKED_MAX times.
+   the filter, and only what exceeds it is asked of `whole`, ASKED_MAX times of each device: one of
+   which all exceeds it takes nothing from the others.
 3. Of a reference signal it is what the device's window makes of that signal, and its noise
    (hil.power.signal): what exceeds the noise is asked of `whole`, however often.
 4. A clock that is ahead turns a phasor by 2 pi f times that, at most twice its length. The wire
@@ -16,6 +17,7 @@ Nothing is taken from the limits of IEC/IEEE 60255-118-1.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -33,7 +35,10 @@ from hil.power.instrument import class_limit, noise
 from hil.power.readings import Readings
 from hil.power.signal import Signals
 
-ASKED_MAX = 4000  # windows that are looked at again: some 0.2 ms each, and the grid up to there
+# Windows of one device that are looked at again: a minute without a calm frame, at 60 a second.
+# Some 0.2 ms each, so that 20 devices of which all exceeds `least` take 16 s; and the grid up to
+# there, once.
+ASKED_MAX = 4000
 PLAYED_S_MAX = 1200.0  # of a grid that is made again: a fifth of real time for the largest case
 WIRE_SHARE = 2e-7  # of a phasor: 24 bits of length and of angle, and nine digits of the truth
 HZ_ROUNDED = 4e-6  # half a unit in the last place of 60 Hz in 24 bits, and nine digits
@@ -94,7 +99,8 @@ class OfInstruments:
             raise ValueError(f"{play.of.grid.model} has no instruments")
         self._grid, self._points = made.grid, made.points
         self._numbers = {row.name: at for at, row in enumerate(play.cast.devices, 1)}
-        self._asked = ASKED_MAX if play.played_s > PLAYED_S_MAX else 0
+        self._most = 0 if play.played_s > PLAYED_S_MAX else ASKED_MAX
+        self._asked: Counter[str] = Counter()
 
     def least(self, device: str, stood: Reading, off_ns: int) -> Bound:
         number = self._numbers[device]
@@ -113,9 +119,9 @@ class OfInstruments:
         return widened(found, stood.frequency_hz, off_ns)
 
     def whole(self, device: str, tai: int, off_ns: int) -> Bound | None:
-        if self._asked >= ASKED_MAX:
+        if self._asked[device] >= self._most:
             return None
-        self._asked += 1
+        self._asked[device] += 1
         number = self._numbers[device]
         point, at = self._points[number], tai - off_ns
         try:

@@ -3,12 +3,14 @@ come to, in a folder.
 
 1. Each is a process of its own, for a bounded time (hil.suite.turn). One that fails, or lacks a
    part, is named with the reason, and the rest goes on.
-2. Table, picture and figures are written anew after each: whatever ends the run, what was done is
+2. How long it takes is said before it begins, and what is left with each; both are of a quiet
+   machine, and what is left grows with what was slower.
+3. Table, picture and figures are written anew after each: whatever ends the run, what was done is
    there. Ctrl-C ends it in order, exit 130; a second one at once.
-3. Exit 0: all were run, and all hold; 1: not, a line for each. A quick run judges no figure: its
+4. Exit 0: all were run, and all hold; 1: not, a line for each. A quick run judges no figure: its
    exit is 1 only where a benchmark could not be run. What became worse than an earlier run is told,
    and changes no exit.
-4. A folder is written into only when it is empty or has an outcome of ours: nothing else is
+5. A folder is written into only when it is empty or has an outcome of ours: nothing else is
    replaced.
 """
 
@@ -23,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from hil.span import span
 from hil.suite import catalogue, machine, picture, row, table
 from hil.suite.catalogue import Benchmark
 from hil.suite.row import Earlier, OutcomeError, Row
@@ -60,14 +63,15 @@ class Suite:
         since = loop.time()
         work = _work()
         try:
-            self._begin(machine.look(work))
+            self._begin(machine.look(work), benchmarks)
             for at, one in enumerate(benchmarks, 1):
                 if self.stop.is_set():
                     break
-                late = self._quick and bool(one.late)
-                turn = Turn(LEFT_OUT, one.late, {}, [], 0.0) if late else await self._take(
-                    one, work, f"[{at}/{len(benchmarks)}]"
-                )  # fmt: skip
+                if self._quick and one.late:
+                    turn = Turn(LEFT_OUT, one.late, {}, [], 0.0)
+                else:
+                    left = self._left(benchmarks, at, loop.time() - since)
+                    turn = await self._take(one, work, f"[{at}/{len(benchmarks)}]", left)
                 self._end(one, turn)
                 self.outcome["took_s"] = round(loop.time() - since, 1)
                 self._write()
@@ -76,20 +80,35 @@ class Suite:
         self.outcome["stopped"] = self.stop.is_set()
         self._write()
 
-    def _begin(self, looked: dict[str, Any]) -> None:
+    def _expected_s(self, benchmarks: Sequence[Benchmark]) -> float:
+        return sum(one.expected_s(self._quick) for one in benchmarks)
+
+    def _left(self, benchmarks: Sequence[Benchmark], at: int, passed_s: float) -> str:
+        """How long this one takes, and how long those behind it; `passed_s`: all before it."""
+        before_s = self._expected_s(benchmarks[: at - 1])
+        slower = max(passed_s / before_s, 1.0) if before_s else 1.0
+        one, rest = benchmarks[at - 1 : at], benchmarks[at:]
+        said = f"about {span(self._expected_s(one) * slower)}"
+        return f"{said}, then {span(self._expected_s(rest) * slower)}" if rest else said
+
+    def _begin(self, looked: dict[str, Any], benchmarks: Sequence[Benchmark]) -> None:
         begun = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
         self.outcome = {"begun": begun, "quick": self._quick, "took_s": 0.0, "stopped": False}
-        self.outcome |= {"machine": looked, "benchmarks": {}}
+        self.outcome |= {"machine": looked, "load": machine.load(), "benchmarks": {}}
         if self._before is not None:
             self.outcome["against"] = {"differs": differs(self._before, looked, self._quick)}
         named = f"{looked['processor']}, {looked['cores']} cores; {looked['disk']}"
         self._say(f"{named}, a sync takes {row.number(looked['sync_p50_ms'])} ms")
+        if busy := table.busy(self.outcome):
+            self._say(busy)
+        many = f"{len(benchmarks)} benchmarks" if len(benchmarks) > 1 else benchmarks[0].name
+        self._say(f"{many}: about {span(self._expected_s(benchmarks))} on two quiet cores")
 
-    async def _take(self, one: Benchmark, work: Path, place: str) -> Turn:
+    async def _take(self, one: Benchmark, work: Path, place: str, left: str) -> Turn:
         seconds = one.quick if self._quick else one.seconds
         options = one.options + (one.quick_options if self._quick else ())
         timed = () if seconds is None else ("--seconds", f"{seconds:g}")
-        self._say(f"{place} {one.name}: {self._known.get(one.name, '')}")
+        self._say(f"{place} {one.name}: {self._known.get(one.name, '')}; {left}")
         folder = work / one.name
         folder.mkdir()
         arguments = ["bench", one.name, "--json", *timed, *options]

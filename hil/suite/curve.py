@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from hil.suite.row import number
 from hil.suite.svg import MUTED, WIDTH, dot, line, path, text
 
-HEIGHT: Final = 236  # of a plot with its title and its axis
+HEIGHT: Final = 200  # of a plot with its title and its axis
 LEFT, GAP, MARGIN = 66, 62, 24
 LATE_MS: Final = 600.0  # what is asked of `bench seam`: drawn for comparison
 FILLED, OPEN = "#1f4e79", "#b05a00"

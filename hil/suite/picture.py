@@ -6,7 +6,7 @@
    there nothing is asked. The axis is logarithmic, and an arrow says that a bar goes on.
 2. What is asked stands in figures beside each bar. Colour says nothing that shape and words do not:
    it can be printed without.
-3. What was not measured has a line with the reason.
+3. What was not measured, or does not hold, has a line with the reason.
 4. It loads nothing: system fonts, no script, no link. All text is escaped.
 """
 
@@ -18,16 +18,16 @@ from hil.suite import curve
 from hil.suite.catalogue import TIMES
 from hil.suite.row import Row, number
 from hil.suite.svg import MUTED, WIDTH, box, line, text, whole
-from hil.suite.table import asked, measured
+from hil.suite.table import asked, busy, measured, shown
 
 TOP: Final = 92  # title, machine, legend
-ROW: Final = 21
+ROW: Final = 17
 NAME_X, TEXT_X, BAR_X, BAR_END, VALUE_X, ASKED_X = 24, 128, 452, 742, 764, 956
 LEAST, MOST = 0.25, 64.0  # of the axis
 TICKS: Final = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 HELD, SHORT, BESIDE = "#1d6b3a", "#a3231b", "#ffffff"
-BAR: Final = 11
-CHARACTERS_MAX, ASKED_CHARACTERS_MAX = 46, 32  # of a text in its column
+BAR: Final = 10
+CHARACTERS_MAX, ASKED_CHARACTERS_MAX = 46, 31  # of a text in its column
 WHY_CHARACTERS_MAX = 150  # of a line
 
 
@@ -77,7 +77,7 @@ def _row(found: Sequence[Row], at: int, row: Row) -> Iterator[str]:
     y = TOP + ROW * (at + 1)
     first = at == 0 or found[at - 1].bench != row.bench
     if first:
-        yield line(NAME_X, y - 4, WIDTH - NAME_X, y - 4, "#e3e7eb", 1)
+        yield line(NAME_X, y - 3, WIDTH - NAME_X, y - 3, "#e3e7eb", 1)
         yield text(NAME_X, y + 10, row.bench, size=12, weight=600)
     yield text(TEXT_X, y + 10, _cut(row.text, CHARACTERS_MAX), size=12)
     yield from _bar(y, row)
@@ -89,17 +89,21 @@ def _row(found: Sequence[Row], at: int, row: Row) -> Iterator[str]:
 
 
 def _absent(outcome: Mapping[str, Any]) -> Iterator[str]:
-    """What has no row, and why."""
+    """What has no row, and what does not hold as a whole, with the reason."""
+    if crowd := busy(outcome):
+        yield crowd
     for name, one in outcome["benchmarks"].items():
         if one["why"]:
             yield _cut(f"{name} {one['state']}: {one['why']}", WHY_CHARACTERS_MAX)
+        for reason in one["reasons"]:
+            yield _cut(f"{name} does not hold: {reason}", WHY_CHARACTERS_MAX)
 
 
 def _beside(row: Row) -> str:
     """The reference, where the value is no ratio to it already."""
     if row.reference is None or row.unit == TIMES:
         return ""
-    return f"{number(row.reference)}, {row.against}"
+    return f"{shown(row.reference, row.unit)} {row.against}"
 
 
 def _bar(y: int, row: Row) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The few elements of SVG that the picture is made of.
 
-1. All text goes through `text`, which escapes it, and leaves out what no XML may hold.
-2. Figures of the drawing are rounded to a tenth of a pixel.
+1. It is printed whole, on one page of any paper: nothing is cut off, or left for a second one.
+2. All text goes through `text`, which escapes it, and leaves out what no XML may hold.
+3. Figures of the drawing are rounded to a tenth of a pixel.
 """
 
 from collections.abc import Sequence
@@ -16,16 +17,17 @@ _SHORT = (
     ' patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/>'
     '<rect width="3" height="6" fill="#a3231b"/></pattern></defs>'
 )
+_PRINTED = "<style>@page{margin:9mm}@media print{:root{width:100%;height:100%}}</style>"
 
 
 def whole(title: str, parts: Sequence[str], height: float) -> str:
-    """The document. It scales to the paper that it is printed on."""
+    """The document."""
     size = f'width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"'
     font = 'font-family="system-ui, sans-serif"'
-    body = "\n".join(part for part in parts if part)
     paper = f'<rect width="{WIDTH}" height="{height:g}" fill="#fff"/>'
-    return f"{head} {font}>\n<title>{escape(title)}</title>\n{_SHORT}\n{paper}\n{body}\n</svg>\n"
+    begin = (f"{head} {font}>", f"<title>{escape(title)}</title>", _PRINTED, _SHORT, paper)
+    return "\n".join((*begin, *(part for part in parts if part), "</svg>\n"))
 
 
 def text(

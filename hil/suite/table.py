@@ -1,16 +1,21 @@
 """The outcome as Markdown: the machine, a table of figures, and what was not measured.
 
 1. What is asked stands beside each figure, with a mark that needs no colour: `ok` or `SHORT`.
-2. A benchmark that failed, or was left out, has a line with the reason; so has one whose whole does
+2. A machine that other work kept busy is named as such: its shares and ratios mean something, and
+   rates and delays do not.
+3. A benchmark that failed, or was left out, has a line with the reason; so has one whose whole does
    not hold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hil.suite.catalogue import LESS, TIMES
+from hil.span import span
+from hil.suite.catalogue import BYTES_PER_S, LESS, OF_A_CORE, TIMES
 from hil.suite.row import Row, number
 
+BUSY = 0.5  # processes that want a core, of each core, before any of ours does
+MEGA = 1e6
 MACHINE = {
     "processor": "processor",
     "cores": "cores",
@@ -51,8 +56,21 @@ def text(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def busy(outcome: Mapping[str, Any]) -> str:
+    """That others wanted the machine when it began; empty where few did."""
+    load, cores = outcome.get("load"), outcome["machine"]["cores"]
+    if load is None or load <= BUSY * cores:
+        return ""
+    return (
+        f"Other work kept this machine busy: {load:g} processes wanted its {cores} cores as it"
+        " began. Ratios mean something, rates and delays do not."
+    )
+
+
 def _about(outcome: Mapping[str, Any]) -> str:
-    said = f"Begun {outcome['begun']} UTC, {outcome['took_s']:g} s."
+    said = f"Begun {outcome['begun']} UTC; it took {span(outcome['took_s'])}."
+    if crowd := busy(outcome):
+        said += f" {crowd}"
     if outcome["quick"]:
         said += (
             " A quick run: it shows that all work. Its figures are rough, and none makes it fail."
@@ -83,7 +101,7 @@ def _figures(found: Sequence[Row]) -> str:
         cells = [one.bench if one.bench != last else "", one.text, measured(one), asked(one)]
         cells.append(beside(one))
         if before:
-            cells += [number(one.earlier), since(one)]
+            cells += [shown(one.earlier, one.unit), since(one)]
         lines.append(_line(cells))
         last = one.bench
     return "\n".join(lines)
@@ -92,7 +110,23 @@ def _figures(found: Sequence[Row]) -> str:
 def measured(row: Row) -> str:
     """Value and unit."""
     unit = f"times {row.against.partition(',')[0]}" if row.unit == TIMES else row.unit
-    return f"{number(row.value)} {unit}".rstrip()
+    return shown(row.value, unit)
+
+
+def shown(value: float | None, unit: str) -> str:
+    """A value with its unit, as people say it: shares in per cent, octets by the million."""
+    scaled, named = _scaled(value, unit)
+    return f"{number(scaled)} {named}".rstrip()
+
+
+def _scaled(value: float | None, unit: str) -> tuple[float | None, str]:
+    if value is None:
+        return value, unit
+    if unit == BYTES_PER_S:
+        return value / MEGA, "MB/s"
+    if unit == OF_A_CORE:
+        return round(100 * value, 3), "% of a core"
+    return value, unit
 
 
 def asked(row: Row) -> str:
@@ -100,7 +134,9 @@ def asked(row: Row) -> str:
     if row.asked is None:
         return ""
     most = "at most" if row.better == LESS else "at least"
-    return f"{most} {number(row.asked)}: {'ok' if row.held else 'SHORT'}"
+    level, unit = _scaled(row.asked, row.unit)
+    sign = " %" if unit.startswith("%") else ""
+    return f"{most} {number(level)}{sign}: {'ok' if row.held else 'SHORT'}"
 
 
 def beside(row: Row) -> str:
@@ -109,7 +145,7 @@ def beside(row: Row) -> str:
         return ""
     if row.unit == TIMES:
         return f"{row.against}: {number(row.reference)}/s"
-    return f"{row.against}: {number(row.reference)} {row.unit}"
+    return f"{row.against}: {shown(row.reference, row.unit)}"
 
 
 def since(row: Row) -> str:
@@ -160,7 +196,7 @@ def _slower(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
     lines += [_note(f"- {one}") for one in before["differs"]]
     slower = [one for one in found if one.slower]
     lines += [
-        f"- {one.bench}, {one.text}: {number(one.earlier)} became {number(one.value)} {one.unit}"
+        f"- {one.bench}, {one.text}: {shown(one.earlier, one.unit)} became {measured(one)}"
         for one in slower
     ]
     if not slower:

@@ -302,7 +302,7 @@ def test_holdover_and_nothing_at_all() -> None:
 def test_leap_seconds_that_disagree_are_named_with_both_numbers() -> None:
     rig = Rig("gnss").step(5)
     wrong = ruling(Judged(opinion("chrony", TimeSource.NTP, tai_utc_s=38), State.CHOSEN, ""))
-    rig.step(4, ruled=wrong)
+    rig.step(14, ruled=wrong)
     assert not rig.words(Check.LEAP_DISAGREES), "around a leap second two may differ"
     rig.step(3)
     assert "chrony has TAI - UTC = 38 s; this machine's table has 37" in rig.words(
@@ -313,7 +313,7 @@ def test_leap_seconds_that_disagree_are_named_with_both_numbers() -> None:
 def test_a_leap_second_that_one_announces_and_another_does_not() -> None:
     rig = Rig("gnss").step(5)
     words = "announces one, chrony does not"
-    rig.step(7, ruled=ruling(Judged(opinion("gnss"), State.CHOSEN, "", leap=words)))
+    rig.step(17, ruled=ruling(Judged(opinion("gnss"), State.CHOSEN, "", leap=words)))
     assert rig.words(Check.LEAP_DISAGREES) == "gnss announces one, chrony does not"
 
 

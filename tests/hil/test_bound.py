@@ -106,6 +106,16 @@ def test_a_bound_that_is_worth_nothing_is_a_reason():
     assert len(judged("pulse_fast", wide)) == 1
 
 
+def test_a_short_run_is_judged_by_what_it_can_show():
+    short = {
+        "inside": 1.0, "doubted": 0.01, "unbounded": 0.01, "unbounded_lost": 0.01,
+        "locked": {"seconds": 3}, "holdover": {"seconds": 500, "ratio": 15.6},
+    }  # fmt: skip
+    assert len(judged("ptp", short)) == 5
+    assert judged("ptp", short, whole=False) == []
+    assert len(judged("ptp", {**short, "inside": 0.9}, whole=False)) == 1
+
+
 @pytest.mark.parametrize("figure", ["doubted", "unbounded", "unbounded_lost"])
 def test_a_limit_holds_for_every_source(figure):
     figures = {"inside": 1.0, "doubted": 0.0, "unbounded": 0.0, "unbounded_lost": 0.0}

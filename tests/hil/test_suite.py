@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -28,6 +29,7 @@ from hil.bench import (
 )
 from hil.suite import catalogue, command, machine, picture, row, table
 from hil.suite.catalogue import Benchmark, Figure
+from hil.suite.row import Row
 from hil.suite.turn import DONE, FAILED, LATE, Turn, judged, last_object
 
 WAIT_S = 45.0
@@ -66,7 +68,9 @@ def test_ctrl_c_leaves_what_was_done(tmp_path: Path):
     try:
         watchdog.start()
         said = iter(running.stdout or ())
-        assert any(line.startswith("[2/2] soak: ") for line in said)
+        begun = list(_until(said, "[2/2] soak: "))
+        assert any(line.startswith("2 benchmarks: about 24 s on two quiet cores") for line in begun)
+        assert "; about " in begun[-1] and ", then " in next(x for x in begun if "[1/2]" in x)
         running.send_signal(signal.SIGINT)
         told = list(said)
         assert running.wait(WAIT_S) == 130, told
@@ -82,8 +86,27 @@ def test_ctrl_c_leaves_what_was_done(tmp_path: Path):
     assert "It was stopped" in (out / "bench.md").read_text()
 
 
+def _until(said: Iterator[str], begins: str) -> Iterator[str]:
+    """Lines up to one that begins so."""
+    for line in said:
+        yield line
+        if line.startswith(begins):
+            return
+
+
+def test_all_of_it_is_done_within_the_hour():
+    """Forty minutes, so that a machine that is half as fast again holds it."""
+    assert sum(one.expected_s(False) for one in catalogue.ALL) < 40 * 60
+    assert sum(one.expected_s(True) for one in catalogue.ALL) < 10 * 60
+    for one in catalogue.ALL:
+        assert one.takes_s >= (one.seconds or 0) or one.name in ("bound", "reconstruct"), one.name
+        assert one.most_s >= 2 * one.takes_s, one.name
+
+
 def test_a_benchmark_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(catalogue, "ALL", (Benchmark("settle", 600.0, 600.0, most_s=0.1),))
+    monkeypatch.setattr(
+        catalogue, "ALL", (Benchmark("settle", seconds=600.0, quick=600.0, most_s=0.1),)
+    )
     assert command.main({"settle": "it"}, None, tmp_path, None, True, False) == 1
     found = json.loads((tmp_path / "bench.json").read_text())["benchmarks"]["settle"]
     assert (found["state"], found["why"]) == (LATE, "it had not ended after 0.1 s")
@@ -215,9 +238,30 @@ def test_what_became_worse_by_a_tenth_is_marked():
     assert [one.slower for one in found] == [True, False, True]
     outcome["against"] = {"differs": command.differs(before, outcome["machine"], True)}
     told = table.text(outcome, found)
-    assert "| 200 | 10% worse SLOWER |" in told and "| 5 | 8% worse |" in told
-    assert "- it, samples <sealed>: 200 became 179 /s" in told
+    assert "| 200 /s | 10% worse SLOWER |" in told and "| 5 ms | 8% worse |" in told
+    assert "- it, samples <sealed>: 200 /s became 179 /s" in told
     assert "a quick run is among the two" in told
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [(0.1659, "of a core", "16.59 % of a core"), (29_271_023, "bytes/s", "29.27 MB/s"),
+     (None, "ms", "- ms"), (5.0, "", "5")],
+)  # fmt: skip
+def test_a_figure_has_the_unit_that_people_say(value: float | None, unit: str, said: str):
+    assert table.shown(value, unit) == said
+    if value is not None:
+        one = Row("it", "key", "it", unit, catalogue.LESS, value, value, True)
+        assert table.asked(one).startswith(f"at most {said.split(' of ')[0].split(' MB')[0]}: ok")
+
+
+@pytest.mark.parametrize(("load", "named"), [(None, False), (0.9, False), (9.0, True)])
+def test_a_machine_that_others_keep_busy_is_named(load: float | None, named: bool):
+    outcome, found = _outcome({"rate": 200, "late_ms": 5.0, "lost": 0})
+    outcome |= {"load": load, "machine": {**outcome["machine"], "cores": 2}}
+    said = "Other work kept this machine busy: 9 processes wanted its 2 cores"
+    assert (said in table.text(outcome, found)) is named
+    assert (said in picture.drawn(outcome, found)) is named
 
 
 @pytest.mark.parametrize(

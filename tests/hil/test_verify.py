@@ -8,6 +8,7 @@ from hil.bench import verify
 from hil.cli import main
 
 
+@pytest.mark.timeout(180)  # several processes start, each as slowly as a busy machine has it
 def test_verification_alone_is_counted(capsys: pytest.CaptureFixture[str]):
     assert main(["bench", "verify", "--seconds", "1.2", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -16,6 +17,7 @@ def test_verification_alone_is_counted(capsys: pytest.CaptureFixture[str]):
     assert "broker" not in figures
 
 
+@pytest.mark.timeout(180)  # the same, a broker and a database
 def test_behind_a_broker_every_batch_is_answered(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "BROKER_OBSERVATIONS", 6000)
     monkeypatch.setattr(verify, "BARE_S", 0.3)

@@ -4,6 +4,8 @@
    it, and the journal (`tell`) has each one.
 2. It answers reads alone. A write is refused, counted as such, and never done.
 3. It answers only what is addressed to it.
+4. Where what it measures has no answer (hil.measurand.FAULTS) it says so by exception 4, as a
+   device does whose measuring part has failed, and whoever made it is told.
 
 PDUs only: hil.devices.modbus.port has the lines, and hil.devices.modbus.fault spoils answers.
 """
@@ -14,13 +16,14 @@ from dataclasses import asdict, dataclass
 from typing import Final, NamedTuple
 
 from hil.devices.modbus.bank import COILS, DISCRETE, HOLDING, INPUT, Bank, Content
+from hil.measurand import FAULTS
 
 READS: Final = (COILS, DISCRETE, HOLDING, INPUT)
 # MODBUS Application Protocol V1.1b3: all functions that change something, 6.5 to 6.17
 WRITES: Final = (5, 6, 15, 16, 21, 22, 23)
 REGISTERS_MAX = 125  # 6.3
 BITS_MAX = 2000  # 6.1
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3  # 7
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, FAILURE = 1, 2, 3, 4  # 7
 _READ = struct.Struct(">BHH")
 
 
@@ -53,15 +56,16 @@ class Unit:
         content: Content,
         now: Callable[[], int],
         tell: Callable[[Sent], None] | None = None,
+        broke: Callable[[Exception], None] | None = None,
     ) -> None:
-        """`now` gives ns TAI."""
+        """`now` gives ns TAI; `broke` is told of each answer that could not be given."""
         self.number = number
         self.content = content
         self.counts = Counts()
         self.sequence = 0
         self._bank = Bank(content)
         self._now = now
-        self._tell = tell
+        self._tell, self._broke = tell, broke
 
     def answer(self, pdu: bytes) -> bytes:
         """The PDU of the answer."""
@@ -76,7 +80,12 @@ class Unit:
         _, address, count = _READ.unpack(pdu)
         if not 1 <= count <= (BITS_MAX if function in (COILS, DISCRETE) else REGISTERS_MAX):
             return self._refused(function, ILLEGAL_VALUE)
-        self._bank.refresh(self._now())
+        try:
+            self._bank.refresh(self._now())
+        except FAULTS as fault:
+            if self._broke is not None:
+                self._broke(fault)
+            return self._refused(function, FAILURE)
         data = self._bank.read(function, address, count, self.sequence + 1)
         if data is None:
             return self._refused(function, ILLEGAL_ADDRESS)

@@ -21,7 +21,7 @@ from hil.devices.goose import (
     utc_time,
 )
 from hil.devices.pace import tai_now
-from hil.live.stand.stand import Act, Asked
+from hil.live.stand.stand import Act, Asked, running
 
 MS = 1_000_000
 LOOK_S = 0.004  # a quarter of a cycle at 60 Hz
@@ -57,9 +57,9 @@ class GooseStand:
 
     def start(self) -> None:
         if self._outlet is not None:
-            self._running = asyncio.ensure_future(self._publisher.run(self._outlet))
+            self._running = running(self._asked, self._publisher.run(self._outlet))
             if self._asked.settings.pickup_a:
-                self._protecting = asyncio.ensure_future(self._protect())
+                self._protecting = running(self._asked, self._protect())
 
     def silence(self) -> None:
         for task in (self._running, self._protecting):
@@ -116,7 +116,7 @@ class GooseStand:
 
     def _storm(self, changes: int, a_second: float) -> None:
         """The position changes so often, one after the other, as a loose contact has it."""
-        task = asyncio.ensure_future(self._stormed(changes, a_second))
+        task = running(self._asked, self._stormed(changes, a_second))
         self._storms.add(task)
         task.add_done_callback(self._storms.discard)
 

@@ -10,9 +10,10 @@ from hil.devices.modbus.port import LinePort, TcpPort
 from hil.devices.modbus.rack import Rack
 from hil.devices.modbus.relay import Relay
 from hil.devices.modbus.unit import Unit
-from hil.devices.pace import tai_now
 from hil.live.stand.stand import Act, Asked
 from hil.live.wire import Wire
+
+TELLING = ("relay", "meter")  # in their registers, by the list of leap seconds that is built in
 
 
 class ModbusStand:
@@ -21,7 +22,9 @@ class ModbusStand:
     def __init__(self, asked: Asked) -> None:
         of = self._of = asked.settings
         self._content = KINDS[of.device](asked.grid, asked.bus, asked.number)
-        self._unit = Unit(of.unit, self._content, tai_now)
+        if asked.date.ahead_s and of.device in TELLING:
+            raise ValueError(f"a {of.device} says when it measured, and is at this machine's date")
+        self._unit = Unit(of.unit, self._content, asked.watch().now, broke=asked.broke)
         self._rack = Rack([self._unit])
         self._wire: Wire | None = None
         self._line: LinePort | None = None

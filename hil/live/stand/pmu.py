@@ -9,13 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hil.devices.pace import tai_now
 from hil.devices.pmu import Plant
 from hil.devices.port import LinePort, TcpPort
 from hil.devices.profile import PHASORS_3, PHASORS_10, WHOLE_TIME_BASE, Profile
 from hil.devices.udp import UdpPort
 from hil.devices.unit import Pmu
-from hil.devices.watch import Watch
 from hil.devices.wiring import Wiring
 from hil.live.stand.stand import Act, Asked
 from hil.live.wire import Wire
@@ -29,7 +27,8 @@ class PmuStand:
     def __init__(self, asked: Asked) -> None:
         of = self._of = asked.settings
         self._asked = asked
-        self._plant = Plant(asked.grid, asked.sent, Watch(tai_now, off_ns=of.off_ns))
+        watch = asked.watch(of.off_ns)
+        self._plant = Plant(asked.grid, asked.sent, watch, lambda _, fault: asked.broke(fault))
         self._pmu: Pmu = self._plant.pmu(_profile(asked), _latency_us(asked))
         self._port: TcpPort | UdpPort | LinePort
         self._wire: Wire | None = None

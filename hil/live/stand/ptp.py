@@ -11,7 +11,7 @@ from hil.child import ChildError, Program
 from hil.devices.grandmaster import Grandmaster, Says
 from hil.faults.need import found
 from hil.faults.outfit import SLAVE
-from hil.live.stand.stand import Act, Asked
+from hil.live.stand.stand import Act, Asked, running
 
 READY_S, END_S = 30.0, 10.0
 
@@ -29,7 +29,7 @@ class PtpStand:
     async def open(self) -> dict[str, Any]:
         asked = self._asked
         self._master = Grandmaster(asked.cable)
-        self._running = asyncio.ensure_future(self._master.run())
+        self._running = running(asked, self._master.run())
         folder, name = asked.folder, asked.name
         file, where = folder / f"ptp4l-{name}.conf", folder / f"ptp4l-{name}.sock"
         file.write_text(SLAVE.format(socket=where), encoding="ascii")

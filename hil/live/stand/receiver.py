@@ -16,9 +16,9 @@ class ReceiverStand:
     """One of them."""
 
     def __init__(self, asked: Asked) -> None:
-        self._receiver = Receiver()
+        self._receiver = Receiver(table=asked.date.table)
         self._pty = Pty(self._receiver)
-        self._pace = Pace()
+        self._pace = Pace(watch=asked.watch())
         self._pace.add(self._receiver, asked.settings.rate, LATENCY_US)
         self._link: Path = asked.folder / f"tty-{asked.name}"
         self._before = Plight()

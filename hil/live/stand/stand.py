@@ -4,17 +4,36 @@
    scenario may ask for while it runs. `cut` and `silence` every one of them has.
 2. `sent` is told of each data frame as it goes out, for those kinds whose frames are accounted for.
 3. An act that cannot be done is refused by ValueError, in words; nothing is half done.
+4. What ends a device while it runs is told (`broke`), be it a grid that did not hold or a bug:
+   none falls silent by itself.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from evidence.leap import BUILT_IN, NS, LeapTable
+from hil.devices.pace import tai_now
+from hil.devices.watch import PENDING_S, Watch
 from hil.measurand import Measurand
 
 Act = Callable[..., Awaitable[None] | None]
+Broke = Callable[[BaseException], None]
 Sent = Callable[[int, int, int], None]  # IDCODE, ns TAI, ns by which its clock is wrong
+
+
+class Date(NamedTuple):
+    """The date of a play: so far ahead of this machine's, with leap seconds by `table`, which
+    devices announce `pending_s` before."""
+
+    ahead_s: int = 0
+    table: LeapTable = BUILT_IN
+    pending_s: int = PENDING_S
+
+
+TODAY = Date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +41,7 @@ class Asked:
     """What the plant is asked to make. `number`: of the device, from 1; `bus`: the grid's number of
     what it measures; `delay_us`: until its instrument has an estimate; `cable`: the interface it
     sends on, where it has one, and `far`: the gateway's end; `environment`: of programs that share
-    the gateway's clock."""
+    the gateway's clock; `date`: of the play."""
 
     name: str
     kind: str
@@ -32,10 +51,30 @@ class Asked:
     grid: Measurand
     folder: Path
     sent: Sent
+    broke: Broke
     delay_us: int = 0
     cable: str = ""
     far: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    date: Date = TODAY
+
+    def watch(self, off_ns: int = 0) -> Watch:
+        """A clock of its own, at that date, and wrong by so much."""
+        date = self.date
+        return Watch(tai_now, date.table, date.ahead_s * NS, off_ns, date.pending_s)
+
+
+def running(asked: Asked, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A device's own work, in the running loop: invariant 4."""
+
+    def ended(task: "asyncio.Task[None]") -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            asked.broke(fault)
+
+    task = asyncio.get_running_loop().create_task(work)
+    task.add_done_callback(ended)
+    return task
 
 
 class Stand(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from hil.devices.ether import Outlet
 from hil.devices.sv import SvProfile, SvPublisher
-from hil.live.stand.stand import Act, Asked
+from hil.live.stand.stand import Act, Asked, running
 
 
 class SvStand:
@@ -19,7 +19,7 @@ class SvStand:
         profile = SvProfile(
             sv_id=of.svid, rate=of.rate, asdus=of.asdus, smp_synch=of.smp_synch, bus=asked.bus
         )
-        self._cable = asked.cable
+        self._asked, self._cable = asked, asked.cable
         self._publisher = SvPublisher(profile, asked.grid)
         self._outlet: Outlet | None = None
         self._running: asyncio.Task[None] | None = None
@@ -31,7 +31,7 @@ class SvStand:
 
     def start(self) -> None:
         if self._outlet is not None:
-            self._running = asyncio.ensure_future(self._publisher.run(self._outlet))
+            self._running = running(self._asked, self._publisher.run(self._outlet))
 
     def silence(self) -> None:
         if self._running is not None:

@@ -1,0 +1,46 @@
+"""How long scenarios take, said before the first of them begins.
+
+1. It is their timelines as they are played, stretches shortened where that is asked. What is around
+   them, starting, draining and judging, is told as AROUND_S of each: measured, on a quiet machine.
+2. One of simulated time has no length on the wall; one that cannot be read has none here: whoever
+   plays it says why.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from evidence.config import ConfigError
+from hil.live import script
+from hil.live.timeline import Timeline
+from hil.scenario import command as simulated
+from hil.span import span
+
+AROUND_S: Final = 20.0
+LONG_S: Final = 600.0  # from here on, of several, each is named
+
+
+def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
+    """Seconds of each live scenario's timeline, by name."""
+    found = {}
+    for name in names:
+        try:
+            file = simulated.found(name)
+            of = script.read(simulated.text_of(file), file.name)
+        except (ConfigError, OSError):
+            continue
+        found[file.stem] = Timeline(of.live.length_s, of.stretch if short else ()).whole_s
+    return found
+
+
+def told(of: Mapping[str, float], jobs: int) -> str:
+    """In a line; empty where there is nothing to be told."""
+    if not of:
+        return ""
+    whole = sum(of.values()) + AROUND_S * len(of)
+    least = max(whole / jobs, max(of.values()) + AROUND_S)
+    if len(of) == 1:
+        return f"{next(iter(of))} takes about {span(least)}"
+    long = [f"{name} {span(took)}" for name, took in of.items() if took >= LONG_S]
+    among = f", of which {', '.join(long)}" if long else ""
+    at_once = f", {jobs} at once" if jobs > 1 else ""
+    return f"{len(of)} scenarios take about {span(least)}{at_once}{among}"
