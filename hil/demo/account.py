@@ -3,7 +3,9 @@ twice; and why it does not hold.
 
 1. Frames sent are those that the devices wrote down as they sent them; the rest is read from the
    files of record and spools (hil.live.account). No program's own word goes in.
-2. It holds where nothing is lost, doubled, left on a disk or there without having been sent, every
+2. What a device sent before its gateway had heard anything of it is a figure of its own
+   (`unheard`): no gap can name what nobody knew to exist.
+3. It holds where nothing is lost, doubled, left on a disk or there without having been sent, every
    program ended well, and `gridseal-record verify` says so.
 """
 
@@ -11,10 +13,10 @@ import textwrap
 from typing import Any
 
 from hil.live import account
-from hil.live.account import Account
+from hil.live.account import DATAGRAMS, Account
 from hil.live.play import FAULTS, Play
 
-_FIGURES = ("sent", "in_record", "in_gaps", "on_disk", "lost", "duplicated", "unsent")
+_FIGURES = ("sent", "in_record", "in_gaps", "on_disk", "lost", "duplicated", "unsent", "unheard")
 WRONG = {
     "lost": "were sent, and are neither in the record nor in a stated gap",
     "duplicated": "are in the record more than once",
@@ -25,16 +27,17 @@ WIDTH = 80  # of a terminal
 Told = dict[str, Any]
 
 
-def report(play: Play, reasons: list[str]) -> Told:
-    """One JSON object. `reasons`: why it did not get that far."""
+def report(play: Play, reasons: list[str], whole: bool = True) -> Told:
+    """One JSON object. `reasons`: why it did not get that far; not `whole`: it was given up amid
+    its end, and what its files lack was not lost."""
     found, counted = Account(), False
-    reasons = [*reasons, *play.problems]
-    if play.ended:
+    reasons = [*reasons, *play.problems] if whole else [*reasons]
+    if play.ended and whole:
         try:
             found, counted = account.read(play), True
         except FAULTS as fault:
             reasons.append(f"the files cannot be read: {fault}")
-    streams = [row for row in found.streams if "sent" in row]
+    streams = [strict(row) for row in found.streams if "sent" in row]
     total = {name: sum(row[name] for row in streams) for name in _FIGURES}
     for row in streams:
         for name, text in WRONG.items():
@@ -43,7 +46,7 @@ def report(play: Play, reasons: list[str]) -> Told:
     if counted and not total["sent"]:
         reasons.append("no frame was sent")
     code, says = play.verify
-    if play.ended and code != 0:
+    if play.ended and whole and code != 0:
         ended = "did not end" if code is None else f"ended with {code}"
         reasons.append(f"verify {ended}: {says}" if says else "the record was not verified")
     gaps: dict[str, int] = {}
@@ -65,6 +68,16 @@ def report(play: Play, reasons: list[str]) -> Told:
     }
 
 
+def strict(row: Told) -> Told:
+    """A stream, where `sent` are the frames from the first on of which anything was heard, and
+    those before stand beside them as `unheard` (hil.live.account counts them in, but of UDP)."""
+    if row["kind"] == DATAGRAMS:
+        return row
+    before = min(row["unheard"], row["lost"])
+    less = {name: row[name] - before for name in ("sent", "lost")}
+    return {**row, **less, "unheard": before}
+
+
 def summary(told: Told) -> str:
     """Lines for people."""
     lines = []
@@ -72,6 +85,11 @@ def summary(told: Told) -> str:
         lines.append(
             f"sent {told['sent']}, in the record {told['in_record']}, in stated gaps"
             f" {told['in_gaps']}, lost {told['lost']}, twice {told['duplicated']}"
+        )
+    if told.get("unheard"):
+        lines.append(
+            f"{told['unheard']} more were sent before their gateway had heard anything of that"
+            " device: nobody can name them"
         )
     if told["gaps"]:
         lines.append("gaps: " + ", ".join(f"{cause} {n}" for cause, n in told["gaps"].items()))

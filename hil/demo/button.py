@@ -56,7 +56,7 @@ BUTTONS = (
     ),
     Button(
         *("agent", "k", "Kill the agent", ""),
-        "kill -9 of East's agent; started anew two seconds later.",
+        "East's agent is killed outright; it starts anew two seconds later.",
         *(("agent",), (), 2.0),
     ),
     Button(

@@ -1,8 +1,9 @@
 """`gridseal-hil demo`: two utilities, one record, one page; until Ctrl-C.
 
 1. It says in one line where to look, and shows the same in the terminal.
-2. The end goes the way of the samples: what was done is taken back, devices fall silent, what they
-   sent is heard, agents drain, the record ends, `gridseal-record verify` checks what it left.
+2. Told to end twice, it ends at once and says that nothing was counted. Else the end goes
+   the way of the samples: what was done is taken back, devices fall silent, what they sent is
+   heard, agents drain, the record ends, `gridseal-record verify` checks what it left.
 3. Exit 0: every frame is accounted for and the record verifies; 1: not, with a reason a line; 2:
    folder or port cannot be used.
 4. Whatever happens, nothing that it started is left running (hil.child).
@@ -35,6 +36,8 @@ from hil.live.play import FAULTS, Play, ended
 from hil.live.script import Script
 from hil.live.timeline import Timeline
 
+TWICE_S = 1.0  # after which being told once more means: at once
+HURRIED = "told twice: it ended at once, and nothing was counted"
 SCENARIO = Path(__file__).parent / "two-utilities.toml"
 
 
@@ -52,12 +55,13 @@ class Demo:
         self.reasons: list[str] = []
         self.url = ""  # of the page, while there is one
         self.show: Show | None = None
+        self.told_s, self.hurried = 0.0, False  # to end; once more, since that took too long
 
     async def run(self, seconds: float | None, stop: asyncio.Event) -> None:
         """Until `stop`, or for so many seconds after the start."""
         stage, play, say = self.stage, self.play, self._screen.say
         try:
-            say("two gateways, a record and two witnesses start")
+            say("two gateways, a record and two witnesses start: some ten seconds")
             await _unless(stop, stage.start())
             if stop.is_set():
                 return
@@ -124,14 +128,18 @@ def scenario() -> Script:
 def circuits(of: Script, stage: DemoStage) -> list[Circuit]:
     """What the diagram has between its buses."""
     found = []
+    there = {row.name for row in stage.cast.devices}
     for seam in stage.seams:
         into = seam.name.removeprefix("Tie ")
         ends: dict[str, str] = {}
+        breakers: dict[str, str] = {}
         for row in of.device:
-            if row.into == into and kind.KINDS[row.kind].frames:
-                ends.setdefault(row.gateway, row.name)
+            if row.into == into and row.name in there:
+                at = ends if kind.KINDS[row.kind].frames else breakers
+                at.setdefault(row.gateway, row.name)
         first, second = (ends[row.name] for row in of.gateway)
-        found.append(Circuit(seam.name, first, second))
+        says = [breakers.get(row.name, "") for row in of.gateway]
+        found.append(Circuit(seam.name, first, second, *says))
     return found
 
 
@@ -150,9 +158,13 @@ async def _run(folder: Path, screen: Screen, seconds: float | None, port: int) -
     loop = asyncio.get_running_loop()
 
     def told() -> None:
-        if stop.is_set():
-            demo.stage.close()  # told twice: no more patience
-        stop.set()
+        # One Ctrl-C may come twice: of the terminal, and of whoever passes it on (make, timeout).
+        if stop.is_set() and loop.time() - demo.told_s > TWICE_S:
+            demo.hurried = True
+            demo.stage.close()
+        elif not stop.is_set():
+            demo.told_s = loop.time()
+            stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, told)
@@ -166,7 +178,6 @@ def main(seconds: float | None, as_json: bool, keep: Path | None, port: int = 0)
     try:
         _check_port(port)
         if keep is not None:
-            keep.mkdir(parents=True, exist_ok=True)
             _check_empty(keep)
         folder = keep or Path(tempfile.mkdtemp(prefix="gridseal-demo-"))
     except OSError as fault:
@@ -175,7 +186,8 @@ def main(seconds: float | None, as_json: bool, keep: Path | None, port: int = 0)
     screen = Screen(stream)
     try:
         demo = asyncio.run(_run(folder.resolve(), screen, seconds, port))
-        told = account.report(demo.play, demo.reasons)
+        reasons = [HURRIED] if demo.hurried else demo.reasons
+        told = account.report(demo.play, reasons, not demo.hurried)
     finally:
         screen.close()
         if keep is None:
@@ -206,7 +218,12 @@ def _check_port(port: int) -> None:
 
 
 def _check_empty(folder: Path) -> None:
-    """Raises OSError: what is there is left alone."""
+    """Makes it. Raises OSError, with what to do: what is there is left alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        text = f"{folder} cannot be made: {fault.strerror}; name another folder: --keep DIR"
+        raise OSError(fault.errno, text) from fault
     found: Sequence[Path] = sorted(folder.iterdir())
     if found:
         raise FileExistsError(f"{found[0]} is there already: name an empty folder")

@@ -1,10 +1,12 @@
-"""The one-line diagram: both buses, the circuits between them, and what each end says, as SVG.
+"""The one-line diagram: both buses, the circuits between them with their breakers, and what each
+end says, as SVG.
 
 1. It is drawn twice, lying for a wide page and standing for a narrow one; the style shows one.
 2. Figures are empty here: `data-at` names what goes where, and the page's script puts it there, as
    it puts the same into the tables beside. Without script the tables alone are whole.
-3. A circuit that carries nothing is dashed and the marks at its ends are hollow; the words stand
-   beside it. Whether a breaker is open is its relay's to say: a closed line may carry nothing too.
+3. A breaker is IEC 60617's: a contact with a cross. Its blade stands as the device says that tells
+   its position (hil.demo.wording); dotted where no device does. A circuit that carries nothing is
+   broken, and no breaker is open by that: a closed line may carry nothing, too.
 """
 
 from collections.abc import Sequence
@@ -13,63 +15,77 @@ from dataclasses import dataclass
 from record.page.element import Html, joined, tag
 
 DIAL = 44
+BLADE, STUB = 28, 14  # of a breaker; from its bus
 PHASES = "ABC"
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A line of the diagram: the seam's name, and the device at each end."""
+    """A line of the diagram: the seam's name, the device that measures each end, and the one that
+    says of each end's breaker whether it is open; empty: none does."""
 
     seam: str
     first: str
     second: str
+    first_breaker: str = ""
+    second_breaker: str = ""
 
 
 def lying(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
-    """720 wide."""
-    height = 60 + 150 * len(circuits)
-    parts = [_text(150, 24, buses[0], "bus-name"), _text(570, 24, buses[1], "bus-name")]
-    for x in (150, 570):
-        parts.append(_line(x, 38, x, height - 12, "bar"))
+    """800 wide."""
+    west, east = 170, 630
+    height = 54 + 160 * len(circuits)
+    parts = [_text(west, 22, buses[0], "bus-name"), _text(east, 22, buses[1], "bus-name")]
+    for x in (west, east):
+        parts.append(_line(x, 34, x, height - 14, "bar"))
     for number, one in enumerate(circuits):
-        y = 100 + 150 * number
-        parts += _wire(one, (150, y), (570, y))
-        parts += [_dial(one.first, 66, y), _dial(one.second, 654, y)]
-        for device, x, anchor in ((one.first, 164, "start"), (one.second, 556, "end")):
-            parts += [
-                _figure(x, y - 12, device, "flow", anchor),
-                _figure(x, y + 24, device, "level", anchor),
-                _figure(x, y + 42, device, "hz", anchor),
-            ]
+        y = 106 + 160 * number
+        parts += _lying_wire(one, (west, east), y)
+        for device, breaker, dial, x, anchor in (
+            (one.first, one.first_breaker, 84, west + STUB, "start"),
+            (one.second, one.second_breaker, 716, east - STUB, "end"),
+        ):
+            parts += [_dial(device, dial, y), _text(dial, y + 68, device, "device")]
+            for row, what in ((-22, "flow"), (26, "level"), (45, "hz")):
+                parts.append(_figure(x, y + row, device, what, anchor))
+            if breaker:
+                parts.append(_figure(x, y + 64, breaker, "position", anchor))
         parts += [
-            _text(360, y - 30, one.seam, "seam-name"),
-            _seam(360, y - 12, one.seam, "verdict"),
-            _seam(360, y + 24, one.seam, "measure"),
-            _seam(360, y + 42, one.seam, "share"),
+            _text(400, y - 34, one.seam, "seam-name"),
+            _seam(400, y - 14, one.seam, "verdict"),
+            _seam(400, y + 26, one.seam, "measure"),
+            _seam(400, y + 45, one.seam, "share"),
         ]
-    return _drawn("lying", 720, height, parts, "one-line-lying")
+    return _drawn("lying", 800, height, parts, "one-line-lying")
 
 
 def standing(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
     """340 wide."""
+    west, east = 158, 498
     step = 300 // max(len(circuits), 1)
-    parts = [_text(170, 18, buses[0], "bus-name"), _text(170, 610, buses[1], "bus-name")]
-    for y in (140, 480):
+    parts = [_text(170, 16, buses[0], "bus-name"), _text(170, 648, buses[1], "bus-name")]
+    for y in (west, east):
         parts.append(_line(6, y, 334, y, "bar"))
     for number, one in enumerate(circuits):
         x = 52 + step * number  # what it says stands at its right
-        parts += _wire(one, (x, 140), (x, 480))
-        parts += [_dial(one.first, x, 80), _dial(one.second, x, 540)]
-        for device, y in ((one.first, 162), (one.second, 432)):
+        parts += _standing_wire(one, (west, east), x)
+        for device, breaker, dial, name, y in (
+            (one.first, one.first_breaker, 82, 149, 180),
+            (one.second, one.second_breaker, 576, 518, 434),
+        ):
+            parts += [_dial(device, x, dial), _text(x, name, device, "device")]
             for row, what in enumerate(("flow", "level", "hz")):
-                parts.append(_figure(x + 8, y + 16 * row, device, what, "start"))
+                parts.append(_figure(x + 16, y + 17 * row, device, what, "start"))
+            if breaker:
+                where = y + 51 if dial < west else y - 17
+                parts.append(_figure(x + 16, where, breaker, "position", "start"))
         parts += [
-            _text(x + 8, 270, one.seam, "seam-name", "start"),
-            _seam(x + 8, 290, one.seam, "verdict", "start"),
-            _seam(x + 8, 310, one.seam, "measure", "start"),
-            _seam(x + 8, 330, one.seam, "share", "start"),
+            _text(x + 16, 282, one.seam, "seam-name", "start"),
+            _seam(x + 16, 302, one.seam, "verdict", "start"),
+            _seam(x + 16, 322, one.seam, "measure", "start"),
+            _seam(x + 16, 340, one.seam, "share", "start"),
         ]
-    return _drawn("standing", 340, 620, parts, "one-line-standing")
+    return _drawn("standing", 340, 656, parts, "one-line-standing")
 
 
 def _drawn(name: str, width: int, height: int, parts: Sequence[Html], title: str) -> Html:
@@ -81,18 +97,50 @@ def _drawn(name: str, width: int, height: int, parts: Sequence[Html], title: str
     )  # fmt: skip
 
 
-def _wire(one: Circuit, begin: tuple[int, int], end: tuple[int, int]) -> list[Html]:
+def _lying_wire(one: Circuit, bars: tuple[int, int], y: int) -> list[Html]:
+    west, east = bars
     ends = f"{one.first} {one.second}"
-    line = _line(*begin, *end, "wire", ends)
-    along = [
-        (begin[0] + (end[0] - begin[0]) * share, begin[1] + (end[1] - begin[1]) * share)
-        for share in (0.03, 0.97)
+    return [
+        _line(west, y, west + STUB, y, "wire", ends),
+        _line(west + STUB + BLADE, y, east - STUB - BLADE, y, "wire", ends),
+        _line(east - STUB, y, east, y, "wire", ends),
+        _breaker(one.first_breaker, f"translate({west + STUB} {y})"),
+        _breaker(one.second_breaker, f"translate({east - STUB} {y}) scale(-1 1)"),
+        _arrow(one.first, f"translate(400 {y})"),
     ]
-    marks = [
-        tag("rect", x=x - 6, y=y - 6, width=12, height=12, class_="breaker", data_ends=ends)
-        for x, y in along
+
+
+def _standing_wire(one: Circuit, bars: tuple[int, int], x: int) -> list[Html]:
+    west, east = bars
+    ends = f"{one.first} {one.second}"
+    return [
+        _line(x, west, x, west + STUB, "wire", ends),
+        _line(x, west + STUB + BLADE, x, east - STUB - BLADE, "wire", ends),
+        _line(x, east - STUB, x, east, "wire", ends),
+        _breaker(one.first_breaker, f"translate({x} {west + STUB}) rotate(90) scale(1 -1)"),
+        _breaker(one.second_breaker, f"translate({x} {east - STUB}) rotate(-90)"),
+        _arrow(one.first, f"translate({x} 372) rotate(90)"),
     ]
-    return [line, *marks]
+
+
+def _breaker(device: str, place: str) -> Html:
+    """From its contact along the wire: both blades, of which the style shows one."""
+    return tag(
+        "g",
+        _line(-5, -5, 5, 5, "cross"),
+        _line(-5, 5, 5, -5, "cross"),
+        _line(0, 0, BLADE, 0, "blade shut"),
+        _line(3, -14, BLADE, 0, "blade raised"),
+        class_="breaker",
+        transform=place,
+        data_breaker=device or None,
+    )
+
+
+def _arrow(device: str, place: str) -> Html:
+    """Where the power goes, by the first end's word."""
+    head = tag("polygon", points="-7,-6 7,0 -7,6", class_="arrow")
+    return tag("g", head, transform=place, class_="flow", data_flow=device)
 
 
 def _dial(device: str, x: float, y: float) -> Html:

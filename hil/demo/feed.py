@@ -65,4 +65,5 @@ class Feed:
 
     def told(self) -> list[dict[str, Any]]:
         """The newest first."""
-        return [line.told() for line in reversed(self._lines)]
+        lines = sorted(self._lines, key=lambda line: line.at_s)  # what counted up is newer now
+        return [line.told() for line in reversed(lines)]

@@ -7,14 +7,19 @@ credentials that grant it, one anchors.toml for all, and two witnesses.
    witnesses, the anchors their policy: both have to cosign.
 3. Where a current goes is what the scenario says (`into`); a bus's and a terminal's mRID are the
    plan's, and a seam is made of these.
+4. A relay that stands in a branch says of its terminal whether the breaker is closed: without that
+   an open circuit would be settled by the law of a closed one. A breaker by GOOSE is told with its
+   maker's file, so that the members of its data set have names.
 
 It starts nothing and says nothing to the record.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 from agent import config as agent_config
 from drivers.keystore import file as keyfile
@@ -27,12 +32,18 @@ from hil.live.sheet import Device
 from hil.live.terminal import End, Rated
 from hil.loopback import free_port
 from hil.power import case
-from provisioning.init import ANCHORS, CREDENTIAL, RECORD, InitResult
+from provisioning.init import ANCHORS, CREDENTIAL, GATEWAY, RECORD, SITE, InitResult
 from record import config as record_config
+from record.settle.switchgear import CLOSED
 
 WITNESSES = 2
 RATED = Rated(230.0, 2000.0)
 WITNESS_FILE = "witness.toml"
+# The point of a relay's map (hil/devices/modbus/relay.toml) that says it.
+RELAYS = {"modbus-tcp": "breaker_closed", "modbus-rtu": "breaker_closed"}
+RELAY_MAP = "relay.toml"
+_MAP = re.compile(rf'  map = "(.*{re.escape(RELAY_MAP)})"\n')
+SCL, GOCB_REF = Path(__file__).parent / "breaker.cid", "IED1LD0/LLN0$GO$gcb1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,8 @@ def found(
         done.made[name] = replace(one, credential=credential)
         for row in placed:
             done.ends.setdefault(row.into, {})[str(row.bus)] = terminal.end_of(folder / name, row)
+        _switched(folder / name, its, done.ends)
+        _named(folder / name)
     _share(done, folder)
     return done
 
@@ -90,6 +103,39 @@ def seams(case_name: str, ends: Mapping[str, Mapping[str, End]]) -> list[Seam]:
 
 def _side(end: End) -> Side:
     return Side(end.authority, end.authority, end.node, end.terminal, RATED.kv, RATED.amperes)
+
+
+def _switched(
+    folder: Path, devices: Sequence[Device], ends: Mapping[str, Mapping[str, End]]
+) -> None:
+    """Relays say whether a PMU's terminal is connected (record.settle.switchgear)."""
+    path = folder / SITE
+    text = path.read_text(encoding="utf-8")
+    for row in devices:
+        end = ends.get(row.into, {}).get(str(row.bus))
+        if row.kind not in RELAYS or end is None:
+            continue
+        block = f'[[stream]]\nsource = "{row.name}"\nbus = "{site.bus_name(row.bus)}"\n'
+        channel = f'[[stream.channel]]\nname = "{RELAYS[row.kind]}"\n'
+        channel += f'terminal = "{UUID(bytes=end.terminal)}"\ndirection = "in"\n'
+        text = text.replace(block, block + channel)
+    path.write_text(text, encoding="utf-8")
+
+
+def _named(folder: Path) -> None:
+    """What is heard by GOOSE, with the file that names it; relays, with a map of the site's own,
+    in which the breaker's point has the unit that settling knows."""
+    path = folder / GATEWAY
+    text = path.read_text(encoding="utf-8")
+    told = f'  gocbref = "{GOCB_REF}"\n'
+    text = text.replace(told, f'{told}  scl = "{SCL}"\n')
+    if found := _MAP.search(text):
+        known = Path(found[1]).read_text(encoding="utf-8")
+        for point in set(RELAYS.values()):
+            known = known.replace(f'name = "{point}"\n', f'name = "{point}"\nunit = "{CLOSED}"\n')
+        (folder / RELAY_MAP).write_text(known, encoding="utf-8")
+        text = text.replace(found[0], f'  map = "{RELAY_MAP}"\n')
+    path.write_text(text, encoding="utf-8")
 
 
 # --- record, anchors, witnesses -------------------------------------------------------------------

@@ -11,13 +11,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from hil.demo import chain
 from hil.demo.drawing import Circuit, both
+from hil.demo.view import QUIET_S, why
 from record.page.element import DOCTYPE, Child, Html, joined, table, tag
 
 Told = Mapping[str, Any]
 RENEW_S = 5  # without script
-QUIET_S = 3.0  # a gateway's batches come four times a second
 FEED_SHOWN = 60
+DID_S = 8.0  # for which what somebody did stands before other findings
+ABOUT = (
+    "Two utilities meet at two circuits. Each has a gateway of its own, which signs what its"
+    " devices say; both send it to one record that neither controls. Press a button, and see what"
+    " the record makes of it."
+)
+LEGEND = (
+    "Breakers: closed, the blade lies in the wire; open, it is raised, as relay or breaker say;"
+    " dotted, no device says. The arrow points where the power goes.",
+    "Phasors, against the first voltage shown: solid are voltages; broken are currents, phase A in"
+    " short dashes, B in long ones, C in dots.",
+    "kV is phase A to ground, A is phase A, MW is of all three phases, into the circuit.",
+    "What the ends differ by is settled by the record\u2019s own rules over the last five seconds:"
+    " agreed; disputed; or not comparable, as when a breaker is open. A change is still among them"
+    " for five seconds.",
+)
 
 
 def document(
@@ -36,58 +53,77 @@ def document(
         tag("script", src=statics["demo.js"], type="module"),
         tag("noscript", tag("meta", http_equiv="refresh", content=RENEW_S)),
     )
-    record = show["slow"]["record"]
-    body = tag(
+    return joined(
+        DOCTYPE, tag("html", head, _body(show, circuits, buses, token, sample), lang="en")
+    )
+
+
+def _body(
+    show: Told, circuits: Sequence[Circuit], buses: tuple[str, str], token: str,
+    sample: Html | None,
+) -> Html:  # fmt: skip
+    slow = show["slow"]
+    hint = tag("p", "Choose a sample of a stream: its seal, its time and its place are shown here.")
+    return tag(
         "body",
         tag("a", "Skip to the content", href="#content", class_="skip"),
         tag(
             "header",
             tag("p", "Gridseal", tag("span", " demo"), class_="brand"),
-            tag("p", tag("a", "The record\u2019s own page", href=f"{record}/")),
+            tag("p", tag("a", "The record\u2019s own page", href=f"{slow['record']}/")),
         ),
         tag(
             "main",
             tag("h1", show["title"]),
-            tag("p", _state(show), role="status", id="state", class_="state"),
-            tag("div", buttons(show["slow"]["buttons"], token), id="buttons", class_="buttons"),
-            _diagram(show, circuits, buses),
-            tag("section", tag("h2", "What the record makes of it"),
-                tag("div", feed(show["feed"]), id="feed", tabindex="0", role="region",
-                    aria_label="Findings, the newest first")),
-            tag("section", tag("h2", "One sample"),
-                tag("div", sample or tag("p", "Choose a sample of a stream: its seal, its time and"
-                                              " its place are shown here."), id="sample")),
+            tag("p", ABOUT, class_="lead"),
+            tag("p", state_line(show["moment"]), id="state", class_="state"),
+            tag("h2", "Cause something", class_="aside"),
+            tag("div", buttons(slow["buttons"], token), id="buttons", class_="buttons"),
+            tag("p", newest(show["feed"]), id="newest", role="status", class_="newest"),
+            tag("div", _diagram(show, circuits, buses), _findings(show), class_="wide"),
+            tag("section", tag("h2", "From the devices to the record"),
+                chain.drawn(show["moment"], slow)),
             tag("section", tag("h2", "Every stream"),
+                tag("p", "Choose a sample to see what is known of it.", class_="small"),
                 tag("div", streams(show["moment"]), id="streams")),
+            tag("section", tag("h2", "One sample"), tag("div", sample or hint, id="sample")),
             id="content", tabindex="-1",
         ),
         tag("footer", tag("p", "Everything here is simulated, runs on this machine, and is shown as"
-                               " the record has admitted it.")),
+                               " the record has admitted it. Ctrl-C in the terminal ends it.")),
     )  # fmt: skip
-    return joined(DOCTYPE, tag("html", head, body, lang="en"))
 
 
-def _state(show: Told) -> str:
-    return state_line(show["moment"], show["slow"])
+def _findings(show: Told) -> Html:
+    return tag(
+        "section",
+        tag("h2", "What the record makes of it"),
+        tag("div", feed(show["feed"]), id="feed", tabindex="0", role="region",
+            aria_label="Findings, the newest first"),
+    )  # fmt: skip
 
 
-def state_line(moment: Told, slow: Told) -> str:
-    """The log in a line."""
-    log = slow.get("log") or {}
-    cosigners = [
-        one["name"].partition(".")[0] for one in log.get("cosigners", ()) if one["cosigned"]
-    ]
-    published = (log.get("published") or {}).get("size", 0)
-    by = f", cosigned by {' and '.join(cosigners)}" if cosigners else ""
+def newest(lines: Sequence[Told]) -> str:
+    """What is told beside the buttons: for a while what somebody did and what became of it, else
+    the newest finding."""
+    if not lines:
+        return "\u2013"
+    recent = (one for one in lines if lines[0]["at_s"] - one["at_s"] < DID_S)
+    one = next((one for one in recent if one["kind"] != "record"), lines[0])
+    return f"{_clock(one)} {one['about']}: {_words(one)}"
+
+
+def state_line(moment: Told) -> str:
+    """The moment in a line."""
     quiet = "".join(
         f" Nothing of {name} for {age:.0f} s."
         for name, age in moment.get("heard", {}).items()
         if age > QUIET_S
     )
     return (
-        f"{moment.get('instant', '')} UTC, as the record has it: {moment.get('observations', 0)}"
-        f" observations in {moment.get('batches', 0)} batches; {published} of"
-        f" {moment.get('size', 0)} entries published{by}.{quiet}"
+        f"{moment.get('instant', '')} UTC, a second ago, as the record has it:"
+        f" {moment.get('observations', 0)} observations in {moment.get('batches', 0)} batches."
+        f"{quiet}"
     )
 
 
@@ -99,7 +135,7 @@ def buttons(rows: Sequence[Told], token: str) -> Html:
 def _button(one: Told, token: str) -> Html:
     name = one["name"]
     why = f"Not on this machine: {one['why_not']}" if one["why_not"] else one["text"]
-    state = "under way" if one["busy"] else "done" if one["done"] else ""
+    state = "under way" if one["busy"] else ""
     return tag(
         "form",
         tag("input", type="hidden", name="token", value=token),
@@ -118,10 +154,9 @@ def _diagram(show: Told, circuits: Sequence[Circuit], buses: tuple[str, str]) ->
         tag("h2", "The tie"),
         tag("div", both(circuits, buses), tag("div", seams(show["slow"]), id="seams"),
             class_="tie"),
-        tag("p", "Solid: voltages; broken: currents, phase A in short dashes, B in long ones, C in"
-                 " dots; all against the first voltage shown. kV is phase A to ground, A is phase"
-                 " A, MW is of all three, into the circuit. What the ends differ by is settled by"
-                 " the record\u2019s own rules, over five seconds.", class_="small"),
+        tag("p", LEGEND[0], class_="small"),
+        tag("details", tag("summary", "How to read the rest"), *(
+            tag("p", text, class_="small") for text in LEGEND[1:])),
     )  # fmt: skip
 
 
@@ -139,7 +174,7 @@ def seams(slow: Told) -> Html:
             "\u2013" if worst is None else amount(worst["size"], worst["unit"]),
             "\u2013" if worst is None else
             f"{amount(worst['tolerance'], worst['unit'])} ({worst['name']})",
-            one["why"] or "\u2013",
+            why(one) or "\u2013",
         ])  # fmt: skip
     if not rows:
         return tag("p", "No seam has been looked at yet.")
@@ -169,16 +204,23 @@ def feed(lines: Sequence[Told]) -> Html:
 
 
 def _line(one: Told) -> Html:
-    at = time.strftime("%H:%M:%S", time.gmtime(one["at_s"]))
-    where = "" if one["entry"] is None else f" (entry {one['entry']})"
-    times = f" \u00d7{one['times']}" if one["times"] > 1 else ""
     return tag(
         "li",
-        tag("span", at, class_="when"),
+        tag("span", _clock(one), class_="when"),
         tag("span", f" {one['about']}: ", class_="whom"),
-        tag("span", f"{one['text']}{times}{where}"),
+        tag("span", _words(one)),
         class_=f"is-{one['kind']}",
     )
+
+
+def _clock(one: Told) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(one["at_s"]))
+
+
+def _words(one: Told) -> str:
+    where = "" if one["entry"] is None else f" (entry {one['entry']})"
+    times = f" \u00d7{one['times']}" if one["times"] > 1 else ""
+    return f"{one['text']}{times}{where}"
 
 
 def streams(moment: Told) -> Html:
@@ -187,14 +229,30 @@ def streams(moment: Told) -> Html:
     for one in moment.get("streams", ()):
         link = tag("a", one["sample"], href=f"?sample={quote(one['sample'], safe='')}#sample",
                    data_sample=one["sample"])  # fmt: skip
+        name, _, key = one["stream"].partition("/")
         rows.append([
-            one["stream"] or "its own", one["gateway"], values(one), one["grade"], link,
-            f"{one['samples']} samples, {one['gaps']} gaps",
+            joined(tag("span", name or "its own"), tag("span", f" {key}", class_="key")),
+            one["gateway"], values(one), graded(one), link,
+            held(one),
         ])  # fmt: skip
     if not rows:
         return tag("p", "Nothing is in the record yet.")
     headings = ["stream", "gateway", "values", "class", "sample", "in the record"]
     return table("Streams, as the record has them", headings, rows)
+
+
+def graded(one: Told) -> Html:
+    """Its class; what does not settle is marked, by more than its words."""
+    return tag("span", one["grade"], class_=None if one["good"] else "is-odd")
+
+
+def held(one: Told) -> str:
+    """How much of it is in the record."""
+    return f"{_many(one['samples'], 'sample')}, {_many(one['gaps'], 'gap')}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def values(one: Told) -> str:

@@ -20,13 +20,14 @@ import hashlib
 import hmac
 import json
 import secrets
+import textwrap
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from aiohttp import web
 
-from hil.demo import layout, sample
+from hil.demo import chain, layout, sample, view
 from hil.demo.drawing import Circuit
 from hil.demo.show import Show
 from record.page.answer import HEADERS
@@ -35,6 +36,7 @@ from record.page.element import Html
 HOST = "127.0.0.1"
 LOOKING_MAX = 32
 BODY_BYTES_MAX = 4096
+WHY_CHARS = 18  # a line of the diagram, where a circuit has no measure to show
 SLOW_EVERY = 10  # moments: seams and log are looked at once a second
 _KINDS = {".css": "text/css", ".js": "text/javascript"}
 
@@ -179,7 +181,9 @@ class Page:
             return
         parts = {"now": _sent("now", self._now())}
         if show.feed.version != feed:
-            parts["feed"] = _sent("feed", {"html": layout.feed(show.feed.told())})
+            lines = show.feed.told()
+            told = {"html": layout.feed(lines), "newest": layout.newest(lines)}
+            parts["feed"] = _sent("feed", told)
         if show.panel.version != panel or show.count % SLOW_EVERY == 0 or "slow" not in self._last:
             parts["slow"] = _sent("slow", self._slow())
         self._last |= parts
@@ -187,7 +191,11 @@ class Page:
 
     def _now(self) -> dict[str, Any]:
         moment = self._show.moment
-        return {**moment, "state": layout.state_line(moment, self._show.slow())}
+        slow = self._show.slow()
+        figures: dict[str, list[Any]] = {"record.published": [chain.published(moment, slow), True]}
+        for one in moment.get("gateways", ()):
+            figures |= chain.figures(one)
+        return {**moment, "state": layout.state_line(moment), "figures": figures}
 
     def _slow(self) -> dict[str, Any]:
         slow = self._show.slow()
@@ -200,11 +208,12 @@ class Page:
 
 def _seam(one: Mapping[str, Any]) -> dict[str, str]:
     """What the diagram says of a seam."""
-    told = {"seam": one["seam"], "verdict": "cannot be settled", "measure": "", "share": ""}
-    if "fault" in one:
-        return told
-    told["verdict"] = one["verdict"].replace("_", " ")
+    told = {"seam": one["seam"], "verdict": "cannot be settled"}
+    if "fault" not in one:
+        told["verdict"] = one["verdict"].replace("_", " ")
     worst = layout.worst_of(one)
+    lines = textwrap.wrap(view.why(one), WHY_CHARS, max_lines=2, placeholder=" \u2026")
+    told |= dict(zip(("measure", "share"), [*lines, "", ""], strict=False))
     if worst is not None:
         size, most = (layout.amount(worst[key], worst["unit"]) for key in ("size", "tolerance"))
         told |= {"measure": worst["name"], "share": f"{size} of {most}"}

@@ -22,6 +22,7 @@ from evidence import classification, cose, event, gap, head, observation, receip
 from evidence.code import SILENT, Cause, Class, Event, Kind, Reason, Typ
 from evidence.leap import NS
 from evidence.observation import Sample
+from hil.demo import wording
 from record.known import Known, KnownDescriptor
 from record.lookup import name_of
 from record.schema import Entry
@@ -82,6 +83,7 @@ class Reading:
         self.streams: dict[tuple[str, int], Stream] = {}  # by gateway and number
         self.runs: dict[str, int] = {}  # by gateway
         self.heard: dict[str, int] = {}  # ns TAI of the last sample, by gateway
+        self.verdicts: dict[str, Held] = {}  # each gateway's last word of its own time and place
         self.batches = self.observations = 0
         self.last_batch: int | None = None
 
@@ -179,6 +181,10 @@ class Reading:
             self._gap(stream, one)
         elif sample.kind == Kind.EVENT:
             self._event(stream, one)
+        elif sample.kind == Kind.VERDICT:
+            before = self.verdicts.get(stream.gateway)
+            if before is None or before.sample.tai <= sample.tai:  # else of a backlog
+                self.verdicts[stream.gateway] = one
         elif sample.kind not in SILENT:
             self._measured(stream, one)
 
@@ -206,13 +212,14 @@ class Reading:
         except FrameError:
             return  # the page says so beside the stream
         found = {
-            slot.name: str(value)
+            one.name: one.text
             for slot, value in zip(frames.slots, values, strict=True)
             if isinstance(value, bool) or (isinstance(value, str) and len(value) <= STATE_CHARS)
+            for one in (wording.said(slot, value),)
         }
-        changed = [f"{name} {value}" for name, value in found.items()
-                   if stream.states.get(name, value) != value]  # fmt: skip
-        stream.states = found
+        changed = [f"{name} {text}" for name, text in found.items()
+                   if stream.states.get(name, text) != text]  # fmt: skip
+        stream.states |= found  # what is not known meanwhile has not changed
         if changed:
             self._say(stream.source, f"changed: {', '.join(changed[:CHANGES_MAX])}", one.entry, "")
 

@@ -15,14 +15,16 @@ import contextlib
 import os
 import sys
 import termios
+import textwrap
 import time
 import tty
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from agent.reading import printable
-from hil.demo import layout
+from hil.demo import chain, layout
 from hil.demo.show import Show
+from hil.demo.view import why
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 LINE_S, DRAWN_S = 1.0, 0.25  # between two plain lines; between two pictures
 WIDTH = 80
 FEED_LINES = 8
+NAME_CHARS = 10
+ODD = "bold red"
 Told = dict[str, Any]
 
 
@@ -117,30 +121,52 @@ def _cut(text: str) -> str:
 
 def _picture(show: Show) -> Any:
     from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
-    state = Text(_cut(layout.state_line(show.moment, show.slow())))
-    streams = Table(title=state, title_justify="left")
-    for name in ("stream", "values", "class"):
-        streams.add_column(name, overflow="ellipsis", no_wrap=True)
-    for one in show.moment.get("streams", ()):
-        if "v" in one or one["kind"] != "modbus":
-            cells = (one["name"], layout.values(one), one["grade"])
-            streams.add_row(*(Text(printable(text)) for text in cells))
-    rows: list[Any] = [streams]
+    slow = show.slow()
+    rows: list[Any] = [_row(layout.state_line(show.moment)), _streams(show.moment)]
+    for one in show.moment.get("gateways", ()):
+        odd = not (one["place_good"] and one["clock_good"]) or one["quiet"]
+        told = f"{one['name']}: {chain.link_words(one)}, run {one['run']}, clock {one['clock']}"
+        rows.append(_row(f"{told}, place {one['place']}", odd))
+    rows.append(_row(f"record: {chain.published(show.moment, slow)}"))
     for seam in show.look["seams"]:
-        rows.append(Text(_cut(_seam(seam))))
+        rows.append(_row(_seam(seam), not seam.get("verdict", "").startswith("agreed")))
     keys = []
     for button in show.panel.told():
         mark = "*" if button["done"] else ""
         keys.append(f"{button['key']} {button['label']}{mark}" if not button["why_not"] else "")
-    rows.append(Text("   ".join(filter(None, keys)) + "   q End"))
+    rows += map(_row, textwrap.wrap("   ".join([*filter(None, keys), "q End"]), WIDTH))
     for line in show.feed.lines()[-FEED_LINES:]:
         at = time.strftime("%H:%M:%S", time.gmtime(line.at_s))
-        told = printable(f"{at} {line.about}: {line.text}")
-        rows.append(Text(told, overflow="ellipsis", no_wrap=True))
+        rows.append(_row(f"{at} {line.about}: {line.text}", line.kind == "refused"))
     return Group(*rows)
+
+
+def _row(text: str, odd: bool = False) -> Any:
+    """A line; what is not as it should be is red, and says so in words."""
+    from rich.text import Text
+
+    return Text(printable(text), ODD if odd else "", overflow="ellipsis", no_wrap=True)
+
+
+def _streams(moment: Told) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    found = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    found.add_column("stream", min_width=NAME_CHARS, no_wrap=True)
+    found.add_column("values", overflow="ellipsis", no_wrap=True)
+    found.add_column("class", overflow="ellipsis", no_wrap=True)
+    for one in moment.get("streams", ()):
+        position = one.get("position")
+        if "v" not in one and one["kind"] == "modbus" and not position:
+            continue
+        told = f"breaker {position}" if position else layout.values(one)
+        away = one.get("stale", False) or position not in (None, "", "closed")
+        found.add_row(
+            _row(one["name"]), _row(told, away), _row(one["grade"], not one.get("good", True))
+        )
+    return found
 
 
 def _seam(seam: Told) -> str:
@@ -148,7 +174,7 @@ def _seam(seam: Told) -> str:
         return f"{seam['seam']}: {seam['fault']}"
     worst = layout.worst_of(seam)
     if worst is None:
-        return f"{seam['seam']}: {seam['verdict'].replace('_', ' ')}: {seam['why']}"
+        return f"{seam['seam']}: {seam['verdict'].replace('_', ' ')}: {why(seam)}"
     size, most = (layout.amount(worst[key], worst["unit"]) for key in ("size", "tolerance"))
     verdict = seam["verdict"].replace("_", " ")
     return f"{seam['seam']}: {verdict}, {worst['name']} {size} of {most}"

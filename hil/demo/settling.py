@@ -74,7 +74,7 @@ class Settling:
             whole = len(answers) == len(self._authorities.names)
             wrong = [one.text for one in answers if one.index is None]
             found.append({
-                **{name: row[name] for name in ("seam", "verdict", "disagreement", "why")},
+                **{name: row[name] for name in ("seam", "verdict", "disagreement", "why", "sides")},
                 "from": row["from"], "to": row["to"], "line": told.line({**row, "why": ""}),
                 "entry": answers[0].index, "joint": whole and not wrong, "text": "".join(wrong),
             })  # fmt: skip

@@ -14,6 +14,7 @@ It draws nothing.
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from record.store import StoreError
 ARRIVED_S = 30.0  # for a PMU to be in the record once it came up; a second is usual
 MOMENT_S = 1 / 12  # ten a second, on a machine that does other things, too
 LINE_BYTES_MAX = 1 << 20  # of what the settling process says
+DATE = re.compile(r"\d{4}-\d\d-\d\dT")  # of an interval that has just ended
 DONE_S = 15.0  # for what a button is doing: an agent starts in two
 Told = dict[str, Any]
 
@@ -59,7 +61,9 @@ class Show:
 
     def slow(self) -> Told:
         """What changes now and then: seams, log, buttons."""
-        return {**self.look, "buttons": self.panel.told(), "record": self.stage.url}
+        gateways = [{"name": row.name, "authority": row.authority} for row in self.stage.of.gateway]
+        record = {"record": self.stage.url, "gateways": gateways}
+        return {**self.look, **record, "buttons": self.panel.told()}
 
     async def changed(self) -> None:
         """Until the next moment."""
@@ -165,27 +169,50 @@ class Show:
         lines, self._lines = self._lines, []
         for line in lines:
             self.feed.say("record", time.time(), *line)
+        there = {one.source for one in self.reading.streams.values()}
+        for name in there.intersection(self.stage.absent):
+            del self.stage.absent[name]  # on a slow machine it takes longer than its patience
+            self.feed.say("record", time.time(), name, "it came up after all")
         self.count += 1
         self._next.set()
         self._next = asyncio.Event()
 
     async def _listen(self, ours: socket.socket) -> None:
-        """What the settling process says."""
+        """What the settling process says, line by line. One that is longer than LINE_BYTES_MAX, or
+        no object, is passed over, and said."""
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES_MAX)
         try:
-            while line := await reader.readline():
-                said = json.loads(line)
-                if "look" in said:
-                    self.look = said["look"]
-                elif "said" in said:
-                    self._settled(said["said"])
-                else:
-                    self.feed.say("record", time.time(), "settling", said["fault"])
+            passed = 0  # bytes of a line that is too long
+            while True:
+                try:
+                    line = await reader.readuntil(b"\n")
+                except asyncio.LimitOverrunError as over:
+                    passed += len(await reader.readexactly(over.consumed))
+                    continue
+                except asyncio.IncompleteReadError:
+                    return
+                self._heard(line if not passed else b"")
+                passed = 0
         finally:
             writer.close()
 
+    def _heard(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            text = f"it said what is no line of JSON below {LINE_BYTES_MAX} bytes"
+            self.feed.say("record", time.time(), "settling", text)
+            return
+        if "look" in said:
+            self.look = said["look"]
+        elif "said" in said:
+            self._settled(said["said"])
+        else:
+            self.feed.say("record", time.time(), "settling", said["fault"])
+
     def _settled(self, one: Told) -> None:
         signed = "signed by both" if one["joint"] else f"not signed by both: {one['text']}"
-        why = f"; {one['why']}" if one["why"] else ""
-        text = f"settled: {one['line']}; {signed}{why}"
+        why = f"; {view.why(one)}" if one["why"] else ""
+        line = DATE.sub("", " ".join(one["line"].replace("_", " ").split()))
+        text = f"settled: {line}; {signed}{why}"
         self.feed.say("record", time.time(), one["seam"], text, one["entry"])

@@ -12,20 +12,24 @@ It decodes what is shown, and no more.
 
 import cmath
 import math
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from agent.reading import words_of
 from drivers.decode import compiled
-from drivers.goose.data import UtcTime
 from drivers.line import FrameError
-from evidence import instant
+from evidence import instant, verdict
 from evidence.code import Kind
-from evidence.leap import BUILT_IN, NS
+from evidence.leap import NS
+from evidence.verdict import PlaceState
+from hil.demo import wording
 from hil.demo.reading import Held, Reading, Stream, words
+from record.words import span
 
 SHOWN_AFTER_NS = NS
 STALE_NS = NS
 PHASES = "ABC"
+QUIET_S = 3.0  # a gateway's batches come four times a second
 SLOTS_MAX = 4  # values of a stream that is no PMU's, in words
 Told = dict[str, Any]
 
@@ -52,8 +56,51 @@ def told(reading: Reading, now: int) -> Told:
         "batches": reading.batches,
         "observations": reading.observations,
         "heard": {name: round(max(now - tai, 0) / NS, 1) for name, tai in reading.heard.items()},
-        "runs": dict(reading.runs),
+        "gateways": [_gateway(name, reading, now) for name in sorted(reading.runs) if name != "?"],
     }
+
+
+def _gateway(name: str, reading: Reading, now: int) -> Told:
+    """What a gateway's last verdict says of its clock and its place."""
+    heard = reading.heard.get(name)
+    age_s = None if heard is None else round(max(now - heard, 0) / NS, 1)
+    row: Told = {
+        "name": name,
+        "run": reading.runs[name],
+        "age_s": age_s,
+        "quiet": age_s is None or age_s > QUIET_S,
+        "place": "not told yet",
+        "clock": "not told yet",
+        "place_good": True,
+        "clock_good": True,
+    }
+    held = reading.verdicts.get(name)
+    if held is None:
+        return row
+    said = verdict.read(held.sample.raw)
+    clock, place = said.clock, said.place
+    row["place"] = _place(place)
+    row["place_good"] = place.state is PlaceState.CHECKED
+    bound = "nobody vouches for it" if clock.bound is None else f"within {span(clock.bound)}"
+    row["clock"] = bound + (f", by {clock.chosen}" if clock.chosen else "")
+    row["clock_good"] = clock.bound is not None and clock.held_from is None
+    return row
+
+
+def _place(place: verdict.Place) -> str:
+    far = "" if place.distance_mm is None else f"{place.distance_mm / 1000:.0f} m from the survey"
+    if place.state is PlaceState.DOUBTED:
+        return f"moved: {far}" if far else "doubted"
+    return (far or "as surveyed") if place.state is PlaceState.CHECKED else "unchecked"
+
+
+def why(seam: Mapping[str, Any]) -> str:
+    """Of a settlement: the record's words, with the sides by their names."""
+    text = str(seam.get("why") or seam.get("fault") or "").replace("_", " ")
+    for number, side in zip(("first", "second"), seam.get("sides", ()), strict=False):
+        name = str(side["authority"])
+        text = text.replace(f"the {number} side", name).replace(f"{number}: ", f"{name}: ")
+    return text
 
 
 def _row(stream: Stream, held: Held, at: int) -> Told:
@@ -80,11 +127,9 @@ def _row(stream: Stream, held: Held, at: int) -> Told:
         return row | {"says": f"nobody can read it: {fault}"}
     if sample.kind == Kind.C37118:
         return row | _phasors(frames.slots, values)
-    pairs = [
-        f"{slot.name} {_short(value)} {slot.unit}".strip()
-        for slot, value in zip(frames.slots, values, strict=True)
-    ]
-    return row | {"says": ", ".join(pairs[:SLOTS_MAX])}
+    pairs = map(wording.said, frames.slots, values)
+    row["says"] = ", ".join(f"{one.name} {one.text}" for one in islice(pairs, SLOTS_MAX))
+    return row | {"position": wording.position(frames.slots, values)}
 
 
 def _phasors(slots: Any, values: Any) -> Told:
@@ -123,11 +168,3 @@ def _turned(row: Told, reference: float | None) -> None:
         for phasor in row.get(key, ()):
             turned = math.remainder(phasor[1] - (reference or 0.0), 2 * math.pi)
             phasor[1] = round(math.degrees(turned), 2)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, UtcTime):  # of a GOOSE t
-        return f"{instant.words(BUILT_IN.tai_ns(value.seconds))[11:19]} UTC"
-    if value is None or isinstance(value, tuple | bytes):
-        return words_of(value)
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

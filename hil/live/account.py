@@ -337,8 +337,10 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
                 in_record.get(line, Held(runs=record.runs)),
                 on_disk.get(line, Held(runs=disk.runs)),
             )
-            sent = {line: _heard(device.kind, [tai for tai, _ in claims], held)}
-            verdict = judge(sent, *held)
+            sent = [tai for tai, _ in claims]
+            heard = _heard(sent, held)
+            stream["unheard"] = len(sent) - len(heard)
+            verdict = judge({line: heard if device.kind == DATAGRAMS else sent}, *held)
             most = excess_max(
                 _rate(device), play.stage.gateways[device.gateway].commit_ns(), FSYNC_NS
             )
@@ -357,13 +359,14 @@ def _rate(device: Device) -> int:
     return int(of.rate)
 
 
-def _heard(name: str, sent: list[int], held: tuple[Held, Held]) -> list[int]:
-    """What a device sent; of datagrams from the first on that was heard: who asked and asked anew
-    at another port never had those before, and nobody can know of them.
+def _heard(sent: list[int], held: tuple[Held, Held]) -> list[int]:
+    """What a device sent, from the first on of which anything was heard: what was sent before that
+    nobody can know of, and no gap can name. Of datagrams only these count, since who asked and
+    asked anew at another port never had what went to the first.
     """
-    if name != DATAGRAMS:
-        return sent
-    first = min((one.tai for side in held for one in side.frames), default=0)
+    known = [one.tai for side in held for one in side.frames]
+    known += [hole.first for side in held for hole in side.holes]
+    first = min(known, default=0)
     return [tai for tai in sent if tai >= first]
 
 

@@ -32,7 +32,7 @@ from hil.loopback import free_port
 from provisioning.init import ANCHORS, RECORD, InitResult
 
 STORE = "record.db"
-READY_S, END_S, VERIFY_S = 30.0, 20.0, 120.0
+READY_S, END_S, VERIFY_S = 90.0, 20.0, 120.0  # ready in two, and a busy machine takes longer
 TYPED_S = 30.0  # for a command that takes half a second
 SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; between two looks
 CALM_LOOKS = 3  # without a frame more: an agent that is held up tells the same twice
@@ -210,11 +210,14 @@ class Stage:
         frames = {one.name for one in self.devices() if kind.KINDS[one.kind].frames}
         before, calm = -1, 0
         for _ in range(int(SILENCE_S / SILENT_S)):
-            now = 0
-            for gateway in self.gateways.values():
-                sources = (await gateway.told() or {}).get("sources", {})
+            now, mute = 0, False
+            for gateway in filter(_runs, self.gateways.values()):
+                told = await gateway.told()
+                mute = mute or told is None
+                sources = (told or {}).get("sources", {})
                 now += sum(one["heard"] for name, one in sources.items() if name in frames)
-            calm = calm + 1 if now == before else 0
+            # Who is too busy to answer has not heard all: what waits for it is nobody's to name.
+            calm = calm + 1 if now == before and not mute else 0
             if calm == CALM_LOOKS:
                 return
             before = now

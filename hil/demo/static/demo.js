@@ -5,6 +5,7 @@ const all = css => [...document.querySelectorAll(css)];
 const one = id => document.getElementById(id);
 const RADIUS = 40;
 const DEAD_A = 5; // of a circuit that carries nothing but noise
+const OLD_S = 5; // for what is read twice a second
 const AGAIN_MS = 2000; // before the demo is asked again where the browser gave up
 const NONE = '\u2013';
 
@@ -41,23 +42,49 @@ function hands(stream) {
 }
 
 function end(stream) {
+  if (stream.position) breaker(stream);
   if (!stream.v) return;
   const amps = stream.i?.[0][0];
   const dead = amps < DEAD_A; // whether a breaker is open, its relay says, and no current
-  const late = stream.stale ? ` (${stream.age_s} s late)` : '';
   const figures = {
     flow: dead ? 'no current' : figure(stream.mw, 1, 'MW'),
     level: `${(stream.v[0][0] / 1000).toFixed(1)} kV ${figure(amps, 0, 'A')}`,
-    hz: `${figure(stream.hz, 3, 'Hz')}${late}`,
+    hz: stream.stale ? `${stream.age_s} s late` : figure(stream.hz, 3, 'Hz'),
   };
   for (const [what, text] of Object.entries(figures))
-    for (const node of all(`[data-at="${stream.name}.${what}"]`)) put(node, text);
+    for (const node of all(`[data-at="${stream.name}.${what}"]`)) {
+      put(node, text);
+      node.classList.toggle('is-odd', what === 'hz' && stream.stale);
+      node.classList.toggle('is-stale', stream.stale);
+    }
   for (const dial of all(`[data-dial="${stream.name}"]`))
     dial.classList.toggle('is-stale', stream.stale);
   for (const wire of all('[data-ends]'))
     if (wire.dataset.ends.split(' ').includes(stream.name))
       wire.classList.toggle('is-dead', dead);
+  for (const flow of all(`[data-flow="${stream.name}"]`)) {
+    flow.classList.toggle('is-none', dead || stream.stale || stream.mw === undefined);
+    flow.classList.toggle('is-back', stream.mw < 0);
+  }
   hands(stream);
+}
+
+function breaker(stream) {
+  // A relay is read twice a second; a breaker by GOOSE is in the record once for each change.
+  const old = stream.kind === 'modbus' && stream.age_s > OLD_S;
+  const late = old ? `, ${stream.age_s} s ago` : '';
+  for (const node of all(`[data-at="${stream.name}.position"]`)) {
+    put(node, `${stream.name}: ${stream.position}${late}`);
+    node.classList.toggle('is-odd', old || stream.position !== 'closed');
+  }
+  for (const node of all(`[data-breaker="${stream.name}"]`))
+    for (const position of ['open', 'closed', 'between'])
+      node.classList.toggle(`is-${position}`, stream.position === position);
+}
+
+function odd(node, text, good) {
+  put(node, text);
+  node.classList.toggle('is-odd', !good);
 }
 
 // --- streams: cells of the table that is there; a new one asks for the page's own
@@ -71,6 +98,10 @@ function values(stream) {
     `${(stream.v[0][0] / 1000).toFixed(1)} kV`, figure(stream.i?.[0][0], 0, 'A'),
     figure(stream.mw, 1, 'MW'), figure(stream.hz, 3, 'Hz'),
   ].join(', ') + late;
+}
+
+function many(count, what) {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 async function rows(streams) {
@@ -92,14 +123,14 @@ async function rows(streams) {
   streams.forEach((stream, at) => {
     const cells = table.tBodies[0].rows[at].cells;
     put(cells[2].firstElementChild, values(stream));
-    put(cells[3].firstElementChild, stream.grade);
+    odd(cells[3].querySelector('span'), stream.grade, stream.good);
     const link = cells[4].querySelector('a');
     if (link && link.dataset.sample !== stream.sample) {
       link.dataset.sample = stream.sample;
       link.href = `?sample=${encodeURIComponent(stream.sample)}#sample`;
       put(link, stream.sample);
     }
-    put(cells[5].firstElementChild, `${stream.samples} samples, ${stream.gaps} gaps`);
+    put(cells[5].firstElementChild, `${many(stream.samples, 'sample')}, ${many(stream.gaps, 'gap')}`);
   });
 }
 
@@ -110,7 +141,13 @@ let moments = 0;
 function now(told) {
   moments += 1;
   document.body.dataset.moments = moments;
+  document.body.classList.remove('is-gone');
   put(one('state'), told.state);
+  for (const [at, [text, good]] of Object.entries(told.figures || {})) {
+    for (const node of all(`[data-at="${at}"]`)) odd(node, text, good);
+    for (const link of all('[data-link]'))
+      if (at === `${link.dataset.link}.link`) link.classList.toggle('is-odd', !good);
+  }
   const streams = told.streams || []; // before the first look there are none
   streams.forEach(end);
   if (moments % 5 === 1) rows(streams);
@@ -120,7 +157,8 @@ function slow(told) {
   for (const seam of told.seams) {
     for (const what of ['verdict', 'measure', 'share'])
       for (const node of all('[data-seam]'))
-        if (node.dataset.seam === `${seam.seam}.${what}`) put(node, seam[what] || NONE);
+        if (node.dataset.seam === `${seam.seam}.${what}`)
+          odd(node, seam[what] || NONE, what !== 'verdict' || seam.verdict.startsWith('agreed'));
   }
   const seams = one('seams');
   if (seams.dataset.told !== told.table) {
@@ -129,7 +167,7 @@ function slow(told) {
   }
   for (const button of told.buttons) {
     const node = one(`do-${button.name}`);
-    const state = button.busy ? ' (under way)' : button.done ? ' (done)' : '';
+    const state = button.busy ? ' (under way)' : '';
     put(node, button.label + state);
     node.classList.toggle('is-done', button.done);
     node.disabled = button.busy || Boolean(button.why_not);
@@ -137,6 +175,7 @@ function slow(told) {
 }
 
 function gone() {
+  document.body.classList.add('is-gone');
   put(one('state'), 'The demo does not answer: it has ended, or is about to.');
 }
 
@@ -144,7 +183,11 @@ function listen() {
   const events = new EventSource('events');
   events.addEventListener('now', event => now(JSON.parse(event.data)));
   events.addEventListener('slow', event => slow(JSON.parse(event.data)));
-  events.addEventListener('feed', event => { one('feed').innerHTML = JSON.parse(event.data).html; });
+  events.addEventListener('feed', event => {
+    const told = JSON.parse(event.data);
+    one('feed').innerHTML = told.html;
+    put(one('newest'), told.newest);
+  });
   events.addEventListener('error', () => {
     gone();
     // An answer that is no stream ends an EventSource: as many look already as may.

@@ -13,15 +13,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hil.demo import account, layout
+from hil.demo import account, layout, wording
 from hil.demo.button import BUTTONS, Panel
-from hil.demo.command import scenario
+from hil.demo.command import HURRIED, scenario
 from hil.demo.feed import AGAIN_S, LINES_MAX, Feed
 from hil.demo.screen import WIDTH, Screen
-from hil.demo.show import Show
+from hil.demo.show import LINE_BYTES_MAX, Show
 from hil.demo.stage import DemoStage
 from hil.live import ability, place
 from hil.live.fake import FakeRig
@@ -237,11 +238,73 @@ def test_what_devices_say_is_no_markup_and_nothing_that_a_terminal_obeys(
     assert "\x1b[2J" not in shown and "\x1b[3J" not in shown
 
 
+def test_a_line_of_the_settling_that_is_too_long_breaks_nothing(tmp_path: Path) -> None:
+    of, here = scenario(), place.found(place.FAKE)
+    cast = here.cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    show = Show(Play(of, here, cast, Timeline(of.live.length_s, ()), stage), stage)
+
+    async def heard() -> None:
+        ours, theirs = socket.socketpair()
+        listening = asyncio.ensure_future(show._listen(ours))
+        _, writer = await asyncio.open_connection(sock=theirs)
+        for line in (b"x" * (3 * LINE_BYTES_MAX), b"no JSON", b'{"look": {"seams": [], "log": 7}}'):
+            writer.write(line + b"\n")
+            await writer.drain()
+        writer.close()
+        await asyncio.wait_for(listening, WAIT_S)
+
+    try:
+        asyncio.run(heard())
+    finally:
+        stage.close()
+    assert show.look["log"] == 7
+    assert [one.times for one in show.feed.lines() if one.about == "settling"] == [2]
+
+
+def test_a_breaker_says_where_it_stands_in_words() -> None:
+    def slot(name: str, btype: str = "", unit: str = "", part: str = "") -> SimpleNamespace:
+        return SimpleNamespace(name=name, btype=btype, unit=unit, part=part)
+
+    stood = slot("IED1LD0/XCBR1.Pos.stVal", "Dbpos")
+    assert wording.said(stood, "01") == ("XCBR1.Pos.stVal", "open")
+    assert wording.said(slot("IED1LD0/XCBR1.Pos.q", "Quality"), "0" * 13).text == "good"
+    assert wording.said(slot("status", part="tripped"), True) == ("status.tripped", "true")
+    closed = slot("breaker_closed", unit="closed")
+    assert wording.said(closed, False) == ("breaker_closed", "false")
+    for slots, value, position in (
+        (stood, "10", "closed"), (stood, "00", "between"), (stood, None, "not known"),
+        (closed, False, "open"), (closed, None, "not known"), (slot("trip_output"), True, ""),
+    ):  # fmt: skip
+        assert wording.position([slots], [value]) == position
+
+
+def test_frames_before_anything_was_heard_are_told_and_no_reason() -> None:
+    row = {"kind": "pmu-serial", "sent": 10, "lost": 3, "unheard": 2}
+    assert account.strict(row) == {**row, "sent": 8, "lost": 1}
+    datagrams = {**row, "kind": "pmu-udp"}  # of which those are not among the lost
+    assert account.strict(datagrams) == datagrams
+
+
+def test_what_was_given_up_amid_its_end_accuses_nobody(tmp_path: Path) -> None:
+    of, here = scenario(), place.found(place.FAKE)
+    cast = here.cast(of)
+    stage = DemoStage(of, cast, FakeRig(tmp_path), tmp_path, 1.0)
+    try:
+        play = Play(of, here, cast, Timeline(of.live.length_s, ()), stage)
+        play.ended, play.problems = 1, ["west-1 does not drain"]
+        told = account.report(play, [HURRIED], False)
+    finally:
+        stage.close()
+    assert told["reasons"] == [HURRIED]
+    assert told["sent"] == told["lost"] == 0
+
+
 def test_what_is_not_known_is_no_figure() -> None:
     row = {"v": [[230_000.0, 0.0]] * 3, "stale": False}
     assert layout.values(row) == "230.0 kV, \u2013, \u2013, \u2013"
     moment = {"instant": "12:00:00.0", "heard": {"west-1": 12.0, "east-1": 0.4}}
-    assert layout.state_line(moment, {}).endswith(" Nothing of west-1 for 12 s.")
+    assert layout.state_line(moment).endswith(" Nothing of west-1 for 12 s.")
     nothing = dict.fromkeys(("sent", "in_record", "in_gaps", "lost", "duplicated"), 0)
     ended: dict[str, object] = {
         **nothing,
