@@ -18,7 +18,7 @@ from hil.child import Child
 from hil.faults import clock, need
 from hil.faults.chamber import Chamber
 from hil.faults.outfit import first_line
-from hil.live import kind
+from hil.live import journal, kind
 from hil.live.place import Cast
 from hil.live.plant import PLAN
 from hil.live.rig import Endpoint, Found, Programs, RigError
@@ -122,13 +122,9 @@ class FakeRig(Programs):
     async def silence(self) -> None:
         await self.tell(None, "silence", {})
 
-    def claims(self, device: str) -> list[tuple[int, int]] | None:
+    def claims(self, device: str) -> Iterator[tuple[int, int]] | None:
         path = self.folder / "plant" / f"sent-{device}"
-        if not path.exists():
-            return None
-        whole = path.read_bytes().rpartition(b"\n")[0]
-        rows = (line.split() for line in whole.splitlines())
-        return [(int(tai), int(off_ns)) for _, tai, off_ns in rows]
+        return journal.rows(path) if path.exists() else None
 
     async def ended(self) -> dict[str, Any]:
         plant = self._there()

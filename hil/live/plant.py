@@ -7,9 +7,10 @@
 2. A line of the standard input asks for an act, {"n": 1, "device": "pmu-a", "do": "skip", "with":
    {...}}; the answer is a line with the same `n`: `at`, ns TAI, or `refused`, in words. Without a
    device it is the plant's: `silence`, or what the grid does.
-3. Each data frame that goes out is a line of FOLDER/sent-NAME as it goes: IDCODE, ns TAI, ns by
-   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI, ns wrong, then as it stood at
-   the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V, A), Hz, Hz/s.
+3. Each data frame that goes out is a row of FOLDER/sent-NAME as it goes (hil.live.journal); and,
+   unless the plan says `"truth": false`, a line of FOLDER/truth-NAME: ns TAI, ns by which its clock
+   is wrong, then as it stood at the bus, before any instrument: VA VB VC IA IB IC (real, imaginary;
+   V, A), Hz, Hz/s.
 4. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
    device here too, by the name of the gateway.
 
@@ -32,7 +33,7 @@ import msgspec
 
 from evidence.leap import NS
 from hil.devices.pace import tai_now
-from hil.live import kind, model
+from hil.live import journal, kind, model
 from hil.live.model import Measuring
 from hil.live.stand.stand import Asked, Stand
 from hil.live.wire import Wire
@@ -142,10 +143,13 @@ class Plant:
         return stand
 
     def _journal(self, name: str, bus: int) -> Any:
-        sent, truth = (self._file(f"{what}-{name}") for what in ("sent", "truth"))
+        sent = self._file(f"sent-{name}")
+        truth = self._file(f"truth-{name}") if self._plan.get("truth", True) else None
 
         def tell(idcode: int, tai: int, off_ns: int) -> None:
-            sent.write(b"%d %d %d\n" % (idcode, tai, off_ns))
+            journal.write(sent, tai, off_ns)
+            if truth is None:
+                return
             reading = self._grid.truth(tai - off_ns, bus)
             parts = [part for one in (*reading.voltages, *reading.currents) for part in _parts(one)]
             figures = (*parts, reading.frequency_hz, reading.rocof_hz_s)

@@ -6,7 +6,7 @@ run on this machine.
    all are whole when a play begins, and again when it is over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class RealRig(Programs):
     async def silence(self) -> None:
         """Real devices never fall silent: what is heard until the end counts."""
 
-    def claims(self, device: str) -> list[tuple[int, int]] | None:
+    def claims(self, device: str) -> Iterator[tuple[int, int]] | None:
         return None
 
     async def ended(self) -> dict[str, Any]:

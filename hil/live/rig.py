@@ -7,7 +7,7 @@ starts programs there, pulls cables, and takes it all down.
 3. What was sent is known for the frames of simulated devices alone: a real one keeps no account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,8 +86,9 @@ class Rig(Protocol):
         """No device says more of the grid, where they can be told so."""
         ...
 
-    def claims(self, device: str) -> list[tuple[int, int]] | None:
-        """ns TAI of each frame that a device sent, and ns by which its clock was wrong."""
+    def claims(self, device: str) -> Iterator[tuple[int, int]] | None:
+        """ns TAI of each frame that a device sent, and ns by which its clock was wrong; None where
+        nobody wrote it down."""
         ...
 
     async def ended(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _row(
     top = ROW * number
     name = gauge.device.name
     yield f'<text x="{LEFT}" y="{top + 10}">{escaped(f"{gauge.device.gateway} {name}")}</text>'
-    for style, some in groupby(enumerate(shades(gauge, compared)), key=lambda pair: pair[1]):
+    for style, some in groupby(enumerate(shades(gauge)), key=lambda pair: pair[1]):
         cells = [at for at, _ in some]
         x, width = _x(cells[0]), _x(cells[-1] + 1) - _x(cells[0])
         yield (
@@ -73,15 +73,10 @@ def _row(
             yield f'<path class="hatch" d="M{x:.1f} {y}H{max(to, x + 1):.1f}"/>'
 
 
-def shades(gauge: Gauge, compared: Compared) -> list[str]:
+def shades(gauge: Gauge) -> list[str]:
     """Of each cell."""
     there = gauge.arrived
-    sent = [0] * CELLS
-    for tai in compared.sent.get(gauge.device.name, ()):
-        if (at := compared.axis.cell(tai)) is not None:
-            sent[at] += 1
-    if not any(sent):
-        sent = [max(there)] * CELLS
+    sent = gauge.sent if any(gauge.sent) else [max(there)] * CELLS
     return [_shade(have, of) for have, of in zip(there, sent, strict=True)]
 
 
