@@ -8,9 +8,7 @@
    {...}}; the answer is a line with the same `n`: `at`, ns TAI, or `refused`, in words. Without a
    device it is the plant's: `silence`, or what the grid does.
 3. Each data frame that goes out is a row of FOLDER/sent-NAME as it goes (hil.live.journal); and,
-   unless the plan says `"truth": false`, a line of FOLDER/truth-NAME: ns TAI, ns by which its clock
-   is wrong, then as it stood at the bus, before any instrument: VA VB VC IA IB IC (real, imaginary;
-   V, A), Hz, Hz/s.
+   unless the plan says `"truth": false`, a line of FOLDER/truth-NAME: what stood at its bus.
 4. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
    device here too, by the name of the gateway.
 
@@ -148,13 +146,8 @@ class Plant:
 
         def tell(idcode: int, tai: int, off_ns: int) -> None:
             journal.write(sent, tai, off_ns)
-            if truth is None:
-                return
-            reading = self._grid.truth(tai - off_ns, bus)
-            parts = [part for one in (*reading.voltages, *reading.currents) for part in _parts(one)]
-            figures = (*parts, reading.frequency_hz, reading.rocof_hz_s)
-            text = " ".join(f"{value:.9g}" for value in figures)
-            truth.write(f"{tai} {off_ns} {text}\n".encode("ascii"))
+            if truth is not None:
+                truth.write(journal.line(tai, off_ns, self._grid.truth(tai - off_ns, bus)))
 
         return tell
 
@@ -180,10 +173,6 @@ def _todo(fault: OSError, said: dict[str, Any]) -> str:
     if fault.errno == errno.EPERM:
         return "; run it by sudo"
     return ""
-
-
-def _parts(value: complex) -> tuple[float, float]:
-    return value.real, value.imag
 
 
 def _nobody(idcode: int, tai: int, off_ns: int) -> None:
