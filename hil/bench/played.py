@@ -13,6 +13,7 @@ they can be sealed; and what it takes to judge and report it.
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -193,11 +194,13 @@ def judged(folder: Path, frames: int, traced: bool) -> dict[str, Any]:
     """Judges and reports it. `traced`: how much memory Python's own objects take, which costs
     time; else what the kernel says."""
     play = _play(folder, max(1, frames // A_SECOND))
+    for name in play.spools:
+        shutil.rmtree(folder / f"read-{name}", ignore_errors=True)
     if traced:
         tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     came = command.reported(play, short=False)
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
     streams = came.told["streams"]
     found: dict[str, Any] = {
         "frames": sum(one["in_record"] for one in streams),

@@ -30,12 +30,14 @@ OPEN_S = 60.0  # for the plant: programs that it starts have 30 s, and then it s
 
 
 class FakeRig(Programs):
-    """One of them, for one play."""
+    """One of them, for one play. `truth`: whether the plant writes down what stood at each bus, for
+    who compares."""
 
     silent = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, truth: bool = True) -> None:
         super().__init__(folder)
+        self._truth = truth
         self._chamber: Chamber | None = None
         if need.have(need.CHAMBER):
             self._chamber = Chamber(folder / "chamber.log")
@@ -53,6 +55,7 @@ class FakeRig(Programs):
         folder.mkdir()
         plan = {
             "seed": of.live.seed,
+            "truth": self._truth,
             "grid": {"model": of.grid.model, "with": of.grid.with_},
             "devices": [
                 {
