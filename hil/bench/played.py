@@ -210,7 +210,9 @@ def judged(folder: Path, frames: int, traced: bool) -> dict[str, Any]:
         "us_a_frame": round(took * 1e6 / sum(one["sent"] for one in streams), 1),
     }
     if traced:
-        return {**found, "most_bytes": tracemalloc.get_traced_memory()[1]}
+        found["most_bytes"] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
     with open("/proc/self/status", encoding="ascii") as status:
         kib = int(next(line for line in status if line.startswith("VmHWM")).split()[1])
     return {**found, "most_bytes": kib * 1024}

@@ -1,9 +1,6 @@
 """A play of hours is judged and reported in bounded memory, and what is missing is told all the
 same. The files of a play are written as fast as they can be sealed; judging them is the same."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +8,31 @@ import pytest
 
 from evidence.code import Class, Flag
 from evidence.leap import NS
+from hil.bench import played
 from hil.live.span import APART_NS, Grade, Spans
 from hil.live.waiting import Waiting, Waits
 
-FEW, MANY = 4_000, 16_000  # frames of four PMUs
+FEW, MANY = 2_400, 9_600  # frames of four PMUs
 # Of a frame: 12 octets where it stands (hil.faults.sighting), 4 of its arrival in its stretch and 4
 # until then (hil.instant), 8 of one line at a time while that is judged; and what an angle that is
 # drawn takes while there are few (hil.report.trace: 16, of a bounded number).
 OCTETS_MAX = 48
-WAIT_S = 240.0
 
 
 def judged(folder: Path, frames: int) -> dict[str, Any]:
-    argv = ["-P", "-m", "hil.bench.played", str(folder), "--frames", str(frames), "--traced"]
-    done = subprocess.run(
-        [sys.executable, *argv], capture_output=True, text=True, check=False, timeout=WAIT_S
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    played.made(folder, frames)
+    return played.judged(folder, frames, traced=True)
 
 
 def test_memory_grows_by_a_few_octets_a_frame_and_what_is_lost_is_told(tmp_path: Path):
+    judged(tmp_path / "first", played.A_SECOND)  # what is made once is made
     few, many = judged(tmp_path / "few", FEW), judged(tmp_path / "many", MANY)
     for found in (few, many):
         assert found["compared"] == found["frames"]
         assert found["lost"] == 4  # one of each PMU, that is nowhere
         assert len(found["reasons"]) == 1
     more = many["frames"] - few["frames"]
-    assert more > 11_000
+    assert more == MANY - FEW
     assert (many["most_bytes"] - few["most_bytes"]) / more < OCTETS_MAX
 
 
