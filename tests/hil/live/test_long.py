@@ -11,12 +11,12 @@ from evidence.leap import NS
 from hil.bench import played
 from hil.live.span import APART_NS, Grade, Spans
 from hil.live.waiting import Waiting, Waits
+from hil.report import trace
 
-FEW, MANY = 2_400, 9_600  # frames of four PMUs
-# Of a frame: 12 octets where it stands (hil.faults.sighting), 4 of its arrival in its stretch and 4
-# until then (hil.instant), 8 of one line at a time while that is judged; and what an angle that is
-# drawn takes while there are few (hil.report.trace: 16, of a bounded number).
-OCTETS_MAX = 48
+FEW, MANY = 4_800, 14_400  # frames of four PMUs
+# Of a frame: 12 octets where it stands (hil.faults.sighting), 4 of its arrival (hil.instant), and 8
+# of one line at a time while that is judged; arrays that grow keep an eighth beside.
+OCTETS_MAX = 32
 
 
 def judged(folder: Path, frames: int) -> dict[str, Any]:
@@ -24,7 +24,11 @@ def judged(folder: Path, frames: int) -> dict[str, Any]:
     return played.judged(folder, frames, traced=True)
 
 
-def test_memory_grows_by_a_few_octets_a_frame_and_what_is_lost_is_told(tmp_path: Path):
+def test_memory_grows_by_a_few_octets_a_frame_and_what_is_lost_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # What takes a bounded place is to have taken it with few frames.
+    monkeypatch.setattr(trace, "ANGLES_MAX", 100)
     judged(tmp_path / "first", played.A_SECOND)  # what is made once is made
     few, many = judged(tmp_path / "few", FEW), judged(tmp_path / "many", MANY)
     for found in (few, many):
