@@ -57,14 +57,18 @@ def test_samples_of_a_backlog_lie_in_their_stretch():
     assert spans.facts() == []
 
 
+def phasors(tai: int) -> dict[str, complex]:
+    return {"VA": complex(tai, -1), "I\n": 1j}
+
+
 @pytest.mark.parametrize("most", [2, 1000])
 def test_a_frame_waits_for_the_others_however_long(most: int):
     waiting = Waiting(most)
     for tai in range(100):
-        waiting.put(tai, Waits(tai + 1, {"VA": complex(tai, -1), "I\n": 1j}, 2))
-    for _ in range(2):
+        waiting.put(tai, Waits(tai + 1, phasors(tai), 2))
+    for left in (2, 1):
         for tai in range(100):
-            assert waiting.asked(tai) == Waits(tai + 1, {"VA": complex(tai, -1), "I\n": 1j}, 2 - _)
+            assert waiting.asked(tai) == Waits(tai + 1, phasors(tai), left)
     assert [waiting.asked(tai) for tai in (0, 50, 99, 100)] == [None] * 4
     waiting.close()
     waiting.close()
