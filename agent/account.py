@@ -8,6 +8,8 @@ from typing import Any
 
 from agent import telling, trial
 
+PASSED_OVER = "up; passed over: "  # how agent.uplink tells of a record that takes the others
+
 
 def words(told: Mapping[str, Any]) -> str:
     """The account for a terminal."""
@@ -39,8 +41,14 @@ def troubles(told: Mapping[str, Any]) -> list[str]:
         lines.append(f"DISK DAMAGED: {told['unreadable']} batches cannot be read, and not be sent")
     if told["disk_low"]:
         lines.append("DISK NEARLY FULL: no line is read until there is room again")
+    if told.get("pending_full"):  # an older agent does not tell
+        lines.append("NO LINE IS READ: as much waits for the record as pending_bytes_max allows")
     if told["spool_fault"]:
         lines.append(f"SPOOL FAILED: {told['spool_fault']}")
+    if told["record"].startswith(PASSED_OVER):
+        lines.append(f"BATCHES PASSED OVER: {told['record'].removeprefix(PASSED_OVER)}")
+    elif told["record"] not in ("", "up"):  # "": not asked yet
+        lines.append(f"NOTHING IS FORWARDED, batches wait: {told['record']}")
     if told["key_fault"]:
         lines.append(f"KEY STORE AWAY, batches wait: {told['key_fault']}")
     if told.get("page", {}).get("fault"):  # an older agent tells nothing of it
@@ -62,11 +70,14 @@ def outlook(told: Mapping[str, Any]) -> list[str]:
     queue, oldest, days = told["queue"], told["oldest_unreceipted"], told["days_to_drain"]
     since = f", the oldest for {span(oldest['age_s'])}" if oldest else ""
     drained = "no end in sight" if days is None else "in step"
+    if told["record"] and not told["record"].startswith("up"):
+        days, drained = None, "no end in sight"  # whatever it was before that
     if days:
         drained = f"all sent in {span(round(days * 86_400))}"
+    batches = "batch" if queue["batches"] == 1 else "batches"
     full, written = told["disk_full_s"], told["bytes_written"]
     return [
-        f"to send    {queue['batches']} batches, {size(queue['bytes'])}{since};"
+        f"to send    {queue['batches']} {batches}, {size(queue['bytes'])}{since};"
         f" {told['in_flight']} under way; {drained}",
         f"disk       {size(told['bytes_kept'])} kept, {size(written)} written since the start; "
         + ("not filling up" if full is None else f"full in {span(full)}"),

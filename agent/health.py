@@ -129,7 +129,7 @@ class Health:
         ),
         *("spool_fault", "disk_low", "waiting", "waiting_bytes", "tree_size", "bugs", "clock"),
         *("waiting_batches", "in_flight", "reopened", "forks", "unread", "key_fault"),
-        "answered",
+        *("answered", "pending_full"),
         *("oldest", "oldest_age_s", "bytes_kept", "bytes_written", "disk_full_s", "days_to_drain"),
     )
 
@@ -153,6 +153,7 @@ class Health:
         self.in_memory = 0  # of the durable ones: held for a receipt, and on no disk (spill)
         self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.disk_low = False
+        self.pending_full = False  # as much waits for the record as may, and no line is read
         self.run = self.record = self.spool_fault = self.key_fault = self.clock = ""
 
     def source(self, name: str) -> SourceHealth:
@@ -211,6 +212,7 @@ class Health:
             "spool_fault": self.spool_fault,
             "key_fault": self.key_fault,
             "disk_low": self.disk_low,
+            "pending_full": self.pending_full,
             "latency_ms": {"p50": self.latency.percentile(50), "p99": self.latency.percentile(99)},
             "sources": {name: _source_report(source) for name, source in self.sources.items()},
             "bad_frames": [{**bad._asdict(), "raw": bad.raw.hex()} for bad in self.ring],

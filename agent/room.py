@@ -34,6 +34,7 @@ class Room:
         """
         _put(self.idle, self._health.waiting <= 0)
         self._health.disk_low = low
+        self._health.pending_full = bool(self.excess) and not relieved
         full = (self.excess or low) and not relieved
         _put(self.open, not (full or sealed_bytes >= SEALED_BYTES_MAX))
 

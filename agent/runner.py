@@ -30,7 +30,7 @@ from agent.health import Health
 from agent.hearing import Hearing
 from agent.keeper import Keeper
 from agent.outlook import Outlook
-from agent.page.door import Door
+from agent.page.door import Door, Inside
 from agent.timing.assembly import timekeeping
 from agent.transport import Transport
 from agent.uplink import Uplink
@@ -108,7 +108,7 @@ class Runner:
         names = (one.name for one in gateway.sources)
         tests = gateway.path(trial.FILE)
         self._trials = trial.Trials(tests, clock, self._hearing, names, trial.boot_id())
-        self._door = Door(gateway, self._hearing, clock, self.health, self.report)
+        self._door = Door(Inside(gateway, self._hearing, clock, self.health, self.report))
 
     def _fix(self, source: str, fix: Fix) -> bool:
         """Whether a verdict leans on it."""

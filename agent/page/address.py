@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 DEFAULT = "127.0.0.1:8460"
 EXPECTED = f"expected HOST:PORT of this machine, such as {DEFAULT} (port 0: any free one)"
+BRACKETS = "an address of IPv6 stands in brackets, such as [::1]:8460"
+PORT_MAX = 65_535  # RFC 9293 3.1: 16 bits
 ELSEWHERE = (
     "is not of this machine, and the page has no login: reach it through"
     " ssh -L 8460:127.0.0.1:8460 GATEWAY, or a proxy that asks who it is"
@@ -38,14 +40,16 @@ class Address(NamedTuple):
 
 def read(text: str) -> Address:
     """Raises ValueError, in words."""
-    host, port = _parted(text)
-    if not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65_535:
-        raise ValueError(f"{text!r}: {EXPECTED}")
-    if not host:
-        raise ValueError(f"{text!r}: {EXPECTED}")
+    host, told = _parted(text)
+    if host and told is None:
+        raise ValueError(f"{text!r} names no port: {EXPECTED}")
+    port = _port(told)
+    if not host or port is None:
+        more = f"; {BRACKETS}" if text.count(":") > 1 else ""
+        raise ValueError(f"{text!r}: {EXPECTED}{more}")
     if not is_own(host):
         raise ValueError(f"{text!r} {ELSEWHERE}")
-    return Address("127.0.0.1" if host.lower() == "localhost" else host, int(port))
+    return Address("127.0.0.1" if host.lower() == "localhost" else host, port)
 
 
 def is_own(host: str) -> bool:
@@ -64,17 +68,25 @@ def is_own(host: str) -> bool:
 
 def names_own(authority: str) -> bool:
     """Whether a Host header names this machine, with a port or without."""
-    if not authority.startswith("[") and ":" not in authority:
-        return is_own(authority)
     host, port = _parted(authority)
-    return is_own(host) and port.isascii() and port.isdigit()
+    return is_own(host) and (port is None or _port(port) is not None)
 
 
-def _parted(text: str) -> tuple[str, str]:
-    """Host, without brackets, and port."""
+def _port(text: str | None) -> int | None:
+    """As digits of ASCII say it: int() takes others, and signs, too."""
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 5:
+        return None
+    return int(text) if int(text) <= PORT_MAX else None
+
+
+def _parted(text: str) -> tuple[str, str | None]:
+    """Host, without brackets, and port; None where none is named. No host where it is neither."""
     if text.startswith("["):
-        host, closed, port = text[1:].partition("]")
+        host, closed, rest = text[1:].partition("]")
+        named, port = rest[:1], rest[1:]
         # What stands in brackets is IPv6 (RFC 3986 3.2.2).
-        return (host, port.removeprefix(":") or "80") if closed and ":" in host else ("", "")
-    host, _, port = text.rpartition(":")
-    return ("", "") if ":" in host else (host, port)
+        sound = bool(closed) and ":" in host and named in ("", ":")
+    else:
+        host, named, port = text.partition(":")
+        sound = ":" not in port
+    return (host, port if named else None) if sound else ("", None)

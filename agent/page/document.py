@@ -60,6 +60,8 @@ HTML = f"""<!doctype html>
 <main id="content">
 <h1 id="gateway">Gateway</h1>
 <p id="heard" role="status">Waiting for the gateway.</p>
+<nav aria-label="On this page"><a href="#measured">Measured</a> <a href="#state">The gateway</a>
+<a href="#receipts">Receipts</a> <a href="#sources">Sources</a></nav>
 <noscript><p>This page moves by a script. Without one: <code>gridseal-agent status</code>.</p>
 </noscript>
 <section aria-labelledby="troubles-h">
@@ -72,6 +74,7 @@ HTML = f"""<!doctype html>
 <div class="figure" id="dial-box">
 <h3 id="chosen">No stream yet</h3>
 {_drawing("dial", "Phasor diagram of the chosen stream")}
+<p id="scale"></p>
 <p class="choice"><label><input type="checkbox" id="relative"> Angles from the first voltage</label>
 </p>
 <div id="words"></div>
@@ -84,13 +87,13 @@ HTML = f"""<!doctype html>
 </div>
 </div>
 </section>
-<section aria-labelledby="state-h">
+<section id="state" aria-labelledby="state-h">
 <h2 id="state-h">The gateway</h2>
 <dl id="facts"></dl>
 {_table("clocks")}
-{_table("sources")}
 {_table("gaps")}
 {_table("receipts")}
+{_table("sources")}
 </section>
 </main>
 <footer><p><span id="rate">No update yet</span>. For programs: <a href="status.json">status.json</a>

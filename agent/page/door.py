@@ -19,7 +19,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent import status
 from agent.clock import RunClock
@@ -41,19 +41,22 @@ log = logging.getLogger("gridseal.page")
 Look = Callable[[str, Iterable[object]], None]
 
 
-class Door:
-    """Both sockets. `report`: the agent's account of itself, as status tells it."""
+class Inside(NamedTuple):
+    """What of a running agent can be looked at. `report`: its account of itself, as status tells
+    it."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        hearing: Hearing,
-        clock: RunClock,
-        health: Health,
-        report: Callable[[], dict[str, Any]],
-    ) -> None:
-        self._gateway, self._hearing, self._clock = gateway, hearing, clock
-        self._health, self._report = health, report
+    gateway: Gateway
+    hearing: Hearing
+    clock: RunClock
+    health: Health
+    report: Callable[[], dict[str, Any]]
+
+
+class Door:
+    """Both sockets."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._inside, self._gateway = inside, inside.gateway
         self._service: Service | None = None
         self.url, self.fault = "", ""
 
@@ -137,8 +140,7 @@ class Door:
                 from agent.page.service import Service  # code that nobody needs until now
                 from agent.page.view import View
 
-                view = View(self._gateway, self._hearing, self._clock, self._health, self._report)
-                self._service = Service(view)
+                self._service = Service(View(self._inside))
             await self._service.meet(line)
 
     @property

@@ -3,7 +3,8 @@
 1. Base units in names: _seconds, _bytes, _meters; _total counts from the agent's start on.
 2. What is not known has no sample: 0 is a value.
 3. A label's value is escaped: backslash, double quote, line feed. Of labels there are as many as
-   sources, faults (bounded by agent.health), causes and checks.
+   sources, faults (bounded by agent.health), causes, and checks of streams (bounded by
+   agent.hearing).
 4. No measured value, and no position: whoever collects figures of machines is not whom a utility
    shows its grid.
 
@@ -12,6 +13,7 @@ The README lists them all; a test holds it to this file.
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from agent.health import Health
@@ -66,6 +68,8 @@ def _agent(gateway: str, report: Told, counted: Counted) -> Iterable[Family]:
     user_s, system_s, *_ = os.times()
     told = "Processor time of the agent, user and system."
     yield Family("process_cpu_seconds_total", "counter", told, [((), user_s + system_s)])
+    told = "When the agent started, since 1970 UTC, by the system's clock."
+    yield Family("process_start_time_seconds", "gauge", told, [((), _started_s())])
     told = "Resident memory of the agent."
     yield Family("process_resident_memory_bytes", "gauge", told, [((), _resident())])
 
@@ -110,7 +114,7 @@ def _kept(report: Told) -> Iterable[Family]:
     yield _count("spool_written_bytes_total", told, report["bytes_written"])
     told = "Until no more is taken, as it is going; none while it is not filling up."
     yield _one("spool_full_seconds", told, report["disk_full_s"])
-    told = "Whether lines are not read, for want of room."
+    told = "Whether lines are not read, for want of room on the disk."
     yield _one("spool_low", told, int(report["disk_low"]))
     told = "Whether the disk takes nothing."
     yield _one("spool_failed", told, int(bool(report["spool_fault"])))
@@ -126,6 +130,8 @@ def _sent(report: Told) -> Iterable[Family]:
     for name in ("batches", "observations", "bytes"):
         told = f"{name.capitalize()} that wait for a receipt."
         yield _one(f"uplink_waiting_{name}", told, queue[name])
+    told = "Whether lines are not read, for as much waits as may."
+    yield _one("uplink_full", told, int(report["pending_full"]))
     yield _one("uplink_in_flight_batches", "Batches under way.", report["in_flight"])
     told = "Age of the oldest batch without a receipt; none where none waits."
     yield _one("uplink_oldest_age_seconds", told, oldest["age_s"] if oldest else None)
@@ -224,6 +230,19 @@ def _seconds(ns: int | None) -> float | None:
 
 def _unix_s(tai: int | None, table: LeapTable) -> float | None:
     return None if tai is None else round(table.utc_ns(tai) / NS, 3)
+
+
+@cache
+def _started_s() -> float | None:
+    """proc(5): `starttime`, in ticks since the boot, and `btime`; None where nobody says."""
+    try:
+        with open("/proc/self/stat", encoding="ascii") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/stat", encoding="ascii") as file:
+            boot_s = next(int(row.split()[1]) for row in file if row.startswith("btime "))
+        return boot_s + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
 
 
 def _resident() -> int | None:

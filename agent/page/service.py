@@ -139,7 +139,7 @@ class Service:
     async def _events(self, line: socket.socket, http: h11.Connection, every_s: float) -> None:
         loop, view = asyncio.get_running_loop(), self._view
         due = account_due = loop.time()
-        told, cost_s = 0, 1.0
+        told, cost_s = -1, 1.0  # that there is no stream is said, too
         while True:
             begun, parts = loop.time(), []
             if (number := view.streams()) != told:

@@ -18,10 +18,11 @@ from agent.timing import face
 from agent.timing.round import words_ns
 from evidence import cose, instant, receipt
 from evidence.code import Check, Class, Reason, Typ
-from evidence.leap import LeapTable
+from evidence.leap import NS, LeapTable
 from evidence.refusal import EvidenceError
 
 _UNCHECKED = Check.PLACE_UNCHECKED.name.lower()
+MS = NS // 1000  # of an instant, in ns: what of it tells anybody anything
 SOURCES_MAX = 200  # rows of a table: what is beyond is counted
 _ELSEWHERE = "its configuration names another place: gridseal-agent check says which"
 Told = Mapping[str, Any]
@@ -86,13 +87,18 @@ def _facts(said: Told) -> list[tuple[str, str]]:
         ("Clock of the gateway", _bound(time)),
         *((f"Receiver {name}", telling.receiver_words(one)) for name, one in _heard(said)),
         ("Place", f"{place['state']}: {place['words']}"),
-        ("Record", f"{said['record'] or 'not asked yet'}, tree size {said['tree_size']}"),
+        ("Record", f"{said['record'] or 'not asked yet'}; its log has {_entries(said)}"),
         ("To send", _after(sending)),
         ("Disk", _after(disk)),
         ("Arrival to durable", account.lateness(said)),
         ("Counted", ", ".join(f"{name} {said[name]}" for name in counts)),
         ("Missing", f"{said['holes']} gaps, {said['faults']} faults, {said['unkept']} not kept"),
     ]
+
+
+def _entries(said: Told) -> str:
+    """As this gateway last believed."""
+    return f"{said['tree_size']} entries" if said["tree_size"] != 1 else "1 entry"
 
 
 def _heard(said: Told) -> Iterable[tuple[str, Told]]:
@@ -132,7 +138,7 @@ def _sources(sources: Mapping[str, Told]) -> list[list[str]]:
 
 def _answer_row(one: Answered, table: LeapTable) -> list[str]:
     """When, what, how many, where in the log, what is not plainly settleable."""
-    when = instant.words(one.at, table)
+    when = instant.words(one.at - one.at % MS, table)
     if not one.encoded:
         return [when, "answer", str(one.observations), "", "too long to be kept for a look"]
     try:
@@ -153,7 +159,10 @@ def _classes(classed: Sequence[receipt.Classed]) -> str:
     """How many are of no use to a settlement, and why."""
     counts: dict[str, int] = {}
     for one in classed:
-        name = f"{Class(one.klass).name}, {_reason(one.reason)}".lower().replace("_", " ")
+        name = Class(one.klass).name
+        if one.klass != Class.SIMULATED:  # whose reason is the same word
+            name += f", {_reason(one.reason)}"
+        name = _plain(name.lower())
         counts[name] = counts.get(name, 0) + one.last_seq - one.first_seq + 1
     return "; ".join(f"{many} {name}" for name, many in counts.items()) or "all settleable"
 

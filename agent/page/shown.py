@@ -14,6 +14,7 @@ from math import atan2, hypot
 from typing import Any, NamedTuple
 
 from agent import reading
+from agent.hole import BEFORE_ALL
 from agent.lane import Lane
 from drivers.line import Frame, FrameError
 from drivers.values import Slot, Value
@@ -97,14 +98,19 @@ class Shown:
         }
 
     def now(self, tai: int) -> dict[str, Any]:
-        """What it measured last; nothing before there is something. `tai`: of this moment."""
-        frame = self._latest
-        if frame is None:
+        """What it measured last; nothing before there is something. `tai`: of this moment.
+
+        Of a stream that fell silent before anybody looked only how long ago that was is known.
+        """
+        frame, last = self._latest, self.lane.newest
+        if frame is None and last == BEFORE_ALL:
             return {}
+        age_ns = tai - (last if frame is None else frame.heard.tai)
+        quiet = age_ns > QUIET_NS + 2 * self.lane.period_ns
+        if frame is None:
+            return {"age_ms": age_ns // MS, "quiet": True} if quiet else {}
         if frame is not self._said[0]:
             self._said = (frame, self._said_of(frame))
-        age_ns = tai - frame.heard.tai
-        quiet = age_ns > QUIET_NS + 2 * self.lane.period_ns
         return self._said[1] | {"age_ms": max(age_ns, 0) // MS, "quiet": quiet}
 
     def _said_of(self, frame: Frame) -> dict[str, Any]:

@@ -9,16 +9,13 @@ measured last, how the agent is.
 It knows no connection.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
-from agent.clock import RunClock
-from agent.config import Gateway
-from agent.health import Health
-from agent.hearing import Hearing
 from agent.page import metrics, sheet
+from agent.page.door import Inside
 from agent.page.shown import Shown
 from drivers.line import Frame
 from evidence.leap import NS
@@ -41,16 +38,8 @@ _NOTHING = _Made(b"", -NS)
 class View:
     """The agent as it is shown."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        hearing: Hearing,
-        clock: RunClock,
-        health: Health,
-        report: Callable[[], dict[str, Any]],
-    ) -> None:
-        self._gateway, self._hearing, self._clock = gateway, hearing, clock
-        self._report, self._health = report, health
+    def __init__(self, inside: Inside) -> None:
+        self._gateway, self._hearing, self._clock, self._health, self._report = inside
         self._shown: dict[tuple[str, str], Shown] = {}
         self._number = 0  # of what streams there are
         self._live, self._account = _NOTHING, _NOTHING

@@ -3,7 +3,8 @@
 1. The running agent is asked by the socket beside its spool. An agent that goes away is told of
    once and asked again, until Ctrl-C; where none was there at first, it ends.
 2. A block that renews itself, never higher or wider than the terminal: trouble first, then the
-   gateway, then its streams. Elsewhere lines, each whole.
+   gateway, both wrapped, then its streams, cut. Elsewhere lines, each whole. What was shown of an
+   agent that went away stays, and what comes next stands below it.
 3. What an agent sends at a time is bounded: EVENT_BYTES_MAX.
 
 Exit 0: something was shown. 1: nobody answers. 2: wrong words.
@@ -11,16 +12,18 @@ Exit 0: something was shown. 1: nobody answers. 2: wrong words.
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from math import degrees
 from pathlib import Path
 from typing import Any
 
-from agent import config, status
+from agent import account, config, status
 from agent.page.door import SUFFIX
 from agent.panel import Block
 from agent.timing.round import words_ns
@@ -30,6 +33,8 @@ TERMINAL_MS, PIPE_MS = 200, 1000  # between two looks
 AGAIN_S = 1.0  # before an agent that went away is asked again
 READ_BYTES = 65_536
 PHASORS_SHOWN = 3  # of a device, in its line
+TROUBLES_SHOWN = 6  # what is beyond is counted: the gateway and its streams are there to be seen
+WORDS_LEAST = 32  # columns of words beside their names; with fewer they stand right behind them
 Told = Mapping[str, Any]
 
 
@@ -62,6 +67,7 @@ def _watch(spool: Path, screen: "Show", configuration: str) -> int:
             absent = isinstance(fault, FileNotFoundError | ConnectionRefusedError)
             why = f"none runs with {configuration}" if absent else str(fault)
             if not lost:
+                screen.lost()
                 after = "; it is asked again until Ctrl-C" if answered else ""
                 _say(f"no agent answers for {spool.name}: {why}{after}")
             lost = True
@@ -131,6 +137,9 @@ class Show:
     def show(self, name: str, told: Told) -> None:
         """One event."""
 
+    def lost(self) -> None:
+        """Something is about to be said of an agent that went away."""
+
 
 class Pipe(Show):
     """A line for each account."""
@@ -158,27 +167,51 @@ class Terminal(Show):
         elif name == "streams":
             self._streams = told["streams"]
         elif self._account is not None:
-            self._block.draw([*_gateway(self._account), *_streams(self._streams, told)])
+            columns, _ = shutil.get_terminal_size()
+            rows = _gateway(self._account, columns)
+            self._block.draw([*rows, *_streams(self._streams, told)])
+
+    def lost(self) -> None:
+        """The block stays; nothing of it is told of whoever answers next."""
+        self._block.leave()
+        self._account, self._streams = None, ()
 
 
-def _gateway(told: Told) -> list[str]:
-    rows = [f"{told['gateway']}  {told['utc']}", *(f"TROUBLE  {one}" for one in told["troubles"])]
-    width = max(len(name) for name, _ in told["facts"])
-    rows += [f"{name.ljust(width)}  {words}" for name, words in told["facts"]]
-    tables = told["tables"]
+def _gateway(told: Told, columns: int) -> list[str]:
+    troubles, tables = told["troubles"], told["tables"]
+    shown = [("TROUBLE", words) for words in troubles[:TROUBLES_SHOWN]]
+    if more := len(troubles) - len(shown):
+        shown.append(("TROUBLE", f"and {more} more"))
+    facts = [*told["facts"]]
     if tables["gaps"]:
-        causes = ", ".join(f"{many} {cause}" for cause, many in tables["gaps"])
-        rows.append(f"{'Gaps'.ljust(width)}  {causes}")
-    rows += [f"{'Answer'.ljust(width)}  {', '.join(row[1:])}" for row in tables["receipts"][:1]]
-    return [*rows, ""]
+        facts.append(("Gaps", ", ".join(f"{many} {cause}" for cause, many in tables["gaps"])))
+    facts += [
+        ("Answer", f"{what} for {many}, at {at}: {worth}")
+        for _, what, many, at, worth in tables["receipts"][:1]
+    ]
+    second = told["utc"].partition(".")[0].removesuffix("Z")
+    return [f"{told['gateway']}  {second}Z", *_named(shown, columns), *_named(facts, columns), ""]
+
+
+def _named(rows: Sequence[Sequence[str]], columns: int) -> list[str]:
+    """Words behind their names, wrapped where they are longer than a row."""
+    room, width = max(columns - 1, 2), max((len(name) for name, _ in rows), default=0) + 1
+    if room - width <= WORDS_LEAST:
+        width = 0
+    indent = " " * (width + 1)
+    return [
+        row
+        for name, words in rows
+        for row in textwrap.wrap(f"{name.ljust(width)} {words}", room, subsequent_indent=indent)
+    ]
 
 
 def _streams(streams: Sequence[Told], live: Told) -> list[str]:
     rows = []
     for stream, said in zip(streams, live["streams"], strict=False):
         name = f"{stream['source']} {stream['key']}"
-        if not said:
-            rows.append((name, "nothing yet"))
+        if "clock" not in said:  # nothing since we look; or since when
+            rows.append((name, _silence(said) if said else "nothing yet"))
             continue
         for at, device in enumerate(stream["devices"]):
             found = said.get("devices", [])[at : at + 1]
@@ -195,9 +228,13 @@ def _clock(said: Told) -> list[str]:
     bound = "no bound" if said["bound_ns"] is None else f"within {words_ns(said['bound_ns'])}"
     heard = f"after {words_ns(said['late_us'] * 1000)}"
     if said["quiet"]:
-        heard = f"QUIET for {said['age_ms'] // 1000} s"
+        heard = _silence(said)
     quality = ", ".join(said["quality"]).replace("_", " ") or "nothing said"
     return [heard, f"{bound} by {said['clock']}", quality]
+
+
+def _silence(said: Told) -> str:
+    return f"QUIET for {account.span(said['age_ms'] // 1000)}"
 
 
 def _phasors(phasors: Sequence[Sequence[str]], values: Sequence[float | None]) -> list[str]:

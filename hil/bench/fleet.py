@@ -6,7 +6,7 @@ own: what they cost, how late samples are admitted, what is lost.
 2. Counted is a stretch in which everything runs, once no agent has been late for WARM_S: many
    gateways start at once here, and at no site. `settled_s` is how long that took, null where it
    never was so. What was sent in all of the run is compared with what the record holds at its end,
-   frame by frame.
+   stream by stream, each frame there counted once.
 3. Admitted is when the record logged it (hil.bench.admitted). Arrival to durable is the agents' own
    account, of all of the run.
 4. Memory is the most that the kernel saw of each process (VmHWM), its start included.
@@ -18,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -266,11 +267,14 @@ def _accounted(
     """What became of every frame. `behind`: instants that the devices themselves left out."""
     counts = {one["idcode"]: one for one in sent}
     placed = {(one.idcode, one.instant) for one in heard}
-    went = sum(one["sent"] for one in counts.values())
+    there = Counter(idcode for idcode, _ in placed)
+    went = {idcode: one["sent"] for idcode, one in counts.items()}
     return {
-        "sent": went,
+        "sent": sum(went.values()),
         "admitted": len(placed),
-        "lost": went - len(placed),
+        # Stream by stream: what one has too many hides nothing that another lacks.
+        "lost": sum(max(many - there[idcode], 0) for idcode, many in went.items()),
+        "unsent": sum(max(many - went.get(idcode, 0), 0) for idcode, many in there.items()),
         "twice": len(heard) - len(placed),
         "behind": sum(one["skipped"] for one in counts.values()),
         "holes": sum(one["holes"] for one in told),
@@ -293,6 +297,7 @@ def lost(figures: dict[str, Any]) -> list[str]:
     """What may never be, however busy the machine is."""
     never = {
         "lost": "frames were sent and are not in the record",
+        "unsent": "frames are in the record that nobody sent",
         "twice": "frames are in the record a second time",
         "refused": "observations were refused",
     }

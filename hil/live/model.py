@@ -169,6 +169,7 @@ def _power(settings: Power, seed: int, begins: int, devices: Sequence[Measuring]
             ct_class=one.settings.ct_class,
             ct_rated_a=one.settings.ct_rated_a,
             service=one.settings.service_class,
+            rate=one.settings.rate,
             seed=seed * 1000 + one.number,
         )
         for one in devices
@@ -264,8 +265,11 @@ def _signal(settings: Signalled, seed: int, begins: int, devices: Sequence[Measu
         if isinstance(one.settings, PmuSettings):
             if one.settings.vt_class or one.settings.ct_class:
                 raise ValueError("a reference signal reaches a PMU without transformers: no class")
-            service = one.settings.service_class
-            instruments[one.number] = Instrument(service=service, seed=seed * 1000 + one.number)
+            instruments[one.number] = Instrument(
+                service=one.settings.service_class,
+                rate=one.settings.rate,
+                seed=seed * 1000 + one.number,
+            )
     hz = settings.nominal_hz
     delays = {number: one.delay_ns(hz) // 1000 for number, one in instruments.items()}
     return Made(Signals(list(found.values()), hz, begins, instruments), points, delays)

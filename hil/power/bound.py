@@ -12,6 +12,7 @@ TVE, FE, RFE as IEC/IEEE 60255-118-1 defines them; none of its limits is used he
 
 import cmath
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ def bound(estimator: Estimator, tai: int, worst_phase: float = 1.0) -> Bound:
     )
 
 
-def _relative(values: list[complex], at: complex) -> list[complex]:
+def _relative(values: Sequence[complex], at: complex) -> list[complex]:
     """Against what is there; where nothing is, nothing can be said."""
     return [value / at if at else complex(math.inf) for value in values]
 
@@ -71,7 +72,7 @@ def _bent(values: list[complex]) -> float:
 
 
 def _slopes(
-    estimator: Estimator, volts: list[complex], there: Spot, gain: float
+    estimator: Estimator, volts: Sequence[complex], there: Spot, gain: float
 ) -> tuple[float, float]:
     """What the filter may make of frequency and ROCOF: nothing in the window is further off."""
     model = estimator.model

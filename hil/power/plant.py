@@ -175,7 +175,8 @@ class Plant:
             k2 = slope(moved(now, k1, h / 2), half)
             k3 = slope(moved(now, k2, h / 2), half)
             k4 = slope(moved(now, k3, h), end)
-            now = moved(now, mean(k1, k2, k3, k4), h)
+            angle, speed, gate, lag = moved(now, mean(k1, k2, k3, k4), h)
+            now = angle, speed, swing.within(gate, reference), lag
         return replace(
             state,
             angle=_merged(state.angle, here, now[0]),

@@ -85,6 +85,11 @@ class Tap:
             self._kept[step] = found
         return found
 
+    def steps(self, first: int, last: int) -> list[tuple[complex, complex]]:
+        """The same of each step from one to another, both included. Raises as `at` does."""
+        kept, at = self._kept.get, self.at
+        return [kept(step) or at(step) for step in range(first, last + 1)]
+
     def _ways(self) -> dict[str, Callable[[_Moment], complex]]:
         """By name: the currents into all that is connected to the bus."""
         case, place, bus = self.model.case, self.model.plant.place, self.bus

@@ -159,7 +159,7 @@ class Signals:
         t = (tai_ns - self.begins) / NS
         if not one.service:
             return signal.at(t)
-        own = weights(one.service, one.cycles, self._rate, self.plan.nominal_hz)
+        own = weights(one.service, one.rate, self._rate, self.plan.nominal_hz)
         reach = len(own) // 2 + 1
         values = [signal.at(t + at / self._rate).value for at in range(-reach, reach + 1)]
         before, here, after = (sum(map(mul, own, values[at:])) for at in range(3))

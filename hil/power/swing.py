@@ -77,6 +77,13 @@ class Swing:
             for island, own in self._islands.items()
         }
 
+    def within(self, gate: Sequence[float], reference: Sequence[float]) -> list[float]:
+        """Valves held to their limits, which a step of integration may overrun."""
+        return [
+            min(max(valve, -wanted), own.power_max - wanted) if own.gain else valve
+            for own, valve, wanted in zip(self._own, gate, reference, strict=True)
+        ]
+
     def powers(self, inner: Sequence[complex], injected: Sequence[complex]) -> list[float]:
         """What the machines give."""
         found = []

@@ -9,7 +9,8 @@ instant, frame by frame; and how late it was.
    quantity. What a fault is declared to spoil (SPOILING, and a device that is set wrong) is
    measured apart, and is none.
 3. A phasor of the sequences is compared by what its phases may be off, together: as a share of its
-   own it may be large, where it is nearly nothing. TVE is told of phases alone.
+   own it may be large, where it is nearly nothing. TVE is told of phases alone, and of currents
+   from CURRENT_LEAST on; below, a bound still is a bound.
 4. What hears a reference signal is held beside the limits for it, too (hil.report.limit).
 5. `heard` is arrival less instant, by the gateway's clock put on the bench's; `admitted` is the
    log's clock at the checkpoint over it, less arrival.
@@ -52,6 +53,9 @@ _WORDS = {
     "rfe_hz_s": ("RFE", 1.0, "Hz/s"),
 }
 _PHASES = {"A": 0, "B": 1, "C": 2}
+# Of what a CT is rated: the lowest point at which any class limits a current (IEC 61869-2
+# 5.6.201.3, 0.2S and 0.5S). Of less a share says nothing: TVE has the true phasor below the line.
+CURRENT_LEAST = 0.01
 MOMENT_NS = NS // 2  # before something begins, and after it is over
 DURING_NS = NS // 10  # after it began
 MOMENTS_MAX = 12  # deeds whose phasors are drawn
@@ -113,7 +117,14 @@ def _gauge(play: Play, device: Device, axis: Axis, drawn: bool) -> Gauge:
             ends = deed.over or play.ended
             spoiled.append((begun - SPOILED_NS, ends + SPOILED_NS))
     own = Drawn(axis) if drawn else None
-    return Gauge(device, truth, spoiled, own, beside=limit.beside(play, device))
+    return Gauge(
+        device,
+        truth,
+        spoiled,
+        own,
+        least_a=of.ct_rated_a * CURRENT_LEAST,
+        beside=limit.beside(play, device),
+    )
 
 
 def _nominal_hz(play: Play) -> int:
@@ -222,7 +233,7 @@ def _compare(
             error = _of_several(one, three)
         else:
             error = tve(one.value, three[phase]) if three[phase] else None
-            if error is not None:
+            if error is not None and abs(three[phase]) >= (gauge.least_a if one.current else 0.0):
                 plain.append((name, error))
         if error is not None:
             found.append((name, error))

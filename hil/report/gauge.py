@@ -44,6 +44,7 @@ class Gauge:
     compared: int = 0
     apart: int = 0  # compared, and spoiled
     unasked: int = 0  # beyond what is told without the filter, and the filter was not asked
+    least_a: float = 0.0  # of a current: below, its TVE is not told
     used: float = 0.0  # the greatest share of what an error may be
     errors: dict[str, Spread] = field(default_factory=lambda: _spreads())
     spoiled_errors: dict[str, Spread] = field(default_factory=lambda: _spreads())

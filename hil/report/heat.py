@@ -17,7 +17,7 @@ from hil.report.trace import CELLS, ZERO, Axis
 from record.reconstruct import frame
 from record.reconstruct.plot import LEFT, RIGHT, WIDTH, axis, escaped
 
-ROW, BAR = 26, 12  # px of a row, and of its bar under its name
+ROW, BAR = 32, 12  # px of a row, and of its bar under its name
 FOOT = 24
 ROWS_MAX = 200  # streams of one map
 GAPS_MAX = 400  # of one row: about as many as there are pixels for
@@ -43,33 +43,41 @@ def figure(facts: Sequence[Mapping[str, Any]], compared: Compared, clock: Any) -
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{title}">',
         f"<title>{title}</title>",
     ]
+    seen: set[str] = set()
     for number, gauge in enumerate(rows):
-        parts += _row(number, gauge, facts, compared)
+        found = shades(gauge)
+        parts += _row(number, gauge, found, facts, compared)
+        seen.update(found)
     parts += [*axis(ZERO, compared.axis.ends, height - 6, clock), "</svg>"]
     more = len(gauges) - len(rows)
     note = f"Of each PMU, {CELLS} stretches of time; a line through: a stated gap." + (
         f" {more} more are not drawn." if more else ""
     )
-    return frame.figure(title, "".join(parts), note, keys=KEYS)
+    keys = [key for key in KEYS if key[0] in seen]
+    return frame.figure(title, "".join(parts), note, keys=keys)
 
 
 def _row(
-    number: int, gauge: Gauge, facts: Iterable[Mapping[str, Any]], compared: Compared
+    number: int,
+    gauge: Gauge,
+    found: Iterable[str],
+    facts: Iterable[Mapping[str, Any]],
+    compared: Compared,
 ) -> Iterable[str]:
     top = ROW * number
     name = gauge.device.name
     yield f'<text x="{LEFT}" y="{top + 10}">{escaped(f"{gauge.device.gateway} {name}")}</text>'
-    for style, some in groupby(enumerate(shades(gauge)), key=lambda pair: pair[1]):
+    for style, some in groupby(enumerate(found), key=lambda pair: pair[1]):
         cells = [at for at, _ in some]
         x, width = _x(cells[0]), _x(cells[-1] + 1) - _x(cells[0])
         yield (
-            f'<rect class="{style}" x="{x:.1f}" y="{top + 13}" width="{width:.1f}" height="{BAR}"/>'
+            f'<rect class="{style}" x="{x:.1f}" y="{top + 16}" width="{width:.1f}" height="{BAR}"/>'
         )
     gaps = [one for one in facts if one["what"] == "gap" and one.get("device") == name]
     for one in gaps[:GAPS_MAX]:
         if one.get("gateway") == gauge.device.gateway:
             x, to = (_along(compared.axis, one[f"{edge}_tai_ns"]) for edge in ("begins", "ends"))
-            y = top + 13 + BAR / 2
+            y = top + 16 + BAR / 2
             yield f'<path class="hatch" d="M{x:.1f} {y}H{max(to, x + 1):.1f}"/>'
 
 

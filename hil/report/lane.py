@@ -16,7 +16,8 @@ from record.reconstruct import frame
 from record.reconstruct.plot import LEFT, RIGHT, WIDTH, axis, escaped
 
 LANES_MAX = 40
-LANE, BAR, FOOT = 34, 12, 24  # px of a lane, of what stands in it under its name, below all
+LANE, BAR, FOOT = 36, 12, 24  # px of a lane, of what stands in it under its name, below all
+LEAST = 4  # px of what took no time: a tick of two is not seen on paper
 KEYS = (
     ("deed", "what the grid did"),
     ("fault", "what was done to the rig"),
@@ -55,8 +56,13 @@ def figure(told: Row, facts: Sequence[Row], of: Axis, clock: Any) -> str:
         parts += _lane(number, name, bars, of)
     parts += [*axis(ZERO, of.ends, height - 6, clock), "</svg>"]
     more = len(lanes) - len(shown)
-    note = f"{more} more lanes are not drawn." if more else "By the clock of the scenario."
-    return frame.figure(title, "".join(parts), note, keys=KEYS)
+    note = "By the clock of the scenario"
+    if told["scenario"]["short"] and told["timeline"]["stretches"]:
+        note += ", whose dull stretches were played shorter and are drawn so"
+    note += f". {more} more lanes are not drawn." if more else "."
+    drawn = {bar.style for _, bars in shown for bar in bars}
+    keys = [key for key in KEYS if key[0] in drawn]
+    return frame.figure(title, "".join(parts), note, keys=keys)
 
 
 def _deeds(told: Row, of: Axis) -> list[Bar]:
@@ -85,9 +91,9 @@ def _lane(number: int, name: str, bars: Iterable[Bar], of: Axis) -> Iterable[str
     wide = WIDTH - LEFT - RIGHT
     yield f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{wide}" height="{LANE}"/>'
     for bar in _apart(bars, of):
-        x, to = _x(of, bar.begins), _x(of, bar.ends)
+        x, to = min(_x(of, bar.begins), WIDTH - RIGHT - LEAST), _x(of, bar.ends)
         yield (
-            f'<rect class="{bar.style}" x="{x:.1f}" y="{top + 18}" width="{max(to - x, 2):.1f}"'
+            f'<rect class="{bar.style}" x="{x:.1f}" y="{top + 20}" width="{max(to - x, LEAST):.1f}"'
             f' height="{BAR}"><title>{escaped(bar.text)}</title></rect>'
         )
     words = name

@@ -3,18 +3,20 @@ class P or M may be off under a steady state, a frequency ramp, an amplitude or 
 modulated (hil.power.signal); and how far one was.
 
 1. A signal that is none of the standard's, or beyond the range of its class and rate, has no
-   limits, and none are made up. Of another magnitude only the TVE is limited.
+   limits, and none are made up. Of another magnitude only the TVE is limited, of voltages and of
+   currents each in its own range.
 2. Frames around a turn of a ramp are left out: 2 reporting periods to either side for P, 7 for M.
    A modulation is watched over two of its periods at least, a ramp up and down.
 3. It is one signal at one rate: what is told is beyond or within its limits, and no more.
 
-Where the figures are from: the standard itself was not at hand. Each was read in a public program
-that tests estimators by the edition of 2018 (D. Tarter, "IEEE C37.118 (2018) Standard PMU Tests";
-it names 6.3 with Tables 2 and 3 for the steady state, no table for the others). A second public
-program prints tables under the same standard's name: it agrees in each TVE, in the ranges, in FE of
-the steady state, of modulation above 20 frames a second and of P's ramp. Its RFE, and its 5 mHz of
-M's ramp, are those of C37.118.1-2011, whose tables 4 to 10 the amendment of 2014 changed. Left out
-for want of such signals: harmonics, out-of-band interference, steps, latency.
+Where the figures are from: the standard itself was not at hand. Two public sources of different
+authors agree in every TVE, FE and RFE below. One is a program that tests estimators by the
+edition of 2018 (D. Tarter, "IEEE C37.118 (2018) Standard PMU Tests": formulas, 6.3 with Tables 2
+and 3 for the steady state, no table for the others). The other are the tables by which the
+calibration service of NIST draws its reports (usnistgov/PMUCalPostProcessing, Specifications/, a
+file for each rate and class at 50 and 60 Hz): tests/hil/report/test_limit.py has theirs, rounded as
+they are. hil/report/README.md says who else was read, and which figure has one source alone.
+Left out for want of such signals: harmonics, out-of-band interference, steps, latency.
 
 It judges nothing: an expectation of the scenario does.
 """
@@ -42,7 +44,8 @@ FE_MODULATED = {"P": 0.03, "M": 0.06}  # of the highest frequency of modulation,
 RFE_MODULATED = 0.18 * math.pi  # of its square, Hz/s
 RAMP_HZ_S, DEPTH = 1.0, 0.1  # of the standard's ramp and modulation
 MODULATION_HZ_LEAST = 0.1
-MAGNITUDES = {"P": (0.8, 1.2), "M": (0.1, 1.2)}
+VOLTS = {"P": (0.8, 1.2), "M": (0.1, 1.2)}  # of rated
+AMPS = (0.1, 2.0)
 AROUND_TURN = {"P": 2, "M": 7}  # reporting periods
 PERIODS_LEAST = 2  # of a modulation
 NEAR = 1e-9  # of a second, a hertz: as much as a float rounds off
@@ -52,12 +55,16 @@ def of(signal: Signal, service: str, rate: int) -> dict[str, float]:
     """By error, as hil.report.gauge names them: shares, Hz, Hz/s. Empty where there are none."""
     nominal = signal.magnitude == 1.0
     if signal.kind == "steady":
-        low, high = MAGNITUDES[service]
         if signal.off_hz and (not nominal or abs(signal.off_hz) > _reach_hz(service, rate) + NEAR):
             return {}
         if nominal:
             return _limits(TVE_STEADY, FE_STEADY_HZ, RFE_STEADY_HZ_S[service])
-        return _limits(TVE_STEADY) if low <= signal.magnitude <= high else {}
+        ranges = {"tve_volts": VOLTS[service], "tve_amps": AMPS}
+        return {
+            name: TVE_STEADY
+            for name, (low, high) in ranges.items()
+            if low - NEAR <= signal.magnitude <= high + NEAR
+        }
     if not nominal:
         return {}
     if signal.kind == "ramp":
@@ -78,11 +85,8 @@ def _reach_hz(service: str, rate: int) -> float:
     return rate / 5 if rate < 25 else 5.0
 
 
-def _limits(
-    tve: float, fe_hz: float | None = None, rfe_hz_s: float | None = None
-) -> dict[str, float]:
-    found = {"tve_volts": tve, "tve_amps": tve, "fe_hz": fe_hz, "rfe_hz_s": rfe_hz_s}
-    return {name: value for name, value in found.items() if value is not None}
+def _limits(tve: float, fe_hz: float, rfe_hz_s: float) -> dict[str, float]:
+    return {"tve_volts": tve, "tve_amps": tve, "fe_hz": fe_hz, "rfe_hz_s": rfe_hz_s}
 
 
 class Beside:

@@ -1,8 +1,10 @@
 """The page of one play, for people: the verdict in words first, then what was seen, then figures.
 
-1. It is one file, loads nothing and has no script (record.reconstruct.frame); what is told on it
+1. What was done stands before the plots, whose marks are its numbers; what was expected after
+   them: what of it failed is said at the top.
+2. It is one file, loads nothing and has no script (record.reconstruct.frame); what is told on it
    stands in `verdict.json` and `facts.json`, or was read from the record.
-2. All text goes through `escaped`.
+3. All text goes through `escaped`.
 
 It judges nothing.
 """
@@ -13,6 +15,7 @@ from typing import Any
 
 from evidence.leap import BUILT_IN, NS
 from hil.live.play import Deed
+from hil.live.verdict import ALWAYS
 from hil.report import heat, lane, phasor, sketch
 from hil.report.compared import Compared
 from hil.report.style import STYLE, held, many, section
@@ -34,6 +37,7 @@ SIGNALS = {
     "phase": "phase modulated",
 }
 Row = Mapping[str, Any]
+_ALWAYS = frozenset(one.text for one in ALWAYS)
 _SCALES = (
     ("tve_volts", "TVE V, %", 100.0),
     ("tve_amps", "TVE I, %", 100.0),
@@ -58,15 +62,16 @@ def text(
     rows = list(phasor.diagrams(deeds, compared))
     parts = [
         verdict(told),
+        behind(told),
         f"<p>{escaped(' '.join(head['about'].split()))}</p>" if head["about"] else "",
         _played(told),
-        _expected(told),
         _done(told),
         lane.figure(told, facts, compared.axis, clock),
         heat.figure(facts, compared, clock),
         *sketch.plots(told, facts, compared, clock),
         "<h2>Phasors before, during and after</h2>" if rows else "",
         *rows,
+        _expected(told),
         *_measured(told),
         limited(told),
         _late(told),
@@ -106,11 +111,31 @@ def verdict(told: Row) -> str:
         words += f" {rest} {'was' if rest == 1 else 'were'} not asked."
     if told["stopped"]:
         words += f" It was stopped after {told['timeline']['played_s']:.0f} s."
-    why = [f"{one['kind']}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
+    why = [f"{_asked(one)}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
     lines = "".join(f"<li>{escaped(one)}</li>" for one in why[:ROWS_MAX])
     return f'<p class="verdict {style}">{escaped(words)}</p>' + (
         f"<ul>{lines}</ul>" if lines else ""
     )
+
+
+def behind(told: Row) -> str:
+    """That the bench itself was late, where it was: what does not hold then may be its fault, and
+    no gateway's. Empty where it was not.
+    """
+    asked = {one["to"] for one in told["deeds"] if one["act"] == "skip"}
+    late = {
+        name: count["skipped"]
+        for name, count in told["devices"].items()
+        if count.get("skipped") and not asked & {name, ""}
+    }
+    if not late:
+        return ""
+    worst = max(late, key=lambda name: late[name])
+    words = (
+        f"This machine was too slow for its own simulated devices: {worst} left out"
+        f" {many(late[worst], 'instant')}. What does not hold, or was late, may come of that."
+    )
+    return f'<p class="no">{escaped(words)}</p>'
 
 
 def _played(told: Row) -> str:
@@ -138,8 +163,13 @@ def _expected(told: Row) -> str:
             # A gap begins with the last frame before what made it.
             after = f"{max(one['after_s'], 0.0):.2f} s after {one['after']}"
         why = f"<br>{escaped(one['why'])}" if one["why"] else ""
-        rows.append([one["kind"], held(one["held"]), escaped(one["text"]) + why, escaped(after)])
-    return section("What was expected", ("kind", "came out", "expected", "when"), rows)
+        rows.append([_asked(one), held(one["held"]), escaped(one["text"]) + why, escaped(after)])
+    return section("What was expected", ("", "came out", "expected", "when"), rows)
+
+
+def _asked(of: Row) -> str:
+    """What is asked of every play is told as what always is, such as that no frame is lost."""
+    return "always" if of["text"] in _ALWAYS else str(of["kind"])
 
 
 def _done(told: Row) -> str:
@@ -149,7 +179,7 @@ def _done(told: Row) -> str:
             escaped(f"{row['text']} after {row['after_s']:.2f} s ({row['line']})")
             for row in one["noticed"].values()
         )
-        lasts = f"{one['for_s']:g} s" if one["for_s"] else ""
+        lasts = _lasts(one["for_s"]) if one["for_s"] else ""
         to = f" to {one['to']}" if one["to"] else ""
         rows.append(
             [
@@ -165,10 +195,20 @@ def _done(told: Row) -> str:
     return section("What was done", names, rows)
 
 
+def _lasts(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else clocked(seconds)
+
+
 def _measured(told: Row) -> Iterable[str]:
     measured = [one for one in told["streams"] if one.get("measured", {}).get("errors")]
     note = f"As mean / p95 / max, against what stood at the bus. May be off by: {told['bound']}."
-    names = ("device", "frames", *(words for _, words, _ in _SCALES), "of what it may be", "beyond")
+    names = (
+        "device",
+        "frames",
+        *(words for _, words, _ in _SCALES),
+        "worst share of that",
+        "beyond it",
+    )
     for key, title in (
         ("errors", "Measured against the truth"),
         ("spoiled_errors", "While a fault was declared to spoil it"),

@@ -19,6 +19,8 @@ from record.reconstruct.plot import escaped
 
 SIZE, RADIUS = 220, 84
 DEVICES_MAX = 2  # of what was done to all of them
+NAME_LEAST = 10  # px of an arrow that bears its name: below, it is none
+BESIDE = 13  # px from a current to its name: on the line it could not be read
 PHASES = ("VA", "VB", "VC", "IA", "IB", "IC")
 
 
@@ -85,7 +87,10 @@ def _caption(when: str, arrows: Sequence[Arrow]) -> str:
         return f"{when}: no frame within a second"
     volt = next((abs(one.value) for one in arrows if not one.current), None)
     amp = next((abs(one.value) for one in arrows if one.current), None)
-    said = [f"{volt / 1000:.2f} kV" if volt is not None else "", f"{amp:.1f} A" if amp else ""]
+    said = [
+        f"{volt / 1000:.2f} kV" if volt is not None else "",
+        f"{amp:.1f} A" if amp is not None else "",
+    ]
     return f"{when}: {', '.join(filter(None, said))}"
 
 
@@ -105,9 +110,21 @@ def _diagram(title: str, arrows: Sequence[Arrow], longest: dict[bool, float], tu
         kind = f"arrow {one.name[-1:]}{' amp' if one.current else ''}"
         x, y = middle + to.real, middle - to.imag
         parts.append(f'<path class="{kind}" d="M{middle} {middle}L{x:.1f} {y:.1f}"/>')
-        # A voltage's name stands beyond its end, a current's before it.
-        share = 1.14 if not one.current else 0.66
-        x, y = middle + to.real * share, middle - to.imag * share + 4
-        name = escaped(one.name)
-        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>')
+        if abs(to) >= NAME_LEAST:
+            place = _place(to, one, arrows)
+            x, y = middle + place.real, middle - place.imag + 4
+            name = escaped(one.name)
+            parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>')
     return "".join([*parts, "</svg>"])
+
+
+def _place(to: complex, of: Arrow, arrows: Sequence[Arrow]) -> complex:
+    """Of its name: a voltage's stands beyond its end; a current's beside it, away from the voltage
+    of its phase.
+    """
+    way = to / abs(to)
+    if not of.current:
+        return to + 13 * way
+    volt = next((one.value for one in arrows if one.name == f"V{of.name[-1:]}"), of.value)
+    left = (of.value * volt.conjugate()).imag >= 0
+    return to - 16 * way + BESIDE * way * (1j if left else -1j)

@@ -2,13 +2,14 @@
 the record has it.
 
 1. A curve is of the least and the greatest value of each column (hil.report.trace), and is not
-   drawn across a stated gap.
+   drawn across a stated gap, nor an angle across half a turn.
 2. What was done stands in each plot, by its number in the table of what was done.
 
 It reads no record.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hil.report.compared import Compared
@@ -22,6 +23,7 @@ from record.reconstruct.plot import Line, Mark, Plot
 ROOM = 0.08  # above and below what is drawn
 LEAST = {"Hz": 0.01, "kV": 1.0, "degrees": 1.0, "MW": 1.0}  # of what an axis spans
 MARKS_MAX = 24
+HALF_TURN = 180.0  # degrees: an angle that goes on at the other edge
 Clock = Callable[[int], str]
 Row = Mapping[str, Any]
 
@@ -42,7 +44,7 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
         "Magnitude of the first voltage of each, line to ground.",
     )
     reference = drawn[0]
-    if reference.drawn is not None and len(drawn) > 1:
+    if reference.drawn is not None and len(drawn) > 1 and not _apart(told):
         angles = reference.drawn.angles()
         name = reference.device.name
         made.part(name)
@@ -56,6 +58,11 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
         *("Flow", "MW", [(one, _points(one, "flow")) for one in drawn]),
         "Of three phases, from the bus into what the current is measured of.",
     )
+
+
+def _apart(told: Row) -> bool:
+    """Whether each hears a signal of its own: there is no angle between them."""
+    return bool(told["grid"]["model"] == "signal")
 
 
 def _points(gauge: Gauge, name: str) -> list[tuple[int, float]]:
@@ -88,6 +95,13 @@ class _Maker:
         """From now on lines end at this device's gaps, too."""
         self._other = self._breaks[name] if name else []
 
+    def _broken(self, name: str, unit: str, points: Sequence[tuple[int, float]]) -> list[int]:
+        turned = [
+            at for (_, before), (at, after) in pairwise(points) if abs(after - before) > HALF_TURN
+        ]
+        turned = turned if unit == "degrees" else []
+        return sorted(self._breaks[name] + self._other + turned)
+
     def figure(
         self,
         title: str,
@@ -97,7 +111,7 @@ class _Maker:
     ) -> str:
         """Empty where there is nothing to draw."""
         lines = [
-            Line(name, self._styles[name], points, sorted(self._breaks[name] + self._other))
+            Line(name, self._styles[name], points, self._broken(name, unit, points))
             for name, points in ((one.device.name, points) for one, points in some)
             if points
         ]

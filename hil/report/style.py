@@ -4,6 +4,7 @@ said alike on all of its pages.
 1. Dark where the reader's system is; on paper always light.
 2. What holds, what does not and what was not asked is said in words; colour only goes with them.
    Texts keep 7:1 to what they stand on, in both (WCAG 2.2, 1.4.6).
+3. Lines are told apart by their dashes, too: in grey on paper, and where one lies on another.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ STYLE = """
 .diagrams { display: flex; flex-wrap: wrap; gap: 1rem; list-style: none; padding: 0 }
 .diagrams > li { flex: 1 1 14rem; max-width: 20rem; break-inside: avoid }
 .line { stroke-linejoin: round }
+.line.two { stroke-dasharray: 10 6 } .line.three { stroke-dasharray: 4 5 }
+.line.four { stroke-dasharray: 12 5 2 5 } .line.five { stroke-dasharray: 1 5 }
+.line.six { stroke-dasharray: 9 5 1 5 1 5 } .line.seven { stroke-dasharray: 18 6 }
+.line.eight { stroke-dasharray: 6 9 }
+@media (max-width: 40rem) { .wide > table:not(:has(th:nth-child(5))) { min-width: 0 } }
 @media screen and (prefers-color-scheme: dark) {
   body { background: #10161c; color: #e6ebf0 } a { color: #9ccbff }
   figcaption, .note, caption { color: #c0cad4 } th, td { border-color: #33404c }

@@ -7,8 +7,8 @@
    never sent must not cost all others their truth.
 3. A clock that was set back sends an instant twice: the first that is left is taken.
 4. Phasors are put on the instant that was claimed: between it and the instant at which the device
-   looked they turn by what the frequency is off nominal, which is right to within the rate of
-   change of the frequency.
+   looked they turn by what the frequency is off nominal, and by half its rate of change times the
+   square of that time; the frequency moves by its rate of change alike.
 
 A line that is none is passed over: a plant that is killed leaves half of one.
 """
@@ -76,7 +76,9 @@ class Truth:
             return None
         if len(words) != FIGURES or abs(off_ns) > OFF_NS_MAX:
             return None
-        turn = cmath.rect(1.0, 2 * math.pi * (f[12] - self._nominal_hz) * off_ns / NS)
+        off_s = off_ns / NS
+        turned = (f[12] - self._nominal_hz) * off_s + f[13] * off_s * off_s / 2
+        turn = cmath.rect(1.0, 2 * math.pi * turned)
         a, b, c, d, e, g = (complex(f[at], f[at + 1]) * turn for at in range(0, 12, 2))
-        hz = f[12] + f[13] * off_ns / NS
+        hz = f[12] + f[13] * off_s
         return Stood(off_ns, Reading((a, b, c), (d, e, g), hz, f[13]))

@@ -11,6 +11,7 @@ import {Dial, Trace} from './drawing.js';
 const FIGURES_MS = 250, TRACE_MS = 500, OLD_MS = 3000, RATE_MS = 2000, AGAIN_MS = 2000;
 const one = id => document.getElementById(id);
 const dial = new Dial(one('dial')), trace = new Trace(one('trace'));
+const TROUBLES_MOST = 12;  // what is beyond is counted: the page is more than a list of them
 const COUNT_NAMES = {sources: 1};  // the column of a table that is a state
 let devices = [];  // {name, stream, at, phasors, row}
 let chosen = 0, latest = null, relative = false;
@@ -44,11 +45,13 @@ function fill(id, rows, bad) {
     row.forEach((text, at) => cell(made, text, names[at], bad && bad(row, at)));
     return made;
   }));
-  if (!rows.length) {
-    const row = document.createElement('tr');
-    cell(row, 'none', names[0]);
-    body.replaceChildren(row);
-  }
+  if (!rows.length) none(table);
+}
+
+function none(table) {
+  const row = document.createElement('tr'), names = headings(table);
+  cell(row, 'none', names[0]).colSpan = names.length;
+  table.tBodies[0].replaceChildren(row);
 }
 
 // --- streams and what they measure ----------------------------------------------------------------
@@ -77,6 +80,7 @@ function rule(told) {
     device.cells = names.slice(1).map(each => cell(row, '', each));
     return row;
   }));
+  if (!devices.length) none(table);
   trace.rule(devices.length);
   choose(Math.max(devices.findIndex(device => device.name === before), 0));
 }
@@ -111,7 +115,7 @@ function move(told) {
   const now = performance.now(), device = devices[chosen];
   const mine = device ? told.streams[device.stream] ?? {} : {};
   const found = device ? pairs(device, mine) : [];
-  dial.draw(found);
+  const largest = dial.draw(found);
   for (let at = 0; at < devices.length; at += 1) {
     const each = told.streams[devices[at].stream];
     const hz = each?.devices?.[devices[at].at]?.[0] ?? null;
@@ -120,6 +124,7 @@ function move(told) {
   if (now - figuresAt >= FIGURES_MS) {
     figuresAt = now;
     figures(told, device, mine, found);
+    scale(largest, mine);
   }
   if (now - traceAt >= TRACE_MS) {
     traceAt = now;
@@ -132,7 +137,7 @@ function figures(told, device, mine, found) {
   const rows = one('phasors').tBodies[0].rows;
   found.forEach(([size, angle], at) => {
     if (!rows[at] || rows[at].cells.length < 3) return;
-    put(rows[at].cells[1], size === null ? '\u2013' : `${number(size)} ${device.phasors[at][2]}`);
+    put(rows[at].cells[1], amount(size, device.phasors[at][2]));
     put(rows[at].cells[2], angle === null ? '\u2013' : `${(angle * 180 / Math.PI).toFixed(2)}\u00b0`);
   });
   put(one('words'), (mine.rows ?? []).join(' \u00b7 '));
@@ -142,19 +147,40 @@ function figures(told, device, mine, found) {
     put(each.cells[0], values ? unit(values[0], 4, 'Hz') : '');
     put(each.cells[1], values ? unit(values[1], 3, 'Hz/s') : '');
     put(each.cells[2], said.age_ms === undefined ? 'nothing yet'
-      : quiet ? `quiet for ${(said.age_ms / 1000).toFixed(0)} s` : `${(said.late_us / 1000).toFixed(1)} ms`);
+      : quiet ? `quiet for ${span(said.age_ms / 1000)}` : `${(said.late_us / 1000).toFixed(1)} ms`);
     each.cells[2].className = quiet ? 'is-bad' : '';
     put(each.cells[3], said.clock === undefined ? '' : bound(said));
     put(each.cells[4], (said.quality ?? []).join(', ').replaceAll('_', ' '));
   }
 }
 
-function number(value) {
-  return value >= 1000 ? value.toFixed(0) : Number(value.toPrecision(4)).toString();
+function scale(largest, mine) {
+  const old = mine.quiet ? `Quiet for ${span(mine.age_ms / 1000)}: this is what it measured last. ` : '';
+  one('scale').className = old ? 'is-bad' : '';
+  const words = [['voltage', 'V', ''], ['current', 'A', ', dashed']]
+    .filter(([kind]) => largest[kind] > 0)
+    .map(([kind, name, more]) => `${amount(largest[kind], name)} (${kind}s${more})`);
+  put(one('scale'), words.length ? `${old}The circle is ${words.join(' and ')}.` : '');
+}
+
+// So that none jumps in width as it moves: five digits, of kV where a bus has them.
+function amount(size, name) {
+  if (size === null || size === undefined) return '\u2013';
+  const [value, prefix] = size >= 10000 && ['V', 'A'].includes(name) ? [size / 1000, 'k'] : [size, ''];
+  const digits = value >= 1000 ? 1 : value >= 100 ? 2 : value >= 1 ? 3 : 4;
+  return `${value.toFixed(digits)} ${prefix}${name}`;
 }
 
 function unit(value, digits, name) {
-  return value === null || value === undefined ? '\u2013' : `${value.toFixed(digits)} ${name}`;
+  if (value === null || value === undefined) return '\u2013';
+  return `${value.toFixed(digits).replace(/^-(?=[0.]*$)/, '')} ${name}`;
+}
+
+function span(seconds) {
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
 }
 
 function bound(said) {
@@ -176,7 +202,9 @@ function account(told) {
   const list = one('troubles'), words = JSON.stringify(told.troubles);
   if (list.dataset.told !== words) {
     list.dataset.told = words;
-    list.replaceChildren(...(told.troubles.length ? told.troubles : ['None is known.']).map(text => {
+    const shown = told.troubles.slice(0, TROUBLES_MOST), more = told.troubles.length - shown.length;
+    if (more) shown.push(`and ${more} more; the sources among them are named below`);
+    list.replaceChildren(...(shown.length ? shown : ['None is known.']).map(text => {
       const made = document.createElement('li');
       made.className = told.troubles.length ? 'is-bad' : 'none';
       made.textContent = text;
@@ -225,8 +253,10 @@ one('relative').addEventListener('change', event => {
   figuresAt = 0;
   if (latest) move(latest);
 });
+new ResizeObserver(() => trace.draw(chosen)).observe(one('trace'));
 setInterval(() => {
   if (!heardAt || performance.now() - heardAt < OLD_MS) return;
-  put(one('heard'), 'The gateway does not answer; what is below is old.');
+  put(one('heard'), `The gateway does not answer; what is below is as of ${one('utc').textContent}.`);
+  put(one('rate'), 'No update any more');
   document.body.classList.add('is-old');
 }, 1000);

@@ -49,6 +49,8 @@ def test_a_running_gateway_by_a_strict_reader(gateway: Gateway) -> None:
     assert 0.001 < mean < 2
     last = "gridseal_source_last_frame_timestamp_seconds"
     assert abs(found[last].value(last, source="pmu-1") - time.time()) < 60
+    start = "process_start_time_seconds"
+    assert 0 < time.time() - found[start].value(start) < 600
     size = "process_resident_memory_bytes"
     assert 20e6 < found[size].value(size) < 100e6
 

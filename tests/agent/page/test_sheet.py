@@ -8,6 +8,7 @@ import pytest
 from agent.account import words
 from agent.health import ANSWER_BYTES_MAX, Answered, Health
 from agent.page import sheet
+from agent.room import Room
 from evidence import cose
 from evidence.code import Class, Reason, Typ
 from evidence.leap import BUILT_IN
@@ -53,14 +54,43 @@ def test_what_is_wrong_comes_first_and_harmless_to_a_terminal() -> None:
     health.source("pmu").state = "down"
     health.source("pmu").text = "refused \x1b[2J"
     health.spool_fault = "no space left"
+    health.record = "192.0.2.1:8470: connection refused"
     check = {"check": "moved", "stream": None, "for_s": 12, "words": "50 m from the survey"}
     found = told(health, checks=[check])
     assert found["troubles"] == [
         "SPOOL FAILED: no space left",
+        "NOTHING IS FORWARDED, batches wait: 192.0.2.1:8470: connection refused",
         "pmu is down: refused \\x1b[2J",
         "moved for 12 s: 50 m from the survey",
     ]
-    assert found["line"].endswith("; SPOOL FAILED: no space left (and 2 more)")
+    assert found["line"].endswith("; SPOOL FAILED: no space left (and 3 more)")
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [("", []), ("up", []), ("up; passed over: too large", ["BATCHES PASSED OVER: too large"])],
+)
+def test_how_the_record_takes_it(record: str, says: list[str]) -> None:
+    health = Health()
+    health.record = record
+    found = told(health)
+    assert found["troubles"] == says
+    assert dict(found["facts"])["Record"] == f"{record or 'not asked yet'}; its log has 0 entries"
+
+
+def test_a_limit_that_stops_all_lines_is_named() -> None:
+    health = Health()
+    room = Room(1000, health)
+    for waiting, says in ((999, ""), (1000, "NO LINE IS READ: as much waits"), (990, "")):
+        health.waiting = health.waiting_bytes = waiting
+        room.weigh(0, low=False, relieved=False)
+        assert room.open.is_set() is not bool(says)
+        assert says in "".join(told(health)["troubles"]) and bool(told(health)["troubles"]) == bool(
+            says
+        )
+    health.waiting_bytes = 1000
+    room.weigh(0, low=False, relieved=True)  # older ones are given up instead
+    assert told(health)["troubles"] == []
 
 
 def test_nobody_to_check_the_place_is_a_fact_and_no_trouble() -> None:

@@ -72,6 +72,14 @@ def test_its_clock_and_its_way_are_told_beside_it() -> None:
     assert made.now(TAI)["quality"] == ["locked", "time_doubted"]
 
 
+def test_of_one_that_fell_silent_before_anybody_looked_is_told_for_how_long() -> None:
+    made = shown(Kind.C37118, b"")
+    assert made.now(TAI) == {}
+    made.lane.sealed([frame(Kind.C37118, b"")])
+    assert made.now(TAI + 1_000_000_000) == {}  # the next one is about to be shown
+    assert made.now(TAI + 90_000_000_000) == {"age_ms": 90_000, "quiet": True}
+
+
 def test_what_is_missing_is_null_for_whoever_reads_it() -> None:
     made = pmu(Format(15), [(nan, nan), (1.0, 0.5)], hz=nan)
     told = json.loads(event("live", made.now(TAI)).split(b"data: ")[1])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hil.bench.process import process
 from tests.agent.page.gateway import Gateway, running
 from tests.provisioning.page.rig import until
 
@@ -36,7 +37,9 @@ def test_address_in_use_is_told_and_taken_once_it_is_free(tmp_path: Path) -> Non
 
 
 def watched_until_it_is_gone(gateway: Gateway) -> None:
-    """`status --watch` of an agent that ends is told so once, and asks again until Ctrl-C."""
+    """`status --watch` of an agent that ends is told so once, and asks again until Ctrl-C: the next
+    is watched as if nothing had been.
+    """
     argv = ["agent.cli", "status", "--watch", "--config", str(gateway.configuration)]
     watching = subprocess.Popen(
         [sys.executable, "-m", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -48,6 +51,12 @@ def watched_until_it_is_gone(gateway: Gateway) -> None:
         assert watching.stderr is not None
         said = watching.stderr.readline()
         assert "no agent answers for spool.db" in said and "asked again until Ctrl-C" in said
+        again = ["agent.cli", "run", "--config", str(gateway.configuration)]
+        with process(again, gateway.log.with_name("again.log")):
+            line = ""
+            while "1 of 1 sources up" not in line:
+                line = watching.stdout.readline()
+                assert line
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 0
     finally:

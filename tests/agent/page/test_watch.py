@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.page import watch
 from tests.agent.conftest import Folder
 from tests.agent.page.gateway import Gateway
 
@@ -87,7 +88,7 @@ def test_a_terminal_shows_it_all_and_ctrl_c_ends_it_clean(gateway: Gateway) -> N
         angles = {found[3] for found in hz.finditer(shown.said)}
         assert len(angles) > 2, "no phasor moves"
         assert 59 < float(next(hz.finditer(shown.said))[1]) < 61
-        assert "receipt, " in shown.said and "within 1.00 us by device" in shown.said
+        assert "receipt for " in shown.said and "within 1.00 us by device" in shown.said
         shown.process.send_signal(signal.SIGINT)
         assert shown.process.wait(WAIT_S) == 0
         assert shown.process.stderr is not None and shown.process.stderr.read() == b""
@@ -99,6 +100,22 @@ def test_a_small_terminal_is_never_overrun(gateway: Gateway) -> None:
         shown.until("\x1b")
         for block in shown.blocks()[1:-1]:
             assert len(block) <= 6 and all(len(row) < 40 for row in block)
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_trouble_is_read_whole_however_narrow_the_terminal_is(columns: int) -> None:
+    words = "relay-7 is down: 192.0.2.7:4712: no answer within 5 s"
+    told = {
+        "gateway": "gw-1", "utc": "2026-11-26T19:00:00.123456789Z", "troubles": [words] * 9,
+        "facts": [("Clock of the gateway", "within 51.0 ms by gps")],
+        "tables": {"gaps": [], "receipts": [["", "receipt", "30", "5 of 9", "all settleable"]]},
+    }  # fmt: skip
+    rows = watch._gateway(told, columns)
+    assert rows[0] == "gw-1  2026-11-26T19:00:00Z"
+    assert all(len(row) < columns for row in rows[1:])
+    said = " ".join(" ".join(rows).split())
+    assert said.count(words) == watch.TROUBLES_SHOWN and "TROUBLE and 3 more" in said
+    assert "by gps Answer receipt for 30, at 5 of 9: all settleable" in said
 
 
 def test_a_pipe_gets_lines(gateway: Gateway) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from evidence.config import ConfigError
 from hil.power import case, flow
+from hil.power.model import Model
+from hil.power.point import Point, Tap
+from tests.hil.power.system import T0
 
 # Of the published figures: how far apart two roundings of one value may be, per unit and degrees.
 PRECISION = {
@@ -35,6 +38,8 @@ def test_the_power_flow_is_the_published_one(name: str) -> None:
         ("ieee9", {"1": (71.6, 27.0), "2": (163.0, 6.7), "3": (85.0, -10.9)}),
         ("two-area", {"1": (700, 185), "2": (700, 235), "3": (719, 176), "4": (700, 202)}),
         ("ieee39", {"30": (250, 161.762), "37": (540, -1.36945), "38": (830, 21.7327)}),
+        # The slack's: 677.871 MW and 221.574 MVAr less what is drawn there.
+        ("ieee39", {"31": (668.671, 216.974)}),
     ],
 )
 def test_machines_give_what_was_published(name: str, given: dict[str, tuple[float, float]]) -> None:
@@ -45,6 +50,35 @@ def test_machines_give_what_was_published(name: str, given: dict[str, tuple[floa
         digits = 0.05 if name == "ieee9" else 0.5 if name == "two-area" else 0.0005
         assert power.real == pytest.approx(mw, abs=digits)
         assert power.imag == pytest.approx(mvar, abs=digits)
+
+
+FLOWS = [
+    # Anderson and Fouad, Figure 2.19: MW into each end of the lines.
+    *(("ieee9", "4-5", 40.9, -40.7), ("ieee9", "5-7", -84.3, 86.6), ("ieee9", "4-6", 30.7, -30.5)),
+    *(("ieee9", "6-9", -59.5, 60.8), ("ieee9", "7-8", 76.4, -75.9), ("ieee9", "8-9", -24.1, 24.2)),
+    # Kundur, Example 12.6: area 1 exports 400 MW, 200 on each circuit.
+    *(("two-area", "7-8/1", 200, -195), ("two-area", "7-8/2", 200, -195)),
+]
+
+
+@pytest.mark.parametrize(("name", "branch", "begin", "end"), FLOWS)
+def test_lines_carry_what_was_published_and_count_into_the_line(
+    name: str, branch: str, begin: float, end: float
+) -> None:
+    model = Model(case.load(name), T0, noise=0.0)
+    row = next(one for one in model.case.branch if one.name == branch)
+    digits = 0.051 if name == "ieee9" else 0.5
+    for bus, mw in ((row.begin, begin), (row.end, end)):
+        volt, amp = Tap(model, Point(bus, branch)).at(0)
+        assert 100 * (volt * amp.conjugate()).real == pytest.approx(mw, abs=digits)
+
+
+@pytest.mark.parametrize(("name", "mw"), [("ieee9", 4.64), ("ieee39", 43.641)])
+def test_what_is_lost_was_published(name: str, mw: float) -> None:
+    """Sauer and Pai, 7.6 (4.64 MW); MATPOWER case39: 6,297.871 MW given, 6,254.23 drawn."""
+    loaded = case.load(name)
+    lost = sum(one.real for one in flow.solve(loaded).fed) * loaded.base_mva
+    assert lost == pytest.approx(mw, abs=0.005 if name == "ieee9" else 0.0005)
 
 
 def test_every_case_says_where_its_figures_are_from() -> None:

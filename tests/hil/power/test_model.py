@@ -121,6 +121,54 @@ def test_a_lost_machine_leaves_the_deviation_that_droop_and_loads_allow(
     assert expected < -0.1
 
 
+def test_frequency_falls_by_the_inertia_that_is_left() -> None:
+    """df/dt = -P f0 / (2 sum of H): 85 MW of 30.04 s on 100 MVA are 0.849 Hz/s, where neither
+    governors nor voltages matter (loads of constant power)."""
+    steady = case.Response(0.0, 0.0, 0.0)
+    loaded = msgspec.structs.replace(classical("ieee9"), response=steady)
+    timeline = [At(T0 + NS // 2, event.Trip("G3"))]
+    model = Model(loaded, T0, rate=60, noise=0.0, timeline=timeline)
+    h_s = sum(row.h_s * row.mva / 100 for row in loaded.machine if row.name != "G3")
+    expected = -0.85 * 60 / (2 * h_s)
+    assert expected == pytest.approx(-0.849, abs=0.0005)
+    means = [
+        model.plant.means(model.state(at).topology, model.state(at).speed)[0] for at in (30, 90)
+    ]
+    assert (means[1] - means[0]) * 60 == pytest.approx(expected, rel=0.03)
+    for bus in range(9):  # buses swing about it, and fall as it does
+        found = [model.frequency(Spot(at, 0.0), bus) for at in range(60, 180)]
+        assert found[-1][0] - found[0][0] == pytest.approx(expected * 119 / 60, rel=0.2)
+        assert sum(one[1] for one in found) / len(found) == pytest.approx(expected, rel=0.2)
+
+
+def test_a_governor_gives_no_more_than_its_turbine_and_comes_back_from_there() -> None:
+    rows = [
+        msgspec.structs.replace(row, mw_max=100.0 if row.machine == "G1" else 0.1 + row.mw_max)
+        for row in case.load("ieee9").governor
+    ]
+    loaded = plain("ieee9", governor=rows)
+    timeline = [At(T0 + NS, event.Trip("G3"))]
+    timeline += [At(T0 + 20 * NS, event.Scale(name, 0.4)) for name in "ABC"]
+    model = Model(loaded, T0, rate=30, noise=0.0, timeline=timeline)
+    own = model.plant.machines[0]
+    given = [
+        100 * (one.reference[0] + one.lag[0] + own.lead * one.gate[0])
+        for one in (model.state(at) for at in range(30 * 30))
+    ]
+    assert 98.0 < max(given) <= 100.0
+    opened = [100 * (model.state(at).reference[0] + model.state(at).gate[0]) for at in range(900)]
+    short = opened[4 * 30 : 20 * 30]
+    assert min(short) == pytest.approx(100.0)  # for as long as it is short
+    assert max(opened) == pytest.approx(100.0)
+    # And off it as soon as droop asks for less: nothing was wound up.
+    hertz = [60 * (1 + model.state(at).speed[0]) for at in range(900)]
+    asks = 60 * (1 - 0.05 * (100.0 - 71.64) / 247.5)
+    back = next(at for at in range(600, 900) if hertz[at] > asks)
+    off = next(at for at in range(600, 900) if opened[at] < 99.9)
+    assert abs(off - back) <= 3
+    assert min(opened) >= 0.0
+
+
 def test_the_first_swing_is_the_one_of_anderson_and_fouad() -> None:
     """Example 2.7: inner angles 2.27, 19.73 and 13.18 degrees; fault at bus 7, 5 cycles, line 5-7
     opens: the largest difference of angles is about 85 degrees."""

@@ -114,7 +114,7 @@ def made(*rows: SignalRow, bus: int | str = "a", **settings: Any) -> model.Made:
 def test_a_scenario_names_its_signals():
     found = made(SignalRow(name="a"), SignalRow(name="b", kind="ramp"), bus="b")
     assert found.points == {1: 2}
-    assert found.delays_us == {1: 83_333}  # half of ten cycles
+    assert found.delays_us == {1: 85_416}  # half of 164 samples of 960 a second
     assert found.grid.truth(BEGINS, 2).frequency_hz == 58.0
 
 

@@ -4,18 +4,20 @@ import cmath
 import math
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from evidence.leap import NS
+from hil.grid import Reading
 from hil.live.sheet import Device
-from hil.report import notice
+from hil.report import compared, notice
 from hil.report import truth as truth_file
+from hil.report.admitted import Admitted, Shape
 from hil.report.error import STEP, Spread, tve
 from hil.report.gauge import Gauge
 from hil.report.trace import CELLS, ZERO, Arrow, Axis, Moments, Trace
-from hil.report.truth import Truth
+from hil.report.truth import Stood, Truth
 
 BEGAN = 1_000_000 * NS
 
@@ -88,9 +90,28 @@ def test_a_clock_that_is_off_is_compared_with_what_stood_at_the_instant_it_claim
     stood = truth.at(NS)
     truth.close()
     assert stood is not None
-    # 1 Hz above nominal turns by 36 degrees in 0.1 s, and the frequency rises by 0.5 Hz/s.
-    assert math.degrees(cmath.phase(stood.reading.voltages[0])) == pytest.approx(36.0)
+    # 1 Hz above nominal turns by 36 degrees in 0.1 s; the frequency rises by 0.5 Hz/s, which turns
+    # by 0.9 degrees more.
+    assert math.degrees(cmath.phase(stood.reading.voltages[0])) == pytest.approx(36.9)
     assert stood.reading.frequency_hz == pytest.approx(61.05)
+
+
+def test_a_share_of_nearly_nothing_is_no_error_of_a_current():
+    """10 A of a CT of 1,000 A are 1 %, the lowest point of any class; of 0.2 A a share of 300 % is
+    0.6 A, and of 0 there is none."""
+    amps = (10.0 + 0j, 0.2 + 0j, 0j)
+    reading = Reading((1e5 + 0j, 2.0 + 0j, 0j), amps, 60.0, 0.25)
+    said = (10.1, 0.8, 0.5)
+    arrows = [Arrow(f"I{phase}", True, value) for phase, value in zip("ABC", said, strict=True)]
+    arrows.append(Arrow("VB", False, 2.2 + 0j))
+    gauge = Gauge(Device(name="a", gateway="gw", kind="pmu-tcp"), None, [], None, least_a=10.0)
+    shape = Shape(cast(Any, None), (), 0, 1)
+    frame = Admitted("gw/a", BEGAN, BEGAN, BEGAN, shape, (60.01, 0.15))
+    compared._compare(gauge, frame, tuple(arrows), Stood(0, reading), None)
+    assert {one.count for one in gauge.errors.values()} == {1}
+    most = {name: one.most for name, one in gauge.errors.items()}
+    told = {"tve_volts": 0.1, "tve_amps": 0.01, "fe_hz": 0.01, "rfe_hz_s": 0.1}
+    assert most == pytest.approx(told)
 
 
 def test_a_spike_of_one_frame_is_drawn_and_a_long_play_takes_no_more(tmp_path: Path):

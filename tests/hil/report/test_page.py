@@ -17,7 +17,7 @@ import pytest
 from hil.live import command, place, play, script
 from hil.live.play import Play
 from hil.live.report import Came
-from hil.report import compared
+from hil.report import compared, page
 from hil.report.gathered import Gathered
 from tests.provisioning.page.audit import audited
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
@@ -196,6 +196,17 @@ def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: 
     (why,) = shown.words(".verdict + ul li")
     assert why.startswith("must: somebody says that a CT looks the other way: 0 of 1 to any")
     assert shown.words(".no")[1:] == ["does not hold"]
+
+
+def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_none(seen: Seen):
+    told = seen.told()
+    deeds = [one | {"to": "pmu-b", "act": "skip"} for one in told["deeds"][:1]]
+    counted = {"pmu-a": {"skipped": 0}, "pmu-b": {"skipped": 40}, "relay": {"sent": 3}}
+    assert page.behind(told | {"deeds": deeds, "devices": counted}) == ""
+    counted["pmu-a"]["skipped"] = 148
+    said = page.behind(told | {"deeds": deeds, "devices": counted})
+    assert "too slow" in said and "pmu-a left out 148 instants" in said
+    assert seen.told()["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
 
 
 def test_all_that_is_to_be_seen_is_there(seen: Seen, shown: Browser):
