@@ -171,13 +171,18 @@ def test_who_reads_late_does_not_call_the_pmu_silent(kind: str):
     run(kind, scenario, silence_s=0.3)
 
 
+def held_up() -> None:
+    """The whole loop, for longer than a silence."""
+    time.sleep(0.7)
+
+
 @both
 def test_what_waits_in_the_kernel_is_heard_though_we_were_held_up(kind: str):
     async def scenario(pmu: Pmu, driver: C37118Driver) -> None:
         await driver.open()
         await commanded(pmu, ON)
         pmu.write(pmu.frames(0, 5))
-        time.sleep(0.7)
+        held_up()
         frames = await read_until(driver, 5)
         assert b"".join(frame.raw for frame in frames) == pmu.frames(0, 5)
 
@@ -191,7 +196,7 @@ def test_the_time_that_we_were_held_up_is_nobodys_silence(kind: str):
     async def scenario(pmu: Pmu, driver: C37118Driver) -> None:
         await driver.open()
         await commanded(pmu, ON)
-        time.sleep(0.7)
+        held_up()
         await asyncio.sleep(0.05)
         pmu.write(pmu.frames(0, 5))
         assert len(await read_until(driver, 5)) == 5
