@@ -10,6 +10,7 @@ What `all` of them come to is hil.suite's.
 import argparse
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -104,7 +105,7 @@ def main(asked: argparse.Namespace) -> int:
     measured = importlib.import_module(f"hil.bench.{asked.what}")
     try:
         figures: dict[str, Any] = measured.measure(**given)
-    except BenchError as fault:
+    except (BenchError, OSError, subprocess.TimeoutExpired) as fault:  # a program of it is gone
         print(f"gridseal-hil bench {asked.what}: {fault}", file=sys.stderr)
         return 1
     if asked.json:

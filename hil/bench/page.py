@@ -10,7 +10,6 @@ a third, and a listener of the page's events here, who comes and goes.
 5. Nobody looks through the last turn either: what it costs then is what it cost before.
 """
 
-import json
 import os
 import socket
 import statistics
@@ -29,6 +28,7 @@ from hil.bench.process import (
     END_S,
     all_heard,
     first_line,
+    first_told,
     process,
     processor_s,
     source_of,
@@ -73,7 +73,7 @@ def measure(seconds: float = 40.0, streams: int = 40) -> dict[str, Any]:
         command = ["hil.devices.pmu", "--count", str(streams), "--rate", str(RATE)]
         command += ["--phasors", str(PHASORS), "--spread"]
         with process(command, folder / "pmu.log"):
-            told = json.loads(first_line(folder / "pmu.log"))
+            told = first_told(folder / "pmu.log")
             toml = make_site(folder, [source_of(one) for one in told["pmus"]], free_port())
             record = ["record.cli", "serve", "--config", str(toml.with_name("record.toml"))]
             with process(record, folder / "record.log"):
