@@ -85,6 +85,7 @@ def test_ctrl_c_leaves_what_was_done(tmp_path: Path):
         "soak": "stopped",
     }
     assert "It was stopped" in (out / "bench.md").read_text()
+    assert "stopped before its end" in (out / "bench.svg").read_text()
 
 
 def _until(said: Iterator[str], begins: str) -> Iterator[str]:
