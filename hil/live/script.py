@@ -186,6 +186,11 @@ def _named(of: Script) -> Faults:
         names += [(("level", at, "device"), one, devices) for one in level.device]
         if level.above is None and level.below is None:
             yield ("level", at), "above or below what?"
+        elif level.above is not None and level.below is not None and level.above >= level.below:
+            yield (
+                ("level", at, "above"),
+                f"nothing is above {level.above:g} and below {level.below:g}",
+            )
     of_facts = [("device", devices), ("gateway", gateways), ("level", levels), ("seam", seams)]
     for array in EXPECTED:
         for at, expect in enumerate(getattr(of, array)):

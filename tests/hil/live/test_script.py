@@ -63,6 +63,7 @@ LEVELS = (SCENARIOS / "line-trip.toml").read_text(encoding="utf-8")
         (SEAM, "every_s = 2\n", "every_s = 0\n", r"seam\[0\].every_s"),
         (SEAM, 'seam = "West-East 1"', 'seam = "West-East"', r"must\[0\].where: .*'West-East 1'"),
         (LEVELS, "below = 2.0\n", "", r"level\[0\]: above or below what"),
+        (LEVELS, "below = 2.0\n", "below = 2.0\nabove = 2.0\n", r"level\[0\].above: nothing is"),
         (LEVELS, 'level = "as before"', 'level = "as befor"', r"must\[0\].where: .*'as before'"),
         (LEVELS, 'of = "current"', 'of = "amperes"', r"level\[0\].of"),
         (LEVELS, 'device = ["relay-5"]', 'device = ["relay-6"]', r"level\[1\].device: .*'relay-5'"),
