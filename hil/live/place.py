@@ -24,7 +24,7 @@ from hil.faults import need
 from hil.live import ability, act, kind
 from hil.live.script import Script
 from hil.live.sheet import Device, Event, Fault, Positive
-from hil.script import Name, Row, Text
+from hil.script import Name, Row, Text, text_of
 
 PLACES = Path(hil.__file__).parent / "places"
 FAKE = "fake"
@@ -159,6 +159,9 @@ class Place:
                     lacks.append(Lack("device", device.name, why))
                     continue
                 left.remove(one)
+                if why := _unread(one):
+                    lacks.append(Lack("device", device.name, why))
+                    continue
                 resources[device.name] = one
             found.append(device)
         return found, resources
@@ -199,13 +202,7 @@ def found(name: str) -> Place:
         if name not in known:
             raise ConfigError(f"place {name!r}", "", config.nearest(name, known))
         path = PLACES / f"{name}.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
-    except UnicodeDecodeError as fault:
-        raise ConfigError(str(path), "", "not UTF-8 text") from fault
-    return read(text, path.name)
+    return read(text_of(path), path.name)
 
 
 def read(text: str, file: str) -> Place:
@@ -258,6 +255,15 @@ def _ill_told(resource: Resource) -> Iterable[str]:
             msgspec.convert(value, known[name])
         except msgspec.ValidationError as fault:
             yield f"{name}: {fault}"
+
+
+def _unread(resource: Resource) -> str:
+    """Which file that it names is not there; empty where none is missing. Without its map no
+    gateway could be set up, and nothing of the scenario would be played."""
+    where = resource.options.get("map")
+    if where is None or Path(where).is_file():
+        return ""
+    return f"the map of {resource.name!r} is not at {where}: put it there"
 
 
 def _check_cable(

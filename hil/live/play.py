@@ -95,7 +95,8 @@ async def played(
         await stage.start()
         for name, why in stage.absent.items():
             say(f"{name} does not come up: {why}")
-        say(f"all is heard; {timeline.whole_s:g} s to play")
+        heard = "what is there is heard" if stage.absent else "all is heard"
+        say(f"{heard}; {timeline.whole_s:g} s to play")
         await _timeline(play, say, stop)
         await ended(play, say)
     finally:
