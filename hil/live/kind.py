@@ -33,9 +33,7 @@ _PATH, _INTERFACE, _CLOCK = {"path": Where}, {"interface": Where}, {"clock": Whe
 _MAP = {"map": Where}  # of registers
 _LATITUDE = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _LONGITUDE = Annotated[float, msgspec.Meta(ge=-180, le=180)]
-_SURVEY = {
-    "survey": tuple[_LATITUDE, _LONGITUDE, float]
-}  # of the antenna: degrees N, E; m above WGS 84
+_SURVEY = {"survey": tuple[_LATITUDE, _LONGITUDE, float]}  # of the antenna; m above WGS 84
 _MAPS = Path(hil.__file__).parent / "devices" / "modbus"
 
 
