@@ -220,6 +220,10 @@ def read(text: str, file: str) -> Place:
         for at, name in enumerate(names):
             if name in names[:at]:
                 raise fault_at(text, file, (array, at, "name"), f"{name!r} is there twice")
+    paths = [one.path for one in of.board]
+    for at, path in enumerate(paths):
+        if path in paths[:at]:
+            raise fault_at(text, file, ("board", at, "path"), f"another board is at {path}")
     boards = {one.name: one.channels for one in of.board}
     cables: list[tuple[config.Steps, Cable | None]] = []
     for at, resource in enumerate(of.resource):
@@ -229,6 +233,11 @@ def read(text: str, file: str) -> Place:
         for why in _ill_told(resource):
             raise fault_at(text, file, ("resource", at, "options"), why)
         cables.append((("resource", at, "cable"), resource.cable))
+    same = [_which(one) for one in of.resource]
+    for at, one in enumerate(same):
+        if one in same[:at]:
+            why = f"it is {of.resource[same.index(one)].name!r} once more"
+            raise fault_at(text, file, ("resource", at, "options"), why)
     for at, (steps, cable) in enumerate(cables):
         _check_cable(cable, boards, text, file, steps)
         if cable is not None and cable in [other for _, other in cables[:at]]:
@@ -255,6 +264,13 @@ def _ill_told(resource: Resource) -> Iterable[str]:
             msgspec.convert(value, known[name])
         except msgspec.ValidationError as fault:
             yield f"{name}: {fault}"
+
+
+def _which(resource: Resource) -> tuple[str, list[Any]]:
+    """Which device it is: one that stood there twice would answer for two."""
+    of = kind.KINDS[resource.kind]
+    names = [*of.reached, *(name for names in of.known_by for name in names)]
+    return resource.kind, [resource.options.get(name) for name in names]
 
 
 def _unread(resource: Resource) -> str:

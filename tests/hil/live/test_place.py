@@ -42,6 +42,11 @@ name = "meter"
 kind = "modbus-tcp"
 options = { host = "192.0.2.20", port = 502, unit = 1 }
 """
+ALSO = """[[resource]]
+name = "also left"
+kind = "pmu-tcp"
+options = { host = "192.0.2.11", port = 4712, idcode = 11 }
+"""
 ROOF = """[[resource]]
 name = "roof"
 kind = "gnss-receiver"
@@ -140,6 +145,12 @@ def test_what_a_real_place_never_does_is_told_with_what_to_do(name: str):
         ("idcode = 11 }", CABLE + RIGHT, r"resource\[1\].cable.channel: another cable"),
         (", idcode = 11", "", r"no scenario knows of a real pmu-tcp: say its idcode"),
         ("[[board]]", METER + "[[board]]", r"a real modbus-tcp: say its map or device"),
+        ("[[board]]", ALSO + "[[board]]", r"resource\[1\].options: it is 'left' once more"),
+        (
+            "[[board]]",
+            BOARD.replace("relays", "others") + "[[board]]",
+            r"board\[1\].path: another board is at /dev/null",
+        ),
         ("[[board]]", ROOF + "[[board]]", r":\d+: resource\[1\].options: survey: .* <= 90.0"),
     ],
 )
