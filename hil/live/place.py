@@ -310,6 +310,7 @@ def _fake_missing() -> dict[str, str]:
 _FAKE_NEEDS = (
     (need.CHAMBER, (ability.RAW, ability.DISK)),
     (("faketime",), (ability.CLOCK, ability.ERA)),
+    (kind.KINDS["chrony"].programs, (ability.REFERENCE,)),
 )
 
 
@@ -324,6 +325,8 @@ def _real_missing(of: File, idle: Mapping[str, str]) -> dict[str, str]:
         ability.CLOCK: f"nobody sets the clock of {name}: {instead}",
         ability.DISK: f"{name} makes no disks: {instead}",
     }
+    if not any(one.kind == "chrony" for one in of.resource):
+        missing[ability.REFERENCE] = f"{name} has no chronyd: add a [[resource]] of kind chrony"
     if not of.board:
         missing[ability.CABLES] = f"{name} has no [[board]] that pulls cables: add one"
     elif len(idle) == len(of.board):

@@ -11,6 +11,7 @@ import pytest
 
 from evidence.config import ConfigError
 from hil.child import ChildError
+from hil.faults import need
 from hil.live import ability, place, script
 from hil.live.command import is_live
 from hil.live.real import RealRig
@@ -119,6 +120,23 @@ def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
     assert not cast.whole
     (lack,) = cast.lacks  # and nothing beside it: none of it is played
     assert "play it at the fake place" in lack.why
+
+
+@pytest.mark.parametrize("name", ["clock-leap", "gnss-spoof"])
+def test_without_a_chronyd_nothing_is_played_that_is_of_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Its pulse is spoofed, or its word ends a doubt: the rest alone would fail."""
+    for where in ("_UNPACKED", "_ADMINISTRATORS"):
+        monkeypatch.setattr(need, where, ())
+    monkeypatch.setenv("PATH", "/nowhere")
+    fake = place.found("fake")
+    assert "chronyd is missing: apt-get install chrony" in fake.missing[ability.REFERENCE]
+    assert not fake.cast(scenario(name)).whole
+    monkeypatch.undo()
+    text = REAL + '[[resource]]\nname = "c"\nkind = "chrony"\noptions = { clock = "chrony:" }\n'
+    assert ability.REFERENCE in place.read(REAL, "rack.toml").missing
+    assert ability.REFERENCE not in place.read(text, "rack.toml").missing
 
 
 @pytest.mark.parametrize("name", LIVE)

@@ -84,6 +84,8 @@ NOISE = (SCENARIOS / "modbus-noise.toml").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     ("good", "old", "new", "says"),
     [
+        # What a place cannot lack, since there is no such thing, would be lacked by none.
+        (JAM, 'needs = ["spoil"]', 'needs = ["spiol"]', r"live.needs.*: 'spiol' .*'spoil'"),
         # A `never` of what there cannot be would hold whatever is played.
         (GOOD, 'what = "on_disk"', 'what = "on_disc"', r"never\[1\].where: 'on_disc' .*'on_disk'"),
         (GOOD, 'what = "on_disk"', 'wat = "on_disk"', r"never\[1\].where: of what"),
