@@ -76,7 +76,10 @@ PACKAGE_HOSTS = re.compile(
     + r"mjs|files\.pyt"
     + r"hon"
 )
-UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|NotImplemented" + r"Error)\b")
+UNFINISHED = re.compile(
+    r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|NotImplemented" + r"Error)\b"
+    r"|^(?:<{7}|\|{7}|>{7})(?: |$)"  # two texts of which nobody chose
+)
 
 # What nothing of ours claims, of itself or of anybody. An authority may certify a TLS key.
 CLAIMS = re.compile(r"\b(?:legal|complian|certif(?:ied|ication)\b|court)", re.IGNORECASE)

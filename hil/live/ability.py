@@ -11,6 +11,7 @@ KILL = "kill"  # programs of the gateways can be killed and started
 DISK = "disk"  # a gateway's spool can have a disk of its own
 RAW = "raw-sockets"  # Ethernet is sent and heard: GOOSE, Sampled Values
 CLOCK = "gateway-clock"  # a gateway's wall clock can be set, and nobody else's
+REFERENCE = "reference-clock"  # gateways' clocks are measured by a chronyd
 ERA = "another-date"  # devices and gateways show another date, at which a second is inserted
 GRID = "grid"  # what there is to measure can be told to do something
 
@@ -21,6 +22,7 @@ TEXTS = {
     DISK: "a gateway can have a disk of its own",
     RAW: "Ethernet frames can be sent and heard",
     CLOCK: "a gateway's wall clock can be set",
+    REFERENCE: "a gateway's clock has a reference",
     ERA: "a second can be inserted, at another date",
     GRID: "the grid can be told what to do",
 }

@@ -31,7 +31,9 @@ Where = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 _HOST = {"host": Where, "port": Annotated[int, msgspec.Meta(ge=1, le=65535)]}
 _PATH, _INTERFACE, _CLOCK = {"path": Where}, {"interface": Where}, {"clock": Where}
 _MAP = {"map": Where}  # of registers
-_SURVEY = {"survey": tuple[float, float, float]}  # of the antenna: degrees N, E; m above WGS 84
+_LATITUDE = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+_LONGITUDE = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+_SURVEY = {"survey": tuple[_LATITUDE, _LONGITUDE, float]}  # of the antenna; m above WGS 84
 _MAPS = Path(hil.__file__).parent / "devices" / "modbus"
 
 

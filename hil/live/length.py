@@ -1,7 +1,8 @@
 """How long scenarios take, said before the first of them begins.
 
-1. It is their timelines as they are played, stretches shortened where that is asked. What is around
-   them, starting, draining and judging, is told as AROUND_S of each: measured, on a quiet machine.
+1. It is their timelines as they are played, stretches shortened where that is asked, and before one
+   with a leap second the wait for its date. What is around them, starting, draining and judging, is
+   told as AROUND_S of each: measured, on a quiet machine.
 2. One of simulated time has no length on the wall; one that cannot be read has none here: whoever
    plays it says why.
 """
@@ -12,6 +13,7 @@ from typing import Final
 from evidence.config import ConfigError
 from hil import script as files
 from hil.live import script
+from hil.live.fake import MADE_READY_S
 from hil.live.timeline import Timeline
 from hil.span import span
 
@@ -20,7 +22,7 @@ LONG_S: Final = 600.0  # from here on, of several, each is named
 
 
 def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
-    """Seconds of each live scenario's timeline, by name."""
+    """Seconds of each live scenario's timeline and of what it waits for, by name."""
     found = {}
     for name in names:
         try:
@@ -28,7 +30,9 @@ def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
             of = script.read(files.text_of(file), file.name)
         except (ConfigError, OSError):
             continue
-        found[file.stem] = Timeline(of.live.length_s, of.stretch if short else ()).whole_s
+        waits_s = MADE_READY_S if of.leap else 0
+        whole_s = Timeline(of.live.length_s, of.stretch if short else ()).whole_s
+        found[file.stem] = waits_s + whole_s
     return found
 
 

@@ -24,7 +24,7 @@ from hil.faults import need
 from hil.live import ability, act, kind
 from hil.live.script import Script
 from hil.live.sheet import Device, Event, Fault, Positive
-from hil.script import Name, Row, Text
+from hil.script import Name, Row, Text, text_of
 
 PLACES = Path(hil.__file__).parent / "places"
 FAKE = "fake"
@@ -159,6 +159,9 @@ class Place:
                     lacks.append(Lack("device", device.name, why))
                     continue
                 left.remove(one)
+                if why := _unread(one):
+                    lacks.append(Lack("device", device.name, why))
+                    continue
                 resources[device.name] = one
             found.append(device)
         return found, resources
@@ -199,13 +202,7 @@ def found(name: str) -> Place:
         if name not in known:
             raise ConfigError(f"place {name!r}", "", config.nearest(name, known))
         path = PLACES / f"{name}.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise ConfigError(str(path), "", fault.strerror or "cannot be read") from fault
-    except UnicodeDecodeError as fault:
-        raise ConfigError(str(path), "", "not UTF-8 text") from fault
-    return read(text, path.name)
+    return read(text_of(path), path.name)
 
 
 def read(text: str, file: str) -> Place:
@@ -223,6 +220,10 @@ def read(text: str, file: str) -> Place:
         for at, name in enumerate(names):
             if name in names[:at]:
                 raise fault_at(text, file, (array, at, "name"), f"{name!r} is there twice")
+    paths = [one.path for one in of.board]
+    for at, path in enumerate(paths):
+        if path in paths[:at]:
+            raise fault_at(text, file, ("board", at, "path"), f"another board is at {path}")
     boards = {one.name: one.channels for one in of.board}
     cables: list[tuple[config.Steps, Cable | None]] = []
     for at, resource in enumerate(of.resource):
@@ -232,6 +233,11 @@ def read(text: str, file: str) -> Place:
         for why in _ill_told(resource):
             raise fault_at(text, file, ("resource", at, "options"), why)
         cables.append((("resource", at, "cable"), resource.cable))
+    same = [_which(one) for one in of.resource]
+    for at, one in enumerate(same):
+        if one in same[:at]:
+            why = f"it is {of.resource[same.index(one)].name!r} once more"
+            raise fault_at(text, file, ("resource", at, "options"), why)
     for at, (steps, cable) in enumerate(cables):
         _check_cable(cable, boards, text, file, steps)
         if cable is not None and cable in [other for _, other in cables[:at]]:
@@ -258,6 +264,22 @@ def _ill_told(resource: Resource) -> Iterable[str]:
             msgspec.convert(value, known[name])
         except msgspec.ValidationError as fault:
             yield f"{name}: {fault}"
+
+
+def _which(resource: Resource) -> tuple[str, list[Any]]:
+    """Which device it is: one that stood there twice would answer for two."""
+    of = kind.KINDS[resource.kind]
+    names = [*of.reached, *(name for names in of.known_by for name in names)]
+    return resource.kind, [resource.options.get(name) for name in names]
+
+
+def _unread(resource: Resource) -> str:
+    """Which file that it names is not there; empty where none is missing. Without its map no
+    gateway could be set up, and nothing of the scenario would be played."""
+    where = resource.options.get("map")
+    if where is None or Path(where).is_file():
+        return ""
+    return f"the map of {resource.name!r} is not at {where}: put it there"
 
 
 def _check_cable(
@@ -288,6 +310,7 @@ def _fake_missing() -> dict[str, str]:
 _FAKE_NEEDS = (
     (need.CHAMBER, (ability.RAW, ability.DISK)),
     (("faketime",), (ability.CLOCK, ability.ERA)),
+    (kind.KINDS["chrony"].programs, (ability.REFERENCE,)),
 )
 
 
@@ -302,6 +325,8 @@ def _real_missing(of: File, idle: Mapping[str, str]) -> dict[str, str]:
         ability.CLOCK: f"nobody sets the clock of {name}: {instead}",
         ability.DISK: f"{name} makes no disks: {instead}",
     }
+    if not any(one.kind == "chrony" for one in of.resource):
+        missing[ability.REFERENCE] = f"{name} has no chronyd: add a [[resource]] of kind chrony"
     if not of.board:
         missing[ability.CABLES] = f"{name} has no [[board]] that pulls cables: add one"
     elif len(idle) == len(of.board):

@@ -95,7 +95,8 @@ async def played(
         await stage.start()
         for name, why in stage.absent.items():
             say(f"{name} does not come up: {why}")
-        say(f"all is heard; {timeline.whole_s:g} s to play")
+        heard = "what is there is heard" if stage.absent else "all is heard"
+        say(f"{heard}; {timeline.whole_s:g} s to play")
         await _timeline(play, say, stop)
         await ended(play, say)
     finally:
@@ -123,8 +124,12 @@ async def _timeline(play: Play, say: Say, stop: asyncio.Event) -> None:
         if stop.is_set():
             break
         await done(play, deed, begins)
-        said = "over" if not begins else f"not done: {deed.why}" if deed.why else "begins"
-        say(f"{clock(at_s)}  {deed.name}: {said}")
+        if deed.began is None:
+            said = f"not done: {deed.why}" if begins else ""
+        else:
+            said = "begins" if begins else f"not taken back: {deed.why}" if deed.why else "over"
+        if said:
+            say(f"{clock(at_s)}  {deed.name}: {said}")
     await _until(play, zero + play.timeline.whole_s, zero, say, stop)
     play.played_s = loop.time() - zero
     play.stopped = stop.is_set()

@@ -8,6 +8,7 @@ run on this machine.
    fake place (hil.live.wire), and can always be cut.
 """
 
+import errno
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,11 +73,11 @@ class RealRig(Rig):
             raise RigError(
                 f"nothing pulls the cable of {name}: say its `cable` in the place's file"
             )
+        # Before it is told: one that comes off in the middle may have done it.
+        self._cut[name] = cable
         self._pull(cable, is_cut)
-        if is_cut:
-            self._cut[name] = cable
-        else:
-            self._cut.pop(name, None)
+        if not is_cut:
+            del self._cut[name]
 
     async def silence(self) -> None:
         """Real devices never fall silent: what is heard until the end counts."""
@@ -109,5 +110,6 @@ class RealRig(Rig):
         try:
             DRIVERS[board.driver](Path(board.path)).cut(cable.channel, is_cut)
         except OSError as fault:
-            text = f"board {board.name!r} at {board.path}: {fault.strerror}: is it plugged in?"
+            todo = "is it a serial port?" if fault.errno == errno.ENOTTY else "is it plugged in?"
+            text = f"board {board.name!r} at {board.path}: {fault.strerror}: {todo}"
             raise RigError(text) from fault

@@ -31,6 +31,12 @@ class Lcus:
         self._path = path
 
     def cut(self, channel: int, is_cut: bool) -> None:
+        try:
+            self._tell(command(channel, is_cut))
+        except termios.error as fault:  # no serial port, or one that came off; no OSError
+            raise OSError(*fault.args) from fault
+
+    def _tell(self, order: bytes) -> None:
         # Not blocking, nor by modem lines: nothing may wait for a carrier, or for CTS.
         port = os.open(self._path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
@@ -40,7 +46,7 @@ class Lcus:
             told[2] = told[2] & ~(termios.HUPCL | termios.CRTSCTS) | termios.CLOCAL
             told[4] = told[5] = termios.B9600
             termios.tcsetattr(port, termios.TCSANOW, told)
-            os.write(port, command(channel, is_cut))
+            os.write(port, order)
             termios.tcdrain(port)
         finally:
             os.close(port)

@@ -19,7 +19,7 @@ import msgspec
 from evidence import config
 from evidence.config import Steps
 from hil import script
-from hil.live import act, kind, model
+from hil.live import ability, act, kind, model
 from hil.live.sheet import (
     Device,
     Event,
@@ -101,6 +101,9 @@ def _faults(of: Script) -> Faults:
 
 def _tables(of: Script) -> Faults:
     """What names a row of ours, and tells it something."""
+    for need in of.live.needs:
+        if need not in ability.TEXTS:
+            yield ("live", "needs"), f"{need!r} is {config.nearest(need, list(ability.TEXTS))}"
     if of.grid.model not in model.MODELS:
         near = config.nearest(of.grid.model, list(model.MODELS))
         yield ("grid", "model"), f"{of.grid.model!r} is {near}"
@@ -186,6 +189,11 @@ def _named(of: Script) -> Faults:
         names += [(("level", at, "device"), one, devices) for one in level.device]
         if level.above is None and level.below is None:
             yield ("level", at), "above or below what?"
+        elif level.above is not None and level.below is not None and level.above >= level.below:
+            yield (
+                ("level", at, "above"),
+                f"nothing is above {level.above:g} and below {level.below:g}",
+            )
     of_facts = [("device", devices), ("gateway", gateways), ("level", levels), ("seam", seams)]
     for array in EXPECTED:
         for at, expect in enumerate(getattr(of, array)):

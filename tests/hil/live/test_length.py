@@ -2,6 +2,7 @@
 
 import pytest
 
+from hil.live.fake import MADE_READY_S
 from hil.live.length import AROUND_S, lengths, told
 from hil.span import span
 
@@ -16,6 +17,7 @@ def test_a_long_scenario_is_named_before_anybody_waits_for_it():
     )
     assert all(one < 120 for one in lengths(names, short=True).values())
     assert told({"line-trip": 16}, 1) == f"line-trip takes about {16 + AROUND_S:.0f} s"
+    assert lengths(["leap-second"], short=True) == {"leap-second": 26 + MADE_READY_S}
     assert told(lengths(["uri-2021"], short=False), 1) == ""
 
 

@@ -1,5 +1,6 @@
 """Places: what a scenario lacks there is said by name, with what to do; a board pulls cables."""
 
+import asyncio
 import os
 import re
 import select
@@ -10,10 +11,12 @@ import pytest
 
 from evidence.config import ConfigError
 from hil.child import ChildError
+from hil.faults import need
 from hil.live import ability, place, script
 from hil.live.command import is_live
 from hil.live.real import RealRig
 from hil.live.relay import Lcus, command
+from hil.live.rig import RigError
 
 SCENARIOS = Path(script.__file__).parent.parent / "scenarios"
 REAL = """
@@ -39,6 +42,16 @@ METER = """[[resource]]
 name = "meter"
 kind = "modbus-tcp"
 options = { host = "192.0.2.20", port = 502, unit = 1 }
+"""
+ALSO = """[[resource]]
+name = "also left"
+kind = "pmu-tcp"
+options = { host = "192.0.2.11", port = 4712, idcode = 11 }
+"""
+ROOF = """[[resource]]
+name = "roof"
+kind = "gnss-receiver"
+options = { path = "/dev/ttyACM0", survey = [446.948, 7.4474, 600.0] }
 """
 CABLE = 'idcode = 11 }\ncable = { board = "relays", channel = 4 }'
 
@@ -109,6 +122,23 @@ def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
     assert "play it at the fake place" in lack.why
 
 
+@pytest.mark.parametrize("name", ["clock-leap", "gnss-spoof"])
+def test_without_a_chronyd_nothing_is_played_that_is_of_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Its pulse is spoofed, or its word ends a doubt: the rest alone would fail."""
+    for where in ("_UNPACKED", "_ADMINISTRATORS"):
+        monkeypatch.setattr(need, where, ())
+    monkeypatch.setenv("PATH", "/nowhere")
+    fake = place.found("fake")
+    assert "chronyd is missing: apt-get install chrony" in fake.missing[ability.REFERENCE]
+    assert not fake.cast(scenario(name)).whole
+    monkeypatch.undo()
+    text = REAL + '[[resource]]\nname = "c"\nkind = "chrony"\noptions = { clock = "chrony:" }\n'
+    assert ability.REFERENCE in place.read(REAL, "rack.toml").missing
+    assert ability.REFERENCE not in place.read(text, "rack.toml").missing
+
+
 @pytest.mark.parametrize("name", LIVE)
 def test_what_a_real_place_never_does_is_told_with_what_to_do(name: str):
     for lack in place.read(REAL, "rack.toml").cast(scenario(name)).lacks:
@@ -133,6 +163,13 @@ def test_what_a_real_place_never_does_is_told_with_what_to_do(name: str):
         ("idcode = 11 }", CABLE + RIGHT, r"resource\[1\].cable.channel: another cable"),
         (", idcode = 11", "", r"no scenario knows of a real pmu-tcp: say its idcode"),
         ("[[board]]", METER + "[[board]]", r"a real modbus-tcp: say its map or device"),
+        ("[[board]]", ALSO + "[[board]]", r"resource\[1\].options: it is 'left' once more"),
+        (
+            "[[board]]",
+            BOARD.replace("relays", "others") + "[[board]]",
+            r"board\[1\].path: another board is at /dev/null",
+        ),
+        ("[[board]]", ROOF + "[[board]]", r":\d+: resource\[1\].options: survey: .* <= 90.0"),
     ],
 )
 def test_what_is_wrong_in_a_place_is_told(old: str, new: str, says: str):
@@ -143,6 +180,25 @@ def test_what_is_wrong_in_a_place_is_told(old: str, new: str, says: str):
 def test_a_place_that_is_not_there_is_told_by_the_nearest():
     with pytest.raises(ConfigError, match="'bench'"):
         place.found("bensh")
+
+
+def test_a_place_that_is_no_file_is_told_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "rack.toml")
+    with pytest.raises(ConfigError, match="not a file"):
+        place.found(str(tmp_path / "rack.toml"))
+
+
+def test_a_map_that_is_not_there_leaves_out_its_device_alone(tmp_path: Path):
+    where = tmp_path / "meter.toml"
+    meter = METER.replace("unit = 1", f'unit = 1, map = "{where}"')
+    rack = place.read(REAL + meter, "rack.toml")
+    wanted = scenario("healthy-day")
+    cast = rack.cast(wanted)
+    assert [one.name for one in cast.devices] == ["pmu-tcp"]
+    whys = {one.name: one.why for one in cast.lacks}
+    assert whys["feeder-relay"] == f"the map of 'meter' is not at {where}: put it there"
+    where.touch()
+    assert [one.name for one in rack.cast(wanted).devices] == ["pmu-tcp", "feeder-relay"]
 
 
 def test_every_cable_is_plugged_in_again_whatever_comes_of_one(tmp_path: Path):
@@ -162,6 +218,28 @@ def test_every_cable_is_plugged_in_again_whatever_comes_of_one(tmp_path: Path):
         assert heard(far, 4) == command(2, False)
         with pytest.raises(ChildError):
             program.check()
+    finally:
+        rig.kill()
+        os.close(far)
+        os.close(near)
+
+
+def test_a_cable_that_may_have_been_cut_is_plugged_in_again(tmp_path: Path):
+    """A board that comes off while it is told says nothing of what it did."""
+    far, near = os.openpty()
+    tty.setraw(near)
+    link = tmp_path / "board"
+    link.symlink_to("/dev/null")  # of what came off, no port is left
+    text = REAL.replace("/dev/null", str(link)).replace("idcode = 11 }", CABLE)
+    rig = RealRig(tmp_path, place.read(text, "rack.toml"))
+    rig._cables = {"pmu-a": place.Cable(board="relays", channel=2)}
+    try:
+        with pytest.raises(RigError, match=r"'relays' at .*: is it a serial port\?"):
+            asyncio.run(rig.cut("pmu-a", True))
+        link.unlink()
+        link.symlink_to(os.ttyname(near))
+        assert rig.close() == []
+        assert heard(far, 4) == command(2, False)
     finally:
         rig.kill()
         os.close(far)

@@ -63,6 +63,7 @@ LEVELS = (SCENARIOS / "line-trip.toml").read_text(encoding="utf-8")
         (SEAM, "every_s = 2\n", "every_s = 0\n", r"seam\[0\].every_s"),
         (SEAM, 'seam = "West-East 1"', 'seam = "West-East"', r"must\[0\].where: .*'West-East 1'"),
         (LEVELS, "below = 2.0\n", "", r"level\[0\]: above or below what"),
+        (LEVELS, "below = 2.0\n", "below = 2.0\nabove = 2.0\n", r"level\[0\].above: nothing is"),
         (LEVELS, 'level = "as before"', 'level = "as befor"', r"must\[0\].where: .*'as before'"),
         (LEVELS, 'of = "current"', 'of = "amperes"', r"level\[0\].of"),
         (LEVELS, 'device = ["relay-5"]', 'device = ["relay-6"]', r"level\[1\].device: .*'relay-5'"),
@@ -83,6 +84,8 @@ NOISE = (SCENARIOS / "modbus-noise.toml").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     ("good", "old", "new", "says"),
     [
+        # What a place cannot lack, since there is no such thing, would be lacked by none.
+        (JAM, 'needs = ["spoil"]', 'needs = ["spiol"]', r"live.needs.*: 'spiol' .*'spoil'"),
         # A `never` of what there cannot be would hold whatever is played.
         (GOOD, 'what = "on_disk"', 'what = "on_disc"', r"never\[1\].where: 'on_disc' .*'on_disk'"),
         (GOOD, 'what = "on_disk"', 'wat = "on_disk"', r"never\[1\].where: of what"),
