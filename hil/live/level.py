@@ -3,7 +3,8 @@
 1. Values are those that anyone with the record decodes (hil.report.admitted), and none is made up:
    a reading without the value, or without one of its phases, says nothing either way.
 2. A stretch ends with the first reading that is elsewhere, and where none comes for APART_NS.
-3. Instants are arrivals, put on the bench's clock, as those of all measurements are.
+3. Instants are arrivals, put on the bench's clock, as those of all measurements are; or, where a
+   level says so, those that the device claims: what a line holds up does not move them.
 
 Pure. It judges nothing.
 """
@@ -38,7 +39,8 @@ def facts(levels: Sequence[Level], frames: Iterable[Admitted], true_ns: TrueNs) 
             value = None if one.shape is None else _value(row, one.shape, one.values)
             if value is not None:
                 found = readings.setdefault((one.line, row.name), Lanes())
-                found.add(true_ns(one.line, one.arrived), _lies(row, value))
+                shown = one.arrived if row.by == "arrival" else one.tai
+                found.add(true_ns(one.line, shown), _lies(row, value))
     for (line, name), found in readings.items():
         yield from _stretches(line, rows[name], found.rising())
 

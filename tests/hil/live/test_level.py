@@ -100,6 +100,15 @@ def test_what_the_device_did_not_give_says_nothing(shape: Shape):
     assert found([row(above=0.0)], [whole._replace(shape=None)]) == []
 
 
+def test_an_instant_is_the_arrival_or_what_the_device_claims(shape: Shape):
+    held_up = [
+        one._replace(arrived=one.arrived + 5 * NS)
+        for one in (frame(shape, 0.0), frame(shape, 0.1), frame(shape, 0.2, hz=59.0))
+    ]
+    assert found([row(above=59.5)], held_up) == [("it", 5.0, 5.1, 2)]
+    assert found([row(above=59.5, by="claim")], held_up) == [("it", 0.0, 0.1, 2)]
+
+
 def test_an_instant_is_put_on_the_bench_s_clock(shape: Shape):
     (fact,) = level.facts([row(above=0.0)], [frame(shape, 5)], lambda line, tai: tai - 3 * NS)
     assert fact.begins == BEGAN + 2 * NS
