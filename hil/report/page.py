@@ -15,7 +15,6 @@ from typing import Any
 
 from evidence.leap import BUILT_IN, NS
 from hil.live.play import Deed
-from hil.live.verdict import ALWAYS
 from hil.report import heat, lane, phasor, sketch
 from hil.report.compared import Compared
 from hil.report.style import STYLE, held, many, section
@@ -37,7 +36,6 @@ SIGNALS = {
     "phase": "phase modulated",
 }
 Row = Mapping[str, Any]
-_ALWAYS = frozenset(one.text for one in ALWAYS)
 _SCALES = (
     ("tve_volts", "TVE V, %", 100.0),
     ("tve_amps", "TVE I, %", 100.0),
@@ -111,7 +109,7 @@ def verdict(told: Row) -> str:
         words += f" {rest} {'was' if rest == 1 else 'were'} not asked."
     if told["stopped"]:
         words += f" It was stopped after {told['timeline']['played_s']:.0f} s."
-    why = [f"{_asked(one)}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
+    why = [f"{one['kind']}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
     lines = "".join(f"<li>{escaped(one)}</li>" for one in why[:ROWS_MAX])
     return f'<p class="verdict {style}">{escaped(words)}</p>' + (
         f"<ul>{lines}</ul>" if lines else ""
@@ -167,13 +165,8 @@ def _expected(told: Row) -> str:
             # A gap begins with the last frame before what made it.
             after = f"{max(one['after_s'], 0.0):.2f} s after {one['after']}"
         why = f"<br>{escaped(one['why'])}" if one["why"] else ""
-        rows.append([_asked(one), held(one["held"]), escaped(one["text"]) + why, escaped(after)])
+        rows.append([escaped(one["kind"]), held(one["held"]), escaped(one["text"]) + why, escaped(after)])
     return section("What was expected", ("", "came out", "expected", "when"), rows)
-
-
-def _asked(of: Row) -> str:
-    """What is asked of every play is told as what always is, such as that no frame is lost."""
-    return "always" if of["text"] in _ALWAYS else str(of["kind"])
 
 
 def _done(told: Row) -> str:

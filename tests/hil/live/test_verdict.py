@@ -9,6 +9,7 @@ import pytest
 
 from evidence.leap import NS
 from hil.fact import Fact, Words
+from hil.finding import line_of
 from hil.live import place, script, verdict
 from hil.live.account import Account
 from hil.live.place import Lack
@@ -265,7 +266,8 @@ def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
         Fact({"what": what}, count=3)
         for what in ("lost", "duplicated", "unsent", "twins", "excess")
     ]
-    failed = [one.text for one in verdict.judged(play, Account(facts)) if one.held is False]
+    findings = verdict.judged(play, Account(facts))
+    failed = [one.text for one in findings if one.held is False]
     assert failed == [
         "asked",
         "no frame is lost",
@@ -275,3 +277,7 @@ def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
         "no gap states what is there",
         "the record verifies",
     ]
+    # "never: no frame is lost" would say the contrary.
+    assert [one.kind for one in findings] == ["must", *["always"] * 6]
+    (lost,) = [one for one in findings if one.text == "no frame is lost"]
+    assert line_of(lost) == "always  DOES NOT HOLD  no frame is lost (3 seen: lost)"

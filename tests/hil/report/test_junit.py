@@ -28,7 +28,7 @@ SUITE = Suite(
     "link-loss",
     [
         finding("it is there", True),
-        finding('a < b & "c"', False, "0 of 1\nto any"),
+        finding('a < b & "c"', False, "0 seen\n1 wanted"),
         finding("it is seen", None, "pmu-b: no resource"),
     ],
     problems=["pmu-b does not come up"],
@@ -50,8 +50,8 @@ def test_each_expectation_is_a_testcase_and_says_what_came_of_it():
     assert failed.get("name") == 'must: a < b & "c"'
     (failure,) = failed
     assert (failure.tag, failure.get("message"), failure.get("type"), failure.text) == (
-        *("failure", "0 of 1", "must"),
-        "0 of 1\nto any",
+        *("failure", "0 seen", "must"),
+        "0 seen\n1 wanted",
     )
     assert [(one.tag, one.get("message")) for one in skipped] == [("skipped", "pmu-b: no resource")]
     assert [(one.tag, one.text) for one in problem] == [("error", "pmu-b does not come up")]

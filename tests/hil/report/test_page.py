@@ -194,7 +194,7 @@ def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: 
     (verdict,) = shown.words(".verdict")
     assert verdict == "It does not hold: 1 of 8 expectations fail."
     (why,) = shown.words(".verdict + ul li")
-    assert why.startswith("must: somebody says that a CT looks the other way: 0 of 1 to any")
+    assert why.startswith("must: somebody says that a CT looks the other way: 0 seen, at least 1 wanted")
     assert shown.words(".no")[1:] == ["does not hold"]
 
 
