@@ -60,7 +60,7 @@ def text(
     rows = list(phasor.diagrams(deeds, compared))
     parts = [
         verdict(told),
-        behind(told),
+        f'<p class="no">{escaped(told["behind"])}</p>' if told["behind"] else "",
         f"<p>{escaped(' '.join(head['about'].split()))}</p>" if head["about"] else "",
         _played(told),
         _done(told),
@@ -116,26 +116,6 @@ def verdict(told: Row) -> str:
     )
 
 
-def behind(told: Row) -> str:
-    """That the bench itself was late, where it was: what does not hold then may be its fault, and
-    no gateway's. Empty where it was not.
-    """
-    asked = {one["to"] for one in told["deeds"] if one["act"] == "skip"}
-    late = {
-        name: count["skipped"]
-        for name, count in told["devices"].items()
-        if count.get("skipped") and not asked & {name, ""}
-    }
-    if not late:
-        return ""
-    worst = max(late, key=lambda name: late[name])
-    words = (
-        f"This machine was too slow for its own simulated devices: {worst} left out"
-        f" {many(late[worst], 'instant')}. What does not hold, or was late, may come of that."
-    )
-    return f'<p class="no">{escaped(words)}</p>'
-
-
 def _played(told: Row) -> str:
     head, timeline = told["scenario"], told["timeline"]
     began_ns = timeline["began_tai_ns"]
@@ -165,7 +145,9 @@ def _expected(told: Row) -> str:
             # A gap begins with the last frame before what made it.
             after = f"{max(one['after_s'], 0.0):.2f} s after {one['after']}"
         why = f"<br>{escaped(one['why'])}" if one["why"] else ""
-        rows.append([escaped(one["kind"]), held(one["held"]), escaped(one["text"]) + why, escaped(after)])
+        rows.append(
+            [escaped(one["kind"]), held(one["held"]), escaped(one["text"]) + why, escaped(after)]
+        )
     return section("What was expected", ("", "came out", "expected", "when"), rows)
 
 

@@ -203,7 +203,9 @@ def test_an_expectation_counts_no_less_and_no_more() -> None:
     assert not judged("flagged", least=2).held
     assert not judged("must", facts=2, most=1).held
     assert judged("must", facts=2, most=2).held
-    assert judged("must", facts=0).why == "0 seen, at least 1 wanted; of settlement there is nothing"
+    assert (
+        judged("must", facts=0).why == "0 seen, at least 1 wanted; of settlement there is nothing"
+    )
     assert judged("must", facts=2, most=1).why.startswith("2 seen, 1 wanted; of settlement")
     assert judged("must", facts=2, least=0, most=1).why.startswith("2 seen, at most 1 wanted;")
     assert judged("must", facts=0, most=3).why.startswith("0 seen, 1 to 3 wanted;")
