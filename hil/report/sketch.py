@@ -51,13 +51,22 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
         rest = [(one, one.drawn.difference(angles)) for one in drawn[1:] if one.drawn]
         yield made.figure(
             *("Angle between buses", "degrees", rest),
-            f"Of the first voltage, less that of {name} at the same instant.",
+            f"Of the first voltage, less that of {name} at the same instant."
+            + _ended(drawn, compared.axis, clock),
         )
         made.part(None)
     yield made.figure(
         *("Flow", "MW", [(one, _points(one, "flow")) for one in drawn]),
         "Of three phases, from the bus into what the current is measured of.",
     )
+
+
+def _ended(some: Iterable[Gauge], axis: Axis, clock: Clock) -> str:
+    """That angles end before the play does, where they do."""
+    ends = [one.drawn.ends for one in some if one.drawn and one.drawn.ends is not None]
+    if not ends:
+        return ""
+    return f" They end at {clock(axis.of(min(ends)))}: of a longer play no more are kept."
 
 
 def _apart(told: Row) -> bool:

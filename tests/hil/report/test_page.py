@@ -14,10 +14,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from evidence.leap import NS
 from hil.live import command, place, play, report, script
 from hil.live.play import Play
 from hil.live.report import Came
-from hil.report import compared, page
+from hil.report import compared, page, sketch, trace
 from hil.report.gathered import Gathered
 from tests.provisioning.page.audit import audited
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
@@ -211,6 +212,19 @@ def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_
     assert told["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
     counted["pmu-b"]["skipped"] = 40 + 200  # of which 40 were asked for
     assert "pmu-b left out 200 instants" in report.behind(deeds, counted)
+
+
+def test_where_angles_end_before_the_play_does_is_said(seen: Seen, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trace, "ANGLES_MAX", 30)
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    _, measured = compared.read(seen.play)
+    told, clock = seen.told(), page.clocked
+    plots = "".join(
+        sketch.plots(told, seen.came.facts, measured, lambda at: clock((at - trace.ZERO) / NS))
+    )
+    (end,) = re.findall(r"They end at 0:0(\d\.?\d?): of a longer play", plots)
+    assert 0.3 <= float(end) <= 1.5
+    assert "They end at" not in seen.page
 
 
 def test_that_the_bench_was_late_is_a_problem_where_something_does_not_hold(
