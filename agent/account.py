@@ -34,6 +34,8 @@ def words(told: Mapping[str, Any]) -> str:
 def troubles(told: Mapping[str, Any]) -> list[str]:
     """What keeps it from its work, each in a line; nothing of time and place."""
     lines = []
+    if not told["sources"]:
+        lines.append("NO LINE IS READ: the configuration has no [[source]]")
     for fork in told["forks"]:
         sizes = f"{fork['from_size']} to {fork['to_size']} entries"
         lines.append(f"RECORD ROLLED BACK from {sizes}: {told['offered_again']} offered again")
