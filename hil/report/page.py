@@ -17,12 +17,11 @@ from evidence.leap import BUILT_IN, NS
 from hil.live.play import Deed
 from hil.report import heat, lane, phasor, sketch
 from hil.report.compared import Compared
-from hil.report.style import STYLE, held, many, section
+from hil.report.style import ROWS_MAX, STYLE, held, many, section
 from hil.report.trace import ZERO
 from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 
-ROWS_MAX = 400  # of one table; what is left out is counted
 COMES = {
     "within": '<span class="yes">within</span>',
     "beyond": '<span class="no">beyond</span>',
@@ -110,7 +109,11 @@ def verdict(told: Row) -> str:
     if told["stopped"]:
         words += f" It was stopped after {told['timeline']['played_s']:.0f} s."
     why = [f"{one['kind']}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
-    lines = "".join(f"<li>{escaped(one)}</li>" for one in why[:ROWS_MAX])
+    shown = [
+        *why[:ROWS_MAX],
+        *([f"and {len(why) - ROWS_MAX:,} more"] if len(why) > ROWS_MAX else []),
+    ]
+    lines = "".join(f"<li>{escaped(one)}</li>" for one in shown)
     return f'<p class="verdict {style}">{escaped(words)}</p>' + (
         f"<ul>{lines}</ul>" if lines else ""
     )
@@ -193,7 +196,7 @@ def _measured(told: Row) -> Iterable[str]:
         ("spoiled_errors", "While a fault was declared to spoil it"),
     ):
         rows = []
-        for one in measured[:ROWS_MAX]:
+        for one in measured:
             gauge = one["measured"]
             if key not in gauge:
                 continue
@@ -217,7 +220,7 @@ def _measured(told: Row) -> Iterable[str]:
 def limited(told: Row) -> str:
     """Of PMUs that hear a reference signal: their errors beside its limits. Empty without any."""
     rows = []
-    for one in told["streams"][:ROWS_MAX]:
+    for one in told["streams"]:
         of = one.get("measured", {}).get("limits")
         if of is None:
             continue
@@ -254,7 +257,7 @@ def _late(told: Row) -> str:
             _three(one["measured"]["admitted_ms"], 1.0),
             ", ".join(f"{count:,} {name}" for name, count in _early(one).items()),
         ]
-        for one in told["streams"][:ROWS_MAX]
+        for one in told["streams"]
         if "measured" in one
     ]
     names = ("device", "arrival less instant, ms", "admitted less arrival, ms", "below 0")
@@ -269,7 +272,7 @@ def _early(of: Row) -> dict[str, int]:
 def _accounted(told: Row) -> str:
     figures = ("sent", "in_record", "on_disk", "in_gaps", "lost", "duplicated", "unsent")
     rows = []
-    for one in told["streams"][:ROWS_MAX]:
+    for one in told["streams"]:
         gaps = ", ".join(f"{count} {cause}" for cause, count in one.get("gaps", {}).items())
         rows.append(
             [
@@ -300,7 +303,7 @@ def _record(told: Row) -> Iterable[str]:
 def _left_out(told: Row) -> str:
     rows = [
         [escaped(one["what"]), escaped(one["name"]), escaped(one["why"])]
-        for one in told["left_out"][:ROWS_MAX]
+        for one in told["left_out"]
     ]
     return section("What this place left out", ("what", "name", "why"), rows)
 

@@ -141,3 +141,17 @@ def test_objects_of_all_kinds_are_gathered(tmp_path: Path):
     assert '<a href="one/index.html">one</a>' in index
     assert "3 of 4 scenarios do not hold. It was stopped before the others." in index
     assert "four.toml:1: no" in index
+
+
+def test_an_index_says_what_was_not_asked_and_that_nothing_was_played(tmp_path: Path):
+    gathered = Gathered()
+    gathered.add("left", {"skipped": "no board", "failed": []}, 0.0, tmp_path)
+    gathered.write(tmp_path, several=True, stopped=False)
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '<p class="verdict idle">None was played. 1 was left out.</p>' in index
+    some = [finding("a", True), finding("b", None, "stopped after 3 s"), finding("c", None, "no")]
+    gathered.add("half", {"findings": some, "failed": [], "stopped": True}, 3.0, tmp_path)
+    gathered.write(tmp_path, several=True, stopped=True)
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<td>1 of 1; 2 not asked</td><td>it was stopped</td>" in index
+    assert "The only scenario that was played holds." in index

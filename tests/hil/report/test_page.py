@@ -18,7 +18,7 @@ from evidence.leap import NS
 from hil.live import command, place, play, report, script
 from hil.live.play import Play
 from hil.live.report import Came
-from hil.report import compared, page, sketch, trace
+from hil.report import compared, page, sketch, style, trace
 from hil.report.gathered import Gathered
 from tests.provisioning.page.audit import audited
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
@@ -212,6 +212,19 @@ def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_
     assert told["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
     counted["pmu-b"]["skipped"] = 40 + 200  # of which 40 were asked for
     assert "pmu-b left out 200 instants" in report.behind(deeds, counted)
+
+
+def test_rows_that_a_table_leaves_out_are_counted():
+    streams = [
+        {"device": f"pmu-{at}", "gateway": "north", "kind": "pmu-tcp", "up": True, "sealed": 1}
+        for at in range(style.ROWS_MAX + 3)
+    ]
+    told = {"streams": streams, "findings": [], "problems": ["x"] * (style.ROWS_MAX + 2)}
+    table = page._accounted(told)
+    assert table.count("<tr>") == 1 + style.ROWS_MAX
+    assert "3 rows below these: not shown." in table
+    said = page.verdict({**told, "holds": False, "stopped": False})
+    assert said.endswith("<li>and 2 more</li></ul>")
 
 
 def test_where_angles_end_before_the_play_does_is_said(seen: Seen, monkeypatch: pytest.MonkeyPatch):
