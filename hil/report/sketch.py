@@ -14,7 +14,7 @@ from typing import Any
 
 from hil.report.compared import Compared
 from hil.report.gauge import Gauge
-from hil.report.style import STYLES
+from hil.report.style import STYLES, many
 from hil.report.trace import ZERO, Axis
 from record.reconstruct import frame
 from record.reconstruct.curve import COLUMNS
@@ -35,7 +35,7 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
         return
     breaks = {one.device.name: _breaks(one, facts, compared.axis) for one in drawn}
     more = sum(one.drawn is None for one in compared.gauges.values())
-    note = f" {more} more PMUs are not drawn." if more else ""
+    note = f" {many(more, 'more PMU')} {'is' if more == 1 else 'are'} not drawn." if more else ""
     styles = dict(zip((one.device.name for one in drawn), STYLES, strict=False))
     made = _Maker(told, compared.axis, clock, breaks, styles, note)
     yield made.figure("Frequency", "Hz", [(one, _points(one, "hz")) for one in drawn], "")
@@ -133,8 +133,9 @@ class _Maker:
             title, unit, ZERO, self._axis.ends, low - room, high + room, self._clock
         )  # fmt: skip
         marks = [mark for mark in self._marks if ZERO <= mark.at <= self._axis.ends]
-        text = f"{note}{self._note} Dotted: what was done, by its number.".strip()
-        return frame.figure(title, plot.svg(lines, marks), text if marks else note, lines)
+        dotted = " Dotted: what was done, by its number." if marks else ""
+        text = f"{note}{self._note}{dotted}".strip()
+        return frame.figure(title, plot.svg(lines, marks), text, lines)
 
 
 def _breaks(gauge: Gauge, facts: Iterable[Row], axis: Axis) -> list[int]:

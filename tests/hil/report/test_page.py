@@ -227,6 +227,17 @@ def test_rows_that_a_table_leaves_out_are_counted():
     assert said.endswith("<li>and 2 more</li></ul>")
 
 
+def test_pmus_that_are_not_drawn_are_counted_where_nothing_was_done_too(seen: Seen):
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    _, measured = compared.read(seen.play)
+    measured.gauges["pmu-b"].drawn = None
+    for deeds in (seen.told()["deeds"], []):
+        told = seen.told() | {"deeds": deeds}
+        plots = list(sketch.plots(told, seen.came.facts, measured, str))
+        assert plots and all("1 more PMU is not drawn." in one for one in plots)
+        assert ("Dotted: " in plots[0]) is bool(deeds)
+
+
 def test_where_angles_end_before_the_play_does_is_said(seen: Seen, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(trace, "ANGLES_MAX", 30)
     shutil.rmtree(seen.came.folder / "read-north-1")
