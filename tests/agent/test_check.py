@@ -183,12 +183,6 @@ def test_without_a_survey_all_is_said_and_nothing_compared(tmp_path: Path) -> No
     assert re.fullmatch(r"it says 47\.04\d+, 7\.44\d+; nobody can check it", told)
 
 
-def test_a_configuration_without_a_source_can_be_run_and_is_told(tmp_path: Path) -> None:
-    done = asyncio.run(check(made(tmp_path / "site")))
-    assert done.code == 0
-    assert done.line("no line would be read: ") == "gateway.toml has no [[source]]"
-
-
 def test_a_pmu_at_its_bus_stands_where_it_should(tmp_path: Path) -> None:
     place = (NORTH + 300 / 111_170, EAST, 600.0)
     folder = made(tmp_path / "site", filed(tmp_path, place))
