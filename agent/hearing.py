@@ -6,7 +6,7 @@
    nothing was sealed, so that every link a later run names is in some batch or beside one.
 3. Two measurements further apart than the rate allows have a gap between them, stated before the
    second is sealed; so have the last measurement that an earlier run made durable and the first one
-   heard anew, and a line that is down and stays so.
+   heard anew, a line that is down and stays so, and one that failed before it brought any.
 4. What is sealed anew in a later run is sealed under the Setup that ruled it, and before what came
    since.
 5. With no sealer attached (the disk takes nothing) frames are counted, and stated as a gap when
@@ -388,7 +388,7 @@ class Hearing:
         if lane.setup == setup:
             return False  # the same again, as after a reconnect: its descriptor rules still
         description.check(source, setup, self._plan)
-        lane.set_up(setup)
+        lane.set_up(setup, self._clock.now().tai)
         self.doubt((source, lane.key), lane.guard.set_up(setup, lane.period_ns))
         self._state_owed(lane)
         self._health.source(source).place(setup)

@@ -2,7 +2,8 @@
 due.
 
 1. A measurement later than `due` has a hole before it. Where no rate is known there is none to see,
-   except across a time in which the line was down or the agent was not there.
+   except across a time in which the line was down or the agent was not there. So has the first one
+   of all, where the line failed since it is known what is sent on it.
 2. `last` is the instant of the last measurement, or the end of the last hole that was stated: no
    instant is stated twice.
 3. What comes late, or twice, within LATE_NS moves nothing. What comes earlier than that is a clock
@@ -28,6 +29,7 @@ NEVER = 1 << 64  # later than any instant
 # never come back, and what it sends meanwhile is missing all the same.
 SILENCE_NS = (10 * NS, 3600 * NS)
 # Between the last instant of such a statement and the time that it was made: a clock that drifts.
+# What a device sent that was just told to was measured no longer before that.
 MARGIN_NS = 2 * NS
 _KEPT_FLAGS = int(Flag.SIMULATED | Flag.TEST)  # what a statement about samples takes from them
 _DOUBTED = int(Flag.TIME_DOUBTED)
@@ -45,6 +47,7 @@ class Lane:
         "guard",
         "key",
         "kind",
+        "known_ns",
         "last",
         "least_ns",
         "marks",
@@ -83,6 +86,8 @@ class Lane:
         self.period_ns = 0  # 0: not known
         self.patience_ns = NEVER
         self.last, self.due = BEFORE_ALL, NEVER
+        # By the gateway's clock: since when a device with a rate may send that was never heard yet.
+        self.known_ns: int | None = None
         self.newest = BEFORE_ALL  # the last measurement that was sealed or counted
         self.least_ns = NEVER  # from a measurement to its arrival, by the gateway's clock
         self.cause = Cause.NOT_HEARD  # of the next hole
@@ -104,8 +109,10 @@ class Lane:
         owed = self.older or self.owed
         return Came(self.last, (owed.first, owed.last) if owed else None)
 
-    def set_up(self, setup: Setup) -> None:
-        """A new rate rules; for the hole before its first measurement the slower of both."""
+    def set_up(self, setup: Setup, now: int | None = None) -> None:
+        """A new rate rules; for the hole before its first measurement the slower of both. `now`:
+        by the gateway's clock, where the line itself says so.
+        """
         self.setup, self.kind = setup, setup.kind
         frames, seconds = setup.rate
         before = self.patience_ns
@@ -114,6 +121,8 @@ class Lane:
             self.patience_ns = self.period_ns * 3 // 2  # FRACSEC rounds; none is half a period off
         else:
             self.period_ns, self.patience_ns = 0, NEVER
+        if self.known_ns is None and self.period_ns:
+            self.known_ns = now
         if self.last != BEFORE_ALL:
             broken = self.cause != Cause.NOT_HEARD
             self.due = self.last + max(before, self.patience_ns)
@@ -126,14 +135,14 @@ class Lane:
 
     def stepped(self) -> None:
         """The gateway's own clock may have been set: arrivals are measured anew."""
-        self.least_ns = NEVER
+        self.least_ns, self.known_ns = NEVER, None
 
     def lost(self) -> None:
         """Its line is down: what comes next comes after a hole."""
         self.guard.lost()
         if self.cause == Cause.NOT_HEARD:
             self.cause = Cause.DRIVER_DOWN
-        if not self.period_ns and self.last != BEFORE_ALL:
+        if self.known_ns is not None if self.last == BEFORE_ALL else not self.period_ns:
             self.due = self.last
 
     def sealed(self, frames: list[Frame]) -> bool:
@@ -169,6 +178,8 @@ class Lane:
         before, cause, self.cause = self.last, self.cause, Cause.NOT_HEARD
         self.silent_from, self.silence_ns = None, SILENCE_NS[0]
         self.flags = frame.flags & _KEPT_FLAGS
+        if before == BEFORE_ALL:
+            return self._unheard(frame)
         self.guard.missing(before, frame.tai)
         count = self.missed(before, frame.tai)
         arrival_ns = frame.heard.tai - frame.tai
@@ -179,6 +190,18 @@ class Lane:
         if count == 0 or frame.tai - before < 2:
             return None
         return Gap(cause, before + 1, frame.tai - 1, count)
+
+    def _unheard(self, first: Frame) -> Gap | None:
+        """What may be missing before the first measurement of all, where its line has failed: as
+        long as the gateway waited by its own clock, and placed by the device's, right or wrong. How
+        many nobody knows, for nobody knows since when it sends.
+        """
+        since, self.known_ns = self.known_ns, None
+        if since is None:
+            return None
+        waited_ns = max(first.heard.tai - since, 0) + MARGIN_NS
+        begins = max(first.tai - waited_ns, 0)
+        return Gap(Cause.DRIVER_DOWN, begins, first.tai - 1, None) if begins < first.tai else None
 
     def silence(self, now_ns: int) -> Gap | None:
         """What is missing since its line went down, when that is due to be stated; to be asked now

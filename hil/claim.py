@@ -1,5 +1,4 @@
-"""What a simulated PMU says it sent, a line each frame as it goes: of hil.devices.pmu, and of a
-plant.
+"""What a simulated PMU says it sent, a line each frame as it goes (hil.devices.pmu).
 
 A line that is not whole yet says nothing.
 """

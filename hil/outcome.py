@@ -38,7 +38,8 @@ def show(figures: Mapping[str, Any], within: str = "") -> None:
         if isinstance(value, dict):
             show(value, f"{within}{name}.")
         elif not isinstance(value, list):
-            print(f"{within + name:<{_NAME_COLUMNS}} {value:,}")
+            said = f"{value:,}" if isinstance(value, int | float) else value
+            print(f"{within + name:<{_NAME_COLUMNS}} {said}")
 
 
 def made(folder: Path | None, name: str) -> Path:

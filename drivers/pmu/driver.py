@@ -8,7 +8,8 @@ conversation, the silence, the order of what is read.
    unasked.
 3. Whatever the session asks goes out through drivers.asks, and nothing else does.
 4. A line without a good frame for its silence is a LinkError, as is one that closes. While bytes
-   wait to be read it is we who are late, and silence is not judged.
+   wait to be read it is we who are late, and silence is not judged; nor does the time count in
+   which our own loop was held up: then the device, or what lies between, was perhaps held up too.
 5. Of several on one line, one that alone is silent is told data on again: it may have restarted.
 
 It retries nothing, logs nothing, and never sends a command that changes the device.
@@ -95,7 +96,8 @@ class PmuDriver(ABC):
         self._queue: deque[Item] = deque()
         self._first_turn = 0  # which CFG is asked for first: not the one that made the PMU hang up
         self._good_frames = 0  # on this connection
-        self._good_s = 0.0  # loop time at which the last good frame was taken
+        self._good_s = 0.0  # loop time of the last good frame, later by what we were held up since
+        self._looked_s = 0.0  # loop time at which silence is looked at next
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
 
@@ -142,7 +144,7 @@ class PmuDriver(ABC):
             if not begun:
                 await self.close()
         loop = asyncio.get_running_loop()
-        self._good_s = loop.time()
+        self._good_s = self._looked_s = loop.time()
         self._watch_silence()
         return self._known()
 
@@ -311,8 +313,10 @@ class PmuDriver(ABC):
         if self._line is None or self._session is None:
             return
         loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        self._good_s = min(self._good_s + max(now_s - self._looked_s, 0.0), now_s)
         allowed_s = self._options.silence_after_s(self._session.rates())
-        silent_s = loop.time() - self._good_s
+        silent_s = now_s - self._good_s
         if silent_s >= allowed_s and not self._line.untaken():
             self._line.fail(LinkError(self._because(f"silent for {silent_s:.1f} s")))
             return
@@ -323,7 +327,8 @@ class PmuDriver(ABC):
             except LinkError as fault:
                 self._line.fail(fault)
                 return
-        self._watch = loop.call_later(allowed_s / WATCHES_A_SILENCE, self._watch_silence)
+        self._looked_s = loop.time() + allowed_s / WATCHES_A_SILENCE
+        self._watch = loop.call_at(self._looked_s, self._watch_silence)
 
 
 def _is_good(item: Item) -> bool:

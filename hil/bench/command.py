@@ -10,6 +10,7 @@ What `all` of them come to is hil.suite's.
 import argparse
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from hil import option
 from hil.bench import BenchError
 from hil.option import GATEWAYS_MAX, STREAMS_MAX
+from hil.outcome import show
 from provisioning.argument import Parser, UsageError
 
 # What each measures, and the options that it takes.
@@ -104,13 +106,13 @@ def main(asked: argparse.Namespace) -> int:
     measured = importlib.import_module(f"hil.bench.{asked.what}")
     try:
         figures: dict[str, Any] = measured.measure(**given)
-    except BenchError as fault:
+    except (BenchError, OSError, subprocess.TimeoutExpired) as fault:  # a program of it is gone
         print(f"gridseal-hil bench {asked.what}: {fault}", file=sys.stderr)
         return 1
     if asked.json:
         print(json.dumps(figures))
     else:
-        print(_table(figures))
+        show(figures)
     for reason in figures.get("reasons", ()):
         print(f"gridseal-hil bench {asked.what}: {reason}", file=sys.stderr)
     return 1 if figures.get("reasons") else 0
@@ -129,15 +131,3 @@ def _takes(what: str, given: Iterable[str], takes: Collection[str]) -> None:
     for name in given:
         if name not in takes:
             raise UsageError(f"gridseal-hil bench {what}: takes no --{name}")
-
-
-def _table(figures: dict[str, Any], within: str = "") -> str:
-    """One figure a line, nested ones under their path."""
-    lines = []
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            lines.append(_table(value, f"{within}{name}."))
-        else:
-            said = f"{value:,}" if isinstance(value, int | float) else str(value)
-            lines.append(f"{within + name:<44} {said}")
-    return "\n".join(lines)

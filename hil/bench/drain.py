@@ -21,7 +21,7 @@ from agent import status
 from evidence import observation
 from evidence.leap import NS
 from hil.bench import BenchError, admitted
-from hil.bench.process import END_S, all_heard, first_line, process, source_of
+from hil.bench.process import END_S, all_heard, first_line, first_told, process, source_of
 from hil.bench.site import make_site
 from hil.devices.pace import tai_now
 from hil.loopback import free_port
@@ -47,7 +47,7 @@ def measure(seconds: float = 120.0) -> dict[str, Any]:
         folder = Path(name)
         devices = ["hil.devices.pmu", "--count", str(PMUS), "--rate", str(RATE), "--spread"]
         with process(devices, folder / "pmu.log") as pmus:
-            told = json.loads(first_line(folder / "pmu.log"))
+            told = first_told(folder / "pmu.log")
             toml = make_site(folder, [source_of(item) for item in told["pmus"]], free_port())
             agent = ["agent.cli", "run", "--config", str(toml)]
             with process(agent, folder / "agent.log"):

@@ -25,7 +25,15 @@ from typing import Any, NamedTuple
 
 from agent import status
 from hil.bench import BenchError, admitted
-from hil.bench.process import END_S, first_line, most_mib, process, processor_s, source_of
+from hil.bench.process import (
+    END_S,
+    first_line,
+    first_told,
+    most_mib,
+    process,
+    processor_s,
+    source_of,
+)
 from hil.bench.site import make_sites
 from hil.devices.pace import tai_now
 from hil.loopback import free_port
@@ -130,7 +138,7 @@ def _running(folder: Path, load: Load) -> Iterator[Programs]:
     with contextlib.ExitStack() as on:
         command = [*devices, "--phasors", str(PHASORS)]
         pmus = on.enter_context(process(command, folder / "pmu.log"))
-        sources = [source_of(one) for one in json.loads(first_line(folder / "pmu.log"))["pmus"]]
+        sources = [source_of(one) for one in first_told(folder / "pmu.log")["pmus"]]
         groups = [sources[at : at + load.streams] for at in range(0, load.pmus, load.streams)]
         tomls = make_sites(folder, groups, free_port())
         serve = ["record.cli", "serve", "--config", str(tomls[0].with_name("record.toml"))]

@@ -9,7 +9,6 @@ record in a third.
    machine, or the agent did: what is measured is of another load, and that is a reason.
 """
 
-import json
 import signal
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import status
-from hil.bench.process import all_heard, first_line, process, processor_s, source_of
+from hil.bench.process import all_heard, first_line, first_told, process, processor_s, source_of
 from hil.bench.site import make_site
 from hil.loopback import free_port
 
@@ -53,7 +52,7 @@ def _paced(streams: int, seconds: float, spread: bool) -> dict[str, Any]:
             "10",
         ]
         with process([*command, *(["--spread"] if spread else [])], folder / "pmu.log") as pmus:
-            told = json.loads(first_line(folder / "pmu.log"))
+            told = first_told(folder / "pmu.log")
             port = free_port()
             toml = make_site(folder, [source_of(item) for item in told["pmus"]], port)
             record = ["record.cli", "serve", "--config", str(toml.with_name("record.toml"))]

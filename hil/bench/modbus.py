@@ -13,7 +13,6 @@ substation costs.
 """
 
 import asyncio
-import json
 import statistics
 import tempfile
 import time
@@ -32,7 +31,7 @@ from drivers.decode import decode
 from drivers.line import Driver, Frame, Instant, LinkError, Source
 from evidence.leap import BUILT_IN
 from hil.bench import BenchError
-from hil.bench.process import all_heard, first_line, process, processor_s
+from hil.bench.process import all_heard, first_line, first_told, process, processor_s
 from hil.bench.site import make_site
 from hil.devices.modbus.meter import FILLER_ADDRESS
 from hil.devices.pace import tai_now
@@ -109,7 +108,7 @@ def _devices(folder: Path, name: str, options: list[str] | None = None) -> Itera
     output = folder / f"{name}.log"
     command = ["hil.devices.modbus", "--units", str(UNITS), *(options or [])]
     with process(command, output):
-        yield json.loads(first_line(output))
+        yield first_told(output)
 
 
 def _driver(folder: Path, scheme: str, where: dict[str, Any], period_ms: int = 1) -> Driver:

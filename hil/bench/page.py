@@ -3,22 +3,23 @@ a third, and a listener of the page's events here, who comes and goes.
 
 1. Turn by turn, TURNS times: nobody looks, somebody looks, each for as long. The cost is the median
    of the differences between neighbours, so that what else the machine does falls on both.
-2. Updates are events that came whole, counted where they arrive.
+2. Updates are events that came whole, counted where they arrive, up to the end of the turn.
 3. Memory is what is resident before anybody ever looked, and the most that it ever was (VmHWM).
 4. The kernel counts processor time in ticks of 10 ms, which is a good part of a per cent of a short
    turn: the share is judged from TURN_S_LEAST a turn on, and told whatever it is.
 5. Nobody looks through the last turn either: what it costs then is what it cost before.
 """
 
-import json
+import math
 import os
 import socket
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from hil.bench.process import (
     END_S,
     all_heard,
     first_line,
+    first_told,
     process,
     processor_s,
     source_of,
@@ -73,7 +75,7 @@ def measure(seconds: float = 40.0, streams: int = 40) -> dict[str, Any]:
         command = ["hil.devices.pmu", "--count", str(streams), "--rate", str(RATE)]
         command += ["--phasors", str(PHASORS), "--spread"]
         with process(command, folder / "pmu.log"):
-            told = json.loads(first_line(folder / "pmu.log"))
+            told = first_told(folder / "pmu.log")
             toml = make_site(folder, [source_of(one) for one in told["pmus"]], free_port())
             record = ["record.cli", "serve", "--config", str(toml.with_name("record.toml"))]
             with process(record, folder / "record.log"):
@@ -93,8 +95,9 @@ def _turns(pid: int, spool: Path, turn_s: float, streams: int) -> dict[str, Any]
     for _ in range(TURNS):
         with _listening(spool) as listener:
             looked.append(_share(pid, turn_s))
-        rates.append((len(listener.at) - 1) / (listener.at[-1] - listener.at[0]))
-        gaps += [late - early for early, late in zip(listener.at, listener.at[1:], strict=False)]
+            until = time.perf_counter()
+        rates.append(pace(listener.at, until))
+        gaps += [late - early for early, late in pairwise([*listener.at, until])]
         sizes.append(listener.size // len(listener.at))
         alone.append(_share(pid, turn_s))
     costs = [
@@ -117,6 +120,14 @@ def _turns(pid: int, spool: Path, turn_s: float, streams: int) -> dict[str, Any]
         "p99_ms": told["latency_ms"]["p99"],
         "machine_load": round(os.getloadavg()[0], 1),
     }
+
+
+def pace(at: Sequence[float], until: float) -> float:
+    """Updates a second of those that came at these times, two at least. Whoever looks sees a page
+    that stands still until the end of the turn, too."""
+    came_s = at[-1] - at[0]
+    came = (len(at) - 1) / came_s if came_s else math.inf
+    return min(came, len(at) / (until - at[0]))
 
 
 def _reasons(figures: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -59,6 +60,17 @@ def first_line(output: Path) -> str:
             return text.splitlines()[0]
         time.sleep(0.02)
     raise BenchError(f"{output.name}: nothing within {END_S} s")
+
+
+def first_told(output: Path) -> Any:
+    """The same, as the JSON that it is. Raises BenchError where a program says something else, as
+    one that could not start does."""
+    said = first_line(output)
+    try:
+        return json.loads(said)
+    except ValueError as fault:
+        last = output.read_text(encoding="utf-8").splitlines()[-1]
+        raise BenchError(f"{output.name}: {last}") from fault
 
 
 def all_heard(spool: Path, streams: int) -> None:

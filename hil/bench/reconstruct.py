@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,12 +66,20 @@ class Stream(NamedTuple):
     form: Form
 
 
-class Gateway:
-    """One gateway: its statements, and its batches second by second."""
+def instant_of(second: int, number: int) -> int:
+    """ns TAI of a frame of a second, to the nearest."""
+    return START + second * NS + (number * NS + RATE // 2) // RATE
 
-    def __init__(self, at: int) -> None:
+
+class Gateway:
+    """One gateway: its statements, and its batches second by second. `configurations`: of each of
+    its PMUs; none: PMUS alike."""
+
+    def __init__(self, at: int, configurations: Sequence[bytes] = ()) -> None:
+        plain = encode_configuration(layout().configuration, Stamp(START_S))
+        configurations = configurations or [plain] * PMUS
         self.name = f"Utility {at + 1}"
-        self.authority, device, self._run = (
+        self.authority, device, self._key = (
             Ed25519Key(bytes(30) + bytes([at]) + role) for role in (b"A", b"D", b"R")
         )
         credential = Credential(
@@ -81,39 +89,42 @@ class Gateway:
         self.statements = [
             (cose.sign(Typ.CREDENTIAL, credential.payload(), self.authority), [(SALT, b"site")])
         ]
-        name = cose.name(credential.payload())
+        name = self.credential = cose.name(credential.payload())
         run = Run(
-            *(name, self._run.public.raw, START, 1000, Cause.FIRST_START, None, False, None, ()),
-            *("bench", self._run.sign(possession_bytes(device.public, name))),
+            *(name, self._key.public.raw, START, 1000, Cause.FIRST_START, None, False, None, ()),
+            *("bench", self._key.sign(possession_bytes(device.public, name))),
         )
-        self._name = cose.name(run.payload())
+        self.run = cose.name(run.payload())
         self.statements.append((cose.sign(Typ.RUN, run.payload(), device), []))
         self._previous, self._number, self._seq = merkle.ZERO, 0, 1
         self._prev: list[bytes] = []
-        self._streams = [self._describe(number) for number in range(1, PMUS + 1)]
+        self._streams = [self._describe(*one) for one in enumerate(configurations, 1)]
         self.messages: list[bytes] = []  # some, as they were signed
 
-    def _describe(self, number: int) -> Stream:
-        cfg = encode_configuration(layout().configuration, Stamp(START_S))
+    def _describe(self, number: int, cfg: bytes) -> Stream:
         hidden = [disclosure.digest(SALT, value) for value in (b"source", cfg)]
         says = Descriptor(
-            *(self._name, number, 0, merkle.ZERO, START, int(Kind.C37118), hidden[0], "direct"),
+            *(self.run, number, 0, merkle.ZERO, START, int(Kind.C37118), hidden[0], "direct"),
             *(None, hidden[1], (RATE, 1), None, (), ()),
         )
-        encoded = cose.sign(Typ.DESCRIPTOR, says.payload(), self._run)
+        encoded = cose.sign(Typ.DESCRIPTOR, says.payload(), self._key)
         self.statements.append((encoded, [(SALT, b"source"), (SALT, cfg)]))
         self._prev.append(merkle.leaf_hash(encoded))
         name = cose.name(says.payload())
-        binding = observation.Binding(self._run.public.kid, name)
+        binding = observation.Binding(self._key.public.kid, name)
         return Stream(number, name, binding, Form())
 
     def second(self, frames: Sequence[bytes], second: int) -> bytes:
-        """The batch of one second."""
+        """The batch of one second, in which all PMUs say the same."""
+        return self.batch([frames] * len(self._streams), second)
+
+    def batch(self, said: Sequence[Sequence[bytes]], second: int) -> bytes:
+        """That of one second. `said`: RATE frames of each PMU."""
         ranges, body, leaves = [], [], []
-        for at, stream in enumerate(self._streams):
+        for at, (stream, frames) in enumerate(zip(self._streams, said, strict=True)):
             first = prev = self._prev[at]
             for number, raw in enumerate(frames):
-                tai = START + second * NS + number * NS // RATE
+                tai = instant_of(second, number)
                 heard = 20_000_000 + (second * RATE + number) * 997 % 1_000_000
                 content = stream.form.content(
                     (
@@ -126,20 +137,20 @@ class Gateway:
                     self.messages.append(signed)
                 one = b"".join(
                     (stream.binding.message_prefix, content, observation.SIGNATURE_HEAD,
-                     self._run.sign(signed))
+                     self._key.sign(signed))
                 )  # fmt: skip
                 prev = merkle.leaf_hash(one)
                 leaves.append(prev)
                 body.append(one)
-            last = self._seq + len(frames) - 1
+            last = self._seq + RATE - 1
             ranges.append(Range(stream.number, stream.descriptor, self._seq, last, first, prev))
             self._prev[at] = prev
-        self._seq += len(frames)
+        self._seq += RATE
         of = Head(
-            *(self._name, self._number, self._previous, len(body), merkle.root(leaves)),
+            *(self.run, self._number, self._previous, len(body), merkle.root(leaves)),
             tuple(ranges),
         )
-        encoded = cose.sign(Typ.HEAD, of.payload(), self._run)
+        encoded = cose.sign(Typ.HEAD, of.payload(), self._key)
         self._number, self._previous = self._number + 1, head.batch_id(encoded)
         return encoded + b"".join(body)
 
@@ -157,7 +168,7 @@ def _measured(folder: Path, seconds: int) -> dict[str, Any]:
     place, anchors = folder / "record.db", folder / "anchors.toml"
     anchors.write_text(_anchors(log, gateways))
     begun = time.perf_counter()
-    _fill(place, log, gateways, seconds)
+    fill(place, log, gateways, _sealed(gateways, seconds + 2 * MARGIN_S))
     filled = time.perf_counter() - begun
     all_samples = samples + 2 * MARGIN_S * GATEWAYS * PMUS * RATE
     reference = Reference(gateways[0].messages[:REFERENCE_MESSAGES])
@@ -223,8 +234,10 @@ def _anchors(log: Ed25519Key, gateways: Sequence[Gateway]) -> str:
     return rows
 
 
-def _fill(place: Path, log: Ed25519Key, gateways: Sequence[Gateway], seconds: int) -> None:
-    """The record of an interval and of what is measured beside it."""
+def fill(
+    place: Path, log: Ed25519Key, gateways: Sequence[Gateway], sealed: Iterable[list[bytes]]
+) -> None:
+    """A record of what these gateways sealed. `sealed`: a batch of each, second by second."""
     store = open_writer(place)
     store.set_log_key(log.public.raw)
     thresholds = _collect_rarely()
@@ -236,7 +249,7 @@ def _fill(place: Path, log: Ed25519Key, gateways: Sequence[Gateway], seconds: in
         for one in gateways:
             for encoded, pairs in one.statements:
                 sequencer.commit([admitter.statement(encoded, pairs)], START)
-        for second, cut in enumerate(_sealed(gateways, seconds + 2 * MARGIN_S)):
+        for second, cut in enumerate(sealed):
             now = START + (second + 1) * NS
             items: list[Item] = []
             for batch in cut:

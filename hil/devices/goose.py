@@ -30,6 +30,7 @@ ETHERTYPE = 0x88B8
 FASTEST_MS, STEADY_MS = 2, 1000
 ST_NUM_MODULUS = 1 << 32
 QUALITY_10_BITS = 0x0A  # of a time: leap seconds not known, clock good, 10 bits of accuracy
+LEAP_SECONDS_KNOWN = 0x80
 
 
 # --- values, each an element as IEC 61850-8-1 Annex A has it
@@ -146,6 +147,7 @@ class GooseProfile:
     nds_com: bool = False
     simulation: bool = False  # in the APDU; in its first edition the same bit is called test
     simulated: bool = False  # in Reserved1
+    quality: int = QUALITY_10_BITS  # of t
     steady_ms: int = STEADY_MS
     to: Addressing = field(default_factory=lambda: Addressing(ETHERTYPE, 1))
 
@@ -197,7 +199,7 @@ class GoosePublisher:
             _count(0x81, allowed_ms),
             tlv(0x82, profile.dat_set.encode("ascii")),
             tlv(0x83, profile.go_id.encode("ascii")),
-            tlv(0x84, utc_octets(t_ns)),
+            tlv(0x84, utc_octets(t_ns, profile.quality)),
             _count(0x85, st_num),
             _count(0x86, sq_num),
             tlv(0x87, b"\x01" if profile.simulation else b"\x00"),

@@ -6,11 +6,14 @@ while it is written, or after.
 2. Arrivals are put on the bench's clock where the gateway's was set (`true_ns`).
 3. Frames that measure nothing, and the gateway's own words, are no measurements; of those, events
    of checks are told.
+4. Who looks while it is written keeps all measurements of a trial, for a finding may come later
+   (`look`, `told`). Who reads a record that is whole knows all findings from the beginning, takes
+   one measurement after the other (`taken`) and keeps none.
 
 It checks no signature, and judges nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,10 +32,11 @@ from record.store import Store, open_reader
 
 _CHECKS = {Event.CHECK_TRIPPED: True, Event.CHECK_CLEARED: False}
 _PLAIN = (0, 0)
+_STRETCH = 1024  # numbers of a stream whose findings are looked up at once
 Claims = Mapping[str, Mapping[int, list[int]]]  # by line and claimed instant: how wrong it was
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """One measurement, and where it stands."""
 
     run: bytes
@@ -40,8 +44,54 @@ class _Read(NamedTuple):
     subject: bytes
     sample: Sample
     line: str
-    klass: int
+    klass: int  # by its receipt
     reason: int
+
+
+class Findings:
+    """What was found of measurements after their receipt, by where they stand."""
+
+    def __init__(self, some: Iterable[Finding] = ()) -> None:
+        self._by_place: dict[tuple[bytes, int | None], list[Finding]] = {}
+        self._near: dict[tuple[bytes, int], tuple[int, list[Finding]]] = {}
+        for one in some:
+            self._by_place.setdefault((one.run, one.stream), []).append(one)
+
+    @classmethod
+    def of(cls, store: Store) -> "Findings":
+        """All of a record. Raises StoreError, EvidenceError."""
+        entries = store.findings()
+        return cls(one for entry in entries for one in _findings(cose.read(entry.encoded).payload))
+
+    def grade(self, one: Read) -> tuple[int, int]:
+        """Class and reason of a measurement: by its receipt, or what is worse."""
+        grade, seq = (one.klass, one.reason), one.sample.seq
+        for finding in self._about(one.run, one.sample.stream, seq):
+            first, last = finding.first_seq or 0, finding.last_seq
+            inside = first <= seq and (last is None or seq <= last)
+            if inside and finding.subject in (None, one.subject) and finding.klass > grade[0]:
+                grade = (finding.klass, finding.reason)
+        return grade
+
+    def _about(self, run: bytes, stream: int, seq: int) -> list[Finding]:
+        """Those of the stretch of a stream in which a number lies."""
+        near = self._near.get((run, stream))
+        if near is None or near[0] != seq // _STRETCH:
+            number = seq // _STRETCH
+            begins, ends = number * _STRETCH, (number + 1) * _STRETCH
+            some = [
+                finding
+                for of in (stream, None)
+                for finding in self._by_place.get((run, of), ())
+                if (finding.first_seq or 0) < ends
+                and (finding.last_seq is None or finding.last_seq >= begins)
+            ]
+            near = self._near[run, stream] = (number, some)
+        return near[1]
+
+
+def _findings(payload: bytes) -> Iterable[Finding]:
+    return classification.read(payload).findings
 
 
 class Happened(NamedTuple):
@@ -72,7 +122,7 @@ class Course:
         self._keys = dict(keys or {})
         self._store: Store | None = None
         self._next = 0
-        self._reads: list[_Read] = []
+        self._reads: list[Read] = []
         self._findings: list[Finding] = []
         self._runs: dict[bytes, bytes] = {}  # by descriptor
 
@@ -83,7 +133,7 @@ class Course:
         self._store.snapshot()
         try:
             for step in steps(self._store, self._next):
-                self.take(step)
+                self._reads += self.taken(step)
         finally:
             self._store.rollback()
 
@@ -97,35 +147,13 @@ class Course:
         self, claims: Claims | None = None, true_ns: Callable[[int], int] = lambda tai: tai
     ) -> list[Told]:
         """Every measurement read so far. `claims`: what PMUs say of how wrong they were."""
-        by_place: dict[tuple[bytes, int | None], list[Finding]] = {}
-        for finding in self._findings:
-            by_place.setdefault((finding.run, finding.stream), []).append(finding)
-        found = []
-        for one in self._reads:
-            about = [
-                *by_place.get((one.run, one.sample.stream), ()),
-                *by_place.get((one.run, None), ()),
-            ]
-            found.append(self._told(one, about, claims or {}, true_ns))
-        return found
-
-    def frames(self) -> list[tuple[str, bytes, Sample]]:
-        """Every measurement read so far: line, name of its descriptor, sample."""
-        return [(one.line, one.descriptor, one.sample) for one in self._reads]
+        findings = Findings(self._findings)
+        return [self._told(one, findings, claims or {}, true_ns) for one in self._reads]
 
     def _told(
-        self,
-        one: _Read,
-        about: list[Finding],
-        claims: Claims,
-        true_ns: Callable[[int], int],
+        self, one: Read, findings: Findings, claims: Claims, true_ns: Callable[[int], int]
     ) -> Told:
-        sample, grade = one.sample, (one.klass, one.reason)
-        for finding in about:
-            first, last = finding.first_seq or 0, finding.last_seq
-            inside = first <= sample.seq and (last is None or sample.seq <= last)
-            if inside and finding.subject in (None, one.subject) and finding.klass > grade[0]:
-                grade = (finding.klass, finding.reason)
+        sample, grade = one.sample, findings.grade(one)
         arrived = true_ns(sample.tai + sample.heard)
         late_ns = arrived - sample.tai
         offs = claims.get(one.line, {}).get(sample.tai, [0])
@@ -134,18 +162,19 @@ class Course:
 
     # --- the log
 
-    def take(self, step: Step) -> None:
-        """The next entry, by whoever reads the log for several. Raises EvidenceError."""
+    def taken(self, step: Step) -> Iterator[Read]:
+        """The measurements of the next entry, by whoever reads the log for several. Raises
+        EvidenceError."""
         entry, message = step.entry, step.message
         if entry.typ == Typ.DESCRIPTOR:
             self._runs[message.name] = descriptor.read(message.payload).run
         elif entry.typ == Typ.CLASSIFICATION:
-            self._findings += classification.read(message.payload).findings
+            self._findings += _findings(message.payload)
         elif entry.typ == Typ.HEAD:
-            self._batch(step)
+            yield from self._batch(step)
         self._next = entry.idx + 1
 
-    def _batch(self, step: Step) -> None:
+    def _batch(self, step: Step) -> Iterator[Read]:
         entry = step.entry
         classed = receipt.read(cose.read(entry.receipt).payload).classed
         for part, samples in step.parts:
@@ -158,8 +187,8 @@ class Course:
                 if sample.kind == Kind.EVENT:
                     self._event(sample, run)
                 elif sample.kind not in SILENT:
-                    of = (entry.subject, sample, self._line(sample, run))
-                    self._reads.append(_Read(run, part.descriptor, *of, *grade))
+                    of = (part.descriptor, entry.subject, sample, self._line(sample, run))
+                    yield Read(run, *of, *grade)
 
     def _line(self, sample: Sample, run: bytes) -> str:
         if self._lines is not None:

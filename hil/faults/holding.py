@@ -6,6 +6,7 @@
 3. Every link is read by its own bytes; one that is not where its batch or piece says is a fault.
 4. A frame is known by the instant in its own bytes, whatever instant it was sealed at: before a
    configuration is known that is its arrival.
+5. Links are read one after the other, and of frames is kept what hil.faults.sighting keeps.
 
 It checks no signature: `gridseal-record verify` does.
 """
@@ -26,7 +27,8 @@ from evidence.code import Kind, Reason, Typ
 from evidence.leap import BUILT_IN, LeapTable
 from evidence.observation import Sample
 from hil.devices.profile import WHOLE_TIME_BASE
-from hil.faults.judge import Continued, Held, Hole, Place, Seen
+from hil.faults.judge import Continued, Held, Hole, Place
+from hil.faults.sighting import Sightings
 from hil.faults.step import Step, steps
 from record.store import Store, open_reader
 
@@ -63,11 +65,20 @@ def line_name(gateway: str, key: str) -> str:
     return f"{gateway} {key}"
 
 
-class Holding:
-    """One file's links, as they are read."""
+def claimed(raw: bytes, table: LeapTable) -> tuple[int, int]:
+    """ns TAI of a data frame of C37.118, as it says itself, and its IDCODE."""
+    header = parse_header(raw)
+    second = stamp.second(header.soc, header.time_quality, table)
+    return second.tai + stamp.fraction_ns(header.fracsec, TIME_BASE), header.idcode
 
-    def __init__(self, lines: Lines) -> None:
-        self.held = Held()
+
+class Holding:
+    """Links of one file or several, as they are read. `beside`: what is held elsewhere and was
+    read before; what is the same takes no place again."""
+
+    def __init__(self, lines: Lines, beside: Sightings | None = None) -> None:
+        self.frames = Sightings(beside)
+        self.held = Held(self.frames)
         self._lines = lines
         self._runs: dict[bytes, bytes] = {}  # by descriptor
 
@@ -102,12 +113,10 @@ class Holding:
             should = f"{place.stream}, {place.seq} should be"
             raise HoldingError(f"stream {sample.stream}, seq {sample.seq} where {should}")
         if sample.kind == Kind.C37118:
-            header = parse_header(sample.raw)
-            second = stamp.second(header.soc, header.time_quality, self._lines.table)
-            tai = second.tai + stamp.fraction_ns(header.fracsec, TIME_BASE)
-            line = self._lines.of(place, key_of(header.idcode))
+            tai, idcode = claimed(sample.raw, self._lines.table)
+            line = self._lines.of(place, key_of(idcode))
             content = hashlib.sha256(encoded).digest()
-            self.held.frames.append(Seen(line, tai, place, content))
+            self.frames.add(line, tai, place, content)
         elif sample.kind == Kind.GAP:
             says = gap.read(sample.raw)
             line = self._lines.of(place)
@@ -124,12 +133,10 @@ class RecordFile:
     def close(self) -> None:
         self._store.close()
 
-    def held(self, lines: Lines) -> Held:
+    def read(self, holding: Holding) -> None:
         """Everything in it. Raises StoreError, EvidenceError, HoldingError."""
-        holding = Holding(lines)
         for step in steps(self._store):
             holding.take(step)
-        return holding.held
 
     def clones(self) -> int:
         """Runs that the record holds for one of several that continue the same one."""
@@ -172,9 +179,8 @@ class SpoolFile:
         """The runs that left something here. Raises HoldingError."""
         return {name for (name,) in self._rows("SELECT name FROM run")}
 
-    def held(self, lines: Lines) -> Held:
+    def read(self, holding: Holding) -> None:
         """Everything in it. Raises EvidenceError, HoldingError."""
-        holding = Holding(lines)
         for name, payload in self._rows("SELECT name, payload FROM run"):
             holding.add_run(name, payload)
         for number, parts, links in self._rows("SELECT id, parts, links FROM piece ORDER BY id"):
@@ -184,7 +190,6 @@ class SpoolFile:
                     at = holding.add(of, stream, seq, links, at)
             if at != len(links):
                 raise HoldingError(f"{self._path.name}: piece {number} is longer than it says")
-        return holding.held
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         try:

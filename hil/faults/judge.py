@@ -9,36 +9,28 @@
 4. What a gap says is missing and is there all the same is excess. A restart may state as much as
    arrives in one commit interval and one fsync too many, in each of its gaps; nothing else may.
 
+5. A line is gone through once, from its first instant to its last, what was sent beside what is
+   there: besides what hil.faults.sighting keeps, it takes 8 octets a frame, of one line at a time.
+
 Pure: it opens no file and asks nobody. A line is one device at one gateway, by any name.
 """
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from evidence.code import Cause
 from evidence.leap import NS
+from hil.faults.sighting import Place, Seen, Sighted, Sightings, together
+from hil.instant import Lanes
 
+__all__ = ["Continued", "Held", "Hole", "Lost", "Place", "Seen", "beyond", "excess_max", "judge"]
+
+T = TypeVar("T")
 SPANS_MAX = 8  # stretches of lost frames that are told, line by line
-
-
-class Place(NamedTuple):
-    """Where a link stands."""
-
-    run: bytes
-    stream: int
-    seq: int
-
-
-class Seen(NamedTuple):
-    """One data frame that somebody holds."""
-
-    line: str
-    tai: int
-    place: Place
-    content: bytes  # a hash of the whole observation
 
 
 class Hole(NamedTuple):
@@ -61,11 +53,16 @@ class Continued(NamedTuple):
 
 @dataclass(slots=True)
 class Held:
-    """What one file holds."""
+    """What one file holds, or several."""
 
-    frames: list[Seen] = field(default_factory=list)
+    frames: Iterable[Seen] = field(default_factory=Sightings)
     holes: list[Hole] = field(default_factory=list)
     runs: dict[bytes, Continued] = field(default_factory=dict)
+
+    def only(self, line: str) -> "Held":
+        """What is of one line, with all runs."""
+        holes = [hole for hole in self.holes if hole.line == line]
+        return Held(Sightings.of(self.frames).only(line), holes, self.runs)
 
 
 class Lost(NamedTuple):
@@ -110,31 +107,30 @@ def judge(sent: Mapping[str, Iterable[int]], record: Held, disk: Held, most: int
     """
     runs = {**disk.runs, **record.runs}
     holes = list({hole.place: hole for hole in (*record.holes, *disk.holes)}.values())
-    places, twins = _places((*record.frames, *disk.frames))
-    admitted = _counted(_places(record.frames)[0])
-    there = _counted(places)
-    everything = Counter((line, tai) for line, instants in sent.items() for tai in instants)
-    nowhere = _by_line((everything - there).elements())
-    lost = {line: _outside(instants, holes, line) for line, instants in nowhere.items()}
-    lost_count = sum(map(len, lost.values()))
-    in_record = (everything & admitted).total()
-    missing = sum(map(len, nowhere.values()))
-    present = _by_line(there)
-    counted = (Excess(hole, _within(present.get(hole.line, []), hole)) for hole in holes)
-    excess = tuple(item for item in counted if item.frames)
+    there, twins = together(Sightings.of(record.frames), Sightings.of(disk.frames))
+    count: Counter[str] = Counter()
+    spans: list[Lost] = []
+    stated: dict[int, int] = {}  # frames that are there, by the gap that says they are not
+    for line in sorted({*sent, *there}):
+        sweep = _Sweep(line, holes, runs)
+        for instant in _instants(sent.get(line, ()), there.get(line, ())):
+            sweep.take(instant)
+        count += sweep.count
+        spans += sweep.ended()
+        stated |= sweep.stated
     return Verdict(
-        sent=everything.total(),
-        in_record=in_record,
-        on_disk=everything.total() - missing - in_record,
-        in_gaps=missing - lost_count,
-        lost=lost_count,
-        duplicated=_duplicated(places, runs, everything),
-        gap_excess=sum(len(_inside(there, holes, line)) for line, there in present.items()),
+        sent=count["sent"],
+        in_record=count["in_record"],
+        on_disk=count["sent"] - count["missing"] - count["in_record"],
+        in_gaps=count["missing"] - count["lost"],
+        lost=count["lost"],
+        duplicated=count["duplicated"],
+        gap_excess=count["excess"],
         gap_excess_max=sum(most for hole in holes if hole.cause == Cause.RESTART),
         twins=twins,
-        unsent=len(there.keys() - everything.keys()),
-        lost_spans=tuple(_spans(lost, sent)),
-        excess=excess,
+        unsent=count["unsent"],
+        lost_spans=tuple(spans),
+        excess=tuple(Excess(holes[at], stated[at]) for at in sorted(stated)),
         gaps=_causes(hole.cause for hole in holes),
         runs=_causes(says.cause for says in runs.values()),
     )
@@ -155,37 +151,97 @@ def beyond(verdict: Verdict, most: int) -> list[Excess]:
     ]
 
 
-def _within(instants: Sequence[int], hole: Hole) -> int:
-    """How many of a line's instants lie in a gap of it. `instants` rise."""
-    return bisect_right(instants, hole.last) - bisect_left(instants, hole.first)
+class _Instant(NamedTuple):
+    """One of a line: how often it was sent, and where it is. `there`: run, and whether in the
+    record."""
+
+    tai: int
+    sent: int
+    there: list[tuple[bytes, bool]]
 
 
-def _places(frames: Iterable[Seen]) -> tuple[list[Seen], int]:
-    """Each frame at its place, once; and how many places bear two contents."""
-    found: dict[Place, dict[bytes, Seen]] = {}
-    for frame in frames:
-        found.setdefault(frame.place, {}).setdefault(frame.content, frame)
-    places = [frame for contents in found.values() for frame in contents.values()]
-    return places, sum(len(contents) > 1 for contents in found.values())
+def _instants(sent: Iterable[int], there: Iterable[Sighted]) -> Iterator[_Instant]:
+    """Those of a line, rising."""
+    frames, sightings = Lanes[None](), Lanes[tuple[bytes, bool]]()
+    for tai in sent:
+        frames.add(tai, None)
+    for one in there:
+        mark = (one.run, one.kept)
+        for tai in one.block.instants():
+            sightings.add(tai, mark)
+    ours, theirs = _grouped(frames), _grouped(sightings)
+    mine, other = next(ours, None), next(theirs, None)
+    while mine is not None or other is not None:
+        tai = min(each[0] for each in (mine, other) if each is not None)
+        times, marks = 0, list[tuple[bytes, bool]]()
+        if mine is not None and mine[0] == tai:
+            times = len(mine[1])
+            mine = next(ours, None)
+        if other is not None and other[0] == tai:
+            marks = other[1]
+            other = next(theirs, None)
+        yield _Instant(tai, times, marks)
 
 
-def _counted(places: Iterable[Seen]) -> Counter[tuple[str, int]]:
-    """How often each instant of each line is there."""
-    return Counter((frame.line, frame.tai) for frame in places)
+def _grouped(lanes: Lanes[T]) -> Iterator[tuple[int, list[T]]]:
+    """Rising, each instant once, with the marks of all that are equal."""
+    for tai, some in groupby(lanes.rising(), itemgetter(0)):
+        yield tai, [mark for _, mark in some]
 
 
-def _duplicated(
-    places: Iterable[Seen], runs: Mapping[bytes, Continued], sent: Mapping[tuple[str, int], int]
-) -> int:
-    """How many instants are there more often than they may be."""
-    bearing: dict[tuple[str, int], list[bytes]] = {}
-    for frame in places:
-        bearing.setdefault((frame.line, frame.tai), []).append(frame.place.run)
-    return sum(
-        not _one_chain(names, runs)
-        for instant, names in bearing.items()
-        if len(names) > max(sent.get(instant, 1), 1)
-    )
+class _Sweep:
+    """One line, from its first instant on."""
+
+    def __init__(self, line: str, holes: Sequence[Hole], runs: Mapping[bytes, Continued]) -> None:
+        self.count: Counter[str] = Counter()
+        self.stated: dict[int, int] = {}
+        self._line, self._holes, self._runs = line, holes, runs
+        numbers = (at for at, hole in enumerate(holes) if hole.line == line)
+        self._coming = sorted(numbers, key=lambda at: holes[at].first, reverse=True)
+        self._in: list[int] = []  # gaps that an instant lies in
+        self._lost: list[Lost] = []
+        self._goes_on = False  # what is lost
+
+    def take(self, one: _Instant) -> None:
+        """The next instant."""
+        sent, there = one.sent, len(one.there)
+        holes, count = self._around(one.tai), self.count
+        missing = max(sent - there, 0)
+        count["sent"] += sent
+        count["in_record"] += min(sent, sum(kept for _, kept in one.there))
+        count["missing"] += missing
+        count["unsent"] += there > 0 and not sent
+        if there > max(sent, 1):
+            count["duplicated"] += not _one_chain([run for run, _ in one.there], self._runs)
+        if holes and there:
+            count["excess"] += 1
+            for at in holes:
+                self.stated[at] = self.stated.get(at, 0) + 1
+        if missing and not holes:
+            count["lost"] += missing
+            self._lose(one.tai, missing)
+        elif sent:
+            self._goes_on = False
+
+    def ended(self) -> list[Lost]:
+        """Lost frames with none between them that was sent and is accounted for."""
+        return self._lost
+
+    def _around(self, tai: int) -> list[int]:
+        """The gaps that it lies in."""
+        while self._coming and self._holes[self._coming[-1]].first <= tai:
+            self._in.append(self._coming.pop())
+        if self._in:
+            self._in = [at for at in self._in if self._holes[at].last >= tai]
+        return self._in
+
+    def _lose(self, tai: int, frames: int) -> None:
+        if self._goes_on:
+            before = self._lost[-1]
+            self._lost[-1] = before._replace(last=tai, frames=before.frames + frames)
+        else:
+            self._lost.append(Lost(self._line, tai, tai, frames))
+        self._goes_on = True
 
 
 def _one_chain(names: Sequence[bytes], runs: Mapping[bytes, Continued]) -> bool:
@@ -205,43 +261,6 @@ def _doubted(name: bytes, runs: Mapping[bytes, Continued]) -> Iterable[bytes]:
         seen.append(says.predecessor)
         says = runs.get(says.predecessor)
     return seen
-
-
-def _by_line(instants: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for line, tai in sorted(instants):
-        found.setdefault(line, []).append(tai)
-    return found
-
-
-def _inside(instants: Sequence[int], holes: Iterable[Hole], line: str) -> set[int]:
-    """Those of a line's instants that lie in a gap of it. `instants` rise."""
-    found: set[int] = set()
-    for hole in holes:
-        if hole.line == line:
-            first, after = bisect_left(instants, hole.first), bisect_right(instants, hole.last)
-            found.update(instants[first:after])
-    return found
-
-
-def _outside(instants: Sequence[int], holes: Iterable[Hole], line: str) -> list[int]:
-    inside = _inside(instants, holes, line)
-    return [tai for tai in instants if tai not in inside]
-
-
-def _spans(lost: Mapping[str, Sequence[int]], sent: Mapping[str, Iterable[int]]) -> Iterable[Lost]:
-    """Lost frames with none between them that was sent and is accounted for."""
-    for line, instants in lost.items():
-        missing = Counter(instants)
-        begun: list[int] = []
-        for tai in sorted(set(sent[line])):
-            if tai in missing:
-                begun += [tai] * missing[tai]
-            elif begun:
-                yield Lost(line, begun[0], begun[-1], len(begun))
-                begun = []
-        if begun:
-            yield Lost(line, begun[0], begun[-1], len(begun))
 
 
 def _causes(causes: Iterable[int]) -> dict[str, int]:

@@ -23,8 +23,8 @@ from hil.faults import account, wall
 from hil.faults.chamber import ChamberError
 from hil.faults.fault import Fault, Scale
 from hil.faults.gateway import GatewayError
-from hil.faults.holding import HoldingError, Lines, RecordFile, SpoolFile
-from hil.faults.judge import SPANS_MAX, Held, Verdict, beyond, excess_max, judge
+from hil.faults.holding import Holding, HoldingError, Lines, RecordFile, SpoolFile
+from hil.faults.judge import SPANS_MAX, Verdict, beyond, excess_max, judge
 from hil.faults.rig import GATEWAY_NAME, RATE, Rig, RigError
 from record.store import StoreError
 
@@ -119,13 +119,12 @@ def _look(rig: Rig, most: int) -> _Found:
         lines = Lines(GATEWAY_NAME, keys, rig.era.table if rig.era else BUILT_IN)
         for gateway, spool in zip(rig.gateways[1:], spools[1:], strict=True):
             lines.claim(gateway.name, spool.runs() - spools[0].runs(), spool.keys())
-        disk = Held()
+        on_disk = Holding(lines)
         for spool in spools:
-            held = spool.held(lines)
-            disk.frames += held.frames
-            disk.holes += held.holes
-            disk.runs |= held.runs
-        verdict = judge(sent, record.held(lines), disk, most)
+            spool.read(on_disk)
+        in_record = Holding(lines, on_disk.frames)
+        record.read(in_record)
+        verdict = judge(sent, in_record.held, on_disk.held, most)
         return _Found(verdict, record.clones(), record.twins(), keys)
 
 

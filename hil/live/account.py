@@ -4,39 +4,40 @@
    what is committed in the files (hil.faults.holding, judge, course). Those of a real device are
    not known, and so neither is what was lost of them: its gaps are.
 2. The record is read once, for all who count, judge or measure what is in it (hil.faults.step).
+   Nobody keeps what is read: of a frame stay where it stands and a hash (hil.faults.sighting) until
+   its line is judged, and its arrival (hil.live.span).
 3. A line is one device at one gateway, by the names of the scenario.
 4. Instants are ns TAI; who shows them puts them on the scenario's clock.
 
 It judges nothing: hil.live.verdict does.
 """
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
 
 from evidence import cose, run
-from evidence.code import Cause, Class, Event, Flag, Reason, Typ
+from evidence.code import Cause, Event, Typ
 from evidence.leap import BUILT_IN, NS, LeapTable
-from evidence.observation import Sample
 from hil.fact import Fact, Words
 from hil.faults import wall
-from hil.faults.course import Course
-from hil.faults.doubt import Told
-from hil.faults.holding import Holding, Lines, SpoolFile, line_name
+from hil.faults.course import Course, Findings
+from hil.faults.holding import Holding, Lines, SpoolFile, claimed, line_name
 from hil.faults.judge import Held, Hole, Place, beyond, excess_max, judge
+from hil.faults.sighting import Sightings
 from hil.faults.step import steps
 from hil.live import content, kind, level, seam
-from hil.live.content import Frame
+from hil.live.content import Content
+from hil.live.placing import Placing
 from hil.live.play import Play
 from hil.live.sheet import Device, Fault
-from hil.live.words import BACK, FIGURES, INSERTED, MISPLACED
+from hil.live.span import Grade, Spans
+from hil.live.words import FIGURES
 from hil.report.admitted import Admission, Admitted, Contents
-from record.known import Known
 from record.store import open_reader
 
 DATAGRAMS = "pmu-udp"
@@ -44,7 +45,6 @@ EXCESS = "excess"  # frames that gaps state, and that are there
 FSYNC_NS = NS  # that a disk may take: so much a restart may state too many
 STARTS = (Cause.FIRST_START, Cause.RESTART)
 TRIPPED = Event.CHECK_TRIPPED.name.lower()
-APART_NS = 1_000_000_000  # samples that belong to one stretch
 Watch = Callable[[Admitted, int], None]  # a measurement, and when it arrived by the bench's clock
 
 
@@ -114,6 +114,7 @@ def read(play: Play, watch: Watch = _unwatched) -> Account:
     era = play.stage.found.era
     lines = SourceLines(era.table) if era else SourceLines()
     found, true = Account(), Truth(play)
+    on_disk = Holding(lines)
     with ExitStack() as stack:
         spools = {}
         for name, path in play.spools.items():
@@ -123,48 +124,73 @@ def read(play: Play, watch: Watch = _unwatched) -> Account:
         for name, spool in spools.items():
             its = [key for key, one in runs.items() if one.gateway == name]
             lines.add(name, spool.sources(), {*its, *spool.runs()})
-        disk = Held()
         for spool in spools.values():
-            held = spool.held(lines)
-            disk.frames += held.frames
-            disk.holes += held.holes
-            disk.runs |= held.runs
-    log = _log(play, lines, true, watch)
-    of_record, found.contents = log.held, log.contents
-    told = _told(play, log.course, found, true)
-    found.facts += list(_standing(found.facts, runs.values(), true))
-    holes = list({hole.place: hole for hole in (*of_record.holes, *disk.holes)}.values())
-    _streams(play, of_record, disk, told, found)
+            spool.read(on_disk)
+    log = _log(play, lines, on_disk, true, watch)
+    found.contents = log.contents
+    disk, record = on_disk.held, log.holding.held
+    holes = list({hole.place: hole for hole in (*record.holes, *disk.holes)}.values())
+    _streams(play, log, on_disk, found)
+    events = list(_events(log.course, true))
+    found.facts += [*events, *_standing(events, runs.values(), true), *log.spans.facts()]
     found.facts += [_gap(hole, true) for hole in holes]
     found.facts += [_began(one, true) for one in runs.values()]
-    found.facts += [*seam.facts(play), *log.levels]
+    found.facts += [*seam.facts(play), *log.facts]
     return found
 
 
 class _Log(NamedTuple):
     """What the record's log came to, by who read it."""
 
-    held: Held
+    holding: Holding
     course: Course
+    spans: Spans
+    facts: list[Fact]
     contents: Contents
-    levels: list[Fact]
 
 
-def _log(play: Play, lines: SourceLines, true: Truth, watch: Watch) -> _Log:
-    holding, course = Holding(lines), Course(play.stage.store, "?", None, lines)
-    with closing(open_reader(play.stage.store)) as store:
-        admission = Admission(store, lines)
+def _log(play: Play, lines: SourceLines, on_disk: Holding, true: Truth, watch: Watch) -> _Log:
+    """Read once, entry by entry, by all who look at it; nobody keeps it."""
+    holding, spans = Holding(lines, on_disk.frames), Spans()
+    course = Course(play.stage.store, "?", None, lines)
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_reader(play.stage.store)))
+        findings, admission = Findings.of(store), Admission(store, lines)
+        pmus = _pmus(play)
+        said = stack.enter_context(closing(Content(content.pairs_of(pmus))))
+        theirs = {line_name(*one) for one in pmus}
+        placing = _placing(play, lines)
 
         def admitted() -> Iterator[Admitted]:
             for step in steps(store):
                 holding.take(step)
-                course.take(step)
+                for one in course.taken(step):
+                    sample = one.sample
+                    arrived = true.ns(one.line, sample.tai + sample.heard)
+                    spans.add(one.line, arrived, Grade(*findings.grade(one), sample.flags))
+                    if one.line in theirs:
+                        placing.take(one.line, one.descriptor, sample)
                 for frame in admission.taken(step):
-                    watch(frame, true.ns(frame.line, frame.arrived))
+                    arrived = true.ns(frame.line, frame.arrived)
+                    if frame.line in theirs:
+                        said.take(frame.line, frame.tai, arrived, frame.shape, frame.values)
+                    watch(frame, arrived)
                     yield frame
 
         levels = list(level.facts(play.of.level, admitted(), true.ns))
-    return _Log(holding.held, course, admission.contents, levels)
+        facts = [*said.facts(), *placing.facts(functools.partial(_is_told, play)), *levels]
+        return _Log(holding, course, spans, facts, admission.contents)
+
+
+def _placing(play: Play, lines: SourceLines) -> Placing:
+    era = play.stage.found.era
+    inserted = range(era.inserted_tai, era.inserted_tai + NS) if era else range(0)
+    return Placing(lambda raw: claimed(raw, lines.table)[0], inserted)
+
+
+def _is_told(play: Play, line: str) -> bool:
+    """Whether a device says what it sent."""
+    return play.stage.rig.claims(line.partition(" ")[2]) is not None
 
 
 def _runs(play: Play) -> dict[bytes, Began]:
@@ -182,9 +208,7 @@ def _runs(play: Play) -> dict[bytes, Began]:
     return found
 
 
-def _told(play: Play, course: Course, found: Account, true: Truth) -> list[Told]:
-    """Every measurement with its class; events go among the facts."""
-    told = [one._replace(arrived=true.ns(one.line, one.arrived)) for one in course.told()]
+def _events(course: Course, true: Truth) -> Iterator[Fact]:
     for event in course.events:
         noticed = event.noticed
         words = {
@@ -194,13 +218,10 @@ def _told(play: Play, course: Course, found: Account, true: Truth) -> list[Told]
             "text": noticed.text,
         }
         at = true.ns(event.line, event.at)
-        found.facts.append(Fact(words, at, at, noticed.count))
-    found.facts += _spans(told)
-    found.facts += _contents(play, course.frames(), true)
-    return told
+        yield Fact(words, at, at, noticed.count)
 
 
-def _standing(facts: Sequence[Fact], runs: Iterable[Began], true: Truth) -> Iterator[Fact]:
+def _standing(events: Iterable[Fact], runs: Iterable[Began], true: Truth) -> Iterator[Fact]:
     """Checks that tripped and had not cleared when all ended; of a gateway that was started again,
     since then: what it found before, it did not live to clear."""
     begun: dict[Words, int] = {}
@@ -209,9 +230,9 @@ def _standing(facts: Sequence[Fact], runs: Iterable[Began], true: Truth) -> Iter
             at = true.ns(one.gateway, one.started)
             begun[one.gateway] = max(begun.get(one.gateway, 0), at)
     last: dict[tuple[Words, ...], Fact] = {}
-    for fact in facts:
+    for fact in events:
         words = fact.words
-        if fact.what == "event" and words["check"]:
+        if words["check"]:
             last[words["gateway"], words["device"], words["check"]] = fact
     for fact in last.values():
         words, since = fact.words, fact.begins or 0
@@ -220,76 +241,13 @@ def _standing(facts: Sequence[Fact], runs: Iterable[Began], true: Truth) -> Iter
             yield Fact({"what": "standing", **kept})
 
 
-def _contents(play: Play, frames: Iterable[tuple[str, bytes, Sample]], true: Truth) -> list[Fact]:
-    """What frames of PMUs say, and say of each other."""
-    pmus = {
+def _pmus(play: Play) -> dict[tuple[str, str], tuple[Any, str]]:
+    """By gateway and name, those that are there, and what each measures."""
+    return {
         (one.gateway, one.name): (one.bus, one.into)
-        for one in play.cast.devices
+        for one in play.stage.devices()
         if kind.KINDS[one.kind].frames
     }
-    lines = {line_name(*one) for one in pmus}
-    their = [
-        Frame(line, name, sample, true.ns(line, sample.tai + sample.heard))
-        for line, name, sample in frames
-        if line in lines
-    ]
-    with closing(open_reader(play.stage.store)) as store:
-        found = content.facts(their, Known(store), content.pairs_of(pmus))
-    return [*found, *_instants(play, their)]
-
-
-def _instants(play: Play, frames: Iterable[Frame]) -> Iterator[Fact]:
-    """The instants that frames were sealed under, in that order, against those that were sent."""
-    era = play.stage.found.era
-    inserted = range(era.inserted_tai, era.inserted_tai + NS) if era else range(0)
-    chains: dict[tuple[str, bytes], list[Sample]] = {}  # a descriptor's are of one run
-    for one in frames:
-        chains.setdefault((one.line, one.descriptor), []).append(one.sample)
-    for (line, _), samples in chains.items():
-        where = _where("instant", line)
-        claims = play.stage.rig.claims(str(where["device"]))
-        sealed = [one.tai for one in sorted(samples, key=lambda one: one.seq)]
-        sent = {tai for tai, _ in claims} if claims is not None else set(sealed)
-        counts = {
-            MISPLACED: sum(tai not in sent for tai in sealed),
-            BACK: sum(after <= before for before, after in pairwise(sealed)),
-            INSERTED: sum(tai in inserted for tai in sealed),
-        }
-        for how, count in counts.items():
-            if count:
-                yield Fact({**where, "how": how}, count=count)
-
-
-def _spans(told: Iterable[Told]) -> Iterator[Fact]:
-    """Samples of one line, class and flags, one soon after the other, as a fact each."""
-    open_: dict[str, list[Told]] = {}
-    for one in sorted(told, key=lambda one: one.arrived):
-        before = open_.get(one.line)
-        if before and _alike(before[-1], one):
-            before.append(one)
-            continue
-        if before:
-            yield _span(before)
-        open_[one.line] = [one]
-    for rest in open_.values():
-        yield _span(rest)
-
-
-def _alike(one: Told, other: Told) -> bool:
-    same = (one.klass, one.reason, one.flags) == (other.klass, other.reason, other.flags)
-    return same and other.arrived - one.arrived < APART_NS
-
-
-def _span(of: list[Told]) -> Fact:
-    first = of[0]
-    words: dict[str, Words] = {
-        **_where("samples", first.line),
-        "class": Class(first.klass).name.lower(),
-        "reason": Reason(first.reason).name.lower() if first.reason else "",
-        "flags": tuple(flag.name.lower() for flag in Flag(first.flags) if flag.name),
-    }
-    instants = array("q", [one.arrived for one in of])
-    return Fact(words, first.arrived, of[-1].arrived, len(of), instants=instants)
 
 
 def _gap(hole: Hole, true: Truth) -> Fact:
@@ -313,12 +271,9 @@ def _where(what: str, line: str) -> dict[str, Words]:
     return {"what": what, "gateway": gateway, "device": device}
 
 
-def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: Account) -> None:
-    """The figures of each device; those that can be counted are facts, too."""
-    sealed: dict[str, int] = {}
-    for one in told:
-        sealed[one.line] = sealed.get(one.line, 0) + 1
-    in_record, on_disk = _by_line(record), _by_line(disk)
+def _streams(play: Play, log: _Log, on_disk: Holding, found: Account) -> None:
+    """The figures of each device; those that can be counted are facts, too. What is held of a
+    device is gone with it."""
     for device in play.cast.devices:
         if kind.KINDS[device.kind].clock:
             continue
@@ -328,25 +283,28 @@ def _streams(play: Play, record: Held, disk: Held, told: Iterable[Told], found: 
             "gateway": device.gateway,
             "kind": device.kind,
             "bus": device.bus,
-            "sealed": sealed.get(line, 0),
+            "sealed": log.spans.count(line),
             "up": device.name not in play.stage.absent,
         }
         claims = play.stage.rig.claims(device.name) if kind.KINDS[device.kind].frames else None
         if claims is not None:
-            held = (
-                in_record.get(line, Held(runs=record.runs)),
-                on_disk.get(line, Held(runs=disk.runs)),
-            )
-            sent = [tai for tai, _ in claims]
-            heard = _heard(sent, held)
-            stream["unheard"] = len(sent) - len(heard)
-            verdict = judge({line: heard if device.kind == DATAGRAMS else sent}, *held)
+            held = log.holding.held.only(line), on_disk.held.only(line)
+            first = _first_heard(line, held)
+            sent = [0, 0]  # before, and from then on
+            for tai, _ in claims:
+                sent[tai >= first] += 1
+            stream["unheard"] = sent[False]
+            since = first if device.kind == DATAGRAMS else 0
+            instants = (tai for tai, _ in play.stage.rig.claims(device.name) or () if tai >= since)
+            verdict = judge({line: instants}, *held)
             most = excess_max(
                 _rate(device), play.stage.gateways[device.gateway].commit_ns(), FSYNC_NS
             )
             stream |= {name: getattr(verdict, name) for name in FIGURES if name != EXCESS}
             stream[EXCESS] = sum(one.frames for one in beyond(verdict, most))
             stream["gaps"] = verdict.gaps
+        for side in (log.holding, on_disk):
+            side.frames.drop(line)
         found.streams.append(stream)
         for name in ("sealed", *FIGURES):
             if count := stream.get(name):
@@ -359,26 +317,11 @@ def _rate(device: Device) -> int:
     return int(of.rate)
 
 
-def _heard(sent: list[int], held: tuple[Held, Held]) -> list[int]:
-    """What a device sent, from the first on of which anything was heard: what was sent before that
-    nobody can know of, and no gap can name. Of datagrams only these count, since who asked and
-    asked anew at another port never had what went to the first.
+def _first_heard(line: str, held: tuple[Held, Held]) -> int:
+    """The first instant of a line of which anything was heard: what was sent before that nobody can
+    know of, and no gap can name. Of datagrams only these count, since who asked and asked anew at
+    another port never had what went to the first.
     """
-    known = [one.tai for side in held for one in side.frames]
+    known = [Sightings.of(side.frames).first(line) for side in held]
     known += [hole.first for side in held for hole in side.holes]
-    first = min(known, default=0)
-    return [tai for tai in sent if tai >= first]
-
-
-def _by_line(held: Held) -> dict[str, Held]:
-    """What is held of each line, with all runs."""
-    found: dict[str, Held] = {}
-
-    def of(line: str) -> Held:
-        return found.setdefault(line, Held(runs=held.runs))
-
-    for frame in held.frames:
-        of(frame.line).frames.append(frame)
-    for hole in held.holes:
-        of(hole.line).holes.append(hole)
-    return found
+    return min((tai for tai in known if tai is not None), default=0)

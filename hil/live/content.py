@@ -5,30 +5,37 @@ that contradict each other.
 2. `configuration`: other channels rule a line, from that frame on.
 3. `apart`: two PMUs that measure the same, at the same instants, differ in a phasor by more than
    both may err. `how`: `polarity`, where it points the other way; `phase`, where it points
-   elsewhere; else `ratio`. Which of them is wrong, two cannot say.
+   elsewhere; else `ratio`. Which of them is wrong, two cannot say. A stretch is over where nothing
+   arrives for LASTS_NS that says it again.
+4. Frames are taken one after the other; one waits for that of the other line at its instant, and no
+   longer (hil.live.waiting).
 
-Pure but for what it is given to look descriptors up. It judges nothing.
+It judges nothing.
 """
 
 import cmath
 import math
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
 from drivers.line import FrameError
+from drivers.values import Values
 from evidence.code import Kind
 from evidence.leap import NS
 from evidence.observation import Sample
 from hil.fact import Fact, Words
+from hil.instant import Instants, Lanes
+from hil.live.waiting import Waiting, Waits
 from hil.report.admitted import Lookup, Shape, phasor, shape_of
 
 # C37.118.1-2011 5.5.3: 1 % TVE is what a PMU may err by, and there are two of them.
 APART = 0.02
 # Beyond this it is no error of an angle: phases are 120 degrees apart, a reversed CT is 180.
 PHASE_RAD, POLARITY_RAD = math.radians(30), math.radians(150)
+WAITING_MAX = 32_768  # frames in memory, of all lines; one of ten phasors takes 1.5 KiB
 LASTS_NS = NS  # what is not said again for so long is over
 _Phasors = Mapping[str, complex]
 
@@ -51,11 +58,75 @@ class Pair:
     gateways: tuple[str, str]
 
 
-def facts(frames: Sequence[Frame], known: Lookup, pairs: Sequence[Pair]) -> list[Fact]:
-    """All of them. Raises StoreError, EvidenceError of what looks descriptors up."""
-    names = {one.descriptor for one in frames}
-    shapes = {name: shape_of(known, name, Kind.C37118) for name in names}
-    return [*_configurations(frames, shapes), *_contradictions(frames, shapes, pairs)]
+def facts(frames: Iterable[Frame], known: Lookup, pairs: Sequence[Pair]) -> list[Fact]:
+    """All of them, of frames that nobody has decoded yet. Raises StoreError, EvidenceError of what
+    looks descriptors up."""
+    shapes: dict[bytes, Shape | None] = {}
+    with closing(Content(pairs)) as content:
+        for one in frames:
+            if one.descriptor not in shapes:
+                shapes[one.descriptor] = shape_of(known, one.descriptor, Kind.C37118)
+            shape = shapes[one.descriptor]
+            content.take(one.line, one.sample.tai, one.arrived, shape, _values(shape, one.sample))
+        return content.facts()
+
+
+def _values(shape: Shape | None, sample: Sample) -> Values | None:
+    try:
+        return None if shape is None else shape.compiled.decode(sample.raw)
+    except FrameError:
+        return None  # its class says so
+
+
+class Content:
+    """What frames say, one after the other, as a record has them. `close` it."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._facts: list[Fact] = []
+        self._channels: dict[str, tuple[str, ...]] = {}  # that rule a line
+        self._pairs = {pair: _Apart(pair) for pair in pairs}
+        self._others: dict[str, list[tuple[str, _Apart]]] = {}  # of a line
+        for apart in self._pairs.values():
+            ours, theirs = apart.pair.lines
+            self._others.setdefault(ours, []).append((theirs, apart))
+            self._others.setdefault(theirs, []).append((ours, apart))
+        most = WAITING_MAX // max(len(self._others), 1)
+        self._waiting = {line: Waiting(most) for line in self._others}
+
+    def take(
+        self, line: str, tai: int, arrived: int, shape: Shape | None, values: Values | None
+    ) -> None:
+        """A measurement of a PMU. `arrived`: ns TAI by the bench's clock."""
+        if shape is None:
+            return
+        names = tuple(each.name for each in shape.phasors)
+        if self._channels.setdefault(line, names) != names:
+            self._channels[line] = names
+            self._facts.append(_configuration(line, arrived, len(names)))
+        others = self._others.get(line)
+        if others is None or values is None:
+            return
+        some = ((one.name, phasor(values, one)) for one in shape.phasors)
+        phasors = {name: value for name, value in some if value is not None}
+        missed = 0
+        for other, apart in others:
+            there = self._waiting[other].asked(tai)
+            if there is None:
+                missed += 1
+            elif apart.pair.lines[0] == line:
+                apart.add(arrived, phasors, there.phasors)
+            else:
+                apart.add(there.arrived, there.phasors, phasors)
+        if missed:
+            self._waiting[line].put(tai, Waits(arrived, phasors, missed))
+
+    def facts(self) -> list[Fact]:
+        """Of all that was taken."""
+        return [*self._facts, *(fact for one in self._pairs.values() for fact in one.facts())]
+
+    def close(self) -> None:
+        for one in self._waiting.values():
+            one.close()
 
 
 def how(one: complex, other: complex) -> str:
@@ -66,73 +137,43 @@ def how(one: complex, other: complex) -> str:
     return "polarity" if between > POLARITY_RAD else "phase" if between > PHASE_RAD else "ratio"
 
 
-def _phasors(shape: Shape, raw: bytes) -> _Phasors:
-    """By name, those that the device gave. Raises FrameError."""
-    values = shape.compiled.decode(raw)
-    found = ((one.name, phasor(values, one)) for one in shape.phasors)
-    return {name: value for name, value in found if value is not None}
+def _configuration(line: str, arrived: int, channels: int) -> Fact:
+    gateway, _, device = line.partition(" ")
+    words: dict[str, Words] = {"what": "configuration", "gateway": gateway}
+    words |= {"device": device, "phasors": str(channels)}
+    return Fact(words, arrived, arrived)
 
 
-def _configurations(
-    frames: Iterable[Frame], shapes: Mapping[bytes, Shape | None]
-) -> Iterator[Fact]:
-    before: dict[str, list[str]] = {}
-    for one in frames:
-        shape = shapes[one.descriptor]
-        if shape is None:
-            continue
-        channels = [each.name for each in shape.phasors]
-        if before.setdefault(one.line, channels) != channels:
-            before[one.line] = channels
-            gateway, _, device = one.line.partition(" ")
-            words: dict[str, Words] = {"what": "configuration", "gateway": gateway}
-            words |= {"device": device, "phasors": str(len(channels))}
-            yield Fact(words, one.arrived, one.arrived)
+class _Apart:
+    """Where two lines contradict each other: of each channel and way, when the first's frames
+    arrived."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self._found: dict[tuple[str, str], Lanes[None]] = {}
+
+    def add(self, arrived: int, ours: _Phasors, theirs: _Phasors) -> None:
+        for channel in ours.keys() & theirs.keys():
+            way = how(ours[channel], theirs[channel])
+            if way:
+                self._found.setdefault((channel, way), Lanes()).add(arrived, None)
+
+    def facts(self) -> Iterator[Fact]:
+        """In spans of one channel and one way."""
+        for (channel, way), lanes in self._found.items():
+            span = Instants()
+            for arrived, _ in lanes.rising():
+                if span and arrived - span.last >= LASTS_NS:
+                    yield _span(self.pair, channel, way, span)
+                    span = Instants()
+                span.append(arrived)
+            yield _span(self.pair, channel, way, span)
 
 
-def _contradictions(
-    frames: Sequence[Frame], shapes: Mapping[bytes, Shape | None], pairs: Sequence[Pair]
-) -> Iterator[Fact]:
-    wanted = {line for pair in pairs for line in pair.lines}
-    said: dict[str, dict[int, tuple[int, _Phasors]]] = {line: {} for line in wanted}
-    for one in frames:
-        shape = shapes[one.descriptor]
-        if one.line in wanted and shape is not None:
-            try:
-                said[one.line][one.sample.tai] = one.arrived, _phasors(shape, one.sample.raw)
-            except FrameError:
-                continue  # its class says so
-    for pair in pairs:
-        yield from _apart(pair, *(said[line] for line in pair.lines))
-
-
-def _apart(
-    pair: Pair,
-    ours: Mapping[int, tuple[int, _Phasors]],
-    theirs: Mapping[int, tuple[int, _Phasors]],
-) -> Iterator[Fact]:
-    """In spans of one channel and one way."""
-    open_: dict[tuple[str, str], list[int]] = {}
-    for tai in sorted(ours.keys() & theirs.keys()):
-        (arrived, these), (_, those) = ours[tai], theirs[tai]
-        for channel in these.keys() & those.keys():
-            way = how(these[channel], those[channel])
-            if not way:
-                continue
-            span = open_.setdefault((channel, way), [])
-            if span and arrived - span[-1] >= LASTS_NS:
-                yield _span(pair, channel, way, span)
-                span.clear()
-            span.append(arrived)
-    for (channel, way), span in open_.items():
-        yield _span(pair, channel, way, span)
-
-
-def _span(pair: Pair, channel: str, way: str, arrived: Sequence[int]) -> Fact:
+def _span(pair: Pair, channel: str, way: str, arrived: Instants) -> Fact:
     words: dict[str, Words] = {"what": "apart", "gateway": pair.gateways, "device": pair.devices}
     words |= {"channel": channel, "how": way}
-    instants = array("q", sorted(arrived))
-    return Fact(words, instants[0], instants[-1], len(instants), instants=instants)
+    return Fact(words, arrived[0], arrived.last, len(arrived), instants=arrived)
 
 
 def pairs_of(lines: Mapping[tuple[str, str], object]) -> list[Pair]:

@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hil import claim
 from hil.child import Child
 from hil.faults import need, wall
 from hil.faults.chamber import Chamber
 from hil.faults.era import Era, begin
 from hil.faults.outfit import first_line
-from hil.live import kind
+from hil.live import journal, kind
 from hil.live.place import Cast
 from hil.live.plant import PLAN
 from hil.live.rig import Broken, Endpoint, Found, Rig, RigError
@@ -35,12 +34,14 @@ OPEN_S = 60.0  # for the plant: programs that it starts have 30 s, and then it s
 
 
 class FakeRig(Rig):
-    """One of them, for one play."""
+    """One of them, for one play. `truth`: whether the plant writes down what stood at each bus, for
+    who compares."""
 
     silent = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, truth: bool = True) -> None:
         super().__init__(folder)
+        self._truth = truth
         self._chamber: Chamber | None = None
         if need.have(need.CHAMBER):
             self._chamber = Chamber(folder / "chamber.log")
@@ -59,6 +60,7 @@ class FakeRig(Rig):
         era = begin(folder, MADE_READY_S + round(of.leap.at_s)) if of.leap else None
         plan = {
             "seed": of.live.seed,
+            "truth": self._truth,
             "grid": {"model": of.grid.model, "with": of.grid.with_},
             "devices": [
                 {
@@ -129,11 +131,9 @@ class FakeRig(Rig):
     async def silence(self) -> None:
         await self.tell(None, "silence", {})
 
-    def claims(self, device: str) -> list[tuple[int, int]] | None:
+    def claims(self, device: str) -> Iterator[tuple[int, int]] | None:
         path = self.folder / "plant" / f"sent-{device}"
-        if not path.exists():
-            return None
-        return claim.read(path)
+        return journal.rows(path) if path.exists() else None
 
     async def ended(self) -> dict[str, Any]:
         plant = self._there()

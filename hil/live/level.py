@@ -9,12 +9,12 @@ Pure. It judges nothing.
 """
 
 import math
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from drivers.values import Values
 from evidence.leap import NS
 from hil.fact import Fact, Words
+from hil.instant import Instants, Lanes
 from hil.live.sheet import Level
 from hil.report.admitted import Admitted, Shape, number, phasor
 
@@ -30,17 +30,17 @@ def facts(levels: Sequence[Level], frames: Iterable[Admitted], true_ns: TrueNs) 
     for row in levels:
         for name in row.device:
             by_device.setdefault(name, []).append(row)
-    readings: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+    readings: dict[tuple[str, str], Lanes[bool]] = {}
     rows = {row.name: row for row in levels}
     for one in frames:
         device = one.line.partition(" ")[2]
         for row in by_device.get(device, ()):
             value = None if one.shape is None else _value(row, one.shape, one.values)
             if value is not None:
-                reading = true_ns(one.line, one.arrived), _lies(row, value)
-                readings.setdefault((one.line, row.name), []).append(reading)
+                found = readings.setdefault((one.line, row.name), Lanes())
+                found.add(true_ns(one.line, one.arrived), _lies(row, value))
     for (line, name), found in readings.items():
-        yield from _stretches(line, rows[name], sorted(found))
+        yield from _stretches(line, rows[name], found.rising())
 
 
 def _lies(row: Level, value: float) -> bool:
@@ -51,15 +51,15 @@ def _stretches(line: str, row: Level, readings: Iterable[tuple[int, bool]]) -> I
     gateway, _, device = line.partition(" ")
     words: dict[str, Words] = {"what": "level", "level": row.name}
     words |= {"gateway": gateway, "device": device}
-    lying: list[int] = []
+    lying = Instants()
     for at, lies in readings:
-        if lying and (not lies or at - lying[-1] > APART_NS):
-            yield Fact(words, lying[0], lying[-1], len(lying), instants=array("q", lying))
-            lying = []
+        if lying and (not lies or at - lying.last > APART_NS):
+            yield Fact(words, lying[0], lying.last, len(lying), instants=lying)
+            lying = Instants()
         if lies:
             lying.append(at)
     if lying:
-        yield Fact(words, lying[0], lying[-1], len(lying), instants=array("q", lying))
+        yield Fact(words, lying[0], lying.last, len(lying), instants=lying)
 
 
 # --- values ---------------------------------------------------------------------------------------

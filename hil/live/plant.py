@@ -7,10 +7,9 @@
 2. A line of the standard input asks for an act, {"n": 1, "device": "pmu-a", "do": "skip", "with":
    {...}}; the answer is a line with the same `n`: `at`, ns TAI, or `refused`, in words. Without a
    device it is the plant's: `silence`, or what the grid does.
-3. Each data frame that goes out is a line of FOLDER/sent-NAME as it goes: IDCODE, ns TAI, ns by
-   which its clock is wrong; and a line of FOLDER/truth-NAME: ns TAI of this machine's date, ns
-   wrong, then as it stood at the bus, before any instrument: VA VB VC IA IB IC (real, imaginary; V,
-   A), Hz, Hz/s.
+3. Each data frame that goes out is a row of FOLDER/sent-NAME as it goes (hil.live.journal); and,
+   unless the plan says `"truth": false`, a line of FOLDER/truth-NAME: what stood at its bus, at the
+   instant of this machine's date.
 4. A device that ends by a fault while it runs (a grid that does not hold) is a line once: {"broke":
    "pmu-a", "at": ns TAI, "grid": whether it was the grid, "why": in words}. The others go on.
 5. Told to end (SIGTERM), it says what it counted. A cable between a gateway and the record is a
@@ -37,7 +36,7 @@ from evidence import leap
 from evidence.leap import NS
 from hil.devices import told
 from hil.devices.pace import tai_now
-from hil.live import kind, model
+from hil.live import journal, kind, model
 from hil.live.model import Measuring
 from hil.live.stand.stand import TODAY, Asked, Date, Stand
 from hil.live.wire import Wire
@@ -169,15 +168,14 @@ class Plant:
 
     def _journal(self, name: str, bus: int) -> Any:
         ahead_ns = self._date.ahead_s * NS
-        sent, truth = (self._file(f"{what}-{name}") for what in ("sent", "truth"))
+        sent = self._file(f"sent-{name}")
+        truth = self._file(f"truth-{name}") if self._plan.get("truth", True) else None
 
         def tell(idcode: int, tai: int, off_ns: int) -> None:
-            sent.write(b"%d %d %d\n" % (idcode, tai, off_ns))
-            reading = self._grid.truth(tai - off_ns, bus)
-            parts = [part for one in (*reading.voltages, *reading.currents) for part in _parts(one)]
-            figures = (*parts, reading.frequency_hz, reading.rocof_hz_s)
-            text = " ".join(f"{value:.9g}" for value in figures)
-            truth.write(f"{tai - ahead_ns} {off_ns} {text}\n".encode("ascii"))
+            journal.write(sent, tai, off_ns)
+            if truth is not None:
+                stood = self._grid.truth(tai - off_ns, bus)
+                truth.write(journal.line(tai - ahead_ns, off_ns, stood))
 
         return tell
 
@@ -211,10 +209,6 @@ def _todo(fault: OSError, said: dict[str, Any]) -> str:
     if fault.errno == errno.EPERM:
         return "; run it by sudo"
     return ""
-
-
-def _parts(value: complex) -> tuple[float, float]:
-    return value.real, value.imag
 
 
 def _nobody(idcode: int, tai: int, off_ns: int) -> None:

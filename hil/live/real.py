@@ -8,7 +8,7 @@ run on this machine.
    fake place (hil.live.wire), and can always be cut.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class RealRig(Rig):
     async def silence(self) -> None:
         """Real devices never fall silent: what is heard until the end counts."""
 
-    def claims(self, device: str) -> list[tuple[int, int]] | None:
+    def claims(self, device: str) -> Iterator[tuple[int, int]] | None:
         return None
 
     async def ended(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ starts programs there, pulls cables, and takes it all down.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,8 +90,9 @@ class Rig(Programs, ABC):
         """No device says more of the grid, where they can be told so."""
 
     @abstractmethod
-    def claims(self, device: str) -> list[tuple[int, int]] | None:
-        """ns TAI of each frame that a device sent, and ns by which its clock was wrong."""
+    def claims(self, device: str) -> Iterator[tuple[int, int]] | None:
+        """ns TAI of each frame that a device sent, and ns by which its clock was wrong; None where
+        nobody wrote it down."""
 
     @abstractmethod
     async def ended(self) -> dict[str, Any]:

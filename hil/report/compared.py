@@ -68,7 +68,6 @@ class Compared:
     axis: Axis
     gauges: dict[str, Gauge]
     moments: Moments
-    sent: dict[str, list[int]] = field(default_factory=dict)  # instants, by device
     bound_text: str = ""
     problems: list[str] = field(default_factory=list)
 
@@ -87,8 +86,9 @@ def read(play: Play) -> tuple[Account, Compared]:
                 if gauge.truth is not None:
                     stack.callback(gauge.truth.close)
                 found.gauges[device.name] = gauge
-                claims = play.stage.rig.claims(device.name) or []
-                found.sent[device.name] = [tai - ahead_ns for tai, _ in claims]
+                for tai, _ in play.stage.rig.claims(device.name) or ():
+                    if (cell := axis.cell(tai - ahead_ns)) is not None:
+                        gauge.sent[cell] += 1
         promises = _promises(play, found)
         by_line = {line_name(one.device.gateway, name): one for name, one in found.gauges.items()}
 

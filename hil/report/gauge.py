@@ -39,6 +39,7 @@ class Gauge:
     spoiled: list[tuple[int, int]]  # intervals of instants, ns TAI
     drawn: Drawn | None
     arrived: list[int] = field(default_factory=lambda: [0] * CELLS)  # by cell of the heat map
+    sent: list[int] = field(default_factory=lambda: [0] * CELLS)  # the same
     frames: int = 0
     compared: int = 0
     apart: int = 0  # compared, and spoiled

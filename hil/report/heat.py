@@ -45,7 +45,7 @@ def figure(facts: Sequence[Mapping[str, Any]], compared: Compared, clock: Any) -
     ]
     seen: set[str] = set()
     for number, gauge in enumerate(rows):
-        found = shades(gauge, compared)
+        found = shades(gauge)
         parts += _row(number, gauge, found, facts, compared)
         seen.update(found)
     parts += [*axis(ZERO, compared.axis.ends, height - 6, clock), "</svg>"]
@@ -81,15 +81,10 @@ def _row(
             yield f'<path class="hatch" d="M{x:.1f} {y}H{max(to, x + 1):.1f}"/>'
 
 
-def shades(gauge: Gauge, compared: Compared) -> list[str]:
+def shades(gauge: Gauge) -> list[str]:
     """Of each cell."""
     there = gauge.arrived
-    sent = [0] * CELLS
-    for tai in compared.sent.get(gauge.device.name, ()):
-        if (at := compared.axis.cell(tai)) is not None:
-            sent[at] += 1
-    if not any(sent):
-        sent = [max(there)] * CELLS
+    sent = gauge.sent if any(gauge.sent) else [max(there)] * CELLS
     return [_shade(have, of) for have, of in zip(there, sent, strict=True)]
 
 

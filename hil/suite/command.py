@@ -7,7 +7,8 @@ come to, in a folder.
    machine, and what is left grows with what was slower.
 3. Table, picture and figures are written anew after each: whatever ends the run, what was done is
    there. Ctrl-C ends it in order, exit 130; a second one at once.
-4. Exit 0: all were run, and all hold; 1: not, a line for each. A quick run judges no figure: its
+4. Exit 0: all were run, and all hold; 1: not, a line for each; a figure of which something is asked
+   and that is not told does not hold. A quick run judges no figure: its
    exit is 1 only where a benchmark could not be run. What became worse than an earlier run is told,
    and changes no exit.
 5. A folder is written into only when it is empty or has an outcome of ours: nothing else is
@@ -146,8 +147,11 @@ class Suite:
         self._say(f"{clear}    {turn.took_s:g} s: {few}")
         for reason in turn.reasons:
             self._say(f"    does not hold: {reason}")
-            if not self._quick:
-                self.reasons.append(f"{one.name}: {reason}")
+        if not self._quick:
+            self.reasons += [f"{one.name}: {reason}" for reason in turn.reasons]
+            self.reasons += [
+                f"{one.name}: did not tell: {text}" for text in row.unjudged(one, turn)
+            ]
 
     def _write(self) -> None:
         _replace(self._folder / FIGURES, row.encoded(self.outcome, self.rows))

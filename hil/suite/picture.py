@@ -48,7 +48,8 @@ def drawn(outcome: Mapping[str, Any], found: Sequence[Row]) -> str:
 def _head(outcome: Mapping[str, Any]) -> Iterator[str]:
     machine = outcome["machine"]
     quick = ", a quick run" if outcome["quick"] else ""
-    yield text(NAME_X, 30, f"Benchmarks, {outcome['begun']} UTC{quick}", size=18, weight=600)
+    part = ", stopped before its end" if outcome["stopped"] else ""
+    yield text(NAME_X, 30, f"Benchmarks, {outcome['begun']} UTC{quick}{part}", size=18, weight=600)
     about = (
         f"{machine['processor']}, {machine['cores']} cores, {machine['kernel']};"
         f" {machine['python']}, SQLite {machine['sqlite']}, libsodium {machine['libsodium']};"

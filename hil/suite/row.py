@@ -105,6 +105,12 @@ def missing(of: Benchmark, turn: Turn) -> list[str]:
     return [one.text for one in of.figures if _value(turn.figures, one.key) is None]
 
 
+def unjudged(of: Benchmark, turn: Turn) -> list[str]:
+    """Those of them of which something is asked."""
+    asked = {one.text for one in of.figures if one.asked is not None}
+    return [text for text in missing(of, turn) if text in asked]
+
+
 def earlier(data: bytes) -> Earlier:
     """An outcome that was written before. Raises OutcomeError."""
     if len(data) > OUTCOME_BYTES_MAX:

@@ -13,7 +13,7 @@ from evidence.gap import Gap
 from evidence.leap import NS
 from evidence.siteplan import SitePlan
 from tests.agent.listening import begin, hear, holes, resumed, sealed
-from tests.agent.site import START, Randomness, Time, frame, setup
+from tests.agent.site import PERIOD, START, Randomness, Time, frame, setup
 
 
 def test_a_clock_set_back_is_followed(hearing: Hearing, health: Health) -> None:
@@ -169,3 +169,61 @@ def test_the_first_hole_of_a_run_is_no_clock_step(hearing: Hearing) -> None:
     hearing.attach(begin(2))
     hear(hearing, frame(900))
     assert [(hole.cause, hole.count) for hole in holes(sealed(hearing))] == [(Cause.NOT_HEARD, 899)]
+
+
+def unheard(time: Time, hearing: Hearing, ahead_ns: int, rate: tuple[int, int] = (50, 1)) -> Gap:
+    """What is stated of a stream that was known, lost, and first heard 10 s later, by a device
+    whose clock is so far ahead. A line that failed twice, and said the same each time.
+    """
+    hear(hearing, setup(rate=rate))
+    hearing.lost("pmu")
+    time.go(5 * NS)
+    hear(hearing, setup(rate=rate))
+    hearing.lost("pmu")
+    time.go(5 * NS)
+    one, two = frame(0, tai=time.tai + ahead_ns), frame(0, tai=time.tai + ahead_ns + PERIOD)
+    arrived = [each._replace(heard=time.now()) for each in (one, two)]
+    hear(hearing, setup(rate=rate), *arrived)
+    (found,) = holes(sealed(hearing))
+    assert found.last == one.tai - 1
+    return found
+
+
+@pytest.mark.parametrize("hours", [0, 3, -3])
+def test_a_line_that_failed_before_its_first_measurement_has_a_hole_before_that(
+    time: Time, hearing: Hearing, health: Health, hours: int
+) -> None:
+    """As long as the gateway waited, whatever the device's clock says."""
+    found = unheard(time, hearing, hours * 3600 * NS)
+    assert (found.cause, found.count) == (Cause.DRIVER_DOWN, None)
+    assert 10 * NS <= found.last - found.first <= 12 * NS
+    later = frame(0, tai=found.last + 1 + 4 * PERIOD)
+    hear(hearing, later._replace(heard=time.now()))
+    assert [hole.cause for hole in holes(sealed(hearing))] == [Cause.NOT_HEARD]
+    assert dict(health.gaps) == {"driver_down": 1, "not_heard": 1}
+
+
+def test_a_line_that_brought_its_first_measurement_at_once_has_none(hearing: Hearing) -> None:
+    hearing.lost("pmu")
+    hear(hearing, setup(), frame(5), frame(6))
+    hearing.lost("pmu")
+    hear(hearing, setup(), frame(7))
+    assert holes(sealed(hearing)) == []
+
+
+def test_what_has_no_rate_owes_nothing_before_its_first_word(hearing: Hearing) -> None:
+    hear(hearing, setup(rate=(0, 0)))
+    hearing.lost("pmu")
+    hear(hearing, setup(rate=(0, 0)), frame(500))
+    assert holes(sealed(hearing)) == []
+
+
+def test_a_clock_of_the_gateways_that_was_set_measures_no_hole(
+    time: Time, hearing: Hearing
+) -> None:
+    hear(hearing, setup())
+    hearing.lost("pmu")
+    time.go(3600 * NS)
+    hearing.attach(begin(2))
+    hear(hearing, setup(), frame(0, tai=time.tai))
+    assert holes(sealed(hearing)) == []

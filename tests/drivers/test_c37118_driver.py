@@ -1,6 +1,7 @@
 """The driver over real TCP and a real pseudo-terminal, against PMUs that behave and that do not."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -164,6 +165,41 @@ def test_who_reads_late_does_not_call_the_pmu_silent(kind: str):
             frames += await read_until(driver, 1)
             await asyncio.sleep(0.02)
         assert b"".join(frame.raw for frame in frames) == pmu.frames(0, 60)
+        with pytest.raises(LinkError, match="silent for"):
+            await read_until(driver, 1)
+
+    run(kind, scenario, silence_s=0.3)
+
+
+def held_up() -> None:
+    """The whole loop, for longer than a silence."""
+    time.sleep(0.7)
+
+
+@both
+def test_what_waits_in_the_kernel_is_heard_though_we_were_held_up(kind: str):
+    async def scenario(pmu: Pmu, driver: C37118Driver) -> None:
+        await driver.open()
+        await commanded(pmu, ON)
+        pmu.write(pmu.frames(0, 5))
+        held_up()
+        frames = await read_until(driver, 5)
+        assert b"".join(frame.raw for frame in frames) == pmu.frames(0, 5)
+
+    run(kind, scenario, silence_s=0.3)
+
+
+@both
+def test_the_time_that_we_were_held_up_is_nobodys_silence(kind: str):
+    """A machine that stood still, and the network of it: what the PMU sent comes after that."""
+
+    async def scenario(pmu: Pmu, driver: C37118Driver) -> None:
+        await driver.open()
+        await commanded(pmu, ON)
+        held_up()
+        await asyncio.sleep(0.05)
+        pmu.write(pmu.frames(0, 5))
+        assert len(await read_until(driver, 5)) == 5
         with pytest.raises(LinkError, match="silent for"):
             await read_until(driver, 1)
 

@@ -1,8 +1,15 @@
 """`gridseal-hil` told something wrong: one line that helps, and exit 2."""
 
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from hil import cli
+from hil.bench import BenchError
+from hil.bench.process import first_told
 
 
 @pytest.mark.parametrize(
@@ -51,3 +58,23 @@ def test_a_missing_program_is_named_with_what_to_install(
     assert told.err == (
         "gridseal-hil faults: clock-step: faketime is missing: apt-get install faketime\n"
     )
+
+
+def test_a_benchmark_whose_programs_cannot_start_is_one_line() -> None:
+    """As where the machine has no descriptors left."""
+    command = [sys.executable, "-m", "hil.cli", "bench", "latency", "--seconds", "1"]
+    limits = (resource.RLIMIT_NOFILE, (5, 5))
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False,
+        preexec_fn=lambda: resource.setrlimit(*limits),
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("gridseal-hil bench latency: ")
+    assert "Too many open files" in ended.stderr and ended.stderr.count("\n") == 1
+
+
+def test_a_program_that_ends_with_a_traceback_is_named_with_its_last_word(tmp_path: Path) -> None:
+    said = tmp_path / "pmu.log"
+    said.write_text("Traceback (most recent call last):\n  at\nOSError: in use\n")
+    with pytest.raises(BenchError, match=r"pmu\.log: OSError: in use"):
+        first_told(said)

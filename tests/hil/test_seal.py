@@ -31,3 +31,10 @@ def test_a_page_is_judged_by_turns_that_the_kernel_can_count(turn_s: float, reas
         "memory_mib_most": 40.0, "machine_load": 1.0, "turn_s": turn_s,
     }  # fmt: skip
     assert len(page._reasons(figures)) == reasons
+
+
+def test_a_page_that_stands_still_to_the_end_of_a_turn_is_slow():
+    steady = [number / 12 for number in range(48)]
+    assert page.pace(steady, 4.0) == pytest.approx(12.0)
+    assert page.pace(steady[:12], 4.0) == pytest.approx(3.0)
+    assert page.pace([0.0, 0.0], 4.0) == pytest.approx(0.5)

@@ -1,5 +1,6 @@
 """`gridseal-hil bench all`: what is run, what is left of it, and what goes wrong, said by name."""
 
+import io
 import json
 import signal
 import subprocess
@@ -85,6 +86,7 @@ def test_ctrl_c_leaves_what_was_done(tmp_path: Path):
         "soak": "stopped",
     }
     assert "It was stopped" in (out / "bench.md").read_text()
+    assert "stopped before its end" in (out / "bench.svg").read_text()
 
 
 def _until(said: Iterator[str], begins: str) -> Iterator[str]:
@@ -175,6 +177,17 @@ FIGURES = (
     Figure("lost", "lost", "frames", catalogue.LESS, 0.0),
     Figure("in.ratio", "a | b", catalogue.TIMES, catalogue.MORE, None, "bare", "a peer"),
 )
+
+
+@pytest.mark.parametrize(("quick", "reasons"), [(True, []), (False, ["it: did not tell: late"])])
+def test_a_figure_that_is_asked_for_and_not_told_does_not_hold(
+    quick: bool, reasons: list[str], tmp_path: Path
+):
+    suite = command.Suite(tmp_path, {}, quick, None, io.StringIO())
+    suite.outcome["benchmarks"] = {}
+    figures = {"rate": 200.0, "lost": 0}
+    suite._end(Benchmark("it", figures=FIGURES), Turn(DONE, "", figures, [], 1.0))
+    assert suite.reasons == reasons
 
 
 def test_table_and_picture_say_what_is_asked_and_what_falls_short():

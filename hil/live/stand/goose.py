@@ -14,6 +14,8 @@ from typing import Any
 from hil.devices.ether import Addressing, Outlet
 from hil.devices.goose import (
     ETHERTYPE,
+    LEAP_SECONDS_KNOWN,
+    QUALITY_10_BITS,
     GooseProfile,
     GoosePublisher,
     bit_string,
@@ -36,7 +38,10 @@ class GooseStand:
         of = asked.settings
         self._asked, self._cable = asked, asked.cable
         profile = GooseProfile(
-            gocb_ref=of.gocbref, steady_ms=of.steady_ms, to=Addressing(ETHERTYPE, of.appid)
+            gocb_ref=of.gocbref,
+            steady_ms=of.steady_ms,
+            quality=LEAP_SECONDS_KNOWN | QUALITY_10_BITS,
+            to=Addressing(ETHERTYPE, of.appid),
         )
         self._position, self._tripped = of.st_val, False
         self._publisher = GoosePublisher(profile, self._entries())
