@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent import telling, trial
+from agent.reading import printable
 
 PASSED_OVER = "up; passed over: "  # how agent.uplink tells of a record that takes the others
 
 
 def words(told: Mapping[str, Any]) -> str:
-    """The account for a terminal."""
+    """The account for a terminal, harmless to it: devices and the record have a word in it."""
     counts = ("heard", "sealed", "durable", "receipted", "waiting", "refused")
     lines = [
         f"run        {told['run'][:16]}",
@@ -28,12 +29,14 @@ def words(told: Mapping[str, Any]) -> str:
         named = ", ".join(f"{fault} {many}" for fault, many in source["faults"].items())
         told_of = (source["state"], f"sealed {source['sealed']}", named, source["text"])
         lines.append(f"{name}: " + "  ".join(word for word in told_of if word))
-    return "\n".join([*lines, *troubles(told)])
+    return "\n".join(map(printable, [*lines, *troubles(told)]))
 
 
 def troubles(told: Mapping[str, Any]) -> list[str]:
     """What keeps it from its work, each in a line; nothing of time and place."""
     lines = []
+    if not told["sources"]:
+        lines.append("NO LINE IS READ: the configuration has no [[source]]")
     for fork in told["forks"]:
         sizes = f"{fork['from_size']} to {fork['to_size']} entries"
         lines.append(f"RECORD ROLLED BACK from {sizes}: {told['offered_again']} offered again")

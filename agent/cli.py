@@ -247,6 +247,8 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{source.name}: {source.scheme}, {load}")
         for note in registry.line_notes(source):
             print(f"{source.name}: {note}")
+    if not gateway.sources:
+        print(f"no line would be read: {arguments.config.name} has no [[source]]")
     if not check.told(gateway, ready.clock, arguments.open):
         return 1
     print("the configuration can be run")

@@ -283,11 +283,11 @@ class Hearing:
 
     def say(self, kind: Kind, raw: bytes, of: Of = None) -> None:
         """Seals words of the gateway's own, at this instant by its clock: in the stream that they
-        are about, or in stream 0. What the disk does not take now is said in the log alone.
+        are about, or in stream 0. While no run is open they are said in the log alone.
         """
         lane = self._lanes.get(of or (OWN_SOURCE, OWN_KEY))
         if self._sealer is None or lane is None or lane.setup is None:
-            log.warning("not sealed, for the disk takes nothing: %s of %s", kind.name, of)
+            log.warning("not sealed, for no run is open: %s of %s", kind.name, of or "the gateway")
             return
         now = self._clock.now()
         flags, unknown = int(Flag.AGENT_STAMPED) | lane.flags, int(TimeSource.UNKNOWN)

@@ -58,14 +58,11 @@ def fits(fact: Fact, where: Where) -> bool:
     return True
 
 
-def named(facts: Iterable[Fact]) -> str:
-    """The first few, in words."""
-    return "; ".join(
-        " ".join(f"{name}={_word(word)}" for name, word in fact.words.items() if word)[
-            :SHOWN_CHARACTERS_MAX
-        ]
-        for fact in list(facts)[:SHOWN_MAX]
-    )
+def named(facts: Sequence[Fact]) -> str:
+    """The first few, for people; the others are counted."""
+    shown = [_said(fact)[:SHOWN_CHARACTERS_MAX] for fact in facts[:SHOWN_MAX]]
+    more = len(facts) - len(shown)
+    return "; ".join([*shown, *([f"and {more:,} more"] if more else [])])
 
 
 def closest(facts: Iterable[Fact], where: Where) -> str:
@@ -77,5 +74,12 @@ def closest(facts: Iterable[Fact], where: Where) -> str:
     return f"; of {what} there is: {named(some)}" if some else f"; of {what} there is nothing"
 
 
-def _word(word: Words) -> str:
-    return word if isinstance(word, str) else "+".join(word)
+def _said(fact: Fact) -> str:
+    """Its kind, and then what is known of it: names and values as an expectation picks them by."""
+    known = [
+        f"{name} {word if isinstance(word, str) else ' and '.join(word)}"
+        for name, word in fact.words.items()
+        if word and name != "what"
+    ]
+    what = fact.what if isinstance(fact.what, str) else " and ".join(fact.what)
+    return f"{what}: {', '.join(known)}" if known else what

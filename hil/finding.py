@@ -1,6 +1,7 @@
 """What came of an expectation: whether so many facts are as many as it states.
 
-1. `must` and `flagged` hold when there are; `never` when there are none.
+1. `must` and `flagged` hold when there are; `never` when there are none. `always` is what every
+   play is held to, whatever its script expects: its text says what is to be so.
 2. What was not asked is told as not asked, never as held.
 
 Which facts are counted, and when an expectation is asked, each kind of scenario says itself
@@ -21,7 +22,7 @@ class Finding:
     """One expectation, and what came of it. `held`: None where it was not asked. `why`: in words,
     where it does not hold, or was not asked."""
 
-    kind: str  # must, flagged, never
+    kind: str  # must, flagged, never, always
     text: str
     held: bool | None
     count: int = 0
@@ -40,12 +41,20 @@ def judged(
     """Whether it holds; in words why not. `count`: how many, of the facts that were `found` among
     all; `times`: so often as many are wanted; `late`: what is known of those that came too late."""
     if kind == "never":
-        return not count, f"{count}: {named(found)}" if count else ""
+        return not count, f"{count:,} seen: {named(found)}" if count else ""
     least, most = row.least * times, None if row.most is None else row.most * times
     if count >= least and (most is None or count <= most):
         return True, ""
-    wanted = f"{least}" if most == least else f"{least} to {'any' if most is None else most}"
-    return False, f"{count} of {wanted}{late}{closest(facts, row.where)}"
+    seen = f"{count:,} seen, {_wanted(least, most)} wanted"
+    return False, f"{seen}{late}{closest(facts, row.where)}"
+
+
+def _wanted(least: int, most: int | None) -> str:
+    if most is None:
+        return f"at least {least:,}"
+    if least == most:
+        return f"{most:,}"
+    return f"{least:,} to {most:,}" if least else f"at most {most:,}"
 
 
 def line_of(one: Finding) -> str:

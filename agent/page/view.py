@@ -20,7 +20,7 @@ from agent.page.shown import Shown
 from drivers.line import Frame
 from evidence.leap import NS
 
-FRESH_NS = 40_000_000  # half of the shortest interval at which anybody is shown anything
+FRESH_NS = 40_000_000  # below the shortest interval at which anybody is shown anything: 50 ms
 ACCOUNT_NS = NS // 2
 _encode = msgspec.json.Encoder().encode
 

@@ -11,7 +11,7 @@ It decides nothing: hil.live.verdict does.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from hil.live.stage import STORE
 from hil.live.verdict import Finding
 from hil.report import notice
 from hil.report.compared import Compared
+from hil.report.style import many
 
+Row = Mapping[str, Any]
 FORM = 1
 VERDICT, FACTS = "verdict.json", "facts.json"
 
@@ -54,6 +56,11 @@ def written(
     """Writes both files. Raises OSError."""
     problems = [f"{name} does not come up: {why}" for name, why in play.stage.absent.items()]
     problems += [*play.problems, *compared.problems]
+    deeds = [_deed(one) for one in play.deeds]
+    late = behind(deeds, play.counted)
+    # No reason by itself: what was sent is all that is judged.
+    if late and (problems or any(one.held is False for one in findings)):
+        problems.append(late)
     folder = play.stage.folder
     facts = _facts(play, account.facts)
     told: dict[str, Any] = {
@@ -67,7 +74,7 @@ def written(
             "played_s": round(play.played_s, 3),
             "stretches": [asdict_row(one) for one in play.timeline.stretches],
         },
-        "deeds": [_noticed(play, _deed(one), facts) for one in play.deeds],
+        "deeds": [_noticed(play, one, facts) for one in deeds],
         "findings": [asdict(one) for one in findings],
         "streams": [_stream(one, compared) for one in account.streams],
         "bound": compared.bound_text,
@@ -78,6 +85,7 @@ def written(
             "classes": _classes(facts),
         },
         "devices": play.counted,
+        "behind": late,
         "left_out": [asdict(one) for one in play.cast.lacks],
         "problems": problems,
         "files": {
@@ -91,6 +99,23 @@ def written(
     (folder / FACTS).write_text(json.dumps(facts, indent=1), "utf-8")
     (folder / VERDICT).write_text(json.dumps(told, indent=1), "utf-8")
     return Came(folder, findings, problems, play.stopped, told, facts)
+
+
+def behind(deeds: Iterable[Row], devices: Mapping[str, Row]) -> str:
+    """In words, that the bench itself was late, where it was and nobody asked it to be: what does
+    not hold then may be its fault, and no gateway's. Rows as `verdict.json` has them.
+    """
+    late = {name: int(count.get("skipped", 0)) for name, count in devices.items()}
+    for one in deeds:
+        if one["act"] == "skip" and one["to"] in late:
+            late[one["to"]] -= one["with"]["frames"]
+    worst = max(late, key=lambda name: late[name], default="")
+    if not worst or late[worst] <= 0:
+        return ""
+    return (
+        f"This machine was too slow for its own simulated devices: {worst} left out"
+        f" {many(late[worst], 'instant')}. What does not hold, or was late, may come of that."
+    )
 
 
 def _head(play: Play, short: bool) -> dict[str, Any]:

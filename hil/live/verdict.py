@@ -15,7 +15,7 @@ It reads facts, and looks at no file.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -27,8 +27,9 @@ from hil.live.play import Play
 from hil.live.sheet import Expect
 from hil.live.words import FACTS, FIGURES, listed
 
-# Of whatever is played.
-ALWAYS = (
+ALWAYS = "always"
+# Of whatever is played; none of these may be there.
+_EVERY = (
     Expect(text="no frame is lost", where={"what": "lost"}),
     Expect(text="no frame is there twice", where={"what": "duplicated"}),
     Expect(text="no frame is there that nobody sent", where={"what": "unsent"}),
@@ -49,10 +50,10 @@ def judged(play: Play, account: Account) -> list[Finding]:
     """Every expectation of a scenario, and those of every play."""
     asked = [(kind, one) for kind, row in play.of.expected for one in _each(row)]
     found = [_judged(play, account, kind, row) for kind, row in asked]
-    found += [_judged(play, account, "never", row) for row in ALWAYS]
+    found += [replace(_judged(play, account, "never", row), kind=ALWAYS) for row in _EVERY]
     code, says = play.verify
     why = "" if code == 0 else f"exit {code}: {says}"
-    return [*found, Finding("must", "the record verifies", code == 0, int(code == 0), why)]
+    return [*found, Finding(ALWAYS, "the record verifies", code == 0, int(code == 0), why)]
 
 
 def _each(row: Expect) -> list[Expect]:

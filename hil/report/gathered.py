@@ -50,8 +50,11 @@ class Gathered:
         asked = [one for one in findings if one["held"] is not None]
         held = None if skipped else not failed
         lost = sum(not one["held"] for one in asked)
-        why = [skipped] if skipped else failed
-        self._lines.append(Line(name, held, len(asked), lost, why, link))
+        why = [skipped] if skipped else [*failed]
+        if told.get("stopped") and findings:
+            why.append("it was stopped")
+        unasked = len(findings) - len(asked)
+        self._lines.append(Line(name, held, len(asked), lost, why, link, unasked))
 
     def write(self, root: Path, several: bool, stopped: bool) -> None:
         """Raises OSError."""

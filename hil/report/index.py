@@ -20,19 +20,22 @@ class Line(NamedTuple):
     failed: int
     why: Sequence[str]
     link: str = ""
+    unasked: int = 0
 
 
 def text(lines: Sequence[Line], stopped: bool) -> str:
     """The whole page."""
     failed = [one for one in lines if one.held is False]
     played = [one for one in lines if one.held is not None]
-    style = "no" if failed else "yes"
-    words = (
-        f"{len(failed)} of {many(len(played), 'scenario')} {'does' if len(failed) == 1 else 'do'}"
-        " not hold."
-        if failed
-        else f"All {many(len(played), 'scenario')} that were played hold."
-    )
+    style = "no" if failed else "yes" if played else "idle"
+    words = "None was played."
+    if failed:
+        verb = "does" if len(failed) == 1 else "do"
+        words = f"{len(failed)} of {many(len(played), 'scenario')} {verb} not hold."
+    elif len(played) == 1:
+        words = "The only scenario that was played holds."
+    elif played:
+        words = f"All {many(len(played), 'scenario')} that were played hold."
     left = len(lines) - len(played)
     words += f" {left} {'was' if left == 1 else 'were'} left out." if left else ""
     words += " It was stopped before the others." if stopped else ""
@@ -43,7 +46,7 @@ def text(lines: Sequence[Line], stopped: bool) -> str:
             [
                 f'<a href="{escaped(one.link)}">{name}</a>' if one.link else name,
                 held(one.held),
-                f"{one.asked - one.failed} of {one.asked}" if one.asked else "",
+                _counts(one),
                 "<br>".join(map(escaped, one.why)),
             ]
         )
@@ -53,3 +56,8 @@ def text(lines: Sequence[Line], stopped: bool) -> str:
         f'<p class="verdict {style}">{escaped(words)}</p>\n'
         f"{section('Each of them', names, rows)}\n{frame.FOOT}"
     )
+
+
+def _counts(of: Line) -> str:
+    held = f"{of.asked - of.failed} of {of.asked}" if of.asked else ""
+    return "; ".join(filter(None, (held, f"{of.unasked} not asked" if of.unasked else "")))

@@ -15,15 +15,13 @@ from typing import Any
 
 from evidence.leap import BUILT_IN, NS
 from hil.live.play import Deed
-from hil.live.verdict import ALWAYS
 from hil.report import heat, lane, phasor, sketch
 from hil.report.compared import Compared
-from hil.report.style import STYLE, held, many, section
+from hil.report.style import ROWS_MAX, STYLE, held, many, section
 from hil.report.trace import ZERO
 from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 
-ROWS_MAX = 400  # of one table; what is left out is counted
 COMES = {
     "within": '<span class="yes">within</span>',
     "beyond": '<span class="no">beyond</span>',
@@ -37,7 +35,6 @@ SIGNALS = {
     "phase": "phase modulated",
 }
 Row = Mapping[str, Any]
-_ALWAYS = frozenset(one.text for one in ALWAYS)
 _SCALES = (
     ("tve_volts", "TVE V, %", 100.0),
     ("tve_amps", "TVE I, %", 100.0),
@@ -62,7 +59,7 @@ def text(
     rows = list(phasor.diagrams(deeds, compared))
     parts = [
         verdict(told),
-        behind(told),
+        f'<p class="no">{escaped(told["behind"])}</p>' if told["behind"] else "",
         f"<p>{escaped(' '.join(head['about'].split()))}</p>" if head["about"] else "",
         _played(told),
         _done(told),
@@ -111,31 +108,15 @@ def verdict(told: Row) -> str:
         words += f" {rest} {'was' if rest == 1 else 'were'} not asked."
     if told["stopped"]:
         words += f" It was stopped after {told['timeline']['played_s']:.0f} s."
-    why = [f"{_asked(one)}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
-    lines = "".join(f"<li>{escaped(one)}</li>" for one in why[:ROWS_MAX])
+    why = [f"{one['kind']}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
+    shown = [
+        *why[:ROWS_MAX],
+        *([f"and {len(why) - ROWS_MAX:,} more"] if len(why) > ROWS_MAX else []),
+    ]
+    lines = "".join(f"<li>{escaped(one)}</li>" for one in shown)
     return f'<p class="verdict {style}">{escaped(words)}</p>' + (
         f"<ul>{lines}</ul>" if lines else ""
     )
-
-
-def behind(told: Row) -> str:
-    """That the bench itself was late, where it was: what does not hold then may be its fault, and
-    no gateway's. Empty where it was not.
-    """
-    asked = {one["to"] for one in told["deeds"] if one["act"] == "skip"}
-    late = {
-        name: count["skipped"]
-        for name, count in told["devices"].items()
-        if count.get("skipped") and not asked & {name, ""}
-    }
-    if not late:
-        return ""
-    worst = max(late, key=lambda name: late[name])
-    words = (
-        f"This machine was too slow for its own simulated devices: {worst} left out"
-        f" {many(late[worst], 'instant')}. What does not hold, or was late, may come of that."
-    )
-    return f'<p class="no">{escaped(words)}</p>'
 
 
 def _played(told: Row) -> str:
@@ -167,13 +148,10 @@ def _expected(told: Row) -> str:
             # A gap begins with the last frame before what made it.
             after = f"{max(one['after_s'], 0.0):.2f} s after {one['after']}"
         why = f"<br>{escaped(one['why'])}" if one["why"] else ""
-        rows.append([_asked(one), held(one["held"]), escaped(one["text"]) + why, escaped(after)])
+        rows.append(
+            [escaped(one["kind"]), held(one["held"]), escaped(one["text"]) + why, escaped(after)]
+        )
     return section("What was expected", ("", "came out", "expected", "when"), rows)
-
-
-def _asked(of: Row) -> str:
-    """What is asked of every play is told as what always is, such as that no frame is lost."""
-    return "always" if of["text"] in _ALWAYS else str(of["kind"])
 
 
 def _done(told: Row) -> str:
@@ -218,7 +196,7 @@ def _measured(told: Row) -> Iterable[str]:
         ("spoiled_errors", "While a fault was declared to spoil it"),
     ):
         rows = []
-        for one in measured[:ROWS_MAX]:
+        for one in measured:
             gauge = one["measured"]
             if key not in gauge:
                 continue
@@ -242,7 +220,7 @@ def _measured(told: Row) -> Iterable[str]:
 def limited(told: Row) -> str:
     """Of PMUs that hear a reference signal: their errors beside its limits. Empty without any."""
     rows = []
-    for one in told["streams"][:ROWS_MAX]:
+    for one in told["streams"]:
         of = one.get("measured", {}).get("limits")
         if of is None:
             continue
@@ -279,7 +257,7 @@ def _late(told: Row) -> str:
             _three(one["measured"]["admitted_ms"], 1.0),
             ", ".join(f"{count:,} {name}" for name, count in _early(one).items()),
         ]
-        for one in told["streams"][:ROWS_MAX]
+        for one in told["streams"]
         if "measured" in one
     ]
     names = ("device", "arrival less instant, ms", "admitted less arrival, ms", "below 0")
@@ -294,7 +272,7 @@ def _early(of: Row) -> dict[str, int]:
 def _accounted(told: Row) -> str:
     figures = ("sent", "in_record", "on_disk", "in_gaps", "lost", "duplicated", "unsent")
     rows = []
-    for one in told["streams"][:ROWS_MAX]:
+    for one in told["streams"]:
         gaps = ", ".join(f"{count} {cause}" for cause, count in one.get("gaps", {}).items())
         rows.append(
             [
@@ -325,7 +303,7 @@ def _record(told: Row) -> Iterable[str]:
 def _left_out(told: Row) -> str:
     rows = [
         [escaped(one["what"]), escaped(one["name"]), escaped(one["why"])]
-        for one in told["left_out"][:ROWS_MAX]
+        for one in told["left_out"]
     ]
     return section("What this place left out", ("what", "name", "why"), rows)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from hil.report.compared import Compared
 from hil.report.gauge import Gauge
-from hil.report.style import STYLES
+from hil.report.style import STYLES, many
 from hil.report.trace import ZERO, Axis
 from record.reconstruct import frame
 from record.reconstruct.curve import COLUMNS
@@ -35,7 +35,7 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
         return
     breaks = {one.device.name: _breaks(one, facts, compared.axis) for one in drawn}
     more = sum(one.drawn is None for one in compared.gauges.values())
-    note = f" {more} more PMUs are not drawn." if more else ""
+    note = f" {many(more, 'more PMU')} {'is' if more == 1 else 'are'} not drawn." if more else ""
     styles = dict(zip((one.device.name for one in drawn), STYLES, strict=False))
     made = _Maker(told, compared.axis, clock, breaks, styles, note)
     yield made.figure("Frequency", "Hz", [(one, _points(one, "hz")) for one in drawn], "")
@@ -51,13 +51,22 @@ def plots(told: Row, facts: Sequence[Row], compared: Compared, clock: Clock) -> 
         rest = [(one, one.drawn.difference(angles)) for one in drawn[1:] if one.drawn]
         yield made.figure(
             *("Angle between buses", "degrees", rest),
-            f"Of the first voltage, less that of {name} at the same instant.",
+            f"Of the first voltage, less that of {name} at the same instant."
+            + _ended(drawn, compared.axis, clock),
         )
         made.part(None)
     yield made.figure(
         *("Flow", "MW", [(one, _points(one, "flow")) for one in drawn]),
         "Of three phases, from the bus into what the current is measured of.",
     )
+
+
+def _ended(some: Iterable[Gauge], axis: Axis, clock: Clock) -> str:
+    """That angles end before the play does, where they do."""
+    ends = [one.drawn.ends for one in some if one.drawn and one.drawn.ends is not None]
+    if not ends:
+        return ""
+    return f" They end at {clock(axis.of(min(ends)))}: of a longer play no more are kept."
 
 
 def _apart(told: Row) -> bool:
@@ -124,8 +133,9 @@ class _Maker:
             title, unit, ZERO, self._axis.ends, low - room, high + room, self._clock
         )  # fmt: skip
         marks = [mark for mark in self._marks if ZERO <= mark.at <= self._axis.ends]
-        text = f"{note}{self._note} Dotted: what was done, by its number.".strip()
-        return frame.figure(title, plot.svg(lines, marks), text if marks else note, lines)
+        dotted = " Dotted: what was done, by its number." if marks else ""
+        text = f"{note}{self._note}{dotted}".strip()
+        return frame.figure(title, plot.svg(lines, marks), text, lines)
 
 
 def _breaks(gauge: Gauge, facts: Iterable[Row], axis: Axis) -> list[int]:

@@ -49,6 +49,7 @@ STYLE = """
 }
 @media print { .verdict { break-inside: avoid } a { color: inherit } }
 """
+ROWS_MAX = 400  # of one table; what is left out is counted
 STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked")}
 
@@ -60,10 +61,13 @@ def held(value: bool | None) -> str:
 
 
 def section(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
-    """A table under its title; nothing where it has no rows. Cells are HTML."""
+    """A table under its title, of ROWS_MAX rows; nothing where it has none. Cells are HTML."""
     if not rows:
         return ""
-    return f"<h2>{escaped(title)}</h2>\n{frame.table(title, names, rows, note)}"
+    more = len(rows) - ROWS_MAX
+    if more > 0:
+        note = f"{note} {many(more, 'row')} below these: not shown.".strip()
+    return f"<h2>{escaped(title)}</h2>\n{frame.table(title, names, rows[:ROWS_MAX], note)}"
 
 
 def many(count: int, what: str) -> str:

@@ -6,6 +6,7 @@ is there of each stretch of time. All of it takes a bounded place, however long 
 2. Of each of as many stretches as a plot has columns the least and the greatest value is kept
    (record.reconstruct.curve): a spike of one frame is drawn.
 3. LINES_MAX devices are drawn, the first ones; what is left out is counted by whoever draws.
+   Angles are of the first ANGLES_MAX frames of each; whoever draws says where they end.
 
 It draws nothing.
 """
@@ -120,12 +121,17 @@ class Drawn:
         self._axis = axis
         self.traces = {name: Trace(axis) for name, _ in QUANTITIES if name != "angle"}
         self._instants, self._angles = array("q"), array("d")
+        self.ends: int | None = None  # the first instant of which no angle was kept
 
     def turn(self, tai: int, angle: float) -> None:
-        """Its angle, which is compared later."""
+        """Its angle, which is compared later. What was sent before second 0 is not drawn."""
+        if tai < self._axis.began:
+            return
         if len(self._instants) < ANGLES_MAX:
             self._instants.append(tai)
             self._angles.append(angle)
+        elif self.ends is None:
+            self.ends = tai
 
     def angles(self) -> dict[int, float]:
         return dict(zip(self._instants, self._angles, strict=True))

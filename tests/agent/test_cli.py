@@ -53,6 +53,13 @@ def test_check_says_who_it_is_and_what_lines_carry(folder: Folder, capsys) -> No
     assert out.endswith("the configuration can be run\n")
 
 
+def test_a_configuration_without_a_source_can_be_run_and_is_told(tmp_path: Path, capsys) -> None:
+    initialise(InitRequest(tmp_path / "site", buses=("Bus 1",)), int(time.time()), os.urandom)
+    code, out, _ = typed(capsys, "check", "--config", str(tmp_path / "site" / "gateway.toml"))
+    assert code == 0
+    assert "no line would be read: gateway.toml has no [[source]]\n" in out
+
+
 @pytest.mark.parametrize(("baud", "fits"), [(57_600, False), (115_200, True)])
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_plan_that_the_line_cannot_carry_is_refused(

@@ -308,7 +308,7 @@ def test_an_expectation_that_fails_is_told_and_is_exit_1(
     assert code == 1
     told = json.loads(out)
     assert [one.split(":")[0] for one in told["failed"]] == ["never"]
-    assert "never: Both ends agree: 1: " in err
+    assert "never: Both ends agree: 1 seen: settlement: " in err
     assert told["not_asked"] > 0  # most of it is of another part
 
 

@@ -203,13 +203,20 @@ def test_an_expectation_counts_no_less_and_no_more() -> None:
     assert not judged("flagged", least=2).held
     assert not judged("must", facts=2, most=1).held
     assert judged("must", facts=2, most=2).held
-    assert judged("must", facts=0).why == "0 of 1 to any; of settlement there is nothing"
+    assert (
+        judged("must", facts=0).why == "0 seen, at least 1 wanted; of settlement there is nothing"
+    )
+    assert judged("must", facts=2, most=1).why.startswith("2 seen, 1 wanted; of settlement")
+    assert judged("must", facts=2, least=0, most=1).why.startswith("2 seen, at most 1 wanted;")
+    assert judged("must", facts=0, most=3).why.startswith("0 seen, 1 to 3 wanted;")
 
 
 def test_what_must_never_be_is_counted_against_it() -> None:
     assert judged("never", facts=0).held
     found = judged("never", facts=2)
-    assert not found.held and found.why.startswith("2: what=settlement flags=late+odd")
+    assert not found.held
+    one = "settlement: flags late and odd, verdict agreed"
+    assert found.why == f"2 seen: {one}; {one}"
 
 
 def test_an_expectation_of_each_hour_wants_one_for_each() -> None:

@@ -28,6 +28,8 @@ def account(health: Health, **changes: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "time": time, "place": place, "checks": [], "receivers": {}, "tests": [], "tests_fault": "",
     }  # fmt: skip
+    if not health.sources:
+        health.source("pmu").state = "up"
     return health.report() | told | changes
 
 
@@ -64,6 +66,21 @@ def test_what_is_wrong_comes_first_and_harmless_to_a_terminal() -> None:
         "moved for 12 s: 50 m from the survey",
     ]
     assert found["line"].endswith("; SPOOL FAILED: no space left (and 3 more)")
+
+
+def test_status_is_harmless_to_a_terminal_and_has_a_line_for_each_word() -> None:
+    health = Health()
+    health.source("pmu").text = "refused \x1b[2J\nrecord     up"
+    health.record = "192.0.2.1:8470: \x1b]0;owned\x07"
+    said = words(account(health))
+    assert not any(one in said for one in ("\x1b", "\x07")) and "refused \\x1b[2J\\nrecord" in said
+    assert [one.startswith("record") for one in said.split("\n")].count(True) == 1
+
+
+def test_a_gateway_that_reads_nothing_says_so() -> None:
+    says = "NO LINE IS READ: the configuration has no [[source]]"
+    assert told(Health(), sources={})["troubles"] == [says]
+    assert words(account(Health(), sources={})).endswith(says)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from evidence.leap import NS
 from hil.fact import Fact, Words
+from hil.finding import line_of
 from hil.live import place, script, verdict
 from hil.live.account import Account
 from hil.live.place import Lack
@@ -180,7 +181,7 @@ def test_never_holds_where_there_is_nothing_and_names_what_there_is(tmp_path: Pa
     assert found(tmp_path, row, [fact("gap", 1)], "never").held
     broken = found(tmp_path, row, [fact("event", 1, check="late")], "never")
     assert (broken.held, broken.count) == (False, 1)
-    assert "check=late" in broken.why
+    assert broken.why == "1 seen: event: device pmu, check late"
 
 
 def test_it_says_how_late_an_answer_came(tmp_path: Path):
@@ -265,7 +266,8 @@ def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
         Fact({"what": what}, count=3)
         for what in ("lost", "duplicated", "unsent", "twins", "excess")
     ]
-    failed = [one.text for one in verdict.judged(play, Account(facts)) if one.held is False]
+    findings = verdict.judged(play, Account(facts))
+    failed = [one.text for one in findings if one.held is False]
     assert failed == [
         "asked",
         "no frame is lost",
@@ -275,3 +277,7 @@ def test_what_is_lost_or_there_twice_is_asked_of_every_play(tmp_path: Path):
         "no gap states what is there",
         "the record verifies",
     ]
+    # "never: no frame is lost" would say the contrary.
+    assert [one.kind for one in findings] == ["must", *["always"] * 6]
+    (lost,) = [one for one in findings if one.text == "no frame is lost"]
+    assert line_of(lost) == "always  DOES NOT HOLD  no frame is lost (3 seen: lost)"

@@ -28,7 +28,7 @@ SUITE = Suite(
     "link-loss",
     [
         finding("it is there", True),
-        finding('a < b & "c"', False, "0 of 1\nto any"),
+        finding('a < b & "c"', False, "0 seen\n1 wanted"),
         finding("it is seen", None, "pmu-b: no resource"),
     ],
     problems=["pmu-b does not come up"],
@@ -50,8 +50,8 @@ def test_each_expectation_is_a_testcase_and_says_what_came_of_it():
     assert failed.get("name") == 'must: a < b & "c"'
     (failure,) = failed
     assert (failure.tag, failure.get("message"), failure.get("type"), failure.text) == (
-        *("failure", "0 of 1", "must"),
-        "0 of 1\nto any",
+        *("failure", "0 seen", "must"),
+        "0 seen\n1 wanted",
     )
     assert [(one.tag, one.get("message")) for one in skipped] == [("skipped", "pmu-b: no resource")]
     assert [(one.tag, one.text) for one in problem] == [("error", "pmu-b does not come up")]
@@ -141,3 +141,17 @@ def test_objects_of_all_kinds_are_gathered(tmp_path: Path):
     assert '<a href="one/index.html">one</a>' in index
     assert "3 of 4 scenarios do not hold. It was stopped before the others." in index
     assert "four.toml:1: no" in index
+
+
+def test_an_index_says_what_was_not_asked_and_that_nothing_was_played(tmp_path: Path):
+    gathered = Gathered()
+    gathered.add("left", {"skipped": "no board", "failed": []}, 0.0, tmp_path)
+    gathered.write(tmp_path, several=True, stopped=False)
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '<p class="verdict idle">None was played. 1 was left out.</p>' in index
+    some = [finding("a", True), finding("b", None, "stopped after 3 s"), finding("c", None, "no")]
+    gathered.add("half", {"findings": some, "failed": [], "stopped": True}, 3.0, tmp_path)
+    gathered.write(tmp_path, several=True, stopped=True)
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<td>1 of 1; 2 not asked</td><td>it was stopped</td>" in index
+    assert "The only scenario that was played holds." in index

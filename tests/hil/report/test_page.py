@@ -14,10 +14,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hil.live import command, place, play, script
+from evidence.leap import NS
+from hil.live import command, place, play, report, script
 from hil.live.play import Play
 from hil.live.report import Came
-from hil.report import compared, page
+from hil.report import compared, page, sketch, style, trace
 from hil.report.gathered import Gathered
 from tests.provisioning.page.audit import audited
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
@@ -194,19 +195,83 @@ def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: 
     (verdict,) = shown.words(".verdict")
     assert verdict == "It does not hold: 1 of 8 expectations fail."
     (why,) = shown.words(".verdict + ul li")
-    assert why.startswith("must: somebody says that a CT looks the other way: 0 of 1 to any")
+    assert why.startswith(
+        "must: somebody says that a CT looks the other way: 0 seen, at least 1 wanted"
+    )
     assert shown.words(".no")[1:] == ["does not hold"]
 
 
 def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_none(seen: Seen):
     told = seen.told()
-    deeds = [one | {"to": "pmu-b", "act": "skip"} for one in told["deeds"][:1]]
+    deeds = told["deeds"]
     counted = {"pmu-a": {"skipped": 0}, "pmu-b": {"skipped": 40}, "relay": {"sent": 3}}
-    assert page.behind(told | {"deeds": deeds, "devices": counted}) == ""
+    assert report.behind(deeds, counted) == ""
     counted["pmu-a"]["skipped"] = 148
-    said = page.behind(told | {"deeds": deeds, "devices": counted})
+    said = report.behind(deeds, counted)
     assert "too slow" in said and "pmu-a left out 148 instants" in said
-    assert seen.told()["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
+    assert told["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
+    counted["pmu-b"]["skipped"] = 40 + 200  # of which 40 were asked for
+    assert "pmu-b left out 200 instants" in report.behind(deeds, counted)
+
+
+def test_rows_that_a_table_leaves_out_are_counted():
+    streams = [
+        {"device": f"pmu-{at}", "gateway": "north", "kind": "pmu-tcp", "up": True, "sealed": 1}
+        for at in range(style.ROWS_MAX + 3)
+    ]
+    told = {"streams": streams, "findings": [], "problems": ["x"] * (style.ROWS_MAX + 2)}
+    table = page._accounted(told)
+    assert table.count("<tr>") == 1 + style.ROWS_MAX
+    assert "3 rows below these: not shown." in table
+    said = page.verdict({**told, "holds": False, "stopped": False})
+    assert said.endswith("<li>and 2 more</li></ul>")
+
+
+def test_pmus_that_are_not_drawn_are_counted_where_nothing_was_done_too(seen: Seen):
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    _, measured = compared.read(seen.play)
+    measured.gauges["pmu-b"].drawn = None
+    for deeds in (seen.told()["deeds"], []):
+        told = seen.told() | {"deeds": deeds}
+        plots = list(sketch.plots(told, seen.came.facts, measured, str))
+        assert plots and all("1 more PMU is not drawn." in one for one in plots)
+        assert ("Dotted: " in plots[0]) is bool(deeds)
+
+
+def test_where_angles_end_before_the_play_does_is_said(seen: Seen, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trace, "ANGLES_MAX", 30)
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    _, measured = compared.read(seen.play)
+    told, clock = seen.told(), page.clocked
+    plots = "".join(
+        sketch.plots(told, seen.came.facts, measured, lambda at: clock((at - trace.ZERO) / NS))
+    )
+    (end,) = re.findall(r"They end at 0:0(\d\.?\d?): of a longer play", plots)
+    assert 0.3 <= float(end) <= 1.5
+    assert "They end at" not in seen.page
+
+
+def test_that_the_bench_was_late_is_a_problem_where_something_does_not_hold(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(seen.play, "counted", {"pmu-a": {"skipped": 148}})
+    path = seen.came.folder / "verdict.json"
+    before = path.read_bytes()
+    shutil.rmtree(seen.came.folder / "read-north-1")
+    account, measured = compared.read(seen.play)
+    good = [one for one in seen.came.findings if one.held]
+    try:
+        came = report.written(seen.play, account, seen.came.findings, measured, False)
+        told = seen.told()
+        fine = report.written(seen.play, account, good, measured, False)
+    finally:
+        path.write_bytes(before)
+    assert "pmu-a left out 148 instants" in told["behind"]
+    assert told["problems"] == [told["behind"]] == came.problems
+    assert fine.told["behind"] == told["behind"]
+    assert fine.told["holds"] and not fine.problems
+    text = page.text(fine.told, fine.facts, measured, seen.play.deeds, lambda at_s: at_s)
+    assert f'<p class="no">{told["behind"]}</p>' in text
 
 
 def test_all_that_is_to_be_seen_is_there(seen: Seen, shown: Browser):
