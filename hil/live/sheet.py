@@ -113,8 +113,8 @@ class Stretch(Row, frozen=True, kw_only=True):
 class Level(Row, frozen=True, kw_only=True):
     """[[level]]: readings above, below, or between, of each device; each stretch of them is a fact.
     `of`: of a PMU, its three phases together (Hz, Hz/s, kV between phases, A, MW into where its
-    current goes). `channel`: of any device, by its name instead. `by`: when it is: as it arrived, or
-    as the device claims."""
+    current goes). `channel`: of any device, by its name instead. `by`: as it arrived, or as the
+    device claims."""
 
     name: Name
     device: Annotated[list[Name], msgspec.Meta(min_length=1)]
