@@ -163,6 +163,10 @@ def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
     until(lambda: "late" in site.figure("pmu-w1.hz"), "West is away")
     site.shown.says("Nothing of west-1 for")
     until(lambda: site.figure("west-1.link").startswith("nothing for"), "West's link")
+    # What is no longer known to be so is told as old: the relay's word, clock and place.
+    site.words(r"breaker_closed true, breaker_open false, tripped false, \d+\.\d s ago")
+    until(lambda: "s ago" in site.figure("relay-w2.position"), "West's breaker, as it was")
+    until(lambda: site.figure("west-1.place").endswith("s ago"), "West's place, as it was")
     site.shown.shot("link-cut")
     site.press("link")
     until(lambda: "late" not in site.figure("pmu-w1.hz"), "West is back")
