@@ -261,7 +261,7 @@ def _many(count: int, what: str) -> str:
 
 def is_late(one: Told) -> bool:
     """Whether a stream's values are not those of this moment."""
-    return bool(one["stale"] or "old_s" in one)
+    return bool(one.get("stale")) or "old_s" in one
 
 
 def ago(one: Told) -> str:

@@ -215,7 +215,15 @@ class Reading:
             stream.since, stream.begun = (one.grade, tai), True
         if one.grade != stream.told and tai - stream.since[1] >= LASTS_NS:
             stream.told = one.grade
-            self._say(stream.source, f"its samples are {words(one.grade)}", one.entry, "")
+            self._say(self._whom(stream), f"its samples are {words(one.grade)}", one.entry, "")
+
+    def _whom(self, stream: Stream) -> str:
+        """A stream by its source, and by its key where the source has others: what is told of one
+        register is not another's."""
+        alike = [one for one in self.streams.values() if one.name != stream.name]
+        if any((one.gateway, one.source) == (stream.gateway, stream.source) for one in alike):
+            return stream.name.replace("/", " ", 1)
+        return stream.about
 
     def _states(self, stream: Stream, one: Held) -> None:
         """What is on or off, where it changed."""
@@ -246,7 +254,7 @@ class Reading:
         text = f"a gap is stated: {cause}, {length}, samples: {many}"
         if stream.gaps > 1:
             text += f"; {stream.lacks} in all its {stream.gaps} gaps"
-        self._say(stream.about, text, one.entry, f"gap {cause}")
+        self._say(self._whom(stream), text, one.entry, f"gap {cause}")
 
     def _event(self, stream: Stream, one: Held) -> None:
         noticed = event.read(one.sample.raw)

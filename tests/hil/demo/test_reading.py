@@ -37,7 +37,8 @@ class Said(Reading):
 
     def gives(self, gateway: str, name: str, kind: Kind, raw: bytes, tai: int = T0) -> None:
         known: Any = SimpleNamespace(configuration=b"")
-        number = int(name != OWN_SOURCE)
+        number = next((key[1] for key, one in self.streams.items() if one.name == name), None)
+        number = len(self.streams) if number is None else number
         stream = self.streams.setdefault((gateway, number), Stream(gateway, name, number, known))
         self.runs.setdefault(gateway, 1)
         sample = Sample(1, 1, tai, None, 0, 0, 0, None, b"", kind, raw)
@@ -67,6 +68,17 @@ def test_gaps_are_told_with_all_that_is_missing() -> None:
     assert texts[2].endswith("107 or more in all its 3 gaps")
     row = {"samples": 1, "gaps": stream.gaps, "missing": stream.lacks}
     assert layout.held(row) == "1 sample, 3 gaps of 107 or more"
+
+
+def test_streams_of_one_relay_are_told_apart() -> None:
+    reading = Said()
+    raw = Gap(Cause.NOT_HEARD, T0, T0 + NS, 3).raw()
+    for name in ("relay/unit=3 coil=1+1", "relay/unit=3 input=0+22", "pmu/idcode=81"):
+        reading.gives("west-1", name, Kind.MODBUS, b"\0")
+    for stream in tuple(reading.streams.values()):
+        reading.gives("west-1", stream.name, Kind.GAP, raw)
+    whom = [who for who, text, _ in reading.lines if text.startswith("a gap")]
+    assert whom == ["relay unit=3 coil=1+1", "relay unit=3 input=0+22", "pmu"]
 
 
 def test_what_a_quiet_gateway_said_is_told_as_old() -> None:
