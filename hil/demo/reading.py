@@ -207,7 +207,8 @@ class Reading:
         if held and tai < held[-1].sample.tai:
             return  # a backlog: it is in the record, and not live
         held.append(one)
-        while held[0].sample.tai < tai - HELD_NS:
+        # The last before that stays: after a hole it is what was known until then.
+        while len(held) > 1 and held[1].sample.tai < tai - HELD_NS:
             held.popleft()
         if one.sample.kind in STATED:
             self._states(stream, one)

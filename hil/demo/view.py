@@ -95,13 +95,13 @@ def _gateway(name: str, reading: Reading, now: int) -> Told:
     return row
 
 
-def _old_s(row: Told, silence_ns: int) -> float:
+def _old_s(row: Told, silence_ns: int) -> int:
     """How long ago what a relay or a breaker says was so for the last time, where that is too
     long; else 0."""
     if silence_ns > QUIET_S * NS:
-        return round(silence_ns / NS, 1)
+        return round(silence_ns / NS)
     is_read = row["kind"] == Kind.MODBUS.name.lower() and row.get("position")
-    return float(row["age_s"]) if is_read and row["age_s"] > OLD_S else 0.0
+    return round(row["age_s"]) if is_read and row["age_s"] > OLD_S else 0
 
 
 def _place(place: verdict.Place) -> str:

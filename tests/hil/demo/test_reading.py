@@ -70,6 +70,14 @@ def test_gaps_are_told_with_all_that_is_missing() -> None:
     assert layout.held(row) == "1 sample, 3 gaps of 107 or more"
 
 
+def test_after_a_hole_a_stream_stays_as_it_was_until_the_next_instant() -> None:
+    reading = Said()
+    for after_s in (0, 6):
+        reading.gives("east-1", "pmu/idcode=92", Kind.C37118, b"\0", T0 + after_s * NS)
+    (row,) = view.told(reading, T0 + 6 * NS + NS // 2)["streams"]  # what is shown is a second old
+    assert row["stale"] and row["age_s"] == 5.5
+
+
 def test_streams_of_one_relay_are_told_apart() -> None:
     reading = Said()
     raw = Gap(Cause.NOT_HEARD, T0, T0 + NS, 3).raw()
@@ -96,7 +104,7 @@ def test_what_a_quiet_gateway_said_is_told_as_old() -> None:
     assert not layout.is_late(row) and layout.ago(row) == ""
     assert gateway["place_good"] and "ago" not in gateway["place"] + gateway["clock"]
     row, gateway = told(9)
-    assert layout.is_late(row) and layout.values(row).endswith(", 9.0 s ago")
+    assert layout.is_late(row) and layout.values(row).endswith(", 9 s ago")
     assert gateway["place"].endswith(", 9 s ago") and gateway["clock"].endswith(", 9 s ago")
     assert not gateway["place_good"] and not gateway["clock_good"]
 
