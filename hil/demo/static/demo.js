@@ -73,7 +73,7 @@ function isLate(stream) {
 }
 
 function ago(stream) {
-  return stream.old_s === undefined ? '' : `, ${stream.old_s.toFixed(1)} s ago`;
+  return stream.old_s === undefined ? '' : `, ${stream.old_s} s ago`;
 }
 
 function breaker(stream) {
@@ -81,6 +81,8 @@ function breaker(stream) {
     put(node, `${stream.name}: ${stream.position}${ago(stream)}`);
     node.classList.toggle('is-odd', isLate(stream) || stream.position !== 'closed');
   }
+  for (const node of all(`[data-at="${stream.name}.stands"]`)) // the same, where there is no room
+    odd(node, stream.position + ago(stream), !isLate(stream) && stream.position === 'closed');
   for (const node of all(`[data-breaker="${stream.name}"]`))
     for (const position of ['open', 'closed', 'between'])
       node.classList.toggle(`is-${position}`, stream.position === position);
