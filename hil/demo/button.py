@@ -46,7 +46,7 @@ BUTTONS = (
     ),
     Button(
         *("antenna", "a", "Pull the GPS antenna", "Plug the antenna in"),
-        "West's receiver has no fix: its time bound grows, its place is unchecked.",
+        "West's receiver has no fix: it vouches for no time any more, its place is unchecked.",
         ("antenna",),
     ),
     Button(

@@ -62,7 +62,7 @@ def lying(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
 def standing(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
     """340 wide."""
     west, east = 158, 498
-    step = 300 // max(len(circuits), 1)
+    step = 288 // max(len(circuits), 1)
     parts = [_text(170, 16, buses[0], "bus-name"), _text(170, 648, buses[1], "bus-name")]
     for y in (west, east):
         parts.append(_line(6, y, 334, y, "bar"))
@@ -77,8 +77,11 @@ def standing(circuits: Sequence[Circuit], buses: tuple[str, str]) -> Html:
             for row, what in enumerate(("flow", "level", "hz")):
                 parts.append(_figure(x + 16, y + 17 * row, device, what, "start"))
             if breaker:
-                where = y + 51 if dial < west else y - 17
-                parts.append(_figure(x + 16, where, breaker, "position", "start"))
+                where = y + 51 if dial < west else y - 34
+                parts += [
+                    _text(x + 16, where, breaker, "device", "start"),
+                    _figure(x + 16, where + 17, breaker, "stands", "start"),
+                ]
         parts += [
             _text(x + 16, 282, one.seam, "seam-name", "start"),
             _seam(x + 16, 302, one.seam, "verdict", "start"),

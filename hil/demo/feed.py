@@ -3,7 +3,8 @@
 1. A line names who it is about, when it was found, and the entry of the log that says it, where one
    does. LINES_MAX are kept; how many there were is counted.
 2. What is alike (`like`, or the very words) and comes again within AGAIN_S counts up, with the
-   newest words, instead of filling the feed.
+   newest words, instead of filling the feed; for ALIKE_S at most, so that what lasts is said again.
+3. The order is that of the newest words: what counted up has the place of a new line.
 """
 
 from collections import deque
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LINES_MAX = 200
-AGAIN_S = 10.0
+AGAIN_S, ALIKE_S = 10.0, 60.0
 TEXT_MAX = 400  # characters of a line; a gateway's words may have 500
 
 
@@ -26,10 +27,12 @@ class Line:
     text: str
     entry: int | None
     like: str
+    began_s: float
     times: int = 1
 
     def told(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if name != "like"}
+        inner = ("like", "began_s")
+        return {name: getattr(self, name) for name in self.__slots__ if name not in inner}
 
 
 class Feed:
@@ -55,9 +58,13 @@ class Feed:
             if at_s - line.at_s > AGAIN_S:
                 break
             if (line.kind, line.about, line.like) == (kind, about, like):
+                if at_s - line.began_s > ALIKE_S:
+                    break
                 line.times, line.text, line.at_s, line.entry = line.times + 1, text, at_s, entry
+                self._lines.remove(line)
+                self._lines.append(line)
                 return
-        self._lines.append(Line(self.version, kind, at_s, about, text, entry, like))
+        self._lines.append(Line(self.version, kind, at_s, about, text, entry, like, at_s))
 
     def lines(self) -> list[Line]:
         """The oldest first."""
@@ -65,5 +72,4 @@ class Feed:
 
     def told(self) -> list[dict[str, Any]]:
         """The newest first."""
-        lines = sorted(self._lines, key=lambda line: line.at_s)  # what counted up is newer now
-        return [line.told() for line in reversed(lines)]
+        return [line.told() for line in reversed(self._lines)]

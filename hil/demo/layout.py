@@ -165,12 +165,14 @@ def seams(slow: Told) -> Html:
     rows: list[list[Child]] = []
     for one in slow.get("seams", ()):
         if "fault" in one:
-            rows.append([one["seam"], "cannot be settled", "\u2013", "\u2013", one["fault"]])
+            rows.append([one["seam"], tag("span", "cannot be settled", class_="is-odd"),
+                         "\u2013", "\u2013", one["fault"]])  # fmt: skip
             continue
         worst = worst_of(one)
         rows.append([
             one["seam"],
-            one["verdict"].replace("_", " "),
+            tag("span", one["verdict"].replace("_", " "),
+                class_=None if one["verdict"].startswith("agreed") else "is-odd"),
             "\u2013" if worst is None else amount(worst["size"], worst["unit"]),
             "\u2013" if worst is None else
             f"{amount(worst['tolerance'], worst['unit'])} ({worst['name']})",
@@ -232,7 +234,8 @@ def streams(moment: Told) -> Html:
         name, _, key = one["stream"].partition("/")
         rows.append([
             joined(tag("span", name or "its own"), tag("span", f" {key}", class_="key")),
-            one["gateway"], values(one), graded(one), link,
+            one["gateway"], tag("span", values(one), class_="is-odd" if is_late(one) else None),
+            graded(one), link,
             held(one),
         ])  # fmt: skip
     if not rows:
@@ -248,17 +251,28 @@ def graded(one: Told) -> Html:
 
 def held(one: Told) -> str:
     """How much of it is in the record."""
-    return f"{_many(one['samples'], 'sample')}, {_many(one['gaps'], 'gap')}"
+    of = f" of {one['missing']}" if one["gaps"] else ""
+    return f"{_many(one['samples'], 'sample')}, {_many(one['gaps'], 'gap')}{of}"
 
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
+def is_late(one: Told) -> bool:
+    """Whether a stream's values are not those of this moment."""
+    return bool(one.get("stale")) or "old_s" in one
+
+
+def ago(one: Told) -> str:
+    """Since when a relay or a breaker was not heard of; empty where it is."""
+    return f", {one['old_s']} s ago" if "old_s" in one else ""
+
+
 def values(one: Told) -> str:
     """A stream's values in a line."""
     if "v" not in one:
-        return str(one.get("says", ""))
+        return f"{one.get('says', '')}{ago(one)}"
     late = f", {one['age_s']} s late" if one["stale"] else ""
     amps = one["i"][0][0] if "i" in one else None
     parts = (

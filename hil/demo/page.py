@@ -36,7 +36,7 @@ from record.page.element import Html
 HOST = "127.0.0.1"
 LOOKING_MAX = 32
 BODY_BYTES_MAX = 4096
-WHY_CHARS = 18  # a line of the diagram, where a circuit has no measure to show
+WHY_CHARS = 15  # a line of the diagram, where a circuit has no measure to show
 SLOW_EVERY = 10  # moments: seams and log are looked at once a second
 _KINDS = {".css": "text/css", ".js": "text/javascript"}
 

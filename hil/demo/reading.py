@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from agent.description import OWN_SOURCE
 from drivers.decode import compiled
 from drivers.line import FrameError
 from evidence import classification, cose, event, gap, head, observation, receipt, run
@@ -58,6 +59,8 @@ class Stream:
     held: deque[Held] = field(default_factory=deque)
     samples: int = 0  # that measure something
     gaps: int = 0
+    missing: int = 0  # samples, as its gaps state them
+    uncounted: bool = False  # a gap does not know how many
     told: Grade = GOOD  # what the feed has said of it
     since: tuple[Grade, int] = (GOOD, 0)  # the class that stands, and from when on
     begun: bool = False
@@ -66,6 +69,16 @@ class Stream:
     @property
     def source(self) -> str:
         return self.name.partition("/")[0]
+
+    @property
+    def about(self) -> str:
+        """Who a finding is about: every gateway gives its own stream the same name."""
+        return self.gateway if self.source in ("", OWN_SOURCE) else self.source
+
+    @property
+    def lacks(self) -> str:
+        """How many samples its gaps stand for."""
+        return f"{self.missing}{' or more' if self.uncounted else ''}"
 
     def at(self, tai: int) -> Held | None:
         """Its last sample up to an instant."""
@@ -194,7 +207,8 @@ class Reading:
         if held and tai < held[-1].sample.tai:
             return  # a backlog: it is in the record, and not live
         held.append(one)
-        while held[0].sample.tai < tai - HELD_NS:
+        # The last before that stays: after a hole it is what was known until then.
+        while len(held) > 1 and held[1].sample.tai < tai - HELD_NS:
             held.popleft()
         if one.sample.kind in STATED:
             self._states(stream, one)
@@ -202,7 +216,15 @@ class Reading:
             stream.since, stream.begun = (one.grade, tai), True
         if one.grade != stream.told and tai - stream.since[1] >= LASTS_NS:
             stream.told = one.grade
-            self._say(stream.source, f"its samples are {words(one.grade)}", one.entry, "")
+            self._say(self._whom(stream), f"its samples are {words(one.grade)}", one.entry, "")
+
+    def _whom(self, stream: Stream) -> str:
+        """A stream by its source, and by its key where the source has others: what is told of one
+        register is not another's."""
+        alike = [one for one in self.streams.values() if one.name != stream.name]
+        if any((one.gateway, one.source) == (stream.gateway, stream.source) for one in alike):
+            return stream.name.replace("/", " ", 1)
+        return stream.about
 
     def _states(self, stream: Stream, one: Held) -> None:
         """What is on or off, where it changed."""
@@ -227,9 +249,13 @@ class Reading:
         hole = gap.read(one.sample.raw)
         cause = hole.cause.name.lower().replace("_", " ")
         many = "so many that nobody knows" if hole.count is None else str(hole.count)
+        stream.missing += hole.count or 0
+        stream.uncounted = stream.uncounted or hole.count is None
         length = span(hole.last - hole.first)
         text = f"a gap is stated: {cause}, {length}, samples: {many}"
-        self._say(stream.source or stream.gateway, text, one.entry, f"gap {cause}")
+        if stream.gaps > 1:
+            text += f"; {stream.lacks} in all its {stream.gaps} gaps"
+        self._say(self._whom(stream), text, one.entry, f"gap {cause}")
 
     def _event(self, stream: Stream, one: Held) -> None:
         noticed = event.read(one.sample.raw)
@@ -237,8 +263,10 @@ class Reading:
             return
         check = f" {noticed.check.name.lower().replace('_', ' ')}" if noticed.check else ""
         what = noticed.event.name.lower().replace("_", " ")
-        text = f"{what}{check}: {noticed.text}"
-        self._say(stream.source or stream.gateway, text, one.entry, what if not check else "")
+        # A check that is cleared says what it found last (agent.checks), and not what is so now.
+        said = "; it said" if noticed.event == Event.CHECK_CLEARED else ""
+        text = f"{what}{check}{said}: {noticed.text}"
+        self._say(stream.about, text, one.entry, what if not check else "")
 
 
 def words(grade: Grade) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LINE_S, DRAWN_S = 1.0, 0.25  # between two plain lines; between two pictures
 WIDTH = 80
 FEED_LINES = 8
+TABLE_LINES = 4  # of the table beside its rows: two empty ones, headings, a rule
 NAME_CHARS = 10
 ODD = "bold red"
 Told = dict[str, Any]
@@ -44,7 +45,7 @@ class Screen:
         self._stream = stream
         self._live: Live | None = None
         self._next_s = 0.0
-        self._told = 0  # lines of the feed that were said
+        self._told = 0  # the last line of the feed that were said
 
     def draw(self) -> None:
         """From now on pictures, where the stream is a terminal."""
@@ -58,7 +59,8 @@ class Screen:
         try:
             if self._live is not None:
                 self._next_s = now + DRAWN_S
-                self._live.update(_picture(show), refresh=True)
+                height = self._live.console.size.height
+                self._live.update(_picture(show, height), refresh=True)
             else:
                 self._next_s = now + LINE_S
                 self._lines(show)
@@ -83,7 +85,7 @@ class Screen:
     def _lines(self, show: Show) -> None:
         new = [one for one in show.feed.lines() if one.number > self._told]
         for one in new:
-            self._told = one.number
+            self._told = max(self._told, one.number)
             self.say(_cut(printable(f"  {one.about}: {one.text}")))
         self.say(_cut(_line(show)))
 
@@ -119,11 +121,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "\u2026"
 
 
-def _picture(show: Show) -> Any:
+def _picture(show: Show, height: int) -> Any:
+    """No higher than the terminal: what is beneath would be cut, and that is the newest finding."""
     from rich.console import Group
 
     slow = show.slow()
-    rows: list[Any] = [_row(layout.state_line(show.moment)), _streams(show.moment)]
+    streams = _streams(show.moment)
+    rows: list[Any] = [_row(layout.state_line(show.moment)), streams]
     for one in show.moment.get("gateways", ()):
         odd = not (one["place_good"] and one["clock_good"]) or one["quiet"]
         told = f"{one['name']}: {chain.link_words(one)}, run {one['run']}, clock {one['clock']}"
@@ -136,9 +140,11 @@ def _picture(show: Show) -> Any:
         mark = "*" if button["done"] else ""
         keys.append(f"{button['key']} {button['label']}{mark}" if not button["why_not"] else "")
     rows += map(_row, textwrap.wrap("   ".join([*filter(None, keys), "q End"]), WIDTH))
-    for line in show.feed.lines()[-FEED_LINES:]:
+    left = height - (len(rows) - 1 + streams.row_count + TABLE_LINES)
+    for line in show.feed.lines()[-max(min(left, FEED_LINES), 1) :]:
         at = time.strftime("%H:%M:%S", time.gmtime(line.at_s))
-        rows.append(_row(f"{at} {line.about}: {line.text}", line.kind == "refused"))
+        times = f"\u00d7{line.times} " if line.times > 1 else ""
+        rows.append(_row(f"{at} {times}{line.about}: {line.text}", line.kind == "refused"))
     return Group(*rows)
 
 
@@ -161,8 +167,8 @@ def _streams(moment: Told) -> Any:
         position = one.get("position")
         if "v" not in one and one["kind"] == "modbus" and not position:
             continue
-        told = f"breaker {position}" if position else layout.values(one)
-        away = one.get("stale", False) or position not in (None, "", "closed")
+        told = f"breaker {position}{layout.ago(one)}" if position else layout.values(one)
+        away = layout.is_late(one) or position not in (None, "", "closed")
         found.add_row(
             _row(one["name"]), _row(told, away), _row(one["grade"], not one.get("good", True))
         )

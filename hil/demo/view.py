@@ -4,7 +4,9 @@ the record has it.
 1. The instant lies SHOWN_AFTER_NS back: by then a healthy stream's batch is in the record. So what
    is shown moves with every frame, though batches come four times a second.
 2. A stream whose last sample is older than STALE_NS before that instant is shown as it was, with
-   how long ago; nothing is made up.
+   how long ago; so are others' (`old_s`) whose gateway is quiet, and a relay's position that was
+   not read for OLD_S. A breaker by GOOSE is in the record once for each change, and stays as said.
+   A quiet gateway's clock and place are its last word, and told as that. Nothing is made up.
 3. Angles are against the first stream that has a voltage at that instant, so that they stand still.
 
 It decodes what is shown, and no more.
@@ -30,6 +32,7 @@ SHOWN_AFTER_NS = NS
 STALE_NS = NS
 PHASES = "ABC"
 QUIET_S = 3.0  # a gateway's batches come four times a second
+OLD_S = 5.0  # for a relay's position, which is read twice a second
 SLOTS_MAX = 4  # values of a stream that is no PMU's, in words
 Told = dict[str, Any]
 
@@ -44,6 +47,8 @@ def told(reading: Reading, now: int) -> Told:
         if held is None:
             continue
         row = _row(stream, held, at)
+        if not row["pmu"] and (old_s := _old_s(row, now - reading.heard[stream.gateway])):
+            row["old_s"] = old_s
         if reference is None and row.get("v") and not row["stale"]:
             reference = row["v"][0][1]
         rows.append(row)
@@ -84,7 +89,19 @@ def _gateway(name: str, reading: Reading, now: int) -> Told:
     bound = "nobody vouches for it" if clock.bound is None else f"within {span(clock.bound)}"
     row["clock"] = bound + (f", by {clock.chosen}" if clock.chosen else "")
     row["clock_good"] = clock.bound is not None and clock.held_from is None
+    if row["quiet"]:
+        for what in ("place", "clock"):
+            row |= {what: f"{row[what]}, {age_s:.0f} s ago", f"{what}_good": False}
     return row
+
+
+def _old_s(row: Told, silence_ns: int) -> int:
+    """How long ago what a relay or a breaker says was so for the last time, where that is too
+    long; else 0."""
+    if silence_ns > QUIET_S * NS:
+        return round(silence_ns / NS)
+    is_read = row["kind"] == Kind.MODBUS.name.lower() and row.get("position")
+    return round(row["age_s"]) if is_read and row["age_s"] > OLD_S else 0
 
 
 def _place(place: verdict.Place) -> str:
@@ -116,9 +133,11 @@ def _row(stream: Stream, held: Held, at: int) -> Told:
         "grade": words(held.grade),
         "good": held.grade[0] < 2,
         "age_s": round(age / NS, 1),
+        "pmu": sample.kind == Kind.C37118,
         "stale": age > STALE_NS and sample.kind == Kind.C37118,
         "samples": stream.samples,
         "gaps": stream.gaps,
+        "missing": stream.lacks,
     }
     try:
         frames = compiled(sample.kind, stream.known.configuration or b"")

@@ -5,7 +5,6 @@ const all = css => [...document.querySelectorAll(css)];
 const one = id => document.getElementById(id);
 const RADIUS = 40;
 const DEAD_A = 5; // of a circuit that carries nothing but noise
-const OLD_S = 5; // for what is read twice a second
 const AGAIN_MS = 2000; // before the demo is asked again where the browser gave up
 const NONE = '\u2013';
 
@@ -69,14 +68,21 @@ function end(stream) {
   hands(stream);
 }
 
+function isLate(stream) {
+  return stream.stale || stream.old_s !== undefined;
+}
+
+function ago(stream) {
+  return stream.old_s === undefined ? '' : `, ${stream.old_s} s ago`;
+}
+
 function breaker(stream) {
-  // A relay is read twice a second; a breaker by GOOSE is in the record once for each change.
-  const old = stream.kind === 'modbus' && stream.age_s > OLD_S;
-  const late = old ? `, ${stream.age_s} s ago` : '';
   for (const node of all(`[data-at="${stream.name}.position"]`)) {
-    put(node, `${stream.name}: ${stream.position}${late}`);
-    node.classList.toggle('is-odd', old || stream.position !== 'closed');
+    put(node, `${stream.name}: ${stream.position}${ago(stream)}`);
+    node.classList.toggle('is-odd', isLate(stream) || stream.position !== 'closed');
   }
+  for (const node of all(`[data-at="${stream.name}.stands"]`)) // the same, where there is no room
+    odd(node, stream.position + ago(stream), !isLate(stream) && stream.position === 'closed');
   for (const node of all(`[data-breaker="${stream.name}"]`))
     for (const position of ['open', 'closed', 'between'])
       node.classList.toggle(`is-${position}`, stream.position === position);
@@ -92,7 +98,7 @@ function odd(node, text, good) {
 const SEEN = new Map();
 
 function values(stream) {
-  if (!stream.v) return stream.says || '';
+  if (!stream.v) return (stream.says || '') + ago(stream);
   const late = stream.stale ? `, ${stream.age_s} s late` : '';
   return [
     `${(stream.v[0][0] / 1000).toFixed(1)} kV`, figure(stream.i?.[0][0], 0, 'A'),
@@ -122,7 +128,7 @@ async function rows(streams) {
   }
   streams.forEach((stream, at) => {
     const cells = table.tBodies[0].rows[at].cells;
-    put(cells[2].firstElementChild, values(stream));
+    odd(cells[2].querySelector('span'), values(stream), !isLate(stream));
     odd(cells[3].querySelector('span'), stream.grade, stream.good);
     const link = cells[4].querySelector('a');
     if (link && link.dataset.sample !== stream.sample) {
@@ -130,7 +136,9 @@ async function rows(streams) {
       link.href = `?sample=${encodeURIComponent(stream.sample)}#sample`;
       put(link, stream.sample);
     }
-    put(cells[5].firstElementChild, `${many(stream.samples, 'sample')}, ${many(stream.gaps, 'gap')}`);
+    const of = stream.gaps ? ` of ${stream.missing}` : '';
+    put(cells[5].firstElementChild,
+        `${many(stream.samples, 'sample')}, ${many(stream.gaps, 'gap')}${of}`);
   });
 }
 
@@ -207,7 +215,9 @@ for (const form of all('#buttons form'))
         headers: {Accept: 'application/json'},
       });
       // Another demo has the port now, and another token: its page is another one.
-      if (answer.status === 403) location.reload();
+      if (answer.status === 403) return location.reload();
+      const {why_not: why} = await answer.json();
+      if (why) put(one('newest'), `${form.querySelector('button').textContent}: ${why}`);
     } catch { gone(); }
   });
 

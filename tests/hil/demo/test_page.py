@@ -18,7 +18,7 @@ from evidence.code import Typ
 from record.store import open_reader
 from tests.hil.demo.rig import Running, demo, until
 from tests.provisioning.page.audit import sound
-from tests.provisioning.page.rig import Browser, browser
+from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -163,6 +163,16 @@ def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
     until(lambda: "late" in site.figure("pmu-w1.hz"), "West is away")
     site.shown.says("Nothing of west-1 for")
     until(lambda: site.figure("west-1.link").startswith("nothing for"), "West's link")
+    # What is no longer known to be so is told as old: the relay's word, clock and place.
+    site.words(r"breaker_closed true, breaker_open false, tripped false, \d+ s ago")
+    until(lambda: "s ago" in site.figure("relay-w2.position"), "West's breaker, as it was")
+    site.shown.resize(NARROW)
+    script = """const right = document.querySelector('.standing').getBoundingClientRect().right;
+        return [...document.querySelectorAll('.standing text')].filter(
+            one => one.getBoundingClientRect().right > right + 1).map(one => one.textContent)"""
+    assert site.shown.run(script) == []  # nothing is cut off
+    site.shown.resize(WIDE)
+    until(lambda: site.figure("west-1.place").endswith("s ago"), "West's place, as it was")
     site.shown.shot("link-cut")
     site.press("link")
     until(lambda: "late" not in site.figure("pmu-w1.hz"), "West is back")
