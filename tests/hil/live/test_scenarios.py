@@ -3,7 +3,9 @@ it expects, with all its devices and all that is done in it.
 """
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,12 +42,23 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("scenarios")
     names = [*dict.fromkeys(wanted), "no-such-one"]  # keeps none of the others
     assert command.main(Asked(names, folder=folder, short=True, jobs=JOBS)) != 0
+    for name in names[:-1]:
+        verdict = _verdict(folder, name)
+        if verdict["behind"] and not verdict["holds"]:
+            # The bench itself was too slow, which says nothing of a gateway: once more, alone.
+            shutil.rmtree(folder / name)
+            command.main(Asked([name], folder=folder / name, short=True))
     return folder
+
+
+def _verdict(played: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((played / name / "verdict.json").read_text("utf-8"))
+    return found
 
 
 @pytest.mark.parametrize("name", LIVE)
 def test_it_comes_to_what_it_expects(name: str, played: Path):
-    verdict = json.loads((played / name / "verdict.json").read_text(encoding="utf-8"))
+    verdict = _verdict(played, name)
     failed = [f"{one['text']}: {one['why']}" for one in verdict["findings"] if not one["held"]]
     assert [*failed, *verdict["problems"]] == []
     assert verdict["holds"] is True
