@@ -6,7 +6,8 @@
    retransmission, and begins at 0 with a change (at 1 when the publisher starts). `t` is the time
    of the last change of stNum.
 2. After a change frames follow after 2, 4, 8, ... ms, up to the steady interval; timeAllowedToLive
-   is twice the wait that comes.
+   is twice the wait that comes, and ALLOWED_MS_MIN at least: this process is no relay's firmware,
+   and may be held up longer than a burst's first waits.
 3. The program's first line is a JSON object with what it publishes; the last one, what was counted.
    SIGUSR1 changes the data set.
 
@@ -28,6 +29,7 @@ from hil.devices.pace import tai_now
 
 ETHERTYPE = 0x88B8
 FASTEST_MS, STEADY_MS = 2, 1000
+ALLOWED_MS_MIN = 100
 ST_NUM_MODULUS = 1 << 32
 QUALITY_10_BITS = 0x0A  # of a time: leap seconds not known, clock good, 10 bits of accuracy
 LEAP_SECONDS_KNOWN = 0x80
@@ -184,7 +186,7 @@ class GoosePublisher:
         """A frame of the state that is; `changed`: st_num, sq_num, t_ns, for forgeries."""
         profile = self.profile
         apdu = self.apdu(
-            2 * wait_ms,
+            max(2 * wait_ms, ALLOWED_MS_MIN),
             changed.get("st_num", self.st_num),
             changed.get("sq_num", self.sq_num),
             changed.get("t_ns", self.t_ns),
