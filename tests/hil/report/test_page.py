@@ -231,7 +231,8 @@ def test_pmus_that_are_not_drawn_are_counted_where_nothing_was_done_too(seen: Se
     shutil.rmtree(seen.came.folder / "read-north-1")
     _, measured = compared.read(seen.play)
     measured.gauges["pmu-b"].drawn = None
-    for deeds in (seen.told()["deeds"], []):
+    done: list[Any] = seen.told()["deeds"]
+    for deeds in (done, list[Any]()):
         told = seen.told() | {"deeds": deeds}
         plots = list(sketch.plots(told, seen.came.facts, measured, str))
         assert plots and all("1 more PMU is not drawn." in one for one in plots)
