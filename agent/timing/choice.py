@@ -13,7 +13,8 @@
    oscillator's own interval has grown to meet it, or is WITNESS_NS old. It learns from nobody who
    is contradicted.
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
-   kind, or one that may follow it unseen. Without a source, or where it does AWAY times better than
+   kind, or one that may follow it unseen; until CALM_NS after it last said so, for who follows one
+   is late to leave what it was told. Without a source, or where it does AWAY times better than
    those that are left, the oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for
    HELD_NS at least.
 6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
@@ -76,6 +77,7 @@ class Chooser:
         self._courses: deque[Course] = deque(maxlen=COURSES)
         self._heard: dict[str, _Heard] = {}
         self._apart: dict[frozenset[str], int] = {}  # when two last did not meet
+        self._deceived: dict[TimeSource, int] = {}  # when one of a kind last said that it may be
         self._better: tuple[str, int] | None = None  # who is better than the chosen, since when
         self._held_from_ns: int | None = None
 
@@ -113,7 +115,10 @@ class Chooser:
 
     def _weigh(self, turn: Round, course: Course | None) -> None:
         """Invariants 5 and 6."""
-        deceived = {one.source for one in turn.opinions if one.suspect}
+        for one in turn.opinions:
+            if one.suspect:
+                self._deceived[one.source] = turn.now_ns
+        deceived = {kind for kind, at in self._deceived.items() if turn.now_ns - at < CALM_NS}
         for opinion in turn.opinions:
             heard = self._hear(opinion)
             since_ns = heard.since_ns

@@ -216,6 +216,27 @@ def test_one_that_may_be_deceived_vouches_for_nothing_and_nor_does_its_kind():
     assert bound(ruling) < 20 * US
 
 
+def test_a_kind_that_was_deceived_vouches_again_once_it_has_been_calm():
+    bench = Bench()
+    bench.second()
+    bench.rule(bench.gnss(suspect=True), bench.says("chrony", GNSS, 10 * US, NS))
+    silent_s = 0
+    while True:
+        bench.second()
+        # The follower is late to leave what it was told, and for a moment the only one.
+        late_ns = NS if silent_s < 6 else 0
+        gnss = [] if silent_s == 0 else [bench.gnss()]
+        ruling = bench.rule(*gnss, bench.says("chrony", GNSS, 10 * US, late_ns))
+        if ruling.chosen is not None:
+            break
+        said = (State.NO_WORD, "of the kind that may be deceived")
+        assert state(ruling, "chrony") == said
+        silent_s += 1
+    assert silent_s == CALM_NS // NS - 1
+    assert not ruling.flags & (Flag.CLOCK_DOUBTED | Flag.SPOOF_SUSPECTED)
+    assert (bound(ruling) or NS) < MS
+
+
 def test_a_leap_second_that_is_announced_by_one_only_is_named():
     bench = Bench()
     ruling = bench.rule(bench.gnss(leap_pending=True), bench.ptp())

@@ -224,4 +224,6 @@ def test_places_are_listed_with_what_they_lack(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "cannot: a gateway can have a disk of its own: bench makes no disks" in said
     assert "disk-full: not at all: bench makes no disks" in said
-    assert "healthy-day: without device meter" in said
+    (healthy,) = (line for line in said.splitlines() if "healthy-day: " in line)
+    assert "without device feeder-relay (the map of 'feeder relay' is not at " in healthy
+    assert "without device meter (no modbus-rtu is left in bench" in healthy
