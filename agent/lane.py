@@ -142,7 +142,11 @@ class Lane:
         self.guard.lost()
         if self.cause == Cause.NOT_HEARD:
             self.cause = Cause.DRIVER_DOWN
-        if self.known_ns is not None if self.last == BEFORE_ALL else not self.period_ns:
+        if self.last == BEFORE_ALL:
+            overdue = self.known_ns is not None
+        else:
+            overdue = not self.period_ns
+        if overdue:
             self.due = self.last
 
     def sealed(self, frames: list[Frame]) -> bool:

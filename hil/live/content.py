@@ -15,21 +15,16 @@ It judges nothing.
 
 import cmath
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
 
-from drivers.line import FrameError
 from drivers.values import Values
-from evidence.code import Kind
 from evidence.leap import NS
-from evidence.observation import Sample
 from hil.fact import Fact, Words
 from hil.instant import Instants, Lanes
 from hil.live.waiting import Waiting, Waits
-from hil.report.admitted import Lookup, Shape, phasor, shape_of
+from hil.report.admitted import Shape, phasor
 
 # C37.118.1-2011 5.5.3: 1 % TVE is what a PMU may err by, and there are two of them.
 APART = 0.02
@@ -40,15 +35,6 @@ LASTS_NS = NS  # what is not said again for so long is over
 _Phasors = Mapping[str, complex]
 
 
-class Frame(NamedTuple):
-    """One measurement. `arrived`: ns TAI by the bench's clock."""
-
-    line: str
-    descriptor: bytes
-    sample: Sample
-    arrived: int
-
-
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two lines that measure the same, and their words in a fact."""
@@ -56,26 +42,6 @@ class Pair:
     lines: tuple[str, str]
     devices: tuple[str, str]
     gateways: tuple[str, str]
-
-
-def facts(frames: Iterable[Frame], known: Lookup, pairs: Sequence[Pair]) -> list[Fact]:
-    """All of them, of frames that nobody has decoded yet. Raises StoreError, EvidenceError of what
-    looks descriptors up."""
-    shapes: dict[bytes, Shape | None] = {}
-    with closing(Content(pairs)) as content:
-        for one in frames:
-            if one.descriptor not in shapes:
-                shapes[one.descriptor] = shape_of(known, one.descriptor, Kind.C37118)
-            shape = shapes[one.descriptor]
-            content.take(one.line, one.sample.tai, one.arrived, shape, _values(shape, one.sample))
-        return content.facts()
-
-
-def _values(shape: Shape | None, sample: Sample) -> Values | None:
-    try:
-        return None if shape is None else shape.compiled.decode(sample.raw)
-    except FrameError:
-        return None  # its class says so
 
 
 class Content:

@@ -4,13 +4,17 @@ nothing, and what is beyond is told by its kind. Frames are those of simulated P
 
 import cmath
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 
 from drivers.c37118.configuration import encode_configuration
 from drivers.c37118.frame import FrameType, Stamp
+from drivers.line import FrameError
+from drivers.values import Values
 from evidence.code import Kind
 from evidence.leap import BUILT_IN, NS
 from evidence.observation import Sample
@@ -20,7 +24,8 @@ from hil.devices.wiring import Wiring
 from hil.fact import Fact
 from hil.grid import Grid
 from hil.live import content
-from hil.live.content import Frame
+from hil.live.content import Content, Pair
+from hil.report.admitted import Lookup, Shape, shape_of
 
 BEGINS_S, RATE, FRAMES = 1_800_000_000, 10, 20
 ONE = cmath.rect(100.0, 0.3)
@@ -48,6 +53,34 @@ def test_how_two_phasors_are_apart(factor: complex, how: str):
 
 def test_two_that_measure_nothing_do_not_differ():
     assert content.how(0j, 0j) == ""
+
+
+class Frame(NamedTuple):
+    """One measurement. `arrived`: ns TAI by the bench's clock."""
+
+    line: str
+    descriptor: bytes
+    sample: Sample
+    arrived: int
+
+
+def facts(frames: Iterable[Frame], known: Lookup, pairs: Sequence[Pair]) -> list[Fact]:
+    """All of them, of frames that nobody has decoded yet."""
+    shapes: dict[bytes, Shape | None] = {}
+    with closing(Content(pairs)) as found:
+        for one in frames:
+            if one.descriptor not in shapes:
+                shapes[one.descriptor] = shape_of(known, one.descriptor, Kind.C37118)
+            shape = shapes[one.descriptor]
+            found.take(one.line, one.sample.tai, one.arrived, shape, _values(shape, one.sample))
+        return found.facts()
+
+
+def _values(shape: Shape | None, sample: Sample) -> Values | None:
+    try:
+        return None if shape is None else shape.compiled.decode(sample.raw)
+    except FrameError:
+        return None  # its class says so
 
 
 @dataclass(frozen=True)
@@ -88,7 +121,7 @@ def profile(**more: object) -> Profile:
 
 def read(*frames: Iterator[Frame], known: Descriptors) -> list[Fact]:
     whole = [one for some in frames for one in some]
-    return content.facts(whole, known, content.pairs_of(LINES))
+    return facts(whole, known, content.pairs_of(LINES))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +182,9 @@ def test_what_cannot_be_decoded_says_nothing():
     frames = list(said("north-1 pmu-a", profile(), known))
     frames += said("south-1 pmu-b", profile(wiring=Wiring(ct=1.2)), known)
     pairs = content.pairs_of(LINES)
-    assert content.facts(frames, known, pairs)
+    assert facts(frames, known, pairs)
     short = [one._replace(sample=one.sample._replace(raw=b"\xaa")) for one in frames]
-    assert content.facts(short, known, pairs) == []
-    assert content.facts(frames, Descriptors(), pairs) == []
+    assert facts(short, known, pairs) == []
+    assert facts(frames, Descriptors(), pairs) == []
     known.all = dict.fromkeys(known.all, Described(b"no configuration"))
-    assert content.facts(frames, known, pairs) == []
+    assert facts(frames, known, pairs) == []
