@@ -13,10 +13,10 @@
    oscillator's own interval has grown to meet it, or is WITNESS_NS old. It learns from nobody who
    is contradicted.
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
-   kind, or one that may follow it unseen; until CALM_NS after it last said so, for who follows one
-   is late to leave what it was told. Without a source, or where it does AWAY times better than
-   those that are left, the oscillator carries on (HOLDOVER) until its bound is BOUND_NS_MAX; for
-   HELD_NS at least.
+   kind, or one that may follow it unseen. When it says so no more they may contradict at once, but
+   vouch after CALM_NS only, for who follows one is late to leave what it was told. Without a
+   source, or where it does AWAY times better than those that are left, the oscillator carries on
+   (HOLDOVER) until its bound is BOUND_NS_MAX; for HELD_NS at least.
 6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
    is none. Where the mark has not risen since, the oscillator's wander is added.
 
@@ -118,7 +118,6 @@ class Chooser:
         for one in turn.opinions:
             if one.suspect:
                 self._deceived[one.source] = turn.now_ns
-        deceived = {kind for kind, at in self._deceived.items() if turn.now_ns - at < CALM_NS}
         for opinion in turn.opinions:
             heard = self._hear(opinion)
             since_ns = heard.since_ns
@@ -128,20 +127,34 @@ class Chooser:
                 opinion, since_ns, turn.now_ns, self._trail, course, self.stamping_ns, idle_ns
             )
             age_ns = turn.now_ns - since_ns
+            doubt, calm_ns = self._suspicion(opinion, turn.now_ns)
             if made is None:
                 turn.silent[opinion.name] = opinion.fault or "states no bound"
-            elif opinion.suspect:
-                turn.silent[opinion.name] = "says that it may be deceived"
-            elif opinion.source in deceived:
-                turn.silent[opinion.name] = "of the kind that may be deceived"
-            elif deceived and (opinion.second_hand or opinion.source is TimeSource.UNKNOWN):
-                turn.silent[opinion.name] = "may follow one that may be deceived"
+            elif doubt and calm_ns == 0:
+                turn.silent[opinion.name] = doubt
             elif age_ns > AGE_NS_MAX:
                 turn.silent[opinion.name] = f"has said nothing new for {age_ns // NS} s"
             else:
                 turn.weighed[opinion.name] = made
                 turn.since[opinion.name] = since_ns
                 turn.idle_ns[opinion.name] = idle_ns
+                if doubt:
+                    turn.calming[opinion.name] = f"{doubt}, until {calm_ns // NS} s ago"
+
+    def _suspicion(self, opinion: Opinion, now_ns: int) -> tuple[str, int]:
+        """Why it may be deceived, and for how long nobody has said so; empty after CALM_NS."""
+        calm_ns = {
+            kind: now_ns - at_ns
+            for kind, at_ns in self._deceived.items()
+            if now_ns - at_ns < CALM_NS
+        }
+        if opinion.suspect:
+            return "says that it may be deceived", 0
+        if opinion.source in calm_ns:
+            return "of the kind that may be deceived", calm_ns[opinion.source]
+        if calm_ns and (opinion.second_hand or opinion.source is TimeSource.UNKNOWN):
+            return "may follow one that may be deceived", min(calm_ns.values())
+        return "", 0
 
     def _hear(self, opinion: Opinion) -> _Heard:
         """Invariant 6."""
@@ -170,7 +183,7 @@ class Chooser:
             for one in turn.weighed.values():
                 if apart(one, reach):
                     turn.jumped.setdefault(one.name, reach)
-        if confirmed([turn.weighed[name] for name in turn.jumped]):
+        if confirmed([one for one in turn.trusted() if one.name in turn.jumped]):
             turn.jumped.clear()
             turn.held = None
             self._drift.forget()
@@ -180,7 +193,7 @@ class Chooser:
         """Invariant 3."""
         weighed = list(turn.weighed.values())
         for one in weighed:
-            against = [other for other in weighed if other.name not in turn.jumped]
+            against = [other for other in turn.trusted() if other.name not in turn.jumped]
             found = witnesses(one, against)
             if found is not None:
                 turn.left_out[one.name] = found
@@ -203,7 +216,7 @@ class Chooser:
         """Invariants 2 and 5."""
         free = [
             one
-            for one in turn.weighed.values()
+            for one in turn.trusted()
             if one.name not in turn.jumped and one.name not in turn.left_out
         ]
         best = min(free, key=lambda one: one.bound_ns, default=None)
@@ -296,13 +309,14 @@ class Chooser:
             return f"the oscillator's bound is beyond {words_ns(BOUND_NS_MAX)}; {turn.missing()}"
         if chosen is None or bound_ns is None:
             return turn.missing()
+        trusted = len(turn.trusted())
         if chosen.opinion is None:
             held_ns = turn.now_ns - (self._held_from_ns or turn.now_ns)
             what = f"{chosen.name} has carried it for {held_ns // NS} s"
-            if turn.weighed and not turn.doubted:
+            if trusted and not turn.doubted:
                 what += ", better than what is left"
-        elif len(turn.weighed) == 1:
+        elif trusted == 1:
             what = "the only one that vouches"
         else:
-            what = f"the least bound of {len(turn.weighed)}: {words_ns(chosen.bound_ns)}"
+            what = f"the least bound of {trusted}: {words_ns(chosen.bound_ns)}"
         return what + ("; contradicted, so the bound spans all" if turn.doubted else "")

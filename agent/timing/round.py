@@ -28,6 +28,7 @@ class Round:
     since: dict[str, int] = field(default_factory=dict)  # when each word was said first
     idle_ns: dict[str, int] = field(default_factory=dict)  # what their marks' age adds
     silent: dict[str, str] = field(default_factory=dict)  # why it vouches for nothing
+    calming: dict[str, str] = field(default_factory=dict)  # why it may only contradict yet
     jumped: dict[str, Weighed] = field(default_factory=dict)  # and where the oscillator is
     left_out: dict[str, tuple[Weighed, Weighed]] = field(default_factory=dict)  # who is against it
     pairs: list[tuple[Weighed, Weighed]] = field(default_factory=list)  # that contradict
@@ -37,6 +38,10 @@ class Round:
     def doubted(self) -> bool:
         """Whether what is in the bound contradicts itself."""
         return bool(self.pairs) or any(name not in self.left_out for name in self.jumped)
+
+    def trusted(self) -> list[Weighed]:
+        """Whose word counts, and not against others only."""
+        return [one for one in self.weighed.values() if one.name not in self.calming]
 
     def vouching(self) -> list[Weighed]:
         """Whose intervals the bound spans."""
@@ -99,6 +104,8 @@ class Round:
             by = words_ns(gap_ns(one, reach))
             return State.APART, f"jumped by {by}: more than {reach.name} can drift"
         others = self._others(name)
+        if name in self.calming and not others:
+            return State.NO_WORD, self.calming[name]
         if self.chosen is not None and self.chosen.name == name:
             state = State.CHOSEN
         else:
@@ -118,7 +125,7 @@ class Round:
         """Why nothing vouches for the clock."""
         if not self.opinions:
             return "no source of time"
-        said = "; ".join(f"{name}: {why}" for name, why in self.silent.items())
+        said = "; ".join(f"{name}: {why}" for name, why in (self.silent | self.calming).items())
         return said or "no source vouches for it"
 
     def tai_utc_s(self) -> int | None:
@@ -130,8 +137,8 @@ class Round:
         return said.pop() if len(said) == 1 else None
 
     def _heard(self) -> Iterator[Opinion]:
-        """Who vouches, and is not left out."""
-        for one in self.weighed.values():
+        """Who vouches."""
+        for one in self.trusted():
             if one.opinion is not None and one.name not in self.left_out:
                 yield one.opinion
 

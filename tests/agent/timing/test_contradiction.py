@@ -220,21 +220,45 @@ def test_a_kind_that_was_deceived_vouches_again_once_it_has_been_calm():
     bench = Bench()
     bench.second()
     bench.rule(bench.gnss(suspect=True), bench.says("chrony", GNSS, 10 * US, NS))
-    silent_s = 0
-    while True:
+    late_s = 6
+    for at in range(1, late_s + 1):
         bench.second()
         # The follower is late to leave what it was told, and for a moment the only one.
-        late_ns = NS if silent_s < 6 else 0
-        gnss = [] if silent_s == 0 else [bench.gnss()]
-        ruling = bench.rule(*gnss, bench.says("chrony", GNSS, 10 * US, late_ns))
-        if ruling.chosen is not None:
-            break
-        said = (State.NO_WORD, "of the kind that may be deceived")
-        assert state(ruling, "chrony") == said
+        gnss = [] if at == 1 else [bench.gnss()]
+        ruling = bench.rule(*gnss, bench.says("chrony", GNSS, 10 * US, NS))
+        assert (ruling.chosen, ruling.bound_ns) == (None, None)
+        if at == 1:
+            said = (State.NO_WORD, "of the kind that may be deceived, until 1 s ago")
+            assert state(ruling, "chrony") == said
+        else:
+            assert state(ruling, "chrony")[0] is State.APART
+            assert ruling.flags & Flag.SPOOF_SUSPECTED
+    silent_s = late_s
+    while ruling.flags & (Flag.CLOCK_DOUBTED | Flag.SPOOF_SUSPECTED):
+        bench.second()
         silent_s += 1
-    assert silent_s == CALM_NS // NS - 1
-    assert not ruling.flags & (Flag.CLOCK_DOUBTED | Flag.SPOOF_SUSPECTED)
+        ruling = bench.rule(bench.gnss(), bench.says("chrony", GNSS, 10 * US))
+        assert (ruling.chosen is not None) == (silent_s >= CALM_NS // NS)
+    assert silent_s == late_s + CALM_NS // NS
     assert (bound(ruling) or NS) < MS
+
+
+def test_a_jump_amid_the_calm_after_a_deceit_is_said_at_once():
+    bench = Bench()
+    settle(bench, 60, ("gnss", "ptp"))
+    bench.second()
+    bench.rule(bench.gnss(suspect=True), bench.ptp())
+    for _ in range(CALM_NS // NS // 2):
+        bench.second()
+        ruling = bench.rule(bench.gnss(), bench.ptp())
+        assert state(ruling, "gnss")[0] is State.NO_WORD
+        assert not ruling.flags & (Flag.CLOCK_DOUBTED | Flag.SPOOF_SUSPECTED)
+    bench.second()
+    ruling = bench.rule(bench.gnss(NS), bench.ptp())
+    assert state(ruling, "gnss")[0] is State.APART
+    assert ruling.chosen == "ptp"
+    assert ruling.flags & Flag.CLOCK_DOUBTED
+    assert ruling.flags & Flag.SPOOF_SUSPECTED
 
 
 def test_a_leap_second_that_is_announced_by_one_only_is_named():
