@@ -6,7 +6,8 @@
 2. Whatever is asked goes out through drivers.asks, and nothing else does; of a scheme "nmea", and
    with asks = "none", nothing. Nothing is asked of a receiver through gpsd.
 3. A receiver without an epoch for its silence is a LinkError, as is a line that closes. While bytes
-   wait to be read it is we who are late, and silence is not judged.
+   wait to be read it is we who are late, and silence is not judged; nor does the time count in
+   which our own loop was held up.
 
 It retries nothing, logs nothing, sets no clock, and never changes how a receiver measures.
 """
@@ -45,7 +46,8 @@ class ReceiverDriver(ABC):
         self._port: Port | None = None
         self._session: Session | None = None
         self._queue: deque[Frame | Setup] = deque()
-        self._good_s = 0.0  # loop time at which the last epoch was complete
+        self._good_s = 0.0  # loop time of the last epoch's end, later by what we were held up since
+        self._looked_s = 0.0  # loop time at which silence is looked at next
         self._fixes = 0
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
@@ -77,7 +79,7 @@ class ReceiverDriver(ABC):
         finally:
             if not begun:
                 await self.close()
-        self._good_s = asyncio.get_running_loop().time()
+        self._good_s = self._looked_s = asyncio.get_running_loop().time()
         self._watch_silence()
         frames = [item for item in self._queue if isinstance(item, Frame)]
         self._queue = deque(frames)
@@ -177,13 +179,16 @@ class ReceiverDriver(ABC):
         if port is None or session is None:
             return
         loop = asyncio.get_running_loop()
-        silent_s = loop.time() - self._good_s
+        now_s = loop.time()
+        self._good_s = min(self._good_s + max(now_s - self._looked_s, 0.0), now_s)
+        silent_s = now_s - self._good_s
         if silent_s >= self._silence_s and not port.untaken():
             why = self._why(session, port)
             text = f"no epoch for {silent_s:.1f} s"
             port.fail(LinkError(f"{text}: {why}" if why else text))
             return
-        self._watch = loop.call_later(self._silence_s / WATCHES_A_SILENCE, self._watch_silence)
+        self._looked_s = loop.time() + self._silence_s / WATCHES_A_SILENCE
+        self._watch = loop.call_at(self._looked_s, self._watch_silence)
 
 
 class UbloxDriver(ReceiverDriver):

@@ -168,6 +168,26 @@ async def test_a_silent_receiver_and_a_line_that_is_gone():
                 await heard.until(lambda: False)
 
 
+def held_up() -> None:
+    """The whole loop, for longer than a silence."""
+    time.sleep(0.7)
+
+
+@runs
+async def test_the_time_that_we_were_held_up_is_nobodys_silence():
+    receiver = Receiver()
+    with on_line(receiver) as (_, path):
+        async with listening("ublox", path=path, silence_s=0.5) as heard:
+            await heard.fix(lambda fix: True)
+            receiver.plight.silent = True
+            await asyncio.sleep(2 / RATE)  # nothing of it waits to be read
+            held_up()
+            await asyncio.sleep(0.01)
+            receiver.plight.silent = False
+            seen = len(heard.fixes)
+            await heard.until(lambda: len(heard.fixes) > seen)
+
+
 @runs
 async def test_bad_bytes_are_frames_with_a_fault():
     """Counted and kept in the ring by whoever reads, and never sealed."""
