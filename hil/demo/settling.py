@@ -8,7 +8,8 @@ settled every SETTLE_S, as records that one says and the other countersigns.
 2. What it finds goes as a line of JSON into the socket NUMBER: `look`, of each seam as
    record.page.live has it, with the log and who cosigned it; `said`, of a settlement, with what the
    record answered; `fault`, in words.
-3. An interval is settled once, LATE_S after its end: what comes later is another settlement's.
+3. An interval is settled LATE_S after its end. One whose samples were missing is settled again once
+   they have come: AGAIN_MAX of them are looked at again, AGAIN_EACH at a time, LOOKS_MAX times.
 """
 
 import asyncio
@@ -16,9 +17,11 @@ import json
 import socket
 import sys
 import time
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from evidence.code import Disagreement
 from evidence.leap import BUILT_IN, NS
 from evidence.refusal import EvidenceError
 from hil.demo.authority import Authorities
@@ -34,7 +37,16 @@ from record.store import Store, StoreError, open_reader
 
 SETTLE_S, LATE_S = 10, 2  # a batch takes a quarter of a second, and a busy machine longer
 LOOK_S, REST = 1.0, 3.0
+AGAIN_MAX, AGAIN_EACH, LOOKS_MAX = 60, 4, 6
 Told = dict[str, Any]
+
+
+class _Lacking(NamedTuple):
+    """An interval of a seam whose samples were missing, so often looked at again."""
+
+    seam: str
+    stretch: Stretch
+    looks: int = 0
 
 
 class Settling:
@@ -48,6 +60,7 @@ class Settling:
         self._store: Store = open_reader(Path(plan["store"]), live=True)
         self._known = Known(self._store)
         self._next = self._end_before(tai_now()) + SETTLE_S * NS
+        self._lacking: deque[_Lacking] = deque(maxlen=AGAIN_MAX)
 
     def look(self) -> Told:
         """Each seam now, and the log. Raises StoreError, EvidenceError."""
@@ -67,20 +80,40 @@ class Settling:
             return []
         stretch = Stretch(self._next - SETTLE_S * NS, self._next)
         self._next = max(self._next + SETTLE_S * NS, self._end_before(tai_now()))
-        found = []
+        again = await asyncio.to_thread(self._again)
+        found = [await self._agreed(settled, again=True) for settled in again]
         for settled in await asyncio.to_thread(self._settled, stretch):
-            answers = await self._authorities.agree(settled.record(self._authorities.names[0]))
-            row = told.told(settled)
-            whole = len(answers) == len(self._authorities.names)
-            wrong = [one.text for one in answers if one.index is None]
-            found.append({
-                **{name: row[name] for name in ("seam", "verdict", "disagreement", "why", "sides")},
-                "from": row["from"], "to": row["to"], "line": told.line({**row, "why": ""}),
-                "entry": answers[0].index, "joint": whole and not wrong, "text": "".join(wrong),
-            })  # fmt: skip
+            if _lacks(settled):
+                self._lacking.append(_Lacking(settled.job.of.seam.name, stretch))
+            found.append(await self._agreed(settled, again=False))
         return found
 
     # --- inside
+
+    async def _agreed(self, settled: job.Settled, *, again: bool) -> Told:
+        """Said by one authority, countersigned by the other."""
+        answers = await self._authorities.agree(settled.record(self._authorities.names[0]))
+        row = told.told(settled)
+        whole = len(answers) == len(self._authorities.names)
+        wrong = [one.text for one in answers if one.index is None]
+        return {
+            **{name: row[name] for name in ("seam", "verdict", "disagreement", "why", "sides")},
+            "from": row["from"], "to": row["to"], "line": told.line({**row, "why": ""}),
+            "entry": answers[0].index, "joint": whole and not wrong, "text": "".join(wrong),
+            "again": again,
+        }  # fmt: skip
+
+    def _again(self) -> list[job.Settled]:
+        """Of what lacked samples, what does so no more. Raises StoreError, EvidenceError."""
+        found = []
+        for _ in range(min(AGAIN_EACH, len(self._lacking))):
+            one = self._lacking.popleft()
+            (settled,) = self._settled(one.stretch, one.seam) or (None,)
+            if settled is not None and not _lacks(settled):
+                found.append(settled)
+            elif settled is not None and one.looks < LOOKS_MAX:
+                self._lacking.append(one._replace(looks=one.looks + 1))
+        return found
 
     def _seams(self, size: int) -> list[InForce]:
         return [one for _, one in sorted(agreed.seams(self._store, size).items())]
@@ -91,12 +124,14 @@ class Settling:
         except (EvidenceError, NotFoundError) as fault:
             return {"seam": of.seam.name, "fault": str(fault)}
 
-    def _settled(self, stretch: Stretch) -> list[job.Settled]:
+    def _settled(self, stretch: Stretch, only: str = "") -> list[job.Settled]:
         self._store.snapshot()
         try:
             size = self._store.size()
             found = []
             for of in self._seams(size):
+                if only and of.seam.name != only:
+                    continue
                 asked = job.proposed(self._store, self._known, of, stretch, size)
                 found.append(job.settled(self._store, self._known, asked))
             return found
@@ -108,6 +143,10 @@ class Settling:
         """The last mark of ten seconds, by UTC."""
         utc_s = BUILT_IN.utc_ns(tai) // NS
         return BUILT_IN.tai_ns(utc_s // SETTLE_S * SETTLE_S)
+
+
+def _lacks(settled: job.Settled) -> bool:
+    return settled.outcome.disagreement == Disagreement.MISSING_DATA
 
 
 async def _run(settling: Settling, to: socket.socket) -> None:

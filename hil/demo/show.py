@@ -214,5 +214,5 @@ class Show:
         signed = "signed by both" if one["joint"] else f"not signed by both: {one['text']}"
         why = f"; {view.why(one)}" if one["why"] else ""
         line = DATE.sub("", " ".join(one["line"].replace("_", " ").split()))
-        text = f"settled: {line}; {signed}{why}"
+        text = f"settled{' again' if one['again'] else ''}: {line}; {signed}{why}"
         self.feed.say("record", time.time(), one["seam"], text, one["entry"])

@@ -174,8 +174,10 @@ def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
     site.shown.resize(WIDE)
     until(lambda: site.figure("west-1.place").endswith("s ago"), "West's place, as it was")
     site.shown.shot("link-cut")
+    site.feeds(r"Tie 8-9/1: settled: .*disputed \(missing data\)")
     site.press("link")
     until(lambda: "late" not in site.figure("pmu-w1.hz"), "West is back")
+    site.feeds(r"Tie 8-9/1: settled again: .*agreed.*signed by both")
 
 
 def test_without_its_antenna_a_place_is_unchecked(site: Site):
