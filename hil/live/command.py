@@ -188,6 +188,14 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
         why = next((lack.why for lack in cast.lacks), "it has no devices")
         say(f"{of.live.name} is not played: {why}", asked.told)
         return 0, {"scenario": of.live.name, "skipped": why, "failed": []}
+    with places.alone(asked.place, place):
+        return _come(asked, of, place, folder)
+
+
+def _come(
+    asked: Asked, of: Script, place: Place, folder: Path | None
+) -> tuple[int, dict[str, Any]]:
+    """What comes of one that can be played. Raises ConfigError, OSError."""
     folder = made(folder, of.live.name).absolute()
     started = time.monotonic()
     say(f"{of.live.title}: {of.live.about}", asked.told)

@@ -9,8 +9,10 @@
 It starts nothing: hil.live.fake and hil.live.real do.
 """
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -195,14 +197,34 @@ class Place:
 
 def found(name: str) -> Place:
     """A place by its name or its file. Raises ConfigError."""
-    if name.endswith(".toml"):
-        path = Path(name)
-    else:
-        known = sorted(path.stem for path in PLACES.glob("*.toml"))
-        if name not in known:
-            raise ConfigError(f"place {name!r}", "", config.nearest(name, known))
-        path = PLACES / f"{name}.toml"
+    path = _path_of(name)
     return read(text_of(path), path.name)
+
+
+@contextlib.contextmanager
+def alone(name: str, of: Place) -> Iterator[None]:
+    """Holds what is plugged in, which is there once: two plays at a time would cut each other's
+    cables. By a lock on the place's file, which goes with the process. Raises ConfigError, OSError.
+    """
+    if of.fake:
+        yield
+        return
+    with _path_of(name).open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            text = "another play has what is plugged in there: wait until it is over"
+            raise ConfigError(f"place {of.name!r}", "", text) from fault
+        yield
+
+
+def _path_of(name: str) -> Path:
+    if name.endswith(".toml"):
+        return Path(name)
+    known = sorted(path.stem for path in PLACES.glob("*.toml"))
+    if name not in known:
+        raise ConfigError(f"place {name!r}", "", config.nearest(name, known))
+    return PLACES / f"{name}.toml"
 
 
 def read(text: str, file: str) -> Place:

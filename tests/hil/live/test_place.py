@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from evidence.config import ConfigError
+from hil import cli
 from hil.child import ChildError
 from hil.faults import need
 from hil.live import ability, place, script
@@ -17,6 +18,7 @@ from hil.live.command import is_live
 from hil.live.real import RealRig
 from hil.live.relay import Lcus, command
 from hil.live.rig import RigError
+from hil.outcome import WRONG
 
 SCENARIOS = Path(script.__file__).parent.parent / "scenarios"
 REAL = """
@@ -113,6 +115,24 @@ def test_a_board_that_is_not_there_leaves_out_what_it_pulls_and_no_other_board_d
     whole = gone.replace('board = "relays"', 'board = "others"')
     cast = place.read(whole + other, "rack.toml").cast(scenario("link-loss"))
     assert [one.name for one in cast.faults] == ["the link is cut", "the PMU's cable is pulled"]
+
+
+def test_what_is_plugged_in_is_one_plays_at_a_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rack.toml"
+    file.write_text(REAL, encoding="utf-8")
+    report = tmp_path / "report"
+    with place.alone(str(file), place.found(str(file))):
+        typed = ["run", "link-loss", "--place", str(file), "--report", str(report)]
+        assert cli.main(typed) == WRONG
+    assert "place 'rack': another play has what is plugged in there" in capsys.readouterr().err
+    assert not report.exists()
+    with place.alone(str(file), place.found(str(file))):  # free again
+        pass
+    fake = place.found("fake")
+    with place.alone("fake", fake), place.alone("fake", fake):  # made anew for each
+        pass
 
 
 def test_what_a_whole_scenario_needs_leaves_out_all_of_it():
