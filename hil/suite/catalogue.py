@@ -7,7 +7,7 @@
 3. A benchmark that is not in here is run with its own defaults, and shown with whatever numbers it
    tells first: nothing is left out for being new.
 4. All of them together are less than an hour on a quiet machine of two cores, a test adds them up.
-   What was shortened for that says so where it is shown: a minute of a seam, five of memory.
+   Where a figure is of a stretch of time, its text says how long that was: `{span}` in it.
 
 It runs nothing.
 """
@@ -186,7 +186,7 @@ ALL: Final = (
     Benchmark(
         *("drain", 110.0, 45.0, 60.0, 4.0),
         (
-            Figure("drain_x_real_time", "a backlog of a minute drains", "times real time"),
+            Figure("drain_x_real_time", "a backlog of {span} drains", "times real time"),
             Figure(
                 "live_p99_ms_draining", "live samples meanwhile, p99", "ms", LESS, None,
                 "live_p99_ms_undisturbed", "undisturbed",
@@ -221,7 +221,7 @@ ALL: Final = (
     Benchmark(
         *("reconstruct", 35.0, 12.0, 60.0, 2.0),
         (
-            Figure("reconstruct_s", "a minute of 20 PMUs, bundle written", "s", LESS),
+            Figure("reconstruct_s", "{span} of 20 PMUs, bundle written", "s", LESS),
             Figure("verify_s", "that bundle, verified", "s", LESS),
             Figure("verify_mib", "memory of verifying it", "MiB", LESS),
             Figure(
@@ -295,16 +295,24 @@ ALL: Final = (
         *("soak", 320.0, 20.0, 300.0, 4.0),
         (
             Figure("rss_mib", "memory of an agent with two PMUs", "MiB", LESS, 40.0),
-            Figure("growth_mib", "its growth in five minutes", "MiB", LESS, 0.5),
+            Figure("growth_mib", "its growth in {span}", "MiB", LESS, 0.5),
         ),
         most_s=900.0,
     ),
 )  # fmt: skip
 
 
-def chosen(known: Iterable[str]) -> list[Benchmark]:
-    """All that are known, those of the catalogue in its order, then the rest in theirs."""
+def chosen(known: Iterable[str], *, quick: bool = False) -> list[Benchmark]:
+    """All that are known, those of the catalogue in its order, then the rest in theirs; with the
+    texts of their figures as such a run measures them."""
     names = list(known)
-    listed = [one for one in ALL if one.name in names]
+    listed = [_worded(one, quick) for one in ALL if one.name in names]
     rest = set(names) - {one.name for one in listed}
     return listed + [Benchmark(name) for name in names if name in rest]
+
+
+def _worded(of: Benchmark, quick: bool) -> Benchmark:
+    seconds = of.quick if quick else of.seconds
+    span = "" if seconds is None else f"{seconds:g} s"
+    figures = (one._replace(text=one.text.replace("{span}", span)) for one in of.figures)
+    return of._replace(figures=tuple(figures))

@@ -221,7 +221,8 @@ def main(
         where = f"{against}: " if isinstance(fault, OutcomeError) and against else ""
         print(f"gridseal-hil bench all: {where}{fault}", file=sys.stderr)
         return 2
-    benchmarks = [one for one in catalogue.chosen(known) if only is None or one.name in only]
+    listed = catalogue.chosen(known, quick=quick)
+    benchmarks = [one for one in listed if only is None or one.name in only]
     suite = Suite(folder, known, quick, before, stream)
     try:
         asyncio.run(_run(suite, benchmarks))

@@ -159,6 +159,12 @@ def test_every_benchmark_takes_what_it_is_told():
     assert [one.name for one in catalogue.chosen(["new", "seal"])] == ["seal", "new"]
 
 
+@pytest.mark.parametrize(("quick", "lasts"), [(False, "60 s"), (True, "2 s")])
+def test_a_figure_of_a_stretch_of_time_says_how_long_that_was(quick: bool, lasts: str):
+    (of,) = catalogue.chosen(["reconstruct"], quick=quick)
+    assert of.figures[0].text == f"{lasts} of 20 PMUs, bundle written"
+
+
 def _outcome(figures: dict[str, Any], before: row.Earlier | None = None) -> tuple[Any, Any]:
     """Of one benchmark that told these."""
     of = Benchmark("it", figures=FIGURES)
