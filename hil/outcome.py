@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.reading import printable
 from evidence.config import ConfigError
 
 DOES_NOT_HOLD, WRONG, STOPPED = 1, 2, 130  # 130: as a shell tells of SIGINT
@@ -25,11 +26,15 @@ _NAME_COLUMNS = 44  # the longest path of a figure
 
 def say(text: str, told: bool, hang: int = 2) -> None:
     """Progress, for people; `told`: an object follows on stdout. What is longer than a line of
-    their terminal goes on below, `hang` columns in."""
+    their terminal goes on below, `hang` columns in. Texts of devices may be in it."""
     width = max(shutil.get_terminal_size((COLUMNS, _LINES)).columns, COLUMNS // 2)
     fit = textwrap.TextWrapper(width - 1, break_long_words=False, break_on_hyphens=False)
     fit.subsequent_indent = " " * hang
-    print(fit.fill(text), file=sys.stderr if told else sys.stdout, flush=True)
+    print(
+        "\n".join(map(printable, fit.wrap(text))),
+        file=sys.stderr if told else sys.stdout,
+        flush=True,
+    )
 
 
 def show(figures: Mapping[str, Any], within: str = "") -> None:

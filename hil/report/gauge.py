@@ -73,6 +73,7 @@ class Gauge:
         found: dict[str, Any] = {
             "frames": self.frames,
             "compared": self.compared,
+            "not_compared": 0 if self.truth is None else self.frames - self.compared,
             "spoiled": self.apart,
             "not_bounded": self.unasked,
             "used": _round(self.used),

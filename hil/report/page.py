@@ -203,14 +203,18 @@ def _measured(told: Row) -> Iterable[str]:
             apart = key == "spoiled_errors"
             frames = gauge["spoiled"] if apart else gauge["compared"] - gauge["spoiled"]
             beyond = ", ".join(f"{name}: {count}" for name, count in gauge["beyond"].items())
-            unasked = f"; {gauge['not_bounded']:,} not bounded" if gauge["not_bounded"] else ""
+            left = [
+                f"{gauge[name]:,} {name.replace('_', ' ')}"
+                for name in ("not_bounded", "not_compared")
+                if gauge[name]
+            ]
             rows.append(
                 [
                     escaped(one["device"]),
                     f"{frames:,}",
                     *(_three(gauge[key][name], scale) for name, _, scale in _SCALES),
                     "" if apart else f"{gauge['used']:.0%}",
-                    "" if apart else escaped((beyond or "none") + unasked),
+                    "" if apart else escaped("; ".join([beyond or "none", *left])),
                 ]
             )
         yield section(title, names, rows, note)
