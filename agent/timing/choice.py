@@ -14,9 +14,10 @@
    is contradicted.
 5. A source that says itself that it may be deceived vouches for nothing, nor does any other of its
    kind, or one that may follow it unseen. When it says so no more they may contradict at once, but
-   vouch after CALM_NS only, for who follows one is late to leave what it was told. Without a
-   source, or where it does AWAY times better than those that are left, the oscillator carries on
-   (HOLDOVER) until its bound is BOUND_NS_MAX; for HELD_NS at least.
+   not each other, and vouch after CALM_NS only, for who follows one is late to leave what it was
+   told. What contradicted meanwhile is heard on, whatever is said of it. Without a source, or where
+   it does AWAY times better than those that are left, the oscillator carries on (HOLDOVER) until
+   its bound is BOUND_NS_MAX; for HELD_NS at least.
 6. A word that is repeated, mark included, is as old as when it was said first; after AGE_NS_MAX it
    is none. Where the mark has not risen since, the oscillator's wander is added.
 
@@ -68,6 +69,8 @@ class Chooser:
         self._oscillator = oscillator
         self._chosen: str | None = None
         self._kind = TimeSource.UNKNOWN
+        self._deceived: dict[TimeSource, int] = {}  # when one of a kind last said that it may be
+        self._against: dict[str, int] = {}  # when one of such a kind last contradicted another
         self.forget()
 
     def forget(self) -> None:
@@ -77,7 +80,6 @@ class Chooser:
         self._courses: deque[Course] = deque(maxlen=COURSES)
         self._heard: dict[str, _Heard] = {}
         self._apart: dict[frozenset[str], int] = {}  # when two last did not meet
-        self._deceived: dict[TimeSource, int] = {}  # when one of a kind last said that it may be
         self._better: tuple[str, int] | None = None  # who is better than the chosen, since when
         self._held_from_ns: int | None = None
 
@@ -97,6 +99,7 @@ class Chooser:
         self._weigh(turn, course)
         self._find_jumped(turn)
         self._find_apart(turn)
+        self._against |= dict.fromkeys(turn.calming.keys() & turn.against(), now_ns)
         self._choose(turn)
         if turn.chosen is not None and turn.chosen.opinion is not None and not turn.doubted:
             self._learn(turn, turn.chosen.opinion)
@@ -118,6 +121,9 @@ class Chooser:
         for one in turn.opinions:
             if one.suspect:
                 self._deceived[one.source] = turn.now_ns
+        for name, at_ns in list(self._against.items()):
+            if turn.now_ns - at_ns >= CALM_NS:
+                del self._against[name]
         for opinion in turn.opinions:
             heard = self._hear(opinion)
             since_ns = heard.since_ns
@@ -130,7 +136,7 @@ class Chooser:
             doubt, calm_ns = self._suspicion(opinion, turn.now_ns)
             if made is None:
                 turn.silent[opinion.name] = opinion.fault or "states no bound"
-            elif doubt and calm_ns == 0:
+            elif doubt and calm_ns == 0 and opinion.name not in self._against:
                 turn.silent[opinion.name] = doubt
             elif age_ns > AGE_NS_MAX:
                 turn.silent[opinion.name] = f"has said nothing new for {age_ns // NS} s"
@@ -139,7 +145,8 @@ class Chooser:
                 turn.since[opinion.name] = since_ns
                 turn.idle_ns[opinion.name] = idle_ns
                 if doubt:
-                    turn.calming[opinion.name] = f"{doubt}, until {calm_ns // NS} s ago"
+                    since = f", until {calm_ns // NS} s ago" if calm_ns else ""
+                    turn.calming[opinion.name] = doubt + since
 
     def _suspicion(self, opinion: Opinion, now_ns: int) -> tuple[str, int]:
         """Why it may be deceived, and for how long nobody has said so; empty after CALM_NS."""
@@ -199,11 +206,14 @@ class Chooser:
                 turn.left_out[one.name] = found
         # Two kinds against two others: nobody is the outlier.
         split = {who.name for found in turn.left_out.values() for who in found}
-        if split & set(turn.left_out):
+        outliers = [one for one in weighed if one.name in turn.left_out]
+        if split & set(turn.left_out) or confirmed(outliers):
             turn.left_out.clear()
         left = [one for one in weighed if one.name not in turn.left_out]
         for at, one in enumerate(left):
             for other in left[at + 1 :]:
+                if one.name in turn.calming and other.name in turn.calming:
+                    continue
                 pair = frozenset((one.name, other.name))
                 if apart(one, other):
                     self._apart[pair] = turn.now_ns

@@ -43,6 +43,10 @@ class Round:
         """Whose word counts, and not against others only."""
         return [one for one in self.weighed.values() if one.name not in self.calming]
 
+    def against(self) -> set[str]:
+        """Who contradicts another, or the oscillator."""
+        return {*self.jumped, *self.left_out, *(one.name for pair in self.pairs for one in pair)}
+
     def vouching(self) -> list[Weighed]:
         """Whose intervals the bound spans."""
         spanned = [self.chosen] if self.chosen is not None else []
@@ -76,8 +80,7 @@ class Round:
             flags |= Flag.LEAP
         if self.doubted:
             flags |= Flag.CLOCK_DOUBTED
-        apart = [*self.jumped, *self.left_out, *(one.name for pair in self.pairs for one in pair)]
-        if any(self.weighed[name].kind is TimeSource.GNSS for name in apart):
+        if any(self.weighed[name].kind is TimeSource.GNSS for name in self.against()):
             flags |= Flag.SPOOF_SUSPECTED
         return flags
 
