@@ -9,7 +9,8 @@ settled every SETTLE_S, as records that one says and the other countersigns.
    record.page.live has it, with the log and who cosigned it; `said`, of a settlement, with what the
    record answered; `fault`, in words.
 3. An interval is settled LATE_S after its end. One whose samples were missing is settled again once
-   they have come: AGAIN_MAX of them are looked at again, AGAIN_EACH at a time, LOOKS_MAX times.
+   both sides have as many: AGAIN_EACH are looked at after each interval, for AGAIN_S, AGAIN_MAX at
+   the most.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,16 +39,15 @@ from record.store import Store, StoreError, open_reader
 
 SETTLE_S, LATE_S = 10, 2  # a batch takes a quarter of a second, and a busy machine longer
 LOOK_S, REST = 1.0, 3.0
-AGAIN_MAX, AGAIN_EACH, LOOKS_MAX = 60, 4, 6
+AGAIN_S, AGAIN_EACH, AGAIN_MAX = 600, 8, 128
 Told = dict[str, Any]
 
 
 class _Lacking(NamedTuple):
-    """An interval of a seam whose samples were missing, so often looked at again."""
+    """An interval of a seam whose samples were missing."""
 
     seam: str
     stretch: Stretch
-    looks: int = 0
 
 
 class Settling:
@@ -74,19 +75,25 @@ class Settling:
         finally:
             self._store.rollback()
 
-    async def settle(self) -> list[Told]:
-        """What is due; empty before. Raises StoreError, EvidenceError."""
+    async def settle(self) -> AsyncIterator[Told]:
+        """What is due, as it is said; nothing before. Raises StoreError, EvidenceError."""
         if tai_now() < self._next + LATE_S * NS:
-            return []
+            return
         stretch = Stretch(self._next - SETTLE_S * NS, self._next)
         self._next = max(self._next + SETTLE_S * NS, self._end_before(tai_now()))
-        again = await asyncio.to_thread(self._again)
-        found = [await self._agreed(settled, again=True) for settled in again]
         for settled in await asyncio.to_thread(self._settled, stretch):
             if _lacks(settled):
                 self._lacking.append(_Lacking(settled.job.of.seam.name, stretch))
-            found.append(await self._agreed(settled, again=False))
-        return found
+            yield await self._agreed(settled, again=False)
+        for _ in range(min(AGAIN_EACH, len(self._lacking))):
+            one = self._lacking[0]
+            found = await asyncio.to_thread(self._settled, one.stretch, one.seam)
+            whole = [settled for settled in found if _is_whole(settled)]
+            for settled in whole:
+                yield await self._agreed(settled, again=True)
+            self._lacking.rotate(-1)
+            if whole or one.stretch.ends < tai_now() - AGAIN_S * NS:
+                self._lacking.pop()
 
     # --- inside
 
@@ -102,18 +109,6 @@ class Settling:
             "entry": answers[0].index, "joint": whole and not wrong, "text": "".join(wrong),
             "again": again,
         }  # fmt: skip
-
-    def _again(self) -> list[job.Settled]:
-        """Of what lacked samples, what does so no more. Raises StoreError, EvidenceError."""
-        found = []
-        for _ in range(min(AGAIN_EACH, len(self._lacking))):
-            one = self._lacking.popleft()
-            (settled,) = self._settled(one.stretch, one.seam) or (None,)
-            if settled is not None and not _lacks(settled):
-                found.append(settled)
-            elif settled is not None and one.looks < LOOKS_MAX:
-                self._lacking.append(one._replace(looks=one.looks + 1))
-        return found
 
     def _seams(self, size: int) -> list[InForce]:
         return [one for _, one in sorted(agreed.seams(self._store, size).items())]
@@ -146,7 +141,17 @@ class Settling:
 
 
 def _lacks(settled: job.Settled) -> bool:
-    return settled.outcome.disagreement == Disagreement.MISSING_DATA
+    """Whether one side has too little, or nothing at all."""
+    counts = settled.outcome.counts
+    if settled.outcome.disagreement == Disagreement.MISSING_DATA:
+        return True
+    return not counts.compared and 0 in (counts.first_alone, counts.second_alone)
+
+
+def _is_whole(settled: job.Settled) -> bool:
+    """Whether what was missing is there, to the last sample."""
+    counts = settled.outcome.counts
+    return not _lacks(settled) and counts.first_alone == counts.second_alone
 
 
 async def _run(settling: Settling, to: socket.socket) -> None:
@@ -160,7 +165,7 @@ async def _run(settling: Settling, to: socket.socket) -> None:
         begun = time.monotonic()
         try:
             await tell(look=await asyncio.to_thread(settling.look))
-            for row in await settling.settle():
+            async for row in settling.settle():
                 await tell(said=row)
         except (StoreError, EvidenceError, NotFoundError) as fault:
             await tell(fault=str(fault))
