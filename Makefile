@@ -120,7 +120,7 @@ LIVE = $(shell grep -l '^\[live\]' hil/scenarios/*.toml | xargs grep -L '^\[\[st
 # Each time in a folder of its own: a report is never written over another.
 HIL_REPORT = hil-report/$(shell date -u +%Y%m%dT%H%M%SZ)
 
-hil: venv ## Live scenarios in real time; SCENARIOS="line-trip", PLACE=bench.toml, ARGS=--short
+hil: venv ## Live scenarios in real time; SCENARIOS="link-loss", PLACE=yours.toml, ARGS=--short
 	@$(BIN)/gridseal-hil run $(or $(SCENARIOS),$(basename $(notdir $(LIVE)))) \
 	    --place $(or $(PLACE),fake) --report $(or $(REPORT),$(HIL_REPORT)) $(ARGS)
 

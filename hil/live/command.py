@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.reading import printable
 from evidence.config import ConfigError
 from hil import script as files
 from hil.finding import HANG, line_of
@@ -205,12 +206,12 @@ def _come(
         print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
         return STOPPED, {"scenario": of.live.name, "stopped": True, "report": str(folder)}
     except FAULTS as fault:
-        print(f"gridseal-hil run: {of.live.name}: {fault}", file=sys.stderr)
+        print(printable(f"gridseal-hil run: {of.live.name}: {fault}"), file=sys.stderr)
         return WRONG, {"scenario": of.live.name, "failed": [str(fault)], "report": str(folder)}
     _show(came, asked.told)
     say(f"{time.monotonic() - started:.0f} s; look at {folder / INDEX}", asked.told)
     for reason in came.reasons:
-        print(f"gridseal-hil run: {of.live.name}: {reason}", file=sys.stderr)
+        print(printable(f"gridseal-hil run: {of.live.name}: {reason}"), file=sys.stderr)
     code = STOPPED if came.stopped else DOES_NOT_HOLD if came.reasons else 0
     return code, object_of(of, came)
 

@@ -1,9 +1,12 @@
 """How long scenarios take, as it is said before they begin."""
 
+import re
+
 import pytest
 
 from hil.live.fake import MADE_READY_S
 from hil.live.length import AROUND_S, lengths, told
+from hil.script import SCENARIOS
 from hil.span import span
 
 
@@ -19,6 +22,18 @@ def test_a_long_scenario_is_named_before_anybody_waits_for_it():
     assert told({"line-trip": 16}, 1) == f"line-trip takes about {16 + AROUND_S:.0f} s"
     assert lengths(["leap-second"], short=True) == {"leap-second": 26 + MADE_READY_S}
     assert told(lengths(["uri-2021"], short=False), 1) == ""
+
+
+def test_the_table_of_scenarios_says_how_long_each_is():
+    text = (SCENARIOS / "README.md").read_text(encoding="utf-8")
+    table = text.partition("| live scenario |")[2].partition("\n\n")[0]
+    said = dict(re.findall(r"^\| `([a-z0-9-]+)` \|.*\| (\d+) s", table, re.MULTILINE))
+    took = lengths(list(said), short=True)
+    assert len(said) == len(took) >= 24
+    before_s = {"leap-second": MADE_READY_S}  # said apart
+    assert {name: int(told) for name, told in said.items()} == {
+        name: seconds - before_s.get(name, 0) for name, seconds in took.items()
+    }
 
 
 def test_several_at_once_take_as_long_as_the_longest():
