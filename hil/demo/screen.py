@@ -112,8 +112,8 @@ def _line(show: Show) -> str:
         parts.append(f"{pmus[0]['hz']:.3f} Hz")
     verdicts = [one.get("verdict", "not settled") for one in show.look["seams"]]
     if verdicts:
-        parts.append("ties " + "/".join(verdicts).replace("_", " "))
-    parts.append(f"log {moment.get('size', 0)}")
+        alike = verdicts[:1] if len(set(verdicts)) == 1 else verdicts
+        parts.append("ties " + "/".join(alike).replace("_", " "))
     return "  ".join(parts)
 
 
