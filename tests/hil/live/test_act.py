@@ -26,7 +26,8 @@ from hil.live.stand.sv import SvStand
 from tests.conftest import absent
 
 PLAY_S = 120.0  # a play of half a minute, on a loaded machine
-pytestmark = pytest.mark.timeout(PLAY_S + 10)
+pytestmark = pytest.mark.timeout(2 * PLAY_S + 10)  # once more where the bench was too slow
+LATE_NS = NS // 2  # of what is done: others are then in its place
 AWAY_MS = 2_000  # of three seconds without the record
 SPOILED = 10  # as asked below
 # The gateway's clock has no bound before ptp4l has seven offsets, and a block has none before that.
@@ -50,7 +51,7 @@ kind = "ptp"
 name = "merging"
 gateway = "north-1"
 kind = "merging-unit"
-with = { asdus = 8, smp_synch = 1 }
+with = { rate = 4000, asdus = 8, smp_synch = 1 }
 
 [[device]]
 name = "pmu"
@@ -119,7 +120,7 @@ at_s = 13
 for_s = 1.5
 act = "clock"
 device = "pmu"
-with = { off_ns = 500_000_000 }
+with = { off_ns = 250_000_000 }
 
 [[fault]]
 name = "the area's clock is gone"
@@ -225,7 +226,20 @@ def test_what_is_done_to_devices_and_record_is_seen_in_the_record(tmp_path: Path
         need.check(needs)
     except need.NeedError as missing:
         absent("namespaces, or linuxptp", str(missing))
-    scenario, out = tmp_path / "acts.toml", tmp_path / "out"
+    done, verdict = played(tmp_path, "out")
+    if done.returncode and too_slow(verdict):
+        done, verdict = played(tmp_path, "once-more")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert [one["text"] for one in verdict["findings"] if one["held"] is not True] == []
+    assert (verdict["left_out"], verdict["problems"]) == ([], [])
+    assert [one["why_not"] for one in verdict["deeds"] if one["why_not"]] == []
+    assert verdict["devices"]["pmu"]["spoiled"] == SPOILED
+    (pmu,) = [one for one in verdict["streams"] if one["device"] == "pmu"]
+    assert pmu["measured"]["admitted_ms"]["max"] > AWAY_MS
+
+
+def played(tmp_path: Path, name: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    scenario, out = tmp_path / "acts.toml", tmp_path / name
     scenario.write_text(SCENARIO, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "hil.cli", "run", str(scenario), "--report", str(out)],
@@ -235,14 +249,20 @@ def test_what_is_done_to_devices_and_record_is_seen_in_the_record(tmp_path: Path
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    assert done.returncode == 0, done.stderr + done.stdout
-    verdict = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
-    assert [one["text"] for one in verdict["findings"] if one["held"] is not True] == []
-    assert (verdict["left_out"], verdict["problems"]) == ([], [])
-    assert [one["why_not"] for one in verdict["deeds"] if one["why_not"]] == []
-    assert verdict["devices"]["pmu"]["spoiled"] == SPOILED
-    (pmu,) = [one for one in verdict["streams"] if one["device"] == "pmu"]
-    assert pmu["measured"]["admitted_ms"]["max"] > AWAY_MS
+    verdict = out / "verdict.json"
+    assert verdict.exists(), done.stderr + done.stdout
+    return done, json.loads(verdict.read_text(encoding="utf-8"))
+
+
+def too_slow(verdict: dict[str, Any]) -> bool:
+    """Whether the bench itself was, which says nothing of a gateway."""
+    began = verdict["timeline"]["began_tai_ns"]
+    late = [
+        one["began_tai_ns"] - began - round(one["at_s"] * NS)
+        for one in verdict["deeds"]
+        if one["began_tai_ns"] is not None
+    ]
+    return bool(verdict["behind"]) or max(late, default=0) > LATE_NS
 
 
 SET = {
