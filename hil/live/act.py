@@ -349,12 +349,11 @@ ACTS: Mapping[str, Act] = {
         *(("device",), _SPOIL, ("ptp",)),
     ),
     "clock": Act(
-        *("its clock is wrong", Off, _tell("clock"), _back("clock", off_ns=0)),
+        *("its clock is wrong", Off, _tell("clock"), _back("right")),
         *(("device",), _SPOIL, PMUS),
     ),
     "wiring": Act(
-        *("it is wired or set wrong", Wired, _tell("wire")),
-        _back("wire", **msgspec.to_builtins(Wired())),
+        *("it is wired or set wrong", Wired, _tell("wire"), _back("wire-back")),
         *(("device",), _SPOIL, PMUS),
     ),
     "reconfigure": Act(
@@ -377,7 +376,7 @@ ACTS: Mapping[str, Act] = {
     "rotate": Act("its device key is rotated", Rotated, _rotate, None, _GATEWAY),
     "revoke": Act("its first device key is revoked", Revoked, _revoke, None, _GATEWAY),
     "synch": Act(
-        *("its clock is not what it was", Synch, _tell("synch"), _back("synch", smp_synch=2)),
+        *("its clock is not what it was", Synch, _tell("synch"), _back("right")),
         *(("device",), _SPOIL, ("merging-unit",)),
     ),
     "sky": Act(

@@ -35,7 +35,9 @@ class PmuStand:
         self._link: Path | None = None
         self.acts: Mapping[str, Act] = {
             "clock": self._plant.set_clock,
+            "right": self._right,
             "wire": self._rewire,
+            "wire-back": self._wire_back,
             "reconfigure": self._reconfigure,
             "state": self._pmu.state,
             "skip": self._pmu.skip,
@@ -93,6 +95,14 @@ class PmuStand:
         if plugged:
             self._link.symlink_to(await self._port.open())
 
+    def _right(self) -> None:
+        """Its clock, as the scenario has set it."""
+        self._plant.set_clock(self._of.off_ns)
+
+    def _wire_back(self) -> None:
+        """As the scenario has wired it."""
+        self._pmu.profile = replace(self._pmu.profile, wiring=_wiring(self._of))
+
     def _rewire(self, **told: Any) -> None:
         """Ratios, polarity and phases, from the next frame on; the configuration says nothing."""
         before = self._pmu.profile
@@ -123,8 +133,12 @@ def _profile(asked: Asked) -> Profile:
         analogs=tuple(of.analogs),
         service_class=of.service_class,
         pmu_tq=of.pmu_tq,
-        wiring=Wiring(ct=of.ct, pt=of.pt),
+        wiring=_wiring(of),
     )
+
+
+def _wiring(of: Any) -> Wiring:
+    return Wiring(ct=of.ct, pt=of.pt)
 
 
 def _latency_us(asked: Asked) -> int:

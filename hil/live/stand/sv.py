@@ -15,7 +15,7 @@ class SvStand:
     """One of them."""
 
     def __init__(self, asked: Asked) -> None:
-        of = asked.settings
+        of = self._of = asked.settings
         profile = SvProfile(
             sv_id=of.svid, rate=of.rate, asdus=of.asdus, smp_synch=of.smp_synch, bus=asked.bus
         )
@@ -23,7 +23,7 @@ class SvStand:
         self._publisher = SvPublisher(profile, asked.grid)
         self._outlet: Outlet | None = None
         self._running: asyncio.Task[None] | None = None
-        self.acts: Mapping[str, Act] = {"synch": self._synch}
+        self.acts: Mapping[str, Act] = {"synch": self._synch, "right": self._right}
 
     async def open(self) -> dict[str, Any]:
         self._outlet = Outlet(self._cable)
@@ -49,12 +49,18 @@ class SvStand:
             self._outlet.close()
 
     def report(self) -> dict[str, Any]:
-        return dict(self._outlet.counts) if self._outlet else {}
+        """`skipped`: frames left out, since the program was late."""
+        counts = dict(self._outlet.counts) if self._outlet else {}
+        counts["skipped"] = counts.pop("missed", 0)
+        return counts
 
     # --- acts
 
     def _synch(self, smp_synch: int) -> None:
         self._publisher.smp_synch = smp_synch
+
+    def _right(self) -> None:
+        self._publisher.smp_synch = self._of.smp_synch
 
 
 def make(asked: Asked) -> SvStand:

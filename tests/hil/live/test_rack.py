@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,16 @@ options = { host = "192.0.2.2", port = 4799, idcode = 39 }
 FAULT = '[[fault]]\nname = "{name}"\nat_s = {at_s}\nfor_s = {for_s}\nact = "{act}"\n{to}\n'
 MUST = '[[must]]\ntext = "{text}"\nwhere = {where}\n{more}\n'
 NEVER = MUST.replace("must", "never")
+SHIPPED = "link-loss"
+# What rests on frames that are counted as they are sent: a real device keeps no such account.
+UNKNOWN = {
+    "never: a frame that waits on the disk",
+    "always: no frame is lost",
+    "always: no frame is there twice",
+    "always: no frame is there that nobody sent",
+    "always: no place bears two contents",
+    "always: no gap states what is there",
+}
 
 
 @pytest.fixture
@@ -65,10 +76,11 @@ def fault(name: str, at_s: float, for_s: float, act: str, to: str = "") -> str:
     return FAULT.format(name=name, at_s=at_s, for_s=for_s, act=act, to=to)
 
 
-def typed(at: Rack, *argv: object) -> subprocess.CompletedProcess[str]:
-    told_so = ("-m", "hil.cli", *map(str, argv), "--place", str(at.file))
+def typed(at: Rack | None, *argv: object) -> subprocess.CompletedProcess[str]:
+    """At the rack; None: at the fake place, which nobody has to name."""
+    within, place = ((), ()) if at is None else (at.within, ("--place", str(at.file)))
     return subprocess.run(
-        [*at.within, sys.executable, *told_so],
+        [*within, sys.executable, "-m", "hil.cli", *map(str, argv), *place],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -79,6 +91,10 @@ def typed(at: Rack, *argv: object) -> subprocess.CompletedProcess[str]:
 
 def told(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "verdict.json").read_text(encoding="utf-8")))
+
+
+def findings(verdict: dict[str, Any]) -> dict[str, bool | None]:
+    return {f"{one['kind']}: {one['text']}": one["held"] for one in verdict["findings"]}
 
 
 def test_what_is_plugged_in_is_heard_cut_and_counted_and_what_is_not_is_named(
@@ -156,6 +172,35 @@ def test_a_device_that_is_not_there_and_a_board_that_comes_off_are_named_and_the
     assert "is it powered, and reached at host 192.0.2.2, port 4799" in absent
     assert "pulled: board 'relays' at " in undone
     assert "No such file or directory: is it plugged in?" in undone
+
+
+@pytest.mark.timeout(PLAY_S + 10)
+def test_a_shipped_scenario_comes_to_the_same_at_the_fake_place_and_with_real_devices(
+    plugged_in: Rack, tmp_path: Path
+):
+    """What nobody can know of a real device is not asked of it; all else is, and holds."""
+    with ThreadPoolExecutor() as both:
+        plays = {
+            name: both.submit(typed, at, "run", SHIPPED, "--short", "--report", tmp_path / name)
+            for name, at in (("fake", None), ("rack", plugged_in))
+        }
+    for name, play in plays.items():
+        done = play.result()
+        assert done.returncode == 0, f"{name}: {done.stderr}{done.stdout}"
+    fake, real = told(tmp_path / "fake"), told(tmp_path / "rack")
+    assert (fake["place"]["kind"], real["place"]["kind"]) == ("fake", "real")
+    assert fake["scenario"] == real["scenario"]
+    for verdict in (fake, real):
+        assert (verdict["left_out"], verdict["problems"]) == ([], [])
+        assert [one["name"] for one in verdict["deeds"] if one["over_tai_ns"] is None] == []
+    assert [one["name"] for one in fake["deeds"]] == [one["name"] for one in real["deeds"]]
+    held, held_there = findings(fake), findings(real)
+    assert set(held.values()) == {True}
+    unasked = {one for one, holds in held_there.items() if holds is None}
+    assert unasked == UNKNOWN
+    assert held_there == {one: None if one in unasked else True for one in held}
+    # The board did it, and its cable is whole again.
+    assert plugged_in.moved() == ["1 closed", "2 closed", "1 open", "1 closed"]
 
 
 @contextmanager
