@@ -24,6 +24,11 @@ def drawn(page: str, title: str, row_px: int) -> list[Shape]:
     return list(_shapes(ElementTree.fromstring(svg), row_px))
 
 
+def over(shapes: list[Shape], row: int, at: float) -> list[Shape]:
+    """Those of a row that lie across a place."""
+    return [one for one in shapes if one.row == row and one.left <= at <= one.right]
+
+
 def _shapes(svg: ElementTree.Element, row_px: int) -> Iterator[Shape]:
     for one in svg:
         text = one.findtext("title", "") or one.text or ""
