@@ -3,7 +3,8 @@ time, each in a folder of its own.
 
 1. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    one cannot be played, in one line that says what to do, 130 when it was stopped; of several the
-   worst, and one that cannot be played keeps none of the others.
+   worst, and one that cannot be played keeps none of the others. One that the place lacks something
+   for is left out, and no fault beside others; where all that was asked is left out, it is 2.
 2. Ctrl-C ends the play where it is, with a report of that part, and plays no other, even where all
    of this one was played already; a second one ends it at once. No process is left.
 3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
@@ -61,20 +62,29 @@ class Asked:
 
 @dataclass(slots=True)
 class _Outcome:
-    """Of all that was played."""
+    """Of all that was asked. `codes`: of what was not left out."""
 
     codes: list[int] = field(default_factory=list)
+    left_out: int = 0
     objects: dict[str, Any] = field(default_factory=dict)
     gathered: Gathered = field(default_factory=Gathered)
 
     def has_left(self) -> bool:
         """Whether there is something to be told in a file. One alone that could not be played
         leaves nothing, so that it can be played into the same folder once it is mended."""
-        return len(self.codes) > 1 or any("report" in one for one in self.objects.values())
+        asked = len(self.codes) + self.left_out
+        return asked > 1 or any("report" in one for one in self.objects.values())
+
+    def add(self, told: Mapping[str, Any], code: int) -> None:
+        """One more, with its code."""
+        if "skipped" in told:
+            self.left_out += 1
+        else:
+            self.codes.append(code)
 
     def code(self) -> int:
-        """The worst of them."""
-        return max(self.codes, default=0)
+        """The worst of them. Nothing played is nothing that holds."""
+        return max(self.codes, default=WRONG)
 
 
 def main(asked: Asked) -> int:
@@ -86,12 +96,14 @@ def main(asked: Asked) -> int:
     try:
         for name, code, told, seconds in _all(asked, several):
             outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
-            outcome.codes.append(code)
+            outcome.add(told, code)
             outcome.objects[Path(name).stem] = told
     except KeyboardInterrupt:  # between two plays
         outcome.codes.append(STOPPED)
         if not outcome.objects:
             return STOPPED
+    if not outcome.codes:
+        print("gridseal-hil run: nothing was played: all of it was left out", file=sys.stderr)
     root = _root(asked, next(iter(outcome.objects.values())))
     if root is not None and outcome.has_left():
         try:
@@ -188,7 +200,7 @@ def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int
     if not cast.whole or not cast.devices:
         why = next((lack.why for lack in cast.lacks), "it has no devices")
         say(f"{of.live.name} is not played: {why}", asked.told)
-        return 0, {"scenario": of.live.name, "skipped": why, "failed": []}
+        return WRONG, {"scenario": of.live.name, "skipped": why, "failed": []}
     with places.alone(asked.place, place):
         return _come(asked, of, place, folder)
 

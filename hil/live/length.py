@@ -3,10 +3,11 @@
 1. It is their timelines as they are played, stretches shortened where that is asked, and before one
    with a leap second the wait for its date. What is around them, starting, draining and judging, is
    told as AROUND_S of each: measured, on a quiet machine.
-2. One of simulated time has no length on the wall; one that cannot be read has none here: whoever
-   plays it says why.
+2. One of simulated time has no length on the wall: what is around it is all that it takes. One
+   that cannot be read has none here: whoever plays it says why.
 """
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,16 +19,21 @@ from hil.live.timeline import Timeline
 from hil.span import span
 
 AROUND_S: Final = 20.0
+SIMULATED: Final = "scenario"  # the head of one
 LONG_S: Final = 600.0  # from here on, of several, each is named
 
 
 def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
-    """Seconds of each live scenario's timeline and of what it waits for, by name."""
+    """Seconds of each scenario's timeline and of what it waits for, by name."""
     found = {}
     for name in names:
         try:
             file = files.path_of(name)
-            of = script.read(files.text_of(file), file.name)
+            text = files.text_of(file)
+            if _is_simulated(text):
+                found[file.stem] = 0.0
+                continue
+            of = script.read(text, file.name)
         except (ConfigError, OSError):
             continue
         waits_s = MADE_READY_S if of.leap else 0
@@ -37,8 +43,8 @@ def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
 
 
 def told(of: Mapping[str, float], jobs: int) -> str:
-    """In a line; empty where there is nothing to be told."""
-    if not of:
+    """In a line; empty where nothing lasts."""
+    if not any(of.values()):
         return ""
     whole = sum(of.values()) + AROUND_S * len(of)
     least = max(whole / jobs, max(of.values()) + AROUND_S)
@@ -48,3 +54,10 @@ def told(of: Mapping[str, float], jobs: int) -> str:
     among = f", of which {', '.join(long)}" if long else ""
     at_once = f", {jobs} at once" if jobs > 1 else ""
     return f"{len(of)} scenarios take about {span(least)}{at_once}{among}"
+
+
+def _is_simulated(text: str) -> bool:
+    try:
+        return SIMULATED in tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return False

@@ -5,7 +5,8 @@
 2. Exit 0 when every expectation that was asked holds, 1 with a line for each that does not, 2 when
    the scenario cannot be played, in one line.
 3. Ctrl-C ends the play where it is, and the report is of that part, with exit 130; a second one
-   ends it at once. No process is left.
+   ends it at once. No process is left. SIGTERM and SIGHUP are as Ctrl-C: one of several at once is
+   told so (hil.live.job).
 4. What agents would log goes into a file of that folder: it is theirs, and not the outcome.
 
 The scenarios are `hil/scenarios/*.toml`; a path to another one works as well.
@@ -41,6 +42,7 @@ from record.store import StoreError
 
 POLICY = Path(record.__file__).parent / "policy.toml"
 LOG = "gateways.log"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def played(
@@ -124,20 +126,21 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
 
 @contextmanager
 def _stopping(told: bool) -> Iterator[Event]:
-    """Set by the first Ctrl-C; the second is a KeyboardInterrupt."""
+    """Set by the first of ENDING; the second is a KeyboardInterrupt."""
     stop = Event()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        say("stopping, with a report of what was played; Ctrl-C again ends it at once", told)
+        say("stopping, with a report of what was played; again ends it at once", told)
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {number: signal.signal(number, interrupted) for number in ENDING}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

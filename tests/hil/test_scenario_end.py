@@ -58,11 +58,12 @@ def begun(play: "subprocess.Popen[str]") -> str:
     return said
 
 
-def test_ctrl_c_leaves_a_report_of_what_was_played(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])  # by a person, or by a job
+def test_ctrl_c_leaves_a_report_of_what_was_played(told: signal.Signals, tmp_path: Path) -> None:
     report = tmp_path / "report"
     with run("uri-2021", "--report", str(report)) as play:
         begun(play)
-        play.send_signal(signal.SIGINT)
+        play.send_signal(told)
         said = play.communicate(timeout=WAIT_S)[0]
     assert play.returncode == 130
     assert "stopping, with a report" in said and "stopped: what is left is of 14 Feb" in said

@@ -59,11 +59,15 @@ def findings(verdict: dict[str, Any]) -> dict[str, bool | None]:
     return {one["text"]: one["held"] for one in verdict["findings"]}
 
 
-def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_path: Path):
-    """Root without a capability has no namespaces and no raw sockets."""
+def without_rights() -> tuple[str, ...]:
+    """Before a command: root without a capability, who has no namespaces and no raw sockets."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         absent("setpriv", "apt-get install util-linux")
+    return (setpriv, "--bounding-set=-all", "--inh-caps=-all")
+
+
+def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_path: Path):
     port = free_port()
     bad = written(tmp_path, "bad", device("pmu", "pmu-tcp", "{ idcod = 1 }"))
     odd = written(
@@ -75,8 +79,8 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
         must("the other is there", '{ what = "in_record", device = "other" }'),
         must("the breaker is there", '{ what = "sealed", device = "breaker" }'),
     )  # fmt: skip
-    none = (setpriv, "--bounding-set=-all", "--inh-caps=-all")
-    done = typed(bad, odd, "--json", "--report", tmp_path / "out", before=none)
+    asked = (bad, odd, "--json", "--report", tmp_path / "out")
+    done = typed(*asked, before=without_rights())
     assert done.returncode == 2, done.stderr  # one of them cannot be played
     assert f"bad.toml:{line_of(bad, 'with')}: device[0].with: 'idcod' is unknown" in done.stderr
     assert "odd: other does not come up" in done.stderr
@@ -217,6 +221,43 @@ def test_what_cannot_be_played_is_told_in_a_line(
     assert cli.main(["run", *asked]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+def skipped(folder: Path) -> list[str]:
+    """What JUnit has as left out."""
+    suites = ElementTree.parse(folder / "junit.xml").getroot()
+    return [one.attrib["name"] for one in suites if one.get("skipped") == "1"]
+
+
+def test_where_all_that_was_asked_is_left_out_nothing_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Two for which the place has no grid; none of them is played."""
+    names = ["line-trip", "islanding"]
+    asked = [*names, "--place", "bench", "--report", str(tmp_path / "out")]
+    assert cli.main(["run", *asked]) == 2
+    out, err = capsys.readouterr()
+    assert err == "gridseal-hil run: nothing was played: all of it was left out\n"
+    assert [line.split(" is not played")[0] for line in out.splitlines() if " is not " in line] == (
+        names
+    )
+    assert skipped(tmp_path / "out") == names
+    index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "None was played. 2 were left out." in index
+    assert cli.main(["run", "line-trip", "--place", "bench", "--report", str(tmp_path / "a")]) == 2
+    assert not (tmp_path / "a").exists()
+
+
+def test_one_that_is_left_out_is_no_fault_beside_others(tmp_path: Path):
+    """One of simulated time among them, which is of no place and takes part at once."""
+    breaker = written(tmp_path, "breaker", device("breaker", "goose-breaker"))
+    asked = (breaker, "ac-seam", "--jobs", "2", "--short", "--report", tmp_path / "out")
+    done = typed(*asked, before=without_rights())
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert skipped(tmp_path / "out") == ["breaker"]
+    index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "The only scenario that was played holds. 1 was left out." in index
+    assert '<a href="ac-seam/index.html">ac-seam</a>' in index
 
 
 def test_places_are_listed_with_what_they_lack(capsys: pytest.CaptureFixture[str]):

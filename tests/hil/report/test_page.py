@@ -18,17 +18,20 @@ from evidence.leap import NS
 from hil.live import command, place, play, report, script
 from hil.live.play import Play
 from hil.live.report import Came
-from hil.report import compared, page, sketch, style, trace
+from hil.report import compared, heat, lane, page, sketch, style, trace
 from hil.report.gathered import Gathered
+from tests.hil.report import drawing
 from tests.provisioning.page.audit import audited
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
+from tests.provisioning.report import viewer
 
 pytestmark = pytest.mark.timeout(120)
 PAGE_BYTES_MAX = 1 << 20
+NEAR = 55  # px, a fifth of a second: until an act is done, and the next frame heard
 SCENARIO = """
 [live]
 name = "seen"
-title = "Two PMUs, and <b>what</b> becomes of them"
+title = "PMUs, and <b>what</b> becomes of them"
 length_s = 3
 
 [[gateway]]
@@ -48,6 +51,12 @@ kind = "pmu-udp"
 bus = 2
 with = { idcode = 12 }
 
+[[device]]
+name = "pmu-c"
+gateway = "north-1"
+kind = "pmu-serial"
+with = { idcode = 13 }
+
 [[fault]]
 name = "frames are not sent"
 at_s = 0.6
@@ -62,6 +71,13 @@ act = "wiring"
 device = "pmu-a"
 for_s = 0.5
 with = { reversed = "A" }
+
+[[fault]]
+name = "a cable is pulled"
+at_s = 1.8
+act = "cut"
+device = "pmu-c"
+for_s = 0.8
 
 [[must]]
 text = "both are in the record"
@@ -87,6 +103,15 @@ class Seen(NamedTuple):
 
     def told(self) -> dict[str, Any]:
         return dict(json.loads((self.came.folder / "verdict.json").read_text(encoding="utf-8")))
+
+    def at(self, deed: str) -> tuple[float, float]:
+        """Where it begins and ends in a plot."""
+        told = self.told()
+        began, ended = (told["timeline"][f"{edge}_tai_ns"] for edge in ("began", "ended"))
+        (one,) = [row for row in told["deeds"] if row["name"] == deed]
+        edges = (one["began_tai_ns"], one["over_tai_ns"])
+        left, right = (drawing.along((tai - began) / (ended - began)) for tai in edges)
+        return left, right
 
     def measured(self, device: str) -> dict[str, Any]:
         (one,) = [row for row in self.told()["streams"] if row["device"] == device]
@@ -191,7 +216,7 @@ def test_what_the_record_holds_is_counted(seen: Seen):
 
 
 def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: Browser):
-    assert shown.words("h1") == ["Two PMUs, and <b>what</b> becomes of them"]
+    assert shown.words("h1") == ["PMUs, and <b>what</b> becomes of them"]
     (verdict,) = shown.words(".verdict")
     assert verdict == "It does not hold: 1 of 8 expectations fail."
     (why,) = shown.words(".verdict + ul li")
@@ -303,9 +328,29 @@ def test_all_that_is_to_be_seen_is_there(seen: Seen, shown: Browser):
     ends = [complex(*map(float, one.split("L")[1].split())) - (110 + 110j) for one in angles]
     assert ends[0].real > 0 > ends[1].real
     assert ends[2].real > 0
-    # Frames that were not sent are missed by nobody.
-    assert shown.all(".wide rect.idlecell")
-    assert not shown.all(".wide rect.none")
+
+
+def test_what_a_cut_cable_lost_is_seen_where_it_lies_and_what_was_not_sent_is_no_loss(seen: Seen):
+    """In the heat map each PMU has a row, and in the timeline each line a lane."""
+    begins, ends = seen.at("a cable is pulled")
+    middle = (begins + ends) / 2
+    cells = drawing.drawn(seen.page, "How much of what was sent is in the record", heat.ROW)
+    assert "idlecell" in {one.style for one in cells if one.row == 1}  # frames are not sent
+    holes = [one for one in cells if one.style in ("none", "few")]
+    assert {one.row for one in holes} == {2}
+    assert all(begins - NEAR < one.left < one.right < ends + NEAR for one in holes)
+    assert sum(one.right - one.left for one in holes) > (ends - begins) / 2
+    (gap,) = [one for one in drawing.over(cells, 2, middle) if one.style == "hatch"]
+    assert (gap.left, gap.right) == pytest.approx((begins, ends), abs=NEAR)
+
+    marks = drawing.drawn(seen.page, "What happened", lane.LANE)
+    (deed,) = [one for one in marks if one.text == "3. a cable is pulled"]
+    assert (deed.row, deed.style) == (0, "fault")
+    assert (deed.left, deed.right) == pytest.approx((begins, ends), abs=1)
+    (row,) = [one.row for one in marks if one.text == "north-1 pmu-c"]
+    (mark,) = [one for one in drawing.over(marks, row, middle) if one.style == "gap"]
+    assert mark.text == "gap: not heard"
+    assert (mark.left, mark.right) == pytest.approx((gap.left, gap.right), abs=1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -332,9 +377,12 @@ def test_it_is_one_file_that_loads_nothing(seen: Seen):
     assert "default-src 'none'" in page
 
 
-def test_it_is_printed(seen: Seen, shown: Browser, tmp_path: Path):
+def test_it_is_printed(shown: Browser, program: Callable[[str], Path], tmp_path: Path):
     told = shown.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
-    assert base64.b64decode(told["data"]).startswith(b"%PDF-")
+    printed = viewer.text(program, base64.b64decode(told["data"]), tmp_path)
+    wanted = shown.words("h1, .verdict, h2, h3")
+    assert len(wanted) > 15
+    assert [one for one in wanted if " ".join(one.split()) not in printed] == []
 
 
 def test_the_page_is_named_by_the_index_and_by_junit(seen: Seen, tmp_path: Path):
