@@ -2,21 +2,33 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from hil.live import journal
+from tests.conftest import absent
 
 WAIT_S = 120.0  # for anything: another's tests may have the machine
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "hil.cli", "demo", *arguments]
+
+
+def powerless() -> list[str]:
+    """What a program is started by that may make no namespaces and open no raw sockets."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        absent("setpriv", "apt-get install util-linux")
+    return [setpriv, "--bounding-set=-all", "--inh-caps=-all"]
 
 
 class Running:
@@ -55,6 +67,11 @@ class Running:
     def feed(self) -> list[str]:
         return [f"{one['about']}: {one['text']}" for one in self.get()["feed"]]
 
+    def sent(self, device: str, begins: int, ends: int) -> list[int]:
+        """Instants between two of which a device sent frames, ns TAI, as it wrote them down."""
+        rows = journal.rows(self.folder / "plant" / f"sent-{device}")
+        return [tai for tai, _ in rows if begins <= tai <= ends]
+
     def ended(self, number: signal.Signals = signal.SIGINT) -> dict[str, Any]:
         """Told to end; its account."""
         self.process.send_signal(number)
@@ -67,12 +84,13 @@ class Running:
 
 
 @contextmanager
-def demo(folder: Path, *arguments: str) -> Iterator[Running]:
-    """A demo that leaves all it makes in a folder; killed where it has not ended by itself."""
+def demo(folder: Path, *arguments: str, before: Sequence[str] = ()) -> Iterator[Running]:
+    """A demo that leaves all it makes in a folder; killed where it has not ended by itself.
+    `before`: what starts it."""
     kept, log = folder / "kept", folder / "said.log"
     with log.open("wb") as said:
         process = subprocess.Popen(
-            command("--json", "--keep", str(kept), *arguments),
+            [*before, *command("--json", "--keep", str(kept), *arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

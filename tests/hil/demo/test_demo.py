@@ -28,7 +28,7 @@ from hil.live import ability, place
 from hil.live.fake import FakeRig
 from hil.live.play import Play
 from hil.live.timeline import Timeline
-from tests.hil.demo.rig import WAIT_S, Running, command, demo, until
+from tests.hil.demo.rig import WAIT_S, Running, command, demo, powerless, until
 
 pytestmark = pytest.mark.timeout(400)
 OURS = ("agent.cli", "record.cli", "hil.live.plant", "hil.demo.settling", "hil.demo.door")
@@ -92,6 +92,26 @@ def test_two_side_by_side_and_an_agent_that_somebody_else_kills_is_a_reason(tmp_
     verify = [sys.executable, "-m", "record.cli", "verify", str(record / "record.db")]
     anchors = ["--anchors", str(record / "anchors.toml")]
     assert subprocess.run([*verify, *anchors], timeout=WAIT_S, check=False).returncode == 0
+
+
+def test_without_privileges_a_breaker_is_left_out_by_name_and_all_else_is_the_same(
+    tmp_path: Path,
+) -> None:
+    with demo(tmp_path, "--seconds", "5", before=powerless()) as one:
+        runs(one)
+        buttons = one.get()["slow"]["buttons"]
+        told = one.account()
+        assert one.process.returncode == 0, one.said()
+    said = " ".join(one.said().split())  # as folded for a terminal
+    assert re.search(r"breaker-e2 is left out: [^.]*run it by sudo", said), said
+    assert said.count("is left out") == 1 and "does not come up" not in said
+    holds(told)
+    sent = {row["device"]: row["sent"] for row in told["streams"]}
+    assert sent.keys() == {"pmu-w1", "pmu-w2", "pmu-e1", "pmu-e2"}
+    assert all(sent.values())
+    assert told["absent"] == {}
+    assert [row["why_not"] for row in buttons] == [""] * len(BUTTONS)  # what is left trips the line
+    assert not programs(str(tmp_path))
 
 
 def test_killed_outright_it_leaves_nothing_running(tmp_path: Path) -> None:

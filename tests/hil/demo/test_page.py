@@ -13,23 +13,33 @@ from typing import NamedTuple
 
 import pytest
 
-from evidence import cose
-from evidence.code import Typ
-from record.store import open_reader
+from evidence.code import Cause, Check, Class, Reason
+from hil.devices.pace import tai_now
+from tests.hil.demo import ledger
 from tests.hil.demo.rig import Running, demo, until
 from tests.provisioning.page.audit import sound
 from tests.provisioning.page.rig import NARROW, WIDE, Browser, browser
 
 pytestmark = pytest.mark.timeout(400)
+RATE = 60  # frames a second of every PMU of the demo
+MOVED_M, NEAR_M = 500, 20  # by the button; and what the receivers are wrong by, at most
+OPEN = "01"  # of a Dbpos: IEC 61850-7-2 6.2
 
 
 class Site(NamedTuple):
     demo: Running
     shown: Browser
 
-    def press(self, name: str) -> None:
+    @property
+    def store(self) -> Path:
+        return self.demo.store
+
+    def press(self, name: str) -> int:
+        """Gives how many entries the log had before."""
         until(lambda: not self.busy(name), f"{name} is free")
+        before = ledger.size(self.store)
         self.shown.run(f"document.getElementById('do-{name}').click()")
+        return before
 
     def busy(self, name: str) -> bool:
         return bool(self.shown.run(f"return document.getElementById('do-{name}').disabled"))
@@ -61,6 +71,16 @@ class Site(NamedTuple):
 
         until(there, f"{pattern!r} of the streams")
         assert "None" not in said and "UtcTime" not in said, said
+
+    def seams(self, pattern: str) -> None:
+        """Waits until the seams say this."""
+        until(
+            lambda: re.search(pattern, self.shown.word("#seams"), re.DOTALL) is not None,
+            f"{pattern!r} of the seams",
+        )
+
+    def classed(self, device: str, klass: Class, since: int) -> bool:
+        return klass in ledger.classes(self.store, device, since)
 
     def figure(self, at: str) -> str:
         return str(
@@ -124,20 +144,31 @@ def test_a_sample_its_seal_time_and_place(site: Site):
 
 
 def test_a_forged_sample_is_refused_by_name(site: Site):
-    size = site.demo.get()["moment"]["observations"]
+    before = len(ledger.refused(site.store))
     site.press("forge")
+    forged = re.search(r"of entry (\d+)", site.feeds(r"Forged: "))
+    assert forged is not None
     line = site.feeds(r"record: refused: ")
     assert "signature" in line
     until(lambda: "refused: signature" in site.shown.word("#newest"), "it stands at the buttons")
-    assert site.demo.get()["moment"]["observations"] >= size
     site.shown.shot("forged")
+    # The record keeps what it refused, beside its log; in the log is what the gateway signed.
+    one, *more = ledger.refused(site.store)[before:]
+    assert not more
+    assert one.refusal.subject == one.batch_id
+    assert one.refusal.reason is Reason.SIGNATURE
+    assert ledger.batches(site.store, one.says.run, one.says.number) == [int(forged[1])]
+    with ledger.opened(site.store) as store:
+        assert store.entry_of(one.batch_id) is None
 
 
 def test_the_line_trips_and_closes(site: Site):
-    site.press("trip")
+    since = site.press("trip")
     site.feeds(r"relay-w2: changed: .*breaker_open true")
     site.feeds(r"breaker-e2: changed: XCBR1.Pos.stVal open")
     site.words(r"XCBR1.Pos.t \d\d:\d\d:\d\d UTC")
+    assert True in ledger.said(site.store, "relay-w2", "breaker_open", since)
+    assert OPEN in ledger.said(site.store, "breaker-e2", "IED1LD0/XCBR1.Pos.stVal", since)
 
     def drawn(device: str, how: str) -> bool:
         return how in site.breaker(device)
@@ -150,8 +181,7 @@ def test_the_line_trips_and_closes(site: Site):
     site.shown.both("tripped", sound)
     until(lambda: "Close the line" in site.shown.word("#do-trip"), "the button")
     # What is open is not compared: its law is that of a closed one.
-    told = r"Tie 8-9/2\s+not comparable.*the breaker of West is open"
-    until(lambda: re.search(told, site.shown.word("#seams"), re.DOTALL) is not None, told)
+    site.seams(r"Tie 8-9/2\s+not comparable.*the breaker of West is open")
     assert re.search(r"Tie 8-9/1\s+agreed", site.shown.word("#seams"))
     site.press("trip")
     until(lambda: "MW" in site.figure("pmu-w2.flow"), "a closed circuit")
@@ -159,9 +189,11 @@ def test_the_line_trips_and_closes(site: Site):
 
 
 def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
+    until(lambda: "is-closed" in site.breaker("relay-w2"), "West's relay was read")
     before = site.shown.words("#feed li")
     site.press("link")
     until(lambda: "late" in site.figure("pmu-w1.hz"), "West is away")
+    begins, since = tai_now(), ledger.size(site.store)
     site.shown.says("Nothing of west-1 for")
     until(lambda: site.figure("west-1.link").startswith("nothing for"), "West's link")
     # What is no longer known to be so is told as old: the relay's word, clock and place.
@@ -176,42 +208,60 @@ def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
     until(lambda: site.figure("west-1.place").endswith("s ago"), "West's place, as it was")
     site.shown.shot("link-cut")
     site.feeds(r"Tie 8-9/1: settled: .*(missing data|not comparable)", before=before)
+    ends = tai_now()
+    for pmu in ("pmu-w1", "pmu-w2"):  # it is away, and not only said to be
+        assert not ledger.instants(site.store, pmu, begins, ends, since)
     site.press("link")
     until(lambda: "late" not in site.figure("pmu-w1.hz"), "West is back")
     site.feeds(r"Tie 8-9/1: settled again: .*agreed.*signed by both")
 
+    def has_come(pmu: str) -> bool:
+        there = ledger.instants(site.store, pmu, begins, ends, since)
+        return len(there) > RATE and there == site.demo.sent(pmu, begins, ends)
+
+    for pmu in ("pmu-w1", "pmu-w2"):
+        until(partial(has_come, pmu), f"every frame that {pmu} sent during the cut")
+        stated = ledger.gaps(site.store, pmu, since)
+        assert not [one for one in stated if one.first <= ends and one.last >= begins]
+
 
 def test_without_its_antenna_a_place_is_unchecked(site: Site):
-    site.press("antenna")
+    since = site.press("antenna")
     site.feeds(r"fix lost")
     site.feeds(r"pmu-w\d: its samples are place unchecked")
+    assert Check.FIX_LOST in ledger.tripped(site.store, "west-1", since)
+    for pmu in ("pmu-w1", "pmu-w2"):
+        until(partial(site.classed, pmu, Class.PLACE_UNCHECKED, since), f"{pmu} is unchecked")
     until(lambda: site.figure("west-1.place") == "unchecked", "West's place is unchecked")
     site.shown.shot("antenna")
     site.press("antenna")
 
 
 def test_a_gateway_that_is_moved_is_doubted(site: Site):
-    site.press("move")
+    since = site.press("move")
     site.feeds(r"moved: gnss-e: \d+ m from the survey")
     site.feeds(r"pmu-e\d: its samples are place doubtful")
+    far = re.search(r"(\d+) m from", ledger.tripped(site.store, "east-1", since)[Check.MOVED])
+    assert far is not None
+    assert abs(int(far[1]) - MOVED_M) < NEAR_M
+    for pmu in ("pmu-e1", "pmu-e2"):
+        until(partial(site.classed, pmu, Class.PLACE_DOUBTFUL, since), f"{pmu} is doubtful")
     until(lambda: site.figure("east-1.place").startswith("moved: "), "East is moved")
+    for circuit in ("8-9/1", "8-9/2"):
+        site.seams(rf"Tie {circuit}\s+not comparable")
     site.shown.shot("moved")
     site.press("move")
 
 
 def test_a_killed_agent_starts_anew_and_states_what_is_missing(site: Site):
-    site.press("agent")
+    since = site.press("agent")
     site.feeds(r"east-1: run 2 begins: restart")
-    site.feeds(r"pmu-e\d: a gap is stated: restart")
+    for pmu in ("pmu-e1", "pmu-e2"):
+        site.feeds(rf"{pmu}: a gap is stated: restart")
+        assert Cause.RESTART in [one.cause for one in ledger.gaps(site.store, pmu, since)]
     until(lambda: site.figure("east-1.run") == "2", "East's second run")
     site.shown.both("killed", sound)
-    reader = open_reader(site.demo.store, live=True)
-    try:
-        runs = [one for one in reader.entries() if one.typ == Typ.RUN]
-    finally:
-        reader.close()
-    assert len(runs) == 3
-    assert all(cose.read(one.encoded).name for one in runs)
+    assert ledger.runs(site.store, since) == [Cause.RESTART]
 
 
 def test_a_button_is_pressed_on_this_page_alone(site: Site):
