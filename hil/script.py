@@ -8,6 +8,7 @@ What stands in each array of either kind is said by hil/live/sheet.py and hil/sc
 """
 
 import stat
+import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -46,12 +47,26 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 def path_of(name: str) -> Path:
     """The script of a scenario, by its name or path. Raises ConfigError."""
+    return named("scenario", SCENARIOS, name)
+
+
+def named(what: str, folder: Path, name: str) -> Path:
+    """A file of a folder by its name, or any other by its path. Raises ConfigError."""
     if name.endswith(".toml"):
         return Path(name)
-    known = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
+    known = sorted(path.stem for path in folder.glob("*.toml"))
     if name not in known:
-        raise ConfigError(f"scenario {name!r}", "", config.nearest(name, known))
-    return SCENARIOS / f"{name}.toml"
+        raise ConfigError(f"{what} {name!r}", "", config.nearest(name, known))
+    return folder / f"{name}.toml"
+
+
+def has_head(text: str, head: str) -> bool:
+    """Whether a text has a table of this name. One that is no TOML has none: whoever reads it says
+    so."""
+    try:
+        return head in tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return False
 
 
 def text_of(path: Path) -> str:

@@ -22,7 +22,6 @@ import signal
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -179,12 +178,8 @@ def _root(asked: Asked, told: Mapping[str, Any]) -> Path | None:
 
 
 def is_live(text: str) -> bool:
-    """Whether a file is of a scenario that runs live: by its head. One that is no TOML is told so
-    by whoever reads it."""
-    try:
-        return script.HEAD in tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return False
+    """Whether a file is of a scenario that runs live: by its head."""
+    return files.has_head(text, script.HEAD)
 
 
 def _live(asked: Asked, file: Path, text: str, folder: Path | None) -> tuple[int, dict[str, Any]]:

@@ -7,7 +7,6 @@
    that cannot be read has none here: whoever plays it says why.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -30,7 +29,7 @@ def lengths(names: Sequence[str], short: bool) -> dict[str, float]:
         try:
             file = files.path_of(name)
             text = files.text_of(file)
-            if _is_simulated(text):
+            if files.has_head(text, SIMULATED):
                 found[file.stem] = 0.0
                 continue
             of = script.read(text, file.name)
@@ -54,10 +53,3 @@ def told(of: Mapping[str, float], jobs: int) -> str:
     among = f", of which {', '.join(long)}" if long else ""
     at_once = f", {jobs} at once" if jobs > 1 else ""
     return f"{len(of)} scenarios take about {span(least)}{at_once}{among}"
-
-
-def _is_simulated(text: str) -> bool:
-    try:
-        return SIMULATED in tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return False

@@ -26,7 +26,7 @@ from hil.faults import need
 from hil.live import ability, act, kind
 from hil.live.script import Script
 from hil.live.sheet import Device, Event, Fault, Positive
-from hil.script import Name, Row, Text, text_of
+from hil.script import Name, Row, Text, named, text_of
 
 PLACES = Path(hil.__file__).parent / "places"
 FAKE = "fake"
@@ -219,12 +219,7 @@ def alone(name: str, of: Place) -> Iterator[None]:
 
 
 def _path_of(name: str) -> Path:
-    if name.endswith(".toml"):
-        return Path(name)
-    known = sorted(path.stem for path in PLACES.glob("*.toml"))
-    if name not in known:
-        raise ConfigError(f"place {name!r}", "", config.nearest(name, known))
-    return PLACES / f"{name}.toml"
+    return named("place", PLACES, name)
 
 
 def read(text: str, file: str) -> Place:
