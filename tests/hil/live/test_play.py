@@ -3,12 +3,12 @@ by name, and the rest goes on; Ctrl-C. Real places: test_rack.py.
 """
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +17,7 @@ import pytest
 
 from hil import cli
 from hil.loopback import free_port
-from tests.conftest import absent
+from tests.hil.demo.rig import powerless
 
 PLAY_S = 120.0  # a play of some seconds, on a loaded machine
 HEAD = '[live]\nname = "{name}"\ntitle = "{name}"\nlength_s = {length_s}\n'
@@ -39,7 +39,7 @@ def must(text: str, where: str) -> str:
     return f'[[must]]\ntext = "{text}"\nwhere = {where}\n'
 
 
-def typed(*argv: object, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def typed(*argv: object, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     command = [*before, sys.executable, "-m", "hil.cli", "run", *map(str, argv)]
     return subprocess.run(
         command,
@@ -59,14 +59,6 @@ def findings(verdict: dict[str, Any]) -> dict[str, bool | None]:
     return {one["text"]: one["held"] for one in verdict["findings"]}
 
 
-def without_rights() -> tuple[str, ...]:
-    """Before a command: root without a capability, who has no namespaces and no raw sockets."""
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        absent("setpriv", "apt-get install util-linux")
-    return (setpriv, "--bounding-set=-all", "--inh-caps=-all")
-
-
 def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_path: Path):
     port = free_port()
     bad = written(tmp_path, "bad", device("pmu", "pmu-tcp", "{ idcod = 1 }"))
@@ -80,7 +72,7 @@ def test_what_is_in_use_and_what_nobody_may_do_is_said_and_the_rest_goes_on(tmp_
         must("the breaker is there", '{ what = "sealed", device = "breaker" }'),
     )  # fmt: skip
     asked = (bad, odd, "--json", "--report", tmp_path / "out")
-    done = typed(*asked, before=without_rights())
+    done = typed(*asked, before=powerless())
     assert done.returncode == 2, done.stderr  # one of them cannot be played
     assert f"bad.toml:{line_of(bad, 'with')}: device[0].with: 'idcod' is unknown" in done.stderr
     assert "odd: other does not come up" in done.stderr
@@ -252,7 +244,7 @@ def test_one_that_is_left_out_is_no_fault_beside_others(tmp_path: Path):
     """One of simulated time among them, which is of no place and takes part at once."""
     breaker = written(tmp_path, "breaker", device("breaker", "goose-breaker"))
     asked = (breaker, "ac-seam", "--jobs", "2", "--short", "--report", tmp_path / "out")
-    done = typed(*asked, before=without_rights())
+    done = typed(*asked, before=powerless())
     assert done.returncode == 0, done.stderr + done.stdout
     assert skipped(tmp_path / "out") == ["breaker"]
     index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
