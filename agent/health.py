@@ -122,6 +122,7 @@ class Health:
             "receipted",
             "refused",
             "unkept",
+            "forgone",
             "given_up",
             "in_memory",
             "run",
@@ -151,6 +152,7 @@ class Health:
         self.days_to_drain: float | None = None
         self.answered: deque[Answered] = deque(maxlen=ANSWERED_MAX)
         self.in_memory = 0  # of the durable ones: held for a receipt, and on no disk (spill)
+        self.forgone = 0  # of the unkept: they had been sealed, and the disk has no room for them
         self.given_up = 0  # observations that went without a receipt, or are damaged on disk
         self.disk_low = False
         self.pending_full = False  # as much waits for the record as may, and no line is read
@@ -158,6 +160,13 @@ class Health:
 
     def source(self, name: str) -> SourceHealth:
         return self.sources.setdefault(name, SourceHealth())
+
+    def forgo(self, observations: int) -> None:
+        """What was sealed is not kept: sealed are those that are durable, these, and what waits
+        for a commit.
+        """
+        self.unkept += observations
+        self.forgone += observations
 
     def answer(self, encoded: bytes, observations: int, size: int, tai: int) -> None:
         """What the record said of a batch, for a look."""
@@ -203,6 +212,7 @@ class Health:
             "holes": sum(self.gaps.values()),
             "gaps": dict(self.gaps),
             "unkept": self.unkept,
+            "forgone": self.forgone,
             "given_up": self.given_up,
             "in_memory": self.in_memory,
             "faults": sum(sum(source.faults.values()) for source in self.sources.values()),

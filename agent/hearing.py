@@ -186,7 +186,7 @@ class Hearing:
     ) -> tuple[Frame, ...]:
         """Counts frames as not kept; what was stated among them is left to be stated again."""
         heard = [one for one in frames if one.kind != Kind.GAP]
-        self._health.unkept += len(heard)
+        self._health.forgo(len(heard))
         for one in heard:
             gone.setdefault(lane.number, Unkept()).add(one.tai, one.tai, 1)
         return tuple(one for one in frames if one.kind == Kind.GAP)

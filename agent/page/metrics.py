@@ -101,7 +101,8 @@ def _kept(report: Told) -> Iterable[Family]:
     for name, told in (
         ("sealed", "Observations that were signed, the gateway's own among them."),
         ("durable", "Observations that a commit made durable, or holds in memory (spill)."),
-        ("unkept", "Observations that were heard and not sealed: the disk took nothing."),
+        ("unkept", "Observations that were heard and not kept: the disk took nothing."),
+        ("forgone", "Of the unkept, those that had been sealed before it took nothing."),
         ("given_up", "Observations that went without a receipt, or are damaged on disk."),
     ):
         yield _count(f"observations_{name}_total", told, report[name])

@@ -25,12 +25,12 @@ from drivers.gnss.session import SLOW_BAUD, Item, Session, Tell, Terms, nobody
 from drivers.line import Clock, Frame, LinkError, Setup, Source, one_read
 from drivers.port import Port
 from drivers.serial.line import open_line
+from drivers.silence import Silence
 from drivers.tcp_line import open_tcp
 from evidence.config import convert
 from evidence.leap import NS
 
 QUIET_S = QUIET_NS / NS
-WATCHES_A_SILENCE = 4  # how often silence is looked at, within one
 
 
 class ReceiverDriver(ABC):
@@ -46,8 +46,7 @@ class ReceiverDriver(ABC):
         self._port: Port | None = None
         self._session: Session | None = None
         self._queue: deque[Frame | Setup] = deque()
-        self._good_s = 0.0  # loop time of the last epoch's end, later by what we were held up since
-        self._looked_s = 0.0  # loop time at which silence is looked at next
+        self._silence = Silence(0.0)  # since the last epoch's end
         self._fixes = 0
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
@@ -79,7 +78,7 @@ class ReceiverDriver(ABC):
         finally:
             if not begun:
                 await self.close()
-        self._good_s = self._looked_s = asyncio.get_running_loop().time()
+        self._silence = Silence(asyncio.get_running_loop().time())
         self._watch_silence()
         frames = [item for item in self._queue if isinstance(item, Frame)]
         self._queue = deque(frames)
@@ -160,7 +159,7 @@ class ReceiverDriver(ABC):
         self._queue += (item for item in items if not isinstance(item, Fix))
 
     def _told(self, fix: Fix) -> object:
-        self._good_s = asyncio.get_running_loop().time()
+        self._silence.heard(asyncio.get_running_loop().time())
         self._fixes += 1
         return self.tell(fix)
 
@@ -179,16 +178,14 @@ class ReceiverDriver(ABC):
         if port is None or session is None:
             return
         loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        self._good_s = min(self._good_s + max(now_s - self._looked_s, 0.0), now_s)
-        silent_s = now_s - self._good_s
+        silent_s = self._silence.look(loop.time())
         if silent_s >= self._silence_s and not port.untaken():
             why = self._why(session, port)
             text = f"no epoch for {silent_s:.1f} s"
             port.fail(LinkError(f"{text}: {why}" if why else text))
             return
-        self._looked_s = loop.time() + self._silence_s / WATCHES_A_SILENCE
-        self._watch = loop.call_at(self._looked_s, self._watch_silence)
+        due_s = self._silence.next_look_s(loop.time(), self._silence_s)
+        self._watch = loop.call_at(due_s, self._watch_silence)
 
 
 class UbloxDriver(ReceiverDriver):

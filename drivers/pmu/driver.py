@@ -38,13 +38,13 @@ from drivers.line import (
 from drivers.pmu.option import LineOptions
 from drivers.pmu.pair import Line
 from drivers.pmu.reach import Opened
+from drivers.silence import Silence
 from evidence.config import ConfigError
 
 Item = Frame | Setup
 # A configuration of a MiB in hex, with room for line ends: far beyond what any PMU has.
 CONFIGURATION_FILE_BYTES_MAX = 4 << 20
 QUEUE_MAX = 32 * READ_FRAMES_MAX  # heard while a configuration is asked for; beyond it, a flood
-WATCHES_A_SILENCE = 4  # how often silence is looked at, within one
 
 
 class SilentError(LinkError):
@@ -96,8 +96,7 @@ class PmuDriver(ABC):
         self._queue: deque[Item] = deque()
         self._first_turn = 0  # which CFG is asked for first: not the one that made the PMU hang up
         self._good_frames = 0  # on this connection
-        self._good_s = 0.0  # loop time of the last good frame, later by what we were held up since
-        self._looked_s = 0.0  # loop time at which silence is looked at next
+        self._silence = Silence(0.0)  # since the last good frame
         self._watch: asyncio.TimerHandle | None = None
         self._ended: LinkError | None = None
 
@@ -143,8 +142,7 @@ class PmuDriver(ABC):
         finally:
             if not begun:
                 await self.close()
-        loop = asyncio.get_running_loop()
-        self._good_s = self._looked_s = loop.time()
+        self._silence = Silence(asyncio.get_running_loop().time())
         self._watch_silence()
         return self._known()
 
@@ -272,7 +270,7 @@ class PmuDriver(ABC):
             good = sum(map(_is_good, items))
             if good:
                 self._good_frames += good
-                self._good_s = asyncio.get_running_loop().time()
+                self._silence.heard(asyncio.get_running_loop().time())
             self._queue.extend(items)
         while self._watch is not None and (ask := session.next_ask(heard)) is not None:
             try:
@@ -313,10 +311,8 @@ class PmuDriver(ABC):
         if self._line is None or self._session is None:
             return
         loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        self._good_s = min(self._good_s + max(now_s - self._looked_s, 0.0), now_s)
+        silent_s = self._silence.look(loop.time())
         allowed_s = self._options.silence_after_s(self._session.rates())
-        silent_s = now_s - self._good_s
         if silent_s >= allowed_s and not self._line.untaken():
             self._line.fail(LinkError(self._because(f"silent for {silent_s:.1f} s")))
             return
@@ -327,8 +323,8 @@ class PmuDriver(ABC):
             except LinkError as fault:
                 self._line.fail(fault)
                 return
-        self._looked_s = loop.time() + allowed_s / WATCHES_A_SILENCE
-        self._watch = loop.call_at(self._looked_s, self._watch_silence)
+        due_s = self._silence.next_look_s(loop.time(), allowed_s)
+        self._watch = loop.call_at(due_s, self._watch_silence)
 
 
 def _is_good(item: Item) -> bool:

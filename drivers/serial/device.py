@@ -84,7 +84,7 @@ def in_use(path: str) -> str:
         return f"in use by {others}"
     with contextlib.suppress(OSError):
         status = os.stat(path)
-        if os.getpid() in (*_locking(status), *_opening(status.st_rdev)):
+        if os.getpid() in (*_locking(status), *_opening(status)):
             return "in use by this program itself: two sources name it"
     return "in use by another program"
 
@@ -95,7 +95,7 @@ def others_with(path: str) -> str:
         status = os.stat(path)
     except OSError:
         return ""
-    found = sorted({*_locking(status), *_opening(status.st_rdev)} - {os.getpid()})
+    found = sorted({*_locking(status), *_opening(status)} - {os.getpid()})
     return ", ".join(f"PID {pid} ({_command(pid)})" for pid in found[:NAMES_MAX])
 
 
@@ -135,19 +135,25 @@ def _locking(status: os.stat_result) -> list[int]:
     return found
 
 
-def _opening(device: int) -> list[int]:
+def _opening(port: os.stat_result) -> list[int]:
     """The processes that have the device open; other users' only for root."""
-    return [pid for pid in _processes() if _has_open(pid, device)]
+    return [pid for pid in _processes() if _has_open(pid, port)]
 
 
-def _has_open(pid: int, device: int) -> bool:
+def _has_open(pid: int, port: os.stat_result) -> bool:
     with contextlib.suppress(OSError):
         for entry in os.scandir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
-                status = entry.stat()
-                if stat.S_ISCHR(status.st_mode) and status.st_rdev == device:
+                if _is_same(entry.stat(), port):
                     return True
     return False
+
+
+def _is_same(one: os.stat_result, port: os.stat_result) -> bool:
+    """Each container may have a devpts(5) of its own, which counts its pseudo-terminals from 0."""
+    if not stat.S_ISCHR(one.st_mode) or one.st_rdev != port.st_rdev:
+        return False
+    return not is_pseudo(port.st_rdev) or one.st_dev == port.st_dev
 
 
 def _processes() -> Iterator[int]:

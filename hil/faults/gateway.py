@@ -130,11 +130,12 @@ class Gateway:
         await self.until("hears all lines", holds)
 
     async def drained(self) -> None:
-        """Until all that it sealed is receipted. Raises GatewayError, ChildError."""
-        await self.until(
-            "has a receipt for everything",
-            lambda told: told["waiting"] == 0 and told["durable"] == told["sealed"],
-        )
+        """Until all that it sealed and kept is receipted. Raises GatewayError, ChildError."""
+
+        def holds(told: dict[str, Any]) -> bool:
+            return told["waiting"] == 0 and told["durable"] + told["forgone"] == told["sealed"]
+
+        await self.until("has a receipt for everything", holds)
 
     async def waiting(self) -> int:
         """Observations that wait for the record. Raises GatewayError, ChildError."""

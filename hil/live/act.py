@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from drivers.keystore import uri as keystore
 from drivers.keystore.uri import KeyStoreError
@@ -129,15 +130,20 @@ class Says(Row, frozen=True, kw_only=True):
     silent: bool = False
 
 
+Factor = Annotated[float, msgspec.Meta(gt=0)]
+Inputs = Literal["ABC", "ACB", "BAC", "BCA", "CAB", "CBA"]
+
+
 class Wired(Row, frozen=True, kw_only=True):
     """How a PMU is wired (hil.devices.wiring). `reversed`: phases whose CT looks the other way;
-    `ct`, `pt`: measured over true; `volts`, `amps`: the phases at inputs A, B, C."""
+    `ct`, `pt`: measured over true; `volts`, `amps`: the phases at inputs A, B, C. What is not
+    named stays as it is."""
 
-    reversed: Annotated[str, msgspec.Meta(pattern=r"^[ABC]*$")] = ""
-    ct: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    pt: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    volts: Literal["ABC", "ACB", "BAC", "BCA", "CAB", "CBA"] = "ABC"
-    amps: Literal["ABC", "ACB", "BAC", "BCA", "CAB", "CBA"] = "ABC"
+    reversed: Annotated[str, msgspec.Meta(pattern=r"^[ABC]*$")] | UnsetType = UNSET
+    ct: Factor | UnsetType = UNSET
+    pt: Factor | UnsetType = UNSET
+    volts: Inputs | UnsetType = UNSET
+    amps: Inputs | UnsetType = UNSET
 
 
 class Configured(Row, frozen=True, kw_only=True):

@@ -173,7 +173,7 @@ def test_without_a_sealer_frames_are_counted_then_stated(hearing: Hearing, healt
 @pytest.mark.parametrize("back", [50, 3000], ids=["late", "a clock set back"])
 @pytest.mark.parametrize("sealed_before", [False, True], ids=["heard only", "sealed before"])
 def test_what_is_not_kept_says_nothing_of_what_was_before(
-    hearing: Hearing, back: int, sealed_before: bool
+    hearing: Hearing, health: Health, back: int, sealed_before: bool
 ) -> None:
     hear(hearing, setup(), *map(frame, range(4001)))
     hearing.take()
@@ -184,6 +184,8 @@ def test_what_is_not_kept_says_nothing_of_what_was_before(
     absent = hearing.detach().stretches
     hearing.attach(begin(2))
     hearing.again(absent, {}, room=False)
+    assert health.unkept == 3
+    assert health.forgone == (3 if sealed_before else 0)
     found = [(hole.first, hole.last) for hole in holes(sealed(hearing))]
     missing = sorted({frame(number).tai for number in (4001, *late)})
     near = range(4001 - 150, 4003)

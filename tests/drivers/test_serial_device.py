@@ -17,6 +17,8 @@ from drivers.line import LinkError
 from drivers.serial import device as serial_device
 from drivers.serial.line import SerialPort, open_line
 from drivers.serial.option import SerialLine
+from hil.faults import need
+from tests.conftest import absent
 from tests.drivers.adapter import Adapter, opened, refusal
 from tests.drivers.scenario import Clock
 
@@ -26,6 +28,16 @@ fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
 if sys.argv[2] == "locked":
     fcntl.flock(fd, fcntl.LOCK_EX)
 print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+# In a container, with as many pseudo-terminals of its own.
+APART = """
+import os, subprocess, sys
+subprocess.run(["mount", "-t", "devpts", "-o", "ptmxmode=666", "devpts", "/dev/pts"], check=True)
+held = [os.openpty() for _ in range(int(sys.argv[1]))]
+print(os.ttyname(held[-1][1]), flush=True)
 sys.stdin.read()
 """
 
@@ -133,6 +145,26 @@ def test_who_has_it_open_without_a_lock(adapter: Adapter):
         finally:
             other.kill()
     assert re.search(rf"not one byte .*; PID {other.pid} \(python.*\) has it open, too", said)
+
+
+def test_a_terminal_of_the_same_name_in_a_container_is_another(adapter: Adapter):
+    try:
+        need.check(need.CHAMBER)
+    except need.NeedError as missing:
+        absent("a container of its own", str(missing))
+    device = adapter.device()
+    count = int(device.rpartition("/")[2]) + 1
+    with subprocess.Popen(
+        ["unshare", "--mount", sys.executable, "-c", APART, f"{count}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as apart:
+        try:
+            assert apart.stdout is not None and apart.stdout.readline() == f"{device}\n"
+            assert serial_device.others_with(device) == ""
+        finally:
+            apart.kill()
 
 
 def test_a_port_that_two_sources_name(adapter: Adapter):

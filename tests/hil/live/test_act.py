@@ -13,6 +13,7 @@ import pytest
 
 from evidence.leap import NS
 from hil.devices.unit import Instant
+from hil.devices.wiring import Wiring
 from hil.faults import need
 from hil.grid import Grid, Plan
 from hil.live import kind
@@ -130,6 +131,26 @@ act = "synch"
 device = "merging"
 with = { smp_synch = 0 }
 
+[[fault]]
+name = "protection"
+at_s = 8
+for_s = 3
+act = "trip"
+device = "relay"
+
+[[fault]]
+name = "frames that never were"
+at_s = 21
+act = "skip"
+device = "line"
+with = { frames = 30 }
+
+[[level]]
+name = "breaker open"
+device = ["relay"]
+channel = "breaker_open"
+above = 0.5
+
 [[must]]
 text = "each adapter that was pulled out is a gap"
 where = { what = "gap", device = ["line", "relay"], cause = "driver_down" }
@@ -149,6 +170,24 @@ text = "bad frames are a gap"
 where = { what = "gap", device = "pmu", cause = "not_heard" }
 after = "bad frames"
 within_s = 2
+
+[[must]]
+text = "the relay's open breaker is in the record"
+where = { what = "level", level = "breaker open" }
+after = "protection"
+within_s = 2
+
+[[never]]
+text = "and not once it is closed again"
+where = { what = "level", level = "breaker open" }
+begins_s = 13
+ends_s = 26
+
+[[flagged]]
+text = "frames that were not sent are a gap"
+where = { what = "gap", device = "line", cause = "not_heard" }
+after = "frames that never were"
+within_s = 3
 
 [[must]]
 text = "what is heard while the record is away is in it"
@@ -315,3 +354,13 @@ def test_what_is_taken_back_is_as_the_scenario_had_set_it(
     before, meanwhile, after = asyncio.run(done())
     assert meanwhile != before
     assert after == before
+
+
+def test_what_a_wiring_does_not_name_stays_as_the_scenario_had_set_it(tmp_path: Path):
+    async def done() -> Wiring:
+        stage, of, row = Told(tmp_path), ACTS["wiring"], {"reversed": "A"}
+        fault = Fault(name="it", at_s=0, act="wiring", device="pmu", with_=row)
+        await of.do(cast(Stage, stage), fault, told(row, of.arguments))
+        return stage.pmu._pmu.profile.wiring
+
+    assert asyncio.run(done()) == Wiring(ct=1.1, pt=0.9, reversed="A")

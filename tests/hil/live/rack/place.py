@@ -91,10 +91,16 @@ class Rack:
     file: Path
     within: Sequence[str]
     board: Program
+    port: Path  # the board's
 
     def moved(self) -> list[str]:
         """What its contacts did, in order: `1 open`."""
         return self.board.said().splitlines()[1:]
+
+    def pull_board(self) -> None:
+        """Its name is gone with it: its number is free, and may be the next terminal's at once."""
+        self.port.unlink()
+        self.board.kill()
 
 
 @contextmanager
@@ -120,7 +126,8 @@ def rack(folder: Path) -> Iterator[Rack]:
 
         line, far_end = folder / "usb-Somebody_PMU_2-if00-port0", folder / "tty-of-the-PMU"
         contacts = ("1=eth:gw1", f"2=line:{line}:{far_end}", "3=eth:gw2", "4=eth:gw3")
-        board = started("board", near, str(folder / "usb-1a86_USB_Serial-if00-port0"), *contacts)
+        port = folder / "usb-1a86_USB_Serial-if00-port0"
+        board = started("board", near, str(port), *contacts)
         ready(board)
         devices = [
             started("pmu", far, "--tcp", "192.0.2.2:4712", "--idcode", "31"),
@@ -133,7 +140,7 @@ def rack(folder: Path) -> Iterator[Rack]:
         (folder / "meter.toml").write_text(MAP, encoding="ascii")
         file = folder / "rack.toml"
         file.write_text(FILE.replace("FOLDER", str(folder)), encoding="utf-8")
-        yield Rack(file, near.within, board)
+        yield Rack(file, near.within, board, port)
 
 
 def plug(near: Namespace, far: Namespace, one: str, other: str, here: str, there: str) -> None:
