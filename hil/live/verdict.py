@@ -25,7 +25,8 @@ from hil.fact import Fact, fits
 from hil.live.account import Account
 from hil.live.play import Play
 from hil.live.sheet import Expect
-from hil.live.words import FACTS, FIGURES, listed
+from hil.live.words import FACTS, FIGURES
+from hil.words import listed
 
 ALWAYS = "always"
 # Of whatever is played; none of these may be there.
