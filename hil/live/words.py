@@ -20,10 +20,12 @@ from hil.words import ANY, Values, names
 
 @dataclass(frozen=True, slots=True)
 class Sort(words.Sort):
-    """One sort of fact. `frames`: of PMUs alone; `measured`: of what measures."""
+    """One sort of fact. `frames`: of PMUs alone; `measured`: of what measures; `heard`: where
+    nothing of a device was heard, there is none of it, and that says nothing."""
 
     frames: bool = False
     measured: bool = False
+    heard: bool = False
 
 
 _LINE: Mapping[str, Values] = {"device": ANY, "gateway": ANY}
@@ -43,13 +45,15 @@ FACTS: Mapping[str, Sort] = {
         {**_LINE, "quantity": ERRORS, "comes": ("within", "beyond", "too_short")},
         dated=False,
         frames=True,
+        heard=True,
     ),
     "samples": Sort(
         {**_LINE, "class": names(Class), "reason": names(Reason), "flags": names(Flag)},
         empty=frozenset({"reason", "flags"}),
         measured=True,
+        heard=True,
     ),
-    "gap": Sort({**_LINE, "cause": names(Cause)}),
+    "gap": Sort({**_LINE, "cause": names(Cause)}, heard=True),
     # What is the gateway's own is of no device.
     "event": Sort(
         {**_LINE, "event": names(Event), "check": names(Check), "text": ANY},
@@ -60,9 +64,9 @@ FACTS: Mapping[str, Sort] = {
         dated=False,
         empty=frozenset({"device", "text"}),
     ),
-    "instant": Sort({**_LINE, "how": INSTANTS}, dated=False, frames=True),
+    "instant": Sort({**_LINE, "how": INSTANTS}, dated=False, frames=True, heard=True),
     "run": Sort({"gateway": ANY, "cause": _BEGAN, "uncertain": ("yes", "no")}),
-    "level": Sort({**_LINE, "level": ANY}, measured=True),
+    "level": Sort({**_LINE, "level": ANY}, measured=True, heard=True),
     "seam": Sort(
         {
             "seam": ANY,
@@ -75,9 +79,11 @@ FACTS: Mapping[str, Sort] = {
     "configuration": Sort(
         {**_LINE, "phasors": tuple(str(len(one)) for one in (PHASORS_3, PHASORS_10))},
         frames=True,
+        heard=True,
     ),
     "apart": Sort(
         {**_LINE, "channel": PHASORS_10, "how": ("polarity", "phase", "ratio")},
         frames=True,
+        heard=True,
     ),
 }
