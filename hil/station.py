@@ -11,12 +11,15 @@ The gateway's end here is gateway.Gateway and frame.Follower alone, so that what
 board; the driver that a gateway has is not.
 """
 
+import fcntl
 import json
 import os
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 import tty
 from collections import deque
@@ -84,6 +87,11 @@ class Wire:
                 break
         self.passed += sum(map(len, found))
         return b"".join(found)
+
+    @property
+    def waiting(self) -> int:
+        """Octets that have not come out."""
+        return sum(len(octets) for _, octets in self._waiting)
 
     def back(self, octets: bytes) -> None:
         """What whoever stands at the end did not take: it comes out again, before all else."""
@@ -205,6 +213,11 @@ class Station:
     def say(self, octets: bytes, tap: int = 0) -> int:
         """Something passes on a tap; when its last bit will have, by the machine's clock."""
         return self.taps[tap].put(octets, time.monotonic_ns())
+
+    def untaken(self, tap: int = 0) -> int:
+        """Octets that have passed on a tap, and the board has not read."""
+        (octets,) = struct.unpack("i", fcntl.ioctl(self._taps[tap][1], termios.FIONREAD, bytes(4)))
+        return int(octets) + self.taps[tap].waiting
 
     def step(self, wait_ms: float = 1.0) -> list[Heard]:
         """What is due, after at most so long: the frames that came."""

@@ -20,6 +20,7 @@ SYSFS = Path("/sys/class/tty")
 LATENCY_MS_MAX = 1  # what a USB adapter should wait at most; 16 is what FTDI's do unasked
 NAMES_MAX = 4  # of ports listed in one line of text
 PROCESSES_MAX = 4096  # looked at for who has a port open
+PTY_MAJORS = range(136, 144)  # UNIX98 slaves: Documentation/admin-guide/devices.txt of Linux
 # Unix98 pseudo-terminals: Documentation/admin-guide/devices.txt of Linux
 _PSEUDO_MAJORS = range(136, 144)
 
@@ -84,7 +85,7 @@ def in_use(path: str) -> str:
         return f"in use by {others}"
     with contextlib.suppress(OSError):
         status = os.stat(path)
-        if os.getpid() in (*_locking(status), *_opening(status.st_rdev)):
+        if os.getpid() in (*_locking(status), *_opening(status)):
             return "in use by this program itself: two sources name it"
     return "in use by another program"
 
@@ -95,7 +96,7 @@ def others_with(path: str) -> str:
         status = os.stat(path)
     except OSError:
         return ""
-    found = sorted({*_locking(status), *_opening(status.st_rdev)} - {os.getpid()})
+    found = sorted({*_locking(status), *_opening(status)} - {os.getpid()})
     return ", ".join(f"PID {pid} ({_command(pid)})" for pid in found[:NAMES_MAX])
 
 
@@ -135,19 +136,25 @@ def _locking(status: os.stat_result) -> list[int]:
     return found
 
 
-def _opening(device: int) -> list[int]:
+def _opening(device: os.stat_result) -> list[int]:
     """The processes that have the device open; other users' only for root."""
     return [pid for pid in _processes() if _has_open(pid, device)]
 
 
-def _has_open(pid: int, device: int) -> bool:
+def _has_open(pid: int, device: os.stat_result) -> bool:
     with contextlib.suppress(OSError):
         for entry in os.scandir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
                 status = entry.stat()
-                if stat.S_ISCHR(status.st_mode) and status.st_rdev == device:
+                if stat.S_ISCHR(status.st_mode) and _same(status, device):
                     return True
     return False
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    """A container numbers its own pseudo-terminals from 0 again: they are told by their mount."""
+    of_pty = os.major(one.st_rdev) in PTY_MAJORS
+    return one.st_rdev == other.st_rdev and (not of_pty or one.st_dev == other.st_dev)
 
 
 def _processes() -> Iterator[int]:

@@ -156,6 +156,8 @@ def test_a_full_ring_keeps_what_is_sealed_and_counts_what_is_not(board):
     station.up.cut = station.down.cut = True
     frames = [data(number) for number in range(60)]
     say(station, frames)
+    station.until(lambda: not station.untaken(), WAIT_S)
+    say(station, [], GAP_S)  # what it has read it has taken or lost
     station.up.cut = station.down.cut = False
     station.until(lambda: frame.RING_FULL in lost(station), WAIT_S)
     kept = station.bodies()
