@@ -185,10 +185,11 @@ def test_where_angles_end_before_the_play_does_is_said(seen: Seen, monkeypatch: 
     (end,) = re.findall(r"They end at 0:0(\d\.?\d?): of a longer play", plots)
     left_out = []  # of each PMU the first: what is live may come before an older one
     for device, gauge in measured.gauges.items():
-        assert gauge.drawn is not None
-        kept = gauge.drawn.angles()
+        assert gauge.drawn is not None and gauge.drawn.ends is not None
+        kept, first = gauge.drawn.angles(), gauge.drawn.ends
         assert len(kept) == trace.ANGLES_MAX
-        left_out.append(next(tai for tai in seen.sent(device) if tai not in kept))
+        assert first in seen.sent(device) and first not in kept
+        left_out.append(first)
     assert float(end) == pytest.approx((min(left_out) - seen.play.began) / NS, abs=0.1)
     assert "They end at" not in seen.page
 
