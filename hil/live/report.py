@@ -55,7 +55,7 @@ def written(
 ) -> Came:
     """Writes both files. Raises OSError."""
     problems = [f"{name} does not come up: {why}" for name, why in play.stage.absent.items()]
-    problems += [*play.problems, *compared.problems]
+    problems += [*play.problems, *account.problems, *compared.problems]
     deeds = [_deed(one) for one in play.deeds]
     late = behind(deeds, play.counted)
     # No reason by itself: what was sent is all that is judged.
