@@ -16,7 +16,7 @@ import pytest
 from evidence.leap import NS
 from hil.live import command, place, play, report, script
 from hil.live.play import Play
-from hil.report import compared, heat, lane, page, sketch, style, trace
+from hil.report import compared, heat, lane, page, sentence, sketch, style, trace
 from hil.report.gathered import Gathered
 from tests.hil.report import drawing
 from tests.hil.report.seen import SCENARIO, Seen
@@ -158,7 +158,7 @@ def test_rows_that_a_table_leaves_out_are_counted():
     table = page._accounted(told)
     assert table.count("<tr>") == 1 + style.ROWS_MAX
     assert "3 rows below these: not shown." in table
-    said = page.verdict({**told, "holds": False, "stopped": False})
+    said = sentence.verdict({**told, "holds": False, "stopped": False})
     assert said.endswith("<li>and 2 more</li></ul>")
 
 
@@ -310,7 +310,7 @@ def test_the_page_is_named_by_the_index_and_by_junit(seen: Seen, tmp_path: Path)
     object_ = command.object_of(seen.play.of, seen.came)
     gathered.add("seen", object_, 9.0, seen.came.folder.parent)
     gathered.add("other", {"skipped": "it has no devices", "failed": []}, 0.0, tmp_path)
-    gathered.write(tmp_path, several=True, stopped=False)
+    gathered.write(tmp_path, several=True)
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert '<a href="out/index.html">seen</a>' in index
     assert "1 of 1 scenario does not hold. 1 was left out." in index
