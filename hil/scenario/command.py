@@ -64,7 +64,7 @@ def played(
             asyncio.Runner(loop_factory=Loop) as runner,
         ):
             tell = partial(say, told=told)
-            how = (of, hours, policy_text, part, folder, tell, stop.is_set)
+            how = (of, hours, policy_text, part, folder, tell, stop.asked)
             came = runner.run(report.made(*how))
     except KeyboardInterrupt:
         print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
@@ -133,13 +133,27 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
         raise ConfigError(option, "", f"{text!r}: {expected}: {fault}") from fault
 
 
-@contextmanager
-def _stopping(told: bool) -> Iterator[Event]:
+class Stop(Event):
     """Set by the first of ENDING; the second is a KeyboardInterrupt."""
-    stop = Event()
+
+    again = False
+
+    def asked(self) -> bool:
+        """Whether it is set; to be called now and then. Of the second it tells once more: what a
+        signal raises amid a callback of SQLite's is lost there.
+        """
+        if self.again:
+            raise KeyboardInterrupt
+        return self.is_set()
+
+
+@contextmanager
+def _stopping(told: bool) -> Iterator[Stop]:
+    stop = Stop()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
+            stop.again = True
             raise KeyboardInterrupt
         stop.set()
         say("stopping, with a report of what was played; again ends it at once", told)
