@@ -61,6 +61,8 @@ def instrument(one: Measuring, seed: int) -> "Instrument":
         ct_rated_a=told.ct_rated_a,
         service=told.service_class,
         rate=told.rate,
+        noise=told.noise,
+        drift_ppb=told.drift_ppb,
         seed=seed * 1000 + one.number,
     )
 

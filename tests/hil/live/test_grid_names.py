@@ -34,7 +34,7 @@ TRIP, ISLANDING, CURTAILED, LOSS, AREAS, SHORT, SIGNALS = (
         (AREAS, '{ bus = "8",', '{ bus = "88",', r"event\[0\].with: .*no bus '88'"),
         (CURTAILED, '{ dc = "DC" }', '{ dc = "AC" }', r"event\[1\].with: .*no dc 'AC': .*: DC"),
         (SIGNALS, 'bus = "ramp"', 'bus = "rump"', r"device\[2\].bus: .*'rump'; one of steady, ra"),
-        (SIGNALS, 'idcode = 12 }', 'idcode = 12, ct_class = "0.2" }', r"device\[1\].with: .*class"),
+        (SIGNALS, 'idcode = 22 }', 'idcode = 22, ct_class = "0.2" }', r"device\[3\].with: .*class"),
     ],
 )  # fmt: skip
 def test_what_the_grid_does_not_have_is_told_by_its_line(
