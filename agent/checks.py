@@ -5,11 +5,13 @@ say so.
    in the stream that it is about, before the sample that showed it.
 2. One that flickers is stated CHANGES_MAX times in CHANGES_NS: what is beyond is counted, and the
    next event says how often. What it came to is stated as soon as that allows (`catch_up`): no
-   check stays tripped, or cleared, whose last event says otherwise. What is stated stands in the
-   log too: somebody is to look.
+   check stays tripped, or cleared, whose last event says otherwise. So it is with what is found
+   while no run is open, as at the start or without a disk. What is stated stands in the log too:
+   somebody is to look.
 3. What is tripped is bounded: a stream has a handful of checks, and streams are bounded.
 
-It checks nothing itself and seals nothing: whoever checks tells it, and `tell` seals.
+It checks nothing itself and seals nothing: whoever checks tells it, and `tell` seals, or says that
+it cannot.
 """
 
 import logging
@@ -62,9 +64,10 @@ class _Course:
 
 
 class Checks:
-    """All checks of a gateway. `tell` is given each event with the stream that it is about."""
+    """All checks of a gateway. `tell` is given each event with the stream that it is about, and
+    says whether it is sealed."""
 
-    def __init__(self, clock: CheckClock, tell: Callable[[Of, Noticed], None]) -> None:
+    def __init__(self, clock: CheckClock, tell: Callable[[Of, Noticed], bool]) -> None:
         self._clock, self._tell = clock, tell
         self._courses: dict[tuple[Check, Of], _Course] = {}
         self._owed: dict[tuple[Check, Of], _Course] = {}  # whose last event says otherwise
@@ -119,19 +122,23 @@ class Checks:
         course.last = noticed
         now_ns = self._clock.monotonic_ns()
         if course.due(now_ns):
-            self._tell_of(course, of, noticed, now_ns)
-        elif noticed.check is not None:  # two changes that were not stated are none
+            if self._tell_of(course, of, noticed, now_ns):
+                return
+            log.warning("%s: %s; not sealed yet: no run is open", _title(noticed, of), noticed.text)
+        if noticed.check is not None:  # two changes that were not stated are none
             key = (noticed.check, of)
             if self._owed.pop(key, None) is None:
                 self._owed[key] = course
 
-    def _tell_of(self, course: _Course, of: Of, noticed: Noticed, now_ns: int) -> None:
+    def _tell_of(self, course: _Course, of: Of, noticed: Noticed, now_ns: int) -> bool:
+        if not self._tell(of, replace(noticed, count=course.unstated)):
+            return False
         course.changes.append(now_ns)
-        count, course.unstated, course.last = course.unstated, 0, None
+        course.unstated, course.last = 0, None
         if noticed.check is not None:
             self._owed.pop((noticed.check, of), None)
-        self._tell(of, replace(noticed, count=count))
         log.warning("%s: %s", _title(noticed, of), noticed.text)
+        return True
 
 
 def _title(noticed: Noticed, of: Of) -> str:

@@ -277,22 +277,22 @@ class Hearing:
         fault = frame.fault or FrameError("instant", f"{frame.tai} ns TAI cannot be signed")
         self._health.bad_frame(source, fault.fault, str(fault), frame.raw, frame.heard.tai)
 
-    def notice(self, of: Of, noticed: Noticed) -> None:
-        """Seals an event in the stream that it is about."""
-        self.say(Kind.EVENT, noticed.raw(), of)
+    def notice(self, of: Of, noticed: Noticed) -> bool:
+        """Seals an event in the stream that it is about; whether it could, as `say`."""
+        return self.say(Kind.EVENT, noticed.raw(), of)
 
-    def say(self, kind: Kind, raw: bytes, of: Of = None) -> None:
+    def say(self, kind: Kind, raw: bytes, of: Of = None) -> bool:
         """Seals words of the gateway's own, at this instant by its clock: in the stream that they
-        are about, or in stream 0. While no run is open they are said in the log alone.
+        are about, or in stream 0. Whether it could: while no run is open nothing is sealed.
         """
         lane = self._lanes.get(of or (OWN_SOURCE, OWN_KEY))
         if self._sealer is None or lane is None or lane.setup is None:
-            log.warning("not sealed, for no run is open: %s of %s", kind.name, of or "the gateway")
-            return
+            return False
         now = self._clock.now()
         flags, unknown = int(Flag.AGENT_STAMPED) | lane.flags, int(TimeSource.UNKNOWN)
         frame = Frame(lane.key, int(kind), raw, now.tai, now.bound, unknown, flags, now)
         self._seal(self._sealer, lane, lane.setup, [frame])
+        return True
 
     def _seal(self, sealer: Sealer, lane: Lane, setup: Setup, frames: Sequence[Frame]) -> None:
         if lane.unkept is not None:

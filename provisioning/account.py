@@ -52,7 +52,8 @@ COUNTS = (
     *("run", "clock", "heard", "sealed", "durable", "receipted", "refused", "waiting"),
     *("waiting_bytes", "queue", "oldest_unreceipted", "in_flight", "unreadable", "days_to_drain"),
     *("bytes_kept", "bytes_written", "disk_full_s", "forks", "offered_again", "holes", "gaps"),
-    *("unkept", "given_up", "in_memory", "faults", "bugs", "tree_size", "disk_low", "latency_ms"),
+    *("unkept", "forgone", "given_up", "in_memory", "faults", "bugs", "tree_size", "disk_low"),
+    "latency_ms",
 )
 WORDS = ("record", "spool_fault", "key_fault", "tests_fault")  # free text
 _PLANT = ("line", "tie", "equipment", "device")

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from agent.health import Health
+from agent.lineage import FORKS_MAX
 from evidence.code import Cause
 from evidence.leap import NS, LeapTable
 
@@ -142,8 +143,9 @@ def _sent(report: Told) -> Iterable[Family]:
     yield _one("record_up", told, int(report["record"].startswith("up")))
     told = "Entries of the record's log, as this gateway last believed."
     yield _one("record_tree_entries", told, report["tree_size"])
-    told = "Trees of the record's that did not continue the one before."
-    yield _count("record_rollbacks_total", told, len(report["forks"]))
+    # No counter: the spool has them from before the start, and a new spool has none.
+    told = "Trees of the record's that did not continue the one before, as the spool keeps them:"
+    yield _one("record_rollbacks", f"{told} {FORKS_MAX} at most.", len(report["forks"]))
     told = "Whether batches wait for the device key."
     yield _one("key_store_away", told, int(bool(report["key_fault"])))
 

@@ -3,8 +3,10 @@
 1. The running agent is asked by the socket beside its spool. An agent that goes away is told of
    once and asked again, until Ctrl-C; where none was there at first, it ends.
 2. A block that renews itself, never higher or wider than the terminal: trouble first, then the
-   gateway, both wrapped, then its streams, cut. Elsewhere lines, each whole. What was shown of an
-   agent that went away stays, and what comes next stands below it.
+   gateway, both wrapped, then its streams, cut. Where that is too high, streams have half of the
+   rows at least, and what stands above them is cut: SHORT stays longest, each in a row. Elsewhere
+   lines, each whole. What was shown of an agent that went away stays, and what comes next stands
+   below it.
 3. What an agent sends at a time is bounded: EVENT_BYTES_MAX.
 
 Exit 0: something was shown. 1: nobody answers. 2: wrong words.
@@ -25,7 +27,7 @@ from typing import Any
 
 from agent import account, config, status
 from agent.page.door import SUFFIX
-from agent.panel import Block
+from agent.panel import ROWS_LEFT, Block
 from agent.timing.round import words_ns
 
 EVENT_BYTES_MAX = 4 << 20
@@ -34,6 +36,7 @@ AGAIN_S = 1.0  # before an agent that went away is asked again
 READ_BYTES = 65_536
 PHASORS_SHOWN = 3  # of a device, in its line
 TROUBLES_SHOWN = 6  # what is beyond is counted: the gateway and its streams are there to be seen
+SHORT = ("Clock of the gateway", "Record", "Disk")  # of agent.page.sheet's facts
 WORDS_LEAST = 32  # columns of words beside their names; with fewer they stand right behind them
 Told = Mapping[str, Any]
 
@@ -167,9 +170,9 @@ class Terminal(Show):
         elif name == "streams":
             self._streams = told["streams"]
         elif self._account is not None:
-            columns, _ = shutil.get_terminal_size()
-            rows = _gateway(self._account, columns)
-            self._block.draw([*rows, *_streams(self._streams, told)])
+            columns, height = shutil.get_terminal_size()
+            streams = _streams(self._streams, told)
+            self._block.draw(_rows(self._account, streams, columns, height - ROWS_LEFT))
 
     def lost(self) -> None:
         """The block stays; nothing of it is told of whoever answers next."""
@@ -177,33 +180,86 @@ class Terminal(Show):
         self._account, self._streams = None, ()
 
 
+def _rows(told: Told, streams: Sequence[str], columns: int, room: int) -> list[str]:
+    """The block; of what is more than `room`, the last are streams."""
+    return [*_above(told, columns, max(room - len(streams), room // 2)), *streams]
+
+
+def _above(told: Told, columns: int, rows: int) -> list[str]:
+    """What stands above the streams, in so many rows: whole, or cut where that is higher."""
+    whole = _gateway(told, columns)
+    if len(whole) <= rows:
+        return whole
+    facts = _facts(told)
+    troubles = _fitting(told["troubles"], columns, max(rows - len(SHORT) - 2, 2))
+    left = max(rows - len(troubles) - 2, 0)
+    first = [name for name, _ in facts if name in SHORT]
+    kept = [*first, *(name for name, _ in facts if name not in SHORT)][:left]
+    named = _lines([one for one in facts if one[0] in kept], columns)
+    lost = len(facts) - len(named)
+    more = f"({lost} more in a higher terminal)" if lost else ""
+    return [_title(told), *troubles, *named, more[: columns - 1]][:rows]
+
+
+def _fitting(troubles: Sequence[str], columns: int, rows: int) -> list[str]:
+    """As many as fit whole, and how many there are beside them."""
+    found: list[str] = []
+    for at, words in enumerate(troubles):
+        own = _named([("TROUBLE", words)], columns)
+        last = at + 1 == len(troubles)
+        if len(found) + len(own) + (not last) > rows:
+            shown = found or own[: rows if last else rows - 1]
+            more = len(troubles) - max(at, 1)
+            return [*shown, *_named([("TROUBLE", f"and {more} more")] if more else [], columns)]
+        found += own
+    return found
+
+
 def _gateway(told: Told, columns: int) -> list[str]:
-    troubles, tables = told["troubles"], told["tables"]
+    troubles = told["troubles"]
     shown = [("TROUBLE", words) for words in troubles[:TROUBLES_SHOWN]]
     if more := len(troubles) - len(shown):
         shown.append(("TROUBLE", f"and {more} more"))
-    facts = [*told["facts"]]
+    return [_title(told), *_named(shown, columns), *_named(_facts(told), columns), ""]
+
+
+def _title(told: Told) -> str:
+    second = told["utc"].partition(".")[0].removesuffix("Z")
+    return f"{told['gateway']}  {second}Z"
+
+
+def _facts(told: Told) -> list[tuple[str, str]]:
+    tables = told["tables"]
+    facts = [(name, words) for name, words in told["facts"]]
     if tables["gaps"]:
         facts.append(("Gaps", ", ".join(f"{many} {cause}" for cause, many in tables["gaps"])))
-    facts += [
+    return facts + [
         ("Answer", f"{what} for {many}, at {at}: {worth}")
         for _, what, many, at, worth in tables["receipts"][:1]
     ]
-    second = told["utc"].partition(".")[0].removesuffix("Z")
-    return [f"{told['gateway']}  {second}Z", *_named(shown, columns), *_named(facts, columns), ""]
 
 
 def _named(rows: Sequence[Sequence[str]], columns: int) -> list[str]:
     """Words behind their names, wrapped where they are longer than a row."""
-    room, width = max(columns - 1, 2), max((len(name) for name, _ in rows), default=0) + 1
-    if room - width <= WORDS_LEAST:
-        width = 0
+    room, width = _widths(rows, columns)
     indent = " " * (width + 1)
     return [
         row
         for name, words in rows
         for row in textwrap.wrap(f"{name.ljust(width)} {words}", room, subsequent_indent=indent)
     ]
+
+
+def _lines(rows: Sequence[Sequence[str]], columns: int) -> list[str]:
+    """The same, each in a row, which is cut."""
+    room, width = _widths(rows, columns)
+    return [f"{name.ljust(width)} {words}"[:room] for name, words in rows]
+
+
+def _widths(rows: Sequence[Sequence[str]], columns: int) -> tuple[int, int]:
+    """Of a row, and of the names in it."""
+    room, width = max(columns - 1, 2), max((len(name) for name, _ in rows), default=0) + 1
+    return room, 0 if room - width <= WORDS_LEAST else width
 
 
 def _streams(streams: Sequence[Told], live: Told) -> list[str]:

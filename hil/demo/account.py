@@ -15,6 +15,7 @@ from typing import Any
 from hil.live import account
 from hil.live.account import DATAGRAMS, Account
 from hil.live.play import FAULTS, Play
+from hil.live.report import behind
 
 _FIGURES = ("sent", "in_record", "in_gaps", "on_disk", "lost", "duplicated", "unsent", "unheard")
 WRONG = {
@@ -60,6 +61,7 @@ def report(play: Play, reasons: list[str], whole: bool = True) -> Told:
             {name: row[name] for name in ("device", "gateway", *_FIGURES)} for row in streams
         ],
         "runs": sum(fact.count for fact in found.facts if fact.words["what"] == "run"),
+        "behind": behind([], play.counted),
         "deeds": [deed.name for deed in play.deeds if deed.began is not None],
         "absent": dict(play.stage.absent),
         "verify": code,
@@ -93,6 +95,8 @@ def summary(told: Told) -> str:
         )
     if told["gaps"]:
         lines.append("gaps: " + ", ".join(f"{cause} {n}" for cause, n in told["gaps"].items()))
+    if told.get("behind"):
+        lines.append(told["behind"])
     if told["verify"] is not None:
         lines.append(f"verify: exit {told['verify']}, {told['verify_says']}")
     lines += [f"gridseal-hil demo: {reason}" for reason in told["reasons"]]

@@ -133,7 +133,8 @@ class Gateway:
         """Until all that it sealed and kept is receipted. Raises GatewayError, ChildError."""
 
         def holds(told: dict[str, Any]) -> bool:
-            return told["waiting"] == 0 and told["durable"] + told["forgone"] == told["sealed"]
+            waits: int = told["waiting"] + told["sealed"] - told["durable"] - told["forgone"]
+            return not waits
 
         await self.until("has a receipt for everything", holds)
 

@@ -103,6 +103,7 @@ class Account:
     facts: list[Fact] = field(default_factory=list)
     streams: list[dict[str, Any]] = field(default_factory=list)
     contents: Contents = field(default_factory=Contents)  # of the record
+    problems: list[str] = field(default_factory=list)  # what could not be read, in words
 
 
 def _unwatched(_: Admitted, __: int) -> None:
@@ -135,7 +136,7 @@ def read(play: Play, watch: Watch = _unwatched) -> Account:
     found.facts += [*events, *_standing(events, runs.values(), true), *log.spans.facts()]
     found.facts += [_gap(hole, true) for hole in holes]
     found.facts += [_began(one, true) for one in runs.values()]
-    found.facts += [*seam.facts(play), *log.facts]
+    found.facts += [*seam.facts(play, found.problems), *log.facts]
     return found
 
 

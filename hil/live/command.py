@@ -7,8 +7,9 @@ time, each in a folder of its own.
    for is left out, and no fault beside others; where all that was asked is left out, it is 2.
 2. Ctrl-C ends the play where it is, with a report of that part, and plays no other, even where all
    of this one was played already; a second one ends it at once. No process is left.
-3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; one
-   alone that cannot be played leaves nothing.
+3. Whatever ends it, the folder that was asked for has `junit.xml`, and of several an index; those
+   that were asked for and not begun are in it. Of one that could not begin to be played no folder
+   is left; one that was there before, and empty, keeps the logs.
 4. What is left out of a scenario because the place lacks something is named, with what to do.
 5. How long it takes is said before anything begins.
 
@@ -18,6 +19,7 @@ It judges nothing: hil.live.verdict and hil.scenario.verdict do.
 import asyncio
 import contextlib
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -34,9 +36,9 @@ from hil import script as files
 from hil.finding import HANG, line_of
 from hil.live import length, play, report, script, verdict
 from hil.live import place as places
-from hil.live.job import Crew, Played
+from hil.live.job import UNBEGUN, Crew, Played
 from hil.live.place import FAKE, Place
-from hil.live.play import FAULTS, Play
+from hil.live.play import FAULTS, NotBegunError, Play
 from hil.live.report import Came
 from hil.live.script import Script
 from hil.outcome import DOES_NOT_HOLD, STOPPED, WRONG, made, say
@@ -64,21 +66,21 @@ class _Outcome:
     """Of all that was asked. `codes`: of what was not left out."""
 
     codes: list[int] = field(default_factory=list)
-    left_out: int = 0
     objects: dict[str, Any] = field(default_factory=dict)
     gathered: Gathered = field(default_factory=Gathered)
 
     def has_left(self) -> bool:
-        """Whether there is something to be told in a file. One alone that could not be played
-        leaves nothing, so that it can be played into the same folder once it is mended."""
-        asked = len(self.codes) + self.left_out
-        return asked > 1 or any("report" in one for one in self.objects.values())
+        """Whether there is something to be told in a file. One alone that could not begin leaves
+        nothing, so that it can be played into the same folder once it is mended."""
+        return len(self.objects) > 1 or any("report" in one for one in self.objects.values())
 
-    def add(self, told: Mapping[str, Any], code: int) -> None:
-        """One more, with its code."""
-        if "skipped" in told:
-            self.left_out += 1
-        else:
+    def add(self, played: Played, root: Path | None) -> None:
+        """One more. `root`: where the index will lie."""
+        name, code, told, seconds = played
+        stem = Path(name).stem
+        self.objects[stem] = told
+        self.gathered.add(stem, told, seconds, root)
+        if "skipped" not in told:
             self.codes.append(code)
 
     def code(self) -> int:
@@ -93,20 +95,20 @@ def main(asked: Asked) -> int:
     if takes := length.told(length.lengths(asked.names, asked.short), asked.jobs):
         say(takes, asked.told)
     try:
-        for name, code, told, seconds in _all(asked, several):
-            outcome.gathered.add(Path(name).stem, told, seconds, _root(asked, told))
-            outcome.add(told, code)
-            outcome.objects[Path(name).stem] = told
+        for played in _all(asked, several):
+            outcome.add(played, _root(asked, played[2]))
     except KeyboardInterrupt:  # between two plays
         outcome.codes.append(STOPPED)
-        if not outcome.objects:
-            return STOPPED
+    if STOPPED in outcome.codes:
+        for name in asked.names:
+            if Path(name).stem not in outcome.objects:
+                outcome.add((name, STOPPED, UNBEGUN, 0.0), _root(asked, UNBEGUN))
     if not outcome.codes:
         print("gridseal-hil run: nothing was played: all of it was left out", file=sys.stderr)
     root = _root(asked, next(iter(outcome.objects.values())))
     if root is not None and outcome.has_left():
         try:
-            outcome.gathered.write(root, several, STOPPED in outcome.codes)
+            outcome.gathered.write(root, several)
         except OSError as fault:
             print(f"gridseal-hil run: --report {root}: {fault}", file=sys.stderr)
             outcome.codes.append(WRONG)
@@ -204,6 +206,7 @@ def _come(
     asked: Asked, of: Script, place: Place, folder: Path | None
 ) -> tuple[int, dict[str, Any]]:
     """What comes of one that can be played. Raises ConfigError, OSError."""
+    is_ours = folder is None or not folder.exists()
     folder = made(folder, of.live.name).absolute()
     started = time.monotonic()
     say(f"{of.live.title}: {of.live.about}", asked.told)
@@ -214,7 +217,11 @@ def _come(
         return STOPPED, {"scenario": of.live.name, "stopped": True, "report": str(folder)}
     except FAULTS as fault:
         print(printable(f"gridseal-hil run: {of.live.name}: {fault}"), file=sys.stderr)
-        return WRONG, {"scenario": of.live.name, "failed": [str(fault)], "report": str(folder)}
+        wrong = {"scenario": of.live.name, "failed": [str(fault)]}
+        if is_ours and isinstance(fault, NotBegunError):
+            shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed is not ours
+            return WRONG, wrong
+        return WRONG, {**wrong, "report": str(folder)}
     _show(came, asked.told)
     say(f"{time.monotonic() - started:.0f} s; look at {folder / INDEX}", asked.told)
     for reason in came.reasons:
@@ -298,7 +305,7 @@ def object_of(of: Script, came: Came) -> dict[str, Any]:
         "expectations": len(came.findings),
         "not_asked": sum(one.held is None for one in came.findings),
         "failed": came.reasons,
-        "stopped": came.stopped,
+        "stopped": came.told["stopped"],  # before its end, that is
         "findings": came.told["findings"],
         "problems": came.problems,
         "place": came.told["place"]["name"],

@@ -24,6 +24,8 @@ DAY_S = 86_400.0
 # A scenario may be of a week (hil.live.sheet), and what is around it takes minutes at most.
 PLAY_S = 8 * DAY_S
 STOP_S = 300.0  # for a play that is told to stop: drained, read and reported
+# Of one that was asked for, and that nobody began.
+UNBEGUN = {"stopped": True, "failed": ["it was stopped before this one began"]}
 Played = tuple[str, int, dict[str, Any], float]  # name, exit code, object, seconds
 Say = Callable[[str], None]
 
@@ -58,7 +60,7 @@ class Crew:
     async def _one(self, name: str, log: Path, free: asyncio.Semaphore) -> Played:
         async with free:
             if self.stopped:
-                return name, STOPPED, {"stopped": True, "failed": ["not played"]}, 0.0
+                return name, STOPPED, UNBEGUN, 0.0
             folder = self.folders.get(name)
             report = ["--report", str(folder)] if folder is not None else []
             arguments = ["run", name, *self.options, *report, "--json"]
@@ -72,7 +74,8 @@ class Crew:
         text, told = _parted(child.said())
         self.say(f"--- {name}\n{text}")
         if code is None or code < 0:
-            code = STOPPED if self.stopped else WRONG
+            # One that was ended at once says nothing of it.
+            code, told = (STOPPED, {"stopped": True}) if self.stopped else (WRONG, told)
         return name, code, told, seconds
 
     def _stop(self) -> None:

@@ -40,7 +40,9 @@ _MAPS = Path(hil.__file__).parent / "devices" / "modbus"
 class PmuSettings(Row, frozen=True, kw_only=True):
     """A PMU by C37.118. `phasors`: of three phases, or also the sequences; `ct`, `pt`: measured
     over true; `latency_us`: what filters and the device take, else what its window does. Classes
-    are those of its transformers, of `ct_rated_a` amperes; a grid without instruments has none."""
+    are those of its transformers, of `ct_rated_a` amperes. `drift_ppb`: what its clock gains, from
+    0 at the grid's first instant, beside `off_ns`; `noise`: of each phasor, as TVE, RMS of a
+    component. A grid without instruments (`two-bus`) has no classes, drift or noise of a device."""
 
     idcode: Idcode
     rate: Rate = 60
@@ -53,6 +55,8 @@ class PmuSettings(Row, frozen=True, kw_only=True):
     ct_class: str = ""
     ct_rated_a: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
     off_ns: int = 0
+    drift_ppb: Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)] = 0
+    noise: Annotated[float, msgspec.Meta(ge=0, le=0.1)] = 0.0001
     ct: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     pt: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     service_class: Literal["M", "P"] = "M"

@@ -21,6 +21,8 @@ from hil.measurand import Measurand
 from hil.script import Row
 
 if TYPE_CHECKING:
+    from hil.power.event import At
+    from hil.power.instrument import Instrument
     from hil.power.signal import Signal
 
 Amount = Annotated[float, msgspec.Meta(ge=0, le=500)]
@@ -46,6 +48,23 @@ class Made:
     points: Mapping[int, int]
     delays_us: Mapping[int, int] = field(default_factory=dict)
     happen: Callable[[str, Row, int], int] | None = None
+
+
+def instrument(one: Measuring, seed: int) -> "Instrument":
+    """What is between a PMU and its bus. Raises ValueError."""
+    from hil.power.instrument import Instrument
+
+    told: PmuSettings = one.settings
+    return Instrument(
+        vt_class=told.vt_class,
+        ct_class=told.ct_class,
+        ct_rated_a=told.ct_rated_a,
+        service=told.service_class,
+        rate=told.rate,
+        noise=told.noise,
+        drift_ppb=told.drift_ppb,
+        seed=seed * 1000 + one.number,
+    )
 
 
 Make = Callable[[Any, int, int, Sequence[Measuring]], Made]
@@ -157,7 +176,6 @@ class Curtailed(Row, frozen=True, kw_only=True):
 
 def _power(settings: Power, seed: int, begins: int, devices: Sequence[Measuring]) -> Made:
     from hil.power import case
-    from hil.power.instrument import Instrument
     from hil.power.model import Model as System
     from hil.power.point import Point
     from hil.power.readings import Readings
@@ -167,14 +185,7 @@ def _power(settings: Power, seed: int, begins: int, devices: Sequence[Measuring]
     wanted = {one.number: Point(str(one.bus), one.into) for one in devices}
     points = list(dict.fromkeys(wanted.values()))
     instruments = {
-        one.number: Instrument(
-            vt_class=one.settings.vt_class,
-            ct_class=one.settings.ct_class,
-            ct_rated_a=one.settings.ct_rated_a,
-            service=one.settings.service_class,
-            rate=one.settings.rate,
-            seed=seed * 1000 + one.number,
-        )
+        one.number: instrument(one, seed)
         for one in devices
         if isinstance(one.settings, PmuSettings)
     }
@@ -185,14 +196,15 @@ def _power(settings: Power, seed: int, begins: int, devices: Sequence[Measuring]
 
     def happen(name: str, row: Row, tai: int) -> int:
         at = max(tai, system.soonest)
-        for one in _power_events(name, row, at, hz):
+        for one in power_events(name, row, at, hz):
             system.put(one)
         return at
 
     return Made(grid, numbers, delays, happen)
 
 
-def _power_events(name: str, row: Any, at: int, hz: int) -> Sequence[Any]:
+def power_events(name: str, row: Any, at: int, hz: int) -> "Sequence[At]":
+    """What happens to a power system by a row of its events."""
     from evidence.leap import NS
     from hil.power import event
     from hil.power.event import At
@@ -252,27 +264,29 @@ def signals(settings: Signalled) -> dict[str, "Signal"]:
     return found
 
 
+def signal_of(one: Measuring, names: Sequence[str]) -> int:
+    """The number of the signal that reaches a device, of these. Raises ValueError."""
+    if one.bus not in names or one.into:
+        into = f" into {one.into!r}" if one.into else ""
+        raise ValueError(f"bus {one.bus!r}{into}; one of {', '.join(names)} alone, expected")
+    return names.index(str(one.bus)) + 1
+
+
+def signalled(one: Measuring, seed: int) -> "Instrument":
+    """What is between a PMU and its signal. Raises ValueError."""
+    if one.settings.vt_class or one.settings.ct_class:
+        raise ValueError("a reference signal reaches a PMU without transformers: no class")
+    return instrument(one, seed)
+
+
 def _signal(settings: Signalled, seed: int, begins: int, devices: Sequence[Measuring]) -> Made:
-    from hil.power.instrument import Instrument
     from hil.power.signal import Signals
 
     found = signals(settings)
-    buses = {name: number for number, name in enumerate(found, 1)}
-    points: dict[int, int] = {}
-    instruments: dict[int, Instrument] = {}
-    for one in devices:
-        if one.bus not in buses or one.into:
-            into = f" into {one.into!r}" if one.into else ""
-            raise ValueError(f"bus {one.bus!r}{into}; one of {', '.join(buses)} alone, expected")
-        points[one.number] = buses[str(one.bus)]
-        if isinstance(one.settings, PmuSettings):
-            if one.settings.vt_class or one.settings.ct_class:
-                raise ValueError("a reference signal reaches a PMU without transformers: no class")
-            instruments[one.number] = Instrument(
-                service=one.settings.service_class,
-                rate=one.settings.rate,
-                seed=seed * 1000 + one.number,
-            )
+    points = {one.number: signal_of(one, list(found)) for one in devices}
+    instruments = {
+        one.number: signalled(one, seed) for one in devices if isinstance(one.settings, PmuSettings)
+    }
     hz = settings.nominal_hz
     delays = {number: one.delay_ns(hz) // 1000 for number, one in instruments.items()}
     return Made(Signals(list(found.values()), hz, begins, instruments), points, delays)

@@ -37,11 +37,16 @@ from provisioning.placement import PlacementError
 from provisioning.source import RequestError
 from record.store import StoreError
 
+
+class NotBegunError(Exception):
+    """The stage could not be made ready, in words: nothing was played."""
+
+
 # What stands for a stage that cannot be made ready, or a record that cannot be read. Anything else
 # is a bug of the bench.
 FAULTS = (
     *(ChamberError, ChildError, GatewayError, HoldingError, RigError, ConfigError),
-    *(EvidenceError, StoreError, PlacementError, RequestError, OSError),
+    *(EvidenceError, StoreError, PlacementError, RequestError, NotBegunError, OSError),
 )
 Say = Callable[[str], None]
 SHOW_S = 5.0  # without anything done, a line all the same
@@ -84,7 +89,8 @@ class Play:
 async def played(
     of: Script, place: Place, folder: Path, short: bool, say: Say, stop: asyncio.Event
 ) -> Play:
-    """Plays it. Raises one of FAULTS where it cannot begin."""
+    """Plays it. Raises NotBegunError where it cannot begin, another of FAULTS where it cannot go
+    on."""
     cast = place.cast(of)
     rig: Rig = FakeRig(folder) if place.fake else RealRig(folder, place)
     timeline = Timeline(of.live.length_s, of.stretch if short else ())
@@ -99,6 +105,10 @@ async def played(
         say(f"{heard}; {timeline.whole_s:g} s to play")
         await _timeline(play, say, stop)
         await ended(play, say)
+    except FAULTS as fault:
+        if not play.began:
+            raise NotBegunError(str(fault)) from fault
+        raise
     finally:
         for why in stage.close():
             say(why)

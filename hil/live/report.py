@@ -25,11 +25,11 @@ from hil.live.stage import STORE
 from hil.live.verdict import Finding
 from hil.report import notice
 from hil.report.compared import Compared
+from hil.report.sentence import FORM, VERDICT, holds
 from hil.report.style import many
 
 Row = Mapping[str, Any]
-FORM = 1
-VERDICT, FACTS = "verdict.json", "facts.json"
+FACTS = "facts.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def written(
 ) -> Came:
     """Writes both files. Raises OSError."""
     problems = [f"{name} does not come up: {why}" for name, why in play.stage.absent.items()]
-    problems += [*play.problems, *compared.problems]
+    problems += [*play.problems, *account.problems, *compared.problems]
     deeds = [_deed(one) for one in play.deeds]
     late = behind(deeds, play.counted)
     # No reason by itself: what was sent is all that is judged.
@@ -66,7 +66,7 @@ def written(
     told: dict[str, Any] = {
         "form": FORM,
         **_head(play, short),
-        "holds": not problems and all(one.held is not False for one in findings),
+        "holds": holds(findings, problems, play.stopped),
         "stopped": play.stopped,
         "timeline": {
             "began_tai_ns": play.began,

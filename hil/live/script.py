@@ -18,7 +18,7 @@ import msgspec
 from evidence import config
 from evidence.config import Steps
 from hil import script
-from hil.live import ability, act, expected, kind, model
+from hil.live import ability, act, expected, grid_names, kind, model
 from hil.live.sheet import (
     Device,
     Event,
@@ -87,6 +87,7 @@ def _faults(of: Script) -> Faults:
     """What contradicts itself, row by row."""
     yield from script.arrays(of, ROWS_MAX)
     yield from _tables(of)
+    yield from grid_names.faults(of.grid, of.device, of.event, of.live.seed)
     yield from _named(of)
     yield from _seams(of)
     yield from _times(of)

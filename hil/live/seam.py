@@ -6,6 +6,8 @@ record that a play left.
 2. Each interval is settled by itself, from the first whole second of the seam's `begins_s` on, as
    long as all of it was played.
 3. Nobody says the settlement to the record: it is computed, and is a fact.
+4. An interval of which the record lacks what it names, or has what is none, is no fact: that it is
+   not settled is a problem in words, once a seam, and the others are settled.
 
 It judges nothing.
 """
@@ -16,10 +18,13 @@ from contextlib import closing
 from evidence.code import SeamKind
 from evidence.joint import seam
 from evidence.leap import NS
+from evidence.refusal import EvidenceError
 from hil.fact import Fact, Words
 from hil.live import terminal
 from hil.live.play import Play
 from hil.live.sheet import Seam
+from hil.report.style import many
+from record.absence import NotFoundError
 from record.known import Known
 from record.settle import job, told
 from record.settle.agreed import InForce
@@ -30,8 +35,9 @@ from record.store import open_reader
 UNSAID = bytes(32)  # the name of a seam that no record says
 
 
-def facts(play: Play) -> Iterator[Fact]:
-    """Of all seams. Raises StoreError, EvidenceError, NotFoundError, ConfigError, OSError."""
+def facts(play: Play, problems: list[str]) -> Iterator[Fact]:
+    """Of all seams; what cannot be settled goes to the problems. Raises StoreError, EvidenceError
+    (of a credential), ConfigError, OSError."""
     there = {one.name for one in play.cast.devices} - play.stage.absent.keys()
     with closing(open_reader(play.stage.store)) as store:
         known, size = Known(store), store.size()
@@ -39,9 +45,18 @@ def facts(play: Play) -> Iterator[Fact]:
             if not set(row.sides) <= there:
                 continue
             of = InForce(UNSAID, _seam(play, row))
+            wrong = []
             for stretch in _stretches(play, row):
-                asked = job.proposed(store, known, of, stretch, size)
-                yield _fact(row, job.settled(store, known, asked))
+                try:
+                    asked = job.proposed(store, known, of, stretch, size)
+                    found = job.settled(store, known, asked)
+                except (EvidenceError, NotFoundError) as fault:
+                    wrong.append(str(fault))
+                    continue
+                yield _fact(row, found)
+            if wrong:
+                count = many(len(wrong), "interval")
+                problems.append(f"seam {row.name}: {count} cannot be settled: {wrong[0]}")
 
 
 def _fact(row: Seam, found: Settled) -> Fact:

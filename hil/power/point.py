@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from evidence.config import nearest
+from hil.power.case import Case
 from hil.power.model import Model, Spot
 from hil.power.network import Topology
 
@@ -39,6 +40,25 @@ class Point:
     into: str = ""
 
 
+def bus_there(case: Case, bus: str) -> None:
+    """Raises ValueError for a bus that a case does not have."""
+    known = [row.name for row in case.bus]
+    if bus not in known:
+        raise ValueError(f"{case.name} has no bus {bus!r}: {nearest(bus, known)}")
+
+
+def into_there(case: Case, point: Point) -> None:
+    """Raises ValueError for what is not connected to the bus."""
+    bus = point.bus
+    known = [row.name for row in case.branch if bus in (row.begin, row.end)]
+    known += [row.name for row in case.machine if row.bus == bus]
+    known += [row.name for row in case.load if row.bus == bus]
+    known += [row.name for row in case.dc if bus in (row.begin, row.end)]
+    if point.into and point.into not in known:
+        near = nearest(point.into, known) if known else "nothing is"
+        raise ValueError(f"bus {bus} has no {point.into!r} at it: {near}")
+
+
 class Tap:
     """A point of a model."""
 
@@ -46,18 +66,12 @@ class Tap:
         """Raises ValueError for a bus that is not there, or what is not connected to it."""
         self.model, self.point = model, point
         case, place = model.case, model.plant.place
-        if point.bus not in place.bus:
-            known = list(place.bus)
-            raise ValueError(f"{case.name} has no bus {point.bus!r}: {nearest(point.bus, known)}")
+        bus_there(case, point.bus)
+        into_there(case, point)
         self.bus = place.bus[point.bus]
         self.volt_base = case.bus[self.bus].kv * 1000 / math.sqrt(3)
         self.amp_base = case.base_mva * 1e6 / 3 / self.volt_base
-        ways = self._ways()
-        if point.into and point.into not in ways:
-            known = list(ways)
-            text = f"bus {point.bus} has no {point.into!r} at it: {nearest(point.into, known)}"
-            raise ValueError(text)
-        self._current = ways[point.into] if point.into else _nothing
+        self._current = self._ways()[point.into] if point.into else _nothing
         self._kept: dict[int, tuple[complex, complex]] = {}
 
     def phasors(self, spot: Spot) -> tuple[complex, complex]:

@@ -128,16 +128,16 @@ class Signals:
         return self._reading(there.value, there.off_hz, there.rocof)
 
     def measured(self, tai_ns: int, bus: int, device: int) -> Reading:
-        """What a device says of it. Raises ValueError."""
+        """What a device says of it, of an instant by its own clock. Raises ValueError."""
         one = self._instruments.get(device, _PLAIN)
-        said = self._reading(*self._estimate(one, self.signal(bus), tai_ns))
+        said = self._reading(*self._said(one, self.signal(bus), tai_ns))
         return noisy(said, one, tai_ns, device)
 
     def bound(self, tai_ns: int, bus: int, device: int) -> Bound:
         """How far that may be off. Raises ValueError."""
         one, signal = self._instruments.get(device, _PLAIN), self.signal(bus)
         true = signal.at((tai_ns - self.begins) / NS)
-        said = self._estimate(one, signal, tai_ns)
+        said = self._said(one, signal, tai_ns)
         still = self.noise_alone(device)
         share = abs(said.value / true.value - 1)
         tve = share + abs(said.value / true.value) * still.volts
@@ -153,6 +153,13 @@ class Signals:
         most = max(map(abs, noise(one.seed)))
         share = one.noise * most * math.sqrt(2)
         return Bound(share, share, one.noise_mhz / 1000 * most, one.noise_mhz_s / 1000 * most)
+
+    def _said(self, one: Instrument, signal: Signal, tai_ns: int) -> Moment:
+        """Without its noise: what its window makes of the signal, turned by its clock."""
+        ahead = one.ahead_ns(tai_ns, self.begins)
+        found = self._estimate(one, signal, tai_ns - ahead)
+        turn = cmath.rect(1.0, -_TURN * (self.plan.nominal_hz * ahead % NS) / NS)
+        return found._replace(value=found.value * turn)
 
     def _estimate(self, one: Instrument, signal: Signal, tai_ns: int) -> Moment:
         """What the window makes of the signal around an instant."""

@@ -275,7 +275,7 @@ def _bound(
 ) -> None:
     """Compares each error with what it may be."""
     name, off_ns = gauge.device.name, stood.off_ns
-    allowed: Bound | None = promises.least(name, stood.reading, off_ns)
+    allowed: Bound | None = promises.least(name, tai, stood.reading, off_ns)
     if not promises.is_whole() and any(error > _of(allowed, what) for what, error in errors):
         allowed = promises.whole(name, tai, off_ns)
         if allowed is None:

@@ -3,7 +3,8 @@ testcase an expectation.
 
 1. An expectation that does not hold is a failure with why; one that was not asked is skipped, with
    why. What went wrong beside expectations is one more testcase, of errors; a scenario that could
-   not be played is an error, and one that the place leaves out is skipped.
+   not be played, or was not played to its end, is an error, and one that the place leaves out is
+   skipped.
 2. Elements and attributes are those that both common schemas have, in their order: the one of Ant's
    XMLJUnitReport task as written down by windyroad, and that of Jenkins' xUnit plugin. Neither is a
    standard.
@@ -32,6 +33,7 @@ class Suite(NamedTuple):
     findings: Sequence[Mapping[str, Any]] = ()
     problems: Sequence[str] = ()
     wrong: str = ""  # why it could not be played
+    unended: str = ""  # why it was not played to its end
     skipped: str = ""  # why it was left out
     properties: Mapping[str, str] = {}
     said: str = ""  # for people
@@ -64,6 +66,8 @@ def _suite(root: Element, number: int, of: Suite) -> None:
         _told(case, "error", "problem", "\n".join(of.problems))
     if of.wrong:
         _told(_case(suite, of.name, "it can be played"), "error", "not played", of.wrong)
+    if of.unended:
+        _told(_case(suite, of.name, "it was played to its end"), "error", "stopped", of.unended)
     if of.skipped:
         case = _case(suite, of.name, "it can be played here")
         SubElement(case, "skipped", {"message": _clean(of.skipped)})

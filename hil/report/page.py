@@ -17,7 +17,8 @@ from evidence.leap import BUILT_IN, NS
 from hil.live.play import Deed
 from hil.report import heat, lane, phasor, sketch
 from hil.report.compared import Compared
-from hil.report.style import ROWS_MAX, STYLE, held, many, section
+from hil.report.sentence import verdict
+from hil.report.style import STYLE, held, section
 from hil.report.trace import ZERO
 from record.reconstruct import frame
 from record.reconstruct.plot import escaped
@@ -89,34 +90,6 @@ def clocked(at_s: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}{more}"
     return f"{whole // 60}:{whole % 60:02}{more}"
-
-
-def verdict(told: Row) -> str:
-    """In words: whether it holds, and what does not."""
-    findings = told["findings"]
-    asked = [one for one in findings if one["held"] is not None]
-    failed = [one for one in asked if not one["held"]]
-    rest = len(findings) - len(asked)
-    style = "yes" if told["holds"] else "no"
-    if told["holds"]:
-        words = f"It holds: all {many(len(asked), 'expectation')} that were asked hold."
-    else:
-        words = f"It does not hold: {len(failed)} of {many(len(asked), 'expectation')} fail"
-        count = len(told["problems"])
-        words += f", and {many(count, 'problem')} beside them." if count else "."
-    if rest:
-        words += f" {rest} {'was' if rest == 1 else 'were'} not asked."
-    if told["stopped"]:
-        words += f" It was stopped after {told['timeline']['played_s']:.0f} s."
-    why = [f"{one['kind']}: {one['text']}: {one['why']}" for one in failed] + told["problems"]
-    shown = [
-        *why[:ROWS_MAX],
-        *([f"and {len(why) - ROWS_MAX:,} more"] if len(why) > ROWS_MAX else []),
-    ]
-    lines = "".join(f"<li>{escaped(one)}</li>" for one in shown)
-    return f'<p class="verdict {style}">{escaped(words)}</p>' + (
-        f"<ul>{lines}</ul>" if lines else ""
-    )
 
 
 def _played(told: Row) -> str:

@@ -9,8 +9,9 @@
    which all exceeds it takes nothing from the others.
 3. Of a reference signal it is what the device's window makes of that signal, and its noise
    (hil.power.signal): what exceeds the noise is asked of `whole`, however often.
-4. A clock that is ahead turns a phasor by 2 pi f times that, at most twice its length. The wire
-   adds what a float of 32 bits and a line of nine digits round off.
+4. A clock that is ahead turns a phasor by 2 pi f times that, at most twice its length: what a play
+   has set it off (`off_ns`), and what it has gained by itself (`drift_ppb`), which is the
+   instrument's. The wire adds what a float of 32 bits and a line of nine digits round off.
 5. What is wired or set wrong is no error of an instrument: hil.report.compared leaves it out.
 
 Nothing is taken from the limits of IEC/IEEE 60255-118-1.
@@ -49,7 +50,7 @@ class Promises(Protocol):
 
     text: str  # for people: what it comes from
 
-    def least(self, device: str, stood: Reading, off_ns: int) -> Bound:
+    def least(self, device: str, tai: int, stood: Reading, off_ns: int) -> Bound:
         """What it may be off however still the grid is; a lower bound of `whole`."""
         ...
 
@@ -77,7 +78,7 @@ class OfNoise:
             f"{share:.3%} TVE, {hz * 1000:.2f} mHz, {hz_s * 1000:.1f} mHz/s"
         )
 
-    def least(self, device: str, stood: Reading, off_ns: int) -> Bound:
+    def least(self, device: str, tai: int, stood: Reading, off_ns: int) -> Bound:
         return widened(self._still, stood.frequency_hz, off_ns)
 
     def whole(self, device: str, tai: int, off_ns: int) -> Bound | None:
@@ -102,11 +103,13 @@ class OfInstruments:
         self._most = 0 if play.played_s > PLAYED_S_MAX else ASKED_MAX
         self._asked: Counter[str] = Counter()
 
-    def least(self, device: str, stood: Reading, off_ns: int) -> Bound:
+    def least(self, device: str, tai: int, stood: Reading, off_ns: int) -> Bound:
         number = self._numbers[device]
         one = self._grid.estimator(self._points[number], number).instrument
         most = worst(one.seed)
-        share = 1 + one.noise * most * math.sqrt(2)
+        ahead_ns = one.ahead_ns(tai - off_ns, self._grid.model.begins)
+        turn = turned_by(self._grid.plan.nominal_hz, ahead_ns)
+        share = (1 + one.noise * most * math.sqrt(2)) * turn
         load = max(map(abs, stood.currents)) / one.ct_rated_a
         volts = class_limit(one.vt_class, "voltage", 1.0)
         amps = class_limit(one.ct_class, "current", load)
@@ -139,7 +142,7 @@ class OfInstruments:
 class OfSignals:
     """Of reference signals."""
 
-    text = "noise of each PMU, and what its window makes of its signal"
+    text = "noise and clock of each PMU, and what its window makes of its signal"
 
     def __init__(self, play: Play) -> None:
         """Raises ValueError where the signals cannot be made again."""
@@ -149,7 +152,7 @@ class OfSignals:
         self._grid, self._points = made.grid, made.points
         self._numbers = {row.name: at for at, row in enumerate(play.cast.devices, 1)}
 
-    def least(self, device: str, stood: Reading, off_ns: int) -> Bound:
+    def least(self, device: str, tai: int, stood: Reading, off_ns: int) -> Bound:
         found = self._grid.noise_alone(self._numbers[device])
         return widened(found, stood.frequency_hz, off_ns)
 
@@ -183,9 +186,14 @@ def settings_of(row: Device) -> Any:
     return msgspec.convert(row.with_, kind.KINDS[row.kind].settings)
 
 
+def turned_by(hz: float, ahead_ns: int) -> float:
+    """1, and what a clock that is ahead turns a phasor by, as a share of it at most."""
+    return 1 + min(2.0, 2 * math.pi * hz * abs(ahead_ns) / NS)
+
+
 def widened(found: Bound, hz: float, off_ns: int) -> Bound:
     """By what a clock turns, and what the wire rounds off."""
-    turn = 1 + min(2.0, 2 * math.pi * hz * abs(off_ns) / NS)
+    turn = turned_by(hz, off_ns)
     return Bound(
         (1 + found.volts) * turn * (1 + WIRE_SHARE) - 1,
         (1 + found.amps) * turn * (1 + WIRE_SHARE) - 1,

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 
-STYLE = """
-:root { color-scheme: light dark }
+# What is said at the top of a page, of every kind.
+VERDICT_STYLE = """
 .yes { color: #1d5c25 } .no { color: #8f1a12; font-weight: 600 } .idle { color: #46525e }
 .verdict { font-size: 1.2rem; border-left: .4rem solid; padding: .4rem .8rem; margin: 1rem 0 }
+@media print { .verdict { break-inside: avoid } a { color: inherit } }
+"""
+_OWN = """
+:root { color-scheme: light dark }
 .figures { font-variant-numeric: tabular-nums }
 .lane { fill: #f2f5f8 } .lane.odd { fill: #fff }
 .deed { fill: #b3500a } .fault { fill: #8f1a12 } .gap { fill: #6b7885 } .flag { fill: #5a3fc0 }
@@ -47,8 +51,8 @@ STYLE = """
   .start { fill: #86cc7c } .doubt { fill: #5b4a86 } .idlecell { fill: #33404c }
   .full { fill: #4f9a46 } .hatch { stroke: #e6ebf0 }
 }
-@media print { .verdict { break-inside: avoid } a { color: inherit } }
 """
+STYLE = VERDICT_STYLE + _OWN
 ROWS_MAX = 400  # of one table; what is left out is counted
 STYLES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked")}

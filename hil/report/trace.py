@@ -130,7 +130,7 @@ class Drawn:
         if len(self._instants) < ANGLES_MAX:
             self._instants.append(tai)
             self._angles.append(angle)
-        elif self.ends is None:
+        elif self.ends is None or tai < self.ends:  # of a backlog, after what was live
             self.ends = tai
 
     def angles(self) -> dict[int, float]:

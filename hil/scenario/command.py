@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from typing import Any
 import record
 from evidence.config import ConfigError
 from evidence.refusal import EvidenceError
+from hil.devices.pace import tai_now
 from hil.finding import HANG, Finding, line_of
 from hil.outcome import DOES_NOT_HOLD, STOPPED, WRONG, made, say
 from hil.scenario import custody, figures, play, report, script
@@ -42,6 +42,7 @@ from record.store import StoreError
 
 POLICY = Path(record.__file__).parent / "policy.toml"
 LOG = "gateways.log"
+PLACE = "simulated time"  # of a play that has no place
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,26 +51,27 @@ def played(
 ) -> tuple[int, dict[str, Any]]:
     """Plays one: its exit code, and its object. `begins`, `ends`: a part of it; `folder`: where to
     leave what comes of it; `told`: that object goes to the standard output."""
-    started = time.monotonic()
+    started, began, left = time.monotonic(), tai_now(), dict[str, Any]()
     try:
         file = path_of(name)
         of, hours, policy_text = read(file)
         part = part_of(of, begins, ends)
-        folder = made(folder, of.scenario.name)
+        folder = made(folder, of.scenario.name).absolute()
+        left = {"scenario": of.scenario.name, "report": str(folder)}
         with (
             _logged(folder / LOG),
             _stopping(told) as stop,
             asyncio.Runner(loop_factory=Loop) as runner,
         ):
             tell = partial(say, told=told)
-            how = (of, hours, policy_text, part, folder, tell, stop.is_set)
+            how = (of, hours, policy_text, part, folder, tell, stop.asked)
             came = runner.run(report.made(*how))
     except KeyboardInterrupt:
         print(f"gridseal-hil run: stopped; what there is lies in {folder}", file=sys.stderr)
-        return STOPPED, {"stopped": True}
+        return STOPPED, {**left, "stopped": True}
     except (ConfigError, EvidenceError, StoreError, OSError) as fault:
         print(f"gridseal-hil run: {fault}", file=sys.stderr)
-        return WRONG, {"failed": [str(fault)]}
+        return WRONG, {**left, "failed": [str(fault)]}
     failed = [one for one in came.findings if one.held is False]
     for one in came.findings:
         say(line_of(one), told, HANG)
@@ -77,7 +79,7 @@ def played(
     for one in failed:
         print(f"gridseal-hil run: {one.kind}: {one.text}: {one.why}", file=sys.stderr)
     code = STOPPED if stop.is_set() else DOES_NOT_HOLD if failed else 0
-    return code, _object(came, failed)
+    return code, _object(came, failed, began)
 
 
 def read(file: Path) -> tuple[Script, Hours | None, str]:
@@ -103,14 +105,21 @@ def part_of(of: Script, begins: str | None, ends: str | None) -> Part:
     return part
 
 
-def _object(came: "report.Came", failed: list[Finding]) -> dict[str, Any]:
+def _object(came: "report.Came", failed: list[Finding], began: int) -> dict[str, Any]:
+    """`began`: when it was begun by this machine's clock, ns TAI; the scenario's is another."""
     return {
         **came.figures,
         "report": str(came.folder),
         "expectations": len(came.findings),
         "not_asked": sum(one.held is None for one in came.findings),
         "failed": [f"{one.kind}: {one.text}: {one.why}" for one in failed],
-        "findings": [asdict(one) for one in came.findings],
+        "stopped": came.told["stopped"],
+        "findings": came.told["findings"],
+        "problems": came.told["problems"],
+        "place": PLACE,
+        "seed": came.told["scenario"]["seed"],
+        "played_s": came.told["timeline"]["played_s"],
+        "began_tai_ns": began,
     }
 
 
@@ -124,13 +133,27 @@ def _instant(option: str, text: str | None, otherwise: int) -> int:
         raise ConfigError(option, "", f"{text!r}: {expected}: {fault}") from fault
 
 
-@contextmanager
-def _stopping(told: bool) -> Iterator[Event]:
+class Stop(Event):
     """Set by the first of ENDING; the second is a KeyboardInterrupt."""
-    stop = Event()
+
+    again = False
+
+    def asked(self) -> bool:
+        """Whether it is set; to be called now and then. Of the second it tells once more: what a
+        signal raises amid a callback of SQLite's is lost there.
+        """
+        if self.again:
+            raise KeyboardInterrupt
+        return self.is_set()
+
+
+@contextmanager
+def _stopping(told: bool) -> Iterator[Stop]:
+    stop = Stop()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
+            stop.again = True
             raise KeyboardInterrupt
         stop.set()
         say("stopping, with a report of what was played; again ends it at once", told)

@@ -1,14 +1,15 @@
 """The page of a play, for people: one HTML file without anything from elsewhere.
 
-1. What is shown of measurements is read back from the record; of what was said, from the records.
+1. Whether it holds is said first, as of a live play (hil.report.sentence).
+2. What is shown of measurements is read back from the record; of what was said, from the records.
    Beside each claimed instant stands when the log had it.
-2. What is modelled, synthetic or reconstructed says so wherever it is shown.
-3. All text goes through `escaped`; it loads nothing (record.reconstruct.frame).
+3. What is modelled, synthetic or reconstructed says so wherever it is shown.
+4. All text goes through `escaped`; it loads nothing (record.reconstruct.frame).
 
 It judges nothing; the findings come with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evidence.code import Matter
@@ -18,6 +19,8 @@ from evidence.joint.handoff import Request
 from evidence.joint.measure import Measure
 from evidence.joint.record import Observed
 from hil.finding import Finding
+from hil.report.sentence import verdict
+from hil.report.style import VERDICT_STYLE
 from hil.scenario import sheet, sketch
 from hil.scenario.fact import Facts, Said
 from hil.scenario.play import Play
@@ -25,12 +28,12 @@ from record.reconstruct import frame
 from record.reconstruct.plot import escaped
 from record.store import Store
 
-STYLE = """
-.yes { color: #1d5c25 } .no { color: #8f1a12; font-weight: 600 } .idle { color: #46525e }
+_OWN = """
 .badge { font: .94rem system-ui, sans-serif; border: 1px solid #6b7885; border-radius: .3rem;
   padding: 0 .3rem; color: #3d4a57; white-space: nowrap }
 .flag { border-color: #8f1a12; color: #8f1a12 }
 """
+STYLE = VERDICT_STYLE + _OWN
 Clock = Callable[..., str]
 _HELD = {True: ("yes", "holds"), False: ("no", "does not hold"), None: ("idle", "not asked here")}
 _WHAT = ("feed", "worth", "what it is")
@@ -38,11 +41,17 @@ _DECIDED = (Matter.LOAD_SHED, Matter.CURTAILMENT, Matter.DISPATCH, Matter.DC_TIE
 
 
 def text(
-    done: Play, facts: Facts, findings: list[Finding], figures: dict[str, Any], store: Store
+    done: Play,
+    facts: Facts,
+    findings: list[Finding],
+    figures: dict[str, Any],
+    told: Mapping[str, Any],
+    store: Store,
 ) -> str:
-    """The whole page. Raises StoreError."""
+    """The whole page. `told`: as `verdict.json` has it. Raises StoreError."""
     head, clock = done.script.scenario, done.clock
     parts = [
+        verdict(told),
         f"<p>{escaped(' '.join(head.about.split()))}</p>",
         f'<p class="note">Played from {clock(done.part.begins)} to {clock(done.part.ends)}'
         f" {escaped(head.clock)}:"

@@ -1,10 +1,12 @@
-"""What a play leaves: the record, a bundle that proves itself, a page that a person can read, and
-the facts as one JSON file.
+"""What a play leaves: the record, a bundle that proves itself, a page that a person can read, facts
+and verdict as JSON.
 
 1. The bundle is of the part that was played, and verified twice against the anchors: by the shipped
    code, and by the lone verifier, a program of its own that is made here and has nothing of ours to
    import.
 2. The page is made after that, and says what came of it.
+3. `verdict.json` has the keys of a live play's (hil/live/README.md) that there is something for;
+   its timeline is by the scenario's own time.
 
 It decides nothing: hil.scenario.verdict does.
 """
@@ -14,13 +16,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from evidence import anchor
 from evidence.anchor import Anchors
+from evidence.leap import NS
 from hil.finding import Finding
+from hil.report.sentence import FORM, VERDICT, holds
 from hil.scenario import fact, lines, page, play, verdict, words
 from hil.scenario.fact import Facts
 from hil.scenario.figures import Hours
@@ -45,6 +49,7 @@ class Came:
     page: Path
     findings: list[Finding]
     figures: dict[str, Any]
+    told: dict[str, Any]  # as `verdict.json` has it
 
 
 async def made(
@@ -64,7 +69,8 @@ async def made(
     done = await play.played(
         of, hours, part, folder, say, stopped, lambda one: lines.put(one, policy_text, hours)
     )
-    if done.part != part:
+    stopped_early = done.part != part
+    if stopped_early:
         say(f"stopped: what is left is of {clock(part.begins)} to {clock(done.part.ends)}")
         part = done.part
     say(f"{done.stage.samples:,} observations, {done.entries:,} entries of the log")
@@ -77,13 +83,39 @@ async def made(
             facts.add("bundle", by=name, verified="no" if reasons else "yes", why=tuple(reasons))
         findings = verdict.judged(of, facts, part)
         figures = _figures(done, facts)
-        text = page.text(done, facts, findings, figures, store)
+        told = _told(of, part, findings, stopped_early)
+        text = page.text(done, facts, findings, figures, told, store)
     finally:
         store.close()
     (folder / PAGE).write_text(text, encoding="utf-8")
-    told = [{**one.words, "count": one.count} for one in facts.all]
-    (folder / FACTS).write_text(json.dumps(told, indent=1), encoding="utf-8")
-    return Came(folder, folder / PAGE, findings, figures)
+    rows = [{**one.words, "count": one.count} for one in facts.all]
+    (folder / FACTS).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    (folder / VERDICT).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    return Came(folder, folder / PAGE, findings, figures, told)
+
+
+def _told(of: Script, part: Part, findings: list[Finding], is_stopped: bool) -> dict[str, Any]:
+    """`verdict.json`. What goes wrong beside expectations is a fact here, and no problem."""
+    head, problems = of.scenario, list[str]()
+    return {
+        "form": FORM,
+        "scenario": {
+            "name": head.name,
+            "title": head.title,
+            "about": head.about,
+            "seed": head.seed,
+        },
+        "holds": holds(findings, problems, is_stopped),
+        "stopped": is_stopped,
+        "timeline": {
+            "began_tai_ns": part.begins,
+            "ended_tai_ns": part.ends,
+            "played_s": round((part.ends - part.begins) / NS, 3),
+        },
+        "findings": [asdict(one) for one in findings],
+        "problems": problems,
+        "files": {"record": STORE, "anchors": ANCHORS, "facts": FACTS, "bundle": BUNDLE},
+    }
 
 
 def _facts(store: Store, done: Play, anchors: Anchors) -> Facts:

@@ -14,7 +14,7 @@ from evidence import run as runs
 from evidence.code import Kind
 from tests.agent.site import PERIOD, START, Agent, Record, Site, frame, setup
 
-WAIT_S = 10
+WAIT_S = 30  # for anything: other tests may have the machine
 
 
 class Fault:

@@ -25,7 +25,13 @@ class Rig:
     def __init__(self) -> None:
         self.clock = Clock()
         self.told: list[tuple[Of, Noticed]] = []
-        self.checks = Checks(self.clock, lambda of, noticed: self.told.append((of, noticed)))
+        self.open = True  # a run, to seal in
+        self.checks = Checks(self.clock, self._tell)
+
+    def _tell(self, of: Of, noticed: Noticed) -> bool:
+        if self.open:
+            self.told.append((of, noticed))
+        return self.open
 
 
 def test_a_change_is_told_once():
@@ -96,3 +102,21 @@ def test_a_flicker_that_came_to_nothing_has_no_event_more():
     rig.clock.ns += CHANGES_NS
     rig.checks.catch_up()
     assert len(rig.told) == CHANGES_MAX
+
+
+def test_what_is_found_while_no_run_is_open_is_stated_in_the_next(caplog: pytest.LogCaptureFixture):
+    rig = Rig()
+    rig.open = False
+    rig.checks.find(Check.UNSYNCHRONISED, None, "nobody measures the clock")
+    rig.checks.find(Check.MOVED, None, "50 m away")
+    rig.checks.clear(Check.MOVED, None)
+    rig.checks.catch_up()
+    assert rig.told == []
+    assert "UNSYNCHRONISED: nobody measures the clock; not sealed yet" in caplog.text
+    rig.open = True
+    rig.clock.ns += 70
+    rig.checks.catch_up()
+    rig.checks.catch_up()
+    ((of, said),) = rig.told
+    assert (of, said.event, said.check) == (None, Event.CHECK_TRIPPED, Check.UNSYNCHRONISED)
+    assert (said.first, said.count) == (5_001_000, 1), "when it was found"

@@ -129,7 +129,7 @@ def test_batch_that_the_disk_lost_is_said_once_and_holds_up_nothing(
 
         keeper.spool.batch = batch  # type: ignore[method-assign]
         async with forwarding(record, keeper, in_flight=2) as health:
-            await until(lambda: len(keeper.answers) == 28)
+            await until(lambda: len(keeper.answers) == 28 and len(looks) >= 4)
             await asyncio.sleep(0.5)  # five rounds
             assert len(looks) == 4, "twice each, as the disk may just have been opened again"
             assert caplog.text.count("piece 5: 3 links") == 1

@@ -8,8 +8,8 @@ from agent.hearing import STREAMS_MAX, Hearing
 from agent.moment import Moment
 from agent.sealer import BODY_BYTES_MAX, Piece
 from drivers.line import Frame
-from evidence import gap
-from evidence.code import Cause, Flag, Kind
+from evidence import event, gap
+from evidence.code import Cause, Check, Flag, Kind
 from evidence.gap import Gap
 from evidence.leap import NS
 from evidence.observation import Sample
@@ -192,6 +192,18 @@ def test_what_is_not_kept_says_nothing_of_what_was_before(
     there = [tai for tai in (frame(number).tai for number in near) if tai not in missing]
     assert all(any(low <= tai <= high for low, high in found) for tai in missing)
     assert not any(low <= tai <= high for tai in there for low, high in found)
+
+
+def test_a_check_that_trips_before_the_run_is_open_is_sealed_in_it(
+    hearing: Hearing, time: Time
+) -> None:
+    hear(hearing, setup(), frame(0))
+    hearing.detach()
+    hearing.checks.find(Check.UNSYNCHRONISED, None, "nobody measures the clock")
+    hearing.attach(begin(2))
+    hearing.watch(time.monotonic_ns())
+    (one,) = [one for one in sealed(hearing, 0) if one.kind == Kind.EVENT]
+    assert event.read(one.raw).check == Check.UNSYNCHRONISED
 
 
 def test_what_came_before_its_setup_is_stated_when_that_comes(hearing: Hearing) -> None:

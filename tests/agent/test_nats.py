@@ -154,7 +154,7 @@ def test_queued_is_not_answered(tmp_path: Path):
     async def what() -> None:
         async with upstream(tmp_path, lambda _: None) as up:
             asking = client(up.broker.url)
-            fault = await cause_of(asking, timeout_s=1.0)
+            fault = await cause_of(asking, timeout_s=3.0)
             assert fault.cause == "timeout"
             assert len(up.asked) == 1
             await asking.close()
@@ -313,8 +313,8 @@ async def thin_line(port: int) -> AsyncIterator[int]:
 
 def test_slow_line_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Longer than silence may last: several requests share it, and each waits behind the others."""
-    monkeypatch.setattr(way, "STALL_S", 0.5)
-    monkeypatch.setattr(way, "QUEUED_S", 0.5)
+    monkeypatch.setattr(way, "STALL_S", 1.0)
+    monkeypatch.setattr(way, "QUEUED_S", 1.0)
 
     async def what() -> None:
         async with upstream(tmp_path) as up, thin_line(up.broker.port) as port:
@@ -375,7 +375,7 @@ def test_cancelling_ends_a_request_at_once(tmp_path: Path):
             await asyncio.sleep(0.3)
             for task in tasks:
                 task.cancel()
-            done, _ = await asyncio.wait(tasks, timeout=2)
+            done, _ = await asyncio.wait(tasks, timeout=TIMEOUT_S / 2)
             assert len(done) == 4 and all(task.cancelled() for task in done)
             await asking.close()
 

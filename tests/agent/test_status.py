@@ -24,7 +24,7 @@ async def answering(
 ) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(status.serve(spool, report))
     try:
-        end = asyncio.get_running_loop().time() + 5
+        end = asyncio.get_running_loop().time() + 20
         while not (spool.parent / f"{spool.name}.sock").exists():
             assert not task.done() and asyncio.get_running_loop().time() < end
             await asyncio.sleep(0.005)
@@ -81,7 +81,7 @@ def test_socket_of_a_killed_agent_is_taken_over(tmp_path: Path) -> None:
             status.ask(tmp_path / "spool.db")
         task = asyncio.create_task(status.serve(tmp_path / "spool.db", lambda: {"run": "2"}))
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while True:
                     with contextlib.suppress(OSError):
                         told = await asyncio.to_thread(status.ask, tmp_path / "spool.db")
@@ -124,7 +124,7 @@ def test_what_is_no_account_is_a_value_error(tmp_path: Path, said: bytes) -> Non
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(tmp_path / "spool.db.sock"))
     server.listen(1)
-    server.settimeout(5)
+    server.settimeout(20)
 
     def serve() -> None:
         line, _ = server.accept()
@@ -137,7 +137,7 @@ def test_what_is_no_account_is_a_value_error(tmp_path: Path, said: bytes) -> Non
         with pytest.raises(ValueError):
             status.ask(tmp_path / "spool.db")
     finally:
-        thread.join(5)
+        thread.join(20)
         server.close()
 
 

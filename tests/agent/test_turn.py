@@ -72,7 +72,7 @@ def test_backlog_has_all_slots_once_no_live_batch_comes(monkeypatch: pytest.Monk
         first = await lanes.take()
         lanes.done(first, 0.0)
         lanes.add_backlog(backlog(*range(1, 9)))
-        turns = [await asyncio.wait_for(lanes.take(), 5) for _ in range(4)]
+        turns = [await asyncio.wait_for(lanes.take(), 20) for _ in range(4)]
         assert [turn.batch.row for turn in turns] == [1, 2, 3, 4]  # and oldest first
 
     run(play)
@@ -168,7 +168,10 @@ def test_slots_that_wait_lose_no_batch() -> None:
                 await asyncio.sleep(0.001)
             if row == 50:
                 tasks.pop().cancel()
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            while len(got) < 110:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)  # and nothing twice
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -47,7 +47,7 @@ def opened(play: Callable[[SerialPort], Awaitable[Any]], path: Path, **options: 
     async def run() -> Any:
         port = open_line(SerialLine(path=str(path), **options), Clock())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 return await play(port)
         finally:
             port.close()

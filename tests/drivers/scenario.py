@@ -14,7 +14,7 @@ from evidence.leap import BUILT_IN, NS
 from tests.drivers.pmu import SOC, Pmu, PtyPmu, TcpPmu, configuration
 
 OFF, ON, CFG1, CFG2, CFG3 = 1, 2, 4, 5, 6
-SHORT = {"ask_timeout_s": 0.1, "ask_rounds": 1, "connect_timeout_s": 2.0}
+SHORT = {"ask_timeout_s": 0.3, "ask_rounds": 1, "connect_timeout_s": 2.0}
 
 
 class Clock:
@@ -55,7 +55,7 @@ def run(kind: str, scenario: Scenario, pmu: Pmu | None = None, **options: object
             if isinstance(line, PtyPmu):
                 told.hang_up = line.hang_up
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(40):
                     await scenario(told, made)
             finally:
                 await made.close()
@@ -68,7 +68,7 @@ def run(kind: str, scenario: Scenario, pmu: Pmu | None = None, **options: object
 async def read_until(driver: C37118Driver, count: int) -> list[Frame]:
     """At least so many data frames; other items are kept out of the way."""
     found: list[Frame] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(found) < count:
             items = await driver.read()
             found += [item for item in items if isinstance(item, Frame) and item.kind == 16]
@@ -77,7 +77,7 @@ async def read_until(driver: C37118Driver, count: int) -> list[Frame]:
 
 async def commanded(pmu: Pmu, command: int) -> None:
     """Waits until the PMU has been told so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while command not in pmu.commands:
             pmu.told.clear()
             await pmu.told.wait()

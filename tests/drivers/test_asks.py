@@ -242,7 +242,7 @@ def test_by_datagram_the_same_table_rules_and_the_line_stays_open():
     kinds = (socket.AF_INET, socket.SOCK_DGRAM)
     with socket.socket(*kinds) as near, socket.socket(*kinds) as far:
         far.bind(("127.0.0.1", 0))
-        far.settimeout(5)
+        far.settimeout(20)
         for _ in range(2):
             assert asks.send(near.fileno(), "c37118", raw, far.getsockname()) == "data on"
             assert far.recv(100) == raw

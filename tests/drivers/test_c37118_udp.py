@@ -356,7 +356,7 @@ def test_the_header_of_what_is_sent_is_plain():
     async def scenario(_: Plant) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as pmu:
             pmu.bind((LOOPBACK, 0))
-            pmu.settimeout(5)
+            pmu.settimeout(20)
             made = driver(host=LOOPBACK, port=pmu.getsockname()[1], idcode=7)
             with pytest.raises(LinkError, match="no configuration from IDCODE 7"):
                 await made.open()

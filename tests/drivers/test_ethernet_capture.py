@@ -21,7 +21,7 @@ from tests.drivers.cable import Clock, net
 
 __all__ = ["net"]  # a fixture
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 HEAD = bytes.fromhex("010ccd010001020000000001")
 GOOSE, SV = b"\x88\xb8", b"\x88\xba"
 VLAN, SERVICE = bytes.fromhex("8100800a"), bytes.fromhex("88a80014")

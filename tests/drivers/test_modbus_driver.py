@@ -275,7 +275,7 @@ async def test_answers_over_tcp_that_are_none(tmp_path: Path):
         '[[point]]\nname = "a"\naddress = 0\n',
         host="127.0.0.1",
         port=port,
-        timeout_ms=200,
+        timeout_ms=1000,
     )
     async with server, opened(made) as heard:
         await heard.until(answered(heard, "unit=1 holding=0+1"))

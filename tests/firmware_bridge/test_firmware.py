@@ -208,7 +208,7 @@ def test_a_gateway_that_starts_anew_gets_what_the_one_before_it_had_not_kept(boa
     station = board()
     say(station, [data(number) for number in range(10)])
     station.until(lambda: len(station.bodies()) == 10, WAIT_S)
-    say(station, [data(10)], 0.3)  # the ten are committed, and the board is told
+    say(station, [data(10)], 1.0)  # the ten are committed, and the board is told
     station.start_gateway()
     station.until(lambda: station.gateway.greeting is not None, WAIT_S)
     say(station, [data(number) for number in range(11, 15)])

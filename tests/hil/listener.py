@@ -18,7 +18,7 @@ from drivers.c37118.wire import (
     parse_header,
 )
 
-WAIT_S = 5.0
+WAIT_S = 20.0  # for anything: others may have the machine
 
 
 class Listener:

@@ -219,7 +219,7 @@ def test_a_fault_is_for_one_answer_of_one_unit():
 
 def test_a_late_answer_is_overtaken():
     made = rack([])
-    made.fault(1, "late", 0.3)
+    made.fault(1, "late", 1.0)
 
     async def play(client: Any) -> None:
         asked = client.read_input_registers(meter.MEASUREMENTS, count=2)
@@ -272,7 +272,7 @@ def test_a_serial_line_takes_its_time(tmp_path: Path):
         loop_s.append(loop.time() - begun_s)
 
     def client(path: str) -> AsyncModbusSerialClient:
-        return AsyncModbusSerialClient(path, baudrate=9600, timeout=0.5, retries=0)
+        return AsyncModbusSerialClient(path, baudrate=9600, timeout=1.0, retries=0)
 
     played_with(client, play, LinePort(made, 9600, tmp_path / "ttyUSB0"))
     assert loop_s[0] >= (8 + 3.5 + 87) * BITS_A_BYTE / 9600

@@ -181,13 +181,14 @@ def test_faults_on_request_are_heard_and_do_not_count_as_sent() -> None:
             pmu.say(b"garbage")
             await listener.until(lambda: len(listener.bad) >= 2)
             pmu.skip(3)
-            await listener.until(lambda: pmu.counts.skipped == 3)
+            await listener.until(lambda: pmu.counts.skipped >= 3)
             heard_then = len(listener.data())
             await listener.until(lambda: len(listener.data()) > heard_then + 5)
             numbers = [soc * 120 + round(count * 120 / 1e6) for soc, count in listener.instants()]
-            assert numbers[-1] - numbers[0] + 1 - len(numbers) == 5  # two spoiled, three skipped
+            lacking = numbers[-1] - numbers[0] + 1 - len(numbers)
+            assert 2 + 3 <= lacking <= 2 + pmu.counts.skipped  # spoiled, and those skipped
             pmu.fall_silent()
-            await asyncio.sleep(0.03)
+            await listener.answer(Command.SEND_HDR)  # whatever was on its way came before
             before = len(listener.data())
             await asyncio.sleep(0.1)
             assert len(listener.data()) == before and not listener.closed
@@ -364,7 +365,8 @@ def test_the_program_writes_down_each_instant_and_falls_silent_when_told(tmp_pat
             listener.ask(Command.DATA_ON, 7)
             await listener.until(lambda: len(listener.data()) >= 20)
             os.kill(pid, signal.SIGUSR1)
-            await listener.answer(Command.SEND_HDR, 7)  # it answers, and sends no more data
+            for _ in range(2):  # it answers, and sends no more data: one was perhaps due before
+                await listener.answer(Command.SEND_HDR, 7)
             heard = len(listener.data())
             await asyncio.sleep(0.2)
             assert len(listener.data()) == heard

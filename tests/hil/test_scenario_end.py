@@ -35,6 +35,7 @@ from record.desk import Desk
 from tests.conftest import small_disk
 
 WAIT_S = 60.0  # for anything: others may have the machine
+pytestmark = pytest.mark.timeout(2 * WAIT_S + 10)
 DISK = "3m"  # less than a play leaves
 
 

@@ -34,7 +34,8 @@ from hil.suite.catalogue import Benchmark, Figure
 from hil.suite.row import Row
 from hil.suite.turn import DONE, FAILED, LATE, Turn, judged, last_object
 
-WAIT_S = 45.0
+WAIT_S = 110.0  # for anything: others may have the machine
+pytestmark = pytest.mark.timeout(WAIT_S + 10)
 SVG = "{http://www.w3.org/2000/svg}"
 
 

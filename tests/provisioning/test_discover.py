@@ -370,7 +370,7 @@ def test_a_board_says_which_it_is_when_it_is_asked(tmp_path: Path) -> None:
     tap, far = os.openpty()
     try:
         with board.Board(tmp_path, [board.Line(os.ttyname(far))]) as one:
-            (found,) = typed("--serial", one.link, "--ask", "--seconds", "0.3")["found"]
+            (found,) = typed("--serial", one.link, "--ask", "--seconds", "2")["found"]
             name = one.public[:8].hex()
             assert (found["kind"], found["facts"]["board"]) == ("board", name)
             assert found["url"] == f"mcu+serial://{one.link}"
@@ -378,7 +378,7 @@ def test_a_board_says_which_it_is_when_it_is_asked(tmp_path: Path) -> None:
             one.stop()
             (tmp_path / "keys.json").unlink()
             one.start()
-            (found,) = typed("--serial", one.link, "--ask", "--seconds", "0.3")["found"]
+            (found,) = typed("--serial", one.link, "--ask", "--seconds", "2")["found"]
             assert (found["kind"], found["facts"]["board"]) == ("board", None)
             assert "a board, unpaired, firmware " in found["what"]
             assert f"board pair {one.link} " in found["needs"]

@@ -9,6 +9,7 @@ import pytest
 
 from record import service
 from record.question import Said
+from tests.record.asker import until
 from tests.record.test_service import Client, over_http
 
 
@@ -24,7 +25,7 @@ def test_bodies_count_until_they_are_answered(tmp_path: Path, monkeypatch: pytes
 
         monkeypatch.setattr("record.question.answered", answered)
         asked = [asyncio.create_task(client.post("/v1/statement", bytes(1000))) for _ in range(6)]
-        await asyncio.sleep(0.5)
+        await until(lambda: sum(one.done() for one in asked) == 3)  # those that are refused
         slow.set()
         assert sorted([(await one)[0] for one in asked]) == [200] * 3 + [503] * 3
 

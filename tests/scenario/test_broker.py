@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from evidence import queue
 from evidence.code import Cause
 from hil.broker import Cluster, Server, cluster, place, single
@@ -21,9 +23,10 @@ from hil.ledger import Ledger
 from hil.loopback import free_port
 from provisioning.init import InitRequest, initialise
 from provisioning.source import SourceRequest
-from tests.scenario.test_kill import BUSES, ON_LINE_MAX, READY_S, Site, held, missing
+from tests.scenario.test_kill import BUSES, ON_LINE_MAX, PLAY_S, READY_S, Site, held, missing
 
 REGION = "west"
+pytestmark = pytest.mark.timeout(PLAY_S + 10)
 
 
 class BrokerSite(Site):
@@ -94,7 +97,7 @@ async def sited(
 
 def play(what: Callable[[], Awaitable[None]]) -> None:
     async def within() -> None:
-        await asyncio.wait_for(what(), 58)
+        await asyncio.wait_for(what(), PLAY_S)
 
     asyncio.run(within())
 

@@ -9,13 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from evidence import instant
 from evidence.leap import BUILT_IN, NS
 from provisioning.init import ANCHORS, GATEWAY
-from tests.scenario.test_kill import END_S, running
+from tests.scenario.test_kill import END_S, PLAY_S, running
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 30
+pytestmark = pytest.mark.timeout(PLAY_S + 10)
 
 
 def now() -> int:
@@ -60,7 +63,7 @@ def test_export_of_a_running_agent_is_verified_alone(tmp_path: Path) -> None:
             await site.record.end(END_S)
             shutil.copy(site.site / ANCHORS, tmp_path)
 
-    asyncio.run(asyncio.wait_for(play(), 55))
+    asyncio.run(asyncio.wait_for(play(), PLAY_S))
     shutil.rmtree(site_folder)
     exported(files[3], "--spool", str(tmp_path / "copy" / "spool.db"))
     for path in files:

@@ -16,9 +16,10 @@ from hil.child import Child
 from provisioning.init import DEVICE_KEY, GATEWAY
 from tests.drivers import keyring
 from tests.drivers.keyring import Chip, Token
-from tests.scenario.test_kill import END_S, Site, check_instants, held
+from tests.scenario.test_kill import END_S, PLAY_S, Site, check_instants, held
 
 AWAY_S = 1.0
+pytestmark = pytest.mark.timeout(PLAY_S + 10)
 Store = Token | Chip
 
 
@@ -96,7 +97,7 @@ def test_a_store_that_is_away_costs_no_sample(store: Store, tmp_path: Path) -> N
             for child in site.children:
                 child.kill()
 
-    asyncio.run(asyncio.wait_for(all_of_it(), 55))
+    asyncio.run(asyncio.wait_for(all_of_it(), PLAY_S))
 
 
 def test_no_key_and_no_pin_is_in_what_the_gateway_keeps(
@@ -115,7 +116,7 @@ def test_no_key_and_no_pin_is_in_what_the_gateway_keeps(
                 child.kill()
 
     with keyring.token(tmp_path / "store", program) as token:
-        asyncio.run(asyncio.wait_for(all_of_it(Gateway(tmp_path, token.uri())), 55))
+        asyncio.run(asyncio.wait_for(all_of_it(Gateway(tmp_path, token.uri())), PLAY_S))
         mine = {token.folder, token.pin_file}
         for path in tmp_path.rglob("*"):
             if path.is_file() and not mine & {path, *path.parents}:

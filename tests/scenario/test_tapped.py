@@ -167,7 +167,7 @@ class Tapped(Site):
             one = Said(number, pmu_frame(number), 1_000_000 + number - first)
             os.write(self.wires[0][0], one.raw)
             os.write(self.wires[1][0], READ)
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.05)
             os.write(self.wires[1][0], answer(one.volts))
             said.append(one)
         await self.until(lambda told: told["sources"][NAME]["sealed"] >= 3 * FRAMES)
@@ -231,7 +231,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         return said
 
     try:
-        said = asyncio.run(asyncio.wait_for(play(), 60))
+        said = asyncio.run(asyncio.wait_for(play(), 110))
         node = read_plan((site.site / SITE).read_text(), SITE).bus[0].node()
         store, anchors = site.site / "record.db", site.site / ANCHORS
         yield Told(said, store, anchors, node, site.children[-1].said())

@@ -32,6 +32,7 @@ from tests.scenario.test_kill import BUSES, END_S, RATE, Site
 WAIT_S = 20.0
 BEFORE_NS = NS  # what was measured so long before had been heard
 MEASURED = (Kind.C37118,)
+pytestmark = pytest.mark.timeout(120)
 PMU_A, PMU_B = "pmu-a", "pmu-b"
 
 

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from agent.answers import Answers
+from agent.commit import Commit, Fork, Kept
 from agent.health import Health
+from agent.hearing import NOTHING
 from agent.page import metrics
+from agent.spool import Spool
 from evidence.leap import BUILT_IN, NS
 from tests.agent.page.exposition import read
 from tests.agent.page.gateway import Gateway
@@ -99,9 +103,29 @@ def test_units_are_seconds_and_bytes_and_what_is_not_known_is_not_there() -> Non
 
 
 def test_the_readme_lists_each_with_what_it_is() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \|", README.read_text(encoding="utf-8"), re.M)
-    told = {name: one.type for name, one in exposed(Health()).items()}
-    assert dict(rows) == told and len(rows) == len(told)
+    listed = r"^\| `([a-z_]+)` \| (\w+) \| [^|]* \| (.+) \|$"
+    rows = re.findall(listed, README.read_text(encoding="utf-8"), re.M)
+    told = [(name, one.type, one.help) for name, one in exposed(Health()).items()]
+    assert sorted(rows) == sorted(told)
+
+
+def test_what_the_spool_knows_from_before_the_start_is_no_counter(tmp_path: Path) -> None:
+    """A rollback of the record's, and the agent is started again."""
+    spool, before = Spool(tmp_path / "spool.db"), Answers(Health())
+    commit = Commit(1, 1, bytes(16), NOTHING)
+    before.fork(Fork(0, Kept(22, bytes(32)), b"", Kept(12, bytes(32)), b""))
+    before.into(commit)
+    spool.append(commit)
+    spool.close()
+    spool, health = Spool(tmp_path / "spool.db"), Health()
+    Answers(health).find(spool.find())
+    spool.close()
+    found = exposed(health)
+    name = "gridseal_record_rollbacks"
+    assert found[name].value(name) == 1
+    own = [one for at, one in found.items() if at.startswith("gridseal_") and "page" not in at]
+    counters = [value for one in own if one.type == "counter" for value in one.samples.values()]
+    assert counters and not any(counters)
 
 
 @pytest.mark.parametrize(

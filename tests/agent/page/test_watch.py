@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from agent.page import watch
+from agent.panel import ROWS_LEFT
 from tests.agent.conftest import Folder
 from tests.agent.page.gateway import Gateway
 
@@ -95,11 +96,61 @@ def test_a_terminal_shows_it_all_and_ctrl_c_ends_it_clean(gateway: Gateway) -> N
 
 
 def test_a_small_terminal_is_never_overrun(gateway: Gateway) -> None:
-    with terminal(gateway.configuration, columns=40, rows=8) as shown:
+    with terminal(gateway.configuration, columns=40, rows=4) as shown:
         shown.until("rows more")
         shown.until("\x1b")
         for block in shown.blocks()[1:-1]:
-            assert len(block) <= 6 and all(len(row) < 40 for row in block)
+            assert len(block) <= 2 and all(len(row) < 40 for row in block)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_usual_terminal_shows_every_stream_and_the_gateway(
+    gateway: Gateway, columns: int
+) -> None:
+    with terminal(gateway.configuration, columns=columns, rows=24) as shown:
+        shown.until("SIM PMU 2  6" if columns == 40 else "Hz  after")
+        shown.until("\x1b")
+        block = shown.blocks()[-2]
+    assert len(block) <= 22
+    for name in ("gateway-1", *watch.SHORT, "SIM PMU 1", "SIM PMU 2"):
+        assert any(row.startswith(name) for row in block), (name, block)
+
+
+LONG = "relay-7 is down: 192.0.2.7:4712: no answer within 5 s"
+FACTS = [
+    ("Clock of the gateway", "within 51.0 ms by gps (device): " + "it was set " * 12),
+    ("Receiver gps", "a fix of 9 satellites, " * 4), ("Place", "unchecked: no survey " * 5),
+    ("Record", "https://record.example:4443; its log has 900 entries"), ("To send", "none"),
+    ("Disk", "12 GiB free, for 300 days"), ("Arrival to durable", "9 ms"), ("Counted", "9 " * 60),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(40, 24), (80, 24), (80, 12), (40, 8), (20, 7)])
+@pytest.mark.parametrize("troubles", [0, 1, 2, 9])
+@pytest.mark.parametrize("streams", [1, 2, 9, 60])
+def test_streams_have_half_of_what_does_not_fit(
+    columns: int, rows: int, troubles: int, streams: int
+) -> None:
+    told = {
+        "gateway": "gw-1", "utc": "2026-11-26T19:00:00.123456789Z", "troubles": [LONG] * troubles,
+        "facts": FACTS, "tables": {"gaps": [], "receipts": []},
+    }  # fmt: skip
+    room = rows - ROWS_LEFT
+    drawn = watch._rows(told, ["pmu  nothing yet"] * streams, columns, room)[:room]
+    assert drawn.count("pmu  nothing yet") >= min(streams, (room + 1) // 2)
+    above = [row for row in drawn if row != "pmu  nothing yet"]
+    assert all(len(row) < columns for row in above[1:])
+    said = " ".join(" ".join(above).split())
+    assert said.startswith("gw-1 2026-11-26T19:00:00Z")
+    assert said.count("TROUBLE") >= min(troubles, 1)
+    if rows == 24:
+        assert all(any(row.startswith(name) for row in above) for name in watch.SHORT)
+        whole = said.count(LONG)
+        assert whole >= min(troubles, 1)
+        assert whole == troubles or f"TROUBLE and {troubles - whole} more" in said
+        names = [name for name, _ in FACTS if any(row.startswith(name) for row in above)]
+        lost = len(FACTS) - len(names)
+        assert not lost or f"({lost} more in a higher terminal)" in said
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])

@@ -105,7 +105,7 @@ async def test_it_is_started_again_after_a_wait_that_doubles(
     # At 0, 0.2, 0.6 and 1.4 s: a busy machine makes it fewer.
     assert 2 <= len(count.read_text().split()) <= 4
     ready.touch()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 assert await program.ask("tracking", line) == b"tracking\n"
@@ -116,11 +116,15 @@ async def test_it_is_started_again_after_a_wait_that_doubles(
 
 
 @runs
-async def test_what_was_said_unasked_is_no_answer(script: Callable[[str], str]):
-    text = 'while read -r x; do echo "$x"; sleep 0.05; echo late; done'
+async def test_what_was_said_unasked_is_no_answer(script: Callable[[str], str], tmp_path: Path):
+    said = tmp_path / "said"
+    text = f'while read -r x; do echo "$x"; sleep 0.05; echo late; : >{said}; done'
     program = Child([script(text)], BYTES_MAX)
     assert await program.ask("one", line) == b"one\n"
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(20):
+        while not said.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)  # what it said is heard
     assert await program.ask("two", line) == b"two\n"
     await program.close()
 

@@ -314,13 +314,16 @@ def test_what_was_given_up_amid_its_end_accuses_nobody(tmp_path: Path) -> None:
         play = Play(of, here, cast, Timeline(of.live.length_s, ()), stage)
         play.ended, play.problems = 1, ["west-1 does not drain"]
         play.verify = (-9, "it said nothing")  # it was killed with the rest
+        play.counted = {"pmu-w1": {"skipped": 800}, "pmu-e1": {"skipped": 0}}
         told = account.report(play, [HURRIED], False)
     finally:
         stage.close()
     assert told["reasons"] == [HURRIED]
     assert told["sent"] == told["lost"] == 0
     assert told["verify"] is None
-    assert account.summary(told) == f"gridseal-hil demo: {HURRIED}"
+    slow, _, reason = account.summary(told).rpartition("\n")
+    assert slow.startswith("This machine was too slow for its own simulated devices: pmu-w1 left")
+    assert reason == f"gridseal-hil demo: {HURRIED}"
 
 
 def test_what_is_not_known_is_no_figure() -> None:

@@ -226,9 +226,10 @@ def test_the_link_is_cut_and_what_was_sealed_comes_afterwards(site: Site):
 
 
 def test_without_its_antenna_a_place_is_unchecked(site: Site):
+    before = site.shown.words("#feed li")
     since = site.press("antenna")
-    site.feeds(r"fix lost")
-    site.feeds(r"pmu-w\d: its samples are place unchecked")
+    site.feeds(r"check tripped fix lost", before=before)
+    site.feeds(r"pmu-w\d: its samples are place unchecked", before=before)
     assert Check.FIX_LOST in ledger.tripped(site.store, "west-1", since)
     for pmu in ("pmu-w1", "pmu-w2"):
         until(partial(site.classed, pmu, Class.PLACE_UNCHECKED, since), f"{pmu} is unchecked")

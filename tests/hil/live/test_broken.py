@@ -163,7 +163,10 @@ def test_where_nobody_is_told_the_loop_says_it():
         pace.add(pmu, 10)
         model.put(At(model.soonest, event.Dispatch("G1", 1e9)))
         pace.start()
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(20):
+            while not said:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)  # once
         pace.stop()
 
     asyncio.run(run())

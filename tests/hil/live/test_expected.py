@@ -173,7 +173,7 @@ def test_what_nothing_breaks_is_refused_with_its_line(asked: str, says: str) -> 
         (MADE.replace('"pmu-tcp"\nwith = { idcode = 1 }', '"modbus-tcp"'),
          where('what = "instant", how = "back"'), "instant is of PMUs, and there is none"),
         (MADE.replace("[[gateway]]", '[grid]\nmodel = "signal"\nwith.signal = [{ name = "x" }]\n'
-                      "[[gateway]]", 1),
+                      "[[gateway]]", 1).replace("\nkind =", '\nbus = "x"\nkind ='),
          where('what = "limit", quantity = "tve_volt"'), "quantity 'tve_volt' .*'tve_volts'"),
     ],
 )  # fmt: skip

@@ -20,6 +20,7 @@ from hil.loopback import free_port
 from tests.hil.demo.rig import powerless
 
 PLAY_S = 120.0  # a play of some seconds, on a loaded machine
+pytestmark = pytest.mark.timeout(2 * PLAY_S + 10)
 HEAD = '[live]\nname = "{name}"\ntitle = "{name}"\nlength_s = {length_s}\n'
 GATEWAY = '[[gateway]]\nname = "north-1"\nauthority = "north"\n'
 DEVICE = '[[device]]\nname = "{name}"\ngateway = "north-1"\nkind = "{kind}"\nwith = {told}\n'

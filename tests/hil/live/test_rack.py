@@ -154,8 +154,8 @@ def test_a_device_that_is_not_there_and_a_board_that_comes_off_are_named_and_the
     text = text.replace("patience_s = 20", "patience_s = 6")
     plugged_in.file.write_text(text + NOBODY, encoding="utf-8")
     file = scenario(
-        tmp_path, "off", 3,
-        fault("pulled", 0.5, 2, "cut", 'device = "pmu"'),
+        tmp_path, "off", 4,
+        fault("pulled", 0.5, 3, "cut", 'device = "pmu"'),
         MUST.format(text="the one", where='{ what = "sealed", device = "pmu" }', more=""),
         MUST.format(text="the other", where='{ what = "sealed", device = "pmu-2" }', more=""),
         devices="pmu pmu-2",

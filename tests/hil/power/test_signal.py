@@ -130,3 +130,22 @@ def test_a_scenario_names_its_signals():
 def test_what_is_no_signal_is_refused(rows: list[SignalRow], settings: Any, why: str):
     with pytest.raises(ValueError, match=why):
         made(*rows, **settings)
+
+
+def test_a_scenario_gives_a_pmu_noise_and_a_clock_of_its_own() -> None:
+    """After 20 s a clock that gains 500 ppb is 10 us ahead: 2 pi 58.3 times that, and no more."""
+    row = SignalRow(name="a", off_hz=-1.7)
+    drifting, noisy = made(row, drift_ppb=500, noise=0.0).grid, made(row, noise=0.01).grid
+    turned = []
+    for tai in range(BEGINS + 20 * NS, BEGINS + 21 * NS, NS // 50):
+        true, said = drifting.truth(tai, 1), drifting.measured(tai, 1, 1)
+        error = said.voltages[0] / true.voltages[0]
+        turned.append(cmath.phase(error))
+        assert isinstance(drifting, Signals) and isinstance(noisy, Signals)
+        assert abs(error - 1) <= drifting.bound(tai, 1, 1).volts + 1e-12 < 1.1 * abs(error - 1)
+        off = noisy.measured(tai, 1, 1).voltages[0] / true.voltages[0]
+        assert abs(off - 1) <= noisy.bound(tai, 1, 1).volts
+        turned.append(cmath.phase(off))
+    assert turned[0] == pytest.approx(-math.tau * 58.3 * 10e-6, rel=1e-3)
+    assert turned[-2] == pytest.approx(-math.tau * 58.3 * 10.49e-6, rel=1e-3)
+    assert 0.005 < math.sqrt(sum(one * one for one in turned[1::2]) / 50) < 0.015

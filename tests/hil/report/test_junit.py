@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from evidence.leap import BUILT_IN, NS
+from hil.live.job import UNBEGUN
 from hil.report import junit
 from hil.report.gathered import Gathered
 from hil.report.junit import Suite
@@ -76,6 +77,7 @@ def test_what_xml_cannot_say_is_replaced():
     ("suite", "name", "tag"),
     [
         (Suite("a", wrong="a.toml:3: live.titel"), "it can be played", "error"),
+        (Suite("a", unended="stopped after 3 s"), "it was played to its end", "error"),
         (Suite("a", skipped="disk: run it by sudo"), "it can be played here", "skipped"),
     ],
 )
@@ -128,7 +130,7 @@ def test_objects_of_all_kinds_are_gathered(tmp_path: Path):
     )
     gathered.add("three", {"stopped": True}, 1.0, tmp_path)
     gathered.add("four", {"failed": ["four.toml:1: no"]}, 1.0, tmp_path)
-    gathered.write(tmp_path, several=True, stopped=True)
+    gathered.write(tmp_path, several=True)
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     told = [tuple(one.get(name) for name in COUNTS) for one in root]
     assert told == [
@@ -139,19 +141,63 @@ def test_objects_of_all_kinds_are_gathered(tmp_path: Path):
     ]
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert '<a href="one/index.html">one</a>' in index
-    assert "3 of 4 scenarios do not hold. It was stopped before the others." in index
+    words = "1 scenario was stopped before its end. 2 of 3 scenarios do not hold."
+    assert f'<p class="verdict no">{words}</p>' in index
     assert "four.toml:1: no" in index
 
 
 def test_an_index_says_what_was_not_asked_and_that_nothing_was_played(tmp_path: Path):
     gathered = Gathered()
     gathered.add("left", {"skipped": "no board", "failed": []}, 0.0, tmp_path)
-    gathered.write(tmp_path, several=True, stopped=False)
+    gathered.write(tmp_path, several=True)
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert '<p class="verdict idle">None was played. 1 was left out.</p>' in index
-    some = [finding("a", True), finding("b", None, "stopped after 3 s"), finding("c", None, "no")]
-    gathered.add("half", {"findings": some, "failed": [], "stopped": True}, 3.0, tmp_path)
-    gathered.write(tmp_path, several=True, stopped=True)
+    some = [finding("a", True), finding("b", None, "no board"), finding("c", None, "no")]
+    gathered.add("half", {"findings": some, "failed": []}, 3.0, tmp_path)
+    gathered.write(tmp_path, several=True)
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<td>1 of 1; 2 not asked</td><td>it was stopped</td>" in index
-    assert "The only scenario that was played holds." in index
+    assert "<td>1 of 1; 2 not asked</td>" in index
+    assert "The only scenario that was played holds. 1 was left out." in index
+
+
+@pytest.mark.parametrize(
+    ("broken", "style", "words", "came"),
+    [
+        (False, "idle", "The only scenario that was played to its end holds.", "stopped"),
+        (True, "no", "1 of 2 scenarios does not hold.", "does not hold"),
+    ],
+)
+def test_what_was_stopped_is_never_green(
+    broken: bool, style: str, words: str, came: str, tmp_path: Path
+):
+    """Beside one that was played whole and one that nobody began: stopped, with what was broken
+    until then, or with nothing."""
+    gathered = Gathered()
+    held = [finding("a", True)]
+    gathered.add("whole", {"findings": held, "failed": [], "stopped": False}, 9.0, tmp_path)
+    some = [finding("a", not broken, "0 seen" if broken else ""), finding("b", None, "stopped")]
+    told = {"findings": some, "failed": ["must: a: 0 seen"] if broken else [], "stopped": True}
+    gathered.add("half", {**told, "played_s": 3.2}, 3.0, tmp_path)
+    gathered.add("unbegun", UNBEGUN, 0.0, tmp_path)
+    gathered.write(tmp_path, several=True)
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    counts = [tuple(one.get(name) for name in COUNTS) for one in root]
+    assert counts == [
+        ("1", "0", "0", "0"),
+        ("3", "1" if broken else "0", "1", "1"),
+        ("1", "0", "1", "0"),
+    ]
+    ended = [
+        (suite.get("name"), case.find("error").text)  # type: ignore[union-attr]
+        for suite in root
+        for case in suite.findall("testcase")
+        if case.get("name") == "it was played to its end"
+    ]
+    assert ended == [
+        ("half", "it was stopped after 3 s"),
+        ("unbegun", "it was stopped before this one began"),
+    ]
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    said = f"2 scenarios were stopped before their end. {words}"
+    assert f'<p class="verdict {style}">{said}</p>' in index
+    assert re.search(rf"<td>half</td><td><span class=\"\w+\">{came}</span></td>", index)

@@ -10,6 +10,7 @@ from hil.live import place, script
 from hil.live.play import Play
 from hil.power.bound import Bound
 from hil.report import promise
+from hil.report.promise import _again
 
 BEGINS = 1_795_000_000 * NS
 SCENARIO = """
@@ -37,9 +38,10 @@ with = {{ idcode = {}, service_class = "P" }}
 """
 
 
-def played(played_s: float) -> Play:
-    """What is asked of a play, and no more."""
-    of = script.read(SCENARIO + DEVICE.format("pmu-a", 1) + DEVICE.format("pmu-b", 2), "two.toml")
+def played(played_s: float, told: str = "") -> Play:
+    """What is asked of a play, and no more. `told`: to the second PMU, beside."""
+    second = DEVICE.format("pmu-b", 2).replace(' "P" }', f' "P"{told} }}')
+    of = script.read(SCENARIO + DEVICE.format("pmu-a", 1) + second, "two.toml")
     stage = SimpleNamespace(found=SimpleNamespace(begins=BEGINS))
     asked: Any = SimpleNamespace(
         of=of, cast=place.found("fake").cast(of), stage=stage, deeds=[], played_s=played_s
@@ -62,3 +64,24 @@ def test_of_a_play_of_hours_nothing_is_made_again():
     promises = promise.of(played(promise.PLAYED_S_MAX + 1))
     assert promises is not None
     assert promises.whole("pmu-a", BEGINS + NS, 0) is None
+
+
+@pytest.mark.parametrize("told", [", drift_ppb = 50000", ", noise = 0.01"])
+def test_noise_and_clock_of_a_pmu_are_promised(told: str) -> None:
+    """And only its own: of the other PMU at the same bus what it says is known as well as ever."""
+    play, tai = played(5, told), BEGINS + 4 * NS
+    promises = promise.of(play)
+    grid = _again(play).grid
+    assert promises is not None
+    worst = {1: 0.0, 2: 0.0}
+    for at in range(tai, tai + NS, NS // 25):
+        true = grid.truth(at, 1)
+        for number, name in ((1, "pmu-a"), (2, "pmu-b")):
+            said = grid.measured(at, 1, number)
+            least, whole = promises.least(name, at, true, 0), promises.whole(name, at, 0)
+            error = max(abs(b / a - 1) for a, b in zip(true.voltages, said.voltages, strict=True))
+            assert whole is not None and error <= whole.volts and least.volts <= whole.volts
+            # The grid stands still, but for the noise of its loads.
+            assert error <= least.volts + 1e-4
+            worst[number] = max(worst[number], error)
+    assert worst[1] < 0.002 and worst[2] > 0.02

@@ -152,7 +152,9 @@ def test_a_ring_that_ran_full_is_seen_to_its_end_and_that_it_did_is_wrong(bench,
     for number in range(45):  # longer than the ring's 16 KiB, each whole at the tap
         bench.hears(bytes([number]) * 500)
         time.sleep(0.02)
-    time.sleep(0.4)  # until it is said what was lost
+    end = time.monotonic() + WAIT_S  # until it is said what was lost
+    while not seen(bench, capsys, "--key", str(path))[1]["lost"].get("ring_full"):
+        assert time.monotonic() < end
     for _ in range(2):
         done, told = seen(bench, capsys, "--key", str(path))
         assert done == 1 and told["lost"]["ring_full"] >= 1, told

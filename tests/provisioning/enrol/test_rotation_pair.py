@@ -31,6 +31,7 @@ from tests.scenario.test_kill import Site, check_instants, held
 
 NEXT = "file:next.key"
 WITHIN_S = 80
+pytestmark = pytest.mark.timeout(WITHIN_S + 10)
 
 
 def desk_of(site: Site) -> Desk:

@@ -1,0 +1,122 @@
+"""Plays that do not come to their end, or not to their beginning, from the command line on: what is
+left of them, and what whoever reads it takes them for.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+PLAY_S = 120.0  # a play that is stopped at once, on a loaded machine
+pytestmark = pytest.mark.timeout(PLAY_S + 10)
+SCENARIO = """
+[live]
+name = "{name}"
+title = "{name}"
+length_s = 60
+
+[grid]
+model = "power"
+with = {{ case = "ieee9" }}
+
+[[gateway]]
+name = "north-1"
+authority = "north"
+
+[[device]]
+name = "pmu"
+gateway = "north-1"
+kind = "pmu-tcp"
+bus = "{bus}"
+into = "5-7"
+with = {{ idcode = 1, rate = 10, service_class = "P" }}
+
+[[must]]
+text = "it is heard in the end"
+where = {{ what = "samples", device = "pmu" }}
+begins_s = 50
+ends_s = 60
+"""
+
+
+def written(folder: Path, name: str, bus: str = "5") -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(SCENARIO.format(name=name, bus=bus), encoding="utf-8")
+    return str(path)
+
+
+def begun(*argv: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-u", "-m", "hil.cli", "run", *argv]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def errors(folder: Path) -> dict[str, list[str]]:
+    """Of each suite of JUnit, the testcases that are errors, with why."""
+    root = ElementTree.parse(folder / "junit.xml").getroot()
+    return {
+        suite.attrib["name"]: [
+            f"{case.get('name')}: {one.text}" for case in suite for one in case.findall("error")
+        ]
+        for suite in root
+    }
+
+
+def test_ctrl_c_during_the_start_is_green_to_nobody(tmp_path: Path):
+    out = tmp_path / "out"
+    play = begun(written(tmp_path, "one"), written(tmp_path, "two"), "--report", str(out))
+    bound = threading.Timer(PLAY_S, play.kill)
+    bound.start()
+    try:
+        assert play.stdout is not None
+        assert any("is made ready" in line for line in play.stdout)
+        play.send_signal(signal.SIGINT)
+        _, why = play.communicate()
+    finally:
+        bound.cancel()
+        play.kill()
+    assert play.returncode == 130, why
+    verdict = json.loads((out / "one" / "verdict.json").read_text(encoding="utf-8"))
+    assert verdict["stopped"] and verdict["holds"] is None
+    assert [one["held"] for one in verdict["findings"]].count(True) > 3  # asked of every play
+    page = (out / "one" / "index.html").read_text(encoding="utf-8")
+    assert '<p class="verdict idle">It was stopped after 0 s. Nothing is broken' in page
+    assert errors(out) == {
+        "one": ["it was played to its end: it was stopped after 0 s"],
+        "two": ["it was played to its end: it was stopped before this one began"],
+    }
+    index = (out / "index.html").read_text(encoding="utf-8")
+    words = "2 scenarios were stopped before their end."
+    assert f'<p class="verdict idle">{words}</p>' in index
+    assert not re.search(r'class="yes"', index)
+
+
+def test_one_that_cannot_begin_leaves_no_folder_that_it_made(tmp_path: Path):
+    """The grid of its model has no such bus, which is known once that is made. A folder that was
+    there before is its owner's, and has the logs."""
+    scenario, there = written(tmp_path, "badbus", bus="77"), tmp_path / "there"
+    there.mkdir()
+    plays = [begun(scenario, "--report", str(one)) for one in (tmp_path / "out", there)]
+    try:
+        for play in plays:
+            _, why = play.communicate(timeout=PLAY_S)
+            assert play.returncode == 2
+            assert "ieee9 has no bus '77'" in why
+    finally:
+        for play in plays:
+            play.kill()
+    assert not (tmp_path / "out").exists()
+    assert [one for one in there.glob("*.log") if one.stat().st_size]
+    (told,) = errors(there)["badbus"]
+    assert told.startswith("it can be played: ") and "no bus '77'" in told
