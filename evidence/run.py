@@ -21,7 +21,7 @@ from evidence.refusal import EvidenceError
 
 # Of one gateway: far more than a core can seal; a run statement then has 320 KB.
 STREAMS_MAX = 4096
-_CAUSES = (
+CAUSES = (
     *(Cause.FIRST_START, Cause.RESTART, Cause.COMMIT_FAILED, Cause.ROLLBACK),
     *(Cause.SNAPSHOT, Cause.DAILY),
 )
@@ -88,7 +88,7 @@ def read(payload: bytes) -> Run:
     """The run in a payload. Raises EvidenceError."""
     value = shape.versioned(cbor.decode(payload), "run", 12)
     cause = shape.uint(value[5], "cause")
-    if cause not in _CAUSES:
+    if cause not in CAUSES:
         shape.fail("cause", cause, "a cause for a run")
     reached = shape.array(value[9], "reached")
     if len(reached) > STREAMS_MAX:

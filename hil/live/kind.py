@@ -119,7 +119,7 @@ class Kind:
     `programs`: of others, that a fake place starts for it; `cable`: it wants an Ethernet cable of
     its own; `dated`: it can be at another date;
     `frames`: each frame sent is accounted for; `clock`: no source, but what the gateway's
-    clock is measured by."""
+    clock is measured by; `measures`: what it sends is sealed as measurements."""
 
     text: str
     settings: type[Row]
@@ -134,6 +134,7 @@ class Kind:
     dated: bool = False
     frames: bool = False
     clock: bool = False
+    measures: bool = True
 
 
 def _pmu_tcp(of: PmuSettings, at: Address) -> Told:
@@ -226,7 +227,9 @@ KINDS: Mapping[str, Kind] = {
         clock=True,
     ),
     "gnss-receiver": Kind(
-        *("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH, _SURVEY), dated=True
+        *("a GNSS receiver", ReceiverSettings, "receiver", _receiver, _PATH, _SURVEY),
+        dated=True,
+        measures=False,
     ),
 }
 

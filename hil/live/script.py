@@ -5,8 +5,7 @@
 2. Names that rows give each other must be there. What is wrong is told with file, line and key.
 3. Everything lies within the scenario's length, and stretches neither meet nor hold an instant at
    which something is done.
-4. An expectation that could never hold, or never fail, is refused: by its words (hil.live.words),
-   or by when it is asked.
+4. An expectation that could never hold, or never fail, is refused (hil.live.expected).
 
 It opens no file, and knows no place: what a place lacks is hil.live.place's to say.
 """
@@ -19,7 +18,7 @@ import msgspec
 from evidence import config
 from evidence.config import Steps
 from hil import script
-from hil.live import ability, act, grid_names, kind, model
+from hil.live import ability, act, expected, grid_names, kind, model
 from hil.live.sheet import (
     Device,
     Event,
@@ -33,8 +32,8 @@ from hil.live.sheet import (
     Seam,
     Stretch,
 )
-from hil.live.words import FACTS, listed
 from hil.script import EXPECTED, Faults, Row
+from hil.words import listed
 
 ROWS_MAX = 1024  # of one array
 HEAD = "live"  # the table by which such a file is known
@@ -93,11 +92,7 @@ def _faults(of: Script) -> Faults:
     yield from _seams(of)
     yield from _times(of)
     yield from _leaps(of)
-    for array in EXPECTED:
-        for at, row in enumerate(getattr(of, array)):
-            yield from (((array, at, key), why) for key, why in _picked(row))
-            yield from (((array, at, "where"), why) for why in _of_others(row, of))
-            yield from (((array, at, key), why) for key, why in _asked(array, row, of))
+    yield from expected.faults(of)
 
 
 def _tables(of: Script) -> Faults:
@@ -208,7 +203,7 @@ def _named(of: Script) -> Faults:
 
 
 def _seams(of: Script) -> Faults:
-    """Whether two authorities measure the ends."""
+    """Whether two authorities measure the ends, and an interval of it can be settled."""
     devices = {row.name: row for row in of.device}
     for at, seam in enumerate(of.seam):
         sides = [devices[name] for name in seam.sides if name in devices]
@@ -217,6 +212,9 @@ def _seams(of: Script) -> Faults:
                 yield ("seam", at, "sides"), f"{one.name!r} is no PMU"
         if len({one.gateway for one in sides}) < len(sides):
             yield ("seam", at, "sides"), "both ends are heard by one gateway: say another"
+        if seam.begins_s + seam.every_s > of.live.length_s:
+            text = f"none is whole before the scenario ends at {of.live.length_s:g} s"
+            yield ("seam", at, "every_s"), text
 
 
 def _times(of: Script) -> Faults:
@@ -257,70 +255,3 @@ def _leaps(of: Script) -> Iterable[tuple[Steps, str]]:
     for at, stretch in enumerate(of.stretch):
         if stretch.begins_s < past_s:
             yield ("stretch", at), "before the leap second nothing is shortened: its date stands"
-
-
-# --- expectations
-
-
-def _picked(row: Expect) -> Iterable[tuple[str, str]]:
-    """Words that no fact has: where they stand, and what is wrong."""
-    whats = listed(row.where.get("what"))
-    if not whats:
-        yield "where", f"of what? say `what`, one of {', '.join(FACTS)}"
-    for what in whats:
-        if what not in FACTS:
-            yield "where", f"{what!r} is {config.nearest(what, list(FACTS))}"
-            continue
-        words = FACTS[what].words
-        for name, wanted in row.where.items():
-            if name != "what" and name not in words:
-                yield "where", f"{name!r} of {what} is {config.nearest(name, list(words))}"
-                continue
-            for one in listed(wanted) if words.get(name) else ():
-                if one not in words[name]:
-                    yield "where", f"{name} {one!r} is {config.nearest(one, list(words[name]))}"
-
-
-def _of_others(row: Expect, of: Script) -> Iterable[str]:
-    """Devices of which there is no such fact."""
-    kinds = {one.name: one.kind for one in of.device}
-    levels = [one for one in of.level if one.name in listed(row.where.get("level"))]
-    for name in listed(row.where.get("device")):
-        for what in listed(row.where.get("what")):
-            of_kind = kind.KINDS.get(kinds.get(name, ""))
-            if what in FACTS and FACTS[what].frames and of_kind and not of_kind.frames:
-                yield f"{name!r} is no PMU, and {what} is of PMUs alone"
-        if levels and not any(name in one.device for one in levels):
-            yield f"level {levels[0].name!r} is not of {name!r}"
-
-
-def _asked(array: str, row: Expect, of: Script) -> Iterable[tuple[str, str]]:
-    """What is asked of no instant, or comes to the same whatever there is."""
-    bounds = ["after"] * bool(row.after)
-    bounds += [name for name in ("begins_s", "ends_s") if getattr(row, name) is not None]
-    for what in listed(row.where.get("what")):
-        if bounds and what in FACTS and not FACTS[what].dated:
-            yield bounds[0], f"{what} is of all that was played: it has no instants"
-    for name in ("over", "within_s"):
-        if getattr(row, name) and not row.after:
-            yield name, "of what? say `after`, a fault or an event"
-    if row.after and row.begins_s is not None:
-        yield "begins_s", f"it begins with {row.after!r} already"
-    if row.within_s is not None and row.ends_s is not None:
-        yield "ends_s", "it ends by `within_s` already"
-    begins_s, ends_s = row.begins_s or 0.0, of.live.length_s if row.ends_s is None else row.ends_s
-    if begins_s >= ends_s:
-        yield "begins_s", f"at {begins_s:g} s, and it ends at {ends_s:g}"
-    if ends_s > of.live.length_s:
-        yield "ends_s", f"at {ends_s:g} s, and the scenario ends at {of.live.length_s:g}"
-    if row.each and not listed(row.where.get("device")):
-        yield "each", "of which devices? say `device`"
-    lasting = [one.name for one in of.fault if one.for_s]
-    if row.over and row.after and row.after not in lasting:
-        yield "over", f"{row.after!r} is not over in a play: say `for_s` of a fault"
-    if array == "never" and (row.least != 1 or row.most is not None):
-        yield "least", "of what must never be there is none"
-    if array != "never" and row.least == 0 and row.most is None:
-        yield "least", "there are as many as that, whatever is played"
-    if row.most is not None and row.most < row.least:
-        yield "most", f"{row.most}, and at least {row.least} are asked for"

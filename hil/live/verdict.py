@@ -8,7 +8,9 @@
 3. What rests on a device that is not there, an act that was not done or an instant that was not
    played was not asked, and is told so, never as held. What is there and must never be is told
    however soon a play was stopped.
-4. Asked of every play, stopped or not: no frame is lost, none is there twice, none that nobody
+4. That there is none of what is measured says nothing where nothing at all was heard of what it is
+   about: it was not asked, either. Unless that is what it asks, that nothing is heard.
+5. Asked of every play, stopped or not: no frame is lost, none is there twice, none that nobody
    sent, no place bears two contents, no gap states what is there; the record verifies.
 
 It reads facts, and looks at no file.
@@ -21,11 +23,13 @@ import msgspec
 
 from evidence.leap import NS
 from hil import finding
-from hil.fact import Fact, fits
+from hil.fact import SHOWN_MAX, Fact, fits
+from hil.live import kind
 from hil.live.account import Account
 from hil.live.play import Play
-from hil.live.sheet import Expect
-from hil.live.words import FACTS, FIGURES, listed
+from hil.live.sheet import Device, Expect
+from hil.live.words import FACTS, FIGURES
+from hil.words import listed
 
 ALWAYS = "always"
 # Of whatever is played; none of these may be there.
@@ -89,6 +93,8 @@ def _judged(play: Play, account: Account, kind: str, row: Expect) -> Finding:
         after_s = round((min(map(_came, found)) - begins) / NS, 3)
     late = _late(play, account, row)
     held, why = finding.judged(kind, row, count, found, account.facts, late=late)
+    if held and not count and (unheard := _unheard(play, account, row, begins, ends)):
+        return Finding(kind, row.text, None, why=unheard, after=row.after)
     return Finding(kind, row.text, held, count, why, row.after, after_s)
 
 
@@ -145,6 +151,43 @@ def _is_known(account: Account, row: Expect) -> bool:
         return True
     counted = [one for one in account.streams if not names or one["device"] in names]
     return any(what in one for one in counted for what in whats)
+
+
+def _unheard(play: Play, account: Account, row: Expect, begins: int, ends: int) -> str:
+    """That nothing was heard of any device that it is about, by the record; empty where something
+    was, or where what it counts does not rest on that."""
+    whats = listed(row.where.get("what"))
+    if not all(FACTS[what].heard for what in whats) or _is_of_silence(row):
+        return ""
+    names = [one.name for one in _about(play, row) if kind.KINDS[one.kind].measures]
+    for fact in account.facts:
+        if fact.what == "samples" and fact.words["device"] in names and fact.within(begins, ends):
+            return ""
+    if len(names) > SHOWN_MAX:
+        return f"nothing of any of {len(names)} devices was heard"
+    return f"nothing of {' or '.join(names)} was heard" if names else ""
+
+
+def _is_of_silence(row: Expect) -> bool:
+    """Whether that nothing is heard is what it asks."""
+    of_any = row.where.keys() <= {"what", "device", "gateway"}
+    return of_any and listed(row.where.get("what")) == ["samples"]
+
+
+def _about(play: Play, row: Expect) -> Iterable[Device]:
+    """The devices in question: those that are named, else those of the levels, else all of which
+    there may be such a fact; of the gateways that are named."""
+    whats, gateways = listed(row.where.get("what")), listed(row.where.get("gateway"))
+    names = listed(row.where.get("device"))
+    if not names and whats == ["level"]:
+        wanted = listed(row.where.get("level"))
+        levels = [one for one in play.of.level if not wanted or one.name in wanted]
+        names = [name for one in levels for name in one.device]
+    of_frames = any(FACTS[what].frames for what in whats)
+    for one in play.of.device:
+        there = one.name in names if names else kind.KINDS[one.kind].frames or not of_frames
+        if there and (not gateways or one.gateway in gateways):
+            yield one
 
 
 def _resting(play: Play, row: Expect) -> Iterable[Sequence[str]]:

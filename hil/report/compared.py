@@ -37,8 +37,8 @@ from hil.power import case
 from hil.power.bound import Bound
 from hil.report import limit, promise
 from hil.report.admitted import Admitted, number, phasor
-from hil.report.error import tve
-from hil.report.gauge import ERRORS, Beyond, Gauge
+from hil.report.error import ERRORS, tve
+from hil.report.gauge import Beyond, Gauge
 from hil.report.promise import Promises
 from hil.report.trace import LINES_MAX, Arrow, Axis, Drawn, Moments
 from hil.report.truth import Stood, Truth

@@ -11,6 +11,8 @@ Pure: it reads nothing.
 
 import math
 
+# Of one frame, by name: the greatest TVE of its voltages and of its currents (shares), FE and RFE.
+ERRORS = ("tve_volts", "tve_amps", "fe_hz", "rfe_hz_s")
 STEP = 1.02  # from one bin to the next: a percentile is so near, as a share
 _PER = 1 / math.log(STEP)
 _TINY = 1e-12  # what is less counts as this much in percentiles

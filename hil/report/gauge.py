@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hil.live.sheet import Device
-from hil.report.error import Spread
+from hil.report.error import ERRORS, Spread
 from hil.report.limit import Beside
 from hil.report.trace import CELLS, Drawn
 from hil.report.truth import Truth
 
-ERRORS = ("tve_volts", "tve_amps", "fe_hz", "rfe_hz_s")
 _MS = 1e-6  # of a nanosecond
 
 

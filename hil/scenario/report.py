@@ -25,7 +25,7 @@ from evidence.anchor import Anchors
 from evidence.leap import NS
 from hil.finding import Finding
 from hil.report.sentence import FORM, VERDICT, holds
-from hil.scenario import fact, lines, page, play, verdict
+from hil.scenario import fact, lines, page, play, verdict, words
 from hil.scenario.fact import Facts
 from hil.scenario.figures import Hours
 from hil.scenario.play import ANCHORS, STORE, Part, Play
@@ -147,7 +147,7 @@ def _verified(
     say(f"the bundle {'does not hold' if reasons else 'holds'}, by gridseal-record verify")
     lone = _lone(folder)
     say(f"the bundle {'does not hold' if lone else 'holds'}, by {VERIFIER} alone")
-    return [("gridseal-record verify", reasons), (VERIFIER, lone)]
+    return list(zip(words.CHECKED_BY, (reasons, lone), strict=True))
 
 
 def _lone(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@
 2. Instants carry their offset from UTC, and what ends does so after it began. Names that rows give
    each other must be there. What is wrong is told with file, line and key.
 3. What is not published is marked: a feed says what it is, and a record of it says so too.
+4. An expectation that could never hold, or never fail, is refused (hil.scenario.words).
 
 It opens no file: texts are brought to it. What a row does is hil/scenario/play.py's.
 """
@@ -18,6 +19,7 @@ import msgspec
 from evidence import config
 from evidence.config import Steps, fault_at
 from hil import script
+from hil.scenario import words
 from hil.scenario.figures import Hours, tai_of
 from hil.scenario.sheet import (
     Areas,
@@ -106,6 +108,7 @@ def _faults(of: Script) -> Faults:
     yield from _instants(of)
     yield from _fed(of)
     yield from _named(of)
+    yield from words.faults(of)
 
 
 def _instants(row: msgspec.Struct, steps: Steps = ()) -> Faults:

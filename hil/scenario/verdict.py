@@ -3,7 +3,7 @@
 1. An expectation picks facts by their words and counts them (hil.fact, hil.finding).
 2. One that names an interval is asked only where the part that was played holds all of it, and of
    facts within it alone. One for `every_hour` wants `least` for each hour of that interval, or of
-   the part.
+   the part; of none it is not asked, for that many there always are.
 3. What was not asked is told as not asked, never as held.
 
 It reads facts, and looks at no record.
@@ -29,7 +29,10 @@ def _judged(kind: str, row: sheet.Expect, facts: Facts, part: Part) -> Finding:
     begins = part.begins if row.begins is None else tai_of(row.begins)
     ends = part.ends if row.ends is None else tai_of(row.ends)
     if begins < part.begins or ends > part.ends:
-        return Finding(kind, row.text, None)
+        return Finding(kind, row.text, None, why="of an interval that was not all played")
+    times = (ends - begins) // HOUR_NS if row.every_hour else 1
+    if not times:
+        return Finding(kind, row.text, None, why="no whole hour was played")
     bounded = row.begins is not None or row.ends is not None
     found = [
         fact
@@ -37,7 +40,6 @@ def _judged(kind: str, row: sheet.Expect, facts: Facts, part: Part) -> Finding:
         if fits(fact, row.where) and (not bounded or _is_within(fact, begins, ends))
     ]
     count = sum(fact.count for fact in found)
-    times = (ends - begins) // HOUR_NS if row.every_hour else 1
     held, why = finding.judged(kind, row, count, found, facts.all, times)
     return Finding(kind, row.text, held, count, why)
 

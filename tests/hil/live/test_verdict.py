@@ -2,8 +2,11 @@
 asked.
 """
 
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,6 +20,8 @@ from hil.live.play import Deed, Play
 from hil.live.real import RealRig
 from hil.live.stage import Stage
 from hil.live.timeline import Timeline
+from hil.report import junit, page
+from hil.report.junit import Suite
 
 BEGAN = 1_000_000 * NS
 RACK = """
@@ -217,6 +222,85 @@ def test_what_was_not_played_was_not_asked(
         changed = {"cast": cast}
     finding = found(tmp_path, row, [fact("event", 11)], **changed)
     assert (finding.held, finding.why) == (None, why)
+
+
+HEARD = [stretch("samples", 0, 20), stretch("samples", 40, 100)]  # nothing from 20 to 39
+GAP, LOW = 'where = { what = "gap" }\n', 'where = { what = "level", level = "low" }\n'
+INVALID = 'where = { what = "samples", class = "data_invalid" }\n'
+CLASSED = {"class": "data_invalid", "level": "low"}
+WITHIN = "begins_s = 21\nends_s = 38\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "facts", "why"),
+    [
+        (GAP, [], "nothing of pmu was heard"),
+        (LOW, [], "nothing of pmu was heard"),
+        (INVALID, [], "nothing of pmu was heard"),
+        ('where = { what = "instant", how = "back" }\n', [], "nothing of pmu was heard"),
+        ('where = { what = "gap", device = "pmu" }\n', [], "nothing of pmu was heard"),
+        (GAP + WITHIN, HEARD, "nothing of pmu was heard"),
+        (LOW + WITHIN, HEARD, "nothing of pmu was heard"),
+        (GAP + 'after = "killed"\nover = true\nwithin_s = 8\n', HEARD, "nothing of pmu was heard"),
+    ],
+)
+def test_that_there_is_none_of_what_nothing_was_heard_of_was_not_asked(
+    row: str, facts: list[Fact], why: str, tmp_path: Path
+) -> None:
+    """At a place whose only device never came up, `never` of a gap held."""
+    one = found(tmp_path, row, facts, "never")
+    assert (one.held, one.count, one.why) == (None, 0, why)
+    assert f"never   not asked      asked ({why})" == line_of(one)
+
+
+@pytest.mark.parametrize(
+    ("row", "facts", "held"),
+    [
+        (GAP, HEARD, True),
+        (LOW + "begins_s = 15\nends_s = 25\n", HEARD, True),
+        (INVALID, HEARD, False),
+        # What is there is there, whatever else was heard.
+        (GAP, [fact("gap", 1)], False),
+        (GAP + WITHIN, [*HEARD, fact("gap", 20, 40)], False),
+        # That nothing is heard is what these ask, or what they count does not rest on it.
+        ('where = { what = "samples", device = "pmu" }\n' + WITHIN, HEARD, True),
+        ('where = { what = "event" }\n', [], True),
+        ('where = { what = ["gap", "run"] }\n', [], True),
+    ],
+)
+def test_what_something_was_heard_of_is_asked(
+    row: str, facts: list[Fact], held: bool, tmp_path: Path
+) -> None:
+    facts = [replace(one, words={**one.words, **CLASSED}) for one in facts]
+    assert found(tmp_path, row, facts, "never").held is held
+
+
+def test_one_device_that_is_heard_is_enough_unless_each_is_asked(tmp_path: Path) -> None:
+    text = TEXT.replace("[[fault]]", OTHER + "[[fault]]").replace("[[must]]", "[[never]]")
+    asked = text + 'where = { what = "gap", device = ["pmu", "other"] }\n'
+    assert judged(tmp_path, HEARD, [], asked)[0].held
+    one, other, *_ = judged(tmp_path, HEARD, [], asked + "each = true\n")
+    assert (one.held, other.held, other.why) == (True, None, "nothing of other was heard")
+    nobody = judged(tmp_path, [], [], asked)[0]
+    assert (nobody.held, nobody.why) == (None, "nothing of pmu or other was heard")
+
+
+def test_why_it_was_not_asked_stands_in_junit_and_on_the_page(tmp_path: Path) -> None:
+    told = [asdict(found(tmp_path, GAP, [], "never"))]
+    (suite,) = ElementTree.fromstring(junit.text([Suite("made", told)]))
+    (skipped,) = suite.iter("skipped")
+    assert skipped.get("message") == "nothing of pmu was heard"
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["1", "0", "1"]
+    assert "not asked</td><td>asked<br>nothing of pmu was heard</td>" in re.sub(
+        "<span[^>]*>|</span>", "", page._expected({"findings": told})
+    )
+
+
+def test_at_most_none_is_not_asked_where_nothing_was_heard(tmp_path: Path) -> None:
+    """It is a `never` by another name."""
+    row = GAP + "least = 0\nmost = 0\n"
+    assert found(tmp_path, row, []).held is None
+    assert found(tmp_path, row, HEARD).held
 
 
 STOPPED: dict[str, Any] = {"stopped": True, "played_s": 50.0}
