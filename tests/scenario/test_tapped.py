@@ -8,12 +8,14 @@ the bus is a gateway in memory, whose frames the same record admits once its pro
 import asyncio
 import cmath
 import csv
+import fcntl
 import hashlib
 import json
 import math
 import os
 import struct
 import sys
+import termios
 import time
 import tty
 from collections.abc import Iterator
@@ -53,9 +55,10 @@ from tests.record.gateway import DAY_S, START, Gateway
 from tests.record.settle.border import RATE, SIDES, Pmu, Shared
 from tests.record.test_bundle_shared import witnessed
 from tests.record.upstream import LOG, Upstream
-from tests.scenario.test_kill import Site
+from tests.scenario.test_kill import READY_S, Site
 
 FRAMES = 20  # two seconds
+SILENCE_S = 0.03  # of Modbus, 2 ms would do
 NAME, BUS, SEAM = "bay-3", "Bus 1", "Border Bus"
 STAT = 2 << 6  # C37.118.2-2011 table 7: PMU_TQ 2, the device's clock is within 1 us
 PHASES = ("VA", "VB", "VC")
@@ -166,12 +169,20 @@ class Tapped(Site):
             await asyncio.sleep(max(tai - tai_now(), 0) / NS)
             one = Said(number, pmu_frame(number), 1_000_000 + number - first)
             os.write(self.wires[0][0], one.raw)
-            os.write(self.wires[1][0], READ)
-            await asyncio.sleep(0.05)
-            os.write(self.wires[1][0], answer(one.volts))
+            for octets in (READ, answer(one.volts)):
+                os.write(self.wires[1][0], octets)
+                await self.silence()
             said.append(one)
         await self.until(lambda told: told["sources"][NAME]["sealed"] >= 3 * FRAMES)
         return said
+
+    async def silence(self) -> None:
+        """On the meter's wire, as the board hears it: counted from when it has read it all."""
+        end = time.monotonic() + READY_S
+        while any(fcntl.ioctl(self.wires[1][1], termios.FIONREAD, bytes(4))):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(SILENCE_S)
 
     def close(self) -> None:
         for child in self.children:
