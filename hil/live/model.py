@@ -101,7 +101,8 @@ def _two_bus(settings: TwoBus, seed: int, _: int, devices: Sequence[Measuring]) 
     points: dict[int, int] = {}
     for one in devices:
         if one.bus not in (1, 2) or one.into:
-            raise ValueError(f"bus {one.bus!r} {one.into}; bus 1 or 2, and its line, expected")
+            into = f" into {one.into}" if one.into else ""
+            raise ValueError(f"bus {one.bus!r}{into}; bus 1 or 2, and its line, expected")
         points[one.number] = int(one.bus)
     return Made(Grid(Plan(seed=seed, **msgspec.structs.asdict(settings))), points)
 
