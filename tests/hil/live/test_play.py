@@ -3,11 +3,8 @@ by name, and the rest goes on; Ctrl-C. Real places: test_rack.py.
 """
 
 import json
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import pytest
 from hil import cli
 from hil.loopback import free_port
 from tests.hil.demo.rig import powerless
+from tests.hil.live.interrupt import interrupted
 
 PLAY_S = 120.0  # a play of some seconds, on a loaded machine
 pytestmark = pytest.mark.timeout(2 * PLAY_S + 10)
@@ -119,30 +117,10 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path):
         must("a gap", '{ what = "gap", device = "pmu" }') + 'after = "late"\n',
         length_s=1000,
     )  # fmt: skip
-    argv = [
-        sys.executable,
-        "-u",
-        "-m",
-        "hil.cli",
-        "run",
-        str(file),
-        "--report",
-        str(tmp_path / "out"),
-    ]
-    play = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    bound = threading.Timer(PLAY_S, play.kill)
-    bound.start()
-    try:
-        assert play.stdout is not None
-        assert any("soon: begins" in line for line in play.stdout)
-        time.sleep(0.3)
-        play.send_signal(signal.SIGINT)
-        said, why = play.communicate()
-    finally:
-        bound.cancel()
-        play.kill()
-    assert play.returncode == 130, why
-    assert "stopping, with a report" in said
+    out = tmp_path / "out"
+    play = interrupted("soon: begins", PLAY_S, file, "--report", out, later_s=0.3)
+    assert play.returncode == 130, play.stderr
+    assert "stopping, with a report" in play.stdout
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "It was stopped after" in page
     assert ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()[0].get("skipped") == "1"
@@ -163,24 +141,9 @@ def test_ctrl_c_once_all_was_played_leaves_the_whole_report_and_plays_no_other(t
         written(tmp_path, name, device("pmu", "pmu-tcp", "{ idcode = 1 }"), heard, length_s=1)
         for name in names
     ]
-    argv = [sys.executable, "-u", "-m", "hil.cli", "run", *map(str, files)]
-    play = subprocess.Popen(
-        [*argv, "--report", str(tmp_path / "out")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    bound = threading.Timer(PLAY_S, play.kill)
-    bound.start()
-    try:
-        assert play.stdout is not None
-        assert any("the devices fall silent" in line for line in play.stdout)
-        play.send_signal(signal.SIGINT)
-        _, why = play.communicate()
-    finally:
-        bound.cancel()
-        play.kill()
-    assert play.returncode == 130, why
+    argv = (*files, "--report", tmp_path / "out")
+    play = interrupted("the devices fall silent", PLAY_S, *argv)
+    assert play.returncode == 130, play.stderr
     assert not (tmp_path / "out" / "two").exists()
     verdict = told(tmp_path / "out" / "one")
     assert not verdict["stopped"]

@@ -4,14 +4,14 @@ left of them, and what whoever reads it takes them for.
 
 import json
 import re
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.hil.live.interrupt import interrupted
 
 PLAY_S = 120.0  # a play that is stopped at once, on a loaded machine
 pytestmark = pytest.mark.timeout(PLAY_S + 10)
@@ -71,18 +71,9 @@ def errors(folder: Path) -> dict[str, list[str]]:
 
 def test_ctrl_c_during_the_start_is_green_to_nobody(tmp_path: Path):
     out = tmp_path / "out"
-    play = begun(written(tmp_path, "one"), written(tmp_path, "two"), "--report", str(out))
-    bound = threading.Timer(PLAY_S, play.kill)
-    bound.start()
-    try:
-        assert play.stdout is not None
-        assert any("is made ready" in line for line in play.stdout)
-        play.send_signal(signal.SIGINT)
-        _, why = play.communicate()
-    finally:
-        bound.cancel()
-        play.kill()
-    assert play.returncode == 130, why
+    files = [written(tmp_path, name) for name in ("one", "two")]
+    play = interrupted("is made ready", PLAY_S, *files, "--report", out)
+    assert play.returncode == 130, play.stderr
     verdict = json.loads((out / "one" / "verdict.json").read_text(encoding="utf-8"))
     assert verdict["stopped"] and verdict["holds"] is None
     assert [one["held"] for one in verdict["findings"]].count(True) > 3  # asked of every play
