@@ -22,6 +22,8 @@ from hypothesis import HealthCheck, settings
 from tests.recorder import sitecustomize as recorder
 from tests.recorder import table
 
+pytest_plugins = ["tests.machine"]
+
 ROOT = Path(__file__).resolve().parent.parent
 _DEBIAN = ROOT / ".debian" / "usr"  # what .ci/debian unpacks, so that nothing is installed for it
 os.environ["PATH"] = os.pathsep.join(

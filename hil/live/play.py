@@ -211,6 +211,7 @@ async def ended(play: Play, say: Say) -> None:
     play.problems += [
         why for why in stage.ended_by_itself() if not any(f"the {name} " in why for name in down)
     ]
+    play.problems += await stage.heard_again()
     play.ended = tai_now()
     say("the devices fall silent; what waits is taken to the record")
     await stage.silence()

@@ -11,18 +11,20 @@ It decides nothing: hil.live.verdict does.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evidence.leap import NS
 from hil.fact import Fact
 from hil.live import site
 from hil.live.account import Account
-from hil.live.play import Play, seconds
+from hil.live.play import Deed, Play, seconds
 from hil.live.sheet import Fault
 from hil.live.stage import STORE
 from hil.live.verdict import Finding
+from hil.pulse import Pulse
 from hil.report import notice
 from hil.report.compared import Compared
 from hil.report.sentence import FORM, VERDICT, holds
@@ -30,6 +32,7 @@ from hil.report.style import many
 
 Row = Mapping[str, Any]
 FACTS = "facts.json"
+DEED_LATE_S = 0.5  # later than that, others are in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ def written(
     """Writes both files. Raises OSError."""
     problems = [f"{name} does not come up: {why}" for name, why in play.stage.absent.items()]
     problems += [*play.problems, *account.problems, *compared.problems]
-    deeds = [_deed(one) for one in play.deeds]
-    late = behind(deeds, play.counted)
+    deeds = [_deed(play, one) for one in play.deeds]
+    late = behind(deeds, play.counted, play.stage.pulse)
     # No reason by itself: what was sent is all that is judged.
     if late and (problems or any(one.held is False for one in findings)):
         problems.append(late)
@@ -101,7 +104,7 @@ def written(
     return Came(folder, findings, problems, play.stopped, told, facts)
 
 
-def behind(deeds: Iterable[Row], devices: Mapping[str, Row]) -> str:
+def behind(deeds: Sequence[Row], devices: Mapping[str, Row], pulse: Pulse) -> str:
     """In words, that the bench itself was late, where it was and nobody asked it to be: what does
     not hold then may be its fault, and no gateway's. Rows as `verdict.json` has them.
     """
@@ -110,12 +113,21 @@ def behind(deeds: Iterable[Row], devices: Mapping[str, Row]) -> str:
         if one["act"] == "skip" and one["to"] in late:
             late[one["to"]] -= one["with"]["frames"]
     worst = max(late, key=lambda name: late[name], default="")
-    if not worst or late[worst] <= 0:
-        return ""
-    return (
-        f"This machine was too slow for its own simulated devices: {worst} left out"
-        f" {many(late[worst], 'instant')}. What does not hold, or was late, may come of that."
-    )
+    found = []
+    if worst and late[worst] > 0:
+        found.append(
+            f"This machine was too slow for its own simulated devices: {worst} left out"
+            f" {many(late[worst], 'instant')}."
+        )
+    if pulse.times:
+        times, most_s = many(pulse.times, "time"), pulse.worst_ns / NS
+        found.append(f"This machine, or its disk, stood still {times}, for up to {most_s:.1f} s.")
+    slow = max(deeds, key=lambda one: one["late_s"] or 0.0, default=None)
+    if slow is not None and (slow["late_s"] or 0.0) > DEED_LATE_S:
+        found.append(f"{slow['name']}: done {slow['late_s']:.1f} s too late.")
+    if found:
+        found.append("What does not hold, or was late, may come of that.")
+    return " ".join(found)
 
 
 def _head(play: Play, short: bool) -> dict[str, Any]:
@@ -165,8 +177,11 @@ def _noticed(play: Play, deed: dict[str, Any], facts: list[dict[str, Any]]) -> d
     return {**deed, "noticed": notice.of(deed, facts, gateways)}
 
 
-def _deed(deed: Any) -> dict[str, Any]:
-    row = deed.row
+def _deed(play: Play, deed: Deed) -> dict[str, Any]:
+    row: Any = deed.row
+    due_s, late_s = play.timeline.played_s(row.at_s), None
+    if deed.began is not None:
+        late_s = round((deed.began - play.began) / NS - due_s, 3)
     is_fault = isinstance(row, Fault)
     return {
         "name": row.name,
@@ -177,6 +192,7 @@ def _deed(deed: Any) -> dict[str, Any]:
         "at_s": row.at_s,
         "for_s": row.for_s if is_fault else 0.0,
         "began_tai_ns": deed.began,
+        "late_s": late_s,
         "over_tai_ns": deed.over,
         "why_not": deed.why,
     }

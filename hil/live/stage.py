@@ -29,6 +29,7 @@ from hil.live.rig import Endpoint, Found, Rig, RigError
 from hil.live.script import Script
 from hil.live.terminal import Rated
 from hil.loopback import free_port
+from hil.pulse import Pulse
 from provisioning.init import ANCHORS, RECORD, InitResult
 
 STORE = "record.db"
@@ -50,6 +51,7 @@ class Stage:
         self.made: dict[str, InitResult] = {}
         self.found = Found()
         self.absent: dict[str, str] = {}  # devices that did not come up, and why
+        self.pulse = Pulse()
         self._record: Child | None = None
         self._tasks: dict[str, asyncio.Future[None]] = {}
 
@@ -69,6 +71,7 @@ class Stage:
 
         Raises one of hil.live.play.FAULTS.
         """
+        self.pulse.start(self.folder)
         record = ("127.0.0.1", free_port())
         self.found = await self.rig.prepare(self.of, self.cast, record)
         self.absent.update(self.found.faults)
@@ -90,7 +93,11 @@ class Stage:
         await serving
         for gateway in self.gateways.values():
             await gateway.running()
-        await asyncio.gather(*(self._heard(one) for one in self.gateways.values()))
+        found = await asyncio.gather(*(self._unheard(one) for one in self.gateways.values()))
+        for name, state in (row for one in found for row in one.items()):
+            self.absent[name] = (
+                f"not heard in {self._patience_s:g} s: {state}; {self._look_at(name)}"
+            )
 
     def make(self, record: Endpoint, now_s: int) -> None:
         """The files of gateways and record. Raises one of hil.live.play.FAULTS."""
@@ -103,8 +110,9 @@ class Stage:
                 credential = terminal.placed(self.folder / name, its, rated, now_s)
                 self.made[name] = replace(one, credential=credential)
 
-    async def _heard(self, gateway: Gateway) -> None:
-        """Until each of its devices was heard, or for so long."""
+    async def _unheard(self, gateway: Gateway) -> dict[str, str]:
+        """Until each of its devices was heard, or for so long; the others, each in which state.
+        Raises ChildError."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience_s
         wanted = {
@@ -113,19 +121,15 @@ class Stage:
             if one.gateway == gateway.name and not kind.KINDS[one.kind].clock
         }
         states: dict[str, Any] = {}
-        while loop.time() < until:
+        while wanted and loop.time() < until:
             gateway.agent.check()
             told = await gateway.told()
             states = (told or {}).get("sources", {})
             wanted -= {name for name, one in states.items() if one["sealed"]}
-            if not wanted:
-                return
-            await asyncio.sleep(POLL_S)
-        for name in sorted(wanted):
-            state = states.get(name, {}).get("state", "not known to its gateway")
-            self.absent[name] = (
-                f"not heard in {self._patience_s:g} s: {state}; {self._look_at(name)}"
-            )
+            if wanted:
+                await asyncio.sleep(POLL_S)
+        unknown = {"state": "not known to its gateway"}
+        return {name: str(states.get(name, unknown)["state"]) for name in sorted(wanted)}
 
     def devices(self) -> list[Any]:
         """Those that are there."""
@@ -202,6 +206,12 @@ class Stage:
                     found.append(str(fault))
         return found
 
+    async def heard_again(self) -> list[str]:
+        """Until who was started again has heard its devices, or for so long: before a stream goes
+        on, nobody states its gap. What did not go well."""
+        again = [one for one in self.gateways.values() if len(one.starts) > 1 and _runs(one)]
+        return await _tried([(one.name, self._unheard(one)) for one in again])
+
     async def silence(self) -> None:
         """No device says more, and what was said has been heard, or for SILENCE_S."""
         await self.rig.silence()
@@ -267,6 +277,7 @@ class Stage:
         """At once; what of the place may not be as it was before. Idempotent."""
         for task in self._tasks.values():
             task.cancel()
+        self.pulse.end()
         return self.rig.close()
 
 

@@ -150,6 +150,20 @@ def test_ctrl_c_once_all_was_played_leaves_the_whole_report_and_plays_no_other(t
     assert all(findings(verdict).values())
 
 
+def test_an_agent_that_is_killed_right_before_the_end_is_given_until_it_states_its_gap(
+    tmp_path: Path,
+):
+    killed = (
+        '[[fault]]\nname = "killed"\nat_s = 1.7\nact = "kill"\ngateway = "north-1"\nfor_s = 0.2\n'
+    )
+    file = written(tmp_path, "end", device("pmu", "pmu-tcp", "{ idcode = 1 }"), killed)
+    done = typed(file, "--report", tmp_path / "out")
+    assert done.returncode == 0, done.stderr + done.stdout
+    verdict = told(tmp_path / "out")
+    (stream,) = verdict["streams"]
+    assert stream["lost"] == 0 and stream["in_gaps"] > 0
+
+
 def test_one_alone_that_cannot_be_played_leaves_nothing_and_a_full_folder_is_left_alone(
     tmp_path: Path,
 ):

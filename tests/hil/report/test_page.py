@@ -16,6 +16,7 @@ import pytest
 from evidence.leap import NS
 from hil.live import command, place, play, report, script
 from hil.live.play import Play
+from hil.pulse import Pulse
 from hil.report import compared, heat, lane, page, sentence, sketch, style, trace
 from hil.report.gathered import Gathered
 from tests.hil.report import drawing
@@ -26,21 +27,24 @@ from tests.provisioning.report import viewer
 
 pytestmark = pytest.mark.timeout(120)
 PAGE_BYTES_MAX = 1 << 20
+TURNS = 3  # where the machine itself was late, which would be all that is seen
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
-    folder = tmp_path_factory.mktemp("seen") / "out"
-    folder.mkdir()
     of = script.read(SCENARIO, "seen.toml")
 
-    async def played() -> Play:
+    async def played(folder: Path) -> Play:
         said: list[str] = []
         where = place.found("fake")
         return await play.played(of, where, folder, False, said.append, asyncio.Event())
 
-    done = asyncio.run(played())
-    return Seen(done, command.reported(done, short=False))
+    for _ in range(TURNS):
+        done = asyncio.run(played(tmp_path_factory.mktemp("seen")))
+        found = Seen(done, command.reported(done, short=False))
+        if not found.told()["behind"]:
+            break
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -133,20 +137,27 @@ def test_it_says_in_words_first_what_does_not_hold_and_where(seen: Seen, shown: 
     assert why.startswith(
         "must: somebody says that a CT looks the other way: 0 seen, at least 1 wanted"
     )
-    assert shown.words(".no")[1:] == ["does not hold"]
+    assert shown.words(".no").count("does not hold") == 1
 
 
 def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_none(seen: Seen):
     told = seen.told()
     deeds = told["deeds"]
     counted = {"pmu-a": {"skipped": 0}, "pmu-b": {"skipped": 40}, "relay": {"sent": 3}}
-    assert report.behind(deeds, counted) == ""
+    assert report.behind(deeds, counted, Pulse()) == ""
     counted["pmu-a"]["skipped"] = 148
-    said = report.behind(deeds, counted)
+    said = report.behind(deeds, counted, Pulse())
     assert "too slow" in said and "pmu-a left out 148 instants" in said
     assert told["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
     counted["pmu-b"]["skipped"] = 40 + 200  # of which 40 were asked for
-    assert "pmu-b left out 200 instants" in report.behind(deeds, counted)
+    assert "pmu-b left out 200 instants" in report.behind(deeds, counted, Pulse())
+    pulse = Pulse()
+    pulse.times, pulse.worst_ns = 2, 1_250_000_000
+    stood = report.behind(deeds, {}, pulse)
+    assert report.behind([*deeds, {**deeds[0], "late_s": 0.4}], {}, Pulse()) == ""
+    late = report.behind([*deeds, {**deeds[0], "name": "cut", "late_s": 0.61}], {}, Pulse())
+    assert late.startswith("cut: done 0.6 s too late. ")
+    assert stood.startswith("This machine, or its disk, stood still 2 times, for up to 1.2 s. ")
 
 
 def test_rows_that_a_table_leaves_out_are_counted():

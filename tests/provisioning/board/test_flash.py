@@ -1,5 +1,7 @@
 """A release made, and put on a board at its prompt: a real MicroPython behind its raw REPL."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -84,13 +86,33 @@ def flashed(board: Board, tmp_path: Path, releases: dict[str, Path]) -> Board:
     return board
 
 
+def free(port: str) -> None:
+    """Until nobody has it, where it is there: a process that the board is just starting, from this
+    one, is for a moment one of its owners."""
+    if not os.path.exists(port):
+        return
+    line = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    end = time.monotonic() + RUN_S
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            assert time.monotonic() < end, f"{port} is never free"
+            time.sleep(0.01)
+    finally:
+        os.close(line)
+
+
 def flash(port: str, release: Path, *more: str) -> int:
+    free(port)
     command = ["board", "flash", port, "--release", str(release), "--release-key", PUBLIC]
     return cli.main([*command, "--settings", str(SOURCE / "board.json"), *more])
 
 
 def on(board: Board, code: str) -> str:
     """What the board itself says, after a start from nothing."""
+    free(board.path)
     at = prompt.Prompt(board.path)
     try:
         at.open()
