@@ -23,6 +23,8 @@ from hil.live.sheet import Device, Event, Grid
 from hil.power.instrument import Instrument
 from hil.script import Faults
 
+INSTRUMENT = ("drift_ppb", "noise")  # of a PMU's settings, what its instrument alone makes
+
 
 def faults(grid: Grid, devices: Sequence[Device], events: Sequence[Event], seed: int) -> Faults:
     """What is not there. The shapes of all rows must have been found good."""
@@ -32,6 +34,17 @@ def faults(grid: Grid, devices: Sequence[Device], events: Sequence[Event], seed:
         yield from _of_power(settings, measuring, events, seed)
     elif isinstance(settings, Signalled):
         yield from _of_signals(settings, measuring, seed)
+    else:
+        yield from _without_instruments(grid.model, devices)
+
+
+def _without_instruments(name: str, devices: Sequence[Device]) -> Faults:
+    """What would do nothing. Classes stand in a gateway's plan, whatever the grid is."""
+    for at, row in enumerate(devices):
+        for word in INSTRUMENT:
+            if word in row.with_:
+                text = f"{word!r} does nothing: grid {name!r} has no instruments; others have"
+                yield ("device", at, "with"), text
 
 
 def _measuring(number: int, row: Device) -> Measuring:

@@ -42,7 +42,8 @@ class PmuSettings(Row, frozen=True, kw_only=True):
     over true; `latency_us`: what filters and the device take, else what its window does. Classes
     are those of its transformers, of `ct_rated_a` amperes. `drift_ppb`: what its clock gains, from
     0 at the grid's first instant, beside `off_ns`; `noise`: of each phasor, as TVE, RMS of a
-    component. A grid without instruments (`two-bus`) has no classes, drift or noise of a device."""
+    component. A grid without instruments (`two-bus`) has no classes of a device, and refuses drift
+    and noise of one."""
 
     idcode: Idcode
     rate: Rate = 60

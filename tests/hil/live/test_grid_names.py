@@ -9,11 +9,11 @@ from evidence.config import ConfigError
 from hil.live import script
 
 SCENARIOS = Path(script.__file__).parent.parent / "scenarios"
-TRIP, ISLANDING, CURTAILED, LOSS, AREAS, SHORT, SIGNALS = (
+TRIP, ISLANDING, CURTAILED, LOSS, AREAS, SHORT, SIGNALS, NOISE = (
     (SCENARIOS / f"{name}.toml").read_text(encoding="utf-8")
     for name in (
         *("line-trip", "islanding", "dc-tie-curtailment", "generator-loss", "inter-area"),
-        *("three-phase-fault", "reference-signals"),
+        *("three-phase-fault", "reference-signals", "modbus-noise"),
     )
 )
 
@@ -34,6 +34,8 @@ TRIP, ISLANDING, CURTAILED, LOSS, AREAS, SHORT, SIGNALS = (
         (AREAS, '{ bus = "8",', '{ bus = "88",', r"event\[0\].with: .*no bus '88'"),
         (CURTAILED, '{ dc = "DC" }', '{ dc = "AC" }', r"event\[1\].with: .*no dc 'AC': .*: DC"),
         (SIGNALS, 'bus = "ramp"', 'bus = "rump"', r"device\[2\].bus: .*'rump'; one of steady, ra"),
+        (NOISE, 'idcode = 11,', 'noise = 0.1, idcode = 11,', r"device\[2\].with: 'noise' does no"),
+        (NOISE, 'idcode = 11,', 'drift_ppb = 0, idcode = 11,', r"device\[2\].with: 'drift_ppb'"),
         (SIGNALS, 'idcode = 22 }', 'idcode = 22, ct_class = "0.2" }', r"device\[3\].with: .*class"),
     ],
 )  # fmt: skip
