@@ -1,8 +1,8 @@
-"""Whether this machine kept time while tests ran: told at the end, and of each test that failed.
+"""Whether this machine kept time while tests ran: told at the end, and of those that failed.
 
-1. Where GRIDSEAL_FELL names a file, each failed test is a line of it: `kept` or `stood`, and its
-   name. `stood`: nothing on this machine was served in time for a while, since the first test of
-   its module began; what failed then may be the machine's fault alone.
+1. A test that failed may have the machine to blame where that stood still since the first test of
+   its module began. Where all that failed may, pytest ends with STOOD, and the file that
+   GRIDSEAL_STOOD names has a line for each.
 
 It runs nothing again: .ci/test does.
 """
@@ -17,22 +17,20 @@ import pytest
 from hil.pulse import LATE_S, Pulse
 from hil.report.style import many
 
-FELL = "GRIDSEAL_FELL"
+FILE = "GRIDSEAL_STOOD"
+STOOD = 10  # no code of pytest's own
 _BEFORE = pytest.StashKey[int]()
 _pulse = Pulse()
+_failed: dict[str, bool] = {}  # whether the machine may be to blame
 
 
 def pytest_sessionstart() -> None:
     _pulse.start(Path(tempfile.gettempdir()))
 
 
-def pytest_sessionfinish() -> None:
-    _pulse.end()
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    _module(item).stash.setdefault(_BEFORE, _pulse.times)
+    _module(item).stash.setdefault(_BEFORE, _pulse.stood())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,11 +38,20 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed and FELL in os.environ:
-        kept = _pulse.times == _module(item).stash.get(_BEFORE, 0)
-        with open(os.environ[FELL], "a", encoding="utf-8") as file:
-            file.write(f"{'kept' if kept else 'stood'} {item.nodeid}\n")
+    if report.failed:
+        stood = _pulse.stood() > _module(item).stash.get(_BEFORE, _pulse.stood())
+        _failed[item.nodeid] = _failed.get(item.nodeid, True) and stood
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    _pulse.end()
+    if FILE not in os.environ or session.exitstatus != pytest.ExitCode.TESTS_FAILED:
+        return
+    if _failed and all(_failed.values()):
+        with open(os.environ[FILE], "a", encoding="utf-8") as file:
+            file.writelines(f"{name}\n" for name in _failed)
+        session.exitstatus = STOOD
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

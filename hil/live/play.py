@@ -211,11 +211,18 @@ async def ended(play: Play, say: Say) -> None:
     play.problems += [
         why for why in stage.ended_by_itself() if not any(f"the {name} " in why for name in down)
     ]
-    play.problems += await stage.heard_again()
+    mute = {one.device for one in stage.rig.broken()}
+    mute |= {
+        deed.row.device or ""
+        for deed in play.deeds
+        if isinstance(deed.row, Fault) and deed.began is not None and deed.over is None
+    }
+    play.problems += await stage.heard_again(mute)
     play.ended = tai_now()
     say("the devices fall silent; what waits is taken to the record")
     await stage.silence()
     play.problems += await stage.end()
+    stage.pulse.end()  # what follows has the disk to itself, and nobody waits for it
     play.counted = await stage.rig.ended()
     play.problems += [broke(play, one) for one in stage.rig.broken()]
     play.spools = stage.keep_spools()

@@ -11,7 +11,7 @@ What is done on it, and when, is hil.live.play's.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class Stage:
                 credential = terminal.placed(self.folder / name, its, rated, now_s)
                 self.made[name] = replace(one, credential=credential)
 
-    async def _unheard(self, gateway: Gateway) -> dict[str, str]:
+    async def _unheard(self, gateway: Gateway, but: Set[str] = frozenset()) -> dict[str, str]:
         """Until each of its devices was heard, or for so long; the others, each in which state.
         Raises ChildError."""
         loop = asyncio.get_running_loop()
@@ -119,7 +119,7 @@ class Stage:
             one.name
             for one in self.devices()
             if one.gateway == gateway.name and not kind.KINDS[one.kind].clock
-        }
+        }.difference(but)
         states: dict[str, Any] = {}
         while wanted and loop.time() < until:
             gateway.agent.check()
@@ -206,11 +206,11 @@ class Stage:
                     found.append(str(fault))
         return found
 
-    async def heard_again(self) -> list[str]:
+    async def heard_again(self, mute: Set[str]) -> list[str]:
         """Until who was started again has heard its devices, or for so long: before a stream goes
-        on, nobody states its gap. What did not go well."""
+        on, nobody states its gap. `mute`: who can say nothing. Which agents ended meanwhile."""
         again = [one for one in self.gateways.values() if len(one.starts) > 1 and _runs(one)]
-        return await _tried([(one.name, self._unheard(one)) for one in again])
+        return await _tried([(one.name, self._unheard(one, mute)) for one in again])
 
     async def silence(self) -> None:
         """No device says more, and what was said has been heard, or for SILENCE_S."""
@@ -277,8 +277,9 @@ class Stage:
         """At once; what of the place may not be as it was before. Idempotent."""
         for task in self._tasks.values():
             task.cancel()
+        problems = self.rig.close()
         self.pulse.end()
-        return self.rig.close()
+        return problems
 
 
 def _runs(gateway: Gateway) -> bool:

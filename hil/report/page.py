@@ -60,7 +60,7 @@ def text(
     rows = list(phasor.diagrams(deeds, compared))
     parts = [
         verdict(told),
-        f'<p class="no">{escaped(told["behind"])}</p>' if told["behind"] else "",
+        _behind(told),
         f"<p>{escaped(' '.join(head['about'].split()))}</p>" if head["about"] else "",
         _played(told),
         _done(told),
@@ -90,6 +90,12 @@ def clocked(at_s: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}{more}"
     return f"{whole // 60}:{whole % 60:02}{more}"
+
+
+def _behind(told: Row) -> str:
+    """That the bench was late: no fault where all holds."""
+    look = "note" if told["holds"] else "no"
+    return f'<p class="{look}">{escaped(told["behind"])}</p>' if told["behind"] else ""
 
 
 def _played(told: Row) -> str:

@@ -215,10 +215,12 @@ async def test_a_reader_that_is_cancelled_loses_nothing():
     path = pty.open()
     first = tai_now() // NS * NS
     given = [first + number * NS // 20 for number in range(60)]
+    loop = asyncio.get_running_loop()
     try:
         async with listening("ublox", path=path) as heard:
             for number, tai in enumerate(given):
-                receiver.tick(Instant(tai, 0, number % 20))
+                # Before it is given up, in the same moment, and after.
+                loop.call_later(number % 16 / 1000, receiver.tick, Instant(tai, 0, number % 20))
                 while len(heard.fixes) <= number:
                     with contextlib.suppress(TimeoutError):
                         await heard.until(lambda: False, 0.013)

@@ -154,9 +154,9 @@ def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_
     pulse = Pulse()
     pulse.times, pulse.worst_ns = 2, 1_250_000_000
     stood = report.behind(deeds, {}, pulse)
-    assert report.behind([*deeds, {**deeds[0], "late_s": 0.4}], {}, Pulse()) == ""
-    late = report.behind([*deeds, {**deeds[0], "name": "cut", "late_s": 0.61}], {}, Pulse())
-    assert late.startswith("cut: done 0.6 s too late. ")
+    assert report.behind([*deeds, {**deeds[0], "late_s": 0.9}], {}, Pulse()) == ""
+    late = report.behind([*deeds, {**deeds[0], "name": "cut", "late_s": 1.21}], {}, Pulse())
+    assert late.startswith("cut: begun 1.2 s too late. ")
     assert stood.startswith("This machine, or its disk, stood still 2 times, for up to 1.2 s. ")
 
 
@@ -225,7 +225,7 @@ def test_that_the_bench_was_late_is_a_problem_where_something_does_not_hold(
     assert fine.told["behind"] == told["behind"]
     assert fine.told["holds"] and not fine.problems
     text = page.text(fine.told, fine.facts, measured, seen.play.deeds, lambda at_s: at_s)
-    assert f'<p class="no">{told["behind"]}</p>' in text
+    assert f'<p class="note">{told["behind"]}</p>' in text
 
 
 def test_all_that_is_to_be_seen_is_there(seen: Seen, shown: Browser):
