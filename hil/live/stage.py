@@ -38,6 +38,7 @@ TYPED_S = 30.0  # for a command that takes half a second
 SILENCE_S, SILENT_S = 10.0, 0.2  # for what is on the lines; between two looks
 CALM_LOOKS = 3  # without a frame more: an agent that is held up tells the same twice
 POLL_S = 0.05
+SETUPS = 4  # frames of a PMU that are none of data: CFG-1 to CFG-3, and its header
 
 
 class Stage:
@@ -115,17 +116,21 @@ class Stage:
         Raises ChildError."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience_s
-        wanted = {
-            one.name
+        wanted = {  # and how much is said before anything is measured
+            one.name: SETUPS if kind.KINDS[one.kind].frames else 0
             for one in self.devices()
-            if one.gateway == gateway.name and not kind.KINDS[one.kind].clock
-        }.difference(but)
+            if one.gateway == gateway.name
+            and one.name not in but
+            and not kind.KINDS[one.kind].clock
+        }
         states: dict[str, Any] = {}
         while wanted and loop.time() < until:
             gateway.agent.check()
             told = await gateway.told()
             states = (told or {}).get("sources", {})
-            wanted -= {name for name, one in states.items() if one["sealed"]}
+            for name, one in states.items():
+                if one["sealed"] > wanted.get(name, 0):
+                    wanted.pop(name, None)
             if wanted:
                 await asyncio.sleep(POLL_S)
         unknown = {"state": "not known to its gateway"}

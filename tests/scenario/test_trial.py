@@ -259,7 +259,9 @@ def test_without_an_agent_nobody_is_told_to_inject(tmp_path: Path) -> None:
             await site.seal()  # in force at its start
             await site.until(lambda told: told["tests"] and told["tests"][0]["state"] == "on")
             await asyncio.sleep(0.3)
-            (site.site / "test-mode.toml").write_text("[[test]\n")
+            whole = site.site / "test-mode.new"
+            whole.write_text("[[test]\n", encoding="utf-8")
+            whole.replace(site.site / "test-mode.toml")  # it is read at any moment
             told = await site.until(lambda told: told["tests_fault"])
             assert "not TOML" in told["tests_fault"] and told["tests"][0]["state"] == "on"
             assert "TEST MODE NOT KNOWN" in await site.words()

@@ -40,7 +40,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         return await play.played(of, where, folder, False, said.append, asyncio.Event())
 
     for _ in range(TURNS):
-        done = asyncio.run(played(tmp_path_factory.mktemp("seen")))
+        folder = tmp_path_factory.mktemp("seen") / "out"
+        folder.mkdir()
+        done = asyncio.run(played(folder))
         found = Seen(done, command.reported(done, short=False))
         if not found.told()["behind"]:
             break
