@@ -122,9 +122,9 @@ def behind(deeds: Sequence[Row], devices: Mapping[str, Row], pulse: Pulse) -> st
     if pulse.times:
         times, most_s = many(pulse.times, "time"), pulse.worst_ns / NS
         found.append(f"This machine, or its disk, stood still {times}, for up to {most_s:.1f} s.")
-    slow = max(deeds, key=lambda one: one["late_s"] or 0.0, default=None)
-    if slow is not None and (slow["late_s"] or 0.0) > DEED_LATE_S:
-        found.append(f"{slow['name']}: begun {slow['late_s']:.1f} s too late.")
+    late_s, name = max(((one["late_s"] or 0.0, one["name"]) for one in deeds), default=(0.0, ""))
+    if late_s > DEED_LATE_S:
+        found.append(f"{name}: begun {late_s:.1f} s too late.")
     if found:
         found.append("What does not hold, or was late, may come of that.")
     return " ".join(found)
@@ -179,9 +179,9 @@ def _noticed(play: Play, deed: dict[str, Any], facts: list[dict[str, Any]]) -> d
 
 def _deed(play: Play, deed: Deed) -> dict[str, Any]:
     row: Any = deed.row
-    due_s, late_s = play.timeline.played_s(row.at_s), None
+    late_s = None
     if deed.began is not None:
-        late_s = round((deed.began - play.began) / NS - due_s, 3)
+        late_s = round((deed.began - play.began) / NS - play.timeline.played_s(row.at_s), 3)
     is_fault = isinstance(row, Fault)
     return {
         "name": row.name,

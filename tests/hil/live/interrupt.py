@@ -1,4 +1,4 @@
-"""A play from the command line that somebody ends by Ctrl-C."""
+"""A play from the command line, begun, and ended by somebody's Ctrl-C."""
 
 import signal
 import subprocess
@@ -7,18 +7,22 @@ import threading
 import time
 
 
-def interrupted(
-    words: str, most_s: float, *argv: object, later_s: float = 0.0
-) -> subprocess.CompletedProcess[str]:
-    """Told once, so long after it has said these words. Killed after `most_s`."""
+def begun(*argv: object) -> "subprocess.Popen[str]":
     command = [sys.executable, "-u", "-m", "hil.cli", "run", *map(str, argv)]
-    with subprocess.Popen(
+    return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as play:
+    )
+
+
+def interrupted(
+    words: str, most_s: float, *argv: object, later_s: float = 0.0
+) -> subprocess.CompletedProcess[str]:
+    """Told once, so long after it has said these words. Killed after `most_s`."""
+    with begun(*argv) as play:
         bound = threading.Timer(most_s, play.kill)
         bound.start()
         try:
@@ -30,4 +34,4 @@ def interrupted(
         finally:
             bound.cancel()
             play.kill()
-    return subprocess.CompletedProcess(command, play.returncode, said, why)
+    return subprocess.CompletedProcess(play.args, play.returncode, said, why)

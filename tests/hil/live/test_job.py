@@ -5,8 +5,6 @@ and no other begins; a real place is not shared.
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hil import cli
+from tests.hil.live.interrupt import begun
 
 STOP_S = 150.0  # begun, stopped, read and reported, on a loaded machine
 pytestmark = pytest.mark.timeout(STOP_S + 10)
@@ -50,14 +49,7 @@ def plays(folder: Path) -> bool:
 
 def test_ctrl_c_stops_those_that_run_and_no_other_begins(tmp_path: Path):
     out = tmp_path / "out"
-    argv = [sys.executable, "-m", "hil.cli", "run", *files(tmp_path), "--jobs", "2"]
-    run = subprocess.Popen(
-        [*argv, "--report", str(out), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
+    run = begun(*files(tmp_path), "--jobs", "2", "--report", out, "--json")
     bound = threading.Timer(STOP_S, run.kill)
     bound.start()
     try:

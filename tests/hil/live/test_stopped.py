@@ -4,14 +4,12 @@ left of them, and what whoever reads it takes them for.
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.hil.live.interrupt import interrupted
+from tests.hil.live.interrupt import begun, interrupted
 
 PLAY_S = 120.0  # a play that is stopped at once, on a loaded machine
 pytestmark = pytest.mark.timeout(PLAY_S + 10)
@@ -45,17 +43,6 @@ def written(folder: Path, name: str, bus: int = 1) -> str:
     path = folder / f"{name}.toml"
     path.write_text(SCENARIO.format(name=name, bus=bus), encoding="utf-8")
     return str(path)
-
-
-def begun(*argv: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-u", "-m", "hil.cli", "run", *argv]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
 
 
 def errors(folder: Path) -> dict[str, list[str]]:
