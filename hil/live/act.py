@@ -60,7 +60,7 @@ class Stage(Protocol):
 
     async def typed(self, gateway: str, *argv: str) -> None:
         """A command of gridseal-provision; {folder} in it is the gateway's, which is its
-        authority's, too. Raises ActError with what it said."""
+        authority's, too, {record} the record's URL. Raises ActError with what it said."""
         ...
 
     async def serve(self) -> None:
@@ -293,7 +293,8 @@ async def _rotate(stage: Stage, fault: Fault, row: Rotated) -> None:
 
 
 async def _revoke(stage: Stage, fault: Fault, row: Revoked) -> None:
-    """It rules from the record's log on, so it is published."""
+    """It rules from the record's log on, so it is published: from the authority's office, whatever
+    became of the gateway's own way."""
     gateway = fault.gateway or ""
     try:
         key = keystore.show(f"file:{DEVICE_KEY}", stage.gateways[gateway].folder)
@@ -302,7 +303,7 @@ async def _revoke(stage: Stage, fault: Fault, row: Revoked) -> None:
     authority = ("--authority", "{folder}")
     told = (key.fingerprint, "--why", row.why, "--yes")
     await stage.typed(gateway, "authority", "revoke", *told, *authority)
-    await stage.typed(gateway, "authority", "publish", *authority)
+    await stage.typed(gateway, "authority", "publish", "--record", "{record}", *authority)
 
 
 def _tell(do: str, **always: Any) -> Do:

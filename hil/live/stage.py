@@ -54,6 +54,7 @@ class Stage:
         self.absent: dict[str, str] = {}  # devices that did not come up, and why
         self.pulse = Pulse()
         self._record: Child | None = None
+        self._record_url = ""  # by no gateway's cable
         self._tasks: dict[str, asyncio.Future[None]] = {}
 
     @property
@@ -74,6 +75,7 @@ class Stage:
         """
         self.pulse.start(self.folder)
         record = ("127.0.0.1", free_port())
+        self._record_url = f"http://{record[0]}:{record[1]}"
         self.found = await self.rig.prepare(self.of, self.cast, record)
         self.absent.update(self.found.faults)
         era = self.found.era
@@ -173,7 +175,10 @@ class Stage:
 
     async def typed(self, gateway: str, *argv: str) -> None:
         folder = self.gateways[gateway].folder
-        told = [one.replace("{folder}", str(folder)) for one in argv]
+        told = [
+            one.replace("{folder}", str(folder)).replace("{record}", self._record_url)
+            for one in argv
+        ]
         child = self.rig.start_child(f"typed-{gateway}", "provisioning.cli", told)
         code = await child.ended(TYPED_S)
         if code != 0:

@@ -161,7 +161,7 @@ def test_an_agent_that_is_killed_right_before_the_end_is_given_until_it_states_i
     assert done.returncode == 0, done.stderr + done.stdout
     verdict = told(tmp_path / "out")
     (stream,) = verdict["streams"]
-    assert stream["lost"] == 0 and stream["in_gaps"] > 0
+    assert stream["lost"] == 0 and stream["gaps"] == {"restart": 1}
 
 
 def test_one_alone_that_cannot_be_played_leaves_nothing_and_a_full_folder_is_left_alone(
