@@ -2,15 +2,16 @@
 
 The data set: XCBR.Pos.stVal, a double point of IEC 61850-7-3 (01 open, 10 closed, 00 between),
 its quality, its time; and whether protection tripped it. Protection looks at the currents of the
-breaker's own point each LOOK_S, as they stand there: it opens nothing in the grid.
+breaker's own point each LOOK_NS, as they stand there: it opens nothing in the grid.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from evidence.leap import NS
 from hil.devices.ether import Addressing, Outlet
 from hil.devices.goose import (
     ETHERTYPE,
@@ -22,13 +23,40 @@ from hil.devices.goose import (
     boolean,
     utc_time,
 )
-from hil.devices.pace import tai_now
+from hil.devices.pace import BEHIND_NS_MAX, tai_now
 from hil.live.stand.stand import Act, Asked, running
 
 MS = 1_000_000
-LOOK_S = 0.004  # a quarter of a cycle at 60 Hz
+LOOK_NS = 4 * MS  # a quarter of a cycle at 60 Hz
 GOOD = "0" * 13  # quality: IEC 61850-7-3 6.2
 _POSITIONS = {"open": "01", "closed": "10", "between": "00"}
+
+
+class Overcurrent:
+    """Protection by one current: more than `pickup_a` at each look for `trip_ms`.
+
+    A plant that was held up looks at what it missed, as its PMUs send it (hil.devices.pace).
+    """
+
+    def __init__(self, pickup_a: float, trip_ms: int, now: int) -> None:
+        """Looks from `now` on, ns TAI."""
+        self._pickup_a, self._trip_ns = pickup_a, trip_ms * MS
+        self._since = 0
+        self.next = now  # look
+
+    def trips(self, now: int, amps: Callable[[int], float]) -> bool:
+        """Whether it does at any look until now. `amps`: at an instant, A."""
+        if not now - BEHIND_NS_MAX <= self.next <= now + LOOK_NS:  # the clock was set
+            self.next, self._since = now, 0
+        tripped = False
+        while self.next <= now:
+            if amps(self.next) <= self._pickup_a:
+                self._since = 0
+            else:
+                self._since = self._since or self.next
+                tripped = tripped or self.next - self._since >= self._trip_ns
+            self.next += LOOK_NS
+        return tripped
 
 
 class GooseStand:
@@ -89,18 +117,14 @@ class GooseStand:
         return {"sent": 0, **counts, "st_num": self._publisher.st_num}
 
     async def _protect(self) -> None:
-        """Overcurrent without a break for so long, by the plant's clock, trips the breaker."""
-        of, since = self._asked.settings, 0
+        of, grid, bus = self._asked.settings, self._asked.grid, self._asked.bus
+        relay = Overcurrent(of.pickup_a, of.trip_ms, tai_now())
         while True:
             now = tai_now()
-            amps = self._asked.grid.truth(now, self._asked.bus).currents
-            if max(map(abs, amps)) <= of.pickup_a or self._position != "closed":
-                since = 0
-            elif not since:
-                since = now
-            elif now - since >= of.trip_ms * MS:
+            tripped = relay.trips(now, lambda at: max(map(abs, grid.truth(at, bus).currents)))
+            if tripped and self._position == "closed":
                 self._trip()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep((relay.next - now) / NS)
 
     # --- acts
 

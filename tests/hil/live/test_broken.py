@@ -90,7 +90,7 @@ def test_a_grid_that_does_not_hold_fails_the_play_and_every_device_is_named(tmp_
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = json.loads((out / "verdict.json").read_text(encoding="utf-8"))
     assert verdict["holds"] is False
-    told = sorted(verdict["problems"])
+    told = sorted({*verdict["problems"]} - {verdict["behind"]})
     assert [one.partition(":")[0] for one in told] == [
         f"{name} measures no more" for name in ("pmu-a", "pmu-b", "relay")
     ]

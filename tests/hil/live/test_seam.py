@@ -67,7 +67,7 @@ def test_an_interval_that_cannot_be_settled_is_a_problem_and_the_rest_is_told(
     monkeypatch.setattr(leaf.Leaves, "of", of)
     came = command.reported(done, short=False)
     told = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))
-    (problem,) = told["problems"]
+    (problem,) = {*told["problems"]} - {told["behind"]}
     assert problem.startswith("seam West-East: 1 interval cannot be settled: entry 0 is no batch")
     assert told["holds"] is False
     assert problem in (tmp_path / "index.html").read_text(encoding="utf-8")
