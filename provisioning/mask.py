@@ -31,8 +31,10 @@ _PLAIN = re.compile(r"pkcs11:token=", re.IGNORECASE)  # RFC 7512: there a token 
 _PEM = re.compile(r"-----BEGIN.*?(?:-----END[^\n]*|\Z)", re.DOTALL)
 _BEARER = re.compile(r"((?:bearer|basic)\s+)\S+", re.IGNORECASE)
 # Base64 of 30 bytes and more, which a key may be; what is lower case and digits alone is a hash.
+# One in thousands has no digit: it has more capitals than a path or a name.
 _LONG = re.compile(
-    r"(?<![\w+/-])(?=[a-z0-9+/]*[A-Z])(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{40,}={0,2}(?![\w+/-])"
+    r"(?<![\w+/-])(?=[a-z0-9+/]*[A-Z])(?=[A-Za-z+/]*[0-9]|(?:[a-z+/]*[A-Z]){8})"
+    r"[A-Za-z0-9+/]{40,}={0,2}(?![\w+/-])"
 )
 
 

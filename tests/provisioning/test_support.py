@@ -317,6 +317,8 @@ def test_dry_run_shows_it_and_makes_no_file(site: Path, capsys: pytest.CaptureFi
         ('password = "a b"', "password = ***"),
         ("/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A10KZP45-if00-port0", None),
         ("ab" * 32, None),
+        ("kXhVbQmZtRwLpNcFyGdJsAeUoIxKvBqMzTrWlPnCfYgDjSaE", "***"),  # base64 without a digit
+        ("/opt/Gridseal/gateways/Substation/North/Busbar/spool", None),
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str, shown: str | None) -> None:

@@ -88,7 +88,7 @@ def test_a_compiled_release_is_flashed_runs_in_a_small_heap_and_reports_in(
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
-        done = cli.main(["board", "check", cable.near, "--seconds", "1", "--json"])
+        done = cli.main(["board", "check", cable.near, "--seconds", "3", "--json"])
         told = json.loads(capsys.readouterr().out)
         assert program.poll() is None, program.communicate()[0]
     finally:

@@ -26,6 +26,7 @@ from tests.provisioning.board.material import PUBLIC, compiled, small
 SOURCE = Path(firmware_bridge.__file__).resolve().parent
 BRIDGE = "firmware_bridge/firmware/bridge.py"
 RENEWAL = "firmware_bridge/firmware/renewal.py"
+LOOK_S = "3"  # fifteen questions, most of which a machine that is held up still has answered
 SAYS = re.compile(rb"FIRMWARE = \(.*\)")
 
 
@@ -83,7 +84,7 @@ def paired(bench: Bench, gateway: Path) -> Path:
 def seen(
     bench: Bench, capsys: pytest.CaptureFixture[str], *more: str
 ) -> tuple[int, dict[str, Any]]:
-    done = cli.main(["board", "check", bench.port, "--seconds", "1", "--json", *more])
+    done = cli.main(["board", "check", bench.port, "--seconds", LOOK_S, "--json", *more])
     return done, json.loads(capsys.readouterr().out)
 
 

@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from agent import config as agent_config
 from tests.provisioning.page.audit import audited
-from tests.provisioning.page.rig import NARROW, Browser, browser, console
+from tests.provisioning.page.rig import NARROW, Browser, browser, console, until
 from tests.provisioning.page.test_trouble import made
 
 pytestmark = pytest.mark.timeout(120)
@@ -19,7 +19,8 @@ def test_by_keyboard_alone(chromium: Browser, tmp_path: Path) -> None:
     gateway = tmp_path / "gateway"
     with console(gateway, tmp_path / "console.log") as run:
         chromium.open(run.url)
-        assert focused(chromium) == "code"  # where there is nothing else to do
+        # Where there is nothing else to do.
+        until(lambda: focused(chromium) == "code", "the focus in the field")
         keys(chromium, run.code(), Keys.ENTER)
         chromium.says("Name of this gateway")
         chromium.run("window.scrollTo(0, 0)")
@@ -54,7 +55,8 @@ def focused(shown: Browser) -> str:
     """The name of the field, or the words, where the focus is."""
     return str(
         shown.run(
-            "const one = document.activeElement; return one.name || one.innerText.trim() || ''"
+            "const one = document.activeElement || document.body;"
+            "return one.name || one.innerText.trim() || ''"
         )
     )
 

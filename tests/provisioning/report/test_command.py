@@ -227,7 +227,9 @@ def test_whoever_verifies_is_told_what_was_changed(site, capsys):
     change(folder / "handover.json", lambda data: data.replace(b"J. Doe", b"A. Lee", 1))
     assert main(verifying(site, "handover.json")) == 1
     assert "was changed" in capsys.readouterr().out
-    change(folder / "handover.pdf", lambda data: data[:5000] + b"#" + data[5001:])
+    change(
+        folder / "handover.pdf", lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:]
+    )
     assert main(verifying(site)) == 1
     assert "the pages of this PDF are not those of the report" in capsys.readouterr().out
 
