@@ -32,7 +32,12 @@ os.environ["PATH"] = os.pathsep.join(
 
 # How fast inputs are made says something of the machine, and nothing of what is tested: the first
 # text strategy on a fresh clone reads the whole of Unicode.
-settings.register_profile("gridseal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "gridseal",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,  # so that a draw that fails once in a thousand runs can be made again
+)
 settings.load_profile("gridseal")
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.

@@ -6,7 +6,7 @@ import pytest
 
 from agent import uplink
 from agent.schema import DamageError, SpoolError
-from tests.agent.server import run
+from tests.agent.server import TIMEOUT_S, run
 from tests.agent.upstream import Keeper, Record, forwarding, until
 
 
@@ -14,7 +14,7 @@ from tests.agent.upstream import Keeper, Record, forwarding, until
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "BACKOFF_S", (0.01, 0.02))
     monkeypatch.setattr(uplink, "RETRY_S", 0.1)
-    monkeypatch.setattr(uplink, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(uplink, "TIMEOUT_S", TIMEOUT_S)
 
 
 def test_batch_that_the_disk_could_not_read_once_is_offered_later() -> None:

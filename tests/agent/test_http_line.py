@@ -54,7 +54,7 @@ async def _through_a_thin_line(reads: bool) -> Answer:
         task = asyncio.create_task(peer())
         client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}")
         try:
-            return await client.request("POST", "/", bytes(300_000), TIMEOUT_S)
+            return await client.request("POST", "/", bytes(300_000), 2 * TIMEOUT_S)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

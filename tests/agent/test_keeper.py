@@ -3,6 +3,7 @@ frame, in order, exactly once.
 """
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -226,9 +227,11 @@ def test_a_commit_is_seen_through_by_who_is_cancelled(
 ) -> None:
     agent = site.agent()
     real = Spool.append
+    begun, cancelled = threading.Event(), threading.Event()
 
     def slow(spool: Spool, commit: Commit) -> int | None:
-        time.sleep(0.05)
+        begun.set()
+        cancelled.wait(20)
         return real(spool, commit)
 
     async def work() -> None:
@@ -237,8 +240,9 @@ def test_a_commit_is_seen_through_by_who_is_cancelled(
         hear(agent, 0, 4)
         monkeypatch.setattr(Spool, "append", slow)
         loop = asyncio.get_running_loop().create_task(agent.keeper.keep())
-        await until(lambda: bool(agent.keeper._committing))
+        assert await asyncio.to_thread(begun.wait, 20)
         loop.cancel()
+        asyncio.get_running_loop().call_later(0.05, cancelled.set)
         await asyncio.gather(loop, return_exceptions=True)
         assert agent.health.durable == 5
         hear(agent, 5, 9)

@@ -10,7 +10,7 @@ from agent.commit import State
 from agent.sealer import Statement
 from evidence import cbor
 from evidence.code import Typ
-from tests.agent.server import run
+from tests.agent.server import TIMEOUT_S, run
 from tests.agent.upstream import Keeper, Record, forwarding, http, refusal, until
 
 
@@ -18,7 +18,7 @@ from tests.agent.upstream import Keeper, Record, forwarding, http, refusal, unti
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "BACKOFF_S", (0.01, 0.02))
     monkeypatch.setattr(uplink, "RETRY_S", 0.1)
-    monkeypatch.setattr(uplink, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(uplink, "TIMEOUT_S", TIMEOUT_S)
 
 
 def _wants(*names: bytes) -> bytes:

@@ -142,10 +142,13 @@ async def test_an_ask_that_is_cancelled_leaves_no_rest_of_an_answer(script: Call
 
 
 @runs
-async def test_it_ends_with_its_input(script: Callable[[str], str], tmp_path: Path):
+async def test_it_ends_with_its_input(
+    script: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """As when the agent is killed: nothing of it is left behind."""
+    monkeypatch.setattr(child, "LEAVE_S", 10.0)
     ended = tmp_path / "ended"
-    text = f'while read -r x; do echo "$$"; done; touch {ended}'
+    text = f'while read -r x; do echo "$$"; done; : >{ended}'
     program = Child([script(text)], BYTES_MAX)
     await program.ask("one", line)
     await program.close()

@@ -5,6 +5,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -35,6 +36,7 @@ PHC = Moment(MONO_NS, INGRESS_NS + NS // 2, 37, False)  # whose TAI it is
 SPREAD_NS = 400
 PLAIN = PtpOptions()
 WAIT_S = 40.0
+SYNCS = 8  # one a second
 
 
 def said(
@@ -263,6 +265,7 @@ async def test_a_real_pmc_without_ptp4l_is_named(
     tmp_path: Path, program: Find, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(child, "ASK_S", 1.0)
+    monkeypatch.setattr(child, "LEAVE_S", 10.0)
     where = PtpOptions(
         path=str(tmp_path / "none"), pmc=str(program("pmc")), reply=str(tmp_path / "reply")
     )
@@ -339,6 +342,16 @@ async def grandmaster(find: Find, space: str) -> AsyncIterator[Callable[[str], N
             await process.wait()
 
 
+def true_of_most(words: list[tuple[int, int]]) -> None:
+    """The truth is 0. One Sync may have been stamped late, as where the machine is held up between
+    two stamps; all of them are not.
+    """
+    within = sum(abs(offset) <= error for offset, error in words)
+    assert within >= len(words) - 1, words
+    offset, error = (median(each) for each in zip(*words, strict=True))
+    assert abs(offset) <= error, words
+
+
 @runs
 async def test_a_real_ptp4l_behind_a_grandmaster_of_tai_and_what_it_then_claims(
     tmp_path: Path, program: Find, cable: tuple[str, str]
@@ -364,10 +377,17 @@ async def test_a_real_ptp4l_behind_a_grandmaster_of_tai_and_what_it_then_claims(
                 await asyncio.sleep(0.5)
 
     async with ptp4l(program, tmp_path, "slave", far, SLAVE), grandmaster(program, near) as tell:
-        ruling = await until(lambda one: one.bound_ns is not None)
+        words: dict[int, tuple[int, int]] = {}  # of so many Syncs: offset and error
+
+        def told_often(one: Ruling) -> bool:
+            found = one.judged[0].opinion
+            if found.offset_ns is not None and found.error_ns is not None:
+                words.setdefault(found.mark, (found.offset_ns, found.error_ns))
+            return one.bound_ns is not None and len(words) >= SYNCS
+
+        ruling = await until(told_often)
+        true_of_most(list(words.values()))
         found = ruling.judged[0].opinion
-        assert found.offset_ns is not None and found.error_ns is not None
-        assert abs(found.offset_ns) <= found.error_ns, "the truth is 0"
         assert ruling.bound_ns is not None and ruling.bound_ns < 20_000_000
         assert (ruling.chosen, found.traceable, clock.source) == ("ptp", True, TimeSource.PTP)
         tell('{"ahead_ns": -300000000}')
