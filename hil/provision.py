@@ -28,7 +28,7 @@ from agent.schema import SpoolError
 from evidence import anchor, cose, head, receipt
 from evidence.code import Typ
 from evidence.config import ConfigError
-from evidence.head import batch_id
+from evidence.head import Range, batch_id
 from evidence.refusal import EvidenceError
 from hil import typist
 from hil.child import Child, ChildError
@@ -61,6 +61,7 @@ class Walk:
 
     steps: list[Step] = field(default_factory=list)
     receipt: dict[str, int] = field(default_factory=dict)
+    pmus: int = 0  # of which a sample was receipted soon after
     reasons: list[str] = field(default_factory=list)
     seconds: float = 0.0
     around_s: float = 0.0
@@ -82,6 +83,7 @@ class Walk:
             "seconds_max": SECONDS_MAX,
             "around_s": round(self.around_s, 2),
             "receipt": self.receipt,
+            "pmus": self.pmus,
             "reasons": self.reasons,
         }
 
@@ -94,6 +96,7 @@ class Bench:
         self._gateway = folder / "gateway"
         self._utility = Utility(folder / "utility")
         self._children: list[Child] = []
+        self._before = 0  # the last batch before the agent began
         self.walk = Walk()
 
     def run(self) -> None:
@@ -105,6 +108,7 @@ class Bench:
         self._typed(hosts)
         self._first_sample()
         self.walk.seconds = time.monotonic() - begun
+        _, self.walk.pmus = self._answered(time.monotonic() + RECEIPT_S, PMUS)
         self._after()
 
     def kill(self) -> None:
@@ -193,20 +197,25 @@ class Bench:
         """Starts the agent, and waits until a sample of it is receipted. Raises ChildError."""
         begun = time.monotonic()
         config = self._gateway / "gateway.toml"
-        before = self._newest()
-        agent = self._child("agent", "agent.cli", ["run", "--config", str(config)])
-        until = begun + RECEIPT_S
+        self._before = self._newest()
+        self._child("agent", "agent.cli", ["run", "--config", str(config)])
+        found, _ = self._answered(begun + RECEIPT_S, 1)
+        self.walk.receipt = found
+        told = "entry {entry} of {size}, {samples} observations of {streams} streams"
+        says = f"first receipt: {told.format(**found)}"
+        self._note(Step("agent", time.monotonic() - begun, 0, says))
+
+    def _answered(self, until: float, pmus: int) -> tuple[dict[str, int], int]:
+        """Waits for what `_receipted` tells. Raises ChildError."""
+        agent = self._children[-1]
         while time.monotonic() < until:
             agent.check()
-            found = self._receipted(before)
+            found = self._receipted(pmus)
             if found is not None:
-                self.walk.receipt = found
-                told = "entry {entry} of {size}, {samples} observations of {streams} streams"
-                says = f"first receipt: {told.format(**found)}"
-                self._note(Step("agent", time.monotonic() - begun, 0, says))
-                return
+                return found
             time.sleep(_POLL_S)
-        raise ChildError(f"no sample was receipted in {RECEIPT_S:.0f} s: {agent.last_line()}")
+        what = "no sample was" if pmus == 1 else f"not every PMU of {pmus} was"
+        raise ChildError(f"{what} receipted in {RECEIPT_S:.0f} s: {agent.last_line()}")
 
     def _newest(self) -> int:
         """The last batch of before: the pre-flight seals an observation of its own."""
@@ -216,28 +225,29 @@ class Bench:
         except (SpoolError, ArchiveError):
             return 0
 
-    def _receipted(self, after: int) -> dict[str, int] | None:
-        """The first batch with a sample in it that the record answered for. Raises ChildError."""
+    def _receipted(self, pmus: int) -> tuple[dict[str, int], int] | None:
+        """What is told of the first batch with a sample in it that the record answered for, and of
+        how many PMUs it has answered for one; once those are so many. Raises ChildError."""
+        first: dict[str, int] | None = None
+        streams: set[int] = set()
         try:
             with closing(Archive(self._gateway / "spool.db")) as archive:
-                row = archive.batch_from(after + 1)
-                while row is not None:
+                row = archive.batch_from(self._before + 1)
+                while row is not None and len(streams) < pmus:
                     encoded, answer = archive.head(row)
-                    if answer is not None and (found := self._sample(encoded, answer)) is not None:
-                        return found
+                    if answer is not None and (mine := _samples(encoded)):
+                        said = self._told(encoded, answer, mine)
+                        first = first or said
+                        streams |= {one.stream for one in mine}
                     row = archive.batch_from(row.id + 1)
         except (SpoolError, ArchiveError):
-            pass  # busy, or not there yet: the next look tells
+            return None  # busy, or not there yet: the next look tells
         except (EvidenceError, ConfigError) as fault:
             raise ChildError(f"the receipt does not hold: {fault}") from fault
-        return None
+        return None if first is None or len(streams) < pmus else (first, len(streams))
 
-    def _sample(self, encoded: bytes, answer: bytes) -> dict[str, int] | None:
-        """What a receipt says of a batch; None where no sample is in it. Raises EvidenceError."""
-        ranges = head.read(cose.read_statement(encoded, Typ.HEAD).payload).ranges
-        mine = [one for one in ranges if one.stream != OWN_STREAM]
-        if not mine:
-            return None
+    def _told(self, encoded: bytes, answer: bytes, mine: Sequence[Range]) -> dict[str, int]:
+        """What a receipt says of a batch and of the samples in it. Raises EvidenceError."""
         text = (self._gateway / "anchors.toml").read_text(encoding="utf-8")
         message = cose.read_statement(answer, Typ.RECEIPT)
         cose.check(message, anchor.read(text, "anchors.toml").log_key)
@@ -264,6 +274,12 @@ class Bench:
             walk.reasons.append(f"{walk.answers} answers; at most {ANSWERS_MAX}")
         if walk.seconds > SECONDS_MAX:
             walk.reasons.append(f"{walk.seconds:.1f} s; at most {SECONDS_MAX:.0f}")
+
+
+def _samples(encoded: bytes) -> list[Range]:
+    """Those of a batch, without what the gateway says of itself. Raises EvidenceError."""
+    ranges = head.read(cose.read_statement(encoded, Typ.HEAD).payload).ranges
+    return [one for one in ranges if one.stream != OWN_STREAM]
 
 
 def _words(name: str, said: str, last: str) -> str:

@@ -12,6 +12,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -24,9 +25,15 @@ LATE_S = 0.25  # two busy lanes of tests on two cores make it 0.1 s late
 
 
 class Pulse:
-    """One machine's, by the disk of one folder."""
+    """One machine's, by the disk of one folder. `now_ns`: of the monotonic clock; `worked_ns`: what
+    this process has had of the processor."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        worked_ns: Callable[[], int] = time.process_time_ns,
+    ) -> None:
+        self.now_ns, self.worked_ns = now_ns, worked_ns
         self.times = self.worst_ns = 0  # that it was late, and how late
         self._over = threading.Event()
         self._began = self._busy = 0  # of the beat under way: monotonic, and of the processor
@@ -52,21 +59,29 @@ class Pulse:
         beats = 0
         with file:
             while not self._over.is_set():
-                self._busy, self._began = time.process_time_ns(), time.monotonic_ns()
+                self._begin()
                 self._over.wait(BEAT_S)
                 beats += 1
                 if beats % DISK_BEATS == 0:
                     with contextlib.suppress(OSError):  # a full disk is not a slow one
                         os.pwrite(file.fileno(), b"\0", 0)
                         os.fsync(file.fileno())
-                if late_ns := self._late_ns():
-                    self.times += 1
-                    self.worst_ns = max(self.worst_ns, late_ns)
+                self._end()
+
+    def _begin(self) -> None:
+        """A beat."""
+        self._busy, self._began = self.worked_ns(), self.now_ns()
+
+    def _end(self) -> None:
+        """The beat under way."""
+        if late_ns := self._late_ns():
+            self.times += 1
+            self.worst_ns = max(self.worst_ns, late_ns)
 
     def _late_ns(self) -> int:
         """By how much the beat under way is late; 0: not by LATE_S, or by our own work."""
         if not self._began:
             return 0
-        late_ns = time.monotonic_ns() - self._began - int(BEAT_S * NS)
-        busy_ns = time.process_time_ns() - self._busy
+        late_ns = self.now_ns() - self._began - int(BEAT_S * NS)
+        busy_ns = self.worked_ns() - self._busy
         return late_ns if late_ns >= LATE_S * NS and busy_ns < late_ns / 2 else 0

@@ -10,19 +10,27 @@ import pytest
 from tests.conftest import ROOT
 from tests.machine import FILE, STOOD
 
-HEAD = "import os, signal, subprocess, sys, time\n"
-# The process itself is stopped, as all are on a machine that stands still.
-STOPPED = """
-def test_stopped():
+HEAD = """
+import os, signal, subprocess, sys, time
+from tests import machine
+
+def stop():
     beside = "import os, signal, sys, time; other = int(sys.argv[1]);"
     beside += "os.kill(other, signal.SIGSTOP); time.sleep(0.8); os.kill(other, signal.SIGCONT)"
     subprocess.run([sys.executable, "-c", beside, str(os.getpid())])
+"""
+# The process itself is stopped, as all are on a machine that stands still.
+STOPPED = """
+def test_stopped():
+    stop()
     assert False
 """
-# Nothing else of the process runs meanwhile, and that is its own fault.
+# It is as late, and by its clock at work all the while: that is its own fault. How much of a core
+# it would truly get, other programs decide.
 BUSY = """
-def test_busy():
-    sum(range(40_000_000))
+def test_busy(monkeypatch):
+    monkeypatch.setattr(machine._pulse, "worked_ns", time.monotonic_ns)
+    stop()
     assert False
 """
 GOOD = """

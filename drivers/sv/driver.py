@@ -152,10 +152,13 @@ class SvDriver:
         if now_s - self._noticed_s >= NOTICE_S:
             self._noticed_s = now_s
             self._notice(capture, session)
-        if (packets and now_s - self._ticked_s < TICK_S) or capture.untaken():
+        if packets and now_s - self._ticked_s < TICK_S:
+            return
+        now = self._clock.now()  # before the look: what comes after it is later
+        if capture.untaken():
             return  # where frames wait, it is we who are late
         self._ticked_s = now_s
-        self._queue.extend(session.tick(self._clock.now().tai))
+        self._queue.extend(session.tick(now.tai))
         silent_s = now_s - self._good_s
         if silent_s >= self._options.silence_s:
             self._queue.extend(session.flush())

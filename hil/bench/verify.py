@@ -67,11 +67,11 @@ def measure(seconds: float = 12.0, broker: bool = False) -> dict[str, Any]:
                 rate, share = asyncio.run(_alone(folder, processes, seconds / turns / 2))
                 rates[processes].append(rate)
                 shares[processes].append(share)
-    one, two = (statistics.median(rates[processes]) for processes in (1, 2))
+    one, two = (round(statistics.median(rates[processes])) for processes in (1, 2))
     figures: dict[str, Any] = {
         "ratio": round(two / one, 2),
-        "one_per_s": round(one),
-        "two_per_s": round(two),
+        "one_per_s": one,
+        "two_per_s": two,
         "turns": {str(many): [round(rate) for rate in found] for many, found in rates.items()},
         "sequencer_share": {
             str(many): round(statistics.median(found), 2) for many, found in shares.items()

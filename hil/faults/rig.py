@@ -53,6 +53,10 @@ class RigError(Exception):
     """The rig cannot be built, or does not come so far. The text is for people."""
 
 
+class LateError(RigError):
+    """What is due at a date came before all was well: the date was set too near."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One PMU in a process of its own, and what it says it sent."""

@@ -2,15 +2,18 @@
 
 import asyncio
 import shutil
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from hil.faults.fault import Scale
-from hil.faults.rig import Rig
+from hil.faults.rig import Rig, RigError
+from hil.ledger import Ledger
 from record.store import open_reader
 
 TABLE = "gridseal"
+LOOK_S = 0.05
 
 
 async def link_cut(rig: Rig, scale: Scale) -> dict[str, Any]:
@@ -50,6 +53,7 @@ async def rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     _copy(rig.store, older)
     await rig.serve()
     rig.note("a backup of the record was taken")
+    await _grown(rig, _size(older), scale.recover_s)
     await asyncio.sleep(scale.spell_s)
     await rig.stop_record()
     size = _size(rig.store)
@@ -57,6 +61,22 @@ async def rollback(rig: Rig, scale: Scale) -> dict[str, Any]:
     rig.over("the record is the older one")
     await rig.serve()
     return {"entries_gone": size - _size(older)}
+
+
+async def _grown(rig: Rig, size: int, most_s: float) -> None:
+    """Waits until the record has more entries than these: the agent may back off before it sends.
+
+    Raises RigError, StoreError."""
+    ledger, until = Ledger(rig.store), time.monotonic() + most_s
+    try:
+        ledger.look()
+        while ledger.size <= size:
+            if time.monotonic() > until:
+                raise RigError(f"nothing came to the record in {most_s:g} s")
+            await asyncio.sleep(LOOK_S)
+            ledger.look()
+    finally:
+        ledger.close()
 
 
 def _size(path: Path) -> int:

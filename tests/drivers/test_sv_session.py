@@ -6,7 +6,7 @@ from drivers import decode
 from drivers.line import STREAMS_MAX, Frame, Setup
 from drivers.sv.block import BLOCK_BYTES_MAX
 from drivers.sv.dataset import PHS_MEAS_1, Member
-from drivers.sv.session import LAYOUTS_MAX, DatasetTerms, Session, Terms
+from drivers.sv.session import LAYOUTS_MAX, OPEN_NS_MAX, DatasetTerms, Session, Terms
 from drivers.sv.wire import decode_block, decode_configuration
 from evidence.code import Flag, Kind
 from evidence.leap import NS
@@ -283,6 +283,30 @@ def test_a_stream_that_ends_gives_its_last_block_without_more_frames():
     assert [len(decode_block(item.raw)) for item in items if isinstance(item, Frame)] == [120, 10]
     assert not session.tick(T0 + 600_000_000)
     assert not session.counts  # what would have come later is not missing
+
+
+@pytest.mark.parametrize(("rate", "asdus"), [(4_000, 1), (4_800, 2), (4_800, 1)])
+@pytest.mark.parametrize("pause_ns", [0, OPEN_NS_MAX, OPEN_NS_MAX + 1])
+def test_a_second_has_40_blocks_but_for_a_pause_in_one(rate: int, asdus: int, pause_ns: int):
+    """Within the eleventh block the sender pauses, and every 10 ms somebody looks meanwhile."""
+    session, at = Session(Terms(rate=rate)), rate // 4 + asdus
+    before = stream(range(0, at, asdus), rate, asdus)
+    last = before[-1][1].tai
+    items = session.feed(before)
+    for now in range(last, last + pause_ns + 1, 10_000_000):
+        items += session.tick(now)
+    items += session.tick(last + pause_ns)
+    items += session.feed(
+        heard(number, rate, plain(number, rate, asdus), LATENCY_NS + pause_ns)
+        for number in range(at, rate, asdus)
+    )
+    items += session.flush()
+    (setup,) = [item for item in items if isinstance(item, Setup)]
+    counts = [counts_of(setup, item) for item in items if isinstance(item, Frame)]
+    assert [count for block in counts for count in block] == list(range(rate))
+    ends = [block[-1] + 1 for block in counts]
+    borders = list(range(rate // 40, rate + 1, rate // 40))
+    assert ends == sorted([*borders, *([at] if pause_ns > OPEN_NS_MAX else [])])
 
 
 def test_what_is_held_for_want_of_a_rate_is_let_go_in_time():

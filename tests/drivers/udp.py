@@ -5,7 +5,6 @@ Every wait is bounded, and what is opened is closed.
 """
 
 import asyncio
-import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -16,9 +15,9 @@ from drivers.c37118.wire import FrameType
 from drivers.line import Frame, Source
 from evidence.code import Kind
 from evidence.leap import BUILT_IN
+from hil import loopback
 from hil.devices.pmu import Plant
 from hil.grid import Grid
-from hil.loopback import PORTS, TRIES
 from tests.drivers.pmu import Pmu, configuration
 
 WAIT_S = 20.0
@@ -34,15 +33,8 @@ def driver(**options: object) -> UdpDriver:
 
 
 def free_port() -> int:
-    """Below those that a kernel gives to whoever names none: such a one may be taken at once."""
-    for port in random.sample(PORTS, TRIES):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return port
-    raise OSError(f"no free port among {TRIES}")
+    """For datagrams."""
+    return loopback.free_port(socket.SOCK_DGRAM)
 
 
 def play(scenario: Callable[[Plant], Awaitable[None]]) -> None:

@@ -18,6 +18,7 @@ from drivers import registry
 from drivers.line import Frame, Source
 from evidence.code import Kind
 from evidence.leap import BUILT_IN
+from hil.loopback import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WAIT_S = 30.0
@@ -35,13 +36,6 @@ def program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[dict[
             yield process, json.loads(process.stdout.readline())["pmus"]
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def hear(scheme: str, count: int, streams: int = 1, **options: object) -> dict[str, list[Frame]]:
@@ -84,7 +78,7 @@ def test_asked_by_datagram_and_counted(speech: tuple[str, ...]):
 
 
 def test_several_together_unasked_at_one_place():
-    local = free_port()
+    local = free_port(socket.SOCK_DGRAM)
     where = ("--to", f"127.0.0.1:{local}", "--together", "--spontaneous")
     with program("--count", "3", "--idcode", "7", *where) as (_, pmus):
         assert len({str(one["udp"]) for one in pmus}) == 1
@@ -109,7 +103,7 @@ def test_several_together_on_one_serial_line():
 
 
 def test_asked_by_tcp_and_heard_by_datagram():
-    local = free_port()
+    local = free_port(socket.SOCK_DGRAM)
     with program("--data-port", str(local), "--idcode", "7") as (_, pmus):
         host, port = place(pmus, "split")
         options: dict[str, Any] = {"commands_by": "tcp", "local_port": local}

@@ -35,7 +35,9 @@ def test_twelve_answers_and_a_minute_from_nothing_to_the_first_receipt(tmp_path:
     assert [one["name"] for one in told["steps"]] == [
         *("new", "plan ask", "discover", "enrol online", "preflight", "report", "agent"),
     ]
-    assert told["receipt"]["samples"] > 0 and told["receipt"]["streams"] == 2
+    # One PMU may say what it is only after the first batch was cut.
+    assert told["receipt"]["samples"] > 0 and told["receipt"]["streams"] in (1, 2)
+    assert told["pmus"] == 2
     assert told["receipt"]["entry"] < told["receipt"]["size"]
     assert (folder / "hand-over.pdf").read_bytes().startswith(b"%PDF")
     assert str(folder) not in processes()

@@ -15,6 +15,7 @@ from drivers.decode import compiled
 from drivers.goose.data import BinaryTime, UtcTime
 from drivers.goose.wire import decode_frame
 from drivers.line import Frame, Instant, Setup, Source
+from drivers.sv.session import OPEN_NS_MAX
 from drivers.sv.wire import decode_block
 from evidence import event
 from evidence.code import Class, Event, Kind, Reason
@@ -73,9 +74,15 @@ class Clock:
 
 
 def heard(
-    net: Namespace, act: Callable[[], None], scheme: str, count: int, **options: Any
+    net: Namespace,
+    act: Callable[[], None],
+    scheme: str,
+    count: int,
+    of: Callable[[Frame], int] = lambda _: 1,
+    **options: Any,
 ) -> list[Item]:
-    """What our driver hears at eth0, Setups first, until so many samples are among it."""
+    """What our driver hears at eth0, Setups first, until so many samples are among it. `of`: how
+    many one counts for."""
 
     async def hear() -> list[Item]:
         source = Source("bay", scheme, {"interface": "eth0", **options}, "")
@@ -89,7 +96,7 @@ def heard(
                     await asyncio.sleep(0.1)  # the socket is there: SV waits for frames to open
                     acting = loop.run_in_executor(None, act)
                     items += await opening
-                while len(samples(items)) < count:
+                while sum(map(of, samples(items))) < count:
                     items += await driver.read()
                 await acting
         finally:
@@ -106,6 +113,15 @@ def samples(items: list[Item]) -> list[Frame]:
         for each in items
         if isinstance(each, Frame) and each.fault is None and each.kind in kinds
     ]
+
+
+def within(blocks: list[Frame], count: int, of: Callable[[Frame], int]) -> Iterator[Frame]:
+    """The first ones, until they have so many."""
+    for block in blocks:
+        if count <= 0:
+            return
+        count -= of(block)
+        yield block
 
 
 def events(items: list[Item]) -> list[Event]:
@@ -231,11 +247,18 @@ def test_sampled_values(
         publisher.tell(**STREAM | {"asdus": asdus, "wrap": rate, "vlan": vlan})
         publisher.tell(do="sample", frames=frames + 1, rate=frames)
 
-    blocks = 40  # a second has 40 of 25 ms
-    items = heard(net, act, "sv", blocks, rate=rate)
-    found = [values(items, frame) for frame in samples(items)[:blocks]]
+    def frames_of(block: Frame) -> int:
+        return len(decode_block(block.raw))
+
+    items = heard(net, act, "sv", frames, frames_of, rate=rate)
+    blocks = list(within(samples(items), frames, frames_of))
+    found = [values(items, frame) for frame in blocks]
     counts = [count for block in found for count in block[0]]
     assert counts == list(range(rate))
+    # Of 25 ms each; a publisher that pauses for longer than a block is waited for cuts it short.
+    for block, after, said in zip(blocks, blocks[1:], found, strict=False):
+        whole = (said[0][-1] + 1) % (rate // 40) == 0
+        assert whole or after.heard.tai - block.heard.tai > OPEN_NS_MAX
     assert {synch for block in found for synch in block[1]} == {2}
     for channel in range(8):
         scale = 0.001 if channel < 4 else 0.01  # 9-2LE: mA and 10 mV
@@ -245,7 +268,7 @@ def test_sampled_values(
             [(channel * 100_000 - count) * scale for count in counts], abs=1e-9
         )
         assert set(quality) == {channel}
-    assert sum(len(decode_block(frame.raw)) for frame in samples(items)[:blocks]) == frames
+    assert sum(map(frames_of, blocks)) == frames
 
 
 # --- our bench publishes, it hears

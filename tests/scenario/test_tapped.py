@@ -38,13 +38,14 @@ from drivers.c37118.wire import (
     encode_values,
 )
 from evidence import instant
-from evidence.code import SeamKind
+from evidence.code import Kind, SeamKind
 from evidence.credential import Terminal
 from evidence.joint.seam import Seam
 from evidence.leap import BUILT_IN, NS
 from evidence.merkle import leaf_hash
 from evidence.siteplan import read as read_plan
 from hil.devices.board import Board, Line
+from hil.ledger import Ledger
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, GATEWAY, SITE, InitRequest, initialise
 from provisioning.source import SourceRequest
@@ -55,9 +56,10 @@ from tests.record.gateway import DAY_S, START, Gateway
 from tests.record.settle.border import RATE, SIDES, Pmu, Shared
 from tests.record.test_bundle_shared import witnessed
 from tests.record.upstream import LOG, Upstream
-from tests.scenario.test_kill import READY_S, Site
+from tests.scenario.test_kill import DRAIN_S, READY_S, Site
 
 FRAMES = 20  # two seconds
+LOOK_S = 0.05
 SILENCE_S = 0.03  # of Modbus, 2 ms would do
 NAME, BUS, SEAM = "bay-3", "Bus 1", "Border Bus"
 STAT = 2 << 6  # C37.118.2-2011 table 7: PMU_TQ 2, the device's clock is within 1 us
@@ -173,8 +175,22 @@ class Tapped(Site):
                 os.write(self.wires[1][0], octets)
                 await self.silence()
             said.append(one)
-        await self.until(lambda told: told["sources"][NAME]["sealed"] >= 3 * FRAMES)
+        await self.recorded()
         return said
+
+    async def recorded(self) -> None:
+        """Until every frame and every reading is in the record; what the board says of itself, and
+        what the meter was asked, count for nothing."""
+        ledger, end = Ledger(self.site / "record.db"), time.monotonic() + DRAIN_S
+        try:
+            while True:
+                ledger.look()
+                if all(ledger.kinds[kind] >= FRAMES for kind in (Kind.MCU_C37118, Kind.MCU_MODBUS)):
+                    return
+                assert time.monotonic() < end, ledger.kinds
+                await asyncio.sleep(LOOK_S)
+        finally:
+            ledger.close()
 
     async def silence(self) -> None:
         """On the meter's wire, as the board hears it: counted from when it has read it all."""

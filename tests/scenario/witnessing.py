@@ -27,6 +27,7 @@ from hil.child import Child
 from hil.devices.gnss import Truth
 from hil.devices.pace import Pace, tai_now
 from hil.devices.receiver import LATENCY_US, Pty, Receiver
+from hil.devices.unit import Instant
 from hil.loopback import free_port
 from provisioning.init import ANCHORS, GATEWAY, RECORD, InitRequest, initialise
 from provisioning.source import SourceRequest
@@ -220,10 +221,27 @@ def ublox(path: str, **options: Option) -> tuple[str, Mapping[str, Option]]:
     return "ublox", {"path": path, **options}
 
 
+class Timed(Receiver):
+    """One that knows when it told each epoch, in seconds of the monotonic clock."""
+
+    def __init__(self, truth: Truth, ubx: bool, nmea: bool) -> None:
+        super().__init__(truth, ubx=ubx, nmea=nmea)
+        self.told_s: list[float] = []
+
+    def tick(self, instant: Instant) -> None:
+        if not self.plight.silent:
+            self.told_s.append(time.monotonic())
+        super().tick(instant)
+
+    def first_since(self, since_s: float) -> float:
+        """When it told the first epoch from then on."""
+        return next(told_s for told_s in self.told_s if told_s >= since_s)
+
+
 @contextlib.asynccontextmanager
-async def receiver(ubx: bool = True, nmea: bool = False) -> AsyncIterator[tuple[Receiver, str]]:
+async def receiver(ubx: bool = True, nmea: bool = False) -> AsyncIterator[tuple[Timed, str]]:
     """One on a pseudo-terminal, at an epoch a second, as late as a real one."""
-    found = Receiver(TRUTH, ubx=ubx, nmea=nmea)
+    found = Timed(TRUTH, ubx=ubx, nmea=nmea)
     pty, pace = Pty(found), Pace(tai_now)
     path = pty.open()
     pace.add(found, 1, LATENCY_US)
