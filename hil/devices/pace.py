@@ -85,6 +85,7 @@ class Pace:
         self._watch = watch or Watch(now)
         self._now = self._watch.now
         self._broke = broke
+        self.late_ns = 0  # the most that an instant was late which was caught up
         self._groups: dict[tuple[int, int], _Group] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -132,6 +133,8 @@ class Pace:
             group.seat(now_ns)
             for device in group.devices:
                 device.late(max(group.next - missed, 0))
+        else:
+            self.late_ns = max(self.late_ns, behind_ns)
         while group.due_ns() <= now_ns:
             instant = group.instant(self._watch)
             for device in tuple(group.devices):

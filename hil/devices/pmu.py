@@ -155,6 +155,11 @@ class Plant:
         self._watch.set(off_ns)
         self._pace.reset()
 
+    @property
+    def late_ns(self) -> int:
+        """The most that what it measured was late, of all that it did measure."""
+        return self._pace.late_ns
+
     def fall_silent(self) -> None:
         """Nobody says more of the grid."""
         for place in self._places:

@@ -24,7 +24,7 @@ from hil.live.play import Deed, Play, seconds
 from hil.live.sheet import Fault
 from hil.live.stage import STORE
 from hil.live.verdict import Finding
-from hil.pulse import Pulse
+from hil.pulse import LATE_S, Pulse
 from hil.report import notice
 from hil.report.compared import Compared
 from hil.report.sentence import FORM, VERDICT, holds
@@ -32,6 +32,7 @@ from hil.report.style import many
 
 Row = Mapping[str, Any]
 FACTS = "facts.json"
+_SLOW = "This machine was too slow for its own simulated devices"
 DEED_LATE_S = 1.0  # a grid takes half a second for what a slow PMU is to see whole
 
 
@@ -113,21 +114,26 @@ def behind(deeds: Sequence[Row], devices: Mapping[str, Row], pulse: Pulse) -> st
         if one["act"] == "skip" and one["to"] in late:
             late[one["to"]] -= one["with"]["frames"]
     worst = max(late, key=lambda name: late[name], default="")
+    slow_s, slow = _latest((one.get("late_s"), name) for name, one in devices.items())
     found = []
     if worst and late[worst] > 0:
-        found.append(
-            f"This machine was too slow for its own simulated devices: {worst} left out"
-            f" {many(late[worst], 'instant')}."
-        )
+        found.append(f"{_SLOW}: {worst} left out {many(late[worst], 'instant')}.")
+    elif slow_s >= LATE_S:
+        found.append(f"{_SLOW}: {slow} measured {slow_s:.1f} s late.")
     if pulse.times:
         times, most_s = many(pulse.times, "time"), pulse.worst_ns / NS
         found.append(f"This machine, or its disk, stood still {times}, for up to {most_s:.1f} s.")
-    late_s, name = max(((one["late_s"] or 0.0, one["name"]) for one in deeds), default=(0.0, ""))
+    late_s, name = _latest((one["late_s"], one["name"]) for one in deeds)
     if late_s > DEED_LATE_S:
         found.append(f"{name}: begun {late_s:.1f} s too late.")
     if found:
         found.append("What does not hold, or was late, may come of that.")
     return " ".join(found)
+
+
+def _latest(some: Iterable[tuple[float | None, str]]) -> tuple[float, str]:
+    """How late at most, and who that was."""
+    return max(((late_s or 0.0, name) for late_s, name in some), default=(0.0, ""))
 
 
 def _head(play: Play, short: bool) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""The protection of a simulated breaker: what it trips for, and that a plant that is held up while a
-fault lasts misses none.
+"""The protection of a simulated breaker: what it trips for, and that a plant that is held up while
+a fault lasts misses none.
 """
 
 from collections.abc import Callable

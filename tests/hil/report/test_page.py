@@ -156,6 +156,15 @@ def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_
     assert "pmu-b left out 200 instants" in report.behind(deeds, counted, Pulse())
 
 
+def test_a_bench_whose_devices_measured_late_says_so(seen: Seen):
+    quick = {"pmu-a": {"skipped": 0, "late_s": 0.2}, "relay": {"sent": 3}}
+    assert report.behind([], quick, Pulse()) == ""
+    slow = {**quick, "pmu-b": {"skipped": 0, "late_s": 1.93}}
+    said = report.behind([], slow, Pulse())
+    assert "too slow" in said and "pmu-b measured 1.9 s late. " in said
+    assert 0 <= seen.told()["devices"]["pmu-a"]["late_s"] < 60  # as it stands in verdict.json
+
+
 def test_a_bench_that_stood_still_or_began_something_late_says_so(seen: Seen):
     pulse = Pulse()
     pulse.times, pulse.worst_ns = 2, 1_250_000_000
