@@ -6,7 +6,8 @@
    stamp.
 3. An interface that is silent of what was asked for is a LinkError, as is one that fails. What had
    come before is handed on first. While frames wait to be read it is we who are late, and silence
-   is not judged.
+   is not judged. What we were held up is nobody's silence, and lets no open block go: whoever sends
+   may have stood still with us, as where a whole machine did.
 4. What is wrong with streams rather than with a frame is told once a second as faults, by name and
    number: samples missing, frames that the kernel had no room for, and the rest of NOTICED.
 
@@ -34,6 +35,7 @@ from drivers.sv.session import Session
 from drivers.sv.stream import SV, Item
 from evidence.code import TimeSource
 from evidence.config import convert
+from evidence.leap import NS
 
 TICK_S = 0.1  # how long what is held waits to be looked at where nothing more comes
 OPEN_S = 4.0  # how long streams are waited for while others have said what they are
@@ -69,6 +71,8 @@ class SvDriver:
         self._queue: deque[Item] = deque()
         self._ended: LinkError | None = None
         self._good_s = self._ticked_s = self._noticed_s = 0.0
+        self._due_s = 0.0  # the end of a wait, at the latest, where nothing holds us up
+        self._late_s = 0.0  # by what we were held up since frames came
         self._noticed: Counter[str] = Counter()
 
     @property
@@ -95,6 +99,7 @@ class SvDriver:
         self._session = session = Session(self._terms, self._clock.table)
         self._capture = capture = Capture(interest, self._clock)
         self._good_s = asyncio.get_running_loop().time()
+        self._due_s, self._late_s = self._good_s + TICK_S, 0.0
         begun = False
         try:
             begun_s = self._good_s
@@ -142,6 +147,7 @@ class SvDriver:
             self._ended = fault
             return
         now_s = loop.time()
+        self._hold_up(now_s, bool(packets))
         if packets:
             before = session.counts["not_asked_for"] + session.counts["other"]
             items = session.feed(packets)
@@ -158,11 +164,18 @@ class SvDriver:
         if capture.untaken():
             return  # where frames wait, it is we who are late
         self._ticked_s = now_s
-        self._queue.extend(session.tick(now.tai))
+        self._queue.extend(session.tick(now.tai - int(self._late_s * NS)))
         silent_s = now_s - self._good_s
         if silent_s >= self._options.silence_s:
             self._queue.extend(session.flush())
             self._ended = LinkError(self._silence(silent_s, session))
+
+    def _hold_up(self, now_s: float, heard: bool) -> None:
+        """Rule 3: what this wait took too long. Frames that came of it may be from before."""
+        late_s = max(now_s - self._due_s, 0.0)
+        self._due_s = now_s + TICK_S
+        self._late_s = late_s if heard else self._late_s + late_s
+        self._good_s += late_s
 
     def _notice(self, capture: Capture, session: Session) -> None:
         """What happened since it was last told."""

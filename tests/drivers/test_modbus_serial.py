@@ -2,6 +2,7 @@
 
 import os
 import select
+import selectors
 import threading
 import time
 import tty
@@ -63,11 +64,13 @@ REQUEST_BYTES = 8
 PACED = 'period_ms = 1\n[[point]]\nname = "a"\naddress = 0\n'
 
 
-async def silences_s(folder: Path) -> list[float]:
-    """From each answer to the next request, as the far end of a line without rest sees it."""
+async def silences_s(folder: Path) -> list[tuple[float, float]]:
+    """When each was answered and the next was asked, as the far end of a line without rest sees
+    it.
+    """
     far, near = os.openpty()
     tty.setraw(near)
-    gaps: list[float] = []
+    silences: list[tuple[float, float]] = []
     over = threading.Event()
 
     def serve() -> None:
@@ -77,7 +80,7 @@ async def silences_s(folder: Path) -> list[float]:
                 continue
             heard_s = time.perf_counter()
             if answered_s is not None:
-                gaps.append(heard_s - answered_s)
+                silences.append((answered_s, heard_s))
             assert len(os.read(far, 4096)) == REQUEST_BYTES
             answered_s = time.perf_counter()
             os.write(far, rtu(1, answer(3, b"\0\7")))
@@ -94,18 +97,41 @@ async def silences_s(folder: Path) -> list[float]:
         thread.join()
         os.close(far)
         os.close(near)
-    assert len(gaps) >= 190
-    return gaps
+    assert len(silences) >= 190
+    return silences
+
+
+def loop_waits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """Whatever the loop waits for from now on: since when, and for how long at most."""
+    waits: list[tuple[float, float]] = []
+    select = selectors.EpollSelector.select
+
+    def told(
+        selector: selectors.EpollSelector, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        waits.append((time.perf_counter(), timeout or 0.0))
+        return select(selector, timeout)
+
+    monkeypatch.setattr(selectors.EpollSelector, "select", told)
+    return waits
 
 
 @runs
 async def test_a_fast_line_is_silent_for_as_long_as_it_must_and_hardly_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """1.75 ms (Serial Line V1.02 2.5.1.1); the loop alone, measured beside it, waits for 2."""
-    gaps = await silences_s(tmp_path)
+    """1.75 ms (Serial Line V1.02 2.5.1.1); the loop alone, measured beside it, waits for 2: where
+    it came so late that there was less than 1 to wait for, it is no measure.
+    """
+    shortest_s = min(asked_s - answered_s for answered_s, asked_s in await silences_s(tmp_path))
     monkeypatch.setattr("drivers.modbus.driver.TICK_NS", 1)  # all of it is left to the loop
-    assert 0.00175 <= min(gaps) < min(await silences_s(tmp_path)) - 0.0001
+    waits = loop_waits(monkeypatch)
+    by_loop = [
+        asked_s - answered_s
+        for answered_s, asked_s in await silences_s(tmp_path)
+        if any(answered_s < at_s < asked_s and 0.001 < wait_s < 0.00175 for at_s, wait_s in waits)
+    ]
+    assert 0.00175 <= shortest_s < min(by_loop) - 0.0001
 
 
 class Hurt:

@@ -15,7 +15,7 @@ from drivers.keystore import sealed
 from drivers.keystore.secret import Secret
 from drivers.keystore.uri import KeyStoreError, PinError, make, open_signer, show
 from evidence import cbor
-from evidence.key import Ed25519Key
+from evidence.key import Ed25519Key, PublicKey
 
 PASSPHRASE, WRONG = "correct horse battery staple", "correct horse battery stable"
 SEED, KEY = bytes(range(32)), bytes(range(32, 64))
@@ -77,18 +77,26 @@ def test_two_that_differ_make_nothing(folder):
     assert not (folder / "root.key").exists()
 
 
+def right_s(folder: Path, made: PublicKey) -> float:
+    """What the right passphrase takes: the less of two, as one may be held up."""
+    taken = []
+    for _ in range(2):
+        begun = time.monotonic()
+        assert open_signer(URI, folder).public == made
+        taken.append(time.monotonic() - begun)
+    return min(taken)
+
+
 def test_a_wrong_passphrase_gives_no_hint_and_takes_as_long(folder):
     made = make(URI, folder)
-    begun = time.monotonic()
-    assert open_signer(URI, folder).public == made
-    right_s = time.monotonic() - begun
+    least_s = right_s(folder, made) / 4
     told = []
     for wrong in (WRONG, "x", PASSPHRASE + " "):
         say(folder, wrong)
         begun = time.monotonic()
         with pytest.raises(PinError) as fault:
             open_signer(URI, folder)
-        assert time.monotonic() - begun > right_s / 4
+        assert time.monotonic() - begun > least_s
         told.append(str(fault.value))
         assert wrong not in told[-1].split()
     assert len(set(told)) == 1

@@ -157,7 +157,10 @@ def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_
 
 
 def test_a_bench_whose_devices_measured_late_says_so(seen: Seen):
-    quick = {"pmu-a": {"skipped": 0, "late_s": 0.2}, "relay": {"sent": 3}}
+    quick: dict[str, dict[str, Any]] = {
+        "pmu-a": {"skipped": 0, "late_s": 0.2},
+        "relay": {"sent": 3},
+    }
     assert report.behind([], quick, Pulse()) == ""
     slow = {**quick, "pmu-b": {"skipped": 0, "late_s": 1.93}}
     said = report.behind([], slow, Pulse())
