@@ -11,6 +11,7 @@ The gateway's end here is gateway.Gateway and frame.Follower alone, so that what
 board; the driver that a gateway has is not.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ import termios
 import time
 import tty
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -215,8 +216,24 @@ class Station:
 
     def taken(self, tap: int = 0) -> bool:
         """Whether the board has read all that was said on a tap."""
-        unread = fcntl.ioctl(self._taps[tap][1], termios.FIONREAD, bytes(4))
-        return not self.taps[tap].waits and not any(unread)
+        return not self.taps[tap].waits and not self.unread(tap)
+
+    def unread(self, tap: int = 0) -> int:
+        """Octets of a tap that are at the board, and that it has not read."""
+        found = fcntl.ioctl(self._taps[tap][1], termios.FIONREAD, bytes(4))
+        return int.from_bytes(found, sys.byteorder)
+
+    @contextlib.contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Meanwhile the board does nothing."""
+        if self.program is None:
+            raise ValueError("no board runs")
+        self.program.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.program.pid, os.WSTOPPED)
+        try:
+            yield
+        finally:
+            self.program.send_signal(signal.SIGCONT)
 
     def step(self, wait_ms: float = 1.0) -> list[Heard]:
         """What is due, after at most so long: the frames that came."""
