@@ -7,8 +7,10 @@ then left.
 2. Between two points the error is on their chord, and what is left are the certificate's
    uncertainty and how far a curve that only rises, or only falls, may be from the chord: its longer
    part.
-3. Nothing is extrapolated: beyond the loads and burdens of the points, of an unstated burden, and
-   of points of one load, there is no correction, and the class rules.
+3. A burden within SAME_BURDEN of a point's is that point's: its error, moved along the chord to
+   another burden by what they differ, and as much as it moved is left.
+4. Nothing else is extrapolated: beyond the loads and burdens of the points, of an unstated burden,
+   and of points of one load, there is no correction, and the class rules.
 
 It knows no class.
 """
@@ -39,7 +41,7 @@ class Row(NamedTuple):
 
     load: float
     error: complex
-    left: float  # by the burden's interpolation
+    left: float  # by the burden
 
 
 class Correction(NamedTuple):
@@ -86,11 +88,13 @@ def of(calibration: Calibration, connected: Burden | None) -> Correction | None:
 
 
 def _row(points: Sequence[Point], connected: Burden) -> Row | None:
-    """At one load: of the pair of points that the burden lies between, nearest to it."""
+    """At one load: by the point of that burden, else of the pair of points that the burden lies
+    between, nearest to it."""
     own, load = _va(connected), points[0].load / WHOLE
-    for point in points:
-        if abs(own - _va(point.burden)) <= SAME_BURDEN * abs(_va(point.burden)):
-            return Row(load, _error(point), 0.0)
+    off = {point: abs(own - _va(point.burden)) for point in points}
+    near = [one for one in points if off[one] <= SAME_BURDEN * abs(_va(one.burden))]
+    if near:
+        return _moved(min(near, key=off.__getitem__), points, own)
     rows = []
     for at, one in enumerate(points):
         for other in points[at + 1 :]:
@@ -99,6 +103,19 @@ def _row(points: Sequence[Point], connected: Burden) -> Row | None:
             if abs(along) <= 1 and abs(1 - along) <= 1:
                 rows.append(Row(load, *_between(_error(one), _error(other), along)))
     return min(rows, key=lambda row: row.left, default=None)
+
+
+def _moved(near: Point, points: Sequence[Point], own: complex) -> Row:
+    """As the point, whose burden is nearly the one connected: by the others that are no nearer to
+    it than that, along the steepest chord. Without any, nothing tells what the burden changes."""
+    rows = [Row(near.load / WHOLE, _error(near), 0.0)]
+    for other in points:
+        step = _va(other.burden) - _va(near.burden)
+        along = (own - _va(near.burden)) / step if step else math.inf
+        if abs(along) <= 1:
+            by = along * (_error(other) - _error(near))
+            rows.append(Row(near.load / WHOLE, _error(near) + by, abs(by)))
+    return max(rows, key=lambda row: row.left)
 
 
 def _between(one: complex, other: complex, along: complex) -> tuple[complex, float]:

@@ -192,3 +192,29 @@ async def until(holds: Any, wait_s: float = WAIT_S) -> None:
     while not holds():
         assert loop.time() < end, "it did not come so far"
         await asyncio.sleep(0.01)
+
+
+def _stat(pid: int) -> list[str]:
+    """What proc(5) says of a process, from its state on; nothing of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one started."""
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [one for one in pids if _stat(one)[1:2] == [str(pid)]]
+
+
+async def until_asleep(*pids: int) -> None:
+    """Waits until these wait for somebody: each is seen to sleep twice in a row."""
+    seen = 0
+
+    def twice() -> bool:
+        nonlocal seen
+        seen = seen + 1 if all(_stat(pid)[:1] == ["S"] for pid in pids) else 0
+        return seen == 2
+
+    await until(twice)

@@ -2,6 +2,7 @@
 twice in the log, and nothing left in the stream that was answered."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -16,12 +17,22 @@ from evidence.code import Reason, Typ
 from evidence.merkle import HASH_BYTES
 from record.database import Place
 from record.store import open_reader
-from tests.record.asker import REGION, WAIT_S, Behind, gateway_now, placed, until
+from tests.record.asker import (
+    REGION,
+    WAIT_S,
+    Asker,
+    Behind,
+    children,
+    gateway_now,
+    placed,
+    until,
+    until_asleep,
+)
 from tests.record.gateway import GatewayRun, frame, id_of
 from tests.record.test_service import believed
 from tests.record.upstream import BOTH, LOG
 
-MANY = 120  # so many that some of them are under way when it is killed
+MANY = 120  # of which half come when its workers take no more: they have 32 in hand at most
 
 
 def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
@@ -207,6 +218,11 @@ def test_many_at_once_by_two_processes(tmp_path: Path, cfg: bytes, layout: Layou
     asyncio.run(asyncio.wait_for(play(), 50))
 
 
+async def put(asker: Asker, batch: bytes) -> str:
+    """Queues a batch; the subject of its answer."""
+    return await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_record_ended_in_the_middle_answers_all_the_same(
     tmp_path: Path, cfg: bytes, layout: Layout, how: int
@@ -218,13 +234,20 @@ def test_record_ended_in_the_middle_answers_all_the_same(
             asker = place.asker
             run = await asker.begin(cfg, gateway_now())
             many = batches(run, layout, MANY)
-            names = [
-                await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
-                for batch in many
-            ]
-            await until(lambda: any(name in asker.told for name in names))
             first = place.record.children[0]
+            workers = children(first.pid)
+            assert len(workers) == 2
+            names = [await put(asker, batch) for batch in many[: MANY // 2]]
+            await until(lambda: any(name in asker.told for name in names))
+            for pid in workers:
+                os.kill(pid, signal.SIGSTOP)
+            names += [await put(asker, batch) for batch in many[MANY // 2 :]]
             os.kill(first.pid, how)
+            if how == signal.SIGTERM:
+                await until_asleep(first.pid)  # it has told them to end
+            for pid in workers:
+                with contextlib.suppress(ProcessLookupError):  # gone with the record
+                    os.kill(pid, signal.SIGCONT)
             assert await first.ended(WAIT_S) == (0 if how == signal.SIGTERM else -how)
             killed = sum(name in asker.told for name in names)
             await place.record.start(2)

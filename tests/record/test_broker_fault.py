@@ -17,6 +17,7 @@ from evidence import queue
 from evidence.config import ConfigError
 from hil.broker import Tls, program_of, single
 from record import config
+from record.broker import IN_HAND_MAX
 from record.store import open_reader
 from tests.record.asker import (
     REGION,
@@ -24,14 +25,16 @@ from tests.record.asker import (
     Behind,
     Record,
     asking,
+    children,
     gateway_now,
     placed,
     until,
+    until_asleep,
     write_record,
 )
 from tests.record.gateway import GatewayRun, frame, id_of
 
-MANY = 120  # so many that some of them are under way when workers are stopped
+MANY = 120  # more than workers have in hand
 
 
 def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
@@ -39,19 +42,6 @@ def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
     for number in range(count):
         run.observe(1, frame(layout, number))
         found.append(run.cut())
-    return found
-
-
-def children(pid: int) -> list[int]:
-    """The processes that this one started."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue  # it has ended meanwhile
-        if int(text.rpartition(")")[2].split()[1]) == pid:
-            found.append(int(path.parent.name))
     return found
 
 
@@ -63,6 +53,17 @@ def receipts(place: Behind) -> dict[bytes, bytes]:
         store.close()
 
 
+async def until_full(place: Behind, workers: int) -> None:
+    """Waits until so many workers have in hand what they take, less the three requests that a run
+    begins with: their pulls brought those, too."""
+    js, stream = place.asker.library.jetstream(), queue.stream(REGION)
+    (consumer,) = await js.consumers_info(stream)
+    async with asyncio.timeout(WAIT_S):
+        while (consumer.num_ack_pending or 0) < workers * IN_HAND_MAX - 3:
+            await asyncio.sleep(0.02)
+            consumer = await js.consumer_info(stream, consumer.name)
+
+
 def test_committed_and_dead_before_it_answered(tmp_path: Path, cfg: bytes, layout: Layout):
     """Whoever asks again, and what comes again by itself, get the receipt that was given."""
 
@@ -70,17 +71,22 @@ def test_committed_and_dead_before_it_answered(tmp_path: Path, cfg: bytes, layou
         async with placed(tmp_path, workers=2) as place:
             asker = place.asker
             run = await asker.begin(cfg, gateway_now())
-            workers = children(place.record.children[0].pid)
+            sequencer = place.record.children[0].pid
+            workers = children(sequencer)
             assert len(workers) == 2
+            os.kill(sequencer, signal.SIGSTOP)  # what is handed over waits at its door
             many = batches(run, layout, MANY)
             names = [
                 await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
                 for batch in many
             ]
-            await until(lambda: len(receipts(place)) > 5)
+            await until_full(place, len(workers))
+            await until_asleep(*workers)
             for pid in workers:
                 os.kill(pid, signal.SIGSTOP)
-            await asyncio.sleep(0.5)  # what was handed over is committed; nobody is told
+            os.kill(sequencer, signal.SIGCONT)
+            # What was handed over is committed; nobody is told.
+            await until(lambda: len(receipts(place)) > 3)
             for pid in workers:
                 os.kill(pid, signal.SIGKILL)
             await asker.library.flush()

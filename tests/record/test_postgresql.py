@@ -4,6 +4,7 @@ restarted, taken over, misconfigured; and an audit over the wire.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -273,19 +274,34 @@ def test_commit_of_a_transaction_in_which_something_failed_is_a_fault(upstream: 
 def test_who_lost_the_lock_does_not_write_beside_who_has_it(
     upstream: Upstream, run: GatewayRun, layout: Layout, sql: Any, place: str, monkeypatch: Any
 ):
-    monkeypatch.setattr(postgresql, "LOCK_MS", 200)
     push(upstream, run, layout, 0)
     sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
+    until_nobody_writes(sql)
     taken = open_writer(place)
-    with pytest.raises(StoreError):
-        push(upstream, run, layout, 1)
-    with pytest.raises(StoreError, match="open in another process"):
-        push(upstream, run, layout, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(postgresql, "LOCK_MS", 200)
+        with pytest.raises(StoreError):
+            push(upstream, run, layout, 1)
+        with pytest.raises(StoreError, match="open in another process"):
+            push(upstream, run, layout, 2)
     taken.close()
+    until_nobody_writes(sql)
     push(upstream, run, layout, 3)
+
+
+def until_nobody_writes(sql: Any) -> None:
+    """A session that has ended has its lock until its server is done with it."""
+    held = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+        " WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    deadline = time.monotonic() + WAIT_S
+    while sql(held).fetchone() != (0,):
+        assert time.monotonic() < deadline, "the lock is still held"
+        time.sleep(0.01)
 
 
 def test_log_that_became_shorter_is_not_continued(

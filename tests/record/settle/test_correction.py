@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent import description
@@ -91,6 +91,10 @@ def of(burden: Burden) -> complex:
 
 
 @given(st.floats(0.05, 1.2), st.integers(2600, 9900), st.integers(700, 1000))
+@example(1.2, 9900, 800)  # within 2 % of a point's burden, at a point's load
+@example(0.05, 9900, 800)
+@example(0.05, 2450, 800)  # beyond it: where the flux is least, what a burden changes is most
+@example(1.2, 10_190, 800)
 def test_what_is_left_covers_what_a_core_does_between_its_points(load: float, mva: int, pf: int):
     connected = Burden(mva, pf)
     own = correction.of(calibrated(), connected)
@@ -101,6 +105,22 @@ def test_what_is_left_covers_what_a_core_does_between_its_points(load: float, mv
     assert abs(exciting(load, of(connected)) - found.error) <= found.share
     # And it is worth having: far below what the class allows.
     assert found.share < 0.003
+
+
+def test_at_a_point_s_burden_its_error_stands_and_near_it_what_the_burden_changes_is_left():
+    told = points(
+        *((load, mva, 1000, ppm, 0) for load in (50, 1000) for mva, ppm in ((2500, 0), (7500, 900)))
+    )
+    of_point, near = correction.of(told, HALF), correction.of(told, Burden(2550, 1000))
+    assert of_point is not None and near is not None
+    assert [(row.error, row.left) for row in of_point.rows] == [(0, 0)] * 2
+    assert [row.error for row in near.rows] == pytest.approx([9e-6] * 2)
+    assert [row.left for row in near.rows] == pytest.approx([9e-6] * 2)
+    # Two points as near to each other as this: the nearest rules, and no slope is made of the two.
+    twins = points(*((load, mva, 1000, mva, 0) for load in (50, 1000) for mva in (2500, 2501)))
+    found = correction.of(twins, Burden(2540, 1000))
+    assert found is not None and [row.left for row in found.rows] == [0, 0]
+    assert found.rows[0].error == pytest.approx(2501e-6)
 
 
 # --- from a site plan ---------------------------------------------------------------------------
