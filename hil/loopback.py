@@ -1,8 +1,8 @@
 """Ports of this machine's own address, for programs of the bench that meet there.
 
 A port is given out once: whoever it was given to may not listen there yet, and a look does not see
-that. Its number is taken as the name of an abstract socket too, which all processes of the machine
-see, and which vanishes with the process that holds it. The last HELD_MAX are held.
+that. Its number is taken as the name of an abstract socket too, which all processes of the same
+network see, and which vanishes with the process that holds it. The last HELD_MAX are held.
 """
 
 import os

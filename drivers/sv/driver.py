@@ -6,8 +6,8 @@
    stamp.
 3. An interface that is silent of what was asked for is a LinkError, as is one that fails. What had
    come before is handed on first. While frames wait to be read it is we who are late, and silence
-   is not judged. What we were held up is nobody's silence, and lets no open block go: whoever sends
-   may have stood still with us, as where a whole machine did.
+   is not judged. What we were held up is nobody's silence, and lets no open block go until frames
+   are here again: whoever sends may have stood still with us, as where a whole machine did.
 4. What is wrong with streams rather than with a frame is told once a second as faults, by name and
    number: samples missing, frames that the kernel had no room for, and the rest of NOTICED.
 

@@ -61,7 +61,7 @@ def report(play: Play, reasons: list[str], whole: bool = True) -> Told:
             {name: row[name] for name in ("device", "gateway", *_FIGURES)} for row in streams
         ],
         "runs": sum(fact.count for fact in found.facts if fact.words["what"] == "run"),
-        "behind": behind([], play.counted, play.stage.pulse),
+        "behind": behind([], play.counted, play.stage.pulse, play.began, play.ended),
         "deeds": [deed.name for deed in play.deeds if deed.began is not None],
         "absent": dict(play.stage.absent),
         "verify": code,

@@ -156,9 +156,9 @@ class Plant:
         self._pace.reset()
 
     @property
-    def late_ns(self) -> int:
-        """The most that what it measured was late, of all that it did measure."""
-        return self._pace.late_ns
+    def lates(self) -> list[tuple[int, int]]:
+        """When it measured late, ns TAI by the machine's clock, and by how much, ns."""
+        return list(self._pace.lates)
 
     def fall_silent(self) -> None:
         """Nobody says more of the grid."""

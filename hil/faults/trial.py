@@ -54,16 +54,18 @@ class _Found(NamedTuple):
 async def run(fault: Fault, scale: Scale, folder: Path, seed: int) -> dict[str, Any]:
     """The figures of one fault; `reasons` is empty when it holds. `folder`: an empty one.
 
-    Where all was well only after its date had come, it is played once more, with twice the time.
+    Where all was well only after its date had come, it is played once more, with twice the time;
+    `again` says why.
     """
     told: dict[str, Any] = dict.fromkeys(FIGURES)
     reasons: list[str] = []
     try:
         try:
             told.update(await _tried(fault, scale, folder, seed, reasons))
-        except LateError:
+        except LateError as late:
             if fault.outfit is None:
                 raise
+            told["again"] = str(late)
             outfit = replace(fault.outfit, leap_in_s=2 * fault.outfit.leap_in_s)
             again = folder / AGAIN
             again.mkdir()

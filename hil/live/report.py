@@ -24,7 +24,7 @@ from hil.live.play import Deed, Play, seconds
 from hil.live.sheet import Fault
 from hil.live.stage import STORE
 from hil.live.verdict import Finding
-from hil.pulse import LATE_S, Pulse
+from hil.pulse import Pulse
 from hil.report import notice
 from hil.report.compared import Compared
 from hil.report.sentence import FORM, VERDICT, holds
@@ -61,7 +61,7 @@ def written(
     problems = [f"{name} does not come up: {why}" for name, why in play.stage.absent.items()]
     problems += [*play.problems, *account.problems, *compared.problems]
     deeds = [_deed(play, one) for one in play.deeds]
-    late = behind(deeds, play.counted, play.stage.pulse)
+    late = behind(deeds, play.counted, play.stage.pulse, play.began, play.ended)
     # No reason by itself: what was sent is all that is judged.
     if late and (problems or any(one.held is False for one in findings)):
         problems.append(late)
@@ -105,20 +105,28 @@ def written(
     return Came(folder, findings, problems, play.stopped, told, facts)
 
 
-def behind(deeds: Sequence[Row], devices: Mapping[str, Row], pulse: Pulse) -> str:
+def behind(
+    deeds: Sequence[Row], devices: Mapping[str, Row], pulse: Pulse, began: int, ended: int
+) -> str:
     """In words, that the bench itself was late, where it was and nobody asked it to be: what does
-    not hold then may be its fault, and no gateway's. Rows as `verdict.json` has them.
+    not hold then may be its fault, and no gateway's. Rows as `verdict.json` has them; what its
+    devices measured late before and after, ns TAI, touches nothing that is asked.
     """
     late = {name: int(count.get("skipped", 0)) for name, count in devices.items()}
     for one in deeds:
         if one["act"] == "skip" and one["to"] in late:
             late[one["to"]] -= one["with"]["frames"]
     worst = max(late, key=lambda name: late[name], default="")
-    slow_s, slow = _latest((one.get("late_s"), name) for name, one in devices.items())
+    slow_s, slow = _latest(
+        (late_ns / NS, name)
+        for name, one in devices.items()
+        for at, late_ns in one.get("late", ())
+        if began <= at <= ended
+    )
     found = []
     if worst and late[worst] > 0:
         found.append(f"{_SLOW}: {worst} left out {many(late[worst], 'instant')}.")
-    elif slow_s >= LATE_S:
+    elif slow_s:
         found.append(f"{_SLOW}: {slow} measured {slow_s:.1f} s late.")
     if pulse.times:
         times, most_s = many(pulse.times, "time"), pulse.worst_ns / NS

@@ -20,6 +20,7 @@ from tests.conftest import ROOT, absent
 MICROPYTHON = ROOT / ".debian" / "micropython" / "run"
 PHASORS = 10
 WAIT_S = 30.0  # of a loaded machine
+WIDTH_NS = 10_000_000  # of what is said of an instant, beyond what it lasted
 
 Maker = Callable[..., Station]
 
@@ -124,12 +125,15 @@ def test_the_truth_lies_within_the_bound_of_the_ticks(board):
         station.until(station.taken, WAIT_S)
     station.until(lambda: len(station.bodies()) == len(said), WAIT_S)
     tapped = [one.fields for one in station.heard if one.fields.kind == frame.TAPPED]
+    widths = []
     for fields, (before, after) in zip(tapped, said, strict=True):
         found = station.gateway.offset.of(fields.ticks_us)
         assert found is not None
         middle, bound = found
         assert middle - bound - fields.span_us * 1000 <= after
         assert before <= middle + bound
+        widths.append(2 * bound + fields.span_us * 1000 - (after - before))
+    assert min(widths) < WIDTH_NS, widths
 
 
 BAD = {

@@ -314,11 +314,11 @@ def test_the_pace_survives_a_step_of_the_clock(step_s: int) -> None:
         await asyncio.sleep(0.15)
         pace.stop()
         expected = (time.monotonic_ns() - stepped_ns) * 120 // NS
-        assert pace.late_ns < 3 * NS  # what is missed is not late
+        assert all(late_ns < 3 * NS for _, late_ns in pace.lates)  # what is missed is not late
         after = device.ticks[before + 1 :]
         if step_s == 1:  # held up for a second: what was missed is sent late
             assert device.missed == 0 and 115 <= len(after) - expected <= 125
-            assert pace.late_ns > 0.9 * NS
+            assert max(late_ns for _, late_ns in pace.lates) > 0.9 * NS
             return
         assert before and 1 <= len(after) <= expected + 3
         assert abs(after[-1].tai_ns - (time.monotonic_ns() - base + offset)) < NS // 4

@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import os
+import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +33,7 @@ from tests.record.test_audit import anchors_text
 from tests.record.upstream import AUTHORITY
 
 WAIT_S = 20.0
+ASLEEP_LOOKS = 5  # what waits for another program's word sleeps longer than between two of them
 REGION = "west"
 DAY_S = 86_400
 
@@ -208,13 +211,26 @@ def children(pid: int) -> list[int]:
     return [one for one in pids if _stat(one)[1:2] == [str(pid)]]
 
 
+@contextlib.contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """Meanwhile these do nothing."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it was killed meanwhile
+                os.kill(pid, signal.SIGCONT)
+
+
 async def until_asleep(*pids: int) -> None:
-    """Waits until these wait for somebody: each is seen to sleep twice in a row."""
+    """Waits until these wait for somebody: all are seen to sleep, look after look."""
     seen = 0
 
-    def twice() -> bool:
+    def still() -> bool:
         nonlocal seen
         seen = seen + 1 if all(_stat(pid)[:1] == ["S"] for pid in pids) else 0
-        return seen == 2
+        return seen == ASLEEP_LOOKS
 
-    await until(twice)
+    await until(still)

@@ -18,6 +18,7 @@ from evidence.tlog import checkpoint, note, policy
 from evidence.tlog.note import COSIGNATURE, ED25519, Verifier
 from evidence.tlog.policy import Seen
 from evidence.tlog.tile import ENTRIES, Tile
+from hil.loopback import free_port
 from record.database import Place
 from record.store import open_reader
 from tests.record.gateway import GatewayRun, cfg_bytes, configuration, frame
@@ -112,9 +113,7 @@ def log_of(folder: Path) -> Verifier:
 
 def nobody() -> str:
     """An address where nobody answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def configured(folder: Path, place: Place, quorum: int, *witnesses: tuple[str, Verifier]) -> Path:

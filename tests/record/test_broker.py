@@ -2,7 +2,6 @@
 twice in the log, and nothing left in the stream that was answered."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.record.asker import (
     children,
     gateway_now,
     placed,
+    stopped,
     until,
     until_asleep,
 )
@@ -239,15 +239,11 @@ def test_record_ended_in_the_middle_answers_all_the_same(
             assert len(workers) == 2
             names = [await put(asker, batch) for batch in many[: MANY // 2]]
             await until(lambda: any(name in asker.told for name in names))
-            for pid in workers:
-                os.kill(pid, signal.SIGSTOP)
-            names += [await put(asker, batch) for batch in many[MANY // 2 :]]
-            os.kill(first.pid, how)
-            if how == signal.SIGTERM:
-                await until_asleep(first.pid)  # it has told them to end
-            for pid in workers:
-                with contextlib.suppress(ProcessLookupError):  # gone with the record
-                    os.kill(pid, signal.SIGCONT)
+            with stopped(*workers):
+                names += [await put(asker, batch) for batch in many[MANY // 2 :]]
+                os.kill(first.pid, how)
+                if how == signal.SIGTERM:
+                    await until_asleep(first.pid)  # it has told them to end
             assert await first.ended(WAIT_S) == (0 if how == signal.SIGTERM else -how)
             killed = sum(name in asker.told for name in names)
             await place.record.start(2)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.record.asker import (
     children,
     gateway_now,
     placed,
+    stopped,
     until,
     until_asleep,
     write_record,
@@ -54,12 +56,11 @@ def receipts(place: Behind) -> dict[bytes, bytes]:
 
 
 async def until_full(place: Behind, workers: int) -> None:
-    """Waits until so many workers have in hand what they take, less the three requests that a run
-    begins with: their pulls brought those, too."""
+    """Waits until so many workers have as much in hand that none asks for more."""
     js, stream = place.asker.library.jetstream(), queue.stream(REGION)
     (consumer,) = await js.consumers_info(stream)
     async with asyncio.timeout(WAIT_S):
-        while (consumer.num_ack_pending or 0) < workers * IN_HAND_MAX - 3:
+        while (consumer.num_ack_pending or 0) < workers * (IN_HAND_MAX // 2 + 1):
             await asyncio.sleep(0.02)
             consumer = await js.consumer_info(stream, consumer.name)
 
@@ -74,21 +75,20 @@ def test_committed_and_dead_before_it_answered(tmp_path: Path, cfg: bytes, layou
             sequencer = place.record.children[0].pid
             workers = children(sequencer)
             assert len(workers) == 2
-            os.kill(sequencer, signal.SIGSTOP)  # what is handed over waits at its door
             many = batches(run, layout, MANY)
-            names = [
-                await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
-                for batch in many
-            ]
-            await until_full(place, len(workers))
-            await until_asleep(*workers)
-            for pid in workers:
-                os.kill(pid, signal.SIGSTOP)
-            os.kill(sequencer, signal.SIGCONT)
-            # What was handed over is committed; nobody is told.
-            await until(lambda: len(receipts(place)) > 3)
-            for pid in workers:
-                os.kill(pid, signal.SIGKILL)
+            with ExitStack() as still:
+                with stopped(sequencer):  # what is handed over waits at its door
+                    names = [
+                        await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
+                        for batch in many
+                    ]
+                    await until_full(place, len(workers))
+                    await until_asleep(*workers)
+                    still.enter_context(stopped(*workers))
+                # What was handed over is committed; nobody is told.
+                await until(lambda: len(receipts(place)) > 3)
+                for pid in workers:
+                    os.kill(pid, signal.SIGKILL)
             await asker.library.flush()
             committed = receipts(place)
             silent = [

@@ -72,6 +72,7 @@ class GooseStand:
             to=Addressing(ETHERTYPE, of.appid),
         )
         self._position, self._tripped = of.st_val, False
+        self._closed_at = 0  # ns TAI
         self._publisher = GoosePublisher(profile, self._entries())
         self._outlet: Outlet | None = None
         self._running: asyncio.Task[None] | None = None
@@ -117,14 +118,18 @@ class GooseStand:
         return {"sent": 0, **counts, "st_num": self._publisher.st_num}
 
     async def _protect(self) -> None:
-        of, grid, bus = self._asked.settings, self._asked.grid, self._asked.bus
-        relay = Overcurrent(of.pickup_a, of.trip_ms, tai_now())
+        relay = Overcurrent(self._asked.settings.pickup_a, self._asked.settings.trip_ms, tai_now())
         while True:
             now = tai_now()
-            tripped = relay.trips(now, lambda at: max(map(abs, grid.truth(at, bus).currents)))
-            if tripped and self._position == "closed":
+            if relay.trips(now, self._amps):
                 self._trip()
             await asyncio.sleep((relay.next - now) / NS)
+
+    def _amps(self, at: int) -> float:
+        """What protection sees: of the largest phase, and nothing while its breaker is open."""
+        if self._position != "closed" or at < self._closed_at:
+            return 0.0
+        return max(map(abs, self._asked.grid.truth(at, self._asked.bus).currents))
 
     # --- acts
 
@@ -134,6 +139,8 @@ class GooseStand:
         self._operate(False)
 
     def _operate(self, closed: bool) -> None:
+        if closed and self._position != "closed":
+            self._closed_at = tai_now()
         self._position = "closed" if closed else "open"
         self._tripped = self._tripped and not closed
         self._changed()

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evidence.leap import NS
 from hil.devices.pmu import Plant
 from hil.devices.port import LinePort, TcpPort
 from hil.devices.profile import PHASORS_3, PHASORS_10, WHOLE_TIME_BASE, Profile
@@ -83,7 +82,7 @@ class PmuStand:
             self._link.unlink(missing_ok=True)
 
     def report(self) -> dict[str, Any]:
-        return {**self._pmu.report(), "late_s": round(self._plant.late_ns / NS, 3)}
+        return {**self._pmu.report(), "late": self._plant.lates}
 
     # --- acts
 

@@ -54,4 +54,5 @@ def test_who_was_late_is_played_once_more_with_twice_the_time(
     assert [lead for _, lead in made] == leads
     assert closed == [folder for folder, _ in made]
     assert told["reasons"] == reasons
+    assert told.get("again") == (LATE if lates else None)
     assert told["sent"] == (None if reasons else 1)

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -147,35 +147,40 @@ def test_a_bench_that_was_late_itself_says_so_and_a_fault_that_was_asked_for_is_
     told = seen.told()
     deeds = told["deeds"]
     counted = {"pmu-a": {"skipped": 0}, "pmu-b": {"skipped": 40}, "relay": {"sent": 3}}
-    assert report.behind(deeds, counted, Pulse()) == ""
+    assert behind(deeds, counted) == ""
     counted["pmu-a"]["skipped"] = 148
-    said = report.behind(deeds, counted, Pulse())
+    said = behind(deeds, counted)
     assert "too slow" in said and "pmu-a left out 148 instants" in said
     assert told["devices"]["pmu-b"]["skipped"] >= 40  # as it stands in verdict.json
     counted["pmu-b"]["skipped"] = 40 + 200  # of which 40 were asked for
-    assert "pmu-b left out 200 instants" in report.behind(deeds, counted, Pulse())
+    assert "pmu-b left out 200 instants" in behind(deeds, counted)
 
 
 def test_a_bench_whose_devices_measured_late_says_so(seen: Seen):
-    quick: dict[str, dict[str, Any]] = {
-        "pmu-a": {"skipped": 0, "late_s": 0.2},
-        "relay": {"sent": 3},
-    }
-    assert report.behind([], quick, Pulse()) == ""
-    slow = {**quick, "pmu-b": {"skipped": 0, "late_s": 1.93}}
-    said = report.behind([], slow, Pulse())
+    late_ns, begins, ends = 1_930_000_000, 5 * NS, 9 * NS
+    slow = [[begins, NS // 4], [begins + NS, late_ns], [begins + 2 * NS, NS]]
+    devices: dict[str, Any] = {"pmu-a": {"late": []}, "pmu-b": {"late": slow}, "relay": {"sent": 3}}
+    said = behind([], devices, began=begins, ended=ends)
     assert "too slow" in said and "pmu-b measured 1.9 s late. " in said
-    assert 0 <= seen.told()["devices"]["pmu-a"]["late_s"] < 60  # as it stands in verdict.json
+    assert behind([], devices, began=begins + 3 * NS, ended=ends) == ""  # as all was made ready
+    assert behind([], devices, began=1, ended=begins - 1) == ""  # they had fallen silent
+    assert isinstance(seen.told()["devices"]["pmu-a"]["late"], list)  # as it stands in verdict.json
+
+
+def behind(
+    deeds: Sequence[Any], devices: dict[str, Any], pulse: Pulse | None = None, **when: int
+) -> str:
+    return report.behind(deeds, devices, pulse or Pulse(), **{"began": 0, "ended": 9 * NS, **when})
 
 
 def test_a_bench_that_stood_still_or_began_something_late_says_so(seen: Seen):
     pulse = Pulse()
     pulse.times, pulse.worst_ns = 2, 1_250_000_000
-    stood = report.behind([], {}, pulse)
+    stood = behind([], {}, pulse)
     assert stood.startswith("This machine, or its disk, stood still 2 times, for up to 1.2 s. ")
     (*_, deed) = seen.told()["deeds"]
-    assert report.behind([{**deed, "late_s": 0.9}], {}, Pulse()) == ""
-    late = report.behind([deed, {**deed, "name": "cut", "late_s": 1.21}], {}, Pulse())
+    assert behind([{**deed, "late_s": 0.9}], {}) == ""
+    late = behind([deed, {**deed, "name": "cut", "late_s": 1.21}], {})
     assert late.startswith("cut: begun 1.2 s too late. ")
 
 
