@@ -20,6 +20,7 @@ import nats
 from nats.aio.client import Client as Library
 from nats.aio.msg import Msg
 
+from drivers.c37118.wire import Layout
 from drivers.keystore import file as keystore
 from evidence import cbor, queue
 from evidence.refusal import EvidenceError
@@ -28,7 +29,7 @@ from hil.child import Child
 from record import config
 from record.cli import main
 from record.database import Place
-from tests.record.gateway import Gateway, GatewayRun, Statement, id_of
+from tests.record.gateway import Gateway, GatewayRun, Statement, frame, id_of
 from tests.record.test_audit import anchors_text
 from tests.record.upstream import AUTHORITY
 
@@ -134,7 +135,11 @@ class Asker:
         return await self.ask("POST /v1/statement?size=0", cbor.encode([statement.encoded, pairs]))
 
     async def push(self, batch: bytes, size: int = 0) -> Told:
-        return await self.ask(f"POST /v1/batch/{id_of(batch).hex()}?size={size}", batch)
+        return await self.ask(_push(batch, size), batch)
+
+    async def put_batch(self, batch: bytes) -> str:
+        """Queues it; the subject of its answer."""
+        return await self.put(_push(batch), batch)
 
     async def begin(self, cfg: bytes, gateway: Gateway) -> GatewayRun:
         """A run that the record knows, with stream 1 described."""
@@ -155,6 +160,18 @@ class Behind(NamedTuple):
     broker: Server
     record: Record
     asker: Asker
+
+
+def _push(batch: bytes, size: int = 0) -> str:
+    return f"POST /v1/batch/{id_of(batch).hex()}?size={size}"
+
+
+def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
+    found = []
+    for number in range(count):
+        run.observe(1, frame(layout, number))
+        found.append(run.cut())
+    return found
 
 
 @contextlib.asynccontextmanager

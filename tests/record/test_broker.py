@@ -19,8 +19,8 @@ from record.store import open_reader
 from tests.record.asker import (
     REGION,
     WAIT_S,
-    Asker,
     Behind,
+    batches,
     children,
     gateway_now,
     placed,
@@ -28,19 +28,11 @@ from tests.record.asker import (
     until,
     until_asleep,
 )
-from tests.record.gateway import GatewayRun, frame, id_of
+from tests.record.gateway import id_of
 from tests.record.test_service import believed
 from tests.record.upstream import BOTH, LOG
 
 MANY = 120  # of which half come when its workers take no more: they have 32 in hand at most
-
-
-def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
-    found = []
-    for number in range(count):
-        run.observe(1, frame(layout, number))
-        found.append(run.cut())
-    return found
 
 
 def entries(place: Behind) -> list[bytes]:
@@ -218,11 +210,6 @@ def test_many_at_once_by_two_processes(tmp_path: Path, cfg: bytes, layout: Layou
     asyncio.run(asyncio.wait_for(play(), 50))
 
 
-async def put(asker: Asker, batch: bytes) -> str:
-    """Queues a batch; the subject of its answer."""
-    return await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_record_ended_in_the_middle_answers_all_the_same(
     tmp_path: Path, cfg: bytes, layout: Layout, how: int
@@ -237,10 +224,10 @@ def test_record_ended_in_the_middle_answers_all_the_same(
             first = place.record.children[0]
             workers = children(first.pid)
             assert len(workers) == 2
-            names = [await put(asker, batch) for batch in many[: MANY // 2]]
+            names = [await asker.put_batch(batch) for batch in many[: MANY // 2]]
             await until(lambda: any(name in asker.told for name in names))
             with stopped(*workers):
-                names += [await put(asker, batch) for batch in many[MANY // 2 :]]
+                names += [await asker.put_batch(batch) for batch in many[MANY // 2 :]]
                 os.kill(first.pid, how)
                 if how == signal.SIGTERM:
                     await until_asleep(first.pid)  # it has told them to end

@@ -26,6 +26,7 @@ from tests.record.asker import (
     Behind,
     Record,
     asking,
+    batches,
     children,
     gateway_now,
     placed,
@@ -34,17 +35,9 @@ from tests.record.asker import (
     until_asleep,
     write_record,
 )
-from tests.record.gateway import GatewayRun, frame, id_of
+from tests.record.gateway import id_of
 
 MANY = 120  # more than workers have in hand
-
-
-def batches(run: GatewayRun, layout: Layout, count: int) -> list[bytes]:
-    found = []
-    for number in range(count):
-        run.observe(1, frame(layout, number))
-        found.append(run.cut())
-    return found
 
 
 def receipts(place: Behind) -> dict[bytes, bytes]:
@@ -78,10 +71,7 @@ def test_committed_and_dead_before_it_answered(tmp_path: Path, cfg: bytes, layou
             many = batches(run, layout, MANY)
             with ExitStack() as still:
                 with stopped(sequencer):  # what is handed over waits at its door
-                    names = [
-                        await asker.put(f"POST /v1/batch/{id_of(batch).hex()}?size=0", batch)
-                        for batch in many
-                    ]
+                    names = [await asker.put_batch(batch) for batch in many]
                     await until_full(place, len(workers))
                     await until_asleep(*workers)
                     still.enter_context(stopped(*workers))
